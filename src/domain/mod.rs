@@ -1,0 +1,9 @@
+//! What the words of the product mean: record and row, field, mapping, change, unit, sync error, the catalogue
+//! of causes and remedies, the filter language, back-off. Values and functions of values only: no tokio, no SQL,
+//! no HTTP, no terminal comes in here, and nothing here knows any other folder of the crate.
+
+pub mod field;
+pub mod names;
+pub mod overview;
+pub mod record;
+pub mod sync_error;

@@ -1,0 +1,75 @@
+//! How things stand: the connection, the engine and every mapping, with their counts
+//! (`status --json` prints exactly these members).
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Everything at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// The way to Salesforce.
+    pub connection: ConnectionStatus,
+    /// Who runs the engine, and how it is.
+    pub engine: EngineStatus,
+    /// One entry per mapping, in the order of the configuration.
+    pub mappings: Vec<MappingStatus>,
+}
+
+/// The way to Salesforce.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionStatus {
+    /// Name from the configuration, `acme`.
+    pub name: String,
+    /// `prod`, `sandbox`, `demo`, ... as configured.
+    pub environment: String,
+    /// `ok`, `connecting`, `unauthorized`, `limited`, `down`.
+    pub state: String,
+    /// Why, when it is not `ok`, and what to do.
+    pub detail: Option<String>,
+    /// API requests used of the daily allowance, and that allowance.
+    pub api_used: Option<i64>,
+    /// See `api_used`.
+    pub api_limit: Option<i64>,
+}
+
+/// Who runs the engine, and how it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineStatus {
+    /// `running`, `starting`, or `stopped` when no engine gave a sign of life for 10 s.
+    pub state: String,
+    /// Host and process of the engine.
+    pub owner: Option<String>,
+    /// Its last sign of life.
+    pub seen_at: Option<DateTime<Utc>>,
+}
+
+/// One mapping.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MappingStatus {
+    /// Object name, `Contact`.
+    pub name: String,
+    /// Table, `contact`.
+    pub table: String,
+    /// `read_write` or `read_only`.
+    pub access: String,
+    /// `loading`, `ok`, `behind`, `errors`, `paused`, `stopped`, `broken`.
+    pub state: String,
+    /// Why, where the state needs a word.
+    pub detail: Option<String>,
+    /// Rows in the table (kept by the engine; an estimate above a million).
+    pub rows: i64,
+    /// Records in Salesforce at the last full count.
+    pub records: Option<i64>,
+    /// Units waiting or in flight.
+    pub pending: i64,
+    /// Unresolved errors that need a person or a retry (held and ignored ones excluded).
+    pub errors: i64,
+    /// Errors first seen within the last hour.
+    pub errors_last_hour: i64,
+    /// Units held for their parent.
+    pub held: i64,
+    /// Last successful read from Salesforce.
+    pub last_read: Option<DateTime<Utc>>,
+    /// Last write that Salesforce accepted.
+    pub last_write: Option<DateTime<Utc>>,
+}

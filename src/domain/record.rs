@@ -1,0 +1,100 @@
+//! A row and its record side by side, and the edit that an operator makes of it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::field::Field;
+use super::names::RowRef;
+use super::sync_error::SyncError;
+
+/// A row as the record view shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// Which row.
+    pub row: RowRef,
+    /// The mapping's object name.
+    pub mapping: String,
+    /// The record, once Salesforce gave it an id.
+    pub sfid: Option<String>,
+    /// `_hc_lastop` as it stands.
+    pub lastop: Option<String>,
+    /// Where the row's unit stands: `in step`, `pending`, `in flight`, `held`, `failed`.
+    pub unit: String,
+    /// False when the row itself is gone (a failed delete).
+    pub exists: bool,
+    /// Every mapped field with the row's value as PostgreSQL prints it, in the order of the mapping.
+    pub values: Vec<(Field, Option<String>)>,
+    /// Its unresolved error, if it has one.
+    pub error: Option<SyncError>,
+    /// Cause in plain words and what helps, from the catalogue; empty without an error.
+    pub advice: Advice,
+    /// What happened to it, newest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// What an error means and what to do, from the catalogue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Advice {
+    /// A few words: `Invalid e-mail address`.
+    pub title: String,
+    /// Why it happens, one or two sentences.
+    pub cause: String,
+    /// What to do, most useful first, one short sentence each.
+    pub remedies: Vec<String>,
+}
+
+/// One line of a record's history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// `sent`, `accepted`, `rejected`, `lost`, `edited`, `retried`.
+    pub what: String,
+    /// One line: code and message, or who edited which field.
+    pub text: String,
+}
+
+/// Salesforce's values of a record, fetched by the engine when a record is opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SalesforceValues {
+    /// When they were read.
+    pub fetched_at: DateTime<Utc>,
+    /// `found`, `no_record` (never inserted) or `deleted`.
+    pub state: SalesforceState,
+    /// Values by column name, as text in the form PostgreSQL prints.
+    pub values: std::collections::BTreeMap<String, Option<String>>,
+}
+
+/// See [`SalesforceValues`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SalesforceState {
+    /// The record is there.
+    Found,
+    /// Salesforce never took it.
+    NoRecord,
+    /// It was deleted there.
+    Deleted,
+}
+
+/// An operator's edit of one row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Which row.
+    pub row: RowRef,
+    /// One entry per changed field.
+    pub fields: Vec<FieldEdit>,
+    /// Send it at once, with its attempts counted from zero.
+    pub retry: bool,
+}
+
+/// One changed field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldEdit {
+    /// Column.
+    pub column: String,
+    /// The value that was shown to the operator; the edit is refused when the row holds another by now.
+    pub shown: Option<String>,
+    /// The new value; `None` is NULL.
+    pub new: Option<String>,
+}

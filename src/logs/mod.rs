@@ -1,0 +1,41 @@
+//! Log records: what one is, where they come from, how hostile text in them is made harmless. The engine's own
+//! events pass through here to the log store and to every console; nothing here draws or decides.
+
+pub mod sanitize;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// One line of the log (`logs --json` prints exactly these members).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// Position in the log store; grows. Not printed.
+    #[serde(skip)]
+    pub id: i64,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// Level.
+    pub level: Level,
+    /// `syncdeck`, or the source of a foreign line (`app`, `heroku`).
+    pub source: String,
+    /// The part of the source: `writer`, `reader`, `web.1`.
+    pub dyno: String,
+    /// The message.
+    pub message: String,
+    /// Keys and values beside it: `mapping`, `row`, `sfid`, `batch`, `code`, ...
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Level of a log record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For the developer.
+    Debug,
+    /// It went as it should.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// A person must act.
+    Error,
+}

