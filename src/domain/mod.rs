@@ -2,7 +2,15 @@
 //! of causes and remedies, the filter language, back-off. Values and functions of values only: no tokio, no SQL,
 //! no HTTP, no terminal comes in here, and nothing here knows any other folder of the crate.
 
+pub mod backoff;
+pub mod catalogue;
+pub mod check;
 pub mod field;
+pub mod filter;
+pub mod fold;
+pub mod group;
+pub mod hstore;
+pub mod mapping;
 pub mod names;
 pub mod overview;
 pub mod record;

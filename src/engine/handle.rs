@@ -1,20 +1,41 @@
-//! The one door through which console and command line meet the engine, wherever it runs.
+//! The one door through which console and command line meet the engine, wherever it runs: reads and an operator's
+//! writes go to PostgreSQL in the caller's own session; what only the engine can do is a command.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::domain::names::RowRef;
+use crate::domain::catalogue::{self, Source};
+use crate::domain::filter::Filter;
+use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Overview;
 use crate::domain::record::{Edit, RecordView, SalesforceValues};
 use crate::domain::sync_error::SyncError;
 use crate::logs::LogRecord;
+use crate::postgres::{self, Store, errors::COUNT_CAP};
+
+/// How long Salesforce's values are waited for.
+const FETCH_LIMIT: Duration = Duration::from_secs(10);
+/// Events are folded for this long after one was told.
+const FOLD: Duration = Duration::from_millis(100);
+/// Everything is told to be read again this often, in case an announcement was missed.
+const TICK: Duration = Duration::from_secs(2);
 
 /// Why a request at the door was not served. The text says what, on what, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
 
-/// Something changed; whoever shows it should read it again. Bursts are folded by the sender (10 a second at most).
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl From<postgres::Error> for Refused {
+    fn from(error: postgres::Error) -> Refused {
+        Refused(error.to_string())
+    }
+}
+
+/// Something changed; whoever shows it should read it again. Bursts are folded (10 a second at most).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Counts or states of mappings, connection or engine.
     Overview,
@@ -55,40 +76,210 @@ pub struct ErrorPage {
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
+    store: Store,
+    actor: String,
     events: broadcast::Sender<Event>,
 }
 
 impl Handle {
+    /// A door to the engine of this database, for `actor`, and the task that hears what changes. The task ends when
+    /// the last clone is gone.
+    pub fn new(store: Store, actor: String) -> Handle {
+        let (events, _) = broadcast::channel(1024);
+        tokio::spawn(hear(store.clone(), events.clone().downgrade()));
+        Handle { store, actor, events }
+    }
+
     /// Events from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
+
     /// How things stand.
     pub async fn overview(&self) -> Result<Overview, Refused> {
-        Err(Refused("not connected".into()))
+        Ok(self.store.overview().await?)
     }
+
     /// One page of errors.
-    pub async fn errors(&self, _query: &ErrorQuery) -> Result<ErrorPage, Refused> {
-        Err(Refused("not connected".into()))
+    ///
+    /// # Errors
+    /// A filter that cannot be read is refused with what is allowed.
+    pub async fn errors(&self, query: &ErrorQuery) -> Result<ErrorPage, Refused> {
+        let filter =
+            Filter::parse(&query.filter, chrono::Utc::now()).map_err(|error| Refused(error.to_string()))?;
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let (items, count) = self.store.errors(&filter, query.after, limit).await?;
+        Ok(ErrorPage { items, matching: count.min(COUNT_CAP), capped: count > COUNT_CAP })
     }
+
+    /// One error by its number.
+    ///
+    /// # Errors
+    /// Refused when there is none of that number.
+    pub async fn error(&self, id: i64) -> Result<SyncError, Refused> {
+        self.store
+            .error(id)
+            .await?
+            .ok_or_else(|| Refused(format!("there is no error {id}\nlist them with: syncdeck errors")))
+    }
+
     /// A row with its error, advice and history.
-    pub async fn record(&self, _row: &RowRef) -> Result<RecordView, Refused> {
-        Err(Refused("not connected".into()))
+    pub async fn record(&self, row: &RowRef) -> Result<RecordView, Refused> {
+        let mut record = self.store.record(row).await?;
+        if let Some(error) = &record.error {
+            record.advice =
+                catalogue::advice(catalogue::classify(source_of(&error.code), &error.code, &error.message));
+        }
+        Ok(record)
     }
-    /// Salesforce's values of a row's record, fetched now by the engine.
-    pub async fn salesforce_values(&self, _row: &RowRef) -> Result<SalesforceValues, Refused> {
-        Err(Refused("not connected".into()))
+
+    /// Salesforce's values of a row's record, fetched now by the engine; without a running engine the last known
+    /// ones, which say by `fetched_at` how old they are.
+    pub async fn salesforce_values(&self, row: &RowRef) -> Result<SalesforceValues, Refused> {
+        let running = self.store.overview().await?.engine.state == "running";
+        if !running {
+            return self.store.last_fetched(row).await?.ok_or_else(|| {
+                Refused(
+                    "no engine runs, and these values were never fetched; start one with: syncdeck run"
+                        .to_owned(),
+                )
+            });
+        }
+        let args = json!({"table": row.table, "row": row.row});
+        let id = self.store.ask("fetch", &args, &self.actor).await?;
+        match self.store.wait_answer(id, FETCH_LIMIT).await? {
+            Some(Ok(value)) => serde_json::from_value(value).map_err(|error| Refused(error.to_string())),
+            Some(Err(text)) => Err(Refused(text)),
+            None => {
+                Err(Refused(format!("Salesforce's values did not come within {} s", FETCH_LIMIT.as_secs())))
+            }
+        }
     }
-    /// Saves an edit (and sends it). Refused when the row changed under the editor, naming the field.
-    pub async fn save(&self, _edit: &Edit) -> Result<(), Refused> {
-        Err(Refused("not connected".into()))
+
+    /// Saves an edit (and sends it).
+    ///
+    /// # Errors
+    /// Refused when the row changed under the editor, naming the field, or cannot take the value.
+    pub async fn save(&self, edit: &Edit) -> Result<(), Refused> {
+        Ok(self.store.save(edit, &self.actor).await?)
     }
+
     /// Sends a failing row again as it is.
-    pub async fn retry(&self, _row: &RowRef) -> Result<(), Refused> {
-        Err(Refused("not connected".into()))
+    ///
+    /// # Errors
+    /// Refused when the row has nothing unsent.
+    pub async fn retry(&self, row: &RowRef) -> Result<(), Refused> {
+        Ok(self.store.retry(row, &self.actor).await?)
     }
+
     /// The log: records after `after` (oldest first), or the newest `limit` when `after` is None.
-    pub async fn log(&self, _after: Option<i64>, _limit: usize) -> Result<Vec<LogRecord>, Refused> {
-        Err(Refused("not connected".into()))
+    pub async fn log(&self, after: Option<i64>, limit: usize) -> Result<Vec<LogRecord>, Refused> {
+        Ok(self.store.log(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
+    }
+}
+
+/// Codes of our own are classified as the engine's, all others as Salesforce's.
+fn source_of(code: &str) -> Source {
+    match code {
+        "PARENT_NOT_SYNCED" | "OUTCOME_UNKNOWN" | "NOT_A_NUMBER" => Source::Engine,
+        "ROW_VALUE_REFUSED" => Source::Postgres,
+        _ => Source::Salesforce,
+    }
+}
+
+/// Who is asking: account and host, and from where over SSH. For the audit.
+pub fn actor() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| {
+        let uid = nix::unistd::getuid();
+        nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+    });
+    let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
+    match std::env::var("SSH_CONNECTION").ok().and_then(|from| Some(from.split(' ').next()?.to_owned())) {
+        Some(from) => format!("{user}@{host} from {from}"),
+        None => format!("{user}@{host}"),
+    }
+}
+
+/// Listens, folds and passes on, reconnecting by itself.
+async fn hear(store: Store, events: broadcast::WeakSender<Event>) {
+    let mut broken = false;
+    loop {
+        let failure = match store.listen().await {
+            Ok(notices) => {
+                if broken && !tell(&events, [Event::Restored]) {
+                    return;
+                }
+                broken = false;
+                pass_on(notices, &events).await;
+                "the connection to PostgreSQL broke".to_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        if !broken && !tell(&events, [Event::Lost(failure)]) {
+            return;
+        }
+        broken = true;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if events.upgrade().is_none() {
+            return;
+        }
+    }
+}
+
+/// Until the connection breaks or nobody wants to know any more.
+async fn pass_on(mut notices: tokio::sync::mpsc::Receiver<String>, events: &broadcast::WeakSender<Event>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let mut found = HashSet::new();
+        tokio::select! {
+            notice = notices.recv() => match notice {
+                Some(notice) => read_notice(&notice, &mut found),
+                None => return,
+            },
+            _ = tick.tick() => found.extend([Event::Overview, Event::Errors, Event::Log]),
+        }
+        while let Ok(notice) = notices.try_recv() {
+            read_notice(&notice, &mut found);
+        }
+        if !tell(events, found) {
+            return;
+        }
+        tokio::time::sleep(FOLD).await;
+    }
+}
+
+/// False when nobody holds the door any more.
+fn tell(events: &broadcast::WeakSender<Event>, found: impl IntoIterator<Item = Event>) -> bool {
+    let Some(sender) = events.upgrade() else { return false };
+    for event in found {
+        // Without a receiver there is nobody to tell, which is no failure.
+        let _ = sender.send(event);
+    }
+    true
+}
+
+fn read_notice(notice: &str, found: &mut HashSet<Event>) {
+    let mut words = notice.splitn(3, ' ');
+    match (words.next(), words.next(), words.next()) {
+        (Some("log"), ..) => {
+            found.insert(Event::Log);
+        }
+        (Some("overview"), ..) => {
+            found.insert(Event::Overview);
+        }
+        (Some("errors"), ..) => found.extend([Event::Errors, Event::Overview]),
+        (Some("rows"), Some(rows), Some(table)) => {
+            found.extend([Event::Errors, Event::Overview]);
+            let rows = rows.split(',').filter_map(|row| row.parse().ok());
+            found.extend(rows.map(|row| Event::Record(RowRef { table: table.to_owned(), row: RowId(row) })));
+        }
+        (Some("retry"), Some(row), Some(table)) => {
+            found.insert(Event::Errors);
+            if let Ok(row) = row.parse() {
+                found.insert(Event::Record(RowRef { table: table.to_owned(), row: RowId(row) }));
+            }
+        }
+        _ => {}
     }
 }

@@ -1,3 +1,237 @@
-//! The background task that keeps both sides in step, and the one door to it.
+//! The background task that keeps both sides in step, and the one door to it ([`handle::Handle`]).
+//!
+//! [`start`] signs in, checks the mappings against the org's describe, lays out the schema and sets the parts going:
+//!
+//! ```text
+//!    supervisor ── writer   intake, claim, fold, send, acknowledge        (writer.rs, send.rs, batch.rs)
+//!               ├─ readers  one per mapping: first load, then polls       (reader.rs)
+//!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
+//!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
+//! ```
+//!
+//! They share an [`link::Link`], which knows whether Salesforce can be asked at all, and a store. PostgreSQL is the
+//! only coordinator: any number of engines may run on one database. Nothing in here draws, prints or holds SQL.
 
+mod answers;
+mod batch;
 pub mod handle;
+pub mod link;
+mod prepare;
+mod reader;
+mod send;
+mod upkeep;
+mod writer;
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, ConfigError};
+use crate::domain::mapping::Mapping;
+use crate::logs::LogRecord;
+use crate::logs::log::Log;
+use crate::postgres::{self, Store};
+use crate::salesforce::{self, Client};
+
+use link::Link;
+
+/// Why an engine does not start. The text names the thing and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not fit the org.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+    /// Salesforce.
+    #[error("{}", explain(source, login_url))]
+    Salesforce {
+        /// What it said.
+        source: salesforce::Error,
+        /// Where.
+        login_url: String,
+    },
+}
+
+/// What went wrong on the way to Salesforce, and what to do.
+fn explain(error: &salesforce::Error, login_url: &str) -> String {
+    let remedy = match error {
+        salesforce::Error::Login { .. } => {
+            "check salesforce.client_id and the secret, and that the external client app has the client credentials flow switched on"
+        }
+        salesforce::Error::Unreachable { .. } | salesforce::Error::Lost { .. } => {
+            "is salesforce.login_url your org's My Domain, and does this machine reach it?"
+        }
+        salesforce::Error::Api { .. } => "try again; see status.salesforce.com if it stays so",
+    };
+    format!("Salesforce at {login_url}: {error}\n{remedy}")
+}
+
+/// What the parts of one engine share.
+struct Shared {
+    store: Store,
+    client: Client,
+    config: Config,
+    /// The mappings as describe tells them now; replaced when describe changes.
+    mappings: RwLock<Arc<Vec<Mapping>>>,
+    link: Link,
+    log: Log,
+    /// Rung when there may be work for the writer.
+    writer_bell: Notify,
+    /// Rung when a console asked something.
+    answers_bell: Notify,
+    /// This engine among others: host, process and a random part.
+    owner: String,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    fn mappings(&self) -> Arc<Vec<Mapping>> {
+        self.mappings.read().map(|mappings| mappings.clone()).unwrap_or_default()
+    }
+
+    /// Waits, but not beyond the end. False when the end has come.
+    async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.stop.cancelled() => false,
+        }
+    }
+}
+
+/// A running engine.
+pub struct Engine {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Stops it in good order: the batch in flight is finished and acknowledged.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+    }
+}
+
+/// Starts an engine. When Salesforce cannot be asked right now but the schema is installed, it starts all the same,
+/// shows why in its state, and keeps trying: consoles must work on the night when the org is down.
+///
+/// # Errors
+/// When the configuration does not fit the org, the database cannot be laid out, or nothing was ever installed and
+/// the org does not answer.
+pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
+    let (log, records) = Log::new();
+    let credentials = salesforce::Credentials {
+        login_url: config.salesforce.login_url.clone(),
+        client_id: config.salesforce.client_id.clone(),
+        client_secret: config.salesforce.client_secret.clone(),
+    };
+    let failed = |source| StartError::Salesforce { source, login_url: config.salesforce.login_url.clone() };
+    let client = Client::new(credentials, &config.salesforce.api_version, config.salesforce.request_timeout)
+        .map_err(failed)?;
+    let prepared = prepare::mappings(&config, &client).await;
+    let installed = store.is_installed().await?;
+    let mappings = match prepared {
+        Ok((org_id, mappings)) => {
+            store.install(&org_id, &mappings).await?;
+            Some(mappings)
+        }
+        Err(StartError::Salesforce { .. }) if installed => None,
+        Err(error) => return Err(error),
+    };
+    let stop = CancellationToken::new();
+    let shared = Arc::new(Shared {
+        link: Link::new(&config.name, &config.environment),
+        store,
+        client,
+        config,
+        mappings: RwLock::default(),
+        log,
+        writer_bell: Notify::new(),
+        answers_bell: Notify::new(),
+        owner: owner(),
+        stop: stop.clone(),
+    });
+    let task = tokio::spawn(supervise(shared, mappings, records));
+    Ok(Engine { stop, task })
+}
+
+/// Sets the parts going and waits for their end.
+async fn supervise(shared: Arc<Shared>, mappings: Option<Vec<Mapping>>, records: mpsc::Receiver<LogRecord>) {
+    let log_done = CancellationToken::new();
+    let log_store = tokio::spawn(upkeep::store_log(shared.clone(), records, log_done.clone()));
+    let signs = tokio::spawn(upkeep::signs_of_life(shared.clone()));
+    if let Some(mappings) = sign_in(&shared, mappings).await {
+        let names: Vec<String> = mappings.iter().map(|mapping| mapping.object.clone()).collect();
+        if let Ok(mut held) = shared.mappings.write() {
+            *held = Arc::new(mappings);
+        }
+        shared
+            .log
+            .info("engine started", serde_json::json!({"mappings": names.len(), "owner": shared.owner}));
+        let mut parts = tokio::task::JoinSet::new();
+        parts.spawn(writer::run(shared.clone()));
+        parts.spawn(answers::run(shared.clone()));
+        parts.spawn(upkeep::run(shared.clone()));
+        parts.spawn(upkeep::listen(shared.clone()));
+        for name in names {
+            parts.spawn(reader::run(shared.clone(), name));
+        }
+        while let Some(ended) = parts.join_next().await {
+            if let Err(error) = ended {
+                // A part that panicked is a bug; the others must not go on as if it were there.
+                shared.log.error(
+                    "a part of the engine failed; the engine stops",
+                    serde_json::json!({"cause": error.to_string()}),
+                );
+                shared.stop.cancel();
+            }
+        }
+    }
+    let _ = signs.await;
+    shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
+    let _ = shared.store.retire(&shared.owner).await;
+    log_done.cancel();
+    let _ = log_store.await;
+}
+
+/// The mappings, trying until Salesforce can be asked. `None` when the end comes first.
+async fn sign_in(shared: &Shared, mappings: Option<Vec<Mapping>>) -> Option<Vec<Mapping>> {
+    if mappings.is_some() {
+        return mappings;
+    }
+    loop {
+        match prepare::mappings(&shared.config, &shared.client).await {
+            Ok((org_id, mappings)) => match shared.store.install(&org_id, &mappings).await {
+                Ok(()) => return Some(mappings),
+                Err(error) => shared
+                    .log
+                    .error("cannot lay out the schema", serde_json::json!({"cause": error.to_string()})),
+            },
+            Err(StartError::Salesforce { source, .. }) => {
+                link::report(shared, &source).await;
+            }
+            Err(error) => shared
+                .log
+                .error("the mappings do not fit the org", serde_json::json!({"cause": error.to_string()})),
+        }
+        if !shared.pause(Duration::from_secs(5)).await {
+            return None;
+        }
+    }
+}
+
+/// A name for this engine that no other has.
+fn owner() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    format!("{host}/{}/{:04x}", std::process::id(), rand::random::<u16>())
+}
+
+/// A short random word for tokens and batches.
+fn random_word() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}

@@ -1,0 +1,129 @@
+-- The part of a connection's schema that does not depend on its mappings, laid out exactly as Heroku Connect's:
+-- the change log, its archive, the metadata tables and the two functions that capture a row again by hand.
+-- {schema} and {hstore} (the schema that holds the extension hstore) are quoted identifiers.
+
+CREATE SCHEMA IF NOT EXISTS {schema};
+
+CREATE TABLE IF NOT EXISTS {schema}._hcmeta (
+    id serial PRIMARY KEY,
+    hcver integer,
+    org_id varchar(50),
+    details text
+);
+
+CREATE TABLE IF NOT EXISTS {schema}._sf_event_log (
+    id serial PRIMARY KEY,
+    table_name varchar(128),
+    action varchar(7),
+    synced_at timestamptz DEFAULT now(),
+    sf_timestamp timestamptz,
+    sfid varchar(20),
+    record text,
+    processed boolean
+);
+CREATE INDEX IF NOT EXISTS idx__sf_event_log_comp_key ON {schema}._sf_event_log (table_name, synced_at);
+CREATE INDEX IF NOT EXISTS idx__sf_event_log_sfid ON {schema}._sf_event_log (sfid);
+
+-- CACHE 1: with a cache per session, ids of one row's changes would not follow their order
+-- (measured: 13,328 inversions in 67,000 changes with CACHE 50, none with 1).
+CREATE SEQUENCE IF NOT EXISTS {schema}._trigger_log_id_seq AS integer CACHE 1;
+
+CREATE TABLE IF NOT EXISTS {schema}._trigger_log (
+    id integer PRIMARY KEY DEFAULT nextval('{schema_literal}._trigger_log_id_seq'),
+    txid bigint,
+    created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(),
+    processed_at timestamptz,
+    processed_tx bigint,
+    state varchar(8),
+    action varchar(7),
+    table_name varchar(128),
+    record_id integer,
+    sfid varchar(18),
+    old text,
+    values text,
+    sf_result integer,
+    sf_message text
+);
+ALTER SEQUENCE {schema}._trigger_log_id_seq OWNED BY {schema}._trigger_log.id;
+CREATE INDEX IF NOT EXISTS _trigger_log_idx_created_at ON {schema}._trigger_log (created_at);
+CREATE INDEX IF NOT EXISTS _trigger_log_idx_state_id ON {schema}._trigger_log (state, id);
+CREATE INDEX IF NOT EXISTS _trigger_log_idx_state_table_name ON {schema}._trigger_log (state, table_name)
+    WHERE state IN ('NEW', 'PENDING');
+-- Ours: the entries of one record, which is what a unit is made of.
+CREATE INDEX IF NOT EXISTS _trigger_log_idx_record ON {schema}._trigger_log (table_name, record_id, id);
+
+CREATE TABLE IF NOT EXISTS {schema}._trigger_log_archive (
+    id integer NOT NULL PRIMARY KEY,
+    txid bigint,
+    created_at timestamptz,
+    updated_at timestamptz,
+    processed_at timestamptz,
+    processed_tx bigint,
+    state varchar(8),
+    action varchar(7),
+    table_name varchar(128),
+    record_id integer,
+    sfid varchar(18),
+    old text,
+    values text,
+    sf_result integer,
+    sf_message text
+);
+CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_created_at ON {schema}._trigger_log_archive (created_at);
+CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_record_id ON {schema}._trigger_log_archive (record_id);
+CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_state_table_name
+    ON {schema}._trigger_log_archive (state, table_name) WHERE state = 'FAILED';
+
+-- Captures a row again as an insert, from its current values. Returns the log entry's id, NULL without an id.
+CREATE OR REPLACE FUNCTION {schema}.hc_capture_insert_from_row(
+    source_row {hstore}.hstore, table_name varchar, excluded_cols text[] DEFAULT ARRAY[]::text[]
+) RETURNS integer LANGUAGE plpgsql AS $function$
+DECLARE
+    entry_id integer;
+BEGIN
+    IF (source_row OPERATOR({hstore}.->) 'id') IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF excluded_cols && ARRAY['id', 'sfid'] THEN
+        RAISE EXCEPTION 'id and sfid cannot be left out of a captured insert';
+    END IF;
+    INSERT INTO {schema}._trigger_log (txid, created_at, state, action, table_name, record_id, values)
+    VALUES (txid_current(), clock_timestamp(), 'NEW', 'INSERT', hc_capture_insert_from_row.table_name,
+        (source_row OPERATOR({hstore}.->) 'id')::integer,
+        {hstore}.delete(source_row, excluded_cols || ARRAY['_hc_lastop', '_hc_err'])::text)
+    RETURNING id INTO entry_id;
+    RETURN entry_id;
+END $function$;
+
+-- Captures a row again as an update of the given columns (of all when none are given).
+CREATE OR REPLACE FUNCTION {schema}.hc_capture_update_from_row(
+    source_row {hstore}.hstore, table_name varchar, columns_to_include text[] DEFAULT ARRAY[]::text[]
+) RETURNS integer LANGUAGE plpgsql AS $function$
+DECLARE
+    entry_id integer;
+    captured {hstore}.hstore := {hstore}.delete(source_row, ARRAY['_hc_lastop', '_hc_err']);
+BEGIN
+    IF (source_row OPERATOR({hstore}.->) 'id') IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF cardinality(columns_to_include) > 0 THEN
+        captured := {hstore}.slice(captured, columns_to_include);
+    END IF;
+    INSERT INTO {schema}._trigger_log (txid, created_at, state, action, table_name, record_id, sfid, values)
+    VALUES (txid_current(), clock_timestamp(), 'NEW', 'UPDATE', hc_capture_update_from_row.table_name,
+        (source_row OPERATOR({hstore}.->) 'id')::integer, source_row OPERATOR({hstore}.->) 'sfid',
+        captured::text)
+    RETURNING id INTO entry_id;
+    RETURN entry_id;
+END $function$;
+
+-- A truncated table would leave its records in Salesforce with nothing to say why.
+CREATE OR REPLACE FUNCTION {schema}.hc_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $function$
+BEGIN
+    IF current_setting('syncdeck.writer', true) = 'engine' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'TRUNCATE of %.% is refused: it cannot be captured, so its records would stay in Salesforce',
+        TG_TABLE_SCHEMA, TG_TABLE_NAME USING HINT = 'Use DELETE, which is captured row by row.';
+END $function$;

@@ -1,0 +1,174 @@
+-- All that Heroku Connect does not know: the queue of units, attempts, sync errors, the operators' audit, commands,
+-- cursors, leases, the log. Written by engines and operators only, never by an application's transaction.
+
+CREATE SCHEMA IF NOT EXISTS syncdeck;
+
+-- One row per record with unsent work; the primary key is what makes two sends of one record at once impossible (I2).
+CREATE TABLE IF NOT EXISTS syncdeck.unit (
+    table_name varchar(128) NOT NULL,
+    record_id integer NOT NULL,
+    state text NOT NULL CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'writeback')),
+    ready_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    token text,
+    lease_until timestamptz,
+    -- grows with every change that joins; the acknowledgement deletes the unit only at the version it was read at
+    version bigint NOT NULL DEFAULT 1,
+    -- rejections of the record itself since a person or a new change last touched it (I8)
+    attempts integer NOT NULL DEFAULT 0,
+    -- answers that never came, whatever the batch, and those of a batch of one
+    lost integer NOT NULL DEFAULT 0,
+    lost_alone integer NOT NULL DEFAULT 0,
+    held_table varchar(128),
+    held_record integer,
+    -- set when Salesforce accepted an insert whose row was locked: the record's id, known here before the row knows
+    sfid varchar(18),
+    -- outcome to write back into a row that was locked: {"lastop", "err", "sfid"}
+    outcome jsonb,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (table_name, record_id)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX IF NOT EXISTS unit_ready ON syncdeck.unit (ready_at) WHERE state = 'ready';
+CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE state = 'inflight';
+CREATE INDEX IF NOT EXISTS unit_held ON syncdeck.unit (held_table, held_record) WHERE state = 'held';
+CREATE INDEX IF NOT EXISTS unit_writeback ON syncdeck.unit (ready_at) WHERE outcome IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS syncdeck.attempt (
+    id bigserial PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    table_name varchar(128) NOT NULL,
+    record_id integer NOT NULL,
+    batch text NOT NULL,
+    op text NOT NULL,
+    upto integer NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('accepted', 'rejected', 'lost')),
+    code text,
+    message text,
+    request jsonb
+);
+CREATE INDEX IF NOT EXISTS attempt_record ON syncdeck.attempt (table_name, record_id, id);
+CREATE INDEX IF NOT EXISTS attempt_at ON syncdeck.attempt (at);
+
+CREATE TABLE IF NOT EXISTS syncdeck.error (
+    id bigserial PRIMARY KEY,
+    mapping text NOT NULL,
+    table_name varchar(128) NOT NULL,
+    record_id integer,
+    sfid varchar(18),
+    op text NOT NULL,
+    code text NOT NULL,
+    category text NOT NULL,
+    class text NOT NULL,
+    message text NOT NULL,
+    fields text[] NOT NULL DEFAULT '{}',
+    fingerprint text NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    state text NOT NULL,
+    next_retry_at timestamptz,
+    first_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- the values that were sent, so that a free word of the filter finds them
+    sent text NOT NULL DEFAULT '',
+    resolved_at timestamptz,
+    resolution text
+);
+-- At most one unresolved error per row; for reads, mappings and the connection per code.
+CREATE UNIQUE INDEX IF NOT EXISTS error_row ON syncdeck.error (table_name, record_id)
+    WHERE resolved_at IS NULL AND record_id IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS error_mapping ON syncdeck.error (mapping, op, code)
+    WHERE resolved_at IS NULL AND record_id IS NULL;
+CREATE INDEX IF NOT EXISTS error_listed ON syncdeck.error (last_seen DESC, id DESC) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS error_listed_mapping ON syncdeck.error (mapping, last_seen DESC, id DESC)
+    WHERE resolved_at IS NULL;
+
+CREATE TABLE IF NOT EXISTS syncdeck.audit (
+    id bigserial PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor text NOT NULL,
+    action text NOT NULL,
+    mapping text NOT NULL,
+    table_name varchar(128) NOT NULL,
+    record_id integer,
+    error_id bigint,
+    before jsonb,
+    after jsonb
+);
+CREATE INDEX IF NOT EXISTS audit_record ON syncdeck.audit (table_name, record_id, id);
+
+CREATE TABLE IF NOT EXISTS syncdeck.command (
+    id bigserial PRIMARY KEY,
+    kind text NOT NULL,
+    args jsonb NOT NULL,
+    actor text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    taken_at timestamptz,
+    done_at timestamptz,
+    result jsonb,
+    failure text
+);
+CREATE INDEX IF NOT EXISTS command_waiting ON syncdeck.command (id) WHERE taken_at IS NULL;
+
+-- How far a mapping was read, and what is known of it.
+CREATE TABLE IF NOT EXISTS syncdeck.mapping (
+    name text PRIMARY KEY,
+    table_name varchar(128) NOT NULL,
+    position integer NOT NULL,
+    access text NOT NULL,
+    -- describe of the mapped fields, as domain::field::Field
+    fields jsonb NOT NULL DEFAULT '[]',
+    state text NOT NULL DEFAULT 'loading',
+    detail text,
+    row_count bigint NOT NULL DEFAULT 0,
+    records bigint,
+    load_done boolean NOT NULL DEFAULT false,
+    read_cursor timestamptz,
+    deletes_cursor timestamptz,
+    last_read timestamptz,
+    last_write timestamptz,
+    records_read bigint NOT NULL DEFAULT 0
+);
+
+-- The last fetch of a record's values, kept for the hours when no engine can fetch them.
+CREATE TABLE IF NOT EXISTS syncdeck.fetched (
+    table_name varchar(128) NOT NULL,
+    record_id integer NOT NULL,
+    fetched_at timestamptz NOT NULL,
+    value jsonb NOT NULL,
+    PRIMARY KEY (table_name, record_id)
+);
+
+CREATE TABLE IF NOT EXISTS syncdeck.lease (
+    name text PRIMARY KEY,
+    owner text NOT NULL,
+    until timestamptz NOT NULL
+);
+
+-- The connection's and the engine's state, one row each engine writes while it lives.
+CREATE TABLE IF NOT EXISTS syncdeck.engine (
+    owner text PRIMARY KEY,
+    state text NOT NULL,
+    connection text NOT NULL,
+    environment text NOT NULL,
+    connection_state text NOT NULL,
+    connection_detail text,
+    api_used bigint,
+    api_limit bigint,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE IF NOT EXISTS syncdeck.log (
+    id bigserial PRIMARY KEY,
+    time timestamptz NOT NULL,
+    level text NOT NULL,
+    source text NOT NULL,
+    dyno text NOT NULL,
+    message text NOT NULL,
+    fields jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS log_time ON syncdeck.log (time);
+
+-- Counters that only grow, one row a name; what the report and the status add up.
+CREATE TABLE IF NOT EXISTS syncdeck.counter (
+    name text PRIMARY KEY,
+    value bigint NOT NULL DEFAULT 0
+);

@@ -1,0 +1,213 @@
+//! The configuration: `syncdeck.toml` as it is written ([`written`]), and what it means once it is checked
+//! ([`Config`]). A refusal names file, line, key and remedy. Secrets come in here, from the file (when nobody else
+//! can read it), from another file or from the environment, and never leave as text.
+
+mod written;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::mapping::Access;
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is none.
+    #[error(
+        "no configuration found: looked for {}\n\
+         write one (the README shows it), name one with --config FILE, or try everything with: syncdeck demo",
+        tried.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
+    )]
+    Missing {
+        /// Where was looked.
+        tried: Vec<PathBuf>,
+    },
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A key is wrong.
+    #[error("{}:{line}: {key}: {problem}\n{remedy}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key, `mapping.poll_interval`.
+        key: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// It is no TOML, or has unknown or missing keys; the text shows the place.
+    #[error("{}: {text}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The parser's words, with line and column.
+        text: String,
+    },
+}
+
+/// Who runs the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineMode {
+    /// The console that comes first; when that one quits, another takes over.
+    WithConsole,
+    /// Only `syncdeck run`; consoles attach.
+    Service,
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// Name of the connection, `acme`.
+    pub name: String,
+    /// `prod`, `sandbox`, ...
+    pub environment: String,
+    /// Who runs the engine.
+    pub engine: EngineMode,
+    /// PostgreSQL.
+    pub postgres: Postgres,
+    /// Salesforce.
+    pub salesforce: Salesforce,
+    /// The mappings, at least one.
+    pub mappings: Vec<MappingConfig>,
+}
+
+/// Where the rows are.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    /// Connection URL; may hold a password.
+    pub url: SecretString,
+    /// Schema of the mapped tables.
+    pub schema: String,
+}
+
+/// Where the records are, and how hard it is asked.
+#[derive(Clone, Debug)]
+pub struct Salesforce {
+    /// My Domain URL.
+    pub login_url: String,
+    /// Consumer key.
+    pub client_id: String,
+    /// Consumer secret.
+    pub client_secret: SecretString,
+    /// API version, `62.0`.
+    pub api_version: String,
+    /// How long an answer is waited for.
+    pub request_timeout: Duration,
+    /// How long a claim is held; at least twice the request timeout.
+    pub lease: Duration,
+    /// How far each read goes back behind the last one: Salesforce stamps before it commits.
+    pub look_back: Duration,
+    /// How often describe is read again.
+    pub describe_interval: Duration,
+}
+
+/// One mapping as configured; describe turns it into a `domain::mapping::Mapping`.
+#[derive(Clone, Debug)]
+pub struct MappingConfig {
+    /// Line of its table in the file, for messages.
+    pub line: usize,
+    /// Object.
+    pub object: String,
+    /// Table.
+    pub table: String,
+    /// Direction.
+    pub access: Access,
+    /// Fields by API name; relationship columns as `Invoice__r.External_Id__c`.
+    pub fields: Vec<String>,
+    /// Key of upserts.
+    pub external_id: Option<String>,
+    /// Time between reads.
+    pub poll_interval: Duration,
+}
+
+impl Config {
+    /// Finds and reads the configuration: `explicit`, else `./syncdeck.toml`, else the one in the user's
+    /// configuration directory.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(explicit: Option<&Path>) -> Result<Config, ConfigError> {
+        let places = match explicit {
+            Some(path) => vec![path.to_owned()],
+            None => default_places(),
+        };
+        let path = places.iter().find(|path| path.exists()).cloned();
+        let path = match (path, explicit) {
+            (Some(path), _) => path,
+            (None, _) => return Err(ConfigError::Missing { tried: places }),
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        written::check(&path, &text)
+    }
+
+    /// Reads a configuration from its text.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        written::check(path, text)
+    }
+
+    /// The URL of the database, for the driver's eyes only.
+    pub fn postgres_url(&self) -> &str {
+        self.postgres.url.expose_secret()
+    }
+
+    /// A refusal at a mapping's place in the file.
+    pub fn refuse_mapping(
+        &self,
+        mapping: &MappingConfig,
+        key: &str,
+        problem: String,
+        remedy: String,
+    ) -> ConfigError {
+        ConfigError::Key {
+            path: self.path.clone(),
+            line: mapping.line,
+            key: format!("mapping.{key}"),
+            problem,
+            remedy,
+        }
+    }
+}
+
+fn default_places() -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from("syncdeck.toml")];
+    let user = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    places.extend(user.map(|dir| dir.join("syncdeck/config.toml")));
+    places
+}
+
+/// Reads `10s`, `500ms`, `2m`, `1h`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(split);
+    let number: f64 =
+        number.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
+    let seconds = match unit {
+        "ms" => number / 1000.0,
+        "s" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
+        "d" => number * 86_400.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
+}

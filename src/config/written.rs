@@ -1,0 +1,444 @@
+//! `syncdeck.toml` as it is written, and its check.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::domain::mapping::Access;
+
+use super::{Config, ConfigError, EngineMode, MappingConfig, Postgres, Salesforce, parse_duration};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    connection: Connection,
+    postgres: PostgresKeys,
+    salesforce: SalesforceKeys,
+    #[serde(default)]
+    mapping: Vec<Spanned<MappingKeys>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Connection {
+    name: Spanned<String>,
+    #[serde(default)]
+    environment: Option<String>,
+    #[serde(default)]
+    engine: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PostgresKeys {
+    #[serde(default)]
+    url: Option<Spanned<String>>,
+    #[serde(default)]
+    url_env: Option<Spanned<String>>,
+    #[serde(default)]
+    url_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    schema: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SalesforceKeys {
+    login_url: Spanned<String>,
+    client_id: String,
+    #[serde(default)]
+    client_secret: Option<Spanned<String>>,
+    #[serde(default)]
+    client_secret_env: Option<Spanned<String>>,
+    #[serde(default)]
+    client_secret_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    api_version: Option<Spanned<String>>,
+    #[serde(default)]
+    request_timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    lease: Option<Spanned<String>>,
+    #[serde(default)]
+    look_back: Option<Spanned<String>>,
+    #[serde(default)]
+    describe_interval: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MappingKeys {
+    object: Spanned<String>,
+    #[serde(default)]
+    table: Option<Spanned<String>>,
+    #[serde(default)]
+    access: Option<Spanned<String>>,
+    fields: Spanned<Vec<String>>,
+    #[serde(default)]
+    external_id: Option<String>,
+    #[serde(default)]
+    poll_interval: Option<Spanned<String>>,
+}
+
+pub(super) fn check(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let file: File = toml::from_str(text)
+        .map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.to_string() })?;
+    Check { path, text }.file(file)
+}
+
+struct Check<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Check<'_> {
+    fn file(&self, file: File) -> Result<Config, ConfigError> {
+        if file.connection.name.get_ref().trim().is_empty() {
+            return Err(self.refuse(
+                &file.connection.name,
+                "connection.name",
+                "is empty",
+                "give the connection a short name",
+            ));
+        }
+        let engine = match file.connection.engine.as_ref().map(|mode| mode.get_ref().as_str()) {
+            None | Some("with-console") => EngineMode::WithConsole,
+            Some("service") => EngineMode::Service,
+            Some(_) => {
+                let at = file.connection.engine.as_ref();
+                return Err(self.refuse_at(
+                    at.map_or(0, |mode| mode.span().start),
+                    "connection.engine",
+                    "is unknown",
+                    "use \"with-console\" (the console runs the engine) or \"service\" (only `syncdeck run` does)",
+                ));
+            }
+        };
+        let mut tables = HashSet::new();
+        let mappings = file
+            .mapping
+            .into_iter()
+            .map(|mapping| self.mapping(mapping, &mut tables))
+            .collect::<Result<Vec<_>, _>>()?;
+        if mappings.is_empty() {
+            return Err(self.refuse_at(
+                self.text.len(),
+                "mapping",
+                "there is none",
+                "add at least one [[mapping]] with object and fields",
+            ));
+        }
+        Ok(Config {
+            path: self.path.to_owned(),
+            name: file.connection.name.into_inner(),
+            environment: file.connection.environment.unwrap_or_else(|| "prod".to_owned()),
+            engine,
+            postgres: self.postgres(file.postgres)?,
+            salesforce: self.salesforce(file.salesforce)?,
+            mappings,
+        })
+    }
+
+    fn postgres(&self, keys: PostgresKeys) -> Result<Postgres, ConfigError> {
+        let has_password = |url: &str| {
+            let authority = url.split("://").nth(1).unwrap_or("").split(['/', '?']).next().unwrap_or("");
+            authority.split('@').next().is_some_and(|user| authority.contains('@') && user.contains(':'))
+                || url.contains("password=")
+        };
+        let inline_secret = keys.url.as_ref().is_some_and(|url| has_password(url.get_ref()));
+        let url = self.secret("postgres.url", keys.url, keys.url_env, keys.url_file, inline_secret)?;
+        let schema = match keys.schema {
+            Some(schema) if schema.get_ref() == "syncdeck" || schema.get_ref().is_empty() => {
+                return Err(self.refuse(
+                    &schema,
+                    "postgres.schema",
+                    "cannot be used",
+                    "choose another, such as \"salesforce\"",
+                ));
+            }
+            Some(schema) => schema.into_inner(),
+            None => "salesforce".to_owned(),
+        };
+        Ok(Postgres { url, schema })
+    }
+
+    fn salesforce(&self, keys: SalesforceKeys) -> Result<Salesforce, ConfigError> {
+        let login = keys.login_url.get_ref();
+        let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+            .iter()
+            .any(|start| login.starts_with(start));
+        if !login.starts_with("https://") && !loopback {
+            return Err(self.refuse(
+                &keys.login_url,
+                "salesforce.login_url",
+                "is no https URL",
+                "use your org's My Domain, such as https://acme.my.salesforce.com",
+            ));
+        }
+        if let Some(version) = &keys.api_version
+            && version.get_ref().parse::<f64>().is_ok_and(|number| number < 46.0)
+                | version.get_ref().parse::<f64>().is_err()
+        {
+            return Err(self.refuse(
+                version,
+                "salesforce.api_version",
+                "is not an API version from 46.0 on",
+                "use \"62.0\"",
+            ));
+        }
+        let request_timeout =
+            self.duration("salesforce.request_timeout", keys.request_timeout.as_ref(), 30)?;
+        let lease = self.duration("salesforce.lease", keys.lease.as_ref(), 90)?;
+        if lease < request_timeout * 2 {
+            return Err(self.refuse_at(
+                keys.lease.or(keys.request_timeout).map_or(0, |value| value.span().start),
+                "salesforce.lease",
+                "is shorter than twice the request timeout, so no request could ever start",
+                "make it three times salesforce.request_timeout",
+            ));
+        }
+        Ok(Salesforce {
+            login_url: keys.login_url.into_inner(),
+            client_id: keys.client_id,
+            client_secret: self.secret(
+                "salesforce.client_secret",
+                keys.client_secret,
+                keys.client_secret_env,
+                keys.client_secret_file,
+                true,
+            )?,
+            api_version: keys.api_version.map_or_else(|| "62.0".to_owned(), Spanned::into_inner),
+            request_timeout,
+            lease,
+            look_back: self.duration("salesforce.look_back", keys.look_back.as_ref(), 600)?,
+            describe_interval: self.duration(
+                "salesforce.describe_interval",
+                keys.describe_interval.as_ref(),
+                300,
+            )?,
+        })
+    }
+
+    fn mapping(
+        &self,
+        mapping: Spanned<MappingKeys>,
+        tables: &mut HashSet<String>,
+    ) -> Result<MappingConfig, ConfigError> {
+        let line = self.line(mapping.span().start);
+        let keys = mapping.into_inner();
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.split('.').all(|part| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        };
+        if !is_name(keys.object.get_ref()) || keys.object.get_ref().contains('.') {
+            return Err(self.refuse(
+                &keys.object,
+                "mapping.object",
+                "is no object name",
+                "use the API name, such as Contact or Invoice__c",
+            ));
+        }
+        if let Some(bad) = keys.fields.get_ref().iter().find(|field| !is_name(field)) {
+            let problem = format!("{bad:?} is no field name");
+            return Err(self.refuse(
+                &keys.fields,
+                "mapping.fields",
+                &problem,
+                "use API names, such as LastName or Level__c",
+            ));
+        }
+        if keys.fields.get_ref().is_empty() {
+            return Err(self.refuse(
+                &keys.fields,
+                "mapping.fields",
+                "is empty",
+                "name the fields to keep in step",
+            ));
+        }
+        let access = match keys.access.as_ref().map(|access| access.get_ref().as_str()) {
+            None | Some("read_write") => Access::ReadWrite,
+            Some("read_only") => Access::ReadOnly,
+            Some(_) => {
+                let at = keys.access.as_ref().map_or(0, |access| access.span().start);
+                return Err(self.refuse_at(
+                    at,
+                    "mapping.access",
+                    "is unknown",
+                    "use \"read_write\" or \"read_only\"",
+                ));
+            }
+        };
+        let table = keys
+            .table
+            .as_ref()
+            .map_or_else(|| keys.object.get_ref().to_lowercase(), |table| table.get_ref().clone());
+        // PostgreSQL would cut a longer name silently; _trigger_log's table_name holds more.
+        if table.is_empty() || table.len() > 63 || table.starts_with('_') {
+            let at = keys.table.as_ref().map_or(keys.object.span().start, |table| table.span().start);
+            return Err(self.refuse_at(
+                at,
+                "mapping.table",
+                "is no table name of 1 to 63 bytes that does not begin with _",
+                "choose another name",
+            ));
+        }
+        if !tables.insert(table.clone()) {
+            let problem = format!("the table {table:?} is mapped twice");
+            return Err(self.refuse(&keys.object, "mapping.table", &problem, "map each table once"));
+        }
+        let poll_interval = self.duration("mapping.poll_interval", keys.poll_interval.as_ref(), 60)?;
+        Ok(MappingConfig {
+            line,
+            object: keys.object.into_inner(),
+            table,
+            access,
+            fields: keys.fields.into_inner(),
+            external_id: keys.external_id,
+            poll_interval,
+        })
+    }
+
+    fn duration(
+        &self,
+        key: &str,
+        value: Option<&Spanned<String>>,
+        default: u64,
+    ) -> Result<Duration, ConfigError> {
+        let Some(value) = value else { return Ok(Duration::from_secs(default)) };
+        parse_duration(value.get_ref()).filter(|duration| !duration.is_zero()).ok_or_else(|| {
+            self.refuse(value, key, "is no length of time", "write it as 500ms, 10s, 2m or 1h")
+        })
+    }
+
+    /// A secret from exactly one of its three places.
+    fn secret(
+        &self,
+        key: &str,
+        inline: Option<Spanned<String>>,
+        env: Option<Spanned<String>>,
+        file: Option<Spanned<PathBuf>>,
+        inline_is_secret: bool,
+    ) -> Result<SecretString, ConfigError> {
+        match (inline, env, file) {
+            (Some(value), None, None) => {
+                if inline_is_secret {
+                    self.private(self.path, key, value.span().start)?;
+                }
+                Ok(value.into_inner().into())
+            }
+            (None, Some(name), None) => std::env::var(name.get_ref()).map(SecretString::from).map_err(|_| {
+                let problem = format!("the environment variable {} is not set", name.get_ref());
+                self.refuse(&name, &format!("{key}_env"), &problem, "set it, or name another")
+            }),
+            (None, None, Some(file)) => {
+                self.private(file.get_ref(), &format!("{key}_file"), file.span().start)?;
+                std::fs::read_to_string(file.get_ref()).map(|text| text.trim().to_owned().into()).map_err(
+                    |error| {
+                        let problem = format!("cannot read {}: {error}", file.get_ref().display());
+                        self.refuse(
+                            &file,
+                            &format!("{key}_file"),
+                            &problem,
+                            "correct the path or its permissions",
+                        )
+                    },
+                )
+            }
+            (inline, env, _) => {
+                let at = inline
+                    .map(|value| value.span().start)
+                    .or(env.map(|value| value.span().start))
+                    .unwrap_or(0);
+                let problem = "must be given exactly once";
+                Err(self.refuse_at(at, key, problem, &format!("set one of {key}, {key}_env and {key}_file")))
+            }
+        }
+    }
+
+    /// A file that holds a secret must not be readable by others.
+    fn private(&self, path: &Path, key: &str, at: usize) -> Result<(), ConfigError> {
+        use std::os::unix::fs::PermissionsExt;
+        let open = std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+        if open {
+            let problem = format!("holds a secret, but other users can read {}", path.display());
+            return Err(self.refuse_at(at, key, &problem, &format!("chmod 600 {}", path.display())));
+        }
+        Ok(())
+    }
+
+    fn refuse<T>(&self, value: &Spanned<T>, key: &str, problem: &str, remedy: &str) -> ConfigError {
+        self.refuse_at(value.span().start, key, problem, remedy)
+    }
+
+    fn refuse_at(&self, at: usize, key: &str, problem: &str, remedy: &str) -> ConfigError {
+        ConfigError::Key {
+            path: self.path.to_owned(),
+            line: self.line(at),
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text.as_bytes().iter().take(at).filter(|&&byte| byte == b'\n').count() + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[connection]
+name = "acme"
+[postgres]
+url = "postgresql:///app"
+[salesforce]
+login_url = "https://acme.my.salesforce.com"
+client_id = "id"
+client_secret = "hush"
+[[mapping]]
+object = "Contact"
+fields = ["LastName", "Email"]
+external_id = "External_Id__c"
+poll_interval = "10s"
+"#;
+
+    fn refusal(text: &str) -> String {
+        check(Path::new("/nowhere/syncdeck.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_good_file_gets_its_defaults() {
+        let config = check(Path::new("/nowhere/syncdeck.toml"), GOOD).unwrap();
+        assert_eq!(config.postgres.schema, "salesforce");
+        assert_eq!(config.mappings[0].table, "contact");
+        assert_eq!(config.mappings[0].poll_interval, Duration::from_secs(10));
+        assert_eq!(config.salesforce.lease, Duration::from_secs(90));
+        assert!(!format!("{config:?}").contains("hush"), "a secret shows in Debug");
+    }
+
+    #[test]
+    fn a_refusal_names_file_line_key_and_remedy() {
+        let text = refusal(&GOOD.replace("\"10s\"", "\"soon\""));
+        assert_eq!(
+            text,
+            "/nowhere/syncdeck.toml:14: mapping.poll_interval: is no length of time\nwrite it as 500ms, 10s, 2m or 1h"
+        );
+        let text = refusal(&GOOD.replace("https://acme", "http://acme"));
+        assert!(
+            text.starts_with("/nowhere/syncdeck.toml:7: salesforce.login_url: is no https URL"),
+            "{text}"
+        );
+        let text = refusal(&GOOD.replace("object =", "objekt ="));
+        assert!(text.contains("objekt") && text.contains("line 11"), "{text}");
+        let text =
+            refusal(&GOOD.replace("client_secret = \"hush\"", "client_secret_env = \"SYNCDECK_NOT_SET\""));
+        assert!(text.contains("SYNCDECK_NOT_SET is not set"), "{text}");
+        assert!(refusal(GOOD.split("[[mapping]]").next().unwrap()).contains("add at least one [[mapping]]"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Folding: the unsent changes of one record become one operation, sent and answered as one.
+
+use chrono::{DateTime, Utc};
+
+use super::hstore::Hstore;
+
+/// What a captured write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A row came.
+    Insert,
+    /// A row changed.
+    Update,
+    /// A row went.
+    Delete,
+}
+
+impl Action {
+    /// From the word in `_trigger_log.action`.
+    pub fn from_word(word: &str) -> Option<Action> {
+        match word {
+            "INSERT" => Some(Action::Insert),
+            "UPDATE" => Some(Action::Update),
+            "DELETE" => Some(Action::Delete),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of `_trigger_log`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its id; the order of one record's changes.
+    pub id: i64,
+    /// What it did.
+    pub action: Action,
+    /// The record's id as the row knew it.
+    pub sfid: Option<String>,
+    /// The row before, where it was read.
+    pub old: Option<Hstore>,
+    /// The whole row of an insert, the changed columns of an update, nothing of a delete.
+    pub values: Hstore,
+    /// When it was captured.
+    pub captured_at: DateTime<Utc>,
+}
+
+/// What is to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// Nothing: the changes come to nothing that Salesforce should know.
+    Nothing,
+    /// A new record with these values.
+    Insert(Hstore),
+    /// These values into the record.
+    Update(Hstore),
+    /// The record away.
+    Delete,
+}
+
+/// A unit's entries as one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folded {
+    /// What is to be sent.
+    pub operation: Operation,
+    /// The newest entry in it; what is sent never goes back behind it (I3).
+    pub upto: i64,
+}
+
+/// Folds entries, which stand in id order. `known` says that Salesforce has the record, or may have it.
+///
+/// The newest value of a column wins; NULL is a value, absence is none. A record that Salesforce never saw and
+/// that is deleted again comes to nothing.
+pub fn fold(entries: &[Entry], known: bool) -> Folded {
+    let mut inserted = false;
+    let mut deleted = false;
+    let mut patch = Hstore::new();
+    for entry in entries {
+        match entry.action {
+            Action::Insert => {
+                (inserted, deleted) = (true, false);
+                patch = entry.values.clone();
+            }
+            Action::Update => patch.extend(entry.values.clone()),
+            Action::Delete => {
+                deleted = true;
+                patch.clear();
+            }
+        }
+    }
+    let operation = match (deleted, inserted && !known) {
+        (true, true) => Operation::Nothing,
+        (true, false) if known => Operation::Delete,
+        (true, false) => Operation::Nothing,
+        (false, true) => Operation::Insert(patch),
+        (false, false) if patch.is_empty() => Operation::Nothing,
+        (false, false) => Operation::Update(patch),
+    };
+    Folded { operation, upto: entries.iter().map(|entry| entry.id).max().unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(id: i64, action: Action, values: &[(&str, Option<&str>)]) -> Entry {
+        Entry {
+            id,
+            action,
+            sfid: None,
+            old: None,
+            values: values.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect(),
+            captured_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn an_insert_takes_its_updates_with_it() {
+        let entries = [
+            entry(1, Action::Insert, &[("a", Some("1")), ("b", Some("2"))]),
+            entry(2, Action::Update, &[("b", None)]),
+            entry(5, Action::Update, &[("a", Some("3"))]),
+        ];
+        let wanted = entry(0, Action::Insert, &[("a", Some("3")), ("b", None)]).values;
+        assert_eq!(fold(&entries, false), Folded { operation: Operation::Insert(wanted.clone()), upto: 5 });
+        assert_eq!(fold(&entries, true).operation, Operation::Update(wanted));
+    }
+
+    #[test]
+    fn a_delete_counts_only_where_salesforce_has_the_record() {
+        let entries = [entry(1, Action::Insert, &[("a", None)]), entry(2, Action::Delete, &[])];
+        assert_eq!(fold(&entries, false).operation, Operation::Nothing);
+        assert_eq!(fold(&entries, true).operation, Operation::Delete);
+        assert_eq!(fold(&entries[1..], false).operation, Operation::Nothing);
+        assert_eq!(fold(&[], true), Folded { operation: Operation::Nothing, upto: 0 });
+        assert_eq!(fold(&[entry(3, Action::Update, &[])], true).operation, Operation::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn the_patch_does_what_the_updates_do_one_by_one(
+            updates in prop::collection::vec(prop::collection::btree_map("[a-c]", prop::option::of("[xy]"), 0..3), 0..6)
+        ) {
+            let entries: Vec<Entry> = updates.iter().enumerate().map(|(i, values)| Entry {
+                values: values.clone(), ..entry(i as i64 + 1, Action::Update, &[])
+            }).collect();
+            let mut row = Hstore::new();
+            for entry in &entries {
+                row.extend(entry.values.clone());
+            }
+            let patch = match fold(&entries, true).operation {
+                Operation::Update(patch) => patch,
+                _ => Hstore::new(),
+            };
+            prop_assert_eq!(patch, row);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The way to Salesforce: open, or closed for a while because of an outage, a limit or a refused login. What stops
+//! the connection stops nothing else: no attempt is counted, no record fails.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::domain::backoff::Backoff;
+use crate::domain::catalogue::{self, Source};
+use crate::domain::group;
+use crate::domain::overview::ConnectionStatus;
+use crate::postgres::errors::NewError;
+use crate::salesforce::Error;
+
+use super::Shared;
+
+/// How a daily limit is waited out: asked again this often.
+const DAILY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
+/// Waits between tries while the org is down.
+const OUTAGE: Backoff =
+    Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30), max_retries: u32::MAX };
+
+/// The state of the way.
+pub struct Link {
+    name: String,
+    environment: String,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    /// `connecting`, `ok`, `unauthorized`, `limited`, `down`.
+    word: &'static str,
+    detail: Option<String>,
+    /// Closed until then.
+    until: Option<Instant>,
+    failures: u32,
+}
+
+impl Link {
+    /// A way that nobody went yet.
+    pub fn new(name: &str, environment: &str) -> Link {
+        let state = State { word: "connecting", detail: None, until: None, failures: 0 };
+        Link { name: name.to_owned(), environment: environment.to_owned(), state: Mutex::new(state) }
+    }
+
+    /// How long it is still closed.
+    pub fn closed_for(&self) -> Option<Duration> {
+        let state = self.state.lock().ok()?;
+        state
+            .until
+            .and_then(|until| until.checked_duration_since(Instant::now()))
+            .filter(|left| !left.is_zero())
+    }
+
+    /// For the sign of life.
+    pub fn status(&self, usage: Option<(i64, i64)>) -> ConnectionStatus {
+        let (word, detail) =
+            self.state.lock().map(|state| (state.word, state.detail.clone())).unwrap_or(("down", None));
+        ConnectionStatus {
+            name: self.name.clone(),
+            environment: self.environment.clone(),
+            state: word.to_owned(),
+            detail,
+            api_used: usage.map(|(used, _)| used),
+            api_limit: usage.map(|(_, limit)| limit),
+        }
+    }
+
+    /// Closes it for a while. Returns when it opens again.
+    fn close(&self, word: &'static str, detail: String, pause: Option<Duration>) -> DateTime<Utc> {
+        let mut pause = pause;
+        if let Ok(mut state) = self.state.lock() {
+            let wait =
+                pause.unwrap_or_else(|| OUTAGE.delay(state.failures, 0.5 + rand::random::<f64>() / 2.0));
+            pause = Some(wait);
+            *state = State {
+                word,
+                detail: Some(detail),
+                until: Some(Instant::now() + wait),
+                failures: state.failures.saturating_add(1),
+            };
+        }
+        Utc::now() + chrono::Duration::from_std(pause.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// It works. True when that is news.
+    fn open(&self) -> bool {
+        let Ok(mut state) = self.state.lock() else { return false };
+        let news = state.word != "ok";
+        *state = State { word: "ok", detail: None, until: None, failures: 0 };
+        news
+    }
+}
+
+/// True for failures of the way itself, which say nothing about what was sent.
+pub(super) fn concerns_link(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } | Error::Login { .. } => true,
+        Error::Lost { .. } => false,
+        // 500 may have been carried out; the others were refused before anything was done.
+        Error::Api { status, code, .. } => {
+            matches!(status, 401 | 420 | 429 | 502 | 503 | 504)
+                || matches!(
+                    code.as_str(),
+                    "REQUEST_LIMIT_EXCEEDED" | "SERVER_UNAVAILABLE" | "API_DISABLED_FOR_ORG"
+                )
+        }
+    }
+}
+
+/// Takes note of a failure of the way: closes it, keeps it as a connection error, tells the log.
+pub(super) async fn report(shared: &Shared, error: &Error) {
+    let (word, code, message, pause) = verdict(error);
+    let detail = format!("{code}: {message}");
+    let reopens = shared.link.close(word, detail, pause);
+    shared.log.of("link").warn(
+        format!("Salesforce cannot be asked: {message}"),
+        json!({"code": code, "state": word, "until": reopens.format("%H:%M:%S").to_string()}),
+    );
+    keep(shared, &code, &message, Some(reopens)).await;
+}
+
+/// It works: the connection's errors are over.
+pub(super) async fn works(shared: &Shared) {
+    if !shared.link.open() {
+        return;
+    }
+    shared.log.of("link").info("Salesforce answers", json!({}));
+    if let Ok(resolved) = shared.store.resolve_mapping_errors("", &["login", "request"]).await
+        && resolved > 0
+    {
+        let _ = shared.store.notify("errors").await;
+    }
+}
+
+/// Keeps a connection error without closing the way, for what mended itself at once.
+pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry_at: Option<DateTime<Utc>>) {
+    let entry = catalogue::classify(Source::Salesforce, code, message);
+    let op = if matches!(code, "LOGIN_FAILED" | "INVALID_SESSION_ID") { "login" } else { "request" };
+    let error = NewError {
+        mapping: String::new(),
+        op: op.to_owned(),
+        sfid: None,
+        code: code.to_owned(),
+        category: entry.category,
+        class: entry.class,
+        message: message.to_owned(),
+        fields: Vec::new(),
+        fingerprint: group::fingerprint("", code, &[], message),
+        sent: String::new(),
+    };
+    let _ = shared.store.keep_mapping_error("", &error, retry_at).await;
+    let _ = shared.store.notify("errors").await;
+}
+
+fn verdict(error: &Error) -> (&'static str, String, String, Option<Duration>) {
+    match error {
+        Error::Login { code, message } => (
+            "unauthorized",
+            "LOGIN_FAILED".to_owned(),
+            format!("{code}: {message}"),
+            Some(Duration::from_secs(30)),
+        ),
+        Error::Unreachable { .. } => ("down", "CONNECTION_FAILED".to_owned(), error.to_string(), None),
+        Error::Lost { .. } => ("down", "REQUEST_TIMEOUT".to_owned(), error.to_string(), None),
+        Error::Api { code, message, retry_after, .. } if code == "REQUEST_LIMIT_EXCEEDED" => {
+            // One code, two meanings: too many at once passes in seconds, the daily allowance in hours.
+            let concurrent = message.contains("Concurrent") || retry_after.is_some();
+            let pause =
+                retry_after.unwrap_or(if concurrent { Duration::from_secs(2) } else { DAILY_LIMIT_PAUSE });
+            ("limited", code.clone(), message.clone(), Some(pause))
+        }
+        Error::Api { status: 401, code, message, .. } => {
+            ("unauthorized", code.clone(), message.clone(), Some(Duration::from_secs(30)))
+        }
+        Error::Api { code, message, retry_after, .. } => {
+            ("down", code.clone(), message.clone(), *retry_after)
+        }
+    }
+}

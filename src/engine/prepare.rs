@@ -1,0 +1,204 @@
+//! The mappings as configured, checked against the org's describe.
+
+use crate::config::{Config, MappingConfig};
+use crate::domain::field::{Field, FieldType};
+use crate::domain::mapping::{Mapping, Parent};
+use crate::salesforce::describe::{Describe, DescribedField};
+use crate::salesforce::{Client, Error};
+
+use super::StartError;
+
+/// Fields that every mapped table has anyway.
+const SYSTEM_FIELDS: [&str; 3] = ["Id", "IsDeleted", "SystemModstamp"];
+
+/// Signs in and describes every mapped object. Returns the org's id with the mappings.
+///
+/// # Errors
+/// An unknown object or field is refused at its place in the file, with the nearest name.
+pub(super) async fn mappings(config: &Config, client: &Client) -> Result<(String, Vec<Mapping>), StartError> {
+    let failed = |source| StartError::Salesforce { source, login_url: config.salesforce.login_url.clone() };
+    let org_id = client.org_id().await.map_err(failed)?;
+    let mut mappings = Vec::new();
+    for written in &config.mappings {
+        let describe = match client.describe(&written.object).await {
+            Ok(describe) => describe,
+            Err(Error::Api { status: 404, .. }) => {
+                let names = client.object_names().await.map_err(failed)?;
+                return Err(unknown_object(config, written, &names).into());
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        mappings.push(mapping(config, written, &describe)?);
+    }
+    Ok((org_id, mappings))
+}
+
+/// One mapping from what was written and what describe tells.
+pub(super) fn mapping(
+    config: &Config,
+    written: &MappingConfig,
+    describe: &Describe,
+) -> Result<Mapping, StartError> {
+    let mut fields = Vec::new();
+    let mut parents = Vec::new();
+    let names = written.fields.iter().chain(written.external_id.iter());
+    for name in names {
+        let system = SYSTEM_FIELDS.iter().any(|system| system.eq_ignore_ascii_case(name));
+        if system || fields.iter().any(|field: &Field| field.name.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        match name.split_once('.') {
+            Some((relationship, key)) => {
+                let (field, parent) = relationship_column(config, written, describe, relationship, key)?;
+                fields.push(field);
+                parents.push(parent);
+            }
+            None => fields.push(known_field(config, written, describe, name)?.to_field()),
+        }
+    }
+    let external_id = match &written.external_id {
+        Some(name) => {
+            let field = known_field(config, written, describe, name)?;
+            if !field.is_key() {
+                return Err(config
+                    .refuse_mapping(
+                        written,
+                        "external_id",
+                        format!("{}.{} is no external id", describe.name, field.name),
+                        "name a field that is marked External ID and Unique, or leave external_id out"
+                            .to_owned(),
+                    )
+                    .into());
+            }
+            Some(field.name.clone())
+        }
+        None => None,
+    };
+    Ok(Mapping {
+        object: describe.name.clone(),
+        table: written.table.clone(),
+        access: written.access,
+        external_id,
+        poll_interval: written.poll_interval,
+        fields,
+        parents,
+    })
+}
+
+fn known_field<'a>(
+    config: &Config,
+    written: &MappingConfig,
+    describe: &'a Describe,
+    name: &str,
+) -> Result<&'a DescribedField, StartError> {
+    describe.field(name).ok_or_else(|| {
+        let known = describe.fields.iter().map(|field| field.name.as_str());
+        config
+            .refuse_mapping(
+                written,
+                "fields",
+                format!("{} has no field {name} that this login can see", describe.name),
+                suggestion(name, known, "remove it, or grant the field's read permission"),
+            )
+            .into()
+    })
+}
+
+/// A column that names the parent by its external id: `Invoice__r.External_Id__c` is `invoice__r__external_id__c`.
+fn relationship_column(
+    config: &Config,
+    written: &MappingConfig,
+    describe: &Describe,
+    relationship: &str,
+    key: &str,
+) -> Result<(Field, Parent), StartError> {
+    let lookup = describe.fields.iter().find(|field| {
+        field.relationship_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(relationship))
+    });
+    let Some(lookup) = lookup else {
+        let known = describe.fields.iter().filter_map(|field| field.relationship_name.as_deref());
+        return Err(config
+            .refuse_mapping(
+                written,
+                "fields",
+                format!("{} has no relationship {relationship}", describe.name),
+                suggestion(
+                    relationship,
+                    known,
+                    "use the relationship's name, which ends in __r for custom ones",
+                ),
+            )
+            .into());
+    };
+    let base = lookup.to_field();
+    let column = format!("{relationship}__{key}").to_lowercase();
+    let field = Field {
+        name: format!("{}.{key}", lookup.relationship_name.as_deref().unwrap_or(relationship)),
+        label: format!("{} by {key}", base.label),
+        column: column.clone(),
+        kind: FieldType::String,
+        length: 255,
+        reference_to: Vec::new(),
+        ..base
+    };
+    let parent = Parent {
+        column,
+        relationship: lookup.relationship_name.clone().unwrap_or_else(|| relationship.to_owned()),
+        field: key.to_owned(),
+        object: lookup.reference_to.first().cloned().unwrap_or_default(),
+    };
+    Ok((field, parent))
+}
+
+fn unknown_object(config: &Config, written: &MappingConfig, names: &[String]) -> crate::config::ConfigError {
+    config.refuse_mapping(
+        written,
+        "object",
+        format!("the org has no object {} that this login can see", written.object),
+        suggestion(
+            &written.object,
+            names.iter().map(String::as_str),
+            "check the API name (custom ones end in __c), or grant the login read access to the object",
+        ),
+    )
+}
+
+/// "did you mean ...", when a known name is near; else `otherwise`.
+fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
+    let near = known
+        .map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .min()
+        .filter(|(distance, _)| *distance <= 2.max(name.len() / 4));
+    match near {
+        Some((_, candidate)) => format!("did you mean {candidate}?"),
+        None => otherwise.to_owned(),
+    }
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let change = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_gets_the_nearest_one() {
+        let known = ["LastName", "FirstName", "Email"];
+        assert_eq!(suggestion("Emial", known.into_iter(), "?"), "did you mean Email?");
+        assert_eq!(suggestion("Turnover", known.into_iter(), "remove it"), "remove it");
+    }
+}

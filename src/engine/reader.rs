@@ -1,0 +1,358 @@
+//! A mapping's reader: the first load, then polls by SystemModstamp with look-back, and deletes. One engine at a
+//! time reads a mapping, by a named lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::domain::catalogue::{self, Source};
+use crate::domain::group;
+use crate::domain::mapping::Mapping;
+use crate::domain::sync_error::Class;
+use crate::postgres::errors::NewError;
+use crate::postgres::rows::RecordRow;
+use crate::postgres::status::Cursor;
+use crate::postgres::{self, Store};
+use crate::salesforce::query::instant;
+use crate::salesforce::{self, value};
+
+use super::{Shared, link, prepare};
+
+/// How long the reader's lease lasts beyond a poll interval.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// Between counts of rows and records.
+const COUNT_INTERVAL: Duration = Duration::from_secs(30);
+/// After a failure.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// Salesforce tells deletes for the last 15 days only.
+const DELETES_KEPT: chrono::Duration = chrono::Duration::days(14);
+
+/// Why a read did not end well.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error(transparent)]
+    Salesforce(#[from] salesforce::Error),
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+}
+
+/// Runs until the end of the engine.
+pub(super) async fn run(shared: Arc<Shared>, name: String) {
+    let mut counted: Option<Instant> = None;
+    let mut described = Instant::now();
+    while !shared.stop.is_cancelled() {
+        let mappings = shared.mappings();
+        let Some(mapping) = mappings.iter().find(|mapping| mapping.object == name) else { return };
+        let mut pause = mapping.poll_interval;
+        if let Some(wait) = shared.link.closed_for() {
+            pause = wait.min(FAILURE_PAUSE);
+        } else {
+            match poll(&shared, mapping).await {
+                Ok(()) => {
+                    link::works(&shared).await;
+                    if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
+                        counted = Some(Instant::now());
+                        count(&shared, mapping).await;
+                    }
+                    if described.elapsed() >= shared.config.salesforce.describe_interval {
+                        described = Instant::now();
+                        describe_again(&shared, &name).await;
+                    }
+                }
+                Err(error) => {
+                    report(&shared, mapping, &error).await;
+                    pause = pause.max(FAILURE_PAUSE);
+                }
+            }
+        }
+        shared.pause(pause).await;
+    }
+}
+
+/// One look at Salesforce, when this engine holds the mapping's lease.
+async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
+    let lease = format!("reader {}", mapping.object);
+    if !shared.store.lease(&lease, &shared.owner, mapping.poll_interval + LEASE_MARGIN).await? {
+        return Ok(());
+    }
+    let mut cursor = shared.store.cursor(&mapping.object).await?;
+    if !cursor.loaded {
+        load(shared, mapping, &lease, &mut cursor).await?;
+    }
+    let read = changes(shared, mapping, &mut cursor).await?;
+    let deleted = deletes(shared, mapping, &mut cursor).await?;
+    shared.store.set_cursor(&mapping.object, &cursor, read.records).await?;
+    let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
+    let news = shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
+    if read.written + deleted > 0 || news || resolved > 0 {
+        shared.log.of("reader").info(
+            format!("{} read: {} rows changed, {deleted} deleted", mapping.object, read.written),
+            json!({"mapping": mapping.object, "records": read.records}),
+        );
+        shared.store.notify("overview").await?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Read {
+    records: i64,
+    written: u64,
+}
+
+/// The first load: every record, page by page, with its progress told.
+async fn load(shared: &Shared, mapping: &Mapping, lease: &str, cursor: &mut Cursor) -> Result<(), ReadError> {
+    let log = shared.log.of("reader");
+    let name = &mapping.object;
+    log.info(format!("{name} first load begins"), json!({"mapping": name}));
+    let began = Instant::now();
+    let start = Utc::now();
+    shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
+    // Ordering and limits would switch off how Salesforce cuts large reads; the cursor is the greatest stamp seen.
+    let mut page = shared.client.query(&format!("SELECT {} FROM {name}", columns(mapping))).await?;
+    let mut loaded = 0_usize;
+    loop {
+        let asked_at = shared.store.now().await?;
+        let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
+        apply(shared, mapping, &rows, asked_at).await?;
+        cursor.read = cursor.read.max(newest(&page.records));
+        loaded += rows.len();
+        shared.store.set_mapping_state(name, "loading", Some(&format!("{loaded} of {}", page.total))).await?;
+        shared.store.lease(lease, &shared.owner, mapping.poll_interval + LEASE_MARGIN).await?;
+        shared.store.notify("overview").await?;
+        match page.next {
+            Some(next) => page = shared.client.query_more(&next).await?,
+            None => break,
+        }
+    }
+    cursor.loaded = true;
+    cursor.read = Some(cursor.read.unwrap_or(start));
+    cursor.deletes = Some(start);
+    shared.store.set_cursor(name, cursor, loaded as i64).await?;
+    count(shared, mapping).await;
+    let seconds = began.elapsed().as_secs_f64();
+    log.info(
+        format!("{name} first load complete: {loaded} records in {seconds:.1} s"),
+        json!({"mapping": name, "records": loaded}),
+    );
+    shared.store.add(&[("loaded", loaded as i64), ("load_ms", began.elapsed().as_millis() as i64)]).await?;
+    Ok(())
+}
+
+/// What changed since the cursor. Salesforce stamps a record before it commits it, so each read goes back a little;
+/// records that could not be applied keep the cursor behind them.
+async fn changes(shared: &Shared, mapping: &Mapping, cursor: &mut Cursor) -> Result<Read, ReadError> {
+    let mut read = Read::default();
+    let Some(since) = cursor.read else { return Ok(read) };
+    let back = chrono::Duration::from_std(shared.config.salesforce.look_back).unwrap_or_default();
+    let mut asked_at = shared.store.now().await?;
+    let mut page = shared
+        .client
+        .query(&format!(
+            "SELECT {} FROM {} WHERE SystemModstamp >= {} ORDER BY SystemModstamp ASC",
+            columns(mapping),
+            mapping.object,
+            instant(since - back)
+        ))
+        .await?;
+    let mut reached = since;
+    let mut skipped: Option<DateTime<Utc>> = None;
+    loop {
+        let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
+        let applied = apply(shared, mapping, &rows, asked_at).await?;
+        read.records += rows.len() as i64;
+        read.written += applied.written;
+        reached = reached.max(newest(&page.records).unwrap_or(since));
+        for record in &page.records {
+            let id = record.get("Id").and_then(Value::as_str).unwrap_or("");
+            if applied.skipped.iter().any(|skipped| skipped == id) {
+                let stamp = stamp(record).unwrap_or(since);
+                skipped = Some(skipped.map_or(stamp, |earliest| earliest.min(stamp)));
+            }
+        }
+        let Some(next) = page.next else { break };
+        asked_at = shared.store.now().await?;
+        page = shared.client.query_more(&next).await?;
+    }
+    cursor.read = Some(skipped.map_or(reached, |stamp| reached.min(stamp)).max(since));
+    Ok(read)
+}
+
+/// What was deleted. Salesforce cuts the span to whole minutes, so it is widened by one on either side.
+async fn deletes(shared: &Shared, mapping: &Mapping, cursor: &mut Cursor) -> Result<u64, ReadError> {
+    let now = Utc::now().trunc_subsecs(0);
+    let minute = chrono::Duration::minutes(1);
+    let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
+    let (ids, covered) = shared.client.deleted(&mapping.object, start, now + minute).await?;
+    let deleted = shared.store.apply_deletes(mapping, &ids).await?;
+    cursor.deletes = Some(covered.unwrap_or(now).min(now));
+    Ok(deleted)
+}
+
+struct Applied {
+    written: u64,
+    skipped: Vec<String>,
+}
+
+/// Applies a page. Records whose values PostgreSQL refuses are found by halving and named; the others go on.
+async fn apply(
+    shared: &Shared,
+    mapping: &Mapping,
+    rows: &[RecordRow],
+    asked_at: DateTime<Utc>,
+) -> Result<Applied, ReadError> {
+    let mut total = Applied { written: 0, skipped: Vec::new() };
+    let mut waiting: Vec<&[RecordRow]> = vec![rows];
+    while let Some(part) = waiting.pop() {
+        match shared.store.apply_records(mapping, part, asked_at).await {
+            Ok(applied) => {
+                total.written += applied.inserted + applied.updated;
+                total.skipped.extend(applied.skipped);
+            }
+            Err(error) if !is_value_error(&error) => return Err(error.into()),
+            Err(_) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                waiting.extend([second, first]);
+            }
+            Err(error) => {
+                let sfid = part[0].get("sfid").and_then(Value::as_str).unwrap_or("").to_owned();
+                refuse_value(shared, mapping, &sfid, &error).await?;
+            }
+        }
+    }
+    Ok(total)
+}
+
+fn is_value_error(error: &postgres::Error) -> bool {
+    error.sql_state().is_some_and(|state| state.code().starts_with("22") || state.code().starts_with("23"))
+}
+
+async fn refuse_value(
+    shared: &Shared,
+    mapping: &Mapping,
+    sfid: &str,
+    error: &postgres::Error,
+) -> Result<(), postgres::Error> {
+    let message = format!("the record {sfid} cannot be stored: {error}");
+    let new = read_failure(mapping, Source::Postgres, "ROW_VALUE_REFUSED", &message);
+    shared
+        .log
+        .of("reader")
+        .warn("a record cannot be stored", json!({"mapping": mapping.object, "sfid": sfid}));
+    shared.store.keep_mapping_error(&mapping.table, &NewError { op: "store".to_owned(), ..new }, None).await
+}
+
+async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
+    let source = match error {
+        ReadError::Salesforce(source) if link::concerns_link(source) => {
+            link::report(shared, source).await;
+            return;
+        }
+        ReadError::Salesforce(source) => source,
+        ReadError::Postgres(error) => {
+            shared.log.of("reader").error(
+                format!("{} cannot be read into its table", mapping.object),
+                json!({"mapping": mapping.object, "cause": error.to_string()}),
+            );
+            return;
+        }
+    };
+    let (code, message) = match source {
+        salesforce::Error::Api { code, message, .. } => (code.clone(), message.trim().to_owned()),
+        other => ("REQUEST_TIMEOUT".to_owned(), other.to_string()),
+    };
+    let new = read_failure(mapping, Source::Salesforce, &code, &message);
+    let transient = new.class == Class::Transient;
+    let retry_at = Utc::now() + chrono::Duration::from_std(FAILURE_PAUSE).unwrap_or_default();
+    shared.log.of("reader").warn(
+        format!("{} cannot be read", mapping.object),
+        json!({"mapping": mapping.object, "code": code, "cause": message}),
+    );
+    let _ = shared.store.keep_mapping_error(&mapping.table, &new, Some(retry_at)).await;
+    if !transient {
+        let _ = shared
+            .store
+            .set_mapping_state(&mapping.object, "broken", Some(&format!("{code}: {message}")))
+            .await;
+    }
+    let _ = shared.store.notify("errors").await;
+}
+
+fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) -> NewError {
+    let entry = catalogue::classify(source, code, message);
+    NewError {
+        mapping: mapping.object.clone(),
+        op: "read".to_owned(),
+        sfid: None,
+        code: code.to_owned(),
+        category: entry.category,
+        class: entry.class,
+        message: message.to_owned(),
+        fields: Vec::new(),
+        fingerprint: group::fingerprint(&mapping.object, code, &[], message),
+        sent: String::new(),
+    }
+}
+
+/// Counts rows and records; a failure is not worth a word, the next count comes soon.
+async fn count(shared: &Shared, mapping: &Mapping) {
+    let records = shared
+        .client
+        .query(&format!("SELECT COUNT() FROM {}", mapping.object))
+        .await
+        .ok()
+        .map(|page| page.total);
+    let store: &Store = &shared.store;
+    let _ = store.count_rows(&mapping.object, &mapping.table, records).await;
+}
+
+/// Reads describe again, so that what is sent is typed, and what is typed is checked, by what the org holds now.
+async fn describe_again(shared: &Shared, name: &str) {
+    let Some(written) =
+        shared.config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(name))
+    else {
+        return;
+    };
+    let Ok(describe) = shared.client.describe(name).await else { return };
+    let Ok(fresh) = prepare::mapping(&shared.config, written, &describe) else { return };
+    let changed = shared.store.set_mapping_fields(name, &fresh.fields).await.unwrap_or(false);
+    if changed && let Ok(mut held) = shared.mappings.write() {
+        let mut mappings = held.as_ref().clone();
+        if let Some(old) = mappings.iter_mut().find(|mapping| mapping.object == name) {
+            for (old, new) in
+                old.fields.iter().zip(&fresh.fields).filter(|(old, new)| old.name == new.name && old != new)
+            {
+                shared.log.of("reader").warn(
+                    format!(
+                        "{name}.{} changed in Salesforce: {} is now {}",
+                        new.name,
+                        old.type_text(),
+                        new.type_text()
+                    ),
+                    json!({"mapping": name, "field": new.name}),
+                );
+            }
+            *old = fresh;
+        }
+        *held = Arc::new(mappings);
+    }
+}
+
+/// What a read asks for.
+pub(super) fn columns(mapping: &Mapping) -> String {
+    let mut columns = vec!["Id", "SystemModstamp", "IsDeleted"];
+    columns.extend(mapping.fields.iter().map(|field| field.name.as_str()));
+    columns.join(", ")
+}
+
+fn stamp(record: &Value) -> Option<DateTime<Utc>> {
+    let text = record.get("SystemModstamp")?.as_str()?;
+    DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok().map(|time| time.with_timezone(&Utc))
+}
+
+fn newest(records: &[Value]) -> Option<DateTime<Utc>> {
+    records.iter().filter_map(stamp).max()
+}

@@ -1,0 +1,458 @@
+//! Sending a table's jobs, call by call, and what each answer means for each unit.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::domain::backoff::Backoff;
+use crate::domain::catalogue::{self, Source};
+use crate::domain::field::{Field, FieldType};
+use crate::domain::group;
+use crate::domain::mapping::Mapping;
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::sync_error::Class;
+use crate::postgres::Error;
+use crate::postgres::errors::NewError;
+use crate::postgres::queue::{Ack, Outcome};
+use crate::salesforce::collections::{SaveError, SaveResult};
+use crate::salesforce::{self, query, value};
+
+use super::batch::{self, Call, Job};
+use super::writer::{Claim, release};
+use super::{Shared, link};
+
+/// A request is started only when the lease outlasts its timeout by this much (I4).
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// A record that loses its answer this often in a call of its own is parked for a person.
+const LOST_ALONE_LIMIT: i32 = 3;
+/// After a lost answer.
+const LOST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A job with the record that goes out for it.
+struct Outgoing {
+    job: Job,
+    record: Value,
+}
+
+/// Sends the jobs of one mapping: holds what waits for a parent, refuses what JSON cannot say, sends the rest.
+pub(super) async fn send_all(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    jobs: Vec<Job>,
+) -> Result<(), Error> {
+    let (jobs, mut acks) = hold_children(shared, mapping, jobs).await?;
+    let mut ready = Vec::new();
+    for job in jobs {
+        match outgoing(mapping, &job) {
+            Ok(record) => ready.push((job, record)),
+            Err(unsendable) => {
+                let error = failure(
+                    mapping,
+                    &job,
+                    Source::Engine,
+                    "NOT_A_NUMBER",
+                    &unsendable.to_string(),
+                    vec![unsendable.field],
+                );
+                acks.push(ack(job, None, Outcome::Rejected { error: Box::new(error), retry_at: None }));
+            }
+        }
+    }
+    finish(shared, claim, mapping, acks).await?;
+    let mut records: HashMap<RowId, Value> =
+        ready.iter().map(|(job, record)| (job.unit.row, record.clone())).collect();
+    for call in batch::calls(ready.into_iter().map(|(job, _)| job).collect()) {
+        let call = call
+            .into_iter()
+            .map(|job| Outgoing { record: records.remove(&job.unit.row).unwrap_or_default(), job })
+            .collect();
+        send_call(shared, claim, mapping, call).await?;
+    }
+    Ok(())
+}
+
+/// The JSON of one record.
+fn outgoing(mapping: &Mapping, job: &Job) -> Result<Value, value::Unsendable> {
+    let mut record = Map::new();
+    if let (Call::Update, Some(sfid)) = (job.call, &job.sfid) {
+        record.insert("id".to_owned(), json!(sfid));
+    }
+    for (column, text) in &job.patch {
+        if let Some(field) = mapping.field(column) {
+            value::put(&mut record, mapping, field, text.as_deref())?;
+        }
+    }
+    Ok(Value::Object(record))
+}
+
+/// Holds children whose column names a parent row that Salesforce does not have yet. A parent that has no row here
+/// may well be in Salesforce: it is asked.
+async fn hold_children(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: Vec<Job>,
+) -> Result<(Vec<Job>, Vec<Ack>), Error> {
+    let mut blocked: HashMap<RowId, (RowRef, String)> = HashMap::new();
+    for parent in &mapping.parents {
+        let mappings = shared.mappings();
+        let Some(of) = mappings.iter().find(|other| other.object == parent.object) else { continue };
+        let named = |job: &Job| job.patch.get(&parent.column).cloned().flatten();
+        let keys: Vec<String> = jobs.iter().filter_map(named).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let known = shared.store.parents(&of.table, &parent.field.to_lowercase(), &keys).await?;
+        for job in &jobs {
+            if let Some(key) = named(job)
+                && let Some((row, false)) = known.get(&key)
+            {
+                let at = RowRef { table: of.table.clone(), row: *row };
+                blocked.insert(job.unit.row, (at, format!("waits for {} {row} ({key})", of.object)));
+            }
+        }
+    }
+    let mut free = Vec::new();
+    let mut acks = Vec::new();
+    for job in jobs {
+        match blocked.remove(&job.unit.row) {
+            None => free.push(job),
+            Some((parent, mut message)) => {
+                if let Some(error) = shared.store.error_of(&parent).await? {
+                    message += &format!(", which failed: {}", error.code);
+                }
+                let error = failure(mapping, &job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new());
+                acks.push(ack(job, None, Outcome::Held { error: Box::new(error), parent }));
+            }
+        }
+    }
+    Ok((free, acks))
+}
+
+/// One call with its acknowledgement. A request that Salesforce refused as a whole because of one record is cut in
+/// halves until that record stands alone: of 200, the other 199 lose nothing.
+async fn send_call(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    call: Vec<Outgoing>,
+) -> Result<(), Error> {
+    let mut waiting = vec![call];
+    while let Some(mut call) = waiting.pop() {
+        if shared.link.closed_for().is_some() || !lease_outlasts(shared, claim) {
+            let units = call.into_iter().map(|out| out.job.unit).collect();
+            release(shared, claim, units, Duration::ZERO).await?;
+            continue;
+        }
+        let batch = super::random_word()[..6].to_owned();
+        let began = tokio::time::Instant::now();
+        let answer = request(shared, mapping, &mut call).await;
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match answer {
+            Ok(results) => {
+                link::works(shared).await;
+                settle(shared, claim, mapping, &batch, call, results, took).await?;
+            }
+            Err(error) if link::concerns_link(&error) => {
+                link::report(shared, &error).await;
+                let units = call.into_iter().map(|out| out.job.unit).collect();
+                release(shared, claim, units, Duration::ZERO).await?;
+            }
+            Err(salesforce::Error::Api { status: 400..=499, code, message, .. }) if call.len() == 1 => {
+                let result = SaveResult {
+                    id: None,
+                    success: false,
+                    created: None,
+                    errors: vec![SaveError {
+                        status_code: code,
+                        message,
+                        fields: mistyped(mapping, &call[0].record),
+                    }],
+                };
+                settle(shared, claim, mapping, &batch, call, vec![result], took).await?;
+            }
+            Err(salesforce::Error::Api { status: 400..=499, code, .. }) => {
+                shared.log.of("writer").warn(
+                    format!("a call of {} records was refused whole; it is cut in halves", call.len()),
+                    json!({"mapping": mapping.object, "batch": batch, "code": code}),
+                );
+                let second = call.split_off(call.len() / 2);
+                waiting.extend([second, call]);
+            }
+            Err(error) => lose(shared, claim, mapping, &batch, call, &error).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Fields whose value is not of the field's type: a request refused whole does not name them.
+fn mistyped(mapping: &Mapping, record: &Value) -> Vec<String> {
+    let numeric =
+        |field: &&Field| matches!(field.kind, FieldType::Int | FieldType::Double | FieldType::Boolean);
+    let words = mapping
+        .fields
+        .iter()
+        .filter(numeric)
+        .filter(|field| record.get(&field.name).is_some_and(Value::is_string));
+    words.map(|field| field.name.clone()).collect()
+}
+
+fn lease_outlasts(shared: &Shared, claim: &Claim) -> bool {
+    claim.since.elapsed() + shared.client.timeout() + LEASE_MARGIN < shared.config.salesforce.lease
+}
+
+async fn request(
+    shared: &Shared,
+    mapping: &Mapping,
+    call: &mut [Outgoing],
+) -> Result<Vec<SaveResult>, salesforce::Error> {
+    let records = || call.iter().map(|out| out.record.clone()).collect::<Vec<_>>();
+    let client = &shared.client;
+    match (call[0].job.call, &mapping.external_id) {
+        (Call::Upsert, Some(key)) => client.upsert(&mapping.object, key, records()).await,
+        (Call::Upsert | Call::Create, _) => client.create(&mapping.object, records()).await,
+        (Call::Update, _) => client.update(&mapping.object, records()).await,
+        (Call::Delete, _) => {
+            find_by_key(shared, mapping, call).await?;
+            let found: Vec<String> = call.iter().filter_map(|out| out.job.sfid.clone()).collect();
+            let mut results =
+                if found.is_empty() { Vec::new() } else { client.delete(&found).await? }.into_iter();
+            let gone = SaveResult { id: None, success: true, created: None, errors: Vec::new() };
+            Ok(call
+                .iter()
+                .map(|out| {
+                    if out.job.sfid.is_some() { results.next() } else { None }.unwrap_or_else(|| gone.clone())
+                })
+                .collect())
+        }
+    }
+}
+
+/// Deletes of records whose insert lost its answer: their ids are looked up by key. One without an id is not there.
+async fn find_by_key(
+    shared: &Shared,
+    mapping: &Mapping,
+    call: &mut [Outgoing],
+) -> Result<(), salesforce::Error> {
+    let Some(key) = &mapping.external_id else { return Ok(()) };
+    for out in call.iter_mut().filter(|out| out.job.sfid.is_none()) {
+        let Some(value) = &out.job.key else { continue };
+        let soql = format!("SELECT Id FROM {} WHERE {key} = {}", mapping.object, query::literal(value));
+        let page = shared.client.query(&soql).await?;
+        out.job.sfid = page.records.first().and_then(|record| Some(record.get("Id")?.as_str()?.to_owned()));
+    }
+    Ok(())
+}
+
+/// Acknowledges a call that was answered.
+async fn settle(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    batch: &str,
+    call: Vec<Outgoing>,
+    results: Vec<SaveResult>,
+    took: u64,
+) -> Result<(), Error> {
+    let log = shared.log.of("writer");
+    let (mut accepted, mut rejected) = (0, 0);
+    let mut acks = Vec::new();
+    for (out, result) in call.into_iter().zip(results) {
+        let outcome = outcome(mapping, &out, result);
+        match &outcome {
+            Outcome::Rejected { error, retry_at } => {
+                rejected += 1;
+                // Codes and fields only: the message may quote a customer's values; it is kept with the error.
+                log.warn(
+                    format!("{} {} rejected", mapping.object, out.job.unit.row),
+                    json!({"mapping": mapping.object, "row": out.job.unit.row, "code": error.code,
+                        "fields": error.fields.join(","), "batch": batch,
+                        "retry_at": retry_at.map(|at| at.format("%H:%M:%S").to_string())}),
+                );
+            }
+            _ => accepted += 1,
+        }
+        acks.push(Ack {
+            unit: out.job.unit,
+            upto: out.job.upto,
+            op: out.job.op,
+            request: Some(out.record),
+            outcome,
+        });
+    }
+    let total = acks.len();
+    let text = match rejected {
+        0 => format!("{total} accepted"),
+        _ => format!("{rejected} of {total} rejected"),
+    };
+    let acked = acknowledge(shared, claim, mapping, batch, acks).await?;
+    let fields = json!({"mapping": mapping.object, "batch": batch, "ms": took});
+    if rejected > 0 {
+        log.warn(text, fields)
+    } else {
+        log.info(text, fields)
+    }
+    if acked.deferred > 0 {
+        log.info(
+            format!("{} rows are locked by users; their outcome is written later", acked.deferred),
+            json!({"mapping": mapping.object, "batch": batch}),
+        );
+    }
+    shared
+        .store
+        .add(&[
+            ("sent", total as i64),
+            ("succeeded", accepted),
+            ("rejected", rejected),
+            ("send_ms", i64::try_from(took).unwrap_or(0)),
+            ("calls", 1),
+        ])
+        .await?;
+    if accepted > 0 {
+        shared.store.note_write(&mapping.table).await?;
+    }
+    Ok(())
+}
+
+/// What one answer means for its unit.
+fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
+    let lastop = match out.job.op {
+        "insert" => Some("INSERTED"),
+        "update" => Some("UPDATED"),
+        _ => None,
+    };
+    if result.success {
+        let sfid = if lastop.is_some() { result.id.or_else(|| out.job.sfid.clone()) } else { None };
+        return Outcome::Accepted { sfid, lastop };
+    }
+    let error = result.errors.into_iter().next().unwrap_or(SaveError {
+        status_code: "UNKNOWN_EXCEPTION".to_owned(),
+        message: "Salesforce refused the record without a reason".to_owned(),
+        fields: Vec::new(),
+    });
+    let gone = ["ENTITY_IS_DELETED", "NOT_FOUND"].contains(&error.status_code.as_str());
+    if out.job.call == Call::Delete && gone {
+        // Deleting the deleted is done (I5).
+        return Outcome::Accepted { sfid: None, lastop: None };
+    }
+    let error =
+        failure(mapping, &out.job, Source::Salesforce, &error.status_code, &error.message, error.fields);
+    let retry_at = match error.class {
+        Class::Transient => {
+            let attempts = u32::try_from(out.job.unit.attempts).unwrap_or(0);
+            Backoff::default().next(attempts, rand::random()).map(after)
+        }
+        _ => None,
+    };
+    Outcome::Rejected { error: Box::new(error), retry_at }
+}
+
+/// Acknowledges a call whose answer never came. What may be sent again is; a plain insert waits for a person, for
+/// Salesforce may have it.
+async fn lose(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    batch: &str,
+    call: Vec<Outgoing>,
+    error: &salesforce::Error,
+) -> Result<(), Error> {
+    shared.log.of("writer").warn(
+        format!("the answer to {} records was lost", call.len()),
+        json!({"mapping": mapping.object, "batch": batch, "cause": error.to_string()}),
+    );
+    if let salesforce::Error::Api { code, message, .. } = error {
+        link::keep(shared, code, message, Some(after(LOST_PAUSE))).await;
+    }
+    let alone = call.len() == 1;
+    let acks = call
+        .into_iter()
+        .map(|out| {
+            let why = if out.job.call == Call::Create {
+                Some("the answer to an insert without an external id was lost: Salesforce may have the record. Look for it there; retry only if it is missing")
+            } else if alone && out.job.unit.lost_alone + 1 >= LOST_ALONE_LIMIT {
+                Some("three answers in a row were lost for this record alone")
+            } else {
+                None
+            };
+            let park = why.map(|why| {
+                let text = format!("{why} ({error})");
+                Box::new(failure(mapping, &out.job, Source::Engine, "OUTCOME_UNKNOWN", &text, Vec::new()))
+            });
+            let outcome = Outcome::Lost { alone, retry_at: after(LOST_PAUSE), park };
+            Ack { unit: out.job.unit, upto: out.job.upto, op: out.job.op, request: Some(out.record), outcome }
+        })
+        .collect::<Vec<_>>();
+    shared.store.add(&[("lost_answers", acks.len() as i64)]).await?;
+    acknowledge(shared, claim, mapping, batch, acks).await.map(drop)
+}
+
+/// Acknowledges what was decided without asking Salesforce.
+async fn finish(shared: &Shared, claim: &Claim, mapping: &Mapping, acks: Vec<Ack>) -> Result<(), Error> {
+    if acks.is_empty() {
+        return Ok(());
+    }
+    for ack in &acks {
+        if let Outcome::Rejected { error, .. } = &ack.outcome {
+            shared.log.of("writer").warn(
+                format!("{} {} cannot be sent", mapping.object, ack.unit.row),
+                json!({"mapping": mapping.object, "row": ack.unit.row, "code": error.code, "fields": error.fields.join(",")}),
+            );
+        }
+    }
+    acknowledge(shared, claim, mapping, "-", acks).await.map(drop)
+}
+
+async fn acknowledge(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    batch: &str,
+    acks: Vec<Ack>,
+) -> Result<crate::postgres::queue::Acked, Error> {
+    let rows: Vec<String> = acks.iter().map(|ack| ack.unit.row.to_string()).collect();
+    let acked = shared.store.acknowledge(&claim.token, batch, &acks).await?;
+    if acked.fenced > 0 {
+        shared.log.of("writer").warn(
+            format!("{} results came after the lease had passed on; they are dropped", acked.fenced),
+            json!({"mapping": mapping.object, "batch": batch}),
+        );
+        shared.store.add(&[("fenced", acked.fenced as i64)]).await?;
+    }
+    shared.store.notify(&format!("rows {} {}", rows.join(","), mapping.table)).await?;
+    Ok(acked)
+}
+
+fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
+    Ack { unit: job.unit, upto: job.upto, op: job.op, request, outcome }
+}
+
+/// A failure of one record, classified.
+fn failure(
+    mapping: &Mapping,
+    job: &Job,
+    source: Source,
+    code: &str,
+    message: &str,
+    fields: Vec<String>,
+) -> NewError {
+    let entry = catalogue::classify(source, code, message);
+    NewError {
+        mapping: mapping.object.clone(),
+        op: job.op.to_owned(),
+        sfid: job.sfid.clone(),
+        code: code.to_owned(),
+        category: entry.category,
+        class: entry.class,
+        message: message.to_owned(),
+        fingerprint: group::fingerprint(&mapping.object, code, &fields, message),
+        fields,
+        sent: job.patch.values().flatten().cloned().collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn after(wait: Duration) -> DateTime<Utc> {
+    Utc::now() + chrono::Duration::from_std(wait).unwrap_or_default()
+}

@@ -1,0 +1,143 @@
+//! What must go on beside reading and writing: the sign of life, leases that ran out, late write-backs, the log
+//! store, pruning, and the bells that announcements ring.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::logs::LogRecord;
+
+use super::{Shared, link};
+
+/// Between signs of life.
+const SIGN_INTERVAL: Duration = Duration::from_secs(1);
+/// Between sweeps of the queue.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// How long log records are gathered before they are stored together.
+const LOG_INTERVAL: Duration = Duration::from_millis(100);
+/// How much history is kept.
+const KEEP: Duration = Duration::from_secs(30 * 86_400);
+const KEEP_LOG: i64 = 100_000;
+
+/// Leases, late write-backs, pruning; until the end of the engine.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let log = shared.log.of("upkeep");
+    let mut rounds = 0_u64;
+    while shared.pause(SWEEP_INTERVAL).await {
+        match shared.store.sweep().await {
+            Ok(0) => {}
+            Ok(expired) => {
+                log.warn(
+                    format!("{expired} units were taken back: their engine gave no answer in time"),
+                    json!({}),
+                );
+                shared.writer_bell.notify_one();
+            }
+            Err(error) => log.error("the queue cannot be swept", json!({"cause": error.to_string()})),
+        }
+        match shared.store.write_back_deferred().await {
+            Ok(_) => {}
+            Err(error) => {
+                log.error("late outcomes cannot be written back", json!({"cause": error.to_string()}))
+            }
+        }
+        // Once after a minute, then hourly.
+        if rounds % 7_200 == 120
+            && let Err(error) = shared.store.prune(KEEP, KEEP_LOG).await
+        {
+            log.warn("old history cannot be removed", json!({"cause": error.to_string()}));
+        }
+        rounds += 1;
+    }
+}
+
+/// Tells once a second that this engine lives, and how the way to Salesforce is.
+pub(super) async fn signs_of_life(shared: Arc<Shared>) {
+    let mut renewals = 0;
+    let mut last = None;
+    loop {
+        let status = shared.link.status(shared.client.usage());
+        let _ = shared.store.heartbeat(&shared.owner, "running", &status).await;
+        if last.as_ref() != Some(&status) {
+            let _ = shared.store.notify("overview").await;
+            last = Some(status);
+        }
+        let renewed = shared.client.renewals();
+        if renewed > renewals {
+            renewals = renewed;
+            shared
+                .log
+                .of("link")
+                .warn("the session had expired; it was renewed", json!({"code": "INVALID_SESSION_ID"}));
+            link::keep(&shared, "INVALID_SESSION_ID", "Session expired or invalid", Some(chrono::Utc::now()))
+                .await;
+            let _ = shared.store.resolve_mapping_errors("", &["login"]).await;
+        }
+        if !shared.pause(SIGN_INTERVAL).await {
+            return;
+        }
+    }
+}
+
+/// Hears announcements of operators and consoles and rings the bells; reconnects by itself.
+pub(super) async fn listen(shared: Arc<Shared>) {
+    while !shared.stop.is_cancelled() {
+        if let Ok(mut notices) = shared.store.listen().await {
+            loop {
+                let notice = tokio::select! {
+                    notice = notices.recv() => notice,
+                    () = shared.stop.cancelled() => return,
+                };
+                match notice.as_deref().map(|notice| notice.split(' ').next().unwrap_or_default()) {
+                    Some("retry") => shared.writer_bell.notify_one(),
+                    Some("command") => shared.answers_bell.notify_one(),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        }
+        shared.pause(SIGN_INTERVAL).await;
+    }
+}
+
+/// Stores log records in small batches until `done`, and then what is left. While PostgreSQL is away they wait in
+/// the channel, which drops and counts what is too much.
+pub(super) async fn store_log(
+    shared: Arc<Shared>,
+    mut records: mpsc::Receiver<LogRecord>,
+    done: CancellationToken,
+) {
+    let mut waiting = Vec::new();
+    loop {
+        let ended = tokio::select! {
+            received = records.recv_many(&mut waiting, 500) => received == 0,
+            () = done.cancelled() => {
+                records.close();
+                records.recv_many(&mut waiting, usize::MAX >> 1).await;
+                true
+            }
+        };
+        while !waiting.is_empty() {
+            match shared.store.append_log(&waiting).await {
+                Ok(()) => {
+                    waiting.clear();
+                    let _ = shared.store.notify("log").await;
+                }
+                Err(_) if ended => return,
+                Err(_) => {
+                    tokio::time::sleep(SIGN_INTERVAL).await;
+                    if done.is_cancelled() {
+                        return;
+                    }
+                }
+            }
+        }
+        if ended {
+            return;
+        }
+        tokio::time::sleep(LOG_INTERVAL).await;
+    }
+}

@@ -1,0 +1,152 @@
+//! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde_json::json;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use crate::domain::mapping::{Mapping, ranks};
+use crate::domain::names::RowId;
+use crate::postgres::Error;
+use crate::postgres::queue::{Ack, Claimed, Outcome};
+
+use super::batch::{self, Call, Job, Planned};
+use super::{Shared, send};
+
+/// How many changes one intake takes at most, and how many units one claim.
+const INTAKE: i64 = 5_000;
+const CLAIM: i64 = 200;
+/// Between looks: at once after work, then doubling up to this.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// A claim in work.
+pub(super) struct Claim {
+    pub(super) token: String,
+    /// Taken before the claim was asked for, on the monotonic clock: the lease cannot end earlier than this says.
+    pub(super) since: Instant,
+}
+
+/// Runs until the end of the engine.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let log = shared.log.of("writer");
+    let mut pause = BUSY_PAUSE;
+    while !shared.stop.is_cancelled() {
+        match round(&shared).await {
+            Ok(0) => {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE_PAUSE),
+                    () = shared.writer_bell.notified() => pause = BUSY_PAUSE,
+                    () = shared.stop.cancelled() => {}
+                }
+            }
+            Ok(_) => pause = BUSY_PAUSE,
+            Err(error) => {
+                log.error("the queue cannot be worked", json!({"cause": error.to_string()}));
+                shared.pause(IDLE_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One intake, one claim and all its calls. Returns how much there was to do.
+async fn round(shared: &Shared) -> Result<usize, Error> {
+    let mappings = shared.mappings();
+    let tables: Vec<String> = mappings.iter().map(|mapping| mapping.table.clone()).collect();
+    let taken = shared.store.intake(&tables, INTAKE).await?;
+    shared.store.add(&[("captured", taken)]).await?;
+    if let Some(wait) = shared.link.closed_for() {
+        shared.pause(wait.min(IDLE_PAUSE)).await;
+        return Ok(taken as usize);
+    }
+    let claim = Claim { token: super::random_word(), since: Instant::now() };
+    let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
+    let count = units.len();
+    let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
+    for unit in &units {
+        tables.entry(&unit.table).or_default().push(unit.clone());
+    }
+    let mut steps = Vec::new();
+    let mut unmapped = Vec::new();
+    for (table, units) in tables {
+        match mappings.iter().find(|mapping| mapping.table == table) {
+            Some(mapping) => steps.extend(plan_table(shared, &claim, mapping, units).await?),
+            // Its mapping is not this engine's; it stays for an engine that has it.
+            None => unmapped.extend(units),
+        }
+    }
+    release(shared, &claim, unmapped, Duration::from_secs(30)).await?;
+    for (mapping, jobs) in ordered(&mappings, steps) {
+        send::send_all(shared, &claim, mapping, jobs).await?;
+    }
+    Ok(count + taken as usize)
+}
+
+/// Folds the units of one table. What needs no send is acknowledged at once.
+async fn plan_table(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    units: Vec<Claimed>,
+) -> Result<Vec<Job>, Error> {
+    let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
+    let key = mapping.external_id_column();
+    let mut contents = shared.store.contents(&mapping.table, key.as_deref(), &rows).await?;
+    let mut jobs = Vec::new();
+    let mut nothing = Vec::new();
+    for unit in units {
+        let content = contents.remove(&unit.row).unwrap_or_default();
+        match batch::plan(mapping, &unit, &content) {
+            Planned::Send(job) => jobs.push(*job),
+            Planned::Nothing { upto, op, reason } => {
+                nothing.push(Ack { unit, upto, op, request: None, outcome: Outcome::Nothing { reason } });
+            }
+        }
+    }
+    if !nothing.is_empty() {
+        shared.store.acknowledge(&claim.token, "-", &nothing).await?;
+        shared.store.add(&[("nothing", nothing.len() as i64)]).await?;
+    }
+    Ok(jobs)
+}
+
+/// Parents before children; deletes last, children before parents.
+fn ordered<'a>(mappings: &'a [Mapping], jobs: Vec<Job>) -> Vec<(&'a Mapping, Vec<Job>)> {
+    let ranks = ranks(mappings);
+    let deepest = ranks.iter().max().copied().unwrap_or(0);
+    let mut steps: BTreeMap<(usize, usize), Vec<Job>> = BTreeMap::new();
+    for job in jobs {
+        let Some(index) = mappings.iter().position(|mapping| mapping.table == job.unit.table) else {
+            continue;
+        };
+        let rank = if job.call == Call::Delete { 2 * deepest + 1 - ranks[index] } else { ranks[index] };
+        steps.entry((rank, index)).or_default().push(job);
+    }
+    steps.into_iter().map(|((_, index), jobs)| (&mappings[index], jobs)).collect()
+}
+
+/// Gives units back unsent.
+pub(super) async fn release(
+    shared: &Shared,
+    claim: &Claim,
+    units: Vec<Claimed>,
+    wait: Duration,
+) -> Result<(), Error> {
+    if units.is_empty() {
+        return Ok(());
+    }
+    let at = chrono::Utc::now() + wait;
+    let acks: Vec<Ack> = units
+        .into_iter()
+        .map(|unit| Ack {
+            unit,
+            upto: 0,
+            op: "update",
+            request: None,
+            outcome: Outcome::Released { at: Some(at) },
+        })
+        .collect();
+    shared.store.acknowledge(&claim.token, "-", &acks).await.map(drop)
+}

@@ -1,0 +1,80 @@
+//! The writing end of the log: what engine rooms hold to say what happened. Never blocks and never grows without
+//! bound: when nobody stores the records fast enough, new ones are dropped and the gap is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+use super::{Level, LogRecord};
+
+/// How many records wait for the store at most.
+const BUFFER: usize = 10_000;
+
+/// The writing end. Cheap to clone.
+#[derive(Clone)]
+pub struct Log {
+    sender: mpsc::Sender<LogRecord>,
+    dropped: Arc<AtomicU64>,
+    dyno: &'static str,
+}
+
+impl Log {
+    /// A log and its reading end.
+    pub fn new() -> (Log, mpsc::Receiver<LogRecord>) {
+        let (sender, receiver) = mpsc::channel(BUFFER);
+        (Log { sender, dropped: Arc::default(), dyno: "engine" }, receiver)
+    }
+
+    /// The same log, speaking for a part of the engine.
+    pub fn of(&self, dyno: &'static str) -> Log {
+        Log { dyno, ..self.clone() }
+    }
+
+    /// It went as it should.
+    pub fn info(&self, message: impl Into<String>, fields: Value) {
+        self.write(Level::Info, message.into(), fields);
+    }
+
+    /// Worth a look.
+    pub fn warn(&self, message: impl Into<String>, fields: Value) {
+        self.write(Level::Warn, message.into(), fields);
+    }
+
+    /// A person must act.
+    pub fn error(&self, message: impl Into<String>, fields: Value) {
+        self.write(Level::Error, message.into(), fields);
+    }
+
+    fn write(&self, level: Level, message: String, fields: Value) {
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        let missed = self.dropped.swap(0, Ordering::Relaxed);
+        if missed > 0 {
+            let gap =
+                record(Level::Warn, self.dyno, format!("{missed} log records dropped here"), Map::new());
+            if self.sender.try_send(gap).is_err() {
+                self.dropped.fetch_add(missed, Ordering::Relaxed);
+            }
+        }
+        if self.sender.try_send(record(level, self.dyno, message, fields)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn record(level: Level, dyno: &str, message: String, fields: Map<String, Value>) -> LogRecord {
+    LogRecord {
+        id: 0,
+        time: Utc::now(),
+        level,
+        source: "syncdeck".to_owned(),
+        dyno: dyno.to_owned(),
+        message,
+        fields,
+    }
+}

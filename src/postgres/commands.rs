@@ -1,0 +1,110 @@
+//! Commands: what consoles ask of whichever engine runs. A row each, announced by NOTIFY, answered in the same row.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{CHANNEL, Error, Store, While};
+
+/// A command that an engine took.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Number.
+    pub id: i64,
+    /// What is asked: `fetch`, ...
+    pub kind: String,
+    /// With what.
+    pub args: Value,
+}
+
+impl Store {
+    /// Asks something of the engine; returns the command's number.
+    pub async fn ask(&self, kind: &str, args: &Value, actor: &str) -> Result<i64, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "WITH asked AS (INSERT INTO syncdeck.command (kind, args, actor) VALUES ($1, $2, $3) RETURNING id)
+                 SELECT id, pg_notify($4, 'command ' || id) FROM asked",
+                &[&kind, &args, &actor, &CHANNEL],
+            )
+            .await
+            .while_("ask the engine")?;
+        Ok(row.get(0))
+    }
+
+    /// Takes the waiting commands, each by one engine only. Commands nobody took for a minute are left: whoever
+    /// asked has given up.
+    pub async fn take_commands(&self) -> Result<Vec<Command>, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query(
+                "UPDATE syncdeck.command SET taken_at = clock_timestamp() WHERE id IN (
+                     SELECT id FROM syncdeck.command WHERE taken_at IS NULL
+                         AND created_at > clock_timestamp() - interval '1 min'
+                     ORDER BY id LIMIT 20 FOR UPDATE SKIP LOCKED) RETURNING id, kind, args",
+                &[],
+            )
+            .await
+            .while_("take commands")?;
+        Ok(rows.iter().map(|row| Command { id: row.get(0), kind: row.get(1), args: row.get(2) }).collect())
+    }
+
+    /// Answers a command.
+    pub async fn answer(&self, id: i64, result: Result<Value, String>) -> Result<(), Error> {
+        let client = self.client().await?;
+        let (result, failure) = match result {
+            Ok(value) => (Some(value), None),
+            Err(text) => (None, Some(text)),
+        };
+        client
+            .execute(
+                "WITH answered AS (UPDATE syncdeck.command SET done_at = clock_timestamp(), result = $2, failure = $3
+                     WHERE id = $1 RETURNING id)
+                 SELECT pg_notify($4, 'answer ' || id) FROM answered",
+                &[&id, &result, &failure, &CHANNEL],
+            )
+            .await
+            .while_("answer a command")
+            .map(drop)
+    }
+
+    /// Waits for an answer: `None` when it did not come within `limit`.
+    pub async fn wait_answer(
+        &self,
+        id: i64,
+        limit: Duration,
+    ) -> Result<Option<Result<Value, String>>, Error> {
+        let deadline = tokio::time::Instant::now() + limit;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            let client = self.client().await?;
+            let row = client
+                .query_one(
+                    "SELECT done_at IS NOT NULL, result, failure FROM syncdeck.command WHERE id = $1",
+                    &[&id],
+                )
+                .await
+                .while_("wait for an answer")?;
+            drop(client);
+            if row.get(0) {
+                let failure: Option<String> = row.get(2);
+                let result: Option<Value> = row.get(1);
+                return Ok(Some(match failure {
+                    Some(text) => Err(text),
+                    None => Ok(result.unwrap_or_default()),
+                }));
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(None);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+    }
+
+    /// Tells everybody who listens.
+    pub async fn notify(&self, payload: &str) -> Result<(), Error> {
+        let client = self.client().await?;
+        client.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &payload]).await.while_("notify").map(drop)
+    }
+}

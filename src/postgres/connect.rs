@@ -1,0 +1,289 @@
+//! The pool: connecting, TLS, and why it did not work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
+use futures_util::StreamExt;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::sync::mpsc;
+use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{AsyncMessage, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{CHANNEL, Error, Store, quote};
+
+/// TLS connector; clones share the configuration.
+pub type Tls = MakeRustlsConnect;
+
+/// What every session is set to: nothing of ours waits or stays open for long, times and numbers print one way.
+const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
+    SET idle_in_transaction_session_timeout = '60s'; SET timezone = 'UTC'; SET datestyle = 'ISO'; \
+    SET extra_float_digits = 1; SET client_min_messages = warning";
+
+impl Store {
+    /// Connects, and makes sure that it works. Waits up to 10 s for a server that is just starting.
+    ///
+    /// # Errors
+    /// The text names the server and what to do.
+    pub async fn connect(url: &str, schema: &str, application: &str) -> Result<Store, Error> {
+        let (config, tls) = parse(url, application)?;
+        let manager = Manager::from_config(
+            config.clone(),
+            tls.clone(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(16)
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+            }))
+            .build()
+            .map_err(|error| Error::Connect(format!("cannot make a connection pool: {error}")))?;
+        let store = Store { pool, config, tls, schema_name: schema.to_owned(), schema: quote(schema) };
+        store.wait_until_up().await?;
+        Ok(store)
+    }
+
+    async fn wait_until_up(&self) -> Result<(), Error> {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            match self.pool.get().await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_starting(&error) && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => return Err(explain_pool(&self.config, &error)),
+            }
+        }
+    }
+
+    /// Listens for notices on a connection of its own until it breaks; then the receiver ends.
+    pub async fn listen(&self) -> Result<mpsc::Receiver<String>, Error> {
+        let (client, mut connection) =
+            self.config.connect(self.tls.clone()).await.map_err(|error| explain(&self.config, &error))?;
+        let (sender, receiver) = mpsc::channel(256);
+        tokio::spawn(async move {
+            let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
+            while let Some(Ok(message)) = messages.next().await {
+                if let AsyncMessage::Notification(notice) = message
+                    && sender.send(notice.payload().to_owned()).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        client
+            .batch_execute(&format!("LISTEN {CHANNEL}"))
+            .await
+            .map_err(|source| Error::Sql { what: "listen for changes", source })?;
+        // The session lives as long as its client; it is kept by a task that ends with the receiver.
+        let (guard_sender, guard_receiver) = mpsc::channel(256);
+        tokio::spawn(async move {
+            let _session = client;
+            let mut receiver = receiver;
+            loop {
+                tokio::select! {
+                    message = receiver.recv() => match message {
+                        Some(message) => if guard_sender.send(message).await.is_err() { return },
+                        None => return,
+                    },
+                    () = guard_sender.closed() => return,
+                }
+            }
+        });
+        Ok(guard_receiver)
+    }
+}
+
+/// Reads a URL, deciding on TLS as libpq's newer modes do: `verify-full` unless the server is on this machine, or
+/// the URL says otherwise.
+fn parse(url: &str, application: &str) -> Result<(Config, Tls), Error> {
+    let (url, mode) = take_sslmode(url);
+    let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+        Error::Connect(format!(
+            "the database URL is not one PostgreSQL understands: {}\n\
+             it looks like postgresql://user@host:5432/database?sslmode=verify-full",
+            root_cause(&error)
+        ))
+    })?;
+    config
+        .application_name(application)
+        .connect_timeout(Duration::from_secs(5))
+        .keepalives_idle(Duration::from_secs(30));
+    let local = config.get_hosts().iter().all(|host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => ["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),
+    });
+    let mode = mode.unwrap_or_else(|| if local { "prefer" } else { "verify-full" }.to_owned());
+    config.ssl_mode(match mode.as_str() {
+        "disable" => tokio_postgres::config::SslMode::Disable,
+        "allow" | "prefer" => tokio_postgres::config::SslMode::Prefer,
+        "require" | "verify-ca" | "verify-full" => tokio_postgres::config::SslMode::Require,
+        other => {
+            return Err(Error::Connect(format!(
+                "sslmode={other} in the database URL is unknown; use disable, prefer, require or verify-full"
+            )));
+        }
+    });
+    Ok((config, tls(mode.starts_with("verify"))?))
+}
+
+/// The driver knows fewer modes than libpq and refuses the URL for the others, so the mode is read here.
+fn take_sslmode(url: &str) -> (String, Option<String>) {
+    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), None) };
+    let mut mode = None;
+    let rest: Vec<&str> = query
+        .split('&')
+        .filter(|pair| match pair.strip_prefix("sslmode=") {
+            Some(value) => {
+                mode = Some(value.to_owned());
+                false
+            }
+            None => true,
+        })
+        .collect();
+    let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    (url, mode)
+}
+
+fn tls(verify: bool) -> Result<Tls, Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let failed = |error: rustls::Error| Error::Connect(format!("TLS cannot be set up: {error}"));
+    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?;
+    let config = if verify {
+        builder.with_platform_verifier().map_err(failed)?.with_no_client_auth()
+    } else {
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth()
+    };
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// `sslmode=require` as libpq means it: encrypted, whoever answers. Managed servers with a private authority need it.
+#[derive(Debug)]
+struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn is_starting(error: &PoolError) -> bool {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            error.code() == Some(&SqlState::CANNOT_CONNECT_NOW)
+        }
+        _ => false,
+    }
+}
+
+/// The innermost cause of a driver error, which holds the useful words.
+pub(super) fn root_cause(error: &tokio_postgres::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+pub(super) fn explain_pool(config: &Config, error: &PoolError) -> Error {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            explain(config, error)
+        }
+        other => Error::Connect(format!("no connection to PostgreSQL at {}: {other}", place(config))),
+    }
+}
+
+/// Says who refused and what to do about it. The URL is not repeated: it may hold a password.
+fn explain(config: &Config, error: &tokio_postgres::Error) -> Error {
+    let place = place(config);
+    let user = config.get_user().unwrap_or("(no user)");
+    let database = config.get_dbname().unwrap_or(user);
+    let text = match error.code() {
+        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => format!(
+            "PostgreSQL at {place} refuses the user {user:?}: {}\ncheck user and password of postgres.url",
+            super::describe(error)
+        ),
+        Some(&SqlState::INVALID_CATALOG_NAME) => format!(
+            "PostgreSQL at {place} has no database {database:?}\ncreate it (createdb {database}) or correct postgres.url"
+        ),
+        Some(_) => format!("PostgreSQL at {place} refuses the connection: {}", super::describe(error)),
+        None => format!(
+            "no connection to PostgreSQL at {place}: {}\nis the server running, and is postgres.url right?",
+            root_cause(error)
+        ),
+    };
+    Error::Connect(text)
+}
+
+fn place(config: &Config) -> String {
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => format!("{name}:{port}"),
+        Some(Host::Unix(path)) => format!("{}/.s.PGSQL.{port}", path.display()),
+        None => "(no host)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_is_taken_out_of_the_url_and_the_rest_stays() {
+        let (url, mode) = take_sslmode("postgresql://h/d?user=a&sslmode=verify-full&port=1");
+        assert_eq!(url, "postgresql://h/d?user=a&port=1");
+        assert_eq!(mode.as_deref(), Some("verify-full"));
+        assert_eq!(take_sslmode("postgresql://h/d"), ("postgresql://h/d".to_owned(), None));
+    }
+}

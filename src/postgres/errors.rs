@@ -1,0 +1,329 @@
+//! Sync errors: kept, repeated, resolved, listed. At most one unresolved error per row; for reads, mappings and the
+//! connection one per code.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tokio_postgres::types::ToSql;
+
+use crate::domain::filter::{Filter, Qualified, Term};
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
+
+use super::queue::{Ack, Outcome};
+use super::{Error, Store, While};
+
+/// A failure as it is to be kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewError {
+    /// Mapping's object; empty for the connection.
+    pub mapping: String,
+    /// `insert`, `update`, `delete`, `read`, `login`, ...
+    pub op: String,
+    /// The record's id, where known.
+    pub sfid: Option<String>,
+    /// Code.
+    pub code: String,
+    /// Category, from the catalogue.
+    pub category: Category,
+    /// Class, from the catalogue.
+    pub class: Class,
+    /// Message as it came.
+    pub message: String,
+    /// API names of the fields at fault.
+    pub fields: Vec<String>,
+    /// Group.
+    pub fingerprint: String,
+    /// The values that were sent, as text to search in.
+    pub sent: String,
+}
+
+/// The greatest number that a count of matching errors tells; more is "10,000+".
+pub const COUNT_CAP: i64 = 10_000;
+
+const COLUMNS: &str = "id, mapping, table_name, record_id, sfid::text, op, code, category, class, message, fields, \
+     attempts, state, next_retry_at, first_seen, last_seen, fingerprint";
+
+impl Store {
+    /// Unresolved errors that match, newest first, from after `after`; and how many match in all, counted up to
+    /// [`COUNT_CAP`]. Indexes `error_listed`, `error_listed_mapping`.
+    pub async fn errors(
+        &self,
+        filter: &Filter,
+        after: Option<(DateTime<Utc>, i64)>,
+        limit: i64,
+    ) -> Result<(Vec<SyncError>, i64), Error> {
+        let client = self.client().await?;
+        let mut condition = Condition::of(filter);
+        let matching = format!(
+            "SELECT count(*) FROM (SELECT FROM syncdeck.error WHERE {} LIMIT {}) matching",
+            condition.sql,
+            COUNT_CAP + 1
+        );
+        let count: i64 =
+            client.query_one(&matching, &condition.params()).await.while_("count sync errors")?.get(0);
+        if let Some((seen, id)) = after {
+            let (seen, id) = (condition.bind(seen), condition.bind(id));
+            condition.sql += &format!(" AND (last_seen, id) < ({seen}, {id})");
+        }
+        let limit = condition.bind(limit);
+        let page = format!(
+            "SELECT {COLUMNS} FROM syncdeck.error WHERE {} ORDER BY last_seen DESC, id DESC LIMIT {limit}",
+            condition.sql
+        );
+        let rows = client.query(&page, &condition.params()).await.while_("list sync errors")?;
+        Ok((rows.iter().map(read_error).collect(), count))
+    }
+
+    /// One error by number, resolved ones included.
+    pub async fn error(&self, id: i64) -> Result<Option<SyncError>, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(&format!("SELECT {COLUMNS} FROM syncdeck.error WHERE id = $1"), &[&id])
+            .await
+            .while_("read a sync error")?;
+        Ok(row.as_ref().map(read_error))
+    }
+
+    /// The unresolved error of a row.
+    pub async fn error_of(&self, row: &RowRef) -> Result<Option<SyncError>, Error> {
+        let client = self.client().await?;
+        let found = client
+            .query_opt(
+                &format!(
+                    "SELECT {COLUMNS} FROM syncdeck.error
+                     WHERE table_name = $1 AND record_id = $2 AND resolved_at IS NULL"
+                ),
+                &[&row.table, &row.row.0],
+            )
+            .await
+            .while_("read a row's sync error")?;
+        Ok(found.as_ref().map(read_error))
+    }
+
+    /// Keeps an error of a read, a mapping or the connection: open for a person, or retrying by itself.
+    pub async fn keep_mapping_error(
+        &self,
+        table: &str,
+        error: &NewError,
+        next_retry_at: Option<DateTime<Utc>>,
+    ) -> Result<(), Error> {
+        let client = self.client().await?;
+        let state = if next_retry_at.is_some() { "retrying" } else { "open" };
+        client
+            .execute(
+                "INSERT INTO syncdeck.error AS e (mapping, table_name, op, code, category, class, message, fields,
+                     fingerprint, state, next_retry_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                 ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL DO UPDATE SET
+                     message = excluded.message, state = excluded.state, next_retry_at = excluded.next_retry_at,
+                     last_seen = clock_timestamp(), attempts = e.attempts + 1",
+                &[
+                    &error.mapping,
+                    &table,
+                    &error.op,
+                    &error.code,
+                    &error.category.word(),
+                    &error.class.word(),
+                    &error.message,
+                    &error.fields,
+                    &error.fingerprint,
+                    &state,
+                    &next_retry_at,
+                ],
+            )
+            .await
+            .while_("keep a sync error")
+            .map(drop)
+    }
+
+    /// Resolves the errors of a mapping's reads (or of the connection, with an empty name): it works again.
+    /// Returns how many there were.
+    pub async fn resolve_mapping_errors(&self, mapping: &str, ops: &[&str]) -> Result<u64, Error> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = 'works again',
+                     next_retry_at = NULL
+                 WHERE mapping = $1 AND record_id IS NULL AND resolved_at IS NULL AND op = ANY($2)",
+                &[&mapping, &ops],
+            )
+            .await
+            .while_("resolve a sync error")
+    }
+
+    /// Errors by code and by category since `since`, resolved ones included: what the demo's report shows.
+    pub async fn error_totals(
+        &self,
+        since: DateTime<Utc>,
+    ) -> Result<(serde_json::Map<String, Value>, serde_json::Map<String, Value>), Error> {
+        let client = self.client().await?;
+        let mut totals = [serde_json::Map::new(), serde_json::Map::new()];
+        for (total, column) in totals.iter_mut().zip(["code", "category"]) {
+            let sql = format!(
+                "SELECT {column}, count(*) FROM syncdeck.error WHERE last_seen >= $1 AND code <> 'PARENT_NOT_SYNCED'
+                 GROUP BY 1 ORDER BY 2 DESC, 1"
+            );
+            for row in client.query(&sql, &[&since]).await.while_("add up sync errors")? {
+                total.insert(row.get(0), json!(row.get::<_, i64>(1)));
+            }
+        }
+        let [codes, categories] = totals;
+        Ok((codes, categories))
+    }
+}
+
+/// Keeps or resolves the errors of an acknowledged batch.
+pub(super) async fn settle_errors(
+    transaction: &tokio_postgres::Transaction<'_>,
+    acks: &[&Ack],
+) -> Result<(), Error> {
+    let mut kept = Vec::new();
+    let mut resolved = Vec::new();
+    for ack in acks {
+        let (error, state, retry_at, attempts) = match &ack.outcome {
+            Outcome::Rejected { error, retry_at } => {
+                let state = if retry_at.is_some() { "retrying" } else { "open" };
+                (error, state, *retry_at, ack.unit.attempts + 1)
+            }
+            Outcome::Held { error, .. } => (error, "held", None, ack.unit.attempts),
+            Outcome::Lost { park: Some(error), .. } => (error, "open", None, ack.unit.attempts),
+            Outcome::Accepted { .. } => {
+                resolved.push(json!({"table": ack.unit.table, "row": ack.unit.row, "how": "accepted"}));
+                continue;
+            }
+            Outcome::Nothing { reason } => {
+                resolved.push(json!({"table": ack.unit.table, "row": ack.unit.row, "how": reason}));
+                continue;
+            }
+            Outcome::Lost { .. } | Outcome::Released { .. } => continue,
+        };
+        kept.push(json!({"mapping": error.mapping, "table_name": ack.unit.table, "record_id": ack.unit.row,
+            "sfid": error.sfid, "op": error.op, "code": error.code, "category": error.category, "class": error.class,
+            "message": error.message, "fields": error.fields, "fingerprint": error.fingerprint,
+            "attempts": attempts, "state": state, "next_retry_at": retry_at, "sent": error.sent}));
+    }
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.error (mapping, table_name, record_id, sfid, op, code, category, class, message,
+                 fields, fingerprint, attempts, state, next_retry_at, sent)
+             SELECT mapping, table_name, record_id, sfid, op, code, category, class, message,
+                 ARRAY(SELECT jsonb_array_elements_text(fields)), fingerprint, attempts, state, next_retry_at, sent
+             FROM jsonb_to_recordset($1) AS new (mapping text, table_name text, record_id integer, sfid text, op text,
+                 code text, category text, class text, message text, fields jsonb, fingerprint text, attempts integer,
+                 state text, next_retry_at timestamptz, sent text)
+             ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL AND record_id IS NOT NULL DO UPDATE SET
+                 sfid = excluded.sfid, op = excluded.op, code = excluded.code, category = excluded.category,
+                 class = excluded.class, message = excluded.message, fields = excluded.fields,
+                 fingerprint = excluded.fingerprint, attempts = excluded.attempts, state = excluded.state,
+                 next_retry_at = excluded.next_retry_at, sent = excluded.sent, last_seen = clock_timestamp()",
+            &[&Value::from(kept)],
+        )
+        .await
+        .while_("keep sync errors")?;
+    transaction
+        .execute(
+            "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = done.how,
+                 next_retry_at = NULL
+             FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, how text)
+             WHERE table_name = done.\"table\" AND record_id = done.\"row\" AND resolved_at IS NULL",
+            &[&Value::from(resolved)],
+        )
+        .await
+        .while_("resolve sync errors")
+        .map(drop)
+}
+
+pub(super) fn read_error(row: &tokio_postgres::Row) -> SyncError {
+    let word = |index: usize| row.get::<_, String>(index);
+    SyncError {
+        id: row.get(0),
+        mapping: row.get(1),
+        table: row.get(2),
+        row_id: row.get::<_, Option<i32>>(3).map(RowId),
+        sfid: row.get(4),
+        op: row.get(5),
+        code: row.get(6),
+        category: Category::from_word(&word(7)).unwrap_or(Category::Data),
+        class: Class::from_word(&word(8)).unwrap_or(Class::Unknown),
+        message: row.get(9),
+        fields: row.get(10),
+        attempts: row.get(11),
+        state: ErrorState::from_word(&word(12)).unwrap_or(ErrorState::Open),
+        next_retry_at: row.get(13),
+        first_seen: row.get(14),
+        last_seen: row.get(15),
+        group: row.get(16),
+    }
+}
+
+/// A filter as a WHERE condition with its parameters; values are always bound.
+struct Condition {
+    sql: String,
+    values: Vec<Box<dyn ToSql + Sync + Send>>,
+}
+
+impl Condition {
+    fn of(filter: &Filter) -> Condition {
+        let mut condition = Condition { sql: "resolved_at IS NULL".to_owned(), values: Vec::new() };
+        let names_state = filter.terms.iter().any(|term| matches!(term.term, Term::State(_)));
+        if !names_state {
+            // What a person said to stop asking about is listed only when asked for.
+            condition.sql += " AND state <> 'ignored'";
+        }
+        for Qualified { term, negated } in &filter.terms {
+            let test = condition.test(term);
+            condition.sql += &if *negated { format!(" AND NOT ({test})") } else { format!(" AND ({test})") };
+        }
+        condition
+    }
+
+    fn test(&mut self, term: &Term) -> String {
+        match term {
+            Term::Word(word) => {
+                let pattern = self.bind(like(word));
+                format!(
+                    "message ILIKE {pattern} OR sent ILIKE {pattern} OR code ILIKE {pattern} OR record_id::text || ' ' || coalesce(sfid, '') ILIKE {pattern}"
+                )
+            }
+            Term::Mapping(name) => {
+                let name = self.bind(name.to_lowercase());
+                format!("lower(mapping) = {name} OR table_name = {name}")
+            }
+            Term::Code(code) => format!("code ILIKE {}", self.bind(like(code))),
+            Term::Field(field) => {
+                format!(
+                    "EXISTS (SELECT FROM unnest(fields) f WHERE lower(f) = {})",
+                    self.bind(field.to_lowercase())
+                )
+            }
+            Term::Category(category) => format!("category = {}", self.bind(category.word())),
+            Term::Class(class) => format!("class = {}", self.bind(class.word())),
+            Term::State(states) => {
+                let words: Vec<&'static str> = states.iter().map(|state| state.word()).collect();
+                format!("state = ANY({})", self.bind(words))
+            }
+            Term::Op(op) => format!("op = {}", self.bind(op.to_lowercase())),
+            Term::Since(time) => format!("last_seen >= {}", self.bind(*time)),
+            Term::Until(time) => format!("last_seen <= {}", self.bind(*time)),
+            Term::Row(row) => format!("record_id = {}", self.bind(*row)),
+            Term::Sfid(id) => {
+                let prefix: String = id.chars().take(15).collect();
+                format!("left(sfid, 15) = {}", self.bind(prefix))
+            }
+        }
+    }
+
+    fn bind(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.values.push(Box::new(value));
+        format!("${}", self.values.len())
+    }
+
+    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect()
+    }
+}
+
+/// A LIKE pattern for text that contains `word`.
+fn like(word: &str) -> String {
+    format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}

@@ -1,0 +1,285 @@
+//! Lays out the schema: Heroku Connect's tables and triggers, and our own schema beside it. Safe to run again;
+//! runs in one transaction, so that a refusal leaves nothing half-made.
+
+use std::collections::BTreeMap;
+
+use crate::domain::mapping::{Access, Mapping, column_type};
+
+use super::{Error, Store, While, literal, quote};
+
+/// System columns of every mapped table, with their types.
+const SYSTEM_COLUMNS: [(&str, &str); 5] = [
+    ("sfid", "varchar(18) COLLATE ucs_basic"),
+    ("systemmodstamp", "timestamp without time zone"),
+    ("isdeleted", "boolean"),
+    ("_hc_lastop", "varchar(32)"),
+    ("_hc_err", "text"),
+];
+
+impl Store {
+    /// Installs or completes everything the mappings need.
+    ///
+    /// # Errors
+    /// Refuses a table that exists with other columns, by name.
+    pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin the installation")?;
+        // One at a time: two engines that start together would trip over each other's CREATE IF NOT EXISTS.
+        transaction
+            .batch_execute("SELECT pg_advisory_xact_lock(hashtext('syncdeck install'))")
+            .await
+            .while_("wait for another installation")?;
+        let hstore = hstore_schema(&transaction).await?;
+        let connection = include_str!("../../assets/sql/connection.sql")
+            .replace("{schema}", &self.schema)
+            .replace("{schema_literal}", &self.schema.replace('\'', "''"))
+            .replace("{hstore}", &hstore);
+        transaction.batch_execute(&connection).await.while_("lay out the schema")?;
+        transaction
+            .batch_execute(include_str!("../../assets/sql/syncdeck.sql"))
+            .await
+            .while_("lay out the schema \"syncdeck\"")?;
+        self.stamp(&transaction, org_id).await?;
+        for (position, mapping) in mappings.iter().enumerate() {
+            self.install_mapping(&transaction, mapping, &hstore).await?;
+            register(&transaction, mapping, position).await?;
+        }
+        let names: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
+        transaction
+            .execute("DELETE FROM syncdeck.mapping WHERE name <> ALL($1)", &[&names])
+            .await
+            .while_("forget mappings that are no longer configured")?;
+        transaction.commit().await.while_("finish the installation")
+    }
+
+    async fn stamp(&self, transaction: &tokio_postgres::Transaction<'_>, org_id: &str) -> Result<(), Error> {
+        let known = transaction
+            .query_opt(&format!("SELECT org_id FROM {}._hcmeta ORDER BY id LIMIT 1", self.schema), &[])
+            .await
+            .while_("read _hcmeta")?
+            .and_then(|row| row.get::<_, Option<String>>(0));
+        match known {
+            Some(known) if !org_id.is_empty() && known != org_id => Err(Error::Refused(format!(
+                "the schema {} belongs to the org {known}, but the login is to {org_id}\n\
+                 use another schema (postgres.schema), or the login of that org",
+                self.schema
+            ))),
+            Some(_) => Ok(()),
+            None => transaction
+                .execute(
+                    &format!(
+                        "INSERT INTO {}._hcmeta (hcver, org_id, details) VALUES (4, $1, 'syncdeck')",
+                        self.schema
+                    ),
+                    &[&org_id],
+                )
+                .await
+                .while_("write _hcmeta")
+                .map(drop),
+        }
+    }
+
+    async fn install_mapping(
+        &self,
+        transaction: &tokio_postgres::Transaction<'_>,
+        mapping: &Mapping,
+        hstore: &str,
+    ) -> Result<(), Error> {
+        let columns = self.columns_of(transaction, &mapping.table).await?;
+        if columns.is_empty() {
+            transaction.batch_execute(&self.create_table(mapping)).await.while_("create a mapped table")?;
+        } else {
+            self.adopt_table(transaction, mapping, &columns).await?;
+        }
+        transaction
+            .batch_execute(&self.indexes(mapping))
+            .await
+            .while_("create the indexes of a mapped table")?;
+        let first_state = if mapping.access == Access::ReadOnly { "'READONLY'" } else { "'NEW'" };
+        let capture = include_str!("../../assets/sql/mapping.sql")
+            .replace("{schema}", &self.schema)
+            .replace("{table}", &quote(&mapping.table))
+            .replace("{table_literal}", &literal(&mapping.table))
+            .replace("{logger}", &quote(&function_name(&mapping.table, "logger")))
+            .replace("{status}", &quote(&function_name(&mapping.table, "status")))
+            .replace("{first_state}", first_state)
+            .replace("{hstore}", hstore);
+        transaction.batch_execute(&capture).await.while_("install the capture triggers")
+    }
+
+    fn create_table(&self, mapping: &Mapping) -> String {
+        let table = self.table(&mapping.table);
+        let sequence = self.table(&format!("{}_id_seq", mapping.table));
+        let mut columns = vec![format!("id integer PRIMARY KEY DEFAULT nextval({})", literal(&sequence))];
+        columns.extend(
+            mapping.fields.iter().map(|field| format!("{} {}", quote(&field.column), column_type(field))),
+        );
+        columns.extend(SYSTEM_COLUMNS.iter().map(|(name, kind)| format!("{name} {kind}")));
+        format!(
+            "CREATE SEQUENCE IF NOT EXISTS {sequence} AS integer CACHE 1; CREATE TABLE {table} ({}); \
+             ALTER SEQUENCE {sequence} OWNED BY {table}.id",
+            columns.join(", ")
+        )
+    }
+
+    fn indexes(&self, mapping: &Mapping) -> String {
+        let table = self.table(&mapping.table);
+        let mut sql = format!(
+            "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} (sfid); CREATE INDEX IF NOT EXISTS {} ON {table} (systemmodstamp);",
+            quote(&format!("hcu_idx_{}_sfid", mapping.table)),
+            quote(&format!("hc_idx_{}_systemmodstamp", mapping.table)),
+        );
+        if let Some(column) = mapping.external_id_column() {
+            sql += &format!(
+                "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({});",
+                quote(&format!("hcu_idx_{}_{column}", mapping.table)),
+                quote(&column)
+            );
+        }
+        sql
+    }
+
+    async fn columns_of(
+        &self,
+        transaction: &tokio_postgres::Transaction<'_>,
+        table: &str,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let rows = transaction
+            .query(
+                "SELECT column_name::text, data_type::text FROM information_schema.columns \
+                 WHERE table_schema = $1 AND table_name = $2",
+                &[&self.schema_name, &table],
+            )
+            .await
+            .while_("read the columns of a mapped table")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Takes a table that is there: it must have the system columns, and each mapped column either is missing (and
+    /// is added) or can hold the field.
+    async fn adopt_table(
+        &self,
+        transaction: &tokio_postgres::Transaction<'_>,
+        mapping: &Mapping,
+        columns: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let table = self.table(&mapping.table);
+        let missing: Vec<&str> = ["id"]
+            .into_iter()
+            .chain(SYSTEM_COLUMNS.iter().map(|(name, _)| *name))
+            .filter(|name| !columns.contains_key(*name))
+            .collect();
+        if !missing.is_empty() {
+            return Err(Error::Refused(format!(
+                "the table {table} exists, but is not one of Heroku Connect's or syncdeck's: it has no column {}\n\
+                 rename or drop that table, or map {} to another with table = \"...\"",
+                missing.join(", "),
+                mapping.object
+            )));
+        }
+        for field in &mapping.fields {
+            let wanted = column_type(field);
+            match columns.get(&field.column) {
+                None => {
+                    let sql = format!("ALTER TABLE {table} ADD COLUMN {} {wanted}", quote(&field.column));
+                    transaction.batch_execute(&sql).await.while_("add a column to a mapped table")?;
+                }
+                Some(found) if !fits(&wanted, found) => {
+                    return Err(Error::Refused(format!(
+                        "the column {} of the table {table} is {found}, but {}.{} is {} and needs {wanted}\n\
+                         change the column (ALTER TABLE ... ALTER COLUMN ... TYPE {wanted}) or leave the field out of the mapping",
+                        field.column,
+                        mapping.object,
+                        field.name,
+                        field.type_text()
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text column holds anything; other columns must be of the wanted family. Lengths may differ: an administrator
+/// changes them at any time, and only values decide.
+fn fits(wanted: &str, found: &str) -> bool {
+    let family = |name: &str| name.split('(').next().unwrap_or(name).trim().to_owned();
+    match found {
+        "text" | "character varying" => true,
+        "numeric" | "real" | "bigint" => ["double precision", "integer"].contains(&wanted),
+        "timestamp with time zone" => wanted == "timestamp without time zone",
+        found => family(wanted) == found,
+    }
+}
+
+/// `hc_<table>_logger`, cut so that it fits PostgreSQL's 63 bytes and stays distinct.
+fn function_name(table: &str, role: &str) -> String {
+    let name = format!("hc_{table}_{role}");
+    if name.len() <= 63 {
+        return name;
+    }
+    let mut keep = 40;
+    while !table.is_char_boundary(keep) {
+        keep -= 1;
+    }
+    format!("hc_{}_{:08x}_{role}", &table[..keep], crc(table))
+}
+
+/// A short checksum (FNV-1a, 32 bits) that tells two long names apart.
+fn crc(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The schema that holds hstore, made in `public` where it is missing.
+async fn hstore_schema(transaction: &tokio_postgres::Transaction<'_>) -> Result<String, Error> {
+    transaction
+        .batch_execute("CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public")
+        .await
+        .map_err(|source| match source.as_db_error() {
+            Some(error) => Error::Refused(format!(
+                "the extension hstore is needed and cannot be made: {}\n\
+                 install PostgreSQL's contrib package, or let a superuser run CREATE EXTENSION hstore in this database",
+                error.message()
+            )),
+            None => Error::Sql { what: "make the extension hstore", source },
+        })?;
+    transaction
+        .query_one(
+            "SELECT nspname::text FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'hstore'",
+            &[],
+        )
+        .await
+        .map(|row| quote(row.get(0)))
+        .while_("find the extension hstore")
+}
+
+async fn register(
+    transaction: &tokio_postgres::Transaction<'_>,
+    mapping: &Mapping,
+    position: usize,
+) -> Result<(), Error> {
+    let fields = serde_json::to_value(&mapping.fields).unwrap_or_default();
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.mapping (name, table_name, position, access, fields) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (name) DO UPDATE SET table_name = excluded.table_name, position = excluded.position, \
+             access = excluded.access, fields = excluded.fields",
+            &[&mapping.object, &mapping.table, &i32::try_from(position).unwrap_or(i32::MAX), &mapping.access.word(), &fields],
+        )
+        .await
+        .while_("register a mapping")
+        .map(drop)
+}
+
+impl Store {
+    /// Whether anything was ever installed here.
+    pub async fn is_installed(&self) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one("SELECT to_regclass('syncdeck.mapping') IS NOT NULL", &[])
+            .await
+            .while_("look for an installation")?;
+        Ok(row.get(0))
+    }
+}

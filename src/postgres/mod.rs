@@ -1,0 +1,122 @@
+//! The only room with SQL. [`Store`] is a connection's database: its pool, its schema in Heroku Connect's layout and
+//! the schema `syncdeck` beside it. Each file holds one subject: installing, the queue of units, rows, sync errors,
+//! the operator's writes, status, commands, the log. The private server of demo and tests lives here too.
+//!
+//! Nothing here decides what an error means or when to try again; that comes in as values.
+
+pub mod commands;
+pub mod connect;
+pub mod errors;
+pub mod install;
+pub mod log_store;
+pub mod operator;
+pub mod private;
+pub mod queue;
+pub mod records;
+pub mod rows;
+pub mod status;
+pub mod writeback;
+
+use deadpool_postgres::Pool;
+use tokio_postgres::error::SqlState;
+
+/// The channel on which engines and operators announce what changed; the payload is a word of [`connect::Notice`].
+pub const CHANNEL: &str = "syncdeck";
+
+/// Why something could not be done in PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection; the text names the server and the remedy.
+    #[error("{0}")]
+    Connect(String),
+    /// A statement failed.
+    #[error("PostgreSQL could not {what}: {}", describe(source))]
+    Sql {
+        /// What it was to do.
+        what: &'static str,
+        /// Why not.
+        source: tokio_postgres::Error,
+    },
+    /// The database is not as it must be, or a request cannot be met; the text names the thing and the remedy.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Error {
+    /// The SQLSTATE, where the server gave one.
+    pub fn sql_state(&self) -> Option<&SqlState> {
+        match self {
+            Error::Sql { source, .. } => source.code(),
+            _ => None,
+        }
+    }
+
+    /// True when the way to the server is broken, rather than a statement refused.
+    pub fn is_connection(&self) -> bool {
+        match self {
+            Error::Connect(_) => true,
+            Error::Sql { source, .. } => {
+                source.is_closed() || source.code().is_none_or(|code| code.code().starts_with("57P"))
+            }
+            Error::Refused(_) => false,
+        }
+    }
+}
+
+/// The server's message and detail without the driver's "db error".
+fn describe(source: &tokio_postgres::Error) -> String {
+    match source.as_db_error() {
+        Some(error) => match error.hint().or(error.detail()) {
+            Some(more) => format!("{} ({more})", error.message()),
+            None => error.message().to_owned(),
+        },
+        None => connect::root_cause(source),
+    }
+}
+
+/// Names what a statement was to do when it failed.
+trait While<T> {
+    fn while_(self, what: &'static str) -> Result<T, Error>;
+}
+
+impl<T> While<T> for Result<T, tokio_postgres::Error> {
+    fn while_(self, what: &'static str) -> Result<T, Error> {
+        self.map_err(|source| Error::Sql { what, source })
+    }
+}
+
+/// One connection's database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    config: tokio_postgres::Config,
+    tls: connect::Tls,
+    /// The schema's name as configured.
+    pub schema_name: String,
+    /// The same, quoted for SQL.
+    schema: String,
+}
+
+impl Store {
+    /// The schema, quoted, and a table of it, quoted.
+    fn table(&self, table: &str) -> String {
+        format!("{}.{}", self.schema, quote(table))
+    }
+
+    async fn client(&self) -> Result<deadpool_postgres::Object, Error> {
+        self.pool.get().await.map_err(|error| connect::explain_pool(&self.config, &error))
+    }
+}
+
+/// An identifier, quoted.
+pub fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// A literal, quoted.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Marks the rest of the transaction as the engine's own, so that nothing in it is captured (I6).
+const AS_ENGINE: &str = "SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex'";

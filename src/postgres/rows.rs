@@ -1,0 +1,279 @@
+//! Applying what was read from Salesforce to the users' tables.
+//!
+//! Rows are locked with SKIP LOCKED first and changed in a second statement whose snapshot lies after the locks, so
+//! that a change a user committed meanwhile is seen. A field with an unsent, in-flight, held or failed change is never
+//! overwritten; a value that is there already is never written (I6).
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::domain::hstore;
+use crate::domain::mapping::Mapping;
+
+use super::{Error, Store, While, quote};
+
+/// One record as read, in the table's columns: `sfid`, `systemmodstamp`, `isdeleted` and the mapped ones.
+pub type RecordRow = Map<String, Value>;
+
+/// What an application of records did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows changed.
+    pub updated: u64,
+    /// Ids of records that must be read again, because their row was locked or just written by us.
+    pub skipped: Vec<String>,
+}
+
+impl Store {
+    /// Applies records of one mapping. `asked_at` is PostgreSQL's time from before Salesforce was asked: a row whose
+    /// change Salesforce accepted after that is left for the next read, which will know.
+    pub async fn apply_records(
+        &self,
+        mapping: &Mapping,
+        records: &[RecordRow],
+        asked_at: DateTime<Utc>,
+    ) -> Result<Applied, Error> {
+        if records.is_empty() {
+            return Ok(Applied::default());
+        }
+        let mut applied = self.update_known(mapping, records, asked_at).await?;
+        let skipped: HashSet<&str> = applied.skipped.iter().map(String::as_str).collect();
+        let rest: Vec<&RecordRow> =
+            records.iter().filter(|record| !skipped.contains(text(record, "sfid"))).collect();
+        applied.inserted = self.insert_unknown(mapping, &rest).await?;
+        Ok(applied)
+    }
+
+    async fn update_known(
+        &self,
+        mapping: &Mapping,
+        records: &[RecordRow],
+        asked_at: DateTime<Utc>,
+    ) -> Result<Applied, Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin applying records")?;
+        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        let table = self.table(&mapping.table);
+        let incoming = Value::from(records.iter().cloned().map(Value::Object).collect::<Vec<_>>());
+        // Matched by sfid, else by external id (design 4.3), as two joins, each with its index. The JSON is cast by
+        // the table's own row type.
+        let by_key = mapping.external_id_column().map(|column| {
+            format!(
+                " UNION SELECT t.id, i.sfid::text FROM incoming i JOIN {table} t ON t.{c} = i.{c} WHERE t.sfid IS NULL",
+                c = quote(&column)
+            )
+        });
+        let matched = format!(
+            "WITH incoming AS (SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1))
+             SELECT t.id, i.sfid::text FROM incoming i JOIN {table} t ON t.sfid = i.sfid{}",
+            by_key.unwrap_or_default()
+        );
+        let known: HashMap<i32, String> = transaction
+            .query(&matched, &[&incoming])
+            .await
+            .while_("match records to rows")?
+            .iter()
+            .map(|row| (row.get(0), row.get(1)))
+            .collect();
+        let ids: Vec<i32> = known.keys().copied().collect();
+        let locked: HashSet<i32> = transaction
+            .query(
+                &format!("SELECT id FROM {table} WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED"),
+                &[&ids],
+            )
+            .await
+            .while_("lock the rows of records")?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        let just_sent = recently_accepted(&transaction, mapping, &ids, asked_at).await?;
+        let kept = self.unsent_fields(&transaction, mapping, &ids).await?;
+        let mut applied = Applied::default();
+        let mut plain = Vec::new();
+        let mut merged = Vec::new();
+        let by_sfid: HashMap<&str, &RecordRow> =
+            records.iter().map(|record| (text(record, "sfid"), record)).collect();
+        for (id, sfid) in &known {
+            let Some(record) = by_sfid.get(sfid.as_str()) else { continue };
+            if !locked.contains(id) || just_sent.contains(id) {
+                applied.skipped.push(sfid.clone());
+            } else if let Some(kept) = kept.get(id) {
+                merged.push((*id, *record, kept));
+            } else {
+                let mut row = (*record).clone();
+                row.insert("id".to_owned(), json!(id));
+                plain.push(Value::Object(row));
+            }
+        }
+        let columns: Vec<String> = mapping.fields.iter().map(|field| field.column.clone()).collect();
+        applied.updated +=
+            self.update_rows(&transaction, mapping, &columns, &Value::from(plain), true).await?;
+        for (id, record, kept) in merged {
+            let free: Vec<String> =
+                columns.iter().filter(|column| !kept.contains(*column)).cloned().collect();
+            let mut row = record.clone();
+            row.insert("id".to_owned(), json!(id));
+            let row = Value::from(vec![Value::Object(row)]);
+            applied.updated += self.update_rows(&transaction, mapping, &free, &row, false).await?;
+        }
+        transaction.commit().await.while_("finish applying records")?;
+        Ok(applied)
+    }
+
+    /// Writes the columns that differ. `settled` rows have nothing unsent, so they also become SYNCED.
+    async fn update_rows(
+        &self,
+        transaction: &tokio_postgres::Transaction<'_>,
+        mapping: &Mapping,
+        columns: &[String],
+        rows: &Value,
+        settled: bool,
+    ) -> Result<u64, Error> {
+        if rows.as_array().is_none_or(Vec::is_empty) {
+            return Ok(0);
+        }
+        let table = self.table(&mapping.table);
+        let mut names: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+        names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
+        let list =
+            |prefix: &str| names.iter().map(|name| format!("{prefix}.{name}")).collect::<Vec<_>>().join(", ");
+        let settle = if settled { ", _hc_lastop = 'SYNCED', _hc_err = NULL" } else { "" };
+        let also = if settled { "OR t._hc_lastop IN ('INSERTED', 'UPDATED')" } else { "" };
+        let sql = format!(
+            "UPDATE {table} t SET {}{settle} FROM jsonb_populate_recordset(NULL::{table}, $1) i
+             WHERE t.id = i.id AND (({}) IS DISTINCT FROM ({}) {also})",
+            names.iter().map(|name| format!("{name} = i.{name}")).collect::<Vec<_>>().join(", "),
+            list("t"),
+            list("i"),
+        );
+        transaction.execute(&sql, &[rows]).await.while_("write values read from Salesforce")
+    }
+
+    /// Inserts the records that no row has. Its own transaction, so that no row lock is held while it may have to
+    /// wait for a user who is inserting the same external id.
+    async fn insert_unknown(&self, mapping: &Mapping, records: &[&RecordRow]) -> Result<u64, Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin inserting records")?;
+        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        transaction
+            .batch_execute("SET LOCAL lock_timeout = '500ms'")
+            .await
+            .while_("limit the wait for locks")?;
+        super::writeback::lock_new_records(&transaction, &mapping.table).await?;
+        let table = self.table(&mapping.table);
+        let mut names: Vec<String> = mapping.fields.iter().map(|field| quote(&field.column)).collect();
+        names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
+        let by_key = mapping
+            .external_id_column()
+            .map(|column| {
+                format!("AND NOT EXISTS (SELECT FROM {table} t WHERE t.{c} = i.{c})", c = quote(&column))
+            })
+            .unwrap_or_default();
+        // A record whose row was deleted here and not yet there is not brought back; without an external id, nothing
+        // is inserted while an insert of ours is unanswered, for it may be that very record.
+        let unanswered = if mapping.external_id.is_none() {
+            "AND NOT EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $2 AND u.state <> 'failed')"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "INSERT INTO {table} ({list}, _hc_lastop)
+             SELECT {values}, 'SYNCED' FROM jsonb_populate_recordset(NULL::{table}, $1) i
+             WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid) {by_key} {unanswered}
+                 AND NOT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name = $2 AND log.sfid = i.sfid
+                     AND log.action = 'DELETE' AND log.state IN ('NEW', 'PENDING', 'FAILED'))
+             ON CONFLICT DO NOTHING",
+            list = names.join(", "),
+            values = names.iter().map(|name| format!("i.{name}")).collect::<Vec<_>>().join(", "),
+            schema = self.schema
+        );
+        let incoming =
+            Value::from(records.iter().map(|record| Value::Object((*record).clone())).collect::<Vec<_>>());
+        let inserted = transaction
+            .execute(&sql, &[&incoming, &mapping.table])
+            .await
+            .while_("insert records read from Salesforce")?;
+        transaction.commit().await.while_("finish inserting records")?;
+        Ok(inserted)
+    }
+
+    /// Which columns of these rows have changes that Salesforce has not accepted.
+    async fn unsent_fields(
+        &self,
+        transaction: &tokio_postgres::Transaction<'_>,
+        mapping: &Mapping,
+        ids: &[i32],
+    ) -> Result<HashMap<i32, HashSet<String>>, Error> {
+        let sql = format!(
+            "SELECT record_id, values FROM {}._trigger_log
+             WHERE table_name = $1 AND record_id = ANY($2) AND state IN ('NEW', 'PENDING', 'FAILED')",
+            self.schema
+        );
+        let mut fields: HashMap<i32, HashSet<String>> = HashMap::new();
+        for row in transaction.query(&sql, &[&mapping.table, &ids]).await.while_("find unsent changes")? {
+            let values: Option<String> = row.get(1);
+            let changed = hstore::parse(values.as_deref().unwrap_or("")).unwrap_or_default();
+            fields.entry(row.get(0)).or_default().extend(changed.into_keys());
+        }
+        Ok(fields)
+    }
+
+    /// Removes the rows of records that were deleted in Salesforce, unless a change of theirs is unsent.
+    pub async fn apply_deletes(&self, mapping: &Mapping, sfids: &[String]) -> Result<u64, Error> {
+        if sfids.is_empty() {
+            return Ok(0);
+        }
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin applying deletes")?;
+        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        let table = self.table(&mapping.table);
+        let ids: Vec<i32> = transaction
+            .query(&format!("SELECT id FROM {table} WHERE sfid = ANY($1) FOR UPDATE SKIP LOCKED"), &[&sfids])
+            .await
+            .while_("lock deleted rows")?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        let sql = format!(
+            "DELETE FROM {table} t WHERE t.id = ANY($1) AND NOT EXISTS (
+                 SELECT FROM {}._trigger_log log WHERE log.table_name = $2 AND log.record_id = t.id
+                     AND log.state IN ('NEW', 'PENDING', 'FAILED'))",
+            self.schema
+        );
+        let deleted = transaction.execute(&sql, &[&ids, &mapping.table]).await.while_("delete rows")?;
+        transaction.commit().await.while_("finish applying deletes")?;
+        Ok(deleted)
+    }
+
+    /// PostgreSQL's clock.
+    pub async fn now(&self) -> Result<DateTime<Utc>, Error> {
+        let client = self.client().await?;
+        Ok(client.query_one("SELECT clock_timestamp()", &[]).await.while_("read the clock")?.get(0))
+    }
+}
+
+/// Rows of which Salesforce accepted a change after it was asked: what it answered may be older than that.
+async fn recently_accepted(
+    transaction: &tokio_postgres::Transaction<'_>,
+    mapping: &Mapping,
+    ids: &[i32],
+    asked_at: DateTime<Utc>,
+) -> Result<HashSet<i32>, Error> {
+    let rows = transaction
+        .query(
+            "SELECT DISTINCT record_id FROM syncdeck.attempt
+             WHERE table_name = $1 AND record_id = ANY($2) AND outcome = 'accepted' AND at >= $3",
+            &[&mapping.table, &ids, &asked_at],
+        )
+        .await
+        .while_("find rows that were just sent")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn text<'a>(record: &'a RecordRow, column: &str) -> &'a str {
+    record.get(column).and_then(Value::as_str).unwrap_or("")
+}

@@ -1,0 +1,318 @@
+//! How things stand: the engines' signs of life, the mappings' states and counts, counters, leases.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::field::Field;
+use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
+
+use super::{Error, Store, While};
+
+/// An engine that gave no sign of life for this long counts as stopped.
+const SILENT_AFTER: &str = "10 s";
+
+impl Store {
+    /// Everything at a glance. Counts come from partial indexes; rows and records are kept by the engine.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let client = self.client().await?;
+        let engine = client
+            .query_opt(
+                &format!(
+                    "SELECT owner, state, connection, environment, connection_state, connection_detail, api_used, api_limit,
+                         seen_at, seen_at > clock_timestamp() - interval '{SILENT_AFTER}' FROM syncdeck.engine
+                     ORDER BY seen_at DESC LIMIT 1"
+                ),
+                &[],
+            )
+            .await
+            .while_("read the engine's state")?;
+        let mut overview = Overview::default();
+        match engine {
+            Some(row) => {
+                let alive: bool = row.get(9);
+                let state: String = row.get(1);
+                overview.engine = EngineStatus {
+                    state: if alive { state } else { "stopped".to_owned() },
+                    owner: row.get(0),
+                    seen_at: row.get(8),
+                };
+                overview.connection = ConnectionStatus {
+                    name: row.get(2),
+                    environment: row.get(3),
+                    state: row.get(4),
+                    detail: row.get(5),
+                    api_used: row.get(6),
+                    api_limit: row.get(7),
+                };
+            }
+            None => overview.engine.state = "stopped".to_owned(),
+        }
+        let rows = client
+            .query(
+                "SELECT name, m.table_name::text, access, m.state, detail, row_count, records, last_read, last_write,
+                     coalesce(pending, 0), coalesce(held, 0), coalesce(errors, 0), coalesce(recent, 0)
+                 FROM syncdeck.mapping m
+                 LEFT JOIN (SELECT table_name, count(*) FILTER (WHERE state IN ('ready', 'inflight')) AS pending,
+                         count(*) FILTER (WHERE state = 'held') AS held
+                     FROM syncdeck.unit GROUP BY 1) u ON u.table_name = m.table_name
+                 LEFT JOIN (SELECT mapping, count(*) FILTER (WHERE state NOT IN ('held', 'ignored')) AS errors,
+                         count(*) FILTER (WHERE first_seen > clock_timestamp() - interval '1 hour'
+                             AND state NOT IN ('held', 'ignored')) AS recent
+                     FROM syncdeck.error WHERE resolved_at IS NULL GROUP BY 1) e ON e.mapping = m.name
+                 ORDER BY position",
+                &[],
+            )
+            .await
+            .while_("read the mappings' states")?;
+        overview.mappings = rows.iter().map(read_mapping).collect();
+        Ok(overview)
+    }
+
+    /// Gives the engine's sign of life, and with it the connection's state.
+    pub async fn heartbeat(
+        &self,
+        owner: &str,
+        state: &str,
+        connection: &ConnectionStatus,
+    ) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "INSERT INTO syncdeck.engine (owner, state, connection, environment, connection_state,
+                     connection_detail, api_used, api_limit) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 ON CONFLICT (owner) DO UPDATE SET state = excluded.state, connection_state = excluded.connection_state,
+                     connection_detail = excluded.connection_detail, api_used = excluded.api_used,
+                     api_limit = excluded.api_limit, seen_at = clock_timestamp()",
+                &[
+                    &owner,
+                    &state,
+                    &connection.name,
+                    &connection.environment,
+                    &connection.state,
+                    &connection.detail,
+                    &connection.api_used,
+                    &connection.api_limit,
+                ],
+            )
+            .await
+            .while_("give a sign of life")
+            .map(drop)
+    }
+
+    /// Takes the engine's row away: it stopped in good order.
+    pub async fn retire(&self, owner: &str) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute("UPDATE syncdeck.engine SET state = 'stopped' WHERE owner = $1", &[&owner])
+            .await
+            .while_("say that the engine stopped")?;
+        client
+            .execute("DELETE FROM syncdeck.lease WHERE owner = $1", &[&owner])
+            .await
+            .while_("give leases back")
+            .map(drop)
+    }
+
+    /// Takes or extends a named lease. True when it is ours.
+    pub async fn lease(&self, name: &str, owner: &str, length: Duration) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let taken = client
+            .execute(
+                "INSERT INTO syncdeck.lease AS held VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+                 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
+                 WHERE held.owner = excluded.owner OR held.until < clock_timestamp()",
+                &[&name, &owner, &length.as_secs_f64()],
+            )
+            .await
+            .while_("take a lease")?;
+        Ok(taken == 1)
+    }
+
+    /// Sets a mapping's state and the words that go with it. Tells whether that changed anything.
+    pub async fn set_mapping_state(
+        &self,
+        name: &str,
+        state: &str,
+        detail: Option<&str>,
+    ) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let changed = client
+            .execute(
+                "UPDATE syncdeck.mapping SET state = $2, detail = $3
+                 WHERE name = $1 AND (state, detail) IS DISTINCT FROM ($2, $3)",
+                &[&name, &state, &detail],
+            )
+            .await
+            .while_("set a mapping's state")?;
+        Ok(changed == 1)
+    }
+
+    /// Stores a mapping's fields as describe tells them now. Tells whether they changed.
+    pub async fn set_mapping_fields(&self, name: &str, fields: &[Field]) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let fields = serde_json::to_value(fields).unwrap_or_default();
+        let changed = client
+            .execute(
+                "UPDATE syncdeck.mapping SET fields = $2 WHERE name = $1 AND fields IS DISTINCT FROM $2",
+                &[&name, &fields],
+            )
+            .await
+            .while_("store a mapping's fields")?;
+        Ok(changed == 1)
+    }
+
+    /// How far a mapping was read.
+    pub async fn cursor(&self, name: &str) -> Result<Cursor, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT load_done, read_cursor, deletes_cursor FROM syncdeck.mapping WHERE name = $1",
+                &[&name],
+            )
+            .await
+            .while_("read a mapping's cursor")?;
+        Ok(Cursor { loaded: row.get(0), read: row.get(1), deletes: row.get(2) })
+    }
+
+    /// Moves a mapping's cursor after a read, with what that read brought.
+    pub async fn set_cursor(&self, name: &str, cursor: &Cursor, read: i64) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.mapping SET load_done = $2, read_cursor = $3, deletes_cursor = $4,
+                     last_read = clock_timestamp(), records_read = records_read + $5 WHERE name = $1",
+                &[&name, &cursor.loaded, &cursor.read, &cursor.deletes, &read],
+            )
+            .await
+            .while_("move a mapping's cursor")
+            .map(drop)
+    }
+
+    /// Notes that Salesforce accepted a write of these mappings' tables just now.
+    pub async fn note_write(&self, table: &str) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.mapping SET last_write = clock_timestamp() WHERE table_name = $1",
+                &[&table],
+            )
+            .await
+            .while_("note a write")
+            .map(drop)
+    }
+
+    /// Counts a mapping's rows: exactly below a million, else the planner's estimate.
+    pub async fn count_rows(&self, name: &str, table: &str, records: Option<i64>) -> Result<(), Error> {
+        let client = self.client().await?;
+        let full = self.table(table);
+        let estimate: f32 = client
+            .query_one("SELECT reltuples FROM pg_class WHERE oid = $1::text::regclass", &[&full])
+            .await
+            .while_("estimate a table")?
+            .get(0);
+        let sql = if estimate > 1e6 {
+            format!("SELECT reltuples::bigint FROM pg_class WHERE oid = {}::regclass", super::literal(&full))
+        } else {
+            format!("SELECT count(*) FROM {full}")
+        };
+        let rows: i64 = client.query_one(&sql, &[]).await.while_("count a table")?.get(0);
+        client
+            .execute(
+                "UPDATE syncdeck.mapping SET row_count = $2, records = coalesce($3, records) WHERE name = $1",
+                &[&name, &rows, &records],
+            )
+            .await
+            .while_("store a mapping's counts")
+            .map(drop)
+    }
+
+    /// Adds to counters that only grow.
+    pub async fn add(&self, counters: &[(&str, i64)]) -> Result<(), Error> {
+        let counters: Vec<&(&str, i64)> = counters.iter().filter(|(_, n)| *n != 0).collect();
+        if counters.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = counters.iter().map(|(name, _)| *name).collect();
+        let values: Vec<i64> = counters.iter().map(|(_, value)| *value).collect();
+        let client = self.client().await?;
+        client
+            .execute(
+                "INSERT INTO syncdeck.counter AS c SELECT * FROM unnest($1::text[], $2::bigint[]) ORDER BY 1
+                 ON CONFLICT (name) DO UPDATE SET value = c.value + excluded.value",
+                &[&names, &values],
+            )
+            .await
+            .while_("count")
+            .map(drop)
+    }
+
+    /// All counters.
+    pub async fn counters(&self) -> Result<std::collections::BTreeMap<String, i64>, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query("SELECT name, value FROM syncdeck.counter", &[])
+            .await
+            .while_("read the counters")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Removes attempts and resolved errors older than `keep`, and log records beyond `log_rows`.
+    pub async fn prune(&self, keep: Duration, log_rows: i64) -> Result<(), Error> {
+        let client = self.client().await?;
+        let seconds = keep.as_secs_f64();
+        for sql in [
+            "DELETE FROM syncdeck.attempt WHERE at < clock_timestamp() - make_interval(secs => $1)",
+            "DELETE FROM syncdeck.error WHERE resolved_at < clock_timestamp() - make_interval(secs => $1)",
+            "DELETE FROM syncdeck.command WHERE created_at < clock_timestamp() - make_interval(secs => $1)",
+            "DELETE FROM syncdeck.engine WHERE seen_at < clock_timestamp() - make_interval(secs => $1)",
+        ] {
+            client.execute(sql, &[&seconds]).await.while_("remove old history")?;
+        }
+        client
+            .execute(
+                "DELETE FROM syncdeck.log WHERE id <= (SELECT max(id) - $1 FROM syncdeck.log)",
+                &[&log_rows],
+            )
+            .await
+            .while_("remove old log records")
+            .map(drop)
+    }
+}
+
+/// How far a mapping was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cursor {
+    /// Whether the first load is complete.
+    pub loaded: bool,
+    /// The newest SystemModstamp that was read.
+    pub read: Option<DateTime<Utc>>,
+    /// Up to when deletes are known.
+    pub deletes: Option<DateTime<Utc>>,
+}
+
+fn read_mapping(row: &tokio_postgres::Row) -> MappingStatus {
+    let state: String = row.get(3);
+    let (pending, held, errors): (i64, i64, i64) = (row.get(9), row.get(10), row.get(11));
+    // A mapping that reads well while its writes fail must not look well.
+    let state = match state.as_str() {
+        "ok" if errors > 0 => "errors".to_owned(),
+        "ok" if pending > 2_000 => "behind".to_owned(),
+        _ => state,
+    };
+    MappingStatus {
+        name: row.get(0),
+        table: row.get(1),
+        access: row.get(2),
+        state,
+        detail: row.get(4),
+        rows: row.get(5),
+        records: row.get(6),
+        last_read: row.get(7),
+        last_write: row.get(8),
+        pending,
+        held,
+        errors,
+        errors_last_hour: row.get(12),
+    }
+}

@@ -1,0 +1,97 @@
+//! sObject Collections: up to 200 records written in one call, each answered for itself.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Client, Error};
+
+/// The most records one call takes.
+pub const MAX_RECORDS: usize = 200;
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct SaveResult {
+    /// The record's id; missing on a failed create.
+    pub id: Option<String>,
+    /// Whether it was saved.
+    pub success: bool,
+    /// Whether an upsert created it.
+    pub created: Option<bool>,
+    /// Why not.
+    #[serde(default)]
+    pub errors: Vec<SaveError>,
+}
+
+/// One reason why a record was not saved.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SaveError {
+    /// Code.
+    pub status_code: String,
+    /// Message.
+    pub message: String,
+    /// API names of the fields at fault.
+    #[serde(default)]
+    pub fields: Vec<String>,
+}
+
+impl Client {
+    /// Creates or updates by external id, which each record carries.
+    pub async fn upsert(
+        &self,
+        object: &str,
+        key: &str,
+        records: Vec<Value>,
+    ) -> Result<Vec<SaveResult>, Error> {
+        let path = format!("composite/sobjects/{object}/{key}");
+        self.save(Method::PATCH, &path, object, records).await
+    }
+
+    /// Creates.
+    pub async fn create(&self, object: &str, records: Vec<Value>) -> Result<Vec<SaveResult>, Error> {
+        self.save(Method::POST, "composite/sobjects", object, records).await
+    }
+
+    /// Updates by `id`, which each record carries.
+    pub async fn update(&self, object: &str, records: Vec<Value>) -> Result<Vec<SaveResult>, Error> {
+        self.save(Method::PATCH, "composite/sobjects", object, records).await
+    }
+
+    /// Deletes by id.
+    pub async fn delete(&self, ids: &[String]) -> Result<Vec<SaveResult>, Error> {
+        let path = format!("composite/sobjects?ids={}&allOrNone=false", ids.join(","));
+        let answer = self.request(Method::DELETE, &path, None).await?;
+        self.results(answer, ids.len())
+    }
+
+    async fn save(
+        &self,
+        method: Method,
+        path: &str,
+        object: &str,
+        mut records: Vec<Value>,
+    ) -> Result<Vec<SaveResult>, Error> {
+        let count = records.len();
+        for record in &mut records {
+            if let Value::Object(fields) = record {
+                fields.insert("attributes".to_owned(), json!({"type": object}));
+            }
+        }
+        let answer =
+            self.request(method, path, Some(&json!({"allOrNone": false, "records": records}))).await?;
+        self.results(answer, count)
+    }
+
+    /// Results come in the order of the request; an answer with another number of them says nothing about any.
+    fn results(&self, answer: Value, count: usize) -> Result<Vec<SaveResult>, Error> {
+        let lost = |cause: String| Error::Lost { host: self.credentials.host(), cause };
+        let results: Vec<SaveResult> = serde_json::from_value(answer)
+            .map_err(|error| lost(format!("the results cannot be read: {error}")))?;
+        if results.len() == count {
+            Ok(results)
+        } else {
+            Err(lost(format!("{} results for {count} records", results.len())))
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Describe: which objects and fields the login can see, and what they hold.
+
+use serde::Deserialize;
+
+use crate::domain::field::{Field, FieldType};
+
+use super::{Client, Error};
+
+/// An object as describe tells it; only what is used here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Describe {
+    /// API name, in Salesforce's spelling.
+    pub name: String,
+    /// Whether it can be polled.
+    #[serde(default)]
+    pub replicateable: bool,
+    /// Its fields.
+    pub fields: Vec<DescribedField>,
+}
+
+/// A field as describe tells it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DescribedField {
+    /// API name.
+    pub name: String,
+    label: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    length: u32,
+    #[serde(default)]
+    precision: u32,
+    #[serde(default)]
+    scale: u32,
+    #[serde(default)]
+    nillable: bool,
+    #[serde(default)]
+    createable: bool,
+    #[serde(default)]
+    updateable: bool,
+    #[serde(default)]
+    defaulted_on_create: bool,
+    /// Whether upserts may go by it.
+    #[serde(default)]
+    pub external_id: bool,
+    #[serde(default)]
+    id_lookup: bool,
+    #[serde(default)]
+    restricted_picklist: bool,
+    #[serde(default)]
+    picklist_values: Vec<PicklistValue>,
+    /// Objects a reference points to.
+    #[serde(default)]
+    pub reference_to: Vec<String>,
+    /// The relationship's name, `Invoice__r`.
+    pub relationship_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct PicklistValue {
+    value: String,
+    #[serde(default)]
+    active: bool,
+}
+
+impl DescribedField {
+    /// Whether upserts may go by it.
+    pub fn is_key(&self) -> bool {
+        self.external_id || self.id_lookup
+    }
+
+    /// As a mapped field.
+    pub fn to_field(&self) -> Field {
+        Field {
+            name: self.name.clone(),
+            column: self.name.to_lowercase(),
+            label: self.label.clone(),
+            kind: FieldType::from_describe(&self.kind),
+            length: self.length,
+            precision: self.precision,
+            scale: self.scale,
+            nillable: self.nillable,
+            createable: self.createable,
+            updateable: self.updateable,
+            defaulted: self.defaulted_on_create,
+            picklist: self
+                .picklist_values
+                .iter()
+                .filter(|value| value.active)
+                .map(|value| value.value.clone())
+                .collect(),
+            restricted: self.restricted_picklist,
+            reference_to: self.reference_to.clone(),
+        }
+    }
+}
+
+impl Describe {
+    /// A field by its API name in any case.
+    pub fn field(&self, name: &str) -> Option<&DescribedField> {
+        self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl Client {
+    /// Describes an object. An unknown one is `NOT_FOUND`.
+    pub async fn describe(&self, object: &str) -> Result<Describe, Error> {
+        let body = self.get(&format!("sobjects/{object}/describe")).await?;
+        serde_json::from_value(body).map_err(|error| Error::Lost {
+            host: self.credentials.host(),
+            cause: format!("the describe of {object} cannot be read: {error}"),
+        })
+    }
+
+    /// The names of all objects the login can see.
+    pub async fn object_names(&self) -> Result<Vec<String>, Error> {
+        let body = self.get("sobjects").await?;
+        let objects = body.get("sobjects").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        Ok(objects.iter().filter_map(|object| Some(object.get("name")?.as_str()?.to_owned())).collect())
+    }
+}

@@ -1,0 +1,246 @@
+//! The only room that speaks Salesforce's API: login, describe, query, sObject Collections, limits.
+//!
+//! A [`Client`] sends each request once. It renews an expired session and replays that one request, which Salesforce
+//! had refused unread; every other failure goes to the caller, who alone knows what may be sent again. What a failure
+//! *means* is the catalogue's business; here it is only told apart whether a request cannot have arrived, was
+//! answered, or may have been carried out without an answer.
+
+pub mod auth;
+pub mod collections;
+pub mod describe;
+pub mod query;
+pub mod value;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+pub use auth::Credentials;
+
+/// Why a request brought no result.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The request cannot have arrived: no connection.
+    #[error("no connection to {host}: {cause}")]
+    Unreachable {
+        /// Host and port.
+        host: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The request was sent, and its answer never came or cannot be read: it may have been carried out.
+    #[error("no usable answer from {host}: {cause}")]
+    Lost {
+        /// Host and port.
+        host: String,
+        /// What happened instead.
+        cause: String,
+    },
+    /// The login was refused.
+    #[error("the login is refused: {code}: {message}")]
+    Login {
+        /// OAuth's `error`.
+        code: String,
+        /// OAuth's `error_description`.
+        message: String,
+    },
+    /// Salesforce refused the whole request.
+    #[error("{code}: {message}")]
+    Api {
+        /// HTTP status.
+        status: u16,
+        /// `errorCode`.
+        code: String,
+        /// Its message.
+        message: String,
+        /// From `Retry-After`, where it was sent.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// A connection to one org. Shared by reference; requests run side by side.
+pub struct Client {
+    http: reqwest::Client,
+    credentials: Credentials,
+    version: String,
+    /// Requests carry this session; renewing it is serialised.
+    session: tokio::sync::Mutex<Option<auth::Session>>,
+    /// API requests used and allowed, from the newest `Sforce-Limit-Info`.
+    usage: Mutex<Option<(i64, i64)>>,
+    renewals: AtomicU64,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client for the org of `credentials`, speaking API `version` (`62.0`), giving up on an answer after `timeout`.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(credentials: Credentials, version: &str, timeout: Duration) -> Result<Client, Error> {
+        let http = reqwest::Client::builder()
+            .timeout(timeout)
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            .tcp_nodelay(true)
+            // Whether something may be sent twice is decided by the engine, never by the transport.
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("syncdeck/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Error::Unreachable { host: credentials.host(), cause: error.to_string() })?;
+        Ok(Client {
+            http,
+            credentials,
+            version: version.to_owned(),
+            session: tokio::sync::Mutex::new(None),
+            usage: Mutex::new(None),
+            renewals: AtomicU64::new(0),
+            timeout,
+        })
+    }
+
+    /// How long an answer is waited for.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// API requests used and allowed today, as Salesforce told with its newest answer.
+    pub fn usage(&self) -> Option<(i64, i64)> {
+        self.usage.lock().map(|usage| *usage).unwrap_or_default()
+    }
+
+    /// How often an expired session was renewed.
+    pub fn renewals(&self) -> u64 {
+        self.renewals.load(Ordering::Relaxed)
+    }
+
+    /// `GET /services/data/vXX.0/{path}`.
+    async fn get(&self, path: &str) -> Result<Value, Error> {
+        self.request(Method::GET, path, None).await
+    }
+
+    /// One request below `/services/data/vXX.0/`, or at an absolute path.
+    async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+        let session = self.session().await?;
+        match self.send(&session, method.clone(), path, body).await {
+            Err(Error::Api { status: 401, code, .. }) if code == "INVALID_SESSION_ID" => {
+                let session = self.renew(&session).await?;
+                self.send(&session, method, path, body).await
+            }
+            other => other,
+        }
+    }
+
+    async fn session(&self) -> Result<auth::Session, Error> {
+        let mut held = self.session.lock().await;
+        match &*held {
+            Some(session) => Ok(session.clone()),
+            None => {
+                let session = auth::login(&self.http, &self.credentials).await?;
+                *held = Some(session.clone());
+                Ok(session)
+            }
+        }
+    }
+
+    /// A new session instead of `expired`, unless somebody else renewed it meanwhile.
+    async fn renew(&self, expired: &auth::Session) -> Result<auth::Session, Error> {
+        let mut held = self.session.lock().await;
+        if let Some(session) = &*held
+            && session != expired
+        {
+            return Ok(session.clone());
+        }
+        *held = None;
+        let session = auth::login(&self.http, &self.credentials).await?;
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+        *held = Some(session.clone());
+        Ok(session)
+    }
+
+    async fn send(
+        &self,
+        session: &auth::Session,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let url = if path.starts_with('/') {
+            format!("{}{path}", session.instance_url)
+        } else {
+            format!("{}/services/data/v{}/{path}", session.instance_url, self.version)
+        };
+        let mut request = self.http.request(method, url).bearer_auth(session.token());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| self.failure(&error))?;
+        self.note_usage(response.headers());
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        let bytes = response.bytes().await.map_err(|error| self.failure(&error))?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
+        let body: Result<Value, _> = serde_json::from_slice(&bytes);
+        if status.is_success() {
+            return body.map_err(|error| Error::Lost {
+                host: self.credentials.host(),
+                cause: format!("the answer is not whole JSON: {error}"),
+            });
+        }
+        Err(api_error(status.as_u16(), body.ok(), retry_after))
+    }
+
+    fn failure(&self, error: &reqwest::Error) -> Error {
+        let host = self.credentials.host();
+        let cause = root_cause(error);
+        if error.is_connect() { Error::Unreachable { host, cause } } else { Error::Lost { host, cause } }
+    }
+
+    /// `api-usage=18/5000`, possibly with more behind it.
+    fn note_usage(&self, headers: &reqwest::header::HeaderMap) {
+        let usage = headers.get("sforce-limit-info").and_then(|value| {
+            let pair = value.to_str().ok()?.split("api-usage=").nth(1)?.split([';', ',']).next()?;
+            let (used, limit) = pair.trim().split_once('/')?;
+            Some((used.parse().ok()?, limit.parse().ok()?))
+        });
+        if let (Some(usage), Ok(mut held)) = (usage, self.usage.lock()) {
+            *held = Some(usage);
+        }
+    }
+}
+
+/// The innermost cause, without the URL, which may carry a token.
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "timed out".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Errors come as an array of `{errorCode, message}`; a gateway's may come as HTML.
+fn api_error(status: u16, body: Option<Value>, retry_after: Option<Duration>) -> Error {
+    let first = body.as_ref().and_then(|body| match body {
+        Value::Array(errors) => errors.first(),
+        other => Some(other),
+    });
+    let text = |key: &str| first.and_then(|error| error.get(key)).and_then(Value::as_str).map(str::to_owned);
+    let code = text("errorCode").unwrap_or_else(|| match status {
+        429 => "REQUEST_LIMIT_EXCEEDED".to_owned(),
+        500.. => "SERVER_UNAVAILABLE".to_owned(),
+        _ => format!("HTTP_{status}"),
+    });
+    let message = text("message").unwrap_or_else(|| format!("HTTP status {status} without a message"));
+    Error::Api { status, code, message, retry_after }
+}

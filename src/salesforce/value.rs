@@ -1,0 +1,168 @@
+//! Values on their way: PostgreSQL's text to the JSON that Salesforce takes, and back.
+//!
+//! Types are told by describe, because a value of the wrong JSON type fails a whole request (JSON_PARSER_ERROR), and
+//! the change log keeps everything as text.
+
+use serde_json::{Map, Number, Value, json};
+
+use crate::domain::field::{Field, FieldType};
+use crate::domain::mapping::Mapping;
+
+/// A value that JSON has no way to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{label}: {text} cannot be sent to Salesforce, which takes only finite values")]
+pub struct Unsendable {
+    /// API name of the field.
+    pub field: String,
+    /// Its label.
+    label: String,
+    /// The value.
+    text: String,
+}
+
+/// Adds one column's value to a record that is to be sent. Text that is no number in a number field goes as it is:
+/// Salesforce says so better than we could, and another type may be what its administrator meant.
+///
+/// # Errors
+/// `NaN` and infinity, for numbers, dates and times.
+pub fn put(
+    record: &mut Map<String, Value>,
+    mapping: &Mapping,
+    field: &Field,
+    text: Option<&str>,
+) -> Result<(), Unsendable> {
+    if let Some(parent) = mapping.parents.iter().find(|parent| parent.column == field.column) {
+        // A NULL here says nothing about the lookup, which may be set by its id.
+        if let Some(text) = text {
+            record.insert(parent.relationship.clone(), json!({ (parent.field.as_str()): text }));
+        }
+        return Ok(());
+    }
+    record.insert(field.name.clone(), to_json(field, text)?);
+    Ok(())
+}
+
+fn to_json(field: &Field, text: Option<&str>) -> Result<Value, Unsendable> {
+    let Some(text) = text else { return Ok(Value::Null) };
+    let unsendable =
+        || Unsendable { field: field.name.clone(), label: field.label.clone(), text: text.to_owned() };
+    let endless = |text: &str| text.trim_start_matches('-').eq_ignore_ascii_case("infinity");
+    Ok(match field.kind {
+        FieldType::Boolean => match text {
+            "t" | "true" => Value::Bool(true),
+            "f" | "false" => Value::Bool(false),
+            other => json!(other),
+        },
+        FieldType::Int | FieldType::Double => match text.trim().parse::<f64>() {
+            Ok(number) if !number.is_finite() => return Err(unsendable()),
+            Ok(number) => number_json(text.trim(), number),
+            Err(_) if endless(text) => return Err(unsendable()),
+            Err(_) => json!(text),
+        },
+        FieldType::Date if endless(text) => return Err(unsendable()),
+        FieldType::Datetime if endless(text) => return Err(unsendable()),
+        // Salesforce keeps whole seconds.
+        FieldType::Datetime => {
+            json!(format!("{}Z", text.replace(' ', "T").split('.').next().unwrap_or(text)))
+        }
+        FieldType::Time => json!(format!("{}.000Z", text.split('.').next().unwrap_or(text))),
+        _ => json!(text),
+    })
+}
+
+fn number_json(text: &str, number: f64) -> Value {
+    match text.parse::<i64>() {
+        Ok(whole) => json!(whole),
+        Err(_) => Number::from_f64(number).map_or(Value::Null, Value::Number),
+    }
+}
+
+/// A record as read, in the columns of its table; relationship columns are taken from the nested parent.
+pub fn to_row(mapping: &Mapping, record: &Value) -> Map<String, Value> {
+    let mut row = Map::new();
+    for (column, name) in [("sfid", "Id"), ("systemmodstamp", "SystemModstamp"), ("isdeleted", "IsDeleted")] {
+        row.insert(column.to_owned(), record.get(name).cloned().unwrap_or(Value::Null));
+    }
+    for field in &mapping.fields {
+        let value = match field.name.split_once('.') {
+            Some((parent, name)) => record.get(parent).and_then(|parent| parent.get(name)),
+            None => record.get(&field.name),
+        };
+        row.insert(field.column.clone(), value.cloned().unwrap_or(Value::Null));
+    }
+    row
+}
+
+/// A value as read, as text in the form in which PostgreSQL's JSON shows the same value.
+pub fn to_text(field: &Field, value: &Value) -> Option<String> {
+    match (field.kind, value) {
+        (_, Value::Null) => None,
+        // `2026-11-20T14:02:11.000+0000` here is `2026-11-20T14:02:11` there.
+        (FieldType::Datetime, Value::String(text)) => Some(text.split('.').next().unwrap_or(text).to_owned()),
+        (FieldType::Time, Value::String(text)) => Some(text.split('.').next().unwrap_or(text).to_owned()),
+        (_, Value::String(text)) => Some(text.clone()),
+        // 23.0 there is 23 here.
+        (FieldType::Int | FieldType::Double, Value::Number(number)) => {
+            Some(number.as_f64().map_or_else(|| number.to_string(), |number| format!("{number}")))
+        }
+        (_, other) => Some(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(kind: FieldType) -> Field {
+        Field {
+            name: "F__c".to_owned(),
+            column: "f__c".to_owned(),
+            label: "F".to_owned(),
+            kind,
+            length: 0,
+            precision: 18,
+            scale: 2,
+            nillable: true,
+            createable: true,
+            updateable: true,
+            defaulted: false,
+            picklist: Vec::new(),
+            restricted: false,
+            reference_to: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn values_are_typed_by_describe() {
+        let sent = |kind, text| to_json(&field(kind), Some(text)).unwrap();
+        assert_eq!(sent(FieldType::Boolean, "t"), json!(true));
+        assert_eq!(sent(FieldType::Int, "42"), json!(42));
+        assert_eq!(sent(FieldType::Double, "1.50"), json!(1.5));
+        assert_eq!(sent(FieldType::Double, "twelve"), json!("twelve"));
+        assert_eq!(sent(FieldType::Datetime, "2026-11-20 14:02:11.25"), json!("2026-11-20T14:02:11Z"));
+        assert_eq!(sent(FieldType::Date, "2026-11-20"), json!("2026-11-20"));
+        assert_eq!(to_json(&field(FieldType::Int), None).unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn what_json_cannot_write_is_refused() {
+        for (kind, text) in [
+            (FieldType::Double, "NaN"),
+            (FieldType::Double, "Infinity"),
+            (FieldType::Date, "-infinity"),
+            (FieldType::Datetime, "infinity"),
+        ] {
+            assert_eq!(to_json(&field(kind), Some(text)).unwrap_err().field, "F__c", "{text}");
+        }
+    }
+
+    #[test]
+    fn values_read_show_as_postgresql_shows_them() {
+        assert_eq!(to_text(&field(FieldType::Double), &json!(23.0)).as_deref(), Some("23"));
+        assert_eq!(
+            to_text(&field(FieldType::Datetime), &json!("2026-11-20T14:02:11.000+0000")).as_deref(),
+            Some("2026-11-20T14:02:11")
+        );
+        assert_eq!(to_text(&field(FieldType::String), &Value::Null), None);
+    }
+}
