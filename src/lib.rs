@@ -7,3 +7,4 @@ pub mod engine;
 pub mod logs;
 pub mod postgres;
 pub mod salesforce;
+pub mod simulator;

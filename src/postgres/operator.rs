@@ -171,8 +171,8 @@ async fn audit(
     transaction
         .execute(
             "INSERT INTO syncdeck.audit (actor, action, mapping, table_name, record_id, error_id, before, after)
-             VALUES ($1, $2, $3, $4, $5, (SELECT id FROM syncdeck.error
-                 WHERE table_name = $4 AND record_id = $5 AND resolved_at IS NULL), $6, $7)",
+             VALUES ($1, $2, $3, $4::text, $5, (SELECT id FROM syncdeck.error
+                 WHERE table_name = $4::text AND record_id = $5 AND resolved_at IS NULL), $6, $7)",
             &[&actor, &action, &mapping, &at.table, &at.row.0, &before, &after],
         )
         .await

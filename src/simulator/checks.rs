@@ -1,0 +1,267 @@
+//! What Salesforce checks before it saves a record: types, lengths, picklists, required fields, unique values,
+//! lookups, the duplicate rule, the administrator's validation rules. Codes and messages are the real ones; messages
+//! name a field by its label, `fields` by its API name.
+
+use chrono::{DateTime, NaiveDate};
+use serde_json::{Map, Value};
+
+use super::org::{State, Table, long_id};
+use super::save::Rejection;
+use super::schema::{FieldDef, Kind, ObjectDef};
+
+/// A value whose JSON type cannot be read as the field's: that fails the whole request, not one record.
+pub(super) fn mistyped(def: &ObjectDef, record: &Map<String, Value>) -> Option<String> {
+    record.iter().find_map(|(name, value)| {
+        let field = def.field(name)?;
+        let (wanted, wrong) = match (&field.kind, value) {
+            (_, Value::Null) => return None,
+            (Kind::Number { .. }, Value::String(text)) => ("double", text.trim().parse::<f64>().is_err().then_some(text)),
+            (Kind::Int, Value::String(text)) => ("int", text.trim().parse::<i64>().is_err().then_some(text)),
+            (Kind::Boolean, Value::String(text)) => ("boolean", (!["true", "false"].contains(&text.as_str())).then_some(text)),
+            (Kind::Date, Value::String(text)) => ("date", NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d").is_err().then_some(text)),
+            (Kind::Datetime, Value::String(text)) => ("dateTime", parse_datetime(text).is_none().then_some(text)),
+            _ => return None,
+        };
+        let text = wrong?;
+        Some(format!(
+            "Cannot deserialize instance of {wanted} from VALUE_STRING value {text} or request may be missing a required field at [line:1, column:{}]",
+            text.len() + name.len() + 8
+        ))
+    })
+}
+
+/// Reads the instants that the API takes.
+pub(super) fn parse_datetime(text: &str) -> Option<DateTime<chrono::Utc>> {
+    DateTime::parse_from_rfc3339(text)
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .ok()
+        .map(|time| time.with_timezone(&chrono::Utc))
+}
+
+/// Values as they are stored: text trimmed, empty text null, numbers numbers, instants in whole seconds.
+pub(super) fn normalise(field: &FieldDef, value: Value) -> Value {
+    match (&field.kind, value) {
+        (Kind::Number { .. }, Value::String(text)) => {
+            text.trim().parse::<f64>().map_or(Value::Null, Value::from)
+        }
+        (Kind::Int, Value::String(text)) => text.trim().parse::<i64>().map_or(Value::Null, Value::from),
+        (Kind::Number { .. }, Value::Number(number)) => number.as_f64().map_or(Value::Null, Value::from),
+        (Kind::Boolean, Value::String(text)) => Value::from(text == "true"),
+        (Kind::Boolean, Value::Null) => Value::from(false),
+        (Kind::Datetime, Value::String(text)) => {
+            parse_datetime(&text).map_or(Value::Null, |time| Value::from(super::org::datetime(time)))
+        }
+        (Kind::Lookup { .. }, Value::String(text)) => {
+            let text = text.trim();
+            if text.is_empty() {
+                Value::Null
+            } else {
+                Value::from(long_id(text).unwrap_or_else(|| text.to_owned()))
+            }
+        }
+        (_, Value::String(text)) => {
+            let text = text.trim();
+            if text.is_empty() { Value::Null } else { Value::from(text) }
+        }
+        (_, other) => other,
+    }
+}
+
+/// Everything wrong with a record that is to have `written` on top of what it `holds`. `own` is its id.
+pub(super) fn check(
+    state: &State,
+    table: &Table,
+    holds: &Map<String, Value>,
+    written: &Map<String, Value>,
+    own: Option<&str>,
+) -> Vec<Rejection> {
+    let mut merged = holds.clone();
+    merged.extend(written.clone());
+    let missing: Vec<&str> = table
+        .def
+        .fields
+        .iter()
+        .filter(|field| field.required && merged.get(&field.name).is_none_or(Value::is_null))
+        .map(|field| field.name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        return vec![Rejection::new(
+            "REQUIRED_FIELD_MISSING",
+            format!("Required fields are missing: [{}]", missing.join(", ")),
+            &missing,
+        )];
+    }
+    for (name, value) in written {
+        let Some(field) = table.def.field(name) else { continue };
+        if let Some(rejection) = check_value(state, field, value) {
+            return vec![rejection];
+        }
+    }
+    if let Some(rejection) =
+        check_unique(table, written, own).or_else(|| duplicate_rule(table, &merged, written, own))
+    {
+        return vec![rejection];
+    }
+    validation_rules(&table.def.name, &merged)
+}
+
+fn check_value(state: &State, field: &FieldDef, value: &Value) -> Option<Rejection> {
+    let label = &field.label;
+    let fields = [field.name.as_str()];
+    match (&field.kind, value) {
+        (Kind::Email, Value::String(text)) if !is_email(text) => Some(Rejection::new(
+            "INVALID_EMAIL_ADDRESS",
+            format!("{label}: invalid email address: {text}"),
+            &fields,
+        )),
+        (Kind::Picklist(values), Value::String(text)) if field.restricted && !values.contains(text) => {
+            Some(Rejection::new(
+                "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+                format!("{label}: bad value for restricted picklist field: {text}"),
+                &fields,
+            ))
+        }
+        (Kind::Lookup { object, .. }, Value::String(id)) => check_lookup(state, field, object, id),
+        (Kind::Number { precision, scale }, Value::Number(number)) => {
+            let most = 10_f64.powi(i32::try_from(precision - scale).unwrap_or(18));
+            number.as_f64().is_some_and(|value| value.abs() >= most).then(|| {
+                Rejection::new(
+                    "NUMBER_OUTSIDE_VALID_RANGE",
+                    format!("{label}: value outside of valid range on numeric field: {number}"),
+                    &fields,
+                )
+            })
+        }
+        (Kind::Int, Value::Number(number)) => {
+            number.as_f64().is_some_and(|value| value.abs() > 99_999_999.0).then(|| {
+                Rejection::new(
+                    "NUMBER_OUTSIDE_VALID_RANGE",
+                    format!("{label}: value outside of valid range on numeric field: {number}"),
+                    &fields,
+                )
+            })
+        }
+        (_, Value::String(text)) if field.length > 0 && text.chars().count() > field.length as usize => {
+            Some(Rejection::new(
+                "STRING_TOO_LONG",
+                format!("{label}: data value too large: {text} (max length={})", field.length),
+                &fields,
+            ))
+        }
+        (Kind::Text | Kind::Long | Kind::Email | Kind::Phone, Value::Number(_) | Value::Bool(_)) => {
+            Some(Rejection::new(
+                "INVALID_TYPE_ON_FIELD_IN_RECORD",
+                format!("{label}: value not of required type: {value}"),
+                &fields,
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn check_lookup(state: &State, field: &FieldDef, object: &str, id: &str) -> Option<Rejection> {
+    let fields = [field.name.as_str()];
+    let malformed = || {
+        Rejection::new("MALFORMED_ID", format!("{}: id value of incorrect type: {id}", field.label), &fields)
+    };
+    let Some(parent) = state.table(object) else { return Some(malformed()) };
+    match long_id(id) {
+        Some(long) if long.starts_with(&parent.def.prefix) => match parent.records.get(&long) {
+            Some(record) if record.deleted => {
+                Some(Rejection::new("ENTITY_IS_DELETED", "entity is deleted".to_owned(), &[]))
+            }
+            Some(_) => None,
+            None => Some(Rejection::new(
+                "INVALID_CROSS_REFERENCE_KEY",
+                "invalid cross reference id".to_owned(),
+                &[],
+            )),
+        },
+        _ => Some(malformed()),
+    }
+}
+
+fn check_unique(table: &Table, written: &Map<String, Value>, own: Option<&str>) -> Option<Rejection> {
+    table.def.fields.iter().filter(|field| field.unique).find_map(|field| {
+        let text = written.get(&field.name)?.as_str()?;
+        let other = table.unique.get(&(field.name.clone(), text.to_lowercase()))?;
+        (Some(other.as_str()) != own).then(|| {
+            Rejection::new(
+                "DUPLICATE_VALUE",
+                format!(
+                    "duplicate value found: {} duplicates value on record with id: {}",
+                    field.name,
+                    &other[..15]
+                ),
+                &[],
+            )
+        })
+    })
+}
+
+/// The org's one duplicate rule: no two leads with one e-mail address and last name.
+fn duplicate_rule(
+    table: &Table,
+    merged: &Map<String, Value>,
+    written: &Map<String, Value>,
+    own: Option<&str>,
+) -> Option<Rejection> {
+    if table.def.name != "Lead" || !(written.contains_key("Email") || written.contains_key("LastName")) {
+        return None;
+    }
+    let email = merged.get("Email")?.as_str()?;
+    let name = merged.get("LastName")?.as_str()?;
+    let same = |record: &super::org::Record| {
+        !record.deleted
+            && Some(record.id.as_str()) != own
+            && record
+                .fields
+                .get("Email")
+                .and_then(Value::as_str)
+                .is_some_and(|other| other.eq_ignore_ascii_case(email))
+            && record.fields.get("LastName").and_then(Value::as_str) == Some(name)
+    };
+    let other = table.records.values().find(|record| same(record))?;
+    let mut rejection = Rejection::new("DUPLICATES_DETECTED", "Use one of these records?".to_owned(), &[]);
+    rejection.duplicate_of = Some((table.def.name.clone(), other.id.clone()));
+    Some(rejection)
+}
+
+/// The administrator's validation rules, with the administrator's own texts.
+fn validation_rules(object: &str, record: &Map<String, Value>) -> Vec<Rejection> {
+    let text = |field: &str| record.get(field).and_then(Value::as_str);
+    let refuse = |message: &str, field: &str| {
+        Rejection::new("FIELD_CUSTOM_VALIDATION_EXCEPTION", message.to_owned(), &[field])
+    };
+    let mut refused = Vec::new();
+    if matches!(object, "Contact" | "Lead") && text("Phone").is_some_and(|phone| !is_phone(phone)) {
+        refused.push(refuse("Phone must be a valid phone number, for example +1 555 010 1234", "Phone"));
+    }
+    if object == "Contact" && text("Level__c") == Some("Primary") && text("Email").is_none() {
+        refused.push(refuse("Email is required for primary contacts", "Email"));
+    }
+    let negative = |field: &str| record.get(field).and_then(Value::as_f64).is_some_and(|number| number < 0.0);
+    if object == "Opportunity" && negative("Amount") {
+        refused.push(refuse("Amount must not be negative", "Amount"));
+    }
+    if object == "Invoice__c" && text("Status__c") == Some("Sent") && text("Due_Date__c").is_none() {
+        refused.push(refuse("An invoice that is sent needs a due date", "Due_Date__c"));
+    }
+    refused
+}
+
+fn is_phone(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || " +-().x".contains(c))
+        && text.chars().filter(char::is_ascii_digit).count() >= 7
+}
+
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let plain =
+        |part: &str| !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !",;@<>()".contains(c));
+    plain(local)
+        && plain(domain)
+        && domain.contains('.')
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+}

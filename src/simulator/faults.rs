@@ -1,0 +1,137 @@
+//! Faults on demand: what goes wrong between a request that is in order and its answer.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// What is to go wrong. Shares are of 1; counts go down by one each time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Faults {
+    /// Every answer waits this long, in milliseconds.
+    pub latency_ms: u64,
+    /// Share of written records that another process holds (UNABLE_TO_LOCK_ROW).
+    pub row_lock: f64,
+    /// The next this many requests find their session expired (401); a new login ends that at once.
+    pub expire_session: u32,
+    /// The next this many requests meet the limit of concurrent ones (403).
+    pub concurrent_limit: u32,
+    /// The next this many requests find the daily allowance used up (403).
+    pub daily_limit: u32,
+    /// The next this many requests are answered 429.
+    pub too_many: u32,
+    /// The next this many requests are answered 503, before anything is done.
+    pub unavailable: u32,
+    /// The next this many requests are answered 500, before anything is done.
+    pub server_error: u32,
+    /// The next this many writes are carried out and never answered.
+    pub lose_answer: u32,
+    /// The next this many answers are cut in the middle of their body.
+    pub cut_answer: u32,
+}
+
+/// How often each fault really happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FaultCounts {
+    /// Records refused with UNABLE_TO_LOCK_ROW.
+    pub row_lock: u64,
+    /// 401.
+    pub expire_session: u64,
+    /// 403, concurrent.
+    pub concurrent_limit: u64,
+    /// 403, daily.
+    pub daily_limit: u64,
+    /// 429.
+    pub too_many: u64,
+    /// 503.
+    pub unavailable: u64,
+    /// 500.
+    pub server_error: u64,
+    /// Writes carried out and never answered.
+    pub lose_answer: u64,
+    /// Answers cut.
+    pub cut_answer: u64,
+}
+
+/// A fault that meets a request before it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Early {
+    SessionExpired,
+    ConcurrentLimit,
+    DailyLimit,
+    TooMany,
+    Unavailable,
+    ServerError,
+}
+
+/// A fault that meets the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    Lost,
+    Cut,
+}
+
+/// The faults in force, their counters, and the dice, which fall the same way for the same seed.
+#[derive(Debug)]
+pub(super) struct FaultState {
+    pub(super) faults: Faults,
+    pub(super) counts: FaultCounts,
+    dice: StdRng,
+}
+
+impl FaultState {
+    pub(super) fn new(seed: u64) -> FaultState {
+        FaultState {
+            faults: Faults::default(),
+            counts: FaultCounts::default(),
+            dice: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    pub(super) fn early(&mut self) -> Option<Early> {
+        let (faults, counts) = (&mut self.faults, &mut self.counts);
+        let due = |left: &mut u32, count: &mut u64| {
+            let happens = *left > 0;
+            if happens {
+                *left -= 1;
+                *count += 1;
+            }
+            happens
+        };
+        if due(&mut faults.expire_session, &mut counts.expire_session) {
+            Some(Early::SessionExpired)
+        } else if due(&mut faults.concurrent_limit, &mut counts.concurrent_limit) {
+            Some(Early::ConcurrentLimit)
+        } else if due(&mut faults.daily_limit, &mut counts.daily_limit) {
+            Some(Early::DailyLimit)
+        } else if due(&mut faults.too_many, &mut counts.too_many) {
+            Some(Early::TooMany)
+        } else if due(&mut faults.unavailable, &mut counts.unavailable) {
+            Some(Early::Unavailable)
+        } else if due(&mut faults.server_error, &mut counts.server_error) {
+            Some(Early::ServerError)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn late(&mut self, write: bool) -> Option<Late> {
+        if write && self.faults.lose_answer > 0 {
+            self.faults.lose_answer -= 1;
+            self.counts.lose_answer += 1;
+            return Some(Late::Lost);
+        }
+        if self.faults.cut_answer > 0 {
+            self.faults.cut_answer -= 1;
+            self.counts.cut_answer += 1;
+            return Some(Late::Cut);
+        }
+        None
+    }
+
+    pub(super) fn row_lock(&mut self) -> bool {
+        let locked = self.faults.row_lock > 0.0 && self.dice.random::<f64>() < self.faults.row_lock;
+        self.counts.row_lock += u64::from(locked);
+        locked
+    }
+}

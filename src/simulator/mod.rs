@@ -1,0 +1,44 @@
+//! The org in a box: a Salesforce org over real HTTP on loopback, for the demo and the tests. OAuth, describe, SOQL,
+//! rows, sObject Collections, deletes and limits, with the codes, messages and shapes of the real thing; field types,
+//! validation and duplicate rules, an Apex trigger; faults on demand; and a journal of every accepted write, so that
+//! a test can prove what arrived, how often and in which order.
+//!
+//! It shares no code with `salesforce`, the client: a bug in both must not cancel out. Nothing in here knows the
+//! engine or PostgreSQL. State is in memory.
+
+mod checks;
+mod evaluate;
+mod faults;
+mod org;
+mod response;
+mod routes;
+mod save;
+mod schema;
+pub mod seed;
+mod soql;
+
+use std::io;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use faults::{FaultCounts, Faults};
+pub use org::{JournalEntry, Org, OrgOptions};
+
+/// Serves the org until `stop`.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(org: Org, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+    let app = Router::new().fallback(routes::dispatch).with_state(org);
+    // Headers and body leave in two segments; with Nagle's algorithm each answer would cost 40 ms.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    tokio::select! {
+        served = async { axum::serve(listener, app).await } => served,
+        () = stop.cancelled() => Ok(()),
+    }
+}

@@ -1,0 +1,307 @@
+//! The org's state: records, journal, sessions; and what its users and administrators do without the API.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::faults::{FaultCounts, FaultState, Faults};
+use super::save::{self, Rejection};
+use super::schema::{Kind, ObjectDef, demo_objects};
+
+/// How an org is made.
+#[derive(Clone, Debug)]
+pub struct OrgOptions {
+    /// The dice of the faults.
+    pub seed: u64,
+    /// The only app that may log in.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// API requests a day.
+    pub daily_limit: u64,
+}
+
+impl Default for OrgOptions {
+    fn default() -> OrgOptions {
+        OrgOptions {
+            seed: 1,
+            client_id: "simulated-app".to_owned(),
+            client_secret: "simulated-secret".to_owned(),
+            daily_limit: 100_000,
+        }
+    }
+}
+
+/// One accepted write.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JournalEntry {
+    /// Position, from 1.
+    pub seq: u64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// `api`, or `user` for somebody in the org itself.
+    pub source: &'static str,
+    /// `create`, `update` or `delete`.
+    pub op: &'static str,
+    /// Object.
+    pub object: String,
+    /// Record.
+    pub id: String,
+    /// Its external id.
+    pub external_id: Option<String>,
+    /// What was written, as stored.
+    pub fields: Map<String, Value>,
+    /// Number of the request; 0 for users.
+    pub request: u64,
+    /// How many records that request held.
+    pub batch_size: usize,
+}
+
+/// One record.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) id: String,
+    /// Values by field name; a missing one is null.
+    pub(super) fields: Map<String, Value>,
+    pub(super) created: DateTime<Utc>,
+    pub(super) modified: DateTime<Utc>,
+    pub(super) deleted: bool,
+}
+
+impl Record {
+    /// A field's value, the system's own included.
+    pub(super) fn get(&self, field: &str) -> Value {
+        match field {
+            "Id" => Value::from(self.id.clone()),
+            "IsDeleted" => Value::from(self.deleted),
+            "CreatedDate" => Value::from(datetime(self.created)),
+            "LastModifiedDate" | "SystemModstamp" => Value::from(datetime(self.modified)),
+            other => self.fields.get(other).cloned().unwrap_or(Value::Null),
+        }
+    }
+}
+
+/// As Salesforce writes instants: whole seconds, offset without a colon.
+pub(super) fn datetime(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%S.000+0000").to_string()
+}
+
+/// The records of one object with its definition.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) def: ObjectDef,
+    pub(super) records: BTreeMap<String, Record>,
+    /// (unique field, folded value) -> id.
+    pub(super) unique: HashMap<(String, String), String>,
+    pub(super) next_id: u64,
+    pub(super) described: DateTime<Utc>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) options: OrgOptions,
+    pub(super) tables: Vec<Table>,
+    pub(super) journal: Vec<JournalEntry>,
+    pub(super) faults: FaultState,
+    pub(super) tokens: Vec<String>,
+    pub(super) requests: u64,
+    /// Positions of queries that have more pages.
+    pub(super) cursors: HashMap<String, Vec<Value>>,
+    pub(super) next_cursor: u64,
+}
+
+impl State {
+    pub(super) fn table(&self, object: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.def.name.eq_ignore_ascii_case(object))
+    }
+
+    pub(super) fn table_mut(&mut self, object: &str) -> Option<&mut Table> {
+        self.tables.iter_mut().find(|table| table.def.name.eq_ignore_ascii_case(object))
+    }
+
+    /// A record by id, whatever its object.
+    pub(super) fn find(&self, id: &str) -> Option<(&Table, &Record)> {
+        let id = long_id(id)?;
+        self.tables.iter().find_map(|table| Some((table, table.records.get(&id)?)))
+    }
+}
+
+/// A simulated org. Cheap to clone; all clones are one org.
+#[derive(Clone, Debug)]
+pub struct Org {
+    state: Arc<Mutex<State>>,
+}
+
+impl Org {
+    /// An org with the demo's objects and no records.
+    pub fn new(options: OrgOptions) -> Org {
+        let described = Utc::now();
+        let tables = demo_objects()
+            .into_iter()
+            .map(|def| Table { def, records: BTreeMap::new(), unique: HashMap::new(), next_id: 1, described })
+            .collect();
+        let faults = FaultState::new(options.seed);
+        let state = State {
+            options,
+            tables,
+            journal: Vec::new(),
+            faults,
+            tokens: Vec::new(),
+            requests: 0,
+            cursors: HashMap::new(),
+            next_cursor: 1,
+        };
+        Org { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The state; a panic in another request does not close the org.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepted writes after `seq`.
+    pub fn journal_since(&self, seq: u64) -> Vec<JournalEntry> {
+        let state = self.lock();
+        let from = usize::try_from(seq).unwrap_or(usize::MAX).min(state.journal.len());
+        state.journal[from..].to_vec()
+    }
+
+    /// Sets what is to go wrong.
+    pub fn set_faults(&self, faults: Faults) {
+        self.lock().faults.faults = faults;
+    }
+
+    /// Changes what is to go wrong.
+    pub fn change_faults(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.lock().faults.faults);
+    }
+
+    /// How often each fault happened.
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.lock().faults.counts.clone()
+    }
+
+    /// A record with all its fields, unless it is deleted or unknown.
+    pub fn record(&self, object: &str, id: &str) -> Option<Map<String, Value>> {
+        let state = self.lock();
+        let table = state.table(object)?;
+        let record = table.records.get(&long_id(id)?).filter(|record| !record.deleted)?;
+        Some(table.def.fields.iter().map(|field| (field.name.clone(), record.get(&field.name))).collect())
+    }
+
+    /// A record's id by its external id.
+    pub fn find_by_external_id(&self, object: &str, key: &str) -> Option<String> {
+        let state = self.lock();
+        state.table(object)?.unique.get(&("External_Id__c".to_owned(), key.to_lowercase())).cloned()
+    }
+
+    /// The ids of an object's records, deleted ones left out.
+    pub fn ids(&self, object: &str) -> Vec<String> {
+        let state = self.lock();
+        let records = state.table(object).map(|table| table.records.values());
+        records
+            .into_iter()
+            .flatten()
+            .filter(|record| !record.deleted)
+            .map(|record| record.id.clone())
+            .collect()
+    }
+
+    /// Somebody in the org creates a record.
+    ///
+    /// # Errors
+    /// As through the API.
+    pub fn user_create(&self, object: &str, fields: Map<String, Value>) -> Result<String, String> {
+        let mut state = self.lock();
+        save::create(&mut state, object, fields, &save::Writer::user()).map_err(first_message)
+    }
+
+    /// Somebody in the org changes a record.
+    ///
+    /// # Errors
+    /// As through the API.
+    pub fn user_update(&self, object: &str, id: &str, fields: Map<String, Value>) -> Result<(), String> {
+        let mut state = self.lock();
+        save::update(&mut state, object, id, fields, &save::Writer::user()).map_err(first_message)
+    }
+
+    /// Somebody in the org deletes a record.
+    ///
+    /// # Errors
+    /// As through the API.
+    pub fn user_delete(&self, object: &str, id: &str) -> Result<(), String> {
+        let mut state = self.lock();
+        save::delete(&mut state, id, &save::Writer::user()).map(drop).map_err(|rejection| {
+            let _ = object;
+            first_message(rejection)
+        })
+    }
+
+    /// The administrator shortens a field.
+    pub fn shorten_field(&self, object: &str, field: &str, length: u32) {
+        self.change_field(object, field, |field| field.length = length);
+    }
+
+    /// The administrator turns a text field into a number.
+    pub fn retype_to_number(&self, object: &str, field: &str, precision: u32, scale: u32) {
+        self.change_field(object, field, |field| {
+            field.kind = Kind::Number { precision, scale };
+            field.length = 0;
+        });
+    }
+
+    /// The administrator takes the login's right to write a field away.
+    pub fn deny_write(&self, object: &str, field: &str) {
+        self.change_field(object, field, |field| field.write_denied = true);
+    }
+
+    fn change_field(&self, object: &str, name: &str, change: impl FnOnce(&mut super::schema::FieldDef)) {
+        let mut state = self.lock();
+        if let Some(table) = state.table_mut(object) {
+            table.described = Utc::now();
+            if let Some(field) =
+                table.def.fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name))
+            {
+                change(field);
+            }
+        }
+    }
+}
+
+fn first_message(rejections: Vec<Rejection>) -> String {
+    rejections
+        .into_iter()
+        .next()
+        .map(|rejection| format!("{}: {}", rejection.code, rejection.message))
+        .unwrap_or_default()
+}
+
+/// Makes the 18-character id of record `number` of an object.
+pub(super) fn make_id(prefix: &str, number: u64) -> String {
+    const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut digits = [b'0'; 8];
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[usize::try_from(rest % 62).unwrap_or(0)];
+        rest /= 62;
+    }
+    let short = format!("{prefix}sd00{}", String::from_utf8_lossy(&digits));
+    long_id(&short).unwrap_or(short)
+}
+
+/// The 18-character form of an id of 15 or 18; `None` when it is no id.
+pub(super) fn long_id(id: &str) -> Option<String> {
+    if !(id.len() == 15 || id.len() == 18) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let short = &id[..15];
+    let mut long = short.to_owned();
+    for five in short.as_bytes().chunks(5) {
+        let bits = (0..5).filter(|&k| five[k].is_ascii_uppercase()).map(|k| 1_u8 << k).sum::<u8>();
+        long.push(char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[usize::from(bits)]));
+    }
+    (id.len() == 15 || long.eq_ignore_ascii_case(id)).then_some(long)
+}

@@ -1,0 +1,58 @@
+//! The shapes of answers.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::save::Rejection;
+
+/// A JSON answer.
+pub(super) fn answer(status: u16, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = header::HeaderValue::from_static("application/json;charset=UTF-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// 204 and the like.
+pub(super) fn empty(status: u16) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+/// A refusal of the whole request: an array with one error, without `fields`.
+pub(super) fn refusal(status: u16, code: &str, message: &str) -> Response<Body> {
+    answer(status, &json!([{"message": message, "errorCode": code}]))
+}
+
+/// A refusal by a row endpoint: an array of errors with `errorCode`.
+pub(super) fn rejected(rejections: &[Rejection]) -> Response<Body> {
+    let status = rejections.first().map_or(400, |rejection| rejection.status);
+    let errors: Vec<Value> = rejections.iter().map(row_error).collect();
+    answer(status, &Value::from(errors))
+}
+
+fn row_error(rejection: &Rejection) -> Value {
+    let mut error = json!({"message": rejection.message, "errorCode": rejection.code});
+    if rejection.status != 404 {
+        error["fields"] = json!(rejection.fields);
+    }
+    if let Some((object, id)) = &rejection.duplicate_of {
+        error["duplicateResult"] = json!({
+            "allowSave": false, "duplicateRule": "Standard_Lead_Duplicate_Rule", "duplicateRuleEntityType": object,
+            "errorMessage": rejection.message,
+            "matchResults": [{"entityType": object, "errors": [], "matchEngine": "ExactMatchEngine", "matchRecords": [
+                {"additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0,
+                 "record": {"attributes": {"type": object, "url": format!("/services/data/v62.0/sobjects/{object}/{id}")}, "Id": id}}
+            ], "rule": "Standard_Lead_Match_Rule", "size": 1, "success": true}]
+        });
+    }
+    error
+}
+
+/// Not there.
+pub(super) fn not_found() -> Response<Body> {
+    refusal(404, "NOT_FOUND", "The requested resource does not exist")
+}

@@ -1,0 +1,338 @@
+//! Saving: create, update, upsert, delete of single records, with their checks, triggers and journal.
+
+use chrono::{SubsecRound, Utc};
+use serde_json::{Map, Value, json};
+
+use super::checks;
+use super::org::{JournalEntry, Record, State, long_id, make_id};
+use super::schema::Kind;
+
+/// Why a record is not saved.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rejection {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) fields: Vec<String>,
+    /// HTTP status on the row endpoints.
+    pub(super) status: u16,
+    /// Object and id that a duplicate rule found.
+    pub(super) duplicate_of: Option<(String, String)>,
+}
+
+impl Rejection {
+    pub(super) fn new(code: &'static str, message: String, fields: &[&str]) -> Rejection {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        Rejection { code, message, fields, status: 400, duplicate_of: None }
+    }
+
+    fn with_status(self, status: u16) -> Rejection {
+        Rejection { status, ..self }
+    }
+}
+
+/// Who writes.
+#[derive(Clone, Debug)]
+pub(super) struct Writer {
+    source: &'static str,
+    request: u64,
+    batch_size: usize,
+}
+
+impl Writer {
+    pub(super) fn api(request: u64, batch_size: usize) -> Writer {
+        Writer { source: "api", request, batch_size }
+    }
+
+    pub(super) fn user() -> Writer {
+        Writer { source: "user", request: 0, batch_size: 1 }
+    }
+
+    fn is_api(&self) -> bool {
+        self.source == "api"
+    }
+}
+
+pub(super) type Saved<T> = Result<T, Vec<Rejection>>;
+
+/// Creates a record; its id.
+pub(super) fn create(
+    state: &mut State,
+    object: &str,
+    fields: Map<String, Value>,
+    writer: &Writer,
+) -> Saved<String> {
+    let written = resolve(state, object, fields, writer)?;
+    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let mut holds = Map::new();
+    for field in table.def.fields.iter().filter(|field| field.kind == Kind::Boolean && !field.system) {
+        holds.insert(field.name.clone(), Value::from(false));
+    }
+    let refused = checks::check(state, table, &holds, &written, None);
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    triggers(state, object, &written, writer)?;
+    let now = Utc::now().trunc_subsecs(0);
+    let Some(table) = state.table_mut(object) else { return Err(vec![no_object(object)]) };
+    let id = make_id(&table.def.prefix, table.next_id);
+    table.next_id += 1;
+    holds.extend(written.clone());
+    let record = Record { id: id.clone(), fields: holds, created: now, modified: now, deleted: false };
+    table.index(&record);
+    table.records.insert(id.clone(), record);
+    journal(state, writer, "create", object, &id, written);
+    Ok(id)
+}
+
+/// Changes a record.
+pub(super) fn update(
+    state: &mut State,
+    object: &str,
+    id: &str,
+    fields: Map<String, Value>,
+    writer: &Writer,
+) -> Saved<()> {
+    let id = existing(state, object, id)?;
+    let written = resolve(state, object, fields, writer)?;
+    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let holds = table.records.get(&id).map(|record| record.fields.clone()).unwrap_or_default();
+    let refused = checks::check(state, table, &holds, &written, Some(&id));
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    let mut merged = holds;
+    merged.extend(written.clone());
+    triggers(state, object, &merged, writer)?;
+    let now = Utc::now().trunc_subsecs(0);
+    if let Some(table) = state.table_mut(object) {
+        if let Some(old) = table.records.get(&id).cloned() {
+            table.unindex(&old);
+            let record = Record { fields: merged, modified: now, ..old };
+            table.index(&record);
+            table.records.insert(id.clone(), record);
+        }
+    }
+    journal(state, writer, "update", object, &id, written);
+    Ok(())
+}
+
+/// Creates or updates by a key field, which `fields` carries. The id, and whether it was created.
+pub(super) fn upsert(
+    state: &mut State,
+    object: &str,
+    key: &str,
+    fields: Map<String, Value>,
+    writer: &Writer,
+) -> Saved<(String, bool)> {
+    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let Some(field) = table.def.field(key).filter(|field| field.key) else {
+        let message = format!("Provided external ID field does not exist or is not accessible: {key}");
+        return Err(vec![Rejection::new("NOT_FOUND", message, &[]).with_status(404)]);
+    };
+    let value = match fields.get(&field.name) {
+        Some(Value::String(text)) if !text.trim().is_empty() => text.trim().to_lowercase(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => {
+            let message = format!("{} not specified", field.name);
+            return Err(vec![Rejection::new("MISSING_ARGUMENT", message, &[])]);
+        }
+    };
+    match table.unique.get(&(field.name.clone(), value)).cloned() {
+        Some(id) => update(state, object, &id, fields, writer).map(|()| (id, false)),
+        None => create(state, object, fields, writer).map(|id| (id, true)),
+    }
+}
+
+/// Deletes a record, whatever its object.
+pub(super) fn delete(state: &mut State, id: &str, writer: &Writer) -> Saved<String> {
+    let object = match state.find(id) {
+        Some((table, record)) if !record.deleted => table.def.name.clone(),
+        Some(_) => return Err(vec![deleted()]),
+        None => return Err(vec![unknown_id(id)]),
+    };
+    if writer.is_api() && state.faults.row_lock() {
+        return Err(vec![locked(id)]);
+    }
+    let id = long_id(id).unwrap_or_default();
+    if let Some(table) = state.table_mut(&object)
+        && let Some(mut record) = table.records.get(&id).cloned()
+    {
+        table.unindex(&record);
+        record.deleted = true;
+        record.modified = Utc::now().trunc_subsecs(0);
+        table.records.insert(id.clone(), record);
+    }
+    journal(state, writer, "delete", &object, &id, Map::new());
+    Ok(id)
+}
+
+/// The values to store: names in their own spelling, parents by external id looked up, rights checked.
+fn resolve(
+    state: &State,
+    object: &str,
+    fields: Map<String, Value>,
+    writer: &Writer,
+) -> Saved<Map<String, Value>> {
+    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let mut written = Map::new();
+    let mut denied = Vec::new();
+    for (name, value) in fields {
+        if name.eq_ignore_ascii_case("attributes") || name.eq_ignore_ascii_case("id") {
+            continue;
+        }
+        if let (Some((lookup, parent)), Value::Object(key)) = (table.def.relationship(&name), &value) {
+            written.insert(lookup.name.clone(), Value::from(parent_id(state, parent, key)?));
+            continue;
+        }
+        let Some(field) = table.def.field(&name) else {
+            let message = format!("No such column '{name}' on sobject of type {object}");
+            return Err(vec![Rejection::new("INVALID_FIELD", message, &[])]);
+        };
+        if field.system || (field.write_denied && writer.is_api()) {
+            denied.push(field.name.clone());
+            continue;
+        }
+        written.insert(field.name.clone(), checks::normalise(field, value));
+    }
+    if denied.is_empty() {
+        return Ok(written);
+    }
+    let message = format!(
+        "Unable to create/update fields: {}. Please check the security settings of this field and verify that it is read/write for your profile or permission set.",
+        denied.join(", ")
+    );
+    let names: Vec<&str> = denied.iter().map(String::as_str).collect();
+    Err(vec![Rejection::new("INVALID_FIELD_FOR_INSERT_UPDATE", message, &names)])
+}
+
+/// `{"External_Id__c": "X"}` to the parent's id.
+fn parent_id(state: &State, object: &str, key: &Map<String, Value>) -> Saved<String> {
+    let found = key.iter().find(|(name, _)| *name != "attributes").and_then(|(name, value)| {
+        let table = state.table(object)?;
+        let field = table.def.field(name)?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some((
+            table.unique.get(&(field.name.clone(), text.to_lowercase())).cloned(),
+            field.name.clone(),
+            text,
+        ))
+    });
+    match found {
+        Some((Some(id), ..)) => Ok(id),
+        Some((None, field, text)) => {
+            let message = format!(
+                "Foreign key external ID: {} not found for field {field} in entity {object}",
+                text.to_lowercase()
+            );
+            Err(vec![Rejection::new("INVALID_FIELD", message, &[])])
+        }
+        None => Err(vec![Rejection::new(
+            "INVALID_FIELD",
+            format!("No such column on sobject of type {object}"),
+            &[],
+        )]),
+    }
+}
+
+fn existing(state: &State, object: &str, id: &str) -> Saved<String> {
+    let Some(long) = long_id(id) else {
+        return Err(vec![Rejection::new("MALFORMED_ID", format!("malformed id {id}"), &["Id"])]);
+    };
+    match state.table(object).and_then(|table| table.records.get(&long)) {
+        Some(record) if record.deleted => Err(vec![deleted()]),
+        Some(_) => Ok(long),
+        None => Err(vec![unknown_id(id)]),
+    }
+}
+
+fn deleted() -> Rejection {
+    Rejection::new("ENTITY_IS_DELETED", "entity is deleted".to_owned(), &[]).with_status(404)
+}
+
+fn unknown_id(_: &str) -> Rejection {
+    Rejection::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id".to_owned(), &[])
+        .with_status(404)
+}
+
+fn locked(id: &str) -> Rejection {
+    let message = format!("unable to obtain exclusive access to this record or 1 records: {id}");
+    Rejection::new("UNABLE_TO_LOCK_ROW", message, &[])
+}
+
+fn no_object(_: &str) -> Rejection {
+    Rejection::new("NOT_FOUND", "The requested resource does not exist".to_owned(), &[]).with_status(404)
+}
+
+/// What runs in the org when a record is saved: locks that others hold, and the trigger on cases, which uses up its
+/// CPU time on heavy ones in large batches, and on runaway ones always.
+fn triggers(state: &mut State, object: &str, record: &Map<String, Value>, writer: &Writer) -> Saved<()> {
+    if !writer.is_api() {
+        return Ok(());
+    }
+    if state.faults.row_lock() {
+        return Err(vec![locked(record.get("Id").and_then(Value::as_str).unwrap_or("001sd0000000001AAA"))]);
+    }
+    let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or("");
+    let heavy = text("Description").contains("[heavy]") && writer.batch_size > 10;
+    if object == "Case" && (heavy || text("Subject").contains("[runaway]")) {
+        let message = "CaseTrigger: System.LimitException: Apex CPU time limit exceeded".to_owned();
+        return Err(vec![Rejection::new("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message, &[])]);
+    }
+    Ok(())
+}
+
+fn journal(
+    state: &mut State,
+    writer: &Writer,
+    op: &'static str,
+    object: &str,
+    id: &str,
+    fields: Map<String, Value>,
+) {
+    let external_id = state
+        .table(object)
+        .and_then(|table| table.records.get(id))
+        .and_then(|record| record.fields.get("External_Id__c"))
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    let object = state.table(object).map_or_else(|| object.to_owned(), |table| table.def.name.clone());
+    state.journal.push(JournalEntry {
+        seq: state.journal.len() as u64 + 1,
+        at: Utc::now(),
+        source: writer.source,
+        op,
+        object,
+        id: id.to_owned(),
+        external_id,
+        fields,
+        request: writer.request,
+        batch_size: writer.batch_size,
+    });
+}
+
+impl super::org::Table {
+    /// Notes a record's unique values.
+    pub(super) fn index(&mut self, record: &Record) {
+        for field in self.def.fields.iter().filter(|field| field.unique) {
+            if let Some(text) = record.fields.get(&field.name).and_then(Value::as_str) {
+                self.unique.insert((field.name.clone(), text.to_lowercase()), record.id.clone());
+            }
+        }
+    }
+
+    fn unindex(&mut self, record: &Record) {
+        for field in self.def.fields.iter().filter(|field| field.unique) {
+            if let Some(text) = record.fields.get(&field.name).and_then(Value::as_str) {
+                self.unique.remove(&(field.name.clone(), text.to_lowercase()));
+            }
+        }
+    }
+}
+
+/// The `errors` of a collection's result.
+pub(super) fn collection_errors(rejections: &[Rejection]) -> Value {
+    rejections
+        .iter()
+        .map(|rejection| json!({"statusCode": rejection.code, "message": rejection.message, "fields": rejection.fields}))
+        .collect()
+}

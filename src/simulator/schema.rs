@@ -1,0 +1,315 @@
+//! Objects and their fields, read from `assets/demo/org.txt`, and describe.
+
+use serde_json::{Value, json};
+
+/// What a field holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    Text,
+    Long,
+    Email,
+    Phone,
+    Picklist(Vec<String>),
+    Number { precision: u32, scale: u32 },
+    Int,
+    Boolean,
+    Date,
+    Datetime,
+    Lookup { object: String, relationship: String },
+}
+
+/// One field.
+#[derive(Clone, Debug)]
+pub(super) struct FieldDef {
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) kind: Kind,
+    pub(super) length: u32,
+    pub(super) required: bool,
+    pub(super) unique: bool,
+    pub(super) key: bool,
+    pub(super) restricted: bool,
+    /// Set by Salesforce itself.
+    pub(super) system: bool,
+    /// The login may not write it.
+    pub(super) write_denied: bool,
+}
+
+/// One object.
+#[derive(Clone, Debug)]
+pub(super) struct ObjectDef {
+    pub(super) name: String,
+    pub(super) prefix: String,
+    pub(super) label: String,
+    pub(super) fields: Vec<FieldDef>,
+}
+
+impl ObjectDef {
+    /// A field by name in any case.
+    pub(super) fn field(&self, name: &str) -> Option<&FieldDef> {
+        self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A lookup field by its relationship's name.
+    pub(super) fn relationship(&self, name: &str) -> Option<(&FieldDef, &str)> {
+        self.fields.iter().find_map(|field| match &field.kind {
+            Kind::Lookup { object, relationship } if relationship.eq_ignore_ascii_case(name) => {
+                Some((field, object.as_str()))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The demo org's objects.
+pub(super) fn demo_objects() -> Vec<ObjectDef> {
+    let mut objects: Vec<ObjectDef> = Vec::new();
+    for line in include_str!("../../assets/demo/org.txt").lines() {
+        let trimmed = line.trim();
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        if let Some(object) = trimmed.strip_prefix("object ") {
+            let mut words = object.splitn(3, ' ');
+            let mut next = || words.next().unwrap_or_default().to_owned();
+            let (name, prefix, label) = (next(), next(), next());
+            objects.push(ObjectDef { name, prefix, label, fields: system_fields() });
+        } else if let Some(object) = objects.last_mut() {
+            object.fields.push(field_line(trimmed));
+        }
+    }
+    objects
+}
+
+fn field_line(line: &str) -> FieldDef {
+    let mut parts = line.split('|').map(str::trim);
+    let mut next = || parts.next().unwrap_or_default().to_owned();
+    let (name, label, kind, properties) = (next(), next(), next(), next());
+    let (kind, length) = parse_kind(&kind);
+    let has = |property: &str| properties.split_whitespace().any(|word| word == property);
+    FieldDef {
+        name,
+        label,
+        kind,
+        length,
+        required: has("required"),
+        unique: has("unique") || has("key"),
+        key: has("key"),
+        restricted: has("restricted"),
+        system: false,
+        write_denied: false,
+    }
+}
+
+fn parse_kind(text: &str) -> (Kind, u32) {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let size = rest.parse().unwrap_or(0);
+    match word {
+        "long" => (Kind::Long, size),
+        "email" => (Kind::Email, 80),
+        "phone" => (Kind::Phone, 40),
+        "picklist" => (Kind::Picklist(rest.split('/').map(str::to_owned).collect()), 255),
+        "number" => {
+            let (precision, scale) = rest.split_once(',').unwrap_or(("18", "0"));
+            (
+                Kind::Number {
+                    precision: precision.parse().unwrap_or(18),
+                    scale: scale.parse().unwrap_or(0),
+                },
+                0,
+            )
+        }
+        "int" => (Kind::Int, 0),
+        "boolean" => (Kind::Boolean, 0),
+        "date" => (Kind::Date, 0),
+        "datetime" => (Kind::Datetime, 0),
+        "lookup" => {
+            let (object, relationship) = rest.split_once(' ').unwrap_or((rest, rest));
+            (Kind::Lookup { object: object.to_owned(), relationship: relationship.to_owned() }, 18)
+        }
+        _ => (Kind::Text, size),
+    }
+}
+
+fn system_fields() -> Vec<FieldDef> {
+    let system = |name: &str, label: &str, kind: Kind, length| FieldDef {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        kind,
+        length,
+        required: false,
+        unique: false,
+        key: false,
+        restricted: false,
+        system: true,
+        write_denied: false,
+    };
+    let key = FieldDef {
+        unique: true,
+        key: true,
+        system: false,
+        ..system("External_Id__c", "External Id", Kind::Text, 64)
+    };
+    vec![
+        system("Id", "Record ID", Kind::Text, 18),
+        system("IsDeleted", "Deleted", Kind::Boolean, 0),
+        system("CreatedDate", "Created Date", Kind::Datetime, 0),
+        system("LastModifiedDate", "Last Modified Date", Kind::Datetime, 0),
+        system("SystemModstamp", "System Modstamp", Kind::Datetime, 0),
+        key,
+    ]
+}
+
+/// One entry of describeGlobal, and the head of describe.
+pub(super) fn object_head(object: &ObjectDef, version: &str) -> Value {
+    let base = format!("/services/data/{version}/sobjects/{}", object.name);
+    json!({
+        "activateable": false, "associateEntityType": null, "associateParentEntity": null, "createable": true,
+        "custom": object.name.ends_with("__c"), "customSetting": false, "deepCloneable": false, "deletable": true,
+        "deprecatedAndHidden": false, "feedEnabled": true, "hasSubtypes": false, "isInterface": false,
+        "isSubtype": false, "keyPrefix": object.prefix, "label": object.label,
+        "labelPlural": format!("{}s", object.label), "layoutable": true, "mergeable": false, "mruEnabled": true,
+        "name": object.name, "queryable": true, "replicateable": true, "retrieveable": true, "searchable": true,
+        "triggerable": true, "undeletable": true, "updateable": true,
+        "urls": {"sobject": base, "describe": format!("{base}/describe"), "rowTemplate": format!("{base}/{{ID}}")}
+    })
+}
+
+/// Describe.
+pub(super) fn describe(object: &ObjectDef, version: &str) -> Value {
+    let mut body = object_head(object, version);
+    body["fields"] = object.fields.iter().map(describe_field).collect();
+    for empty in
+        ["actionOverrides", "childRelationships", "namedLayoutInfos", "recordTypeInfos", "supportedScopes"]
+    {
+        body[empty] = json!([]);
+    }
+    body["sobjectDescribeOption"] = json!("FULL");
+    body
+}
+
+fn describe_field(field: &FieldDef) -> Value {
+    let (kind, soap) = type_names(field);
+    let (precision, scale) = match field.kind {
+        Kind::Number { precision, scale } => (precision, scale),
+        _ => (0, 0),
+    };
+    let (picklist, reference, relationship) = match &field.kind {
+        Kind::Picklist(values) => (values.clone(), None, None),
+        Kind::Lookup { object, relationship } => (Vec::new(), Some(object), Some(relationship)),
+        _ => (Vec::new(), None, None),
+    };
+    let writable = !field.system && !field.write_denied;
+    let values: Vec<Value> = picklist
+        .iter()
+        .map(|value| json!({"active": true, "defaultValue": false, "label": value, "validFor": null, "value": value}))
+        .collect();
+    let defaulted = field.system || field.kind == Kind::Boolean;
+    let mut body = json!({
+        "name": field.name, "label": field.label, "type": kind, "soapType": soap, "length": field.length,
+        "byteLength": field.length * 3, "precision": precision, "scale": scale,
+        "digits": if field.kind == Kind::Int { 8 } else { 0 }, "createable": writable, "updateable": writable,
+        "nillable": !field.required && !field.system && field.kind != Kind::Boolean,
+        "permissionable": !field.required && !field.system, "defaultedOnCreate": defaulted,
+        "defaultValue": if field.kind == Kind::Boolean { json!(false) } else { Value::Null },
+        "custom": field.name.ends_with("__c"), "externalId": field.key, "unique": field.unique,
+        "idLookup": field.key || field.name == "Id" || field.name == "Email", "nameField": field.name == "Name",
+        "filterable": field.kind != Kind::Long, "restrictedPicklist": field.restricted, "picklistValues": values,
+        "referenceTo": reference.into_iter().collect::<Vec<_>>(), "relationshipName": relationship
+    });
+    for key in ["aggregatable", "groupable", "sortable"] {
+        body[key] = json!(true);
+    }
+    for key in [
+        "aiPredictionField",
+        "autoNumber",
+        "calculated",
+        "cascadeDelete",
+        "caseSensitive",
+        "dependentPicklist",
+        "deprecatedAndHidden",
+        "displayLocationInDecimal",
+        "encrypted",
+        "formulaTreatNullNumberAsZero",
+        "highScaleNumber",
+        "htmlFormatted",
+        "namePointing",
+        "polymorphicForeignKey",
+        "queryByDistance",
+        "restrictedDelete",
+        "searchPrefilterable",
+        "writeRequiresMasterRead",
+    ] {
+        body[key] = json!(false);
+    }
+    for key in [
+        "calculatedFormula",
+        "compoundFieldName",
+        "controllerName",
+        "defaultValueFormula",
+        "extraTypeInfo",
+        "filteredLookupInfo",
+        "inlineHelpText",
+        "mask",
+        "maskType",
+        "referenceTargetField",
+        "relationshipOrder",
+    ] {
+        body[key] = Value::Null;
+    }
+    body
+}
+
+/// describe's `type` and `soapType`.
+fn type_names(field: &FieldDef) -> (&'static str, &'static str) {
+    match &field.kind {
+        _ if field.name == "Id" => ("id", "tns:ID"),
+        Kind::Text => ("string", "xsd:string"),
+        Kind::Long => ("textarea", "xsd:string"),
+        Kind::Email => ("email", "xsd:string"),
+        Kind::Phone => ("phone", "xsd:string"),
+        Kind::Picklist(_) => ("picklist", "xsd:string"),
+        Kind::Number { .. } if field.name.contains("Amount") || field.name.contains("Price") => {
+            ("currency", "xsd:double")
+        }
+        Kind::Number { .. } => ("double", "xsd:double"),
+        Kind::Int => ("int", "xsd:int"),
+        Kind::Boolean => ("boolean", "xsd:boolean"),
+        Kind::Date => ("date", "xsd:date"),
+        Kind::Datetime => ("datetime", "xsd:dateTime"),
+        Kind::Lookup { .. } => ("reference", "tns:ID"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_org_has_its_objects_and_no_field_twice() {
+        let objects = demo_objects();
+        let names: Vec<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "Account",
+                "Contact",
+                "Lead",
+                "Opportunity",
+                "Case",
+                "Product2",
+                "Invoice__c",
+                "Invoice_Line__c"
+            ]
+        );
+        for object in &objects {
+            let mut fields: Vec<&str> = object.fields.iter().map(|field| field.name.as_str()).collect();
+            fields.sort_unstable();
+            let count = fields.len();
+            fields.dedup();
+            assert_eq!(fields.len(), count, "{}", object.name);
+        }
+        assert!(objects[7].field("Invoice__c").unwrap().required);
+        assert_eq!(objects[7].relationship("Invoice__r").unwrap().1, "Invoice__c");
+    }
+}

@@ -1,0 +1,46 @@
+//! From records to rows.
+
+use serde_json::{Map, Value, json};
+use syncdeck::simulator::seed;
+
+use crate::world::{MAPPINGS, World};
+
+fn fields(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_load_brings_every_record_over_all_pages() {
+    let world = World::with(MAPPINGS, |org| seed::populate(org, 12_000, 1)).await;
+    for (object, table) in [("Account", "account"), ("Contact", "contact")] {
+        let rows = world.text(&format!("SELECT count(*)::text FROM salesforce.{table}")).await.unwrap();
+        assert_eq!(rows, world.org.ids(object).len().to_string(), "{object}");
+    }
+    assert_eq!(world.text("SELECT count(*)::text FROM salesforce._trigger_log").await.unwrap(), "0");
+    let wrong = "SELECT count(*)::text FROM salesforce.contact WHERE _hc_lastop <> 'SYNCED' OR sfid IS NULL OR accountid IS NULL";
+    assert_eq!(world.text(wrong).await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_salesforce_user_does_comes_to_the_rows_and_is_not_sent_back() {
+    let world = World::start(MAPPINGS).await;
+    let id = world.org.user_create("Contact", fields(json!({"LastName": "Hopper", "External_Id__c": "K1"}))).unwrap();
+    world.until_text("SELECT lastname FROM salesforce.contact", "Hopper").await;
+    world.org.user_update("Contact", &id, fields(json!({"FirstName": "Grace"}))).unwrap();
+    world.until_text("SELECT firstname FROM salesforce.contact", "Grace").await;
+    assert_eq!(world.text("SELECT count(*)::text FROM salesforce._trigger_log").await.unwrap(), "0");
+    assert!(world.org.journal_since(0).iter().all(|entry| entry.source == "user"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_with_an_unsent_change_is_not_overwritten_and_the_others_are() {
+    let world = World::start(MAPPINGS).await;
+    let id = world.org.user_create("Contact", fields(json!({"LastName": "Hopper", "Email": "g@navy.mil", "External_Id__c": "K1"}))).unwrap();
+    world.until_text("SELECT lastname FROM salesforce.contact", "Hopper").await;
+    world.run("UPDATE salesforce.contact SET email = 'not an address'").await;
+    world.until_text("SELECT _hc_lastop FROM salesforce.contact", "FAILED").await;
+    world.org.user_update("Contact", &id, fields(json!({"Email": "grace@navy.mil", "FirstName": "Grace"}))).unwrap();
+    world.until_text("SELECT firstname FROM salesforce.contact", "Grace").await;
+    assert_eq!(world.text("SELECT email FROM salesforce.contact").await.unwrap(), "not an address");
+    assert_eq!(world.text("SELECT _hc_lastop FROM salesforce.contact").await.unwrap(), "FAILED");
+}

@@ -1,0 +1,186 @@
+//! The builder of this way of testing: a database of its own in the one private server, a simulated org over HTTP,
+//! and the engine between them.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use syncdeck::config::Config;
+use syncdeck::domain::names::{RowId, RowRef};
+use syncdeck::engine::handle::Handle;
+use syncdeck::engine::{self, Engine};
+use syncdeck::postgres::Store;
+use syncdeck::postgres::private::{Options, PrivateServer};
+use syncdeck::simulator::{self, Org, OrgOptions};
+use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The one private server of this test binary. Its keeper stops it when the process ends.
+pub fn server() -> &'static PrivateServer {
+    static SERVER: OnceLock<PrivateServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let dir = tempfile::Builder::new().prefix("syncdeck-test-").tempdir_in("/tmp").unwrap().keep();
+        PrivateServer::start(&Options { dir, remove: true, durable: false }).unwrap()
+    })
+}
+
+pub struct World {
+    pub org: Org,
+    pub url: String,
+    pub store: Store,
+    pub sql: Client,
+    pub handle: Handle,
+    pub config: Config,
+    engine: Option<Engine>,
+    stop: CancellationToken,
+}
+
+/// Contacts and accounts, the usual pair.
+pub const MAPPINGS: &str = r#"
+[[mapping]]
+object = "Account"
+fields = ["Name", "Phone", "Rating", "NumberOfEmployees", "Nickname__c", "Fleet_Size__c"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+[[mapping]]
+object = "Contact"
+fields = ["LastName", "FirstName", "Email", "Phone", "AccountId", "Level__c", "Score__c", "Birthdate", "CreatedDate"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+"#;
+
+/// Invoices and their lines, which name their invoice by its external id.
+pub const INVOICES: &str = r#"
+[[mapping]]
+object = "Invoice_Line__c"
+fields = ["Name", "Quantity__c", "Invoice__r.External_Id__c"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+[[mapping]]
+object = "Invoice__c"
+fields = ["Name", "Amount__c", "Billing_Email__c"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+"#;
+
+impl World {
+    pub async fn start(mappings: &str) -> World {
+        World::with(mappings, |_| {}).await
+    }
+
+    /// A world whose org is made ready by `prepare` before the engine comes.
+    pub async fn with(mappings: &str, prepare: impl FnOnce(&Org)) -> World {
+        let org = Org::new(OrgOptions::default());
+        prepare(&org);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
+        let database = new_database().await;
+        let url = server().url(&database);
+        let text = config_text(&url, &format!("http://{address}"), "simulated-secret", mappings);
+        let config = Config::parse(Path::new("/nowhere/syncdeck.toml"), &text).unwrap();
+        let store = Store::connect(&url, "salesforce", "test").await.unwrap();
+        let engine = engine::start(config.clone(), store.clone()).await.unwrap();
+        let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let handle = Handle::new(store.clone(), "tester@here".to_owned());
+        let world = World { org, url, store, sql, handle, config, engine: Some(engine), stop };
+        world.until("every mapping is read", async || {
+            world.handle.overview().await.unwrap().mappings.iter().all(|mapping| mapping.state == "ok")
+        })
+        .await;
+        world
+    }
+
+    /// Waits for something that must come true.
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let begin = tokio::time::Instant::now();
+        while !holds().await {
+            if begin.elapsed() > PATIENCE {
+                let log = self.store.log(None, 30).await.unwrap();
+                let lines: Vec<String> = log.iter().map(|r| format!("{} {:?}", r.message, r.fields)).collect();
+                panic!("this did not come true in time: {what}\n{}", lines.join("\n"));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// One text value of a query.
+    pub async fn text(&self, sql: &str) -> Option<String> {
+        let rows = self.sql.query(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        rows.first().and_then(|row| row.get(0))
+    }
+
+    pub async fn run(&self, sql: &str) {
+        self.sql.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    pub async fn until_text(&self, sql: &str, wanted: &str) {
+        self.until(&format!("{sql} is {wanted}"), async || self.text(sql).await.as_deref() == Some(wanted)).await;
+    }
+
+    /// Waits until nothing is unsent.
+    pub async fn until_quiet(&self) {
+        self.until("nothing is pending", async || {
+            let unsent = "SELECT ((SELECT count(*) FROM syncdeck.unit WHERE state IN ('ready', 'inflight', 'writeback'))
+                + (SELECT count(*) FROM salesforce._trigger_log WHERE state = 'NEW'))::text";
+            self.text(unsent).await.as_deref() == Some("0")
+        })
+        .await;
+    }
+
+    /// The org's record with this external id.
+    pub fn record(&self, object: &str, key: &str) -> Option<Map<String, Value>> {
+        self.org.record(object, &self.org.find_by_external_id(object, key)?)
+    }
+
+    /// How often the API created, updated or deleted this key.
+    pub fn writes(&self, op: &str, key: &str) -> usize {
+        let journal = self.org.journal_since(0);
+        journal.iter().filter(|e| e.source == "api" && e.op == op && e.external_id.as_deref() == Some(key)).count()
+    }
+
+    pub async fn stop_engine(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.stop().await;
+        }
+    }
+
+    pub async fn start_engine(&mut self) {
+        self.engine = Some(engine::start(self.config.clone(), self.store.clone()).await.unwrap());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub fn config_text(url: &str, login_url: &str, secret: &str, mappings: &str) -> String {
+    format!(
+        "[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"{login_url}\"\n\
+         client_id = \"simulated-app\"\nclient_secret = \"{secret}\"\nrequest_timeout = \"2s\"\nlease = \"6s\"\nlook_back = \"2s\"\n\
+         describe_interval = \"500ms\"\n{mappings}"
+    )
+}
+
+pub async fn new_database() -> String {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let name = format!("t{}", NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let store = Store::connect(&server().url("postgres"), "salesforce", "test").await.unwrap();
+    drop(store);
+    let (sql, connection) = tokio_postgres::connect(&server().url("postgres"), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    sql.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    name
+}
+
+pub fn contact(row: i32) -> RowRef {
+    RowRef { table: "contact".to_owned(), row: RowId(row) }
+}

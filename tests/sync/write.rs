@@ -1,0 +1,129 @@
+//! From rows to records.
+
+use serde_json::json;
+
+use crate::world::{INVOICES, MAPPINGS, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_an_update_and_a_delete_arrive_and_the_row_says_so() {
+    let world = World::start(MAPPINGS).await;
+    world.run("INSERT INTO salesforce.contact (lastname, email, score__c, external_id__c) VALUES ('Lovelace', 'ada@acme.com', 1.5, 'K1')").await;
+    world.until_text("SELECT _hc_lastop FROM salesforce.contact WHERE external_id__c = 'K1'", "SYNCED").await;
+    let record = world.record("Contact", "K1").unwrap();
+    assert_eq!(record["Score__c"], json!(1.5));
+    assert_eq!(world.text("SELECT sfid FROM salesforce.contact").await.unwrap(), record["Id"]);
+
+    world.run("UPDATE salesforce.contact SET email = NULL, firstname = 'Ada'").await;
+    world.until_quiet().await;
+    let record = world.record("Contact", "K1").unwrap();
+    assert_eq!((&record["Email"], &record["FirstName"]), (&json!(null), &json!("Ada")));
+
+    world.run("DELETE FROM salesforce.contact").await;
+    world.until_quiet().await;
+    assert!(world.record("Contact", "K1").is_none());
+    let writes = ["create", "update", "delete"].map(|op| world.writes(op, "K1"));
+    assert_eq!(writes[..2], [1, 1]);
+    let states = "SELECT string_agg(state, ' ' ORDER BY id) FROM salesforce._trigger_log_archive";
+    assert_eq!(world.text(states).await.unwrap(), "SUCCESS SUCCESS SUCCESS");
+    assert_eq!(world.text("SELECT count(*)::text FROM salesforce._trigger_log").await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_one_record_are_folded_and_a_never_sent_pair_is_not_sent() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('One', 'K1');
+             UPDATE salesforce.contact SET lastname = 'Two' WHERE external_id__c = 'K1';
+             UPDATE salesforce.contact SET lastname = 'Three' WHERE external_id__c = 'K1';
+             INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Gone', 'K2');
+             DELETE FROM salesforce.contact WHERE external_id__c = 'K2'",
+        )
+        .await;
+    world.start_engine().await;
+    world.until_quiet().await;
+    assert_eq!(world.record("Contact", "K1").unwrap()["LastName"], json!("Three"));
+    assert_eq!((world.writes("create", "K1"), world.writes("update", "K1"), world.writes("create", "K2")), (1, 0, 0));
+    let states = "SELECT string_agg(state, ' ' ORDER BY id) FROM salesforce._trigger_log_archive";
+    assert_eq!(world.text(states).await.unwrap(), "MERGED MERGED SUCCESS IGNORED IGNORED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_record_of_many_costs_the_others_nothing() {
+    let world = World::start(MAPPINGS).await;
+    // A word in a number field fails the whole request; the engine finds the one it is.
+    world.org.retype_to_number("Account", "Fleet_Size__c", 6, 0);
+    world
+        .run(
+            "INSERT INTO salesforce.account (name, external_id__c, fleet_size__c)
+             SELECT 'Company ' || n, 'A' || n, CASE WHEN n = 77 THEN 'twelve' ELSE n::text END FROM generate_series(1, 200) n",
+        )
+        .await;
+    world.until_quiet().await;
+    assert_eq!(world.org.ids("Account").len(), 199);
+    let listed = "SELECT string_agg(format('%s %s %s', record_id, code, state), ',') FROM syncdeck.error WHERE resolved_at IS NULL";
+    let row = world.text("SELECT id::text FROM salesforce.account WHERE external_id__c = 'A77'").await.unwrap();
+    assert_eq!(world.text(listed).await.unwrap(), format!("{row} JSON_PARSER_ERROR open"));
+    world.until_text("SELECT count(*)::text FROM salesforce.account WHERE _hc_err IS NOT NULL", "1").await;
+    let requests: std::collections::BTreeSet<u64> =
+        world.org.journal_since(0).iter().filter(|entry| entry.object == "Account").map(|entry| entry.request).collect();
+    assert!(requests.len() <= 9, "{} calls carried the 199", requests.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_is_held_for_its_parent_and_released_by_it() {
+    let world = World::start(INVOICES).await;
+    world
+        .run(
+            "INSERT INTO salesforce.invoice__c (name, billing_email__c, external_id__c) VALUES ('Invoice', 'not an address', 'I1');
+             INSERT INTO salesforce.invoice_line__c (name, quantity__c, invoice__r__external_id__c, external_id__c)
+             VALUES ('Line', 2, 'I1', 'L1')",
+        )
+        .await;
+    let held = "SELECT state || ' ' || code || ' ' || message FROM syncdeck.error WHERE mapping = 'Invoice_Line__c'";
+    world.until_text(held, "held PARENT_NOT_SYNCED waits for Invoice__c 1 (I1), which failed: INVALID_EMAIL_ADDRESS").await;
+    assert_eq!(world.text("SELECT _hc_lastop FROM salesforce.invoice_line__c").await.unwrap(), "PENDING");
+    assert_eq!(world.text("SELECT attempts::text FROM syncdeck.unit WHERE table_name = 'invoice_line__c'").await.unwrap(), "0");
+    world.run("UPDATE salesforce.invoice__c SET billing_email__c = 'pay@acme.com'").await;
+    world.until_quiet().await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.unit", "0").await;
+    let invoice = world.record("Invoice__c", "I1").unwrap();
+    assert_eq!(world.record("Invoice_Line__c", "L1").unwrap()["Invoice__c"], invoice["Id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_lock_is_tried_again_by_itself_and_a_lost_answer_creates_nothing_twice() {
+    let world = World::start(MAPPINGS).await;
+    world.org.change_faults(|faults| faults.row_lock = 1.0);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Locked', 'K1')").await;
+    let retrying = "SELECT state FROM syncdeck.error WHERE code = 'UNABLE_TO_LOCK_ROW' AND resolved_at IS NULL";
+    world.until_text(retrying, "retrying").await;
+    world.org.change_faults(|faults| {
+        faults.row_lock = 0.0;
+        faults.lose_answer = 1;
+    });
+    world.until("the record is there", async || world.record("Contact", "K1").is_some()).await;
+    world.until_quiet().await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
+    assert_eq!(world.writes("create", "K1"), 1);
+    assert_eq!(world.org.fault_counts().lose_answer, 1);
+    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.attempt WHERE outcome = 'lost'").await.unwrap(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_outages_and_expired_sessions_stop_the_connection_and_no_record() {
+    let world = World::start(MAPPINGS).await;
+    world.org.change_faults(|faults| {
+        faults.expire_session = 1;
+        faults.concurrent_limit = 1;
+        faults.unavailable = 1;
+    });
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Patient', 'K1')").await;
+    world.until_quiet().await;
+    assert!(world.record("Contact", "K1").is_some());
+    let seen = "SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM syncdeck.error";
+    world.until_text(seen, "INVALID_SESSION_ID REQUEST_LIMIT_EXCEEDED SERVER_UNAVAILABLE").await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
+    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.attempt WHERE outcome = 'rejected'").await.unwrap(), "0");
+}
