@@ -2,6 +2,7 @@
 //! sync one full-screen terminal console. `ARCHITECTURE.md` is the map of the house.
 
 pub mod config;
+pub mod console;
 pub mod domain;
 pub mod engine;
 pub mod logs;

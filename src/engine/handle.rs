@@ -52,7 +52,7 @@ pub enum Event {
 }
 
 /// What to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ErrorQuery {
     /// The filter as typed; empty lists everything unresolved.
     pub filter: String,

@@ -1,6 +1,7 @@
 //! Log records: what one is, where they come from, how hostile text in them is made harmless. The engine's own
 //! events pass through here to the log store and to every console; nothing here draws or decides.
 
+pub mod line;
 pub mod log;
 pub mod sanitize;
 

@@ -7,7 +7,8 @@ use syncdeck::engine::handle::ErrorQuery;
 use crate::world::{MAPPINGS, World, contact};
 
 fn edit(shown: &str, new: &str) -> Edit {
-    let field = FieldEdit { column: "email".to_owned(), shown: Some(shown.to_owned()), new: Some(new.to_owned()) };
+    let field =
+        FieldEdit { column: "email".to_owned(), shown: Some(shown.to_owned()), new: Some(new.to_owned()) };
     Edit { row: contact(1), fields: vec![field], retry: true }
 }
 
@@ -21,12 +22,17 @@ async fn failing() -> World {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_row_says_why_and_a_mended_one_goes_through_once() {
     let world = failing().await;
-    let page = world.handle.errors(&ErrorQuery { filter: "field:email".to_owned(), limit: 10, after: None }).await.unwrap();
+    let page = world
+        .handle
+        .errors(&ErrorQuery { filter: "field:email".to_owned(), limit: 10, after: None })
+        .await
+        .unwrap();
     assert_eq!((page.matching, page.items[0].code.as_str()), (1, "INVALID_EMAIL_ADDRESS"));
     let record = world.handle.record(&contact(1)).await.unwrap();
     assert_eq!(record.advice.title, "Invalid e-mail address");
     assert_eq!(record.unit, "failed");
-    let err: serde_json::Value = serde_json::from_str(&world.text("SELECT _hc_err FROM salesforce.contact").await.unwrap()).unwrap();
+    let err: serde_json::Value =
+        serde_json::from_str(&world.text("SELECT _hc_err FROM salesforce.contact").await.unwrap()).unwrap();
     assert_eq!(err["msg"], json!("Email: invalid email address: jane@acme,com"));
     let values = world.handle.salesforce_values(&contact(1)).await.unwrap();
     assert_eq!(values.state, SalesforceState::NoRecord);

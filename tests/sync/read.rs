@@ -24,7 +24,10 @@ async fn the_first_load_brings_every_record_over_all_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_salesforce_user_does_comes_to_the_rows_and_is_not_sent_back() {
     let world = World::start(MAPPINGS).await;
-    let id = world.org.user_create("Contact", fields(json!({"LastName": "Hopper", "External_Id__c": "K1"}))).unwrap();
+    let id = world
+        .org
+        .user_create("Contact", fields(json!({"LastName": "Hopper", "External_Id__c": "K1"})))
+        .unwrap();
     world.until_text("SELECT lastname FROM salesforce.contact", "Hopper").await;
     world.org.user_update("Contact", &id, fields(json!({"FirstName": "Grace"}))).unwrap();
     world.until_text("SELECT firstname FROM salesforce.contact", "Grace").await;
@@ -35,11 +38,20 @@ async fn what_a_salesforce_user_does_comes_to_the_rows_and_is_not_sent_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_with_an_unsent_change_is_not_overwritten_and_the_others_are() {
     let world = World::start(MAPPINGS).await;
-    let id = world.org.user_create("Contact", fields(json!({"LastName": "Hopper", "Email": "g@navy.mil", "External_Id__c": "K1"}))).unwrap();
+    let id = world
+        .org
+        .user_create(
+            "Contact",
+            fields(json!({"LastName": "Hopper", "Email": "g@navy.mil", "External_Id__c": "K1"})),
+        )
+        .unwrap();
     world.until_text("SELECT lastname FROM salesforce.contact", "Hopper").await;
     world.run("UPDATE salesforce.contact SET email = 'not an address'").await;
     world.until_text("SELECT _hc_lastop FROM salesforce.contact", "FAILED").await;
-    world.org.user_update("Contact", &id, fields(json!({"Email": "grace@navy.mil", "FirstName": "Grace"}))).unwrap();
+    world
+        .org
+        .user_update("Contact", &id, fields(json!({"Email": "grace@navy.mil", "FirstName": "Grace"})))
+        .unwrap();
     world.until_text("SELECT firstname FROM salesforce.contact", "Grace").await;
     assert_eq!(world.text("SELECT email FROM salesforce.contact").await.unwrap(), "not an address");
     assert_eq!(world.text("SELECT _hc_lastop FROM salesforce.contact").await.unwrap(), "FAILED");

@@ -27,7 +27,8 @@ async fn what_does_not_fit_is_refused_by_name_with_the_remedy() {
     let world = World::start(MAPPINGS).await;
     let text = refusal(&world, |config| config.salesforce.client_secret = "wrong".into(), "").await;
     assert!(text.contains("invalid_client") && text.contains("check salesforce.client_id"), "{text}");
-    let text = refusal(&world, |config| config.salesforce.login_url = "http://127.0.0.1:9".to_owned(), "").await;
+    let text =
+        refusal(&world, |config| config.salesforce.login_url = "http://127.0.0.1:9".to_owned(), "").await;
     assert!(text.contains("no connection to 127.0.0.1:9"), "{text}");
     let text = refusal(&world, |config| config.mappings[0].object = "Acount".to_owned(), "").await;
     assert!(text.starts_with("/nowhere/syncdeck.toml:") && text.contains("did you mean Account?"), "{text}");
@@ -49,7 +50,8 @@ async fn a_wrong_database_is_refused_without_showing_the_password() {
     };
     let text = error.to_string();
     assert!(text.contains("127.0.0.1:9") && !text.contains("hush"), "{text}");
-    let text = config_text("postgresql:///d", "http://127.0.0.1:1", "hush", MAPPINGS).replace("fields", "feilds");
+    let text =
+        config_text("postgresql:///d", "http://127.0.0.1:1", "hush", MAPPINGS).replace("fields", "feilds");
     let text = Config::parse(Path::new("x.toml"), &text).unwrap_err().to_string();
     assert!(text.contains("feilds") && !text.contains("hush"), "{text}");
 }

@@ -90,10 +90,11 @@ impl World {
         tokio::spawn(connection);
         let handle = Handle::new(store.clone(), "tester@here".to_owned());
         let world = World { org, url, store, sql, handle, config, engine: Some(engine), stop };
-        world.until("every mapping is read", async || {
-            world.handle.overview().await.unwrap().mappings.iter().all(|mapping| mapping.state == "ok")
-        })
-        .await;
+        world
+            .until("every mapping is read", async || {
+                world.handle.overview().await.unwrap().mappings.iter().all(|mapping| mapping.state == "ok")
+            })
+            .await;
         world
     }
 
@@ -103,7 +104,8 @@ impl World {
         while !holds().await {
             if begin.elapsed() > PATIENCE {
                 let log = self.store.log(None, 30).await.unwrap();
-                let lines: Vec<String> = log.iter().map(|r| format!("{} {:?}", r.message, r.fields)).collect();
+                let lines: Vec<String> =
+                    log.iter().map(|r| format!("{} {:?}", r.message, r.fields)).collect();
                 panic!("this did not come true in time: {what}\n{}", lines.join("\n"));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -121,7 +123,8 @@ impl World {
     }
 
     pub async fn until_text(&self, sql: &str, wanted: &str) {
-        self.until(&format!("{sql} is {wanted}"), async || self.text(sql).await.as_deref() == Some(wanted)).await;
+        self.until(&format!("{sql} is {wanted}"), async || self.text(sql).await.as_deref() == Some(wanted))
+            .await;
     }
 
     /// Waits until nothing is unsent.
@@ -142,7 +145,10 @@ impl World {
     /// How often the API created, updated or deleted this key.
     pub fn writes(&self, op: &str, key: &str) -> usize {
         let journal = self.org.journal_since(0);
-        journal.iter().filter(|e| e.source == "api" && e.op == op && e.external_id.as_deref() == Some(key)).count()
+        journal
+            .iter()
+            .filter(|e| e.source == "api" && e.op == op && e.external_id.as_deref() == Some(key))
+            .count()
     }
 
     pub async fn stop_engine(&mut self) {

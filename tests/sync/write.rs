@@ -44,7 +44,10 @@ async fn changes_of_one_record_are_folded_and_a_never_sent_pair_is_not_sent() {
     world.start_engine().await;
     world.until_quiet().await;
     assert_eq!(world.record("Contact", "K1").unwrap()["LastName"], json!("Three"));
-    assert_eq!((world.writes("create", "K1"), world.writes("update", "K1"), world.writes("create", "K2")), (1, 0, 0));
+    assert_eq!(
+        (world.writes("create", "K1"), world.writes("update", "K1"), world.writes("create", "K2")),
+        (1, 0, 0)
+    );
     let states = "SELECT string_agg(state, ' ' ORDER BY id) FROM salesforce._trigger_log_archive";
     assert_eq!(world.text(states).await.unwrap(), "MERGED MERGED SUCCESS IGNORED IGNORED");
 }
@@ -63,11 +66,17 @@ async fn one_bad_record_of_many_costs_the_others_nothing() {
     world.until_quiet().await;
     assert_eq!(world.org.ids("Account").len(), 199);
     let listed = "SELECT string_agg(format('%s %s %s', record_id, code, state), ',') FROM syncdeck.error WHERE resolved_at IS NULL";
-    let row = world.text("SELECT id::text FROM salesforce.account WHERE external_id__c = 'A77'").await.unwrap();
+    let row =
+        world.text("SELECT id::text FROM salesforce.account WHERE external_id__c = 'A77'").await.unwrap();
     assert_eq!(world.text(listed).await.unwrap(), format!("{row} JSON_PARSER_ERROR open"));
     world.until_text("SELECT count(*)::text FROM salesforce.account WHERE _hc_err IS NOT NULL", "1").await;
-    let requests: std::collections::BTreeSet<u64> =
-        world.org.journal_since(0).iter().filter(|entry| entry.object == "Account").map(|entry| entry.request).collect();
+    let requests: std::collections::BTreeSet<u64> = world
+        .org
+        .journal_since(0)
+        .iter()
+        .filter(|entry| entry.object == "Account")
+        .map(|entry| entry.request)
+        .collect();
     assert!(requests.len() <= 9, "{} calls carried the 199", requests.len());
 }
 
@@ -81,10 +90,22 @@ async fn a_child_is_held_for_its_parent_and_released_by_it() {
              VALUES ('Line', 2, 'I1', 'L1')",
         )
         .await;
-    let held = "SELECT state || ' ' || code || ' ' || message FROM syncdeck.error WHERE mapping = 'Invoice_Line__c'";
-    world.until_text(held, "held PARENT_NOT_SYNCED waits for Invoice__c 1 (I1), which failed: INVALID_EMAIL_ADDRESS").await;
+    let held =
+        "SELECT state || ' ' || code || ' ' || message FROM syncdeck.error WHERE mapping = 'Invoice_Line__c'";
+    world
+        .until_text(
+            held,
+            "held PARENT_NOT_SYNCED waits for Invoice__c 1 (I1), which failed: INVALID_EMAIL_ADDRESS",
+        )
+        .await;
     assert_eq!(world.text("SELECT _hc_lastop FROM salesforce.invoice_line__c").await.unwrap(), "PENDING");
-    assert_eq!(world.text("SELECT attempts::text FROM syncdeck.unit WHERE table_name = 'invoice_line__c'").await.unwrap(), "0");
+    assert_eq!(
+        world
+            .text("SELECT attempts::text FROM syncdeck.unit WHERE table_name = 'invoice_line__c'")
+            .await
+            .unwrap(),
+        "0"
+    );
     world.run("UPDATE salesforce.invoice__c SET billing_email__c = 'pay@acme.com'").await;
     world.until_quiet().await;
     world.until_text("SELECT count(*)::text FROM syncdeck.unit", "0").await;
@@ -97,7 +118,8 @@ async fn a_record_lock_is_tried_again_by_itself_and_a_lost_answer_creates_nothin
     let world = World::start(MAPPINGS).await;
     world.org.change_faults(|faults| faults.row_lock = 1.0);
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Locked', 'K1')").await;
-    let retrying = "SELECT state FROM syncdeck.error WHERE code = 'UNABLE_TO_LOCK_ROW' AND resolved_at IS NULL";
+    let retrying =
+        "SELECT state FROM syncdeck.error WHERE code = 'UNABLE_TO_LOCK_ROW' AND resolved_at IS NULL";
     world.until_text(retrying, "retrying").await;
     world.org.change_faults(|faults| {
         faults.row_lock = 0.0;
@@ -108,7 +130,10 @@ async fn a_record_lock_is_tried_again_by_itself_and_a_lost_answer_creates_nothin
     world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
     assert_eq!(world.writes("create", "K1"), 1);
     assert_eq!(world.org.fault_counts().lose_answer, 1);
-    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.attempt WHERE outcome = 'lost'").await.unwrap(), "1");
+    assert_eq!(
+        world.text("SELECT count(*)::text FROM syncdeck.attempt WHERE outcome = 'lost'").await.unwrap(),
+        "1"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,5 +150,8 @@ async fn limits_outages_and_expired_sessions_stop_the_connection_and_no_record()
     let seen = "SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM syncdeck.error";
     world.until_text(seen, "INVALID_SESSION_ID REQUEST_LIMIT_EXCEEDED SERVER_UNAVAILABLE").await;
     world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
-    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.attempt WHERE outcome = 'rejected'").await.unwrap(), "0");
+    assert_eq!(
+        world.text("SELECT count(*)::text FROM syncdeck.attempt WHERE outcome = 'rejected'").await.unwrap(),
+        "0"
+    );
 }

@@ -1,0 +1,39 @@
+//! Everything the console wants done outside of itself.
+
+use crate::domain::names::RowRef;
+use crate::domain::record::Edit;
+use crate::engine::handle::ErrorQuery;
+
+/// An effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Ask how things stand.
+    LoadOverview,
+    /// Ask for errors.
+    LoadErrors {
+        /// For which list.
+        generation: u64,
+        /// Whether the page continues it.
+        append: bool,
+        /// What to list.
+        query: ErrorQuery,
+    },
+    /// Ask for a row.
+    LoadRecord(RowRef),
+    /// Ask for Salesforce's values.
+    FetchValues(RowRef),
+    /// Save an edit.
+    Save(Edit),
+    /// Send a row again.
+    Retry(RowRef),
+    /// Ask for log records after this one.
+    LoadLog(Option<i64>),
+    /// Put text on the clipboard of the operator's terminal.
+    Copy(String),
+    /// Stop for job control (Ctrl-Z).
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Leave.
+    Quit,
+}

@@ -1,0 +1,33 @@
+//! Keys by name, one way on every terminal: `j`, `G`, `Up`, `C-s`, `S-Tab`, `Space`.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// The name of a key, as the command table writes it. Shift is told only where the character does not.
+pub fn name(key: KeyEvent) -> String {
+    let base = match key.code {
+        KeyCode::Char(' ') => "Space".to_owned(),
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::BackTab => return "S-Tab".to_owned(),
+        KeyCode::F(number) => format!("F{number}"),
+        KeyCode::PageUp => "PgUp".to_owned(),
+        KeyCode::PageDown => "PgDn".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let control = if key.modifiers.contains(KeyModifiers::CONTROL) { "C-" } else { "" };
+    let alt = if key.modifiers.contains(KeyModifiers::ALT) { "A-" } else { "" };
+    let shift = key.modifiers.contains(KeyModifiers::SHIFT) && !matches!(key.code, KeyCode::Char(_));
+    format!("{control}{alt}{}{base}", if shift { "S-" } else { "" })
+}
+
+/// A key's name as people read it.
+pub fn shown(name: &str) -> String {
+    match name {
+        "Up" => "↑".to_owned(),
+        "Down" => "↓".to_owned(),
+        "S-Tab" => "Shift-Tab".to_owned(),
+        name => match name.strip_prefix("C-") {
+            Some(letter) => format!("Ctrl-{}", letter.to_uppercase()),
+            None => name.to_owned(),
+        },
+    }
+}

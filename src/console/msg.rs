@@ -1,0 +1,66 @@
+//! Everything that can happen.
+
+use chrono::{DateTime, Utc};
+use crossterm::event::KeyEvent;
+
+use crate::domain::names::RowRef;
+use crate::domain::overview::Overview;
+use crate::domain::record::{RecordView, SalesforceValues};
+use crate::engine::handle::{ErrorPage, Event, Refused};
+use crate::logs::LogRecord;
+
+/// A message.
+#[derive(Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal has another size; columns and lines.
+    Resize(u16, u16),
+    /// A second went by.
+    Tick(DateTime<Utc>),
+    /// The engine's side changed.
+    Event(Event),
+    /// How things stand.
+    Overview(Result<Overview, Refused>),
+    /// A page of errors, for the list of that generation; `append` when it continues the list.
+    Errors {
+        /// Which list it was asked for.
+        generation: u64,
+        /// Whether it continues it.
+        append: bool,
+        /// The page.
+        result: Result<ErrorPage, Refused>,
+    },
+    /// A row.
+    Record {
+        /// Which.
+        row: RowRef,
+        /// What it is.
+        result: Box<Result<RecordView, Refused>>,
+    },
+    /// Salesforce's values of a row's record.
+    Values {
+        /// Which.
+        row: RowRef,
+        /// What they are.
+        result: Result<SalesforceValues, Refused>,
+    },
+    /// An edit was saved, or not.
+    Saved {
+        /// Which row.
+        row: RowRef,
+        /// Or why not.
+        result: Result<(), Refused>,
+    },
+    /// A retry was asked for, or not.
+    Retried {
+        /// Which row.
+        row: RowRef,
+        /// Or why not.
+        result: Result<(), Refused>,
+    },
+    /// New log records.
+    Log(Result<Vec<LogRecord>, Refused>),
+}

@@ -1,0 +1,149 @@
+//! What lies on top of the panes, a stack: the editor, a question, the filter, the help. Only the uppermost one gets
+//! keys; Esc takes it off.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
+
+use super::command::COMMANDS;
+use super::keys;
+use super::model::{Model, Pane};
+use super::panes::edit::{self, Editor};
+use super::widgets::cells::{clip, fit};
+use super::widgets::input::Input;
+
+/// One layer.
+#[derive(Debug)]
+pub enum Overlay {
+    /// The editor of a value.
+    Edit(Editor),
+    /// Whether to throw an edit away.
+    ConfirmLeave,
+    /// The filter of a list, with what is wrong with it.
+    Filter {
+        /// Of which pane.
+        pane: Pane,
+        /// What is typed.
+        input: Input,
+        /// What is wrong with it.
+        complaint: Option<String>,
+    },
+    /// The keys of a pane.
+    Help {
+        /// Which.
+        pane: Pane,
+        /// The first line that shows.
+        top: usize,
+    },
+}
+
+/// Draws all layers, the lowest first.
+pub fn draw(model: &Model, frame: &mut Frame) {
+    for overlay in &model.overlays {
+        match overlay {
+            Overlay::Edit(editor) => edit::draw(model, editor, frame),
+            Overlay::ConfirmLeave => confirm(model, frame),
+            Overlay::Filter { pane, input, complaint } => {
+                filter(model, frame, *pane, input, complaint.as_deref())
+            }
+            Overlay::Help { pane, top } => help(model, frame, *pane, *top),
+        }
+    }
+}
+
+fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
+    let block = Block::new()
+        .borders(Borders::ALL)
+        .border_type(BorderType::Thick)
+        .border_style(model.theme.border(true))
+        .title(Span::styled(format!(" {title} "), model.theme.title(true)));
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    inner
+}
+
+fn confirm(model: &Model, frame: &mut Frame) {
+    let area = frame.area().centered(Constraint::Length(46), Constraint::Length(4));
+    let inner = panel(model, frame, area, "Throw the change away?");
+    let keys = Line::from(vec![
+        Span::styled(" y", model.theme.key()),
+        Span::raw(" throw it away   "),
+        Span::styled("n", model.theme.key()),
+        Span::raw(" or "),
+        Span::styled("Esc", model.theme.key()),
+        Span::raw(" go on editing"),
+    ]);
+    frame.render_widget(Paragraph::new(vec![Line::default(), keys]), inner);
+}
+
+fn filter(model: &Model, frame: &mut Frame, pane: Pane, input: &Input, complaint: Option<&str>) {
+    let screen = frame.area();
+    let width = screen.width.saturating_sub(4).min(96);
+    let area = screen.centered(Constraint::Length(width), Constraint::Length(5));
+    let inner = panel(model, frame, area, &format!("Filter {}", pane.title().to_lowercase()));
+    let room = usize::from(inner.width).saturating_sub(2);
+    let help = match pane {
+        Pane::Log => "words  level:warn  mapping:Contact  row:42  -word",
+        _ => "words  mapping:contact  code:EMAIL  field:phone  state:open|held  category:data  since:1h  -…",
+    };
+    let note = match complaint {
+        Some(complaint) => {
+            Span::styled(format!(" ✗ {}", clip(complaint, room.saturating_sub(2))), model.theme.bad())
+        }
+        None => Span::styled(format!(" {}", clip(help, room)), model.theme.dim()),
+    };
+    let keys = Line::from(vec![
+        Span::styled(" Enter", model.theme.key()),
+        Span::raw(" apply   "),
+        Span::styled("Esc", model.theme.key()),
+        Span::raw(" leave it as it was"),
+    ]);
+    // The end of a long filter is what one types.
+    let skip = (input.column() + 2).saturating_sub(room);
+    let text: String = input.text().chars().skip(skip).collect();
+    frame.render_widget(
+        Paragraph::new(vec![Line::from(format!(" {}", clip(&text, room))), Line::from(note), keys]),
+        inner,
+    );
+    let column = u16::try_from(input.column() - skip).unwrap_or(u16::MAX);
+    frame.set_cursor_position((inner.x.saturating_add(1).saturating_add(column), inner.y));
+}
+
+/// The lines of the help of a pane, from the command table.
+pub fn help_lines(pane: Pane) -> Vec<(String, &'static str)> {
+    COMMANDS
+        .iter()
+        .filter(|command| command.is_in(pane))
+        .map(|command| {
+            let names: Vec<String> = command.keys.iter().map(|key| keys::shown(key)).collect();
+            (names.join(" "), command.doc)
+        })
+        .collect()
+}
+
+fn help(model: &Model, frame: &mut Frame, pane: Pane, top: usize) {
+    let lines = help_lines(pane);
+    let screen = frame.area();
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(screen.height.saturating_sub(2));
+    let area = screen
+        .centered(Constraint::Length(screen.width.saturating_sub(4).min(92)), Constraint::Length(height));
+    let inner = panel(model, frame, area, &format!("Keys in {} · Esc closes, j and k scroll", pane.title()));
+    let room = usize::from(inner.width).saturating_sub(22);
+    let top = top.min(lines.len().saturating_sub(usize::from(inner.height)));
+    let text: Vec<Line> = lines
+        .iter()
+        .skip(top)
+        .take(usize::from(inner.height))
+        .map(|(keys, doc)| {
+            Line::from(vec![
+                Span::raw(" "),
+                Span::styled(fit(keys, 18), model.theme.key()),
+                Span::raw(" "),
+                Span::raw(clip(doc, room)),
+            ])
+        })
+        .collect();
+    frame.render_widget(Paragraph::new(text), inner);
+}

@@ -1,0 +1,200 @@
+//! The editor of one value: a real text editor, which says while one types what the field cannot hold.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
+use tui_textarea::{CursorMove, TextArea, WrapMode};
+
+use crate::console::model::Model;
+use crate::console::widgets::cells::clip;
+use crate::domain::check::check;
+use crate::domain::field::{Field, FieldType};
+use crate::domain::names::RowRef;
+use crate::domain::record::{Edit, FieldEdit};
+
+/// What a key did.
+#[derive(Debug, PartialEq)]
+pub enum Done {
+    /// Still editing.
+    Editing,
+    /// Leave without saving; `changed` when something would be lost.
+    Leave {
+        /// Whether the text differs from what was shown.
+        changed: bool,
+    },
+    /// Save this and send it.
+    Save(Edit),
+}
+
+/// An open editor.
+#[derive(Debug)]
+pub struct Editor {
+    /// Whose row.
+    pub row: RowRef,
+    /// Which field.
+    pub field: Field,
+    shown: Option<String>,
+    area: Box<TextArea<'static>>,
+    /// Said after a refused save, until the next key.
+    insisted: bool,
+}
+
+impl Editor {
+    /// An editor of a field with its present value.
+    pub fn new(row: RowRef, field: Field, value: Option<String>) -> Editor {
+        let text = value.clone().unwrap_or_default();
+        let mut area = TextArea::new(text.split('\n').map(str::to_owned).collect());
+        area.set_cursor_line_style(Style::new());
+        area.set_wrap_mode(WrapMode::WordOrGlyph);
+        area.move_cursor(CursorMove::Bottom);
+        area.move_cursor(CursorMove::End);
+        Editor { row, field, shown: value, area: Box::new(area), insisted: false }
+    }
+
+    /// Whether the field takes line breaks.
+    pub fn multi_line(&self) -> bool {
+        self.field.kind == FieldType::Textarea
+    }
+
+    /// The text as it would be saved: an empty one is NULL, as Salesforce sees it.
+    fn value(&self) -> Option<String> {
+        let text = self.area.lines().join("\n");
+        if text.is_empty() { None } else { Some(text) }
+    }
+
+    fn changed(&self) -> bool {
+        self.value() != self.shown.clone().filter(|text| !text.is_empty())
+    }
+
+    /// Why the value cannot be saved.
+    fn complaint(&self) -> Option<String> {
+        check(&self.field, self.value().as_deref()).err()
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: KeyEvent) -> Done {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        self.insisted = false;
+        match key.code {
+            KeyCode::Esc => return Done::Leave { changed: self.changed() },
+            KeyCode::Char('s') if control => return self.save(),
+            KeyCode::Enter if !self.multi_line() => return self.save(),
+            KeyCode::Up | KeyCode::Down if !self.field.picklist.is_empty() => {
+                self.choose(key.code == KeyCode::Down)
+            }
+            _ => {
+                self.area.input(key);
+            }
+        }
+        Done::Editing
+    }
+
+    /// Takes pasted text.
+    pub fn paste(&mut self, text: &str) {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = if self.multi_line() { text } else { text.replace('\n', " ") };
+        self.area.insert_str(text);
+    }
+
+    fn save(&mut self) -> Done {
+        if self.complaint().is_some() {
+            self.insisted = true;
+            return Done::Editing;
+        }
+        let fields = if self.changed() {
+            vec![FieldEdit {
+                column: self.field.column.clone(),
+                shown: self.shown.clone(),
+                new: self.value(),
+            }]
+        } else {
+            Vec::new()
+        };
+        Done::Save(Edit { row: self.row.clone(), fields, retry: true })
+    }
+
+    /// The next value of the picklist, or the one before.
+    fn choose(&mut self, next: bool) {
+        let values = &self.field.picklist;
+        let here = self.value().and_then(|value| values.iter().position(|known| *known == value));
+        let at = match (here, next) {
+            (None, _) => 0,
+            (Some(at), true) => (at + 1) % values.len(),
+            (Some(at), false) => (at + values.len() - 1) % values.len(),
+        };
+        let value = values[at].clone();
+        self.area.select_all();
+        self.area.insert_str(value);
+    }
+}
+
+/// Draws the editor over everything else.
+pub fn draw(model: &Model, editor: &Editor, frame: &mut Frame) {
+    let theme = model.theme;
+    let screen = frame.area();
+    let rows = if editor.multi_line() { 12 } else { 3 };
+    let width = screen.width.saturating_sub(4).min(90);
+    let height = (rows + 5).min(screen.height);
+    let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
+    frame.render_widget(Clear, area);
+    let title = format!(" {} of {} {} ", editor.field.name, editor.row.table, editor.row.row);
+    let block = Block::new()
+        .borders(Borders::ALL)
+        .border_type(BorderType::Thick)
+        .border_style(theme.border(true))
+        .title(Span::styled(clip(&title, usize::from(width.saturating_sub(20))), theme.title(true)))
+        .title(
+            Line::from(Span::styled(format!(" {} ", editor.field.type_text()), theme.dim())).right_aligned(),
+        );
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let text_height = inner.height.saturating_sub(4).max(1);
+    let text_area =
+        Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), height: text_height, ..inner };
+    frame.render_widget(editor.area.as_ref(), text_area);
+    let notes = Rect { y: inner.y + text_height, height: inner.height.saturating_sub(text_height), ..inner };
+    frame.render_widget(Paragraph::new(notes_of(model, editor, usize::from(inner.width))), notes);
+}
+
+fn notes_of(model: &Model, editor: &Editor, width: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let room = width.saturating_sub(2);
+    let verdict = match editor.complaint() {
+        Some(complaint) => {
+            let text = if editor.insisted {
+                format!("✗ not saved: {complaint}")
+            } else {
+                format!("✗ {complaint}")
+            };
+            Line::from(Span::styled(format!(" {}", clip(&text, room)), theme.bad()))
+        }
+        None if editor.changed() => Line::from(Span::styled(" ✓ fits the field", theme.good())),
+        None => Line::from(Span::styled(" unchanged", theme.dim())),
+    };
+    let length = editor.value().map_or(0, |value| value.chars().count());
+    let count = match (editor.field.length, length) {
+        (_, 0) => "empty is saved as NULL".to_owned(),
+        (0, length) => format!("{length} characters"),
+        (most, length) => format!("{length} of {most} characters"),
+    };
+    let values = if editor.field.picklist.is_empty() {
+        String::new()
+    } else {
+        format!(" · ↑↓ choose: {}", editor.field.picklist.join(", "))
+    };
+    let save = if editor.multi_line() { "Ctrl-S" } else { "Enter or Ctrl-S" };
+    vec![
+        verdict,
+        Line::from(Span::styled(format!(" {}", clip(&format!("{count}{values}"), room)), theme.dim())),
+        Line::default(),
+        Line::from(vec![
+            Span::styled(format!(" {save}"), theme.key()),
+            Span::raw(" save and retry   "),
+            Span::styled("Esc", theme.key()),
+            Span::raw(" leave it as it was"),
+        ]),
+    ]
+}

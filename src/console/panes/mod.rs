@@ -1,0 +1,50 @@
+//! The panes: what each knows, and how it is drawn.
+
+pub mod edit;
+pub mod errors;
+pub mod log;
+pub mod mappings;
+pub mod record;
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Borders};
+
+use super::model::{Model, Pane};
+use super::widgets::cells::clip;
+
+/// The frame of a pane with its number, its name and what it shows now.
+pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, right: &str) -> Block<'a> {
+    let focused = model.focus == pane && model.overlays.is_empty();
+    let theme = model.theme;
+    let width = usize::from(area.width);
+    let name = format!("{} {}", pane.number(), pane.title());
+    let mut title = vec![Span::raw(" "), Span::styled(name.clone(), theme.title(focused))];
+    if !shows.is_empty() {
+        let room = width.saturating_sub(name.len() + right.len() + 10);
+        title.push(Span::styled(format!(" · {}", clip(shows, room)), theme.text()));
+    }
+    title.push(Span::raw(" "));
+    let mut block = Block::new()
+        .borders(Borders::ALL)
+        .border_type(if focused { BorderType::Thick } else { BorderType::Plain })
+        .border_style(theme.border(focused))
+        .title(Line::from(title));
+    if !right.is_empty() && width > name.len() + right.len() + 8 {
+        block = block.title(Line::from(Span::styled(format!(" {right} "), theme.dim())).right_aligned());
+    }
+    block
+}
+
+/// The style of a line: the selected one stands out whatever the colours.
+pub(super) fn line_style(model: &Model, pane: Pane, selected: bool) -> Style {
+    if selected { model.theme.selected(model.focus == pane) } else { Style::new() }
+}
+
+/// What an empty pane says, in the middle of it.
+pub(super) fn empty<'a>(model: &Model, lines: &[&str]) -> Vec<Line<'a>> {
+    let mut text = vec![Line::default()];
+    text.extend(lines.iter().map(|line| Line::from(Span::styled(format!("  {line}"), model.theme.dim()))));
+    text
+}

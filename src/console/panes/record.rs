@@ -1,0 +1,339 @@
+//! The record: every field's value in the row and in Salesforce side by side, the field at fault, what the error
+//! means, what to do, and the answer as it comes.
+
+use chrono::{DateTime, Utc};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::model::{Model, Pane};
+use crate::console::widgets::cells::{ago, cell, clip, fit, wrap};
+use crate::console::widgets::cursor::Cursor;
+use crate::domain::field::Field;
+use crate::domain::names::RowRef;
+use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::sync_error::{ErrorState, SyncError};
+
+/// What became of the operator's last save or retry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Saved, and on its way.
+    Sending {
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// Salesforce took it.
+    Accepted {
+        /// When that was seen.
+        at: DateTime<Utc>,
+    },
+    /// It failed again.
+    Rejected {
+        /// When that was seen.
+        at: DateTime<Utc>,
+    },
+}
+
+/// Salesforce's side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remote {
+    /// Asked for.
+    Loading,
+    /// There.
+    Known(SalesforceValues),
+    /// Not to be had, and why.
+    Refused(String),
+}
+
+/// The pane's state: one open row.
+#[derive(Debug)]
+pub struct RecordPane {
+    /// Which row.
+    pub row: RowRef,
+    /// What it is, once known.
+    pub view: Option<RecordView>,
+    /// Why it cannot be shown.
+    pub refusal: Option<String>,
+    /// Salesforce's values.
+    pub remote: Remote,
+    /// Which field.
+    pub cursor: Cursor,
+    /// The operator's last save or retry.
+    pub answer: Option<Answer>,
+}
+
+impl RecordPane {
+    /// A row that was just opened.
+    pub fn open(row: RowRef) -> RecordPane {
+        RecordPane {
+            row,
+            view: None,
+            refusal: None,
+            remote: Remote::Loading,
+            cursor: Cursor::default(),
+            answer: None,
+        }
+    }
+
+    /// The selected field with the row's value.
+    pub fn selected(&self) -> Option<&(Field, Option<String>)> {
+        self.view.as_ref()?.values.get(self.cursor.at)
+    }
+
+    /// Takes the row in. On first sight the cursor goes to the field at fault. True when an answer came with it.
+    pub fn take(&mut self, view: RecordView, now: DateTime<Utc>) -> bool {
+        if self.view.is_none() {
+            self.cursor.at = view.values.iter().position(|(field, _)| at_fault(&view, field)).unwrap_or(0);
+        }
+        let answered = match self.answer {
+            Some(Answer::Sending { .. }) => match view.unit.as_str() {
+                "in step" => Some(Answer::Accepted { at: now }),
+                "failed" | "held" => Some(Answer::Rejected { at: now }),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.refusal = None;
+        self.cursor.at = self.cursor.at.min(view.values.len().saturating_sub(1));
+        self.view = Some(view);
+        let came = answered.is_some();
+        self.answer = answered.or(self.answer.take());
+        came
+    }
+
+    /// Why the selected field cannot be edited, if so.
+    pub fn edit_refusal(&self) -> Option<&'static str> {
+        match (&self.view, self.selected()) {
+            (None, _) => Some("the record is still being read"),
+            (Some(view), _) if !view.exists => Some("the row is gone; only its delete waits"),
+            (_, Some((field, _))) if field.read_only() => Some("Salesforce lets nobody write this field"),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an error speaks of a field: by its list of fields, or by its words where that list is empty.
+pub fn at_fault(view: &RecordView, field: &Field) -> bool {
+    let Some(error) = &view.error else { return false };
+    if error.fields.iter().any(|name| name.eq_ignore_ascii_case(&field.name)) {
+        return true;
+    }
+    if !error.fields.is_empty() {
+        return false;
+    }
+    if error.message.contains("Foreign key external ID") && field.name.contains('.') {
+        return true;
+    }
+    let words: Vec<&str> = error.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    words.contains(&field.name.as_str()) || error.message.starts_with(&format!("{}:", field.label))
+}
+
+/// Draws the pane.
+pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
+    let Some(pane) = &model.record else {
+        let block = super::frame(model, Pane::Record, area, "", "");
+        let inner = block.inner(area);
+        frame.render_widget(block, area);
+        let text = ["No record is open.", "Choose an error with j and k, and press Enter."];
+        frame.render_widget(Paragraph::new(super::empty(model, &text)), inner);
+        return;
+    };
+    let mapping = pane.view.as_ref().map_or(pane.row.table.as_str(), |view| view.mapping.as_str());
+    let sfid = pane.view.as_ref().and_then(|view| view.sfid.as_deref()).unwrap_or("no record yet");
+    let unit = pane.view.as_ref().map_or("", |view| view.unit.as_str());
+    let block =
+        super::frame(model, Pane::Record, area, &format!("{mapping} {} · {sfid}", pane.row.row), unit);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let Some(view) = &pane.view else {
+        let text = pane.refusal.as_deref().unwrap_or("reading ...");
+        frame.render_widget(
+            Paragraph::new(super::empty(model, &[&clip(text, usize::from(inner.width))])),
+            inner,
+        );
+        return;
+    };
+    let width = usize::from(inner.width);
+    let mut lines = answer_line(model, pane, view, width);
+    lines.extend(error_lines(model, view, width, usize::from(inner.height)));
+    lines.push(head(model, pane, width));
+    let history = history_lines(model, view, width, usize::from(inner.height).saturating_sub(lines.len()));
+    let before = lines.len();
+    let height = usize::from(inner.height).saturating_sub(before + history.len()).max(1);
+    let window = pane.cursor.window(view.values.len(), height);
+    let top = window.start;
+    for at in window {
+        let (field, value) = &view.values[at];
+        let style = super::line_style(model, Pane::Record, at == pane.cursor.at);
+        lines.push(field_line(model, pane, view, field, value.as_deref(), width).patch_style(style));
+    }
+    lines.extend(history);
+    frame.render_widget(Paragraph::new(lines), inner);
+    super::super::view::place_cursor(
+        model,
+        frame,
+        Pane::Record,
+        inner,
+        before + pane.cursor.at.saturating_sub(top),
+    );
+}
+
+/// The answer to the operator's last save or retry, in the place where they look.
+fn answer_line(model: &Model, pane: &RecordPane, view: &RecordView, width: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let (text, style) = match &pane.answer {
+        None => return Vec::new(),
+        Some(Answer::Sending { .. }) => match view.error.as_ref().and_then(|error| error.next_retry_at) {
+            Some(at) if at > model.now => {
+                (format!("↻ not yet: tried again at {}", model.clock(at)), theme.warn())
+            }
+            _ => ("↻ saved, sending ...".to_owned(), theme.warn()),
+        },
+        Some(Answer::Accepted { at }) => {
+            (format!("✓ Salesforce took it at {}", model.clock(*at)), theme.good())
+        }
+        Some(Answer::Rejected { at }) => (format!("✗ rejected again at {}:", model.clock(*at)), theme.bad()),
+    };
+    vec![Line::from(Span::styled(
+        format!(" {}", clip(&text, width.saturating_sub(2))),
+        style.patch(theme.strong()),
+    ))]
+}
+
+fn error_lines(model: &Model, view: &RecordView, width: usize, height: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let room = width.saturating_sub(2);
+    let Some(error) = &view.error else {
+        let text = match view.unit.as_str() {
+            "in step" => "In step with Salesforce.",
+            "held" => "Waits for its parent.",
+            _ => "Waits to be sent.",
+        };
+        return vec![Line::from(Span::styled(format!(" {text}"), theme.dim()))];
+    };
+    // On a low screen the words are cut before the values are.
+    let (message, cause) = if height < 14 { (1, 1) } else { (2, 2) };
+    let mut lines: Vec<Line> = wrap(&error.message, room, message)
+        .into_iter()
+        .map(|line| Line::from(Span::styled(format!(" {line}"), theme.bad())))
+        .collect();
+    lines.push(Line::from(Span::styled(format!(" {}", clip(&standing(model, error), room)), theme.dim())));
+    let why = format!("{}. {}", view.advice.title, view.advice.cause);
+    lines.extend(wrap(&why, room, cause).into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
+    let fixes = view.advice.remedies.join("  ·  ");
+    lines.push(Line::from(vec![
+        Span::styled(" Do  ", theme.key()),
+        Span::raw(clip(&fixes, room.saturating_sub(4))),
+    ]));
+    lines
+}
+
+/// Code, category, class, attempts and state in a line.
+fn standing(model: &Model, error: &SyncError) -> String {
+    let state = match (error.state, error.next_retry_at) {
+        (ErrorState::Retrying, Some(at)) if at > model.now => {
+            format!("tried again in {} s", (at - model.now).num_seconds() + 1)
+        }
+        (state, _) => state.word().to_owned(),
+    };
+    let tries =
+        if error.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", error.attempts) };
+    let parts = [&error.code, error.category.word(), error.class.word(), &error.op, &tries, &state];
+    format!("{} · since {}", parts.join(" · "), model.clock(error.first_seen))
+}
+
+/// The widths of the columns: name, row, Salesforce, type.
+fn widths(width: usize) -> (usize, usize, usize, usize) {
+    let kind = if width >= 90 { 16 } else { 0 };
+    let name = (width / 5).clamp(12, 26);
+    let rest = width.saturating_sub(3 + name + kind);
+    (name, rest / 2, rest - rest / 2, kind)
+}
+
+fn head(model: &Model, pane: &RecordPane, width: usize) -> Line<'static> {
+    let (name, row, remote, kind) = widths(width);
+    let salesforce = match &pane.remote {
+        Remote::Loading => "Salesforce: asking ...".to_owned(),
+        Remote::Refused(_) => "Salesforce: not known".to_owned(),
+        Remote::Known(values) => {
+            let age = ago((model.now - values.fetched_at).num_seconds());
+            match values.state {
+                SalesforceState::Found => format!("Salesforce, {age} ago"),
+                SalesforceState::NoRecord => "Salesforce: no record yet".to_owned(),
+                SalesforceState::Deleted => "Salesforce: deleted".to_owned(),
+            }
+        }
+    };
+    let text = format!(
+        "   {}{}{}{}",
+        fit("field", name),
+        fit("row", row),
+        fit(&salesforce, remote),
+        fit("type", kind)
+    );
+    Line::from(Span::styled(text, model.theme.label()))
+}
+
+fn field_line(
+    model: &Model,
+    pane: &RecordPane,
+    view: &RecordView,
+    field: &Field,
+    value: Option<&str>,
+    width: usize,
+) -> Line<'static> {
+    let theme = model.theme;
+    let (name, row, remote, kind) = widths(width);
+    let fault = at_fault(view, field);
+    let (theirs, differs) = match &pane.remote {
+        Remote::Known(values) if values.state == SalesforceState::Found => {
+            let theirs = values.values.get(&field.column).cloned().flatten();
+            let differs = theirs.as_deref().unwrap_or("") != value.unwrap_or("");
+            (theirs.unwrap_or_default(), differs)
+        }
+        Remote::Refused(why) if fault => (why.clone(), false),
+        _ => (String::new(), false),
+    };
+    let sign = match (fault, differs) {
+        (true, _) => Span::styled(" ▶ ", theme.bad()),
+        (false, true) => Span::styled(" ≠ ", theme.differs()),
+        (false, false) => Span::raw("   "),
+    };
+    let mine = if fault { theme.bad().patch(theme.strong()) } else { Style::new() };
+    let null = value.is_none();
+    Line::from(vec![
+        sign,
+        cell(&field.name, name.saturating_sub(1), if fault { theme.strong() } else { theme.text() }),
+        Span::raw(" "),
+        cell(value.unwrap_or("–"), row.saturating_sub(1), if null && !fault { theme.dim() } else { mine }),
+        Span::raw(" "),
+        cell(&theirs, remote.saturating_sub(1), if differs { theme.differs() } else { theme.dim() }),
+        Span::raw(" "),
+        cell(&field.type_text(), kind, theme.dim()),
+    ])
+}
+
+/// What happened to the record, newest first, where there is room for it.
+fn history_lines(model: &Model, view: &RecordView, width: usize, room: usize) -> Vec<Line<'static>> {
+    let most = room.saturating_sub(view.values.len().min(8)).min(5);
+    if most < 2 || view.history.is_empty() {
+        return Vec::new();
+    }
+    let theme = model.theme;
+    let mut lines = vec![Line::from(Span::styled(" ─ what happened".to_owned(), theme.dim()))];
+    lines.extend(view.history.iter().take(most - 1).map(|entry| {
+        let style = match entry.what.as_str() {
+            "accepted" => theme.good(),
+            "rejected" | "lost" => theme.bad(),
+            _ => theme.text(),
+        };
+        Line::from(vec![
+            Span::styled(format!("   {} ", model.clock(entry.at)), theme.dim()),
+            cell(&entry.what, 9, style),
+            Span::styled(clip(&entry.text, width.saturating_sub(23)), theme.dim()),
+        ])
+    }));
+    lines
+}

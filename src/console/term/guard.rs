@@ -1,0 +1,64 @@
+//! Taking the terminal, and giving it back: on return, on panic, before a suspension.
+
+use std::io::{self, Write};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{execute, queue};
+
+/// Whether the terminal is ours at the moment.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Holds the terminal until it is dropped.
+#[derive(Debug)]
+pub struct Guard(());
+
+impl Guard {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// When it cannot be put into raw mode.
+    pub fn take() -> io::Result<Guard> {
+        install_panic_hook();
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        Ok(Guard(()))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back, if it is ours. Failures mean that it is gone, which needs no word.
+fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = Vec::new();
+    let _ = queue!(out, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(&out).and_then(|()| stdout.flush());
+    let _ = disable_raw_mode();
+}
+
+/// A panic first gives the terminal back, and then is reported, unless nobody can read the report any more: writing
+/// to a dead terminal inside a panic hook would abort the process.
+fn install_panic_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            if io::stderr().write_all(b"\n").is_ok() {
+                report(panic);
+            }
+        }));
+    });
+}

@@ -1,0 +1,180 @@
+//! Drawing: where the panes are, the line above and the line below. Only draws.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::command::COMMANDS;
+use super::model::{Model, Pane, Tone};
+use super::widgets::cells::{clip, count};
+use super::{keys, overlays, panes};
+
+/// The smallest screen that shows anything of use.
+pub const SMALLEST: (u16, u16) = (60, 15);
+
+/// Draws everything.
+pub fn draw(model: &Model, frame: &mut Frame) {
+    let area = frame.area();
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        let text = format!("need {}x{}, have {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
+        frame.render_widget(
+            Paragraph::new(vec![Line::from("The terminal is too small:"), Line::from(text)]),
+            area,
+        );
+        return;
+    }
+    let [top, middle, bottom] =
+        area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]));
+    frame.render_widget(Paragraph::new(header(model, usize::from(top.width))), top);
+    for (pane, area) in arrange(model, middle) {
+        match pane {
+            Pane::Mappings => panes::mappings::draw(model, frame, area),
+            Pane::Errors => panes::errors::draw(model, frame, area),
+            Pane::Record => panes::record::draw(model, frame, area),
+            Pane::Log => panes::log::draw(model, frame, area),
+        }
+    }
+    frame.render_widget(Paragraph::new(footer(model, usize::from(bottom.width))), bottom);
+    overlays::draw(model, frame);
+}
+
+/// Where each pane is. On a low screen, mappings and errors give way to the record while it has the keys.
+pub fn arrange(model: &Model, area: Rect) -> Vec<(Pane, Rect)> {
+    if model.zoom {
+        return vec![(model.focus, area)];
+    }
+    let split = |area: Rect| {
+        let left = if area.width >= 140 {
+            64
+        } else if area.width >= 100 {
+            34
+        } else {
+            30
+        };
+        let [mappings, errors] =
+            area.layout(&Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)]));
+        vec![(Pane::Mappings, mappings), (Pane::Errors, errors)]
+    };
+    if area.height >= 32 {
+        let [lists, record, log] = area.layout(&Layout::vertical([
+            Constraint::Percentage(30),
+            Constraint::Fill(1),
+            Constraint::Percentage(20),
+        ]));
+        let mut places = split(lists);
+        places.extend([(Pane::Record, record), (Pane::Log, log)]);
+        return places;
+    }
+    let log_height = if model.focus == Pane::Log { area.height / 2 } else { (area.height / 4).max(4) };
+    let [main, log] = area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(log_height)]));
+    let mut places = if model.focus == Pane::Record { vec![(Pane::Record, main)] } else { split(main) };
+    places.push((Pane::Log, log));
+    places
+}
+
+/// How many lines of a pane's list show, for moving by pages.
+pub fn page(model: &Model, pane: Pane) -> usize {
+    let middle = Rect::new(0, 0, model.size.0, model.size.1.saturating_sub(2));
+    let height = arrange(model, middle)
+        .into_iter()
+        .find(|(other, _)| *other == pane)
+        .map_or(10, |(_, area)| area.height);
+    usize::from(height).saturating_sub(4).max(1)
+}
+
+/// The terminal's own cursor rests on the selected line, where screen readers and magnifiers look.
+pub fn place_cursor(model: &Model, frame: &mut Frame, pane: Pane, inner: Rect, line: usize) {
+    let line = u16::try_from(line).unwrap_or(u16::MAX);
+    if model.focus == pane && model.overlays.is_empty() && line < inner.height {
+        frame.set_cursor_position((inner.x, inner.y + line));
+    }
+}
+
+/// Who, how it is, and how much waits: what one looks at first.
+fn header(model: &Model, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    let mut spans = vec![Span::styled(" syncdeck ", theme.strong())];
+    let Some(overview) = &model.overview else {
+        let text = model.lost.clone().unwrap_or_else(|| "reading ...".to_owned());
+        spans.push(Span::styled(clip(&text.replace('\n', " · "), width.saturating_sub(12)), theme.warn()));
+        return Line::from(spans);
+    };
+    let connection = &overview.connection;
+    spans.push(Span::raw(clip(&format!(" {} ⇄ {} ", connection.name, connection.environment), 34)));
+    let (sign, word, style) = match (&model.lost, overview.engine.state.as_str(), connection.state.as_str()) {
+        (Some(_), ..) => ("✗", "PostgreSQL out of reach".to_owned(), theme.bad()),
+        (_, "running", "ok") => ("●", "running".to_owned(), theme.good()),
+        (_, "running", "connecting") => ("◌", "connecting".to_owned(), theme.warn()),
+        (_, "running", state) => ("▲", format!("Salesforce {state}"), theme.bad()),
+        (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
+    };
+    spans.push(Span::styled(format!("  {sign} {word}"), style));
+    let sum = |of: fn(&crate::domain::overview::MappingStatus) -> i64| {
+        overview.mappings.iter().map(of).sum::<i64>()
+    };
+    let (pending, errors, recent) = (sum(|m| m.pending), sum(|m| m.errors), sum(|m| m.errors_last_hour));
+    spans.push(Span::styled(format!("   pending {}", count(pending, 0)), theme.text()));
+    let style = if errors > 0 { theme.warn() } else { theme.text() };
+    spans.push(Span::styled(format!("   errors {}", count(errors, 0)), style));
+    if recent > 0 && width >= 100 {
+        spans.push(Span::styled(format!(" ▲{} in 1 h", count(recent, 0)), theme.dim()));
+    }
+    if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 90) {
+        spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
+    }
+    let clock = model.now.with_timezone(&model.zone).format("%H:%M ").to_string();
+    let used: usize = spans.iter().map(Span::width).sum();
+    if used + clock.len() < width {
+        spans.push(Span::raw(" ".repeat(width - used - clock.len())));
+        spans.push(Span::styled(clock, theme.dim()));
+    }
+    Line::from(spans)
+}
+
+/// What just happened, or the next keys.
+fn footer(model: &Model, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    if let Some(toast) = &model.toast {
+        let (sign, style) = match toast.tone {
+            Tone::Good => ("✓", theme.good()),
+            Tone::Neutral => ("·", theme.text()),
+            Tone::Bad => ("✗", theme.bad()),
+        };
+        return Line::from(Span::styled(
+            format!(" {sign} {}", clip(&toast.text, width.saturating_sub(4))),
+            style,
+        ));
+    }
+    if let (Some(overview), None) = (&model.overview, &model.lost)
+        && let Some(detail) =
+            overview.connection.detail.as_ref().filter(|_| overview.connection.state != "ok")
+    {
+        return Line::from(Span::styled(
+            format!(" ▲ {}", clip(detail, width.saturating_sub(4))),
+            theme.warn(),
+        ));
+    }
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for command in COMMANDS.iter().filter(|command| command.hinted && command.is_in(model.focus)) {
+        let disabled = command.disabled(model).is_some();
+        if disabled && command.mutates && model.read_only {
+            continue;
+        }
+        let key = keys::shown(command.keys[0]);
+        used += key.chars().count() + command.title.chars().count() + 4;
+        if used > width {
+            break;
+        }
+        spans.push(Span::styled(format!(" {key}"), if disabled { theme.dim() } else { theme.key() }));
+        spans.push(Span::styled(
+            format!(" {}  ", command.title),
+            if disabled { theme.dim() } else { theme.text() },
+        ));
+    }
+    if model.read_only {
+        spans.push(Span::styled(" read-only", theme.warn()));
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,110 @@
+//! Text into cells: sanitised, cut to a width, padded.
+
+use ratatui::style::Style;
+use ratatui::text::Span;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::logs::sanitize::sanitize;
+
+/// Hostile text in exactly `width` columns: made harmless, cut with `…`, padded on the right.
+pub fn fit(text: &str, width: usize) -> String {
+    let mut cut = clip(text, width);
+    let used = cut.width();
+    cut.extend(std::iter::repeat_n(' ', width.saturating_sub(used)));
+    cut
+}
+
+/// Hostile text in at most `width` columns.
+pub fn clip(text: &str, width: usize) -> String {
+    let clean = sanitize(text);
+    if clean.width() <= width {
+        return clean.into_owned();
+    }
+    let mut cut = String::new();
+    let mut used = 0;
+    for c in clean.chars() {
+        let columns = c.width().unwrap_or(0);
+        if used + columns + 1 > width {
+            break;
+        }
+        cut.push(c);
+        used += columns;
+    }
+    if width > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+/// A number at the right of `width` columns, with thousands apart.
+pub fn count(number: i64, width: usize) -> String {
+    let digits = number.abs().to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if number < 0 {
+        grouped.insert(0, '-');
+    }
+    format!("{grouped:>width$}")
+}
+
+/// A styled piece of hostile text in exactly `width` columns.
+pub fn cell(text: &str, width: usize, style: Style) -> Span<'static> {
+    Span::styled(fit(text, width), style)
+}
+
+/// Breaks text into lines of at most `width` columns, at most `most` of them; the last one is cut.
+pub fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
+    let clean = sanitize(text);
+    let mut lines: Vec<String> = Vec::new();
+    for word in clean.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    if lines.len() > most && most > 0 {
+        let rest = lines.split_off(most - 1).join(" ");
+        lines.push(rest);
+    }
+    lines.into_iter().map(|line| clip(&line, width)).collect()
+}
+
+/// A span of time in a word: `3 s`, `5 min`, `2 h`, `4 d`.
+pub fn ago(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..=59 => format!("{s} s"),
+        s @ 60..=3_599 => format!("{} min", s / 60),
+        s @ 3_600..=86_399 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_read_well() {
+        assert_eq!(count(1_234_567, 10), " 1,234,567");
+        assert_eq!(count(-999, 5), " -999");
+        assert_eq!((ago(59), ago(3_600)), ("59 s".to_owned(), "1 h".to_owned()));
+        assert_eq!(wrap("one two three four", 8, 2), ["one two", "three f…"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_fills_exactly_its_width(text in any::<String>(), width in 0_usize..40) {
+            prop_assert_eq!(fit(&text, width).width(), width);
+        }
+    }
+}

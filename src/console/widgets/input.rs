@@ -1,0 +1,87 @@
+//! A line to type into.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use unicode_width::UnicodeWidthStr;
+
+/// A line with a cursor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    text: String,
+    /// Byte position of the cursor, always between characters.
+    at: usize,
+}
+
+impl Input {
+    /// With a text, the cursor behind it.
+    pub fn new(text: &str) -> Input {
+        Input { text: text.to_owned(), at: text.len() }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The cursor's column.
+    pub fn column(&self) -> usize {
+        self.text[..self.at].width()
+    }
+
+    /// Puts text at the cursor; line breaks become blanks.
+    pub fn insert(&mut self, text: &str) {
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.text.insert_str(self.at, &text);
+        self.at += text.len();
+    }
+
+    /// Edits. False when the key means nothing here.
+    pub fn key(&mut self, key: KeyEvent) -> bool {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('a') if control => self.at = 0,
+            KeyCode::Char('e') if control => self.at = self.text.len(),
+            KeyCode::Char('u') if control => {
+                self.text.drain(..self.at);
+                self.at = 0;
+            }
+            KeyCode::Char('k') if control => self.text.truncate(self.at),
+            KeyCode::Char('w') if control => {
+                let start = self.text[..self.at].trim_end().rfind(' ').map_or(0, |space| space + 1);
+                self.text.drain(start..self.at);
+                self.at = start;
+            }
+            KeyCode::Char(c) if !control => self.insert(&c.to_string()),
+            KeyCode::Backspace => {
+                if let Some(c) = self.text[..self.at].chars().next_back() {
+                    self.at -= c.len_utf8();
+                    self.text.remove(self.at);
+                }
+            }
+            KeyCode::Delete if self.at < self.text.len() => {
+                self.text.remove(self.at);
+            }
+            KeyCode::Left => self.at -= self.text[..self.at].chars().next_back().map_or(0, char::len_utf8),
+            KeyCode::Right => self.at += self.text[self.at..].chars().next().map_or(0, char::len_utf8),
+            KeyCode::Home => self.at = 0,
+            KeyCode::End => self.at = self.text.len(),
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_stays_between_characters() {
+        let mut input = Input::new("aé株");
+        for code in [KeyCode::Left, KeyCode::Left, KeyCode::Backspace, KeyCode::Char('x'), KeyCode::Delete] {
+            input.key(code.into());
+        }
+        assert_eq!((input.text(), input.column()), ("x株", 1));
+        input.key(KeyEvent::new(KeyCode::Char('k'), KeyModifiers::CONTROL));
+        assert_eq!(input.text(), "x");
+    }
+}

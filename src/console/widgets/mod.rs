@@ -1,0 +1,5 @@
+//! Small parts that panes are made of.
+
+pub mod cells;
+pub mod cursor;
+pub mod input;
