@@ -1,3 +1,7 @@
-//! Parses the arguments, installs the panic hook and hands over.
+//! Hands over to the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    syncdeck::cli::main()
+}

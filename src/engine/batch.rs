@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::field::Field;
 use crate::domain::fold::{Action, Folded, Operation, fold};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::{Access, Mapping};
@@ -79,10 +80,8 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
         Operation::Update(patch) => ("update", patch),
         Operation::Delete => ("delete", Hstore::new()),
     };
-    patch.retain(|column, _| {
-        mapping
-            .field(column)
-            .is_some_and(|field| if op == "insert" { field.createable } else { field.updateable })
+    patch.retain(|column, value| {
+        mapping.field(column).is_some_and(|field| is_sent(field, op, value.as_deref()))
     });
     let key = key_column.as_ref().and_then(|column| {
         patch
@@ -105,6 +104,17 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
         patch.insert(column.clone(), Some(key.clone()));
     }
     Planned::Send(Box::new(Job { unit: unit.clone(), call, op, patch, sfid, key, upto }))
+}
+
+/// What Salesforce sets by itself, whatever a row holds.
+const AUDIT_FIELDS: [&str; 4] = ["CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById"];
+
+/// Whether a changed column goes out. One that the login may not write does, unless it is empty on an insert: an
+/// application's value that silently stayed behind would be a change lost; Salesforce's refusal names the field.
+fn is_sent(field: &Field, op: &str, value: Option<&str>) -> bool {
+    let writable = if op == "insert" { field.createable } else { field.updateable };
+    let audit = AUDIT_FIELDS.contains(&field.name.as_str());
+    writable || (!audit && (op == "update" || value.is_some()))
 }
 
 /// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, and smaller the more often a
@@ -139,7 +149,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::field::{Field, FieldType};
+    use crate::domain::field::FieldType;
     use crate::domain::fold::Entry;
     use crate::domain::names::RowId;
 

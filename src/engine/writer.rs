@@ -113,7 +113,7 @@ async fn plan_table(
 }
 
 /// Parents before children; deletes last, children before parents.
-fn ordered<'a>(mappings: &'a [Mapping], jobs: Vec<Job>) -> Vec<(&'a Mapping, Vec<Job>)> {
+fn ordered(mappings: &[Mapping], jobs: Vec<Job>) -> Vec<(&Mapping, Vec<Job>)> {
     let ranks = ranks(mappings);
     let deepest = ranks.iter().max().copied().unwrap_or(0);
     let mut steps: BTreeMap<(usize, usize), Vec<Job>> = BTreeMap::new();

@@ -327,3 +327,21 @@ impl Condition {
 fn like(word: &str) -> String {
     format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
+
+impl Store {
+    /// How many sends were repeats of an earlier rejected one since `since`, and how many of those Salesforce took.
+    pub async fn retries(&self, since: DateTime<Utc>) -> Result<(i64, i64), Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT count(*), count(*) FILTER (WHERE outcome = 'accepted') FROM (
+                     SELECT outcome, lag(outcome) OVER (PARTITION BY table_name, record_id ORDER BY id) AS before
+                     FROM syncdeck.attempt WHERE at >= $1) attempt
+                 WHERE before IN ('rejected', 'lost')",
+                &[&since],
+            )
+            .await
+            .while_("count the retries")?;
+        Ok((row.get(0), row.get(1)))
+    }
+}

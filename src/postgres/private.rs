@@ -389,3 +389,11 @@ fn last_lines(text: &str) -> String {
 fn io_error(what: &'static str, path: &Path, source: io::Error) -> PrivateServerError {
     PrivateServerError::Io { what, path: path.to_owned(), source }
 }
+
+/// Stops a server that still runs on the cluster in `dir`, left by a process and a keeper that were killed.
+pub fn stop_server_in(dir: &Path) {
+    let data = dir.join("pgdata");
+    if let (true, Some(programs)) = (data.join("postmaster.pid").exists(), find_programs()) {
+        stop_leftover(&programs, Account::for_server().ok().flatten().as_ref(), &data);
+    }
+}

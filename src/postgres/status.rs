@@ -316,3 +316,69 @@ fn read_mapping(row: &tokio_postgres::Row) -> MappingStatus {
         errors_last_hour: row.get(12),
     }
 }
+
+impl Store {
+    /// How many changes and units are not answered yet; held and failed ones are not waited for.
+    pub async fn unsent(&self) -> Result<i64, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM syncdeck.unit WHERE state IN ('ready', 'inflight', 'writeback'))
+                 + (SELECT count(*) FROM {}._trigger_log WHERE state = 'NEW')",
+            self.schema
+        );
+        Ok(client.query_one(&sql, &[]).await.while_("count what is unsent")?.get(0))
+    }
+
+    /// Makes a database; one that is there stays.
+    pub async fn create_database(&self, name: &str) -> Result<(), Error> {
+        let client = self.client().await?;
+        let there = client
+            .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
+            .await
+            .while_("look for a database")?;
+        if there.is_none() {
+            let sql = format!("CREATE DATABASE {}", super::quote(name));
+            client.batch_execute(&sql).await.while_("create a database")?;
+        }
+        Ok(())
+    }
+
+    /// Where a row stands that is not in step: its unresolved error's state, or its unit's.
+    pub async fn standing(&self) -> Result<std::collections::HashMap<(String, i32), String>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT table_name::text, record_id, state FROM syncdeck.unit WHERE state <> 'writeback'
+             UNION ALL SELECT table_name::text, record_id, state FROM syncdeck.error WHERE resolved_at IS NULL AND record_id IS NOT NULL
+             UNION ALL SELECT table_name::text, record_id, 'new' FROM {}._trigger_log WHERE state = 'NEW'",
+            self.schema
+        );
+        let rows = client.query(&sql, &[]).await.while_("read where rows stand")?;
+        Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+    }
+
+    /// The time from a change's commit to Salesforce's answer, median and 99th percentile, in milliseconds, of changes
+    /// captured since `since`.
+    pub async fn write_latency(&self, since: DateTime<Utc>) -> Result<(f64, f64), Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY took), 0), coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY took), 0)
+             FROM (SELECT extract(epoch FROM processed_at - created_at)::double precision * 1000 AS took
+                   FROM {}._trigger_log_archive WHERE state = 'SUCCESS' AND created_at >= $1) answered",
+            self.schema
+        );
+        let row = client.query_one(&sql, &[&since]).await.while_("measure the writes")?;
+        Ok((row.get(0), row.get(1)))
+    }
+}
+
+impl Store {
+    /// Gives a named lease back.
+    pub async fn give_back(&self, name: &str, owner: &str) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute("DELETE FROM syncdeck.lease WHERE name = $1 AND owner = $2", &[&name, &owner])
+            .await
+            .while_("give a lease back")
+            .map(drop)
+    }
+}

@@ -244,20 +244,20 @@ fn describe_object(state: &State, call: &Call<'_>, object: &str, version: &str) 
 }
 
 /// The span that getDeleted and getUpdated are asked for; seconds do not count.
-fn span(call: &Call<'_>) -> Result<(DateTime<Utc>, DateTime<Utc>), Response<Body>> {
+fn span(call: &Call<'_>) -> Result<(DateTime<Utc>, DateTime<Utc>), Box<Response<Body>>> {
     let time = |name: &str| call.query.get(name).and_then(|text| checks::parse_datetime(text));
     let (Some(start), Some(end)) = (time("start"), time("end")) else {
-        return Err(refusal(400, "INVALID_REPLICATION_DATE", "start and end are needed"));
+        return Err(Box::new(refusal(400, "INVALID_REPLICATION_DATE", "start and end are needed")));
     };
     let minute = |time: DateTime<Utc>| {
         DateTime::from_timestamp(time.timestamp().div_euclid(60) * 60, 0).unwrap_or(time)
     };
     if start >= end || start < Utc::now() - TimeDelta::days(30) {
-        return Err(refusal(
+        return Err(Box::new(refusal(
             400,
             "INVALID_REPLICATION_DATE",
             "startDate before org replication enabled date, or not before endDate",
-        ));
+        )));
     }
     Ok((minute(start), minute(end)))
 }
@@ -265,7 +265,7 @@ fn span(call: &Call<'_>) -> Result<(DateTime<Utc>, DateTime<Utc>), Response<Body
 fn deleted(state: &State, call: &Call<'_>, object: &str) -> Response<Body> {
     let (start, end) = match span(call) {
         Ok(span) => span,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Some(table) = state.table(object) else { return not_found() };
     let records: Vec<Value> = table
@@ -284,7 +284,7 @@ fn deleted(state: &State, call: &Call<'_>, object: &str) -> Response<Body> {
 fn updated(state: &State, call: &Call<'_>, object: &str) -> Response<Body> {
     let (start, end) = match span(call) {
         Ok(span) => span,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Some(table) = state.table(object) else { return not_found() };
     let changed = table
@@ -347,7 +347,7 @@ fn query_more(state: &mut State, locator: &str, version: &str) -> Response<Body>
             let last = from + PAGE >= records.len();
             let response = page(records, from, PAGE, cursor, version);
             if last {
-                state.cursors.remove(&cursor.to_owned());
+                state.cursors.remove(cursor);
             }
             response
         }
@@ -358,8 +358,12 @@ fn query_more(state: &mut State, locator: &str, version: &str) -> Response<Body>
 // ---- rows ------------------------------------------------------------------------------------------------------------
 
 /// The body as one record, unless it cannot be read as one of this object's.
-fn record_body(state: &State, call: &Call<'_>, object: &str) -> Result<Map<String, Value>, Response<Body>> {
-    let table = state.table(object).ok_or_else(not_found)?;
+fn record_body(
+    state: &State,
+    call: &Call<'_>,
+    object: &str,
+) -> Result<Map<String, Value>, Box<Response<Body>>> {
+    let table = state.table(object).ok_or_else(|| Box::new(not_found()))?;
     let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&call.body);
     let record = parsed.map_err(|error| {
         refusal(
@@ -369,7 +373,7 @@ fn record_body(state: &State, call: &Call<'_>, object: &str) -> Result<Map<Strin
         )
     })?;
     match checks::mistyped(&table.def, &record) {
-        Some(message) => Err(refusal(400, "JSON_PARSER_ERROR", &message)),
+        Some(message) => Err(Box::new(refusal(400, "JSON_PARSER_ERROR", &message))),
         None => Ok(record),
     }
 }
@@ -384,7 +388,7 @@ fn create_row(state: &mut State, call: &Call<'_>, object: &str, version: &str) -
     }
     let record = match record_body(state, call, object) {
         Ok(record) => record,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let writer = Writer::api(state.requests, 1);
     match save::create(state, object, record, &writer) {
@@ -404,7 +408,7 @@ fn row(state: &mut State, call: &Call<'_>, object: &str, id: &str, version: &str
     match *call.method {
         Method::GET => get_row(state, call, object, id, version),
         Method::PATCH => match record_body(state, call, object) {
-            Err(response) => response,
+            Err(response) => *response,
             Ok(record) => save::update(state, object, id, record, &writer)
                 .map_or_else(|no| rejected(&no), |()| empty(204)),
         },
@@ -448,7 +452,7 @@ fn row_by_key(
         (&Method::PATCH, _) => {
             let mut record = match record_body(state, call, object) {
                 Ok(record) => record,
-                Err(response) => return response,
+                Err(response) => return *response,
             };
             record.insert(field.clone(), Value::from(value));
             let writer = Writer::api(state.requests, 1);

@@ -104,13 +104,13 @@ pub(super) fn update(
     merged.extend(written.clone());
     triggers(state, object, &merged, writer)?;
     let now = Utc::now().trunc_subsecs(0);
-    if let Some(table) = state.table_mut(object) {
-        if let Some(old) = table.records.get(&id).cloned() {
-            table.unindex(&old);
-            let record = Record { fields: merged, modified: now, ..old };
-            table.index(&record);
-            table.records.insert(id.clone(), record);
-        }
+    if let Some(table) = state.table_mut(object)
+        && let Some(old) = table.records.get(&id).cloned()
+    {
+        table.unindex(&old);
+        let record = Record { fields: merged, modified: now, ..old };
+        table.index(&record);
+        table.records.insert(id.clone(), record);
     }
     journal(state, writer, "update", object, &id, written);
     Ok(())

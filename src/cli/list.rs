@@ -1,0 +1,162 @@
+//! What asks: status, errors, show, logs.
+
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+use serde_json::json;
+
+use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::sync_error::SyncError;
+use crate::engine::handle::{ErrorQuery, Handle};
+use crate::logs::line::{LogFilter, logfmt};
+use crate::logs::sanitize::sanitize;
+
+use super::args::Cli;
+use super::{DONE, UNHEALTHY, door, print};
+
+/// How things stand.
+pub(super) async fn status(cli: &Cli, fail_on: &[String]) -> Result<u8> {
+    let overview = door(cli).await?.overview().await?;
+    let sum = |of: fn(&crate::domain::overview::MappingStatus) -> i64| {
+        overview.mappings.iter().map(of).sum::<i64>()
+    };
+    let ill = fail_on.iter().any(|what| match what.as_str() {
+        "errors" => sum(|mapping| mapping.errors) > 0,
+        "held" => sum(|mapping| mapping.held) > 0,
+        "stopped" => overview.engine.state != "running",
+        _ => overview.connection.state != "ok",
+    });
+    if cli.json {
+        print::json(&overview, true)?;
+    } else {
+        let connection = &overview.connection;
+        let detail = connection.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        print::line(&format!("engine      {}", overview.engine.state))?;
+        print::line(&format!(
+            "connection  {} ⇄ {}: {}{}\n",
+            sanitize(&connection.name),
+            sanitize(&connection.environment),
+            connection.state,
+            sanitize(&detail)
+        ))?;
+        let rows: Vec<Vec<String>> = overview
+            .mappings
+            .iter()
+            .map(|mapping| {
+                let numbers =
+                    [mapping.errors, mapping.held, mapping.pending, mapping.rows].map(|n| n.to_string());
+                [vec![mapping.name.clone(), mapping.access.clone(), mapping.state.clone()], numbers.to_vec()]
+                    .concat()
+            })
+            .collect();
+        print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows"], &rows)?;
+    }
+    Ok(if ill { UNHEALTHY } else { DONE })
+}
+
+/// The list of errors.
+pub(super) async fn errors(cli: &Cli, filter: &str, limit: usize) -> Result<u8> {
+    let handle = door(cli).await?;
+    let query = ErrorQuery { filter: filter.to_owned(), limit, after: None };
+    let page = handle.errors(&query).await.map_err(|refused| print::Usage(refused.0))?;
+    if cli.json {
+        print::json(&page.items, true)?;
+        return Ok(DONE);
+    }
+    let rows: Vec<Vec<String>> = page.items.iter().map(error_row).collect();
+    print::table(&["id", "seen (UTC)", "record", "code", "fields", "tries", "state", "message"], &rows)?;
+    let more = if page.capped { "more than " } else { "" };
+    eprintln!("{} of {more}{} errors", page.items.len(), page.matching);
+    Ok(DONE)
+}
+
+fn error_row(error: &SyncError) -> Vec<String> {
+    let record = match error.row_id {
+        Some(row) => format!("{} {row}", error.mapping),
+        None if error.mapping.is_empty() => "the connection".to_owned(),
+        None => format!("{} ({})", error.mapping, error.op),
+    };
+    vec![
+        error.id.to_string(),
+        error.last_seen.format("%m-%d %H:%M:%S").to_string(),
+        record,
+        error.code.clone(),
+        error.fields.join(","),
+        error.attempts.to_string(),
+        error.state.word().to_owned(),
+        error.message.clone(),
+    ]
+}
+
+/// One error with its row and record.
+pub(super) async fn show(cli: &Cli, id: i64) -> Result<u8> {
+    let handle = door(cli).await?;
+    let error = handle.error(id).await?;
+    let (record, remote) = match error.row() {
+        Some(row) => (handle.record(&row).await.ok(), handle.salesforce_values(&row).await),
+        None => (None, Err(crate::engine::handle::Refused("this error is not of one row".to_owned()))),
+    };
+    if cli.json {
+        let document = json!({"error": error, "record": record,
+            "salesforce": remote.as_ref().ok(), "salesforce_refused": remote.as_ref().err().map(|refused| &refused.0)});
+        print::json(&document, true)?;
+        return Ok(DONE);
+    }
+    print::line(&format!("error {id}: {} ({})", error.code, error.state.word()))?;
+    print::line(&sanitize(&error.message))?;
+    if let Some(record) = &record {
+        show_record(&handle, record, remote.ok().as_ref())?;
+    }
+    Ok(DONE)
+}
+
+fn show_record(_: &Handle, record: &RecordView, remote: Option<&SalesforceValues>) -> Result<()> {
+    if !record.advice.title.is_empty() {
+        print::line(&format!("{}. {}", record.advice.title, record.advice.cause))?;
+        for remedy in &record.advice.remedies {
+            print::line(&format!("  - {remedy}"))?;
+        }
+    }
+    let sfid = record.sfid.as_deref().unwrap_or("no record yet");
+    print::line(&format!("\n{} {}, {sfid}, {}\n", record.mapping, record.row.row, record.unit))?;
+    let theirs = |column: &str| match remote {
+        Some(values) if values.state == SalesforceState::Found => {
+            values.values.get(column).cloned().flatten().unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    let faults = record.error.as_ref().map(|error| error.fields.clone()).unwrap_or_default();
+    let rows: Vec<Vec<String>> = record
+        .values
+        .iter()
+        .map(|(field, value)| {
+            let sign = if faults.contains(&field.name) { ">" } else { "" };
+            let value = value.clone().unwrap_or_else(|| "NULL".to_owned());
+            vec![sign.to_owned(), field.name.clone(), value, theirs(&field.column), field.type_text()]
+        })
+        .collect();
+    print::table(&["", "field", "row", "Salesforce", "type"], &rows)?;
+    Ok(())
+}
+
+/// The log.
+pub(super) async fn logs(cli: &Cli, follow: bool, filter: &str, lines: usize) -> Result<u8> {
+    let filter = LogFilter::parse(filter).map_err(print::Usage)?;
+    let handle = door(cli).await?;
+    let mut after = None;
+    loop {
+        let limit = if after.is_none() { lines } else { 1_000 };
+        let records = handle.log(after, limit).await?;
+        for record in records.iter().filter(|record| filter.matches(record)) {
+            let printed = if cli.json { print::json(record, false) } else { print::line(&logfmt(record)) };
+            if printed.is_err() {
+                return Ok(DONE);
+            }
+        }
+        after = records.last().map(|record| record.id).or(after).or(Some(0));
+        if !follow {
+            return Ok(DONE);
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}

@@ -1,0 +1,148 @@
+//! What changes: fix and retry.
+
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+use serde_json::{Value, json};
+
+use crate::domain::check::check;
+use crate::domain::record::{Edit, FieldEdit, RecordView};
+use crate::domain::sync_error::{ErrorState, SyncError};
+use crate::engine::handle::{Handle, Refused};
+
+use super::args::{Cli, FixOptions};
+use super::{DONE, FAILED, door, print};
+
+/// How long `--wait` waits for Salesforce's answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What became of one error.
+struct Item {
+    id: i64,
+    /// `done`, `skipped` or `failed`.
+    result: &'static str,
+    message: String,
+}
+
+/// Changes fields of an error's row.
+pub(super) async fn fix(cli: &Cli, options: &FixOptions) -> Result<u8> {
+    refuse_read_only(cli)?;
+    let pairs = options
+        .fields
+        .iter()
+        .map(|pair| pair.split_once('=').ok_or_else(|| print::Usage(format!("{pair:?} is no FIELD=VALUE"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let handle = door(cli).await?;
+    let item = match fix_one(&handle, options, &pairs).await {
+        Ok(message) => Item { id: options.id, result: "done", message },
+        Err(refused) => Item { id: options.id, result: "failed", message: refused.0 },
+    };
+    tell(cli, &[item])
+}
+
+async fn fix_one(handle: &Handle, options: &FixOptions, pairs: &[(&str, &str)]) -> Result<String, Refused> {
+    let error = handle.error(options.id).await?;
+    let row = error
+        .row()
+        .ok_or_else(|| Refused("this error is not of one row; there is nothing to change".to_owned()))?;
+    let record = handle.record(&row).await?;
+    let fields =
+        pairs.iter().map(|(name, value)| field_edit(&record, name, value)).collect::<Result<Vec<_>, _>>()?;
+    handle.save(&Edit { row, fields, retry: options.retry }).await?;
+    match (options.retry, options.wait) {
+        (true, true) => wait(handle, &error).await,
+        (true, false) => Ok("saved; it is sent".to_owned()),
+        // A changed row is sent as any change of an application is; --retry only makes it at once.
+        (false, _) => Ok("saved".to_owned()),
+    }
+}
+
+fn field_edit(record: &RecordView, name: &str, value: &str) -> Result<FieldEdit, Refused> {
+    let found = record
+        .values
+        .iter()
+        .find(|(field, _)| field.name.eq_ignore_ascii_case(name) || field.column.eq_ignore_ascii_case(name));
+    let Some((field, shown)) = found else {
+        let known: Vec<&str> = record.values.iter().map(|(field, _)| field.name.as_str()).collect();
+        return Err(Refused(format!(
+            "{} has no mapped field {name}\nits fields: {}",
+            record.mapping,
+            known.join(", ")
+        )));
+    };
+    let new = if value.is_empty() { None } else { Some(value.to_owned()) };
+    check(field, new.as_deref()).map_err(|why| Refused(format!("{}: {why}", field.name)))?;
+    Ok(FieldEdit { column: field.column.clone(), shown: shown.clone(), new })
+}
+
+/// Sends the rows of errors again.
+pub(super) async fn retry(cli: &Cli, ids: &[i64], wait_for: bool) -> Result<u8> {
+    refuse_read_only(cli)?;
+    let handle = door(cli).await?;
+    let mut items = Vec::new();
+    for &id in ids {
+        items.push(match retry_one(&handle, id, wait_for).await {
+            Ok(item) => item,
+            Err(refused) => Item { id, result: "failed", message: refused.0 },
+        });
+    }
+    tell(cli, &items)
+}
+
+async fn retry_one(handle: &Handle, id: i64, wait_for: bool) -> Result<Item, Refused> {
+    let error = handle.error(id).await?;
+    let skipped = |message: &str| Ok(Item { id, result: "skipped", message: message.to_owned() });
+    if error.state == ErrorState::Resolved {
+        return skipped("it is resolved already");
+    }
+    let Some(row) = error.row() else { return skipped("it is not of one row; it is tried again by itself") };
+    handle.retry(&row).await?;
+    let message = if wait_for { wait(handle, &error).await? } else { "it is sent".to_owned() };
+    Ok(Item { id, result: "done", message })
+}
+
+/// Waits until Salesforce took the row, or refused it again.
+async fn wait(handle: &Handle, before: &SyncError) -> Result<String, Refused> {
+    let begin = tokio::time::Instant::now();
+    while begin.elapsed() < PATIENCE {
+        let now = handle.error(before.id).await?;
+        match now.state {
+            ErrorState::Resolved => return Ok("Salesforce took it".to_owned()),
+            ErrorState::Open | ErrorState::Review if now.last_seen > before.last_seen => {
+                return Err(Refused(format!("rejected again: {}: {}", now.code, now.message)));
+            }
+            ErrorState::Held => return Err(Refused(format!("it {}", now.message))),
+            _ => tokio::time::sleep(Duration::from_millis(30)).await,
+        }
+    }
+    Err(Refused(format!("no answer within {} s; it stays queued", PATIENCE.as_secs())))
+}
+
+fn refuse_read_only(cli: &Cli) -> Result<(), print::Usage> {
+    if cli.read_only {
+        Err(print::Usage("--read-only changes nothing; leave it out".to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+fn tell(cli: &Cli, items: &[Item]) -> Result<u8> {
+    let count = |result: &str| items.iter().filter(|item| item.result == result).count();
+    let failed = count("failed");
+    if cli.json {
+        let list: Vec<Value> = items
+            .iter()
+            .map(|item| json!({"id": item.id, "result": item.result, "message": item.message}))
+            .collect();
+        print::json(
+            &json!({"done": count("done"), "skipped": count("skipped"), "failed": failed, "items": list}),
+            true,
+        )?;
+    } else {
+        for item in items {
+            let text = format!("{}: {}: {}", item.id, item.result, item.message);
+            if item.result == "failed" { print::problem(&text) } else { print::line(&text)? }
+        }
+    }
+    Ok(if failed > 0 { FAILED } else { DONE })
+}

@@ -1,0 +1,122 @@
+//! The command line: arguments, one file per family of commands. Prints, decides nothing: what it shows and does goes
+//! through the engine's door or starts one of the big rooms.
+
+mod args;
+mod demo;
+mod list;
+mod mend;
+mod print;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use color_eyre::eyre::Report;
+
+use crate::config::{Config, ConfigError};
+use crate::engine::StartError;
+use crate::engine::handle::{Handle, Refused, actor};
+use crate::postgres::{self, Store, private::PrivateServerError};
+
+use args::{Cli, Command};
+
+/// Done.
+const DONE: u8 = 0;
+/// It failed.
+const FAILED: u8 = 1;
+/// Wrong usage or configuration.
+const WRONG: u8 = 2;
+/// Done, but what was asked about is not healthy.
+const UNHEALTHY: u8 = 3;
+
+/// Parses the arguments, does what they ask, and tells the exit status. Expected failures are a few plain lines;
+/// a bug is what gets color-eyre's report.
+pub fn main() -> ExitCode {
+    let _ = color_eyre::install();
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::problem(&format!("cannot start: {error}"));
+            return ExitCode::from(FAILED);
+        }
+    };
+    let status = match runtime.block_on(dispatch(cli)) {
+        Ok(status) => status,
+        Err(report) => {
+            print::problem(&explain(&report));
+            status_of(&report)
+        }
+    };
+    // Tasks that wait for nobody are not waited for.
+    runtime.shutdown_background();
+    ExitCode::from(status)
+}
+
+async fn dispatch(cli: Cli) -> Result<u8, Report> {
+    match &cli.command {
+        None => run::console(&cli).await,
+        Some(Command::Run) => run::engine(&cli).await,
+        Some(Command::Demo(options)) => demo::run(&cli, options).await,
+        Some(Command::Simulator(options)) => demo::simulator(options).await,
+        Some(Command::Status { fail_on }) => list::status(&cli, fail_on).await,
+        Some(Command::Errors { filter, limit }) => {
+            list::errors(&cli, filter.as_deref().unwrap_or(""), *limit).await
+        }
+        Some(Command::Show { id }) => list::show(&cli, *id).await,
+        Some(Command::Logs { follow, filter, lines }) => {
+            list::logs(&cli, *follow, filter.as_deref().unwrap_or(""), *lines).await
+        }
+        Some(Command::Fix(options)) => mend::fix(&cli, options).await,
+        Some(Command::Retry { ids, wait }) => mend::retry(&cli, ids, *wait).await,
+    }
+}
+
+/// The causes in a line each, without repeating what an outer one says already.
+fn explain(report: &Report) -> String {
+    let mut text = String::new();
+    for cause in report.chain().map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+fn status_of(report: &Report) -> u8 {
+    let wrong = report.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || matches!(cause.downcast_ref::<StartError>(), Some(StartError::Config(_)))
+            || matches!(cause.downcast_ref::<PrivateServerError>(), Some(PrivateServerError::Closed { .. }))
+            || cause.is::<print::Usage>()
+    });
+    if wrong { WRONG } else { FAILED }
+}
+
+/// The configuration that the options name.
+fn config(cli: &Cli) -> Result<Config, ConfigError> {
+    Config::load(cli.config.as_deref())
+}
+
+/// The database of the configuration, laid out already.
+async fn store(config: &Config) -> Result<Store, postgres::Error> {
+    Store::connect(config.postgres_url(), &config.postgres.schema, "syncdeck").await
+}
+
+/// The door, for commands that need an installation.
+async fn door(cli: &Cli) -> Result<Handle, Report> {
+    let config = config(cli)?;
+    let store = store(&config).await?;
+    if !store.is_installed().await? {
+        let text = format!(
+            "nothing is installed in the database of {} yet\nstart the engine once, with: syncdeck run",
+            config.path.display()
+        );
+        return Err(Refused(text).into());
+    }
+    Ok(Handle::new(store, actor()))
+}

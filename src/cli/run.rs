@@ -1,0 +1,137 @@
+//! The console, and the engine alone.
+
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, EngineMode};
+use crate::console;
+use crate::engine::handle::{Handle, actor};
+use crate::engine::{self, Engine, StartError};
+use crate::logs::line::logfmt;
+use crate::postgres::Store;
+
+use super::args::Cli;
+use super::{DONE, config, print, store};
+
+/// The lease under which one of several consoles runs the engine.
+const ENGINE_LEASE: &str = "engine of a console";
+const LEASE: Duration = Duration::from_secs(10);
+
+/// The console; with `engine = "with-console"` the first one runs the engine too.
+pub(super) async fn console(cli: &Cli) -> Result<u8> {
+    let config = config(cli)?;
+    let store = store(&config).await?;
+    let stop = CancellationToken::new();
+    let runs_engine = config.engine == EngineMode::WithConsole && !cli.read_only;
+    let keeper = if runs_engine {
+        // The first start tells at once what does not fit, before the screen is taken.
+        let first = first_engine(&config, &store).await?;
+        Some(tokio::spawn(keep_engine(config.clone(), store.clone(), first, stop.clone())))
+    } else {
+        None
+    };
+    if !store.is_installed().await? {
+        return Err(print::Usage(
+            "nothing is installed in this database yet, and this console does not run the engine\nstart it once, with: syncdeck run"
+                .to_owned(),
+        )
+        .into());
+    }
+    let done = console::run(Handle::new(store, actor()), options(cli)).await;
+    stop.cancel();
+    if let Some(keeper) = keeper {
+        let _ = keeper.await;
+    }
+    done.map(|()| DONE)
+}
+
+/// What the surroundings and the arguments say about the looks.
+pub(super) fn options(cli: &Cli) -> console::Options {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    console::Options { read_only: cli.read_only, no_color }
+}
+
+/// Starts the engine unless another console runs one.
+async fn first_engine(config: &Config, store: &Store) -> Result<Option<Engine>, StartError> {
+    let owner = format!("console {}", std::process::id());
+    let free = !store.is_installed().await? || store.lease(ENGINE_LEASE, &owner, LEASE).await?;
+    if free { engine::start(config.clone(), store.clone()).await.map(Some) } else { Ok(None) }
+}
+
+/// Holds the engine's lease, or takes over when the console that held it is gone.
+async fn keep_engine(config: Config, store: Store, mut engine: Option<Engine>, stop: CancellationToken) {
+    let owner = format!("console {}", std::process::id());
+    loop {
+        let held = store.lease(ENGINE_LEASE, &owner, LEASE).await.unwrap_or(engine.is_some());
+        if held && engine.is_none() {
+            engine = engine::start(config.clone(), store.clone()).await.ok();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LEASE / 4) => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    if let Some(engine) = engine {
+        engine.stop().await;
+        let _ = store.give_back(ENGINE_LEASE, &owner).await;
+    }
+}
+
+/// The engine alone, until a signal ends it. Its log goes to standard error as well.
+pub(super) async fn engine(cli: &Cli) -> Result<u8> {
+    if cli.read_only {
+        return Err(print::Usage(
+            "--read-only starts no engine; leave it out, or run the console".to_owned(),
+        )
+        .into());
+    }
+    let config = config(cli)?;
+    let store = store(&config).await?;
+    let engine = engine::start(config, store.clone()).await?;
+    let stop = CancellationToken::new();
+    let echo = tokio::spawn(echo_log(store, stop.clone()));
+    ended().await;
+    engine.stop().await;
+    stop.cancel();
+    let _ = echo.await;
+    Ok(DONE)
+}
+
+/// Ctrl-C, SIGTERM or SIGHUP.
+pub(super) async fn ended() {
+    let listen = |kind| signal(kind).ok();
+    let (mut terminate, mut hangup) = (listen(SignalKind::terminate()), listen(SignalKind::hangup()));
+    let wait = async |signal: &mut Option<tokio::signal::unix::Signal>| match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = wait(&mut terminate) => {}
+        () = wait(&mut hangup) => {}
+    }
+}
+
+async fn echo_log(store: Store, stop: CancellationToken) {
+    let mut after =
+        store.log(None, 1).await.ok().and_then(|log| log.last().map(|record| record.id)).unwrap_or(0);
+    loop {
+        for record in store.log(Some(after), 1_000).await.unwrap_or_default() {
+            after = record.id;
+            eprintln!("{}", logfmt(&record));
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The workspace: a directory with a private cluster and a generated `syncdeck.toml`, so that every other command
+//! works on the running demo from a second terminal.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::{Result, WrapErr, bail};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::postgres::Store;
+use crate::postgres::private::{self, PrivateServer};
+use crate::simulator::{self, Org, OrgOptions, seed};
+
+use super::Options;
+
+/// The demo's database.
+const DATABASE: &str = "app";
+/// Marks a directory as a workspace of ours, which may be made anew.
+const MARKER: &str = "# A workspace of `syncdeck demo`.";
+
+/// The mappings of the demo: object and fields. Every one has External_Id__c as its key.
+const MAPPINGS: [(&str, &str); 8] = [
+    (
+        "Account",
+        "Name AccountNumber Phone Website Industry Rating AnnualRevenue NumberOfEmployees BillingCity BillingCountry Description Nickname__c Fleet_Size__c Secret_Tier__c CreatedDate",
+    ),
+    (
+        "Contact",
+        "LastName FirstName AccountId Title Email Phone MobilePhone Birthdate LeadSource Level__c Legacy_Code__c Score__c Description CreatedDate",
+    ),
+    (
+        "Lead",
+        "LastName FirstName Company Email Phone Status Rating City Country NumberOfEmployees Description CreatedDate",
+    ),
+    (
+        "Opportunity",
+        "Name AccountId StageName CloseDate Amount Probability NextStep IsPrivate Description CreatedDate",
+    ),
+    ("Case", "Subject Status Priority Origin ContactId AccountId SuppliedEmail Description CreatedDate"),
+    ("Product2", "Name ProductCode Family IsActive Weight__c Released_On__c Description CreatedDate"),
+    ("Invoice__c", "Name Account__c Amount__c Status__c Due_Date__c Billing_Email__c Note__c CreatedDate"),
+    (
+        "Invoice_Line__c",
+        "Name Invoice__c Invoice__r.External_Id__c Quantity__c Unit_Price__c Taxed__c Note__c CreatedDate",
+    ),
+];
+
+/// A workspace in use.
+pub struct Workspace {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The org.
+    pub org: Org,
+    server: PrivateServer,
+    stop: CancellationToken,
+}
+
+impl Workspace {
+    /// Makes it and starts its servers.
+    ///
+    /// # Errors
+    /// Names what is missing and the remedy.
+    pub(super) async fn start(options: &Options) -> Result<Workspace> {
+        private::remove_leftovers();
+        let dir = directory(options.dir.as_deref())?;
+        let server_options = private::Options {
+            dir: dir.clone(),
+            remove: options.dir.is_none(),
+            durable: options.dir.is_some(),
+        };
+        let server = tokio::task::spawn_blocking(move || PrivateServer::start(&server_options)).await;
+        let server = match server.wrap_err("the private PostgreSQL did not start")? {
+            Ok(server) => server,
+            Err(error) => {
+                if options.dir.is_none() {
+                    let _ = std::fs::remove_dir_all(&dir);
+                }
+                return Err(error.into());
+            }
+        };
+        let store = Store::connect(&server.url("postgres"), "salesforce", "syncdeck demo").await?;
+        store.create_database(DATABASE).await?;
+        let org = Org::new(OrgOptions { seed: 7, ..OrgOptions::default() });
+        seed::populate(&org, options.rows, 7);
+        let stop = CancellationToken::new();
+        let listener =
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.wrap_err("no port for the simulated org")?;
+        let address = listener.local_addr()?;
+        tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
+        let workspace = Workspace { dir, org, server, stop };
+        workspace.write_config(&format!("http://{address}"))?;
+        Ok(workspace)
+    }
+
+    /// The configuration, as any other command reads it.
+    ///
+    /// # Errors
+    /// None that a demo should meet.
+    pub fn config(&self) -> Result<Config> {
+        Ok(Config::load(Some(&self.dir.join("syncdeck.toml")))?)
+    }
+
+    /// Where the application connects.
+    pub fn database_url(&self) -> String {
+        self.server.url(DATABASE)
+    }
+
+    fn write_config(&self, org: &str) -> Result<()> {
+        let defaults = OrgOptions::default();
+        let mut text = format!(
+            "{MARKER} It is made anew by the next demo in this directory.\n\n[connection]\nname = \"acme\"\n\
+             environment = \"demo\"\nengine = \"with-console\"\n\n[postgres]\nurl = \"{}\"\n\n[salesforce]\nlogin_url = \"{org}\"\n\
+             client_id = \"{}\"\nclient_secret = \"{}\"\nrequest_timeout = \"5s\"\nlease = \"15s\"\nlook_back = \"5s\"\n\
+             describe_interval = \"5s\"\n",
+            self.database_url(),
+            defaults.client_id,
+            defaults.client_secret
+        );
+        for (object, fields) in MAPPINGS {
+            let names: Vec<String> = fields.split(' ').map(|field| format!("{field:?}")).collect();
+            let _ = write!(
+                text,
+                "\n[[mapping]]\nobject = \"{object}\"\nfields = [{}]\nexternal_id = \"External_Id__c\"\npoll_interval = \"2s\"\n",
+                names.join(", ")
+            );
+        }
+        let path = self.dir.join("syncdeck.toml");
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        file.write_all(text.as_bytes()).wrap_err_with(|| format!("cannot write {}", path.display()))
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The directory, empty. One that an earlier demo left is made anew: its org's state ended with that demo.
+fn directory(wanted: Option<&Path>) -> Result<PathBuf> {
+    let Some(dir) = wanted else {
+        let dir = tempfile::Builder::new()
+            .prefix("syncdeck-demo-")
+            .tempdir_in("/tmp")
+            .wrap_err("no temporary directory")?;
+        let dir = dir.keep();
+        // The server's account must get through; what is secret in here is readable by its owner alone.
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o711))?;
+        return Ok(dir);
+    };
+    std::fs::create_dir_all(dir).wrap_err_with(|| format!("cannot make {}", dir.display()))?;
+    let dir = std::fs::canonicalize(dir).wrap_err_with(|| format!("cannot open {}", dir.display()))?;
+    let empty = std::fs::read_dir(&dir)?.next().is_none();
+    let ours = std::fs::read_to_string(dir.join("syncdeck.toml")).is_ok_and(|text| text.starts_with(MARKER));
+    if !empty && !ours {
+        bail!("{} is not empty and no workspace of a demo\nname an empty or a new directory", dir.display());
+    }
+    if ours {
+        private::stop_server_in(&dir);
+        for entry in ["pgdata", "postgresql.log", "syncdeck.toml"] {
+            let path = dir.join(entry);
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            if let Err(error) = removed
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                bail!("cannot clear {}: {error}", path.display());
+            }
+        }
+    }
+    Ok(dir)
+}
