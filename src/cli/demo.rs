@@ -14,7 +14,8 @@ use super::{DONE, FAILED, print, run};
 /// Everything on this machine.
 pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     use std::io::IsTerminal;
-    if !options.headless && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !options.headless && !terminal {
         return Err(print::Usage(
             "the demo's console needs a terminal\nwithout one use: syncdeck demo --headless --for 20s"
                 .to_owned(),

@@ -70,7 +70,7 @@ const fn mutating(command: Command) -> Command {
 }
 
 /// The table. In the order of the hint line and the help.
-pub const COMMANDS: &[Command] = &[
+pub static COMMANDS: &[Command] = &[
     only(
         &[Pane::Mappings],
         hinted(command(Id::Open, "its errors", &["Enter", "l"], "Show the errors of the selected mapping")),

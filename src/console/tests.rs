@@ -1,1 +1,6 @@
+//! The console by keys: `update` as a pure function, the drawn screen by snapshots, the whole loop with a fake
+//! terminal.
 
+mod loops;
+mod screens;
+mod world;

@@ -309,6 +309,7 @@ impl Model {
                 self.mappings.cursor.step(step, len);
             }
             Pane::Errors => {
+                self.errors.touched = true;
                 self.errors.cursor.step(step, self.errors.items.len());
                 return self.errors.want_more().into_iter().collect();
             }
@@ -339,6 +340,7 @@ impl Model {
             self.say(Tone::Neutral, one_line(&text));
             return Vec::new();
         };
+        self.errors.touched = true;
         self.record = Some(RecordPane::open(row.clone()));
         self.focus = Pane::Record;
         let mut effects = self.load_record();

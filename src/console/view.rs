@@ -50,7 +50,7 @@ pub fn arrange(model: &Model, area: Rect) -> Vec<(Pane, Rect)> {
         } else if area.width >= 100 {
             34
         } else {
-            30
+            28
         };
         let [mappings, errors] =
             area.layout(&Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)]));

@@ -222,7 +222,7 @@ impl Worker {
             Mistake::DuplicateCode => {
                 ("Contact", json!({"Legacy_Code__c": format!("L{:06}", self.dice.random_range(1..200))}))
             }
-            Mistake::UnknownAccount => ("Contact", json!({"AccountId": "001sd00ZZZZZZZZAAI"})),
+            Mistake::UnknownAccount => ("Contact", json!({"AccountId": "001sd00ZZZZZZZZ"})),
             Mistake::BrokenId => ("Opportunity", json!({"AccountId": "ACME Inc."})),
             Mistake::RunawayTrigger => ("Case", json!({"Subject": "[runaway] everything is on fire"})),
             Mistake::NumberTooLarge => ("Opportunity", json!({"Amount": 1e17})),
@@ -349,7 +349,7 @@ impl Worker {
             (commits.object, commits.table, commits.row) = (object.to_owned(), table, row);
             commits.inserted = true;
             for (field, value) in values {
-                commits.fields.entry(field).or_default().push(value);
+                commits.value(&field, value);
             }
         });
         Ok(Own { object, key, row })
@@ -373,7 +373,7 @@ impl Worker {
         if sql.execute(&text, &[&json!({ (name.as_str()): value }), &row]).await? == 1 {
             self.ledger.note(key, |commits| {
                 (commits.object, commits.table, commits.row) = (object.to_owned(), table, row);
-                commits.fields.entry(field.to_owned()).or_default().push(value);
+                commits.value(field, value);
             });
         }
         Ok(())

@@ -32,7 +32,14 @@ pub(super) async fn report(
 ) -> Result<Report, Error> {
     let journal = org.journal_since(0);
     let standing = store.standing().await?;
-    let verdict = judge(&ledger.all(), &journal, org, &standing);
+    let mut ledger = ledger.all();
+    add_operators(&mut ledger, store.edits().await?);
+    let verdict = judge(&ledger, &journal, org, &standing);
+    for mapping in &store.overview().await?.mappings {
+        store
+            .count_rows(&mapping.name, &mapping.table, i64::try_from(org.ids(&mapping.name).len()).ok())
+            .await?;
+    }
     let overview = store.overview().await?;
     let counters = store.counters().await?;
     let counter = |name: &str| counters.get(name).copied().unwrap_or(0);
@@ -69,6 +76,23 @@ pub(super) async fn report(
     Ok(Report { document, holds })
 }
 
+/// What operators committed to the application's rows belongs to the ledger as well; the audit has it.
+fn add_operators(ledger: &mut BTreeMap<String, Commits>, edits: Vec<crate::postgres::status::OperatorEdit>) {
+    for edit in edits {
+        let commits = ledger
+            .values_mut()
+            .find(|commits| (commits.table.as_str(), commits.row) == (&edit.table, edit.row));
+        let Some(commits) = commits else { continue };
+        for (field, committed) in &mut commits.fields {
+            let column = field.replace('.', "__").to_lowercase();
+            if let Some(value) = edit.after.get(&column) {
+                committed.push((edit.at, value.clone()));
+                committed.sort_by_key(|(at, _)| *at);
+            }
+        }
+    }
+}
+
 fn round(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
@@ -96,34 +120,39 @@ fn judge(
             }
         }
         let explained = standing.contains_key(&(commits.table.clone(), commits.row));
-        if !explained && !arrived(key, commits, entries, org) {
-            verdict.lost.push(key.clone());
+        if explained {
+            continue;
+        }
+        if let Some(difference) = difference(key, commits, entries, org) {
+            verdict.lost.push(format!("{key}, {} {}: {difference}", commits.table, commits.row));
         }
     }
     verdict
 }
 
-/// Whether the org holds what was committed last, except where its own user wrote later.
-fn arrived(key: &str, commits: &Commits, entries: &[&JournalEntry], org: &Org) -> bool {
+/// How the org differs from what was committed last, except where its own user wrote later.
+fn difference(key: &str, commits: &Commits, entries: &[&JournalEntry], org: &Org) -> Option<String> {
     let record =
         org.find_by_external_id(&commits.object, key).and_then(|id| org.record(&commits.object, &id));
-    if commits.deleted {
-        return record.is_none();
-    }
-    let Some(record) = record else { return false };
-    commits.fields.iter().all(|(field, committed)| {
+    let record = match (record, commits.deleted) {
+        (None, true) => return None,
+        (Some(_), true) => return Some("the record is still there".to_owned()),
+        (None, false) => return Some("there is no record".to_owned()),
+        (Some(record), false) => record,
+    };
+    commits.fields.iter().find_map(|(field, committed)| {
         let last_writer =
             entries.iter().rev().find(|entry| entry.fields.contains_key(field)).map(|entry| entry.source);
-        let wanted = committed.last().cloned().unwrap_or(Value::Null);
+        let wanted = committed.last().map_or(Value::Null, |(_, value)| value.clone());
+        let found = record.get(field).unwrap_or(&Value::Null);
         // A parent named by its external id is stored as its id, which the parent's own key accounts for.
-        field.contains('.')
-            || last_writer == Some("user")
-            || same(record.get(field).unwrap_or(&Value::Null), &wanted)
+        let arrived = field.contains('.') || last_writer == Some("user") || same(found, &wanted);
+        (!arrived).then(|| format!("{field} is {found}, committed was {wanted}"))
     })
 }
 
 /// Whether the values that the API wrote into a field, equal neighbours merged, are a subsequence of the committed ones.
-fn in_order(field: &str, committed: &[Value], entries: &[&JournalEntry]) -> bool {
+fn in_order(field: &str, committed: &[(DateTime<Utc>, Value)], entries: &[&JournalEntry]) -> bool {
     let mut accepted: Vec<&Value> = entries
         .iter()
         .filter(|entry| entry.source == "api")
@@ -131,7 +160,7 @@ fn in_order(field: &str, committed: &[Value], entries: &[&JournalEntry]) -> bool
         .collect();
     accepted.dedup_by(|a, b| same(a, b));
     let mut rest = committed.iter();
-    accepted.into_iter().all(|value| rest.any(|wanted| same(value, wanted)))
+    accepted.into_iter().all(|value| rest.any(|(_, wanted)| same(value, wanted)))
 }
 
 /// Equal as Salesforce sees it: numbers as numbers, text without its outer blanks, empty text as null.
@@ -142,7 +171,9 @@ fn same(a: &Value, b: &Value) -> bool {
         Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
         other => other.clone(),
     };
-    plain(a) == plain(b)
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // An operator's values are text whatever the field holds.
+    plain(a) == plain(b) || (!a.is_null() && !b.is_null() && text(&plain(a)) == text(&plain(b)))
 }
 
 #[cfg(test)]
@@ -191,11 +222,14 @@ mod tests {
     #[test]
     fn a_change_that_neither_arrived_nor_is_listed_is_lost() {
         let org = Org::new(OrgOptions::default());
-        assert_eq!(verdict(&org, commits(&["A"]), &[]).lost, ["K"]);
+        assert_eq!(verdict(&org, commits(&["A"]), &[]).lost, ["K, contact 1: there is no record"]);
         assert_eq!(verdict(&org, commits(&["A"]), &[("contact", 1)]).lost, Vec::<String>::new());
         let id = write(&org, None, "A");
         assert_eq!(verdict(&org, commits(&["A"]), &[]), Verdict::default());
-        assert_eq!(verdict(&org, commits(&["A", "B"]), &[]).lost, ["K"]);
+        assert_eq!(
+            verdict(&org, commits(&["A", "B"]), &[]).lost,
+            ["K, contact 1: LastName is \"A\", committed was \"B\""]
+        );
         write(&org, Some(&id), "B");
         assert_eq!(verdict(&org, commits(&["A", "B"]), &[]), Verdict::default());
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// One row's commits.
@@ -16,10 +17,17 @@ pub(super) struct Commits {
     pub(super) row: i32,
     /// Whether the application made the row.
     pub(super) inserted: bool,
-    /// Every value committed to each field (API name), in order.
-    pub(super) fields: BTreeMap<String, Vec<Value>>,
+    /// Every value committed to each field (API name), in order, with its time.
+    pub(super) fields: BTreeMap<String, Vec<(DateTime<Utc>, Value)>>,
     /// Whether the row was deleted in the end.
     pub(super) deleted: bool,
+}
+
+impl Commits {
+    /// Notes a value committed now.
+    pub(super) fn value(&mut self, field: &str, value: Value) {
+        self.fields.entry(field.to_owned()).or_default().push((Utc::now(), value));
+    }
 }
 
 /// The ledger, shared by the writers.

@@ -80,8 +80,9 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
         Operation::Update(patch) => ("update", patch),
         Operation::Delete => ("delete", Hstore::new()),
     };
+    let lost = unit.lost > 0;
     patch.retain(|column, value| {
-        mapping.field(column).is_some_and(|field| is_sent(field, op, value.as_deref()))
+        mapping.field(column).is_some_and(|field| is_sent(field, op, value.is_some() || lost))
     });
     let key = key_column.as_ref().and_then(|column| {
         patch
@@ -109,12 +110,13 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
 /// What Salesforce sets by itself, whatever a row holds.
 const AUDIT_FIELDS: [&str; 4] = ["CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById"];
 
-/// Whether a changed column goes out. One that the login may not write does, unless it is empty on an insert: an
-/// application's value that silently stayed behind would be a change lost; Salesforce's refusal names the field.
-fn is_sent(field: &Field, op: &str, value: Option<&str>) -> bool {
+/// Whether a column goes out. On an insert an empty one does not, so that Salesforce's defaults apply (`says` is
+/// false); after a lost answer it must, for an earlier value may have arrived. One that the login may not write goes
+/// out all the same: a value that silently stayed behind would be a change lost, and the refusal names the field.
+fn is_sent(field: &Field, op: &str, says: bool) -> bool {
     let writable = if op == "insert" { field.createable } else { field.updateable };
     let audit = AUDIT_FIELDS.contains(&field.name.as_str());
-    writable || (!audit && (op == "update" || value.is_some()))
+    (op != "insert" || says) && (writable || !audit)
 }
 
 /// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, and smaller the more often a

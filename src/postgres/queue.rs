@@ -265,7 +265,34 @@ impl Store {
             content.sfid = row.get(1);
             content.external_id = row.get(2);
         }
+        let unknown: Vec<i32> =
+            contents.iter().filter(|(_, content)| content.sfid.is_none()).map(|(row, _)| row.0).collect();
+        for (row, sfid) in self.accepted_ids(&client, table, &unknown).await? {
+            contents.entry(row).or_default().sfid = Some(sfid);
+        }
         Ok(contents)
+    }
+
+    /// The record ids that Salesforce gave these rows, from the archive. A row that was deleted while its insert was
+    /// in flight never carried its id; without this, its delete would seem to concern a record never sent.
+    async fn accepted_ids(
+        &self,
+        client: &deadpool_postgres::Object,
+        table: &str,
+        rows: &[i32],
+    ) -> Result<Vec<(RowId, String)>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT DISTINCT ON (record_id) record_id, sfid::text FROM {}._trigger_log_archive
+             WHERE table_name = $1 AND record_id = ANY($2) AND state = 'SUCCESS' AND sfid IS NOT NULL AND action <> 'DELETE'
+             ORDER BY record_id, id DESC",
+            self.schema
+        );
+        let statement = client.prepare_cached(&sql).await.while_("find the records of rows")?;
+        let found = client.query(&statement, &[&table, &rows]).await.while_("find the records of rows")?;
+        Ok(found.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())
     }
 
     /// Which of these parents, named by external id, have a row here: its row id, and whether Salesforce has it.
@@ -325,26 +352,27 @@ impl Store {
         let done: Vec<Value> = acks
             .iter()
             .filter_map(|ack| {
-                let (last, message) = match &ack.outcome {
-                    Outcome::Accepted { .. } => ("SUCCESS", None),
-                    Outcome::Nothing { reason } => ("IGNORED", Some(*reason)),
+                let (last, message, sfid) = match &ack.outcome {
+                    Outcome::Accepted { sfid, .. } => ("SUCCESS", None, sfid.as_deref()),
+                    Outcome::Nothing { reason } => ("IGNORED", Some(*reason), None),
                     _ => return None,
                 };
-                Some(json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto, "last": last, "message": message}))
+                Some(json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto, "last": last,
+                    "message": message, "sfid": sfid}))
             })
             .collect();
         let sql = format!(
             "WITH done AS (
-                 SELECT * FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, upto integer, last text, message text)
+                 SELECT * FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, upto integer, last text, message text, sfid text)
              ), gone AS (
                  DELETE FROM {schema}._trigger_log log USING done
                  WHERE log.table_name = done.\"table\" AND log.record_id = done.\"row\" AND log.id <= done.upto
                      AND log.state IN ('NEW', 'PENDING', 'FAILED')
-                 RETURNING log.*, done.upto, done.last, done.message
+                 RETURNING log.*, done.upto, done.last, done.message, done.sfid AS known
              ) INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
              SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(),
                  CASE WHEN last = 'SUCCESS' AND id < upto THEN 'MERGED' ELSE last END,
-                 action, table_name, record_id, sfid, old, values, sf_result, message FROM gone",
+                 action, table_name, record_id, coalesce(known, sfid), old, values, sf_result, message FROM gone",
             schema = self.schema
         );
         transaction.execute(&sql, &[&Value::from(done)]).await.while_("archive sent changes")?;

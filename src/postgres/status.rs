@@ -382,3 +382,38 @@ impl Store {
             .map(drop)
     }
 }
+
+/// An operator's edit, from the audit.
+#[derive(Clone, Debug)]
+pub struct OperatorEdit {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Table.
+    pub table: String,
+    /// Row.
+    pub row: i32,
+    /// The new values by column.
+    pub after: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Store {
+    /// Every operator's edit.
+    pub async fn edits(&self) -> Result<Vec<OperatorEdit>, Error> {
+        let client = self.client().await?;
+        let sql = "SELECT at, table_name::text, record_id, after FROM syncdeck.audit
+             WHERE action = 'edited' AND record_id IS NOT NULL ORDER BY id";
+        let rows = client.query(sql, &[]).await.while_("read the operators' edits")?;
+        Ok(rows
+            .iter()
+            .map(|row| OperatorEdit {
+                at: row.get(0),
+                table: row.get(1),
+                row: row.get(2),
+                after: match row.get::<_, Option<serde_json::Value>>(3) {
+                    Some(serde_json::Value::Object(after)) => after,
+                    _ => serde_json::Map::new(),
+                },
+            })
+            .collect())
+    }
+}

@@ -243,8 +243,11 @@ fn describe_object(state: &State, call: &Call<'_>, object: &str, version: &str) 
     response
 }
 
+/// From and to, whole minutes.
+type Span = (DateTime<Utc>, DateTime<Utc>);
+
 /// The span that getDeleted and getUpdated are asked for; seconds do not count.
-fn span(call: &Call<'_>) -> Result<(DateTime<Utc>, DateTime<Utc>), Box<Response<Body>>> {
+fn span(call: &Call<'_>) -> Result<Span, Box<Response<Body>>> {
     let time = |name: &str| call.query.get(name).and_then(|text| checks::parse_datetime(text));
     let (Some(start), Some(end)) = (time("start"), time("end")) else {
         return Err(Box::new(refusal(400, "INVALID_REPLICATION_DATE", "start and end are needed")));

@@ -30,7 +30,6 @@ pub fn server() -> &'static PrivateServer {
 
 pub struct World {
     pub org: Org,
-    pub url: String,
     pub store: Store,
     pub sql: Client,
     pub handle: Handle,
@@ -89,7 +88,7 @@ impl World {
         let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
         tokio::spawn(connection);
         let handle = Handle::new(store.clone(), "tester@here".to_owned());
-        let world = World { org, url, store, sql, handle, config, engine: Some(engine), stop };
+        let world = World { org, store, sql, handle, config, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {
                 world.handle.overview().await.unwrap().mappings.iter().all(|mapping| mapping.state == "ok")

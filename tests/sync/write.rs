@@ -155,3 +155,20 @@ async fn limits_outages_and_expired_sessions_stop_the_connection_and_no_record()
         "0"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_deleted_while_its_insert_is_in_flight_takes_its_record_with_it() {
+    let world = World::start(MAPPINGS).await;
+    world.org.change_faults(|faults| faults.latency_ms = 300);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Brief', 'K1')").await;
+    let in_flight = "SELECT count(*)::text FROM syncdeck.unit WHERE state = 'inflight'";
+    world.until_text(in_flight, "1").await;
+    world.run("DELETE FROM salesforce.contact").await;
+    world
+        .until("the record came and went", async || {
+            world.org.journal_since(0).iter().filter(|entry| entry.source == "api").count() == 2
+        })
+        .await;
+    world.until_quiet().await;
+    assert!(world.record("Contact", "K1").is_none());
+}

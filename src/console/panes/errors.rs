@@ -37,6 +37,8 @@ pub struct ErrorsPane {
     pub refusal: Option<String>,
     /// Whether a further page is on its way.
     pub more: bool,
+    /// Whether the operator moved the cursor; until then it stays on the newest error.
+    pub touched: bool,
 }
 
 impl ErrorsPane {
@@ -85,8 +87,8 @@ impl ErrorsPane {
         self.cursor.at = there.unwrap_or(self.cursor.at).min(self.items.len().saturating_sub(1));
         // The line stays where the eye is, also when others come in above it.
         self.cursor.top = self.cursor.at.saturating_sub(offset);
-        if self.cursor.at < 2 {
-            self.cursor.top = 0;
+        if !self.touched {
+            self.cursor = Cursor::default();
         }
     }
 
@@ -96,7 +98,7 @@ impl ErrorsPane {
         self.generation += 1;
         self.items.clear();
         self.cursor = Cursor::default();
-        (self.loaded, self.more) = (false, false);
+        (self.loaded, self.more, self.touched) = (false, false, false);
         self.reload()
     }
 }
@@ -139,8 +141,12 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let window = pane.cursor.window(pane.items.len(), height);
     let top = window.start;
     for at in window {
-        let style = super::line_style(model, Pane::Errors, at == pane.cursor.at);
-        lines.push(columns.row(model, &pane.items[at]).patch_style(style));
+        lines.push(super::list_line(
+            model,
+            Pane::Errors,
+            at == pane.cursor.at,
+            columns.row(model, &pane.items[at]),
+        ));
     }
     frame.render_widget(Paragraph::new(lines), inner);
     super::super::view::place_cursor(
@@ -173,6 +179,7 @@ fn what_instead(model: &Model) -> Option<String> {
 
 /// The widths of the columns; the least needed go first where room is short.
 struct Columns {
+    time: usize,
     record: usize,
     code: usize,
     fields: usize,
@@ -182,15 +189,17 @@ struct Columns {
 impl Columns {
     fn of(width: usize) -> Columns {
         let tries = width >= 70;
-        // Sign 3, time 9, state 9, tries 4.
-        let room = width.saturating_sub(3 + 9 + 9 + if tries { 4 } else { 0 });
-        let record = (room * 3 / 10).clamp(12, 24);
+        let time = if width >= 60 { 9 } else { 6 };
+        // Sign 3, state 9, tries 4.
+        let room = width.saturating_sub(3 + time + 9 + if tries { 4 } else { 0 });
+        let record = (room * 3 / 10).clamp(14, 24);
         let fields = if width >= 84 { ((room - record) * 3 / 10).clamp(8, 18) } else { 0 };
-        Columns { record, code: room.saturating_sub(record + fields), fields, tries }
+        Columns { time, record, code: room.saturating_sub(record + fields), fields, tries }
     }
 
     fn head(&self, model: &Model) -> Line<'static> {
-        let mut text = format!("   {:<9}{}{}", "seen", fit("record", self.record), fit("code", self.code));
+        let mut text =
+            format!("   {}{}{}", fit("seen", self.time), fit("record", self.record), fit("code", self.code));
         text += &fit("field", self.fields);
         if self.tries {
             text += &format!("{:>3} ", "try");
@@ -209,7 +218,7 @@ impl Columns {
         };
         let mut spans = vec![
             Span::styled(format!(" {sign} "), style),
-            Span::styled(fit(&model.clock(error.last_seen), 9), theme.dim()),
+            Span::styled(fit(&model.clock(error.last_seen)[..self.time - 1], self.time), theme.dim()),
             cell(&record, self.record.saturating_sub(1), theme.text()),
             Span::raw(" "),
             cell(&error.code, self.code.saturating_sub(1), theme.text()),

@@ -147,8 +147,12 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         let Some(record) = pane.shown.get(at).and_then(|at| pane.records.get(*at)) else { continue };
         // While it follows there is nothing to point at, unless the pane has the keys.
         let selected = at == pane.cursor.at && (model.focus == Pane::Log);
-        let style = super::line_style(model, Pane::Log, selected);
-        lines.push(line(model, record, usize::from(inner.width)).patch_style(style));
+        lines.push(super::list_line(
+            model,
+            Pane::Log,
+            selected,
+            line(model, record, usize::from(inner.width)),
+        ));
     }
     frame.render_widget(Paragraph::new(lines), inner);
     super::super::view::place_cursor(model, frame, Pane::Log, inner, pane.cursor.at.saturating_sub(top));

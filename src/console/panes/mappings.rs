@@ -55,8 +55,12 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let height = usize::from(inner.height).saturating_sub(1);
     for at in model.mappings.cursor.window(mappings.len(), height) {
         let selected = at == model.mappings.cursor.at;
-        let style = super::line_style(model, Pane::Mappings, selected);
-        lines.push(row(model, &mappings[at], name_width, wide).patch_style(style));
+        lines.push(super::list_line(
+            model,
+            Pane::Mappings,
+            selected,
+            row(model, &mappings[at], name_width, wide),
+        ));
     }
     frame.render_widget(Paragraph::new(lines), inner);
     let cursor = model.mappings.cursor;

@@ -7,7 +7,6 @@ pub mod mappings;
 pub mod record;
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders};
 
@@ -37,9 +36,14 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
     block
 }
 
-/// The style of a line: the selected one stands out whatever the colours.
-pub(super) fn line_style(model: &Model, pane: Pane, selected: bool) -> Style {
-    if selected { model.theme.selected(model.focus == pane) } else { Style::new() }
+/// A line of a list; the selected one stands out as a whole, whatever the colours of its parts.
+pub(super) fn list_line<'a>(model: &Model, pane: Pane, selected: bool, line: Line<'a>) -> Line<'a> {
+    if !selected {
+        return line;
+    }
+    let style = model.theme.selected(model.focus == pane);
+    let spans = line.spans.into_iter().map(|span| Span::styled(span.content, style));
+    Line::from_iter(spans).style(style)
 }
 
 /// What an empty pane says, in the middle of it.

@@ -166,8 +166,8 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let top = window.start;
     for at in window {
         let (field, value) = &view.values[at];
-        let style = super::line_style(model, Pane::Record, at == pane.cursor.at);
-        lines.push(field_line(model, pane, view, field, value.as_deref(), width).patch_style(style));
+        let line = field_line(model, pane, view, field, value.as_deref(), width);
+        lines.push(super::list_line(model, Pane::Record, at == pane.cursor.at, line));
     }
     lines.extend(history);
     frame.render_widget(Paragraph::new(lines), inner);

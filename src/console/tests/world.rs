@@ -1,0 +1,302 @@
+//! A console with values of the demo in it, at a fixed time.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::console::effect::Effect;
+use crate::console::model::Model;
+use crate::console::msg::Msg;
+use crate::console::theme::Theme;
+use crate::console::update::update;
+use crate::domain::catalogue::{self, Source};
+use crate::domain::field::{Field, FieldType};
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
+use crate::domain::record::{HistoryEntry, RecordView, SalesforceState, SalesforceValues};
+use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
+use crate::engine::handle::ErrorPage;
+use crate::logs::{Level, LogRecord};
+
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_183_331, 0).unwrap()
+}
+
+/// An empty console of that size, in UTC, with colours.
+pub fn console(size: (u16, u16)) -> Model {
+    let mut model = Model::new(now(), FixedOffset::east_opt(0).unwrap(), size, Theme::new(true), false);
+    model.start();
+    model
+}
+
+/// A console in which everything has come.
+pub fn full(size: (u16, u16)) -> Model {
+    let mut model = console(size);
+    update(&mut model, Msg::Overview(Ok(overview())));
+    update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(page(errors())) });
+    update(&mut model, Msg::Log(Ok(log())));
+    model
+}
+
+/// Presses keys, named as in the command table; returns the effects of all of them.
+pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
+    keys.split(' ').flat_map(|name| update(model, Msg::Key(key(name)))).collect()
+}
+
+/// Types text into what has the keys.
+pub fn type_in(model: &mut Model, text: &str) {
+    for c in text.chars() {
+        update(model, Msg::Key(KeyCode::Char(c).into()));
+    }
+}
+
+pub fn key(name: &str) -> KeyEvent {
+    if let Some(letter) = name.strip_prefix("C-") {
+        return KeyEvent::new(KeyCode::Char(letter.chars().next().unwrap()), KeyModifiers::CONTROL);
+    }
+    let code = match name {
+        "Enter" => KeyCode::Enter,
+        "Esc" => KeyCode::Esc,
+        "Tab" => KeyCode::Tab,
+        "S-Tab" => KeyCode::BackTab,
+        "Up" => KeyCode::Up,
+        "Down" => KeyCode::Down,
+        "PgDn" => KeyCode::PageDown,
+        "PgUp" => KeyCode::PageUp,
+        "Home" => KeyCode::Home,
+        "End" => KeyCode::End,
+        "Space" => KeyCode::Char(' '),
+        "BS" => KeyCode::Backspace,
+        "F1" => KeyCode::F(1),
+        name => KeyCode::Char(name.chars().next().unwrap()),
+    };
+    code.into()
+}
+
+pub fn page(items: Vec<SyncError>) -> ErrorPage {
+    ErrorPage { matching: items.len() as i64, items, capped: false }
+}
+
+pub fn overview() -> Overview {
+    let mapping = |name: &str, state: &str, errors, pending, rows| MappingStatus {
+        name: name.to_owned(),
+        table: name.to_lowercase(),
+        access: "read_write".to_owned(),
+        state: state.to_owned(),
+        rows,
+        pending,
+        errors,
+        last_read: Some(now() - TimeDelta::seconds(2)),
+        ..MappingStatus::default()
+    };
+    Overview {
+        connection: ConnectionStatus {
+            name: "acme".to_owned(),
+            environment: "demo".to_owned(),
+            state: "ok".to_owned(),
+            detail: None,
+            api_used: Some(1_204),
+            api_limit: Some(100_000),
+        },
+        engine: EngineStatus { state: "running".to_owned(), owner: None, seen_at: Some(now()) },
+        mappings: vec![
+            mapping("Account", "ok", 0, 0, 4_000),
+            MappingStatus { errors_last_hour: 12, held: 1, ..mapping("Contact", "errors", 231, 12, 6_000) },
+            MappingStatus {
+                detail: Some("2,000 of 6,000".to_owned()),
+                ..mapping("Invoice_Line__c", "loading", 0, 0, 0)
+            },
+        ],
+    }
+}
+
+pub fn error(id: i64, code: &str, field: &str, message: &str, state: ErrorState) -> SyncError {
+    let entry = catalogue::classify(Source::Salesforce, code, message);
+    SyncError {
+        id,
+        mapping: "Contact".to_owned(),
+        table: "contact".to_owned(),
+        row_id: Some(RowId(10_200 + id as i32)),
+        sfid: None,
+        op: "insert".to_owned(),
+        code: code.to_owned(),
+        category: entry.category,
+        class: entry.class,
+        message: message.to_owned(),
+        fields: if field.is_empty() { Vec::new() } else { vec![field.to_owned()] },
+        attempts: 1,
+        state,
+        next_retry_at: (state == ErrorState::Retrying).then(|| now() + TimeDelta::seconds(40)),
+        first_seen: now() - TimeDelta::seconds(300 - id),
+        last_seen: now() - TimeDelta::seconds(300 - id),
+        group: String::new(),
+    }
+}
+
+pub fn errors() -> Vec<SyncError> {
+    let connection = SyncError {
+        mapping: String::new(),
+        table: String::new(),
+        row_id: None,
+        category: Category::Connection,
+        class: Class::Transient,
+        ..error(36, "REQUEST_LIMIT_EXCEEDED", "", "TotalRequests Limit exceeded.", ErrorState::Retrying)
+    };
+    vec![
+        connection,
+        error(
+            35,
+            "INVALID_EMAIL_ADDRESS",
+            "Email",
+            "Email: invalid email address: jane@acme,com",
+            ErrorState::Open,
+        ),
+        error(
+            34,
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            "Phone",
+            "Phone must be a valid phone number",
+            ErrorState::Open,
+        ),
+        error(
+            33,
+            "UNABLE_TO_LOCK_ROW",
+            "",
+            "unable to obtain exclusive access to this record",
+            ErrorState::Retrying,
+        ),
+        error(32, "PARENT_NOT_SYNCED", "", "waits for Invoice__c 88 (I-1)", ErrorState::Held),
+        // What a record holds may be meant for the terminal.
+        error(
+            31,
+            "STRING_TOO_LONG",
+            "Title",
+            "Title: data value too large: \u{1b}[31mred\u{202e} (max length=9)",
+            ErrorState::Open,
+        ),
+    ]
+}
+
+pub fn jane() -> RowRef {
+    RowRef { table: "contact".to_owned(), row: RowId(10_235) }
+}
+
+fn field(name: &str, kind: FieldType, length: u32) -> Field {
+    Field {
+        name: name.to_owned(),
+        column: name.to_lowercase(),
+        label: name.to_owned(),
+        kind,
+        length,
+        precision: 0,
+        scale: 0,
+        nillable: name != "LastName",
+        createable: name != "CreatedDate",
+        updateable: name != "CreatedDate",
+        defaulted: false,
+        picklist: if kind == FieldType::Picklist {
+            vec!["Primary".to_owned(), "Secondary".to_owned()]
+        } else {
+            Vec::new()
+        },
+        restricted: true,
+        reference_to: Vec::new(),
+    }
+}
+
+/// Jane's row as it stands, with its error or without.
+pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
+    let value =
+        |name: &str, kind, length, value: Option<&str>| (field(name, kind, length), value.map(str::to_owned));
+    let advice = error
+        .as_ref()
+        .map(|error| catalogue::advice(catalogue::classify(Source::Salesforce, &error.code, &error.message)))
+        .unwrap_or_default();
+    RecordView {
+        row: jane(),
+        mapping: "Contact".to_owned(),
+        sfid: Some("003sd0000000001AAA".to_owned()),
+        lastop: Some("FAILED".to_owned()),
+        unit: unit.to_owned(),
+        exists: true,
+        values: vec![
+            value("LastName", FieldType::String, 80, Some("Doe")),
+            value("FirstName", FieldType::String, 40, Some("Jane")),
+            value("Email", FieldType::Email, 80, Some(email)),
+            value("Level__c", FieldType::Picklist, 255, Some("Primary")),
+            value("Description", FieldType::Textarea, 32_000, Some("first line\nsecond \u{1b}[2Jline")),
+            value("CreatedDate", FieldType::Datetime, 0, None),
+        ],
+        error,
+        advice,
+        history: vec![
+            HistoryEntry {
+                at: now() - TimeDelta::seconds(9),
+                what: "rejected".to_owned(),
+                text: "update: INVALID_EMAIL_ADDRESS  batch 8f2".to_owned(),
+            },
+            HistoryEntry {
+                at: now() - TimeDelta::seconds(90),
+                what: "accepted".to_owned(),
+                text: "insert  batch 7aa".to_owned(),
+            },
+        ],
+    }
+}
+
+pub fn failing() -> RecordView {
+    record("failed", "jane@acme,com", errors().into_iter().nth(1))
+}
+
+pub fn values() -> SalesforceValues {
+    let values = [
+        ("lastname", Some("Doe")),
+        ("firstname", Some("Janet")),
+        ("email", Some("jane@acme.com")),
+        ("level__c", Some("Primary")),
+    ];
+    SalesforceValues {
+        fetched_at: now() - TimeDelta::seconds(3),
+        state: SalesforceState::Found,
+        values: values
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
+            .collect::<BTreeMap<_, _>>(),
+    }
+}
+
+pub fn log() -> Vec<LogRecord> {
+    let record = |id, level, dyno: &str, message: &str, fields: serde_json::Value| LogRecord {
+        id,
+        time: now() - TimeDelta::seconds(30 - id),
+        level,
+        source: "syncdeck".to_owned(),
+        dyno: dyno.to_owned(),
+        message: message.to_owned(),
+        fields: fields.as_object().cloned().unwrap_or_default(),
+    };
+    vec![
+        record(
+            1,
+            Level::Info,
+            "writer",
+            "200 accepted",
+            serde_json::json!({"mapping": "Account", "batch": "7aa"}),
+        ),
+        record(
+            2,
+            Level::Warn,
+            "writer",
+            "3 of 200 rejected",
+            serde_json::json!({"mapping": "Contact", "batch": "8f2"}),
+        ),
+        record(
+            3,
+            Level::Error,
+            "reader",
+            "Lead cannot be read \u{1b}[31m",
+            serde_json::json!({"code": "INVALID_TYPE"}),
+        ),
+    ]
+}

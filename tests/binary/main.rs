@@ -1,0 +1,233 @@
+//! The program as scripts use it: what it prints, on which stream, and how it exits.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a run of the program printed.
+#[derive(Debug)]
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+fn run(args: &[&str]) -> Ran {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_syncdeck")).args(args).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn directory() -> PathBuf {
+    let dir = tempfile::Builder::new().prefix("syncdeck-bin-").tempdir_in("/tmp").unwrap().keep();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o711)).unwrap();
+    dir
+}
+
+fn config(dir: &Path, text: &str, mode: u32) -> String {
+    let path = dir.join("syncdeck.toml");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    // The mode above counts only for a new file.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+const CONFIG: &str = "[connection]\nname = \"acme\"\n[postgres]\nurl = \"postgresql://u@127.0.0.1:9/d\"\n[salesforce]\n\
+    login_url = \"http://127.0.0.1:9\"\nclient_id = \"i\"\nclient_secret = \"hush\"\n[[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\n";
+
+#[test]
+fn bad_input_is_refused_by_name_with_the_remedy_and_status_two() {
+    let dir = directory();
+    let missing = run(&["--config", "/nowhere/syncdeck.toml", "status"]);
+    assert_eq!(missing.status, 2);
+    assert!(
+        missing.err.contains("/nowhere/syncdeck.toml") && missing.err.contains("syncdeck demo"),
+        "{missing:?}"
+    );
+    let path = config(&dir, &CONFIG.replace("[\"LastName\"]", "[]"), 0o600);
+    let wrong = run(&["--config", &path, "run"]);
+    assert_eq!((wrong.status, wrong.out.as_str()), (2, ""));
+    assert!(wrong.err.contains(&format!("{path}:11: mapping.fields: is empty")), "{wrong:?}");
+    let path = config(&dir, CONFIG, 0o644);
+    let open = run(&["--config", &path, "status"]);
+    assert!(
+        open.status == 2 && open.err.contains("other users can read") && open.err.contains("chmod 600"),
+        "{open:?}"
+    );
+    let path = config(&dir, CONFIG, 0o600);
+    let down = run(&["--config", &path, "run"]);
+    assert_eq!(down.status, 1);
+    assert!(down.err.contains("no connection to PostgreSQL at 127.0.0.1:9"), "{down:?}");
+    for ran in [wrong, open, down] {
+        assert!(
+            !ran.err.contains("hush") && !ran.err.contains("Backtrace") && !ran.err.contains("Location"),
+            "{ran:?}"
+        );
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_pipe_is_no_terminal_and_says_what_to_use_instead() {
+    let demo = run(&["demo"]);
+    assert_eq!((demo.status, demo.out.as_str()), (2, ""));
+    assert!(demo.err.contains("needs a terminal") && demo.err.contains("--headless"), "{demo:?}");
+    assert_eq!(run(&["demo", "--rows", "many"]).status, 2);
+    assert_eq!(run(&["conjure"]).status, 2);
+}
+
+#[test]
+fn a_workspace_that_is_somebody_elses_directory_is_refused() {
+    let dir = directory();
+    std::fs::write(dir.join("letter.txt"), "dear").unwrap();
+    let refused = run(&["demo", "--headless", "--for", "1s", "--dir", dir.to_str().unwrap()]);
+    assert!(refused.status == 1 && refused.err.contains("is not empty"), "{refused:?}");
+    assert!(dir.join("letter.txt").exists());
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A headless demo that runs until it is told to stop.
+struct Demo {
+    child: Child,
+    dir: PathBuf,
+}
+
+impl Demo {
+    fn start() -> Demo {
+        let dir = directory();
+        let child = Command::new(env!("CARGO_BIN_EXE_syncdeck"))
+            .args(["demo", "--headless", "--for", "5m", "--rows", "800", "--dir", dir.to_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Demo { child, dir }
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let config = self.dir.join("syncdeck.toml");
+        run(&[&["--config", config.to_str().unwrap()], args].concat())
+    }
+
+    /// The first error that a filter finds, once there is one.
+    fn error(&self, filter: &str) -> Value {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            let listed = self.run(&["errors", "--where", filter, "--limit", "1", "--json"]);
+            if listed.status == 0 && listed.out.trim() != "[]" {
+                return listed.json()[0].clone();
+            }
+        }
+        panic!("no error came that matches {filter}");
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+#[test]
+fn a_running_demo_is_asked_and_mended_from_a_second_terminal_and_reports_at_its_end() {
+    let mut demo = Demo::start();
+    let error = demo.error("code:EMAIL mapping:contact state:open");
+    let id = error["id"].to_string();
+    for member in [
+        "mapping",
+        "table",
+        "row_id",
+        "op",
+        "code",
+        "category",
+        "class",
+        "message",
+        "fields",
+        "attempts",
+        "state",
+        "first_seen",
+        "last_seen",
+        "group",
+    ] {
+        assert!(!error[member].is_null(), "{member} is missing: {error}");
+    }
+    let shown = demo.run(&["show", &id, "--json"]).json();
+    assert_eq!(
+        (&shown["error"]["code"], &shown["salesforce"]["state"]),
+        (&Value::from("INVALID_EMAIL_ADDRESS"), &Value::from("no_record"))
+    );
+    let text = demo.run(&["show", &id]);
+    assert!(text.out.contains("Invalid e-mail address.") && text.out.contains("> "), "{text:?}");
+
+    let refused = demo.run(&["fix", &id, "Email=nobody", "--retry"]);
+    assert!(
+        refused.status == 1 && refused.err.contains("Email: an e-mail address needs an @"),
+        "{refused:?}"
+    );
+    let unknown = demo.run(&["fix", &id, "Emial=a@b.co"]);
+    assert!(unknown.status == 1 && unknown.err.contains("Contact has no mapped field Emial"), "{unknown:?}");
+    assert_eq!(demo.run(&["fix", &id, "Email"]).status, 2);
+    assert_eq!(demo.run(&["--read-only", "fix", &id, "Email=a@b.co"]).status, 2);
+    let fixed = demo.run(&["fix", &id, "Email=mended@example.com", "--retry", "--wait", "--json"]);
+    assert_eq!(fixed.status, 0, "{fixed:?}");
+    assert_eq!(
+        (&fixed.json()["done"], &fixed.json()["items"][0]["message"]),
+        (&Value::from(1), &Value::from("Salesforce took it"))
+    );
+    let again = demo.run(&["retry", &id, "--json"]);
+    assert_eq!((again.status, &again.json()["skipped"]), (0, &Value::from(1)));
+    let gone = demo.run(&["retry", "999999"]);
+    assert!(gone.status == 1 && gone.err.contains("there is no error 999999"), "{gone:?}");
+
+    let phone = demo.error("field:phone mapping:contact state:open")["id"].to_string();
+    let rejected = demo.run(&["retry", &phone, "--wait"]);
+    assert!(
+        rejected.status == 1 && rejected.err.contains("rejected again: FIELD_CUSTOM_VALIDATION_EXCEPTION"),
+        "{rejected:?}"
+    );
+    let wrong = demo.run(&["errors", "--where", "state:shut"]);
+    assert!(wrong.status == 2 && wrong.err.contains("use open, retrying"), "{wrong:?}");
+
+    let status = demo.run(&["status", "--json"]).json();
+    assert_eq!(
+        (&status["engine"]["state"], status["mappings"].as_array().unwrap().len()),
+        (&Value::from("running"), 8)
+    );
+    assert_eq!(demo.run(&["status", "--fail-on", "errors"]).status, 3);
+    let logs = demo.run(&["logs", "-n", "500", "--where", "level:warn", "--json"]);
+    for line in logs.out.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert!(["warn", "error"].contains(&record["level"].as_str().unwrap()), "{line}");
+    }
+
+    let pid = i32::try_from(demo.child.id()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
+    let mut out = String::new();
+    std::io::Read::read_to_string(&mut demo.child.stdout.take().unwrap(), &mut out).unwrap();
+    assert_eq!(demo.child.wait().unwrap().code(), Some(0), "{out}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    for count in ["lost", "duplicated", "out_of_order"] {
+        assert_eq!(report["changes"][count], 0, "{report}");
+    }
+    assert!(report["changes"]["captured"].as_i64().unwrap() > 20, "{report}");
+}

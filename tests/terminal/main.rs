@@ -1,0 +1,92 @@
+//! The whole, by keys in a real terminal: the demo on a pseudo-terminal, its screen read as a person would, its effect
+//! read from PostgreSQL and from the org's journal.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod screen;
+
+use screen::Session;
+use serde_json::Value;
+
+#[test]
+fn an_operator_mends_a_value_and_salesforce_takes_it_once() {
+    let mut session = Session::demo(120, 40);
+    session.wait_for("● running");
+    session.wait_for("INVALID_EMAIL_ADDRESS");
+    session.keys("/");
+    session.wait_for("Filter errors");
+    session.keys("code:EMAIL mapping:contact state:open\r");
+    session.wait_for("2 Errors · code:EMAIL mapping:contact state:open");
+    session.wait_for("✗");
+    session.keys("\r");
+    session.wait_for("▶ Email");
+    session.wait_for("Invalid e-mail address.");
+    session.wait_for("Salesforce: no record yet");
+    let title = session.line_with("3 Record · Contact");
+    let row: i32 = title.split("Contact ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+
+    // What the field cannot hold is refused with the reason, and nothing is saved.
+    session.keys("e");
+    session.wait_for("save and retry");
+    session.keys("\x01\x0bnot an address\x13");
+    session.wait_for("✗ not saved: an e-mail address needs an @");
+    let address = format!("mended.{row}@example.com");
+    session.keys(&format!("\x01\x0b{address}"));
+    session.wait_for("✓ fits the field");
+    session.keys("\x13");
+    session.wait_for("✓ Salesforce took it at");
+    session.wait_for("In step with Salesforce.");
+
+    let found = session.sql(&format!(
+        "SELECT email || ' ' || _hc_lastop || ' ' || external_id__c || ' ' || sfid FROM salesforce.contact WHERE id = {row}"
+    ));
+    let words: Vec<&str> = found.split(' ').collect();
+    assert_eq!(words[0], address);
+    assert!(["INSERTED", "SYNCED"].contains(&words[1]), "{found}");
+    let journal: Vec<Value> =
+        serde_json::from_str(&session.http(&format!("/_simulator/journal?external_id={}", words[2])))
+            .unwrap();
+    let creates: Vec<&Value> = journal.iter().filter(|entry| entry["op"] == "create").collect();
+    assert_eq!(creates.len(), 1, "{journal:?}");
+    assert_eq!(
+        (&creates[0]["fields"]["Email"], &creates[0]["id"]),
+        (&Value::from(address), &Value::from(words[3]))
+    );
+
+    // The log runs beside it and can be paused; Esc goes back a step at a time; q leaves and tidies up.
+    session.keys("4 ");
+    session.wait_for("paused");
+    // Esc and a key in one read would be one key with Alt.
+    session.keys("\x1b");
+    session.wait_for("┏ 2 Errors");
+    session.keys("?");
+    session.wait_for("Keys in Errors");
+    session.keys("\x1b");
+    session.wait_until("the help is gone", |screen| !screen.contains("Keys in"));
+    session.keys("q");
+    assert_eq!(session.exit_code(), 0);
+    session.assert_nothing_left();
+}
+
+#[test]
+fn a_low_screen_without_colour_shows_the_record_and_a_signal_gives_the_terminal_back() {
+    let mut session = Session::start(80, 24, &[("NO_COLOR", "1")]);
+    session.wait_for("FIELD_CUSTOM");
+    session.keys("j\r");
+    session.wait_for("3 Record ·");
+    session.wait_for("Do  ");
+    assert!(!session.saw_colour(), "a colour was sent");
+    session.signal(nix::sys::signal::Signal::SIGTERM);
+    session.exit_code();
+    assert!(session.saw("\x1b[?1049l"), "the alternate screen was not left");
+    session.assert_nothing_left();
+}
+
+#[test]
+fn a_terminal_that_vanishes_ends_the_demo_and_leaves_nothing() {
+    let mut session = Session::demo(100, 30);
+    session.wait_for("● running");
+    session.hang_up();
+    session.exit_code();
+    session.assert_nothing_left();
+}
