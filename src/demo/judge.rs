@@ -189,9 +189,7 @@ mod tests {
             inserted: true,
             ..Commits::default()
         };
-        commits
-            .fields
-            .insert("LastName".to_owned(), values.iter().map(|value| Value::from(*value)).collect());
+        values.iter().for_each(|value| commits.value("LastName", Value::from(*value)));
         commits
     }
 

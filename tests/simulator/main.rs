@@ -334,8 +334,12 @@ async fn faults_come_as_ordered_and_a_lost_answer_was_carried_out() {
     assert_eq!(seen, [403, 503, 500, 201]);
     session.org.change_faults(|faults| faults.cut_answer = 1);
     let url = format!("{}/services/data/v62.0/sobjects", session.base);
-    let cut = session.http.get(url).bearer_auth(&session.token).send().await.unwrap();
-    assert!(cut.bytes().await.is_err());
+    // Where the cut is met depends on how much was on its way: with the head, or in the body.
+    let whole = match session.http.get(url).bearer_auth(&session.token).send().await {
+        Ok(cut) => cut.bytes().await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!whole);
     session.org.change_faults(|faults| faults.lose_answer = 1);
     let url = format!("{}/services/data/v62.0/sobjects/Contact", session.base);
     let lost = session.http.post(url).bearer_auth(&session.token).json(&json!({"LastName": "y"}));
