@@ -155,6 +155,10 @@ fn footer(model: &Model, width: usize) -> Line<'static> {
             theme.warn(),
         ));
     }
+    if !model.overlays.is_empty() {
+        // What lies on top says its keys itself.
+        return Line::default();
+    }
     let mut spans = Vec::new();
     let mut used = 0;
     for command in COMMANDS.iter().filter(|command| command.hinted && command.is_in(model.focus)) {

@@ -297,16 +297,24 @@ fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) ->
     }
 }
 
-/// Counts rows and records; a failure is not worth a word, the next count comes soon.
+/// Counts rows and records. What fails here beside the way itself is not worth a word: the next count comes soon.
 async fn count(shared: &Shared, mapping: &Mapping) {
-    let records = shared
-        .client
-        .query(&format!("SELECT COUNT() FROM {}", mapping.object))
-        .await
-        .ok()
-        .map(|page| page.total);
+    let records = match shared.client.query(&format!("SELECT COUNT() FROM {}", mapping.object)).await {
+        Ok(page) => Some(page.total),
+        Err(error) => {
+            note_failure(shared, &error).await;
+            None
+        }
+    };
     let store: &Store = &shared.store;
     let _ = store.count_rows(&mapping.object, &mapping.table, records).await;
+}
+
+/// A failure of the way to Salesforce counts wherever it is met.
+async fn note_failure(shared: &Shared, error: &salesforce::Error) {
+    if link::concerns_link(error) {
+        link::report(shared, error).await;
+    }
 }
 
 /// Reads describe again, so that what is sent is typed, and what is typed is checked, by what the org holds now.
@@ -316,7 +324,10 @@ async fn describe_again(shared: &Shared, name: &str) {
     else {
         return;
     };
-    let Ok(describe) = shared.client.describe(name).await else { return };
+    let describe = match shared.client.describe(name).await {
+        Ok(describe) => describe,
+        Err(error) => return note_failure(shared, &error).await,
+    };
     let Ok(fresh) = prepare::mapping(&shared.config, written, &describe) else { return };
     let changed = shared.store.set_mapping_fields(name, &fresh.fields).await.unwrap_or(false);
     if changed && let Ok(mut held) = shared.mappings.write() {

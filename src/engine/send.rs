@@ -284,8 +284,8 @@ async fn settle(
     }
     let total = acks.len();
     let text = match rejected {
-        0 => format!("{total} accepted"),
-        _ => format!("{rejected} of {total} rejected"),
+        0 => format!("{}: {total} accepted", mapping.object),
+        _ => format!("{}: {rejected} of {total} rejected", mapping.object),
     };
     let acked = acknowledge(shared, claim, mapping, batch, acks).await?;
     let fields = json!({"mapping": mapping.object, "batch": batch, "ms": took});

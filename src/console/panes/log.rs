@@ -166,9 +166,13 @@ fn line(model: &Model, record: &LogRecord, width: usize) -> Line<'static> {
         Level::Warn => ("WARN ", theme.warn()),
         Level::Error => ("ERROR", theme.bad()),
     };
-    let values: Vec<String> = record
-        .fields
-        .iter()
+    // What one looks for first; the store keeps no order of its own.
+    let rank =
+        |key: &str| ["code", "fields", "row", "mapping"].iter().position(|known| *known == key).unwrap_or(9);
+    let mut fields: Vec<(&String, &Value)> = record.fields.iter().collect();
+    fields.sort_by_key(|(key, _)| rank(key));
+    let values: Vec<String> = fields
+        .into_iter()
         .filter(|(_, value)| !value.is_null() && value.as_str() != Some(""))
         .map(|(key, value)| match value {
             Value::String(text) => format!("{key}={text}"),
