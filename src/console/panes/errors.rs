@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
-use crate::console::widgets::cells::{ago, cell, count, fit};
+use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::engine::handle::{ErrorPage, ErrorQuery};
@@ -211,15 +211,20 @@ impl Columns {
     fn row(&self, model: &Model, error: &SyncError) -> Line<'static> {
         let theme = model.theme;
         let (sign, word, style) = state(model, error);
+        let width = self.record.saturating_sub(1);
         let record = match error.row_id {
-            Some(row) => format!("{} {row}", error.mapping),
+            // The number tells rows apart; where room is short, the name gives way.
+            Some(row) => {
+                let number = row.to_string();
+                format!("{} {number}", clip(&error.mapping, width.saturating_sub(number.len() + 1)))
+            }
             None if error.mapping.is_empty() => "the connection".to_owned(),
             None => format!("{} ({})", error.mapping, error.op),
         };
         let mut spans = vec![
             Span::styled(format!(" {sign} "), style),
             Span::styled(fit(&model.clock(error.last_seen)[..self.time - 1], self.time), theme.dim()),
-            cell(&record, self.record.saturating_sub(1), theme.text()),
+            cell(&record, width, theme.text()),
             Span::raw(" "),
             cell(&error.code, self.code.saturating_sub(1), theme.text()),
             Span::raw(" "),
