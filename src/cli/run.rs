@@ -11,12 +11,12 @@ use crate::console;
 use crate::engine::handle::{Handle, actor};
 use crate::engine::{self, Engine, StartError};
 use crate::logs::line::logfmt;
-use crate::postgres::Store;
+use crate::postgres::{self, Store};
 
 use super::args::Cli;
 use super::{DONE, config, print, store};
 
-/// The lease under which one of several consoles runs the engine.
+/// The lease under which one of several consoles starts the engine.
 const ENGINE_LEASE: &str = "engine of a console";
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -55,29 +55,39 @@ pub(super) fn options(cli: &Cli) -> console::Options {
     console::Options { read_only: cli.read_only, no_color }
 }
 
-/// Starts the engine unless another console runs one.
+/// Starts the engine unless one runs already.
 async fn first_engine(config: &Config, store: &Store) -> Result<Option<Engine>, StartError> {
-    let owner = format!("console {}", std::process::id());
-    let free = !store.is_installed().await? || store.lease(ENGINE_LEASE, &owner, LEASE).await?;
-    if free { engine::start(config.clone(), store.clone()).await.map(Some) } else { Ok(None) }
+    if store.is_installed().await? && !may_start(store).await? {
+        return Ok(None);
+    }
+    engine::start(config.clone(), store.clone()).await.map(Some)
 }
 
-/// Holds the engine's lease, or takes over when the console that held it is gone.
+/// Whether no engine gives a sign of life, and no other console is about to start one.
+async fn may_start(store: &Store) -> Result<bool, postgres::Error> {
+    let running = store.overview().await?.engine.state == "running";
+    Ok(!running && store.lease(ENGINE_LEASE, &owner(), LEASE).await?)
+}
+
+fn owner() -> String {
+    format!("console {}", std::process::id())
+}
+
+/// Takes over when the engine that ran is gone, until this console is left.
 async fn keep_engine(config: Config, store: Store, mut engine: Option<Engine>, stop: CancellationToken) {
-    let owner = format!("console {}", std::process::id());
     loop {
-        let held = store.lease(ENGINE_LEASE, &owner, LEASE).await.unwrap_or(engine.is_some());
-        if held && engine.is_none() {
-            engine = engine::start(config.clone(), store.clone()).await.ok();
-        }
         tokio::select! {
             () = tokio::time::sleep(LEASE / 4) => {}
             () = stop.cancelled() => break,
         }
+        // PostgreSQL may be away for a while; the next look is soon.
+        if engine.is_none() && may_start(&store).await.unwrap_or(false) {
+            engine = engine::start(config.clone(), store.clone()).await.ok();
+        }
     }
     if let Some(engine) = engine {
         engine.stop().await;
-        let _ = store.give_back(ENGINE_LEASE, &owner).await;
+        let _ = store.give_back(ENGINE_LEASE, &owner()).await;
     }
 }
 

@@ -27,6 +27,9 @@ use super::{Shared, link};
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
+/// Why a plain insert is never sent twice by itself.
+const PLAIN_INSERT: &str = "the answer to an insert without an external id was lost: Salesforce may have the record. \
+    Look for it there; retry only if it is missing";
 /// After a lost answer.
 const LOST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -46,6 +49,12 @@ pub(super) async fn send_all(
     let (jobs, mut acks) = hold_children(shared, mapping, jobs).await?;
     let mut ready = Vec::new();
     for job in jobs {
+        if job.call == Call::Create && job.unit.lost > 0 {
+            // An engine died with it in its hands: whether it was sent, nobody knows.
+            let park = Some(outcome_unknown(mapping, &job, PLAIN_INSERT));
+            acks.push(ack(job, None, Outcome::Lost { alone: true, retry_at: after(LOST_PAUSE), park }));
+            continue;
+        }
         match outgoing(mapping, &job) {
             Ok(record) => ready.push((job, record)),
             Err(unsendable) => {
@@ -371,22 +380,24 @@ async fn lose(
         .into_iter()
         .map(|out| {
             let why = if out.job.call == Call::Create {
-                Some("the answer to an insert without an external id was lost: Salesforce may have the record. Look for it there; retry only if it is missing")
+                Some(PLAIN_INSERT)
             } else if alone && out.job.unit.lost_alone + 1 >= LOST_ALONE_LIMIT {
                 Some("three answers in a row were lost for this record alone")
             } else {
                 None
             };
-            let park = why.map(|why| {
-                let text = format!("{why} ({error})");
-                Box::new(failure(mapping, &out.job, Source::Engine, "OUTCOME_UNKNOWN", &text, Vec::new()))
-            });
+            let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({error})")));
             let outcome = Outcome::Lost { alone, retry_at: after(LOST_PAUSE), park };
             Ack { unit: out.job.unit, upto: out.job.upto, op: out.job.op, request: Some(out.record), outcome }
         })
         .collect::<Vec<_>>();
     shared.store.add(&[("lost_answers", acks.len() as i64)]).await?;
     acknowledge(shared, claim, mapping, batch, acks).await.map(drop)
+}
+
+/// The error of a record of which nobody knows whether Salesforce has it.
+fn outcome_unknown(mapping: &Mapping, job: &Job, why: &str) -> Box<NewError> {
+    Box::new(failure(mapping, job, Source::Engine, "OUTCOME_UNKNOWN", why, Vec::new()))
 }
 
 /// Acknowledges what was decided without asking Salesforce.

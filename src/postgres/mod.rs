@@ -4,6 +4,7 @@
 //!
 //! Nothing here decides what an error means or when to try again; that comes in as values.
 
+mod acknowledge;
 pub mod commands;
 pub mod connect;
 pub mod errors;

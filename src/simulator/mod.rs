@@ -7,6 +7,7 @@
 //! engine or PostgreSQL. State is in memory.
 
 mod checks;
+mod collections;
 mod evaluate;
 mod faults;
 mod org;

@@ -172,3 +172,18 @@ async fn a_row_deleted_while_its_insert_is_in_flight_takes_its_record_with_it() 
     world.until_quiet().await;
     assert!(world.record("Contact", "K1").is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_insert_whose_answer_is_lost_waits_for_a_person_and_is_not_sent_twice() {
+    let mapping = "[[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\", \"External_Id__c\"]\npoll_interval = \"1h\"\n";
+    let world = World::start(mapping).await;
+    world.org.change_faults(|faults| faults.lose_answer = 1);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Once', 'K1')").await;
+    let listed = "SELECT code || ' ' || class || ' ' || state FROM syncdeck.error WHERE resolved_at IS NULL";
+    world.until_text(listed, "OUTCOME_UNKNOWN unknown open").await;
+    world.run("UPDATE salesforce.contact SET lastname = 'Twice'").await;
+    world.until_text("SELECT state FROM syncdeck.unit", "failed").await;
+    world.until_quiet().await;
+    assert_eq!(world.writes("create", "K1"), 1);
+    assert_eq!(world.text("SELECT attempts::text FROM syncdeck.unit").await.unwrap(), "0");
+}
