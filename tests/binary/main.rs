@@ -103,6 +103,24 @@ fn a_workspace_that_is_somebody_elses_directory_is_refused() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+#[test]
+fn a_directory_that_the_servers_account_cannot_enter_is_refused_by_name() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root hands the server to another account");
+        return;
+    }
+    let dir = directory();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let inner = dir.join("workspace");
+    let refused = run(&["demo", "--headless", "--for", "1s", "--dir", inner.to_str().unwrap()]);
+    assert_eq!(refused.status, 2, "{refused:?}");
+    assert!(
+        refused.err.contains(&format!("{} cannot be entered by the account", dir.display())),
+        "{refused:?}"
+    );
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 /// A headless demo that runs until it is told to stop.
 struct Demo {
     child: Child,

@@ -12,7 +12,6 @@ use serde_json::Value;
 fn an_operator_mends_a_value_and_salesforce_takes_it_once() {
     let mut session = Session::demo(120, 40);
     session.wait_for("● running");
-    session.wait_for("INVALID_EMAIL_ADDRESS");
     session.keys("/");
     session.wait_for("Filter errors");
     session.keys("code:EMAIL mapping:contact state:open\r");
@@ -71,8 +70,13 @@ fn an_operator_mends_a_value_and_salesforce_takes_it_once() {
 #[test]
 fn a_low_screen_without_colour_shows_the_record_and_a_signal_gives_the_terminal_back() {
     let mut session = Session::start(80, 24, &[("NO_COLOR", "1")]);
-    session.wait_for("FIELD_CUSTOM");
-    session.keys("j\r");
+    session.wait_for("● running");
+    session.keys("/");
+    session.wait_for("Filter errors");
+    session.keys("mapping:contact\r");
+    session.wait_for("2 Errors · mapping:contact");
+    session.wait_for("✗");
+    session.keys("\r");
     session.wait_for("3 Record ·");
     session.wait_for("Do  ");
     assert!(!session.saw_colour(), "a colour was sent");

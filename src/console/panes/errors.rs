@@ -161,7 +161,8 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
 /// What the pane says when it has no list to show.
 fn what_instead(model: &Model) -> Option<String> {
     let pane = &model.errors;
-    if let Some(refusal) = &pane.refusal {
+    // What was last known stays in sight while PostgreSQL is out of reach; the line above says that it is.
+    if let Some(refusal) = pane.refusal.as_ref().filter(|_| pane.items.is_empty()) {
         return Some(crate::logs::sanitize::sanitize(&refusal.replace('\n', " · ")).into_owned());
     }
     if !pane.loaded {
