@@ -3,6 +3,12 @@
 
 CREATE SCHEMA IF NOT EXISTS syncdeck;
 
+-- The stamp of what was laid out, so that an engine that only starts again touches no table.
+CREATE TABLE IF NOT EXISTS syncdeck.layout (
+    name text PRIMARY KEY,
+    stamp text NOT NULL
+);
+
 -- One row per record with unsent work; the primary key is what makes two sends of one record at once impossible (I2).
 CREATE TABLE IF NOT EXISTS syncdeck.unit (
     table_name varchar(128) NOT NULL,

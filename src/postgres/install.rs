@@ -29,19 +29,22 @@ impl Store {
             .batch_execute("SELECT pg_advisory_xact_lock(hashtext('syncdeck install'))")
             .await
             .while_("wait for another installation")?;
+        let layouts = layouts(&transaction).await?;
         let hstore = hstore_schema(&transaction).await?;
         let connection = include_str!("../../assets/sql/connection.sql")
             .replace("{schema}", &self.schema)
             .replace("{schema_literal}", &self.schema.replace('\'', "''"))
             .replace("{hstore}", &hstore);
-        transaction.batch_execute(&connection).await.while_("lay out the schema")?;
-        transaction
-            .batch_execute(include_str!("../../assets/sql/syncdeck.sql"))
-            .await
-            .while_("lay out the schema \"syncdeck\"")?;
+        let own = include_str!("../../assets/sql/syncdeck.sql");
+        let stamp = stamp_of(&format!("{connection}{own}"));
+        if layouts.get("") != Some(&stamp) {
+            transaction.batch_execute(&connection).await.while_("lay out the schema")?;
+            transaction.batch_execute(own).await.while_("lay out the schema \"syncdeck\"")?;
+            remember_layout(&transaction, "", &stamp).await?;
+        }
         self.stamp(&transaction, org_id).await?;
         for (position, mapping) in mappings.iter().enumerate() {
-            self.install_mapping(&transaction, mapping, &hstore).await?;
+            self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?;
             register(&transaction, mapping, position).await?;
         }
         let names: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
@@ -79,22 +82,16 @@ impl Store {
         }
     }
 
+    /// Lays a mapped table out, unless that was done just so before: its DDL waits for everybody who writes to the
+    /// table and makes them wait, so an engine that only starts again must not touch it (it deadlocked with a
+    /// running one).
     async fn install_mapping(
         &self,
         transaction: &tokio_postgres::Transaction<'_>,
         mapping: &Mapping,
         hstore: &str,
+        known: Option<&String>,
     ) -> Result<(), Error> {
-        let columns = self.columns_of(transaction, &mapping.table).await?;
-        if columns.is_empty() {
-            transaction.batch_execute(&self.create_table(mapping)).await.while_("create a mapped table")?;
-        } else {
-            self.adopt_table(transaction, mapping, &columns).await?;
-        }
-        transaction
-            .batch_execute(&self.indexes(mapping))
-            .await
-            .while_("create the indexes of a mapped table")?;
         let first_state = if mapping.access == Access::ReadOnly { "'READONLY'" } else { "'NEW'" };
         let capture = include_str!("../../assets/sql/mapping.sql")
             .replace("{schema}", &self.schema)
@@ -104,7 +101,37 @@ impl Store {
             .replace("{status}", &quote(&function_name(&mapping.table, "status")))
             .replace("{first_state}", first_state)
             .replace("{hstore}", hstore);
-        transaction.batch_execute(&capture).await.while_("install the capture triggers")
+        let (create, indexes) = (self.create_table(mapping), self.indexes(mapping));
+        let columns = self.columns_of(transaction, &mapping.table).await?;
+        let missing = mapping.fields.iter().any(|field| !columns.contains_key(&field.column));
+        let captured = self.triggers_of(transaction, &mapping.table).await? == 3;
+        let stamp = stamp_of(&format!("{indexes}{capture}"));
+        if known == Some(&stamp) && captured && !missing {
+            return Ok(());
+        }
+        if columns.is_empty() {
+            transaction.batch_execute(&create).await.while_("create a mapped table")?;
+        } else {
+            self.adopt_table(transaction, mapping, &columns).await?;
+        }
+        transaction.batch_execute(&indexes).await.while_("create the indexes of a mapped table")?;
+        transaction.batch_execute(&capture).await.while_("install the capture triggers")?;
+        remember_layout(transaction, &mapping.table, &stamp).await
+    }
+
+    /// How many of our three triggers a table has, switched on.
+    async fn triggers_of(
+        &self,
+        transaction: &tokio_postgres::Transaction<'_>,
+        table: &str,
+    ) -> Result<i64, Error> {
+        let sql = "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgenabled <> 'D'
+             AND tgname IN ('00_hc_logger', 'zz_hc_status', '00_hc_truncate')";
+        let row = transaction
+            .query_one(sql, &[&self.table(table)])
+            .await
+            .while_("look for the capture triggers")?;
+        Ok(row.get(0))
     }
 
     fn create_table(&self, mapping: &Mapping) -> String {
@@ -219,16 +246,51 @@ fn function_name(table: &str, role: &str) -> String {
     if name.len() <= 63 {
         return name;
     }
-    let mut keep = 40;
+    let mut keep = 32;
     while !table.is_char_boundary(keep) {
         keep -= 1;
     }
-    format!("hc_{}_{:08x}_{role}", &table[..keep], crc(table))
+    format!("hc_{}_{:016x}_{role}", &table[..keep], checksum(table))
 }
 
-/// A short checksum (FNV-1a, 32 bits) that tells two long names apart.
-fn crc(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+/// A checksum (FNV-1a, 64 bits) that tells two texts apart.
+fn checksum(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn stamp_of(text: &str) -> String {
+    format!("{:016x}", checksum(text))
+}
+
+/// What was laid out before: the stamp of each table's DDL, and of the schema's under an empty name.
+async fn layouts(transaction: &tokio_postgres::Transaction<'_>) -> Result<BTreeMap<String, String>, Error> {
+    let there: bool = transaction
+        .query_one("SELECT to_regclass('syncdeck.layout') IS NOT NULL", &[])
+        .await
+        .while_("look for an installation")?
+        .get(0);
+    if !there {
+        return Ok(BTreeMap::new());
+    }
+    let rows =
+        transaction.query("SELECT name, stamp FROM syncdeck.layout", &[]).await.while_("read the layout")?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+async fn remember_layout(
+    transaction: &tokio_postgres::Transaction<'_>,
+    name: &str,
+    stamp: &str,
+) -> Result<(), Error> {
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.layout VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET stamp = excluded.stamp",
+            &[&name, &stamp],
+        )
+        .await
+        .while_("remember the layout")
+        .map(drop)
 }
 
 /// The schema that holds hstore, made in `public` where it is missing.

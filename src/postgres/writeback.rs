@@ -149,6 +149,8 @@ impl Store {
 fn row_outcome(ack: &Ack) -> Option<Value> {
     let (lastop, err, sfid) = match &ack.outcome {
         Outcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.clone()),
+        // Nothing of it concerns Salesforce, so nothing is pending either.
+        Outcome::Nothing { .. } => ("SYNCED", None, None),
         Outcome::Rejected { error, retry_at: None } | Outcome::Lost { park: Some(error), .. } => {
             let err = json!({"op": ack.op.to_uppercase(), "src": "salesforce", "code": error.code,
                 "msg": error.message, "fields": error.fields});

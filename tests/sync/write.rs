@@ -53,6 +53,19 @@ async fn changes_of_one_record_are_folded_and_a_never_sent_pair_is_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_needs_no_send_leaves_nothing_pending() {
+    let world = World::start(MAPPINGS).await;
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Still', 'K1')").await;
+    world.until_text("SELECT _hc_lastop FROM salesforce.contact", "SYNCED").await;
+    world.run("UPDATE salesforce.contact SET createddate = now(); UPDATE salesforce.contact SET lastname = lastname").await;
+    world.until_quiet().await;
+    world.until_text("SELECT _hc_lastop FROM salesforce.contact", "SYNCED").await;
+    let states = "SELECT string_agg(state, ' ' ORDER BY id) FROM salesforce._trigger_log_archive";
+    world.until_text(states, "SUCCESS IGNORED IGNORED").await;
+    assert_eq!(world.writes("update", "K1"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_bad_record_of_many_costs_the_others_nothing() {
     let world = World::start(MAPPINGS).await;
     // A word in a number field fails the whole request; the engine finds the one it is.
@@ -186,4 +199,16 @@ async fn a_plain_insert_whose_answer_is_lost_waits_for_a_person_and_is_not_sent_
     world.until_quiet().await;
     assert_eq!(world.writes("create", "K1"), 1);
     assert_eq!(world.text("SELECT attempts::text FROM syncdeck.unit").await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_starts_again_waits_for_no_users_lock() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    // A user's open transaction holds its lock on the table; DDL would wait for it.
+    world.run("BEGIN; INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Open', 'K1')").await;
+    world.start_engine().await;
+    world.run("COMMIT").await;
+    world.until_quiet().await;
+    assert_eq!(world.writes("create", "K1"), 1);
 }
