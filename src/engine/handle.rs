@@ -12,7 +12,7 @@ use crate::domain::filter::Filter;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Overview;
 use crate::domain::record::{Edit, RecordView, SalesforceValues};
-use crate::domain::sync_error::SyncError;
+use crate::domain::sync_error::{Class, ErrorState, SyncError};
 use crate::logs::LogRecord;
 use crate::postgres::{self, Store, errors::COUNT_CAP};
 
@@ -129,6 +129,9 @@ impl Handle {
         if let Some(error) = &record.error {
             record.advice =
                 catalogue::advice(catalogue::classify(source_of(&error.code), &error.code, &error.message));
+            if error.class == Class::Transient && error.state == ErrorState::Open {
+                record.advice.remedies.insert(0, "Retry now (r): the automatic retries are spent".to_owned());
+            }
         }
         Ok(record)
     }
