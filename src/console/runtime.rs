@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{Local, Offset, Utc};
 use color_eyre::eyre::{Result, WrapErr};
-use crossterm::event::{Event as Input, EventStream};
+use crossterm::event::Event as Input;
 use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
@@ -19,7 +19,7 @@ use crate::engine::handle::{Event, Handle};
 use super::effect::Effect;
 use super::model::Model;
 use super::msg::Msg;
-use super::term::{clipboard, guard::Guard, hangup, writer::Frames};
+use super::term::{clipboard, guard::Guard, hangup, input::Input as Keys, writer::Frames};
 use super::theme::Theme;
 use super::update::update;
 use super::{Options, view};
@@ -53,9 +53,11 @@ pub(super) async fn run(handle: Handle, options: Options) -> Result<()> {
             Terminal::new(CrosstermBackend::new(frames.clone())).wrap_err("cannot draw on the terminal")?;
         let mut screen = Screen { frames, out: io::stdout() };
         model.dirty = true;
-        // A new stream each time: one that is only paused would go on reading the keys meant for the shell.
-        let input = EventStream::new();
-        match run_loop(&mut model, &mut terminal, &mut screen, input, &mut io, &mut signals).await? {
+        // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
+        let mut keys = Keys::open().wrap_err("cannot read keys")?;
+        let ended = run_loop(&mut model, &mut terminal, &mut screen, &mut keys, &mut io, &mut signals).await;
+        keys.close().await;
+        match ended? {
             Ended::Quit => return Ok(()),
             Ended::Suspend => {}
         }

@@ -7,4 +7,5 @@
 pub mod clipboard;
 pub mod guard;
 pub mod hangup;
+pub mod input;
 pub mod writer;
