@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::domain::sync_error::SyncError;
-use crate::engine::handle::{ErrorQuery, Handle};
+use crate::engine::handle::ErrorQuery;
 use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
@@ -105,12 +105,12 @@ pub(super) async fn show(cli: &Cli, id: i64) -> Result<u8> {
     print::line(&format!("error {id}: {} ({})", error.code, error.state.word()))?;
     print::line(&sanitize(&error.message))?;
     if let Some(record) = &record {
-        show_record(&handle, record, remote.ok().as_ref())?;
+        show_record(record, remote.ok().as_ref())?;
     }
     Ok(DONE)
 }
 
-fn show_record(_: &Handle, record: &RecordView, remote: Option<&SalesforceValues>) -> Result<()> {
+fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result<()> {
     if !record.advice.title.is_empty() {
         print::line(&format!("{}. {}", record.advice.title, record.advice.cause))?;
         for remedy in &record.advice.remedies {

@@ -9,8 +9,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::catalogue::{self, Source};
-use crate::domain::group;
+use crate::domain::catalogue::Source;
 use crate::domain::overview::ConnectionStatus;
 use crate::postgres::errors::NewError;
 use crate::salesforce::Error;
@@ -139,20 +138,8 @@ pub(super) async fn works(shared: &Shared) {
 
 /// Keeps a connection error without closing the way, for what mended itself at once.
 pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry_at: Option<DateTime<Utc>>) {
-    let entry = catalogue::classify(Source::Salesforce, code, message);
     let op = if matches!(code, "LOGIN_FAILED" | "INVALID_SESSION_ID") { "login" } else { "request" };
-    let error = NewError {
-        mapping: String::new(),
-        op: op.to_owned(),
-        sfid: None,
-        code: code.to_owned(),
-        category: entry.category,
-        class: entry.class,
-        message: message.to_owned(),
-        fields: Vec::new(),
-        fingerprint: group::fingerprint("", code, &[], message),
-        sent: String::new(),
-    };
+    let error = NewError::classified("", op, Source::Salesforce, code, message, Vec::new());
     let _ = shared.store.keep_mapping_error("", &error, retry_at).await;
     let _ = shared.store.notify("errors").await;
 }

@@ -8,8 +8,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::catalogue::{self, Source};
-use crate::domain::group;
+use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
 use crate::domain::sync_error::Class;
 use crate::postgres::errors::NewError;
@@ -282,19 +281,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
 }
 
 fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) -> NewError {
-    let entry = catalogue::classify(source, code, message);
-    NewError {
-        mapping: mapping.object.clone(),
-        op: "read".to_owned(),
-        sfid: None,
-        code: code.to_owned(),
-        category: entry.category,
-        class: entry.class,
-        message: message.to_owned(),
-        fields: Vec::new(),
-        fingerprint: group::fingerprint(&mapping.object, code, &[], message),
-        sent: String::new(),
-    }
+    NewError::classified(&mapping.object, "read", source, code, message, Vec::new())
 }
 
 /// Counts rows and records. What fails here beside the way itself is not worth a word: the next count comes soon.

@@ -7,9 +7,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::domain::backoff::Backoff;
-use crate::domain::catalogue::{self, Source};
+use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, FieldType};
-use crate::domain::group;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::sync_error::Class;
@@ -449,18 +448,10 @@ fn failure(
     message: &str,
     fields: Vec<String>,
 ) -> NewError {
-    let entry = catalogue::classify(source, code, message);
     NewError {
-        mapping: mapping.object.clone(),
-        op: job.op.to_owned(),
         sfid: job.sfid.clone(),
-        code: code.to_owned(),
-        category: entry.category,
-        class: entry.class,
-        message: message.to_owned(),
-        fingerprint: group::fingerprint(&mapping.object, code, &fields, message),
-        fields,
         sent: job.patch.values().flatten().cloned().collect::<Vec<_>>().join(" "),
+        ..NewError::classified(&mapping.object, job.op, source, code, message, fields)
     }
 }
 

@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
+use crate::domain::catalogue::{self, Source};
 use crate::domain::filter::{Filter, Qualified, Term};
+use crate::domain::group;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 
@@ -35,6 +37,32 @@ pub struct NewError {
     pub fingerprint: String,
     /// The values that were sent, as text to search in.
     pub sent: String,
+}
+
+impl NewError {
+    /// A failure as the catalogue understands it, of no record in particular.
+    pub fn classified(
+        mapping: &str,
+        op: &str,
+        source: Source,
+        code: &str,
+        message: &str,
+        fields: Vec<String>,
+    ) -> NewError {
+        let entry = catalogue::classify(source, code, message);
+        NewError {
+            mapping: mapping.to_owned(),
+            op: op.to_owned(),
+            sfid: None,
+            code: code.to_owned(),
+            category: entry.category,
+            class: entry.class,
+            message: message.to_owned(),
+            fingerprint: group::fingerprint(mapping, code, &fields, message),
+            fields,
+            sent: String::new(),
+        }
+    }
 }
 
 /// The greatest number that a count of matching errors tells; more is "10,000+".

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::domain::field::Field;
@@ -178,13 +177,6 @@ impl Store {
             .await
             .while_("read the last fetched values")?;
         Ok(row.and_then(|row| serde_json::from_value(row.get(0)).ok()))
-    }
-
-    /// When PostgreSQL took the first change that is still unsent, over everything.
-    pub async fn oldest_unsent(&self) -> Result<Option<DateTime<Utc>>, Error> {
-        let client = self.client().await?;
-        let sql = "SELECT min(created_at) FROM syncdeck.unit WHERE state IN ('ready', 'inflight')";
-        Ok(client.query_one(sql, &[]).await.while_("find the oldest unsent change")?.get(0))
     }
 }
 

@@ -104,9 +104,4 @@ impl super::Client {
     pub async fn org_id(&self) -> Result<String, Error> {
         self.session().await.map(|session| session.org_id)
     }
-
-    /// Where the org's pages are, for links.
-    pub async fn instance_url(&self) -> Result<String, Error> {
-        self.session().await.map(|session| session.instance_url)
-    }
 }

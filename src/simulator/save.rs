@@ -62,7 +62,7 @@ pub(super) fn create(
     writer: &Writer,
 ) -> Saved<String> {
     let written = resolve(state, object, fields, writer)?;
-    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let table = state.table(object).ok_or_else(|| vec![no_object()])?;
     let mut holds = Map::new();
     for field in table.def.fields.iter().filter(|field| field.kind == Kind::Boolean && !field.system) {
         holds.insert(field.name.clone(), Value::from(false));
@@ -73,7 +73,7 @@ pub(super) fn create(
     }
     triggers(state, object, &written, writer)?;
     let now = Utc::now().trunc_subsecs(0);
-    let Some(table) = state.table_mut(object) else { return Err(vec![no_object(object)]) };
+    let Some(table) = state.table_mut(object) else { return Err(vec![no_object()]) };
     let id = make_id(&table.def.prefix, table.next_id);
     table.next_id += 1;
     holds.extend(written.clone());
@@ -94,7 +94,7 @@ pub(super) fn update(
 ) -> Saved<()> {
     let id = existing(state, object, id)?;
     let written = resolve(state, object, fields, writer)?;
-    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let table = state.table(object).ok_or_else(|| vec![no_object()])?;
     let holds = table.records.get(&id).map(|record| record.fields.clone()).unwrap_or_default();
     let refused = checks::check(state, table, &holds, &written, Some(&id));
     if !refused.is_empty() {
@@ -124,7 +124,7 @@ pub(super) fn upsert(
     fields: Map<String, Value>,
     writer: &Writer,
 ) -> Saved<(String, bool)> {
-    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let table = state.table(object).ok_or_else(|| vec![no_object()])?;
     let Some(field) = table.def.field(key).filter(|field| field.key) else {
         let message = format!("Provided external ID field does not exist or is not accessible: {key}");
         return Err(vec![Rejection::new("NOT_FOUND", message, &[]).with_status(404)]);
@@ -148,7 +148,7 @@ pub(super) fn delete(state: &mut State, id: &str, writer: &Writer) -> Saved<Stri
     let object = match state.find(id) {
         Some((table, record)) if !record.deleted => table.def.name.clone(),
         Some(_) => return Err(vec![deleted()]),
-        None => return Err(vec![unknown_id(id)]),
+        None => return Err(vec![unknown_id()]),
     };
     if writer.is_api() && state.faults.row_lock() {
         return Err(vec![locked(id)]);
@@ -173,7 +173,7 @@ fn resolve(
     fields: Map<String, Value>,
     writer: &Writer,
 ) -> Saved<Map<String, Value>> {
-    let table = state.table(object).ok_or_else(|| vec![no_object(object)])?;
+    let table = state.table(object).ok_or_else(|| vec![no_object()])?;
     let mut written = Map::new();
     let mut denied = Vec::new();
     for (name, value) in fields {
@@ -241,7 +241,7 @@ fn existing(state: &State, object: &str, id: &str) -> Saved<String> {
     match state.table(object).and_then(|table| table.records.get(&long)) {
         Some(record) if record.deleted => Err(vec![deleted()]),
         Some(_) => Ok(long),
-        None => Err(vec![unknown_id(id)]),
+        None => Err(vec![unknown_id()]),
     }
 }
 
@@ -249,7 +249,7 @@ fn deleted() -> Rejection {
     Rejection::new("ENTITY_IS_DELETED", "entity is deleted".to_owned(), &[]).with_status(404)
 }
 
-fn unknown_id(_: &str) -> Rejection {
+fn unknown_id() -> Rejection {
     Rejection::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id".to_owned(), &[])
         .with_status(404)
 }
@@ -259,7 +259,7 @@ fn locked(id: &str) -> Rejection {
     Rejection::new("UNABLE_TO_LOCK_ROW", message, &[])
 }
 
-fn no_object(_: &str) -> Rejection {
+fn no_object() -> Rejection {
     Rejection::new("NOT_FOUND", "The requested resource does not exist".to_owned(), &[]).with_status(404)
 }
 
