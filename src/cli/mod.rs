@@ -104,7 +104,7 @@ fn config(cli: &Cli) -> Result<Config, ConfigError> {
 
 /// The database of the configuration, laid out already.
 async fn store(config: &Config) -> Result<Store, postgres::Error> {
-    Store::connect(config.postgres_url(), &config.postgres.schema, "syncdeck").await
+    Store::connect(config.postgres_url(), &config.postgres.schema, "syncdeck", config.postgres.timeout).await
 }
 
 /// The door, for commands that need an installation.

@@ -11,6 +11,7 @@ use crate::console;
 use crate::engine::handle::{Handle, actor};
 use crate::engine::{self, Engine, StartError};
 use crate::logs::line::logfmt;
+use crate::postgres::status::Lease;
 use crate::postgres::{self, Store};
 
 use super::args::Cli;
@@ -66,11 +67,11 @@ async fn first_engine(config: &Config, store: &Store) -> Result<Option<Engine>, 
 /// Whether no engine gives a sign of life, and no other console is about to start one.
 async fn may_start(store: &Store) -> Result<bool, postgres::Error> {
     let running = store.overview().await?.engine.state == "running";
-    Ok(!running && store.lease(ENGINE_LEASE, &owner(), LEASE).await?)
+    Ok(!running && store.lease(&engine_lease(), LEASE).await?)
 }
 
-fn owner() -> String {
-    format!("console {}", std::process::id())
+fn engine_lease() -> Lease {
+    Lease { name: ENGINE_LEASE.to_owned(), owner: format!("console {}", std::process::id()) }
 }
 
 /// Takes over when the engine that ran is gone, until this console is left.
@@ -87,7 +88,7 @@ async fn keep_engine(config: Config, store: Store, mut engine: Option<Engine>, s
     }
     if let Some(engine) = engine {
         engine.stop().await;
-        let _ = store.give_back(ENGINE_LEASE, &owner()).await;
+        let _ = store.give_back(&engine_lease()).await;
     }
 }
 

@@ -91,6 +91,8 @@ pub struct Postgres {
     pub url: SecretString,
     /// Schema of the mapped tables.
     pub schema: String,
+    /// The longest that a statement may take, and a server may be silent.
+    pub timeout: Duration,
 }
 
 /// Where the records are, and how hard it is asked.

@@ -43,6 +43,8 @@ struct PostgresKeys {
     url_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     schema: Option<Spanned<String>>,
+    #[serde(default)]
+    timeout: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +164,8 @@ impl Check<'_> {
             Some(schema) => schema.into_inner(),
             None => "salesforce".to_owned(),
         };
-        Ok(Postgres { url, schema })
+        let timeout = self.duration("postgres.timeout", keys.timeout.as_ref(), 30)?;
+        Ok(Postgres { url, schema, timeout })
     }
 
     fn salesforce(&self, keys: SalesforceKeys) -> Result<Salesforce, ConfigError> {

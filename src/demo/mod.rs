@@ -6,8 +6,9 @@
 
 mod application;
 mod judge;
-mod ledger;
+pub mod ledger;
 mod org_user;
+pub mod verdict;
 mod workspace;
 
 use std::path::PathBuf;
@@ -59,7 +60,13 @@ impl Demo {
     pub async fn start(options: &Options) -> Result<Demo> {
         let workspace = Workspace::start(options).await?;
         let config = workspace.config()?;
-        let store = Store::connect(config.postgres_url(), &config.postgres.schema, "syncdeck demo").await?;
+        let store = Store::connect(
+            config.postgres_url(),
+            &config.postgres.schema,
+            "syncdeck demo",
+            config.postgres.timeout,
+        )
+        .await?;
         let (began, began_at) = (Instant::now(), Utc::now());
         let engine = engine::start(config, store.clone()).await?;
         let (stop, writers, ledger) = (CancellationToken::new(), TaskTracker::new(), Ledger::default());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use color_eyre::eyre::{Result, WrapErr, bail};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +82,9 @@ impl Workspace {
                 return Err(error.into());
             }
         };
-        let store = Store::connect(&server.url("postgres"), "salesforce", "syncdeck demo").await?;
+        let store =
+            Store::connect(&server.url("postgres"), "salesforce", "syncdeck demo", Duration::from_secs(30))
+                .await?;
         store.create_database(DATABASE).await?;
         let org = Org::new(OrgOptions { seed: 7, ..OrgOptions::default() });
         seed::populate(&org, options.rows, 7);

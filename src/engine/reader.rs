@@ -13,15 +13,13 @@ use crate::domain::mapping::Mapping;
 use crate::domain::sync_error::Class;
 use crate::postgres::errors::NewError;
 use crate::postgres::rows::RecordRow;
-use crate::postgres::status::Cursor;
-use crate::postgres::{self, Store};
+use crate::postgres::status::{Cursor, Lease};
+use crate::postgres::{self, Store, failpoint};
 use crate::salesforce::query::instant;
 use crate::salesforce::{self, value};
 
 use super::{Shared, link, prepare};
 
-/// How long the reader's lease lasts beyond a poll interval.
-const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 /// After a failure.
@@ -73,17 +71,18 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
 
 /// One look at Salesforce, when this engine holds the mapping's lease.
 async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
-    let lease = format!("reader {}", mapping.object);
-    if !shared.store.lease(&lease, &shared.owner, mapping.poll_interval + LEASE_MARGIN).await? {
+    let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
+    if !shared.store.lease(&lease, lease_length(shared, mapping)).await? {
         return Ok(());
     }
     let mut cursor = shared.store.cursor(&mapping.object).await?;
     if !cursor.loaded {
         load(shared, mapping, &lease, &mut cursor).await?;
     }
-    let read = changes(shared, mapping, &mut cursor).await?;
-    let deleted = deletes(shared, mapping, &mut cursor).await?;
-    shared.store.set_cursor(&mapping.object, &cursor, read.records).await?;
+    let read = changes(shared, &lease, mapping, &mut cursor).await?;
+    let deleted = deletes(shared, &lease, mapping, &mut cursor).await?;
+    failpoint::pass(failpoint::BEFORE_CURSOR).await?;
+    shared.store.set_cursor(&lease, &mapping.object, &cursor, read.records).await?;
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
     let news = shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
     if read.written + deleted > 0 || news || resolved > 0 {
@@ -96,6 +95,11 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     Ok(())
 }
 
+/// A reader holds its mapping over the pause to its next poll.
+fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
+    shared.config.salesforce.lease + mapping.poll_interval
+}
+
 #[derive(Default)]
 struct Read {
     records: i64,
@@ -103,7 +107,12 @@ struct Read {
 }
 
 /// The first load: every record, page by page, with its progress told.
-async fn load(shared: &Shared, mapping: &Mapping, lease: &str, cursor: &mut Cursor) -> Result<(), ReadError> {
+async fn load(
+    shared: &Shared,
+    mapping: &Mapping,
+    lease: &Lease,
+    cursor: &mut Cursor,
+) -> Result<(), ReadError> {
     let log = shared.log.of("reader");
     let name = &mapping.object;
     log.info(format!("{name} first load begins"), json!({"mapping": name}));
@@ -116,11 +125,11 @@ async fn load(shared: &Shared, mapping: &Mapping, lease: &str, cursor: &mut Curs
     loop {
         let asked_at = shared.store.now().await?;
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
-        apply(shared, mapping, &rows, asked_at).await?;
+        apply(shared, lease, mapping, &rows, asked_at).await?;
         cursor.read = cursor.read.max(newest(&page.records));
         loaded += rows.len();
         shared.store.set_mapping_state(name, "loading", Some(&format!("{loaded} of {}", page.total))).await?;
-        shared.store.lease(lease, &shared.owner, mapping.poll_interval + LEASE_MARGIN).await?;
+        shared.store.lease(lease, lease_length(shared, mapping)).await?;
         shared.store.notify("overview").await?;
         match page.next {
             Some(next) => page = shared.client.query_more(&next).await?,
@@ -130,7 +139,7 @@ async fn load(shared: &Shared, mapping: &Mapping, lease: &str, cursor: &mut Curs
     cursor.loaded = true;
     cursor.read = Some(cursor.read.unwrap_or(start));
     cursor.deletes = Some(start);
-    shared.store.set_cursor(name, cursor, loaded as i64).await?;
+    shared.store.set_cursor(lease, name, cursor, loaded as i64).await?;
     count(shared, mapping).await;
     let seconds = began.elapsed().as_secs_f64();
     log.info(
@@ -143,7 +152,12 @@ async fn load(shared: &Shared, mapping: &Mapping, lease: &str, cursor: &mut Curs
 
 /// What changed since the cursor. Salesforce stamps a record before it commits it, so each read goes back a little;
 /// records that could not be applied keep the cursor behind them.
-async fn changes(shared: &Shared, mapping: &Mapping, cursor: &mut Cursor) -> Result<Read, ReadError> {
+async fn changes(
+    shared: &Shared,
+    lease: &Lease,
+    mapping: &Mapping,
+    cursor: &mut Cursor,
+) -> Result<Read, ReadError> {
     let mut read = Read::default();
     let Some(since) = cursor.read else { return Ok(read) };
     let back = chrono::Duration::from_std(shared.config.salesforce.look_back).unwrap_or_default();
@@ -161,7 +175,7 @@ async fn changes(shared: &Shared, mapping: &Mapping, cursor: &mut Cursor) -> Res
     let mut skipped: Option<DateTime<Utc>> = None;
     loop {
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
-        let applied = apply(shared, mapping, &rows, asked_at).await?;
+        let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
         read.records += rows.len() as i64;
         read.written += applied.written;
         reached = reached.max(newest(&page.records).unwrap_or(since));
@@ -181,12 +195,17 @@ async fn changes(shared: &Shared, mapping: &Mapping, cursor: &mut Cursor) -> Res
 }
 
 /// What was deleted. Salesforce cuts the span to whole minutes, so it is widened by one on either side.
-async fn deletes(shared: &Shared, mapping: &Mapping, cursor: &mut Cursor) -> Result<u64, ReadError> {
+async fn deletes(
+    shared: &Shared,
+    lease: &Lease,
+    mapping: &Mapping,
+    cursor: &mut Cursor,
+) -> Result<u64, ReadError> {
     let now = Utc::now().trunc_subsecs(0);
     let minute = chrono::Duration::minutes(1);
     let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
     let (ids, covered) = shared.client.deleted(&mapping.object, start, now + minute).await?;
-    let deleted = shared.store.apply_deletes(mapping, &ids).await?;
+    let deleted = shared.store.apply_deletes(lease, mapping, &ids).await?;
     cursor.deletes = Some(covered.unwrap_or(now).min(now));
     Ok(deleted)
 }
@@ -199,6 +218,7 @@ struct Applied {
 /// Applies a page. Records whose values PostgreSQL refuses are found by halving and named; the others go on.
 async fn apply(
     shared: &Shared,
+    lease: &Lease,
     mapping: &Mapping,
     rows: &[RecordRow],
     asked_at: DateTime<Utc>,
@@ -206,7 +226,7 @@ async fn apply(
     let mut total = Applied { written: 0, skipped: Vec::new() };
     let mut waiting: Vec<&[RecordRow]> = vec![rows];
     while let Some(part) = waiting.pop() {
-        match shared.store.apply_records(mapping, part, asked_at).await {
+        match shared.store.apply_records(lease, mapping, part, asked_at).await {
             Ok(applied) => {
                 total.written += applied.inserted + applied.updated;
                 total.skipped.extend(applied.skipped);

@@ -12,9 +12,9 @@ use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::sync_error::Class;
-use crate::postgres::Error;
 use crate::postgres::errors::NewError;
 use crate::postgres::queue::{Ack, Outcome};
+use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{SaveError, SaveResult};
 use crate::salesforce::{self, query, value};
 
@@ -155,8 +155,12 @@ async fn send_call(
             continue;
         }
         let batch = super::random_word()[..6].to_owned();
+        failpoint::pass(failpoint::BEFORE_SEND).await?;
         let began = tokio::time::Instant::now();
-        let answer = request(shared, mapping, &mut call).await;
+        let (answer, passed) =
+            tokio::join!(request(shared, mapping, &mut call), failpoint::pass(failpoint::AFTER_SEND));
+        passed?;
+        failpoint::pass(failpoint::AFTER_ANSWER).await?;
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match answer {
             Ok(results) => {

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
-use crate::postgres::Error;
 use crate::postgres::queue::{Ack, Claimed, Outcome};
+use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
 use super::{Shared, send};
@@ -57,12 +57,14 @@ async fn round(shared: &Shared) -> Result<usize, Error> {
     let tables: Vec<String> = mappings.iter().map(|mapping| mapping.table.clone()).collect();
     let taken = shared.store.intake(&tables, INTAKE).await?;
     shared.store.add(&[("captured", taken)]).await?;
+    failpoint::pass(failpoint::AFTER_INTAKE).await?;
     if let Some(wait) = shared.link.closed_for() {
         shared.pause(wait.min(IDLE_PAUSE)).await;
         return Ok(taken as usize);
     }
     let claim = Claim { token: super::random_word(), since: Instant::now() };
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
+    failpoint::pass(failpoint::AFTER_CLAIM).await?;
     let count = units.len();
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {

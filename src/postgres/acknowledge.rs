@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::names::{RowId, RowRef};
 
 use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Outcome};
-use super::{Error, Store, While};
+use super::{Error, Store, While, failpoint};
 
 impl Store {
     /// Acknowledges a batch in one short transaction, fenced by the token (I7).
@@ -30,6 +30,7 @@ impl Store {
         }
         record_attempts(&transaction, batch, &mine).await?;
         self.settle_entries(&transaction, &mine).await?;
+        failpoint::pass(failpoint::MID_ACKNOWLEDGE).await?;
         let deferred = self.write_back(&transaction, &mine).await?;
         acked.deferred = deferred.len();
         settle_units(&transaction, &mine, &versions, &deferred).await?;

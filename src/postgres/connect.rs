@@ -3,48 +3,108 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
+use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{AsyncMessage, Config};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::stream::Patient;
 use super::{CHANNEL, Error, Store, quote};
 
 /// TLS connector; clones share the configuration.
 pub type Tls = MakeRustlsConnect;
 
 /// What every session is set to: nothing of ours waits or stays open for long, times and numbers print one way.
-const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
-    SET idle_in_transaction_session_timeout = '60s'; SET timezone = 'UTC'; SET datestyle = 'ISO'; \
-    SET extra_float_digits = 1; SET client_min_messages = warning";
+fn session_settings(timeout: Duration) -> String {
+    let timeout = timeout.as_millis();
+    format!(
+        "SET statement_timeout = {timeout}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+         SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning",
+        timeout.min(10_000),
+        // An engine that is frozen in the middle of a transaction must not hold users' rows for long.
+        timeout.min(10_000)
+    )
+}
+
+/// How sessions are made.
+#[derive(Clone)]
+pub(super) struct Dial {
+    config: Config,
+    tls: Tls,
+    /// The longest that a statement may take.
+    timeout: Duration,
+}
+
+impl Dial {
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    async fn connect(
+        &self,
+    ) -> Result<(Client, Connection<Patient, <Tls as MakeTlsConnect<Patient>>::Stream>), tokio_postgres::Error>
+    {
+        let (stream, host) = Patient::connect(&self.config, self.timeout).await;
+        let tls = match MakeTlsConnect::<Patient>::make_tls_connect(&mut self.tls.clone(), &host) {
+            Ok(tls) => tls,
+            Err(never) => match never {},
+        };
+        self.config.connect_raw(stream, tls).await
+    }
+}
+
+impl Connect for Dial {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        Box::pin(async move {
+            let (client, connection) = Dial::connect(self).await?;
+            let task = tokio::spawn(async move {
+                // Whoever waits for an answer hears of its end.
+                let _ = connection.await;
+            });
+            Ok((client, task))
+        })
+    }
+}
 
 impl Store {
-    /// Connects, and makes sure that it works. Waits up to 10 s for a server that is just starting.
+    /// Connects, and makes sure that it works. Waits up to 10 s for a server that is just starting. A statement may
+    /// take `timeout`; a server that is silent for a little longer counts as gone.
     ///
     /// # Errors
     /// The text names the server and what to do.
-    pub async fn connect(url: &str, schema: &str, application: &str) -> Result<Store, Error> {
+    pub async fn connect(
+        url: &str,
+        schema: &str,
+        application: &str,
+        timeout: Duration,
+    ) -> Result<Store, Error> {
         let (config, tls) = parse(url, application)?;
-        let manager = Manager::from_config(
-            config.clone(),
-            tls.clone(),
+        let dial = Dial { config: config.clone(), tls, timeout };
+        let manager = Manager::from_connect(
+            config,
+            dial.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
+        let settings = session_settings(timeout);
         let pool = Pool::builder(manager)
             .max_size(16)
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+            .post_create(Hook::async_fn(move |client, _| {
+                let settings = settings.clone();
+                Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
             }))
             .build()
             .map_err(|error| Error::Connect(format!("cannot make a connection pool: {error}")))?;
-        let store = Store { pool, config, tls, schema_name: schema.to_owned(), schema: quote(schema) };
+        let store = Store { pool, dial, schema_name: schema.to_owned(), schema: quote(schema) };
         store.wait_until_up().await?;
         Ok(store)
     }
@@ -57,7 +117,7 @@ impl Store {
                 Err(error) if is_starting(&error) && tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                Err(error) => return Err(explain_pool(&self.config, &error)),
+                Err(error) => return Err(explain_pool(self.dial.config(), &error)),
             }
         }
     }
@@ -65,13 +125,14 @@ impl Store {
     /// Listens for notices on a connection of its own until it breaks; then the receiver ends.
     pub async fn listen(&self) -> Result<mpsc::Receiver<String>, Error> {
         let (client, mut connection) =
-            self.config.connect(self.tls.clone()).await.map_err(|error| explain(&self.config, &error))?;
+            self.dial.connect().await.map_err(|error| explain(&self.dial.config, &error))?;
         let (sender, receiver) = mpsc::channel(256);
+        let heard = sender.clone();
         tokio::spawn(async move {
             let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
             while let Some(Ok(message)) = messages.next().await {
                 if let AsyncMessage::Notification(notice) = message
-                    && sender.send(notice.payload().to_owned()).await.is_err()
+                    && heard.send(notice.payload().to_owned()).await.is_err()
                 {
                     return;
                 }
@@ -81,22 +142,18 @@ impl Store {
             .batch_execute(&format!("LISTEN {CHANNEL}"))
             .await
             .map_err(|source| Error::Sql { what: "listen for changes", source })?;
-        // The session lives as long as its client; it is kept by a task that ends with the receiver.
-        let (guard_sender, guard_receiver) = mpsc::channel(256);
+        // The session lives as long as its client, which this task keeps until the receiver ends. Now and then it
+        // asks for a sign of life, for the silence of this connection is not suspicious in itself.
+        let pause = self.dial.timeout / 2;
         tokio::spawn(async move {
-            let _session = client;
-            let mut receiver = receiver;
             loop {
                 tokio::select! {
-                    message = receiver.recv() => match message {
-                        Some(message) => if guard_sender.send(message).await.is_err() { return },
-                        None => return,
-                    },
-                    () = guard_sender.closed() => return,
+                    () = tokio::time::sleep(pause) => if client.batch_execute("").await.is_err() { return },
+                    () = sender.closed() => return,
                 }
             }
         });
-        Ok(guard_receiver)
+        Ok(receiver)
     }
 }
 
@@ -111,10 +168,7 @@ fn parse(url: &str, application: &str) -> Result<(Config, Tls), Error> {
             root_cause(&error)
         ))
     })?;
-    config
-        .application_name(application)
-        .connect_timeout(Duration::from_secs(5))
-        .keepalives_idle(Duration::from_secs(30));
+    config.application_name(application).connect_timeout(Duration::from_secs(5));
     let local = config.get_hosts().iter().all(|host| match host {
         Host::Unix(_) => true,
         Host::Tcp(name) => ["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),

@@ -8,6 +8,7 @@ mod acknowledge;
 pub mod commands;
 pub mod connect;
 pub mod errors;
+pub mod failpoint;
 pub mod install;
 pub mod log_store;
 pub mod operator;
@@ -16,6 +17,7 @@ pub mod queue;
 pub mod records;
 pub mod rows;
 pub mod status;
+mod stream;
 pub mod writeback;
 
 use deadpool_postgres::Pool;
@@ -90,8 +92,7 @@ impl<T> While<T> for Result<T, tokio_postgres::Error> {
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
-    config: tokio_postgres::Config,
-    tls: connect::Tls,
+    dial: connect::Dial,
     /// The schema's name as configured.
     pub schema_name: String,
     /// The same, quoted for SQL.
@@ -105,7 +106,7 @@ impl Store {
     }
 
     async fn client(&self) -> Result<deadpool_postgres::Object, Error> {
-        self.pool.get().await.map_err(|error| connect::explain_pool(&self.config, &error))
+        self.pool.get().await.map_err(|error| connect::explain_pool(self.dial.config(), &error))
     }
 }
 

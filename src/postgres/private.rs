@@ -6,7 +6,7 @@
 //! be removed. Started by root, it runs as an unprivileged account.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -91,6 +91,8 @@ pub struct Options {
 pub struct PrivateServer {
     keeper: Child,
     socket_dir: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
 }
 
 impl PrivateServer {
@@ -123,10 +125,23 @@ impl PrivateServer {
             account.own(&socket_dir)?;
         }
         let log = options.dir.join("postgresql.log");
+        let stale = read_postmaster(&data).map(|(pid, _)| pid);
         let keeper = spawn_keeper(&programs, account.as_ref(), options, &data, &socket_dir, &log)?;
-        let server = PrivateServer { keeper, socket_dir };
-        server.wait_ready(&log)?;
+        let server = PrivateServer { keeper, socket_dir, data, log };
+        server.wait_for(|pid| stale.as_deref() != Some(pid))?;
         Ok(server)
+    }
+
+    /// Crashes the server (an immediate shutdown) and starts it again; returns when it accepts connections.
+    ///
+    /// # Errors
+    /// When the keeper is gone or the server does not come back.
+    pub fn crash_and_restart(&self) -> Result<(), PrivateServerError> {
+        let gone = |source| io_error("cannot reach the keeper of", &self.socket_dir, source);
+        let mut pipe = self.keeper.stdin.as_ref().ok_or_else(|| gone(io::ErrorKind::BrokenPipe.into()))?;
+        let before = read_postmaster(&self.data).map(|(pid, _)| pid);
+        pipe.write_all(b"restart\n").map_err(gone)?;
+        self.wait_for(|pid| before.as_deref() != Some(pid))
     }
 
     /// The directory of the socket.
@@ -139,20 +154,25 @@ impl PrivateServer {
         format!("postgresql:///{database}?host={}&user={USER}", self.socket_dir.display())
     }
 
-    fn wait_ready(&self, log: &Path) -> Result<(), PrivateServerError> {
+    /// Waits for a server that is `wanted` by its process number.
+    fn wait_for(&self, wanted: impl Fn(&str) -> bool) -> Result<(), PrivateServerError> {
         let begin = Instant::now();
-        let socket = self.socket_dir.join(".s.PGSQL.5432");
-        let pid_file = self.socket_dir.join(".s.PGSQL.5432.lock");
         while begin.elapsed() < START_LIMIT {
-            // The eighth line of the lock file's twin in pgdata says "ready"; that file is not ours to read when the
-            // server has its own account, so the socket itself is asked: it accepts once recovery is over.
-            if pid_file.exists() && std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+            if read_postmaster(&self.data).is_some_and(|(pid, ready)| ready && wanted(&pid)) {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(5));
         }
-        Err(PrivateServerError::Slow { log: tail(log) })
+        Err(PrivateServerError::Slow { log: tail(&self.log) })
     }
+}
+
+/// A server's process and whether it accepts connections, from the file in which it says so.
+fn read_postmaster(data: &Path) -> Option<(String, bool)> {
+    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let mut lines = text.lines();
+    let pid = lines.next()?.trim().to_owned();
+    Some((pid, lines.nth(6).is_some_and(|status| status.trim() == "ready")))
 }
 
 impl Drop for PrivateServer {
@@ -333,9 +353,11 @@ fn spawn_keeper(
 postgres=$1 data=$2 socket=$3 stop=$4 remove=$5
 trap '' HUP INT TERM
 for dir in "$socket" ${remove:+"$remove"}; do echo $$ >"$dir/keeper.pid"; done
-"$postgres" -D "$data" -k "$socket" $settings </dev/null &
-server=$!
-cat >/dev/null
+start() { "$postgres" -D "$data" -k "$socket" $settings </dev/null & server=$!; }
+start
+while read -r word; do
+    [ "$word" = restart ] && { kill -QUIT $server; wait $server; start; }
+done
 kill -"$stop" $server 2>/dev/null
 wait $server
 rm -rf "$socket" ${remove:+"$remove"}
@@ -345,7 +367,8 @@ rm -rf "$socket" ${remove:+"$remove"}
         "-c log_min_messages=warning -c shared_buffers=64MB -c jit=off -c timezone=UTC",
     ];
     if !options.durable {
-        settings.push("-c fsync=off -c synchronous_commit=off -c full_page_writes=off");
+        // Commits still reach the operating system: a crash of the server alone, which tests cause, loses nothing.
+        settings.push("-c fsync=off -c full_page_writes=off");
     }
     let log_file = std::fs::File::create(log).map_err(|source| io_error("cannot write", log, source))?;
     let errors = log_file.try_clone().map_err(|source| io_error("cannot write", log, source))?;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
 
+use super::status::Lease;
 use super::{Error, Store, While, quote};
 
 /// One record as read, in the table's columns: `sfid`, `systemmodstamp`, `isdeleted` and the mapped ones.
@@ -33,6 +34,7 @@ impl Store {
     /// change Salesforce accepted after that is left for the next read, which will know.
     pub async fn apply_records(
         &self,
+        lease: &Lease,
         mapping: &Mapping,
         records: &[RecordRow],
         asked_at: DateTime<Utc>,
@@ -40,22 +42,24 @@ impl Store {
         if records.is_empty() {
             return Ok(Applied::default());
         }
-        let mut applied = self.update_known(mapping, records, asked_at).await?;
+        let mut applied = self.update_known(lease, mapping, records, asked_at).await?;
         let skipped: HashSet<&str> = applied.skipped.iter().map(String::as_str).collect();
         let rest: Vec<&RecordRow> =
             records.iter().filter(|record| !skipped.contains(text(record, "sfid"))).collect();
-        applied.inserted = self.insert_unknown(mapping, &rest).await?;
+        applied.inserted = self.insert_unknown(lease, mapping, &rest).await?;
         Ok(applied)
     }
 
     async fn update_known(
         &self,
+        lease: &Lease,
         mapping: &Mapping,
         records: &[RecordRow],
         asked_at: DateTime<Utc>,
     ) -> Result<Applied, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin applying records")?;
+        lease.prove(&transaction).await?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
         let table = self.table(&mapping.table);
         let incoming = Value::from(records.iter().cloned().map(Value::Object).collect::<Vec<_>>());
@@ -155,9 +159,18 @@ impl Store {
 
     /// Inserts the records that no row has. Its own transaction, so that no row lock is held while it may have to
     /// wait for a user who is inserting the same external id.
-    async fn insert_unknown(&self, mapping: &Mapping, records: &[&RecordRow]) -> Result<u64, Error> {
+    async fn insert_unknown(
+        &self,
+        lease: &Lease,
+        mapping: &Mapping,
+        records: &[&RecordRow],
+    ) -> Result<u64, Error> {
+        if records.is_empty() {
+            return Ok(0);
+        }
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin inserting records")?;
+        lease.prove(&transaction).await?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
         transaction
             .batch_execute("SET LOCAL lock_timeout = '500ms'")
@@ -223,12 +236,18 @@ impl Store {
     }
 
     /// Removes the rows of records that were deleted in Salesforce, unless a change of theirs is unsent.
-    pub async fn apply_deletes(&self, mapping: &Mapping, sfids: &[String]) -> Result<u64, Error> {
+    pub async fn apply_deletes(
+        &self,
+        lease: &Lease,
+        mapping: &Mapping,
+        sfids: &[String],
+    ) -> Result<u64, Error> {
         if sfids.is_empty() {
             return Ok(0);
         }
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin applying deletes")?;
+        lease.prove(&transaction).await?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
         let table = self.table(&mapping.table);
         let ids: Vec<i32> = transaction

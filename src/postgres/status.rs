@@ -114,15 +114,20 @@ impl Store {
             .map(drop)
     }
 
-    /// Takes or extends a named lease. True when it is ours.
-    pub async fn lease(&self, name: &str, owner: &str, length: Duration) -> Result<bool, Error> {
+    /// Takes or extends a named lease. True when it is ours. That of an engine which gives no sign of life any more is
+    /// taken before it ends; whoever works under a lease proves it with each transaction ([`Lease::prove`]).
+    pub async fn lease(&self, lease: &Lease, length: Duration) -> Result<bool, Error> {
         let client = self.client().await?;
         let taken = client
             .execute(
-                "INSERT INTO syncdeck.lease AS held VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
-                 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
-                 WHERE held.owner = excluded.owner OR held.until < clock_timestamp()",
-                &[&name, &owner, &length.as_secs_f64()],
+                &format!(
+                    "INSERT INTO syncdeck.lease AS held VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+                     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
+                     WHERE held.owner = excluded.owner OR held.until < clock_timestamp() OR EXISTS (
+                         SELECT FROM syncdeck.engine WHERE engine.owner = held.owner
+                             AND (state = 'stopped' OR seen_at < clock_timestamp() - interval '{SILENT_AFTER}'))"
+                ),
+                &[&lease.name, &lease.owner, &length.as_secs_f64()],
             )
             .await
             .while_("take a lease")?;
@@ -176,17 +181,25 @@ impl Store {
     }
 
     /// Moves a mapping's cursor after a read, with what that read brought.
-    pub async fn set_cursor(&self, name: &str, cursor: &Cursor, read: i64) -> Result<(), Error> {
-        let client = self.client().await?;
-        client
+    pub async fn set_cursor(
+        &self,
+        lease: &Lease,
+        name: &str,
+        cursor: &Cursor,
+        read: i64,
+    ) -> Result<(), Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin moving a cursor")?;
+        lease.prove(&transaction).await?;
+        transaction
             .execute(
                 "UPDATE syncdeck.mapping SET load_done = $2, read_cursor = $3, deletes_cursor = $4,
                      last_read = clock_timestamp(), records_read = records_read + $5 WHERE name = $1",
                 &[&name, &cursor.loaded, &cursor.read, &cursor.deletes, &read],
             )
             .await
-            .while_("move a mapping's cursor")
-            .map(drop)
+            .while_("move a mapping's cursor")?;
+        transaction.commit().await.while_("finish moving a cursor")
     }
 
     /// Notes that Salesforce accepted a write of these mappings' tables just now.
@@ -371,12 +384,44 @@ impl Store {
     }
 }
 
+/// A named lease, and who holds it or wants it.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// What it is for.
+    pub name: String,
+    /// Who.
+    pub owner: String,
+}
+
+impl Lease {
+    /// Makes a transaction part of the lease: it goes on only while the lease is held, and nobody takes the lease
+    /// before it ends. Without this, a reader that was frozen would write what it read long ago.
+    pub(super) async fn prove(&self, transaction: &tokio_postgres::Transaction<'_>) -> Result<(), Error> {
+        let held = transaction
+            .query_opt(
+                "SELECT FROM syncdeck.lease WHERE name = $1 AND owner = $2 FOR SHARE",
+                &[&self.name, &self.owner],
+            )
+            .await
+            .while_("prove a lease")?;
+        match held {
+            Some(_) => Ok(()),
+            None => {
+                Err(Error::Refused(format!("the lease {:?} went to another engine meanwhile", self.name)))
+            }
+        }
+    }
+}
+
 impl Store {
     /// Gives a named lease back.
-    pub async fn give_back(&self, name: &str, owner: &str) -> Result<(), Error> {
+    pub async fn give_back(&self, lease: &Lease) -> Result<(), Error> {
         let client = self.client().await?;
         client
-            .execute("DELETE FROM syncdeck.lease WHERE name = $1 AND owner = $2", &[&name, &owner])
+            .execute(
+                "DELETE FROM syncdeck.lease WHERE name = $1 AND owner = $2",
+                &[&lease.name, &lease.owner],
+            )
             .await
             .while_("give a lease back")
             .map(drop)

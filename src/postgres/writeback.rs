@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::names::{RowId, RowRef};
 
 use super::queue::{Ack, Outcome};
-use super::{Error, Store, While};
+use super::{Error, Store, While, failpoint};
 
 impl Store {
     /// Writes a batch's outcomes into rows that nobody has locked. Returns those of rows that are.
@@ -19,6 +19,7 @@ impl Store {
         transaction: &tokio_postgres::Transaction<'_>,
         acks: &[&Ack],
     ) -> Result<HashMap<RowRef, Value>, Error> {
+        failpoint::pass(failpoint::BEFORE_WRITE_BACK).await?;
         let mut tables: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for ack in acks {
             let Some(mut outcome) = row_outcome(ack) else { continue };
@@ -106,6 +107,9 @@ impl Store {
         let mut tables: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for row in &rows {
             tables.entry(row.get(0)).or_default().push(row.get(2));
+        }
+        if !rows.is_empty() {
+            failpoint::pass(failpoint::BEFORE_WRITE_BACK).await?;
         }
         let mut done = Vec::new();
         for (table, outcomes) in &tables {

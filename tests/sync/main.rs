@@ -6,5 +6,7 @@
 mod mend;
 mod read;
 mod refuse;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 mod write;

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use syncdeck::config::Config;
 use syncdeck::engine;
-use syncdeck::postgres::Store;
 
-use crate::world::{MAPPINGS, World, config_text, new_database, server};
+use crate::support::{connect, new_database, server};
+use crate::world::{MAPPINGS, World, config_text};
 
 async fn refusal(world: &World, change: impl FnOnce(&mut Config), prepare: &str) -> String {
     let database = new_database().await;
     let url = server().url(&database);
     let mut config = world.config.clone();
     change(&mut config);
-    let store = Store::connect(&url, "salesforce", "test").await.unwrap();
+    let store = connect(&url).await.unwrap();
     let (sql, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     sql.batch_execute(prepare).await.unwrap();
@@ -42,12 +42,10 @@ async fn what_does_not_fit_is_refused_by_name_with_the_remedy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_database_is_refused_without_showing_the_password() {
     let wrong = server().url("nowhere").replace("user=syncdeck", "user=syncdeck&password=hush");
-    let Err(error) = Store::connect(&wrong, "salesforce", "test").await else { panic!("it connected") };
+    let Err(error) = connect(&wrong).await else { panic!("it connected") };
     let text = error.to_string();
     assert!(text.contains("has no database \"nowhere\"") && text.contains("createdb nowhere"), "{text}");
-    let Err(error) = Store::connect("postgresql://u:hush@127.0.0.1:9/d", "salesforce", "test").await else {
-        panic!("it connected")
-    };
+    let Err(error) = connect("postgresql://u:hush@127.0.0.1:9/d").await else { panic!("it connected") };
     let text = error.to_string();
     assert!(text.contains("127.0.0.1:9") && !text.contains("hush"), "{text}");
     let text =

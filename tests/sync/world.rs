@@ -2,7 +2,6 @@
 //! and the engine between them.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -11,22 +10,15 @@ use syncdeck::domain::names::{RowId, RowRef};
 use syncdeck::engine::handle::Handle;
 use syncdeck::engine::{self, Engine};
 use syncdeck::postgres::Store;
-use syncdeck::postgres::private::{Options, PrivateServer};
 use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::support::INVOICES;
+use crate::support::{connect, new_database, server};
+
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The one private server of this test binary. Its keeper stops it when the process ends.
-pub fn server() -> &'static PrivateServer {
-    static SERVER: OnceLock<PrivateServer> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let dir = tempfile::Builder::new().prefix("syncdeck-test-").tempdir_in("/tmp").unwrap().keep();
-        PrivateServer::start(&Options { dir, remove: true, durable: false }).unwrap()
-    })
-}
 
 pub struct World {
     pub org: Org,
@@ -52,20 +44,6 @@ external_id = "External_Id__c"
 poll_interval = "200ms"
 "#;
 
-/// Invoices and their lines, which name their invoice by its external id.
-pub const INVOICES: &str = r#"
-[[mapping]]
-object = "Invoice_Line__c"
-fields = ["Name", "Quantity__c", "Invoice__r.External_Id__c"]
-external_id = "External_Id__c"
-poll_interval = "200ms"
-[[mapping]]
-object = "Invoice__c"
-fields = ["Name", "Amount__c", "Billing_Email__c"]
-external_id = "External_Id__c"
-poll_interval = "200ms"
-"#;
-
 impl World {
     pub async fn start(mappings: &str) -> World {
         World::with(mappings, |_| {}).await
@@ -83,7 +61,7 @@ impl World {
         let url = server().url(&database);
         let text = config_text(&url, &format!("http://{address}"), "simulated-secret", mappings);
         let config = Config::parse(Path::new("/nowhere/syncdeck.toml"), &text).unwrap();
-        let store = Store::connect(&url, "salesforce", "test").await.unwrap();
+        let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
         let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -173,17 +151,6 @@ pub fn config_text(url: &str, login_url: &str, secret: &str, mappings: &str) -> 
          client_id = \"simulated-app\"\nclient_secret = \"{secret}\"\nrequest_timeout = \"2s\"\nlease = \"6s\"\nlook_back = \"2s\"\n\
          describe_interval = \"500ms\"\n{mappings}"
     )
-}
-
-pub async fn new_database() -> String {
-    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let name = format!("t{}", NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    let store = Store::connect(&server().url("postgres"), "salesforce", "test").await.unwrap();
-    drop(store);
-    let (sql, connection) = tokio_postgres::connect(&server().url("postgres"), NoTls).await.unwrap();
-    tokio::spawn(connection);
-    sql.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-    name
 }
 
 pub fn contact(row: i32) -> RowRef {

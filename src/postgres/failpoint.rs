@@ -1,0 +1,106 @@
+//! Failpoints: named places in the engine's way where a test lets it die, wait or fail. They exist in debug builds
+//! only; in a release build each is an empty function.
+//!
+//! `SYNCDECK_FAILPOINTS="after_claim=kill@0.2 before_send=wait:2500 mid_acknowledge=fail@0.1"`: a name, what happens
+//! there (`kill` is SIGKILL, `wait` in milliseconds), and its share of the times the place is passed. Each time it
+//! happens, a line on standard error says so.
+
+use super::Error;
+
+/// After changes were taken in.
+pub const AFTER_INTAKE: &str = "after_intake";
+/// After units were claimed.
+pub const AFTER_CLAIM: &str = "after_claim";
+/// Before a request of the writer starts.
+pub const BEFORE_SEND: &str = "before_send";
+/// While a request of the writer is on its way.
+pub const AFTER_SEND: &str = "after_send";
+/// After Salesforce's answer to the writer, before anything of it is kept.
+pub const AFTER_ANSWER: &str = "after_answer";
+/// In the middle of an acknowledgement's transaction.
+pub const MID_ACKNOWLEDGE: &str = "mid_acknowledge";
+/// Before outcomes are written into users' rows.
+pub const BEFORE_WRITE_BACK: &str = "before_write_back";
+/// After a read was applied, before its cursor moves.
+pub const BEFORE_CURSOR: &str = "before_cursor";
+
+/// Every failpoint, in the order in which a change passes them.
+pub const ALL: [&str; 8] = [
+    AFTER_INTAKE,
+    AFTER_CLAIM,
+    BEFORE_SEND,
+    AFTER_SEND,
+    AFTER_ANSWER,
+    MID_ACKNOWLEDGE,
+    BEFORE_WRITE_BACK,
+    BEFORE_CURSOR,
+];
+
+/// Passes a failpoint.
+///
+/// # Errors
+/// When it is set to fail.
+#[cfg(not(debug_assertions))]
+pub async fn pass(_: &'static str) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Passes a failpoint.
+///
+/// # Errors
+/// When it is set to fail.
+#[cfg(debug_assertions)]
+pub async fn pass(name: &'static str) -> Result<(), Error> {
+    let Some(point) = armed::POINTS.iter().find(|point| point.name == name) else { return Ok(()) };
+    if rand::random::<f64>() >= point.share {
+        return Ok(());
+    }
+    eprintln!("failpoint {name}: {:?}", point.action);
+    match point.action {
+        armed::Action::Kill => {
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+            Ok(())
+        }
+        armed::Action::Wait(time) => {
+            tokio::time::sleep(time).await;
+            Ok(())
+        }
+        armed::Action::Fail => Err(Error::Connect(format!("the failpoint {name} is set to fail"))),
+    }
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
+    #[derive(Clone, Copy, Debug)]
+    pub(super) enum Action {
+        Kill,
+        Wait(Duration),
+        Fail,
+    }
+
+    pub(super) struct Point {
+        pub(super) name: String,
+        pub(super) action: Action,
+        pub(super) share: f64,
+    }
+
+    pub(super) static POINTS: LazyLock<Vec<Point>> = LazyLock::new(|| {
+        let text = std::env::var("SYNCDECK_FAILPOINTS").unwrap_or_default();
+        text.split_whitespace().filter_map(read).collect()
+    });
+
+    fn read(word: &str) -> Option<Point> {
+        let (name, what) = word.split_once('=')?;
+        let (action, share) = what.split_once('@').unwrap_or((what, "1"));
+        let action = match action.split_once(':') {
+            Some(("wait", time)) => Action::Wait(Duration::from_millis(time.parse().ok()?)),
+            None if action == "kill" => Action::Kill,
+            None if action == "fail" => Action::Fail,
+            _ => return None,
+        };
+        Some(Point { name: name.to_owned(), action, share: share.parse().ok()? })
+    }
+}

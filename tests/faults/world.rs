@@ -1,0 +1,323 @@
+//! The builder: a database in the private server, a simulated org, a proxy before each, the application, and engines
+//! as child processes.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+use syncdeck::postgres::Store;
+use syncdeck::postgres::private::PrivateServer;
+use syncdeck::simulator::{self, Org, OrgOptions};
+use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
+
+use crate::application::{ACCOUNT, Application, CONTACT, Written};
+use crate::proxy::{Proxy, Upstream};
+use crate::support::{connect, database_on, server};
+
+/// How long a test waits for what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+/// The engines' lease.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// What must never be seen.
+pub const SECRET: &str = "simulated-secret";
+
+/// Accounts and contacts, as the writers know them.
+pub const MAPPINGS: &str = r#"
+[[mapping]]
+object = "Account"
+fields = ["Name", "Description", "AccountNumber", "BillingCity"]
+external_id = "External_Id__c"
+poll_interval = "300ms"
+[[mapping]]
+object = "Contact"
+fields = ["LastName", "Description", "FirstName", "Email", "Title"]
+external_id = "External_Id__c"
+poll_interval = "300ms"
+"#;
+
+pub struct World {
+    pub seed: u64,
+    pub dice: StdRng,
+    pub server: &'static PrivateServer,
+    pub database: String,
+    pub org: Org,
+    pub to_org: Proxy,
+    pub to_sql: Proxy,
+    pub store: Store,
+    pub sql: Client,
+    pub application: Application,
+    /// What the test waits for may depend on somebody who restarts engines that end.
+    pub engines: Vec<Engine>,
+    mappings: String,
+    dir: PathBuf,
+    stop: CancellationToken,
+}
+
+/// An engine as a child process.
+pub struct Engine {
+    child: Child,
+    failpoints: String,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Engine {
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn end(&mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// How long a scenario that runs as long as one likes runs: `share` of a minute in the default run.
+pub fn span(share: f64) -> Duration {
+    let seconds: f64 = std::env::var("FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60.0);
+    Duration::from_secs_f64(seconds / 60.0 * share)
+}
+
+impl World {
+    pub async fn new(name: &str) -> World {
+        World::build(name, server(), MAPPINGS, &[ACCOUNT, CONTACT]).await
+    }
+
+    pub async fn build(
+        name: &str,
+        server: &'static PrivateServer,
+        mappings: &str,
+        tables: &'static [Written],
+    ) -> World {
+        let seed =
+            std::env::var("FAULT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
+        // Not by a macro: the test runner would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "{name}: FAULT_SEED={seed}");
+        let org = Org::new(OrgOptions { seed, ..OrgOptions::default() });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to_org = Proxy::start(Upstream::Tcp(listener.local_addr().unwrap())).await;
+        let stop = CancellationToken::new();
+        tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
+        let to_sql = Proxy::start(Upstream::Unix(server.socket_dir().join(".s.PGSQL.5432"))).await;
+        let database = database_on(server).await;
+        let url = server.url(&database);
+        let store = connect(&url).await.unwrap();
+        let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let dir = tempfile::Builder::new().prefix("syncdeck-faults-").tempdir_in("/tmp").unwrap().keep();
+        World {
+            seed,
+            dice: StdRng::seed_from_u64(seed),
+            server,
+            database,
+            org,
+            to_org,
+            to_sql,
+            store,
+            sql,
+            application: Application::new(url, tables),
+            engines: Vec::new(),
+            mappings: mappings.to_owned(),
+            dir,
+            stop,
+        }
+    }
+
+    /// Starts an engine and waits until every mapping is read.
+    pub async fn engine(&mut self) {
+        self.start_engine("");
+        self.until_loaded().await;
+    }
+
+    pub async fn until_loaded(&mut self) {
+        self.until("every mapping is read", async |world| {
+            world.store.is_installed().await.unwrap_or(false)
+                && world.store.overview().await.is_ok_and(|overview| {
+                    !overview.mappings.is_empty()
+                        && overview.mappings.iter().all(|mapping| mapping.last_read.is_some())
+                })
+        })
+        .await;
+    }
+
+    pub fn start_engine(&mut self, failpoints: &str) {
+        self.start_engine_with(failpoints, Vec::new());
+    }
+
+    pub fn start_engine_with(&mut self, failpoints: &str, environment: Vec<(&'static str, String)>) {
+        let child = self.spawn(failpoints, &environment);
+        self.engines.push(Engine { child, failpoints: failpoints.to_owned(), environment });
+    }
+
+    fn spawn(&self, failpoints: &str, environment: &[(&'static str, String)]) -> Child {
+        let output = OpenOptions::new().create(true).append(true).open(self.output()).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_syncdeck"))
+            .args(["run", "--config"])
+            .arg(self.config())
+            .env("SYNCDECK_FAILPOINTS", failpoints)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(output.try_clone().unwrap()))
+            .stderr(Stdio::from(output))
+            .spawn()
+            .unwrap()
+    }
+
+    fn output(&self) -> PathBuf {
+        self.dir.join("engines.log")
+    }
+
+    /// Everything that the engines printed.
+    pub fn printed(&self) -> String {
+        std::fs::read(self.output())
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The configuration's path; each way leads through its proxy.
+    pub fn config(&self) -> PathBuf {
+        let path = self.dir.join("syncdeck.toml");
+        if !path.exists() {
+            let text = format!(
+                "[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\ntimeout = \"2s\"\n\
+                 url = \"postgresql://syncdeck@127.0.0.1:{}/{}?sslmode=disable\"\n\
+                 [salesforce]\nlogin_url = \"http://{}\"\nclient_id = \"simulated-app\"\nclient_secret = \"{SECRET}\"\n\
+                 request_timeout = \"1s\"\nlease = \"{}s\"\nlook_back = \"2s\"\ndescribe_interval = \"2s\"\n{}",
+                self.to_sql.address.port(),
+                self.database,
+                self.to_org.address,
+                LEASE.as_secs(),
+                self.mappings
+            );
+            let mut file: File =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+        path
+    }
+
+    /// Kills an engine and starts it again.
+    pub fn kill_and_restart(&mut self, at: usize) {
+        self.engines[at].end();
+        let (failpoints, environment) =
+            (self.engines[at].failpoints.clone(), self.engines[at].environment.clone());
+        self.engines[at].child = self.spawn(&failpoints, &environment);
+    }
+
+    /// Starts engines that ended again, as a service manager does. Returns how many there were.
+    pub fn revive(&mut self) -> usize {
+        let ended: Vec<usize> =
+            (0..self.engines.len()).filter(|&at| !self.engines[at].is_running()).collect();
+        for &at in &ended {
+            self.kill_and_restart(at);
+        }
+        ended.len()
+    }
+
+    /// From now on engines meet no failpoint.
+    pub fn disarm(&mut self) {
+        for at in 0..self.engines.len() {
+            if !self.engines[at].failpoints.is_empty() {
+                self.engines[at].failpoints.clear();
+                self.kill_and_restart(at);
+            }
+        }
+    }
+
+    /// A pause between two faults, up to `longest`.
+    pub async fn random_pause(&mut self, longest: Duration) {
+        let pause = longest.mul_f64(self.dice.random::<f64>());
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Waits for something that must come true.
+    pub async fn until(&mut self, what: &str, mut holds: impl AsyncFnMut(&World) -> bool) {
+        let begin = tokio::time::Instant::now();
+        while !holds(self).await {
+            if begin.elapsed() > PATIENCE {
+                self.give_up(&format!("this did not come true in time: {what}")).await;
+            }
+            self.revive();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Fails the test with what helps to understand it.
+    pub async fn give_up(&mut self, what: &str) -> ! {
+        let printed = self.printed();
+        let lines: Vec<&str> = printed.lines().collect();
+        let tail = lines[lines.len().saturating_sub(40)..].join("\n");
+        let units = self
+            .text("SELECT string_agg(to_jsonb(u)::text, E'\\n') FROM (SELECT * FROM syncdeck.unit ORDER BY ready_at LIMIT 10) u")
+            .await;
+        panic!("FAULT_SEED={}: {what}\nunits:\n{}\nengines:\n{tail}", self.seed, units.unwrap_or_default());
+    }
+
+    /// One text value of a query, on the test's own connection, which a crash of the server may have cost.
+    pub async fn text(&mut self, sql: &str) -> Option<String> {
+        for _ in 0..2 {
+            match self.sql.query(sql, &[]).await {
+                Ok(rows) => return rows.first().and_then(|row| row.get(0)),
+                Err(error)
+                    if error.is_closed()
+                        || error.code().is_none_or(|code| code.code().starts_with("57P")) =>
+                {
+                    self.reconnect().await;
+                }
+                Err(error) => panic!("{sql}: {error:?}"),
+            }
+        }
+        None
+    }
+
+    pub async fn reconnect(&mut self) {
+        let (sql, connection) =
+            tokio_postgres::connect(&self.server.url(&self.database), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        self.sql = sql;
+    }
+
+    /// A number that a query gives.
+    pub async fn count(&mut self, sql: &str) -> i64 {
+        self.text(&format!("SELECT ({sql})::bigint::text")).await.map_or(0, |text| text.parse().unwrap())
+    }
+
+    pub async fn run(&mut self, sql: &str) {
+        self.sql.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// One of the engines' counters.
+    pub async fn counter(&mut self, name: &str) -> i64 {
+        self.count(&format!("SELECT coalesce(sum(value), 0) FROM syncdeck.counter WHERE name = '{name}'"))
+            .await
+    }
+
+    /// A row's value that a user in the org writes.
+    pub fn user_writes(&self, object: &str, id: &str, field: &str, value: Value) {
+        let _ = self.org.user_update(object, id, [(field.to_owned(), value)].into_iter().collect());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for engine in &mut self.engines {
+            engine.end();
+        }
+        self.stop.cancel();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What several ways of testing share: the one private server of a test binary, and a database of its own for each test.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use syncdeck::postgres::private::{Options, PrivateServer};
+use syncdeck::postgres::{Error, Store};
+use tokio_postgres::NoTls;
+
+/// Invoices and their lines, which name their invoice by its external id.
+pub const INVOICES: &str = r#"
+[[mapping]]
+object = "Invoice_Line__c"
+fields = ["Name", "Quantity__c", "Invoice__r.External_Id__c"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+[[mapping]]
+object = "Invoice__c"
+fields = ["Name", "Amount__c", "Billing_Email__c"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+"#;
+
+/// The one private server of this test binary. Its keeper stops it when the process ends.
+pub fn server() -> &'static PrivateServer {
+    static SERVER: OnceLock<PrivateServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let dir = tempfile::Builder::new().prefix("syncdeck-test-").tempdir_in("/tmp").unwrap().keep();
+        PrivateServer::start(&Options { dir, remove: true, durable: false }).unwrap()
+    })
+}
+
+/// A database of its own in the one private server.
+#[allow(dead_code, reason = "each test binary uses its part of what is shared")]
+pub async fn new_database() -> String {
+    database_on(server()).await
+}
+
+/// A database of its own.
+pub async fn database_on(server: &PrivateServer) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let (sql, connection) = tokio_postgres::connect(&server.url("postgres"), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    sql.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    name
+}
+
+/// A store of the usual kind.
+pub async fn connect(url: &str) -> Result<Store, Error> {
+    Store::connect(url, "salesforce", "test", Duration::from_secs(30)).await
+}
