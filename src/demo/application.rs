@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::postgres::Store;
 use crate::simulator::{Org, seed};
 
-use super::ledger::Ledger;
+use super::ledger::{Commits, Ledger};
 
 /// How many workers there are.
 pub(super) const WORKERS: usize = 2;
@@ -321,7 +321,7 @@ impl Worker {
         let own = self.own.swap_remove(self.dice.random_range(0..self.own.len()));
         let text = format!("DELETE FROM salesforce.{} WHERE id = $1", own.object.to_lowercase());
         if sql.execute(&text, &[&own.row]).await? == 1 {
-            self.ledger.note(&own.key, |commits| commits.deleted = true);
+            self.ledger.note(&own.key, Commits::delete);
         }
         Ok(())
     }

@@ -22,9 +22,17 @@ pub struct Commits {
     pub fields: BTreeMap<String, Vec<(DateTime<Utc>, Value)>>,
     /// Whether the row was deleted in the end.
     pub deleted: bool,
+    /// How often it was deleted; after each, its key may come again.
+    pub deletes: usize,
 }
 
 impl Commits {
+    /// Notes a delete.
+    pub fn delete(&mut self) {
+        self.deleted = true;
+        self.deletes += 1;
+    }
+
     /// Notes a value committed now.
     pub fn value(&mut self, field: &str, value: Value) {
         self.fields.entry(field.to_owned()).or_default().push((Utc::now(), value));

@@ -37,9 +37,7 @@ pub fn judge(
     for (key, commits) in ledger {
         let entries = by_key.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
         let creates = entries.iter().filter(|entry| entry.source == "api" && entry.op == "create").count();
-        // A record that was deleted and came again was rightly created again.
-        let deletes = entries.iter().filter(|entry| entry.op == "delete").count();
-        verdict.duplicated += creates.saturating_sub(1 + deletes);
+        verdict.duplicated += creates.saturating_sub(1 + commits.deletes);
         for (field, committed) in &commits.fields {
             if !in_order(field, committed, entries) {
                 verdict.out_of_order.push(format!("{key} {field}"));

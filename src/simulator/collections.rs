@@ -108,7 +108,8 @@ fn each(
         state.journal.truncate(journal);
     }
     let rolled_back = all_or_none && failed;
-    let body: Vec<Value> = results.iter().map(|result| collection_result(result, rolled_back)).collect();
+    let mut body: Vec<Value> = results.iter().map(|result| collection_result(result, rolled_back)).collect();
+    state.faults.spoil(&mut body);
     answer(200, &Value::from(body))
 }
 

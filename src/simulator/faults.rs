@@ -28,6 +28,10 @@ pub struct Faults {
     pub lose_answer: u32,
     /// The next this many answers are cut in the middle of their body.
     pub cut_answer: u32,
+    /// The next this many answers to collections lack their last result.
+    pub short_answer: u32,
+    /// The next this many answers to collections have their results in another order.
+    pub reorder_answer: u32,
 }
 
 /// How often each fault really happened.
@@ -51,6 +55,10 @@ pub struct FaultCounts {
     pub lose_answer: u64,
     /// Answers cut.
     pub cut_answer: u64,
+    /// Answers that lacked a result.
+    pub short_answer: u64,
+    /// Answers in another order.
+    pub reorder_answer: u64,
 }
 
 /// A fault that meets a request before it is looked at.
@@ -127,6 +135,22 @@ impl FaultState {
             return Some(Late::Cut);
         }
         None
+    }
+
+    /// What goes wrong with the results of a collection, which are at least two.
+    pub(super) fn spoil(&mut self, results: &mut Vec<serde_json::Value>) {
+        if results.len() < 2 {
+            return;
+        }
+        if self.faults.short_answer > 0 {
+            self.faults.short_answer -= 1;
+            self.counts.short_answer += 1;
+            results.pop();
+        } else if self.faults.reorder_answer > 0 {
+            self.faults.reorder_answer -= 1;
+            self.counts.reorder_answer += 1;
+            results.rotate_left(1);
+        }
     }
 
     pub(super) fn row_lock(&mut self) -> bool {

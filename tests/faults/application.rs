@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use syncdeck::demo::ledger::Ledger;
+use syncdeck::demo::ledger::{Commits, Ledger};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -253,7 +253,7 @@ impl Writer {
             }
             if effect.deleted {
                 self.own.retain(|own| own.key != effect.own.key);
-                self.of.ledger.note(&effect.own.key, |commits| commits.deleted = true);
+                self.of.ledger.note(&effect.own.key, Commits::delete);
                 continue;
             }
             let values: Vec<(&str, Value)> =
