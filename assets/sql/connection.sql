@@ -118,6 +118,12 @@ BEGIN
     RETURN entry_id;
 END $function$;
 
+-- One column's value in a captured row; serves the indexes by which a row's key is found while the row leaves.
+CREATE OR REPLACE FUNCTION {schema}.hc_key_of(captured text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
+    SELECT captured::{hstore}.hstore OPERATOR({hstore}.->) column_name
+$function$;
+
 -- A truncated table would leave its records in Salesforce with nothing to say why.
 CREATE OR REPLACE FUNCTION {schema}.hc_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $function$
 BEGIN

@@ -74,6 +74,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.error (
     last_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- the values that were sent, so that a free word of the filter finds them
     sent text NOT NULL DEFAULT '',
+    -- the newest change it is about; an ignored error stays so until a later one fails
+    upto integer,
     resolved_at timestamptz,
     resolution text
 );

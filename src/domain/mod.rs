@@ -15,3 +15,4 @@ pub mod names;
 pub mod overview;
 pub mod record;
 pub mod sync_error;
+pub mod unit;

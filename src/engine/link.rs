@@ -4,7 +4,6 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -69,8 +68,8 @@ impl Link {
         }
     }
 
-    /// Closes it for a while. Returns when it opens again.
-    fn close(&self, word: &'static str, detail: String, pause: Option<Duration>) -> DateTime<Utc> {
+    /// Closes it for a while. Returns for how long.
+    fn close(&self, word: &'static str, detail: String, pause: Option<Duration>) -> Duration {
         let mut pause = pause;
         if let Ok(mut state) = self.state.lock() {
             let wait =
@@ -83,7 +82,7 @@ impl Link {
                 failures: state.failures.saturating_add(1),
             };
         }
-        Utc::now() + chrono::Duration::from_std(pause.unwrap_or_default()).unwrap_or_default()
+        pause.unwrap_or_default()
     }
 
     /// It works. True when that is news.
@@ -115,12 +114,12 @@ pub(super) fn concerns_link(error: &Error) -> bool {
 pub(super) async fn report(shared: &Shared, error: &Error) {
     let (word, code, message, pause) = verdict(error);
     let detail = format!("{code}: {message}");
-    let reopens = shared.link.close(word, detail, pause);
+    let pause = shared.link.close(word, detail, pause);
     shared.log.of("link").warn(
         format!("Salesforce cannot be asked: {message}"),
-        json!({"code": code, "state": word, "until": reopens.format("%H:%M:%S").to_string()}),
+        json!({"code": code, "state": word, "pause": format!("{:.1} s", pause.as_secs_f64())}),
     );
-    keep(shared, &code, &message, Some(reopens)).await;
+    keep(shared, &code, &message, Some(pause)).await;
 }
 
 /// It works: the connection's errors are over.
@@ -137,10 +136,10 @@ pub(super) async fn works(shared: &Shared) {
 }
 
 /// Keeps a connection error without closing the way, for what mended itself at once.
-pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry_at: Option<DateTime<Utc>>) {
+pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry: Option<Duration>) {
     let op = if matches!(code, "LOGIN_FAILED" | "INVALID_SESSION_ID") { "login" } else { "request" };
     let error = NewError::classified("", op, Source::Salesforce, code, message, Vec::new());
-    let _ = shared.store.keep_mapping_error("", &error, retry_at).await;
+    let _ = shared.store.keep_mapping_error("", &error, retry).await;
     let _ = shared.store.notify("errors").await;
 }
 

@@ -5,6 +5,7 @@
 //! ```text
 //!    supervisor ── writer   intake, claim, fold, send, acknowledge        (writer.rs, send.rs, batch.rs)
 //!               ├─ readers  one per mapping: first load, then polls       (reader.rs)
+//!               ├─ guard    are the tables still what they must be?       (guard.rs)
 //!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
 //!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
 //! ```
@@ -14,9 +15,12 @@
 
 mod answers;
 mod batch;
+mod guard;
 pub mod handle;
+mod hold;
 pub mod link;
 mod prepare;
+mod proof;
 mod reader;
 mod send;
 mod upkeep;
@@ -79,6 +83,7 @@ struct Shared {
     /// The mappings as describe tells them now; replaced when describe changes.
     mappings: RwLock<Arc<Vec<Mapping>>>,
     link: Link,
+    guard: guard::Guard,
     log: Log,
     /// Rung when there may be work for the writer.
     writer_bell: Notify,
@@ -146,6 +151,7 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
     let stop = CancellationToken::new();
     let shared = Arc::new(Shared {
         link: Link::new(&config.name, &config.environment),
+        guard: guard::Guard::default(),
         store,
         client,
         config,
@@ -177,6 +183,7 @@ async fn supervise(shared: Arc<Shared>, mappings: Option<Vec<Mapping>>, records:
         parts.spawn(writer::run(shared.clone()));
         parts.spawn(answers::run(shared.clone()));
         parts.spawn(upkeep::run(shared.clone()));
+        parts.spawn(guard::run(shared.clone()));
         parts.spawn(upkeep::listen(shared.clone()));
         for name in names {
             parts.spawn(reader::run(shared.clone(), name));

@@ -18,7 +18,7 @@ use crate::postgres::{self, Store, failpoint};
 use crate::salesforce::query::instant;
 use crate::salesforce::{self, value};
 
-use super::{Shared, link, prepare};
+use super::{Shared, guard, link, prepare};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -46,6 +46,8 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
         let mut pause = mapping.poll_interval;
         if let Some(wait) = shared.link.closed_for() {
             pause = wait.min(FAILURE_PAUSE);
+        } else if shared.guard.is_unfit(&mapping.table) {
+            // What the guard listed is waited for.
         } else {
             match poll(&shared, mapping).await {
                 Ok(()) => {
@@ -84,7 +86,8 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     failpoint::pass(failpoint::BEFORE_CURSOR).await?;
     shared.store.set_cursor(&lease, &mapping.object, &cursor, read.records).await?;
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
-    let news = shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
+    let well = !shared.guard.is_defective(&mapping.object);
+    let news = well && shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
     if read.written + deleted > 0 || news || resolved > 0 {
         shared.log.of("reader").info(
             format!("{} read: {} rows changed, {deleted} deleted", mapping.object, read.written),
@@ -117,7 +120,7 @@ async fn load(
     let name = &mapping.object;
     log.info(format!("{name} first load begins"), json!({"mapping": name}));
     let began = Instant::now();
-    let start = Utc::now();
+    let start = shared.store.now().await?;
     shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
     // Ordering and limits would switch off how Salesforce cuts large reads; the cursor is the greatest stamp seen.
     let mut page = shared.client.query(&format!("SELECT {} FROM {name}", columns(mapping))).await?;
@@ -201,7 +204,7 @@ async fn deletes(
     mapping: &Mapping,
     cursor: &mut Cursor,
 ) -> Result<u64, ReadError> {
-    let now = Utc::now().trunc_subsecs(0);
+    let now = shared.store.now().await?.trunc_subsecs(0);
     let minute = chrono::Duration::minutes(1);
     let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
     let (ids, covered) = shared.client.deleted(&mapping.object, start, now + minute).await?;
@@ -246,7 +249,8 @@ async fn apply(
 }
 
 fn is_value_error(error: &postgres::Error) -> bool {
-    error.sql_state().is_some_and(|state| state.code().starts_with("22") || state.code().starts_with("23"))
+    // P0 is what a trigger of the application raises.
+    error.sql_state().is_some_and(|state| ["22", "23", "P0"].contains(&&state.code()[..2]))
 }
 
 async fn refuse_value(
@@ -272,6 +276,9 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
         }
         ReadError::Salesforce(source) => source,
         ReadError::Postgres(error) => {
+            if error.is_of_this_table() {
+                guard::look(shared).await;
+            }
             shared.log.of("reader").error(
                 format!("{} cannot be read into its table", mapping.object),
                 json!({"mapping": mapping.object, "cause": error.to_string()}),
@@ -285,12 +292,11 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
     };
     let new = read_failure(mapping, Source::Salesforce, &code, &message);
     let transient = new.class == Class::Transient;
-    let retry_at = Utc::now() + chrono::Duration::from_std(FAILURE_PAUSE).unwrap_or_default();
     shared.log.of("reader").warn(
         format!("{} cannot be read", mapping.object),
         json!({"mapping": mapping.object, "code": code, "cause": message}),
     );
-    let _ = shared.store.keep_mapping_error(&mapping.table, &new, Some(retry_at)).await;
+    let _ = shared.store.keep_mapping_error(&mapping.table, &new, Some(FAILURE_PAUSE)).await;
     if !transient {
         let _ = shared
             .store

@@ -3,24 +3,24 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::domain::backoff::Backoff;
 use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::Mapping;
-use crate::domain::names::{RowId, RowRef};
+use crate::domain::names::RowId;
 use crate::domain::sync_error::Class;
+use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Outcome};
+use crate::postgres::queue::{Ack, Acked, Outcome};
 use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{SaveError, SaveResult};
-use crate::salesforce::{self, query, value};
+use crate::salesforce::{self, value};
 
 use super::batch::{self, Call, Job};
 use super::writer::{Claim, release};
-use super::{Shared, link};
+use super::{Shared, hold, link, proof};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ const LOST_ALONE_LIMIT: i32 = 3;
 /// Why a plain insert is never sent twice by itself.
 const PLAIN_INSERT: &str = "the answer to an insert without an external id was lost: Salesforce may have the record. \
     Look for it there; retry only if it is missing";
+/// Between two tries to keep an answer.
+const KEEP_PAUSE: Duration = Duration::from_millis(200);
 /// After a lost answer.
 const LOST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -45,13 +47,13 @@ pub(super) async fn send_all(
     mapping: &Mapping,
     jobs: Vec<Job>,
 ) -> Result<(), Error> {
-    let (jobs, mut acks) = hold_children(shared, mapping, jobs).await?;
+    let (jobs, mut acks) = hold::hold(shared, mapping, jobs).await?;
     let mut ready = Vec::new();
     for job in jobs {
         if job.call == Call::Create && job.unit.lost > 0 {
             // An engine died with it in its hands: whether it was sent, nobody knows.
             let park = Some(outcome_unknown(mapping, &job, PLAIN_INSERT));
-            acks.push(ack(job, None, Outcome::Lost { alone: true, retry_at: after(LOST_PAUSE), park }));
+            acks.push(ack(job, None, Outcome::Lost { alone: true, retry: LOST_PAUSE, park }));
             continue;
         }
         match outgoing(mapping, &job) {
@@ -65,7 +67,7 @@ pub(super) async fn send_all(
                     &unsendable.to_string(),
                     vec![unsendable.field],
                 );
-                acks.push(ack(job, None, Outcome::Rejected { error: Box::new(error), retry_at: None }));
+                acks.push(ack(job, None, Outcome::Rejected { error: Box::new(error), retry: None }));
             }
         }
     }
@@ -96,49 +98,6 @@ fn outgoing(mapping: &Mapping, job: &Job) -> Result<Value, value::Unsendable> {
     Ok(Value::Object(record))
 }
 
-/// Holds children whose column names a parent row that Salesforce does not have yet. A parent that has no row here
-/// may well be in Salesforce: it is asked.
-async fn hold_children(
-    shared: &Shared,
-    mapping: &Mapping,
-    jobs: Vec<Job>,
-) -> Result<(Vec<Job>, Vec<Ack>), Error> {
-    let mut blocked: HashMap<RowId, (RowRef, String)> = HashMap::new();
-    for parent in &mapping.parents {
-        let mappings = shared.mappings();
-        let Some(of) = mappings.iter().find(|other| other.object == parent.object) else { continue };
-        let named = |job: &Job| job.patch.get(&parent.column).cloned().flatten();
-        let keys: Vec<String> = jobs.iter().filter_map(named).collect();
-        if keys.is_empty() {
-            continue;
-        }
-        let known = shared.store.parents(&of.table, &parent.field.to_lowercase(), &keys).await?;
-        for job in &jobs {
-            if let Some(key) = named(job)
-                && let Some((row, false)) = known.get(&key)
-            {
-                let at = RowRef { table: of.table.clone(), row: *row };
-                blocked.insert(job.unit.row, (at, format!("waits for {} {row} ({key})", of.object)));
-            }
-        }
-    }
-    let mut free = Vec::new();
-    let mut acks = Vec::new();
-    for job in jobs {
-        match blocked.remove(&job.unit.row) {
-            None => free.push(job),
-            Some((parent, mut message)) => {
-                if let Some(error) = shared.store.error_of(&parent).await? {
-                    message += &format!(", which failed: {}", error.code);
-                }
-                let error = failure(mapping, &job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new());
-                acks.push(ack(job, None, Outcome::Held { error: Box::new(error), parent }));
-            }
-        }
-    }
-    Ok((free, acks))
-}
-
 /// One call with its acknowledgement. A request that Salesforce refused as a whole because of one record is cut in
 /// halves until that record stands alone: of 200, the other 199 lose nothing.
 async fn send_call(
@@ -149,16 +108,20 @@ async fn send_call(
 ) -> Result<(), Error> {
     let mut waiting = vec![call];
     while let Some(mut call) = waiting.pop() {
+        let found = find_by_key(shared, mapping, &mut call).await;
+        failpoint::pass(failpoint::BEFORE_SEND).await?;
         if shared.link.closed_for().is_some() || !lease_outlasts(shared, claim) {
             let units = call.into_iter().map(|out| out.job.unit).collect();
             release(shared, claim, units, Duration::ZERO).await?;
             continue;
         }
         let batch = super::random_word()[..6].to_owned();
-        failpoint::pass(failpoint::BEFORE_SEND).await?;
         let began = tokio::time::Instant::now();
-        let (answer, passed) =
-            tokio::join!(request(shared, mapping, &mut call), failpoint::pass(failpoint::AFTER_SEND));
+        let sent = async {
+            found?;
+            request(shared, mapping, &call).await
+        };
+        let (answer, passed) = tokio::join!(sent, failpoint::pass(failpoint::AFTER_SEND));
         passed?;
         failpoint::pass(failpoint::AFTER_ANSWER).await?;
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -215,31 +178,33 @@ fn lease_outlasts(shared: &Shared, claim: &Claim) -> bool {
     claim.since.elapsed() + shared.client.timeout() + LEASE_MARGIN < shared.config.salesforce.lease
 }
 
+/// Sends a call, and makes sure that the answer is about what was sent.
 async fn request(
     shared: &Shared,
     mapping: &Mapping,
-    call: &mut [Outgoing],
+    call: &[Outgoing],
 ) -> Result<Vec<SaveResult>, salesforce::Error> {
-    let records = || call.iter().map(|out| out.record.clone()).collect::<Vec<_>>();
     let client = &shared.client;
-    match (call[0].job.call, &mapping.external_id) {
-        (Call::Upsert, Some(key)) => client.upsert(&mapping.object, key, records()).await,
-        (Call::Upsert | Call::Create, _) => client.create(&mapping.object, records()).await,
-        (Call::Update, _) => client.update(&mapping.object, records()).await,
-        (Call::Delete, _) => {
-            find_by_key(shared, mapping, call).await?;
-            let found: Vec<String> = call.iter().filter_map(|out| out.job.sfid.clone()).collect();
-            let mut results =
-                if found.is_empty() { Vec::new() } else { client.delete(&found).await? }.into_iter();
-            let gone = SaveResult { id: None, success: true, created: None, errors: Vec::new() };
-            Ok(call
-                .iter()
-                .map(|out| {
-                    if out.job.sfid.is_some() { results.next() } else { None }.unwrap_or_else(|| gone.clone())
-                })
-                .collect())
-        }
+    if call[0].job.call == Call::Delete {
+        // One without an id is not there.
+        let gone = SaveResult { id: None, success: true, created: None, errors: Vec::new() };
+        let found: Vec<&Job> = call.iter().map(|out| &out.job).filter(|job| job.sfid.is_some()).collect();
+        let ids: Vec<String> = found.iter().filter_map(|job| job.sfid.clone()).collect();
+        let results = if ids.is_empty() { Vec::new() } else { client.delete(&ids).await? };
+        proof::check(shared, mapping, &found, &results).await?;
+        let mut results = results.into_iter();
+        let result = |out: &Outgoing| out.job.sfid.as_ref().and_then(|_| results.next());
+        return Ok(call.iter().map(result).map(|result| result.unwrap_or_else(|| gone.clone())).collect());
     }
+    let records = call.iter().map(|out| out.record.clone()).collect();
+    let results = match (call[0].job.call, &mapping.external_id) {
+        (Call::Update, _) => client.update(&mapping.object, records).await?,
+        (Call::Upsert, Some(key)) => client.upsert(&mapping.object, key, records).await?,
+        _ => client.create(&mapping.object, records).await?,
+    };
+    let jobs: Vec<&Job> = call.iter().map(|out| &out.job).collect();
+    proof::check(shared, mapping, &jobs, &results).await?;
+    Ok(results)
 }
 
 /// Deletes of records whose insert lost its answer: their ids are looked up by key. One without an id is not there.
@@ -248,12 +213,15 @@ async fn find_by_key(
     mapping: &Mapping,
     call: &mut [Outgoing],
 ) -> Result<(), salesforce::Error> {
-    let Some(key) = &mapping.external_id else { return Ok(()) };
-    for out in call.iter_mut().filter(|out| out.job.sfid.is_none()) {
-        let Some(value) = &out.job.key else { continue };
-        let soql = format!("SELECT Id FROM {} WHERE {key} = {}", mapping.object, query::literal(value));
-        let page = shared.client.query(&soql).await?;
-        out.job.sfid = page.records.first().and_then(|record| Some(record.get("Id")?.as_str()?.to_owned()));
+    let (Call::Delete, Some(key)) = (call[0].job.call, &mapping.external_id) else { return Ok(()) };
+    let unknown = |out: &Outgoing| out.job.key.clone().filter(|_| out.job.sfid.is_none());
+    let keys: Vec<String> = call.iter().filter_map(unknown).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let ids = shared.client.ids_by_key(&mapping.object, key, &keys).await?;
+    for out in call {
+        if let Some(key) = unknown(out) {
+            out.job.sfid = ids.get(&key.to_lowercase()).cloned();
+        }
     }
     Ok(())
 }
@@ -274,14 +242,14 @@ async fn settle(
     for (out, result) in call.into_iter().zip(results) {
         let outcome = outcome(mapping, &out, result);
         match &outcome {
-            Outcome::Rejected { error, retry_at } => {
+            Outcome::Rejected { error, retry } => {
                 rejected += 1;
                 // Codes and fields only: the message may quote a customer's values; it is kept with the error.
                 log.warn(
                     format!("{} {} rejected", mapping.object, out.job.unit.row),
                     json!({"mapping": mapping.object, "row": out.job.unit.row, "code": error.code,
                         "fields": error.fields.join(","), "batch": batch,
-                        "retry_at": retry_at.map(|at| at.format("%H:%M:%S").to_string())}),
+                        "retry_in": retry.map(|pause| format!("{:.1} s", pause.as_secs_f64()))}),
                 );
             }
             _ => accepted += 1,
@@ -351,14 +319,14 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
     }
     let error =
         failure(mapping, &out.job, Source::Salesforce, &error.status_code, &error.message, error.fields);
-    let retry_at = match error.class {
+    let retry = match error.class {
         Class::Transient => {
             let attempts = u32::try_from(out.job.unit.attempts).unwrap_or(0);
-            Backoff::default().next(attempts, rand::random()).map(after)
+            Backoff::default().next(attempts, rand::random())
         }
         _ => None,
     };
-    Outcome::Rejected { error: Box::new(error), retry_at }
+    Outcome::Rejected { error: Box::new(error), retry }
 }
 
 /// Acknowledges a call whose answer never came. What may be sent again is; a plain insert waits for a person, for
@@ -376,7 +344,7 @@ async fn lose(
         json!({"mapping": mapping.object, "batch": batch, "cause": error.to_string()}),
     );
     if let salesforce::Error::Api { code, message, .. } = error {
-        link::keep(shared, code, message, Some(after(LOST_PAUSE))).await;
+        link::keep(shared, code, message, Some(LOST_PAUSE)).await;
     }
     let alone = call.len() == 1;
     let acks = call
@@ -390,7 +358,7 @@ async fn lose(
                 None
             };
             let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({error})")));
-            let outcome = Outcome::Lost { alone, retry_at: after(LOST_PAUSE), park };
+            let outcome = Outcome::Lost { alone, retry: LOST_PAUSE, park };
             Ack { unit: out.job.unit, upto: out.job.upto, op: out.job.op, request: Some(out.record), outcome }
         })
         .collect::<Vec<_>>();
@@ -425,9 +393,9 @@ async fn acknowledge(
     mapping: &Mapping,
     batch: &str,
     acks: Vec<Ack>,
-) -> Result<crate::postgres::queue::Acked, Error> {
+) -> Result<Acked, Error> {
     let rows: Vec<String> = acks.iter().map(|ack| ack.unit.row.to_string()).collect();
-    let acked = shared.store.acknowledge(&claim.token, batch, &acks).await?;
+    let acked = keep_answer(shared, claim, batch, &acks).await?;
     if acked.fenced > 0 {
         shared.log.of("writer").warn(
             format!("{} results came after the lease had passed on; they are dropped", acked.fenced),
@@ -439,12 +407,39 @@ async fn acknowledge(
     Ok(acked)
 }
 
-fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
+/// Acknowledges, and tries again while the lease lives: an answer that is known must not be lost because PostgreSQL
+/// was away for a moment. Doing it twice does no harm, for the first one takes the token away.
+pub(super) async fn keep_answer(
+    shared: &Shared,
+    claim: &Claim,
+    batch: &str,
+    acks: &[Ack],
+) -> Result<Acked, Error> {
+    let mut rows = Rows::Now;
+    loop {
+        match shared.store.acknowledge(&claim.token, batch, acks, rows).await {
+            // A trigger or a constraint of the application's objects to the outcome: the answer is kept all the same.
+            Err(error) if error.is_of_this_table() && rows == Rows::Now => rows = Rows::Later,
+            Err(error) if error.is_connection() && claim.since.elapsed() < shared.config.salesforce.lease => {
+                shared.log.of("writer").warn(
+                    "an answer cannot be kept yet; it is tried again",
+                    json!({"batch": batch, "cause": error.to_string()}),
+                );
+                if !shared.pause(KEEP_PAUSE).await {
+                    return Err(error);
+                }
+            }
+            kept => return kept,
+        }
+    }
+}
+
+pub(super) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
     Ack { unit: job.unit, upto: job.upto, op: job.op, request, outcome }
 }
 
 /// A failure of one record, classified.
-fn failure(
+pub(super) fn failure(
     mapping: &Mapping,
     job: &Job,
     source: Source,
@@ -457,8 +452,4 @@ fn failure(
         sent: job.patch.values().flatten().cloned().collect::<Vec<_>>().join(" "),
         ..NewError::classified(&mapping.object, job.op, source, code, message, fields)
     }
-}
-
-fn after(wait: Duration) -> DateTime<Utc> {
-    Utc::now() + chrono::Duration::from_std(wait).unwrap_or_default()
 }

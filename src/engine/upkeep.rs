@@ -8,7 +8,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::catalogue::Source;
 use crate::logs::LogRecord;
+use crate::postgres;
+use crate::postgres::errors::NewError;
 
 use super::{Shared, link};
 
@@ -21,11 +24,14 @@ const LOG_INTERVAL: Duration = Duration::from_millis(100);
 /// How much history is kept.
 const KEEP: Duration = Duration::from_secs(30 * 86_400);
 const KEEP_LOG: i64 = 100_000;
+/// The operation under which refused outcomes are listed.
+const WRITE_BACK: &str = "write back";
 
 /// Leases, late write-backs, pruning; until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>) {
     let log = shared.log.of("upkeep");
     let mut rounds = 0_u64;
+    let mut refusing: Vec<String> = Vec::new();
     while shared.pause(SWEEP_INTERVAL).await {
         match shared.store.sweep().await {
             Ok(0) => {}
@@ -39,7 +45,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
             Err(error) => log.error("the queue cannot be swept", json!({"cause": error.to_string()})),
         }
         match shared.store.write_back_deferred().await {
-            Ok(_) => {}
+            Ok((_, refusals)) => {
+                for (table, refusal) in &refusals {
+                    keep_refusal(&shared, table, refusal).await;
+                }
+                refusing.retain(|table| !refusals.iter().any(|(still, _)| still == table));
+                for over in std::mem::take(&mut refusing) {
+                    let _ =
+                        shared.store.resolve_other_errors(&object_of(&shared, &over), WRITE_BACK, &[]).await;
+                }
+                refusing.extend(refusals.into_iter().map(|(table, _)| table));
+            }
             Err(error) => {
                 log.error("late outcomes cannot be written back", json!({"cause": error.to_string()}))
             }
@@ -52,6 +68,21 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         rounds += 1;
     }
+}
+
+/// Lists that a table's rows refuse to be told their outcome.
+async fn keep_refusal(shared: &Shared, table: &str, refusal: &postgres::Error) {
+    let (code, text) = ("WRITE_BACK_REFUSED", refusal.to_string());
+    let object = object_of(shared, table);
+    let error = NewError::classified(&object, WRITE_BACK, Source::Postgres, code, &text, Vec::new());
+    let _ = shared.store.keep_mapping_error(table, &error, Some(SWEEP_INTERVAL)).await;
+}
+
+/// The object that is mapped to a table; the table itself when none is.
+fn object_of(shared: &Shared, table: &str) -> String {
+    let mappings = shared.mappings();
+    let mapping = mappings.iter().find(|mapping| mapping.table == table);
+    mapping.map_or(table, |mapping| mapping.object.as_str()).to_owned()
 }
 
 /// Tells once a second that this engine lives, and how the way to Salesforce is.
@@ -72,7 +103,7 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
                 .log
                 .of("link")
                 .warn("the session had expired; it was renewed", json!({"code": "INVALID_SESSION_ID"}));
-            link::keep(&shared, "INVALID_SESSION_ID", "Session expired or invalid", Some(chrono::Utc::now()))
+            link::keep(&shared, "INVALID_SESSION_ID", "Session expired or invalid", Some(Duration::ZERO))
                 .await;
             let _ = shared.store.resolve_mapping_errors("", &["login"]).await;
         }

@@ -13,11 +13,13 @@ use crate::postgres::queue::{Ack, Claimed, Outcome};
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
-use super::{Shared, send};
+use super::{Shared, guard, send};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
 const CLAIM: i64 = 200;
+/// How long units wait whose table does not fit, or has no mapping here.
+const UNFIT_PAUSE: Duration = Duration::from_secs(5);
 /// Between looks: at once after work, then doubling up to this.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
@@ -64,26 +66,66 @@ async fn round(shared: &Shared) -> Result<usize, Error> {
     }
     let claim = Claim { token: super::random_word(), since: Instant::now() };
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
-    failpoint::pass(failpoint::AFTER_CLAIM).await?;
+    // A claim that cannot be worked now is given back: nothing of it was sent.
+    let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err();
     let count = units.len();
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
     }
-    let mut steps = Vec::new();
+    let mut jobs = Vec::new();
     let mut unmapped = Vec::new();
     for (table, units) in tables {
-        match mappings.iter().find(|mapping| mapping.table == table) {
-            Some(mapping) => steps.extend(plan_table(shared, &claim, mapping, units).await?),
-            // Its mapping is not this engine's; it stays for an engine that has it.
-            None => unmapped.extend(units),
+        let mapping = mappings.iter().find(|mapping| mapping.table == table);
+        // Without a mapping here it stays for an engine that has one; a table that does not fit is waited for.
+        let Some(mapping) = mapping.filter(|_| !shared.guard.is_unfit(table)) else {
+            unmapped.extend(units);
+            continue;
+        };
+        match plan_table(shared, &claim, mapping, units.clone()).await {
+            Ok(planned) => jobs.extend(planned),
+            Err(error) => {
+                failed = failed.or(set_aside(shared, &claim, mapping, units, error).await);
+            }
         }
     }
-    release(shared, &claim, unmapped, Duration::from_secs(30)).await?;
-    for (mapping, jobs) in ordered(&mappings, steps) {
-        send::send_all(shared, &claim, mapping, jobs).await?;
+    release(shared, &claim, unmapped, UNFIT_PAUSE).await?;
+    for (mapping, jobs) in ordered(&mappings, jobs) {
+        let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
+        if failed.is_some() {
+            release(shared, &claim, units, Duration::ZERO).await?;
+            continue;
+        }
+        if let Err(error) = send::send_all(shared, &claim, mapping, jobs).await {
+            failed = set_aside(shared, &claim, mapping, Vec::new(), error).await;
+        }
     }
-    Ok(count + taken as usize)
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(count + taken as usize),
+    }
+}
+
+/// What becomes of one table's units when PostgreSQL fails them: given back unsent. A failure that concerns that
+/// table alone is looked into by the guard and stops no other; any other is returned.
+async fn set_aside(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    units: Vec<Claimed>,
+    error: Error,
+) -> Option<Error> {
+    let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };
+    let released = release(shared, claim, units, pause).await;
+    if !error.is_of_this_table() {
+        return Some(error);
+    }
+    shared.log.of("writer").error(
+        format!("{} cannot be written to Salesforce", mapping.object),
+        json!({"mapping": mapping.object, "cause": error.to_string()}),
+    );
+    guard::look(shared).await;
+    released.err()
 }
 
 /// Folds the units of one table. What needs no send is acknowledged at once.
@@ -108,7 +150,7 @@ async fn plan_table(
         }
     }
     if !nothing.is_empty() {
-        shared.store.acknowledge(&claim.token, "-", &nothing).await?;
+        send::keep_answer(shared, claim, "-", &nothing).await?;
         shared.store.add(&[("nothing", nothing.len() as i64)]).await?;
     }
     Ok(jobs)
@@ -134,21 +176,14 @@ pub(super) async fn release(
     shared: &Shared,
     claim: &Claim,
     units: Vec<Claimed>,
-    wait: Duration,
+    pause: Duration,
 ) -> Result<(), Error> {
     if units.is_empty() {
         return Ok(());
     }
-    let at = chrono::Utc::now() + wait;
     let acks: Vec<Ack> = units
         .into_iter()
-        .map(|unit| Ack {
-            unit,
-            upto: 0,
-            op: "update",
-            request: None,
-            outcome: Outcome::Released { at: Some(at) },
-        })
+        .map(|unit| Ack { unit, upto: 0, op: "update", request: None, outcome: Outcome::Released { pause } })
         .collect();
-    shared.store.acknowledge(&claim.token, "-", &acks).await.map(drop)
+    send::keep_answer(shared, claim, "-", &acks).await.map(drop)
 }

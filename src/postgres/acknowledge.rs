@@ -2,38 +2,61 @@
 //! entries, units, rows, errors.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::unit::{self, Effect, Event, Phase, Unit};
 
 use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Outcome};
 use super::{Error, Store, While, failpoint};
 
+/// When the users' rows are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// With the acknowledgement.
+    Now,
+    /// By a later pass, because PostgreSQL refuses to write to one of them now.
+    Later,
+}
+
 impl Store {
-    /// Acknowledges a batch in one short transaction, fenced by the token (I7).
-    pub async fn acknowledge(&self, token: &str, batch: &str, acks: &[Ack]) -> Result<Acked, Error> {
+    /// Acknowledges a batch in one short transaction, fenced by the token (I7). With `rows` left for later, the users'
+    /// rows are not touched; their outcomes wait as if somebody had locked them.
+    pub async fn acknowledge(
+        &self,
+        token: &str,
+        batch: &str,
+        acks: &[Ack],
+        rows: Rows,
+    ) -> Result<Acked, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an acknowledgement")?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
-        let versions = locked_versions(&transaction, token, acks).await?;
+        let units = lock_units(&transaction, token, acks).await?;
         let mut acked = Acked::default();
-        let mine: Vec<&Ack> = acks
-            .iter()
-            .filter(|ack| versions.contains_key(&(ack.unit.table.clone(), ack.unit.row.0)))
-            .collect();
+        let mut mine: Vec<&Ack> =
+            acks.iter().filter(|ack| units.contains_key(&(ack.unit.table.clone(), ack.unit.row.0))).collect();
         acked.fenced = acks.len() - mine.len();
         if mine.is_empty() {
             return Ok(acked);
         }
+        let ignored = super::errors::ignored_rows(&transaction, &mine).await?;
+        let stopped: Vec<Ack> =
+            mine.iter().filter(|ack| ignored.contains(&ack.unit.row())).map(|ack| stop_asking(ack)).collect();
+        mine.retain(|ack| !ignored.contains(&ack.unit.row()));
+        mine.extend(&stopped);
         record_attempts(&transaction, batch, &mine).await?;
         self.settle_entries(&transaction, &mine).await?;
         failpoint::pass(failpoint::MID_ACKNOWLEDGE).await?;
-        let deferred = self.write_back(&transaction, &mine).await?;
+        let deferred = match rows {
+            Rows::Now => self.write_back(&transaction, &mine).await?,
+            Rows::Later => super::writeback::all_deferred(&mine),
+        };
         acked.deferred = deferred.len();
-        settle_units(&transaction, &mine, &versions, &deferred).await?;
+        settle_units(&transaction, token, &mine, units, &deferred).await?;
         super::errors::settle_errors(&transaction, &mine).await?;
         transaction.commit().await.while_("acknowledge a batch")?;
         if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { .. })) {
@@ -80,7 +103,7 @@ impl Store {
             .iter()
             .filter_map(|ack| {
                 let message = match &ack.outcome {
-                    Outcome::Rejected { error, retry_at: None } | Outcome::Lost { park: Some(error), .. } => {
+                    Outcome::Rejected { error, retry: None } | Outcome::Lost { park: Some(error), .. } => {
                         format!("{}: {}", error.code, error.message)
                     }
                     _ => return None,
@@ -116,17 +139,28 @@ impl Store {
     }
 }
 
-/// Locks the batch's units that this token still holds, and tells their versions.
-async fn locked_versions(
+/// The same acknowledgement of a record that a person ignored meanwhile: it does not go again by itself.
+fn stop_asking(ack: &Ack) -> Ack {
+    match &ack.outcome {
+        Outcome::Rejected { error, .. } => {
+            Ack { outcome: Outcome::Rejected { error: error.clone(), retry: None }, ..ack.clone() }
+        }
+        _ => ack.clone(),
+    }
+}
+
+/// Locks the batch's units that this token still holds, as they stand now: a change may have joined meanwhile.
+async fn lock_units(
     transaction: &tokio_postgres::Transaction<'_>,
     token: &str,
     acks: &[Ack],
-) -> Result<BTreeMap<(String, i32), i64>, Error> {
+) -> Result<BTreeMap<(String, i32), Unit>, Error> {
     let tables: Vec<&str> = acks.iter().map(|ack| ack.unit.table.as_str()).collect();
     let rows: Vec<i32> = acks.iter().map(|ack| ack.unit.row.0).collect();
     let locked = transaction
         .query(
-            "SELECT unit.table_name, unit.record_id, version FROM syncdeck.unit
+            "SELECT unit.table_name, unit.record_id, version, attempts, lost, lost_alone, outcome IS NOT NULL
+             FROM syncdeck.unit
              JOIN unnest($2::text[], $3::int[]) AS acked (table_name, record_id)
                  ON unit.table_name = acked.table_name AND unit.record_id = acked.record_id
              WHERE state = 'inflight' AND token = $1 ORDER BY 1, 2 FOR UPDATE OF unit",
@@ -134,7 +168,17 @@ async fn locked_versions(
         )
         .await
         .while_("lock the units of a batch")?;
-    Ok(locked.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+    let unit = |row: &tokio_postgres::Row| Unit {
+        phase: Phase::InFlight,
+        version: row.get(2),
+        attempts: row.get(3),
+        lost: row.get(4),
+        lost_alone: row.get(5),
+        token: Some(token.to_owned()),
+        owes_row: row.get(6),
+        pause: Duration::ZERO,
+    };
+    Ok(locked.iter().map(|row| ((row.get(0), row.get(1)), unit(row))).collect())
 }
 
 async fn record_attempts(
@@ -175,126 +219,110 @@ struct Next<'a> {
     table: &'a str,
     row: RowId,
     state: &'static str,
-    ready_at: Option<DateTime<Utc>>,
+    /// Seconds by the server's clock: an engine's own may be wrong by days.
+    pause: f64,
     attempts: i32,
     lost: i32,
     lost_alone: i32,
     held_table: Option<&'a str>,
     held_record: Option<RowId>,
     sfid: Option<&'a str>,
-    outcome: Option<Value>,
+    owes_row: bool,
+    outcome: Option<&'a Value>,
 }
 
-/// Units leave only at the version they were read at; a change that joined meanwhile makes them ready again (I1).
+/// Takes each unit one step further, by [`unit::step`].
 async fn settle_units(
     transaction: &tokio_postgres::Transaction<'_>,
+    token: &str,
     acks: &[&Ack],
-    versions: &BTreeMap<(String, i32), i64>,
+    mut units: BTreeMap<(String, i32), Unit>,
     deferred: &HashMap<RowRef, Value>,
 ) -> Result<(), Error> {
     let mut finished = Vec::new();
     let mut next = Vec::new();
-    let mut accepted = Vec::new();
+    let mut awaited = Vec::new();
     for ack in acks {
-        let unit = &ack.unit;
-        let unchanged = versions.get(&(unit.table.clone(), unit.row.0)) == Some(&unit.version);
-        let outcome = deferred.get(&unit.row()).cloned();
-        if let Outcome::Accepted { .. } = ack.outcome {
-            accepted.push(json!({"table": unit.table, "row": unit.row}));
+        let claimed = &ack.unit;
+        let owed = deferred.get(&claimed.row());
+        let event = Event::Answered {
+            token: token.to_owned(),
+            version: claimed.version,
+            answer: ack.outcome.answer(),
+            row_locked: owed.is_some(),
+        };
+        let (after, effects) = unit::step(units.remove(&(claimed.table.clone(), claimed.row.0)), &event);
+        if effects.contains(&Effect::Wake) {
+            awaited.push(json!({"table": claimed.table, "row": claimed.row}));
         }
-        let done = matches!(ack.outcome, Outcome::Accepted { .. } | Outcome::Nothing { .. });
-        if done && unchanged && outcome.is_none() {
-            finished.push(json!({"table": unit.table, "row": unit.row}));
-        } else {
-            next.push(next_state(ack, unchanged, outcome));
+        match after {
+            None => finished.push(json!({"table": claimed.table, "row": claimed.row})),
+            Some(after) => next.push(next_row(ack, &after, owed)),
         }
+    }
+    if !finished.is_empty() {
+        transaction
+            .execute(
+                "DELETE FROM syncdeck.unit USING jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer)
+                 WHERE table_name = done.\"table\" AND record_id = done.\"row\"",
+                &[&Value::from(finished)],
+            )
+            .await
+            .while_("remove finished units")?;
+    }
+    if !next.is_empty() {
+        transaction
+            .execute(
+                "UPDATE syncdeck.unit SET state = next.state, token = NULL, lease_until = NULL,
+                     ready_at = clock_timestamp() + make_interval(secs => next.pause), attempts = next.attempts,
+                     lost = next.lost, lost_alone = next.lost_alone, held_table = next.held_table,
+                     held_record = next.held_record, sfid = coalesce(next.sfid, unit.sfid),
+                     outcome = CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
+                 FROM jsonb_to_recordset($1) AS next (\"table\" text, \"row\" integer, state text,
+                     pause double precision, attempts integer, lost integer, lost_alone integer, held_table text,
+                     held_record integer, sfid text, owes_row boolean, outcome jsonb)
+                 WHERE table_name = next.\"table\" AND record_id = next.\"row\"",
+                &[&serde_json::to_value(&next).unwrap_or_default()],
+            )
+            .await
+            .while_("set the units' next state")?;
+    }
+    if awaited.is_empty() {
+        return Ok(());
     }
     transaction
         .execute(
-            "DELETE FROM syncdeck.unit USING jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer)
-             WHERE table_name = done.\"table\" AND record_id = done.\"row\"",
-            &[&Value::from(finished)],
-        )
-        .await
-        .while_("remove finished units")?;
-    transaction
-        .execute(
-            "UPDATE syncdeck.unit SET state = next.state, token = NULL, lease_until = NULL,
-                 ready_at = coalesce(next.ready_at, clock_timestamp()), attempts = next.attempts, lost = next.lost,
-                 lost_alone = next.lost_alone, held_table = next.held_table, held_record = next.held_record,
-                 sfid = coalesce(next.sfid, unit.sfid), outcome = coalesce(next.outcome, unit.outcome)
-             FROM jsonb_to_recordset($1) AS next (\"table\" text, \"row\" integer, state text, ready_at timestamptz,
-                 attempts integer, lost integer, lost_alone integer, held_table text, held_record integer, sfid text,
-                 outcome jsonb)
-             WHERE table_name = next.\"table\" AND record_id = next.\"row\"",
-            &[&serde_json::to_value(&next).unwrap_or_default()],
-        )
-        .await
-        .while_("set the units' next state")?;
-    transaction
-        .execute(
             "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()
-             FROM jsonb_to_recordset($1) AS parent (\"table\" text, \"row\" integer)
-             WHERE state = 'held' AND held_table = parent.\"table\" AND held_record = parent.\"row\"",
-            &[&Value::from(accepted)],
+             FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer)
+             WHERE state = 'held' AND held_table = done.\"table\" AND held_record = done.\"row\"",
+            &[&Value::from(awaited)],
         )
         .await
         .while_("release held units")
         .map(drop)
 }
 
-fn next_state(ack: &Ack, unchanged: bool, outcome: Option<Value>) -> Next<'_> {
-    let unit = &ack.unit;
-    // A change that joined meanwhile starts with no attempts spent; that an answer was lost stays known, because
-    // Salesforce may have the record.
-    let attempts = if unchanged { unit.attempts } else { 0 };
-    let (lost, lost_alone) = (unit.lost, unit.lost_alone);
-    let mut next = Next {
-        table: &unit.table,
-        row: unit.row,
-        state: "ready",
-        ready_at: None,
-        attempts,
-        lost,
-        lost_alone,
-        held_table: None,
-        held_record: None,
-        sfid: None,
-        outcome,
+fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a> {
+    let held = match &ack.outcome {
+        Outcome::Held { parent, .. } if after.phase == Phase::Held => Some(parent),
+        _ => None,
     };
-    match &ack.outcome {
-        Outcome::Accepted { sfid, .. } => {
-            next.sfid = sfid.as_deref();
-            (next.attempts, next.lost, next.lost_alone) = (0, 0, 0);
-            if unchanged && next.outcome.is_some() {
-                next.state = "writeback";
-            }
-        }
-        Outcome::Nothing { .. } => {}
-        Outcome::Rejected { retry_at, .. } if unchanged => {
-            next.attempts += 1;
-            next.ready_at = *retry_at;
-            if retry_at.is_none() {
-                next.state = "failed";
-            }
-        }
-        Outcome::Held { parent, .. } if unchanged => {
-            next.state = "held";
-            // Looked at again by itself as well, should the parent's word be missed.
-            next.ready_at = Some(Utc::now() + chrono::Duration::seconds(10));
-            next.held_table = Some(&parent.table);
-            next.held_record = Some(parent.row);
-        }
-        Outcome::Lost { alone, retry_at, park } => {
-            next.lost += 1;
-            next.lost_alone += i32::from(*alone);
-            next.ready_at = Some(*retry_at);
-            if park.is_some() {
-                next.state = "failed";
-            }
-        }
-        Outcome::Released { at } => next.ready_at = *at,
-        Outcome::Rejected { .. } | Outcome::Held { .. } => {}
+    let sfid = match &ack.outcome {
+        Outcome::Accepted { sfid, .. } => sfid.as_deref(),
+        _ => None,
+    };
+    Next {
+        table: &ack.unit.table,
+        row: ack.unit.row,
+        state: after.phase.word(),
+        pause: after.pause.as_secs_f64(),
+        attempts: after.attempts,
+        lost: after.lost,
+        lost_alone: after.lost_alone,
+        held_table: held.map(|row| row.table.as_str()),
+        held_record: held.map(|row| row.row),
+        sfid,
+        owes_row: after.owes_row,
+        outcome: owed,
     }
-    next
 }

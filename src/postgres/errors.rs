@@ -1,6 +1,9 @@
 //! Sync errors: kept, repeated, resolved, listed. At most one unresolved error per row; for reads, mappings and the
 //! connection one per code.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
@@ -133,15 +136,15 @@ impl Store {
         &self,
         table: &str,
         error: &NewError,
-        next_retry_at: Option<DateTime<Utc>>,
+        retry: Option<Duration>,
     ) -> Result<(), Error> {
         let client = self.client().await?;
-        let state = if next_retry_at.is_some() { "retrying" } else { "open" };
+        let state = if retry.is_some() { "retrying" } else { "open" };
         client
             .execute(
                 "INSERT INTO syncdeck.error AS e (mapping, table_name, op, code, category, class, message, fields,
                      fingerprint, state, next_retry_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp() + make_interval(secs => $11))
                  ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL DO UPDATE SET
                      message = excluded.message, state = excluded.state, next_retry_at = excluded.next_retry_at,
                      last_seen = clock_timestamp(), attempts = e.attempts + 1",
@@ -156,7 +159,7 @@ impl Store {
                     &error.fields,
                     &error.fingerprint,
                     &state,
-                    &next_retry_at,
+                    &retry.map(|pause| pause.as_secs_f64()),
                 ],
             )
             .await
@@ -174,6 +177,20 @@ impl Store {
                      next_retry_at = NULL
                  WHERE mapping = $1 AND record_id IS NULL AND resolved_at IS NULL AND op = ANY($2)",
                 &[&mapping, &ops],
+            )
+            .await
+            .while_("resolve a sync error")
+    }
+
+    /// Resolves a mapping's errors of one operation that are not of these codes: those are over.
+    pub async fn resolve_other_errors(&self, mapping: &str, op: &str, codes: &[&str]) -> Result<u64, Error> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = 'works again',
+                     next_retry_at = NULL
+                 WHERE mapping = $1 AND record_id IS NULL AND resolved_at IS NULL AND op = $2 AND code <> ALL($3)",
+                &[&mapping, &op, &codes],
             )
             .await
             .while_("resolve a sync error")
@@ -208,10 +225,10 @@ pub(super) async fn settle_errors(
     let mut kept = Vec::new();
     let mut resolved = Vec::new();
     for ack in acks {
-        let (error, state, retry_at, attempts) = match &ack.outcome {
-            Outcome::Rejected { error, retry_at } => {
-                let state = if retry_at.is_some() { "retrying" } else { "open" };
-                (error, state, *retry_at, ack.unit.attempts + 1)
+        let (error, state, retry, attempts) = match &ack.outcome {
+            Outcome::Rejected { error, retry } => {
+                let state = if retry.is_some() { "retrying" } else { "open" };
+                (error, state, *retry, ack.unit.attempts + 1)
             }
             Outcome::Held { error, .. } => (error, "held", None, ack.unit.attempts),
             Outcome::Lost { park: Some(error), .. } => (error, "open", None, ack.unit.attempts),
@@ -228,26 +245,34 @@ pub(super) async fn settle_errors(
         kept.push(json!({"mapping": error.mapping, "table_name": ack.unit.table, "record_id": ack.unit.row,
             "sfid": error.sfid, "op": error.op, "code": error.code, "category": error.category, "class": error.class,
             "message": error.message, "fields": error.fields, "fingerprint": error.fingerprint,
-            "attempts": attempts, "state": state, "next_retry_at": retry_at, "sent": error.sent}));
+            "attempts": attempts, "state": state, "upto": ack.upto, "retry": retry.map(|pause| pause.as_secs_f64()), "sent": error.sent}));
     }
-    transaction
+    if !kept.is_empty() {
+        transaction
         .execute(
             "INSERT INTO syncdeck.error (mapping, table_name, record_id, sfid, op, code, category, class, message,
-                 fields, fingerprint, attempts, state, next_retry_at, sent)
+                 fields, fingerprint, attempts, state, next_retry_at, upto, sent)
              SELECT mapping, table_name, record_id, sfid, op, code, category, class, message,
-                 ARRAY(SELECT jsonb_array_elements_text(fields)), fingerprint, attempts, state, next_retry_at, sent
+                 ARRAY(SELECT jsonb_array_elements_text(fields)), fingerprint, attempts, state,
+                 clock_timestamp() + make_interval(secs => retry), upto, sent
              FROM jsonb_to_recordset($1) AS new (mapping text, table_name text, record_id integer, sfid text, op text,
                  code text, category text, class text, message text, fields jsonb, fingerprint text, attempts integer,
-                 state text, next_retry_at timestamptz, sent text)
+                 state text, upto integer, retry double precision, sent text)
              ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL AND record_id IS NOT NULL DO UPDATE SET
                  sfid = excluded.sfid, op = excluded.op, code = excluded.code, category = excluded.category,
                  class = excluded.class, message = excluded.message, fields = excluded.fields,
-                 fingerprint = excluded.fingerprint, attempts = excluded.attempts, state = excluded.state,
+                 fingerprint = excluded.fingerprint, attempts = excluded.attempts,
+                 state = CASE WHEN error.state = 'ignored' AND excluded.upto <= error.upto THEN 'ignored' ELSE excluded.state END,
+                 upto = greatest(error.upto, excluded.upto),
                  next_retry_at = excluded.next_retry_at, sent = excluded.sent, last_seen = clock_timestamp()",
             &[&Value::from(kept)],
         )
         .await
         .while_("keep sync errors")?;
+    }
+    if resolved.is_empty() {
+        return Ok(());
+    }
     transaction
         .execute(
             "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = done.how,
@@ -259,6 +284,32 @@ pub(super) async fn settle_errors(
         .await
         .while_("resolve sync errors")
         .map(drop)
+}
+
+/// Of rejected units that would go again by themselves, the rows whose error a person ignored: they do not.
+pub(super) async fn ignored_rows(
+    transaction: &tokio_postgres::Transaction<'_>,
+    acks: &[&Ack],
+) -> Result<HashSet<RowRef>, Error> {
+    let again: Vec<Value> = acks
+        .iter()
+        .filter(|ack| matches!(ack.outcome, Outcome::Rejected { retry: Some(_), .. }))
+        .map(|ack| json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto}))
+        .collect();
+    if again.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = transaction
+        .query(
+            "SELECT table_name::text, record_id FROM syncdeck.error
+             JOIN jsonb_to_recordset($1) AS again (\"table\" text, \"row\" integer, upto integer)
+                 ON table_name = again.\"table\" AND record_id = again.\"row\"
+             WHERE resolved_at IS NULL AND state = 'ignored' AND again.upto <= error.upto",
+            &[&Value::from(again)],
+        )
+        .await
+        .while_("look for ignored errors")?;
+    Ok(rows.iter().map(|row| RowRef { table: row.get(0), row: RowId(row.get(1)) }).collect())
 }
 
 pub(super) fn read_error(row: &tokio_postgres::Row) -> SyncError {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::domain::mapping::{Access, Mapping, column_type};
 
+use super::queue::gives_up_key;
 use super::{Error, Store, While, literal, quote};
 
 /// System columns of every mapped table, with their types.
-const SYSTEM_COLUMNS: [(&str, &str); 5] = [
+pub(super) const SYSTEM_COLUMNS: [(&str, &str); 5] = [
     ("sfid", "varchar(18) COLLATE ucs_basic"),
     ("systemmodstamp", "timestamp without time zone"),
     ("isdeleted", "boolean"),
@@ -97,8 +98,8 @@ impl Store {
             .replace("{schema}", &self.schema)
             .replace("{table}", &quote(&mapping.table))
             .replace("{table_literal}", &literal(&mapping.table))
-            .replace("{logger}", &quote(&function_name(&mapping.table, "logger")))
-            .replace("{status}", &quote(&function_name(&mapping.table, "status")))
+            .replace("{logger}", &quote(&fitting(&format!("hc_{}_logger", mapping.table))))
+            .replace("{status}", &quote(&fitting(&format!("hc_{}_status", mapping.table))))
             .replace("{first_state}", first_state)
             .replace("{hstore}", hstore);
         let (create, indexes) = (self.create_table(mapping), self.indexes(mapping));
@@ -136,7 +137,7 @@ impl Store {
 
     fn create_table(&self, mapping: &Mapping) -> String {
         let table = self.table(&mapping.table);
-        let sequence = self.table(&format!("{}_id_seq", mapping.table));
+        let sequence = self.table(&fitting(&format!("{}_id_seq", mapping.table)));
         let mut columns = vec![format!("id integer PRIMARY KEY DEFAULT nextval({})", literal(&sequence))];
         columns.extend(
             mapping.fields.iter().map(|field| format!("{} {}", quote(&field.column), column_type(field))),
@@ -153,14 +154,20 @@ impl Store {
         let table = self.table(&mapping.table);
         let mut sql = format!(
             "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} (sfid); CREATE INDEX IF NOT EXISTS {} ON {table} (systemmodstamp);",
-            quote(&format!("hcu_idx_{}_sfid", mapping.table)),
-            quote(&format!("hc_idx_{}_systemmodstamp", mapping.table)),
+            quote(&fitting(&format!("hcu_idx_{}_sfid", mapping.table))),
+            quote(&fitting(&format!("hc_idx_{}_systemmodstamp", mapping.table))),
         );
         if let Some(column) = mapping.external_id_column() {
             sql += &format!(
-                "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({});",
-                quote(&format!("hcu_idx_{}_{column}", mapping.table)),
-                quote(&column)
+                "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({}); \
+                 CREATE INDEX IF NOT EXISTS {} ON {}._trigger_log ({}) WHERE {} AND {};",
+                quote(&fitting(&format!("hcu_idx_{}_{column}", mapping.table))),
+                quote(&column),
+                quote(&fitting(&format!("_trigger_log_key_{}", mapping.table))),
+                self.schema,
+                gives_up_key::expression(&self.schema, &column),
+                gives_up_key::of_table(&mapping.table),
+                gives_up_key::condition(&column),
             );
         }
         sql
@@ -230,7 +237,7 @@ impl Store {
 
 /// A text column holds anything; other columns must be of the wanted family. Lengths may differ: an administrator
 /// changes them at any time, and only values decide.
-fn fits(wanted: &str, found: &str) -> bool {
+pub(super) fn fits(wanted: &str, found: &str) -> bool {
     let family = |name: &str| name.split('(').next().unwrap_or(name).trim().to_owned();
     match found {
         "text" | "character varying" => true,
@@ -240,17 +247,16 @@ fn fits(wanted: &str, found: &str) -> bool {
     }
 }
 
-/// `hc_<table>_logger`, cut so that it fits PostgreSQL's 63 bytes and stays distinct.
-fn function_name(table: &str, role: &str) -> String {
-    let name = format!("hc_{table}_{role}");
+/// A name, cut where it exceeds PostgreSQL's 63 bytes so that it stays distinct: the server would cut it silently.
+fn fitting(name: &str) -> String {
     if name.len() <= 63 {
-        return name;
+        return name.to_owned();
     }
-    let mut keep = 32;
-    while !table.is_char_boundary(keep) {
+    let mut keep = 46;
+    while !name.is_char_boundary(keep) {
         keep -= 1;
     }
-    format!("hc_{}_{:016x}_{role}", &table[..keep], checksum(table))
+    format!("{}_{:016x}", &name[..keep], checksum(name))
 }
 
 /// A checksum (FNV-1a, 64 bits) that tells two texts apart.

@@ -4,9 +4,10 @@
 //!
 //! Nothing here decides what an error means or when to try again; that comes in as values.
 
-mod acknowledge;
+pub mod acknowledge;
 pub mod commands;
 pub mod connect;
+mod defects;
 pub mod errors;
 pub mod failpoint;
 pub mod install;
@@ -52,6 +53,13 @@ impl Error {
             Error::Sql { source, .. } => source.code(),
             _ => None,
         }
+    }
+
+    /// True when a statement does not fit what is in the database: tables, columns, triggers, constraints. The way is
+    /// fine, and nobody else is concerned.
+    pub fn is_of_this_table(&self) -> bool {
+        let classes = ["22", "23", "42", "P0", "09", "27", "38", "39", "44"];
+        self.sql_state().is_some_and(|state| classes.contains(&&state.code()[..2]))
     }
 
     /// True when the way to the server is broken, rather than a statement refused.

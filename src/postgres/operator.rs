@@ -105,6 +105,45 @@ impl Store {
         transaction.commit().await.while_("retry a row")
     }
 
+    /// Stops asking about a failing row: it is not tried again by itself, and leaves the list. A later change of the row
+    /// is sent, and fails, like any other; a retry takes it up again.
+    ///
+    /// # Errors
+    /// Refused when the row has no unresolved error.
+    pub async fn ignore(&self, at: &RowRef, actor: &str) -> Result<(), Error> {
+        let mapping = self.registered(&at.table).await?;
+        let at = RowRef { table: mapping.table.clone(), row: at.row };
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin an ignore")?;
+        // The unit before the error, as in an acknowledgement. One in flight stays so; its answer finds the error
+        // ignored.
+        transaction
+            .execute(
+                "UPDATE syncdeck.unit SET state = 'failed', version = version + 1
+                 WHERE table_name = $1 AND record_id = $2 AND state IN ('ready', 'held')",
+                &[&at.table, &at.row.0],
+            )
+            .await
+            .while_("stop a unit")?;
+        let sql = format!(
+            "UPDATE syncdeck.error SET state = 'ignored', next_retry_at = NULL, upto = (
+                 SELECT max(id) FROM {}._trigger_log
+                 WHERE table_name = $1 AND record_id = $2 AND state IN ('PENDING', 'FAILED'))
+             WHERE table_name = $1 AND record_id = $2 AND resolved_at IS NULL",
+            self.schema
+        );
+        let ignored = transaction.execute(&sql, &[&at.table, &at.row.0]).await.while_("ignore an error")?;
+        if ignored == 0 {
+            return Err(Error::Refused(format!(
+                "the row {} of {} has no open error to ignore",
+                at.row, at.table
+            )));
+        }
+        audit(&transaction, actor, "ignored", &mapping.object, &at, None).await?;
+        announce(&transaction, &at).await?;
+        transaction.commit().await.while_("ignore a row's error")
+    }
+
     /// The unit is ready at once with no attempts spent; one in flight stays so and is sent again after its answer
     /// when something new joined it. Tells how many units there were (0 or 1).
     async fn make_ready(

@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::fold::{Action, Entry};
 use crate::domain::hstore;
+use crate::domain::mapping::{Mapping, column_type};
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::unit::Answer;
 
 use super::errors::NewError;
 use super::{Error, Store, While};
@@ -73,30 +74,46 @@ pub enum Outcome {
     Rejected {
         /// How.
         error: Box<NewError>,
-        /// When it goes again by itself; without, it waits for a person.
-        retry_at: Option<DateTime<Utc>>,
+        /// After how long it goes again by itself; without, it waits for a person.
+        retry: Option<Duration>,
     },
-    /// Waits for its parent.
+    /// Waits for another row: its parent, or one that still has its key.
     Held {
         /// As it is listed.
         error: Box<NewError>,
-        /// The parent's row.
+        /// The row it waits for.
         parent: RowRef,
     },
     /// The answer never came.
     Lost {
         /// Whether the call held nothing else.
         alone: bool,
-        /// When it is sent again,
-        retry_at: DateTime<Utc>,
+        /// After how long it is sent again,
+        retry: Duration,
         /// unless it is parked for a person, and why.
         park: Option<Box<NewError>>,
     },
     /// Not sent after all.
     Released {
-        /// When it is ready again; without, at once.
-        at: Option<DateTime<Utc>>,
+        /// After how long it is ready again.
+        pause: Duration,
     },
+}
+
+impl Outcome {
+    /// What it means for its unit.
+    pub fn answer(&self) -> Answer {
+        match self {
+            Outcome::Accepted { .. } => Answer::Accepted,
+            Outcome::Nothing { .. } => Answer::Nothing,
+            Outcome::Rejected { retry, .. } => Answer::Rejected { retry: *retry },
+            Outcome::Held { .. } => Answer::Held,
+            Outcome::Lost { alone, retry, park } => {
+                Answer::Lost { alone: *alone, retry: *retry, parked: park.is_some() }
+            }
+            Outcome::Released { pause } => Answer::Released { pause: *pause },
+        }
+    }
 }
 
 /// One unit's acknowledgement.
@@ -298,20 +315,97 @@ impl Store {
     /// Which of these parents, named by external id, have a row here: its row id, and whether Salesforce has it.
     pub async fn parents(
         &self,
-        table: &str,
+        parent: &Mapping,
         column: &str,
         keys: &[String],
     ) -> Result<HashMap<String, (RowId, bool)>, Error> {
         let client = self.client().await?;
         let sql = format!(
             "SELECT parent.{column}::text, parent.id, coalesce(parent.sfid, unit.sfid) IS NOT NULL
-             FROM {table} parent LEFT JOIN syncdeck.unit unit ON unit.table_name = $2 AND unit.record_id = parent.id
-             WHERE parent.{column}::text = ANY($1)",
+             FROM unnest($1::text[]) AS key JOIN {table} parent ON parent.{column} = key{cast}
+             LEFT JOIN syncdeck.unit unit ON unit.table_name = $2 AND unit.record_id = parent.id",
+            table = self.table(&parent.table),
+            cast = key_cast(parent, column),
             column = super::quote(column),
-            table = self.table(table)
         );
-        let rows = client.query(&sql, &[&keys, &table]).await.while_("look up parent rows")?;
+        let rows = client.query(&sql, &[&keys, &parent.table]).await.while_("look up parent rows")?;
         Ok(rows.iter().map(|row| (row.get(0), (RowId(row.get(1)), row.get(2)))).collect())
+    }
+
+    /// Which of these rows, about to be upserted by their external id, do not have it alone, and who else has it.
+    /// Index `_trigger_log_key_<table>`.
+    pub async fn key_holders(
+        &self,
+        mapping: &Mapping,
+        column: &str,
+        keys: &[(RowId, String)],
+    ) -> Result<Vec<(RowId, String, KeyHolder)>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "WITH wanted AS (SELECT * FROM unnest($1::integer[], $2::text[]) AS wanted (id, key))
+             SELECT wanted.id, key, log.record_id, true FROM wanted JOIN {schema}._trigger_log log
+                 ON {of_table} AND {gives_up} AND {old_key} = key
+             WHERE log.record_id <> wanted.id AND log.state IN ('NEW', 'PENDING', 'FAILED')
+             UNION ALL
+             SELECT wanted.id, key, other.id, false FROM wanted JOIN {table} other ON other.{quoted} = key{cast}
+             WHERE other.id <> wanted.id AND (other.sfid IS NOT NULL OR other.id < wanted.id)",
+            schema = self.schema,
+            of_table = gives_up_key::of_table(&mapping.table),
+            gives_up = gives_up_key::condition(column),
+            old_key = gives_up_key::expression(&self.schema, column),
+            table = self.table(&mapping.table),
+            quoted = super::quote(column),
+            cast = key_cast(mapping, column),
+        );
+        let (ids, keys): (Vec<i32>, Vec<&str>) = keys.iter().map(|(row, key)| (row.0, key.as_str())).unzip();
+        let statement = client.prepare_cached(&sql).await.while_("look for rows with the same key")?;
+        let rows =
+            client.query(&statement, &[&ids, &keys]).await.while_("look for rows with the same key")?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let other = RowId(row.get(2));
+                let holder = if row.get(3) { KeyHolder::Leaving(other) } else { KeyHolder::Row(other) };
+                (RowId(row.get(0)), row.get(1), holder)
+            })
+            .collect())
+    }
+}
+
+/// Who else has a row's external id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHolder {
+    /// A row whose delete, or whose change of the key, Salesforce does not know yet.
+    Leaving(RowId),
+    /// Another row.
+    Row(RowId),
+}
+
+/// How a key, as text, becomes a value of its column, so that the column's index serves.
+fn key_cast(mapping: &Mapping, column: &str) -> String {
+    let field = mapping.fields.iter().find(|field| field.column == column);
+    match field.map(column_type) {
+        Some(kind) if !kind.starts_with("varchar") && kind != "text" => format!("::{kind}"),
+        _ => String::new(),
+    }
+}
+
+/// The entries of `_trigger_log` by which a record gives its external id up, and the key it gives up: the index and
+/// the query must say it in the same words.
+pub(super) mod gives_up_key {
+    use super::super::literal;
+
+    pub fn of_table(table: &str) -> String {
+        format!("table_name = {}", literal(table))
+    }
+
+    pub fn condition(column: &str) -> String {
+        let changed = literal(&format!("\"{column}\"=>"));
+        format!("(action = 'DELETE' OR action = 'UPDATE' AND position({changed} in values) > 0)")
+    }
+
+    pub fn expression(schema: &str, column: &str) -> String {
+        format!("{schema}.hc_key_of(old, {})", literal(column))
     }
 }
 

@@ -91,62 +91,93 @@ impl Store {
             .collect())
     }
 
-    /// Writes back what an earlier batch could not because the row was locked. Returns how many were done.
-    pub async fn write_back_deferred(&self) -> Result<usize, Error> {
+    /// Writes back what an earlier batch could not because the row was locked or refused. Returns how many were done,
+    /// and the tables that refuse still, with the reason. One bad table, or one bad row of it, stops no other.
+    pub async fn write_back_deferred(&self) -> Result<(usize, Vec<(String, Error)>), Error> {
+        let client = self.client().await?;
+        let tables: Vec<String> = client
+            .query("SELECT DISTINCT table_name::text FROM syncdeck.unit WHERE outcome IS NOT NULL AND state <> 'inflight'", &[])
+            .await
+            .while_("find late write-backs")?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        drop(client);
+        let mut done = 0;
+        let mut refusals = Vec::new();
+        for table in tables {
+            match self.write_back_late(&table, 200, 0).await {
+                Ok(count) => done += count,
+                Err(error) if error.is_of_this_table() => {
+                    // One of them is refused; alone, each shows what it is.
+                    for offset in 0..200 {
+                        match self.write_back_late(&table, 1, offset).await {
+                            Ok(0) => break,
+                            Ok(count) => done += count,
+                            Err(error) if !error.is_of_this_table() => return Err(error),
+                            Err(_) => {}
+                        }
+                    }
+                    refusals.push((table, error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((done, refusals))
+    }
+
+    /// Writes back up to `limit` outcomes of one table. Returns how many it looked at.
+    async fn write_back_late(&self, table: &str, limit: i64, offset: i64) -> Result<usize, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin a late write-back")?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
         let rows = transaction
             .query(
-                "SELECT table_name, record_id, outcome FROM syncdeck.unit
-                 WHERE outcome IS NOT NULL AND state <> 'inflight' ORDER BY ready_at LIMIT 200 FOR UPDATE SKIP LOCKED",
-                &[],
+                "SELECT record_id, outcome FROM syncdeck.unit
+                 WHERE table_name = $1 AND outcome IS NOT NULL AND state <> 'inflight'
+                 ORDER BY ready_at, record_id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED",
+                &[&table, &limit, &offset],
             )
             .await
             .while_("find late write-backs")?;
-        let mut tables: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for row in &rows {
-            tables.entry(row.get(0)).or_default().push(row.get(2));
+        if rows.is_empty() {
+            return Ok(0);
         }
-        if !rows.is_empty() {
-            failpoint::pass(failpoint::BEFORE_WRITE_BACK).await?;
-        }
-        let mut done = Vec::new();
-        for (table, outcomes) in &tables {
-            let still: HashSet<RowId> = self
-                .write_back_table(&transaction, table, outcomes)
-                .await?
-                .into_iter()
-                .map(|(row, _)| row)
-                .collect();
-            done.extend(
-                outcomes
-                    .iter()
-                    .filter(|outcome| !still.iter().any(|row| outcome["id"] == json!(row)))
-                    .map(|outcome| json!({"table": table, "row": outcome["id"]})),
-            );
-        }
-        let count = done.len();
-        let done = Value::from(done);
+        failpoint::pass(failpoint::BEFORE_WRITE_BACK).await?;
+        let outcomes: Vec<Value> = rows.iter().map(|row| row.get(1)).collect();
+        let locked = self.write_back_table(&transaction, table, &outcomes).await?;
+        let told: Vec<i32> = rows
+            .iter()
+            .map(|row| row.get(0))
+            .filter(|row| !locked.iter().any(|(locked, _)| locked.0 == *row))
+            .collect();
         transaction
             .execute(
-                "DELETE FROM syncdeck.unit USING jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer)
-                 WHERE table_name = done.\"table\" AND record_id = done.\"row\" AND state = 'writeback'",
-                &[&done],
+                "DELETE FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2) AND state = 'writeback'",
+                &[&table, &told],
             )
             .await
             .while_("remove units written back late")?;
         transaction
             .execute(
-                "UPDATE syncdeck.unit SET outcome = NULL FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer)
-                 WHERE table_name = done.\"table\" AND record_id = done.\"row\"",
-                &[&done],
+                "UPDATE syncdeck.unit SET outcome = NULL WHERE table_name = $1 AND record_id = ANY($2)",
+                &[&table, &told],
             )
             .await
             .while_("clear late write-backs")?;
         transaction.commit().await.while_("finish a late write-back")?;
-        Ok(count)
+        Ok(rows.len())
     }
+}
+
+/// The outcomes of a batch, all left for later.
+pub(super) fn all_deferred(acks: &[&Ack]) -> HashMap<RowRef, Value> {
+    let owed = |ack: &&Ack| {
+        let mut outcome = row_outcome(ack)?;
+        outcome["id"] = json!(ack.unit.row);
+        Some((ack.unit.row(), outcome))
+    };
+    acks.iter().filter_map(owed).collect()
 }
 
 /// What the row is to say, if this outcome says anything to it.
@@ -155,7 +186,7 @@ fn row_outcome(ack: &Ack) -> Option<Value> {
         Outcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.clone()),
         // Nothing of it concerns Salesforce, so nothing is pending either.
         Outcome::Nothing { .. } => ("SYNCED", None, None),
-        Outcome::Rejected { error, retry_at: None } | Outcome::Lost { park: Some(error), .. } => {
+        Outcome::Rejected { error, retry: None } | Outcome::Lost { park: Some(error), .. } => {
             let err = json!({"op": ack.op.to_uppercase(), "src": "salesforce", "code": error.code,
                 "msg": error.message, "fields": error.fields});
             ("FAILED", Some(err.to_string()), None)

@@ -85,13 +85,12 @@ impl Client {
 
     /// Results come in the order of the request; an answer with another number of them says nothing about any.
     fn results(&self, answer: Value, count: usize) -> Result<Vec<SaveResult>, Error> {
-        let lost = |cause: String| Error::Lost { host: self.credentials.host(), cause };
         let results: Vec<SaveResult> = serde_json::from_value(answer)
-            .map_err(|error| lost(format!("the results cannot be read: {error}")))?;
+            .map_err(|error| self.unusable(&format!("the results cannot be read: {error}")))?;
         if results.len() == count {
             Ok(results)
         } else {
-            Err(lost(format!("{} results for {count} records", results.len())))
+            Err(self.unusable(&format!("{} results for {count} records", results.len())))
         }
     }
 }

@@ -190,12 +190,14 @@ impl Client {
         }
         let body: Result<Value, _> = serde_json::from_slice(&bytes);
         if status.is_success() {
-            return body.map_err(|error| Error::Lost {
-                host: self.credentials.host(),
-                cause: format!("the answer is not whole JSON: {error}"),
-            });
+            return body.map_err(|error| self.unusable(&format!("the answer is not whole JSON: {error}")));
         }
         Err(api_error(status.as_u16(), body.ok(), retry_after))
+    }
+
+    /// An answer that came and says nothing usable.
+    pub fn unusable(&self, cause: &str) -> Error {
+        Error::Lost { host: self.credentials.host(), cause: cause.to_owned() }
     }
 
     fn failure(&self, error: &reqwest::Error) -> Error {

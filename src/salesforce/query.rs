@@ -1,9 +1,14 @@
 //! Queries, page by page, and the list of deleted records.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use super::{Client, Error};
+
+/// How long the keys of one query may be in its URL, of which Salesforce takes 16,384 bytes.
+const KEY_LIST: usize = 12_000;
 
 /// One page of a query's records.
 #[derive(Debug, Default)]
@@ -38,6 +43,40 @@ impl Client {
             total: body.get("totalSize").and_then(Value::as_i64).unwrap_or(0),
             next: body.get("nextRecordsUrl").and_then(Value::as_str).map(str::to_owned),
         })
+    }
+
+    /// The ids of the records that have these external ids, by the external id in lower case, as Salesforce compares
+    /// them. The keys go out in queries that fit into a URL.
+    pub async fn ids_by_key(
+        &self,
+        object: &str,
+        field: &str,
+        keys: &[&str],
+    ) -> Result<HashMap<String, String>, Error> {
+        let mut ids = HashMap::new();
+        let mut rest = keys;
+        while !rest.is_empty() {
+            let mut list = String::new();
+            let mut taken = 0;
+            while let Some(key) = rest.get(taken) {
+                let literal = literal(key);
+                if taken > 0 && encode(&list).len() + encode(&literal).len() > KEY_LIST {
+                    break;
+                }
+                list += if taken > 0 { "," } else { "" };
+                list += &literal;
+                taken += 1;
+            }
+            rest = &rest[taken..];
+            let soql = format!("SELECT Id, {field} FROM {object} WHERE {field} IN ({list})");
+            for record in self.query(&soql).await?.records {
+                let text = |name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
+                if let (Some(id), Some(key)) = (text("Id"), text(field)) {
+                    ids.insert(key.to_lowercase(), id);
+                }
+            }
+        }
+        Ok(ids)
     }
 
     /// Ids deleted in a span of time (whole minutes, 15 days back at most), and up to when that answer is complete.

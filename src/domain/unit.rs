@@ -1,0 +1,263 @@
+//! The life of a unit, as pure steps: what each event makes of it, and what is to be done about it. The acknowledgement
+//! follows [`step`] as it stands here; intake, claim and sweep say the same in SQL, for many units at once, and are
+//! held to it by a test.
+//!
+//! ```text
+//!              change                 claim               accepted, nothing to send
+//!    (none) ──────────> ready ────────────────> in flight ─────────────────────────> (none)
+//!                       ^  ^ ^                   │  │  │                                ^
+//!                       │  │ └── lease ran out, ─┘  │  └── accepted, row locked ──> write-back
+//!                       │  │     lost, joined by    │
+//!                       │  └──── parent came ──── held
+//!                       └─────── change, retry ── failed
+//! ```
+
+use std::time::Duration;
+
+/// How long a held unit sleeps before it is looked at again, should the word of its parent be missed.
+pub const HELD_PAUSE: Duration = Duration::from_secs(10);
+
+/// Where a unit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waits to be claimed.
+    Ready,
+    /// Claimed, under a token.
+    InFlight,
+    /// Waits for another row's unit.
+    Held,
+    /// Waits for a person.
+    Failed,
+    /// Accepted; its row was locked and is still to be told.
+    WriteBack,
+}
+
+impl Phase {
+    /// The word in the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Ready => "ready",
+            Phase::InFlight => "inflight",
+            Phase::Held => "held",
+            Phase::Failed => "failed",
+            Phase::WriteBack => "writeback",
+        }
+    }
+}
+
+/// A unit, without what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Grows with every change that joins and every retry that a person asks for.
+    pub version: i64,
+    /// Rejections of the record itself (I8).
+    pub attempts: i32,
+    /// Answers that never came.
+    pub lost: i32,
+    /// Of these, in a call of its own.
+    pub lost_alone: i32,
+    /// Who has it in flight.
+    pub token: Option<String>,
+    /// Whether an outcome waits for its row to be unlocked.
+    pub owes_row: bool,
+    /// How long it waits in its phase before it is looked at.
+    pub pause: Duration,
+}
+
+/// What an answer says of one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Salesforce took it.
+    Accepted,
+    /// Nothing had to be sent.
+    Nothing,
+    /// Rejected; goes again by itself after a while, or waits for a person.
+    Rejected {
+        /// After how long.
+        retry: Option<Duration>,
+    },
+    /// Waits for another row.
+    Held,
+    /// Nobody knows.
+    Lost {
+        /// Whether the call held nothing else.
+        alone: bool,
+        /// Sent again after this long,
+        retry: Duration,
+        /// unless it is parked for a person.
+        parked: bool,
+    },
+    /// Not sent after all.
+    Released {
+        /// Ready again after this long.
+        pause: Duration,
+    },
+}
+
+impl Answer {
+    /// Whether the row is to be told.
+    pub fn tells_row(self) -> bool {
+        matches!(
+            self,
+            Answer::Accepted
+                | Answer::Nothing
+                | Answer::Rejected { retry: None }
+                | Answer::Lost { parked: true, .. }
+        )
+    }
+}
+
+/// What happens to a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Intake found changes of its record.
+    Changed,
+    /// An engine claims it.
+    Claimed {
+        /// Under this token.
+        token: String,
+    },
+    /// The claim's lease ran out: its engine gave no answer in time.
+    LeaseRanOut,
+    /// The unit it waited for is done, or it slept long enough.
+    Woken,
+    /// An engine acknowledges what became of it.
+    Answered {
+        /// Under the token of its claim,
+        token: String,
+        /// at the version that it read.
+        version: i64,
+        /// What became of it.
+        answer: Answer,
+        /// Whether somebody has the row locked.
+        row_locked: bool,
+    },
+    /// The row was told at last.
+    RowTold,
+    /// A person asks for another try.
+    RetryAsked,
+}
+
+/// What is to be done about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// What it is about is sent.
+    Send,
+    /// Its entries up to the sent one are archived (accepted, or needing no send).
+    Archive,
+    /// Its entries up to the sent one are FAILED, and kept.
+    Fail,
+    /// The row is told now.
+    TellRow,
+    /// Units that wait for this one are woken.
+    Wake,
+    /// The result is dropped: another engine has the unit by now (I7).
+    Fence,
+}
+
+/// One step. `None` is a record with nothing unsent.
+pub fn step(unit: Option<Unit>, event: &Event) -> (Option<Unit>, Vec<Effect>) {
+    let Some(unit) = unit else {
+        return match event {
+            Event::Changed => (Some(Unit::new()), Vec::new()),
+            Event::Answered { .. } => (None, vec![Effect::Fence]),
+            _ => (None, Vec::new()),
+        };
+    };
+    match event {
+        Event::Changed => (Some(unit.joined()), Vec::new()),
+        Event::RetryAsked => (Some(Unit { lost: 0, ..unit.joined() }), Vec::new()),
+        Event::Claimed { token } if unit.phase == Phase::Ready => {
+            let token = Some(token.clone());
+            (Some(Unit { phase: Phase::InFlight, token, pause: Duration::ZERO, ..unit }), vec![Effect::Send])
+        }
+        Event::LeaseRanOut if unit.phase == Phase::InFlight => {
+            (Some(Unit { lost: unit.lost + 1, ..unit.ready(Duration::ZERO) }), Vec::new())
+        }
+        Event::Woken if unit.phase == Phase::Held => (Some(unit.ready(Duration::ZERO)), Vec::new()),
+        Event::Answered { token, version, answer, row_locked } => {
+            if unit.phase != Phase::InFlight || unit.token.as_ref() != Some(token) {
+                return (Some(unit), vec![Effect::Fence]);
+            }
+            answered(unit, *version, *answer, *row_locked)
+        }
+        Event::RowTold if unit.owes_row && unit.phase == Phase::WriteBack => (None, Vec::new()),
+        Event::RowTold if unit.phase != Phase::InFlight => {
+            (Some(Unit { owes_row: false, ..unit }), Vec::new())
+        }
+        _ => (Some(unit), Vec::new()),
+    }
+}
+
+impl Unit {
+    fn new() -> Unit {
+        Unit {
+            phase: Phase::Ready,
+            version: 1,
+            attempts: 0,
+            lost: 0,
+            lost_alone: 0,
+            token: None,
+            owes_row: false,
+            pause: Duration::ZERO,
+        }
+    }
+
+    fn ready(self, pause: Duration) -> Unit {
+        Unit { phase: Phase::Ready, token: None, pause, ..self }
+    }
+
+    /// Something new joined: ready at once with no attempts spent, or, in flight, ready after its answer. That an
+    /// answer was lost stays known, for Salesforce may have the record.
+    fn joined(self) -> Unit {
+        let unit = Unit { version: self.version + 1, attempts: 0, lost_alone: 0, ..self };
+        if unit.phase == Phase::InFlight { unit } else { unit.ready(Duration::ZERO) }
+    }
+}
+
+/// A unit leaves only at the version it was read at; what joined meanwhile makes it ready again (I1).
+fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Option<Unit>, Vec<Effect>) {
+    let unchanged = unit.version == version;
+    let mut effects = match answer {
+        Answer::Accepted | Answer::Nothing => vec![Effect::Archive, Effect::Wake],
+        Answer::Rejected { retry: None } | Answer::Lost { parked: true, .. } => vec![Effect::Fail],
+        _ => Vec::new(),
+    };
+    let owes_row = if answer.tells_row() { row_locked } else { unit.owes_row };
+    if answer.tells_row() && !row_locked {
+        effects.push(Effect::TellRow);
+    }
+    let unit = Unit { owes_row, ..unit.ready(Duration::ZERO) };
+    let next = match answer {
+        Answer::Accepted | Answer::Nothing => {
+            let unit = match answer {
+                Answer::Accepted => Unit { attempts: 0, lost: 0, lost_alone: 0, ..unit },
+                _ => unit,
+            };
+            match (unchanged, owes_row) {
+                (true, false) => return (None, effects),
+                (true, true) => Unit { phase: Phase::WriteBack, ..unit },
+                (false, _) => unit,
+            }
+        }
+        Answer::Rejected { retry } if unchanged => Unit {
+            phase: if retry.is_some() { Phase::Ready } else { Phase::Failed },
+            attempts: unit.attempts + 1,
+            pause: retry.unwrap_or_default(),
+            ..unit
+        },
+        Answer::Held if unchanged => Unit { phase: Phase::Held, pause: HELD_PAUSE, ..unit },
+        Answer::Rejected { .. } | Answer::Held => unit,
+        Answer::Lost { alone, retry, parked } => Unit {
+            phase: if parked { Phase::Failed } else { Phase::Ready },
+            lost: unit.lost + 1,
+            lost_alone: unit.lost_alone + i32::from(alone),
+            pause: retry,
+            ..unit
+        },
+        Answer::Released { pause } => Unit { pause, ..unit },
+    };
+    (Some(next), effects)
+}
