@@ -396,13 +396,6 @@ async fn acknowledge(
 ) -> Result<Acked, Error> {
     let rows: Vec<String> = acks.iter().map(|ack| ack.unit.row.to_string()).collect();
     let acked = keep_answer(shared, claim, batch, &acks).await?;
-    if acked.fenced > 0 {
-        shared.log.of("writer").warn(
-            format!("{} results came after the lease had passed on; they are dropped", acked.fenced),
-            json!({"mapping": mapping.object, "batch": batch}),
-        );
-        shared.store.add(&[("fenced", acked.fenced as i64)]).await?;
-    }
     shared.store.notify(&format!("rows {} {}", rows.join(","), mapping.table)).await?;
     Ok(acked)
 }
@@ -429,7 +422,20 @@ pub(super) async fn keep_answer(
                     return Err(error);
                 }
             }
-            kept => return kept,
+            Ok(acked) => {
+                if acked.fenced > 0 {
+                    shared.log.of("writer").warn(
+                        format!(
+                            "{} results came after the lease had passed on; they are dropped",
+                            acked.fenced
+                        ),
+                        json!({"batch": batch}),
+                    );
+                    shared.store.add(&[("fenced", acked.fenced as i64)]).await?;
+                }
+                return Ok(acked);
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -66,7 +66,8 @@ impl Store {
     }
 
     /// Entries share their unit's fate: accepted, the newest is SUCCESS and older ones MERGED, all archived; sent to
-    /// nobody, IGNORED; rejected for good, FAILED with the message, kept in the log.
+    /// nobody, IGNORED; rejected for good, FAILED with the message, kept in the log. An entry that an intake has in
+    /// its hands is left to it: the intake waits for our units, and we would wait for its entries.
     async fn settle_entries(
         &self,
         transaction: &tokio_postgres::Transaction<'_>,
@@ -87,10 +88,13 @@ impl Store {
         let sql = format!(
             "WITH done AS (
                  SELECT * FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, upto integer, last text, message text, sfid text)
+             ), mine AS (
+                 SELECT log.id AS entry FROM {schema}._trigger_log log JOIN done
+                     ON log.table_name = done.\"table\" AND log.record_id = done.\"row\" AND log.id <= done.upto
+                 WHERE log.state IN ('NEW', 'PENDING', 'FAILED') FOR UPDATE OF log SKIP LOCKED
              ), gone AS (
-                 DELETE FROM {schema}._trigger_log log USING done
-                 WHERE log.table_name = done.\"table\" AND log.record_id = done.\"row\" AND log.id <= done.upto
-                     AND log.state IN ('NEW', 'PENDING', 'FAILED')
+                 DELETE FROM {schema}._trigger_log log USING done, mine
+                 WHERE log.id = mine.entry AND log.table_name = done.\"table\" AND log.record_id = done.\"row\"
                  RETURNING log.*, done.upto, done.last, done.message, done.sfid AS known
              ) INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
              SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(),
@@ -114,9 +118,12 @@ impl Store {
         let sql = format!(
             "UPDATE {schema}._trigger_log log SET state = 'FAILED', sf_message = failed.message,
                  processed_at = clock_timestamp(), processed_tx = txid_current(), updated_at = clock_timestamp()
-             FROM jsonb_to_recordset($1) AS failed (\"table\" text, \"row\" integer, upto integer, message text)
-             WHERE log.table_name = failed.\"table\" AND log.record_id = failed.\"row\" AND log.id <= failed.upto
-                 AND log.state IN ('NEW', 'PENDING', 'FAILED')",
+             FROM (
+                 SELECT entry.id, failed.message FROM {schema}._trigger_log entry
+                 JOIN jsonb_to_recordset($1) AS failed (\"table\" text, \"row\" integer, upto integer, message text)
+                     ON entry.table_name = failed.\"table\" AND entry.record_id = failed.\"row\" AND entry.id <= failed.upto
+                 WHERE entry.state IN ('NEW', 'PENDING', 'FAILED') FOR UPDATE OF entry SKIP LOCKED
+             ) failed WHERE log.id = failed.id",
             schema = self.schema
         );
         transaction.execute(&sql, &[&Value::from(failed)]).await.while_("mark failed changes").map(drop)

@@ -144,6 +144,11 @@ impl PrivateServer {
         self.wait_for(|pid| before.as_deref() != Some(pid))
     }
 
+    /// What the server logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The directory of the socket.
     pub fn socket_dir(&self) -> &Path {
         &self.socket_dir

@@ -3,23 +3,139 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use syncdeck::postgres::failpoint;
 use tokio::time::Instant;
 
 use crate::world::{LEASE, World, span};
+
+/// Between two transactions of a writer.
+const PACE: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_killed_at_random_loses_and_doubles_nothing() {
     let mut world = World::new("killed at random").await;
     world.engine().await;
-    world.application.start(3, world.seed, Duration::from_millis(20));
-    let end = Instant::now() + span(7.0);
+    world.application.start(3, world.seed, PACE);
+    let end = Instant::now() + span(6.0);
     let mut kills = 0;
     while Instant::now() < end {
         world.random_pause(Duration::from_millis(900)).await;
         world.kill_and_restart(0);
         kills += 1;
     }
-    assert!(world.application.commits() > 100, "{} commits", world.application.commits());
+    assert!(
+        kills >= 5 && world.application.commits() > 100,
+        "{kills} kills, {} commits",
+        world.application.commits()
+    );
     world.judge().await;
-    eprintln!("{kills} kills, {} commits", world.application.commits());
+}
+
+/// Has an engine meet each failpoint in turn, at least once.
+async fn meet_each(world: &mut World, action: &str) {
+    for point in failpoint::ALL {
+        let before = world.printed().matches(&format!("failpoint {point}:")).count();
+        world.rearm(0, &format!("{point}={action}"));
+        world
+            .until(&format!("the engine meets {point}"), async |world| {
+                world.printed().matches(&format!("failpoint {point}:")).count() > before
+            })
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_dies_at_each_step_loses_and_doubles_nothing() {
+    let mut world = World::new("dies at each step").await;
+    world.engine().await;
+    world.org.change_faults(|faults| faults.latency_ms = 20);
+    world.application.start(3, world.seed, PACE);
+    meet_each(&mut world, "kill@0.5").await;
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_fails_at_each_step_loses_and_doubles_nothing() {
+    let mut world = World::new("fails at each step").await;
+    world.engine().await;
+    world.application.start(3, world.seed, PACE);
+    meet_each(&mut world, "fail@0.3").await;
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_delayed_beyond_its_lease_at_each_step_sends_nothing_old() {
+    let mut world = World::new("delayed at each step").await;
+    world.engine().await;
+    world.application.start(3, world.seed, PACE);
+    let wait = LEASE + Duration::from_millis(500);
+    let armed: Vec<String> =
+        failpoint::ALL.iter().map(|point| format!("{point}=wait:{}@0.06", wait.as_millis())).collect();
+    world.rearm(0, &armed.join(" "));
+    world.start_engine(&armed.join(" "));
+    world.start_engine("");
+    let end = Instant::now() + span(12.0);
+    world
+        .until("most failpoints were met", async |world| {
+            let printed = world.printed();
+            let met = failpoint::ALL
+                .iter()
+                .filter(|point| printed.contains(&format!("failpoint {point}:")))
+                .count();
+            met >= 6 && Instant::now() >= end
+        })
+        .await;
+    world.judge().await;
+    assert!(world.counter("fenced").await > 0, "no result came too late");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_stopped_longer_than_its_lease_and_resumed_is_fenced() {
+    let mut world = World::new("stopped and resumed").await;
+    world.engine().await;
+    world.org.change_faults(|faults| faults.latency_ms = 200);
+    world.application.start(2, world.seed, PACE);
+    world
+        .until("a unit is in flight", async |world| {
+            let sql = "SELECT count(*) FROM syncdeck.unit WHERE state = 'inflight'";
+            world.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) > 0
+        })
+        .await;
+    world.engines[0].signal(Signal::SIGSTOP);
+    world.start_engine("");
+    tokio::time::sleep(LEASE + Duration::from_millis(1_500)).await;
+    world.engines[0].signal(Signal::SIGCONT);
+    world
+        .until("the resumed engine's results are dropped", async |world| {
+            let counters = world.store.counters().await.unwrap();
+            counters.get("fenced").is_some_and(|fenced| *fenced > 0)
+        })
+        .await;
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_three_engines_is_killed_and_the_others_take_over() {
+    let mut world = World::new("killed among three").await;
+    world.engine().await;
+    world.start_engine("");
+    world.start_engine("");
+    world.application.start(4, world.seed, PACE);
+    let end = Instant::now() + span(4.0);
+    while Instant::now() < end {
+        world.random_pause(Duration::from_millis(800)).await;
+        let victim = rand::RngExt::random_range(&mut world.dice, 0..3);
+        world.kill_and_restart(victim);
+    }
+    // One for good, in the middle of its work; what it held is with the others within its lease, reads included.
+    world.engines[0].signal(Signal::SIGKILL);
+    world.engines.remove(0).forget();
+    let begin = Instant::now();
+    world.application.finish().await;
+    world
+        .until("what the dead one held is sent", async |world| world.store.unsent().await.unwrap() == 0)
+        .await;
+    let took = begin.elapsed();
+    assert!(took < LEASE * 3, "the take-over took {took:?}");
+    world.judge().await;
 }

@@ -231,6 +231,9 @@ impl World {
         assert!(refusals.is_empty(), "FAULT_SEED={}: users were refused: {refusals:?}", self.seed);
         let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
         let deadlocks = self.count(sql).await;
-        assert_eq!(deadlocks, 0, "FAULT_SEED={}", self.seed);
+        let log = self.server.log();
+        let story: Vec<&str> =
+            log.lines().skip_while(|line| !line.contains("deadlock detected")).take(20).collect();
+        assert_eq!(deadlocks, 0, "FAULT_SEED={}: deadlocks\n{}", self.seed, story.join("\n"));
     }
 }

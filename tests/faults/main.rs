@@ -10,7 +10,10 @@
 mod application;
 mod engines;
 mod judge;
+mod org;
+mod people;
 mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
+mod ways;
 mod world;

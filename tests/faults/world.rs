@@ -78,6 +78,11 @@ impl Engine {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Sees a killed one off.
+    pub fn forget(mut self) {
+        let _ = self.child.wait();
+    }
+
     fn end(&mut self) {
         self.signal(Signal::SIGKILL);
         let _ = self.child.wait();
@@ -214,6 +219,12 @@ impl World {
         let (failpoints, environment) =
             (self.engines[at].failpoints.clone(), self.engines[at].environment.clone());
         self.engines[at].child = self.spawn(&failpoints, &environment);
+    }
+
+    /// Kills an engine and starts it with other failpoints.
+    pub fn rearm(&mut self, at: usize, failpoints: &str) {
+        failpoints.clone_into(&mut self.engines[at].failpoints);
+        self.kill_and_restart(at);
     }
 
     /// Starts engines that ended again, as a service manager does. Returns how many there were.

@@ -24,11 +24,14 @@ poll_interval = "200ms"
 
 /// The one private server of this test binary. Its keeper stops it when the process ends.
 pub fn server() -> &'static PrivateServer {
-    static SERVER: OnceLock<PrivateServer> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let dir = tempfile::Builder::new().prefix("syncdeck-test-").tempdir_in("/tmp").unwrap().keep();
-        PrivateServer::start(&Options { dir, remove: true, durable: false }).unwrap()
-    })
+    static SERVER: OnceLock<&'static PrivateServer> = OnceLock::new();
+    SERVER.get_or_init(new_server)
+}
+
+/// A private server for a test that breaks it. It, too, ends with the process.
+pub fn new_server() -> &'static PrivateServer {
+    let dir = tempfile::Builder::new().prefix("syncdeck-test-").tempdir_in("/tmp").unwrap().keep();
+    Box::leak(Box::new(PrivateServer::start(&Options { dir, remove: true, durable: false }).unwrap()))
 }
 
 /// A database of its own in the one private server.

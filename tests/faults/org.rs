@@ -1,0 +1,100 @@
+//! An org on its worst day.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::time::Instant;
+
+use crate::world::{World, span};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_org_with_every_trouble_at_once_costs_nothing_and_no_attempt_that_is_not_one() {
+    let mut world = World::new("every trouble").await;
+    world.engine().await;
+    world.application.start(4, world.seed, Duration::from_millis(10));
+    world.org.change_faults(|faults| faults.row_lock = 0.05);
+    let end = Instant::now() + span(8.0);
+    let mut round = 0;
+    while Instant::now() < end || round < 18 {
+        let die = world.dice.random_range(0..3);
+        world.org.change_faults(|faults| match round % 9 {
+            0 => faults.server_error = die,
+            1 => faults.too_many = 1,
+            2 => faults.expire_session = 1,
+            3 => faults.lose_answer = 1,
+            4 => faults.cut_answer = 1,
+            5 => faults.short_answer = 1,
+            6 => faults.reorder_answer = 1 + die,
+            7 => faults.unavailable = 1,
+            _ => faults.concurrent_limit = 1,
+        });
+        world.random_pause(Duration::from_millis(700)).await;
+        round += 1;
+    }
+    world
+        .until("every trouble happened", async |world| {
+            let counts = world.org.fault_counts();
+            if counts.short_answer == 0 {
+                world.org.change_faults(|faults| faults.short_answer = 1);
+            } else if counts.reorder_answer == 0 {
+                world.org.change_faults(|faults| faults.reorder_answer = 1);
+            }
+            let all = [
+                counts.row_lock,
+                counts.too_many,
+                counts.expire_session,
+                counts.lose_answer,
+                counts.cut_answer,
+                counts.short_answer,
+                counts.reorder_answer,
+                counts.unavailable,
+                counts.concurrent_limit,
+            ];
+            all.iter().all(|count| *count > 0)
+        })
+        .await;
+    world.judge().await;
+    let sent_again = world
+        .count("SELECT count(*) FROM (SELECT FROM syncdeck.attempt GROUP BY table_name, record_id, upto HAVING count(*) > 1) again")
+        .await;
+    assert!(sent_again > 0, "nothing was sent twice, so nothing was proved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_record_among_200_is_found_in_few_calls_and_costs_the_others_nothing() {
+    let mut world = World::new("poison record").await;
+    // A word in a number field fails a whole call before any record is looked at.
+    world.engine().await;
+    world.org.retype_to_number("Account", "BillingCity", 6, 0);
+    let poison = world.dice.random_range(1..=200);
+    world
+        .run(&format!(
+            "INSERT INTO salesforce.account (name, external_id__c, billingcity)
+             SELECT 'Company ' || n, 'A' || n, CASE WHEN n = {poison} THEN 'twelve' ELSE n::text END FROM generate_series(1, 200) n"
+        ))
+        .await;
+    world.until("the others are in step", async |world| world.org.ids("Account").len() == 199).await;
+    let failing = "SELECT string_agg(a.external_id__c || ' ' || e.state, ',') FROM syncdeck.error e
+         JOIN salesforce.account a ON a.id = e.record_id WHERE e.resolved_at IS NULL";
+    world
+        .until("the poison record is listed, alone", async |world| {
+            let row = world.sql.query_one(failing, &[]).await.unwrap();
+            row.get::<_, Option<String>>(0) == Some(format!("A{poison} open"))
+        })
+        .await;
+    let told = "SELECT count(*) FROM salesforce.account WHERE _hc_err IS NOT NULL";
+    world
+        .until("its row says so", async |world| {
+            world.sql.query_one(told, &[]).await.unwrap().get::<_, i64>(0) == 1
+        })
+        .await;
+    let requests: std::collections::BTreeSet<u64> = world
+        .org
+        .journal_since(0)
+        .iter()
+        .filter(|entry| entry.object == "Account")
+        .map(|entry| entry.request)
+        .collect();
+    assert!(requests.len() <= 9, "the 199 went in {} calls", requests.len());
+    world.judge().await;
+}
