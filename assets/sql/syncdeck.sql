@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
     lost_alone integer NOT NULL DEFAULT 0,
     held_table varchar(128),
     held_record integer,
+    -- instead of held_record, for a row that is not here yet: its external id
+    held_key text,
     -- set when Salesforce accepted an insert whose row was locked: the record's id, known here before the row knows
     sfid varchar(18),
     -- outcome to write back into a row that was locked: {"lastop", "err", "sfid"}
@@ -36,6 +38,7 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
 CREATE INDEX IF NOT EXISTS unit_ready ON syncdeck.unit (ready_at) WHERE state = 'ready';
 CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE state = 'inflight';
 CREATE INDEX IF NOT EXISTS unit_held ON syncdeck.unit (held_table, held_record) WHERE state = 'held';
+CREATE INDEX IF NOT EXISTS unit_held_key ON syncdeck.unit (held_table, held_key) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_writeback ON syncdeck.unit (ready_at) WHERE outcome IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS syncdeck.attempt (

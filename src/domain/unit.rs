@@ -14,9 +14,6 @@
 
 use std::time::Duration;
 
-/// How long a held unit sleeps before it is looked at again, should the word of its parent be missed.
-pub const HELD_PAUSE: Duration = Duration::from_secs(10);
-
 /// Where a unit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -78,8 +75,11 @@ pub enum Answer {
         /// After how long.
         retry: Option<Duration>,
     },
-    /// Waits for another row.
-    Held,
+    /// Waits for another row, whose word wakes it.
+    Held {
+        /// Looked at again after this long, should that word be missed.
+        pause: Duration,
+    },
     /// Nobody knows.
     Lost {
         /// Whether the call held nothing else.
@@ -248,8 +248,8 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
             pause: retry.unwrap_or_default(),
             ..unit
         },
-        Answer::Held if unchanged => Unit { phase: Phase::Held, pause: HELD_PAUSE, ..unit },
-        Answer::Rejected { .. } | Answer::Held => unit,
+        Answer::Held { pause } if unchanged => Unit { phase: Phase::Held, pause, ..unit },
+        Answer::Rejected { .. } | Answer::Held { .. } => unit,
         Answer::Lost { alone, retry, parked } => Unit {
             phase: if parked { Phase::Failed } else { Phase::Ready },
             lost: unit.lost + 1,

@@ -7,7 +7,7 @@ use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::postgres::Error;
-use crate::postgres::queue::{Ack, KeyHolder, Outcome};
+use crate::postgres::queue::{Ack, Awaited, KeyHolder, Outcome};
 
 use super::Shared;
 use super::batch::{Call, Job};
@@ -44,12 +44,62 @@ pub(super) async fn hold(
         }
         let error = Box::new(failure(mapping, &job, Source::Engine, obstacle.code, &message, Vec::new()));
         let outcome = match obstacle.waits_for {
-            Some(parent) => Outcome::Held { error, parent },
+            Some(row) => Outcome::Held { error, awaited: Awaited::Row(row) },
             None => Outcome::Rejected { error, retry: None },
         };
         acks.push(ack(job, None, outcome));
     }
     Ok((free, acks))
+}
+
+/// A child that Salesforce refused because it does not know the parent either, whose table is mapped here, is held for
+/// the row that is still to come. Any other outcome stays what it is.
+pub(super) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Outcome) -> Outcome {
+    let Outcome::Rejected { error, .. } = &outcome else { return outcome };
+    if error.code != "INVALID_FIELD" || !error.message.contains("Foreign key external ID") {
+        return outcome;
+    }
+    let mappings = shared.mappings();
+    let parent = mapping.parents.iter().find_map(|parent| {
+        let key = job.patch.get(&parent.column).cloned().flatten()?;
+        let of = mappings.iter().find(|other| other.object == parent.object)?;
+        error.message.to_lowercase().contains(&key.to_lowercase()).then_some((of, key))
+    });
+    let Some((of, key)) = parent else { return outcome };
+    let message = format!("waits for {} {key}, which is neither here nor in Salesforce", of.object);
+    let error = Box::new(failure(mapping, job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new()));
+    Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key } }
+}
+
+/// The keys that acknowledged units wait for.
+pub(super) fn awaited_keys(acks: &[Ack]) -> Vec<(String, String)> {
+    let key = |ack: &Ack| match &ack.outcome {
+        Outcome::Held { awaited: Awaited::Key { table, key }, .. } => Some((table.clone(), key.clone())),
+        _ => None,
+    };
+    acks.iter().filter_map(key).collect()
+}
+
+/// Wakes those whose parent arrived between Salesforce's answer and their hold, and whose word they missed.
+pub(super) async fn wake_if_there(
+    shared: &Shared,
+    mapping: &Mapping,
+    awaited: Vec<(String, String)>,
+) -> Result<(), Error> {
+    let mappings = shared.mappings();
+    for parent in &mapping.parents {
+        let Some(of) = mappings.iter().find(|other| other.object == parent.object) else { continue };
+        let keys = awaited.iter().filter(|(table, _)| *table == of.table).map(|(_, key)| key.clone());
+        let keys: Vec<String> = keys.collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let known = shared.store.parents(of, &parent.field.to_lowercase(), &keys).await?;
+        let there = known.iter().filter(|(_, (_, synced))| *synced);
+        let there: Vec<&str> = there.map(|(key, _)| key.as_str()).collect();
+        shared.store.wake_for_keys(&of.table, &there).await?;
+    }
+    Ok(())
 }
 
 /// Children whose column names a parent row that Salesforce does not have yet. A parent that has no row here may

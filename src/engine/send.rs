@@ -240,7 +240,7 @@ async fn settle(
     let (mut accepted, mut rejected) = (0, 0);
     let mut acks = Vec::new();
     for (out, result) in call.into_iter().zip(results) {
-        let outcome = outcome(mapping, &out, result);
+        let outcome = hold::orphan(shared, mapping, &out.job, outcome(mapping, &out, result));
         match &outcome {
             Outcome::Rejected { error, retry } => {
                 rejected += 1;
@@ -254,20 +254,16 @@ async fn settle(
             }
             _ => accepted += 1,
         }
-        acks.push(Ack {
-            unit: out.job.unit,
-            upto: out.job.upto,
-            op: out.job.op,
-            request: Some(out.record),
-            outcome,
-        });
+        acks.push(ack(out.job, Some(out.record), outcome));
     }
     let total = acks.len();
     let text = match rejected {
         0 => format!("{}: {total} accepted", mapping.object),
         _ => format!("{}: {rejected} of {total} rejected", mapping.object),
     };
+    let orphaned = hold::awaited_keys(&acks);
     let acked = acknowledge(shared, claim, mapping, batch, acks).await?;
+    hold::wake_if_there(shared, mapping, orphaned).await?;
     let fields = json!({"mapping": mapping.object, "batch": batch, "ms": took});
     if rejected > 0 {
         log.warn(text, fields)
@@ -359,7 +355,7 @@ async fn lose(
             };
             let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({error})")));
             let outcome = Outcome::Lost { alone, retry: LOST_PAUSE, park };
-            Ack { unit: out.job.unit, upto: out.job.upto, op: out.job.op, request: Some(out.record), outcome }
+            ack(out.job, Some(out.record), outcome)
         })
         .collect::<Vec<_>>();
     shared.store.add(&[("lost_answers", acks.len() as i64)]).await?;
@@ -441,7 +437,7 @@ pub(super) async fn keep_answer(
 }
 
 pub(super) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
-    Ack { unit: job.unit, upto: job.upto, op: job.op, request, outcome }
+    Ack { unit: job.unit, upto: job.upto, op: job.op, key: job.key, request, outcome }
 }
 
 /// A failure of one record, classified.

@@ -145,7 +145,14 @@ async fn plan_table(
         match batch::plan(mapping, &unit, &content) {
             Planned::Send(job) => jobs.push(*job),
             Planned::Nothing { upto, op, reason } => {
-                nothing.push(Ack { unit, upto, op, request: None, outcome: Outcome::Nothing { reason } });
+                nothing.push(Ack {
+                    unit,
+                    upto,
+                    op,
+                    key: None,
+                    request: None,
+                    outcome: Outcome::Nothing { reason },
+                });
             }
         }
     }
@@ -183,7 +190,14 @@ pub(super) async fn release(
     }
     let acks: Vec<Ack> = units
         .into_iter()
-        .map(|unit| Ack { unit, upto: 0, op: "update", request: None, outcome: Outcome::Released { pause } })
+        .map(|unit| Ack {
+            unit,
+            upto: 0,
+            op: "update",
+            key: None,
+            request: None,
+            outcome: Outcome::Released { pause },
+        })
         .collect();
     send::keep_answer(shared, claim, "-", &acks).await.map(drop)
 }

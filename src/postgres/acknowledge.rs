@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::unit::{self, Effect, Event, Phase, Unit};
 
-use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Outcome};
+use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, Outcome};
 use super::{Error, Store, While, failpoint};
 
 /// When the users' rows are told.
@@ -59,7 +59,7 @@ impl Store {
         settle_units(&transaction, token, &mine, units, &deferred).await?;
         super::errors::settle_errors(&transaction, &mine).await?;
         transaction.commit().await.while_("acknowledge a batch")?;
-        if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { .. })) {
+        if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { awaited: Awaited::Row(_), .. })) {
             self.wake_released().await?;
         }
         Ok(acked)
@@ -233,6 +233,7 @@ struct Next<'a> {
     lost_alone: i32,
     held_table: Option<&'a str>,
     held_record: Option<RowId>,
+    held_key: Option<&'a str>,
     sfid: Option<&'a str>,
     owes_row: bool,
     outcome: Option<&'a Value>,
@@ -260,7 +261,7 @@ async fn settle_units(
         };
         let (after, effects) = unit::step(units.remove(&(claimed.table.clone(), claimed.row.0)), &event);
         if effects.contains(&Effect::Wake) {
-            awaited.push(json!({"table": claimed.table, "row": claimed.row}));
+            awaited.push(json!({"table": claimed.table, "row": claimed.row, "key": ack.key}));
         }
         match after {
             None => finished.push(json!({"table": claimed.table, "row": claimed.row})),
@@ -283,11 +284,11 @@ async fn settle_units(
                 "UPDATE syncdeck.unit SET state = next.state, token = NULL, lease_until = NULL,
                      ready_at = clock_timestamp() + make_interval(secs => next.pause), attempts = next.attempts,
                      lost = next.lost, lost_alone = next.lost_alone, held_table = next.held_table,
-                     held_record = next.held_record, sfid = coalesce(next.sfid, unit.sfid),
+                     held_record = next.held_record, held_key = next.held_key, sfid = coalesce(next.sfid, unit.sfid),
                      outcome = CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
                  FROM jsonb_to_recordset($1) AS next (\"table\" text, \"row\" integer, state text,
                      pause double precision, attempts integer, lost integer, lost_alone integer, held_table text,
-                     held_record integer, sfid text, owes_row boolean, outcome jsonb)
+                     held_record integer, held_key text, sfid text, owes_row boolean, outcome jsonb)
                  WHERE table_name = next.\"table\" AND record_id = next.\"row\"",
                 &[&serde_json::to_value(&next).unwrap_or_default()],
             )
@@ -297,11 +298,18 @@ async fn settle_units(
     if awaited.is_empty() {
         return Ok(());
     }
+    // Two index scans, one for each way of waiting.
     transaction
         .execute(
-            "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()
-             FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer)
-             WHERE state = 'held' AND held_table = done.\"table\" AND held_record = done.\"row\"",
+            "WITH done AS (SELECT * FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, key text)),
+             woken AS (
+                 SELECT table_name, record_id FROM syncdeck.unit JOIN done
+                     ON state = 'held' AND held_table = done.\"table\" AND held_record = done.\"row\"
+                 UNION
+                 SELECT table_name, record_id FROM syncdeck.unit JOIN done
+                     ON state = 'held' AND held_table = done.\"table\" AND held_key = done.key)
+             UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp() FROM woken
+             WHERE unit.table_name = woken.table_name AND unit.record_id = woken.record_id AND unit.state = 'held'",
             &[&Value::from(awaited)],
         )
         .await
@@ -310,9 +318,12 @@ async fn settle_units(
 }
 
 fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a> {
-    let held = match &ack.outcome {
-        Outcome::Held { parent, .. } if after.phase == Phase::Held => Some(parent),
-        _ => None,
+    let (held_table, held_record, held_key) = match &ack.outcome {
+        Outcome::Held { awaited, .. } if after.phase == Phase::Held => match awaited {
+            Awaited::Row(row) => (Some(row.table.as_str()), Some(row.row), None),
+            Awaited::Key { table, key } => (Some(table.as_str()), None, Some(key.as_str())),
+        },
+        _ => (None, None, None),
     };
     let sfid = match &ack.outcome {
         Outcome::Accepted { sfid, .. } => sfid.as_deref(),
@@ -326,8 +337,9 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         attempts: after.attempts,
         lost: after.lost,
         lost_alone: after.lost_alone,
-        held_table: held.map(|row| row.table.as_str()),
-        held_record: held.map(|row| row.row),
+        held_table,
+        held_record,
+        held_key,
         sfid,
         owes_row: after.owes_row,
         outcome: owed,

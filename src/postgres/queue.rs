@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use deadpool_postgres::GenericClient;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -81,8 +82,8 @@ pub enum Outcome {
     Held {
         /// As it is listed.
         error: Box<NewError>,
-        /// The row it waits for.
-        parent: RowRef,
+        /// What it waits for.
+        awaited: Awaited,
     },
     /// The answer never came.
     Lost {
@@ -107,11 +108,36 @@ impl Outcome {
             Outcome::Accepted { .. } => Answer::Accepted,
             Outcome::Nothing { .. } => Answer::Nothing,
             Outcome::Rejected { retry, .. } => Answer::Rejected { retry: *retry },
-            Outcome::Held { .. } => Answer::Held,
+            Outcome::Held { awaited, .. } => Answer::Held { pause: awaited.pause() },
             Outcome::Lost { alone, retry, park } => {
                 Answer::Lost { alone: *alone, retry: *retry, parked: park.is_some() }
             }
             Outcome::Released { pause } => Answer::Released { pause: *pause },
+        }
+    }
+}
+
+/// What a held unit waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// A row's unit.
+    Row(RowRef),
+    /// A row that is not here yet, by its external id.
+    Key {
+        /// Its table.
+        table: String,
+        /// Its external id.
+        key: String,
+    },
+}
+
+impl Awaited {
+    /// How long a held unit sleeps, should the word of what it waits for be missed. One whose parent is not even
+    /// here costs a request each time.
+    fn pause(&self) -> Duration {
+        match self {
+            Awaited::Row(_) => Duration::from_secs(10),
+            Awaited::Key { .. } => Duration::from_secs(300),
         }
     }
 }
@@ -125,6 +151,8 @@ pub struct Ack {
     pub upto: i64,
     /// `insert`, `update`, `delete`.
     pub op: &'static str,
+    /// The record's external id, for those that wait for it.
+    pub key: Option<String>,
     /// What was sent, for the attempt's record; `None` when nothing was.
     pub request: Option<Value>,
     /// What became of it.
@@ -332,6 +360,12 @@ impl Store {
         Ok(rows.iter().map(|row| (row.get(0), (RowId(row.get(1)), row.get(2)))).collect())
     }
 
+    /// Wakes the units that wait for rows with these external ids, which Salesforce has.
+    pub async fn wake_for_keys(&self, table: &str, keys: &[&str]) -> Result<(), Error> {
+        let client = self.client().await?;
+        wake_for_keys(&client, table, keys).await
+    }
+
     /// Which of these rows, about to be upserted by their external id, do not have it alone, and who else has it.
     /// Index `_trigger_log_key_<table>`.
     pub async fn key_holders(
@@ -370,6 +404,22 @@ impl Store {
             })
             .collect())
     }
+}
+
+pub(super) async fn wake_for_keys(
+    client: &impl GenericClient,
+    table: &str,
+    keys: &[&str],
+) -> Result<(), Error> {
+    client
+        .execute(
+            "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()
+             WHERE state = 'held' AND held_table = $1 AND held_key = ANY($2)",
+            &[&table, &keys],
+        )
+        .await
+        .while_("wake held units")
+        .map(drop)
 }
 
 /// Who else has a row's external id.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
 
+use super::queue::wake_for_keys;
 use super::status::Lease;
 use super::{Error, Store, While, quote};
 
@@ -210,6 +211,10 @@ impl Store {
             .execute(&sql, &[&incoming, &mapping.table])
             .await
             .while_("insert records read from Salesforce")?;
+        if let Some(column) = mapping.external_id_column().filter(|_| inserted > 0) {
+            let keys: Vec<&str> = records.iter().map(|record| text(record, &column)).collect();
+            wake_for_keys(&transaction, &mapping.table, &keys).await?;
+        }
         transaction.commit().await.while_("finish inserting records")?;
         Ok(inserted)
     }

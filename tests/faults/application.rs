@@ -107,6 +107,11 @@ impl Application {
         self.refusals.lock().unwrap().clone()
     }
 
+    /// The same, and forgets them: a test expected them.
+    pub fn take_refusals(&self) -> Vec<String> {
+        std::mem::take(&mut self.refusals.lock().unwrap())
+    }
+
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }

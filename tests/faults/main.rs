@@ -13,7 +13,9 @@ mod judge;
 mod org;
 mod people;
 mod proxy;
+mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
+mod surroundings;
 mod ways;
 mod world;
