@@ -261,3 +261,219 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
     };
     (Some(next), effects)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may happen next; numbers choose among what is there.
+    #[derive(Clone, Debug)]
+    enum Happening {
+        Commit,
+        Intake,
+        Claim,
+        /// A claim's request; Salesforce takes it or not, and the engine may die right after.
+        Send(usize, bool, bool),
+        /// A claim is acknowledged, or its engine dies before the commit.
+        Acknowledge(usize, Answer, bool, bool),
+        LeaseRunsOut,
+        Wake,
+        TellRow,
+        Retry,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let pause = Duration::from_secs(1);
+        let refusal = prop_oneof![
+            Just(Answer::Rejected { retry: None }),
+            Just(Answer::Rejected { retry: Some(pause) }),
+            Just(Answer::Held { pause }),
+            Just(Answer::Released { pause }),
+        ];
+        prop_oneof![
+            3 => Just(Happening::Commit),
+            3 => Just(Happening::Intake),
+            4 => Just(Happening::Claim),
+            4 => (0..3_usize, any::<bool>(), prop::bool::weighted(0.2)).prop_map(|(c, took, dies)| Happening::Send(c, took, dies)),
+            4 => (0..3_usize, refusal, any::<bool>(), prop::bool::weighted(0.2))
+                .prop_map(|(c, answer, locked, dies)| Happening::Acknowledge(c, answer, locked, dies)),
+            1 => Just(Happening::LeaseRunsOut),
+            1 => Just(Happening::Wake),
+            1 => Just(Happening::TellRow),
+            1 => Just(Happening::Retry),
+        ]
+    }
+
+    #[derive(Clone, Debug)]
+    struct Claim {
+        token: String,
+        version: i64,
+        upto: u32,
+        /// No request starts unless the lease outlasts it (I4).
+        lease_lives: bool,
+        /// What the engine knows after its request: taken, or the answer lost.
+        sent: Option<bool>,
+    }
+
+    /// One record: its unsent log, its unit, and what Salesforce took, each a rising number.
+    #[derive(Default)]
+    struct World {
+        committed: u32,
+        new: Vec<u32>,
+        pending: Vec<u32>,
+        unit: Option<Unit>,
+        claims: Vec<Claim>,
+        taken: Vec<u32>,
+        tokens: u32,
+    }
+
+    impl World {
+        fn step(&mut self, event: &Event) -> Vec<Effect> {
+            let (unit, effects) = step(self.unit.take(), event);
+            self.unit = unit;
+            effects
+        }
+
+        fn live(&mut self, at: usize) -> Option<&mut Claim> {
+            let count = self.claims.len().max(1);
+            self.claims.get_mut(at % count)
+        }
+
+        fn intake(&mut self) {
+            if !self.new.is_empty() {
+                self.pending.append(&mut self.new);
+                self.step(&Event::Changed);
+            }
+        }
+
+        fn claim(&mut self) {
+            let Some(unit) = self.unit.as_ref().filter(|unit| unit.phase == Phase::Ready) else { return };
+            let version = unit.version;
+            self.tokens += 1;
+            let token = self.tokens.to_string();
+            let upto = self.pending.iter().chain(&self.new).max().copied().unwrap_or(0);
+            assert_eq!(self.step(&Event::Claimed { token: token.clone() }), [Effect::Send]);
+            self.claims.push(Claim { token, version, upto, lease_lives: true, sent: None });
+        }
+
+        fn acknowledge(&mut self, claim: &Claim, refusal: Answer, row_locked: bool) {
+            let answer = match claim.sent {
+                Some(true) if claim.upto == 0 => Answer::Nothing,
+                Some(true) => Answer::Accepted,
+                Some(false) if matches!(refusal, Answer::Held { .. }) => {
+                    Answer::Lost { alone: true, retry: Duration::ZERO, parked: false }
+                }
+                Some(false) => refusal,
+                None => Answer::Released { pause: Duration::ZERO },
+            };
+            let event =
+                Event::Answered { token: claim.token.clone(), version: claim.version, answer, row_locked };
+            let effects = self.step(&event);
+            if effects.contains(&Effect::Archive) {
+                let taken = self.taken.last().copied().unwrap_or(0);
+                assert!(taken >= claim.upto, "archived what Salesforce never took (I1)");
+                self.pending.retain(|value| *value > claim.upto);
+                self.new.retain(|value| *value > claim.upto);
+            }
+        }
+
+        fn apply(&mut self, happening: &Happening) {
+            match happening {
+                Happening::Commit => {
+                    self.committed += 1;
+                    self.new.push(self.committed);
+                }
+                Happening::Intake => self.intake(),
+                Happening::Claim => self.claim(),
+                Happening::Send(at, took, dies) => {
+                    let Some(claim) = self.live(*at) else { return };
+                    if !claim.lease_lives || claim.sent.is_some() {
+                        return;
+                    }
+                    claim.sent = Some(*took);
+                    let (token, upto) = (claim.token.clone(), claim.upto);
+                    if *took && upto > 0 {
+                        assert!(self.taken.last().is_none_or(|last| *last <= upto), "sent backwards (I3)");
+                        self.taken.push(upto);
+                    }
+                    if *dies {
+                        self.claims.retain(|claim| claim.token != token);
+                    }
+                }
+                Happening::Acknowledge(at, answer, row_locked, dies) => {
+                    let Some(claim) = self.live(*at).cloned() else { return };
+                    self.claims.retain(|other| other.token != claim.token);
+                    if !dies {
+                        self.acknowledge(&claim, *answer, *row_locked);
+                    }
+                }
+                Happening::LeaseRunsOut => {
+                    // Those that are in the middle of a request have it behind them by then.
+                    self.claims.iter_mut().for_each(|claim| claim.lease_lives = false);
+                    self.step(&Event::LeaseRanOut);
+                }
+                Happening::Wake => drop(self.step(&Event::Woken)),
+                Happening::TellRow => drop(self.step(&Event::RowTold)),
+                Happening::Retry if self.unit.is_some() => drop(self.step(&Event::RetryAsked)),
+                Happening::Retry => {}
+            }
+        }
+
+        fn holds(&self) {
+            let token = self.unit.as_ref().and_then(|unit| unit.token.clone());
+            let senders = self.claims.iter().filter(|claim| claim.lease_lives && claim.sent.is_none());
+            let of_unit = senders.clone().filter(|claim| Some(&claim.token) == token.as_ref()).count();
+            assert_eq!(of_unit, senders.count(), "two may send one record at once (I2)");
+            assert!(self.pending.is_empty() || self.unit.is_some(), "a change without a unit (I1)");
+        }
+
+        /// Everybody is well from now on.
+        fn drain(&mut self) {
+            self.claims.clear();
+            self.step(&Event::LeaseRanOut);
+            for _ in 0..4 {
+                self.intake();
+                self.step(&Event::Woken);
+                if self.unit.as_ref().is_some_and(|unit| unit.phase == Phase::Failed) {
+                    self.step(&Event::RetryAsked);
+                }
+                self.claim();
+                self.apply(&Happening::Send(0, true, false));
+                self.apply(&Happening::Acknowledge(0, Answer::Nothing, false, false));
+                self.step(&Event::RowTold);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn whatever_dies_when_no_change_is_lost_doubled_or_sent_backwards(
+            happenings in prop::collection::vec(happening(), 0..60)
+        ) {
+            let mut world = World::default();
+            for happening in &happenings {
+                world.apply(happening);
+                world.holds();
+            }
+            world.drain();
+            prop_assert_eq!(world.taken.last().copied().unwrap_or(0), world.committed);
+            prop_assert_eq!((&world.unit, world.pending.len(), world.new.len()), (&None, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_result_under_another_token_is_dropped_and_changes_nothing() {
+        let unit = Unit { phase: Phase::InFlight, token: Some("mine".to_owned()), ..Unit::new() };
+        let event = Event::Answered {
+            token: "theirs".to_owned(),
+            version: 1,
+            answer: Answer::Accepted,
+            row_locked: false,
+        };
+        assert_eq!(step(Some(unit.clone()), &event), (Some(unit), vec![Effect::Fence]));
+    }
+}

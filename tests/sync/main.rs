@@ -6,6 +6,7 @@
 mod mend;
 mod read;
 mod refuse;
+mod steps;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -1,0 +1,155 @@
+//! The SQL of the queue against the pure steps of `domain::unit`: the same events, the same units.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use syncdeck::domain::catalogue::Source;
+use syncdeck::domain::names::{RowId, RowRef};
+use syncdeck::domain::unit::{Answer, Event, Unit, step};
+use syncdeck::postgres::acknowledge::Rows;
+use syncdeck::postgres::errors::NewError;
+use syncdeck::postgres::queue::{Ack, Awaited, Claimed, Outcome};
+
+use crate::world::{MAPPINGS, World, contact};
+
+const ROWS: i32 = 6;
+const LEASE: Duration = Duration::from_secs(60);
+
+type Model = BTreeMap<i32, Unit>;
+
+fn happen(model: &mut Model, row: i32, event: &Event) {
+    if let (Some(unit), _) = step(model.remove(&row), event) {
+        model.insert(row, unit);
+    }
+}
+
+fn outcome(dice: &mut StdRng) -> Outcome {
+    let error =
+        || Box::new(NewError::classified("Contact", "update", Source::Salesforce, "ANY", "any", Vec::new()));
+    let pause = Duration::from_secs(1_000);
+    match dice.random_range(0..9) {
+        0 | 1 => Outcome::Accepted { sfid: None, lastop: Some("UPDATED") },
+        2 => Outcome::Nothing { reason: "nothing to send" },
+        3 => Outcome::Rejected { error: error(), retry: None },
+        4 => Outcome::Rejected { error: error(), retry: Some(Duration::ZERO) },
+        5 => Outcome::Held { error: error(), awaited: Awaited::Row(contact(ROWS + 1)) },
+        6 => Outcome::Lost { alone: true, retry: Duration::ZERO, park: Some(error()) },
+        7 => Outcome::Lost { alone: false, retry: Duration::ZERO, park: None },
+        _ => Outcome::Released { pause: if dice.random() { pause } else { Duration::ZERO } },
+    }
+}
+
+/// The units as the database has them, in the words of the model; time and token aside.
+async fn units(world: &World) -> Vec<String> {
+    let sql = "SELECT format('%s %s %s %s %s %s %s', record_id, state, version, attempts, lost, lost_alone, outcome IS NOT NULL)
+         FROM syncdeck.unit ORDER BY record_id";
+    world.sql.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+fn expected(model: &Model) -> Vec<String> {
+    let line = |(row, unit): (&i32, &Unit)| {
+        let owes = if unit.owes_row { "t" } else { "f" };
+        let Unit { phase, version, attempts, lost, lost_alone, .. } = unit;
+        format!("{row} {} {version} {attempts} {lost} {lost_alone} {owes}", phase.word())
+    };
+    model.iter().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    let seed: u64 = rand::random();
+    let mut dice = StdRng::seed_from_u64(seed);
+    world
+        .run(&format!(
+            "SET syncdeck.writer = 'engine'; SET xmlbinary = 'hex';
+             INSERT INTO salesforce.contact (id, lastname) SELECT n, 'Name' FROM generate_series(1, {ROWS}) n;
+             RESET syncdeck.writer; RESET xmlbinary"
+        ))
+        .await;
+    let tables = ["contact".to_owned()];
+    let mut model = Model::new();
+    // Every claim that was ever made: late ones are acknowledged as well.
+    let mut claims: Vec<(String, Claimed)> = Vec::new();
+    let mut story = Vec::new();
+    for round in 0..400 {
+        let row = dice.random_range(1..=ROWS);
+        let at = RowRef { table: "contact".to_owned(), row: RowId(row) };
+        let what = dice.random_range(0..10);
+        match what {
+            0..=2 => {
+                world
+                    .run(&format!("UPDATE salesforce.contact SET lastname = 'n{round}' WHERE id = {row}"))
+                    .await;
+                world.store.intake(&tables, 100).await.unwrap();
+                happen(&mut model, row, &Event::Changed);
+            }
+            3 | 4 => {
+                let token = format!("token {round}");
+                let due = |unit: &&Unit| unit.pause.is_zero();
+                let ready = model.values().filter(|unit| unit.phase.word() == "ready").filter(due).count();
+                let claimed = world.store.claim(&token, LEASE, 200).await.unwrap();
+                assert_eq!(claimed.len(), ready, "seed {seed}: {story:#?}");
+                for unit in claimed {
+                    happen(&mut model, unit.row.0, &Event::Claimed { token: token.clone() });
+                    claims.push((token.clone(), unit));
+                }
+            }
+            5 | 6 => {
+                let Some((token, unit)) = claims.choose(&mut dice).cloned() else { continue };
+                let (outcome, row_locked) = (outcome(&mut dice), dice.random());
+                let upto = world
+                    .text("SELECT coalesce(max(id), 0)::text FROM salesforce._trigger_log")
+                    .await
+                    .unwrap();
+                let ack = Ack {
+                    unit: unit.clone(),
+                    upto: upto.parse().unwrap(),
+                    op: "update",
+                    key: None,
+                    request: None,
+                    outcome: outcome.clone(),
+                };
+                let answer: Answer = outcome.answer();
+                let rows = if row_locked { Rows::Later } else { Rows::Now };
+                world.store.acknowledge(&token, "batch", &[ack], rows).await.unwrap();
+                let event = Event::Answered { token, version: unit.version, answer, row_locked };
+                happen(&mut model, unit.row.0, &event);
+            }
+            7 => {
+                let sql = format!(
+                    "UPDATE syncdeck.unit SET lease_until = now() - interval '1 s' WHERE record_id = {row} AND state = 'inflight'"
+                );
+                world.run(&sql).await;
+                world.store.sweep().await.unwrap();
+                happen(&mut model, row, &Event::LeaseRanOut);
+            }
+            8 => {
+                let sql = format!(
+                    "UPDATE syncdeck.unit SET ready_at = now() WHERE record_id = {row} AND state = 'held'"
+                );
+                world.run(&sql).await;
+                world.store.sweep().await.unwrap();
+                happen(&mut model, row, &Event::Woken);
+                world.store.write_back_deferred().await.unwrap();
+                for row in 1..=ROWS {
+                    happen(&mut model, row, &Event::RowTold);
+                }
+            }
+            _ => {
+                if world.store.retry(&at, "tester@here").await.is_ok() {
+                    happen(&mut model, row, &Event::RetryAsked);
+                }
+            }
+        }
+        story.push(format!("{round}: {what} on {row}"));
+        if story.len() > 12 {
+            story.remove(0);
+        }
+        assert_eq!(units(&world).await, expected(&model), "seed {seed}, after {story:#?}");
+    }
+}
