@@ -52,6 +52,8 @@ CREATE INDEX IF NOT EXISTS _trigger_log_idx_state_table_name ON {schema}._trigge
     WHERE state IN ('NEW', 'PENDING');
 -- Ours: the entries of one record, which is what a unit is made of.
 CREATE INDEX IF NOT EXISTS _trigger_log_idx_record ON {schema}._trigger_log (table_name, record_id, id);
+-- Ours: records that leave, which a read must not bring back.
+CREATE INDEX IF NOT EXISTS _trigger_log_idx_deleted ON {schema}._trigger_log (table_name, sfid) WHERE action = 'DELETE';
 
 CREATE TABLE IF NOT EXISTS {schema}._trigger_log_archive (
     id integer NOT NULL PRIMARY KEY,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
 
-use super::queue::wake_for_keys;
+use super::queue::{gives_up_key, wake_for_keys};
 use super::status::Lease;
 use super::{Error, Store, While, quote};
 
@@ -47,7 +47,9 @@ impl Store {
         let skipped: HashSet<&str> = applied.skipped.iter().map(String::as_str).collect();
         let rest: Vec<&RecordRow> =
             records.iter().filter(|record| !skipped.contains(text(record, "sfid"))).collect();
-        applied.inserted = self.insert_unknown(lease, mapping, &rest).await?;
+        let (inserted, unsure) = self.insert_unknown(lease, mapping, &rest, asked_at).await?;
+        applied.inserted = inserted;
+        applied.skipped.extend(unsure);
         Ok(applied)
     }
 
@@ -68,17 +70,19 @@ impl Store {
         // the table's own row type.
         let by_key = mapping.external_id_column().map(|column| {
             format!(
-                " UNION SELECT t.id, i.sfid::text FROM incoming i JOIN {table} t ON t.{c} = i.{c} WHERE t.sfid IS NULL",
+                " UNION SELECT t.id, i.sfid::text FROM incoming i JOIN {table} t ON t.{c} = i.{c}
+                  WHERE t.sfid IS NULL AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = i.{c}::text)",
                 c = quote(&column)
             )
         });
         let matched = format!(
-            "WITH incoming AS (SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1))
+            "WITH {}
              SELECT t.id, i.sfid::text FROM incoming i JOIN {table} t ON t.sfid = i.sfid{}",
+            self.incoming_and_leaving(mapping),
             by_key.unwrap_or_default()
         );
         let known: HashMap<i32, String> = transaction
-            .query(&matched, &[&incoming])
+            .query(&matched, &[&incoming, &mapping.table, &asked_at])
             .await
             .while_("match records to rows")?
             .iter()
@@ -158,16 +162,50 @@ impl Store {
         transaction.execute(&sql, &[rows]).await.while_("write values read from Salesforce")
     }
 
+    /// The records `$1` of the table `$2`, and those among them that leave: their row was deleted here, and Salesforce
+    /// still had them when it was asked at `$3`. Part of each statement that brings records in, so that a delete is
+    /// seen either as the row that is still there or as the entry that says it is not.
+    fn incoming_and_leaving(&self, mapping: &Mapping) -> String {
+        let schema = &self.schema;
+        let unsent = "state IN ('NEW', 'PENDING', 'FAILED')";
+        let column = mapping.external_id_column();
+        let key = column
+            .as_ref()
+            .map_or("NULL::text".to_owned(), |column| gives_up_key::expression(schema, column));
+        let by_key = column.map(|column| {
+            format!(
+                "UNION ALL SELECT sfid::text, {key} FROM {schema}._trigger_log WHERE {} AND {} AND action = 'DELETE'
+                     AND {unsent} AND {key} IN (SELECT incoming.{}::text FROM incoming)",
+                gives_up_key::of_table(&mapping.table),
+                gives_up_key::condition(&column),
+                quote(&column),
+            )
+        });
+        format!(
+            "incoming AS (SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1)), leaving AS (
+                 SELECT sfid::text AS sfid, {key} AS key FROM {schema}._trigger_log
+                 WHERE table_name = $2 AND action = 'DELETE' AND {unsent} AND sfid IN (SELECT incoming.sfid FROM incoming)
+                 UNION ALL SELECT archive.sfid::text, {key} FROM syncdeck.attempt
+                 JOIN {schema}._trigger_log_archive archive USING (table_name, record_id)
+                 WHERE attempt.at >= $3 AND attempt.outcome = 'accepted' AND attempt.op = 'delete' AND table_name = $2
+                 {by_key})",
+            table = self.table(&mapping.table),
+            by_key = by_key.unwrap_or_default()
+        )
+    }
+
     /// Inserts the records that no row has. Its own transaction, so that no row lock is held while it may have to
-    /// wait for a user who is inserting the same external id.
+    /// wait for a user who is inserting the same external id. Returns how many, and the records that share only their
+    /// external id with one that leaves: the next read will know whether they are another.
     async fn insert_unknown(
         &self,
         lease: &Lease,
         mapping: &Mapping,
         records: &[&RecordRow],
-    ) -> Result<u64, Error> {
+        asked_at: DateTime<Utc>,
+    ) -> Result<(u64, Vec<String>), Error> {
         if records.is_empty() {
-            return Ok(0);
+            return Ok((0, Vec::new()));
         }
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin inserting records")?;
@@ -187,36 +225,47 @@ impl Store {
                 format!("AND NOT EXISTS (SELECT FROM {table} t WHERE t.{c} = i.{c})", c = quote(&column))
             })
             .unwrap_or_default();
-        // A record whose row was deleted here and not yet there is not brought back; without an external id, nothing
-        // is inserted while an insert of ours is unanswered, for it may be that very record.
+        // Without an external id, nothing is inserted while an insert of ours is unanswered, for it may be that very
+        // record.
         let unanswered = if mapping.external_id.is_none() {
             "AND NOT EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $2 AND u.state <> 'failed')"
         } else {
             ""
         };
+        let column = mapping.external_id_column();
+        let key = column.as_ref().map_or("NULL".to_owned(), |column| format!("i.{}::text", quote(column)));
+        let with = self.incoming_and_leaving(mapping);
         let sql = format!(
-            "INSERT INTO {table} ({list}, _hc_lastop)
-             SELECT {values}, 'SYNCED' FROM jsonb_populate_recordset(NULL::{table}, $1) i
+            "WITH {with} INSERT INTO {table} ({list}, _hc_lastop)
+             SELECT {values}, 'SYNCED' FROM incoming i
              WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid) {by_key} {unanswered}
-                 AND NOT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name = $2 AND log.sfid = i.sfid
-                     AND log.action = 'DELETE' AND log.state IN ('NEW', 'PENDING', 'FAILED'))
+                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = {key})
              ON CONFLICT DO NOTHING",
             list = names.join(", "),
             values = names.iter().map(|name| format!("i.{name}")).collect::<Vec<_>>().join(", "),
-            schema = self.schema
         );
         let incoming =
             Value::from(records.iter().map(|record| Value::Object((*record).clone())).collect::<Vec<_>>());
         let inserted = transaction
-            .execute(&sql, &[&incoming, &mapping.table])
+            .execute(&sql, &[&incoming, &mapping.table, &asked_at])
             .await
             .while_("insert records read from Salesforce")?;
-        if let Some(column) = mapping.external_id_column().filter(|_| inserted > 0) {
+        let sql = format!(
+            "WITH {with} SELECT i.sfid::text FROM incoming i WHERE EXISTS (SELECT FROM leaving l WHERE l.key = {key})
+                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid)
+                 AND NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid)"
+        );
+        let unsure = transaction
+            .query(&sql, &[&incoming, &mapping.table, &asked_at])
+            .await
+            .while_("find records that share a key with one that leaves")?;
+        let unsure = unsure.iter().map(|row| row.get(0)).collect();
+        if let Some(column) = column.filter(|_| inserted > 0) {
             let keys: Vec<&str> = records.iter().map(|record| text(record, &column)).collect();
             wake_for_keys(&transaction, &mapping.table, &keys).await?;
         }
         transaction.commit().await.while_("finish inserting records")?;
-        Ok(inserted)
+        Ok((inserted, unsure))
     }
 
     /// Which columns of these rows have changes that Salesforce has not accepted.

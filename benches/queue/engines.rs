@@ -1,0 +1,69 @@
+//! What several engines on one database gain: 80 ms of Salesforce latency, one request at a time each.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use syncdeck::config::Config;
+use syncdeck::engine;
+use syncdeck::simulator::{self, Org, OrgOptions};
+use tokio_util::sync::CancellationToken;
+
+use super::{connect, figure, store};
+
+const CHANGES: i64 = 9_000;
+const LATENCY_MS: u64 = 80;
+
+pub async fn run(url: &str) {
+    let org = Org::new(OrgOptions::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(simulator::serve(org.clone(), listener, CancellationToken::new()));
+    let config = Config::parse(
+        Path::new("/nowhere/syncdeck.toml"),
+        &format!(
+            "[connection]\nname = \"bench\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"http://{address}\"\n\
+             client_id = \"simulated-app\"\nclient_secret = \"simulated-secret\"\n\
+             [[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"External_Id__c\"\npoll_interval = \"60s\"\n"
+        ),
+    )
+    .unwrap();
+    let sql = connect(url).await;
+    // Lays the schema out.
+    engine::start(config.clone(), store(url).await).await.unwrap().stop().await;
+    org.change_faults(|faults| faults.latency_ms = LATENCY_MS);
+    let mut rates = Vec::new();
+    for count in [1, 3] {
+        sql.batch_execute(&format!(
+            "INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'Name', 'E{count}-' || n FROM generate_series(1, {CHANGES}) n"
+        ))
+        .await
+        .unwrap();
+        let before = org.journal_since(0).len();
+        let mut engines = Vec::new();
+        for _ in 0..count {
+            engines.push(engine::start(config.clone(), store(url).await).await.unwrap());
+        }
+        let waiting = store(url).await;
+        while waiting.unsent().await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for engine in engines {
+            engine.stop().await;
+        }
+        let journal = &org.journal_since(0)[before..];
+        assert_eq!(journal.len() as i64, CHANGES, "each change arrived once");
+        let (first, last) = (journal[0].at, journal[journal.len() - 1].at);
+        let seconds = (last - first).num_milliseconds() as f64 / 1000.0;
+        // The first call's records are there when the clock starts.
+        rates.push((CHANGES - super::BATCH) as f64 / seconds);
+    }
+    figure(
+        "three engines over one, 80 ms of latency, one request at a time each",
+        rates[1] / rates[0],
+        "ratio",
+        Some(2.5),
+        true,
+        json!({"changes_per_second": {"one": rates[0].round(), "three": rates[1].round()}}),
+    );
+}
