@@ -11,7 +11,7 @@ use syncdeck::postgres::acknowledge::Rows;
 use syncdeck::postgres::queue::{Ack, Outcome};
 use tokio_postgres::Client;
 
-use super::{BATCH, connect, contact, figure, median, store};
+use super::{BATCH, connect, contact, each, figure, median, store};
 
 const LEASE: Duration = Duration::from_secs(90);
 const MILLION: i64 = 1_000_000;
@@ -23,15 +23,14 @@ pub async fn run(url: &str) {
     store.install("00D000000000000AAA", std::slice::from_ref(&mapping)).await.unwrap();
     let sql = connect(url).await;
     eprintln!("filling the table with a million rows");
-    sql.batch_execute(&format!(
+    each(&sql, &format!(
         "SET syncdeck.writer = 'engine'; SET xmlbinary = 'hex';
          INSERT INTO salesforce.contact (id, sfid, lastname, firstname, title, email, phone, external_id__c, _hc_lastop)
          SELECT n, '003' || lpad(n::text, 15, '0'), 'Name ' || n, 'First', 'Title', 'n' || n || '@acme.com', '+1 555 0100',
              'K' || n, 'PENDING' FROM generate_series(1, {MILLION}) n;
-         RESET syncdeck.writer; RESET xmlbinary; VACUUM ANALYZE salesforce.contact"
+         RESET syncdeck.writer; RESET xmlbinary;\nVACUUM ANALYZE salesforce.contact"
     ))
-    .await
-    .unwrap();
+    .await;
     intake(&store, &sql).await;
     let mut one = Vec::new();
     for depth in [1_000, 100_000, MILLION] {
@@ -59,9 +58,7 @@ pub async fn run(url: &str) {
         true,
         json!({}),
     );
-    sql.batch_execute("UPDATE syncdeck.unit SET state = 'held', held_table = 'account', held_record = 1; VACUUM syncdeck.unit")
-        .await
-        .unwrap();
+    each(&sql, "UPDATE syncdeck.unit SET state = 'held', held_table = 'account', held_record = 1;\nVACUUM syncdeck.unit").await;
     let mut times = Vec::new();
     for _ in 0..50 {
         let begin = Instant::now();
@@ -107,12 +104,13 @@ async fn entries(sql: &Client, count: i64, state: &str) {
 /// So many changes wait, each of a record of its own.
 async fn fill(sql: &Client, depth: i64) {
     entries(sql, depth, "PENDING").await;
-    sql.batch_execute(&format!(
+    each(sql, &format!(
         "INSERT INTO syncdeck.unit (table_name, record_id, state) SELECT 'contact', n, 'ready' FROM generate_series(1, {depth}) n;
-         VACUUM ANALYZE salesforce._trigger_log; VACUUM ANALYZE syncdeck.unit; CHECKPOINT"
+VACUUM ANALYZE salesforce._trigger_log;
+VACUUM ANALYZE syncdeck.unit;
+CHECKPOINT"
     ))
-    .await
-    .unwrap();
+    .await;
 }
 
 /// Changes a second through the whole of it. A shallow queue is filled again as often as it takes.

@@ -46,6 +46,13 @@ async fn connect(url: &str) -> Client {
     client
 }
 
+/// Runs statements one by one: some refuse to be part of a transaction.
+async fn each(sql: &Client, statements: &str) {
+    for statement in statements.split(";\n") {
+        sql.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+}
+
 async fn store(url: &str) -> Store {
     Store::connect(url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap()
 }
