@@ -38,9 +38,6 @@ END $function$;
 CREATE OR REPLACE FUNCTION {schema}.{status}() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
-    IF current_setting('syncdeck.writer', true) = 'engine' AND current_setting('xmlbinary') <> 'base64' THEN
-        RETURN NEW;
-    END IF;
     IF {first_state} = 'READONLY' OR (TG_OP = 'UPDATE' AND NEW IS NOT DISTINCT FROM OLD) THEN
         RETURN NEW;
     END IF;
@@ -57,6 +54,7 @@ CREATE TRIGGER "00_hc_logger" AFTER INSERT OR UPDATE OR DELETE ON {schema}.{tabl
     EXECUTE FUNCTION {schema}.{logger}();
 DROP TRIGGER IF EXISTS "zz_hc_status" ON {schema}.{table};
 CREATE TRIGGER "zz_hc_status" BEFORE INSERT OR UPDATE ON {schema}.{table} FOR EACH ROW
+    WHEN (current_setting('syncdeck.writer', true) IS DISTINCT FROM 'engine' OR current_setting('xmlbinary') = 'base64')
     EXECUTE FUNCTION {schema}.{status}();
 DROP TRIGGER IF EXISTS "00_hc_truncate" ON {schema}.{table};
 CREATE TRIGGER "00_hc_truncate" BEFORE TRUNCATE ON {schema}.{table} FOR EACH STATEMENT

@@ -11,7 +11,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::unit::{self, Effect, Event, Phase, Unit};
 
 use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, Outcome};
-use super::{Error, Store, While, failpoint};
+use super::{Cached, Error, Store, Transaction, While, failpoint};
 
 /// When the users' rows are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,10 @@ impl Store {
     ) -> Result<Acked, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an acknowledgement")?;
-        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
-        let units = lock_units(&transaction, token, acks).await?;
+        // Statements that do not need each other's result go out together.
+        let marked =
+            async { transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write") };
+        let ((), units) = tokio::try_join!(marked, lock_units(&transaction, token, acks))?;
         let mut acked = Acked::default();
         let mut mine: Vec<&Ack> =
             acks.iter().filter(|ack| units.contains_key(&(ack.unit.table.clone(), ack.unit.row.0))).collect();
@@ -48,16 +50,20 @@ impl Store {
             mine.iter().filter(|ack| ignored.contains(&ack.unit.row())).map(|ack| stop_asking(ack)).collect();
         mine.retain(|ack| !ignored.contains(&ack.unit.row()));
         mine.extend(&stopped);
-        record_attempts(&transaction, batch, &mine).await?;
-        self.settle_entries(&transaction, &mine).await?;
+        tokio::try_join!(
+            record_attempts(&transaction, batch, &mine),
+            self.settle_entries(&transaction, &mine)
+        )?;
         failpoint::pass(failpoint::MID_ACKNOWLEDGE).await?;
         let deferred = match rows {
             Rows::Now => self.write_back(&transaction, &mine).await?,
             Rows::Later => super::writeback::all_deferred(&mine),
         };
         acked.deferred = deferred.len();
-        settle_units(&transaction, token, &mine, units, &deferred).await?;
-        super::errors::settle_errors(&transaction, &mine).await?;
+        tokio::try_join!(
+            settle_units(&transaction, token, &mine, units, &deferred),
+            super::errors::settle_errors(&transaction, &mine)
+        )?;
         transaction.commit().await.while_("acknowledge a batch")?;
         if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { awaited: Awaited::Row(_), .. })) {
             self.wake_released().await?;
@@ -68,41 +74,45 @@ impl Store {
     /// Entries share their unit's fate: accepted, the newest is SUCCESS and older ones MERGED, all archived; sent to
     /// nobody, IGNORED; rejected for good, FAILED with the message, kept in the log. An entry that an intake has in
     /// its hands is left to it: the intake waits for our units, and we would wait for its entries.
-    async fn settle_entries(
-        &self,
-        transaction: &tokio_postgres::Transaction<'_>,
-        acks: &[&Ack],
-    ) -> Result<(), Error> {
-        let done: Vec<Value> = acks
-            .iter()
-            .filter_map(|ack| {
-                let (last, message, sfid) = match &ack.outcome {
-                    Outcome::Accepted { sfid, .. } => ("SUCCESS", None, sfid.as_deref()),
-                    Outcome::Nothing { reason } => ("IGNORED", Some(*reason), None),
-                    _ => return None,
-                };
-                Some(json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto, "last": last,
-                    "message": message, "sfid": sfid}))
-            })
-            .collect();
+    async fn settle_entries(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
+        let mut tables: BTreeMap<&str, Done<'_>> = BTreeMap::new();
+        for ack in acks {
+            let (last, message, sfid) = match &ack.outcome {
+                Outcome::Accepted { sfid, .. } => ("SUCCESS", None, sfid.as_deref()),
+                Outcome::Nothing { reason } => ("IGNORED", Some(*reason), None),
+                _ => continue,
+            };
+            let done = tables.entry(&ack.unit.table).or_default();
+            done.rows.push(ack.unit.row.0);
+            done.upto.push(i32::try_from(ack.upto).unwrap_or(i32::MAX));
+            done.last.push(last);
+            done.message.push(message);
+            done.sfid.push(sfid);
+        }
         let sql = format!(
-            "WITH done AS (
-                 SELECT * FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, upto integer, last text, message text, sfid text)
-             ), mine AS (
-                 SELECT log.id AS entry FROM {schema}._trigger_log log JOIN done
-                     ON log.table_name = done.\"table\" AND log.record_id = done.\"row\" AND log.id <= done.upto
+            "WITH mine AS (
+                 SELECT log.id AS entry, done.upto, done.last, done.message, done.sfid AS known
+                 FROM unnest($2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[])
+                     AS done (record, upto, last, message, sfid)
+                 JOIN {schema}._trigger_log log
+                     ON log.table_name = $1 AND log.record_id = done.record AND log.id <= done.upto
                  WHERE log.state IN ('NEW', 'PENDING', 'FAILED') FOR UPDATE OF log SKIP LOCKED
              ), gone AS (
-                 DELETE FROM {schema}._trigger_log log USING done, mine
-                 WHERE log.id = mine.entry AND log.table_name = done.\"table\" AND log.record_id = done.\"row\"
-                 RETURNING log.*, done.upto, done.last, done.message, done.sfid AS known
+                 DELETE FROM {schema}._trigger_log log USING mine WHERE log.id = mine.entry
+                 RETURNING log.*, mine.upto, mine.last, mine.message, mine.known
              ) INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
              SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(),
                  CASE WHEN last = 'SUCCESS' AND id < upto THEN 'MERGED' ELSE last END,
                  action, table_name, record_id, coalesce(known, sfid), old, values, sf_result, message FROM gone",
             schema = self.schema
         );
-        transaction.execute(&sql, &[&Value::from(done)]).await.while_("archive sent changes")?;
+        for (table, done) in tables {
+            let Done { rows, upto, last, message, sfid } = &done;
+            transaction
+                .execute_cached(&sql, &[&table, rows, upto, last, message, sfid])
+                .await
+                .while_("archive sent changes")?;
+        }
         let failed: Vec<Value> = acks
             .iter()
             .filter_map(|ack| {
@@ -115,6 +125,9 @@ impl Store {
                 Some(json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto, "message": message}))
             })
             .collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
         let sql = format!(
             "UPDATE {schema}._trigger_log log SET state = 'FAILED', sf_message = failed.message,
                  processed_at = clock_timestamp(), processed_tx = txid_current(), updated_at = clock_timestamp()
@@ -126,7 +139,11 @@ impl Store {
              ) failed WHERE log.id = failed.id",
             schema = self.schema
         );
-        transaction.execute(&sql, &[&Value::from(failed)]).await.while_("mark failed changes").map(drop)
+        transaction
+            .execute_cached(&sql, &[&Value::from(failed)])
+            .await
+            .while_("mark failed changes")
+            .map(drop)
     }
 
     /// Held units whose parent arrived between the look at it and the hold are ready again.
@@ -135,7 +152,7 @@ impl Store {
         client
             .execute(
                 "UPDATE syncdeck.unit child SET state = 'ready', ready_at = clock_timestamp()
-                 WHERE child.state = 'held' AND child.ready_at > clock_timestamp() + interval '4 s' AND NOT EXISTS (
+                 WHERE child.state = 'held' AND child.held_record IS NOT NULL AND child.ready_at > clock_timestamp() + interval '4 s' AND NOT EXISTS (
                      SELECT FROM syncdeck.unit parent
                      WHERE parent.table_name = child.held_table AND parent.record_id = child.held_record)",
                 &[],
@@ -144,6 +161,16 @@ impl Store {
             .while_("wake held units")
             .map(drop)
     }
+}
+
+/// What is archived of one table, a column each.
+#[derive(Default)]
+struct Done<'a> {
+    rows: Vec<i32>,
+    upto: Vec<i32>,
+    last: Vec<&'static str>,
+    message: Vec<Option<&'static str>>,
+    sfid: Vec<Option<&'a str>>,
 }
 
 /// The same acknowledgement of a record that a person ignored meanwhile: it does not go again by itself.
@@ -158,62 +185,72 @@ fn stop_asking(ack: &Ack) -> Ack {
 
 /// Locks the batch's units that this token still holds, as they stand now: a change may have joined meanwhile.
 async fn lock_units(
-    transaction: &tokio_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     token: &str,
     acks: &[Ack],
 ) -> Result<BTreeMap<(String, i32), Unit>, Error> {
-    let tables: Vec<&str> = acks.iter().map(|ack| ack.unit.table.as_str()).collect();
-    let rows: Vec<i32> = acks.iter().map(|ack| ack.unit.row.0).collect();
-    let locked = transaction
-        .query(
-            "SELECT unit.table_name, unit.record_id, version, attempts, lost, lost_alone, outcome IS NOT NULL
-             FROM syncdeck.unit
-             JOIN unnest($2::text[], $3::int[]) AS acked (table_name, record_id)
-                 ON unit.table_name = acked.table_name AND unit.record_id = acked.record_id
-             WHERE state = 'inflight' AND token = $1 ORDER BY 1, 2 FOR UPDATE OF unit",
-            &[&token, &tables, &rows],
-        )
-        .await
-        .while_("lock the units of a batch")?;
-    let unit = |row: &tokio_postgres::Row| Unit {
-        phase: Phase::InFlight,
-        version: row.get(2),
-        attempts: row.get(3),
-        lost: row.get(4),
-        lost_alone: row.get(5),
-        token: Some(token.to_owned()),
-        owes_row: row.get(6),
-        pause: Duration::ZERO,
-    };
-    Ok(locked.iter().map(|row| ((row.get(0), row.get(1)), unit(row))).collect())
+    let mut tables: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for ack in acks {
+        tables.entry(&ack.unit.table).or_default().push(ack.unit.row.0);
+    }
+    let mut units = BTreeMap::new();
+    for (table, rows) in tables {
+        let locked = transaction
+            .query_cached(
+                "SELECT record_id, version, attempts, lost, lost_alone, outcome IS NOT NULL FROM syncdeck.unit
+                 WHERE table_name = $2 AND record_id = ANY($3) AND state = 'inflight' AND token = $1
+                 ORDER BY record_id FOR UPDATE",
+                &[&token, &table, &rows],
+            )
+            .await
+            .while_("lock the units of a batch")?;
+        units.extend(locked.iter().map(|row| {
+            let unit = Unit {
+                phase: Phase::InFlight,
+                version: row.get(1),
+                attempts: row.get(2),
+                lost: row.get(3),
+                lost_alone: row.get(4),
+                token: Some(token.to_owned()),
+                owes_row: row.get(5),
+                pause: Duration::ZERO,
+            };
+            ((table.to_owned(), row.get(0)), unit)
+        }));
+    }
+    Ok(units)
 }
 
-async fn record_attempts(
-    transaction: &tokio_postgres::Transaction<'_>,
-    batch: &str,
-    acks: &[&Ack],
-) -> Result<(), Error> {
-    let attempts: Vec<Value> = acks
-        .iter()
-        .filter_map(|ack| {
-            let request = ack.request.clone()?;
-            let (outcome, code, message) = match &ack.outcome {
-                Outcome::Accepted { .. } => ("accepted", None, None),
-                Outcome::Rejected { error, .. } => ("rejected", Some(&error.code), Some(&error.message)),
-                Outcome::Lost { .. } => ("lost", None, None),
-                _ => return None,
-            };
-            Some(json!({"table_name": ack.unit.table, "record_id": ack.unit.row, "op": ack.op, "upto": ack.upto,
-                "outcome": outcome, "code": code, "message": message, "request": request}))
-        })
-        .collect();
+async fn record_attempts(transaction: &Transaction<'_>, batch: &str, acks: &[&Ack]) -> Result<(), Error> {
+    let (mut tables, mut rows, mut ops, mut uptos) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut outcomes, mut codes, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+    let mut requests = Vec::new();
+    for ack in acks {
+        let Some(request) = &ack.request else { continue };
+        let (outcome, error) = match &ack.outcome {
+            Outcome::Accepted { .. } => ("accepted", None),
+            Outcome::Rejected { error, .. } => ("rejected", Some(error)),
+            Outcome::Lost { .. } => ("lost", None),
+            _ => continue,
+        };
+        tables.push(ack.unit.table.as_str());
+        rows.push(ack.unit.row.0);
+        ops.push(ack.op);
+        uptos.push(i32::try_from(ack.upto).unwrap_or(i32::MAX));
+        outcomes.push(outcome);
+        codes.push(error.map(|error| error.code.as_str()));
+        messages.push(error.map(|error| error.message.as_str()));
+        requests.push(request);
+    }
+    if tables.is_empty() {
+        return Ok(());
+    }
     transaction
-        .execute(
-            "INSERT INTO syncdeck.attempt (table_name, record_id, batch, op, upto, outcome, code, message, request)
-             SELECT table_name, record_id, $2, op, upto, outcome, code, message, request
-             FROM jsonb_to_recordset($1) AS sent (table_name text, record_id integer, op text, upto integer,
-                 outcome text, code text, message text, request jsonb)",
-            &[&Value::from(attempts), &batch],
+        .execute_cached(
+            "INSERT INTO syncdeck.attempt (batch, table_name, record_id, op, upto, outcome, code, message, request)
+             SELECT $1, sent.* FROM unnest($2::text[], $3::integer[], $4::text[], $5::integer[], $6::text[], $7::text[],
+                 $8::text[], $9::jsonb[]) AS sent",
+            &[&batch, &tables, &rows, &ops, &uptos, &outcomes, &codes, &messages, &requests],
         )
         .await
         .while_("record the attempts")
@@ -241,13 +278,13 @@ struct Next<'a> {
 
 /// Takes each unit one step further, by [`unit::step`].
 async fn settle_units(
-    transaction: &tokio_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     token: &str,
     acks: &[&Ack],
     mut units: BTreeMap<(String, i32), Unit>,
     deferred: &HashMap<RowRef, Value>,
 ) -> Result<(), Error> {
-    let mut finished = Vec::new();
+    let mut finished: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     let mut next = Vec::new();
     let mut awaited = Vec::new();
     for ack in acks {
@@ -264,23 +301,22 @@ async fn settle_units(
             awaited.push(json!({"table": claimed.table, "row": claimed.row, "key": ack.key}));
         }
         match after {
-            None => finished.push(json!({"table": claimed.table, "row": claimed.row})),
+            None => finished.entry(&claimed.table).or_default().push(claimed.row.0),
             Some(after) => next.push(next_row(ack, &after, owed)),
         }
     }
-    if !finished.is_empty() {
+    for (table, rows) in finished {
         transaction
-            .execute(
-                "DELETE FROM syncdeck.unit USING jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer)
-                 WHERE table_name = done.\"table\" AND record_id = done.\"row\"",
-                &[&Value::from(finished)],
+            .execute_cached(
+                "DELETE FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2)",
+                &[&table, &rows],
             )
             .await
             .while_("remove finished units")?;
     }
     if !next.is_empty() {
         transaction
-            .execute(
+            .execute_cached(
                 "UPDATE syncdeck.unit SET state = next.state, token = NULL, lease_until = NULL,
                      ready_at = clock_timestamp() + make_interval(secs => next.pause), attempts = next.attempts,
                      lost = next.lost, lost_alone = next.lost_alone, held_table = next.held_table,
@@ -300,7 +336,7 @@ async fn settle_units(
     }
     // Two index scans, one for each way of waiting.
     transaction
-        .execute(
+        .execute_cached(
             "WITH done AS (SELECT * FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, key text)),
              woken AS (
                  SELECT table_name, record_id FROM syncdeck.unit JOIN done

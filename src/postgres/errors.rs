@@ -15,7 +15,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 
 use super::queue::{Ack, Outcome};
-use super::{Error, Store, While};
+use super::{Cached, Error, Store, Transaction, While};
 
 /// A failure as it is to be kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,10 +218,7 @@ impl Store {
 }
 
 /// Keeps or resolves the errors of an acknowledged batch.
-pub(super) async fn settle_errors(
-    transaction: &tokio_postgres::Transaction<'_>,
-    acks: &[&Ack],
-) -> Result<(), Error> {
+pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
     let mut kept = Vec::new();
     let mut resolved = Vec::new();
     for ack in acks {
@@ -249,7 +246,7 @@ pub(super) async fn settle_errors(
     }
     if !kept.is_empty() {
         transaction
-        .execute(
+        .execute_cached(
             "INSERT INTO syncdeck.error (mapping, table_name, record_id, sfid, op, code, category, class, message,
                  fields, fingerprint, attempts, state, next_retry_at, upto, sent)
              SELECT mapping, table_name, record_id, sfid, op, code, category, class, message,
@@ -274,7 +271,7 @@ pub(super) async fn settle_errors(
         return Ok(());
     }
     transaction
-        .execute(
+        .execute_cached(
             "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = done.how,
                  next_retry_at = NULL
              FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, how text)
@@ -288,7 +285,7 @@ pub(super) async fn settle_errors(
 
 /// Of rejected units that would go again by themselves, the rows whose error a person ignored: they do not.
 pub(super) async fn ignored_rows(
-    transaction: &tokio_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     acks: &[&Ack],
 ) -> Result<HashSet<RowRef>, Error> {
     let again: Vec<Value> = acks
@@ -300,7 +297,7 @@ pub(super) async fn ignored_rows(
         return Ok(HashSet::new());
     }
     let rows = transaction
-        .query(
+        .query_cached(
             "SELECT table_name::text, record_id FROM syncdeck.error
              JOIN jsonb_to_recordset($1) AS again (\"table\" text, \"row\" integer, upto integer)
                  ON table_name = again.\"table\" AND record_id = again.\"row\"

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::domain::mapping::{Access, Mapping, column_type};
 
 use super::queue::gives_up_key;
-use super::{Error, Store, While, literal, quote};
+use super::{Error, Store, Transaction, While, literal, quote};
 
 /// System columns of every mapped table, with their types.
 pub(super) const SYSTEM_COLUMNS: [(&str, &str); 5] = [
@@ -56,7 +56,7 @@ impl Store {
         transaction.commit().await.while_("finish the installation")
     }
 
-    async fn stamp(&self, transaction: &tokio_postgres::Transaction<'_>, org_id: &str) -> Result<(), Error> {
+    async fn stamp(&self, transaction: &Transaction<'_>, org_id: &str) -> Result<(), Error> {
         let known = transaction
             .query_opt(&format!("SELECT org_id FROM {}._hcmeta ORDER BY id LIMIT 1", self.schema), &[])
             .await
@@ -88,7 +88,7 @@ impl Store {
     /// running one).
     async fn install_mapping(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &Transaction<'_>,
         mapping: &Mapping,
         hstore: &str,
         known: Option<&String>,
@@ -121,11 +121,7 @@ impl Store {
     }
 
     /// How many of our three triggers a table has, switched on.
-    async fn triggers_of(
-        &self,
-        transaction: &tokio_postgres::Transaction<'_>,
-        table: &str,
-    ) -> Result<i64, Error> {
+    async fn triggers_of(&self, transaction: &Transaction<'_>, table: &str) -> Result<i64, Error> {
         let sql = "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgenabled <> 'D'
              AND tgname IN ('00_hc_logger', 'zz_hc_status', '00_hc_truncate')";
         let row = transaction
@@ -175,7 +171,7 @@ impl Store {
 
     async fn columns_of(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &Transaction<'_>,
         table: &str,
     ) -> Result<BTreeMap<String, String>, Error> {
         let rows = transaction
@@ -193,7 +189,7 @@ impl Store {
     /// is added) or can hold the field.
     async fn adopt_table(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &Transaction<'_>,
         mapping: &Mapping,
         columns: &BTreeMap<String, String>,
     ) -> Result<(), Error> {
@@ -270,7 +266,7 @@ fn stamp_of(text: &str) -> String {
 }
 
 /// What was laid out before: the stamp of each table's DDL, and of the schema's under an empty name.
-async fn layouts(transaction: &tokio_postgres::Transaction<'_>) -> Result<BTreeMap<String, String>, Error> {
+async fn layouts(transaction: &Transaction<'_>) -> Result<BTreeMap<String, String>, Error> {
     let there: bool = transaction
         .query_one("SELECT to_regclass('syncdeck.layout') IS NOT NULL", &[])
         .await
@@ -284,11 +280,7 @@ async fn layouts(transaction: &tokio_postgres::Transaction<'_>) -> Result<BTreeM
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-async fn remember_layout(
-    transaction: &tokio_postgres::Transaction<'_>,
-    name: &str,
-    stamp: &str,
-) -> Result<(), Error> {
+async fn remember_layout(transaction: &Transaction<'_>, name: &str, stamp: &str) -> Result<(), Error> {
     transaction
         .execute(
             "INSERT INTO syncdeck.layout VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET stamp = excluded.stamp",
@@ -300,7 +292,7 @@ async fn remember_layout(
 }
 
 /// The schema that holds hstore, made in `public` where it is missing.
-async fn hstore_schema(transaction: &tokio_postgres::Transaction<'_>) -> Result<String, Error> {
+async fn hstore_schema(transaction: &Transaction<'_>) -> Result<String, Error> {
     transaction
         .batch_execute("CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public")
         .await
@@ -322,11 +314,7 @@ async fn hstore_schema(transaction: &tokio_postgres::Transaction<'_>) -> Result<
         .while_("find the extension hstore")
 }
 
-async fn register(
-    transaction: &tokio_postgres::Transaction<'_>,
-    mapping: &Mapping,
-    position: usize,
-) -> Result<(), Error> {
+async fn register(transaction: &Transaction<'_>, mapping: &Mapping, position: usize) -> Result<(), Error> {
     let fields = serde_json::to_value(&mapping.fields).unwrap_or_default();
     transaction
         .execute(

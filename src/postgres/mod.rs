@@ -21,8 +21,10 @@ pub mod status;
 mod stream;
 pub mod writeback;
 
-use deadpool_postgres::Pool;
+use deadpool_postgres::{GenericClient, Pool, Transaction};
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 
 /// The channel on which engines and operators announce what changed; the payload is a word of [`connect::Notice`].
 pub const CHANNEL: &str = "syncdeck";
@@ -93,6 +95,28 @@ trait While<T> {
 impl<T> While<T> for Result<T, tokio_postgres::Error> {
     fn while_(self, what: &'static str) -> Result<T, Error> {
         self.map_err(|source| Error::Sql { what, source })
+    }
+}
+
+/// Statements that run for every batch are parsed and planned once a session, not once a batch.
+trait Cached {
+    /// As `execute`.
+    async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error>;
+    /// As `query`.
+    async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error>;
+}
+
+type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+impl<T: GenericClient> Cached for T {
+    async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        let statement = self.prepare_cached(sql).await?;
+        self.execute(&statement, params).await
+    }
+
+    async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = self.prepare_cached(sql).await?;
+        self.query(&statement, params).await
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::names::RowRef;
 use crate::domain::record::Edit;
 
-use super::{CHANNEL, Error, Store, While, quote};
+use super::{CHANNEL, Error, Store, Transaction, While, quote};
 
 impl Store {
     /// Saves an edit, compared with the values that were shown, and makes the unit ready with no attempts spent.
@@ -146,11 +146,7 @@ impl Store {
 
     /// The unit is ready at once with no attempts spent; one in flight stays so and is sent again after its answer
     /// when something new joined it. Tells how many units there were (0 or 1).
-    async fn make_ready(
-        &self,
-        transaction: &tokio_postgres::Transaction<'_>,
-        at: &RowRef,
-    ) -> Result<u64, Error> {
+    async fn make_ready(&self, transaction: &Transaction<'_>, at: &RowRef) -> Result<u64, Error> {
         let sql = format!(
             "INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
              SELECT DISTINCT table_name, record_id, 'ready' FROM {}._trigger_log
@@ -196,7 +192,7 @@ fn refused_value(source: tokio_postgres::Error, table: &str) -> Error {
 }
 
 async fn audit(
-    transaction: &tokio_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     actor: &str,
     action: &str,
     mapping: &str,
@@ -220,7 +216,7 @@ async fn audit(
 }
 
 /// Wakes the engine and every console: an operator's transaction is rare, so NOTIFY costs nothing here.
-async fn announce(transaction: &tokio_postgres::Transaction<'_>, at: &RowRef) -> Result<(), Error> {
+async fn announce(transaction: &Transaction<'_>, at: &RowRef) -> Result<(), Error> {
     transaction
         .execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &format!("retry {} {}", at.row, at.table)])
         .await

@@ -15,7 +15,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::unit::Answer;
 
 use super::errors::NewError;
-use super::{Error, Store, While};
+use super::{Cached, Error, Store, While};
 
 /// A unit that this engine holds, under the token of its claim.
 #[derive(Clone, Debug, Deserialize)]
@@ -178,9 +178,9 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an intake")?;
         let alone: bool = transaction
-            .query_one("SELECT pg_try_advisory_xact_lock(hashtext('syncdeck intake'))", &[])
+            .query_cached("SELECT pg_try_advisory_xact_lock(hashtext('syncdeck intake'))", &[])
             .await
-            .while_("lock the intake")?
+            .while_("lock the intake")?[0]
             .get(0);
         if !alone {
             return Ok(0);
@@ -203,7 +203,8 @@ impl Store {
             schema = self.schema
         );
         let taken: i64 =
-            transaction.query_one(&sql, &[&tables, &limit]).await.while_("take captured changes in")?.get(0);
+            transaction.query_cached(&sql, &[&tables, &limit]).await.while_("take captured changes in")?[0]
+                .get(0);
         // A no-op update, and a write to a read-only mapping, need no send (I1): their state is the reason.
         let sql = format!(
             "WITH done AS (
@@ -216,7 +217,7 @@ impl Store {
                  values, sf_result, sf_message FROM done",
             schema = self.schema
         );
-        transaction.execute(&sql, &[&limit]).await.while_("archive changes that need no send")?;
+        transaction.execute_cached(&sql, &[&limit]).await.while_("archive changes that need no send")?;
         transaction.commit().await.while_("finish an intake")?;
         Ok(taken)
     }
@@ -226,14 +227,12 @@ impl Store {
         let client = self.client().await?;
         let statement = client
             .prepare_cached(
-                "WITH ready AS (
-                     SELECT table_name, record_id FROM syncdeck.unit
-                     WHERE state = 'ready' AND ready_at <= clock_timestamp()
-                     ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED
-                 ) UPDATE syncdeck.unit unit SET state = 'inflight', token = $1,
+                "UPDATE syncdeck.unit SET state = 'inflight', token = $1,
                      lease_until = clock_timestamp() + make_interval(secs => $2)
-                 FROM ready WHERE unit.table_name = ready.table_name AND unit.record_id = ready.record_id
-                 RETURNING unit.table_name, unit.record_id, version, attempts, lost, lost_alone, sfid",
+                 WHERE ctid = ANY(ARRAY(
+                     SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
+                     ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
+                 RETURNING table_name, record_id, version, attempts, lost, lost_alone, sfid",
             )
             .await
             .while_("claim units")?;
@@ -258,7 +257,7 @@ impl Store {
     pub async fn sweep(&self) -> Result<u64, Error> {
         let client = self.client().await?;
         let expired = client
-            .execute(
+            .execute_cached(
                 "UPDATE syncdeck.unit SET state = 'ready', token = NULL, lease_until = NULL, lost = lost + 1,
                      ready_at = clock_timestamp()
                  WHERE (table_name, record_id) IN (
@@ -269,7 +268,7 @@ impl Store {
             .await
             .while_("take back units whose lease ran out")?;
         client
-            .execute(
+            .execute_cached(
                 "UPDATE syncdeck.unit SET state = 'ready' WHERE (table_name, record_id) IN (
                      SELECT table_name, record_id FROM syncdeck.unit
                      WHERE state = 'held' AND ready_at <= clock_timestamp() LIMIT 1000 FOR UPDATE SKIP LOCKED)",
@@ -296,16 +295,19 @@ impl Store {
              WHERE table_name = $1 AND record_id = ANY($2) AND state IN ('NEW', 'PENDING', 'FAILED') ORDER BY id",
             schema = self.schema
         );
-        let statement = client.prepare_cached(&sql).await.while_("read the changes of units")?;
-        for row in client.query(&statement, &[&table, &ids]).await.while_("read the changes of units")? {
+        let external =
+            external_id_column.map_or("NULL".to_owned(), |column| format!("{}::text", super::quote(column)));
+        let of_rows =
+            format!("SELECT id, sfid::text, {external} FROM {} WHERE id = ANY($1)", self.table(table));
+        let entries =
+            async { client.query_cached(&sql, &[&table, &ids]).await.while_("read the changes of units") };
+        let rows = async { client.query_cached(&of_rows, &[&ids]).await.while_("read the rows of units") };
+        let (entries, rows) = tokio::try_join!(entries, rows)?;
+        for row in entries {
             let content = contents.entry(RowId(row.get(1))).or_default();
             content.entries.push(read_entry(&row)?);
         }
-        let external =
-            external_id_column.map_or("NULL".to_owned(), |column| format!("{}::text", super::quote(column)));
-        let sql = format!("SELECT id, sfid::text, {external} FROM {} WHERE id = ANY($1)", self.table(table));
-        let statement = client.prepare_cached(&sql).await.while_("read the rows of units")?;
-        for row in client.query(&statement, &[&ids]).await.while_("read the rows of units")? {
+        for row in rows {
             let content = contents.entry(RowId(row.get(0))).or_default();
             content.sfid = row.get(1);
             content.external_id = row.get(2);
@@ -412,7 +414,7 @@ pub(super) async fn wake_for_keys(
     keys: &[&str],
 ) -> Result<(), Error> {
     client
-        .execute(
+        .execute_cached(
             "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()
              WHERE state = 'held' AND held_table = $1 AND held_key = ANY($2)",
             &[&table, &keys],

@@ -14,7 +14,7 @@ use crate::domain::mapping::Mapping;
 
 use super::queue::{gives_up_key, wake_for_keys};
 use super::status::Lease;
-use super::{Error, Store, While, quote};
+use super::{Cached, Error, Store, Transaction, While, quote};
 
 /// One record as read, in the table's columns: `sfid`, `systemmodstamp`, `isdeleted` and the mapped ones.
 pub type RecordRow = Map<String, Value>;
@@ -82,7 +82,7 @@ impl Store {
             by_key.unwrap_or_default()
         );
         let known: HashMap<i32, String> = transaction
-            .query(&matched, &[&incoming, &mapping.table, &asked_at])
+            .query_cached(&matched, &[&incoming, &mapping.table, &asked_at])
             .await
             .while_("match records to rows")?
             .iter()
@@ -90,7 +90,7 @@ impl Store {
             .collect();
         let ids: Vec<i32> = known.keys().copied().collect();
         let locked: HashSet<i32> = transaction
-            .query(
+            .query_cached(
                 &format!("SELECT id FROM {table} WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED"),
                 &[&ids],
             )
@@ -136,7 +136,7 @@ impl Store {
     /// Writes the columns that differ. `settled` rows have nothing unsent, so they also become SYNCED.
     async fn update_rows(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &Transaction<'_>,
         mapping: &Mapping,
         columns: &[String],
         rows: &Value,
@@ -159,7 +159,7 @@ impl Store {
             list("t"),
             list("i"),
         );
-        transaction.execute(&sql, &[rows]).await.while_("write values read from Salesforce")
+        transaction.execute_cached(&sql, &[rows]).await.while_("write values read from Salesforce")
     }
 
     /// The records `$1` of the table `$2`, and those among them that leave: their row was deleted here, and Salesforce
@@ -247,7 +247,7 @@ impl Store {
         let incoming =
             Value::from(records.iter().map(|record| Value::Object((*record).clone())).collect::<Vec<_>>());
         let inserted = transaction
-            .execute(&sql, &[&incoming, &mapping.table, &asked_at])
+            .execute_cached(&sql, &[&incoming, &mapping.table, &asked_at])
             .await
             .while_("insert records read from Salesforce")?;
         let sql = format!(
@@ -256,7 +256,7 @@ impl Store {
                  AND NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid)"
         );
         let unsure = transaction
-            .query(&sql, &[&incoming, &mapping.table, &asked_at])
+            .query_cached(&sql, &[&incoming, &mapping.table, &asked_at])
             .await
             .while_("find records that share a key with one that leaves")?;
         let unsure = unsure.iter().map(|row| row.get(0)).collect();
@@ -271,7 +271,7 @@ impl Store {
     /// Which columns of these rows have changes that Salesforce has not accepted.
     async fn unsent_fields(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &Transaction<'_>,
         mapping: &Mapping,
         ids: &[i32],
     ) -> Result<HashMap<i32, HashSet<String>>, Error> {
@@ -281,7 +281,9 @@ impl Store {
             self.schema
         );
         let mut fields: HashMap<i32, HashSet<String>> = HashMap::new();
-        for row in transaction.query(&sql, &[&mapping.table, &ids]).await.while_("find unsent changes")? {
+        for row in
+            transaction.query_cached(&sql, &[&mapping.table, &ids]).await.while_("find unsent changes")?
+        {
             let values: Option<String> = row.get(1);
             let changed = hstore::parse(values.as_deref().unwrap_or("")).unwrap_or_default();
             fields.entry(row.get(0)).or_default().extend(changed.into_keys());
@@ -305,7 +307,10 @@ impl Store {
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
         let table = self.table(&mapping.table);
         let ids: Vec<i32> = transaction
-            .query(&format!("SELECT id FROM {table} WHERE sfid = ANY($1) FOR UPDATE SKIP LOCKED"), &[&sfids])
+            .query_cached(
+                &format!("SELECT id FROM {table} WHERE sfid = ANY($1) FOR UPDATE SKIP LOCKED"),
+                &[&sfids],
+            )
             .await
             .while_("lock deleted rows")?
             .iter()
@@ -317,7 +322,8 @@ impl Store {
                      AND log.state IN ('NEW', 'PENDING', 'FAILED'))",
             self.schema
         );
-        let deleted = transaction.execute(&sql, &[&ids, &mapping.table]).await.while_("delete rows")?;
+        let deleted =
+            transaction.execute_cached(&sql, &[&ids, &mapping.table]).await.while_("delete rows")?;
         transaction.commit().await.while_("finish applying deletes")?;
         Ok(deleted)
     }
@@ -331,13 +337,13 @@ impl Store {
 
 /// Rows of which Salesforce accepted a change after it was asked: what it answered may be older than that.
 async fn recently_accepted(
-    transaction: &tokio_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     mapping: &Mapping,
     ids: &[i32],
     asked_at: DateTime<Utc>,
 ) -> Result<HashSet<i32>, Error> {
     let rows = transaction
-        .query(
+        .query_cached(
             "SELECT DISTINCT record_id FROM syncdeck.attempt
              WHERE table_name = $1 AND record_id = ANY($2) AND outcome = 'accepted' AND at >= $3",
             &[&mapping.table, &ids, &asked_at],

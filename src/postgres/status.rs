@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::field::Field;
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
 
-use super::{Error, Store, While};
+use super::{Error, Store, Transaction, While};
 
 /// An engine that gave no sign of life for this long counts as stopped.
 const SILENT_AFTER: &str = "10 s";
@@ -396,7 +396,7 @@ pub struct Lease {
 impl Lease {
     /// Makes a transaction part of the lease: it goes on only while the lease is held, and nobody takes the lease
     /// before it ends. Without this, a reader that was frozen would write what it read long ago.
-    pub(super) async fn prove(&self, transaction: &tokio_postgres::Transaction<'_>) -> Result<(), Error> {
+    pub(super) async fn prove(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
         let held = transaction
             .query_opt(
                 "SELECT FROM syncdeck.lease WHERE name = $1 AND owner = $2 FOR SHARE",

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::domain::names::{RowId, RowRef};
 
 use super::queue::{Ack, Outcome};
-use super::{Error, Store, While, failpoint};
+use super::{Cached, Error, Store, Transaction, While, failpoint};
 
 impl Store {
     /// Writes a batch's outcomes into rows that nobody has locked. Returns those of rows that are.
     pub(super) async fn write_back(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &Transaction<'_>,
         acks: &[&Ack],
     ) -> Result<HashMap<RowRef, Value>, Error> {
         failpoint::pass(failpoint::BEFORE_WRITE_BACK).await?;
@@ -37,7 +37,7 @@ impl Store {
 
     async fn write_back_table(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &Transaction<'_>,
         table: &str,
         outcomes: &[Value],
     ) -> Result<Vec<(RowId, Value)>, Error> {
@@ -45,48 +45,67 @@ impl Store {
         let id_of =
             |outcome: &Value| outcome["id"].as_i64().and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
         let ids: Vec<i32> = outcomes.iter().map(id_of).collect();
-        if outcomes.iter().any(|outcome| outcome["sfid"].is_string()) {
-            // The reader inserts records it does not know; it must not do so between this record's first answer
-            // and the moment its row carries the id.
-            lock_new_records(transaction, table).await?;
-        }
-        let existing: HashSet<i32> = transaction
-            .query(&format!("SELECT id FROM {name} WHERE id = ANY($1)"), &[&ids])
-            .await
-            .while_("find the rows of a batch")?
-            .iter()
-            .map(|row| row.get(0))
-            .collect();
-        let locked: HashSet<i32> = transaction
-            .query(
-                &format!("SELECT id FROM {name} WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED"),
+        // Whether each row that nobody has locked knows its record already.
+        let locked: HashMap<i32, bool> = transaction
+            .query_cached(
+                &format!(
+                    "SELECT id, sfid IS NOT NULL FROM {name} WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED"
+                ),
                 &[&ids],
             )
             .await
             .while_("lock the rows of a batch")?
             .iter()
-            .map(|row| row.get(0))
+            .map(|row| (row.get(0), row.get(1)))
             .collect();
-        let ready: Vec<&Value> = outcomes.iter().filter(|outcome| locked.contains(&id_of(outcome))).collect();
+        let new =
+            |outcome: &Value| outcome["sfid"].is_string() && locked.get(&id_of(outcome)) == Some(&false);
+        if outcomes.iter().any(new) {
+            // The reader inserts records it does not know; it must not do so between this record's first answer
+            // and the moment its row carries the id.
+            lock_new_records(transaction, table).await?;
+        }
+        let ready: Vec<&Value> =
+            outcomes.iter().filter(|outcome| locked.contains_key(&id_of(outcome))).collect();
         // A second statement, with a snapshot after the locks: a change that joined meanwhile keeps the row PENDING.
         // An id that another row already carries is left out; that other row shows the same record.
         let sql = format!(
             "UPDATE {name} t SET
-                 sfid = CASE WHEN o.sfid IS NULL OR EXISTS (SELECT FROM {name} other WHERE other.sfid = o.sfid AND other.id <> o.id)
+                 sfid = CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid OR EXISTS (SELECT FROM {name} other WHERE other.sfid = o.sfid AND other.id <> o.id)
                      THEN t.sfid ELSE o.sfid END,
                  _hc_lastop = CASE WHEN newer.there THEN t._hc_lastop ELSE o.lastop END,
                  _hc_err = CASE WHEN newer.there THEN t._hc_err ELSE o.err END
-             FROM jsonb_to_recordset($1) AS o (id integer, sfid text, lastop text, err text, upto integer),
-             LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name = $2 AND log.record_id = o.id
-                 AND log.id > o.upto AND log.state IN ('NEW', 'PENDING')) AS there) newer
+             FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[]) AS o (id, sfid, lastop, err, upto),
+             LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name = $1 AND log.record_id = o.id
+                 AND log.id > o.upto AND log.state IN ('NEW', 'PENDING')) AS there OFFSET 0) newer
              WHERE t.id = o.id",
             schema = self.schema
         );
-        let values = Value::from(ready.into_iter().cloned().collect::<Vec<_>>());
-        transaction.execute(&sql, &[&values, &table]).await.while_("write outcomes back into rows")?;
+        let texts =
+            |name: &str| ready.iter().map(|outcome| outcome[name].as_str()).collect::<Vec<Option<&str>>>();
+        let ids_ready: Vec<i32> = ready.iter().map(|outcome| id_of(outcome)).collect();
+        let upto = |outcome: &&Value| outcome["upto"].as_i64().and_then(|upto| i32::try_from(upto).ok());
+        let upto: Vec<Option<i32>> = ready.iter().map(upto).collect();
+        transaction
+            .execute_cached(
+                &sql,
+                &[&table, &ids_ready, &texts("sfid"), &texts("lastop"), &texts("err"), &upto],
+            )
+            .await
+            .while_("write outcomes back into rows")?;
+        if locked.len() == ids.len() {
+            return Ok(Vec::new());
+        }
+        let existing: HashSet<i32> = transaction
+            .query_cached(&format!("SELECT id FROM {name} WHERE id = ANY($1)"), &[&ids])
+            .await
+            .while_("find the rows of a batch")?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         Ok(outcomes
             .iter()
-            .filter(|outcome| existing.contains(&id_of(outcome)) && !locked.contains(&id_of(outcome)))
+            .filter(|outcome| existing.contains(&id_of(outcome)) && !locked.contains_key(&id_of(outcome)))
             .map(|outcome| (RowId(id_of(outcome)), outcome.clone()))
             .collect())
     }
@@ -132,7 +151,7 @@ impl Store {
         let transaction = client.transaction().await.while_("begin a late write-back")?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
         let rows = transaction
-            .query(
+            .query_cached(
                 "SELECT record_id, outcome FROM syncdeck.unit
                  WHERE table_name = $1 AND outcome IS NOT NULL AND state <> 'inflight'
                  ORDER BY ready_at, record_id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED",
@@ -152,14 +171,14 @@ impl Store {
             .filter(|row| !locked.iter().any(|(locked, _)| locked.0 == *row))
             .collect();
         transaction
-            .execute(
+            .execute_cached(
                 "DELETE FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2) AND state = 'writeback'",
                 &[&table, &told],
             )
             .await
             .while_("remove units written back late")?;
         transaction
-            .execute(
+            .execute_cached(
                 "UPDATE syncdeck.unit SET outcome = NULL WHERE table_name = $1 AND record_id = ANY($2)",
                 &[&table, &told],
             )
@@ -197,12 +216,12 @@ fn row_outcome(ack: &Ack) -> Option<Value> {
 }
 
 /// Serialises the first appearance of records in one table: acknowledgements of inserts and the reader's inserts.
-pub(super) async fn lock_new_records(
-    transaction: &tokio_postgres::Transaction<'_>,
-    table: &str,
-) -> Result<(), Error> {
+pub(super) async fn lock_new_records(transaction: &Transaction<'_>, table: &str) -> Result<(), Error> {
     transaction
-        .execute("SELECT pg_advisory_xact_lock(hashtext('syncdeck new records'), hashtext($1))", &[&table])
+        .execute_cached(
+            "SELECT pg_advisory_xact_lock(hashtext('syncdeck new records'), hashtext($1))",
+            &[&table],
+        )
         .await
         .while_("serialise new records of a table")
         .map(drop)
