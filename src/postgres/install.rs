@@ -93,7 +93,10 @@ impl Store {
         hstore: &str,
         known: Option<&String>,
     ) -> Result<(), Error> {
-        let first_state = if mapping.access == Access::ReadOnly { "'READONLY'" } else { "'NEW'" };
+        let (first_state, nothing_state, is_read_only) = match mapping.access {
+            Access::ReadOnly => ("'READONLY'", "'READONLY'", "true"),
+            Access::ReadWrite => ("'NEW'", "'IGNORE'", "false"),
+        };
         let capture = include_str!("../../assets/sql/mapping.sql")
             .replace("{schema}", &self.schema)
             .replace("{table}", &quote(&mapping.table))
@@ -101,6 +104,8 @@ impl Store {
             .replace("{logger}", &quote(&fitting(&format!("hc_{}_logger", mapping.table))))
             .replace("{status}", &quote(&fitting(&format!("hc_{}_status", mapping.table))))
             .replace("{first_state}", first_state)
+            .replace("{nothing_state}", nothing_state)
+            .replace("{is_read_only}", is_read_only)
             .replace("{hstore}", hstore);
         let (create, indexes) = (self.create_table(mapping), self.indexes(mapping));
         let columns = self.columns_of(transaction, &mapping.table).await?;
