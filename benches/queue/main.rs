@@ -88,7 +88,8 @@ fn contact() -> Mapping {
     }
 }
 
-#[tokio::main]
+// Engines, org and application would be programs of their own, each with its threads.
+#[tokio::main(worker_threads = 6)]
 async fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);

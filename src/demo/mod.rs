@@ -98,12 +98,10 @@ impl Demo {
         let seconds = self.began.elapsed().as_secs_f64();
         self.stop_writers().await;
         self.drain().await;
-        let report =
-            judge::report(&self.store, &self.workspace.org, &self.ledger, self.began_at, seconds, loaded)
-                .await
-                .wrap_err("the report cannot be made")?;
         self.engine.stop().await;
-        Ok(report)
+        judge::report(&self.store, &self.workspace.org, &self.ledger, self.began_at, seconds, loaded)
+            .await
+            .wrap_err("the report cannot be made")
     }
 
     /// Stops everything in good order.

@@ -23,6 +23,7 @@ mod prepare;
 mod proof;
 mod reader;
 mod send;
+mod tally;
 mod upkeep;
 mod writer;
 
@@ -84,6 +85,7 @@ struct Shared {
     mappings: RwLock<Arc<Vec<Mapping>>>,
     link: Link,
     guard: guard::Guard,
+    tally: tally::Tally,
     log: Log,
     /// Rung when there may be work for the writer.
     writer_bell: Notify,
@@ -152,6 +154,7 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
     let shared = Arc::new(Shared {
         link: Link::new(&config.name, &config.environment),
         guard: guard::Guard::default(),
+        tally: tally::Tally::default(),
         store,
         client,
         config,
@@ -200,6 +203,7 @@ async fn supervise(shared: Arc<Shared>, mappings: Option<Vec<Mapping>>, records:
         }
     }
     let _ = signs.await;
+    let _ = shared.tally.store(&shared.store).await;
     shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
     let _ = shared.store.retire(&shared.owner).await;
     log_done.cancel();

@@ -276,18 +276,15 @@ async fn settle(
             json!({"mapping": mapping.object, "batch": batch}),
         );
     }
-    shared
-        .store
-        .add(&[
-            ("sent", total as i64),
-            ("succeeded", accepted),
-            ("rejected", rejected),
-            ("send_ms", i64::try_from(took).unwrap_or(0)),
-            ("calls", 1),
-        ])
-        .await?;
+    shared.tally.add(&[
+        ("sent", total as i64),
+        ("succeeded", accepted),
+        ("rejected", rejected),
+        ("send_ms", i64::try_from(took).unwrap_or(0)),
+        ("calls", 1),
+    ]);
     if accepted > 0 {
-        shared.store.note_write(&mapping.table).await?;
+        shared.tally.written(&mapping.table);
     }
     Ok(())
 }
@@ -358,7 +355,7 @@ async fn lose(
             ack(out.job, Some(out.record), outcome)
         })
         .collect::<Vec<_>>();
-    shared.store.add(&[("lost_answers", acks.len() as i64)]).await?;
+    shared.tally.add(&[("lost_answers", acks.len() as i64)]);
     acknowledge(shared, claim, mapping, batch, acks).await.map(drop)
 }
 
@@ -392,7 +389,9 @@ async fn acknowledge(
 ) -> Result<Acked, Error> {
     let rows: Vec<String> = acks.iter().map(|ack| ack.unit.row.to_string()).collect();
     let acked = keep_answer(shared, claim, batch, &acks).await?;
-    shared.store.notify(&format!("rows {} {}", rows.join(","), mapping.table)).await?;
+    // Whoever looks at one of these rows hears of it at once; the next batch does not wait for that.
+    let (store, notice) = (shared.store.clone(), format!("rows {} {}", rows.join(","), mapping.table));
+    tokio::spawn(async move { store.notify(&notice).await });
     Ok(acked)
 }
 
@@ -427,7 +426,7 @@ pub(super) async fn keep_answer(
                         ),
                         json!({"batch": batch}),
                     );
-                    shared.store.add(&[("fenced", acked.fenced as i64)]).await?;
+                    shared.tally.add(&[("fenced", acked.fenced as i64)]);
                 }
                 return Ok(acked);
             }

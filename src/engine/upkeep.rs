@@ -44,6 +44,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Err(error) => log.error("the queue cannot be swept", json!({"cause": error.to_string()})),
         }
+        if let Err(error) = shared.tally.store(&shared.store).await {
+            log.warn("counters cannot be stored", json!({"cause": error.to_string()}));
+        }
         match shared.store.write_back_deferred().await {
             Ok((_, refusals)) => {
                 for (table, refusal) in &refusals {

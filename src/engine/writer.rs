@@ -20,6 +20,8 @@ const INTAKE: i64 = 5_000;
 const CLAIM: i64 = 200;
 /// How long units wait whose table does not fit, or has no mapping here.
 const UNFIT_PAUSE: Duration = Duration::from_secs(5);
+/// Between two intakes while full claims wait.
+const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
@@ -35,8 +37,9 @@ pub(super) struct Claim {
 pub(super) async fn run(shared: Arc<Shared>) {
     let log = shared.log.of("writer");
     let mut pause = BUSY_PAUSE;
+    let mut intake = Intake::default();
     while !shared.stop.is_cancelled() {
-        match round(&shared).await {
+        match round(&shared, &mut intake).await {
             Ok(0) => {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE_PAUSE),
@@ -53,13 +56,37 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// When changes are taken in: before each claim, but with full claims waiting anyway not more often than need be.
+#[derive(Default)]
+struct Intake {
+    /// Since when there is enough to do without one.
+    backlog: Option<Instant>,
+}
+
+impl Intake {
+    fn is_due(&mut self) -> bool {
+        let due = self.backlog.is_none_or(|since| since.elapsed() >= BACKLOG_PAUSE);
+        if due {
+            self.backlog = None;
+        }
+        due
+    }
+
+    fn note(&mut self, full_claim: bool) {
+        self.backlog = if full_claim { self.backlog.or_else(|| Some(Instant::now())) } else { None };
+    }
+}
+
 /// One intake, one claim and all its calls. Returns how much there was to do.
-async fn round(shared: &Shared) -> Result<usize, Error> {
+async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     let mappings = shared.mappings();
     let tables: Vec<String> = mappings.iter().map(|mapping| mapping.table.clone()).collect();
-    let taken = shared.store.intake(&tables, INTAKE).await?;
-    shared.store.add(&[("captured", taken)]).await?;
-    failpoint::pass(failpoint::AFTER_INTAKE).await?;
+    let mut taken = 0;
+    if intake.is_due() {
+        taken = shared.store.intake(&tables, INTAKE).await?;
+        shared.tally.add(&[("captured", taken)]);
+        failpoint::pass(failpoint::AFTER_INTAKE).await?;
+    }
     if let Some(wait) = shared.link.closed_for() {
         shared.pause(wait.min(IDLE_PAUSE)).await;
         return Ok(taken as usize);
@@ -69,6 +96,7 @@ async fn round(shared: &Shared) -> Result<usize, Error> {
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err();
     let count = units.len();
+    intake.note(count as i64 == CLAIM);
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
@@ -158,7 +186,7 @@ async fn plan_table(
     }
     if !nothing.is_empty() {
         send::keep_answer(shared, claim, "-", &nothing).await?;
-        shared.store.add(&[("nothing", nothing.len() as i64)]).await?;
+        shared.tally.add(&[("nothing", nothing.len() as i64)]);
     }
     Ok(jobs)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::unit::{self, Effect, Event, Phase, Unit};
 
-use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, Outcome};
+use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, Outcome, UNSENT};
 use super::{Cached, Error, Store, Transaction, While, failpoint};
 
 /// When the users' rows are told.
@@ -93,10 +93,11 @@ impl Store {
             "WITH mine AS (
                  SELECT log.id AS entry, done.upto, done.last, done.message, done.sfid AS known
                  FROM unnest($2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[])
-                     AS done (record, upto, last, message, sfid)
-                 JOIN {schema}._trigger_log log
-                     ON log.table_name = $1 AND log.record_id = done.record AND log.id <= done.upto
-                 WHERE log.state IN ('NEW', 'PENDING', 'FAILED') FOR UPDATE OF log SKIP LOCKED
+                     AS done (record, upto, last, message, sfid),
+                 LATERAL (
+                     SELECT id FROM {schema}._trigger_log
+                     WHERE table_name = $1 AND record_id = done.record AND id <= done.upto AND {UNSENT}
+                     ORDER BY id FOR UPDATE SKIP LOCKED) log
              ), gone AS (
                  DELETE FROM {schema}._trigger_log log USING mine WHERE log.id = mine.entry
                  RETURNING log.*, mine.upto, mine.last, mine.message, mine.known
@@ -132,10 +133,12 @@ impl Store {
             "UPDATE {schema}._trigger_log log SET state = 'FAILED', sf_message = failed.message,
                  processed_at = clock_timestamp(), processed_tx = txid_current(), updated_at = clock_timestamp()
              FROM (
-                 SELECT entry.id, failed.message FROM {schema}._trigger_log entry
-                 JOIN jsonb_to_recordset($1) AS failed (\"table\" text, \"row\" integer, upto integer, message text)
-                     ON entry.table_name = failed.\"table\" AND entry.record_id = failed.\"row\" AND entry.id <= failed.upto
-                 WHERE entry.state IN ('NEW', 'PENDING', 'FAILED') FOR UPDATE OF entry SKIP LOCKED
+                 SELECT entry.id, failed.message
+                 FROM jsonb_to_recordset($1) AS failed (\"table\" text, \"row\" integer, upto integer, message text),
+                 LATERAL (
+                     SELECT id FROM {schema}._trigger_log
+                     WHERE table_name = failed.\"table\" AND record_id = failed.\"row\" AND id <= failed.upto AND {UNSENT}
+                     ORDER BY id FOR UPDATE SKIP LOCKED) entry
              ) failed WHERE log.id = failed.id",
             schema = self.schema
         );

@@ -28,7 +28,9 @@ pub type Tls = MakeRustlsConnect;
 fn session_settings(timeout: Duration) -> String {
     let timeout = timeout.as_millis();
     format!(
-        "SET statement_timeout = {timeout}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+        // Statements are planned once; one that was planned while the queue was empty must still be right when it holds
+        // a million, and then a scan of the whole table is never right.
+        "SET enable_seqscan = off; SET statement_timeout = {timeout}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
          SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning",
         timeout.min(10_000),
         // An engine that is frozen in the middle of a transaction must not hold users' rows for long.

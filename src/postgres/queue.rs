@@ -291,8 +291,10 @@ impl Store {
         let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
         let mut contents: HashMap<RowId, Content> = HashMap::new();
         let sql = format!(
-            "SELECT id, record_id, action, sfid, values, created_at FROM {schema}._trigger_log
-             WHERE table_name = $1 AND record_id = ANY($2) AND state IN ('NEW', 'PENDING', 'FAILED') ORDER BY id",
+            "SELECT entry.* FROM unnest($2::integer[]) AS wanted (record), LATERAL (
+                 SELECT id, record_id, action, sfid, values, created_at FROM {schema}._trigger_log
+                 WHERE table_name = $1 AND record_id = wanted.record AND {UNSENT} ORDER BY id OFFSET 0) entry
+             ORDER BY id",
             schema = self.schema
         );
         let external =
@@ -460,6 +462,9 @@ pub(super) mod gives_up_key {
         format!("{schema}.hc_key_of(old, {})", literal(column))
     }
 }
+
+/// Entries whose fate is open.
+pub(super) const UNSENT: &str = "state IN ('NEW', 'PENDING', 'FAILED')";
 
 /// The columns of the archive, in the order of its inserts.
 pub(super) const ARCHIVE_COLUMNS: &str = "(id, txid, created_at, updated_at, processed_at, processed_tx, state, action, \

@@ -215,7 +215,7 @@ impl Store {
             .batch_execute("SET LOCAL lock_timeout = '500ms'")
             .await
             .while_("limit the wait for locks")?;
-        super::writeback::lock_new_records(&transaction, &mapping.table).await?;
+        super::writeback::lock_new_records(&transaction, &mapping.table, true).await?;
         let table = self.table(&mapping.table);
         let mut names: Vec<String> = mapping.fields.iter().map(|field| quote(&field.column)).collect();
         names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));

@@ -217,7 +217,7 @@ impl Store {
 
     /// Counts a mapping's rows: exactly below a million, else the planner's estimate.
     pub async fn count_rows(&self, name: &str, table: &str, records: Option<i64>) -> Result<(), Error> {
-        let client = self.client().await?;
+        let mut client = self.client().await?;
         let full = self.table(table);
         let estimate: f32 = client
             .query_one("SELECT reltuples FROM pg_class WHERE oid = $1::text::regclass", &[&full])
@@ -229,15 +229,17 @@ impl Store {
         } else {
             format!("SELECT count(*) FROM {full}")
         };
-        let rows: i64 = client.query_one(&sql, &[]).await.while_("count a table")?.get(0);
-        client
+        let transaction = client.transaction().await.while_("begin a count")?;
+        transaction.batch_execute("SET LOCAL enable_seqscan = on").await.while_("allow a whole scan")?;
+        let rows: i64 = transaction.query_one(&sql, &[]).await.while_("count a table")?.get(0);
+        transaction
             .execute(
                 "UPDATE syncdeck.mapping SET row_count = $2, records = coalesce($3, records) WHERE name = $1",
                 &[&name, &rows, &records],
             )
             .await
-            .while_("store a mapping's counts")
-            .map(drop)
+            .while_("store a mapping's counts")?;
+        transaction.commit().await.while_("finish a count")
     }
 
     /// Adds to counters that only grow.

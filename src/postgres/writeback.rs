@@ -63,7 +63,7 @@ impl Store {
         if outcomes.iter().any(new) {
             // The reader inserts records it does not know; it must not do so between this record's first answer
             // and the moment its row carries the id.
-            lock_new_records(transaction, table).await?;
+            lock_new_records(transaction, table, false).await?;
         }
         let ready: Vec<&Value> =
             outcomes.iter().filter(|outcome| locked.contains_key(&id_of(outcome))).collect();
@@ -215,14 +215,14 @@ fn row_outcome(ack: &Ack) -> Option<Value> {
     Some(json!({"lastop": lastop, "err": err, "sfid": sfid, "upto": ack.upto}))
 }
 
-/// Serialises the first appearance of records in one table: acknowledgements of inserts and the reader's inserts.
-pub(super) async fn lock_new_records(transaction: &Transaction<'_>, table: &str) -> Result<(), Error> {
-    transaction
-        .execute_cached(
-            "SELECT pg_advisory_xact_lock(hashtext('syncdeck new records'), hashtext($1))",
-            &[&table],
-        )
-        .await
-        .while_("serialise new records of a table")
-        .map(drop)
+/// Keeps the reader from inserting a record of one table while an acknowledgement is about to give its id to a row.
+/// Acknowledgements share the lock; they do not concern each other.
+pub(super) async fn lock_new_records(
+    transaction: &Transaction<'_>,
+    table: &str,
+    reader: bool,
+) -> Result<(), Error> {
+    let kind = if reader { "" } else { "_shared" };
+    let sql = format!("SELECT pg_advisory_xact_lock{kind}(hashtext('syncdeck new records'), hashtext($1))");
+    transaction.execute_cached(&sql, &[&table]).await.while_("serialise new records of a table").map(drop)
 }

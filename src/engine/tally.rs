@@ -1,0 +1,50 @@
+//! What is counted on the way and stored now and then, so that no batch waits for a number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use crate::postgres::{Error, Store};
+
+/// Counts and marks that are not stored yet.
+#[derive(Default)]
+pub(super) struct Tally {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    counters: BTreeMap<&'static str, i64>,
+    written: BTreeSet<String>,
+}
+
+impl Tally {
+    /// Adds to counters.
+    pub(super) fn add(&self, counters: &[(&'static str, i64)]) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, count) in counters {
+            *waiting.counters.entry(name).or_default() += count;
+        }
+    }
+
+    /// Notes that Salesforce accepted a write of this table just now.
+    pub(super) fn written(&self, table: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.written.insert(table.to_owned());
+    }
+
+    /// Stores what waits; what cannot be stored waits on.
+    pub(super) async fn store(&self, store: &Store) -> Result<(), Error> {
+        let Waiting { counters, written } =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let counters: Vec<(&'static str, i64)> = counters.into_iter().collect();
+        if let Err(error) = store.add(&counters).await {
+            self.add(&counters);
+            written.iter().for_each(|table| self.written(table));
+            return Err(error);
+        }
+        for table in written {
+            store.note_write(&table).await?;
+        }
+        Ok(())
+    }
+}
