@@ -63,6 +63,12 @@ pub(super) enum Command {
         #[arg(long)]
         wait: bool,
     },
+    /// Stop asking about errors: they leave the list and are not tried again by themselves
+    Ignore {
+        /// The errors' numbers
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
     /// The log
     Logs {
         /// Go on as it grows

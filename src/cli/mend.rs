@@ -1,4 +1,4 @@
-//! What changes: fix and retry.
+//! What changes: fix, retry and ignore.
 
 use std::time::Duration;
 
@@ -77,16 +77,45 @@ fn field_edit(record: &RecordView, name: &str, value: &str) -> Result<FieldEdit,
 
 /// Sends the rows of errors again.
 pub(super) async fn retry(cli: &Cli, ids: &[i64], wait_for: bool) -> Result<u8> {
+    each(cli, ids, async |handle, id| retry_one(handle, id, wait_for).await).await
+}
+
+/// Stops asking about errors.
+pub(super) async fn ignore(cli: &Cli, ids: &[i64]) -> Result<u8> {
+    each(cli, ids, ignore_one).await
+}
+
+/// Does one thing to each error, and tells what became of it.
+async fn each(
+    cli: &Cli,
+    ids: &[i64],
+    mut one: impl AsyncFnMut(&Handle, i64) -> Result<Item, Refused>,
+) -> Result<u8> {
     refuse_read_only(cli)?;
     let handle = door(cli).await?;
     let mut items = Vec::new();
     for &id in ids {
-        items.push(match retry_one(&handle, id, wait_for).await {
+        items.push(match one(&handle, id).await {
             Ok(item) => item,
             Err(refused) => Item { id, result: "failed", message: refused.0 },
         });
     }
     tell(cli, &items)
+}
+
+async fn ignore_one(handle: &Handle, id: i64) -> Result<Item, Refused> {
+    let error = handle.error(id).await?;
+    let skipped = |message: &str| Ok(Item { id, result: "skipped", message: message.to_owned() });
+    match (error.state, error.row()) {
+        (ErrorState::Resolved, _) => skipped("it is resolved already"),
+        (ErrorState::Ignored, _) => skipped("it is ignored already"),
+        (_, None) => skipped("it is not of one row; it ends by itself when its cause does"),
+        (_, Some(row)) => {
+            handle.ignore(&row).await?;
+            let message = "it is off the list until the row changes; retry takes it up again".to_owned();
+            Ok(Item { id, result: "done", message })
+        }
+    }
 }
 
 async fn retry_one(handle: &Handle, id: i64, wait_for: bool) -> Result<Item, Refused> {

@@ -69,6 +69,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         }
         Some(Command::Fix(options)) => mend::fix(&cli, options).await,
         Some(Command::Retry { ids, wait }) => mend::retry(&cli, ids, *wait).await,
+        Some(Command::Ignore { ids }) => mend::ignore(&cli, ids).await,
     }
 }
 

@@ -92,6 +92,12 @@ pub fn classify(source: Source, code: &str, message: &str) -> &'static Entry {
     }
 }
 
+/// Where a code comes from: our own stand in the catalogue, all others are Salesforce's.
+pub fn source_of(code: &str) -> Source {
+    let own = CATALOGUE.iter().find(|entry| entry.code == code);
+    own.map_or(Source::Salesforce, |entry| entry.source)
+}
+
 /// An entry's words for the operator.
 pub fn advice(entry: &Entry) -> Advice {
     Advice { title: entry.title.clone(), cause: entry.cause.clone(), remedies: entry.remedies.clone() }
@@ -208,5 +214,9 @@ mod tests {
             );
         }
         assert_eq!(classify(Source::Engine, "OUTCOME_UNKNOWN", "").class, Class::Unknown);
+        assert_eq!(source_of("CAPTURE_MISSING"), Source::Engine);
+        assert_eq!(source_of("WRITE_BACK_REFUSED"), Source::Postgres);
+        assert_eq!(source_of("INVALID_EMAIL_ADDRESS"), Source::Salesforce);
+        assert_eq!(source_of("NOBODY_KNOWS"), Source::Salesforce);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::domain::catalogue::{self, Source};
+use crate::domain::catalogue;
 use crate::domain::filter::Filter;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Overview;
@@ -127,8 +127,11 @@ impl Handle {
     pub async fn record(&self, row: &RowRef) -> Result<RecordView, Refused> {
         let mut record = self.store.record(row).await?;
         if let Some(error) = &record.error {
-            record.advice =
-                catalogue::advice(catalogue::classify(source_of(&error.code), &error.code, &error.message));
+            record.advice = catalogue::advice(catalogue::classify(
+                catalogue::source_of(&error.code),
+                &error.code,
+                &error.message,
+            ));
             if error.class == Class::Transient && error.state == ErrorState::Open {
                 record.advice.remedies.insert(0, "Retry now (r): the automatic retries are spent".to_owned());
             }
@@ -175,18 +178,17 @@ impl Handle {
         Ok(self.store.retry(row, &self.actor).await?)
     }
 
+    /// Stops asking about a failing row, until it changes again.
+    ///
+    /// # Errors
+    /// Refused when the row has no open error.
+    pub async fn ignore(&self, row: &RowRef) -> Result<(), Refused> {
+        Ok(self.store.ignore(row, &self.actor).await?)
+    }
+
     /// The log: records after `after` (oldest first), or the newest `limit` when `after` is None.
     pub async fn log(&self, after: Option<i64>, limit: usize) -> Result<Vec<LogRecord>, Refused> {
         Ok(self.store.log(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
-    }
-}
-
-/// Codes of our own are classified as the engine's, all others as Salesforce's.
-fn source_of(code: &str) -> Source {
-    match code {
-        "PARENT_NOT_SYNCED" | "OUTCOME_UNKNOWN" | "NOT_A_NUMBER" => Source::Engine,
-        "ROW_VALUE_REFUSED" => Source::Postgres,
-        _ => Source::Salesforce,
     }
 }
 

@@ -89,10 +89,14 @@ impl Engine {
     }
 }
 
-/// How long a scenario that runs as long as one likes runs: `share` of a minute in the default run.
+/// The longest share.
+pub const LONGEST: f64 = 12.0;
+
+/// How long a scenario that runs as long as one likes runs: `share` seconds in the default run of about a minute; the
+/// longest one fills what `FAULT_SECONDS` gives beyond that.
 pub fn span(share: f64) -> Duration {
     let seconds: f64 = std::env::var("FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60.0);
-    Duration::from_secs_f64(seconds / 60.0 * share)
+    Duration::from_secs_f64(share + (seconds - 60.0).max(0.0) * share / LONGEST)
 }
 
 impl World {

@@ -8,20 +8,6 @@ use syncdeck::postgres::private::{Options, PrivateServer};
 use syncdeck::postgres::{Error, Store};
 use tokio_postgres::NoTls;
 
-/// Invoices and their lines, which name their invoice by its external id.
-pub const INVOICES: &str = r#"
-[[mapping]]
-object = "Invoice_Line__c"
-fields = ["Name", "Quantity__c", "Invoice__r.External_Id__c"]
-external_id = "External_Id__c"
-poll_interval = "200ms"
-[[mapping]]
-object = "Invoice__c"
-fields = ["Name", "Amount__c", "Billing_Email__c"]
-external_id = "External_Id__c"
-poll_interval = "200ms"
-"#;
-
 /// The one private server of this test binary. Its keeper stops it when the process ends.
 pub fn server() -> &'static PrivateServer {
     static SERVER: OnceLock<&'static PrivateServer> = OnceLock::new();

@@ -14,7 +14,6 @@ use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
-pub use crate::support::INVOICES;
 use crate::support::{connect, new_database, server};
 
 /// How long a test waits for what must happen.
@@ -29,6 +28,20 @@ pub struct World {
     engine: Option<Engine>,
     stop: CancellationToken,
 }
+
+/// Invoices and their lines, which name their invoice by its external id.
+pub const INVOICES: &str = r#"
+[[mapping]]
+object = "Invoice_Line__c"
+fields = ["Name", "Quantity__c", "Invoice__r.External_Id__c"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+[[mapping]]
+object = "Invoice__c"
+fields = ["Name", "Amount__c", "Billing_Email__c"]
+external_id = "External_Id__c"
+poll_interval = "200ms"
+"#;
 
 /// Contacts and accounts, the usual pair.
 pub const MAPPINGS: &str = r#"
