@@ -103,7 +103,7 @@ impl Store {
                  RETURNING log.*, mine.upto, mine.last, mine.message, mine.known
              ) INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
              SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(),
-                 CASE WHEN last = 'SUCCESS' AND id < upto THEN 'MERGED' ELSE last END,
+                 CASE WHEN last = 'SUCCESS' AND id < max(id) OVER (PARTITION BY record_id) THEN 'MERGED' ELSE last END,
                  action, table_name, record_id, coalesce(known, sfid), old, values, sf_result, message FROM gone",
             schema = self.schema
         );

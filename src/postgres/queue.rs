@@ -335,7 +335,8 @@ impl Store {
         }
         let sql = format!(
             "SELECT DISTINCT ON (record_id) record_id, sfid::text FROM {}._trigger_log_archive
-             WHERE table_name = $1 AND record_id = ANY($2) AND state = 'SUCCESS' AND sfid IS NOT NULL AND action <> 'DELETE'
+             WHERE table_name = $1 AND record_id = ANY($2) AND state IN ('SUCCESS', 'MERGED') AND sfid IS NOT NULL
+                 AND action <> 'DELETE'
              ORDER BY record_id, id DESC",
             self.schema
         );
