@@ -76,8 +76,7 @@ impl World {
         let config = Config::parse(Path::new("/nowhere/syncdeck.toml"), &text).unwrap();
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
-        let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
+        let sql = session(&url).await;
         let handle = Handle::new(store.clone(), "tester@here".to_owned());
         let world = World { org, store, sql, handle, config, engine: Some(engine), stop };
         world
@@ -86,6 +85,11 @@ impl World {
             })
             .await;
         world
+    }
+
+    /// A session of somebody else.
+    pub async fn another_session(&self) -> Client {
+        session(self.config.postgres_url()).await
     }
 
     /// Waits for something that must come true.
@@ -156,6 +160,12 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+async fn session(url: &str) -> Client {
+    let (sql, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    sql
 }
 
 pub fn config_text(url: &str, login_url: &str, secret: &str, mappings: &str) -> String {
