@@ -408,7 +408,7 @@ pub(super) async fn keep_answer(
         match shared.store.acknowledge(&claim.token, batch, acks, rows).await {
             // A trigger or a constraint of the application's objects to the outcome: the answer is kept all the same.
             Err(error) if error.is_of_this_table() && rows == Rows::Now => rows = Rows::Later,
-            Err(error) if error.is_connection() && claim.since.elapsed() < shared.config.salesforce.lease => {
+            Err(error) if error.is_passing() && claim.since.elapsed() < shared.config.salesforce.lease => {
                 shared.log.of("writer").warn(
                     "an answer cannot be kept yet; it is tried again",
                     json!({"batch": batch, "cause": error.to_string()}),

@@ -72,8 +72,9 @@ impl Store {
     }
 
     /// Entries share their unit's fate: accepted, the newest is SUCCESS and older ones MERGED, all archived; sent to
-    /// nobody, IGNORED; rejected for good, FAILED with the message, kept in the log. An entry that an intake has in
-    /// its hands is left to it: the intake waits for our units, and we would wait for its entries.
+    /// nobody, IGNORED; rejected for good, FAILED with the message, kept in the log. Looked up record by record,
+    /// whatever the planner believes of a table that was empty a moment ago. An intake may have younger entries in its
+    /// hands and wait for our units; those are not among these, or each would wait for the other.
     async fn settle_entries(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
         let mut tables: BTreeMap<&str, Done<'_>> = BTreeMap::new();
         for ack in acks {
@@ -97,7 +98,7 @@ impl Store {
                  LATERAL (
                      SELECT id FROM {schema}._trigger_log
                      WHERE table_name = $1 AND record_id = done.record AND id <= done.upto AND {UNSENT}
-                     ORDER BY id FOR UPDATE SKIP LOCKED) log
+                     ORDER BY id FOR UPDATE) log
              ), gone AS (
                  DELETE FROM {schema}._trigger_log log USING mine WHERE log.id = mine.entry
                  RETURNING log.*, mine.upto, mine.last, mine.message, mine.known
@@ -138,7 +139,7 @@ impl Store {
                  LATERAL (
                      SELECT id FROM {schema}._trigger_log
                      WHERE table_name = failed.\"table\" AND record_id = failed.\"row\" AND id <= failed.upto AND {UNSENT}
-                     ORDER BY id FOR UPDATE SKIP LOCKED) entry
+                     ORDER BY id FOR UPDATE) entry
              ) failed WHERE log.id = failed.id",
             schema = self.schema
         );

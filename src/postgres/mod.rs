@@ -64,6 +64,12 @@ impl Error {
         self.sql_state().is_some_and(|state| classes.contains(&&state.code()[..2]))
     }
 
+    /// True when the same may work in a moment: the way is broken, or the server chose between two that waited for
+    /// each other.
+    pub fn is_passing(&self) -> bool {
+        self.is_connection() || self.sql_state().is_some_and(|state| state.code().starts_with("40"))
+    }
+
     /// True when the way to the server is broken, rather than a statement refused.
     pub fn is_connection(&self) -> bool {
         match self {

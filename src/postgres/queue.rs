@@ -279,8 +279,9 @@ impl Store {
         Ok(expired)
     }
 
-    /// Reads what claimed units of one table are about. Entries that are NEW or FAILED belong to the unit as well:
-    /// a unit's entries share its fate. Index `_trigger_log_idx_record`.
+    /// Reads what claimed units of one table are about: their PENDING and FAILED entries, for a unit's entries share its
+    /// fate. One that is still NEW is the next intake's, unless somebody set an old one NEW by hand: sent after the
+    /// younger ones it would take the record back (I3). Index `_trigger_log_idx_record`.
     pub async fn contents(
         &self,
         table: &str,
@@ -293,7 +294,11 @@ impl Store {
         let sql = format!(
             "SELECT entry.* FROM unnest($2::integer[]) AS wanted (record), LATERAL (
                  SELECT id, record_id, action, sfid, values, created_at FROM {schema}._trigger_log
-                 WHERE table_name = $1 AND record_id = wanted.record AND {UNSENT} ORDER BY id OFFSET 0) entry
+                 WHERE table_name = $1 AND record_id = wanted.record AND {UNSENT}
+                     AND (state <> 'NEW' OR id < (
+                         SELECT max(id) FROM {schema}._trigger_log
+                         WHERE table_name = $1 AND record_id = wanted.record AND state IN ('PENDING', 'FAILED')))
+                 ORDER BY id OFFSET 0) entry
              ORDER BY id",
             schema = self.schema
         );

@@ -81,11 +81,7 @@ async fn a_poison_record_among_200_is_found_in_few_calls_and_costs_the_others_no
         })
         .await;
     let told = "SELECT count(*) FROM salesforce.account WHERE _hc_err IS NOT NULL";
-    world
-        .until("its row says so", async |world| {
-            world.sql.query_one(told, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+    world.until_count("its row says so", told, 1).await;
     let requests: std::collections::BTreeSet<u64> = world
         .org
         .journal_since(0)

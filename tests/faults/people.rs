@@ -20,6 +20,14 @@ fn edit(id: i32, shown: &str, new: &str) -> Edit {
     Edit { row: row(id), fields: vec![field], retry: true }
 }
 
+/// The state of a contact's unresolved error.
+fn state_sql(id: i32) -> String {
+    format!(
+        "SELECT coalesce(string_agg(state, ' '), '') FROM syncdeck.error
+         WHERE table_name = 'contact' AND record_id = {id} AND resolved_at IS NULL"
+    )
+}
+
 impl World {
     /// A contact whose e-mail address Salesforce refuses. Returns its row.
     async fn failing_contact(&mut self, key: &str) -> i32 {
@@ -36,30 +44,16 @@ impl World {
     }
 
     async fn state_of(&mut self, id: i32) -> String {
-        let sql = format!(
-            "SELECT coalesce(string_agg(state, ' '), '') FROM syncdeck.error WHERE table_name = 'contact' AND record_id = {id}
-                 AND resolved_at IS NULL"
-        );
-        self.text(&sql).await.unwrap()
+        self.text(&state_sql(id)).await.unwrap()
     }
 
     async fn until_state(&mut self, id: i32, wanted: &str) {
-        let sql = format!(
-            "SELECT coalesce(string_agg(state, ' '), '') FROM syncdeck.error WHERE table_name = 'contact' AND record_id = {id}
-                 AND resolved_at IS NULL"
-        );
-        self.until(&format!("the error of {id} is {wanted:?}"), async |world| {
-            world.sql.query_one(&sql, &[]).await.unwrap().get::<_, String>(0) == wanted
-        })
-        .await;
+        self.until_text(&format!("the error of {id} is {wanted:?}"), &state_sql(id), wanted).await;
     }
 
     async fn until_in_flight(&mut self, id: i32) {
         let sql = format!("SELECT count(*) FROM syncdeck.unit WHERE record_id = {id} AND state = 'inflight'");
-        self.until(&format!("{id} is in flight"), async |world| {
-            world.sql.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+        self.until_count(&format!("{id} is in flight"), &sql, 1).await;
     }
 }
 
@@ -99,11 +93,7 @@ async fn ignoring_in_flight_is_kept_until_the_row_changes_again() {
     world.until_in_flight(id).await;
     world.store.ignore(&row(id), "one@here").await.unwrap();
     let parked = format!("SELECT count(*) FROM syncdeck.unit WHERE record_id = {id} AND state = 'failed'");
-    world
-        .until("the retry was answered", async |world| {
-            world.sql.query_one(&parked, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+    world.until_count("the retry was answered", &parked, 1).await;
     assert_eq!(world.state_of(id).await, "ignored");
 
     // One that would be tried again by itself is not, once it is ignored.
@@ -114,11 +104,7 @@ async fn ignoring_in_flight_is_kept_until_the_row_changes_again() {
     world.store.ignore(&row(locked), "one@here").await.unwrap();
     let parked =
         format!("SELECT count(*) FROM syncdeck.unit WHERE record_id = {locked} AND state = 'failed'");
-    world
-        .until("it rests", async |world| {
-            world.sql.query_one(&parked, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+    world.until_count("it rests", &parked, 1).await;
     assert_eq!(world.state_of(locked).await, "ignored");
     world.org.change_faults(|faults| (faults.latency_ms, faults.row_lock) = (0, 0.0));
 

@@ -61,11 +61,7 @@ async fn a_wall_clock_that_is_wrong_by_days_and_jumps_changes_nothing() {
     let id = world.org.find_by_external_id("Account", "probe-out").unwrap();
     world.org.user_delete("Account", &id).unwrap();
     let gone = "SELECT count(*) FROM salesforce.account WHERE external_id__c = 'probe-out'";
-    world
-        .until("the delete arrives", async |world| {
-            world.sql.query_one(gone, &[]).await.unwrap().get::<_, i64>(0) == 0
-        })
-        .await;
+    world.until_count("the delete arrives", gone, 0).await;
     let off = world
         .count("SELECT count(*) FROM syncdeck.log WHERE abs(extract(epoch FROM time - now())) > 40000")
         .await;
@@ -184,11 +180,7 @@ async fn hostile_names_of_tables_are_names_like_any_other() {
         let id = world.org.find_by_external_id(object, "H1").unwrap();
         world.user_writes(object, &id, "Description", json!("three"));
         let read = format!("SELECT count(*) FROM {table} WHERE description = 'three'");
-        world
-            .until(&format!("a change in Salesforce reaches {name}"), async |world| {
-                world.sql.query_one(&read, &[]).await.unwrap().get::<_, i64>(0) == 1
-            })
-            .await;
+        world.until_count(&format!("a change in Salesforce reaches {name}"), &read, 1).await;
         world.run(&format!("DELETE FROM {table}")).await;
         world.until(&format!("a delete of {name} arrives"), async |world| record(world).is_none()).await;
     }
@@ -202,10 +194,7 @@ impl World {
         let sql = format!(
             "SELECT count(*) FROM syncdeck.error WHERE mapping = '{mapping}' AND code = '{code}' AND message LIKE '%{names}%' AND resolved_at IS NULL"
         );
-        self.until(&format!("{mapping} {code} is listed"), async |world| {
-            world.sql.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+        self.until_count(&format!("{mapping} {code} is listed"), &sql, 1).await;
         let state = format!("SELECT state FROM syncdeck.mapping WHERE name = '{mapping}'");
         self.until("the mapping looks broken", async |world| {
             world.sql.query_one(&state, &[]).await.unwrap().get::<_, String>(0) == "broken"
@@ -215,10 +204,7 @@ impl World {
 
     async fn until_mended(&mut self) {
         let sql = "SELECT count(*) FROM syncdeck.error WHERE op = 'schema' AND resolved_at IS NULL";
-        self.until("the guard is content again", async |world| {
-            world.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0
-        })
-        .await;
+        self.until_count("the guard is content again", sql, 0).await;
     }
 
     /// A contact gets through, or waits while its table does not fit; an account gets through in any case.
@@ -307,26 +293,14 @@ async fn an_application_trigger_that_refuses_outcomes_costs_only_their_telling()
         )
         .await;
     let listed = "SELECT count(*) FROM syncdeck.error WHERE code = 'WRITE_BACK_REFUSED' AND message LIKE '%not now%' AND resolved_at IS NULL";
-    world
-        .until("the refusal is listed", async |world| {
-            world.sql.query_one(listed, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+    world.until_count("the refusal is listed", listed, 1).await;
     let told = "SELECT count(*) FROM salesforce.contact WHERE sfid IS NOT NULL AND external_id__c = 'G2'";
-    world
-        .until("the other row is told", async |world| {
-            world.sql.query_one(told, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+    world.until_count("the other row is told", told, 1).await;
     world.run("DROP TRIGGER app_guard ON salesforce.contact").await;
     world.judge().await;
     let over =
         "SELECT count(*) FROM syncdeck.error WHERE code = 'WRITE_BACK_REFUSED' AND resolved_at IS NULL";
-    world
-        .until("the refusal is over", async |world| {
-            world.sql.query_one(over, &[]).await.unwrap().get::<_, i64>(0) == 0
-        })
-        .await;
+    world.until_count("the refusal is over", over, 0).await;
     let creates = world
         .org
         .journal_since(0)

@@ -269,6 +269,23 @@ impl World {
         }
     }
 
+    /// Waits until a query counts so many.
+    pub async fn until_count(&mut self, what: &str, sql: &str, wanted: i64) {
+        self.until(what, async |world| {
+            world.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == wanted
+        })
+        .await;
+    }
+
+    /// Waits until a query gives this text.
+    pub async fn until_text(&mut self, what: &str, sql: &str, wanted: &str) {
+        self.until(what, async |world| {
+            world.sql.query_one(sql, &[]).await.unwrap().get::<_, Option<String>>(0).as_deref()
+                == Some(wanted)
+        })
+        .await;
+    }
+
     /// Fails the test with what helps to understand it.
     pub async fn give_up(&mut self, what: &str) -> ! {
         let printed = self.printed();

@@ -66,34 +66,6 @@ async fn a_change_that_needs_no_send_leaves_nothing_pending() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_bad_record_of_many_costs_the_others_nothing() {
-    let world = World::start(MAPPINGS).await;
-    // A word in a number field fails the whole request; the engine finds the one it is.
-    world.org.retype_to_number("Account", "Fleet_Size__c", 6, 0);
-    world
-        .run(
-            "INSERT INTO salesforce.account (name, external_id__c, fleet_size__c)
-             SELECT 'Company ' || n, 'A' || n, CASE WHEN n = 77 THEN 'twelve' ELSE n::text END FROM generate_series(1, 200) n",
-        )
-        .await;
-    world.until_quiet().await;
-    assert_eq!(world.org.ids("Account").len(), 199);
-    let listed = "SELECT string_agg(format('%s %s %s', record_id, code, state), ',') FROM syncdeck.error WHERE resolved_at IS NULL";
-    let row =
-        world.text("SELECT id::text FROM salesforce.account WHERE external_id__c = 'A77'").await.unwrap();
-    assert_eq!(world.text(listed).await.unwrap(), format!("{row} JSON_PARSER_ERROR open"));
-    world.until_text("SELECT count(*)::text FROM salesforce.account WHERE _hc_err IS NOT NULL", "1").await;
-    let requests: std::collections::BTreeSet<u64> = world
-        .org
-        .journal_since(0)
-        .iter()
-        .filter(|entry| entry.object == "Account")
-        .map(|entry| entry.request)
-        .collect();
-    assert!(requests.len() <= 9, "{} calls carried the 199", requests.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_child_is_held_for_its_parent_and_released_by_it() {
     let world = World::start(INVOICES).await;
     world
