@@ -74,7 +74,14 @@ pub(super) async fn send_all(
     finish(shared, claim, mapping, acks).await?;
     let mut records: HashMap<RowId, Value> =
         ready.iter().map(|(job, record)| (job.unit.row, record.clone())).collect();
-    for call in batch::calls(ready.into_iter().map(|(job, _)| job).collect()) {
+    let mut calls = batch::calls(ready.into_iter().map(|(job, _)| job).collect()).into_iter();
+    while let Some(call) = calls.next() {
+        if !may_send(shared, claim) {
+            // All at once, and while the lease lives: units that nobody sent must not count as lost, for those go
+            // alone, and a claim of units that go alone is what runs out of time.
+            let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
+            return release(shared, claim, units, Duration::ZERO).await;
+        }
         let call = call
             .into_iter()
             .map(|job| Outgoing { record: records.remove(&job.unit.row).unwrap_or_default(), job })
@@ -82,6 +89,11 @@ pub(super) async fn send_all(
         send_call(shared, claim, mapping, call).await?;
     }
     Ok(())
+}
+
+/// Whether a request may start: the way is open, and the lease outlasts the request (I4).
+fn may_send(shared: &Shared, claim: &Claim) -> bool {
+    shared.link.closed_for().is_none() && lease_outlasts(shared, claim)
 }
 
 /// The JSON of one record.
@@ -110,7 +122,7 @@ async fn send_call(
     while let Some(mut call) = waiting.pop() {
         let found = find_by_key(shared, mapping, &mut call).await;
         failpoint::pass(failpoint::BEFORE_SEND).await?;
-        if shared.link.closed_for().is_some() || !lease_outlasts(shared, claim) {
+        if !may_send(shared, claim) {
             let units = call.into_iter().map(|out| out.job.unit).collect();
             release(shared, claim, units, Duration::ZERO).await?;
             continue;
