@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.layout (
 CREATE TABLE IF NOT EXISTS syncdeck.unit (
     table_name varchar(128) NOT NULL,
     record_id integer NOT NULL,
-    state text NOT NULL CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'writeback')),
+    state text NOT NULL CONSTRAINT unit_state_check
+        CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'review', 'stopped', 'writeback')),
     ready_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     token text,
     lease_until timestamptz,
@@ -30,6 +31,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
     held_key text,
     -- set when Salesforce accepted an insert whose row was locked: the record's id, known here before the row knows
     sfid varchar(18),
+    -- the record is gone, and is to be created again from the whole row
+    recreate boolean NOT NULL DEFAULT false,
     -- outcome to write back into a row that was locked: {"lastop", "err", "sfid"}
     outcome jsonb,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -52,7 +55,9 @@ CREATE TABLE IF NOT EXISTS syncdeck.attempt (
     outcome text NOT NULL CHECK (outcome IN ('accepted', 'rejected', 'lost')),
     code text,
     message text,
-    request jsonb
+    request jsonb,
+    -- what Salesforce answered for this record
+    response jsonb
 );
 CREATE INDEX IF NOT EXISTS attempt_record ON syncdeck.attempt (table_name, record_id, id);
 CREATE INDEX IF NOT EXISTS attempt_at ON syncdeck.attempt (at);
@@ -64,6 +69,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.error (
     record_id integer,
     sfid varchar(18),
     op text NOT NULL,
+    -- who found it: salesforce, engine (before sending), postgres
+    source text NOT NULL DEFAULT 'salesforce',
     code text NOT NULL,
     category text NOT NULL,
     class text NOT NULL,
@@ -126,6 +133,11 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     access text NOT NULL,
     -- describe of the mapped fields, as domain::field::Field
     fields jsonb NOT NULL DEFAULT '[]',
+    -- the whole mapping with its rules as they are in force, as domain::mapping::Mapping
+    definition jsonb,
+    -- whether rows are sent: 'on', 'paused' by a person, 'stopped' by the strategy fail_fast; and why
+    writes text NOT NULL DEFAULT 'on',
+    writes_detail text,
     state text NOT NULL DEFAULT 'loading',
     detail text,
     row_count bigint NOT NULL DEFAULT 0,
@@ -137,6 +149,54 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     last_write timestamptz,
     records_read bigint NOT NULL DEFAULT 0
 );
+
+-- Rules of mappings set at run time; they come before those of the configuration.
+CREATE TABLE IF NOT EXISTS syncdeck.setting (
+    mapping text NOT NULL,
+    key text NOT NULL,
+    value text NOT NULL,
+    actor text NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (mapping, key)
+);
+
+-- Fields that changed on both sides; the losing value is kept. Without a winner, a person chooses.
+CREATE TABLE IF NOT EXISTS syncdeck.conflict (
+    id bigserial PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    mapping text NOT NULL,
+    table_name varchar(128) NOT NULL,
+    record_id integer NOT NULL,
+    column_name text NOT NULL,
+    base text,
+    postgres text,
+    salesforce text,
+    -- the newest change of the row's side that it is about
+    upto integer NOT NULL,
+    winner text CHECK (winner IN ('postgres', 'salesforce')),
+    -- the policy, or who chose
+    decided_by text,
+    decided_at timestamptz
+);
+CREATE UNIQUE INDEX IF NOT EXISTS conflict_open ON syncdeck.conflict (table_name, record_id, column_name)
+    WHERE winner IS NULL;
+CREATE INDEX IF NOT EXISTS conflict_record ON syncdeck.conflict (table_name, record_id, id);
+
+-- One row each poll, load and hour of sending of a mapping: what it did, and what went wrong.
+CREATE TABLE IF NOT EXISTS syncdeck.run (
+    id bigserial PRIMARY KEY,
+    mapping text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('load', 'poll', 'send')),
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at timestamptz,
+    records bigint NOT NULL DEFAULT 0,
+    changed bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    codes jsonb NOT NULL DEFAULT '{}',
+    failure text
+);
+CREATE INDEX IF NOT EXISTS run_mapping ON syncdeck.run (mapping, id);
+CREATE INDEX IF NOT EXISTS run_began ON syncdeck.run (began_at);
 
 -- The last fetch of a record's values, kept for the hours when no engine can fetch them.
 CREATE TABLE IF NOT EXISTS syncdeck.fetched (
@@ -183,3 +243,13 @@ CREATE TABLE IF NOT EXISTS syncdeck.counter (
     name text PRIMARY KEY,
     value bigint NOT NULL DEFAULT 0
 );
+
+-- What an installation from before lacks.
+ALTER TABLE syncdeck.unit DROP CONSTRAINT IF EXISTS unit_state_check;
+ALTER TABLE syncdeck.unit ADD CONSTRAINT unit_state_check
+    CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'review', 'stopped', 'writeback'));
+ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS recreate boolean NOT NULL DEFAULT false;
+ALTER TABLE syncdeck.attempt ADD COLUMN IF NOT EXISTS response jsonb;
+ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT 'salesforce';
+ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
+    ADD COLUMN IF NOT EXISTS writes text NOT NULL DEFAULT 'on', ADD COLUMN IF NOT EXISTS writes_detail text;

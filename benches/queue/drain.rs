@@ -141,8 +141,7 @@ async fn work(store: Store, mapping: Mapping, number: usize, batches: i64) -> i6
         let token = format!("{number} {batch}");
         let units = store.claim(&token, LEASE, BATCH).await.unwrap();
         let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
-        let contents =
-            store.contents(&mapping.table, mapping.external_id_column().as_deref(), &rows).await.unwrap();
+        let contents = store.contents(&mapping, &rows, &[]).await.unwrap();
         let acks: Vec<Ack> = units
             .into_iter()
             .map(|unit| {
@@ -150,7 +149,15 @@ async fn work(store: Store, mapping: Mapping, number: usize, batches: i64) -> i6
                 let upto = content.entries.iter().map(|entry| entry.id).max().unwrap_or(0);
                 let outcome = Outcome::Accepted { sfid: content.sfid.clone(), lastop: Some("UPDATED") };
                 let request = Some(json!({"id": content.sfid, "LastName": "Name 2"}));
-                Ack { unit, upto, op: "update", key: content.external_id.clone(), request, outcome }
+                Ack {
+                    unit,
+                    upto,
+                    op: "update",
+                    key: content.external_id.clone(),
+                    request,
+                    response: None,
+                    outcome,
+                }
             })
             .collect();
         store.acknowledge(&token, "batch", &acks, Rows::Now).await.unwrap();

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use syncdeck::domain::field::{Field, FieldType};
 use syncdeck::domain::mapping::{Access, Mapping};
+use syncdeck::domain::rules::Rules;
 use syncdeck::postgres::Store;
 use syncdeck::postgres::private::{Options, PrivateServer};
 use tokio_postgres::{Client, NoTls};
@@ -82,7 +83,7 @@ fn contact() -> Mapping {
         table: "contact".to_owned(),
         access: Access::ReadWrite,
         external_id: Some("External_Id__c".to_owned()),
-        poll_interval: Duration::from_secs(10),
+        rules: Rules::default(),
         fields: names.map(field).to_vec(),
         parents: Vec::new(),
     }

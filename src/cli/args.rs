@@ -69,6 +69,15 @@ pub(super) enum Command {
         #[arg(required = true)]
         ids: Vec<i64>,
     },
+    /// A mapping's rules and writes: show them, change them at run time, pause, resume
+    Mapping {
+        /// Object or table; without, all of them
+        name: Option<String>,
+        /// pause, resume, or rules to set: strategy=retry Phone.transforms='trim | phone_e164(US)'; KEY= leaves a rule
+        /// to the configuration again
+        #[arg(value_name = "pause|resume|KEY=VALUE")]
+        changes: Vec<String>,
+    },
     /// The log
     Logs {
         /// Go on as it grows
@@ -125,5 +134,5 @@ pub(super) struct FixOptions {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    crate::config::parse_duration(text).ok_or_else(|| "write it as 500ms, 20s, 2m or 1h".to_owned())
+    crate::domain::duration::parse(text).ok_or_else(|| "write it as 500ms, 20s, 2m or 1h".to_owned())
 }

@@ -147,7 +147,7 @@ async fn wait(handle: &Handle, before: &SyncError) -> Result<String, Refused> {
     Err(Refused(format!("no answer within {} s; it stays queued", PATIENCE.as_secs())))
 }
 
-fn refuse_read_only(cli: &Cli) -> Result<(), print::Usage> {
+pub(super) fn refuse_read_only(cli: &Cli) -> Result<(), print::Usage> {
     if cli.read_only {
         Err(print::Usage("--read-only changes nothing; leave it out".to_owned()))
     } else {

@@ -4,6 +4,7 @@
 mod args;
 mod demo;
 mod list;
+mod mapping;
 mod mend;
 mod print;
 mod run;
@@ -67,6 +68,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Logs { follow, filter, lines }) => {
             list::logs(&cli, *follow, filter.as_deref().unwrap_or(""), *lines).await
         }
+        Some(Command::Mapping { name: None, .. }) => mapping::list(&cli).await,
+        Some(Command::Mapping { name: Some(name), changes }) => mapping::one(&cli, name, changes).await,
         Some(Command::Fix(options)) => mend::fix(&cli, options).await,
         Some(Command::Retry { ids, wait }) => mend::retry(&cli, ids, *wait).await,
         Some(Command::Ignore { ids }) => mend::ignore(&cli, ids).await,

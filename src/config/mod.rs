@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::mapping::Access;
+use crate::domain::rules::Rules;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -131,8 +132,8 @@ pub struct MappingConfig {
     pub fields: Vec<String>,
     /// Key of upserts.
     pub external_id: Option<String>,
-    /// Time between reads.
-    pub poll_interval: Duration,
+    /// How its rows are prepared, what becomes of errors, how often it is read.
+    pub rules: Rules,
 }
 
 impl Config {
@@ -194,22 +195,4 @@ fn default_places() -> Vec<PathBuf> {
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
     places.extend(user.map(|dir| dir.join("syncdeck/config.toml")));
     places
-}
-
-/// Reads `10s`, `500ms`, `2m`, `1h`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at(split);
-    let number: f64 =
-        number.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
-    let seconds = match unit {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" | "min" => number * 60.0,
-        "h" => number * 3600.0,
-        "d" => number * 86_400.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(seconds).ok()
 }

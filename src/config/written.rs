@@ -1,16 +1,18 @@
 //! `syncdeck.toml` as it is written, and its check.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{Spanned, Value};
 
+use crate::domain::duration;
 use crate::domain::mapping::Access;
+use crate::domain::rules::Rules;
 
-use super::{Config, ConfigError, EngineMode, MappingConfig, Postgres, Salesforce, parse_duration};
+use super::{Config, ConfigError, EngineMode, MappingConfig, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +84,71 @@ struct MappingKeys {
     #[serde(default)]
     external_id: Option<String>,
     #[serde(default)]
-    poll_interval: Option<Spanned<String>>,
+    poll_interval: Option<Spanned<Value>>,
+    #[serde(default)]
+    strategy: Option<Spanned<Value>>,
+    #[serde(default)]
+    max_retries: Option<Spanned<Value>>,
+    #[serde(default)]
+    retry_delay: Option<Spanned<Value>>,
+    #[serde(default)]
+    retry_schedule: Option<Spanned<Value>>,
+    #[serde(default)]
+    upsert: Option<Spanned<Value>>,
+    #[serde(default)]
+    create_if_missing: Option<Spanned<Value>>,
+    #[serde(default)]
+    ignore_deletes: Option<Spanned<Value>>,
+    #[serde(default)]
+    check: Option<Spanned<Value>>,
+    #[serde(default)]
+    batch_size: Option<Spanned<Value>>,
+    #[serde(default)]
+    conflicts: Option<Spanned<Value>>,
+    #[serde(default, rename = "where")]
+    filter: Option<Spanned<Value>>,
+    /// Rules of fields, by API name.
+    #[serde(default)]
+    field: BTreeMap<String, BTreeMap<String, Spanned<Value>>>,
+}
+
+impl MappingKeys {
+    /// The rules as they are written, by key.
+    fn rules(&self) -> Vec<(String, &Spanned<Value>)> {
+        let own = [
+            ("poll_interval", &self.poll_interval),
+            ("strategy", &self.strategy),
+            ("max_retries", &self.max_retries),
+            ("retry_delay", &self.retry_delay),
+            ("retry_schedule", &self.retry_schedule),
+            ("upsert", &self.upsert),
+            ("create_if_missing", &self.create_if_missing),
+            ("ignore_deletes", &self.ignore_deletes),
+            ("check", &self.check),
+            ("batch_size", &self.batch_size),
+            ("conflicts", &self.conflicts),
+            ("where", &self.filter),
+        ];
+        let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.as_ref()?)));
+        let fields = self.field.iter().flat_map(|(field, rules)| {
+            rules.iter().map(move |(key, value)| (format!("{field}.{key}"), value))
+        });
+        own.chain(fields).collect()
+    }
+}
+
+/// A rule's text: `true`, `3` and `["trim", "lowercase"]` may be written as TOML has them.
+fn rule_text(key: &str, value: &Value) -> Option<String> {
+    let joint = if key.ends_with(".transforms") { " | " } else { ", " };
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Boolean(_) | Value::Integer(_) | Value::Float(_) => Some(value.to_string()),
+        Value::Array(parts) => {
+            let parts: Option<Vec<&str>> = parts.iter().map(Value::as_str).collect();
+            parts.map(|parts| parts.join(joint))
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn check(path: &Path, text: &str) -> Result<Config, ConfigError> {
@@ -292,7 +358,7 @@ impl Check<'_> {
             let problem = format!("the table {table:?} is mapped twice");
             return Err(self.refuse(&keys.object, "mapping.table", &problem, "map each table once"));
         }
-        let poll_interval = self.duration("mapping.poll_interval", keys.poll_interval.as_ref(), 60)?;
+        let rules = self.rules(&keys)?;
         Ok(MappingConfig {
             line,
             object: keys.object.into_inner(),
@@ -300,8 +366,36 @@ impl Check<'_> {
             access,
             fields: keys.fields.into_inner(),
             external_id: keys.external_id,
-            poll_interval,
+            rules,
         })
+    }
+
+    fn rules(&self, keys: &MappingKeys) -> Result<Rules, ConfigError> {
+        let mut rules = Rules::default();
+        for (key, value) in keys.rules() {
+            if let Some((field, _)) = key.rsplit_once('.') {
+                let known = keys.fields.get_ref().iter().chain(&keys.external_id);
+                if !known.into_iter().any(|name| name.eq_ignore_ascii_case(field)) {
+                    let problem = format!("{field} is not among the mapping's fields");
+                    let remedy = "add it to fields, or correct the name";
+                    return Err(self.refuse(value, &format!("mapping.field.{field}"), &problem, remedy));
+                }
+            }
+            let place = match key.contains('.') {
+                true => format!("mapping.field.{key}"),
+                false => format!("mapping.{key}"),
+            };
+            let Some(text) = rule_text(&key, value.get_ref()) else {
+                return Err(self.refuse(
+                    value,
+                    &place,
+                    "is of no type that fits",
+                    "write it as a text in quotes",
+                ));
+            };
+            rules.set(&key, &text).map_err(|bad| self.refuse(value, &place, &bad.problem, &bad.remedy))?;
+        }
+        Ok(rules)
     }
 
     fn duration(
@@ -311,7 +405,7 @@ impl Check<'_> {
         default: u64,
     ) -> Result<Duration, ConfigError> {
         let Some(value) = value else { return Ok(Duration::from_secs(default)) };
-        parse_duration(value.get_ref()).filter(|duration| !duration.is_zero()).ok_or_else(|| {
+        duration::parse(value.get_ref()).filter(|duration| !duration.is_zero()).ok_or_else(|| {
             self.refuse(value, key, "is no length of time", "write it as 500ms, 10s, 2m or 1h")
         })
     }
@@ -420,9 +514,20 @@ poll_interval = "10s"
         let config = check(Path::new("/nowhere/syncdeck.toml"), GOOD).unwrap();
         assert_eq!(config.postgres.schema, "salesforce");
         assert_eq!(config.mappings[0].table, "contact");
-        assert_eq!(config.mappings[0].poll_interval, Duration::from_secs(10));
+        assert_eq!(config.mappings[0].rules.poll_interval, Duration::from_secs(10));
         assert_eq!(config.salesforce.lease, Duration::from_secs(90));
         assert!(!format!("{config:?}").contains("hush"), "a secret shows in Debug");
+    }
+
+    #[test]
+    fn rules_stand_in_the_mapping_and_in_tables_of_its_fields() {
+        let more = "strategy = \"retry\"\nmax_retries = 5\nretry_schedule = [\"1s\", \"2s\"]\nwhere = \"email IS NOT NULL\"\n\
+            [mapping.field.Email]\ntransforms = [\"trim\", \"lowercase\"]\nskip_invalid = true\n";
+        let config = check(Path::new("/nowhere/syncdeck.toml"), &format!("{GOOD}{more}")).unwrap();
+        let rules = &config.mappings[0].rules;
+        assert_eq!((rules.strategy.word(), rules.retries.max, rules.retries.schedule.len()), ("retry", 5, 2));
+        assert_eq!(rules.settings()["Email.transforms"], "trim | lowercase");
+        assert!(rules.of("email").unwrap().skip_invalid);
     }
 
     #[test]
@@ -442,6 +547,37 @@ poll_interval = "10s"
         let text =
             refusal(&GOOD.replace("client_secret = \"hush\"", "client_secret_env = \"SYNCDECK_NOT_SET\""));
         assert!(text.contains("SYNCDECK_NOT_SET is not set"), "{text}");
+        let rules = |more: &str| refusal(&format!("{GOOD}{more}"));
+        for (more, wanted) in [
+            (
+                "strategy = \"hope\"",
+                ":15: mapping.strategy: is unknown\nuse one of skip, retry, fail_fast, manual_review",
+            ),
+            (
+                "batch_size = 500",
+                ":15: mapping.batch_size: is no such number\nuse a whole number from 1 to 200",
+            ),
+            ("check = 1", ":15: mapping.check: is neither true nor false\nuse true or false"),
+            (
+                "[mapping.field.Email]\ntransforms = [\"trim\", \"shout\"]",
+                ":16: mapping.field.Email.transforms: \"shout\" is no transform; there are trim,",
+            ),
+            (
+                "[mapping.field.Email]\ntransforms = 'replace(\"(\", \"\")'",
+                ":16: mapping.field.Email.transforms: \"(\" is no regular expression: unclosed group",
+            ),
+            (
+                "[mapping.field.Emial]\nmask = true",
+                ":16: mapping.field.Emial: Emial is not among the mapping's fields",
+            ),
+            (
+                "[mapping.field.Email]\nmask = { a = 1 }",
+                ":16: mapping.field.Email.mask: is of no type that fits",
+            ),
+        ] {
+            let text = rules(more);
+            assert!(text.starts_with(&format!("/nowhere/syncdeck.toml{wanted}")), "{text}");
+        }
         assert!(refusal(GOOD.split("[[mapping]]").next().unwrap()).contains("add at least one [[mapping]]"));
     }
 }

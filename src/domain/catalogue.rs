@@ -3,13 +3,13 @@
 
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::Advice;
 use super::sync_error::{Category, Class};
 
 /// Who said that it failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Salesforce, or the way there.
@@ -19,6 +19,24 @@ pub enum Source {
     Engine,
     /// PostgreSQL.
     Postgres,
+}
+
+impl Source {
+    /// The word used in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::Salesforce => "salesforce",
+            Source::Engine => "engine",
+            Source::Postgres => "postgres",
+        }
+    }
+
+    /// From its word.
+    pub fn from_word(word: &str) -> Option<Source> {
+        [Source::Salesforce, Source::Engine, Source::Postgres]
+            .into_iter()
+            .find(|source| source.word() == word)
+    }
 }
 
 /// What is known of one kind of failure.

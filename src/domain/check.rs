@@ -13,77 +13,115 @@ pub fn check(field: &Field, text: Option<&str>) -> Result<(), String> {
     if field.read_only() {
         return Err("Salesforce lets nobody write this field".to_owned());
     }
+    find(field, text).map_err(|(_, advice)| advice)
+}
+
+/// A rejection that is certain before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The code that Salesforce would give.
+    pub code: &'static str,
+    /// The message that it would give.
+    pub message: String,
+}
+
+/// The rejection that a value is certain to meet.
+pub fn fault(field: &Field, text: Option<&str>) -> Option<Fault> {
+    let (code, _) = find(field, text).err()?;
+    let (label, value) = (&field.label, text.unwrap_or_default());
+    let message = match code {
+        REQUIRED => format!("Required fields are missing: [{}]", field.name),
+        RANGE => format!("{label}: value outside of valid range on numeric field: {value}"),
+        EMAIL => format!("{label}: invalid email address: {value}"),
+        PICKLIST => format!("{label}: bad value for restricted picklist field: {value}"),
+        ID => format!("{label}: id value of incorrect type: {value}"),
+        LENGTH => format!("{label}: data value too large: {value} (max length={})", field.length),
+        _ => format!("{label}: value not of required type: {value}"),
+    };
+    Some(Fault { code, message })
+}
+
+const REQUIRED: &str = "REQUIRED_FIELD_MISSING";
+const TYPE: &str = "INVALID_TYPE_ON_FIELD_IN_RECORD";
+const RANGE: &str = "NUMBER_OUTSIDE_VALID_RANGE";
+const EMAIL: &str = "INVALID_EMAIL_ADDRESS";
+const PICKLIST: &str = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
+const ID: &str = "MALFORMED_ID";
+const LENGTH: &str = "STRING_TOO_LONG";
+
+/// A code of Salesforce's and what to do instead, in one short sentence.
+type Found = Result<(), (&'static str, String)>;
+
+fn find(field: &Field, text: Option<&str>) -> Found {
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
         let required = !field.nillable && !field.defaulted && field.kind != FieldType::Boolean;
-        return if required { Err(format!("{} is required", field.label)) } else { Ok(()) };
+        return if required { Err((REQUIRED, format!("{} is required", field.label))) } else { Ok(()) };
     };
+    let text = text.trim();
     match field.kind {
-        FieldType::Boolean => {
-            one_of(text, &["true", "false", "t", "f"]).ok_or_else(|| "use true or false".to_owned())
+        FieldType::Boolean => of_type(
+            ["true", "false", "t", "f"].contains(&text.to_ascii_lowercase().as_str()),
+            "use true or false",
+        ),
+        FieldType::Int => {
+            of_type(text.parse::<i32>().is_ok(), "use a whole number from -2147483648 to 2147483647")
         }
-        FieldType::Int => whole(text),
         FieldType::Double => number(field, text),
-        FieldType::Date => NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d")
-            .map(drop)
-            .map_err(|_| "use a date such as 2026-11-20".to_owned()),
-        FieldType::Datetime => datetime(text),
-        FieldType::Time => time(text),
-        FieldType::Id | FieldType::Reference => Sfid::parse(text.trim())
-            .map(drop)
-            .ok_or_else(|| "this is no Salesforce id (15 or 18 letters and digits)".to_owned()),
-        FieldType::Picklist if field.restricted && !field.picklist.iter().any(|value| value == text) => {
-            Err(format!("choose one of: {}", list(&field.picklist)))
+        FieldType::Date => {
+            of_type(NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok(), "use a date such as 2026-11-20")
         }
-        FieldType::Multipicklist if field.restricted => text
-            .split(';')
-            .find(|part| !field.picklist.iter().any(|value| value == part))
-            .map_or(Ok(()), |part| Err(format!("{part:?} is none of: {}", list(&field.picklist)))),
-        FieldType::Email => email(text).and_then(|()| length(field, text)),
+        FieldType::Datetime => {
+            of_type(is_datetime(text), "use UTC date and time such as 2026-11-20 14:02:11")
+        }
+        FieldType::Time => {
+            let known = ["%H:%M:%S%.f", "%H:%M"];
+            let fits = known.iter().any(|format| NaiveTime::parse_from_str(text, format).is_ok());
+            of_type(fits, "use a time such as 14:02:11")
+        }
+        FieldType::Id | FieldType::Reference if Sfid::parse(text).is_none() => {
+            Err((ID, "this is no Salesforce id (15 or 18 letters and digits)".to_owned()))
+        }
+        FieldType::Id | FieldType::Reference => Ok(()),
+        FieldType::Picklist if field.restricted && !is_listed(field, text) => {
+            Err((PICKLIST, format!("choose one of: {}", list(&field.picklist))))
+        }
+        FieldType::Multipicklist if field.restricted => {
+            let unknown = text.split(';').find(|part| !is_listed(field, part));
+            unknown.map_or(Ok(()), |part| {
+                Err((PICKLIST, format!("{part:?} is none of: {}", list(&field.picklist))))
+            })
+        }
+        FieldType::Email => email(text).map_err(|why| (EMAIL, why)).and_then(|()| length(field, text)),
         _ => length(field, text),
     }
 }
 
-fn one_of(text: &str, words: &[&str]) -> Option<()> {
-    words.contains(&text.trim().to_ascii_lowercase().as_str()).then_some(())
+fn of_type(fits: bool, advice: &str) -> Found {
+    if fits { Ok(()) } else { Err((TYPE, advice.to_owned())) }
 }
 
-fn whole(text: &str) -> Result<(), String> {
-    text.trim()
-        .parse::<i32>()
-        .map(drop)
-        .map_err(|_| "use a whole number from -2147483648 to 2147483647".to_owned())
+/// Salesforce takes a picklist's value in any case.
+fn is_listed(field: &Field, text: &str) -> bool {
+    field.picklist.iter().any(|value| value.eq_ignore_ascii_case(text.trim()))
 }
 
-fn number(field: &Field, text: &str) -> Result<(), String> {
-    let value: f64 = text.trim().parse().map_err(|_| "use a number such as 12.50".to_owned())?;
+fn number(field: &Field, text: &str) -> Found {
+    let value: f64 = text.parse().map_err(|_| (TYPE, "use a number such as 12.50".to_owned()))?;
     if !value.is_finite() {
-        return Err("Salesforce takes only finite numbers".to_owned());
+        return Err((TYPE, "Salesforce takes only finite numbers".to_owned()));
     }
     let whole_digits = field.precision.saturating_sub(field.scale);
     let most = 10_f64.powi(i32::try_from(whole_digits).unwrap_or(i32::MAX));
     if field.precision > 0 && value.abs() >= most {
-        return Err(format!("at most {whole_digits} digits before the point"));
+        return Err((RANGE, format!("at most {whole_digits} digits before the point")));
     }
     Ok(())
 }
 
-fn datetime(text: &str) -> Result<(), String> {
-    let text = text.trim().trim_end_matches('Z').replace(' ', "T");
+fn is_datetime(text: &str) -> bool {
+    let text = text.trim_end_matches('Z').replace(' ', "T");
     let known = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
-    if known.iter().any(|format| NaiveDateTime::parse_from_str(&text, format).is_ok()) {
-        Ok(())
-    } else {
-        Err("use UTC date and time such as 2026-11-20 14:02:11".to_owned())
-    }
-}
-
-fn time(text: &str) -> Result<(), String> {
-    let known = ["%H:%M:%S%.f", "%H:%M"];
-    if known.iter().any(|format| NaiveTime::parse_from_str(text.trim(), format).is_ok()) {
-        Ok(())
-    } else {
-        Err("use a time such as 14:02:11".to_owned())
-    }
+    known.iter().any(|format| NaiveDateTime::parse_from_str(&text, format).is_ok())
 }
 
 /// Salesforce's own check in its rough form: one @, something before it, a dotted name behind it, no blank or comma.
@@ -99,11 +137,11 @@ fn email(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn length(field: &Field, text: &str) -> Result<(), String> {
+fn length(field: &Field, text: &str) -> Found {
     let count = text.chars().count();
     let most = usize::try_from(field.length).unwrap_or(usize::MAX);
     if most > 0 && count > most {
-        return Err(format!("at most {most} characters; this has {count}"));
+        return Err((LENGTH, format!("at most {most} characters; this has {count}")));
     }
     Ok(())
 }
@@ -159,6 +197,20 @@ mod tests {
             assert_eq!(check(&field(kind), Some(good)), Ok(()), "{kind:?} {good}");
             assert_eq!(check(&field(kind), Some(bad)), Err(why.to_owned()), "{kind:?} {bad}");
         }
+    }
+
+    #[test]
+    fn a_certain_rejection_is_told_as_salesforce_would() {
+        let found = |kind, text| fault(&field(kind), Some(text)).unwrap().message;
+        assert_eq!(found(FieldType::Email, "jane@acme,com"), "Field: invalid email address: jane@acme,com");
+        let long = "Field: data value too large: 0123456789x (max length=10)";
+        assert_eq!(found(FieldType::String, "0123456789x"), long);
+        assert_eq!(
+            fault(&field(FieldType::Double), Some("twelve")).unwrap().code,
+            "INVALID_TYPE_ON_FIELD_IN_RECORD"
+        );
+        assert_eq!(fault(&field(FieldType::Picklist), Some("hot")), None);
+        assert_eq!(fault(&field(FieldType::String), Some("  0123456789  ")), None);
     }
 
     #[test]

@@ -124,6 +124,26 @@ pub struct Field {
 }
 
 impl Field {
+    /// A field that may hold anything of its type, and be written.
+    pub fn plain(name: &str, kind: FieldType) -> Field {
+        Field {
+            name: name.to_owned(),
+            column: name.to_lowercase(),
+            label: name.to_owned(),
+            kind,
+            length: 0,
+            precision: 0,
+            scale: 0,
+            nillable: true,
+            createable: true,
+            updateable: true,
+            defaulted: false,
+            picklist: Vec::new(),
+            restricted: false,
+            reference_to: Vec::new(),
+        }
+    }
+
     /// True when neither an insert nor an update may set it.
     pub fn read_only(&self) -> bool {
         !self.createable && !self.updateable

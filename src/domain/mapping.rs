@@ -1,11 +1,13 @@
 //! A mapping: one object and one table, with the fields they share.
 
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
 
 use super::field::{Field, FieldType};
+use super::rules::Rules;
 
 /// What the engine may do with a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Records are read into rows; a user's write to a row is logged as READONLY and goes nowhere.
     ReadOnly,
@@ -24,7 +26,7 @@ impl Access {
 }
 
 /// A column that names a parent by its external id, `invoice__r__external_id__c`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parent {
     /// The column.
     pub column: String,
@@ -37,7 +39,7 @@ pub struct Parent {
 }
 
 /// One mapping, checked against the org's describe.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mapping {
     /// Object name, `Contact`; also the mapping's name.
     pub object: String,
@@ -47,8 +49,8 @@ pub struct Mapping {
     pub access: Access,
     /// The field that upserts go by, if one is set.
     pub external_id: Option<String>,
-    /// Time from one read to the next.
-    pub poll_interval: Duration,
+    /// How its rows are prepared, and what becomes of errors.
+    pub rules: Rules,
     /// The mapped fields in order, relationship columns included; without Id, IsDeleted and SystemModstamp.
     pub fields: Vec<Field>,
     /// The relationship columns among them.
@@ -59,6 +61,11 @@ impl Mapping {
     /// The column of the external id.
     pub fn external_id_column(&self) -> Option<String> {
         self.external_id.as_ref().map(|name| name.to_lowercase())
+    }
+
+    /// The parent that a column names by its external id.
+    pub fn parent(&self, column: &str) -> Option<&Parent> {
+        self.parents.iter().find(|parent| parent.column == column)
     }
 
     /// The field of a column.
@@ -121,7 +128,7 @@ mod tests {
             table: object.to_lowercase(),
             access: Access::ReadWrite,
             external_id: None,
-            poll_interval: Duration::from_secs(1),
+            rules: Rules::default(),
             fields: Vec::new(),
             parents: parent
                 .map(|object| Parent {

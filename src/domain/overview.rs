@@ -56,6 +56,9 @@ pub struct MappingStatus {
     pub state: String,
     /// Why, where the state needs a word.
     pub detail: Option<String>,
+    /// What it does on an error: `skip`, `retry`, `fail_fast`, `manual_review`.
+    #[serde(default)]
+    pub strategy: String,
     /// Rows in the table (kept by the engine; an estimate above a million).
     pub rows: i64,
     /// Records in Salesforce at the last full count.

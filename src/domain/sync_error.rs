@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::Source;
 use super::names::{RowId, RowRef};
 
 /// Where the cause lies.
@@ -83,6 +84,9 @@ pub struct SyncError {
     pub sfid: Option<String>,
     /// `insert`, `update`, `delete`, `read` or `login`.
     pub op: String,
+    /// Who found it: Salesforce, or the engine before sending.
+    #[serde(default)]
+    pub source: Source,
     /// Salesforce's code, or ours in the same style.
     pub code: String,
     /// Category.

@@ -11,8 +11,18 @@
 //!                       │  └──── parent came ──── held
 //!                       └─────── change, retry ── failed
 //! ```
+//!
+//! Beside `failed` stand `review`, which only a person's release ends, and `stopped`, for a mapping whose writes are
+//! stopped or paused.
 
 use std::time::Duration;
+
+use super::strategy::Verdict;
+
+/// How many answers that were lost with their engine count. Each halves the calls in which the record goes again, in case
+/// it is what kills the engines; most often it is not, and thousands of records that each go alone would be sent for
+/// minutes after a bad night.
+pub const LOST_WITH_ENGINE: i32 = 3;
 
 /// Where a unit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +33,12 @@ pub enum Phase {
     InFlight,
     /// Waits for another row's unit.
     Held,
-    /// Waits for a person.
+    /// Waits for a person, or for its next change.
     Failed,
+    /// Waits for a person's release, whatever changes.
+    Review,
+    /// Its mapping's writes are stopped.
+    Stopped,
     /// Accepted; its row was locked and is still to be told.
     WriteBack,
 }
@@ -37,6 +51,8 @@ impl Phase {
             Phase::InFlight => "inflight",
             Phase::Held => "held",
             Phase::Failed => "failed",
+            Phase::Review => "review",
+            Phase::Stopped => "stopped",
             Phase::WriteBack => "writeback",
         }
     }
@@ -70,10 +86,12 @@ pub enum Answer {
     Accepted,
     /// Nothing had to be sent.
     Nothing,
-    /// Rejected; goes again by itself after a while, or waits for a person.
+    /// Rejected.
     Rejected {
-        /// After how long.
-        retry: Option<Duration>,
+        /// What becomes of it.
+        next: Verdict,
+        /// Whether Salesforce itself rejected it (I8), rather than a check before it.
+        counted: bool,
     },
     /// Waits for another row, whose word wakes it.
     Held {
@@ -87,25 +105,35 @@ pub enum Answer {
         /// Sent again after this long,
         retry: Duration,
         /// unless it is parked for a person.
-        parked: bool,
+        parked: Option<Verdict>,
     },
     /// Not sent after all.
     Released {
         /// Ready again after this long.
         pause: Duration,
     },
+    /// Not sent: its mapping's writes are stopped.
+    Stopped,
 }
 
 impl Answer {
     /// Whether the row is to be told.
     pub fn tells_row(self) -> bool {
-        matches!(
-            self,
-            Answer::Accepted
-                | Answer::Nothing
-                | Answer::Rejected { retry: None }
-                | Answer::Lost { parked: true, .. }
-        )
+        matches!(self, Answer::Accepted | Answer::Nothing) || self.parks().is_some()
+    }
+
+    /// In which phase it waits for a person, if it does.
+    fn parks(self) -> Option<Phase> {
+        match self {
+            Answer::Rejected { next: verdict, .. } | Answer::Lost { parked: Some(verdict), .. } => {
+                match verdict {
+                    Verdict::Again(_) => None,
+                    Verdict::Open | Verdict::Stop => Some(Phase::Failed),
+                    Verdict::Review => Some(Phase::Review),
+                }
+            }
+            _ => None,
+        }
     }
 }
 
@@ -123,6 +151,8 @@ pub enum Event {
     LeaseRanOut,
     /// The unit it waited for is done, or it slept long enough.
     Woken,
+    /// The writes of its mapping go on.
+    Resumed,
     /// An engine acknowledges what became of it.
     Answered {
         /// Under the token of its claim,
@@ -168,15 +198,20 @@ pub fn step(unit: Option<Unit>, event: &Event) -> (Option<Unit>, Vec<Effect>) {
     };
     match event {
         Event::Changed => (Some(unit.joined()), Vec::new()),
-        Event::RetryAsked => (Some(Unit { lost: 0, ..unit.joined() }), Vec::new()),
+        Event::RetryAsked => {
+            let unit = if unit.phase == Phase::Review { unit.ready(Duration::ZERO) } else { unit };
+            (Some(Unit { lost: 0, ..unit.joined() }), Vec::new())
+        }
         Event::Claimed { token } if unit.phase == Phase::Ready => {
             let token = Some(token.clone());
             (Some(Unit { phase: Phase::InFlight, token, pause: Duration::ZERO, ..unit }), vec![Effect::Send])
         }
         Event::LeaseRanOut if unit.phase == Phase::InFlight => {
-            (Some(Unit { lost: unit.lost + 1, ..unit.ready(Duration::ZERO) }), Vec::new())
+            let lost = unit.lost.max((unit.lost + 1).min(LOST_WITH_ENGINE));
+            (Some(Unit { lost, ..unit.ready(Duration::ZERO) }), Vec::new())
         }
         Event::Woken if unit.phase == Phase::Held => (Some(unit.ready(Duration::ZERO)), Vec::new()),
+        Event::Resumed if unit.phase == Phase::Stopped => (Some(unit.ready(Duration::ZERO)), Vec::new()),
         Event::Answered { token, version, answer, row_locked } => {
             if unit.phase != Phase::InFlight || unit.token.as_ref() != Some(token) {
                 return (Some(unit), vec![Effect::Fence]);
@@ -209,11 +244,14 @@ impl Unit {
         Unit { phase: Phase::Ready, token: None, pause, ..self }
     }
 
-    /// Something new joined: ready at once with no attempts spent, or, in flight, ready after its answer. That an
-    /// answer was lost stays known, for Salesforce may have the record.
+    /// Something new joined: ready at once with no attempts spent, or, in flight, ready after its answer; under review it
+    /// waits on. That an answer was lost stays known, for Salesforce may have the record.
     fn joined(self) -> Unit {
         let unit = Unit { version: self.version + 1, attempts: 0, lost_alone: 0, ..self };
-        if unit.phase == Phase::InFlight { unit } else { unit.ready(Duration::ZERO) }
+        match unit.phase {
+            Phase::InFlight | Phase::Review => unit,
+            _ => unit.ready(Duration::ZERO),
+        }
     }
 }
 
@@ -222,7 +260,7 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
     let unchanged = unit.version == version;
     let mut effects = match answer {
         Answer::Accepted | Answer::Nothing => vec![Effect::Archive, Effect::Wake],
-        Answer::Rejected { retry: None } | Answer::Lost { parked: true, .. } => vec![Effect::Fail],
+        _ if answer.parks().is_some() => vec![Effect::Fail],
         _ => Vec::new(),
     };
     let owes_row = if answer.tells_row() { row_locked } else { unit.owes_row };
@@ -242,21 +280,26 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
                 (false, _) => unit,
             }
         }
-        Answer::Rejected { retry } if unchanged => Unit {
-            phase: if retry.is_some() { Phase::Ready } else { Phase::Failed },
-            attempts: unit.attempts + 1,
-            pause: retry.unwrap_or_default(),
-            ..unit
-        },
+        Answer::Rejected { next, counted } => {
+            let pause = if let Verdict::Again(pause) = next { pause } else { Duration::ZERO };
+            let attempts = unit.attempts + i32::from(counted);
+            match answer.parks() {
+                Some(Phase::Review) => Unit { phase: Phase::Review, attempts, ..unit },
+                _ if !unchanged => unit,
+                parked => Unit { phase: parked.unwrap_or(Phase::Ready), attempts, pause, ..unit },
+            }
+        }
         Answer::Held { pause } if unchanged => Unit { phase: Phase::Held, pause, ..unit },
-        Answer::Rejected { .. } | Answer::Held { .. } => unit,
-        Answer::Lost { alone, retry, parked } => Unit {
-            phase: if parked { Phase::Failed } else { Phase::Ready },
+        Answer::Held { .. } => unit,
+        Answer::Lost { alone, retry, .. } => Unit {
+            phase: answer.parks().unwrap_or(Phase::Ready),
             lost: unit.lost + 1,
             lost_alone: unit.lost_alone + i32::from(alone),
             pause: retry,
             ..unit
         },
+        Answer::Stopped if unchanged => Unit { phase: Phase::Stopped, ..unit },
+        Answer::Stopped => unit,
         Answer::Released { pause } => Unit { pause, ..unit },
     };
     (Some(next), effects)
@@ -280,6 +323,7 @@ mod tests {
         Acknowledge(usize, Answer, bool, bool),
         LeaseRunsOut,
         Wake,
+        Resume,
         TellRow,
         Retry,
     }
@@ -287,8 +331,10 @@ mod tests {
     fn happening() -> impl Strategy<Value = Happening> {
         let pause = Duration::from_secs(1);
         let refusal = prop_oneof![
-            Just(Answer::Rejected { retry: None }),
-            Just(Answer::Rejected { retry: Some(pause) }),
+            Just(Answer::Rejected { next: Verdict::Open, counted: true }),
+            Just(Answer::Rejected { next: Verdict::Review, counted: false }),
+            Just(Answer::Rejected { next: Verdict::Stop, counted: true }),
+            Just(Answer::Rejected { next: Verdict::Again(pause), counted: true }),
             Just(Answer::Held { pause }),
             Just(Answer::Released { pause }),
         ];
@@ -301,6 +347,7 @@ mod tests {
                 .prop_map(|(c, answer, locked, dies)| Happening::Acknowledge(c, answer, locked, dies)),
             1 => Just(Happening::LeaseRunsOut),
             1 => Just(Happening::Wake),
+            1 => Just(Happening::Resume),
             1 => Just(Happening::TellRow),
             1 => Just(Happening::Retry),
         ]
@@ -363,9 +410,10 @@ mod tests {
                 Some(true) if claim.upto == 0 => Answer::Nothing,
                 Some(true) => Answer::Accepted,
                 Some(false) if matches!(refusal, Answer::Held { .. }) => {
-                    Answer::Lost { alone: true, retry: Duration::ZERO, parked: false }
+                    Answer::Lost { alone: true, retry: Duration::ZERO, parked: None }
                 }
                 Some(false) => refusal,
+                None if matches!(refusal, Answer::Held { .. }) => Answer::Stopped,
                 None => Answer::Released { pause: Duration::ZERO },
             };
             let event =
@@ -415,6 +463,7 @@ mod tests {
                     self.step(&Event::LeaseRanOut);
                 }
                 Happening::Wake => drop(self.step(&Event::Woken)),
+                Happening::Resume => drop(self.step(&Event::Resumed)),
                 Happening::TellRow => drop(self.step(&Event::RowTold)),
                 Happening::Retry if self.unit.is_some() => drop(self.step(&Event::RetryAsked)),
                 Happening::Retry => {}
@@ -436,7 +485,9 @@ mod tests {
             for _ in 0..4 {
                 self.intake();
                 self.step(&Event::Woken);
-                if self.unit.as_ref().is_some_and(|unit| unit.phase == Phase::Failed) {
+                self.step(&Event::Resumed);
+                if self.unit.as_ref().is_some_and(|unit| matches!(unit.phase, Phase::Failed | Phase::Review))
+                {
                     self.step(&Event::RetryAsked);
                 }
                 self.claim();

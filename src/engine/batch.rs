@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::field::Field;
-use crate::domain::fold::{Action, Folded, Operation, fold};
+use crate::domain::fold::{Action, Entry, Folded, Operation, fold};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::{Access, Mapping};
-use crate::postgres::queue::{Claimed, Content};
+use crate::domain::outgoing::{Op, Refusal, outgoing};
+use crate::postgres::queue::{Claimed, Content, Contested};
 use crate::salesforce::collections::MAX_RECORDS;
 
 /// The call that a unit needs.
@@ -45,19 +46,29 @@ pub(super) enum Planned {
     Send(Box<Job>),
     /// Nothing to send, and why.
     Nothing { upto: i64, op: &'static str, reason: &'static str },
+    /// It is not sent: what is certain to be refused.
+    Refused { upto: i64, op: &'static str, patch: Hstore, refusal: Refusal },
 }
 
-/// Folds a unit's entries into the call it needs.
+/// Folds a unit's entries into the call it needs, by the mapping's rules.
 pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
-    let logged = content.entries.iter().rev().find_map(|entry| entry.sfid.clone());
-    let sfid = unit.sfid.clone().or_else(|| content.sfid.clone()).or(logged);
-    let Folded { operation, upto } = fold(&content.entries, sfid.is_some());
+    let upto = content.entries.iter().map(|entry| entry.id).max().unwrap_or(0);
     let nothing = |reason| Planned::Nothing { upto, op: "update", reason };
-    let key_column = mapping.external_id_column();
+    if mapping.access == Access::ReadOnly {
+        return nothing("the mapping is read-only");
+    }
+    if let Some(refusal) = undecided(mapping, content) {
+        return Planned::Refused { upto, op: "update", patch: Hstore::new(), refusal };
+    }
+    let sfid = known_record(unit, content);
+    let entries: Vec<Entry> =
+        content.entries.iter().map(|entry| without_lost(entry, &content.conflicts)).collect();
+    let Folded { mut operation, .. } = fold(&entries, sfid.is_some());
     if operation == Operation::Nothing && unit.lost > 0 {
         // Inserted and deleted again, but an answer was lost in between: the record may be there, under its key.
         let inserted = content.entries.iter().rev().find(|entry| entry.action == Action::Insert);
-        let key = inserted.and_then(|entry| entry.values.get(key_column.as_ref()?).cloned().flatten());
+        let column = mapping.external_id_column();
+        let key = inserted.and_then(|entry| entry.values.get(column.as_ref()?).cloned().flatten());
         if key.is_some() {
             let (unit, patch) = (unit.clone(), Hstore::new());
             return Planned::Send(Box::new(Job {
@@ -71,60 +82,119 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
             }));
         }
     }
-    if mapping.access == Access::ReadOnly {
-        return nothing("the mapping is read-only");
+    if content.stays_out && operation != Operation::Delete {
+        return nothing("the mapping's condition keeps the row out");
     }
-    let (op, mut patch) = match operation {
-        Operation::Nothing => return nothing("nothing to send"),
-        Operation::Insert(patch) => ("insert", patch),
-        Operation::Update(patch) => ("update", patch),
-        Operation::Delete => ("delete", Hstore::new()),
+    // A change of a row without a record makes no record by itself.
+    if let (Operation::Update(patch), Some(whole)) = (&operation, &content.whole)
+        && sfid.is_none()
+    {
+        let mut values = whole.clone();
+        values.extend(patch.clone());
+        operation = Operation::Insert(values);
+    }
+    if matches!(operation, Operation::Update(_)) && sfid.is_none() {
+        return nothing("the row is gone, and Salesforce never had it");
+    }
+    match operation {
+        Operation::Nothing => nothing("nothing to send"),
+        Operation::Delete if mapping.rules.ignore_deletes.postgres => nothing(IGNORED_DELETE),
+        Operation::Delete => {
+            let (unit, patch, key) = (unit.clone(), Hstore::new(), key_of(mapping, &Hstore::new(), content));
+            Planned::Send(Box::new(Job { unit, call: Call::Delete, op: "delete", patch, sfid, key, upto }))
+        }
+        Operation::Insert(values) => change(mapping, unit, content, "insert", &values, sfid, upto),
+        Operation::Update(values) => change(mapping, unit, content, "update", &values, sfid, upto),
+    }
+}
+
+/// Why a row's delete was not passed on.
+pub(super) const IGNORED_DELETE: &str = "deletes are ignored";
+
+/// The record of a unit, as far as anybody knows it; one that is gone counts for nothing.
+fn known_record(unit: &Claimed, content: &Content) -> Option<String> {
+    let logged = content.entries.iter().rev().find_map(|entry| entry.sfid.clone());
+    unit.sfid.clone().or_else(|| content.sfid.clone()).or(logged).filter(|_| !unit.recreate)
+}
+
+/// An insert or update, its values by the mapping's rules.
+fn change(
+    mapping: &Mapping,
+    unit: &Claimed,
+    content: &Content,
+    op: &'static str,
+    values: &Hstore,
+    sfid: Option<String>,
+    upto: i64,
+) -> Planned {
+    let how = match op {
+        "insert" if unit.lost > 0 => Op::InsertAgain,
+        "insert" => Op::Insert,
+        _ => Op::Update,
     };
-    let lost = unit.lost > 0;
-    patch.retain(|column, value| {
-        mapping.field(column).is_some_and(|field| is_sent(field, op, value.is_some() || lost))
-    });
-    let key = key_column.as_ref().and_then(|column| {
-        patch
-            .get(column)
-            .cloned()
-            .flatten()
-            .or_else(|| content.external_id.clone())
-            .filter(|key| !key.is_empty())
-    });
-    let call = match (op, &sfid, &key) {
-        ("delete", _, _) => Call::Delete,
-        (_, Some(_), _) => Call::Update,
-        (_, None, Some(_)) => Call::Upsert,
-        (_, None, None) => Call::Create,
+    let mut patch = match outgoing(mapping, how, values) {
+        Ok(outgoing) => outgoing.values,
+        Err(refusal) => return Planned::Refused { upto, op, patch: values.clone(), refusal },
+    };
+    let key = key_of(mapping, &patch, content).filter(|_| mapping.rules.upsert);
+    let call = match (&sfid, &key) {
+        (Some(_), _) => Call::Update,
+        (None, Some(_)) => Call::Upsert,
+        (None, None) => Call::Create,
     };
     if op == "update" && patch.is_empty() {
-        return nothing("none of the changed columns may be written in Salesforce");
+        let reason = "none of the changed columns is sent to Salesforce";
+        return Planned::Nothing { upto, op: "update", reason };
     }
-    if let (Call::Upsert, Some(column), Some(key)) = (call, &key_column, &key) {
-        patch.insert(column.clone(), Some(key.clone()));
+    if let (Call::Upsert, Some(column), Some(key)) = (call, mapping.external_id_column(), &key) {
+        patch.insert(column, Some(key.clone()));
     }
     Planned::Send(Box::new(Job { unit: unit.clone(), call, op, patch, sfid, key, upto }))
 }
 
-/// What Salesforce sets by itself, whatever a row holds.
-const AUDIT_FIELDS: [&str; 4] = ["CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById"];
+/// The row's external id: as it is sent, else as it stands.
+fn key_of(mapping: &Mapping, patch: &Hstore, content: &Content) -> Option<String> {
+    let sent = patch.get(&mapping.external_id_column()?).cloned().flatten();
+    sent.or_else(|| content.external_id.clone()).filter(|key| !key.is_empty())
+}
 
-/// Whether a column goes out. On an insert an empty one does not, so that Salesforce's defaults apply (`says` is
-/// false); after a lost answer it must, for an earlier value may have arrived. One that the login may not write goes
-/// out all the same: a value that silently stayed behind would be a change lost, and the refusal names the field.
-fn is_sent(field: &Field, op: &str, says: bool) -> bool {
-    let writable = if op == "insert" { field.createable } else { field.updateable };
-    let audit = AUDIT_FIELDS.contains(&field.name.as_str());
-    (op != "insert" || says) && (writable || !audit)
+/// An entry without the values that lost against the record's.
+fn without_lost(entry: &Entry, conflicts: &[Contested]) -> Entry {
+    let mut entry = entry.clone();
+    for lost in conflicts.iter().filter(|conflict| !conflict.undecided && entry.id <= conflict.upto) {
+        entry.values.remove(&lost.column);
+    }
+    entry
+}
+
+/// The conflict that a person has to decide before the row goes.
+fn undecided(mapping: &Mapping, content: &Content) -> Option<Refusal> {
+    let open: Vec<&Contested> = content.conflicts.iter().filter(|conflict| conflict.undecided).collect();
+    let names: Vec<String> = open
+        .iter()
+        .filter(|conflict| content.entries.iter().any(|entry| entry.values.contains_key(&conflict.column)))
+        .map(|conflict| {
+            mapping.field(&conflict.column).map_or(conflict.column.clone(), |field| field.name.clone())
+        })
+        .collect();
+    let message = format!("changed here and in Salesforce: {}", names.join(", "));
+    (!names.is_empty()).then_some(Refusal { code: "CONFLICT", message, fields: names })
 }
 
 /// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, and smaller the more often a
 /// record lost its answer or was rejected for a passing reason, down to one.
-pub(super) fn calls(jobs: Vec<Job>) -> Vec<Vec<Job>> {
+pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    // Children of one parent side by side: in two calls at once they would wait for each other's lock on it.
+    let lookups: Vec<&Field> = mapping.fields.iter().filter(|field| !field.reference_to.is_empty()).collect();
+    let parents =
+        lookups.iter().map(|field| &field.column).chain(mapping.parents.iter().map(|parent| &parent.column));
+    let parents: Vec<&String> = parents.collect();
+    jobs.sort_by_cached_key(|job| {
+        parents.iter().map(|column| job.patch.get(*column).cloned().flatten()).collect::<Vec<_>>()
+    });
     let mut groups: BTreeMap<(Call, usize), Vec<Vec<Job>>> = BTreeMap::new();
     for job in jobs {
-        let size = call_size(&job.unit);
+        let size = call_size(&job.unit, mapping.rules.batch_size);
         let group = groups.entry((job.call, size)).or_default();
         let fits = |call: &Vec<Job>| {
             call.len() < size && (job.key.is_none() || call.iter().all(|other| other.key != job.key))
@@ -139,45 +209,31 @@ pub(super) fn calls(jobs: Vec<Job>) -> Vec<Vec<Job>> {
 }
 
 /// Halved with each lost answer, quartered with each rejection that may pass.
-fn call_size(unit: &Claimed) -> usize {
+fn call_size(unit: &Claimed, most: usize) -> usize {
     let shift = unit.lost.max(0) as u32 + 2 * unit.attempts.max(0) as u32;
-    MAX_RECORDS.checked_shr(shift).unwrap_or(0).max(1)
+    most.min(MAX_RECORDS).checked_shr(shift).unwrap_or(0).max(1)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use chrono::DateTime;
 
     use super::*;
     use crate::domain::field::FieldType;
-    use crate::domain::fold::Entry;
     use crate::domain::names::RowId;
+    use crate::domain::rules::Rules;
 
     fn mapping(external_id: Option<&str>) -> Mapping {
-        let field = |name: &str| Field {
-            name: name.to_owned(),
-            column: name.to_lowercase(),
-            label: name.to_owned(),
-            kind: FieldType::String,
-            length: 80,
-            precision: 0,
-            scale: 0,
-            nillable: true,
-            createable: name != "CreatedDate",
-            updateable: name != "CreatedDate",
-            defaulted: false,
-            picklist: Vec::new(),
-            restricted: false,
-            reference_to: Vec::new(),
+        let field = |name: &str| {
+            let writable = name != "CreatedDate";
+            Field { createable: writable, updateable: writable, ..Field::plain(name, FieldType::String) }
         };
         Mapping {
             object: "Contact".to_owned(),
             table: "contact".to_owned(),
             access: Access::ReadWrite,
             external_id: external_id.map(str::to_owned),
-            poll_interval: Duration::from_secs(1),
+            rules: Rules::default(),
             fields: ["LastName", "CreatedDate", "Key__c"].map(field).to_vec(),
             parents: Vec::new(),
         }
@@ -192,19 +248,20 @@ mod tests {
             lost: 0,
             lost_alone: 0,
             sfid: None,
+            recreate: false,
         }
     }
 
     fn content(action: Action, values: &[(&str, &str)], sfid: Option<&str>) -> Content {
         let values = values.iter().map(|(k, v)| ((*k).to_owned(), Some((*v).to_owned()))).collect();
         let entry = Entry { id: 7, action, sfid: None, old: None, values, captured_at: DateTime::UNIX_EPOCH };
-        Content { entries: vec![entry], sfid: sfid.map(str::to_owned), external_id: None }
+        Content { entries: vec![entry], sfid: sfid.map(str::to_owned), ..Content::default() }
     }
 
     fn job(planned: Planned) -> Job {
         match planned {
             Planned::Send(job) => *job,
-            Planned::Nothing { reason, .. } => panic!("nothing to send: {reason}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -219,6 +276,52 @@ mod tests {
         let known =
             job(plan(&mapping(Some("Key__c")), &unit(1), &content(Action::Insert, &values, Some("003"))));
         assert_eq!((known.call, known.sfid.as_deref()), (Call::Update, Some("003")));
+    }
+
+    #[test]
+    fn a_change_of_a_row_without_a_record_takes_the_whole_row_with_it() {
+        let mut change = content(Action::Update, &[("lastname", "New")], None);
+        let whole = [("lastname", Some("Old")), ("key__c", Some("K1"))];
+        change.whole =
+            Some(whole.map(|(column, value)| (column.to_owned(), value.map(str::to_owned))).into());
+        let upsert = job(plan(&mapping(Some("Key__c")), &unit(1), &change));
+        assert_eq!(
+            (upsert.call, upsert.op, upsert.patch["lastname"].as_deref()),
+            (Call::Upsert, "insert", Some("New"))
+        );
+        let gone = Claimed { recreate: true, ..unit(1) };
+        change.sfid = Some("003".to_owned());
+        let again = job(plan(&mapping(None), &gone, &change));
+        assert_eq!((again.call, again.sfid), (Call::Create, None));
+        change.stays_out = true;
+        assert!(matches!(plan(&mapping(None), &gone, &change), Planned::Nothing { .. }));
+    }
+
+    #[test]
+    fn a_value_that_lost_against_the_record_is_not_sent_and_an_undecided_one_waits() {
+        let mut change = content(Action::Update, &[("lastname", "Ours"), ("key__c", "K2")], Some("003"));
+        let contested = |upto, undecided| Contested { column: "lastname".to_owned(), upto, undecided };
+        change.conflicts = vec![contested(7, false)];
+        assert_eq!(job(plan(&mapping(None), &unit(1), &change)).patch.keys().collect::<Vec<_>>(), ["key__c"]);
+        change.conflicts = vec![contested(6, false)];
+        assert_eq!(job(plan(&mapping(None), &unit(1), &change)).patch.len(), 2);
+        change.conflicts = vec![contested(6, true)];
+        let Planned::Refused { refusal, .. } = plan(&mapping(None), &unit(1), &change) else { panic!() };
+        assert_eq!((refusal.code, refusal.fields), ("CONFLICT", vec!["LastName".to_owned()]));
+    }
+
+    #[test]
+    fn deletes_and_upserts_are_what_the_rules_say() {
+        let mut own = mapping(Some("Key__c"));
+        own.rules.set("upsert", "false").unwrap();
+        own.rules.set("ignore_deletes", "postgres").unwrap();
+        let insert = content(Action::Insert, &[("key__c", "K1")], None);
+        assert_eq!(job(plan(&own, &unit(1), &insert)).call, Call::Create);
+        let delete = content(Action::Delete, &[], Some("003"));
+        assert!(matches!(plan(&own, &unit(1), &delete), Planned::Nothing { reason: IGNORED_DELETE, .. }));
+        own.rules.set("batch_size", "10").unwrap();
+        let many = (0..25).map(|row| job(plan(&own, &unit(row), &insert))).collect();
+        assert!(calls(&own, many).iter().all(|call| call.len() <= 10));
     }
 
     #[test]
@@ -237,16 +340,19 @@ mod tests {
                 &content(Action::Insert, &[("key__c", "K")], None),
             ))
         };
-        assert_eq!(calls(vec![same(1), same(2)]).len(), 2);
+        assert_eq!(calls(&mapping(Some("Key__c")), vec![same(1), same(2)]).len(), 2);
         let mut many: Vec<Job> = (0..500)
             .map(|row| {
                 job(plan(&mapping(None), &unit(row), &content(Action::Insert, &[("lastname", "A")], None)))
             })
             .collect();
-        assert_eq!(calls(many.clone()).iter().map(Vec::len).collect::<Vec<_>>(), [200, 200, 100]);
+        assert_eq!(
+            calls(&mapping(None), many.clone()).iter().map(Vec::len).collect::<Vec<_>>(),
+            [200, 200, 100]
+        );
         for job in &mut many {
             job.unit.lost = 8;
         }
-        assert_eq!(calls(many).len(), 500);
+        assert_eq!(calls(&mapping(None), many).len(), 500);
     }
 }

@@ -4,14 +4,17 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast;
 
 use crate::domain::catalogue;
 use crate::domain::filter::Filter;
+use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Overview;
 use crate::domain::record::{Edit, RecordView, SalesforceValues};
+use crate::domain::rules;
 use crate::domain::sync_error::{Class, ErrorState, SyncError};
 use crate::logs::LogRecord;
 use crate::postgres::{self, Store, errors::COUNT_CAP};
@@ -71,6 +74,19 @@ pub struct ErrorPage {
     pub matching: i64,
     /// True when `matching` was cut at 10,000.
     pub capped: bool,
+}
+
+/// A rule in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownRule {
+    /// `strategy`, `Phone.transforms`.
+    pub key: String,
+    /// As it is written; empty where it is not set.
+    pub value: String,
+    /// `default`, `configuration` or `run time`.
+    pub origin: &'static str,
+    /// What it is about.
+    pub meaning: &'static str,
 }
 
 /// The door. Cheap to clone.
@@ -186,6 +202,52 @@ impl Handle {
         Ok(self.store.ignore(row, &self.actor).await?)
     }
 
+    /// The rules of a mapping, with where each comes from.
+    ///
+    /// # Errors
+    /// Refused when there is none of that name.
+    pub async fn rules(&self, mapping: &str) -> Result<(Mapping, Vec<ShownRule>), Refused> {
+        let mapping = self.store.registered(mapping).await?;
+        let at_run_time = self.store.settings().await?.remove(&mapping.object).unwrap_or_default();
+        let written = mapping.rules.settings();
+        let shown = mapping.rules.shown().into_iter().map(|(key, value)| ShownRule {
+            origin: match () {
+                () if at_run_time.contains_key(&key) => "run time",
+                () if written.contains_key(&key) => "configuration",
+                () => "default",
+            },
+            meaning: rules::meaning(&key),
+            key,
+            value,
+        });
+        let shown = shown.collect();
+        Ok((mapping, shown))
+    }
+
+    /// Sets a rule of a mapping at run time, or leaves it to the configuration again.
+    ///
+    /// # Errors
+    /// Refused when the rule or its value is none.
+    pub async fn set_rule(&self, mapping: &str, key: &str, value: Option<&str>) -> Result<(), Refused> {
+        Ok(self.store.set_rule(mapping, key, value, &self.actor).await?)
+    }
+
+    /// Pauses the writes of a mapping.
+    ///
+    /// # Errors
+    /// Refused when they are off already.
+    pub async fn pause(&self, mapping: &str) -> Result<(), Refused> {
+        Ok(self.store.pause(mapping, &self.actor).await?)
+    }
+
+    /// Lets the writes of a mapping go on.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn resume(&self, mapping: &str) -> Result<(), Refused> {
+        Ok(self.store.resume(mapping, &self.actor).await?)
+    }
+
     /// The log: records after `after` (oldest first), or the newest `limit` when `after` is None.
     pub async fn log(&self, after: Option<i64>, limit: usize) -> Result<Vec<LogRecord>, Refused> {
         Ok(self.store.log(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
@@ -270,7 +332,7 @@ fn read_notice(notice: &str, found: &mut HashSet<Event>) {
         (Some("log"), ..) => {
             found.insert(Event::Log);
         }
-        (Some("overview"), ..) => {
+        (Some("overview" | "settings"), ..) => {
             found.insert(Event::Overview);
         }
         (Some("errors"), ..) => found.extend([Event::Errors, Event::Overview]),

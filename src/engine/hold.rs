@@ -45,7 +45,7 @@ pub(super) async fn hold(
         let error = Box::new(failure(mapping, &job, Source::Engine, obstacle.code, &message, Vec::new()));
         let outcome = match obstacle.waits_for {
             Some(row) => Outcome::Held { error, awaited: Awaited::Row(row) },
-            None => Outcome::Rejected { error, retry: None },
+            None => super::send::refused(mapping, *error),
         };
         acks.push(ack(job, None, outcome));
     }

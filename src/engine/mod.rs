@@ -6,6 +6,7 @@
 //!    supervisor ── writer   intake, claim, fold, send, acknowledge        (writer.rs, send.rs, batch.rs)
 //!               ├─ readers  one per mapping: first load, then polls       (reader.rs)
 //!               ├─ guard    are the tables still what they must be?       (guard.rs)
+//!               ├─ rules    what was set at run time, without a restart (rules.rs)
 //!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
 //!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
 //! ```
@@ -19,14 +20,17 @@ mod guard;
 pub mod handle;
 mod hold;
 pub mod link;
+mod mask;
 mod prepare;
 mod proof;
 mod reader;
+mod rules;
 mod send;
 mod tally;
 mod upkeep;
 mod writer;
 
+use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -86,11 +90,15 @@ struct Shared {
     link: Link,
     guard: guard::Guard,
     tally: tally::Tally,
+    /// Tables whose writes are stopped or paused.
+    writes_off: RwLock<HashSet<String>>,
     log: Log,
     /// Rung when there may be work for the writer.
     writer_bell: Notify,
     /// Rung when a console asked something.
     answers_bell: Notify,
+    /// Rung when rules were set at run time.
+    rules_bell: Notify,
     /// This engine among others: host, process and a random part.
     owner: String,
     stop: CancellationToken,
@@ -99,6 +107,22 @@ struct Shared {
 impl Shared {
     fn mappings(&self) -> Arc<Vec<Mapping>> {
         self.mappings.read().map(|mappings| mappings.clone()).unwrap_or_default()
+    }
+
+    fn writes_are_off(&self, table: &str) -> bool {
+        self.writes_off.read().is_ok_and(|tables| tables.contains(table))
+    }
+
+    fn turn_writes_off(&self, table: &str) {
+        if let Ok(mut tables) = self.writes_off.write() {
+            tables.insert(table.to_owned());
+        }
+    }
+
+    fn set_writes_off(&self, tables: HashSet<String>) {
+        if let Ok(mut held) = self.writes_off.write() {
+            *held = tables;
+        }
     }
 
     /// Waits, but not beyond the end. False when the end has come.
@@ -143,8 +167,8 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
     let prepared = prepare::mappings(&config, &client).await;
     let installed = store.is_installed().await?;
     let mappings = match prepared {
-        Ok((org_id, mappings)) => {
-            store.install(&org_id, &mappings).await?;
+        Ok((org_id, mut mappings)) => {
+            lay_out(&config, &store, &log, &org_id, &mut mappings).await?;
             Some(mappings)
         }
         Err(StartError::Salesforce { .. }) if installed => None,
@@ -159,14 +183,43 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
         client,
         config,
         mappings: RwLock::default(),
+        writes_off: RwLock::default(),
         log,
         writer_bell: Notify::new(),
         answers_bell: Notify::new(),
+        rules_bell: Notify::new(),
         owner: owner(),
         stop: stop.clone(),
     });
     let task = tokio::spawn(supervise(shared, mappings, records));
     Ok(Engine { stop, task })
+}
+
+/// Lays out the schema for the mappings, under the rules in force.
+async fn lay_out(
+    config: &Config,
+    store: &Store,
+    log: &Log,
+    org_id: &str,
+    mappings: &mut [Mapping],
+) -> Result<(), StartError> {
+    if store.is_installed().await? {
+        // An older layout may lack the table of settings; it is there after this installation.
+        let settings = store.settings().await.unwrap_or_default();
+        rules::overlay(config, &settings, mappings, log);
+    }
+    match store.install(org_id, mappings).await {
+        Err(postgres::Error::BadFilter { mapping, problem }) => {
+            let written =
+                config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
+            let remedy = "use an SQL condition on the table's columns, such as: email IS NOT NULL".to_owned();
+            Err(match written.filter(|written| written.rules.filter.is_some()) {
+                Some(written) => config.refuse_mapping(written, "where", problem, remedy).into(),
+                None => postgres::Error::BadFilter { mapping, problem }.into(),
+            })
+        }
+        done => Ok(done?),
+    }
 }
 
 /// Sets the parts going and waits for their end.
@@ -185,6 +238,7 @@ async fn supervise(shared: Arc<Shared>, mappings: Option<Vec<Mapping>>, records:
         let mut parts = tokio::task::JoinSet::new();
         parts.spawn(writer::run(shared.clone()));
         parts.spawn(answers::run(shared.clone()));
+        parts.spawn(rules::run(shared.clone()));
         parts.spawn(upkeep::run(shared.clone()));
         parts.spawn(guard::run(shared.clone()));
         parts.spawn(upkeep::listen(shared.clone()));
@@ -217,12 +271,14 @@ async fn sign_in(shared: &Shared, mappings: Option<Vec<Mapping>>) -> Option<Vec<
     }
     loop {
         match prepare::mappings(&shared.config, &shared.client).await {
-            Ok((org_id, mappings)) => match shared.store.install(&org_id, &mappings).await {
-                Ok(()) => return Some(mappings),
-                Err(error) => shared
-                    .log
-                    .error("cannot lay out the schema", serde_json::json!({"cause": error.to_string()})),
-            },
+            Ok((org_id, mut mappings)) => {
+                match lay_out(&shared.config, &shared.store, &shared.log, &org_id, &mut mappings).await {
+                    Ok(()) => return Some(mappings),
+                    Err(error) => shared
+                        .log
+                        .error("cannot lay out the schema", serde_json::json!({"cause": error.to_string()})),
+                }
+            }
             Err(StartError::Salesforce { source, .. }) => {
                 link::report(shared, &source).await;
             }

@@ -79,7 +79,7 @@ pub(super) fn mapping(
         table: written.table.clone(),
         access: written.access,
         external_id,
-        poll_interval: written.poll_interval,
+        rules: written.rules.clone(),
         fields,
         parents,
     })

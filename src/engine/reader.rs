@@ -43,7 +43,7 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
     while !shared.stop.is_cancelled() {
         let mappings = shared.mappings();
         let Some(mapping) = mappings.iter().find(|mapping| mapping.object == name) else { return };
-        let mut pause = mapping.poll_interval;
+        let mut pause = mapping.rules.poll_interval;
         if let Some(wait) = shared.link.closed_for() {
             pause = wait.min(FAILURE_PAUSE);
         } else if shared.guard.is_unfit(&mapping.table) {
@@ -100,7 +100,7 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
 
 /// A reader holds its mapping over the pause to its next poll.
 fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
-    shared.config.salesforce.lease + mapping.poll_interval
+    shared.config.salesforce.lease + mapping.rules.poll_interval
 }
 
 #[derive(Default)]
@@ -341,8 +341,11 @@ async fn describe_again(shared: &Shared, name: &str) {
         Ok(describe) => describe,
         Err(error) => return note_failure(shared, &error).await,
     };
-    let Ok(fresh) = prepare::mapping(&shared.config, written, &describe) else { return };
-    let changed = shared.store.set_mapping_fields(name, &fresh.fields).await.unwrap_or(false);
+    let Ok(mut fresh) = prepare::mapping(&shared.config, written, &describe) else { return };
+    if let Some(held) = shared.mappings().iter().find(|mapping| mapping.object == name) {
+        fresh.rules = held.rules.clone();
+    }
+    let changed = shared.store.set_definition(&fresh).await.unwrap_or(false);
     if changed && let Ok(mut held) = shared.mappings.write() {
         let mut mappings = held.as_ref().clone();
         if let Some(old) = mappings.iter_mut().find(|mapping| mapping.object == name) {

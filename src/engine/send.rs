@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::backoff::Backoff;
 use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::domain::sync_error::Class;
+use crate::domain::strategy::{self, Verdict};
 use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;
 use crate::postgres::queue::{Ack, Acked, Outcome};
@@ -19,8 +18,8 @@ use crate::salesforce::collections::{SaveError, SaveResult};
 use crate::salesforce::{self, value};
 
 use super::batch::{self, Call, Job};
-use super::writer::{Claim, release};
-use super::{Shared, hold, link, proof};
+use super::writer::{Claim, give_back, release};
+use super::{Shared, hold, link, mask, proof};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
@@ -56,26 +55,24 @@ pub(super) async fn send_all(
             acks.push(ack(job, None, Outcome::Lost { alone: true, retry: LOST_PAUSE, park }));
             continue;
         }
-        match outgoing(mapping, &job) {
+        match record(mapping, &job) {
             Ok(record) => ready.push((job, record)),
             Err(unsendable) => {
-                let error = failure(
-                    mapping,
-                    &job,
-                    Source::Engine,
-                    "NOT_A_NUMBER",
-                    &unsendable.to_string(),
-                    vec![unsendable.field],
-                );
-                acks.push(ack(job, None, Outcome::Rejected { error: Box::new(error), retry: None }));
+                let (code, text) = ("NOT_A_NUMBER", unsendable.to_string());
+                let error = failure(mapping, &job, Source::Engine, code, &text, vec![unsendable.field]);
+                acks.push(ack(job, None, refused(mapping, error)));
             }
         }
     }
     finish(shared, claim, mapping, acks).await?;
     let mut records: HashMap<RowId, Value> =
         ready.iter().map(|(job, record)| (job.unit.row, record.clone())).collect();
-    let mut calls = batch::calls(ready.into_iter().map(|(job, _)| job).collect()).into_iter();
+    let mut calls = batch::calls(mapping, ready.into_iter().map(|(job, _)| job).collect()).into_iter();
     while let Some(call) = calls.next() {
+        if shared.writes_are_off(&mapping.table) {
+            let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
+            return give_back(shared, claim, units, Outcome::Stopped).await;
+        }
         if !may_send(shared, claim) {
             // All at once, and while the lease lives: units that nobody sent must not count as lost, for those go
             // alone, and a claim of units that go alone is what runs out of time.
@@ -97,7 +94,7 @@ fn may_send(shared: &Shared, claim: &Claim) -> bool {
 }
 
 /// The JSON of one record.
-fn outgoing(mapping: &Mapping, job: &Job) -> Result<Value, value::Unsendable> {
+fn record(mapping: &Mapping, job: &Job) -> Result<Value, value::Unsendable> {
     let mut record = Map::new();
     if let (Call::Update, Some(sfid)) = (job.call, &job.sfid) {
         record.insert("id".to_owned(), json!(sfid));
@@ -252,9 +249,11 @@ async fn settle(
     let (mut accepted, mut rejected) = (0, 0);
     let mut acks = Vec::new();
     for (out, result) in call.into_iter().zip(results) {
+        let response = mask::response(mapping, &out.job, &result);
         let outcome = hold::orphan(shared, mapping, &out.job, outcome(mapping, &out, result));
         match &outcome {
-            Outcome::Rejected { error, retry } => {
+            Outcome::Rejected { error, next } => {
+                let retry = if let Verdict::Again(pause) = next { Some(pause) } else { None };
                 rejected += 1;
                 // Codes and fields only: the message may quote a customer's values; it is kept with the error.
                 log.warn(
@@ -266,8 +265,10 @@ async fn settle(
             }
             _ => accepted += 1,
         }
-        acks.push(ack(out.job, Some(out.record), outcome));
+        let request = Some(mask::request(mapping, out.record));
+        acks.push(Ack { response: Some(response), ..ack(out.job, request, outcome) });
     }
+    note_stop(shared, mapping, &acks);
     let total = acks.len();
     let text = match rejected {
         0 => format!("{}: {total} accepted", mapping.object),
@@ -322,16 +323,43 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
         // Deleting the deleted is done (I5).
         return Outcome::Accepted { sfid: None, lastop: None };
     }
+    let missing = gone || (error.status_code == "INVALID_CROSS_REFERENCE_KEY" && error.fields.is_empty());
+    if out.job.call == Call::Update && missing && mapping.rules.create_if_missing {
+        return Outcome::Recreate;
+    }
     let error =
         failure(mapping, &out.job, Source::Salesforce, &error.status_code, &error.message, error.fields);
-    let retry = match error.class {
-        Class::Transient => {
-            let attempts = u32::try_from(out.job.unit.attempts).unwrap_or(0);
-            Backoff::default().next(attempts, rand::random())
-        }
-        _ => None,
+    let before = u32::try_from(out.job.unit.attempts).unwrap_or(0);
+    let rules = &mapping.rules;
+    let next = strategy::decide(rules.strategy, &rules.retries, error.class, before, rand::random());
+    Outcome::Rejected { error: Box::new(error), next }
+}
+
+/// A record that is not sent: the fault was found here.
+pub(super) fn refused(mapping: &Mapping, error: NewError) -> Outcome {
+    let next = strategy::waits(mapping.rules.strategy, error.class);
+    Outcome::Rejected { error: Box::new(NewError { source: Source::Engine, ..error }), next }
+}
+
+/// The strategy fail_fast stops the writes of a mapping with the acknowledgement; the rest of the claim is not sent.
+pub(super) fn note_stop(shared: &Shared, mapping: &Mapping, acks: &[Ack]) {
+    let stops = |ack: &&Ack| {
+        matches!(
+            ack.outcome,
+            Outcome::Rejected { next: Verdict::Stop, .. }
+                | Outcome::Lost { park: Some((_, Verdict::Stop)), .. }
+        )
     };
-    Outcome::Rejected { error: Box::new(error), retry }
+    if let Some(ack) = acks.iter().find(stops) {
+        shared.turn_writes_off(&mapping.table);
+        shared.log.of("writer").error(
+            format!(
+                "{} stops: its strategy is fail_fast; go on with: syncdeck mapping {} resume",
+                mapping.object, mapping.object
+            ),
+            json!({"mapping": mapping.object, "row": ack.unit.row}),
+        );
+    }
 }
 
 /// Acknowledges a call whose answer never came. What may be sent again is; a plain insert waits for a person, for
@@ -364,23 +392,32 @@ async fn lose(
             };
             let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({error})")));
             let outcome = Outcome::Lost { alone, retry: LOST_PAUSE, park };
-            ack(out.job, Some(out.record), outcome)
+            ack(out.job, Some(mask::request(mapping, out.record)), outcome)
         })
         .collect::<Vec<_>>();
+    note_stop(shared, mapping, &acks);
     shared.tally.add(&[("lost_answers", acks.len() as i64)]);
     acknowledge(shared, claim, mapping, batch, acks).await.map(drop)
 }
 
 /// The error of a record of which nobody knows whether Salesforce has it.
-fn outcome_unknown(mapping: &Mapping, job: &Job, why: &str) -> Box<NewError> {
-    Box::new(failure(mapping, job, Source::Engine, "OUTCOME_UNKNOWN", why, Vec::new()))
+fn outcome_unknown(mapping: &Mapping, job: &Job, why: &str) -> (Box<NewError>, Verdict) {
+    let error = failure(mapping, job, Source::Engine, "OUTCOME_UNKNOWN", why, Vec::new());
+    let next = strategy::waits(mapping.rules.strategy, error.class);
+    (Box::new(error), next)
 }
 
 /// Acknowledges what was decided without asking Salesforce.
-async fn finish(shared: &Shared, claim: &Claim, mapping: &Mapping, acks: Vec<Ack>) -> Result<(), Error> {
+pub(super) async fn finish(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    acks: Vec<Ack>,
+) -> Result<(), Error> {
     if acks.is_empty() {
         return Ok(());
     }
+    note_stop(shared, mapping, &acks);
     for ack in &acks {
         if let Outcome::Rejected { error, .. } = &ack.outcome {
             shared.log.of("writer").warn(
@@ -448,7 +485,7 @@ pub(super) async fn keep_answer(
 }
 
 pub(super) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
-    Ack { unit: job.unit, upto: job.upto, op: job.op, key: job.key, request, outcome }
+    Ack { unit: job.unit, upto: job.upto, op: job.op, key: job.key, request, response: None, outcome }
 }
 
 /// A failure of one record, classified.
@@ -460,9 +497,10 @@ pub(super) fn failure(
     message: &str,
     fields: Vec<String>,
 ) -> NewError {
+    let message = mask::message(mapping, &job.patch, message);
     NewError {
         sfid: job.sfid.clone(),
-        sent: job.patch.values().flatten().cloned().collect::<Vec<_>>().join(" "),
-        ..NewError::classified(&mapping.object, job.op, source, code, message, fields)
+        sent: mask::searchable(mapping, &job.patch),
+        ..NewError::classified(&mapping.object, job.op, source, code, &message, fields)
     }
 }

@@ -127,6 +127,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
                 };
                 match notice.as_deref().map(|notice| notice.split(' ').next().unwrap_or_default()) {
                     Some("retry") => shared.writer_bell.notify_one(),
+                    Some("settings") => shared.rules_bell.notify_one(),
                     Some("command") => shared.answers_bell.notify_one(),
                     Some(_) => {}
                     None => break,

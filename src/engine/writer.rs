@@ -1,12 +1,13 @@
 //! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::json;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+use crate::domain::catalogue;
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
 use crate::postgres::queue::{Ack, Claimed, Outcome};
@@ -93,6 +94,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     }
     let claim = Claim { token: super::random_word(), since: Instant::now() };
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
+    let off = if units.is_empty() { Ok(HashSet::new()) } else { shared.store.writes_off().await };
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err();
     let count = units.len();
@@ -101,9 +103,17 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
     }
+    match off {
+        Ok(off) => shared.set_writes_off(off),
+        Err(error) => failed = failed.or(Some(error)),
+    }
     let mut jobs = Vec::new();
     let mut unmapped = Vec::new();
     for (table, units) in tables {
+        if shared.writes_are_off(table) {
+            give_back(shared, &claim, units, Outcome::Stopped).await?;
+            continue;
+        }
         let mapping = mappings.iter().find(|mapping| mapping.table == table);
         // Without a mapping here it stays for an engine that has one; a table that does not fit is waited for.
         let Some(mapping) = mapping.filter(|_| !shared.guard.is_unfit(table)) else {
@@ -164,10 +174,10 @@ async fn plan_table(
     units: Vec<Claimed>,
 ) -> Result<Vec<Job>, Error> {
     let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
-    let key = mapping.external_id_column();
-    let mut contents = shared.store.contents(&mapping.table, key.as_deref(), &rows).await?;
+    let recreated: Vec<RowId> = units.iter().filter(|unit| unit.recreate).map(|unit| unit.row).collect();
+    let mut contents = shared.store.contents(mapping, &rows, &recreated).await?;
     let mut jobs = Vec::new();
-    let mut nothing = Vec::new();
+    let (mut nothing, mut refused) = (Vec::new(), Vec::new());
     for unit in units {
         let content = contents.remove(&unit.row).unwrap_or_default();
         match batch::plan(mapping, &unit, &content) {
@@ -179,11 +189,21 @@ async fn plan_table(
                     op,
                     key: None,
                     request: None,
+                    response: None,
                     outcome: Outcome::Nothing { reason },
                 });
             }
+            Planned::Refused { upto, op, patch, refusal } => {
+                // Understood like Salesforce's own words, where it would say the same.
+                let source = catalogue::source_of(refusal.code);
+                let job = Job { unit, call: Call::Update, op, patch, sfid: content.sfid, key: None, upto };
+                let error =
+                    send::failure(mapping, &job, source, refusal.code, &refusal.message, refusal.fields);
+                refused.push(send::ack(job, None, send::refused(mapping, error)));
+            }
         }
     }
+    send::finish(shared, claim, mapping, refused).await?;
     if !nothing.is_empty() {
         send::keep_answer(shared, claim, "-", &nothing).await?;
         shared.tally.add(&[("nothing", nothing.len() as i64)]);
@@ -206,26 +226,35 @@ fn ordered(mappings: &[Mapping], jobs: Vec<Job>) -> Vec<(&Mapping, Vec<Job>)> {
     steps.into_iter().map(|((_, index), jobs)| (&mappings[index], jobs)).collect()
 }
 
-/// Gives units back unsent.
+/// Gives units back unsent, ready again after a pause.
 pub(super) async fn release(
     shared: &Shared,
     claim: &Claim,
     units: Vec<Claimed>,
     pause: Duration,
 ) -> Result<(), Error> {
+    give_back(shared, claim, units, Outcome::Released { pause }).await
+}
+
+/// Gives units back unsent.
+pub(super) async fn give_back(
+    shared: &Shared,
+    claim: &Claim,
+    units: Vec<Claimed>,
+    outcome: Outcome,
+) -> Result<(), Error> {
     if units.is_empty() {
         return Ok(());
     }
-    let acks: Vec<Ack> = units
-        .into_iter()
-        .map(|unit| Ack {
-            unit,
-            upto: 0,
-            op: "update",
-            key: None,
-            request: None,
-            outcome: Outcome::Released { pause },
-        })
-        .collect();
+    let ack = |unit| Ack {
+        unit,
+        upto: 0,
+        op: "update",
+        key: None,
+        request: None,
+        response: None,
+        outcome: outcome.clone(),
+    };
+    let acks: Vec<Ack> = units.into_iter().map(ack).collect();
     send::keep_answer(shared, claim, "-", &acks).await.map(drop)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::strategy::Verdict;
 use crate::domain::unit::{self, Effect, Event, Phase, Unit};
 
 use super::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, Outcome, UNSENT};
@@ -64,6 +65,7 @@ impl Store {
             settle_units(&transaction, token, &mine, units, &deferred),
             super::errors::settle_errors(&transaction, &mine)
         )?;
+        stop_writes(&transaction, &mine).await?;
         transaction.commit().await.while_("acknowledge a batch")?;
         if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { awaited: Awaited::Row(_), .. })) {
             self.wake_released().await?;
@@ -119,7 +121,8 @@ impl Store {
             .iter()
             .filter_map(|ack| {
                 let message = match &ack.outcome {
-                    Outcome::Rejected { error, retry: None } | Outcome::Lost { park: Some(error), .. } => {
+                    Outcome::Rejected { next: Verdict::Again(_), .. } => return None,
+                    Outcome::Rejected { error, .. } | Outcome::Lost { park: Some((error, _)), .. } => {
                         format!("{}: {}", error.code, error.message)
                     }
                     _ => return None,
@@ -167,6 +170,26 @@ impl Store {
     }
 }
 
+/// The strategy fail_fast: the first error that does not pass stops the writes of its mapping.
+async fn stop_writes(transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
+    for ack in acks {
+        let error = match &ack.outcome {
+            Outcome::Rejected { error, next: Verdict::Stop } => error,
+            Outcome::Lost { park: Some((error, Verdict::Stop)), .. } => error,
+            _ => continue,
+        };
+        let why = format!("{} on row {}", error.code, ack.unit.row);
+        transaction
+            .execute_cached(
+                "UPDATE syncdeck.mapping SET writes = 'stopped', writes_detail = $2 WHERE table_name = $1 AND writes = 'on'",
+                &[&ack.unit.table, &why],
+            )
+            .await
+            .while_("stop a mapping's writes")?;
+    }
+    Ok(())
+}
+
 /// What is archived of one table, a column each.
 #[derive(Default)]
 struct Done<'a> {
@@ -181,7 +204,7 @@ struct Done<'a> {
 fn stop_asking(ack: &Ack) -> Ack {
     match &ack.outcome {
         Outcome::Rejected { error, .. } => {
-            Ack { outcome: Outcome::Rejected { error: error.clone(), retry: None }, ..ack.clone() }
+            Ack { outcome: Outcome::Rejected { error: error.clone(), next: Verdict::Open }, ..ack.clone() }
         }
         _ => ack.clone(),
     }
@@ -228,13 +251,14 @@ async fn lock_units(
 async fn record_attempts(transaction: &Transaction<'_>, batch: &str, acks: &[&Ack]) -> Result<(), Error> {
     let (mut tables, mut rows, mut ops, mut uptos) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut outcomes, mut codes, mut messages) = (Vec::new(), Vec::new(), Vec::new());
-    let mut requests = Vec::new();
+    let (mut requests, mut responses) = (Vec::new(), Vec::new());
     for ack in acks {
         let Some(request) = &ack.request else { continue };
         let (outcome, error) = match &ack.outcome {
             Outcome::Accepted { .. } => ("accepted", None),
             Outcome::Rejected { error, .. } => ("rejected", Some(error)),
             Outcome::Lost { .. } => ("lost", None),
+            Outcome::Recreate => ("rejected", None),
             _ => continue,
         };
         tables.push(ack.unit.table.as_str());
@@ -245,16 +269,18 @@ async fn record_attempts(transaction: &Transaction<'_>, batch: &str, acks: &[&Ac
         codes.push(error.map(|error| error.code.as_str()));
         messages.push(error.map(|error| error.message.as_str()));
         requests.push(request);
+        responses.push(ack.response.as_ref());
     }
     if tables.is_empty() {
         return Ok(());
     }
     transaction
         .execute_cached(
-            "INSERT INTO syncdeck.attempt (batch, table_name, record_id, op, upto, outcome, code, message, request)
+            "INSERT INTO syncdeck.attempt (batch, table_name, record_id, op, upto, outcome, code, message, request,
+                 response)
              SELECT $1, sent.* FROM unnest($2::text[], $3::integer[], $4::text[], $5::integer[], $6::text[], $7::text[],
-                 $8::text[], $9::jsonb[]) AS sent",
-            &[&batch, &tables, &rows, &ops, &uptos, &outcomes, &codes, &messages, &requests],
+                 $8::text[], $9::jsonb[], $10::jsonb[]) AS sent",
+            &[&batch, &tables, &rows, &ops, &uptos, &outcomes, &codes, &messages, &requests, &responses],
         )
         .await
         .while_("record the attempts")
@@ -275,6 +301,7 @@ struct Next<'a> {
     held_table: Option<&'a str>,
     held_record: Option<RowId>,
     held_key: Option<&'a str>,
+    recreate: bool,
     sfid: Option<&'a str>,
     owes_row: bool,
     outcome: Option<&'a Value>,
@@ -325,10 +352,12 @@ async fn settle_units(
                      ready_at = clock_timestamp() + make_interval(secs => next.pause), attempts = next.attempts,
                      lost = next.lost, lost_alone = next.lost_alone, held_table = next.held_table,
                      held_record = next.held_record, held_key = next.held_key, sfid = coalesce(next.sfid, unit.sfid),
+                     recreate = unit.recreate AND next.sfid IS NULL OR next.recreate,
                      outcome = CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
                  FROM jsonb_to_recordset($1) AS next (\"table\" text, \"row\" integer, state text,
                      pause double precision, attempts integer, lost integer, lost_alone integer, held_table text,
-                     held_record integer, held_key text, sfid text, owes_row boolean, outcome jsonb)
+                     held_record integer, held_key text, recreate boolean, sfid text, owes_row boolean,
+                     outcome jsonb)
                  WHERE table_name = next.\"table\" AND record_id = next.\"row\"",
                 &[&serde_json::to_value(&next).unwrap_or_default()],
             )
@@ -380,6 +409,7 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         held_table,
         held_record,
         held_key,
+        recreate: matches!(ack.outcome, Outcome::Recreate),
         sfid,
         owes_row: after.owes_row,
         outcome: owed,

@@ -12,6 +12,7 @@ use crate::domain::catalogue::{self, Source};
 use crate::domain::filter::{Filter, Qualified, Term};
 use crate::domain::group;
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::strategy::Verdict;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 
 use super::queue::{Ack, Outcome};
@@ -26,6 +27,8 @@ pub struct NewError {
     pub op: String,
     /// The record's id, where known.
     pub sfid: Option<String>,
+    /// Who found it.
+    pub source: Source,
     /// Code.
     pub code: String,
     /// Category, from the catalogue.
@@ -57,6 +60,7 @@ impl NewError {
             mapping: mapping.to_owned(),
             op: op.to_owned(),
             sfid: None,
+            source,
             code: code.to_owned(),
             category: entry.category,
             class: entry.class,
@@ -72,7 +76,7 @@ impl NewError {
 pub const COUNT_CAP: i64 = 10_000;
 
 const COLUMNS: &str = "id, mapping, table_name, record_id, sfid::text, op, code, category, class, message, fields, \
-     attempts, state, next_retry_at, first_seen, last_seen, fingerprint";
+     attempts, state, next_retry_at, first_seen, last_seen, fingerprint, source";
 
 impl Store {
     /// Unresolved errors that match, newest first, from after `after`; and how many match in all, counted up to
@@ -143,8 +147,8 @@ impl Store {
         client
             .execute(
                 "INSERT INTO syncdeck.error AS e (mapping, table_name, op, code, category, class, message, fields,
-                     fingerprint, state, next_retry_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp() + make_interval(secs => $11))
+                     fingerprint, state, next_retry_at, source)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp() + make_interval(secs => $11), $12)
                  ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL DO UPDATE SET
                      message = excluded.message, state = excluded.state, next_retry_at = excluded.next_retry_at,
                      last_seen = clock_timestamp(), attempts = e.attempts + 1",
@@ -160,6 +164,7 @@ impl Store {
                     &error.fingerprint,
                     &state,
                     &retry.map(|pause| pause.as_secs_f64()),
+                    &error.source.word(),
                 ],
             )
             .await
@@ -223,12 +228,14 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
     let mut resolved = Vec::new();
     for ack in acks {
         let (error, state, retry, attempts) = match &ack.outcome {
-            Outcome::Rejected { error, retry } => {
-                let state = if retry.is_some() { "retrying" } else { "open" };
-                (error, state, *retry, ack.unit.attempts + 1)
+            Outcome::Rejected { error, next } => {
+                let attempts = ack.unit.attempts + i32::from(error.source == Source::Salesforce);
+                (error, state_of(*next), again(*next), attempts)
             }
             Outcome::Held { error, .. } => (error, "held", None, ack.unit.attempts),
-            Outcome::Lost { park: Some(error), .. } => (error, "open", None, ack.unit.attempts),
+            Outcome::Lost { park: Some((error, next)), .. } => {
+                (error, state_of(*next), None, ack.unit.attempts)
+            }
             Outcome::Accepted { .. } => {
                 resolved.push(json!({"table": ack.unit.table, "row": ack.unit.row, "how": "accepted"}));
                 continue;
@@ -237,26 +244,26 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
                 resolved.push(json!({"table": ack.unit.table, "row": ack.unit.row, "how": reason}));
                 continue;
             }
-            Outcome::Lost { .. } | Outcome::Released { .. } => continue,
+            _ => continue,
         };
         kept.push(json!({"mapping": error.mapping, "table_name": ack.unit.table, "record_id": ack.unit.row,
-            "sfid": error.sfid, "op": error.op, "code": error.code, "category": error.category, "class": error.class,
+            "sfid": error.sfid, "op": error.op, "source": error.source, "code": error.code, "category": error.category, "class": error.class,
             "message": error.message, "fields": error.fields, "fingerprint": error.fingerprint,
             "attempts": attempts, "state": state, "upto": ack.upto, "retry": retry.map(|pause| pause.as_secs_f64()), "sent": error.sent}));
     }
     if !kept.is_empty() {
         transaction
         .execute_cached(
-            "INSERT INTO syncdeck.error (mapping, table_name, record_id, sfid, op, code, category, class, message,
+            "INSERT INTO syncdeck.error (mapping, table_name, record_id, sfid, op, source, code, category, class, message,
                  fields, fingerprint, attempts, state, next_retry_at, upto, sent)
-             SELECT mapping, table_name, record_id, sfid, op, code, category, class, message,
+             SELECT mapping, table_name, record_id, sfid, op, source, code, category, class, message,
                  ARRAY(SELECT jsonb_array_elements_text(fields)), fingerprint, attempts, state,
                  clock_timestamp() + make_interval(secs => retry), upto, sent
              FROM jsonb_to_recordset($1) AS new (mapping text, table_name text, record_id integer, sfid text, op text,
-                 code text, category text, class text, message text, fields jsonb, fingerprint text, attempts integer,
+                 source text, code text, category text, class text, message text, fields jsonb, fingerprint text, attempts integer,
                  state text, upto integer, retry double precision, sent text)
              ON CONFLICT (table_name, record_id) WHERE resolved_at IS NULL AND record_id IS NOT NULL DO UPDATE SET
-                 sfid = excluded.sfid, op = excluded.op, code = excluded.code, category = excluded.category,
+                 sfid = excluded.sfid, op = excluded.op, source = excluded.source, code = excluded.code, category = excluded.category,
                  class = excluded.class, message = excluded.message, fields = excluded.fields,
                  fingerprint = excluded.fingerprint, attempts = excluded.attempts,
                  state = CASE WHEN error.state = 'ignored' AND excluded.upto <= error.upto THEN 'ignored' ELSE excluded.state END,
@@ -283,6 +290,19 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
         .map(drop)
 }
 
+/// How an error is listed whose record comes to this.
+fn state_of(next: Verdict) -> &'static str {
+    match next {
+        Verdict::Again(_) => "retrying",
+        Verdict::Open | Verdict::Stop => "open",
+        Verdict::Review => "review",
+    }
+}
+
+fn again(next: Verdict) -> Option<Duration> {
+    if let Verdict::Again(pause) = next { Some(pause) } else { None }
+}
+
 /// Of rejected units that would go again by themselves, the rows whose error a person ignored: they do not.
 pub(super) async fn ignored_rows(
     transaction: &Transaction<'_>,
@@ -290,7 +310,7 @@ pub(super) async fn ignored_rows(
 ) -> Result<HashSet<RowRef>, Error> {
     let again: Vec<Value> = acks
         .iter()
-        .filter(|ack| matches!(ack.outcome, Outcome::Rejected { retry: Some(_), .. }))
+        .filter(|ack| matches!(ack.outcome, Outcome::Rejected { next: Verdict::Again(_), .. }))
         .map(|ack| json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto}))
         .collect();
     if again.is_empty() {
@@ -329,6 +349,7 @@ pub(super) fn read_error(row: &tokio_postgres::Row) -> SyncError {
         first_seen: row.get(14),
         last_seen: row.get(15),
         group: row.get(16),
+        source: Source::from_word(&word(17)).unwrap_or_default(),
     }
 }
 

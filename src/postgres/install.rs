@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::domain::mapping::{Access, Mapping, column_type};
 
 use super::queue::gives_up_key;
@@ -46,6 +48,7 @@ impl Store {
         self.stamp(&transaction, org_id).await?;
         for (position, mapping) in mappings.iter().enumerate() {
             self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?;
+            self.check_filter(&transaction, mapping).await?;
             register(&transaction, mapping, position).await?;
         }
         let names: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
@@ -320,13 +323,21 @@ async fn hstore_schema(transaction: &Transaction<'_>) -> Result<String, Error> {
 }
 
 async fn register(transaction: &Transaction<'_>, mapping: &Mapping, position: usize) -> Result<(), Error> {
-    let fields = serde_json::to_value(&mapping.fields).unwrap_or_default();
+    let (fields, definition) = (json!(mapping.fields), json!(mapping));
     transaction
         .execute(
-            "INSERT INTO syncdeck.mapping (name, table_name, position, access, fields) VALUES ($1, $2, $3, $4, $5) \
+            "INSERT INTO syncdeck.mapping (name, table_name, position, access, fields, definition) \
+             VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (name) DO UPDATE SET table_name = excluded.table_name, position = excluded.position, \
-             access = excluded.access, fields = excluded.fields",
-            &[&mapping.object, &mapping.table, &i32::try_from(position).unwrap_or(i32::MAX), &mapping.access.word(), &fields],
+             access = excluded.access, fields = excluded.fields, definition = excluded.definition",
+            &[
+                &mapping.object,
+                &mapping.table,
+                &i32::try_from(position).unwrap_or(i32::MAX),
+                &mapping.access.word(),
+                &fields,
+                &definition,
+            ],
         )
         .await
         .while_("register a mapping")

@@ -17,6 +17,7 @@ pub mod private;
 pub mod queue;
 pub mod records;
 pub mod rows;
+pub mod settings;
 pub mod status;
 mod stream;
 pub mod writeback;
@@ -42,6 +43,16 @@ pub enum Error {
         what: &'static str,
         /// Why not.
         source: tokio_postgres::Error,
+    },
+    /// A mapping's rule `where` is no condition on its table.
+    #[error(
+        "{mapping}: where: {problem}\nuse an SQL condition on the table's columns, such as: email IS NOT NULL"
+    )]
+    BadFilter {
+        /// The mapping's object.
+        mapping: String,
+        /// Why not.
+        problem: String,
     },
     /// The database is not as it must be, or a request cannot be met; the text names the thing and the remedy.
     #[error("{0}")]
@@ -77,7 +88,7 @@ impl Error {
             Error::Sql { source, .. } => {
                 source.is_closed() || source.code().is_none_or(|code| code.code().starts_with("57P"))
             }
-            Error::Refused(_) => false,
+            Error::BadFilter { .. } | Error::Refused(_) => false,
         }
     }
 }

@@ -3,9 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::mapping::Access;
 use crate::domain::names::RowRef;
 use crate::domain::record::Edit;
 
+use super::queue::UNSENT;
 use super::{CHANNEL, Error, Store, Transaction, While, quote};
 
 impl Store {
@@ -16,7 +18,7 @@ impl Store {
     /// new one.
     pub async fn save(&self, edit: &Edit, actor: &str) -> Result<(), Error> {
         let mapping = self.registered(&edit.row.table).await?;
-        if mapping.access == "read_only" {
+        if mapping.access == Access::ReadOnly {
             return Err(Error::Refused(format!(
                 "{} is mapped read-only: a change of the row would never reach Salesforce\n\
                  mend the record in Salesforce, or set access = \"read_write\"",
@@ -120,7 +122,7 @@ impl Store {
         transaction
             .execute(
                 "UPDATE syncdeck.unit SET state = 'failed', version = version + 1
-                 WHERE table_name = $1 AND record_id = $2 AND state IN ('ready', 'held')",
+                 WHERE table_name = $1 AND record_id = $2 AND state IN ('ready', 'held', 'review', 'stopped')",
                 &[&at.table, &at.row.0],
             )
             .await
@@ -150,7 +152,7 @@ impl Store {
         let sql = format!(
             "INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
              SELECT DISTINCT table_name, record_id, 'ready' FROM {}._trigger_log
-             WHERE table_name = $1 AND record_id = $2 AND state IN ('NEW', 'PENDING', 'FAILED')
+             WHERE table_name = $1 AND record_id = $2 AND {UNSENT}
              ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1, attempts = 0, lost = 0,
                  lost_alone = 0, state = CASE unit.state WHEN 'inflight' THEN 'inflight' ELSE 'ready' END,
                  ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END",

@@ -8,13 +8,16 @@ use deadpool_postgres::GenericClient;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::catalogue::Source;
 use crate::domain::fold::{Action, Entry};
-use crate::domain::hstore;
+use crate::domain::hstore::{self, Hstore};
 use crate::domain::mapping::{Mapping, column_type};
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::unit::Answer;
+use crate::domain::strategy::Verdict;
+use crate::domain::unit::{Answer, LOST_WITH_ENGINE};
 
 use super::errors::NewError;
+use super::records::json_text;
 use super::{Cached, Error, Store, While};
 
 /// A unit that this engine holds, under the token of its claim.
@@ -36,6 +39,8 @@ pub struct Claimed {
     pub lost_alone: i32,
     /// The record's id when the unit knows it and the row does not yet.
     pub sfid: Option<String>,
+    /// Whether the record is gone and is to be created again from the whole row.
+    pub recreate: bool,
 }
 
 impl Claimed {
@@ -54,6 +59,23 @@ pub struct Content {
     pub sfid: Option<String>,
     /// See `sfid`.
     pub external_id: Option<String>,
+    /// The whole row, where its changes alone make no record.
+    pub whole: Option<Hstore>,
+    /// Whether the mapping's condition keeps the row out.
+    pub stays_out: bool,
+    /// Columns that changed on both sides.
+    pub conflicts: Vec<Contested>,
+}
+
+/// A column that changed on both sides, and on which the row's side did not win.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contested {
+    /// The column.
+    pub column: String,
+    /// The newest change of the row's side that it is about.
+    pub upto: i64,
+    /// Whether a person still has to choose; otherwise the record's value won.
+    pub undecided: bool,
 }
 
 /// What became of one unit of a batch.
@@ -75,8 +97,8 @@ pub enum Outcome {
     Rejected {
         /// How.
         error: Box<NewError>,
-        /// After how long it goes again by itself; without, it waits for a person.
-        retry: Option<Duration>,
+        /// What becomes of it.
+        next: Verdict,
     },
     /// Waits for another row: its parent, or one that still has its key.
     Held {
@@ -91,14 +113,18 @@ pub enum Outcome {
         alone: bool,
         /// After how long it is sent again,
         retry: Duration,
-        /// unless it is parked for a person, and why.
-        park: Option<Box<NewError>>,
+        /// unless it is parked for a person, why, and how.
+        park: Option<(Box<NewError>, Verdict)>,
     },
     /// Not sent after all.
     Released {
         /// After how long it is ready again.
         pause: Duration,
     },
+    /// Not sent: the mapping's writes are stopped.
+    Stopped,
+    /// The record is gone; the row goes again as a new one.
+    Recreate,
 }
 
 impl Outcome {
@@ -107,12 +133,18 @@ impl Outcome {
         match self {
             Outcome::Accepted { .. } => Answer::Accepted,
             Outcome::Nothing { .. } => Answer::Nothing,
-            Outcome::Rejected { retry, .. } => Answer::Rejected { retry: *retry },
-            Outcome::Held { awaited, .. } => Answer::Held { pause: awaited.pause() },
-            Outcome::Lost { alone, retry, park } => {
-                Answer::Lost { alone: *alone, retry: *retry, parked: park.is_some() }
+            Outcome::Rejected { error, next } => {
+                Answer::Rejected { next: *next, counted: error.source == Source::Salesforce }
             }
+            Outcome::Held { awaited, .. } => Answer::Held { pause: awaited.pause() },
+            Outcome::Lost { alone, retry, park } => Answer::Lost {
+                alone: *alone,
+                retry: *retry,
+                parked: park.as_ref().map(|(_, verdict)| *verdict),
+            },
             Outcome::Released { pause } => Answer::Released { pause: *pause },
+            Outcome::Stopped => Answer::Stopped,
+            Outcome::Recreate => Answer::Released { pause: Duration::ZERO },
         }
     }
 }
@@ -155,6 +187,8 @@ pub struct Ack {
     pub key: Option<String>,
     /// What was sent, for the attempt's record; `None` when nothing was.
     pub request: Option<Value>,
+    /// What Salesforce answered for it.
+    pub response: Option<Value>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -196,7 +230,7 @@ impl Store {
                  INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
                  SELECT table_name, record_id, 'ready' FROM new GROUP BY 1, 2 ORDER BY 1, 2
                  ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1,
-                     state = CASE unit.state WHEN 'inflight' THEN 'inflight' ELSE 'ready' END,
+                     state = CASE WHEN unit.state IN ('inflight', 'review') THEN unit.state ELSE 'ready' END,
                      ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END,
                      attempts = 0, lost_alone = 0
              ) SELECT count(*) FROM new",
@@ -232,7 +266,7 @@ impl Store {
                  WHERE ctid = ANY(ARRAY(
                      SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
                      ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
-                 RETURNING table_name, record_id, version, attempts, lost, lost_alone, sfid",
+                 RETURNING table_name, record_id, version, attempts, lost, lost_alone, sfid, recreate",
             )
             .await
             .while_("claim units")?;
@@ -248,6 +282,7 @@ impl Store {
                 lost: row.get(4),
                 lost_alone: row.get(5),
                 sfid: row.get(6),
+                recreate: row.get(7),
             })
             .collect())
     }
@@ -258,12 +293,12 @@ impl Store {
         let client = self.client().await?;
         let expired = client
             .execute_cached(
-                "UPDATE syncdeck.unit SET state = 'ready', token = NULL, lease_until = NULL, lost = lost + 1,
+                "UPDATE syncdeck.unit SET state = 'ready', token = NULL, lease_until = NULL, lost = greatest(lost, least(lost + 1, $1)),
                      ready_at = clock_timestamp()
                  WHERE (table_name, record_id) IN (
                      SELECT table_name, record_id FROM syncdeck.unit
                      WHERE state = 'inflight' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED)",
-                &[],
+                &[&LOST_WITH_ENGINE],
             )
             .await
             .while_("take back units whose lease ran out")?;
@@ -284,11 +319,12 @@ impl Store {
     /// younger ones it would take the record back (I3). Index `_trigger_log_idx_record`.
     pub async fn contents(
         &self,
-        table: &str,
-        external_id_column: Option<&str>,
+        mapping: &Mapping,
         rows: &[RowId],
+        recreated: &[RowId],
     ) -> Result<HashMap<RowId, Content>, Error> {
         let client = self.client().await?;
+        let table = mapping.table.as_str();
         let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
         let mut contents: HashMap<RowId, Content> = HashMap::new();
         let sql = format!(
@@ -302,14 +338,23 @@ impl Store {
              ORDER BY id",
             schema = self.schema
         );
+        let external = mapping.external_id_column();
         let external =
-            external_id_column.map_or("NULL".to_owned(), |column| format!("{}::text", super::quote(column)));
-        let of_rows =
-            format!("SELECT id, sfid::text, {external} FROM {} WHERE id = ANY($1)", self.table(table));
+            external.map_or("NULL".to_owned(), |column| format!("{}::text", super::quote(&column)));
+        let filter =
+            mapping.rules.filter.as_ref().map_or("true".to_owned(), |filter| format!("({filter}) IS TRUE"));
+        let of_rows = format!(
+            "SELECT id, sfid::text, {external}, {filter} FROM {} WHERE id = ANY($1)",
+            self.table(table)
+        );
+        let of_conflicts = "SELECT record_id, column_name, upto, winner IS NULL FROM syncdeck.conflict
+             WHERE table_name = $1 AND record_id = ANY($2) AND winner IS DISTINCT FROM 'postgres'";
         let entries =
             async { client.query_cached(&sql, &[&table, &ids]).await.while_("read the changes of units") };
         let rows = async { client.query_cached(&of_rows, &[&ids]).await.while_("read the rows of units") };
-        let (entries, rows) = tokio::try_join!(entries, rows)?;
+        let conflicts =
+            async { client.query_cached(of_conflicts, &[&table, &ids]).await.while_("read conflicts") };
+        let (entries, rows, conflicts) = tokio::try_join!(entries, rows, conflicts)?;
         for row in entries {
             let content = contents.entry(RowId(row.get(1))).or_default();
             content.entries.push(read_entry(&row)?);
@@ -318,13 +363,51 @@ impl Store {
             let content = contents.entry(RowId(row.get(0))).or_default();
             content.sfid = row.get(1);
             content.external_id = row.get(2);
+            content.stays_out = !row.get::<_, bool>(3);
+        }
+        for row in conflicts {
+            let upto: i32 = row.get(2);
+            contents.entry(RowId(row.get(0))).or_default().conflicts.push(Contested {
+                column: row.get(1),
+                upto: i64::from(upto),
+                undecided: row.get(3),
+            });
         }
         let unknown: Vec<i32> =
             contents.iter().filter(|(_, content)| content.sfid.is_none()).map(|(row, _)| row.0).collect();
         for (row, sfid) in self.accepted_ids(&client, table, &unknown).await? {
             contents.entry(row).or_default().sfid = Some(sfid);
         }
+        let partial = |(row, content): &(&RowId, &Content)| {
+            let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
+            recreated.contains(row) || (content.sfid.is_none() && !inserted && !content.entries.is_empty())
+        };
+        let partial: Vec<i32> = contents.iter().filter(partial).map(|(row, _)| row.0).collect();
+        for (row, whole) in self.whole_rows(&client, table, &partial).await? {
+            contents.entry(row).or_default().whole = Some(whole);
+        }
         Ok(contents)
+    }
+
+    /// Rows with all their values, as PostgreSQL's JSON prints them.
+    async fn whole_rows(
+        &self,
+        client: &deadpool_postgres::Object,
+        table: &str,
+        rows: &[i32],
+    ) -> Result<Vec<(RowId, Hstore)>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!("SELECT id, to_jsonb(t) FROM {} t WHERE id = ANY($1)", self.table(table));
+        let found = client.query_cached(&sql, &[&rows]).await.while_("read whole rows")?;
+        let values = |row: &tokio_postgres::Row| match row.get::<_, Value>(1) {
+            Value::Object(values) => {
+                values.iter().map(|(column, value)| (column.clone(), json_text(value))).collect()
+            }
+            _ => Hstore::new(),
+        };
+        Ok(found.iter().map(|row| (RowId(row.get(0)), values(row))).collect())
     }
 
     /// The record ids that Salesforce gave these rows, from the archive. A row that was deleted while its insert was
@@ -389,7 +472,7 @@ impl Store {
             "WITH wanted AS (SELECT * FROM unnest($1::integer[], $2::text[]) AS wanted (id, key))
              SELECT wanted.id, key, log.record_id, true FROM wanted JOIN {schema}._trigger_log log
                  ON {of_table} AND {gives_up} AND {old_key} = key
-             WHERE log.record_id <> wanted.id AND log.state IN ('NEW', 'PENDING', 'FAILED')
+             WHERE log.record_id <> wanted.id AND log.{UNSENT}
              UNION ALL
              SELECT wanted.id, key, other.id, false FROM wanted JOIN {table} other ON other.{quoted} = key{cast}
              WHERE other.id <> wanted.id AND (other.sfid IS NOT NULL OR other.id < wanted.id)",

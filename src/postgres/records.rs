@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::domain::field::Field;
 use crate::domain::hstore;
 use crate::domain::names::RowRef;
 use crate::domain::record::{Advice, HistoryEntry, RecordView, SalesforceValues};
@@ -14,40 +13,7 @@ use super::{Error, Store, While};
 /// How many lines of history a record view has at most.
 const HISTORY: i64 = 50;
 
-/// A mapping as it is registered in the database: enough for a console without the configuration's engine.
-#[derive(Clone, Debug)]
-pub struct Registered {
-    /// Object.
-    pub object: String,
-    /// Table.
-    pub table: String,
-    /// `read_write` or `read_only`.
-    pub access: String,
-    /// Describe of the mapped fields.
-    pub fields: Vec<Field>,
-}
-
 impl Store {
-    /// The mapping of a table, or of an object name in any case.
-    pub async fn registered(&self, name: &str) -> Result<Registered, Error> {
-        let client = self.client().await?;
-        let row = client
-            .query_opt(
-                "SELECT name, table_name::text, access, fields FROM syncdeck.mapping
-                 WHERE table_name = $1 OR lower(name) = lower($1)",
-                &[&name],
-            )
-            .await
-            .while_("read a mapping")?
-            .ok_or_else(|| Error::Refused(format!("there is no mapping of a table or object {name:?}")))?;
-        Ok(Registered {
-            object: row.get(0),
-            table: row.get(1),
-            access: row.get(2),
-            fields: serde_json::from_value(row.get(3)).unwrap_or_default(),
-        })
-    }
-
     /// A row with its error and history; `advice` is left to the caller.
     ///
     /// # Errors

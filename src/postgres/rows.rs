@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
 
-use super::queue::{gives_up_key, wake_for_keys};
+use super::queue::{UNSENT, gives_up_key, wake_for_keys};
 use super::status::Lease;
 use super::{Cached, Error, Store, Transaction, While, quote};
 
@@ -167,7 +167,6 @@ impl Store {
     /// seen either as the row that is still there or as the entry that says it is not.
     fn incoming_and_leaving(&self, mapping: &Mapping) -> String {
         let schema = &self.schema;
-        let unsent = "state IN ('NEW', 'PENDING', 'FAILED')";
         let column = mapping.external_id_column();
         let key = column
             .as_ref()
@@ -175,7 +174,7 @@ impl Store {
         let by_key = column.map(|column| {
             format!(
                 "UNION ALL SELECT sfid::text, {key} FROM {schema}._trigger_log WHERE {} AND {} AND action = 'DELETE'
-                     AND {unsent} AND {key} IN (SELECT incoming.{}::text FROM incoming)",
+                     AND {UNSENT} AND {key} IN (SELECT incoming.{}::text FROM incoming)",
                 gives_up_key::of_table(&mapping.table),
                 gives_up_key::condition(&column),
                 quote(&column),
@@ -184,7 +183,7 @@ impl Store {
         format!(
             "incoming AS (SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1)), leaving AS (
                  SELECT sfid::text AS sfid, {key} AS key FROM {schema}._trigger_log
-                 WHERE table_name = $2 AND action = 'DELETE' AND {unsent} AND sfid IN (SELECT incoming.sfid FROM incoming)
+                 WHERE table_name = $2 AND action = 'DELETE' AND {UNSENT} AND sfid IN (SELECT incoming.sfid FROM incoming)
                  UNION ALL SELECT archive.sfid::text, {key} FROM syncdeck.attempt
                  JOIN {schema}._trigger_log_archive archive USING (table_name, record_id)
                  WHERE attempt.at >= $3 AND attempt.outcome = 'accepted' AND attempt.op = 'delete' AND table_name = $2

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::field::Field;
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
 
 use super::{Error, Store, Transaction, While};
@@ -51,9 +50,10 @@ impl Store {
         let rows = client
             .query(
                 "SELECT name, m.table_name::text, access, m.state, detail, row_count, records, last_read, last_write,
-                     coalesce(pending, 0), coalesce(held, 0), coalesce(errors, 0), coalesce(recent, 0)
+                     coalesce(pending, 0), coalesce(held, 0), coalesce(errors, 0), coalesce(recent, 0), writes, writes_detail,
+                     coalesce(definition #>> '{rules,strategy}', 'skip')
                  FROM syncdeck.mapping m
-                 LEFT JOIN (SELECT table_name, count(*) FILTER (WHERE state IN ('ready', 'inflight')) AS pending,
+                 LEFT JOIN (SELECT table_name, count(*) FILTER (WHERE state IN ('ready', 'inflight', 'stopped')) AS pending,
                          count(*) FILTER (WHERE state = 'held') AS held
                      FROM syncdeck.unit GROUP BY 1) u ON u.table_name = m.table_name
                  LEFT JOIN (SELECT mapping, count(*) FILTER (WHERE state NOT IN ('held', 'ignored')) AS errors,
@@ -150,20 +150,6 @@ impl Store {
             )
             .await
             .while_("set a mapping's state")?;
-        Ok(changed == 1)
-    }
-
-    /// Stores a mapping's fields as describe tells them now. Tells whether they changed.
-    pub async fn set_mapping_fields(&self, name: &str, fields: &[Field]) -> Result<bool, Error> {
-        let client = self.client().await?;
-        let fields = serde_json::to_value(fields).unwrap_or_default();
-        let changed = client
-            .execute(
-                "UPDATE syncdeck.mapping SET fields = $2 WHERE name = $1 AND fields IS DISTINCT FROM $2",
-                &[&name, &fields],
-            )
-            .await
-            .while_("store a mapping's fields")?;
         Ok(changed == 1)
     }
 
@@ -309,8 +295,14 @@ pub struct Cursor {
 fn read_mapping(row: &tokio_postgres::Row) -> MappingStatus {
     let state: String = row.get(3);
     let (pending, held, errors): (i64, i64, i64) = (row.get(9), row.get(10), row.get(11));
+    let writes: String = row.get(13);
+    let mut detail: Option<String> = row.get(4);
+    if writes != "on" {
+        detail = row.get(14);
+    }
     // A mapping that reads well while its writes fail must not look well.
     let state = match state.as_str() {
+        _ if writes != "on" => writes,
         "ok" if errors > 0 => "errors".to_owned(),
         "ok" if pending > 2_000 => "behind".to_owned(),
         _ => state,
@@ -320,7 +312,8 @@ fn read_mapping(row: &tokio_postgres::Row) -> MappingStatus {
         table: row.get(1),
         access: row.get(2),
         state,
-        detail: row.get(4),
+        detail,
+        strategy: row.get(15),
         rows: row.get(5),
         records: row.get(6),
         last_read: row.get(7),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Value, json};
 
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::strategy::Verdict;
 
 use super::queue::{Ack, Outcome};
 use super::{Cached, Error, Store, Transaction, While, failpoint};
@@ -205,8 +206,9 @@ fn row_outcome(ack: &Ack) -> Option<Value> {
         Outcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.clone()),
         // Nothing of it concerns Salesforce, so nothing is pending either.
         Outcome::Nothing { .. } => ("SYNCED", None, None),
-        Outcome::Rejected { error, retry: None } | Outcome::Lost { park: Some(error), .. } => {
-            let err = json!({"op": ack.op.to_uppercase(), "src": "salesforce", "code": error.code,
+        Outcome::Rejected { next: Verdict::Again(_), .. } => return None,
+        Outcome::Rejected { error, .. } | Outcome::Lost { park: Some((error, _)), .. } => {
+            let err = json!({"op": ack.op.to_uppercase(), "src": error.source, "code": error.code,
                 "msg": error.message, "fields": error.fields});
             ("FAILED", Some(err.to_string()), None)
         }

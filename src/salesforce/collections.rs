@@ -1,7 +1,7 @@
 //! sObject Collections: up to 200 records written in one call, each answered for itself.
 
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Client, Error};
@@ -10,7 +10,7 @@ use super::{Client, Error};
 pub const MAX_RECORDS: usize = 200;
 
 /// What became of one record.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SaveResult {
     /// The record's id; missing on a failed create.
     pub id: Option<String>,
@@ -24,7 +24,7 @@ pub struct SaveResult {
 }
 
 /// One reason why a record was not saved.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SaveError {
     /// Code.

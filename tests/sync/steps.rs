@@ -8,6 +8,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use syncdeck::domain::catalogue::Source;
 use syncdeck::domain::names::{RowId, RowRef};
+use syncdeck::domain::strategy::Verdict;
 use syncdeck::domain::unit::{Answer, Event, Unit, step};
 use syncdeck::postgres::acknowledge::Rows;
 use syncdeck::postgres::errors::NewError;
@@ -30,16 +31,25 @@ fn outcome(dice: &mut StdRng) -> Outcome {
     let error =
         || Box::new(NewError::classified("Contact", "update", Source::Salesforce, "ANY", "any", Vec::new()));
     let pause = Duration::from_secs(1_000);
-    match dice.random_range(0..9) {
+    match dice.random_range(0..12) {
         0 | 1 => Outcome::Accepted { sfid: None, lastop: Some("UPDATED") },
         2 => Outcome::Nothing { reason: "nothing to send" },
-        3 => Outcome::Rejected { error: error(), retry: None },
-        4 => Outcome::Rejected { error: error(), retry: Some(Duration::ZERO) },
+        3 => {
+            Outcome::Rejected { error: error(), next: *[Verdict::Open, Verdict::Stop].choose(dice).unwrap() }
+        }
+        4 => Outcome::Rejected { error: error(), next: Verdict::Again(Duration::ZERO) },
+        9 => Outcome::Rejected { error: error(), next: Verdict::Review },
+        10 => Outcome::Rejected { error: found_here(error()), next: Verdict::Open },
+        11 => Outcome::Stopped,
         5 => Outcome::Held { error: error(), awaited: Awaited::Row(parent()) },
-        6 => Outcome::Lost { alone: true, retry: Duration::ZERO, park: Some(error()) },
+        6 => Outcome::Lost { alone: true, retry: Duration::ZERO, park: Some((error(), Verdict::Open)) },
         7 => Outcome::Lost { alone: false, retry: Duration::ZERO, park: None },
         _ => Outcome::Released { pause: if dice.random() { pause } else { Duration::ZERO } },
     }
+}
+
+fn found_here(error: Box<NewError>) -> Box<NewError> {
+    Box::new(NewError { source: Source::Engine, ..*error })
 }
 
 /// The row that held units wait for: it failed.
@@ -119,6 +129,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                     op: "update",
                     key: None,
                     request: None,
+                    response: None,
                     outcome: outcome.clone(),
                 };
                 let answer: Answer = outcome.answer();
@@ -142,6 +153,10 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 world.run(&sql).await;
                 world.store.sweep().await.unwrap();
                 happen(&mut model, row, &Event::Woken);
+                world.store.resume("Contact", "tester@here").await.unwrap();
+                for row in 1..=ROWS {
+                    happen(&mut model, row, &Event::Resumed);
+                }
                 world.store.write_back_deferred().await.unwrap();
                 for row in 1..=ROWS {
                     happen(&mut model, row, &Event::RowTold);
@@ -167,12 +182,12 @@ async fn an_entry_that_an_intake_holds_is_left_to_it_and_the_record_stays_known(
     world.stop_engine().await;
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('One', 'K1')").await;
     let tables = ["contact".to_owned()];
+    let mapping = world.store.registered("contact").await.unwrap();
     assert_eq!(world.store.intake(&tables, 100).await.unwrap(), 1);
     world.run("UPDATE salesforce.contact SET lastname = 'Two'").await;
     let unit = world.store.claim("token", LEASE, 200).await.unwrap().remove(0);
     let row = unit.row;
-    let content =
-        world.store.contents("contact", Some("external_id__c"), &[row]).await.unwrap().remove(&row).unwrap();
+    let content = world.store.contents(&mapping, &[row], &[]).await.unwrap().remove(&row).unwrap();
     // The insert alone was sent: the update is the next intake's, which has it in its hands. The row is gone before it
     // could be told its record.
     assert_eq!(content.entries.len(), 1);
@@ -183,13 +198,12 @@ async fn an_entry_that_an_intake_holds_is_left_to_it_and_the_record_stays_known(
     world.run("SET syncdeck.writer = 'engine'; SET xmlbinary = 'hex'; DELETE FROM salesforce.contact; RESET syncdeck.writer; RESET xmlbinary").await;
     let outcome = Outcome::Accepted { sfid: Some("003000000000001AAA".to_owned()), lastop: Some("INSERTED") };
     let upto = content.entries[0].id;
-    let ack = Ack { unit, upto, op: "insert", key: None, request: None, outcome };
+    let ack = Ack { unit, upto, op: "insert", key: None, request: None, response: None, outcome };
     world.store.acknowledge("token", "batch", &[ack], Rows::Now).await.unwrap();
     held.batch_execute("COMMIT").await.unwrap();
     assert_eq!(world.store.intake(&tables, 100).await.unwrap(), 1);
     assert_eq!(units(&world).await, [format!("{row} ready 1 0 0 0 f")]);
-    let known =
-        world.store.contents("contact", Some("external_id__c"), &[row]).await.unwrap().remove(&row).unwrap();
+    let known = world.store.contents(&mapping, &[row], &[]).await.unwrap().remove(&row).unwrap();
     assert_eq!(known.sfid.as_deref(), Some("003000000000001AAA"));
     // Set NEW by hand behind a younger change, an old one goes with it, not after it.
     world.run("UPDATE salesforce._trigger_log SET state = 'FAILED' WHERE state = 'PENDING'").await;
@@ -203,7 +217,6 @@ async fn an_entry_that_an_intake_holds_is_left_to_it_and_the_record_stays_known(
         .await
         .unwrap()
         .get(0);
-    let both =
-        world.store.contents("contact", Some("external_id__c"), &[row]).await.unwrap().remove(&row).unwrap();
+    let both = world.store.contents(&mapping, &[row], &[]).await.unwrap().remove(&row).unwrap();
     assert_eq!((both.entries.len(), both.entries[0].id), (2, i64::from(old)));
 }

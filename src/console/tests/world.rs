@@ -120,6 +120,7 @@ pub fn error(id: i64, code: &str, field: &str, message: &str, state: ErrorState)
         row_id: Some(RowId(10_200 + id as i32)),
         sfid: None,
         op: "insert".to_owned(),
+        source: Source::Salesforce,
         code: code.to_owned(),
         category: entry.category,
         class: entry.class,

@@ -1,0 +1,79 @@
+//! Mappings: their rules, where each comes from, and changes at run time.
+
+use color_eyre::eyre::Result;
+use serde_json::json;
+
+use crate::engine::handle::{Handle, Refused};
+use crate::logs::sanitize::sanitize;
+
+use super::args::Cli;
+use super::{DONE, door, mend, print};
+
+/// All mappings, a line each.
+pub(super) async fn list(cli: &Cli) -> Result<u8> {
+    let overview = door(cli).await?.overview().await?;
+    if cli.json {
+        print::json(&overview.mappings, true)?;
+        return Ok(DONE);
+    }
+    for mapping in &overview.mappings {
+        let detail =
+            mapping.detail.as_deref().map(|detail| format!("  {}", sanitize(detail))).unwrap_or_default();
+        print::line(&format!(
+            "{:<24} {:<9} {:<14} {}{detail}",
+            mapping.name, mapping.state, mapping.strategy, mapping.table
+        ))?;
+    }
+    Ok(DONE)
+}
+
+/// One mapping: what is to change, then its rules.
+pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8> {
+    if !changes.is_empty() {
+        mend::refuse_read_only(cli)?;
+    }
+    let handle = door(cli).await?;
+    for change in changes {
+        apply(&handle, name, change).await?;
+    }
+    show(cli, &handle, name).await
+}
+
+async fn apply(handle: &Handle, name: &str, change: &str) -> Result<()> {
+    match (change, change.split_once('=')) {
+        ("pause", _) => handle.pause(name).await?,
+        ("resume", _) => handle.resume(name).await?,
+        (_, Some((key, value))) => {
+            let value = Some(value.trim()).filter(|value| !value.is_empty());
+            handle.set_rule(name, key.trim(), value).await?;
+        }
+        _ => {
+            let text = format!(
+                "{change:?} is neither pause nor resume nor KEY=VALUE\nsee the keys with: syncdeck mapping {name}"
+            );
+            return Err(print::Usage(text).into());
+        }
+    }
+    Ok(())
+}
+
+async fn show(cli: &Cli, handle: &Handle, name: &str) -> Result<u8> {
+    let (mapping, rules) = handle.rules(name).await?;
+    let overview = handle.overview().await?;
+    let status = overview.mappings.into_iter().find(|status| status.name == mapping.object);
+    let status = status
+        .ok_or_else(|| Refused(format!("the mapping {} is not configured any more", mapping.object)))?;
+    if cli.json {
+        print::json(&json!({"mapping": status, "rules": rules}), true)?;
+        return Ok(DONE);
+    }
+    let detail =
+        status.detail.as_deref().map(|detail| format!(" ({})", sanitize(detail))).unwrap_or_default();
+    print::line(&format!("{} <-> {}  {}{detail}", status.name, status.table, status.state))?;
+    let width = rules.iter().map(|rule| rule.key.len()).max().unwrap_or(0);
+    for rule in &rules {
+        let value = if rule.value.is_empty() { "-".to_owned() } else { sanitize(&rule.value).into_owned() };
+        print::line(&format!("  {:<width$}  {value:<24}  {:<13}  {}", rule.key, rule.origin, rule.meaning))?;
+    }
+    Ok(DONE)
+}

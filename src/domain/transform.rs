@@ -1,0 +1,328 @@
+//! Transforms: what is done to a field's value on its way to Salesforce. Written as in `syncdeck.toml`:
+//! `trim`, `phone_e164(US)`, `truncate(40)`, `replace("[^0-9]", "")`, `map{Hot=A, "Very cold"=C}`; several of a field
+//! stand one behind the other, joined by `|`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use phonenumber::country;
+use regex::Regex;
+
+use super::field::Field;
+
+/// The forms, for messages.
+pub const FORMS: &str = "trim, lowercase, uppercase, phone_e164(US), truncate(40) or truncate(field), default(value), \
+     empty_to_null, null_to_empty, replace(\"regex\", \"to\"), map{from=to, ...}";
+
+/// The most and the fewest digits of a telephone number with its country code (E.164).
+const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+
+/// One transform. Two are equal when they are written alike.
+#[derive(Clone, Debug)]
+pub struct Transform {
+    text: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Trim,
+    Lowercase,
+    Uppercase,
+    PhoneE164(Option<country::Id>),
+    /// To so many characters; without, to what the field holds.
+    Truncate(Option<usize>),
+    Default(String),
+    EmptyToNull,
+    NullToEmpty,
+    Replace(Regex, String),
+    Map(BTreeMap<String, String>),
+}
+
+impl PartialEq for Transform {
+    fn eq(&self, other: &Transform) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Display for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Transform {
+    /// Reads one transform.
+    ///
+    /// # Errors
+    /// What is wrong with it, with what is allowed.
+    pub fn parse(text: &str) -> Result<Transform, String> {
+        let text = text.trim();
+        let (name, arguments) = match text.find(['(', '{']) {
+            Some(at) => (text[..at].trim(), Some(arguments(&text[at..])?)),
+            None => (text, None),
+        };
+        let given = arguments.as_deref().unwrap_or_default();
+        let kind = match (name, given) {
+            ("trim", []) => Kind::Trim,
+            ("lowercase", []) => Kind::Lowercase,
+            ("uppercase", []) => Kind::Uppercase,
+            ("empty_to_null", []) => Kind::EmptyToNull,
+            ("null_to_empty", []) => Kind::NullToEmpty,
+            ("phone_e164", []) => Kind::PhoneE164(None),
+            ("phone_e164", [code]) => Kind::PhoneE164(Some(
+                code.parse().map_err(|_| format!("{code:?} is no country; use two letters such as US"))?,
+            )),
+            ("truncate", [to]) if to == "field" => Kind::Truncate(None),
+            ("truncate", [to]) => {
+                Kind::Truncate(Some(to.parse().ok().filter(|most| *most > 0).ok_or_else(|| {
+                    format!("{to:?} is no number of characters; use truncate(40) or truncate(field)")
+                })?))
+            }
+            ("default", [value]) => Kind::Default(value.clone()),
+            ("replace", [regex, to]) => Kind::Replace(
+                Regex::new(regex)
+                    .map_err(|error| format!("{regex:?} is no regular expression: {}", last_line(&error)))?,
+                to.clone(),
+            ),
+            ("map", pairs) if !pairs.is_empty() => {
+                Kind::Map(pairs.iter().map(|pair| entry(pair)).collect::<Result<_, _>>()?)
+            }
+            _ => return Err(format!("{text:?} is no transform; there are {FORMS}")),
+        };
+        Ok(Transform { text: text.to_owned(), kind })
+    }
+
+    /// Reads several, joined by `|`.
+    ///
+    /// # Errors
+    /// See [`Transform::parse`].
+    pub fn parse_all(text: &str) -> Result<Vec<Transform>, String> {
+        split(text, '|')
+            .iter()
+            .filter(|part| !part.trim().is_empty())
+            .map(|part| Transform::parse(part))
+            .collect()
+    }
+
+    /// The value that this makes of one; `None` is NULL.
+    ///
+    /// # Errors
+    /// Why it cannot be done with this value.
+    pub fn apply(&self, field: &Field, value: Option<String>) -> Result<Option<String>, String> {
+        let Some(text) = value else {
+            return Ok(match &self.kind {
+                Kind::Default(default) => Some(default.clone()),
+                Kind::NullToEmpty => Some(String::new()),
+                _ => None,
+            });
+        };
+        Ok(Some(match &self.kind {
+            Kind::Trim => text.trim().to_owned(),
+            Kind::Lowercase => text.to_lowercase(),
+            Kind::Uppercase => text.to_uppercase(),
+            Kind::EmptyToNull if text.trim().is_empty() => return Ok(None),
+            Kind::Default(default) if text.trim().is_empty() => default.clone(),
+            Kind::EmptyToNull | Kind::NullToEmpty | Kind::Default(_) => text,
+            Kind::Truncate(most) => {
+                let held = usize::try_from(field.length).ok().filter(|length| *length > 0);
+                text.chars().take(most.or(held).unwrap_or(usize::MAX)).collect()
+            }
+            Kind::Replace(regex, to) => regex.replace_all(&text, to.as_str()).into_owned(),
+            Kind::Map(map) => map.get(&text).cloned().unwrap_or(text),
+            Kind::PhoneE164(_) if text.trim().is_empty() => text,
+            Kind::PhoneE164(country) => phone(*country, &text)?,
+        }))
+    }
+}
+
+/// Applies transforms one behind the other.
+///
+/// # Errors
+/// The transform that failed, and why.
+pub fn apply_all(
+    transforms: &[Transform],
+    field: &Field,
+    value: Option<&str>,
+) -> Result<Option<String>, String> {
+    transforms.iter().try_fold(value.map(str::to_owned), |value, transform| {
+        transform.apply(field, value).map_err(|why| format!("{transform}: {why}"))
+    })
+}
+
+/// A number as E.164 has it. Letters are refused: what a keypad makes of them is no number that anybody meant.
+fn phone(country: Option<country::Id>, text: &str) -> Result<String, String> {
+    let refuse = || format!("{text:?} is no telephone number");
+    let (number, _extension) = match text.to_lowercase().find(['x', 'e']) {
+        Some(at)
+            if text[at..]
+                .trim_start_matches(|c: char| c.is_alphabetic() || c == '.')
+                .trim()
+                .parse::<u32>()
+                .is_ok() =>
+        {
+            text.split_at(at)
+        }
+        _ => (text, ""),
+    };
+    if number.chars().any(char::is_alphabetic) {
+        return Err(refuse());
+    }
+    if country.is_none() && !number.trim_start().starts_with('+') {
+        return Err(format!("{text:?} has no country code; use phone_e164(US) with your country"));
+    }
+    let parsed = phonenumber::parse(country, number).map_err(|_| refuse())?;
+    let plain = parsed.format().mode(phonenumber::Mode::E164).to_string();
+    let digits = plain.chars().filter(char::is_ascii_digit).count();
+    if PHONE_DIGITS.contains(&digits) { Ok(plain) } else { Err(refuse()) }
+}
+
+/// `from=to`, either side quoted or bare.
+fn entry(pair: &str) -> Result<(String, String), String> {
+    match split(pair, '=').as_slice() {
+        [from, to] => Ok((unquote(from), unquote(to))),
+        _ => Err(format!("{pair:?} is no from=to")),
+    }
+}
+
+/// What stands between the brackets, split at commas. Quotes are taken off, but for the pairs of a map, which need them.
+fn arguments(text: &str) -> Result<Vec<String>, String> {
+    let close = if text.starts_with('{') { '}' } else { ')' };
+    let inner = text[1..].strip_suffix(close).ok_or_else(|| format!("{text:?} lacks its closing {close}"))?;
+    if inner.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let parts = split(inner, ',');
+    Ok(if close == '}' { parts } else { parts.iter().map(|part| unquote(part)).collect() })
+}
+
+/// Splits at a character that stands outside quotes, brackets and braces.
+fn split(text: &str, at: char) -> Vec<String> {
+    let (mut parts, mut quoted, mut depth, mut escaped) = (vec![String::new()], false, 0_i32, false);
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '(' | '{' if !quoted => depth += 1,
+            ')' | '}' if !quoted => depth -= 1,
+            _ if c == at && !quoted && depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(last) = parts.last_mut() {
+            last.push(c);
+        }
+    }
+    parts
+}
+
+/// Without its quotes, in which `\"` is a quote; any other backslash stays, for regular expressions have many.
+fn unquote(text: &str) -> String {
+    let text = text.trim();
+    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => inner.replace("\\\"", "\""),
+        None => text.to_owned(),
+    }
+}
+
+/// The line of a regular expression's error that says what is wrong.
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::field::FieldType;
+
+    fn field() -> Field {
+        Field { length: 5, ..Field::plain("Phone", FieldType::Phone) }
+    }
+
+    fn done(transforms: &str, value: Option<&str>) -> Result<Option<String>, String> {
+        apply_all(&Transform::parse_all(transforms).unwrap(), &field(), value)
+    }
+
+    #[test]
+    fn each_transform_does_what_its_name_says() {
+        for (transforms, value, wanted) in [
+            ("trim", Some("  a b "), Some("a b")),
+            ("lowercase", Some("ÄB@C.De"), Some("äb@c.de")),
+            ("uppercase", Some("straße"), Some("STRASSE")),
+            ("phone_e164(US)", Some("(555) 010-1234"), Some("+15550101234")),
+            ("phone_e164(DE)", Some("030 901820"), Some("+4930901820")),
+            ("phone_e164(US)", Some("+44 20 7946 0018"), Some("+442079460018")),
+            ("phone_e164(US)", Some("415-555-2671 x12"), Some("+14155552671")),
+            ("phone_e164", Some("+1 415 555 2671"), Some("+14155552671")),
+            ("phone_e164(US)", Some(""), Some("")),
+            ("phone_e164(US)", None, None),
+            ("truncate(3)", Some("äöüß"), Some("äöü")),
+            ("truncate(field)", Some("1234567"), Some("12345")),
+            ("default(Unknown)", None, Some("Unknown")),
+            ("default(\"a, b\")", Some(" "), Some("a, b")),
+            ("default(X)", Some("y"), Some("y")),
+            ("empty_to_null", Some("  "), None),
+            ("null_to_empty", None, Some("")),
+            ("replace(\",\", \".\")", Some("jane@acme,com"), Some("jane@acme.com")),
+            ("replace(\"^(\\d)(\\d)$\", \"$2-$1\")", Some("12"), Some("2-1")),
+            ("map{Hot=A, \"Very cold\"=\"C, D\"}", Some("Very cold"), Some("C, D")),
+            ("map{Hot=A}", Some("Warm"), Some("Warm")),
+            ("trim | lowercase | truncate(2)", Some("  ABC "), Some("ab")),
+            ("replace(\"a|b\", \"\") | trim", Some("ab c"), Some("c")),
+            ("", Some("as it is"), Some("as it is")),
+        ] {
+            assert_eq!(done(transforms, value), Ok(wanted.map(str::to_owned)), "{transforms} of {value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_by_name() {
+        for text in ["(555) ABC-1234", "call me maybe", "12", "123456789012345678"] {
+            let why = done("trim | phone_e164(US)", Some(text)).unwrap_err();
+            assert_eq!(why, format!("phone_e164(US): {text:?} is no telephone number"));
+        }
+        assert!(done("phone_e164", Some("555 010 1234")).unwrap_err().contains("no country code"));
+    }
+
+    #[test]
+    fn a_bad_transform_is_refused_with_what_is_allowed() {
+        for (text, part) in [
+            ("trimm", "\"trimm\" is no transform; there are trim, lowercase"),
+            ("trim(1)", "is no transform"),
+            ("phone_e164(Mars)", "\"Mars\" is no country"),
+            ("truncate(many)", "is no number of characters"),
+            ("truncate(0)", "is no number of characters"),
+            ("replace(\"(\", \"\")", "\"(\" is no regular expression: unclosed group"),
+            ("replace(\"a\")", "is no transform"),
+            ("map{Hot}", "\"Hot\" is no from=to"),
+            ("default(x", "lacks its closing )"),
+        ] {
+            let why = Transform::parse(text).unwrap_err();
+            assert!(why.contains(part), "{text}: {why}");
+        }
+    }
+
+    proptest! {
+        /// What was sent and is read back must not look like a change: a second pass changes nothing.
+        #[test]
+        fn normalising_twice_is_normalising_once(text in "\\PC{0,12}") {
+            for transforms in ["trim", "lowercase", "truncate(4)", "empty_to_null", "default(x)"] {
+                let once = done(transforms, Some(&text)).unwrap();
+                prop_assert_eq!(done(transforms, once.as_deref()).unwrap(), once);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,30}") {
+            let _ = Transform::parse_all(&text);
+            let _ = phone(None, &text);
+            let _ = phone(Some(country::US), &text);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What is set for mappings at run time: rules that come before the configuration's, writes stopped, paused and resumed;
+//! and the definition under which each mapping is worked, for whoever has no engine at hand.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::json;
+
+use crate::domain::mapping::Mapping;
+
+use super::{CHANNEL, Cached, Error, Store, Transaction, While};
+
+/// Rules set at run time, by mapping and key.
+pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
+
+impl Store {
+    /// The mapping of a table, or of an object name in any case, as the engine works it.
+    ///
+    /// # Errors
+    /// Refused when there is none of that name.
+    pub async fn registered(&self, name: &str) -> Result<Mapping, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(
+                "SELECT definition FROM syncdeck.mapping WHERE table_name = $1 OR lower(name) = lower($1)",
+                &[&name],
+            )
+            .await
+            .while_("read a mapping")?
+            .ok_or_else(|| Error::Refused(format!("there is no mapping of a table or object {name:?}")))?;
+        let definition = row.get::<_, Option<serde_json::Value>>(0).unwrap_or_default();
+        serde_json::from_value(definition).map_err(|error| {
+            Error::Refused(format!(
+                "the mapping {name} was registered by another version ({error})\nstart its engine again, with: syncdeck run"
+            ))
+        })
+    }
+
+    /// Stores a mapping as it is worked from now on. Tells whether that is news.
+    pub async fn set_definition(&self, mapping: &Mapping) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let (definition, fields) = (json!(mapping), json!(mapping.fields));
+        let changed = client
+            .execute(
+                "UPDATE syncdeck.mapping SET definition = $2, fields = $3
+                 WHERE name = $1 AND definition IS DISTINCT FROM $2",
+                &[&mapping.object, &definition, &fields],
+            )
+            .await
+            .while_("store a mapping's definition")?;
+        Ok(changed == 1)
+    }
+
+    /// The rules set at run time.
+    pub async fn settings(&self) -> Result<Settings, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query_cached("SELECT mapping, key, value FROM syncdeck.setting", &[])
+            .await
+            .while_("read the rules set at run time")?;
+        let mut settings = Settings::new();
+        for row in rows {
+            settings.entry(row.get(0)).or_default().insert(row.get(1), row.get(2));
+        }
+        Ok(settings)
+    }
+
+    /// Sets a rule of a mapping at run time, or (with `None`) leaves it to the configuration again.
+    ///
+    /// # Errors
+    /// Refused when the rule or its value is none, with nothing changed.
+    pub async fn set_rule(
+        &self,
+        name: &str,
+        key: &str,
+        value: Option<&str>,
+        actor: &str,
+    ) -> Result<(), Error> {
+        let mut mapping = self.registered(name).await?;
+        if let Some((field, _)) = key.rsplit_once('.')
+            && !mapping.fields.iter().any(|known| known.name.eq_ignore_ascii_case(field))
+        {
+            let known: Vec<&str> = mapping.fields.iter().map(|field| field.name.as_str()).collect();
+            return Err(Error::Refused(format!(
+                "{} has no mapped field {field}\nits fields: {}",
+                mapping.object,
+                known.join(", ")
+            )));
+        }
+        let before = mapping.rules.settings().get(key).cloned();
+        mapping.rules.set(key, value.unwrap_or_default()).or_else(|bad| match value {
+            Some(_) => Err(Error::Refused(format!("{}: {bad}", mapping.object))),
+            None => Ok(()),
+        })?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to set a rule")?;
+        if key == "where" && value.is_some() {
+            self.check_filter(&transaction, &mapping).await?;
+        }
+        match value {
+            Some(value) => transaction.execute(
+                "INSERT INTO syncdeck.setting (mapping, key, value, actor) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (mapping, key) DO UPDATE SET value = excluded.value, actor = excluded.actor, at = excluded.at",
+                &[&mapping.object, &key, &value, &actor],
+            ).await,
+            None => transaction.execute(
+                "DELETE FROM syncdeck.setting WHERE mapping = $1 AND key = $2", &[&mapping.object, &key]).await,
+        }
+        .while_("set a rule")?;
+        let (before, after) = (json!({ key: before }), json!({ key: value }));
+        audit_mapping(&transaction, actor, "set", &mapping, Some((&before, &after))).await?;
+        announce(&transaction).await?;
+        transaction.commit().await.while_("set a rule")
+    }
+
+    /// The condition of the rule `where` must be one that this table can answer.
+    pub(super) async fn check_filter(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+    ) -> Result<(), Error> {
+        let Some(filter) = &mapping.rules.filter else { return Ok(()) };
+        let sql = format!("SELECT FROM {} WHERE ({filter}) IS TRUE LIMIT 0", self.table(&mapping.table));
+        transaction.query(&sql, &[]).await.map(drop).map_err(|source| Error::BadFilter {
+            mapping: mapping.object.clone(),
+            problem: super::describe(&source),
+        })
+    }
+
+    /// The tables whose writes are stopped or paused.
+    pub async fn writes_off(&self) -> Result<HashSet<String>, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query_cached("SELECT table_name::text FROM syncdeck.mapping WHERE writes <> 'on'", &[])
+            .await
+            .while_("look which mappings are stopped")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Pauses the writes of a mapping; what is in flight is finished, reads go on.
+    ///
+    /// # Errors
+    /// Refused when they are paused or stopped already.
+    pub async fn pause(&self, name: &str, actor: &str) -> Result<(), Error> {
+        let mapping = self.registered(name).await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin a pause")?;
+        let paused = transaction
+            .execute(
+                "UPDATE syncdeck.mapping SET writes = 'paused', writes_detail = $2 WHERE name = $1 AND writes = 'on'",
+                &[&mapping.object, &format!("by {actor}")],
+            )
+            .await
+            .while_("pause a mapping")?;
+        if paused == 0 {
+            return Err(Error::Refused(format!("the writes of {} are off already", mapping.object)));
+        }
+        audit_mapping(&transaction, actor, "paused", &mapping, None).await?;
+        announce(&transaction).await?;
+        transaction.commit().await.while_("pause a mapping")
+    }
+
+    /// Lets the writes of a mapping go on. What failed stays failed.
+    pub async fn resume(&self, name: &str, actor: &str) -> Result<(), Error> {
+        let mapping = self.registered(name).await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin a resume")?;
+        transaction
+            .execute(
+                "UPDATE syncdeck.mapping SET writes = 'on', writes_detail = NULL WHERE name = $1",
+                &[&mapping.object],
+            )
+            .await
+            .while_("resume a mapping")?;
+        transaction
+            .execute(
+                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()
+                 WHERE table_name = $1 AND state = 'stopped'",
+                &[&mapping.table],
+            )
+            .await
+            .while_("make stopped units ready")?;
+        audit_mapping(&transaction, actor, "resumed", &mapping, None).await?;
+        announce(&transaction).await?;
+        transaction.commit().await.while_("resume a mapping")
+    }
+}
+
+async fn audit_mapping(
+    transaction: &Transaction<'_>,
+    actor: &str,
+    action: &str,
+    mapping: &Mapping,
+    values: Option<(&serde_json::Value, &serde_json::Value)>,
+) -> Result<(), Error> {
+    let (before, after) = values.unzip();
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.audit (actor, action, mapping, table_name, before, after) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[&actor, &action, &mapping.object, &mapping.table, &before, &after],
+        )
+        .await
+        .while_("write the audit")
+        .map(drop)
+}
+
+/// Tells every engine and console that rules or states of mappings changed.
+async fn announce(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction
+        .execute("SELECT pg_notify($1, 'settings')", &[&CHANNEL])
+        .await
+        .while_("announce a change")
+        .map(drop)
+}
