@@ -77,6 +77,10 @@ CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_record_id ON {schema}._trigg
 CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_state_table_name
     ON {schema}._trigger_log_archive (state, table_name) WHERE state = 'FAILED';
 
+-- Ours: records left behind by deletes that are not passed on; they must not come back as rows.
+CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_ignored ON {schema}._trigger_log_archive (table_name, sfid)
+    WHERE action = 'DELETE' AND state = 'IGNORED';
+
 -- Captures a row again as an insert, from its current values. Returns the log entry's id, NULL without an id.
 CREATE OR REPLACE FUNCTION {schema}.hc_capture_insert_from_row(
     source_row {hstore}.hstore, table_name varchar, excluded_cols text[] DEFAULT ARRAY[]::text[]

@@ -144,6 +144,13 @@ fn may_be_required(mapping: &Mapping, field: &Field, rules: &super::rules::Field
     rules.required != Some(false) && !either && mapping.parent(&field.column).is_none()
 }
 
+/// A row's value as it is sent; one that is not sent is as it stands.
+pub fn as_sent(mapping: &Mapping, field: &Field, value: Option<&str>) -> Option<String> {
+    let transforms =
+        mapping.rules.of(&field.column).map(|rules| rules.transforms.as_slice()).unwrap_or_default();
+    super::transform::apply_all(transforms, field, value).unwrap_or_else(|_| value.map(str::to_owned))
+}
+
 /// Whether a row's value stays as the application wrote it although the record's is written differently: what is sent
 /// for it is what the record has.
 pub fn is_in_step(mapping: &Mapping, field: &Field, row: Option<&str>, record: Option<&str>) -> bool {

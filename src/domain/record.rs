@@ -28,8 +28,46 @@ pub struct RecordView {
     pub error: Option<SyncError>,
     /// Cause in plain words and what helps, from the catalogue; empty without an error.
     pub advice: Advice,
+    /// Its fields that changed on both sides, open ones first.
+    #[serde(default)]
+    pub conflicts: Vec<Conflict>,
+    /// What will be sent for it, or would be.
+    #[serde(default)]
+    pub sending: Sending,
     /// What happened to it, newest first.
     pub history: Vec<HistoryEntry>,
+}
+
+/// What will be sent for a row, after the mapping's rules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sending {
+    /// `insert`, `update`, `delete`, `nothing`; `refused` when it is not sent as it stands.
+    pub what: String,
+    /// Why nothing is sent, or what is wrong.
+    pub why: Option<String>,
+    /// Fields by API name with the values that go out.
+    pub values: Vec<(String, Option<String>)>,
+    /// Fields that stay behind, and why.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// A field that changed on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Its column; `*` for a record that was deleted while its row changed.
+    pub column: String,
+    /// What both sides had before.
+    pub base: Option<String>,
+    /// The row's value, as it would be sent.
+    pub postgres: Option<String>,
+    /// The record's value.
+    pub salesforce: Option<String>,
+    /// `postgres` or `salesforce`; `None` while a person has to choose.
+    pub winner: Option<String>,
+    /// The policy, or who chose.
+    pub decided_by: Option<String>,
+    /// When it was found.
+    pub at: DateTime<Utc>,
 }
 
 /// What an error means and what to do, from the catalogue.

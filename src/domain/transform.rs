@@ -153,7 +153,7 @@ pub fn apply_all(
 /// A number as E.164 has it. Letters are refused: what a keypad makes of them is no number that anybody meant.
 fn phone(country: Option<country::Id>, text: &str) -> Result<String, String> {
     let refuse = || format!("{text:?} is no telephone number");
-    let (number, _extension) = match text.to_lowercase().find(['x', 'e']) {
+    let (number, _extension) = match text.find(['x', 'X', 'e', 'E']) {
         Some(at)
             if text[at..]
                 .trim_start_matches(|c: char| c.is_alphabetic() || c == '.')

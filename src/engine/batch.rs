@@ -6,7 +6,7 @@ use crate::domain::field::Field;
 use crate::domain::fold::{Action, Entry, Folded, Operation, fold};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::{Access, Mapping};
-use crate::domain::outgoing::{Op, Refusal, outgoing};
+use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing};
 use crate::postgres::queue::{Claimed, Content, Contested};
 use crate::salesforce::collections::MAX_RECORDS;
 
@@ -37,6 +37,15 @@ pub(super) struct Job {
     /// The key, for upserts.
     pub(super) key: Option<String>,
     pub(super) upto: i64,
+    /// What stays behind by the mapping's rules.
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+impl Job {
+    /// A job that sends no values.
+    pub(super) fn bare(unit: Claimed, call: Call, op: &'static str, sfid: Option<String>, upto: i64) -> Job {
+        Job { unit, call, op, patch: Hstore::new(), sfid, key: None, upto, left_out: Vec::new() }
+    }
 }
 
 /// What a unit comes to.
@@ -70,15 +79,9 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
         let column = mapping.external_id_column();
         let key = inserted.and_then(|entry| entry.values.get(column.as_ref()?).cloned().flatten());
         if key.is_some() {
-            let (unit, patch) = (unit.clone(), Hstore::new());
             return Planned::Send(Box::new(Job {
-                unit,
-                call: Call::Delete,
-                op: "delete",
-                patch,
-                sfid: None,
                 key,
-                upto,
+                ..Job::bare(unit.clone(), Call::Delete, "delete", None, upto)
             }));
         }
     }
@@ -100,8 +103,11 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
         Operation::Nothing => nothing("nothing to send"),
         Operation::Delete if mapping.rules.ignore_deletes.postgres => nothing(IGNORED_DELETE),
         Operation::Delete => {
-            let (unit, patch, key) = (unit.clone(), Hstore::new(), key_of(mapping, &Hstore::new(), content));
-            Planned::Send(Box::new(Job { unit, call: Call::Delete, op: "delete", patch, sfid, key, upto }))
+            let key = key_of(mapping, &Hstore::new(), content);
+            Planned::Send(Box::new(Job {
+                key,
+                ..Job::bare(unit.clone(), Call::Delete, "delete", sfid, upto)
+            }))
         }
         Operation::Insert(values) => change(mapping, unit, content, "insert", &values, sfid, upto),
         Operation::Update(values) => change(mapping, unit, content, "update", &values, sfid, upto),
@@ -132,8 +138,8 @@ fn change(
         "insert" => Op::Insert,
         _ => Op::Update,
     };
-    let mut patch = match outgoing(mapping, how, values) {
-        Ok(outgoing) => outgoing.values,
+    let (mut patch, left_out) = match outgoing(mapping, how, values) {
+        Ok(outgoing) => (outgoing.values, outgoing.left_out),
         Err(refusal) => return Planned::Refused { upto, op, patch: values.clone(), refusal },
     };
     let key = key_of(mapping, &patch, content).filter(|_| mapping.rules.upsert);
@@ -149,7 +155,7 @@ fn change(
     if let (Call::Upsert, Some(column), Some(key)) = (call, mapping.external_id_column(), &key) {
         patch.insert(column, Some(key.clone()));
     }
-    Planned::Send(Box::new(Job { unit: unit.clone(), call, op, patch, sfid, key, upto }))
+    Planned::Send(Box::new(Job { patch, key, left_out, ..Job::bare(unit.clone(), call, op, sfid, upto) }))
 }
 
 /// The row's external id: as it is sent, else as it stands.

@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use crate::domain::catalogue;
 use crate::domain::filter::Filter;
 use crate::domain::mapping::Mapping;
+use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Overview;
 use crate::domain::record::{Edit, RecordView, SalesforceValues};
@@ -18,6 +19,8 @@ use crate::domain::rules;
 use crate::domain::sync_error::{Class, ErrorState, SyncError};
 use crate::logs::LogRecord;
 use crate::postgres::{self, Store, errors::COUNT_CAP};
+
+use super::preview;
 
 /// How long Salesforce's values are waited for.
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
@@ -142,6 +145,9 @@ impl Handle {
     /// A row with its error, advice and history.
     pub async fn record(&self, row: &RowRef) -> Result<RecordView, Refused> {
         let mut record = self.store.record(row).await?;
+        let values =
+            record.values.iter().map(|(field, value)| (field.column.clone(), value.clone())).collect();
+        record.sending = preview::sending(&self.store, row, &values).await?;
         if let Some(error) = &record.error {
             record.advice = catalogue::advice(catalogue::classify(
                 catalogue::source_of(&error.code),
@@ -200,6 +206,14 @@ impl Handle {
     /// Refused when the row has no open error.
     pub async fn ignore(&self, row: &RowRef) -> Result<(), Refused> {
         Ok(self.store.ignore(row, &self.actor).await?)
+    }
+
+    /// Chooses a side of a field that changed on both.
+    ///
+    /// # Errors
+    /// Refused when the column has no open conflict.
+    pub async fn choose(&self, row: &RowRef, column: &str, side: Side) -> Result<(), Refused> {
+        Ok(self.store.choose(row, column, side, &self.actor).await?)
     }
 
     /// The rules of a mapping, with where each comes from.

@@ -23,13 +23,19 @@ pub(super) fn request(mapping: &Mapping, mut record: Value) -> Value {
     record
 }
 
-/// Salesforce's answer for one record, as its attempt keeps it.
+/// Salesforce's answer for one record, as its attempt keeps it, with what the rules left out of the request.
 pub(super) fn response(mapping: &Mapping, job: &Job, result: &SaveResult) -> Value {
     let mut result = result.clone();
     for error in &mut result.errors {
         error.message = message(mapping, &job.patch, &error.message);
     }
-    json!(result)
+    let mut response = json!(result);
+    if !job.left_out.is_empty() {
+        let left: serde_json::Map<String, Value> =
+            job.left_out.iter().map(|left| (left.field.clone(), json!(left.why))).collect();
+        response["left_out"] = Value::Object(left);
+    }
+    response
 }
 
 /// A message without the masked values that it quotes.

@@ -22,6 +22,7 @@ mod hold;
 pub mod link;
 mod mask;
 mod prepare;
+mod preview;
 mod proof;
 mod reader;
 mod rules;

@@ -196,7 +196,7 @@ async fn plan_table(
             Planned::Refused { upto, op, patch, refusal } => {
                 // Understood like Salesforce's own words, where it would say the same.
                 let source = catalogue::source_of(refusal.code);
-                let job = Job { unit, call: Call::Update, op, patch, sfid: content.sfid, key: None, upto };
+                let job = Job { patch, ..Job::bare(unit, Call::Update, op, content.sfid, upto) };
                 let error =
                     send::failure(mapping, &job, source, refusal.code, &refusal.message, refusal.fields);
                 refused.push(send::ack(job, None, send::refused(mapping, error)));

@@ -6,6 +6,7 @@
 
 pub mod acknowledge;
 pub mod commands;
+pub mod conflicts;
 pub mod connect;
 mod defects;
 pub mod errors;

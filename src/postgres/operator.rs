@@ -74,6 +74,16 @@ impl Store {
                 .await
                 .map_err(|source| refused_value(source, &mapping.table))?;
         }
+        // Whoever edits a field that changed on both sides has chosen.
+        let columns: Vec<&str> = edit.fields.iter().map(|field| field.column.as_str()).collect();
+        transaction
+            .execute(
+                "UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = $4, decided_at = clock_timestamp()
+                 WHERE table_name = $1 AND record_id = $2 AND column_name = ANY($3) AND winner IS NULL",
+                &[&mapping.table, &edit.row.row.0, &columns, &actor],
+            )
+            .await
+            .while_("decide conflicts")?;
         audit(&transaction, actor, "edited", &mapping.object, &edit.row, Some((before, after))).await?;
         if edit.retry {
             self.make_ready(&transaction, &edit.row).await?;
@@ -148,7 +158,7 @@ impl Store {
 
     /// The unit is ready at once with no attempts spent; one in flight stays so and is sent again after its answer
     /// when something new joined it. Tells how many units there were (0 or 1).
-    async fn make_ready(&self, transaction: &Transaction<'_>, at: &RowRef) -> Result<u64, Error> {
+    pub(super) async fn make_ready(&self, transaction: &Transaction<'_>, at: &RowRef) -> Result<u64, Error> {
         let sql = format!(
             "INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
              SELECT DISTINCT table_name, record_id, 'ready' FROM {}._trigger_log
@@ -193,7 +203,7 @@ fn refused_value(source: tokio_postgres::Error, table: &str) -> Error {
     }
 }
 
-async fn audit(
+pub(super) async fn audit(
     transaction: &Transaction<'_>,
     actor: &str,
     action: &str,
@@ -218,7 +228,7 @@ async fn audit(
 }
 
 /// Wakes the engine and every console: an operator's transaction is rare, so NOTIFY costs nothing here.
-async fn announce(transaction: &Transaction<'_>, at: &RowRef) -> Result<(), Error> {
+pub(super) async fn announce(transaction: &Transaction<'_>, at: &RowRef) -> Result<(), Error> {
     transaction
         .execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &format!("retry {} {}", at.row, at.table)])
         .await

@@ -21,7 +21,7 @@ use super::records::json_text;
 use super::{Cached, Error, Store, While};
 
 /// A unit that this engine holds, under the token of its claim.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Claimed {
     /// Table.
     #[serde(rename = "table_name")]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::domain::hstore;
 use crate::domain::names::RowRef;
-use crate::domain::record::{Advice, HistoryEntry, RecordView, SalesforceValues};
+use crate::domain::record::{Advice, HistoryEntry, RecordView, SalesforceValues, Sending};
 
 use super::{Error, Store, While};
 
@@ -64,6 +64,8 @@ impl Store {
             mapping: mapping.object,
             error,
             advice: Advice::default(),
+            conflicts: self.conflicts(at).await?,
+            sending: Sending::default(),
             history: self.history(at).await?,
         })
     }

@@ -9,10 +9,12 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
+use crate::domain::merge::Policy;
+use crate::domain::outgoing::is_in_step;
 
 use super::queue::{UNSENT, gives_up_key, wake_for_keys};
+use super::records::json_text;
 use super::status::Lease;
 use super::{Cached, Error, Store, Transaction, While, quote};
 
@@ -100,7 +102,8 @@ impl Store {
             .map(|row| row.get(0))
             .collect();
         let just_sent = recently_accepted(&transaction, mapping, &ids, asked_at).await?;
-        let kept = self.unsent_fields(&transaction, mapping, &ids).await?;
+        let unsent = self.unsent_changes(&transaction, mapping, &ids).await?;
+        let written = self.written_values(&transaction, mapping, &ids).await?;
         let mut applied = Applied::default();
         let mut plain = Vec::new();
         let mut merged = Vec::new();
@@ -110,27 +113,54 @@ impl Store {
             let Some(record) = by_sfid.get(sfid.as_str()) else { continue };
             if !locked.contains(id) || just_sent.contains(id) {
                 applied.skipped.push(sfid.clone());
-            } else if let Some(kept) = kept.get(id) {
-                merged.push((*id, *record, kept));
-            } else {
-                let mut row = (*record).clone();
-                row.insert("id".to_owned(), json!(id));
-                plain.push(Value::Object(row));
+                continue;
             }
+            let mut row = as_written(mapping, record, written.get(id));
+            row.insert("id".to_owned(), json!(id));
+            let Some(unsent) = unsent.get(id) else {
+                plain.push(Value::Object(row));
+                continue;
+            };
+            let taken = if unsent.free {
+                self.merge_row(&transaction, mapping, *id, unsent, record).await?
+            } else {
+                // It is on its way; the next read will know what became of it.
+                applied.skipped.push(sfid.clone());
+                let columns = mapping.fields.iter().map(|field| field.column.clone());
+                columns.filter(|column| !unsent.columns.contains_key(column)).collect()
+            };
+            merged.push((taken, row));
         }
         let columns: Vec<String> = mapping.fields.iter().map(|field| field.column.clone()).collect();
         applied.updated +=
             self.update_rows(&transaction, mapping, &columns, &Value::from(plain), true).await?;
-        for (id, record, kept) in merged {
-            let free: Vec<String> =
-                columns.iter().filter(|column| !kept.contains(*column)).cloned().collect();
-            let mut row = record.clone();
-            row.insert("id".to_owned(), json!(id));
+        for (taken, row) in merged {
             let row = Value::from(vec![Value::Object(row)]);
-            applied.updated += self.update_rows(&transaction, mapping, &free, &row, false).await?;
+            applied.updated += self.update_rows(&transaction, mapping, &taken, &row, false).await?;
         }
         transaction.commit().await.while_("finish applying records")?;
         Ok(applied)
+    }
+
+    /// The rows' values in the columns that are written differently there than here, by a transform.
+    async fn written_values(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+        ids: &[i32],
+    ) -> Result<HashMap<i32, RecordRow>, Error> {
+        let shaped =
+            mapping.rules.fields.values().any(|rules| !rules.transforms.is_empty() || rules.skip_invalid);
+        if !shaped {
+            return Ok(HashMap::new());
+        }
+        let sql = format!("SELECT id, to_jsonb(t) FROM {} t WHERE id = ANY($1)", self.table(&mapping.table));
+        let rows = transaction.query_cached(&sql, &[&ids]).await.while_("read rows to compare")?;
+        let values = |row: &tokio_postgres::Row| match row.get::<_, Value>(1) {
+            Value::Object(values) => Some((row.get(0), values)),
+            _ => None,
+        };
+        Ok(rows.iter().filter_map(values).collect())
     }
 
     /// Writes the columns that differ. `settled` rows have nothing unsent, so they also become SYNCED.
@@ -224,6 +254,16 @@ impl Store {
                 format!("AND NOT EXISTS (SELECT FROM {table} t WHERE t.{c} = i.{c})", c = quote(&column))
             })
             .unwrap_or_default();
+        // A row whose delete is not passed on leaves its record behind; that does not come back.
+        let given_up = if mapping.rules.ignore_deletes.postgres {
+            format!(
+                "AND NOT EXISTS (SELECT FROM {}._trigger_log_archive gone WHERE gone.table_name = $2
+                     AND gone.action = 'DELETE' AND gone.state = 'IGNORED' AND gone.sfid = i.sfid)",
+                self.schema
+            )
+        } else {
+            String::new()
+        };
         // Without an external id, nothing is inserted while an insert of ours is unanswered, for it may be that very
         // record.
         let unanswered = if mapping.external_id.is_none() {
@@ -237,7 +277,7 @@ impl Store {
         let sql = format!(
             "WITH {with} INSERT INTO {table} ({list}, _hc_lastop)
              SELECT {values}, 'SYNCED' FROM incoming i
-             WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid) {by_key} {unanswered}
+             WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid) {by_key} {unanswered} {given_up}
                  AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = {key})
              ON CONFLICT DO NOTHING",
             list = names.join(", "),
@@ -267,29 +307,6 @@ impl Store {
         Ok((inserted, unsure))
     }
 
-    /// Which columns of these rows have changes that Salesforce has not accepted.
-    async fn unsent_fields(
-        &self,
-        transaction: &Transaction<'_>,
-        mapping: &Mapping,
-        ids: &[i32],
-    ) -> Result<HashMap<i32, HashSet<String>>, Error> {
-        let sql = format!(
-            "SELECT record_id, values FROM {}._trigger_log
-             WHERE table_name = $1 AND record_id = ANY($2) AND state IN ('NEW', 'PENDING', 'FAILED')",
-            self.schema
-        );
-        let mut fields: HashMap<i32, HashSet<String>> = HashMap::new();
-        for row in
-            transaction.query_cached(&sql, &[&mapping.table, &ids]).await.while_("find unsent changes")?
-        {
-            let values: Option<String> = row.get(1);
-            let changed = hstore::parse(values.as_deref().unwrap_or("")).unwrap_or_default();
-            fields.entry(row.get(0)).or_default().extend(changed.into_keys());
-        }
-        Ok(fields)
-    }
-
     /// Removes the rows of records that were deleted in Salesforce, unless a change of theirs is unsent.
     pub async fn apply_deletes(
         &self,
@@ -297,7 +314,7 @@ impl Store {
         mapping: &Mapping,
         sfids: &[String],
     ) -> Result<u64, Error> {
-        if sfids.is_empty() {
+        if sfids.is_empty() || mapping.rules.ignore_deletes.salesforce {
             return Ok(0);
         }
         let mut client = self.client().await?;
@@ -315,10 +332,13 @@ impl Store {
             .iter()
             .map(|row| row.get(0))
             .collect();
+        if mapping.rules.conflicts == Policy::SalesforceWins {
+            self.give_up_changes(&transaction, mapping, &ids).await?;
+        }
         let sql = format!(
             "DELETE FROM {table} t WHERE t.id = ANY($1) AND NOT EXISTS (
                  SELECT FROM {}._trigger_log log WHERE log.table_name = $2 AND log.record_id = t.id
-                     AND log.state IN ('NEW', 'PENDING', 'FAILED'))",
+                     AND log.{UNSENT})",
             self.schema
         );
         let deleted =
@@ -350,6 +370,21 @@ async fn recently_accepted(
         .await
         .while_("find rows that were just sent")?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// A record as it goes into its row: a value that the row's becomes on its way out stays as the application wrote it.
+fn as_written(mapping: &Mapping, record: &RecordRow, written: Option<&RecordRow>) -> RecordRow {
+    let mut row = record.clone();
+    let Some(written) = written else { return row };
+    for field in &mapping.fields {
+        let (Some(theirs), Some(ours)) = (record.get(&field.column), written.get(&field.column)) else {
+            continue;
+        };
+        if is_in_step(mapping, field, json_text(ours).as_deref(), json_text(theirs).as_deref()) {
+            row.insert(field.column.clone(), ours.clone());
+        }
+    }
+    row
 }
 
 fn text<'a>(record: &'a RecordRow, column: &str) -> &'a str {

@@ -48,8 +48,9 @@ fn outcome(dice: &mut StdRng) -> Outcome {
     }
 }
 
-fn found_here(error: Box<NewError>) -> Box<NewError> {
-    Box::new(NewError { source: Source::Engine, ..*error })
+fn found_here(mut error: Box<NewError>) -> Box<NewError> {
+    error.source = Source::Engine;
+    error
 }
 
 /// The row that held units wait for: it failed.

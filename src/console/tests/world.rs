@@ -14,7 +14,7 @@ use crate::domain::catalogue::{self, Source};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
-use crate::domain::record::{HistoryEntry, RecordView, SalesforceState, SalesforceValues};
+use crate::domain::record::{HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending};
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::engine::handle::ErrorPage;
 use crate::logs::{Level, LogRecord};
@@ -231,6 +231,8 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
         ],
         error,
         advice,
+        conflicts: Vec::new(),
+        sending: Sending::default(),
         history: vec![
             HistoryEntry {
                 at: now() - TimeDelta::seconds(9),
