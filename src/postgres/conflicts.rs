@@ -175,9 +175,9 @@ impl Store {
             let policy = mapping.rules.policy(&field.column).word();
             transaction
                 .execute_cached(
-                    "UPDATE syncdeck.conflict SET salesforce = $2, postgres = $3, upto = $4, winner = $5,
-                         decided_by = CASE WHEN $5 IS NOT NULL THEN $6::text END,
-                         decided_at = CASE WHEN $5 IS NOT NULL THEN clock_timestamp() END WHERE id = $1",
+                    "UPDATE syncdeck.conflict SET salesforce = $2, postgres = $3, upto = $4, winner = $5::text,
+                         decided_by = CASE WHEN $5::text IS NOT NULL THEN $6::text END,
+                         decided_at = CASE WHEN $5::text IS NOT NULL THEN clock_timestamp() END WHERE id = $1",
                     &[
                         &open.id,
                         &theirs,
@@ -196,7 +196,8 @@ impl Store {
             .execute_cached(
                 "INSERT INTO syncdeck.conflict (mapping, table_name, record_id, column_name, base, postgres, salesforce,
                      upto, winner, decided_by, decided_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $9 IS NOT NULL THEN clock_timestamp() END)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+                     CASE WHEN $9::text IS NOT NULL THEN clock_timestamp() END)",
                 &[
                     &mapping.object,
                     &mapping.table,

@@ -87,12 +87,38 @@ impl World {
             let differences = self.differences().await;
             let Some(first) = differences.first() else { return };
             if begin.elapsed() > DRAIN {
-                let text =
-                    format!("{} differences between the two sides, such as {first}", differences.len());
+                let mut words = first.split(' ').map(str::to_lowercase);
+                let (table, id) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                let story = self.story(&table, &id).await;
+                let text = format!(
+                    "{} differences between the two sides, such as {first}\n{story}",
+                    differences.len()
+                );
                 self.give_up(&text).await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What the database knows of one row.
+    async fn story(&mut self, table: &str, id: &str) -> String {
+        let mut story = Vec::new();
+        for (of, key) in [
+            ("salesforce._trigger_log", "id"),
+            ("salesforce._trigger_log_archive", "id"),
+            ("syncdeck.unit", "version"),
+            ("syncdeck.attempt", "id"),
+            ("syncdeck.conflict", "id"),
+            ("syncdeck.error", "id"),
+        ] {
+            let sql = format!(
+                "SELECT string_agg(to_jsonb(t)::text, E'\\n' ORDER BY {key}) FROM {of} t
+                 WHERE table_name = '{table}' AND record_id::text = '{id}'"
+            );
+            let rows = self.text(&sql).await.unwrap_or_else(|| "none".to_owned());
+            story.push(format!("{of}:\n{rows}"));
+        }
+        story.join("\n")
     }
 
     async fn differences(&mut self) -> Vec<String> {
