@@ -1,6 +1,8 @@
 //! Whether an answer is about what was sent. Results carry no key and are matched by position alone; an answer that
 //! came in another order would give rows each other's record ids, and the next update would go to the wrong customer.
 
+use std::collections::HashMap;
+
 use crate::domain::mapping::Mapping;
 use crate::salesforce::Error;
 use crate::salesforce::collections::SaveResult;
@@ -43,14 +45,22 @@ pub(super) async fn check(
             let unproven =
                 |error| shared.client.unusable(&format!("the results cannot be verified: {error}"));
             let ids = shared.client.ids_by_key(&mapping.object, field, &keys).await.map_err(unproven)?;
-            let differs =
-                jobs.iter().zip(results).filter(|(_, result)| result.success).any(|(job, result)| {
-                    let there = job.key.as_ref().and_then(|key| ids.get(&key.to_lowercase()));
-                    // A record that somebody deleted or renamed meanwhile is not there, which proves nothing.
-                    there.zip(result.id.as_deref()).is_some_and(|(there, told)| short(there) != short(told))
-                });
+            let sent = jobs.iter().zip(results);
+            let told = sent.filter_map(|(job, result)| {
+                Some((job.key.as_ref()?.to_lowercase(), result.id.as_deref().filter(|_| result.success)?))
+            });
+            let differs = told.into_iter().any(|(key, told)| is_of_another(&ids, &key, told));
             if differs { Err(mixed_up()) } else { Ok(()) }
         }
+    }
+}
+
+/// Whether the id that was told for a key is another's. A record that somebody deleted or renamed meanwhile is under no
+/// key at all, which proves nothing.
+fn is_of_another(ids: &HashMap<String, String>, key: &str, told: &str) -> bool {
+    match ids.get(key) {
+        Some(there) => short(there) != short(told),
+        None => ids.values().any(|other| short(other) == short(told)),
     }
 }
 
@@ -69,6 +79,16 @@ fn short(id: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_anothers_when_it_is_under_another_key() {
+        let ids = HashMap::from([("k1".to_owned(), "003000000000001AAA".to_owned())]);
+        assert!(!is_of_another(&ids, "k1", "003000000000001AAA"));
+        assert!(is_of_another(&ids, "k1", "003000000000002AAA"));
+        // The only one that was taken, told for one that was refused.
+        assert!(is_of_another(&ids, "k2", "003000000000001AAA"));
+        assert!(!is_of_another(&ids, "k2", "003000000000003AAA"));
+    }
 
     #[test]
     fn ids_in_another_order_are_noticed_and_refused_records_between_them_are_not() {
