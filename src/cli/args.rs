@@ -63,6 +63,19 @@ pub(super) enum Command {
         #[arg(long)]
         wait: bool,
     },
+    /// Choose a side of fields that changed both here and in Salesforce
+    Choose {
+        /// The error's number
+        id: i64,
+        /// Fields and the side that wins: Email=salesforce; * is every one that is open
+        #[arg(required = true, value_name = "FIELD=postgres|salesforce")]
+        sides: Vec<String>,
+    },
+    /// What an error code or a line of a log means, and what to do about it
+    Explain {
+        /// A code, or a message
+        text: String,
+    },
     /// Stop asking about errors: they leave the list and are not tried again by themselves
     Ignore {
         /// The errors' numbers
@@ -123,12 +136,15 @@ pub(super) struct FixOptions {
     /// The error's number
     pub(super) id: i64,
     /// Fields and their new values; FIELD= sets NULL
-    #[arg(required = true, value_name = "FIELD=VALUE")]
+    #[arg(required_unless_present = "remedy", value_name = "FIELD=VALUE")]
     pub(super) fields: Vec<String>,
+    /// Do instead what this remedy says, by its number in `syncdeck show`, and send the row again
+    #[arg(long, value_name = "N", conflicts_with = "fields")]
+    pub(super) remedy: Option<usize>,
     /// Send the row again at once
     #[arg(long)]
     pub(super) retry: bool,
-    /// Wait for Salesforce's answer (with --retry)
+    /// Wait for Salesforce's answer (with --retry or --remedy)
     #[arg(long)]
     pub(super) wait: bool,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use color_eyre::eyre::Result;
 use serde_json::json;
 
+use crate::domain::catalogue;
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::domain::sync_error::SyncError;
 use crate::engine::handle::ErrorQuery;
@@ -12,7 +13,7 @@ use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
-use super::{DONE, UNHEALTHY, door, print};
+use super::{DONE, FAILED, UNHEALTHY, door, print};
 
 /// How things stand.
 pub(super) async fn status(cli: &Cli, fail_on: &[String]) -> Result<u8> {
@@ -110,12 +111,34 @@ pub(super) async fn show(cli: &Cli, id: i64) -> Result<u8> {
     Ok(DONE)
 }
 
+/// What a code or a line of a log means.
+pub(super) fn explain(cli: &Cli, text: &str) -> Result<u8> {
+    let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let code = words.into_iter().find(|word| catalogue::of_log(Some(word), text).is_some());
+    let Some(entry) = catalogue::of_log(code, text) else {
+        print::problem(&format!("the catalogue knows no code and no message in {text:?}"));
+        return Ok(FAILED);
+    };
+    if cli.json {
+        let remedies: Vec<&str> = entry.remedies.iter().map(|remedy| remedy.text.as_str()).collect();
+        let document = json!({"code": entry.code, "category": entry.category, "class": entry.class,
+            "title": entry.title, "cause": entry.cause, "remedies": remedies});
+        print::json(&document, true)?;
+        return Ok(DONE);
+    }
+    print::line(&format!("{}  ({}, {})", entry.code, entry.category.word(), entry.class.word()))?;
+    print::line(&format!("{}. {}", entry.title, entry.cause))?;
+    for remedy in &entry.remedies {
+        let text = remedy.text.replace("{field}", "the field").replace("{column}", "the column");
+        print::line(&format!("  - {text}"))?;
+    }
+    Ok(DONE)
+}
+
 fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result<()> {
     if !record.advice.title.is_empty() {
         print::line(&format!("{}. {}", record.advice.title, record.advice.cause))?;
-        for remedy in &record.advice.remedies {
-            print::line(&format!("  - {remedy}"))?;
-        }
+        show_remedies(record)?;
     }
     let sfid = record.sfid.as_deref().unwrap_or("no record yet");
     print::line(&format!("\n{} {}, {sfid}, {}\n", record.mapping, record.row.row, record.unit))?;
@@ -136,6 +159,64 @@ fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result
         })
         .collect();
     print::table(&["", "field", "row", "Salesforce", "type"], &rows)?;
+    show_conflicts(record)?;
+    show_sending(record)?;
+    for (at, entry) in record.history.iter().enumerate() {
+        let head = if at == 0 { "\nwhat happened, newest first\n" } else { "" };
+        let time = entry.at.format("%m-%d %H:%M:%S");
+        print::line(&format!("{head}  {time}  {:<9} {}", entry.what, sanitize(&entry.text)))?;
+    }
+    Ok(())
+}
+
+fn show_remedies(record: &RecordView) -> Result<()> {
+    for offer in &record.advice.remedies {
+        let number = offer.number.map_or("   -".to_owned(), |number| format!(" [{number}]"));
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+        let changes: Vec<String> = offer
+            .changes
+            .iter()
+            .map(|edit| format!("{} → {}", shown(&edit.shown), shown(&edit.new)))
+            .collect();
+        let changes = if changes.is_empty() { String::new() } else { format!(": {}", changes.join(", ")) };
+        print::line(&sanitize(&format!("{number} {}{changes}", offer.text)))?;
+    }
+    if record.advice.remedies.iter().any(|offer| offer.number.is_some()) {
+        print::line("do one with: syncdeck fix ID --remedy N --wait")?;
+    }
+    Ok(())
+}
+
+fn show_conflicts(record: &RecordView) -> Result<()> {
+    if record.conflicts.is_empty() {
+        return Ok(());
+    }
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+    let rows: Vec<Vec<String>> = record
+        .conflicts
+        .iter()
+        .map(|conflict| {
+            let by = conflict.decided_by.as_deref().map(|by| format!(" ({by})")).unwrap_or_default();
+            let winner = conflict.winner.as_deref().map_or("open".to_owned(), |side| format!("{side}{by}"));
+            let values = [&conflict.base, &conflict.postgres, &conflict.salesforce].map(shown);
+            [vec![conflict.column.clone()], values.to_vec(), vec![winner]].concat()
+        })
+        .collect();
+    print::line("\nchanged here and in Salesforce\n")?;
+    print::table(&["column", "before", "row", "Salesforce", "winner"], &rows)?;
+    Ok(())
+}
+
+fn show_sending(record: &RecordView) -> Result<()> {
+    let sending = &record.sending;
+    let why = sending.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+    print::line(&format!("\nwill be sent: {}{}", sending.what, sanitize(&why)))?;
+    for (field, value) in &sending.values {
+        print::line(&sanitize(&format!("  {field} = {}", value.as_deref().unwrap_or("null"))))?;
+    }
+    for (field, why) in &sending.left_out {
+        print::line(&sanitize(&format!("  {field} stays behind: {why}")))?;
+    }
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
 use crate::domain::check::check;
+use crate::domain::merge::Side;
+use crate::domain::names::RowRef;
 use crate::domain::record::{Edit, FieldEdit, RecordView};
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::engine::handle::{Handle, Refused};
@@ -42,10 +44,12 @@ pub(super) async fn fix(cli: &Cli, options: &FixOptions) -> Result<u8> {
 
 async fn fix_one(handle: &Handle, options: &FixOptions, pairs: &[(&str, &str)]) -> Result<String, Refused> {
     let error = handle.error(options.id).await?;
-    let row = error
-        .row()
-        .ok_or_else(|| Refused("this error is not of one row; there is nothing to change".to_owned()))?;
+    let row = row_of(&error)?;
     let record = handle.record(&row).await?;
+    if let Some(number) = options.remedy {
+        let done = apply(handle, &record, number).await?;
+        return if options.wait { Ok(format!("{done}: {}", wait(handle, &error).await?)) } else { Ok(done) };
+    }
     let fields =
         pairs.iter().map(|(name, value)| field_edit(&record, name, value)).collect::<Result<Vec<_>, _>>()?;
     handle.save(&Edit { row, fields, retry: options.retry }).await?;
@@ -54,6 +58,69 @@ async fn fix_one(handle: &Handle, options: &FixOptions, pairs: &[(&str, &str)]) 
         (true, false) => Ok("saved; it is sent".to_owned()),
         // A changed row is sent as any change of an application is; --retry only makes it at once.
         (false, _) => Ok("saved".to_owned()),
+    }
+}
+
+fn row_of(error: &SyncError) -> Result<RowRef, Refused> {
+    error.row().ok_or_else(|| Refused("this error is not of one row; there is nothing to change".to_owned()))
+}
+
+/// Does what a remedy says, by its number.
+async fn apply(handle: &Handle, record: &RecordView, number: usize) -> Result<String, Refused> {
+    let offers = &record.advice.remedies;
+    let Some(offer) = offers.iter().find(|offer| offer.number == Some(number)) else {
+        let count = offers.iter().filter(|offer| offer.number.is_some()).count();
+        return Err(Refused(format!(
+            "there is no remedy {number} that can be done by itself (there are {count})\nsee them with: syncdeck show"
+        )));
+    };
+    handle.apply(&record.row, offer).await
+}
+
+/// Chooses a side of fields that changed on both.
+pub(super) async fn choose(cli: &Cli, id: i64, sides: &[String]) -> Result<u8> {
+    refuse_read_only(cli)?;
+    let mut pairs = Vec::new();
+    for pair in sides {
+        let side = pair.split_once('=').and_then(|(field, side)| Some((field, Side::from_word(side)?)));
+        pairs.push(side.ok_or_else(|| {
+            print::Usage(format!("{pair:?} is neither FIELD=postgres nor FIELD=salesforce"))
+        })?);
+    }
+    let handle = door(cli).await?;
+    let item = match choose_sides(&handle, id, &pairs).await {
+        Ok(message) => Item { id, result: "done", message },
+        Err(refused) => Item { id, result: "failed", message: refused.0 },
+    };
+    tell(cli, &[item])
+}
+
+async fn choose_sides(handle: &Handle, id: i64, pairs: &[(&str, Side)]) -> Result<String, Refused> {
+    let row = row_of(&handle.error(id).await?)?;
+    let record = handle.record(&row).await?;
+    let open = || record.conflicts.iter().filter(|conflict| conflict.winner.is_none());
+    let mut chosen = Vec::new();
+    for (field, side) in pairs {
+        let known = record.values.iter().map(|(known, _)| known);
+        let column = known
+            .filter(|known| {
+                known.name.eq_ignore_ascii_case(field) || known.column.eq_ignore_ascii_case(field)
+            })
+            .map(|known| known.column.clone())
+            .next();
+        let columns: Vec<String> = match column {
+            Some(column) => vec![column],
+            None if *field == "*" => open().map(|conflict| conflict.column.clone()).collect(),
+            None => return Err(Refused(format!("{} has no mapped field {field}", record.mapping))),
+        };
+        for column in columns {
+            handle.choose(&row, &column, *side).await?;
+            chosen.push(format!("{column}: {}", side.word()));
+        }
+    }
+    match chosen.is_empty() {
+        true => Err(Refused(format!("the row {} of {} has no open conflict", row.row, row.table))),
+        false => Ok(chosen.join(", ")),
     }
 }
 

@@ -72,6 +72,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Mapping { name: Some(name), changes }) => mapping::one(&cli, name, changes).await,
         Some(Command::Fix(options)) => mend::fix(&cli, options).await,
         Some(Command::Retry { ids, wait }) => mend::retry(&cli, ids, *wait).await,
+        Some(Command::Choose { id, sides }) => mend::choose(&cli, *id, sides).await,
+        Some(Command::Explain { text }) => list::explain(&cli, text),
         Some(Command::Ignore { ids }) => mend::ignore(&cli, ids).await,
     }
 }

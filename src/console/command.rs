@@ -21,6 +21,9 @@ pub enum Id {
     Open,
     Edit,
     Retry,
+    Remedy,
+    Strategy,
+    Writes,
     Filter,
     Follow,
     Copy,
@@ -93,6 +96,28 @@ pub static COMMANDS: &[Command] = &[
         mutating(hinted(command(Id::Retry, "retry", &["r"], "Send the record again as it is"))),
     ),
     only(
+        &[Pane::Record],
+        mutating(hinted(command(Id::Remedy, "fix", &["f"], "Choose what to do about the error, and do it"))),
+    ),
+    only(
+        &[Pane::Mappings],
+        mutating(hinted(command(
+            Id::Strategy,
+            "strategy",
+            &["s"],
+            "Choose what becomes of the mapping's errors from now on",
+        ))),
+    ),
+    only(
+        &[Pane::Mappings],
+        mutating(hinted(command(
+            Id::Writes,
+            "pause/resume",
+            &["p"],
+            "Let the mapping's writes rest, or go on; nothing is lost meanwhile",
+        ))),
+    ),
+    only(
         &[Pane::Log],
         hinted(command(Id::Follow, "pause/follow", &["Space", "f"], "Stop or go on following the log")),
     ),
@@ -156,6 +181,11 @@ impl Command {
             {
                 Some("this error is not of one row; it is tried again by itself")
             }
+            Id::Remedy => match model.record.as_ref().and_then(|pane| pane.view.as_ref()) {
+                Some(view) if !view.advice.remedies.is_empty() => None,
+                _ => Some("there is nothing to mend"),
+            },
+            Id::Strategy | Id::Writes if model.mapping().is_none() => Some("no mapping is there yet"),
             Id::Retry if model.focus == Pane::Record && model.record.is_none() => Some("no record is open"),
             _ => None,
         }

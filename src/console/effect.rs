@@ -2,6 +2,7 @@
 
 use crate::domain::names::RowRef;
 use crate::domain::record::Edit;
+use crate::domain::remedy::Offer;
 use crate::engine::handle::ErrorQuery;
 
 /// An effect.
@@ -26,6 +27,29 @@ pub enum Effect {
     Save(Edit),
     /// Send a row again.
     Retry(RowRef),
+    /// Do what a remedy says.
+    Apply {
+        /// For which row.
+        row: RowRef,
+        /// The remedy.
+        offer: Box<Offer>,
+    },
+    /// Set a rule of a mapping.
+    SetRule {
+        /// Its name.
+        mapping: String,
+        /// The rule.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Let the writes of a mapping rest, or go on.
+    Writes {
+        /// Its name.
+        mapping: String,
+        /// Whether they go on.
+        on: bool,
+    },
     /// Ask for log records after this one.
     LoadLog(Option<i64>),
     /// Put text on the clipboard of the operator's terminal.

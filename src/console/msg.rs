@@ -61,6 +61,15 @@ pub enum Msg {
         /// Or why not.
         result: Result<(), Refused>,
     },
+    /// A remedy was begun, or not.
+    Applied {
+        /// For which row.
+        row: RowRef,
+        /// What it does, or why not.
+        result: Result<String, Refused>,
+    },
+    /// Something about a mapping was changed, or not.
+    Changed(Result<String, Refused>),
     /// New log records.
     Log(Result<Vec<LogRecord>, Refused>),
 }

@@ -157,6 +157,19 @@ impl Io {
                     let result = handle.retry(&row).await;
                     Msg::Retried { row, result }
                 }
+                Effect::Apply { row, offer } => {
+                    let result = handle.apply(&row, &offer).await;
+                    Msg::Applied { row, result }
+                }
+                Effect::SetRule { mapping, key, value } => {
+                    let done = handle.set_rule(&mapping, &key, Some(&value)).await;
+                    Msg::Changed(done.map(|()| format!("{mapping}: {key} is {value} now")))
+                }
+                Effect::Writes { mapping, on } => {
+                    let done = if on { handle.resume(&mapping).await } else { handle.pause(&mapping).await };
+                    let word = if on { "go on" } else { "rest; changes are kept, reads go on" };
+                    Msg::Changed(done.map(|()| format!("{mapping}: its writes {word}")))
+                }
                 Effect::LoadLog(after) => Msg::Log(handle.log(after, 1_000).await),
                 Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => return,
             };

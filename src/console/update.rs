@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
 use crate::domain::names::RowRef;
+use crate::domain::overview::MappingStatus;
 use crate::engine::handle::Event;
 
 use super::command::{self, Id};
@@ -10,7 +11,7 @@ use super::effect::Effect;
 use super::keys;
 use super::model::{Model, Pane, Tone};
 use super::msg::Msg;
-use super::overlays::Overlay;
+use super::overlays::{Choice, Chosen, Overlay};
 use super::panes::edit::{Done, Editor};
 use super::panes::record::{Answer, RecordPane, Remote};
 use super::view;
@@ -58,6 +59,17 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Retried { row, result } => {
             model.sent(&row, result.err().map(|refused| refused.0), "sending again ...")
+        }
+        Msg::Applied { row, result } => {
+            let words = result.as_ref().map_or(String::new(), |done| format!("{done}; sending ..."));
+            model.sent(&row, result.err().map(|refused| refused.0), &words)
+        }
+        Msg::Changed(result) => {
+            match result {
+                Ok(done) => model.say(Tone::Good, done),
+                Err(refused) => model.say(Tone::Bad, one_line(&refused.0)),
+            }
+            model.load_overview()
         }
         Msg::Log(result) => {
             if let Ok(records) = result {
@@ -254,6 +266,9 @@ impl Model {
             Id::Open => self.open(),
             Id::Edit => self.edit(),
             Id::Retry => self.retry(),
+            Id::Remedy => self.remedy(),
+            Id::Strategy => self.strategy(),
+            Id::Writes => self.writes(),
             Id::Filter => self.filter(),
             Id::Follow => {
                 self.log.follow(!self.log.following);
@@ -326,9 +341,7 @@ impl Model {
 
     fn open(&mut self) -> Vec<Effect> {
         if self.focus == Pane::Mappings {
-            let mapping =
-                self.overview.as_ref().and_then(|overview| overview.mappings.get(self.mappings.cursor.at));
-            let Some(filter) = mapping.map(|mapping| format!("mapping:{}", mapping.name)) else {
+            let Some(filter) = self.mapping().map(|mapping| format!("mapping:{}", mapping.name)) else {
                 return Vec::new();
             };
             self.focus = Pane::Errors;
@@ -371,6 +384,30 @@ impl Model {
         row.map(Effect::Retry).into_iter().collect()
     }
 
+    fn remedy(&mut self) -> Vec<Effect> {
+        let choice = self.record.as_ref().and_then(Choice::remedies);
+        self.overlays.extend(choice.map(Overlay::Choice));
+        Vec::new()
+    }
+
+    /// The selected mapping.
+    pub(super) fn mapping(&self) -> Option<&MappingStatus> {
+        self.overview.as_ref()?.mappings.get(self.mappings.cursor.at)
+    }
+
+    fn strategy(&mut self) -> Vec<Effect> {
+        let choice = self.mapping().map(Choice::strategies);
+        self.overlays.extend(choice.map(Overlay::Choice));
+        Vec::new()
+    }
+
+    fn writes(&mut self) -> Vec<Effect> {
+        let off = |mapping: &MappingStatus| ["paused", "stopped"].contains(&mapping.state.as_str());
+        let effect =
+            |mapping: &MappingStatus| Effect::Writes { mapping: mapping.name.clone(), on: off(mapping) };
+        self.mapping().map(effect).into_iter().collect()
+    }
+
     fn filter(&mut self) -> Vec<Effect> {
         let (pane, text) = match self.focus {
             Pane::Log => (Pane::Log, &self.log.filter),
@@ -383,11 +420,7 @@ impl Model {
 
     fn copy(&mut self) -> Vec<Effect> {
         let text = match self.focus {
-            Pane::Mappings => self
-                .overview
-                .as_ref()
-                .and_then(|o| o.mappings.get(self.mappings.cursor.at))
-                .map(|m| m.name.clone()),
+            Pane::Mappings => self.mapping().map(|mapping| mapping.name.clone()),
             Pane::Errors => self.errors.selected().map(|error| format!("{}: {}", error.code, error.message)),
             Pane::Record => self.record.as_ref().and_then(|pane| pane.selected()?.1.clone()),
             Pane::Log => self.log.selected().map(crate::logs::line::logfmt),
@@ -433,6 +466,11 @@ impl Model {
                 }
                 Done::Leave { changed: false } => {}
                 Done::Save(edit) => return vec![Effect::Save(edit)],
+            },
+            Overlay::Choice(choice) => match choice.key(key) {
+                Chosen::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
+                Chosen::Done(effect) => return vec![effect],
+                Chosen::Left => {}
             },
             Overlay::ConfirmLeave => match key.code {
                 KeyCode::Char('y') => {

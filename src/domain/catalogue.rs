@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Advice;
+use super::mapping::Mapping;
+use super::record::{Advice, RecordView};
+use super::remedy::{Action, Remedy, offers};
 use super::sync_error::{Category, Class};
 
 /// Who said that it failed.
@@ -19,6 +21,8 @@ pub enum Source {
     Engine,
     /// PostgreSQL.
     Postgres,
+    /// A line of an application's log.
+    Log,
 }
 
 impl Source {
@@ -28,12 +32,13 @@ impl Source {
             Source::Salesforce => "salesforce",
             Source::Engine => "engine",
             Source::Postgres => "postgres",
+            Source::Log => "log",
         }
     }
 
     /// From its word.
     pub fn from_word(word: &str) -> Option<Source> {
-        [Source::Salesforce, Source::Engine, Source::Postgres]
+        [Source::Salesforce, Source::Engine, Source::Postgres, Source::Log]
             .into_iter()
             .find(|source| source.word() == word)
     }
@@ -48,7 +53,7 @@ pub struct Entry {
     /// Who says it.
     #[serde(default)]
     source: Source,
-    /// A part of the message that tells this meaning of the code from others.
+    /// Parts of the message, `*` between them, that tell this meaning of the code from others.
     #[serde(default)]
     message: Option<String>,
     /// Where the cause lies.
@@ -60,7 +65,7 @@ pub struct Entry {
     /// Why it happens.
     pub cause: String,
     /// What to do, most useful first.
-    pub remedies: Vec<String>,
+    pub remedies: Vec<Remedy>,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +84,10 @@ static UNKNOWN: LazyLock<Entry> = LazyLock::new(|| Entry {
     class: Class::Permanent,
     title: "Refused by Salesforce".to_owned(),
     cause: "This code is not in the catalogue; the message is Salesforce's own.".to_owned(),
-    remedies: vec!["Correct what the message speaks of (e)".to_owned(), "Retry (r)".to_owned()],
+    remedies: vec![
+        Remedy { text: "Correct what the message speaks of (e)".to_owned(), action: None },
+        Remedy { text: "Send it again".to_owned(), action: Some(Action::Retry) },
+    ],
 });
 
 static UNAVAILABLE: LazyLock<Entry> = LazyLock::new(|| Entry {
@@ -87,7 +95,7 @@ static UNAVAILABLE: LazyLock<Entry> = LazyLock::new(|| Entry {
     class: Class::Transient,
     title: "Salesforce did not answer properly".to_owned(),
     cause: "Something between here and Salesforce answered instead of it.".to_owned(),
-    remedies: vec!["Wait: it is tried again".to_owned()],
+    remedies: vec![Remedy { text: "Wait: it is tried again by itself".to_owned(), action: None }],
     ..UNKNOWN.clone()
 });
 
@@ -97,12 +105,7 @@ fn read() -> Result<File, toml::de::Error> {
 
 /// What a failure means. Codes come before texts: a user's language translates messages.
 pub fn classify(source: Source, code: &str, message: &str) -> &'static Entry {
-    let message = message.to_lowercase();
-    let fits = |entry: &&Entry| {
-        entry.code == code
-            && entry.source == source
-            && entry.message.as_ref().is_none_or(|part| message.contains(&part.to_lowercase()))
-    };
+    let fits = |entry: &&Entry| entry.code == code && entry.source == source && entry.speaks(message);
     match CATALOGUE.iter().find(fits) {
         Some(entry) => entry,
         None if code.starts_with("HTTP_5") || code == "HTTP_420" => &UNAVAILABLE,
@@ -116,9 +119,38 @@ pub fn source_of(code: &str) -> Source {
     own.map_or(Source::Salesforce, |entry| entry.source)
 }
 
-/// An entry's words for the operator.
-pub fn advice(entry: &Entry) -> Advice {
-    Advice { title: entry.title.clone(), cause: entry.cause.clone(), remedies: entry.remedies.clone() }
+/// What a line of a log speaks of, if the table knows it: by the code it carries, or by its words.
+pub fn of_log(code: Option<&str>, message: &str) -> Option<&'static Entry> {
+    match code {
+        Some(code) => Some(classify(source_of(code), code, message)).filter(|entry| entry.code == code),
+        None => CATALOGUE.iter().find(|entry| entry.source == Source::Log && entry.speaks(message)),
+    }
+}
+
+/// An entry's words for the operator, with the remedies that fit the record.
+pub fn advice(entry: &Entry, mapping: &Mapping, record: &RecordView) -> Advice {
+    Advice {
+        title: entry.title.clone(),
+        cause: entry.cause.clone(),
+        remedies: offers(&entry.remedies, mapping, record),
+    }
+}
+
+impl Entry {
+    /// Whether a message is of this meaning.
+    fn speaks(&self, message: &str) -> bool {
+        let Some(parts) = &self.message else { return true };
+        let plain = |text: &str| text.to_lowercase().replace('’', "'");
+        let message = plain(message);
+        let mut rest = message.as_str();
+        plain(parts).split('*').map(str::trim).all(|part| match rest.split_once(part) {
+            Some((_, after)) => {
+                rest = after;
+                true
+            }
+            None => false,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +160,7 @@ mod tests {
     #[test]
     fn the_table_can_be_read_and_says_something_of_each_code() {
         let entries = read().unwrap().error;
-        assert!(entries.len() > 40, "{} entries", entries.len());
+        assert!(entries.len() > 100, "{} entries", entries.len());
         for entry in entries {
             assert!(
                 !entry.title.is_empty() && !entry.cause.is_empty() && !entry.remedies.is_empty(),
@@ -138,103 +170,42 @@ mod tests {
         }
     }
 
+    /// Source, code, message as it was seen; then category, class and title.
+    const REAL: &str = include_str!("../../tests/support/messages.txt");
+
     #[test]
     fn real_messages_are_understood() {
-        use Category::{Connection, Data, Mapping};
-        use Class::{Permanent, Transient};
-        for (code, message, category, class, title) in [
-            (
-                "REQUIRED_FIELD_MISSING",
-                "Required fields are missing: [LastName]",
-                Data,
-                Permanent,
-                "Required field missing",
-            ),
-            (
-                "INVALID_EMAIL_ADDRESS",
-                "Email: invalid email address: jane@acme,com",
-                Data,
-                Permanent,
-                "Invalid e-mail address",
-            ),
-            (
-                "FIELD_CUSTOM_VALIDATION_EXCEPTION",
-                "Phone must be a valid phone number",
-                Data,
-                Permanent,
-                "Invalid phone number format",
-            ),
-            (
-                "FIELD_CUSTOM_VALIDATION_EXCEPTION",
-                "Amount must not be negative",
-                Data,
-                Permanent,
-                "Refused by a validation rule",
-            ),
-            (
-                "STRING_TOO_LONG",
-                "Topic Name: data value too large: X (max length=25)",
-                Data,
-                Permanent,
-                "Value too long",
-            ),
-            (
-                "REQUEST_LIMIT_EXCEEDED",
-                "TotalRequests Limit exceeded.",
-                Connection,
-                Transient,
-                "Rate limit exceeded",
-            ),
-            (
-                "REQUEST_LIMIT_EXCEEDED",
-                "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
-                Connection,
-                Transient,
-                "Too many requests at once",
-            ),
-            (
-                "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
-                "Task_Trigger: System.LimitException: Apex CPU time limit exceeded",
-                Data,
-                Transient,
-                "Apex trigger ran out of time",
-            ),
-            (
-                "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
-                "record type missing for: Account",
-                Data,
-                Permanent,
-                "Refused by an Apex trigger",
-            ),
-            (
-                "INVALID_FIELD",
-                "No such column 'foo' on sobject of type Bar",
-                Mapping,
-                Permanent,
-                "Field not found",
-            ),
-            (
-                "INVALID_FIELD",
-                "Foreign key external ID: notfound not found for field Name in entity Inspector_Test__c",
-                Data,
-                Permanent,
-                "Parent not found",
-            ),
-            ("INVALID_SESSION_ID", "Session expired or invalid", Connection, Transient, "Session expired"),
-            ("HTTP_502", "", Connection, Transient, "Salesforce did not answer properly"),
-            ("SOMETHING_NEW", "never seen", Data, Permanent, "Refused by Salesforce"),
-        ] {
-            let entry = classify(Source::Salesforce, code, message);
-            assert_eq!(
-                (entry.category, entry.class, entry.title.as_str()),
-                (category, class, title),
-                "{code} {message}"
-            );
+        let mut seen = 0;
+        for line in REAL.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [source, code, message, category, class, title] = cells[..] else { panic!("{line}") };
+            let entry = match (source, code) {
+                ("log", "") => of_log(None, message).unwrap_or_else(|| panic!("{line}")),
+                _ => classify(Source::from_word(source).unwrap(), code, message),
+            };
+            let found = (entry.category.word(), entry.class.word(), entry.title.as_str());
+            assert_eq!(found, (category, class, title), "{line}");
+            seen += 1;
         }
+        assert!(seen > 90, "{seen} messages");
+    }
+
+    #[test]
+    fn every_entry_is_met_by_a_real_message_or_comes_from_here() {
+        for entry in read().unwrap().error.iter().filter(|entry| entry.source == Source::Salesforce) {
+            let named = format!("| {} |", entry.code);
+            assert!(REAL.contains(&named), "{} is in no line of the table of messages", entry.code);
+        }
+    }
+
+    #[test]
+    fn codes_tell_who_says_them() {
         assert_eq!(classify(Source::Engine, "OUTCOME_UNKNOWN", "").class, Class::Unknown);
         assert_eq!(source_of("CAPTURE_MISSING"), Source::Engine);
         assert_eq!(source_of("WRITE_BACK_REFUSED"), Source::Postgres);
         assert_eq!(source_of("INVALID_EMAIL_ADDRESS"), Source::Salesforce);
         assert_eq!(source_of("NOBODY_KNOWS"), Source::Salesforce);
+        assert_eq!(of_log(Some("INVALID_EMAIL_ADDRESS"), "x").unwrap().title, "Invalid e-mail address");
+        assert!(of_log(Some("NOBODY_KNOWS"), "x").is_none() && of_log(None, "all is well").is_none());
     }
 }

@@ -124,12 +124,13 @@ fn is_datetime(text: &str) -> bool {
     known.iter().any(|format| NaiveDateTime::parse_from_str(&text, format).is_ok())
 }
 
-/// Salesforce's own check in its rough form: one @, something before it, a dotted name behind it, no blank or comma.
+/// Salesforce's own check in its rough form: one @, something before it, a dotted name behind it, no blank, comma or angle
+/// bracket.
 fn email(text: &str) -> Result<(), String> {
     let Some((local, domain)) = text.split_once('@') else {
         return Err("an e-mail address needs an @".to_owned());
     };
-    let odd = |part: &str| part.is_empty() || part.chars().any(|c| c.is_whitespace() || c == ',' || c == '@');
+    let odd = |part: &str| part.is_empty() || part.chars().any(|c| c.is_whitespace() || ",@<>".contains(c));
     let dotted = domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
     if odd(local) || odd(domain) || !dotted {
         return Err("this is no e-mail address; it looks like jane@acme.com".to_owned());

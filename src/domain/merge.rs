@@ -1,6 +1,7 @@
 //! Changes on both sides, merged by field, three ways: what the row had before, what it has now, what the record has.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::field::{Field, FieldType};
 
@@ -40,7 +41,8 @@ impl Policy {
 }
 
 /// One of the two sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The row.
     Postgres,

@@ -17,6 +17,7 @@ pub mod names;
 pub mod outgoing;
 pub mod overview;
 pub mod record;
+pub mod remedy;
 pub mod rules;
 pub mod strategy;
 pub mod sync_error;

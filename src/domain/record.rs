@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Field;
 use super::names::RowRef;
+use super::remedy::Offer;
 use super::sync_error::SyncError;
 
 /// A row as the record view shows it.
@@ -36,6 +37,21 @@ pub struct RecordView {
     pub sending: Sending,
     /// What happened to it, newest first.
     pub history: Vec<HistoryEntry>,
+}
+
+impl RecordView {
+    /// Whether its error speaks of a field: by its list of fields, or by its words where that list is empty.
+    pub fn is_at_fault(&self, field: &Field) -> bool {
+        let Some(error) = &self.error else { return false };
+        if !error.fields.is_empty() {
+            return error.fields.iter().any(|name| name.eq_ignore_ascii_case(&field.name));
+        }
+        if error.message.contains("Foreign key external ID") && field.name.contains('.') {
+            return true;
+        }
+        let mut words = error.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.any(|word| word == field.name) || error.message.starts_with(&format!("{}:", field.label))
+    }
 }
 
 /// What will be sent for a row, after the mapping's rules.
@@ -77,8 +93,8 @@ pub struct Advice {
     pub title: String,
     /// Why it happens, one or two sentences.
     pub cause: String,
-    /// What to do, most useful first, one short sentence each.
-    pub remedies: Vec<String>,
+    /// What to do, most useful first.
+    pub remedies: Vec<Offer>,
 }
 
 /// One line of a record's history.

@@ -25,6 +25,20 @@ impl Strategy {
     pub const ALL: [Strategy; 4] =
         [Strategy::Skip, Strategy::Retry, Strategy::FailFast, Strategy::ManualReview];
 
+    /// What it does, in a line.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Strategy::Skip => "the failed record waits in the list, the others go on",
+            Strategy::Retry => {
+                "every failure is tried again after 1, 5 and 30 minutes (retry_schedule), then waits"
+            }
+            Strategy::FailFast => "the first failure stops the mapping's writes until they are resumed",
+            Strategy::ManualReview => {
+                "a failed record waits for a person's release, even when the row changes again"
+            }
+        }
+    }
+
     /// The word in the configuration.
     pub fn word(self) -> &'static str {
         match self {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use crate::domain::names::{RowId, RowRef};
+use crate::domain::mapping::Mapping;
+use crate::domain::names::{RowId, RowRef, Sfid};
 use crate::domain::record::{SalesforceState, SalesforceValues};
 use crate::postgres::commands::Command;
 use crate::salesforce::{query, value};
@@ -40,6 +41,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn answer(shared: Arc<Shared>, command: Command) {
     let result = match command.kind.as_str() {
         "fetch" => fetch(&shared, &command.args).await,
+        "existing" => existing(&shared, &command.args).await,
+        "reread" => reread(&shared, &command.args).await,
         other => {
             Err(format!("this engine does not know the command {other:?}; it may be older than the console"))
         }
@@ -47,12 +50,11 @@ async fn answer(shared: Arc<Shared>, command: Command) {
     let _ = shared.store.answer(command.id, result).await;
 }
 
-/// The values of one row's record.
-async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
+/// Which row a command is about, and its mapping.
+fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
     let table = args.get("table").and_then(Value::as_str).unwrap_or_default();
     let row =
         args.get("row").and_then(Value::as_i64).and_then(|row| i32::try_from(row).ok()).unwrap_or_default();
-    let at = RowRef { table: table.to_owned(), row: RowId(row) };
     let mappings = shared.mappings();
     let mapping = mappings
         .iter()
@@ -66,6 +68,50 @@ async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
             status.detail.unwrap_or(status.state)
         ));
     }
+    Ok((RowRef { table: table.to_owned(), row: RowId(row) }, mapping.clone()))
+}
+
+/// The record that is in Salesforce already for a row: the one that the error's message names, else the one with the
+/// row's external id.
+async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
+    let (at, mapping) = subject(shared, args)?;
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let record = shared.store.record(&at).await.map_err(|error| told(&error))?;
+    let message = record.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
+    for id in message.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| Sfid::parse(word).is_some()) {
+        let soql = format!("SELECT Id FROM {} WHERE Id = {}", mapping.object, query::literal(id));
+        // An id of another object is no record of this one, which Salesforce may also put as an error.
+        let page = shared.client.query(&soql).await.ok();
+        let found = page.and_then(|page| Some(page.records.first()?.get("Id")?.clone()));
+        if let Some(sfid) = found {
+            return Ok(sfid);
+        }
+    }
+    let column = mapping.external_id_column();
+    let of_key = record.values.iter().find(|(field, _)| Some(&field.column) == column.as_ref());
+    if let (Some(field), Some((_, Some(key)))) = (&mapping.external_id, of_key) {
+        let ids =
+            shared.client.ids_by_key(&mapping.object, field, &[key]).await.map_err(|error| told(&error))?;
+        if let Some(sfid) = ids.get(&key.to_lowercase()) {
+            return Ok(json!(sfid));
+        }
+    }
+    Err(format!(
+        "Salesforce has no {} that the message names, and none with this row's external id",
+        mapping.object
+    ))
+}
+
+/// Reads the object's definition again, and the row's record where this engine is the one that reads the mapping.
+async fn reread(shared: &Shared, args: &Value) -> Result<Value, String> {
+    let (at, mapping) = subject(shared, args)?;
+    reader::reread(shared, &mapping, &at).await
+}
+
+/// The values of one row's record.
+async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
+    let (at, mapping) = subject(shared, args)?;
+    let mapping = &mapping;
     let sfid = shared.store.sfid_of(&at).await.map_err(|error| error.to_string())?;
     let mut values = SalesforceValues {
         fetched_at: Utc::now(),

@@ -15,8 +15,9 @@ use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Overview;
 use crate::domain::record::{Edit, RecordView, SalesforceValues};
+use crate::domain::remedy::{Action, Offer};
 use crate::domain::rules;
-use crate::domain::sync_error::{Class, ErrorState, SyncError};
+use crate::domain::sync_error::SyncError;
 use crate::logs::LogRecord;
 use crate::postgres::{self, Store, errors::COUNT_CAP};
 
@@ -149,14 +150,9 @@ impl Handle {
             record.values.iter().map(|(field, value)| (field.column.clone(), value.clone())).collect();
         record.sending = preview::sending(&self.store, row, &values).await?;
         if let Some(error) = &record.error {
-            record.advice = catalogue::advice(catalogue::classify(
-                catalogue::source_of(&error.code),
-                &error.code,
-                &error.message,
-            ));
-            if error.class == Class::Transient && error.state == ErrorState::Open {
-                record.advice.remedies.insert(0, "Retry now (r): the automatic retries are spent".to_owned());
-            }
+            let entry = catalogue::classify(catalogue::source_of(&error.code), &error.code, &error.message);
+            let mapping = self.store.registered(&row.table).await?;
+            record.advice = catalogue::advice(entry, &mapping, &record);
         }
         Ok(record)
     }
@@ -173,15 +169,8 @@ impl Handle {
                 )
             });
         }
-        let args = json!({"table": row.table, "row": row.row});
-        let id = self.store.ask("fetch", &args, &self.actor).await?;
-        match self.store.wait_answer(id, FETCH_LIMIT).await? {
-            Some(Ok(value)) => serde_json::from_value(value).map_err(|error| Refused(error.to_string())),
-            Some(Err(text)) => Err(Refused(text)),
-            None => {
-                Err(Refused(format!("Salesforce's values did not come within {} s", FETCH_LIMIT.as_secs())))
-            }
-        }
+        let values = self.ask("fetch", row).await?;
+        serde_json::from_value(values).map_err(|error| Refused(error.to_string()))
     }
 
     /// Saves an edit (and sends it).
@@ -206,6 +195,57 @@ impl Handle {
     /// Refused when the row has no open error.
     pub async fn ignore(&self, row: &RowRef) -> Result<(), Refused> {
         Ok(self.store.ignore(row, &self.actor).await?)
+    }
+
+    /// Does what a remedy says, and sends the row again. Tells what was done.
+    ///
+    /// # Errors
+    /// Refused when nothing can be done by itself, when the row changed since the remedy was offered, or when the
+    /// engine is needed and does not answer.
+    pub async fn apply(&self, row: &RowRef, offer: &Offer) -> Result<String, Refused> {
+        let Some(action) = &offer.action else {
+            return Err(Refused(format!("this is for a person to do: {}", offer.text)));
+        };
+        match action {
+            Action::Apply(_) | Action::Clear => {
+                let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
+                self.save(&edit).await?;
+            }
+            Action::Rule { key, value } => {
+                self.set_rule(&row.table, key, Some(value)).await?;
+                self.retry(row).await?;
+            }
+            Action::Link => {
+                let found = self.ask("existing", row).await?;
+                let sfid = found.as_str().unwrap_or_default();
+                self.store.link(row, sfid, &self.actor).await?;
+            }
+            Action::Reread => {
+                self.ask("reread", row).await?;
+                self.retry(row).await?;
+            }
+            Action::Retry => self.retry(row).await?,
+            Action::Choose(side) => {
+                let open = self.store.conflicts(row).await?;
+                for conflict in open.iter().filter(|conflict| conflict.winner.is_none()) {
+                    self.choose(row, &conflict.column, *side).await?;
+                }
+            }
+        }
+        Ok(offer.text.clone())
+    }
+
+    /// Asks the engine something about a row.
+    async fn ask(&self, what: &str, row: &RowRef) -> Result<serde_json::Value, Refused> {
+        let args = json!({"table": row.table, "row": row.row});
+        let id = self.store.ask(what, &args, &self.actor).await?;
+        match self.store.wait_answer(id, FETCH_LIMIT).await? {
+            Some(answer) => answer.map_err(Refused),
+            None => Err(Refused(format!(
+                "the engine did not answer within {} s\nsee whether one runs, with: syncdeck status",
+                FETCH_LIMIT.as_secs()
+            ))),
+        }
     }
 
     /// Chooses a side of a field that changed on both.

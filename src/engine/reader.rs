@@ -10,12 +10,13 @@ use tokio::time::Instant;
 
 use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
+use crate::domain::names::RowRef;
 use crate::domain::sync_error::Class;
 use crate::postgres::errors::NewError;
 use crate::postgres::rows::RecordRow;
 use crate::postgres::status::{Cursor, Lease};
 use crate::postgres::{self, Store, failpoint};
-use crate::salesforce::query::instant;
+use crate::salesforce::query::{self, instant};
 use crate::salesforce::{self, value};
 
 use super::{Shared, guard, link, prepare};
@@ -308,6 +309,30 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
 
 fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) -> NewError {
     NewError::classified(&mapping.object, "read", source, code, message, Vec::new())
+}
+
+/// Reads an object's definition again, and one record, for somebody who asked.
+///
+/// # Errors
+/// Why that could not be done, in words.
+pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> Result<Value, String> {
+    describe_again(shared, &mapping.object).await;
+    let told = |error: postgres::Error| error.to_string();
+    let mappings = shared.mappings();
+    let mapping = mappings.iter().find(|fresh| fresh.object == mapping.object).unwrap_or(mapping);
+    let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
+    let Some(sfid) = shared.store.sfid_of(at).await.map_err(told)? else { return Ok(Value::Null) };
+    // The engine that reads the mapping does so by its own poll.
+    if !shared.store.lease(&lease, lease_length(shared, mapping)).await.map_err(told)? {
+        return Ok(Value::Null);
+    }
+    let asked_at = shared.store.now().await.map_err(told)?;
+    let soql =
+        format!("SELECT {} FROM {} WHERE Id = {}", columns(mapping), mapping.object, query::literal(&sfid));
+    let page = shared.client.query(&soql).await.map_err(|error| error.to_string())?;
+    let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
+    shared.store.apply_records(&lease, mapping, &rows, asked_at).await.map_err(told)?;
+    Ok(json!(rows.len()))
 }
 
 /// Counts rows and records. What fails here beside the way itself is not worth a word: the next count comes soon.

@@ -117,6 +117,50 @@ impl Store {
         transaction.commit().await.while_("retry a row")
     }
 
+    /// Takes a record that is in Salesforce already as this row's own, and sends the row again: its insert becomes an
+    /// update.
+    ///
+    /// # Errors
+    /// Refused when the row has a record, or the record has a row.
+    pub async fn link(&self, at: &RowRef, sfid: &str, actor: &str) -> Result<(), Error> {
+        let mapping = self.registered(&at.table).await?;
+        let table = self.table(&mapping.table);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to link a row")?;
+        let row = transaction
+            .query_opt(&format!("SELECT sfid::text FROM {table} WHERE id = $1 FOR UPDATE"), &[&at.row.0])
+            .await
+            .while_("lock the row to link")?
+            .ok_or_else(|| Error::Refused(format!("the row {} of {} is gone", at.row, mapping.table)))?;
+        if let Some(known) = row.get::<_, Option<String>>(0) {
+            return Err(Error::Refused(format!("the row {} has a record already, {known}", at.row)));
+        }
+        let owner = transaction
+            .query_opt(&format!("SELECT id FROM {table} WHERE sfid = $1"), &[&sfid])
+            .await
+            .while_("look for the record's row")?;
+        if let Some(owner) = owner {
+            return Err(Error::Refused(format!(
+                "the record {sfid} belongs to the row {} already\nif both rows are the same thing, delete one of them",
+                owner.get::<_, i32>(0)
+            )));
+        }
+        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        transaction
+            .execute(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])
+            .await
+            .while_("link a row")?;
+        self.make_ready(&transaction, at).await?;
+        let values = [json!({"sfid": null}), json!({"sfid": sfid})].map(|value| match value {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        });
+        let [before, after] = values;
+        audit(&transaction, actor, "linked", &mapping.object, at, Some((before, after))).await?;
+        announce(&transaction, at).await?;
+        transaction.commit().await.while_("link a row")
+    }
+
     /// Stops asking about a failing row: it is not tried again by itself, and leaves the list. A later change of the row
     /// is sent, and fails, like any other; a retry takes it up again.
     ///

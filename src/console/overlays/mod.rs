@@ -1,10 +1,14 @@
-//! What lies on top of the panes, a stack: the editor, a question, the filter, the help. Only the uppermost one gets
+//! What lies on top of the panes, a stack: the editor, a choice, a question, the filter, the help. Only the uppermost one gets
 //! keys; Esc takes it off.
+
+mod choice;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
+
+pub use choice::{Choice, Chosen, changes};
 
 use super::command::COMMANDS;
 use super::keys;
@@ -18,6 +22,8 @@ use super::widgets::input::Input;
 pub enum Overlay {
     /// The editor of a value.
     Edit(Editor),
+    /// A list to choose from.
+    Choice(Choice),
     /// Whether to throw an edit away.
     ConfirmLeave,
     /// The filter of a list, with what is wrong with it.
@@ -43,6 +49,7 @@ pub fn draw(model: &Model, frame: &mut Frame) {
     for overlay in &model.overlays {
         match overlay {
             Overlay::Edit(editor) => edit::draw(model, editor, frame),
+            Overlay::Choice(choice) => choice::draw(model, choice, frame),
             Overlay::ConfirmLeave => confirm(model, frame),
             Overlay::Filter { pane, input, complaint } => {
                 filter(model, frame, *pane, input, complaint.as_deref())

@@ -9,11 +9,13 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::console::model::{Model, Pane};
+use crate::console::overlays::changes;
 use crate::console::widgets::cells::{ago, cell, clip, fit, wrap};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::field::Field;
 use crate::domain::names::RowRef;
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::remedy::Offer;
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 /// What became of the operator's last save or retry.
@@ -85,7 +87,7 @@ impl RecordPane {
     /// Takes the row in. On first sight the cursor goes to the field at fault. True when an answer came with it.
     pub fn take(&mut self, view: RecordView, now: DateTime<Utc>) -> bool {
         if self.view.is_none() {
-            self.cursor.at = view.values.iter().position(|(field, _)| at_fault(&view, field)).unwrap_or(0);
+            self.cursor.at = view.values.iter().position(|(field, _)| view.is_at_fault(field)).unwrap_or(0);
         }
         let answered = match self.answer {
             Some(Answer::Sending { .. }) => match view.unit.as_str() {
@@ -112,22 +114,6 @@ impl RecordPane {
             _ => None,
         }
     }
-}
-
-/// Whether an error speaks of a field: by its list of fields, or by its words where that list is empty.
-pub fn at_fault(view: &RecordView, field: &Field) -> bool {
-    let Some(error) = &view.error else { return false };
-    if error.fields.iter().any(|name| name.eq_ignore_ascii_case(&field.name)) {
-        return true;
-    }
-    if !error.fields.is_empty() {
-        return false;
-    }
-    if error.message.contains("Foreign key external ID") && field.name.contains('.') {
-        return true;
-    }
-    let words: Vec<&str> = error.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
-    words.contains(&field.name.as_str()) || error.message.starts_with(&format!("{}:", field.label))
 }
 
 /// Draws the pane.
@@ -222,12 +208,81 @@ fn error_lines(model: &Model, view: &RecordView, width: usize, height: usize) ->
     lines.push(Line::from(Span::styled(format!(" {}", clip(&standing(model, error), room)), theme.dim())));
     let why = format!("{}. {}", view.advice.title, view.advice.cause);
     lines.extend(wrap(&why, room, cause).into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
-    let fixes = view.advice.remedies.join("  ·  ");
-    lines.push(Line::from(vec![
-        Span::styled(" Do  ", theme.key()),
-        Span::raw(clip(&fixes, room.saturating_sub(4))),
-    ]));
+    lines.extend(remedy_lines(model, view, room, if height < 20 { 1 } else { 3 }));
+    lines.extend(conflict_line(model, view, room));
+    // What is refused here was said already.
+    if height >= 14 && view.sending.what != "refused" {
+        lines.push(sending_line(model, view, room));
+    }
     lines
+}
+
+/// The first remedies: what can be done by itself with its number and what it changes, each in a line where there is
+/// room.
+fn remedy_lines(model: &Model, view: &RecordView, room: usize, most: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let words = |offer: &Offer| {
+        let changes = changes(offer);
+        if changes.is_empty() { offer.text.clone() } else { format!("{}: {changes}", offer.text) }
+    };
+    let mut offers: Vec<&Offer> = view.advice.remedies.iter().collect();
+    offers.sort_by_key(|offer| offer.number.is_none());
+    let many = offers.len() > most;
+    let mut lines = Vec::new();
+    for (at, offer) in offers.iter().take(most).enumerate() {
+        let lead = if at == 0 { " Fix  " } else { "      " };
+        let number = offer.number.map_or("  · ".to_owned(), |number| format!("[{number}] "));
+        let more = if many && at + 1 == most { "  … f shows all" } else { "" };
+        lines.push(Line::from(vec![
+            Span::styled(lead, theme.key()),
+            Span::styled(number, theme.key()),
+            Span::raw(clip(&words(offer), room.saturating_sub(9 + more.chars().count()))),
+            Span::styled(more, theme.dim()),
+        ]));
+    }
+    lines
+}
+
+/// What waits to be chosen.
+fn conflict_line(model: &Model, view: &RecordView, room: usize) -> Option<Line<'static>> {
+    let open: Vec<String> = view
+        .conflicts
+        .iter()
+        .filter(|conflict| conflict.winner.is_none())
+        .map(|conflict| {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+            format!(
+                "{}: {} here, {} there",
+                conflict.column,
+                shown(&conflict.postgres),
+                shown(&conflict.salesforce)
+            )
+        })
+        .collect();
+    let text = format!(" Both changed  {}", clip(&open.join("; "), room.saturating_sub(14)));
+    (!open.is_empty()).then(|| Line::from(Span::styled(text, model.theme.differs())))
+}
+
+/// What goes out, or why nothing does.
+fn sending_line(model: &Model, view: &RecordView, room: usize) -> Line<'static> {
+    let sending = &view.sending;
+    let mut text = match (&sending.why, sending.values.is_empty()) {
+        (Some(why), true) => format!("{}: {why}", sending.what),
+        _ => {
+            let value = |(field, value): &(String, Option<String>)| {
+                format!("{field} = {}", value.as_deref().unwrap_or("nothing"))
+            };
+            let values: Vec<String> = sending.values.iter().map(value).collect();
+            format!("{}  {}", sending.what, values.join("  "))
+        }
+    };
+    for (field, why) in &sending.left_out {
+        text.push_str(&format!("  without {field} ({why})"));
+    }
+    Line::from(vec![
+        Span::styled(" Send ", model.theme.dim()),
+        Span::styled(clip(&text, room.saturating_sub(6)), model.theme.dim()),
+    ])
 }
 
 /// Code, category, class, attempts and state in a line.
@@ -286,7 +341,7 @@ fn field_line(
 ) -> Line<'static> {
     let theme = model.theme;
     let (name, row, remote, kind) = widths(width);
-    let fault = at_fault(view, field);
+    let fault = view.is_at_fault(field);
     let (theirs, differs) = match &pane.remote {
         Remote::Known(values) if values.state == SalesforceState::Found => {
             let theirs = values.values.get(&field.column).cloned().flatten();

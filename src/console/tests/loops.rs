@@ -66,6 +66,39 @@ fn the_whole_loop_from_the_list_to_the_answer() {
 }
 
 #[test]
+fn a_remedy_is_chosen_by_its_number_and_does_what_it_showed() {
+    let mut model = opened();
+    press(&mut model, "f");
+    assert!(matches!(model.overlays.last(), Some(Overlay::Choice(_))));
+    let effects = press(&mut model, "1");
+    let [Effect::Apply { row, offer }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((row, offer.changes[0].new.as_deref()), (&jane(), Some("jane@acme.com")));
+    assert!(model.overlays.is_empty());
+    update(&mut model, Msg::Applied { row: jane(), result: Ok("Write a dot".to_owned()) });
+    assert!(matches!(answer(&model), Some(Answer::Sending { .. })));
+    // What a person has to do is no deed, and Esc leaves everything as it is.
+    press(&mut model, "f");
+    assert!(press(&mut model, "G End 9 Esc").is_empty() && model.overlays.is_empty());
+}
+
+#[test]
+fn a_mapping_gets_another_strategy_and_its_writes_rest() {
+    let mut model = full((120, 40));
+    press(&mut model, "1 j s");
+    let effects = press(&mut model, "j Enter");
+    let set = |value: &str| Effect::SetRule {
+        mapping: "Contact".to_owned(),
+        key: "strategy".to_owned(),
+        value: value.to_owned(),
+    };
+    assert_eq!(effects, [set("retry")]);
+    press(&mut model, "s");
+    assert_eq!(press(&mut model, "4"), [set("manual_review")]);
+    assert_eq!(press(&mut model, "p"), [Effect::Writes { mapping: "Contact".to_owned(), on: false }]);
+    assert_eq!(update(&mut model, Msg::Changed(Ok("done".to_owned()))), [Effect::LoadOverview]);
+}
+
+#[test]
 fn a_second_rejection_and_a_refused_save_are_told_in_the_same_place() {
     let mut model = opened();
     press(&mut model, "r");

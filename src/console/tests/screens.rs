@@ -48,6 +48,12 @@ fn screens_at_120x40() {
     let mut long = with_record(size);
     press(&mut long, "j j e");
     insta::assert_snapshot!("edit_long", text(&long));
+    let mut remedies = with_record(size);
+    press(&mut remedies, "f j");
+    insta::assert_snapshot!("remedies", text(&remedies));
+    let mut strategies = full(size);
+    press(&mut strategies, "1 j s");
+    insta::assert_snapshot!("strategies", text(&strategies));
     let mut help = with_record(size);
     press(&mut help, "?");
     insta::assert_snapshot!("help", text(&help));

@@ -12,9 +12,11 @@ use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::domain::catalogue::{self, Source};
 use crate::domain::field::{Field, FieldType};
+use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
-use crate::domain::record::{HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending};
+use crate::domain::record::{Advice, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending};
+use crate::domain::rules::Rules;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::engine::handle::ErrorPage;
 use crate::logs::{Level, LogRecord};
@@ -210,11 +212,7 @@ fn field(name: &str, kind: FieldType, length: u32) -> Field {
 pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
     let value =
         |name: &str, kind, length, value: Option<&str>| (field(name, kind, length), value.map(str::to_owned));
-    let advice = error
-        .as_ref()
-        .map(|error| catalogue::advice(catalogue::classify(Source::Salesforce, &error.code, &error.message)))
-        .unwrap_or_default();
-    RecordView {
+    let mut view = RecordView {
         row: jane(),
         mapping: "Contact".to_owned(),
         sfid: Some("003sd0000000001AAA".to_owned()),
@@ -229,10 +227,15 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             value("Description", FieldType::Textarea, 32_000, Some("first line\nsecond \u{1b}[2Jline")),
             value("CreatedDate", FieldType::Datetime, 0, None),
         ],
-        error,
-        advice,
+        error: error.clone(),
+        advice: Advice::default(),
         conflicts: Vec::new(),
-        sending: Sending::default(),
+        sending: Sending {
+            what: "update".to_owned(),
+            why: None,
+            values: vec![("Email".to_owned(), Some(email.to_owned()))],
+            left_out: Vec::new(),
+        },
         history: vec![
             HistoryEntry {
                 at: now() - TimeDelta::seconds(9),
@@ -245,7 +248,22 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
                 text: "insert  batch 7aa".to_owned(),
             },
         ],
+    };
+    if let Some(error) = error {
+        let entry = catalogue::classify(Source::Salesforce, &error.code, &error.message);
+        let fields = view.values.iter().map(|(field, _)| field.clone()).collect();
+        let mapping = Mapping {
+            object: "Contact".to_owned(),
+            table: "contact".to_owned(),
+            access: Access::ReadWrite,
+            external_id: None,
+            rules: Rules::default(),
+            fields,
+            parents: Vec::new(),
+        };
+        view.advice = catalogue::advice(entry, &mapping, &view);
     }
+    view
 }
 
 pub fn failing() -> RecordView {

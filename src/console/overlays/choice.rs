@@ -1,0 +1,161 @@
+//! A list to choose from: the remedies of an error, the strategies of a mapping. A digit chooses at once.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Frame;
+use ratatui::layout::Constraint;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::effect::Effect;
+use crate::console::model::Model;
+use crate::console::panes::record::RecordPane;
+use crate::console::widgets::cells::{clip, fit};
+use crate::console::widgets::cursor::{Cursor, Step};
+use crate::domain::overview::MappingStatus;
+use crate::domain::remedy::Offer;
+use crate::domain::strategy::Strategy;
+
+/// The list.
+#[derive(Debug)]
+pub struct Choice {
+    title: String,
+    items: Vec<Item>,
+    cursor: Cursor,
+}
+
+/// One of it.
+#[derive(Debug)]
+struct Item {
+    text: String,
+    note: String,
+    /// What it does; `None` for advice that a person has to follow.
+    effect: Option<Effect>,
+}
+
+/// What a key did to it.
+pub enum Chosen {
+    /// Nothing yet.
+    Open(Choice),
+    /// One was chosen.
+    Done(Effect),
+    /// It was left.
+    Left,
+}
+
+impl Choice {
+    /// What can be done about the error of the open record.
+    pub fn remedies(pane: &RecordPane) -> Option<Choice> {
+        let view = pane.view.as_ref().filter(|view| !view.advice.remedies.is_empty())?;
+        let item = |offer: &Offer| Item {
+            text: offer.text.clone(),
+            note: changes(offer),
+            effect: offer
+                .action
+                .is_some()
+                .then(|| Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) }),
+        };
+        let mut items: Vec<Item> = view.advice.remedies.iter().map(item).collect();
+        // What can be done by itself comes first, under its number.
+        items.sort_by_key(|item| item.effect.is_none());
+        Some(Choice { title: format!("{}: what to do", view.advice.title), items, cursor: Cursor::default() })
+    }
+
+    /// The strategies of a mapping; the cursor rests on the one in force.
+    pub fn strategies(mapping: &MappingStatus) -> Choice {
+        let items = Strategy::ALL.map(|strategy| Item {
+            text: strategy.word().to_owned(),
+            note: strategy.meaning().to_owned(),
+            effect: Some(Effect::SetRule {
+                mapping: mapping.name.clone(),
+                key: "strategy".to_owned(),
+                value: strategy.word().to_owned(),
+            }),
+        });
+        let at = Strategy::ALL.iter().position(|strategy| strategy.word() == mapping.strategy).unwrap_or(0);
+        let cursor = Cursor { at, ..Cursor::default() };
+        Choice { title: format!("{}: what becomes of errors", mapping.name), items: items.into(), cursor }
+    }
+
+    /// A key.
+    pub fn key(mut self, key: KeyEvent) -> Chosen {
+        match key.code {
+            KeyCode::Esc | KeyCode::Char('q') => return Chosen::Left,
+            KeyCode::Char('j') | KeyCode::Down => self.cursor.step(Step::Lines(1), self.items.len()),
+            KeyCode::Char('k') | KeyCode::Up => self.cursor.step(Step::Lines(-1), self.items.len()),
+            KeyCode::Enter => {
+                let at = self.cursor.at;
+                return self.choose(at);
+            }
+            KeyCode::Char(digit) => {
+                let at = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1));
+                if let Some(at) = at.filter(|at| *at < self.items.len()) {
+                    return self.choose(at);
+                }
+            }
+            _ => {}
+        }
+        Chosen::Open(self)
+    }
+
+    fn choose(mut self, at: usize) -> Chosen {
+        match self.items[at].effect.take() {
+            Some(effect) => Chosen::Done(effect),
+            None => Chosen::Open(self),
+        }
+    }
+}
+
+/// What a remedy changes, in a line.
+pub fn changes(offer: &Offer) -> String {
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let one =
+        |edit: &crate::domain::record::FieldEdit| format!("{} → {}", shown(&edit.shown), shown(&edit.new));
+    offer.changes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Draws the list over the panes.
+pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
+    let screen = frame.area();
+    let width = screen.width.saturating_sub(4).min(110);
+    let lines: u16 = choice.items.iter().map(|item| if item.note.is_empty() { 1 } else { 2 }).sum();
+    let height = (lines + 4).min(screen.height.saturating_sub(2));
+    let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
+    let inner = super::panel(model, frame, area, &choice.title);
+    let room = usize::from(inner.width).saturating_sub(7);
+    let mut text = Vec::new();
+    let mut cursor = 0;
+    for (at, item) in choice.items.iter().enumerate() {
+        let selected = at == choice.cursor.at;
+        let doable = item.effect.is_some();
+        let sign = if selected { "▌" } else { " " };
+        let number = if doable { (at + 1).to_string() } else { "·".to_owned() };
+        let style = if doable { model.theme.text() } else { model.theme.dim() };
+        if selected {
+            cursor = text.len();
+        }
+        text.push(Line::from(vec![
+            Span::styled(sign, model.theme.key()),
+            Span::styled(format!(" {number}  "), model.theme.key()),
+            Span::styled(
+                fit(&item.text, room),
+                if selected { style.patch(model.theme.strong()) } else { style },
+            ),
+        ]));
+        if !item.note.is_empty() {
+            let note = format!("      {}", clip(&item.note, room));
+            text.push(Line::from(Span::styled(note, model.theme.dim())));
+        }
+    }
+    text.push(Line::default());
+    text.push(Line::from(vec![
+        Span::styled(" Enter", model.theme.key()),
+        Span::raw(" or its number does it   "),
+        Span::styled("Esc", model.theme.key()),
+        Span::raw(" leaves everything as it is"),
+    ]));
+    let visible = usize::from(inner.height);
+    let top = (cursor + 3).saturating_sub(visible).min(text.len().saturating_sub(visible));
+    frame.render_widget(Paragraph::new(text.split_off(top)), inner);
+    let line = u16::try_from(cursor.saturating_sub(top)).unwrap_or(0);
+    frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));
+}

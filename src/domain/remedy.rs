@@ -1,0 +1,354 @@
+//! What can be done about an error, and which of it fits the record at hand: a remedy that would change nothing, or
+//! make a value that Salesforce is certain to refuse, is not offered.
+
+use serde::{Deserialize, Serialize};
+
+use super::check;
+use super::field::Field;
+use super::mapping::Mapping;
+use super::merge::Side;
+use super::record::{FieldEdit, RecordView};
+use super::transform::{Transform, apply_all};
+
+/// One line of advice, with the deed behind it where there is one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Remedy {
+    /// An imperative in a few words; `{field}` stands for the field at fault.
+    pub text: String,
+    /// What does it.
+    pub action: Option<Action>,
+}
+
+/// What a remedy does. Afterwards the record is sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Puts the values of the fields at fault through these transforms, once.
+    Apply(String),
+    /// Sets a rule of the mapping; `{field}` and `{column}` stand for the field at fault.
+    Rule {
+        /// Its key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Sets the fields at fault to NULL.
+    Clear,
+    /// Takes the record that is in Salesforce already as this row's own.
+    Link,
+    /// Reads the object's definition and the record again.
+    Reread,
+    /// Nothing else.
+    Retry,
+    /// Decides every open conflict of the row for one side.
+    Choose(Side),
+}
+
+/// A remedy in the catalogue's file: a text, or a table with what it does.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Table(Table),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    text: String,
+    apply: Option<String>,
+    /// `KEY=VALUE`; `KEY+=VALUE` joins what is set already.
+    rule: Option<String>,
+    #[serde(rename = "do")]
+    step: Option<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    Clear,
+    Link,
+    Reread,
+    Retry,
+    ChoosePostgres,
+    ChooseSalesforce,
+}
+
+impl TryFrom<Written> for Remedy {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Remedy, String> {
+        let Table { text, apply, rule, step } = match written {
+            Written::Text(text) => return Ok(Remedy { text, action: None }),
+            Written::Table(table) => table,
+        };
+        let action = match (apply, rule, step) {
+            (Some(transforms), None, None) => {
+                Transform::parse_all(&transforms)?;
+                Action::Apply(transforms)
+            }
+            (None, Some(rule), None) => {
+                let (key, value) = rule.split_once('=').ok_or_else(|| format!("{rule:?} is no KEY=VALUE"))?;
+                Action::Rule { key: key.to_owned(), value: value.to_owned() }
+            }
+            (None, None, Some(step)) => match step {
+                Step::Clear => Action::Clear,
+                Step::Link => Action::Link,
+                Step::Reread => Action::Reread,
+                Step::Retry => Action::Retry,
+                Step::ChoosePostgres => Action::Choose(Side::Postgres),
+                Step::ChooseSalesforce => Action::Choose(Side::Salesforce),
+            },
+            _ => return Err(format!("{text:?} needs one of apply, rule and do")),
+        };
+        Ok(Remedy { text, action: Some(action) })
+    }
+}
+
+/// A remedy as it is offered for one record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    /// What it is called by, from 1; `None` for one that a person has to do.
+    pub number: Option<usize>,
+    /// An imperative in a few words.
+    pub text: String,
+    /// What it does.
+    pub action: Option<Action>,
+    /// The values that it changes.
+    pub changes: Vec<FieldEdit>,
+}
+
+/// The remedies that fit a record, those that can be done numbered.
+pub fn offers(remedies: &[Remedy], mapping: &Mapping, record: &RecordView) -> Vec<Offer> {
+    let faults: Vec<&(Field, Option<String>)> =
+        record.values.iter().filter(|(field, _)| record.is_at_fault(field)).collect();
+    let mut offers: Vec<Offer> = Vec::new();
+    for remedy in remedies {
+        let Some(offer) = offer(remedy, mapping, record, &faults) else { continue };
+        let known = |other: &Offer| !offer.changes.is_empty() && other.changes == offer.changes;
+        if !offers.iter().any(known) {
+            offers.push(offer);
+        }
+    }
+    let doable = offers.iter_mut().filter(|offer| offer.action.is_some());
+    doable.zip(1..).for_each(|(offer, number)| offer.number = Some(number));
+    offers
+}
+
+fn offer(
+    remedy: &Remedy,
+    mapping: &Mapping,
+    record: &RecordView,
+    faults: &[&(Field, Option<String>)],
+) -> Option<Offer> {
+    let field = faults.first().map(|(field, _)| field);
+    let name = |text: &str| match field {
+        Some(field) => Some(text.replace("{field}", &field.name).replace("{column}", &field.column)),
+        None => (!text.contains("{field}") && !text.contains("{column}")).then(|| text.to_owned()),
+    };
+    let mut changes = Vec::new();
+    let action = match remedy.action.as_ref() {
+        None => None,
+        Some(Action::Apply(transforms)) => {
+            let transforms = Transform::parse_all(transforms).ok()?;
+            changes = edits(record, faults, |field, value| apply_all(&transforms, field, value).ok())?;
+            remedy.action.clone()
+        }
+        Some(Action::Clear) => {
+            changes = edits(record, faults, |_, value| value.map(|_| None))?;
+            remedy.action.clone()
+        }
+        Some(Action::Rule { key, value }) => Some(rule(mapping, &name(key)?, &name(value)?)?),
+        Some(Action::Link) if record.sfid.is_some() || !record.exists => return None,
+        Some(Action::Choose(_)) if record.conflicts.iter().all(|conflict| conflict.winner.is_some()) => {
+            return None;
+        }
+        Some(_) => remedy.action.clone(),
+    };
+    Some(Offer { number: None, text: name(&remedy.text)?, action, changes })
+}
+
+/// What becomes of the values at fault; `None` when nothing, or something that is certain to be refused.
+fn edits(
+    record: &RecordView,
+    faults: &[&(Field, Option<String>)],
+    change: impl Fn(&Field, Option<&str>) -> Option<Option<String>>,
+) -> Option<Vec<FieldEdit>> {
+    let mut edits = Vec::new();
+    for (field, shown) in faults.iter().filter(|(field, _)| record.exists && !field.read_only()) {
+        let Some(new) = change(field, shown.as_deref()).filter(|new| new != shown) else { continue };
+        check::check(field, new.as_deref()).ok()?;
+        edits.push(FieldEdit { column: field.column.clone(), shown: shown.clone(), new });
+    }
+    Some(edits).filter(|edits| !edits.is_empty())
+}
+
+/// A rule that is not set like this yet, and can be.
+fn rule(mapping: &Mapping, key: &str, value: &str) -> Option<Action> {
+    let set =
+        |key: &str| mapping.rules.shown().into_iter().find(|(known, _)| known == key).map(|(_, text)| text);
+    let (key, value) = match key.strip_suffix('+') {
+        None => (key, value.to_owned()),
+        Some(key) => {
+            let before = set(key).unwrap_or_default();
+            let (link, parts): (_, Vec<&str>) = if key == "where" {
+                (" AND ", before.split(" AND ").collect())
+            } else {
+                (" | ", before.split('|').collect())
+            };
+            if parts.iter().any(|part| part.trim() == value) {
+                return None;
+            }
+            (key, if before.is_empty() { value.to_owned() } else { format!("{before}{link}{value}") })
+        }
+    };
+    let needs_key = key == "upsert" && mapping.external_id.is_none();
+    if needs_key || set(key).as_deref() == Some(value.as_str()) {
+        return None;
+    }
+    mapping.rules.clone().set(key, &value).ok()?;
+    Some(Action::Rule { key: key.to_owned(), value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue::{Source, classify};
+    use super::super::field::FieldType;
+    use super::super::mapping::Access;
+    use super::super::names::{RowId, RowRef};
+    use super::super::record::{Advice, Sending};
+    use super::super::rules::Rules;
+    use super::super::sync_error::{ErrorState, SyncError};
+    use super::*;
+
+    fn mapping() -> Mapping {
+        let field = |name: &str, kind, length| Field {
+            length,
+            nillable: name != "LastName",
+            createable: true,
+            updateable: true,
+            label: name.to_owned(),
+            ..Field::plain(name, kind)
+        };
+        Mapping {
+            object: "Contact".to_owned(),
+            table: "contact".to_owned(),
+            access: Access::ReadWrite,
+            external_id: None,
+            rules: Rules::default(),
+            fields: vec![
+                field("LastName", FieldType::String, 10),
+                field("Email", FieldType::Email, 80),
+                field("Phone", FieldType::Phone, 40),
+            ],
+            parents: Vec::new(),
+        }
+    }
+
+    /// What is offered for a value that failed with a code: texts, and the values they make.
+    fn offered(mapping: &Mapping, name: &str, value: Option<&str>, code: &str, message: &str) -> Vec<Offer> {
+        let entry = classify(Source::Salesforce, code, message);
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let error = SyncError {
+            id: 1,
+            mapping: mapping.object.clone(),
+            table: mapping.table.clone(),
+            row_id: Some(RowId(1)),
+            sfid: None,
+            op: "insert".to_owned(),
+            source: Source::Salesforce,
+            code: code.to_owned(),
+            category: entry.category,
+            class: entry.class,
+            message: message.to_owned(),
+            fields: vec![name.to_owned()],
+            attempts: 1,
+            state: ErrorState::Open,
+            next_retry_at: None,
+            first_seen: at,
+            last_seen: at,
+            group: String::new(),
+        };
+        let value_of = |field: &Field| (field.name == name).then(|| value.map(str::to_owned)).flatten();
+        let record = RecordView {
+            row: RowRef { table: mapping.table.clone(), row: RowId(1) },
+            mapping: mapping.object.clone(),
+            sfid: None,
+            lastop: None,
+            unit: "failed".to_owned(),
+            exists: true,
+            values: mapping.fields.iter().map(|field| (field.clone(), value_of(field))).collect(),
+            error: Some(error),
+            advice: Advice::default(),
+            conflicts: Vec::new(),
+            sending: Sending::default(),
+            history: Vec::new(),
+        };
+        offers(&entry.remedies, mapping, &record)
+    }
+
+    fn made(offers: &[Offer]) -> Vec<Option<&str>> {
+        offers.iter().flat_map(|offer| &offer.changes).map(|edit| edit.new.as_deref()).collect()
+    }
+
+    #[test]
+    fn only_what_changes_the_value_into_one_that_fits_is_offered() {
+        let email =
+            |value| offered(&mapping(), "Email", Some(value), "INVALID_EMAIL_ADDRESS", "Email: invalid");
+        assert_eq!(made(&email("jane@acme,com")), [Some("jane@acme.com"), None]);
+        assert_eq!(made(&email("jane at acme.com")), [Some("jane@acme.com"), None]);
+        assert_eq!(made(&email("Jane Doe <jane@acme.com>")), [Some("jane@acme.com"), None]);
+        assert_eq!(made(&email("call me maybe")), [None]);
+        let long = offered(&mapping(), "LastName", Some("  Lovelace     "), "STRING_TOO_LONG", "");
+        assert_eq!(made(&long)[0], Some("Lovelace"));
+        // A required field is not cleared; a number of no country is not offered as one.
+        let missing = offered(&mapping(), "LastName", None, "REQUIRED_FIELD_MISSING", "");
+        assert!(made(&missing).is_empty());
+        let phone = |value| {
+            let text = "Phone must be a valid phone number";
+            offered(&mapping(), "Phone", Some(value), "FIELD_CUSTOM_VALIDATION_EXCEPTION", text)
+        };
+        assert_eq!(made(&phone("(202) 555-0143")), [Some("+12025550143"), None]);
+        assert_eq!(made(&phone("+49 30 901820")), [Some("+4930901820"), None]);
+    }
+
+    #[test]
+    fn a_rule_is_offered_until_it_is_set_and_joins_what_is_there() {
+        let mut mapping = mapping();
+        let rules = |mapping: &Mapping| -> Vec<(String, String)> {
+            let offers = offered(mapping, "LastName", Some("far too long a name"), "STRING_TOO_LONG", "");
+            offers
+                .into_iter()
+                .filter_map(|offer| match offer.action {
+                    Some(Action::Rule { key, value }) => Some((key, value)),
+                    _ => None,
+                })
+                .collect()
+        };
+        let joined = |value: &str| vec![("LastName.transforms".to_owned(), value.to_owned())];
+        assert_eq!(rules(&mapping), joined("truncate(field)"));
+        mapping.rules.set("LastName.transforms", "trim").unwrap();
+        assert_eq!(rules(&mapping), joined("trim | truncate(field)"));
+        mapping.rules.set("LastName.transforms", "trim | truncate(field)").unwrap();
+        assert!(rules(&mapping).is_empty());
+        // Upserts need a key to go by.
+        let upsert = |mapping: &Mapping| {
+            let offers = offered(mapping, "LastName", Some("x"), "DUPLICATE_VALUE", "");
+            offers.iter().any(|o| matches!(&o.action, Some(Action::Rule { key, .. }) if key == "upsert"))
+        };
+        mapping.rules.set("upsert", "false").unwrap();
+        assert!(!upsert(&mapping));
+        mapping.external_id = Some("LastName".to_owned());
+        assert!(upsert(&mapping));
+    }
+
+    #[test]
+    fn what_can_be_done_is_numbered_and_the_rest_is_not() {
+        let offers = offered(&mapping(), "Email", Some("a@b,c"), "INVALID_EMAIL_ADDRESS", "");
+        let numbers: Vec<usize> = offers.iter().filter_map(|offer| offer.number).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+        assert!(offers.iter().all(|offer| offer.number.is_some() == offer.action.is_some()));
+        assert!(offers.iter().any(|offer| offer.text == "Clear Email"));
+    }
+}
