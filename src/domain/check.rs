@@ -36,6 +36,9 @@ pub fn fault(field: &Field, text: Option<&str>) -> Option<Fault> {
         PICKLIST => format!("{label}: bad value for restricted picklist field: {value}"),
         ID => format!("{label}: id value of incorrect type: {value}"),
         LENGTH => format!("{label}: data value too large: {value} (max length={})", field.length),
+        NOT_FINITE => {
+            format!("{label}: {value} cannot be sent to Salesforce, which takes only finite values")
+        }
         _ => format!("{label}: value not of required type: {value}"),
     };
     Some(Fault { code, message })
@@ -48,6 +51,8 @@ const EMAIL: &str = "INVALID_EMAIL_ADDRESS";
 const PICKLIST: &str = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
 const ID: &str = "MALFORMED_ID";
 const LENGTH: &str = "STRING_TOO_LONG";
+/// Ours: JSON has no way to write it, and Salesforce would refuse the whole request.
+pub(super) const NOT_FINITE: &str = "NOT_A_NUMBER";
 
 /// A code of Salesforce's and what to do instead, in one short sentence.
 type Found = Result<(), (&'static str, String)>;
@@ -58,6 +63,9 @@ fn find(field: &Field, text: Option<&str>) -> Found {
         return if required { Err((REQUIRED, format!("{} is required", field.label))) } else { Ok(()) };
     };
     let text = text.trim();
+    if is_endless(field, text) {
+        return Err((NOT_FINITE, "Salesforce takes only finite values".to_owned()));
+    }
     match field.kind {
         FieldType::Boolean => of_type(
             ["true", "false", "t", "f"].contains(&text.to_ascii_lowercase().as_str()),
@@ -100,6 +108,14 @@ fn of_type(fits: bool, advice: &str) -> Found {
     if fits { Ok(()) } else { Err((TYPE, advice.to_owned())) }
 }
 
+/// `NaN` and infinity, which PostgreSQL has for numbers, dates and times.
+fn is_endless(field: &Field, text: &str) -> bool {
+    let number = matches!(field.kind, FieldType::Double | FieldType::Int);
+    let time = matches!(field.kind, FieldType::Date | FieldType::Datetime);
+    let endless = text.trim_start_matches(['-', '+']).eq_ignore_ascii_case("infinity");
+    (endless && (number || time)) || (number && text.parse::<f64>().is_ok_and(|number| !number.is_finite()))
+}
+
 /// Salesforce takes a picklist's value in any case.
 fn is_listed(field: &Field, text: &str) -> bool {
     field.picklist.iter().any(|value| value.eq_ignore_ascii_case(text.trim()))
@@ -107,9 +123,6 @@ fn is_listed(field: &Field, text: &str) -> bool {
 
 fn number(field: &Field, text: &str) -> Found {
     let value: f64 = text.parse().map_err(|_| (TYPE, "use a number such as 12.50".to_owned()))?;
-    if !value.is_finite() {
-        return Err((TYPE, "Salesforce takes only finite numbers".to_owned()));
-    }
     let whole_digits = field.precision.saturating_sub(field.scale);
     let most = 10_f64.powi(i32::try_from(whole_digits).unwrap_or(i32::MAX));
     if field.precision > 0 && value.abs() >= most {
@@ -181,7 +194,7 @@ mod tests {
         for (kind, good, bad, why) in [
             (FieldType::String, "0123456789", "0123456789x", "at most 10 characters; this has 11"),
             (FieldType::Double, "999.99", "1000", "at most 3 digits before the point"),
-            (FieldType::Double, "-1.5", "NaN", "Salesforce takes only finite numbers"),
+            (FieldType::Double, "-1.5", "NaN", "Salesforce takes only finite values"),
             (FieldType::Int, "42", "4.2", "use a whole number from -2147483648 to 2147483647"),
             (FieldType::Boolean, "true", "yes", "use true or false"),
             (FieldType::Picklist, "Hot", "Lukewarm", "choose one of: Hot, Cold"),

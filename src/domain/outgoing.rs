@@ -120,7 +120,11 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
             Fate::Missing
         }
         Some(fault) if !blank && rules.skip_invalid => Fate::LeftOut(fault.message),
-        Some(fault) if !blank && mapping.rules.check && mapping.parent(&field.column).is_none() => {
+        Some(fault)
+            if !blank
+                && (mapping.rules.check || fault.code == check::NOT_FINITE)
+                && mapping.parent(&field.column).is_none() =>
+        {
             let fields = vec![field.name.clone()];
             Fate::Refused(Refusal { code: fault.code, message: fault.message, fields })
         }

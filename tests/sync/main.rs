@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod conflicts;
 mod mend;
 mod read;
 mod refuse;
+mod rules;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
