@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX IF NOT EXISTS unit_ready ON syncdeck.unit (ready_at) WHERE state = 'ready';
 CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE state = 'inflight';
+CREATE INDEX IF NOT EXISTS unit_stopped ON syncdeck.unit (table_name) WHERE state = 'stopped';
 CREATE INDEX IF NOT EXISTS unit_held ON syncdeck.unit (held_table, held_record) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_held_key ON syncdeck.unit (held_table, held_key) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_writeback ON syncdeck.unit (ready_at) WHERE outcome IS NOT NULL;
@@ -138,6 +139,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     -- whether rows are sent: 'on', 'paused' by a person, 'stopped' by the strategy fail_fast; and why
     writes text NOT NULL DEFAULT 'on',
     writes_detail text,
+    -- goes up with every rule set at run time
+    rules_version bigint NOT NULL DEFAULT 0,
     state text NOT NULL DEFAULT 'loading',
     detail text,
     row_count bigint NOT NULL DEFAULT 0,
@@ -252,4 +255,5 @@ ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS recreate boolean NOT NULL DEF
 ALTER TABLE syncdeck.attempt ADD COLUMN IF NOT EXISTS response jsonb;
 ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT 'salesforce';
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
+    ADD COLUMN IF NOT EXISTS rules_version bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS writes text NOT NULL DEFAULT 'on', ADD COLUMN IF NOT EXISTS writes_detail text;

@@ -66,9 +66,6 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
     if mapping.access == Access::ReadOnly {
         return nothing("the mapping is read-only");
     }
-    if let Some(refusal) = undecided(mapping, content) {
-        return Planned::Refused { upto, op: "update", patch: Hstore::new(), refusal };
-    }
     let sfid = known_record(unit, content);
     let entries: Vec<Entry> =
         content.entries.iter().map(|entry| without_lost(entry, &content.conflicts)).collect();
@@ -98,6 +95,12 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
     }
     if matches!(operation, Operation::Update(_)) && sfid.is_none() {
         return nothing("the row is gone, and Salesforce never had it");
+    }
+    // A row that goes leaves nothing to choose.
+    if matches!(operation, Operation::Insert(_) | Operation::Update(_))
+        && let Some(refusal) = undecided(mapping, content)
+    {
+        return Planned::Refused { upto, op: "update", patch: Hstore::new(), refusal };
     }
     match operation {
         Operation::Nothing => nothing("nothing to send"),

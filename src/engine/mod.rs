@@ -93,6 +93,8 @@ struct Shared {
     tally: tally::Tally,
     /// Tables whose writes are stopped or paused.
     writes_off: RwLock<HashSet<String>>,
+    /// Up to which the rules set at run time are in force.
+    rules_version: tokio::sync::Mutex<Option<i64>>,
     log: Log,
     /// Rung when there may be work for the writer.
     writer_bell: Notify,
@@ -185,6 +187,7 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
         config,
         mappings: RwLock::default(),
         writes_off: RwLock::default(),
+        rules_version: tokio::sync::Mutex::default(),
         log,
         writer_bell: Notify::new(),
         answers_bell: Notify::new(),

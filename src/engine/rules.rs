@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::domain::mapping::Mapping;
 use crate::domain::rules::Rules;
 use crate::logs::log::Log;
-use crate::postgres::settings::Settings;
+use crate::postgres::Error;
+use crate::postgres::settings::{Orders, Settings};
 
 use super::Shared;
 
@@ -26,13 +27,23 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.stop.cancelled() => return,
         }
         // Without PostgreSQL the rules stay what they are.
-        let Ok(settings) = shared.store.settings().await else { continue };
-        take_up(&shared, &settings).await;
-        if let Ok(off) = shared.store.writes_off().await {
-            shared.set_writes_off(off);
+        if let Ok(orders) = shared.store.orders().await
+            && obey(&shared, orders).await.is_ok()
+        {
             shared.writer_bell.notify_one();
         }
     }
+}
+
+/// Makes what was ordered hold in this engine from now on.
+pub(super) async fn obey(shared: &Shared, orders: Orders) -> Result<(), Error> {
+    shared.set_writes_off(orders.writes_off);
+    let mut version = shared.rules_version.lock().await;
+    if *version != Some(orders.rules_version) {
+        take_up(shared, &shared.store.settings().await?).await;
+        *version = Some(orders.rules_version);
+    }
+    Ok(())
 }
 
 /// Makes the rules what the configuration and these settings say, and tells what changed.

@@ -1,6 +1,6 @@
 //! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde_json::json;
@@ -11,10 +11,11 @@ use crate::domain::catalogue;
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
 use crate::postgres::queue::{Ack, Claimed, Outcome};
+use crate::postgres::settings::Orders;
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
-use super::{Shared, guard, send};
+use super::{Shared, guard, rules, send};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
@@ -94,7 +95,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     }
     let claim = Claim { token: super::random_word(), since: Instant::now() };
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
-    let off = if units.is_empty() { Ok(HashSet::new()) } else { shared.store.writes_off().await };
+    let orders = if units.is_empty() { Ok(Orders::default()) } else { shared.store.orders().await };
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err();
     let count = units.len();
@@ -103,10 +104,13 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
     }
-    match off {
-        Ok(off) => shared.set_writes_off(off),
+    match orders {
+        Ok(orders) if !units.is_empty() => failed = failed.or(rules::obey(shared, orders).await.err()),
+        Ok(_) => {}
         Err(error) => failed = failed.or(Some(error)),
     }
+    // Rules that were set meanwhile hold for what was claimed.
+    let mappings = shared.mappings();
     let mut jobs = Vec::new();
     let mut unmapped = Vec::new();
     for (table, units) in tables {

@@ -311,7 +311,24 @@ impl Store {
             )
             .await
             .while_("look at held units again")?;
+        self.wake_stopped().await?;
         Ok(expired)
+    }
+
+    /// Units that were given back while the writes of their mapping rested go on once these do. An engine that learns
+    /// of a resume late gives back a few more, so this is looked at again with every sweep.
+    pub(super) async fn wake_stopped(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute_cached(
+                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp() WHERE (table_name, record_id) IN (
+                     SELECT unit.table_name, record_id FROM syncdeck.unit JOIN syncdeck.mapping USING (table_name)
+                     WHERE unit.state = 'stopped' AND writes = 'on' FOR UPDATE OF unit SKIP LOCKED)",
+                &[],
+            )
+            .await
+            .while_("let stopped units go on")
+            .map(drop)
     }
 
     /// Reads what claimed units of one table are about: their PENDING and FAILED entries, for a unit's entries share its

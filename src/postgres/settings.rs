@@ -12,6 +12,15 @@ use super::{CHANNEL, Cached, Error, Store, Transaction, While};
 /// Rules set at run time, by mapping and key.
 pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
+/// See [`Store::orders`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// The tables whose writes are stopped or paused.
+    pub writes_off: HashSet<String>,
+    /// Grows with every rule that is set at run time.
+    pub rules_version: i64,
+}
+
 impl Store {
     /// The mapping of a table, or of an object name in any case, as the engine works it.
     ///
@@ -106,6 +115,13 @@ impl Store {
                 "DELETE FROM syncdeck.setting WHERE mapping = $1 AND key = $2", &[&mapping.object, &key]).await,
         }
         .while_("set a rule")?;
+        transaction
+            .execute(
+                "UPDATE syncdeck.mapping SET rules_version = rules_version + 1 WHERE name = $1",
+                &[&mapping.object],
+            )
+            .await
+            .while_("tell that a rule was set")?;
         let (before, after) = (json!({ key: before }), json!({ key: value }));
         audit_mapping(&transaction, actor, "set", &mapping, Some((&before, &after))).await?;
         announce(&transaction).await?;
@@ -126,14 +142,18 @@ impl Store {
         })
     }
 
-    /// The tables whose writes are stopped or paused.
-    pub async fn writes_off(&self) -> Result<HashSet<String>, Error> {
+    /// What was ordered for all mappings: asked after each claim, so that it holds for whatever is claimed after it was
+    /// said.
+    pub async fn orders(&self) -> Result<Orders, Error> {
         let client = self.client().await?;
         let rows = client
-            .query_cached("SELECT table_name::text FROM syncdeck.mapping WHERE writes <> 'on'", &[])
+            .query_cached("SELECT table_name::text, writes <> 'on', rules_version FROM syncdeck.mapping", &[])
             .await
             .while_("look which mappings are stopped")?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        Ok(Orders {
+            writes_off: rows.iter().filter(|row| row.get(1)).map(|row| row.get(0)).collect(),
+            rules_version: rows.iter().map(|row| row.get::<_, i64>(2)).sum(),
+        })
     }
 
     /// Pauses the writes of a mapping; what is in flight is finished, reads go on.
@@ -171,17 +191,11 @@ impl Store {
             )
             .await
             .while_("resume a mapping")?;
-        transaction
-            .execute(
-                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()
-                 WHERE table_name = $1 AND state = 'stopped'",
-                &[&mapping.table],
-            )
-            .await
-            .while_("make stopped units ready")?;
         audit_mapping(&transaction, actor, "resumed", &mapping, None).await?;
         announce(&transaction).await?;
-        transaction.commit().await.while_("resume a mapping")
+        transaction.commit().await.while_("resume a mapping")?;
+        // Not in the same transaction: everybody else takes units before mappings.
+        self.wake_stopped().await
     }
 }
 

@@ -12,6 +12,7 @@ mod engines;
 mod judge;
 mod org;
 mod people;
+mod policies;
 mod proxy;
 mod shapes;
 #[path = "../support/mod.rs"]

@@ -89,6 +89,8 @@ async fn a_poison_record_among_200_is_found_in_few_calls_and_costs_the_others_no
         .filter(|entry| entry.object == "Account")
         .map(|entry| entry.request)
         .collect();
-    assert!(requests.len() <= 9, "the 199 went in {} calls", requests.len());
+    // A call that a slow machine let run out of time is halved as well.
+    let late = world.printed().lines().filter(|line| line.contains("timed out")).count();
+    assert!(requests.len() <= 9 + late, "the 199 went in {} calls, {late} were late", requests.len());
     world.judge().await;
 }

@@ -7,8 +7,9 @@ use syncdeck::domain::names::{RowId, RowRef};
 use syncdeck::domain::record::{Edit, FieldEdit};
 use tokio_postgres::NoTls;
 
-use crate::application::CONTACT;
-use crate::world::World;
+use crate::application::{ACCOUNT, CONTACT};
+use crate::support::server;
+use crate::world::{MAPPINGS, World};
 
 fn row(id: i32) -> RowRef {
     RowRef { table: "contact".to_owned(), row: RowId(id) }
@@ -57,9 +58,15 @@ impl World {
     }
 }
 
+/// A world in which nothing is refused before Salesforce was asked.
+async fn asking_salesforce(name: &str) -> World {
+    let mappings = MAPPINGS.replace("poll_interval", "check = false\npoll_interval");
+    World::build(name, server(), &mappings, &[ACCOUNT, CONTACT]).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mending_while_a_retry_is_in_flight_and_mending_twice_send_the_last_value_once() {
-    let mut world = World::new("mending in flight").await;
+    let mut world = asking_salesforce("mending in flight").await;
     world.engine().await;
     let id = world.failing_contact("K1").await;
     world.until_state(id, "open").await;
@@ -84,7 +91,7 @@ async fn mending_while_a_retry_is_in_flight_and_mending_twice_send_the_last_valu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ignoring_in_flight_is_kept_until_the_row_changes_again() {
-    let mut world = World::new("ignoring in flight").await;
+    let mut world = asking_salesforce("ignoring in flight").await;
     world.engine().await;
     let id = world.failing_contact("K1").await;
     world.until_state(id, "open").await;

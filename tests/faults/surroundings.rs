@@ -128,6 +128,9 @@ async fn a_full_disk_under_the_logs_is_told_to_those_who_write_and_nothing_is_lo
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert!(world.engines[0].is_running(), "the engine ended:\n{}", world.printed());
     std::fs::remove_file(&ballast).unwrap();
+    let before = world.application.commits();
+    world.until("the writers go on", async |world| world.application.commits() > before + 10).await;
+    world.application.finish().await;
     let refusals = world.application.take_refusals();
     assert!(refusals.iter().all(|text| text.starts_with("53100")), "{refusals:?}");
     world.judge().await;

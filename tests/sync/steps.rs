@@ -133,6 +133,9 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                     response: None,
                     outcome: outcome.clone(),
                 };
+                if matches!(outcome, Outcome::Stopped) {
+                    world.run("UPDATE syncdeck.mapping SET writes = 'stopped' WHERE name = 'Contact'").await;
+                }
                 let answer: Answer = outcome.answer();
                 let rows = if row_locked { Rows::Later } else { Rows::Now };
                 world.store.acknowledge(&token, "batch", &[ack], rows).await.unwrap();
