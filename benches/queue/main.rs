@@ -75,6 +75,7 @@ fn contact() -> Mapping {
         picklist: Vec::new(),
         restricted: false,
         reference_to: Vec::new(),
+        trouble: None,
     };
     let names =
         ["LastName", "FirstName", "Title", "Email", "Phone", "MobilePhone", "LeadSource", "External_Id__c"];
@@ -86,6 +87,7 @@ fn contact() -> Mapping {
         rules: Rules::default(),
         fields: names.map(field).to_vec(),
         parents: Vec::new(),
+        gone: false,
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn run(org: Org, store: Store, stop: CancellationToken) {
     // The columns were made by what the fields were before.
     org.shorten_field("Account", "Nickname__c", 10);
     org.retype_to_number("Account", "Fleet_Size__c", 6, 0);
-    org.deny_write("Account", "Secret_Tier__c");
+    org.deny_write("Account", "Secret_Tier__c", true);
     org.change_faults(|faults| {
         faults.latency_ms = 15;
         faults.row_lock = 0.01;

@@ -186,6 +186,7 @@ mod tests {
             picklist: vec!["Hot".to_owned(), "Cold".to_owned()],
             restricted: true,
             reference_to: Vec::new(),
+            trouble: None,
         }
     }
 

@@ -121,9 +121,29 @@ pub struct Field {
     /// Objects a reference points to.
     #[serde(default)]
     pub reference_to: Vec<String>,
+    /// What the org did to it since it was mapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a mapped field is not worked as it was mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// It is gone, or the login may not see it: neither read nor sent.
+    Removed,
+    /// Its values no longer fit the column: not read.
+    Retyped,
+    /// The login may no longer write it: read, not sent.
+    Denied,
 }
 
 impl Field {
+    /// Whether its values are read.
+    pub fn is_read(&self) -> bool {
+        !matches!(self.trouble, Some(Trouble::Removed | Trouble::Retyped))
+    }
+
     /// A field that may hold anything of its type, and be written.
     pub fn plain(name: &str, kind: FieldType) -> Field {
         Field {
@@ -141,6 +161,7 @@ impl Field {
             picklist: Vec::new(),
             restricted: false,
             reference_to: Vec::new(),
+            trouble: None,
         }
     }
 
@@ -152,6 +173,7 @@ impl Field {
     /// The type with its size for people: `text(80)`, `number(16,2)`, `picklist`.
     pub fn type_text(&self) -> String {
         match self.kind {
+            _ if self.trouble == Some(Trouble::Removed) => "gone there".to_owned(),
             FieldType::Double if self.precision > 0 => {
                 format!("number({},{})", self.precision, self.scale)
             }

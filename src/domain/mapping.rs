@@ -55,6 +55,9 @@ pub struct Mapping {
     pub fields: Vec<Field>,
     /// The relationship columns among them.
     pub parents: Vec<Parent>,
+    /// Whether the object is gone, or the login may not see it: nothing is read or sent.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 impl Mapping {
@@ -66,6 +69,11 @@ impl Mapping {
     /// The parent that a column names by its external id.
     pub fn parent(&self, column: &str) -> Option<&Parent> {
         self.parents.iter().find(|parent| parent.column == column)
+    }
+
+    /// The fields whose values are read.
+    pub fn read_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.is_read())
     }
 
     /// The field of a column.
@@ -139,6 +147,7 @@ mod tests {
                 })
                 .into_iter()
                 .collect(),
+            gone: false,
         }
     }
 

@@ -2,7 +2,7 @@
 //! at all. The engine sends it, the console shows it before, and a read compares with it.
 
 use super::check;
-use super::field::{Field, FieldType};
+use super::field::{Field, FieldType, Trouble};
 use super::hstore::Hstore;
 use super::mapping::Mapping;
 use super::merge::same;
@@ -112,6 +112,14 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
         return Fate::Missing;
     }
     let unnamed = op == Op::Insert && value.is_none();
+    if field.trouble == Some(Trouble::Removed) && !unnamed {
+        let message = format!("No such column '{}' on sobject of type {}", field.name, mapping.object);
+        if rules.skip_invalid {
+            return Fate::LeftOut(message);
+        }
+        let fields = vec![field.name.clone()];
+        return Fate::Refused(Refusal { code: "INVALID_FIELD", message, fields });
+    }
     let fault = check::fault(field, value.as_deref())
         .filter(|fault| fault.code != "REQUIRED_FIELD_MISSING" || may_be_required(mapping, field, &rules));
     match fault {
@@ -196,6 +204,7 @@ mod tests {
                 Field { updateable: false, ..text("Source__c", FieldType::String) },
             ],
             parents: Vec::new(),
+            gone: false,
         }
     }
 

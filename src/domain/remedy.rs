@@ -243,6 +243,7 @@ mod tests {
                 field("Phone", FieldType::Phone, 40),
             ],
             parents: Vec::new(),
+            gone: false,
         }
     }
 

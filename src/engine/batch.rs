@@ -245,6 +245,7 @@ mod tests {
             rules: Rules::default(),
             fields: ["LastName", "CreatedDate", "Key__c"].map(field).to_vec(),
             parents: Vec::new(),
+            gone: false,
         }
     }
 

@@ -79,6 +79,7 @@ mod tests {
             rules,
             fields,
             parents: Vec::new(),
+            gone: false,
         };
         let values: Hstore = [("email", "jane@acme,com"), ("lastname", "Doe")]
             .map(|(column, value)| (column.to_owned(), Some(value.to_owned())))

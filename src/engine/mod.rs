@@ -26,6 +26,7 @@ mod preview;
 mod proof;
 mod reader;
 mod rules;
+mod schema;
 mod send;
 mod tally;
 mod upkeep;
@@ -102,6 +103,10 @@ struct Shared {
     answers_bell: Notify,
     /// Rung when rules were set at run time.
     rules_bell: Notify,
+    /// Rung when an object is to be described again.
+    schema_bell: Notify,
+    /// What is remembered of objects.
+    schema: std::sync::Mutex<schema::Memory>,
     /// This engine among others: host, process and a random part.
     owner: String,
     stop: CancellationToken,
@@ -167,8 +172,9 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
     let failed = |source| StartError::Salesforce { source, login_url: config.salesforce.login_url.clone() };
     let client = Client::new(credentials, &config.salesforce.api_version, config.salesforce.request_timeout)
         .map_err(failed)?;
-    let prepared = prepare::mappings(&config, &client).await;
     let installed = store.is_installed().await?;
+    let known = if installed { store.definitions().await? } else { Vec::new() };
+    let prepared = prepare::mappings(&config, &client, &known).await;
     let mappings = match prepared {
         Ok((org_id, mut mappings)) => {
             lay_out(&config, &store, &log, &org_id, &mut mappings).await?;
@@ -192,6 +198,8 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
         writer_bell: Notify::new(),
         answers_bell: Notify::new(),
         rules_bell: Notify::new(),
+        schema_bell: Notify::new(),
+        schema: std::sync::Mutex::default(),
         owner: owner(),
         stop: stop.clone(),
     });
@@ -245,6 +253,7 @@ async fn supervise(shared: Arc<Shared>, mappings: Option<Vec<Mapping>>, records:
         parts.spawn(rules::run(shared.clone()));
         parts.spawn(upkeep::run(shared.clone()));
         parts.spawn(guard::run(shared.clone()));
+        parts.spawn(schema::run(shared.clone()));
         parts.spawn(upkeep::listen(shared.clone()));
         for name in names {
             parts.spawn(reader::run(shared.clone(), name));
@@ -274,7 +283,8 @@ async fn sign_in(shared: &Shared, mappings: Option<Vec<Mapping>>) -> Option<Vec<
         return mappings;
     }
     loop {
-        match prepare::mappings(&shared.config, &shared.client).await {
+        let known = shared.store.definitions().await.unwrap_or_default();
+        match prepare::mappings(&shared.config, &shared.client, &known).await {
             Ok((org_id, mut mappings)) => {
                 match lay_out(&shared.config, &shared.store, &shared.log, &org_id, &mut mappings).await {
                     Ok(()) => return Some(mappings),

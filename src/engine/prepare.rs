@@ -1,7 +1,7 @@
 //! The mappings as configured, checked against the org's describe.
 
 use crate::config::{Config, MappingConfig};
-use crate::domain::field::{Field, FieldType};
+use crate::domain::field::{Field, FieldType, Trouble};
 use crate::domain::mapping::{Mapping, Parent};
 use crate::salesforce::describe::{Describe, DescribedField};
 use crate::salesforce::{Client, Error};
@@ -11,34 +11,53 @@ use super::StartError;
 /// Fields that every mapped table has anyway.
 const SYSTEM_FIELDS: [&str; 3] = ["Id", "IsDeleted", "SystemModstamp"];
 
-/// Signs in and describes every mapped object. Returns the org's id with the mappings.
+/// Signs in and describes every mapped object. Returns the org's id with the mappings. `known` are the mappings as they
+/// were worked before: what the org took away since stays mapped, marked as gone.
 ///
 /// # Errors
 /// An unknown object or field is refused at its place in the file, with the nearest name.
-pub(super) async fn mappings(config: &Config, client: &Client) -> Result<(String, Vec<Mapping>), StartError> {
+pub(super) async fn mappings(
+    config: &Config,
+    client: &Client,
+    known: &[Mapping],
+) -> Result<(String, Vec<Mapping>), StartError> {
     let failed = |source| StartError::Salesforce { source, login_url: config.salesforce.login_url.clone() };
     let org_id = client.org_id().await.map_err(failed)?;
     let mut mappings = Vec::new();
     for written in &config.mappings {
-        let describe = match client.describe(&written.object).await {
-            Ok(describe) => describe,
+        let known = known.iter().find(|known| known.object.eq_ignore_ascii_case(&written.object));
+        let describe = match client.describe(&written.object, None).await {
+            Ok(Some((describe, _))) => describe,
+            Ok(None) => continue,
+            Err(Error::Api { status: 404, .. }) if known.is_some() => {
+                let gone =
+                    |known: &Mapping| Mapping { gone: true, rules: written.rules.clone(), ..known.clone() };
+                mappings.extend(known.map(gone));
+                continue;
+            }
             Err(Error::Api { status: 404, .. }) => {
                 let names = client.object_names().await.map_err(failed)?;
                 return Err(unknown_object(config, written, &names).into());
             }
             Err(error) => return Err(failed(error)),
         };
-        mappings.push(mapping(config, written, &describe)?);
+        mappings.push(mapping(config, written, &describe, known)?);
     }
     Ok((org_id, mappings))
 }
 
-/// One mapping from what was written and what describe tells.
+/// One mapping from what was written and what describe tells. A field that describe lacks and `known` has stays, marked
+/// as gone; one that could be written and no longer can, marked as denied.
 pub(super) fn mapping(
     config: &Config,
     written: &MappingConfig,
     describe: &Describe,
+    known: Option<&Mapping>,
 ) -> Result<Mapping, StartError> {
+    let before = |name: &str| {
+        known.and_then(|known| known.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)))
+    };
+
     let mut fields = Vec::new();
     let mut parents = Vec::new();
     let names = written.fields.iter().chain(written.external_id.iter());
@@ -47,16 +66,32 @@ pub(super) fn mapping(
         if system || fields.iter().any(|field: &Field| field.name.eq_ignore_ascii_case(name)) {
             continue;
         }
-        match name.split_once('.') {
-            Some((relationship, key)) => {
-                let (field, parent) = relationship_column(config, written, describe, relationship, key)?;
-                fields.push(field);
-                parents.push(parent);
+        let parent_before = |field: &Field| known.and_then(|known| known.parent(&field.column)).cloned();
+        match (name.split_once('.'), before(name)) {
+            (Some((relationship, key)), before) => {
+                match (relationship_column(config, written, describe, relationship, key), before) {
+                    (Ok((field, parent)), before) => {
+                        fields.push(denied(field, before));
+                        parents.push(parent);
+                    }
+                    (Err(_), Some(before)) => {
+                        fields.push(removed(before));
+                        parents.extend(parent_before(before));
+                    }
+                    (Err(refused), None) => return Err(refused),
+                }
             }
-            None => fields.push(known_field(config, written, describe, name)?.to_field()),
+            (None, Some(before)) if describe.field(name).is_none() => fields.push(removed(before)),
+            (None, before) => {
+                let field = known_field(config, written, describe, name)?.to_field();
+                fields.push(denied(field, before));
+            }
         }
     }
     let external_id = match &written.external_id {
+        Some(name) if describe.field(name).is_none() && before(name).is_some() => {
+            before(name).map(|field| field.name.clone())
+        }
         Some(name) => {
             let field = known_field(config, written, describe, name)?;
             if !field.is_key() {
@@ -82,7 +117,20 @@ pub(super) fn mapping(
         rules: written.rules.clone(),
         fields,
         parents,
+        gone: false,
     })
+}
+
+/// A mapped field that the org does not tell of any more.
+fn removed(before: &Field) -> Field {
+    Field { trouble: Some(Trouble::Removed), ..before.clone() }
+}
+
+/// A field as it is now, marked when the login could write it before.
+fn denied(now: Field, before: Option<&Field>) -> Field {
+    let had = before.is_some_and(|field| !field.read_only() || field.trouble == Some(Trouble::Denied));
+    let trouble = (had && now.read_only()).then_some(Trouble::Denied);
+    Field { trouble, ..now }
 }
 
 fn known_field<'a>(

@@ -19,7 +19,7 @@ use crate::postgres::{self, Store, failpoint};
 use crate::salesforce::query::{self, instant};
 use crate::salesforce::{self, value};
 
-use super::{Shared, guard, link, prepare};
+use super::{Shared, guard, link, schema};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -40,15 +40,14 @@ enum ReadError {
 /// Runs until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>, name: String) {
     let mut counted: Option<Instant> = None;
-    let mut described = Instant::now();
     while !shared.stop.is_cancelled() {
         let mappings = shared.mappings();
         let Some(mapping) = mappings.iter().find(|mapping| mapping.object == name) else { return };
         let mut pause = mapping.rules.poll_interval;
         if let Some(wait) = shared.link.closed_for() {
             pause = wait.min(FAILURE_PAUSE);
-        } else if shared.guard.is_unfit(&mapping.table) {
-            // What the guard listed is waited for.
+        } else if mapping.gone || shared.guard.is_unfit(&mapping.table) {
+            // What was listed is waited for.
         } else {
             match poll(&shared, mapping).await {
                 Ok(()) => {
@@ -56,10 +55,6 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
                     if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                         counted = Some(Instant::now());
                         count(&shared, mapping).await;
-                    }
-                    if described.elapsed() >= shared.config.salesforce.describe_interval {
-                        described = Instant::now();
-                        describe_again(&shared, &name).await;
                     }
                 }
                 Err(error) => {
@@ -287,6 +282,13 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
             return;
         }
     };
+    if let salesforce::Error::Api { code, .. } = source
+        && ["INVALID_FIELD", "INVALID_TYPE", "NOT_FOUND"].contains(&code.as_str())
+        && schema::look(shared, &mapping.object, true).await
+    {
+        // The org changed, and that is listed now: the next read asks for what is there.
+        return;
+    }
     let (code, message) = match source {
         salesforce::Error::Api { code, message, .. } => (code.clone(), message.trim().to_owned()),
         other => ("REQUEST_TIMEOUT".to_owned(), other.to_string()),
@@ -316,7 +318,7 @@ fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) ->
 /// # Errors
 /// Why that could not be done, in words.
 pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> Result<Value, String> {
-    describe_again(shared, &mapping.object).await;
+    schema::look(shared, &mapping.object, true).await;
     let told = |error: postgres::Error| error.to_string();
     let mappings = shared.mappings();
     let mapping = mappings.iter().find(|fresh| fresh.object == mapping.object).unwrap_or(mapping);
@@ -349,54 +351,16 @@ async fn count(shared: &Shared, mapping: &Mapping) {
 }
 
 /// A failure of the way to Salesforce counts wherever it is met.
-async fn note_failure(shared: &Shared, error: &salesforce::Error) {
+pub(super) async fn note_failure(shared: &Shared, error: &salesforce::Error) {
     if link::concerns_link(error) {
         link::report(shared, error).await;
-    }
-}
-
-/// Reads describe again, so that what is sent is typed, and what is typed is checked, by what the org holds now.
-async fn describe_again(shared: &Shared, name: &str) {
-    let Some(written) =
-        shared.config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(name))
-    else {
-        return;
-    };
-    let describe = match shared.client.describe(name).await {
-        Ok(describe) => describe,
-        Err(error) => return note_failure(shared, &error).await,
-    };
-    let Ok(mut fresh) = prepare::mapping(&shared.config, written, &describe) else { return };
-    if let Some(held) = shared.mappings().iter().find(|mapping| mapping.object == name) {
-        fresh.rules = held.rules.clone();
-    }
-    let changed = shared.store.set_definition(&fresh).await.unwrap_or(false);
-    if changed && let Ok(mut held) = shared.mappings.write() {
-        let mut mappings = held.as_ref().clone();
-        if let Some(old) = mappings.iter_mut().find(|mapping| mapping.object == name) {
-            for (old, new) in
-                old.fields.iter().zip(&fresh.fields).filter(|(old, new)| old.name == new.name && old != new)
-            {
-                shared.log.of("reader").warn(
-                    format!(
-                        "{name}.{} changed in Salesforce: {} is now {}",
-                        new.name,
-                        old.type_text(),
-                        new.type_text()
-                    ),
-                    json!({"mapping": name, "field": new.name}),
-                );
-            }
-            *old = fresh;
-        }
-        *held = Arc::new(mappings);
     }
 }
 
 /// What a read asks for.
 pub(super) fn columns(mapping: &Mapping) -> String {
     let mut columns = vec!["Id", "SystemModstamp", "IsDeleted"];
-    columns.extend(mapping.fields.iter().map(|field| field.name.as_str()));
+    columns.extend(mapping.read_fields().map(|field| field.name.as_str()));
     columns.join(", ")
 }
 

@@ -19,7 +19,7 @@ use crate::salesforce::{self, value};
 
 use super::batch::{self, Call, Job};
 use super::writer::{Claim, give_back, release};
-use super::{Shared, hold, link, mask, proof};
+use super::{Shared, hold, link, mask, proof, schema};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
@@ -135,6 +135,11 @@ async fn send_call(
         failpoint::pass(failpoint::AFTER_ANSWER).await?;
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match answer {
+            Ok(results) if is_gone(shared, mapping, &results).await => {
+                link::works(shared).await;
+                let units = call.into_iter().map(|out| out.job.unit).collect();
+                release(shared, claim, units, Duration::ZERO).await?;
+            }
             Ok(results) => {
                 link::works(shared).await;
                 settle(shared, claim, mapping, &batch, call, results, took).await?;
@@ -169,6 +174,22 @@ async fn send_call(
         }
     }
     Ok(())
+}
+
+/// Whether the object itself is gone, when nothing of a call was taken for that reason: then its changes wait. Other
+/// refusals that speak of the object's definition let it be looked at again.
+async fn is_gone(shared: &Shared, mapping: &Mapping, results: &[SaveResult]) -> bool {
+    let codes = || results.iter().flat_map(|result| &result.errors).map(|error| error.status_code.as_str());
+    if codes().any(|code| ["INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"].contains(&code)) {
+        schema::want(shared, &mapping.object, true);
+    }
+    let all = results.iter().all(|result| !result.success)
+        && codes().all(|code| ["INVALID_TYPE", "NOT_FOUND"].contains(&code));
+    if !all || results.is_empty() {
+        return false;
+    }
+    schema::look(shared, &mapping.object, true).await;
+    shared.mappings().iter().any(|fresh| fresh.object == mapping.object && fresh.gone)
 }
 
 /// Fields whose value is not of the field's type: a request refused whole does not name them.

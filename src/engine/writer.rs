@@ -15,7 +15,7 @@ use crate::postgres::settings::Orders;
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
-use super::{Shared, guard, rules, send};
+use super::{Shared, guard, rules, schema, send};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
@@ -120,7 +120,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
         }
         let mapping = mappings.iter().find(|mapping| mapping.table == table);
         // Without a mapping here it stays for an engine that has one; a table that does not fit is waited for.
-        let Some(mapping) = mapping.filter(|_| !shared.guard.is_unfit(table)) else {
+        let Some(mapping) = mapping.filter(|mapping| !mapping.gone && !shared.guard.is_unfit(table)) else {
             unmapped.extend(units);
             continue;
         };
@@ -206,6 +206,10 @@ async fn plan_table(
                 refused.push(send::ack(job, None, send::refused(mapping, error)));
             }
         }
+    }
+    if !refused.is_empty() {
+        // What the org would take by now must not be refused for what it was.
+        schema::want(shared, &mapping.object, false);
     }
     send::finish(shared, claim, mapping, refused).await?;
     if !nothing.is_empty() {

@@ -111,7 +111,7 @@ impl Store {
         let changed = stamp.map_or(DateTime::UNIX_EPOCH, |stamp| stamp.with_timezone(&Utc));
         let mut taken = Vec::new();
         let mut settled = false;
-        for field in &mapping.fields {
+        for field in mapping.read_fields() {
             let Some(ours) = unsent.columns.get(&field.column) else {
                 taken.push(field.column.clone());
                 continue;

@@ -104,7 +104,7 @@ fn misfit(mapping: &Mapping, columns: Option<&BTreeMap<String, String>>) -> Opti
     if let Some(missing) = system.chain(mapped).find(|name| !columns.contains_key(*name)) {
         return Some(format!("the table {} has no column {missing} any more", mapping.table));
     }
-    mapping.fields.iter().find_map(|field| {
+    mapping.read_fields().find_map(|field| {
         let (wanted, found) = (column_type(field), columns.get(&field.column)?);
         (!fits(&wanted, found)).then(|| {
             format!("the column {} of {} is {found} now, and must be {wanted}", field.column, mapping.table)

@@ -150,7 +150,8 @@ impl Store {
                      fingerprint, state, next_retry_at, source)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp() + make_interval(secs => $11), $12)
                  ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL DO UPDATE SET
-                     message = excluded.message, state = excluded.state, next_retry_at = excluded.next_retry_at,
+                     message = excluded.message, fields = excluded.fields, fingerprint = excluded.fingerprint,
+                     state = excluded.state, next_retry_at = excluded.next_retry_at,
                      last_seen = clock_timestamp(), attempts = e.attempts + 1",
                 &[
                     &error.mapping,
@@ -170,6 +171,23 @@ impl Store {
             .await
             .while_("keep a sync error")
             .map(drop)
+    }
+
+    /// Units that failed for what these fields were are ready again: what was found here before sending, and what
+    /// concerns the mapping rather than the values.
+    pub async fn wake_for_fields(&self, table: &str, fields: &[String]) -> Result<u64, Error> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.unit unit SET state = 'ready', version = version + 1, attempts = 0, ready_at = clock_timestamp()
+                 FROM syncdeck.error error
+                 WHERE error.table_name = $1 AND error.resolved_at IS NULL AND error.state = 'open' AND error.fields && $2
+                     AND (error.source = 'engine' OR error.category = 'mapping')
+                     AND unit.table_name = error.table_name AND unit.record_id = error.record_id AND unit.state = 'failed'",
+                &[&table, &fields],
+            )
+            .await
+            .while_("wake units for fields that changed")
     }
 
     /// Resolves the errors of a mapping's reads (or of the connection, with an empty name): it works again.

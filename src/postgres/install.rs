@@ -251,6 +251,53 @@ pub(super) fn fits(wanted: &str, found: &str) -> bool {
     }
 }
 
+impl Store {
+    /// Makes text columns as wide as their fields, and tells which columns cannot hold what their fields hold now.
+    /// Widening a varchar changes no row; it waits half a second at most for its lock.
+    pub async fn fit_columns(&self, mapping: &Mapping) -> Result<Vec<String>, Error> {
+        let client = self.client().await?;
+        let columns = client
+            .query(
+                "SELECT column_name::text, data_type::text, character_maximum_length::int FROM information_schema.columns
+                 WHERE table_schema = $1 AND table_name = $2",
+                &[&self.schema_name, &mapping.table],
+            )
+            .await
+            .while_("look at the columns of a mapped table")?;
+        let mut misfits = Vec::new();
+        let mut wider = Vec::new();
+        for column in &columns {
+            let (name, kind, most): (String, String, Option<i32>) =
+                (column.get(0), column.get(1), column.get(2));
+            let Some(field) = mapping.field(&name) else { continue };
+            let wanted = column_type(field);
+            if !fits(&wanted, &kind) {
+                misfits.push(name);
+                continue;
+            }
+            let length = wanted
+                .strip_prefix("varchar(")
+                .and_then(|rest| rest.trim_end_matches(')').parse::<i32>().ok());
+            let holds_all = most.is_none_or(|most| length.is_some_and(|length| length <= most));
+            if !holds_all && field.is_read() {
+                wider.push(format!("ALTER COLUMN {} TYPE {wanted}", quote(&name)));
+            }
+        }
+        if !wider.is_empty() {
+            let sql = format!(
+                "BEGIN; SET LOCAL lock_timeout = '500ms'; ALTER TABLE {} {}; COMMIT",
+                self.table(&mapping.table),
+                wider.join(", ")
+            );
+            if let Err(source) = client.batch_execute(&sql).await {
+                let _ = client.batch_execute("ROLLBACK").await;
+                return Err(Error::Sql { what: "widen a column", source });
+            }
+        }
+        Ok(misfits)
+    }
+}
+
 /// A name, cut where it exceeds PostgreSQL's 63 bytes so that it stays distinct: the server would cut it silently.
 fn fitting(name: &str) -> String {
     if name.len() <= 63 {

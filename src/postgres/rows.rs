@@ -126,12 +126,12 @@ impl Store {
             } else {
                 // It is on its way; the next read will know what became of it.
                 applied.skipped.push(sfid.clone());
-                let columns = mapping.fields.iter().map(|field| field.column.clone());
+                let columns = mapping.read_fields().map(|field| field.column.clone());
                 columns.filter(|column| !unsent.columns.contains_key(column)).collect()
             };
             merged.push((taken, row));
         }
-        let columns: Vec<String> = mapping.fields.iter().map(|field| field.column.clone()).collect();
+        let columns: Vec<String> = mapping.read_fields().map(|field| field.column.clone()).collect();
         applied.updated +=
             self.update_rows(&transaction, mapping, &columns, &Value::from(plain), true).await?;
         for (taken, row) in merged {
@@ -246,7 +246,7 @@ impl Store {
             .while_("limit the wait for locks")?;
         super::writeback::lock_new_records(&transaction, &mapping.table, true).await?;
         let table = self.table(&mapping.table);
-        let mut names: Vec<String> = mapping.fields.iter().map(|field| quote(&field.column)).collect();
+        let mut names: Vec<String> = mapping.read_fields().map(|field| quote(&field.column)).collect();
         names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
         let by_key = mapping
             .external_id_column()
@@ -376,7 +376,7 @@ async fn recently_accepted(
 fn as_written(mapping: &Mapping, record: &RecordRow, written: Option<&RecordRow>) -> RecordRow {
     let mut row = record.clone();
     let Some(written) = written else { return row };
-    for field in &mapping.fields {
+    for field in mapping.read_fields() {
         let (Some(theirs), Some(ours)) = (record.get(&field.column), written.get(&field.column)) else {
             continue;
         };

@@ -44,6 +44,19 @@ impl Store {
         })
     }
 
+    /// All mappings as they were worked last, by any engine of this version.
+    pub async fn definitions(&self) -> Result<Vec<Mapping>, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query("SELECT to_jsonb(m) -> 'definition' FROM syncdeck.mapping m", &[])
+            .await
+            .while_("read the mappings")?;
+        let definition = |row: &tokio_postgres::Row| {
+            serde_json::from_value(row.get::<_, Option<serde_json::Value>>(0).unwrap_or_default()).ok()
+        };
+        Ok(rows.iter().filter_map(definition).collect())
+    }
+
     /// Stores a mapping as it is worked from now on. Tells whether that is news.
     pub async fn set_definition(&self, mapping: &Mapping) -> Result<bool, Error> {
         let client = self.client().await?;

@@ -93,6 +93,7 @@ impl DescribedField {
                 .collect(),
             restricted: self.restricted_picklist,
             reference_to: self.reference_to.clone(),
+            trouble: None,
         }
     }
 }
@@ -105,13 +106,21 @@ impl Describe {
 }
 
 impl Client {
-    /// Describes an object. An unknown one is `NOT_FOUND`.
-    pub async fn describe(&self, object: &str) -> Result<Describe, Error> {
-        let body = self.get(&format!("sobjects/{object}/describe")).await?;
-        serde_json::from_value(body).map_err(|error| Error::Lost {
+    /// Describes an object, with the stamp of the answer. `None` when nothing changed since `since`, the stamp of an
+    /// earlier one. An unknown object is `NOT_FOUND`.
+    pub async fn describe(
+        &self,
+        object: &str,
+        since: Option<&str>,
+    ) -> Result<Option<(Describe, Option<String>)>, Error> {
+        let Some(answer) = self.get_since(&format!("sobjects/{object}/describe"), since).await? else {
+            return Ok(None);
+        };
+        let describe = serde_json::from_value(answer.body).map_err(|error| Error::Lost {
             host: self.credentials.host(),
             cause: format!("the describe of {object} cannot be read: {error}"),
-        })
+        })?;
+        Ok(Some((describe, answer.modified)))
     }
 
     /// The names of all objects the login can see.

@@ -15,6 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use reqwest::header::{IF_MODIFIED_SINCE, LAST_MODIFIED};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -74,6 +75,24 @@ pub struct Client {
     timeout: Duration,
 }
 
+/// One request.
+struct Ask<'a> {
+    method: Method,
+    path: &'a str,
+    body: Option<&'a Value>,
+    /// Only if it changed since.
+    since: Option<&'a str>,
+}
+
+/// What came of it.
+struct Answer {
+    body: Value,
+    /// `Last-Modified`, as it came.
+    modified: Option<String>,
+    /// Nothing changed since.
+    unmodified: bool,
+}
+
 impl Client {
     /// A client for the org of `credentials`, speaking API `version` (`62.0`), giving up on an answer after `timeout`.
     ///
@@ -121,13 +140,23 @@ impl Client {
         self.request(Method::GET, path, None).await
     }
 
+    /// The same, unless nothing changed since the stamp that an earlier answer had. `None` when nothing did.
+    async fn get_since(&self, path: &str, since: Option<&str>) -> Result<Option<Answer>, Error> {
+        let answer = self.ask(&Ask { method: Method::GET, path, body: None, since }).await?;
+        Ok(Some(answer).filter(|answer| !answer.unmodified))
+    }
+
     /// One request below `/services/data/vXX.0/`, or at an absolute path.
     async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+        Ok(self.ask(&Ask { method, path, body, since: None }).await?.body)
+    }
+
+    async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
         let session = self.session().await?;
-        match self.send(&session, method.clone(), path, body).await {
+        match self.send(&session, ask).await {
             Err(Error::Api { status: 401, code, .. }) if code == "INVALID_SESSION_ID" => {
                 let session = self.renew(&session).await?;
-                self.send(&session, method, path, body).await
+                self.send(&session, ask).await
             }
             other => other,
         }
@@ -160,21 +189,19 @@ impl Client {
         Ok(session)
     }
 
-    async fn send(
-        &self,
-        session: &auth::Session,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, Error> {
+    async fn send(&self, session: &auth::Session, ask: &Ask<'_>) -> Result<Answer, Error> {
+        let path = ask.path;
         let url = if path.starts_with('/') {
             format!("{}{path}", session.instance_url)
         } else {
             format!("{}/services/data/v{}/{path}", session.instance_url, self.version)
         };
-        let mut request = self.http.request(method, url).bearer_auth(session.token());
-        if let Some(body) = body {
+        let mut request = self.http.request(ask.method.clone(), url).bearer_auth(session.token());
+        if let Some(body) = ask.body {
             request = request.json(body);
+        }
+        if let Some(since) = ask.since {
+            request = request.header(IF_MODIFIED_SINCE, since);
         }
         let response = request.send().await.map_err(|error| self.failure(&error))?;
         self.note_usage(response.headers());
@@ -184,13 +211,19 @@ impl Client {
             .get("retry-after")
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
+        let modified = response.headers().get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
+        let modified = modified.map(str::to_owned);
         let bytes = response.bytes().await.map_err(|error| self.failure(&error))?;
-        if status == StatusCode::NO_CONTENT {
-            return Ok(Value::Null);
+        if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
+            let unmodified = status == StatusCode::NOT_MODIFIED;
+            return Ok(Answer { body: Value::Null, modified, unmodified });
         }
         let body: Result<Value, _> = serde_json::from_slice(&bytes);
         if status.is_success() {
-            return body.map_err(|error| self.unusable(&format!("the answer is not whole JSON: {error}")));
+            let answer = |body| Answer { body, modified, unmodified: false };
+            return body
+                .map(answer)
+                .map_err(|error| self.unusable(&format!("the answer is not whole JSON: {error}")));
         }
         Err(api_error(status.as_u16(), body.ok(), retry_after))
     }

@@ -83,7 +83,7 @@ pub fn to_row(mapping: &Mapping, record: &Value) -> Map<String, Value> {
     for (column, name) in [("sfid", "Id"), ("systemmodstamp", "SystemModstamp"), ("isdeleted", "IsDeleted")] {
         row.insert(column.to_owned(), record.get(name).cloned().unwrap_or(Value::Null));
     }
-    for field in &mapping.fields {
+    for field in mapping.read_fields() {
         let value = match field.name.split_once('.') {
             Some((parent, name)) => record.get(parent).and_then(|parent| parent.get(name)),
             None => record.get(&field.name),
@@ -129,6 +129,7 @@ mod tests {
             picklist: Vec::new(),
             restricted: false,
             reference_to: Vec::new(),
+            trouble: None,
         }
     }
 

@@ -28,10 +28,30 @@ pub struct Faults {
     pub lose_answer: u32,
     /// The next this many answers are cut in the middle of their body.
     pub cut_answer: u32,
+    /// The next this many requests find the API closed to the login (403).
+    pub api_disabled: u32,
+    /// The next this many queries run too long.
+    pub query_timeout: u32,
+    /// Records that are refused as it says there.
+    pub refuse: Option<Refusal>,
     /// The next this many answers to collections lack their last result.
     pub short_answer: u32,
     /// The next this many answers to collections have their results in another order.
     pub reorder_answer: u32,
+}
+
+/// What written records are refused with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Salesforce's code.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+    /// Fields that it names.
+    #[serde(default)]
+    pub fields: Vec<String>,
+    /// How many records more.
+    pub times: u32,
 }
 
 /// How often each fault really happened.
@@ -70,6 +90,7 @@ pub(super) enum Early {
     TooMany,
     Unavailable,
     ServerError,
+    ApiDisabled,
 }
 
 /// A fault that meets the answer.
@@ -118,6 +139,9 @@ impl FaultState {
             Some(Early::Unavailable)
         } else if due(&mut faults.server_error, &mut counts.server_error) {
             Some(Early::ServerError)
+        } else if faults.api_disabled > 0 {
+            faults.api_disabled -= 1;
+            Some(Early::ApiDisabled)
         } else {
             None
         }
@@ -151,6 +175,20 @@ impl FaultState {
             self.counts.reorder_answer += 1;
             results.rotate_left(1);
         }
+    }
+
+    /// Whether a query runs too long.
+    pub(super) fn query_timeout(&mut self) -> bool {
+        let late = self.faults.query_timeout > 0;
+        self.faults.query_timeout = self.faults.query_timeout.saturating_sub(1);
+        late
+    }
+
+    /// What the next written record is refused with.
+    pub(super) fn refusal(&mut self) -> Option<Refusal> {
+        let refusal = self.faults.refuse.as_mut().filter(|refusal| refusal.times > 0)?;
+        refusal.times -= 1;
+        Some(refusal.clone())
     }
 
     pub(super) fn row_lock(&mut self) -> bool {

@@ -6,6 +6,7 @@
 //! It shares no code with `salesforce`, the client: a bug in both must not cancel out. Nothing in here knows the
 //! engine or PostgreSQL. State is in memory.
 
+mod administrator;
 mod checks;
 mod collections;
 mod evaluate;
@@ -25,7 +26,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use faults::{FaultCounts, Faults};
+pub use faults::{FaultCounts, Faults, Refusal};
 pub use org::{JournalEntry, Org, OrgOptions};
 
 /// Serves the org until `stop`.

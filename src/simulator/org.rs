@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::faults::{FaultCounts, FaultState, Faults};
 use super::save::{self, Rejection};
-use super::schema::{Kind, ObjectDef, demo_objects};
+use super::schema::{ObjectDef, demo_objects};
 
 /// How an org is made.
 #[derive(Clone, Debug)]
@@ -111,6 +111,8 @@ pub(super) struct State {
     /// Positions of queries that have more pages.
     pub(super) cursors: HashMap<String, Vec<Value>>,
     pub(super) next_cursor: u64,
+    /// Objects that the login may not see.
+    pub(super) hidden: Vec<Table>,
 }
 
 impl State {
@@ -153,6 +155,7 @@ impl Org {
             requests: 0,
             cursors: HashMap::new(),
             next_cursor: 1,
+            hidden: Vec::new(),
         };
         Org { state: Arc::new(Mutex::new(state)) }
     }
@@ -238,36 +241,6 @@ impl Org {
             let _ = object;
             first_message(rejection)
         })
-    }
-
-    /// The administrator shortens a field.
-    pub fn shorten_field(&self, object: &str, field: &str, length: u32) {
-        self.change_field(object, field, |field| field.length = length);
-    }
-
-    /// The administrator turns a text field into a number.
-    pub fn retype_to_number(&self, object: &str, field: &str, precision: u32, scale: u32) {
-        self.change_field(object, field, |field| {
-            field.kind = Kind::Number { precision, scale };
-            field.length = 0;
-        });
-    }
-
-    /// The administrator takes the login's right to write a field away.
-    pub fn deny_write(&self, object: &str, field: &str) {
-        self.change_field(object, field, |field| field.write_denied = true);
-    }
-
-    fn change_field(&self, object: &str, name: &str, change: impl FnOnce(&mut super::schema::FieldDef)) {
-        let mut state = self.lock();
-        if let Some(table) = state.table_mut(object) {
-            table.described = Utc::now();
-            if let Some(field) =
-                table.def.fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name))
-            {
-                change(field);
-            }
-        }
     }
 }
 

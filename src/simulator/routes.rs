@@ -111,6 +111,9 @@ fn early_answer(early: Early) -> Response<Body> {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
             response
         }
+        Early::ApiDisabled => {
+            refusal(403, "API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner")
+        }
         Early::Unavailable => refusal(503, "SERVER_UNAVAILABLE", "Server Unavailable"),
         Early::ServerError => refusal(
             500,
@@ -300,6 +303,9 @@ fn updated(state: &State, call: &Call<'_>, object: &str) -> Response<Body> {
 // ---- queries ---------------------------------------------------------------------------------------------------------
 
 fn query(state: &mut State, call: &Call<'_>, version: &str, all: bool) -> Response<Body> {
+    if state.faults.query_timeout() {
+        return refusal(400, "QUERY_TIMEOUT", "Your query request was running for too long.");
+    }
     let text = call.query.get("q").cloned().unwrap_or_default();
     let parsed = match soql::parse(&text) {
         Ok(parsed) => parsed,

@@ -10,7 +10,7 @@ use super::schema::Kind;
 /// Why a record is not saved.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rejection {
-    pub(super) code: &'static str,
+    pub(super) code: String,
     pub(super) message: String,
     pub(super) fields: Vec<String>,
     /// HTTP status on the row endpoints.
@@ -20,9 +20,9 @@ pub(super) struct Rejection {
 }
 
 impl Rejection {
-    pub(super) fn new(code: &'static str, message: String, fields: &[&str]) -> Rejection {
+    pub(super) fn new(code: &str, message: String, fields: &[&str]) -> Rejection {
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();
-        Rejection { code, message, fields, status: 400, duplicate_of: None }
+        Rejection { code: code.to_owned(), message, fields, status: 400, duplicate_of: None }
     }
 
     fn with_status(self, status: u16) -> Rejection {
@@ -271,6 +271,10 @@ fn triggers(state: &mut State, object: &str, record: &Map<String, Value>, writer
     }
     if state.faults.row_lock() {
         return Err(vec![locked(record.get("Id").and_then(Value::as_str).unwrap_or("001sd0000000001AAA"))]);
+    }
+    if let Some(refusal) = state.faults.refusal() {
+        let fields: Vec<&str> = refusal.fields.iter().map(String::as_str).collect();
+        return Err(vec![Rejection::new(&refusal.code, refusal.message.clone(), &fields)]);
     }
     let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or("");
     let heavy = text("Description").contains("[heavy]") && writer.batch_size > 10;

@@ -42,6 +42,8 @@ pub(super) struct ObjectDef {
     pub(super) prefix: String,
     pub(super) label: String,
     pub(super) fields: Vec<FieldDef>,
+    /// Those that the login may not see.
+    pub(super) hidden: Vec<FieldDef>,
 }
 
 impl ObjectDef {
@@ -73,7 +75,7 @@ pub(super) fn demo_objects() -> Vec<ObjectDef> {
             let mut words = object.splitn(3, ' ');
             let mut next = || words.next().unwrap_or_default().to_owned();
             let (name, prefix, label) = (next(), next(), next());
-            objects.push(ObjectDef { name, prefix, label, fields: system_fields() });
+            objects.push(ObjectDef { name, prefix, label, fields: system_fields(), hidden: Vec::new() });
         } else if let Some(object) = objects.last_mut() {
             object.fields.push(field_line(trimmed));
         }

@@ -8,6 +8,7 @@ mod mend;
 mod read;
 mod refuse;
 mod rules;
+mod schema;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;

@@ -78,7 +78,7 @@ fn a_low_screen_without_colour_shows_the_record_and_a_signal_gives_the_terminal_
     session.wait_for("✗");
     session.keys("\r");
     session.wait_for("3 Record ·");
-    session.wait_for("Do  ");
+    session.wait_for("Fix  ");
     assert!(!session.saw_colour(), "a colour was sent");
     session.signal(nix::sys::signal::Signal::SIGTERM);
     session.exit_code();

@@ -205,6 +205,7 @@ fn field(name: &str, kind: FieldType, length: u32) -> Field {
         },
         restricted: true,
         reference_to: Vec::new(),
+        trouble: None,
     }
 }
 
@@ -260,6 +261,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             rules: Rules::default(),
             fields,
             parents: Vec::new(),
+            gone: false,
         };
         view.advice = catalogue::advice(entry, &mapping, &view);
     }

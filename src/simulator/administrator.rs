@@ -1,0 +1,124 @@
+//! What the org's administrator does while it runs: fields and objects dropped, hidden, changed; rights and logins taken
+//! away. Each of it changes what describe tells.
+
+use chrono::{DateTime, Utc};
+
+use super::org::{Org, Table};
+use super::schema::{FieldDef, Kind};
+
+impl Org {
+    /// Shortens a text field.
+    pub fn shorten_field(&self, object: &str, field: &str, length: u32) {
+        self.change_field(object, field, |field| field.length = length);
+    }
+
+    /// Turns a text field into a number.
+    pub fn retype_to_number(&self, object: &str, field: &str, precision: u32, scale: u32) {
+        self.change_field(object, field, |field| {
+            field.kind = Kind::Number { precision, scale };
+            field.length = 0;
+        });
+    }
+
+    /// Turns any field into text.
+    pub fn retype_to_text(&self, object: &str, field: &str, length: u32) {
+        self.change_field(object, field, |field| (field.kind, field.length) = (Kind::Text, length));
+    }
+
+    /// Adds a value to a picklist.
+    pub fn add_picklist_value(&self, object: &str, field: &str, value: &str) {
+        self.change_field(object, field, |field| {
+            if let Kind::Picklist(values) = &mut field.kind {
+                values.push(value.to_owned());
+            }
+        });
+    }
+
+    /// Takes the login's right to write a field away, or gives it back.
+    pub fn deny_write(&self, object: &str, field: &str, denied: bool) {
+        self.change_field(object, field, |field| field.write_denied = denied);
+    }
+
+    /// Drops a field with its values.
+    pub fn drop_field(&self, object: &str, field: &str) {
+        self.hide_field(object, field);
+        self.change(object, |table| {
+            table.def.hidden.retain(|hidden| !hidden.name.eq_ignore_ascii_case(field));
+            table
+                .records
+                .values_mut()
+                .for_each(|record| record.fields.retain(|name, _| !name.eq_ignore_ascii_case(field)));
+        });
+    }
+
+    /// Takes the login's right to see a field away: to the API it does not exist.
+    pub fn hide_field(&self, object: &str, field: &str) {
+        self.change(object, |table| {
+            let (hidden, seen) =
+                table.def.fields.drain(..).partition::<Vec<_>, _>(|of| of.name.eq_ignore_ascii_case(field));
+            table.def.fields = seen;
+            table.def.hidden.extend(hidden);
+        });
+    }
+
+    /// Gives it back.
+    pub fn show_field(&self, object: &str, field: &str) {
+        self.change(object, |table| {
+            let (back, hidden) =
+                table.def.hidden.drain(..).partition::<Vec<_>, _>(|of| of.name.eq_ignore_ascii_case(field));
+            table.def.hidden = hidden;
+            table.def.fields.extend(back);
+        });
+    }
+
+    /// Takes the login's right to see an object away: to the API it does not exist.
+    pub fn hide_object(&self, object: &str) {
+        let mut state = self.lock();
+        let (hidden, seen) = state
+            .tables
+            .drain(..)
+            .partition::<Vec<_>, _>(|table| table.def.name.eq_ignore_ascii_case(object));
+        state.tables = seen;
+        state.hidden.extend(hidden);
+    }
+
+    /// Gives it back.
+    pub fn show_object(&self, object: &str) {
+        let mut state = self.lock();
+        let (back, hidden) = state
+            .hidden
+            .drain(..)
+            .partition::<Vec<_>, _>(|table| table.def.name.eq_ignore_ascii_case(object));
+        state.hidden = hidden;
+        state.tables.extend(back);
+    }
+
+    /// Gives the app another secret, and ends all its sessions and refresh tokens.
+    pub fn change_secret(&self, secret: &str) {
+        let mut state = self.lock();
+        secret.clone_into(&mut state.options.client_secret);
+        state.tokens.clear();
+    }
+
+    fn change_field(&self, object: &str, name: &str, change: impl FnOnce(&mut FieldDef)) {
+        self.change(object, |table| {
+            let field = table.def.fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name));
+            if let Some(field) = field {
+                change(field);
+            }
+        });
+    }
+
+    fn change(&self, object: &str, change: impl FnOnce(&mut Table)) {
+        let mut state = self.lock();
+        if let Some(table) = state.table_mut(object) {
+            table.described = next_stamp(table.described);
+            change(table);
+        }
+    }
+}
+
+/// The next time that describe can tell apart from the last: its stamp has whole seconds.
+fn next_stamp(last: DateTime<Utc>) -> DateTime<Utc> {
+    Utc::now().max(last + chrono::Duration::seconds(1))
+}
