@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::Utc;
 use serde_json::{Value, json};
 
+use crate::domain::field::FieldType;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef, Sfid};
-use crate::domain::record::{SalesforceState, SalesforceValues};
+use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::postgres::commands::Command;
 use crate::salesforce::{query, value};
 
@@ -72,7 +73,7 @@ fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
 }
 
 /// The record that is in Salesforce already for a row: the one that the error's message names, else the one with the
-/// row's external id.
+/// row's external id, else (a duplicate rule names none) the only one with the row's e-mail address.
 async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
     let (at, mapping) = subject(shared, args)?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
@@ -96,10 +97,34 @@ async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
             return Ok(json!(sfid));
         }
     }
+    if record.error.as_ref().is_some_and(|error| error.code == "DUPLICATES_DETECTED")
+        && let Some(sfid) = by_email(shared, &mapping, &record).await?
+    {
+        return Ok(sfid);
+    }
     Err(format!(
         "Salesforce has no {} that the message names, and none with this row's external id",
         mapping.object
     ))
+}
+
+/// The one record that has the row's e-mail address.
+async fn by_email(shared: &Shared, mapping: &Mapping, record: &RecordView) -> Result<Option<Value>, String> {
+    let address = record.values.iter().find_map(|(field, value)| {
+        (field.kind == FieldType::Email).then(|| Some((&field.name, value.as_deref()?.trim())))?
+    });
+    let Some((field, address)) = address.filter(|(_, address)| !address.is_empty()) else { return Ok(None) };
+    let soql =
+        format!("SELECT Id FROM {} WHERE {field} = {} LIMIT 2", mapping.object, query::literal(address));
+    let page = shared.client.query(&soql).await.map_err(|error| error.to_string())?;
+    match page.records.as_slice() {
+        [one] => Ok(one.get("Id").cloned()),
+        [] => Ok(None),
+        _ => Err(format!(
+            "several {} have the address {address}; which of them is meant, only a person can tell",
+            mapping.object
+        )),
+    }
 }
 
 /// Reads the object's definition again, and the row's record where this engine is the one that reads the mapping.

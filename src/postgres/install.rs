@@ -275,6 +275,9 @@ impl Store {
                 misfits.push(name);
                 continue;
             }
+            if kind != "character varying" || !(wanted == "text" || wanted.starts_with("varchar")) {
+                continue;
+            }
             let length = wanted
                 .strip_prefix("varchar(")
                 .and_then(|rest| rest.trim_end_matches(')').parse::<i32>().ok());

@@ -9,6 +9,7 @@ mod read;
 mod refuse;
 mod rules;
 mod schema;
+mod seeds;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
