@@ -43,6 +43,9 @@ pub(super) enum Command {
         /// Only those that match, in the console's filter language
         #[arg(long = "where", value_name = "FILTER")]
         filter: Option<String>,
+        /// By cause: same mapping, code, fields and message template
+        #[arg(long)]
+        group: bool,
         /// At most this many
         #[arg(long, default_value_t = 100)]
         limit: usize,

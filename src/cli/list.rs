@@ -71,6 +71,36 @@ pub(super) async fn errors(cli: &Cli, filter: &str, limit: usize) -> Result<u8> 
     Ok(DONE)
 }
 
+/// The errors by cause.
+pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> {
+    let handle = door(cli).await?;
+    let groups = handle.groups(filter, limit).await.map_err(|refused| print::Usage(refused.0))?;
+    if cli.json {
+        print::json(&groups, true)?;
+        return Ok(DONE);
+    }
+    let time = |time: chrono::DateTime<chrono::Utc>| time.format("%m-%d %H:%M").to_string();
+    let rows: Vec<Vec<String>> = groups
+        .iter()
+        .map(|group| {
+            vec![
+                group.group.clone(),
+                group.count.to_string(),
+                group.trend.sign(),
+                group.mapping.clone(),
+                group.code.clone(),
+                group.fields.join(","),
+                time(group.first_seen),
+                time(group.last_seen),
+                group.template.clone(),
+            ]
+        })
+        .collect();
+    let head = ["group", "count", "1 h", "mapping", "code", "fields", "first (UTC)", "last (UTC)", "message"];
+    print::table(&head, &rows)?;
+    Ok(DONE)
+}
+
 fn error_row(error: &SyncError) -> Vec<String> {
     let record = match error.row_id {
         Some(row) => format!("{} {row}", error.mapping),

@@ -61,7 +61,10 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Demo(options)) => demo::run(&cli, options).await,
         Some(Command::Simulator(options)) => demo::simulator(options).await,
         Some(Command::Status { fail_on }) => list::status(&cli, fail_on).await,
-        Some(Command::Errors { filter, limit }) => {
+        Some(Command::Errors { filter, limit, group: true }) => {
+            list::groups(&cli, filter.as_deref().unwrap_or(""), *limit).await
+        }
+        Some(Command::Errors { filter, limit, .. }) => {
             list::errors(&cli, filter.as_deref().unwrap_or(""), *limit).await
         }
         Some(Command::Show { id }) => list::show(&cli, *id).await,

@@ -22,6 +22,7 @@ pub enum Id {
     Edit,
     Retry,
     Remedy,
+    Groups,
     Strategy,
     Writes,
     Filter,
@@ -98,6 +99,10 @@ pub static COMMANDS: &[Command] = &[
     only(
         &[Pane::Record],
         mutating(hinted(command(Id::Remedy, "fix", &["f"], "Choose what to do about the error, and do it"))),
+    ),
+    only(
+        &[Pane::Errors],
+        hinted(command(Id::Groups, "causes", &["c"], "Show the errors by cause; Enter lists those of one")),
     ),
     only(
         &[Pane::Mappings],

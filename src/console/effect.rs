@@ -19,6 +19,8 @@ pub enum Effect {
         /// What to list.
         query: ErrorQuery,
     },
+    /// Ask for the causes of the errors that match a filter.
+    LoadGroups(String),
     /// Ask for a row.
     LoadRecord(RowRef),
     /// Ask for Salesforce's values.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEvent;
 
+use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::record::{RecordView, SalesforceValues};
@@ -32,6 +33,13 @@ pub enum Msg {
         append: bool,
         /// The page.
         result: Result<ErrorPage, Refused>,
+    },
+    /// The causes of the errors that match a filter.
+    Groups {
+        /// The filter.
+        filter: String,
+        /// The causes.
+        result: Result<Vec<Group>, Refused>,
     },
     /// A row.
     Record {

@@ -144,6 +144,10 @@ impl Io {
                 Effect::LoadErrors { generation, append, query } => {
                     Msg::Errors { generation, append, result: handle.errors(&query).await }
                 }
+                Effect::LoadGroups(filter) => {
+                    let result = handle.groups(&filter, 200).await;
+                    Msg::Groups { filter, result }
+                }
                 Effect::LoadRecord(row) => {
                     let result = Box::new(handle.record(&row).await);
                     Msg::Record { row, result }

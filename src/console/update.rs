@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
+use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::overview::MappingStatus;
 use crate::engine::handle::Event;
@@ -11,7 +12,7 @@ use super::effect::Effect;
 use super::keys;
 use super::model::{Model, Pane, Tone};
 use super::msg::Msg;
-use super::overlays::{Choice, Chosen, Overlay};
+use super::overlays::{Choice, Chosen, Deed, Overlay};
 use super::panes::edit::{Done, Editor};
 use super::panes::record::{Answer, RecordPane, Remote};
 use super::view;
@@ -44,6 +45,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if model.overview_flight.land() { model.load_overview() } else { Vec::new() }
         }
         Msg::Errors { generation, append, result } => model.errors_came(generation, append, result),
+        Msg::Groups { filter, result } => model.groups_came(&filter, result),
         Msg::Record { row, result } => model.record_came(&row, *result),
         Msg::Values { row, result } => {
             if let Some(pane) = model.record.as_mut().filter(|pane| pane.row == row) {
@@ -173,6 +175,23 @@ impl Model {
         }
     }
 
+    fn groups_came(
+        &mut self,
+        filter: &str,
+        result: Result<Vec<Group>, crate::engine::handle::Refused>,
+    ) -> Vec<Effect> {
+        match result {
+            Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
+                // Whoever went elsewhere meanwhile is not interrupted.
+                Some(choice) if self.overlays.is_empty() => self.overlays.push(Overlay::Choice(choice)),
+                Some(_) => {}
+                None => self.say(Tone::Neutral, "there are no errors to group"),
+            },
+            Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
+        }
+        Vec::new()
+    }
+
     fn record_came(
         &mut self,
         row: &RowRef,
@@ -267,6 +286,7 @@ impl Model {
             Id::Edit => self.edit(),
             Id::Retry => self.retry(),
             Id::Remedy => self.remedy(),
+            Id::Groups => vec![Effect::LoadGroups(self.errors.filter.clone())],
             Id::Strategy => self.strategy(),
             Id::Writes => self.writes(),
             Id::Filter => self.filter(),
@@ -469,7 +489,8 @@ impl Model {
             },
             Overlay::Choice(choice) => match choice.key(key) {
                 Chosen::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
-                Chosen::Done(effect) => return vec![effect],
+                Chosen::Done(Deed::Effect(effect)) => return vec![effect],
+                Chosen::Done(Deed::Filter(filter)) => return self.list(&filter),
                 Chosen::Left => {}
             },
             Overlay::ConfirmLeave => match key.code {

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
+use super::catalogue::Source;
 use super::sync_error::{Category, Class, ErrorState};
 
 /// What a filter asks for; all terms must hold.
@@ -48,6 +49,10 @@ pub enum Term {
     Row(i32),
     /// Record id, 15 or 18 characters.
     Sfid(String),
+    /// Group, by the beginning of its name.
+    Group(String),
+    /// Who found it.
+    Source(Source),
 }
 
 /// Why a filter cannot be read; the text names the word and what is allowed.
@@ -59,7 +64,8 @@ pub struct FilterError {
 }
 
 /// The qualifiers, for messages and help.
-pub const QUALIFIERS: &str = "mapping: code: field: category: class: state: op: since: until: row: id:";
+pub const QUALIFIERS: &str =
+    "mapping: code: field: category: class: state: op: since: until: row: id: group: source:";
 
 impl Filter {
     /// Reads a filter as typed; `now` is what `since:1h` counts from.
@@ -151,6 +157,12 @@ fn term(word: &Word, now: DateTime<Utc>) -> Result<Qualified, FilterError> {
         "until" => Term::Until(time(&value, now).ok_or_else(|| fail(TIME_HELP.to_owned()))?),
         "row" => Term::Row(value.parse().map_err(|_| fail("a row id is a whole number".to_owned()))?),
         "id" => Term::Sfid(value),
+        "group" if value.chars().all(|c| c.is_ascii_hexdigit()) => Term::Group(value.to_lowercase()),
+        "group" => return Err(fail("a group is named as in: syncdeck errors --group".to_owned())),
+        "source" => Term::Source(
+            Source::from_word(&value.to_lowercase())
+                .ok_or_else(|| fail("use salesforce, engine or postgres".to_owned()))?,
+        ),
         other => return Err(fail(format!("there is no {other}:; use {QUALIFIERS}"))),
     };
     Ok(Qualified { term, negated: word.negated })
@@ -218,6 +230,8 @@ mod tests {
         assert_eq!(parse("row:10235"), only(Term::Row(10235)));
         assert_eq!(parse("since:1h"), only(Term::Since(DateTime::UNIX_EPOCH - chrono::Duration::hours(1))));
         assert_eq!(parse("id:003A"), only(Term::Sfid("003A".to_owned())));
+        assert_eq!(parse("group:8FB2"), only(Term::Group("8fb2".to_owned())));
+        assert_eq!(parse("source:engine"), only(Term::Source(Source::Engine)));
     }
 
     #[test]
@@ -240,6 +254,7 @@ mod tests {
             parse("colour:red").unwrap_err().starts_with("colour:red: there is no colour:; use mapping:")
         );
         assert_eq!(parse("row:x").unwrap_err(), "row:x: a row id is a whole number");
+        assert!(parse("group:it's").unwrap_err().contains("errors --group"));
         assert!(parse("since:soon").unwrap_err().contains("30m, 1h"));
     }
 

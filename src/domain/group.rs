@@ -1,5 +1,58 @@
 //! Groups: all errors of one cause. Messages are compared without what differs from record to record.
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::sync_error::{Category, Class};
+
+/// All unresolved errors of one cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its fingerprint.
+    pub group: String,
+    /// The mapping's object name.
+    pub mapping: String,
+    /// Code.
+    pub code: String,
+    /// API names of the fields at fault.
+    pub fields: Vec<String>,
+    /// The message without what differs from record to record.
+    pub template: String,
+    /// Category.
+    pub category: Category,
+    /// Class.
+    pub class: Class,
+    /// How many.
+    pub count: i64,
+    /// When the first of them was seen first.
+    pub first_seen: DateTime<Utc>,
+    /// When the last of them was seen last.
+    pub last_seen: DateTime<Utc>,
+    /// Whether they become more.
+    pub trend: Trend,
+}
+
+/// How many of a group came in the last hour, and in the one before; what was resolved since is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trend {
+    /// In the last hour.
+    pub last_hour: i64,
+    /// In the hour before.
+    pub hour_before: i64,
+}
+
+impl Trend {
+    /// `▲12` when more came than in the hour before, `▼3` when fewer, nothing when none came in either.
+    pub fn sign(self) -> String {
+        match (self.last_hour, self.hour_before) {
+            (0, 0) => String::new(),
+            (now, before) if now > before => format!("▲{now}"),
+            (now, before) if now < before => format!("▼{now}"),
+            (now, _) => format!("={now}"),
+        }
+    }
+}
+
 /// A message with ids, numbers, quoted values, addresses and the values behind known phrases taken out.
 pub fn template(message: &str) -> String {
     let message = without_value(message);
@@ -73,6 +126,8 @@ pub fn fingerprint(mapping: &str, code: &str, fields: &[String], message: &str) 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -104,5 +159,35 @@ mod tests {
         let all = [print("A", "C", "F"), print("B", "C", "F"), print("A", "D", "F"), print("A", "C", "G")];
         assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 4);
         assert_ne!(template("Phone must be valid"), template("Email is required"));
+    }
+
+    #[test]
+    fn the_trend_compares_two_hours() {
+        let sign = |last_hour, hour_before| Trend { last_hour, hour_before }.sign();
+        assert_eq!(
+            [sign(0, 0), sign(5, 2), sign(1, 4), sign(3, 3), sign(0, 2)],
+            ["", "▲5", "▼1", "=3", "▼0"]
+        );
+    }
+
+    proptest! {
+        /// Whatever is named in them, messages of one cause have one template.
+        #[test]
+        fn ids_numbers_and_quoted_values_make_no_difference(
+            words in proptest::collection::vec("[a-z]{2,8}", 1..5),
+            one in ("[0-9a-zA-Z]{14}[0-9]", 0_u32..10_000, "[a-z ]{1,12}"),
+            other in ("[0-9a-zA-Z]{14}[0-9]", 0_u32..10_000, "[a-z ]{1,12}"),
+        ) {
+            let message = |(id, number, quoted): &(String, u32, String)| {
+                format!("{} '{quoted}' on {id} after {number} of them", words.join(" "))
+            };
+            prop_assert_eq!(template(&message(&one)), template(&message(&other)));
+        }
+
+        #[test]
+        fn no_message_makes_it_panic_and_a_template_is_its_own(message in "\\PC{0,80}") {
+            let once = template(&message);
+            prop_assert_eq!(template(&once), once);
+        }
     }
 }

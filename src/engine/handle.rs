@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::domain::catalogue;
 use crate::domain::filter::Filter;
+use crate::domain::group::Group;
 use crate::domain::mapping::Mapping;
 use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
@@ -130,6 +131,15 @@ impl Handle {
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let (items, count) = self.store.errors(&filter, query.after, limit).await?;
         Ok(ErrorPage { items, matching: count.min(COUNT_CAP), capped: count > COUNT_CAP })
+    }
+
+    /// The errors that match, by cause, the most frequent first.
+    ///
+    /// # Errors
+    /// A filter that cannot be read is refused with what is allowed.
+    pub async fn groups(&self, filter: &str, limit: usize) -> Result<Vec<Group>, Refused> {
+        let filter = Filter::parse(filter, chrono::Utc::now()).map_err(|error| Refused(error.to_string()))?;
+        Ok(self.store.groups(&filter, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }
 
     /// One error by its number.

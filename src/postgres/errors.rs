@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::domain::catalogue::{self, Source};
 use crate::domain::filter::{Filter, Qualified, Term};
-use crate::domain::group;
+use crate::domain::group::{self, Group, Trend};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
@@ -107,6 +107,42 @@ impl Store {
         );
         let rows = client.query(&page, &condition.params()).await.while_("list sync errors")?;
         Ok((rows.iter().map(read_error).collect(), count))
+    }
+
+    /// Unresolved errors that match, by cause, the most frequent first; `limit` groups at most. Reads every error that
+    /// matches.
+    pub async fn groups(&self, filter: &Filter, limit: i64) -> Result<Vec<Group>, Error> {
+        let client = self.client().await?;
+        let mut condition = Condition::of(filter);
+        let limit = condition.bind(limit);
+        let sql = format!(
+            "SELECT fingerprint, mapping, code, fields, min(message), min(category), min(class), count(*),
+                 min(first_seen), max(last_seen),
+                 count(*) FILTER (WHERE first_seen >= clock_timestamp() - interval '1 hour'),
+                 count(*) FILTER (WHERE first_seen >= clock_timestamp() - interval '2 hours'
+                     AND first_seen < clock_timestamp() - interval '1 hour')
+             FROM syncdeck.error WHERE {} GROUP BY fingerprint, mapping, code, fields
+             ORDER BY count(*) DESC, max(last_seen) DESC LIMIT {limit}",
+            condition.sql
+        );
+        let rows = client.query(&sql, &condition.params()).await.while_("group sync errors")?;
+        let word = |row: &tokio_postgres::Row, at: usize| row.get::<_, String>(at);
+        Ok(rows
+            .iter()
+            .map(|row| Group {
+                group: row.get(0),
+                mapping: row.get(1),
+                code: row.get(2),
+                fields: row.get(3),
+                template: group::template(&word(row, 4)),
+                category: Category::from_word(&word(row, 5)).unwrap_or(Category::Data),
+                class: Class::from_word(&word(row, 6)).unwrap_or(Class::Unknown),
+                count: row.get(7),
+                first_seen: row.get(8),
+                last_seen: row.get(9),
+                trend: Trend { last_hour: row.get(10), hour_before: row.get(11) },
+            })
+            .collect())
     }
 
     /// One error by number, resolved ones included.
@@ -425,6 +461,8 @@ impl Condition {
                 let prefix: String = id.chars().take(15).collect();
                 format!("left(sfid, 15) = {}", self.bind(prefix))
             }
+            Term::Group(name) => format!("fingerprint LIKE {}", self.bind(format!("{name}%"))),
+            Term::Source(source) => format!("source = {}", self.bind(source.word())),
         }
     }
 

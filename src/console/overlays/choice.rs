@@ -1,5 +1,6 @@
-//! A list to choose from: the remedies of an error, the strategies of a mapping. A digit chooses at once.
+//! A list to choose from: the remedies of an error, the causes of errors, the strategies of a mapping. A digit chooses at once.
 
+use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::Constraint;
@@ -11,6 +12,7 @@ use crate::console::model::Model;
 use crate::console::panes::record::RecordPane;
 use crate::console::widgets::cells::{clip, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
+use crate::domain::group::Group;
 use crate::domain::overview::MappingStatus;
 use crate::domain::remedy::Offer;
 use crate::domain::strategy::Strategy;
@@ -29,7 +31,16 @@ struct Item {
     text: String,
     note: String,
     /// What it does; `None` for advice that a person has to follow.
-    effect: Option<Effect>,
+    deed: Option<Deed>,
+}
+
+/// What is done when one is chosen.
+#[derive(Debug)]
+pub enum Deed {
+    /// Something outside of the console.
+    Effect(Effect),
+    /// Errors are listed by this filter.
+    Filter(String),
 }
 
 /// What a key did to it.
@@ -37,7 +48,7 @@ pub enum Chosen {
     /// Nothing yet.
     Open(Choice),
     /// One was chosen.
-    Done(Effect),
+    Done(Deed),
     /// It was left.
     Left,
 }
@@ -49,14 +60,13 @@ impl Choice {
         let item = |offer: &Offer| Item {
             text: offer.text.clone(),
             note: changes(offer),
-            effect: offer
-                .action
-                .is_some()
-                .then(|| Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) }),
+            deed: offer.action.is_some().then(|| {
+                Deed::Effect(Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) })
+            }),
         };
         let mut items: Vec<Item> = view.advice.remedies.iter().map(item).collect();
         // What can be done by itself comes first, under its number.
-        items.sort_by_key(|item| item.effect.is_none());
+        items.sort_by_key(|item| item.deed.is_none());
         Some(Choice { title: format!("{}: what to do", view.advice.title), items, cursor: Cursor::default() })
     }
 
@@ -65,15 +75,43 @@ impl Choice {
         let items = Strategy::ALL.map(|strategy| Item {
             text: strategy.word().to_owned(),
             note: strategy.meaning().to_owned(),
-            effect: Some(Effect::SetRule {
+            deed: Some(Deed::Effect(Effect::SetRule {
                 mapping: mapping.name.clone(),
                 key: "strategy".to_owned(),
                 value: strategy.word().to_owned(),
-            }),
+            })),
         });
         let at = Strategy::ALL.iter().position(|strategy| strategy.word() == mapping.strategy).unwrap_or(0);
         let cursor = Cursor { at, ..Cursor::default() };
         Choice { title: format!("{}: what becomes of errors", mapping.name), items: items.into(), cursor }
+    }
+
+    /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors.
+    pub fn groups(groups: &[Group], filter: &str, clock: impl Fn(DateTime<Utc>) -> String) -> Option<Choice> {
+        let item = |group: &Group| {
+            let fields =
+                if group.fields.is_empty() { String::new() } else { format!(" {}", group.fields.join(",")) };
+            Item {
+                text: format!(
+                    "{:>7} {:<6} {} {}{fields}",
+                    group.count,
+                    group.trend.sign(),
+                    group.mapping,
+                    group.code
+                ),
+                note: format!(
+                    "{} to {}  {}",
+                    clock(group.first_seen),
+                    clock(group.last_seen),
+                    group.template
+                ),
+                deed: Some(Deed::Filter(format!("group:{}", group.group))),
+            }
+        };
+        let title = if filter.is_empty() { String::new() } else { format!(" that match {filter}") };
+        let items: Vec<Item> = groups.iter().map(item).collect();
+        let choice = Choice { title: format!("Causes of errors{title}"), items, cursor: Cursor::default() };
+        (!groups.is_empty()).then_some(choice)
     }
 
     /// A key.
@@ -98,8 +136,8 @@ impl Choice {
     }
 
     fn choose(mut self, at: usize) -> Chosen {
-        match self.items[at].effect.take() {
-            Some(effect) => Chosen::Done(effect),
+        match self.items[at].deed.take() {
+            Some(deed) => Chosen::Done(deed),
             None => Chosen::Open(self),
         }
     }
@@ -126,7 +164,7 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
     let mut cursor = 0;
     for (at, item) in choice.items.iter().enumerate() {
         let selected = at == choice.cursor.at;
-        let doable = item.effect.is_some();
+        let doable = item.deed.is_some();
         let sign = if selected { "▌" } else { " " };
         let number = if doable { (at + 1).to_string() } else { "·".to_owned() };
         let style = if doable { model.theme.text() } else { model.theme.dim() };

@@ -8,7 +8,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
 
-pub use choice::{Choice, Chosen, changes};
+pub use choice::{Choice, Chosen, Deed, changes};
 
 use super::command::COMMANDS;
 use super::keys;

@@ -82,6 +82,17 @@ fn a_remedy_is_chosen_by_its_number_and_does_what_it_showed() {
 }
 
 #[test]
+fn errors_are_shown_by_cause_and_one_cause_lists_its_errors() {
+    let mut model = full((120, 40));
+    assert_eq!(press(&mut model, "2 c"), [Effect::LoadGroups(String::new())]);
+    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(Vec::new()) });
+    assert!(model.overlays.is_empty(), "without errors there is nothing to choose from");
+    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
+    press(&mut model, "j Enter");
+    assert_eq!((model.errors.filter.as_str(), model.overlays.len()), ("group:8fb2", 0));
+}
+
+#[test]
 fn a_mapping_gets_another_strategy_and_its_writes_rest() {
     let mut model = full((120, 40));
     press(&mut model, "1 j s");

@@ -5,7 +5,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::Modifier;
 
-use super::world::{console, failing, full, jane, overview, page, press, values};
+use super::world::{console, failing, full, groups, jane, overview, page, press, values};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::theme::Theme;
@@ -51,6 +51,9 @@ fn screens_at_120x40() {
     let mut remedies = with_record(size);
     press(&mut remedies, "f j");
     insta::assert_snapshot!("remedies", text(&remedies));
+    let mut causes = full(size);
+    update(&mut causes, Msg::Groups { filter: String::new(), result: Ok(groups()) });
+    insta::assert_snapshot!("causes", text(&causes));
     let mut strategies = full(size);
     press(&mut strategies, "1 j s");
     insta::assert_snapshot!("strategies", text(&strategies));

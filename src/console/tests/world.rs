@@ -12,6 +12,7 @@ use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::domain::catalogue::{self, Source};
 use crate::domain::field::{Field, FieldType};
+use crate::domain::group::{Group, Trend};
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
@@ -321,5 +322,32 @@ pub fn log() -> Vec<LogRecord> {
             "Lead cannot be read \u{1b}[31m",
             serde_json::json!({"code": "INVALID_TYPE"}),
         ),
+    ]
+}
+
+/// Two causes.
+pub fn groups() -> Vec<Group> {
+    let group = |group: &str, code: &str, field: &str, count, template: &str| Group {
+        group: group.to_owned(),
+        mapping: "Contact".to_owned(),
+        code: code.to_owned(),
+        fields: vec![field.to_owned()],
+        template: template.to_owned(),
+        category: Category::Data,
+        class: Class::Permanent,
+        count,
+        first_seen: now() - TimeDelta::hours(3),
+        last_seen: now() - TimeDelta::seconds(20),
+        trend: Trend { last_hour: count / 4, hour_before: count / 2 },
+    };
+    vec![
+        group(
+            "03aa",
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            "Phone",
+            187,
+            "Phone must be a valid phone number",
+        ),
+        group("8fb2", "INVALID_EMAIL_ADDRESS", "Email", 44, "Email: invalid email address: …"),
     ]
 }
