@@ -84,6 +84,8 @@ pub struct Unit {
 pub enum Answer {
     /// Salesforce took it.
     Accepted,
+    /// Salesforce took it without what it cannot know yet: it goes again at once with the rest.
+    Begun,
     /// Nothing had to be sent.
     Nothing,
     /// Rejected.
@@ -260,6 +262,7 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
     let unchanged = unit.version == version;
     let mut effects = match answer {
         Answer::Accepted | Answer::Nothing => vec![Effect::Archive, Effect::Wake],
+        Answer::Begun => vec![Effect::Wake],
         _ if answer.parks().is_some() => vec![Effect::Fail],
         _ => Vec::new(),
     };
@@ -301,6 +304,7 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
         Answer::Stopped if unchanged => Unit { phase: Phase::Stopped, ..unit },
         Answer::Stopped => unit,
         Answer::Released { pause } => Unit { pause, ..unit },
+        Answer::Begun => Unit { attempts: 0, lost: 0, lost_alone: 0, ..unit },
     };
     (Some(next), effects)
 }
@@ -337,6 +341,7 @@ mod tests {
             Just(Answer::Rejected { next: Verdict::Again(pause), counted: true }),
             Just(Answer::Held { pause }),
             Just(Answer::Released { pause }),
+            Just(Answer::Begun),
         ];
         prop_oneof![
             3 => Just(Happening::Commit),

@@ -39,12 +39,24 @@ pub(super) struct Job {
     pub(super) upto: i64,
     /// What stays behind by the mapping's rules.
     pub(super) left_out: Vec<LeftOut>,
+    /// Whether a reference is left out that can only be set once the record is there.
+    pub(super) begins: bool,
 }
 
 impl Job {
     /// A job that sends no values.
     pub(super) fn bare(unit: Claimed, call: Call, op: &'static str, sfid: Option<String>, upto: i64) -> Job {
-        Job { unit, call, op, patch: Hstore::new(), sfid, key: None, upto, left_out: Vec::new() }
+        Job {
+            unit,
+            call,
+            op,
+            patch: Hstore::new(),
+            sfid,
+            key: None,
+            upto,
+            left_out: Vec::new(),
+            begins: false,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What cannot be sent yet, or not beside another row: children whose parent is not in Salesforce, rows whose key
-//! still belongs to a row that leaves, and rows that share a key.
+//! still belongs to a row that leaves, and rows that share a key. Rows that name themselves, or wait for each other in a
+//! circle, begin without that reference and get it once their record is there.
 
 use std::collections::HashMap;
 
@@ -19,6 +20,8 @@ struct Obstacle {
     message: String,
     /// The row it waits for; without, it waits for a person.
     waits_for: Option<RowRef>,
+    /// The column of the reference, where it is one.
+    column: Option<String>,
 }
 
 /// Parts the jobs of one mapping into those that go and the acknowledgements of those that do not.
@@ -27,12 +30,19 @@ pub(super) async fn hold(
     mapping: &Mapping,
     jobs: Vec<Job>,
 ) -> Result<(Vec<Job>, Vec<Ack>), Error> {
-    let mut obstacles = keys_in_use(shared, mapping, &jobs).await?;
-    obstacles.extend(missing_parents(shared, mapping, &jobs).await?);
+    let mut obstacles = missing_parents(shared, mapping, &jobs).await?;
+    let circular = circular(shared, mapping, &jobs, &mut obstacles).await?;
+    for (row, obstacle) in keys_in_use(shared, mapping, &jobs).await? {
+        obstacles.entry(row).or_default().insert(0, obstacle);
+    }
     let mut free = Vec::new();
     let mut acks = Vec::new();
-    for job in jobs {
-        let Some(obstacle) = obstacles.remove(&job.unit.row) else {
+    for mut job in jobs {
+        for column in circular.get(&job.unit.row).into_iter().flatten() {
+            job.patch.remove(column);
+            job.begins = true;
+        }
+        let Some(obstacle) = obstacles.remove(&job.unit.row).and_then(|all| all.into_iter().next()) else {
             free.push(job);
             continue;
         };
@@ -108,8 +118,8 @@ async fn missing_parents(
     shared: &Shared,
     mapping: &Mapping,
     jobs: &[Job],
-) -> Result<HashMap<RowId, Obstacle>, Error> {
-    let mut obstacles = HashMap::new();
+) -> Result<HashMap<RowId, Vec<Obstacle>>, Error> {
+    let mut obstacles: HashMap<RowId, Vec<Obstacle>> = HashMap::new();
     let mappings = shared.mappings();
     for parent in &mapping.parents {
         let Some(of) = mappings.iter().find(|other| other.object == parent.object) else { continue };
@@ -122,20 +132,73 @@ async fn missing_parents(
         for job in jobs {
             let Some(key) = named(job) else { continue };
             let Some((row, false)) = known.get(&key) else { continue };
-            if of.table == mapping.table && *row == job.unit.row {
-                continue;
-            }
-            obstacles.insert(
-                job.unit.row,
-                Obstacle {
-                    code: "PARENT_NOT_SYNCED",
-                    message: format!("waits for {} {row} ({key})", of.object),
-                    waits_for: Some(RowRef { table: of.table.clone(), row: *row }),
-                },
-            );
+            obstacles.entry(job.unit.row).or_default().push(Obstacle {
+                code: "PARENT_NOT_SYNCED",
+                message: format!("waits for {} {row} ({key})", of.object),
+                waits_for: Some(RowRef { table: of.table.clone(), row: *row }),
+                column: Some(parent.column.clone()),
+            });
         }
     }
     Ok(obstacles)
+}
+
+/// How far a chain of waiting rows is followed.
+const CHAIN: usize = 100;
+
+/// Takes the obstacles away that would never go by themselves: of new rows that name themselves, or whose parent waits
+/// for them in turn. Returns the columns of those references by row. A reference that Salesforce requires, or that
+/// cannot be set later, stays an obstacle.
+async fn circular(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: &[Job],
+    obstacles: &mut HashMap<RowId, Vec<Obstacle>>,
+) -> Result<HashMap<RowId, Vec<String>>, Error> {
+    let mut columns: HashMap<RowId, Vec<String>> = HashMap::new();
+    for job in jobs.iter().filter(|job| job.sfid.is_none()) {
+        let own = job.unit.row();
+        let references = obstacles.get(&own.row).into_iter().flatten();
+        let references: Vec<(RowRef, String)> =
+            references.filter_map(|of| Some((of.waits_for.clone()?, of.column.clone()?))).collect();
+        for (first, column) in references {
+            let can_follow = mapping.field(&column).is_some_and(|field| field.nillable && field.updateable);
+            if can_follow && comes_back(shared, mapping, obstacles, &own, first).await? {
+                if let Some(of_row) = obstacles.get_mut(&own.row) {
+                    of_row.retain(|obstacle| obstacle.column.as_ref() != Some(&column));
+                }
+                columns.entry(own.row).or_default().push(column);
+            }
+        }
+    }
+    obstacles.retain(|_, of_row| !of_row.is_empty());
+    Ok(columns)
+}
+
+/// Whether the chain of waiting rows that begins with `at` ends where it began, at `own`.
+async fn comes_back(
+    shared: &Shared,
+    mapping: &Mapping,
+    obstacles: &HashMap<RowId, Vec<Obstacle>>,
+    own: &RowRef,
+    mut at: RowRef,
+) -> Result<bool, Error> {
+    for _ in 0..CHAIN {
+        if at == *own {
+            return Ok(true);
+        }
+        // Those of this very batch are not held yet.
+        let here = obstacles.get(&at.row).filter(|_| at.table == mapping.table);
+        let next = match here {
+            Some(of_row) => of_row.iter().find_map(|obstacle| obstacle.waits_for.clone()),
+            None => shared.store.held_for(&at).await?,
+        };
+        match next {
+            Some(next) => at = next,
+            None => return Ok(false),
+        }
+    }
+    Ok(false)
 }
 
 /// New records whose external id is not theirs alone. While a row that leaves still has it in Salesforce, an upsert
@@ -162,6 +225,7 @@ async fn keys_in_use(
                     mapping.object
                 ),
                 waits_for: Some(RowRef { table: mapping.table.clone(), row: other }),
+                column: None,
             },
             KeyHolder::Row(other) => Obstacle {
                 code: "DUPLICATE_EXTERNAL_ID",
@@ -169,6 +233,7 @@ async fn keys_in_use(
                     "{field} {key} is that of the row {other}: both would be one record in Salesforce"
                 ),
                 waits_for: None,
+                column: None,
             },
         };
         (row, obstacle)

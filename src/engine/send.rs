@@ -332,6 +332,9 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
     };
     if result.success {
         let sfid = if lastop.is_some() { result.id.or_else(|| out.job.sfid.clone()) } else { None };
+        if out.job.begins {
+            return Outcome::Begun { sfid };
+        }
         return Outcome::Accepted { sfid, lastop };
     }
     let error = result.errors.into_iter().next().unwrap_or(SaveError {

@@ -255,7 +255,7 @@ async fn record_attempts(transaction: &Transaction<'_>, batch: &str, acks: &[&Ac
     for ack in acks {
         let Some(request) = &ack.request else { continue };
         let (outcome, error) = match &ack.outcome {
-            Outcome::Accepted { .. } => ("accepted", None),
+            Outcome::Accepted { .. } | Outcome::Begun { .. } => ("accepted", None),
             Outcome::Rejected { error, .. } => ("rejected", Some(error)),
             Outcome::Lost { .. } => ("lost", None),
             Outcome::Recreate => ("rejected", None),
@@ -395,7 +395,7 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         _ => (None, None, None),
     };
     let sfid = match &ack.outcome {
-        Outcome::Accepted { sfid, .. } => sfid.as_deref(),
+        Outcome::Accepted { sfid, .. } | Outcome::Begun { sfid } => sfid.as_deref(),
         _ => None,
     };
     Next {

@@ -88,6 +88,11 @@ pub enum Outcome {
         /// What the row's `_hc_lastop` becomes; `None` after a delete.
         lastop: Option<&'static str>,
     },
+    /// Salesforce took it without a reference that can only be set once it is there; the rest of it is still to go.
+    Begun {
+        /// The record's id.
+        sfid: Option<String>,
+    },
     /// Nothing had to be sent.
     Nothing {
         /// Why; becomes the entries' `sf_message`.
@@ -132,6 +137,7 @@ impl Outcome {
     pub fn answer(&self) -> Answer {
         match self {
             Outcome::Accepted { .. } => Answer::Accepted,
+            Outcome::Begun { .. } => Answer::Begun,
             Outcome::Nothing { .. } => Answer::Nothing,
             Outcome::Rejected { error, next } => {
                 Answer::Rejected { next: *next, counted: error.source == Source::Salesforce }
@@ -468,6 +474,20 @@ impl Store {
         );
         let rows = client.query(&sql, &[&keys, &parent.table]).await.while_("look up parent rows")?;
         Ok(rows.iter().map(|row| (row.get(0), (RowId(row.get(1)), row.get(2)))).collect())
+    }
+
+    /// The row that a held row waits for.
+    pub async fn held_for(&self, at: &RowRef) -> Result<Option<RowRef>, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(
+                "SELECT held_table::text, held_record FROM syncdeck.unit
+                 WHERE table_name = $1 AND record_id = $2 AND state = 'held' AND held_record IS NOT NULL",
+                &[&at.table, &at.row.0],
+            )
+            .await
+            .while_("look what a row waits for")?;
+        Ok(row.map(|row| RowRef { table: row.get(0), row: RowId(row.get(1)) }))
     }
 
     /// Wakes the units that wait for rows with these external ids, which Salesforce has.
