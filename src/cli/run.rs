@@ -1,5 +1,6 @@
 //! The console, and the engine alone.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
@@ -105,7 +106,12 @@ pub(super) async fn engine(cli: &Cli) -> Result<u8> {
     let engine = engine::start(config, store.clone()).await?;
     let stop = CancellationToken::new();
     let echo = tokio::spawn(echo_log(store, stop.clone()));
-    ended().await;
+    // A service takes SIGHUP as the wish to look at its configuration; one at a terminal ends with the terminal.
+    if std::io::stdin().is_terminal() {
+        ended().await
+    } else {
+        terminated().await
+    }
     engine.stop().await;
     stop.cancel();
     let _ = echo.await;
@@ -114,18 +120,31 @@ pub(super) async fn engine(cli: &Cli) -> Result<u8> {
 
 /// Ctrl-C, SIGTERM or SIGHUP.
 pub(super) async fn ended() {
-    let listen = |kind| signal(kind).ok();
-    let (mut terminate, mut hangup) = (listen(SignalKind::terminate()), listen(SignalKind::hangup()));
-    let wait = async |signal: &mut Option<tokio::signal::unix::Signal>| match signal {
-        Some(signal) => {
-            signal.recv().await;
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
         }
-        None => std::future::pending().await,
+    };
+    tokio::select! {
+        () = terminated() => {}
+        _ = hung_up => {}
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn terminated() {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let asked = async {
+        match &mut terminate {
+            Some(terminate) => terminate.recv().await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
-        () = wait(&mut terminate) => {}
-        () = wait(&mut hangup) => {}
+        _ = asked => {}
     }
 }
 

@@ -71,6 +71,8 @@ pub enum EngineMode {
 pub struct Config {
     /// The file it was read from.
     pub path: PathBuf,
+    /// Files beside it that hold secrets.
+    pub secret_files: Vec<PathBuf>,
     /// Name of the connection, `acme`.
     pub name: String,
     /// `prod`, `sandbox`, ...
@@ -103,8 +105,8 @@ pub struct Salesforce {
     pub login_url: String,
     /// Consumer key.
     pub client_id: String,
-    /// Consumer secret.
-    pub client_secret: SecretString,
+    /// How the app signs in.
+    pub auth: Auth,
     /// API version, `62.0`.
     pub api_version: String,
     /// How long an answer is waited for.
@@ -115,6 +117,32 @@ pub struct Salesforce {
     pub look_back: Duration,
     /// How often describe is read again.
     pub describe_interval: Duration,
+}
+
+/// How the app signs in; `salesforce.auth` in the file.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// `client_credentials`, the default: with the consumer secret.
+    ClientCredentials {
+        /// Consumer secret.
+        secret: SecretString,
+    },
+    /// `jwt`: with a private key, for a user.
+    Jwt {
+        /// The user.
+        username: String,
+        /// PEM.
+        key: SecretString,
+        /// Whom the assertion is for, if not the login URL.
+        audience: Option<String>,
+    },
+    /// `refresh_token`: with a token in a file of its own, which is written anew where Salesforce rotates it.
+    RefreshToken {
+        /// Consumer secret, where the app has one.
+        secret: Option<SecretString>,
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 /// One mapping as configured; describe turns it into a `domain::mapping::Mapping`.

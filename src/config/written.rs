@@ -12,7 +12,7 @@ use crate::domain::duration;
 use crate::domain::mapping::Access;
 use crate::domain::rules::Rules;
 
-use super::{Config, ConfigError, EngineMode, MappingConfig, Postgres, Salesforce};
+use super::{Auth, Config, ConfigError, EngineMode, MappingConfig, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +60,16 @@ struct SalesforceKeys {
     client_secret_env: Option<Spanned<String>>,
     #[serde(default)]
     client_secret_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    auth: Option<Spanned<String>>,
+    #[serde(default)]
+    username: Option<Spanned<String>>,
+    #[serde(default)]
+    private_key_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    audience: Option<String>,
+    #[serde(default)]
+    refresh_token_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     api_version: Option<Spanned<String>>,
     #[serde(default)]
@@ -185,6 +195,9 @@ impl Check<'_> {
                 ));
             }
         };
+        let of = &file.salesforce;
+        let secret_files = [&of.client_secret_file, &of.private_key_file];
+        let secret_files = secret_files.into_iter().flatten().map(|file| file.get_ref().clone()).collect();
         let mut tables = HashSet::new();
         let mappings = file
             .mapping
@@ -201,6 +214,7 @@ impl Check<'_> {
         }
         Ok(Config {
             path: self.path.to_owned(),
+            secret_files,
             name: file.connection.name.into_inner(),
             environment: file.connection.environment.unwrap_or_else(|| "prod".to_owned()),
             engine,
@@ -234,7 +248,7 @@ impl Check<'_> {
         Ok(Postgres { url, schema, timeout })
     }
 
-    fn salesforce(&self, keys: SalesforceKeys) -> Result<Salesforce, ConfigError> {
+    fn salesforce(&self, mut keys: SalesforceKeys) -> Result<Salesforce, ConfigError> {
         let login = keys.login_url.get_ref();
         let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
             .iter()
@@ -270,15 +284,9 @@ impl Check<'_> {
             ));
         }
         Ok(Salesforce {
+            auth: self.auth(&mut keys)?,
             login_url: keys.login_url.into_inner(),
             client_id: keys.client_id,
-            client_secret: self.secret(
-                "salesforce.client_secret",
-                keys.client_secret,
-                keys.client_secret_env,
-                keys.client_secret_file,
-                true,
-            )?,
             api_version: keys.api_version.map_or_else(|| "62.0".to_owned(), Spanned::into_inner),
             request_timeout,
             lease,
@@ -289,6 +297,67 @@ impl Check<'_> {
                 300,
             )?,
         })
+    }
+
+    /// How the app signs in. A key that belongs to another way is refused, for it would do nothing.
+    fn auth(&self, keys: &mut SalesforceKeys) -> Result<Auth, ConfigError> {
+        let way = keys.auth.as_ref().map_or("client_credentials", |way| way.get_ref().as_str());
+        let foreign = [
+            ("username", keys.username.as_ref().map(|key| key.span().start), "jwt"),
+            ("private_key_file", keys.private_key_file.as_ref().map(|key| key.span().start), "jwt"),
+            (
+                "refresh_token_file",
+                keys.refresh_token_file.as_ref().map(|key| key.span().start),
+                "refresh_token",
+            ),
+        ];
+        if let Some((key, Some(at), of)) = foreign.into_iter().find(|(_, at, of)| at.is_some() && *of != way)
+        {
+            let remedy = format!("set auth = {of:?}, or leave it out");
+            let problem = format!("is not used with auth = {way:?}");
+            return Err(self.refuse_at(at, &format!("salesforce.{key}"), &problem, &remedy));
+        }
+        let lacks = |key: &str, remedy: &str| {
+            let at = keys.auth.as_ref().map_or(0, |way| way.span().start);
+            self.refuse_at(at, &format!("salesforce.{key}"), &format!("is needed for auth = {way:?}"), remedy)
+        };
+        let given = keys.client_secret.is_some()
+            || keys.client_secret_env.is_some()
+            || keys.client_secret_file.is_some();
+        match way {
+            "client_credentials" => Ok(Auth::ClientCredentials { secret: self.client_secret(keys)? }),
+            "jwt" => {
+                let username = keys.username.as_ref();
+                let username =
+                    username.ok_or_else(|| lacks("username", "name the user that the app signs in as"))?;
+                let file = keys.private_key_file.clone();
+                let file = file
+                    .ok_or_else(|| lacks("private_key_file", "name the file with the app's private key"))?;
+                let username = username.get_ref().clone();
+                let key = self.secret("salesforce.private_key", None, None, Some(file), true)?;
+                Ok(Auth::Jwt { username, key, audience: keys.audience.clone() })
+            }
+            "refresh_token" => {
+                let file = keys.refresh_token_file.as_ref();
+                let file =
+                    file.ok_or_else(|| lacks("refresh_token_file", "name the file that holds the token"))?;
+                self.private(file.get_ref(), "salesforce.refresh_token_file", file.span().start)?;
+                let file = file.get_ref().clone();
+                let secret = if given { Some(self.client_secret(keys)?) } else { None };
+                Ok(Auth::RefreshToken { secret, file })
+            }
+            _ => Err(lacks("auth", "use \"client_credentials\", \"jwt\" or \"refresh_token\"")),
+        }
+    }
+
+    fn client_secret(&self, keys: &mut SalesforceKeys) -> Result<SecretString, ConfigError> {
+        self.secret(
+            "salesforce.client_secret",
+            keys.client_secret.take(),
+            keys.client_secret_env.take(),
+            keys.client_secret_file.take(),
+            true,
+        )
     }
 
     fn mapping(

@@ -85,6 +85,13 @@ impl Link {
         pause.unwrap_or_default()
     }
 
+    /// Somebody mended something: it is tried again now.
+    pub(super) fn try_again(&self) {
+        if let Ok(mut state) = self.state.lock() {
+            (state.until, state.failures) = (None, 0);
+        }
+    }
+
     /// It works. True when that is news.
     fn open(&self) -> bool {
         let Ok(mut state) = self.state.lock() else { return false };
@@ -104,7 +111,11 @@ pub(super) fn concerns_link(error: &Error) -> bool {
             matches!(status, 401 | 420 | 429 | 502 | 503 | 504)
                 || matches!(
                     code.as_str(),
-                    "REQUEST_LIMIT_EXCEEDED" | "SERVER_UNAVAILABLE" | "API_DISABLED_FOR_ORG"
+                    "REQUEST_LIMIT_EXCEEDED"
+                        | "SERVER_UNAVAILABLE"
+                        | "API_DISABLED_FOR_ORG"
+                        | "API_CURRENTLY_DISABLED"
+                        | "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE"
                 )
         }
     }

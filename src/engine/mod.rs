@@ -25,6 +25,7 @@ mod prepare;
 mod preview;
 mod proof;
 mod reader;
+mod reload;
 mod rules;
 mod schema;
 mod send;
@@ -40,12 +41,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Auth, Config, ConfigError};
 use crate::domain::mapping::Mapping;
 use crate::logs::LogRecord;
 use crate::logs::log::Log;
 use crate::postgres::{self, Store};
-use crate::salesforce::{self, Client};
+use crate::salesforce::{self, Client, Credentials, Grant};
 
 use link::Link;
 
@@ -105,14 +106,49 @@ struct Shared {
     rules_bell: Notify,
     /// Rung when an object is to be described again.
     schema_bell: Notify,
+    /// Rung when the configuration is to be looked at again.
+    reload_bell: Notify,
     /// What is remembered of objects.
     schema: std::sync::Mutex<schema::Memory>,
+    /// What takes over when this generation of parts ends.
+    next: std::sync::Mutex<Option<Box<reload::Next>>>,
     /// This engine among others: host, process and a random part.
     owner: String,
     stop: CancellationToken,
 }
 
 impl Shared {
+    fn new(
+        config: Config,
+        store: Store,
+        client: Client,
+        log: Log,
+        owner: String,
+        stop: CancellationToken,
+    ) -> Arc<Shared> {
+        Arc::new(Shared {
+            link: Link::new(&config.name, &config.environment),
+            guard: guard::Guard::default(),
+            tally: tally::Tally::default(),
+            store,
+            client,
+            config,
+            mappings: RwLock::default(),
+            writes_off: RwLock::default(),
+            rules_version: tokio::sync::Mutex::default(),
+            log,
+            writer_bell: Notify::new(),
+            answers_bell: Notify::new(),
+            rules_bell: Notify::new(),
+            schema_bell: Notify::new(),
+            reload_bell: Notify::new(),
+            schema: std::sync::Mutex::default(),
+            next: std::sync::Mutex::default(),
+            owner,
+            stop,
+        })
+    }
+
     fn mappings(&self) -> Arc<Vec<Mapping>> {
         self.mappings.read().map(|mappings| mappings.clone()).unwrap_or_default()
     }
@@ -164,14 +200,7 @@ impl Engine {
 /// the org does not answer.
 pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
     let (log, records) = Log::new();
-    let credentials = salesforce::Credentials {
-        login_url: config.salesforce.login_url.clone(),
-        client_id: config.salesforce.client_id.clone(),
-        client_secret: config.salesforce.client_secret.clone(),
-    };
-    let failed = |source| StartError::Salesforce { source, login_url: config.salesforce.login_url.clone() };
-    let client = Client::new(credentials, &config.salesforce.api_version, config.salesforce.request_timeout)
-        .map_err(failed)?;
+    let client = client(&config)?;
     let installed = store.is_installed().await?;
     let known = if installed { store.definitions().await? } else { Vec::new() };
     let prepared = prepare::mappings(&config, &client, &known).await;
@@ -184,27 +213,22 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
         Err(error) => return Err(error),
     };
     let stop = CancellationToken::new();
-    let shared = Arc::new(Shared {
-        link: Link::new(&config.name, &config.environment),
-        guard: guard::Guard::default(),
-        tally: tally::Tally::default(),
-        store,
-        client,
-        config,
-        mappings: RwLock::default(),
-        writes_off: RwLock::default(),
-        rules_version: tokio::sync::Mutex::default(),
-        log,
-        writer_bell: Notify::new(),
-        answers_bell: Notify::new(),
-        rules_bell: Notify::new(),
-        schema_bell: Notify::new(),
-        schema: std::sync::Mutex::default(),
-        owner: owner(),
-        stop: stop.clone(),
-    });
-    let task = tokio::spawn(supervise(shared, mappings, records));
+    let first = Shared::new(config, store, client, log, owner(), stop.child_token());
+    let task = tokio::spawn(generations(first, mappings, records, stop.clone()));
     Ok(Engine { stop, task })
+}
+
+/// The client of the configured org.
+pub(crate) fn client(config: &Config) -> Result<Client, StartError> {
+    let of = &config.salesforce;
+    let grant = match of.auth.clone() {
+        Auth::ClientCredentials { secret } => Grant::ClientCredentials { secret },
+        Auth::Jwt { username, key, audience } => Grant::Jwt { username, key, audience },
+        Auth::RefreshToken { secret, file } => Grant::Refresh { secret, file },
+    };
+    let credentials = Credentials { login_url: of.login_url.clone(), client_id: of.client_id.clone(), grant };
+    Client::new(credentials, &of.api_version, of.request_timeout)
+        .map_err(|source| StartError::Salesforce { source, login_url: of.login_url.clone() })
 }
 
 /// Lays out the schema for the mappings, under the rules in force.
@@ -234,12 +258,37 @@ async fn lay_out(
     }
 }
 
-/// Sets the parts going and waits for their end.
-async fn supervise(shared: Arc<Shared>, mappings: Option<Vec<Mapping>>, records: mpsc::Receiver<LogRecord>) {
+/// Runs one generation of parts behind the other: a changed configuration ends one in good order and begins the next,
+/// without the log, the signs of life or anybody's claim being lost in between.
+async fn generations(
+    first: Arc<Shared>,
+    mappings: Option<Vec<Mapping>>,
+    records: mpsc::Receiver<LogRecord>,
+    stop: CancellationToken,
+) {
     let log_done = CancellationToken::new();
-    let log_store = tokio::spawn(upkeep::store_log(shared.clone(), records, log_done.clone()));
+    let log_store = tokio::spawn(upkeep::store_log(first.clone(), records, log_done.clone()));
+    let (mut shared, mut mappings) = (first, mappings);
+    loop {
+        supervise(&shared, mappings.take()).await;
+        let next = shared.next.lock().ok().and_then(|mut next| next.take()).filter(|_| !stop.is_cancelled());
+        let Some(next) = next else { break };
+        let reload::Next { config, client, mappings: prepared } = *next;
+        let (store, log, owner) = (shared.store.clone(), shared.log.clone(), shared.owner.clone());
+        shared = Shared::new(config, store, client, log, owner, stop.child_token());
+        mappings = prepared;
+    }
+    shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
+    let _ = shared.store.retire(&shared.owner).await;
+    log_done.cancel();
+    let _ = log_store.await;
+}
+
+/// Sets the parts going and waits for their end.
+async fn supervise(shared: &Arc<Shared>, mappings: Option<Vec<Mapping>>) {
     let signs = tokio::spawn(upkeep::signs_of_life(shared.clone()));
-    if let Some(mappings) = sign_in(&shared, mappings).await {
+    let watch = tokio::spawn(reload::run(shared.clone()));
+    if let Some(mappings) = sign_in(shared, mappings).await {
         let names: Vec<String> = mappings.iter().map(|mapping| mapping.object.clone()).collect();
         if let Ok(mut held) = shared.mappings.write() {
             *held = Arc::new(mappings);
@@ -265,16 +314,16 @@ async fn supervise(shared: Arc<Shared>, mappings: Option<Vec<Mapping>>, records:
                     "a part of the engine failed; the engine stops",
                     serde_json::json!({"cause": error.to_string()}),
                 );
+                if let Ok(mut next) = shared.next.lock() {
+                    *next = None;
+                }
                 shared.stop.cancel();
             }
         }
     }
     let _ = signs.await;
+    let _ = watch.await;
     let _ = shared.tally.store(&shared.store).await;
-    shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
-    let _ = shared.store.retire(&shared.owner).await;
-    log_done.cancel();
-    let _ = log_store.await;
 }
 
 /// The mappings, trying until Salesforce can be asked. `None` when the end comes first.

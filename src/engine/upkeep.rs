@@ -129,6 +129,10 @@ pub(super) async fn listen(shared: Arc<Shared>) {
                     Some("retry") => shared.writer_bell.notify_one(),
                     Some("settings") => shared.rules_bell.notify_one(),
                     Some("command") => shared.answers_bell.notify_one(),
+                    Some("reconnect") => {
+                        shared.link.try_again();
+                        shared.reload_bell.notify_one();
+                    }
                     Some(_) => {}
                     None => break,
                 }

@@ -1,19 +1,52 @@
-//! Logging in: OAuth 2.0 client credentials against the org's My Domain.
+//! Logging in: the OAuth 2.0 flows that need nobody at a browser, against the org's My Domain.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 
-/// Who logs in, and where.
+/// Who logs in, where, and how.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The org's My Domain, `https://acme.my.salesforce.com`.
     pub login_url: String,
     /// The external client app's consumer key.
     pub client_id: String,
-    /// Its secret.
-    pub client_secret: SecretString,
+    /// The OAuth flow.
+    pub grant: Grant,
+}
+
+/// An OAuth flow that needs nobody at a browser.
+#[derive(Clone, Debug)]
+pub enum Grant {
+    /// Client credentials: the app logs in as its own user.
+    ClientCredentials {
+        /// The app's secret.
+        secret: SecretString,
+    },
+    /// JWT bearer: the app's certificate speaks for a user.
+    Jwt {
+        /// The user.
+        username: String,
+        /// The private key, PEM.
+        key: SecretString,
+        /// Whom the assertion is for; the login URL, if it is not said.
+        audience: Option<String>,
+    },
+    /// A refresh token that somebody got at a browser once. Where Salesforce rotates it, each one is good once: the next
+    /// is written to the file before anything else is done.
+    Refresh {
+        /// The app's secret, where it has one.
+        secret: Option<SecretString>,
+        /// The file that holds the token.
+        file: PathBuf,
+    },
 }
 
 impl Credentials {
@@ -51,6 +84,8 @@ struct Granted {
     /// `https://login.salesforce.com/id/<org>/<user>`.
     #[serde(default)]
     id: String,
+    /// Instead of the one that was used, where tokens are rotated.
+    refresh_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,18 +95,80 @@ struct Denied {
     error_description: String,
 }
 
+/// How long an assertion is good.
+const ASSERTION_LIFE: chrono::Duration = chrono::Duration::minutes(3);
+
+/// What a JWT assertion says.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    exp: i64,
+}
+
+/// The form of a token request. Files are read anew each time: what a person put there counts from the next try on.
+fn form(credentials: &Credentials) -> Result<Vec<(&'static str, String)>, Error> {
+    let id = ("client_id", credentials.client_id.clone());
+    let secret = |secret: &SecretString| ("client_secret", secret.expose_secret().to_owned());
+    Ok(match &credentials.grant {
+        Grant::ClientCredentials { secret: own } => {
+            vec![("grant_type", "client_credentials".to_owned()), id, secret(own)]
+        }
+        Grant::Jwt { username, key, audience } => {
+            let claims = Claims {
+                iss: &credentials.client_id,
+                sub: username,
+                aud: audience.as_deref().unwrap_or(&credentials.login_url),
+                exp: (Utc::now() + ASSERTION_LIFE).timestamp(),
+            };
+            let refused = |error: jsonwebtoken::errors::Error| Error::Login {
+                code: "private_key".to_owned(),
+                message: format!("the private key cannot sign ({error}); is it an RSA key in PEM form?"),
+            };
+            let key = EncodingKey::from_rsa_pem(key.expose_secret().as_bytes()).map_err(refused)?;
+            let assertion =
+                jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).map_err(refused)?;
+            vec![
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
+                ("assertion", assertion),
+            ]
+        }
+        Grant::Refresh { secret: own, file } => {
+            let token = std::fs::read_to_string(file).map_err(|error| Error::Login {
+                code: "refresh_token".to_owned(),
+                message: format!("cannot read {}: {error}", file.display()),
+            })?;
+            let mut form = vec![
+                ("grant_type", "refresh_token".to_owned()),
+                ("refresh_token", token.trim().to_owned()),
+                id,
+            ];
+            form.extend(own.as_ref().map(secret));
+            form
+        }
+    })
+}
+
+/// Writes a token where nobody else can read it, in one step: a crash leaves the old one or the new one.
+fn keep_token(file: &Path, token: &str) -> std::io::Result<()> {
+    let new = file.with_extension("new");
+    let _ = std::fs::remove_file(&new);
+    let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    out.write_all(token.as_bytes())?;
+    out.sync_all()?;
+    std::fs::rename(&new, file)
+}
+
 pub(super) async fn login(http: &reqwest::Client, credentials: &Credentials) -> Result<Session, Error> {
     let host = credentials.host();
     let response = http
         .post(format!("{}/services/oauth2/token", credentials.login_url.trim_end_matches('/')))
-        .form(&[
-            ("grant_type", "client_credentials"),
-            ("client_id", &credentials.client_id),
-            ("client_secret", credentials.client_secret.expose_secret()),
-        ])
+        .form(&form(credentials)?)
         .send()
         .await
-        // A login that may have arrived does no harm when it is sent again, so it counts as one that did not.
+        // A login that may have arrived does no harm when it is sent again, so it counts as one that did not. (A rotated
+        // refresh token that never came is lost all the same; Salesforce then refuses the old one, which is told.)
         .map_err(|error| Error::Unreachable { host: host.clone(), cause: super::root_cause(&error) })?;
     let status = response.status();
     let bytes = response
@@ -83,6 +180,12 @@ pub(super) async fn login(http: &reqwest::Client, credentials: &Credentials) -> 
             code: "unexpected_answer".to_owned(),
             message: format!("{host} does not answer like Salesforce"),
         })?;
+        if let (Grant::Refresh { file, .. }, Some(token)) = (&credentials.grant, &granted.refresh_token) {
+            keep_token(file, token).map_err(|error| Error::Login {
+                code: "refresh_token".to_owned(),
+                message: format!("the new refresh token cannot be written to {}: {error}", file.display()),
+            })?;
+        }
         return Ok(Session {
             instance_url: granted.instance_url.trim_end_matches('/').to_owned(),
             org_id: granted.id.rsplit('/').nth(1).unwrap_or_default().to_owned(),

@@ -19,7 +19,7 @@ use reqwest::header::{IF_MODIFIED_SINCE, LAST_MODIFIED};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-pub use auth::Credentials;
+pub use auth::{Credentials, Grant};
 
 /// Why a request brought no result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -93,11 +93,23 @@ impl Org {
         state.tables.extend(back);
     }
 
-    /// Gives the app another secret, and ends all its sessions and refresh tokens.
+    /// Gives the app another secret, and ends all its sessions.
     pub fn change_secret(&self, secret: &str) {
         let mut state = self.lock();
         secret.clone_into(&mut state.options.client_secret);
         state.tokens.clear();
+    }
+
+    /// Revokes the refresh token, and ends all sessions; `token` is what somebody got instead.
+    pub fn change_refresh_token(&self, token: &str) {
+        let mut state = self.lock();
+        token.clone_into(&mut state.options.refresh_token);
+        state.tokens.clear();
+    }
+
+    /// The refresh token that is good now.
+    pub fn refresh_token(&self) -> String {
+        self.lock().options.refresh_token.clone()
     }
 
     fn change_field(&self, object: &str, name: &str, change: impl FnOnce(&mut FieldDef)) {

@@ -20,6 +20,14 @@ pub struct OrgOptions {
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
+    /// The user whom the app may speak for by JWT.
+    pub username: String,
+    /// The public key of the app's certificate, PEM; without one there is no JWT flow.
+    pub public_key: Option<String>,
+    /// A refresh token that somebody got at a browser.
+    pub refresh_token: String,
+    /// Whether a refresh token is good once, and gives the next.
+    pub rotate_refresh_tokens: bool,
     /// API requests a day.
     pub daily_limit: u64,
 }
@@ -30,6 +38,10 @@ impl Default for OrgOptions {
             seed: 1,
             client_id: "simulated-app".to_owned(),
             client_secret: "simulated-secret".to_owned(),
+            username: "integration@acme.example".to_owned(),
+            public_key: None,
+            refresh_token: "5Aep861SIMULATED".to_owned(),
+            rotate_refresh_tokens: false,
             daily_limit: 100_000,
         }
     }

@@ -7,9 +7,11 @@ mod conflicts;
 mod mend;
 mod read;
 mod refuse;
+mod reload;
 mod rules;
 mod schema;
 mod seeds;
+mod signin;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,8 @@
 //! The builder of this way of testing: a database of its own in the one private server, a simulated org over HTTP,
 //! and the engine between them.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub struct World {
     pub sql: Client,
     pub handle: Handle,
     pub config: Config,
+    /// Where the configuration is.
+    dir: tempfile::TempDir,
     engine: Option<Engine>,
     stop: CancellationToken,
 }
@@ -66,25 +70,49 @@ impl World {
     pub async fn with(mappings: &str, prepare: impl FnOnce(&Org)) -> World {
         let org = Org::new(OrgOptions::default());
         prepare(&org);
+        World::of(org, "client_secret = \"simulated-secret\"\n", mappings).await
+    }
+
+    /// A world whose app signs in by these lines of configuration.
+    pub async fn signing_in(auth: &str, mappings: &str, options: impl FnOnce(&mut OrgOptions)) -> World {
+        let mut org = OrgOptions::default();
+        options(&mut org);
+        World::of(Org::new(org), auth, mappings).await
+    }
+
+    async fn of(org: Org, auth: &str, mappings: &str) -> World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
         let database = new_database().await;
         let url = server().url(&database);
-        let text = config_text(&url, &format!("http://{address}"), "simulated-secret", mappings);
-        let config = Config::parse(Path::new("/nowhere/syncdeck.toml"), &text).unwrap();
+        let text = config_text_with(&url, &format!("http://{address}"), auth, mappings);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("syncdeck.toml");
+        write_private(&path, &text);
+        let config = Config::load(Some(&path)).unwrap();
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
         let sql = session(&url).await;
         let handle = Handle::new(store.clone(), "tester@here".to_owned());
-        let world = World { org, store, sql, handle, config, engine: Some(engine), stop };
+        let world = World { org, store, sql, handle, config, dir, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {
                 world.handle.overview().await.unwrap().mappings.iter().all(|mapping| mapping.state == "ok")
             })
             .await;
         world
+    }
+
+    /// What the configuration file says.
+    pub fn written(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("syncdeck.toml")).unwrap()
+    }
+
+    /// Changes the configuration file, as an editor does.
+    pub fn write(&self, text: &str) {
+        write_private(&self.dir.path().join("syncdeck.toml"), text);
     }
 
     /// A session of somebody else.
@@ -162,6 +190,13 @@ impl Drop for World {
     }
 }
 
+/// A file that only its owner reads.
+pub fn write_private(path: &Path, text: &str) {
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
 async fn session(url: &str) -> Client {
     let (sql, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -169,9 +204,13 @@ async fn session(url: &str) -> Client {
 }
 
 pub fn config_text(url: &str, login_url: &str, secret: &str, mappings: &str) -> String {
+    config_text_with(url, login_url, &format!("client_secret = \"{secret}\"\n"), mappings)
+}
+
+fn config_text_with(url: &str, login_url: &str, auth: &str, mappings: &str) -> String {
     format!(
         "[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"{login_url}\"\n\
-         client_id = \"simulated-app\"\nclient_secret = \"{secret}\"\nrequest_timeout = \"2s\"\nlease = \"6s\"\nlook_back = \"2s\"\n\
+         client_id = \"simulated-app\"\n{auth}request_timeout = \"2s\"\nlease = \"6s\"\nlook_back = \"2s\"\n\
          describe_interval = \"500ms\"\n{mappings}"
     )
 }

@@ -1,0 +1,177 @@
+//! A changed configuration, taken up without a restart: what changed is said; one that is wrong is listed with its
+//! place and remedy, and the one before stays in force.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Auth, Config};
+use crate::domain::catalogue::Source;
+use crate::domain::mapping::Mapping;
+use crate::postgres::errors::NewError;
+use crate::salesforce::Client;
+
+use super::{Shared, StartError, client, lay_out, prepare, rules};
+
+/// Between two looks at the file. SIGHUP looks at once.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// The operation under which its errors are listed.
+const OP: &str = "configuration";
+
+/// What takes over.
+pub(super) struct Next {
+    pub(super) config: Config,
+    pub(super) client: Client,
+    /// As describe tells them; without, the next generation asks until it is told.
+    pub(super) mappings: Option<Vec<Mapping>>,
+}
+
+/// What the configuration and the secrets beside it hold.
+type Contents = Vec<Option<Vec<u8>>>;
+
+/// Runs until the end of this generation, which it brings about itself when the configuration changes.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut before = contents(&shared.config);
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    while !shared.stop.is_cancelled() {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = shared.reload_bell.notified() => {}
+            _ = hung_up => shared.log.of("config").info("SIGHUP: the configuration is looked at", json!({})),
+            () = shared.stop.cancelled() => return,
+        }
+        let now = contents(&shared.config);
+        // An editor that writes in steps leaves nothing, or half of it, for a moment.
+        if now == before || now.first().is_none_or(Option::is_none) {
+            continue;
+        }
+        before = now;
+        match load(&shared).await {
+            Ok(Some(next)) => {
+                if let Ok(mut waiting) = shared.next.lock() {
+                    *waiting = Some(Box::new(next));
+                }
+                shared.stop.cancel();
+            }
+            Ok(None) => {}
+            Err(error) => refuse(&shared, &error).await,
+        }
+    }
+}
+
+/// The new configuration, checked against the org; `None` when it says nothing new.
+async fn load(shared: &Shared) -> Result<Option<Next>, StartError> {
+    let config = Config::load(Some(&shared.config.path))?;
+    let told = changes(&shared.config, &config);
+    let log = shared.log.of("config");
+    if config.postgres_url() != shared.config.postgres_url()
+        || config.postgres.schema != shared.config.postgres.schema
+    {
+        log.warn("postgres.* is taken up by a restart only; what it was stays in force", json!({}));
+    }
+    let client = client(&config)?;
+    let known = shared.store.definitions().await?;
+    let mappings = match prepare::mappings(&config, &client, &known).await {
+        Ok((org_id, mut mappings)) => {
+            lay_out(&config, &shared.store, &shared.log, &org_id, &mut mappings).await?;
+            Some(mappings)
+        }
+        // The org that does not answer now may be the very reason for the change.
+        Err(StartError::Salesforce { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let _ = shared.store.resolve_mapping_errors("", &[OP]).await;
+    for line in &told {
+        log.info(format!("the configuration changed: {line}"), json!({}));
+    }
+    if told.is_empty() {
+        log.info("the configuration changed in nothing but its wording or a secret", json!({}));
+    }
+    Ok(Some(Next { config, client, mappings }))
+}
+
+/// Lists a configuration that cannot be taken up.
+async fn refuse(shared: &Shared, error: &StartError) {
+    let text = error.to_string();
+    shared
+        .log
+        .of("config")
+        .error("the changed configuration is refused; the one before stays in force", json!({"cause": text}));
+    let error = NewError::classified("", OP, Source::Engine, "CONFIGURATION_REFUSED", &text, Vec::new());
+    let _ = shared.store.keep_mapping_error("", &error, None).await;
+    let _ = shared.store.notify("errors").await;
+}
+
+/// The files that a configuration is made of, the one that is written itself first.
+fn contents(config: &Config) -> Contents {
+    let mut files: Vec<PathBuf> = vec![config.path.clone()];
+    files.extend(config.secret_files.iter().cloned());
+    files.iter().map(|file: &PathBuf| std::fs::read(Path::new(file)).ok()).collect()
+}
+
+/// What is different, a line each; of secrets only that they are.
+fn changes(old: &Config, new: &Config) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut differs = |key: &str, was: String, is: String| {
+        if was != is {
+            told.push(format!("{key} is {is} (was {was})"));
+        }
+    };
+    let (a, b) = (&old.salesforce, &new.salesforce);
+    differs("salesforce.login_url", a.login_url.clone(), b.login_url.clone());
+    differs("salesforce.client_id", a.client_id.clone(), b.client_id.clone());
+    differs("salesforce.auth", word(&a.auth).to_owned(), word(&b.auth).to_owned());
+    differs("salesforce.api_version", a.api_version.clone(), b.api_version.clone());
+    for (key, was, is) in [
+        ("request_timeout", a.request_timeout, b.request_timeout),
+        ("lease", a.lease, b.lease),
+        ("look_back", a.look_back, b.look_back),
+        ("describe_interval", a.describe_interval, b.describe_interval),
+    ] {
+        differs(&format!("salesforce.{key}"), format!("{was:?}"), format!("{is:?}"));
+    }
+    for mapping in &old.mappings {
+        let Some(now) = new.mappings.iter().find(|now| now.object == mapping.object) else {
+            told.push(format!("{} is no longer mapped", mapping.object));
+            continue;
+        };
+        let object = &mapping.object;
+        let missing = |of: &[String], other: &[String]| -> Vec<String> {
+            of.iter().filter(|field| !other.contains(field)).cloned().collect()
+        };
+        for (fields, words) in [
+            (missing(&now.fields, &mapping.fields), "is mapped now"),
+            (missing(&mapping.fields, &now.fields), "is no longer mapped"),
+        ] {
+            told.extend(fields.iter().map(|field| format!("{object}.{field} {words}")));
+        }
+        if (mapping.external_id.as_ref(), mapping.access, &mapping.table)
+            != (now.external_id.as_ref(), now.access, &now.table)
+        {
+            told.push(format!("{object}: its table, access or external id is another"));
+        }
+        told.extend(
+            rules::changes(&mapping.rules, &now.rules).into_iter().map(|line| format!("{object}: {line}")),
+        );
+    }
+    let added = new.mappings.iter().filter(|now| !old.mappings.iter().any(|old| old.object == now.object));
+    told.extend(added.map(|mapping| format!("{} is mapped now", mapping.object)));
+    told
+}
+
+fn word(auth: &Auth) -> &'static str {
+    match auth {
+        Auth::ClientCredentials { .. } => "client_credentials",
+        Auth::Jwt { .. } => "jwt",
+        Auth::RefreshToken { .. } => "refresh_token",
+    }
+}
