@@ -26,6 +26,12 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Set up: asks for database, org and first mappings, tests each, and writes the configuration
+    Init {
+        /// Replace a login that was lost or revoked; the engine waits for it and goes on
+        #[arg(long)]
+        reconnect: bool,
+    },
     /// The engine alone (a service)
     Run,
     /// Everything on this machine: private PostgreSQL, simulated org, engine, console

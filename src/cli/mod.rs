@@ -3,6 +3,8 @@
 
 mod args;
 mod demo;
+mod dialogue;
+mod init;
 mod list;
 mod mapping;
 mod mend;
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<u8, Report> {
     match &cli.command {
         None => run::console(&cli).await,
+        Some(Command::Init { reconnect }) => init::run(&cli, *reconnect).await,
         Some(Command::Run) => run::engine(&cli).await,
         Some(Command::Demo(options)) => demo::run(&cli, options).await,
         Some(Command::Simulator(options)) => demo::simulator(options).await,

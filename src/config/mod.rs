@@ -2,6 +2,7 @@
 //! ([`Config`]). A refusal names file, line, key and remedy. Secrets come in here, from the file (when nobody else
 //! can read it), from another file or from the environment, and never leave as text.
 
+pub mod edit;
 mod written;
 
 use std::path::{Path, PathBuf};

@@ -41,7 +41,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Auth, Config, ConfigError};
+use crate::config::{self, Auth, Config, ConfigError};
 use crate::domain::mapping::Mapping;
 use crate::logs::LogRecord;
 use crate::logs::log::Log;
@@ -200,7 +200,7 @@ impl Engine {
 /// the org does not answer.
 pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
     let (log, records) = Log::new();
-    let client = client(&config)?;
+    let client = client(&config.salesforce)?;
     let installed = store.is_installed().await?;
     let known = if installed { store.definitions().await? } else { Vec::new() };
     let prepared = prepare::mappings(&config, &client, &known).await;
@@ -219,8 +219,7 @@ pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
 }
 
 /// The client of the configured org.
-pub(crate) fn client(config: &Config) -> Result<Client, StartError> {
-    let of = &config.salesforce;
+pub(crate) fn client(of: &config::Salesforce) -> Result<Client, StartError> {
     let grant = match of.auth.clone() {
         Auth::ClientCredentials { secret } => Grant::ClientCredentials { secret },
         Auth::Jwt { username, key, audience } => Grant::Jwt { username, key, audience },

@@ -78,7 +78,7 @@ async fn load(shared: &Shared) -> Result<Option<Next>, StartError> {
     {
         log.warn("postgres.* is taken up by a restart only; what it was stays in force", json!({}));
     }
-    let client = client(&config)?;
+    let client = client(&config.salesforce)?;
     let known = shared.store.definitions().await?;
     let mappings = match prepare::mappings(&config, &client, &known).await {
         Ok((org_id, mut mappings)) => {

@@ -251,7 +251,49 @@ pub(super) fn fits(wanted: &str, found: &str) -> bool {
     }
 }
 
+/// What a database is, before anything is laid out in it.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The server's version, `15.4`.
+    pub version: String,
+    /// What it lacks, each with its remedy.
+    pub missing: Vec<String>,
+}
+
 impl Store {
+    /// Looks whether the schemas can be laid out in this database.
+    pub async fn survey(&self) -> Result<Survey, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+                     current_database()::text, current_user::text,
+                     has_database_privilege(current_database(), 'CREATE')
+                         OR to_regnamespace($1) IS NOT NULL AND to_regnamespace('syncdeck') IS NOT NULL,
+                     EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hstore')",
+                &[&self.schema_name],
+            )
+            .await
+            .while_("look at the database")?;
+        let (version, number): (String, i32) = (row.get(0), row.get(1));
+        let (database, user): (String, String) = (row.get(2), row.get(3));
+        let mut missing = Vec::new();
+        if number < 130_000 {
+            missing.push(format!("PostgreSQL {version} is too old\nuse 13 or newer"));
+        }
+        if !row.get::<_, bool>(4) {
+            missing.push(format!(
+                "{user} may not make schemas in {database}\nlet its owner run: GRANT CREATE ON DATABASE {database} TO {user}"
+            ));
+        }
+        if !row.get::<_, bool>(5) {
+            missing.push(
+                "the extension hstore is not there\ninstall postgresql-contrib on the server".to_owned(),
+            );
+        }
+        Ok(Survey { version, missing })
+    }
+
     /// Makes text columns as wide as their fields, and tells which columns cannot hold what their fields hold now.
     /// Widening a varchar changes no row; it waits half a second at most for its lock.
     pub async fn fit_columns(&self, mapping: &Mapping) -> Result<Vec<String>, Error> {

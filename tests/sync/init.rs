@@ -1,0 +1,112 @@
+//! `syncdeck init`, as somebody answers it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::json;
+use syncdeck::config::Config;
+
+use crate::support::{new_database, server};
+use crate::world::{MAPPINGS, World};
+
+/// Runs the program with these answers, a line each.
+async fn answered(arguments: &[&str], config: &Path, answers: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
+    command.args(arguments).arg("--config").arg(config);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let text = answers.join("\n") + "\n";
+    tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    })
+    .await
+    .unwrap()
+}
+
+fn words(output: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_tests_each_step_and_writes_what_an_engine_starts_with() {
+    let world = World::start(MAPPINGS).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("syncdeck.toml");
+    let login = world.config.salesforce.login_url.clone();
+    let database = server().url(&new_database().await);
+    let output = answered(
+        &["init"],
+        &file,
+        &[
+            "acme",
+            "",
+            // A database that is not there, then one that is.
+            &server().url("nowhere"),
+            "",
+            &database,
+            "",
+            // A wrong secret, then the right one.
+            &login,
+            "simulated-app",
+            "",
+            "wrong",
+            &login,
+            "simulated-app",
+            "client_credentials",
+            "simulated-secret",
+            "Contact, Acount",
+            "LastName, Emial",
+            "LastName, Email",
+            "",
+            "service",
+        ],
+    )
+    .await;
+    let text = words(&output);
+    assert!(output.status.success(), "{text}");
+    for part in [
+        "has no database \"nowhere\"",
+        "invalid_client",
+        "ok: PostgreSQL",
+        "ok: signed in to the org 00D",
+        "Contact has no field Emial",
+        "Acount: ",
+        "start with: syncdeck run",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    assert!(!text.contains("simulated-secret"), "a secret is told: {text}");
+    let config = Config::load(Some(&file)).unwrap();
+    assert_eq!(config.mappings.len(), 1);
+    assert_eq!(config.mappings[0].fields, ["LastName", "Email"]);
+    assert_eq!(config.mappings[0].external_id.as_deref(), Some("External_Id__c"));
+    let store = crate::support::connect(&database).await.unwrap();
+    let engine = syncdeck::engine::start(config, store).await.unwrap();
+    engine.stop().await;
+    // What is there is not overwritten unasked.
+    let output = answered(&["init"], &file, &["n"]).await;
+    assert!(words(&output).contains("left as it is"), "{}", words(&output));
+    let output = answered(&["init"], &dir.path().join("other.toml"), &["acme"]).await;
+    assert!(words(&output).contains("the input ended where an answer was needed"), "{}", words(&output));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_login_is_replaced_while_the_engine_waits() {
+    let world = World::start(MAPPINGS).await;
+    world.org.change_secret("the-next-secret");
+    let lost =
+        "SELECT count(*)::text FROM syncdeck.error WHERE code = 'LOGIN_FAILED' AND resolved_at IS NULL";
+    world.until_text(lost, "1").await;
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
+    let output = answered(&["init", "--reconnect"], &world.config.path, &["wrong", "the-next-secret"]).await;
+    let text = words(&output);
+    assert!(output.status.success() && text.contains("the engine is connected again"), "{text}");
+    assert!(text.contains("nothing was changed"), "{text}");
+    world.until("what waited arrives", async || world.record("Contact", "K1").is_some()).await;
+    world.until_text(lost, "0").await;
+    assert_eq!(world.record("Contact", "K1").unwrap()["LastName"], json!("Doe"));
+    assert!(world.written().contains("the-next-secret"));
+}
