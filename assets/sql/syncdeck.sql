@@ -185,7 +185,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS conflict_open ON syncdeck.conflict (table_name
     WHERE winner IS NULL;
 CREATE INDEX IF NOT EXISTS conflict_record ON syncdeck.conflict (table_name, record_id, id);
 
--- One row each poll, load and hour of sending of a mapping: what it did, and what went wrong.
+-- One row each poll that found something, load and spell of sending of a mapping: what it did, and what went wrong.
 CREATE TABLE IF NOT EXISTS syncdeck.run (
     id bigserial PRIMARY KEY,
     mapping text NOT NULL,

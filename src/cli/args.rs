@@ -100,6 +100,17 @@ pub(super) enum Command {
         #[arg(value_name = "pause|resume|KEY=VALUE")]
         changes: Vec<String>,
     },
+    /// Loads, polls and spells of sending, newest first: what each did, and what went wrong
+    Runs {
+        /// Object or table; without, all of them
+        mapping: Option<String>,
+        /// Only those with failures
+        #[arg(long)]
+        failed: bool,
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
     /// The log
     Logs {
         /// Go on as it grows

@@ -101,6 +101,37 @@ pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> 
     Ok(DONE)
 }
 
+/// Runs.
+pub(super) async fn runs(cli: &Cli, mapping: Option<&str>, failed: bool, limit: usize) -> Result<u8> {
+    let runs = door(cli).await?.runs(mapping, failed, limit).await?;
+    if cli.json {
+        print::json(&runs, true)?;
+        return Ok(DONE);
+    }
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            let seconds = (run.ended_at - run.began_at).as_seconds_f64();
+            let codes: Vec<String> =
+                run.codes.iter().map(|(code, count)| format!("{count} {code}")).collect();
+            let numbers = [run.records, run.changed, run.failed].map(|number| number.to_string());
+            let head = vec![
+                run.id.to_string(),
+                run.began_at.format("%m-%d %H:%M:%S").to_string(),
+                format!("{seconds:.1} s"),
+                run.mapping.clone(),
+                run.kind.word().to_owned(),
+            ];
+            let why = run.failure.clone().unwrap_or_else(|| codes.join(", "));
+            [head, numbers.to_vec(), vec![why]].concat()
+        })
+        .collect();
+    let head =
+        ["run", "began (UTC)", "took", "mapping", "kind", "records", "done", "failed", "what went wrong"];
+    print::table(&head, &rows)?;
+    Ok(DONE)
+}
+
 fn error_row(error: &SyncError) -> Vec<String> {
     let record = match error.row_id {
         Some(row) => format!("{} {row}", error.mapping),
@@ -195,6 +226,11 @@ fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result
         let head = if at == 0 { "\nwhat happened, newest first\n" } else { "" };
         let time = entry.at.format("%m-%d %H:%M:%S");
         print::line(&format!("{head}  {time}  {:<9} {}", entry.what, sanitize(&entry.text)))?;
+        for (lead, body) in [("request", &entry.request), ("response", &entry.response)] {
+            if let Some(body) = body {
+                print::line(&sanitize(&format!("                  {lead} {body}")))?;
+            }
+        }
     }
     Ok(())
 }

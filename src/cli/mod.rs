@@ -74,6 +74,9 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Logs { follow, filter, lines }) => {
             list::logs(&cli, *follow, filter.as_deref().unwrap_or(""), *lines).await
         }
+        Some(Command::Runs { mapping, failed, limit }) => {
+            list::runs(&cli, mapping.as_deref(), *failed, *limit).await
+        }
         Some(Command::Mapping { name: None, .. }) => mapping::list(&cli).await,
         Some(Command::Mapping { name: Some(name), changes }) => mapping::one(&cli, name, changes).await,
         Some(Command::Fix(options)) => mend::fix(&cli, options).await,

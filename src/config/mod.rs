@@ -84,8 +84,19 @@ pub struct Config {
     pub postgres: Postgres,
     /// Salesforce.
     pub salesforce: Salesforce,
+    /// How long history is kept.
+    pub history: History,
     /// The mappings, at least one.
     pub mappings: Vec<MappingConfig>,
+}
+
+/// How long history is kept; the audit is kept for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Attempts, resolved errors, conflicts, runs, archived changes.
+    pub keep: Duration,
+    /// Log records.
+    pub log_rows: i64,
 }
 
 /// Where the rows are.

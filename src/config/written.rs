@@ -12,7 +12,7 @@ use crate::domain::duration;
 use crate::domain::mapping::Access;
 use crate::domain::rules::Rules;
 
-use super::{Auth, Config, ConfigError, EngineMode, MappingConfig, Postgres, Salesforce};
+use super::{Auth, Config, ConfigError, EngineMode, History, MappingConfig, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +20,8 @@ struct File {
     connection: Connection,
     postgres: PostgresKeys,
     salesforce: SalesforceKeys,
+    #[serde(default)]
+    history: HistoryKeys,
     #[serde(default)]
     mapping: Vec<Spanned<MappingKeys>>,
 }
@@ -80,6 +82,15 @@ struct SalesforceKeys {
     look_back: Option<Spanned<String>>,
     #[serde(default)]
     describe_interval: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryKeys {
+    #[serde(default)]
+    keep: Option<Spanned<String>>,
+    #[serde(default)]
+    log_rows: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -220,8 +231,23 @@ impl Check<'_> {
             engine,
             postgres: self.postgres(file.postgres)?,
             salesforce: self.salesforce(file.salesforce)?,
+            history: self.history(&file.history)?,
             mappings,
         })
+    }
+
+    fn history(&self, keys: &HistoryKeys) -> Result<History, ConfigError> {
+        let keep = self.duration("history.keep", keys.keep.as_ref(), 30 * 86_400)?;
+        let log_rows = keys.log_rows.as_ref().map_or(100_000, |rows| *rows.get_ref());
+        match &keys.log_rows {
+            Some(rows) if log_rows < 1_000 => Err(self.refuse(
+                rows,
+                "history.log_rows",
+                "is less than 1000",
+                "keep at least 1000 lines of the log",
+            )),
+            _ => Ok(History { keep, log_rows }),
+        }
     }
 
     fn postgres(&self, keys: PostgresKeys) -> Result<Postgres, ConfigError> {

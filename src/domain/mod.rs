@@ -19,6 +19,7 @@ pub mod overview;
 pub mod record;
 pub mod remedy;
 pub mod rules;
+pub mod run;
 pub mod strategy;
 pub mod sync_error;
 pub mod transform;

@@ -106,6 +106,12 @@ pub struct HistoryEntry {
     pub what: String,
     /// One line: code and message, or who edited which field.
     pub text: String,
+    /// What was sent; masked values are not in it.
+    #[serde(default)]
+    pub request: Option<serde_json::Value>,
+    /// What Salesforce answered.
+    #[serde(default)]
+    pub response: Option<serde_json::Value>,
 }
 
 /// Salesforce's values of a record, fetched by the engine when a record is opened.

@@ -18,6 +18,7 @@ use crate::domain::overview::Overview;
 use crate::domain::record::{Edit, RecordView, SalesforceValues};
 use crate::domain::remedy::{Action, Offer};
 use crate::domain::rules;
+use crate::domain::run::Run;
 use crate::domain::sync_error::SyncError;
 use crate::logs::LogRecord;
 use crate::postgres::{self, Store, errors::COUNT_CAP};
@@ -310,6 +311,18 @@ impl Handle {
     /// Refused when there is no such mapping.
     pub async fn resume(&self, mapping: &str) -> Result<(), Refused> {
         Ok(self.store.resume(mapping, &self.actor).await?)
+    }
+
+    /// Runs, newest first: of one mapping, or of all; only those with failures, or all.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn runs(&self, mapping: Option<&str>, failed: bool, limit: usize) -> Result<Vec<Run>, Refused> {
+        let object = match mapping {
+            Some(name) => Some(self.store.registered(name).await?.object),
+            None => None,
+        };
+        Ok(self.store.runs(object.as_deref(), failed, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }
 
     /// The log: records after `after` (oldest first), or the newest `limit` when `after` is None.

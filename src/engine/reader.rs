@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
+use crate::domain::run::{Kind, Run};
 use crate::domain::sync_error::Class;
 use crate::postgres::errors::NewError;
 use crate::postgres::rows::RecordRow;
@@ -74,16 +75,21 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
         return Ok(());
     }
     let mut cursor = shared.store.cursor(&mapping.object).await?;
+    let mut run = Run::begin(&mapping.object, Kind::Poll);
     if !cursor.loaded {
         load(shared, mapping, &lease, &mut cursor).await?;
     }
-    let read = changes(shared, &lease, mapping, &mut cursor).await?;
+    let read = changes(shared, &lease, mapping, &mut cursor, &mut run).await?;
     let deleted = deletes(shared, &lease, mapping, &mut cursor).await?;
     failpoint::pass(failpoint::BEFORE_CURSOR).await?;
     shared.store.set_cursor(&lease, &mapping.object, &cursor, read.records).await?;
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
     let well = !shared.guard.is_defective(&mapping.object);
     let news = well && shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
+    run.changed += deleted as i64;
+    if run.changed + run.failed > 0 {
+        shared.store.keep_run(&run).await?;
+    }
     if read.written + deleted > 0 || news || resolved > 0 {
         shared.log.of("reader").info(
             format!("{} read: {} rows changed, {deleted} deleted", mapping.object, read.written),
@@ -116,6 +122,7 @@ async fn load(
     let name = &mapping.object;
     log.info(format!("{name} first load begins"), json!({"mapping": name}));
     let began = Instant::now();
+    let mut run = Run::begin(name, Kind::Load);
     let start = shared.store.now().await?;
     shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
     // Ordering and limits would switch off how Salesforce cuts large reads; the cursor is the greatest stamp seen.
@@ -124,7 +131,8 @@ async fn load(
     loop {
         let asked_at = shared.store.now().await?;
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
-        apply(shared, lease, mapping, &rows, asked_at).await?;
+        let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
+        note(&mut run, rows.len(), &applied);
         cursor.read = cursor.read.max(newest(&page.records));
         loaded += rows.len();
         shared.store.set_mapping_state(name, "loading", Some(&format!("{loaded} of {}", page.total))).await?;
@@ -140,6 +148,7 @@ async fn load(
     cursor.deletes = Some(start);
     shared.store.set_cursor(lease, name, cursor, loaded as i64).await?;
     count(shared, mapping).await;
+    shared.store.keep_run(&run).await?;
     let seconds = began.elapsed().as_secs_f64();
     log.info(
         format!("{name} first load complete: {loaded} records in {seconds:.1} s"),
@@ -156,6 +165,7 @@ async fn changes(
     lease: &Lease,
     mapping: &Mapping,
     cursor: &mut Cursor,
+    run: &mut Run,
 ) -> Result<Read, ReadError> {
     let mut read = Read::default();
     let Some(since) = cursor.read else { return Ok(read) };
@@ -175,6 +185,7 @@ async fn changes(
     loop {
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
         let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
+        note(run, rows.len(), &applied);
         read.records += rows.len() as i64;
         read.written += applied.written;
         reached = reached.max(newest(&page.records).unwrap_or(since));
@@ -212,6 +223,28 @@ async fn deletes(
 struct Applied {
     written: u64,
     skipped: Vec<String>,
+    /// Records that PostgreSQL refused.
+    refused: i64,
+}
+
+/// Notes what became of a page.
+fn note(run: &mut Run, records: usize, applied: &Applied) {
+    run.ended_at = Utc::now();
+    run.records += records as i64;
+    run.changed += applied.written as i64;
+    run.failed += applied.refused;
+    if applied.refused > 0 {
+        *run.codes.entry("ROW_VALUE_REFUSED".to_owned()).or_default() += applied.refused;
+    }
+}
+
+/// Keeps a poll that failed whole.
+async fn note_failed(shared: &Shared, mapping: &Mapping, code: &str, text: &str) {
+    let mut run = Run::begin(&mapping.object, Kind::Poll);
+    run.failed = 1;
+    run.codes.insert(code.to_owned(), 1);
+    run.failure = Some(text.to_owned());
+    let _ = shared.store.keep_run(&run).await;
 }
 
 /// Applies a page. Records whose values PostgreSQL refuses are found by halving and named; the others go on.
@@ -222,7 +255,7 @@ async fn apply(
     rows: &[RecordRow],
     asked_at: DateTime<Utc>,
 ) -> Result<Applied, ReadError> {
-    let mut total = Applied { written: 0, skipped: Vec::new() };
+    let mut total = Applied { written: 0, skipped: Vec::new(), refused: 0 };
     let mut waiting: Vec<&[RecordRow]> = vec![rows];
     while let Some(part) = waiting.pop() {
         match shared.store.apply_records(lease, mapping, part, asked_at).await {
@@ -237,6 +270,7 @@ async fn apply(
             }
             Err(error) => {
                 let sfid = part[0].get("sfid").and_then(Value::as_str).unwrap_or("").to_owned();
+                total.refused += 1;
                 refuse_value(shared, mapping, &sfid, &error).await?;
             }
         }
@@ -275,10 +309,17 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
             if error.is_of_this_table() {
                 guard::look(shared).await;
             }
+            let text = error.to_string();
             shared.log.of("reader").error(
                 format!("{} cannot be read into its table", mapping.object),
-                json!({"mapping": mapping.object, "cause": error.to_string()}),
+                json!({"mapping": mapping.object, "cause": text}),
             );
+            // What PostgreSQL itself refuses stays until somebody looks; a lost connection does not.
+            if error.sql_state().is_some_and(|state| !state.code().starts_with("57")) {
+                let new = read_failure(mapping, Source::Postgres, "TABLE_NOT_WRITTEN", &text);
+                let _ = shared.store.keep_mapping_error(&mapping.table, &new, Some(FAILURE_PAUSE)).await;
+                note_failed(shared, mapping, "TABLE_NOT_WRITTEN", &text).await;
+            }
             return;
         }
     };
@@ -300,6 +341,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
         json!({"mapping": mapping.object, "code": code, "cause": message}),
     );
     let _ = shared.store.keep_mapping_error(&mapping.table, &new, Some(FAILURE_PAUSE)).await;
+    note_failed(shared, mapping, &code, &message).await;
     if !transient {
         let _ = shared
             .store

@@ -131,6 +131,8 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
     differs("salesforce.client_id", a.client_id.clone(), b.client_id.clone());
     differs("salesforce.auth", word(&a.auth).to_owned(), word(&b.auth).to_owned());
     differs("salesforce.api_version", a.api_version.clone(), b.api_version.clone());
+    differs("history.log_rows", old.history.log_rows.to_string(), new.history.log_rows.to_string());
+    differs("history.keep", format!("{:?}", old.history.keep), format!("{:?}", new.history.keep));
     for (key, was, is) in [
         ("request_timeout", a.request_timeout, b.request_timeout),
         ("lease", a.lease, b.lease),

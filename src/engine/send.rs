@@ -269,6 +269,7 @@ async fn settle(
     let log = shared.log.of("writer");
     let (mut accepted, mut rejected) = (0, 0);
     let mut acks = Vec::new();
+    let mut codes = Vec::new();
     for (out, result) in call.into_iter().zip(results) {
         let response = mask::response(mapping, &out.job, &result);
         let outcome = hold::orphan(shared, mapping, &out.job, outcome(mapping, &out, result));
@@ -276,6 +277,7 @@ async fn settle(
             Outcome::Rejected { error, next } => {
                 let retry = if let Verdict::Again(pause) = next { Some(pause) } else { None };
                 rejected += 1;
+                codes.push(error.code.clone());
                 // Codes and fields only: the message may quote a customer's values; it is kept with the error.
                 log.warn(
                     format!("{} {} rejected", mapping.object, out.job.unit.row),
@@ -289,6 +291,7 @@ async fn settle(
         let request = Some(mask::request(mapping, out.record));
         acks.push(Ack { response: Some(response), ..ack(out.job, request, outcome) });
     }
+    shared.tally.sent(&mapping.object, accepted, codes);
     note_stop(shared, mapping, &acks);
     let total = acks.len();
     let text = match rejected {
@@ -442,6 +445,11 @@ pub(super) async fn finish(
         return Ok(());
     }
     note_stop(shared, mapping, &acks);
+    let codes = acks.iter().filter_map(|ack| match &ack.outcome {
+        Outcome::Rejected { error, .. } => Some(error.code.clone()),
+        _ => None,
+    });
+    shared.tally.sent(&mapping.object, 0, codes);
     for ack in &acks {
         if let Outcome::Rejected { error, .. } = &ack.outcome {
             shared.log.of("writer").warn(

@@ -21,9 +21,6 @@ const SIGN_INTERVAL: Duration = Duration::from_secs(1);
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 /// How long log records are gathered before they are stored together.
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
-/// How much history is kept.
-const KEEP: Duration = Duration::from_secs(30 * 86_400);
-const KEEP_LOG: i64 = 100_000;
 /// The operation under which refused outcomes are listed.
 const WRITE_BACK: &str = "write back";
 
@@ -65,7 +62,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         // Once after a minute, then hourly.
         if rounds % 7_200 == 120
-            && let Err(error) = shared.store.prune(KEEP, KEEP_LOG).await
+            && let Err(error) =
+                shared.store.prune(shared.config.history.keep, shared.config.history.log_rows).await
         {
             log.warn("old history cannot be removed", json!({"cause": error.to_string()}));
         }

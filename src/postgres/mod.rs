@@ -18,6 +18,7 @@ pub mod private;
 pub mod queue;
 pub mod records;
 pub mod rows;
+mod runs;
 pub mod settings;
 pub mod status;
 mod stream;

@@ -203,6 +203,14 @@ impl Store {
     /// The unit is ready at once with no attempts spent; one in flight stays so and is sent again after its answer
     /// when something new joined it. Tells how many units there were (0 or 1).
     pub(super) async fn make_ready(&self, transaction: &Transaction<'_>, at: &RowRef) -> Result<u64, Error> {
+        // What the row's change captured is taken in here: a claim before the next intake would send the unit without
+        // it. Entries before units, as in an intake; the row's lock, which the caller holds, keeps others from adding.
+        let sql = format!(
+            "UPDATE {}._trigger_log SET state = 'PENDING', updated_at = clock_timestamp()
+             WHERE table_name = $1 AND record_id = $2 AND state = 'NEW'",
+            self.schema
+        );
+        transaction.execute(&sql, &[&at.table, &at.row.0]).await.while_("take a row's changes in")?;
         let sql = format!(
             "INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
              SELECT DISTINCT table_name, record_id, 'ready' FROM {}._trigger_log

@@ -90,12 +90,12 @@ impl Store {
         let client = self.client().await?;
         let rows = client
             .query(
-                "SELECT at, what, text FROM (
-                     (SELECT at, outcome AS what, op || coalesce(': ' || code || ' ' || message, '') || '  batch ' || batch AS text
+                "SELECT at, what, text, request, response FROM (
+                     (SELECT at, outcome AS what, op || coalesce(': ' || code || ' ' || message, '') || '  batch ' || batch AS text, request, response
                       FROM syncdeck.attempt WHERE table_name = $1 AND record_id = $2 ORDER BY id DESC LIMIT $3)
                      UNION ALL
                      (SELECT at, action, actor || coalesce(': ' || (SELECT string_agg(format('%s %s -> %s', key,
-                          coalesce(before ->> key, 'NULL'), coalesce(value, 'NULL')), ', ') FROM jsonb_each_text(after)), '')
+                          coalesce(before ->> key, 'NULL'), coalesce(value, 'NULL')), ', ') FROM jsonb_each_text(after)), ''), NULL, NULL
                       FROM syncdeck.audit WHERE table_name = $1 AND record_id = $2 ORDER BY id DESC LIMIT $3)
                  ) history ORDER BY at DESC LIMIT $3",
                 &[&at.table, &at.row.0, &HISTORY],
@@ -104,7 +104,13 @@ impl Store {
             .while_("read a record's history")?;
         Ok(rows
             .iter()
-            .map(|row| HistoryEntry { at: row.get(0), what: row.get(1), text: row.get(2) })
+            .map(|row| HistoryEntry {
+                at: row.get(0),
+                what: row.get(1),
+                text: row.get(2),
+                request: row.get(3),
+                response: row.get(4),
+            })
             .collect())
     }
 

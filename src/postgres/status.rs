@@ -258,18 +258,31 @@ impl Store {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// Removes attempts and resolved errors older than `keep`, and log records beyond `log_rows`.
+    /// Removes history older than `keep`: attempts, resolved errors, decided conflicts, runs, archived changes; and log
+    /// records beyond `log_rows`. The audit stays, and so do the deletes that were not passed on: they keep the records
+    /// from coming back.
     pub async fn prune(&self, keep: Duration, log_rows: i64) -> Result<(), Error> {
         let client = self.client().await?;
         let seconds = keep.as_secs_f64();
         for sql in [
             "DELETE FROM syncdeck.attempt WHERE at < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.error WHERE resolved_at < clock_timestamp() - make_interval(secs => $1)",
+            "DELETE FROM syncdeck.conflict WHERE decided_at < clock_timestamp() - make_interval(secs => $1)",
+            "DELETE FROM syncdeck.run WHERE began_at < clock_timestamp() - make_interval(secs => $1)",
+            "DELETE FROM syncdeck.fetched WHERE fetched_at < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.command WHERE created_at < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.engine WHERE seen_at < clock_timestamp() - make_interval(secs => $1)",
         ] {
             client.execute(sql, &[&seconds]).await.while_("remove old history")?;
         }
+        // In steps, so that nobody waits long for a lock or a disk.
+        let archive = format!(
+            "DELETE FROM {schema}._trigger_log_archive WHERE id IN (
+                 SELECT id FROM {schema}._trigger_log_archive WHERE processed_at < clock_timestamp() - make_interval(secs => $1)
+                     AND NOT (action = 'DELETE' AND state = 'IGNORED') ORDER BY id LIMIT 10000)",
+            schema = self.schema
+        );
+        while client.execute(&archive, &[&seconds]).await.while_("remove old archived changes")? == 10_000 {}
         client
             .execute(
                 "DELETE FROM syncdeck.log WHERE id <= (SELECT max(id) - $1 FROM syncdeck.log)",

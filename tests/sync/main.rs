@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod conflicts;
+mod history;
 mod init;
 mod mend;
 mod read;

@@ -243,11 +243,15 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
                 at: now() - TimeDelta::seconds(9),
                 what: "rejected".to_owned(),
                 text: "update: INVALID_EMAIL_ADDRESS  batch 8f2".to_owned(),
+                request: None,
+                response: None,
             },
             HistoryEntry {
                 at: now() - TimeDelta::seconds(90),
                 what: "accepted".to_owned(),
                 text: "insert  batch 7aa".to_owned(),
+                request: None,
+                response: None,
             },
         ],
     };
