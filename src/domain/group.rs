@@ -92,11 +92,9 @@ fn without_value(message: &str) -> String {
         "cannot be sent to Salesforce",
     ] {
         if let Some((before, _)) = message.split_once(phrase) {
-            let before = if phrase.starts_with("cannot") {
-                before.split(':').next().unwrap_or(before)
-            } else {
-                before
-            };
+            if phrase.starts_with("cannot") {
+                return format!("{}: … {phrase}", before.split(':').next().unwrap_or(before));
+            }
             return format!("{before}{phrase}…");
         }
     }
@@ -133,6 +131,7 @@ mod tests {
     #[test]
     fn messages_of_one_cause_have_one_template() {
         for (one, other) in [
+            ("Score: NaN cannot be sent to Salesforce, x", "Score: Infinity cannot be sent to Salesforce, x"),
             ("Email: invalid email address: a b c", "Email: invalid email address: jane@acme,com"),
             (
                 "Name: data value too large: Foo (bar) (max length=25)",

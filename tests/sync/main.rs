@@ -12,6 +12,7 @@ mod refuse;
 mod reload;
 mod rules;
 mod schema;
+mod scripts;
 mod seeds;
 mod signin;
 mod steps;

@@ -166,7 +166,12 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
         let selected = at == choice.cursor.at;
         let doable = item.deed.is_some();
         let sign = if selected { "▌" } else { " " };
-        let number = if doable { (at + 1).to_string() } else { "·".to_owned() };
+        // A digit is one key; what lies beyond is reached with j and k.
+        let number = match (doable, at) {
+            (true, 0..9) => (at + 1).to_string(),
+            (true, _) => " ".to_owned(),
+            (false, _) => "·".to_owned(),
+        };
         let style = if doable { model.theme.text() } else { model.theme.dim() };
         if selected {
             cursor = text.len();
@@ -184,16 +189,18 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
             text.push(Line::from(Span::styled(note, model.theme.dim())));
         }
     }
-    text.push(Line::default());
+    // The keys stay in sight, however long the list is.
+    let visible = usize::from(inner.height).saturating_sub(2);
+    let top = (cursor + 2).saturating_sub(visible).min(text.len().saturating_sub(visible));
+    let mut text: Vec<Line> = text.into_iter().skip(top).take(visible).collect();
+    text.resize(visible + 1, Line::default());
     text.push(Line::from(vec![
         Span::styled(" Enter", model.theme.key()),
         Span::raw(" or its number does it   "),
         Span::styled("Esc", model.theme.key()),
         Span::raw(" leaves everything as it is"),
     ]));
-    let visible = usize::from(inner.height);
-    let top = (cursor + 3).saturating_sub(visible).min(text.len().saturating_sub(visible));
-    frame.render_widget(Paragraph::new(text.split_off(top)), inner);
+    frame.render_widget(Paragraph::new(text), inner);
     let line = u16::try_from(cursor.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));
 }

@@ -12,6 +12,7 @@ use crate::console::model::{Model, Pane};
 use crate::console::overlays::changes;
 use crate::console::widgets::cells::{ago, cell, clip, fit, wrap};
 use crate::console::widgets::cursor::Cursor;
+use crate::domain::catalogue::Source;
 use crate::domain::field::Field;
 use crate::domain::names::RowRef;
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
@@ -293,8 +294,12 @@ fn standing(model: &Model, error: &SyncError) -> String {
         }
         (state, _) => state.word().to_owned(),
     };
-    let tries =
-        if error.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", error.attempts) };
+    let tries = match (error.source, error.attempts) {
+        (Source::Salesforce, 1) => "1 attempt".to_owned(),
+        (Source::Salesforce, attempts) => format!("{attempts} attempts"),
+        // Salesforce was not asked.
+        _ => "found here".to_owned(),
+    };
     let parts = [&error.code, error.category.word(), error.class.word(), &error.op, &tries, &state];
     format!("{} · since {}", parts.join(" · "), model.clock(error.first_seen))
 }
