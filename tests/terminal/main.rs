@@ -67,6 +67,47 @@ fn an_operator_mends_a_value_and_salesforce_takes_it_once() {
     session.assert_nothing_left();
 }
 
+/// The list has something in it; the log may say anything.
+fn listed(screen: &str) -> bool {
+    screen.lines().any(|line| line.contains("2 Errors") && line.contains(" of "))
+}
+
+#[test]
+fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
+    let mut session = Session::demo(120, 40);
+    session.wait_for("● running");
+    session.keys("/");
+    session.wait_for("Filter errors");
+    session.keys("code:PICKLIST source:engine\r");
+    session.wait_for("2 Errors · code:PICKLIST source:engine");
+    session.wait_until("errors are listed", listed);
+    session.keys("c");
+    session.wait_for("Causes of errors that match code:PICKLIST source:engine");
+    session.keys("1");
+    session.wait_for("2 Errors · group:");
+    session.wait_until("errors are listed", listed);
+    session.keys("\r");
+    session.wait_for("Not a value of the picklist.");
+    session.keys("f");
+    session.wait_for("Not a value of the picklist: what to do");
+    session.wait_for("→ nothing");
+    session.keys("1");
+    session.wait_for("✓ Salesforce took it at");
+    session.wait_for("In step with Salesforce.");
+    // Another strategy for a mapping, from the console.
+    session.keys("1s");
+    session.wait_for("Account: what becomes of errors");
+    session.keys("4");
+    session.wait_for("Account: strategy is manual_review now");
+    let set = "SELECT mapping || ' ' || key || ' ' || value FROM syncdeck.setting";
+    assert_eq!(session.sql(set), "Account strategy manual_review");
+    session.keys("p");
+    session.wait_for("Account: its writes rest");
+    session.keys("q");
+    assert_eq!(session.exit_code(), 0);
+    session.assert_nothing_left();
+}
+
 #[test]
 fn a_low_screen_without_colour_shows_the_record_and_a_signal_gives_the_terminal_back() {
     let mut session = Session::start(80, 24, &[("NO_COLOR", "1")]);
