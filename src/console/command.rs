@@ -27,6 +27,7 @@ pub enum Id {
     Writes,
     Filter,
     Follow,
+    Explain,
     Copy,
     Zoom,
     Refresh,
@@ -125,6 +126,15 @@ pub static COMMANDS: &[Command] = &[
     only(
         &[Pane::Log],
         hinted(command(Id::Follow, "pause/follow", &["Space", "f"], "Stop or go on following the log")),
+    ),
+    only(
+        &[Pane::Log],
+        hinted(command(
+            Id::Explain,
+            "explain",
+            &["Enter"],
+            "Say what the selected line means, and what to do",
+        )),
     ),
     only(
         &[Pane::Errors, Pane::Log],

@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
+use crate::domain::catalogue;
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::overview::MappingStatus;
@@ -294,6 +295,7 @@ impl Model {
                 self.log.follow(!self.log.following);
                 Vec::new()
             }
+            Id::Explain => self.explain(),
             Id::Copy => self.copy(),
             Id::Zoom => {
                 self.zoom = !self.zoom;
@@ -435,6 +437,23 @@ impl Model {
         };
         self.overlays.push(Overlay::Filter { pane, input: Input::new(text), complaint: None });
         self.focus = pane;
+        Vec::new()
+    }
+
+    /// What the selected line of the log speaks of, in the last line.
+    fn explain(&mut self) -> Vec<Effect> {
+        let entry = self.log.selected().and_then(|record| {
+            let code = record.fields.get("code").and_then(serde_json::Value::as_str);
+            catalogue::of_log(code, &record.message)
+        });
+        match entry {
+            Some(entry) => {
+                let remedy = entry.remedies.first().map_or("", |remedy| remedy.text.as_str());
+                let remedy = remedy.replace("{field}", "the field");
+                self.say(Tone::Neutral, format!("{}. {} → {remedy}", entry.title, entry.cause));
+            }
+            None => self.say(Tone::Neutral, "the catalogue has nothing to say about this line"),
+        }
         Vec::new()
     }
 

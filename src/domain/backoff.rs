@@ -35,6 +35,8 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -45,5 +47,21 @@ mod tests {
         assert_eq!(backoff.delay(u32::MAX, 0.5), Duration::from_secs(30));
         assert_eq!(backoff.next(2, 1.0), Some(Duration::from_secs(4)));
         assert_eq!(backoff.next(3, 1.0), None);
+    }
+
+    proptest! {
+        /// Full jitter: anything from nothing to the bound, which doubles and stays at the cap.
+        #[test]
+        fn a_wait_lies_within_its_bound_and_bounds_grow_to_the_cap(
+            base in 1_u64..10_000, cap in 1_u64..100_000, retry in 0_u32..200, random in -1.0..2.0_f64,
+        ) {
+            let (base, cap) = (Duration::from_millis(base), Duration::from_millis(cap));
+            let backoff = Backoff { base, cap, max_retries: 10 };
+            let bound = backoff.delay(retry, 1.0);
+            prop_assert!(backoff.delay(retry, random) <= bound && bound <= cap);
+            prop_assert!(bound <= backoff.delay(retry + 1, 1.0));
+            prop_assert_eq!(backoff.delay(retry, 0.0), Duration::ZERO);
+            prop_assert_eq!(backoff.next(retry, random).is_some(), retry < 10);
+        }
     }
 }

@@ -2,11 +2,52 @@
 //! away. Each of it changes what describe tells.
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 
 use super::org::{Org, Table};
 use super::schema::{FieldDef, Kind};
 
+/// What the administrator is to do, as it comes over HTTP:
+/// `{"do": "hide_field", "object": "Contact", "field": "Phone"}`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is the method of its name")]
+pub enum Order {
+    ShortenField { object: String, field: String, length: u32 },
+    RetypeToNumber { object: String, field: String, precision: u32, scale: u32 },
+    RetypeToText { object: String, field: String, length: u32 },
+    AddPicklistValue { object: String, field: String, value: String },
+    DenyWrite { object: String, field: String, denied: bool },
+    DropField { object: String, field: String },
+    HideField { object: String, field: String },
+    ShowField { object: String, field: String },
+    HideObject { object: String },
+    ShowObject { object: String },
+    ChangeSecret { secret: String },
+    ChangeRefreshToken { token: String },
+}
+
 impl Org {
+    /// Does what was ordered; what names nothing changes nothing.
+    pub fn administer(&self, order: &Order) {
+        match order {
+            Order::ShortenField { object, field, length } => self.shorten_field(object, field, *length),
+            Order::RetypeToNumber { object, field, precision, scale } => {
+                self.retype_to_number(object, field, *precision, *scale);
+            }
+            Order::RetypeToText { object, field, length } => self.retype_to_text(object, field, *length),
+            Order::AddPicklistValue { object, field, value } => self.add_picklist_value(object, field, value),
+            Order::DenyWrite { object, field, denied } => self.deny_write(object, field, *denied),
+            Order::DropField { object, field } => self.drop_field(object, field),
+            Order::HideField { object, field } => self.hide_field(object, field),
+            Order::ShowField { object, field } => self.show_field(object, field),
+            Order::HideObject { object } => self.hide_object(object),
+            Order::ShowObject { object } => self.show_object(object),
+            Order::ChangeSecret { secret } => self.change_secret(secret),
+            Order::ChangeRefreshToken { token } => self.change_refresh_token(token),
+        }
+    }
+
     /// Shortens a text field.
     pub fn shorten_field(&self, object: &str, field: &str, length: u32) {
         self.change_field(object, field, |field| field.length = length);

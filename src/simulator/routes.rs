@@ -11,6 +11,7 @@ use base64::Engine as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
+use super::administrator::Order;
 use super::faults::{Early, Faults, Late};
 use super::org::{Org, State, datetime, long_id};
 use super::response::{answer, empty, not_found, refusal, rejected};
@@ -531,7 +532,7 @@ fn row_by_key(
 
 // ---- the simulator's own -----------------------------------------------------------------------------------------------
 
-/// What tests and the curious ask: the journal, the faults. No session is needed; the server listens on loopback.
+/// What tests and the curious ask: the journal, the faults, what the administrator is to do. No session is needed; the server listens on loopback.
 fn admin(org: &Org, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
     match (call.method, rest) {
         (&Method::GET, ["journal"]) => {
@@ -552,6 +553,13 @@ fn admin(org: &Org, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
             answer(200, &Value::from(entries))
         }
         (&Method::GET, ["faults"]) => answer(200, &json!(org.fault_counts())),
+        (&Method::POST, ["administrator"]) => match serde_json::from_slice::<Order>(&call.body) {
+            Ok(order) => {
+                org.administer(&order);
+                empty(204)
+            }
+            Err(error) => refusal(400, "JSON_PARSER_ERROR", &error.to_string()),
+        },
         (&Method::POST, ["faults"]) => match serde_json::from_slice::<Faults>(&call.body) {
             Ok(faults) => {
                 org.set_faults(faults);

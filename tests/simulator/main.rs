@@ -352,3 +352,31 @@ async fn faults_come_as_ordered_and_a_lost_answer_was_carried_out() {
     let counts = session.org.fault_counts();
     assert_eq!((counts.lose_answer, counts.cut_answer, counts.row_lock), (1, 1, 1));
 }
+
+#[tokio::test]
+async fn the_administrator_changes_fields_and_objects_over_http() {
+    let session = Session::start().await;
+    let order = async |order: Value| {
+        let url = format!("{}/_simulator/administrator", session.base);
+        session.http.post(url).json(&order).send().await.unwrap().status().as_u16()
+    };
+    let field = async |name: &str| {
+        let (_, describe) = session.call(Method::GET, "sobjects/Contact/describe", Value::Null).await;
+        describe["fields"].as_array().unwrap().iter().find(|field| field["name"] == name).cloned()
+    };
+    let of = |what: &str| json!({"do": what, "object": "Contact", "field": "Phone"});
+    assert_eq!(order(of("hide_field")).await, 204);
+    assert!(field("Phone").await.is_none());
+    let (status, refused) = session.call(Method::GET, "query?q=SELECT+Phone+FROM+Contact", Value::Null).await;
+    assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("INVALID_FIELD")));
+    let refused = session.refused("Contact", json!({"LastName": "Doe", "Phone": "1"})).await;
+    assert_eq!(refused["statusCode"], json!("INVALID_FIELD"));
+    assert_eq!(order(of("show_field")).await, 204);
+    assert!(field("Phone").await.is_some());
+    order(json!({"do": "shorten_field", "object": "Contact", "field": "FirstName", "length": 5})).await;
+    assert_eq!(field("FirstName").await.unwrap()["length"], json!(5));
+    order(json!({"do": "hide_object", "object": "Contact"})).await;
+    let (status, _) = session.call(Method::GET, "sobjects/Contact/describe", Value::Null).await;
+    assert_eq!(status, 404);
+    assert_eq!(order(json!({"do": "burn_it_down"})).await, 400);
+}

@@ -221,6 +221,9 @@ fn the_log_follows_until_one_scrolls_back() {
     type_in(&mut model, "level:error");
     press(&mut model, "Enter g");
     assert!(model.log.selected().unwrap().message.starts_with("Lead"));
+    press(&mut model, "Enter");
+    let told = &model.toast.as_ref().unwrap().text;
+    assert!(told.starts_with("Object type changed. ") && told.contains('→'), "{told}");
 }
 
 #[test]
