@@ -55,8 +55,10 @@ pub struct World {
     pub store: Store,
     pub sql: Client,
     pub application: Application,
-    /// What the test waits for may depend on somebody who restarts engines that end.
+    /// What the test waits for may depend on somebody who restarts engines that end,
     pub engines: Vec<Engine>,
+    /// or lets writes go on that a failure stopped.
+    pub resumes: bool,
     mappings: String,
     dir: PathBuf,
     stop: CancellationToken,
@@ -138,6 +140,7 @@ impl World {
             sql,
             application: Application::new(url, tables),
             engines: Vec::new(),
+            resumes: false,
             mappings: mappings.to_owned(),
             dir,
             stop,
@@ -241,6 +244,17 @@ impl World {
         ended.len()
     }
 
+    /// Does what somebody does who looks after it all: engines that ended start again, stopped writes go on.
+    pub async fn look_after(&mut self) {
+        self.revive();
+        if self.resumes {
+            let stopped = self.store.orders().await.map(|orders| orders.writes_off).unwrap_or_default();
+            for table in stopped {
+                let _ = self.store.resume(&table, "tester@here").await;
+            }
+        }
+    }
+
     /// From now on engines meet no failpoint.
     pub fn disarm(&mut self) {
         for at in 0..self.engines.len() {
@@ -264,7 +278,7 @@ impl World {
             if begin.elapsed() > PATIENCE {
                 self.give_up(&format!("this did not come true in time: {what}")).await;
             }
-            self.revive();
+            self.look_after().await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
