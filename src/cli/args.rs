@@ -56,10 +56,11 @@ pub(super) enum Command {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// One error: what it means, what to do, and its row beside its record
+    /// One error or row: what is wrong and what to do, its row beside its record, what will be sent, what happened
     Show {
-        /// The error's number
-        id: i64,
+        /// The error's number, or a row as MAPPING:ROW, whether it fails or not
+        #[arg(value_name = "ID|MAPPING:ROW")]
+        what: String,
     },
     /// Change fields of an error's row
     Fix(FixOptions),

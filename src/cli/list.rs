@@ -6,9 +6,10 @@ use color_eyre::eyre::Result;
 use serde_json::json;
 
 use crate::domain::catalogue;
+use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::domain::sync_error::SyncError;
-use crate::engine::handle::ErrorQuery;
+use crate::engine::handle::{ErrorQuery, Refused};
 use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
@@ -150,22 +151,49 @@ fn error_row(error: &SyncError) -> Vec<String> {
     ]
 }
 
-/// One error with its row and record.
-pub(super) async fn show(cli: &Cli, id: i64) -> Result<u8> {
+/// One error, or one row, with its record.
+pub(super) async fn show(cli: &Cli, what: &str) -> Result<u8> {
     let handle = door(cli).await?;
-    let error = handle.error(id).await?;
-    let (record, remote) = match error.row() {
-        Some(row) => (handle.record(&row).await.ok(), handle.salesforce_values(&row).await),
-        None => (None, Err(crate::engine::handle::Refused("this error is not of one row".to_owned()))),
+    let (error, row) = match (what.parse::<i64>(), what.split_once(':')) {
+        (Ok(id), _) => {
+            let error = handle.error(id).await?;
+            let row = error.row();
+            (Some(error), row)
+        }
+        (_, Some((mapping, row))) => {
+            let refused = |_| {
+                print::Usage(format!("{row:?} is no row: name it by its column id, such as {mapping}:42"))
+            };
+            let row = RowRef {
+                table: handle.rules(mapping).await?.0.table,
+                row: RowId(row.parse().map_err(refused)?),
+            };
+            (None, Some(row))
+        }
+        _ => {
+            return Err(print::Usage(format!("{what:?} is neither an error's number nor MAPPING:ROW")).into());
+        }
     };
+    let (record, remote) = match &row {
+        Some(row) => (handle.record(row).await, handle.salesforce_values(row).await),
+        None => {
+            let none = || Refused("this error is not of one row".to_owned());
+            (Err(none()), Err(none()))
+        }
+    };
+    // Of a row that was named, there must be something to show.
+    let record = if error.is_some() { record.ok() } else { Some(record?) };
+    let error = error.or_else(|| record.as_ref().and_then(|record| record.error.clone()));
     if cli.json {
         let document = json!({"error": error, "record": record,
             "salesforce": remote.as_ref().ok(), "salesforce_refused": remote.as_ref().err().map(|refused| &refused.0)});
         print::json(&document, true)?;
         return Ok(DONE);
     }
-    print::line(&format!("error {id}: {} ({})", error.code, error.state.word()))?;
-    print::line(&sanitize(&error.message))?;
+    if let Some(error) = &error {
+        print::line(&format!("error {}: {} ({})", error.id, error.code, error.state.word()))?;
+        print::line(&sanitize(&error.message))?;
+    }
     if let Some(record) = &record {
         show_record(record, remote.ok().as_ref())?;
     }

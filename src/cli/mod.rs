@@ -70,7 +70,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Errors { filter, limit, .. }) => {
             list::errors(&cli, filter.as_deref().unwrap_or(""), *limit).await
         }
-        Some(Command::Show { id }) => list::show(&cli, *id).await,
+        Some(Command::Show { what }) => list::show(&cli, what).await,
         Some(Command::Logs { follow, filter, lines }) => {
             list::logs(&cli, *follow, filter.as_deref().unwrap_or(""), *lines).await
         }

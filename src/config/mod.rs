@@ -3,6 +3,7 @@
 //! can read it), from another file or from the environment, and never leave as text.
 
 pub mod edit;
+mod signin;
 mod written;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use crate::domain::duration;
 use crate::domain::mapping::Access;
 use crate::domain::rules::Rules;
 
-use super::{Auth, Config, ConfigError, EngineMode, History, MappingConfig, Postgres, Salesforce};
+use super::{Config, ConfigError, EngineMode, History, MappingConfig, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,25 +53,25 @@ struct PostgresKeys {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SalesforceKeys {
+pub(super) struct SalesforceKeys {
     login_url: Spanned<String>,
     client_id: String,
     #[serde(default)]
-    client_secret: Option<Spanned<String>>,
+    pub(super) client_secret: Option<Spanned<String>>,
     #[serde(default)]
-    client_secret_env: Option<Spanned<String>>,
+    pub(super) client_secret_env: Option<Spanned<String>>,
     #[serde(default)]
-    client_secret_file: Option<Spanned<PathBuf>>,
+    pub(super) client_secret_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
-    auth: Option<Spanned<String>>,
+    pub(super) auth: Option<Spanned<String>>,
     #[serde(default)]
-    username: Option<Spanned<String>>,
+    pub(super) username: Option<Spanned<String>>,
     #[serde(default)]
-    private_key_file: Option<Spanned<PathBuf>>,
+    pub(super) private_key_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
-    audience: Option<String>,
+    pub(super) audience: Option<String>,
     #[serde(default)]
-    refresh_token_file: Option<Spanned<PathBuf>>,
+    pub(super) refresh_token_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     api_version: Option<Spanned<String>>,
     #[serde(default)]
@@ -178,7 +178,7 @@ pub(super) fn check(path: &Path, text: &str) -> Result<Config, ConfigError> {
     Check { path, text }.file(file)
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     path: &'a Path,
     text: &'a str,
 }
@@ -325,67 +325,6 @@ impl Check<'_> {
         })
     }
 
-    /// How the app signs in. A key that belongs to another way is refused, for it would do nothing.
-    fn auth(&self, keys: &mut SalesforceKeys) -> Result<Auth, ConfigError> {
-        let way = keys.auth.as_ref().map_or("client_credentials", |way| way.get_ref().as_str());
-        let foreign = [
-            ("username", keys.username.as_ref().map(|key| key.span().start), "jwt"),
-            ("private_key_file", keys.private_key_file.as_ref().map(|key| key.span().start), "jwt"),
-            (
-                "refresh_token_file",
-                keys.refresh_token_file.as_ref().map(|key| key.span().start),
-                "refresh_token",
-            ),
-        ];
-        if let Some((key, Some(at), of)) = foreign.into_iter().find(|(_, at, of)| at.is_some() && *of != way)
-        {
-            let remedy = format!("set auth = {of:?}, or leave it out");
-            let problem = format!("is not used with auth = {way:?}");
-            return Err(self.refuse_at(at, &format!("salesforce.{key}"), &problem, &remedy));
-        }
-        let lacks = |key: &str, remedy: &str| {
-            let at = keys.auth.as_ref().map_or(0, |way| way.span().start);
-            self.refuse_at(at, &format!("salesforce.{key}"), &format!("is needed for auth = {way:?}"), remedy)
-        };
-        let given = keys.client_secret.is_some()
-            || keys.client_secret_env.is_some()
-            || keys.client_secret_file.is_some();
-        match way {
-            "client_credentials" => Ok(Auth::ClientCredentials { secret: self.client_secret(keys)? }),
-            "jwt" => {
-                let username = keys.username.as_ref();
-                let username =
-                    username.ok_or_else(|| lacks("username", "name the user that the app signs in as"))?;
-                let file = keys.private_key_file.clone();
-                let file = file
-                    .ok_or_else(|| lacks("private_key_file", "name the file with the app's private key"))?;
-                let username = username.get_ref().clone();
-                let key = self.secret("salesforce.private_key", None, None, Some(file), true)?;
-                Ok(Auth::Jwt { username, key, audience: keys.audience.clone() })
-            }
-            "refresh_token" => {
-                let file = keys.refresh_token_file.as_ref();
-                let file =
-                    file.ok_or_else(|| lacks("refresh_token_file", "name the file that holds the token"))?;
-                self.private(file.get_ref(), "salesforce.refresh_token_file", file.span().start)?;
-                let file = file.get_ref().clone();
-                let secret = if given { Some(self.client_secret(keys)?) } else { None };
-                Ok(Auth::RefreshToken { secret, file })
-            }
-            _ => Err(lacks("auth", "use \"client_credentials\", \"jwt\" or \"refresh_token\"")),
-        }
-    }
-
-    fn client_secret(&self, keys: &mut SalesforceKeys) -> Result<SecretString, ConfigError> {
-        self.secret(
-            "salesforce.client_secret",
-            keys.client_secret.take(),
-            keys.client_secret_env.take(),
-            keys.client_secret_file.take(),
-            true,
-        )
-    }
-
     fn mapping(
         &self,
         mapping: Spanned<MappingKeys>,
@@ -506,7 +445,7 @@ impl Check<'_> {
     }
 
     /// A secret from exactly one of its three places.
-    fn secret(
+    pub(super) fn secret(
         &self,
         key: &str,
         inline: Option<Spanned<String>>,
@@ -551,7 +490,7 @@ impl Check<'_> {
     }
 
     /// A file that holds a secret must not be readable by others.
-    fn private(&self, path: &Path, key: &str, at: usize) -> Result<(), ConfigError> {
+    pub(super) fn private(&self, path: &Path, key: &str, at: usize) -> Result<(), ConfigError> {
         use std::os::unix::fs::PermissionsExt;
         let open = std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
         if open {
@@ -565,7 +504,7 @@ impl Check<'_> {
         self.refuse_at(value.span().start, key, problem, remedy)
     }
 
-    fn refuse_at(&self, at: usize, key: &str, problem: &str, remedy: &str) -> ConfigError {
+    pub(super) fn refuse_at(&self, at: usize, key: &str, problem: &str, remedy: &str) -> ConfigError {
         ConfigError::Key {
             path: self.path.to_owned(),
             line: self.line(at),

@@ -11,6 +11,7 @@ mod checks;
 mod collections;
 mod evaluate;
 mod faults;
+mod oauth;
 mod org;
 mod response;
 mod routes;

@@ -54,6 +54,9 @@ async fn an_error_is_understood_and_mended_by_commands() {
     assert_eq!((&fixed["done"], &fixed["failed"]), (&json!(1), &json!(0)));
     let key = if errors[0]["row_id"] == json!(1) { "K1" } else { "K2" };
     assert!(world.record("Contact", key).unwrap()["Email"].as_str().unwrap().ends_with("@acme.com"));
+    let row = format!("contact:{}", errors[0]["row_id"]);
+    let shown = text(&run(&world, &["show", &row]).await);
+    assert!(shown.contains("in step") && shown.contains("will be sent: nothing"), "{shown}");
     let runs = json_of(&world, &["runs", "Contact", "--failed"]).await;
     assert!(runs.as_array().is_some_and(|runs| !runs.is_empty()), "{runs}");
 }
@@ -71,6 +74,9 @@ async fn bad_input_is_refused_with_the_remedy() {
     for (arguments, status, part) in [
         (vec!["fix", &id, "--remedy", "99"], 1, "there is no remedy 99"),
         (vec!["fix", "4711", "--remedy", "1"], 1, "there is no error 4711"),
+        (vec!["show", "contact:4711"], 1, "4711"),
+        (vec!["show", "contact:x"], 2, "is no row"),
+        (vec!["show", "nothing"], 2, "neither an error's number nor MAPPING:ROW"),
         (vec!["choose", &id, "Email=mine"], 2, "neither FIELD=postgres nor FIELD=salesforce"),
         (vec!["choose", &id, "Emial=postgres"], 1, "has no mapped field Emial"),
         (vec!["choose", &id, "Email=postgres"], 1, "has no open conflict"),
