@@ -3,6 +3,7 @@
 //! can read it), from another file or from the environment, and never leave as text.
 
 pub mod edit;
+mod mapping;
 mod signin;
 mod written;
 

@@ -1,18 +1,17 @@
 //! `syncdeck.toml` as it is written, and its check.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use toml::{Spanned, Value};
+use toml::Spanned;
 
 use crate::domain::duration;
-use crate::domain::mapping::Access;
-use crate::domain::rules::Rules;
 
-use super::{Config, ConfigError, EngineMode, History, MappingConfig, Postgres, Salesforce};
+use super::mapping::MappingKeys;
+use super::{Config, ConfigError, EngineMode, History, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,85 +90,6 @@ struct HistoryKeys {
     keep: Option<Spanned<String>>,
     #[serde(default)]
     log_rows: Option<Spanned<i64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MappingKeys {
-    object: Spanned<String>,
-    #[serde(default)]
-    table: Option<Spanned<String>>,
-    #[serde(default)]
-    access: Option<Spanned<String>>,
-    fields: Spanned<Vec<String>>,
-    #[serde(default)]
-    external_id: Option<String>,
-    #[serde(default)]
-    poll_interval: Option<Spanned<Value>>,
-    #[serde(default)]
-    strategy: Option<Spanned<Value>>,
-    #[serde(default)]
-    max_retries: Option<Spanned<Value>>,
-    #[serde(default)]
-    retry_delay: Option<Spanned<Value>>,
-    #[serde(default)]
-    retry_schedule: Option<Spanned<Value>>,
-    #[serde(default)]
-    upsert: Option<Spanned<Value>>,
-    #[serde(default)]
-    create_if_missing: Option<Spanned<Value>>,
-    #[serde(default)]
-    ignore_deletes: Option<Spanned<Value>>,
-    #[serde(default)]
-    check: Option<Spanned<Value>>,
-    #[serde(default)]
-    batch_size: Option<Spanned<Value>>,
-    #[serde(default)]
-    conflicts: Option<Spanned<Value>>,
-    #[serde(default, rename = "where")]
-    filter: Option<Spanned<Value>>,
-    /// Rules of fields, by API name.
-    #[serde(default)]
-    field: BTreeMap<String, BTreeMap<String, Spanned<Value>>>,
-}
-
-impl MappingKeys {
-    /// The rules as they are written, by key.
-    fn rules(&self) -> Vec<(String, &Spanned<Value>)> {
-        let own = [
-            ("poll_interval", &self.poll_interval),
-            ("strategy", &self.strategy),
-            ("max_retries", &self.max_retries),
-            ("retry_delay", &self.retry_delay),
-            ("retry_schedule", &self.retry_schedule),
-            ("upsert", &self.upsert),
-            ("create_if_missing", &self.create_if_missing),
-            ("ignore_deletes", &self.ignore_deletes),
-            ("check", &self.check),
-            ("batch_size", &self.batch_size),
-            ("conflicts", &self.conflicts),
-            ("where", &self.filter),
-        ];
-        let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.as_ref()?)));
-        let fields = self.field.iter().flat_map(|(field, rules)| {
-            rules.iter().map(move |(key, value)| (format!("{field}.{key}"), value))
-        });
-        own.chain(fields).collect()
-    }
-}
-
-/// A rule's text: `true`, `3` and `["trim", "lowercase"]` may be written as TOML has them.
-fn rule_text(key: &str, value: &Value) -> Option<String> {
-    let joint = if key.ends_with(".transforms") { " | " } else { ", " };
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Boolean(_) | Value::Integer(_) | Value::Float(_) => Some(value.to_string()),
-        Value::Array(parts) => {
-            let parts: Option<Vec<&str>> = parts.iter().map(Value::as_str).collect();
-            parts.map(|parts| parts.join(joint))
-        }
-        _ => None,
-    }
 }
 
 pub(super) fn check(path: &Path, text: &str) -> Result<Config, ConfigError> {
@@ -325,113 +245,6 @@ impl Check<'_> {
         })
     }
 
-    fn mapping(
-        &self,
-        mapping: Spanned<MappingKeys>,
-        tables: &mut HashSet<String>,
-    ) -> Result<MappingConfig, ConfigError> {
-        let line = self.line(mapping.span().start);
-        let keys = mapping.into_inner();
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && name.split('.').all(|part| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
-        };
-        if !is_name(keys.object.get_ref()) || keys.object.get_ref().contains('.') {
-            return Err(self.refuse(
-                &keys.object,
-                "mapping.object",
-                "is no object name",
-                "use the API name, such as Contact or Invoice__c",
-            ));
-        }
-        if let Some(bad) = keys.fields.get_ref().iter().find(|field| !is_name(field)) {
-            let problem = format!("{bad:?} is no field name");
-            return Err(self.refuse(
-                &keys.fields,
-                "mapping.fields",
-                &problem,
-                "use API names, such as LastName or Level__c",
-            ));
-        }
-        if keys.fields.get_ref().is_empty() {
-            return Err(self.refuse(
-                &keys.fields,
-                "mapping.fields",
-                "is empty",
-                "name the fields to keep in step",
-            ));
-        }
-        let access = match keys.access.as_ref().map(|access| access.get_ref().as_str()) {
-            None | Some("read_write") => Access::ReadWrite,
-            Some("read_only") => Access::ReadOnly,
-            Some(_) => {
-                let at = keys.access.as_ref().map_or(0, |access| access.span().start);
-                return Err(self.refuse_at(
-                    at,
-                    "mapping.access",
-                    "is unknown",
-                    "use \"read_write\" or \"read_only\"",
-                ));
-            }
-        };
-        let table = keys
-            .table
-            .as_ref()
-            .map_or_else(|| keys.object.get_ref().to_lowercase(), |table| table.get_ref().clone());
-        // PostgreSQL would cut a longer name silently; _trigger_log's table_name holds more.
-        if table.is_empty() || table.len() > 63 || table.starts_with('_') {
-            let at = keys.table.as_ref().map_or(keys.object.span().start, |table| table.span().start);
-            return Err(self.refuse_at(
-                at,
-                "mapping.table",
-                "is no table name of 1 to 63 bytes that does not begin with _",
-                "choose another name",
-            ));
-        }
-        if !tables.insert(table.clone()) {
-            let problem = format!("the table {table:?} is mapped twice");
-            return Err(self.refuse(&keys.object, "mapping.table", &problem, "map each table once"));
-        }
-        let rules = self.rules(&keys)?;
-        Ok(MappingConfig {
-            line,
-            object: keys.object.into_inner(),
-            table,
-            access,
-            fields: keys.fields.into_inner(),
-            external_id: keys.external_id,
-            rules,
-        })
-    }
-
-    fn rules(&self, keys: &MappingKeys) -> Result<Rules, ConfigError> {
-        let mut rules = Rules::default();
-        for (key, value) in keys.rules() {
-            if let Some((field, _)) = key.rsplit_once('.') {
-                let known = keys.fields.get_ref().iter().chain(&keys.external_id);
-                if !known.into_iter().any(|name| name.eq_ignore_ascii_case(field)) {
-                    let problem = format!("{field} is not among the mapping's fields");
-                    let remedy = "add it to fields, or correct the name";
-                    return Err(self.refuse(value, &format!("mapping.field.{field}"), &problem, remedy));
-                }
-            }
-            let place = match key.contains('.') {
-                true => format!("mapping.field.{key}"),
-                false => format!("mapping.{key}"),
-            };
-            let Some(text) = rule_text(&key, value.get_ref()) else {
-                return Err(self.refuse(
-                    value,
-                    &place,
-                    "is of no type that fits",
-                    "write it as a text in quotes",
-                ));
-            };
-            rules.set(&key, &text).map_err(|bad| self.refuse(value, &place, &bad.problem, &bad.remedy))?;
-        }
-        Ok(rules)
-    }
-
     fn duration(
         &self,
         key: &str,
@@ -500,7 +313,13 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn refuse<T>(&self, value: &Spanned<T>, key: &str, problem: &str, remedy: &str) -> ConfigError {
+    pub(super) fn refuse<T>(
+        &self,
+        value: &Spanned<T>,
+        key: &str,
+        problem: &str,
+        remedy: &str,
+    ) -> ConfigError {
         self.refuse_at(value.span().start, key, problem, remedy)
     }
 
@@ -514,7 +333,7 @@ impl Check<'_> {
         }
     }
 
-    fn line(&self, at: usize) -> usize {
+    pub(super) fn line(&self, at: usize) -> usize {
         self.text.as_bytes().iter().take(at).filter(|&&byte| byte == b'\n').count() + 1
     }
 }

@@ -28,8 +28,13 @@ pub struct Fault {
 /// The rejection that a value is certain to meet.
 pub fn fault(field: &Field, text: Option<&str>) -> Option<Fault> {
     let (code, _) = find(field, text).err()?;
-    let (label, value) = (&field.label, text.unwrap_or_default());
-    let message = match code {
+    Some(Fault { code, message: message(code, field, text.unwrap_or_default()) })
+}
+
+/// The message of a code, with what is to be shown as the value.
+pub(super) fn message(code: &str, field: &Field, value: &str) -> String {
+    let label = &field.label;
+    match code {
         REQUIRED => format!("Required fields are missing: [{}]", field.name),
         RANGE => format!("{label}: value outside of valid range on numeric field: {value}"),
         EMAIL => format!("{label}: invalid email address: {value}"),
@@ -40,8 +45,7 @@ pub fn fault(field: &Field, text: Option<&str>) -> Option<Fault> {
             format!("{label}: {value} cannot be sent to Salesforce, which takes only finite values")
         }
         _ => format!("{label}: value not of required type: {value}"),
-    };
-    Some(Fault { code, message })
+    }
 }
 
 const REQUIRED: &str = "REQUIRED_FIELD_MISSING";

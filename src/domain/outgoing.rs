@@ -6,6 +6,7 @@ use super::field::{Field, FieldType, Trouble};
 use super::hstore::Hstore;
 use super::mapping::Mapping;
 use super::merge::same;
+use super::rules::MASK;
 
 /// What the row's owner did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,11 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
     if rules.read_only {
         return Fate::LeftOut("read-only in the configuration".to_owned());
     }
-    let value = match super::transform::apply_all(&rules.transforms, field, value) {
+    // A text that quotes the value is kept in histories: what a transform made of it on the way, too.
+    let transformed = super::transform::apply_all(&rules.transforms, field, value);
+    let transformed =
+        transformed.map_err(|why| if rules.mask { format!("a transform refuses {MASK}") } else { why });
+    let value = match transformed {
         Ok(value) => value,
         Err(why) if rules.skip_invalid => return Fate::LeftOut(why),
         Err(why) => {
@@ -120,8 +125,11 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
         let fields = vec![field.name.clone()];
         return Fate::Refused(Refusal { code: "INVALID_FIELD", message, fields });
     }
-    let fault = check::fault(field, value.as_deref())
+    let mut fault = check::fault(field, value.as_deref())
         .filter(|fault| fault.code != "REQUIRED_FIELD_MISSING" || may_be_required(mapping, field, &rules));
+    if let Some(fault) = fault.as_mut().filter(|_| rules.mask) {
+        fault.message = check::message(fault.code, field, MASK);
+    }
     match fault {
         Some(fault) if blank && mapping.rules.check => {
             debug_assert_eq!(fault.code, "REQUIRED_FIELD_MISSING");
@@ -259,6 +267,22 @@ mod tests {
         let transforms = mapping(&[("Phone.transforms", "phone_e164(US)"), ("check", "false")]);
         let refusal = outgoing(&transforms, Op::Update, &row(&[("phone", Some("call me"))])).unwrap_err();
         assert_eq!(refusal.message, "Phone: phone_e164(US): \"call me\" is no telephone number");
+    }
+
+    #[test]
+    fn a_masked_value_is_in_no_reason_whatever_became_of_it_on_the_way() {
+        let given = row(&[("email", Some("Jane@ACME,com"))]);
+        for transforms in ["lowercase", "lowercase | phone_e164(US)"] {
+            let mut rules = vec![("Email.transforms", transforms), ("Email.mask", "true")];
+            let refusal = outgoing(&mapping(&rules), Op::Update, &given).unwrap_err();
+            assert!(refusal.message.contains(MASK), "{}", refusal.message);
+            rules.push(("Email.skip_invalid", "true"));
+            let left = outgoing(&mapping(&rules), Op::Update, &given).unwrap().left_out;
+            assert!(left[0].why.contains(MASK), "{}", left[0].why);
+            for text in [&refusal.message, &left[0].why] {
+                assert!(!text.to_lowercase().contains("acme"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub const KEYS: [(&str, &str, &str); 12] = [
     ("poll_interval", "1m", "from one read to the next"),
 ];
 
+/// What stands for a value that is kept out of histories and logs.
+pub const MASK: &str = "•••";
+
 /// The keys of a field.
 pub const FIELD_KEYS: [(&str, &str); 6] = [
     ("transforms", "what is done to the value on its way out"),

@@ -109,6 +109,13 @@ pub enum Verdict {
     Stop,
 }
 
+impl Verdict {
+    /// After how long it is sent again, if it is.
+    pub fn pause(self) -> Option<Duration> {
+        if let Verdict::Again(pause) = self { Some(pause) } else { None }
+    }
+}
+
 /// Decides about a record that was rejected, `before` times already, with `random` in 0..1 for the jitter.
 pub fn decide(strategy: Strategy, retries: &Retries, class: Class, before: u32, random: f64) -> Verdict {
     if class == Class::Transient && before < retries.max {

@@ -284,7 +284,7 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
             }
         }
         Answer::Rejected { next, counted } => {
-            let pause = if let Verdict::Again(pause) = next { pause } else { Duration::ZERO };
+            let pause = next.pause().unwrap_or_default();
             let attempts = unit.attempts + i32::from(counted);
             match answer.parks() {
                 Some(Phase::Review) => Unit { phase: Phase::Review, attempts, ..unit },

@@ -77,7 +77,7 @@ fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
 async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
     let (at, mapping) = subject(shared, args)?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    let record = shared.store.record(&at).await.map_err(|error| told(&error))?;
+    let record = shared.store.record(&mapping, &at).await.map_err(|error| told(&error))?;
     let message = record.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
     for id in message.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| Sfid::parse(word).is_some()) {
         let soql = format!("SELECT Id FROM {} WHERE Id = {}", mapping.object, query::literal(id));

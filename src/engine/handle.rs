@@ -156,13 +156,13 @@ impl Handle {
 
     /// A row with its error, advice and history.
     pub async fn record(&self, row: &RowRef) -> Result<RecordView, Refused> {
-        let mut record = self.store.record(row).await?;
+        let mapping = self.store.registered(&row.table).await?;
+        let mut record = self.store.record(&mapping, row).await?;
         let values =
             record.values.iter().map(|(field, value)| (field.column.clone(), value.clone())).collect();
-        record.sending = preview::sending(&self.store, row, &values).await?;
+        record.sending = preview::sending(&self.store, &mapping, row, &values).await?;
         if let Some(error) = &record.error {
             let entry = catalogue::classify(catalogue::source_of(&error.code), &error.code, &error.message);
-            let mapping = self.store.registered(&row.table).await?;
             record.advice = catalogue::advice(entry, &mapping, &record);
         }
         Ok(record)

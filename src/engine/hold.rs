@@ -8,7 +8,8 @@ use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::postgres::Error;
-use crate::postgres::queue::{Ack, Awaited, KeyHolder, Outcome};
+use crate::postgres::keys::KeyHolder;
+use crate::postgres::queue::{Ack, Awaited, Outcome};
 
 use super::Shared;
 use super::batch::{Call, Job};

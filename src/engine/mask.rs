@@ -4,12 +4,11 @@ use serde_json::{Value, json};
 
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
+use crate::domain::rules::MASK;
 use crate::salesforce::collections::SaveResult;
 
 use super::batch::Job;
 
-/// What stands for a value.
-const MASK: &str = "•••";
 /// A shorter value is in too many texts by chance to be taken out of them.
 const SHORTEST: usize = 3;
 

@@ -266,7 +266,7 @@ async fn generations(
     stop: CancellationToken,
 ) {
     let log_done = CancellationToken::new();
-    let log_store = tokio::spawn(upkeep::store_log(first.clone(), records, log_done.clone()));
+    let log_store = tokio::spawn(upkeep::store_log(first.store.clone(), records, log_done.clone()));
     let (mut shared, mut mappings) = (first, mappings);
     loop {
         supervise(&shared, mappings.take()).await;

@@ -11,26 +11,30 @@ use crate::postgres::{Error, Store};
 use super::batch::{self, Planned};
 
 /// What will be sent for a row. One that has nothing unsent shows what a change of all its fields would send.
-pub(super) async fn sending(store: &Store, at: &RowRef, row: &Hstore) -> Result<Sending, Error> {
-    let mapping = store.registered(&at.table).await?;
-    let content = store.contents(&mapping, &[at.row], &[]).await?.remove(&at.row).unwrap_or_default();
+pub(super) async fn sending(
+    store: &Store,
+    mapping: &Mapping,
+    at: &RowRef,
+    row: &Hstore,
+) -> Result<Sending, Error> {
+    let content = store.contents(mapping, &[at.row], &[]).await?.remove(&at.row).unwrap_or_default();
     if content.entries.is_empty() {
-        return Ok(match outgoing(&mapping, Op::Update, row) {
+        return Ok(match outgoing(mapping, Op::Update, row) {
             Ok(out) => Sending {
                 what: "nothing".to_owned(),
                 why: Some("nothing is unsent; this is how its values would go".to_owned()),
-                values: named(&mapping, &out.values),
+                values: named(mapping, &out.values),
                 left_out: left(out.left_out),
             },
             Err(refusal) => refused(&refusal.message),
         });
     }
     let unit = Claimed { table: at.table.clone(), row: at.row, ..Claimed::default() };
-    Ok(match batch::plan(&mapping, &unit, &content) {
+    Ok(match batch::plan(mapping, &unit, &content) {
         Planned::Send(job) => Sending {
             what: job.op.to_owned(),
             why: None,
-            values: named(&mapping, &job.patch),
+            values: named(mapping, &job.patch),
             left_out: left(job.left_out),
         },
         Planned::Nothing { reason, .. } => {

@@ -11,7 +11,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::rules::Rules;
 use crate::logs::log::Log;
 use crate::postgres::Error;
-use crate::postgres::settings::{Orders, Settings};
+use crate::postgres::settings::Settings;
 
 use super::Shared;
 
@@ -27,16 +27,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.stop.cancelled() => return,
         }
         // Without PostgreSQL the rules stay what they are.
-        if let Ok(orders) = shared.store.orders().await
-            && obey(&shared, orders).await.is_ok()
-        {
+        if follow(&shared).await.is_ok() {
             shared.writer_bell.notify_one();
         }
     }
 }
 
 /// Makes what was ordered hold in this engine from now on.
-pub(super) async fn obey(shared: &Shared, orders: Orders) -> Result<(), Error> {
+pub(super) async fn follow(shared: &Shared) -> Result<(), Error> {
+    let orders = shared.store.orders().await?;
     shared.set_writes_off(orders.writes_off);
     let mut version = shared.rules_version.lock().await;
     if *version != Some(orders.rules_version) {

@@ -275,7 +275,7 @@ async fn settle(
         let outcome = hold::orphan(shared, mapping, &out.job, outcome(mapping, &out, result));
         match &outcome {
             Outcome::Rejected { error, next } => {
-                let retry = if let Verdict::Again(pause) = next { Some(pause) } else { None };
+                let retry = next.pause();
                 rejected += 1;
                 codes.push(error.code.clone());
                 // Codes and fields only: the message may quote a customer's values; it is kept with the error.

@@ -42,7 +42,10 @@ impl Tally {
             run.failed += 1;
         }
         (run.records, run.changed) = (accepted + run.failed, accepted);
-        self.join(run);
+        // Units that are only held were not sent.
+        if run.records > 0 {
+            self.join(run);
+        }
     }
 
     fn join(&self, run: Run) {

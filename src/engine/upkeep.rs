@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::catalogue::Source;
 use crate::logs::LogRecord;
-use crate::postgres;
 use crate::postgres::errors::NewError;
+use crate::postgres::{self, Store};
 
 use super::{Shared, link};
 
@@ -142,11 +142,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
 
 /// Stores log records in small batches until `done`, and then what is left. While PostgreSQL is away they wait in
 /// the channel, which drops and counts what is too much.
-pub(super) async fn store_log(
-    shared: Arc<Shared>,
-    mut records: mpsc::Receiver<LogRecord>,
-    done: CancellationToken,
-) {
+pub(super) async fn store_log(store: Store, mut records: mpsc::Receiver<LogRecord>, done: CancellationToken) {
     let mut waiting = Vec::new();
     loop {
         let ended = tokio::select! {
@@ -158,10 +154,10 @@ pub(super) async fn store_log(
             }
         };
         while !waiting.is_empty() {
-            match shared.store.append_log(&waiting).await {
+            match store.append_log(&waiting).await {
                 Ok(()) => {
                     waiting.clear();
-                    let _ = shared.store.notify("log").await;
+                    let _ = store.notify("log").await;
                 }
                 Err(_) if ended => return,
                 Err(_) => {

@@ -11,7 +11,6 @@ use crate::domain::catalogue;
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
 use crate::postgres::queue::{Ack, Claimed, Outcome};
-use crate::postgres::settings::Orders;
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
@@ -95,19 +94,14 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     }
     let claim = Claim { token: super::random_word(), since: Instant::now() };
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
-    let orders = if units.is_empty() { Ok(Orders::default()) } else { shared.store.orders().await };
+    let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
     // A claim that cannot be worked now is given back: nothing of it was sent.
-    let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err();
+    let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
     let count = units.len();
     intake.note(count as i64 == CLAIM);
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
-    }
-    match orders {
-        Ok(orders) if !units.is_empty() => failed = failed.or(rules::obey(shared, orders).await.err()),
-        Ok(_) => {}
-        Err(error) => failed = failed.or(Some(error)),
     }
     // Rules that were set meanwhile hold for what was claimed.
     let mappings = shared.mappings();

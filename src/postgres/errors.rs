@@ -284,7 +284,7 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
         let (error, state, retry, attempts) = match &ack.outcome {
             Outcome::Rejected { error, next } => {
                 let attempts = ack.unit.attempts + i32::from(error.source == Source::Salesforce);
-                (error, state_of(*next), again(*next), attempts)
+                (error, state_of(*next), next.pause(), attempts)
             }
             Outcome::Held { error, .. } => (error, "held", None, ack.unit.attempts),
             Outcome::Lost { park: Some((error, next)), .. } => {
@@ -351,10 +351,6 @@ fn state_of(next: Verdict) -> &'static str {
         Verdict::Open | Verdict::Stop => "open",
         Verdict::Review => "review",
     }
-}
-
-fn again(next: Verdict) -> Option<Duration> {
-    if let Verdict::Again(pause) = next { Some(pause) } else { None }
 }
 
 /// Of rejected units that would go again by themselves, the rows whose error a person ignored: they do not.

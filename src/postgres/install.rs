@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::domain::mapping::{Access, Mapping, column_type};
 
-use super::queue::gives_up_key;
+use super::keys::gives_up_key;
 use super::{Error, Store, Transaction, While, literal, quote};
 
 /// System columns of every mapped table, with their types.

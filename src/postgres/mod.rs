@@ -12,6 +12,7 @@ mod defects;
 pub mod errors;
 pub mod failpoint;
 pub mod install;
+pub mod keys;
 pub mod log_store;
 pub mod operator;
 pub mod private;

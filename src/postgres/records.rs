@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::domain::hstore;
+use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
 use crate::domain::record::{Advice, HistoryEntry, RecordView, SalesforceValues, Sending};
 
@@ -18,8 +19,7 @@ impl Store {
     ///
     /// # Errors
     /// Refused when neither the row nor anything known of it is there.
-    pub async fn record(&self, at: &RowRef) -> Result<RecordView, Error> {
-        let mapping = self.registered(&at.table).await?;
+    pub async fn record(&self, mapping: &Mapping, at: &RowRef) -> Result<RecordView, Error> {
         let client = self.client().await?;
         let row: Option<Value> = client
             .query_opt(
@@ -61,7 +61,7 @@ impl Store {
             exists,
             values: mapping.fields.iter().map(|field| (field.clone(), value(&field.column))).collect(),
             row: at.clone(),
-            mapping: mapping.object,
+            mapping: mapping.object.clone(),
             error,
             advice: Advice::default(),
             conflicts: self.conflicts(at).await?,

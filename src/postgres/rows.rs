@@ -13,7 +13,8 @@ use crate::domain::mapping::Mapping;
 use crate::domain::merge::Policy;
 use crate::domain::outgoing::is_in_step;
 
-use super::queue::{UNSENT, gives_up_key, wake_for_keys};
+use super::keys::{gives_up_key, wake_for_keys};
+use super::queue::UNSENT;
 use super::records::json_text;
 use super::status::Lease;
 use super::{Cached, Error, Store, Transaction, While, quote};

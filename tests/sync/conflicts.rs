@@ -115,6 +115,8 @@ async fn the_later_change_wins_by_default() {
     // Within one second ours counts as the later.
     there(&world, &id, "Email", "theirs@acme.com");
     world.run("UPDATE salesforce.contact SET email = 'ours@acme.com', title = 'Mx'").await;
+    // A record has one time for all its fields: the first change must be read before the next one.
+    world.until("theirs was read", async || !conflicts(&world).await.is_empty()).await;
     next_second(&world).await;
     there(&world, &id, "Title", "Prof");
     world
