@@ -99,19 +99,35 @@ CREATE INDEX IF NOT EXISTS error_listed ON syncdeck.error (last_seen DESC, id DE
 CREATE INDEX IF NOT EXISTS error_listed_mapping ON syncdeck.error (mapping, last_seen DESC, id DESC)
     WHERE resolved_at IS NULL;
 
+-- What operators did, an entry for each row that an act changed; `act` is what one person decided at once.
+CREATE SEQUENCE IF NOT EXISTS syncdeck.act;
 CREATE TABLE IF NOT EXISTS syncdeck.audit (
     id bigserial PRIMARY KEY,
+    act bigint NOT NULL DEFAULT nextval('syncdeck.act'),
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor text NOT NULL,
+    -- the address of the SSH client, or 'local'
+    origin text NOT NULL DEFAULT 'local',
     action text NOT NULL,
     mapping text NOT NULL,
     table_name varchar(128) NOT NULL,
     record_id integer,
     error_id bigint,
     before jsonb,
-    after jsonb
+    after jsonb,
+    -- in the operator's words
+    why text,
+    -- the entry that this one takes back
+    undoes bigint
 );
-CREATE INDEX IF NOT EXISTS audit_record ON syncdeck.audit (table_name, record_id, id);
+
+-- Records whose rows were written by hand from values that a read may have overtaken: the reader looks once more.
+CREATE TABLE IF NOT EXISTS syncdeck.reread (
+    table_name varchar(128) NOT NULL,
+    sfid varchar(18) NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (table_name, sfid)
+);
 
 CREATE TABLE IF NOT EXISTS syncdeck.command (
     id bigserial PRIMARY KEY,
@@ -257,3 +273,21 @@ ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS rules_version bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS writes text NOT NULL DEFAULT 'on', ADD COLUMN IF NOT EXISTS writes_detail text;
+ALTER TABLE syncdeck.audit ADD COLUMN IF NOT EXISTS act bigint NOT NULL DEFAULT nextval('syncdeck.act'),
+    ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'local', ADD COLUMN IF NOT EXISTS why text,
+    ADD COLUMN IF NOT EXISTS undoes bigint;
+CREATE INDEX IF NOT EXISTS audit_record ON syncdeck.audit (table_name, record_id, id);
+CREATE INDEX IF NOT EXISTS audit_act ON syncdeck.audit (act, id);
+-- An entry is taken back once.
+CREATE UNIQUE INDEX IF NOT EXISTS audit_undoes ON syncdeck.audit (undoes);
+
+-- The audit only grows, whoever asks: even its owner would have to take the trigger away first, in so many words.
+CREATE OR REPLACE FUNCTION syncdeck.audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $function$
+BEGIN
+    RAISE EXCEPTION '% of syncdeck.audit is refused: the audit only grows', TG_OP;
+END $function$;
+DROP TRIGGER IF EXISTS audit_only_grows ON syncdeck.audit;
+CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON syncdeck.audit
+    FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.audit_only_grows();
+ALTER TABLE syncdeck.audit ENABLE ALWAYS TRIGGER audit_only_grows;
+REVOKE UPDATE, DELETE, TRUNCATE ON syncdeck.audit FROM PUBLIC, CURRENT_USER;

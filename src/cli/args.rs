@@ -62,35 +62,83 @@ pub(super) enum Command {
         #[arg(value_name = "ID|MAPPING:ROW")]
         what: String,
     },
-    /// Change fields of an error's row
+    /// Change fields of one error's row, or one field of many
     Fix(FixOptions),
     /// Send the rows of errors again as they are
-    Retry {
-        /// The errors' numbers
-        #[arg(required = true)]
-        ids: Vec<i64>,
-        /// Wait for Salesforce's answer
-        #[arg(long)]
-        wait: bool,
-    },
+    Retry(Many),
+    /// Send what waits for a person's release
+    Release(Many),
+    /// Take Salesforce's values back into the rows and give their changes up; a rejected insert's row is removed
+    Revert(Many),
+    /// Stop asking about errors: they leave the list and are not tried again by themselves; undo takes it back
+    Ignore(Many),
     /// Choose a side of fields that changed both here and in Salesforce
-    Choose {
+    Choose(ChooseOptions),
+    /// Take a record that is in Salesforce already as an error's row's own: its insert becomes an update
+    Link {
         /// The error's number
         id: i64,
-        /// Fields and the side that wins: Email=salesforce; * is every one that is open
-        #[arg(required = true, value_name = "FIELD=postgres|salesforce")]
-        sides: Vec<String>,
+        /// The record [default: the one that the message names, or that has the row's external id or e-mail address]
+        sfid: Option<String>,
+        /// Remove the row that has the record, and take it over: both are the same thing
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Take an act back, for rows that were not changed since
+    Undo {
+        /// Its number in `syncdeck audit` [default: your own last one]
+        act: Option<i64>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Show what it would do, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// What operators did, newest first; with a number, each row of that act
+    Audit {
+        /// An act's number
+        act: Option<i64>,
+        /// Only those of this mapping
+        #[arg(long)]
+        mapping: Option<String>,
+        /// Only those about this row
+        #[arg(long, value_name = "MAPPING:ROW")]
+        row: Option<String>,
+        /// Only those of this person, as account@host
+        #[arg(long)]
+        actor: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Any row by its id, its record's id (15 or 18 characters) or its external id: where it stands
+    Find {
+        /// What one has in hand
+        text: String,
+        /// Only in this mapping
+        #[arg(long)]
+        mapping: Option<String>,
+    },
+    /// The errors that match, as a file for other programs
+    Export {
+        /// Only those that match, in the console's filter language (group:NAME for a group)
+        #[arg(long = "where", value_name = "FILTER", default_value = "")]
+        filter: String,
+        /// Its format [default: by the name of the file, else csv]
+        #[arg(long, value_parser = ["csv", "jsonl"])]
+        format: Option<String>,
+        /// Where to [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// What an error code or a line of a log means, and what to do about it
     Explain {
         /// A code, or a message
         text: String,
-    },
-    /// Stop asking about errors: they leave the list and are not tried again by themselves
-    Ignore {
-        /// The errors' numbers
-        #[arg(required = true)]
-        ids: Vec<i64>,
     },
     /// A mapping's rules and writes: show them, change them at run time, pause, resume
     Mapping {
@@ -152,22 +200,69 @@ pub(super) struct SimulatorOptions {
     pub(super) rows: usize,
 }
 
+/// Errors by number or by filter, and how an act on them goes.
 #[derive(Debug, Args)]
-pub(super) struct FixOptions {
-    /// The error's number
-    pub(super) id: i64,
-    /// Fields and their new values; FIELD= sets NULL
-    #[arg(required_unless_present = "remedy", value_name = "FIELD=VALUE")]
-    pub(super) fields: Vec<String>,
-    /// Do instead what this remedy says, by its number in `syncdeck show`, and send the row again
-    #[arg(long, value_name = "N", conflicts_with = "fields")]
-    pub(super) remedy: Option<usize>,
-    /// Send the row again at once
+pub(super) struct Many {
+    /// The errors' numbers
+    #[arg(required_unless_present = "filter", conflicts_with = "filter")]
+    pub(super) ids: Vec<i64>,
+    /// All errors that match, in the console's filter language (group:NAME for a group)
+    #[arg(long = "where", value_name = "FILTER")]
+    pub(super) filter: Option<String>,
+    #[command(flatten)]
+    pub(super) how: Manner,
+}
+
+/// How an act goes.
+#[derive(Debug, Args)]
+pub(super) struct Manner {
+    /// Show what it would do, and change nothing
     #[arg(long)]
-    pub(super) retry: bool,
-    /// Wait for Salesforce's answer (with --retry or --remedy)
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Wait for Salesforce's answers to what is sent
     #[arg(long)]
     pub(super) wait: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    pub(super) why: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FixOptions {
+    /// An error's number (not with --where), then fields and their new values; FIELD= sets NULL
+    #[arg(required = true, value_name = "ID|FIELD=VALUE")]
+    pub(super) what: Vec<String>,
+    /// All errors that match, in the console's filter language (group:NAME for a group); one field
+    #[arg(long = "where", value_name = "FILTER")]
+    pub(super) filter: Option<String>,
+    /// Put the field's value through transforms instead: --apply 'trim | phone_e164(US)' Phone; a regular expression is
+    /// one of them: replace("from", "to")
+    #[arg(long, value_name = "TRANSFORMS")]
+    pub(super) apply: Option<String>,
+    /// Do instead what this remedy says, by its number in `syncdeck show`, and send the row again
+    #[arg(long, value_name = "N", conflicts_with_all = ["filter", "apply"])]
+    pub(super) remedy: Option<usize>,
+    /// Send the rows again at once
+    #[arg(long)]
+    pub(super) retry: bool,
+    #[command(flatten)]
+    pub(super) how: Manner,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChooseOptions {
+    /// The error's number and fields with the side that wins: 12 Email=salesforce; * is every one that is open. With
+    /// --where, the side alone
+    #[arg(required = true, value_name = "ID FIELD=SIDE|SIDE")]
+    pub(super) what: Vec<String>,
+    /// All errors that match, in the console's filter language
+    #[arg(long = "where", value_name = "FILTER")]
+    pub(super) filter: Option<String>,
+    #[command(flatten)]
+    pub(super) how: Manner,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

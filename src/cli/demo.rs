@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::console;
 use crate::demo::{Demo, Options};
-use crate::engine::handle::{Handle, actor};
+use crate::engine::handle::{Handle, operator};
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::args::{Cli, DemoOptions, SimulatorOptions};
@@ -37,7 +37,7 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
         print::json(&report.document, true)?;
         return Ok(if report.holds { DONE } else { FAILED });
     }
-    let handle = Handle::new(demo.store.clone(), actor());
+    let handle = Handle::new(demo.store.clone(), operator());
     let done = console::run(handle, run::options(cli)).await;
     demo.stop().await;
     done.map(|()| DONE)

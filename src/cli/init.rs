@@ -17,14 +17,14 @@ use crate::salesforce::describe::Describe;
 
 use super::args::Cli;
 use super::dialogue::Dialogue;
-use super::{DONE, FAILED, mend, print};
+use super::{DONE, FAILED, many, print};
 
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Leads through it.
 pub(super) async fn run(cli: &Cli, reconnect: bool) -> Result<u8> {
-    mend::refuse_read_only(cli)?;
+    many::refuse_read_only(cli)?;
     let path = cli.config.clone().unwrap_or_else(|| PathBuf::from("syncdeck.toml"));
     let mut ask = Dialogue::new();
     if reconnect {

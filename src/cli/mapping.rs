@@ -7,7 +7,7 @@ use crate::engine::handle::{Handle, Refused};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
-use super::{DONE, door, mend, print};
+use super::{DONE, door, many, print};
 
 /// All mappings, a line each.
 pub(super) async fn list(cli: &Cli) -> Result<u8> {
@@ -30,7 +30,7 @@ pub(super) async fn list(cli: &Cli) -> Result<u8> {
 /// One mapping: what is to change, then its rules.
 pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8> {
     if !changes.is_empty() {
-        mend::refuse_read_only(cli)?;
+        many::refuse_read_only(cli)?;
     }
     let handle = door(cli).await?;
     for change in changes {

@@ -1,59 +1,98 @@
-//! What changes: fix, retry and ignore.
-
-use std::time::Duration;
+//! What changes one error's row: fix, choose, link. Many at once go by `many`.
 
 use color_eyre::eyre::Result;
-use serde_json::{Value, json};
 
+use crate::domain::act::{Deed, How};
 use crate::domain::check::check;
 use crate::domain::merge::Side;
 use crate::domain::names::RowRef;
 use crate::domain::record::{Edit, FieldEdit, RecordView};
-use crate::domain::sync_error::{ErrorState, SyncError};
+use crate::domain::sync_error::SyncError;
+use crate::domain::transform::Transform;
+use crate::engine::bulk::Chosen;
 use crate::engine::handle::{Handle, Refused};
+use crate::engine::mend::Linked;
+use crate::postgres::link::Owner;
 
-use super::args::{Cli, FixOptions};
-use super::{DONE, FAILED, door, print};
+use super::args::{ChooseOptions, Cli, FixOptions};
+use super::many::{self, PATIENCE, refuse_read_only, tell};
+use super::{door, print};
 
-/// How long `--wait` waits for Salesforce's answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What became of one error.
-struct Item {
-    id: i64,
-    /// `done`, `skipped` or `failed`.
-    result: &'static str,
-    message: String,
-}
-
-/// Changes fields of an error's row.
+/// Changes fields of an error's row, or one field of many.
 pub(super) async fn fix(cli: &Cli, options: &FixOptions) -> Result<u8> {
+    let (chosen, rest) = match &options.filter {
+        Some(filter) => (Chosen::Filter(filter.clone()), options.what.as_slice()),
+        None => {
+            let id = number(&options.what)?;
+            (Chosen::Ids(vec![id]), &options.what[1..])
+        }
+    };
+    let one_field = options.filter.is_some() || options.apply.is_some() || options.how.dry_run;
+    if one_field && options.remedy.is_none() {
+        let (field, how) = change(options, rest)?;
+        let deed = Deed::Fix { field, how, retry: options.retry };
+        return many::act(cli, &chosen, deed, &options.how).await;
+    }
     refuse_read_only(cli)?;
-    let pairs = options
-        .fields
+    if rest.is_empty() == options.remedy.is_none() {
+        return Err(print::Usage("say either FIELD=VALUE or --remedy N".to_owned()).into());
+    }
+    let pairs = rest
         .iter()
         .map(|pair| pair.split_once('=').ok_or_else(|| print::Usage(format!("{pair:?} is no FIELD=VALUE"))))
         .collect::<Result<Vec<_>, _>>()?;
+    let id = number(&options.what)?;
     let handle = door(cli).await?;
-    let item = match fix_one(&handle, options, &pairs).await {
-        Ok(message) => Item { id: options.id, result: "done", message },
-        Err(refused) => Item { id: options.id, result: "failed", message: refused.0 },
-    };
-    tell(cli, &[item])
+    let came = fix_one(&handle, id, options, &pairs).await;
+    tell(cli, &many::one(id, came))
 }
 
-async fn fix_one(handle: &Handle, options: &FixOptions, pairs: &[(&str, &str)]) -> Result<String, Refused> {
-    let error = handle.error(options.id).await?;
+fn number(what: &[String]) -> Result<i64, print::Usage> {
+    let first = what.first().map_or("", String::as_str);
+    first
+        .parse()
+        .map_err(|_| print::Usage(format!("{first:?} is no error's number\nsay a number, or --where FILTER")))
+}
+
+/// The one field that a bulk fix is about, and what becomes of it.
+fn change(options: &FixOptions, rest: &[String]) -> Result<(String, How), print::Usage> {
+    match (&options.apply, rest) {
+        (Some(transforms), [field]) if !field.contains('=') => {
+            let transforms = Transform::parse_all(transforms).map_err(print::Usage)?;
+            Ok((field.clone(), How::Apply(transforms)))
+        }
+        (Some(_), _) => {
+            Err(print::Usage("--apply goes with the name of one field: --apply trim Phone".to_owned()))
+        }
+        (None, [pair]) if pair.contains('=') => How::parse(pair).map_err(print::Usage),
+        (None, _) => Err(print::Usage(
+            "a fix of many changes one field: FIELD=VALUE, or --apply TRANSFORMS FIELD".to_owned(),
+        )),
+    }
+}
+
+async fn fix_one(
+    handle: &Handle,
+    id: i64,
+    options: &FixOptions,
+    pairs: &[(&str, &str)],
+) -> Result<String, Refused> {
+    let error = handle.error(id).await?;
     let row = row_of(&error)?;
     let record = handle.record(&row).await?;
     if let Some(number) = options.remedy {
         let done = apply(handle, &record, number).await?;
-        return if options.wait { Ok(format!("{done}: {}", wait(handle, &error).await?)) } else { Ok(done) };
+        return if options.how.wait {
+            Ok(format!("{done}: {}", wait(handle, &error).await?))
+        } else {
+            Ok(done)
+        };
     }
     let fields =
         pairs.iter().map(|(name, value)| field_edit(&record, name, value)).collect::<Result<Vec<_>, _>>()?;
-    handle.save(&Edit { row, fields, retry: options.retry }).await?;
-    match (options.retry, options.wait) {
+    let why = options.how.why.as_deref();
+    handle.save_for(&Edit { row, fields, retry: options.retry }, why).await?;
+    match (options.retry, options.how.wait) {
         (true, true) => wait(handle, &error).await,
         (true, false) => Ok("saved; it is sent".to_owned()),
         // A changed row is sent as any change of an application is; --retry only makes it at once.
@@ -77,22 +116,35 @@ async fn apply(handle: &Handle, record: &RecordView, number: usize) -> Result<St
     handle.apply(&record.row, offer).await
 }
 
-/// Chooses a side of fields that changed on both.
-pub(super) async fn choose(cli: &Cli, id: i64, sides: &[String]) -> Result<u8> {
+/// Chooses a side of fields that changed on both: of one error field by field, of many whole.
+pub(super) async fn choose(cli: &Cli, options: &ChooseOptions) -> Result<u8> {
+    if let Some(filter) = &options.filter {
+        let side = match options.what.as_slice() {
+            [side] => Side::from_word(side.trim_start_matches("*=")),
+            _ => None,
+        };
+        let usage = "say which side wins: postgres or salesforce".to_owned();
+        let side = side.ok_or(print::Usage(usage))?;
+        return many::act(cli, &Chosen::Filter(filter.clone()), Deed::Choose(side), &options.how).await;
+    }
     refuse_read_only(cli)?;
+    let id = number(&options.what)?;
     let mut pairs = Vec::new();
-    for pair in sides {
+    for pair in &options.what[1..] {
         let side = pair.split_once('=').and_then(|(field, side)| Some((field, Side::from_word(side)?)));
         pairs.push(side.ok_or_else(|| {
             print::Usage(format!("{pair:?} is neither FIELD=postgres nor FIELD=salesforce"))
         })?);
     }
+    if pairs.is_empty() {
+        return Err(print::Usage(
+            "say which side wins: FIELD=postgres, FIELD=salesforce, or * for all".to_owned(),
+        )
+        .into());
+    }
     let handle = door(cli).await?;
-    let item = match choose_sides(&handle, id, &pairs).await {
-        Ok(message) => Item { id, result: "done", message },
-        Err(refused) => Item { id, result: "failed", message: refused.0 },
-    };
-    tell(cli, &[item])
+    let came = choose_sides(&handle, id, &pairs).await;
+    tell(cli, &many::one(id, came))
 }
 
 async fn choose_sides(handle: &Handle, id: i64, pairs: &[(&str, Side)]) -> Result<String, Refused> {
@@ -100,28 +152,45 @@ async fn choose_sides(handle: &Handle, id: i64, pairs: &[(&str, Side)]) -> Resul
     let record = handle.record(&row).await?;
     let open = || record.conflicts.iter().filter(|conflict| conflict.winner.is_none());
     let mut chosen = Vec::new();
-    for (field, side) in pairs {
-        let known = record.values.iter().map(|(known, _)| known);
-        let column = known
-            .filter(|known| {
-                known.name.eq_ignore_ascii_case(field) || known.column.eq_ignore_ascii_case(field)
-            })
-            .map(|known| known.column.clone())
-            .next();
-        let columns: Vec<String> = match column {
-            Some(column) => vec![column],
-            None if *field == "*" => open().map(|conflict| conflict.column.clone()).collect(),
-            None => return Err(Refused(format!("{} has no mapped field {field}", record.mapping))),
-        };
-        for column in columns {
-            handle.choose(&row, &column, *side).await?;
-            chosen.push(format!("{column}: {}", side.word()));
+    for (name, side) in pairs {
+        let found =
+            record.values.iter().map(|(field, _)| field).find(|field| {
+                field.name.eq_ignore_ascii_case(name) || field.column.eq_ignore_ascii_case(name)
+            });
+        match found {
+            Some(field) => chosen.push((field.column.clone(), *side)),
+            None if *name == "*" => chosen.extend(open().map(|conflict| (conflict.column.clone(), *side))),
+            None => return Err(Refused(format!("{} has no mapped field {name}", record.mapping))),
         }
     }
-    match chosen.is_empty() {
-        true => Err(Refused(format!("the row {} of {} has no open conflict", row.row, row.table))),
-        false => Ok(chosen.join(", ")),
+    if chosen.is_empty() {
+        return Err(Refused(format!("the row {} of {} has no open conflict", row.row, row.table)));
     }
+    handle.choose(&row, &chosen).await?;
+    Ok(chosen
+        .iter()
+        .map(|(column, side)| format!("{column}: {}", side.word()))
+        .collect::<Vec<_>>()
+        .join(", "))
+}
+
+/// Takes a record as an error's row's own.
+pub(super) async fn link(cli: &Cli, id: i64, sfid: Option<&str>, replace: bool) -> Result<u8> {
+    refuse_read_only(cli)?;
+    let handle = door(cli).await?;
+    let owner = if replace { Owner::IsReplaced } else { Owner::Keeps };
+    let linked = async {
+        let row = row_of(&handle.error(id).await?)?;
+        match handle.link(&row, sfid, owner).await? {
+            Linked::Done { sfid } => Ok(format!("the row {} has the record {sfid} now; it is sent", row.row)),
+            Linked::Taken { sfid, row: other } => Err(Refused(format!(
+                "the record {sfid} belongs to the row {other} already\nif both rows are the same thing, say --replace: \
+                 the row {other} is removed here, and its record goes over"
+            ))),
+        }
+    };
+    let came = linked.await;
+    tell(cli, &many::one(id, came))
 }
 
 fn field_edit(record: &RecordView, name: &str, value: &str) -> Result<FieldEdit, Refused> {
@@ -142,103 +211,7 @@ fn field_edit(record: &RecordView, name: &str, value: &str) -> Result<FieldEdit,
     Ok(FieldEdit { column: field.column.clone(), shown: shown.clone(), new })
 }
 
-/// Sends the rows of errors again.
-pub(super) async fn retry(cli: &Cli, ids: &[i64], wait_for: bool) -> Result<u8> {
-    each(cli, ids, async |handle, id| retry_one(handle, id, wait_for).await).await
-}
-
-/// Stops asking about errors.
-pub(super) async fn ignore(cli: &Cli, ids: &[i64]) -> Result<u8> {
-    each(cli, ids, ignore_one).await
-}
-
-/// Does one thing to each error, and tells what became of it.
-async fn each(
-    cli: &Cli,
-    ids: &[i64],
-    mut one: impl AsyncFnMut(&Handle, i64) -> Result<Item, Refused>,
-) -> Result<u8> {
-    refuse_read_only(cli)?;
-    let handle = door(cli).await?;
-    let mut items = Vec::new();
-    for &id in ids {
-        items.push(match one(&handle, id).await {
-            Ok(item) => item,
-            Err(refused) => Item { id, result: "failed", message: refused.0 },
-        });
-    }
-    tell(cli, &items)
-}
-
-async fn ignore_one(handle: &Handle, id: i64) -> Result<Item, Refused> {
-    let error = handle.error(id).await?;
-    let skipped = |message: &str| Ok(Item { id, result: "skipped", message: message.to_owned() });
-    match (error.state, error.row()) {
-        (ErrorState::Resolved, _) => skipped("it is resolved already"),
-        (ErrorState::Ignored, _) => skipped("it is ignored already"),
-        (_, None) => skipped("it is not of one row; it ends by itself when its cause does"),
-        (_, Some(row)) => {
-            handle.ignore(&row).await?;
-            let message = "it is off the list until the row changes; retry takes it up again".to_owned();
-            Ok(Item { id, result: "done", message })
-        }
-    }
-}
-
-async fn retry_one(handle: &Handle, id: i64, wait_for: bool) -> Result<Item, Refused> {
-    let error = handle.error(id).await?;
-    let skipped = |message: &str| Ok(Item { id, result: "skipped", message: message.to_owned() });
-    if error.state == ErrorState::Resolved {
-        return skipped("it is resolved already");
-    }
-    let Some(row) = error.row() else { return skipped("it is not of one row; it is tried again by itself") };
-    handle.retry(&row).await?;
-    let message = if wait_for { wait(handle, &error).await? } else { "it is sent".to_owned() };
-    Ok(Item { id, result: "done", message })
-}
-
 /// Waits until Salesforce took the row, or refused it again.
 async fn wait(handle: &Handle, before: &SyncError) -> Result<String, Refused> {
-    let begin = tokio::time::Instant::now();
-    while begin.elapsed() < PATIENCE {
-        let now = handle.error(before.id).await?;
-        match now.state {
-            ErrorState::Resolved => return Ok("Salesforce took it".to_owned()),
-            ErrorState::Open | ErrorState::Review if now.last_seen > before.last_seen => {
-                return Err(Refused(format!("rejected again: {}: {}", now.code, now.message)));
-            }
-            ErrorState::Held => return Err(Refused(format!("it {}", now.message))),
-            _ => tokio::time::sleep(Duration::from_millis(30)).await,
-        }
-    }
-    Err(Refused(format!("no answer within {} s; it stays queued", PATIENCE.as_secs())))
-}
-
-pub(super) fn refuse_read_only(cli: &Cli) -> Result<(), print::Usage> {
-    if cli.read_only {
-        Err(print::Usage("--read-only changes nothing; leave it out".to_owned()))
-    } else {
-        Ok(())
-    }
-}
-
-fn tell(cli: &Cli, items: &[Item]) -> Result<u8> {
-    let count = |result: &str| items.iter().filter(|item| item.result == result).count();
-    let failed = count("failed");
-    if cli.json {
-        let list: Vec<Value> = items
-            .iter()
-            .map(|item| json!({"id": item.id, "result": item.result, "message": item.message}))
-            .collect();
-        print::json(
-            &json!({"done": count("done"), "skipped": count("skipped"), "failed": failed, "items": list}),
-            true,
-        )?;
-    } else {
-        for item in items {
-            let text = format!("{}: {}: {}", item.id, item.result, item.message);
-            if item.result == "failed" { print::problem(&text) } else { print::line(&text)? }
-        }
-    }
-    Ok(if failed > 0 { FAILED } else { DONE })
+    handle.answer(before, PATIENCE).await
 }

@@ -6,8 +6,10 @@ mod demo;
 mod dialogue;
 mod init;
 mod list;
+mod many;
 mod mapping;
 mod mend;
+mod past;
 mod print;
 mod run;
 
@@ -17,11 +19,12 @@ use clap::Parser;
 use color_eyre::eyre::Report;
 
 use crate::config::{Config, ConfigError};
+use crate::domain::act::Deed;
 use crate::engine::StartError;
-use crate::engine::handle::{Handle, Refused, actor};
+use crate::engine::handle::{Handle, Refused, operator};
 use crate::postgres::{self, Store, private::PrivateServerError};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Manner};
 
 /// Done.
 const DONE: u8 = 0;
@@ -80,10 +83,25 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Mapping { name: None, .. }) => mapping::list(&cli).await,
         Some(Command::Mapping { name: Some(name), changes }) => mapping::one(&cli, name, changes).await,
         Some(Command::Fix(options)) => mend::fix(&cli, options).await,
-        Some(Command::Retry { ids, wait }) => mend::retry(&cli, ids, *wait).await,
-        Some(Command::Choose { id, sides }) => mend::choose(&cli, *id, sides).await,
+        Some(Command::Retry(many)) => many::run(&cli, many, Deed::Retry).await,
+        Some(Command::Release(many)) => many::run(&cli, many, Deed::Release).await,
+        Some(Command::Revert(many)) => many::run(&cli, many, Deed::Revert).await,
+        Some(Command::Ignore(many)) => many::run(&cli, many, Deed::Ignore).await,
+        Some(Command::Choose(options)) => mend::choose(&cli, options).await,
+        Some(Command::Link { id, sfid, replace }) => mend::link(&cli, *id, sfid.as_deref(), *replace).await,
+        Some(Command::Undo { act, yes, dry_run, why }) => {
+            let how = Manner { dry_run: *dry_run, yes: *yes, wait: false, why: why.clone() };
+            past::undo(&cli, *act, &how).await
+        }
+        Some(Command::Audit { act: Some(act), .. }) => past::act(&cli, *act).await,
+        Some(Command::Audit { mapping, row, actor, limit, .. }) => {
+            past::audit(&cli, mapping.as_deref(), row.as_deref(), actor.as_deref(), *limit).await
+        }
+        Some(Command::Find { text, mapping }) => past::find(&cli, text, mapping.as_deref()).await,
+        Some(Command::Export { filter, format, output }) => {
+            past::export(&cli, filter, format.as_deref(), output.as_deref()).await
+        }
         Some(Command::Explain { text }) => list::explain(&cli, text),
-        Some(Command::Ignore { ids }) => mend::ignore(&cli, ids).await,
     }
 }
 
@@ -133,5 +151,5 @@ async fn door(cli: &Cli) -> Result<Handle, Report> {
         );
         return Err(Refused(text).into());
     }
-    Ok(Handle::new(store, actor()))
+    Ok(Handle::new(store, operator()))
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, EngineMode};
 use crate::console;
-use crate::engine::handle::{Handle, actor};
+use crate::engine::handle::{Handle, operator};
 use crate::engine::{self, Engine, StartError};
 use crate::logs::line::logfmt;
 use crate::postgres::status::Lease;
@@ -42,7 +42,7 @@ pub(super) async fn console(cli: &Cli) -> Result<u8> {
         )
         .into());
     }
-    let done = console::run(Handle::new(store, actor()), options(cli)).await;
+    let done = console::run(Handle::new(store, operator()), options(cli)).await;
     stop.cancel();
     if let Some(keeper) = keeper {
         let _ = keeper.await;

@@ -31,6 +31,15 @@ pub fn text(duration: Duration) -> String {
     if ms == 0 { "0s".to_owned() } else { format!("{ms}ms") }
 }
 
+/// Says how long something takes, roughly: `40 s`, `3 min`, `2 h`.
+pub fn spoken(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ ..100 => format!("{seconds} s"),
+        seconds @ ..6_000 => format!("{} min", (seconds + 30) / 60),
+        seconds => format!("{} h", (seconds + 1_800) / 3_600),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //! of causes and remedies, the filter language, back-off. Values and functions of values only: no tokio, no SQL,
 //! no HTTP, no terminal comes in here, and nothing here knows any other folder of the crate.
 
+pub mod act;
 pub mod backoff;
 pub mod catalogue;
 pub mod check;

@@ -35,6 +35,9 @@ pub struct RecordView {
     /// What will be sent for it, or would be.
     #[serde(default)]
     pub sending: Sending,
+    /// Its changes that Salesforce has not taken, in their order.
+    #[serde(default)]
+    pub pending: Vec<PendingChange>,
     /// What happened to it, newest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -65,6 +68,42 @@ pub struct Sending {
     pub values: Vec<(String, Option<String>)>,
     /// Fields that stay behind, and why.
     pub left_out: Vec<(String, String)>,
+}
+
+/// A row that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// The mapping's object name.
+    pub mapping: String,
+    /// Which row.
+    pub row: RowRef,
+    /// The record, where there is one.
+    pub sfid: Option<String>,
+    /// Its external id, where the mapping has one.
+    pub external_id: Option<String>,
+    /// False when the row itself is gone, and its delete waits.
+    pub exists: bool,
+    /// Where its unit stands: `in step`, `pending`, `in flight`, `held`, `failed`.
+    pub unit: String,
+    /// Its unresolved error.
+    pub error: Option<i64>,
+    /// That error's state.
+    pub state: Option<String>,
+    /// What it was found by: `row id`, `record id`, `external id`.
+    pub by: String,
+}
+
+/// A change that Salesforce has not taken; masked values are not in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingChange {
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// `insert`, `update` or `delete`.
+    pub action: String,
+    /// `NEW`, `PENDING` or `FAILED`.
+    pub state: String,
+    /// Its mapped columns, each with the value before and after.
+    pub columns: Vec<(String, Option<String>, Option<String>)>,
 }
 
 /// A field that changed on both sides.
@@ -121,8 +160,23 @@ pub struct SalesforceValues {
     pub fetched_at: DateTime<Utc>,
     /// `found`, `no_record` (never inserted) or `deleted`.
     pub state: SalesforceState,
+    /// The record's id, where it is known.
+    #[serde(default)]
+    pub sfid: Option<String>,
     /// Values by column name, as text in the form PostgreSQL prints.
     pub values: std::collections::BTreeMap<String, Option<String>>,
+}
+
+impl SalesforceValues {
+    /// Of a row that Salesforce never took.
+    pub fn no_record() -> SalesforceValues {
+        SalesforceValues {
+            fetched_at: Utc::now(),
+            state: SalesforceState::NoRecord,
+            sfid: None,
+            values: Default::default(),
+        }
+    }
 }
 
 /// See [`SalesforceValues`].

@@ -284,6 +284,7 @@ mod tests {
             advice: Advice::default(),
             conflicts: Vec::new(),
             sending: Sending::default(),
+            pending: Vec::new(),
             history: Vec::new(),
         };
         offers(&entry.remedies, mapping, &record)

@@ -1,12 +1,13 @@
 //! What consoles ask of the engine: a record's values in Salesforce, now.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use crate::domain::field::FieldType;
+use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef, Sfid};
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
@@ -53,9 +54,15 @@ async fn answer(shared: Arc<Shared>, command: Command) {
 
 /// Which row a command is about, and its mapping.
 fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
-    let table = args.get("table").and_then(Value::as_str).unwrap_or_default();
+    let (mapping, table) = about(shared, args)?;
     let row =
         args.get("row").and_then(Value::as_i64).and_then(|row| i32::try_from(row).ok()).unwrap_or_default();
+    Ok((RowRef { table, row: RowId(row) }, mapping))
+}
+
+/// Which mapping and table a command is about, while Salesforce may be asked.
+fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), String> {
+    let table = args.get("table").and_then(Value::as_str).unwrap_or_default();
     let mappings = shared.mappings();
     let mapping = mappings
         .iter()
@@ -69,7 +76,7 @@ fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
             status.detail.unwrap_or(status.state)
         ));
     }
-    Ok((RowRef { table: table.to_owned(), row: RowId(row) }, mapping.clone()))
+    Ok((mapping.clone(), table.to_owned()))
 }
 
 /// The record that is in Salesforce already for a row: the one that the error's message names, else the one with the
@@ -77,6 +84,13 @@ fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
 async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
     let (at, mapping) = subject(shared, args)?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
+    if let Some(given) = args.get("sfid").and_then(Value::as_str) {
+        let records = reader::records(shared, &mapping, &[given]).await.map_err(|error| told(&error))?;
+        let found = records.into_keys().next();
+        return found
+            .map(|id| json!(id))
+            .ok_or_else(|| format!("Salesforce has no {} {given}", mapping.object));
+    }
     let record = shared.store.record(&mapping, &at).await.map_err(|error| told(&error))?;
     let message = record.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
     for id in message.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| Sfid::parse(word).is_some()) {
@@ -133,42 +147,40 @@ async fn reread(shared: &Shared, args: &Value) -> Result<Value, String> {
     reader::reread(shared, &mapping, &at).await
 }
 
-/// The values of one row's record.
+/// The values of rows' records, by row.
 async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
-    let (at, mapping) = subject(shared, args)?;
-    let mapping = &mapping;
-    let sfid = shared.store.sfid_of(&at).await.map_err(|error| error.to_string())?;
-    let mut values = SalesforceValues {
-        fetched_at: Utc::now(),
-        state: SalesforceState::NoRecord,
-        values: Default::default(),
-    };
-    if let Some(sfid) = sfid {
-        let soql = format!(
-            "SELECT {} FROM {} WHERE Id = {}",
-            reader::columns(mapping),
-            mapping.object,
-            query::literal(&sfid)
-        );
-        let page = shared.client.query(&soql).await.map_err(|error| error.to_string())?;
-        match page.records.first() {
-            Some(record) => {
-                let row = value::to_row(mapping, record);
-                values.state = SalesforceState::Found;
-                values.values = mapping
-                    .fields
-                    .iter()
-                    .map(|field| {
-                        (
-                            field.column.clone(),
-                            row.get(&field.column).and_then(|found| value::to_text(field, found)),
-                        )
-                    })
-                    .collect();
-            }
-            None => values.state = SalesforceState::Deleted,
-        }
+    let (mapping, table) = about(shared, args)?;
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let rows = args.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
+    let rows: Vec<RowId> =
+        rows.iter().filter_map(|row| Some(RowId(i32::try_from(row.as_i64()?).ok()?))).collect();
+    let sfids = shared.store.sfids_of(&table, &rows).await.map_err(|error| told(&error))?;
+    let ids: Vec<&str> = sfids.values().map(String::as_str).collect();
+    let records = reader::records(shared, &mapping, &ids).await.map_err(|error| told(&error))?;
+    let mut found = BTreeMap::new();
+    for row in rows {
+        let sfid = sfids.get(&row);
+        let values = side(&mapping, sfid, sfid.and_then(|sfid| records.get(sfid.as_str())));
+        let _ = shared.store.keep_fetched(&RowRef { table: table.clone(), row }, &values).await;
+        found.insert(row.to_string(), values);
     }
-    let _ = shared.store.keep_fetched(&at, &values).await;
-    Ok(json!(values))
+    Ok(json!(found))
+}
+
+/// Salesforce's side of a row.
+fn side(mapping: &Mapping, sfid: Option<&String>, record: Option<&Value>) -> SalesforceValues {
+    let state = match (sfid, record) {
+        (_, Some(_)) => SalesforceState::Found,
+        (Some(_), None) => SalesforceState::Deleted,
+        (None, None) => SalesforceState::NoRecord,
+    };
+    let row = record.map(|record| value::to_row(mapping, record)).unwrap_or_default();
+    let text = |field: &Field| row.get(&field.column).and_then(|found| value::to_text(field, found));
+    let fields = mapping.read_fields().filter(|_| record.is_some());
+    SalesforceValues {
+        fetched_at: Utc::now(),
+        state,
+        sfid: sfid.cloned(),
+        values: fields.map(|field| (field.column.clone(), text(field))).collect(),
+    }
 }

@@ -1,36 +1,32 @@
 //! The one door through which console and command line meet the engine, wherever it runs: reads and an operator's
 //! writes go to PostgreSQL in the caller's own session; what only the engine can do is a command.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast;
 
+use crate::domain::act::{Act, Operator};
 use crate::domain::catalogue;
 use crate::domain::filter::Filter;
 use crate::domain::group::Group;
 use crate::domain::mapping::Mapping;
-use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Overview;
-use crate::domain::record::{Edit, RecordView, SalesforceValues};
-use crate::domain::remedy::{Action, Offer};
+use crate::domain::record::{RecordView, SalesforceValues};
 use crate::domain::rules;
 use crate::domain::run::Run;
 use crate::domain::sync_error::SyncError;
 use crate::logs::LogRecord;
 use crate::postgres::{self, Store, errors::COUNT_CAP};
 
-use super::preview;
+pub use super::events::Event;
+use super::{events, preview};
 
 /// How long Salesforce's values are waited for.
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
-/// Events are folded for this long after one was told.
-const FOLD: Duration = Duration::from_millis(100);
-/// Everything is told to be read again this often, in case an announcement was missed.
-const TICK: Duration = Duration::from_secs(2);
 
 /// Why a request at the door was not served. The text says what, on what, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,23 +37,6 @@ impl From<postgres::Error> for Refused {
     fn from(error: postgres::Error) -> Refused {
         Refused(error.to_string())
     }
-}
-
-/// Something changed; whoever shows it should read it again. Bursts are folded (10 a second at most).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// Counts or states of mappings, connection or engine.
-    Overview,
-    /// The list of errors.
-    Errors,
-    /// A row's unit, error or values.
-    Record(RowRef),
-    /// New log records.
-    Log,
-    /// The way to PostgreSQL broke, with the reason; the handle reconnects by itself and then sends `Restored`.
-    Lost(String),
-    /// It is back.
-    Restored,
 }
 
 /// What to list.
@@ -98,18 +77,23 @@ pub struct ShownRule {
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    store: Store,
-    actor: String,
+    pub(super) store: Store,
+    pub(super) operator: Operator,
     events: broadcast::Sender<Event>,
 }
 
 impl Handle {
-    /// A door to the engine of this database, for `actor`, and the task that hears what changes. The task ends when
+    /// A door to the engine of this database, for an operator, and the task that hears what changes. The task ends when
     /// the last clone is gone.
-    pub fn new(store: Store, actor: String) -> Handle {
+    pub fn new(store: Store, operator: Operator) -> Handle {
         let (events, _) = broadcast::channel(1024);
-        tokio::spawn(hear(store.clone(), events.clone().downgrade()));
-        Handle { store, actor, events }
+        tokio::spawn(events::hear(store.clone(), events.clone().downgrade()));
+        Handle { store, operator, events }
+    }
+
+    /// An act of one transaction.
+    pub(super) fn act(&self) -> Act {
+        Act::single(&self.operator)
     }
 
     /// Events from now on.
@@ -180,76 +164,35 @@ impl Handle {
                 )
             });
         }
-        let values = self.ask("fetch", row).await?;
-        serde_json::from_value(values).map_err(|error| Refused(error.to_string()))
-    }
-
-    /// Saves an edit (and sends it).
-    ///
-    /// # Errors
-    /// Refused when the row changed under the editor, naming the field, or cannot take the value.
-    pub async fn save(&self, edit: &Edit) -> Result<(), Refused> {
-        Ok(self.store.save(edit, &self.actor).await?)
-    }
-
-    /// Sends a failing row again as it is.
-    ///
-    /// # Errors
-    /// Refused when the row has nothing unsent.
-    pub async fn retry(&self, row: &RowRef) -> Result<(), Refused> {
-        Ok(self.store.retry(row, &self.actor).await?)
-    }
-
-    /// Stops asking about a failing row, until it changes again.
-    ///
-    /// # Errors
-    /// Refused when the row has no open error.
-    pub async fn ignore(&self, row: &RowRef) -> Result<(), Refused> {
-        Ok(self.store.ignore(row, &self.actor).await?)
-    }
-
-    /// Does what a remedy says, and sends the row again. Tells what was done.
-    ///
-    /// # Errors
-    /// Refused when nothing can be done by itself, when the row changed since the remedy was offered, or when the
-    /// engine is needed and does not answer.
-    pub async fn apply(&self, row: &RowRef, offer: &Offer) -> Result<String, Refused> {
-        let Some(action) = &offer.action else {
-            return Err(Refused(format!("this is for a person to do: {}", offer.text)));
-        };
-        match action {
-            Action::Apply(_) | Action::Clear => {
-                let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
-                self.save(&edit).await?;
-            }
-            Action::Rule { key, value } => {
-                self.set_rule(&row.table, key, Some(value)).await?;
-                self.retry(row).await?;
-            }
-            Action::Link => {
-                let found = self.ask("existing", row).await?;
-                let sfid = found.as_str().unwrap_or_default();
-                self.store.link(row, sfid, &self.actor).await?;
-            }
-            Action::Reread => {
-                self.ask("reread", row).await?;
-                self.retry(row).await?;
-            }
-            Action::Retry => self.retry(row).await?,
-            Action::Choose(side) => {
-                let open = self.store.conflicts(row).await?;
-                for conflict in open.iter().filter(|conflict| conflict.winner.is_none()) {
-                    self.choose(row, &conflict.column, *side).await?;
-                }
-            }
-        }
-        Ok(offer.text.clone())
+        let mut found = self.fetch(&row.table, &[row.row]).await?;
+        found
+            .remove(&row.row)
+            .ok_or_else(|| Refused("the engine did not tell the record's values".to_owned()))
     }
 
     /// Asks the engine something about a row.
-    async fn ask(&self, what: &str, row: &RowRef) -> Result<serde_json::Value, Refused> {
-        let args = json!({"table": row.table, "row": row.row});
-        let id = self.store.ask(what, &args, &self.actor).await?;
+    pub(super) async fn ask(&self, what: &str, row: &RowRef) -> Result<serde_json::Value, Refused> {
+        self.ask_of(what, &json!({"table": row.table, "row": row.row})).await
+    }
+
+    /// Salesforce's side of rows of one table, fetched now by the engine.
+    pub(super) async fn fetch(
+        &self,
+        table: &str,
+        rows: &[RowId],
+    ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+        let answer = self.ask_of("fetch", &json!({"table": table, "rows": rows})).await?;
+        let found: HashMap<String, SalesforceValues> =
+            serde_json::from_value(answer).map_err(|error| Refused(error.to_string()))?;
+        Ok(found.into_iter().filter_map(|(row, values)| Some((RowId(row.parse().ok()?), values))).collect())
+    }
+
+    pub(super) async fn ask_of(
+        &self,
+        what: &str,
+        args: &serde_json::Value,
+    ) -> Result<serde_json::Value, Refused> {
+        let id = self.store.ask(what, args, &self.operator.actor).await?;
         match self.store.wait_answer(id, FETCH_LIMIT).await? {
             Some(answer) => answer.map_err(Refused),
             None => Err(Refused(format!(
@@ -257,14 +200,6 @@ impl Handle {
                 FETCH_LIMIT.as_secs()
             ))),
         }
-    }
-
-    /// Chooses a side of a field that changed on both.
-    ///
-    /// # Errors
-    /// Refused when the column has no open conflict.
-    pub async fn choose(&self, row: &RowRef, column: &str, side: Side) -> Result<(), Refused> {
-        Ok(self.store.choose(row, column, side, &self.actor).await?)
     }
 
     /// The rules of a mapping, with where each comes from.
@@ -294,7 +229,7 @@ impl Handle {
     /// # Errors
     /// Refused when the rule or its value is none.
     pub async fn set_rule(&self, mapping: &str, key: &str, value: Option<&str>) -> Result<(), Refused> {
-        Ok(self.store.set_rule(mapping, key, value, &self.actor).await?)
+        Ok(self.store.set_rule(mapping, key, value, &self.act()).await?)
     }
 
     /// Pauses the writes of a mapping.
@@ -302,7 +237,7 @@ impl Handle {
     /// # Errors
     /// Refused when they are off already.
     pub async fn pause(&self, mapping: &str) -> Result<(), Refused> {
-        Ok(self.store.pause(mapping, &self.actor).await?)
+        Ok(self.store.pause(mapping, &self.act()).await?)
     }
 
     /// Lets the writes of a mapping go on.
@@ -310,7 +245,7 @@ impl Handle {
     /// # Errors
     /// Refused when there is no such mapping.
     pub async fn resume(&self, mapping: &str) -> Result<(), Refused> {
-        Ok(self.store.resume(mapping, &self.actor).await?)
+        Ok(self.store.resume(mapping, &self.act()).await?)
     }
 
     /// Runs, newest first: of one mapping, or of all; only those with failures, or all.
@@ -331,99 +266,16 @@ impl Handle {
     }
 }
 
-/// Who is asking: account and host, and from where over SSH. For the audit.
-pub fn actor() -> String {
+/// Who is asking: account and host, and from where over SSH.
+pub fn operator() -> Operator {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| {
         let uid = nix::unistd::getuid();
         nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
     });
     let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
-    match std::env::var("SSH_CONNECTION").ok().and_then(|from| Some(from.split(' ').next()?.to_owned())) {
-        Some(from) => format!("{user}@{host} from {from}"),
-        None => format!("{user}@{host}"),
-    }
-}
-
-/// Listens, folds and passes on, reconnecting by itself.
-async fn hear(store: Store, events: broadcast::WeakSender<Event>) {
-    let mut broken = false;
-    loop {
-        let failure = match store.listen().await {
-            Ok(notices) => {
-                if broken && !tell(&events, [Event::Restored]) {
-                    return;
-                }
-                broken = false;
-                pass_on(notices, &events).await;
-                "the connection to PostgreSQL broke".to_owned()
-            }
-            Err(error) => error.to_string(),
-        };
-        if !broken && !tell(&events, [Event::Lost(failure)]) {
-            return;
-        }
-        broken = true;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        if events.upgrade().is_none() {
-            return;
-        }
-    }
-}
-
-/// Until the connection breaks or nobody wants to know any more.
-async fn pass_on(mut notices: tokio::sync::mpsc::Receiver<String>, events: &broadcast::WeakSender<Event>) {
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        let mut found = HashSet::new();
-        tokio::select! {
-            notice = notices.recv() => match notice {
-                Some(notice) => read_notice(&notice, &mut found),
-                None => return,
-            },
-            _ = tick.tick() => found.extend([Event::Overview, Event::Errors, Event::Log]),
-        }
-        while let Ok(notice) = notices.try_recv() {
-            read_notice(&notice, &mut found);
-        }
-        if !tell(events, found) {
-            return;
-        }
-        tokio::time::sleep(FOLD).await;
-    }
-}
-
-/// False when nobody holds the door any more.
-fn tell(events: &broadcast::WeakSender<Event>, found: impl IntoIterator<Item = Event>) -> bool {
-    let Some(sender) = events.upgrade() else { return false };
-    for event in found {
-        // Without a receiver there is nobody to tell, which is no failure.
-        let _ = sender.send(event);
-    }
-    true
-}
-
-fn read_notice(notice: &str, found: &mut HashSet<Event>) {
-    let mut words = notice.splitn(3, ' ');
-    match (words.next(), words.next(), words.next()) {
-        (Some("log"), ..) => {
-            found.insert(Event::Log);
-        }
-        (Some("overview" | "settings"), ..) => {
-            found.insert(Event::Overview);
-        }
-        (Some("errors"), ..) => found.extend([Event::Errors, Event::Overview]),
-        (Some("rows"), Some(rows), Some(table)) => {
-            found.extend([Event::Errors, Event::Overview]);
-            let rows = rows.split(',').filter_map(|row| row.parse().ok());
-            found.extend(rows.map(|row| Event::Record(RowRef { table: table.to_owned(), row: RowId(row) })));
-        }
-        (Some("retry"), Some(row), Some(table)) => {
-            found.insert(Event::Errors);
-            if let Ok(row) = row.parse() {
-                found.insert(Event::Record(RowRef { table: table.to_owned(), row: RowId(row) }));
-            }
-        }
-        _ => {}
-    }
+    let origin = ["SSH_CONNECTION", "SSH_CLIENT"].iter().find_map(|name| {
+        let from = std::env::var(name).ok()?;
+        Some(from.split(' ').next()?.to_owned()).filter(|from| !from.is_empty())
+    });
+    Operator { actor: format!("{user}@{host}"), origin: origin.unwrap_or_else(|| "local".to_owned()) }
 }

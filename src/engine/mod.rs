@@ -16,11 +16,15 @@
 
 mod answers;
 mod batch;
+pub mod bulk;
+mod events;
+pub mod export;
 mod guard;
 pub mod handle;
 mod hold;
 pub mod link;
 mod mask;
+pub mod mend;
 mod prepare;
 mod preview;
 mod proof;

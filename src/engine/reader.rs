@@ -1,6 +1,7 @@
 //! A mapping's reader: the first load, then polls by SystemModstamp with look-back, and deletes. One engine at a
 //! time reads a mapping, by a named lease.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,11 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Salesforce tells deletes for the last 15 days only.
 const DELETES_KEPT: chrono::Duration = chrono::Duration::days(14);
+
+/// Ids in one query: a request line has to hold them.
+const IDS: usize = 200;
+/// Records read once more in one poll.
+const REREADS: i64 = 1_000;
 
 /// Why a read did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +87,7 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     }
     let read = changes(shared, &lease, mapping, &mut cursor, &mut run).await?;
     let deleted = deletes(shared, &lease, mapping, &mut cursor).await?;
+    once_more(shared, &lease, mapping).await?;
     failpoint::pass(failpoint::BEFORE_CURSOR).await?;
     shared.store.set_cursor(&lease, &mapping.object, &cursor, read.records).await?;
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
@@ -202,6 +209,22 @@ async fn changes(
     }
     cursor.read = Some(skipped.map_or(reached, |stamp| reached.min(stamp)).max(since));
     Ok(read)
+}
+
+/// Records whose rows were written by hand: what a person was shown may be older than what is there.
+async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<(), ReadError> {
+    let wanted = shared.store.take_rereads(&mapping.table, REREADS).await?;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let asked_at = shared.store.now().await?;
+    let ids: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let found = records(shared, mapping, &ids).await?;
+    let rows: Vec<RecordRow> = found.values().map(|record| value::to_row(mapping, record)).collect();
+    let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
+    // One that is gone is told by the deletes.
+    let done: Vec<String> = wanted.into_iter().filter(|id| !applied.skipped.contains(id)).collect();
+    Ok(shared.store.reread_done(&mapping.table, &done).await?)
 }
 
 /// What was deleted. Salesforce cuts the span to whole minutes, so it is widened by one on either side.
@@ -371,12 +394,28 @@ pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> R
         return Ok(Value::Null);
     }
     let asked_at = shared.store.now().await.map_err(told)?;
-    let soql =
-        format!("SELECT {} FROM {} WHERE Id = {}", columns(mapping), mapping.object, query::literal(&sfid));
-    let page = shared.client.query(&soql).await.map_err(|error| error.to_string())?;
-    let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
+    let found = records(shared, mapping, &[&sfid]).await.map_err(|error| error.to_string())?;
+    let rows: Vec<RecordRow> = found.values().map(|record| value::to_row(mapping, record)).collect();
     shared.store.apply_records(&lease, mapping, &rows, asked_at).await.map_err(told)?;
     Ok(json!(rows.len()))
+}
+
+/// Records by their ids, with everything that a read asks for; those that are gone are not among them.
+pub(super) async fn records(
+    shared: &Shared,
+    mapping: &Mapping,
+    ids: &[&str],
+) -> Result<HashMap<String, Value>, salesforce::Error> {
+    let mut records = HashMap::new();
+    for part in ids.chunks(IDS) {
+        let list: Vec<String> = part.iter().map(|id| query::literal(id)).collect();
+        let (columns, object) = (columns(mapping), &mapping.object);
+        let soql = format!("SELECT {columns} FROM {object} WHERE Id IN ({})", list.join(","));
+        let page = shared.client.query(&soql).await?;
+        let id = |record: &Value| record.get("Id").and_then(Value::as_str).map(str::to_owned);
+        records.extend(page.records.into_iter().filter_map(|record| Some((id(&record)?, record))));
+    }
+    Ok(records)
 }
 
 /// Counts rows and records. What fails here beside the way itself is not worth a word: the next count comes soon.

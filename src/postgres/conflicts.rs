@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::domain::act::Act;
 use crate::domain::field::Field;
 use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
@@ -13,6 +14,8 @@ use crate::domain::names::RowRef;
 use crate::domain::outgoing::as_sent;
 use crate::domain::record::Conflict;
 
+use super::audit::{Entry, audit};
+use super::operator::announce;
 use super::queue::UNSENT;
 use super::records::json_text;
 use super::rows::RecordRow;
@@ -244,25 +247,7 @@ impl Store {
                 .await
                 .while_("keep what lost against a delete")?;
         }
-        let sql = format!(
-            "WITH done AS (
-                 DELETE FROM {schema}._trigger_log WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} RETURNING *
-             ) INSERT INTO {schema}._trigger_log_archive {columns}
-             SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(), 'IGNORED', action,
-                 table_name, record_id, sfid, old, values, sf_result, 'deleted in Salesforce, which wins' FROM done",
-            schema = self.schema,
-            columns = super::queue::ARCHIVE_COLUMNS,
-        );
-        transaction.execute_cached(&sql, &[&mapping.table, &free]).await.while_("archive what lost")?;
-        for sql in [
-            "DELETE FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2)",
-            "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), next_retry_at = NULL,
-                 resolution = 'deleted in Salesforce, which wins'
-             WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL",
-        ] {
-            transaction.execute_cached(sql, &[&mapping.table, &free]).await.while_("give changes up")?;
-        }
-        Ok(())
+        self.give_up(transaction, mapping, &free, "deleted in Salesforce, which wins").await
     }
 
     /// The conflicts of a row, the newest first.
@@ -294,7 +279,7 @@ impl Store {
     ///
     /// # Errors
     /// Refused when the column has no open conflict.
-    pub async fn choose(&self, at: &RowRef, column: &str, side: Side, actor: &str) -> Result<(), Error> {
+    pub async fn choose(&self, at: &RowRef, column: &str, side: Side, act: &Act) -> Result<(), Error> {
         let mapping = self.registered(&at.table).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin a choice")?;
@@ -319,7 +304,7 @@ impl Store {
             })?;
         let (id, ours, theirs): (i64, Option<String>, Option<String>) =
             (open.get(0), open.get(1), open.get(2));
-        decide(&transaction, id, side, actor).await?;
+        decide(&transaction, id, side, &act.operator.actor).await?;
         let (before, after) = (
             json!({ column: ours }),
             json!({ column: if side == Side::Postgres { &ours } else { &theirs } }),
@@ -332,13 +317,12 @@ impl Store {
             );
             transaction.execute(&sql, &[&after, &at.row.0]).await.while_("write the chosen value")?;
         }
-        self.make_ready(&transaction, at).await?;
-        let (Value::Object(before), Value::Object(after)) = (before, after) else { return Ok(()) };
+        self.make_ready(&transaction, &mapping.table, &[at.row.0]).await?;
         let action =
             if side == Side::Postgres { "chose the row's value" } else { "chose Salesforce's value" };
-        super::operator::audit(&transaction, actor, action, &mapping.object, at, Some((before, after)))
-            .await?;
-        super::operator::announce(&transaction, at).await?;
+        let entry = Entry { row: Some(at.row.0), before: Some(before), after: Some(after), undoes: None };
+        audit(&transaction, act, action, &mapping, &[entry]).await?;
+        announce(&transaction, &mapping.table, &[at.row.0]).await?;
         transaction.commit().await.while_("choose a side")
     }
 }

@@ -5,16 +5,18 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
 use crate::domain::catalogue::{self, Source};
-use crate::domain::filter::{Filter, Qualified, Term};
+use crate::domain::filter::Filter;
 use crate::domain::group::{self, Group, Trend};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 
+use super::condition::Condition;
 use super::queue::{Ack, Outcome};
 use super::{Cached, Error, Store, Transaction, While};
 
@@ -70,6 +72,30 @@ impl NewError {
             sent: String::new(),
         }
     }
+}
+
+/// Which errors an act is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// These.
+    Ids(Vec<i64>),
+    /// Those that match.
+    Filter(Filter),
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Its number.
+    pub id: i64,
+    /// Table.
+    pub table: String,
+    /// Row; `None` for one of a read or a mapping.
+    pub row: Option<RowId>,
+    /// Where it stands.
+    pub state: ErrorState,
+    /// When it was seen last.
+    pub seen: DateTime<Utc>,
 }
 
 /// The greatest number that a count of matching errors tells; more is "10,000+".
@@ -145,6 +171,37 @@ impl Store {
             .collect())
     }
 
+    /// Which unresolved errors an act would be about, by their numbers: those that match, or those that are named
+    /// (resolved ones included). Read as a stream, a few words each.
+    pub async fn targets(&self, of: &Selection) -> Result<Vec<Target>, Error> {
+        let client = self.client().await?;
+        let (condition, values) = match of {
+            Selection::Filter(filter) => {
+                let condition = Condition::of(filter);
+                (condition.sql, condition.values)
+            }
+            Selection::Ids(ids) => {
+                ("id = ANY($1)".to_owned(), vec![Box::new(ids.clone()) as Box<dyn ToSql + Sync + Send>])
+            }
+        };
+        let sql = format!(
+            "SELECT id, table_name::text, record_id, state, last_seen FROM syncdeck.error WHERE {condition} ORDER BY id"
+        );
+        let rows = client.query_raw(&sql, values).await.while_("select sync errors")?;
+        let mut rows = std::pin::pin!(rows);
+        let mut targets = Vec::new();
+        while let Some(row) = rows.try_next().await.while_("select sync errors")? {
+            targets.push(Target {
+                id: row.get(0),
+                table: row.get(1),
+                row: row.get::<_, Option<i32>>(2).map(RowId),
+                state: ErrorState::from_word(row.get(3)).unwrap_or(ErrorState::Open),
+                seen: row.get(4),
+            });
+        }
+        Ok(targets)
+    }
+
     /// One error by number, resolved ones included.
     pub async fn error(&self, id: i64) -> Result<Option<SyncError>, Error> {
         let client = self.client().await?;
@@ -153,6 +210,14 @@ impl Store {
             .await
             .while_("read a sync error")?;
         Ok(row.as_ref().map(read_error))
+    }
+
+    /// Errors by their numbers, resolved ones included.
+    pub async fn errors_by_id(&self, ids: &[i64]) -> Result<Vec<SyncError>, Error> {
+        let client = self.client().await?;
+        let sql = format!("SELECT {COLUMNS} FROM syncdeck.error WHERE id = ANY($1)");
+        let rows = client.query(&sql, &[&ids]).await.while_("read sync errors")?;
+        Ok(rows.iter().map(read_error).collect())
     }
 
     /// The unresolved error of a row.
@@ -401,80 +466,6 @@ pub(super) fn read_error(row: &tokio_postgres::Row) -> SyncError {
         group: row.get(16),
         source: Source::from_word(&word(17)).unwrap_or_default(),
     }
-}
-
-/// A filter as a WHERE condition with its parameters; values are always bound.
-struct Condition {
-    sql: String,
-    values: Vec<Box<dyn ToSql + Sync + Send>>,
-}
-
-impl Condition {
-    fn of(filter: &Filter) -> Condition {
-        let mut condition = Condition { sql: "resolved_at IS NULL".to_owned(), values: Vec::new() };
-        let names_state = filter.terms.iter().any(|term| matches!(term.term, Term::State(_)));
-        if !names_state {
-            // What a person said to stop asking about is listed only when asked for.
-            condition.sql += " AND state <> 'ignored'";
-        }
-        for Qualified { term, negated } in &filter.terms {
-            let test = condition.test(term);
-            condition.sql += &if *negated { format!(" AND NOT ({test})") } else { format!(" AND ({test})") };
-        }
-        condition
-    }
-
-    fn test(&mut self, term: &Term) -> String {
-        match term {
-            Term::Word(word) => {
-                let pattern = self.bind(like(word));
-                format!(
-                    "message ILIKE {pattern} OR sent ILIKE {pattern} OR code ILIKE {pattern} OR record_id::text || ' ' || coalesce(sfid, '') ILIKE {pattern}"
-                )
-            }
-            Term::Mapping(name) => {
-                let name = self.bind(name.to_lowercase());
-                format!("lower(mapping) = {name} OR table_name = {name}")
-            }
-            Term::Code(code) => format!("code ILIKE {}", self.bind(like(code))),
-            Term::Field(field) => {
-                format!(
-                    "EXISTS (SELECT FROM unnest(fields) f WHERE lower(f) = {})",
-                    self.bind(field.to_lowercase())
-                )
-            }
-            Term::Category(category) => format!("category = {}", self.bind(category.word())),
-            Term::Class(class) => format!("class = {}", self.bind(class.word())),
-            Term::State(states) => {
-                let words: Vec<&'static str> = states.iter().map(|state| state.word()).collect();
-                format!("state = ANY({})", self.bind(words))
-            }
-            Term::Op(op) => format!("op = {}", self.bind(op.to_lowercase())),
-            Term::Since(time) => format!("last_seen >= {}", self.bind(*time)),
-            Term::Until(time) => format!("last_seen <= {}", self.bind(*time)),
-            Term::Row(row) => format!("record_id = {}", self.bind(*row)),
-            Term::Sfid(id) => {
-                let prefix: String = id.chars().take(15).collect();
-                format!("left(sfid, 15) = {}", self.bind(prefix))
-            }
-            Term::Group(name) => format!("fingerprint LIKE {}", self.bind(format!("{name}%"))),
-            Term::Source(source) => format!("source = {}", self.bind(source.word())),
-        }
-    }
-
-    fn bind(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
-        self.values.push(Box::new(value));
-        format!("${}", self.values.len())
-    }
-
-    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect()
-    }
-}
-
-/// A LIKE pattern for text that contains `word`.
-fn like(word: &str) -> String {
-    format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 
 impl Store {

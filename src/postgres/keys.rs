@@ -117,7 +117,7 @@ pub enum KeyHolder {
 }
 
 /// How a key, as text, becomes a value of its column, so that the column's index serves.
-fn key_cast(mapping: &Mapping, column: &str) -> String {
+pub(super) fn key_cast(mapping: &Mapping, column: &str) -> String {
     let field = mapping.fields.iter().find(|field| field.column == column);
     match field.map(column_type) {
         Some(kind) if !kind.starts_with("varchar") && kind != "text" => format!("::{kind}"),

@@ -5,24 +5,30 @@
 //! Nothing here decides what an error means or when to try again; that comes in as values.
 
 pub mod acknowledge;
+pub mod audit;
 pub mod commands;
+mod condition;
 pub mod conflicts;
 pub mod connect;
 mod defects;
 pub mod errors;
 pub mod failpoint;
+mod find;
 pub mod install;
 pub mod keys;
+pub mod link;
 pub mod log_store;
 pub mod operator;
 pub mod private;
 pub mod queue;
 pub mod records;
+pub mod revert;
 pub mod rows;
 mod runs;
 pub mod settings;
 pub mod status;
 mod stream;
+pub mod undo;
 pub mod writeback;
 
 use deadpool_postgres::{GenericClient, Pool, Transaction};

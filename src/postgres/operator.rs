@@ -1,14 +1,44 @@
-//! What an operator does to a row: one transaction of the operator's own session with the write, the audit and the
-//! unit made ready. The edit is an ordinary captured write; entries change state only through their unit.
+//! What an operator does to rows: one transaction of the operator's own session with the writes, the audit and the
+//! units made ready. An edit is an ordinary captured write; entries change state only through their unit. One row and
+//! many go the same way; rows are locked first, in the order of their ids, then entries, units and errors.
 
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::mapping::Access;
-use crate::domain::names::RowRef;
-use crate::domain::record::Edit;
+use crate::domain::act::{Act, Came, Fate};
+use crate::domain::mapping::{Access, Mapping};
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::record::{Edit, FieldEdit};
 
+use super::audit::{Entry, audit};
 use super::queue::UNSENT;
+use super::records::json_text;
 use super::{CHANNEL, Error, Store, Transaction, While, quote};
+
+/// More rows than these are announced as "many", and consoles read everything again.
+const ANNOUNCED: usize = 20;
+
+/// Changed fields of one row.
+#[derive(Clone, Debug)]
+pub struct RowEdit {
+    /// Which row.
+    pub row: RowId,
+    /// Its fields, compared with what was shown.
+    pub fields: Vec<FieldEdit>,
+    /// The entry of the audit that it takes back.
+    pub undoes: Option<i64>,
+}
+
+/// A row as it was listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// Which row.
+    pub row: RowId,
+    /// When its error was seen last; `None` compares nothing.
+    pub seen: Option<DateTime<Utc>>,
+}
 
 impl Store {
     /// Saves an edit, compared with the values that were shown, and makes the unit ready with no attempts spent.
@@ -16,149 +46,17 @@ impl Store {
     /// # Errors
     /// Refused, with nothing changed, when the row is gone, holds another value than was shown, or cannot take the
     /// new one.
-    pub async fn save(&self, edit: &Edit, actor: &str) -> Result<(), Error> {
-        let mapping = self.registered(&edit.row.table).await?;
-        if mapping.access == Access::ReadOnly {
-            return Err(Error::Refused(format!(
-                "{} is mapped read-only: a change of the row would never reach Salesforce\n\
-                 mend the record in Salesforce, or set access = \"read_write\"",
-                mapping.object
-            )));
-        }
-        for field in &edit.fields {
-            if !mapping.fields.iter().any(|known| known.column == field.column) {
-                return Err(Error::Refused(format!(
-                    "{} has no mapped column {:?}",
-                    mapping.object, field.column
-                )));
-            }
-        }
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.while_("begin an edit")?;
-        let table = self.table(&mapping.table);
-        let row: Value = transaction
-            .query_opt(
-                &format!("SELECT to_jsonb(t) FROM {table} t WHERE id = $1 FOR UPDATE"),
-                &[&edit.row.row.0],
-            )
-            .await
-            .while_("lock the row to edit")?
-            .ok_or_else(|| Error::Refused(format!("the row {} of {} is gone", edit.row.row, mapping.table)))?
-            .get(0);
-        let mut before = Map::new();
-        let mut after = Map::new();
-        for field in &edit.fields {
-            let there = row.get(&field.column).and_then(super::records::json_text);
-            if there != field.shown {
-                return Err(Error::Refused(format!(
-                    "{} was changed meanwhile: it is now {}, you were shown {}\nlook at the new value and edit again",
-                    field.column,
-                    shown(there.as_deref()),
-                    shown(field.shown.as_deref())
-                )));
-            }
-            before.insert(field.column.clone(), json!(there));
-            after.insert(field.column.clone(), json!(field.new));
-        }
-        let names: Vec<String> = edit.fields.iter().map(|field| quote(&field.column)).collect();
-        if !names.is_empty() {
-            let sql = format!(
-                "UPDATE {table} t SET ({names}) = (SELECT {values} FROM jsonb_populate_record(NULL::{table}, $1) new)
-                 WHERE t.id = $2",
-                names = names.join(", "),
-                values = names.iter().map(|name| format!("new.{name}")).collect::<Vec<_>>().join(", ")
-            );
-            // ROW() would be needed for one column in older servers; a sub-select of one column is a row already.
-            transaction
-                .execute(&sql, &[&Value::Object(after.clone()), &edit.row.row.0])
-                .await
-                .map_err(|source| refused_value(source, &mapping.table))?;
-        }
-        // Whoever edits a field that changed on both sides has chosen.
-        let columns: Vec<&str> = edit.fields.iter().map(|field| field.column.as_str()).collect();
-        transaction
-            .execute(
-                "UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = $4, decided_at = clock_timestamp()
-                 WHERE table_name = $1 AND record_id = $2 AND column_name = ANY($3) AND winner IS NULL",
-                &[&mapping.table, &edit.row.row.0, &columns, &actor],
-            )
-            .await
-            .while_("decide conflicts")?;
-        audit(&transaction, actor, "edited", &mapping.object, &edit.row, Some((before, after))).await?;
-        if edit.retry {
-            self.make_ready(&transaction, &edit.row).await?;
-        }
-        announce(&transaction, &edit.row).await?;
-        transaction.commit().await.while_("save an edit")
+    pub async fn save(&self, edit: &Edit, act: &Act) -> Result<(), Error> {
+        let one = RowEdit { row: edit.row.row, fields: edit.fields.clone(), undoes: None };
+        done(self.edit_rows(&edit.row.table, &[one], edit.retry, act, "edited").await?)
     }
 
     /// Sends a failing row again as it is.
     ///
     /// # Errors
-    /// Refused when the row has no unsent change.
-    pub async fn retry(&self, at: &RowRef, actor: &str) -> Result<(), Error> {
-        let mapping = self.registered(&at.table).await?;
-        let at = RowRef { table: mapping.table.clone(), row: at.row };
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.while_("begin a retry")?;
-        // The row first, then the unit: the order in which everybody takes them.
-        transaction
-            .execute(&format!("SELECT FROM {} WHERE id = $1 FOR UPDATE", self.table(&at.table)), &[&at.row.0])
-            .await
-            .while_("lock the row to retry")?;
-        if self.make_ready(&transaction, &at).await? == 0 {
-            return Err(Error::Refused(format!(
-                "the row {} of {} has no unsent change to retry: everything of it was answered",
-                at.row, at.table
-            )));
-        }
-        audit(&transaction, actor, "retried", &mapping.object, &at, None).await?;
-        announce(&transaction, &at).await?;
-        transaction.commit().await.while_("retry a row")
-    }
-
-    /// Takes a record that is in Salesforce already as this row's own, and sends the row again: its insert becomes an
-    /// update.
-    ///
-    /// # Errors
-    /// Refused when the row has a record, or the record has a row.
-    pub async fn link(&self, at: &RowRef, sfid: &str, actor: &str) -> Result<(), Error> {
-        let mapping = self.registered(&at.table).await?;
-        let table = self.table(&mapping.table);
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.while_("begin to link a row")?;
-        let row = transaction
-            .query_opt(&format!("SELECT sfid::text FROM {table} WHERE id = $1 FOR UPDATE"), &[&at.row.0])
-            .await
-            .while_("lock the row to link")?
-            .ok_or_else(|| Error::Refused(format!("the row {} of {} is gone", at.row, mapping.table)))?;
-        if let Some(known) = row.get::<_, Option<String>>(0) {
-            return Err(Error::Refused(format!("the row {} has a record already, {known}", at.row)));
-        }
-        let owner = transaction
-            .query_opt(&format!("SELECT id FROM {table} WHERE sfid = $1"), &[&sfid])
-            .await
-            .while_("look for the record's row")?;
-        if let Some(owner) = owner {
-            return Err(Error::Refused(format!(
-                "the record {sfid} belongs to the row {} already\nif both rows are the same thing, delete one of them",
-                owner.get::<_, i32>(0)
-            )));
-        }
-        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
-        transaction
-            .execute(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])
-            .await
-            .while_("link a row")?;
-        self.make_ready(&transaction, at).await?;
-        let values = [json!({"sfid": null}), json!({"sfid": sfid})].map(|value| match value {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        });
-        let [before, after] = values;
-        audit(&transaction, actor, "linked", &mapping.object, at, Some((before, after))).await?;
-        announce(&transaction, at).await?;
-        transaction.commit().await.while_("link a row")
+    /// Refused when the row has no unsent change, or is being sent already.
+    pub async fn retry(&self, at: &RowRef, act: &Act) -> Result<(), Error> {
+        done(self.retry_rows(&at.table, &[Listed { row: at.row, seen: None }], act, "retried").await?)
     }
 
     /// Stops asking about a failing row: it is not tried again by itself, and leaves the list. A later change of the row
@@ -166,123 +64,425 @@ impl Store {
     ///
     /// # Errors
     /// Refused when the row has no unresolved error.
-    pub async fn ignore(&self, at: &RowRef, actor: &str) -> Result<(), Error> {
-        let mapping = self.registered(&at.table).await?;
-        let at = RowRef { table: mapping.table.clone(), row: at.row };
+    pub async fn ignore(&self, at: &RowRef, act: &Act) -> Result<(), Error> {
+        done(self.ignore_rows(&at.table, &[at.row], act).await?)
+    }
+
+    /// Saves edits of rows of one table, each compared with the values that were shown. What one row's column or
+    /// trigger refuses costs the others nothing.
+    ///
+    /// # Errors
+    /// Refused when the mapping, or one of the columns, is not to be written at all.
+    pub async fn edit_rows(
+        &self,
+        table: &str,
+        edits: &[RowEdit],
+        retry: bool,
+        act: &Act,
+        action: &str,
+    ) -> Result<Vec<Fate>, Error> {
+        let mapping = self.registered(table).await?;
+        may_write(&mapping, edits)?;
+        let mut fates = Vec::new();
+        let mut waiting: Vec<&[RowEdit]> = vec![edits];
+        while let Some(part) = waiting.pop() {
+            match self.edit_together(&mapping, part, retry, act, action).await {
+                Ok(done) => fates.extend(done),
+                Err(error) if !error.is_of_this_table() => return Err(error),
+                // One spoils the others: it is found by halving.
+                Err(_) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    waiting.extend([second, first]);
+                }
+                Err(error) => {
+                    fates.extend(part.iter().map(|edit| {
+                        let text =
+                            format!("PostgreSQL refuses the value for {}: {}", mapping.table, plain(&error));
+                        Fate::new(edit.row, Came::Failed, text)
+                    }));
+                }
+            }
+        }
+        Ok(fates)
+    }
+
+    async fn edit_together(
+        &self,
+        mapping: &Mapping,
+        edits: &[RowEdit],
+        retry: bool,
+        act: &Act,
+        action: &str,
+    ) -> Result<Vec<Fate>, Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin an edit")?;
+        let ids: Vec<i32> = edits.iter().map(|edit| edit.row.0).collect();
+        let rows = self.lock_rows(&transaction, mapping, &ids).await?;
+        let mut fates = Vec::new();
+        let mut entries = Vec::new();
+        let mut columns: BTreeMap<Vec<&str>, Vec<Value>> = BTreeMap::new();
+        for edit in edits {
+            match compare(mapping, edit, rows.get(&edit.row.0)) {
+                Ok((before, after)) => {
+                    let names = edit.fields.iter().map(|field| field.column.as_str()).collect();
+                    columns.entry(names).or_default().push(json!({"id": edit.row, "after": after}));
+                    entries.push(Entry {
+                        row: Some(edit.row.0),
+                        before: Some(Value::Object(before)),
+                        after: Some(Value::Object(after)),
+                        undoes: edit.undoes,
+                    });
+                    fates.push(Fate::new(edit.row, Came::Done, "saved"));
+                }
+                Err((came, why)) => fates.push(Fate::new(edit.row, came, why)),
+            }
+        }
+        let edited: Vec<i32> = entries.iter().filter_map(|entry| entry.row).collect();
+        for (names, rows) in columns.into_iter().filter(|(names, _)| !names.is_empty()) {
+            self.write_columns(&transaction, mapping, &names, rows).await?;
+            // Whoever edits a field that changed on both sides has chosen.
+            transaction
+                .execute(
+                    "UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = $4, decided_at = clock_timestamp()
+                     WHERE table_name = $1 AND record_id = ANY($2) AND column_name = ANY($3) AND winner IS NULL",
+                    &[&mapping.table, &edited, &names, &act.operator.actor],
+                )
+                .await
+                .while_("decide conflicts")?;
+        }
+        audit(&transaction, act, action, mapping, &entries).await?;
+        if retry {
+            self.make_ready(&transaction, &mapping.table, &edited).await?;
+        }
+        announce(&transaction, &mapping.table, &edited).await?;
+        transaction.commit().await.while_("save an edit")?;
+        Ok(fates)
+    }
+
+    /// Writes columns of rows, given as `{"id", "after"}`, each value by the column's own type.
+    pub(super) async fn write_columns(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+        columns: &[&str],
+        rows: Vec<Value>,
+    ) -> Result<u64, Error> {
+        let table = self.table(&mapping.table);
+        let names: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+        let sql = format!(
+            "UPDATE {table} t SET ({names}) = (SELECT {values} FROM jsonb_populate_record(NULL::{table}, edit.after) new)
+             FROM jsonb_to_recordset($1) AS edit (id integer, after jsonb) WHERE t.id = edit.id",
+            names = names.join(", "),
+            values = names.iter().map(|name| format!("new.{name}")).collect::<Vec<_>>().join(", ")
+        );
+        transaction.execute(&sql, &[&Value::from(rows)]).await.while_("write the edited rows")
+    }
+
+    /// Sends failing rows again as they are; `action` is `retried` or `released`. A row that is being sent already, or
+    /// was answered since it was listed, is left alone: two who ask for the same send it once.
+    pub async fn retry_rows(
+        &self,
+        table: &str,
+        rows: &[Listed],
+        act: &Act,
+        action: &str,
+    ) -> Result<Vec<Fate>, Error> {
+        let mapping = self.registered(table).await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin a retry")?;
+        let ids: Vec<i32> = rows.iter().map(|listed| listed.row.0).collect();
+        self.lock_rows(&transaction, &mapping, &ids).await?;
+        self.lock_new_entries(&transaction, &mapping.table, &ids).await?;
+        let units = lock_units(&transaction, &mapping.table, &ids).await?;
+        let seen = last_seen(&transaction, &mapping.table, &ids).await?;
+        let mut fates = Vec::new();
+        let mut ready = Vec::new();
+        for listed in rows {
+            let id = listed.row.0;
+            let answered = listed.seen.is_some_and(|at| seen.get(&id).is_some_and(|(_, last)| *last > at));
+            let fate = match units.get(&id) {
+                Some(Unit { sending: true, .. }) => {
+                    Some((Came::Skipped, "it is being sent already".to_owned()))
+                }
+                _ if answered => Some((Came::Skipped, "it was tried again since it was listed".to_owned())),
+                _ => None,
+            };
+            match fate {
+                Some((came, why)) => fates.push(Fate::new(listed.row, came, why)),
+                None => ready.push(id),
+            }
+        }
+        let made = self.make_ready(&transaction, &mapping.table, &ready).await?;
+        for id in ready.iter().filter(|id| !made.contains(id)) {
+            let why = format!(
+                "the row {id} of {table} has no unsent change to retry: everything of it was answered"
+            );
+            fates.push(Fate::new(RowId(*id), Came::Failed, why));
+        }
+        let entries: Vec<Entry> =
+            made.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
+        audit(&transaction, act, action, &mapping, &entries).await?;
+        announce(&transaction, &mapping.table, &made).await?;
+        transaction.commit().await.while_("retry rows")?;
+        fates.extend(made.iter().map(|id| Fate::new(RowId(*id), Came::Done, "it is sent")));
+        Ok(fates)
+    }
+
+    /// Stops asking about failing rows.
+    pub async fn ignore_rows(&self, table: &str, rows: &[RowId], act: &Act) -> Result<Vec<Fate>, Error> {
+        let mapping = self.registered(table).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an ignore")?;
-        // The unit before the error, as in an acknowledgement. One in flight stays so; its answer finds the error
-        // ignored.
+        let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        // The unit before the error, as in an acknowledgement.
+        lock_units(&transaction, &mapping.table, &ids).await?;
+        let errors = last_seen(&transaction, &mapping.table, &ids).await?;
+        let mut fates = Vec::new();
+        let mut ignored = Vec::new();
+        for row in rows {
+            match errors.get(&row.0).map(|(state, _)| state.as_str()) {
+                None => {
+                    let why = format!("the row {row} of {} has no open error to ignore", mapping.table);
+                    fates.push(Fate::new(*row, Came::Failed, why));
+                }
+                Some("ignored") => fates.push(Fate::new(*row, Came::Skipped, "it is ignored already")),
+                Some(_) => {
+                    ignored.push(row.0);
+                    fates.push(Fate::new(
+                        *row,
+                        Came::Done,
+                        "it is off the list until the row changes; retry takes it up again",
+                    ));
+                }
+            }
+        }
+        // One in flight stays so; its answer finds the error ignored.
         transaction
             .execute(
                 "UPDATE syncdeck.unit SET state = 'failed', version = version + 1
-                 WHERE table_name = $1 AND record_id = $2 AND state IN ('ready', 'held', 'review', 'stopped')",
-                &[&at.table, &at.row.0],
+                 WHERE table_name = $1 AND record_id = ANY($2) AND state IN ('ready', 'held', 'review', 'stopped')",
+                &[&mapping.table, &ignored],
             )
             .await
-            .while_("stop a unit")?;
+            .while_("stop units")?;
         let sql = format!(
             "UPDATE syncdeck.error SET state = 'ignored', next_retry_at = NULL, upto = (
-                 SELECT max(id) FROM {}._trigger_log
-                 WHERE table_name = $1 AND record_id = $2 AND state IN ('PENDING', 'FAILED'))
-             WHERE table_name = $1 AND record_id = $2 AND resolved_at IS NULL",
+                 SELECT max(id) FROM {}._trigger_log log
+                 WHERE log.table_name = $1 AND log.record_id = error.record_id AND log.state IN ('PENDING', 'FAILED'))
+             WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL",
             self.schema
         );
-        let ignored = transaction.execute(&sql, &[&at.table, &at.row.0]).await.while_("ignore an error")?;
-        if ignored == 0 {
-            return Err(Error::Refused(format!(
-                "the row {} of {} has no open error to ignore",
-                at.row, at.table
-            )));
-        }
-        audit(&transaction, actor, "ignored", &mapping.object, &at, None).await?;
-        announce(&transaction, &at).await?;
-        transaction.commit().await.while_("ignore a row's error")
+        transaction.execute(&sql, &[&mapping.table, &ignored]).await.while_("ignore errors")?;
+        let entries: Vec<Entry> =
+            ignored.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
+        audit(&transaction, act, "ignored", &mapping, &entries).await?;
+        announce(&transaction, &mapping.table, &ignored).await?;
+        transaction.commit().await.while_("ignore errors")?;
+        Ok(fates)
     }
 
-    /// The unit is ready at once with no attempts spent; one in flight stays so and is sent again after its answer
-    /// when something new joined it. Tells how many units there were (0 or 1).
-    pub(super) async fn make_ready(&self, transaction: &Transaction<'_>, at: &RowRef) -> Result<u64, Error> {
-        // What the row's change captured is taken in here: a claim before the next intake would send the unit without
-        // it. Entries before units, as in an intake; the row's lock, which the caller holds, keeps others from adding.
+    /// Locks rows in the order of their ids; those that are there, with their values.
+    pub(super) async fn lock_rows(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+        ids: &[i32],
+    ) -> Result<HashMap<i32, Value>, Error> {
         let sql = format!(
-            "UPDATE {}._trigger_log SET state = 'PENDING', updated_at = clock_timestamp()
-             WHERE table_name = $1 AND record_id = $2 AND state = 'NEW'",
+            "SELECT id, to_jsonb(t) FROM {} t WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+            self.table(&mapping.table)
+        );
+        let rows = transaction.query(&sql, &[&ids]).await.while_("lock rows")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Locks the changes of rows that nobody has taken in. Whoever goes on to units does this first, as an intake does;
+    /// all others of a unit that is not in flight are nobody else's.
+    pub(super) async fn lock_new_entries(
+        &self,
+        transaction: &Transaction<'_>,
+        table: &str,
+        ids: &[i32],
+    ) -> Result<(), Error> {
+        let sql = format!(
+            "SELECT FROM {}._trigger_log WHERE table_name = $1 AND record_id = ANY($2) AND state = 'NEW'
+             ORDER BY id FOR UPDATE",
             self.schema
         );
-        transaction.execute(&sql, &[&at.table, &at.row.0]).await.while_("take a row's changes in")?;
+        transaction.query(&sql, &[&table, &ids]).await.while_("lock new changes").map(drop)
+    }
+
+    /// Units are ready at once with no attempts spent; one in flight stays so and is sent again after its answer when
+    /// something new joined it. Tells which rows had something unsent.
+    pub(super) async fn make_ready(
+        &self,
+        transaction: &Transaction<'_>,
+        table: &str,
+        ids: &[i32],
+    ) -> Result<Vec<i32>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What the rows' changes captured is taken in here: a claim before the next intake would send the unit without
+        // it. Entries before units, as in an intake; the rows' locks, which the caller holds, keep others from adding.
+        let sql = format!(
+            "UPDATE {schema}._trigger_log SET state = 'PENDING', updated_at = clock_timestamp() WHERE id IN (
+                 SELECT id FROM {schema}._trigger_log
+                 WHERE table_name = $1 AND record_id = ANY($2) AND state = 'NEW' ORDER BY id FOR UPDATE)",
+            schema = self.schema
+        );
+        transaction.execute(&sql, &[&table, &ids]).await.while_("take the rows' changes in")?;
         let sql = format!(
             "INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
-             SELECT DISTINCT table_name, record_id, 'ready' FROM {}._trigger_log
-             WHERE table_name = $1 AND record_id = $2 AND {UNSENT}
+             SELECT table_name, record_id, 'ready' FROM {}._trigger_log
+             WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} GROUP BY 1, 2 ORDER BY 1, 2
              ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1, attempts = 0, lost = 0,
                  lost_alone = 0, state = CASE unit.state WHEN 'inflight' THEN 'inflight' ELSE 'ready' END,
-                 ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END",
+                 ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END
+             RETURNING record_id",
             self.schema
         );
-        let ready = transaction.execute(&sql, &[&at.table, &at.row.0]).await.while_("make a unit ready")?;
-        if ready > 0 {
-            transaction
-                .execute(
-                    "UPDATE syncdeck.error SET state = 'retrying', next_retry_at = clock_timestamp()
-                     WHERE table_name = $1 AND record_id = $2 AND resolved_at IS NULL",
-                    &[&at.table, &at.row.0],
-                )
-                .await
-                .while_("mark an error as retrying")?;
-            transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
-            let sql = format!(
-                "UPDATE {} SET _hc_lastop = 'PENDING', _hc_err = NULL WHERE id = $1",
-                self.table(&at.table)
-            );
-            transaction.execute(&sql, &[&at.row.0]).await.while_("mark the row as pending")?;
-        }
+        let ready = transaction.query(&sql, &[&table, &ids]).await.while_("make units ready")?;
+        let ready: Vec<i32> = ready.iter().map(|row| row.get(0)).collect();
+        transaction
+            .execute(
+                "UPDATE syncdeck.error SET state = 'retrying', next_retry_at = clock_timestamp()
+                 WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL",
+                &[&table, &ready],
+            )
+            .await
+            .while_("mark errors as retrying")?;
+        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        let sql = format!(
+            "UPDATE {} SET _hc_lastop = 'PENDING', _hc_err = NULL WHERE id = ANY($1)",
+            self.table(table)
+        );
+        transaction.execute(&sql, &[&ready]).await.while_("mark rows as pending")?;
         Ok(ready)
     }
+}
+
+/// The only row's fate as a result.
+pub(super) fn done(fates: Vec<Fate>) -> Result<(), Error> {
+    match fates.into_iter().find(|fate| fate.came != Came::Done) {
+        Some(fate) => Err(Error::Refused(fate.message)),
+        None => Ok(()),
+    }
+}
+
+fn may_write(mapping: &Mapping, edits: &[RowEdit]) -> Result<(), Error> {
+    if mapping.access == Access::ReadOnly {
+        return Err(Error::Refused(format!(
+            "{} is mapped read-only: a change of the row would never reach Salesforce\n\
+             mend the record in Salesforce, or set access = \"read_write\"",
+            mapping.object
+        )));
+    }
+    let mut columns = edits.iter().flat_map(|edit| &edit.fields).map(|field| &field.column);
+    match columns.find(|column| mapping.field(column).is_none()) {
+        Some(unknown) => Err(Error::Refused(format!("{} has no mapped column {unknown:?}", mapping.object))),
+        None => Ok(()),
+    }
+}
+
+type Values = Map<String, Value>;
+
+/// The values before and after, if the row still holds what was shown.
+fn compare(
+    mapping: &Mapping,
+    edit: &RowEdit,
+    row: Option<&Value>,
+) -> Result<(Values, Values), (Came, String)> {
+    let Some(row) = row else {
+        return Err((Came::Failed, format!("the row {} of {} is gone", edit.row, mapping.table)));
+    };
+    let (mut before, mut after) = (Map::new(), Map::new());
+    for field in &edit.fields {
+        let there = row.get(&field.column).and_then(json_text);
+        if there != field.shown {
+            let text = format!(
+                "{} was changed meanwhile: it is now {}, you were shown {}\nlook at the new value and edit again",
+                field.column,
+                shown(there.as_deref()),
+                shown(field.shown.as_deref())
+            );
+            return Err((Came::Skipped, text));
+        }
+        before.insert(field.column.clone(), json!(there));
+        after.insert(field.column.clone(), json!(field.new));
+    }
+    Ok((before, after))
 }
 
 fn shown(value: Option<&str>) -> String {
     value.map_or("NULL".to_owned(), |value| format!("{value:?}"))
 }
 
-/// A value that the column cannot take, in words; anything else stays what it is.
-fn refused_value(source: tokio_postgres::Error, table: &str) -> Error {
-    match source.as_db_error() {
-        Some(error) if error.code().code().starts_with("22") || error.code().code().starts_with("23") => {
-            Error::Refused(format!("PostgreSQL refuses the value for {table}: {}", error.message()))
-        }
-        _ => Error::Sql { what: "write the edited row", source },
+/// What the server said, without what we wanted of it.
+pub(super) fn plain(error: &Error) -> String {
+    match error {
+        Error::Sql { source, .. } => super::describe(source),
+        other => other.to_string(),
     }
 }
 
-pub(super) async fn audit(
+/// A unit as an operator finds it.
+pub(super) struct Unit {
+    /// In flight, or about to be.
+    pub sending: bool,
+    /// In flight.
+    pub in_flight: bool,
+    /// The record's id, where the row does not know it yet.
+    pub sfid: Option<String>,
+}
+
+/// Locks the units of rows, and tells where they stand.
+pub(super) async fn lock_units(
     transaction: &Transaction<'_>,
-    actor: &str,
-    action: &str,
-    mapping: &str,
-    at: &RowRef,
-    values: Option<(Map<String, Value>, Map<String, Value>)>,
-) -> Result<(), Error> {
-    let (before, after) = match values {
-        Some((before, after)) => (Some(Value::Object(before)), Some(Value::Object(after))),
-        None => (None, None),
-    };
-    transaction
-        .execute(
-            "INSERT INTO syncdeck.audit (actor, action, mapping, table_name, record_id, error_id, before, after)
-             VALUES ($1, $2, $3, $4::text, $5, (SELECT id FROM syncdeck.error
-                 WHERE table_name = $4::text AND record_id = $5 AND resolved_at IS NULL), $6, $7)",
-            &[&actor, &action, &mapping, &at.table, &at.row.0, &before, &after],
+    table: &str,
+    ids: &[i32],
+) -> Result<HashMap<i32, Unit>, Error> {
+    let rows = transaction
+        .query(
+            "SELECT record_id, state = 'inflight', state = 'ready' AND ready_at <= clock_timestamp(), sfid::text
+             FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2) ORDER BY record_id FOR UPDATE",
+            &[&table, &ids],
         )
         .await
-        .while_("write the audit")
-        .map(drop)
+        .while_("lock units")?;
+    let unit = |row: &tokio_postgres::Row| {
+        let (in_flight, due): (bool, bool) = (row.get(1), row.get(2));
+        (row.get(0), Unit { sending: in_flight || due, in_flight, sfid: row.get(3) })
+    };
+    Ok(rows.iter().map(unit).collect())
+}
+
+/// The unresolved errors of rows: their states, and when they were seen last.
+async fn last_seen(
+    transaction: &Transaction<'_>,
+    table: &str,
+    ids: &[i32],
+) -> Result<HashMap<i32, (String, DateTime<Utc>)>, Error> {
+    let rows = transaction
+        .query(
+            "SELECT record_id, state, last_seen FROM syncdeck.error
+             WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL ORDER BY record_id FOR UPDATE",
+            &[&table, &ids],
+        )
+        .await
+        .while_("look at errors")?;
+    Ok(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect())
 }
 
 /// Wakes the engine and every console: an operator's transaction is rare, so NOTIFY costs nothing here.
-pub(super) async fn announce(transaction: &Transaction<'_>, at: &RowRef) -> Result<(), Error> {
+pub(super) async fn announce(transaction: &Transaction<'_>, table: &str, ids: &[i32]) -> Result<(), Error> {
+    let payload = match ids {
+        [] => return Ok(()),
+        ids if ids.len() > ANNOUNCED => "retry".to_owned(),
+        ids => format!("retry {} {table}", ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+    };
     transaction
-        .execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &format!("retry {} {}", at.row, at.table)])
+        .execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &payload])
         .await
         .while_("announce a change")
         .map(drop)

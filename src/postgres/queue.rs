@@ -412,7 +412,14 @@ impl Store {
         Ok(contents)
     }
 
-    /// Rows with all their values, as PostgreSQL's JSON prints them.
+    /// Rows with all their values, as PostgreSQL's JSON prints them; those that are gone are not among them.
+    pub async fn values(&self, table: &str, rows: &[RowId]) -> Result<HashMap<RowId, Hstore>, Error> {
+        let client = self.client().await?;
+        let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        self.whole_rows(&client, table, &ids).await.map(HashMap::from_iter)
+    }
+
+    /// The same in a session that is there.
     async fn whole_rows(
         &self,
         client: &deadpool_postgres::Object,

@@ -4,11 +4,15 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::domain::act::PastAct;
 use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
-use crate::domain::names::RowRef;
-use crate::domain::record::{Advice, HistoryEntry, RecordView, SalesforceValues, Sending};
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::record::{Advice, HistoryEntry, PendingChange, RecordView, SalesforceValues, Sending};
+use crate::domain::rules::MASK;
 
+use super::audit::AuditQuery;
+use super::queue::UNSENT;
 use super::{Error, Store, While};
 
 /// How many lines of history a record view has at most.
@@ -50,14 +54,7 @@ impl Store {
         Ok(RecordView {
             sfid: value("sfid").or_else(|| unit.and_then(|unit| unit.get(1))),
             lastop: value("_hc_lastop"),
-            unit: match unit_state.as_deref() {
-                None | Some("writeback") => "in step",
-                Some("ready") => "pending",
-                Some("inflight") => "in flight",
-                Some("held") => "held",
-                Some(_) => "failed",
-            }
-            .to_owned(),
+            unit: standing(unit_state.as_deref()).to_owned(),
             exists,
             values: mapping.fields.iter().map(|field| (field.clone(), value(&field.column))).collect(),
             row: at.clone(),
@@ -66,7 +63,8 @@ impl Store {
             advice: Advice::default(),
             conflicts: self.conflicts(at).await?,
             sending: Sending::default(),
-            history: self.history(at).await?,
+            pending: self.pending(mapping, at).await?,
+            history: self.history(mapping, at).await?,
         })
     }
 
@@ -86,43 +84,102 @@ impl Store {
         Ok(hstore::parse(old.as_deref().unwrap_or("")).unwrap_or_default().into_iter().collect())
     }
 
-    async fn history(&self, at: &RowRef) -> Result<Vec<HistoryEntry>, Error> {
+    /// What happened to a row, newest first; masked values are not in it.
+    async fn history(&self, mapping: &Mapping, at: &RowRef) -> Result<Vec<HistoryEntry>, Error> {
         let client = self.client().await?;
-        let rows = client
+        let attempts = client
             .query(
-                "SELECT at, what, text, request, response FROM (
-                     (SELECT at, outcome AS what, op || coalesce(': ' || code || ' ' || message, '') || '  batch ' || batch AS text, request, response
-                      FROM syncdeck.attempt WHERE table_name = $1 AND record_id = $2 ORDER BY id DESC LIMIT $3)
-                     UNION ALL
-                     (SELECT at, action, actor || coalesce(': ' || (SELECT string_agg(format('%s %s -> %s', key,
-                          coalesce(before ->> key, 'NULL'), coalesce(value, 'NULL')), ', ') FROM jsonb_each_text(after)), ''), NULL, NULL
-                      FROM syncdeck.audit WHERE table_name = $1 AND record_id = $2 ORDER BY id DESC LIMIT $3)
-                 ) history ORDER BY at DESC LIMIT $3",
+                "SELECT at, outcome, op || coalesce(': ' || code || ' ' || message, '') || '  batch ' || batch, request, response
+                 FROM syncdeck.attempt WHERE table_name = $1 AND record_id = $2 ORDER BY id DESC LIMIT $3",
                 &[&at.table, &at.row.0, &HISTORY],
             )
             .await
-            .while_("read a record's history")?;
-        Ok(rows
-            .iter()
-            .map(|row| HistoryEntry {
-                at: row.get(0),
-                what: row.get(1),
-                text: row.get(2),
-                request: row.get(3),
-                response: row.get(4),
-            })
-            .collect())
+            .while_("read a record's attempts")?;
+        let attempt = |row: &tokio_postgres::Row| HistoryEntry {
+            at: row.get(0),
+            what: row.get(1),
+            text: row.get(2),
+            request: row.get(3),
+            response: row.get(4),
+        };
+        let query = AuditQuery { row: Some(at.clone()), limit: HISTORY, ..AuditQuery::default() };
+        let acts = self.acts(&query).await?;
+        let act = |mut act: PastAct| {
+            act.first.mask(&mapping.rules);
+            HistoryEntry {
+                at: act.at,
+                what: act.action.clone(),
+                text: [act.who(), act.first.text(), act.why.unwrap_or_default()]
+                    .into_iter()
+                    .filter(|part| !part.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(": "),
+                request: None,
+                response: None,
+            }
+        };
+        let mut history: Vec<HistoryEntry> =
+            attempts.iter().map(attempt).chain(acts.into_iter().map(act)).collect();
+        history.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+        history.truncate(usize::try_from(HISTORY).unwrap_or(usize::MAX));
+        Ok(history)
     }
 
-    /// The row's `sfid` (or the unit's, while the row does not know it yet).
-    pub async fn sfid_of(&self, at: &RowRef) -> Result<Option<String>, Error> {
+    /// A row's changes that Salesforce has not taken, in their order.
+    async fn pending(&self, mapping: &Mapping, at: &RowRef) -> Result<Vec<PendingChange>, Error> {
         let client = self.client().await?;
         let sql = format!(
-            "SELECT coalesce((SELECT sfid::text FROM {} WHERE id = $2),
-                 (SELECT sfid::text FROM syncdeck.unit WHERE table_name = $1 AND record_id = $2))",
-            self.table(&at.table)
+            "SELECT created_at, action, state, old, values FROM {}._trigger_log
+             WHERE table_name = $1 AND record_id = $2 AND {UNSENT} ORDER BY id LIMIT $3",
+            self.schema
         );
-        Ok(client.query_one(&sql, &[&at.table, &at.row.0]).await.while_("find a row's record id")?.get(0))
+        let rows = client
+            .query(&sql, &[&at.table, &at.row.0, &HISTORY])
+            .await
+            .while_("read a row's pending changes")?;
+        let read = |text: Option<String>| hstore::parse(text.as_deref().unwrap_or("")).unwrap_or_default();
+        let change = |row: &tokio_postgres::Row| {
+            let (action, old, values) = (row.get::<_, String>(1), read(row.get(3)), read(row.get(4)));
+            let shown = |column: &String, value: Option<String>| match mapping.rules.masked(column) {
+                true => value.map(|_| MASK.to_owned()),
+                false => value,
+            };
+            let columns = values.into_iter().filter(|(column, _)| mapping.field(column).is_some());
+            let columns = columns.map(|(column, new)| {
+                let before = old.get(&column).cloned().flatten();
+                (column.clone(), shown(&column, before), shown(&column, new))
+            });
+            PendingChange {
+                at: row.get(0),
+                action: action.to_lowercase(),
+                state: row.get(2),
+                columns: columns.collect(),
+            }
+        };
+        Ok(rows.iter().map(change).collect())
+    }
+
+    /// The record ids of rows, as the row, its unit or its log knows them.
+    pub async fn sfids_of(&self, table: &str, rows: &[RowId]) -> Result<HashMap<RowId, String>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT id, coalesce((SELECT sfid::text FROM {table} t WHERE t.id = wanted.id),
+                 (SELECT sfid::text FROM syncdeck.unit WHERE table_name = $1 AND record_id = wanted.id),
+                 (SELECT sfid::text FROM {schema}._trigger_log log WHERE log.table_name = $1 AND log.record_id = wanted.id
+                      AND log.sfid IS NOT NULL ORDER BY log.id DESC LIMIT 1))
+             FROM unnest($2::integer[]) AS wanted (id)",
+            table = self.table(table),
+            schema = self.schema,
+        );
+        let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        let found = client.query(&sql, &[&table, &ids]).await.while_("find rows' record ids")?;
+        let known = |row: &tokio_postgres::Row| Some((RowId(row.get(0)), row.get::<_, Option<String>>(1)?));
+        Ok(found.iter().filter_map(known).collect())
+    }
+
+    /// The record id of one row.
+    pub async fn sfid_of(&self, at: &RowRef) -> Result<Option<String>, Error> {
+        Ok(self.sfids_of(&at.table, &[at.row]).await?.remove(&at.row))
     }
 
     /// Keeps what was fetched of a record, for consoles without an engine.
@@ -151,6 +208,17 @@ impl Store {
             .await
             .while_("read the last fetched values")?;
         Ok(row.and_then(|row| serde_json::from_value(row.get(0)).ok()))
+    }
+}
+
+/// Where a row stands, by its unit's state.
+pub(super) fn standing(unit: Option<&str>) -> &'static str {
+    match unit {
+        None | Some("writeback") => "in step",
+        Some("ready") => "pending",
+        Some("inflight") => "in flight",
+        Some("held") => "held",
+        Some(_) => "failed",
     }
 }
 

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::json;
 
+use crate::domain::act::Act;
 use crate::domain::mapping::Mapping;
 
+use super::audit::{Entry, audit};
 use super::{CHANNEL, Cached, Error, Store, Transaction, While};
 
 /// Rules set at run time, by mapping and key.
@@ -90,13 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// Refused when the rule or its value is none, with nothing changed.
-    pub async fn set_rule(
-        &self,
-        name: &str,
-        key: &str,
-        value: Option<&str>,
-        actor: &str,
-    ) -> Result<(), Error> {
+    pub async fn set_rule(&self, name: &str, key: &str, value: Option<&str>, act: &Act) -> Result<(), Error> {
         let mut mapping = self.registered(name).await?;
         if let Some((field, _)) = key.rsplit_once('.')
             && !mapping.fields.iter().any(|known| known.name.eq_ignore_ascii_case(field))
@@ -122,7 +118,7 @@ impl Store {
             Some(value) => transaction.execute(
                 "INSERT INTO syncdeck.setting (mapping, key, value, actor) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (mapping, key) DO UPDATE SET value = excluded.value, actor = excluded.actor, at = excluded.at",
-                &[&mapping.object, &key, &value, &actor],
+                &[&mapping.object, &key, &value, &act.operator.actor],
             ).await,
             None => transaction.execute(
                 "DELETE FROM syncdeck.setting WHERE mapping = $1 AND key = $2", &[&mapping.object, &key]).await,
@@ -136,7 +132,8 @@ impl Store {
             .await
             .while_("tell that a rule was set")?;
         let (before, after) = (json!({ key: before }), json!({ key: value }));
-        audit_mapping(&transaction, actor, "set", &mapping, Some((&before, &after))).await?;
+        let entry = Entry { before: Some(before), after: Some(after), ..Entry::default() };
+        audit(&transaction, act, "set", &mapping, &[entry]).await?;
         announce(&transaction).await?;
         transaction.commit().await.while_("set a rule")
     }
@@ -173,27 +170,27 @@ impl Store {
     ///
     /// # Errors
     /// Refused when they are paused or stopped already.
-    pub async fn pause(&self, name: &str, actor: &str) -> Result<(), Error> {
+    pub async fn pause(&self, name: &str, act: &Act) -> Result<(), Error> {
         let mapping = self.registered(name).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin a pause")?;
         let paused = transaction
             .execute(
                 "UPDATE syncdeck.mapping SET writes = 'paused', writes_detail = $2 WHERE name = $1 AND writes = 'on'",
-                &[&mapping.object, &format!("by {actor}")],
+                &[&mapping.object, &format!("by {}", act.operator.actor)],
             )
             .await
             .while_("pause a mapping")?;
         if paused == 0 {
             return Err(Error::Refused(format!("the writes of {} are off already", mapping.object)));
         }
-        audit_mapping(&transaction, actor, "paused", &mapping, None).await?;
+        audit(&transaction, act, "paused", &mapping, &[Entry::default()]).await?;
         announce(&transaction).await?;
         transaction.commit().await.while_("pause a mapping")
     }
 
     /// Lets the writes of a mapping go on. What failed stays failed.
-    pub async fn resume(&self, name: &str, actor: &str) -> Result<(), Error> {
+    pub async fn resume(&self, name: &str, act: &Act) -> Result<(), Error> {
         let mapping = self.registered(name).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin a resume")?;
@@ -204,30 +201,12 @@ impl Store {
             )
             .await
             .while_("resume a mapping")?;
-        audit_mapping(&transaction, actor, "resumed", &mapping, None).await?;
+        audit(&transaction, act, "resumed", &mapping, &[Entry::default()]).await?;
         announce(&transaction).await?;
         transaction.commit().await.while_("resume a mapping")?;
         // Not in the same transaction: everybody else takes units before mappings.
         self.wake_stopped().await
     }
-}
-
-async fn audit_mapping(
-    transaction: &Transaction<'_>,
-    actor: &str,
-    action: &str,
-    mapping: &Mapping,
-    values: Option<(&serde_json::Value, &serde_json::Value)>,
-) -> Result<(), Error> {
-    let (before, after) = values.unzip();
-    transaction
-        .execute(
-            "INSERT INTO syncdeck.audit (actor, action, mapping, table_name, before, after) VALUES ($1, $2, $3, $4, $5, $6)",
-            &[&actor, &action, &mapping.object, &mapping.table, &before, &after],
-        )
-        .await
-        .while_("write the audit")
-        .map(drop)
 }
 
 /// Tells every engine and console that rules or states of mappings changed.

@@ -8,7 +8,7 @@ use syncdeck::domain::record::{Edit, FieldEdit};
 use tokio_postgres::NoTls;
 
 use crate::application::{ACCOUNT, CONTACT};
-use crate::support::server;
+use crate::support::{act, server};
 use crate::world::{MAPPINGS, World};
 
 fn row(id: i32) -> RowRef {
@@ -71,14 +71,14 @@ async fn mending_while_a_retry_is_in_flight_and_mending_twice_send_the_last_valu
     let id = world.failing_contact("K1").await;
     world.until_state(id, "open").await;
     world.org.change_faults(|faults| faults.latency_ms = 400);
-    world.store.retry(&row(id), "one@here").await.unwrap();
+    world.store.retry(&row(id), &act("one@here")).await.unwrap();
     world.until_in_flight(id).await;
     // Two operators, one after the other, both before the retry is answered.
-    world.store.save(&edit(id, "K1 at acme", "first@acme.com"), "one@here").await.unwrap();
+    world.store.save(&edit(id, "K1 at acme", "first@acme.com"), &act("one@here")).await.unwrap();
     world.application.note(CONTACT, "K1", id, &[("Email", json!("first@acme.com"))]);
-    let stale = world.store.save(&edit(id, "K1 at acme", "stale@acme.com"), "two@here").await;
+    let stale = world.store.save(&edit(id, "K1 at acme", "stale@acme.com"), &act("two@here")).await;
     assert!(stale.unwrap_err().to_string().contains("was changed meanwhile"));
-    world.store.save(&edit(id, "first@acme.com", "second@acme.com"), "two@here").await.unwrap();
+    world.store.save(&edit(id, "first@acme.com", "second@acme.com"), &act("two@here")).await.unwrap();
     world.application.note(CONTACT, "K1", id, &[("Email", json!("second@acme.com"))]);
     world.until_state(id, "").await;
     world.judge().await;
@@ -96,9 +96,9 @@ async fn ignoring_in_flight_is_kept_until_the_row_changes_again() {
     let id = world.failing_contact("K1").await;
     world.until_state(id, "open").await;
     world.org.change_faults(|faults| faults.latency_ms = 400);
-    world.store.retry(&row(id), "one@here").await.unwrap();
+    world.store.retry(&row(id), &act("one@here")).await.unwrap();
     world.until_in_flight(id).await;
-    world.store.ignore(&row(id), "one@here").await.unwrap();
+    world.store.ignore(&row(id), &act("one@here")).await.unwrap();
     let parked = format!("SELECT count(*) FROM syncdeck.unit WHERE record_id = {id} AND state = 'failed'");
     world.until_count("the retry was answered", &parked, 1).await;
     assert_eq!(world.state_of(id).await, "ignored");
@@ -108,7 +108,7 @@ async fn ignoring_in_flight_is_kept_until_the_row_changes_again() {
     let locked = world.contact("K2", "k2@acme.com").await;
     world.until_state(locked, "retrying").await;
     world.until_in_flight(locked).await;
-    world.store.ignore(&row(locked), "one@here").await.unwrap();
+    world.store.ignore(&row(locked), &act("one@here")).await.unwrap();
     let parked =
         format!("SELECT count(*) FROM syncdeck.unit WHERE record_id = {locked} AND state = 'failed'");
     world.until_count("it rests", &parked, 1).await;

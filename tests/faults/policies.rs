@@ -10,7 +10,7 @@ use syncdeck::domain::strategy::Strategy;
 use tokio::time::Instant;
 
 use crate::application::{ACCOUNT, CONTACT};
-use crate::support::server;
+use crate::support::{act, server};
 use crate::world::{MAPPINGS, World, span};
 
 async fn every_strategy_with(policy: &str) {
@@ -47,13 +47,13 @@ async fn collide(world: &mut World) {
     world
         .until("it is there", async |world| world.org.find_by_external_id("Contact", "both").is_some())
         .await;
-    world.store.pause("contact", "tester@here").await.unwrap();
+    world.store.pause("contact", &act("tester@here")).await.unwrap();
     world.run(&format!("UPDATE salesforce.contact SET lastname = 'Ours' WHERE id = {id}")).await;
     world.application.note(CONTACT, "both", id, &[("LastName", json!("Ours"))]);
     let record = world.org.find_by_external_id("Contact", "both").unwrap();
     world.user_writes("Contact", &record, "LastName", json!("Theirs"));
     world.until_count("both changes are known", "SELECT count(*) FROM syncdeck.conflict", 1).await;
-    world.store.resume("contact", "tester@here").await.unwrap();
+    world.store.resume("contact", &act("tester@here")).await.unwrap();
     let bad = "INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'nobody', 'bad') RETURNING id";
     let id: i32 = world.sql.query_one(bad, &[]).await.unwrap().get(0);
     world.application.note(CONTACT, "bad", id, &[("Email", json!("nobody"))]);
@@ -71,8 +71,8 @@ async fn write_in_the_org(world: &mut World) {
             for table in ["account", "contact"] {
                 // One that a failure stopped is no longer to be paused.
                 let _ = match resting {
-                    true => world.store.pause(table, "tester@here").await,
-                    false => world.store.resume(table, "tester@here").await,
+                    true => world.store.pause(table, &act("tester@here")).await,
+                    false => world.store.resume(table, &act("tester@here")).await,
                 };
             }
         }
@@ -95,7 +95,7 @@ async fn write_in_the_org(world: &mut World) {
         }
     }
     for table in ["account", "contact"] {
-        let _ = world.store.resume(table, "tester@here").await;
+        let _ = world.store.resume(table, &act("tester@here")).await;
     }
 }
 

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::{ACCOUNT, Application, CONTACT, Written};
 use crate::proxy::{Proxy, Upstream};
-use crate::support::{connect, database_on, server};
+use crate::support::{act, connect, database_on, server};
 
 /// How long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -250,7 +250,7 @@ impl World {
         if self.resumes {
             let stopped = self.store.orders().await.map(|orders| orders.writes_off).unwrap_or_default();
             for table in stopped {
-                let _ = self.store.resume(&table, "tester@here").await;
+                let _ = self.store.resume(&table, &act("tester@here")).await;
             }
         }
     }

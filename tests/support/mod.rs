@@ -40,3 +40,15 @@ pub async fn database_on(server: &PrivateServer) -> String {
 pub async fn connect(url: &str) -> Result<Store, Error> {
     Store::connect(url, "salesforce", "test", Duration::from_secs(30)).await
 }
+
+#[allow(dead_code, reason = "each test binary uses its part of what is shared")]
+/// Somebody at a terminal.
+pub fn operator(actor: &str) -> syncdeck::domain::act::Operator {
+    syncdeck::domain::act::Operator { actor: actor.to_owned(), origin: "local".to_owned() }
+}
+
+#[allow(dead_code, reason = "each test binary uses its part of what is shared")]
+/// An act of theirs.
+pub fn act(actor: &str) -> syncdeck::domain::act::Act {
+    syncdeck::domain::act::Act::single(&operator(actor))
+}

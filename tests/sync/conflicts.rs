@@ -143,6 +143,7 @@ async fn the_later_change_wins_by_default() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_chooses_field_by_field_and_both_values_wait() {
     let (world, id) = resting("conflicts = \"manual\"").await;
+    let email = |side| [("email".to_owned(), side)];
     world.run("UPDATE salesforce.contact SET email = 'ours@acme.com', title = 'Mx'").await;
     there(&world, &id, "Email", "theirs@acme.com");
     there(&world, &id, "Title", "Prof");
@@ -152,8 +153,8 @@ async fn a_person_chooses_field_by_field_and_both_values_wait() {
     world.until_text(error, "open CONFLICT consistency {Email,Title}").await;
     assert_eq!(row(&world, "email").await.as_deref(), Some("ours@acme.com"));
     assert_eq!(record(&world, "Email"), json!("theirs@acme.com"));
-    world.handle.choose(&contact(1), "email", Side::Salesforce).await.unwrap();
-    let again = world.handle.choose(&contact(1), "email", Side::Postgres).await.unwrap_err().to_string();
+    world.handle.choose(&contact(1), &email(Side::Salesforce)).await.unwrap();
+    let again = world.handle.choose(&contact(1), &email(Side::Postgres)).await.unwrap_err().to_string();
     assert!(again.contains("has no open conflict"), "{again}");
     world.until_text(error, "open CONFLICT consistency {Title}").await;
     assert_eq!(row(&world, "email").await.as_deref(), Some("theirs@acme.com"));

@@ -27,7 +27,7 @@ async fn each_attempt_is_kept_with_what_was_sent_answered_and_done_in_between() 
     let history = world.handle.record(&contact(1)).await.unwrap().history;
     let what: Vec<&str> = history.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(what, ["accepted", "edited", "rejected"]);
-    assert!(history[1].text.starts_with("tester@here: email nobody -> jane@acme.com"), "{}", history[1].text);
+    assert!(history[1].text.starts_with("tester@here: email nobody → jane@acme.com"), "{}", history[1].text);
     let (first, last) = (&history[2], &history[0]);
     assert_eq!(first.request.as_ref().unwrap()["Email"], json!("nobody"));
     assert_eq!(first.response.as_ref().unwrap()["errors"][0]["statusCode"], json!("INVALID_EMAIL_ADDRESS"));

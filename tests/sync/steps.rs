@@ -14,6 +14,7 @@ use syncdeck::postgres::acknowledge::Rows;
 use syncdeck::postgres::errors::NewError;
 use syncdeck::postgres::queue::{Ack, Awaited, Claimed, Outcome};
 
+use crate::support::act;
 use crate::world::{MAPPINGS, World};
 
 const ROWS: i32 = 6;
@@ -157,7 +158,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 world.run(&sql).await;
                 world.store.sweep().await.unwrap();
                 happen(&mut model, row, &Event::Woken);
-                world.store.resume("Contact", "tester@here").await.unwrap();
+                world.store.resume("Contact", &act("tester@here")).await.unwrap();
                 for row in 1..=ROWS {
                     happen(&mut model, row, &Event::Resumed);
                 }
@@ -167,7 +168,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 }
             }
             _ => {
-                if world.store.retry(&at, "tester@here").await.is_ok() {
+                if world.store.retry(&at, &act("tester@here")).await.is_ok() {
                     happen(&mut model, row, &Event::RetryAsked);
                 }
             }

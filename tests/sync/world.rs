@@ -16,7 +16,7 @@ use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{connect, new_database, server};
+use crate::support::{connect, new_database, operator, server};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,7 +95,7 @@ impl World {
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
         let sql = session(&url).await;
-        let handle = Handle::new(store.clone(), "tester@here".to_owned());
+        let handle = Handle::new(store.clone(), operator("tester@here"));
         let world = World { org, store, sql, handle, config, dir, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {

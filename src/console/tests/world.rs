@@ -238,6 +238,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             values: vec![("Email".to_owned(), Some(email.to_owned()))],
             left_out: Vec::new(),
         },
+        pending: Vec::new(),
         history: vec![
             HistoryEntry {
                 at: now() - TimeDelta::seconds(9),
@@ -287,6 +288,7 @@ pub fn values() -> SalesforceValues {
     SalesforceValues {
         fetched_at: now() - TimeDelta::seconds(3),
         state: SalesforceState::Found,
+        sfid: Some("003sd0000000001AAA".to_owned()),
         values: values
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))

@@ -1,0 +1,239 @@
+//! Acts on many errors: shown first, confirmed in proportion, with progress, and an honest result.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use color_eyre::eyre::Result;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::act::{Came, Confirm, Deed, Item, Preview, Progress, Report, Sample};
+use crate::domain::duration::spoken;
+use crate::engine::bulk::{Chosen, Plan};
+use crate::engine::handle::Handle;
+use crate::logs::sanitize::sanitize;
+
+use super::args::{Cli, Manner, Many};
+use super::dialogue::Dialogue;
+use super::{DONE, FAILED, door, print};
+
+/// How long `--wait` waits for Salesforce's answers.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// Reasons told of one result; the rest is counted.
+const REASONS: usize = 8;
+/// Items told one by one.
+const TOLD: usize = 20;
+
+/// Does one thing to errors by number or by filter.
+pub(super) async fn run(cli: &Cli, many: &Many, deed: Deed) -> Result<u8> {
+    let chosen = match &many.filter {
+        Some(filter) => Chosen::Filter(filter.clone()),
+        None => Chosen::Ids(many.ids.clone()),
+    };
+    act(cli, &chosen, deed, &many.how).await
+}
+
+/// Plans an act, shows it, asks where that is due, and carries it out.
+pub(super) async fn act(cli: &Cli, chosen: &Chosen, deed: Deed, how: &Manner) -> Result<u8> {
+    if !how.dry_run {
+        refuse_read_only(cli)?;
+    }
+    let handle = door(cli).await?;
+    let plan = handle.plan(chosen, deed).await?;
+    if how.dry_run {
+        show(cli, &plan)?;
+        return Ok(DONE);
+    }
+    // Who names errors one by one has seen them; what removes rows, and a great many, is asked about all the same.
+    let named = matches!(chosen, Chosen::Ids(_)) && plan.preview.removed == 0;
+    let asks = match plan.confirm {
+        Confirm::Yes if named && !matches!(plan.deed, Deed::Undo(_)) => Confirm::Nothing,
+        other => other,
+    };
+    if !how.yes && !plan.is_empty() && !confirmed(&plan, asks)? {
+        print::problem("nothing was changed");
+        return Ok(FAILED);
+    }
+    let mut report = carry_out(&handle, &plan, how.why.as_deref()).await?;
+    if how.wait {
+        handle.answers(&plan, &mut report, PATIENCE).await?;
+    }
+    tell(cli, &report)
+}
+
+/// Asks as much as is due.
+fn confirmed(plan: &Plan, asks: Confirm) -> Result<bool> {
+    if asks == Confirm::Nothing {
+        return Ok(true);
+    }
+    let (deed, rows) = (plan.deed.text(), plan.len());
+    if !io::stdin().is_terminal() {
+        let removes = match plan.preview.removed {
+            0 => String::new(),
+            removed => format!(" and removes {removed}"),
+        };
+        let text = format!(
+            "{deed}: this is about {rows} rows{removes}, and nobody is there to be asked\n\
+             look at it with --dry-run, then say --yes"
+        );
+        return Err(print::Usage(text).into());
+    }
+    for line in preview_lines(plan) {
+        eprintln!("{}", sanitize(&line));
+    }
+    let mut dialogue = Dialogue::new();
+    Ok(match asks {
+        Confirm::Count(count) => {
+            dialogue.text(&format!("{deed}: type {count} to do it"), Some("no"))? == count.to_string()
+        }
+        _ => dialogue.yes(&format!("{deed}: {rows} rows; go on?"), false)?,
+    })
+}
+
+/// What a plan would do.
+fn show(cli: &Cli, plan: &Plan) -> Result<()> {
+    if cli.json {
+        print::json(&plan.preview, true)?;
+        return Ok(());
+    }
+    for line in preview_lines(plan) {
+        print::line(&sanitize(&line))?;
+    }
+    Ok(())
+}
+
+fn preview_lines(plan: &Plan) -> Vec<String> {
+    let Preview { selected, touched, removed, passing, refused, left, sample } = &plan.preview;
+    let mut lines = vec![format!("{}: {selected} selected, {touched} to do", plan.deed.text())];
+    if *removed > 0 {
+        lines.push(format!("  {removed} rows are removed: Salesforce has no record of them"));
+    }
+    if matches!(plan.deed, Deed::Fix { .. }) {
+        lines.push(format!("  {passing} would then pass the checks"));
+        lines.extend(refused.iter().map(|(why, count)| format!("  {count} would not: {why}")));
+    }
+    lines
+        .extend(left.iter().map(|(why, count)| format!("  {count} left alone: {}", why.replace('\n', "; "))));
+    lines.extend(sample.iter().map(sample_line));
+    let shown = sample.len();
+    if shown > 0 && *touched > shown {
+        lines.push(format!("    ... the first {shown}"));
+    }
+    lines
+}
+
+fn sample_line(sample: &Sample) -> String {
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let refused = sample.refused.as_ref().map(|why| format!("   ✗ {why}")).unwrap_or_default();
+    let row = format!("{} {}", sample.row.table, sample.row.row);
+    format!("    {row:<20} {} {} → {}{refused}", sample.field, shown(&sample.before), shown(&sample.after))
+}
+
+/// Carries it out, with progress where somebody looks on; Ctrl-C ends it between two transactions.
+async fn carry_out(handle: &Handle, plan: &Plan, why: Option<&str>) -> Result<Report> {
+    let stop = CancellationToken::new();
+    let ending = stop.clone();
+    let interrupt = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            ending.cancel();
+        }
+    });
+    let begin = Instant::now();
+    let watched = io::stderr().is_terminal() && plan.len() > 1_000;
+    let progress = move |progress: Progress| {
+        if watched {
+            eprint!("\r{} ", progress_line(progress, begin.elapsed()));
+            let _ = io::stderr().flush();
+        }
+    };
+    let report = handle.carry_out(plan, why, &progress, &stop).await;
+    interrupt.abort();
+    if watched {
+        eprintln!();
+    }
+    Ok(report?)
+}
+
+fn progress_line(progress: Progress, elapsed: Duration) -> String {
+    let Progress { through, total } = progress;
+    let left = progress.time_left(elapsed).map(|left| format!(", {} left", spoken(left))).unwrap_or_default();
+    format!("{through} of {total}{left}, Ctrl-C stops here")
+}
+
+/// What became of each.
+pub(super) fn tell(cli: &Cli, report: &Report) -> Result<u8> {
+    if cli.json {
+        print::json(report, true)?;
+    } else if report.items.len() <= TOLD {
+        for item in &report.items {
+            tell_item(item)?;
+        }
+        if let Some(act) = report.act.filter(|_| report.items.len() > 1) {
+            print::line(&format!("act {act}; take it back with: syncdeck undo {act}"))?;
+        }
+    } else {
+        for (came, count) in
+            [(Came::Done, report.done), (Came::Skipped, report.skipped), (Came::Failed, report.failed)]
+        {
+            print::line(&format!("{}: {count}", came.word()))?;
+            let reasons = report.reasons(came);
+            for (why, count) in reasons.iter().take(REASONS) {
+                print::line(&sanitize(&format!("  {count:>7}  {}", why.replace('\n', "; "))))?;
+            }
+            if reasons.len() > REASONS {
+                print::line(&format!(
+                    "           and {} other reasons; --json has them all",
+                    reasons.len() - REASONS
+                ))?;
+            }
+        }
+        if let Some(act) = report.act {
+            print::line(&format!("act {act}; take it back with: syncdeck undo {act}"))?;
+        }
+    }
+    if report.cancelled && !cli.json {
+        print::problem("stopped half-way: what was not reached is as it was");
+    }
+    Ok(if report.failed > 0 || report.cancelled { FAILED } else { DONE })
+}
+
+fn tell_item(item: &Item) -> Result<()> {
+    let text = format!("{}: {}: {}", item.id, item.result.word(), item.message);
+    if item.result == Came::Failed {
+        print::problem(&text);
+    } else {
+        print::line(&sanitize(&text.replace('\n', "; ")))?;
+    }
+    Ok(())
+}
+
+/// The report of an act on one error.
+pub(super) fn one(id: i64, came: Result<String, crate::engine::handle::Refused>) -> Report {
+    let mut report = Report::default();
+    let (result, message) = match came {
+        Ok(message) => (Came::Done, message),
+        Err(refused) => (Came::Failed, refused.0),
+    };
+    report.note(Item { id, result, message });
+    report
+}
+
+pub(super) fn refuse_read_only(cli: &Cli) -> Result<(), print::Usage> {
+    if cli.read_only {
+        Err(print::Usage("--read-only changes nothing; leave it out".to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+/// Members of a JSON document about one row.
+pub(super) fn row_of(text: &str) -> Result<(String, i32), print::Usage> {
+    let row = text.split_once(':').and_then(|(mapping, row)| Some((mapping.to_owned(), row.parse().ok()?)));
+    row.ok_or_else(|| print::Usage(format!("{text:?} is no MAPPING:ROW, such as Contact:10235")))
+}
+
+/// A list as JSON, whatever it is of.
+pub(super) fn list_json(items: &[impl serde::Serialize]) -> Result<()> {
+    print::json(&json!(items), true)?;
+    Ok(())
+}

@@ -1,0 +1,434 @@
+//! What operators do: who, what with how many errors, and what came of it. An act is what one person decided at once,
+//! for one row or for many; the audit has an entry for each row of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::field::Field;
+use super::merge::Side;
+use super::names::{RowId, RowRef};
+use super::rules::{MASK, Rules};
+use super::transform::{Transform, apply_all};
+
+/// Who acts, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Account and host: `ada@sync-1`.
+    pub actor: String,
+    /// The address of the SSH client, or `local`.
+    pub origin: String,
+}
+
+/// An act under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    /// Its number, where several transactions share it; `None` takes the next one.
+    pub number: Option<i64>,
+    /// Who.
+    pub operator: Operator,
+    /// Why, in the operator's words.
+    pub why: Option<String>,
+}
+
+impl Act {
+    /// An act of one transaction.
+    pub fn single(operator: &Operator) -> Act {
+        Act { number: None, operator: operator.clone(), why: None }
+    }
+}
+
+/// What became of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Came {
+    /// It was done.
+    Done,
+    /// There was nothing to do, or somebody else did something meanwhile.
+    Skipped,
+    /// It could not be done.
+    Failed,
+}
+
+impl Came {
+    /// The word used in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Came::Done => "done",
+            Came::Skipped => "skipped",
+            Came::Failed => "failed",
+        }
+    }
+}
+
+/// What an act came to for one row of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// Which row.
+    pub row: RowId,
+    /// What became of it.
+    pub came: Came,
+    /// The reason, or what was done.
+    pub message: String,
+}
+
+impl Fate {
+    /// A fate with its reason.
+    pub fn new(row: RowId, came: Came, message: impl Into<String>) -> Fate {
+        Fate { row, came, message: message.into() }
+    }
+}
+
+/// What an act came to for one of the errors (or entries of the audit) that it was about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// The error's number.
+    pub id: i64,
+    /// What became of it.
+    pub result: Came,
+    /// The reason, or what was done.
+    pub message: String,
+}
+
+/// What is done with many errors.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// They are sent again as they are.
+    Retry,
+    /// Those that wait for a person's release are sent.
+    Release,
+    /// They leave the list, and are not tried again by themselves.
+    Ignore,
+    /// Salesforce's values come back into the rows; a rejected insert's row is removed.
+    Revert,
+    /// A field of each row is changed.
+    Fix {
+        /// API name or column.
+        field: String,
+        /// What becomes of its value.
+        how: How,
+        /// Whether the rows are sent again at once.
+        retry: bool,
+    },
+    /// Every field that changed on both sides goes by one side.
+    Choose(Side),
+    /// The entries of an act are taken back.
+    Undo(i64),
+}
+
+impl Deed {
+    /// What it does, for a person: `retry`, `fix Phone | phone_e164(US)`.
+    pub fn text(&self) -> String {
+        match self {
+            Deed::Retry => "retry".to_owned(),
+            Deed::Release => "release".to_owned(),
+            Deed::Ignore => "ignore".to_owned(),
+            Deed::Revert => "revert".to_owned(),
+            Deed::Fix { field, how: How::Set(Some(value)), .. } => format!("fix {field} = {value}"),
+            Deed::Fix { field, how: How::Set(None), .. } => format!("fix {field} = nothing"),
+            Deed::Fix { field, how: How::Apply(transforms), .. } => {
+                let transforms: Vec<String> = transforms.iter().map(ToString::to_string).collect();
+                format!("fix {field} | {}", transforms.join(" | "))
+            }
+            Deed::Choose(side) => format!("choose {} everywhere", side.word()),
+            Deed::Undo(act) => format!("undo act {act}"),
+        }
+    }
+}
+
+/// What becomes of a field's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum How {
+    /// It becomes this one.
+    Set(Option<String>),
+    /// It goes through these, one behind the other; a regular expression is one of them.
+    Apply(Vec<Transform>),
+}
+
+impl How {
+    /// The new value.
+    ///
+    /// # Errors
+    /// Why a transform does not take the old one.
+    pub fn apply(&self, field: &Field, value: Option<&str>) -> Result<Option<String>, String> {
+        match self {
+            How::Set(new) => Ok(new.clone()),
+            How::Apply(transforms) => apply_all(transforms, field, value),
+        }
+    }
+
+    /// Reads `FIELD=VALUE` (an empty value is NULL) or `FIELD | transform | transform`.
+    ///
+    /// # Errors
+    /// What it lacks, or which transform there is not.
+    pub fn parse(text: &str) -> Result<(String, How), String> {
+        let transformed = text.find('|').filter(|at| text.find('=').is_none_or(|equals| *at < equals));
+        let (field, how) = match (transformed, text.split_once('=')) {
+            (Some(at), _) => {
+                let transforms = Transform::parse_all(&text[at + 1..])?;
+                (&text[..at], How::Apply(transforms))
+            }
+            (None, Some((field, value))) => {
+                (field, How::Set(Some(value.to_owned()).filter(|value| !value.is_empty())))
+            }
+            (None, None) => return Err("write FIELD=VALUE, or FIELD | transform".to_owned()),
+        };
+        let field = field.trim();
+        match field.is_empty() {
+            true => Err("a field is missing: write FIELD=VALUE, or FIELD | transform".to_owned()),
+            false => Ok((field.to_owned(), how)),
+        }
+    }
+}
+
+/// How an act must be confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Not at all.
+    Nothing,
+    /// With a yes.
+    Yes,
+    /// By typing how many rows it changes.
+    Count(usize),
+}
+
+/// More rows than these are confirmed by typing how many they are.
+pub const MANY: usize = 1_000;
+
+/// How much an act on `rows` rows must be confirmed; on production, by the count from two rows on.
+pub fn confirmation(rows: usize, environment: &str, removes: bool) -> Confirm {
+    let production = ["prod", "production", "live"].contains(&environment.to_lowercase().as_str());
+    match rows {
+        0 => Confirm::Nothing,
+        1 if removes => Confirm::Yes,
+        1 => Confirm::Nothing,
+        _ if rows > MANY || production => Confirm::Count(rows),
+        _ => Confirm::Yes,
+    }
+}
+
+/// What an act would do, before it is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// How many errors were selected.
+    pub selected: usize,
+    /// How many of them it would touch.
+    pub touched: usize,
+    /// Of those, how many rows it would remove.
+    pub removed: usize,
+    /// Of a fix: how many of the changed rows would then pass the checks.
+    pub passing: usize,
+    /// Of a fix: why others would not, with how many.
+    pub refused: BTreeMap<String, usize>,
+    /// Why others are left alone, with how many.
+    pub left: BTreeMap<String, usize>,
+    /// The first rows.
+    pub sample: Vec<Sample>,
+}
+
+/// One row of a preview.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// The error's number.
+    pub id: i64,
+    /// Which row.
+    pub row: RowRef,
+    /// What changes: `Phone`; empty where no value changes.
+    pub field: String,
+    /// The value as it is.
+    pub before: Option<String>,
+    /// The value as it would be.
+    pub after: Option<String>,
+    /// What the checks would say against it.
+    pub refused: Option<String>,
+}
+
+/// How far an act is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows it is through with.
+    pub through: usize,
+    /// Of how many.
+    pub total: usize,
+}
+
+impl Progress {
+    /// How long the rest takes at the pace so far, once there is one.
+    pub fn time_left(self, elapsed: Duration) -> Option<Duration> {
+        if self.through == 0 || self.through > self.total {
+            return None;
+        }
+        let left = (self.total - self.through) as f64 / self.through as f64;
+        Duration::try_from_secs_f64(elapsed.as_secs_f64() * left).ok()
+    }
+}
+
+/// What an act came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Its number, by which it can be undone; none where nothing was done.
+    pub act: Option<i64>,
+    /// Whether it was cancelled half-way: what it had not reached is as it was.
+    pub cancelled: bool,
+    /// How many were done.
+    pub done: usize,
+    /// How many were left alone.
+    pub skipped: usize,
+    /// How many could not be done.
+    pub failed: usize,
+    /// What became of each.
+    pub items: Vec<Item>,
+}
+
+impl Report {
+    /// Adds one.
+    pub fn note(&mut self, item: Item) {
+        match item.result {
+            Came::Done => self.done += 1,
+            Came::Skipped => self.skipped += 1,
+            Came::Failed => self.failed += 1,
+        }
+        self.items.push(item);
+    }
+
+    /// Reasons of one result with how many have them, the most frequent first.
+    pub fn reasons(&self, came: Came) -> Vec<(&str, usize)> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for item in self.items.iter().filter(|item| item.result == came) {
+            *counts.entry(item.message.as_str()).or_default() += 1;
+        }
+        let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
+    }
+}
+
+/// An act as the audit tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastAct {
+    /// Its number.
+    pub act: i64,
+    /// When it began.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub actor: String,
+    /// From where.
+    pub origin: String,
+    /// What: `edited`, `retried`, `ignored`, `reverted`, `linked`, `undid`, `set`, ...
+    pub action: String,
+    /// The mapping's object name.
+    pub mapping: String,
+    /// How many rows.
+    pub rows: i64,
+    /// How many of them were taken back since.
+    pub undone: i64,
+    /// The first of its entries.
+    pub first: AuditEntry,
+    /// Why, in the operator's words.
+    pub why: Option<String>,
+}
+
+/// One row of an act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Its number.
+    pub id: i64,
+    /// The act's.
+    pub act: i64,
+    /// What was done.
+    pub action: String,
+    /// Table.
+    pub table: String,
+    /// Row; `None` for what concerns the whole mapping.
+    pub row: Option<RowId>,
+    /// The error that it was about.
+    pub error: Option<i64>,
+    /// Values by column before; `None` where there was no row, or nothing was changed.
+    pub before: Option<BTreeMap<String, Option<String>>>,
+    /// Values by column after.
+    pub after: Option<BTreeMap<String, Option<String>>>,
+    /// The entry that it takes back.
+    pub undoes: Option<i64>,
+}
+
+impl PastAct {
+    /// Who, and from where.
+    pub fn who(&self) -> String {
+        match self.origin.as_str() {
+            "local" => self.actor.clone(),
+            origin => format!("{} from {origin}", self.actor),
+        }
+    }
+}
+
+impl AuditEntry {
+    /// Takes out the values that the rules keep out of histories.
+    pub fn mask(&mut self, rules: &Rules) {
+        for values in [&mut self.before, &mut self.after].into_iter().flatten() {
+            for (_, value) in
+                values.iter_mut().filter(|(column, value)| value.is_some() && rules.masked(column))
+            {
+                *value = Some(MASK.to_owned());
+            }
+        }
+    }
+
+    /// What it changed, in a line: `phone 555 → +1555`.
+    pub fn text(&self) -> String {
+        let shown =
+            |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "nothing".to_owned());
+        match (&self.before, &self.after) {
+            (Some(_), None) => "the row was removed".to_owned(),
+            (None, Some(_)) if self.row.is_some() => "the row came back".to_owned(),
+            (before, Some(after)) => {
+                let before = before.clone().unwrap_or_default();
+                // A masked value may have changed, though both look alike.
+                let masked = |value: &Option<String>| value.as_deref() == Some(MASK);
+                let changed = after
+                    .iter()
+                    .filter(|(column, value)| before.get(*column) != Some(*value) || masked(value));
+                let texts: Vec<String> = changed
+                    .map(|(column, value)| {
+                        format!("{column} {} → {}", shown(before.get(column)), shown(Some(value)))
+                    })
+                    .collect();
+                texts.join(", ")
+            }
+            (None, None) => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::field::FieldType;
+    use super::*;
+
+    #[test]
+    fn a_fix_is_a_value_or_transforms() {
+        let field = Field::plain("Phone", FieldType::Phone);
+        let fixed = |text: &str, value: Option<&str>| How::parse(text).unwrap().1.apply(&field, value);
+        assert_eq!(fixed("Phone=1|2=3", Some("x")), Ok(Some("1|2=3".to_owned())));
+        assert_eq!(fixed("Phone=", Some("x")), Ok(None));
+        assert_eq!(
+            fixed("Phone | trim | phone_e164(US)", Some(" 415 555 2671")),
+            Ok(Some("+14155552671".to_owned()))
+        );
+        assert_eq!(fixed("Phone | replace(\"=\", \"\")", Some("a=b")), Ok(Some("ab".to_owned())));
+        assert_eq!(How::parse(" Phone | trim").unwrap().0, "Phone");
+        for text in ["Phone", "=x", "| trim", "Phone | shout"] {
+            assert!(How::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn more_is_asked_for_more() {
+        assert_eq!(confirmation(1, "sandbox", false), Confirm::Nothing);
+        assert_eq!(confirmation(1, "sandbox", true), Confirm::Yes);
+        assert_eq!(confirmation(MANY, "sandbox", false), Confirm::Yes);
+        assert_eq!(confirmation(MANY + 1, "sandbox", false), Confirm::Count(MANY + 1));
+        assert_eq!(confirmation(2, "Production", false), Confirm::Count(2));
+    }
+}

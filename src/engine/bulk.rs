@@ -1,0 +1,681 @@
+//! Acts on many errors: planned and shown first, then carried out in short transactions of the operator's own session,
+//! each whole or not at all; what each row came to is told. One error goes the same way.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::act::{
+    Act, AuditEntry, Came, Confirm, Deed, Fate, How, Item, Preview, Progress, Report, Sample, confirmation,
+};
+use crate::domain::field::Field;
+use crate::domain::filter::Filter;
+use crate::domain::fold::{Action, Entry};
+use crate::domain::hstore::Hstore;
+use crate::domain::mapping::Mapping;
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::record::{FieldEdit, SalesforceState, SalesforceValues};
+use crate::domain::sync_error::{ErrorState, SyncError};
+use crate::postgres::errors::{Selection, Target};
+use crate::postgres::operator::{Listed, RowEdit};
+use crate::postgres::queue::{Claimed, Content};
+use crate::postgres::revert::{Reverted, Wanted};
+use crate::postgres::{self};
+
+use super::batch::{self, Planned};
+use super::handle::{Handle, Refused};
+
+/// Rows in one transaction: their locks are held while it lasts.
+const CHUNK: usize = 200;
+/// Rows looked at together for a preview.
+const LOOK: usize = 1_000;
+/// Rows that a preview shows.
+const SAMPLE: usize = 12;
+/// How often a transaction that PostgreSQL broke off is tried again.
+const TRIES: u32 = 4;
+
+/// Which errors, as an operator says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// These numbers.
+    Ids(Vec<i64>),
+    /// Those that match a filter.
+    Filter(String),
+}
+
+/// An act as it would be carried out, with every row that it is about as it was looked at.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is done.
+    pub deed: Deed,
+    /// What it would do.
+    pub preview: Preview,
+    /// How it is to be confirmed.
+    pub confirm: Confirm,
+    steps: Vec<Step>,
+    /// What is decided already: errors that it does not touch.
+    settled: Vec<Item>,
+    /// Of an undo: what is taken back, by its number.
+    entries: HashMap<i64, AuditEntry>,
+}
+
+/// One row of a plan.
+#[derive(Clone, Debug)]
+struct Step {
+    id: i64,
+    at: RowRef,
+    seen: DateTime<Utc>,
+    /// Of a fix: what the field held, to be compared with what it holds then.
+    print: u64,
+    /// Of a revert: whether the row would go, which is confirmed with it.
+    removes: bool,
+}
+
+impl Plan {
+    /// How many rows it touches.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && !self.entries.values().any(|entry| entry.row.is_none())
+    }
+
+    fn settle(&mut self, id: i64, result: Came, message: impl Into<String>) {
+        let message = message.into();
+        *self.preview.left.entry(message.clone()).or_default() += 1;
+        self.settled.push(Item { id, result, message });
+    }
+
+    fn step(&mut self, id: i64, at: RowRef, seen: DateTime<Utc>) {
+        self.steps.push(Step { id, at, seen, print: 0, removes: false });
+    }
+}
+
+impl Handle {
+    /// Looks at what an act would do. Nothing is changed.
+    ///
+    /// # Errors
+    /// A filter, a field or an act that there is not; of a revert, also when no engine tells Salesforce's values.
+    pub async fn plan(&self, chosen: &Chosen, deed: Deed) -> Result<Plan, Refused> {
+        let mut plan = Plan {
+            deed: deed.clone(),
+            preview: Preview::default(),
+            confirm: Confirm::Nothing,
+            steps: Vec::new(),
+            settled: Vec::new(),
+            entries: HashMap::new(),
+        };
+        match deed {
+            Deed::Undo(act) => self.plan_undo(act, &mut plan).await?,
+            _ => self.select(chosen, &mut plan).await?,
+        }
+        plan.steps.sort_by(|a, b| (&a.at.table, a.at.row).cmp(&(&b.at.table, b.at.row)));
+        match &deed {
+            Deed::Fix { field, how, .. } => self.look_at_fix(field, how, &mut plan).await?,
+            Deed::Revert => self.look_at_revert(&mut plan).await?,
+            _ => {}
+        }
+        plan.preview.touched = plan.steps.len();
+        let environment = self.store.overview().await?.connection.environment;
+        plan.confirm = confirmation(plan.steps.len(), &environment, plan.preview.removed > 0);
+        Ok(plan)
+    }
+
+    /// Every error that is chosen becomes a step, or is decided already.
+    async fn select(&self, chosen: &Chosen, plan: &mut Plan) -> Result<(), Refused> {
+        let selection = match chosen {
+            Chosen::Ids(ids) => Selection::Ids(ids.clone()),
+            Chosen::Filter(text) => Selection::Filter(
+                Filter::parse(text, Utc::now()).map_err(|error| Refused(error.to_string()))?,
+            ),
+        };
+        let targets = self.store.targets(&selection).await?;
+        if let Chosen::Ids(ids) = chosen {
+            for id in ids.iter().filter(|id| !targets.iter().any(|target| target.id == **id)) {
+                plan.settle(
+                    *id,
+                    Came::Failed,
+                    format!("there is no error {id}\nlist them with: syncdeck errors"),
+                );
+            }
+        }
+        plan.preview.selected = targets.len();
+        for target in targets {
+            match (settled(&plan.deed, &target), target.row) {
+                (Some(why), _) => plan.settle(target.id, Came::Skipped, why),
+                (None, Some(row)) => plan.step(target.id, RowRef { table: target.table, row }, target.seen),
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn plan_undo(&self, act: i64, plan: &mut Plan) -> Result<(), Refused> {
+        let entries = self.store.entries(act).await?;
+        if entries.is_empty() {
+            return Err(Refused(format!("there is no act {act}\nlist them with: syncdeck audit")));
+        }
+        plan.preview.selected = entries.len();
+        let rules: HashMap<String, Mapping> = self
+            .store
+            .definitions()
+            .await?
+            .into_iter()
+            .map(|mapping| (mapping.table.clone(), mapping))
+            .collect();
+        for entry in entries {
+            if let Some(row) = entry.row {
+                plan.step(entry.id, RowRef { table: entry.table.clone(), row }, DateTime::UNIX_EPOCH);
+            }
+            if plan.preview.sample.len() < SAMPLE {
+                let mut shown = entry.clone();
+                if let Some(mapping) = rules.get(&entry.table) {
+                    shown.mask(&mapping.rules);
+                }
+                plan.preview.sample.extend(back(&shown));
+            }
+            plan.entries.insert(entry.id, entry);
+        }
+        Ok(())
+    }
+
+    /// What a fix makes of each row: rows whose value stays as it is are left alone, and so is one whose value a
+    /// transform does not take.
+    async fn look_at_fix(&self, name: &str, how: &How, plan: &mut Plan) -> Result<(), Refused> {
+        let steps = std::mem::take(&mut plan.steps);
+        for part in steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|of_table| of_table.chunks(LOOK))
+        {
+            let mapping = self.store.registered(&part[0].at.table).await?;
+            let field = field_of(&mapping, name)?;
+            let rows: Vec<RowId> = part.iter().map(|step| step.at.row).collect();
+            let mut values = self.store.values(&mapping.table, &rows).await?;
+            let mut contents = self.store.contents(&mapping, &rows, &[]).await?;
+            for step in part {
+                let Some(row) = values.remove(&step.at.row) else {
+                    let why = format!("the row {} of {} is gone", step.at.row, mapping.table);
+                    plan.settle(step.id, Came::Failed, why);
+                    continue;
+                };
+                let before = row.get(&field.column).cloned().flatten();
+                let after = match how.apply(field, before.as_deref()) {
+                    Ok(after) if after == before => {
+                        plan.settle(step.id, Came::Skipped, "its value stays as it is");
+                        continue;
+                    }
+                    Ok(after) => after,
+                    Err(why) => {
+                        plan.settle(step.id, Came::Failed, format!("{}: {why}", field.name));
+                        continue;
+                    }
+                };
+                let content = contents.remove(&step.at.row).unwrap_or_default();
+                let refused = refusal(&mapping, step.at.row, content, &field.column, after.clone());
+                match &refused {
+                    None => plan.preview.passing += 1,
+                    Some((group, _)) => *plan.preview.refused.entry(group.clone()).or_default() += 1,
+                }
+                if plan.preview.sample.len() < SAMPLE {
+                    plan.preview.sample.push(Sample {
+                        id: step.id,
+                        row: step.at.clone(),
+                        field: field.name.clone(),
+                        before: before.clone(),
+                        after,
+                        refused: refused.map(|(_, message)| message),
+                    });
+                }
+                plan.steps.push(Step { print: print(before.as_ref()), ..step.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Which rows a revert would remove, and what becomes of the first.
+    async fn look_at_revert(&self, plan: &mut Plan) -> Result<(), Refused> {
+        let mut steps = std::mem::take(&mut plan.steps);
+        for part in steps.chunk_by_mut(|a, b| a.at.table == b.at.table) {
+            let mapping = self.store.registered(&part[0].at.table).await?;
+            let rows: Vec<RowId> = part.iter().map(|step| step.at.row).collect();
+            let known = self.store.sfids_of(&mapping.table, &rows).await?;
+            part.iter_mut().for_each(|step| step.removes = !known.contains_key(&step.at.row));
+            let first = part.len().min(CHUNK);
+            let first = &mut part[..first];
+            let sides = self.sides(&mapping.table, first).await?;
+            let rows: Vec<RowId> = first.iter().map(|step| step.at.row).collect();
+            let values = self.store.values(&mapping.table, &rows).await?;
+            for step in first {
+                let side = sides.get(&step.at.row);
+                step.removes = side.is_none_or(|side| side.state != SalesforceState::Found);
+                let room = SAMPLE.saturating_sub(plan.preview.sample.len());
+                let samples = reverted(&mapping, step, values.get(&step.at.row), side);
+                plan.preview.sample.extend(samples.into_iter().take(room));
+            }
+        }
+        plan.preview.removed = steps.iter().filter(|step| step.removes).count();
+        plan.steps = steps;
+        Ok(())
+    }
+
+    /// Salesforce's side of the rows of steps; an engine is asked only where there may be a record.
+    async fn sides(&self, table: &str, steps: &[Step]) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+        let asked: Vec<RowId> = steps.iter().filter(|step| !step.removes).map(|step| step.at.row).collect();
+        let mut sides = HashMap::new();
+        for part in asked.chunks(CHUNK) {
+            sides.extend(self.fetch(table, part).await?);
+        }
+        Ok(sides)
+    }
+
+    /// Carries a plan out. `stop` ends it after the transaction under way: what was not reached is as it was.
+    ///
+    /// # Errors
+    /// When not even the first row was reached.
+    pub async fn carry_out(
+        &self,
+        plan: &Plan,
+        why: Option<&str>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Report, Refused> {
+        let mut report = Report::default();
+        plan.settled.iter().cloned().for_each(|item| report.note(item));
+        if plan.is_empty() {
+            return Ok(report);
+        }
+        let act = self.store.begin_act(&self.operator, why).await?;
+        for entry in plan.entries.values().filter(|entry| entry.row.is_none()) {
+            report.note(self.undo_rule(entry, &act).await);
+        }
+        let mut through = 0;
+        progress(Progress { through, total: plan.steps.len() });
+        let parts = plan.steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|part| part.chunks(CHUNK));
+        for part in parts {
+            if stop.is_cancelled() {
+                report.cancelled = true;
+                break;
+            }
+            let fates = self.work_off(plan, part, &act).await;
+            let broken = fates.is_err();
+            let fates = fates.unwrap_or_else(|error| {
+                part.iter().map(|step| Fate::new(step.at.row, Came::Failed, error.0.clone())).collect()
+            });
+            note(&mut report, part, fates);
+            through += part.len();
+            progress(Progress { through, total: plan.steps.len() });
+            if broken {
+                // What broke one transaction for good would break them all.
+                let rest = &plan.steps[through..];
+                rest.iter().for_each(|step| {
+                    let message = "it was not reached: what was before it failed".to_owned();
+                    report.note(Item { id: step.id, result: Came::Failed, message });
+                });
+                break;
+            }
+        }
+        report.act = act.number.filter(|_| report.done > 0);
+        Ok(report)
+    }
+
+    /// One transaction's worth; what PostgreSQL broke off is tried again, without the rows that it reached all the same.
+    async fn work_off(&self, plan: &Plan, part: &[Step], act: &Act) -> Result<Vec<Fate>, Refused> {
+        let table = part[0].at.table.as_str();
+        let mut done = Vec::new();
+        let mut left: Vec<Step> = part.to_vec();
+        let mut pause = Duration::from_millis(50);
+        for tries in 1.. {
+            match self.work(plan, table, &left, act).await {
+                Ok(fates) => {
+                    done.extend(fates);
+                    break;
+                }
+                Err(Stopped::Postgres(error)) if error.is_passing() && tries < TRIES => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                    let rows: Vec<i32> = left.iter().map(|step| step.at.row.0).collect();
+                    let number = act.number.unwrap_or_default();
+                    let reached = self.store.reached(number, table, &rows).await.unwrap_or_default();
+                    let (there, rest) = left.into_iter().partition(|step| reached.contains(&step.at.row.0));
+                    left = rest;
+                    let there: Vec<Step> = there;
+                    done.extend(there.iter().map(|step| Fate::new(step.at.row, Came::Done, "done")));
+                }
+                Err(Stopped::Postgres(error)) => return Err(error.into()),
+                Err(Stopped::Refused(refused)) => return Err(refused),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn work(&self, plan: &Plan, table: &str, steps: &[Step], act: &Act) -> Result<Vec<Fate>, Stopped> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed = |step: &Step| Listed { row: step.at.row, seen: Some(step.seen) };
+        let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
+        Ok(match &plan.deed {
+            Deed::Retry | Deed::Release => {
+                let action = if plan.deed == Deed::Retry { "retried" } else { "released" };
+                let listed: Vec<Listed> = steps.iter().map(listed).collect();
+                self.store.retry_rows(table, &listed, act, action).await?
+            }
+            Deed::Ignore => self.store.ignore_rows(table, &rows, act).await?,
+            Deed::Revert => {
+                let mut sides = self.sides(table, steps).await?;
+                let reverted = |step: &Step| Reverted {
+                    row: step.at.row,
+                    record: sides.remove(&step.at.row).unwrap_or_else(SalesforceValues::no_record),
+                    remove: step.removes,
+                };
+                let reverted: Vec<Reverted> = steps.iter().map(reverted).collect();
+                self.store.revert_rows(table, &reverted, Wanted::Revert, act).await?
+            }
+            Deed::Fix { field, how, retry } => self.fix_rows(table, steps, (field, how), *retry, act).await?,
+            Deed::Choose(side) => {
+                let mut fates = Vec::new();
+                for step in steps {
+                    let open = self.store.conflicts(&step.at).await?;
+                    let open: Vec<&str> = open
+                        .iter()
+                        .filter(|conflict| conflict.winner.is_none())
+                        .map(|conflict| conflict.column.as_str())
+                        .collect();
+                    for column in &open {
+                        self.store.choose(&step.at, column, *side, act).await?;
+                    }
+                    fates.push(match open.is_empty() {
+                        true => Fate::new(step.at.row, Came::Skipped, "it has no open conflict"),
+                        false => Fate::new(
+                            step.at.row,
+                            Came::Done,
+                            format!("{}: {}", open.join(", "), side.word()),
+                        ),
+                    });
+                }
+                fates
+            }
+            Deed::Undo(_) => {
+                let entries: Vec<AuditEntry> =
+                    steps.iter().filter_map(|step| plan.entries.get(&step.id).cloned()).collect();
+                self.store.undo_entries(table, &entries, act).await?
+            }
+        })
+    }
+
+    /// The rows as they are now; one that does not hold what was looked at any more is somebody else's.
+    async fn fix_rows(
+        &self,
+        table: &str,
+        steps: &[Step],
+        (name, how): (&str, &How),
+        retry: bool,
+        act: &Act,
+    ) -> Result<Vec<Fate>, Stopped> {
+        let mapping = self.store.registered(table).await?;
+        let field = field_of(&mapping, name)?;
+        let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
+        let values = self.store.values(table, &rows).await?;
+        let mut fates = Vec::new();
+        let mut edits = Vec::new();
+        for step in steps {
+            let row = step.at.row;
+            let Some(values) = values.get(&row) else {
+                fates.push(Fate::new(row, Came::Failed, format!("the row {row} of {table} is gone")));
+                continue;
+            };
+            let shown = values.get(&field.column).cloned().flatten();
+            if print(shown.as_ref()) != step.print {
+                fates.push(Fate::new(row, Came::Skipped, format!("{} was changed meanwhile", field.column)));
+                continue;
+            }
+            match how.apply(field, shown.as_deref()) {
+                Ok(new) => {
+                    let fields = vec![FieldEdit { column: field.column.clone(), shown, new }];
+                    edits.push(RowEdit { row, fields, undoes: None });
+                }
+                Err(why) => fates.push(Fate::new(row, Came::Failed, why)),
+            }
+        }
+        let said = if retry { "saved; it is sent" } else { "saved" };
+        let saved = self.store.edit_rows(table, &edits, retry, act, "edited").await?;
+        fates.extend(saved.into_iter().map(|fate| match fate.came {
+            Came::Done => Fate { message: said.to_owned(), ..fate },
+            _ => fate,
+        }));
+        Ok(fates)
+    }
+
+    async fn undo_rule(&self, entry: &AuditEntry, act: &Act) -> Item {
+        let (before, after) =
+            (entry.before.clone().unwrap_or_default(), entry.after.clone().unwrap_or_default());
+        let item = |result, message: String| Item { id: entry.id, result, message };
+        let Some((key, value)) = before.into_iter().next().filter(|_| entry.action == "set") else {
+            return item(Came::Skipped, format!("{:?} leaves nothing to take back", entry.action));
+        };
+        let now = match self.store.registered(&entry.table).await {
+            Ok(mapping) => mapping.rules.settings().get(&key).cloned(),
+            Err(error) => return item(Came::Failed, error.to_string()),
+        };
+        if now != after.get(&key).cloned().flatten() {
+            return item(Came::Skipped, format!("{key} was changed meanwhile"));
+        }
+        match self.store.set_rule(&entry.table, &key, value.as_deref(), act).await {
+            Ok(()) => {
+                item(Came::Done, format!("{key} is {} again", value.as_deref().unwrap_or("as configured")))
+            }
+            Err(error) => item(Came::Failed, error.to_string()),
+        }
+    }
+
+    /// Waits for what Salesforce says about the rows that were sent, and puts it into the report.
+    pub async fn answers(&self, plan: &Plan, report: &mut Report, patience: Duration) -> Result<(), Refused> {
+        let begin = tokio::time::Instant::now();
+        let seen: HashMap<i64, DateTime<Utc>> = plan.steps.iter().map(|step| (step.id, step.seen)).collect();
+        let mut told: BTreeMap<i64, (Came, String)> = BTreeMap::new();
+        let mut waiting: Vec<i64> =
+            report.items.iter().filter(|item| item.result == Came::Done).map(|item| item.id).collect();
+        while !waiting.is_empty() && begin.elapsed() < patience {
+            let mut open = Vec::new();
+            for part in waiting.chunks(LOOK) {
+                for error in self.store.errors_by_id(part).await? {
+                    match answer(&error, seen.get(&error.id)) {
+                        Some(answer) => {
+                            told.insert(error.id, answer);
+                        }
+                        None => open.push(error.id),
+                    }
+                }
+            }
+            waiting = open;
+            if !waiting.is_empty() {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        }
+        let late = no_answer(patience);
+        told.extend(waiting.into_iter().map(|id| (id, (Came::Failed, late.clone()))));
+        let items = std::mem::take(&mut report.items);
+        (report.done, report.skipped, report.failed) = (0, 0, 0);
+        for item in items {
+            let (result, message) = told.remove(&item.id).unwrap_or((item.result, item.message));
+            report.note(Item { id: item.id, result, message });
+        }
+        Ok(())
+    }
+}
+
+/// Why a transaction's worth came to nothing.
+enum Stopped {
+    Postgres(postgres::Error),
+    Refused(Refused),
+}
+
+impl From<postgres::Error> for Stopped {
+    fn from(error: postgres::Error) -> Stopped {
+        Stopped::Postgres(error)
+    }
+}
+
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Stopped {
+        Stopped::Refused(refused)
+    }
+}
+
+/// Why an error is left alone, whatever its row is like.
+fn settled(deed: &Deed, target: &Target) -> Option<&'static str> {
+    match (target.row, target.state, deed) {
+        (_, ErrorState::Resolved, _) => Some("it is resolved already"),
+        (None, _, Deed::Ignore) => Some("it is not of one row; it ends by itself when its cause does"),
+        (None, _, Deed::Retry | Deed::Release) => Some("it is not of one row; it is tried again by itself"),
+        (None, ..) => Some("it is not of one row; there is nothing to change"),
+        (_, ErrorState::Ignored, Deed::Ignore) => Some("it is ignored already"),
+        (_, state, Deed::Release) if state != ErrorState::Review => Some("it does not wait for a release"),
+        _ => None,
+    }
+}
+
+/// What became of an error's row since it was seen; `None` while it is on its way.
+pub(super) fn answer(error: &SyncError, seen: Option<&DateTime<Utc>>) -> Option<(Came, String)> {
+    match error.state {
+        ErrorState::Resolved => Some((Came::Done, "Salesforce took it".to_owned())),
+        ErrorState::Open | ErrorState::Review if seen.is_some_and(|seen| error.last_seen > *seen) => {
+            Some((Came::Failed, format!("rejected again: {}: {}", error.code, error.message)))
+        }
+        ErrorState::Held => Some((Came::Failed, format!("it {}", error.message))),
+        _ => None,
+    }
+}
+
+pub(super) fn no_answer(patience: Duration) -> String {
+    format!("no answer within {} s; it stays queued", patience.as_secs())
+}
+
+/// A mapped field by API name or column.
+pub(super) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field, Refused> {
+    let is =
+        |field: &&Field| field.name.eq_ignore_ascii_case(name) || field.column.eq_ignore_ascii_case(name);
+    let field = mapping.fields.iter().find(is).ok_or_else(|| {
+        let known: Vec<&str> = mapping.fields.iter().map(|field| field.name.as_str()).collect();
+        Refused(format!("{} has no mapped field {name}\nits fields: {}", mapping.object, known.join(", ")))
+    })?;
+    if field.read_only() {
+        return Err(Refused(format!(
+            "{}.{}: Salesforce lets nobody write this field",
+            mapping.object, field.name
+        )));
+    }
+    Ok(field)
+}
+
+/// What the checks would say against a row with another value in a column: in a few words, and whole.
+fn refusal(
+    mapping: &Mapping,
+    row: RowId,
+    mut content: Content,
+    column: &str,
+    new: Option<String>,
+) -> Option<(String, String)> {
+    let unit = Claimed { table: mapping.table.clone(), row, ..Claimed::default() };
+    // Who changes a field that changed on both sides has chosen.
+    content.conflicts.retain(|conflict| conflict.column != column);
+    content.entries.push(Entry {
+        id: i64::from(i32::MAX),
+        action: Action::Update,
+        sfid: content.sfid.clone(),
+        old: None,
+        values: Hstore::from([(column.to_owned(), new)]),
+        captured_at: Utc::now(),
+    });
+    match batch::plan(mapping, &unit, &content) {
+        Planned::Refused { refusal, .. } => {
+            let group = format!("{} {}", refusal.code, refusal.fields.join(", "));
+            Some((group, refusal.message))
+        }
+        _ => None,
+    }
+}
+
+/// What an undo would do to an entry's row: a line for each value.
+fn back(entry: &AuditEntry) -> Vec<Sample> {
+    let row = RowRef { table: entry.table.clone(), row: entry.row.unwrap_or_default() };
+    let line = |field: &str, before: Option<String>, after: Option<String>| Sample {
+        id: entry.id,
+        row: row.clone(),
+        field: field.to_owned(),
+        before,
+        after,
+        refused: None,
+    };
+    match (&entry.before, &entry.after) {
+        (Some(before), Some(after)) => {
+            let changed = after.iter().filter(|(column, value)| before.get(*column) != Some(*value));
+            changed
+                .map(|(column, value)| line(column, value.clone(), before.get(column).cloned().flatten()))
+                .collect()
+        }
+        (Some(_), None) => {
+            vec![line("", Some("the row was removed".to_owned()), Some("it comes back".to_owned()))]
+        }
+        (None, Some(_)) => {
+            vec![line("", Some("the row came back".to_owned()), Some("it is removed".to_owned()))]
+        }
+        (None, None) => vec![line("", Some(entry.action.clone()), None)],
+    }
+}
+
+/// What a revert would do to a row: a line for each value.
+fn reverted(
+    mapping: &Mapping,
+    step: &Step,
+    row: Option<&Hstore>,
+    side: Option<&SalesforceValues>,
+) -> Vec<Sample> {
+    let line = |field: &str, before: Option<String>, after: Option<String>| Sample {
+        id: step.id,
+        row: step.at.clone(),
+        field: field.to_owned(),
+        before,
+        after,
+        refused: None,
+    };
+    let there = side.filter(|side| side.state == SalesforceState::Found);
+    match (row, there) {
+        (Some(_), None) => {
+            vec![line("", Some("Salesforce has no record".to_owned()), Some("the row is removed".to_owned()))]
+        }
+        (None, Some(_)) => {
+            vec![line("", Some("the row is gone".to_owned()), Some("the row comes back".to_owned()))]
+        }
+        (None, None) => Vec::new(),
+        (Some(row), Some(side)) => {
+            let fields = mapping.read_fields().filter_map(|field| {
+                let ours = row.get(&field.column).cloned().flatten();
+                let theirs = side.values.get(&field.column)?.clone();
+                let same = crate::domain::merge::same(field, ours.as_deref(), theirs.as_deref());
+                (!same).then(|| line(&field.name, ours, theirs))
+            });
+            fields.collect()
+        }
+    }
+}
+
+fn print(value: Option<&String>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Puts what became of rows under the numbers by which they were asked for.
+fn note(report: &mut Report, part: &[Step], fates: Vec<Fate>) {
+    let mut by_row: HashMap<RowId, Fate> = fates.into_iter().map(|fate| (fate.row, fate)).collect();
+    for step in part {
+        let fate = by_row.remove(&step.at.row);
+        let (result, message) =
+            fate.map_or((Came::Skipped, "nothing became of it".to_owned()), |fate| (fate.came, fate.message));
+        report.note(Item { id: step.id, result, message });
+    }
+}

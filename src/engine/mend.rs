@@ -1,0 +1,207 @@
+//! What an operator does through the door with one row, and what operators did.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::domain::act::{Act, AuditEntry, Came, PastAct};
+use crate::domain::merge::Side;
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::record::{Edit, Hit};
+use crate::domain::remedy::{Action, Offer};
+use crate::domain::sync_error::SyncError;
+use crate::postgres::audit::AuditQuery;
+use crate::postgres::link::Owner;
+
+use super::bulk;
+use super::handle::{Handle, Refused};
+
+/// What linking came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// The record is the row's.
+    Done {
+        /// Which.
+        sfid: String,
+    },
+    /// It belongs to another row, and nothing was done.
+    Taken {
+        /// Which record.
+        sfid: String,
+        /// The row that has it.
+        row: RowId,
+    },
+}
+
+impl Handle {
+    /// Saves an edit (and sends it).
+    ///
+    /// # Errors
+    /// Refused when the row changed under the editor, naming the field, or cannot take the value.
+    pub async fn save(&self, edit: &Edit) -> Result<(), Refused> {
+        self.save_for(edit, None).await
+    }
+
+    /// The same, with why it is done.
+    ///
+    /// # Errors
+    /// As `save`.
+    pub async fn save_for(&self, edit: &Edit, why: Option<&str>) -> Result<(), Refused> {
+        let act = Act { why: why.map(str::to_owned), ..self.act() };
+        Ok(self.store.save(edit, &act).await?)
+    }
+
+    /// Waits for what Salesforce says about an error's row that was sent.
+    ///
+    /// # Errors
+    /// Refused when it was rejected again, waits for another row, or is not answered in time.
+    pub async fn answer(&self, before: &SyncError, patience: Duration) -> Result<String, Refused> {
+        let begin = tokio::time::Instant::now();
+        while begin.elapsed() < patience {
+            match bulk::answer(&self.error(before.id).await?, Some(&before.last_seen)) {
+                Some((Came::Done, message)) => return Ok(message),
+                Some((_, message)) => return Err(Refused(message)),
+                None => tokio::time::sleep(Duration::from_millis(30)).await,
+            }
+        }
+        Err(Refused(bulk::no_answer(patience)))
+    }
+
+    /// Sends a failing row again as it is.
+    ///
+    /// # Errors
+    /// Refused when the row has nothing unsent.
+    pub async fn retry(&self, row: &RowRef) -> Result<(), Refused> {
+        Ok(self.store.retry(row, &self.act()).await?)
+    }
+
+    /// Stops asking about a failing row, until it changes again.
+    ///
+    /// # Errors
+    /// Refused when the row has no open error.
+    pub async fn ignore(&self, row: &RowRef) -> Result<(), Refused> {
+        Ok(self.store.ignore(row, &self.act()).await?)
+    }
+
+    /// Does what a remedy says, and sends the row again. Tells what was done.
+    ///
+    /// # Errors
+    /// Refused when nothing can be done by itself, when the row changed since the remedy was offered, or when the
+    /// engine is needed and does not answer.
+    pub async fn apply(&self, row: &RowRef, offer: &Offer) -> Result<String, Refused> {
+        let Some(action) = &offer.action else {
+            return Err(Refused(format!("this is for a person to do: {}", offer.text)));
+        };
+        match action {
+            Action::Apply(_) | Action::Clear => {
+                let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
+                self.save(&edit).await?;
+            }
+            Action::Rule { key, value } => {
+                self.set_rule(&row.table, key, Some(value)).await?;
+                self.retry(row).await?;
+            }
+            Action::Link => {
+                if let Linked::Taken { sfid, row: other } = self.link(row, None, Owner::Keeps).await? {
+                    return Err(Refused(format!(
+                        "the record {sfid} belongs to the row {other} already\nif both rows are the same thing, \
+                         replace that one, with: syncdeck link --replace"
+                    )));
+                }
+            }
+            Action::Reread => {
+                self.ask("reread", row).await?;
+                self.retry(row).await?;
+            }
+            Action::Retry => self.retry(row).await?,
+            Action::Choose(side) => {
+                let open = self.store.conflicts(row).await?;
+                let open = open.iter().filter(|conflict| conflict.winner.is_none());
+                let sides: Vec<(String, Side)> =
+                    open.map(|conflict| (conflict.column.clone(), *side)).collect();
+                self.choose(row, &sides).await?;
+            }
+        }
+        Ok(offer.text.clone())
+    }
+
+    /// Chooses sides of fields that changed on both, by column.
+    ///
+    /// # Errors
+    /// Refused when a column has no open conflict.
+    pub async fn choose(&self, row: &RowRef, sides: &[(String, Side)]) -> Result<(), Refused> {
+        let act = self.store.begin_act(&self.operator, None).await?;
+        for (column, side) in sides {
+            self.store.choose(row, column, *side, &act).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a record as a row's own: this one, or the one that the row's error names, or that has its external id or
+    /// e-mail address.
+    ///
+    /// # Errors
+    /// Refused when there is none, when the row has a record, or when the row that has the record cannot be replaced.
+    pub async fn link(&self, row: &RowRef, sfid: Option<&str>, owner: Owner) -> Result<Linked, Refused> {
+        let mapping = self.store.registered(&row.table).await?;
+        let args = json!({"table": mapping.table, "row": row.row, "sfid": sfid});
+        let found = self.ask_of("existing", &args).await?;
+        let sfid = found.as_str().unwrap_or_default().to_owned();
+        let other = self.store.row_of(&mapping, &sfid).await?;
+        if let Some(other) = other.filter(|other| owner == Owner::Keeps && *other != row.row) {
+            return Ok(Linked::Taken { sfid, row: other });
+        }
+        let at = RowRef { table: mapping.table, row: row.row };
+        self.store.link(&at, &sfid, owner, &self.act()).await?;
+        Ok(Linked::Done { sfid })
+    }
+
+    /// Acts of operators, the newest first; masked values are not in them.
+    pub async fn acts(&self, query: &AuditQuery) -> Result<Vec<PastAct>, Refused> {
+        let mut acts = self.store.acts(query).await?;
+        let mappings = self.store.definitions().await?;
+        for act in &mut acts {
+            if let Some(mapping) = mappings.iter().find(|mapping| mapping.object == act.mapping) {
+                act.first.mask(&mapping.rules);
+            }
+        }
+        Ok(acts)
+    }
+
+    /// The rows of an act; masked values are not in them.
+    ///
+    /// # Errors
+    /// Refused when there is no such act.
+    pub async fn act_entries(&self, act: i64) -> Result<Vec<AuditEntry>, Refused> {
+        let mut entries = self.store.entries(act).await?;
+        if entries.is_empty() {
+            return Err(Refused(format!("there is no act {act}\nlist them with: syncdeck audit")));
+        }
+        let mappings = self.store.definitions().await?;
+        for entry in &mut entries {
+            if let Some(mapping) = mappings.iter().find(|mapping| mapping.table == entry.table) {
+                entry.mask(&mapping.rules);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The newest act of this operator that can be undone, and is not undone whole.
+    ///
+    /// # Errors
+    /// Refused when there is none.
+    pub async fn last_act(&self) -> Result<PastAct, Refused> {
+        let actor = Some(self.operator.actor.clone());
+        let query = AuditQuery { actor, undoable: true, limit: 1, ..AuditQuery::default() };
+        let act = self.acts(&query).await?.into_iter().next();
+        act.ok_or_else(|| Refused("there is nothing of yours to undo".to_owned()))
+    }
+
+    /// Rows by what people have in hand: a row id, a record id, an external id.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn find(&self, text: &str, mapping: Option<&str>) -> Result<Vec<Hit>, Refused> {
+        Ok(self.store.find(text, mapping).await?)
+    }
+}

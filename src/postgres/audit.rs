@@ -1,0 +1,178 @@
+//! The audit: an entry for each row of each act, written in the act's own transaction and never changed afterwards.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::domain::act::{Act, AuditEntry, Operator, PastAct};
+use crate::domain::mapping::Mapping;
+use crate::domain::names::{RowId, RowRef};
+
+use super::records::json_text;
+use super::{Error, Store, Transaction, While};
+
+/// One row of an act, as it is written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entry {
+    /// `None` for what concerns the whole mapping.
+    pub row: Option<i32>,
+    /// Values by column.
+    pub before: Option<Value>,
+    /// Values by column.
+    pub after: Option<Value>,
+    /// The entry that it takes back.
+    pub undoes: Option<i64>,
+}
+
+/// Writes the entries of an act; each names the row's unresolved error, so it comes before that is resolved.
+pub(super) async fn audit(
+    transaction: &Transaction<'_>,
+    act: &Act,
+    action: &str,
+    mapping: &Mapping,
+    entries: &[Entry],
+) -> Result<(), Error> {
+    let rows: Vec<Value> = entries
+        .iter()
+        .map(|entry| json!({"row": entry.row, "before": entry.before, "after": entry.after, "undoes": entry.undoes}))
+        .collect();
+    // An unknown number is one for all of them: the sub-select runs once.
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.audit (act, actor, origin, why, action, mapping, table_name, record_id, error_id,
+                 before, after, undoes)
+             SELECT coalesce($1, (SELECT nextval('syncdeck.act'))), $2, $3, $4, $5, $6, $7::text, entry.\"row\", error.id,
+                 entry.before, entry.after, entry.undoes
+             FROM jsonb_to_recordset($8) AS entry (\"row\" integer, before jsonb, after jsonb, undoes bigint)
+             LEFT JOIN syncdeck.error ON error.table_name = $7::text AND error.record_id = entry.\"row\"
+                 AND error.resolved_at IS NULL",
+            &[
+                &act.number,
+                &act.operator.actor,
+                &act.operator.origin,
+                &act.why,
+                &action,
+                &mapping.object,
+                &mapping.table,
+                &Value::from(rows),
+            ],
+        )
+        .await
+        .while_("write the audit")
+        .map(drop)
+}
+
+/// Which acts to tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Only those of this mapping's object.
+    pub mapping: Option<String>,
+    /// Only those about this row.
+    pub row: Option<RowRef>,
+    /// Only those of this person (account and host).
+    pub actor: Option<String>,
+    /// Only those that can be undone, and are not undone whole yet.
+    pub undoable: bool,
+    /// How many at most, the newest first.
+    pub limit: i64,
+}
+
+/// Actions that leave nothing to take back.
+pub(super) const FINAL: &[&str] =
+    &["retried", "released", "linked", "replaced", "sent again", "paused", "resumed"];
+
+const ENTRY: &str = "id, act, action, table_name::text, record_id, error_id, before, after, undoes";
+
+impl Store {
+    /// An act of several transactions, with its number.
+    pub async fn begin_act(&self, operator: &Operator, why: Option<&str>) -> Result<Act, Error> {
+        let client = self.client().await?;
+        let row = client.query_one("SELECT nextval('syncdeck.act')", &[]).await.while_("number an act")?;
+        Ok(Act { number: Some(row.get(0)), operator: operator.clone(), why: why.map(str::to_owned) })
+    }
+
+    /// Acts, the newest first. Index `audit_act`, from its end.
+    pub async fn acts(&self, query: &AuditQuery) -> Result<Vec<PastAct>, Error> {
+        let client = self.client().await?;
+        let (table, row) = match &query.row {
+            Some(at) => (Some(at.table.as_str()), Some(at.row.0)),
+            None => (None, None),
+        };
+        let rows = client
+            .query(
+                &format!(
+                    "SELECT act.*, {ENTRY} FROM (
+                         SELECT a.act AS number, min(a.at), min(a.actor), min(a.origin), min(a.action), min(a.mapping),
+                             count(*), count(u.id), min(a.why), min(a.id) AS first
+                         FROM syncdeck.audit a LEFT JOIN syncdeck.audit u ON u.undoes = a.id
+                         WHERE ($1::text IS NULL OR a.mapping = $1) AND ($2::text IS NULL OR a.actor = $2)
+                             AND ($3::text IS NULL OR a.table_name = $3 AND a.record_id = $4)
+                             AND (NOT $5 OR a.action <> ALL($6))
+                         GROUP BY a.act HAVING NOT $5 OR count(*) > count(u.id)
+                         ORDER BY a.act DESC LIMIT $7) act
+                     JOIN syncdeck.audit entry ON entry.id = act.first ORDER BY number DESC"
+                ),
+                &[&query.mapping, &query.actor, &table, &row, &query.undoable, &FINAL, &query.limit],
+            )
+            .await
+            .while_("read the audit")?;
+        Ok(rows.iter().map(read_act).collect())
+    }
+
+    /// The entries of an act, in the order in which they were written.
+    pub async fn entries(&self, act: i64) -> Result<Vec<AuditEntry>, Error> {
+        let client = self.client().await?;
+        let sql = format!("SELECT {ENTRY} FROM syncdeck.audit WHERE act = $1 ORDER BY id");
+        let rows = client.query(&sql, &[&act]).await.while_("read an act's entries")?;
+        Ok(rows.iter().map(|row| read_entry(row, 0)).collect())
+    }
+
+    /// Which rows of a table an act has reached already: asked when nobody knows whether a transaction was committed.
+    pub async fn reached(&self, act: i64, table: &str, rows: &[i32]) -> Result<Vec<i32>, Error> {
+        let client = self.client().await?;
+        let found = client
+            .query(
+                "SELECT DISTINCT record_id FROM syncdeck.audit WHERE act = $1 AND table_name = $2 AND record_id = ANY($3)",
+                &[&act, &table, &rows],
+            )
+            .await
+            .while_("look how far an act came")?;
+        Ok(found.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+fn read_act(row: &tokio_postgres::Row) -> PastAct {
+    PastAct {
+        act: row.get(0),
+        at: row.get(1),
+        actor: row.get(2),
+        origin: row.get(3),
+        action: row.get(4),
+        mapping: row.get(5),
+        rows: row.get(6),
+        undone: row.get(7),
+        why: row.get(8),
+        first: read_entry(row, 10),
+    }
+}
+
+fn read_entry(row: &tokio_postgres::Row, at: usize) -> AuditEntry {
+    let values = |at: usize| match row.get::<_, Option<Value>>(at) {
+        Some(Value::Object(values)) => {
+            let text = |(column, value): (String, Value)| (column, json_text(&value));
+            Some(values.into_iter().map(text).collect::<BTreeMap<_, _>>())
+        }
+        _ => None,
+    };
+    AuditEntry {
+        id: row.get(at),
+        act: row.get(at + 1),
+        action: row.get(at + 2),
+        table: row.get(at + 3),
+        row: row.get::<_, Option<i32>>(at + 4).map(RowId),
+        error: row.get(at + 5),
+        before: values(at + 6),
+        after: values(at + 7),
+        undoes: row.get(at + 8),
+    }
+}
