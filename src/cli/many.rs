@@ -178,7 +178,7 @@ pub(super) fn tell(cli: &Cli, report: &Report) -> Result<u8> {
             print::line(&format!("{}: {count}", came.word()))?;
             let reasons = report.reasons(came);
             for (why, count) in reasons.iter().take(REASONS) {
-                print::line(&sanitize(&format!("  {count:>7}  {}", why.replace('\n', "; "))))?;
+                print::line(&sanitize(&format!("  {count:>7}  {}", why.as_str())))?;
             }
             if reasons.len() > REASONS {
                 print::line(&format!(

@@ -1,6 +1,7 @@
 //! THE table of commands. It alone decides dispatch, the hint line, the help, and what `--read-only` leaves.
 
 use super::model::{Model, Pane};
+use super::panes::record::RecordPane;
 
 /// What an operator can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,18 @@ pub enum Id {
     Open,
     Edit,
     Retry,
+    Mark,
+    MarkAll,
+    Fix,
+    Revert,
+    Ignore,
+    Export,
+    Mend,
+    Sides,
+    Save,
+    Undo,
+    Audit,
+    Find,
     Remedy,
     Groups,
     Strategy,
@@ -94,12 +107,79 @@ pub static COMMANDS: &[Command] = &[
         ))),
     ),
     only(
-        &[Pane::Errors, Pane::Record],
-        mutating(hinted(command(Id::Retry, "retry", &["r"], "Send the record again as it is"))),
+        &[Pane::Record],
+        mutating(hinted(command(Id::Mend, "mend", &["m"], "Do at once what the first remedy says"))),
+    ),
+    only(
+        &[Pane::Errors],
+        hinted(command(
+            Id::Mark,
+            "mark",
+            &["Space"],
+            "Mark the error, or take its mark away; acts are about what is marked",
+        )),
+    ),
+    only(
+        &[Pane::Errors],
+        mutating(hinted(command(
+            Id::Fix,
+            "fix",
+            &["f"],
+            "Change a field of the marked errors' rows, with a preview",
+        ))),
     ),
     only(
         &[Pane::Record],
         mutating(hinted(command(Id::Remedy, "fix", &["f"], "Choose what to do about the error, and do it"))),
+    ),
+    only(
+        &[Pane::Errors, Pane::Record],
+        mutating(hinted(command(
+            Id::Retry,
+            "retry",
+            &["r"],
+            "Send again as it is, or release what waits for review: the marked errors, else this one",
+        ))),
+    ),
+    only(
+        &[Pane::Errors, Pane::Record],
+        mutating(hinted(command(
+            Id::Revert,
+            "revert",
+            &["u"],
+            "Take Salesforce's values back into the row; a rejected insert's row is removed after asking",
+        ))),
+    ),
+    only(
+        &[Pane::Errors, Pane::Record],
+        mutating(hinted(command(
+            Id::Ignore,
+            "ignore",
+            &["i"],
+            "Stop asking about the error; U takes it back",
+        ))),
+    ),
+    only(
+        &[Pane::Errors],
+        command(
+            Id::MarkAll,
+            "mark all",
+            &["A", "*"],
+            "Mark all that the filter matches, or take all marks away",
+        ),
+    ),
+    only(
+        &[Pane::Record],
+        mutating(command(
+            Id::Sides,
+            "both sides",
+            &["c"],
+            "Choose a side of fields that changed here and there",
+        )),
+    ),
+    only(
+        &[Pane::Record],
+        mutating(command(Id::Save, "save", &["C-s"], "Save the changed fields together and send them")),
     ),
     only(
         &[Pane::Errors],
@@ -143,6 +223,18 @@ pub static COMMANDS: &[Command] = &[
     only(
         &[Pane::Mappings, Pane::Record],
         command(Id::Filter, "filter", &["/"], "Go to the errors and filter them"),
+    ),
+    mutating(hinted(command(
+        Id::Undo,
+        "undo",
+        &["U"],
+        "Take your last act back, for rows not changed since",
+    ))),
+    hinted(command(Id::Audit, "audit", &["a"], "Show what operators did, and take it back")),
+    hinted(command(Id::Find, "find", &["o"], "Go to any row by its id, its record's id or its external id")),
+    only(
+        &[Pane::Errors],
+        command(Id::Export, "export", &["x"], "Write the listed errors into a file, as CSV or JSON lines"),
     ),
     hinted(command(Id::NextPane, "next pane", &["Tab"], "Go to the next pane")),
     command(Id::PreviousPane, "previous pane", &["S-Tab"], "Go to the previous pane"),
@@ -190,8 +282,24 @@ impl Command {
             Id::Edit => {
                 model.record.as_ref().map_or(Some("no record is open"), |record| record.edit_refusal())
             }
+            Id::Fix | Id::Revert | Id::Ignore if model.chosen().is_none() => {
+                Some("there is no error of a row here; choose or mark one")
+            }
+            Id::Mend => match model.record.as_ref().and_then(|pane| pane.view.as_ref()) {
+                Some(view) if view.advice.remedies.iter().any(|offer| offer.number.is_some()) => None,
+                _ => Some("nothing here can be mended by itself; f shows what helps, e edits"),
+            },
+            Id::Sides => match model.record.as_ref().and_then(|pane| pane.view.as_ref()) {
+                Some(view) if view.conflicts.iter().any(|conflict| conflict.winner.is_none()) => None,
+                _ => Some("no field waits for a choice of sides"),
+            },
+            Id::Save if !model.record.as_ref().is_some_and(RecordPane::keeps) => {
+                Some("nothing is changed yet; e edits the selected field")
+            }
+            Id::Export if model.errors.items.is_empty() => Some("there are no errors to export"),
             Id::Retry
                 if model.focus == Pane::Errors
+                    && !model.errors.any_marked()
                     && model.errors.selected().is_none_or(|error| error.row_id.is_none()) =>
             {
                 Some("this error is not of one row; it is tried again by itself")

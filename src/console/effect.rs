@@ -1,8 +1,13 @@
 //! Everything the console wants done outside of itself.
 
+use std::sync::Arc;
+
+use crate::domain::act::Deed;
+use crate::domain::merge::Side;
 use crate::domain::names::RowRef;
 use crate::domain::record::Edit;
 use crate::domain::remedy::Offer;
+use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::handle::ErrorQuery;
 
 /// An effect.
@@ -35,6 +40,51 @@ pub enum Effect {
         row: RowRef,
         /// The remedy.
         offer: Box<Offer>,
+    },
+    /// Look at what an act on many errors would do.
+    Plan {
+        /// Which errors.
+        chosen: Chosen,
+        /// What is done.
+        deed: Deed,
+    },
+    /// Look at what it would be to take the operator's own last act back.
+    UndoLast,
+    /// Carry a plan out.
+    CarryOut {
+        /// What.
+        plan: Arc<Plan>,
+        /// Why, in the operator's words.
+        why: Option<String>,
+    },
+    /// Stop what is carried out, between two transactions.
+    Stop,
+    /// Ask for what operators did.
+    LoadActs,
+    /// Ask for the rows of an act.
+    LoadAct(i64),
+    /// Ask for rows by what somebody has in hand.
+    Find(String),
+    /// Write the errors that match into a file.
+    Export {
+        /// The filter.
+        filter: String,
+        /// The file's name.
+        path: String,
+    },
+    /// Choose sides of fields that changed on both.
+    Choose {
+        /// Of which row.
+        row: RowRef,
+        /// By column.
+        sides: Vec<(String, Side)>,
+    },
+    /// Take a record that is in Salesforce already as a row's own.
+    Link {
+        /// Which row.
+        row: RowRef,
+        /// Whether the row that has the record is removed.
+        replace: bool,
     },
     /// Set a rule of a mapping.
     SetRule {

@@ -16,6 +16,7 @@
 //! The room knows the engine only through `engine::handle::Handle`, and Salesforce and SQL not at all. Whatever comes
 //! from data or logs passes `sanitize` before it reaches a cell. Nothing is drawn when nothing changed.
 
+mod acts;
 pub mod command;
 pub mod effect;
 pub mod keys;

@@ -1,13 +1,18 @@
 //! Everything that can happen.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEvent;
 
+use crate::domain::act::{AuditEntry, PastAct, Progress, Report};
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
-use crate::domain::record::{RecordView, SalesforceValues};
+use crate::domain::record::{Hit, RecordView, SalesforceValues};
+use crate::engine::bulk::Plan;
 use crate::engine::handle::{ErrorPage, Event, Refused};
+use crate::engine::mend::Linked;
 use crate::logs::LogRecord;
 
 /// A message.
@@ -75,6 +80,35 @@ pub enum Msg {
         row: RowRef,
         /// What it does, or why not.
         result: Result<String, Refused>,
+    },
+    /// What an act would do, or why it cannot be done.
+    Planned(Result<Arc<Plan>, Refused>),
+    /// How far an act is.
+    Progress(Progress),
+    /// What an act came to.
+    Reported {
+        /// What it was.
+        text: String,
+        /// What it came to, or why not.
+        result: Result<Report, Refused>,
+    },
+    /// What operators did.
+    Acts(Result<Vec<PastAct>, Refused>),
+    /// The rows of an act.
+    Act(Result<Vec<AuditEntry>, Refused>),
+    /// Rows that were looked for.
+    Found {
+        /// By what.
+        text: String,
+        /// What was found.
+        result: Result<Vec<Hit>, Refused>,
+    },
+    /// What linking came to.
+    Linked {
+        /// Which row.
+        row: RowRef,
+        /// What it came to, or why not.
+        result: Result<Linked, Refused>,
     },
     /// Something about a mapping was changed, or not.
     Changed(Result<String, Refused>),

@@ -1,10 +1,12 @@
 //! The loop, and the only place where effects happen.
 
 use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{Local, Offset, Utc};
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::WrapErr;
 use crossterm::event::Event as Input;
 use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
@@ -14,7 +16,12 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::handle::{Event, Handle};
+use crate::domain::act::Deed;
+use crate::engine::bulk::{Chosen, Plan};
+use crate::engine::export::Format;
+use crate::engine::handle::{Event, Handle, Refused};
+use crate::postgres::audit::AuditQuery;
+use crate::postgres::link::Owner;
 
 use super::effect::Effect;
 use super::model::Model;
@@ -35,7 +42,7 @@ enum Ended {
 }
 
 /// Runs the console on the real terminal.
-pub(super) async fn run(handle: Handle, options: Options) -> Result<()> {
+pub(super) async fn run(handle: Handle, options: Options) -> color_eyre::Result<()> {
     // crossterm would turn every colour command under NO_COLOR into one that also wipes the highlight; our theme has
     // no colours then, and needs no help.
     crossterm::style::force_color_output(true);
@@ -126,18 +133,26 @@ struct Io {
     events: broadcast::Receiver<Event>,
     replies: mpsc::UnboundedReceiver<Msg>,
     sender: mpsc::UnboundedSender<Msg>,
+    /// Ends the act under way between two transactions.
+    stop: CancellationToken,
 }
 
 impl Io {
     fn new(handle: Handle) -> Io {
         let events = handle.events();
         let (sender, replies) = mpsc::unbounded_channel();
-        Io { handle, events, replies, sender }
+        Io { handle, events, replies, sender, stop: CancellationToken::new() }
     }
 
     /// Performs an effect on the engine's side as a task; its result comes back as a message.
-    fn perform(&self, effect: Effect) {
+    fn perform(&mut self, effect: Effect) {
         let (handle, sender) = (self.handle.clone(), self.sender.clone());
+        match effect {
+            Effect::Stop => return self.stop.cancel(),
+            Effect::CarryOut { .. } => self.stop = CancellationToken::new(),
+            _ => {}
+        }
+        let stop = self.stop.clone();
         tokio::spawn(async move {
             let msg = match effect {
                 Effect::LoadOverview => Msg::Overview(handle.overview().await),
@@ -165,6 +180,35 @@ impl Io {
                     let result = handle.apply(&row, &offer).await;
                     Msg::Applied { row, result }
                 }
+                Effect::Plan { chosen, deed } => Msg::Planned(handle.plan(&chosen, deed).await.map(Arc::new)),
+                Effect::UndoLast => Msg::Planned(undo_last(&handle).await.map(Arc::new)),
+                Effect::CarryOut { plan, why } => {
+                    let told = sender.clone();
+                    let progress = move |progress| drop(told.send(Msg::Progress(progress)));
+                    let result = handle.carry_out(&plan, why.as_deref(), &progress, &stop).await;
+                    Msg::Reported { text: plan.deed.text(), result }
+                }
+                Effect::LoadActs => {
+                    let query = AuditQuery { limit: 200, ..AuditQuery::default() };
+                    Msg::Acts(handle.acts(&query).await)
+                }
+                Effect::LoadAct(act) => Msg::Act(handle.act_entries(act).await),
+                Effect::Find(text) => {
+                    let result = handle.find(&text, None).await;
+                    Msg::Found { text, result }
+                }
+                Effect::Export { filter, path } => Msg::Changed(export(&handle, &filter, &path).await),
+                Effect::Choose { row, sides } => {
+                    let result = handle.choose(&row, &sides).await;
+                    let words: Vec<String> =
+                        sides.iter().map(|(column, side)| format!("{column}: {}", side.word())).collect();
+                    Msg::Applied { row, result: result.map(|()| words.join(", ")) }
+                }
+                Effect::Link { row, replace } => {
+                    let owner = if replace { Owner::IsReplaced } else { Owner::Keeps };
+                    let result = handle.link(&row, None, owner).await;
+                    Msg::Linked { row, result }
+                }
                 Effect::SetRule { mapping, key, value } => {
                     let done = handle.set_rule(&mapping, &key, Some(&value)).await;
                     Msg::Changed(done.map(|()| format!("{mapping}: {key} is {value} now")))
@@ -175,12 +219,25 @@ impl Io {
                     Msg::Changed(done.map(|()| format!("{mapping}: its writes {word}")))
                 }
                 Effect::LoadLog(after) => Msg::Log(handle.log(after, 1_000).await),
-                Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => return,
+                Effect::Stop | Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => return,
             };
             // The console may have left meanwhile.
             let _ = sender.send(msg);
         });
     }
+}
+
+/// What it would be to take the operator's own last act back.
+async fn undo_last(handle: &Handle) -> Result<Plan, Refused> {
+    let act = handle.last_act().await?.act;
+    handle.plan(&Chosen::Ids(Vec::new()), Deed::Undo(act)).await
+}
+
+async fn export(handle: &Handle, filter: &str, path: &str) -> Result<String, Refused> {
+    let is_json = [".json", ".jsonl", ".ndjson"].iter().any(|end| path.ends_with(end));
+    let format = if is_json { Format::JsonLines } else { Format::Csv };
+    let count = handle.export_to(Path::new(path), filter, format).await?;
+    Ok(format!("{count} errors written to {path}"))
 }
 
 /// Runs until the console is left or suspended. Keys are drawn at once, everything else at most every [`FRAME`].
@@ -191,7 +248,7 @@ async fn run_loop<B, S>(
     mut input: S,
     io: &mut Io,
     signals: &mut Signals,
-) -> Result<Ended>
+) -> color_eyre::Result<Ended>
 where
     B: Backend,
     B::Error: Send + Sync + 'static,

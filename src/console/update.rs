@@ -2,10 +2,12 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
+use crate::domain::act;
 use crate::domain::catalogue;
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::overview::MappingStatus;
+use crate::domain::record::{Edit, FieldEdit};
 use crate::engine::handle::Event;
 
 use super::command::{self, Id};
@@ -13,9 +15,9 @@ use super::effect::Effect;
 use super::keys;
 use super::model::{Model, Pane, Tone};
 use super::msg::Msg;
-use super::overlays::{Choice, Chosen, Deed, Overlay};
+use super::overlays::{Acts, Choice, Deed, Overlay, Picking};
 use super::panes::edit::{Done, Editor};
-use super::panes::record::{Answer, RecordPane, Remote};
+use super::panes::record::{Answer, Remote};
 use super::view;
 use super::widgets::cursor::Step;
 use super::widgets::input::Input;
@@ -74,6 +76,26 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             model.load_overview()
         }
+        Msg::Planned(result) => model.planned(result),
+        Msg::Progress(progress) => {
+            model.progressed(progress);
+            Vec::new()
+        }
+        Msg::Reported { text, result } => model.reported(text, result),
+        Msg::Acts(Ok(acts)) => {
+            model.overlays.push(Overlay::Acts(Acts::new(acts)));
+            Vec::new()
+        }
+        Msg::Act(Ok(entries)) => {
+            model.overlays.extend(Choice::act(&entries).map(Overlay::Choice));
+            Vec::new()
+        }
+        Msg::Acts(Err(refused)) | Msg::Act(Err(refused)) => {
+            model.say(Tone::Bad, one_line(&refused.0));
+            Vec::new()
+        }
+        Msg::Found { text, result } => model.found(&text, result),
+        Msg::Linked { row, result } => model.linked(&row, result),
         Msg::Log(result) => {
             if let Ok(records) = result {
                 model.log.take(records);
@@ -83,7 +105,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     }
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.replace('\n', " · ")
 }
 
@@ -99,11 +121,11 @@ impl Model {
         effects
     }
 
-    fn load_overview(&mut self) -> Vec<Effect> {
+    pub(super) fn load_overview(&mut self) -> Vec<Effect> {
         if self.overview_flight.take_off() { vec![Effect::LoadOverview] } else { Vec::new() }
     }
 
-    fn load_errors(&mut self) -> Vec<Effect> {
+    pub(super) fn load_errors(&mut self) -> Vec<Effect> {
         if self.errors_flight.take_off() { vec![self.errors.reload()] } else { Vec::new() }
     }
 
@@ -111,7 +133,7 @@ impl Model {
         if self.log_flight.take_off() { vec![Effect::LoadLog(self.log.newest())] } else { Vec::new() }
     }
 
-    fn load_record(&mut self) -> Vec<Effect> {
+    pub(super) fn load_record(&mut self) -> Vec<Effect> {
         let Some(row) = self.record.as_ref().map(|pane| pane.row.clone()) else { return Vec::new() };
         if self.record_flight.take_off() { vec![Effect::LoadRecord(row)] } else { Vec::new() }
     }
@@ -231,7 +253,7 @@ impl Model {
     }
 
     /// A save or a retry was taken, or refused.
-    fn sent(&mut self, row: &RowRef, refusal: Option<String>, words: &str) -> Vec<Effect> {
+    pub(super) fn sent(&mut self, row: &RowRef, refusal: Option<String>, words: &str) -> Vec<Effect> {
         let now = self.now;
         match refusal {
             Some(text) => self.say(Tone::Bad, one_line(&text)),
@@ -286,6 +308,18 @@ impl Model {
             Id::Open => self.open(),
             Id::Edit => self.edit(),
             Id::Retry => self.retry(),
+            Id::Mark => self.mark(),
+            Id::MarkAll => self.mark_all(),
+            Id::Fix => self.ask_fix(),
+            Id::Revert => self.plan(act::Deed::Revert),
+            Id::Ignore => self.plan(act::Deed::Ignore),
+            Id::Export => self.ask_export(),
+            Id::Mend => self.mend(),
+            Id::Sides => self.sides(),
+            Id::Save => self.save_kept(),
+            Id::Undo => vec![Effect::UndoLast],
+            Id::Audit => vec![Effect::LoadActs],
+            Id::Find => self.ask_find(),
             Id::Remedy => self.remedy(),
             Id::Groups => vec![Effect::LoadGroups(self.errors.filter.clone())],
             Id::Strategy => self.strategy(),
@@ -376,14 +410,10 @@ impl Model {
             return Vec::new();
         };
         self.errors.touched = true;
-        self.record = Some(RecordPane::open(row.clone()));
-        self.focus = Pane::Record;
-        let mut effects = self.load_record();
-        effects.push(Effect::FetchValues(row));
-        effects
+        self.open_row(row)
     }
 
-    fn list(&mut self, filter: &str) -> Vec<Effect> {
+    pub(super) fn list(&mut self, filter: &str) -> Vec<Effect> {
         let effect = self.errors.set_filter(filter);
         // The list under way is of the old filter; the new one is asked for when it is back.
         if self.errors_flight.take_off() { vec![effect] } else { Vec::new() }
@@ -393,12 +423,33 @@ impl Model {
         if let Some(pane) = &self.record
             && let Some((field, value)) = pane.selected().cloned()
         {
-            self.overlays.push(Overlay::Edit(Editor::new(pane.row.clone(), field, value)));
+            let kept = pane.kept(&field.column).cloned();
+            self.overlays.push(Overlay::Edit(Editor::new(pane.row.clone(), field, value, kept)));
         }
         Vec::new()
     }
 
+    /// Saves an edit together with the changes that were kept.
+    fn save(&mut self, mut edit: Edit) -> Vec<Effect> {
+        if let Some(pane) = &mut self.record {
+            let kept = pane.take_kept();
+            let others =
+                kept.into_iter().filter(|kept| edit.fields.iter().all(|own| own.column != kept.column));
+            let others: Vec<FieldEdit> = others.collect();
+            edit.fields.extend(others);
+        }
+        vec![Effect::Save(edit)]
+    }
+
+    fn save_kept(&mut self) -> Vec<Effect> {
+        let Some(row) = self.record.as_ref().map(|pane| pane.row.clone()) else { return Vec::new() };
+        self.save(Edit { row, fields: Vec::new(), retry: true })
+    }
+
     fn retry(&mut self) -> Vec<Effect> {
+        if self.focus == Pane::Errors && self.errors.any_marked() {
+            return self.plan(act::Deed::Retry);
+        }
         let row = match self.focus {
             Pane::Record => self.record.as_ref().map(|pane| pane.row.clone()),
             _ => self.errors.selected().and_then(crate::domain::sync_error::SyncError::row),
@@ -479,7 +530,18 @@ impl Model {
             return Vec::new();
         }
         match self.focus {
+            Pane::Record if self.record.as_mut().is_some_and(|pane| !pane.leave()) => {
+                self.say(
+                    Tone::Neutral,
+                    "changed fields are not saved: Ctrl-S saves and sends, Esc throws them away",
+                );
+                Vec::new()
+            }
             Pane::Record => self.go(Pane::Errors),
+            Pane::Errors if self.errors.any_marked() => {
+                self.errors.unmark();
+                Vec::new()
+            }
             Pane::Errors if !self.errors.filter.is_empty() => self.list(""),
             Pane::Errors => self.go(Pane::Mappings),
             Pane::Log if !self.log.filter.is_empty() => {
@@ -504,13 +566,21 @@ impl Model {
                     self.overlays.extend([Overlay::Edit(editor), Overlay::ConfirmLeave]);
                 }
                 Done::Leave { changed: false } => {}
-                Done::Save(edit) => return vec![Effect::Save(edit)],
+                Done::Keep(change) => {
+                    if let Some(pane) = &mut self.record {
+                        pane.keep(change);
+                    }
+                }
+                Done::Save(edit) => return self.save(edit),
             },
             Overlay::Choice(choice) => match choice.key(key) {
-                Chosen::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
-                Chosen::Done(Deed::Effect(effect)) => return vec![effect],
-                Chosen::Done(Deed::Filter(filter)) => return self.list(&filter),
-                Chosen::Left => {}
+                Picking::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
+                Picking::Done(Deed::Effect(effect)) => return vec![effect],
+                Picking::Done(Deed::Filter(filter)) => return self.list(&filter),
+                Picking::Done(Deed::Row(row)) => return self.open_row(row),
+                Picking::All(..) if self.read_only => self.say(Tone::Neutral, "this console is read-only"),
+                Picking::All(filter, verb) => return self.of_cause(&filter, verb),
+                Picking::Left => {}
             },
             Overlay::ConfirmLeave => match key.code {
                 KeyCode::Char('y') => {
@@ -520,6 +590,13 @@ impl Model {
                 _ => self.overlays.push(Overlay::ConfirmLeave),
             },
             Overlay::Filter { pane, input, .. } => return self.filter_key(pane, input, key),
+            other @ (Overlay::Ask(_)
+            | Overlay::Question(_)
+            | Overlay::Working(_)
+            | Overlay::Report { .. }
+            | Overlay::Acts(_)
+            | Overlay::Sides(_)
+            | Overlay::Sure { .. }) => return self.act_key(other, key),
             Overlay::Help { pane, top } => match key.code {
                 KeyCode::Esc | KeyCode::Char('q' | '?') | KeyCode::F(1) => {}
                 KeyCode::Char('j') | KeyCode::Down => {
@@ -564,6 +641,7 @@ impl Model {
         match self.overlays.last_mut() {
             Some(Overlay::Edit(editor)) => editor.paste(text),
             Some(Overlay::Filter { input, .. }) => input.insert(text),
+            Some(Overlay::Ask(ask)) => ask.input.insert(text),
             _ => {}
         }
         Vec::new()

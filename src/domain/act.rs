@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::field::Field;
+use super::group::template;
 use super::merge::Side;
 use super::names::{RowId, RowRef};
 use super::rules::{MASK, Rules};
@@ -293,13 +294,14 @@ impl Report {
         self.items.push(item);
     }
 
-    /// Reasons of one result with how many have them, the most frequent first.
-    pub fn reasons(&self, came: Came) -> Vec<(&str, usize)> {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    /// Reasons of one result with how many have them, the most frequent first; those that differ only in values are
+    /// one.
+    pub fn reasons(&self, came: Came) -> Vec<(String, usize)> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for item in self.items.iter().filter(|item| item.result == came) {
-            *counts.entry(item.message.as_str()).or_default() += 1;
+            *counts.entry(template(&item.message)).or_default() += 1;
         }
-        let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+        let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         counts
     }

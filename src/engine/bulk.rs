@@ -14,6 +14,7 @@ use crate::domain::act::{
 use crate::domain::field::Field;
 use crate::domain::filter::Filter;
 use crate::domain::fold::{Action, Entry};
+use crate::domain::group::template;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
@@ -47,7 +48,7 @@ pub enum Chosen {
 }
 
 /// An act as it would be carried out, with every row that it is about as it was looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What is done.
     pub deed: Deed,
@@ -63,7 +64,7 @@ pub struct Plan {
 }
 
 /// One row of a plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Step {
     id: i64,
     at: RowRef,
@@ -87,7 +88,7 @@ impl Plan {
 
     fn settle(&mut self, id: i64, result: Came, message: impl Into<String>) {
         let message = message.into();
-        *self.preview.left.entry(message.clone()).or_default() += 1;
+        *self.preview.left.entry(template(&message)).or_default() += 1;
         self.settled.push(Item { id, result, message });
     }
 

@@ -47,7 +47,11 @@ impl Store {
             }
         }
         if !edits.is_empty() {
-            fates.extend(self.edit_rows(table, &edits, true, act, "undid").await?);
+            let saved = self.edit_rows(table, &edits, true, act, "undid").await?;
+            fates.extend(saved.into_iter().map(|fate| match fate.came {
+                Came::Done => Fate::new(fate.row, Came::Done, "it is as it was before; it is sent"),
+                _ => fate,
+            }));
         }
         for (row, entry) in removed {
             fates.push(self.undo_presence(&mapping, row, entry, act).await?);

@@ -12,10 +12,16 @@ use crate::console::model::Model;
 use crate::console::panes::record::RecordPane;
 use crate::console::widgets::cells::{clip, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
+use crate::domain::act::AuditEntry;
 use crate::domain::group::Group;
+use crate::domain::names::RowRef;
 use crate::domain::overview::MappingStatus;
-use crate::domain::remedy::Offer;
+use crate::domain::record::Hit;
+use crate::domain::remedy::{Action, Offer};
 use crate::domain::strategy::Strategy;
+
+/// Rows of an act that are listed.
+const ROWS: usize = 500;
 
 /// The list.
 #[derive(Debug)]
@@ -41,14 +47,31 @@ pub enum Deed {
     Effect(Effect),
     /// Errors are listed by this filter.
     Filter(String),
+    /// This row is opened.
+    Row(RowRef),
+}
+
+/// What can be done with all errors of a cause, where they are listed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Change a field.
+    Fix,
+    /// Send again.
+    Retry,
+    /// Take Salesforce's values.
+    Revert,
+    /// Stop asking.
+    Ignore,
 }
 
 /// What a key did to it.
-pub enum Chosen {
+pub enum Picking {
     /// Nothing yet.
     Open(Choice),
     /// One was chosen.
     Done(Deed),
+    /// Something is done with all errors that this filter matches.
+    All(String, Verb),
     /// It was left.
     Left,
 }
@@ -60,8 +83,11 @@ impl Choice {
         let item = |offer: &Offer| Item {
             text: offer.text.clone(),
             note: changes(offer),
-            deed: offer.action.is_some().then(|| {
-                Deed::Effect(Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) })
+            deed: offer.action.as_ref().map(|action| {
+                Deed::Effect(match action {
+                    Action::Link => Effect::Link { row: pane.row.clone(), replace: false },
+                    _ => Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) },
+                })
             }),
         };
         let mut items: Vec<Item> = view.advice.remedies.iter().map(item).collect();
@@ -114,15 +140,67 @@ impl Choice {
         (!groups.is_empty()).then_some(choice)
     }
 
+    /// The rows that a text named; choosing one opens it. `None` without any.
+    pub fn hits(text: &str, hits: &[Hit]) -> Option<Choice> {
+        let item = |hit: &Hit| {
+            let stands = match (&hit.state, hit.exists) {
+                (Some(state), _) => format!("{} · {state}", hit.unit),
+                (None, true) => hit.unit.clone(),
+                (None, false) => format!("{} · the row is gone", hit.unit),
+            };
+            Item {
+                text: format!("{} {}  {stands}", hit.mapping, hit.row.row),
+                note: [hit.sfid.as_deref(), hit.external_id.as_deref(), Some(&format!("by {}", hit.by))]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(" · "),
+                deed: Some(Deed::Row(hit.row.clone())),
+            }
+        };
+        let items: Vec<Item> = hits.iter().map(item).collect();
+        let choice = Choice { title: format!("Rows found by {text}"), items, cursor: Cursor::default() };
+        (!hits.is_empty()).then_some(choice)
+    }
+
+    /// The rows of an act; choosing one opens it.
+    pub fn act(entries: &[AuditEntry]) -> Option<Choice> {
+        let first = entries.first()?;
+        let item = |entry: &AuditEntry| {
+            let row = entry.row.map(|row| RowRef { table: entry.table.clone(), row });
+            let name = row.as_ref().map_or(entry.table.clone(), |at| format!("{} {}", at.table, at.row));
+            Item { text: format!("{name}  {}", entry.text()), note: String::new(), deed: row.map(Deed::Row) }
+        };
+        let shown = entries.len().min(ROWS);
+        let more = if shown < entries.len() { format!(", the first {shown}") } else { String::new() };
+        let title = format!("Act {}: {} {} rows{more}", first.act, first.action, entries.len());
+        Some(Choice {
+            title,
+            items: entries.iter().take(ROWS).map(item).collect(),
+            cursor: Cursor::default(),
+        })
+    }
+
     /// A key.
-    pub fn key(mut self, key: KeyEvent) -> Chosen {
+    pub fn key(mut self, key: KeyEvent) -> Picking {
         match key.code {
-            KeyCode::Esc | KeyCode::Char('q') => return Chosen::Left,
+            KeyCode::Esc | KeyCode::Char('q') => return Picking::Left,
             KeyCode::Char('j') | KeyCode::Down => self.cursor.step(Step::Lines(1), self.items.len()),
             KeyCode::Char('k') | KeyCode::Up => self.cursor.step(Step::Lines(-1), self.items.len()),
             KeyCode::Enter => {
                 let at = self.cursor.at;
                 return self.choose(at);
+            }
+            KeyCode::Char(letter @ ('f' | 'r' | 'u' | 'i')) => {
+                if let Some(Deed::Filter(filter)) = &self.items[self.cursor.at].deed {
+                    let verb = match letter {
+                        'f' => Verb::Fix,
+                        'r' => Verb::Retry,
+                        'u' => Verb::Revert,
+                        _ => Verb::Ignore,
+                    };
+                    return Picking::All(filter.clone(), verb);
+                }
             }
             KeyCode::Char(digit) => {
                 let at = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1));
@@ -132,13 +210,21 @@ impl Choice {
             }
             _ => {}
         }
-        Chosen::Open(self)
+        Picking::Open(self)
     }
 
-    fn choose(mut self, at: usize) -> Chosen {
+    /// What the first does that can be done by itself.
+    pub fn first(mut self) -> Option<Effect> {
+        match self.items.iter_mut().find_map(|item| item.deed.take()) {
+            Some(Deed::Effect(effect)) => Some(effect),
+            _ => None,
+        }
+    }
+
+    fn choose(mut self, at: usize) -> Picking {
         match self.items[at].deed.take() {
-            Some(deed) => Chosen::Done(deed),
-            None => Chosen::Open(self),
+            Some(deed) => Picking::Done(deed),
+            None => Picking::Open(self),
         }
     }
 }
@@ -194,12 +280,20 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
     let top = (cursor + 2).saturating_sub(visible).min(text.len().saturating_sub(visible));
     let mut text: Vec<Line> = text.into_iter().skip(top).take(visible).collect();
     text.resize(visible + 1, Line::default());
-    text.push(Line::from(vec![
-        Span::styled(" Enter", model.theme.key()),
-        Span::raw(" or its number does it   "),
-        Span::styled("Esc", model.theme.key()),
-        Span::raw(" leaves everything as it is"),
-    ]));
+    let groups = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Filter(_)));
+    let keys: &[(&str, &str)] = match groups {
+        true => &[
+            (" Enter", " list them   "),
+            ("f", " fix   "),
+            ("r", " retry   "),
+            ("u", " revert   "),
+            ("i", " ignore all of it   "),
+            ("Esc", " close"),
+        ],
+        false => &[(" Enter", " or its number does it   "), ("Esc", " leaves everything as it is")],
+    };
+    let spans = keys.iter().flat_map(|(key, does)| [Span::styled(*key, model.theme.key()), Span::raw(*does)]);
+    text.push(Line::from_iter(spans));
     frame.render_widget(Paragraph::new(text), inner);
     let line = u16::try_from(cursor.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));

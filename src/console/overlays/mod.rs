@@ -1,21 +1,33 @@
 //! What lies on top of the panes, a stack: the editor, a choice, a question, the filter, the help. Only the uppermost one gets
 //! keys; Esc takes it off.
 
+mod acts;
+mod ask;
 mod choice;
+mod plan;
+mod sides;
+mod work;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
 
-pub use choice::{Choice, Chosen, Deed, changes};
+pub use acts::{Acts, Looked};
+pub use ask::{About, Answered, Ask, suggestions};
+pub use choice::{Choice, Deed, Picking, Verb, changes};
+pub use plan::{Decided, Question};
+pub use sides::{Picked, Sides};
+pub use work::Working;
 
 use super::command::COMMANDS;
+use super::effect::Effect;
 use super::keys;
 use super::model::{Model, Pane};
 use super::panes::edit::{self, Editor};
-use super::widgets::cells::{clip, fit};
+use super::widgets::cells::{clip, fit, wrap};
 use super::widgets::input::Input;
+use crate::domain::act::Report;
 
 /// One layer.
 #[derive(Debug)]
@@ -26,6 +38,30 @@ pub enum Overlay {
     Choice(Choice),
     /// Whether to throw an edit away.
     ConfirmLeave,
+    /// Something is to be typed.
+    Ask(Ask),
+    /// Whether to do what is shown.
+    Question(Box<Question>),
+    /// An act under way.
+    Working(Working),
+    /// What an act came to.
+    Report {
+        /// What it was.
+        text: String,
+        /// What it came to.
+        report: Box<Report>,
+    },
+    /// What operators did.
+    Acts(Acts),
+    /// Fields that changed on both sides.
+    Sides(Sides),
+    /// A question with yes or no.
+    Sure {
+        /// What is at stake.
+        text: String,
+        /// What a yes does.
+        effect: Box<Effect>,
+    },
     /// The filter of a list, with what is wrong with it.
     Filter {
         /// Of which pane.
@@ -50,7 +86,18 @@ pub fn draw(model: &Model, frame: &mut Frame) {
         match overlay {
             Overlay::Edit(editor) => edit::draw(model, editor, frame),
             Overlay::Choice(choice) => choice::draw(model, choice, frame),
-            Overlay::ConfirmLeave => confirm(model, frame),
+            Overlay::ConfirmLeave => {
+                sure(model, frame, "Throw the change away?", "", [" throw it away   ", " go on editing"]);
+            }
+            Overlay::Ask(ask) => ask::draw(model, ask, frame),
+            Overlay::Question(question) => plan::draw(model, question, frame),
+            Overlay::Working(working) => work::draw(model, working, frame),
+            Overlay::Report { text, report } => work::draw_report(model, text, report, frame),
+            Overlay::Acts(acts) => acts::draw(model, acts, frame),
+            Overlay::Sides(sides) => sides::draw(model, sides, frame),
+            Overlay::Sure { text, .. } => {
+                sure(model, frame, "Sure?", text, [" do it   ", " leave everything as it is"])
+            }
             Overlay::Filter { pane, input, complaint } => {
                 filter(model, frame, *pane, input, complaint.as_deref())
             }
@@ -71,18 +118,24 @@ fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
     inner
 }
 
-fn confirm(model: &Model, frame: &mut Frame) {
-    let area = frame.area().centered(Constraint::Length(46), Constraint::Length(4));
-    let inner = panel(model, frame, area, "Throw the change away?");
-    let keys = Line::from(vec![
+/// A question with yes or no, and what either does.
+fn sure(model: &Model, frame: &mut Frame, title: &str, text: &str, [yes, no]: [&str; 2]) {
+    let width = frame.area().width.saturating_sub(4).min(if text.is_empty() { 46 } else { 90 });
+    let words = wrap(text, usize::from(width).saturating_sub(4), 4);
+    let height = u16::try_from(words.len()).unwrap_or(4) + 4;
+    let area = frame.area().centered(Constraint::Length(width), Constraint::Length(height));
+    let inner = panel(model, frame, area, title);
+    let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
+    lines.push(Line::default());
+    lines.push(Line::from(vec![
         Span::styled(" y", model.theme.key()),
-        Span::raw(" throw it away   "),
+        Span::raw(yes.to_owned()),
         Span::styled("n", model.theme.key()),
         Span::raw(" or "),
         Span::styled("Esc", model.theme.key()),
-        Span::raw(" go on editing"),
-    ]);
-    frame.render_widget(Paragraph::new(vec![Line::default(), keys]), inner);
+        Span::raw(no.to_owned()),
+    ]));
+    frame.render_widget(Paragraph::new(lines), inner);
 }
 
 fn filter(model: &Model, frame: &mut Frame, pane: Pane, input: &Input, complaint: Option<&str>) {

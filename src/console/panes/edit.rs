@@ -25,6 +25,8 @@ pub enum Done {
         /// Whether the text differs from what was shown.
         changed: bool,
     },
+    /// Keep this change, to be saved with others.
+    Keep(FieldEdit),
     /// Save this and send it.
     Save(Edit),
 }
@@ -43,9 +45,9 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// An editor of a field with its present value.
-    pub fn new(row: RowRef, field: Field, value: Option<String>) -> Editor {
-        let text = value.clone().unwrap_or_default();
+    /// An editor of a field with its present value, or with what was kept of an earlier edit.
+    pub fn new(row: RowRef, field: Field, value: Option<String>, kept: Option<FieldEdit>) -> Editor {
+        let text = kept.map_or(value.clone(), |kept| kept.new).unwrap_or_default();
         let mut area = TextArea::new(text.split('\n').map(str::to_owned).collect());
         area.set_cursor_line_style(Style::new());
         area.set_wrap_mode(WrapMode::WordOrGlyph);
@@ -81,6 +83,7 @@ impl Editor {
         match key.code {
             KeyCode::Esc => return Done::Leave { changed: self.changed() },
             KeyCode::Char('s') if control => return self.save(),
+            KeyCode::Tab => return self.keep(),
             KeyCode::Enter if !self.multi_line() => return self.save(),
             KeyCode::Up | KeyCode::Down if !self.field.picklist.is_empty() => {
                 self.choose(key.code == KeyCode::Down)
@@ -97,6 +100,18 @@ impl Editor {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let text = if self.multi_line() { text } else { text.replace('\n', " ") };
         self.area.insert_str(text);
+    }
+
+    fn keep(&mut self) -> Done {
+        if self.complaint().is_some() {
+            self.insisted = true;
+            return Done::Editing;
+        }
+        Done::Keep(FieldEdit {
+            column: self.field.column.clone(),
+            shown: self.shown.clone(),
+            new: self.value(),
+        })
     }
 
     fn save(&mut self) -> Done {
@@ -193,6 +208,8 @@ fn notes_of(model: &Model, editor: &Editor, width: usize) -> Vec<Line<'static>> 
         Line::from(vec![
             Span::styled(format!(" {save}"), theme.key()),
             Span::raw(" save and retry   "),
+            Span::styled("Tab", theme.key()),
+            Span::raw(" keep, and edit another   "),
             Span::styled("Esc", theme.key()),
             Span::raw(" leave it as it was"),
         ]),

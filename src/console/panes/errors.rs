@@ -1,5 +1,7 @@
 //! Errors: the list, newest first, a window onto PostgreSQL page by page.
 
+use std::collections::BTreeSet;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -37,6 +39,10 @@ pub struct ErrorsPane {
     pub refusal: Option<String>,
     /// Whether a further page is on its way.
     pub more: bool,
+    /// The errors that are marked, by their numbers.
+    pub marked: BTreeSet<i64>,
+    /// Whether all that match are marked.
+    pub all: bool,
     /// Whether the operator moved the cursor; until then it stays on the newest error.
     pub touched: bool,
 }
@@ -45,6 +51,17 @@ impl ErrorsPane {
     /// The selected error.
     pub fn selected(&self) -> Option<&SyncError> {
         self.items.get(self.cursor.at)
+    }
+
+    /// Whether something is marked.
+    pub fn any_marked(&self) -> bool {
+        self.all || !self.marked.is_empty()
+    }
+
+    /// Takes all marks away.
+    pub fn unmark(&mut self) {
+        self.all = false;
+        self.marked.clear();
     }
 
     /// Asks for the list from its beginning, as much of it as is known.
@@ -97,6 +114,7 @@ impl ErrorsPane {
         self.filter = filter.trim().to_owned();
         self.generation += 1;
         self.items.clear();
+        self.unmark();
         self.cursor = Cursor::default();
         (self.loaded, self.more, self.touched) = (false, false, false);
         self.reload()
@@ -125,7 +143,14 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let pane = &model.errors;
     let more = if pane.capped { "+" } else { "" };
     let right = match (pane.loaded, pane.items.is_empty()) {
-        (true, false) => format!("{} of {}{more}", pane.cursor.at + 1, count(pane.matching, 0)),
+        (true, false) => {
+            let marked = match (pane.all, pane.marked.len()) {
+                (true, _) => "all marked · ".to_owned(),
+                (false, 0) => String::new(),
+                (false, marked) => format!("{marked} marked · "),
+            };
+            format!("{marked}{} of {}{more}", pane.cursor.at + 1, count(pane.matching, 0))
+        }
         _ => String::new(),
     };
     let block = super::frame(model, Pane::Errors, area, &pane.filter, &right);
@@ -222,8 +247,10 @@ impl Columns {
             None if error.mapping.is_empty() => "the connection".to_owned(),
             None => format!("{} ({})", error.mapping, error.op),
         };
+        let marked = model.errors.all || model.errors.marked.contains(&error.id);
         let mut spans = vec![
-            Span::styled(format!(" {sign} "), style),
+            Span::styled(if marked { "●" } else { " " }, theme.key()),
+            Span::styled(format!("{sign} "), style),
             Span::styled(fit(&model.clock(error.last_seen)[..self.time - 1], self.time), theme.dim()),
             cell(&record, width, theme.text()),
             Span::raw(" "),

@@ -15,7 +15,7 @@ use crate::console::widgets::cursor::Cursor;
 use crate::domain::catalogue::Source;
 use crate::domain::field::Field;
 use crate::domain::names::RowRef;
-use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::record::{FieldEdit, RecordView, SalesforceState, SalesforceValues};
 use crate::domain::remedy::Offer;
 use crate::domain::sync_error::{ErrorState, SyncError};
 
@@ -65,9 +65,47 @@ pub struct RecordPane {
     pub cursor: Cursor,
     /// The operator's last save or retry.
     pub answer: Option<Answer>,
+    /// Changed fields that are not saved yet.
+    changes: Vec<FieldEdit>,
+    /// Whether the operator was told that leaving throws them away.
+    leaving: bool,
 }
 
 impl RecordPane {
+    /// Keeps a changed field, to be saved with others; one that is as it was is no change.
+    pub fn keep(&mut self, change: FieldEdit) {
+        self.leaving = false;
+        self.changes.retain(|other| other.column != change.column);
+        if change.new != change.shown {
+            self.changes.push(change);
+        }
+    }
+
+    /// What is kept of a field.
+    pub fn kept(&self, column: &str) -> Option<&FieldEdit> {
+        self.changes.iter().find(|change| change.column == column)
+    }
+
+    /// Whether something is kept.
+    pub fn keeps(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// All that is kept, to be saved.
+    pub fn take_kept(&mut self) -> Vec<FieldEdit> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Whether the pane may be left: at the second time, what is kept is thrown away.
+    pub fn leave(&mut self) -> bool {
+        if self.changes.is_empty() || std::mem::replace(&mut self.leaving, true) {
+            self.changes.clear();
+            self.leaving = false;
+            return true;
+        }
+        false
+    }
+
     /// A row that was just opened.
     pub fn open(row: RowRef) -> RecordPane {
         RecordPane {
@@ -77,6 +115,8 @@ impl RecordPane {
             remote: Remote::Loading,
             cursor: Cursor::default(),
             answer: None,
+            changes: Vec::new(),
+            leaving: false,
         }
     }
 
@@ -170,6 +210,10 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
 /// The answer to the operator's last save or retry, in the place where they look.
 fn answer_line(model: &Model, pane: &RecordPane, view: &RecordView, width: usize) -> Vec<Line<'static>> {
     let theme = model.theme;
+    if pane.keeps() {
+        let text = format!(" ✎ {} changed: Ctrl-S saves and sends", pane.changes.len());
+        return vec![Line::from(Span::styled(clip(&text, width), theme.warn().patch(theme.strong())))];
+    }
     let (text, style) = match &pane.answer {
         None => return Vec::new(),
         Some(Answer::Sending { .. }) => match view.error.as_ref().and_then(|error| error.next_retry_at) {
@@ -356,7 +400,10 @@ fn field_line(
         Remote::Refused(why) if fault => (why.clone(), false),
         _ => (String::new(), false),
     };
+    let kept = pane.kept(&field.column);
+    let value = kept.map_or(value, |change| change.new.as_deref());
     let sign = match (fault, differs) {
+        _ if kept.is_some() => Span::styled(" ✎ ", theme.warn()),
         (true, _) => Span::styled(" ▶ ", theme.bad()),
         (false, true) => Span::styled(" ≠ ", theme.differs()),
         (false, false) => Span::raw("   "),

@@ -1,0 +1,333 @@
+//! Acts on many errors, as keys ask for them: marks, the change to make, what it would do, the question, the way it
+//! goes, what it came to; and the way back.
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use crate::domain::act::{Came, Confirm, Deed, How, Progress, Report};
+use crate::domain::names::RowRef;
+use crate::domain::record::Hit;
+use crate::engine::bulk::{Chosen, Plan};
+use crate::engine::handle::Refused;
+use crate::engine::mend::Linked;
+
+use super::effect::Effect;
+use super::model::{Model, Pane, Tone};
+use super::overlays::{
+    About, Answered, Ask, Choice, Decided, Looked, Overlay, Picked, Question, Sides, Verb, Working,
+    suggestions,
+};
+use super::panes::record::{Answer, RecordPane};
+use super::update::one_line;
+use super::widgets::cells::count;
+use super::widgets::cursor::Step;
+
+impl Model {
+    /// Which errors an act is about: what is marked, else the selected one, or that of the open record.
+    pub(super) fn chosen(&self) -> Option<(Chosen, String)> {
+        if self.focus == Pane::Record {
+            let error = self.record.as_ref()?.view.as_ref()?.error.as_ref()?;
+            return Some((Chosen::Ids(vec![error.id]), format!("{} {}", error.table, error.row_id?)));
+        }
+        if self.errors.all {
+            let capped = if self.errors.capped { "more than " } else { "" };
+            let text = format!("all {capped}{} errors", count(self.errors.matching, 0));
+            return Some((Chosen::Filter(self.errors.filter.clone()), text));
+        }
+        if !self.errors.marked.is_empty() {
+            let ids: Vec<i64> = self.errors.marked.iter().copied().collect();
+            let text = if ids.len() == 1 { "1 error".to_owned() } else { format!("{} errors", ids.len()) };
+            return Some((Chosen::Ids(ids), text));
+        }
+        let error = self.errors.selected()?;
+        let row = error.row_id?;
+        Some((Chosen::Ids(vec![error.id]), format!("{} {row}", error.table)))
+    }
+
+    /// Marks the selected error, or takes the mark away, and goes on to the next.
+    pub(super) fn mark(&mut self) -> Vec<Effect> {
+        if std::mem::take(&mut self.errors.all) {
+            self.say(Tone::Neutral, "nothing is marked any more");
+            return Vec::new();
+        }
+        if let Some(id) = self.errors.selected().map(|error| error.id)
+            && !self.errors.marked.remove(&id)
+        {
+            self.errors.marked.insert(id);
+        }
+        self.errors.touched = true;
+        self.errors.cursor.step(Step::Lines(1), self.errors.items.len());
+        self.errors.want_more().into_iter().collect()
+    }
+
+    /// Marks all that the filter matches, or takes all marks away.
+    pub(super) fn mark_all(&mut self) -> Vec<Effect> {
+        self.errors.all = !self.errors.all && self.errors.marked.is_empty();
+        self.errors.marked.clear();
+        Vec::new()
+    }
+
+    /// Looks at what an act on the chosen errors would do.
+    pub(super) fn plan(&mut self, deed: Deed) -> Vec<Effect> {
+        match self.chosen() {
+            Some((chosen, _)) => vec![Effect::Plan { chosen, deed }],
+            None => Vec::new(),
+        }
+    }
+
+    /// Asks what is to become of a field of the chosen errors' rows.
+    pub(super) fn ask_fix(&mut self) -> Vec<Effect> {
+        let Some((chosen, count)) = self.chosen() else { return Vec::new() };
+        let suggestions = self.errors.selected().map_or(Vec::new(), |error| {
+            suggestions(error.source, &error.code, &error.message, &error.fields)
+        });
+        self.overlays.push(Overlay::Ask(Ask::new(About::Fix { chosen, count }, suggestions)));
+        Vec::new()
+    }
+
+    /// Asks for something that is looked for.
+    pub(super) fn ask_find(&mut self) -> Vec<Effect> {
+        self.overlays.push(Overlay::Ask(Ask::new(About::Find, Vec::new())));
+        Vec::new()
+    }
+
+    /// Asks where the list is to be written.
+    pub(super) fn ask_export(&mut self) -> Vec<Effect> {
+        let text = match self.errors.filter.as_str() {
+            "" => format!("{} errors", count(self.errors.matching, 0)),
+            filter => format!("{} errors that match {filter}", count(self.errors.matching, 0)),
+        };
+        let about = About::Export { filter: self.errors.filter.clone(), count: text };
+        let names = vec!["errors.csv".to_owned(), "errors.jsonl".to_owned()];
+        self.overlays.push(Overlay::Ask(Ask::new(about, names)));
+        Vec::new()
+    }
+
+    /// Fields that changed on both sides, side by side.
+    pub(super) fn sides(&mut self) -> Vec<Effect> {
+        let sides = self.record.as_ref().and_then(Sides::of);
+        self.overlays.extend(sides.map(Overlay::Sides));
+        Vec::new()
+    }
+
+    /// Does what the first remedy says that can be done by itself.
+    pub(super) fn mend(&mut self) -> Vec<Effect> {
+        let choice = self.record.as_ref().and_then(Choice::remedies);
+        choice.and_then(Choice::first).into_iter().collect()
+    }
+
+    /// Something is done with all errors of a cause: they are listed, marked, and it begins.
+    pub(super) fn of_cause(&mut self, filter: &str, verb: Verb) -> Vec<Effect> {
+        let code = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
+        let mut effects = self.list(filter);
+        self.focus = Pane::Errors;
+        self.errors.all = true;
+        let chosen = Chosen::Filter(filter.to_owned());
+        match verb {
+            Verb::Fix => {
+                let suggestions = code.map_or(Vec::new(), |error| {
+                    suggestions(error.source, &error.code, &error.message, &error.fields)
+                });
+                let about = About::Fix { chosen, count: "all errors of this cause".to_owned() };
+                self.overlays.push(Overlay::Ask(Ask::new(about, suggestions)));
+            }
+            Verb::Retry => effects.push(Effect::Plan { chosen, deed: Deed::Retry }),
+            Verb::Revert => effects.push(Effect::Plan { chosen, deed: Deed::Revert }),
+            Verb::Ignore => effects.push(Effect::Plan { chosen, deed: Deed::Ignore }),
+        }
+        effects
+    }
+
+    // ---- what comes ----------------------------------------------------------------------------------------------
+
+    /// A plan came: what cannot hurt is done, the rest is asked about.
+    pub(super) fn planned(&mut self, result: Result<Arc<Plan>, Refused>) -> Vec<Effect> {
+        let plan = match result {
+            Ok(plan) => plan,
+            Err(refused) => {
+                self.say(Tone::Bad, one_line(&refused.0));
+                return Vec::new();
+            }
+        };
+        let harmless = matches!(plan.deed, Deed::Retry | Deed::Release | Deed::Ignore);
+        if harmless && plan.confirm == Confirm::Nothing {
+            return self.carry_out(plan, None);
+        }
+        self.overlays.push(Overlay::Question(Box::new(Question::new(plan))));
+        Vec::new()
+    }
+
+    fn carry_out(&mut self, plan: Arc<Plan>, why: Option<String>) -> Vec<Effect> {
+        self.overlays.push(Overlay::Working(Working {
+            text: plan.deed.text(),
+            progress: Progress { through: 0, total: plan.len() },
+            since: self.now,
+            stopping: false,
+        }));
+        vec![Effect::CarryOut { plan, why }]
+    }
+
+    /// How far it is.
+    pub(super) fn progressed(&mut self, progress: Progress) {
+        for overlay in &mut self.overlays {
+            if let Overlay::Working(working) = overlay {
+                working.progress = progress;
+            }
+        }
+    }
+
+    /// It is over: one row's answer is awaited where one looks, many are told of in numbers.
+    pub(super) fn reported(&mut self, text: String, result: Result<Report, Refused>) -> Vec<Effect> {
+        self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
+        self.errors.unmark();
+        match result {
+            Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
+            Ok(report) => match report.items.as_slice() {
+                [] => self.say(Tone::Neutral, "there was nothing to do"),
+                [item] => {
+                    let tone = match item.result {
+                        Came::Done => Tone::Good,
+                        Came::Skipped => Tone::Neutral,
+                        Came::Failed => Tone::Bad,
+                    };
+                    let back = report.act.map(|_| "  (U takes it back)").unwrap_or_default();
+                    self.say(tone, format!("{text}: {}{back}", one_line(&item.message)));
+                    let now = self.now;
+                    let sent = text.starts_with("fix") || text == "retry" || text == "release";
+                    if let Some(pane) = self.record.as_mut().filter(|_| sent && item.result == Came::Done) {
+                        pane.answer = Some(Answer::Sending { since: now });
+                    }
+                }
+                _ => self.overlays.push(Overlay::Report { text, report: Box::new(report) }),
+            },
+        }
+        let mut effects = self.load_errors();
+        effects.extend(self.load_overview());
+        effects.extend(self.load_record());
+        effects
+    }
+
+    /// What linking came to: where another row has the record, that is asked about.
+    pub(super) fn linked(&mut self, row: &RowRef, result: Result<Linked, Refused>) -> Vec<Effect> {
+        match result {
+            Ok(Linked::Done { sfid }) => {
+                self.sent(row, None, &format!("it has the record {sfid}; sending ..."))
+            }
+            Ok(Linked::Taken { sfid, row: other }) => {
+                let text = format!(
+                    "The record {sfid} belongs to the row {other} of {} already. If both rows are the same thing, the row \
+                     {other} is removed here, and its record goes over to the row {}.",
+                    row.table, row.row
+                );
+                let effect = Box::new(Effect::Link { row: row.clone(), replace: true });
+                self.overlays.push(Overlay::Sure { text, effect });
+                Vec::new()
+            }
+            Err(refused) => self.sent(row, Some(refused.0), ""),
+        }
+    }
+
+    /// Rows were found: the only one is opened.
+    pub(super) fn found(&mut self, text: &str, result: Result<Vec<Hit>, Refused>) -> Vec<Effect> {
+        let hits = match result {
+            Ok(hits) => hits,
+            Err(refused) => {
+                self.say(Tone::Bad, one_line(&refused.0));
+                return Vec::new();
+            }
+        };
+        match hits.as_slice() {
+            [] => {
+                self.say(
+                    Tone::Neutral,
+                    format!("no row has the id, the record id or the external id {text}"),
+                );
+                Vec::new()
+            }
+            [hit] => self.open_row(hit.row.clone()),
+            hits => {
+                self.overlays.extend(Choice::hits(text, hits).map(Overlay::Choice));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Opens a row's record.
+    pub(super) fn open_row(&mut self, row: RowRef) -> Vec<Effect> {
+        if self.record.as_ref().is_some_and(|pane| pane.row != row && pane.keeps()) {
+            self.focus = Pane::Record;
+            self.say(
+                Tone::Neutral,
+                "changed fields are not saved: Ctrl-S saves and sends, Esc throws them away",
+            );
+            return Vec::new();
+        }
+        self.record = Some(RecordPane::open(row.clone()));
+        self.focus = Pane::Record;
+        let mut effects = self.load_record();
+        effects.push(Effect::FetchValues(row));
+        effects
+    }
+
+    // ---- keys ----------------------------------------------------------------------------------------------------
+
+    /// A key for one of the overlays of acts.
+    pub(super) fn act_key(&mut self, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
+        match overlay {
+            Overlay::Ask(ask) => match ask.key(key) {
+                Answered::Open(ask) => self.overlays.push(Overlay::Ask(ask)),
+                Answered::Left => {}
+                Answered::Entered(About::Find, text) => return vec![Effect::Find(text)],
+                Answered::Entered(About::Export { filter, .. }, path) => {
+                    return vec![Effect::Export { filter, path }];
+                }
+                Answered::Entered(About::Fix { chosen, .. }, text) => match How::parse(&text) {
+                    Ok((field, how)) => {
+                        return vec![Effect::Plan { chosen, deed: Deed::Fix { field, how, retry: true } }];
+                    }
+                    Err(why) => self.say(Tone::Bad, why),
+                },
+            },
+            Overlay::Question(question) => match question.key(key) {
+                Decided::Open(question) => self.overlays.push(Overlay::Question(Box::new(question))),
+                Decided::Do { plan, why } => return self.carry_out(plan, why),
+                Decided::Left => {}
+            },
+            Overlay::Working(mut working) => {
+                let stop = key.code == KeyCode::Esc && !working.stopping;
+                working.stopping |= stop;
+                self.overlays.push(Overlay::Working(working));
+                return if stop { vec![Effect::Stop] } else { Vec::new() };
+            }
+            Overlay::Report { text, report } => match (key.code, report.act) {
+                (KeyCode::Char('U' | 'u'), Some(act)) => {
+                    return vec![Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(act) }];
+                }
+                (KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q'), _) => {}
+                _ => self.overlays.push(Overlay::Report { text, report }),
+            },
+            Overlay::Acts(acts) => match acts.key(key) {
+                Looked::Open(acts) => self.overlays.push(Overlay::Acts(acts)),
+                Looked::Undo(_) if self.read_only => self.say(Tone::Neutral, "this console is read-only"),
+                Looked::Undo(act) => {
+                    return vec![Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(act) }];
+                }
+                Looked::Rows(act) => return vec![Effect::LoadAct(act)],
+                Looked::Left => {}
+            },
+            Overlay::Sides(sides) => match sides.key(key) {
+                Picked::Open(sides) => self.overlays.push(Overlay::Sides(sides)),
+                Picked::Chosen(row, sides) => return vec![Effect::Choose { row, sides }],
+                Picked::Left => {}
+            },
+            Overlay::Sure { text, effect } => match key.code {
+                KeyCode::Char('y') => return vec![*effect],
+                KeyCode::Char('n') | KeyCode::Esc => {}
+                _ => self.overlays.push(Overlay::Sure { text, effect }),
+            },
+            other => self.overlays.push(other),
+        }
+        Vec::new()
+    }
+}
