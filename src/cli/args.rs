@@ -135,6 +135,22 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Compare rows and records: mismatches, duplicates, orphans, rows without records, records without rows
+    Verify(VerifyOptions),
+    /// Try a mapping with some of its rows: transforms and checks here, then a run that Salesforce takes back whole
+    Test {
+        /// Object or table
+        mapping: String,
+        /// At most this many rows, the newest
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=199))]
+        limit: u8,
+        /// Only here: Salesforce is not asked
+        #[arg(long)]
+        offline: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// What an error code or a line of a log means, and what to do about it
     Explain {
         /// A code, or a message
@@ -248,6 +264,20 @@ pub(super) struct FixOptions {
     /// Send the rows again at once
     #[arg(long)]
     pub(super) retry: bool,
+    #[command(flatten)]
+    pub(super) how: Manner,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyOptions {
+    /// Object or table; without, all of them
+    pub(super) mapping: Option<String>,
+    /// Make the other side like this one, where that can be done by itself
+    #[arg(long, value_name = "SIDE", value_parser = ["postgres", "salesforce"])]
+    pub(super) repair: Option<String>,
+    /// Tell at most this many of what is found, in words
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: usize,
     #[command(flatten)]
     pub(super) how: Manner,
 }

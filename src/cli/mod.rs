@@ -12,6 +12,7 @@ mod mend;
 mod past;
 mod print;
 mod run;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -96,6 +97,10 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Audit { act: Some(act), .. }) => past::act(&cli, *act).await,
         Some(Command::Audit { mapping, row, actor, limit, .. }) => {
             past::audit(&cli, mapping.as_deref(), row.as_deref(), actor.as_deref(), *limit).await
+        }
+        Some(Command::Verify(options)) => verify::run(&cli, options).await,
+        Some(Command::Test { mapping, limit, offline, yes }) => {
+            verify::test(&cli, mapping, usize::from(*limit), *offline, *yes).await
         }
         Some(Command::Find { text, mapping }) => past::find(&cli, text, mapping.as_deref()).await,
         Some(Command::Export { filter, format, output }) => {

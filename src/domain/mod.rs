@@ -25,3 +25,4 @@ pub mod strategy;
 pub mod sync_error;
 pub mod transform;
 pub mod unit;
+pub mod verify;

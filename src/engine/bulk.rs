@@ -189,10 +189,20 @@ impl Handle {
     /// transform does not take.
     async fn look_at_fix(&self, name: &str, how: &How, plan: &mut Plan) -> Result<(), Refused> {
         let steps = std::mem::take(&mut plan.steps);
+        let (mut unfit, mut fits) = (None, false);
         for part in steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|of_table| of_table.chunks(LOOK))
         {
             let mapping = self.store.registered(&part[0].at.table).await?;
-            let field = field_of(&mapping, name)?;
+            let field = match field_of(&mapping, name) {
+                Ok(field) => field,
+                // Of errors of several mappings, those that have the field are fixed.
+                Err(refused) => {
+                    part.iter().for_each(|step| plan.settle(step.id, Came::Failed, refused.0.clone()));
+                    unfit = Some(refused);
+                    continue;
+                }
+            };
+            fits = true;
             let rows: Vec<RowId> = part.iter().map(|step| step.at.row).collect();
             let mut values = self.store.values(&mapping.table, &rows).await?;
             let mut contents = self.store.contents(&mapping, &rows, &[]).await?;
@@ -233,7 +243,10 @@ impl Handle {
                 plan.steps.push(Step { print: print(before.as_ref()), ..step.clone() });
             }
         }
-        Ok(())
+        match unfit.filter(|_| !fits) {
+            Some(refused) => Err(refused),
+            None => Ok(()),
+        }
     }
 
     /// Which rows a revert would remove, and what becomes of the first.

@@ -202,6 +202,11 @@ impl Handle {
         }
     }
 
+    /// All mappings as they are worked.
+    pub async fn mappings(&self) -> Result<Vec<Mapping>, Refused> {
+        Ok(self.store.definitions().await?)
+    }
+
     /// The rules of a mapping, with where each comes from.
     ///
     /// # Errors

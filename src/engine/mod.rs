@@ -29,12 +29,15 @@ mod prepare;
 mod preview;
 mod proof;
 mod reader;
+pub mod rehearsal;
 mod reload;
+pub mod repair;
 mod rules;
 mod schema;
 mod send;
 mod tally;
 mod upkeep;
+pub mod verify;
 mod writer;
 
 use std::collections::HashSet;
@@ -106,6 +109,8 @@ struct Shared {
     writer_bell: Notify,
     /// Rung when a console asked something.
     answers_bell: Notify,
+    /// Rung for all readers at once.
+    readers_bell: Notify,
     /// Rung when rules were set at run time.
     rules_bell: Notify,
     /// Rung when an object is to be described again.
@@ -143,6 +148,7 @@ impl Shared {
             log,
             writer_bell: Notify::new(),
             answers_bell: Notify::new(),
+            readers_bell: Notify::new(),
             rules_bell: Notify::new(),
             schema_bell: Notify::new(),
             reload_bell: Notify::new(),

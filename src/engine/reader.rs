@@ -70,7 +70,10 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
                 }
             }
         }
-        shared.pause(pause).await;
+        tokio::select! {
+            _ = shared.pause(pause) => {}
+            () = shared.readers_bell.notified() => {}
+        }
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
                     Some("retry") => shared.writer_bell.notify_one(),
                     Some("settings") => shared.rules_bell.notify_one(),
                     Some("command") => shared.answers_bell.notify_one(),
+                    Some("poll") => shared.readers_bell.notify_waiters(),
                     Some("reconnect") => {
                         shared.link.try_again();
                         shared.reload_bell.notify_one();

@@ -78,8 +78,17 @@ pub struct AuditQuery {
 }
 
 /// Actions that leave nothing to take back.
-pub(super) const FINAL: &[&str] =
-    &["retried", "released", "linked", "replaced", "sent again", "paused", "resumed"];
+pub(super) const FINAL: &[&str] = &[
+    "retried",
+    "released",
+    "linked",
+    "replaced",
+    "sent again",
+    "deleted the record",
+    "read again",
+    "paused",
+    "resumed",
+];
 
 const ENTRY: &str = "id, act, action, table_name::text, record_id, error_id, before, after, undoes";
 

@@ -392,7 +392,7 @@ async fn remember_layout(transaction: &Transaction<'_>, name: &str, stamp: &str)
 }
 
 /// The schema that holds hstore, made in `public` where it is missing.
-async fn hstore_schema(transaction: &Transaction<'_>) -> Result<String, Error> {
+pub(super) async fn hstore_schema(transaction: &Transaction<'_>) -> Result<String, Error> {
     transaction
         .batch_execute("CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public")
         .await

@@ -29,6 +29,7 @@ pub mod settings;
 pub mod status;
 mod stream;
 pub mod undo;
+pub mod verify;
 pub mod writeback;
 
 use deadpool_postgres::{GenericClient, Pool, Transaction};

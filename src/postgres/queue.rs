@@ -17,7 +17,7 @@ use crate::domain::strategy::Verdict;
 use crate::domain::unit::{Answer, LOST_WITH_ENGINE};
 
 use super::errors::NewError;
-use super::records::json_text;
+use super::records::row_values;
 use super::{Cached, Error, Store, While};
 
 /// A unit that this engine holds, under the token of its claim.
@@ -431,13 +431,7 @@ impl Store {
         }
         let sql = format!("SELECT id, to_jsonb(t) FROM {} t WHERE id = ANY($1)", self.table(table));
         let found = client.query_cached(&sql, &[&rows]).await.while_("read whole rows")?;
-        let values = |row: &tokio_postgres::Row| match row.get::<_, Value>(1) {
-            Value::Object(values) => {
-                values.iter().map(|(column, value)| (column.clone(), json_text(value))).collect()
-            }
-            _ => Hstore::new(),
-        };
-        Ok(found.iter().map(|row| (RowId(row.get(0)), values(row))).collect())
+        Ok(found.iter().map(|row| (RowId(row.get(0)), row_values(&row.get(1)))).collect())
     }
 
     /// The record ids that Salesforce gave these rows, from the archive. A row that was deleted while its insert was

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::domain::act::PastAct;
-use crate::domain::hstore;
+use crate::domain::hstore::{self, Hstore};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{Advice, HistoryEntry, PendingChange, RecordView, SalesforceValues, Sending};
@@ -220,6 +220,12 @@ pub(super) fn standing(unit: Option<&str>) -> &'static str {
         Some("held") => "held",
         Some(_) => "failed",
     }
+}
+
+/// A row as PostgreSQL's JSON has it, by column.
+pub(super) fn row_values(row: &Value) -> Hstore {
+    let values = row.as_object().into_iter().flatten();
+    values.map(|(column, value)| (column.clone(), json_text(value))).collect()
 }
 
 /// A JSON value as the text people see: what PostgreSQL prints, with `true` and `false` spelt out.

@@ -1,0 +1,265 @@
+//! Both sides compared, and mended by taking one; a mapping on trial.
+
+use std::io::{self, IsTerminal, Write};
+
+use color_eyre::eyre::{Result, WrapErr};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::act::{Confirm, Progress, Report};
+use crate::domain::mapping::Mapping;
+use crate::domain::merge::Side;
+use crate::domain::verify::{Finding, Kind, Verdict};
+use crate::engine::handle::Handle;
+use crate::engine::rehearsal::{self, NOT_TAKEN_BACK, Tried};
+use crate::engine::repair::{confirm, what};
+use crate::engine::verify::{Sides, Stage};
+use crate::logs::sanitize::sanitize;
+
+use super::args::{Cli, VerifyOptions};
+use super::dialogue::Dialogue;
+use super::many::refuse_read_only;
+use super::{DONE, FAILED, UNHEALTHY, config, door, print, store};
+
+/// Compares, tells, and repairs where that was asked for.
+pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
+    let side = options.repair.as_deref().and_then(Side::from_word);
+    if side.is_some() && !options.how.dry_run {
+        refuse_read_only(cli)?;
+    }
+    let config = config(cli)?;
+    let handle = door(cli).await?;
+    let mappings = match &options.mapping {
+        Some(name) => vec![handle.rules(name).await?.0],
+        None => handle.mappings().await?,
+    };
+    let sides = Sides::new(&config, store(&config).await?)?;
+    let stop = interrupted();
+    let mut verdicts = Vec::new();
+    let mut reports = Vec::new();
+    for mapping in &mappings {
+        let name = mapping.object.clone();
+        let verdict = sides.verify(mapping, &progress(name), &stop).await;
+        clear_line();
+        let verdict = verdict.wrap_err_with(|| format!("cannot verify {}", mapping.object))?;
+        if !cli.json {
+            tell(&verdict, options.limit)?;
+        }
+        if let Some(side) = side.filter(|_| !verdict.findings.is_empty() && !verdict.stopped) {
+            reports.extend(repair(cli, &handle, mapping, &verdict, side, options, &stop).await?);
+        }
+        verdicts.push(verdict);
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    if cli.json {
+        let document = match side {
+            Some(_) => json!({"verdicts": verdicts, "repairs": reports}),
+            None => json!(verdicts),
+        };
+        print::json(&document, true)?;
+    }
+    let found = verdicts.iter().any(|verdict| !verdict.counts.is_empty());
+    let mended = side.is_some()
+        && !options.how.dry_run
+        && reports.iter().all(|report| report.failed + report.skipped == 0);
+    Ok(match () {
+        () if stop.is_cancelled() || reports.iter().any(|report| report.failed > 0) => FAILED,
+        () if found && !mended => UNHEALTHY,
+        () => DONE,
+    })
+}
+
+/// Ends what is under way on Ctrl-C, between two steps.
+fn interrupted() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let ending = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            ending.cancel();
+        }
+    });
+    stop
+}
+
+fn progress(name: String) -> impl Fn(Stage) + Send + Sync {
+    let watched = io::stderr().is_terminal();
+    move |stage| {
+        if !watched {
+            return;
+        }
+        let text = match stage {
+            Stage::Comparing(done, total) => format!("{name}: {done} of {total} records compared"),
+            Stage::Rows(done, total) => format!("{name}: {done} of {total} rows looked through"),
+            Stage::Settling(suspects) => {
+                format!("{name}: {suspects} look different; waiting for the reader, then looking again")
+            }
+        };
+        eprint!("\r\x1b[K{text}");
+        let _ = io::stderr().flush();
+    }
+}
+
+fn clear_line() {
+    if io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+}
+
+/// What was found, in words.
+fn tell(verdict: &Verdict, limit: usize) -> Result<()> {
+    let Verdict { mapping, rows, records, compared, counts, findings, unsettled, stopped } = verdict;
+    let told: Vec<String> =
+        Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text()))).collect();
+    let found = if told.is_empty() { "no inconsistency".to_owned() } else { told.join(", ") };
+    print::line(&format!("{mapping}: {rows} rows, {records} records, {compared} compared: {found}"))?;
+    if *unsettled > 0 {
+        print::line(&format!("  {unsettled} changed each time one looked; verify again when it is calmer"))?;
+    }
+    if *stopped {
+        print::line("  stopped before the end")?;
+    }
+    for (number, finding) in (1..).zip(findings).take(limit) {
+        print::line(&sanitize(&format!("  {number:>5}  {}", finding_line(finding))))?;
+    }
+    if findings.len() > limit {
+        print::line(&format!(
+            "         and {} more; --limit or --json tells them all",
+            findings.len() - limit
+        ))?;
+    }
+    Ok(())
+}
+
+fn finding_line(finding: &Finding) -> String {
+    let shown =
+        |value: &Option<String>| value.as_ref().map_or("nothing".to_owned(), |value| format!("{value:?}"));
+    let fields: Vec<String> = finding
+        .fields
+        .iter()
+        .map(|field| format!("{}: {} here, {} there", field.field, shown(&field.row), shown(&field.record)))
+        .collect();
+    let row = finding.row.as_ref().map_or("-".to_owned(), |at| format!("{}:{}", finding.mapping, at.row));
+    let sfid = finding.sfid.as_deref().unwrap_or("-");
+    format!("{:<20} {row:<18} {sfid:<18} {}{}", finding.kind.text(), finding.text, fields.join("; "))
+}
+
+/// Shows what a repair would do, asks, and does it.
+async fn repair(
+    cli: &Cli,
+    handle: &Handle,
+    mapping: &Mapping,
+    verdict: &Verdict,
+    side: Side,
+    options: &VerifyOptions,
+    stop: &CancellationToken,
+) -> Result<Option<Report>> {
+    let counts = |kind: &Kind| verdict.findings.iter().filter(|finding| finding.kind == *kind).count();
+    let plan: Vec<String> = Kind::ALL
+        .iter()
+        .filter(|kind| counts(kind) > 0)
+        .map(|kind| {
+            format!("  {} {}: {}", counts(kind), kind.text(), what(*kind, side).unwrap_or("left to a person"))
+        })
+        .collect();
+    let said = |line: &str| match cli.json {
+        true => {
+            eprintln!("{line}");
+            Ok(())
+        }
+        false => print::line(line),
+    };
+    said(&format!("repair of {} as in {}:", verdict.mapping, side.word()))?;
+    plan.iter().try_for_each(|line| said(line))?;
+    if options.how.dry_run {
+        return Ok(None);
+    }
+    let environment = handle.overview().await?.connection.environment;
+    let mended = verdict.findings.iter().filter(|finding| what(finding.kind, side).is_some()).count();
+    if mended == 0 {
+        return Ok(None);
+    }
+    if !options.how.yes && !confirmed(confirm(&verdict.findings, side, &environment), mended)? {
+        print::problem("nothing was changed");
+        return Ok(None);
+    }
+    let quiet = |_: Progress| {};
+    let why = options.how.why.as_deref();
+    let report = handle.repair(&mapping.table, &verdict.findings, side, why, &quiet, stop).await?;
+    if !cli.json {
+        super::many::tell(cli, &report)?;
+    }
+    Ok(Some(report))
+}
+
+fn confirmed(asks: Confirm, mended: usize) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        let text = format!(
+            "this changes {mended} rows or records, and nobody is there to be asked\nsay --yes, or --dry-run to look"
+        );
+        return Err(print::Usage(text).into());
+    }
+    let mut dialogue = Dialogue::new();
+    Ok(match asks {
+        Confirm::Count(count) => {
+            dialogue.text(&format!("type {count} to do it"), Some("no"))? == count.to_string()
+        }
+        _ => dialogue.yes("go on?", false)?,
+    })
+}
+
+/// Tries a mapping with some of its rows.
+pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes: bool) -> Result<u8> {
+    let config = config(cli)?;
+    let store = store(&config).await?;
+    let sides = Sides::new(&config, store.clone())?;
+    let mapping = rehearsal::mapping(&config, &store, &sides.client, name).await?;
+    if !offline {
+        refuse_read_only(cli)?;
+        eprintln!("{NOT_TAKEN_BACK}");
+        let asks = io::stdin().is_terminal() && !yes;
+        if asks && !Dialogue::new().yes("send the trial to Salesforce?", false)? {
+            print::problem("nothing was sent; --offline checks here only");
+            return Ok(FAILED);
+        }
+    }
+    let trial = rehearsal::run(&store, (!offline).then_some(&sides.client), &mapping, limit).await?;
+    if cli.json {
+        print::json(&trial, true)?;
+    } else {
+        let asked = if offline {
+            "checked here"
+        } else {
+            "checked here and by Salesforce, which took all of it back"
+        };
+        print::line(&format!(
+            "{}: {} rows {asked}: {} would go through",
+            trial.mapping, trial.rows, trial.passed
+        ))?;
+        if trial.rows == 0 {
+            print::line("there are no rows to try")?;
+        }
+        for tried in trial.items.iter().filter(|tried| !tried.passes || !tried.left_out.is_empty()) {
+            print::line(&sanitize(&tried_line(tried)))?;
+        }
+    }
+    Ok(if trial.passed == trial.rows { DONE } else { UNHEALTHY })
+}
+
+fn tried_line(tried: &Tried) -> String {
+    let left: Vec<String> =
+        tried.left_out.iter().map(|(field, why)| format!("{field} stays behind: {why}")).collect();
+    let refused = match (&tried.code, &tried.message) {
+        (Some(code), Some(message)) => {
+            format!("{} by {}: {message}", code, tried.refused_by.unwrap_or_default())
+        }
+        _ => "goes through".to_owned(),
+    };
+    format!(
+        "  row {:<8} {:<7} {refused}{}",
+        tried.row,
+        tried.op,
+        left.iter().map(|text| format!("; {text}")).collect::<String>()
+    )
+}

@@ -1,0 +1,154 @@
+//! Inconsistencies mended by taking one side: each in a short transaction of the operator's own session, audited, and
+//! left alone where somebody changed something meanwhile.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::act::{Came, Confirm, Fate, Item, Progress, Report, confirmation};
+use crate::domain::merge::Side;
+use crate::domain::names::RowId;
+use crate::domain::record::{SalesforceState, SalesforceValues};
+use crate::domain::verify::{Finding, Kind};
+use crate::postgres::revert::{Reverted, Wanted};
+
+use super::handle::{Handle, Refused};
+
+/// Findings in one transaction.
+const CHUNK: usize = 200;
+
+/// What a repair does about one kind, in words; `None` where a person has to decide.
+pub fn what(kind: Kind, side: Side) -> Option<&'static str> {
+    match (kind, side) {
+        (Kind::Mismatch, Side::Salesforce) => Some("the rows get Salesforce's values"),
+        (Kind::Mismatch, Side::Postgres) => Some("the rows' values are sent"),
+        (Kind::RowWithoutRecord, Side::Salesforce) => Some("the rows are removed"),
+        (Kind::RowWithoutRecord, Side::Postgres) => Some("the records are created anew from the rows"),
+        (Kind::RecordWithoutRow, Side::Salesforce) => Some("the records are read in as rows"),
+        (Kind::RecordWithoutRow, Side::Postgres) => Some("the records are deleted in Salesforce"),
+        (Kind::Duplicate | Kind::Orphan, _) => None,
+    }
+}
+
+/// How a repair is to be confirmed.
+pub fn confirm(findings: &[Finding], side: Side, environment: &str) -> Confirm {
+    let mended = findings.iter().filter(|finding| what(finding.kind, side).is_some());
+    let removes = findings.iter().any(|finding| match side {
+        Side::Salesforce => finding.kind == Kind::RowWithoutRecord,
+        Side::Postgres => finding.kind == Kind::RecordWithoutRow,
+    });
+    confirmation(mended.count(), environment, removes)
+}
+
+impl Handle {
+    /// Takes one side for findings of one mapping. Items are numbered as the findings are, from 1.
+    ///
+    /// # Errors
+    /// When not even the first was reached.
+    pub async fn repair(
+        &self,
+        table: &str,
+        findings: &[Finding],
+        side: Side,
+        why: Option<&str>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Report, Refused> {
+        let act = self.store.begin_act(&self.operator, why).await?;
+        let mut report = Report::default();
+        let mut kinds: BTreeMap<Kind, Vec<(i64, &Finding)>> = BTreeMap::new();
+        for (number, finding) in (1..).zip(findings) {
+            match what(finding.kind, side) {
+                Some(_) => kinds.entry(finding.kind).or_default().push((number, finding)),
+                None => {
+                    let message = "which of them is meant, only a person can tell".to_owned();
+                    report.note(Item { id: number, result: Came::Skipped, message });
+                }
+            }
+        }
+        let total = kinds.values().map(Vec::len).sum();
+        let mut through = 0;
+        for (kind, part) in
+            kinds.iter().flat_map(|(kind, all)| all.chunks(CHUNK).map(move |part| (*kind, part)))
+        {
+            if stop.is_cancelled() {
+                report.cancelled = true;
+                break;
+            }
+            match self.repair_part(table, kind, part, side, &act).await {
+                Ok(items) => items.into_iter().for_each(|item| report.note(item)),
+                Err(refused) => part.iter().for_each(|(number, _)| {
+                    report.note(Item { id: *number, result: Came::Failed, message: refused.0.clone() });
+                }),
+            }
+            through += part.len();
+            progress(Progress { through, total });
+        }
+        report.act = act.number.filter(|_| report.done > 0);
+        Ok(report)
+    }
+
+    async fn repair_part(
+        &self,
+        table: &str,
+        kind: Kind,
+        part: &[(i64, &Finding)],
+        side: Side,
+        act: &crate::domain::act::Act,
+    ) -> Result<Vec<Item>, Refused> {
+        let sfids: Vec<String> = part.iter().filter_map(|(_, finding)| finding.sfid.clone()).collect();
+        let row_of = |finding: &Finding| finding.row.as_ref().map_or(RowId::default(), |at| at.row);
+        let fates: Vec<Fate> = match (kind, side) {
+            (Kind::RecordWithoutRow, Side::Salesforce) => {
+                self.store.want_read(table, &sfids, act).await?;
+                self.store.notify("poll").await?;
+                return Ok(all(part, "it is read with the next poll"));
+            }
+            (Kind::RecordWithoutRow, Side::Postgres) => {
+                self.store.delete_records(table, &sfids, act).await?;
+                return Ok(all(part, "its delete is sent"));
+            }
+            (_, Side::Salesforce) => {
+                let rows: Vec<Reverted> = part.iter().map(|(_, finding)| reverted(finding)).collect();
+                self.store.revert_rows(table, &rows, Wanted::Repair, act).await?
+            }
+            (_, Side::Postgres) => {
+                let columns =
+                    |finding: &Finding| finding.fields.iter().map(|field| field.column.clone()).collect();
+                let rows: Vec<(RowId, Vec<String>)> =
+                    part.iter().map(|(_, finding)| (row_of(finding), columns(finding))).collect();
+                self.store.send_again(table, &rows, act).await?
+            }
+        };
+        let numbers: BTreeMap<RowId, i64> =
+            part.iter().map(|(number, finding)| (row_of(finding), *number)).collect();
+        let item = |fate: Fate| Item {
+            id: numbers.get(&fate.row).copied().unwrap_or_default(),
+            result: fate.came,
+            message: fate.message,
+        };
+        Ok(fates.into_iter().map(item).collect())
+    }
+}
+
+fn all(part: &[(i64, &Finding)], message: &str) -> Vec<Item> {
+    let item =
+        |(number, _): &(i64, &Finding)| Item { id: *number, result: Came::Done, message: message.to_owned() };
+    part.iter().map(item).collect()
+}
+
+/// A row with Salesforce's side as it was found.
+fn reverted(finding: &Finding) -> Reverted {
+    let gone = finding.kind == Kind::RowWithoutRecord;
+    Reverted {
+        row: finding.row.as_ref().map_or(RowId::default(), |at| at.row),
+        record: SalesforceValues {
+            fetched_at: Utc::now(),
+            state: if gone { SalesforceState::Deleted } else { SalesforceState::Found },
+            sfid: finding.sfid.clone(),
+            values: finding.fields.iter().map(|field| (field.column.clone(), field.record.clone())).collect(),
+        },
+        remove: gone,
+    }
+}

@@ -1,0 +1,364 @@
+//! What a look at both sides asks of PostgreSQL: rows by their records, rows without any, duplicates and orphans. Reads
+//! only; in bounded parts.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use crate::domain::act::{Act, Came, Fate};
+use crate::domain::hstore::Hstore;
+use crate::domain::mapping::Mapping;
+use crate::domain::names::{RowId, RowRef};
+
+use super::audit::{Entry, audit};
+use super::operator::{announce, lock_units};
+use super::queue::UNSENT;
+use super::records::row_values;
+use super::{Error, Store, Transaction, While, literal, quote};
+
+/// A row as it is compared.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// Which row.
+    pub row: RowId,
+    /// Its record.
+    pub sfid: Option<String>,
+    /// Its values.
+    pub values: Hstore,
+    /// Whether something of it is unsent, held or failed: then it may differ.
+    pub pending: bool,
+}
+
+/// A row whose parent is missing, or that shares its key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Suspect {
+    /// Which row.
+    pub row: RowId,
+    /// Its record.
+    pub sfid: Option<String>,
+    /// The column.
+    pub column: String,
+    /// Its value.
+    pub value: String,
+    /// Of a duplicate: the other rows.
+    pub others: Vec<i32>,
+}
+
+impl Store {
+    /// The rows of records, by the record's id.
+    pub async fn rows_of_records(
+        &self,
+        mapping: &Mapping,
+        sfids: &[&str],
+    ) -> Result<HashMap<String, Compared>, Error> {
+        let rows = self.compared(mapping, "t.sfid = ANY($2)", &sfids).await?;
+        Ok(rows.into_iter().filter_map(|row| Some((row.sfid.clone()?, row))).collect())
+    }
+
+    /// Rows by their ids.
+    pub async fn rows_to_compare(&self, mapping: &Mapping, ids: &[i32]) -> Result<Vec<Compared>, Error> {
+        self.compared(mapping, "t.id = ANY($2)", &ids).await
+    }
+
+    async fn compared(
+        &self,
+        mapping: &Mapping,
+        condition: &str,
+        value: &(dyn tokio_postgres::types::ToSql + Sync),
+    ) -> Result<Vec<Compared>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT t.id, t.sfid::text, to_jsonb(t), {} FROM {} t WHERE {condition}",
+            self.is_pending(mapping),
+            self.table(&mapping.table)
+        );
+        let rows = client.query(&sql, &[&mapping.table, value]).await.while_("read rows to compare")?;
+        let compared = |row: &tokio_postgres::Row| Compared {
+            row: RowId(row.get(0)),
+            sfid: row.get(1),
+            values: row_values(&row.get(2)),
+            pending: row.get(3),
+        };
+        Ok(rows.iter().map(compared).collect())
+    }
+
+    /// Whether something of the row `t` of the table `$1` is on its way, or failed.
+    fn is_pending(&self, mapping: &Mapping) -> String {
+        let stays_out = match &mapping.rules.filter {
+            Some(filter) => format!("OR t.sfid IS NULL AND ({filter}) IS NOT TRUE"),
+            None => String::new(),
+        };
+        format!(
+            "(EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $1 AND u.record_id = t.id)
+              OR EXISTS (SELECT FROM {}._trigger_log l WHERE l.table_name = $1 AND l.record_id = t.id AND l.{UNSENT})
+              {stays_out})",
+            self.schema
+        )
+    }
+
+    /// The next rows by id, with their records.
+    pub async fn row_ids(&self, table: &str, after: i32, limit: i64) -> Result<Vec<(i32, bool)>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT id, sfid IS NOT NULL FROM {} WHERE id > $1 ORDER BY id LIMIT $2",
+            self.table(table)
+        );
+        let rows = client.query(&sql, &[&after, &limit]).await.while_("list rows")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Of records that no row has, those of which that is known: their row's delete waits, or is not passed on.
+    pub async fn leaving(&self, mapping: &Mapping, sfids: &[&str]) -> Result<Vec<String>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT sfid::text FROM {schema}._trigger_log
+             WHERE table_name = $1 AND action = 'DELETE' AND sfid = ANY($2) AND {UNSENT}
+             UNION SELECT sfid::text FROM {schema}._trigger_log_archive
+             WHERE table_name = $1 AND action = 'DELETE' AND state = 'IGNORED' AND sfid = ANY($2) AND $3
+             UNION SELECT sfid::text FROM syncdeck.unit WHERE table_name = $1 AND sfid = ANY($2)",
+            schema = self.schema
+        );
+        let kept = mapping.rules.ignore_deletes.postgres;
+        let rows =
+            client.query(&sql, &[&mapping.table, &sfids, &kept]).await.while_("look for rows that leave")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Rows that share their external id with another row; `limit` at most. Rows with something unsent do not count.
+    pub async fn duplicates(&self, mapping: &Mapping, limit: i64) -> Result<Vec<Suspect>, Error> {
+        let Some(column) = mapping.external_id_column() else { return Ok(Vec::new()) };
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT ids, sfids, key FROM (
+                 SELECT array_agg(t.id ORDER BY t.id) AS ids, array_agg(t.sfid::text ORDER BY t.id) AS sfids,
+                     lower(t.{key}::text) AS key
+                 FROM {table} t WHERE t.{key} IS NOT NULL AND lower(t.{key}::text) IN (
+                     SELECT lower({key}::text) FROM {table} WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 LIMIT $2)
+                     AND NOT {pending}
+                 GROUP BY 3) shared
+             WHERE cardinality(ids) > 1 ORDER BY ids[1] LIMIT $2",
+            table = self.table(&mapping.table),
+            key = quote(&column),
+            pending = self.is_pending(mapping),
+        );
+        let rows = client.query(&sql, &[&mapping.table, &limit]).await.while_("look for duplicates")?;
+        let suspect = |row: &tokio_postgres::Row| {
+            let (ids, sfids): (Vec<i32>, Vec<Option<String>>) = (row.get(0), row.get(1));
+            Suspect {
+                row: RowId(ids[0]),
+                sfid: sfids.into_iter().next().flatten(),
+                column: column.clone(),
+                value: row.get(2),
+                others: ids[1..].to_vec(),
+            }
+        };
+        Ok(rows.iter().map(suspect).collect())
+    }
+
+    /// Rows that name a parent which has no row, by one column; `limit` at most.
+    pub async fn orphans(
+        &self,
+        mapping: &Mapping,
+        column: &str,
+        parents: &[(&str, &str)],
+        limit: i64,
+    ) -> Result<Vec<Suspect>, Error> {
+        let client = self.client().await?;
+        let there: Vec<String> = parents
+            .iter()
+            .map(|(table, key)| {
+                format!(
+                    "SELECT FROM {} p WHERE p.{}::text = t.{}::text",
+                    self.table(table),
+                    quote(key),
+                    quote(column)
+                )
+            })
+            .collect();
+        let sql = format!(
+            "SELECT t.id, t.sfid::text, t.{column}::text FROM {table} t
+             WHERE t.{column} IS NOT NULL AND t.{column}::text <> '' AND t.sfid IS NOT NULL
+                 AND NOT EXISTS ({there}) AND NOT {pending} ORDER BY t.id LIMIT $2",
+            table = self.table(&mapping.table),
+            column = quote(column),
+            there = there.join(" UNION ALL "),
+            pending = self.is_pending(mapping),
+        );
+        let rows = client.query(&sql, &[&mapping.table, &limit]).await.while_("look for orphans")?;
+        let suspect = |row: &tokio_postgres::Row| Suspect {
+            row: RowId(row.get(0)),
+            sfid: row.get(1),
+            column: column.to_owned(),
+            value: row.get(2),
+            others: Vec::new(),
+        };
+        Ok(rows.iter().map(suspect).collect())
+    }
+
+    /// The newest rows of a mapping, with their values.
+    ///
+    /// # Errors
+    /// Refused when its table is not there.
+    pub async fn newest_rows(&self, mapping: &Mapping, limit: i64) -> Result<Vec<(RowId, Hstore)>, Error> {
+        let client = self.client().await?;
+        let table = self.table(&mapping.table);
+        let there: Option<String> = client
+            .query_one("SELECT to_regclass($1)::text", &[&table])
+            .await
+            .while_("look for a table")?
+            .get(0);
+        if there.is_none() {
+            return Err(Error::Refused(format!(
+                "the table {table} is not there yet\nthe engine makes it when the mapping is switched on; until then there are no rows to try"
+            )));
+        }
+        let rule = mapping
+            .rules
+            .filter
+            .as_ref()
+            .map(|filter| format!("WHERE ({filter}) IS TRUE"))
+            .unwrap_or_default();
+        let sql = format!("SELECT id, to_jsonb(t) FROM {table} t {rule} ORDER BY id DESC LIMIT $1");
+        let rows = client.query(&sql, &[&limit]).await.while_("read the newest rows")?;
+        Ok(rows.iter().map(|row| (RowId(row.get(0)), row_values(&row.get(1)))).collect())
+    }
+
+    /// When a mapping was read last.
+    pub async fn last_read(&self, object: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt("SELECT last_read FROM syncdeck.mapping WHERE name = $1", &[&object])
+            .await
+            .while_("look when a mapping was read")?;
+        Ok(row.and_then(|row| row.get(0)))
+    }
+
+    /// Sends rows again as they are: columns of a row that has a record, or the whole row as a new record. Rows with
+    /// something unsent are left alone.
+    pub async fn send_again(
+        &self,
+        table: &str,
+        rows: &[(RowId, Vec<String>)],
+        act: &Act,
+    ) -> Result<Vec<Fate>, Error> {
+        let mapping = self.registered(table).await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to send rows again")?;
+        let ids: Vec<i32> = rows.iter().map(|(row, _)| row.0).collect();
+        let there = self.lock_rows(&transaction, &mapping, &ids).await?;
+        self.lock_new_entries(&transaction, table, &ids).await?;
+        let units = lock_units(&transaction, table, &ids).await?;
+        let unsent = self.rows_with_unsent(&transaction, &mapping, &ids).await?;
+        let mut fates = Vec::new();
+        let mut again = Vec::new();
+        for (row, columns) in rows {
+            let id = row.0;
+            if !there.contains_key(&id) {
+                fates.push(Fate::new(*row, Came::Skipped, "the row is gone"));
+            } else if units.contains_key(&id) || unsent.contains(&id) {
+                fates.push(Fate::new(
+                    *row,
+                    Came::Skipped,
+                    "it was changed meanwhile, and the change is on its way",
+                ));
+            } else {
+                self.capture(&transaction, &mapping, id, columns).await?;
+                again.push(id);
+                fates.push(Fate::new(*row, Came::Done, "it is sent"));
+            }
+        }
+        let entries: Vec<Entry> =
+            again.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
+        audit(&transaction, act, "sent again", &mapping, &entries).await?;
+        self.make_ready(&transaction, table, &again).await?;
+        announce(&transaction, table, &again).await?;
+        transaction.commit().await.while_("send rows again")?;
+        Ok(fates)
+    }
+
+    /// Captures a row by hand: an update of these columns, or, with none, an insert of the whole row for a new record.
+    async fn capture(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+        id: i32,
+        columns: &[String],
+    ) -> Result<(), Error> {
+        let table = self.table(&mapping.table);
+        let hstore = super::install::hstore_schema(transaction).await?;
+        let row = format!("(SELECT {hstore}.hstore(t) FROM {table} t WHERE id = $1)");
+        let name = literal(&mapping.table);
+        if columns.is_empty() {
+            transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+            let sql = format!("UPDATE {table} SET sfid = NULL WHERE id = $1");
+            transaction.execute(&sql, &[&id]).await.while_("forget a record that is gone")?;
+            let fixed: Vec<&str> = mapping
+                .fields
+                .iter()
+                .filter(|field| !field.createable)
+                .map(|field| field.column.as_str())
+                .collect();
+            let sql = format!("SELECT {}.hc_capture_insert_from_row({row}, {name}, $2)", self.schema);
+            transaction.query(&sql, &[&id, &fixed]).await.while_("capture a row")?;
+        } else {
+            let sql = format!("SELECT {}.hc_capture_update_from_row({row}, {name}, $2)", self.schema);
+            transaction.query(&sql, &[&id, &columns]).await.while_("capture a row")?;
+        }
+        Ok(())
+    }
+
+    /// Deletes records that have no row: a row is made for each and deleted, which is captured like any other.
+    pub async fn delete_records(
+        &self,
+        table: &str,
+        sfids: &[String],
+        act: &Act,
+    ) -> Result<Vec<RowRef>, Error> {
+        let mapping = self.registered(table).await?;
+        let full = self.table(table);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to delete records")?;
+        transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        let sql = format!(
+            "INSERT INTO {full} (sfid) SELECT sfid FROM unnest($1::text[]) AS gone (sfid)
+             WHERE NOT EXISTS (SELECT FROM {full} t WHERE t.sfid = gone.sfid) RETURNING id, sfid::text"
+        );
+        let rows = transaction.query(&sql, &[&sfids]).await.while_("make rows for records")?;
+        let ids: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+        let entries: Vec<Entry> = rows
+            .iter()
+            .map(|row| Entry {
+                row: Some(row.get(0)),
+                before: Some(json!({"sfid": row.get::<_, String>(1)})),
+                ..Entry::default()
+            })
+            .collect();
+        audit(&transaction, act, "deleted the record", &mapping, &entries).await?;
+        transaction.batch_execute("SET LOCAL syncdeck.writer = ''").await.while_("write as a user")?;
+        transaction
+            .execute(&format!("DELETE FROM {full} WHERE id = ANY($1)"), &[&ids])
+            .await
+            .while_("delete the rows of records")?;
+        self.make_ready(&transaction, table, &ids).await?;
+        announce(&transaction, table, &ids).await?;
+        transaction.commit().await.while_("delete records")?;
+        Ok(ids.into_iter().map(|id| RowRef { table: table.to_owned(), row: RowId(id) }).collect())
+    }
+
+    /// Has records read in that no row has: the mapping's reader does it with its next poll.
+    pub async fn want_read(&self, table: &str, sfids: &[String], act: &Act) -> Result<(), Error> {
+        let mapping = self.registered(table).await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to have records read")?;
+        transaction
+            .execute(
+                "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
+                &[&table, &sfids],
+            )
+            .await
+            .while_("have records read")?;
+        let entry = Entry { after: Some(json!({"sfid": sfids.join(" ")})), ..Entry::default() };
+        audit(&transaction, act, "read again", &mapping, &[entry]).await?;
+        transaction.commit().await.while_("have records read")
+    }
+}
