@@ -71,7 +71,7 @@ pub struct AuditQuery {
     pub row: Option<RowRef>,
     /// Only those of this person (account and host).
     pub actor: Option<String>,
-    /// Only those that can be undone, and are not undone whole yet.
+    /// Only those that can be undone, are not undone whole yet, and are no undo themselves.
     pub undoable: bool,
     /// How many at most, the newest first.
     pub limit: i64,
@@ -116,7 +116,7 @@ impl Store {
                          FROM syncdeck.audit a LEFT JOIN syncdeck.audit u ON u.undoes = a.id
                          WHERE ($1::text IS NULL OR a.mapping = $1) AND ($2::text IS NULL OR a.actor = $2)
                              AND ($3::text IS NULL OR a.table_name = $3 AND a.record_id = $4)
-                             AND (NOT $5 OR a.action <> ALL($6))
+                             AND (NOT $5 OR a.action <> ALL($6) AND a.undoes IS NULL)
                          GROUP BY a.act HAVING NOT $5 OR count(*) > count(u.id)
                          ORDER BY a.act DESC LIMIT $7) act
                      JOIN syncdeck.audit entry ON entry.id = act.first ORDER BY number DESC"

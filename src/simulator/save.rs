@@ -153,6 +153,9 @@ pub(super) fn delete(state: &mut State, id: &str, writer: &Writer) -> Saved<Stri
     if writer.is_api() && state.faults.row_lock() {
         return Err(vec![locked(id)]);
     }
+    if writer.is_api() {
+        ordered(state)?;
+    }
     let id = long_id(id).unwrap_or_default();
     if let Some(table) = state.table_mut(&object)
         && let Some(mut record) = table.records.get(&id).cloned()
@@ -272,10 +275,7 @@ fn triggers(state: &mut State, object: &str, record: &Map<String, Value>, writer
     if state.faults.row_lock() {
         return Err(vec![locked(record.get("Id").and_then(Value::as_str).unwrap_or("001sd0000000001AAA"))]);
     }
-    if let Some(refusal) = state.faults.refusal() {
-        let fields: Vec<&str> = refusal.fields.iter().map(String::as_str).collect();
-        return Err(vec![Rejection::new(&refusal.code, refusal.message.clone(), &fields)]);
-    }
+    ordered(state)?;
     let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or("");
     let heavy = text("Description").contains("[heavy]") && writer.batch_size > 10;
     if object == "Case" && (heavy || text("Subject").contains("[runaway]")) {
@@ -283,6 +283,17 @@ fn triggers(state: &mut State, object: &str, record: &Map<String, Value>, writer
         return Err(vec![Rejection::new("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message, &[])]);
     }
     Ok(())
+}
+
+/// Refuses the record as a fault says.
+fn ordered(state: &mut State) -> Saved<()> {
+    match state.faults.refusal() {
+        Some(refusal) => {
+            let fields: Vec<&str> = refusal.fields.iter().map(String::as_str).collect();
+            Err(vec![Rejection::new(&refusal.code, refusal.message.clone(), &fields)])
+        }
+        None => Ok(()),
+    }
 }
 
 fn journal(

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod acts;
 mod conflicts;
 mod history;
 mod init;
@@ -18,5 +19,6 @@ mod signin;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
 mod world;
 mod write;

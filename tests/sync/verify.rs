@@ -1,0 +1,293 @@
+//! Both sides compared while writers run: what was planted is found, nothing else is, and either side mends it. A mapping
+//! on trial leaves no trace.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use serde_json::{Map, Value, json};
+use syncdeck::domain::act::Came;
+use syncdeck::domain::merge::Side;
+use syncdeck::domain::verify::{Kind, Verdict};
+use syncdeck::engine::rehearsal;
+use syncdeck::engine::verify::{Sides, Stage};
+use syncdeck::simulator::Org;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{INVOICES, MAPPINGS, World};
+
+/// Records of the large world.
+const MANY: usize = 10_000;
+
+impl World {
+    fn sides(&self) -> Sides {
+        Sides::new(&self.config, self.store.clone()).unwrap()
+    }
+
+    async fn verify(&self, object: &str) -> Verdict {
+        let mapping = self.store.registered(object).await.unwrap();
+        self.sides().verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap()
+    }
+
+    /// Writes as the engine does, so that nothing is captured: what an inconsistency is made of.
+    async fn plant(&self, sql: &str) {
+        let session = self.another_session().await;
+        let sql = format!(
+            "BEGIN; SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex'; {sql}; COMMIT"
+        );
+        session.batch_execute(&sql).await.unwrap();
+    }
+}
+
+fn contact_fields(number: usize) -> Map<String, Value> {
+    let fields = json!({"LastName": format!("Doe {number}"), "Email": format!("doe{number}@acme.com"),
+        "Phone": "+1 415 555 2671", "Score__c": 1.5, "External_Id__c": format!("K{number}")});
+    fields.as_object().unwrap().clone()
+}
+
+/// An org of so many contacts, written long ago but for the last: a reader looks back over what is newest, and would
+/// mend what a test plants there.
+fn long_ago(org: &Org, count: usize) {
+    for number in 0..count {
+        org.user_create("Contact", contact_fields(number)).unwrap();
+    }
+    org.backdate("Contact", TimeDelta::hours(1));
+    let fields = json!({"LastName": "Last", "External_Id__c": "LAST"});
+    org.user_create("Contact", fields.as_object().unwrap().clone()).unwrap();
+}
+
+fn counts(verdict: &Verdict) -> Vec<(Kind, i64)> {
+    verdict.counts.iter().map(|(kind, count)| (*kind, *count)).collect()
+}
+
+/// Writers on both sides until they are told to stop: changes, inserts and deletes of rows, changes of records.
+async fn writers(world: &World, stop: CancellationToken) -> Vec<tokio::task::JoinHandle<u64>> {
+    let mut tasks = Vec::new();
+    for number in 0..2_u64 {
+        let session = world.another_session().await;
+        let stop = stop.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut writes = 0;
+            while !stop.is_cancelled() {
+                writes += 1;
+                let id = 1_000 + (writes * 7_919 + number * 104_729) % (MANY as u64 - 2_000);
+                let sql = match writes % 5 {
+                    0 => format!("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('New', 'N{number}-{writes}')"),
+                    1 => format!("DELETE FROM salesforce.contact WHERE external_id__c = 'N{number}-{}'", writes - 1),
+                    _ => format!("UPDATE salesforce.contact SET email = 'w{writes}@acme.com' WHERE id = {id}"),
+                };
+                session.batch_execute(&sql).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            writes
+        }));
+    }
+    let org = world.org.clone();
+    let ids = org.ids("Contact");
+    tasks.push(tokio::spawn(async move {
+        let mut writes = 0;
+        while !stop.is_cancelled() {
+            writes += 1;
+            let id = &ids[(2_000 + writes as usize * 6_151) % ids.len()];
+            let change = json!({"Phone": format!("+1 415 555 {:04}", writes % 10_000)});
+            let _ = org.user_update("Contact", id, change.as_object().unwrap().clone());
+            tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        }
+        writes
+    }));
+    tasks
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
+    // The planted rows are not among those that the writers change.
+    let world = World::with(MAPPINGS, |org| long_ago(org, MANY)).await;
+    world
+        .plant(
+            "UPDATE salesforce.contact SET lastname = 'Drifted' WHERE id BETWEEN 11 AND 15;
+             UPDATE salesforce.contact SET score__c = NULL WHERE id = 16;
+             DELETE FROM salesforce.contact WHERE id BETWEEN 21 AND 24;
+             UPDATE salesforce.contact SET sfid = '003000000000' || lpad(id::text, 3, '0') || 'AAA' WHERE id BETWEEN 31 AND 33;
+             UPDATE salesforce.contact SET accountid = '001000000000000AAA' WHERE id BETWEEN 41 AND 42;
+             UPDATE salesforce.contact SET lastname = '  ' || lastname || ' ', score__c = 1.5000000001 WHERE id BETWEEN 51 AND 60",
+        )
+        .await;
+    let stop = CancellationToken::new();
+    let tasks = writers(&world, stop.clone()).await;
+    let verdict = world.verify("Contact").await;
+    stop.cancel();
+    for task in tasks {
+        assert!(task.await.unwrap() > 50, "the writers really wrote");
+    }
+    // A record whose row names another one has no row: three of those, beside the four whose rows are gone. A row that
+    // names a wrong parent differs from its record as well.
+    let expected = [
+        (Kind::Mismatch, 5 + 1 + 2),
+        (Kind::Orphan, 2),
+        (Kind::RowWithoutRecord, 3),
+        (Kind::RecordWithoutRow, 4 + 3),
+    ];
+    assert_eq!(counts(&verdict), expected, "{:#?}", verdict.findings);
+    assert_eq!(verdict.unsettled, 0);
+    assert!(
+        verdict.compared > MANY as i64 - 100 && verdict.records >= MANY as i64,
+        "{} {}",
+        verdict.compared,
+        verdict.records
+    );
+    let fields: BTreeMap<i32, Vec<&str>> = verdict
+        .findings
+        .iter()
+        .filter(|finding| finding.kind == Kind::Mismatch)
+        .map(|finding| {
+            let fields = finding.fields.iter().map(|field| field.field.as_str()).collect();
+            (finding.row.as_ref().unwrap().row.0, fields)
+        })
+        .collect();
+    assert_eq!(fields[&11], ["LastName"]);
+    assert_eq!(fields[&16], ["Score__c"]);
+    assert_eq!(fields[&41], ["AccountId"]);
+}
+
+/// Repairs what a verdict found; tells how many were done.
+async fn repair(world: &World, verdict: &Verdict, side: Side) -> usize {
+    let stop = CancellationToken::new();
+    let report = world.handle.repair("contact", &verdict.findings, side, None, &|_| {}, &stop).await.unwrap();
+    assert_eq!(report.failed, 0, "{:?}", report.reasons(Came::Failed));
+    report.done
+}
+
+async fn drifted() -> World {
+    let world = World::with(MAPPINGS, |org| long_ago(org, 6)).await;
+    world
+        .plant(
+            "UPDATE salesforce.contact SET lastname = 'Drifted' WHERE external_id__c = 'K1';
+             DELETE FROM salesforce.contact WHERE external_id__c = 'K2';
+             UPDATE salesforce.contact SET sfid = '003000000000000AAA', external_id__c = 'K30' WHERE external_id__c = 'K3'",
+        )
+        .await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salesforces_side_mends_the_rows() {
+    let world = drifted().await;
+    let verdict = world.verify("Contact").await;
+    let found = [(Kind::Mismatch, 1), (Kind::RowWithoutRecord, 1), (Kind::RecordWithoutRow, 2)];
+    assert_eq!(counts(&verdict), found, "{:#?}", verdict.findings);
+    let before = world.org.journal_since(0).len();
+    assert_eq!(repair(&world, &verdict, Side::Salesforce).await, 4);
+    let names = "SELECT string_agg(lastname, ',' ORDER BY lastname) FROM salesforce.contact";
+    world.until_text(names, "Doe 0,Doe 1,Doe 2,Doe 3,Doe 4,Doe 5,Last").await;
+    assert_eq!(world.org.journal_since(0).len(), before, "nothing was sent");
+    assert_eq!(counts(&world.verify("Contact").await), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_side_mends_the_records() {
+    let world = drifted().await;
+    let verdict = world.verify("Contact").await;
+    assert_eq!(repair(&world, &verdict, Side::Postgres).await, 4);
+    world.until_quiet().await;
+    assert_eq!(world.record("Contact", "K1").unwrap()["LastName"], json!("Drifted"));
+    assert!(world.record("Contact", "K2").is_none() && world.record("Contact", "K3").is_none());
+    assert!(world.record("Contact", "K30").is_some());
+    assert_eq!(counts(&world.verify("Contact").await), []);
+    let audit = "SELECT string_agg(DISTINCT action, ', ') FROM syncdeck.audit";
+    assert_eq!(world.text(audit).await.unwrap(), "deleted the record, sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pending_failed_or_of_one_key_is_told_apart() {
+    let world = World::with(INVOICES, |org| {
+        let create = |object, fields: Value| org.user_create(object, fields.as_object().unwrap().clone());
+        let first = create("Invoice__c", json!({"Name": "I1", "External_Id__c": "I1"})).unwrap();
+        create("Invoice__c", json!({"Name": "I2", "External_Id__c": "I2"})).unwrap();
+        let line = |key| json!({"Name": key, "External_Id__c": key, "Invoice__c": first});
+        create("Invoice_Line__c", line("L1")).unwrap();
+        for object in ["Invoice__c", "Invoice_Line__c"] {
+            org.backdate(object, TimeDelta::hours(1));
+        }
+        create("Invoice__c", json!({"Name": "I3", "External_Id__c": "I3"})).unwrap();
+        create("Invoice_Line__c", line("L3")).unwrap();
+    })
+    .await;
+    // A failed change is listed already, and no drift.
+    world
+        .run("UPDATE salesforce.invoice__c SET billing_email__c = 'nobody' WHERE external_id__c = 'I1'")
+        .await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "1").await;
+    assert_eq!(counts(&world.verify("Invoice__c").await), []);
+    world.plant("UPDATE salesforce.invoice__c SET external_id__c = 'i1' WHERE external_id__c = 'I2'").await;
+    world.run("UPDATE salesforce.invoice__c SET billing_email__c = NULL WHERE external_id__c = 'I1'").await;
+    world.until_quiet().await;
+    let verdict = world.verify("Invoice__c").await;
+    assert_eq!(counts(&verdict), [(Kind::Mismatch, 1), (Kind::Duplicate, 1)], "{:#?}", verdict.findings);
+    world.plant("UPDATE salesforce.invoice_line__c SET invoice__r__external_id__c = 'I9' WHERE external_id__c = 'L1'").await;
+    let lines = world.verify("Invoice_Line__c").await;
+    assert!(counts(&lines).contains(&(Kind::Orphan, 1)), "{:#?}", lines.findings);
+    let report = world
+        .handle
+        .repair("invoice__c", &verdict.findings, Side::Salesforce, None, &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!((report.done, report.skipped), (1, 1), "a duplicate is left to a person");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_can_be_stopped_and_tells_how_far_it_is() {
+    let world = World::with(MAPPINGS, |org| long_ago(org, 4_999)).await;
+    let mapping = world.store.registered("Contact").await.unwrap();
+    let stop = CancellationToken::new();
+    let ending = stop.clone();
+    let told = move |stage| {
+        if matches!(stage, Stage::Comparing(done, 5_000) if done < 5_000) {
+            ending.cancel();
+        }
+    };
+    let verdict = world.sides().verify(&mapping, &told, &stop).await.unwrap();
+    assert!(verdict.stopped && verdict.compared == 2_000, "{}", verdict.compared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_lets_salesforce_speak_and_leaves_no_trace() {
+    let mut world = World::start(MAPPINGS).await;
+    world
+        .run("INSERT INTO salesforce.contact (lastname, email, phone, external_id__c) VALUES ('Doe', 'a@acme.com', '4155552671', 'K1')")
+        .await;
+    world.until_quiet().await;
+    world.stop_engine().await;
+    world.run("UPDATE salesforce.contact SET phone = 'call me'").await;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, email, external_id__c)
+             VALUES ('New', 'b@acme.com', 'K2'), ('Bad', 'nobody', 'K3'), ('Primary', NULL, 'K4');
+             UPDATE salesforce.contact SET level__c = 'Primary' WHERE external_id__c = 'K4'",
+        )
+        .await;
+    let (config, store) = (&world.config, &world.store);
+    let sides = world.sides();
+    let mapping = rehearsal::mapping(config, store, &sides.client, "contact").await.unwrap();
+    let before = (world.org.journal_since(0), world.org.ids("Contact").len());
+    let told = |trial: &rehearsal::Trial| -> Vec<(i32, &'static str, Option<&'static str>)> {
+        trial.items.iter().map(|tried| (tried.row.0, tried.op, tried.refused_by)).collect()
+    };
+    let trial = rehearsal::run(store, Some(&sides.client), &mapping, 20).await.unwrap();
+    let expected = [
+        (4, "insert", Some("salesforce")),
+        (3, "insert", Some("check")),
+        (2, "insert", None),
+        (1, "update", Some("salesforce")),
+    ];
+    assert_eq!(told(&trial), expected, "{:#?}", trial.items);
+    assert_eq!((trial.rows, trial.passed), (4, 1));
+    assert_eq!(
+        trial.items[3].message.as_deref(),
+        Some("Phone must be a valid phone number, for example +1 555 010 1234")
+    );
+    let offline = rehearsal::run(store, None, &mapping, 20).await.unwrap();
+    assert_eq!(told(&offline)[0], (4, "insert", None), "only Salesforce knows its rules");
+    assert_eq!(told(&offline)[1].2, Some("check"));
+    assert_eq!((world.org.journal_since(0), world.org.ids("Contact").len()), before);
+    let unknown = rehearsal::mapping(config, store, &sides.client, "Nothing").await.unwrap_err().to_string();
+    assert!(unknown.contains("has no mapping \"Nothing\"\nit has: Account, Contact"), "{unknown}");
+}
