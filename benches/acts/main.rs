@@ -1,0 +1,258 @@
+//! What acts on many rows cost: `cargo bench --bench acts`. One JSON line a figure, its limit beside it. A private
+//! PostgreSQL with durable commits, a simulated org, an engine, and writers on both sides; the program itself is run for
+//! what its own memory is.
+//!
+//! `verify` looks at 100,000 rows, some of them planted wrong, while writers run; `bulk` fixes and undoes 5,000 errors.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
+
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use syncdeck::config::Config;
+use syncdeck::engine;
+use syncdeck::postgres::Store;
+use syncdeck::postgres::private::{Options, PrivateServer};
+use syncdeck::simulator::{self, Org, OrgOptions};
+use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
+
+const ROWS: usize = 100_000;
+const ERRORS: usize = 5_000;
+/// What is planted, by kind.
+const PLANTED: [(&str, i64); 4] =
+    [("mismatch", 8), ("orphan", 2), ("row_without_record", 3), ("record_without_row", 7)];
+
+/// Prints one figure. `limit` says what it must reach (`at_least`) or keep below.
+fn figure(name: &str, value: f64, unit: &str, limit: f64, at_least: bool) {
+    let rounded = (value * 1000.0).round() / 1000.0;
+    let holds = if at_least { value >= limit } else { value <= limit };
+    let limit = format!("{} {limit}", if at_least { ">=" } else { "<=" });
+    println!(
+        "{}",
+        json!({"bench": "acts", "figure": name, "value": rounded, "unit": unit, "limit": limit, "holds": holds})
+    );
+}
+
+struct World {
+    org: Org,
+    sql: Client,
+    url: String,
+    config: PathBuf,
+}
+
+impl World {
+    /// A command of the program, with `--json`: what it printed, how long it took, and the most memory it had.
+    fn run(&self, words: &[&str]) -> (Value, Duration, f64) {
+        let begin = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_syncdeck"))
+            .args(["--json", "--config"])
+            .arg(&self.config)
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+            text
+        });
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0.0_f64;
+        while child.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib: f64 = line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0.0);
+            peak = peak.max(kib / 1024.0);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let took = begin.elapsed();
+        (serde_json::from_str(&reader.join().unwrap()).unwrap_or_default(), took, peak)
+    }
+
+    /// How many errors are open.
+    async fn open(&self) -> i64 {
+        let sql = "SELECT count(*) FROM syncdeck.error WHERE resolved_at IS NULL AND state = 'open'";
+        self.sql.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    async fn until_open(&self, count: i64) {
+        while self.open().await != count {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+fn org() -> Org {
+    let org = Org::new(OrgOptions::default());
+    let create = |fields: Value| org.user_create("Contact", fields.as_object().unwrap().clone()).unwrap();
+    for number in 0..ROWS {
+        create(json!({"LastName": format!("Doe {number}"), "Email": format!("doe{number}@acme.com"),
+            "Phone": "+1 415 555 2671", "Score__c": 1.5, "External_Id__c": format!("K{number}")}));
+    }
+    // A reader looks back over what is newest, and would mend what is planted there.
+    org.backdate("Contact", TimeDelta::hours(1));
+    create(json!({"LastName": "Last", "External_Id__c": "LAST"}));
+    org
+}
+
+#[tokio::main(worker_threads = 6)]
+async fn main() {
+    let dir = tempfile::Builder::new().prefix("syncdeck-bench-").tempdir_in("/var/tmp").unwrap().keep();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o711)).unwrap();
+    let server = PrivateServer::start(&Options { dir, remove: true, durable: true }).unwrap();
+    let url = server.url("postgres");
+    let org = org();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(simulator::serve(org.clone(), listener, CancellationToken::new()));
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("syncdeck.toml");
+    let text = format!(
+        "[connection]\nname = \"bench\"\nenvironment = \"test\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"http://{address}\"\n\
+         client_id = \"simulated-app\"\nclient_secret = \"simulated-secret\"\nlook_back = \"2s\"\n\
+         [[mapping]]\nobject = \"Account\"\nfields = [\"Name\"]\npoll_interval = \"1s\"\n\
+         [[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\", \"Email\", \"Phone\", \"Score__c\", \"AccountId\"]\n\
+         external_id = \"External_Id__c\"\npoll_interval = \"1s\"\n"
+    );
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&config).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    let store = Store::connect(&url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap();
+    let engine = engine::start(Config::load(Some(Path::new(&config))).unwrap(), store.clone()).await.unwrap();
+    while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != "ok") {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let world = World { org, sql: connect(&url).await, url, config };
+    verify(&world).await;
+    bulk(&world, &store).await;
+    engine.stop().await;
+}
+
+async fn verify(world: &World) {
+    world
+        .sql
+        .batch_execute(
+            "BEGIN; SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex';
+             UPDATE salesforce.contact SET lastname = 'Drifted' WHERE id BETWEEN 11 AND 15;
+             UPDATE salesforce.contact SET score__c = NULL WHERE id = 16;
+             DELETE FROM salesforce.contact WHERE id BETWEEN 21 AND 24;
+             UPDATE salesforce.contact SET sfid = '003000000000' || lpad(id::text, 3, '0') || 'AAA' WHERE id BETWEEN 31 AND 33;
+             UPDATE salesforce.contact SET accountid = '001000000000000AAA' WHERE id BETWEEN 41 AND 42;
+             UPDATE salesforce.contact SET lastname = '  ' || lastname || ' ', score__c = 1.5000000001 WHERE id BETWEEN 51 AND 60;
+             COMMIT",
+        )
+        .await
+        .unwrap();
+    let stop = CancellationToken::new();
+    let writers = writers(world, &stop).await;
+    let (document, took, memory) = tokio::task::block_in_place(|| world.run(&["verify", "Contact"]));
+    stop.cancel();
+    let mut writes = 0;
+    for writer in writers {
+        writes += writer.await.unwrap();
+    }
+    let found = |kind: &str| document[0]["counts"][kind].as_i64().unwrap_or(0);
+    let right: i64 = PLANTED.iter().map(|(kind, count)| found(kind).min(*count)).sum();
+    let planted: i64 = PLANTED.iter().map(|(_, count)| count).sum();
+    let all = document[0]["findings"].as_array().map_or(0, Vec::len) as f64;
+    figure(
+        "verify 100,000 rows: planted inconsistencies found",
+        right as f64,
+        "findings",
+        planted as f64,
+        true,
+    );
+    figure(
+        "verify 100,000 rows: false findings while writers run",
+        all - right as f64,
+        "findings",
+        0.0,
+        false,
+    );
+    figure("verify 100,000 rows: writes meanwhile", writes as f64, "writes", 500.0, true);
+    figure("verify 100,000 rows: the whole look", took.as_secs_f64(), "s", 30.0, false);
+    figure("verify 100,000 rows: memory of the program", memory, "MiB", 100.0, false);
+}
+
+/// Writers on both sides, away from what is planted.
+async fn writers(world: &World, stop: &CancellationToken) -> Vec<tokio::task::JoinHandle<u64>> {
+    let (sql, org) = (connect(&world.url).await, world.org.clone());
+    let (here, there) = (stop.clone(), stop.clone());
+    let rows = tokio::spawn(async move {
+        let mut writes = 0;
+        while !here.is_cancelled() {
+            writes += 1;
+            let id = 1_000 + writes * 7_919 % 90_000;
+            let statement = match writes % 5 {
+                0 => format!(
+                    "INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('New', 'N{writes}')"
+                ),
+                1 => format!("DELETE FROM salesforce.contact WHERE external_id__c = 'N{}'", writes - 1),
+                _ => format!("UPDATE salesforce.contact SET email = 'w{writes}@acme.com' WHERE id = {id}"),
+            };
+            sql.batch_execute(&statement).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        writes
+    });
+    let ids = org.ids("Contact");
+    let records = tokio::spawn(async move {
+        let mut writes = 0_u64;
+        while !there.is_cancelled() {
+            writes += 1;
+            let id = &ids[(2_000 + writes as usize * 6_151) % ids.len()];
+            let change = json!({"Phone": format!("+1 415 555 {:04}", writes % 10_000)});
+            let _ = org.user_update("Contact", id, change.as_object().unwrap().clone());
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        writes
+    });
+    vec![rows, records]
+}
+
+async fn bulk(world: &World, store: &Store) {
+    while store.unsent().await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let before = world.open().await;
+    world
+        .sql
+        .batch_execute(&format!(
+            "UPDATE salesforce.contact SET phone = 'call 415-555-' || lpad((id % 10000)::text, 4, '0')
+             WHERE id IN (SELECT id FROM salesforce.contact WHERE id > 100 AND sfid IS NOT NULL ORDER BY id LIMIT {ERRORS})"
+        ))
+        .await
+        .unwrap();
+    let errors = before + ERRORS as i64;
+    world.until_open(errors).await;
+    let fix = ["fix", "--where", "field:phone", "--apply", "replace(\"call \", \"\")", "Phone", "--retry"];
+    let run = |more: &[&str]| tokio::task::block_in_place(|| world.run(&[&fix[..], more].concat()));
+    let (preview, took, _) = run(&["--dry-run"]);
+    assert_eq!(preview["passing"], json!(ERRORS));
+    figure("bulk fix of 5,000: the preview", took.as_secs_f64(), "s", 1.0, false);
+    let (report, took, memory) = run(&["--yes"]);
+    assert_eq!(report["done"], json!(ERRORS));
+    figure("bulk fix of 5,000: saved and audited", took.as_secs_f64(), "s", 5.0, false);
+    figure("bulk fix of 5,000: memory of the program", memory, "MiB", 100.0, false);
+    let begin = Instant::now();
+    world.until_open(before).await;
+    figure("bulk fix of 5,000: Salesforce took the rest", begin.elapsed().as_secs_f64(), "s", 10.0, false);
+    let act = report["act"].to_string();
+    let (report, took, _) = tokio::task::block_in_place(|| world.run(&["undo", &act, "--yes"]));
+    assert_eq!(report["done"], json!(ERRORS));
+    figure("undo of 5,000: saved and audited", took.as_secs_f64(), "s", 5.0, false);
+    world.until_open(errors).await;
+}
