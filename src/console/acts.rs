@@ -79,9 +79,11 @@ impl Model {
     /// Asks what is to become of a field of the chosen errors' rows.
     pub(super) fn ask_fix(&mut self) -> Vec<Effect> {
         let Some((chosen, count)) = self.chosen() else { return Vec::new() };
-        let suggestions = self.errors.selected().map_or(Vec::new(), |error| {
-            suggestions(error.source, &error.code, &error.message, &error.fields)
-        });
+        let first = match &chosen {
+            Chosen::Ids(ids) => self.errors.items.iter().find(|error| ids.contains(&error.id)),
+            Chosen::Filter(_) => self.errors.items.first(),
+        };
+        let suggestions = first.map_or(Vec::new(), suggestions);
         self.overlays.push(Overlay::Ask(Ask::new(About::Fix { chosen, count }, suggestions)));
         Vec::new()
     }
@@ -119,16 +121,14 @@ impl Model {
 
     /// Something is done with all errors of a cause: they are listed, marked, and it begins.
     pub(super) fn of_cause(&mut self, filter: &str, verb: Verb) -> Vec<Effect> {
-        let code = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
+        let one = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
         let mut effects = self.list(filter);
         self.focus = Pane::Errors;
         self.errors.all = true;
         let chosen = Chosen::Filter(filter.to_owned());
         match verb {
             Verb::Fix => {
-                let suggestions = code.map_or(Vec::new(), |error| {
-                    suggestions(error.source, &error.code, &error.message, &error.fields)
-                });
+                let suggestions = one.as_ref().map_or(Vec::new(), suggestions);
                 let about = About::Fix { chosen, count: "all errors of this cause".to_owned() };
                 self.overlays.push(Overlay::Ask(Ask::new(about, suggestions)));
             }

@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::command::COMMANDS;
+use super::command::{COMMANDS, Id};
 use super::model::{Model, Pane, Tone};
 use super::widgets::cells::{clip, count};
 use super::{keys, overlays, panes};
@@ -161,16 +161,23 @@ fn footer(model: &Model, width: usize) -> Line<'static> {
     }
     let mut spans = Vec::new();
     let mut used = 0;
-    for command in COMMANDS.iter().filter(|command| command.hinted && command.is_in(model.focus)) {
+    let hinted = COMMANDS.iter().filter(|command| command.hinted && command.is_in(model.focus));
+    // The way to all the other keys is always in sight.
+    let (last, hinted): (Vec<_>, Vec<_>) = hinted.partition(|command| command.id == Id::Help);
+    let room = width.saturating_sub(10);
+    for (command, width) in
+        hinted.into_iter().map(|command| (command, room)).chain(last.into_iter().map(|last| (last, width)))
+    {
         let disabled = command.disabled(model).is_some();
         if disabled && command.mutates && model.read_only {
             continue;
         }
         let key = keys::shown(command.keys[0]);
-        used += key.chars().count() + command.title.chars().count() + 4;
-        if used > width {
-            break;
+        let takes = key.chars().count() + command.title.chars().count() + 4;
+        if used + takes > width {
+            continue;
         }
+        used += takes;
         spans.push(Span::styled(format!(" {key}"), if disabled { theme.dim() } else { theme.key() }));
         spans.push(Span::styled(
             format!(" {}  ", command.title),

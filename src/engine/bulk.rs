@@ -86,6 +86,16 @@ impl Plan {
         self.steps.is_empty() && !self.entries.values().any(|entry| entry.row.is_none())
     }
 
+    /// A plan as a console is shown it.
+    #[cfg(test)]
+    pub fn shown(deed: Deed, preview: Preview, environment: &str) -> Plan {
+        let at = RowRef { table: "contact".to_owned(), row: RowId(1) };
+        let step = |id| Step { id, at: at.clone(), seen: DateTime::UNIX_EPOCH, print: 0, removes: false };
+        let confirm = confirmation(preview.touched, environment, preview.removed > 0);
+        let steps = (0_i64..).take(preview.touched).map(step).collect();
+        Plan { deed, preview, confirm, steps, settled: Vec::new(), entries: HashMap::new() }
+    }
+
     fn settle(&mut self, id: i64, result: Came, message: impl Into<String>) {
         let message = message.into();
         *self.preview.left.entry(template(&message)).or_default() += 1;

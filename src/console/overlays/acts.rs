@@ -140,7 +140,7 @@ fn line(model: &Model, act: &PastAct, room: usize) -> Line<'static> {
         cell(&clip(&act.actor, who.saturating_sub(1)), who, theme.text()),
         cell(&act.action, did, if undone { theme.dim() } else { theme.strong() }),
         cell(&clip(&about, to.saturating_sub(1)), to, theme.text()),
-        Span::styled(clip(&what, rest), theme.dim()),
+        cell(&what, rest, theme.dim()),
     ])
 }
 

@@ -10,8 +10,9 @@ use crate::console::model::Model;
 use crate::console::widgets::cells::clip;
 use crate::console::widgets::input::Input;
 use crate::domain::act::How;
-use crate::domain::catalogue::{self, Source};
+use crate::domain::catalogue;
 use crate::domain::remedy::Action;
+use crate::domain::sync_error::SyncError;
 use crate::engine::bulk::Chosen;
 
 /// What is asked.
@@ -119,10 +120,10 @@ impl Ask {
     }
 }
 
-/// What is likely to mend errors of a code: its remedies as something to type.
-pub fn suggestions(source: Source, code: &str, message: &str, fields: &[String]) -> Vec<String> {
-    let Some(field) = fields.first() else { return Vec::new() };
-    let entry = catalogue::classify(source, code, message);
+/// What is likely to mend errors like this one: its remedies as something to type.
+pub fn suggestions(error: &SyncError) -> Vec<String> {
+    let Some(field) = error.fields.first() else { return Vec::new() };
+    let entry = catalogue::classify(error.source, &error.code, &error.message);
     let mut list: Vec<String> = entry
         .remedies
         .iter()

@@ -283,11 +283,11 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
     let groups = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Filter(_)));
     let keys: &[(&str, &str)] = match groups {
         true => &[
-            (" Enter", " list them   "),
+            (" Enter", " list   "),
             ("f", " fix   "),
             ("r", " retry   "),
             ("u", " revert   "),
-            ("i", " ignore all of it   "),
+            ("i", " ignore   "),
             ("Esc", " close"),
         ],
         false => &[(" Enter", " or its number does it   "), ("Esc", " leaves everything as it is")],

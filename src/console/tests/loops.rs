@@ -2,17 +2,26 @@
 
 use proptest::prelude::*;
 
-use super::world::{console, error, errors, failing, full, jane, page, press, record, type_in, values};
+use super::world::{
+    acts, console, contested, error, errors, failing, full, jane, page, plan, press, record, report, type_in,
+    values,
+};
 use crate::console::command::{COMMANDS, find};
 use crate::console::effect::Effect;
+use crate::console::model::Tone;
 use crate::console::model::{Model, Pane};
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::panes::record::Answer;
 use crate::console::update::update;
-use crate::domain::record::{Edit, FieldEdit};
+use crate::domain::act::{Came, Deed, How, Item, Report};
+use crate::domain::merge::Side;
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::record::{Edit, FieldEdit, Hit};
 use crate::domain::sync_error::ErrorState;
+use crate::engine::bulk::Chosen;
 use crate::engine::handle::{Event, Refused};
+use crate::engine::mend::Linked;
 
 /// Opens Jane's record.
 fn opened() -> Model {
@@ -227,12 +236,177 @@ fn the_log_follows_until_one_scrolls_back() {
 }
 
 #[test]
+fn what_is_marked_is_what_an_act_is_about() {
+    let mut model = full((120, 40));
+    let planned = |model: &mut Model, keys: &str| match press(model, keys).as_slice() {
+        [Effect::Plan { chosen, deed }] => (chosen.clone(), deed.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(planned(&mut model, "j i"), (Chosen::Ids(vec![35]), Deed::Ignore));
+    assert_eq!(planned(&mut model, "Space Space u"), (Chosen::Ids(vec![34, 35]), Deed::Revert));
+    assert_eq!(planned(&mut model, "r"), (Chosen::Ids(vec![34, 35]), Deed::Retry));
+    press(&mut model, "Esc");
+    assert!(!model.errors.any_marked() && model.focus == Pane::Errors, "the first Esc takes the marks away");
+    assert_eq!(planned(&mut model, "A r"), (Chosen::Filter(String::new()), Deed::Retry));
+    press(&mut model, "/");
+    type_in(&mut model, "code:EMAIL");
+    press(&mut model, "Enter");
+    assert!(!model.errors.any_marked(), "another list begins without marks");
+    // All of a cause, right from the causes.
+    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
+    let effects = press(&mut model, "j i");
+    let cause = Chosen::Filter("group:8fb2".to_owned());
+    assert!(effects.contains(&Effect::Plan { chosen: cause, deed: Deed::Ignore }), "{effects:?}");
+}
+
+#[test]
+fn a_bulk_fix_is_shown_confirmed_by_its_count_watched_and_told() {
+    let mut model = full((120, 40));
+    press(&mut model, "j j Space f");
+    let Some(Overlay::Ask(ask)) = model.overlays.last() else { panic!("{:?}", model.overlays) };
+    assert!(ask.suggestions.iter().all(|text| text.starts_with("Phone")), "{:?}", ask.suggestions);
+    press(&mut model, "C-u");
+    type_in(&mut model, "Phone | shout");
+    assert!(press(&mut model, "Enter").is_empty(), "what cannot be read stays");
+    press(&mut model, "C-u");
+    type_in(&mut model, "Phone=");
+    let (field, how) = ("Phone".to_owned(), How::Set(None));
+    let deed = Deed::Fix { field, how, retry: true };
+    assert_eq!(press(&mut model, "Enter"), [Effect::Plan { chosen: Chosen::Ids(vec![34]), deed }]);
+
+    let many = plan(5_000);
+    update(&mut model, Msg::Planned(Ok(many.clone())));
+    assert!(press(&mut model, "y Enter").is_empty(), "more than a thousand are not done by a y");
+    press(&mut model, "BS");
+    type_in(&mut model, "5,000");
+    press(&mut model, "Tab");
+    type_in(&mut model, "why not");
+    press(&mut model, "Enter");
+    assert_eq!(
+        press(&mut model, "Enter"),
+        [Effect::CarryOut { plan: many, why: Some("why not".to_owned()) }]
+    );
+    assert!(press(&mut model, "q j Enter").is_empty(), "while it goes on, only Esc means something");
+    assert_eq!(press(&mut model, "Esc Esc"), [Effect::Stop]);
+    let effects = update(&mut model, Msg::Reported { text: "fix".to_owned(), result: Ok(report(2_000)) });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::LoadErrors { .. })));
+    assert!(!model.errors.any_marked());
+    let undo = Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(12) };
+    assert_eq!(press(&mut model, "U"), [undo]);
+    update(&mut model, Msg::Planned(Ok(plan(2))));
+    press(&mut model, "n");
+    assert!(model.overlays.is_empty());
+}
+
+#[test]
+fn one_row_is_ignored_without_a_question_and_told_in_a_line() {
+    let mut model = full((120, 40));
+    let one = plan(1);
+    let harmless = crate::engine::bulk::Plan::shown(Deed::Ignore, one.preview.clone(), "demo");
+    let effects = update(&mut model, Msg::Planned(Ok(harmless.into())));
+    assert!(matches!(effects.as_slice(), [Effect::CarryOut { .. }]));
+    let mut done = Report { act: Some(3), ..Report::default() };
+    done.note(Item { id: 35, result: Came::Done, message: "it is off the list".to_owned() });
+    update(&mut model, Msg::Reported { text: "ignore".to_owned(), result: Ok(done) });
+    let toast = model.toast.clone().unwrap();
+    assert_eq!(
+        (toast.tone, toast.text.as_str()),
+        (Tone::Good, "ignore: it is off the list  (U takes it back)")
+    );
+    assert!(model.overlays.is_empty());
+    update(&mut model, Msg::Planned(Err(Refused("there is nothing of yours to undo".to_owned()))));
+    assert_eq!(model.toast.as_ref().unwrap().tone, Tone::Bad);
+}
+
+#[test]
+fn several_fields_are_changed_and_saved_together() {
+    let mut model = opened();
+    press(&mut model, "e BS BS BS BS");
+    type_in(&mut model, ".com");
+    assert!(press(&mut model, "Tab").is_empty() && model.overlays.is_empty());
+    press(&mut model, "g e");
+    type_in(&mut model, "!");
+    press(&mut model, "Tab");
+    // Leaving would throw them away, and says so first.
+    press(&mut model, "Esc");
+    assert_eq!(model.focus, Pane::Record);
+    let effects = press(&mut model, "C-s");
+    let [Effect::Save(edit)] = effects.as_slice() else { panic!("{effects:?}") };
+    let changed: Vec<(&str, Option<&str>)> =
+        edit.fields.iter().map(|field| (field.column.as_str(), field.new.as_deref())).collect();
+    assert_eq!(changed, [("email", Some("jane@acme.com")), ("lastname", Some("Doe!"))]);
+    // An edit that is taken back is none; a second Esc throws the rest away.
+    press(&mut model, "e");
+    type_in(&mut model, "?");
+    press(&mut model, "Tab e BS Tab");
+    assert!(press(&mut model, "C-s").is_empty());
+    press(&mut model, "e");
+    type_in(&mut model, "?");
+    press(&mut model, "Tab Esc Esc");
+    assert_eq!(model.focus, Pane::Errors);
+}
+
+#[test]
+fn sides_are_chosen_field_by_field_or_all_at_once() {
+    let mut model = opened();
+    assert!(press(&mut model, "c").is_empty(), "there is nothing to choose yet");
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(contested())) });
+    press(&mut model, "c");
+    assert!(press(&mut model, "Enter").is_empty(), "nothing is chosen yet");
+    let one = vec![("email".to_owned(), Side::Salesforce)];
+    assert_eq!(press(&mut model, "l Enter"), [Effect::Choose { row: jane(), sides: one }]);
+    let all = [("email", Side::Postgres), ("lastname", Side::Postgres)];
+    let sides = all.map(|(column, side)| (column.to_owned(), side)).to_vec();
+    assert_eq!(press(&mut model, "c H Enter"), [Effect::Choose { row: jane(), sides }]);
+}
+
+#[test]
+fn a_record_that_another_row_has_is_asked_about() {
+    let mut model = opened();
+    let taken = Linked::Taken { sfid: "003sd0000000001AAA".to_owned(), row: RowId(7) };
+    update(&mut model, Msg::Linked { row: jane(), result: Ok(taken) });
+    assert!(press(&mut model, "x").is_empty() && matches!(model.overlays.last(), Some(Overlay::Sure { .. })));
+    assert_eq!(press(&mut model, "y"), [Effect::Link { row: jane(), replace: true }]);
+}
+
+#[test]
+fn a_row_is_found_and_opened() {
+    let mut model = full((120, 40));
+    press(&mut model, "o");
+    type_in(&mut model, "K1");
+    assert_eq!(press(&mut model, "Enter"), [Effect::Find("K1".to_owned())]);
+    let hit = |table: &str| Hit {
+        mapping: "Contact".to_owned(),
+        row: RowRef { table: table.to_owned(), row: RowId(1) },
+        sfid: None,
+        external_id: Some("K1".to_owned()),
+        exists: true,
+        unit: "in step".to_owned(),
+        error: None,
+        state: None,
+        by: "external id".to_owned(),
+    };
+    update(&mut model, Msg::Found { text: "K1".to_owned(), result: Ok(Vec::new()) });
+    assert!(model.toast.as_ref().unwrap().text.starts_with("no row has"));
+    update(&mut model, Msg::Found { text: "K1".to_owned(), result: Ok(vec![hit("contact"), hit("lead")]) });
+    let effects = press(&mut model, "j Enter");
+    assert_eq!(effects[1], Effect::FetchValues(RowRef { table: "lead".to_owned(), row: RowId(1) }));
+    update(&mut model, Msg::Found { text: "K1".to_owned(), result: Ok(vec![hit("contact")]) });
+    assert_eq!(model.record.as_ref().unwrap().row.table, "contact", "the only one is opened at once");
+}
+
+#[test]
 fn read_only_offers_nothing_that_changes_anything() {
     let mut model = opened();
     model.read_only = true;
     assert_eq!(press(&mut model, "e"), []);
     assert!(model.overlays.is_empty());
-    assert_eq!(press(&mut model, "r"), []);
+    for key in ["r", "u", "i", "f", "m", "c", "U", "C-s"] {
+        assert_eq!(press(&mut model, key), [], "{key}");
+        assert!(model.overlays.is_empty(), "{key}");
+    }
+    update(&mut model, Msg::Acts(Ok(acts())));
+    assert_eq!(press(&mut model, "u"), []);
     assert_eq!(model.toast.as_ref().unwrap().text, "this console is read-only");
 }
 
@@ -256,7 +430,8 @@ proptest! {
     #[test]
     fn no_sequence_of_keys_panics(keys in prop::collection::vec(
         prop::sample::select(vec!["j", "k", "g", "G", "Tab", "S-Tab", "1", "2", "3", "4", "Enter", "Esc", "e", "r", "/", "y",
-            "z", "?", "Space", "PgDn", "PgUp", "C-s", "x", "BS", "Up", "Down", "R", "n"]), 0..60), low in any::<bool>()) {
+            "z", "?", "Space", "PgDn", "PgUp", "C-s", "x", "BS", "Up", "Down", "R", "n", "f", "u", "i", "A", "U", "a", "o", "m", "c",
+            "l", "h"]), 0..60), low in any::<bool>()) {
         let mut model = full(if low { (80, 24) } else { (120, 40) });
         for key in keys {
             for effect in press(&mut model, key) {
@@ -269,6 +444,15 @@ proptest! {
                     }
                     Effect::LoadErrors { generation, append, .. } => {
                         update(&mut model, Msg::Errors { generation, append, result: Ok(page(errors())) });
+                    }
+                    Effect::Plan { .. } | Effect::UndoLast => {
+                        update(&mut model, Msg::Planned(Ok(plan(2))));
+                    }
+                    Effect::CarryOut { .. } => {
+                        update(&mut model, Msg::Reported { text: "fix".to_owned(), result: Ok(report(2)) });
+                    }
+                    Effect::LoadActs => {
+                        update(&mut model, Msg::Acts(Ok(acts())));
                     }
                     _ => {}
                 }

@@ -5,12 +5,18 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::Modifier;
 
-use super::world::{console, failing, full, groups, jane, overview, page, press, values};
+use chrono::TimeDelta;
+
+use super::world::{
+    acts, console, contested, failing, full, groups, jane, now, overview, page, plan, press, report, type_in,
+    values,
+};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::console::view;
+use crate::domain::act::Progress;
 use crate::engine::handle::{Event, Refused};
 
 /// The screen as cells.
@@ -70,6 +76,38 @@ fn screens_at_120x40() {
     update(&mut lost, Msg::Event(Event::Lost("no connection".to_owned())));
     update(&mut lost, Msg::Overview(Err(Refused("no connection to PostgreSQL at db:5432".to_owned()))));
     insta::assert_snapshot!("lost", text(&lost));
+}
+
+#[test]
+fn screens_of_acts() {
+    for (name, size) in [("", (120, 40)), ("low_", (80, 24))] {
+        let shown =
+            |screen: &str, model: &Model| insta::assert_snapshot!(format!("{name}{screen}"), text(model));
+        let mut ask = full(size);
+        press(&mut ask, "2 j j Space f");
+        shown("ask", &ask);
+        let mut question = full(size);
+        update(&mut question, Msg::Planned(Ok(plan(5_000))));
+        press(&mut question, "5 Enter");
+        shown("question", &question);
+        press(&mut question, "BS");
+        type_in(&mut question, "5000");
+        press(&mut question, "Enter");
+        update(&mut question, Msg::Progress(Progress { through: 1_200, total: 5_000 }));
+        update(&mut question, Msg::Tick(now() + TimeDelta::seconds(2)));
+        shown("working", &question);
+        update(&mut question, Msg::Reported { text: "fix Phone".to_owned(), result: Ok(report(4_997)) });
+        shown("report", &question);
+        let mut audit = full(size);
+        update(&mut audit, Msg::Acts(Ok(acts())));
+        press(&mut audit, "j");
+        shown("audit", &audit);
+        let mut sides = full(size);
+        press(&mut sides, "j Enter");
+        update(&mut sides, Msg::Record { row: jane(), result: Box::new(Ok(contested())) });
+        press(&mut sides, "c l j h");
+        shown("sides", &sides);
+    }
 }
 
 #[test]

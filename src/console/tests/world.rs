@@ -1,6 +1,7 @@
 //! A console with values of the demo in it, at a fixed time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -10,15 +11,19 @@ use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::theme::Theme;
 use crate::console::update::update;
+use crate::domain::act::{AuditEntry, Came, Deed, How, Item, PastAct, Preview, Report, Sample};
 use crate::domain::catalogue::{self, Source};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::group::{Group, Trend};
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
-use crate::domain::record::{Advice, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending};
+use crate::domain::record::{
+    Advice, Conflict, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
+};
 use crate::domain::rules::Rules;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
+use crate::engine::bulk::Plan;
 use crate::engine::handle::ErrorPage;
 use crate::logs::{Level, LogRecord};
 
@@ -356,4 +361,93 @@ pub fn groups() -> Vec<Group> {
         ),
         group("8fb2", "INVALID_EMAIL_ADDRESS", "Email", 44, "Email: invalid email address: …"),
     ]
+}
+
+/// What a fix of so many telephone numbers would do.
+pub fn plan(touched: usize) -> Arc<Plan> {
+    let line = |row: i32, before: &str, refused: Option<&str>| Sample {
+        id: i64::from(row),
+        row: RowRef { table: "contact".to_owned(), row: RowId(row) },
+        field: "Phone".to_owned(),
+        before: Some(before.to_owned()),
+        after: Some(before.replace("call ", "")),
+        refused: refused.map(str::to_owned),
+    };
+    let preview = Preview {
+        selected: touched + 3,
+        touched,
+        removed: 0,
+        passing: touched - 1,
+        refused: [("STRING_TOO_LONG Phone".to_owned(), 1)].into(),
+        left: [("its value stays as it is".to_owned(), 2), ("it is resolved already".to_owned(), 1)].into(),
+        sample: vec![
+            line(10_235, "call 415-555-2671", None),
+            line(10_236, "call \u{1b}[31m415\u{202e}", Some("too long")),
+        ],
+    };
+    let (field, how) = How::parse("Phone | replace(\"call \", \"\")").unwrap();
+    Arc::new(Plan::shown(Deed::Fix { field, how, retry: true }, preview, "demo"))
+}
+
+/// What came of it.
+pub fn report(done: usize) -> Report {
+    let mut report = Report { act: Some(12), ..Report::default() };
+    let item = |id, result, message: &str| Item { id, result, message: message.to_owned() };
+    (0..done as i64).for_each(|id| report.note(item(id, Came::Done, "saved; it is sent")));
+    if done > 1 {
+        report.note(item(90_001, Came::Skipped, "phone was changed meanwhile"));
+        report.note(item(90_002, Came::Failed, "the row 4 of contact is gone"));
+        report.note(item(90_003, Came::Failed, "the row 5 of contact is gone"));
+    }
+    report
+}
+
+/// Three acts of two people.
+pub fn acts() -> Vec<PastAct> {
+    let values = |column: &str, value: &str| Some([(column.to_owned(), Some(value.to_owned()))].into());
+    let act = |act: i64, action: &str, rows, undone, before, after| PastAct {
+        act,
+        at: now() - TimeDelta::minutes(10 - act),
+        actor: if act == 2 { "ada@sync-1" } else { "grace@sync-1" }.to_owned(),
+        origin: if act == 2 { "10.0.0.7" } else { "local" }.to_owned(),
+        action: action.to_owned(),
+        mapping: "Contact".to_owned(),
+        rows,
+        undone,
+        first: AuditEntry {
+            id: act,
+            act,
+            action: action.to_owned(),
+            table: "contact".to_owned(),
+            row: Some(RowId(10_235)),
+            error: Some(35),
+            before,
+            after,
+            undoes: None,
+        },
+        why: (act == 2).then(|| "the import wrote call".to_owned()),
+    };
+    vec![
+        act(3, "ignored", 1, 0, None, None),
+        act(2, "edited", 4_990, 0, values("phone", "call 415-555-2671"), values("phone", "415-555-2671")),
+        act(1, "edited", 1, 1, values("email", "jane@acme,com"), values("email", "jane@acme.com")),
+    ]
+}
+
+/// Jane's record with two fields that changed on both sides.
+pub fn contested() -> RecordView {
+    let conflict = |column: &str, base: &str, ours: &str, theirs: &str| Conflict {
+        column: column.to_owned(),
+        base: Some(base.to_owned()),
+        postgres: Some(ours.to_owned()),
+        salesforce: Some(theirs.to_owned()),
+        winner: None,
+        decided_by: None,
+        at: now(),
+    };
+    let conflicts = vec![
+        conflict("email", "jane@acme.com", "jane@acme.org", "jane@acme.net"),
+        conflict("lastname", "Doe", "Dow", "Dough"),
+    ];
+    RecordView { conflicts, ..failing() }
 }
