@@ -75,9 +75,11 @@ fn add_operators(ledger: &mut BTreeMap<String, Commits>, edits: Vec<crate::postg
             .values_mut()
             .find(|commits| (commits.table.as_str(), commits.row) == (&edit.table, edit.row));
         let Some(commits) = commits else { continue };
+        commits.deleted = edit.after.is_none() || (commits.deleted && edit.before.is_some());
+        let after = edit.after.unwrap_or_default();
         for (field, committed) in &mut commits.fields {
             let column = field.replace('.', "__").to_lowercase();
-            if let Some(value) = edit.after.get(&column) {
+            if let Some(value) = after.get(&column) {
                 committed.push((edit.at, value.clone()));
                 committed.sort_by_key(|(at, _)| *at);
             }

@@ -169,7 +169,11 @@ pub enum Event {
     /// The row was told at last.
     RowTold,
     /// A person asks for another try.
-    RetryAsked,
+    RetryAsked {
+        /// Whether the row has an external id. Without one, whoever asks says that it may be sent a second time; with
+        /// one, that an answer was lost stays known, for Salesforce may have the record.
+        keyed: bool,
+    },
 }
 
 /// What is to be done about an event.
@@ -200,9 +204,10 @@ pub fn step(unit: Option<Unit>, event: &Event) -> (Option<Unit>, Vec<Effect>) {
     };
     match event {
         Event::Changed => (Some(unit.joined()), Vec::new()),
-        Event::RetryAsked => {
+        Event::RetryAsked { keyed } => {
             let unit = if unit.phase == Phase::Review { unit.ready(Duration::ZERO) } else { unit };
-            (Some(Unit { lost: 0, ..unit.joined() }), Vec::new())
+            let lost = if *keyed { unit.lost } else { 0 };
+            (Some(Unit { lost, ..unit.joined() }), Vec::new())
         }
         Event::Claimed { token } if unit.phase == Phase::Ready => {
             let token = Some(token.clone());
@@ -470,7 +475,9 @@ mod tests {
                 Happening::Wake => drop(self.step(&Event::Woken)),
                 Happening::Resume => drop(self.step(&Event::Resumed)),
                 Happening::TellRow => drop(self.step(&Event::RowTold)),
-                Happening::Retry if self.unit.is_some() => drop(self.step(&Event::RetryAsked)),
+                Happening::Retry if self.unit.is_some() => {
+                    drop(self.step(&Event::RetryAsked { keyed: true }))
+                }
                 Happening::Retry => {}
             }
         }
@@ -493,7 +500,7 @@ mod tests {
                 self.step(&Event::Resumed);
                 if self.unit.as_ref().is_some_and(|unit| matches!(unit.phase, Phase::Failed | Phase::Review))
                 {
-                    self.step(&Event::RetryAsked);
+                    self.step(&Event::RetryAsked { keyed: true });
                 }
                 self.claim();
                 self.apply(&Happening::Send(0, true, false));

@@ -1,10 +1,10 @@
 //! What consoles ask of the engine: a record's values in Salesforce, now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::domain::field::{Field, FieldType};
@@ -154,21 +154,60 @@ async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
     let rows = args.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
     let rows: Vec<RowId> =
         rows.iter().filter_map(|row| Some(RowId(i32::try_from(row.as_i64()?).ok()?))).collect();
-    let sfids = shared.store.sfids_of(&table, &rows).await.map_err(|error| told(&error))?;
+    let asked_at = shared.store.now().await.map_err(|error| told(&error))?;
+    let mut sfids = shared.store.sfids_of(&table, &rows).await.map_err(|error| told(&error))?;
+    for (row, sfid) in by_key(shared, &mapping, &rows, &sfids).await? {
+        sfids.insert(row, sfid);
+    }
     let ids: Vec<&str> = sfids.values().map(String::as_str).collect();
     let records = reader::records(shared, &mapping, &ids).await.map_err(|error| told(&error))?;
     let mut found = BTreeMap::new();
     for row in rows {
         let sfid = sfids.get(&row);
-        let values = side(&mapping, sfid, sfid.and_then(|sfid| records.get(sfid.as_str())));
+        let record = sfid.and_then(|sfid| records.get(sfid.as_str()));
+        let values = side(&mapping, asked_at, sfid, record);
         let _ = shared.store.keep_fetched(&RowRef { table: table.clone(), row }, &values).await;
         found.insert(row.to_string(), values);
     }
     Ok(json!(found))
 }
 
+/// Records of rows that do not know them, by their external ids: an answer may have been lost.
+async fn by_key(
+    shared: &Shared,
+    mapping: &Mapping,
+    rows: &[RowId],
+    known: &HashMap<RowId, String>,
+) -> Result<Vec<(RowId, String)>, String> {
+    let unknown: Vec<RowId> = rows.iter().copied().filter(|row| !known.contains_key(row)).collect();
+    let (Some(field), Some(column), false) =
+        (&mapping.external_id, mapping.external_id_column(), unknown.is_empty())
+    else {
+        return Ok(Vec::new());
+    };
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let keys = shared.store.keys_of(&mapping.table, &column, &unknown).await.map_err(|error| told(&error))?;
+    let wanted: Vec<&str> = keys.values().map(String::as_str).collect();
+    let found =
+        shared.client.ids_by_key(&mapping.object, field, &wanted).await.map_err(|error| told(&error))?;
+    let mut records = Vec::new();
+    for (row, key) in &keys {
+        let Some(sfid) = found.get(&key.to_lowercase()) else { continue };
+        // A record that another row has is that row's.
+        if shared.store.row_of(mapping, sfid).await.map_err(|error| told(&error))?.is_none() {
+            records.push((*row, sfid.clone()));
+        }
+    }
+    Ok(records)
+}
+
 /// Salesforce's side of a row.
-fn side(mapping: &Mapping, sfid: Option<&String>, record: Option<&Value>) -> SalesforceValues {
+fn side(
+    mapping: &Mapping,
+    fetched_at: DateTime<Utc>,
+    sfid: Option<&String>,
+    record: Option<&Value>,
+) -> SalesforceValues {
     let state = match (sfid, record) {
         (_, Some(_)) => SalesforceState::Found,
         (Some(_), None) => SalesforceState::Deleted,
@@ -178,7 +217,7 @@ fn side(mapping: &Mapping, sfid: Option<&String>, record: Option<&Value>) -> Sal
     let text = |field: &Field| row.get(&field.column).and_then(|found| value::to_text(field, found));
     let fields = mapping.read_fields().filter(|_| record.is_some());
     SalesforceValues {
-        fetched_at: Utc::now(),
+        fetched_at,
         state,
         sfid: sfid.cloned(),
         values: fields.map(|field| (field.column.clone(), text(field))).collect(),

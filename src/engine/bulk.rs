@@ -267,6 +267,7 @@ impl Handle {
             let rows: Vec<RowId> = part.iter().map(|step| step.at.row).collect();
             let known = self.store.sfids_of(&mapping.table, &rows).await?;
             part.iter_mut().for_each(|step| step.removes = !known.contains_key(&step.at.row));
+            // Of the first, also those that Salesforce has under their external id, or has no more.
             let first = part.len().min(CHUNK);
             let first = &mut part[..first];
             let sides = self.sides(&mapping.table, first).await?;
@@ -285,9 +286,9 @@ impl Handle {
         Ok(())
     }
 
-    /// Salesforce's side of the rows of steps; an engine is asked only where there may be a record.
+    /// Salesforce's side of the rows of steps.
     async fn sides(&self, table: &str, steps: &[Step]) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
-        let asked: Vec<RowId> = steps.iter().filter(|step| !step.removes).map(|step| step.at.row).collect();
+        let asked: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
         let mut sides = HashMap::new();
         for part in asked.chunks(CHUNK) {
             sides.extend(self.fetch(table, part).await?);

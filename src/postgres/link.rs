@@ -7,7 +7,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
 
 use super::audit::{Entry, audit};
-use super::operator::{announce, plain};
+use super::operator::{Locked, announce, plain};
 use super::queue::UNSENT;
 use super::records::json_text;
 use super::{Error, Store, Transaction, While};
@@ -38,7 +38,10 @@ impl Store {
             .while_("look for the record's row")?
             .map(|row| row.get::<_, i32>(0));
         let ids: Vec<i32> = other.into_iter().chain([at.row.0]).collect();
-        let mut rows = self.lock_rows(&transaction, &mapping, &ids).await?;
+        let Locked { mut rows, busy } = self.lock_rows(&transaction, &mapping, &ids).await?;
+        if let Some(busy) = busy.iter().next() {
+            return Err(Error::Refused(format!("somebody is changing the row {busy} right now\ntry again")));
+        }
         let row = rows
             .get(&at.row.0)
             .ok_or_else(|| Error::Refused(format!("the row {} of {} is gone", at.row, mapping.table)))?;
@@ -54,7 +57,7 @@ impl Store {
             .execute(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])
             .await
             .while_("link a row")?;
-        self.make_ready(&transaction, &mapping.table, &[at.row.0]).await?;
+        self.make_ready(&transaction, &mapping, &[at.row.0]).await?;
         let entry = Entry {
             row: Some(at.row.0),
             before: Some(json!({"sfid": null})),

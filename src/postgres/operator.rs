@@ -2,7 +2,7 @@
 //! units made ready. An edit is an ordinary captured write; entries change state only through their unit. One row and
 //! many go the same way; rows are locked first, in the order of their ids, then entries, units and errors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -87,7 +87,11 @@ impl Store {
         let mut waiting: Vec<&[RowEdit]> = vec![edits];
         while let Some(part) = waiting.pop() {
             match self.edit_together(&mapping, part, retry, act, action).await {
-                Ok(done) => fates.extend(done),
+                Ok((done, busy)) => {
+                    fates.extend(done);
+                    let busy = part.iter().filter(|edit| busy.contains(&edit.row.0));
+                    waiting.extend(busy.map(std::slice::from_ref));
+                }
                 Err(error) if !error.is_of_this_table() => return Err(error),
                 // One spoils the others: it is found by halving.
                 Err(_) if part.len() > 1 => {
@@ -113,15 +117,15 @@ impl Store {
         retry: bool,
         act: &Act,
         action: &str,
-    ) -> Result<Vec<Fate>, Error> {
+    ) -> Result<(Vec<Fate>, HashSet<i32>), Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an edit")?;
         let ids: Vec<i32> = edits.iter().map(|edit| edit.row.0).collect();
-        let rows = self.lock_rows(&transaction, mapping, &ids).await?;
+        let Locked { rows, busy } = self.lock_rows(&transaction, mapping, &ids).await?;
         let mut fates = Vec::new();
         let mut entries = Vec::new();
         let mut columns: BTreeMap<Vec<&str>, Vec<Value>> = BTreeMap::new();
-        for edit in edits {
+        for edit in edits.iter().filter(|edit| !busy.contains(&edit.row.0)) {
             match compare(mapping, edit, rows.get(&edit.row.0)) {
                 Ok((before, after)) => {
                     let names = edit.fields.iter().map(|field| field.column.as_str()).collect();
@@ -152,11 +156,11 @@ impl Store {
         }
         audit(&transaction, act, action, mapping, &entries).await?;
         if retry {
-            self.make_ready(&transaction, &mapping.table, &edited).await?;
+            self.make_ready(&transaction, mapping, &edited).await?;
         }
         announce(&transaction, &mapping.table, &edited).await?;
         transaction.commit().await.while_("save an edit")?;
-        Ok(fates)
+        Ok((fates, busy))
     }
 
     /// Writes columns of rows, given as `{"id", "after"}`, each value by the column's own type.
@@ -188,16 +192,35 @@ impl Store {
         action: &str,
     ) -> Result<Vec<Fate>, Error> {
         let mapping = self.registered(table).await?;
+        let mut fates = Vec::new();
+        let mut waiting: Vec<&[Listed]> = vec![rows];
+        while let Some(part) = waiting.pop() {
+            let (done, busy) = self.retry_together(&mapping, part, act, action).await?;
+            fates.extend(done);
+            let busy = part.iter().filter(|listed| busy.contains(&listed.row.0));
+            waiting.extend(busy.map(std::slice::from_ref));
+        }
+        Ok(fates)
+    }
+
+    async fn retry_together(
+        &self,
+        mapping: &Mapping,
+        rows: &[Listed],
+        act: &Act,
+        action: &str,
+    ) -> Result<(Vec<Fate>, HashSet<i32>), Error> {
+        let table = mapping.table.as_str();
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin a retry")?;
         let ids: Vec<i32> = rows.iter().map(|listed| listed.row.0).collect();
-        self.lock_rows(&transaction, &mapping, &ids).await?;
+        let Locked { busy, .. } = self.lock_rows(&transaction, mapping, &ids).await?;
         self.lock_new_entries(&transaction, &mapping.table, &ids).await?;
         let units = lock_units(&transaction, &mapping.table, &ids).await?;
         let seen = last_seen(&transaction, &mapping.table, &ids).await?;
         let mut fates = Vec::new();
         let mut ready = Vec::new();
-        for listed in rows {
+        for listed in rows.iter().filter(|listed| !busy.contains(&listed.row.0)) {
             let id = listed.row.0;
             let answered = listed.seen.is_some_and(|at| seen.get(&id).is_some_and(|(_, last)| *last > at));
             let fate = match units.get(&id) {
@@ -212,7 +235,7 @@ impl Store {
                 None => ready.push(id),
             }
         }
-        let made = self.make_ready(&transaction, &mapping.table, &ready).await?;
+        let made = self.make_ready(&transaction, mapping, &ready).await?;
         for id in ready.iter().filter(|id| !made.contains(id)) {
             let why = format!(
                 "the row {id} of {table} has no unsent change to retry: everything of it was answered"
@@ -221,11 +244,11 @@ impl Store {
         }
         let entries: Vec<Entry> =
             made.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
-        audit(&transaction, act, action, &mapping, &entries).await?;
+        audit(&transaction, act, action, mapping, &entries).await?;
         announce(&transaction, &mapping.table, &made).await?;
         transaction.commit().await.while_("retry rows")?;
         fates.extend(made.iter().map(|id| Fate::new(RowId(*id), Came::Done, "it is sent")));
-        Ok(fates)
+        Ok((fates, busy))
     }
 
     /// Stops asking about failing rows.
@@ -281,19 +304,27 @@ impl Store {
         Ok(fates)
     }
 
-    /// Locks rows in the order of their ids; those that are there, with their values.
+    /// Locks rows. One is waited for; of several, those that a user has locked are left for a transaction of their own,
+    /// for whoever waits for a user's row with another one in hand may deadlock that user.
     pub(super) async fn lock_rows(
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         ids: &[i32],
-    ) -> Result<HashMap<i32, Value>, Error> {
-        let sql = format!(
-            "SELECT id, to_jsonb(t) FROM {} t WHERE id = ANY($1) ORDER BY id FOR UPDATE",
-            self.table(&mapping.table)
-        );
+    ) -> Result<Locked, Error> {
+        let table = self.table(&mapping.table);
+        let several = if ids.len() > 1 { "SKIP LOCKED" } else { "" };
+        let sql = format!("SELECT id, to_jsonb(t) FROM {table} t WHERE id = ANY($1) FOR UPDATE {several}");
         let rows = transaction.query(&sql, &[&ids]).await.while_("lock rows")?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        let rows: HashMap<i32, Value> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let missing: Vec<i32> =
+            ids.iter().copied().filter(|id| ids.len() > 1 && !rows.contains_key(id)).collect();
+        if missing.is_empty() {
+            return Ok(Locked { rows, busy: HashSet::new() });
+        }
+        let sql = format!("SELECT id FROM {table} WHERE id = ANY($1)");
+        let busy = transaction.query(&sql, &[&missing]).await.while_("look for locked rows")?;
+        Ok(Locked { rows, busy: busy.iter().map(|row| row.get(0)).collect() })
     }
 
     /// Locks the changes of rows that nobody has taken in. Whoever goes on to units does this first, as an intake does;
@@ -317,9 +348,10 @@ impl Store {
     pub(super) async fn make_ready(
         &self,
         transaction: &Transaction<'_>,
-        table: &str,
+        mapping: &Mapping,
         ids: &[i32],
     ) -> Result<Vec<i32>, Error> {
+        let table = mapping.table.as_str();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -332,11 +364,21 @@ impl Store {
             schema = self.schema
         );
         transaction.execute(&sql, &[&table, &ids]).await.while_("take the rows' changes in")?;
+        // That an answer was lost stays known, for Salesforce may have the record; only of a row without an external id it
+        // is the person who says now that it may be sent again.
+        let lost = match mapping.external_id_column().filter(|_| mapping.rules.upsert) {
+            Some(key) => format!(
+                "CASE WHEN EXISTS (SELECT FROM {} t WHERE t.id = unit.record_id AND t.{} IS NULL) THEN 0 ELSE unit.lost END",
+                self.table(table),
+                quote(&key)
+            ),
+            None => "0".to_owned(),
+        };
         let sql = format!(
             "INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
              SELECT table_name, record_id, 'ready' FROM {}._trigger_log
              WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} GROUP BY 1, 2 ORDER BY 1, 2
-             ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1, attempts = 0, lost = 0,
+             ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1, attempts = 0, lost = {lost},
                  lost_alone = 0, state = CASE unit.state WHEN 'inflight' THEN 'inflight' ELSE 'ready' END,
                  ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END
              RETURNING record_id",
@@ -360,6 +402,14 @@ impl Store {
         transaction.execute(&sql, &[&ready]).await.while_("mark rows as pending")?;
         Ok(ready)
     }
+}
+
+/// Rows that were to be locked.
+pub(super) struct Locked {
+    /// Those that are, with their values.
+    pub rows: HashMap<i32, Value>,
+    /// Those that somebody else has.
+    pub busy: HashSet<i32>,
 }
 
 /// The only row's fate as a result.

@@ -177,6 +177,31 @@ impl Store {
         Ok(found.iter().filter_map(known).collect())
     }
 
+    /// The external ids of rows, as the row or its unsent changes know them.
+    pub async fn keys_of(
+        &self,
+        table: &str,
+        column: &str,
+        rows: &[RowId],
+    ) -> Result<HashMap<RowId, String>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT id, coalesce((SELECT {key}::text FROM {table} t WHERE t.id = wanted.id),
+                 (SELECT coalesce({schema}.hc_key_of(log.values, $3), {schema}.hc_key_of(log.old, $3))
+                  FROM {schema}._trigger_log log WHERE log.table_name = $1 AND log.record_id = wanted.id
+                      AND coalesce({schema}.hc_key_of(log.values, $3), {schema}.hc_key_of(log.old, $3)) IS NOT NULL
+                  ORDER BY log.id DESC LIMIT 1))
+             FROM unnest($2::integer[]) AS wanted (id)",
+            key = super::quote(column),
+            table = self.table(table),
+            schema = self.schema,
+        );
+        let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        let found = client.query(&sql, &[&table, &ids, &column]).await.while_("find rows' external ids")?;
+        let known = |row: &tokio_postgres::Row| Some((RowId(row.get(0)), row.get::<_, Option<String>>(1)?));
+        Ok(found.iter().filter_map(known).collect())
+    }
+
     /// The record id of one row.
     pub async fn sfid_of(&self, at: &RowRef) -> Result<Option<String>, Error> {
         Ok(self.sfids_of(&at.table, &[at.row]).await?.remove(&at.row))

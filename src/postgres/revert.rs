@@ -13,9 +13,10 @@ use crate::domain::outgoing::is_in_step;
 use crate::domain::record::{SalesforceState, SalesforceValues};
 
 use super::audit::{Entry, audit};
-use super::operator::{Unit, announce, lock_units, plain};
+use super::operator::{Locked, Unit, announce, lock_units, plain};
 use super::queue::{ARCHIVE_COLUMNS, UNSENT};
 use super::records::json_text;
+use super::rows::recently_accepted;
 use super::{Error, Store, Transaction, While, quote};
 
 /// A row to revert.
@@ -41,7 +42,7 @@ pub enum Wanted {
 /// What becomes of one row.
 enum Change {
     /// These columns get Salesforce's values; none where they agree already.
-    Values { before: Map<String, Value>, after: Map<String, Value> },
+    Values { before: Map<String, Value>, after: Map<String, Value>, sfid: Option<String> },
     /// The row goes: Salesforce never had it, or has it no longer.
     Remove { before: Value },
     /// The row comes back.
@@ -64,7 +65,11 @@ impl Store {
         let mut waiting: Vec<&[Reverted]> = vec![rows];
         while let Some(part) = waiting.pop() {
             match self.revert_together(&mapping, part, wanted, act).await {
-                Ok(done) => fates.extend(done),
+                Ok((done, busy)) => {
+                    fates.extend(done);
+                    let busy = part.iter().filter(|one| busy.contains(&one.row.0));
+                    waiting.extend(busy.map(std::slice::from_ref));
+                }
                 Err(error) if !error.is_of_this_table() => return Err(error),
                 Err(_) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -88,21 +93,27 @@ impl Store {
         rows: &[Reverted],
         wanted: Wanted,
         act: &Act,
-    ) -> Result<Vec<Fate>, Error> {
+    ) -> Result<(Vec<Fate>, HashSet<i32>), Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin a revert")?;
         let ids: Vec<i32> = rows.iter().map(|one| one.row.0).collect();
-        let there = self.lock_rows(&transaction, mapping, &ids).await?;
+        let Locked { rows: there, busy } = self.lock_rows(&transaction, mapping, &ids).await?;
         self.lock_new_entries(&transaction, &mapping.table, &ids).await?;
         let units = lock_units(&transaction, &mapping.table, &ids).await?;
         let unsent = self.rows_with_unsent(&transaction, mapping, &ids).await?;
+        // What was fetched before Salesforce took a change is not what it has.
+        let fetched = rows.iter().map(|one| one.record.fetched_at).min().unwrap_or_default();
+        let overtaken = recently_accepted(&transaction, mapping, &ids, fetched).await?;
         let mut fates = Vec::new();
         let mut changes: BTreeMap<i32, Change> = BTreeMap::new();
-        for Reverted { row, record, remove } in rows {
+        for Reverted { row, record, remove } in rows.iter().filter(|one| !busy.contains(&one.row.0)) {
             let unit = units.get(&row.0);
             let left = match wanted {
                 _ if unit.is_some_and(|unit| unit.in_flight) => {
                     Some("it is being sent right now; try again when it is answered")
+                }
+                _ if overtaken.contains(&row.0) => {
+                    Some("Salesforce took a change of it meanwhile; look again")
                 }
                 Wanted::Revert if !unsent.contains(&row.0) => Some("nothing of it is unsent"),
                 Wanted::Repair if unit.is_some() || unsent.contains(&row.0) => {
@@ -134,7 +145,7 @@ impl Store {
         self.apply_changes(&transaction, mapping, &changes, &there, &units).await?;
         announce(&transaction, &mapping.table, &touched).await?;
         transaction.commit().await.while_("revert rows")?;
-        Ok(fates)
+        Ok((fates, busy))
     }
 
     async fn apply_changes(
@@ -150,12 +161,12 @@ impl Store {
         let (mut settled, mut removed, mut restored) = (Vec::new(), Vec::new(), Vec::new());
         for (id, change) in changes {
             match change {
-                Change::Values { after, .. } => {
+                Change::Values { after, sfid, .. } => {
                     let names = after.keys().map(String::as_str).collect();
                     columns.entry(names).or_default().push(json!({"id": id, "after": after}));
                     let known = units.get(id).and_then(|unit| unit.sfid.clone());
                     let own = there.get(id).and_then(|row| json_text(row.get("sfid")?));
-                    settled.push(json!({"id": id, "sfid": own.or(known)}));
+                    settled.push(json!({"id": id, "sfid": own.or(known).or_else(|| sfid.clone())}));
                 }
                 Change::Remove { .. } => removed.push(*id),
                 Change::Restore { after } => {
@@ -321,7 +332,7 @@ fn change(mapping: &Mapping, row: Option<&Value>, unit: Option<&Unit>, record: &
                 before.insert(field.column.clone(), json!(ours));
                 after.insert(field.column.clone(), json!(theirs));
             }
-            Change::Values { before, after }
+            Change::Values { before, after, sfid: record.sfid.clone() }
         }
         None if found => {
             let mut after: Map<String, Value> =
@@ -350,7 +361,7 @@ fn told(change: &Change) -> &'static str {
 
 fn entry(id: i32, change: &Change) -> Entry {
     let (before, after) = match change {
-        Change::Values { before, after } => (Some(json!(before)), Some(json!(after))),
+        Change::Values { before, after, .. } => (Some(json!(before)), Some(json!(after))),
         Change::Remove { before } => (Some(before.clone()), None),
         Change::Restore { after } => (None, Some(json!(after))),
         Change::Nothing => (None, None),

@@ -356,7 +356,7 @@ impl Store {
 }
 
 /// Rows of which Salesforce accepted a change after it was asked: what it answered may be older than that.
-async fn recently_accepted(
+pub(super) async fn recently_accepted(
     transaction: &Transaction<'_>,
     mapping: &Mapping,
     ids: &[i32],

@@ -436,7 +436,7 @@ impl Store {
     }
 }
 
-/// An operator's edit, from the audit.
+/// What an operator did to a row, from the audit.
 #[derive(Clone, Debug)]
 pub struct OperatorEdit {
     /// When.
@@ -445,28 +445,31 @@ pub struct OperatorEdit {
     pub table: String,
     /// Row.
     pub row: i32,
-    /// The new values by column.
-    pub after: serde_json::Map<String, serde_json::Value>,
+    /// The values by column before; `None` where the row was not there.
+    pub before: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The values by column after; `None` where the row is not there any more.
+    pub after: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Store {
-    /// Every operator's edit.
+    /// Everything that operators changed in rows, in order.
     pub async fn edits(&self) -> Result<Vec<OperatorEdit>, Error> {
         let client = self.client().await?;
-        let sql = "SELECT at, table_name::text, record_id, after FROM syncdeck.audit
-             WHERE action = 'edited' AND record_id IS NOT NULL ORDER BY id";
+        let sql = "SELECT at, table_name::text, record_id, before, after FROM syncdeck.audit
+             WHERE record_id IS NOT NULL AND (before IS NOT NULL OR after IS NOT NULL) ORDER BY id";
         let rows = client.query(sql, &[]).await.while_("read the operators' edits")?;
-        Ok(rows
-            .iter()
-            .map(|row| OperatorEdit {
-                at: row.get(0),
-                table: row.get(1),
-                row: row.get(2),
-                after: match row.get::<_, Option<serde_json::Value>>(3) {
-                    Some(serde_json::Value::Object(after)) => after,
-                    _ => serde_json::Map::new(),
-                },
-            })
-            .collect())
+        let values = |row: &tokio_postgres::Row, at: usize| match row.get::<_, Option<serde_json::Value>>(at)
+        {
+            Some(serde_json::Value::Object(values)) => Some(values),
+            _ => None,
+        };
+        let edit = |row: &tokio_postgres::Row| OperatorEdit {
+            at: row.get(0),
+            table: row.get(1),
+            row: row.get(2),
+            before: values(row, 3),
+            after: values(row, 4),
+        };
+        Ok(rows.iter().map(edit).collect())
     }
 }

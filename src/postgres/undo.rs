@@ -83,7 +83,7 @@ impl Store {
     ) -> Result<Fate, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an undo")?;
-        let there = self.lock_rows(&transaction, mapping, &[row.0]).await?.remove(&row.0);
+        let there = self.lock_rows(&transaction, mapping, &[row.0]).await?.rows.remove(&row.0);
         let is_as_left = |row: &Value| {
             let after = entry.after.iter().flatten();
             after.clone().all(|(column, value)| {
@@ -132,7 +132,7 @@ impl Store {
             undoes: Some(entry.id),
         };
         audit(&transaction, act, "undid", mapping, &[undo]).await?;
-        self.make_ready(&transaction, &mapping.table, &[row.0]).await?;
+        self.make_ready(&transaction, mapping, &[row.0]).await?;
         announce(&transaction, &mapping.table, &[row.0]).await?;
         transaction.commit().await.while_("undo")?;
         Ok(Fate::new(row, Came::Done, message))

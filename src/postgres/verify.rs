@@ -245,7 +245,7 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin to send rows again")?;
         let ids: Vec<i32> = rows.iter().map(|(row, _)| row.0).collect();
-        let there = self.lock_rows(&transaction, &mapping, &ids).await?;
+        let there = self.lock_rows(&transaction, &mapping, &ids).await?.rows;
         self.lock_new_entries(&transaction, table, &ids).await?;
         let units = lock_units(&transaction, table, &ids).await?;
         let unsent = self.rows_with_unsent(&transaction, &mapping, &ids).await?;
@@ -254,7 +254,11 @@ impl Store {
         for (row, columns) in rows {
             let id = row.0;
             if !there.contains_key(&id) {
-                fates.push(Fate::new(*row, Came::Skipped, "the row is gone"));
+                fates.push(Fate::new(
+                    *row,
+                    Came::Skipped,
+                    "it is gone, or somebody is changing it right now",
+                ));
             } else if units.contains_key(&id) || unsent.contains(&id) {
                 fates.push(Fate::new(
                     *row,
@@ -270,7 +274,7 @@ impl Store {
         let entries: Vec<Entry> =
             again.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
         audit(&transaction, act, "sent again", &mapping, &entries).await?;
-        self.make_ready(&transaction, table, &again).await?;
+        self.make_ready(&transaction, &mapping, &again).await?;
         announce(&transaction, table, &again).await?;
         transaction.commit().await.while_("send rows again")?;
         Ok(fates)
@@ -339,7 +343,7 @@ impl Store {
             .execute(&format!("DELETE FROM {full} WHERE id = ANY($1)"), &[&ids])
             .await
             .while_("delete the rows of records")?;
-        self.make_ready(&transaction, table, &ids).await?;
+        self.make_ready(&transaction, &mapping, &ids).await?;
         announce(&transaction, table, &ids).await?;
         transaction.commit().await.while_("delete records")?;
         Ok(ids.into_iter().map(|id| RowRef { table: table.to_owned(), row: RowId(id) }).collect())

@@ -76,8 +76,12 @@ impl World {
     }
 
     async fn nothing_lost_doubled_or_reordered(&mut self) {
-        let standing = self.at_rest().await;
-        let ledger = self.application.ledger.all();
+        let mut standing = self.at_rest().await;
+        let ledger = self.ledger().await;
+        // What became of those is what both sides agree on, and is looked at apart.
+        for of in self.mended().await.into_keys() {
+            standing.entry(of).or_insert_with(|| "mended".to_owned());
+        }
         let journal = self.org.journal_since(0);
         let verdict = judge(&ledger, &journal, &self.org, &standing);
         let unwell = !verdict.lost.is_empty() || verdict.duplicated > 0 || !verdict.out_of_order.is_empty();
@@ -172,10 +176,16 @@ impl World {
                     }
                 }
             }
-            // A record whose row is gone, with the delete failed or held, is listed.
+            // A record whose row is gone, with the delete failed or held, is listed: by its id, or, where an answer was
+            // lost, as the row that has its key.
             let listed: Vec<String> = self.listed_records(of.table).await;
-            let unknown = records.keys().filter(|id| !listed.contains(id));
-            found.extend(unknown.map(|id| format!("{} {id} has no row", of.object)));
+            let ledger = self.application.ledger.all();
+            let stands = |record: &Map<String, Value>| {
+                let commits = record["External_Id__c"].as_str().and_then(|key| ledger.get(key));
+                commits.is_some_and(|commits| standing.contains_key(&(commits.table.clone(), commits.row)))
+            };
+            let unknown = records.iter().filter(|(id, record)| !listed.contains(id) && !stands(record));
+            found.extend(unknown.map(|(id, _)| format!("{} {id} has no row", of.object)));
         }
         found
     }

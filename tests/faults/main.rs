@@ -10,6 +10,7 @@
 mod application;
 mod engines;
 mod judge;
+mod operators;
 mod org;
 mod people;
 mod policies;

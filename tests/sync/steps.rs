@@ -84,7 +84,8 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
     world
         .run(&format!(
             "SET syncdeck.writer = 'engine'; SET xmlbinary = 'hex';
-             INSERT INTO salesforce.contact (id, lastname) SELECT n, 'Name' FROM generate_series(1, {ROWS}) n;
+             INSERT INTO salesforce.contact (id, lastname, external_id__c)
+             SELECT n, 'Name', CASE WHEN n % 2 = 0 THEN 'K' || n END FROM generate_series(1, {ROWS}) n;
              RESET syncdeck.writer; RESET xmlbinary;
              INSERT INTO syncdeck.unit (table_name, record_id, state) VALUES ('account', 1, 'failed')"
         ))
@@ -169,7 +170,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
             }
             _ => {
                 if world.store.retry(&at, &act("tester@here")).await.is_ok() {
-                    happen(&mut model, row, &Event::RetryAsked);
+                    happen(&mut model, row, &Event::RetryAsked { keyed: row % 2 == 0 });
                 }
             }
         }

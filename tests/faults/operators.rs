@@ -1,0 +1,181 @@
+//! Operators who mend at random while everything else goes on: bulk fixes, retries, reverts, ignores and their undoing, among engines that die, answers that get lost and writers who do not wait.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+use syncdeck::demo::ledger::Commits;
+use syncdeck::domain::act::{Deed, How};
+use syncdeck::engine::bulk::Chosen;
+use syncdeck::engine::handle::{ErrorQuery, Handle};
+use syncdeck::postgres::status::OperatorEdit;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::operator;
+use crate::world::{World, span};
+
+/// How much later than an operator's act a writer may have noted a commit that came before it.
+const NOTED: chrono::TimeDelta = chrono::TimeDelta::milliseconds(1_500);
+
+/// One who mends. Tells how many rows each kind of act changed.
+async fn operate(handle: Handle, mut dice: StdRng, stop: CancellationToken) -> BTreeMap<&'static str, usize> {
+    let mut done: BTreeMap<&'static str, usize> = BTreeMap::new();
+    while !stop.is_cancelled() {
+        let pause = Duration::from_millis(dice.random_range(5..80));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => break,
+        }
+        let Some((kind, chosen, deed)) = decide(&handle, &mut dice).await else { continue };
+        // What changed meanwhile, an engine that is away, a row that is gone: told, and nothing half-done.
+        let Ok(plan) = handle.plan(&chosen, deed).await else { continue };
+        let stop_early = CancellationToken::new();
+        if dice.random_range(0..20) == 0 {
+            stop_early.cancel();
+        }
+        if let Ok(report) = handle.carry_out(&plan, None, &|_| {}, &stop_early).await {
+            *done.entry(kind).or_default() += report.done;
+        }
+    }
+    done
+}
+
+/// What is done next, and with which errors.
+async fn decide(handle: &Handle, dice: &mut StdRng) -> Option<(&'static str, Chosen, Deed)> {
+    let all = |filter: &str| Chosen::Filter(filter.to_owned());
+    let fix = |text: &str| {
+        let (field, how) = How::parse(text).unwrap();
+        Deed::Fix { field, how, retry: true }
+    };
+    let page = handle.errors(&ErrorQuery { filter: String::new(), limit: 100, after: None }).await.ok()?;
+    let ids: Vec<i64> = page.items.iter().map(|error| error.id).collect();
+    let some: Vec<i64> = ids.sample(dice, 5).copied().collect();
+    Some(match dice.random_range(0..12) {
+        0..3 => ("fixed", all("field:email"), fix("Email | replace(\" at acme\", \"@acme.com\")")),
+        3 => ("cleared", Chosen::Ids(some), fix("Email=")),
+        4..6 => ("retried", Chosen::Ids(some), Deed::Retry),
+        6 => ("ignored", Chosen::Ids(some), Deed::Ignore),
+        7..9 => ("reverted", Chosen::Ids(some), Deed::Revert),
+        9 => ("released", all("state:review"), Deed::Release),
+        _ => ("undone", Chosen::Ids(Vec::new()), Deed::Undo(handle.last_act().await.ok()?.act)),
+    })
+}
+
+impl World {
+    /// What the application and the operators committed, by key. A writer notes a commit a moment after it: where an
+    /// operator's value is as old as that, either order is right.
+    pub async fn ledger(&mut self) -> BTreeMap<String, Commits> {
+        let mut ledger = self.application.ledger.all();
+        let keys: HashMap<(String, i32), String> =
+            ledger.iter().map(|(key, commits)| ((commits.table.clone(), commits.row), key.clone())).collect();
+        for edit in self.store.edits().await.unwrap() {
+            let Some(key) = keys.get(&(edit.table.clone(), edit.row)) else { continue };
+            if let Some(commits) = ledger.get_mut(key) {
+                join(commits, &edit);
+            }
+        }
+        ledger
+    }
+
+    /// The rows that operators changed.
+    pub async fn mended(&self) -> HashMap<(String, i32), Vec<OperatorEdit>> {
+        let mut mended: HashMap<(String, i32), Vec<OperatorEdit>> = HashMap::new();
+        for edit in self.store.edits().await.unwrap() {
+            mended.entry((edit.table.clone(), edit.row)).or_default().push(edit);
+        }
+        mended
+    }
+
+    /// Of rows that operators changed, each holds what somebody committed last: both sides agree by then.
+    pub async fn operators_took_nothing_away(&mut self) {
+        let mended = self.mended().await;
+        for (key, commits) in self.ledger().await {
+            let of = (commits.table.clone(), commits.row);
+            let Some(edits) = mended.get(&of) else { continue };
+            // Writers go on with rows that an operator removed, and note what they did to none.
+            if commits.deleted || edits.iter().any(|edit| edit.before.is_none() || edit.after.is_none()) {
+                continue;
+            }
+            let sql = format!("SELECT to_jsonb(t)::text FROM salesforce.{} t WHERE id = {}", of.0, of.1);
+            let Some(row) = self.text(&sql).await else { continue };
+            let row: Value = serde_json::from_str(&row).unwrap();
+            for (field, values) in &commits.fields {
+                let last = values.iter().map(|(at, _)| *at).max().unwrap_or_default();
+                let latest = values.iter().filter(|(at, _)| *at >= last - NOTED).map(|(_, value)| value);
+                let held = &row[field.to_lowercase()];
+                let holds = latest.clone().any(|value| syncdeck::demo::verdict::same(held, value));
+                assert!(
+                    holds,
+                    "FAULT_SEED={}: {key} {field} is {held}, committed last were {:?}",
+                    self.seed,
+                    latest.collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+}
+
+/// Joins what an operator did to a row's commits.
+fn join(commits: &mut Commits, edit: &OperatorEdit) {
+    for (field, committed) in &mut commits.fields {
+        let column = field.to_lowercase();
+        let Some(value) = edit.after.as_ref().and_then(|after| after.get(&column)) else { continue };
+        committed.push((edit.at, value.clone()));
+        if committed.iter().any(|(at, _)| *at > edit.at && *at < edit.at + NOTED) {
+            committed.push((edit.at + NOTED, value.clone()));
+        }
+        committed.sort_by_key(|(at, _)| *at);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_who_mend_at_random_lose_and_double_nothing() {
+    let mut world = World::new("operators at random").await;
+    world.start_engine("");
+    world.start_engine("");
+    world.until_loaded().await;
+    world.application.start(3, world.seed, Duration::from_millis(15));
+    let stop = CancellationToken::new();
+    let mut people = Vec::new();
+    for (number, name) in [(0, "one@here"), (1, "two@there")] {
+        let handle = Handle::new(world.store.clone(), operator(name));
+        let dice = StdRng::seed_from_u64(world.seed ^ number);
+        people.push(tokio::spawn(operate(handle, dice, stop.clone())));
+    }
+    let end = Instant::now() + span(6.0);
+    while Instant::now() < end {
+        world.random_pause(Duration::from_millis(400)).await;
+        match world.dice.random_range(0..8) {
+            0 => world.kill_and_restart(0),
+            1 => world.kill_and_restart(1),
+            2 => world.org.change_faults(|faults| faults.lose_answer = 1),
+            3 => world.org.change_faults(|faults| faults.server_error = 1),
+            4 => world.org.change_faults(|faults| faults.row_lock = 0.2),
+            5 => world.org.change_faults(|faults| (faults.row_lock, faults.latency_ms) = (0.0, 30)),
+            6 => {
+                let id = world.org.ids("Contact").choose(&mut world.dice).cloned();
+                if let Some(id) = id {
+                    let name = format!("user-{}", world.dice.random::<u32>());
+                    world.user_writes("Contact", &id, "Title", name.into());
+                }
+            }
+            _ => {}
+        }
+    }
+    stop.cancel();
+    let mut done: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for person in people {
+        for (kind, count) in person.await.unwrap() {
+            *done.entry(kind).or_default() += count;
+        }
+    }
+    for kind in ["fixed", "retried", "reverted", "ignored", "undone"] {
+        assert!(done.get(kind).is_some_and(|count| *count > 0), "nothing was {kind}: {done:?}");
+    }
+    world.judge().await;
+    world.operators_took_nothing_away().await;
+}
