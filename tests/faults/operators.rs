@@ -1,6 +1,7 @@
 //! Operators who mend at random while everything else goes on: bulk fixes, retries, reverts, ignores and their undoing, among engines that die, answers that get lost and writers who do not wait.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -16,14 +17,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::operator;
-use crate::world::{World, span};
+use crate::world::{PATIENCE, World, span};
 
 /// How much later than an operator's act a writer may have noted a commit that came before it.
 const NOTED: chrono::TimeDelta = chrono::TimeDelta::milliseconds(1_500);
 
-/// One who mends. Tells how many rows each kind of act changed.
-async fn operate(handle: Handle, mut dice: StdRng, stop: CancellationToken) -> BTreeMap<&'static str, usize> {
-    let mut done: BTreeMap<&'static str, usize> = BTreeMap::new();
+/// How many rows each kind of act changed.
+type Done = Arc<Mutex<BTreeMap<&'static str, usize>>>;
+
+/// What must have been done before the test may end.
+const KINDS: [&str; 5] = ["fixed", "retried", "reverted", "ignored", "undone"];
+
+/// One who mends.
+async fn operate(handle: Handle, mut dice: StdRng, done: Done, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let pause = Duration::from_millis(dice.random_range(5..80));
         tokio::select! {
@@ -38,10 +44,9 @@ async fn operate(handle: Handle, mut dice: StdRng, stop: CancellationToken) -> B
             stop_early.cancel();
         }
         if let Ok(report) = handle.carry_out(&plan, None, &|_| {}, &stop_early).await {
-            *done.entry(kind).or_default() += report.done;
+            *done.lock().unwrap().entry(kind).or_default() += report.done;
         }
     }
-    done
 }
 
 /// What is done next, and with which errors.
@@ -140,14 +145,15 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
     world.until_loaded().await;
     world.application.start(3, world.seed, Duration::from_millis(15));
     let stop = CancellationToken::new();
-    let mut people = Vec::new();
+    let (mut people, done) = (Vec::new(), Done::default());
     for (number, name) in [(0, "one@here"), (1, "two@there")] {
         let handle = Handle::new(world.store.clone(), operator(name));
         let dice = StdRng::seed_from_u64(world.seed ^ number);
-        people.push(tokio::spawn(operate(handle, dice, stop.clone())));
+        people.push(tokio::spawn(operate(handle, dice, done.clone(), stop.clone())));
     }
-    let end = Instant::now() + span(6.0);
-    while Instant::now() < end {
+    let begin = Instant::now();
+    let all_done = || KINDS.iter().all(|kind| done.lock().unwrap().get(kind).is_some_and(|count| *count > 0));
+    while begin.elapsed() < span(6.0) || (!all_done() && begin.elapsed() < PATIENCE) {
         world.random_pause(Duration::from_millis(400)).await;
         match world.dice.random_range(0..8) {
             0 => world.kill_and_restart(0),
@@ -167,15 +173,10 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
         }
     }
     stop.cancel();
-    let mut done: BTreeMap<&'static str, usize> = BTreeMap::new();
     for person in people {
-        for (kind, count) in person.await.unwrap() {
-            *done.entry(kind).or_default() += count;
-        }
+        person.await.unwrap();
     }
-    for kind in ["fixed", "retried", "reverted", "ignored", "undone"] {
-        assert!(done.get(kind).is_some_and(|count| *count > 0), "nothing was {kind}: {done:?}");
-    }
+    assert!(all_done(), "FAULT_SEED={}: not everything was done: {:?}", world.seed, done.lock().unwrap());
     world.judge().await;
     world.operators_took_nothing_away().await;
 }
