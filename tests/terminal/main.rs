@@ -108,6 +108,72 @@ fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
     session.assert_nothing_left();
 }
 
+/// Fixes all that is listed, which is 5,000 errors, and waits for Salesforce to take it.
+fn fix_all(session: &mut Session) {
+    session.keys("A");
+    session.wait_for("all marked");
+    session.keys("f");
+    session.wait_for("Fix all 5,000 errors");
+    session.keys("\x15Phone | replace(\"call \", \"\")\r");
+    session.wait_for("5,000 selected · 5,000 to do · 5,000 would then pass the checks");
+    session.wait_for("call 415-555-0001");
+    // A count that is not the count does nothing.
+    session.keys("500\r");
+    session.wait_for("that is not 5000; nothing was done");
+    session.keys("0\r");
+    session.wait_for("✓ 5,000 done");
+    session.keys("\x1b");
+    session.wait_for("No error matches the filter.");
+}
+
+#[test]
+fn five_thousand_errors_are_mended_at_once_undone_and_mended_again() {
+    let mut session = Session::demo(120, 40);
+    session.wait_for("● running");
+    // The demo's application leaves alone what has such keys and is not its own.
+    session.run(
+        "INSERT INTO salesforce.contact (lastname, phone, external_id__c)
+         SELECT 'Import', 'call 415-555-' || lpad(i::text, 4, '0'), 'APP-BULK-' || i FROM generate_series(1, 5000) i",
+    );
+    session.keys("/");
+    session.wait_for("Filter errors");
+    session.keys("mapping:contact field:phone \"call 415\"\r");
+    session.wait_for("1 of 5,000");
+    fix_all(&mut session);
+    let phones = "SELECT count(*)::text FROM salesforce.contact
+         WHERE external_id__c LIKE 'APP-BULK-%' AND phone LIKE '415-%' AND sfid IS NOT NULL";
+    // What the org was busy with is tried again by itself.
+    session.wait_for_sql(phones, "5000");
+
+    session.keys("U");
+    session.wait_for("undo act");
+    session.wait_for("5,000 selected · 5,000 to do");
+    session.keys("5000\r");
+    session.wait_for("✓ 5,000 done");
+    session.keys("\x1b");
+    session.wait_for("1 of 5,000");
+    assert_eq!(session.sql(phones), "0");
+
+    fix_all(&mut session);
+    session.wait_for_sql(phones, "5000");
+    let journal: Vec<Value> =
+        serde_json::from_str(&session.http("/_simulator/journal?external_id=APP-BULK-77")).unwrap();
+    let creates = journal.iter().filter(|entry| entry["op"] == "create").count();
+    let phones: Vec<&Value> = journal.iter().map(|entry| &entry["fields"]["Phone"]).collect();
+    assert!(creates == 1 && phones.iter().all(|phone| *phone == "415-555-0077"), "{journal:?}");
+    session.keys("a");
+    session.wait_for("Audit: what operators did");
+    session.wait_for("Contact 5,000 rows");
+    let acts = "SELECT string_agg(action || ' ' || rows, ', ' ORDER BY act)
+         FROM (SELECT act, min(action) AS action, count(*) AS rows FROM syncdeck.audit GROUP BY act) acts";
+    assert_eq!(session.sql(acts), "edited 5000, undid 5000, edited 5000");
+    session.keys("\x1b");
+    session.wait_until("the audit is gone", |screen| !screen.contains("Audit:"));
+    session.keys("q");
+    assert_eq!(session.exit_code(), 0);
+    session.assert_nothing_left();
+}
+
 #[test]
 fn a_low_screen_without_colour_shows_the_record_and_a_signal_gives_the_terminal_back() {
     let mut session = Session::start(80, 24, &[("NO_COLOR", "1")]);

@@ -185,6 +185,24 @@ impl Session {
         })
     }
 
+    /// Waits until a query gives this text.
+    pub fn wait_for_sql(&self, sql: &str, wanted: &str) {
+        let begin = Instant::now();
+        loop {
+            let found = self.sql(sql);
+            if found == wanted {
+                return;
+            }
+            assert!(begin.elapsed() < PATIENCE, "{sql} gives {found}, not {wanted}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Writes as an application does.
+    pub fn run(&self, sql: &str) {
+        self.sql(&format!("WITH written AS ({sql} RETURNING 1) SELECT count(*)::text FROM written"));
+    }
+
     /// What the simulated org answers.
     pub fn http(&self, path: &str) -> String {
         let url = format!("{}{path}", self.config("login_url"));
