@@ -249,6 +249,7 @@ fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result
         .collect();
     print::table(&["", "field", "row", "Salesforce", "type"], &rows)?;
     show_conflicts(record)?;
+    show_pending(record)?;
     show_sending(record)?;
     for (at, entry) in record.history.iter().enumerate() {
         let head = if at == 0 { "\nwhat happened, newest first\n" } else { "" };
@@ -298,6 +299,33 @@ fn show_conflicts(record: &RecordView) -> Result<()> {
         .collect();
     print::line("\nchanged here and in Salesforce\n")?;
     print::table(&["column", "before", "row", "Salesforce", "winner"], &rows)?;
+    Ok(())
+}
+
+fn show_pending(record: &RecordView) -> Result<()> {
+    if record.pending.is_empty() {
+        return Ok(());
+    }
+    print::line("\nchanges that Salesforce has not taken, oldest first\n")?;
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+    for change in &record.pending {
+        let values: Vec<String> = change
+            .columns
+            .iter()
+            .filter(|(_, before, after)| change.action == "update" || before.is_some() || after.is_some())
+            .map(|(column, before, after)| match change.action.as_str() {
+                "update" => format!("{column} {} → {}", shown(before), shown(after)),
+                _ => format!("{column} {}", shown(after)),
+            })
+            .collect();
+        let time = change.at.format("%m-%d %H:%M:%S");
+        print::line(&sanitize(&format!(
+            "  {time}  {:<7} {:<7} {}",
+            change.action,
+            change.state.to_lowercase(),
+            values.join(", ")
+        )))?;
+    }
     Ok(())
 }
 

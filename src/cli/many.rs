@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::act::{Came, Confirm, Deed, Item, Preview, Progress, Report, Sample};
 use crate::domain::duration::spoken;
+use crate::domain::filter::Filter;
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::handle::Handle;
 use crate::logs::sanitize::sanitize;
@@ -27,10 +28,16 @@ const TOLD: usize = 20;
 /// Does one thing to errors by number or by filter.
 pub(super) async fn run(cli: &Cli, many: &Many, deed: Deed) -> Result<u8> {
     let chosen = match &many.filter {
-        Some(filter) => Chosen::Filter(filter.clone()),
+        Some(filter) => matching(filter)?,
         None => Chosen::Ids(many.ids.clone()),
     };
     act(cli, &chosen, deed, &many.how).await
+}
+
+/// All errors that match a filter, which is wrong usage where it cannot be read.
+pub(super) fn matching(filter: &str) -> Result<Chosen, print::Usage> {
+    Filter::parse(filter, chrono::Utc::now()).map_err(|error| print::Usage(error.to_string()))?;
+    Ok(Chosen::Filter(filter.to_owned()))
 }
 
 /// Plans an act, shows it, asks where that is due, and carries it out.
@@ -48,6 +55,8 @@ pub(super) async fn act(cli: &Cli, chosen: &Chosen, deed: Deed, how: &Manner) ->
     let named = matches!(chosen, Chosen::Ids(_)) && plan.preview.removed == 0;
     let asks = match plan.confirm {
         Confirm::Yes if named && !matches!(plan.deed, Deed::Undo(_)) => Confirm::Nothing,
+        // Whoever filters may not know how many they are.
+        Confirm::Nothing if matches!(chosen, Chosen::Filter(_)) => Confirm::Yes,
         other => other,
     };
     if !how.yes && !plan.is_empty() && !confirmed(&plan, asks)? {

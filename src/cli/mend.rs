@@ -21,7 +21,7 @@ use super::{door, print};
 /// Changes fields of an error's row, or one field of many.
 pub(super) async fn fix(cli: &Cli, options: &FixOptions) -> Result<u8> {
     let (chosen, rest) = match &options.filter {
-        Some(filter) => (Chosen::Filter(filter.clone()), options.what.as_slice()),
+        Some(filter) => (many::matching(filter)?, options.what.as_slice()),
         None => {
             let id = number(&options.what)?;
             (Chosen::Ids(vec![id]), &options.what[1..])
@@ -125,7 +125,7 @@ pub(super) async fn choose(cli: &Cli, options: &ChooseOptions) -> Result<u8> {
         };
         let usage = "say which side wins: postgres or salesforce".to_owned();
         let side = side.ok_or(print::Usage(usage))?;
-        return many::act(cli, &Chosen::Filter(filter.clone()), Deed::Choose(side), &options.how).await;
+        return many::act(cli, &many::matching(filter)?, Deed::Choose(side), &options.how).await;
     }
     refuse_read_only(cli)?;
     let id = number(&options.what)?;

@@ -138,6 +138,7 @@ pub(super) async fn export(
     format: Option<&str>,
     output: Option<&Path>,
 ) -> Result<u8> {
+    many::matching(filter)?;
     let by_name = output.and_then(|path| path.extension()?.to_str());
     let format = match format.or(by_name.filter(|name| ["json", "jsonl", "ndjson"].contains(name))) {
         Some("csv") | None => Format::Csv,

@@ -14,10 +14,14 @@ use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::postgres::commands::Command;
 use crate::salesforce::{query, value};
 
+use super::again::again;
 use super::{Shared, reader};
 
 /// Between looks, should an announcement be missed (a pooler in transaction mode passes none on).
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often Salesforce is asked for whoever waits.
+const TRIES: usize = 3;
 
 /// Runs until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -160,7 +164,8 @@ async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
         sfids.insert(row, sfid);
     }
     let ids: Vec<&str> = sfids.values().map(String::as_str).collect();
-    let records = reader::records(shared, &mapping, &ids).await.map_err(|error| told(&error))?;
+    let records =
+        again(TRIES, || reader::records(shared, &mapping, &ids)).await.map_err(|error| told(&error))?;
     let mut found = BTreeMap::new();
     for row in rows {
         let sfid = sfids.get(&row);
@@ -188,8 +193,8 @@ async fn by_key(
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let keys = shared.store.keys_of(&mapping.table, &column, &unknown).await.map_err(|error| told(&error))?;
     let wanted: Vec<&str> = keys.values().map(String::as_str).collect();
-    let found =
-        shared.client.ids_by_key(&mapping.object, field, &wanted).await.map_err(|error| told(&error))?;
+    let found = again(TRIES, || shared.client.ids_by_key(&mapping.object, field, &wanted));
+    let found = found.await.map_err(|error| told(&error))?;
     let mut records = Vec::new();
     for (row, key) in &keys {
         let Some(sfid) = found.get(&key.to_lowercase()) else { continue };

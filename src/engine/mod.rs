@@ -14,6 +14,7 @@
 //! They share an [`link::Link`], which knows whether Salesforce can be asked at all, and a store. PostgreSQL is the
 //! only coordinator: any number of engines may run on one database. Nothing in here draws, prints or holds SQL.
 
+mod again;
 mod answers;
 mod batch;
 pub mod bulk;

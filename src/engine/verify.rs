@@ -10,18 +10,17 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::domain::catalogue::{self, Source};
 use crate::domain::field::FieldType;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowRef, Sfid};
-use crate::domain::sync_error::Class;
 use crate::domain::verify::{Finding, Kind, Verdict, differences};
 use crate::postgres::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
 use crate::salesforce::{self, Client, query, value};
 
 use super::StartError;
+use super::again::again;
 use super::reader::columns;
 
 /// Suspects that are followed up and listed, of each kind; the rest is counted.
@@ -115,7 +114,7 @@ impl Sides {
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         let soql = format!("SELECT {} FROM {}", columns(mapping), mapping.object);
-        let mut page = again(|| self.client.query(&soql)).await?;
+        let mut page = again(TRIES, || self.client.query(&soql)).await?;
         look.verdict.records = page.total;
         let mut met = 0;
         loop {
@@ -139,7 +138,7 @@ impl Sides {
             met += page.records.len() as i64;
             told(Stage::Comparing(met, page.total));
             match page.next.take().filter(|_| !stop.is_cancelled()) {
-                Some(next) => page = again(|| self.client.query_more(&next)).await?,
+                Some(next) => page = again(TRIES, || self.client.query_more(&next)).await?,
                 None => return Ok(()),
             }
         }
@@ -271,7 +270,7 @@ impl Sides {
                 mapping.object,
                 list.join(",")
             );
-            let found = again(|| self.client.query(&soql)).await?.records;
+            let found = again(TRIES, || self.client.query(&soql)).await?.records;
             records.extend(found.into_iter().filter_map(|record| Some((id_of(&record)?.to_owned(), record))));
         }
         Ok(records)
@@ -345,30 +344,6 @@ impl Sides {
             }
         }
         Ok(found)
-    }
-}
-
-/// Asks Salesforce again when it only was not well; a look of an hour must not end with one bad minute.
-async fn again<T, F: Future<Output = Result<T, salesforce::Error>>>(
-    ask: impl Fn() -> F,
-) -> Result<T, salesforce::Error> {
-    let mut pause = Duration::from_millis(500);
-    for _ in 0..TRIES {
-        match ask().await {
-            Err(error) if is_passing(&error) => tokio::time::sleep(pause).await,
-            done => return done,
-        }
-        pause *= 2;
-    }
-    ask().await
-}
-
-fn is_passing(error: &salesforce::Error) -> bool {
-    match error {
-        salesforce::Error::Api { status, code, message, .. } => {
-            *status >= 500 || catalogue::classify(Source::Salesforce, code, message).class == Class::Transient
-        }
-        _ => true,
     }
 }
 

@@ -249,3 +249,97 @@ fn a_running_demo_is_asked_and_mended_from_a_second_terminal_and_reports_at_its_
     }
     assert!(report["changes"]["captured"].as_i64().unwrap() > 20, "{report}");
 }
+
+#[test]
+fn acts_on_many_errors_are_shown_asked_about_told_and_taken_back_by_commands() {
+    let demo = Demo::start();
+    let one = demo.error("field:phone mapping:contact state:open");
+    let row = one["row_id"].as_i64().unwrap();
+    // Nothing of the others is touched: this row's error is the only one that the filter finds.
+    let filter = format!("mapping:contact row:{row}");
+    let fix = ["fix", "--where", &filter, "Phone=+1 555 010 1234", "--retry"];
+    let preview = demo.run(&[&fix[..], &["--dry-run", "--json"]].concat()).json();
+    assert_eq!((&preview["touched"], &preview["passing"]), (&Value::from(1), &Value::from(1)), "{preview}");
+    assert_eq!(preview["sample"][0]["after"], "+1 555 010 1234");
+    let words = demo.run(&[&fix[..], &["--dry-run"]].concat());
+    assert!(
+        words.out.contains("1 selected, 1 to do") && words.out.contains("→ +1 555 010 1234"),
+        "{words:?}"
+    );
+    let all = demo.run(&["ignore", "--where", "state:open"]);
+    assert!(all.status == 2 && all.err.contains("nobody is there to be asked"), "{all:?}");
+    assert!(all.err.contains("--dry-run, then say --yes"), "{all:?}");
+
+    // Bad input names the thing and the remedy, and changes nothing.
+    for (args, status, says) in [
+        (vec!["fix", "--where", &filter, "Fone=1"], 1, "Contact has no mapped field Fone"),
+        (vec!["fix", "--where", &filter, "CreatedDate=2026-01-01"], 1, "lets nobody write this field"),
+        (vec!["fix", "--where", &filter, "Phone"], 2, "changes one field"),
+        (vec!["fix", "--where", &filter, "--apply", "shout", "Phone"], 2, "is no transform; there are trim"),
+        (vec!["fix", "--where", "state:shut", "Phone=1"], 2, "use open, retrying"),
+        (vec!["fix", "Phone=1"], 2, "is no error's number"),
+        (vec!["retry"], 2, "required"),
+        (vec!["undo", "99"], 1, "there is no act 99"),
+        (vec!["undo"], 1, "there is nothing of yours to undo"),
+        (vec!["audit", "99"], 1, "there is no act 99"),
+        (vec!["link", "999999"], 1, "there is no error 999999"),
+        (vec!["choose", "999999", "Email=postgres"], 1, "there is no error 999999"),
+        (vec!["choose", "1", "Email=mine"], 2, "neither FIELD=postgres nor FIELD=salesforce"),
+        (vec!["find", "no such thing"], 1, "no row has the id"),
+        (vec!["verify", "Nothing"], 1, "there is no mapping"),
+        (vec!["test", "Nothing", "--offline"], 1, "has no mapping \"Nothing\""),
+        (vec!["export", "--where", "mapping:"], 2, "a value is missing"),
+        (vec!["--read-only", "ignore", "1"], 2, "--read-only changes nothing"),
+    ] {
+        let ran = demo.run(&args);
+        assert!(ran.status == status && ran.err.contains(says), "{args:?}: {ran:?}");
+    }
+    assert_eq!(demo.run(&["audit", "--json"]).json(), Value::Array(Vec::new()));
+
+    let done = demo.run(&[&fix[..], &["--yes", "--wait", "--why", "the importer", "--json"]].concat());
+    assert_eq!(done.status, 0, "{done:?}");
+    let report = done.json();
+    assert_eq!(
+        (&report["done"], &report["items"][0]["message"]),
+        (&Value::from(1), &Value::from("Salesforce took it"))
+    );
+    let audit = demo.run(&["audit", "--json"]).json();
+    assert_eq!(
+        (&audit[0]["action"], &audit[0]["why"]),
+        (&Value::from("edited"), &Value::from("the importer"))
+    );
+    let undone = demo.run(&["undo", "--yes", "--json"]).json();
+    assert_eq!(undone["done"], 1, "{undone}");
+    let again = demo.error(&filter);
+    assert_eq!(again["code"], "FIELD_CUSTOM_VALIDATION_EXCEPTION");
+    let twice = demo.run(&["undo", &report["act"].to_string(), "--yes", "--json"]).json();
+    assert_eq!(
+        (&twice["skipped"], &twice["items"][0]["message"]),
+        (&Value::from(1), &Value::from("it was undone already"))
+    );
+    let told = demo.run(&["audit", "--row", &format!("Contact:{row}")]);
+    assert!(told.out.contains("undid") && told.out.contains("(the importer)"), "{told:?}");
+
+    let found = demo.run(&["find", &row.to_string(), "--mapping", "Contact", "--json"]).json();
+    assert_eq!((&found[0]["row"]["row"], &found[0]["unit"]), (&Value::from(row), &Value::from("failed")));
+    let shown = demo.run(&["show", &format!("Contact:{row}")]);
+    assert!(shown.out.contains("changes that Salesforce has not taken"), "{shown:?}");
+    let listed = demo.run(&["export", "--where", &filter]);
+    assert!(listed.out.starts_with("id,mapping,") && listed.out.lines().count() == 2, "{listed:?}");
+    let ignored = demo.run(&["ignore", &again["id"].to_string(), "--json"]).json();
+    assert_eq!(ignored["done"], 1);
+    assert_eq!(demo.run(&["errors", "--where", &filter, "--json"]).json(), Value::Array(Vec::new()));
+    let reverted =
+        demo.run(&["revert", "--where", &format!("{filter} state:ignored"), "--yes", "--json"]).json();
+    assert_eq!(reverted["done"], 1, "{reverted}");
+
+    let trial = demo.run(&["test", "Contact", "--limit", "3", "--json"]);
+    assert!([0, 3].contains(&trial.status) && trial.err.contains("does not take back"), "{trial:?}");
+    assert_eq!(trial.json()["rows"], 3);
+    let verdict = demo.run(&["verify", "Product2", "--json"]);
+    assert_eq!(
+        (verdict.status, &verdict.json()[0]["findings"]),
+        (0, &Value::Array(Vec::new())),
+        "{verdict:?}"
+    );
+}

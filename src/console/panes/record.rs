@@ -424,13 +424,26 @@ fn field_line(
 
 /// What happened to the record, newest first, where there is room for it.
 fn history_lines(model: &Model, view: &RecordView, width: usize, room: usize) -> Vec<Line<'static>> {
-    let most = room.saturating_sub(view.values.len().min(8)).min(5);
-    if most < 2 || view.history.is_empty() {
+    let most = room.saturating_sub(view.values.len().min(8)).min(6);
+    if most < 2 || (view.history.is_empty() && view.pending.is_empty()) {
         return Vec::new();
     }
     let theme = model.theme;
-    let mut lines = vec![Line::from(Span::styled(" ─ what happened".to_owned(), theme.dim()))];
-    lines.extend(view.history.iter().take(most - 1).map(|entry| {
+    let mut lines = Vec::new();
+    if let Some(last) = view.pending.last() {
+        let columns: Vec<&str> = last.columns.iter().map(|(column, ..)| column.as_str()).collect();
+        let others = view.pending.len() - 1;
+        let more = if others > 0 { format!("{others} before · ") } else { String::new() };
+        let text =
+            format!(" ─ unsent   {} {} {more}{}", model.clock(last.at), last.action, columns.join(", "));
+        lines.push(Line::from(Span::styled(clip(&text, width), theme.warn())));
+    }
+    if view.history.is_empty() {
+        return lines;
+    }
+    lines.push(Line::from(Span::styled(" ─ what happened".to_owned(), theme.dim())));
+    let left = most.saturating_sub(lines.len());
+    lines.extend(view.history.iter().take(left).map(|entry| {
         let style = match entry.what.as_str() {
             "accepted" => theme.good(),
             "rejected" | "lost" => theme.bad(),
