@@ -20,6 +20,7 @@ mod acts;
 pub mod command;
 pub mod effect;
 pub mod keys;
+mod layers;
 pub mod model;
 pub mod msg;
 pub mod overlays;

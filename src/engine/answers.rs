@@ -89,7 +89,8 @@ async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
     let (at, mapping) = subject(shared, args)?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
     if let Some(given) = args.get("sfid").and_then(Value::as_str) {
-        let records = reader::records(shared, &mapping, &[given]).await.map_err(|error| told(&error))?;
+        let records =
+            reader::records(&shared.client, &mapping, &[given]).await.map_err(|error| told(&error))?;
         let found = records.into_keys().next();
         return found
             .map(|id| json!(id))
@@ -164,8 +165,9 @@ async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
         sfids.insert(row, sfid);
     }
     let ids: Vec<&str> = sfids.values().map(String::as_str).collect();
-    let records =
-        again(TRIES, || reader::records(shared, &mapping, &ids)).await.map_err(|error| told(&error))?;
+    let records = again(TRIES, || reader::records(&shared.client, &mapping, &ids))
+        .await
+        .map_err(|error| told(&error))?;
     let mut found = BTreeMap::new();
     for row in rows {
         let sfid = sfids.get(&row);

@@ -26,6 +26,7 @@ mod hold;
 pub mod link;
 mod mask;
 pub mod mend;
+mod plan;
 mod prepare;
 mod preview;
 mod proof;

@@ -19,7 +19,7 @@ use crate::postgres::rows::RecordRow;
 use crate::postgres::status::{Cursor, Lease};
 use crate::postgres::{self, Store, failpoint};
 use crate::salesforce::query::{self, instant};
-use crate::salesforce::{self, value};
+use crate::salesforce::{self, Client, value};
 
 use super::{Shared, guard, link, schema};
 
@@ -222,7 +222,7 @@ async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<
     }
     let asked_at = shared.store.now().await?;
     let ids: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let found = records(shared, mapping, &ids).await?;
+    let found = records(&shared.client, mapping, &ids).await?;
     let rows: Vec<RecordRow> = found.values().map(|record| value::to_row(mapping, record)).collect();
     let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
     // One that is gone is told by the deletes.
@@ -397,7 +397,7 @@ pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> R
         return Ok(Value::Null);
     }
     let asked_at = shared.store.now().await.map_err(told)?;
-    let found = records(shared, mapping, &[&sfid]).await.map_err(|error| error.to_string())?;
+    let found = records(&shared.client, mapping, &[&sfid]).await.map_err(|error| error.to_string())?;
     let rows: Vec<RecordRow> = found.values().map(|record| value::to_row(mapping, record)).collect();
     shared.store.apply_records(&lease, mapping, &rows, asked_at).await.map_err(told)?;
     Ok(json!(rows.len()))
@@ -405,7 +405,7 @@ pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> R
 
 /// Records by their ids, with everything that a read asks for; those that are gone are not among them.
 pub(super) async fn records(
-    shared: &Shared,
+    client: &Client,
     mapping: &Mapping,
     ids: &[&str],
 ) -> Result<HashMap<String, Value>, salesforce::Error> {
@@ -414,7 +414,7 @@ pub(super) async fn records(
         let list: Vec<String> = part.iter().map(|id| query::literal(id)).collect();
         let (columns, object) = (columns(mapping), &mapping.object);
         let soql = format!("SELECT {columns} FROM {object} WHERE Id IN ({})", list.join(","));
-        let page = shared.client.query(&soql).await?;
+        let page = client.query(&soql).await?;
         let id = |record: &Value| record.get("Id").and_then(Value::as_str).map(str::to_owned);
         records.extend(page.records.into_iter().filter_map(|record| Some((id(&record)?, record))));
     }

@@ -17,11 +17,11 @@ use crate::domain::names::{RowRef, Sfid};
 use crate::domain::verify::{Finding, Kind, Verdict, differences};
 use crate::postgres::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
-use crate::salesforce::{self, Client, query, value};
+use crate::salesforce::{self, Client, value};
 
 use super::StartError;
 use super::again::again;
-use super::reader::columns;
+use super::reader::{self, columns};
 
 /// Suspects that are followed up and listed, of each kind; the rest is counted.
 const LISTED: usize = 100_000;
@@ -238,7 +238,7 @@ impl Sides {
         let leaving: HashSet<String> = self.store.leaving(mapping, &sfids).await?.into_iter().collect();
         let asked: Vec<&str> =
             rows.values().filter_map(|row| row.sfid.as_deref()).chain(sfids.iter().copied()).collect();
-        let records = self.records(mapping, &asked).await?;
+        let records = again(TRIES, || reader::records(&self.client, mapping, &asked)).await?;
         let mut seen = Vec::new();
         for subject in subjects {
             let now = match subject {
@@ -258,22 +258,6 @@ impl Sides {
             seen.push((subject.clone(), now));
         }
         Ok(seen)
-    }
-
-    async fn records(&self, mapping: &Mapping, ids: &[&str]) -> Result<HashMap<String, Value>, Error> {
-        let mut records = HashMap::new();
-        for part in ids.chunks(IDS) {
-            let list: Vec<String> = part.iter().map(|id| query::literal(id)).collect();
-            let soql = format!(
-                "SELECT {} FROM {} WHERE Id IN ({})",
-                columns(mapping),
-                mapping.object,
-                list.join(",")
-            );
-            let found = again(TRIES, || self.client.query(&soql)).await?.records;
-            records.extend(found.into_iter().filter_map(|record| Some((id_of(&record)?.to_owned(), record))));
-        }
-        Ok(records)
     }
 
     /// Until the mapping's reader has begun and ended a whole poll: the second end from now. Without an engine there is

@@ -1,16 +1,29 @@
 //! Linking: a row takes a record that is in Salesforce already as its own, so that its insert becomes an update.
 
+use std::collections::HashMap;
+
 use serde_json::json;
+use tokio_postgres::error::SqlState;
 
 use crate::domain::act::Act;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
 
 use super::audit::{Entry, audit};
-use super::operator::{Locked, announce, plain};
+use super::operator::{announce, plain};
 use super::queue::UNSENT;
 use super::records::json_text;
 use super::{Error, Store, Transaction, While};
+
+/// A row that somebody has, in words.
+fn busy(error: Error, row: i32) -> Error {
+    match error.sql_state() {
+        Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            Error::Refused(format!("somebody is changing the row {row} right now\ntry again"))
+        }
+        _ => error,
+    }
+}
 
 /// What a row that has the record already comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +50,18 @@ impl Store {
             .await
             .while_("look for the record's row")?
             .map(|row| row.get::<_, i32>(0));
-        let ids: Vec<i32> = other.into_iter().chain([at.row.0]).collect();
-        let Locked { mut rows, busy } = self.lock_rows(&transaction, &mapping, &ids).await?;
-        if let Some(busy) = busy.iter().next() {
-            return Err(Error::Refused(format!("somebody is changing the row {busy} right now\ntry again")));
+        // Both rows are waited for, but for a shorter time than the server takes to look for deadlocks.
+        transaction
+            .batch_execute("SET LOCAL lock_timeout = '500ms'")
+            .await
+            .while_("limit the wait for locks")?;
+        let mut rows = HashMap::new();
+        for id in other.into_iter().chain([at.row.0]) {
+            let locked =
+                self.lock_rows(&transaction, &mapping, &[id]).await.map_err(|error| busy(error, id))?;
+            rows.extend(locked.rows);
         }
+        transaction.batch_execute("SET LOCAL lock_timeout = 0").await.while_("wait for the rest")?;
         let row = rows
             .get(&at.row.0)
             .ok_or_else(|| Error::Refused(format!("the row {} of {} is gone", at.row, mapping.table)))?;

@@ -231,8 +231,9 @@ async fn a_revert_takes_salesforces_side_and_can_be_undone() {
             .run(&format!("INSERT INTO salesforce.contact (lastname, email, phone, external_id__c) VALUES ('Doe', '{key}@acme.com', '4155552671', '{key}')"))
             .await;
     }
+    world.until_text("SELECT count(createddate)::text FROM salesforce.contact", "2").await;
     world.until_quiet().await;
-    // A rejected update, a rejected insert, and a delete that Salesforce refuses.
+    // A rejected update, and a rejected insert.
     world.run("UPDATE salesforce.contact SET email = 'wrong', lastname = 'Dow' WHERE id = 1").await;
     world
         .run("INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('New', 'wrong', 'K2')")
