@@ -1,7 +1,7 @@
 //! Acts on many errors, carried out as they were planned (`plan`): in short transactions of the operator's own session,
 //! each whole or not at all; what each row came to is told. One error goes the same way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::domain::act::{Act, AuditEntry, Came, Confirm, Deed, Fate, How, Item, 
 use crate::domain::field::Field;
 use crate::domain::group::template;
 use crate::domain::mapping::Mapping;
+use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{FieldEdit, SalesforceValues};
 use crate::domain::sync_error::{ErrorState, SyncError};
@@ -126,11 +127,17 @@ impl Handle {
                 report.cancelled = true;
                 break;
             }
-            let fates = self.work_off(plan, part, &act).await;
-            let broken = fates.is_err();
-            let fates = fates.unwrap_or_else(|error| {
-                part.iter().map(|step| Fate::new(step.at.row, Came::Failed, error.0.clone())).collect()
-            });
+            let (fates, broken) = match self.work_off(plan, part, &act).await {
+                Ok(fates) => (fates, false),
+                // What one table refuses says nothing of the next; a way that is broken, and an engine that does not
+                // answer, would cost each part its patience.
+                Err(stopped) => {
+                    let broken = matches!(stopped, Stopped::Postgres(_)) || plan.deed == Deed::Revert;
+                    let why = stopped.to_string();
+                    let failed = |step: &Step| Fate::new(step.at.row, Came::Failed, why.clone());
+                    (part.iter().map(failed).collect(), broken)
+                }
+            };
             note(&mut report, part, fates);
             through += part.len();
             progress(Progress { through, total: plan.steps.len() });
@@ -163,7 +170,7 @@ impl Handle {
     }
 
     /// One transaction's worth; what PostgreSQL broke off is tried again, without the rows that it reached all the same.
-    async fn work_off(&self, plan: &Plan, part: &[Step], act: &Act) -> Result<Vec<Fate>, Refused> {
+    async fn work_off(&self, plan: &Plan, part: &[Step], act: &Act) -> Result<Vec<Fate>, Stopped> {
         let table = part[0].at.table.as_str();
         let mut done = Vec::new();
         let mut left: Vec<Step> = part.to_vec();
@@ -185,8 +192,7 @@ impl Handle {
                     let there: Vec<Step> = there;
                     done.extend(there.iter().map(|step| Fate::new(step.at.row, Came::Done, "done")));
                 }
-                Err(Stopped::Postgres(error)) => return Err(error.into()),
-                Err(Stopped::Refused(refused)) => return Err(refused),
+                Err(stopped) => return Err(stopped),
             }
         }
         Ok(done)
@@ -219,23 +225,7 @@ impl Handle {
             Deed::Choose(side) => {
                 let mut fates = Vec::new();
                 for step in steps {
-                    let open = self.store.conflicts(&step.at).await?;
-                    let open: Vec<&str> = open
-                        .iter()
-                        .filter(|conflict| conflict.winner.is_none())
-                        .map(|conflict| conflict.column.as_str())
-                        .collect();
-                    for column in &open {
-                        self.store.choose(&step.at, column, *side, act).await?;
-                    }
-                    fates.push(match open.is_empty() {
-                        true => Fate::new(step.at.row, Came::Skipped, "it has no open conflict"),
-                        false => Fate::new(
-                            step.at.row,
-                            Came::Done,
-                            format!("{}: {}", open.join(", "), side.word()),
-                        ),
-                    });
+                    fates.push(self.choose_all(step, *side, act).await?);
                 }
                 fates
             }
@@ -244,6 +234,24 @@ impl Handle {
                     steps.iter().filter_map(|step| plan.entries.get(&step.id).cloned()).collect();
                 self.store.undo_entries(table, &entries, act).await?
             }
+        })
+    }
+
+    /// Every open conflict of a row goes by one side.
+    async fn choose_all(&self, step: &Step, side: Side, act: &Act) -> Result<Fate, Stopped> {
+        let conflicts = self.store.conflicts(&step.at).await?;
+        let mut chosen = Vec::new();
+        for conflict in conflicts.iter().filter(|conflict| conflict.winner.is_none()) {
+            match self.store.choose(&step.at, &conflict.column, side, act).await {
+                Ok(()) => chosen.push(conflict.column.as_str()),
+                // Somebody else has chosen meanwhile.
+                Err(postgres::Error::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(match chosen.is_empty() {
+            true => Fate::new(step.at.row, Came::Skipped, "it has no open conflict"),
+            false => Fate::new(step.at.row, Came::Done, format!("{}: {}", chosen.join(", "), side.word())),
         })
     }
 
@@ -349,20 +357,20 @@ impl Handle {
 }
 
 /// Why a transaction's worth came to nothing.
+#[derive(Debug, thiserror::Error)]
 enum Stopped {
+    #[error(transparent)]
     Postgres(postgres::Error),
-    Refused(Refused),
+    #[error(transparent)]
+    Refused(#[from] Refused),
 }
 
 impl From<postgres::Error> for Stopped {
     fn from(error: postgres::Error) -> Stopped {
-        Stopped::Postgres(error)
-    }
-}
-
-impl From<Refused> for Stopped {
-    fn from(refused: Refused) -> Stopped {
-        Stopped::Refused(refused)
+        match error {
+            postgres::Error::Refused(text) => Stopped::Refused(Refused(text)),
+            other => Stopped::Postgres(other),
+        }
     }
 }
 
@@ -405,11 +413,14 @@ pub(super) fn print(value: Option<&String>) -> u64 {
     hasher.finish()
 }
 
-/// Puts what became of rows under the numbers by which they were asked for.
+/// Puts what became of rows under the numbers by which they were asked for; a row may be asked for more than once.
 fn note(report: &mut Report, part: &[Step], fates: Vec<Fate>) {
-    let mut by_row: HashMap<RowId, Fate> = fates.into_iter().map(|fate| (fate.row, fate)).collect();
+    let mut by_row: HashMap<RowId, VecDeque<Fate>> = HashMap::new();
+    for fate in fates {
+        by_row.entry(fate.row).or_default().push_back(fate);
+    }
     for step in part {
-        let fate = by_row.remove(&step.at.row);
+        let fate = by_row.get_mut(&step.at.row).and_then(VecDeque::pop_front);
         let (result, message) =
             fate.map_or((Came::Skipped, "nothing became of it".to_owned()), |fate| (fate.came, fate.message));
         report.note(Item { id: step.id, result, message });

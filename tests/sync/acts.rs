@@ -412,6 +412,50 @@ async fn one_side_is_chosen_for_all_that_changed_on_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sides_that_were_chosen_field_by_field_are_taken_back_together() {
+    let world =
+        World::start(&MAPPINGS.replace("poll_interval", "conflicts = \"manual\"\npoll_interval")).await;
+    world
+        .run("INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'a@acme.com', 'K1')")
+        .await;
+    world.until_quiet().await;
+    world.handle.pause("Contact").await.unwrap();
+    world.run("UPDATE salesforce.contact SET email = 'ours@acme.com', lastname = 'Ours'").await;
+    let id = world.org.find_by_external_id("Contact", "K1").unwrap();
+    let change = json!({"Email": "theirs@acme.com", "LastName": "Theirs"});
+    world.org.user_update("Contact", &id, change.as_object().unwrap().clone()).unwrap();
+    let open = "SELECT count(*)::text FROM syncdeck.conflict WHERE winner IS NULL";
+    world.until_text(open, "2").await;
+    let sides = ["email", "lastname"].map(|column| (column.to_owned(), Side::Salesforce));
+    world.handle.choose(&contact(1), &sides).await.unwrap();
+    let row = "SELECT format('%s %s', lastname, email) FROM salesforce.contact";
+    world.until_text(row, "Theirs theirs@acme.com").await;
+    let last = world.handle.last_act().await.unwrap();
+    assert_eq!(last.rows, 2, "one act, an entry for each field");
+    let back = undo(&world.handle, last.act).await;
+    assert_eq!((back.done, back.items.len()), (2, 2), "{back:?}");
+    world.until_text(row, "Ours ours@acme.com").await;
+    world.handle.resume("Contact").await.unwrap();
+    world.until_quiet().await;
+    assert_eq!(world.record("Contact", "K1").unwrap()["Email"], json!("ours@acme.com"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_table_refuses_costs_the_next_nothing() {
+    let world = phones(2).await;
+    world.run("INSERT INTO salesforce.account (name, phone, rating, external_id__c) VALUES ('Acme', '1', 'Nope', 'A1')").await;
+    world.until_text(OPEN, "3").await;
+    let plan = world.handle.plan(&all(""), fix("Phone", "=415-555-0001")).await.unwrap();
+    assert_eq!(plan.preview.touched, 3);
+    // Accounts come first, and are mapped read-only by now.
+    let sql = "UPDATE syncdeck.mapping SET definition = jsonb_set(definition, '{access}', '\"read_only\"') WHERE name = 'Account'";
+    world.run(sql).await;
+    let report = carry_out(&world.handle, &plan).await;
+    assert_eq!((report.done, report.failed), (2, 1), "{report:?}");
+    assert!(report.reasons(Came::Failed)[0].0.contains("Account is mapped read-only"), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_audit_only_grows() {
     let world = phones(1).await;
     act(&world.handle, &all(""), Deed::Ignore).await;
