@@ -104,6 +104,9 @@ struct Shared {
     tally: tally::Tally,
     /// Tables whose writes are stopped or paused.
     writes_off: RwLock<HashSet<String>>,
+    /// Held while changes are claimed and sent, and for good from when the tables become those of the next generation: a
+    /// change of a column that only that one knows must not be sent by this one.
+    turn: Arc<tokio::sync::RwLock<()>>,
     /// Up to which the rules set at run time are in force.
     rules_version: tokio::sync::Mutex<Option<i64>>,
     log: Log,
@@ -146,6 +149,7 @@ impl Shared {
             config,
             mappings: RwLock::default(),
             writes_off: RwLock::default(),
+            turn: Arc::default(),
             rules_version: tokio::sync::Mutex::default(),
             log,
             writer_bell: Notify::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::config::{Auth, Config};
 use crate::domain::catalogue::Source;
@@ -56,11 +57,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         before = now;
         match load(&shared).await {
-            Ok(Some(next)) => {
+            Ok(Some((next, _turn))) => {
                 if let Ok(mut waiting) = shared.next.lock() {
                     *waiting = Some(Box::new(next));
                 }
                 shared.stop.cancel();
+                // Whoever waits for a turn sees that it is over.
+                return;
             }
             Ok(None) => {}
             Err(error) => refuse(&shared, &error).await,
@@ -68,8 +71,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// The new configuration, checked against the org; `None` when it says nothing new.
-async fn load(shared: &Shared) -> Result<Option<Next>, StartError> {
+/// The new configuration, checked against the org, with the tables laid out for it and nobody at work in them; `None`
+/// when it says nothing new.
+async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>)>, StartError> {
     let config = Config::load(Some(&shared.config.path))?;
     let told = changes(&shared.config, &config);
     let log = shared.log.of("config");
@@ -80,7 +84,9 @@ async fn load(shared: &Shared) -> Result<Option<Next>, StartError> {
     }
     let client = client(&config.salesforce)?;
     let known = shared.store.definitions().await?;
-    let mappings = match prepare::mappings(&config, &client, &known).await {
+    let prepared = prepare::mappings(&config, &client, &known).await;
+    let turn = shared.turn.clone().write_owned().await;
+    let mappings = match prepared {
         Ok((org_id, mut mappings)) => {
             lay_out(&config, &shared.store, &shared.log, &org_id, &mut mappings).await?;
             Some(mappings)
@@ -96,7 +102,7 @@ async fn load(shared: &Shared) -> Result<Option<Next>, StartError> {
     if told.is_empty() {
         log.info("the configuration changed in nothing but its wording or a secret", json!({}));
     }
-    Ok(Some(Next { config, client, mappings }))
+    Ok(Some((Next { config, client, mappings }, turn)))
 }
 
 /// Lists a configuration that cannot be taken up.

@@ -39,8 +39,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let log = shared.log.of("writer");
     let mut pause = BUSY_PAUSE;
     let mut intake = Intake::default();
-    while !shared.stop.is_cancelled() {
-        match round(&shared, &mut intake).await {
+    loop {
+        let turn = shared.turn.read().await;
+        if shared.stop.is_cancelled() {
+            return;
+        }
+        let done = round(&shared, &mut intake).await;
+        drop(turn);
+        match done {
             Ok(0) => {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE_PAUSE),

@@ -1,6 +1,7 @@
 //! A configuration that changes while the engine runs.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{MAPPINGS, World};
 
@@ -54,6 +55,34 @@ async fn rules_fields_and_mappings_change_without_a_restart_and_what_changed_is_
     until_told(&world, "Lead is no longer mapped").await;
     let mapped = async || world.handle.overview().await.unwrap().mappings.len();
     world.until("it is no longer shown", async || mapped().await == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_comes_while_rows_are_written_loses_no_value() {
+    let world = World::start(MAPPINGS).await;
+    let stop = CancellationToken::new();
+    let (session, done) = (world.another_session().await, stop.clone());
+    let writer = tokio::spawn(async move {
+        let mut written = 0;
+        while !done.is_cancelled() {
+            let sql = format!(
+                "INSERT INTO salesforce.contact (lastname, title, external_id__c) VALUES ('Doe', 'T{written}', 'W{written}')"
+            );
+            // Until the column is there, only what keeps the engine at work is written.
+            written += u64::from(session.batch_execute(&sql).await.is_ok());
+            session.batch_execute("INSERT INTO salesforce.account (name) VALUES ('Acme')").await.unwrap();
+        }
+        written
+    });
+    world.write(&world.written().replace("\"Birthdate\", ", "\"Birthdate\", \"Title\", "));
+    until_told(&world, "the configuration changed: Contact.Title is mapped now").await;
+    world.until("what was written arrives", async || world.record("Contact", "W40").is_some()).await;
+    stop.cancel();
+    let written = writer.await.unwrap();
+    world.until_quiet().await;
+    let titles = (0..written).map(|n| world.record("Contact", &format!("W{n}")).unwrap()["Title"].clone());
+    let expected: Vec<Value> = (0..written).map(|n| json!(format!("T{n}"))).collect();
+    assert_eq!(titles.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
