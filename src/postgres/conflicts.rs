@@ -53,15 +53,19 @@ impl Store {
              WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} ORDER BY id",
             self.schema
         );
+        let entries =
+            transaction.query_cached(&sql, &[&mapping.table, &ids]).await.while_("find unsent changes")?;
         let mut rows: HashMap<i32, Unsent> = HashMap::new();
-        for entry in
-            transaction.query_cached(&sql, &[&mapping.table, &ids]).await.while_("find unsent changes")?
-        {
-            let unsent = rows.entry(entry.get(0)).or_insert_with(Unsent::none);
-            unsent.join(mapping, &entry);
-        }
-        if rows.is_empty() {
+        if entries.is_empty() {
             return Ok(rows);
+        }
+        let lost = lost_values(transaction, mapping, ids).await?;
+        for entry in entries {
+            let id: i32 = entry.get(0);
+            let unsent = rows.entry(id).or_insert_with(Unsent::none);
+            unsent.join(mapping, &entry, |column, entry| {
+                lost.get(&(id, column.to_owned())).is_some_and(|upto| entry <= *upto)
+            });
         }
         let changed: Vec<i32> = rows.keys().copied().collect();
         let units = transaction
@@ -332,8 +336,9 @@ impl Unsent {
         Unsent { columns: BTreeMap::new(), upto: 0, free: true, failed: false }
     }
 
-    /// Joins an entry: record, id, action, old, values, time.
-    fn join(&mut self, mapping: &Mapping, entry: &tokio_postgres::Row) {
+    /// Joins an entry: record, id, action, old, values, time. What `lost` against the record is no change any more: a
+    /// later one begins with what the record had.
+    fn join(&mut self, mapping: &Mapping, entry: &tokio_postgres::Row, lost: impl Fn(&str, i32) -> bool) {
         let read = |at: usize| {
             let text: Option<String> = entry.get(at);
             hstore::parse(text.as_deref().unwrap_or("")).unwrap_or_default()
@@ -342,7 +347,9 @@ impl Unsent {
         let (old, values) = (read(3), read(4));
         self.upto = self.upto.max(entry.get(1));
         for (column, value) in values {
-            let Some(field) = mapping.field(&column) else { continue };
+            let Some(field) = mapping.field(&column).filter(|_| !lost(&column, entry.get(1))) else {
+                continue;
+            };
             let sent = as_sent(mapping, field, value.as_deref());
             let local = self.columns.entry(column.clone()).or_insert_with(|| Local {
                 base: (action == "UPDATE")
@@ -355,6 +362,23 @@ impl Unsent {
             local.at = at;
         }
     }
+}
+
+/// The newest change of each field of these rows that lost against the record.
+async fn lost_values(
+    transaction: &Transaction<'_>,
+    mapping: &Mapping,
+    ids: &[i32],
+) -> Result<HashMap<(i32, String), i32>, Error> {
+    let rows = transaction
+        .query_cached(
+            "SELECT record_id, column_name, max(upto) FROM syncdeck.conflict
+             WHERE table_name = $1 AND record_id = ANY($2) AND winner = 'salesforce' GROUP BY 1, 2",
+            &[&mapping.table, &ids],
+        )
+        .await
+        .while_("read what lost")?;
+    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
 }
 
 async fn known(
