@@ -120,7 +120,14 @@ async fn send_call(
         let found = find_by_key(shared, mapping, &mut call).await;
         failpoint::pass(failpoint::BEFORE_SEND).await?;
         if !may_send(shared, claim) {
-            let units = call.into_iter().map(|out| out.job.unit).collect();
+            let units: Vec<_> = call.into_iter().map(|out| out.job.unit).collect();
+            shared.log.of("writer").info(
+                format!(
+                    "{} records wait for the next claim: this one would end before the answer",
+                    units.len()
+                ),
+                json!({"mapping": mapping.object}),
+            );
             release(shared, claim, units, Duration::ZERO).await?;
             continue;
         }
