@@ -36,7 +36,9 @@ async fn operate(handle: Handle, mut dice: StdRng, done: Done, stop: Cancellatio
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => break,
         }
-        let Some((kind, chosen, deed)) = decide(&handle, &mut dice).await else { continue };
+        let missing =
+            KINDS.iter().position(|kind| done.lock().unwrap().get(kind).is_none_or(|count| *count == 0));
+        let Some((kind, chosen, deed)) = decide(&handle, &mut dice, missing).await else { continue };
         // What changed meanwhile, an engine that is away, a row that is gone: told, and nothing half-done.
         let Ok(plan) = handle.plan(&chosen, deed).await else { continue };
         let stop_early = CancellationToken::new();
@@ -49,8 +51,12 @@ async fn operate(handle: Handle, mut dice: StdRng, done: Done, stop: Cancellatio
     }
 }
 
-/// What is done next, and with which errors.
-async fn decide(handle: &Handle, dice: &mut StdRng) -> Option<(&'static str, Chosen, Deed)> {
+/// What is done next, and with which errors; every second time the first of [`KINDS`] that was not done yet.
+async fn decide(
+    handle: &Handle,
+    dice: &mut StdRng,
+    missing: Option<usize>,
+) -> Option<(&'static str, Chosen, Deed)> {
     let all = |filter: &str| Chosen::Filter(filter.to_owned());
     let fix = |text: &str| {
         let (field, how) = How::parse(text).unwrap();
@@ -59,7 +65,10 @@ async fn decide(handle: &Handle, dice: &mut StdRng) -> Option<(&'static str, Cho
     let page = handle.errors(&ErrorQuery { filter: String::new(), limit: 100, after: None }).await.ok()?;
     let ids: Vec<i64> = page.items.iter().map(|error| error.id).collect();
     let some: Vec<i64> = ids.sample(dice, 5).copied().collect();
-    Some(match dice.random_range(0..12) {
+    let any = dice.random_range(0..12);
+    // A die of each kind.
+    let wanted = missing.filter(|_| dice.random::<bool>()).map(|kind| [0, 4, 7, 6, 11][kind]);
+    Some(match wanted.unwrap_or(any) {
         0..3 => ("fixed", all("field:email"), fix("Email | replace(\" at acme\", \"@acme.com\")")),
         3 => ("cleared", Chosen::Ids(some), fix("Email=")),
         4..6 => ("retried", Chosen::Ids(some), Deed::Retry),
@@ -155,7 +164,9 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
     let all_done = || KINDS.iter().all(|kind| done.lock().unwrap().get(kind).is_some_and(|count| *count > 0));
     while begin.elapsed() < span(6.0) || (!all_done() && begin.elapsed() < PATIENCE) {
         world.random_pause(Duration::from_millis(400)).await;
-        match world.dice.random_range(0..8) {
+        // What is only waited for then is not disturbed any more.
+        let troubles = if begin.elapsed() < span(6.0) { 8 } else { 1 };
+        match 7 - world.dice.random_range(0..troubles) {
             0 => world.kill_and_restart(0),
             1 => world.kill_and_restart(1),
             2 => world.org.change_faults(|faults| faults.lose_answer = 1),
