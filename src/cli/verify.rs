@@ -109,7 +109,7 @@ fn clear_line() {
 
 /// What was found, in words.
 fn tell(verdict: &Verdict, limit: usize) -> Result<()> {
-    let Verdict { mapping, rows, records, compared, counts, findings, unsettled, stopped } = verdict;
+    let Verdict { mapping, rows, records, compared, counts, findings, unsettled, stopped, .. } = verdict;
     let told: Vec<String> =
         Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text()))).collect();
     let found = if told.is_empty() { "no inconsistency".to_owned() } else { told.join(", ") };
@@ -186,7 +186,7 @@ async fn repair(
     }
     let quiet = |_: Progress| {};
     let why = options.how.why.as_deref();
-    let report = handle.repair(&mapping.table, &verdict.findings, side, why, &quiet, stop).await?;
+    let report = handle.repair(&mapping.table, verdict, side, why, &quiet, stop).await?;
     if !cli.json {
         super::many::tell(cli, &report)?;
     }

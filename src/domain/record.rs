@@ -167,18 +167,6 @@ pub struct SalesforceValues {
     pub values: std::collections::BTreeMap<String, Option<String>>,
 }
 
-impl SalesforceValues {
-    /// Of a row that Salesforce never took.
-    pub fn no_record() -> SalesforceValues {
-        SalesforceValues {
-            fetched_at: Utc::now(),
-            state: SalesforceState::NoRecord,
-            sfid: None,
-            values: Default::default(),
-        }
-    }
-}
-
 /// See [`SalesforceValues`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

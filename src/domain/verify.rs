@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::hstore::Hstore;
@@ -74,11 +75,30 @@ pub struct Finding {
     pub text: String,
 }
 
+/// A row as a look found it, as far as a repair goes by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AsFound {
+    /// Its record.
+    pub sfid: Option<String>,
+    /// The columns that differed.
+    pub values: Hstore,
+}
+
+impl Finding {
+    /// The row as it was found.
+    pub fn as_found(&self) -> AsFound {
+        let values = self.fields.iter().map(|field| (field.column.clone(), field.row.clone())).collect();
+        AsFound { sfid: self.sfid.clone(), values }
+    }
+}
+
 /// What a look at one mapping found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The mapping's object name.
     pub mapping: String,
+    /// When what was found was looked at last, by PostgreSQL's clock, or before that; `None` where nothing was.
+    pub looked_at: Option<DateTime<Utc>>,
     /// How many rows there are.
     pub rows: i64,
     /// How many records Salesforce told of.

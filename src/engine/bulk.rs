@@ -213,13 +213,20 @@ impl Handle {
             Deed::Ignore => self.store.ignore_rows(table, &rows, act).await?,
             Deed::Revert => {
                 let mut sides = self.sides(table, steps).await?;
-                let reverted = |step: &Step| Reverted {
-                    row: step.at.row,
-                    record: sides.remove(&step.at.row).unwrap_or_else(SalesforceValues::no_record),
-                    remove: step.removes,
-                };
-                let reverted: Vec<Reverted> = steps.iter().map(reverted).collect();
-                self.store.revert_rows(table, &reverted, Wanted::Revert, act).await?
+                let (mut reverted, mut fates) = (Vec::new(), Vec::new());
+                for step in steps {
+                    let row = step.at.row;
+                    match sides.remove(&row) {
+                        Some(record) => {
+                            reverted.push(Reverted { row, record, remove: step.removes, as_found: None })
+                        }
+                        None => {
+                            fates.push(Fate::new(row, Came::Failed, "Salesforce's side of it is not known"))
+                        }
+                    }
+                }
+                fates.extend(self.store.revert_rows(table, &reverted, Wanted::Revert, act).await?);
+                fates
             }
             Deed::Fix { field, how, retry } => self.fix_rows(table, steps, (field, how), *retry, act).await?,
             Deed::Choose(side) => {

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::act::{Came, Confirm, Fate, Item, Progress, Report, confirmation};
+use crate::domain::act::{Act, Came, Confirm, Fate, Item, Progress, Report, confirmation};
 use crate::domain::merge::Side;
 use crate::domain::names::RowId;
 use crate::domain::record::{SalesforceState, SalesforceValues};
-use crate::domain::verify::{Finding, Kind};
+use crate::domain::verify::{AsFound, Finding, Kind, Verdict};
 use crate::postgres::revert::{Reverted, Wanted};
 
 use super::handle::{Handle, Refused};
@@ -42,14 +42,15 @@ pub fn confirm(findings: &[Finding], side: Side, environment: &str) -> Confirm {
 }
 
 impl Handle {
-    /// Takes one side for findings of one mapping. Items are numbered as the findings are, from 1.
+    /// Takes one side for what a look at one mapping found. Items are numbered as the findings are, from 1. What is not
+    /// as it was found any more is left alone.
     ///
     /// # Errors
     /// When not even the first was reached.
     pub async fn repair(
         &self,
         table: &str,
-        findings: &[Finding],
+        verdict: &Verdict,
         side: Side,
         why: Option<&str>,
         progress: &(dyn Fn(Progress) + Send + Sync),
@@ -58,7 +59,7 @@ impl Handle {
         let act = self.store.begin_act(&self.operator, why).await?;
         let mut report = Report::default();
         let mut kinds: BTreeMap<Kind, Vec<(i64, &Finding)>> = BTreeMap::new();
-        for (number, finding) in (1..).zip(findings) {
+        for (number, finding) in (1..).zip(&verdict.findings) {
             match what(finding.kind, side) {
                 Some(_) => kinds.entry(finding.kind).or_default().push((number, finding)),
                 None => {
@@ -67,6 +68,7 @@ impl Handle {
                 }
             }
         }
+        let looked_at = verdict.looked_at.unwrap_or_default();
         let total = kinds.values().map(Vec::len).sum();
         let mut through = 0;
         for (kind, part) in
@@ -76,7 +78,7 @@ impl Handle {
                 report.cancelled = true;
                 break;
             }
-            match self.repair_part(table, kind, part, side, &act).await {
+            match self.repair_part(table, kind, part, side, looked_at, &act).await {
                 Ok(items) => items.into_iter().for_each(|item| report.note(item)),
                 Err(refused) => part.iter().for_each(|(number, _)| {
                     report.note(Item { id: *number, result: Came::Failed, message: refused.0.clone() });
@@ -95,7 +97,8 @@ impl Handle {
         kind: Kind,
         part: &[(i64, &Finding)],
         side: Side,
-        act: &crate::domain::act::Act,
+        looked_at: DateTime<Utc>,
+        act: &Act,
     ) -> Result<Vec<Item>, Refused> {
         let sfids: Vec<String> = part.iter().filter_map(|(_, finding)| finding.sfid.clone()).collect();
         let row_of = |finding: &Finding| finding.row.as_ref().map_or(RowId::default(), |at| at.row);
@@ -103,21 +106,31 @@ impl Handle {
             (Kind::RecordWithoutRow, Side::Salesforce) => {
                 self.store.want_read(table, &sfids, act).await?;
                 self.store.notify("poll").await?;
-                return Ok(all(part, "it is read with the next poll"));
+                return Ok(part
+                    .iter()
+                    .map(|(number, _)| done(*number, "it is read with the next poll"))
+                    .collect());
             }
             (Kind::RecordWithoutRow, Side::Postgres) => {
-                self.store.delete_records(table, &sfids, act).await?;
-                return Ok(all(part, "its delete is sent"));
+                let deleted = self.store.delete_records(table, &sfids, act).await?;
+                let item = |(number, finding): &(i64, &Finding)| match &finding.sfid {
+                    Some(sfid) if deleted.contains(sfid) => done(*number, "its delete is sent"),
+                    _ => Item {
+                        id: *number,
+                        result: Came::Skipped,
+                        message: "it has a row meanwhile".to_owned(),
+                    },
+                };
+                return Ok(part.iter().map(item).collect());
             }
             (_, Side::Salesforce) => {
-                let rows: Vec<Reverted> = part.iter().map(|(_, finding)| reverted(finding)).collect();
+                let rows: Vec<Reverted> =
+                    part.iter().map(|(_, finding)| reverted(finding, looked_at)).collect();
                 self.store.revert_rows(table, &rows, Wanted::Repair, act).await?
             }
             (_, Side::Postgres) => {
-                let columns =
-                    |finding: &Finding| finding.fields.iter().map(|field| field.column.clone()).collect();
-                let rows: Vec<(RowId, Vec<String>)> =
-                    part.iter().map(|(_, finding)| (row_of(finding), columns(finding))).collect();
+                let rows: Vec<(RowId, AsFound)> =
+                    part.iter().map(|(_, finding)| (row_of(finding), finding.as_found())).collect();
                 self.store.send_again(table, &rows, act).await?
             }
         };
@@ -132,23 +145,22 @@ impl Handle {
     }
 }
 
-fn all(part: &[(i64, &Finding)], message: &str) -> Vec<Item> {
-    let item =
-        |(number, _): &(i64, &Finding)| Item { id: *number, result: Came::Done, message: message.to_owned() };
-    part.iter().map(item).collect()
+fn done(number: i64, message: &str) -> Item {
+    Item { id: number, result: Came::Done, message: message.to_owned() }
 }
 
 /// A row with Salesforce's side as it was found.
-fn reverted(finding: &Finding) -> Reverted {
+fn reverted(finding: &Finding, looked_at: DateTime<Utc>) -> Reverted {
     let gone = finding.kind == Kind::RowWithoutRecord;
     Reverted {
         row: finding.row.as_ref().map_or(RowId::default(), |at| at.row),
         record: SalesforceValues {
-            fetched_at: Utc::now(),
+            fetched_at: looked_at,
             state: if gone { SalesforceState::Deleted } else { SalesforceState::Found },
             sfid: finding.sfid.clone(),
             values: finding.fields.iter().map(|field| (field.column.clone(), field.record.clone())).collect(),
         },
         remove: gone,
+        as_found: Some(finding.as_found()),
     }
 }

@@ -189,6 +189,7 @@ impl Sides {
                 return Ok(());
             }
             if round == 0 {
+                look.verdict.looked_at = Some(self.store.now().await?);
                 let again = self.suspects_by_place(mapping).await?;
                 for (kind, suspect) in places.intersection(&again) {
                     look.find(place(mapping, *kind, suspect));

@@ -11,12 +11,14 @@ use crate::domain::merge::same;
 use crate::domain::names::RowId;
 use crate::domain::outgoing::is_in_step;
 use crate::domain::record::{SalesforceState, SalesforceValues};
+use crate::domain::verify::AsFound;
 
 use super::audit::{Entry, audit};
 use super::operator::{Locked, Unit, announce, lock_units, plain};
 use super::queue::{ARCHIVE_COLUMNS, UNSENT};
 use super::records::json_text;
 use super::rows::recently_accepted;
+use super::verify::{CHANGED_SINCE, is_still};
 use super::{Error, Store, Transaction, While, quote};
 
 /// A row to revert.
@@ -28,6 +30,8 @@ pub struct Reverted {
     pub record: SalesforceValues,
     /// Whether it may be removed.
     pub remove: bool,
+    /// How it has to be still.
+    pub as_found: Option<AsFound>,
 }
 
 /// What rows may be reverted for.
@@ -106,7 +110,8 @@ impl Store {
         let overtaken = recently_accepted(&transaction, mapping, &ids, fetched).await?;
         let mut fates = Vec::new();
         let mut changes: BTreeMap<i32, Change> = BTreeMap::new();
-        for Reverted { row, record, remove } in rows.iter().filter(|one| !busy.contains(&one.row.0)) {
+        for Reverted { row, record, remove, as_found } in rows.iter().filter(|one| !busy.contains(&one.row.0))
+        {
             let unit = units.get(&row.0);
             let left = match wanted {
                 _ if unit.is_some_and(|unit| unit.in_flight) => {
@@ -114,6 +119,9 @@ impl Store {
                 }
                 _ if overtaken.contains(&row.0) => {
                     Some("Salesforce took a change of it meanwhile; look again")
+                }
+                _ if !as_found.as_ref().is_none_or(|found| is_still(found, there.get(&row.0))) => {
+                    Some(CHANGED_SINCE)
                 }
                 Wanted::Revert if !unsent.contains(&row.0) => Some("nothing of it is unsent"),
                 Wanted::Repair if unit.is_some() || unsent.contains(&row.0) => {

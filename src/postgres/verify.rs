@@ -1,19 +1,20 @@
 //! What a look at both sides asks of PostgreSQL: rows by their records, rows without any, duplicates and orphans. Reads
 //! only; in bounded parts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::act::{Act, Came, Fate};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
-use crate::domain::names::{RowId, RowRef};
+use crate::domain::names::RowId;
+use crate::domain::verify::AsFound;
 
 use super::audit::{Entry, audit};
 use super::operator::{announce, lock_units};
 use super::queue::UNSENT;
-use super::records::row_values;
+use super::records::{json_text, row_values};
 use super::{Error, Store, Transaction, While, literal, quote};
 
 /// A row as it is compared.
@@ -42,6 +43,17 @@ pub struct Suspect {
     pub value: String,
     /// Of a duplicate: the other rows.
     pub others: Vec<i32>,
+}
+
+/// Why a row is left alone that [`is_still`] does not hold for.
+pub(super) const CHANGED_SINCE: &str = "it was changed since it was looked at; look again";
+
+/// Whether a locked row is still as a look found it.
+pub(super) fn is_still(found: &AsFound, row: Option<&Value>) -> bool {
+    row.is_some_and(|row| {
+        let now = |column: &str| row.get(column).and_then(json_text);
+        now("sfid") == found.sfid && found.values.iter().all(|(column, value)| now(column) == *value)
+    })
 }
 
 impl Store {
@@ -238,7 +250,7 @@ impl Store {
     pub async fn send_again(
         &self,
         table: &str,
-        rows: &[(RowId, Vec<String>)],
+        rows: &[(RowId, AsFound)],
         act: &Act,
     ) -> Result<Vec<Fate>, Error> {
         let mapping = self.registered(table).await?;
@@ -251,7 +263,7 @@ impl Store {
         let unsent = self.rows_with_unsent(&transaction, &mapping, &ids).await?;
         let mut fates = Vec::new();
         let mut again = Vec::new();
-        for (row, columns) in rows {
+        for (row, found) in rows {
             let id = row.0;
             if !there.contains_key(&id) {
                 fates.push(Fate::new(
@@ -265,8 +277,11 @@ impl Store {
                     Came::Skipped,
                     "it was changed meanwhile, and the change is on its way",
                 ));
+            } else if !is_still(found, there.get(&id)) {
+                fates.push(Fate::new(*row, Came::Skipped, CHANGED_SINCE));
             } else {
-                self.capture(&transaction, &mapping, id, columns).await?;
+                let columns: Vec<&str> = found.values.keys().map(String::as_str).collect();
+                self.capture(&transaction, &mapping, id, &columns).await?;
                 again.push(id);
                 fates.push(Fate::new(*row, Came::Done, "it is sent"));
             }
@@ -286,7 +301,7 @@ impl Store {
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         id: i32,
-        columns: &[String],
+        columns: &[&str],
     ) -> Result<(), Error> {
         let table = self.table(&mapping.table);
         let hstore = super::install::hstore_schema(transaction).await?;
@@ -311,13 +326,14 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes records that have no row: a row is made for each and deleted, which is captured like any other.
+    /// Deletes records that have no row: a row is made for each and deleted, which is captured like any other. Gives
+    /// those of which a delete was captured.
     pub async fn delete_records(
         &self,
         table: &str,
         sfids: &[String],
         act: &Act,
-    ) -> Result<Vec<RowRef>, Error> {
+    ) -> Result<HashSet<String>, Error> {
         let mapping = self.registered(table).await?;
         let full = self.table(table);
         let mut client = self.client().await?;
@@ -346,7 +362,7 @@ impl Store {
         self.make_ready(&transaction, &mapping, &ids).await?;
         announce(&transaction, table, &ids).await?;
         transaction.commit().await.while_("delete records")?;
-        Ok(ids.into_iter().map(|id| RowRef { table: table.to_owned(), row: RowId(id) }).collect())
+        Ok(rows.iter().map(|row| row.get(1)).collect())
     }
 
     /// Has records read in that no row has: the mapping's reader does it with its next poll.

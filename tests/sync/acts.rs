@@ -296,7 +296,8 @@ async fn a_revert_does_not_lose_what_changed_there_after_it_was_shown() {
     let change = [("Email".to_owned(), json!("b@acme.com"))].into_iter().collect();
     world.org.user_update("Contact", &id, change).unwrap();
     world.until_text("SELECT salesforce FROM syncdeck.conflict ORDER BY id DESC LIMIT 1", "b@acme.com").await;
-    let reverted = syncdeck::postgres::revert::Reverted { row: at.row, record: shown, remove: false };
+    let reverted =
+        syncdeck::postgres::revert::Reverted { row: at.row, record: shown, remove: false, as_found: None };
     let act = crate::support::act("tester@here");
     let wanted = syncdeck::postgres::revert::Wanted::Revert;
     let fates = world.store.revert_rows("contact", &[reverted], wanted, &act).await.unwrap();

@@ -151,7 +151,7 @@ async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
 /// Repairs what a verdict found; tells how many were done.
 async fn repair(world: &World, verdict: &Verdict, side: Side) -> usize {
     let stop = CancellationToken::new();
-    let report = world.handle.repair("contact", &verdict.findings, side, None, &|_| {}, &stop).await.unwrap();
+    let report = world.handle.repair("contact", verdict, side, None, &|_| {}, &stop).await.unwrap();
     assert_eq!(report.failed, 0, "{:?}", report.reasons(Came::Failed));
     report.done
 }
@@ -196,6 +196,45 @@ async fn postgres_side_mends_the_records() {
     assert_eq!(world.text(audit).await.unwrap(), "deleted the record, sent again");
 }
 
+/// Between a look and the person's yes, minutes may pass, in which rows are changed, sent, answered and read.
+async fn nothing_changed_since_the_look_is_repaired(side: Side) {
+    let world = World::with(MAPPINGS, |org| long_ago(org, 6)).await;
+    world
+        .plant(
+            "UPDATE salesforce.contact SET lastname = 'Drifted' WHERE external_id__c IN ('K1', 'K2', 'K3');
+             INSERT INTO salesforce.contact (lastname) VALUES ('Alone')",
+        )
+        .await;
+    let verdict = world.verify("Contact").await;
+    assert_eq!(counts(&verdict), [(Kind::Mismatch, 3), (Kind::RowWithoutRecord, 1)]);
+    world.run("UPDATE salesforce.contact SET lastname = 'Ours' WHERE external_id__c = 'K1'").await;
+    world.run("DELETE FROM salesforce.contact WHERE external_id__c = 'K2'").await;
+    world.run("UPDATE salesforce.contact SET email = 'alone@acme.com' WHERE lastname = 'Alone'").await;
+    let theirs = world.record("Contact", "K3").unwrap()["Id"].as_str().unwrap().to_owned();
+    let change = json!({"LastName": "Theirs"});
+    world.org.user_update("Contact", &theirs, change.as_object().unwrap().clone()).unwrap();
+    let names = "SELECT string_agg(lastname, ',' ORDER BY lastname) FROM salesforce.contact";
+    let now = "Alone,Doe 0,Doe 4,Doe 5,Last,Ours,Theirs";
+    world.until_text(names, now).await;
+    world.until_quiet().await;
+    let before = world.org.journal_since(0).len();
+    assert_eq!(repair(&world, &verdict, side).await, 0);
+    world.until_quiet().await;
+    assert_eq!(world.text(names).await.unwrap(), now);
+    assert_eq!(world.org.journal_since(0).len(), before, "nothing was sent");
+    assert_eq!(counts(&world.verify("Contact").await), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salesforces_side_leaves_alone_what_changed_since_the_look() {
+    nothing_changed_since_the_look_is_repaired(Side::Salesforce).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_side_leaves_alone_what_changed_since_the_look() {
+    nothing_changed_since_the_look_is_repaired(Side::Postgres).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_pending_failed_or_of_one_key_is_told_apart() {
     let world = World::with(INVOICES, |org| {
@@ -227,7 +266,7 @@ async fn what_is_pending_failed_or_of_one_key_is_told_apart() {
     assert!(counts(&lines).contains(&(Kind::Orphan, 1)), "{:#?}", lines.findings);
     let report = world
         .handle
-        .repair("invoice__c", &verdict.findings, Side::Salesforce, None, &|_| {}, &CancellationToken::new())
+        .repair("invoice__c", &verdict, Side::Salesforce, None, &|_| {}, &CancellationToken::new())
         .await
         .unwrap();
     assert_eq!((report.done, report.skipped), (1, 1), "a duplicate is left to a person");
