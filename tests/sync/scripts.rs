@@ -57,6 +57,8 @@ async fn an_error_is_understood_and_mended_by_commands() {
     let row = format!("contact:{}", errors[0]["row_id"]);
     let shown = text(&run(&world, &["show", &row]).await);
     assert!(shown.contains("in step") && shown.contains("will be sent: nothing"), "{shown}");
+    // Runs are kept every few seconds.
+    world.until_text("SELECT (count(*) > 0)::text FROM syncdeck.run WHERE failed > 0", "true").await;
     let runs = json_of(&world, &["runs", "Contact", "--failed"]).await;
     assert!(runs.as_array().is_some_and(|runs| !runs.is_empty()), "{runs}");
 }
