@@ -2,6 +2,7 @@
 //! ([`Config`]). A refusal names file, line, key and remedy. Secrets come in here, from the file (when nobody else
 //! can read it), from another file or from the environment, and never leave as text.
 
+pub mod console;
 pub mod edit;
 mod mapping;
 mod signin;
@@ -14,6 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::mapping::Access;
 use crate::domain::rules::Rules;
+
+pub use console::ConsoleSettings;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +53,14 @@ pub enum ConfigError {
         /// What to do.
         remedy: String,
     },
-    /// It is no TOML, or has unknown or missing keys; the text shows the place.
-    #[error("{}: {text}", path.display())]
+    /// It is no TOML, or has unknown or missing keys.
+    #[error("{}:{line}: {text}\ncorrect the file there", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// The parser's words, with line and column.
+        /// The line, from 1.
+        line: usize,
+        /// The parser's words.
         text: String,
     },
 }
@@ -90,6 +95,8 @@ pub struct Config {
     pub history: History,
     /// The mappings, at least one.
     pub mappings: Vec<MappingConfig>,
+    /// The console.
+    pub console: ConsoleSettings,
 }
 
 /// How long history is kept; the audit is kept for ever.
@@ -194,9 +201,8 @@ impl Config {
             (Some(path), _) => path,
             (None, _) => return Err(ConfigError::Missing { tried: places }),
         };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        written::check(&path, &text)
+        let text = read(&path)?;
+        Config::parse(&path, &text)
     }
 
     /// Reads a configuration from its text.
@@ -204,7 +210,24 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        written::check(path, text)
+        let console = written::console(path, text)?;
+        Ok(Config { console, ..written::check(path, text)? })
+    }
+
+    /// Reads the file again, for an engine: `[console]` is not looked at, and stays as it was.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load_again(&self) -> Result<Config, ConfigError> {
+        let text = read(&self.path)?;
+        Ok(Config { console: self.console.clone(), ..written::check(&self.path, &text)? })
+    }
+
+    /// What of a file's text an engine minds: neither `[console]` nor the wording. A text that is no TOML is all of it.
+    pub fn engine_part(&self, text: &str) -> String {
+        let Ok(mut file) = text.parse::<toml::Table>() else { return text.to_owned() };
+        file.remove("console");
+        file.to_string()
     }
 
     /// The URL of the database, for the driver's eyes only.
@@ -228,6 +251,21 @@ impl Config {
             remedy,
         }
     }
+
+    /// A refusal of an entry of `[console]` by its name there, `keys.retry` or `colors.bad`.
+    pub fn refuse_console(&self, key: &str, problem: String, remedy: String) -> ConfigError {
+        ConfigError::Key {
+            path: self.path.clone(),
+            line: self.console.lines.get(key).copied().unwrap_or(1),
+            key: format!("console.{key}"),
+            problem,
+            remedy,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 fn default_places() -> Vec<PathBuf> {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use toml::Spanned;
 
 use crate::domain::duration;
 
+use super::console::ConsoleFile;
 use super::mapping::MappingKeys;
-use super::{Config, ConfigError, EngineMode, History, Postgres, Salesforce};
+use super::{Config, ConfigError, ConsoleSettings, EngineMode, History, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,9 @@ struct File {
     history: HistoryKeys,
     #[serde(default)]
     mapping: Vec<Spanned<MappingKeys>>,
+    /// Read apart from all this, by [`console`]: no engine minds what is wrong in it.
+    #[serde(default, rename = "console")]
+    _console: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -93,9 +98,15 @@ struct HistoryKeys {
 }
 
 pub(super) fn check(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let file: File = toml::from_str(text)
-        .map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.to_string() })?;
-    Check { path, text }.file(file)
+    let check = Check { path, text };
+    check.file(check.parse()?)
+}
+
+/// What `[console]` says, whatever stands beside it.
+pub(super) fn console(path: &Path, text: &str) -> Result<ConsoleSettings, ConfigError> {
+    let check = Check { path, text };
+    let file: ConsoleFile = check.parse()?;
+    check.console(file.console)
 }
 
 pub(super) struct Check<'a> {
@@ -104,6 +115,15 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        // The parser's own text shows the line, which may hold a secret.
+        toml::from_str(self.text).map_err(|error| ConfigError::Syntax {
+            path: self.path.to_owned(),
+            line: self.line(error.span().map_or(0, |span| span.start)),
+            text: error.message().to_owned(),
+        })
+    }
+
     fn file(&self, file: File) -> Result<Config, ConfigError> {
         if file.connection.name.get_ref().trim().is_empty() {
             return Err(self.refuse(
@@ -153,6 +173,7 @@ impl Check<'_> {
             salesforce: self.salesforce(file.salesforce)?,
             history: self.history(&file.history)?,
             mappings,
+            console: ConsoleSettings::default(),
         })
     }
 
@@ -396,7 +417,9 @@ poll_interval = "10s"
             "{text}"
         );
         let text = refusal(&GOOD.replace("object =", "objekt ="));
-        assert!(text.contains("objekt") && text.contains("line 11"), "{text}");
+        assert!(text.starts_with("/nowhere/syncdeck.toml:11: unknown field `objekt`"), "{text}");
+        let text = refusal(&GOOD.replace("\"hush\"", "\"hush"));
+        assert!(text.starts_with("/nowhere/syncdeck.toml:9: ") && !text.contains("hush"), "{text}");
         let text =
             refusal(&GOOD.replace("client_secret = \"hush\"", "client_secret_env = \"SYNCDECK_NOT_SET\""));
         assert!(text.contains("SYNCDECK_NOT_SET is not set"), "{text}");

@@ -21,6 +21,7 @@ pub mod record;
 pub mod remedy;
 pub mod rules;
 pub mod run;
+pub mod size;
 pub mod strategy;
 pub mod sync_error;
 pub mod transform;

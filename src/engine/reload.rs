@@ -1,7 +1,6 @@
 //! A changed configuration, taken up without a restart: what changed is said; one that is wrong is listed with its
 //! place and remedy, and the one before stays in force.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ pub(super) struct Next {
     pub(super) mappings: Option<Vec<Mapping>>,
 }
 
-/// What the configuration and the secrets beside it hold.
+/// What the configuration says to an engine, and the secrets beside it.
 type Contents = Vec<Option<Vec<u8>>>;
 
 /// Runs until the end of this generation, which it brings about itself when the configuration changes.
@@ -74,7 +73,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// The new configuration, checked against the org, with the tables laid out for it and nobody at work in them; `None`
 /// when it says nothing new.
 async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>)>, StartError> {
-    let config = Config::load(Some(&shared.config.path))?;
+    let config = shared.config.load_again()?;
     let told = changes(&shared.config, &config);
     let log = shared.log.of("config");
     if config.postgres_url() != shared.config.postgres_url()
@@ -100,7 +99,7 @@ async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>
         log.info(format!("the configuration changed: {line}"), json!({}));
     }
     if told.is_empty() {
-        log.info("the configuration changed in nothing but its wording or a secret", json!({}));
+        log.info("the configuration changed in nothing but a secret", json!({}));
     }
     Ok(Some((Next { config, client, mappings }, turn)))
 }
@@ -119,9 +118,10 @@ async fn refuse(shared: &Shared, error: &StartError) {
 
 /// The files that a configuration is made of, the one that is written itself first.
 fn contents(config: &Config) -> Contents {
-    let mut files: Vec<PathBuf> = vec![config.path.clone()];
-    files.extend(config.secret_files.iter().cloned());
-    files.iter().map(|file: &PathBuf| std::fs::read(Path::new(file)).ok()).collect()
+    let written = std::fs::read_to_string(&config.path).ok();
+    let written = written.map(|text| config.engine_part(&text).into_bytes());
+    let secrets = config.secret_files.iter().map(|file| std::fs::read(file).ok());
+    std::iter::once(written).chain(secrets).collect()
 }
 
 /// What is different, a line each; of secrets only that they are.
@@ -132,6 +132,9 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
             told.push(format!("{key} is {is} (was {was})"));
         }
     };
+    differs("connection.name", old.name.clone(), new.name.clone());
+    differs("connection.environment", old.environment.clone(), new.environment.clone());
+    differs("connection.engine", format!("{:?}", old.engine), format!("{:?}", new.engine));
     let (a, b) = (&old.salesforce, &new.salesforce);
     differs("salesforce.login_url", a.login_url.clone(), b.login_url.clone());
     differs("salesforce.client_id", a.client_id.clone(), b.client_id.clone());

@@ -120,6 +120,22 @@ async fn a_wrong_configuration_is_refused_by_its_place_and_the_one_before_stays(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_for_the_console_is_no_matter_of_the_engine() {
+    let world = World::start(MAPPINGS).await;
+    let before = world.written();
+    let part = world.config.engine_part(&before);
+    for console in ["[console]\ntheme = \"light\"\n", "[console]\ntheme = 3\n[console.keys]\nretry = \"R\"\n"]
+    {
+        assert_eq!(world.config.engine_part(&format!("# mine\n{console}{before}")), part);
+    }
+    assert_ne!(world.config.engine_part(&before.replace("\"Birthdate\", ", "")), part);
+    let changed = before.replace("\"Birthdate\", ", "\"Birthdate\", \"Title\", ");
+    world.write(&format!("[console]\ntheme = 3\n{changed}"));
+    until_told(&world, "the configuration changed: Contact.Title is mapped now").await;
+    assert_eq!(open_errors(&world).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_was_revoked_is_replaced_while_the_engine_waits() {
     let world = World::start(MAPPINGS).await;
     world.org.change_secret("the-next-secret");

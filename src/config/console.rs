@@ -1,0 +1,221 @@
+//! `[console]`: looks, clock, keys, colours and saved filters of the console. Nothing here concerns an engine, which
+//! neither reads it nor stops for it. Names of commands, keys, roles and colours are the console's own to check; where
+//! one is wrong, [`Config::refuse_console`](super::Config::refuse_console) says so at its place.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use crate::domain::filter::Filter;
+use crate::domain::size;
+
+use super::ConfigError;
+use super::written::Check;
+
+/// The looks that `console.theme` may name.
+pub const THEMES: [&str; 7] = ["auto", "dark", "light", "contrast", "16", "mono", "ascii"];
+
+/// How the console looks and behaves; the defaults are those of a file without `[console]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsoleSettings {
+    /// One of [`THEMES`].
+    pub theme: String,
+    /// Draw with ASCII characters only.
+    pub ascii: bool,
+    /// Show the time of day.
+    pub clock: bool,
+    /// Tell times in UTC, not in the operator's zone.
+    pub utc: bool,
+    /// Take the mouse, which then no longer selects text in the terminal.
+    pub mouse: bool,
+    /// How much of the log is kept at hand, in bytes.
+    pub log_memory: u64,
+    /// `[console.keys]`: the keys of a command, by its name as it is written.
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// `[console.colors]`: a colour word or `#rrggbb`, by the role as it is written.
+    pub colors: BTreeMap<String, String>,
+    /// `[console.filters]`: filters of errors that can be read, by name.
+    pub filters: BTreeMap<String, String>,
+    /// The line of each entry of the three tables above, from 1, by `keys.retry`.
+    pub lines: BTreeMap<String, usize>,
+}
+
+impl Default for ConsoleSettings {
+    fn default() -> ConsoleSettings {
+        ConsoleSettings {
+            theme: "auto".to_owned(),
+            ascii: false,
+            clock: true,
+            utc: false,
+            mouse: false,
+            log_memory: 64 << 20,
+            keys: BTreeMap::new(),
+            colors: BTreeMap::new(),
+            filters: BTreeMap::new(),
+            lines: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[console]` alone, of a file whose other tables are read elsewhere.
+#[derive(Deserialize)]
+pub(super) struct ConsoleFile {
+    #[serde(default)]
+    pub(super) console: ConsoleKeys,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsoleKeys {
+    #[serde(default)]
+    theme: Option<Spanned<String>>,
+    #[serde(default)]
+    ascii: Option<bool>,
+    #[serde(default)]
+    clock: Option<bool>,
+    #[serde(default)]
+    utc: Option<bool>,
+    #[serde(default)]
+    mouse: Option<bool>,
+    #[serde(default)]
+    log_memory: Option<Spanned<String>>,
+    #[serde(default)]
+    keys: BTreeMap<String, Spanned<Value>>,
+    #[serde(default)]
+    colors: BTreeMap<String, Spanned<Value>>,
+    #[serde(default)]
+    filters: BTreeMap<String, Spanned<Value>>,
+}
+
+impl Check<'_> {
+    /// The settings of the console.
+    pub(super) fn console(&self, keys: ConsoleKeys) -> Result<ConsoleSettings, ConfigError> {
+        let mut settings = ConsoleSettings::default();
+        if let Some(theme) = keys.theme {
+            if !THEMES.contains(&theme.get_ref().as_str()) {
+                let remedy = format!("use one of {}", THEMES.join(", "));
+                return Err(self.refuse(&theme, "console.theme", "is unknown", &remedy));
+            }
+            settings.theme = theme.into_inner();
+        }
+        for (setting, written) in [
+            (&mut settings.ascii, keys.ascii),
+            (&mut settings.clock, keys.clock),
+            (&mut settings.utc, keys.utc),
+            (&mut settings.mouse, keys.mouse),
+        ] {
+            *setting = written.unwrap_or(*setting);
+        }
+        if let Some(memory) = keys.log_memory {
+            settings.log_memory =
+                size::parse(memory.get_ref()).filter(|bytes| *bytes >= 64 << 10).ok_or_else(|| {
+                    let problem = "is no amount of memory from 64kB on";
+                    self.refuse(&memory, "console.log_memory", problem, "write it as 512kB, 64MB or 1GB")
+                })?;
+        }
+        for (command, value) in keys.keys {
+            let key = format!("keys.{command}");
+            let names = self.key_names(&key, &value)?;
+            settings.lines.insert(key, self.line(value.span().start));
+            settings.keys.insert(command, names);
+        }
+        for (role, value) in keys.colors {
+            let key = format!("colors.{role}");
+            let remedy = "write a colour word or \"#rrggbb\"";
+            let colour = self.console_text(&key, &value, remedy)?;
+            settings.lines.insert(key, self.line(value.span().start));
+            settings.colors.insert(role, colour);
+        }
+        for (name, value) in keys.filters {
+            let key = format!("filters.{name}");
+            let filter =
+                self.console_text(&key, &value, "write a filter, such as \"code:EMAIL -state:held\"")?;
+            Filter::parse(&filter, Utc::now()).map_err(|error| {
+                let remedy = "correct it; it is written as the console's own filter is typed";
+                self.refuse(&value, &format!("console.{key}"), &error.to_string(), remedy)
+            })?;
+            settings.lines.insert(key, self.line(value.span().start));
+            settings.filters.insert(name, filter);
+        }
+        Ok(settings)
+    }
+
+    /// A key, or a list of at least one.
+    fn key_names(&self, key: &str, value: &Spanned<Value>) -> Result<Vec<String>, ConfigError> {
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let names: Option<Vec<String>> = match value.get_ref() {
+            Value::Array(names) => names.iter().map(text).collect(),
+            one => text(one).map(|name| vec![name]),
+        };
+        names.filter(|names| !names.is_empty()).ok_or_else(|| {
+            let problem = "is neither a key nor a list of keys";
+            let remedy = "write \"R\", or [\"j\", \"Down\"]; syncdeck keys lists them";
+            self.refuse(value, &format!("console.{key}"), problem, remedy)
+        })
+    }
+
+    fn console_text(&self, key: &str, value: &Spanned<Value>, remedy: &str) -> Result<String, ConfigError> {
+        let text = value.get_ref().as_str().map(str::to_owned);
+        text.ok_or_else(|| self.refuse(value, &format!("console.{key}"), "is no text", remedy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::written::console;
+    use super::*;
+
+    fn read(text: &str) -> Result<ConsoleSettings, String> {
+        console(Path::new("x.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_written_is_the_default() {
+        assert_eq!(read("[connection]\nname = \"acme\"\n").unwrap(), ConsoleSettings::default());
+    }
+
+    #[test]
+    fn settings_keys_colours_and_filters_are_read_with_their_lines() {
+        let text = "[console]\ntheme = \"light\"\nclock = false\nutc = true\nlog_memory = \"512kB\"\n\
+            [console.keys]\nretry = \"R\"\ndown = [\"j\", \"Down\"]\n[console.colors]\nbad = \"#ff0000\"\n\
+            [console.filters]\nmine = \"code:EMAIL -state:held\"\n";
+        let settings = read(text).unwrap();
+        assert_eq!((settings.theme.as_str(), settings.clock, settings.utc), ("light", false, true));
+        assert_eq!(settings.log_memory, 512 * 1024);
+        assert_eq!(settings.keys["down"], ["j", "Down"]);
+        assert_eq!((settings.colors["bad"].as_str(), settings.lines["colors.bad"]), ("#ff0000", 10));
+        assert_eq!(settings.filters["mine"], "code:EMAIL -state:held");
+        assert_eq!((settings.lines["keys.retry"], settings.lines["filters.mine"]), (7, 12));
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_and_the_remedy() {
+        for (text, wanted) in [
+            ("theme = \"loud\"", "x.toml:2: console.theme: is unknown\nuse one of auto, dark, light"),
+            ("log_memory = \"lots\"", "x.toml:2: console.log_memory: is no amount of memory"),
+            ("log_memory = \"1kB\"", "x.toml:2: console.log_memory: is no amount of memory from 64kB on"),
+            (
+                "[console.keys]\nretry = 3",
+                "x.toml:3: console.keys.retry: is neither a key nor a list of keys",
+            ),
+            ("[console.keys]\nretry = [\"R\", 3]", "x.toml:3: console.keys.retry: is neither"),
+            ("[console.keys]\nretry = []", "x.toml:3: console.keys.retry: is neither"),
+            ("[console.colors]\nbad = 7", "x.toml:3: console.colors.bad: is no text"),
+            (
+                "[console.filters]\nmine = \"state:shut\"",
+                "x.toml:3: console.filters.mine: state:shut: use open",
+            ),
+        ] {
+            let told = read(&format!("[console]\n{text}\n")).unwrap_err();
+            assert!(told.starts_with(wanted), "{told}");
+        }
+        for (text, word) in [("colour = \"red\"", "colour"), ("clock = \"yes\"", "boolean")] {
+            let told = read(&format!("[console]\n{text}\n")).unwrap_err();
+            assert!(told.starts_with("x.toml:2:") && told.contains(word), "{told}");
+        }
+    }
+}
