@@ -14,6 +14,9 @@ pub(super) struct Cli {
     /// Configuration [default: ./syncdeck.toml, then $XDG_CONFIG_HOME/syncdeck/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// Of several connections in the configuration this one [default: the first; run, status: all]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) connection: Option<String>,
     /// Start no engine and change nothing
     #[arg(long, global = true)]
     pub(super) read_only: bool,

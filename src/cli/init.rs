@@ -62,7 +62,7 @@ pub(super) async fn run(cli: &Cli, reconnect: bool) -> Result<u8> {
         quoted(&schema)
     );
     edit::write_private(&path, &text)?;
-    Config::load(Some(&path))?;
+    Config::load(Some(&path), None)?;
     let next = if engine == "service" { "syncdeck run" } else { "syncdeck" };
     print::line(&format!("\nwritten to {}\nstart with: {next} --config {}", path.display(), path.display()))?;
     Ok(DONE)
@@ -250,12 +250,12 @@ type Keep = Box<dyn FnOnce() -> Result<()>>;
 
 /// Asks for what replaces the login; the second part writes it down.
 fn new_login(ask: &mut Dialogue, config: &Config) -> Result<(Auth, Keep)> {
-    let path = config.path.clone();
+    let (path, table) = (config.path.clone(), config.table("salesforce"));
     Ok(match &config.salesforce.auth {
         Auth::ClientCredentials { .. } => {
             let secret = ask.secret("The new consumer secret")?;
             let auth = Auth::ClientCredentials { secret: SecretString::from(secret.clone()) };
-            let keep = move || Ok(edit::set_secret(&path, "client_secret", &secret)?);
+            let keep = move || Ok(edit::set_secret(&path, &table, "client_secret", &secret)?);
             (auth, Box::new(keep))
         }
         Auth::Jwt { username, audience, .. } => {
@@ -263,7 +263,7 @@ fn new_login(ask: &mut Dialogue, config: &Config) -> Result<(Auth, Keep)> {
             let key =
                 std::fs::read_to_string(&file).map_err(|error| print::Usage(format!("{file}: {error}")))?;
             let auth = Auth::Jwt { username: username.clone(), key: key.into(), audience: audience.clone() };
-            let keep = move || Ok(edit::set_key(&path, "salesforce", "private_key_file", &file)?);
+            let keep = move || Ok(edit::set_key(&path, &table, "private_key_file", &file)?);
             (auth, Box::new(keep))
         }
         Auth::RefreshToken { secret, file } => {

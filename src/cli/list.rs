@@ -1,4 +1,4 @@
-//! What asks: status, errors, show, logs.
+//! What asks: errors, runs, show, explain, logs.
 
 use std::time::Duration;
 
@@ -14,47 +14,7 @@ use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
-use super::{DONE, FAILED, UNHEALTHY, door, print};
-
-/// How things stand.
-pub(super) async fn status(cli: &Cli, fail_on: &[String]) -> Result<u8> {
-    let overview = door(cli).await?.overview().await?;
-    let sum = |of: fn(&crate::domain::overview::MappingStatus) -> i64| {
-        overview.mappings.iter().map(of).sum::<i64>()
-    };
-    let ill = fail_on.iter().any(|what| match what.as_str() {
-        "errors" => sum(|mapping| mapping.errors) > 0,
-        "held" => sum(|mapping| mapping.held) > 0,
-        "stopped" => overview.engine.state != "running",
-        _ => overview.connection.state != "ok",
-    });
-    if cli.json {
-        print::json(&overview, true)?;
-    } else {
-        let connection = &overview.connection;
-        let detail = connection.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        print::line(&format!("engine      {}", overview.engine.state))?;
-        print::line(&format!(
-            "connection  {} ⇄ {}: {}{}\n",
-            sanitize(&connection.name),
-            sanitize(&connection.environment),
-            connection.state,
-            sanitize(&detail)
-        ))?;
-        let rows: Vec<Vec<String>> = overview
-            .mappings
-            .iter()
-            .map(|mapping| {
-                let numbers =
-                    [mapping.errors, mapping.held, mapping.pending, mapping.rows].map(|n| n.to_string());
-                [vec![mapping.name.clone(), mapping.access.clone(), mapping.state.clone()], numbers.to_vec()]
-                    .concat()
-            })
-            .collect();
-        print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows"], &rows)?;
-    }
-    Ok(if ill { UNHEALTHY } else { DONE })
-}
+use super::{DONE, FAILED, door, print};
 
 /// The list of errors.
 pub(super) async fn errors(cli: &Cli, filter: &str, limit: usize) -> Result<u8> {

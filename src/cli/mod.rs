@@ -12,6 +12,8 @@ mod mend;
 mod past;
 mod print;
 mod run;
+mod service;
+mod status;
 mod verify;
 
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use color_eyre::eyre::Report;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ConnectionName};
 use crate::domain::act::Deed;
 use crate::engine::StartError;
 use crate::engine::handle::{Handle, Refused, operator};
@@ -64,10 +66,10 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
     match &cli.command {
         None => run::console(&cli).await,
         Some(Command::Init { reconnect }) => init::run(&cli, *reconnect).await,
-        Some(Command::Run) => run::engine(&cli).await,
+        Some(Command::Run) => service::run(&cli).await,
         Some(Command::Demo(options)) => demo::run(&cli, options).await,
         Some(Command::Simulator(options)) => demo::simulator(options).await,
-        Some(Command::Status { fail_on }) => list::status(&cli, fail_on).await,
+        Some(Command::Status { fail_on }) => status::run(&cli, fail_on).await,
         Some(Command::Errors { filter, limit, group: true }) => {
             list::groups(&cli, filter.as_deref().unwrap_or(""), *limit).await
         }
@@ -137,7 +139,16 @@ fn status_of(report: &Report) -> u8 {
 
 /// The configuration that the options name.
 fn config(cli: &Cli) -> Result<Config, ConfigError> {
-    Config::load(cli.config.as_deref())
+    Config::load(cli.config.as_deref(), cli.connection.as_deref())
+}
+
+/// The connections that a command is about which takes all of several; `None` where it is one.
+fn several(cli: &Cli) -> Result<Option<Vec<ConnectionName>>, ConfigError> {
+    if cli.connection.is_some() {
+        return Ok(None);
+    }
+    let names = Config::connections(cli.config.as_deref())?;
+    Ok(Some(names).filter(|names| names.len() > 1))
 }
 
 /// The database of the configuration, laid out already.
@@ -147,8 +158,12 @@ async fn store(config: &Config) -> Result<Store, postgres::Error> {
 
 /// The door, for commands that need an installation.
 async fn door(cli: &Cli) -> Result<Handle, Report> {
-    let config = config(cli)?;
-    let store = store(&config).await?;
+    door_of(&config(cli)?).await
+}
+
+/// The door of one connection.
+async fn door_of(config: &Config) -> Result<Handle, Report> {
+    let store = store(config).await?;
     if !store.is_installed().await? {
         let text = format!(
             "nothing is installed in the database of {} yet\nstart the engine once, with: syncdeck run",

@@ -1,6 +1,5 @@
-//! The console, and the engine alone.
+//! The console, with the engine behind it where the configuration says so; and the signals that end the program.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
@@ -11,7 +10,6 @@ use crate::config::{Config, EngineMode};
 use crate::console;
 use crate::engine::handle::{Handle, operator};
 use crate::engine::{self, Engine, StartError};
-use crate::logs::line::logfmt;
 use crate::postgres::status::Lease;
 use crate::postgres::{self, Store};
 
@@ -93,31 +91,6 @@ async fn keep_engine(config: Config, store: Store, mut engine: Option<Engine>, s
     }
 }
 
-/// The engine alone, until a signal ends it. Its log goes to standard error as well.
-pub(super) async fn engine(cli: &Cli) -> Result<u8> {
-    if cli.read_only {
-        return Err(print::Usage(
-            "--read-only starts no engine; leave it out, or run the console".to_owned(),
-        )
-        .into());
-    }
-    let config = config(cli)?;
-    let store = store(&config).await?;
-    let engine = engine::start(config, store.clone()).await?;
-    let stop = CancellationToken::new();
-    let echo = tokio::spawn(echo_log(store, stop.clone()));
-    // A service takes SIGHUP as the wish to look at its configuration; one at a terminal ends with the terminal.
-    if std::io::stdin().is_terminal() {
-        ended().await
-    } else {
-        terminated().await
-    }
-    engine.stop().await;
-    stop.cancel();
-    let _ = echo.await;
-    Ok(DONE)
-}
-
 /// Ctrl-C, SIGTERM or SIGHUP.
 pub(super) async fn ended() {
     let mut hangup = signal(SignalKind::hangup()).ok();
@@ -134,7 +107,7 @@ pub(super) async fn ended() {
 }
 
 /// Ctrl-C or SIGTERM.
-async fn terminated() {
+pub(super) async fn terminated() {
     let mut terminate = signal(SignalKind::terminate()).ok();
     let asked = async {
         match &mut terminate {
@@ -145,23 +118,5 @@ async fn terminated() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = asked => {}
-    }
-}
-
-async fn echo_log(store: Store, stop: CancellationToken) {
-    let mut after =
-        store.log(None, 1).await.ok().and_then(|log| log.last().map(|record| record.id)).unwrap_or(0);
-    loop {
-        for record in store.log(Some(after), 1_000).await.unwrap_or_default() {
-            after = record.id;
-            eprintln!("{}", logfmt(&record));
-        }
-        if stop.is_cancelled() {
-            return;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(300)) => {}
-            () = stop.cancelled() => {}
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! Changing the configuration file, with everything else in it left as it was written.
 
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 /// Writes a file that only its owner reads, in one step: a crash leaves the old one or the new one.
 ///
@@ -11,32 +12,29 @@ use std::path::{Path, PathBuf};
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let _ = std::fs::remove_file(&new);
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(told)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(told)?;
-    std::fs::rename(&new, path).map_err(told)
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Readable by its owner alone from the beginning.
+    let mut file = NamedTempFile::new_in(dir).map_err(told)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(told)?;
+    file.persist(path).map(|_| ()).map_err(|error| told(error.error))
 }
 
-/// Sets a key of a table in the file, where it is, or at the table's beginning.
+/// Sets a key of a table in the file, where it is, or at the table's beginning. The table is named by its path.
 ///
 /// # Errors
 /// When the file cannot be read or written.
-pub fn set_key(path: &Path, table: &str, key: &str, value: &str) -> io::Result<()> {
+pub fn set_key(path: &Path, table: &[String], key: &str, value: &str) -> io::Result<()> {
     let text = std::fs::read_to_string(path)?;
     write_private(path, &with_key(&text, table, key, value))
 }
 
-/// Sets a secret of `[salesforce]` where the file keeps it: in itself, or in the file that `KEY_file` names.
+/// Sets a secret of a table where the file keeps it: in itself, or in the file that `KEY_file` names.
 ///
 /// # Errors
 /// When it comes from the environment, which a file cannot change, or something cannot be written.
-pub fn set_secret(path: &Path, key: &str, value: &str) -> io::Result<()> {
+pub fn set_secret(path: &Path, table: &[String], key: &str, value: &str) -> io::Result<()> {
     let text = std::fs::read_to_string(path)?;
-    let of = |name: &str| value_of(&text, "salesforce", name);
+    let of = |name: &str| value_of(&text, table, name);
     if let Some(file) = of(&format!("{key}_file")) {
         return write_private(&PathBuf::from(file), value);
     }
@@ -45,27 +43,38 @@ pub fn set_secret(path: &Path, key: &str, value: &str) -> io::Result<()> {
             "the secret comes from the environment variable {variable}: set it there, and restart the engine"
         )));
     }
-    set_key(path, "salesforce", key, value)
+    set_key(path, table, key, value)
 }
 
-fn value_of(text: &str, table: &str, key: &str) -> Option<String> {
-    let parsed: toml::Table = text.parse().ok()?;
-    parsed.get(table)?.get(key)?.as_str().map(str::to_owned)
+fn value_of(text: &str, table: &[String], key: &str) -> Option<String> {
+    let mut at: toml::Value = toml::Value::Table(text.parse().ok()?);
+    for name in table.iter().map(String::as_str).chain([key]) {
+        at = at.as_table_mut()?.remove(name)?;
+    }
+    at.as_str().map(str::to_owned)
+}
+
+/// Whether a line is the head of a table.
+fn is_head(line: &str, table: &[String]) -> bool {
+    let Ok(head) = line.parse::<toml::Table>() else { return false };
+    let mut at = Some(&head);
+    for name in table {
+        at = at.and_then(|at| at.get(name)).and_then(toml::Value::as_table);
+    }
+    at.is_some_and(toml::Table::is_empty)
 }
 
 /// The text with a key of a table set.
-fn with_key(text: &str, table: &str, key: &str, value: &str) -> String {
+fn with_key(text: &str, table: &[String], key: &str, value: &str) -> String {
     let setting = format!("{key} = {}", toml::Value::String(value.to_owned()));
-    let head = format!("[{table}]");
     let mut inside = false;
     let mut done = false;
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
-        let trimmed = line.trim();
-        if trimmed.starts_with('[') {
-            inside = trimmed == head;
+        if line.trim_start().starts_with('[') {
+            inside = is_head(line, table);
         }
-        let is_key = inside && trimmed.split('=').next().is_some_and(|name| name.trim() == key);
+        let is_key = inside && line.split('=').next().is_some_and(|name| name.trim() == key);
         if is_key && !done {
             done = true;
             lines.push(setting.clone());
@@ -73,7 +82,7 @@ fn with_key(text: &str, table: &str, key: &str, value: &str) -> String {
             lines.push(line.to_owned());
         }
     }
-    if !done && let Some(at) = lines.iter().position(|line| line.trim() == head) {
+    if !done && let Some(at) = lines.iter().position(|line| is_head(line, table)) {
         lines.insert(at + 1, setting);
     }
     lines.join("\n") + "\n"
@@ -83,28 +92,43 @@ fn with_key(text: &str, table: &str, key: &str, value: &str) -> String {
 mod tests {
     use super::*;
 
+    fn path(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     #[test]
     fn one_key_changes_and_the_rest_stays_as_it_was() {
         let text = "# mine\n[salesforce]\nclient_secret = \"old\" # here\nlease = \"9s\"\n[other]\nclient_secret = \"x\"\n";
-        let new = with_key(text, "salesforce", "client_secret", "n\"w");
-        assert_eq!(value_of(&new, "salesforce", "client_secret").as_deref(), Some("n\"w"));
-        assert_eq!(value_of(&new, "other", "client_secret").as_deref(), Some("x"));
+        let (table, other) = (path(&["salesforce"]), path(&["other"]));
+        let new = with_key(text, &table, "client_secret", "n\"w");
+        assert_eq!(value_of(&new, &table, "client_secret").as_deref(), Some("n\"w"));
+        assert_eq!(value_of(&new, &other, "client_secret").as_deref(), Some("x"));
         assert!(new.starts_with("# mine\n[salesforce]\n") && new.contains("lease = \"9s\"\n"));
-        let added = with_key(text, "salesforce", "audience", "a");
-        assert_eq!(value_of(&added, "salesforce", "audience").as_deref(), Some("a"));
+        let added = with_key(text, &table, "audience", "a");
+        assert_eq!(value_of(&added, &table, "audience").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_connection_among_several_is_changed_alone() {
+        let text = "[connections.a.salesforce]\nclient_secret = \"x\"\n[ connections.\"b c\".salesforce ] # live\nclient_secret = \"y\"\n";
+        let (a, b) = (path(&["connections", "a", "salesforce"]), path(&["connections", "b c", "salesforce"]));
+        let new = with_key(text, &b, "client_secret", "z");
+        assert_eq!(new, text.replace("\"y\"", "\"z\""));
+        assert_eq!(value_of(&with_key(text, &a, "audience", "q"), &a, "audience").as_deref(), Some("q"));
     }
 
     #[test]
     fn a_secret_from_the_environment_is_not_in_reach() {
         let dir = tempfile::tempdir().unwrap();
+        let table = path(&["salesforce"]);
         let path = dir.path().join("syncdeck.toml");
         std::fs::write(&path, "[salesforce]\nclient_secret_env = \"SECRET\"\n").unwrap();
-        let error = set_secret(&path, "client_secret", "x").unwrap_err().to_string();
+        let error = set_secret(&path, &table, "client_secret", "x").unwrap_err().to_string();
         assert!(error.contains("environment variable SECRET"), "{error}");
         let secret = dir.path().join("secret");
         let names = toml::Value::String(secret.display().to_string());
         std::fs::write(&path, format!("[salesforce]\nclient_secret_file = {names}\n")).unwrap();
-        set_secret(&path, "client_secret", "new").unwrap();
+        set_secret(&path, &table, "client_secret", "new").unwrap();
         assert_eq!(std::fs::read_to_string(&secret).unwrap(), "new");
     }
 }

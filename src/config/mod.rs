@@ -2,6 +2,7 @@
 //! ([`Config`]). A refusal names file, line, key and remedy. Secrets come in here, from the file (when nobody else
 //! can read it), from another file or from the environment, and never leave as text.
 
+mod connections;
 pub mod console;
 pub mod edit;
 mod mapping;
@@ -53,6 +54,16 @@ pub enum ConfigError {
         /// What to do.
         remedy: String,
     },
+    /// It has no connection of that name.
+    #[error("{} has no connection {name:?}\nname one of {} with --connection", path.display(), known.join(", "))]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
     /// It is no TOML, or has unknown or missing keys.
     #[error("{}:{line}: {text}\ncorrect the file there", path.display())]
     Syntax {
@@ -74,7 +85,18 @@ pub enum EngineMode {
     Service,
 }
 
-/// A checked configuration.
+/// One of the connections of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionName {
+    /// Its name.
+    pub name: String,
+    /// `prod`, `sandbox`, ...
+    pub environment: String,
+    /// Who runs its engine.
+    pub engine: EngineMode,
+}
+
+/// The checked configuration of one connection.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file it was read from.
@@ -83,6 +105,8 @@ pub struct Config {
     pub secret_files: Vec<PathBuf>,
     /// Name of the connection, `acme`.
     pub name: String,
+    /// Whether the file keeps its connections below `[connections.NAME]`.
+    pub among_several: bool,
     /// `prod`, `sandbox`, ...
     pub environment: String,
     /// Who runs the engine.
@@ -187,47 +211,64 @@ pub struct MappingConfig {
 
 impl Config {
     /// Finds and reads the configuration: `explicit`, else `./syncdeck.toml`, else the one in the user's
-    /// configuration directory.
+    /// configuration directory. Of several connections that one is taken, or the first.
     ///
     /// # Errors
     /// See [`ConfigError`].
-    pub fn load(explicit: Option<&Path>) -> Result<Config, ConfigError> {
-        let places = match explicit {
-            Some(path) => vec![path.to_owned()],
-            None => default_places(),
-        };
-        let path = places.iter().find(|path| path.exists()).cloned();
-        let path = match (path, explicit) {
-            (Some(path), _) => path,
-            (None, _) => return Err(ConfigError::Missing { tried: places }),
-        };
-        let text = read(&path)?;
-        Config::parse(&path, &text)
+    pub fn load(explicit: Option<&Path>, connection: Option<&str>) -> Result<Config, ConfigError> {
+        let path = find(explicit)?;
+        Config::of(&path, &read(&path)?, connection)
     }
 
-    /// Reads a configuration from its text.
+    /// The connections of the configuration in its order, the default first. Secrets are not looked at.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn connections(explicit: Option<&Path>) -> Result<Vec<ConnectionName>, ConfigError> {
+        let path = find(explicit)?;
+        written::names(&path, &read(&path)?)
+    }
+
+    /// Reads a configuration from its text; of several connections the first.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        let console = written::console(path, text)?;
-        Ok(Config { console, ..written::check(path, text)? })
+        Config::of(path, text, None)
     }
 
-    /// Reads the file again, for an engine: `[console]` is not looked at, and stays as it was.
+    fn of(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
+        let console = written::console(path, text)?;
+        Ok(Config { console, ..written::check(path, text, connection)? })
+    }
+
+    /// Reads the same connection of the file again, for an engine: `[console]` is not looked at, and stays as it was.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn load_again(&self) -> Result<Config, ConfigError> {
         let text = read(&self.path)?;
-        Ok(Config { console: self.console.clone(), ..written::check(&self.path, &text)? })
+        let now_several = text.parse::<toml::Table>().is_ok_and(|file| file.contains_key("connections"));
+        // One that is alone in its file may be given another name; among several the name tells which one it is.
+        let name = (self.among_several || now_several).then_some(self.name.as_str());
+        Ok(Config { console: self.console.clone(), ..written::check(&self.path, &text, name)? })
     }
 
-    /// What of a file's text an engine minds: neither `[console]` nor the wording. A text that is no TOML is all of it.
+    /// What of a file's text an engine minds: neither `[console]` nor other connections nor the wording. A text that is
+    /// no TOML is all of it.
     pub fn engine_part(&self, text: &str) -> String {
         let Ok(mut file) = text.parse::<toml::Table>() else { return text.to_owned() };
         file.remove("console");
+        if let Some(toml::Value::Table(connections)) = file.get_mut("connections") {
+            connections.retain(|name, _| *name == self.name);
+        }
         file.to_string()
+    }
+
+    /// Where a table of this connection stands in the file, such as `salesforce`.
+    pub fn table(&self, name: &str) -> Vec<String> {
+        let below: &[&str] = if self.among_several { &["connections", &self.name] } else { &[] };
+        below.iter().chain([&name]).map(|part| (*part).to_owned()).collect()
     }
 
     /// The URL of the database, for the driver's eyes only.
@@ -246,7 +287,7 @@ impl Config {
         ConfigError::Key {
             path: self.path.clone(),
             line: mapping.line,
-            key: format!("mapping.{key}"),
+            key: format!("{}.{key}", self.table("mapping").join(".")),
             problem,
             remedy,
         }
@@ -261,6 +302,14 @@ impl Config {
             problem,
             remedy,
         }
+    }
+}
+
+fn find(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let places = explicit.map_or_else(default_places, |path| vec![path.to_owned()]);
+    match places.iter().find(|path| path.exists()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(ConfigError::Missing { tried: places }),
     }
 }
 

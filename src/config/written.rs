@@ -6,49 +6,24 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use crate::domain::duration;
 
+use super::connections::Written;
 use super::console::ConsoleFile;
-use super::mapping::MappingKeys;
-use super::{Config, ConfigError, ConsoleSettings, EngineMode, History, Postgres, Salesforce};
+use super::{Config, ConfigError, ConnectionName, ConsoleSettings, History, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    connection: Connection,
-    postgres: PostgresKeys,
-    salesforce: SalesforceKeys,
+pub(super) struct PostgresKeys {
     #[serde(default)]
-    history: HistoryKeys,
+    pub(super) url: Option<Spanned<String>>,
     #[serde(default)]
-    mapping: Vec<Spanned<MappingKeys>>,
-    /// Read apart from all this, by [`console`]: no engine minds what is wrong in it.
-    #[serde(default, rename = "console")]
-    _console: IgnoredAny,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Connection {
-    name: Spanned<String>,
+    pub(super) url_env: Option<Spanned<String>>,
     #[serde(default)]
-    environment: Option<String>,
-    #[serde(default)]
-    engine: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PostgresKeys {
-    #[serde(default)]
-    url: Option<Spanned<String>>,
-    #[serde(default)]
-    url_env: Option<Spanned<String>>,
-    #[serde(default)]
-    url_file: Option<Spanned<PathBuf>>,
+    pub(super) url_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     schema: Option<Spanned<String>>,
     #[serde(default)]
@@ -90,21 +65,41 @@ pub(super) struct SalesforceKeys {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HistoryKeys {
+pub(super) struct HistoryKeys {
     #[serde(default)]
     keep: Option<Spanned<String>>,
     #[serde(default)]
     log_rows: Option<Spanned<i64>>,
 }
 
-pub(super) fn check(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let check = Check { path, text };
-    check.file(check.parse()?)
+/// The connection of that name, or the first; its console settings are the defaults.
+pub(super) fn check(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
+    let mut connections = Check::new(path, text).connections()?;
+    let at = connection.map_or(Some(0), |name| connections.iter().position(|of| of.name.get_ref() == name));
+    let Some(at) = at else {
+        return Err(ConfigError::Unknown {
+            path: path.to_owned(),
+            name: connection.unwrap_or_default().to_owned(),
+            known: connections.into_iter().map(|of| of.name.into_inner()).collect(),
+        });
+    };
+    let written = connections.swap_remove(at);
+    Check { place: written.place.clone(), ..Check::new(path, text) }.connection(written)
+}
+
+/// All connections in the order of the file, of which only name, environment and engine are looked at.
+pub(super) fn names(path: &Path, text: &str) -> Result<Vec<ConnectionName>, ConfigError> {
+    let named = |of: Written| ConnectionName {
+        name: of.name.into_inner(),
+        environment: of.environment,
+        engine: of.engine,
+    };
+    Ok(Check::new(path, text).connections()?.into_iter().map(named).collect())
 }
 
 /// What `[console]` says, whatever stands beside it.
 pub(super) fn console(path: &Path, text: &str) -> Result<ConsoleSettings, ConfigError> {
-    let check = Check { path, text };
+    let check = Check::new(path, text);
     let file: ConsoleFile = check.parse()?;
     check.console(file.console)
 }
@@ -112,10 +107,16 @@ pub(super) fn console(path: &Path, text: &str) -> Result<ConsoleSettings, Config
 pub(super) struct Check<'a> {
     path: &'a Path,
     text: &'a str,
+    /// Before keys in messages: empty, or `connections.NAME.`.
+    place: String,
 }
 
-impl Check<'_> {
-    fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+impl<'a> Check<'a> {
+    fn new(path: &'a Path, text: &'a str) -> Check<'a> {
+        Check { path, text, place: String::new() }
+    }
+
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         // The parser's own text shows the line, which may hold a secret.
         toml::from_str(self.text).map_err(|error| ConfigError::Syntax {
             path: self.path.to_owned(),
@@ -124,54 +125,30 @@ impl Check<'_> {
         })
     }
 
-    fn file(&self, file: File) -> Result<Config, ConfigError> {
-        if file.connection.name.get_ref().trim().is_empty() {
-            return Err(self.refuse(
-                &file.connection.name,
-                "connection.name",
-                "is empty",
-                "give the connection a short name",
-            ));
-        }
-        let engine = match file.connection.engine.as_ref().map(|mode| mode.get_ref().as_str()) {
-            None | Some("with-console") => EngineMode::WithConsole,
-            Some("service") => EngineMode::Service,
-            Some(_) => {
-                let at = file.connection.engine.as_ref();
-                return Err(self.refuse_at(
-                    at.map_or(0, |mode| mode.span().start),
-                    "connection.engine",
-                    "is unknown",
-                    "use \"with-console\" (the console runs the engine) or \"service\" (only `syncdeck run` does)",
-                ));
-            }
-        };
-        let of = &file.salesforce;
+    fn connection(&self, written: Written) -> Result<Config, ConfigError> {
+        let of = &written.salesforce;
         let secret_files = [&of.client_secret_file, &of.private_key_file];
         let secret_files = secret_files.into_iter().flatten().map(|file| file.get_ref().clone()).collect();
         let mut tables = HashSet::new();
-        let mappings = file
+        let mappings = written
             .mapping
             .into_iter()
             .map(|mapping| self.mapping(mapping, &mut tables))
             .collect::<Result<Vec<_>, _>>()?;
         if mappings.is_empty() {
-            return Err(self.refuse_at(
-                self.text.len(),
-                "mapping",
-                "there is none",
-                "add at least one [[mapping]] with object and fields",
-            ));
+            let remedy = format!("add at least one [[{}mapping]] with object and fields", self.place);
+            return Err(self.refuse_at(self.text.len(), "mapping", "there is none", &remedy));
         }
         Ok(Config {
             path: self.path.to_owned(),
             secret_files,
-            name: file.connection.name.into_inner(),
-            environment: file.connection.environment.unwrap_or_else(|| "prod".to_owned()),
-            engine,
-            postgres: self.postgres(file.postgres)?,
-            salesforce: self.salesforce(file.salesforce)?,
-            history: self.history(&file.history)?,
+            name: written.name.into_inner(),
+            among_several: !written.place.is_empty(),
+            environment: written.environment,
+            engine: written.engine,
+            postgres: self.postgres(written.postgres)?,
+            salesforce: self.salesforce(written.salesforce)?,
+            history: self.history(&written.history)?,
             mappings,
             console: ConsoleSettings::default(),
         })
@@ -348,7 +325,7 @@ impl Check<'_> {
         ConfigError::Key {
             path: self.path.to_owned(),
             line: self.line(at),
-            key: key.to_owned(),
+            key: format!("{}{key}", self.place),
             problem: problem.to_owned(),
             remedy: remedy.to_owned(),
         }
@@ -380,12 +357,12 @@ poll_interval = "10s"
 "#;
 
     fn refusal(text: &str) -> String {
-        check(Path::new("/nowhere/syncdeck.toml"), text).unwrap_err().to_string()
+        check(Path::new("/nowhere/syncdeck.toml"), text, None).unwrap_err().to_string()
     }
 
     #[test]
     fn a_good_file_gets_its_defaults() {
-        let config = check(Path::new("/nowhere/syncdeck.toml"), GOOD).unwrap();
+        let config = check(Path::new("/nowhere/syncdeck.toml"), GOOD, None).unwrap();
         assert_eq!(config.postgres.schema, "salesforce");
         assert_eq!(config.mappings[0].table, "contact");
         assert_eq!(config.mappings[0].rules.poll_interval, Duration::from_secs(10));
@@ -397,7 +374,7 @@ poll_interval = "10s"
     fn rules_stand_in_the_mapping_and_in_tables_of_its_fields() {
         let more = "strategy = \"retry\"\nmax_retries = 5\nretry_schedule = [\"1s\", \"2s\"]\nwhere = \"email IS NOT NULL\"\n\
             [mapping.field.Email]\ntransforms = [\"trim\", \"lowercase\"]\nskip_invalid = true\n";
-        let config = check(Path::new("/nowhere/syncdeck.toml"), &format!("{GOOD}{more}")).unwrap();
+        let config = check(Path::new("/nowhere/syncdeck.toml"), &format!("{GOOD}{more}"), None).unwrap();
         let rules = &config.mappings[0].rules;
         assert_eq!((rules.strategy.word(), rules.retries.max, rules.retries.schedule.len()), ("retry", 5, 2));
         assert_eq!(rules.settings()["Email.transforms"], "trim | lowercase");

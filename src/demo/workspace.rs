@@ -103,7 +103,7 @@ impl Workspace {
     /// # Errors
     /// None that a demo should meet.
     pub fn config(&self) -> Result<Config> {
-        Ok(Config::load(Some(&self.dir.join("syncdeck.toml")))?)
+        Ok(Config::load(Some(&self.dir.join("syncdeck.toml")), None)?)
     }
 
     /// Where the application connects.

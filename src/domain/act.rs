@@ -198,14 +198,18 @@ pub enum Confirm {
 /// More rows than these are confirmed by typing how many they are.
 pub const MANY: usize = 1_000;
 
+/// Whether an environment, as a connection names it, is one that people work with.
+pub fn is_production(environment: &str) -> bool {
+    ["prod", "production", "live"].contains(&environment.to_lowercase().as_str())
+}
+
 /// How much an act on `rows` rows must be confirmed; on production, by the count from two rows on.
 pub fn confirmation(rows: usize, environment: &str, removes: bool) -> Confirm {
-    let production = ["prod", "production", "live"].contains(&environment.to_lowercase().as_str());
     match rows {
         0 => Confirm::Nothing,
         1 if removes => Confirm::Yes,
         1 => Confirm::Nothing,
-        _ if rows > MANY || production => Confirm::Count(rows),
+        _ if rows > MANY || is_production(environment) => Confirm::Count(rows),
         _ => Confirm::Yes,
     }
 }

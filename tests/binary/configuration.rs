@@ -19,3 +19,43 @@ fn console_settings_are_refused_by_their_place_with_the_remedy() {
     }
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+/// Two connections, of which no database answers.
+fn several() -> String {
+    ["staging", "live"].map(|name| {
+        format!(
+            "[connections.{name}]\nenvironment = \"{name}\"\n[connections.{name}.postgres]\nurl = \"postgresql://u@127.0.0.1:9/{name}\"\n\
+             [connections.{name}.salesforce]\nlogin_url = \"http://127.0.0.1:9\"\nclient_id = \"i\"\nclient_secret = \"hush\"\n\
+             [[connections.{name}.mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\n"
+        )
+    })
+    .concat()
+}
+
+#[test]
+fn one_of_several_connections_is_chosen_by_name() {
+    let dir = directory();
+    let path = config(&dir, &several(), 0o600);
+    let unknown = run(&["--config", &path, "--connection", "life", "errors"]);
+    assert_eq!(unknown.status, 2);
+    assert!(unknown.err.contains(&format!("{path} has no connection \"life\"")), "{unknown:?}");
+    assert!(unknown.err.contains("name one of staging, live with --connection"), "{unknown:?}");
+    // All are asked; each that does not answer is told, in JSON too.
+    let all = run(&["--config", &path, "status", "--json"]);
+    assert_eq!((all.status, all.json().as_array().unwrap().len()), (1, 2), "{all:?}");
+    assert_eq!(all.json()[1]["connection"]["environment"], "live");
+    assert!(all.err.contains("staging: no connection") && all.err.contains("live: no connection"), "{all:?}");
+    let one = run(&["--config", &path, "--connection", "live", "status", "--json"]);
+    assert!(one.status == 1 && one.out.is_empty() && !one.err.contains("staging"), "{one:?}");
+
+    let mixed = config(&dir, &format!("{}{CONFIG}", several()), 0o600);
+    let mixed = run(&["--config", &mixed, "status"]);
+    assert!(mixed.status == 2 && mixed.err.contains("does not go together with [connections]"), "{mixed:?}");
+    let alone = config(&dir, CONFIG, 0o600);
+    let other = run(&["--config", &alone, "--connection", "live", "status"]);
+    assert!(other.status == 2 && other.err.contains("name one of acme"), "{other:?}");
+    for ran in [unknown, all, one, mixed, other] {
+        assert!(!ran.err.contains("hush"), "{ran:?}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}

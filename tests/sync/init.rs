@@ -78,7 +78,7 @@ async fn init_tests_each_step_and_writes_what_an_engine_starts_with() {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
     assert!(!text.contains("simulated-secret"), "a secret is told: {text}");
-    let config = Config::load(Some(&file)).unwrap();
+    let config = Config::load(Some(&file), None).unwrap();
     assert_eq!(config.mappings.len(), 1);
     assert_eq!(config.mappings[0].fields, ["LastName", "Email"]);
     assert_eq!(config.mappings[0].external_id.as_deref(), Some("External_Id__c"));

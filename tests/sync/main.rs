@@ -15,6 +15,7 @@ mod rules;
 mod schema;
 mod scripts;
 mod seeds;
+mod service;
 mod signin;
 mod steps;
 #[path = "../support/mod.rs"]

@@ -91,7 +91,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("syncdeck.toml");
         write_private(&path, &text);
-        let config = Config::load(Some(&path)).unwrap();
+        let config = Config::load(Some(&path), None).unwrap();
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
         let sql = session(&url).await;

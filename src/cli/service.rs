@@ -1,0 +1,129 @@
+//! The engine alone, of one connection or of all that the configuration has, until a signal ends it.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::domain::backoff::Backoff;
+use crate::domain::duration::spoken;
+use crate::engine::{self, Engine};
+use crate::logs::line::logfmt;
+use crate::logs::sanitize::sanitize;
+use crate::postgres::Store;
+
+use super::args::Cli;
+use super::run::{ended, terminated};
+use super::{DONE, config, explain, print, store};
+
+/// The engine alone; of several connections each its own. Its log goes to standard error as well.
+pub(super) async fn run(cli: &Cli) -> Result<u8> {
+    if cli.read_only {
+        return Err(print::Usage(
+            "--read-only starts no engine\nleave it out, or run the console".to_owned(),
+        )
+        .into());
+    }
+    match super::several(cli)? {
+        None => {
+            let service = Service::start(&config(cli)?, String::new()).await?;
+            until_ended().await;
+            service.stop().await;
+        }
+        Some(names) => {
+            let stop = CancellationToken::new();
+            let mut services = JoinSet::new();
+            for of in names {
+                services.spawn(keep(cli.config.clone(), of.name, stop.clone()));
+            }
+            until_ended().await;
+            stop.cancel();
+            services.join_all().await;
+        }
+    }
+    Ok(DONE)
+}
+
+/// A service takes SIGHUP as the wish to look at its configuration; one at a terminal ends with the terminal.
+async fn until_ended() {
+    if std::io::stdin().is_terminal() {
+        ended().await;
+    } else {
+        terminated().await;
+    }
+}
+
+/// Runs the engine of one connection among several. What does not let it start is said and tried again: the others
+/// must not suffer from it.
+async fn keep(path: Option<PathBuf>, name: String, stop: CancellationToken) {
+    let start = async || {
+        let config = Config::load(path.as_deref(), Some(&name))?;
+        Service::start(&config, format!("{} ", sanitize(&name))).await
+    };
+    let mut attempts = 0;
+    let service = loop {
+        let started = tokio::select! {
+            started = start() => started,
+            () = stop.cancelled() => return,
+        };
+        let report = match started {
+            Ok(service) => break service,
+            Err(report) => report,
+        };
+        let wait = Backoff::default().delay(attempts, 1.0);
+        attempts += 1;
+        print::problem(&format!("{name}: {}\nit is tried again in {}", explain(&report), spoken(wait)));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+    };
+    stop.cancelled().await;
+    service.stop().await;
+}
+
+/// A running engine and the echo of its log.
+struct Service {
+    engine: Engine,
+    echo: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Service {
+    /// Each line of the log begins with `lead`.
+    async fn start(config: &Config, lead: String) -> Result<Service> {
+        let store = store(config).await?;
+        let engine = engine::start(config.clone(), store.clone()).await?;
+        let stop = CancellationToken::new();
+        let echo = tokio::spawn(echo_log(store, lead, stop.clone()));
+        Ok(Service { engine, echo, stop })
+    }
+
+    async fn stop(self) {
+        self.engine.stop().await;
+        self.stop.cancel();
+        let _ = self.echo.await;
+    }
+}
+
+async fn echo_log(store: Store, lead: String, stop: CancellationToken) {
+    let mut after =
+        store.log(None, 1).await.ok().and_then(|log| log.last().map(|record| record.id)).unwrap_or(0);
+    loop {
+        for record in store.log(Some(after), 1_000).await.unwrap_or_default() {
+            after = record.id;
+            eprintln!("{lead}{}", logfmt(&record));
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How the connection, the engine and the mappings stand; of several connections, each.
+
+use color_eyre::eyre::{Report, Result};
+
+use crate::config::{Config, ConnectionName};
+use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
+use crate::logs::sanitize::sanitize;
+
+use super::args::Cli;
+use super::{DONE, FAILED, UNHEALTHY, door, door_of, explain, print, several};
+
+/// How things stand.
+pub(super) async fn run(cli: &Cli, fail_on: &[String]) -> Result<u8> {
+    let Some(names) = several(cli)? else {
+        let overview = door(cli).await?.overview().await?;
+        if cli.json {
+            print::json(&overview, true)?;
+        } else {
+            show_overview(&overview)?;
+        }
+        return Ok(if is_ill(&overview, fail_on) { UNHEALTHY } else { DONE });
+    };
+    let asked = futures_util::future::join_all(names.iter().map(|of| overview(cli, of))).await;
+    let failed = asked.iter().any(|(_, report)| report.is_some());
+    let overviews: Vec<&Overview> = asked.iter().map(|(overview, _)| overview).collect();
+    if cli.json {
+        print::json(&overviews, true)?;
+    }
+    for (at, (overview, report)) in asked.iter().enumerate() {
+        if !cli.json && report.is_none() {
+            if at > 0 {
+                print::line("")?;
+            }
+            show_overview(overview)?;
+        }
+        if let Some(report) = report {
+            print::problem(&format!("{}: {}", overview.connection.name, explain(report)));
+        }
+    }
+    let ill = overviews.iter().any(|overview| is_ill(overview, fail_on));
+    Ok(match (failed, ill) {
+        (true, _) => FAILED,
+        (false, true) => UNHEALTHY,
+        (false, false) => DONE,
+    })
+}
+
+/// How a connection among several stands; where it cannot be asked, why.
+async fn overview(cli: &Cli, of: &ConnectionName) -> (Overview, Option<Report>) {
+    let asked = async {
+        let config = Config::load(cli.config.as_deref(), Some(&of.name))?;
+        Ok::<_, Report>(door_of(&config).await?.overview().await?)
+    };
+    match asked.await {
+        Ok(overview) => (overview, None),
+        Err(report) => {
+            let connection = ConnectionStatus {
+                name: of.name.clone(),
+                environment: of.environment.clone(),
+                state: "unknown".to_owned(),
+                detail: Some(explain(&report)),
+                ..ConnectionStatus::default()
+            };
+            let engine = EngineStatus { state: "unknown".to_owned(), ..EngineStatus::default() };
+            (Overview { connection, engine, mappings: Vec::new() }, Some(report))
+        }
+    }
+}
+
+/// Whether one of the things holds that a script fails on.
+fn is_ill(overview: &Overview, fail_on: &[String]) -> bool {
+    let sum = |of: fn(&MappingStatus) -> i64| overview.mappings.iter().map(of).sum::<i64>();
+    fail_on.iter().any(|what| match what.as_str() {
+        "errors" => sum(|mapping| mapping.errors) > 0,
+        "held" => sum(|mapping| mapping.held) > 0,
+        "stopped" => overview.engine.state != "running",
+        _ => overview.connection.state != "ok",
+    })
+}
+
+fn show_overview(overview: &Overview) -> Result<()> {
+    let connection = &overview.connection;
+    let detail = connection.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    print::line(&format!("engine      {}", overview.engine.state))?;
+    print::line(&format!(
+        "connection  {} ⇄ {}: {}{}\n",
+        sanitize(&connection.name),
+        sanitize(&connection.environment),
+        connection.state,
+        sanitize(&detail)
+    ))?;
+    let rows: Vec<Vec<String>> = overview
+        .mappings
+        .iter()
+        .map(|mapping| {
+            let numbers =
+                [mapping.errors, mapping.held, mapping.pending, mapping.rows].map(|n| n.to_string());
+            [vec![mapping.name.clone(), mapping.access.clone(), mapping.state.clone()], numbers.to_vec()]
+                .concat()
+        })
+        .collect();
+    print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows"], &rows)?;
+    Ok(())
+}

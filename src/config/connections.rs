@@ -1,0 +1,276 @@
+//! Which connections a file has: one, whose tables stand at the top (`[connection]`, `[postgres]`, ...), or several,
+//! each with the same tables below `[connections.NAME]`. The order of the file counts: the first is the default.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use toml::Spanned;
+
+use super::mapping::MappingKeys;
+use super::written::{Check, HistoryKeys, PostgresKeys, SalesforceKeys};
+use super::{ConfigError, EngineMode};
+
+/// The environment of a connection that names none: what asks most carefully.
+const ENVIRONMENT: &str = "prod";
+
+/// The top of a file, to tell its form.
+#[derive(Deserialize)]
+struct Top {
+    #[serde(default)]
+    connections: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    connection: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    postgres: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    salesforce: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    history: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    mapping: Option<Spanned<IgnoredAny>>,
+}
+
+/// A file of one connection.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One {
+    connection: Head,
+    postgres: PostgresKeys,
+    salesforce: SalesforceKeys,
+    #[serde(default)]
+    history: HistoryKeys,
+    #[serde(default)]
+    mapping: Vec<Spanned<MappingKeys>>,
+    /// Read apart from all this: no engine minds what is wrong in it.
+    #[serde(default, rename = "console")]
+    _console: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    name: Spanned<String>,
+    #[serde(default)]
+    environment: Option<String>,
+    #[serde(default)]
+    engine: Option<Spanned<String>>,
+}
+
+/// A file of several.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Several {
+    connections: BTreeMap<Spanned<String>, Sections>,
+    #[serde(default, rename = "console")]
+    _console: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sections {
+    #[serde(default)]
+    environment: Option<String>,
+    #[serde(default)]
+    engine: Option<Spanned<String>>,
+    postgres: PostgresKeys,
+    salesforce: SalesforceKeys,
+    #[serde(default)]
+    history: HistoryKeys,
+    #[serde(default)]
+    mapping: Vec<Spanned<MappingKeys>>,
+}
+
+/// One connection as it is written.
+pub(super) struct Written {
+    pub(super) name: Spanned<String>,
+    /// Before its keys in messages: empty, or `connections.NAME.`.
+    pub(super) place: String,
+    pub(super) environment: String,
+    pub(super) engine: EngineMode,
+    pub(super) postgres: PostgresKeys,
+    pub(super) salesforce: SalesforceKeys,
+    pub(super) history: HistoryKeys,
+    pub(super) mapping: Vec<Spanned<MappingKeys>>,
+}
+
+impl Check<'_> {
+    /// The connections of the file, at least one, the default first.
+    pub(super) fn connections(&self) -> Result<Vec<Written>, ConfigError> {
+        let top: Top = self.parse()?;
+        let Some(several) = &top.connections else { return Ok(vec![self.one(self.parse()?)?]) };
+        for (table, found) in [
+            ("connection", &top.connection),
+            ("postgres", &top.postgres),
+            ("salesforce", &top.salesforce),
+            ("history", &top.history),
+            ("mapping", &top.mapping),
+        ] {
+            if let Some(found) = found {
+                let remedy = "write it below [connections.NAME], or take [connections] out";
+                return Err(self.refuse(found, table, "does not go together with [connections]", remedy));
+            }
+        }
+        let at = several.span().start;
+        let file: Several = self.parse()?;
+        let mut sections: Vec<(Spanned<String>, Sections)> = file.connections.into_iter().collect();
+        sections.sort_by_key(|(name, _)| name.span().start);
+        let connections = sections
+            .into_iter()
+            .map(|(name, sections)| self.one_of_several(name, sections))
+            .collect::<Result<Vec<_>, _>>()?;
+        if connections.is_empty() {
+            return Err(self.refuse_at(at, "connections", "there is none", "add [connections.NAME]"));
+        }
+        self.refuse_shared_databases(&connections)?;
+        Ok(connections)
+    }
+
+    fn one(&self, file: One) -> Result<Written, ConfigError> {
+        self.named(&file.connection.name, "connection.name")?;
+        Ok(Written {
+            engine: self.engine("connection.engine", file.connection.engine.as_ref())?,
+            name: file.connection.name,
+            place: String::new(),
+            environment: file.connection.environment.unwrap_or_else(|| ENVIRONMENT.to_owned()),
+            postgres: file.postgres,
+            salesforce: file.salesforce,
+            history: file.history,
+            mapping: file.mapping,
+        })
+    }
+
+    fn one_of_several(&self, name: Spanned<String>, sections: Sections) -> Result<Written, ConfigError> {
+        self.named(&name, "connections")?;
+        let place = format!("connections.{}.", name.get_ref());
+        Ok(Written {
+            engine: self.engine(&format!("{place}engine"), sections.engine.as_ref())?,
+            name,
+            place,
+            environment: sections.environment.unwrap_or_else(|| ENVIRONMENT.to_owned()),
+            postgres: sections.postgres,
+            salesforce: sections.salesforce,
+            history: sections.history,
+            mapping: sections.mapping,
+        })
+    }
+
+    fn named(&self, name: &Spanned<String>, key: &str) -> Result<(), ConfigError> {
+        if name.get_ref().trim().is_empty() {
+            return Err(self.refuse(name, key, "is empty", "give the connection a short name"));
+        }
+        Ok(())
+    }
+
+    fn engine(&self, key: &str, written: Option<&Spanned<String>>) -> Result<EngineMode, ConfigError> {
+        match written.map(|mode| (mode, mode.get_ref().as_str())) {
+            None | Some((_, "with-console")) => Ok(EngineMode::WithConsole),
+            Some((_, "service")) => Ok(EngineMode::Service),
+            Some((mode, _)) => Err(self.refuse(
+                mode,
+                key,
+                "is unknown",
+                "use \"with-console\" (the console runs the engine) or \"service\" (only `syncdeck run` does)",
+            )),
+        }
+    }
+
+    /// Two engines with different mappings in one database would undo each other's work.
+    fn refuse_shared_databases(&self, connections: &[Written]) -> Result<(), ConfigError> {
+        let at = |keys: &PostgresKeys| -> [Option<PathBuf>; 3] {
+            let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| value.get_ref().into());
+            [text(&keys.url), text(&keys.url_env), keys.url_file.as_ref().map(|file| file.get_ref().clone())]
+        };
+        for (number, second) in connections.iter().enumerate() {
+            let same = |first: &&Written| at(&first.postgres) == at(&second.postgres);
+            if let Some(first) = connections[..number].iter().find(same) {
+                let problem = format!("is the database of connection {} already", first.name.get_ref());
+                let key = format!("{}postgres.url", second.place);
+                return Err(self.refuse(
+                    &second.name,
+                    &key,
+                    &problem,
+                    "give each connection a database of its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Config;
+
+    /// A connection among several.
+    fn section(name: &str, more: &str) -> String {
+        format!(
+            "[connections.{name}]\n{more}\n[connections.{name}.postgres]\nurl = \"postgresql:///{name}\"\n\
+             [connections.{name}.salesforce]\nlogin_url = \"https://{name}.my.salesforce.com\"\nclient_id = \"id\"\n\
+             client_secret_env = \"PATH\"\n[[connections.{name}.mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\n"
+        )
+    }
+
+    fn chosen(text: &str, connection: Option<&str>) -> Result<Config, String> {
+        Config::of(Path::new("x.toml"), text, connection).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_first_of_the_file_is_the_default_and_any_can_be_chosen() {
+        let text = section("staging", "environment = \"sandbox\"") + &section("live", "engine = \"service\"");
+        let text = text + "[console]\nutc = true\n";
+        let first = chosen(&text, None).unwrap();
+        assert_eq!((first.name.as_str(), first.environment.as_str()), ("staging", "sandbox"));
+        assert_eq!(first.table("salesforce"), ["connections", "staging", "salesforce"]);
+        let live = chosen(&text, Some("live")).unwrap();
+        assert_eq!((live.environment.as_str(), live.salesforce.login_url.len()), ("prod", 30));
+        assert!(live.console.utc);
+        let told = chosen(&text, Some("life")).unwrap_err();
+        assert_eq!(told, "x.toml has no connection \"life\"\nname one of staging, live with --connection");
+        let names: Vec<String> = super::super::written::names(Path::new("x.toml"), &text)
+            .unwrap()
+            .into_iter()
+            .map(|of| of.name)
+            .collect();
+        assert_eq!(names, ["staging", "live"]);
+    }
+
+    #[test]
+    fn an_engine_minds_its_own_connection_only() {
+        let text = section("a", "") + &section("b", "");
+        let a = chosen(&text, Some("a")).unwrap();
+        let b = chosen(&text, Some("b")).unwrap();
+        let changed = section("a", "") + &section("b", "environment = \"test\"") + "[console]\nutc = true\n";
+        assert_eq!(a.engine_part(&text), a.engine_part(&changed));
+        assert_ne!(b.engine_part(&text), b.engine_part(&changed));
+    }
+
+    #[test]
+    fn a_refusal_names_the_connection() {
+        let good = section("a", "") + &section("b", "");
+        for (text, wanted) in [
+            (good.clone() + "[postgres]\n", "x.toml:23: postgres: does not go together with"),
+            ("[connections]\n".to_owned(), "x.toml:1: connections: there is none"),
+            (
+                good.replace("///b", "///a"),
+                "x.toml:12: connections.b.postgres.url: is the database of connection a",
+            ),
+            (
+                section("a", "engine = \"always\""),
+                "x.toml:2: connections.a.engine: is unknown\nuse \"with-console\"",
+            ),
+            (good.replace("[\"LastName\"]", "[]"), "x.toml:11: connections.a.mapping.fields: is empty"),
+            (section("a", "engines = 3"), "x.toml:2: unknown field `engines`"),
+            (
+                good.split("[[").next().unwrap().to_owned(),
+                "x.toml:9: connections.a.mapping: there is none\nadd at least one [[connections.a.mapping]]",
+            ),
+        ] {
+            let told = chosen(&text, None).unwrap_err();
+            assert!(told.starts_with(wanted), "{told}");
+        }
+    }
+}
