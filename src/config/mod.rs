@@ -7,6 +7,7 @@ pub mod console;
 pub mod edit;
 mod mapping;
 mod signin;
+pub mod state;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::domain::mapping::Access;
 use crate::domain::rules::Rules;
 
 pub use console::ConsoleSettings;
+pub use state::ConsoleState;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
