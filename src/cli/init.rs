@@ -8,7 +8,7 @@ use std::time::Duration;
 use color_eyre::eyre::Result;
 use secrecy::SecretString;
 
-use crate::config::{Auth, Config, Salesforce, edit};
+use crate::config::{Auth, Config, ConfigError, Salesforce, edit};
 use crate::engine;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
@@ -19,13 +19,15 @@ use super::args::Cli;
 use super::dialogue::Dialogue;
 use super::{DONE, FAILED, many, print};
 
+/// What is written unless another is named.
+const FILE: &str = "syncdeck.toml";
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Leads through it.
 pub(super) async fn run(cli: &Cli, reconnect: bool) -> Result<u8> {
     many::refuse_read_only(cli)?;
-    let path = cli.config.clone().unwrap_or_else(|| PathBuf::from("syncdeck.toml"));
+    let path = cli.config.clone().unwrap_or_else(|| PathBuf::from(FILE));
     let mut ask = Dialogue::new();
     if reconnect {
         return self::reconnect(cli, &mut ask).await;
@@ -40,14 +42,23 @@ pub(super) async fn run(cli: &Cli, reconnect: bool) -> Result<u8> {
             return Ok(DONE);
         }
     }
-    let name = ask.text("A short name for the connection", Some("acme"))?;
+    let engine = set_up(cli, &path, &mut ask).await?;
+    let next = if engine == "service" { "syncdeck run" } else { "syncdeck" };
+    print::line(&format!("start with: {next} --config {}", path.display()))?;
+    Ok(DONE)
+}
+
+/// Asks for everything, and writes the configuration to the path. Returns who is to run the engine.
+async fn set_up(cli: &Cli, path: &Path, ask: &mut Dialogue) -> Result<String> {
+    let name = cli.connection.as_deref().unwrap_or("acme");
+    let name = ask.text("A short name for the connection", Some(name))?;
     let environment = ask.text("Which environment is it (prod, sandbox, test)", Some("sandbox"))?;
     print::line("\n1 of 4  PostgreSQL")?;
-    let (url, schema) = database(&mut ask).await?;
+    let (url, schema) = database(ask).await?;
     print::line("\n2 of 4  Salesforce")?;
-    let (client, salesforce) = org(&mut ask, &path).await?;
+    let (client, salesforce) = org(ask, path).await?;
     print::line("\n3 of 4  Mappings")?;
-    let mappings = mappings(&mut ask, &client).await?;
+    let mappings = mappings(ask, &client).await?;
     print::line("\n4 of 4  The engine")?;
     let service = "service: only `syncdeck run` runs it, and consoles attach";
     print::line(&format!("  with-console: the console that comes first runs it\n  {service}"))?;
@@ -61,11 +72,21 @@ pub(super) async fn run(cli: &Cli, reconnect: bool) -> Result<u8> {
         quoted(&url),
         quoted(&schema)
     );
-    edit::write_private(&path, &text)?;
-    Config::load(Some(&path), None)?;
-    let next = if engine == "service" { "syncdeck run" } else { "syncdeck" };
-    print::line(&format!("\nwritten to {}\nstart with: {next} --config {}", path.display(), path.display()))?;
-    Ok(DONE)
+    edit::write_private(path, &text)?;
+    Config::load(Some(path), None)?;
+    print::line(&format!("\nwritten to {}", path.display()))?;
+    Ok(engine)
+}
+
+/// The first start of the console on a machine where nothing is configured.
+pub(super) async fn first_start(cli: &Cli, missing: &ConfigError) -> Result<()> {
+    let found = missing.to_string();
+    let found = found.lines().next().unwrap_or_default();
+    eprintln!("syncdeck: {}", sanitize(found));
+    eprintln!(
+        "  a few questions make one and open the console; Ctrl-C leaves; to only try it: syncdeck demo\n"
+    );
+    set_up(cli, Path::new(FILE), &mut Dialogue::new()).await.map(|_| ())
 }
 
 /// A database that can be laid out.

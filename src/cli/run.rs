@@ -1,12 +1,13 @@
 //! The console, with the engine behind it where the configuration says so; and the signals that end the program.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, EngineMode};
+use crate::config::{Config, ConfigError, EngineMode};
 use crate::console;
 use crate::engine::handle::{Handle, operator};
 use crate::engine::{self, Engine, StartError};
@@ -14,7 +15,7 @@ use crate::postgres::status::Lease;
 use crate::postgres::{self, Store};
 
 use super::args::Cli;
-use super::{DONE, config, print, store};
+use super::{DONE, config, init, print, store};
 
 /// The lease under which one of several consoles starts the engine.
 const ENGINE_LEASE: &str = "engine of a console";
@@ -22,7 +23,14 @@ const LEASE: Duration = Duration::from_secs(10);
 
 /// The console; with `engine = "with-console"` the first one runs the engine too.
 pub(super) async fn console(cli: &Cli) -> Result<u8> {
-    let config = config(cli)?;
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let config = match config(cli) {
+        Err(missing @ ConfigError::Missing { .. }) if terminal && !cli.read_only => {
+            init::first_start(cli, &missing).await?;
+            config(cli)?
+        }
+        found => found?,
+    };
     let store = store(&config).await?;
     let stop = CancellationToken::new();
     let runs_engine = config.engine == EngineMode::WithConsole && !cli.read_only;

@@ -10,6 +10,7 @@ mod signin;
 pub mod state;
 mod written;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,12 +28,23 @@ pub enum ConfigError {
     /// There is none.
     #[error(
         "no configuration found: looked for {}\n\
-         write one (the README shows it), name one with --config FILE, or try everything with: syncdeck demo",
+         write one with: syncdeck init\n\
+         name one with --config FILE, or try everything with: syncdeck demo",
         tried.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
     )]
     Missing {
         /// Where was looked.
         tried: Vec<PathBuf>,
+    },
+    /// The one that was named is not there.
+    #[error(
+        "there is no configuration {0}\n\
+         correct the name, write it with: syncdeck init --config {0}, or try everything with: syncdeck demo",
+        path.display()
+    )]
+    Absent {
+        /// Which file.
+        path: PathBuf,
     },
     /// It cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -308,15 +320,22 @@ impl Config {
 }
 
 fn find(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    let places = explicit.map_or_else(default_places, |path| vec![path.to_owned()]);
-    match places.iter().find(|path| path.exists()) {
+    if let Some(path) = explicit {
+        return Ok(path.to_owned());
+    }
+    let tried = default_places();
+    match tried.iter().find(|path| path.exists()) {
         Some(path) => Ok(path.clone()),
-        None => Err(ConfigError::Missing { tried: places }),
+        None => Err(ConfigError::Missing { tried }),
     }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    let path = path.to_owned();
+    std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ConfigError::Absent { path },
+        _ => ConfigError::Unreadable { path, source },
+    })
 }
 
 fn default_places() -> Vec<PathBuf> {

@@ -1,6 +1,6 @@
 //! What `syncdeck.toml` may hold, and how the program refuses the rest.
 
-use crate::{CONFIG, config, directory, run};
+use crate::{CONFIG, config, directory, run, run_in};
 
 #[test]
 fn console_settings_are_refused_by_their_place_with_the_remedy() {
@@ -57,5 +57,18 @@ fn one_of_several_connections_is_chosen_by_name() {
     for ran in [unknown, all, one, mixed, other] {
         assert!(!ran.err.contains("hush"), "{ran:?}");
     }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn without_a_configuration_or_a_terminal_the_way_to_one_is_told() {
+    let dir = directory();
+    for args in [&[][..], &["status"], &["run"]] {
+        let ran = run_in(&dir, args);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran:?}");
+        assert!(ran.err.contains("looked for syncdeck.toml and"), "{ran:?}");
+        assert!(ran.err.contains("write one with: syncdeck init\n"), "{ran:?}");
+    }
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -29,8 +29,16 @@ impl Ran {
 }
 
 fn run(args: &[&str]) -> Ran {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_syncdeck")).args(args).stdin(Stdio::null()).output().unwrap();
+    run_in(Path::new("."), args)
+}
+
+/// Runs it in a directory that is the user's home as well.
+fn run_in(dir: &Path, args: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        command.env(name, dir);
+    }
+    let output = command.args(args).current_dir(dir).stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -60,7 +68,8 @@ fn bad_input_is_refused_by_name_with_the_remedy_and_status_two() {
     let missing = run(&["--config", "/nowhere/syncdeck.toml", "status"]);
     assert_eq!(missing.status, 2);
     assert!(
-        missing.err.contains("/nowhere/syncdeck.toml") && missing.err.contains("syncdeck demo"),
+        missing.err.contains("there is no configuration /nowhere/syncdeck.toml")
+            && missing.err.contains("syncdeck init --config /nowhere/syncdeck.toml"),
         "{missing:?}"
     );
     let path = config(&dir, &CONFIG.replace("[\"LastName\"]", "[]"), 0o600);

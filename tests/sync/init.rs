@@ -1,9 +1,11 @@
 //! `syncdeck init`, as somebody answers it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::json;
 use syncdeck::config::Config;
 
@@ -109,4 +111,67 @@ async fn a_lost_login_is_replaced_while_the_engine_waits() {
     world.until_text(lost, "0").await;
     assert_eq!(world.record("Contact", "K1").unwrap()["LastName"], json!("Doe"));
     assert!(world.written().contains("the-next-secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_on_a_terminal_leads_through_init_into_the_console() {
+    let world = World::start(MAPPINGS).await;
+    let dir = tempfile::tempdir().unwrap();
+    let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_syncdeck"));
+    command.cwd(dir.path());
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        command.env(name, dir.path());
+    }
+    command.env("TERM", "xterm-256color");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let shown = Arc::new(Mutex::new(String::new()));
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let feed = shown.clone();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = reader.read(&mut buffer) {
+            feed.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    });
+    let mut writer = pair.master.take_writer().unwrap();
+    let database = server().url(&new_database().await);
+    let login = world.config.salesforce.login_url.clone();
+    for (question, answer) in [
+        ("A short name", "first"),
+        ("environment", ""),
+        ("URL of the database", &database),
+        ("Schema", ""),
+        ("My Domain", &login),
+        ("Consumer key", "simulated-app"),
+        ("sign in", ""),
+        ("Consumer secret", "simulated-secret"),
+        ("Objects", "Contact"),
+        ("Fields", "LastName"),
+        ("External id", ""),
+        ("Who runs the engine", ""),
+    ] {
+        world.until(question, async || shown.lock().unwrap().contains(question)).await;
+        writeln!(writer, "{answer}").unwrap();
+    }
+    world.until("the console runs the engine", async || shown.lock().unwrap().contains("● running")).await;
+    writer.write_all(b"q").unwrap();
+    let mut ended = None;
+    world
+        .until("it ends", async || {
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        })
+        .await;
+    let text = shown.lock().unwrap().clone();
+    assert_eq!(ended.unwrap().exit_code(), 0, "{text}");
+    for part in ["no configuration found: looked for syncdeck.toml", "a few questions make one", "written to"]
+    {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    assert!(!text.contains("simulated-secret"), "a secret is told: {text}");
+    let config = Config::load(Some(&dir.path().join("syncdeck.toml")), None).unwrap();
+    assert_eq!(config.name, "first");
 }
