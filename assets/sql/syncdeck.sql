@@ -41,6 +41,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
 CREATE INDEX IF NOT EXISTS unit_ready ON syncdeck.unit (ready_at) WHERE state = 'ready';
 CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE state = 'inflight';
 CREATE INDEX IF NOT EXISTS unit_stopped ON syncdeck.unit (table_name) WHERE state = 'stopped';
+CREATE INDEX IF NOT EXISTS unit_waiting ON syncdeck.unit (table_name, created_at)
+    WHERE state IN ('ready', 'inflight', 'stopped');
 CREATE INDEX IF NOT EXISTS unit_held ON syncdeck.unit (held_table, held_record) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_held_key ON syncdeck.unit (held_table, held_key) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_writeback ON syncdeck.unit (ready_at) WHERE outcome IS NOT NULL;
@@ -166,7 +168,13 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     deletes_cursor timestamptz,
     last_read timestamptz,
     last_write timestamptz,
-    records_read bigint NOT NULL DEFAULT 0
+    records_read bigint NOT NULL DEFAULT 0,
+    -- of a load that goes on: since when, and how many records of how many
+    load_began_at timestamptz,
+    load_records bigint,
+    load_total bigint,
+    -- since when every answer was a rejection
+    failing_since timestamptz
 );
 
 -- Rules of mappings set at run time; they come before those of the configuration.
@@ -217,6 +225,17 @@ CREATE TABLE IF NOT EXISTS syncdeck.run (
 CREATE INDEX IF NOT EXISTS run_mapping ON syncdeck.run (mapping, id);
 CREATE INDEX IF NOT EXISTS run_began ON syncdeck.run (began_at);
 
+-- What became of each mapping's records, minute by minute.
+CREATE TABLE IF NOT EXISTS syncdeck.minute (
+    mapping text NOT NULL,
+    minute timestamptz NOT NULL,
+    accepted bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    lost bigint NOT NULL DEFAULT 0,
+    read bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (mapping, minute)
+);
+
 -- The last fetch of a record's values, kept for the hours when no engine can fetch them.
 CREATE TABLE IF NOT EXISTS syncdeck.fetched (
     table_name varchar(128) NOT NULL,
@@ -242,6 +261,7 @@ CREATE TABLE IF NOT EXISTS syncdeck.engine (
     connection_detail text,
     api_used bigint,
     api_limit bigint,
+    instance_url text,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -263,6 +283,20 @@ CREATE TABLE IF NOT EXISTS syncdeck.counter (
     value bigint NOT NULL DEFAULT 0
 );
 
+-- How many sync errors need somebody (by the minute that saw them first), and how many units wait or are held. Counting a
+-- million of them takes 0.7 s, and every console asks several times a second: so each statement that changes them adds
+-- the difference, in its own transaction and waiting for nobody, and the engine adds the lines up now and then.
+CREATE TABLE IF NOT EXISTS syncdeck.count (
+    subject text NOT NULL CHECK (subject IN ('error', 'pending', 'held')),
+    -- the mapping of errors, the table of units
+    name text NOT NULL,
+    category text NOT NULL DEFAULT '',
+    -- of what is older than an hour, none
+    minute timestamptz NOT NULL DEFAULT '-infinity',
+    n bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS count_subject ON syncdeck.count (subject, name, category, minute);
+
 -- What an installation from before lacks.
 ALTER TABLE syncdeck.unit DROP CONSTRAINT IF EXISTS unit_state_check;
 ALTER TABLE syncdeck.unit ADD CONSTRAINT unit_state_check
@@ -272,7 +306,10 @@ ALTER TABLE syncdeck.attempt ADD COLUMN IF NOT EXISTS response jsonb;
 ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT 'salesforce';
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS rules_version bigint NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS writes text NOT NULL DEFAULT 'on', ADD COLUMN IF NOT EXISTS writes_detail text;
+    ADD COLUMN IF NOT EXISTS writes text NOT NULL DEFAULT 'on', ADD COLUMN IF NOT EXISTS writes_detail text,
+    ADD COLUMN IF NOT EXISTS load_began_at timestamptz, ADD COLUMN IF NOT EXISTS load_records bigint,
+    ADD COLUMN IF NOT EXISTS load_total bigint, ADD COLUMN IF NOT EXISTS failing_since timestamptz;
+ALTER TABLE syncdeck.engine ADD COLUMN IF NOT EXISTS instance_url text;
 ALTER TABLE syncdeck.audit ADD COLUMN IF NOT EXISTS act bigint NOT NULL DEFAULT nextval('syncdeck.act'),
     ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'local', ADD COLUMN IF NOT EXISTS why text,
     ADD COLUMN IF NOT EXISTS undoes bigint;
@@ -291,3 +328,61 @@ CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON syncdeck.
     FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.audit_only_grows();
 ALTER TABLE syncdeck.audit ENABLE ALWAYS TRIGGER audit_only_grows;
 REVOKE UPDATE, DELETE, TRUNCATE ON syncdeck.audit FROM PUBLIC, CURRENT_USER;
+
+CREATE OR REPLACE FUNCTION syncdeck.count_errors() RETURNS trigger LANGUAGE plpgsql AS $function$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO syncdeck.count (subject, name, category, minute, n)
+        SELECT 'error', mapping, category, date_trunc('minute', first_seen), sum(n)
+        FROM (SELECT mapping, category, first_seen, state, resolved_at, 1 AS n FROM after
+              UNION ALL SELECT mapping, category, first_seen, state, resolved_at, -1 FROM before) changed
+        WHERE resolved_at IS NULL AND state NOT IN ('held', 'ignored') GROUP BY 2, 3, 4 HAVING sum(n) <> 0;
+    ELSE
+        INSERT INTO syncdeck.count (subject, name, category, minute, n)
+        SELECT 'error', mapping, category, date_trunc('minute', first_seen),
+            count(*) * CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END
+        FROM changed WHERE resolved_at IS NULL AND state NOT IN ('held', 'ignored') GROUP BY 2, 3, 4;
+    END IF;
+    RETURN NULL;
+END $function$;
+CREATE OR REPLACE FUNCTION syncdeck.count_units() RETURNS trigger LANGUAGE plpgsql AS $function$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO syncdeck.count (subject, name, n)
+        SELECT CASE state WHEN 'held' THEN 'held' ELSE 'pending' END, table_name, sum(n)
+        FROM (SELECT table_name, state, 1 AS n FROM after UNION ALL SELECT table_name, state, -1 FROM before) changed
+        WHERE state IN ('ready', 'inflight', 'stopped', 'held') GROUP BY 1, 2 HAVING sum(n) <> 0;
+    ELSE
+        INSERT INTO syncdeck.count (subject, name, n)
+        SELECT CASE state WHEN 'held' THEN 'held' ELSE 'pending' END, table_name,
+            count(*) * CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END
+        FROM changed WHERE state IN ('ready', 'inflight', 'stopped', 'held') GROUP BY 1, 2;
+    END IF;
+    RETURN NULL;
+END $function$;
+DROP TRIGGER IF EXISTS count_insert ON syncdeck.error;
+CREATE TRIGGER count_insert AFTER INSERT ON syncdeck.error REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.count_errors();
+DROP TRIGGER IF EXISTS count_update ON syncdeck.error;
+CREATE TRIGGER count_update AFTER UPDATE ON syncdeck.error REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.count_errors();
+DROP TRIGGER IF EXISTS count_delete ON syncdeck.error;
+CREATE TRIGGER count_delete AFTER DELETE ON syncdeck.error REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.count_errors();
+DROP TRIGGER IF EXISTS count_insert ON syncdeck.unit;
+CREATE TRIGGER count_insert AFTER INSERT ON syncdeck.unit REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.count_units();
+DROP TRIGGER IF EXISTS count_update ON syncdeck.unit;
+CREATE TRIGGER count_update AFTER UPDATE ON syncdeck.unit REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.count_units();
+DROP TRIGGER IF EXISTS count_delete ON syncdeck.unit;
+CREATE TRIGGER count_delete AFTER DELETE ON syncdeck.unit REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.count_units();
+-- Counted from the beginning once with each new layout, while nobody else can write to the two tables.
+DELETE FROM syncdeck.count;
+INSERT INTO syncdeck.count (subject, name, category, minute, n)
+SELECT 'error', mapping, category, CASE WHEN first_seen > clock_timestamp() - interval '1 hour'
+    THEN date_trunc('minute', first_seen) ELSE '-infinity' END, count(*)
+FROM syncdeck.error WHERE resolved_at IS NULL AND state NOT IN ('held', 'ignored') GROUP BY 2, 3, 4
+UNION ALL SELECT CASE state WHEN 'held' THEN 'held' ELSE 'pending' END, table_name, '', '-infinity', count(*)
+FROM syncdeck.unit WHERE state IN ('ready', 'inflight', 'stopped', 'held') GROUP BY 1, 2;

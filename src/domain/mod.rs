@@ -25,5 +25,6 @@ pub mod size;
 pub mod strategy;
 pub mod sync_error;
 pub mod transform;
+pub mod trend;
 pub mod unit;
 pub mod verify;

@@ -1,6 +1,8 @@
 //! How things stand: the connection, the engine and every mapping, with their counts
 //! (`status --json` prints exactly these members).
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,9 @@ pub struct ConnectionStatus {
     pub api_used: Option<i64>,
     /// See `api_used`.
     pub api_limit: Option<i64>,
+    /// The org's own address, as its login answered: `https://acme.my.salesforce.com`.
+    #[serde(default)]
+    pub instance_url: Option<String>,
 }
 
 /// Who runs the engine, and how it is.
@@ -75,4 +80,30 @@ pub struct MappingStatus {
     pub last_read: Option<DateTime<Utc>>,
     /// Last write that Salesforce accepted.
     pub last_write: Option<DateTime<Utc>>,
+    /// `errors`, by the word of their category.
+    #[serde(default)]
+    pub by_category: BTreeMap<String, i64>,
+    /// Since when the oldest unit that is ready, in flight or stopped waits.
+    #[serde(default)]
+    pub oldest_pending: Option<DateTime<Utc>>,
+    /// Since when every answer was a rejection; `None` while the newest is an acceptance, or nothing was ever rejected.
+    #[serde(default)]
+    pub failing_since: Option<DateTime<Utc>>,
+    /// How far it is loaded, while it loads.
+    #[serde(default)]
+    pub load: Option<LoadProgress>,
+    /// Seconds since the last successful read beyond the time from one to the next; `None` while it loads.
+    #[serde(default)]
+    pub lag_seconds: Option<i64>,
+}
+
+/// How far a load is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadProgress {
+    /// Records that were read.
+    pub done: i64,
+    /// Records there are, as Salesforce told at the beginning.
+    pub total: i64,
+    /// When it began.
+    pub began_at: DateTime<Utc>,
 }

@@ -73,7 +73,7 @@ fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), String> {
         .find(|mapping| mapping.table == table)
         .ok_or_else(|| format!("this engine has no mapping of the table {table:?}"))?;
     if let Some(wait) = shared.link.closed_for() {
-        let status = shared.link.status(None);
+        let status = shared.link.status(None, None);
         return Err(format!(
             "Salesforce is not asked for another {} s: {}",
             wait.as_secs() + 1,

@@ -54,8 +54,8 @@ impl Link {
             .filter(|left| !left.is_zero())
     }
 
-    /// For the sign of life.
-    pub fn status(&self, usage: Option<(i64, i64)>) -> ConnectionStatus {
+    /// For the sign of life, with what the org told besides.
+    pub fn status(&self, usage: Option<(i64, i64)>, instance_url: Option<String>) -> ConnectionStatus {
         let (word, detail) =
             self.state.lock().map(|state| (state.word, state.detail.clone())).unwrap_or(("down", None));
         ConnectionStatus {
@@ -65,6 +65,7 @@ impl Link {
             detail,
             api_used: usage.map(|(used, _)| used),
             api_limit: usage.map(|(_, limit)| limit),
+            instance_url,
         }
     }
 

@@ -1,4 +1,4 @@
-//! A mapping's reader: the first load, then polls by SystemModstamp with look-back, and deletes. One engine at a
+//! A mapping's reader: polls by SystemModstamp with look-back, and deletes, after the load (next door). One engine at a
 //! time reads a mapping, by a named lease.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use crate::postgres::{self, Store, failpoint};
 use crate::salesforce::query::{self, instant};
 use crate::salesforce::{self, Client, value};
 
-use super::{Shared, guard, link, schema};
+use super::{Shared, guard, link, load, schema};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ const REREADS: i64 = 1_000;
 
 /// Why a read did not end well.
 #[derive(Debug, thiserror::Error)]
-enum ReadError {
+pub(super) enum ReadError {
     #[error(transparent)]
     Salesforce(#[from] salesforce::Error),
     #[error(transparent)]
@@ -86,7 +86,7 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     let mut cursor = shared.store.cursor(&mapping.object).await?;
     let mut run = Run::begin(&mapping.object, Kind::Poll);
     if !cursor.loaded {
-        load(shared, mapping, &lease, &mut cursor).await?;
+        load::first(shared, mapping, &lease, &mut cursor).await?;
     }
     let read = changes(shared, &lease, mapping, &mut cursor, &mut run).await?;
     let deleted = deletes(shared, &lease, mapping, &mut cursor).await?;
@@ -97,6 +97,7 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     let well = !shared.guard.is_defective(&mapping.object);
     let news = well && shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
     run.changed += deleted as i64;
+    shared.tally.read(&mapping.object, run.changed);
     if run.changed + run.failed > 0 {
         shared.store.keep_run(&run).await?;
     }
@@ -111,7 +112,7 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
 }
 
 /// A reader holds its mapping over the pause to its next poll.
-fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
+pub(super) fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
     shared.config.salesforce.lease + mapping.rules.poll_interval
 }
 
@@ -119,53 +120,6 @@ fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
 struct Read {
     records: i64,
     written: u64,
-}
-
-/// The first load: every record, page by page, with its progress told.
-async fn load(
-    shared: &Shared,
-    mapping: &Mapping,
-    lease: &Lease,
-    cursor: &mut Cursor,
-) -> Result<(), ReadError> {
-    let log = shared.log.of("reader");
-    let name = &mapping.object;
-    log.info(format!("{name} first load begins"), json!({"mapping": name}));
-    let began = Instant::now();
-    let mut run = Run::begin(name, Kind::Load);
-    let start = shared.store.now().await?;
-    shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
-    // Ordering and limits would switch off how Salesforce cuts large reads; the cursor is the greatest stamp seen.
-    let mut page = shared.client.query(&format!("SELECT {} FROM {name}", columns(mapping))).await?;
-    let mut loaded = 0_usize;
-    loop {
-        let asked_at = shared.store.now().await?;
-        let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
-        let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
-        note(&mut run, rows.len(), &applied);
-        cursor.read = cursor.read.max(newest(&page.records));
-        loaded += rows.len();
-        shared.store.set_mapping_state(name, "loading", Some(&format!("{loaded} of {}", page.total))).await?;
-        shared.store.lease(lease, lease_length(shared, mapping)).await?;
-        shared.store.notify("overview").await?;
-        match page.next {
-            Some(next) => page = shared.client.query_more(&next).await?,
-            None => break,
-        }
-    }
-    cursor.loaded = true;
-    cursor.read = Some(cursor.read.unwrap_or(start));
-    cursor.deletes = Some(start);
-    shared.store.set_cursor(lease, name, cursor, loaded as i64).await?;
-    count(shared, mapping).await;
-    shared.store.keep_run(&run).await?;
-    let seconds = began.elapsed().as_secs_f64();
-    log.info(
-        format!("{name} first load complete: {loaded} records in {seconds:.1} s"),
-        json!({"mapping": name, "records": loaded}),
-    );
-    shared.tally.add(&[("loaded", loaded as i64), ("load_ms", began.elapsed().as_millis() as i64)]);
-    Ok(())
 }
 
 /// What changed since the cursor. Salesforce stamps a record before it commits it, so each read goes back a little;
@@ -246,15 +200,15 @@ async fn deletes(
     Ok(deleted)
 }
 
-struct Applied {
+pub(super) struct Applied {
     written: u64,
-    skipped: Vec<String>,
+    pub(super) skipped: Vec<String>,
     /// Records that PostgreSQL refused.
     refused: i64,
 }
 
 /// Notes what became of a page.
-fn note(run: &mut Run, records: usize, applied: &Applied) {
+pub(super) fn note(run: &mut Run, records: usize, applied: &Applied) {
     run.ended_at = Utc::now();
     run.records += records as i64;
     run.changed += applied.written as i64;
@@ -274,7 +228,7 @@ async fn note_failed(shared: &Shared, mapping: &Mapping, code: &str, text: &str)
 }
 
 /// Applies a page. Records whose values PostgreSQL refuses are found by halving and named; the others go on.
-async fn apply(
+pub(super) async fn apply(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,
@@ -422,7 +376,7 @@ pub(super) async fn records(
 }
 
 /// Counts rows and records. What fails here beside the way itself is not worth a word: the next count comes soon.
-async fn count(shared: &Shared, mapping: &Mapping) {
+pub(super) async fn count(shared: &Shared, mapping: &Mapping) {
     let records = match shared.client.query(&format!("SELECT COUNT() FROM {}", mapping.object)).await {
         Ok(page) => Some(page.total),
         Err(error) => {
@@ -453,6 +407,6 @@ fn stamp(record: &Value) -> Option<DateTime<Utc>> {
     DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok().map(|time| time.with_timezone(&Utc))
 }
 
-fn newest(records: &[Value]) -> Option<DateTime<Utc>> {
+pub(super) fn newest(records: &[Value]) -> Option<DateTime<Utc>> {
     records.iter().filter_map(stamp).max()
 }

@@ -293,7 +293,8 @@ async fn settle(
                         "retry_in": retry.map(|pause| format!("{:.1} s", pause.as_secs_f64()))}),
                 );
             }
-            _ => accepted += 1,
+            Outcome::Accepted { .. } | Outcome::Begun { .. } => accepted += 1,
+            _ => {}
         }
         let request = Some(mask::request(mapping, out.record));
         acks.push(Ack { response: Some(response), ..ack(out.job, request, outcome) });
@@ -431,6 +432,7 @@ async fn lose(
         .collect::<Vec<_>>();
     note_stop(shared, mapping, &acks);
     shared.tally.add(&[("lost_answers", acks.len() as i64)]);
+    shared.tally.lost(&mapping.object, acks.len() as i64);
     acknowledge(shared, claim, mapping, batch, acks).await.map(drop)
 }
 

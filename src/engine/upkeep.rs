@@ -19,6 +19,8 @@ use super::{Shared, link};
 const SIGN_INTERVAL: Duration = Duration::from_secs(1);
 /// Between sweeps of the queue.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// Sweeps from one adding up of counts to the next.
+const COUNT_ROUNDS: u64 = 20;
 /// How long log records are gathered before they are stored together.
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
 /// The operation under which refused outcomes are listed.
@@ -43,6 +45,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         if let Err(error) = shared.tally.store(&shared.store).await {
             log.warn("counters cannot be stored", json!({"cause": error.to_string()}));
+        }
+        if rounds.is_multiple_of(COUNT_ROUNDS)
+            && let Err(error) = shared.store.add_up_counts().await
+        {
+            log.warn("counts cannot be added up", json!({"cause": error.to_string()}));
         }
         match shared.store.write_back_deferred().await {
             Ok((_, refusals)) => {
@@ -91,7 +98,7 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
     let mut renewals = 0;
     let mut last = None;
     loop {
-        let status = shared.link.status(shared.client.usage());
+        let status = shared.link.status(shared.client.usage(), shared.client.instance_url());
         let _ = shared.store.heartbeat(&shared.owner, "running", &status).await;
         if last.as_ref() != Some(&status) {
             let _ = shared.store.notify("overview").await;

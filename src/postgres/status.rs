@@ -1,74 +1,17 @@
-//! How things stand: the engines' signs of life, the mappings' states and counts, counters, leases.
+//! What engines say of themselves and of the mappings: signs of life, states, cursors, leases.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
+use crate::domain::overview::{ConnectionStatus, LoadProgress};
 
 use super::{Error, Store, Transaction, While};
 
 /// An engine that gave no sign of life for this long counts as stopped.
-const SILENT_AFTER: &str = "10 s";
+pub(super) const SILENT_AFTER: &str = "10 s";
 
 impl Store {
-    /// Everything at a glance. Counts come from partial indexes; rows and records are kept by the engine.
-    pub async fn overview(&self) -> Result<Overview, Error> {
-        let client = self.client().await?;
-        let engine = client
-            .query_opt(
-                &format!(
-                    "SELECT owner, state, connection, environment, connection_state, connection_detail, api_used, api_limit,
-                         seen_at, seen_at > clock_timestamp() - interval '{SILENT_AFTER}' FROM syncdeck.engine
-                     ORDER BY seen_at DESC LIMIT 1"
-                ),
-                &[],
-            )
-            .await
-            .while_("read the engine's state")?;
-        let mut overview = Overview::default();
-        match engine {
-            Some(row) => {
-                let alive: bool = row.get(9);
-                let state: String = row.get(1);
-                overview.engine = EngineStatus {
-                    state: if alive { state } else { "stopped".to_owned() },
-                    owner: row.get(0),
-                    seen_at: row.get(8),
-                };
-                overview.connection = ConnectionStatus {
-                    name: row.get(2),
-                    environment: row.get(3),
-                    state: row.get(4),
-                    detail: row.get(5),
-                    api_used: row.get(6),
-                    api_limit: row.get(7),
-                };
-            }
-            None => overview.engine.state = "stopped".to_owned(),
-        }
-        let rows = client
-            .query(
-                "SELECT name, m.table_name::text, access, m.state, detail, row_count, records, last_read, last_write,
-                     coalesce(pending, 0), coalesce(held, 0), coalesce(errors, 0), coalesce(recent, 0), writes, writes_detail,
-                     coalesce(definition #>> '{rules,strategy}', 'skip')
-                 FROM syncdeck.mapping m
-                 LEFT JOIN (SELECT table_name, count(*) FILTER (WHERE state IN ('ready', 'inflight', 'stopped')) AS pending,
-                         count(*) FILTER (WHERE state = 'held') AS held
-                     FROM syncdeck.unit GROUP BY 1) u ON u.table_name = m.table_name
-                 LEFT JOIN (SELECT mapping, count(*) FILTER (WHERE state NOT IN ('held', 'ignored')) AS errors,
-                         count(*) FILTER (WHERE first_seen > clock_timestamp() - interval '1 hour'
-                             AND state NOT IN ('held', 'ignored')) AS recent
-                     FROM syncdeck.error WHERE resolved_at IS NULL GROUP BY 1) e ON e.mapping = m.name
-                 ORDER BY position",
-                &[],
-            )
-            .await
-            .while_("read the mappings' states")?;
-        overview.mappings = rows.iter().map(read_mapping).collect();
-        Ok(overview)
-    }
-
     /// Gives the engine's sign of life, and with it the connection's state.
     pub async fn heartbeat(
         &self,
@@ -80,10 +23,11 @@ impl Store {
         client
             .execute(
                 "INSERT INTO syncdeck.engine (owner, state, connection, environment, connection_state,
-                     connection_detail, api_used, api_limit) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                     connection_detail, api_used, api_limit, instance_url) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                  ON CONFLICT (owner) DO UPDATE SET state = excluded.state, connection_state = excluded.connection_state,
                      connection_detail = excluded.connection_detail, api_used = excluded.api_used,
-                     api_limit = excluded.api_limit, seen_at = clock_timestamp()",
+                     api_limit = excluded.api_limit, instance_url = coalesce(excluded.instance_url, engine.instance_url),
+                     seen_at = clock_timestamp()",
                 &[
                     &owner,
                     &state,
@@ -93,6 +37,7 @@ impl Store {
                     &connection.detail,
                     &connection.api_used,
                     &connection.api_limit,
+                    &connection.instance_url,
                 ],
             )
             .await
@@ -151,6 +96,22 @@ impl Store {
             .await
             .while_("set a mapping's state")?;
         Ok(changed == 1)
+    }
+
+    /// Tells how far a mapping's load is.
+    pub async fn set_load_progress(&self, name: &str, progress: &LoadProgress) -> Result<(), Error> {
+        let LoadProgress { done, total, began_at } = progress;
+        let detail = format!("{done} of {total}");
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.mapping SET state = 'loading', detail = $2, load_records = $3, load_total = $4,
+                     load_began_at = $5 WHERE name = $1",
+                &[&name, &detail, done, total, began_at],
+            )
+            .await
+            .while_("tell how far a load is")
+            .map(drop)
     }
 
     /// How far a mapping was read.
@@ -228,37 +189,7 @@ impl Store {
         transaction.commit().await.while_("finish a count")
     }
 
-    /// Adds to counters that only grow.
-    pub async fn add(&self, counters: &[(&str, i64)]) -> Result<(), Error> {
-        let counters: Vec<&(&str, i64)> = counters.iter().filter(|(_, n)| *n != 0).collect();
-        if counters.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<&str> = counters.iter().map(|(name, _)| *name).collect();
-        let values: Vec<i64> = counters.iter().map(|(_, value)| *value).collect();
-        let client = self.client().await?;
-        client
-            .execute(
-                "INSERT INTO syncdeck.counter AS c SELECT * FROM unnest($1::text[], $2::bigint[]) ORDER BY 1
-                 ON CONFLICT (name) DO UPDATE SET value = c.value + excluded.value",
-                &[&names, &values],
-            )
-            .await
-            .while_("count")
-            .map(drop)
-    }
-
-    /// All counters.
-    pub async fn counters(&self) -> Result<std::collections::BTreeMap<String, i64>, Error> {
-        let client = self.client().await?;
-        let rows = client
-            .query("SELECT name, value FROM syncdeck.counter", &[])
-            .await
-            .while_("read the counters")?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-    }
-
-    /// Removes history older than `keep`: attempts, resolved errors, decided conflicts, runs, archived changes; and log
+    /// Removes history older than `keep`: attempts, resolved errors, decided conflicts, runs, minutes, archived changes; and log
     /// records beyond `log_rows`. The audit stays, and so do the deletes that were not passed on: they keep the records
     /// from coming back.
     pub async fn prune(&self, keep: Duration, log_rows: i64) -> Result<(), Error> {
@@ -269,6 +200,7 @@ impl Store {
             "DELETE FROM syncdeck.error WHERE resolved_at < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.conflict WHERE decided_at < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.run WHERE began_at < clock_timestamp() - make_interval(secs => $1)",
+            "DELETE FROM syncdeck.minute WHERE minute < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.fetched WHERE fetched_at < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.command WHERE created_at < clock_timestamp() - make_interval(secs => $1)",
             "DELETE FROM syncdeck.engine WHERE seen_at < clock_timestamp() - make_interval(secs => $1)",
@@ -303,39 +235,6 @@ pub struct Cursor {
     pub read: Option<DateTime<Utc>>,
     /// Up to when deletes are known.
     pub deletes: Option<DateTime<Utc>>,
-}
-
-fn read_mapping(row: &tokio_postgres::Row) -> MappingStatus {
-    let state: String = row.get(3);
-    let (pending, held, errors): (i64, i64, i64) = (row.get(9), row.get(10), row.get(11));
-    let writes: String = row.get(13);
-    let mut detail: Option<String> = row.get(4);
-    if writes != "on" {
-        detail = row.get(14);
-    }
-    // A mapping that reads well while its writes fail must not look well.
-    let state = match state.as_str() {
-        _ if writes != "on" => writes,
-        "ok" if errors > 0 => "errors".to_owned(),
-        "ok" if pending > 2_000 => "behind".to_owned(),
-        _ => state,
-    };
-    MappingStatus {
-        name: row.get(0),
-        table: row.get(1),
-        access: row.get(2),
-        state,
-        detail,
-        strategy: row.get(15),
-        rows: row.get(5),
-        records: row.get(6),
-        last_read: row.get(7),
-        last_write: row.get(8),
-        pending,
-        held,
-        errors,
-        errors_last_hour: row.get(12),
-    }
 }
 
 impl Store {

@@ -69,6 +69,8 @@ pub struct Client {
     version: String,
     /// Requests carry this session; renewing it is serialised.
     session: tokio::sync::Mutex<Option<auth::Session>>,
+    /// The org's own address, from the newest login.
+    instance_url: Mutex<Option<String>>,
     /// API requests used and allowed, from the newest `Sforce-Limit-Info`.
     usage: Mutex<Option<(i64, i64)>>,
     renewals: AtomicU64,
@@ -114,6 +116,7 @@ impl Client {
             credentials,
             version: version.to_owned(),
             session: tokio::sync::Mutex::new(None),
+            instance_url: Mutex::default(),
             usage: Mutex::new(None),
             renewals: AtomicU64::new(0),
             timeout,
@@ -128,6 +131,11 @@ impl Client {
     /// API requests used and allowed today, as Salesforce told with its newest answer.
     pub fn usage(&self) -> Option<(i64, i64)> {
         self.usage.lock().map(|usage| *usage).unwrap_or_default()
+    }
+
+    /// The org's own address, as its newest login answered.
+    pub fn instance_url(&self) -> Option<String> {
+        self.instance_url.lock().map(|url| url.clone()).unwrap_or_default()
     }
 
     /// How often an expired session was renewed.
@@ -167,11 +175,19 @@ impl Client {
         match &*held {
             Some(session) => Ok(session.clone()),
             None => {
-                let session = auth::login(&self.http, &self.credentials).await?;
+                let session = self.login().await?;
                 *held = Some(session.clone());
                 Ok(session)
             }
         }
+    }
+
+    async fn login(&self) -> Result<auth::Session, Error> {
+        let session = auth::login(&self.http, &self.credentials).await?;
+        if let Ok(mut url) = self.instance_url.lock() {
+            *url = Some(session.instance_url.clone());
+        }
+        Ok(session)
     }
 
     /// A new session instead of `expired`, unless somebody else renewed it meanwhile.
@@ -183,7 +199,7 @@ impl Client {
             return Ok(session.clone());
         }
         *held = None;
-        let session = auth::login(&self.http, &self.credentials).await?;
+        let session = self.login().await?;
         self.renewals.fetch_add(1, Ordering::Relaxed);
         *held = Some(session.clone());
         Ok(session)

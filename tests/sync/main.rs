@@ -8,6 +8,7 @@ mod conflicts;
 mod history;
 mod init;
 mod mend;
+mod operate;
 mod read;
 mod refuse;
 mod reload;

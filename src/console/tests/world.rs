@@ -106,6 +106,7 @@ pub fn overview() -> Overview {
             detail: None,
             api_used: Some(1_204),
             api_limit: Some(100_000),
+            instance_url: None,
         },
         engine: EngineStatus { state: "running".to_owned(), owner: None, seen_at: Some(now()) },
         mappings: vec![

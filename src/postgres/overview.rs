@@ -1,0 +1,168 @@
+//! How things stand, for whoever looks several times a second: nothing here costs more with a million errors than with ten.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use crate::domain::duration;
+use crate::domain::overview::{ConnectionStatus, EngineStatus, LoadProgress, MappingStatus, Overview};
+use crate::domain::rules::Rules;
+
+use super::status::SILENT_AFTER;
+use super::{Cached, Error, Store, While};
+
+/// Units that wait beyond this many make a mapping that is well otherwise `behind`.
+const BEHIND: i64 = 2_000;
+
+/// A sum of `syncdeck.count`.
+struct Counted {
+    /// `error`, `pending`, `held`.
+    subject: String,
+    /// The mapping of errors, the table of units.
+    name: String,
+    category: String,
+    n: i64,
+    /// Of errors first seen within the last hour.
+    recent: i64,
+}
+
+impl Store {
+    /// Everything at a glance. Errors and units come counted from `syncdeck.count`, exact at any time; rows and records
+    /// are kept by the engine; the oldest unit by the index `unit_waiting`.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let client = self.client().await?;
+        let engine = client
+            .query_cached(
+                &format!(
+                    "SELECT owner, state, connection, environment, connection_state, connection_detail, api_used, api_limit,
+                         seen_at, seen_at > clock_timestamp() - interval '{SILENT_AFTER}', instance_url FROM syncdeck.engine
+                     ORDER BY seen_at DESC LIMIT 1"
+                ),
+                &[],
+            )
+            .await
+            .while_("read the engine's state")?;
+        let mut overview = Overview::default();
+        match engine.first() {
+            Some(row) => (overview.engine, overview.connection) = read_engine(row),
+            None => overview.engine.state = "stopped".to_owned(),
+        }
+        let counted = client
+            .query_cached(
+                "SELECT subject, name, category, sum(n)::bigint,
+                     coalesce(sum(n) FILTER (WHERE minute > clock_timestamp() - interval '1 hour'), 0)::bigint
+                 FROM syncdeck.count GROUP BY 1, 2, 3",
+                &[],
+            )
+            .await
+            .while_("read the counts")?;
+        let counted: Vec<Counted> = counted.iter().map(read_counted).collect();
+        let rows = client
+            .query_cached(
+                "SELECT name, table_name::text, access, state, detail, row_count, records, last_read, last_write, writes,
+                     writes_detail, coalesce(definition #>> '{rules,strategy}', 'skip'), definition #>> '{rules,poll_interval}',
+                     extract(epoch FROM clock_timestamp() - last_read)::float8, load_began_at, load_records, load_total,
+                     failing_since, (SELECT min(created_at) FROM syncdeck.unit
+                         WHERE unit.table_name = mapping.table_name AND unit.state IN ('ready', 'inflight', 'stopped'))
+                 FROM syncdeck.mapping ORDER BY position",
+                &[],
+            )
+            .await
+            .while_("read the mappings' states")?;
+        overview.mappings = rows.iter().map(|row| read_mapping(row, &counted)).collect();
+        Ok(overview)
+    }
+
+    /// Adds the lines of `syncdeck.count` up, each sum to one line; whoever comes while another does it leaves it.
+    pub async fn add_up_counts(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        let sql = "WITH alone AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext('syncdeck count')) AS is),
+             settled AS MATERIALIZED (
+                 SELECT subject, name, category, minute FROM syncdeck.count, alone WHERE alone.is GROUP BY 1, 2, 3, 4
+                 HAVING count(*) > 1 OR (minute <> '-infinity' AND minute <= clock_timestamp() - interval '1 hour')),
+             gone AS (
+                 DELETE FROM syncdeck.count WHERE (subject, name, category, minute) IN (SELECT * FROM settled) RETURNING *)
+             INSERT INTO syncdeck.count (subject, name, category, minute, n)
+             SELECT subject, name, category,
+                 CASE WHEN minute > clock_timestamp() - interval '1 hour' THEN minute ELSE '-infinity' END, sum(n)
+             FROM gone GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0";
+        client.execute_cached(sql, &[]).await.while_("add the counts up").map(drop)
+    }
+}
+
+fn read_engine(row: &Row) -> (EngineStatus, ConnectionStatus) {
+    let alive: bool = row.get(9);
+    let engine = EngineStatus {
+        state: if alive { row.get(1) } else { "stopped".to_owned() },
+        owner: row.get(0),
+        seen_at: row.get(8),
+    };
+    let connection = ConnectionStatus {
+        name: row.get(2),
+        environment: row.get(3),
+        state: row.get(4),
+        detail: row.get(5),
+        api_used: row.get(6),
+        api_limit: row.get(7),
+        instance_url: row.get(10),
+    };
+    (engine, connection)
+}
+
+fn read_counted(row: &Row) -> Counted {
+    Counted { subject: row.get(0), name: row.get(1), category: row.get(2), n: row.get(3), recent: row.get(4) }
+}
+
+fn read_mapping(row: &Row, counted: &[Counted]) -> MappingStatus {
+    let (name, table, state): (String, String, String) = (row.get(0), row.get(1), row.get(3));
+    let of = |subject: &'static str, name: &str| {
+        let name = name.to_owned();
+        counted.iter().filter(move |one| one.subject == subject && one.name == name)
+    };
+    let by_category: BTreeMap<String, i64> =
+        of("error", &name).filter(|one| one.n != 0).map(|one| (one.category.clone(), one.n)).collect();
+    let pending = of("pending", &table).map(|one| one.n).sum();
+    let errors: i64 = by_category.values().sum();
+    let writes: String = row.get(9);
+    // A mapping that reads well while its writes fail must not look well.
+    let shown = match state.as_str() {
+        _ if writes != "on" => writes.clone(),
+        "ok" if errors > 0 => "errors".to_owned(),
+        "ok" if pending > BEHIND => "behind".to_owned(),
+        _ => state.clone(),
+    };
+    let loading = state == "loading";
+    let progress = |began_at| {
+        let (done, total) = (row.get::<_, Option<i64>>(15), row.get::<_, Option<i64>>(16));
+        LoadProgress { began_at, done: done.unwrap_or_default(), total: total.unwrap_or_default() }
+    };
+    MappingStatus {
+        access: row.get(2),
+        state: shown,
+        detail: row.get(if writes == "on" { 4 } else { 10 }),
+        strategy: row.get(11),
+        rows: row.get(5),
+        records: row.get(6),
+        pending,
+        held: of("held", &table).map(|one| one.n).sum(),
+        errors,
+        errors_last_hour: of("error", &name).map(|one| one.recent).sum(),
+        last_read: row.get(7),
+        last_write: row.get(8),
+        by_category,
+        oldest_pending: row.get(18),
+        failing_since: row.get(17),
+        load: row.get::<_, Option<_>>(14).filter(|_| loading).map(progress),
+        lag_seconds: row.get::<_, Option<f64>>(13).filter(|_| !loading).map(|since| lag(since, row.get(12))),
+        name,
+        table,
+    }
+}
+
+/// Whole seconds since the last read beyond the time to the next.
+fn lag(since: f64, poll_interval: Option<&str>) -> i64 {
+    let interval: Duration =
+        poll_interval.and_then(duration::parse).unwrap_or_else(|| Rules::default().poll_interval);
+    (since - interval.as_secs_f64()).max(0.0) as i64
+}

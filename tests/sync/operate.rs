@@ -1,0 +1,175 @@
+//! What the operator of a mapping sees at a glance, and what he does to the mapping as a whole.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use syncdeck::domain::overview::MappingStatus;
+
+use crate::world::{MAPPINGS, World};
+
+impl World {
+    /// A mapping as the overview tells it.
+    async fn status(&self, object: &str) -> MappingStatus {
+        let overview = self.handle.overview().await.unwrap();
+        overview.mappings.into_iter().find(|mapping| mapping.name == object).unwrap()
+    }
+}
+
+/// Counts as the overview tells them, and as they are.
+async fn counts(world: &World) -> (String, String) {
+    let told = world.status("Contact").await;
+    let told = (told.pending, told.held, told.errors, told.errors_last_hour, told.by_category);
+    let number = async |sql: &str| world.text(sql).await.unwrap().parse::<i64>().unwrap();
+    let unit = "SELECT count(*)::text FROM syncdeck.unit WHERE table_name = 'contact' AND state";
+    let error = "FROM syncdeck.error WHERE mapping = 'Contact' AND resolved_at IS NULL AND state NOT IN ('held', 'ignored')";
+    let by_category = format!(
+        "SELECT coalesce(jsonb_object_agg(category, n), '{{}}')::text
+         FROM (SELECT category, count(*) AS n {error} GROUP BY 1) of"
+    );
+    let by_category: BTreeMap<String, i64> =
+        serde_json::from_str(&world.text(&by_category).await.unwrap()).unwrap();
+    let recent = "date_trunc('minute', first_seen) > clock_timestamp() - interval '1 hour'";
+    let there = (
+        number(&format!("{unit} IN ('ready', 'inflight', 'stopped')")).await,
+        number(&format!("{unit} = 'held'")).await,
+        number(&format!("SELECT count(*)::text {error}")).await,
+        number(&format!("SELECT count(*)::text {error} AND {recent}")).await,
+        by_category,
+    );
+    (format!("{told:?}"), format!("{there:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_exact_whatever_statement_changed_errors_and_units() {
+    let mut world = World::start(MAPPINGS).await;
+    for statement in [
+        "INSERT INTO syncdeck.error (mapping, table_name, record_id, op, code, category, class, message, fingerprint, state, first_seen)
+         SELECT CASE g % 5 WHEN 0 THEN 'Account' ELSE 'Contact' END, 'contact', g, 'update', 'CODE', CASE g % 3 WHEN 0 THEN 'mapping' ELSE 'data' END,
+             'permanent', 'm', 'f', CASE g % 7 WHEN 0 THEN 'held' ELSE 'open' END, clock_timestamp() - g * interval '30 s'
+         FROM generate_series(1, 300) g",
+        "INSERT INTO syncdeck.unit (table_name, record_id, state, ready_at)
+         SELECT 'contact', g, (ARRAY['stopped', 'held', 'failed'])[1 + g % 3], clock_timestamp() + interval '1 hour' FROM generate_series(1, 300) g",
+        "UPDATE syncdeck.error SET state = 'ignored' WHERE record_id < 30",
+        "UPDATE syncdeck.error SET category = 'connection' WHERE record_id < 60",
+        "UPDATE syncdeck.error SET state = 'open' WHERE record_id < 15",
+        "UPDATE syncdeck.error SET resolved_at = clock_timestamp() WHERE record_id > 200",
+        "UPDATE syncdeck.mapping SET writes = 'paused' WHERE name = 'Contact'",
+        "UPDATE syncdeck.unit SET state = 'stopped' WHERE record_id % 2 = 0",
+        "UPDATE syncdeck.unit SET state = 'failed' WHERE record_id < 50",
+        "DELETE FROM syncdeck.unit WHERE record_id % 5 = 0",
+        "DELETE FROM syncdeck.error WHERE record_id % 4 = 0",
+        "INSERT INTO syncdeck.unit (table_name, record_id, state) SELECT 'contact', g, 'review' FROM generate_series(1, 10) g
+         ON CONFLICT (table_name, record_id) DO UPDATE SET state = 'held', ready_at = clock_timestamp() + interval '1 hour'",
+    ] {
+        world.run(statement).await;
+        let (told, there) = counts(&world).await;
+        assert_eq!(told, there, "{statement}");
+        world.store.add_up_counts().await.unwrap();
+        let (told, there) = counts(&world).await;
+        assert_eq!(told, there, "added up after {statement}");
+    }
+    let lines = "SELECT count(*)::text FROM (SELECT FROM syncdeck.count GROUP BY subject, name, category, minute HAVING count(*) > 1) of";
+    world.store.add_up_counts().await.unwrap();
+    assert_eq!(world.text(lines).await.unwrap(), "0");
+    let oldest =
+        "SELECT min(created_at)::text FROM syncdeck.unit WHERE state IN ('ready', 'inflight', 'stopped')";
+    let told = world.status("Contact").await.oldest_pending.unwrap();
+    assert_eq!(world.text(oldest).await.unwrap()[..19], told.format("%F %T").to_string());
+    // An installation from before is counted when it is laid out anew.
+    world.stop_engine().await;
+    world
+        .run(
+            "DROP TABLE syncdeck.count, syncdeck.minute; DROP FUNCTION syncdeck.count_errors CASCADE;
+             DROP FUNCTION syncdeck.count_units CASCADE; DELETE FROM syncdeck.layout WHERE name = '';
+             ALTER TABLE syncdeck.mapping DROP COLUMN load_began_at, DROP COLUMN load_records, DROP COLUMN load_total,
+                 DROP COLUMN failing_since; ALTER TABLE syncdeck.engine DROP COLUMN instance_url",
+        )
+        .await;
+    world.start_engine().await;
+    let (told, there) = counts(&world).await;
+    assert_eq!(told, there);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_tells_the_org_since_when_a_mapping_fails_and_how_far_behind_its_reads_are() {
+    let world = World::start(&MAPPINGS.replace("poll_interval", "check = false\npoll_interval")).await;
+    let connection = world.handle.overview().await.unwrap().connection;
+    assert_eq!(connection.instance_url.as_deref(), Some(world.config.salesforce.login_url.as_str()));
+    assert_eq!(world.status("Contact").await.failing_since, None);
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'nobody', 'K1')",
+        )
+        .await;
+    world.until("it fails", async || world.status("Contact").await.failing_since.is_some()).await;
+    let since = world.status("Contact").await.failing_since;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Roe', 'nobody', 'K2')",
+        )
+        .await;
+    world
+        .until("both fail", async || world.status("Contact").await.by_category.get("data") == Some(&2))
+        .await;
+    assert_eq!(world.status("Contact").await.failing_since, since);
+    world.run("UPDATE salesforce.contact SET email = 'jane@acme.com'").await;
+    world
+        .until("it does not fail any more", async || world.status("Contact").await.failing_since.is_none())
+        .await;
+    // Without an engine its reads fall behind; the interval is not counted.
+    assert_eq!(world.status("Contact").await.lag_seconds, Some(0));
+    let mut world = world;
+    world.stop_engine().await;
+    world.run("UPDATE syncdeck.mapping SET last_read = clock_timestamp() - interval '90.5 s'").await;
+    assert_eq!(world.status("Contact").await.lag_seconds, Some(90));
+    world.run("UPDATE syncdeck.mapping SET state = 'loading'").await;
+    assert_eq!(world.status("Contact").await.lag_seconds, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_minute_is_counted_and_none_is_left_out() {
+    let world = World::start(&MAPPINGS.replace("poll_interval", "check = false\npoll_interval")).await;
+    let made = [("LastName".to_owned(), json!("Hopper"))].into_iter().collect();
+    world.org.user_create("Contact", made).unwrap();
+    world
+        .run("INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'nobody', 'K1'), ('Roe', NULL, 'K2')")
+        .await;
+    let sums = async || {
+        let trends = world.handle.trends(5).await.unwrap();
+        let contact = trends.into_iter().find(|trend| trend.mapping == "Contact").unwrap();
+        let times: Vec<_> = contact.minutes.iter().map(|minute| minute.at).collect();
+        assert!(
+            times.len() == 5 && times.windows(2).all(|two| (two[1] - two[0]).num_seconds() == 60),
+            "{times:?}"
+        );
+        let sum =
+            |part: fn(&syncdeck::domain::trend::Minute) -> i64| contact.minutes.iter().map(part).sum::<i64>();
+        (sum(|minute| minute.accepted), sum(|minute| minute.rejected), sum(|minute| minute.read) > 0)
+    };
+    world.until("everything is counted", async || sums().await == (1, 1, true)).await;
+    world.org.change_faults(|faults| faults.lose_answer = 1);
+    world.run("UPDATE salesforce.contact SET firstname = 'Jo' WHERE external_id__c = 'K2'").await;
+    world.until_text("SELECT (sum(lost) > 0)::text FROM syncdeck.minute", "true").await;
+    world.store.prune(std::time::Duration::ZERO, 1_000).await.unwrap();
+    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.minute").await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_broken_down_by_category_and_code() {
+    let world = World::start(MAPPINGS).await;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES
+                 ('Doe', 'nobody', 'K1'), ('Roe', 'no one', 'K2'), (NULL, NULL, 'K3')",
+        )
+        .await;
+    let shares = async |filter: &str| {
+        let shares = world.handle.breakdown(filter).await.unwrap();
+        shares.into_iter().map(|share| (share.code, share.count)).collect::<Vec<_>>()
+    };
+    let all = [("INVALID_EMAIL_ADDRESS".to_owned(), 2), ("REQUIRED_FIELD_MISSING".to_owned(), 1)];
+    world.until("all three failed", async || shares("").await == all).await;
+    assert_eq!(shares("mapping:contact code:required").await, all[1..]);
+    let refused = world.handle.breakdown("since:never").await.unwrap_err().to_string();
+    assert!(refused.contains("never"), "{refused}");
+}
