@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::domain::sort::Sort;
+
 /// Keeps a Salesforce org and a PostgreSQL schema in step, and shows what fails, why, and how to mend it.
 ///
 /// Without a command: the console.
@@ -47,14 +49,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ["errors", "held", "stopped", "connection"])]
         fail_on: Vec<String>,
     },
-    /// Sync errors, newest first
+    /// Sync errors, those that failed last first
     Errors {
         /// Only those that match, in the console's filter language
         #[arg(long = "where", value_name = "FILTER")]
         filter: Option<String>,
         /// By cause: same mapping, code, fields and message template
-        #[arg(long)]
+        #[arg(long, conflicts_with = "sort")]
         group: bool,
+        /// In this order: last_seen, first_seen, mapping, row, code, field, attempts, state, next_retry; with - before it
+        /// the greatest first
+        #[arg(long, value_name = "[-]BY", default_value = "-last_seen", value_parser = Sort::parse, allow_hyphen_values = true)]
+        sort: Sort,
         /// At most this many
         #[arg(long, default_value_t = 100)]
         limit: usize,

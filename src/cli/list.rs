@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::domain::catalogue;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::sort::Sort;
 use crate::domain::sync_error::SyncError;
 use crate::engine::handle::{ErrorQuery, Refused};
 use crate::logs::line::{LogFilter, logfmt};
@@ -17,18 +18,28 @@ use super::args::Cli;
 use super::{DONE, FAILED, door, print};
 
 /// The list of errors.
-pub(super) async fn errors(cli: &Cli, filter: &str, limit: usize) -> Result<u8> {
+pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) -> Result<u8> {
     let handle = door(cli).await?;
-    let query = ErrorQuery { filter: filter.to_owned(), limit, after: None };
-    let page = handle.errors(&query).await.map_err(|refused| print::Usage(refused.0))?;
+    let mut query = ErrorQuery { filter: filter.to_owned(), sort, limit, after: None };
+    let mut items = Vec::new();
+    loop {
+        query.limit = limit - items.len();
+        let page = handle.errors(&query).await.map_err(|refused| print::Usage(refused.0))?;
+        items.extend(page.items);
+        query.after = page.next;
+        if items.len() >= limit || query.after.is_none() {
+            break;
+        }
+    }
     if cli.json {
-        print::json(&page.items, true)?;
+        print::json(&items, true)?;
         return Ok(DONE);
     }
-    let rows: Vec<Vec<String>> = page.items.iter().map(error_row).collect();
+    let rows: Vec<Vec<String>> = items.iter().map(error_row).collect();
     print::table(&["id", "seen (UTC)", "record", "code", "fields", "tries", "state", "message"], &rows)?;
-    let more = if page.capped { "more than " } else { "" };
-    eprintln!("{} of {more}{} errors", page.items.len(), page.matching);
+    let count = handle.count(filter).await?;
+    let more = if count.capped { "more than " } else { "" };
+    eprintln!("{} of {more}{} errors", items.len(), count.matching);
     Ok(DONE)
 }
 

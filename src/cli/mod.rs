@@ -70,11 +70,11 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Demo(options)) => demo::run(&cli, options).await,
         Some(Command::Simulator(options)) => demo::simulator(options).await,
         Some(Command::Status { fail_on }) => status::run(&cli, fail_on).await,
-        Some(Command::Errors { filter, limit, group: true }) => {
+        Some(Command::Errors { filter, limit, group: true, .. }) => {
             list::groups(&cli, filter.as_deref().unwrap_or(""), *limit).await
         }
-        Some(Command::Errors { filter, limit, .. }) => {
-            list::errors(&cli, filter.as_deref().unwrap_or(""), *limit).await
+        Some(Command::Errors { filter, sort, limit, .. }) => {
+            list::errors(&cli, filter.as_deref().unwrap_or(""), *sort, *limit).await
         }
         Some(Command::Show { what }) => list::show(&cli, what).await,
         Some(Command::Logs { follow, filter, lines }) => {

@@ -11,7 +11,7 @@ use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::record::{Hit, RecordView, SalesforceValues};
 use crate::engine::bulk::Plan;
-use crate::engine::handle::{ErrorPage, Event, Refused};
+use crate::engine::handle::{Count, ErrorPage, Event, Refused};
 use crate::engine::mend::Linked;
 use crate::logs::LogRecord;
 
@@ -37,7 +37,7 @@ pub enum Msg {
         /// Whether it continues it.
         append: bool,
         /// The page.
-        result: Result<ErrorPage, Refused>,
+        result: Result<(ErrorPage, Count), Refused>,
     },
     /// The causes of the errors that match a filter.
     Groups {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::act::Deed;
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::export::Format;
-use crate::engine::handle::{Event, Handle, Refused};
+use crate::engine::handle::{Count, ErrorPage, ErrorQuery, Event, Handle, Refused};
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
 
@@ -157,7 +157,7 @@ impl Io {
             let msg = match effect {
                 Effect::LoadOverview => Msg::Overview(handle.overview().await),
                 Effect::LoadErrors { generation, append, query } => {
-                    Msg::Errors { generation, append, result: handle.errors(&query).await }
+                    Msg::Errors { generation, append, result: page(&handle, &query).await }
                 }
                 Effect::LoadGroups(filter) => {
                     let result = handle.groups(&filter, 200).await;
@@ -225,6 +225,11 @@ impl Io {
             let _ = sender.send(msg);
         });
     }
+}
+
+/// A page of errors, and how many match in all.
+async fn page(handle: &Handle, query: &ErrorQuery) -> Result<(ErrorPage, Count), Refused> {
+    Ok((handle.errors(query).await?, handle.count(&query.filter).await?))
 }
 
 /// What it would be to take the operator's own last act back.

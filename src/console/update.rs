@@ -179,7 +179,10 @@ impl Model {
         &mut self,
         generation: u64,
         append: bool,
-        result: Result<crate::engine::handle::ErrorPage, crate::engine::handle::Refused>,
+        result: Result<
+            (crate::engine::handle::ErrorPage, crate::engine::handle::Count),
+            crate::engine::handle::Refused,
+        >,
     ) -> Vec<Effect> {
         let again = !append && self.errors_flight.land();
         if generation == self.errors.generation {

@@ -22,6 +22,7 @@ pub mod remedy;
 pub mod rules;
 pub mod run;
 pub mod size;
+pub mod sort;
 pub mod strategy;
 pub mod sync_error;
 pub mod transform;

@@ -46,7 +46,7 @@ pub async fn export(
     out: &mut (dyn Write + Send),
 ) -> Result<usize, Refused> {
     let told = |error: &dyn std::fmt::Display| Refused(format!("cannot write the list: {error}"));
-    let mut query = ErrorQuery { filter: filter.to_owned(), limit: PAGE, after: None };
+    let mut query = ErrorQuery { filter: filter.to_owned(), limit: PAGE, ..ErrorQuery::default() };
     let mut count = 0;
     if format == Format::Csv {
         out.write_all(&csv_line(&HEAD).map_err(|error| told(&error))?).map_err(|error| told(&error))?;
@@ -61,9 +61,9 @@ pub async fn export(
             out.write_all(&line.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
         }
         count += page.items.len();
-        match page.items.last() {
-            Some(last) if page.items.len() == PAGE => query.after = Some((last.last_seen, last.id)),
-            _ => break,
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
         }
     }
     out.flush().map_err(|error| told(&error))?;

@@ -20,9 +20,10 @@ use crate::domain::rules;
 use crate::domain::run::Run;
 use crate::domain::sync_error::SyncError;
 use crate::logs::LogRecord;
-use crate::postgres::{self, Store, errors::COUNT_CAP};
+use crate::postgres::{self, Store};
 
 pub use super::events::Event;
+pub use super::lookups::{Count, ErrorPage, ErrorQuery};
 use super::{events, preview};
 
 /// How long Salesforce's values are waited for.
@@ -37,28 +38,6 @@ impl From<postgres::Error> for Refused {
     fn from(error: postgres::Error) -> Refused {
         Refused(error.to_string())
     }
-}
-
-/// What to list.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ErrorQuery {
-    /// The filter as typed; empty lists everything unresolved.
-    pub filter: String,
-    /// How many at most, newest `last_seen` first.
-    pub limit: usize,
-    /// Continue after this error (its `last_seen` and `id`).
-    pub after: Option<(chrono::DateTime<chrono::Utc>, i64)>,
-}
-
-/// A screenful of errors.
-#[derive(Clone, Debug, Default)]
-pub struct ErrorPage {
-    /// The errors.
-    pub items: Vec<SyncError>,
-    /// How many match in all, counted up to 10,000.
-    pub matching: i64,
-    /// True when `matching` was cut at 10,000.
-    pub capped: bool,
 }
 
 /// A rule in force.
@@ -104,18 +83,6 @@ impl Handle {
     /// How things stand.
     pub async fn overview(&self) -> Result<Overview, Refused> {
         Ok(self.store.overview().await?)
-    }
-
-    /// One page of errors.
-    ///
-    /// # Errors
-    /// A filter that cannot be read is refused with what is allowed.
-    pub async fn errors(&self, query: &ErrorQuery) -> Result<ErrorPage, Refused> {
-        let filter =
-            Filter::parse(&query.filter, chrono::Utc::now()).map_err(|error| Refused(error.to_string()))?;
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        let (items, count) = self.store.errors(&filter, query.after, limit).await?;
-        Ok(ErrorPage { items, matching: count.min(COUNT_CAP), capped: count > COUNT_CAP })
     }
 
     /// The errors that match, by cause, the most frequent first.

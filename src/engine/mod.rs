@@ -25,6 +25,7 @@ pub mod handle;
 mod hold;
 pub mod link;
 mod load;
+pub mod lookups;
 mod mask;
 pub mod mend;
 mod operate;

@@ -3,66 +3,193 @@
 use tokio_postgres::types::ToSql;
 
 use crate::domain::filter::{Filter, Qualified, Term};
+use crate::domain::sort::SortBy;
+
+use super::{Error, Transaction, While};
+
+/// What errors are looked up by, word by word: the expressions of the index `error_properties`, beside `fields`.
+const PROPERTIES: &str =
+    "ARRAY[lower(mapping), table_name::text, code, category, class, state, op, source, fingerprint]";
+/// The text that words are looked up in: the expression of the index `error_words`.
+const TEXT: &str = "(message || E'\\n' || code || E'\\n' || sent || E'\\n' || coalesce(record_id::text, '') || ' ' || coalesce(sfid, ''))";
+/// Words of fewer letters in a row have no trigrams.
+const TRIGRAM: usize = 3;
 
 /// A filter as a WHERE condition with its parameters; values are always bound.
 pub(super) struct Condition {
-    /// With a place for each value.
+    /// With a place for each value; right for any row, whatever index led to it.
     pub sql: String,
+    /// What must hold besides (it follows from the filter) and can be looked up in an index.
+    lookups: Vec<Lookup>,
+    /// Whether a lookup needs the index `error_words`, which not every server has.
+    words: bool,
     /// What is bound.
     pub values: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
 impl Condition {
     pub fn of(filter: &Filter) -> Condition {
-        let mut condition = Condition { sql: "resolved_at IS NULL".to_owned(), values: Vec::new() };
+        let mut condition = Condition {
+            sql: "resolved_at IS NULL".to_owned(),
+            lookups: Vec::new(),
+            words: false,
+            values: Vec::new(),
+        };
         let names_state = filter.terms.iter().any(|term| matches!(term.term, Term::State(_)));
         if !names_state {
             // What a person said to stop asking about is listed only when asked for.
             condition.sql += " AND state <> 'ignored'";
         }
         for Qualified { term, negated } in &filter.terms {
-            let test = condition.test(term);
+            let (test, lookup) = condition.test(term, *negated);
             condition.sql += &if *negated { format!(" AND NOT ({test})") } else { format!(" AND ({test})") };
+            condition.lookups.extend(lookup);
         }
         condition
     }
 
-    fn test(&mut self, term: &Term) -> String {
+    /// The condition with what can be looked up; `None` where nothing can. Prepares the transaction for it: no walk along
+    /// an order, which may have to look at everything, will be planned until [`walks_again`].
+    pub async fn looked_up(&mut self, transaction: &Transaction<'_>) -> Result<Option<String>, Error> {
+        let words = self.words && has_words(transaction).await?;
+        if self.lookups.is_empty() && !words {
+            return Ok(None);
+        }
+        let mut sql = self.sql.clone();
+        for lookup in std::mem::take(&mut self.lookups) {
+            let lookup = match lookup {
+                Lookup::Ready(test) => test,
+                Lookup::Among { properties, values, word } => {
+                    let row = transaction
+                        .query_one(&values, &[&word])
+                        .await
+                        .while_("look for the values of a filter")?;
+                    let values: Vec<String> = row.get(0);
+                    format!("{properties} && {}", self.bind(values))
+                }
+            };
+            sql += &format!(" AND {lookup}");
+        }
+        transaction
+            .batch_execute(
+                "SET LOCAL enable_indexscan = off; SET LOCAL enable_seqscan = off; SET LOCAL jit = off",
+            )
+            .await
+            .while_("look up sync errors")?;
+        Ok(Some(sql))
+    }
+
+    /// The test itself, and what can be looked up when it (or its opposite) is to hold.
+    fn test(&mut self, term: &Term, negated: bool) -> (String, Option<Lookup>) {
+        let has = |value: &str| Lookup::Ready(format!("{PROPERTIES} @> ARRAY[{value}::text]"));
+        // Of a few words, the others are as good as not these.
+        let has_one = |all: &[&'static str], these: &[&'static str]| {
+            let wanted: Vec<&'static str> =
+                all.iter().copied().filter(|word| these.contains(word) != negated).collect();
+            Some(Lookup::Ready(format!("{PROPERTIES} && '{{{}}}'::text[]", wanted.join(","))))
+        };
         match term {
             Term::Word(word) => {
-                let pattern = self.bind(like(word));
-                format!(
-                    "message ILIKE {pattern} OR sent ILIKE {pattern} OR code ILIKE {pattern} OR record_id::text || ' ' || coalesce(sfid, '') ILIKE {pattern}"
-                )
+                let letters = word.split(|c: char| !c.is_alphanumeric()).map(|part| part.chars().count());
+                self.words |= !negated && letters.max().unwrap_or(0) >= TRIGRAM;
+                (format!("{TEXT} ILIKE {}", self.bind(like(word))), None)
             }
             Term::Mapping(name) => {
+                let others = among(
+                    PROPERTIES,
+                    "lower(value)",
+                    &distinct("mapping"),
+                    "lower(value) <> $1",
+                    name.to_lowercase(),
+                );
                 let name = self.bind(name.to_lowercase());
-                format!("lower(mapping) = {name} OR table_name = {name}")
+                let lookup = if negated { others } else { has(&name) };
+                (format!("lower(mapping) = {name} OR table_name = {name}"), Some(lookup))
             }
-            Term::Code(code) => format!("code ILIKE {}", self.bind(like(code))),
+            Term::Code(code) => {
+                let part = self.bind(like(code));
+                let these = if negated { "value NOT ILIKE $1" } else { "value ILIKE $1" };
+                let lookup = among(PROPERTIES, "value", &distinct("code"), these, like(code));
+                (format!("code ILIKE {part}"), Some(lookup))
+            }
             Term::Field(field) => {
-                format!(
-                    "EXISTS (SELECT FROM unnest(fields) f WHERE lower(f) = {})",
-                    self.bind(field.to_lowercase())
-                )
+                let each = format!("{}, unnest(value) f", distinct("fields"));
+                let lookup = among("fields", "DISTINCT f", &each, "lower(f) = $1", field.to_lowercase());
+                let field = self.bind(field.to_lowercase());
+                let test = format!("EXISTS (SELECT FROM unnest(fields) f WHERE lower(f) = {field})");
+                (test, (!negated).then_some(lookup))
             }
-            Term::Category(category) => format!("category = {}", self.bind(category.word())),
-            Term::Class(class) => format!("class = {}", self.bind(class.word())),
+            Term::Category(category) => {
+                let all = ["connection", "data", "mapping", "consistency"];
+                let lookup = has_one(&all, &[category.word()]);
+                (format!("category = {}", self.bind(category.word())), lookup)
+            }
+            Term::Class(class) => {
+                let lookup = has_one(&["transient", "permanent", "unknown"], &[class.word()]);
+                (format!("class = {}", self.bind(class.word())), lookup)
+            }
             Term::State(states) => {
                 let words: Vec<&'static str> = states.iter().map(|state| state.word()).collect();
-                format!("state = ANY({})", self.bind(words))
+                let lookup = has_one(&["open", "retrying", "review", "held", "ignored"], &words);
+                (format!("state = ANY({})", self.bind(words)), lookup)
             }
-            Term::Op(op) => format!("op = {}", self.bind(op.to_lowercase())),
-            Term::Since(time) => format!("last_seen >= {}", self.bind(*time)),
-            Term::Until(time) => format!("last_seen <= {}", self.bind(*time)),
-            Term::Row(row) => format!("record_id = {}", self.bind(*row)),
+            Term::Op(op) => {
+                let op = self.bind(op.to_lowercase());
+                (format!("op = {op}"), (!negated).then(|| has(&op)))
+            }
+            Term::Source(source) => {
+                let source = self.bind(source.word());
+                (format!("source = {source}"), (!negated).then(|| has(&source)))
+            }
+            // What follows is looked up as it stands.
+            Term::Since(time) => by_itself(format!("last_seen >= {}", self.bind(*time)), negated),
+            Term::Until(time) => by_itself(format!("last_seen <= {}", self.bind(*time)), negated),
+            Term::Row(row) => by_itself(format!("coalesce(record_id, 0) = {}", self.bind(*row)), negated),
             Term::Sfid(id) => {
                 let prefix: String = id.chars().take(15).collect();
-                format!("left(sfid, 15) = {}", self.bind(prefix))
+                by_itself(format!("left(sfid, 15) = {}", self.bind(prefix)), negated)
             }
-            Term::Group(name) => format!("fingerprint LIKE {}", self.bind(format!("{name}%"))),
-            Term::Source(source) => format!("source = {}", self.bind(source.word())),
+            Term::Group(name) => {
+                // Its letters are hexadecimal digits, and all of them come before a g.
+                let (from, to) = (self.bind(name.clone()), self.bind(format!("{name}g")));
+                let test =
+                    format!("fingerprint COLLATE \"C\" >= {from} AND fingerprint COLLATE \"C\" < {to}");
+                by_itself(test, negated)
+            }
         }
+    }
+
+    /// What a list in this order can leave out at its ends, as a condition on what it is ordered by; empty for nothing.
+    pub fn range(&mut self, filter: &Filter, by: SortBy) -> String {
+        let mut range = String::new();
+        for term in filter.terms.iter().filter(|term| !term.negated).map(|term| &term.term) {
+            range += &match (by, term) {
+                (SortBy::LastSeen, Term::Since(time)) => format!(" AND last_seen >= {}", self.bind(*time)),
+                (SortBy::LastSeen, Term::Until(time)) => format!(" AND last_seen <= {}", self.bind(*time)),
+                (SortBy::Row, Term::Row(row)) => format!(" AND coalesce(record_id, 0) = {}", self.bind(*row)),
+                (SortBy::Mapping, Term::Mapping(name)) => {
+                    let name = self.bind(name.to_lowercase());
+                    let of = format!(
+                        "lower(value) = {name} OR value IN (SELECT name FROM syncdeck.mapping WHERE table_name = {name})"
+                    );
+                    between("mapping", "value", &format!("{} WHERE {of}", distinct("mapping")))
+                }
+                (SortBy::Code, Term::Code(code)) => {
+                    let of = format!("value ILIKE {}", self.bind(like(code)));
+                    between("code", "value", &format!("{} WHERE {of}", distinct("code")))
+                }
+                (SortBy::Field, Term::Field(field)) => {
+                    let of = format!("lower(f) = {}", self.bind(field.to_lowercase()));
+                    between("fields", "value", &format!("{}, unnest(value) f WHERE {of}", distinct("fields")))
+                }
+                (SortBy::State, Term::State(states)) => {
+                    let words: Vec<&'static str> = states.iter().map(|state| state.word()).collect();
+                    between("state", "value", &format!("unnest({}::text[]) value", self.bind(words)))
+                }
+                _ => String::new(),
+            };
+        }
+        range
     }
 
     /// Binds a value; its place.
@@ -75,6 +202,70 @@ impl Condition {
     pub fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect()
     }
+}
+
+/// What must hold and can be looked up in an index.
+enum Lookup {
+    /// In SQL.
+    Ready(String),
+    /// That one of the properties is one of these values.
+    Among {
+        /// The properties, in SQL.
+        properties: &'static str,
+        /// A query of the values, as an array,
+        values: String,
+        /// by this word.
+        word: String,
+    },
+}
+
+/// A test that an index serves as it stands, unless it is negated.
+fn by_itself(test: String, negated: bool) -> (String, Option<Lookup>) {
+    let lookup = (!negated).then(|| Lookup::Ready(format!("({test})")));
+    (test, lookup)
+}
+
+/// That one of the properties is one of the values for which a condition on a word holds.
+fn among(properties: &'static str, value: &str, values: &str, condition: &str, word: String) -> Lookup {
+    let values = format!("SELECT coalesce(array_agg({value}), '{{}}') FROM {values} WHERE {condition}");
+    Lookup::Among { properties, values, word }
+}
+
+/// Ends what [`Condition::looked_up`] began.
+pub(super) async fn walks_again(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction.batch_execute("SET LOCAL enable_indexscan = on").await.while_("look up sync errors")
+}
+
+/// Whether words can be looked up here: pg_trgm is not on every server.
+async fn has_words(transaction: &Transaction<'_>) -> Result<bool, Error> {
+    let row = transaction
+        .query_one("SELECT to_regclass('syncdeck.error_words') IS NOT NULL", &[])
+        .await
+        .while_("look for the index of words")?;
+    Ok(row.get(0))
+}
+
+fn between(column: &str, value: &str, values: &str) -> String {
+    format!(
+        " AND {column} >= (SELECT min({value}) FROM {values}) AND {column} <= (SELECT max({value}) FROM {values})"
+    )
+}
+
+/// The different values of a column in unresolved errors, as a table with the column `value`. One look into the
+/// column's index a value (PostgreSQL has no loose index scan of its own), not one an error.
+pub(super) fn distinct(column: &str) -> String {
+    let next = |after: &str| {
+        format!(
+            "SELECT {column} FROM syncdeck.error WHERE resolved_at IS NULL{after} ORDER BY {column} LIMIT 1"
+        )
+    };
+    format!(
+        "(WITH RECURSIVE seen AS (
+             (SELECT ({}) AS value) UNION ALL SELECT ({}) FROM seen WHERE value IS NOT NULL
+         ) SELECT value FROM seen WHERE value IS NOT NULL) AS \"values\"",
+        next(""),
+        next(&format!(" AND {column} > seen.value"))
+    )
 }
 
 /// A LIKE pattern for text that contains `word`.

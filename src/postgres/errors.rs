@@ -98,43 +98,10 @@ pub struct Target {
     pub seen: DateTime<Utc>,
 }
 
-/// The greatest number that a count of matching errors tells; more is "10,000+".
-pub const COUNT_CAP: i64 = 10_000;
-
-const COLUMNS: &str = "id, mapping, table_name, record_id, sfid::text, op, code, category, class, message, fields, \
+pub(super) const COLUMNS: &str = "id, mapping, table_name, record_id, sfid::text, op, code, category, class, message, fields, \
      attempts, state, next_retry_at, first_seen, last_seen, fingerprint, source";
 
 impl Store {
-    /// Unresolved errors that match, newest first, from after `after`; and how many match in all, counted up to
-    /// [`COUNT_CAP`]. Indexes `error_listed`, `error_listed_mapping`.
-    pub async fn errors(
-        &self,
-        filter: &Filter,
-        after: Option<(DateTime<Utc>, i64)>,
-        limit: i64,
-    ) -> Result<(Vec<SyncError>, i64), Error> {
-        let client = self.client().await?;
-        let mut condition = Condition::of(filter);
-        let matching = format!(
-            "SELECT count(*) FROM (SELECT FROM syncdeck.error WHERE {} LIMIT {}) matching",
-            condition.sql,
-            COUNT_CAP + 1
-        );
-        let count: i64 =
-            client.query_one(&matching, &condition.params()).await.while_("count sync errors")?.get(0);
-        if let Some((seen, id)) = after {
-            let (seen, id) = (condition.bind(seen), condition.bind(id));
-            condition.sql += &format!(" AND (last_seen, id) < ({seen}, {id})");
-        }
-        let limit = condition.bind(limit);
-        let page = format!(
-            "SELECT {COLUMNS} FROM syncdeck.error WHERE {} ORDER BY last_seen DESC, id DESC LIMIT {limit}",
-            condition.sql
-        );
-        let rows = client.query(&page, &condition.params()).await.while_("list sync errors")?;
-        Ok((rows.iter().map(read_error).collect(), count))
-    }
-
     /// Unresolved errors that match, by cause, the most frequent first; `limit` groups at most. Reads every error that
     /// matches.
     pub async fn groups(&self, filter: &Filter, limit: i64) -> Result<Vec<Group>, Error> {

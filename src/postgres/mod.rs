@@ -17,6 +17,7 @@ mod find;
 pub mod install;
 pub mod keys;
 pub mod link;
+pub mod listing;
 pub mod log_store;
 pub mod operator;
 mod overview;

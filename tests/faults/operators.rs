@@ -62,7 +62,7 @@ async fn decide(
         let (field, how) = How::parse(text).unwrap();
         Deed::Fix { field, how, retry: true }
     };
-    let page = handle.errors(&ErrorQuery { filter: String::new(), limit: 100, after: None }).await.ok()?;
+    let page = handle.errors(&ErrorQuery { limit: 100, ..ErrorQuery::default() }).await.ok()?;
     let ids: Vec<i64> = page.items.iter().map(|error| error.id).collect();
     let some: Vec<i64> = ids.sample(dice, 5).copied().collect();
     let any = dice.random_range(0..12);

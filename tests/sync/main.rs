@@ -7,6 +7,7 @@ mod acts;
 mod conflicts;
 mod history;
 mod init;
+mod lookups;
 mod mend;
 mod operate;
 mod read;

@@ -12,8 +12,9 @@ use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::Cursor;
+use crate::domain::sort::Key;
 use crate::domain::sync_error::{ErrorState, SyncError};
-use crate::engine::handle::{ErrorPage, ErrorQuery};
+use crate::engine::handle::{Count, ErrorPage, ErrorQuery};
 
 /// Errors asked for at once.
 pub const PAGE: usize = 100;
@@ -37,6 +38,8 @@ pub struct ErrorsPane {
     pub loaded: bool,
     /// Why the list cannot be shown.
     pub refusal: Option<String>,
+    /// Where the list goes on.
+    pub next: Option<Key>,
     /// Whether a further page is on its way.
     pub more: bool,
     /// The errors that are marked, by their numbers.
@@ -67,32 +70,30 @@ impl ErrorsPane {
     /// Asks for the list from its beginning, as much of it as is known.
     pub fn reload(&self) -> Effect {
         let limit = self.items.len().clamp(PAGE, 10 * PAGE);
-        let query = ErrorQuery { filter: self.filter.clone(), limit, after: None };
+        let query = ErrorQuery { filter: self.filter.clone(), limit, ..ErrorQuery::default() };
         Effect::LoadErrors { generation: self.generation, append: false, query }
     }
 
     /// Asks for the next page when the end of what is known comes near.
     pub fn want_more(&mut self) -> Option<Effect> {
         let near_end = self.cursor.at + PAGE / 2 >= self.items.len();
-        let there_is_more =
-            self.capped || self.matching > i64::try_from(self.items.len()).unwrap_or(i64::MAX);
-        let last = self.items.last()?;
-        if !near_end || !there_is_more || self.more {
+        if !near_end || self.more {
             return None;
         }
+        let after = Some(self.next.clone()?);
         self.more = true;
-        let query =
-            ErrorQuery { filter: self.filter.clone(), limit: PAGE, after: Some((last.last_seen, last.id)) };
+        let query = ErrorQuery { filter: self.filter.clone(), limit: PAGE, after, ..ErrorQuery::default() };
         Some(Effect::LoadErrors { generation: self.generation, append: true, query })
     }
 
     /// Takes a page in. The cursor stays on its error; when that is gone, it stays where it was.
-    pub fn take(&mut self, page: ErrorPage, append: bool) {
+    pub fn take(&mut self, (page, count): (ErrorPage, Count), append: bool) {
         let selected = self.selected().map(|error| error.id);
         let offset = self.cursor.at.saturating_sub(self.cursor.top);
         self.refusal = None;
         self.loaded = true;
-        (self.matching, self.capped) = (page.matching, page.capped);
+        (self.matching, self.capped) = (count.matching, count.capped);
+        self.next = page.next;
         if append {
             self.more = false;
             let known: std::collections::HashSet<i64> = self.items.iter().map(|error| error.id).collect();
@@ -114,6 +115,7 @@ impl ErrorsPane {
         self.filter = filter.trim().to_owned();
         self.generation += 1;
         self.items.clear();
+        self.next = None;
         self.unmark();
         self.cursor = Cursor::default();
         (self.loaded, self.more, self.touched) = (false, false, false);

@@ -24,7 +24,7 @@ use crate::domain::record::{
 use crate::domain::rules::Rules;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::engine::bulk::Plan;
-use crate::engine::handle::ErrorPage;
+use crate::engine::handle::{Count, ErrorPage};
 use crate::logs::{Level, LogRecord};
 
 pub fn now() -> DateTime<Utc> {
@@ -82,8 +82,9 @@ pub fn key(name: &str) -> KeyEvent {
     code.into()
 }
 
-pub fn page(items: Vec<SyncError>) -> ErrorPage {
-    ErrorPage { matching: items.len() as i64, items, capped: false }
+pub fn page(items: Vec<SyncError>) -> (ErrorPage, Count) {
+    let count = Count { matching: items.len() as i64, capped: false };
+    (ErrorPage { items, next: None, done: true }, count)
 }
 
 pub fn overview() -> Overview {

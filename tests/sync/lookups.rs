@@ -1,0 +1,137 @@
+//! What people look up: lists in any order and by any filter, page by page.
+
+use std::collections::HashSet;
+
+use syncdeck::domain::sort::{Sort, SortBy};
+use syncdeck::engine::handle::ErrorQuery;
+
+use crate::world::{MAPPINGS, World};
+
+/// Errors of rows that never were, in every state but `ignored`: more than are looked at in one step.
+const MANY: &str = "INSERT INTO syncdeck.error (mapping, table_name, record_id, sfid, op, code, category, class, message, fields,
+         fingerprint, attempts, state, next_retry_at, first_seen, last_seen, sent)
+     SELECT 'Contact', 'contact', i, CASE WHEN i % 2 = 0 THEN '003' || lpad(i::text, 12, '0') || 'AAA' END, 'update',
+         (ARRAY['B_CODE', 'A_CODE', 'C_CODE'])[1 + i % 3], 'data', 'permanent', 'value ' || i || ' is bad', ARRAY[(ARRAY['Email', 'Phone'])[1 + i % 2]],
+         'f' || i % 7, i % 4, (ARRAY['open', 'retrying', 'review', 'held'])[1 + i % 4],
+         CASE WHEN i % 4 = 1 THEN now() + (i % 100) * interval '1 min' END, now() - (i % 50) * interval '1 min',
+         now() - (i * 7919 % 5000) * interval '1 s', CASE WHEN i % 1000 = 0 THEN 'needle' || i ELSE 'hay' END
+     FROM generate_series(1, 5000) i";
+
+/// The numbers of a whole list, page by page, as they came.
+async fn all(world: &World, query: &ErrorQuery) -> Vec<i64> {
+    let mut query = query.clone();
+    let mut ids = Vec::new();
+    loop {
+        let page = world.handle.errors(&query).await.unwrap();
+        assert!(page.items.len() <= query.limit && page.done == page.next.is_none());
+        ids.extend(page.items.iter().map(|error| error.id));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return ids,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_in_any_order_comes_whole_page_by_page() {
+    let world = World::start(MAPPINGS).await;
+    world.run(MANY).await;
+    let expressions = [
+        "last_seen",
+        "first_seen",
+        "mapping",
+        "coalesce(record_id, 0)",
+        "code",
+        "fields::text",
+        "attempts",
+        "state",
+        "coalesce(next_retry_at, 'infinity')",
+    ];
+    for (by, expression) in SortBy::ALL.into_iter().zip(expressions) {
+        for descending in [false, true] {
+            let query = ErrorQuery { sort: Sort { by, descending }, limit: 700, ..ErrorQuery::default() };
+            let ids = all(&world, &query).await;
+            assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (5_000, 5_000), "{by:?}");
+            let ordered = format!(
+                "SELECT bool_and(coalesce(place {} before, true))::text FROM (
+                     SELECT {expression} AS place, lag({expression}) OVER (ORDER BY at) AS before
+                     FROM unnest(ARRAY{ids:?}::bigint[]) WITH ORDINALITY AS list (id, at) JOIN syncdeck.error USING (id)) placed",
+                if descending { "<=" } else { ">=" }
+            );
+            assert_eq!(world.text(&ordered).await.unwrap(), "true", "{by:?} {descending}");
+        }
+    }
+    // From behind an error one goes on as from the page's own end.
+    let query = ErrorQuery { limit: 10, ..ErrorQuery::default() };
+    let page = world.handle.errors(&query).await.unwrap();
+    let behind = query.clone().after(&page.items[9]);
+    let next = ErrorQuery { after: page.next, ..query };
+    assert_eq!(world.handle.errors(&behind).await.unwrap(), world.handle.errors(&next).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_finds_what_matches_and_nothing_else_with_an_index_of_words_and_without() {
+    let world = World::start(MAPPINGS).await;
+    world.run(MANY).await;
+    world
+        .run(
+            "UPDATE syncdeck.error SET mapping = 'Account', table_name = 'account' WHERE record_id % 500 = 0;
+              UPDATE syncdeck.error SET class = 'unknown' WHERE record_id % 777 = 0;
+              UPDATE syncdeck.error SET last_seen = '2020-01-01' WHERE record_id % 250 = 0",
+        )
+        .await;
+    assert!(world.text("SELECT to_regclass('syncdeck.error_words')::text").await.is_some());
+    let filters = [
+        ("", "true"),
+        ("mapping:account", "mapping = 'Account'"),
+        ("-mapping:contact", "mapping = 'Account'"),
+        ("code:a_c", "code = 'A_CODE'"),
+        ("-code:a_c", "code <> 'A_CODE'"),
+        ("code:none", "false"),
+        ("field:PHONE", "'Phone' = ANY(fields)"),
+        ("-field:phone", "NOT 'Phone' = ANY(fields)"),
+        ("category:data", "true"),
+        ("-category:data", "false"),
+        ("class:unknown", "class = 'unknown'"),
+        ("state:review|held", "state IN ('review', 'held')"),
+        ("-state:open|retrying", "state IN ('review', 'held')"),
+        ("op:update", "true"),
+        ("op:delete", "false"),
+        ("since:2021-01-01", "last_seen > '2021-01-01'"),
+        ("until:2021-01-01", "last_seen < '2021-01-01'"),
+        ("row:4711", "record_id = 4711"),
+        ("id:003000000004712", "record_id = 4712"),
+        ("group:f3", "fingerprint = 'f3'"),
+        ("source:engine", "false"),
+        ("needle", "sent LIKE 'needle%'"),
+        ("-needle", "sent NOT LIKE 'needle%'"),
+        ("e4", "sent LIKE 'needle4%'"),
+        ("\"value 77 is\"", "record_id = 77"),
+        ("%_", "false"),
+        ("needle mapping:account", "sent LIKE 'needle%' AND mapping = 'Account'"),
+        (
+            "class:unknown field:email code:b",
+            "class = 'unknown' AND 'Email' = ANY(fields) AND code = 'B_CODE'",
+        ),
+    ];
+    let sorts =
+        ["-last_seen", "code", "field", "mapping", "state", "row"].map(|text| Sort::parse(text).unwrap());
+    for words in [true, false] {
+        if !words {
+            world.run("DROP INDEX syncdeck.error_words").await;
+        }
+        for (filter, condition) in filters {
+            let count =
+                world.text(&format!("SELECT count(*)::text FROM syncdeck.error WHERE {condition}")).await;
+            for sort in sorts {
+                let query = ErrorQuery { filter: filter.to_owned(), sort, limit: 900, after: None };
+                let ids: HashSet<i64> = all(&world, &query).await.into_iter().collect();
+                assert_eq!(Some(ids.len().to_string()), count, "{filter} {sort:?}");
+            }
+            let told = world.handle.count(filter).await.unwrap();
+            assert_eq!((Some(told.matching.to_string()), told.capped), (count, false), "{filter}");
+        }
+    }
+    let refused = world.handle.count("colour:red").await.unwrap_err().to_string();
+    assert!(refused.contains("there is no colour:"), "{refused}");
+}
