@@ -4,6 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// What every command takes, apart from what is its own.
+const COMMON: &str = "Common options";
+
+const STATUS: &str = "Exit status: 0 done, 1 it failed, 2 wrong usage or configuration, \
+    3 done, but what was asked about is not healthy (status --fail-on, test, verify)";
 
 use crate::domain::sort::Sort;
 
@@ -11,20 +18,23 @@ use crate::domain::sort::Sort;
 ///
 /// Without a command: the console.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "syncdeck", version, max_term_width = 100, after_help = STATUS)]
 pub(super) struct Cli {
     /// Configuration [default: ./syncdeck.toml, then $XDG_CONFIG_HOME/syncdeck/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = COMMON)]
     pub(super) config: Option<PathBuf>,
-    /// Of several connections in the configuration this one [default: the first; run, status: all]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// One of several connections in the configuration [default: the first; of run and status: all]
+    #[arg(long, global = true, value_name = "NAME", help_heading = COMMON)]
     pub(super) connection: Option<String>,
     /// Start no engine and change nothing
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub(super) read_only: bool,
     /// Print JSON on standard output and nothing else
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub(super) json: bool,
+    /// Say on standard error which configuration and database are used and how long it took
+    #[arg(short, long, global = true, help_heading = COMMON)]
+    pub(super) verbose: bool,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -37,7 +47,7 @@ pub(super) enum Command {
         #[arg(long)]
         reconnect: bool,
     },
-    /// The engine alone (a service)
+    /// The engine alone, as a service
     Run,
     /// Everything on this machine: private PostgreSQL, simulated org, engine, console
     Demo(DemoOptions),
@@ -45,7 +55,7 @@ pub(super) enum Command {
     Simulator(SimulatorOptions),
     /// How the connection, the engine and the mappings stand
     Status {
-        /// Exit with 3 when one of these holds: errors, held, stopped, connection
+        /// Exit with 3 when there are errors or held rows, the engine is not running, or the connection is not ok
         #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ["errors", "held", "stopped", "connection"])]
         fail_on: Vec<String>,
     },
@@ -62,7 +72,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "[-]BY", default_value = "-last_seen", value_parser = Sort::parse, allow_hyphen_values = true)]
         sort: Sort,
         /// At most this many
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
     },
     /// One error or row: what is wrong and what to do, its row beside its record, what will be sent, what happened
@@ -121,7 +131,7 @@ pub(super) enum Command {
         #[arg(long)]
         actor: Option<String>,
         /// At most this many
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
     /// Any row by its id, its record's id (15 or 18 characters) or its external id: where it stands
@@ -135,7 +145,7 @@ pub(super) enum Command {
     /// The errors that match, as a file for other programs
     Export {
         /// Only those that match, in the console's filter language (group:NAME for a group)
-        #[arg(long = "where", value_name = "FILTER", default_value = "")]
+        #[arg(long = "where", value_name = "FILTER", default_value = "", hide_default_value = true)]
         filter: String,
         /// Its format [default: by the name of the file, else csv]
         #[arg(long, value_parser = ["csv", "jsonl"])]
@@ -151,7 +161,7 @@ pub(super) enum Command {
         /// Object or table
         mapping: String,
         /// At most this many rows, the newest
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=199))]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=199))]
         limit: u8,
         /// Only here: Salesforce is not asked
         #[arg(long)]
@@ -182,7 +192,7 @@ pub(super) enum Command {
         #[arg(long)]
         failed: bool,
         /// At most this many
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
     /// The log
@@ -194,8 +204,20 @@ pub(super) enum Command {
         #[arg(long = "where", value_name = "FILTER")]
         filter: Option<String>,
         /// Begin with this many lines
-        #[arg(short = 'n', long, default_value_t = 100)]
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
         lines: usize,
+    },
+    /// The console's commands and their keys
+    Keys,
+    /// What a shell reads to complete commands and options: source <(syncdeck completions bash)
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// The manual page of the program or of one command, in roff: syncdeck man | man -l -
+    Man {
+        /// The command
+        command: Option<String>,
     },
 }
 
@@ -205,7 +227,7 @@ pub(super) struct DemoOptions {
     #[arg(long)]
     pub(super) dir: Option<PathBuf>,
     /// Records in the org at the start
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub(super) rows: u32,
     /// Draw nothing; print a JSON report at the end
     #[arg(long)]
@@ -221,7 +243,7 @@ pub(super) struct SimulatorOptions {
     #[arg(long, default_value_t = 8043)]
     pub(super) port: u16,
     /// Records at the start
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(super) rows: usize,
 }
 
@@ -285,7 +307,7 @@ pub(super) struct VerifyOptions {
     #[arg(long, value_name = "SIDE", value_parser = ["postgres", "salesforce"])]
     pub(super) repair: Option<String>,
     /// Tell at most this many of what is found, in words
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50)]
     pub(super) limit: usize,
     #[command(flatten)]
     pub(super) how: Manner,

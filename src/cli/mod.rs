@@ -6,6 +6,7 @@ mod demo;
 mod dialogue;
 mod init;
 mod list;
+mod manual;
 mod many;
 mod mapping;
 mod mend;
@@ -17,6 +18,7 @@ mod status;
 mod verify;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 use color_eyre::eyre::Report;
@@ -43,6 +45,10 @@ const UNHEALTHY: u8 = 3;
 pub fn main() -> ExitCode {
     let _ = color_eyre::install();
     let cli = Cli::parse();
+    let begin = Instant::now();
+    if cli.verbose {
+        print::be_verbose();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -57,6 +63,7 @@ pub fn main() -> ExitCode {
             status_of(&report)
         }
     };
+    print::detail(&format!("exit status {status} after {:.2} s", begin.elapsed().as_secs_f64()));
     // Tasks that wait for nobody are not waited for.
     runtime.shutdown_background();
     ExitCode::from(status)
@@ -109,6 +116,9 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
             past::export(&cli, filter, format.as_deref(), output.as_deref()).await
         }
         Some(Command::Explain { text }) => list::explain(&cli, text),
+        Some(Command::Keys) => manual::keys(&cli),
+        Some(Command::Completions { shell }) => manual::completions(*shell),
+        Some(Command::Man { command }) => manual::man(command.as_deref()),
     }
 }
 
@@ -153,7 +163,12 @@ fn several(cli: &Cli) -> Result<Option<Vec<ConnectionName>>, ConfigError> {
 
 /// The database of the configuration, laid out already.
 async fn store(config: &Config) -> Result<Store, postgres::Error> {
-    Store::connect(config.postgres_url(), &config.postgres.schema, "syncdeck", config.postgres.timeout).await
+    let (path, name, environment) = (config.path.display(), &config.name, &config.environment);
+    print::detail(&format!("configuration {path}, connection {name} ({environment})"));
+    let of = &config.postgres;
+    let store = Store::connect(config.postgres_url(), &of.schema, "syncdeck", of.timeout).await?;
+    print::detail(&format!("connected to {}, schema {}", store.place(), of.schema));
+    Ok(store)
 }
 
 /// The door, for commands that need an installation.

@@ -1,6 +1,7 @@
 //! Printing: results on standard output, words on standard error, both harmless for a terminal.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::logs::sanitize::sanitize;
 
@@ -12,6 +13,11 @@ pub(super) struct Usage(pub(super) String);
 /// A line on standard output. A reader who left early (`| head`) ends the program quietly.
 pub(super) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
+}
+
+/// A text that has its line ends.
+pub(super) fn text(text: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(text)
 }
 
 /// One JSON document, or one line of a stream.
@@ -27,6 +33,26 @@ pub(super) fn problem(text: &str) {
         let lead = if at == 0 { "syncdeck: " } else { "  " };
         // Nobody may be there to read it.
         let _ = writeln!(stderr, "{lead}{}", sanitize(line));
+    }
+}
+
+/// Whether `-v` was given.
+static VERBOSE: AtomicBool = AtomicBool::new(false);
+
+/// Says from now on what [`detail`] is told.
+pub(super) fn be_verbose() {
+    VERBOSE.store(true, Ordering::Relaxed);
+}
+
+/// Whether `-v` was given.
+pub(super) fn is_verbose() -> bool {
+    VERBOSE.load(Ordering::Relaxed)
+}
+
+/// What only `-v` says, on standard error.
+pub(super) fn detail(text: &str) {
+    if is_verbose() {
+        problem(text);
     }
 }
 

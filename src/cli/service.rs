@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::domain::backoff::Backoff;
 use crate::domain::duration::spoken;
 use crate::engine::{self, Engine};
+use crate::logs::Level;
 use crate::logs::line::logfmt;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
@@ -116,6 +117,9 @@ async fn echo_log(store: Store, lead: String, stop: CancellationToken) {
     loop {
         for record in store.log(Some(after), 1_000).await.unwrap_or_default() {
             after = record.id;
+            if record.level == Level::Debug && !print::is_verbose() {
+                continue;
+            }
             eprintln!("{lead}{}", logfmt(&record));
         }
         if stop.is_cancelled() {

@@ -112,6 +112,13 @@ impl Store {
         Ok(store)
     }
 
+    /// The database and its server as people name them, without a password.
+    pub fn place(&self) -> String {
+        let config = self.dial.config();
+        let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+        format!("database {database:?} at {}", place(config))
+    }
+
     async fn wait_until_up(&self) -> Result<(), Error> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         loop {

@@ -72,3 +72,16 @@ fn without_a_configuration_or_a_terminal_the_way_to_one_is_told() {
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn more_is_said_on_standard_error_when_asked_and_never_a_secret() {
+    let dir = directory();
+    let path = config(&dir, &CONFIG.replace("u@127", "u:hush@127"), 0o600);
+    let ran = run(&["-v", "--config", &path, "status", "--json"]);
+    assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains(&format!("configuration {path}, connection acme (prod)")), "{ran:?}");
+    assert!(ran.err.contains("exit status 1 after ") && !ran.err.contains("hush"), "{ran:?}");
+    let quiet = run(&["--config", &path, "status", "--json"]);
+    assert!(!quiet.err.contains("exit status"), "{quiet:?}");
+    std::fs::remove_dir_all(dir).unwrap();
+}

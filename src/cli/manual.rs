@@ -1,0 +1,68 @@
+//! What the program tells about itself, without any configuration: completions, manual pages, the console's keys.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+use color_eyre::eyre::Result;
+use serde_json::{Value, json};
+
+use crate::console::command::{COMMANDS, Command};
+use crate::console::model::Pane;
+
+use super::args::Cli;
+use super::{DONE, print};
+
+/// What a shell reads to complete commands and options.
+pub(super) fn completions(shell: Shell) -> Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "syncdeck", &mut script);
+    print::text(&script)?;
+    Ok(DONE)
+}
+
+/// The manual page of the program, or of one command.
+pub(super) fn man(name: Option<&str>) -> Result<u8> {
+    let mut command = Cli::command();
+    command.build();
+    let command = match name {
+        None => command,
+        Some(name) => command.find_subcommand(name).cloned().ok_or_else(|| {
+            print::Usage(format!("there is no command {name:?}\nsee them with: syncdeck --help"))
+        })?,
+    };
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    print::text(&page)?;
+    Ok(DONE)
+}
+
+/// The console's commands with their keys, as the configuration takes them.
+pub(super) fn keys(cli: &Cli) -> Result<u8> {
+    if cli.json {
+        let commands: Vec<Value> = COMMANDS.iter().map(document).collect();
+        print::json(&commands, true)?;
+        return Ok(DONE);
+    }
+    let rows: Vec<Vec<String>> = COMMANDS
+        .iter()
+        .map(|command| {
+            let place = match command.panes {
+                [] => "everywhere".to_owned(),
+                panes => titles(panes).join(", "),
+            };
+            vec![command.keys.join(" "), command.title.to_owned(), place, command.doc.to_owned()]
+        })
+        .collect();
+    print::table(&["keys", "command", "works in", "what it does"], &rows)?;
+    eprintln!("C- is Ctrl, A- is Alt, S- is Shift");
+    Ok(DONE)
+}
+
+fn document(command: &Command) -> Value {
+    json!({"command": command.title, "keys": command.keys, "panes": titles(command.panes),
+        "changes": command.mutates, "doc": command.doc})
+}
+
+fn titles(panes: &[Pane]) -> Vec<String> {
+    panes.iter().map(|pane| pane.title().to_lowercase()).collect()
+}
