@@ -32,7 +32,7 @@ pub(super) struct Cli {
     /// Print JSON on standard output and nothing else
     #[arg(long, global = true, help_heading = COMMON)]
     pub(super) json: bool,
-    /// Say on standard error which configuration and database are used and how long it took
+    /// Say on standard error which configuration and database are used and how long it took; run logs every poll too
     #[arg(short, long, global = true, help_heading = COMMON)]
     pub(super) verbose: bool,
     #[command(subcommand)]

@@ -98,7 +98,8 @@ impl Service {
     /// Each line of the log begins with `lead`.
     async fn start(config: &Config, lead: String) -> Result<Service> {
         let store = store(config).await?;
-        let engine = engine::start(config.clone(), store.clone()).await?;
+        let least = if print::is_verbose() { Level::Debug } else { Level::Info };
+        let engine = engine::start_logging(config.clone(), store.clone(), least).await?;
         let stop = CancellationToken::new();
         let echo = tokio::spawn(echo_log(store, lead, stop.clone()));
         Ok(Service { engine, echo, stop })
@@ -117,9 +118,6 @@ async fn echo_log(store: Store, lead: String, stop: CancellationToken) {
     loop {
         for record in store.log(Some(after), 1_000).await.unwrap_or_default() {
             after = record.id;
-            if record.level == Level::Debug && !print::is_verbose() {
-                continue;
-            }
             eprintln!("{lead}{}", logfmt(&record));
         }
         if stop.is_cancelled() {

@@ -55,8 +55,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Auth, Config, ConfigError};
 use crate::domain::mapping::Mapping;
-use crate::logs::LogRecord;
 use crate::logs::log::Log;
+use crate::logs::{Level, LogRecord};
 use crate::postgres::{self, Store};
 use crate::salesforce::{self, Client, Credentials, Grant};
 
@@ -218,7 +218,15 @@ impl Engine {
 /// When the configuration does not fit the org, the database cannot be laid out, or nothing was ever installed and
 /// the org does not answer.
 pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
-    let (log, records) = Log::new();
+    start_logging(config, store, Level::Info).await
+}
+
+/// As [`start`], with a log of what is of that level or above.
+///
+/// # Errors
+/// See [`start`].
+pub async fn start_logging(config: Config, store: Store, least: Level) -> Result<Engine, StartError> {
+    let (log, records) = Log::new(least);
     let client = client(&config.salesforce)?;
     let installed = store.is_installed().await?;
     let known = if installed { store.definitions().await? } else { Vec::new() };

@@ -107,6 +107,11 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
             json!({"mapping": mapping.object, "records": read.records}),
         );
         shared.store.notify("overview").await?;
+    } else {
+        shared.log.of("reader").debug(
+            format!("{} read: nothing new", mapping.object),
+            json!({"mapping": mapping.object, "records": read.records}),
+        );
     }
     Ok(())
 }

@@ -86,6 +86,7 @@ impl Intake {
 
 /// One intake, one claim and all its calls. Returns how much there was to do.
 async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
+    let begin = Instant::now();
     let mappings = shared.mappings();
     let tables: Vec<String> = mappings.iter().map(|mapping| mapping.table.clone()).collect();
     let mut taken = 0;
@@ -141,6 +142,11 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
         if let Err(error) = send::send_all(shared, &claim, mapping, jobs).await {
             failed = set_aside(shared, &claim, mapping, Vec::new(), error).await;
         }
+    }
+    if count > 0 || taken > 0 {
+        let ms = begin.elapsed().as_millis() as u64;
+        let fields = json!({"taken_in": taken, "claimed": count, "ms": ms});
+        shared.log.of("writer").debug("a round ended", fields);
     }
     match failed {
         Some(error) => Err(error),

@@ -19,18 +19,25 @@ pub struct Log {
     sender: mpsc::Sender<LogRecord>,
     dropped: Arc<AtomicU64>,
     dyno: &'static str,
+    /// What is below it is not written.
+    least: Level,
 }
 
 impl Log {
-    /// A log and its reading end.
-    pub fn new() -> (Log, mpsc::Receiver<LogRecord>) {
+    /// A log of what is of that level or above, and its reading end.
+    pub fn new(least: Level) -> (Log, mpsc::Receiver<LogRecord>) {
         let (sender, receiver) = mpsc::channel(BUFFER);
-        (Log { sender, dropped: Arc::default(), dyno: "engine" }, receiver)
+        (Log { sender, dropped: Arc::default(), dyno: "engine", least }, receiver)
     }
 
     /// The same log, speaking for a part of the engine.
     pub fn of(&self, dyno: &'static str) -> Log {
         Log { dyno, ..self.clone() }
+    }
+
+    /// For whoever looks for a fault.
+    pub fn debug(&self, message: impl Into<String>, fields: Value) {
+        self.write(Level::Debug, message.into(), fields);
     }
 
     /// It went as it should.
@@ -49,6 +56,9 @@ impl Log {
     }
 
     fn write(&self, level: Level, message: String, fields: Value) {
+        if level < self.least {
+            return;
+        }
         let fields = match fields {
             Value::Object(fields) => fields,
             _ => Map::new(),
@@ -76,5 +86,23 @@ fn record(level: Level, dyno: &str, message: String, fields: Map<String, Value>)
         dyno: dyno.to_owned(),
         message,
         fields,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_below_the_least_level_is_not_written() {
+        for (least, written) in [(Level::Debug, 2), (Level::Info, 1), (Level::Error, 0)] {
+            let (log, mut records) = Log::new(least);
+            log.debug("a round", json!({}));
+            log.of("writer").info("3 accepted", json!({}));
+            let count = std::iter::from_fn(|| records.try_recv().ok()).count();
+            assert_eq!(count, written, "{least:?}");
+        }
     }
 }

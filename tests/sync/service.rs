@@ -20,7 +20,7 @@ impl Service {
     fn start(config: &Path) -> Service {
         let said = config.with_file_name("said");
         let child = Command::new(env!("CARGO_BIN_EXE_syncdeck"))
-            .args(["run", "--config"])
+            .args(["run", "-v", "--config"])
             .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -112,6 +112,7 @@ async fn one_service_keeps_two_connections_in_step_while_a_third_does_not_start(
     b.until_text(changed, "0").await;
     let echoed = |line: &str| line.starts_with("a ") && line.contains("Contact.Title is mapped now");
     a.until("its log names the connection", async || service.said().lines().any(echoed)).await;
+    assert!(service.said().contains("DEBUG writer   a round ended "), "{}", service.said());
     assert_eq!(service.end(), Some(0));
     b.until_text("SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'", "0").await;
 }
