@@ -19,7 +19,7 @@ use crate::postgres::Store;
 
 use super::args::Cli;
 use super::run::{ended, terminated};
-use super::{DONE, config, explain, print, store};
+use super::{DONE, explain, print, store};
 
 /// The engine alone; of several connections each its own. Its log goes to standard error as well.
 pub(super) async fn run(cli: &Cli) -> Result<u8> {
@@ -31,7 +31,8 @@ pub(super) async fn run(cli: &Cli) -> Result<u8> {
     }
     match super::several(cli)? {
         None => {
-            let service = Service::start(&config(cli)?, String::new()).await?;
+            let config = Config::load_engine(cli.config.as_deref(), cli.connection.as_deref())?;
+            let service = Service::start(&config, String::new()).await?;
             until_ended().await;
             service.stop().await;
         }
@@ -62,7 +63,7 @@ async fn until_ended() {
 /// must not suffer from it.
 async fn keep(path: Option<PathBuf>, name: String, stop: CancellationToken) {
     let start = async || {
-        let config = Config::load(path.as_deref(), Some(&name))?;
+        let config = Config::load_engine(path.as_deref(), Some(&name))?;
         Service::start(&config, format!("{} ", sanitize(&name))).await
     };
     let mut attempts = 0;

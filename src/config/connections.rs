@@ -249,6 +249,27 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_reads_its_own_connection_again_whatever_became_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("syncdeck.toml");
+        let several = section("a", "") + &section("b", "");
+        let alone =
+            "[connection]\nname = \"b\"\n".to_owned() + &section("b", "").replace("connections.b.", "");
+        let alone = alone.replace("[connections.b]\n", "");
+        std::fs::write(&path, &alone).unwrap();
+        let config = Config::load(Some(&path), None).unwrap();
+        let again = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            config.load_again().map(|config| (config.name, config.salesforce.login_url))
+        };
+        let own = "https://b.my.salesforce.com".to_owned();
+        assert_eq!(again(&several).unwrap(), ("b".to_owned(), own.clone()));
+        assert_eq!(again(&alone.replace("name = \"b\"", "name = \"c\"")).unwrap(), ("c".to_owned(), own));
+        let told = again(&section("a", "")).unwrap_err().to_string();
+        assert!(told.contains("has no connection \"b\""), "{told}");
+    }
+
+    #[test]
     fn a_refusal_names_the_connection() {
         let good = section("a", "") + &section("b", "");
         for (text, wanted) in [

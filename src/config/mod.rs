@@ -234,6 +234,16 @@ impl Config {
         Config::of(&path, &read(&path)?, connection)
     }
 
+    /// As [`Config::load`], for an engine alone, which must not rest for what is wrong in `[console]`: that is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load_engine(explicit: Option<&Path>, connection: Option<&str>) -> Result<Config, ConfigError> {
+        let path = find(explicit)?;
+        written::check(&path, &read(&path)?, connection)
+    }
+
     /// The connections of the configuration in its order, the default first. Secrets are not looked at.
     ///
     /// # Errors

@@ -17,6 +17,10 @@ fn console_settings_are_refused_by_their_place_with_the_remedy() {
         assert!(ran.status == 2 && ran.err.contains(&format!("{path}:{line}: {wanted}")), "{ran:?}");
         assert!(ran.out.is_empty() && ran.err.lines().count() == 2, "{ran:?}");
     }
+    // An engine does not rest for it.
+    let path = config(&dir, &format!("{CONFIG}[console]\ntheme = 3\n"), 0o600);
+    let engine = run(&["--config", &path, "run"]);
+    assert!(engine.status == 1 && engine.err.contains("no connection to PostgreSQL"), "{engine:?}");
     std::fs::remove_dir_all(dir).unwrap();
 }
 
