@@ -152,9 +152,11 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     fields jsonb NOT NULL DEFAULT '[]',
     -- the whole mapping with its rules as they are in force, as domain::mapping::Mapping
     definition jsonb,
-    -- whether rows are sent: 'on', 'paused' by a person, 'stopped' by the strategy fail_fast; and why
+    -- whether rows are sent: 'on', 'paused' by a person, 'stopped' by the strategy fail_fast, 'draining' when only the
+    -- changes up to drain_upto still are; and why
     writes text NOT NULL DEFAULT 'on',
     writes_detail text,
+    drain_upto integer,
     -- goes up with every rule set at run time
     rules_version bigint NOT NULL DEFAULT 0,
     state text NOT NULL DEFAULT 'loading',
@@ -305,6 +307,7 @@ ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS rules_version bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS writes text NOT NULL DEFAULT 'on', ADD COLUMN IF NOT EXISTS writes_detail text,
+    ADD COLUMN IF NOT EXISTS drain_upto integer,
     ADD COLUMN IF NOT EXISTS load_began_at timestamptz, ADD COLUMN IF NOT EXISTS load_records bigint,
     ADD COLUMN IF NOT EXISTS load_total bigint, ADD COLUMN IF NOT EXISTS failing_since timestamptz;
 ALTER TABLE syncdeck.engine ADD COLUMN IF NOT EXISTS instance_url text;

@@ -3,11 +3,15 @@
 use color_eyre::eyre::Result;
 use serde_json::json;
 
+use crate::domain::overview::Writes;
 use crate::engine::handle::{Handle, Refused};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
 use super::{DONE, door, many, print};
+
+/// What stands for every mapping.
+const ALL: &str = "all";
 
 /// All mappings, a line each.
 pub(super) async fn list(cli: &Cli) -> Result<u8> {
@@ -27,34 +31,49 @@ pub(super) async fn list(cli: &Cli) -> Result<u8> {
     Ok(DONE)
 }
 
-/// One mapping: what is to change, then its rules.
+/// One mapping: what is to change, then its rules. All of them: what is to change, then the list.
 pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8> {
     if !changes.is_empty() {
         many::refuse_read_only(cli)?;
     }
+    let name = Some(name).filter(|name| *name != ALL);
     let handle = door(cli).await?;
     for change in changes {
-        apply(&handle, name, change).await?;
+        let done = apply(&handle, name, change).await?;
+        if let Some(done) = done.filter(|_| !cli.json) {
+            print::line(&sanitize(&done))?;
+        }
     }
-    show(cli, &handle, name).await
+    match name {
+        Some(name) => show(cli, &handle, name).await,
+        None => list(cli).await,
+    }
 }
 
-async fn apply(handle: &Handle, name: &str, change: &str) -> Result<()> {
-    match (change, change.split_once('=')) {
-        ("pause", _) => handle.pause(name).await?,
-        ("resume", _) => handle.resume(name).await?,
-        (_, Some((key, value))) => {
+/// Does one of the changes; tells what was done, where the rules do not show it.
+async fn apply(handle: &Handle, name: Option<&str>, change: &str) -> Result<Option<String>> {
+    if let Some(to) = Writes::from_word(change) {
+        return Ok(Some(handle.writes(name, to).await?));
+    }
+    match (name, change.split_once('=')) {
+        (Some(name), Some((key, value))) => {
             let value = Some(value.trim()).filter(|value| !value.is_empty());
             handle.set_rule(name, key.trim(), value).await?;
+            Ok(None)
+        }
+        (None, Some(_)) => {
+            let text =
+                format!("{change:?}: a rule is set for one mapping at a time\nname it instead of {ALL:?}");
+            Err(print::Usage(text).into())
         }
         _ => {
             let text = format!(
-                "{change:?} is neither pause nor resume nor KEY=VALUE\nsee the keys with: syncdeck mapping {name}"
+                "{change:?} is none of pause, drain, resume, KEY=VALUE\nsee the keys with: syncdeck mapping {}",
+                name.unwrap_or("NAME")
             );
-            return Err(print::Usage(text).into());
+            Err(print::Usage(text).into())
         }
     }
-    Ok(())
 }
 
 async fn show(cli: &Cli, handle: &Handle, name: &str) -> Result<u8> {

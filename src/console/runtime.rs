@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::act::Deed;
+use crate::domain::overview::Writes;
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::export::Format;
 use crate::engine::handle::{Count, ErrorPage, ErrorQuery, Event, Handle, Refused};
@@ -214,9 +215,8 @@ impl Io {
                     Msg::Changed(done.map(|()| format!("{mapping}: {key} is {value} now")))
                 }
                 Effect::Writes { mapping, on } => {
-                    let done = if on { handle.resume(&mapping).await } else { handle.pause(&mapping).await };
-                    let word = if on { "go on" } else { "rest; changes are kept, reads go on" };
-                    Msg::Changed(done.map(|()| format!("{mapping}: its writes {word}")))
+                    let to = if on { Writes::Resume } else { Writes::Pause };
+                    Msg::Changed(handle.writes(Some(&mapping), to).await)
                 }
                 Effect::LoadLog(after) => Msg::Log(handle.log(after, 1_000).await),
                 Effect::Stop | Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => return,

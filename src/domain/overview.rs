@@ -57,7 +57,7 @@ pub struct MappingStatus {
     pub table: String,
     /// `read_write` or `read_only`.
     pub access: String,
-    /// `loading`, `ok`, `behind`, `errors`, `paused`, `stopped`, `broken`.
+    /// `loading`, `ok`, `behind`, `errors`, `draining`, `paused`, `stopped`, `broken`.
     pub state: String,
     /// Why, where the state needs a word.
     pub detail: Option<String>,
@@ -106,4 +106,32 @@ pub struct LoadProgress {
     pub total: i64,
     /// When it began.
     pub began_at: DateTime<Utc>,
+}
+
+/// What an operator wants of a mapping's writes. Reads go on, and changes are kept, whatever is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Writes {
+    /// Nothing is sent any more, but for what is in flight.
+    Pause,
+    /// What waits now is still sent, and nothing that is captured later; then they are paused.
+    Drain,
+    /// Everything is sent.
+    Resume,
+}
+
+impl Writes {
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Writes::Pause => "pause",
+            Writes::Drain => "drain",
+            Writes::Resume => "resume",
+        }
+    }
+
+    /// From its word.
+    pub fn from_word(word: &str) -> Option<Writes> {
+        [Writes::Pause, Writes::Drain, Writes::Resume].into_iter().find(|writes| writes.word() == word)
+    }
 }

@@ -204,22 +204,6 @@ impl Handle {
         Ok(self.store.set_rule(mapping, key, value, &self.act()).await?)
     }
 
-    /// Pauses the writes of a mapping.
-    ///
-    /// # Errors
-    /// Refused when they are off already.
-    pub async fn pause(&self, mapping: &str) -> Result<(), Refused> {
-        Ok(self.store.pause(mapping, &self.act()).await?)
-    }
-
-    /// Lets the writes of a mapping go on.
-    ///
-    /// # Errors
-    /// Refused when there is no such mapping.
-    pub async fn resume(&self, mapping: &str) -> Result<(), Refused> {
-        Ok(self.store.resume(mapping, &self.act()).await?)
-    }
-
     /// Runs, newest first: of one mapping, or of all; only those with failures, or all.
     ///
     /// # Errors

@@ -1,8 +1,11 @@
-//! What the operator of a mapping sees and does, at the door: its last minutes, what its errors are about.
+//! What the operator of a mapping sees and does, at the door: its last minutes, what its errors are about, whether its
+//! rows are sent.
 
 use chrono::Utc;
 
+use crate::domain::act::Act;
 use crate::domain::filter::Filter;
+use crate::domain::overview::Writes;
 use crate::domain::trend::{Share, Trend};
 
 use super::handle::{Handle, Refused};
@@ -24,5 +27,46 @@ impl Handle {
     pub async fn breakdown(&self, filter: &str) -> Result<Vec<Share>, Refused> {
         let filter = Filter::parse(filter, Utc::now()).map_err(|error| Refused(error.to_string()))?;
         Ok(self.store.breakdown(&filter).await?)
+    }
+
+    /// Pauses, drains or resumes the writes of a mapping; without a name, of every mapping at once that this changes.
+    /// Returns what was done, in a sentence.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, and when there is nothing to pause or to drain.
+    pub async fn writes(&self, mapping: Option<&str>, to: Writes) -> Result<String, Refused> {
+        let changed = self.store.set_writes(mapping, to, &self.act_on(mapping).await?).await?;
+        let whose = mapping.map_or_else(|| "all mappings".to_owned(), str::to_owned);
+        match (to, of_these(&changed)) {
+            (Writes::Pause, Some(whose)) => Ok(format!("{whose} writes rest; changes are kept, reads go on")),
+            (Writes::Drain, Some(whose)) => Ok(format!(
+                "{whose} writes rest when what waits now is sent; later changes are kept, reads go on"
+            )),
+            (Writes::Resume, Some(whose)) => Ok(format!("{whose} writes go on")),
+            (Writes::Resume, None) => Ok(format!("{whose}: nothing rested")),
+            (Writes::Pause, None) => Err(Refused(format!("the writes of {whose} are off already"))),
+            (Writes::Drain, None) => Err(Refused(format!(
+                "the writes of {whose} are off or draining already\nlet them go on first, with: syncdeck mapping {} resume",
+                mapping.unwrap_or("all")
+            ))),
+        }
+    }
+
+    /// An act on one mapping, or one act on all of them.
+    async fn act_on(&self, mapping: Option<&str>) -> Result<Act, Refused> {
+        Ok(match mapping {
+            Some(_) => self.act(),
+            None => self.store.begin_act(&self.operator, None).await?,
+        })
+    }
+}
+
+/// The beginning of a sentence about these mappings: `Contact: its`.
+fn of_these(objects: &[String]) -> Option<String> {
+    match objects {
+        [] => None,
+        [one] => Some(format!("{one}: its")),
+        several if several.len() <= 3 => Some(format!("{}: their", several.join(", "))),
+        many => Some(format!("{} mappings: their", many.len())),
     }
 }

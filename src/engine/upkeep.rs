@@ -43,6 +43,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Err(error) => log.error("the queue cannot be swept", json!({"cause": error.to_string()})),
         }
+        finish_drains(&shared).await;
         if let Err(error) = shared.tally.store(&shared.store).await {
             log.warn("counters cannot be stored", json!({"cause": error.to_string()}));
         }
@@ -75,6 +76,21 @@ pub(super) async fn run(shared: Arc<Shared>) {
             log.warn("old history cannot be removed", json!({"cause": error.to_string()}));
         }
         rounds += 1;
+    }
+}
+
+/// Pauses the mappings that are drained.
+async fn finish_drains(shared: &Shared) {
+    let log = shared.log.of("upkeep");
+    match shared.store.finish_drains().await {
+        Ok(drained) if drained.is_empty() => {}
+        Ok(drained) => {
+            for object in drained {
+                log.info(format!("{object} is drained; its writes are paused"), json!({"mapping": object}));
+            }
+            let _ = shared.store.notify("settings").await;
+        }
+        Err(error) => log.error("drained mappings cannot be paused", json!({"cause": error.to_string()})),
     }
 }
 

@@ -181,7 +181,8 @@ async fn stop_writes(transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(),
         let why = format!("{} on row {}", error.code, ack.unit.row);
         transaction
             .execute_cached(
-                "UPDATE syncdeck.mapping SET writes = 'stopped', writes_detail = $2 WHERE table_name = $1 AND writes = 'on'",
+                "UPDATE syncdeck.mapping SET writes = 'stopped', writes_detail = $2, drain_upto = NULL
+                 WHERE table_name = $1 AND writes IN ('on', 'draining')",
                 &[&ack.unit.table, &why],
             )
             .await

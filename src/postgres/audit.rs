@@ -87,6 +87,7 @@ pub(super) const FINAL: &[&str] = &[
     "deleted the record",
     "read again",
     "paused",
+    "drained",
     "resumed",
 ];
 

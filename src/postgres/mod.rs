@@ -34,6 +34,7 @@ mod trends;
 pub mod undo;
 pub mod verify;
 pub mod writeback;
+mod writes;
 
 use deadpool_postgres::{GenericClient, Pool, Transaction};
 use tokio_postgres::Row;

@@ -213,7 +213,8 @@ impl Store {
     ///
     /// One intake at a time (advisory lock): with two, a later change of a record could be claimed before an earlier
     /// one is visible. The unit is upserted with `version + 1`, never DO NOTHING, which strands an entry that
-    /// arrives while its unit is being acknowledged (reproduced). Index: `_trigger_log_idx_state_id`.
+    /// arrives while its unit is being acknowledged (reproduced). Of a mapping that drains, what was captured after that
+    /// was asked for stays NEW. Index: `_trigger_log_idx_state_id`.
     pub async fn intake(&self, tables: &[String], limit: i64) -> Result<i64, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an intake")?;
@@ -227,8 +228,10 @@ impl Store {
         }
         let sql = format!(
             "WITH new AS (
-                 SELECT id, table_name, record_id FROM {schema}._trigger_log
-                 WHERE state = 'NEW' AND table_name = ANY($1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+                 SELECT id, table_name, record_id FROM {schema}._trigger_log log
+                 WHERE state = 'NEW' AND table_name = ANY($1) AND NOT EXISTS (
+                     SELECT FROM syncdeck.mapping WHERE mapping.table_name = log.table_name AND drain_upto < log.id)
+                 ORDER BY id LIMIT $2 FOR UPDATE OF log SKIP LOCKED
              ), pending AS (
                  UPDATE {schema}._trigger_log log SET state = 'PENDING', updated_at = clock_timestamp()
                  FROM new WHERE log.id = new.id
@@ -319,22 +322,6 @@ impl Store {
             .while_("look at held units again")?;
         self.wake_stopped().await?;
         Ok(expired)
-    }
-
-    /// Units that were given back while the writes of their mapping rested go on once these do. An engine that learns
-    /// of a resume late gives back a few more, so this is looked at again with every sweep.
-    pub(super) async fn wake_stopped(&self) -> Result<(), Error> {
-        let client = self.client().await?;
-        client
-            .execute_cached(
-                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp() WHERE (table_name, record_id) IN (
-                     SELECT unit.table_name, record_id FROM syncdeck.unit JOIN syncdeck.mapping USING (table_name)
-                     WHERE unit.state = 'stopped' AND writes = 'on' FOR UPDATE OF unit SKIP LOCKED)",
-                &[],
-            )
-            .await
-            .while_("let stopped units go on")
-            .map(drop)
     }
 
     /// Reads what claimed units of one table are about: their PENDING and FAILED entries, for a unit's entries share its

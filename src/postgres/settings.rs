@@ -1,5 +1,4 @@
-//! What is set for mappings at run time: rules that come before the configuration's, writes stopped, paused and resumed;
-//! and the definition under which each mapping is worked, for whoever has no engine at hand.
+//! What is set for mappings at run time: rules that come before the configuration's; and the definition under which each mapping is worked, for whoever has no engine at hand.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -157,7 +156,7 @@ impl Store {
     pub async fn orders(&self) -> Result<Orders, Error> {
         let client = self.client().await?;
         let rows = client
-            .query_cached("SELECT table_name::text, writes <> 'on', rules_version FROM syncdeck.mapping", &[])
+            .query_cached("SELECT table_name::text, writes NOT IN ('on', 'draining'), rules_version FROM syncdeck.mapping", &[])
             .await
             .while_("look which mappings are stopped")?;
         Ok(Orders {
@@ -165,52 +164,10 @@ impl Store {
             rules_version: rows.iter().map(|row| row.get::<_, i64>(2)).sum(),
         })
     }
-
-    /// Pauses the writes of a mapping; what is in flight is finished, reads go on.
-    ///
-    /// # Errors
-    /// Refused when they are paused or stopped already.
-    pub async fn pause(&self, name: &str, act: &Act) -> Result<(), Error> {
-        let mapping = self.registered(name).await?;
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.while_("begin a pause")?;
-        let paused = transaction
-            .execute(
-                "UPDATE syncdeck.mapping SET writes = 'paused', writes_detail = $2 WHERE name = $1 AND writes = 'on'",
-                &[&mapping.object, &format!("by {}", act.operator.actor)],
-            )
-            .await
-            .while_("pause a mapping")?;
-        if paused == 0 {
-            return Err(Error::Refused(format!("the writes of {} are off already", mapping.object)));
-        }
-        audit(&transaction, act, "paused", &mapping, &[Entry::default()]).await?;
-        announce(&transaction).await?;
-        transaction.commit().await.while_("pause a mapping")
-    }
-
-    /// Lets the writes of a mapping go on. What failed stays failed.
-    pub async fn resume(&self, name: &str, act: &Act) -> Result<(), Error> {
-        let mapping = self.registered(name).await?;
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.while_("begin a resume")?;
-        transaction
-            .execute(
-                "UPDATE syncdeck.mapping SET writes = 'on', writes_detail = NULL WHERE name = $1",
-                &[&mapping.object],
-            )
-            .await
-            .while_("resume a mapping")?;
-        audit(&transaction, act, "resumed", &mapping, &[Entry::default()]).await?;
-        announce(&transaction).await?;
-        transaction.commit().await.while_("resume a mapping")?;
-        // Not in the same transaction: everybody else takes units before mappings.
-        self.wake_stopped().await
-    }
 }
 
 /// Tells every engine and console that rules or states of mappings changed.
-async fn announce(transaction: &Transaction<'_>) -> Result<(), Error> {
+pub(super) async fn announce(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction
         .execute("SELECT pg_notify($1, 'settings')", &[&CHANNEL])
         .await

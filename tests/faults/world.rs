@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
+use syncdeck::domain::overview::Writes;
 use syncdeck::postgres::Store;
 use syncdeck::postgres::private::PrivateServer;
 use syncdeck::simulator::{self, Org, OrgOptions};
@@ -250,7 +251,7 @@ impl World {
         if self.resumes {
             let stopped = self.store.orders().await.map(|orders| orders.writes_off).unwrap_or_default();
             for table in stopped {
-                let _ = self.store.resume(&table, &act("tester@here")).await;
+                let _ = self.store.set_writes(Some(&table), Writes::Resume, &act("tester@here")).await;
             }
         }
     }

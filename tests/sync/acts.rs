@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use syncdeck::domain::act::{Came, Confirm, Deed, How, Progress, Report};
 use syncdeck::domain::merge::Side;
+use syncdeck::domain::overview::Writes;
 use syncdeck::engine::bulk::{Chosen, Plan};
 use syncdeck::engine::export::Format;
 use syncdeck::engine::handle::Handle;
@@ -389,7 +390,7 @@ async fn one_side_is_chosen_for_all_that_changed_on_both() {
         world.run(&format!("INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'a@acme.com', '{key}')")).await;
     }
     world.until_quiet().await;
-    world.handle.pause("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     world.run("UPDATE salesforce.contact SET email = 'ours@acme.com'").await;
     for key in ["K1", "K2"] {
         let id = world.org.find_by_external_id("Contact", key).unwrap();
@@ -397,7 +398,7 @@ async fn one_side_is_chosen_for_all_that_changed_on_both() {
         world.org.user_update("Contact", &id, change).unwrap();
     }
     world.until_text("SELECT count(*)::text FROM syncdeck.conflict WHERE winner IS NULL", "2").await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world
         .until_text(
             "SELECT count(*)::text FROM syncdeck.error WHERE code = 'CONFLICT' AND resolved_at IS NULL",
@@ -420,7 +421,7 @@ async fn sides_that_were_chosen_field_by_field_are_taken_back_together() {
         .run("INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'a@acme.com', 'K1')")
         .await;
     world.until_quiet().await;
-    world.handle.pause("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     world.run("UPDATE salesforce.contact SET email = 'ours@acme.com', lastname = 'Ours'").await;
     let id = world.org.find_by_external_id("Contact", "K1").unwrap();
     let change = json!({"Email": "theirs@acme.com", "LastName": "Theirs"});
@@ -436,7 +437,7 @@ async fn sides_that_were_chosen_field_by_field_are_taken_back_together() {
     let back = undo(&world.handle, last.act).await;
     assert_eq!((back.done, back.items.len()), (2, 2), "{back:?}");
     world.until_text(row, "Ours ours@acme.com").await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     // What was claimed just before the resume is given back first.
     let email = || world.record("Contact", "K1").unwrap()["Email"].clone();
     world.until("ours is in the record", async || email() == json!("ours@acme.com")).await;

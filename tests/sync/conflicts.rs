@@ -3,6 +3,7 @@
 use chrono::Utc;
 use serde_json::{Value, json};
 use syncdeck::domain::merge::Side;
+use syncdeck::domain::overview::Writes;
 use syncdeck::domain::record::{Conflict, Edit, FieldEdit};
 use syncdeck::domain::remedy::Action;
 
@@ -22,7 +23,7 @@ async fn resting(rules: &str) -> (World, String) {
         )
         .await;
     world.until_text("SELECT _hc_lastop FROM salesforce.contact", "SYNCED").await;
-    world.handle.pause("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     let id = world.org.find_by_external_id("Contact", "K1").unwrap();
     (world, id)
 }
@@ -64,7 +65,7 @@ async fn fields_that_changed_on_one_side_each_are_merged() {
     world.run("UPDATE salesforce.contact SET firstname = 'Janet'").await;
     there(&world, &id, "Title", "Prof");
     world.until("the row has it", async || row(&world, "title").await.as_deref() == Some("Prof")).await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world.until("the record has it", async || record(&world, "FirstName") == json!("Janet")).await;
     polls(&world).await;
     assert_eq!(
@@ -82,7 +83,7 @@ async fn salesforce_wins_the_field_and_the_rest_of_the_row_goes() {
     world
         .until("the row has it", async || row(&world, "email").await.as_deref() == Some("theirs@acme.com"))
         .await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world.until("the rest went", async || record(&world, "FirstName") == json!("Janet")).await;
     world.until_quiet().await;
     assert_eq!(record(&world, "Email"), json!("theirs@acme.com"));
@@ -102,7 +103,7 @@ async fn postgres_wins_where_one_field_says_so_against_the_mapping() {
     world.run("UPDATE salesforce.contact SET email = 'ours@acme.com'").await;
     there(&world, &id, "Email", "theirs@acme.com");
     world.until("it is decided", async || conflicts(&world).await.len() == 1).await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world.until("it went", async || record(&world, "Email") == json!("ours@acme.com")).await;
     let kept = conflicts(&world).await;
     assert_eq!(kept[0].salesforce.as_deref(), Some("theirs@acme.com"));
@@ -124,7 +125,7 @@ async fn the_later_change_wins_by_default() {
             row(&world, "title").await.as_deref() == Some("Prof")
         })
         .await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world
         .until("the later address is in the record", async || {
             record(&world, "Email") == json!("ours@acme.com")
@@ -148,7 +149,7 @@ async fn a_person_chooses_field_by_field_and_both_values_wait() {
     there(&world, &id, "Email", "theirs@acme.com");
     there(&world, &id, "Title", "Prof");
     world.until("both are known", async || conflicts(&world).await.len() == 2).await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     let error = "SELECT format('%s %s %s %s', state, code, category, fields) FROM syncdeck.error WHERE resolved_at IS NULL";
     world.until_text(error, "open CONFLICT consistency {Email,Title}").await;
     assert_eq!(row(&world, "email").await.as_deref(), Some("ours@acme.com"));
@@ -177,7 +178,7 @@ async fn a_person_chooses_field_by_field_and_both_values_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_failed_does_not_win_long_afterwards_by_itself() {
     let (world, id) = resting("").await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world.run("UPDATE salesforce.contact SET email = 'nobody'").await;
     world.until_text("SELECT _hc_lastop FROM salesforce.contact", "FAILED").await;
     next_second(&world).await;
@@ -211,7 +212,7 @@ async fn a_record_deleted_while_its_row_changed_goes_by_the_policy_too() {
     let (world, id) = resting("conflicts = \"postgres_wins\"").await;
     world.run("UPDATE salesforce.contact SET email = 'ours@acme.com'").await;
     world.org.user_delete("Contact", &id).unwrap();
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world.until_text("SELECT code FROM syncdeck.error WHERE resolved_at IS NULL", "ENTITY_IS_DELETED").await;
     assert_eq!(row(&world, "email").await.as_deref(), Some("ours@acme.com"));
     let view = world.handle.record(&contact(1)).await.unwrap();

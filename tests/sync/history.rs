@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use syncdeck::domain::overview::Writes;
 use syncdeck::domain::record::{Edit, FieldEdit};
 use syncdeck::domain::run::Kind;
 
@@ -75,7 +76,7 @@ async fn what_is_old_goes_and_what_must_stay_stays() {
     world.until_quiet().await;
     world.run("DELETE FROM salesforce.contact WHERE external_id__c = 'K1'").await;
     world.until_quiet().await;
-    world.handle.pause("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     world.run("UPDATE salesforce.contact SET email = 'unsent@acme.com'").await;
     world.store.prune(Duration::ZERO, 1_000).await.unwrap();
     let count = async |of: &str| world.text(&format!("SELECT count(*)::text FROM {of}")).await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use syncdeck::domain::overview::MappingStatus;
+use syncdeck::domain::overview::{MappingStatus, Writes};
 
 use crate::world::{MAPPINGS, World};
 
@@ -172,4 +172,99 @@ async fn errors_are_broken_down_by_category_and_code() {
     assert_eq!(shares("mapping:contact code:required").await, all[1..]);
     let refused = world.handle.breakdown("since:never").await.unwrap_err().to_string();
     assert!(refused.contains("never"), "{refused}");
+}
+
+/// What was done, in the order of the audit.
+const DONE: &str = "SELECT string_agg(action || ' ' || mapping, ', ' ORDER BY id) FROM syncdeck.audit";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_writes_are_paused_and_resumed_by_one_act() {
+    let world = World::start(MAPPINGS).await;
+    let told = world.handle.writes(None, Writes::Pause).await.unwrap();
+    assert_eq!(told, "Account, Contact: their writes rest; changes are kept, reads go on");
+    assert_eq!(
+        (world.status("Account").await.state, world.status("Contact").await.state),
+        ("paused".to_owned(), "paused".to_owned())
+    );
+    let refused = world.handle.writes(None, Writes::Pause).await.unwrap_err().to_string();
+    assert!(refused.contains("are off already"), "{refused}");
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
+    world.until_text("SELECT state FROM syncdeck.unit", "stopped").await;
+    world.handle.writes(Some("contact"), Writes::Resume).await.unwrap();
+    world.until("it is sent", async || world.record("Contact", "K1").is_some()).await;
+    assert_eq!(world.handle.writes(None, Writes::Resume).await.unwrap(), "Account: its writes go on");
+    assert_eq!(world.handle.writes(None, Writes::Resume).await.unwrap(), "all mappings: nothing rested");
+    let done = "paused Account, paused Contact, resumed Contact, resumed Account";
+    assert_eq!(world.text(DONE).await.unwrap(), done);
+    let acts = "SELECT count(DISTINCT act)::text FROM syncdeck.audit";
+    assert_eq!(world.text(acts).await.unwrap(), "3");
+    let refused = world.handle.writes(Some("nothing"), Writes::Pause).await.unwrap_err().to_string();
+    assert!(refused.contains("no mapping"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_mapping_sends_what_waited_and_nothing_later_across_a_restart() {
+    let mut world = World::start(MAPPINGS).await;
+    // Nothing is sent before the drain is asked for.
+    world.org.change_faults(|faults| faults.unavailable = u32::MAX);
+    world
+        .run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1'), ('Roe', 'K2')")
+        .await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.unit", "2").await;
+    world.handle.writes(Some("Contact"), Writes::Drain).await.unwrap();
+    assert_eq!(world.status("Contact").await.state, "draining");
+    world.stop_engine().await;
+    world
+        .run(
+            "UPDATE salesforce.contact SET firstname = 'Jane' WHERE external_id__c = 'K1';
+             INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Poe', 'K3');
+             INSERT INTO salesforce.account (name, external_id__c) VALUES ('Acme', 'A1')",
+        )
+        .await;
+    world.org.change_faults(|faults| faults.unavailable = 0);
+    world.start_engine().await;
+    let other = syncdeck::engine::start(world.config.clone(), world.store.clone()).await.unwrap();
+    world.until("it is drained", async || world.status("Contact").await.state == "paused").await;
+    let sent =
+        ["K1", "K2", "K3"].map(|key| world.record("Contact", key).map(|record| record["FirstName"].clone()));
+    assert_eq!(sent, [Some(json!(null)), Some(json!(null)), None]);
+    world.until("the other mapping goes on", async || world.record("Account", "A1").is_some()).await;
+    let row = "SELECT coalesce(firstname, '-') FROM salesforce.contact WHERE external_id__c = 'K1'";
+    assert_eq!(world.text(row).await.unwrap(), "Jane");
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
+    world
+        .until("the rest is sent", async || {
+            world.record("Contact", "K3").is_some()
+                && world.record("Contact", "K1").is_some_and(|record| record["FirstName"] == json!("Jane"))
+        })
+        .await;
+    assert_eq!(world.text(DONE).await.unwrap(), "drained Contact, resumed Contact");
+    assert_eq!(["K1", "K2", "K3"].map(|key| world.writes("create", key)), [1, 1, 1]);
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_with_nothing_to_send_is_drained_at_once_and_a_drain_can_be_taken_back() {
+    let world = World::start(MAPPINGS).await;
+    world.handle.writes(None, Writes::Drain).await.unwrap();
+    world
+        .until("all are drained", async || {
+            world.status("Account").await.state == "paused" && world.status("Contact").await.state == "paused"
+        })
+        .await;
+    let refused = world.handle.writes(Some("Contact"), Writes::Drain).await.unwrap_err().to_string();
+    assert!(refused.contains("syncdeck mapping Contact resume"), "{refused}");
+    world.handle.writes(None, Writes::Resume).await.unwrap();
+    world.org.change_faults(|faults| faults.unavailable = u32::MAX);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.unit", "1").await;
+    world.handle.writes(Some("Contact"), Writes::Drain).await.unwrap();
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Roe', 'K2')").await;
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
+    world.org.change_faults(|faults| faults.unavailable = 0);
+    world
+        .until("both are sent", async || {
+            world.record("Contact", "K1").and(world.record("Contact", "K2")).is_some()
+        })
+        .await;
 }

@@ -1,6 +1,7 @@
 //! What a mapping's rules do to what is sent, and to what comes back.
 
 use serde_json::json;
+use syncdeck::domain::overview::Writes;
 use syncdeck::engine::handle::ErrorQuery;
 
 use crate::world::{World, contact};
@@ -242,7 +243,7 @@ async fn the_first_failure_stops_the_writes_of_a_fail_fast_mapping_until_they_ar
     world.until_text("SELECT count(*)::text FROM salesforce.contact", "3").await;
     assert!(world.record("Contact", "K2").is_none());
     world.run("UPDATE salesforce.contact SET email = NULL WHERE id = 1").await;
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world
         .until("both are there", async || {
             world.record("Contact", "K1").is_some() && world.record("Contact", "K2").is_some()

@@ -86,7 +86,8 @@ async fn bad_input_is_refused_with_the_remedy() {
         (vec!["errors", "--where", "group:it's"], 2, "errors --group"),
         (vec!["runs", "Contract"], 1, "no mapping of a table or object"),
         (vec!["mapping", "Contact", "strategy=panic"], 1, "fail_fast"),
-        (vec!["mapping", "Contact", "stop"], 2, "neither pause nor resume"),
+        (vec!["mapping", "Contact", "stop"], 2, "is none of pause, drain, resume"),
+        (vec!["mapping", "all", "strategy=retry"], 2, "one mapping at a time"),
         (vec!["explain", "all is well"], 1, "knows no code"),
         (vec!["mapping", "Contact", "pause", "--read-only"], 2, "--read-only changes nothing"),
     ] {
@@ -101,4 +102,8 @@ async fn bad_input_is_refused_with_the_remedy() {
     assert!(log.contains("Try again with --addon"), "{log}");
     let mapping = text(&run(&world, &["mapping", "Contact", "strategy=retry"]).await);
     assert!(mapping.contains("strategy") && mapping.contains("run time"), "{mapping}");
+    let all = text(&run(&world, &["mapping", "all", "pause"]).await);
+    assert!(all.contains("their writes rest") && all.contains("paused"), "{all}");
+    let one = text(&run(&world, &["mapping", "Contact", "resume", "drain"]).await);
+    assert!(one.contains("Contact: its writes go on\nContact: its writes rest when"), "{one}");
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use syncdeck::domain::names::{RowId, RowRef};
+use syncdeck::domain::overview::Writes;
 use syncdeck::domain::record::RecordView;
 use syncdeck::simulator::Refusal;
 
@@ -163,20 +164,20 @@ async fn records_that_are_there_already_or_not_any_more() {
     assert_eq!(world.org.record("Contact", &first).unwrap()["LastName"], json!("Ours"));
     assert_eq!(world.text("SELECT sfid FROM salesforce.contact WHERE id = 11").await.unwrap(), first);
     // A key that is there already, with inserts instead of upserts.
-    world.handle.pause("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     world
         .run("INSERT INTO salesforce.contact (id, lastname, external_id__c) VALUES (12, 'Ours', 'K2')")
         .await;
     made("K2", "L2");
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     cleared_by(&world, &told(&world, &contact(12), duplicate).await, "Update instead of inserting").await;
     assert_eq!(world.record("Contact", "K2").unwrap()["LastName"], json!("Ours"));
     // An update of a record that was deleted meanwhile.
-    world.handle.pause("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     world.run("UPDATE salesforce.contact SET firstname = 'Jane' WHERE id = 12").await;
     let gone = world.org.find_by_external_id("Contact", "K2").unwrap();
     world.org.user_delete("Contact", &gone).unwrap();
-    world.handle.resume("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     let deleted = ("ENTITY_IS_DELETED", "data", "permanent", "Record not found");
     cleared_by(&world, &told(&world, &contact(12), deleted).await, "Create records that are missing").await;
     assert_eq!(world.record("Contact", "K2").unwrap()["FirstName"], json!("Jane"));
@@ -204,14 +205,14 @@ async fn a_record_that_a_duplicate_rule_finds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn code_in_the_org_that_runs_out_of_time_and_locks_that_others_hold() {
     let world = World::start(&one("Case", "Subject Description", "max_retries = 0")).await;
-    world.handle.pause("Case").await.unwrap();
+    world.handle.writes(Some("Case"), Writes::Pause).await.unwrap();
     world
         .run(
             "INSERT INTO salesforce.\"case\" (subject, description, external_id__c)
              SELECT 'Case ' || n, '[heavy]', 'C' || n FROM generate_series(1, 20) n",
         )
         .await;
-    world.handle.resume("Case").await.unwrap();
+    world.handle.writes(Some("Case"), Writes::Resume).await.unwrap();
     let row = |id| RowRef { table: "case".to_owned(), row: RowId(id) };
     let apex = ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "data", "transient", "Apex trigger ran out of time");
     let view = told(&world, &row(1), apex).await;

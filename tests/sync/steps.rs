@@ -8,6 +8,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use syncdeck::domain::catalogue::Source;
 use syncdeck::domain::names::{RowId, RowRef};
+use syncdeck::domain::overview::Writes;
 use syncdeck::domain::strategy::Verdict;
 use syncdeck::domain::unit::{Answer, Event, Unit, step};
 use syncdeck::postgres::acknowledge::Rows;
@@ -159,7 +160,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 world.run(&sql).await;
                 world.store.sweep().await.unwrap();
                 happen(&mut model, row, &Event::Woken);
-                world.store.resume("Contact", &act("tester@here")).await.unwrap();
+                world.store.set_writes(Some("Contact"), Writes::Resume, &act("tester@here")).await.unwrap();
                 for row in 1..=ROWS {
                     happen(&mut model, row, &Event::Resumed);
                 }

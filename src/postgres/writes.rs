@@ -1,0 +1,102 @@
+//! Whether a mapping's rows are sent: paused, drained and resumed by operators; and what waited while they were not.
+
+use serde_json::json;
+
+use crate::domain::act::Act;
+use crate::domain::mapping::Mapping;
+use crate::domain::overview::Writes;
+
+use super::audit::{Entry, audit};
+use super::settings::announce;
+use super::{Cached, Error, Store, While};
+
+impl Store {
+    /// Makes the writes of a mapping, or of all of them, what an operator wants, in one transaction. Returns the
+    /// objects of those that this changed.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn set_writes(&self, name: Option<&str>, to: Writes, act: &Act) -> Result<Vec<String>, Error> {
+        let mappings = match name {
+            Some(name) => vec![self.registered(name).await?],
+            None => self.definitions().await?,
+        };
+        let objects: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
+        let (state, from, action) = match to {
+            Writes::Pause => ("paused", ["on", "draining"].as_slice(), "paused"),
+            Writes::Drain => ("draining", ["on"].as_slice(), "drained"),
+            Writes::Resume => ("on", ["paused", "stopped", "draining"].as_slice(), "resumed"),
+        };
+        let detail = (to != Writes::Resume).then(|| format!("by {}", act.operator.actor));
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to set the writes of mappings")?;
+        // In one order, so that two who do this do not wait for each other.
+        let locked = transaction
+            .query(
+                "SELECT name, writes FROM syncdeck.mapping WHERE name = ANY($1) AND writes = ANY($2)
+                 ORDER BY name FOR UPDATE",
+                &[&objects, &from],
+            )
+            .await
+            .while_("lock mappings")?;
+        let before = |mapping: &Mapping| {
+            let row = locked.iter().find(|row| row.get::<_, &str>(0) == mapping.object)?;
+            Some(row.get::<_, String>(1))
+        };
+        let changed: Vec<String> = locked.iter().map(|row| row.get(0)).collect();
+        let sql = format!(
+            "UPDATE syncdeck.mapping SET writes = $2, writes_detail = $3, drain_upto = CASE $2 WHEN 'draining'
+                 THEN (SELECT coalesce(max(id), 0) FROM {}._trigger_log) END
+             WHERE name = ANY($1)",
+            self.schema
+        );
+        transaction.execute(&sql, &[&changed, &state, &detail]).await.while_("set the writes of mappings")?;
+        for (mapping, before) in mappings.iter().filter_map(|mapping| Some((mapping, before(mapping)?))) {
+            let (before, after) = (json!({ "writes": before }), json!({ "writes": state }));
+            let entry = Entry { before: Some(before), after: Some(after), ..Entry::default() };
+            audit(&transaction, act, action, mapping, &[entry]).await?;
+        }
+        announce(&transaction).await?;
+        transaction.commit().await.while_("set the writes of mappings")?;
+        if to == Writes::Resume {
+            // Not in the same transaction: everybody else takes units before mappings.
+            self.wake_stopped().await?;
+        }
+        Ok(changed)
+    }
+
+    /// Units that were given back while the writes of their mapping rested go on once these do. An engine that learns
+    /// of a resume late gives back a few more, so this is looked at again with every sweep.
+    pub(super) async fn wake_stopped(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute_cached(
+                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp() WHERE (table_name, record_id) IN (
+                     SELECT unit.table_name, record_id FROM syncdeck.unit JOIN syncdeck.mapping USING (table_name)
+                     WHERE unit.state = 'stopped' AND writes IN ('on', 'draining') FOR UPDATE OF unit SKIP LOCKED)",
+                &[],
+            )
+            .await
+            .while_("let stopped units go on")
+            .map(drop)
+    }
+
+    /// Pauses the mappings that are drained: nothing that waited when that was asked for is ready, in flight or captured
+    /// any more. Returns their objects.
+    pub async fn finish_drains(&self) -> Result<Vec<String>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "UPDATE syncdeck.mapping SET writes = 'paused', drain_upto = NULL
+             WHERE writes = 'draining' AND NOT EXISTS (
+                 SELECT FROM syncdeck.unit
+                 WHERE unit.table_name = mapping.table_name AND unit.state IN ('ready', 'inflight', 'stopped'))
+             AND NOT EXISTS (
+                 SELECT FROM {}._trigger_log log
+                 WHERE log.state = 'NEW' AND log.table_name = mapping.table_name AND log.id <= drain_upto)
+             RETURNING name",
+            self.schema
+        );
+        let rows = client.query_cached(&sql, &[]).await.while_("pause mappings that are drained")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
