@@ -169,6 +169,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     last_read timestamptz,
     last_write timestamptz,
     records_read bigint NOT NULL DEFAULT 0,
+    -- since when somebody wants everything read again
+    reload_at timestamptz,
     -- of a load that goes on: since when, and how many records of how many
     load_began_at timestamptz,
     load_records bigint,
@@ -307,7 +309,7 @@ ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS rules_version bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS writes text NOT NULL DEFAULT 'on', ADD COLUMN IF NOT EXISTS writes_detail text,
-    ADD COLUMN IF NOT EXISTS drain_upto integer,
+    ADD COLUMN IF NOT EXISTS drain_upto integer, ADD COLUMN IF NOT EXISTS reload_at timestamptz,
     ADD COLUMN IF NOT EXISTS load_began_at timestamptz, ADD COLUMN IF NOT EXISTS load_records bigint,
     ADD COLUMN IF NOT EXISTS load_total bigint, ADD COLUMN IF NOT EXISTS failing_since timestamptz;
 ALTER TABLE syncdeck.engine ADD COLUMN IF NOT EXISTS instance_url text;

@@ -175,13 +175,14 @@ pub(super) enum Command {
         /// A code, or a message
         text: String,
     },
-    /// A mapping's rules and writes: show them, change them at run time, pause, drain, resume
+    /// A mapping's rules and writes: show them, change them at run time, pause, drain, resume, reload
     Mapping {
         /// Object or table, or "all"; without, all of them
         name: Option<String>,
-        /// pause; drain (what waits is still sent, then it is paused); resume; or rules to set: strategy=retry
-        /// Phone.transforms='trim | phone_e164(US)'; KEY= leaves a rule to the configuration again
-        #[arg(value_name = "pause|drain|resume|KEY=VALUE")]
+        /// pause; drain (what waits is still sent, then it is paused); resume; reload (all its records are read
+        /// again); or rules to set: strategy=retry Phone.transforms='trim | phone_e164(US)'; KEY= leaves a rule to the
+        /// configuration again
+        #[arg(value_name = "pause|drain|resume|reload|KEY=VALUE")]
         changes: Vec<String>,
     },
     /// Loads, polls and spells of sending, newest first: what each did, and what went wrong

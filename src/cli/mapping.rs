@@ -55,6 +55,9 @@ async fn apply(handle: &Handle, name: Option<&str>, change: &str) -> Result<Opti
     if let Some(to) = Writes::from_word(change) {
         return Ok(Some(handle.writes(name, to).await?));
     }
+    if change == "reload" {
+        return Ok(Some(handle.reload(name).await?));
+    }
     match (name, change.split_once('=')) {
         (Some(name), Some((key, value))) => {
             let value = Some(value.trim()).filter(|value| !value.is_empty());
@@ -68,7 +71,7 @@ async fn apply(handle: &Handle, name: Option<&str>, change: &str) -> Result<Opti
         }
         _ => {
             let text = format!(
-                "{change:?} is none of pause, drain, resume, KEY=VALUE\nsee the keys with: syncdeck mapping {}",
+                "{change:?} is none of pause, drain, resume, reload, KEY=VALUE\nsee the keys with: syncdeck mapping {}",
                 name.unwrap_or("NAME")
             );
             Err(print::Usage(text).into())

@@ -1,5 +1,5 @@
 //! What the operator of a mapping sees and does, at the door: its last minutes, what its errors are about, whether its
-//! rows are sent.
+//! rows are sent; all of it read again.
 
 use chrono::Utc;
 
@@ -48,6 +48,24 @@ impl Handle {
             (Writes::Drain, None) => Err(Refused(format!(
                 "the writes of {whose} are off or draining already\nlet them go on first, with: syncdeck mapping {} resume",
                 mapping.unwrap_or("all")
+            ))),
+        }
+    }
+
+    /// Has all records of a mapping, or of every mapping, read again as in the first load. Returns what was done, in a
+    /// sentence.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, when it is not loaded yet, or being read again already.
+    pub async fn reload(&self, mapping: Option<&str>) -> Result<String, Refused> {
+        let asked = self.store.ask_reload(mapping, &self.act_on(mapping).await?).await?;
+        match of_these(&asked) {
+            Some(whose) => {
+                Ok(format!("{whose} records are all read again; reads and writes go on meanwhile"))
+            }
+            None => Err(Refused(format!(
+                "{}: loaded or read again already just now\nsee how far it is, with: syncdeck mapping",
+                mapping.unwrap_or("all mappings")
             ))),
         }
     }

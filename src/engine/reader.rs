@@ -85,18 +85,14 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     }
     let mut cursor = shared.store.cursor(&mapping.object).await?;
     let mut run = Run::begin(&mapping.object, Kind::Poll);
-    if !cursor.loaded {
-        load::first(shared, mapping, &lease, &mut cursor).await?;
+    if (!cursor.loaded || cursor.reload.is_some()) && !load::run(shared, mapping, &lease, &mut cursor).await?
+    {
+        return Ok(());
     }
-    let read = changes(shared, &lease, mapping, &mut cursor, &mut run).await?;
-    let deleted = deletes(shared, &lease, mapping, &mut cursor).await?;
-    once_more(shared, &lease, mapping).await?;
-    failpoint::pass(failpoint::BEFORE_CURSOR).await?;
-    shared.store.set_cursor(&lease, &mapping.object, &cursor, read.records).await?;
+    let (read, deleted) = look(shared, &lease, mapping, &mut cursor, &mut run).await?;
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
     let well = !shared.guard.is_defective(&mapping.object);
     let news = well && shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
-    run.changed += deleted as i64;
     shared.tally.read(&mapping.object, run.changed);
     if run.changed + run.failed > 0 {
         shared.store.keep_run(&run).await?;
@@ -116,13 +112,31 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     Ok(())
 }
 
+/// What changed, what was deleted and what is to be read once more; then the cursor moves. Returns what was read, and how
+/// many rows were deleted.
+pub(super) async fn look(
+    shared: &Shared,
+    lease: &Lease,
+    mapping: &Mapping,
+    cursor: &mut Cursor,
+    run: &mut Run,
+) -> Result<(Read, u64), ReadError> {
+    let read = changes(shared, lease, mapping, cursor, run).await?;
+    let deleted = deletes(shared, lease, mapping, cursor).await?;
+    once_more(shared, lease, mapping).await?;
+    failpoint::pass(failpoint::BEFORE_CURSOR).await?;
+    shared.store.set_cursor(lease, &mapping.object, cursor, read.records).await?;
+    run.changed += deleted as i64;
+    Ok((read, deleted))
+}
+
 /// A reader holds its mapping over the pause to its next poll.
 pub(super) fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
     shared.config.salesforce.lease + mapping.rules.poll_interval
 }
 
 #[derive(Default)]
-struct Read {
+pub(super) struct Read {
     records: i64,
     written: u64,
 }
@@ -407,11 +421,11 @@ pub(super) fn columns(mapping: &Mapping) -> String {
     columns.join(", ")
 }
 
-fn stamp(record: &Value) -> Option<DateTime<Utc>> {
+pub(super) fn stamp(record: &Value) -> Option<DateTime<Utc>> {
     let text = record.get("SystemModstamp")?.as_str()?;
     DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok().map(|time| time.with_timezone(&Utc))
 }
 
-pub(super) fn newest(records: &[Value]) -> Option<DateTime<Utc>> {
+fn newest(records: &[Value]) -> Option<DateTime<Utc>> {
     records.iter().filter_map(stamp).max()
 }

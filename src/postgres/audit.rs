@@ -89,6 +89,7 @@ pub(super) const FINAL: &[&str] = &[
     "paused",
     "drained",
     "resumed",
+    "reloaded",
 ];
 
 const ENTRY: &str = "id, act, action, table_name::text, record_id, error_id, before, after, undoes";

@@ -6,6 +6,7 @@
 
 pub mod acknowledge;
 pub mod audit;
+mod client;
 pub mod commands;
 mod condition;
 pub mod conflicts;
@@ -18,13 +19,17 @@ pub mod install;
 pub mod keys;
 pub mod link;
 pub mod listing;
+mod load;
 pub mod log_store;
 pub mod operator;
 mod overview;
+mod pending;
 pub mod private;
 pub mod queue;
 pub mod records;
+mod relatives;
 pub mod revert;
+mod rights;
 pub mod rows;
 mod runs;
 pub mod settings;
@@ -32,14 +37,16 @@ pub mod status;
 mod stream;
 mod trends;
 pub mod undo;
+mod values;
 pub mod verify;
 pub mod writeback;
 mod writes;
 
-use deadpool_postgres::{GenericClient, Pool, Transaction};
-use tokio_postgres::Row;
+use deadpool_postgres::Pool;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+
+use client::{Cached, Client, Transaction};
 
 /// The channel on which engines and operators announce what changed; the payload is a word of [`connect::Notice`].
 pub const CHANNEL: &str = "syncdeck";
@@ -129,33 +136,17 @@ impl<T> While<T> for Result<T, tokio_postgres::Error> {
     }
 }
 
-/// Statements that run for every batch are parsed and planned once a session, not once a batch.
-trait Cached {
-    /// As `execute`.
-    async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error>;
-    /// As `query`.
-    async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error>;
-}
-
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
-
-impl<T: GenericClient> Cached for T {
-    async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
-        let statement = self.prepare_cached(sql).await?;
-        self.execute(&statement, params).await
-    }
-
-    async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let statement = self.prepare_cached(sql).await?;
-        self.query(&statement, params).await
-    }
-}
 
 /// One connection's database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
     dial: connect::Dial,
+    /// Whether its sessions refuse every write.
+    read_only: bool,
+    /// Behind a transaction pooler, what each transaction is set to.
+    pooled: Option<std::sync::Arc<str>>,
     /// The schema's name as configured.
     pub schema_name: String,
     /// The same, quoted for SQL.
@@ -168,8 +159,10 @@ impl Store {
         format!("{}.{}", self.schema, quote(table))
     }
 
-    async fn client(&self) -> Result<deadpool_postgres::Object, Error> {
-        self.pool.get().await.map_err(|error| connect::explain_pool(self.dial.config(), &error))
+    async fn client(&self) -> Result<Client, Error> {
+        let object =
+            self.pool.get().await.map_err(|error| connect::explain_pool(self.dial.config(), &error))?;
+        Ok(Client::new(object, self.pooled.clone()))
     }
 }
 

@@ -153,7 +153,7 @@ fn read_mapping(row: &Row, counted: &[Counted]) -> MappingStatus {
         by_category,
         oldest_pending: row.get(18),
         failing_since: row.get(17),
-        load: row.get::<_, Option<_>>(14).filter(|_| loading).map(progress),
+        load: row.get::<_, Option<_>>(14).map(progress),
         lag_seconds: row.get::<_, Option<f64>>(13).filter(|_| !loading).map(|since| lag(since, row.get(12))),
         name,
         table,

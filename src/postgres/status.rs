@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::overview::{ConnectionStatus, LoadProgress};
+use crate::domain::overview::ConnectionStatus;
 
 use super::{Error, Store, Transaction, While};
 
@@ -89,7 +89,7 @@ impl Store {
         let client = self.client().await?;
         let changed = client
             .execute(
-                "UPDATE syncdeck.mapping SET state = $2, detail = $3
+                "UPDATE syncdeck.mapping SET state = $2, detail = $3, load_began_at = NULL
                  WHERE name = $1 AND (state, detail) IS DISTINCT FROM ($2, $3)",
                 &[&name, &state, &detail],
             )
@@ -98,33 +98,17 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// Tells how far a mapping's load is.
-    pub async fn set_load_progress(&self, name: &str, progress: &LoadProgress) -> Result<(), Error> {
-        let LoadProgress { done, total, began_at } = progress;
-        let detail = format!("{done} of {total}");
-        let client = self.client().await?;
-        client
-            .execute(
-                "UPDATE syncdeck.mapping SET state = 'loading', detail = $2, load_records = $3, load_total = $4,
-                     load_began_at = $5 WHERE name = $1",
-                &[&name, &detail, done, total, began_at],
-            )
-            .await
-            .while_("tell how far a load is")
-            .map(drop)
-    }
-
     /// How far a mapping was read.
     pub async fn cursor(&self, name: &str) -> Result<Cursor, Error> {
         let client = self.client().await?;
         let row = client
             .query_one(
-                "SELECT load_done, read_cursor, deletes_cursor FROM syncdeck.mapping WHERE name = $1",
+                "SELECT load_done, read_cursor, deletes_cursor, reload_at FROM syncdeck.mapping WHERE name = $1",
                 &[&name],
             )
             .await
             .while_("read a mapping's cursor")?;
-        Ok(Cursor { loaded: row.get(0), read: row.get(1), deletes: row.get(2) })
+        Ok(Cursor { loaded: row.get(0), read: row.get(1), deletes: row.get(2), reload: row.get(3) })
     }
 
     /// Moves a mapping's cursor after a read, with what that read brought.
@@ -235,6 +219,8 @@ pub struct Cursor {
     pub read: Option<DateTime<Utc>>,
     /// Up to when deletes are known.
     pub deletes: Option<DateTime<Utc>>,
+    /// When somebody asked for everything to be read again, until that is done.
+    pub reload: Option<DateTime<Utc>>,
 }
 
 impl Store {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use syncdeck::domain::overview::{MappingStatus, Writes};
 
+use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World};
 
 impl World {
@@ -267,4 +268,100 @@ async fn a_mapping_with_nothing_to_send_is_drained_at_once_and_a_drain_can_be_ta
             world.record("Contact", "K1").and(world.record("Contact", "K2")).is_some()
         })
         .await;
+}
+
+/// Contacts of the large world: three pages.
+const MANY: usize = 4_500;
+
+/// A world of many contacts in step, in which every answer of the org takes a while from now on.
+async fn slow_world() -> World {
+    let world = World::with(MAPPINGS, |org| long_ago(org, MANY)).await;
+    world.org.change_faults(|faults| faults.latency_ms = 200);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_brings_every_row_in_step_but_those_with_unsent_changes_while_the_sync_goes_on() {
+    let world = slow_world().await;
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
+    world.run("UPDATE salesforce.contact SET email = 'mine@acme.com' WHERE external_id__c = 'K7'").await;
+    world
+        .plant(
+            "UPDATE salesforce.contact SET lastname = 'Wrong', email = 'wrong@acme.com' WHERE external_id__c IN ('K7', 'K8', 'K4400');
+             DELETE FROM salesforce.contact WHERE external_id__c = 'K9';
+             INSERT INTO salesforce.contact (lastname, sfid) VALUES ('Ghost', '003000000000000AAA')",
+        )
+        .await;
+    world.run("UPDATE salesforce.contact SET email = 'mine@acme.com' WHERE external_id__c = 'K7'").await;
+    let untouched = "SELECT xmin::text FROM salesforce.contact WHERE external_id__c = 'K10'";
+    let before = world.text(untouched).await;
+    let told = world.handle.reload(Some("contact")).await.unwrap();
+    assert!(told.starts_with("Contact: its records are all read again"), "{told}");
+    let refused = world.handle.reload(Some("Contact")).await.unwrap_err().to_string();
+    assert!(refused.contains("read again already"), "{refused}");
+    world
+        .until("it is loading", async || world.status("Contact").await.load.is_some_and(|load| load.done > 0))
+        .await;
+    let during = world.status("Contact").await.load.unwrap();
+    assert_eq!((during.total, during.done < during.total), (MANY as i64 + 1, true));
+    // Meanwhile the other mapping is written, and changes and deletes of this one are read.
+    let id = |key: &str| world.org.find_by_external_id("Contact", key).unwrap();
+    let renamed = [("LastName".to_owned(), json!("Renamed"))].into_iter().collect();
+    world.org.user_update("Contact", &id("K4450"), renamed).unwrap();
+    world.org.user_delete("Contact", &id("K4451")).unwrap();
+    world.run("INSERT INTO salesforce.account (name, external_id__c) VALUES ('Acme', 'A1')").await;
+    world.until("the account is sent", async || world.record("Account", "A1").is_some()).await;
+    world
+        .until("the reload is done", async || {
+            world.text("SELECT (reload_at IS NULL AND state = 'ok')::text FROM syncdeck.mapping WHERE name = 'Contact'").await.as_deref() == Some("true")
+        })
+        .await;
+    let row = async |key: &str| {
+        let sql = format!(
+            "SELECT concat_ws('|', lastname, email) FROM salesforce.contact WHERE external_id__c = '{key}'"
+        );
+        world.text(&sql).await
+    };
+    for (key, wanted) in [
+        ("K7", Some("Doe 7|mine@acme.com")),
+        ("K8", Some("Doe 8|doe8@acme.com")),
+        ("K9", Some("Doe 9|doe9@acme.com")),
+        ("K4400", Some("Doe 4400|doe4400@acme.com")),
+        ("K4450", Some("Renamed|doe4450@acme.com")),
+        ("K4451", None),
+    ] {
+        assert_eq!(row(key).await.as_deref(), wanted, "{key}");
+    }
+    let ghosts = "SELECT count(*)::text FROM salesforce.contact WHERE lastname = 'Ghost'";
+    assert_eq!(world.text(ghosts).await.unwrap(), "0");
+    assert_eq!(world.text(untouched).await, before);
+    assert_eq!(world.text(DONE).await.unwrap(), "paused Contact, reloaded Contact");
+    assert_eq!(world.status("Contact").await.load, None);
+    world.org.change_faults(|faults| faults.latency_ms = 0);
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
+    world
+        .until("the unsent change is sent", async || {
+            world.record("Contact", "K7").is_some_and(|record| record["Email"] == json!("mine@acme.com"))
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_an_engine_left_undone_is_done_by_the_next() {
+    let mut world = slow_world().await;
+    world.plant("UPDATE salesforce.contact SET lastname = 'Wrong' WHERE external_id__c = 'K4400'").await;
+    world.handle.reload(None).await.unwrap();
+    world
+        .until("it is loading", async || world.status("Contact").await.load.is_some_and(|load| load.done > 0))
+        .await;
+    world.stop_engine().await;
+    assert_eq!(world.status("Contact").await.state, "loading");
+    world.org.change_faults(|faults| faults.latency_ms = 0);
+    world.start_engine().await;
+    world
+        .until_text("SELECT lastname FROM salesforce.contact WHERE external_id__c = 'K4400'", "Doe 4400")
+        .await;
+    world.until_text("SELECT count(reload_at)::text FROM syncdeck.mapping", "0").await;
+    world.until("all is well", async || world.status("Contact").await.state == "ok").await;
+    assert_eq!(world.text(DONE).await.unwrap(), "reloaded Account, reloaded Contact");
 }

@@ -86,7 +86,7 @@ async fn bad_input_is_refused_with_the_remedy() {
         (vec!["errors", "--where", "group:it's"], 2, "errors --group"),
         (vec!["runs", "Contract"], 1, "no mapping of a table or object"),
         (vec!["mapping", "Contact", "strategy=panic"], 1, "fail_fast"),
-        (vec!["mapping", "Contact", "stop"], 2, "is none of pause, drain, resume"),
+        (vec!["mapping", "Contact", "stop"], 2, "is none of pause, drain, resume, reload"),
         (vec!["mapping", "all", "strategy=retry"], 2, "one mapping at a time"),
         (vec!["explain", "all is well"], 1, "knows no code"),
         (vec!["mapping", "Contact", "pause", "--read-only"], 2, "--read-only changes nothing"),

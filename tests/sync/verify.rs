@@ -29,7 +29,7 @@ impl World {
     }
 
     /// Writes as the engine does, so that nothing is captured: what an inconsistency is made of.
-    async fn plant(&self, sql: &str) {
+    pub async fn plant(&self, sql: &str) {
         let session = self.another_session().await;
         let sql = format!(
             "BEGIN; SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex'; {sql}; COMMIT"
@@ -46,7 +46,7 @@ fn contact_fields(number: usize) -> Map<String, Value> {
 
 /// An org of so many contacts, written long ago but for the last: a reader looks back over what is newest, and would
 /// mend what a test plants there.
-fn long_ago(org: &Org, count: usize) {
+pub fn long_ago(org: &Org, count: usize) {
     for number in 0..count {
         org.user_create("Contact", contact_fields(number)).unwrap();
     }

@@ -1,0 +1,128 @@
+//! A mapping's load: that it is wanted again, how far it is, and what it must not take back.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::domain::act::Act;
+use crate::domain::mapping::Mapping;
+use crate::domain::overview::LoadProgress;
+
+use super::audit::{Entry, audit};
+use super::rows::RecordRow;
+use super::{CHANNEL, Cached, Error, Store, While};
+
+impl Store {
+    /// Has all records of a mapping, or of every mapping, read again by whichever engine reads it. Returns the objects of
+    /// those that are loaded, and of which this was not asked already.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn ask_reload(&self, name: Option<&str>, act: &Act) -> Result<Vec<String>, Error> {
+        let mappings = match name {
+            Some(name) => vec![self.registered(name).await?],
+            None => self.definitions().await?,
+        };
+        let objects: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to ask for a reload")?;
+        let asked = transaction
+            .query(
+                "WITH wanted AS (
+                     SELECT name FROM syncdeck.mapping WHERE name = ANY($1) AND load_done AND reload_at IS NULL
+                     ORDER BY name FOR UPDATE)
+                 UPDATE syncdeck.mapping SET reload_at = clock_timestamp() FROM wanted
+                 WHERE mapping.name = wanted.name RETURNING mapping.name",
+                &[&objects],
+            )
+            .await
+            .while_("ask for a reload")?;
+        let asked: Vec<String> = asked.iter().map(|row| row.get(0)).collect();
+        for mapping in mappings.iter().filter(|mapping| asked.contains(&mapping.object)) {
+            audit(&transaction, act, "reloaded", mapping, &[Entry::default()]).await?;
+        }
+        transaction.execute("SELECT pg_notify($1, 'poll')", &[&CHANNEL]).await.while_("announce a reload")?;
+        transaction.commit().await.while_("ask for a reload")?;
+        Ok(asked)
+    }
+
+    /// The reload that was asked for at `asked` is done.
+    pub async fn reload_done(&self, name: &str, asked: DateTime<Utc>) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.mapping SET reload_at = NULL WHERE name = $1 AND reload_at = $2",
+                &[&name, &asked],
+            )
+            .await
+            .while_("note that a reload is done")
+            .map(drop)
+    }
+
+    /// Tells how far a mapping's load is.
+    pub async fn set_load_progress(&self, name: &str, progress: &LoadProgress) -> Result<(), Error> {
+        let LoadProgress { done, total, began_at } = progress;
+        let detail = format!("{done} of {total}");
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.mapping SET state = 'loading', detail = $2, load_records = $3, load_total = $4,
+                     load_began_at = $5 WHERE name = $1",
+                &[&name, &detail, done, total, began_at],
+            )
+            .await
+            .while_("tell how far a load is")
+            .map(drop)
+    }
+
+    /// Of records of one page, those whose row holds a later state of its record.
+    pub async fn overtaken(
+        &self,
+        mapping: &Mapping,
+        records: &[RecordRow],
+    ) -> Result<HashSet<String>, Error> {
+        let table = self.table(&mapping.table);
+        let incoming = Value::from(records.iter().cloned().map(Value::Object).collect::<Vec<_>>());
+        let sql = format!(
+            "SELECT i.sfid::text FROM jsonb_populate_recordset(NULL::{table}, $1) i JOIN {table} t ON t.sfid = i.sfid
+             WHERE t.systemmodstamp > i.systemmodstamp"
+        );
+        let client = self.client().await?;
+        let rows =
+            client.query_cached(&sql, &[&incoming]).await.while_("find rows that a page is behind of")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Has records read once more by the next poll of their reader, the engine's own way.
+    pub async fn want_reread(&self, table: &str, sfids: &[String]) -> Result<(), Error> {
+        if sfids.is_empty() {
+            return Ok(());
+        }
+        let client = self.client().await?;
+        client
+            .execute_cached(
+                "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $1::text, unnest($2::text[]) ON CONFLICT DO NOTHING",
+                &[&table, &sfids],
+            )
+            .await
+            .while_("have records read once more")
+            .map(drop)
+    }
+
+    /// The rows after `after` that have a record, with its id, in the order of their own ids.
+    pub async fn rows_with_records(
+        &self,
+        table: &str,
+        after: i32,
+        limit: i64,
+    ) -> Result<Vec<(i32, String)>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT id, sfid::text FROM {} WHERE id > $1 AND sfid IS NOT NULL ORDER BY id LIMIT $2",
+            self.table(table)
+        );
+        let rows = client.query_cached(&sql, &[&after, &limit]).await.while_("list rows with records")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+}
