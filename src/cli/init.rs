@@ -248,7 +248,7 @@ async fn reconnect(cli: &Cli, ask: &mut Dialogue) -> Result<u8> {
         }
     }
     print::line("  ok: signed in; the configuration is changed")?;
-    let store = super::store(&config).await?;
+    let store = super::store(&config, &super::session(cli, &config)).await?;
     if !store.is_installed().await? || store.overview().await?.engine.state != "running" {
         print::line("no engine runs; the next one signs in with it")?;
         return Ok(DONE);

@@ -2,6 +2,7 @@
 //! through the engine's door or starts one of the big rooms.
 
 mod args;
+mod console;
 mod demo;
 mod dialogue;
 mod init;
@@ -12,8 +13,8 @@ mod mapping;
 mod mend;
 mod past;
 mod print;
-mod run;
 mod service;
+mod signals;
 mod status;
 mod verify;
 
@@ -27,6 +28,7 @@ use crate::config::{Config, ConfigError, ConnectionName};
 use crate::domain::act::Deed;
 use crate::engine::StartError;
 use crate::engine::handle::{Handle, Refused, operator};
+use crate::postgres::connect::Session;
 use crate::postgres::{self, Store, private::PrivateServerError};
 
 use args::{Cli, Command, Manner};
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
     };
     let status = match runtime.block_on(dispatch(cli)) {
         Ok(status) => status,
+        Err(report) if print::reader_left(&report) => DONE,
         Err(report) => {
             print::problem(&explain(&report));
             status_of(&report)
@@ -71,7 +74,7 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> Result<u8, Report> {
     match &cli.command {
-        None => run::console(&cli).await,
+        None => console::run(&cli).await,
         Some(Command::Init { reconnect }) => init::run(&cli, *reconnect).await,
         Some(Command::Run) => service::run(&cli).await,
         Some(Command::Demo(options)) => demo::run(&cli, options).await,
@@ -83,6 +86,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Errors { filter, sort, limit, .. }) => {
             list::errors(&cli, filter.as_deref().unwrap_or(""), *sort, *limit).await
         }
+        Some(Command::Pending { mapping, limit }) => list::pending(&cli, mapping.as_deref(), *limit).await,
         Some(Command::Show { what }) => list::show(&cli, what).await,
         Some(Command::Logs { follow, filter, lines }) => {
             list::logs(&cli, *follow, filter.as_deref().unwrap_or(""), *lines).await
@@ -162,23 +166,27 @@ fn several(cli: &Cli) -> Result<Option<Vec<ConnectionName>>, ConfigError> {
 }
 
 /// The database of the configuration, laid out already.
-async fn store(config: &Config) -> Result<Store, postgres::Error> {
+async fn store(config: &Config, session: &Session) -> Result<Store, postgres::Error> {
     let (path, name, environment) = (config.path.display(), &config.name, &config.environment);
     print::detail(&format!("configuration {path}, connection {name} ({environment})"));
-    let of = &config.postgres;
-    let store = Store::connect(config.postgres_url(), &of.schema, "syncdeck", of.timeout).await?;
-    print::detail(&format!("connected to {}, schema {}", store.place(), of.schema));
+    let store = Store::open(config.postgres_url(), &config.postgres.schema, session).await?;
+    print::detail(&format!("connected to {}, schema {}", store.place(), config.postgres.schema));
     Ok(store)
+}
+
+/// The sessions of a command that looks, or does what an operator does.
+fn session(cli: &Cli, config: &Config) -> Session {
+    Session { connections: 2, read_only: cli.read_only, ..Session::new("syncdeck", config.postgres.timeout) }
 }
 
 /// The door, for commands that need an installation.
 async fn door(cli: &Cli) -> Result<Handle, Report> {
-    door_of(&config(cli)?).await
+    door_of(cli, &config(cli)?).await
 }
 
 /// The door of one connection.
-async fn door_of(config: &Config) -> Result<Handle, Report> {
-    let store = store(config).await?;
+async fn door_of(cli: &Cli, config: &Config) -> Result<Handle, Report> {
+    let store = store(config, &session(cli, config)).await?;
     if !store.is_installed().await? {
         let text = format!(
             "nothing is installed in the database of {} yet\nstart the engine once, with: syncdeck run",

@@ -19,7 +19,7 @@ use crate::logs::sanitize::sanitize;
 use super::args::{Cli, VerifyOptions};
 use super::dialogue::Dialogue;
 use super::many::refuse_read_only;
-use super::{DONE, FAILED, UNHEALTHY, config, door, print, store};
+use super::{DONE, FAILED, UNHEALTHY, config, door, print, session, store};
 
 /// Compares, tells, and repairs where that was asked for.
 pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
@@ -33,7 +33,7 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
         Some(name) => vec![handle.rules(name).await?.0],
         None => handle.mappings().await?,
     };
-    let sides = Sides::new(&config, store(&config).await?)?;
+    let sides = Sides::new(&config, store(&config, &session(cli, &config)).await?)?;
     let stop = interrupted();
     let mut verdicts = Vec::new();
     let mut reports = Vec::new();
@@ -212,7 +212,7 @@ fn confirmed(asks: Confirm, mended: usize) -> Result<bool> {
 /// Tries a mapping with some of its rows.
 pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes: bool) -> Result<u8> {
     let config = config(cli)?;
-    let store = store(&config).await?;
+    let store = store(&config, &session(cli, &config)).await?;
     let sides = Sides::new(&config, store.clone())?;
     let mapping = rehearsal::mapping(&config, &store, &sides.client, name).await?;
     if !offline {

@@ -123,10 +123,10 @@ impl Handle {
     /// ones, which say by `fetched_at` how old they are.
     pub async fn salesforce_values(&self, row: &RowRef) -> Result<SalesforceValues, Refused> {
         let running = self.store.overview().await?.engine.state == "running";
-        if !running {
+        if !running || self.store.is_read_only() {
             return self.store.last_fetched(row).await?.ok_or_else(|| {
                 Refused(
-                    "no engine runs, and these values were never fetched; start one with: syncdeck run"
+                    "these values were never fetched, and no engine runs or may be asked; start one with: syncdeck run"
                         .to_owned(),
                 )
             });
@@ -159,6 +159,9 @@ impl Handle {
         what: &str,
         args: &serde_json::Value,
     ) -> Result<serde_json::Value, Refused> {
+        if self.store.is_read_only() {
+            return Err(Refused("--read-only asks nothing of the engine".to_owned()));
+        }
         let id = self.store.ask(what, args, &self.operator.actor).await?;
         match self.store.wait_answer(id, FETCH_LIMIT).await? {
             Some(answer) => answer.map_err(Refused),

@@ -64,6 +64,14 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Why operators cannot change anything in this session, in words: which right on which table is missing. `None`
+    /// when they can.
+    pub async fn may_write(&self) -> Result<Option<String>, Refused> {
+        Ok(self.store.lacks_rights().await?)
+    }
+}
+
 /// A filter as typed, read now.
 fn filter(text: &str) -> Result<Filter, Refused> {
     Filter::parse(text, Utc::now()).map_err(|error| Refused(error.to_string()))

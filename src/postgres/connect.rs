@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
+use deadpool_postgres::{
+    Connect, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -25,14 +27,15 @@ use super::{CHANNEL, Error, Store, quote};
 pub type Tls = MakeRustlsConnect;
 
 /// What every session is set to: nothing of ours waits or stays open for long, times and numbers print one way.
-fn session_settings(timeout: Duration) -> String {
-    let timeout = timeout.as_millis();
+fn session_settings(session: &Session) -> String {
+    let timeout = session.timeout.as_millis();
+    let read_only = if session.read_only { "; SET default_transaction_read_only = on" } else { "" };
     format!(
         // Statements are planned once; one that was planned while the queue was empty must still be right when it holds
         // a million, and then a scan of the whole table is never right.
         // The price that this puts on a small table would have each such statement compiled, for 60 to 150 ms a time.
         "SET enable_seqscan = off; SET jit = off; SET statement_timeout = {timeout}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning",
+         SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning{read_only}",
         timeout.min(10_000),
         // An engine that is frozen in the middle of a transaction must not hold users' rows for long.
         timeout.min(10_000)
@@ -79,9 +82,34 @@ impl Connect for Dial {
     }
 }
 
+/// How a program keeps its sessions.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// What it is called in `pg_stat_activity`.
+    pub application: String,
+    /// The longest that a statement may take.
+    pub timeout: Duration,
+    /// How many it has at most, without the one that listens.
+    pub connections: usize,
+    /// Whether PostgreSQL itself is to refuse every write.
+    pub read_only: bool,
+}
+
+impl Session {
+    /// Those of an engine.
+    pub fn new(application: &str, timeout: Duration) -> Session {
+        Session { application: application.to_owned(), timeout, connections: 16, read_only: false }
+    }
+
+    /// Those of a person at a console: two, whose statements end before patience does.
+    pub fn of_console(timeout: Duration, read_only: bool) -> Session {
+        let timeout = timeout.min(Duration::from_secs(15));
+        Session { application: "syncdeck console".to_owned(), timeout, connections: 2, read_only }
+    }
+}
+
 impl Store {
-    /// Connects, and makes sure that it works. Waits up to 10 s for a server that is just starting. A statement may
-    /// take `timeout`; a server that is silent for a little longer counts as gone.
+    /// As [`Store::open`], as an engine does.
     ///
     /// # Errors
     /// The text names the server and what to do.
@@ -91,23 +119,41 @@ impl Store {
         application: &str,
         timeout: Duration,
     ) -> Result<Store, Error> {
-        let (config, tls) = parse(url, application)?;
-        let dial = Dial { config: config.clone(), tls, timeout };
+        Store::open(url, schema, &Session::new(application, timeout)).await
+    }
+
+    /// Whether its sessions refuse every write.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Connects, and makes sure that it works. Waits up to 10 s for a server that is just starting. A statement may
+    /// take as long as the session says; a server that is silent for a little longer counts as gone.
+    ///
+    /// # Errors
+    /// The text names the server and what to do.
+    pub async fn open(url: &str, schema: &str, session: &Session) -> Result<Store, Error> {
+        let (config, tls) = parse(url, &session.application)?;
+        let dial = Dial { config: config.clone(), tls, timeout: session.timeout };
         let manager = Manager::from_connect(
             config,
             dial.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let settings = session_settings(timeout);
+        let settings = session_settings(session);
         let pool = Pool::builder(manager)
-            .max_size(16)
+            .max_size(session.connections)
+            .runtime(Runtime::Tokio1)
+            // Whoever waits for a session longer than a statement may take waits in vain.
+            .wait_timeout(Some(session.timeout))
             .post_create(Hook::async_fn(move |client, _| {
                 let settings = settings.clone();
                 Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
             }))
             .build()
             .map_err(|error| Error::Connect(format!("cannot make a connection pool: {error}")))?;
-        let store = Store { pool, dial, schema_name: schema.to_owned(), schema: quote(schema) };
+        let read_only = session.read_only;
+        let store = Store { pool, dial, read_only, schema_name: schema.to_owned(), schema: quote(schema) };
         store.wait_until_up().await?;
         Ok(store)
     }

@@ -40,6 +40,8 @@ impl Store {
             )
             .await
             .while_("read a row's unit")?;
+        // Who has two sessions in all must not hold one while waiting for another.
+        drop(client);
         let error = self.error_of(at).await?;
         if row.is_none() && unit.is_none() && error.is_none() {
             return Err(Error::Refused(format!("the table {} has no row {}", mapping.table, at.row)));
@@ -95,6 +97,7 @@ impl Store {
             )
             .await
             .while_("read a record's attempts")?;
+        drop(client);
         let attempt = |row: &tokio_postgres::Row| HistoryEntry {
             at: row.get(0),
             what: row.get(1),

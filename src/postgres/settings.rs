@@ -58,6 +58,16 @@ impl Store {
         Ok(rows.iter().filter_map(definition).collect())
     }
 
+    /// The mapping of that name as [`Store::registered`] finds it, or all of them, in the order of their objects.
+    pub(super) async fn one_or_all(&self, name: Option<&str>) -> Result<Vec<Mapping>, Error> {
+        let Some(name) = name else {
+            let mut mappings = self.definitions().await?;
+            mappings.sort_by(|a, b| a.object.cmp(&b.object));
+            return Ok(mappings);
+        };
+        Ok(vec![self.registered(name).await?])
+    }
+
     /// Stores a mapping as it is worked from now on. Tells whether that is news.
     pub async fn set_definition(&self, mapping: &Mapping) -> Result<bool, Error> {
         let client = self.client().await?;

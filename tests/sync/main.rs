@@ -5,6 +5,7 @@
 
 mod acts;
 mod conflicts;
+mod economy;
 mod history;
 mod init;
 mod lookups;

@@ -12,6 +12,7 @@ use syncdeck::domain::names::{RowId, RowRef};
 use syncdeck::engine::handle::Handle;
 use syncdeck::engine::{self, Engine};
 use syncdeck::postgres::Store;
+use syncdeck::postgres::connect::Session;
 use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
@@ -95,7 +96,10 @@ impl World {
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
         let sql = session(&url).await;
-        let handle = Handle::new(store.clone(), operator("tester@here"));
+        // People have what a console has.
+        let console = Session::of_console(Duration::from_secs(15), false);
+        let own = Store::open(&url, "salesforce", &console).await.unwrap();
+        let handle = Handle::new(own, operator("tester@here"));
         let world = World { org, store, sql, handle, config, dir, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {
