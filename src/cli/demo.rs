@@ -1,6 +1,6 @@
 //! The demo and the simulated org.
 
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::{Result, eyre};
 use tokio_util::sync::CancellationToken;
 
 use crate::console;
@@ -48,9 +48,9 @@ pub(super) async fn simulator(options: &SimulatorOptions) -> Result<u8> {
     let app = OrgOptions::default();
     let org = Org::new(app.clone());
     seed::populate(&org, options.rows, app.seed);
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port))
-        .await
-        .wrap_err_with(|| format!("cannot listen on port {}; name another with --port", options.port))?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
+        eyre!("cannot listen on port {}: {error}\nname another with --port", options.port)
+    })?;
     eprintln!(
         "syncdeck: a simulated org at http://{}  client_id {}  client_secret {}\nsyncdeck: its journal is at /_simulator/journal; Ctrl-C ends it",
         listener.local_addr()?,

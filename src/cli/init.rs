@@ -281,8 +281,8 @@ fn new_login(ask: &mut Dialogue, config: &Config) -> Result<(Auth, Keep)> {
         }
         Auth::Jwt { username, audience, .. } => {
             let file = ask.text("File with the new private key (PEM)", None)?;
-            let key =
-                std::fs::read_to_string(&file).map_err(|error| print::Usage(format!("{file}: {error}")))?;
+            let key = std::fs::read_to_string(&file)
+                .map_err(|error| print::Usage(format!("cannot read {file}: {error}")))?;
             let auth = Auth::Jwt { username: username.clone(), key: key.into(), audience: audience.clone() };
             let keep = move || Ok(edit::set_key(&path, &table, "private_key_file", &file)?);
             (auth, Box::new(keep))

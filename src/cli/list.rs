@@ -133,7 +133,7 @@ pub(super) async fn show(cli: &Cli, what: &str) -> Result<u8> {
         }
         (_, Some((mapping, row))) => {
             let refused = |_| {
-                print::Usage(format!("{row:?} is no row: name it by its column id, such as {mapping}:42"))
+                print::Usage(format!("{row:?} is no row\nname it by its column id, such as {mapping}:42"))
             };
             let row = RowRef {
                 table: handle.rules(mapping).await?.0.table,
@@ -142,7 +142,8 @@ pub(super) async fn show(cli: &Cli, what: &str) -> Result<u8> {
             (None, Some(row))
         }
         _ => {
-            return Err(print::Usage(format!("{what:?} is neither an error's number nor MAPPING:ROW")).into());
+            let text = format!("{what:?} is neither an error's number nor a row\nsay 12, or Contact:10235");
+            return Err(print::Usage(text).into());
         }
     };
     let (record, remote) = match &row {
@@ -223,7 +224,7 @@ fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result
     show_pending(record)?;
     show_sending(record)?;
     for (at, entry) in record.history.iter().enumerate() {
-        let head = if at == 0 { "\nwhat happened, newest first\n" } else { "" };
+        let head = if at == 0 { "\nwhat happened (UTC), newest first\n" } else { "" };
         let time = entry.at.format("%m-%d %H:%M:%S");
         print::line(&format!("{head}  {time}  {:<9} {}", entry.what, sanitize(&entry.text)))?;
         for (lead, body) in [("request", &entry.request), ("response", &entry.response)] {
@@ -277,7 +278,7 @@ fn show_pending(record: &RecordView) -> Result<()> {
     if record.pending.is_empty() {
         return Ok(());
     }
-    print::line("\nchanges that Salesforce has not taken, oldest first\n")?;
+    print::line("\nchanges that Salesforce has not taken (UTC), oldest first\n")?;
     let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
     for change in &record.pending {
         let values: Vec<String> = change

@@ -229,7 +229,7 @@ pub(super) fn one(id: i64, came: Result<String, crate::engine::handle::Refused>)
 
 pub(super) fn refuse_read_only(cli: &Cli) -> Result<(), print::Usage> {
     if cli.read_only {
-        Err(print::Usage("--read-only changes nothing; leave it out".to_owned()))
+        Err(print::Usage("--read-only changes nothing\nleave it out".to_owned()))
     } else {
         Ok(())
     }

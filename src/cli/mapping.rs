@@ -20,14 +20,12 @@ pub(super) async fn list(cli: &Cli) -> Result<u8> {
         print::json(&overview.mappings, true)?;
         return Ok(DONE);
     }
-    for mapping in &overview.mappings {
-        let detail =
-            mapping.detail.as_deref().map(|detail| format!("  {}", sanitize(detail))).unwrap_or_default();
-        print::line(&format!(
-            "{:<24} {:<9} {:<14} {}{detail}",
-            mapping.name, mapping.state, mapping.strategy, mapping.table
-        ))?;
-    }
+    let rows: Vec<Vec<String>> = overview
+        .mappings
+        .into_iter()
+        .map(|of| vec![of.name, of.state, of.strategy, of.table, of.detail.unwrap_or_default()])
+        .collect();
+    print::table(&["mapping", "state", "strategy", "table", ""], &rows)?;
     Ok(DONE)
 }
 

@@ -101,7 +101,7 @@ async fn fix_one(
 }
 
 fn row_of(error: &SyncError) -> Result<RowRef, Refused> {
-    error.row().ok_or_else(|| Refused("this error is not of one row; there is nothing to change".to_owned()))
+    error.row().ok_or_else(|| Refused("this error is not of one row\nthere is nothing to change".to_owned()))
 }
 
 /// Does what a remedy says, by its number.

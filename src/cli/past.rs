@@ -55,14 +55,14 @@ pub(super) async fn audit(
             what.push_str(", ...");
         }
         let why = act.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        let time = act.at.with_timezone(&chrono::Local).format("%m-%d %H:%M:%S").to_string();
+        let time = act.at.format("%m-%d %H:%M:%S").to_string();
         vec![act.act.to_string(), time, act.who(), act.action.clone(), about, undone, format!("{what}{why}")]
     };
     let lines: Vec<Vec<String>> = acts.iter().map(line).collect();
     if lines.is_empty() {
         print::line("nobody has done anything yet")?;
     } else {
-        print::table(&["act", "time", "who", "did", "to", "", "what"], &lines)?;
+        print::table(&["act", "time (UTC)", "who", "did", "to", "", "what"], &lines)?;
     }
     Ok(DONE)
 }

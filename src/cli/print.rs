@@ -3,27 +3,50 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::logs::sanitize::sanitize;
+use color_eyre::eyre::Report;
+
+use crate::logs::sanitize::{sanitize, sanitize_json};
 
 /// Wrong usage that only shows once something was looked up.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
-/// A line on standard output. A reader who left early (`| head`) ends the program quietly.
+/// Nobody reads what is printed any more (`| head`), which is no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+struct ReaderLeft;
+
+/// Whether that ended a command.
+pub(super) fn reader_left(report: &Report) -> bool {
+    report
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.get_ref().is_some_and(|inner| inner.is::<ReaderLeft>()))
+}
+
+/// What is written on standard output.
+fn out(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(error.kind(), ReaderLeft),
+        _ => error,
+    })
+}
+
+/// A line, or several, on standard output.
 pub(super) fn line(text: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")
+    text.split('\n').try_for_each(|line| out(&format!("{}\n", sanitize(line))))
 }
 
 /// A text that has its line ends.
 pub(super) fn text(text: &[u8]) -> io::Result<()> {
-    io::stdout().lock().write_all(text)
+    out(&String::from_utf8_lossy(text))
 }
 
 /// One JSON document, or one line of a stream.
 pub(super) fn json(value: &impl serde::Serialize, pretty: bool) -> io::Result<()> {
     let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    line(&text?)
+    out(&format!("{}\n", sanitize_json(&text?)))
 }
 
 /// What went wrong, on standard error.

@@ -26,6 +26,26 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same for a JSON document, which stays the same document: its strings hold escapes where they held such
+/// characters. Line ends between its parts stay.
+pub fn sanitize_json(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c != '\n' && is_active(c);
+    if !text.chars().any(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Controls (C0, DEL, C1), reading direction, zero width, separators, variation selectors (which change a cell's
 /// width), tags, interlinear marks and the byte order mark.
 fn is_active(c: char) -> bool {
@@ -56,6 +76,16 @@ mod tests {
             let once = sanitize(&text).into_owned();
             prop_assert!(!once.chars().any(is_active));
             prop_assert_eq!(sanitize(&once), once.as_str());
+        }
+
+        #[test]
+        fn a_json_document_stays_the_same_and_shows_nothing_active(text in any::<String>()) {
+            let document = serde_json::json!({ &text: [&text] });
+            for written in [serde_json::to_string(&document), serde_json::to_string_pretty(&document)] {
+                let shown = sanitize_json(&written.unwrap()).into_owned();
+                prop_assert!(!shown.chars().any(|c| c != '\n' && is_active(c)));
+                prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document.clone());
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the program tells about itself, on a machine where nothing is configured.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::{directory, run_in};
@@ -50,6 +52,15 @@ fn the_keys_of_the_console_are_listed_with_where_they_work() {
     let line = words.out.lines().find(|line| line.contains("  help  ")).unwrap();
     assert!(line.starts_with('?') && line.contains("everywhere"), "{line}");
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_reader_who_leaves_early_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
+    let output = command.args(["keys", "--json"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{output:?}");
 }
 
 #[test]

@@ -78,7 +78,7 @@ async fn bad_input_is_refused_with_the_remedy() {
         (vec!["fix", "4711", "--remedy", "1"], 1, "there is no error 4711"),
         (vec!["show", "contact:4711"], 1, "4711"),
         (vec!["show", "contact:x"], 2, "is no row"),
-        (vec!["show", "nothing"], 2, "neither an error's number nor MAPPING:ROW"),
+        (vec!["show", "nothing"], 2, "neither an error's number nor a row"),
         (vec!["choose", &id, "Email=mine"], 2, "neither FIELD=postgres nor FIELD=salesforce"),
         (vec!["choose", &id, "Emial=postgres"], 1, "has no mapped field Emial"),
         (vec!["choose", &id, "Email=postgres"], 1, "has no open conflict"),
