@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX IF NOT EXISTS unit_ready ON syncdeck.unit (ready_at) WHERE state = 'ready';
 CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE state = 'inflight';
+-- What waits, from the oldest on.
+CREATE INDEX IF NOT EXISTS unit_waiting ON syncdeck.unit (created_at, table_name, record_id)
+    WHERE state IN ('ready', 'held', 'stopped', 'review');
 CREATE INDEX IF NOT EXISTS unit_stopped ON syncdeck.unit (table_name) WHERE state = 'stopped';
 CREATE INDEX IF NOT EXISTS unit_waiting ON syncdeck.unit (table_name, created_at)
     WHERE state IN ('ready', 'inflight', 'stopped');

@@ -75,6 +75,14 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
     },
+    /// Rows whose changes wait to be sent, and why: those in flight first, then the oldest
+    Pending {
+        /// Object or table; without, all of them
+        mapping: Option<String>,
+        /// At most this many, besides those in flight
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
     /// One error or row: what is wrong and what to do, its row beside its record, what will be sent, what happened
     Show {
         /// The error's number, or a row as MAPPING:ROW, whether it fails or not

@@ -10,7 +10,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::domain::sort::Sort;
 use crate::domain::sync_error::SyncError;
-use crate::engine::handle::{ErrorQuery, Refused};
+use crate::engine::handle::{ErrorQuery, PendingQuery, Refused};
 use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
@@ -70,6 +70,32 @@ pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> 
         .collect();
     let head = ["group", "count", "1 h", "mapping", "code", "fields", "first (UTC)", "last (UTC)", "message"];
     print::table(&head, &rows)?;
+    Ok(DONE)
+}
+
+/// What waits to be sent.
+pub(super) async fn pending(cli: &Cli, mapping: Option<&str>, limit: usize) -> Result<u8> {
+    let query = PendingQuery { mapping: mapping.map(str::to_owned), after: None, limit };
+    let waiting = door(cli).await?.pending(&query).await?;
+    if cli.json {
+        print::json(&waiting, true)?;
+        return Ok(DONE);
+    }
+    let rows: Vec<Vec<String>> = waiting
+        .iter()
+        .map(|one| {
+            vec![
+                one.since.format("%m-%d %H:%M:%S").to_string(),
+                format!("{} {}", one.mapping, one.row.row),
+                one.op.clone(),
+                one.state.clone(),
+                one.changes.to_string(),
+                one.attempts.to_string(),
+                one.reason.clone(),
+            ]
+        })
+        .collect();
+    print::table(&["since (UTC)", "record", "op", "state", "changes", "tries", "why"], &rows)?;
     Ok(DONE)
 }
 

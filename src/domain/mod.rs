@@ -17,6 +17,7 @@ pub mod merge;
 pub mod names;
 pub mod outgoing;
 pub mod overview;
+pub mod pending;
 pub mod record;
 pub mod remedy;
 pub mod rules;

@@ -23,7 +23,7 @@ use crate::logs::LogRecord;
 use crate::postgres::{self, Store};
 
 pub use super::events::Event;
-pub use super::lookups::{Count, ErrorPage, ErrorQuery};
+pub use super::lookups::{Count, ErrorPage, ErrorQuery, PendingQuery};
 use super::{events, preview};
 
 /// How long Salesforce's values are waited for.

@@ -1,9 +1,11 @@
 //! What people look up, each in the time of a glance whatever there is: lists in any order, counts, the values that a
 //! filter can name.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use crate::domain::filter::Filter;
+use crate::domain::names::RowRef;
+use crate::domain::pending::Pending;
 use crate::domain::sort::{Key, Sort};
 use crate::domain::sync_error::SyncError;
 use crate::postgres::listing::COUNT_CAP;
@@ -64,7 +66,58 @@ impl Handle {
     }
 }
 
+/// Which waiting rows to list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PendingQuery {
+    /// Only those of this mapping, by object or table.
+    pub mapping: Option<String>,
+    /// Continue behind this one: its `since` and row.
+    pub after: Option<(DateTime<Utc>, RowRef)>,
+    /// How many at most, besides those in flight, of which up to 200 come before the first page.
+    pub limit: usize,
+}
+
 impl Handle {
+    /// Rows whose changes wait to be sent, those in flight first, then the oldest; with changes that no engine took in yet.
+    /// What failed waits for a person, and is among the errors.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn pending(&self, query: &PendingQuery) -> Result<Vec<Pending>, Refused> {
+        let table = match &query.mapping {
+            Some(name) => Some(self.store.registered(name).await?.table),
+            None => None,
+        };
+        Ok(self.store.waiting(table.as_deref(), query.after.as_ref(), query.limit).await?)
+    }
+
+    /// The values that unresolved errors have for a qualifier of the filter, of those that begin with `prefix`, at most 50,
+    /// the most frequent first. Counts are exact up to 1,000; those of category, class, op and source are of the newest
+    /// 10,000 errors.
+    ///
+    /// # Errors
+    /// Refused when the qualifier is none whose values can be told.
+    pub async fn values_of(&self, qualifier: &str, prefix: &str) -> Result<Vec<(String, i64)>, Refused> {
+        let store = &self.store;
+        Ok(match qualifier {
+            "mapping" | "code" | "state" => store.ordered_values(qualifier, prefix).await?,
+            "field" => store.ordered_values("fields", prefix).await?,
+            "group" => store.ordered_values("fingerprint", prefix).await?,
+            "category" => {
+                let known = ["connection", "data", "mapping", "consistency"];
+                store.few_values("category", &known, prefix).await?
+            }
+            "class" => store.few_values("class", &["transient", "permanent", "unknown"], prefix).await?,
+            "op" => store.few_values("op", &["insert", "update", "delete", "read", "login"], prefix).await?,
+            "source" => store.few_values("source", &["salesforce", "engine", "postgres"], prefix).await?,
+            other => {
+                return Err(Refused(format!(
+                    "the values of {other}: cannot be told\nuse mapping, code, field, category, class, state, op, source or group"
+                )));
+            }
+        })
+    }
+
     /// Why operators cannot change anything in this session, in words: which right on which table is missing. `None`
     /// when they can.
     pub async fn may_write(&self) -> Result<Option<String>, Refused> {

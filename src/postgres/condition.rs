@@ -70,18 +70,13 @@ impl Condition {
             };
             sql += &format!(" AND {lookup}");
         }
-        transaction
-            .batch_execute(
-                "SET LOCAL enable_indexscan = off; SET LOCAL enable_seqscan = off; SET LOCAL jit = off",
-            )
-            .await
-            .while_("look up sync errors")?;
+        only_lookups(transaction).await?;
         Ok(Some(sql))
     }
 
     /// The test itself, and what can be looked up when it (or its opposite) is to hold.
     fn test(&mut self, term: &Term, negated: bool) -> (String, Option<Lookup>) {
-        let has = |value: &str| Lookup::Ready(format!("{PROPERTIES} @> ARRAY[{value}::text]"));
+        let has = |value: &str| Lookup::Ready(property(value));
         // Of a few words, the others are as good as not these.
         let has_one = |all: &[&'static str], these: &[&'static str]| {
             let wanted: Vec<&'static str> =
@@ -231,7 +226,22 @@ fn among(properties: &'static str, value: &str, values: &str, condition: &str, w
     Lookup::Among { properties, values, word }
 }
 
-/// Ends what [`Condition::looked_up`] began.
+/// That an error has a property, in SQL, as the index `error_properties` finds it.
+pub(super) fn property(value: &str) -> String {
+    format!("{PROPERTIES} @> ARRAY[{value}::text]")
+}
+
+/// Until [`walks_again`]: what is planned looks things up, and walks along no order.
+pub(super) async fn only_lookups(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction
+        .batch_execute(
+            "SET LOCAL enable_indexscan = off; SET LOCAL enable_seqscan = off; SET LOCAL jit = off",
+        )
+        .await
+        .while_("look up sync errors")
+}
+
+/// Ends what [`only_lookups`] began.
 pub(super) async fn walks_again(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction.batch_execute("SET LOCAL enable_indexscan = on").await.while_("look up sync errors")
 }

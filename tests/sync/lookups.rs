@@ -135,3 +135,28 @@ async fn every_filter_finds_what_matches_and_nothing_else_with_an_index_of_words
     let refused = world.handle.count("colour:red").await.unwrap_err().to_string();
     assert!(refused.contains("there is no colour:"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_values_that_a_filter_can_name_are_told_with_their_counts() {
+    let world = World::start(MAPPINGS).await;
+    world.run(MANY).await;
+    world.run("UPDATE syncdeck.error SET class = 'unknown', code = 'RARE_CODE' WHERE record_id = 7").await;
+    let of = async |qualifier: &str, prefix: &str| world.handle.values_of(qualifier, prefix).await.unwrap();
+    let told = |values: &[(&str, i64)]| -> Vec<(String, i64)> {
+        values.iter().map(|(value, count)| ((*value).to_owned(), *count)).collect()
+    };
+    assert_eq!(of("mapping", "con").await, told(&[("Contact", 1_000)]));
+    assert_eq!(
+        of("code", "").await,
+        told(&[("A_CODE", 1_000), ("B_CODE", 1_000), ("C_CODE", 1_000), ("RARE_CODE", 1)])
+    );
+    assert_eq!(of("code", "r").await, told(&[("RARE_CODE", 1)]));
+    assert_eq!(of("field", "").await, told(&[("Email", 1_000), ("Phone", 1_000)]));
+    assert_eq!(of("class", "").await, told(&[("permanent", 4_999), ("unknown", 1)]));
+    assert_eq!(of("category", "x").await, []);
+    assert_eq!(of("state", "re").await, told(&[("retrying", 1_000), ("review", 1_000)]));
+    assert_eq!(of("op", "").await, told(&[("update", 5_000)]));
+    assert_eq!(of("group", "f").await.len(), 7);
+    let refused = world.handle.values_of("row", "").await.unwrap_err().to_string();
+    assert!(refused.contains("use mapping, code"), "{refused}");
+}

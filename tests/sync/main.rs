@@ -6,13 +6,17 @@
 mod acts;
 mod conflicts;
 mod economy;
+mod errand;
 mod history;
 mod init;
 mod lookups;
 mod mend;
 mod operate;
+mod pending;
+mod pooler;
 mod read;
 mod refuse;
+mod relatives;
 mod reload;
 mod rules;
 mod schema;

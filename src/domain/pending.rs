@@ -1,0 +1,99 @@
+//! What waits to be sent: one line a row, with the reason in plain words.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::names::RowRef;
+
+/// A row with changes that Salesforce has not taken, and which nobody has to mend first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Which row.
+    pub row: RowRef,
+    /// The mapping's object name.
+    pub mapping: String,
+    /// `insert`, `update` or `delete`: what its changes come to.
+    pub op: String,
+    /// `inflight`, `ready`, `held`, `stopped` or `review`, as its unit; `new` before the engine took it in.
+    pub state: String,
+    /// Since when it waits.
+    pub since: DateTime<Utc>,
+    /// When it may be sent.
+    pub ready_at: DateTime<Utc>,
+    /// The batch that it was sent in last.
+    pub batch: Option<String>,
+    /// How often Salesforce rejected the record since a person or a new change last touched it.
+    pub attempts: i32,
+    /// How many changes of it wait; counted up to 1,000.
+    pub changes: i64,
+    /// Why it waits, in plain words.
+    pub reason: String,
+}
+
+/// What is known of why a row waits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Waiting {
+    /// As [`Pending::state`].
+    pub state: String,
+    /// What its mapping's writes are: `on`, `paused`, `stopped`.
+    pub writes: String,
+    /// Whether its time has come.
+    pub due: bool,
+    /// When its time comes.
+    pub ready_at: DateTime<Utc>,
+    /// How often it was sent without being taken: rejections and answers that never came.
+    pub sends: i32,
+    /// The parent that it waits for: its object or table, and its row or external id.
+    pub parent: Option<(String, String)>,
+}
+
+impl Waiting {
+    /// In plain words.
+    pub fn reason(&self) -> String {
+        match self.state.as_str() {
+            "inflight" => "in flight".to_owned(),
+            "held" => match &self.parent {
+                Some((object, row)) => format!("waits for {object} {row}"),
+                None => "waits for another row".to_owned(),
+            },
+            "review" => "waits for a person's release".to_owned(),
+            "stopped" => format!("its mapping's writes are {}", self.writes),
+            _ if self.writes != "on" => format!("its mapping's writes are {}", self.writes),
+            "new" => "waits to be taken in".to_owned(),
+            _ if self.due => "waits its turn".to_owned(),
+            _ if self.sends > 0 => format!("tried again at {} UTC", self.ready_at.format("%H:%M:%S")),
+            _ => format!("waits until {} UTC", self.ready_at.format("%H:%M:%S")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_reason() {
+        let waiting = |state: &str, writes: &str, due: bool, sends: i32| Waiting {
+            state: state.to_owned(),
+            writes: writes.to_owned(),
+            due,
+            sends,
+            parent: Some(("Account".to_owned(), "88".to_owned())),
+            ..Waiting::default()
+        };
+        for (of, reason) in [
+            (waiting("inflight", "on", true, 0), "in flight"),
+            (waiting("ready", "on", true, 3), "waits its turn"),
+            (waiting("ready", "on", false, 1), "tried again at 00:00:00 UTC"),
+            (waiting("ready", "on", false, 0), "waits until 00:00:00 UTC"),
+            (waiting("ready", "paused", true, 0), "its mapping's writes are paused"),
+            (waiting("stopped", "stopped", true, 0), "its mapping's writes are stopped"),
+            (waiting("held", "on", false, 0), "waits for Account 88"),
+            (waiting("review", "on", true, 0), "waits for a person's release"),
+            (waiting("new", "on", true, 0), "waits to be taken in"),
+            (waiting("new", "paused", true, 0), "its mapping's writes are paused"),
+        ] {
+            assert_eq!(of.reason(), reason);
+        }
+    }
+}
