@@ -287,7 +287,7 @@ mod tests {
             (section("a", "engines = 3"), "x.toml:2: unknown field `engines`"),
             (
                 good.split("[[").next().unwrap().to_owned(),
-                "x.toml:9: connections.a.mapping: there is none\nadd at least one [[connections.a.mapping]]",
+                "x.toml:1: connections.a.mapping: there is none\nadd at least one [[connections.a.mapping]]",
             ),
         ] {
             let told = chosen(&text, None).unwrap_err();

@@ -137,7 +137,8 @@ impl<'a> Check<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         if mappings.is_empty() {
             let remedy = format!("add at least one [[{}mapping]] with object and fields", self.place);
-            return Err(self.refuse_at(self.text.len(), "mapping", "there is none", &remedy));
+            let at = if self.place.is_empty() { self.text.len() } else { written.name.span().start };
+            return Err(self.refuse_at(at, "mapping", "there is none", &remedy));
         }
         Ok(Config {
             path: self.path.to_owned(),

@@ -95,15 +95,40 @@ async fn init_tests_each_step_and_writes_what_an_engine_starts_with() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// The same connection behind another one in the file.
+fn among_several(text: &str) -> String {
+    let below = |name: &str| {
+        text.replace("[connection]\nname = \"acme\"\n", &format!("[connections.{name}]\n"))
+            .replace("[postgres]", &format!("[connections.{name}.postgres]"))
+            .replace("[salesforce]", &format!("[connections.{name}.salesforce]"))
+            .replace("[[mapping]]", &format!("[[connections.{name}.mapping]]"))
+    };
+    let other = below("other").replace("url = \"postgresql:", "url = \"postgresql://127.0.0.1:9/other#");
+    other + &below("acme")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_login_is_replaced_while_the_engine_waits() {
     let world = World::start(MAPPINGS).await;
+    replace_lost_login(&world, &["init", "--reconnect"]).await;
+    assert!(!world.written().contains("simulated-secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_login_is_replaced_in_its_own_connection_of_several() {
+    let world = World::start(MAPPINGS).await;
+    world.write(&among_several(&world.written()));
+    replace_lost_login(&world, &["init", "--reconnect", "--connection", "acme"]).await;
+    assert_eq!(world.written().matches("simulated-secret").count(), 1);
+}
+
+async fn replace_lost_login(world: &World, arguments: &[&str]) {
     world.org.change_secret("the-next-secret");
     let lost =
         "SELECT count(*)::text FROM syncdeck.error WHERE code = 'LOGIN_FAILED' AND resolved_at IS NULL";
     world.until_text(lost, "1").await;
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
-    let output = answered(&["init", "--reconnect"], &world.config.path, &["wrong", "the-next-secret"]).await;
+    let output = answered(arguments, &world.config.path, &["wrong", "the-next-secret"]).await;
     let text = words(&output);
     assert!(output.status.success() && text.contains("the engine is connected again"), "{text}");
     assert!(text.contains("nothing was changed"), "{text}");
