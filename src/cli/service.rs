@@ -1,5 +1,6 @@
 //! The engine alone, of one connection or of all that the configuration has, until a signal ends it.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,9 @@ use super::args::Cli;
 use super::run::{ended, terminated};
 use super::{DONE, explain, print, store};
 
+/// Between two looks at which connections the file has.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// The engine alone; of several connections each its own. Its log goes to standard error as well.
 pub(super) async fn run(cli: &Cli) -> Result<u8> {
     if cli.read_only {
@@ -36,15 +40,12 @@ pub(super) async fn run(cli: &Cli) -> Result<u8> {
             until_ended().await;
             service.stop().await;
         }
-        Some(names) => {
+        Some(_) => {
             let stop = CancellationToken::new();
-            let mut services = JoinSet::new();
-            for of in names {
-                services.spawn(keep(cli.config.clone(), of.name, stop.clone()));
-            }
+            let services = tokio::spawn(keep_all(cli.config.clone(), stop.clone()));
             until_ended().await;
             stop.cancel();
-            services.join_all().await;
+            services.await?;
         }
     }
     Ok(DONE)
@@ -57,6 +58,37 @@ async fn until_ended() {
     } else {
         terminated().await;
     }
+}
+
+/// Runs the engines of all connections, of those too that come into the file, until they leave it.
+async fn keep_all(path: Option<PathBuf>, stop: CancellationToken) {
+    let mut services = JoinSet::new();
+    let mut kept: BTreeMap<String, CancellationToken> = BTreeMap::new();
+    while !stop.is_cancelled() {
+        // A file that cannot be read now ends nothing: each engine tells what is wrong, and goes on.
+        if let Ok(there) = Config::connections(path.as_deref()) {
+            kept.retain(|name, ends| {
+                let stays = there.iter().any(|of| of.name == *name);
+                if !stays {
+                    ends.cancel();
+                }
+                stays
+            });
+            for of in there {
+                if kept.contains_key(&of.name) {
+                    continue;
+                }
+                let ends = stop.child_token();
+                services.spawn(keep(path.clone(), of.name.clone(), ends.clone()));
+                kept.insert(of.name, ends);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    services.join_all().await;
 }
 
 /// Runs the engine of one connection among several. What does not let it start is said and tried again: the others

@@ -34,6 +34,8 @@ type Contents = Vec<Option<Vec<u8>>>;
 
 /// Runs until the end of this generation, which it brings about itself when the configuration changes.
 pub(super) async fn run(shared: Arc<Shared>) {
+    // What is in force now may be what was mended while no engine ran.
+    let _ = shared.store.resolve_mapping_errors("", &[OP]).await;
     let mut before = contents(&shared.config);
     let mut hangup = signal(SignalKind::hangup()).ok();
     while !shared.stop.is_cancelled() {
@@ -94,7 +96,6 @@ async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>
         Err(StartError::Salesforce { .. }) => None,
         Err(error) => return Err(error),
     };
-    let _ = shared.store.resolve_mapping_errors("", &[OP]).await;
     for line in &told {
         log.info(format!("the configuration changed: {line}"), json!({}));
     }

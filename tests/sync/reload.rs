@@ -87,7 +87,7 @@ async fn a_column_that_comes_while_rows_are_written_loses_no_value() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_configuration_is_refused_by_its_place_and_the_one_before_stays() {
-    let world = World::start(MAPPINGS).await;
+    let mut world = World::start(MAPPINGS).await;
     let good = world.written();
     for (bad, part) in [
         (good.replace("\"Email\"", "\"Emial\""), "has no field Emial"),
@@ -117,6 +117,13 @@ async fn a_wrong_configuration_is_refused_by_its_place_and_the_one_before_stays(
     }
     world.write(&format!("{good}\n# mended\n"));
     world.until("the refusal is over", async || open_errors(&world).await == "0").await;
+    // What is mended while no engine runs is over with the next one.
+    world.write(&good.replace("[[mapping]]", "[[mapping"));
+    world.until("it is refused once more", async || open_errors(&world).await == "1").await;
+    world.stop_engine().await;
+    world.write(&good);
+    world.start_engine().await;
+    world.until("this refusal is over, too", async || open_errors(&world).await == "0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
