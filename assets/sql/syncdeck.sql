@@ -141,7 +141,13 @@ CREATE TABLE IF NOT EXISTS syncdeck.command (
     taken_at timestamptz,
     done_at timestamptz,
     result jsonb,
-    failure text
+    failure text,
+    -- of one that takes long: how far it is, by the engine; when it said so; when whoever asked still wanted it; and whether
+    -- that one wants it stopped
+    progress jsonb,
+    told_at timestamptz,
+    wanted_at timestamptz,
+    stop boolean NOT NULL DEFAULT false
 );
 CREATE INDEX IF NOT EXISTS command_waiting ON syncdeck.command (id) WHERE taken_at IS NULL;
 
@@ -315,6 +321,8 @@ ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS drain_upto integer, ADD COLUMN IF NOT EXISTS reload_at timestamptz,
     ADD COLUMN IF NOT EXISTS load_began_at timestamptz, ADD COLUMN IF NOT EXISTS load_records bigint,
     ADD COLUMN IF NOT EXISTS load_total bigint, ADD COLUMN IF NOT EXISTS failing_since timestamptz;
+ALTER TABLE syncdeck.command ADD COLUMN IF NOT EXISTS progress jsonb, ADD COLUMN IF NOT EXISTS told_at timestamptz,
+    ADD COLUMN IF NOT EXISTS wanted_at timestamptz, ADD COLUMN IF NOT EXISTS stop boolean NOT NULL DEFAULT false;
 ALTER TABLE syncdeck.engine ADD COLUMN IF NOT EXISTS instance_url text;
 ALTER TABLE syncdeck.audit ADD COLUMN IF NOT EXISTS act bigint NOT NULL DEFAULT nextval('syncdeck.act'),
     ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'local', ADD COLUMN IF NOT EXISTS why text,

@@ -224,7 +224,7 @@ pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes
             return Ok(FAILED);
         }
     }
-    let trial = rehearsal::run(&store, (!offline).then_some(&sides.client), &mapping, limit).await?;
+    let trial = rehearsal::run(&store, (!offline).then_some(&*sides.client), &mapping, limit).await?;
     if cli.json {
         print::json(&trial, true)?;
     } else {
@@ -252,7 +252,7 @@ fn tried_line(tried: &Tried) -> String {
         tried.left_out.iter().map(|(field, why)| format!("{field} stays behind: {why}")).collect();
     let refused = match (&tried.code, &tried.message) {
         (Some(code), Some(message)) => {
-            format!("{} by {}: {message}", code, tried.refused_by.unwrap_or_default())
+            format!("{} by {}: {message}", code, tried.refused_by.as_deref().unwrap_or_default())
         }
         _ => "goes through".to_owned(),
     };

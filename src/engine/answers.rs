@@ -1,4 +1,4 @@
-//! What consoles ask of the engine: a record's values in Salesforce, now.
+//! What consoles ask of the engine: above all a record's values in Salesforce, now.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::postgres::commands::Command;
 use crate::salesforce::{query, value};
 
 use super::again::again;
-use super::{Shared, reader};
+use super::{Shared, errand, reader};
 
 /// Between looks, should an announcement be missed (a pooler in transaction mode passes none on).
 const PAUSE: Duration = Duration::from_millis(500);
@@ -49,6 +49,8 @@ async fn answer(shared: Arc<Shared>, command: Command) {
         "fetch" => fetch(&shared, &command.args).await,
         "existing" => existing(&shared, &command.args).await,
         "reread" => reread(&shared, &command.args).await,
+        "verify" => errand::verify(&shared, &command).await,
+        "test" => errand::test(&shared, &command).await,
         other => {
             Err(format!("this engine does not know the command {other:?}; it may be older than the console"))
         }
@@ -65,7 +67,7 @@ fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
 }
 
 /// Which mapping and table a command is about, while Salesforce may be asked.
-fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), String> {
+pub(super) fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), String> {
     let table = args.get("table").and_then(Value::as_str).unwrap_or_default();
     let mappings = shared.mappings();
     let mapping = mappings

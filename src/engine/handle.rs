@@ -26,8 +26,8 @@ pub use super::events::Event;
 pub use super::lookups::{Count, ErrorPage, ErrorQuery, PendingQuery};
 use super::{events, preview};
 
-/// How long Salesforce's values are waited for.
-const FETCH_LIMIT: Duration = Duration::from_secs(10);
+/// How long Salesforce's values are waited for, and an engine that takes a command.
+pub(super) const FETCH_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a request at the door was not served. The text says what, on what, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -18,6 +18,7 @@ mod again;
 mod answers;
 mod batch;
 pub mod bulk;
+mod errand;
 mod events;
 pub mod export;
 mod guard;
@@ -98,7 +99,7 @@ fn explain(error: &salesforce::Error, login_url: &str) -> String {
 /// What the parts of one engine share.
 struct Shared {
     store: Store,
-    client: Client,
+    client: Arc<Client>,
     config: Config,
     /// The mappings as describe tells them now; replaced when describe changes.
     mappings: RwLock<Arc<Vec<Mapping>>>,
@@ -148,7 +149,7 @@ impl Shared {
             guard: guard::Guard::default(),
             tally: tally::Tally::default(),
             store,
-            client,
+            client: Arc::new(client),
             config,
             mappings: RwLock::default(),
             writes_off: RwLock::default(),

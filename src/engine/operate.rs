@@ -1,14 +1,19 @@
 //! What the operator of a mapping sees and does, at the door: its last minutes, what its errors are about, whether its
-//! rows are sent; all of it read again.
+//! rows are sent; all of it read again, compared, or tried.
 
 use chrono::Utc;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::act::Act;
 use crate::domain::filter::Filter;
 use crate::domain::overview::Writes;
 use crate::domain::trend::{Share, Trend};
+use crate::domain::verify::Verdict;
 
 use super::handle::{Handle, Refused};
+use super::{rehearsal, verify};
 
 /// The most minutes that are told at once: a week.
 const MINUTES: u32 = 7 * 24 * 60;
@@ -68,6 +73,38 @@ impl Handle {
                 mapping.unwrap_or("all mappings")
             ))),
         }
+    }
+
+    /// Compares a mapping's rows with its records, done by the engine with its own login. Nothing is changed.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, no engine, or when one of the two sides cannot be read.
+    pub async fn verify(
+        &self,
+        mapping: &str,
+        told: &(dyn Fn(verify::Stage) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Verdict, Refused> {
+        let table = self.store.registered(mapping).await?.table;
+        let told = |progress: &Value| {
+            if let Ok(stage) = verify::Stage::deserialize(progress) {
+                told(stage);
+            }
+        };
+        let verdict = self.ask_long("verify", &json!({"table": table}), &told, stop).await?;
+        serde_json::from_value(verdict).map_err(|error| Refused(error.to_string()))
+    }
+
+    /// Tries the newest rows of a mapping, at most `limit` and [`rehearsal::MOST`], done by the engine with its own login.
+    /// No record stays changed.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, no engine, or when Salesforce does not answer.
+    pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<rehearsal::Trial, Refused> {
+        let table = self.store.registered(mapping).await?.table;
+        let args = json!({"table": table, "limit": limit});
+        let trial = self.ask_long("test", &args, &|_| {}, &CancellationToken::new()).await?;
+        serde_json::from_value(trial).map_err(|error| Refused(error.to_string()))
     }
 
     /// An act on one mapping, or one act on all of them.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
@@ -33,18 +33,18 @@ pub const MOST: usize = MAX_RECORDS - 1;
 const TAKEN_BACK: &str = "ALL_OR_NONE_OPERATION_ROLLED_BACK";
 
 /// What became of one row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     /// Which row.
     pub row: RowId,
     /// Its record, where it has one.
     pub sfid: Option<String>,
     /// `insert` or `update`.
-    pub op: &'static str,
+    pub op: String,
     /// Whether it would go through, as far as was tried.
     pub passes: bool,
     /// Who refused it: `check` here, or `salesforce`.
-    pub refused_by: Option<&'static str>,
+    pub refused_by: Option<String>,
     /// Code.
     pub code: Option<String>,
     /// Message.
@@ -58,7 +58,7 @@ pub struct Tried {
 }
 
 /// What a trial came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// The mapping's object name.
     pub mapping: String,
@@ -160,7 +160,7 @@ async fn known_by_key(
             (key_of(tried).and_then(|key| known.get(&key.to_lowercase())), record)
         {
             record["id"] = json!(sfid);
-            (tried.op, tried.sfid) = ("update", Some(sfid.clone()));
+            (tried.op, tried.sfid) = ("update".to_owned(), Some(sfid.clone()));
         }
     }
     Ok(())
@@ -179,7 +179,7 @@ fn check(mapping: &Mapping, row: RowId, values: &Hstore) -> (Tried, Option<Value
     let mut tried = Tried {
         row,
         sfid: sfid.clone(),
-        op: if sfid.is_some() { "update" } else { "insert" },
+        op: if sfid.is_some() { "update" } else { "insert" }.to_owned(),
         passes: true,
         refused_by: None,
         code: None,
@@ -219,9 +219,9 @@ fn check(mapping: &Mapping, row: RowId, values: &Hstore) -> (Tried, Option<Value
     }
 }
 
-fn refuse(tried: &mut Tried, by: &'static str, code: &str, message: &str, fields: Vec<String>) {
+fn refuse(tried: &mut Tried, by: &str, code: &str, message: &str, fields: Vec<String>) {
     tried.passes = false;
-    tried.refused_by = Some(by);
+    tried.refused_by = Some(by.to_owned());
     (tried.code, tried.message, tried.fields) = (Some(code.to_owned()), Some(message.to_owned()), fields);
 }
 

@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +48,8 @@ pub enum Error {
 }
 
 /// What is being done, for whoever waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Records are compared with their rows: how many of how many.
     Comparing(i64, i64),
@@ -61,7 +64,7 @@ pub struct Sides {
     /// PostgreSQL.
     pub store: Store,
     /// Salesforce.
-    pub client: Client,
+    pub client: Arc<Client>,
 }
 
 impl Sides {
@@ -70,7 +73,7 @@ impl Sides {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(config: &Config, store: Store) -> Result<Sides, StartError> {
-        Ok(Sides { store, client: super::client(&config.salesforce)? })
+        Ok(Sides { store, client: Arc::new(super::client(&config.salesforce)?) })
     }
 
     /// Compares a mapping's rows with its records.

@@ -17,6 +17,22 @@ pub struct Command {
     pub args: Value,
 }
 
+/// How long either end of a long command may give no sign of life, before the other takes it for gone.
+const SILENT_AFTER: &str = "15 s";
+
+/// How a long command stands, for whoever asked.
+#[derive(Clone, Debug)]
+pub enum Course {
+    /// No engine took it yet: since when, in seconds.
+    Waiting(f64),
+    /// It is worked, and this far.
+    Worked(Option<Value>),
+    /// The engine that worked it gives no sign of life any more.
+    Silent,
+    /// It is answered.
+    Answered(Result<Value, String>),
+}
+
 impl Store {
     /// Asks something of the engine; returns the command's number.
     pub async fn ask(&self, kind: &str, args: &Value, actor: &str) -> Result<i64, Error> {
@@ -100,6 +116,56 @@ impl Store {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(200));
         }
+    }
+
+    /// Says that a long command is still wanted, or is to stop, and tells how it stands. What was answered is told once
+    /// and then forgotten: it may be large, and quotes rows.
+    pub async fn follow_command(&self, id: i64, stop: bool) -> Result<Course, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                &format!(
+                    "UPDATE syncdeck.command SET wanted_at = clock_timestamp(), stop = stop OR $2 WHERE id = $1
+                     RETURNING done_at IS NOT NULL, result, failure, progress, taken_at IS NOT NULL,
+                         extract(epoch FROM clock_timestamp() - created_at)::float8,
+                         coalesce(told_at, taken_at) < clock_timestamp() - interval '{SILENT_AFTER}'"
+                ),
+                &[&id, &stop],
+            )
+            .await
+            .while_("follow a command")?;
+        Ok(match () {
+            () if row.get(0) => {
+                client
+                    .execute("UPDATE syncdeck.command SET result = NULL WHERE id = $1", &[&id])
+                    .await
+                    .while_("forget an answer")?;
+                Course::Answered(match row.get::<_, Option<String>>(2) {
+                    Some(failure) => Err(failure),
+                    None => Ok(row.get::<_, Option<Value>>(1).unwrap_or_default()),
+                })
+            }
+            () if !row.get::<_, bool>(4) => Course::Waiting(row.get(5)),
+            () if row.get(6) => Course::Silent,
+            () => Course::Worked(row.get(3)),
+        })
+    }
+
+    /// Tells how far a long command is. False when whoever asked does not want it any more, or is gone.
+    pub async fn tell_progress(&self, id: i64, progress: Option<&Value>) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                &format!(
+                    "UPDATE syncdeck.command SET progress = $2, told_at = clock_timestamp() WHERE id = $1
+                     RETURNING NOT stop
+                         AND coalesce(wanted_at, created_at) > clock_timestamp() - interval '{SILENT_AFTER}'"
+                ),
+                &[&id, &progress],
+            )
+            .await
+            .while_("tell how far a command is")?;
+        Ok(row.get(0))
     }
 
     /// Tells everybody who listens.

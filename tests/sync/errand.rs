@@ -1,0 +1,140 @@
+//! What takes long and is asked of the engine: both sides compared, a mapping on trial; told as it goes, stopped when
+//! nobody wants it, and in nobody's way.
+
+use std::sync::Mutex;
+
+use syncdeck::domain::overview::Writes;
+use syncdeck::domain::verify::Kind;
+use syncdeck::engine::verify::Stage;
+use tokio_util::sync::CancellationToken;
+
+use crate::verify::long_ago;
+use crate::world::{MAPPINGS, World, contact};
+
+/// Contacts of the large world: three pages.
+const MANY: usize = 4_500;
+
+async fn large_world() -> World {
+    World::with(MAPPINGS, |org| long_ago(org, MANY)).await
+}
+
+/// Waits until a command is worked that is not answered yet.
+async fn until_at_work(world: &World) {
+    let at_work =
+        "SELECT count(*)::text FROM syncdeck.command WHERE progress IS NOT NULL AND done_at IS NULL";
+    world.until_text(at_work, "1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_verifies_for_whoever_asks_and_answers_others_meanwhile() {
+    let world = large_world().await;
+    world.plant("UPDATE salesforce.contact SET lastname = 'Wrong' WHERE external_id__c = 'K7'").await;
+    world.org.change_faults(|faults| faults.latency_ms = 300);
+    let stages = Mutex::new(Vec::new());
+    let told = |stage| stages.lock().unwrap().push(stage);
+    let never = CancellationToken::new();
+    let verify = world.handle.verify("contact", &told, &never);
+    let fetch = async {
+        until_at_work(&world).await;
+        let values = world.handle.salesforce_values(&contact(1)).await.unwrap();
+        let open =
+            world.text("SELECT (done_at IS NULL)::text FROM syncdeck.command WHERE kind = 'verify'").await;
+        (values.sfid.is_some(), open.unwrap())
+    };
+    let (verdict, fetched) = tokio::join!(verify, fetch);
+    assert_eq!(fetched, (true, "true".to_owned()));
+    let verdict = verdict.unwrap();
+    assert_eq!(
+        (verdict.mapping.as_str(), verdict.records, verdict.stopped),
+        ("Contact", MANY as i64 + 1, false)
+    );
+    let found: Vec<_> =
+        verdict.findings.iter().map(|finding| (finding.kind, finding.fields[0].row.as_deref())).collect();
+    assert_eq!(found, [(Kind::Mismatch, Some("Wrong"))]);
+    let stages = stages.into_inner().unwrap();
+    assert!(stages.iter().any(|stage| matches!(stage, Stage::Comparing(_, 4_501))), "{stages:?}");
+    // What was answered is not kept: it quotes rows.
+    let kept = "SELECT count(result)::text FROM syncdeck.command WHERE kind = 'verify'";
+    assert_eq!(world.text(kept).await.unwrap(), "0");
+    let refused = world.handle.verify("nothing", &|_| {}, &never).await.unwrap_err().to_string();
+    assert!(refused.contains("no mapping"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_ends_when_it_is_stopped_or_nobody_wants_it_or_the_engine_ends() {
+    let mut world = large_world().await;
+    world.org.change_faults(|faults| faults.latency_ms = 1_000);
+    let stop = CancellationToken::new();
+    let stopping = async {
+        until_at_work(&world).await;
+        stop.cancel();
+    };
+    let (verdict, ()) = tokio::join!(world.handle.verify("Contact", &|_| {}, &stop), stopping);
+    assert!(verdict.unwrap().stopped);
+    // Whoever asked leaves without a word, long ago as far as anybody can tell.
+    let never = CancellationToken::new();
+    tokio::select! {
+        verdict = world.handle.verify("Contact", &|_| {}, &never) => panic!("{verdict:?}"),
+        () = until_at_work(&world) => {}
+    }
+    world.run("UPDATE syncdeck.command SET wanted_at = wanted_at - interval '1 min', created_at = created_at - interval '1 min'").await;
+    world
+        .until_text("SELECT result ->> 'stopped' FROM syncdeck.command ORDER BY id DESC LIMIT 1", "true")
+        .await;
+    // The engine ends in good order.
+    let handle = world.handle.clone();
+    let verify =
+        tokio::spawn(async move { handle.verify("Contact", &|_| {}, &CancellationToken::new()).await });
+    until_at_work(&world).await;
+    world.stop_engine().await;
+    let ended = verify.await.unwrap().unwrap_err().to_string();
+    assert!(ended.contains("verify again"), "{ended}");
+    // Without an engine nobody takes it; one that died in the middle gives no sign of life.
+    for (kind, change, part) in [
+        ("test", "created_at = created_at - interval '1 min'", "no engine took it"),
+        ("verify", "taken_at = clock_timestamp() - interval '1 min'", "gives no sign of life"),
+    ] {
+        let asked = async {
+            match kind {
+                "test" => world.handle.rehearse("Contact", 5).await.map(drop),
+                _ => world.handle.verify("Contact", &|_| {}, &never).await.map(drop),
+            }
+        };
+        let later = async {
+            let open = "SELECT kind FROM syncdeck.command WHERE done_at IS NULL ORDER BY id DESC LIMIT 1";
+            world.until_text(open, kind).await;
+            world
+                .run(&format!(
+                    "UPDATE syncdeck.command SET {change} WHERE done_at IS NULL AND kind = '{kind}'"
+                ))
+                .await;
+        };
+        let (refused, ()) = tokio::join!(asked, later);
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_tries_a_mapping_and_salesforce_takes_all_of_it_back() {
+    let world = World::start(MAPPINGS).await;
+    world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, email, external_id__c)
+             VALUES ('New', 'b@acme.com', 'K2'), ('Bad', 'nobody', 'K3')",
+        )
+        .await;
+    let trial = world.handle.rehearse("contact", 10).await.unwrap();
+    let told: Vec<_> = trial
+        .items
+        .iter()
+        .map(|tried| (tried.row.0, tried.op.as_str(), tried.passes, tried.refused_by.as_deref()))
+        .collect();
+    assert_eq!(told, [(2, "insert", false, Some("check")), (1, "insert", true, None)]);
+    assert_eq!((trial.mapping.as_str(), trial.offline, trial.rows, trial.passed), ("Contact", false, 2, 1));
+    assert!(world.org.ids("Contact").is_empty());
+    world.org.change_faults(|faults| faults.server_error = 1);
+    let refused = world.handle.rehearse("contact", 10).await.unwrap_err().to_string();
+    assert!(refused.contains("cannot try Contact: UNKNOWN_EXCEPTION"), "{refused}");
+}
