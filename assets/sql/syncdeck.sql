@@ -287,6 +287,9 @@ CREATE TABLE IF NOT EXISTS syncdeck.log (
     fields jsonb NOT NULL
 );
 CREATE INDEX IF NOT EXISTS log_time ON syncdeck.log (time);
+-- What speaks of one row.
+CREATE INDEX IF NOT EXISTS log_row ON syncdeck.log ((fields->>'row'), (fields->>'mapping'), id)
+    WHERE fields->>'row' IS NOT NULL;
 
 -- Counters that only grow, one row a name; what the report and the status add up.
 CREATE TABLE IF NOT EXISTS syncdeck.counter (

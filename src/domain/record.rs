@@ -93,6 +93,25 @@ pub struct Hit {
     pub by: String,
 }
 
+/// A row that another one names, or that names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relative {
+    /// Which row.
+    pub row: RowRef,
+    /// Its mapping's object name.
+    pub mapping: String,
+    /// The field by which one names the other, by API name.
+    pub field: String,
+    /// Whether it is the one that is named.
+    pub is_parent: bool,
+    /// Its record, where there is one.
+    pub sfid: Option<String>,
+    /// Where its unit stands: `in step`, `pending`, `in flight`, `held`, `failed`.
+    pub unit: String,
+    /// Its unresolved error.
+    pub error: Option<i64>,
+}
+
 /// A change that Salesforce has not taken; masked values are not in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PendingChange {

@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use crate::domain::filter::Filter;
 use crate::domain::names::RowRef;
 use crate::domain::pending::Pending;
+use crate::domain::record::Relative;
 use crate::domain::sort::{Key, Sort};
 use crate::domain::sync_error::SyncError;
+use crate::logs::LogRecord;
 use crate::postgres::listing::COUNT_CAP;
 
 use super::handle::{Handle, Refused};
@@ -89,6 +91,31 @@ impl Handle {
             None => None,
         };
         Ok(self.store.waiting(table.as_deref(), query.after.as_ref(), query.limit).await?)
+    }
+
+    /// The rows around one: the parents that its lookup and relationship columns name, where they have rows here, and the
+    /// children that are held for it, or name it and failed; of those at most 50.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn relatives(&self, row: &RowRef) -> Result<Vec<Relative>, Refused> {
+        Ok(self.store.relatives(row).await?)
+    }
+
+    /// Log records before the one at position `before`, oldest first. Where the log's beginning is reached and records
+    /// were removed before it, the first one says how many (`fields.dropped`).
+    pub async fn log_before(&self, before: i64, limit: usize) -> Result<Vec<LogRecord>, Refused> {
+        Ok(self.store.log_before(before, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
+    }
+
+    /// The newest log records that speak of a row, oldest first.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping.
+    pub async fn log_of(&self, row: &RowRef, limit: usize) -> Result<Vec<LogRecord>, Refused> {
+        let mapping = self.store.registered(&row.table).await?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(self.store.log_of(&mapping.object, row.row, limit).await?)
     }
 
     /// The values that unresolved errors have for a qualifier of the filter, of those that begin with `prefix`, at most 50,

@@ -65,8 +65,8 @@ impl Log {
         };
         let missed = self.dropped.swap(0, Ordering::Relaxed);
         if missed > 0 {
-            let gap =
-                record(Level::Warn, self.dyno, format!("{missed} log records dropped here"), Map::new());
+            let dropped = i64::try_from(missed).unwrap_or(i64::MAX);
+            let gap = LogRecord::gap(dropped, Utc::now(), self.dyno, "too many came at once");
             if self.sender.try_send(gap).is_err() {
                 self.dropped.fetch_add(missed, Ordering::Relaxed);
             }
@@ -104,5 +104,20 @@ mod tests {
             let count = std::iter::from_fn(|| records.try_recv().ok()).count();
             assert_eq!(count, written, "{least:?}");
         }
+    }
+
+    #[test]
+    fn what_is_lost_is_told_where_it_was_lost() {
+        let (log, mut records) = Log::new(Level::Info);
+        for number in 0..BUFFER + 7 {
+            log.info("line", json!({"number": number}));
+        }
+        for _ in 0..BUFFER {
+            assert_eq!(records.try_recv().unwrap().message, "line");
+        }
+        log.info("next", json!({}));
+        let gap = records.try_recv().unwrap();
+        assert_eq!((gap.level, gap.fields["dropped"].clone()), (Level::Warn, json!(7)));
+        assert_eq!(records.try_recv().unwrap().message, "next");
     }
 }

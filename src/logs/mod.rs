@@ -28,6 +28,22 @@ pub struct LogRecord {
     pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
+impl LogRecord {
+    /// The mark of a place where records are missing: how many (`fields.dropped`), which part of the program lost them,
+    /// and why. Its position is 0, that of no record.
+    pub fn gap(dropped: i64, time: DateTime<Utc>, dyno: &str, why: &str) -> LogRecord {
+        LogRecord {
+            id: 0,
+            time,
+            level: Level::Warn,
+            source: "syncdeck".to_owned(),
+            dyno: dyno.to_owned(),
+            message: format!("{dropped} log records are missing here: {why}"),
+            fields: [("dropped".to_owned(), dropped.into())].into_iter().collect(),
+        }
+    }
+}
+
 /// Level of a log record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

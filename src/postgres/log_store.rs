@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::domain::names::RowId;
 use crate::logs::{Level, LogRecord};
 
 use super::{Error, Store, While};
@@ -46,6 +47,38 @@ impl Store {
             }
         };
         Ok(rows.while_("read the log")?.iter().map(read_record).collect())
+    }
+
+    /// Log records before position `before`, oldest first. When they reach the beginning of what is kept, and it is not the
+    /// beginning of the log, a record of its own tells how many are gone.
+    pub async fn log_before(&self, before: i64, limit: i64) -> Result<Vec<LogRecord>, Error> {
+        let client = self.client().await?;
+        let sql = "SELECT * FROM (SELECT id, time, level, source, dyno, message, fields FROM syncdeck.log
+             WHERE id < $1 ORDER BY id DESC LIMIT $2) older ORDER BY id";
+        let rows = client.query(sql, &[&before, &limit]).await.while_("read the log")?;
+        let mut records: Vec<LogRecord> = rows.iter().map(read_record).collect();
+        if i64::try_from(records.len()).unwrap_or(i64::MAX) < limit {
+            let row = client
+                .query_opt("SELECT id, time FROM syncdeck.log ORDER BY id LIMIT 1", &[])
+                .await
+                .while_("look for the beginning of the log")?;
+            // Positions are given from 1 on, and kept in their order.
+            let beginning = row.map(|row| (row.get::<_, i64>(0), row.get(1)));
+            if let Some((id, time)) = beginning.filter(|(id, _)| *id > 1 && *id <= before) {
+                records.insert(0, LogRecord::gap(id - 1, time, "log store", "removed as old"));
+            }
+        }
+        Ok(records)
+    }
+
+    /// The newest log records about a row, oldest first. Index `log_row`.
+    pub async fn log_of(&self, mapping: &str, row: RowId, limit: i64) -> Result<Vec<LogRecord>, Error> {
+        let client = self.client().await?;
+        let sql = "SELECT * FROM (SELECT id, time, level, source, dyno, message, fields FROM syncdeck.log
+             WHERE fields->>'row' = $1 AND fields->>'mapping' = $2 ORDER BY id DESC LIMIT $3) newest ORDER BY id";
+        let rows =
+            client.query(sql, &[&row.to_string(), &mapping, &limit]).await.while_("read a row's log")?;
+        Ok(rows.iter().map(read_record).collect())
     }
 }
 

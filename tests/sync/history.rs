@@ -87,3 +87,26 @@ async fn what_is_old_goes_and_what_must_stay_stays() {
     assert_eq!(count("syncdeck.audit").await, "1");
     assert_eq!(count("salesforce._trigger_log").await, "1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_read_backwards_by_row_and_says_where_it_was_cut() {
+    let world = World::start(&MAPPINGS.replace("poll_interval", "check = false\npoll_interval")).await;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'nobody', 'K1'), ('Roe', 'b@c.de', 'K2')",
+        )
+        .await;
+    let of_row = async || world.handle.log_of(&contact(1), 10).await.unwrap();
+    world.until("the rejection is in the log", async || !of_row().await.is_empty()).await;
+    for record in of_row().await {
+        assert_eq!((&record.fields["mapping"], &record.fields["row"]), (&json!("Contact"), &json!(1)));
+    }
+    let all = world.handle.log(None, 1_000).await.unwrap();
+    let last = all.last().unwrap().id;
+    let before = world.handle.log_before(last, 2).await.unwrap();
+    assert_eq!(before, all[all.len() - 3..all.len() - 1]);
+    assert_eq!(world.handle.log_before(last, 1_000).await.unwrap(), all[..all.len() - 1]);
+    world.run(&format!("DELETE FROM syncdeck.log WHERE id < {}", before[0].id)).await;
+    let cut = world.handle.log_before(last, 1_000).await.unwrap();
+    assert_eq!((cut[0].fields["dropped"].clone(), &cut[1..]), (json!(before[0].id - 1), &before[..]));
+}
