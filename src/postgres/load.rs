@@ -20,10 +20,7 @@ impl Store {
     /// # Errors
     /// Refused when there is no such mapping.
     pub async fn ask_reload(&self, name: Option<&str>, act: &Act) -> Result<Vec<String>, Error> {
-        let mappings = match name {
-            Some(name) => vec![self.registered(name).await?],
-            None => self.definitions().await?,
-        };
+        let mappings = self.one_or_all(name).await?;
         let objects: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin to ask for a reload")?;
@@ -38,13 +35,15 @@ impl Store {
             )
             .await
             .while_("ask for a reload")?;
-        let asked: Vec<String> = asked.iter().map(|row| row.get(0)).collect();
-        for mapping in mappings.iter().filter(|mapping| asked.contains(&mapping.object)) {
+        let asked: HashSet<String> = asked.iter().map(|row| row.get(0)).collect();
+        let asked: Vec<&Mapping> =
+            mappings.iter().filter(|mapping| asked.contains(&mapping.object)).collect();
+        for mapping in &asked {
             audit(&transaction, act, "reloaded", mapping, &[Entry::default()]).await?;
         }
         transaction.execute("SELECT pg_notify($1, 'poll')", &[&CHANNEL]).await.while_("announce a reload")?;
         transaction.commit().await.while_("ask for a reload")?;
-        Ok(asked)
+        Ok(asked.into_iter().map(|mapping| mapping.object.clone()).collect())
     }
 
     /// The reload that was asked for at `asked` is done.

@@ -17,10 +17,7 @@ impl Store {
     /// # Errors
     /// Refused when there is no such mapping.
     pub async fn set_writes(&self, name: Option<&str>, to: Writes, act: &Act) -> Result<Vec<String>, Error> {
-        let mappings = match name {
-            Some(name) => vec![self.registered(name).await?],
-            None => self.definitions().await?,
-        };
+        let mappings = self.one_or_all(name).await?;
         let objects: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
         let (state, from, action) = match to {
             Writes::Pause => ("paused", ["on", "draining"].as_slice(), "paused"),
