@@ -110,13 +110,17 @@ impl Store {
 
     /// Unresolved errors that match, by category and code, the most frequent first. Reads every error that matches.
     pub async fn breakdown(&self, filter: &Filter) -> Result<Vec<Share>, Error> {
-        let client = self.client().await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to count sync errors by code")?;
+        // Of most errors the table itself is read faster than any index leads to them: 0.3 s instead of 1 to 20 s for a million.
+        transaction.batch_execute("SET LOCAL enable_seqscan = on").await.while_("allow a whole scan")?;
         let condition = Condition::of(filter);
         let sql = format!(
             "SELECT category, code, count(*) FROM syncdeck.error WHERE {} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
             condition.sql
         );
-        let rows = client.query(&sql, &condition.params()).await.while_("count sync errors by code")?;
+        let rows = transaction.query(&sql, &condition.params()).await.while_("count sync errors by code")?;
+        transaction.commit().await.while_("end counting sync errors by code")?;
         let share = |row: &tokio_postgres::Row| Share {
             category: Category::from_word(row.get(0)).unwrap_or(Category::Data),
             code: row.get(1),
