@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::stream::Patient;
@@ -27,20 +27,42 @@ use super::{CHANNEL, Error, Store, quote};
 pub type Tls = MakeRustlsConnect;
 
 /// What every session is set to: nothing of ours waits or stays open for long, times and numbers print one way.
-fn session_settings(session: &Session) -> String {
+fn session_settings(session: &Session) -> Vec<String> {
     let timeout = session.timeout.as_millis();
-    let read_only = if session.read_only { "; SET default_transaction_read_only = on" } else { "" };
-    format!(
+    // An engine that is frozen in the middle of a transaction must not hold users' rows for long.
+    let short = timeout.min(10_000);
+    let mut settings = vec![
         // Statements are planned once; one that was planned while the queue was empty must still be right when it holds
         // a million, and then a scan of the whole table is never right.
-        // The price that this puts on a small table would have each such statement compiled, for 60 to 150 ms a time.
-        "SET enable_seqscan = off; SET jit = off; SET statement_timeout = {timeout}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning{read_only}",
-        timeout.min(10_000),
-        // An engine that is frozen in the middle of a transaction must not hold users' rows for long.
-        timeout.min(10_000)
-    )
+        "enable_seqscan = off".to_owned(),
+        // The price that this puts on a small table would have each statement compiled, for 60 to 150 ms a time.
+        "jit = off".to_owned(),
+        format!("statement_timeout = {timeout}"),
+        format!("lock_timeout = {short}"),
+        format!("idle_in_transaction_session_timeout = {short}"),
+        "timezone = 'UTC'".to_owned(),
+        "datestyle = 'ISO'".to_owned(),
+        "extra_float_digits = 1".to_owned(),
+        "client_min_messages = warning".to_owned(),
+    ];
+    if session.read_only {
+        settings.push("default_transaction_read_only = on".to_owned());
+    }
+    settings
 }
+
+/// The same for one transaction, where a session is not ours for longer.
+fn transaction_settings(session: &Session) -> String {
+    let mut settings = session_settings(session);
+    if session.read_only {
+        // The other one is for transactions to come; it stays, for it is asked for.
+        settings.push("transaction_read_only = on".to_owned());
+    }
+    settings.iter().map(|setting| format!("SET LOCAL {setting}")).collect::<Vec<_>>().join("; ")
+}
+
+/// Between looks at what changed, where no notice comes.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How sessions are made.
 #[derive(Clone)]
@@ -66,6 +88,35 @@ impl Dial {
             Err(never) => match never {},
         };
         self.config.connect_raw(stream, tls).await
+    }
+
+    /// Whether a transaction pooler stands in front of the server: two sessions are one there, or one is several. Where
+    /// one can connect only once, none does.
+    async fn is_pooled(&self) -> Result<bool, Error> {
+        let (first, second) =
+            tokio::join!(Connect::connect(self, &self.config), Connect::connect(self, &self.config));
+        let first = match first {
+            Ok(first) => first,
+            // It is waited for.
+            Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => return Ok(false),
+            Err(error) => return Err(explain(&self.config, &error)),
+        };
+        let Ok(second) = second else { return Ok(false) };
+        let mut seen: [Option<i32>; 2] = [None; 2];
+        for turn in 0..6 {
+            let client = if turn % 2 == 0 { &first.0 } else { &second.0 };
+            let Ok(messages) = client.simple_query("SELECT pg_backend_pid()").await else { return Ok(false) };
+            let pid = messages.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+                _ => None,
+            });
+            let (mine, other) = (seen[turn % 2], seen[1 - turn % 2]);
+            if mine.is_some_and(|mine| Some(mine) != pid) || other.is_some() && other == pid {
+                return Ok(true);
+            }
+            seen[turn % 2] = pid;
+        }
+        Ok(false)
     }
 }
 
@@ -140,7 +191,10 @@ impl Store {
             dial.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let settings = session_settings(session);
+        let settings: String =
+            session_settings(session).iter().map(|setting| format!("SET {setting};")).collect();
+        let pooled = dial.is_pooled().await?.then(|| transaction_settings(session).into());
+        let own = pooled.is_none();
         let pool = Pool::builder(manager)
             .max_size(session.connections)
             .runtime(Runtime::Tokio1)
@@ -148,12 +202,20 @@ impl Store {
             .wait_timeout(Some(session.timeout))
             .post_create(Hook::async_fn(move |client, _| {
                 let settings = settings.clone();
-                Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+                Box::pin(async move {
+                    // What is set behind a pooler stays there, with whoever comes next.
+                    if own {
+                        client.batch_execute(&settings).await.map_err(HookError::Backend)
+                    } else {
+                        Ok(())
+                    }
+                })
             }))
             .build()
             .map_err(|error| Error::Connect(format!("cannot make a connection pool: {error}")))?;
         let read_only = session.read_only;
-        let store = Store { pool, dial, read_only, schema_name: schema.to_owned(), schema: quote(schema) };
+        let store =
+            Store { pool, dial, read_only, pooled, schema_name: schema.to_owned(), schema: quote(schema) };
         store.wait_until_up().await?;
         Ok(store)
     }
@@ -178,8 +240,12 @@ impl Store {
         }
     }
 
-    /// Listens for notices on a connection of its own until it breaks; then the receiver ends.
+    /// Listens for notices on a connection of its own until it breaks; then the receiver ends. Behind a transaction pooler
+    /// no notice comes; there, everybody is told every second to look.
     pub async fn listen(&self) -> Result<mpsc::Receiver<String>, Error> {
+        if self.pooled.is_some() {
+            return Ok(self.look_again());
+        }
         let (client, mut connection) =
             self.dial.connect().await.map_err(|error| explain(&self.dial.config, &error))?;
         let (sender, receiver) = mpsc::channel(256);
@@ -210,6 +276,31 @@ impl Store {
             }
         });
         Ok(receiver)
+    }
+}
+
+impl Store {
+    /// Notices that say no more than to look, as long as the server answers.
+    fn look_again(&self) -> mpsc::Receiver<String> {
+        let (sender, receiver) = mpsc::channel(256);
+        let store = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                    () = sender.closed() => return,
+                }
+                let Ok(client) = store.client().await else { return };
+                if client.query("SELECT", &[]).await.is_err() {
+                    return;
+                }
+                for notice in ["errors", "overview", "log"] {
+                    // Whoever has not read the last ones yet will look anyway.
+                    let _ = sender.try_send(notice.to_owned());
+                }
+            }
+        });
+        receiver
     }
 }
 

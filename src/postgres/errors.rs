@@ -141,7 +141,8 @@ impl Store {
     /// Which unresolved errors an act would be about, by their numbers: those that match, or those that are named
     /// (resolved ones included). Read as a stream, a few words each.
     pub async fn targets(&self, of: &Selection) -> Result<Vec<Target>, Error> {
-        let client = self.client().await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to select sync errors")?;
         let (condition, values) = match of {
             Selection::Filter(filter) => {
                 let condition = Condition::of(filter);
@@ -154,7 +155,7 @@ impl Store {
         let sql = format!(
             "SELECT id, table_name::text, record_id, state, last_seen FROM syncdeck.error WHERE {condition} ORDER BY id"
         );
-        let rows = client.query_raw(&sql, values).await.while_("select sync errors")?;
+        let rows = transaction.query_raw(&sql, values).await.while_("select sync errors")?;
         let mut rows = std::pin::pin!(rows);
         let mut targets = Vec::new();
         while let Some(row) = rows.try_next().await.while_("select sync errors")? {

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use deadpool_postgres::GenericClient;
-
 use crate::domain::mapping::{Mapping, column_type};
 use crate::domain::names::{RowId, RowRef};
 
@@ -77,9 +75,8 @@ impl Store {
             cast = key_cast(mapping, column),
         );
         let (ids, keys): (Vec<i32>, Vec<&str>) = keys.iter().map(|(row, key)| (row.0, key.as_str())).unzip();
-        let statement = client.prepare_cached(&sql).await.while_("look for rows with the same key")?;
         let rows =
-            client.query(&statement, &[&ids, &keys]).await.while_("look for rows with the same key")?;
+            client.query_cached(&sql, &[&ids, &keys]).await.while_("look for rows with the same key")?;
         Ok(rows
             .iter()
             .map(|row| {
@@ -91,11 +88,7 @@ impl Store {
     }
 }
 
-pub(super) async fn wake_for_keys(
-    client: &impl GenericClient,
-    table: &str,
-    keys: &[&str],
-) -> Result<(), Error> {
+pub(super) async fn wake_for_keys(client: &impl Cached, table: &str, keys: &[&str]) -> Result<(), Error> {
     client
         .execute_cached(
             "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()

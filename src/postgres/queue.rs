@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use deadpool_postgres::GenericClient;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,7 +17,7 @@ use crate::domain::unit::{Answer, LOST_WITH_ENGINE};
 
 use super::errors::NewError;
 use super::records::row_values;
-use super::{Cached, Error, Store, While};
+use super::{Cached, Client, Error, Store, While};
 
 /// A unit that this engine holds, under the token of its claim.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -268,19 +267,18 @@ impl Store {
     /// Claims up to `limit` ready units under a new random token, for `lease`. Partial index `unit_ready`.
     pub async fn claim(&self, token: &str, lease: Duration, limit: i64) -> Result<Vec<Claimed>, Error> {
         let client = self.client().await?;
-        let statement = client
-            .prepare_cached(
+        let rows = client
+            .query_cached(
                 "UPDATE syncdeck.unit SET state = 'inflight', token = $1,
                      lease_until = clock_timestamp() + make_interval(secs => $2)
                  WHERE ctid = ANY(ARRAY(
                      SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
                      ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
                  RETURNING table_name, record_id, version, attempts, lost, lost_alone, sfid, recreate",
+                &[&token, &lease.as_secs_f64(), &limit],
             )
             .await
             .while_("claim units")?;
-        let rows =
-            client.query(&statement, &[&token, &lease.as_secs_f64(), &limit]).await.while_("claim units")?;
         Ok(rows
             .iter()
             .map(|row| Claimed {
@@ -409,7 +407,7 @@ impl Store {
     /// The same in a session that is there.
     async fn whole_rows(
         &self,
-        client: &deadpool_postgres::Object,
+        client: &Client,
         table: &str,
         rows: &[i32],
     ) -> Result<Vec<(RowId, Hstore)>, Error> {
@@ -425,7 +423,7 @@ impl Store {
     /// in flight never carried its id; without this, its delete would seem to concern a record never sent.
     async fn accepted_ids(
         &self,
-        client: &deadpool_postgres::Object,
+        client: &Client,
         table: &str,
         rows: &[i32],
     ) -> Result<Vec<(RowId, String)>, Error> {
@@ -439,8 +437,8 @@ impl Store {
              ORDER BY record_id, id DESC",
             self.schema
         );
-        let statement = client.prepare_cached(&sql).await.while_("find the records of rows")?;
-        let found = client.query(&statement, &[&table, &rows]).await.while_("find the records of rows")?;
+        let ids: &[i32] = rows;
+        let found = client.query_cached(&sql, &[&table, &ids]).await.while_("find the records of rows")?;
         Ok(found.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())
     }
 }

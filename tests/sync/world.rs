@@ -28,6 +28,8 @@ pub struct World {
     pub sql: Client,
     pub handle: Handle,
     pub config: Config,
+    /// The database's own URL.
+    pub direct: String,
     /// Where the configuration is.
     dir: tempfile::TempDir,
     engine: Option<Engine>,
@@ -82,12 +84,23 @@ impl World {
     }
 
     async fn of(org: Org, auth: &str, mappings: &str) -> World {
+        World::on(org, auth, mappings, str::to_owned).await
+    }
+
+    /// A world whose programs reach the database another way than the test does.
+    pub async fn behind(mappings: &str, way: impl FnOnce(&str) -> String) -> World {
+        World::on(Org::new(OrgOptions::default()), "client_secret = \"simulated-secret\"\n", mappings, way)
+            .await
+    }
+
+    async fn on(org: Org, auth: &str, mappings: &str, way: impl FnOnce(&str) -> String) -> World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
         let database = new_database().await;
-        let url = server().url(&database);
+        let direct = server().url(&database);
+        let url = way(&direct);
         let text = config_text_with(&url, &format!("http://{address}"), auth, mappings);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("syncdeck.toml");
@@ -95,12 +108,12 @@ impl World {
         let config = Config::load(Some(&path), None).unwrap();
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
-        let sql = session(&url).await;
+        let sql = session(&direct).await;
         // People have what a console has.
         let console = Session::of_console(Duration::from_secs(15), false);
         let own = Store::open(&url, "salesforce", &console).await.unwrap();
         let handle = Handle::new(own, operator("tester@here"));
-        let world = World { org, store, sql, handle, config, dir, engine: Some(engine), stop };
+        let world = World { org, store, sql, handle, config, direct, dir, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {
                 world.handle.overview().await.unwrap().mappings.iter().all(|mapping| mapping.state == "ok")

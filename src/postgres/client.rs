@@ -1,0 +1,159 @@
+//! A session from the pool. Behind a transaction pooler (PgBouncer's `pool_mode = transaction`) a session is only ours
+//! within a transaction: there each statement gets one of its own, with our settings, and nothing is prepared for later.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::Mutex;
+use tokio_postgres::Row;
+
+use super::Params;
+
+/// A session.
+pub(super) struct Client {
+    object: deadpool_postgres::Object,
+    /// What each transaction is set to, behind a pooler.
+    settings: Option<Arc<str>>,
+    /// Statements that are asked at once take turns there: each has a transaction of its own.
+    turn: Mutex<()>,
+}
+
+/// A transaction, which ends with its drop unless it is committed.
+pub(super) struct Transaction<'a> {
+    inner: deadpool_postgres::Transaction<'a>,
+    pooled: bool,
+}
+
+/// Between BEGIN and COMMIT of one statement; whoever gives up on it leaves no open transaction.
+struct Open<'a> {
+    client: &'a deadpool_postgres::Object,
+    done: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            // The first poll sends it, and nobody waits for the answer.
+            let _ = self.client.batch_execute("ROLLBACK").now_or_never();
+        }
+    }
+}
+
+impl Client {
+    pub fn new(object: deadpool_postgres::Object, settings: Option<Arc<str>>) -> Client {
+        Client { object, settings, turn: Mutex::new(()) }
+    }
+
+    /// What `ask` asks; behind a pooler in a transaction of its own.
+    async fn alone<T>(
+        &self,
+        ask: impl AsyncFnOnce(&deadpool_postgres::Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, tokio_postgres::Error> {
+        let Some(settings) = &self.settings else { return ask(&self.object).await };
+        let _turn = self.turn.lock().await;
+        let mut open = Open { client: &self.object, done: false };
+        self.object.batch_execute(&format!("BEGIN; {settings}")).await?;
+        let answer = ask(&self.object).await?;
+        self.object.batch_execute("COMMIT").await?;
+        open.done = true;
+        Ok(answer)
+    }
+
+    pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.alone(async |client| client.query(sql, params).await).await
+    }
+
+    pub async fn query_one(&self, sql: &str, params: Params<'_>) -> Result<Row, tokio_postgres::Error> {
+        self.alone(async |client| client.query_one(sql, params).await).await
+    }
+
+    pub async fn query_opt(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, tokio_postgres::Error> {
+        self.alone(async |client| client.query_opt(sql, params).await).await
+    }
+
+    pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        self.alone(async |client| client.execute(sql, params).await).await
+    }
+
+    /// As PostgreSQL takes it, with no transaction around: for what brings its own, or can have none.
+    pub async fn batch_execute(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        self.object.batch_execute(sql).await
+    }
+
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, tokio_postgres::Error> {
+        let settings = self.settings.clone();
+        let inner = self.object.transaction().await?;
+        if let Some(settings) = &settings {
+            inner.batch_execute(settings).await?;
+        }
+        Ok(Transaction { inner, pooled: settings.is_some() })
+    }
+}
+
+impl Transaction<'_> {
+    pub async fn commit(self) -> Result<(), tokio_postgres::Error> {
+        self.inner.commit().await
+    }
+
+    pub async fn rollback(self) -> Result<(), tokio_postgres::Error> {
+        self.inner.rollback().await
+    }
+
+    pub async fn savepoint(&mut self, name: &str) -> Result<Transaction<'_>, tokio_postgres::Error> {
+        Ok(Transaction { pooled: self.pooled, inner: self.inner.savepoint(name).await? })
+    }
+}
+
+impl<'a> Deref for Transaction<'a> {
+    type Target = deadpool_postgres::Transaction<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+/// Statements that run for every batch are parsed and planned once a session, not once a batch; but for sessions behind
+/// a pooler, where the next statement may meet another server's session.
+pub(super) trait Cached {
+    /// As `execute`.
+    async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error>;
+    /// As `query`.
+    async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error>;
+}
+
+impl Cached for Client {
+    async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        if self.settings.is_some() {
+            return self.execute(sql, params).await;
+        }
+        self.object.execute(&self.object.prepare_cached(sql).await?, params).await
+    }
+
+    async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if self.settings.is_some() {
+            return self.query(sql, params).await;
+        }
+        self.object.query(&self.object.prepare_cached(sql).await?, params).await
+    }
+}
+
+impl Cached for Transaction<'_> {
+    async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        if self.pooled {
+            return self.inner.execute(sql, params).await;
+        }
+        self.inner.execute(&self.inner.prepare_cached(sql).await?, params).await
+    }
+
+    async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if self.pooled {
+            return self.inner.query(sql, params).await;
+        }
+        self.inner.query(&self.inner.prepare_cached(sql).await?, params).await
+    }
+}
