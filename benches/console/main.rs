@@ -104,7 +104,8 @@ async fn main() {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
     let store = Store::connect(&url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap();
-    let engine = engine::start(Config::load(Some(Path::new(&path))).unwrap(), store.clone()).await.unwrap();
+    let engine =
+        engine::start(Config::load(Some(Path::new(&path)), None).unwrap(), store.clone()).await.unwrap();
     while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != "ok") {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -190,7 +190,7 @@ pub(super) enum Command {
         /// pause; drain (what waits is still sent, then it is paused); resume; reload (all its records are read
         /// again); or rules to set: strategy=retry Phone.transforms='trim | phone_e164(US)'; KEY= leaves a rule to the
         /// configuration again
-        #[arg(value_name = "pause|drain|resume|reload|KEY=VALUE")]
+        #[arg(value_name = "ACT|KEY=VALUE")]
         changes: Vec<String>,
     },
     /// Loads, polls and spells of sending, newest first: what each did, and what went wrong

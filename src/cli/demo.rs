@@ -3,44 +3,60 @@
 use color_eyre::eyre::{Result, eyre};
 use tokio_util::sync::CancellationToken;
 
-use crate::console;
+use crate::config::console::ConsoleSettings;
+use crate::console::model::Settings;
 use crate::demo::{Demo, Options};
 use crate::engine::handle::{Handle, operator};
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::args::{Cli, DemoOptions, SimulatorOptions};
-use super::{DONE, FAILED, print, run};
+use super::{DONE, FAILED, console, print, signals};
 
 /// Everything on this machine.
 pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     use std::io::IsTerminal;
-    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if !options.headless && !terminal {
+    let wanted = Options { dir: options.dir.clone(), rows: options.rows as usize };
+    if options.headless {
+        return headless(cli, options, &wanted).await;
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(print::Usage(
             "the demo's console needs a terminal\nwithout one use: syncdeck demo --headless --for 20s"
                 .to_owned(),
         )
         .into());
     }
-    let wanted = Options { dir: options.dir.clone(), rows: options.rows as usize };
+    let settings =
+        console::settings(cli, &ConsoleSettings::default()).map_err(|unfit| print::Usage(unfit.problem))?;
+    let opening = "starting a private PostgreSQL and a simulated org ...".to_owned();
+    let settings = Settings { connection: "acme".to_owned(), opening, ..settings };
+    let mut started = None;
+    let door = async {
+        let demo = started.insert(Demo::start(&wanted).await?);
+        Ok(Handle::new(demo.store.clone(), operator()))
+    };
+    // Each demo is another one: it begins where everyone begins, and nothing is kept of where it was left.
+    let looks = crate::console::Options { settings, ..crate::console::Options::default() };
+    let done = crate::console::run(door, looks).await;
+    if let Some(demo) = started {
+        demo.stop().await;
+    }
+    done.map(|_| DONE)
+}
+
+async fn headless(cli: &Cli, options: &DemoOptions, wanted: &Options) -> Result<u8> {
     eprintln!("syncdeck: starting a private PostgreSQL and a simulated org ...");
     // Being ended while it starts leaves nothing behind either.
     let demo = tokio::select! {
-        demo = Demo::start(&wanted) => demo?,
-        () = run::ended() => return Ok(FAILED),
+        demo = Demo::start(wanted) => demo?,
+        () = signals::ended() => return Ok(FAILED),
     };
-    if options.headless {
-        if !cli.json {
-            eprintln!("syncdeck: the workspace is {}", demo.workspace.dir.display());
-        }
-        let report = demo.report(options.time, run::ended()).await?;
-        print::json(&report.document, true)?;
-        return Ok(if report.holds { DONE } else { FAILED });
+    if !cli.json {
+        eprintln!("syncdeck: the workspace is {}", demo.workspace.dir.display());
     }
-    let handle = Handle::new(demo.store.clone(), operator());
-    let done = console::run(handle, run::options(cli)).await;
-    demo.stop().await;
-    done.map(|()| DONE)
+    let report = demo.report(options.time, signals::ended()).await?;
+    print::json(&report.document, true)?;
+    Ok(if report.holds { DONE } else { FAILED })
 }
 
 /// The simulated org alone.
@@ -60,7 +76,7 @@ pub(super) async fn simulator(options: &SimulatorOptions) -> Result<u8> {
     let stop = CancellationToken::new();
     tokio::select! {
         served = simulator::serve(org, listener, stop.clone()) => served?,
-        () = run::ended() => {}
+        () = signals::ended() => {}
     }
     Ok(DONE)
 }

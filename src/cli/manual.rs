@@ -1,16 +1,19 @@
 //! What the program tells about itself, without any configuration: completions, manual pages, the console's keys.
 
+use std::sync::Arc;
+
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
-use crate::console::command::{COMMANDS, Command};
+use crate::config::ConfigError;
+use crate::console::command::Command;
 use crate::console::model::Pane;
 
 use super::args::Cli;
-use super::{DONE, print};
+use super::{DONE, config, print};
 
 /// What a shell reads to complete commands and options.
 pub(super) fn completions(shell: Shell) -> Result<u8> {
@@ -36,30 +39,41 @@ pub(super) fn man(name: Option<&str>) -> Result<u8> {
     Ok(DONE)
 }
 
-/// The console's commands with their keys, as the configuration takes them.
+/// The console's commands with the keys in force, by the names that the configuration takes.
 pub(super) fn keys(cli: &Cli) -> Result<u8> {
+    let keymap = match config(cli) {
+        Ok(config) => {
+            super::console::settings(cli, &config.console)
+                .map_err(|unfit| config.refuse_console(&unfit.entry, unfit.problem, unfit.remedy))?
+                .keymap
+        }
+        // Without a configuration the keys are those of the table; one that was named has to be there.
+        Err(ConfigError::Missing { .. }) if cli.config.is_none() => Arc::default(),
+        Err(error) => return Err(error.into()),
+    };
     if cli.json {
-        let commands: Vec<Value> = COMMANDS.iter().map(document).collect();
+        let commands: Vec<Value> = keymap.all().map(|(command, keys)| document(command, keys)).collect();
         print::json(&commands, true)?;
         return Ok(DONE);
     }
-    let rows: Vec<Vec<String>> = COMMANDS
-        .iter()
-        .map(|command| {
+    let rows: Vec<Vec<String>> = keymap
+        .all()
+        .map(|(command, keys)| {
             let place = match command.panes {
                 [] => "everywhere".to_owned(),
                 panes => titles(panes).join(", "),
             };
-            vec![command.keys.join(" "), command.title.to_owned(), place, command.doc.to_owned()]
+            let keys = if keys.is_empty() { "-".to_owned() } else { keys.join(" ") };
+            vec![keys, command.name.to_owned(), place, command.doc.to_owned()]
         })
         .collect();
     print::table(&["keys", "command", "works in", "what it does"], &rows)?;
-    eprintln!("C- is Ctrl, A- is Alt, S- is Shift");
+    eprintln!("C- is Ctrl, A- is Alt, S- is Shift; - is in the palette (:) only");
     Ok(DONE)
 }
 
-fn document(command: &Command) -> Value {
-    json!({"command": command.title, "keys": command.keys, "panes": titles(command.panes),
+fn document(command: &Command, keys: &[String]) -> Value {
+    json!({"command": command.name, "title": command.title, "keys": keys, "panes": titles(command.panes),
         "changes": command.mutates, "doc": command.doc})
 }
 

@@ -17,9 +17,10 @@ use crate::logs::Level;
 use crate::logs::line::logfmt;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
+use crate::postgres::connect::Session;
 
 use super::args::Cli;
-use super::run::{ended, terminated};
+use super::signals::{ended, terminated};
 use super::{DONE, explain, print, store};
 
 /// Between two looks at which connections the file has.
@@ -130,7 +131,7 @@ struct Service {
 impl Service {
     /// Each line of the log begins with `lead`.
     async fn start(config: &Config, lead: String) -> Result<Service> {
-        let store = store(config).await?;
+        let store = store(config, &Session::new("syncdeck engine", config.postgres.timeout)).await?;
         let least = if print::is_verbose() { Level::Debug } else { Level::Info };
         let engine = engine::start_logging(config.clone(), store.clone(), least).await?;
         let stop = CancellationToken::new();

@@ -49,7 +49,7 @@ pub(super) async fn run(cli: &Cli, fail_on: &[String]) -> Result<u8> {
 async fn overview(cli: &Cli, of: &ConnectionName) -> (Overview, Option<Report>) {
     let asked = async {
         let config = Config::load(cli.config.as_deref(), Some(&of.name))?;
-        Ok::<_, Report>(door_of(&config).await?.overview().await?)
+        Ok::<_, Report>(door_of(cli, &config).await?.overview().await?)
     };
     match asked.await {
         Ok(overview) => (overview, None),

@@ -12,7 +12,7 @@ use crate::domain::merge::Side;
 use crate::domain::verify::{Finding, Kind, Verdict};
 use crate::engine::handle::Handle;
 use crate::engine::rehearsal::{self, NOT_TAKEN_BACK, Tried};
-use crate::engine::repair::{confirm, what};
+use crate::engine::repair::{confirm, summary, what};
 use crate::engine::verify::{Sides, Stage};
 use crate::logs::sanitize::sanitize;
 
@@ -155,13 +155,9 @@ async fn repair(
     options: &VerifyOptions,
     stop: &CancellationToken,
 ) -> Result<Option<Report>> {
-    let counts = |kind: &Kind| verdict.findings.iter().filter(|finding| finding.kind == *kind).count();
-    let plan: Vec<String> = Kind::ALL
-        .iter()
-        .filter(|kind| counts(kind) > 0)
-        .map(|kind| {
-            format!("  {} {}: {}", counts(kind), kind.text(), what(*kind, side).unwrap_or("left to a person"))
-        })
+    let plan: Vec<String> = summary(&verdict.findings, side)
+        .into_iter()
+        .map(|(count, kind, what)| format!("  {count} {}: {what}", kind.text()))
         .collect();
     let said = |line: &str| match cli.json {
         true => {

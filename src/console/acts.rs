@@ -9,7 +9,7 @@ use crate::domain::act::{Came, Confirm, Deed, How, Progress, Report};
 use crate::domain::names::RowRef;
 use crate::domain::record::Hit;
 use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::Refused;
+use crate::engine::handle::{Count, Refused};
 use crate::engine::mend::Linked;
 
 use super::effect::Effect;
@@ -18,7 +18,7 @@ use super::overlays::{
     About, Answered, Ask, Choice, Decided, Looked, Overlay, Picked, Question, Sides, Verb, Working,
     suggestions,
 };
-use super::panes::record::{Answer, RecordPane};
+use super::panes::record::Answer;
 use super::update::one_line;
 use super::widgets::cells::count;
 use super::widgets::cursor::Step;
@@ -31,9 +31,7 @@ impl Model {
             return Some((Chosen::Ids(vec![error.id]), format!("{} {}", error.table, error.row_id?)));
         }
         if self.errors.all {
-            let capped = if self.errors.capped { "more than " } else { "" };
-            let text = format!("all {capped}{} errors", count(self.errors.matching, 0));
-            return Some((Chosen::Filter(self.errors.filter.clone()), text));
+            return Some((Chosen::Filter(self.errors.asked_filter()), format!("all {}", self.how_many())));
         }
         if !self.errors.marked.is_empty() {
             let ids: Vec<i64> = self.errors.marked.iter().copied().collect();
@@ -43,6 +41,15 @@ impl Model {
         let error = self.errors.selected()?;
         let row = error.row_id?;
         Some((Chosen::Ids(vec![error.id]), format!("{} {row}", error.table)))
+    }
+
+    /// How many errors the list has, in words.
+    fn how_many(&self) -> String {
+        match self.errors.count {
+            Some(Count { matching, capped: true }) => format!("more than {} errors", count(matching, 0)),
+            Some(Count { matching, .. }) => format!("{} errors", count(matching, 0)),
+            None => "errors that match".to_owned(),
+        }
     }
 
     /// Marks the selected error, or takes the mark away, and goes on to the next.
@@ -58,7 +65,8 @@ impl Model {
         }
         self.errors.touched = true;
         self.errors.cursor.step(Step::Lines(1), self.errors.items.len());
-        self.errors.want_more().into_iter().collect()
+        let more = self.errors.want_more();
+        more.into_iter().chain(self.rest()).collect()
     }
 
     /// Marks all that the filter matches, or takes all marks away.
@@ -96,11 +104,12 @@ impl Model {
 
     /// Asks where the list is to be written.
     pub(super) fn ask_export(&mut self) -> Vec<Effect> {
-        let text = match self.errors.filter.as_str() {
-            "" => format!("{} errors", count(self.errors.matching, 0)),
-            filter => format!("{} errors that match {filter}", count(self.errors.matching, 0)),
+        let filter = self.errors.asked_filter();
+        let text = match filter.as_str() {
+            "" => self.how_many(),
+            filter => format!("{} that match {filter}", self.how_many()),
         };
-        let about = About::Export { filter: self.errors.filter.clone(), count: text };
+        let about = About::Export { filter, count: text };
         let names = vec!["errors.csv".to_owned(), "errors.jsonl".to_owned()];
         self.overlays.push(Overlay::Ask(Ask::new(about, names)));
         Vec::new()
@@ -161,6 +170,7 @@ impl Model {
     fn carry_out(&mut self, plan: Arc<Plan>, why: Option<String>) -> Vec<Effect> {
         self.overlays.push(Overlay::Working(Working {
             text: plan.deed.text(),
+            note: String::new(),
             progress: Progress { through: 0, total: plan.len() },
             since: self.now,
             stopping: false,
@@ -178,7 +188,12 @@ impl Model {
     }
 
     /// It is over: one row's answer is awaited where one looks, many are told of in numbers.
-    pub(super) fn reported(&mut self, text: String, result: Result<Report, Refused>) -> Vec<Effect> {
+    pub(super) fn reported(
+        &mut self,
+        text: String,
+        sends: bool,
+        result: Result<Report, Refused>,
+    ) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
         self.errors.unmark();
         match result {
@@ -194,8 +209,7 @@ impl Model {
                     let back = report.act.map(|_| "  (U takes it back)").unwrap_or_default();
                     self.say(tone, format!("{text}: {}{back}", one_line(&item.message)));
                     let now = self.now;
-                    let sent = text.starts_with("fix") || text == "retry" || text == "release";
-                    if let Some(pane) = self.record.as_mut().filter(|_| sent && item.result == Came::Done) {
+                    if let Some(pane) = self.record.as_mut().filter(|_| sends && item.result == Came::Done) {
                         pane.answer = Some(Answer::Sending { since: now });
                     }
                 }
@@ -253,23 +267,6 @@ impl Model {
         }
     }
 
-    /// Opens a row's record.
-    pub(super) fn open_row(&mut self, row: RowRef) -> Vec<Effect> {
-        if self.record.as_ref().is_some_and(|pane| pane.row != row && pane.keeps()) {
-            self.focus = Pane::Record;
-            self.say(
-                Tone::Neutral,
-                "changed fields are not saved: Ctrl-S saves and sends, Esc throws them away",
-            );
-            return Vec::new();
-        }
-        self.record = Some(RecordPane::open(row.clone()));
-        self.focus = Pane::Record;
-        let mut effects = self.load_record();
-        effects.push(Effect::FetchValues(row));
-        effects
-    }
-
     // ---- keys ----------------------------------------------------------------------------------------------------
 
     /// A key for one of the overlays of acts.
@@ -279,6 +276,10 @@ impl Model {
                 Answered::Open(ask) => self.overlays.push(Overlay::Ask(ask)),
                 Answered::Left => {}
                 Answered::Entered(About::Find, text) => return vec![Effect::Find(text)],
+                Answered::Entered(About::Search, text) => return self.search_log(&text),
+                Answered::Entered(About::FilterName { filter }, name) => {
+                    return self.keep_filter(&name, filter);
+                }
                 Answered::Entered(About::Export { filter, .. }, path) => {
                     return vec![Effect::Export { filter, path }];
                 }

@@ -1,10 +1,10 @@
-//! THE table of commands. It alone decides dispatch, the hint line, the help, and what `--read-only` leaves.
+//! THE table of commands. It alone decides dispatch, the hint line, the help, the palette, and what `--read-only`
+//! leaves; `syncdeck keys` prints it. Which keys are in force is [`super::keymap`]'s.
 
-use super::model::{Model, Pane};
-use super::panes::record::RecordPane;
+use super::model::Pane::{self, Errors, Log, Mappings, Pending, Record};
 
 /// What an operator can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each has its title and doc in the table below")]
 pub enum Id {
     Down,
@@ -15,10 +15,11 @@ pub enum Id {
     Bottom,
     NextPane,
     PreviousPane,
-    Mappings,
-    Errors,
-    Record,
-    Log,
+    GoMappings,
+    GoErrors,
+    GoRecord,
+    GoLog,
+    GoPending,
     Open,
     Edit,
     Retry,
@@ -38,12 +39,38 @@ pub enum Id {
     Groups,
     Strategy,
     Writes,
+    Drain,
+    Reload,
+    Verify,
+    Test,
+    PauseAll,
+    DrainAll,
+    ResumeAll,
+    ReloadAll,
     Filter,
+    Sort,
+    Faults,
+    OlderFilter,
+    NewerFilter,
+    SaveFilter,
+    NextView,
+    PreviousView,
     Follow,
     Explain,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    NextTrouble,
+    PreviousTrouble,
     Copy,
+    CopyLink,
+    Trends,
+    Utc,
+    Theme,
+    Connection,
     Zoom,
     Refresh,
+    Palette,
     Help,
     Back,
     Quit,
@@ -57,11 +84,13 @@ pub enum Id {
 pub struct Command {
     /// What it does.
     pub id: Id,
+    /// Its name in the configuration.
+    pub name: &'static str,
     /// A word or two, for the hint line.
     pub title: &'static str,
     /// One sentence, for the help.
     pub doc: &'static str,
-    /// Keys, the first one shown.
+    /// Keys that it has unless the configuration gives others, the first one shown.
     pub keys: &'static [&'static str],
     /// Where it works; empty is everywhere.
     pub panes: &'static [Pane],
@@ -71,251 +100,239 @@ pub struct Command {
     pub hinted: bool,
 }
 
-const fn command(id: Id, title: &'static str, keys: &'static [&'static str], doc: &'static str) -> Command {
-    Command { id, title, doc, keys, panes: &[], mutates: false, hinted: false }
+const fn command(
+    id: Id,
+    name: &'static str,
+    title: &'static str,
+    keys: &'static [&'static str],
+    doc: &'static str,
+) -> Command {
+    Command { id, name, title, doc, keys, panes: &[], mutates: false, hinted: false }
 }
-
-const fn hinted(command: Command) -> Command {
-    Command { hinted: true, ..command }
-}
-
-const fn only(panes: &'static [Pane], command: Command) -> Command {
-    Command { panes, ..command }
-}
-
-const fn mutating(command: Command) -> Command {
-    Command { mutates: true, ..command }
-}
-
-/// The table. In the order of the hint line and the help.
-pub static COMMANDS: &[Command] = &[
-    only(
-        &[Pane::Mappings],
-        hinted(command(Id::Open, "its errors", &["Enter", "l"], "Show the errors of the selected mapping")),
-    ),
-    only(
-        &[Pane::Errors],
-        hinted(command(Id::Open, "open", &["Enter", "l"], "Open the record of the selected error")),
-    ),
-    only(
-        &[Pane::Record],
-        mutating(hinted(command(
-            Id::Edit,
-            "edit",
-            &["e", "Enter"],
-            "Edit the selected field; Ctrl-S there saves and retries",
-        ))),
-    ),
-    only(
-        &[Pane::Record],
-        mutating(hinted(command(Id::Mend, "mend", &["m"], "Do at once what the first remedy says"))),
-    ),
-    only(
-        &[Pane::Errors],
-        hinted(command(
-            Id::Mark,
-            "mark",
-            &["Space"],
-            "Mark the error, or take its mark away; acts are about what is marked",
-        )),
-    ),
-    only(
-        &[Pane::Errors],
-        mutating(hinted(command(
-            Id::Fix,
-            "fix",
-            &["f"],
-            "Change a field of the marked errors' rows, with a preview",
-        ))),
-    ),
-    only(
-        &[Pane::Record],
-        mutating(hinted(command(Id::Remedy, "fix", &["f"], "Choose what to do about the error, and do it"))),
-    ),
-    only(
-        &[Pane::Errors, Pane::Record],
-        mutating(hinted(command(
-            Id::Retry,
-            "retry",
-            &["r"],
-            "Send again as it is, or release what waits for review: the marked errors, else this one",
-        ))),
-    ),
-    only(
-        &[Pane::Errors, Pane::Record],
-        mutating(hinted(command(
-            Id::Revert,
-            "revert",
-            &["u"],
-            "Take Salesforce's values back into the row; a rejected insert's row is removed after asking",
-        ))),
-    ),
-    only(
-        &[Pane::Errors, Pane::Record],
-        mutating(hinted(command(
-            Id::Ignore,
-            "ignore",
-            &["i"],
-            "Stop asking about the error; U takes it back",
-        ))),
-    ),
-    only(
-        &[Pane::Errors],
-        command(
-            Id::MarkAll,
-            "mark all",
-            &["A", "*"],
-            "Mark all that the filter matches, or take all marks away",
-        ),
-    ),
-    only(
-        &[Pane::Record],
-        mutating(command(
-            Id::Sides,
-            "both sides",
-            &["c"],
-            "Choose a side of fields that changed here and there",
-        )),
-    ),
-    only(
-        &[Pane::Record],
-        mutating(command(Id::Save, "save", &["C-s"], "Save the changed fields together and send them")),
-    ),
-    only(
-        &[Pane::Errors],
-        hinted(command(Id::Groups, "causes", &["c"], "Show the errors by cause; Enter lists those of one")),
-    ),
-    only(
-        &[Pane::Mappings],
-        mutating(hinted(command(
-            Id::Strategy,
-            "strategy",
-            &["s"],
-            "Choose what becomes of the mapping's errors from now on",
-        ))),
-    ),
-    only(
-        &[Pane::Mappings],
-        mutating(hinted(command(
-            Id::Writes,
-            "pause/resume",
-            &["p"],
-            "Let the mapping's writes rest, or go on; nothing is lost meanwhile",
-        ))),
-    ),
-    only(
-        &[Pane::Log],
-        hinted(command(Id::Follow, "pause/follow", &["Space", "f"], "Stop or go on following the log")),
-    ),
-    only(
-        &[Pane::Log],
-        hinted(command(
-            Id::Explain,
-            "explain",
-            &["Enter"],
-            "Say what the selected line means, and what to do",
-        )),
-    ),
-    only(
-        &[Pane::Errors, Pane::Log],
-        hinted(command(Id::Filter, "filter", &["/"], "Filter the list; an empty filter shows everything")),
-    ),
-    only(
-        &[Pane::Mappings, Pane::Record],
-        command(Id::Filter, "filter", &["/"], "Go to the errors and filter them"),
-    ),
-    mutating(hinted(command(
-        Id::Undo,
-        "undo",
-        &["U"],
-        "Take your last act back, for rows not changed since",
-    ))),
-    hinted(command(Id::Audit, "audit", &["a"], "Show what operators did, and take it back")),
-    hinted(command(Id::Find, "find", &["o"], "Go to any row by its id, its record's id or its external id")),
-    only(
-        &[Pane::Errors],
-        command(Id::Export, "export", &["x"], "Write the listed errors into a file, as CSV or JSON lines"),
-    ),
-    hinted(command(Id::NextPane, "next pane", &["Tab"], "Go to the next pane")),
-    command(Id::PreviousPane, "previous pane", &["S-Tab"], "Go to the previous pane"),
-    command(Id::Mappings, "mappings", &["1"], "Go to the mappings"),
-    command(Id::Errors, "errors", &["2"], "Go to the errors"),
-    command(Id::Record, "record", &["3"], "Go to the record"),
-    command(Id::Log, "log", &["4"], "Go to the log"),
-    command(Id::Down, "down", &["j", "Down"], "One line down"),
-    command(Id::Up, "up", &["k", "Up"], "One line up"),
-    command(Id::PageDown, "page down", &["PgDn", "C-d", "C-f"], "One page down"),
-    command(Id::PageUp, "page up", &["PgUp", "C-u", "C-b"], "One page up"),
-    command(Id::Top, "top", &["g", "Home"], "To the first line"),
-    command(Id::Bottom, "bottom", &["G", "End"], "To the last line"),
-    hinted(command(Id::Zoom, "zoom", &["z"], "Give the pane the whole screen, or take it back")),
-    command(
-        Id::Copy,
-        "copy",
-        &["y"],
-        "Copy the selected value or line to your terminal's clipboard (OSC 52)",
-    ),
-    command(Id::Refresh, "refresh", &["R", "C-r"], "Read everything again now"),
-    command(Id::Back, "back", &["Esc", "h"], "One step back"),
-    hinted(command(Id::Help, "help", &["?", "F1"], "Show the keys of the pane you are in")),
-    hinted(command(Id::Quit, "quit", &["q"], "Leave the console")),
-    command(Id::ForceQuit, "quit", &["C-c"], "Leave the console at once"),
-    command(Id::Redraw, "redraw", &["C-l"], "Draw the screen anew"),
-    command(Id::Suspend, "suspend", &["C-z"], "Stop the console; fg brings it back"),
-];
 
 impl Command {
+    const fn only(self, panes: &'static [Pane]) -> Command {
+        Command { panes, ..self }
+    }
+
+    const fn mutating(self) -> Command {
+        Command { mutates: true, ..self }
+    }
+
+    const fn hinted(self) -> Command {
+        Command { hinted: true, ..self }
+    }
+
     /// Whether it works in a pane.
     pub fn is_in(&self, pane: Pane) -> bool {
         self.panes.is_empty() || self.panes.contains(&pane)
     }
-
-    /// Why it cannot be used right now, if so.
-    pub fn disabled(&self, model: &Model) -> Option<&'static str> {
-        if self.mutates && model.read_only {
-            return Some("this console is read-only");
-        }
-        match self.id {
-            Id::Record if model.record.is_none() => {
-                Some("no record is open; choose an error and press Enter")
-            }
-            Id::Edit => {
-                model.record.as_ref().map_or(Some("no record is open"), |record| record.edit_refusal())
-            }
-            Id::Fix | Id::Revert | Id::Ignore if model.chosen().is_none() => {
-                Some("there is no error of a row here; choose or mark one")
-            }
-            Id::Mend => match model.record.as_ref().and_then(|pane| pane.view.as_ref()) {
-                Some(view) if view.advice.remedies.iter().any(|offer| offer.number.is_some()) => None,
-                _ => Some("nothing here can be mended by itself; f shows what helps, e edits"),
-            },
-            Id::Sides => match model.record.as_ref().and_then(|pane| pane.view.as_ref()) {
-                Some(view) if view.conflicts.iter().any(|conflict| conflict.winner.is_none()) => None,
-                _ => Some("no field waits for a choice of sides"),
-            },
-            Id::Save if !model.record.as_ref().is_some_and(RecordPane::keeps) => {
-                Some("nothing is changed yet; e edits the selected field")
-            }
-            Id::Export if model.errors.items.is_empty() => Some("there are no errors to export"),
-            Id::Retry
-                if model.focus == Pane::Errors
-                    && !model.errors.any_marked()
-                    && model.errors.selected().is_none_or(|error| error.row_id.is_none()) =>
-            {
-                Some("this error is not of one row; it is tried again by itself")
-            }
-            Id::Remedy => match model.record.as_ref().and_then(|pane| pane.view.as_ref()) {
-                Some(view) if !view.advice.remedies.is_empty() => None,
-                _ => Some("there is nothing to mend"),
-            },
-            Id::Strategy | Id::Writes if model.mapping().is_none() => Some("no mapping is there yet"),
-            Id::Retry if model.focus == Pane::Record && model.record.is_none() => Some("no record is open"),
-            _ => None,
-        }
-    }
 }
 
-/// The command of a key in a pane.
-pub fn find(pane: Pane, key: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.is_in(pane) && command.keys.contains(&key))
-}
+/// The table. In the order of the hint line and the help.
+pub static COMMANDS: &[Command] = &[
+    // ---- the lists -----------------------------------------------------------------------------------------------
+    command(Id::Open, "open", "its errors", &["Enter", "l"], "Show the errors of the selected mapping")
+        .only(&[Mappings])
+        .hinted(),
+    command(Id::Open, "open", "open", &["Enter", "l"], "Open the record of the selected line")
+        .only(&[Errors, Pending])
+        .hinted(),
+    command(Id::Open, "open", "its record", &["Enter", "l"], "Open the record that the line speaks of; Esc comes back")
+        .only(&[Log])
+        .hinted(),
+    // ---- one record ----------------------------------------------------------------------------------------------
+    command(
+        Id::Edit,
+        "edit",
+        "edit",
+        &["e", "Enter"],
+        "Edit the selected field (Ctrl-S there saves and retries); among the relatives, open the selected one",
+    )
+    .only(&[Record])
+    .hinted(),
+    command(Id::Mend, "mend", "mend", &["m"], "Do at once what the first remedy says")
+        .only(&[Record])
+        .mutating()
+        .hinted(),
+    command(
+        Id::Mark,
+        "mark",
+        "mark",
+        &["Space"],
+        "Mark the error, or take its mark away; acts are about what is marked",
+    )
+    .only(&[Errors])
+    .hinted(),
+    command(Id::Fix, "fix", "fix", &["f"], "Change a field of the marked errors' rows, with a preview")
+        .only(&[Errors])
+        .mutating()
+        .hinted(),
+    command(Id::Remedy, "remedies", "fix", &["f"], "Choose what to do about the error, and do it")
+        .only(&[Record])
+        .mutating()
+        .hinted(),
+    command(
+        Id::Retry,
+        "retry",
+        "retry",
+        &["r"],
+        "Send again as it is, or release what waits for review: the marked errors, else this one",
+    )
+    .only(&[Errors, Record])
+    .mutating()
+    .hinted(),
+    command(
+        Id::Revert,
+        "revert",
+        "revert",
+        &["u"],
+        "Take Salesforce's values back into the row; a rejected insert's row is removed after asking",
+    )
+    .only(&[Errors, Record])
+    .mutating()
+    .hinted(),
+    command(Id::Ignore, "ignore", "ignore", &["i"], "Stop asking about the error; undo takes it back")
+        .only(&[Errors, Record])
+        .mutating()
+        .hinted(),
+    command(
+        Id::NextView,
+        "next-view",
+        "views",
+        &["]", "Right"],
+        "Show the next view: fields, attempts, relatives, log lines",
+    )
+    .only(&[Record])
+    .hinted(),
+    command(Id::PreviousView, "previous-view", "view", &["[", "Left"], "Show the view before").only(&[Record]),
+    command(
+        Id::MarkAll,
+        "mark-all",
+        "mark all",
+        &["A", "*"],
+        "Mark all that the filter matches, or take all marks away",
+    )
+    .only(&[Errors]),
+    command(Id::Sides, "both-sides", "both sides", &["c"], "Choose a side of fields that changed here and there")
+        .only(&[Record])
+        .mutating(),
+    command(Id::Save, "save", "save", &["C-s"], "Save the changed fields together and send them")
+        .only(&[Record])
+        .mutating(),
+    command(Id::Groups, "causes", "causes", &["c"], "Show the errors by cause; Enter lists those of one")
+        .only(&[Errors])
+        .hinted(),
+    command(Id::Sort, "sort", "sort", &["s"], "Sort by another column; the same one again turns it round")
+        .only(&[Errors])
+        .hinted(),
+    command(Id::Faults, "faults", "faults only", &["!"], "Show only what needs a person, or everything again")
+        .only(&[Errors]),
+    command(Id::OlderFilter, "older-filter", "filter before", &["["], "Back to the filter before").only(&[Errors]),
+    command(Id::NewerFilter, "newer-filter", "next filter", &["]"], "On to the filter after it").only(&[Errors]),
+    command(Id::SaveFilter, "save-filter", "save filter", &["F"], "Keep the filter under a name; : lists those kept")
+        .only(&[Errors]),
+    // ---- one mapping, all mappings -------------------------------------------------------------------------------
+    command(
+        Id::Writes,
+        "pause",
+        "pause/resume",
+        &["p"],
+        "Let the mapping's writes rest, or go on; nothing is lost meanwhile",
+    )
+    .only(&[Mappings])
+    .mutating()
+    .hinted(),
+    command(Id::Drain, "drain", "drain", &["d"], "Send what waits now, then let the writes rest")
+        .only(&[Mappings])
+        .mutating()
+        .hinted(),
+    command(
+        Id::Strategy,
+        "strategy",
+        "strategy",
+        &["s"],
+        "Choose what becomes of the mapping's errors from now on",
+    )
+    .only(&[Mappings])
+    .mutating()
+    .hinted(),
+    command(Id::Verify, "verify", "verify", &["v"], "Compare its rows and records; nothing is changed")
+        .only(&[Mappings])
+        .hinted(),
+    command(Id::Test, "test", "test", &["t"], "Try it with some rows; Salesforce takes everything back")
+        .only(&[Mappings])
+        .mutating()
+        .hinted(),
+    command(Id::Reload, "reload", "reload", &["L"], "Read all its records again from Salesforce")
+        .only(&[Mappings])
+        .mutating(),
+    command(Id::PauseAll, "pause-all", "pause all", &[], "Let the writes of all mappings rest").mutating(),
+    command(Id::DrainAll, "drain-all", "drain all", &[], "Send what waits now, then let all writes rest").mutating(),
+    command(Id::ResumeAll, "resume-all", "resume all", &[], "Let the writes of all mappings go on").mutating(),
+    command(Id::ReloadAll, "reload-all", "reload all", &[], "Read all records of all mappings again").mutating(),
+    // ---- the log -------------------------------------------------------------------------------------------------
+    command(Id::Follow, "follow", "pause/follow", &["Space", "f"], "Stop or go on following the log")
+        .only(&[Log])
+        .hinted(),
+    command(Id::Explain, "explain", "explain", &["x"], "Say what the selected line means, and what to do")
+        .only(&[Log])
+        .hinted(),
+    command(Id::Search, "search", "search", &["s"], "Search the lines that show").only(&[Log]).hinted(),
+    command(Id::NextMatch, "next-match", "next match", &["n"], "To the next line with what is searched for").only(&[Log]),
+    command(Id::PreviousMatch, "previous-match", "match before", &["N"], "To the line before with what is searched for")
+        .only(&[Log]),
+    command(Id::NextTrouble, "next-trouble", "next warning", &["e"], "To the next warning or error").only(&[Log]),
+    command(Id::PreviousTrouble, "previous-trouble", "warning before", &["E"], "To the warning or error before")
+        .only(&[Log]),
+    // ---- everywhere ----------------------------------------------------------------------------------------------
+    command(Id::Filter, "filter", "filter", &["/"], "Filter the list; an empty filter shows everything")
+        .only(&[Errors, Log])
+        .hinted(),
+    command(Id::Filter, "filter", "filter", &["/"], "Go to the errors and filter them").only(&[
+        Mappings, Record, Pending,
+    ]),
+    command(Id::Undo, "undo", "undo", &["U"], "Take your last act back, for rows not changed since")
+        .mutating()
+        .hinted(),
+    command(Id::Audit, "audit", "audit", &["a"], "Show what operators did, and take it back").hinted(),
+    command(Id::Find, "find", "find", &["o"], "Go to any row by its id, its record's id or its external id").hinted(),
+    command(Id::Trends, "trends", "trends", &["M"], "Errors and throughput per minute, errors by code, as pictures")
+        .hinted(),
+    command(Id::Export, "export", "export", &["x"], "Write the listed errors into a file, as CSV or JSON lines")
+        .only(&[Errors]),
+    command(Id::NextPane, "next-pane", "next pane", &["Tab"], "Go to the next pane").hinted(),
+    command(Id::PreviousPane, "previous-pane", "previous pane", &["S-Tab"], "Go to the previous pane"),
+    command(Id::GoMappings, "go-mappings", "mappings", &["1"], "Go to the mappings"),
+    command(Id::GoErrors, "go-errors", "errors", &["2"], "Go to the errors"),
+    command(Id::GoRecord, "go-record", "record", &["3"], "Go to the record"),
+    command(Id::GoLog, "go-log", "log", &["4"], "Go to the log"),
+    command(Id::GoPending, "go-pending", "pending", &["5"], "Go to what waits and what is in flight"),
+    command(Id::Down, "down", "down", &["j", "Down"], "One line down"),
+    command(Id::Up, "up", "up", &["k", "Up"], "One line up"),
+    command(Id::PageDown, "page-down", "page down", &["PgDn", "C-d", "C-f"], "One page down"),
+    command(Id::PageUp, "page-up", "page up", &["PgUp", "C-u", "C-b"], "One page up"),
+    command(Id::Top, "top", "top", &["g", "Home"], "To the first line"),
+    command(Id::Bottom, "bottom", "bottom", &["G", "End"], "To the last line"),
+    command(Id::Zoom, "zoom", "zoom", &["z"], "Give the pane the whole screen, or take it back").hinted(),
+    command(
+        Id::Copy,
+        "copy",
+        "copy",
+        &["y"],
+        "Copy the selected value or line to your terminal's clipboard (OSC 52)",
+    ),
+    command(Id::CopyLink, "copy-link", "copy link", &["Y"], "Copy the record's address in Salesforce")
+        .only(&[Errors, Record, Pending]),
+    command(Id::Utc, "utc", "UTC/local", &["T"], "Show times in UTC, or where you are"),
+    command(Id::Theme, "theme", "theme", &[], "Choose the colours"),
+    command(Id::Connection, "connection", "connection", &["C"], "Go to another connection of the configuration"),
+    command(Id::Refresh, "refresh", "refresh", &["R", "C-r"], "Read everything again now"),
+    command(Id::Back, "back", "back", &["Esc", "h"], "One step back"),
+    command(Id::Palette, "palette", "commands", &[":"], "Find any command by a few letters, and run it").hinted(),
+    command(Id::Help, "help", "help", &["?", "F1"], "Show the keys of the pane you are in; Enter runs one").hinted(),
+    command(Id::Quit, "quit", "quit", &["q"], "Leave the console").hinted(),
+    command(Id::ForceQuit, "quit-now", "quit", &["C-c"], "Leave the console at once"),
+    command(Id::Redraw, "redraw", "redraw", &["C-l"], "Draw the screen anew"),
+    command(Id::Suspend, "suspend", "suspend", &["C-z"], "Stop the console; fg brings it back"),
+];

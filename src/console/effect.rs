@@ -2,17 +2,25 @@
 
 use std::sync::Arc;
 
+use crate::config::state::ConsoleState;
 use crate::domain::act::Deed;
 use crate::domain::merge::Side;
 use crate::domain::names::RowRef;
+use crate::domain::overview::Writes;
 use crate::domain::record::Edit;
 use crate::domain::remedy::Offer;
+use crate::domain::verify::Verdict;
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::handle::ErrorQuery;
+use crate::engine::lookups::PendingQuery;
+use crate::logs::line::LogFilter;
+use crate::logs::ring::{Chunk, Place};
 
 /// An effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Ask whether the database lets this operator change anything.
+    AskRights,
     /// Ask how things stand.
     LoadOverview,
     /// Ask for errors.
@@ -23,6 +31,40 @@ pub enum Effect {
         append: bool,
         /// What to list.
         query: ErrorQuery,
+    },
+    /// Ask how many errors match.
+    CountErrors {
+        /// For which list.
+        generation: u64,
+        /// The filter.
+        filter: String,
+    },
+    /// Ask for the values of a qualifier that begin so.
+    LoadValues {
+        /// The qualifier.
+        qualifier: String,
+        /// The beginning.
+        prefix: String,
+    },
+    /// Ask for what waits.
+    LoadPending {
+        /// Whether the page continues the list.
+        append: bool,
+        /// What to list.
+        query: PendingQuery,
+    },
+    /// Say when the selection has rested; with its number.
+    Rest(u64),
+    /// Ask for the parents and children of a row.
+    LoadRelatives(RowRef),
+    /// Ask for the lines of the log about a row.
+    LoadRecordLog(RowRef),
+    /// Ask for what happened in the last minutes.
+    LoadTrends {
+        /// How many minutes.
+        minutes: u32,
+        /// Whether to ask what the errors are about, too.
+        shares: bool,
     },
     /// Ask for the causes of the errors that match a filter.
     LoadGroups(String),
@@ -95,15 +137,47 @@ pub enum Effect {
         /// Its value.
         value: String,
     },
-    /// Let the writes of a mapping rest, or go on.
+    /// Let the writes of a mapping, or of all, rest or go on.
     Writes {
-        /// Its name.
-        mapping: String,
-        /// Whether they go on.
-        on: bool,
+        /// Its name; `None` is all.
+        mapping: Option<String>,
+        /// What becomes of them.
+        to: Writes,
+    },
+    /// Read the records of a mapping, or of all, again.
+    Reload(Option<String>),
+    /// Compare a mapping's rows and records.
+    Verify(String),
+    /// Try a mapping with some of its rows.
+    Test(String),
+    /// Take one side for what a comparison found.
+    Repair {
+        /// The table.
+        table: String,
+        /// What was found.
+        verdict: Arc<Verdict>,
+        /// Whose values stay.
+        side: Side,
     },
     /// Ask for log records after this one.
     LoadLog(Option<i64>),
+    /// Ask for log records before this one.
+    LoadOlderLog(i64),
+    /// Find the lines of the log that pass a filter, on another thread.
+    FilterLog {
+        /// Which filter.
+        generation: u64,
+        /// The place behind the last of the lines.
+        upto: Place,
+        /// The lines.
+        lines: Vec<Arc<Chunk>>,
+        /// The filter.
+        filter: Arc<LogFilter>,
+    },
+    /// Keep where the console stands, for the next start.
+    SaveState(Box<ConsoleState>),
+    /// Go to another connection of the configuration.
+    Connect(String),
     /// Put text on the clipboard of the operator's terminal.
     Copy(String),
     /// Stop for job control (Ctrl-Z).

@@ -19,15 +19,45 @@ pub fn name(key: KeyEvent) -> String {
     format!("{control}{alt}{}{base}", if shift { "S-" } else { "" })
 }
 
+/// Whether this is the name of a key, as [`name`] gives it.
+pub fn is_name(text: &str) -> bool {
+    const NAMED: [&str; 16] = [
+        "Space",
+        "Enter",
+        "Esc",
+        "Tab",
+        "Backspace",
+        "Delete",
+        "Insert",
+        "Home",
+        "End",
+        "PgUp",
+        "PgDn",
+        "Up",
+        "Down",
+        "Left",
+        "Right",
+        "S-Tab",
+    ];
+    let base = text.strip_prefix("C-").unwrap_or(text);
+    let base = base.strip_prefix("A-").unwrap_or(base);
+    let number = base.strip_prefix('F').and_then(|number| number.parse::<u8>().ok());
+    let mut letters = base.chars();
+    let is_letter =
+        matches!((letters.next(), letters.next()), (Some(c), None) if !c.is_control() && c != ' ');
+    is_letter || number.is_some_and(|number| (1..=24).contains(&number)) || NAMED.contains(&base)
+}
+
 /// A key's name as people read it.
 pub fn shown(name: &str) -> String {
     match name {
         "Up" => "↑".to_owned(),
         "Down" => "↓".to_owned(),
         "S-Tab" => "Shift-Tab".to_owned(),
-        name => match name.strip_prefix("C-") {
-            Some(letter) => format!("Ctrl-{}", letter.to_uppercase()),
-            None => name.to_owned(),
+        name => match (name.strip_prefix("C-"), name.strip_prefix("A-")) {
+            (Some(letter), _) => format!("Ctrl-{}", letter.to_uppercase()),
+            (_, Some(letter)) => format!("Alt-{letter}"),
+            _ => name.to_owned(),
         },
     }
 }

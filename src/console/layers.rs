@@ -2,11 +2,14 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
+use crate::domain::filter::Filter;
+use crate::logs::line::LogFilter;
+
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
-use super::overlays::{Deed, Overlay, Picking};
+use super::overlays::{Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Typed};
 use super::panes::edit::Done;
-use super::widgets::input::Input;
+use super::theme::Theme;
 
 impl Model {
     /// A key for the uppermost layer.
@@ -30,8 +33,11 @@ impl Model {
                 Picking::Done(Deed::Effect(effect)) => return vec![effect],
                 Picking::Done(Deed::Filter(filter)) => return self.list(&filter),
                 Picking::Done(Deed::Row(row)) => return self.open_row(row),
+                Picking::Done(Deed::Sort(by)) => return self.sort(by),
+                Picking::Done(Deed::Theme(name)) => self.recolour(name),
                 Picking::All(..) if self.read_only => self.say(Tone::Neutral, "this console is read-only"),
                 Picking::All(filter, verb) => return self.of_cause(&filter, verb),
+                Picking::Repair(table, verdict, side) => return self.ask_repair(table, verdict, side),
                 Picking::Left => {}
             },
             Overlay::ConfirmLeave => match key.code {
@@ -41,7 +47,46 @@ impl Model {
                 KeyCode::Char('n') | KeyCode::Esc => {}
                 _ => self.overlays.push(Overlay::ConfirmLeave),
             },
-            Overlay::Filter { pane, input, .. } => return self.filter_key(pane, input, key),
+            Overlay::Filter(line) => match line.key(key) {
+                Typed::Open(line, effect) => {
+                    self.overlays.push(Overlay::Filter(line));
+                    return effect.into_iter().collect();
+                }
+                Typed::Apply(line) => return self.apply_filter(line),
+                Typed::Left => {}
+            },
+            Overlay::Palette(palette) => match palette.key(key) {
+                Chose::Open(palette) => self.overlays.push(Overlay::Palette(palette)),
+                Chose::Run(Run::Filter(filter)) => {
+                    let mut effects = self.go(Pane::Errors);
+                    effects.extend(self.list(&filter));
+                    return effects;
+                }
+                Chose::Run(Run::Command(command, pane)) => {
+                    let mut effects = if pane == self.focus { Vec::new() } else { self.go(pane) };
+                    effects.extend(self.run(command));
+                    return effects;
+                }
+                Chose::Cannot(palette, why) => {
+                    self.overlays.push(Overlay::Palette(palette));
+                    self.say(Tone::Neutral, why);
+                }
+                Chose::Left => {}
+            },
+            Overlay::Trends(trends) => match trends.key(key) {
+                Seen::Open(trends) => self.overlays.push(Overlay::Trends(trends)),
+                Seen::Ask(trends) => {
+                    let minutes = trends.minutes();
+                    self.overlays.push(Overlay::Trends(trends));
+                    return vec![Effect::LoadTrends { minutes, shares: true }];
+                }
+                Seen::List(filter) => {
+                    let mut effects = self.go(Pane::Errors);
+                    effects.extend(self.list(&filter));
+                    return effects;
+                }
+                Seen::Left => {}
+            },
             other @ (Overlay::Ask(_)
             | Overlay::Question(_)
             | Overlay::Working(_)
@@ -49,52 +94,45 @@ impl Model {
             | Overlay::Acts(_)
             | Overlay::Sides(_)
             | Overlay::Sure { .. }) => return self.act_key(other, key),
-            Overlay::Help { pane, top } => match key.code {
-                KeyCode::Esc | KeyCode::Char('q' | '?') | KeyCode::F(1) => {}
-                KeyCode::Char('j') | KeyCode::Down => {
-                    self.overlays.push(Overlay::Help { pane, top: top + 1 })
-                }
-                KeyCode::Char('k') | KeyCode::Up => {
-                    self.overlays.push(Overlay::Help { pane, top: top.saturating_sub(1) });
-                }
-                _ => self.overlays.push(Overlay::Help { pane, top }),
-            },
         }
         Vec::new()
     }
 
-    fn filter_key(&mut self, pane: Pane, mut input: Input, key: KeyEvent) -> Vec<Effect> {
-        let complaint = match key.code {
-            KeyCode::Esc => return Vec::new(),
-            KeyCode::Enter => {
-                let text = input.text().to_owned();
-                let refused = match pane {
-                    Pane::Log => self.log.set_filter(&text).err(),
-                    _ => crate::domain::filter::Filter::parse(&text, self.now)
-                        .err()
-                        .map(|error| error.to_string()),
-                };
-                match refused {
-                    None if pane == Pane::Log => return Vec::new(),
-                    None => return self.list(&text),
-                    Some(complaint) => Some(complaint),
-                }
-            }
-            _ => {
-                input.key(key);
-                None
-            }
+    /// A filter was typed: it is in force, or what is wrong with it is said beside it.
+    fn apply_filter(&mut self, mut line: FilterLine) -> Vec<Effect> {
+        let text = line.input.text().trim().to_owned();
+        let refused = match line.pane {
+            Pane::Log => LogFilter::parse(&text).err(),
+            _ => Filter::parse(&text, self.now).err().map(|error| error.to_string()),
         };
-        self.overlays.push(Overlay::Filter { pane, input, complaint });
-        Vec::new()
+        if refused.is_some() {
+            line.complaint = refused;
+            self.overlays.push(Overlay::Filter(line));
+            return Vec::new();
+        }
+        if line.pane == Pane::Log {
+            self.log_filters.retain(|other| *other != text);
+            self.log_filters.extend(Some(text.clone()).filter(|text| !text.is_empty()));
+            return self.filter_log(&text);
+        }
+        self.errors.remember(&text);
+        self.list(&text)
+    }
+
+    /// Other colours, until the console is left.
+    fn recolour(&mut self, name: &str) {
+        if let Some(theme) = Theme::named(name) {
+            self.theme = if self.settings.no_color { theme.without_colors() } else { theme };
+        }
     }
 
     /// Pasted text for the uppermost layer.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
         match self.overlays.last_mut() {
             Some(Overlay::Edit(editor)) => editor.paste(text),
-            Some(Overlay::Filter { input, .. }) => input.insert(text),
+            Some(Overlay::Filter(line)) => line.input.insert(text),
             Some(Overlay::Ask(ask)) => ask.input.insert(text),
+            Some(Overlay::Palette(palette)) => palette.paste(text),
             _ => {}
         }
         Vec::new()

@@ -17,15 +17,24 @@
 //! from data or logs passes `sanitize` before it reaches a cell. Nothing is drawn when nothing changed.
 
 mod acts;
+mod ascii;
 pub mod command;
 pub mod effect;
+mod enabled;
+mod io;
+pub mod keymap;
 pub mod keys;
 mod layers;
+mod lists;
+mod mending;
 pub mod model;
+mod mouse;
 pub mod msg;
 pub mod overlays;
 pub mod panes;
+mod perform;
 mod runtime;
+mod standing;
 pub mod term;
 pub mod theme;
 pub mod update;
@@ -35,30 +44,55 @@ pub mod widgets;
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::io::IsTerminal;
 
 use color_eyre::eyre::{Result, bail};
+use futures_util::FutureExt;
 
+use crate::config::state::ConsoleState;
 use crate::engine::handle::Handle;
 
 /// How the console is to behave.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Offer nothing that changes anything.
-    pub read_only: bool,
-    /// Use no colours (`NO_COLOR`).
-    pub no_color: bool,
+    /// Looks, keys and the like.
+    pub settings: model::Settings,
+    /// Take the mouse.
+    pub mouse: bool,
+    /// Where the last console stood.
+    pub state: ConsoleState,
 }
 
-/// Runs the console until the operator, a signal or a hang-up ends it.
+/// Why an entry of `[console]` cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Its name there: `keys.retry`, `colors.bad`.
+    pub entry: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to write.
+    pub remedy: String,
+}
+
+/// How a console was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// For good.
+    Quit,
+    /// For another connection of the configuration.
+    Connect(String),
+}
+
+/// Runs the console until the operator, a signal or a hang-up ends it. It shows at once, while the door is opened.
 ///
 /// # Errors
-/// When standard input or output is no terminal, or the terminal breaks.
-pub async fn run(handle: Handle, options: Options) -> Result<()> {
+/// When standard input or output is no terminal, the terminal breaks, or the door cannot be opened.
+pub async fn run(opening: impl Future<Output = Result<Handle>>, options: Options) -> Result<Left> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         bail!(
             "the console needs a terminal\nin scripts use: syncdeck status, syncdeck errors, syncdeck show (--json)"
         );
     }
-    runtime::run(handle, options).await
+    runtime::run(opening.boxed_local(), options).await
 }

@@ -1,14 +1,19 @@
 //! All that the console knows.
 
-use chrono::{DateTime, FixedOffset, Utc};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use chrono::{DateTime, FixedOffset, Offset, Utc};
+
+use crate::config::state::ConsoleState;
 use crate::domain::overview::Overview;
 
-use super::effect::Effect;
+use super::keymap::Keymap;
 use super::overlays::Overlay;
 use super::panes::errors::ErrorsPane;
 use super::panes::log::LogPane;
 use super::panes::mappings::MappingsPane;
+use super::panes::pending::PendingPane;
 use super::panes::record::RecordPane;
 use super::theme::Theme;
 
@@ -23,11 +28,13 @@ pub enum Pane {
     Record,
     /// The log.
     Log,
+    /// What waits and what is in flight; it has the place of the errors while it is looked at.
+    Pending,
 }
 
 impl Pane {
     /// In the order of their numbers.
-    pub const ALL: [Pane; 4] = [Pane::Mappings, Pane::Errors, Pane::Record, Pane::Log];
+    pub const ALL: [Pane; 5] = [Pane::Mappings, Pane::Errors, Pane::Record, Pane::Log, Pane::Pending];
 
     /// Its name.
     pub fn title(self) -> &'static str {
@@ -36,6 +43,7 @@ impl Pane {
             Pane::Errors => "Errors",
             Pane::Record => "Record",
             Pane::Log => "Log",
+            Pane::Pending => "Pending",
         }
     }
 
@@ -88,23 +96,86 @@ impl Flight {
     }
 }
 
+/// How the console is to look and behave; from the configuration and the surroundings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The operator's time zone.
+    pub zone: FixedOffset,
+    /// Times are shown in UTC.
+    pub utc: bool,
+    /// The time of day is shown.
+    pub clock: bool,
+    /// The looks.
+    pub theme: Theme,
+    /// No colours, whatever the theme has.
+    pub no_color: bool,
+    /// The keys.
+    pub keymap: Arc<Keymap>,
+    /// Nothing that changes anything is offered.
+    pub read_only: bool,
+    /// What the log may take in memory, in bytes.
+    pub log_memory: usize,
+    /// Filters that were saved, by name.
+    pub filters: BTreeMap<String, String>,
+    /// The connection that shows.
+    pub connection: String,
+    /// What is said while it is opened.
+    pub opening: String,
+    /// The connections of the configuration, with what each is for.
+    pub connections: Vec<Connection>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            zone: Utc.fix(),
+            utc: false,
+            clock: true,
+            theme: Theme::new(true),
+            no_color: false,
+            keymap: Arc::default(),
+            read_only: false,
+            log_memory: 64 << 20,
+            filters: BTreeMap::new(),
+            connection: String::new(),
+            opening: "reading ...".to_owned(),
+            connections: Vec::new(),
+        }
+    }
+}
+
+/// A connection that one can go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Its name.
+    pub name: String,
+    /// `prod`, `sandbox`, ...
+    pub environment: String,
+}
+
 /// The one model.
 #[derive(Debug)]
 pub struct Model {
     /// The time, moved by ticks.
     pub now: DateTime<Utc>,
-    /// The operator's time zone.
-    pub zone: FixedOffset,
     /// Columns and lines.
     pub size: (u16, u16),
     /// The looks.
     pub theme: Theme,
-    /// Nothing that changes anything is offered.
+    /// Nothing that changes anything is offered, and why.
     pub read_only: bool,
+    /// The keys in force.
+    pub keymap: Arc<Keymap>,
+    /// The rest of how it behaves.
+    pub settings: Settings,
     /// The pane with the keys.
     pub focus: Pane,
     /// Whether it has the whole screen.
     pub zoom: bool,
+    /// Which of the two lists shows: [`Pane::Errors`] or [`Pane::Pending`].
+    pub list: Pane,
+    /// The pane from which the record was opened: one step back.
+    pub came_from: Pane,
     /// How things stand, once known.
     pub overview: Option<Overview>,
     /// Why PostgreSQL is out of reach, while it is.
@@ -117,6 +188,14 @@ pub struct Model {
     pub record: Option<RecordPane>,
     /// The log.
     pub log: LogPane,
+    /// Filters of the log that were typed, newest last.
+    pub log_filters: Vec<String>,
+    /// What waits and what is in flight.
+    pub pending: PendingPane,
+    /// Counts the moves of the selection: the record follows the last one.
+    pub resting: u64,
+    /// Where one stood when that was kept last.
+    pub kept_state: Option<ConsoleState>,
     /// What lies on top, the last one uppermost.
     pub overlays: Vec<Overlay>,
     /// What just happened.
@@ -131,31 +210,33 @@ pub struct Model {
     pub record_flight: Flight,
     /// See [`Flight`].
     pub log_flight: Flight,
+    /// See [`Flight`].
+    pub pending_flight: Flight,
 }
 
 impl Model {
     /// A console that knows nothing yet.
-    pub fn new(
-        now: DateTime<Utc>,
-        zone: FixedOffset,
-        size: (u16, u16),
-        theme: Theme,
-        read_only: bool,
-    ) -> Model {
+    pub fn new(now: DateTime<Utc>, size: (u16, u16), settings: Settings) -> Model {
         Model {
             now,
-            zone,
             size,
-            theme,
-            read_only,
+            theme: settings.theme,
+            read_only: settings.read_only,
+            keymap: settings.keymap.clone(),
             focus: Pane::Errors,
             zoom: false,
+            list: Pane::Errors,
+            came_from: Pane::Errors,
             overview: None,
             lost: None,
             mappings: MappingsPane::default(),
             errors: ErrorsPane::default(),
             record: None,
-            log: LogPane::default(),
+            log: LogPane::new(settings.log_memory),
+            log_filters: Vec::new(),
+            pending: PendingPane::default(),
+            resting: 0,
+            kept_state: None,
             overlays: Vec::new(),
             toast: None,
             dirty: true,
@@ -163,12 +244,9 @@ impl Model {
             errors_flight: Flight::default(),
             record_flight: Flight::default(),
             log_flight: Flight::default(),
+            pending_flight: Flight::default(),
+            settings,
         }
-    }
-
-    /// What a console asks for when it comes up.
-    pub fn start(&mut self) -> Vec<Effect> {
-        self.refresh()
     }
 
     /// Says something in the last line.
@@ -178,8 +256,18 @@ impl Model {
             Some(Toast { text: text.into(), tone, until: self.now + chrono::Duration::seconds(seconds) });
     }
 
-    /// A time of day where the operator is.
+    /// A time of day as the operator wants it.
     pub fn clock(&self, time: DateTime<Utc>) -> String {
-        time.with_timezone(&self.zone).format("%H:%M:%S").to_string()
+        self.local(time).format("%H:%M:%S").to_string()
+    }
+
+    /// A time where the operator is, or in UTC.
+    pub fn local(&self, time: DateTime<Utc>) -> DateTime<FixedOffset> {
+        time.with_timezone(&if self.settings.utc { Utc.fix() } else { self.settings.zone })
+    }
+
+    /// The filters that were saved, by name.
+    pub fn saved_filters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.filters.iter().map(|(name, filter)| (name.as_str(), filter.as_str()))
     }
 }

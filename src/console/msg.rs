@@ -3,23 +3,31 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::domain::act::{AuditEntry, PastAct, Progress, Report};
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
-use crate::domain::record::{Hit, RecordView, SalesforceValues};
+use crate::domain::pending::Pending;
+use crate::domain::record::{Hit, RecordView, Relative, SalesforceValues};
+use crate::domain::trend::{Share, Trend};
+use crate::domain::verify::Verdict;
 use crate::engine::bulk::Plan;
 use crate::engine::handle::{Count, ErrorPage, Event, Refused};
 use crate::engine::mend::Linked;
+use crate::engine::rehearsal::Trial;
+use crate::engine::verify::Stage;
 use crate::logs::LogRecord;
+use crate::logs::ring::Place;
 
 /// A message.
 #[derive(Debug)]
 pub enum Msg {
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse did something.
+    Mouse(MouseEvent),
     /// Text was pasted.
     Paste(String),
     /// The terminal has another size; columns and lines.
@@ -28,6 +36,10 @@ pub enum Msg {
     Tick(DateTime<Utc>),
     /// The engine's side changed.
     Event(Event),
+    /// The way to the database is open.
+    Opened,
+    /// Why nothing can be changed here, or nothing.
+    Rights(Result<Option<String>, Refused>),
     /// How things stand.
     Overview(Result<Overview, Refused>),
     /// A page of errors, for the list of that generation; `append` when it continues the list.
@@ -37,7 +49,61 @@ pub enum Msg {
         /// Whether it continues it.
         append: bool,
         /// The page.
-        result: Result<(ErrorPage, Count), Refused>,
+        result: Result<ErrorPage, Refused>,
+    },
+    /// How many errors match, for the list of that generation.
+    Counted {
+        /// Which list it was asked for.
+        generation: u64,
+        /// How many.
+        result: Result<Count, Refused>,
+    },
+    /// The values of a qualifier that begin so, with how many errors have each.
+    Offers {
+        /// The qualifier.
+        qualifier: String,
+        /// The beginning.
+        prefix: String,
+        /// The values.
+        values: Vec<(String, i64)>,
+    },
+    /// A page of what waits.
+    Pending {
+        /// Whether it continues the list.
+        append: bool,
+        /// How many were asked for.
+        limit: usize,
+        /// The page.
+        result: Result<Vec<Pending>, Refused>,
+    },
+    /// The selection has rested; with its number.
+    Rested(u64),
+    /// A row's parents and children.
+    Relatives {
+        /// Which row.
+        row: RowRef,
+        /// What they are.
+        result: Result<Vec<Relative>, Refused>,
+    },
+    /// The lines of the log about a row.
+    RecordLog {
+        /// Which row.
+        row: RowRef,
+        /// The lines.
+        result: Result<Vec<LogRecord>, Refused>,
+    },
+    /// What happened in the last minutes; what the errors are about, where that was asked.
+    Trends(Result<(Vec<Trend>, Option<Vec<Share>>), Refused>),
+    /// How far a comparison of rows and records is.
+    Stage(Stage),
+    /// What a comparison of rows and records found.
+    Verified(Result<Verdict, Refused>),
+    /// What a trial of a mapping came to.
+    Tried {
+        /// Its name.
+        mapping: String,
+        /// What it came to.
+        result: Result<Trial, Refused>,
     },
     /// The causes of the errors that match a filter.
     Groups {
@@ -89,6 +155,8 @@ pub enum Msg {
     Reported {
         /// What it was.
         text: String,
+        /// Whether rows are sent because of it.
+        sends: bool,
         /// What it came to, or why not.
         result: Result<Report, Refused>,
     },
@@ -114,4 +182,15 @@ pub enum Msg {
     Changed(Result<String, Refused>),
     /// New log records.
     Log(Result<Vec<LogRecord>, Refused>),
+    /// Older log records.
+    OlderLog(Result<Vec<LogRecord>, Refused>),
+    /// The lines of the log before a place that pass a filter.
+    LogFiltered {
+        /// Which filter.
+        generation: u64,
+        /// The place.
+        upto: Place,
+        /// The lines' places.
+        places: Vec<Place>,
+    },
 }

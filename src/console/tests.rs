@@ -1,6 +1,7 @@
 //! The console by keys: `update` as a pure function, the drawn screen by snapshots, the whole loop with a fake
 //! terminal.
 
+mod anything;
 mod loops;
 mod screens;
 mod world;

@@ -1,26 +1,23 @@
 //! What each message does to the model, and what is to be done about it. Pure.
 
-use crossterm::event::{KeyEvent, KeyEventKind};
+use chrono::{DateTime, Utc};
+use crossterm::event::KeyEventKind;
 
-use crate::domain::act;
-use crate::domain::catalogue;
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
-use crate::domain::overview::MappingStatus;
-use crate::domain::record::{Edit, FieldEdit};
-use crate::engine::handle::Event;
+use crate::domain::record::RecordView;
+use crate::domain::trend::{Share, Trend};
+use crate::engine::handle::{ErrorPage, Event, Refused};
 
-use super::command::{self, Id};
 use super::effect::Effect;
-use super::keys;
 use super::model::{Model, Pane, Tone};
 use super::msg::Msg;
 use super::overlays::{Acts, Choice, Overlay};
-use super::panes::edit::Editor;
 use super::panes::record::{Answer, Remote};
-use super::view;
 use super::widgets::cursor::Step;
-use super::widgets::input::Input;
+
+/// Between looks at what is counted and drawn but announced by nobody, in seconds.
+const LOOK: i64 = 5;
 
 /// Changes the model; returns what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -30,6 +27,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Msg::Key(key) => model.key(key),
+        Msg::Mouse(event) => model.mouse(event),
         Msg::Paste(text) => model.paste(&text),
         Msg::Resize(columns, lines) => {
             model.size = (columns, lines);
@@ -37,6 +35,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Tick(now) => model.tick(now),
         Msg::Event(event) => model.event(event),
+        Msg::Opened => model.start(),
+        Msg::Rights(result) => {
+            if let Ok(Some(why)) = result {
+                model.read_only = true;
+                model.say(Tone::Neutral, format!("read-only: {}", one_line(&why)));
+            }
+            Vec::new()
+        }
         Msg::Overview(result) => {
             match result {
                 Ok(overview) => {
@@ -48,6 +54,48 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if model.overview_flight.land() { model.load_overview() } else { Vec::new() }
         }
         Msg::Errors { generation, append, result } => model.errors_came(generation, append, result),
+        Msg::Counted { generation, result } => {
+            if generation == model.errors.generation {
+                model.errors.count = result.ok();
+            }
+            Vec::new()
+        }
+        Msg::Offers { qualifier, prefix, values } => {
+            if let Some(Overlay::Filter(line)) = model.overlays.last_mut() {
+                line.take_values(&qualifier, &prefix, values);
+            }
+            Vec::new()
+        }
+        Msg::Pending { append, limit, result } => {
+            match result {
+                Ok(items) => model.pending.take(items, append, limit),
+                Err(refused) => model.pending.refusal = Some(one_line(&refused.0)),
+            }
+            if !append && model.pending_flight.land() { model.load_pending() } else { Vec::new() }
+        }
+        Msg::Rested(number) => model.rested(number),
+        Msg::Relatives { row, result } => {
+            if let Some(pane) = model.record.as_mut().filter(|pane| pane.row == row) {
+                pane.relatives.take(result.map_err(|refused| one_line(&refused.0)));
+            }
+            Vec::new()
+        }
+        Msg::RecordLog { row, result } => {
+            if let Some(pane) = model.record.as_mut().filter(|pane| pane.row == row) {
+                pane.lines.take(result.map_err(|refused| one_line(&refused.0)));
+            }
+            Vec::new()
+        }
+        Msg::Trends(result) => {
+            model.trends_came(result);
+            Vec::new()
+        }
+        Msg::Stage(stage) => {
+            model.stage(stage);
+            Vec::new()
+        }
+        Msg::Verified(result) => model.verified(result),
+        Msg::Tried { mapping, result } => model.tried(&mapping, result),
         Msg::Groups { filter, result } => model.groups_came(&filter, result),
         Msg::Record { row, result } => model.record_came(&row, *result),
         Msg::Values { row, result } => {
@@ -81,7 +129,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.progressed(progress);
             Vec::new()
         }
-        Msg::Reported { text, result } => model.reported(text, result),
+        Msg::Reported { text, sends, result } => model.reported(text, sends, result),
         Msg::Acts(Ok(acts)) => {
             model.overlays.push(Overlay::Acts(Acts::new(acts)));
             Vec::new()
@@ -97,10 +145,19 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Found { text, result } => model.found(&text, result),
         Msg::Linked { row, result } => model.linked(&row, result),
         Msg::Log(result) => {
-            if let Ok(records) = result {
-                model.log.take(records);
+            let more = result.is_ok_and(|records| model.log.take(&records));
+            if model.log_flight.land() || more { model.load_log() } else { Vec::new() }
+        }
+        Msg::OlderLog(result) => {
+            match result {
+                Ok(records) => model.log.take_older(&records),
+                Err(refused) => model.say(Tone::Bad, one_line(&refused.0)),
             }
-            if model.log_flight.land() { model.load_log() } else { Vec::new() }
+            Vec::new()
+        }
+        Msg::LogFiltered { generation, upto, places } => {
+            model.log.filtered(generation, upto, places);
+            Vec::new()
         }
     }
 }
@@ -118,6 +175,10 @@ impl Model {
         effects.extend(self.load_errors());
         effects.extend(self.load_record());
         effects.extend(self.load_log());
+        effects.extend(self.load_trends());
+        if self.list == Pane::Pending {
+            effects.extend(self.load_pending());
+        }
         effects
     }
 
@@ -126,7 +187,15 @@ impl Model {
     }
 
     pub(super) fn load_errors(&mut self) -> Vec<Effect> {
-        if self.errors_flight.take_off() { vec![self.errors.reload()] } else { Vec::new() }
+        if self.errors_flight.take_off() {
+            vec![self.errors.reload(), self.errors.count()]
+        } else {
+            Vec::new()
+        }
+    }
+
+    pub(super) fn load_pending(&mut self) -> Vec<Effect> {
+        if self.pending_flight.take_off() { vec![self.pending.reload()] } else { Vec::new() }
     }
 
     fn load_log(&mut self) -> Vec<Effect> {
@@ -143,7 +212,13 @@ impl Model {
     fn event(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Overview => self.load_overview(),
-            Event::Errors => self.load_errors(),
+            Event::Errors => {
+                let mut effects = self.load_errors();
+                if self.list == Pane::Pending {
+                    effects.extend(self.load_pending());
+                }
+                effects
+            }
             Event::Log => self.load_log(),
             Event::Record(row) if self.record.as_ref().is_some_and(|pane| pane.row == row) => {
                 self.load_record()
@@ -162,32 +237,66 @@ impl Model {
     }
 
     /// A second went by: drawn only when something that shows depends on it.
-    fn tick(&mut self, now: chrono::DateTime<chrono::Utc>) -> Vec<Effect> {
-        let minute = |time: chrono::DateTime<chrono::Utc>| time.timestamp() / 60;
-        let ages =
-            self.record.is_some() || self.errors.items.iter().any(|error| error.next_retry_at.is_some());
-        self.dirty |= minute(self.now) != minute(now) || ages;
+    fn tick(&mut self, now: DateTime<Utc>) -> Vec<Effect> {
+        let minute = |time: DateTime<Utc>| time.timestamp() / 60;
+        self.dirty |= minute(self.now) != minute(now) && self.settings.clock;
+        self.dirty |= self.counts_seconds();
+        let look = self.now.timestamp() / LOOK != now.timestamp() / LOOK;
         self.now = now;
         if self.toast.as_ref().is_some_and(|toast| toast.until <= now) {
             self.toast = None;
             self.dirty = true;
         }
-        Vec::new()
+        if look { self.look() } else { Vec::new() }
+    }
+
+    /// Whether something shows that is another one each second.
+    fn counts_seconds(&self) -> bool {
+        let retries = |error: &crate::domain::sync_error::SyncError| {
+            error.next_retry_at.is_some_and(|at| at > self.now)
+        };
+        let listed = self.list == Pane::Errors && self.errors.items.iter().any(retries);
+        let waits = self.list == Pane::Pending && !self.pending.items.is_empty();
+        let shown =
+            self.record.as_ref().and_then(|pane| pane.view.as_ref()?.error.as_ref()).is_some_and(retries);
+        let works = self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Working(_)));
+        listed || waits || shown || works
+    }
+
+    /// What nobody announces is looked at now and then; where one stands is kept for the next start.
+    fn look(&mut self) -> Vec<Effect> {
+        let mut effects = self.load_trends();
+        if let Some(Overlay::Trends(trends)) = self.overlays.last() {
+            effects.push(Effect::LoadTrends { minutes: trends.minutes(), shares: true });
+        }
+        let state = self.state();
+        if self.kept_state.as_ref() != Some(&state) {
+            self.kept_state = Some(state.clone());
+            effects.push(Effect::SaveState(Box::new(state)));
+        }
+        effects
     }
 
     fn errors_came(
         &mut self,
         generation: u64,
         append: bool,
-        result: Result<
-            (crate::engine::handle::ErrorPage, crate::engine::handle::Count),
-            crate::engine::handle::Refused,
-        >,
+        result: Result<ErrorPage, Refused>,
     ) -> Vec<Effect> {
         let again = !append && self.errors_flight.land();
+        let mut effects = Vec::new();
         if generation == self.errors.generation {
             match result {
-                Ok(page) => self.errors.take(page, append),
+                Ok(page) => {
+                    let first = !self.errors.loaded;
+                    self.errors.take(page, append);
+                    self.errors.restore();
+                    // A page may end before it is full: rows show as they are found.
+                    effects.extend(self.errors.want_more());
+                    if first && !self.errors.items.is_empty() {
+                        effects.extend(self.rest());
+                    }
+                }
                 Err(refused) => {
                     self.errors.refusal = Some(refused.0);
                     self.errors.more = false;
@@ -195,17 +304,34 @@ impl Model {
             }
         }
         if again || (!append && generation != self.errors.generation) {
-            self.load_errors()
-        } else {
-            Vec::new()
+            effects.extend(self.load_errors());
+        }
+        effects
+    }
+
+    fn trends_came(&mut self, result: Result<(Vec<Trend>, Option<Vec<Share>>), Refused>) {
+        let (trends, shares) = match result {
+            Ok(came) => came,
+            Err(refused) => return self.say(Tone::Bad, one_line(&refused.0)),
+        };
+        let Some(shares) = shares else {
+            self.mappings.trends = trends;
+            return;
+        };
+        for overlay in &mut self.overlays {
+            if let Overlay::Trends(pictures) = overlay {
+                return pictures.take(trends, shares);
+            }
         }
     }
 
-    fn groups_came(
-        &mut self,
-        filter: &str,
-        result: Result<Vec<Group>, crate::engine::handle::Refused>,
-    ) -> Vec<Effect> {
+    /// The last hour of each mapping, where there is room to show it.
+    pub(super) fn load_trends(&self) -> Vec<Effect> {
+        let shown = self.size.0 >= 140 || (self.zoom && self.focus == Pane::Mappings);
+        if shown { vec![Effect::LoadTrends { minutes: 60, shares: false }] } else { Vec::new() }
+    }
+
+    fn groups_came(&mut self, filter: &str, result: Result<Vec<Group>, Refused>) -> Vec<Effect> {
         match result {
             Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
                 // Whoever went elsewhere meanwhile is not interrupted.
@@ -218,11 +344,7 @@ impl Model {
         Vec::new()
     }
 
-    fn record_came(
-        &mut self,
-        row: &RowRef,
-        result: Result<crate::domain::record::RecordView, crate::engine::handle::Refused>,
-    ) -> Vec<Effect> {
+    fn record_came(&mut self, row: &RowRef, result: Result<RecordView, Refused>) -> Vec<Effect> {
         let again = self.record_flight.land();
         let now = self.now;
         let mut effects = Vec::new();
@@ -230,6 +352,7 @@ impl Model {
         match self.record.as_mut().filter(|pane| pane.row == *row) {
             Some(pane) => match result {
                 Ok(view) => {
+                    effects.extend(pane.forget_beside());
                     if pane.take(view, now) {
                         answer = pane.answer.clone();
                         effects.push(Effect::FetchValues(row.clone()));
@@ -270,292 +393,5 @@ impl Model {
         let mut effects = self.load_record();
         effects.extend(self.load_errors());
         effects
-    }
-
-    // ---- keys ----------------------------------------------------------------------------------------------------
-
-    fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
-        let name = keys::name(key);
-        match name.as_str() {
-            "C-c" => return vec![Effect::Quit],
-            "C-z" => return vec![Effect::Suspend],
-            "C-l" => return vec![Effect::Redraw],
-            _ => {}
-        }
-        if let Some(overlay) = self.overlays.pop() {
-            return self.overlay_key(overlay, key);
-        }
-        let Some(command) = command::find(self.focus, &name) else { return Vec::new() };
-        if let Some(reason) = command.disabled(self) {
-            self.say(Tone::Neutral, reason);
-            return Vec::new();
-        }
-        self.toast = None;
-        self.perform(command.id)
-    }
-
-    fn perform(&mut self, id: Id) -> Vec<Effect> {
-        match id {
-            Id::Down => self.step(Step::Lines(1)),
-            Id::Up => self.step(Step::Lines(-1)),
-            Id::PageDown => self.step(Step::Lines(self.page())),
-            Id::PageUp => self.step(Step::Lines(-self.page())),
-            Id::Top => self.step(Step::First),
-            Id::Bottom => self.step(Step::Last),
-            Id::NextPane => self.go(self.neighbour(1)),
-            Id::PreviousPane => self.go(self.neighbour(Pane::ALL.len() - 1)),
-            Id::Mappings => self.go(Pane::Mappings),
-            Id::Errors => self.go(Pane::Errors),
-            Id::Record => self.go(Pane::Record),
-            Id::Log => self.go(Pane::Log),
-            Id::Open => self.open(),
-            Id::Edit => self.edit(),
-            Id::Retry => self.retry(),
-            Id::Mark => self.mark(),
-            Id::MarkAll => self.mark_all(),
-            Id::Fix => self.ask_fix(),
-            Id::Revert => self.plan(act::Deed::Revert),
-            Id::Ignore => self.plan(act::Deed::Ignore),
-            Id::Export => self.ask_export(),
-            Id::Mend => self.mend(),
-            Id::Sides => self.sides(),
-            Id::Save => self.save_kept(),
-            Id::Undo => vec![Effect::UndoLast],
-            Id::Audit => vec![Effect::LoadActs],
-            Id::Find => self.ask_find(),
-            Id::Remedy => self.remedy(),
-            Id::Groups => vec![Effect::LoadGroups(self.errors.filter.clone())],
-            Id::Strategy => self.strategy(),
-            Id::Writes => self.writes(),
-            Id::Filter => self.filter(),
-            Id::Follow => {
-                self.log.follow(!self.log.following);
-                Vec::new()
-            }
-            Id::Explain => self.explain(),
-            Id::Copy => self.copy(),
-            Id::Zoom => {
-                self.zoom = !self.zoom;
-                Vec::new()
-            }
-            Id::Refresh => {
-                let row = self.record.as_ref().map(|pane| pane.row.clone());
-                let mut effects = self.refresh();
-                effects.extend(row.map(Effect::FetchValues));
-                self.say(Tone::Neutral, "reading everything again");
-                effects
-            }
-            Id::Help => {
-                self.overlays.push(Overlay::Help { pane: self.focus, top: 0 });
-                Vec::new()
-            }
-            Id::Back => self.back(),
-            Id::Quit | Id::ForceQuit => vec![Effect::Quit],
-            Id::Redraw => vec![Effect::Redraw],
-            Id::Suspend => vec![Effect::Suspend],
-        }
-    }
-
-    fn page(&self) -> isize {
-        isize::try_from(view::page(self, self.focus)).unwrap_or(10)
-    }
-
-    /// The pane `by` places on. The record is left out while none is open.
-    fn neighbour(&self, by: usize) -> Pane {
-        let mut at = self.focus.number() - 1;
-        loop {
-            at = (at + by) % Pane::ALL.len();
-            if Pane::ALL[at] != Pane::Record || self.record.is_some() {
-                return Pane::ALL[at];
-            }
-        }
-    }
-
-    fn go(&mut self, pane: Pane) -> Vec<Effect> {
-        self.focus = pane;
-        Vec::new()
-    }
-
-    fn step(&mut self, step: Step) -> Vec<Effect> {
-        match self.focus {
-            Pane::Mappings => {
-                let len = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
-                self.mappings.cursor.step(step, len);
-            }
-            Pane::Errors => {
-                self.errors.touched = true;
-                self.errors.cursor.step(step, self.errors.items.len());
-                return self.errors.want_more().into_iter().collect();
-            }
-            Pane::Record => {
-                if let Some(pane) = &mut self.record {
-                    let len = pane.view.as_ref().map_or(0, |view| view.values.len());
-                    pane.cursor.step(step, len);
-                }
-            }
-            Pane::Log => self.log.step(step),
-        }
-        Vec::new()
-    }
-
-    fn open(&mut self) -> Vec<Effect> {
-        if self.focus == Pane::Mappings {
-            let Some(filter) = self.mapping().map(|mapping| format!("mapping:{}", mapping.name)) else {
-                return Vec::new();
-            };
-            self.focus = Pane::Errors;
-            return self.list(&filter);
-        }
-        let Some(error) = self.errors.selected() else { return Vec::new() };
-        let Some(row) = error.row() else {
-            let text = format!("{}: {}", error.code, error.message);
-            self.say(Tone::Neutral, one_line(&text));
-            return Vec::new();
-        };
-        self.errors.touched = true;
-        self.open_row(row)
-    }
-
-    pub(super) fn list(&mut self, filter: &str) -> Vec<Effect> {
-        let effect = self.errors.set_filter(filter);
-        // The list under way is of the old filter; the new one is asked for when it is back.
-        if self.errors_flight.take_off() { vec![effect] } else { Vec::new() }
-    }
-
-    fn edit(&mut self) -> Vec<Effect> {
-        if let Some(pane) = &self.record
-            && let Some((field, value)) = pane.selected().cloned()
-        {
-            let kept = pane.kept(&field.column).cloned();
-            self.overlays.push(Overlay::Edit(Editor::new(pane.row.clone(), field, value, kept)));
-        }
-        Vec::new()
-    }
-
-    /// Saves an edit together with the changes that were kept.
-    pub(super) fn save(&mut self, mut edit: Edit) -> Vec<Effect> {
-        if let Some(pane) = &mut self.record {
-            let kept = pane.take_kept();
-            let others =
-                kept.into_iter().filter(|kept| edit.fields.iter().all(|own| own.column != kept.column));
-            let others: Vec<FieldEdit> = others.collect();
-            edit.fields.extend(others);
-        }
-        vec![Effect::Save(edit)]
-    }
-
-    fn save_kept(&mut self) -> Vec<Effect> {
-        let Some(row) = self.record.as_ref().map(|pane| pane.row.clone()) else { return Vec::new() };
-        self.save(Edit { row, fields: Vec::new(), retry: true })
-    }
-
-    fn retry(&mut self) -> Vec<Effect> {
-        if self.focus == Pane::Errors && self.errors.any_marked() {
-            return self.plan(act::Deed::Retry);
-        }
-        let row = match self.focus {
-            Pane::Record => self.record.as_ref().map(|pane| pane.row.clone()),
-            _ => self.errors.selected().and_then(crate::domain::sync_error::SyncError::row),
-        };
-        row.map(Effect::Retry).into_iter().collect()
-    }
-
-    fn remedy(&mut self) -> Vec<Effect> {
-        let choice = self.record.as_ref().and_then(Choice::remedies);
-        self.overlays.extend(choice.map(Overlay::Choice));
-        Vec::new()
-    }
-
-    /// The selected mapping.
-    pub(super) fn mapping(&self) -> Option<&MappingStatus> {
-        self.overview.as_ref()?.mappings.get(self.mappings.cursor.at)
-    }
-
-    fn strategy(&mut self) -> Vec<Effect> {
-        let choice = self.mapping().map(Choice::strategies);
-        self.overlays.extend(choice.map(Overlay::Choice));
-        Vec::new()
-    }
-
-    fn writes(&mut self) -> Vec<Effect> {
-        let off = |mapping: &MappingStatus| ["paused", "stopped"].contains(&mapping.state.as_str());
-        let effect =
-            |mapping: &MappingStatus| Effect::Writes { mapping: mapping.name.clone(), on: off(mapping) };
-        self.mapping().map(effect).into_iter().collect()
-    }
-
-    fn filter(&mut self) -> Vec<Effect> {
-        let (pane, text) = match self.focus {
-            Pane::Log => (Pane::Log, &self.log.filter),
-            _ => (Pane::Errors, &self.errors.filter),
-        };
-        self.overlays.push(Overlay::Filter { pane, input: Input::new(text), complaint: None });
-        self.focus = pane;
-        Vec::new()
-    }
-
-    /// What the selected line of the log speaks of, in the last line.
-    fn explain(&mut self) -> Vec<Effect> {
-        let entry = self.log.selected().and_then(|record| {
-            let code = record.fields.get("code").and_then(serde_json::Value::as_str);
-            catalogue::of_log(code, &record.message)
-        });
-        match entry {
-            Some(entry) => {
-                let remedy = entry.remedies.first().map_or("", |remedy| remedy.text.as_str());
-                let remedy = remedy.replace("{field}", "the field");
-                self.say(Tone::Neutral, format!("{}. {} → {remedy}", entry.title, entry.cause));
-            }
-            None => self.say(Tone::Neutral, "the catalogue has nothing to say about this line"),
-        }
-        Vec::new()
-    }
-
-    fn copy(&mut self) -> Vec<Effect> {
-        let text = match self.focus {
-            Pane::Mappings => self.mapping().map(|mapping| mapping.name.clone()),
-            Pane::Errors => self.errors.selected().map(|error| format!("{}: {}", error.code, error.message)),
-            Pane::Record => self.record.as_ref().and_then(|pane| pane.selected()?.1.clone()),
-            Pane::Log => self.log.selected().map(crate::logs::line::logfmt),
-        };
-        let Some(text) = text else {
-            self.say(Tone::Neutral, "nothing to copy here");
-            return Vec::new();
-        };
-        self.say(Tone::Good, format!("copied: {text}"));
-        vec![Effect::Copy(text)]
-    }
-
-    /// One step back: out of the zoom, to the list, out of the filter.
-    fn back(&mut self) -> Vec<Effect> {
-        if self.zoom {
-            self.zoom = false;
-            return Vec::new();
-        }
-        match self.focus {
-            Pane::Record if self.record.as_mut().is_some_and(|pane| !pane.leave()) => {
-                self.say(
-                    Tone::Neutral,
-                    "changed fields are not saved: Ctrl-S saves and sends, Esc throws them away",
-                );
-                Vec::new()
-            }
-            Pane::Record => self.go(Pane::Errors),
-            Pane::Errors if self.errors.any_marked() => {
-                self.errors.unmark();
-                Vec::new()
-            }
-            Pane::Errors if !self.errors.filter.is_empty() => self.list(""),
-            Pane::Errors => self.go(Pane::Mappings),
-            Pane::Log if !self.log.filter.is_empty() => {
-                let _ = self.log.set_filter("");
-                Vec::new()
-            }
-            Pane::Log => self.go(Pane::Errors),
-            Pane::Mappings => {
-                self.say(Tone::Neutral, "q leaves the console");
-                Vec::new()
-            }
-        }
     }
 }

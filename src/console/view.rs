@@ -5,10 +5,12 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::command::{COMMANDS, Id};
+use super::command::Id;
 use super::model::{Model, Pane, Tone};
 use super::widgets::cells::{clip, count};
-use super::{keys, overlays, panes};
+use super::{ascii, keys, overlays, panes};
+use crate::domain::act::is_production;
+use crate::domain::overview::MappingStatus;
 
 /// The smallest screen that shows anything of use.
 pub const SMALLEST: (u16, u16) = (60, 15);
@@ -31,12 +33,16 @@ pub fn draw(model: &Model, frame: &mut Frame) {
         match pane {
             Pane::Mappings => panes::mappings::draw(model, frame, area),
             Pane::Errors => panes::errors::draw(model, frame, area),
+            Pane::Pending => panes::pending::draw(model, frame, area),
             Pane::Record => panes::record::draw(model, frame, area),
             Pane::Log => panes::log::draw(model, frame, area),
         }
     }
     frame.render_widget(Paragraph::new(footer(model, usize::from(bottom.width))), bottom);
     overlays::draw(model, frame);
+    if model.theme.ascii {
+        ascii::plain(frame.buffer_mut());
+    }
 }
 
 /// Where each pane is. On a low screen, mappings and errors give way to the record while it has the keys.
@@ -54,7 +60,7 @@ pub fn arrange(model: &Model, area: Rect) -> Vec<(Pane, Rect)> {
         };
         let [mappings, errors] =
             area.layout(&Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)]));
-        vec![(Pane::Mappings, mappings), (Pane::Errors, errors)]
+        vec![(Pane::Mappings, mappings), (model.list, errors)]
     };
     if area.height >= 32 {
         let [lists, record, log] = area.layout(&Layout::vertical([
@@ -71,6 +77,12 @@ pub fn arrange(model: &Model, area: Rect) -> Vec<(Pane, Rect)> {
     let mut places = if model.focus == Pane::Record { vec![(Pane::Record, main)] } else { split(main) };
     places.push((Pane::Log, log));
     places
+}
+
+/// Whether a pane shows.
+pub fn shows(model: &Model, pane: Pane) -> bool {
+    let middle = Rect::new(0, 0, model.size.0, model.size.1.saturating_sub(2));
+    arrange(model, middle).iter().any(|(other, _)| *other == pane)
 }
 
 /// How many lines of a pane's list show, for moving by pages.
@@ -96,12 +108,21 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     let theme = model.theme;
     let mut spans = vec![Span::styled(" syncdeck ", theme.strong())];
     let Some(overview) = &model.overview else {
-        let text = model.lost.clone().unwrap_or_else(|| "reading ...".to_owned());
+        let text = model.lost.as_ref().unwrap_or(&model.settings.opening);
+        let name = &model.settings.connection;
+        let text = if name.is_empty() { text.clone() } else { format!("{name}: {text}") };
         spans.push(Span::styled(clip(&text.replace('\n', " · "), width.saturating_sub(12)), theme.warn()));
         return Line::from(spans);
     };
     let connection = &overview.connection;
-    spans.push(Span::raw(clip(&format!(" {} ⇄ {} ", connection.name, connection.environment), 34)));
+    spans.push(Span::raw(clip(&format!(" {} ⇄ ", connection.name), 24)));
+    // Nobody takes it for another one.
+    if is_production(&connection.environment) {
+        let text = format!(" {} ", connection.environment.to_uppercase());
+        spans.push(Span::styled(clip(&text, 16), theme.production()));
+    } else {
+        spans.push(Span::raw(clip(&connection.environment, 16)));
+    }
     let (sign, word, style) = match (&model.lost, overview.engine.state.as_str(), connection.state.as_str()) {
         (Some(_), ..) => ("✗", "PostgreSQL out of reach".to_owned(), theme.bad()),
         (_, "running", "ok") => ("●", "running".to_owned(), theme.good()),
@@ -110,9 +131,7 @@ fn header(model: &Model, width: usize) -> Line<'static> {
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };
     spans.push(Span::styled(format!("  {sign} {word}"), style));
-    let sum = |of: fn(&crate::domain::overview::MappingStatus) -> i64| {
-        overview.mappings.iter().map(of).sum::<i64>()
-    };
+    let sum = |of: fn(&MappingStatus) -> i64| overview.mappings.iter().map(of).sum::<i64>();
     let (pending, errors, recent) = (sum(|m| m.pending), sum(|m| m.errors), sum(|m| m.errors_last_hour));
     spans.push(Span::styled(format!("   pending {}", count(pending, 0)), theme.text()));
     let style = if errors > 0 { theme.warn() } else { theme.text() };
@@ -123,7 +142,12 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 90) {
         spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
     }
-    let clock = model.now.with_timezone(&model.zone).format("%H:%M ").to_string();
+    let zone = if model.settings.utc { " UTC" } else { "" };
+    let clock = if model.settings.clock {
+        model.local(model.now).format("%H:%M").to_string() + zone + " "
+    } else {
+        String::new()
+    };
     let used: usize = spans.iter().map(Span::width).sum();
     if used + clock.len() < width {
         spans.push(Span::raw(" ".repeat(width - used - clock.len())));
@@ -161,18 +185,18 @@ fn footer(model: &Model, width: usize) -> Line<'static> {
     }
     let mut spans = Vec::new();
     let mut used = 0;
-    let hinted = COMMANDS.iter().filter(|command| command.hinted && command.is_in(model.focus));
+    let hinted = model.keymap.of(model.focus).filter(|(command, keys)| command.hinted && !keys.is_empty());
     // The way to all the other keys is always in sight.
-    let (last, hinted): (Vec<_>, Vec<_>) = hinted.partition(|command| command.id == Id::Help);
+    let (last, hinted): (Vec<_>, Vec<_>) = hinted.partition(|(command, _)| command.id == Id::Help);
     let room = width.saturating_sub(10);
-    for (command, width) in
-        hinted.into_iter().map(|command| (command, room)).chain(last.into_iter().map(|last| (last, width)))
-    {
+    let with_room =
+        hinted.into_iter().map(|hint| (hint, room)).chain(last.into_iter().map(|hint| (hint, width)));
+    for ((command, command_keys), width) in with_room {
         let disabled = command.disabled(model).is_some();
         if disabled && command.mutates && model.read_only {
             continue;
         }
-        let key = keys::shown(command.keys[0]);
+        let key = keys::shown(&command_keys[0]);
         let takes = key.chars().count() + command.title.chars().count() + 4;
         if used + takes > width {
             continue;

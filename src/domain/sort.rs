@@ -90,6 +90,11 @@ impl SortBy {
         }
     }
 
+    /// Whether one looks for the greatest first when one begins to sort by it.
+    pub fn begins_descending(self) -> bool {
+        matches!(self, SortBy::LastSeen | SortBy::FirstSeen | SortBy::Attempts)
+    }
+
     /// From its word.
     pub fn from_word(word: &str) -> Option<SortBy> {
         SortBy::ALL.into_iter().find(|by| by.word() == word)

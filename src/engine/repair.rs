@@ -31,6 +31,16 @@ pub fn what(kind: Kind, side: Side) -> Option<&'static str> {
     }
 }
 
+/// What a repair does: how many of each kind there are, and what becomes of them.
+pub fn summary(findings: &[Finding], side: Side) -> Vec<(usize, Kind, &'static str)> {
+    let count = |kind: Kind| findings.iter().filter(|finding| finding.kind == kind).count();
+    let kinds = Kind::ALL.into_iter().map(|kind| (count(kind), kind));
+    kinds
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| (count, kind, what(kind, side).unwrap_or("left to a person")))
+        .collect()
+}
+
 /// How a repair is to be confirmed.
 pub fn confirm(findings: &[Finding], side: Side, environment: &str) -> Confirm {
     let mended = findings.iter().filter(|finding| what(finding.kind, side).is_some());
@@ -71,9 +81,11 @@ impl Handle {
         let looked_at = verdict.looked_at.unwrap_or_default();
         let total = kinds.values().map(Vec::len).sum();
         let mut through = 0;
-        for (kind, part) in
-            kinds.iter().flat_map(|(kind, all)| all.chunks(CHUNK).map(move |part| (*kind, part)))
-        {
+        let mut parts: Vec<(Kind, &[(i64, &Finding)])> = Vec::new();
+        for (kind, all) in &kinds {
+            parts.extend(all.chunks(CHUNK).map(|part| (*kind, part)));
+        }
+        for (kind, part) in parts {
             if stop.is_cancelled() {
                 report.cancelled = true;
                 break;

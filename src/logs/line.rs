@@ -1,43 +1,55 @@
 //! A log record as one line of text, and the filter of logs.
 
-use serde_json::Value;
+use std::ops::Range;
 
+use super::ring::{Line, Ring};
 use super::sanitize::sanitize;
 use super::{Level, LogRecord};
+use regex::{Regex, RegexBuilder};
 
 /// `2026-11-20T14:02:10.123Z WARN  writer  3 of 200 rejected  mapping=Contact batch=8f2`, harmless for a terminal.
 pub fn logfmt(record: &LogRecord) -> String {
-    let level = match record.level {
-        Level::Debug => "DEBUG",
-        Level::Info => "INFO",
-        Level::Warn => "WARN",
-        Level::Error => "ERROR",
-    };
-    let time = record.time.format("%Y-%m-%dT%H:%M:%S%.3fZ");
-    let mut line = format!("{time} {level:<5} {:<8} {}", sanitize(&record.dyno), sanitize(&record.message));
-    for (key, value) in &record.fields {
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) if text.is_empty() => continue,
-            Value::String(text) if text.contains([' ', '"', '=']) => format!("{text:?}"),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        line.push_str(&format!(" {}={}", sanitize(key), sanitize(&text)));
-    }
-    line
+    let mut ring = Ring::new(0);
+    ring.push(record);
+    ring.newest().as_ref().map(Line::logfmt).unwrap_or_default()
 }
 
-/// What log records must have: words anywhere, `level:warn` (that and above), `dyno:`, `source:`, and any field by its
-/// name, `mapping:Contact`; `-` negates.
-#[derive(Clone, Debug, Default, PartialEq)]
+impl Line<'_> {
+    /// The line as [`logfmt`] writes it.
+    pub fn logfmt(&self) -> String {
+        let level = match self.level {
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warn => "WARN",
+            Level::Error => "ERROR",
+        };
+        let time = self.time.format("%Y-%m-%dT%H:%M:%S%.3fZ");
+        let mut line = format!("{time} {level:<5} {:<8} {}", sanitize(self.dyno()), sanitize(self.message()));
+        for (key, value) in self.fields() {
+            let text = if value.contains([' ', '"', '=']) { format!("{value:?}") } else { value.to_owned() };
+            line.push_str(&format!(" {}={}", sanitize(key), sanitize(&text)));
+        }
+        line
+    }
+}
+
+/// What log lines must have: words anywhere in what a line shows, `level:warn` (that and above), `dyno:`, `source:`, and
+/// any field by its name, `mapping:Contact`; `-` negates; case does not matter.
+#[derive(Clone, Debug, Default)]
 pub struct LogFilter {
+    typed: String,
     terms: Vec<(bool, Term)>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+impl PartialEq for LogFilter {
+    fn eq(&self, other: &LogFilter) -> bool {
+        self.typed == other.typed
+    }
+}
+
+#[derive(Clone, Debug)]
 enum Term {
-    Word(String),
+    Word(Regex),
     Level(Level),
     Field(String, String),
 }
@@ -46,7 +58,7 @@ impl LogFilter {
     /// Reads a filter as typed.
     ///
     /// # Errors
-    /// A level that there is not.
+    /// A level that there is not, or a word too long to be searched for.
     pub fn parse(text: &str) -> Result<LogFilter, String> {
         let terms = text
             .split_whitespace()
@@ -60,40 +72,78 @@ impl LogFilter {
                     Some((key, value)) if !key.is_empty() && !value.is_empty() => {
                         Term::Field(key.to_lowercase(), value.to_lowercase())
                     }
-                    _ => Term::Word(word.to_lowercase()),
+                    _ => Term::Word(literal(word)?),
                 };
                 Ok((negated, term))
             })
             .collect::<Result<_, String>>()?;
-        Ok(LogFilter { terms })
+        Ok(LogFilter { typed: text.to_owned(), terms })
+    }
+
+    /// The words as they stand one behind the other, to search for.
+    ///
+    /// # Errors
+    /// As [`LogFilter::parse`].
+    pub fn phrase(text: &str) -> Result<LogFilter, String> {
+        Ok(LogFilter { typed: format!("\"{text}\""), terms: vec![(false, Term::Word(literal(text)?))] })
+    }
+
+    /// Where its words stand in a text, in bytes, in order.
+    pub fn found_in(&self, text: &str) -> Vec<Range<usize>> {
+        let words = self.terms.iter().filter_map(|(negated, term)| match term {
+            Term::Word(word) if !negated => Some(word),
+            _ => None,
+        });
+        let mut found: Vec<Range<usize>> = words
+            .flat_map(|word| word.find_iter(text).map(|hit| hit.range()))
+            .filter(|hit| !hit.is_empty())
+            .collect();
+        found.sort_by_key(|hit| hit.start);
+        found.dedup_by(|next, before| next.start < before.end);
+        found
+    }
+
+    /// Whether it lets everything pass.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
     }
 
     /// Whether a record passes.
     pub fn matches(&self, record: &LogRecord) -> bool {
-        self.terms.iter().all(|(negated, term)| term.matches(record) != *negated)
+        let mut ring = Ring::new(0);
+        ring.push(record);
+        ring.newest().is_some_and(|line| self.passes(&line))
+    }
+
+    /// Whether a line passes.
+    pub fn passes(&self, line: &Line<'_>) -> bool {
+        self.terms.iter().all(|(negated, term)| term.passes(line) != *negated)
     }
 }
 
 impl Term {
-    fn matches(&self, record: &LogRecord) -> bool {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.to_lowercase(),
-            other => other.to_string().to_lowercase(),
+    fn passes(&self, line: &Line<'_>) -> bool {
+        let is = |value: &str, wanted: &str| {
+            value.eq_ignore_ascii_case(wanted) || (!value.is_ascii() && value.to_lowercase() == wanted)
         };
         match self {
-            Term::Level(level) => record.level >= *level,
+            Term::Level(level) => line.level >= *level,
             Term::Field(key, wanted) => match key.as_str() {
-                "source" => record.source.to_lowercase() == *wanted,
-                "dyno" => record.dyno.to_lowercase() == *wanted,
-                key => record.fields.get(key).is_some_and(|value| text(value) == *wanted),
+                "source" => is(line.source(), wanted),
+                "dyno" => is(line.dyno(), wanted),
+                key => line.field(key).is_some_and(|value| is(value, wanted)),
             },
-            Term::Word(word) => {
-                record.message.to_lowercase().contains(word)
-                    || record.dyno.contains(word)
-                    || record.fields.values().any(|value| text(value).contains(word))
-            }
+            Term::Word(word) => word.is_match(line.shown()),
         }
     }
+}
+
+/// Finds a text whatever its case.
+fn literal(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(&regex::escape(text))
+        .case_insensitive(true)
+        .build()
+        .map_err(|_| "the text is too long to be searched for".to_owned())
 }
 
 fn parse_level(word: &str) -> Result<Level, String> {
@@ -109,7 +159,7 @@ fn parse_level(word: &str) -> Result<Level, String> {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -147,6 +197,9 @@ mod tests {
             ("mapping:contact row:7", true),
             ("-mapping:contact", false),
             ("dyno:reader", false),
+            ("row=7", true),
+            ("syncdeck", false),
+            ("source:SyncDeck", true),
         ] {
             assert_eq!(LogFilter::parse(filter).unwrap().matches(&record()), matches, "{filter}");
         }

@@ -3,6 +3,7 @@
 
 pub mod line;
 pub mod log;
+pub mod ring;
 pub mod sanitize;
 
 use chrono::{DateTime, Utc};

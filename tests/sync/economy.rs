@@ -56,7 +56,14 @@ async fn a_read_only_session_is_read_only_in_postgresql_itself() {
     }];
     let refused = handle.save(&Edit { row: contact(1), fields, retry: true }).await.unwrap_err().to_string();
     assert!(refused.contains("read-only"), "{refused}");
-    assert!(handle.pause("Contact").await.unwrap_err().to_string().contains("read-only"));
+    assert!(
+        handle
+            .writes(Some("Contact"), syncdeck::domain::overview::Writes::Pause)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("read-only")
+    );
     assert_eq!(handle.may_write().await.unwrap().as_deref(), Some("the session is read-only"));
     handle.record(&contact(1)).await.unwrap();
     assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.audit").await.unwrap(), "0");

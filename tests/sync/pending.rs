@@ -15,7 +15,7 @@ async fn told(world: &World, query: &PendingQuery) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_listed_page_by_page_whether_it_was_taken_in_or_not() {
     let mut world = World::start(MAPPINGS).await;
-    world.handle.pause("Contact").await.unwrap();
+    world.handle.writes(Some("Contact"), syncdeck::domain::overview::Writes::Pause).await.unwrap();
     world
         .run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('A', 'K1'), ('B', 'K2')")
         .await;

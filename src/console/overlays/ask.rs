@@ -27,6 +27,13 @@ pub enum About {
     },
     /// What somebody has in hand.
     Find,
+    /// What the log is searched for.
+    Search,
+    /// The name under which a filter is kept.
+    FilterName {
+        /// The filter.
+        filter: String,
+    },
     /// A file's name.
     Export {
         /// Which errors, by the filter in force.
@@ -77,6 +84,7 @@ impl Ask {
                 let text = self.input.text().trim().to_owned();
                 self.complaint = match &self.about {
                     About::Fix { .. } => How::parse(&text).err(),
+                    About::Search => None,
                     _ if text.is_empty() => Some("nothing is typed".to_owned()),
                     _ => None,
                 };
@@ -111,6 +119,12 @@ impl Ask {
                 "row id, record id (15 or 18 characters) or external id",
                 " find it   ",
             ),
+            About::Search => {
+                ("Search the log".to_owned(), "what the line has in it; case does not matter", " search   ")
+            }
+            About::FilterName { filter } => {
+                (format!("Keep the filter {filter}"), "a short name for it", " keep it   ")
+            }
             About::Export { count, .. } => (
                 format!("Export {count}"),
                 "a file: errors.csv, or errors.jsonl for JSON lines",

@@ -1,5 +1,7 @@
 //! A list to choose from: the remedies of an error, the causes of errors, the strategies of a mapping. A digit chooses at once.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
@@ -7,18 +9,23 @@ use ratatui::layout::Constraint;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::config::console::THEMES;
 use crate::console::effect::Effect;
-use crate::console::model::Model;
+use crate::console::model::{Connection, Model};
 use crate::console::panes::record::RecordPane;
 use crate::console::widgets::cells::{clip, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::act::AuditEntry;
 use crate::domain::group::Group;
+use crate::domain::merge::Side;
 use crate::domain::names::RowRef;
 use crate::domain::overview::MappingStatus;
 use crate::domain::record::Hit;
 use crate::domain::remedy::{Action, Offer};
+use crate::domain::sort::{Sort, SortBy};
 use crate::domain::strategy::Strategy;
+use crate::domain::verify::{Finding, Verdict};
+use crate::engine::rehearsal::{Trial, Tried};
 
 /// Rows of an act that are listed.
 const ROWS: usize = 500;
@@ -29,6 +36,8 @@ pub struct Choice {
     title: String,
     items: Vec<Item>,
     cursor: Cursor,
+    /// The table of what a comparison found, and all of that: one side may be taken for it.
+    found: Option<(String, Arc<Verdict>)>,
 }
 
 /// One of it.
@@ -49,6 +58,10 @@ pub enum Deed {
     Filter(String),
     /// This row is opened.
     Row(RowRef),
+    /// The errors stand in this order.
+    Sort(SortBy),
+    /// These are the colours.
+    Theme(&'static str),
 }
 
 /// What can be done with all errors of a cause, where they are listed by it.
@@ -72,11 +85,17 @@ pub enum Picking {
     Done(Deed),
     /// Something is done with all errors that this filter matches.
     All(String, Verb),
+    /// One side is to be taken for what a comparison found in this table.
+    Repair(String, Arc<Verdict>, Side),
     /// It was left.
     Left,
 }
 
 impl Choice {
+    fn of(title: String, items: Vec<Item>, at: usize) -> Choice {
+        Choice { title, items, cursor: Cursor { at, ..Cursor::default() }, found: None }
+    }
+
     /// What can be done about the error of the open record.
     pub fn remedies(pane: &RecordPane) -> Option<Choice> {
         let view = pane.view.as_ref().filter(|view| !view.advice.remedies.is_empty())?;
@@ -93,7 +112,7 @@ impl Choice {
         let mut items: Vec<Item> = view.advice.remedies.iter().map(item).collect();
         // What can be done by itself comes first, under its number.
         items.sort_by_key(|item| item.deed.is_none());
-        Some(Choice { title: format!("{}: what to do", view.advice.title), items, cursor: Cursor::default() })
+        Some(Choice::of(format!("{}: what to do", view.advice.title), items, 0))
     }
 
     /// The strategies of a mapping; the cursor rests on the one in force.
@@ -108,8 +127,7 @@ impl Choice {
             })),
         });
         let at = Strategy::ALL.iter().position(|strategy| strategy.word() == mapping.strategy).unwrap_or(0);
-        let cursor = Cursor { at, ..Cursor::default() };
-        Choice { title: format!("{}: what becomes of errors", mapping.name), items: items.into(), cursor }
+        Choice::of(format!("{}: what becomes of errors", mapping.name), items.into(), at)
     }
 
     /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors.
@@ -136,7 +154,7 @@ impl Choice {
         };
         let title = if filter.is_empty() { String::new() } else { format!(" that match {filter}") };
         let items: Vec<Item> = groups.iter().map(item).collect();
-        let choice = Choice { title: format!("Causes of errors{title}"), items, cursor: Cursor::default() };
+        let choice = Choice::of(format!("Causes of errors{title}"), items, 0);
         (!groups.is_empty()).then_some(choice)
     }
 
@@ -159,8 +177,100 @@ impl Choice {
             }
         };
         let items: Vec<Item> = hits.iter().map(item).collect();
-        let choice = Choice { title: format!("Rows found by {text}"), items, cursor: Cursor::default() };
+        let choice = Choice::of(format!("Rows found by {text}"), items, 0);
         (!hits.is_empty()).then_some(choice)
+    }
+
+    /// The orders of the errors; the cursor rests on the one in force, which turns round.
+    pub fn sorts(now: Sort) -> Choice {
+        let items = SortBy::ALL.map(|by| {
+            let direction = match (by == now.by, now.descending) {
+                (false, _) => String::new(),
+                (true, true) => "  ↓ now, greatest first; choose it to turn round".to_owned(),
+                (true, false) => "  ↑ now, least first; choose it to turn round".to_owned(),
+            };
+            Item {
+                text: format!("{}{direction}", by.word().replace('_', " ")),
+                note: String::new(),
+                deed: Some(Deed::Sort(by)),
+            }
+        });
+        let at = SortBy::ALL.iter().position(|by| *by == now.by).unwrap_or(0);
+        Choice::of("Sort the errors by".to_owned(), items.into(), at)
+    }
+
+    /// The colours that there are.
+    pub fn themes() -> Choice {
+        let item = |name: &&'static str| Item {
+            text: (*name).to_owned(),
+            note: String::new(),
+            deed: Some(Deed::Theme(name)),
+        };
+        let title = "Colours, until the console is left; console.theme keeps them".to_owned();
+        Choice::of(title, THEMES.iter().map(item).collect(), 0)
+    }
+
+    /// The connections of the configuration; the cursor rests on the one that shows.
+    pub fn connections(connections: &[Connection], here: &str) -> Choice {
+        let item = |connection: &Connection| Item {
+            text: format!("{}  {}", connection.name, connection.environment),
+            note: if connection.name == here { "this one".to_owned() } else { String::new() },
+            deed: Some(Deed::Effect(Effect::Connect(connection.name.clone()))),
+        };
+        let at = connections.iter().position(|connection| connection.name == here).unwrap_or(0);
+        Choice::of("Go to a connection".to_owned(), connections.iter().map(item).collect(), at)
+    }
+
+    /// What a comparison of rows and records found; choosing one opens its row.
+    pub fn findings(table: String, verdict: Arc<Verdict>) -> Choice {
+        let Verdict { mapping, rows, records, findings, unsettled, stopped, .. } = &*verdict;
+        let item = |finding: &Finding| {
+            let row = finding.row.as_ref().map_or("no row".to_owned(), |at| format!("row {}", at.row));
+            let sfid = finding.sfid.as_deref().unwrap_or("no record");
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+            let fields: Vec<String> = finding
+                .fields
+                .iter()
+                .map(|field| {
+                    format!("{}: {} here, {} there", field.field, shown(&field.row), shown(&field.record))
+                })
+                .collect();
+            Item {
+                text: format!("{}  {row}  {sfid}", finding.kind.text()),
+                note: format!("{}{}", finding.text, fields.join("; ")),
+                deed: finding.row.clone().map(Deed::Row),
+            }
+        };
+        let more = if findings.len() > ROWS { format!(", the first {ROWS}") } else { String::new() };
+        let unsettled =
+            if *unsettled > 0 { format!(", {unsettled} changed while one looked") } else { String::new() };
+        let ended = if *stopped { ", stopped before the end" } else { "" };
+        let title = format!(
+            "{mapping}: {} of {rows} rows and {records} records differ{more}{unsettled}{ended}",
+            findings.len()
+        );
+        let items = findings.iter().take(ROWS).map(item).collect();
+        Choice { title, items, cursor: Cursor::default(), found: Some((table, verdict)) }
+    }
+
+    /// What a trial came to, row by row; choosing one opens it.
+    pub fn trial(table: &str, trial: &Trial) -> Choice {
+        let item = |tried: &Tried| {
+            let said = match (&tried.code, &tried.message) {
+                (Some(code), Some(message)) => format!("✗ {code}: {message}"),
+                _ => "✓ goes through".to_owned(),
+            };
+            let left: Vec<String> =
+                tried.left_out.iter().map(|(field, why)| format!("{field} stays behind: {why}")).collect();
+            let row = RowRef { table: table.to_owned(), row: tried.row };
+            Item {
+                text: format!("row {}  {}  {said}", tried.row, tried.op),
+                note: left.join("; "),
+                deed: Some(Deed::Row(row)),
+            }
+        };
+        let title = format!("{}: {} of {} rows would go through", trial.mapping, trial.passed, trial.rows);
+        Choice::of(title, trial.items.iter().map(item).collect(), 0)
     }
 
     /// The rows of an act; choosing one opens it.
@@ -174,11 +284,7 @@ impl Choice {
         let shown = entries.len().min(ROWS);
         let more = if shown < entries.len() { format!(", the first {shown}") } else { String::new() };
         let title = format!("Act {}: {} {} rows{more}", first.act, first.action, entries.len());
-        Some(Choice {
-            title,
-            items: entries.iter().take(ROWS).map(item).collect(),
-            cursor: Cursor::default(),
-        })
+        Some(Choice::of(title, entries.iter().take(ROWS).map(item).collect(), 0))
     }
 
     /// A key.
@@ -189,10 +295,20 @@ impl Choice {
             KeyCode::Char('k') | KeyCode::Up => self.cursor.step(Step::Lines(-1), self.items.len()),
             KeyCode::Enter => {
                 let at = self.cursor.at;
-                return self.choose(at);
+                return if at < self.items.len() { self.choose(at) } else { Picking::Open(self) };
+            }
+            KeyCode::PageDown => self.cursor.step(Step::Lines(10), self.items.len()),
+            KeyCode::PageUp => self.cursor.step(Step::Lines(-10), self.items.len()),
+            KeyCode::Char(letter @ ('s' | 'p')) if self.found.is_some() => {
+                let side = if letter == 's' { Side::Salesforce } else { Side::Postgres };
+                if let Some((table, verdict)) = self.found {
+                    return Picking::Repair(table, verdict, side);
+                }
             }
             KeyCode::Char(letter @ ('f' | 'r' | 'u' | 'i')) => {
-                if let Some(Deed::Filter(filter)) = &self.items[self.cursor.at].deed {
+                if let Some(Deed::Filter(filter)) =
+                    self.items.get(self.cursor.at).and_then(|item| item.deed.as_ref())
+                {
                     let verb = match letter {
                         'f' => Verb::Fix,
                         'r' => Verb::Retry,
@@ -281,19 +397,26 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
     let mut text: Vec<Line> = text.into_iter().skip(top).take(visible).collect();
     text.resize(visible + 1, Line::default());
     let groups = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Filter(_)));
-    let keys: &[(&str, &str)] = match groups {
-        true => &[
-            (" Enter", " list   "),
-            ("f", " fix   "),
-            ("r", " retry   "),
-            ("u", " revert   "),
-            ("i", " ignore   "),
-            ("Esc", " close"),
+    let rows = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Row(_)));
+    let keys: &[(&str, &str)] = match (groups, &choice.found) {
+        (true, _) => &[
+            ("Enter", "list"),
+            ("f", "fix"),
+            ("r", "retry"),
+            ("u", "revert"),
+            ("i", "ignore"),
+            ("Esc", "close"),
         ],
-        false => &[(" Enter", " or its number does it   "), ("Esc", " leaves everything as it is")],
+        (_, Some(_)) => &[
+            ("Enter", "open"),
+            ("s", "take Salesforce's side"),
+            ("p", "take PostgreSQL's side"),
+            ("Esc", "close"),
+        ],
+        _ if rows => &[("Enter", "open"), ("Esc", "close")],
+        _ => &[("Enter", "or its number does it"), ("Esc", "leave it")],
     };
-    let spans = keys.iter().flat_map(|(key, does)| [Span::styled(*key, model.theme.key()), Span::raw(*does)]);
-    text.push(Line::from_iter(spans));
+    text.push(super::hints(model, keys));
     frame.render_widget(Paragraph::new(text), inner);
     let line = u16::try_from(cursor.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));

@@ -4,8 +4,11 @@
 mod acts;
 mod ask;
 mod choice;
+mod filter;
+mod palette;
 mod plan;
 mod sides;
+mod trends;
 mod work;
 
 use ratatui::Frame;
@@ -16,17 +19,17 @@ use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
 pub use acts::{Acts, Looked};
 pub use ask::{About, Answered, Ask, suggestions};
 pub use choice::{Choice, Deed, Picking, Verb, changes};
+pub use filter::{FilterLine, Typed};
+pub use palette::{Chose, Palette, Run};
 pub use plan::{Decided, Question};
 pub use sides::{Picked, Sides};
+pub use trends::{Seen, Trends};
 pub use work::Working;
 
-use super::command::COMMANDS;
 use super::effect::Effect;
-use super::keys;
-use super::model::{Model, Pane};
+use super::model::Model;
 use super::panes::edit::{self, Editor};
-use super::widgets::cells::{clip, fit, wrap};
-use super::widgets::input::Input;
+use super::widgets::cells::wrap;
 use crate::domain::act::Report;
 
 /// One layer.
@@ -62,22 +65,12 @@ pub enum Overlay {
         /// What a yes does.
         effect: Box<Effect>,
     },
-    /// The filter of a list, with what is wrong with it.
-    Filter {
-        /// Of which pane.
-        pane: Pane,
-        /// What is typed.
-        input: Input,
-        /// What is wrong with it.
-        complaint: Option<String>,
-    },
-    /// The keys of a pane.
-    Help {
-        /// Which.
-        pane: Pane,
-        /// The first line that shows.
-        top: usize,
-    },
+    /// The filter of a list.
+    Filter(FilterLine),
+    /// Errors and throughput as pictures.
+    Trends(Trends),
+    /// Commands to choose from.
+    Palette(Palette),
 }
 
 /// Draws all layers, the lowest first.
@@ -98,10 +91,9 @@ pub fn draw(model: &Model, frame: &mut Frame) {
             Overlay::Sure { text, .. } => {
                 sure(model, frame, "Sure?", text, [" do it   ", " leave everything as it is"])
             }
-            Overlay::Filter { pane, input, complaint } => {
-                filter(model, frame, *pane, input, complaint.as_deref())
-            }
-            Overlay::Help { pane, top } => help(model, frame, *pane, *top),
+            Overlay::Filter(line) => filter::draw(model, line, frame),
+            Overlay::Trends(trends) => trends::draw(model, trends, frame),
+            Overlay::Palette(palette) => palette::draw(model, palette, frame),
         }
     }
 }
@@ -116,6 +108,19 @@ fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     inner
+}
+
+/// A line of a list in an overlay; the chosen one stands out as a whole.
+fn chosen_line<'a>(model: &Model, chosen: bool, line: Line<'a>) -> Line<'a> {
+    if chosen { super::panes::standing_out(model.theme.selected(true), line) } else { line }
+}
+
+/// The keys of an overlay, in its last line.
+fn hints(model: &Model, keys: &[(&'static str, &'static str)]) -> Line<'static> {
+    let spans = keys.iter().flat_map(|(key, does)| {
+        [Span::styled(format!(" {key}"), model.theme.key()), Span::raw(format!(" {does}  "))]
+    });
+    Line::from_iter(spans)
 }
 
 /// A question with yes or no, and what either does.
@@ -136,74 +141,4 @@ fn sure(model: &Model, frame: &mut Frame, title: &str, text: &str, [yes, no]: [&
         Span::raw(no.to_owned()),
     ]));
     frame.render_widget(Paragraph::new(lines), inner);
-}
-
-fn filter(model: &Model, frame: &mut Frame, pane: Pane, input: &Input, complaint: Option<&str>) {
-    let screen = frame.area();
-    let width = screen.width.saturating_sub(4).min(96);
-    let area = screen.centered(Constraint::Length(width), Constraint::Length(5));
-    let inner = panel(model, frame, area, &format!("Filter {}", pane.title().to_lowercase()));
-    let room = usize::from(inner.width).saturating_sub(2);
-    let help = match pane {
-        Pane::Log => "words  level:warn  mapping:Contact  row:42  -word",
-        _ => "words  mapping:contact  code:EMAIL  field:phone  state:open|held  category:data  since:1h  -…",
-    };
-    let note = match complaint {
-        Some(complaint) => {
-            Span::styled(format!(" ✗ {}", clip(complaint, room.saturating_sub(2))), model.theme.bad())
-        }
-        None => Span::styled(format!(" {}", clip(help, room)), model.theme.dim()),
-    };
-    let keys = Line::from(vec![
-        Span::styled(" Enter", model.theme.key()),
-        Span::raw(" apply   "),
-        Span::styled("Esc", model.theme.key()),
-        Span::raw(" leave it as it was"),
-    ]);
-    // The end of a long filter is what one types.
-    let skip = (input.column() + 2).saturating_sub(room);
-    let text: String = input.text().chars().skip(skip).collect();
-    frame.render_widget(
-        Paragraph::new(vec![Line::from(format!(" {}", clip(&text, room))), Line::from(note), keys]),
-        inner,
-    );
-    let column = u16::try_from(input.column() - skip).unwrap_or(u16::MAX);
-    frame.set_cursor_position((inner.x.saturating_add(1).saturating_add(column), inner.y));
-}
-
-/// The lines of the help of a pane, from the command table.
-pub fn help_lines(pane: Pane) -> Vec<(String, &'static str)> {
-    COMMANDS
-        .iter()
-        .filter(|command| command.is_in(pane))
-        .map(|command| {
-            let names: Vec<String> = command.keys.iter().map(|key| keys::shown(key)).collect();
-            (names.join(" "), command.doc)
-        })
-        .collect()
-}
-
-fn help(model: &Model, frame: &mut Frame, pane: Pane, top: usize) {
-    let lines = help_lines(pane);
-    let screen = frame.area();
-    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(screen.height.saturating_sub(2));
-    let area = screen
-        .centered(Constraint::Length(screen.width.saturating_sub(4).min(92)), Constraint::Length(height));
-    let inner = panel(model, frame, area, &format!("Keys in {} · Esc closes, j and k scroll", pane.title()));
-    let room = usize::from(inner.width).saturating_sub(22);
-    let top = top.min(lines.len().saturating_sub(usize::from(inner.height)));
-    let text: Vec<Line> = lines
-        .iter()
-        .skip(top)
-        .take(usize::from(inner.height))
-        .map(|(keys, doc)| {
-            Line::from(vec![
-                Span::raw(" "),
-                Span::styled(fit(keys, 18), model.theme.key()),
-                Span::raw(" "),
-                Span::raw(clip(doc, room)),
-            ])
-        })
-        .collect();
-    frame.render_widget(Paragraph::new(text), inner);
 }

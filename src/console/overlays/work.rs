@@ -19,7 +19,9 @@ const REASONS: usize = 4;
 pub struct Working {
     /// What is done.
     pub text: String,
-    /// How far it is.
+    /// What it is at.
+    pub note: String,
+    /// How far it is; of nothing, where that is not known.
     pub progress: Progress,
     /// Since when.
     pub since: DateTime<Utc>,
@@ -41,7 +43,12 @@ pub fn draw(model: &Model, working: &Working, frame: &mut Frame) {
     let elapsed = (model.now - working.since).to_std().unwrap_or_default();
     let left = working.progress.time_left(elapsed).filter(|_| elapsed.as_secs() > 0);
     let left = left.map(|left| format!(" · {} left", spoken(left))).unwrap_or_default();
-    let text = format!(" {} of {}{left}", count(through as i64, 0), count(total as i64, 0));
+    let far = if total == 0 {
+        String::new()
+    } else {
+        format!("{} of {} ", count(through as i64, 0), count(total as i64, 0))
+    };
+    let text = format!(" {far}{}{left}", working.note);
     let keys = match working.stopping {
         true => Line::from(Span::styled(" stopping after the rows under way ...", theme.warn())),
         false => Line::from(vec![

@@ -1,7 +1,8 @@
 //! Errors: the list, newest first, a window onto PostgreSQL page by page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use chrono::{DateTime, Utc};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -12,22 +13,26 @@ use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::sort::Key;
+use crate::domain::sort::{Key, Sort, SortBy};
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::engine::handle::{Count, ErrorPage, ErrorQuery};
 
 /// Errors asked for at once.
 pub const PAGE: usize = 100;
+/// Errors held at most; whoever wants to see others filters or sorts.
+const MOST: usize = 20_000;
+/// Typed filters that are remembered.
+const REMEMBERED: usize = 100;
 
 /// The pane's state.
 #[derive(Debug, Default)]
 pub struct ErrorsPane {
     /// What is known of the list, from its beginning on.
     pub items: Vec<SyncError>,
-    /// How many match.
-    pub matching: i64,
-    /// Whether `matching` stopped counting.
-    pub capped: bool,
+    /// How many match, once counted: rows do not wait for it.
+    pub count: Option<Count>,
+    /// Where the next page begins, when there is one.
+    pub next: Option<Key>,
     /// Where one is. The selected error is followed by its number, wherever new ones put it.
     pub cursor: Cursor,
     /// The filter as typed.
@@ -38,8 +43,6 @@ pub struct ErrorsPane {
     pub loaded: bool,
     /// Why the list cannot be shown.
     pub refusal: Option<String>,
-    /// Where the list goes on.
-    pub next: Option<Key>,
     /// Whether a further page is on its way.
     pub more: bool,
     /// The errors that are marked, by their numbers.
@@ -48,6 +51,17 @@ pub struct ErrorsPane {
     pub all: bool,
     /// Whether the operator moved the cursor; until then it stays on the newest error.
     pub touched: bool,
+    /// The order.
+    pub sort: Sort,
+    /// Whether only what needs a person is listed.
+    pub faults: bool,
+    /// Filters that were typed, newest last.
+    pub typed: Vec<String>,
+    /// The error on which the last console stood.
+    pub wanted: Option<i64>,
+    /// Filters that were gone through, and where in them one is.
+    visited: Vec<String>,
+    at_visited: usize,
 }
 
 impl ErrorsPane {
@@ -67,40 +81,51 @@ impl ErrorsPane {
         self.marked.clear();
     }
 
+    /// The filter as it is asked for: with what needs nobody left out, where that is wanted.
+    pub fn asked_filter(&self) -> String {
+        match (self.faults, self.filter.as_str()) {
+            (false, filter) => filter.to_owned(),
+            (true, filter) => format!("{filter} state:open|review").trim().to_owned(),
+        }
+    }
+
     /// Asks for the list from its beginning, as much of it as is known.
     pub fn reload(&self) -> Effect {
         let limit = self.items.len().clamp(PAGE, 10 * PAGE);
-        let query = ErrorQuery { filter: self.filter.clone(), limit, ..ErrorQuery::default() };
-        Effect::LoadErrors { generation: self.generation, append: false, query }
+        self.ask(limit, None)
+    }
+
+    fn ask(&self, limit: usize, after: Option<Key>) -> Effect {
+        let append = after.is_some();
+        let query = ErrorQuery { filter: self.asked_filter(), sort: self.sort, limit, after };
+        Effect::LoadErrors { generation: self.generation, append, query }
     }
 
     /// Asks for the next page when the end of what is known comes near.
     pub fn want_more(&mut self) -> Option<Effect> {
         let near_end = self.cursor.at + PAGE / 2 >= self.items.len();
-        if !near_end || self.more {
+        if !near_end || self.more || self.items.len() >= MOST {
             return None;
         }
-        let after = Some(self.next.clone()?);
+        let next = self.next.clone()?;
         self.more = true;
-        let query = ErrorQuery { filter: self.filter.clone(), limit: PAGE, after, ..ErrorQuery::default() };
-        Some(Effect::LoadErrors { generation: self.generation, append: true, query })
+        Some(self.ask(PAGE, Some(next)))
     }
 
     /// Takes a page in. The cursor stays on its error; when that is gone, it stays where it was.
-    pub fn take(&mut self, (page, count): (ErrorPage, Count), append: bool) {
+    pub fn take(&mut self, page: ErrorPage, append: bool) {
         let selected = self.selected().map(|error| error.id);
         let offset = self.cursor.at.saturating_sub(self.cursor.top);
         self.refusal = None;
         self.loaded = true;
-        (self.matching, self.capped) = (count.matching, count.capped);
-        self.next = page.next;
         if append {
             self.more = false;
-            let known: std::collections::HashSet<i64> = self.items.iter().map(|error| error.id).collect();
+            let known: HashSet<i64> = self.items.iter().map(|error| error.id).collect();
             self.items.extend(page.items.into_iter().filter(|error| !known.contains(&error.id)));
         } else {
             self.items = page.items;
         }
+        self.next = page.next;
         let there = selected.and_then(|id| self.items.iter().position(|error| error.id == id));
         self.cursor.at = there.unwrap_or(self.cursor.at).min(self.items.len().saturating_sub(1));
         // The line stays where the eye is, also when others come in above it.
@@ -110,16 +135,66 @@ impl ErrorsPane {
         }
     }
 
-    /// Shows another list.
-    pub fn set_filter(&mut self, filter: &str) -> Effect {
-        self.filter = filter.trim().to_owned();
+    /// Goes to a filter; from here the way back leads to the one before.
+    pub fn visit(&mut self, filter: &str) {
+        let filter = filter.trim().to_owned();
+        if filter == self.filter {
+            return;
+        }
+        self.visited.truncate(self.at_visited);
+        self.visited.push(std::mem::replace(&mut self.filter, filter));
+        self.at_visited = self.visited.len();
+    }
+
+    /// To the filter before, or on to the one after it; false when there is none.
+    pub fn travel(&mut self, newer: bool) -> bool {
+        if self.at_visited == self.visited.len() {
+            self.visited.push(self.filter.clone());
+        }
+        let to = if newer { self.at_visited.checked_add(1) } else { self.at_visited.checked_sub(1) };
+        let Some((at, filter)) = to.and_then(|at| Some((at, self.visited.get(at)?.clone()))) else {
+            return false;
+        };
+        self.at_visited = at;
+        self.filter = filter;
+        true
+    }
+
+    /// Goes to the error on which the last console stood, when it is among those that came.
+    pub fn restore(&mut self) {
+        if let Some(at) = self.wanted.take().and_then(|id| self.items.iter().position(|error| error.id == id))
+        {
+            self.cursor = Cursor { at, top: at.saturating_sub(5) };
+            self.touched = true;
+        }
+    }
+
+    /// Remembers a filter that was typed.
+    pub fn remember(&mut self, filter: &str) {
+        let filter = filter.trim();
+        if !filter.is_empty() {
+            self.typed.retain(|other| other != filter);
+            self.typed.push(filter.to_owned());
+            let surplus = self.typed.len().saturating_sub(REMEMBERED);
+            self.typed.drain(..surplus);
+        }
+    }
+
+    /// Begins the list anew.
+    pub fn begin(&mut self) -> Vec<Effect> {
         self.generation += 1;
         self.items.clear();
-        self.next = None;
         self.unmark();
         self.cursor = Cursor::default();
+        self.next = None;
+        self.count = None;
         (self.loaded, self.more, self.touched) = (false, false, false);
-        self.reload()
+        vec![self.reload(), self.count()]
+    }
+
+    /// Asks how many there are.
+    pub fn count(&self) -> Effect {
+        Effect::CountErrors { generation: self.generation, filter: self.asked_filter() }
     }
 }
 
@@ -143,19 +218,11 @@ pub fn state(model: &Model, error: &SyncError) -> (&'static str, String, Style) 
 /// Draws the pane.
 pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let pane = &model.errors;
-    let more = if pane.capped { "+" } else { "" };
-    let right = match (pane.loaded, pane.items.is_empty()) {
-        (true, false) => {
-            let marked = match (pane.all, pane.marked.len()) {
-                (true, _) => "all marked · ".to_owned(),
-                (false, 0) => String::new(),
-                (false, marked) => format!("{marked} marked · "),
-            };
-            format!("{marked}{} of {}{more}", pane.cursor.at + 1, count(pane.matching, 0))
-        }
-        _ => String::new(),
-    };
-    let block = super::frame(model, Pane::Errors, area, &pane.filter, &right);
+    let mut shows = pane.filter.clone();
+    if pane.faults {
+        shows = if shows.is_empty() { "faults only".to_owned() } else { format!("faults only · {shows}") };
+    }
+    let block = super::frame(model, Pane::Errors, area, &shows, &standing(pane));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if let Some(text) = what_instead(model) {
@@ -185,6 +252,26 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     );
 }
 
+/// How many are marked, where one is, of how many.
+fn standing(pane: &ErrorsPane) -> String {
+    if !pane.loaded || pane.items.is_empty() {
+        return String::new();
+    }
+    let marked = match (pane.all, pane.marked.len()) {
+        (true, _) => "all marked · ".to_owned(),
+        (false, 0) => String::new(),
+        (false, marked) => format!("{marked} marked · "),
+    };
+    let all = match pane.count {
+        Some(Count { matching, capped }) => {
+            format!("{}{}", count(matching, 0), if capped { "+" } else { "" })
+        }
+        None if pane.next.is_some() => "...".to_owned(),
+        None => count(pane.items.len() as i64, 0),
+    };
+    format!("{marked}{} of {all}", count(pane.cursor.at as i64 + 1, 0))
+}
+
 /// What the pane says when it has no list to show.
 fn what_instead(model: &Model) -> Option<String> {
     let pane = &model.errors;
@@ -198,19 +285,24 @@ fn what_instead(model: &Model) -> Option<String> {
     if !pane.items.is_empty() {
         return None;
     }
-    Some(if pane.filter.is_empty() {
+    Some(if pane.faults && pane.filter.is_empty() {
+        "Nothing needs a person. Esc shows what is tried again or waits.".to_owned()
+    } else if pane.filter.is_empty() {
         "No errors. Everything that was written is in Salesforce,\nor on its way (see pending).".to_owned()
+    } else if pane.next.is_some() {
+        "searching ...".to_owned()
     } else {
         "No error matches the filter.\nEsc shows all errors, / changes the filter.".to_owned()
     })
 }
 
-/// The widths of the columns; the least needed go first where room is short.
+/// The widths of the columns; the least needed go first where room is short, the message comes where there is plenty.
 struct Columns {
     time: usize,
     record: usize,
     code: usize,
     fields: usize,
+    message: usize,
     tries: bool,
 }
 
@@ -219,20 +311,33 @@ impl Columns {
         let tries = width >= 70;
         let time = if width >= 60 { 9 } else { 6 };
         // Sign 3, state 9, tries 4.
-        let room = width.saturating_sub(3 + time + 9 + if tries { 4 } else { 0 });
+        let mut room = width.saturating_sub(3 + time + 9 + if tries { 4 } else { 0 });
+        let message = if room > 110 { room - 86 } else { 0 };
+        room -= message;
         let record = (room * 3 / 10).clamp(14, 24);
         let fields = if width >= 84 { ((room - record) * 3 / 10).clamp(8, 18) } else { 0 };
-        Columns { time, record, code: room.saturating_sub(record + fields), fields, tries }
+        Columns { time, record, code: room.saturating_sub(record + fields), fields, message, tries }
     }
 
     fn head(&self, model: &Model) -> Line<'static> {
-        let mut text =
-            format!("   {}{}{}", fit("seen", self.time), fit("record", self.record), fit("code", self.code));
-        text += &fit("field", self.fields);
+        let Sort { by, descending } = model.errors.sort;
+        let head = |name: &str, column: SortBy, width: usize| {
+            let sign = if descending { "↓" } else { "↑" };
+            fit(&if by == column { format!("{name}{sign}") } else { name.to_owned() }, width)
+        };
+        let seen = if by == SortBy::FirstSeen { ("first", by) } else { ("seen", SortBy::LastSeen) };
+        let mut text = format!(
+            "   {}{}{}",
+            head(seen.0, seen.1, self.time),
+            head("record", if by == SortBy::Row { by } else { SortBy::Mapping }, self.record),
+            head("code", SortBy::Code, self.code)
+        );
+        text += &head("field", SortBy::Field, self.fields);
+        text += &fit("message", self.message);
         if self.tries {
-            text += &format!("{:>3} ", "try");
+            text += &head("try", SortBy::Attempts, 4);
         }
-        text += &fit("state", 9);
+        text += &head("state", if by == SortBy::NextRetry { by } else { SortBy::State }, 9);
         Line::from(Span::styled(text, model.theme.label()))
     }
 
@@ -250,10 +355,11 @@ impl Columns {
             None => format!("{} ({})", error.mapping, error.op),
         };
         let marked = model.errors.all || model.errors.marked.contains(&error.id);
+        let time = if model.errors.sort.by == SortBy::FirstSeen { error.first_seen } else { error.last_seen };
         let mut spans = vec![
             Span::styled(if marked { "●" } else { " " }, theme.key()),
             Span::styled(format!("{sign} "), style),
-            Span::styled(fit(&model.clock(error.last_seen)[..self.time - 1], self.time), theme.dim()),
+            Span::styled(fit(&self.when(model, time), self.time), theme.dim()),
             cell(&record, width, theme.text()),
             Span::raw(" "),
             cell(&error.code, self.code.saturating_sub(1), theme.text()),
@@ -263,10 +369,23 @@ impl Columns {
             spans.push(cell(&error.fields.join(","), self.fields.saturating_sub(1), theme.strong()));
             spans.push(Span::raw(" "));
         }
+        if self.message > 0 {
+            spans.push(cell(&error.message, self.message.saturating_sub(1), theme.dim()));
+            spans.push(Span::raw(" "));
+        }
         if self.tries {
             spans.push(Span::styled(format!("{:>3} ", error.attempts), theme.dim()));
         }
         spans.push(cell(&word, 9, style));
         Line::from(spans)
+    }
+
+    /// The time of day; the day, when it is another one.
+    fn when(&self, model: &Model, time: DateTime<Utc>) -> String {
+        if model.local(time).date_naive() == model.local(model.now).date_naive() {
+            model.clock(time)[..self.time - 1].to_owned()
+        } else {
+            model.local(time).format("%b %d").to_string()
+        }
     }
 }

@@ -1,105 +1,236 @@
-//! The log: follows, can be paused, scrolled and filtered.
+//! The log: follows, can be paused, scrolled back, filtered and searched; a line that speaks of a row leads to it.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::style::Style;
+use ratatui::text::{Line as Drawn, Span};
 use ratatui::widgets::Paragraph;
-use serde_json::Value;
 
+use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
-use crate::console::widgets::cells::{clip, fit};
+use crate::console::widgets::cells::{clip, count, fit, wrap};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::line::LogFilter;
+use crate::logs::ring::{Line, Place, Ring};
 use crate::logs::{Level, LogRecord};
 
-/// Records held at most; older ones are in the log store.
-const HELD: usize = 10_000;
+/// Records asked for at once.
+pub const PAGE: usize = 1_000;
+/// More lines than this are filtered on another thread.
+const AT_ONCE: u64 = 20_000;
 
 /// The pane's state.
 #[derive(Debug)]
 pub struct LogPane {
-    records: VecDeque<LogRecord>,
-    /// Indexes into `records` that pass the filter.
-    shown: Vec<usize>,
-    /// Where one is among those that show.
-    pub cursor: Cursor,
-    /// Whether the newest record keeps being shown.
+    ring: Ring,
+    /// The places that pass the filter, in order; `None` is all.
+    passing: Option<Vec<Place>>,
+    /// The selected line.
+    at: Place,
+    /// Whether the newest line keeps being shown.
     pub following: bool,
-    /// Records that came since it was paused.
+    /// Lines that came since it was paused.
     pub new_below: usize,
     /// The filter as typed.
     pub filter: String,
-    parsed: LogFilter,
+    parsed: Arc<LogFilter>,
+    /// Grows with every change of the filter; what another thread found for an older one is dropped.
+    generation: u64,
+    /// Whether another thread is at it.
+    filtering: bool,
+    /// What is searched for, as typed and as searched.
+    pub search: Option<(String, LogFilter)>,
     /// Whether anything was read.
     pub loaded: bool,
+    /// Whether older lines are on their way, and whether there are any.
+    older: Older,
 }
 
-impl Default for LogPane {
-    fn default() -> LogPane {
-        LogPane {
-            records: VecDeque::new(),
-            shown: Vec::new(),
-            cursor: Cursor::default(),
-            following: true,
-            new_below: 0,
-            filter: String::new(),
-            parsed: LogFilter::default(),
-            loaded: false,
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Older {
+    Unknown,
+    Asked,
+    None,
+    NoRoom,
 }
 
 impl LogPane {
-    /// The newest record's position in the log store.
+    /// An empty log that takes about so many bytes at most.
+    pub fn new(memory: usize) -> LogPane {
+        LogPane {
+            ring: Ring::new(memory),
+            passing: None,
+            at: 0,
+            following: true,
+            new_below: 0,
+            filter: String::new(),
+            parsed: Arc::default(),
+            generation: 0,
+            filtering: false,
+            search: None,
+            loaded: false,
+            older: Older::Unknown,
+        }
+    }
+
+    /// How many lines show.
+    pub fn len(&self) -> usize {
+        let places = self.ring.places();
+        match &self.passing {
+            Some(passing) => passing.len() - passing.partition_point(|place| *place < places.start),
+            None => (places.end - places.start) as usize,
+        }
+    }
+
+    /// Whether none shows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn place(&self, index: usize) -> Option<Place> {
+        let start = self.ring.places().start;
+        match &self.passing {
+            Some(passing) => {
+                let gone = passing.partition_point(|place| *place < start);
+                passing.get(gone + index).copied()
+            }
+            None => Some(start + index as Place),
+        }
+    }
+
+    /// The selected line's index among those that show.
+    pub fn index(&self) -> usize {
+        let start = self.ring.places().start;
+        let index = match &self.passing {
+            Some(passing) => {
+                let gone = passing.partition_point(|place| *place < start);
+                passing.partition_point(|place| *place < self.at).saturating_sub(gone)
+            }
+            None => self.at.saturating_sub(start) as usize,
+        };
+        index.min(self.len().saturating_sub(1))
+    }
+
+    fn line(&self, index: usize) -> Option<Line<'_>> {
+        self.ring.get(self.place(index)?)
+    }
+
+    /// The selected line.
+    pub fn selected(&self) -> Option<Line<'_>> {
+        self.line(self.index())
+    }
+
+    /// The newest line's position in the log store.
     pub fn newest(&self) -> Option<i64> {
-        self.records.back().map(|record| record.id)
+        self.ring.newest().map(|line| line.id)
     }
 
-    /// The selected record.
-    pub fn selected(&self) -> Option<&LogRecord> {
-        self.shown.get(self.cursor.at).and_then(|at| self.records.get(*at))
-    }
-
-    /// Takes new records in.
-    pub fn take(&mut self, records: Vec<LogRecord>) {
+    /// Takes new records in. True when there may be more to read at once.
+    pub fn take(&mut self, records: &[LogRecord]) -> bool {
+        let more = self.loaded && records.len() >= PAGE;
         self.loaded = true;
         let newest = self.newest().unwrap_or(i64::MIN);
-        let fresh: Vec<LogRecord> = records.into_iter().filter(|record| record.id > newest).collect();
-        if fresh.is_empty() {
-            return;
-        }
-        if !self.following {
-            self.new_below += fresh.iter().filter(|record| self.parsed.matches(record)).count();
-        }
-        let dropped = (self.records.len() + fresh.len()).saturating_sub(HELD);
-        self.records.extend(fresh);
-        self.records.drain(..dropped);
-        let gone = self.shown.iter().filter(|at| **at < dropped).count();
-        self.refilter();
-        self.cursor.at = self.cursor.at.saturating_sub(gone);
+        let from = self.ring.places().end;
+        records.iter().filter(|record| record.id > newest).for_each(|record| self.ring.push(record));
+        let fresh = self.pass(from);
         if self.following {
-            self.cursor.step(Step::Last, self.shown.len());
+            self.go(Step::Last);
+        } else {
+            self.new_below += fresh;
+        }
+        more
+    }
+
+    /// Lets what came from a place on pass the filter; how many did.
+    fn pass(&mut self, from: Place) -> usize {
+        let places = self.ring.places();
+        match &mut self.passing {
+            None => (places.end - from.max(places.start)) as usize,
+            // What another thread finds is told with what came meanwhile.
+            Some(_) if self.filtering => 0,
+            Some(passing) => {
+                let gone = passing.partition_point(|place| *place < places.start);
+                if gone > passing.len() / 2 {
+                    passing.drain(..gone);
+                }
+                let fresh = self.ring.matching_from(from, &self.parsed);
+                let count = fresh.len();
+                passing.extend(fresh);
+                count
+            }
         }
     }
 
-    /// Shows what passes another filter.
+    /// Asks for older lines, when there may be any.
+    pub fn want_older(&mut self) -> Option<Effect> {
+        let first = self.ring.oldest()?.id;
+        if self.older != Older::Unknown || self.index() > 0 {
+            return None;
+        }
+        self.older = Older::Asked;
+        Some(Effect::LoadOlderLog(first))
+    }
+
+    /// Takes older records in, oldest first.
+    pub fn take_older(&mut self, records: &[LogRecord]) {
+        let first = self.ring.places().start;
+        self.older = match () {
+            () if records.is_empty() => Older::None,
+            () if !self.ring.push_older(records) => Older::NoRoom,
+            () => Older::Unknown,
+        };
+        if let Some(passing) = &mut self.passing
+            && !self.filtering
+        {
+            let start = self.ring.places().start;
+            let older = (start..first)
+                .filter(|place| self.ring.get(*place).is_some_and(|line| self.parsed.passes(&line)));
+            let mut all: Vec<Place> = older.collect();
+            all.append(passing);
+            *passing = all;
+        }
+    }
+
+    /// Shows what passes another filter. Many lines are looked through elsewhere, which the effect asks for.
     ///
     /// # Errors
     /// What is wrong with it; the old one stays.
-    pub fn set_filter(&mut self, filter: &str) -> Result<(), String> {
-        self.parsed = LogFilter::parse(filter)?;
+    pub fn set_filter(&mut self, filter: &str) -> Result<Option<Effect>, String> {
+        self.parsed = Arc::new(LogFilter::parse(filter)?);
         self.filter = filter.trim().to_owned();
-        self.refilter();
+        self.generation += 1;
+        self.filtering = false;
+        let places = self.ring.places();
+        let mut effect = None;
+        self.passing = match () {
+            () if self.parsed.is_empty() => None,
+            () if places.end - places.start <= AT_ONCE => Some(self.ring.matching_from(0, &self.parsed)),
+            () => {
+                self.filtering = true;
+                effect = Some(Effect::FilterLog {
+                    generation: self.generation,
+                    upto: places.end,
+                    lines: self.ring.snapshot(),
+                    filter: self.parsed.clone(),
+                });
+                Some(Vec::new())
+            }
+        };
         self.follow(true);
-        Ok(())
+        Ok(effect)
     }
 
-    fn refilter(&mut self) {
-        let passes = |at: &usize| self.parsed.matches(&self.records[*at]);
-        self.shown = (0..self.records.len()).filter(passes).collect();
-        self.cursor.step(Step::Lines(0), self.shown.len());
+    /// What another thread found among the lines before `upto`.
+    pub fn filtered(&mut self, generation: u64, upto: Place, mut places: Vec<Place>) {
+        if generation != self.generation {
+            return;
+        }
+        self.filtering = false;
+        places.extend(self.ring.matching_from(upto, &self.parsed));
+        self.passing = Some(places);
+        self.follow(self.following);
     }
 
     /// Follows, or stops where it is.
@@ -107,60 +238,157 @@ impl LogPane {
         self.following = following;
         if following {
             self.new_below = 0;
-            self.cursor.step(Step::Last, self.shown.len());
+            self.go(Step::Last);
         }
     }
 
+    fn go(&mut self, step: Step) {
+        let mut cursor = Cursor { at: self.index(), ..Cursor::default() };
+        cursor.step(step, self.len());
+        self.at = self.place(cursor.at).unwrap_or(self.at);
+    }
+
     /// Moves; going back pauses, reaching the end follows again.
-    pub fn step(&mut self, step: Step) {
-        self.cursor.step(step, self.shown.len());
-        let at_end = self.cursor.at + 1 >= self.shown.len();
+    pub fn step(&mut self, step: Step) -> Option<Effect> {
+        self.go(step);
+        let at_end = self.index() + 1 >= self.len();
         self.follow(at_end);
+        self.want_older()
+    }
+
+    /// Goes to the next line, or the one before, that holds; false when there is none.
+    fn seek(&mut self, forward: bool, holds: impl Fn(&Line<'_>) -> bool) -> bool {
+        let here = self.index();
+        let is = |index: &usize| self.line(*index).is_some_and(|line| holds(&line));
+        let found = if forward { (here + 1..self.len()).find(is) } else { (0..here).rev().find(is) };
+        let Some(place) = found.and_then(|index| self.place(index)) else { return false };
+        self.following = false;
+        self.at = place;
+        true
+    }
+
+    /// Searches for a text from the selected line backwards: what one looks for has happened already.
+    ///
+    /// # Errors
+    /// A text too long to be searched for.
+    pub fn set_search(&mut self, text: &str) -> Result<bool, String> {
+        if text.trim().is_empty() {
+            self.search = None;
+            return Ok(true);
+        }
+        let needle = LogFilter::phrase(text.trim())?;
+        let here = self.selected().is_some_and(|line| needle.passes(&line));
+        self.search = Some((text.trim().to_owned(), needle));
+        if here {
+            self.following = false;
+        }
+        Ok(here || self.next_match(false) || self.next_match(true))
+    }
+
+    /// To the next line with what is searched for, or the one before.
+    pub fn next_match(&mut self, forward: bool) -> bool {
+        let Some((_, needle)) = self.search.clone() else { return false };
+        self.seek(forward, |line| needle.passes(line))
+    }
+
+    /// To the next warning or error, or the one before.
+    pub fn next_trouble(&mut self, forward: bool) -> bool {
+        self.seek(forward, |line| line.level >= Level::Warn)
+    }
+
+    /// Bytes that the lines take.
+    pub fn bytes(&self) -> usize {
+        self.ring.bytes()
     }
 }
 
 /// Draws the pane.
 pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let pane = &model.log;
-    let state = match (pane.following, pane.new_below) {
-        (true, _) => "following".to_owned(),
-        (false, 0) => "paused".to_owned(),
-        (false, new) => format!("paused, {new} new below"),
-    };
-    let block = super::frame(model, Pane::Log, area, &pane.filter, &state);
+    let mut shows = pane.filter.clone();
+    if let Some((text, _)) = &pane.search {
+        shows = format!("{shows}{}search {text}", if shows.is_empty() { "" } else { " · " });
+    }
+    let block = super::frame(model, Pane::Log, area, &shows, &state(model));
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    if pane.shown.is_empty() {
-        let text = match (pane.loaded, pane.filter.is_empty()) {
-            (false, _) => "reading ...",
-            (true, true) => "nothing was logged yet",
-            (true, false) => "no line matches the filter; Esc shows all",
+    if pane.is_empty() {
+        let text = match (pane.loaded, pane.filtering, pane.filter.is_empty()) {
+            (false, ..) => "reading ...",
+            (true, true, _) => "searching ...",
+            (true, _, true) => "nothing was logged yet",
+            (true, _, false) => "no line matches the filter; Esc shows all",
         };
         frame.render_widget(Paragraph::new(super::empty(model, &[text])), inner);
         return;
     }
-    let height = usize::from(inner.height);
-    let window = pane.cursor.window(pane.shown.len(), height);
+    let whole = whole(model, usize::from(inner.width));
+    let height = usize::from(inner.height).saturating_sub(whole.len()).max(1);
+    let cursor = Cursor { at: pane.index(), top: pane.index().saturating_sub(height / 2) };
+    let cursor = if pane.following { Cursor { top: usize::MAX, ..cursor } } else { cursor };
+    let window = cursor.window(pane.len(), height);
     let top = window.start;
     let mut lines = Vec::with_capacity(height);
-    for at in window {
-        let Some(record) = pane.shown.get(at).and_then(|at| pane.records.get(*at)) else { continue };
+    for index in window {
+        let Some(line) = pane.line(index) else { continue };
         // While it follows there is nothing to point at, unless the pane has the keys.
-        let selected = at == pane.cursor.at && (model.focus == Pane::Log);
+        let selected = index == cursor.at && model.focus == Pane::Log;
         lines.push(super::list_line(
             model,
             Pane::Log,
             selected,
-            line(model, record, usize::from(inner.width)),
+            drawn(model, &line, usize::from(inner.width)),
         ));
     }
+    lines.resize(height, Drawn::default());
+    lines.extend(whole);
     frame.render_widget(Paragraph::new(lines), inner);
-    super::super::view::place_cursor(model, frame, Pane::Log, inner, pane.cursor.at.saturating_sub(top));
+    super::super::view::place_cursor(model, frame, Pane::Log, inner, cursor.at.saturating_sub(top));
 }
 
-fn line(model: &Model, record: &LogRecord, width: usize) -> Line<'static> {
+fn state(model: &Model) -> String {
+    let pane = &model.log;
+    let standing = match (pane.following, pane.new_below) {
+        (true, _) => "following".to_owned(),
+        (false, 0) => "paused".to_owned(),
+        (false, new) => format!("paused, {} new below", count(new as i64, 0)),
+    };
+    let day =
+        pane.selected().filter(|_| !pane.following).map(|line| model.local(line.time).format("%b %d · "));
+    let first = match pane.older {
+        Older::NoRoom if pane.index() == 0 => "older lines: syncdeck logs · ",
+        Older::None if pane.index() == 0 && !pane.following => "the first line · ",
+        _ => "",
+    };
+    let zone = if model.settings.utc { "UTC · " } else { "" };
+    format!("{first}{}{zone}{standing}", day.map_or(String::new(), |day| day.to_string()))
+}
+
+/// The selected line in full, below the others, where there is room and one reads line by line.
+fn whole(model: &Model, width: usize) -> Vec<Drawn<'static>> {
+    let pane = &model.log;
+    let Some(line) = pane.selected().filter(|_| model.zoom && model.focus == Pane::Log && !pane.following)
+    else {
+        return Vec::new();
+    };
+    let fields: Vec<String> = line.fields().map(|(key, value)| format!("{key}={value}")).collect();
+    let text = format!("{}  {}", line.message(), fields.join(" "));
+    let mut lines = vec![Drawn::from(Span::styled("─".repeat(width), model.theme.dim()))];
+    lines.extend(
+        wrap(&text, width.saturating_sub(2), 5).into_iter().map(|line| Drawn::from(format!(" {line}"))),
+    );
+    lines
+}
+
+fn drawn(model: &Model, line: &Line<'_>, width: usize) -> Drawn<'static> {
     let theme = model.theme;
-    let (word, style) = match record.level {
+    if let Some(lost) = line.field("dropped") {
+        let text =
+            format!("── {} {lost} lines are missing here: too many came at once ", model.clock(line.time));
+        let rest = width.saturating_sub(text.chars().count());
+        return Drawn::from(Span::styled(clip(&format!("{text}{}", "─".repeat(rest)), width), theme.warn()));
+    }
+    let (word, style) = match line.level {
         Level::Debug => ("debug", theme.dim()),
         Level::Info => ("info ", theme.dim()),
         Level::Warn => ("WARN ", theme.warn()),
@@ -169,26 +397,34 @@ fn line(model: &Model, record: &LogRecord, width: usize) -> Line<'static> {
     // What one looks for first; the store keeps no order of its own.
     let rank =
         |key: &str| ["code", "fields", "row", "mapping"].iter().position(|known| *known == key).unwrap_or(9);
-    let mut fields: Vec<(&String, &Value)> = record.fields.iter().collect();
+    let mut fields: Vec<(&str, &str)> = line.fields().collect();
     fields.sort_by_key(|(key, _)| rank(key));
-    let values: Vec<String> = fields
-        .into_iter()
-        .filter(|(_, value)| !value.is_null() && value.as_str() != Some(""))
-        .map(|(key, value)| match value {
-            Value::String(text) => format!("{key}={text}"),
-            other => format!("{key}={other}"),
-        })
-        .collect();
+    let values: Vec<String> = fields.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
     let used = 1 + 9 + 6 + 8;
     let room = width.saturating_sub(used);
-    let message = clip(&record.message, room);
+    let message = clip(line.message(), room);
     let left = room.saturating_sub(message.chars().count() + 2);
-    let text = if record.level >= Level::Warn { theme.text() } else { theme.dim() };
-    Line::from(vec![
-        Span::styled(format!(" {} ", model.clock(record.time)), theme.dim()),
+    let text = if line.level == Level::Debug { theme.dim() } else { theme.text() };
+    let mut spans = vec![
+        Span::styled(format!(" {} ", model.clock(line.time)), theme.dim()),
         Span::styled(format!("{word} "), style),
-        Span::styled(fit(&record.dyno, 8), theme.dim()),
-        Span::styled(message, if record.level == Level::Info { theme.text() } else { text }),
-        Span::styled(format!("  {}", clip(&values.join(" "), left)), theme.dim()),
-    ])
+        Span::styled(fit(line.dyno(), 8), theme.dim()),
+    ];
+    spans.extend(marked(model, message, text));
+    spans.extend(marked(model, format!("  {}", clip(&values.join(" "), left)), theme.dim()));
+    Drawn::from(spans)
+}
+
+/// A text with what is searched for standing out.
+fn marked(model: &Model, text: String, style: Style) -> Vec<Span<'static>> {
+    let Some((_, needle)) = &model.log.search else { return vec![Span::styled(text, style)] };
+    let mut spans = Vec::new();
+    let mut end = 0;
+    for hit in needle.found_in(&text) {
+        spans.push(Span::styled(text[end..hit.start].to_owned(), style));
+        spans.push(Span::styled(text[hit.clone()].to_owned(), model.theme.found()));
+        end = hit.end;
+    }
+    spans.push(Span::styled(text[end..].to_owned(), style));
+    spans
 }

@@ -1,4 +1,4 @@
-//! Mappings: state and counts of each.
+//! Mappings: state and counts of each; on the whole screen everything that is known of them.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,26 +7,36 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::console::model::{Model, Pane};
-use crate::console::widgets::cells::{ago, cell, count, fit};
+use crate::console::widgets::cells::{ago, cell, clip, count, fit};
+use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::overview::MappingStatus;
+use crate::domain::duration::spoken;
+use crate::domain::overview::{LoadProgress, MappingStatus};
+use crate::domain::trend::{Minute, Trend};
 
 /// The pane's state; the mappings themselves are in the overview.
 #[derive(Debug, Default)]
 pub struct MappingsPane {
     /// Which one.
     pub cursor: Cursor,
+    /// The last hour of each, once known.
+    pub trends: Vec<Trend>,
 }
 
 /// Sign, word and looks of a mapping's state. The sign differs in shape, the word in letters, the colour besides.
 fn state(model: &Model, mapping: &MappingStatus) -> (&'static str, String, Style) {
     let theme = model.theme;
     match mapping.state.as_str() {
+        // One that reads well while nothing that it writes goes through must not look well.
+        "ok" | "errors" | "behind" if mapping.failing_since.is_some() => {
+            ("✗", "failing".to_owned(), theme.bad())
+        }
         "ok" => ("●", "ok".to_owned(), theme.good()),
         "loading" => ("◌", "loading".to_owned(), theme.warn()),
         "behind" => ("◐", "behind".to_owned(), theme.warn()),
         "errors" => ("▲", "errors".to_owned(), theme.warn()),
         "paused" => ("=", "paused".to_owned(), theme.dim()),
+        "draining" => ("↓", "draining".to_owned(), theme.warn()),
         "broken" => ("✗", "broken".to_owned(), theme.bad()),
         "stopped" => ("✗", "stopped".to_owned(), theme.bad()),
         other => ("?", other.to_owned(), theme.dim()),
@@ -48,69 +58,224 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         frame.render_widget(Paragraph::new(super::empty(model, &[text])), inner);
         return;
     }
-    let width = usize::from(inner.width);
-    let wide = width >= 58;
-    let name_width = width.saturating_sub(if wide { 45 } else { 17 }).clamp(8, 24);
-    let mut lines = vec![head(model, name_width, wide)];
-    let height = usize::from(inner.height).saturating_sub(1);
-    for at in model.mappings.cursor.window(mappings.len(), height) {
-        let selected = at == model.mappings.cursor.at;
-        lines.push(super::list_line(
-            model,
-            Pane::Mappings,
-            selected,
-            row(model, &mappings[at], name_width, wide),
-        ));
-    }
-    frame.render_widget(Paragraph::new(lines), inner);
     let cursor = model.mappings.cursor;
-    let top = cursor.window(mappings.len(), height).start;
+    let columns = Columns::of(usize::from(inner.width));
+    let selected = &mappings[cursor.at.min(mappings.len() - 1)];
+    let details = if model.zoom { details(model, selected, usize::from(inner.width)) } else { Vec::new() };
+    let mut lines = vec![columns.head(model)];
+    let height = usize::from(inner.height).saturating_sub(1 + details.len()).max(3);
+    let window = cursor.window(mappings.len(), height);
+    let top = window.start;
+    for at in window {
+        let row = columns.row(model, &mappings[at]);
+        lines.push(super::list_line(model, Pane::Mappings, at == cursor.at, row));
+    }
+    lines.extend(details);
+    frame.render_widget(Paragraph::new(lines), inner);
     super::super::view::place_cursor(model, frame, Pane::Mappings, inner, 1 + cursor.at.saturating_sub(top));
 }
 
-fn head(model: &Model, name_width: usize, wide: bool) -> Line<'static> {
-    let text = if wide {
-        format!(
-            " {}   {:<8}{:>8}{:>8}{:>8}{:>8}",
-            fit("mapping", name_width),
-            "state",
-            "errors",
-            "pending",
-            "rows",
-            "read"
-        )
-    } else {
-        format!(" {}  {:>7}{:>7}", fit("mapping", name_width), "errors", "pend.")
-    };
-    Line::from(Span::styled(text, model.theme.label()))
+/// What there is room for, in the order in which it is needed.
+struct Columns {
+    name: usize,
+    /// The state's word, rows and the last read.
+    words: bool,
+    /// Held, records, the oldest change, the last write.
+    all: bool,
+    trend: usize,
 }
 
-fn row(model: &Model, mapping: &MappingStatus, name_width: usize, wide: bool) -> Line<'static> {
-    let theme = model.theme;
-    let (sign, word, style) = state(model, mapping);
-    let errors = if mapping.errors > 0 { theme.warn() } else { theme.dim() };
-    let pending = if mapping.pending > 0 { theme.text() } else { theme.dim() };
-    let mut spans = vec![Span::raw(" "), cell(&mapping.name, name_width, theme.text())];
-    if wide {
-        let read = mapping.last_read.map_or("-".to_owned(), |read| ago((model.now - read).num_seconds()));
-        let rows = match (&mapping.detail, mapping.state.as_str()) {
-            // While it loads, how far it is says more than the count.
-            (Some(detail), "loading") => fit(detail, 16),
-            _ => format!("{}{:>8}", count(mapping.rows, 8), read),
+/// What the columns take that come with [`Columns::words`] and [`Columns::all`].
+const WORDS: usize = 45;
+const ALL: usize = 7 + 10 + 8 + 8;
+
+impl Columns {
+    fn of(width: usize) -> Columns {
+        let words = width >= 58;
+        let all = width >= 96;
+        let taken = match (words, all) {
+            (_, true) => WORDS + ALL,
+            (true, false) => WORDS,
+            (false, false) => 17,
+        };
+        let name = width.saturating_sub(taken).clamp(8, 24);
+        let left = width.saturating_sub(taken + name + 2);
+        Columns { name, words, all, trend: if words && left >= 8 { left.min(60) } else { 0 } }
+    }
+
+    fn head(&self, model: &Model) -> Line<'static> {
+        let mut text = format!(" {}", fit("mapping", self.name));
+        if !self.words {
+            text += &format!("  {:>7}{:>7}", "errors", "pend.");
+            return Line::from(Span::styled(text, model.theme.label()));
+        }
+        text += &format!("   {:<9}{:>7}", "state", "errors");
+        if self.all {
+            text += &format!("{:>7}", "held");
+        }
+        text += &format!("{:>8}", "pending");
+        if self.all {
+            text += &format!("{:>8}", "oldest");
+        }
+        text += &format!("{:>9}", "rows");
+        if self.all {
+            text += &format!("{:>10}", "records");
+        }
+        text += &format!("{:>8}", "read");
+        if self.all {
+            text += &format!("{:>8}", "wrote");
+        }
+        if self.trend > 0 {
+            text += &format!("  {}", fit("sent, the last hour", self.trend));
+        }
+        Line::from(Span::styled(text, model.theme.label()))
+    }
+
+    fn row(&self, model: &Model, mapping: &MappingStatus) -> Line<'static> {
+        let theme = model.theme;
+        let (sign, word, style) = state(model, mapping);
+        let errors = if mapping.errors > 0 { theme.warn() } else { theme.dim() };
+        let pending = if mapping.pending > 0 { theme.text() } else { theme.dim() };
+        let mut spans = vec![Span::raw(" "), cell(&mapping.name, self.name, theme.text())];
+        if !self.words {
+            spans.extend([
+                Span::styled(format!(" {sign}"), style),
+                Span::styled(count(mapping.errors, 7), errors),
+                Span::styled(count(mapping.pending, 7), pending),
+            ]);
+            return Line::from(spans);
+        }
+        let since = |time: Option<chrono::DateTime<chrono::Utc>>| {
+            time.map_or("-".to_owned(), |time| ago((model.now - time).num_seconds()))
         };
         spans.extend([
             Span::styled(format!(" {sign} "), style),
-            Span::styled(fit(&word, 8), style),
-            Span::styled(count(mapping.errors, 8), errors),
-            Span::styled(count(mapping.pending, 8), pending),
-            Span::styled(rows, theme.dim()),
-        ]);
-    } else {
-        spans.extend([
-            Span::styled(format!(" {sign}"), style),
+            Span::styled(fit(&word, 9), style),
             Span::styled(count(mapping.errors, 7), errors),
-            Span::styled(count(mapping.pending, 7), pending),
         ]);
+        if self.all {
+            spans.push(Span::styled(count(mapping.held, 7), theme.dim()));
+        }
+        spans.push(Span::styled(count(mapping.pending, 8), pending));
+        if self.all {
+            spans.push(Span::styled(format!("{:>8}", since(mapping.oldest_pending)), pending));
+        }
+        match mapping.load.filter(|_| mapping.state == "loading") {
+            // While it loads, how far it is says more than the counts.
+            Some(load) => {
+                let width = if self.all { 9 + 10 + 8 + 8 } else { 17 };
+                spans.push(Span::styled(
+                    fit(&format!("  {}", progress(model, load, width - 2)), width),
+                    theme.warn(),
+                ));
+            }
+            None => {
+                let late = mapping.lag_seconds.is_some_and(|lag| lag > 60);
+                let read = if late { theme.warn() } else { theme.dim() };
+                spans.push(Span::styled(count(mapping.rows, 9), theme.dim()));
+                if self.all {
+                    let records = mapping.records.map_or("-".to_owned(), |records| count(records, 0));
+                    spans.push(Span::styled(format!("{records:>10}"), theme.dim()));
+                }
+                spans.push(Span::styled(format!("{:>8}", since(mapping.last_read)), read));
+                if self.all {
+                    spans.push(Span::styled(format!("{:>8}", since(mapping.last_write)), theme.dim()));
+                }
+            }
+        }
+        if self.trend > 0 {
+            spans.push(Span::raw("  "));
+            spans.push(Span::styled(
+                line_of(model, mapping, self.trend, |minute| minute.accepted).0,
+                theme.good(),
+            ));
+        }
+        Line::from(spans)
     }
-    Line::from(spans)
+}
+
+/// How far a load is, as a bar where there is room: `███░░░ 42 % · 3 min left`.
+fn progress(model: &Model, load: LoadProgress, width: usize) -> String {
+    let LoadProgress { done, total, began_at } = load;
+    let percent = if total > 0 { (done * 100 / total).clamp(0, 100) } else { 0 };
+    let elapsed = (model.now - began_at).num_seconds().max(0);
+    let left = (done > 0 && total > done).then(|| elapsed * (total - done) / done);
+    let left = left.and_then(|left| u64::try_from(left).ok()).map(std::time::Duration::from_secs);
+    let words = match left {
+        Some(left) if width >= 30 => format!(" {percent} % · {} left", spoken(left)),
+        _ => format!(" {percent} %"),
+    };
+    let room = width.saturating_sub(words.chars().count());
+    let filled = bar(done, total, room);
+    let rest = "░".repeat(room.saturating_sub(filled.chars().count()));
+    format!("{filled}{rest}{words}")
+}
+
+/// A mapping's last hour as a line of bars, and its sum.
+fn line_of(model: &Model, mapping: &MappingStatus, width: usize, of: fn(&Minute) -> i64) -> (String, i64) {
+    let trend = model.mappings.trends.iter().find(|trend| trend.mapping == mapping.name);
+    let values: Vec<i64> = trend.map(|trend| trend.minutes.iter().map(of).collect()).unwrap_or_default();
+    let top = fold(&values, width).into_iter().max().unwrap_or(0);
+    (sparkline(&values, width, top), values.iter().sum())
+}
+
+/// All that is known of the selected mapping, where the pane has the whole screen.
+fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let (sign, word, style) = state(model, mapping);
+    let label = |text: &str| Span::styled(format!("  {}", fit(text, 12)), theme.label());
+    let room = width.saturating_sub(16);
+    let mut lines = vec![
+        Line::from(Span::styled("─".repeat(width), theme.dim())),
+        Line::from(vec![
+            Span::styled(format!("  {} ", clip(&mapping.name, 40)), theme.strong()),
+            Span::styled(format!("{sign} {word}"), style),
+            Span::styled(
+                format!(
+                    "   table {} · {} · strategy {}",
+                    clip(&mapping.table, 40),
+                    mapping.access.replace('_', "/"),
+                    mapping.strategy
+                ),
+                theme.dim(),
+            ),
+        ]),
+    ];
+    if let Some(since) = mapping.failing_since {
+        let text = format!("nothing that was sent since {} went through", model.clock(since));
+        lines.push(Line::from(vec![label("writes"), Span::styled(clip(&text, room), theme.bad())]));
+    }
+    if let Some(detail) = mapping.detail.as_ref().filter(|_| mapping.state != "loading") {
+        lines.push(Line::from(vec![label("why"), Span::styled(clip(detail, room), theme.warn())]));
+    }
+    if let Some(lag) = mapping.lag_seconds.filter(|lag| *lag > 0) {
+        let text = format!("{} later than its interval says", ago(lag));
+        lines.push(Line::from(vec![label("reads"), Span::raw(clip(&text, room))]));
+    }
+    let kinds: Vec<String> = mapping
+        .by_category
+        .iter()
+        .map(|(category, errors)| format!("{} {category}", count(*errors, 0)))
+        .collect();
+    let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(" · ") };
+    let recent = if mapping.errors_last_hour > 0 {
+        format!("   {} new within the hour", count(mapping.errors_last_hour, 0))
+    } else {
+        String::new()
+    };
+    lines.push(Line::from(vec![label("errors"), Span::raw(clip(&format!("{kinds}{recent}"), room))]));
+    let cells = room.saturating_sub(22).clamp(10, 60);
+    for (name, of, style) in [
+        ("taken", (|minute| minute.accepted) as fn(&Minute) -> i64, theme.good()),
+        ("rejected", |minute| minute.rejected + minute.lost, theme.bad()),
+        ("read", |minute| minute.read, theme.key()),
+    ] {
+        let (picture, sum) = line_of(model, mapping, cells, of);
+        lines.push(Line::from(vec![
+            label(name),
+            Span::styled(picture, style),
+            Span::styled(format!(" {} in 1 h", count(sum, 10)), theme.dim()),
+        ]));
+    }
+    lines
 }

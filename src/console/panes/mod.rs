@@ -4,9 +4,11 @@ pub mod edit;
 pub mod errors;
 pub mod log;
 pub mod mappings;
+pub mod pending;
 pub mod record;
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders};
 
@@ -41,7 +43,11 @@ pub(super) fn list_line<'a>(model: &Model, pane: Pane, selected: bool, line: Lin
     if !selected {
         return line;
     }
-    let style = model.theme.selected(model.focus == pane);
+    standing_out(model.theme.selected(model.focus == pane), line)
+}
+
+/// A line in one style as a whole.
+pub(super) fn standing_out(style: Style, line: Line<'_>) -> Line<'_> {
     let spans = line.spans.into_iter().map(|span| Span::styled(span.content, style));
     Line::from_iter(spans).style(style)
 }

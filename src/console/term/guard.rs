@@ -5,27 +5,38 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::queue;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
-use crossterm::{execute, queue};
 
 /// Whether the terminal is ours at the moment.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the mouse is.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 
 /// Holds the terminal until it is dropped.
 #[derive(Debug)]
 pub struct Guard(());
 
 impl Guard {
-    /// Takes the terminal.
+    /// Takes the terminal, and the mouse where that is wanted.
     ///
     /// # Errors
     /// When it cannot be put into raw mode.
-    pub fn take() -> io::Result<Guard> {
+    pub fn take(mouse: bool) -> io::Result<Guard> {
         install_panic_hook();
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        let mut out = Vec::new();
+        queue!(out, EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        if mouse {
+            queue!(out, EnableMouseCapture)?;
+            MOUSE.store(true, Ordering::SeqCst);
+        }
+        io::stdout().write_all(&out)?;
+        io::stdout().flush()?;
         Ok(Guard(()))
     }
 }
@@ -42,6 +53,9 @@ fn give_back() {
         return;
     }
     let mut out = Vec::new();
+    if MOUSE.swap(false, Ordering::SeqCst) {
+        let _ = queue!(out, DisableMouseCapture);
+    }
     let _ = queue!(out, DisableBracketedPaste, LeaveAlternateScreen, Show);
     let mut stdout = io::stdout();
     let _ = stdout.write_all(&out).and_then(|()| stdout.flush());

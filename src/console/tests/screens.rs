@@ -27,7 +27,7 @@ pub fn drawn(model: &Model) -> Buffer {
 }
 
 /// The screen as text.
-fn text(model: &Model) -> String {
+pub fn text(model: &Model) -> String {
     let buffer = drawn(model);
     let width = usize::from(buffer.area.width);
     let cells: Vec<&str> = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
@@ -96,7 +96,10 @@ fn screens_of_acts() {
         update(&mut question, Msg::Progress(Progress { through: 1_200, total: 5_000 }));
         update(&mut question, Msg::Tick(now() + TimeDelta::seconds(2)));
         shown("working", &question);
-        update(&mut question, Msg::Reported { text: "fix Phone".to_owned(), result: Ok(report(4_997)) });
+        update(
+            &mut question,
+            Msg::Reported { text: "fix Phone".to_owned(), sends: true, result: Ok(report(4_997)) },
+        );
         shown("report", &question);
         let mut audit = full(size);
         update(&mut audit, Msg::Acts(Ok(acts())));

@@ -3,28 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::console::effect::Effect;
-use crate::console::model::Model;
+use crate::console::model::{Model, Settings};
 use crate::console::msg::Msg;
-use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::domain::act::{AuditEntry, Came, Deed, How, Item, PastAct, Preview, Report, Sample};
 use crate::domain::catalogue::{self, Source};
 use crate::domain::field::{Field, FieldType};
-use crate::domain::group::{Group, Trend};
+use crate::domain::group::{self, Group};
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
+use crate::domain::pending::Pending;
 use crate::domain::record::{
-    Advice, Conflict, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
+    Advice, Conflict, HistoryEntry, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
 };
 use crate::domain::rules::Rules;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
+use crate::domain::trend::{Minute, Share, Trend};
+use crate::domain::verify::{self, Difference, Finding, Verdict};
 use crate::engine::bulk::Plan;
 use crate::engine::handle::{Count, ErrorPage};
+use crate::engine::rehearsal::{Trial, Tried};
 use crate::logs::{Level, LogRecord};
 
 pub fn now() -> DateTime<Utc> {
@@ -33,7 +36,7 @@ pub fn now() -> DateTime<Utc> {
 
 /// An empty console of that size, in UTC, with colours.
 pub fn console(size: (u16, u16)) -> Model {
-    let mut model = Model::new(now(), FixedOffset::east_opt(0).unwrap(), size, Theme::new(true), false);
+    let mut model = Model::new(now(), size, Settings::default());
     model.start();
     model
 }
@@ -43,13 +46,16 @@ pub fn full(size: (u16, u16)) -> Model {
     let mut model = console(size);
     update(&mut model, Msg::Overview(Ok(overview())));
     update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(page(errors())) });
+    update(&mut model, Msg::Counted { generation: 0, result: Ok(Count { matching: 6, capped: false }) });
     update(&mut model, Msg::Log(Ok(log())));
     model
 }
 
-/// Presses keys, named as in the command table; returns the effects of all of them.
+/// Presses keys, named as in the command table; returns the effects of all of them, but for the clock that says when the
+/// selection has rested.
 pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
-    keys.split(' ').flat_map(|name| update(model, Msg::Key(key(name)))).collect()
+    let effects = keys.split(' ').flat_map(|name| update(model, Msg::Key(key(name))));
+    effects.filter(|effect| !matches!(effect, Effect::Rest(_))).collect()
 }
 
 /// Types text into what has the keys.
@@ -82,9 +88,8 @@ pub fn key(name: &str) -> KeyEvent {
     code.into()
 }
 
-pub fn page(items: Vec<SyncError>) -> (ErrorPage, Count) {
-    let count = Count { matching: items.len() as i64, capped: false };
-    (ErrorPage { items, next: None, done: true }, count)
+pub fn page(items: Vec<SyncError>) -> ErrorPage {
+    ErrorPage { items, next: None, done: true }
 }
 
 pub fn overview() -> Overview {
@@ -351,7 +356,7 @@ pub fn groups() -> Vec<Group> {
         count,
         first_seen: now() - TimeDelta::hours(3),
         last_seen: now() - TimeDelta::seconds(20),
-        trend: Trend { last_hour: count / 4, hour_before: count / 2 },
+        trend: group::Trend { last_hour: count / 4, hour_before: count / 2 },
     };
     vec![
         group(
@@ -452,4 +457,117 @@ pub fn contested() -> RecordView {
         conflict("lastname", "Doe", "Dow", "Dough"),
     ];
     RecordView { conflicts, ..failing() }
+}
+
+/// A value that does whatever a value can do to a screen, in more than one place of it.
+pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}]52;c;aGk=\u{7}\rback\u{202e}gpj.exe\u{200b}\u{fe0f} 株式会社 🏳\u{fe0f}\u{200d}🌈 שלום";
+
+/// What waits: in flight, ready, held.
+pub fn pending() -> Vec<Pending> {
+    let waiting = |row: i32, state: &str, reason: &str| Pending {
+        row: RowRef { table: "contact".to_owned(), row: RowId(row) },
+        mapping: "Contact".to_owned(),
+        op: "update".to_owned(),
+        state: state.to_owned(),
+        since: now() - TimeDelta::seconds(i64::from(row)),
+        ready_at: now(),
+        batch: (state == "inflight").then(|| "8f2a".to_owned()),
+        attempts: 1,
+        changes: i64::from(row % 3),
+        reason: reason.to_owned(),
+    };
+    vec![
+        waiting(7, "inflight", "in flight"),
+        waiting(8, "ready", "waits its turn"),
+        waiting(9, "held", "waits for Account 88"),
+        waiting(10, "stopped", HOSTILE),
+    ]
+}
+
+/// A parent that failed, and a child that waits.
+pub fn relatives() -> Vec<Relative> {
+    let relative = |mapping: &str, row: i32, is_parent: bool, unit: &str| Relative {
+        row: RowRef { table: mapping.to_lowercase(), row: RowId(row) },
+        mapping: mapping.to_owned(),
+        field: if is_parent { "AccountId" } else { "ContactId" }.to_owned(),
+        is_parent,
+        sfid: is_parent.then(|| "001sd0000000001AAA".to_owned()),
+        unit: unit.to_owned(),
+        error: (!is_parent).then_some(35),
+    };
+    vec![relative("Account", 88, true, "in step"), relative("Case", 12, false, "held")]
+}
+
+/// An hour of two mappings.
+pub fn trends() -> Vec<Trend> {
+    let minute = |at: i64, accepted: i64, rejected: i64| Minute {
+        accepted,
+        rejected,
+        read: accepted / 2,
+        ..Minute::at(now() - TimeDelta::minutes(60 - at))
+    };
+    let of = |mapping: &str, factor: i64| Trend {
+        mapping: mapping.to_owned(),
+        minutes: (0..60).map(|at| minute(at, (at * 7 % 23) * factor, at % 5)).collect(),
+    };
+    vec![of("Account", 10), of("Contact", 300)]
+}
+
+/// What the errors are about.
+pub fn shares() -> Vec<Share> {
+    [
+        (Category::Data, "INVALID_EMAIL_ADDRESS", 187),
+        (Category::Data, HOSTILE, 44),
+        (Category::Mapping, "INVALID_TYPE", 1),
+    ]
+    .map(|(category, code, count)| Share { category, code: code.to_owned(), count })
+    .into()
+}
+
+/// What a comparison of rows and records found.
+pub fn verdict() -> Verdict {
+    let finding = |kind, row: i32, value: &str| Finding {
+        kind,
+        mapping: "Contact".to_owned(),
+        row: Some(RowRef { table: "contact".to_owned(), row: RowId(row) }),
+        sfid: Some("003sd0000000001AAA".to_owned()),
+        fields: vec![Difference {
+            field: "Email".to_owned(),
+            column: "email".to_owned(),
+            row: Some(value.to_owned()),
+            record: None,
+        }],
+        text: String::new(),
+    };
+    Verdict {
+        mapping: "Contact".to_owned(),
+        looked_at: Some(now()),
+        rows: 6_000,
+        records: 6_001,
+        findings: vec![finding(verify::Kind::Mismatch, 7, HOSTILE), finding(verify::Kind::Orphan, 8, "x")],
+        ..Verdict::default()
+    }
+}
+
+/// A trial of which one row would not go through.
+pub fn trial() -> Trial {
+    let tried = |row: i32, code: Option<&str>| Tried {
+        row: RowId(row),
+        sfid: None,
+        op: "insert".to_owned(),
+        fields: Vec::new(),
+        sent: BTreeMap::new(),
+        passes: code.is_none(),
+        refused_by: code.map(|_| "salesforce".to_owned()),
+        code: code.map(str::to_owned),
+        message: code.map(|_| HOSTILE.to_owned()),
+        left_out: BTreeMap::new(),
+    };
+    Trial {
+        offline: false,
+        mapping: "Contact".to_owned(),
+        rows: 2,
+        passed: 1,
+        items: vec![tried(7, None), tried(8, Some("REQUIRED_FIELD_MISSING"))],
+    }
 }

@@ -34,6 +34,32 @@ impl Input {
         self.at += text.len();
     }
 
+    /// The word that ends at the cursor.
+    pub fn word(&self) -> &str {
+        &self.text[self.word_start()..self.at]
+    }
+
+    /// Puts another word in the place of the one that ends at the cursor.
+    pub fn replace_word(&mut self, word: &str) {
+        let start = self.word_start();
+        self.text.replace_range(start..self.at, word);
+        self.at = start + word.len();
+    }
+
+    /// Quotes keep blanks in a word.
+    fn word_start(&self) -> usize {
+        let mut quoted = false;
+        let mut start = 0;
+        for (at, c) in self.text[..self.at].char_indices() {
+            match c {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => start = at + 1,
+                _ => {}
+            }
+        }
+        start
+    }
+
     /// Edits. False when the key means nothing here.
     pub fn key(&mut self, key: KeyEvent) -> bool {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -83,5 +109,13 @@ mod tests {
         assert_eq!((input.text(), input.column()), ("x株", 1));
         input.key(KeyEvent::new(KeyCode::Char('k'), KeyModifiers::CONTROL));
         assert_eq!(input.text(), "x");
+    }
+
+    #[test]
+    fn the_word_at_the_cursor_is_replaced() {
+        let mut input = Input::new("jane mapping:con");
+        assert_eq!(input.word(), "mapping:con");
+        input.replace_word("mapping:\"Order Item\"");
+        assert_eq!((input.text(), input.word()), ("jane mapping:\"Order Item\"", "mapping:\"Order Item\""));
     }
 }

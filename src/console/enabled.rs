@@ -1,0 +1,78 @@
+//! Why a command cannot be used right now: said when its key is pressed, and beside it in the help and the palette.
+
+use super::command::{Command, Id};
+use super::model::{Model, Pane};
+use super::panes::record::{RecordPane, Tab};
+use crate::domain::record::RecordView;
+
+impl Command {
+    /// Why it cannot be used right now, if so.
+    pub fn disabled(&self, model: &Model) -> Option<&'static str> {
+        if self.mutates && model.read_only {
+            return Some("this console is read-only");
+        }
+        match self.id {
+            Id::Strategy | Id::Writes | Id::Drain | Id::Reload | Id::Verify | Id::Test => {
+                model.mapping().is_none().then_some("no mapping is there yet")
+            }
+            Id::GoRecord => {
+                model.record.is_none().then_some("no record is open; choose an error and press Enter")
+            }
+            Id::Edit
+                if model.read_only && model.record.as_ref().is_some_and(|pane| pane.tab == Tab::Fields) =>
+            {
+                Some("this console is read-only")
+            }
+            Id::Edit => model.record.as_ref().map_or(Some("no record is open"), RecordPane::edit_refusal),
+            Id::Fix | Id::Revert | Id::Ignore if model.chosen().is_none() => {
+                Some("there is no error of a row here; choose or mark one")
+            }
+            Id::Mend => unless(
+                view(model).is_some_and(offers),
+                "nothing here can be mended by itself; f shows what helps, e edits",
+            ),
+            Id::Sides => unless(view(model).is_some_and(contested), "no field waits for a choice of sides"),
+            Id::Save => {
+                let keeps = model.record.as_ref().is_some_and(RecordPane::keeps);
+                unless(keeps, "nothing is changed yet; e edits the selected field")
+            }
+            Id::Remedy => unless(
+                view(model).is_some_and(|view| !view.advice.remedies.is_empty()),
+                "there is nothing to mend",
+            ),
+            Id::Export => unless(!model.errors.items.is_empty(), "there are no errors to export"),
+            Id::Connection if model.settings.connections.len() < 2 => {
+                Some("the configuration has one connection only")
+            }
+            Id::Retry => retry(model),
+            _ => None,
+        }
+    }
+}
+
+fn unless(holds: bool, why: &'static str) -> Option<&'static str> {
+    (!holds).then_some(why)
+}
+
+fn view(model: &Model) -> Option<&RecordView> {
+    model.record.as_ref()?.view.as_ref()
+}
+
+fn offers(view: &RecordView) -> bool {
+    view.advice.remedies.iter().any(|offer| offer.number.is_some())
+}
+
+fn contested(view: &RecordView) -> bool {
+    view.conflicts.iter().any(|conflict| conflict.winner.is_none())
+}
+
+fn retry(model: &Model) -> Option<&'static str> {
+    match model.focus {
+        Pane::Record => unless(model.record.is_some(), "no record is open"),
+        Pane::Errors if model.errors.any_marked() => None,
+        _ => {
+            let of_a_row = model.errors.selected().is_some_and(|error| error.row_id.is_some());
+            unless(of_a_row, "this error is not of one row; it is tried again by itself")
+        }
+    }
+}

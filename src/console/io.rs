@@ -1,0 +1,252 @@
+//! The engine's side: effects out as tasks, their results back as messages. The only place where effects happen but for
+//! those of the terminal itself.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::state::ConsoleState;
+use crate::domain::act::Deed;
+use crate::domain::trend::{Share, Trend};
+use crate::engine::bulk::{Chosen, Plan};
+use crate::engine::export::Format;
+use crate::engine::handle::{Event, Handle, Refused};
+use crate::engine::lookups::PendingQuery;
+use crate::logs::ring;
+use crate::postgres::audit::AuditQuery;
+use crate::postgres::link::Owner;
+
+use super::effect::Effect;
+use super::msg::Msg;
+use super::panes::{log, record};
+
+/// How long the selection has to stay for the record to follow.
+const REST: Duration = Duration::from_millis(80);
+/// Rows of a trial.
+const TRIED: usize = 20;
+
+/// The engine's side: events in, effects out, replies back.
+pub(super) struct Io {
+    handle: Handle,
+    /// The connection's name, for what is kept of it.
+    connection: String,
+    events: broadcast::Receiver<Event>,
+    replies: mpsc::UnboundedReceiver<Msg>,
+    sender: mpsc::UnboundedSender<Msg>,
+    /// Ends the act under way between two transactions.
+    stop: CancellationToken,
+}
+
+impl Io {
+    pub(super) fn new(handle: Handle, connection: String) -> Io {
+        let events = handle.events();
+        let (sender, replies) = mpsc::unbounded_channel();
+        Io { handle, connection, events, replies, sender, stop: CancellationToken::new() }
+    }
+
+    /// What happens next: an event, or what an effect came to; `None` when the door is shut.
+    pub(super) async fn next(&mut self) -> Option<Msg> {
+        tokio::select! {
+            biased;
+            event = self.events.recv() => match event {
+                Ok(event) => Some(Msg::Event(event)),
+                // Too many came at once: what they would have said is asked for anew.
+                Err(broadcast::error::RecvError::Lagged(_)) => Some(Msg::Event(Event::Restored)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            },
+            msg = self.replies.recv() => msg,
+        }
+    }
+
+    /// Keeps where the console stands. One that cannot be kept is not worth a word.
+    pub(super) fn keep(&self, state: &ConsoleState) {
+        let _ = state.store(&self.connection);
+    }
+
+    /// Performs an effect on the engine's side as a task; its result comes back as a message.
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Stop => return self.stop.cancel(),
+            Effect::CarryOut { .. } | Effect::Verify(_) | Effect::Repair { .. } => {
+                self.stop = CancellationToken::new()
+            }
+            _ => {}
+        }
+        let doing =
+            Doing { handle: self.handle.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
+        match effect {
+            Effect::SaveState(state) => {
+                let connection = self.connection.clone();
+                drop(tokio::task::spawn_blocking(move || state.store(&connection)));
+            }
+            Effect::FilterLog { generation, upto, lines, filter } => {
+                let sender = self.sender.clone();
+                drop(tokio::task::spawn_blocking(move || {
+                    let places = ring::search(&lines, &filter);
+                    let _ = sender.send(Msg::LogFiltered { generation, upto, places });
+                }));
+            }
+            effect => drop(tokio::spawn(async move {
+                let sender = doing.sender.clone();
+                if let Some(msg) = doing.perform(effect).await {
+                    // The console may have left meanwhile.
+                    let _ = sender.send(msg);
+                }
+            })),
+        }
+    }
+}
+
+/// What an effect needs.
+struct Doing {
+    handle: Handle,
+    sender: mpsc::UnboundedSender<Msg>,
+    stop: CancellationToken,
+}
+
+impl Doing {
+    async fn perform(self, effect: Effect) -> Option<Msg> {
+        let handle = &self.handle;
+        Some(match effect {
+            Effect::AskRights => Msg::Rights(handle.may_write().await),
+            Effect::LoadOverview => Msg::Overview(handle.overview().await),
+            Effect::LoadErrors { generation, append, query } => {
+                Msg::Errors { generation, append, result: handle.errors(&query).await }
+            }
+            Effect::CountErrors { generation, filter } => {
+                Msg::Counted { generation, result: handle.count(&filter).await }
+            }
+            Effect::LoadValues { qualifier, prefix } => {
+                let values = handle.values_of(&qualifier, &prefix).await.unwrap_or_default();
+                Msg::Offers { qualifier, prefix, values }
+            }
+            Effect::LoadPending { append, query } => {
+                let PendingQuery { limit, .. } = query;
+                Msg::Pending { append, limit, result: handle.pending(&query).await }
+            }
+            Effect::Rest(number) => {
+                tokio::time::sleep(REST).await;
+                Msg::Rested(number)
+            }
+            Effect::LoadGroups(filter) => {
+                let result = handle.groups(&filter, 200).await;
+                Msg::Groups { filter, result }
+            }
+            Effect::LoadRecord(row) => {
+                let result = Box::new(handle.record(&row).await);
+                Msg::Record { row, result }
+            }
+            Effect::FetchValues(row) => {
+                let result = handle.salesforce_values(&row).await;
+                Msg::Values { row, result }
+            }
+            Effect::LoadRelatives(row) => {
+                let result = handle.relatives(&row).await;
+                Msg::Relatives { row, result }
+            }
+            Effect::LoadRecordLog(row) => {
+                let result = handle.log_of(&row, record::LINES).await;
+                Msg::RecordLog { row, result }
+            }
+            Effect::LoadTrends { minutes, shares } => Msg::Trends(trends(handle, minutes, shares).await),
+            Effect::LoadActs => {
+                let query = AuditQuery { limit: 200, ..AuditQuery::default() };
+                Msg::Acts(handle.acts(&query).await)
+            }
+            Effect::LoadAct(act) => Msg::Act(handle.act_entries(act).await),
+            Effect::LoadLog(after) => Msg::Log(handle.log(after, log::PAGE).await),
+            Effect::LoadOlderLog(before) => Msg::OlderLog(handle.log_before(before, log::PAGE).await),
+            Effect::Find(text) => {
+                let result = handle.find(&text, None).await;
+                Msg::Found { text, result }
+            }
+            Effect::Plan { chosen, deed } => Msg::Planned(handle.plan(&chosen, deed).await.map(Arc::new)),
+            Effect::UndoLast => Msg::Planned(undo_last(handle).await.map(Arc::new)),
+            effect => return self.act(effect).await,
+        })
+    }
+
+    /// What changes something.
+    async fn act(self, effect: Effect) -> Option<Msg> {
+        let handle = &self.handle;
+        Some(match effect {
+            Effect::Save(edit) => Msg::Saved { result: handle.save(&edit).await, row: edit.row },
+            Effect::Retry(row) => {
+                let result = handle.retry(&row).await;
+                Msg::Retried { row, result }
+            }
+            Effect::Apply { row, offer } => {
+                let result = handle.apply(&row, &offer).await;
+                Msg::Applied { row, result }
+            }
+            Effect::CarryOut { plan, why } => {
+                let told = self.sender.clone();
+                let progress = move |progress| drop(told.send(Msg::Progress(progress)));
+                let result = handle.carry_out(&plan, why.as_deref(), &progress, &self.stop).await;
+                let sends = matches!(plan.deed, Deed::Fix { .. } | Deed::Retry | Deed::Release);
+                Msg::Reported { text: plan.deed.text(), sends, result }
+            }
+            Effect::Verify(mapping) => {
+                let told = self.sender.clone();
+                let stage = move |stage| drop(told.send(Msg::Stage(stage)));
+                Msg::Verified(handle.verify(&mapping, &stage, &self.stop).await)
+            }
+            Effect::Repair { table, verdict, side } => {
+                let told = self.sender.clone();
+                let progress = move |progress| drop(told.send(Msg::Progress(progress)));
+                let result = handle.repair(&table, &verdict, side, None, &progress, &self.stop).await;
+                Msg::Reported { text: format!("repair {}", verdict.mapping), sends: false, result }
+            }
+            Effect::Test(mapping) => {
+                let result = handle.rehearse(&mapping, TRIED).await;
+                Msg::Tried { mapping, result }
+            }
+            Effect::Export { filter, path } => Msg::Changed(export(handle, &filter, &path).await),
+            Effect::Choose { row, sides } => {
+                let result = handle.choose(&row, &sides).await;
+                let words: Vec<String> =
+                    sides.iter().map(|(column, side)| format!("{column}: {}", side.word())).collect();
+                Msg::Applied { row, result: result.map(|()| words.join(", ")) }
+            }
+            Effect::Link { row, replace } => {
+                let owner = if replace { Owner::IsReplaced } else { Owner::Keeps };
+                let result = handle.link(&row, None, owner).await;
+                Msg::Linked { row, result }
+            }
+            Effect::SetRule { mapping, key, value } => {
+                let done = handle.set_rule(&mapping, &key, Some(&value)).await;
+                Msg::Changed(done.map(|()| format!("{mapping}: {key} is {value} now")))
+            }
+            Effect::Writes { mapping, to } => Msg::Changed(handle.writes(mapping.as_deref(), to).await),
+            Effect::Reload(mapping) => Msg::Changed(handle.reload(mapping.as_deref()).await),
+            // The terminal's own, and what was performed already.
+            _ => return None,
+        })
+    }
+}
+
+/// What happened in the last minutes, and what the errors that are open now are about.
+async fn trends(
+    handle: &Handle,
+    minutes: u32,
+    shares: bool,
+) -> Result<(Vec<Trend>, Option<Vec<Share>>), Refused> {
+    let trends = handle.trends(minutes).await?;
+    Ok((trends, if shares { Some(handle.breakdown("").await?) } else { None }))
+}
+
+/// What it would be to take the operator's own last act back.
+async fn undo_last(handle: &Handle) -> Result<Plan, Refused> {
+    let act = handle.last_act().await?.act;
+    handle.plan(&Chosen::Ids(Vec::new()), Deed::Undo(act)).await
+}
+
+async fn export(handle: &Handle, filter: &str, path: &str) -> Result<String, Refused> {
+    let is_json = [".json", ".jsonl", ".ndjson"].iter().any(|end| path.ends_with(end));
+    let format = if is_json { Format::JsonLines } else { Format::Csv };
+    let count = handle.export_to(Path::new(path), filter, format).await?;
+    Ok(format!("{count} errors written to {path}"))
+}

@@ -1,0 +1,120 @@
+//! Which keys are in force: those of the table, but for what the configuration says under `[console.keys]`.
+
+use std::collections::BTreeMap;
+
+use super::Unfit;
+use super::command::{COMMANDS, Command};
+use super::keys;
+use super::model::Pane;
+
+/// The keys in force.
+#[derive(Clone, Debug)]
+pub struct Keymap {
+    /// Of each command, by its place in the table.
+    keys: Vec<Vec<String>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Keymap {
+        let of = |command: &Command| command.keys.iter().map(|key| (*key).to_owned()).collect();
+        Keymap { keys: COMMANDS.iter().map(of).collect() }
+    }
+}
+
+impl Keymap {
+    /// The keys of the table, but for these: a command's name with the keys that it has instead.
+    ///
+    /// # Errors
+    /// A name that no command has, a key that there is not, or one that two commands of a pane would have; the text
+    /// says which, and what to write.
+    pub fn configured(wanted: &BTreeMap<String, Vec<String>>) -> Result<Keymap, Unfit> {
+        let mut map = Keymap::default();
+        for (name, keys) in wanted {
+            let refuse = |problem: String, remedy: &str| {
+                Err(Unfit { entry: format!("keys.{name}"), problem, remedy: remedy.to_owned() })
+            };
+            if let Some(key) = keys.iter().find(|key| !keys::is_name(key)) {
+                let remedy = "write keys like j, G, Enter, Space, F5, C-s (with Ctrl), A-x (with Alt)";
+                return refuse(format!("{key:?} is no key"), remedy);
+            }
+            let mut found = false;
+            for (at, _) in COMMANDS.iter().enumerate().filter(|(_, command)| command.name == name) {
+                map.keys[at].clone_from(keys);
+                found = true;
+            }
+            if !found {
+                return refuse("there is no such command".to_owned(), "syncdeck keys lists all of them");
+            }
+        }
+        match map.twice() {
+            Some((pane, key, first, second)) => Err(Unfit {
+                entry: format!("keys.{}", if wanted.contains_key(second) { second } else { first }),
+                problem: format!("in {} the key {key} is that of {first} and of {second}", pane.title()),
+                remedy: "give one of them another key".to_owned(),
+            }),
+            None => Ok(map),
+        }
+    }
+
+    /// A key that two commands of one pane have.
+    fn twice(&self) -> Option<(Pane, &str, &'static str, &'static str)> {
+        Pane::ALL.into_iter().find_map(|pane| {
+            let mut seen: BTreeMap<&str, &'static str> = BTreeMap::new();
+            self.of(pane).find_map(|(command, keys)| {
+                keys.iter()
+                    .find_map(|key| Some((pane, key.as_str(), seen.insert(key, command.name)?, command.name)))
+            })
+        })
+    }
+
+    /// The commands of a pane, each with its keys.
+    pub fn of(&self, pane: Pane) -> impl Iterator<Item = (&'static Command, &[String])> {
+        let all = COMMANDS.iter().zip(&self.keys);
+        all.filter(move |(command, _)| command.is_in(pane)).map(|(command, keys)| (command, keys.as_slice()))
+    }
+
+    /// All commands, each with its keys.
+    pub fn all(&self) -> impl Iterator<Item = (&'static Command, &[String])> {
+        COMMANDS.iter().zip(self.keys.iter().map(Vec::as_slice))
+    }
+
+    /// The command of a key in a pane.
+    pub fn find(&self, pane: Pane, key: &str) -> Option<&'static Command> {
+        self.of(pane).find_map(|(command, keys)| keys.iter().any(|other| other == key).then_some(command))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Id;
+    use super::*;
+
+    fn map(name: &str, keys: &[&str]) -> Result<Keymap, Unfit> {
+        Keymap::configured(&[(name.to_owned(), keys.iter().map(|key| (*key).to_owned()).collect())].into())
+    }
+
+    #[test]
+    fn no_key_is_given_twice_and_every_command_can_be_reached() {
+        assert_eq!(Keymap::default().twice(), None);
+        let mut map = Keymap::default();
+        map.keys[0] = vec!["q".to_owned()];
+        assert!(map.twice().is_some(), "the check sees a key that is given twice");
+        let keyless: Vec<&str> =
+            COMMANDS.iter().filter(|command| command.keys.is_empty()).map(|command| command.name).collect();
+        // These weigh much or are needed seldom: the palette has them.
+        assert_eq!(keyless, ["pause-all", "drain-all", "resume-all", "reload-all", "theme"]);
+    }
+
+    #[test]
+    fn the_configuration_gives_other_keys() {
+        let keys = map("retry", &["C-t", "F5"]).unwrap();
+        assert_eq!(keys.find(Pane::Errors, "F5").unwrap().id, Id::Retry);
+        assert_eq!(keys.find(Pane::Record, "C-t").unwrap().id, Id::Retry);
+        assert!(keys.find(Pane::Errors, "r").is_none());
+        let twice = map("retry", &["q"]).unwrap_err();
+        assert_eq!(twice.problem, "in Errors the key q is that of retry and of quit");
+        assert_eq!(twice.entry, "keys.retry");
+        assert!(map("retyr", &["q"]).unwrap_err().remedy.contains("syncdeck keys"));
+        assert!(map("retry", &["Ctrl-Q"]).unwrap_err().problem.contains("is no key"));
+    }
+}

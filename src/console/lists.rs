@@ -1,0 +1,161 @@
+//! What is listed, and how: filters with their history and names, sorting, searching; and what is copied from a list.
+
+use crate::domain::catalogue;
+use crate::domain::sort::{Sort, SortBy};
+
+use super::effect::Effect;
+use super::model::{Model, Pane, Tone};
+use super::overlays::{About, Ask, FilterLine, Overlay};
+
+impl Model {
+    /// Lists errors by a filter; the way back leads to the one before.
+    pub(super) fn list(&mut self, filter: &str) -> Vec<Effect> {
+        self.errors.visit(filter);
+        self.relist()
+    }
+
+    /// The list anew: by another filter, another order, with or without what needs nobody.
+    fn relist(&mut self) -> Vec<Effect> {
+        let effects = self.errors.begin();
+        // The list under way is of the old filter; the new one is asked for when it is back.
+        if self.errors_flight.take_off() { effects } else { Vec::new() }
+    }
+
+    /// To the filter before, or on to the one after it.
+    pub(super) fn visit(&mut self, newer: bool) -> Vec<Effect> {
+        if self.errors.travel(newer) {
+            return self.relist();
+        }
+        self.say(
+            Tone::Neutral,
+            if newer { "there is no later filter" } else { "there is no filter before this one" },
+        );
+        Vec::new()
+    }
+
+    /// Only what needs a person, or everything again.
+    pub(super) fn faults(&mut self) -> Vec<Effect> {
+        self.errors.faults = !self.errors.faults;
+        let text =
+            if self.errors.faults { "only what needs a person is listed" } else { "everything is listed" };
+        self.say(Tone::Neutral, text);
+        self.relist()
+    }
+
+    /// Sorts by a column; by the one in force, the other way round.
+    pub(super) fn sort(&mut self, by: SortBy) -> Vec<Effect> {
+        let now = self.errors.sort;
+        let descending = if by == now.by { !now.descending } else { by.begins_descending() };
+        self.errors.sort = Sort { by, descending };
+        self.relist()
+    }
+
+    /// Opens the line in which a filter is typed.
+    pub(super) fn filter(&mut self) -> Vec<Effect> {
+        let pane = if self.focus == Pane::Log { Pane::Log } else { Pane::Errors };
+        let line = match pane {
+            Pane::Log => FilterLine::new(pane, &self.log.filter, self.log_filters.clone()),
+            _ => FilterLine::new(pane, &self.errors.filter, self.errors.typed.clone()),
+        };
+        self.overlays.push(Overlay::Filter(line));
+        self.go(pane)
+    }
+
+    /// Asks for the name under which the filter is kept.
+    pub(super) fn ask_filter_name(&mut self) -> Vec<Effect> {
+        if self.errors.filter.is_empty() {
+            self.say(Tone::Neutral, "there is no filter to keep; / types one");
+            return Vec::new();
+        }
+        let about = About::FilterName { filter: self.errors.filter.clone() };
+        self.overlays.push(Overlay::Ask(Ask::new(about, Vec::new())));
+        Vec::new()
+    }
+
+    /// Keeps a filter under a name.
+    pub(super) fn keep_filter(&mut self, name: &str, filter: String) -> Vec<Effect> {
+        self.settings.filters.insert(name.to_owned(), filter);
+        self.say(Tone::Good, format!("the filter is kept as {name}; : and its name lists by it"));
+        vec![Effect::SaveState(Box::new(self.state()))]
+    }
+
+    /// Asks what to search the log for.
+    pub(super) fn ask_search(&mut self) -> Vec<Effect> {
+        let before = self.log.search.as_ref().map(|(text, _)| text.clone());
+        self.overlays.push(Overlay::Ask(Ask::new(About::Search, before.into_iter().collect())));
+        Vec::new()
+    }
+
+    /// Searches the log.
+    pub(super) fn search_log(&mut self, text: &str) -> Vec<Effect> {
+        match self.log.set_search(text) {
+            Ok(true) => self.say(Tone::Neutral, "n and N go on to other lines with it, Esc ends the search"),
+            Ok(false) => self.say(Tone::Neutral, format!("no line that shows has {text}")),
+            Err(why) => self.say(Tone::Bad, why),
+        }
+        Vec::new()
+    }
+
+    /// What the selected line of the log means, in the last line.
+    pub(super) fn explain(&mut self) -> Vec<Effect> {
+        let entry =
+            self.log.selected().and_then(|line| catalogue::of_log(line.field("code"), line.message()));
+        match entry {
+            Some(entry) => {
+                let remedy = entry.remedies.first().map_or("", |remedy| remedy.text.as_str());
+                let remedy = remedy.replace("{field}", "the field");
+                self.say(Tone::Neutral, format!("{}. {} → {remedy}", entry.title, entry.cause));
+            }
+            None => self.say(Tone::Neutral, "the catalogue has nothing to say about this line"),
+        }
+        Vec::new()
+    }
+
+    // ---- copying -------------------------------------------------------------------------------------------------
+
+    /// The selected value or line, for the clipboard.
+    pub(super) fn copy(&mut self) -> Vec<Effect> {
+        let text = match self.focus {
+            Pane::Mappings => self.mapping().map(|mapping| mapping.name.clone()),
+            Pane::Errors => self.errors.selected().map(|error| format!("{}: {}", error.code, error.message)),
+            Pane::Record => self.record.as_ref().and_then(|pane| pane.selected()?.1.clone()),
+            Pane::Log => self.log.selected().map(|line| line.logfmt()),
+            Pane::Pending => self
+                .pending
+                .selected()
+                .map(|pending| format!("{} {}: {}", pending.mapping, pending.row.row, pending.reason)),
+        };
+        self.copied(text, "nothing to copy here")
+    }
+
+    /// The address of the record in Salesforce, for the clipboard.
+    pub(super) fn copy_link(&mut self) -> Vec<Effect> {
+        let record = match self.focus {
+            Pane::Record => self.record.as_ref().and_then(|pane| {
+                let view = pane.view.as_ref()?;
+                Some((view.mapping.clone(), view.sfid.clone()?))
+            }),
+            _ => self.errors.selected().and_then(|error| Some((error.mapping.clone(), error.sfid.clone()?))),
+        };
+        let url = self.overview.as_ref().and_then(|overview| overview.connection.instance_url.clone());
+        match (record, url) {
+            (Some((object, sfid)), Some(url)) => {
+                let url = url.trim_end_matches('/').to_owned();
+                self.copied(Some(format!("{url}/lightning/r/{object}/{sfid}/view")), "")
+            }
+            (None, _) => self.copied(None, "Salesforce has no record for it yet"),
+            (_, None) => {
+                self.copied(None, "the address of the org is not known until the engine has signed in")
+            }
+        }
+    }
+
+    fn copied(&mut self, text: Option<String>, without: &str) -> Vec<Effect> {
+        let Some(text) = text else {
+            self.say(Tone::Neutral, without);
+            return Vec::new();
+        };
+        self.say(Tone::Good, format!("copied: {text}"));
+        vec![Effect::Copy(text)]
+    }
+}

@@ -1,0 +1,172 @@
+//! One record mended: its fields edited, saved and sent, its remedies, its way to a relative. And a mapping looked
+//! through as a whole.
+
+use std::sync::Arc;
+
+use crate::domain::act::{Deed, Progress};
+use crate::domain::merge::Side;
+use crate::domain::record::{Edit, FieldEdit};
+use crate::domain::sync_error::SyncError;
+use crate::domain::verify::Verdict;
+use crate::engine::handle::Refused;
+use crate::engine::rehearsal::Trial;
+use crate::engine::verify::Stage;
+
+use super::effect::Effect;
+use super::model::{Model, Pane, Tone};
+use super::overlays::{Choice, Overlay, Working};
+use super::panes::edit::Editor;
+use super::panes::record::Tab;
+use super::update::one_line;
+
+impl Model {
+    /// Edits the selected field; among the relatives, goes to the selected one.
+    pub(super) fn edit(&mut self) -> Vec<Effect> {
+        let Some(pane) = &self.record else { return Vec::new() };
+        if let Some(relative) = pane.relative() {
+            return self.open_row(relative.row.clone());
+        }
+        if pane.tab == Tab::Fields
+            && let Some((field, value)) = pane.selected().cloned()
+        {
+            let kept = pane.kept(&field.column).cloned();
+            self.overlays.push(Overlay::Edit(Editor::new(pane.row.clone(), field, value, kept)));
+        }
+        Vec::new()
+    }
+
+    /// Saves an edit together with the changes that were kept.
+    pub(super) fn save(&mut self, mut edit: Edit) -> Vec<Effect> {
+        if let Some(pane) = &mut self.record {
+            let kept = pane.take_kept();
+            let others =
+                kept.into_iter().filter(|kept| edit.fields.iter().all(|own| own.column != kept.column));
+            let others: Vec<FieldEdit> = others.collect();
+            edit.fields.extend(others);
+        }
+        vec![Effect::Save(edit)]
+    }
+
+    /// Saves the changes that were kept.
+    pub(super) fn save_kept(&mut self) -> Vec<Effect> {
+        let Some(row) = self.record.as_ref().map(|pane| pane.row.clone()) else { return Vec::new() };
+        self.save(Edit { row, fields: Vec::new(), retry: true })
+    }
+
+    /// Sends again: what is marked, else this one.
+    pub(super) fn retry(&mut self) -> Vec<Effect> {
+        if self.focus == Pane::Errors && self.errors.any_marked() {
+            return self.plan(Deed::Retry);
+        }
+        let row = match self.focus {
+            Pane::Record => self.record.as_ref().map(|pane| pane.row.clone()),
+            _ => self.errors.selected().and_then(SyncError::row),
+        };
+        row.map(Effect::Retry).into_iter().collect()
+    }
+
+    /// What can be done about the open record's error.
+    pub(super) fn remedies(&self) -> Option<Choice> {
+        self.record.as_ref().and_then(Choice::remedies)
+    }
+
+    // ---- a mapping as a whole ------------------------------------------------------------------------------------
+
+    /// Begins to compare the selected mapping's rows and records.
+    pub(super) fn verify(&mut self) -> Vec<Effect> {
+        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
+        self.overlays.push(Overlay::Working(Working {
+            text: format!("verify {name}"),
+            note: String::new(),
+            progress: Progress { through: 0, total: 0 },
+            since: self.now,
+            stopping: false,
+        }));
+        vec![Effect::Verify(name)]
+    }
+
+    /// How far the comparison is.
+    pub(super) fn stage(&mut self, stage: Stage) {
+        let (note, progress) = match stage {
+            Stage::Comparing(done, total) => ("records compared".to_owned(), Some((done, total))),
+            Stage::Rows(done, total) => ("rows looked through".to_owned(), Some((done, total))),
+            Stage::Settling(suspects) => {
+                (format!("{suspects} look different; looking again once the reader has been by"), None)
+            }
+        };
+        for overlay in &mut self.overlays {
+            if let Overlay::Working(working) = overlay {
+                let whole = |number: i64| usize::try_from(number).unwrap_or(0);
+                working.note.clone_from(&note);
+                if let Some((done, total)) = progress {
+                    working.progress = Progress { through: whole(done), total: whole(total) };
+                }
+            }
+        }
+    }
+
+    /// What the comparison found.
+    pub(super) fn verified(&mut self, result: Result<Verdict, Refused>) -> Vec<Effect> {
+        self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
+        match result {
+            Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
+            Ok(verdict) if verdict.findings.is_empty() => {
+                let changed = match verdict.unsettled {
+                    0 => String::new(),
+                    some => format!("; {some} changed each time one looked"),
+                };
+                let ended = if verdict.stopped { "stopped; so far " } else { "" };
+                let text = format!(
+                    "{}: {ended}{} rows and {} records, no difference{changed}",
+                    verdict.mapping, verdict.rows, verdict.records
+                );
+                self.say(if verdict.stopped { Tone::Neutral } else { Tone::Good }, text);
+            }
+            Ok(verdict) => {
+                let table = self.table_of(&verdict.mapping);
+                self.overlays.push(Overlay::Choice(Choice::findings(table, Arc::new(verdict))));
+            }
+        }
+        Vec::new()
+    }
+
+    fn table_of(&self, name: &str) -> String {
+        let known = self.overview.as_ref().and_then(|overview| {
+            overview.mappings.iter().find(|mapping| mapping.name == name).map(|mapping| mapping.table.clone())
+        });
+        known.unwrap_or_else(|| name.to_lowercase())
+    }
+
+    /// Asks before one side is taken for what a comparison found.
+    pub(super) fn ask_repair(&mut self, table: String, verdict: Arc<Verdict>, side: Side) -> Vec<Effect> {
+        if self.read_only {
+            self.say(Tone::Neutral, "this console is read-only");
+            return Vec::new();
+        }
+        let does: Vec<String> = crate::engine::repair::summary(&verdict.findings, side)
+            .into_iter()
+            .map(|(count, kind, what)| format!("{count} {}: {what}", kind.text()))
+            .collect();
+        let text = format!(
+            "{}, as in {}. {}. Rows that were changed since they were looked at are left alone.",
+            verdict.mapping,
+            side.word(),
+            does.join("; ")
+        );
+        self.overlays.push(Overlay::Sure { text, effect: Box::new(Effect::Repair { table, verdict, side }) });
+        Vec::new()
+    }
+
+    /// What the trial of a mapping came to.
+    pub(super) fn tried(&mut self, mapping: &str, result: Result<Trial, Refused>) -> Vec<Effect> {
+        let table = self.table_of(mapping);
+        match result {
+            Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
+            Ok(trial) if trial.items.is_empty() => {
+                self.say(Tone::Neutral, format!("{}: there are no rows to try", trial.mapping));
+            }
+            Ok(trial) => self.overlays.push(Overlay::Choice(Choice::trial(&table, &trial))),
+        }
+        Vec::new()
+    }
+}

@@ -1,0 +1,195 @@
+//! The line in which a filter is typed: completion of qualifiers and of the values that there are (`Tab`), the filters
+//! typed before (arrows), what is wrong with it.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Frame;
+use ratatui::layout::Constraint;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::effect::Effect;
+use crate::console::model::{Model, Pane};
+use crate::console::widgets::cells::{clip, count};
+use crate::console::widgets::input::Input;
+use crate::domain::filter::QUALIFIERS;
+
+/// Values shown of a completion.
+const SHOWN: usize = 6;
+
+/// The line.
+#[derive(Debug)]
+pub struct FilterLine {
+    /// Of which pane.
+    pub pane: Pane,
+    /// What is typed.
+    pub input: Input,
+    /// What is wrong with it.
+    pub complaint: Option<String>,
+    /// Filters typed before, newest last.
+    history: Vec<String>,
+    /// Which of them shows; `None` is what is typed now.
+    at: Option<usize>,
+    /// What the word at the cursor may become, with how many errors have it.
+    offers: Vec<(String, i64)>,
+    /// The word that the offers are for.
+    word: String,
+    /// Which offer stands there.
+    taken: Option<usize>,
+}
+
+/// What a key did.
+pub enum Typed {
+    /// Nothing yet; perhaps values are to be asked for.
+    Open(FilterLine, Option<Effect>),
+    /// It is to be applied.
+    Apply(FilterLine),
+    /// It was left.
+    Left,
+}
+
+impl FilterLine {
+    /// A line with the filter in force and those typed before.
+    pub fn new(pane: Pane, filter: &str, history: Vec<String>) -> FilterLine {
+        let mut line = FilterLine {
+            pane,
+            input: Input::new(filter),
+            complaint: None,
+            history,
+            at: None,
+            offers: Vec::new(),
+            word: String::new(),
+            taken: None,
+        };
+        if !filter.is_empty() {
+            // One narrows what is there, or types something else after Ctrl-U.
+            line.input.insert(" ");
+        }
+        line
+    }
+
+    /// A key.
+    pub fn key(mut self, key: KeyEvent) -> Typed {
+        match key.code {
+            KeyCode::Esc => return Typed::Left,
+            KeyCode::Enter => return Typed::Apply(self),
+            KeyCode::Tab => self.complete(1),
+            KeyCode::BackTab => self.complete(self.offers.len().saturating_sub(1)),
+            KeyCode::Up => self.recall(false),
+            KeyCode::Down => self.recall(true),
+            _ => {
+                self.input.key(key);
+                return self.typed();
+            }
+        }
+        Typed::Open(self, None)
+    }
+
+    /// Something was typed or pasted: the offers are those of the word at the cursor.
+    pub fn typed(mut self) -> Typed {
+        self.complaint = None;
+        self.taken = None;
+        self.word = self.input.word().to_owned();
+        self.offers.clear();
+        let bare = self.word.strip_prefix('-').unwrap_or(&self.word).to_lowercase();
+        if self.pane == Pane::Log || bare.is_empty() {
+            return Typed::Open(self, None);
+        }
+        match bare.split_once(':') {
+            Some((qualifier, prefix)) => {
+                let effect =
+                    Effect::LoadValues { qualifier: qualifier.to_owned(), prefix: prefix.to_owned() };
+                Typed::Open(self, Some(effect))
+            }
+            None => {
+                let fitting = QUALIFIERS.split(' ').filter(|qualifier| qualifier.starts_with(&bare));
+                self.offers = fitting.map(|qualifier| (qualifier.to_owned(), 0)).collect();
+                Typed::Open(self, None)
+            }
+        }
+    }
+
+    /// The values of a qualifier came.
+    pub fn take_values(&mut self, qualifier: &str, prefix: &str, values: Vec<(String, i64)>) {
+        let bare = self.word.strip_prefix('-').unwrap_or(&self.word).to_lowercase();
+        if bare != format!("{qualifier}:{prefix}") || self.taken.is_some() {
+            return;
+        }
+        let offer = |(value, count): (String, i64)| {
+            let quoted = if value.contains(' ') {
+                format!("{qualifier}:\"{value}\"")
+            } else {
+                format!("{qualifier}:{value}")
+            };
+            (quoted, count)
+        };
+        self.offers = values.into_iter().map(offer).collect();
+    }
+
+    fn complete(&mut self, by: usize) {
+        if self.offers.is_empty() {
+            return;
+        }
+        let at = self.taken.map_or(0, |at| (at + by) % self.offers.len());
+        self.taken = Some(at);
+        let sign = if self.word.starts_with('-') { "-" } else { "" };
+        let offer = format!("{sign}{}", self.offers[at].0);
+        self.input.replace_word(&offer);
+    }
+
+    fn recall(&mut self, newer: bool) {
+        let at = match (self.at, newer) {
+            (None, true) => return,
+            (None, false) => self.history.len().checked_sub(1),
+            (Some(at), false) => Some(at.saturating_sub(1)),
+            (Some(at), true) => Some(at + 1).filter(|at| *at < self.history.len()),
+        };
+        self.at = at;
+        self.input = Input::new(at.map_or("", |at| self.history[at].as_str()));
+        self.offers.clear();
+    }
+}
+
+/// Draws the line.
+pub fn draw(model: &Model, line: &FilterLine, frame: &mut Frame) {
+    let theme = model.theme;
+    let screen = frame.area();
+    let width = screen.width.saturating_sub(4).min(100);
+    let offers = u16::try_from(line.offers.len().min(SHOWN)).unwrap_or(0);
+    let area = screen.centered(Constraint::Length(width), Constraint::Length(5 + offers));
+    let inner = super::panel(model, frame, area, &format!("Filter {}", line.pane.title().to_lowercase()));
+    let room = usize::from(inner.width).saturating_sub(2);
+    let help = match line.pane {
+        Pane::Log => "words  level:warn  mapping:Contact  row:42  -word",
+        _ => "words  mapping:contact  code:EMAIL  field:phone  state:open|held  category:data  since:1h  -…",
+    };
+    let note = match &line.complaint {
+        Some(complaint) => {
+            Span::styled(format!(" ✗ {}", clip(complaint, room.saturating_sub(2))), theme.bad())
+        }
+        None => Span::styled(format!(" {}", clip(help, room)), theme.dim()),
+    };
+    // The end of a long filter is what one types.
+    let skip = (line.input.column() + 2).saturating_sub(room);
+    let text: String = line.input.text().chars().skip(skip).collect();
+    let mut lines = vec![Line::from(format!(" {}", clip(&text, room)))];
+    let first = line.taken.map_or(0, |at| (at + 1).saturating_sub(SHOWN));
+    lines.extend(line.offers.iter().enumerate().skip(first).take(SHOWN).map(|(at, (offer, errors))| {
+        let style = if line.taken == Some(at) { theme.strong() } else { theme.dim() };
+        let number = if *errors > 0 { format!("  {}", count(*errors, 0)) } else { String::new() };
+        Line::from(Span::styled(format!("   {}{number}", clip(offer, room.saturating_sub(14))), style))
+    }));
+    lines.push(Line::from(note));
+    lines.push(super::hints(
+        model,
+        &[
+            ("Enter", "apply"),
+            ("Tab", "complete"),
+            ("↑↓", "typed before"),
+            ("Ctrl-U", "empty"),
+            ("Esc", "leave it"),
+        ],
+    ));
+    frame.render_widget(Paragraph::new(lines), inner);
+    let column = u16::try_from(line.input.column() - skip).unwrap_or(u16::MAX);
+    frame.set_cursor_position((inner.x.saturating_add(1).saturating_add(column), inner.y));
+}

@@ -1,0 +1,182 @@
+//! Where people would rather look than read: throughput and errors of each mapping, minute by minute, and what the
+//! errors are about.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::model::Model;
+use crate::console::widgets::cells::{count, fit};
+use crate::console::widgets::charts::{bar, fold, sparkline};
+use crate::console::widgets::cursor::{Cursor, Step};
+use crate::domain::trend::{Minute, Share, Trend};
+
+/// Spans of time that can be chosen, in minutes, with their names.
+const SPANS: [(u32, &str); 3] = [(60, "1 h"), (6 * 60, "6 h"), (24 * 60, "24 h")];
+
+/// The pictures.
+#[derive(Debug, Default)]
+pub struct Trends {
+    /// What happened, once known.
+    pub trends: Option<Vec<Trend>>,
+    /// What the errors are about, once known.
+    pub shares: Option<Vec<Share>>,
+    span: usize,
+    cursor: Cursor,
+}
+
+/// What a key did.
+pub enum Seen {
+    /// Nothing that concerns others.
+    Open(Trends),
+    /// Another span of time: it is to be asked for.
+    Ask(Trends),
+    /// The errors of this code are to be listed.
+    List(String),
+    /// It was left.
+    Left,
+}
+
+impl Trends {
+    /// How many minutes are looked at.
+    pub fn minutes(&self) -> u32 {
+        SPANS[self.span].0
+    }
+
+    /// Takes in what came.
+    pub fn take(&mut self, trends: Vec<Trend>, shares: Vec<Share>) {
+        self.cursor.step(Step::Lines(0), shares.len());
+        (self.trends, self.shares) = (Some(trends), Some(shares));
+    }
+
+    /// A key.
+    pub fn key(mut self, key: KeyEvent) -> Seen {
+        let shares = self.shares.as_ref().map_or(0, Vec::len);
+        match key.code {
+            KeyCode::Esc | KeyCode::Char('q') => return Seen::Left,
+            KeyCode::Char('j') | KeyCode::Down => self.cursor.step(Step::Lines(1), shares),
+            KeyCode::Char('k') | KeyCode::Up => self.cursor.step(Step::Lines(-1), shares),
+            KeyCode::Char('t') => {
+                self.span = (self.span + 1) % SPANS.len();
+                self.trends = None;
+                return Seen::Ask(self);
+            }
+            KeyCode::Enter => {
+                let share = self.shares.as_ref().and_then(|shares| shares.get(self.cursor.at));
+                if let Some(share) = share {
+                    return Seen::List(format!("code:{} category:{}", share.code, share.category.word()));
+                }
+            }
+            _ => {}
+        }
+        Seen::Open(self)
+    }
+}
+
+/// Draws the pictures over everything.
+pub fn draw(model: &Model, trends: &Trends, frame: &mut Frame) {
+    let area = frame.area();
+    let title = format!("Trends: the last {}", SPANS[trends.span].1);
+    let inner = super::panel(model, frame, area, &title);
+    let [body, keys] = inner.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]));
+    let hints =
+        [("t", "another span"), ("j k", "choose a code"), ("Enter", "list its errors"), ("Esc", "close")];
+    frame.render_widget(Paragraph::new(super::hints(model, &hints)), keys);
+    let mappings = trends.trends.as_ref().map_or(1, Vec::len);
+    let upper = u16::try_from(mappings + 3).unwrap_or(u16::MAX).min(body.height.saturating_sub(6));
+    let [top, bottom] = body.layout(&Layout::vertical([Constraint::Length(upper), Constraint::Fill(1)]));
+    frame.render_widget(Paragraph::new(throughput(model, trends, top)), top);
+    let (lines, cursor) = causes(model, trends, bottom);
+    frame.render_widget(Paragraph::new(lines), bottom);
+    if let Some(line) = cursor {
+        frame.set_cursor_position((bottom.x, bottom.y.saturating_add(line)));
+    }
+}
+
+/// A line for each mapping: accepted, rejected and read, with what they come to.
+fn throughput(model: &Model, trends: &Trends, area: Rect) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let Some(all) = &trends.trends else {
+        return vec![Line::default(), Line::from(Span::styled("  reading ...", theme.dim()))];
+    };
+    let width = usize::from(area.width);
+    let name = (width / 6).clamp(10, 20);
+    let numbers = 9;
+    let each = (width.saturating_sub(name + 2 + 3 * (numbers + 1)) / 3).clamp(6, 60);
+    let head = |title: &str| fit(title, each + numbers + 1);
+    let text = format!(
+        " {} {}{}{}",
+        fit("mapping", name),
+        head("taken by Salesforce"),
+        head("rejected"),
+        head("read")
+    );
+    let mut lines = vec![Line::from(Span::styled(text, theme.label()))];
+    // One scale for all mappings in a column: what is small beside another one looks small.
+    let accepted = |minute: &Minute| minute.accepted;
+    let rejected = |minute: &Minute| minute.rejected + minute.lost;
+    let read = |minute: &Minute| minute.read;
+    let tops = [top(all, each, accepted), top(all, each, rejected), top(all, each, read)];
+    lines.extend(all.iter().take(usize::from(area.height).saturating_sub(1)).map(|trend| {
+        let part = |of: fn(&Minute) -> i64, top: i64| {
+            let values: Vec<i64> = trend.minutes.iter().map(of).collect();
+            (sparkline(&values, each, top), values.iter().sum::<i64>())
+        };
+        let (good, bad, came) = (part(accepted, tops[0]), part(rejected, tops[1]), part(read, tops[2]));
+        let number = |value: i64| Span::styled(format!("{} ", count(value, numbers)), theme.text());
+        Line::from(vec![
+            Span::raw(format!(" {} ", fit(&trend.mapping, name))),
+            Span::styled(good.0, theme.good()),
+            number(good.1),
+            Span::styled(bad.0, theme.bad()),
+            number(bad.1),
+            Span::styled(came.0, theme.key()),
+            number(came.1),
+        ])
+    }));
+    lines
+}
+
+fn top(all: &[Trend], width: usize, of: impl Fn(&Minute) -> i64) -> i64 {
+    let highest = |trend: &Trend| {
+        let values: Vec<i64> = trend.minutes.iter().map(&of).collect();
+        fold(&values, width).into_iter().max().unwrap_or(0)
+    };
+    all.iter().map(highest).max().unwrap_or(0)
+}
+
+/// The errors that are open now, by category and code, as bars.
+fn causes(model: &Model, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Option<u16>) {
+    let theme = model.theme;
+    let mut lines =
+        vec![Line::from(Span::styled(" errors that are open now, by category and code", theme.label()))];
+    let shares = match &trends.shares {
+        Some(shares) if !shares.is_empty() => shares,
+        Some(_) => {
+            lines.push(Line::from(Span::styled("  none", theme.good())));
+            return (lines, None);
+        }
+        None => return (lines, None),
+    };
+    let width = usize::from(area.width);
+    let code = (width / 3).clamp(16, 40);
+    let room = width.saturating_sub(12 + code + 12);
+    let highest = shares.iter().map(|share| share.count).max().unwrap_or(0);
+    let height = usize::from(area.height).saturating_sub(1).max(1);
+    let window = trends.cursor.window(shares.len(), height);
+    let first = window.start;
+    for at in window {
+        let share = &shares[at];
+        let line = Line::from(vec![
+            Span::styled(format!(" {}", fit(share.category.word(), 11)), theme.dim()),
+            Span::raw(format!("{} ", fit(&share.code, code - 1))),
+            Span::raw(format!("{} ", count(share.count, 9))),
+            Span::styled(fit(&bar(share.count, highest, room), room), theme.warn()),
+        ]);
+        lines.push(super::chosen_line(model, at == trends.cursor.at, line));
+    }
+    let cursor = u16::try_from(1 + trends.cursor.at.saturating_sub(first)).ok();
+    (lines, cursor)
+}

@@ -1,0 +1,170 @@
+//! Pending: what waits and what is in flight, with its age, its batch and the reason; in flight first, then the oldest.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::effect::Effect;
+use crate::console::model::{Model, Pane};
+use crate::console::widgets::cells::{ago, cell, clip, count, fit};
+use crate::console::widgets::cursor::{Cursor, Step};
+use crate::domain::pending::Pending;
+use crate::engine::lookups::PendingQuery;
+
+/// Lines asked for at once.
+pub const PAGE: usize = 100;
+
+/// The pane's state.
+#[derive(Debug, Default)]
+pub struct PendingPane {
+    /// What is known of the list, from its beginning on.
+    pub items: Vec<Pending>,
+    /// Which line. It stays on its row, wherever the others go.
+    pub cursor: Cursor,
+    /// Whether the first page came.
+    pub loaded: bool,
+    /// Why the list cannot be shown.
+    pub refusal: Option<String>,
+    /// Whether there is more behind what is known.
+    more: bool,
+    /// Whether a further page is on its way.
+    asked: bool,
+}
+
+impl PendingPane {
+    /// The selected line.
+    pub fn selected(&self) -> Option<&Pending> {
+        self.items.get(self.cursor.at)
+    }
+
+    /// Asks for the list from its beginning, as much of it as is known.
+    pub fn reload(&self) -> Effect {
+        let limit = self.items.len().clamp(PAGE, 10 * PAGE);
+        Effect::LoadPending { append: false, query: PendingQuery { limit, ..PendingQuery::default() } }
+    }
+
+    /// Moves; asks for the next page when the end of what is known comes near.
+    pub fn step(&mut self, step: Step) -> Option<Effect> {
+        self.cursor.step(step, self.items.len());
+        if self.asked || !self.more || self.cursor.at + PAGE / 2 < self.items.len() {
+            return None;
+        }
+        let last = self.items.last()?;
+        self.asked = true;
+        let query = PendingQuery { after: Some((last.since, last.row.clone())), limit: PAGE, mapping: None };
+        Some(Effect::LoadPending { append: true, query })
+    }
+
+    /// Takes a page in that was asked for with a limit.
+    pub fn take(&mut self, items: Vec<Pending>, append: bool, limit: usize) {
+        let selected = self.selected().map(|pending| pending.row.clone());
+        self.refusal = None;
+        self.loaded = true;
+        self.more = items.len() >= limit;
+        if append {
+            self.asked = false;
+            let known: std::collections::HashSet<_> =
+                self.items.iter().map(|pending| pending.row.clone()).collect();
+            self.items.extend(items.into_iter().filter(|pending| !known.contains(&pending.row)));
+        } else {
+            self.items = items;
+        }
+        let there = selected.and_then(|row| self.items.iter().position(|pending| pending.row == row));
+        self.cursor.at = there.unwrap_or(self.cursor.at).min(self.items.len().saturating_sub(1));
+    }
+}
+
+/// Sign, word and looks of a state.
+fn state(model: &Model, pending: &Pending) -> (&'static str, &'static str, Style) {
+    let theme = model.theme;
+    match pending.state.as_str() {
+        "inflight" => ("→", "in flight", theme.good()),
+        "held" => ("=", "held", theme.dim()),
+        "stopped" => ("✗", "stopped", theme.bad()),
+        "failed" => ("✗", "failed", theme.bad()),
+        "review" => ("?", "review", theme.warn()),
+        "new" => ("·", "new", theme.dim()),
+        _ => ("·", "waits", theme.text()),
+    }
+}
+
+/// Draws the pane.
+pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
+    let pane = &model.pending;
+    let right = match pane.items.len() {
+        0 => String::new(),
+        known => {
+            let more = if pane.more { "+" } else { "" };
+            format!("{} of {}{more}", count(pane.cursor.at as i64 + 1, 0), count(known as i64, 0))
+        }
+    };
+    let block = super::frame(model, Pane::Pending, area, "", &right);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    if pane.items.is_empty() {
+        let text = match (&pane.refusal, pane.loaded) {
+            (Some(why), _) => clip(why, usize::from(inner.width)),
+            (None, false) => "reading ...".to_owned(),
+            (None, true) => "Nothing waits: Salesforce has every change.".to_owned(),
+        };
+        frame.render_widget(Paragraph::new(super::empty(model, &[&text])), inner);
+        return;
+    }
+    let width = usize::from(inner.width);
+    let mut lines = vec![head(model, width)];
+    let height = usize::from(inner.height).saturating_sub(1);
+    let window = pane.cursor.window(pane.items.len(), height);
+    let top = window.start;
+    for at in window {
+        let selected = at == pane.cursor.at;
+        lines.push(super::list_line(model, Pane::Pending, selected, row(model, &pane.items[at], width)));
+    }
+    frame.render_widget(Paragraph::new(lines), inner);
+    let line = 1 + pane.cursor.at.saturating_sub(top);
+    super::super::view::place_cursor(model, frame, Pane::Pending, inner, line);
+}
+
+/// The widths: record, operation, batch, reason.
+fn widths(width: usize) -> (usize, usize, usize, usize) {
+    let batch = if width >= 80 { 9 } else { 0 };
+    let op = if width >= 60 { 8 } else { 0 };
+    // Sign 2, state 10, age 8.
+    let rest = width.saturating_sub(20 + op + batch);
+    let record = (rest * 4 / 10).clamp(12, 26);
+    (record, op, batch, rest.saturating_sub(record))
+}
+
+fn head(model: &Model, width: usize) -> Line<'static> {
+    let (record, op, batch, reason) = widths(width);
+    let text = format!(
+        "  {}{}{}{}{}{}",
+        fit("state", 10),
+        fit("for", 8),
+        fit("record", record),
+        fit("change", op),
+        fit("batch", batch),
+        fit("why it waits", reason)
+    );
+    Line::from(Span::styled(text, model.theme.label()))
+}
+
+fn row(model: &Model, pending: &Pending, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    let (record, op, batch, reason) = widths(width);
+    let (sign, word, style) = state(model, pending);
+    let number = pending.row.row.to_string();
+    let name = clip(&pending.mapping, record.saturating_sub(number.len() + 2));
+    let several =
+        if pending.changes > 1 { format!("{} changes · ", pending.changes) } else { String::new() };
+    Line::from(vec![
+        Span::styled(format!("{sign} "), style),
+        Span::styled(fit(word, 10), style),
+        Span::styled(fit(&ago((model.now - pending.since).num_seconds()), 8), theme.dim()),
+        cell(&format!("{name} {number}"), record, theme.text()),
+        cell(&pending.op, op, theme.dim()),
+        cell(pending.batch.as_deref().unwrap_or(""), batch, theme.dim()),
+        cell(&format!("{several}{}", pending.reason), reason, theme.text()),
+    ])
+}

@@ -1,0 +1,150 @@
+//! Every field with the row's value and Salesforce's, side by side; what happened last below them.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::console::model::{Model, Pane};
+use crate::console::panes::list_line;
+use crate::console::widgets::cells::{ago, cell, clip, fit};
+use crate::domain::field::Field;
+use crate::domain::record::{RecordView, SalesforceState};
+
+use super::story::{answer_line, error_lines};
+use super::{RecordPane, Remote};
+
+/// All lines of the view, and which of them is the selected one.
+pub(super) fn lines(
+    model: &Model,
+    pane: &RecordPane,
+    view: &RecordView,
+    inner: Rect,
+) -> (Vec<Line<'static>>, usize) {
+    let width = usize::from(inner.width);
+    let mut lines = answer_line(model, pane, view, width);
+    lines.extend(error_lines(model, view, width, usize::from(inner.height)));
+    lines.push(head(model, pane, width));
+    let history = history_lines(model, view, width, usize::from(inner.height).saturating_sub(lines.len()));
+    let before = lines.len();
+    let height = usize::from(inner.height).saturating_sub(before + history.len()).max(1);
+    let window = pane.cursor.window(view.values.len(), height);
+    let top = window.start;
+    for at in window {
+        let (field, value) = &view.values[at];
+        let line = field_line(model, pane, view, field, value.as_deref(), width);
+        lines.push(list_line(model, Pane::Record, at == pane.cursor.at, line));
+    }
+    lines.extend(history);
+    (lines, before + pane.cursor.at.saturating_sub(top))
+}
+
+/// The widths of the columns: name, row, Salesforce, type.
+fn widths(width: usize) -> (usize, usize, usize, usize) {
+    let kind = if width >= 90 { 16 } else { 0 };
+    let name = (width / 5).clamp(12, 26);
+    let rest = width.saturating_sub(3 + name + kind);
+    (name, rest / 2, rest - rest / 2, kind)
+}
+
+fn head(model: &Model, pane: &RecordPane, width: usize) -> Line<'static> {
+    let (name, row, remote, kind) = widths(width);
+    let salesforce = match &pane.remote {
+        Remote::Unasked => "Salesforce: Enter asks".to_owned(),
+        Remote::Loading => "Salesforce: asking ...".to_owned(),
+        Remote::Refused(_) => "Salesforce: not known".to_owned(),
+        Remote::Known(values) => {
+            let age = ago((model.now - values.fetched_at).num_seconds());
+            match values.state {
+                SalesforceState::Found => format!("Salesforce, {age} ago"),
+                SalesforceState::NoRecord => "Salesforce: no record yet".to_owned(),
+                SalesforceState::Deleted => "Salesforce: deleted".to_owned(),
+            }
+        }
+    };
+    let text = format!(
+        "   {}{}{}{}",
+        fit("field", name),
+        fit("row", row),
+        fit(&salesforce, remote),
+        fit("type", kind)
+    );
+    Line::from(Span::styled(text, model.theme.label()))
+}
+
+fn field_line(
+    model: &Model,
+    pane: &RecordPane,
+    view: &RecordView,
+    field: &Field,
+    value: Option<&str>,
+    width: usize,
+) -> Line<'static> {
+    let theme = model.theme;
+    let (name, row, remote, kind) = widths(width);
+    let fault = view.is_at_fault(field);
+    let (theirs, differs) = match &pane.remote {
+        Remote::Known(values) if values.state == SalesforceState::Found => {
+            let theirs = values.values.get(&field.column).cloned().flatten();
+            let differs = theirs.as_deref().unwrap_or("") != value.unwrap_or("");
+            (theirs.unwrap_or_default(), differs)
+        }
+        Remote::Refused(why) if fault => (why.clone(), false),
+        _ => (String::new(), false),
+    };
+    let kept = pane.kept(&field.column);
+    let value = kept.map_or(value, |change| change.new.as_deref());
+    let sign = match (fault, differs) {
+        _ if kept.is_some() => Span::styled(" ✎ ", theme.warn()),
+        (true, _) => Span::styled(" ▶ ", theme.bad()),
+        (false, true) => Span::styled(" ≠ ", theme.differs()),
+        (false, false) => Span::raw("   "),
+    };
+    let mine = if fault { theme.bad().patch(theme.strong()) } else { Style::new() };
+    let null = value.is_none();
+    Line::from(vec![
+        sign,
+        cell(&field.name, name.saturating_sub(1), if fault { theme.strong() } else { theme.text() }),
+        Span::raw(" "),
+        cell(value.unwrap_or("–"), row.saturating_sub(1), if null && !fault { theme.dim() } else { mine }),
+        Span::raw(" "),
+        cell(&theirs, remote.saturating_sub(1), if differs { theme.differs() } else { theme.dim() }),
+        Span::raw(" "),
+        cell(&field.type_text(), kind, theme.dim()),
+    ])
+}
+
+/// What happened to the record, newest first, where there is room for it.
+fn history_lines(model: &Model, view: &RecordView, width: usize, room: usize) -> Vec<Line<'static>> {
+    let most = room.saturating_sub(view.values.len().min(8)).min(6);
+    if most < 2 || (view.history.is_empty() && view.pending.is_empty()) {
+        return Vec::new();
+    }
+    let theme = model.theme;
+    let mut lines = Vec::new();
+    if let Some(last) = view.pending.last() {
+        let columns: Vec<&str> = last.columns.iter().map(|(column, ..)| column.as_str()).collect();
+        let others = view.pending.len() - 1;
+        let more = if others > 0 { format!("{others} before · ") } else { String::new() };
+        let text =
+            format!(" ─ unsent   {} {} {more}{}", model.clock(last.at), last.action, columns.join(", "));
+        lines.push(Line::from(Span::styled(clip(&text, width), theme.warn())));
+    }
+    if view.history.is_empty() {
+        return lines;
+    }
+    lines.push(Line::from(Span::styled(" ─ what happened".to_owned(), theme.dim())));
+    let left = most.saturating_sub(lines.len());
+    lines.extend(view.history.iter().take(left).map(|entry| {
+        let style = match entry.what.as_str() {
+            "accepted" => theme.good(),
+            "rejected" | "lost" => theme.bad(),
+            _ => theme.text(),
+        };
+        Line::from(vec![
+            Span::styled(format!("   {} ", model.clock(entry.at)), theme.dim()),
+            cell(&entry.what, 9, style),
+            Span::styled(clip(&entry.text, width.saturating_sub(23)), theme.dim()),
+        ])
+    }));
+    lines
+}

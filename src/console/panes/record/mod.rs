@@ -1,0 +1,348 @@
+//! The record: every field's value in the row and in Salesforce side by side, the field at fault, what the error
+//! means, what to do, and the answer as it comes; behind them its attempts, its relatives and its log lines.
+
+mod fields;
+mod story;
+mod tabs;
+
+use chrono::{DateTime, Utc};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::effect::Effect;
+use crate::console::model::{Model, Pane};
+use crate::console::widgets::cells::clip;
+use crate::console::widgets::cursor::{Cursor, Step};
+use crate::domain::field::Field;
+use crate::domain::names::RowRef;
+use crate::domain::record::{FieldEdit, RecordView, Relative, SalesforceValues};
+use crate::logs::LogRecord;
+
+/// Log lines of a record that are shown.
+pub const LINES: usize = 500;
+
+/// A view of the record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tab {
+    /// Both sides' values, and what is wrong.
+    #[default]
+    Fields,
+    /// What was sent and answered, and what operators did.
+    Attempts,
+    /// Parents, and children that wait for it.
+    Relatives,
+    /// The lines of the log that speak of it.
+    Log,
+}
+
+impl Tab {
+    /// In their order.
+    pub const ALL: [Tab; 4] = [Tab::Fields, Tab::Attempts, Tab::Relatives, Tab::Log];
+
+    fn title(self) -> &'static str {
+        match self {
+            Tab::Fields => "fields",
+            Tab::Attempts => "attempts",
+            Tab::Relatives => "relatives",
+            Tab::Log => "log",
+        }
+    }
+}
+
+/// Something beside the record that is asked for when it is looked at.
+#[derive(Debug, Default)]
+pub enum Beside<T> {
+    /// Not asked for yet.
+    #[default]
+    Unknown,
+    /// Asked for.
+    Loading,
+    /// There.
+    Known(Vec<T>),
+    /// Not to be had, and why.
+    Refused(String),
+}
+
+/// What became of the operator's last save or retry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Saved, and on its way.
+    Sending {
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// Salesforce took it.
+    Accepted {
+        /// When that was seen.
+        at: DateTime<Utc>,
+    },
+    /// It failed again.
+    Rejected {
+        /// When that was seen.
+        at: DateTime<Utc>,
+    },
+}
+
+/// Salesforce's side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remote {
+    /// Not asked for: the record is only looked at in passing.
+    Unasked,
+    /// Asked for.
+    Loading,
+    /// There.
+    Known(SalesforceValues),
+    /// Not to be had, and why.
+    Refused(String),
+}
+
+/// The pane's state: one open row.
+#[derive(Debug)]
+pub struct RecordPane {
+    /// Which row.
+    pub row: RowRef,
+    /// What it is, once known.
+    pub view: Option<RecordView>,
+    /// Why it cannot be shown.
+    pub refusal: Option<String>,
+    /// Salesforce's values.
+    pub remote: Remote,
+    /// Which view.
+    pub tab: Tab,
+    /// Parents and children.
+    pub relatives: Beside<Relative>,
+    /// Lines of the log.
+    pub lines: Beside<LogRecord>,
+    /// Which field.
+    pub cursor: Cursor,
+    /// Which line of each view but the first.
+    beside: [Cursor; 3],
+    /// The operator's last save or retry.
+    pub answer: Option<Answer>,
+    /// Changed fields that are not saved yet.
+    changes: Vec<FieldEdit>,
+    /// Whether the operator was told that leaving throws them away.
+    leaving: bool,
+}
+
+impl RecordPane {
+    /// Keeps a changed field, to be saved with others; one that is as it was is no change.
+    pub fn keep(&mut self, change: FieldEdit) {
+        self.leaving = false;
+        self.changes.retain(|other| other.column != change.column);
+        if change.new != change.shown {
+            self.changes.push(change);
+        }
+    }
+
+    /// What is kept of a field.
+    pub fn kept(&self, column: &str) -> Option<&FieldEdit> {
+        self.changes.iter().find(|change| change.column == column)
+    }
+
+    /// Whether something is kept.
+    pub fn keeps(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// All that is kept, to be saved.
+    pub fn take_kept(&mut self) -> Vec<FieldEdit> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Whether the pane may be left: at the second time, what is kept is thrown away.
+    pub fn leave(&mut self) -> bool {
+        if self.changes.is_empty() || std::mem::replace(&mut self.leaving, true) {
+            self.changes.clear();
+            self.leaving = false;
+            return true;
+        }
+        false
+    }
+
+    /// A row that was just opened.
+    pub fn open(row: RowRef) -> RecordPane {
+        RecordPane {
+            row,
+            view: None,
+            refusal: None,
+            remote: Remote::Unasked,
+            tab: Tab::default(),
+            relatives: Beside::default(),
+            lines: Beside::default(),
+            cursor: Cursor::default(),
+            beside: Default::default(),
+            answer: None,
+            changes: Vec::new(),
+            leaving: false,
+        }
+    }
+
+    /// The selected field with the row's value.
+    pub fn selected(&self) -> Option<&(Field, Option<String>)> {
+        self.view.as_ref()?.values.get(self.cursor.at)
+    }
+
+    /// Takes the row in. On first sight the cursor goes to the field at fault. True when an answer came with it.
+    pub fn take(&mut self, view: RecordView, now: DateTime<Utc>) -> bool {
+        if self.view.is_none() {
+            self.cursor.at = view.values.iter().position(|(field, _)| view.is_at_fault(field)).unwrap_or(0);
+        }
+        let answered = match self.answer {
+            Some(Answer::Sending { .. }) => match view.unit.as_str() {
+                "in step" => Some(Answer::Accepted { at: now }),
+                "failed" | "held" => Some(Answer::Rejected { at: now }),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.refusal = None;
+        self.cursor.at = self.cursor.at.min(view.values.len().saturating_sub(1));
+        self.view = Some(view);
+        let came = answered.is_some();
+        self.answer = answered.or(self.answer.take());
+        came
+    }
+
+    /// Why the selected field cannot be edited, if so.
+    pub fn edit_refusal(&self) -> Option<&'static str> {
+        if self.tab == Tab::Relatives {
+            return None;
+        }
+        match (&self.view, self.selected()) {
+            (None, _) => Some("the record is still being read"),
+            (Some(view), _) if !view.exists => Some("the row is gone; only its delete waits"),
+            (_, Some((field, _))) if field.read_only() => Some("Salesforce lets nobody write this field"),
+            _ => None,
+        }
+    }
+
+    /// Asks for Salesforce's values, once.
+    pub fn ask(&mut self) -> Option<RowRef> {
+        (self.remote == Remote::Unasked).then(|| {
+            self.remote = Remote::Loading;
+            self.row.clone()
+        })
+    }
+
+    /// Goes on to the view `by` places further; asks for what it shows.
+    pub fn turn(&mut self, by: usize) -> Option<Effect> {
+        let at = Tab::ALL.iter().position(|tab| *tab == self.tab).unwrap_or(0);
+        self.tab = Tab::ALL[(at + by) % Tab::ALL.len()];
+        self.ask_beside()
+    }
+
+    /// Asks for what the view shows, where that is not known.
+    pub fn ask_beside(&mut self) -> Option<Effect> {
+        match (self.tab, &self.relatives, &self.lines) {
+            (Tab::Relatives, Beside::Unknown, _) => {
+                self.relatives = Beside::Loading;
+                Some(Effect::LoadRelatives(self.row.clone()))
+            }
+            (Tab::Log, _, Beside::Unknown) => {
+                self.lines = Beside::Loading;
+                Some(Effect::LoadRecordLog(self.row.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is beside the record may be other than it was: it is asked for again where it shows.
+    pub fn forget_beside(&mut self) -> Option<Effect> {
+        if !matches!(self.relatives, Beside::Loading) {
+            self.relatives = Beside::Unknown;
+        }
+        if !matches!(self.lines, Beside::Loading) {
+            self.lines = Beside::Unknown;
+        }
+        self.ask_beside()
+    }
+
+    /// The position in the view.
+    fn here(&mut self) -> (&mut Cursor, usize) {
+        match self.tab {
+            Tab::Fields => (&mut self.cursor, self.view.as_ref().map_or(0, |view| view.values.len())),
+            Tab::Attempts => (&mut self.beside[0], self.view.as_ref().map_or(0, |view| view.history.len())),
+            Tab::Relatives => (&mut self.beside[1], self.relatives.len()),
+            Tab::Log => (&mut self.beside[2], self.lines.len()),
+        }
+    }
+
+    /// Moves within the view.
+    pub fn step(&mut self, step: Step) {
+        let (cursor, len) = self.here();
+        cursor.step(step, len);
+    }
+
+    /// The selected relative, where the relatives show.
+    pub fn relative(&self) -> Option<&Relative> {
+        match (&self.relatives, self.tab) {
+            (Beside::Known(relatives), Tab::Relatives) => relatives.get(self.beside[1].at),
+            _ => None,
+        }
+    }
+}
+
+impl<T> Beside<T> {
+    fn len(&self) -> usize {
+        if let Beside::Known(items) = self { items.len() } else { 0 }
+    }
+
+    /// Takes an answer in.
+    pub fn take(&mut self, result: Result<Vec<T>, String>) {
+        *self = match result {
+            Ok(items) => Beside::Known(items),
+            Err(why) => Beside::Refused(why),
+        };
+    }
+}
+
+/// Draws the pane.
+pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
+    let Some(pane) = &model.record else {
+        let block = super::frame(model, Pane::Record, area, "", "");
+        let inner = block.inner(area);
+        frame.render_widget(block, area);
+        let text = [
+            "No record is open.",
+            "Choose an error with j and k: its record shows here; Enter goes into it.",
+        ];
+        frame.render_widget(Paragraph::new(super::empty(model, &text)), inner);
+        return;
+    };
+    let mapping = pane.view.as_ref().map_or(pane.row.table.as_str(), |view| view.mapping.as_str());
+    let sfid = pane.view.as_ref().and_then(|view| view.sfid.as_deref()).unwrap_or("no record yet");
+    let unit = pane.view.as_ref().map_or("", |view| view.unit.as_str());
+    let shows = format!("{mapping} {} · {sfid}", pane.row.row);
+    let block = super::frame(model, Pane::Record, area, &shows, unit).title_bottom(turns(model, pane));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let Some(view) = &pane.view else {
+        let text = pane.refusal.as_deref().unwrap_or("reading ...");
+        frame.render_widget(
+            Paragraph::new(super::empty(model, &[&clip(text, usize::from(inner.width))])),
+            inner,
+        );
+        return;
+    };
+    let (lines, at) = match pane.tab {
+        Tab::Fields => fields::lines(model, pane, view, inner),
+        _ => tabs::lines(model, pane, view, inner),
+    };
+    frame.render_widget(Paragraph::new(lines), inner);
+    super::super::view::place_cursor(model, frame, Pane::Record, inner, at);
+}
+
+/// The views, the one that shows marked.
+fn turns(model: &Model, pane: &RecordPane) -> Line<'static> {
+    let theme = model.theme;
+    let spans = Tab::ALL.iter().flat_map(|tab| {
+        let shows = *tab == pane.tab;
+        let style = if shows { theme.strong() } else { theme.dim() };
+        let text = if shows { format!("[{}]", tab.title()) } else { format!(" {} ", tab.title()) };
+        [Span::styled(text, style)]
+    });
+    Line::from_iter(spans).right_aligned()
+}

@@ -1,0 +1,165 @@
+//! What is wrong with the record and what helps: the answer to the last save, the error in words, the remedies, what
+//! will be sent.
+
+use ratatui::text::{Line, Span};
+
+use crate::console::model::Model;
+use crate::console::overlays::changes;
+use crate::console::widgets::cells::{clip, wrap};
+use crate::domain::catalogue::Source;
+use crate::domain::record::RecordView;
+use crate::domain::remedy::Offer;
+use crate::domain::sync_error::{ErrorState, SyncError};
+
+use super::{Answer, RecordPane};
+
+/// The answer to the operator's last save or retry, in the place where they look.
+pub(super) fn answer_line(
+    model: &Model,
+    pane: &RecordPane,
+    view: &RecordView,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    if pane.keeps() {
+        let text = format!(" ✎ {} changed: Ctrl-S saves and sends", pane.changes.len());
+        return vec![Line::from(Span::styled(clip(&text, width), theme.warn().patch(theme.strong())))];
+    }
+    let (text, style) = match &pane.answer {
+        None => return Vec::new(),
+        Some(Answer::Sending { .. }) => match view.error.as_ref().and_then(|error| error.next_retry_at) {
+            Some(at) if at > model.now => {
+                (format!("↻ not yet: tried again at {}", model.clock(at)), theme.warn())
+            }
+            _ => ("↻ saved, sending ...".to_owned(), theme.warn()),
+        },
+        Some(Answer::Accepted { at }) => {
+            (format!("✓ Salesforce took it at {}", model.clock(*at)), theme.good())
+        }
+        Some(Answer::Rejected { at }) => (format!("✗ rejected again at {}:", model.clock(*at)), theme.bad()),
+    };
+    vec![Line::from(Span::styled(
+        format!(" {}", clip(&text, width.saturating_sub(2))),
+        style.patch(theme.strong()),
+    ))]
+}
+
+pub(super) fn error_lines(
+    model: &Model,
+    view: &RecordView,
+    width: usize,
+    height: usize,
+) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let room = width.saturating_sub(2);
+    let Some(error) = &view.error else {
+        let text = match view.unit.as_str() {
+            "in step" => "In step with Salesforce.",
+            "held" => "Waits for its parent.",
+            _ => "Waits to be sent.",
+        };
+        return vec![Line::from(Span::styled(format!(" {text}"), theme.dim()))];
+    };
+    // On a low screen the words are cut before the values are.
+    let (message, cause) = if height < 14 { (1, 1) } else { (2, 2) };
+    let mut lines: Vec<Line> = wrap(&error.message, room, message)
+        .into_iter()
+        .map(|line| Line::from(Span::styled(format!(" {line}"), theme.bad())))
+        .collect();
+    lines.push(Line::from(Span::styled(format!(" {}", clip(&standing(model, error), room)), theme.dim())));
+    let why = format!("{}. {}", view.advice.title, view.advice.cause);
+    lines.extend(wrap(&why, room, cause).into_iter().map(|line| Line::from(Span::raw(format!(" {line}")))));
+    lines.extend(remedy_lines(model, view, room, if height < 20 { 1 } else { 3 }));
+    lines.extend(conflict_line(model, view, room));
+    // What is refused here was said already.
+    if height >= 14 && view.sending.what != "refused" {
+        lines.push(sending_line(model, view, room));
+    }
+    lines
+}
+
+/// The first remedies: what can be done by itself with its number and what it changes, each in a line where there is
+/// room.
+fn remedy_lines(model: &Model, view: &RecordView, room: usize, most: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let words = |offer: &Offer| {
+        let changes = changes(offer);
+        if changes.is_empty() { offer.text.clone() } else { format!("{}: {changes}", offer.text) }
+    };
+    let mut offers: Vec<&Offer> = view.advice.remedies.iter().collect();
+    offers.sort_by_key(|offer| offer.number.is_none());
+    let many = offers.len() > most;
+    let mut lines = Vec::new();
+    for (at, offer) in offers.iter().take(most).enumerate() {
+        let lead = if at == 0 { " Fix  " } else { "      " };
+        let number = offer.number.map_or("  · ".to_owned(), |number| format!("[{number}] "));
+        let more = if many && at + 1 == most { "  … f shows all" } else { "" };
+        lines.push(Line::from(vec![
+            Span::styled(lead, theme.key()),
+            Span::styled(number, theme.key()),
+            Span::raw(clip(&words(offer), room.saturating_sub(9 + more.chars().count()))),
+            Span::styled(more, theme.dim()),
+        ]));
+    }
+    lines
+}
+
+/// What waits to be chosen.
+fn conflict_line(model: &Model, view: &RecordView, room: usize) -> Option<Line<'static>> {
+    let open: Vec<String> = view
+        .conflicts
+        .iter()
+        .filter(|conflict| conflict.winner.is_none())
+        .map(|conflict| {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+            format!(
+                "{}: {} here, {} there",
+                conflict.column,
+                shown(&conflict.postgres),
+                shown(&conflict.salesforce)
+            )
+        })
+        .collect();
+    let text = format!(" Both changed  {}", clip(&open.join("; "), room.saturating_sub(14)));
+    (!open.is_empty()).then(|| Line::from(Span::styled(text, model.theme.differs())))
+}
+
+/// What goes out, or why nothing does.
+fn sending_line(model: &Model, view: &RecordView, room: usize) -> Line<'static> {
+    let sending = &view.sending;
+    let mut text = match (&sending.why, sending.values.is_empty()) {
+        (Some(why), true) => format!("{}: {why}", sending.what),
+        _ => {
+            let value = |(field, value): &(String, Option<String>)| {
+                format!("{field} = {}", value.as_deref().unwrap_or("nothing"))
+            };
+            let values: Vec<String> = sending.values.iter().map(value).collect();
+            format!("{}  {}", sending.what, values.join("  "))
+        }
+    };
+    for (field, why) in &sending.left_out {
+        text.push_str(&format!("  without {field} ({why})"));
+    }
+    Line::from(vec![
+        Span::styled(" Send ", model.theme.dim()),
+        Span::styled(clip(&text, room.saturating_sub(6)), model.theme.dim()),
+    ])
+}
+
+/// Code, category, class, attempts and state in a line.
+fn standing(model: &Model, error: &SyncError) -> String {
+    let state = match (error.state, error.next_retry_at) {
+        (ErrorState::Retrying, Some(at)) if at > model.now => {
+            format!("tried again in {} s", (at - model.now).num_seconds() + 1)
+        }
+        (state, _) => state.word().to_owned(),
+    };
+    let tries = match (error.source, error.attempts) {
+        (Source::Salesforce, 1) => "1 attempt".to_owned(),
+        (Source::Salesforce, attempts) => format!("{attempts} attempts"),
+        // Salesforce was not asked.
+        _ => "found here".to_owned(),
+    };
+    let parts = [&error.code, error.category.word(), error.class.word(), &error.op, &tries, &state];
+    format!("{} · since {}", parts.join(" · "), model.clock(error.first_seen))
+}

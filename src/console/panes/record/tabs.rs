@@ -1,0 +1,181 @@
+//! What stands beside the record: its attempts, its relatives, its lines of the log.
+
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use serde_json::Value;
+
+use crate::console::model::{Model, Pane};
+use crate::console::panes::list_line;
+use crate::console::widgets::cells::{cell, clip, fit, wrap};
+use crate::console::widgets::cursor::Cursor;
+use crate::domain::record::{HistoryEntry, RecordView, Relative};
+use crate::logs::{Level, LogRecord};
+
+use super::{Beside, RecordPane, Tab};
+
+/// All lines of the view, and which of them is the selected one.
+pub(super) fn lines(
+    model: &Model,
+    pane: &RecordPane,
+    view: &RecordView,
+    inner: Rect,
+) -> (Vec<Line<'static>>, usize) {
+    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
+    match pane.tab {
+        Tab::Relatives => beside(
+            model,
+            &pane.relatives,
+            pane.beside[1],
+            height,
+            "no parents, and nothing waits for it",
+            |one| relative(model, one, width),
+        ),
+        Tab::Log => {
+            beside(model, &pane.lines, pane.beside[2], height, "the log has no line about it", |one| {
+                log_line(model, one, width)
+            })
+        }
+        _ => attempts(model, pane, view, width, height),
+    }
+}
+
+/// The lines of a list that is asked for, or what is said instead.
+fn beside<T>(
+    model: &Model,
+    items: &Beside<T>,
+    cursor: Cursor,
+    height: usize,
+    none: &str,
+    line: impl Fn(&T) -> Line<'static>,
+) -> (Vec<Line<'static>>, usize) {
+    let instead = match items {
+        Beside::Known(items) if !items.is_empty() => return listed(model, items, cursor, height, line),
+        Beside::Known(_) => none,
+        Beside::Refused(why) => why,
+        Beside::Unknown | Beside::Loading => "reading ...",
+    };
+    (
+        vec![
+            Line::default(),
+            Line::from(Span::styled(format!("  {}", clip(instead, 200)), model.theme.dim())),
+        ],
+        1,
+    )
+}
+
+fn listed<T>(
+    model: &Model,
+    items: &[T],
+    cursor: Cursor,
+    height: usize,
+    line: impl Fn(&T) -> Line<'static>,
+) -> (Vec<Line<'static>>, usize) {
+    let window = cursor.window(items.len(), height);
+    let top = window.start;
+    let lines = window.map(|at| list_line(model, Pane::Record, at == cursor.at, line(&items[at]))).collect();
+    (lines, cursor.at.saturating_sub(top))
+}
+
+/// What was sent and answered, newest first; of the selected one the call itself.
+fn attempts(
+    model: &Model,
+    pane: &RecordPane,
+    view: &RecordView,
+    width: usize,
+    height: usize,
+) -> (Vec<Line<'static>>, usize) {
+    let cursor = pane.beside[0];
+    let Some(entry) = view.history.get(cursor.at.min(view.history.len().saturating_sub(1))) else {
+        return beside(
+            model,
+            &Beside::Known(Vec::<HistoryEntry>::new()),
+            cursor,
+            height,
+            "nothing was sent yet",
+            |_| Line::default(),
+        );
+    };
+    let call = call(model, entry, width);
+    let room = height.saturating_sub(call.len()).clamp(3.min(height), view.history.len().max(3));
+    let (mut lines, at) = listed(model, &view.history, cursor, room, |entry| attempt(model, entry, width));
+    lines.extend(call.into_iter().take(height.saturating_sub(lines.len())));
+    (lines, at)
+}
+
+fn attempt(model: &Model, entry: &HistoryEntry, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    let style = match entry.what.as_str() {
+        "accepted" => theme.good(),
+        "rejected" | "lost" => theme.bad(),
+        _ => theme.text(),
+    };
+    let time = model.local(entry.at).format(" %b %d %H:%M:%S ").to_string();
+    let room = width.saturating_sub(time.len() + 10);
+    Line::from(vec![
+        Span::styled(time, theme.dim()),
+        cell(&entry.what, 10, style),
+        Span::styled(clip(&entry.text, room), theme.text()),
+    ])
+}
+
+/// What was sent and what Salesforce said, as they went over the wire.
+fn call(model: &Model, entry: &HistoryEntry, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let mut part = |title: &str, value: &Option<Value>| {
+        let Some(value) = value else { return };
+        lines.push(Line::from(Span::styled(format!(" ─ {title}"), model.theme.dim())));
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        let wrapped = text.lines().flat_map(|line| {
+            let indent = line.len() - line.trim_start().len();
+            let pad = " ".repeat(indent + 2);
+            wrap(line.trim_start(), width.saturating_sub(indent + 3), 6)
+                .into_iter()
+                .map(move |line| format!("{pad}{line}"))
+        });
+        lines.extend(wrapped.map(Line::from));
+    };
+    part("sent", &entry.request);
+    part("answered", &entry.response);
+    lines
+}
+
+fn relative(model: &Model, relative: &Relative, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    let (what, by) = if relative.is_parent { ("parent", "by") } else { ("child", "names it by") };
+    let style = match (relative.error, relative.unit.as_str()) {
+        (Some(_), _) => theme.bad(),
+        (None, "in step") => theme.good(),
+        _ => theme.warn(),
+    };
+    let name = format!("{} {}", relative.mapping, relative.row.row);
+    let rest = width.saturating_sub(8 + 26 + 14);
+    Line::from(vec![
+        Span::styled(format!(" {what:<7}"), theme.dim()),
+        cell(&name, 26, theme.text()),
+        cell(&relative.unit, 14, style),
+        Span::styled(
+            fit(
+                &format!("{by} {}  {}", relative.field, relative.sfid.as_deref().unwrap_or("no record yet")),
+                rest,
+            ),
+            theme.dim(),
+        ),
+    ])
+}
+
+fn log_line(model: &Model, record: &LogRecord, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    let style = match record.level {
+        Level::Error => theme.bad(),
+        Level::Warn => theme.warn(),
+        _ => theme.text(),
+    };
+    let code = record.fields.get("code").and_then(Value::as_str).unwrap_or_default();
+    let time = model.local(record.time).format(" %b %d %H:%M:%S ").to_string();
+    let room = width.saturating_sub(time.len() + 9);
+    Line::from(vec![
+        Span::styled(time, theme.dim()),
+        cell(&record.dyno, 9, theme.dim()),
+        Span::styled(clip(&format!("{}  {code}", record.message), room), style),
+    ])
+}

@@ -1,0 +1,446 @@
+//! What keys do in the panes: the key's command, and what each command does to the model. Pure.
+
+use crossterm::event::KeyEvent;
+
+use crate::domain::act::Deed;
+use crate::domain::names::RowRef;
+use crate::domain::overview::{MappingStatus, Writes};
+
+use super::command::{Command, Id};
+use super::effect::Effect;
+use super::keys;
+use super::model::{Model, Pane, Tone};
+use super::overlays::{Choice, Overlay, Palette, Trends};
+use super::panes::log::LogPane;
+use super::panes::record::{RecordPane, Tab};
+use super::view;
+use super::widgets::cursor::Step;
+
+/// Said when an open record's changes would be lost.
+const NOT_SAVED: &str = "changed fields are not saved: Ctrl-S saves and sends, Esc throws them away";
+
+impl Model {
+    /// A key was pressed.
+    pub(super) fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let name = keys::name(key);
+        // These work whatever lies on top.
+        if let Some(command) = self.keymap.find(self.focus, &name)
+            && matches!(command.id, Id::ForceQuit | Id::Suspend | Id::Redraw)
+        {
+            return self.perform(command.id);
+        }
+        if let Some(overlay) = self.overlays.pop() {
+            return self.overlay_key(overlay, key);
+        }
+        match self.keymap.find(self.focus, &name) {
+            Some(command) => self.run(command),
+            None => Vec::new(),
+        }
+    }
+
+    /// Runs a command, or says why not.
+    pub(super) fn run(&mut self, command: &Command) -> Vec<Effect> {
+        if let Some(reason) = command.disabled(self) {
+            self.say(Tone::Neutral, reason);
+            return Vec::new();
+        }
+        self.toast = None;
+        self.perform(command.id)
+    }
+
+    fn perform(&mut self, id: Id) -> Vec<Effect> {
+        match id {
+            Id::Down => self.step(Step::Lines(1)),
+            Id::Up => self.step(Step::Lines(-1)),
+            Id::PageDown => self.step(Step::Lines(self.page())),
+            Id::PageUp => self.step(Step::Lines(-self.page())),
+            Id::Top => self.step(Step::First),
+            Id::Bottom => self.step(Step::Last),
+            Id::NextPane => self.go(self.neighbour(1)),
+            Id::PreviousPane => self.go(self.neighbour(3)),
+            Id::GoMappings => self.go(Pane::Mappings),
+            Id::GoErrors => self.go(Pane::Errors),
+            Id::GoRecord => self.enter_record(),
+            Id::GoLog => self.go(Pane::Log),
+            Id::GoPending => self.go(Pane::Pending),
+            Id::Open => self.open(),
+            Id::Edit => self.edit(),
+            Id::Retry => self.retry(),
+            Id::Mark => self.mark(),
+            Id::MarkAll => self.mark_all(),
+            Id::Fix => self.ask_fix(),
+            Id::Revert => self.plan(Deed::Revert),
+            Id::Ignore => self.plan(Deed::Ignore),
+            Id::Export => self.ask_export(),
+            Id::Mend => self.mend(),
+            Id::Sides => self.sides(),
+            Id::Save => self.save_kept(),
+            Id::Undo => vec![Effect::UndoLast],
+            Id::Audit => vec![Effect::LoadActs],
+            Id::Find => self.ask_find(),
+            Id::Remedy => self.choose(Model::remedies),
+            Id::Groups => vec![Effect::LoadGroups(self.errors.asked_filter())],
+            Id::Strategy => self.choose(|model| model.mapping().map(Choice::strategies)),
+            Id::Writes => self.writes(),
+            Id::Drain => self.of_mapping(|name| Effect::Writes { mapping: Some(name), to: Writes::Drain }),
+            Id::Reload => self.of_mapping(|name| Effect::Reload(Some(name))),
+            Id::Verify => self.verify(),
+            Id::Test => self.ask_test(),
+            Id::PauseAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Pause }),
+            Id::DrainAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Drain }),
+            Id::ResumeAll => vec![Effect::Writes { mapping: None, to: Writes::Resume }],
+            Id::ReloadAll => self.ask_all(Effect::Reload(None)),
+            Id::Filter => self.filter(),
+            Id::Sort => self.choose(|model| Some(Choice::sorts(model.errors.sort))),
+            Id::Faults => self.faults(),
+            Id::OlderFilter => self.visit(false),
+            Id::NewerFilter => self.visit(true),
+            Id::SaveFilter => self.ask_filter_name(),
+            Id::NextView => self.turn(1),
+            Id::PreviousView => self.turn(Tab::ALL.len() - 1),
+            Id::Follow => self.of_log(|log| log.follow(!log.following)),
+            Id::Explain => self.explain(),
+            Id::Search => self.ask_search(),
+            Id::NextMatch => self.seek("no line further down has it", |log| log.next_match(true)),
+            Id::PreviousMatch => self.seek("no line further up has it", |log| log.next_match(false)),
+            Id::NextTrouble => self.seek("no warning further down", |log| log.next_trouble(true)),
+            Id::PreviousTrouble => self.seek("no warning further up", |log| log.next_trouble(false)),
+            Id::Copy => self.copy(),
+            Id::CopyLink => self.copy_link(),
+            Id::Trends => self.trends(),
+            Id::Utc => {
+                self.settings.utc = !self.settings.utc;
+                self.say(
+                    Tone::Neutral,
+                    if self.settings.utc { "times are in UTC" } else { "times are as on this machine" },
+                );
+                Vec::new()
+            }
+            Id::Theme => self.choose(|_| Some(Choice::themes())),
+            Id::Connection => self.choose(|model| {
+                let settings = &model.settings;
+                Some(Choice::connections(&settings.connections, &settings.connection))
+            }),
+            Id::Zoom => {
+                self.zoom = !self.zoom;
+                self.load_trends()
+            }
+            Id::Refresh => {
+                let row = self.record.as_ref().map(|pane| pane.row.clone());
+                let mut effects = self.refresh();
+                effects.extend(row.map(Effect::FetchValues));
+                self.say(Tone::Neutral, "reading everything again");
+                effects
+            }
+            Id::Palette => self.overlay(|model| Overlay::Palette(Palette::all(model))),
+            Id::Help => self.overlay(|model| Overlay::Palette(Palette::help(model))),
+            Id::Back => self.back(),
+            Id::Quit | Id::ForceQuit => vec![Effect::Quit],
+            Id::Redraw => vec![Effect::Redraw],
+            Id::Suspend => vec![Effect::Suspend],
+        }
+    }
+
+    fn overlay(&mut self, of: impl Fn(&Model) -> Overlay) -> Vec<Effect> {
+        let overlay = of(self);
+        self.overlays.push(overlay);
+        Vec::new()
+    }
+
+    fn choose(&mut self, of: impl Fn(&Model) -> Option<Choice>) -> Vec<Effect> {
+        let choice = of(self);
+        self.overlays.extend(choice.map(Overlay::Choice));
+        Vec::new()
+    }
+
+    // ---- moving --------------------------------------------------------------------------------------------------
+
+    fn page(&self) -> isize {
+        isize::try_from(view::page(self, self.focus)).unwrap_or(10)
+    }
+
+    /// The pane `by` places on among those that show. The record is left out while none is open.
+    fn neighbour(&self, by: usize) -> Pane {
+        let round = [Pane::Mappings, self.list, Pane::Record, Pane::Log];
+        let mut at = round.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+        loop {
+            at = (at + by) % round.len();
+            if round[at] != Pane::Record || self.record.is_some() {
+                return round[at];
+            }
+        }
+    }
+
+    /// Gives a pane the keys.
+    pub(super) fn go(&mut self, pane: Pane) -> Vec<Effect> {
+        if pane == Pane::Record {
+            return self.enter_record();
+        }
+        self.focus = pane;
+        if matches!(pane, Pane::Errors | Pane::Pending) {
+            self.list = pane;
+        }
+        if pane == Pane::Pending { self.load_pending() } else { Vec::new() }
+    }
+
+    /// Gives the open record the keys: now Salesforce is asked what it has.
+    fn enter_record(&mut self) -> Vec<Effect> {
+        let Some(pane) = &mut self.record else { return Vec::new() };
+        if self.focus != Pane::Record {
+            self.came_from = self.focus;
+        }
+        self.focus = Pane::Record;
+        pane.ask().map(Effect::FetchValues).into_iter().collect()
+    }
+
+    /// Opens a row's record and goes there.
+    pub(super) fn open_row(&mut self, row: RowRef) -> Vec<Effect> {
+        if !self.show_row(row) {
+            self.focus = Pane::Record;
+            self.say(Tone::Neutral, NOT_SAVED);
+            return Vec::new();
+        }
+        let mut effects = self.load_record();
+        effects.extend(self.enter_record());
+        effects
+    }
+
+    /// Shows a row's record where it is; false when another one holds changes that are not saved.
+    pub(super) fn show_row(&mut self, row: RowRef) -> bool {
+        match &self.record {
+            Some(pane) if pane.row == row => true,
+            Some(pane) if pane.keeps() => false,
+            _ => {
+                self.record = Some(RecordPane::open(row));
+                true
+            }
+        }
+    }
+
+    /// Moves the selection of the pane with the keys.
+    pub(super) fn step(&mut self, step: Step) -> Vec<Effect> {
+        match self.focus {
+            Pane::Mappings => {
+                let len = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
+                self.mappings.cursor.step(step, len);
+                Vec::new()
+            }
+            Pane::Errors => {
+                self.errors.touched = true;
+                self.errors.cursor.step(step, self.errors.items.len());
+                let more = self.errors.want_more();
+                more.into_iter().chain(self.rest()).collect()
+            }
+            Pane::Pending => {
+                let more = self.pending.step(step);
+                more.into_iter().chain(self.rest()).collect()
+            }
+            Pane::Record => {
+                if let Some(pane) = &mut self.record {
+                    pane.step(step);
+                }
+                Vec::new()
+            }
+            Pane::Log => self.log.step(step).into_iter().collect(),
+        }
+    }
+
+    /// The selection moved: once it rests, the record follows, where it shows.
+    pub(super) fn rest(&mut self) -> Option<Effect> {
+        self.resting += 1;
+        view::shows(self, Pane::Record).then_some(Effect::Rest(self.resting))
+    }
+
+    /// The selection rested.
+    pub(super) fn rested(&mut self, number: u64) -> Vec<Effect> {
+        if number != self.resting || !self.overlays.is_empty() {
+            return Vec::new();
+        }
+        match self.selected_row().filter(|_| self.focus == self.list) {
+            Some(row) if self.record.as_ref().is_none_or(|pane| pane.row != row) => {
+                if self.show_row(row) {
+                    self.load_record()
+                } else {
+                    Vec::new()
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The row of the selected line of the list.
+    fn selected_row(&self) -> Option<RowRef> {
+        match self.list {
+            Pane::Pending => self.pending.selected().map(|pending| pending.row.clone()),
+            _ => self.errors.selected()?.row(),
+        }
+    }
+
+    fn open(&mut self) -> Vec<Effect> {
+        match self.focus {
+            Pane::Mappings => {
+                let Some(filter) = self.mapping().map(|mapping| format!("mapping:{}", mapping.name)) else {
+                    return Vec::new();
+                };
+                let mut effects = self.go(Pane::Errors);
+                effects.extend(self.list(&filter));
+                effects
+            }
+            Pane::Log => match self.log_row() {
+                Some(row) => self.open_row(row),
+                None => {
+                    self.say(Tone::Neutral, "this line speaks of no row");
+                    Vec::new()
+                }
+            },
+            _ => match self.selected_row() {
+                Some(row) => {
+                    self.errors.touched = true;
+                    self.open_row(row)
+                }
+                None => {
+                    let text =
+                        self.errors.selected().map(|error| format!("{}: {}", error.code, error.message));
+                    text.into_iter().for_each(|text| self.say(Tone::Neutral, super::update::one_line(&text)));
+                    Vec::new()
+                }
+            },
+        }
+    }
+
+    /// From the record back to where it was opened.
+    fn leave_record(&mut self) -> Vec<Effect> {
+        let to = if self.came_from == Pane::Record { Pane::Errors } else { self.came_from };
+        self.go(to)
+    }
+
+    /// One step back: out of the zoom, to where one came from, out of the filter.
+    fn back(&mut self) -> Vec<Effect> {
+        if self.zoom {
+            self.zoom = false;
+            return Vec::new();
+        }
+        match self.focus {
+            Pane::Record => match &mut self.record {
+                Some(pane) if pane.tab != Tab::Fields => {
+                    pane.tab = Tab::Fields;
+                    Vec::new()
+                }
+                Some(pane) => {
+                    if pane.leave() {
+                        return self.leave_record();
+                    }
+                    self.say(Tone::Neutral, NOT_SAVED);
+                    Vec::new()
+                }
+                None => self.leave_record(),
+            },
+            Pane::Errors if self.errors.any_marked() => {
+                self.errors.unmark();
+                Vec::new()
+            }
+            Pane::Errors if self.errors.faults => self.faults(),
+            Pane::Errors if !self.errors.filter.is_empty() => self.list(""),
+            Pane::Errors => self.go(Pane::Mappings),
+            Pane::Log if self.log.search.is_some() => self.of_log(|log| log.search = None),
+            Pane::Log if !self.log.filter.is_empty() => self.filter_log(""),
+            Pane::Log | Pane::Pending => self.go(Pane::Errors),
+            Pane::Mappings => {
+                self.say(Tone::Neutral, "q leaves the console");
+                Vec::new()
+            }
+        }
+    }
+
+    // ---- mappings ------------------------------------------------------------------------------------------------
+
+    /// The selected mapping.
+    pub(super) fn mapping(&self) -> Option<&MappingStatus> {
+        self.overview.as_ref()?.mappings.get(self.mappings.cursor.at)
+    }
+
+    fn of_mapping(&mut self, effect: impl Fn(String) -> Effect) -> Vec<Effect> {
+        self.mapping().map(|mapping| effect(mapping.name.clone())).into_iter().collect()
+    }
+
+    fn writes(&mut self) -> Vec<Effect> {
+        let off = self
+            .mapping()
+            .is_some_and(|mapping| ["paused", "stopped", "draining"].contains(&mapping.state.as_str()));
+        let to = if off { Writes::Resume } else { Writes::Pause };
+        self.of_mapping(|name| Effect::Writes { mapping: Some(name), to })
+    }
+
+    /// Asks before something is done to all mappings.
+    fn ask_all(&mut self, effect: Effect) -> Vec<Effect> {
+        let count = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
+        let does = match &effect {
+            Effect::Writes { to: Writes::Pause, .. } => "The writes rest: changes are kept, reads go on.",
+            Effect::Writes { .. } => {
+                "What waits now is sent, then the writes rest: changes are kept, reads go on."
+            }
+            _ => "All records are read again from Salesforce, which takes API requests and a while.",
+        };
+        let text = format!("All {count} mappings of this connection. {does}");
+        self.overlays.push(Overlay::Sure { text, effect: Box::new(effect) });
+        Vec::new()
+    }
+
+    fn ask_test(&mut self) -> Vec<Effect> {
+        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
+        let text = format!(
+            "{name}: its newest rows are sent to Salesforce in a call that it takes back whole. {}",
+            crate::engine::rehearsal::NOT_TAKEN_BACK
+        );
+        self.overlays.push(Overlay::Sure { text, effect: Box::new(Effect::Test(name)) });
+        Vec::new()
+    }
+
+    fn trends(&mut self) -> Vec<Effect> {
+        let trends = Trends::default();
+        let minutes = trends.minutes();
+        self.overlays.push(Overlay::Trends(trends));
+        vec![Effect::LoadTrends { minutes, shares: true }]
+    }
+
+    // ---- the record's views --------------------------------------------------------------------------------------
+
+    fn turn(&mut self, by: usize) -> Vec<Effect> {
+        match &mut self.record {
+            Some(pane) => pane.turn(by).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    // ---- the log -------------------------------------------------------------------------------------------------
+
+    fn of_log(&mut self, act: impl FnOnce(&mut LogPane)) -> Vec<Effect> {
+        act(&mut self.log);
+        Vec::new()
+    }
+
+    fn seek(&mut self, without: &str, seek: impl FnOnce(&mut LogPane) -> bool) -> Vec<Effect> {
+        if !seek(&mut self.log) {
+            self.say(Tone::Neutral, without);
+        }
+        Vec::new()
+    }
+
+    /// The row that the selected line speaks of.
+    fn log_row(&self) -> Option<RowRef> {
+        let line = self.log.selected()?;
+        let (mapping, row) = (line.field("mapping")?, line.field("row")?.parse().ok()?);
+        let known = self
+            .overview
+            .as_ref()?
+            .mappings
+            .iter()
+            .find(|known| known.name == mapping || known.table == mapping)?;
+        Some(RowRef { table: known.table.clone(), row: crate::domain::names::RowId(row) })
+    }
+
+    /// Filters the log; a filter that cannot be read was refused where it is typed.
+    pub(super) fn filter_log(&mut self, filter: &str) -> Vec<Effect> {
+        self.log.set_filter(filter).ok().flatten().into_iter().collect()
+    }
+}

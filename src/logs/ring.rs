@@ -1,0 +1,311 @@
+//! The log in memory: as many of the newest lines as a number of bytes holds, in chunks that can be searched on another
+//! thread while new lines come in.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::line::LogFilter;
+use super::{Level, LogRecord};
+
+/// Lines of a chunk.
+const CHUNK: usize = 4_096;
+/// What stands between the parts of a line; it is no part of any.
+const BETWEEN: char = '\u{1f}';
+
+/// A line's place: grows by one a line, whatever is dropped before it.
+pub type Place = u64;
+
+/// Some lines one behind the other: their texts in one piece.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chunk {
+    /// The place of its first line.
+    first: Place,
+    lines: Vec<Meta>,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Meta {
+    id: i64,
+    time: DateTime<Utc>,
+    level: Level,
+    /// Where its text ends.
+    end: u32,
+}
+
+/// A line of the log as it is held.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Position in the log store.
+    pub id: i64,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// Level.
+    pub level: Level,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn parts(&self) -> impl Iterator<Item = &'a str> {
+        self.text.split(BETWEEN)
+    }
+
+    /// The part of the source: `writer`, `reader`.
+    pub fn dyno(&self) -> &'a str {
+        self.parts().nth(1).unwrap_or_default()
+    }
+
+    /// The message.
+    pub fn message(&self) -> &'a str {
+        self.parts().nth(2).unwrap_or_default()
+    }
+
+    /// Keys and values beside it, without those that are empty.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.parts().skip(3).filter_map(|part| part.split_once('=')).filter(|(_, value)| !value.is_empty())
+    }
+
+    /// The value of a key.
+    pub fn field(&self, key: &str) -> Option<&'a str> {
+        self.fields().find(|(other, _)| *other == key).map(|(_, value)| value)
+    }
+
+    /// `syncdeck`, or the source of a foreign line.
+    pub fn source(&self) -> &'a str {
+        self.parts().next().unwrap_or_default()
+    }
+
+    /// What of it shows, in one piece: everything but the source.
+    pub(super) fn shown(&self) -> &'a str {
+        self.text.split_once(BETWEEN).map_or("", |(_, rest)| rest)
+    }
+}
+
+/// A record in one text: source, part, message, and each key with its value.
+fn pack(record: &LogRecord, into: &mut String) {
+    let mut part = |text: &str| {
+        into.extend(text.chars().map(|c| if c == BETWEEN { ' ' } else { c }));
+        into.push(BETWEEN);
+    };
+    part(&record.source);
+    part(&record.dyno);
+    part(&record.message);
+    for (key, value) in &record.fields {
+        match value {
+            serde_json::Value::Null => {}
+            serde_json::Value::String(text) => part(&format!("{key}={text}")),
+            other => part(&format!("{key}={other}")),
+        }
+    }
+}
+
+impl Chunk {
+    fn push(&mut self, record: &LogRecord) {
+        pack(record, &mut self.text);
+        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.lines.push(Meta { id: record.id, time: record.time, level: record.level, end });
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.capacity() + self.lines.capacity() * size_of::<Meta>()
+    }
+
+    fn line(&self, at: usize) -> Option<Line<'_>> {
+        let meta = self.lines.get(at)?;
+        let start = at.checked_sub(1).map_or(0, |before| self.lines[before].end as usize);
+        let text = self.text.get(start..meta.end as usize)?;
+        Some(Line { id: meta.id, time: meta.time, level: meta.level, text })
+    }
+
+    /// The places of its lines that pass a filter.
+    pub fn matching<'a>(&'a self, filter: &'a LogFilter) -> impl Iterator<Item = Place> + 'a {
+        let lines = (0..self.lines.len()).filter_map(|at| Some((at, self.line(at)?)));
+        lines.filter(|(_, line)| filter.passes(line)).map(|(at, _)| self.first + at as Place)
+    }
+}
+
+/// The lines held.
+#[derive(Debug)]
+pub struct Ring {
+    chunks: VecDeque<Arc<Chunk>>,
+    open: Chunk,
+    /// Bytes of the closed chunks.
+    held: usize,
+    cap: usize,
+}
+
+impl Ring {
+    /// An empty one that takes about so many bytes at most.
+    pub fn new(cap: usize) -> Ring {
+        // Places begin in the middle, so that older lines find room before them.
+        let open = Chunk { first: 1 << 40, ..Chunk::default() };
+        Ring { chunks: VecDeque::new(), open, held: 0, cap }
+    }
+
+    /// The places held.
+    pub fn places(&self) -> Range<Place> {
+        let first = self.chunks.front().map_or(self.open.first, |chunk| chunk.first);
+        first..self.open.first + self.open.lines.len() as Place
+    }
+
+    /// The line at a place.
+    pub fn get(&self, place: Place) -> Option<Line<'_>> {
+        if place >= self.open.first {
+            return self.open.line((place - self.open.first) as usize);
+        }
+        let behind = self.chunks.partition_point(|chunk| chunk.first <= place);
+        let chunk = self.chunks.get(behind.checked_sub(1)?)?;
+        chunk.line((place - chunk.first) as usize)
+    }
+
+    /// The newest line.
+    pub fn newest(&self) -> Option<Line<'_>> {
+        self.places().end.checked_sub(1).and_then(|place| self.get(place))
+    }
+
+    /// The oldest line.
+    pub fn oldest(&self) -> Option<Line<'_>> {
+        self.get(self.places().start)
+    }
+
+    /// Takes a line in; the oldest ones go when there are too many bytes.
+    pub fn push(&mut self, record: &LogRecord) {
+        self.open.push(record);
+        if self.open.lines.len() == CHUNK {
+            let next = Chunk { first: self.open.first + CHUNK as Place, ..Chunk::default() };
+            let mut full = std::mem::replace(&mut self.open, next);
+            full.text.shrink_to_fit();
+            self.held += full.bytes();
+            self.chunks.push_back(Arc::new(full));
+            while self.held > self.cap {
+                match self.chunks.pop_front() {
+                    Some(oldest) => self.held -= oldest.bytes(),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// Takes older lines in before the others, oldest first; false when there is no room for them.
+    pub fn push_older(&mut self, records: &[LogRecord]) -> bool {
+        let mut chunk = Chunk { first: self.places().start - records.len() as Place, ..Chunk::default() };
+        records.iter().for_each(|record| chunk.push(record));
+        chunk.text.shrink_to_fit();
+        if self.held + chunk.bytes() > self.cap {
+            return false;
+        }
+        self.held += chunk.bytes();
+        self.chunks.push_front(Arc::new(chunk));
+        true
+    }
+
+    /// What is held now, to be searched elsewhere. Only the newest lines are copied.
+    pub fn snapshot(&self) -> Vec<Arc<Chunk>> {
+        self.chunks.iter().cloned().chain([Arc::new(self.open.clone())]).collect()
+    }
+
+    /// The places from one on that pass a filter.
+    pub fn matching_from(&self, from: Place, filter: &LogFilter) -> Vec<Place> {
+        let places = self.places();
+        (from.max(places.start)..places.end)
+            .filter(|place| self.get(*place).is_some_and(|line| filter.passes(&line)))
+            .collect()
+    }
+
+    /// Bytes taken.
+    pub fn bytes(&self) -> usize {
+        self.held + self.open.bytes()
+    }
+}
+
+/// The places of a snapshot's lines that pass a filter, in their order; on two threads where that is worth it.
+pub fn search(chunks: &[Arc<Chunk>], filter: &LogFilter) -> Vec<Place> {
+    let of = |part: &[Arc<Chunk>]| part.iter().flat_map(|chunk| chunk.matching(filter)).collect::<Vec<_>>();
+    if chunks.len() < 8 {
+        return of(chunks);
+    }
+    let (older, newer) = chunks.split_at(chunks.len() / 2);
+    std::thread::scope(|scope| {
+        let newer = scope.spawn(move || of(newer));
+        let mut places = of(older);
+        places.extend(newer.join().unwrap_or_default());
+        places
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(id: i64, message: &str) -> LogRecord {
+        LogRecord {
+            id,
+            time: DateTime::UNIX_EPOCH,
+            level: if id % 10 == 0 { Level::Error } else { Level::Info },
+            source: "syncdeck".to_owned(),
+            dyno: "writer".to_owned(),
+            message: message.to_owned(),
+            fields: json!({"mapping": "Contact", "row": id, "code": ""})
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+
+    #[test]
+    fn the_newest_lines_stay_and_places_do_not_move() {
+        let mut ring = Ring::new(2_000_000);
+        (0..100_000).for_each(|id| ring.push(&record(id, "an ordinary line of the log")));
+        assert!(ring.bytes() < 2_500_000, "{}", ring.bytes());
+        let newest = ring.newest().unwrap();
+        assert_eq!((newest.id, newest.field("row"), newest.field("code")), (99_999, Some("99999"), None));
+        let places = ring.places();
+        assert!(places.end - places.start > 4_096);
+        let place = places.start + 5;
+        let id = ring.get(place).unwrap().id;
+        ring.push(&record(100_000, "one more"));
+        assert_eq!(ring.get(place).unwrap().id, id);
+        assert!(ring.get(places.start - 1).is_none() && ring.get(ring.places().end).is_none());
+    }
+
+    #[test]
+    fn older_lines_come_before_the_others_while_there_is_room() {
+        let mut ring = Ring::new(100_000);
+        ring.push(&record(500, "new"));
+        assert!(ring.push_older(&[record(498, "old"), record(499, "old")]));
+        let ids: Vec<i64> = ring.places().filter_map(|place| Some(ring.get(place)?.id)).collect();
+        assert_eq!(ids, [498, 499, 500]);
+        let many: Vec<LogRecord> = (0..5_000).map(|id| record(id, "too many")).collect();
+        assert!(!ring.push_older(&many) && ring.oldest().unwrap().id == 498);
+    }
+
+    #[test]
+    fn a_search_elsewhere_finds_what_one_here_finds() {
+        let mut ring = Ring::new(100 << 20);
+        (0..50_000).for_each(|id| ring.push(&record(id, if id % 7 == 0 { "Rejected" } else { "accepted" })));
+        let filter = LogFilter::parse("rejected level:error mapping:contact").unwrap();
+        let found = search(&ring.snapshot(), &filter);
+        assert_eq!(found.len(), 50_000_usize.div_ceil(70));
+        assert_eq!(found, ring.matching_from(0, &filter));
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_comes_out_as_it_went_in(message in any::<String>(), value in any::<String>()) {
+            let mut ring = Ring::new(1 << 20);
+            let fields = json!({"code": value}).as_object().cloned().unwrap_or_default();
+            ring.push(&LogRecord { fields, ..record(1, &message) });
+            let line = ring.newest().unwrap();
+            let clean = |text: &str| text.replace(BETWEEN, " ");
+            prop_assert_eq!(line.message(), clean(&message));
+            prop_assert_eq!(line.field("code").unwrap_or_default(), clean(&value));
+        }
+    }
+}
