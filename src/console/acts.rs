@@ -168,14 +168,19 @@ impl Model {
     }
 
     fn carry_out(&mut self, plan: Arc<Plan>, why: Option<String>) -> Vec<Effect> {
-        self.overlays.push(Overlay::Working(Working {
-            text: plan.deed.text(),
-            note: String::new(),
-            progress: Progress { through: 0, total: plan.len() },
-            since: self.now,
-            stopping: false,
-        }));
+        let progress = Progress { through: 0, total: plan.len() };
+        let working = Working { progress, ..Working::begun(plan.deed.text(), self.now) };
+        self.overlays.push(Overlay::Working(working));
         vec![Effect::CarryOut { plan, why }]
+    }
+
+    /// Begins what was asked about; what takes a while shows how far it is.
+    fn begin(&mut self, effect: Effect) -> Vec<Effect> {
+        if let Effect::Repair { verdict, .. } = &effect {
+            self.overlays
+                .push(Overlay::Working(Working::begun(format!("repair {}", verdict.mapping), self.now)));
+        }
+        vec![effect]
     }
 
     /// How far it is.
@@ -234,8 +239,8 @@ impl Model {
                      {other} is removed here, and its record goes over to the row {}.",
                     row.table, row.row
                 );
-                let effect = Box::new(Effect::Link { row: row.clone(), replace: true });
-                self.overlays.push(Overlay::Sure { text, effect });
+                let effect = Effect::Link { row: row.clone(), replace: true };
+                self.overlays.push(Overlay::sure(text, effect));
                 Vec::new()
             }
             Err(refused) => self.sent(row, Some(refused.0), ""),
@@ -322,10 +327,20 @@ impl Model {
                 Picked::Chosen(row, sides) => return vec![Effect::Choose { row, sides }],
                 Picked::Left => {}
             },
-            Overlay::Sure { text, effect } => match key.code {
-                KeyCode::Char('y') => return vec![*effect],
-                KeyCode::Char('n') | KeyCode::Esc => {}
-                _ => self.overlays.push(Overlay::Sure { text, effect }),
+            Overlay::Sure { text, count, mut typed, effect } => match (key.code, count) {
+                (KeyCode::Char('y'), None) => return self.begin(*effect),
+                (KeyCode::Enter, Some(count)) if typed == count.to_string() => return self.begin(*effect),
+                (KeyCode::Esc, _) | (KeyCode::Char('n'), None) => {}
+                (code, _) => {
+                    match code {
+                        KeyCode::Char(digit) if digit.is_ascii_digit() && typed.len() < 12 => {
+                            typed.push(digit)
+                        }
+                        KeyCode::Backspace => drop(typed.pop()),
+                        _ => {}
+                    }
+                    self.overlays.push(Overlay::Sure { text, count, typed, effect });
+                }
             },
             other => self.overlays.push(other),
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::act::{Deed, Progress};
+use crate::domain::act::{Confirm, Deed, Progress};
 use crate::domain::merge::Side;
 use crate::domain::record::{Edit, FieldEdit};
 use crate::domain::sync_error::SyncError;
@@ -75,13 +75,7 @@ impl Model {
     /// Begins to compare the selected mapping's rows and records.
     pub(super) fn verify(&mut self) -> Vec<Effect> {
         let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
-        self.overlays.push(Overlay::Working(Working {
-            text: format!("verify {name}"),
-            note: String::new(),
-            progress: Progress { through: 0, total: 0 },
-            since: self.now,
-            stopping: false,
-        }));
+        self.overlays.push(Overlay::Working(Working::begun(format!("verify {name}"), self.now)));
         vec![Effect::Verify(name)]
     }
 
@@ -153,7 +147,14 @@ impl Model {
             side.word(),
             does.join("; ")
         );
-        self.overlays.push(Overlay::Sure { text, effect: Box::new(Effect::Repair { table, verdict, side }) });
+        let environment =
+            self.overview.as_ref().map_or("", |overview| overview.connection.environment.as_str());
+        let count = match crate::engine::repair::confirm(&verdict.findings, side, environment) {
+            Confirm::Count(count) => Some(count),
+            _ => None,
+        };
+        let effect = Box::new(Effect::Repair { table, verdict, side });
+        self.overlays.push(Overlay::Sure { text, count, typed: String::new(), effect });
         Vec::new()
     }
 

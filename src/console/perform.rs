@@ -180,7 +180,9 @@ impl Model {
         if matches!(pane, Pane::Errors | Pane::Pending) {
             self.list = pane;
         }
-        if pane == Pane::Pending { self.load_pending() } else { Vec::new() }
+        let list = if pane == Pane::Pending { self.load_pending() } else { Vec::new() };
+        let rest = if pane == self.list { self.rest() } else { None };
+        list.into_iter().chain(rest).collect()
     }
 
     /// Gives the open record the keys: now Salesforce is asked what it has.
@@ -382,7 +384,7 @@ impl Model {
             _ => "All records are read again from Salesforce, which takes API requests and a while.",
         };
         let text = format!("All {count} mappings of this connection. {does}");
-        self.overlays.push(Overlay::Sure { text, effect: Box::new(effect) });
+        self.overlays.push(Overlay::sure(text, effect));
         Vec::new()
     }
 
@@ -392,7 +394,7 @@ impl Model {
             "{name}: its newest rows are sent to Salesforce in a call that it takes back whole. {}",
             crate::engine::rehearsal::NOT_TAKEN_BACK
         );
-        self.overlays.push(Overlay::Sure { text, effect: Box::new(Effect::Test(name)) });
+        self.overlays.push(Overlay::sure(text, Effect::Test(name)));
         Vec::new()
     }
 

@@ -3,5 +3,6 @@
 
 mod anything;
 mod loops;
+mod scenes;
 mod screens;
 mod world;

@@ -133,16 +133,27 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     spans.push(Span::styled(format!("  {sign} {word}"), style));
     let sum = |of: fn(&MappingStatus) -> i64| overview.mappings.iter().map(of).sum::<i64>();
     let (pending, errors, recent) = (sum(|m| m.pending), sum(|m| m.errors), sum(|m| m.errors_last_hour));
+    let held = sum(|m| m.held);
     spans.push(Span::styled(format!("   pending {}", count(pending, 0)), theme.text()));
     let style = if errors > 0 { theme.warn() } else { theme.text() };
     spans.push(Span::styled(format!("   errors {}", count(errors, 0)), style));
+    if held > 0 && width >= 100 {
+        spans.push(Span::styled(format!("   held {}", count(held, 0)), theme.dim()));
+    }
     if recent > 0 && width >= 100 {
         spans.push(Span::styled(format!(" ▲{} in 1 h", count(recent, 0)), theme.dim()));
     }
-    if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 90) {
+    if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 110) {
         spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
     }
     let zone = if model.settings.utc { " UTC" } else { "" };
+    let used: usize = spans.iter().map(Span::width).sum();
+    if let Some(detail) =
+        connection.detail.as_ref().filter(|_| connection.state != "ok" && model.lost.is_none())
+    {
+        let room = width.saturating_sub(used + 13);
+        spans.push(Span::styled(format!("   {}", clip(detail, room)), theme.warn()));
+    }
     let clock = if model.settings.clock {
         model.local(model.now).format("%H:%M").to_string() + zone + " "
     } else {
@@ -168,15 +179,6 @@ fn footer(model: &Model, width: usize) -> Line<'static> {
         return Line::from(Span::styled(
             format!(" {sign} {}", clip(&toast.text, width.saturating_sub(4))),
             style,
-        ));
-    }
-    if let (Some(overview), None) = (&model.overview, &model.lost)
-        && let Some(detail) =
-            overview.connection.detail.as_ref().filter(|_| overview.connection.state != "ok")
-    {
-        return Line::from(Span::styled(
-            format!(" ▲ {}", clip(detail, width.saturating_sub(4))),
-            theme.warn(),
         ));
     }
     if !model.overlays.is_empty() {

@@ -29,7 +29,7 @@ pub use work::Working;
 use super::effect::Effect;
 use super::model::Model;
 use super::panes::edit::{self, Editor};
-use super::widgets::cells::wrap;
+use super::widgets::cells::{clip, wrap};
 use crate::domain::act::Report;
 
 /// One layer.
@@ -62,6 +62,10 @@ pub enum Overlay {
     Sure {
         /// What is at stake.
         text: String,
+        /// The number to type, where a yes weighs much; else `y` is enough.
+        count: Option<usize>,
+        /// What is typed of it.
+        typed: String,
         /// What a yes does.
         effect: Box<Effect>,
     },
@@ -71,6 +75,13 @@ pub enum Overlay {
     Trends(Trends),
     /// Commands to choose from.
     Palette(Palette),
+}
+
+impl Overlay {
+    /// A question with yes or no.
+    pub fn sure(text: String, effect: Effect) -> Overlay {
+        Overlay::Sure { text, count: None, typed: String::new(), effect: Box::new(effect) }
+    }
 }
 
 /// Draws all layers, the lowest first.
@@ -88,8 +99,12 @@ pub fn draw(model: &Model, frame: &mut Frame) {
             Overlay::Report { text, report } => work::draw_report(model, text, report, frame),
             Overlay::Acts(acts) => acts::draw(model, acts, frame),
             Overlay::Sides(sides) => sides::draw(model, sides, frame),
-            Overlay::Sure { text, .. } => {
+            Overlay::Sure { text, count: None, .. } => {
                 sure(model, frame, "Sure?", text, [" do it   ", " leave everything as it is"])
+            }
+            Overlay::Sure { text, count: Some(count), typed, .. } => {
+                let text = format!("{text} Type {count} and Enter to do it: {typed}_");
+                sure(model, frame, "Sure?", &text, ["", ""])
             }
             Overlay::Filter(line) => filter::draw(model, line, frame),
             Overlay::Trends(trends) => trends::draw(model, trends, frame),
@@ -103,7 +118,10 @@ fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
         .borders(Borders::ALL)
         .border_type(BorderType::Thick)
         .border_style(model.theme.border(true))
-        .title(Span::styled(format!(" {title} "), model.theme.title(true)));
+        .title(Span::styled(
+            format!(" {} ", clip(title, usize::from(area.width).saturating_sub(6))),
+            model.theme.title(true),
+        ));
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
@@ -126,12 +144,16 @@ fn hints(model: &Model, keys: &[(&'static str, &'static str)]) -> Line<'static> 
 /// A question with yes or no, and what either does.
 fn sure(model: &Model, frame: &mut Frame, title: &str, text: &str, [yes, no]: [&str; 2]) {
     let width = frame.area().width.saturating_sub(4).min(if text.is_empty() { 46 } else { 90 });
-    let words = wrap(text, usize::from(width).saturating_sub(4), 4);
-    let height = u16::try_from(words.len()).unwrap_or(4) + 4;
+    let words = wrap(text, usize::from(width).saturating_sub(4), 6);
+    let height = u16::try_from(words.len()).unwrap_or(6) + 4;
     let area = frame.area().centered(Constraint::Length(width), Constraint::Length(height));
     let inner = panel(model, frame, area, title);
     let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
     lines.push(Line::default());
+    if yes.is_empty() {
+        lines.push(hints(model, &[("Enter", "do it"), ("Esc", "leave everything as it is")]));
+        return frame.render_widget(Paragraph::new(lines), inner);
+    }
     lines.push(Line::from(vec![
         Span::styled(" y", model.theme.key()),
         Span::raw(yes.to_owned()),

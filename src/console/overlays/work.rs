@@ -29,6 +29,19 @@ pub struct Working {
     pub stopping: bool,
 }
 
+impl Working {
+    /// An act that has just begun.
+    pub fn begun(text: String, since: DateTime<Utc>) -> Working {
+        Working {
+            text,
+            note: String::new(),
+            progress: Progress { through: 0, total: 0 },
+            since,
+            stopping: false,
+        }
+    }
+}
+
 /// Draws how far it is.
 pub fn draw(model: &Model, working: &Working, frame: &mut Frame) {
     let theme = model.theme;

@@ -14,6 +14,9 @@ use crate::domain::duration::spoken;
 use crate::domain::overview::{LoadProgress, MappingStatus};
 use crate::domain::trend::{Minute, Trend};
 
+/// After so many seconds without anything that went through, a mapping fails.
+const FAILING: i64 = 30;
+
 /// The pane's state; the mappings themselves are in the overview.
 #[derive(Debug, Default)]
 pub struct MappingsPane {
@@ -23,14 +26,17 @@ pub struct MappingsPane {
     pub trends: Vec<Trend>,
 }
 
+/// Whether nothing that was sent went through for a while; one rejection among many changes is no such thing.
+fn is_failing(model: &Model, mapping: &MappingStatus) -> bool {
+    mapping.failing_since.is_some_and(|since| (model.now - since).num_seconds() >= FAILING)
+}
+
 /// Sign, word and looks of a mapping's state. The sign differs in shape, the word in letters, the colour besides.
 fn state(model: &Model, mapping: &MappingStatus) -> (&'static str, String, Style) {
     let theme = model.theme;
     match mapping.state.as_str() {
         // One that reads well while nothing that it writes goes through must not look well.
-        "ok" | "errors" | "behind" if mapping.failing_since.is_some() => {
-            ("✗", "failing".to_owned(), theme.bad())
-        }
+        "ok" | "errors" | "behind" if is_failing(model, mapping) => ("✗", "failing".to_owned(), theme.bad()),
         "ok" => ("●", "ok".to_owned(), theme.good()),
         "loading" => ("◌", "loading".to_owned(), theme.warn()),
         "behind" => ("◐", "behind".to_owned(), theme.warn()),
@@ -126,7 +132,10 @@ impl Columns {
             text += &format!("{:>8}", "wrote");
         }
         if self.trend > 0 {
-            text += &format!("  {}", fit("sent, the last hour", self.trend));
+            text += &format!(
+                "  {}",
+                fit(if self.trend > 20 { "sent, the last hour" } else { "sent, 1 h" }, self.trend)
+            );
         }
         Line::from(Span::styled(text, model.theme.label()))
     }
@@ -241,7 +250,7 @@ fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'st
             ),
         ]),
     ];
-    if let Some(since) = mapping.failing_since {
+    if let Some(since) = mapping.failing_since.filter(|_| is_failing(model, mapping)) {
         let text = format!("nothing that was sent since {} went through", model.clock(since));
         lines.push(Line::from(vec![label("writes"), Span::styled(clip(&text, room), theme.bad())]));
     }

@@ -127,8 +127,10 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
 }
 
 /// The widths: record, operation, batch, reason.
-fn widths(width: usize) -> (usize, usize, usize, usize) {
-    let batch = if width >= 80 { 9 } else { 0 };
+fn widths(model: &Model, width: usize) -> (usize, usize, usize, usize) {
+    // Only what was sent before has one.
+    let any = model.pending.items.iter().any(|pending| pending.batch.is_some());
+    let batch = if width >= 80 && any { 9 } else { 0 };
     let op = if width >= 60 { 8 } else { 0 };
     // Sign 2, state 10, age 8.
     let rest = width.saturating_sub(20 + op + batch);
@@ -137,7 +139,7 @@ fn widths(width: usize) -> (usize, usize, usize, usize) {
 }
 
 fn head(model: &Model, width: usize) -> Line<'static> {
-    let (record, op, batch, reason) = widths(width);
+    let (record, op, batch, reason) = widths(model, width);
     let text = format!(
         "  {}{}{}{}{}{}",
         fit("state", 10),
@@ -152,7 +154,7 @@ fn head(model: &Model, width: usize) -> Line<'static> {
 
 fn row(model: &Model, pending: &Pending, width: usize) -> Line<'static> {
     let theme = model.theme;
-    let (record, op, batch, reason) = widths(width);
+    let (record, op, batch, reason) = widths(model, width);
     let (sign, word, style) = state(model, pending);
     let number = pending.row.row.to_string();
     let name = clip(&pending.mapping, record.saturating_sub(number.len() + 2));
