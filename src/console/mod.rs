@@ -13,6 +13,9 @@
 //!                                                  nothing waits          engine's Handle
 //! ```
 //!
+//! What keys do is told by the table of [`command`]s (their keys are the [`keymap`]'s) and done in `perform`, `lists`,
+//! `mending` and `acts`; `layers` has the keys of what lies on top of the panes. `io` performs what concerns the engine.
+//!
 //! The room knows the engine only through `engine::handle::Handle`, and Salesforce and SQL not at all. Whatever comes
 //! from data or logs passes `sanitize` before it reaches a cell. Nothing is drawn when nothing changed.
 

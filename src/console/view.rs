@@ -117,8 +117,11 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     let connection = &overview.connection;
     spans.push(Span::raw(clip(&format!(" {} ⇄ ", connection.name), 24)));
     // Nobody takes it for another one.
-    if is_production(&connection.environment) {
-        let text = format!(" {} ", connection.environment.to_uppercase());
+    let configured = model.settings.connections.iter().find(|known| known.name == model.settings.connection);
+    let configured = configured.map(|known| known.environment.as_str()).filter(|known| is_production(known));
+    let environment = configured.unwrap_or(&connection.environment);
+    if is_production(environment) {
+        let text = format!(" {} ", environment.to_uppercase());
         spans.push(Span::styled(clip(&text, 16), theme.production()));
     } else {
         spans.push(Span::raw(clip(&connection.environment, 16)));
@@ -137,11 +140,11 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     spans.push(Span::styled(format!("   pending {}", count(pending, 0)), theme.text()));
     let style = if errors > 0 { theme.warn() } else { theme.text() };
     spans.push(Span::styled(format!("   errors {}", count(errors, 0)), style));
-    if held > 0 && width >= 100 {
-        spans.push(Span::styled(format!("   held {}", count(held, 0)), theme.dim()));
-    }
     if recent > 0 && width >= 100 {
         spans.push(Span::styled(format!(" ▲{} in 1 h", count(recent, 0)), theme.dim()));
+    }
+    if held > 0 && width >= 100 {
+        spans.push(Span::styled(format!("   held {}", count(held, 0)), theme.dim()));
     }
     if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 110) {
         spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
