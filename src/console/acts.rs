@@ -176,9 +176,13 @@ impl Model {
 
     /// Begins what was asked about; what takes a while shows how far it is.
     fn begin(&mut self, effect: Effect) -> Vec<Effect> {
-        if let Effect::Repair { verdict, .. } = &effect {
-            self.overlays
-                .push(Overlay::Working(Working::begun(format!("repair {}", verdict.mapping), self.now)));
+        match &effect {
+            Effect::Repair { verdict, .. } => {
+                let working = Working::begun(format!("repair {}", verdict.mapping), self.now);
+                self.overlays.push(Overlay::Working(working));
+            }
+            Effect::Test(name) => self.say(Tone::Neutral, format!("trying {name} ...")),
+            _ => {}
         }
         vec![effect]
     }

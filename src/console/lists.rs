@@ -16,9 +16,9 @@ impl Model {
 
     /// The list anew: by another filter, another order, with or without what needs nobody.
     fn relist(&mut self) -> Vec<Effect> {
-        let effects = self.errors.begin();
-        // The list under way is of the old filter; the new one is asked for when it is back.
-        if self.errors_flight.take_off() { effects } else { Vec::new() }
+        self.errors.begin();
+        // What is under way is of the old filter; the new one is asked for when it is back.
+        self.load_errors()
     }
 
     /// To the filter before, or on to the one after it.

@@ -212,6 +212,8 @@ pub struct Model {
     pub log_flight: Flight,
     /// See [`Flight`].
     pub pending_flight: Flight,
+    /// See [`Flight`].
+    pub count_flight: Flight,
 }
 
 impl Model {
@@ -245,6 +247,7 @@ impl Model {
             record_flight: Flight::default(),
             log_flight: Flight::default(),
             pending_flight: Flight::default(),
+            count_flight: Flight::default(),
             settings,
         }
     }

@@ -260,11 +260,9 @@ impl Model {
         }
         match self.selected_row().filter(|_| self.focus == self.list) {
             Some(row) if self.record.as_ref().is_none_or(|pane| pane.row != row) => {
-                if self.show_row(row) {
-                    self.load_record()
-                } else {
-                    Vec::new()
-                }
+                // From now on the selection stays on its line, whatever comes in above it.
+                self.errors.touched = true;
+                if self.show_row(row) { self.load_record() } else { Vec::new() }
             }
             _ => Vec::new(),
         }

@@ -61,6 +61,7 @@ impl Model {
             &mut self.record_flight,
             &mut self.log_flight,
             &mut self.pending_flight,
+            &mut self.count_flight,
         ] {
             *flight = Flight::default();
         }

@@ -2,6 +2,7 @@
 //! terminal.
 
 mod anything;
+mod lists;
 mod loops;
 mod scenes;
 mod screens;

@@ -58,7 +58,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if generation == model.errors.generation {
                 model.errors.count = result.ok();
             }
-            Vec::new()
+            if model.count_flight.land() { model.count_errors() } else { Vec::new() }
         }
         Msg::Offers { qualifier, prefix, values } => {
             if let Some(Overlay::Filter(line)) = model.overlays.last_mut() {
@@ -187,11 +187,13 @@ impl Model {
     }
 
     pub(super) fn load_errors(&mut self) -> Vec<Effect> {
-        if self.errors_flight.take_off() {
-            vec![self.errors.reload(), self.errors.count()]
-        } else {
-            Vec::new()
-        }
+        let list = if self.errors_flight.take_off() { Some(self.errors.reload()) } else { None };
+        list.into_iter().chain(self.count_errors()).collect()
+    }
+
+    /// How many there are: beside the list, which does not wait for it.
+    fn count_errors(&mut self) -> Vec<Effect> {
+        if self.count_flight.take_off() { vec![self.errors.count()] } else { Vec::new() }
     }
 
     pub(super) fn load_pending(&mut self) -> Vec<Effect> {

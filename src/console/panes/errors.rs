@@ -181,7 +181,7 @@ impl ErrorsPane {
     }
 
     /// Begins the list anew.
-    pub fn begin(&mut self) -> Vec<Effect> {
+    pub fn begin(&mut self) {
         self.generation += 1;
         self.items.clear();
         self.unmark();
@@ -189,7 +189,6 @@ impl ErrorsPane {
         self.next = None;
         self.count = None;
         (self.loaded, self.more, self.touched) = (false, false, false);
-        vec![self.reload(), self.count()]
     }
 
     /// Asks how many there are.

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::console::model::{Model, Pane};
 use crate::console::panes::list_line;
-use crate::console::widgets::cells::{ago, cell, clip, fit};
+use crate::console::widgets::cells::{cell, clip, fit};
 use crate::domain::field::Field;
 use crate::domain::record::{RecordView, SalesforceState};
 
@@ -52,14 +52,11 @@ fn head(model: &Model, pane: &RecordPane, width: usize) -> Line<'static> {
         Remote::Unasked => "Salesforce: Enter asks".to_owned(),
         Remote::Loading => "Salesforce: asking ...".to_owned(),
         Remote::Refused(_) => "Salesforce: not known".to_owned(),
-        Remote::Known(values) => {
-            let age = ago((model.now - values.fetched_at).num_seconds());
-            match values.state {
-                SalesforceState::Found => format!("Salesforce, {age} ago"),
-                SalesforceState::NoRecord => "Salesforce: no record yet".to_owned(),
-                SalesforceState::Deleted => "Salesforce: deleted".to_owned(),
-            }
-        }
+        Remote::Known(values) => match values.state {
+            SalesforceState::Found => format!("Salesforce at {}", model.clock(values.fetched_at)),
+            SalesforceState::NoRecord => "Salesforce: no record yet".to_owned(),
+            SalesforceState::Deleted => "Salesforce: deleted".to_owned(),
+        },
     };
     let text = format!(
         "   {}{}{}{}",

@@ -251,13 +251,23 @@ impl RecordPane {
 
     /// What is beside the record may be other than it was: it is asked for again where it shows.
     pub fn forget_beside(&mut self) -> Option<Effect> {
-        if !matches!(self.relatives, Beside::Loading) {
-            self.relatives = Beside::Unknown;
+        let row = self.row.clone();
+        // What shows stays until its successor comes.
+        match (self.tab, &self.relatives, &self.lines) {
+            (Tab::Relatives, Beside::Known(_), _) => {
+                self.lines = Beside::Unknown;
+                Some(Effect::LoadRelatives(row))
+            }
+            (Tab::Log, _, Beside::Known(_)) => {
+                self.relatives = Beside::Unknown;
+                Some(Effect::LoadRecordLog(row))
+            }
+            (Tab::Fields | Tab::Attempts, ..) => {
+                (self.relatives, self.lines) = (Beside::Unknown, Beside::Unknown);
+                None
+            }
+            _ => self.ask_beside(),
         }
-        if !matches!(self.lines, Beside::Loading) {
-            self.lines = Beside::Unknown;
-        }
-        self.ask_beside()
     }
 
     /// The position in the view.

@@ -1,0 +1,318 @@
+//! How lists behave: filters and their history, order, the record that follows, the log and its way to a record, and
+//! where the next console begins.
+
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use super::world::{console, errors, failing, full, jane, log, page, pending, press, relatives, type_in};
+use crate::console::effect::Effect;
+use crate::console::model::{Connection, Model, Pane};
+use crate::console::msg::Msg;
+use crate::console::overlays::Overlay;
+use crate::console::panes::record::{Remote, Tab};
+use crate::console::update::update;
+use crate::domain::sort::{Key, Sort, SortBy};
+use crate::engine::handle::{Count, ErrorPage};
+use crate::logs::{Level, LogRecord};
+
+/// The one request for errors among effects: its filter and its order.
+fn asked(effects: &[Effect]) -> (String, Sort) {
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::LoadErrors { query, append: false, .. } => Some((query.filter.clone(), query.sort)),
+        _ => None,
+    });
+    asked.unwrap_or_else(|| panic!("{effects:?}"))
+}
+
+fn came(model: &mut Model) {
+    let generation = model.errors.generation;
+    update(model, Msg::Errors { generation, append: false, result: Ok(page(errors())) });
+    update(model, Msg::Counted { generation, result: Ok(Count { matching: 6, capped: false }) });
+}
+
+fn filtered(model: &mut Model, filter: &str) {
+    press(model, "/ C-u");
+    type_in(model, filter);
+    press(model, "Enter");
+    came(model);
+}
+
+#[test]
+fn one_goes_back_and_forward_through_filters_and_recalls_those_typed() {
+    let mut model = full((120, 40));
+    filtered(&mut model, "code:A");
+    filtered(&mut model, "code:B");
+    assert_eq!(asked(&press(&mut model, "[")).0, "code:A");
+    came(&mut model);
+    assert_eq!(asked(&press(&mut model, "[")).0, "");
+    came(&mut model);
+    assert_eq!(press(&mut model, "["), [], "there is none before the first");
+    assert_eq!(asked(&press(&mut model, "]")).0, "code:A");
+    came(&mut model);
+    filtered(&mut model, "code:C");
+    assert_eq!(press(&mut model, "]"), [], "a new one has none after it");
+    press(&mut model, "/ Up Up");
+    let Some(Overlay::Filter(line)) = model.overlays.last() else { panic!() };
+    assert_eq!(line.input.text(), "code:B");
+}
+
+#[test]
+fn a_filter_is_completed_with_what_there_is_and_kept_under_a_name() {
+    let mut model = full((120, 40));
+    press(&mut model, "/");
+    type_in(&mut model, "co");
+    press(&mut model, "Tab");
+    let Some(Overlay::Filter(line)) = model.overlays.last() else { panic!() };
+    assert_eq!(line.input.text(), "code:");
+    let effects = press(&mut model, "E");
+    let (qualifier, prefix) = ("code".to_owned(), "e".to_owned());
+    assert_eq!(effects, [Effect::LoadValues { qualifier: qualifier.clone(), prefix: prefix.clone() }]);
+    let values = vec![("EMAIL".to_owned(), 3), ("ENTITY GONE".to_owned(), 1)];
+    update(&mut model, Msg::Offers { qualifier, prefix, values });
+    press(&mut model, "Tab Tab");
+    assert_eq!(asked(&press(&mut model, "Enter")).0, "code:\"ENTITY GONE\"");
+    came(&mut model);
+    press(&mut model, "F");
+    type_in(&mut model, "gone");
+    assert!(
+        matches!(&press(&mut model, "Enter")[..], [Effect::SaveState(state)] if state.saved.contains_key("gone"))
+    );
+    press(&mut model, "Esc");
+    came(&mut model);
+    press(&mut model, ":");
+    type_in(&mut model, "gone");
+    assert_eq!(asked(&press(&mut model, "Enter")).0, "code:\"ENTITY GONE\"");
+}
+
+#[test]
+fn the_list_is_sorted_by_another_column_and_turned_round() {
+    let mut model = full((120, 40));
+    press(&mut model, "s j j");
+    let by = |by, descending| Sort { by, descending };
+    assert_eq!(asked(&press(&mut model, "Enter")).1, by(SortBy::Mapping, false));
+    came(&mut model);
+    press(&mut model, "s");
+    assert_eq!(asked(&press(&mut model, "Enter")).1, by(SortBy::Mapping, true));
+}
+
+#[test]
+fn only_what_needs_a_person_is_listed_and_esc_lists_everything() {
+    let mut model = full((120, 40));
+    filtered(&mut model, "mapping:Contact");
+    assert_eq!(asked(&press(&mut model, "!")).0, "mapping:Contact state:open|review");
+    came(&mut model);
+    // What is marked as all is all that is listed.
+    let effects = press(&mut model, "A i");
+    assert!(
+        matches!(&effects[..], [Effect::Plan { chosen, .. }] if format!("{chosen:?}").contains("state:open|review"))
+    );
+    press(&mut model, "Esc");
+    assert_eq!(asked(&press(&mut model, "Esc")).0, "mapping:Contact");
+}
+
+#[test]
+fn rows_show_as_they_are_found_and_the_rest_is_asked_for() {
+    let mut model = console((120, 40));
+    let next = Some(Key::of(SortBy::LastSeen, &errors()[1]));
+    let part = ErrorPage { items: errors().into_iter().take(2).collect(), next: next.clone(), done: false };
+    let effects = update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(part) });
+    assert_eq!(model.errors.items.len(), 2);
+    let more = effects.iter().any(
+        |effect| matches!(effect, Effect::LoadErrors { append: true, query, .. } if query.after == next),
+    );
+    assert!(more, "{effects:?}");
+    let rest = ErrorPage { items: errors(), next: None, done: true };
+    update(&mut model, Msg::Errors { generation: 0, append: true, result: Ok(rest) });
+    assert_eq!(model.errors.items.len(), 6, "what is known already does not come twice");
+}
+
+#[test]
+fn the_record_follows_the_selection_once_it_rests() {
+    let mut model = full((120, 40));
+    let rests = |effects: Vec<Effect>| {
+        effects
+            .into_iter()
+            .find_map(|effect| if let Effect::Rest(number) = effect { Some(number) } else { None })
+    };
+    let first = rests(update(&mut model, Msg::Key(super::world::key("k")))).unwrap();
+    let second = rests(update(&mut model, Msg::Key(super::world::key("j")))).unwrap();
+    assert_eq!(update(&mut model, Msg::Rested(first)), [], "it moved on");
+    assert_eq!(update(&mut model, Msg::Rested(second)), [Effect::LoadRecord(jane())]);
+    let pane = model.record.as_ref().unwrap();
+    assert_eq!(
+        (model.focus, &pane.remote),
+        (Pane::Errors, &Remote::Unasked),
+        "Salesforce is not asked in passing"
+    );
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert!(press(&mut model, "Enter").contains(&Effect::FetchValues(jane())));
+    assert_eq!(model.focus, Pane::Record);
+    // Changes that are not saved are not lost by looking at another error.
+    press(&mut model, "k e BS Tab 2");
+    let third = rests(update(&mut model, Msg::Key(super::world::key("j")))).unwrap();
+    assert_eq!(update(&mut model, Msg::Rested(third)), []);
+    assert_eq!(model.record.as_ref().unwrap().row, jane());
+    // On a low screen the record does not show, and nothing is read for it.
+    let mut low = full((80, 24));
+    assert_eq!(rests(update(&mut low, Msg::Key(super::world::key("j")))), None);
+}
+
+#[test]
+fn the_records_views_are_asked_for_when_they_are_looked_at_and_lead_to_relatives() {
+    let mut model = full((120, 40));
+    press(&mut model, "j Enter");
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert_eq!(press(&mut model, "] ]"), [Effect::LoadRelatives(jane())]);
+    update(&mut model, Msg::Relatives { row: jane(), result: Ok(relatives()) });
+    assert_eq!(press(&mut model, "]"), [Effect::LoadRecordLog(jane())]);
+    assert_eq!(press(&mut model, "["), [], "it is known already");
+    let child = relatives()[1].row.clone();
+    let effects = press(&mut model, "j Enter");
+    assert!(effects.contains(&Effect::LoadRecord(child.clone())), "{effects:?}");
+    assert_eq!(model.record.as_ref().unwrap().row, child);
+    press(&mut model, "]");
+    assert_eq!(model.record.as_ref().unwrap().tab, Tab::Attempts);
+    press(&mut model, "Esc");
+    assert_eq!((model.record.as_ref().unwrap().tab, model.focus), (Tab::Fields, Pane::Record));
+    press(&mut model, "Esc");
+    assert_eq!(model.focus, Pane::Errors);
+}
+
+#[test]
+fn a_line_of_the_log_leads_to_its_record_and_back() {
+    let mut model = full((120, 40));
+    let mut line = log().remove(1);
+    line.id = 9;
+    line.fields.insert("row".to_owned(), serde_json::json!(10_235));
+    update(&mut model, Msg::Log(Ok(vec![line])));
+    let effects = press(&mut model, "4 Enter");
+    assert!(effects.contains(&Effect::LoadRecord(jane())), "{effects:?}");
+    assert_eq!(model.focus, Pane::Record);
+    press(&mut model, "Esc");
+    assert_eq!(model.focus, Pane::Log, "one step back is where one came from");
+    press(&mut model, "k Enter");
+    assert_eq!(model.focus, Pane::Log);
+    assert_eq!(model.toast.as_ref().unwrap().text, "this line speaks of no row");
+}
+
+/// So many ordinary lines, one of which in a hundred is a warning about invoices.
+fn many(from: i64, count: i64) -> Vec<LogRecord> {
+    let record = |id: i64| LogRecord {
+        id,
+        level: if id % 100 == 0 { Level::Warn } else { Level::Info },
+        message: if id % 100 == 0 { "Invoice rejected".to_owned() } else { format!("line {id}") },
+        ..log().remove(0)
+    };
+    (from..from + count).map(record).collect()
+}
+
+#[test]
+fn the_log_is_searched_scrolled_back_and_filtered_elsewhere_when_it_is_long() {
+    let mut model = full((120, 40));
+    for part in 0..25 {
+        update(&mut model, Msg::Log(Ok(many(1_000 + part * 1_000, 1_000))));
+    }
+    press(&mut model, "4 s");
+    type_in(&mut model, "INVOICE");
+    press(&mut model, "Enter");
+    let id = |model: &Model| model.log.selected().unwrap().id;
+    assert_eq!(id(&model), 25_900);
+    press(&mut model, "N");
+    assert_eq!(id(&model), 25_800);
+    press(&mut model, "n E E");
+    assert_eq!(id(&model), 25_700, "warnings are found as well");
+    press(&mut model, "/");
+    type_in(&mut model, "level:warn");
+    let effects = press(&mut model, "Enter");
+    let [Effect::FilterLog { generation, upto, lines, filter }] = &effects[..] else {
+        panic!("{}", effects.len())
+    };
+    // What comes meanwhile is not lost.
+    update(&mut model, Msg::Log(Ok(many(26_000, 101))));
+    let places = crate::logs::ring::search(lines, filter);
+    update(&mut model, Msg::LogFiltered { generation: *generation, upto: *upto, places });
+    assert_eq!((model.log.len(), id(&model)), (254, 26_100));
+    press(&mut model, "Esc Esc");
+    let effects = press(&mut model, "g");
+    assert_eq!(effects, [Effect::LoadOlderLog(1)], "the first line asks for those before it, once");
+    assert_eq!(press(&mut model, "g"), []);
+    update(&mut model, Msg::OlderLog(Ok(many(-500, 400))));
+    press(&mut model, "g");
+    assert_eq!(id(&model), -500);
+}
+
+#[test]
+fn what_waits_shows_in_the_place_of_the_errors_and_opens() {
+    let mut model = full((120, 40));
+    assert!(
+        press(&mut model, "5")
+            .iter()
+            .any(|effect| matches!(effect, Effect::LoadPending { append: false, .. }))
+    );
+    update(&mut model, Msg::Pending { append: false, limit: 100, result: Ok(pending()) });
+    press(&mut model, "j");
+    let selected = model.pending.selected().unwrap().row.clone();
+    let rest = pending().into_iter().skip(1).collect();
+    update(&mut model, Msg::Pending { append: false, limit: 100, result: Ok(rest) });
+    assert_eq!(model.pending.selected().unwrap().row, selected, "the selection stays on its row");
+    assert!(press(&mut model, "Enter").contains(&Effect::LoadRecord(selected)));
+    press(&mut model, "Esc");
+    assert_eq!(model.focus, Pane::Pending);
+}
+
+#[test]
+fn the_next_console_begins_where_this_one_stood() {
+    let mut model = full((120, 40));
+    filtered(&mut model, "code:EMAIL");
+    press(&mut model, "j Enter z");
+    let state = model.state();
+    let mut next = console((120, 40));
+    next.resume(&state);
+    assert_eq!((next.focus, next.zoom, next.errors.filter.as_str()), (Pane::Record, true, "code:EMAIL"));
+    let effects = update(&mut next, Msg::Opened);
+    assert_eq!(asked(&effects).0, "code:EMAIL");
+    assert!(effects.contains(&Effect::FetchValues(jane())), "{effects:?}");
+    let mut all = errors();
+    all.insert(
+        0,
+        super::world::error(77, "NEW", "", "came meanwhile", crate::domain::sync_error::ErrorState::Open),
+    );
+    update(&mut next, Msg::Errors { generation: 0, append: false, result: Ok(page(all)) });
+    assert_eq!(next.errors.selected().map(|error| error.id), state.selected);
+    // What makes no sense any more is left out.
+    let mut odd = console((120, 40));
+    let broken = crate::config::state::ConsoleState {
+        filter: "state:shut".to_owned(),
+        pane: "Moon".to_owned(),
+        ..state
+    };
+    odd.resume(&broken);
+    assert_eq!((odd.errors.filter.as_str(), odd.focus), ("", Pane::Errors));
+    assert!(odd.record.is_some());
+}
+
+#[test]
+fn another_connection_is_gone_to_and_one_alone_says_so() {
+    let mut model = full((120, 40));
+    assert_eq!(press(&mut model, "C"), []);
+    assert!(model.toast.as_ref().unwrap().text.contains("one connection only"));
+    let named = |name: &str| Connection { name: name.to_owned(), environment: "prod".to_owned() };
+    model.settings.connections = vec![named("acme"), named("other")];
+    press(&mut model, "C");
+    assert_eq!(press(&mut model, "2"), [Effect::Connect("other".to_owned())]);
+}
+
+#[test]
+fn a_click_chooses_a_line_and_the_wheel_moves() {
+    let mut model = full((120, 40));
+    let mouse =
+        |kind, column, row| Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+    // The header, the frame and the head of the columns are above the first error.
+    update(&mut model, mouse(MouseEventKind::Down(MouseButton::Left), 60, 5));
+    assert_eq!((model.focus, model.errors.cursor.at), (Pane::Errors, 2));
+    update(&mut model, mouse(MouseEventKind::ScrollDown, 60, 5));
+    assert_eq!(model.errors.cursor.at, 5);
+    update(&mut model, mouse(MouseEventKind::Down(MouseButton::Left), 5, 4));
+    assert_eq!((model.focus, model.mappings.cursor.at), (Pane::Mappings, 1));
+    update(&mut model, mouse(MouseEventKind::Down(MouseButton::Left), 5, 30));
+    assert_eq!(model.focus, Pane::Mappings, "no record is open");
+}
