@@ -22,6 +22,10 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
     let width = usize::from(area.width);
     let name = format!("{} {}", pane.number(), pane.title());
     let mut title = vec![Span::raw(" "), Span::styled(name.clone(), theme.title(focused))];
+    if !shows.is_empty() {
+        let room = width.saturating_sub(name.len() + right.len() + 22);
+        title.push(Span::styled(format!(" · {}", clip(shows, room)), theme.text()));
+    }
     // The two lists share one place.
     let other = match pane {
         Pane::Errors => Some(Pane::Pending),
@@ -30,10 +34,6 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
     };
     if let Some(other) = other.filter(|_| width >= 60) {
         title.push(Span::styled(format!("  {} {}", other.number(), other.title()), theme.dim()));
-    }
-    if !shows.is_empty() {
-        let room = width.saturating_sub(name.len() + right.len() + 22);
-        title.push(Span::styled(format!(" · {}", clip(shows, room)), theme.text()));
     }
     title.push(Span::raw(" "));
     let mut block = Block::new()
