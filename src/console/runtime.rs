@@ -10,6 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::layout::{Position, Rect};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -182,7 +183,9 @@ where
                 Effect::Connect(name) => return Ok(Ended::Left(Left::Connect(name))),
                 Effect::Suspend => return Ok(Ended::Suspend),
                 Effect::Redraw => {
-                    terminal.clear()?;
+                    // Not `clear`: that asks the terminal where its cursor is, waits for an answer that may be late or
+                    // never come, and fails then.
+                    terminal.resize(Rect::from((Position::ORIGIN, terminal.size()?)))?;
                     model.dirty = true;
                 }
                 Effect::Copy(text) => screen.raw(&clipboard::copy(&text)),
