@@ -1,6 +1,6 @@
 //! The loop: what happens becomes a message, what a message asks for is performed, and what changed is drawn.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -124,8 +124,7 @@ impl Commit for Screen {
     }
 
     fn raw(&mut self, bytes: &[u8]) {
-        // Gathering never fails.
-        let _ = self.frames.write_all(bytes);
+        self.frames.raw(bytes);
     }
 }
 

@@ -27,20 +27,24 @@ impl Write for Frames {
 }
 
 impl Frames {
+    /// Gathers bytes that draw nothing; they are sent even if they were sent before.
+    pub fn raw(&self, bytes: &[u8]) {
+        self.buffer.borrow_mut().extend_from_slice(bytes);
+        self.last.borrow_mut().clear();
+    }
+
     /// Sends what gathered, in one write.
     ///
     /// # Errors
     /// When the terminal is gone.
     pub fn commit(&self, out: &mut impl Write) -> io::Result<()> {
         let gathered = std::mem::take(&mut *self.buffer.borrow_mut());
-        // A frame without changes is only the cursor's position again.
-        if gathered.is_empty() || gathered == *self.last.borrow() {
+        // Every frame ends with the plain style and the cursor's place; one without changes is only that again.
+        if gathered.is_empty() || self.last.borrow().ends_with(&gathered) {
             return Ok(());
         }
-        let frame = [BEGIN, &gathered, END].concat();
-        // What a frame ends with is remembered only when it is short enough to be nothing but cursor movement.
-        *self.last.borrow_mut() = if gathered.len() < 64 { gathered } else { Vec::new() };
-        out.write_all(&frame)?;
+        out.write_all(&[BEGIN, &gathered, END].concat())?;
+        *self.last.borrow_mut() = gathered;
         out.flush()
     }
 }
@@ -62,5 +66,24 @@ mod tests {
         frames.write_all(b"\x1b[1;1Hhello").unwrap();
         frames.commit(&mut out).unwrap();
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn the_same_end_after_a_long_frame_is_no_change_but_what_is_copied_twice_is_sent_twice() {
+        let mut frames = Frames::default();
+        let mut out = Vec::new();
+        frames.write_all(&[&b"x".repeat(200)[..], b"\x1b[2;3H"].concat()).unwrap();
+        frames.commit(&mut out).unwrap();
+        out.clear();
+        frames.write_all(b"\x1b[2;3H").unwrap();
+        frames.commit(&mut out).unwrap();
+        assert!(out.is_empty());
+        for _ in 0..2 {
+            out.clear();
+            frames.raw(b"\x1b]52;c;eA==\x07");
+            frames.write_all(b"\x1b[2;3H").unwrap();
+            frames.commit(&mut out).unwrap();
+            assert!(!out.is_empty());
+        }
     }
 }
