@@ -22,6 +22,7 @@ use crate::postgres::link::Owner;
 use super::effect::Effect;
 use super::msg::Msg;
 use super::panes::{log, record};
+use super::term::failpoint;
 
 /// How long the selection has to stay for the record to follow.
 const REST: Duration = Duration::from_millis(80);
@@ -90,6 +91,7 @@ impl Io {
                 }));
             }
             effect => drop(tokio::spawn(async move {
+                failpoint::pass(failpoint::TASK);
                 let sender = doing.sender.clone();
                 if let Some(msg) = doing.perform(effect).await {
                     // The console may have left meanwhile.

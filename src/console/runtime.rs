@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use chrono::Utc;
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::{Result, WrapErr, bail};
 use crossterm::event::Event as Input;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
@@ -21,7 +21,8 @@ use super::effect::Effect;
 use super::io::Io;
 use super::model::Model;
 use super::msg::Msg;
-use super::term::{clipboard, guard::Guard, hangup, input::Input as Keys, writer::Frames};
+use super::term::guard::{self, Guard};
+use super::term::{clipboard, failpoint, hangup, input::Input as Keys, writer::Frames};
 use super::update::update;
 use super::{Left, Options, view};
 
@@ -200,13 +201,14 @@ where
         urgent = false;
         let msg = tokio::select! {
             biased;
+            () = guard::panicked() => bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again"),
             () = signals.end() => return Ok(Ended::Left(Left::Quit)),
             msg = door.next(&model.settings.connection) => match msg? {
                 Some(msg) => msg,
                 None => return Ok(Ended::Left(Left::Quit)),
             },
             key = input.next() => match key {
-                Some(Ok(Input::Key(key))) => { urgent = true; Msg::Key(key) }
+                Some(Ok(Input::Key(key))) => { failpoint::pass(failpoint::KEY); urgent = true; Msg::Key(key) }
                 Some(Ok(Input::Paste(text))) => { urgent = true; Msg::Paste(text) }
                 Some(Ok(Input::Mouse(event))) => { urgent = true; Msg::Mouse(event) }
                 Some(Ok(Input::Resize(columns, lines))) => { urgent = true; Msg::Resize(columns, lines) }

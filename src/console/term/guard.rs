@@ -1,8 +1,8 @@
 //! Taking the terminal, and giving it back: on return, on panic, before a suspension.
 
 use std::io::{self, Write};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Once};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{
@@ -10,11 +10,14 @@ use crossterm::event::{
 };
 use crossterm::queue;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use tokio_util::sync::CancellationToken;
 
 /// Whether the terminal is ours at the moment.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether the mouse is.
 static MOUSE: AtomicBool = AtomicBool::new(false);
+/// Cancelled when some thread panicked.
+static PANICKED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
 /// Holds the terminal until it is dropped.
 #[derive(Debug)]
@@ -62,6 +65,11 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
+/// Returns when a thread of the program panicked: the terminal is given back by then, and must not be drawn on.
+pub async fn panicked() {
+    PANICKED.cancelled().await;
+}
+
 /// A panic first gives the terminal back, and then is reported, unless nobody can read the report any more: writing
 /// to a dead terminal inside a panic hook would abort the process.
 fn install_panic_hook() {
@@ -70,6 +78,7 @@ fn install_panic_hook() {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
+            PANICKED.cancel();
             if io::stderr().write_all(b"\n").is_ok() {
                 report(panic);
             }

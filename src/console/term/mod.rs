@@ -5,6 +5,7 @@
 //! failure to a dead terminal, which panics inside the panic hook and aborts: our guard ignores every failure.
 
 pub mod clipboard;
+pub mod failpoint;
 pub mod guard;
 pub mod hangup;
 pub mod input;
