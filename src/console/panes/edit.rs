@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
 use tui_textarea::{CursorMove, TextArea, WrapMode};
@@ -50,6 +50,8 @@ impl Editor {
         let text = kept.map_or(value.clone(), |kept| kept.new).unwrap_or_default();
         let mut area = TextArea::new(text.split('\n').map(str::to_owned).collect());
         area.set_cursor_line_style(Style::new());
+        // Its own is a colour, whatever the terminal has.
+        area.set_selection_style(Style::new().add_modifier(Modifier::REVERSED));
         area.set_wrap_mode(WrapMode::WordOrGlyph);
         area.move_cursor(CursorMove::Bottom);
         area.move_cursor(CursorMove::End);
@@ -200,16 +202,17 @@ fn notes_of(model: &Model, editor: &Editor, width: usize) -> Vec<Line<'static>> 
     } else {
         format!(" · ↑↓ choose: {}", editor.field.picklist.join(", "))
     };
-    let save = if editor.multi_line() { "Ctrl-S" } else { "Enter or Ctrl-S" };
+    // Enter stands for Ctrl-S where it can, so that the line fits 80 columns.
+    let save = if editor.multi_line() { "Ctrl-S" } else { "Enter" };
     vec![
         verdict,
         Line::from(Span::styled(format!(" {}", clip(&format!("{count}{values}"), room)), theme.dim())),
         Line::default(),
         Line::from(vec![
             Span::styled(format!(" {save}"), theme.key()),
-            Span::raw(" save and retry   "),
+            Span::raw(" save and retry  "),
             Span::styled("Tab", theme.key()),
-            Span::raw(" keep, and edit another   "),
+            Span::raw(" keep, edit another  "),
             Span::styled("Esc", theme.key()),
             Span::raw(" leave it as it was"),
         ]),
