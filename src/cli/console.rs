@@ -96,7 +96,8 @@ pub(super) fn settings(cli: &Cli, wanted: &ConsoleSettings) -> Result<Settings, 
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let no_color = !variable("NO_COLOR").is_empty() || variable("TERM") == "dumb";
     let mut theme = Theme::configured(&wanted.theme, &wanted.colors)?;
-    theme.ascii |= wanted.ascii || !speaks_utf8();
+    // The fonts of the Linux console have few of our signs; of a dumb terminal nothing is known.
+    theme.ascii |= wanted.ascii || !speaks_utf8() || ["linux", "dumb"].contains(&variable("TERM").as_str());
     Ok(Settings {
         zone: Local::now().offset().fix(),
         utc: wanted.utc,
