@@ -1,14 +1,18 @@
-//! The builder of this way of testing: a program on a pseudo-terminal, and the screen it draws.
+//! A program on a pseudo-terminal, and the screen it draws.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// How long what must come may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long what is begun may go on writing.
+const SETTLING: Duration = Duration::from_secs(30);
 
 /// What the program has sent so far.
 struct Shown {
@@ -19,42 +23,31 @@ struct Shown {
     let_go: bool,
 }
 
-pub struct Session {
+impl Shown {
+    /// Whether no frame is half drawn: frames stand between the marks of synchronized output.
+    fn is_whole(&self) -> bool {
+        let last = |mark: &[u8]| self.bytes.windows(mark.len()).rposition(|window| window == mark);
+        last(b"\x1b[?2026h") <= last(b"\x1b[?2026l")
+    }
+}
+
+pub struct Terminal {
     master: Option<Box<dyn MasterPty + Send>>,
     writer: Option<Box<dyn Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
     shown: Arc<(Mutex<Shown>, Condvar)>,
     reading: Option<std::thread::JoinHandle<()>>,
-    dir: PathBuf,
-    socket: Option<PathBuf>,
 }
 
-impl Session {
-    pub fn demo(columns: u16, lines: u16) -> Session {
-        Session::start(columns, lines, &[])
-    }
-
-    /// A demo in a directory of its own, on a terminal of that size.
-    pub fn start(columns: u16, lines: u16, environment: &[(&str, &str)]) -> Session {
-        let dir = tempfile::Builder::new().prefix("syncdeck-term-").tempdir_in("/tmp").unwrap().keep();
-        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
-        let size = PtySize { rows: lines, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_syncdeck"));
-        command.args(["demo", "--rows", "800", "--dir"]);
-        command.arg(&dir);
-        command.env("TERM", "xterm-256color");
-        command.env_remove("NO_COLOR");
-        for (name, value) in environment {
-            command.env(name, value);
-        }
+impl Terminal {
+    /// Starts a program on a terminal of that size.
+    pub fn start(command: CommandBuilder, columns: u16, lines: u16) -> Terminal {
+        let pair = native_pty_system().openpty(size(columns, lines)).unwrap();
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let parser = vt100::Parser::new(lines, columns, 0);
-        let shown = Arc::new((
-            Mutex::new(Shown { parser, bytes: Vec::new(), ended: false, let_go: false }),
-            Condvar::new(),
-        ));
+        let shown = Shown { parser, bytes: Vec::new(), ended: false, let_go: false };
+        let shown = Arc::new((Mutex::new(shown), Condvar::new()));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let feed = shown.clone();
         let reading = std::thread::spawn(move || {
@@ -72,15 +65,7 @@ impl Session {
             }
         });
         let writer = pair.master.take_writer().unwrap();
-        Session {
-            master: Some(pair.master),
-            writer: Some(writer),
-            child,
-            shown,
-            reading: Some(reading),
-            dir,
-            socket: None,
-        }
+        Terminal { master: Some(pair.master), writer: Some(writer), child, shown, reading: Some(reading) }
     }
 
     /// Types; control characters are keys.
@@ -90,6 +75,12 @@ impl Session {
         writer.flush().unwrap();
     }
 
+    /// Makes it another size; what it showed is gone, so that whatever shows later was drawn for the new size.
+    pub fn resize(&mut self, columns: u16, lines: u16) {
+        self.shown.0.lock().unwrap().parser = vt100::Parser::new(lines, columns, 0);
+        self.master.as_ref().unwrap().resize(size(columns, lines)).unwrap();
+    }
+
     /// Waits until the screen has this text.
     pub fn wait_for(&mut self, text: &str) {
         self.wait_until(text, |screen| screen.contains(text));
@@ -97,34 +88,77 @@ impl Session {
 
     /// Waits until the screen is so; woken by what the program draws.
     pub fn wait_until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        drop(self.wait(what, |shown| holds(&shown.parser.screen().contents())));
+    }
+
+    /// Waits until these bytes were sent.
+    pub fn wait_for_bytes(&mut self, bytes: &str) {
+        drop(self.wait(bytes, |shown| holds(&shown.bytes, bytes)));
+    }
+
+    /// Waits for what holds between two frames.
+    fn wait(&self, what: &str, holds: impl Fn(&Shown) -> bool) -> MutexGuard<'_, Shown> {
         let begin = Instant::now();
-        let mut shown = self.shown.0.lock().unwrap();
-        loop {
-            let screen = shown.parser.screen().contents();
-            if holds(&screen) {
-                return;
-            }
+        let mut shown = self.shown();
+        while !(shown.is_whole() && holds(&shown)) {
             let left = PATIENCE.saturating_sub(begin.elapsed());
+            let screen = shown.parser.screen().contents();
             assert!(!left.is_zero() && !shown.ended, "never came: {what}\n{screen}");
             shown = self.shown.1.wait_timeout(shown, left).unwrap().0;
         }
+        shown
+    }
+
+    /// Waits until nothing was sent for so long.
+    pub fn comes_to_rest(&self, rest: Duration) {
+        let begin = Instant::now();
+        let mut shown = self.shown();
+        loop {
+            let sent = shown.bytes.len();
+            let waited = self.shown.1.wait_timeout_while(shown, rest, |shown| shown.bytes.len() == sent);
+            let (again, timeout) = waited.unwrap();
+            if timeout.timed_out() {
+                return;
+            }
+            let last = String::from_utf8_lossy(&again.bytes[sent..]).into_owned();
+            assert!(begin.elapsed() < SETTLING, "it never came to rest; last came {last:?}");
+            shown = again;
+        }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.0.lock().unwrap()
     }
 
     pub fn line_with(&self, text: &str) -> String {
-        let screen = self.shown.0.lock().unwrap().parser.screen().contents();
-        screen.lines().find(|line| line.contains(text)).unwrap().to_owned()
+        let screen = self.shown().parser.screen().contents();
+        screen
+            .lines()
+            .find(|line| line.contains(text))
+            .unwrap_or_else(|| panic!("{text}: {screen}"))
+            .to_owned()
+    }
+
+    /// The line under the program's cursor.
+    pub fn cursor_line(&self) -> String {
+        let shown = self.wait("a whole frame", |_| true);
+        let (line, _) = shown.parser.screen().cursor_position();
+        shown.parser.screen().contents().lines().nth(line.into()).unwrap().to_owned()
+    }
+
+    /// All that was sent.
+    pub fn sent(&self) -> Vec<u8> {
+        self.shown().bytes.clone()
     }
 
     /// Whether these bytes were ever sent.
     pub fn saw(&self, bytes: &str) -> bool {
-        let shown = self.shown.0.lock().unwrap();
-        shown.bytes.windows(bytes.len()).any(|window| window == bytes.as_bytes())
+        holds(&self.shown().bytes, bytes)
     }
 
     /// Whether any colour was ever set: SGR 30-38, 40-48, 90-97, 100-107.
     pub fn saw_colour(&self) -> bool {
-        let shown = self.shown.0.lock().unwrap();
-        String::from_utf8_lossy(&shown.bytes).split("\x1b[").skip(1).any(|sequence| {
+        String::from_utf8_lossy(&self.shown().bytes).split("\x1b[").skip(1).any(|sequence| {
             let end = sequence.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(0);
             sequence[end..].starts_with('m')
                 && sequence[..end]
@@ -134,16 +168,23 @@ impl Session {
         })
     }
 
-    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Whether the terminal is as a shell leaves it to programs: lines, echo, signals by keys, a cursor that shows.
+    pub fn is_sane(&self) -> bool {
+        let termios = self.master.as_ref().unwrap().get_termios().unwrap();
+        let wanted = nix::libc::ICANON | nix::libc::ECHO | nix::libc::ISIG;
+        let hidden = self.shown().parser.screen().hide_cursor();
+        termios.local_flags.bits() & wanted == wanted && !hidden
     }
 
     /// The terminal goes away, as when an SSH session drops.
     pub fn hang_up(&mut self) {
-        self.remember_socket();
         // Every end must be closed, the reading one too; it lets go with the next thing that is drawn.
-        self.shown.0.lock().unwrap().let_go = true;
+        self.shown().let_go = true;
         self.keys("?");
         self.reading.take().unwrap().join().unwrap();
         drop(self.writer.take());
@@ -152,7 +193,6 @@ impl Session {
 
     /// Waits for the end.
     pub fn exit_code(&mut self) -> u32 {
-        self.remember_socket();
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -163,69 +203,32 @@ impl Session {
         }
     }
 
-    fn config(&self, key: &str) -> String {
-        let text = std::fs::read_to_string(self.dir.join("syncdeck.toml")).unwrap();
-        let line = text.lines().find(|line| line.starts_with(key)).unwrap();
-        line.split('"').nth(1).unwrap().to_owned()
+    /// Ends the program by force.
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
-    fn remember_socket(&mut self) {
-        let url = self.config("url");
-        self.socket = url.split("host=").nth(1).and_then(|rest| rest.split('&').next()).map(PathBuf::from);
-    }
-
-    /// One text of a query, over a connection of its own.
-    pub fn sql(&self, sql: &str) -> String {
-        let url = self.config("url");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client.query_one(sql, &[]).await.unwrap().get(0)
-        })
-    }
-
-    /// Waits until a query gives this text.
-    pub fn wait_for_sql(&self, sql: &str, wanted: &str) {
-        let begin = Instant::now();
-        loop {
-            let found = self.sql(sql);
-            if found == wanted {
-                return;
-            }
-            assert!(begin.elapsed() < PATIENCE, "{sql} gives {found}, not {wanted}");
-            std::thread::sleep(Duration::from_millis(50));
+    /// Waits for the end and for the last of what was sent.
+    pub fn ended(&mut self) -> u32 {
+        let code = self.exit_code();
+        if let Some(reading) = self.reading.take() {
+            reading.join().unwrap();
         }
-    }
-
-    /// Writes as an application does.
-    pub fn run(&self, sql: &str) {
-        self.sql(&format!("WITH written AS ({sql} RETURNING 1) SELECT count(*)::text FROM written"));
-    }
-
-    /// What the simulated org answers.
-    pub fn http(&self, path: &str) -> String {
-        let url = format!("{}{path}", self.config("login_url"));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { reqwest::get(url).await.unwrap().text().await.unwrap() })
-    }
-
-    /// The server and its socket are gone.
-    pub fn assert_nothing_left(&self) {
-        let socket = self.socket.as_ref().unwrap();
-        let begin = Instant::now();
-        // The keeper outlives the program by the moment it needs to stop the server.
-        while socket.exists() && begin.elapsed() < PATIENCE {
-            std::thread::yield_now();
-        }
-        assert!(!socket.exists(), "{} is still there", socket.display());
+        code
     }
 }
 
-impl Drop for Session {
+impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.dir);
+        self.end();
     }
+}
+
+fn size(columns: u16, lines: u16) -> PtySize {
+    PtySize { rows: lines, cols: columns, pixel_width: 0, pixel_height: 0 }
+}
+
+fn holds(sent: &[u8], bytes: &str) -> bool {
+    sent.windows(bytes.len()).any(|window| window == bytes.as_bytes())
 }

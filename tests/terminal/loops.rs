@@ -1,0 +1,194 @@
+//! The loop of the main job by keys: see, mend, and see in the same place that Salesforce took it.
+
+use serde_json::Value;
+
+use crate::demo::Session;
+use crate::office::{Office, open_record};
+
+#[test]
+fn an_operator_mends_a_value_and_salesforce_takes_it_once() {
+    let mut session = Session::demo(120, 40);
+    session.wait_for("● running");
+    session.keys("/");
+    session.wait_for("Filter errors");
+    session.keys("code:EMAIL mapping:contact state:open\r");
+    session.wait_for("2 Errors · code:EMAIL mapping:contact state:open");
+    session.wait_for("✗");
+    session.keys("\r");
+    session.wait_for("▶ Email");
+    session.wait_for("Invalid e-mail address.");
+    session.wait_for("Salesforce: no record yet");
+    let title = session.line_with("3 Record · Contact");
+    let row: i32 = title.split("Contact ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+
+    // What the field cannot hold is refused with the reason, and nothing is saved.
+    session.keys("e");
+    session.wait_for("save and retry");
+    session.keys("\x01\x0bnot an address\x13");
+    session.wait_for("✗ not saved: an e-mail address needs an @");
+    let address = format!("mended.{row}@example.com");
+    session.keys(&format!("\x01\x0b{address}"));
+    session.wait_for("✓ fits the field");
+    session.keys("\x13");
+    session.wait_for("✓ Salesforce took it at");
+    session.wait_for("In step with Salesforce.");
+
+    let found = session.sql(&format!(
+        "SELECT email || ' ' || _hc_lastop || ' ' || external_id__c || ' ' || sfid FROM salesforce.contact WHERE id = {row}"
+    ));
+    let words: Vec<&str> = found.split(' ').collect();
+    assert_eq!(words[0], address);
+    assert!(["INSERTED", "SYNCED"].contains(&words[1]), "{found}");
+    let journal: Vec<Value> =
+        serde_json::from_str(&session.http(&format!("/_simulator/journal?external_id={}", words[2])))
+            .unwrap();
+    let creates: Vec<&Value> = journal.iter().filter(|entry| entry["op"] == "create").collect();
+    assert_eq!(creates.len(), 1, "{journal:?}");
+    assert_eq!(
+        (&creates[0]["fields"]["Email"], &creates[0]["id"]),
+        (&Value::from(address), &Value::from(words[3]))
+    );
+
+    // The log runs beside it and can be paused; Esc goes back a step at a time; q leaves and tidies up.
+    session.keys("4 ");
+    session.wait_for("paused");
+    // Esc and a key in one read would be one key with Alt.
+    session.keys("\x1b");
+    session.wait_for("┏ 2 Errors");
+    session.keys("?");
+    session.wait_for("Keys in Errors");
+    session.keys("\x1b");
+    session.wait_until("the help is gone", |screen| !screen.contains("Keys in"));
+    session.keys("q");
+    assert_eq!(session.exit_code(), 0);
+    session.assert_nothing_left();
+}
+
+/// The list has something in it; the log may say anything.
+fn listed(screen: &str) -> bool {
+    screen.lines().any(|line| line.contains("2 Errors") && line.contains(" of "))
+}
+
+#[test]
+fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
+    let mut session = Session::demo(120, 40);
+    session.wait_for("● running");
+    session.keys("/");
+    session.wait_for("Filter errors");
+    session.keys("code:PICKLIST source:engine\r");
+    session.wait_for("2 Errors · code:PICKLIST source:engine");
+    session.wait_until("errors are listed", listed);
+    session.keys("c");
+    session.wait_for("Causes of errors that match code:PICKLIST source:engine");
+    session.keys("1");
+    session.wait_for("2 Errors · group:");
+    session.wait_until("errors are listed", listed);
+    session.keys("\r");
+    session.wait_for("Not a value of the picklist.");
+    session.keys("f");
+    session.wait_for("Not a value of the picklist: what to do");
+    session.wait_for("→ nothing");
+    session.keys("1");
+    session.wait_for("✓ Salesforce took it at");
+    session.wait_for("In step with Salesforce.");
+    // Another strategy for a mapping, from the console.
+    session.keys("1s");
+    session.wait_for("Account: what becomes of errors");
+    session.keys("4");
+    session.wait_for("Account: strategy is manual_review now");
+    let set = "SELECT mapping || ' ' || key || ' ' || value FROM syncdeck.setting";
+    assert_eq!(session.sql(set), "Account strategy manual_review");
+    session.keys("p");
+    session.wait_for("Account: its writes rest");
+    session.keys("q");
+    assert_eq!(session.exit_code(), 0);
+    session.assert_nothing_left();
+}
+
+/// Fixes all that is listed, which is 5,000 errors, and waits for Salesforce to take it.
+fn fix_all(session: &mut Session) {
+    session.keys("A");
+    session.wait_for("all marked");
+    session.keys("f");
+    session.wait_for("Fix all 5,000 errors");
+    session.keys("\x15Phone | replace(\"call \", \"\")\r");
+    session.wait_for("5,000 selected · 5,000 to do · 5,000 would then pass the checks");
+    session.wait_for("call 415-555-0001");
+    // A count that is not the count does nothing.
+    session.keys("500\r");
+    session.wait_for("that is not 5000; nothing was done");
+    session.keys("0\r");
+    session.wait_for("✓ 5,000 done");
+    session.keys("\x1b");
+    session.wait_for("No error matches the filter.");
+}
+
+#[test]
+fn five_thousand_errors_are_mended_at_once_undone_and_mended_again() {
+    let mut session = Session::demo(120, 40);
+    session.wait_for("● running");
+    // The demo's application leaves alone what has such keys and is not its own.
+    session.run(
+        "INSERT INTO salesforce.contact (lastname, phone, external_id__c)
+         SELECT 'Import', 'call 415-555-' || lpad(i::text, 4, '0'), 'APP-BULK-' || i FROM generate_series(1, 5000) i",
+    );
+    session.keys("/");
+    session.wait_for("Filter errors");
+    session.keys("mapping:contact field:phone \"call 415\"\r");
+    session.wait_for("1 of 5,000");
+    fix_all(&mut session);
+    let phones = "SELECT count(*)::text FROM salesforce.contact
+         WHERE external_id__c LIKE 'APP-BULK-%' AND phone LIKE '415-%' AND sfid IS NOT NULL";
+    // What the org was busy with is tried again by itself.
+    session.wait_for_sql(phones, "5000");
+
+    session.keys("U");
+    session.wait_for("undo act");
+    session.wait_for("5,000 selected · 5,000 to do");
+    session.keys("5000\r");
+    session.wait_for("✓ 5,000 done");
+    session.keys("\x1b");
+    session.wait_for("1 of 5,000");
+    assert_eq!(session.sql(phones), "0");
+
+    fix_all(&mut session);
+    session.wait_for_sql(phones, "5000");
+    let journal: Vec<Value> =
+        serde_json::from_str(&session.http("/_simulator/journal?external_id=APP-BULK-77")).unwrap();
+    let ours: Vec<&Value> = journal.iter().filter(|entry| entry["source"] == "api").collect();
+    let creates = ours.iter().filter(|entry| entry["op"] == "create").count();
+    let phones: Vec<&Value> = ours.iter().map(|entry| &entry["fields"]["Phone"]).collect();
+    assert!(creates == 1 && phones.iter().all(|phone| *phone == "415-555-0077"), "{journal:?}");
+    session.keys("a");
+    session.wait_for("Audit: what operators did");
+    session.wait_for("Contact 5,000 rows");
+    let acts = "SELECT string_agg(action || ' ' || rows, ', ' ORDER BY act)
+         FROM (SELECT act, min(action) AS action, count(*) AS rows FROM syncdeck.audit GROUP BY act) acts";
+    assert_eq!(session.sql(acts), "edited 5000, undid 5000, edited 5000");
+    session.keys("\x1b");
+    session.wait_until("the audit is gone", |screen| !screen.contains("Audit:"));
+    session.keys("q");
+    assert_eq!(session.exit_code(), 0);
+    session.assert_nothing_left();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_console_mends_another_shows_at_once() {
+    let office = Office::open().await;
+    let mut watching = office.console("watching", 120, 40);
+    let mut mending = office.console("mending", 120, 40);
+    let row = open_record(&mut mending);
+    assert_eq!(open_record(&mut watching), row);
+    mending.keys("e");
+    mending.wait_for("save and retry");
+    mending.keys("\x01\x0bjane@acme.com\r");
+    mending.wait_for("✓ Salesforce took it at");
+    watching.wait_for(" of 7 ");
+    watching.wait_for("In step with Salesforce.");
+    watching.wait_for("jane@acme.com");
+    assert_eq!(office.contact("sfid IS NOT NULL", row).await.as_deref(), Some("true"));
+    for mut terminal in [watching, mending] {
+        terminal.keys("q");
+        assert_eq!(terminal.exit_code(), 0);
+    }
+}
