@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use crate::domain::act::Act;
 use crate::domain::mapping::Mapping;
 use crate::domain::overview::LoadProgress;
 
 use super::audit::{Entry, audit};
+use super::records::json_text;
 use super::rows::RecordRow;
 use super::{CHANNEL, Cached, Error, Store, While};
 
@@ -81,15 +81,20 @@ impl Store {
         mapping: &Mapping,
         records: &[RecordRow],
     ) -> Result<HashSet<String>, Error> {
-        let table = self.table(&mapping.table);
-        let incoming = Value::from(records.iter().cloned().map(Value::Object).collect::<Vec<_>>());
+        let of = |column: &str| {
+            let value = |record: &RecordRow| record.get(column).and_then(json_text);
+            records.iter().map(value).collect::<Vec<Option<String>>>()
+        };
+        // These two alone: what else a record holds may be what its row cannot, which is found out record by record.
         let sql = format!(
-            "SELECT i.sfid::text FROM jsonb_populate_recordset(NULL::{table}, $1) i JOIN {table} t ON t.sfid = i.sfid
-             WHERE t.systemmodstamp > i.systemmodstamp"
+            "SELECT i.sfid FROM unnest($1::text[], $2::text[]) AS i (sfid, stamp) JOIN {} t ON t.sfid = i.sfid
+             WHERE t.systemmodstamp > i.stamp::timestamp",
+            self.table(&mapping.table)
         );
         let client = self.client().await?;
+        let (ids, stamps) = (of("sfid"), of("systemmodstamp"));
         let rows =
-            client.query_cached(&sql, &[&incoming]).await.while_("find rows that a page is behind of")?;
+            client.query_cached(&sql, &[&ids, &stamps]).await.while_("find rows that a page is behind of")?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 

@@ -349,6 +349,26 @@ async fn a_reload_brings_every_row_in_step_but_those_with_unsent_changes_while_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_its_row_cannot_hold_does_not_keep_the_others_from_being_loaded() {
+    let world = World::start(MAPPINGS).await;
+    world.run("ALTER TABLE salesforce.contact ALTER COLUMN score__c TYPE numeric(3, 0)").await;
+    for (name, score) in [("Doe", json!(7)), ("Roe", json!(12_345))] {
+        let fields =
+            [("LastName".to_owned(), json!(name)), ("Score__c".to_owned(), score)].into_iter().collect();
+        world.org.user_create("Contact", fields).unwrap();
+    }
+    let refused =
+        "SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL AND code = 'ROW_VALUE_REFUSED'";
+    world.until_text(refused, "1").await;
+    let there = "SELECT string_agg(lastname, ' ') FROM salesforce.contact";
+    world.until_text(there, "Doe").await;
+    world.plant("DELETE FROM salesforce.contact").await;
+    world.handle.reload(Some("Contact")).await.unwrap();
+    world.until_text("SELECT count(reload_at)::text FROM syncdeck.mapping", "0").await;
+    world.until_text(there, "Doe").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_an_engine_left_undone_is_done_by_the_next() {
     let mut world = slow_world().await;
     world.plant("UPDATE salesforce.contact SET lastname = 'Wrong' WHERE external_id__c = 'K4400'").await;
