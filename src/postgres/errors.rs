@@ -230,7 +230,7 @@ impl Store {
                     &error.category.word(),
                     &error.class.word(),
                     &error.message,
-                    &error.fields,
+                    &listed(&error.fields),
                     &error.fingerprint,
                     &state,
                     &retry.map(|pause| pause.as_secs_f64()),
@@ -335,7 +335,7 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
         };
         kept.push(json!({"mapping": error.mapping, "table_name": ack.unit.table, "record_id": ack.unit.row,
             "sfid": error.sfid, "op": error.op, "source": error.source, "code": error.code, "category": error.category, "class": error.class,
-            "message": error.message, "fields": error.fields, "fingerprint": error.fingerprint,
+            "message": error.message, "fields": listed(&error.fields), "fingerprint": error.fingerprint,
             "attempts": attempts, "state": state, "upto": ack.upto, "retry": retry.map(|pause| pause.as_secs_f64()), "sent": error.sent}));
     }
     if !kept.is_empty() {
@@ -375,6 +375,17 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
         .await
         .while_("resolve sync errors")
         .map(drop)
+}
+
+/// Of the fields at fault, those that are kept: no more than an entry of the index `error_by_field` holds (2,704 bytes),
+/// where each takes up to seven bytes beside its name.
+fn listed(fields: &[String]) -> &[String] {
+    let mut bytes = 0;
+    let fitting = fields.iter().take_while(|field| {
+        bytes += field.len() + 7;
+        bytes <= 2_400
+    });
+    &fields[..fitting.count()]
 }
 
 /// How an error is listed whose record comes to this.

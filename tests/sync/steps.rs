@@ -184,6 +184,26 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_more_fields_than_an_index_holds_is_kept_with_the_first_of_them() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('One', 'K1')").await;
+    world.store.intake(&["contact".to_owned()], 100).await.unwrap();
+    let unit = world.store.claim("token", LEASE, 200).await.unwrap().remove(0);
+    let mut dice = StdRng::seed_from_u64(1);
+    let fields: Vec<String> = (0..300).map(|_| format!("F{:016x}__c", dice.random::<u64>())).collect();
+    let code = "REQUIRED_FIELD_MISSING";
+    let error =
+        NewError::classified("Contact", "insert", Source::Salesforce, code, "missing", fields.clone());
+    world.store.keep_mapping_error("contact", &error, None).await.unwrap();
+    let outcome = Outcome::Rejected { error: Box::new(error), next: Verdict::Open };
+    let ack = Ack { unit, upto: 1, op: "insert", key: None, request: None, response: None, outcome };
+    world.store.acknowledge("token", "batch", &[ack], Rows::Now).await.unwrap();
+    let kept = "SELECT string_agg(fields[1], ' ') FROM syncdeck.error WHERE code = 'REQUIRED_FIELD_MISSING'";
+    assert_eq!(world.text(kept).await.unwrap(), format!("{0} {0}", fields[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_an_intake_holds_is_left_to_it_and_the_record_stays_known() {
     let mut world = World::start(MAPPINGS).await;
     world.stop_engine().await;
