@@ -44,7 +44,7 @@ CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE st
 CREATE INDEX IF NOT EXISTS unit_waiting ON syncdeck.unit (created_at, table_name, record_id)
     WHERE state IN ('ready', 'held', 'stopped', 'review');
 CREATE INDEX IF NOT EXISTS unit_stopped ON syncdeck.unit (table_name) WHERE state = 'stopped';
-CREATE INDEX IF NOT EXISTS unit_waiting ON syncdeck.unit (table_name, created_at)
+CREATE INDEX IF NOT EXISTS unit_oldest ON syncdeck.unit (table_name, created_at)
     WHERE state IN ('ready', 'inflight', 'stopped');
 CREATE INDEX IF NOT EXISTS unit_held ON syncdeck.unit (held_table, held_record) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_held_key ON syncdeck.unit (held_table, held_key) WHERE state = 'held';

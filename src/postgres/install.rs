@@ -471,3 +471,19 @@ impl Store {
         Ok(row.get(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_indexes_have_one_name() {
+        // The second one would be left out without a word.
+        let sql = include_str!("../../assets/sql/syncdeck.sql");
+        let mut names = BTreeSet::new();
+        for name in sql.split("INDEX IF NOT EXISTS ").skip(1).filter_map(|rest| rest.split(' ').next()) {
+            assert!(names.insert(name), "{name}");
+        }
+        assert!(names.len() > 20);
+    }
+}

@@ -29,7 +29,7 @@ struct Counted {
 
 impl Store {
     /// Everything at a glance. Errors and units come counted from `syncdeck.count`, exact at any time; rows and records
-    /// are kept by the engine; the oldest unit by the index `unit_waiting`.
+    /// are kept by the engine; the oldest unit by the index `unit_oldest`.
     pub async fn overview(&self) -> Result<Overview, Error> {
         let client = self.client().await?;
         let engine = client
