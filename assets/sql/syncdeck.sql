@@ -365,7 +365,9 @@ CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON syncdeck.
 ALTER TABLE syncdeck.audit ENABLE ALWAYS TRIGGER audit_only_grows;
 REVOKE UPDATE, DELETE, TRUNCATE ON syncdeck.audit FROM PUBLIC, CURRENT_USER;
 
-CREATE OR REPLACE FUNCTION syncdeck.count_errors() RETURNS trigger LANGUAGE plpgsql AS $function$
+-- Whoever may write errors and units has them counted, with no right of their own on the counts.
+CREATE OR REPLACE FUNCTION syncdeck.count_errors() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         INSERT INTO syncdeck.count (subject, name, category, minute, n)
@@ -381,7 +383,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END $function$;
-CREATE OR REPLACE FUNCTION syncdeck.count_units() RETURNS trigger LANGUAGE plpgsql AS $function$
+CREATE OR REPLACE FUNCTION syncdeck.count_units() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         INSERT INTO syncdeck.count (subject, name, n)
