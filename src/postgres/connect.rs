@@ -185,39 +185,24 @@ impl Store {
     /// The text names the server and what to do.
     pub async fn open(url: &str, schema: &str, session: &Session) -> Result<Store, Error> {
         let (config, tls) = parse(url, &session.application)?;
-        let dial = Dial { config: config.clone(), tls, timeout: session.timeout };
-        let manager = Manager::from_connect(
-            config,
-            dial.clone(),
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
-        let settings: String =
-            session_settings(session).iter().map(|setting| format!("SET {setting};")).collect();
+        let dial = Dial { config, tls, timeout: session.timeout };
         let pooled = dial.is_pooled().await?.then(|| transaction_settings(session).into());
-        let own = pooled.is_none();
-        let pool = Pool::builder(manager)
-            .max_size(session.connections)
-            .runtime(Runtime::Tokio1)
-            // Whoever waits for a session longer than a statement may take waits in vain.
-            .wait_timeout(Some(session.timeout))
-            .post_create(Hook::async_fn(move |client, _| {
-                let settings = settings.clone();
-                Box::pin(async move {
-                    // What is set behind a pooler stays there, with whoever comes next.
-                    if own {
-                        client.batch_execute(&settings).await.map_err(HookError::Backend)
-                    } else {
-                        Ok(())
-                    }
-                })
-            }))
-            .build()
-            .map_err(|error| Error::Connect(format!("cannot make a connection pool: {error}")))?;
+        let pool = pool(&dial, session, pooled.is_some())?;
         let read_only = session.read_only;
         let store =
             Store { pool, dial, read_only, pooled, schema_name: schema.to_owned(), schema: quote(schema) };
         store.wait_until_up().await?;
         Ok(store)
+    }
+
+    /// The same database by one session of its own, whose statements may take this long.
+    pub(super) fn with_patience(&self, timeout: Duration) -> Result<Store, Error> {
+        let dial = Dial { timeout, ..self.dial.clone() };
+        let application = dial.config.get_application_name().unwrap_or_default().to_owned();
+        let session = Session { application, timeout, connections: 1, read_only: self.read_only };
+        let pool = pool(&dial, &session, self.pooled.is_some())?;
+        let pooled = self.pooled.as_ref().map(|_| transaction_settings(&session).into());
+        Ok(Store { pool, dial, pooled, ..self.clone() })
     }
 
     /// The database and its server as people name them, without a password.
@@ -302,6 +287,35 @@ impl Store {
         });
         receiver
     }
+}
+
+/// Sessions that are made when they are needed.
+fn pool(dial: &Dial, session: &Session, pooled: bool) -> Result<Pool, Error> {
+    let manager = Manager::from_connect(
+        dial.config.clone(),
+        dial.clone(),
+        ManagerConfig { recycling_method: RecyclingMethod::Fast },
+    );
+    let settings: String =
+        session_settings(session).iter().map(|setting| format!("SET {setting};")).collect();
+    Pool::builder(manager)
+        .max_size(session.connections)
+        .runtime(Runtime::Tokio1)
+        // Whoever waits for a session longer than a statement may take waits in vain.
+        .wait_timeout(Some(session.timeout))
+        .post_create(Hook::async_fn(move |client, _| {
+            let settings = settings.clone();
+            Box::pin(async move {
+                // What is set behind a pooler stays there, with whoever comes next.
+                if pooled {
+                    Ok(())
+                } else {
+                    client.batch_execute(&settings).await.map_err(HookError::Backend)
+                }
+            })
+        }))
+        .build()
+        .map_err(|error| Error::Connect(format!("cannot make a connection pool: {error}")))
 }
 
 /// Reads a URL, deciding on TLS as libpq's newer modes do: `verify-full` unless the server is on this machine, or

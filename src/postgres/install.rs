@@ -1,14 +1,16 @@
-//! Lays out the schema: Heroku Connect's tables and triggers, and our own schema beside it. Safe to run again;
-//! runs in one transaction, so that a refusal leaves nothing half-made.
+//! Lays out the schema: Heroku Connect's tables and triggers, and our own schema beside it. Safe to run again. What is new
+//! comes in one transaction, so that a refusal leaves nothing half-made; what an upgrade changes in our own schema, where
+//! a million errors may lie, comes in one before it, in which nobody who writes to a mapped table has to wait.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::domain::mapping::{Access, Mapping, column_type};
 
 use super::keys::gives_up_key;
-use super::{Error, Store, Transaction, While, literal, quote};
+use super::{Client, Error, Store, Transaction, While, literal, quote};
 
 /// System columns of every mapped table, with their types.
 pub(super) const SYSTEM_COLUMNS: [(&str, &str); 5] = [
@@ -19,33 +21,60 @@ pub(super) const SYSTEM_COLUMNS: [(&str, &str); 5] = [
     ("_hc_err", "text"),
 ];
 
+/// Our own schema.
+const OWN_SQL: &str = include_str!("../../assets/sql/syncdeck.sql");
+/// The name of its layout; no mapped table begins like this.
+const OWN: &str = "_syncdeck";
+/// The longest that an upgrade may take: for a million errors it takes half a minute, and their index of words a minute.
+const PATIENCE: Duration = Duration::from_secs(1_800);
+
 impl Store {
     /// Installs or completes everything the mappings need.
     ///
     /// # Errors
     /// Refuses a table that exists with other columns, by name.
     pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
+        self.upgrade().await?;
+        self.lay_out(org_id, mappings).await?;
+        self.index_words().await
+    }
+
+    /// Brings our own schema up to date where there is an older one.
+    async fn upgrade(&self) -> Result<(), Error> {
+        // Older ones are under the name of the other part.
+        let is_older = |layouts: &BTreeMap<String, String>| {
+            layouts.get(OWN).or(layouts.get("")).is_some_and(|known| *known != stamp_of(OWN_SQL))
+        };
         let mut client = self.client().await?;
-        let mut transaction = client.transaction().await.while_("begin the installation")?;
-        // One at a time: two engines that start together would trip over each other's CREATE IF NOT EXISTS.
-        transaction
-            .batch_execute("SELECT pg_advisory_xact_lock(hashtext('syncdeck install'))")
-            .await
-            .while_("wait for another installation")?;
+        let transaction = client.transaction().await.while_("look for an installation")?;
+        if !is_older(&layouts(&transaction).await?) {
+            return Ok(());
+        }
+        let mut client = self.with_patience(PATIENCE)?.client().await?;
+        let transaction = alone(&mut client, "syncdeck install").await?;
+        if is_older(&layouts(&transaction).await?) {
+            lay_out_own(&transaction).await?;
+        }
+        transaction.commit().await.while_("finish the upgrade")
+    }
+
+    async fn lay_out(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
+        let mut client = self.client().await?;
+        let transaction = alone(&mut client, "syncdeck install").await?;
         let layouts = layouts(&transaction).await?;
         let hstore = hstore_schema(&transaction).await?;
+        if !layouts.contains_key(OWN) {
+            lay_out_own(&transaction).await?;
+        }
         let connection = include_str!("../../assets/sql/connection.sql")
             .replace("{schema}", &self.schema)
             .replace("{schema_literal}", &self.schema.replace('\'', "''"))
             .replace("{hstore}", &hstore);
-        let own = include_str!("../../assets/sql/syncdeck.sql");
-        let stamp = stamp_of(&format!("{connection}{own}"));
+        let stamp = stamp_of(&connection);
         if layouts.get("") != Some(&stamp) {
             transaction.batch_execute(&connection).await.while_("lay out the schema")?;
-            transaction.batch_execute(own).await.while_("lay out the schema \"syncdeck\"")?;
             remember_layout(&transaction, "", &stamp).await?;
         }
-        index_words(&mut transaction).await?;
         self.stamp(&transaction, org_id).await?;
         for (position, mapping) in mappings.iter().enumerate() {
             self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?;
@@ -58,6 +87,29 @@ impl Store {
             .await
             .while_("forget mappings that are no longer configured")?;
         transaction.commit().await.while_("finish the installation")
+    }
+
+    /// The index by which words are found in errors, where pg_trgm is there or can be made; without, lists look at one
+    /// error after the other. It costs a new error 300 us at a million; without it a word costs seconds.
+    async fn index_words(&self) -> Result<(), Error> {
+        const WANTED: &str = "SELECT to_regclass('syncdeck.error_words') IS NULL
+             AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')";
+        let row = self.client().await?.query_one(WANTED, &[]).await;
+        if !row.while_("look for the extension pg_trgm")?.get::<_, bool>(0) {
+            return Ok(());
+        }
+        let mut client = self.with_patience(PATIENCE)?.client().await?;
+        let transaction = alone(&mut client, "syncdeck words").await?;
+        let row = transaction.query_one(WANTED, &[]).await;
+        if !row.while_("look for the extension pg_trgm")?.get::<_, bool>(0) {
+            return Ok(());
+        }
+        // Whatever stands against it (rights, a lock), lists work without.
+        match transaction.batch_execute(include_str!("../../assets/sql/words.sql")).await {
+            Ok(()) => transaction.commit().await.while_("finish the index of words"),
+            Err(error) if error.code().is_some() => Ok(()),
+            Err(source) => Err(Error::Sql { what: "make the index of words", source }),
+        }
     }
 
     async fn stamp(&self, transaction: &Transaction<'_>, org_id: &str) -> Result<(), Error> {
@@ -366,7 +418,25 @@ fn stamp_of(text: &str) -> String {
     format!("{:016x}", checksum(text))
 }
 
-/// What was laid out before: the stamp of each table's DDL, and of the schema's under an empty name.
+/// Begins a transaction in which nobody else does the same: two engines that start together would trip over each other's
+/// CREATE IF NOT EXISTS. Whoever is at it may take minutes.
+async fn alone<'a>(client: &'a mut Client, what: &str) -> Result<Transaction<'a>, Error> {
+    let transaction = client.transaction().await.while_("begin the installation")?;
+    let sql = format!(
+        "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext({})); SET LOCAL lock_timeout = '10s'",
+        literal(what)
+    );
+    transaction.batch_execute(&sql).await.while_("wait for another installation")?;
+    Ok(transaction)
+}
+
+async fn lay_out_own(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction.batch_execute(OWN_SQL).await.while_("lay out the schema \"syncdeck\"")?;
+    remember_layout(transaction, OWN, &stamp_of(OWN_SQL)).await
+}
+
+/// What was laid out before: the stamp of each table's DDL, of our own schema's, and under an empty name of what stands
+/// beside the mapped tables.
 async fn layouts(transaction: &Transaction<'_>) -> Result<BTreeMap<String, String>, Error> {
     let there: bool = transaction
         .query_one("SELECT to_regclass('syncdeck.layout') IS NOT NULL", &[])
@@ -413,29 +483,6 @@ pub(super) async fn hstore_schema(transaction: &Transaction<'_>) -> Result<Strin
         .await
         .map(|row| quote(row.get(0)))
         .while_("find the extension hstore")
-}
-
-/// The index by which words are found in errors, where pg_trgm is there or can be made; without, lists look at one error
-/// after the other. It costs a new error 300 us at a million; without it a word costs seconds.
-async fn index_words(transaction: &mut Transaction<'_>) -> Result<(), Error> {
-    let row = transaction
-        .query_one(
-            "SELECT to_regclass('syncdeck.error_words') IS NULL
-                 AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')",
-            &[],
-        )
-        .await
-        .while_("look for the extension pg_trgm")?;
-    if !row.get::<_, bool>(0) {
-        return Ok(());
-    }
-    let savepoint = transaction.savepoint("words").await.while_("begin the index of words")?;
-    // Whatever stands against it (rights, time), lists work without.
-    match savepoint.batch_execute(include_str!("../../assets/sql/words.sql")).await {
-        Ok(()) => savepoint.commit().await.while_("finish the index of words"),
-        Err(error) if error.code().is_some() => savepoint.rollback().await.while_("leave the index of words"),
-        Err(source) => Err(Error::Sql { what: "make the index of words", source }),
-    }
 }
 
 async fn register(transaction: &Transaction<'_>, mapping: &Mapping, position: usize) -> Result<(), Error> {

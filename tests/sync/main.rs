@@ -27,6 +27,7 @@ mod signin;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+mod upgrade;
 mod verify;
 mod world;
 mod write;

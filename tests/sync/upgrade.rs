@@ -1,0 +1,57 @@
+//! An installation that is laid out anew by a newer program, while everybody goes on.
+
+use std::time::Duration;
+
+use syncdeck::postgres::Store;
+
+use crate::world::{MAPPINGS, World};
+
+/// What brings about that the next engine lays everything out anew.
+const OLDER: &str = "DELETE FROM syncdeck.layout WHERE name = '_syncdeck'; UPDATE syncdeck.layout SET stamp = 'older' WHERE name = ''";
+/// Statements of programs of ours that wait for a lock.
+const WAITING: &str = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
+     AND application_name = 'test' AND wait_event_type = 'Lock'";
+
+async fn install(world: &World, store: &Store) -> Result<(), syncdeck::postgres::Error> {
+    store.install("", &world.store.definitions().await.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_long_in_an_upgrade_keeps_no_user_from_writing() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    world.run(OLDER).await;
+    // Somebody's act, which the upgrade has to wait for.
+    let act = world.another_session().await;
+    act.batch_execute("BEGIN; LOCK TABLE syncdeck.error IN ROW EXCLUSIVE MODE").await.unwrap();
+    let (upgraded, ()) = tokio::join!(install(&world, &world.store), async {
+        world.until_text(WAITING, "1").await;
+        world
+            .run("SET lock_timeout = '2s'; INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')")
+            .await;
+        act.batch_execute("COMMIT").await.unwrap();
+    });
+    upgraded.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_may_take_longer_than_any_other_statement() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    world
+        .run(
+            "INSERT INTO syncdeck.error (mapping, table_name, record_id, op, code, category, class, message, fields, fingerprint, state)
+             SELECT 'Contact', 'contact', g, 'update', 'CODE' || g % 50, 'data', 'permanent', md5(g::text) || md5(g || 'b'),
+                 ARRAY['Email', 'Field' || g % 200], 'f' || g, 'open' FROM generate_series(1, 60000) g;
+             DROP INDEX syncdeck.error_properties; DROP INDEX IF EXISTS syncdeck.error_words",
+        )
+        .await;
+    world.run(OLDER).await;
+    let hasty =
+        Store::connect(&world.direct, "salesforce", "test", Duration::from_millis(500)).await.unwrap();
+    install(&world, &hasty).await.unwrap();
+    let there = "SELECT concat_ws(' ', to_regclass('syncdeck.error_properties') IS NOT NULL,
+         to_regclass('syncdeck.error_words') IS NOT NULL
+             OR NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'))";
+    assert_eq!(world.text(there).await.unwrap(), "t t");
+}
