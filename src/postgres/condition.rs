@@ -241,6 +241,12 @@ pub(super) async fn only_lookups(transaction: &Transaction<'_>) -> Result<(), Er
         .while_("look up sync errors")
 }
 
+/// For what reads every error that matches: of most errors the table itself is read faster than any index leads to them, in
+/// 0.3 s instead of 1 to 20 s for a million.
+pub(super) async fn read_whole(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction.batch_execute("SET LOCAL enable_seqscan = on").await.while_("allow a whole scan")
+}
+
 /// Ends what [`only_lookups`] began.
 pub(super) async fn walks_again(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction.batch_execute("SET LOCAL enable_indexscan = on").await.while_("look up sync errors")

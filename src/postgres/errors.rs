@@ -16,7 +16,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 
-use super::condition::Condition;
+use super::condition::{Condition, read_whole};
 use super::queue::{Ack, Outcome};
 use super::{Cached, Error, Store, Transaction, While};
 
@@ -105,7 +105,9 @@ impl Store {
     /// Unresolved errors that match, by cause, the most frequent first; `limit` groups at most. Reads every error that
     /// matches.
     pub async fn groups(&self, filter: &Filter, limit: i64) -> Result<Vec<Group>, Error> {
-        let client = self.client().await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin to group sync errors")?;
+        read_whole(&transaction).await?;
         let mut condition = Condition::of(filter);
         let limit = condition.bind(limit);
         let sql = format!(
@@ -118,7 +120,7 @@ impl Store {
              ORDER BY count(*) DESC, max(last_seen) DESC LIMIT {limit}",
             condition.sql
         );
-        let rows = client.query(&sql, &condition.params()).await.while_("group sync errors")?;
+        let rows = transaction.query(&sql, &condition.params()).await.while_("group sync errors")?;
         let word = |row: &tokio_postgres::Row, at: usize| row.get::<_, String>(at);
         Ok(rows
             .iter()
