@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
 CREATE INDEX IF NOT EXISTS unit_ready ON syncdeck.unit (ready_at) WHERE state = 'ready';
 CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE state = 'inflight';
 -- What waits, from the oldest on.
-CREATE INDEX IF NOT EXISTS unit_waiting ON syncdeck.unit (created_at, table_name, record_id)
+CREATE INDEX IF NOT EXISTS unit_listed ON syncdeck.unit (created_at, table_name, record_id)
     WHERE state IN ('ready', 'held', 'stopped', 'review');
 CREATE INDEX IF NOT EXISTS unit_stopped ON syncdeck.unit (table_name) WHERE state = 'stopped';
 CREATE INDEX IF NOT EXISTS unit_oldest ON syncdeck.unit (table_name, created_at)
@@ -311,7 +311,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.count (
 );
 CREATE INDEX IF NOT EXISTS count_subject ON syncdeck.count (subject, name, category, minute);
 
--- What an installation from before lacks.
+-- What an installation from before lacks, or has under a name that meant two things.
+DROP INDEX IF EXISTS syncdeck.unit_waiting;
 ALTER TABLE syncdeck.unit DROP CONSTRAINT IF EXISTS unit_state_check;
 ALTER TABLE syncdeck.unit ADD CONSTRAINT unit_state_check
     CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'review', 'stopped', 'writeback'));

@@ -18,7 +18,7 @@ const IN_FLIGHT: i64 = 200;
 impl Store {
     /// Rows that wait, of one table or all: those in flight before the first page, then units by `created_at`, then
     /// changes that no engine took in yet, which are younger. `after` is the last one's time and row. Indexes
-    /// `unit_waiting`, `_trigger_log_idx_state_id`, `_trigger_log_idx_record`.
+    /// `unit_listed`, `_trigger_log_idx_state_id`, `_trigger_log_idx_record`.
     pub async fn waiting(
         &self,
         table: Option<&str>,
