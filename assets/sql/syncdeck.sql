@@ -336,24 +336,7 @@ CREATE INDEX IF NOT EXISTS audit_act ON syncdeck.audit (act, id);
 -- An entry is taken back once.
 CREATE UNIQUE INDEX IF NOT EXISTS audit_undoes ON syncdeck.audit (undoes);
 
--- A list in any order, page by page. At a million unresolved errors all of them together cost a new one 37 us.
-CREATE INDEX IF NOT EXISTS error_by_first_seen ON syncdeck.error (first_seen, id) WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_mapping ON syncdeck.error (mapping, last_seen, id) WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_row ON syncdeck.error (coalesce(record_id, 0), id) WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_code ON syncdeck.error (code, last_seen, id) WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_field ON syncdeck.error (fields, last_seen, id) WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_attempts ON syncdeck.error (attempts, last_seen, id) WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_state ON syncdeck.error (state, last_seen, id) WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_next_retry ON syncdeck.error (coalesce(next_retry_at, 'infinity'), id)
-    WHERE resolved_at IS NULL;
 DROP INDEX IF EXISTS syncdeck.error_listed_mapping;
--- What is rare is looked up: by group, by record, by any of the properties that have few values (9 us).
-CREATE INDEX IF NOT EXISTS error_by_group ON syncdeck.error (fingerprint COLLATE "C") WHERE resolved_at IS NULL;
-CREATE INDEX IF NOT EXISTS error_by_record ON syncdeck.error ("left"(sfid, 15))
-    WHERE resolved_at IS NULL AND sfid IS NOT NULL;
-CREATE INDEX IF NOT EXISTS error_properties ON syncdeck.error USING gin (fields,
-    (ARRAY[lower(mapping), table_name::text, code, category, class, state, op, source, fingerprint]))
-    WHERE resolved_at IS NULL;
 
 -- The audit only grows, whoever asks: even its owner would have to take the trigger away first, in so many words.
 CREATE OR REPLACE FUNCTION syncdeck.audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $function$

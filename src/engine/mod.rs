@@ -328,6 +328,7 @@ async fn supervise(shared: &Arc<Shared>, mappings: Option<Vec<Mapping>>) {
         parts.spawn(answers::run(shared.clone()));
         parts.spawn(rules::run(shared.clone()));
         parts.spawn(upkeep::run(shared.clone()));
+        parts.spawn(upkeep::index(shared.clone()));
         parts.spawn(guard::run(shared.clone()));
         parts.spawn(schema::run(shared.clone()));
         parts.spawn(upkeep::listen(shared.clone()));

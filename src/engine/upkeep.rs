@@ -23,6 +23,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 const COUNT_ROUNDS: u64 = 20;
 /// How long log records are gathered before they are stored together.
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
+/// Between attempts to build the indexes of errors.
+const INDEX_INTERVAL: Duration = Duration::from_secs(60);
 /// The operation under which refused outcomes are listed.
 const WRITE_BACK: &str = "write back";
 
@@ -76,6 +78,35 @@ pub(super) async fn run(shared: Arc<Shared>) {
             log.warn("old history cannot be removed", json!({"cause": error.to_string()}));
         }
         rounds += 1;
+    }
+}
+
+/// Builds the indexes of errors that an older layout lacks, beside everything else; once.
+pub(super) async fn index(shared: Arc<Shared>) {
+    let log = shared.log.of("upkeep");
+    let mut told = false;
+    loop {
+        let built = tokio::select! {
+            built = shared.store.build_indexes() => built,
+            () = shared.stop.cancelled() => return,
+        };
+        match built {
+            Ok(Some(0)) => return,
+            Ok(Some(built)) => {
+                return log.info(format!("{built} indexes of errors were built"), json!({}));
+            }
+            // Another engine is at it.
+            Ok(None) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    let text = "errors cannot be indexed; lists of many are slow until then";
+                    log.warn(text, json!({"cause": error.to_string()}));
+                }
+            }
+        }
+        if !shared.pause(INDEX_INTERVAL).await {
+            return;
+        }
     }
 }
 

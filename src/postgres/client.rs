@@ -99,6 +99,14 @@ impl Transaction<'_> {
     pub async fn commit(self) -> Result<(), tokio_postgres::Error> {
         self.inner.commit().await
     }
+
+    pub async fn rollback(self) -> Result<(), tokio_postgres::Error> {
+        self.inner.rollback().await
+    }
+
+    pub async fn savepoint(&mut self, name: &str) -> Result<Transaction<'_>, tokio_postgres::Error> {
+        Ok(Transaction { pooled: self.pooled, inner: self.inner.savepoint(name).await? })
+    }
 }
 
 impl<'a> Deref for Transaction<'a> {

@@ -5,6 +5,7 @@ use tokio_postgres::types::ToSql;
 use crate::domain::filter::{Filter, Qualified, Term};
 use crate::domain::sort::SortBy;
 
+use super::indexes::Built;
 use super::{Error, Transaction, While};
 
 /// What errors are looked up by, word by word: the expressions of the index `error_properties`, beside `fields`.
@@ -21,7 +22,7 @@ pub(super) struct Condition {
     pub sql: String,
     /// What must hold besides (it follows from the filter) and can be looked up in an index.
     lookups: Vec<Lookup>,
-    /// Whether a lookup needs the index `error_words`, which not every server has.
+    /// Whether a word can be looked up in the index `error_words`, which not every server has.
     words: bool,
     /// What is bound.
     pub values: Vec<Box<dyn ToSql + Sync + Send>>,
@@ -48,11 +49,15 @@ impl Condition {
         condition
     }
 
-    /// The condition with what can be looked up; `None` where nothing can. Prepares the transaction for it: no walk along
+    /// The condition with what can be looked up; `None` where nothing can, or not yet. Prepares the transaction for it: no walk along
     /// an order, which may have to look at everything, will be planned until [`walks_again`].
     pub async fn looked_up(&mut self, transaction: &Transaction<'_>) -> Result<Option<String>, Error> {
-        let words = self.words && has_words(transaction).await?;
-        if self.lookups.is_empty() && !words {
+        if self.lookups.is_empty() && !self.words {
+            return Ok(None);
+        }
+        let built = Built::of(transaction).await?;
+        let can = if self.lookups.is_empty() { built.words() } else { built.properties() };
+        if !can {
             return Ok(None);
         }
         let mut sql = self.sql.clone();
@@ -250,15 +255,6 @@ pub(super) async fn read_whole(transaction: &Transaction<'_>) -> Result<(), Erro
 /// Ends what [`only_lookups`] began.
 pub(super) async fn walks_again(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction.batch_execute("SET LOCAL enable_indexscan = on").await.while_("look up sync errors")
-}
-
-/// Whether words can be looked up here: pg_trgm is not on every server.
-async fn has_words(transaction: &Transaction<'_>) -> Result<bool, Error> {
-    let row = transaction
-        .query_one("SELECT to_regclass('syncdeck.error_words') IS NOT NULL", &[])
-        .await
-        .while_("look for the index of words")?;
-    Ok(row.get(0))
 }
 
 fn between(column: &str, value: &str, values: &str) -> String {

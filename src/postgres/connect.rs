@@ -225,6 +225,19 @@ impl Store {
         }
     }
 
+    /// A session of its own whose statements may take that long, and wait for locks as long; nothing else is set.
+    pub(super) async fn patient_session(&self, timeout: Duration) -> Result<Client, Error> {
+        let dial = Dial { timeout, ..self.dial.clone() };
+        let connected = Connect::connect(&dial, dial.config()).await;
+        let (client, _) = connected.map_err(|error| explain(dial.config(), &error))?;
+        // What is set behind a pooler stays there, with whoever comes next.
+        if self.pooled.is_none() {
+            let sql = format!("SET statement_timeout = {}; SET lock_timeout = 0", timeout.as_millis());
+            client.batch_execute(&sql).await.map_err(|error| explain(dial.config(), &error))?;
+        }
+        Ok(client)
+    }
+
     /// Listens for notices on a connection of its own until it breaks; then the receiver ends. Behind a transaction pooler
     /// no notice comes; there, everybody is told every second to look.
     pub async fn listen(&self) -> Result<mpsc::Receiver<String>, Error> {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::domain::mapping::{Access, Mapping, column_type};
 
+use super::indexes::index_few;
 use super::keys::gives_up_key;
 use super::{Client, Error, Store, Transaction, While, literal, quote};
 
@@ -25,7 +26,7 @@ pub(super) const SYSTEM_COLUMNS: [(&str, &str); 5] = [
 const OWN_SQL: &str = include_str!("../../assets/sql/syncdeck.sql");
 /// The name of its layout; no mapped table begins like this.
 const OWN: &str = "_syncdeck";
-/// The longest that an upgrade may take: for a million errors it takes half a minute, and their index of words a minute.
+/// The longest that an upgrade may take.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
 impl Store {
@@ -35,8 +36,7 @@ impl Store {
     /// Refuses a table that exists with other columns, by name.
     pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
         self.upgrade().await?;
-        self.lay_out(org_id, mappings).await?;
-        self.index_words().await
+        self.lay_out(org_id, mappings).await
     }
 
     /// Brings our own schema up to date where there is an older one.
@@ -60,7 +60,7 @@ impl Store {
 
     async fn lay_out(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
         let mut client = self.client().await?;
-        let transaction = alone(&mut client, "syncdeck install").await?;
+        let mut transaction = alone(&mut client, "syncdeck install").await?;
         let layouts = layouts(&transaction).await?;
         let hstore = hstore_schema(&transaction).await?;
         if !layouts.contains_key(OWN) {
@@ -75,6 +75,7 @@ impl Store {
             transaction.batch_execute(&connection).await.while_("lay out the schema")?;
             remember_layout(&transaction, "", &stamp).await?;
         }
+        index_few(&mut transaction).await?;
         self.stamp(&transaction, org_id).await?;
         for (position, mapping) in mappings.iter().enumerate() {
             self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?;
@@ -87,29 +88,6 @@ impl Store {
             .await
             .while_("forget mappings that are no longer configured")?;
         transaction.commit().await.while_("finish the installation")
-    }
-
-    /// The index by which words are found in errors, where pg_trgm is there or can be made; without, lists look at one
-    /// error after the other. It costs a new error 300 us at a million; without it a word costs seconds.
-    async fn index_words(&self) -> Result<(), Error> {
-        const WANTED: &str = "SELECT to_regclass('syncdeck.error_words') IS NULL
-             AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')";
-        let row = self.client().await?.query_one(WANTED, &[]).await;
-        if !row.while_("look for the extension pg_trgm")?.get::<_, bool>(0) {
-            return Ok(());
-        }
-        let mut client = self.with_patience(PATIENCE)?.client().await?;
-        let transaction = alone(&mut client, "syncdeck words").await?;
-        let row = transaction.query_one(WANTED, &[]).await;
-        if !row.while_("look for the extension pg_trgm")?.get::<_, bool>(0) {
-            return Ok(());
-        }
-        // Whatever stands against it (rights, a lock), lists work without.
-        match transaction.batch_execute(include_str!("../../assets/sql/words.sql")).await {
-            Ok(()) => transaction.commit().await.while_("finish the index of words"),
-            Err(error) if error.code().is_some() => Ok(()),
-            Err(source) => Err(Error::Sql { what: "make the index of words", source }),
-        }
     }
 
     async fn stamp(&self, transaction: &Transaction<'_>, org_id: &str) -> Result<(), Error> {

@@ -15,6 +15,7 @@ mod defects;
 pub mod errors;
 pub mod failpoint;
 mod find;
+mod indexes;
 pub mod install;
 pub mod keys;
 pub mod link;

@@ -160,3 +160,43 @@ async fn the_values_that_a_filter_can_name_are_told_with_their_counts() {
     let refused = world.handle.values_of("row", "").await.unwrap_err().to_string();
     assert!(refused.contains("use mapping, code"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_errors_of_an_older_layout_are_indexed_beside_the_work_and_listed_meanwhile() {
+    let mut world = World::start(MAPPINGS).await;
+    world.run(&MANY.replace("(1, 5000)", "(1, 12000)")).await;
+    world.stop_engine().await;
+    let list = async |world: &World, filter: &str| {
+        let query = ErrorQuery { filter: filter.to_owned(), limit: 900, ..ErrorQuery::default() };
+        all(world, &query).await
+    };
+    let filters = ["needle", "code:a_c class:permanent", "row:4711", "group:f3", "-state:open"];
+    let mut indexed = Vec::new();
+    for filter in filters {
+        indexed.push(list(&world, filter).await);
+    }
+    let indexes =
+        "SELECT count(*)::text FROM pg_index WHERE indrelid = 'syncdeck.error'::regclass AND indisvalid";
+    let all_of_them = world.text(indexes).await.unwrap();
+    // What an older layout has, and what a build left that was broken off.
+    world
+        .run(
+            "DO $$ DECLARE name text; BEGIN
+                 FOR name IN SELECT relname FROM pg_class WHERE relkind = 'i' AND (relname LIKE 'error_by_%'
+                     OR relname IN ('error_properties', 'error_words')) AND relname <> 'error_by_code'
+                 LOOP EXECUTE 'DROP INDEX syncdeck.' || name; END LOOP; END $$;
+             UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'syncdeck.error_by_code'::regclass;
+             DELETE FROM syncdeck.layout WHERE name = ''",
+        )
+        .await;
+    for (filter, indexed) in filters.into_iter().zip(&indexed) {
+        assert_eq!(&list(&world, filter).await, indexed, "{filter}");
+    }
+    world.start_engine().await;
+    world.until_text(indexes, &all_of_them).await;
+    let told = "SELECT message FROM syncdeck.log WHERE message LIKE '%indexes of errors%'";
+    world.until_text(told, "12 indexes of errors were built").await;
+    for (filter, indexed) in filters.into_iter().zip(&indexed) {
+        assert_eq!(&list(&world, filter).await, indexed, "{filter}");
+    }
+}

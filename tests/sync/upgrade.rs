@@ -50,6 +50,7 @@ async fn an_upgrade_may_take_longer_than_any_other_statement() {
     let hasty =
         Store::connect(&world.direct, "salesforce", "test", Duration::from_millis(500)).await.unwrap();
     install(&world, &hasty).await.unwrap();
+    assert!(hasty.build_indexes().await.unwrap().is_some_and(|built| built > 0));
     let there = "SELECT concat_ws(' ', to_regclass('syncdeck.error_properties') IS NOT NULL,
          to_regclass('syncdeck.error_words') IS NOT NULL
              OR NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'))";
