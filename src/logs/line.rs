@@ -39,6 +39,8 @@ impl Line<'_> {
 pub struct LogFilter {
     typed: String,
     terms: Vec<(bool, Term)>,
+    /// What every line that passes has somewhere in its text, so that many lines are searched as one text.
+    probe: Option<Regex>,
 }
 
 impl PartialEq for LogFilter {
@@ -76,8 +78,9 @@ impl LogFilter {
                 };
                 Ok((negated, term))
             })
-            .collect::<Result<_, String>>()?;
-        Ok(LogFilter { typed: text.to_owned(), terms })
+            .collect::<Result<Vec<(bool, Term)>, String>>()?;
+        let probe = terms.iter().filter(|(negated, _)| !negated).find_map(|(_, term)| term.probe());
+        Ok(LogFilter { typed: text.to_owned(), terms, probe })
     }
 
     /// The words as they stand one behind the other, to search for.
@@ -85,7 +88,9 @@ impl LogFilter {
     /// # Errors
     /// As [`LogFilter::parse`].
     pub fn phrase(text: &str) -> Result<LogFilter, String> {
-        Ok(LogFilter { typed: format!("\"{text}\""), terms: vec![(false, Term::Word(literal(text)?))] })
+        let word = literal(text)?;
+        let probe = Some(word.clone());
+        Ok(LogFilter { typed: format!("\"{text}\""), terms: vec![(false, Term::Word(word))], probe })
     }
 
     /// Where its words stand in a text, in bytes, in order.
@@ -108,6 +113,11 @@ impl LogFilter {
         self.terms.is_empty()
     }
 
+    /// What every line that passes has somewhere in its text, where that can be told.
+    pub(super) fn probe(&self) -> Option<&Regex> {
+        self.probe.as_ref()
+    }
+
     /// Whether a record passes.
     pub fn matches(&self, record: &LogRecord) -> bool {
         let mut ring = Ring::new(0);
@@ -122,6 +132,16 @@ impl LogFilter {
 }
 
 impl Term {
+    fn probe(&self) -> Option<Regex> {
+        match self {
+            Term::Word(word) => Some(word.clone()),
+            Term::Field(key, value) if key != "source" && key != "dyno" => {
+                literal(&format!("{key}={value}")).ok()
+            }
+            Term::Field(..) | Term::Level(_) => None,
+        }
+    }
+
     fn passes(&self, line: &Line<'_>) -> bool {
         let is = |value: &str, wanted: &str| {
             value.eq_ignore_ascii_case(wanted) || (!value.is_ascii() && value.to_lowercase() == wanted)

