@@ -89,9 +89,9 @@ impl ErrorsPane {
         }
     }
 
-    /// Asks for the list from its beginning, as much of it as is known.
+    /// Asks for the list from its beginning, up to where one looks: with each event, so not for all that is known.
     pub fn reload(&self) -> Effect {
-        let limit = self.items.len().clamp(PAGE, 10 * PAGE);
+        let limit = (self.cursor.at + PAGE).min(10 * PAGE);
         self.ask(limit, None)
     }
 
@@ -122,10 +122,18 @@ impl ErrorsPane {
             self.more = false;
             let known: HashSet<i64> = self.items.iter().map(|error| error.id).collect();
             self.items.extend(page.items.into_iter().filter(|error| !known.contains(&error.id)));
+            self.next = page.next;
         } else {
+            // What was read behind it stays, so that nobody who went far down is thrown back.
+            let mut behind = self.items.split_off(page.items.len().min(self.items.len()));
+            let fresh: HashSet<i64> = page.items.iter().map(|error| error.id).collect();
+            behind.retain(|error| page.next.is_some() && !fresh.contains(&error.id));
+            if behind.is_empty() {
+                self.next = page.next;
+            }
             self.items = page.items;
+            self.items.append(&mut behind);
         }
-        self.next = page.next;
         let there = selected.and_then(|id| self.items.iter().position(|error| error.id == id));
         self.cursor.at = there.unwrap_or(self.cursor.at).min(self.items.len().saturating_sub(1));
         // The line stays where the eye is, also when others come in above it.
