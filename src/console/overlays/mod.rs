@@ -114,6 +114,8 @@ pub fn draw(model: &Model, frame: &mut Frame) {
 }
 
 fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
+    // A title may name a filter, and a filter a value of anybody's.
+    let title = clip(title, usize::from(area.width.saturating_sub(4)));
     let block = Block::new()
         .borders(Borders::ALL)
         .border_type(BorderType::Thick)
