@@ -167,6 +167,16 @@ proptest! {
 }
 
 #[test]
+fn a_filter_by_anybodys_value_is_harmless_in_a_title() {
+    let mut model = full((120, 40));
+    for name in ["M", "j", "Enter", "c"] {
+        carry(&mut model, Msg::Key(key(name)), true);
+    }
+    let screen = super::screens::text(&model);
+    assert!(screen.contains("Causes of errors that match") && !screen.contains('\u{202e}'), "{screen}");
+}
+
+#[test]
 fn every_command_can_be_reached_by_its_key_and_from_the_palette() {
     for command in COMMANDS {
         for pane in Pane::ALL.into_iter().filter(|pane| command.is_in(*pane)) {
