@@ -10,6 +10,7 @@ use super::model::{Model, Pane, Tone};
 use super::overlays::{Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Typed};
 use super::panes::edit::Done;
 use super::theme::Theme;
+use super::view;
 
 impl Model {
     /// A key for the uppermost layer.
@@ -129,6 +130,8 @@ impl Model {
     /// Pasted text for the uppermost layer.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
         match self.overlays.last_mut() {
+            // What cannot be seen is not changed.
+            _ if !view::fits(self.size) => {}
             Some(Overlay::Edit(editor)) => editor.paste(text),
             Some(Overlay::Filter(line)) => line.input.insert(text),
             Some(Overlay::Ask(ask)) => ask.input.insert(text),

@@ -23,11 +23,15 @@ impl Model {
     /// A key was pressed.
     pub(super) fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
         let name = keys::name(key);
+        let command = self.keymap.find(self.focus, &name).map(|command| command.id);
         // These work whatever lies on top.
-        if let Some(command) = self.keymap.find(self.focus, &name)
-            && matches!(command.id, Id::ForceQuit | Id::Suspend | Id::Redraw)
-        {
-            return self.perform(command.id);
+        if let Some(id @ (Id::ForceQuit | Id::Suspend | Id::Redraw)) = command {
+            return self.perform(id);
+        }
+        // What cannot be seen is not done.
+        if !view::fits(self.size) {
+            let leaves = command == Some(Id::Quit) && self.overlays.is_empty();
+            return if leaves { self.perform(Id::Quit) } else { Vec::new() };
         }
         if let Some(overlay) = self.overlays.pop() {
             return self.overlay_key(overlay, key);

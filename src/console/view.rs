@@ -15,10 +15,15 @@ use crate::domain::overview::MappingStatus;
 /// The smallest screen that shows anything of use.
 pub const SMALLEST: (u16, u16) = (60, 15);
 
+/// Whether a screen of so many columns and lines shows anything of use.
+pub fn fits((columns, lines): (u16, u16)) -> bool {
+    columns >= SMALLEST.0 && lines >= SMALLEST.1
+}
+
 /// Draws everything.
 pub fn draw(model: &Model, frame: &mut Frame) {
     let area = frame.area();
-    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+    if !fits((area.width, area.height)) {
         let text = format!("need {}x{}, have {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
         frame.render_widget(
             Paragraph::new(vec![Line::from("The terminal is too small:"), Line::from(text)]),

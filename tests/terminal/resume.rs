@@ -5,16 +5,16 @@ use std::process::{Command, Output};
 use crate::office::{Office, open_record};
 use crate::screen::Terminal;
 
-/// A tmux server of its own, which ends with the test.
+/// A tmux server of its own, by its socket; it ends with the test.
 struct Tmux(String);
 
 impl Tmux {
     fn run(&self, words: &[&str]) -> Output {
-        Command::new("tmux").args(["-L", &self.0]).args(words).output().unwrap()
+        Command::new("tmux").args(["-S", &self.0]).args(words).output().unwrap()
     }
 
     fn words(&self, words: &[&str]) -> Vec<String> {
-        let own = ["tmux", "-L", &self.0, "-f", "/dev/null"];
+        let own = ["tmux", "-S", &self.0, "-f", "/dev/null"];
         own.iter().chain(words).map(|word| (*word).to_owned()).collect()
     }
 }
@@ -32,7 +32,7 @@ async fn through_tmux_one_detaches_comes_back_and_copies() {
         return;
     }
     let office = Office::open().await;
-    let tmux = Tmux(format!("syncdeck-test-{}", std::process::id()));
+    let tmux = Tmux(office.home("one").join("tmux").display().to_string());
     let mut words = tmux.words(&["new-session", "-s", "deck", "-x", "120", "-y", "40"]);
     words.push(office.words().join(" "));
     words.extend([";", "set", "-g", "set-clipboard", "on"].map(str::to_owned));
