@@ -68,6 +68,7 @@ impl Store {
         stop_writes(&transaction, &mine).await?;
         transaction.commit().await.while_("acknowledge a batch")?;
         if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { awaited: Awaited::Row(_), .. })) {
+            drop(client);
             self.wake_released().await?;
         }
         Ok(acked)

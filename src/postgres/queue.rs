@@ -318,6 +318,7 @@ impl Store {
             )
             .await
             .while_("look at held units again")?;
+        drop(client);
         self.wake_stopped().await?;
         Ok(expired)
     }

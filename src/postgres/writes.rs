@@ -56,7 +56,9 @@ impl Store {
         announce(&transaction).await?;
         transaction.commit().await.while_("set the writes of mappings")?;
         if to == Writes::Resume {
-            // Not in the same transaction: everybody else takes units before mappings.
+            // Not in the same transaction: everybody else takes units before mappings. Nor with this session in hand: a
+            // console has two.
+            drop(client);
             self.wake_stopped().await?;
         }
         Ok(changed)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use syncdeck::domain::overview::Writes;
 use syncdeck::domain::record::{Edit, FieldEdit};
 use syncdeck::engine::handle::{ErrorQuery, Handle};
 use syncdeck::postgres::Store;
@@ -44,6 +45,13 @@ async fn a_console_has_three_sessions_that_say_whose_they_are_and_wait_for_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn acts_at_once_do_not_wait_for_each_others_sessions() {
+    let world = World::start(MAPPINGS).await;
+    let resumed = async || world.handle.writes(None, Writes::Resume).await.unwrap();
+    tokio::join!(resumed(), resumed(), resumed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_session_is_read_only_in_postgresql_itself() {
     let world = World::start(MAPPINGS).await;
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
@@ -57,12 +65,7 @@ async fn a_read_only_session_is_read_only_in_postgresql_itself() {
     let refused = handle.save(&Edit { row: contact(1), fields, retry: true }).await.unwrap_err().to_string();
     assert!(refused.contains("read-only"), "{refused}");
     assert!(
-        handle
-            .writes(Some("Contact"), syncdeck::domain::overview::Writes::Pause)
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("read-only")
+        handle.writes(Some("Contact"), Writes::Pause).await.unwrap_err().to_string().contains("read-only")
     );
     assert_eq!(handle.may_write().await.unwrap().as_deref(), Some("the session is read-only"));
     handle.record(&contact(1)).await.unwrap();
