@@ -200,7 +200,7 @@ async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<
     let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
     // One that is gone is told by the deletes.
     let done: Vec<String> = wanted.into_iter().filter(|id| !applied.skipped.contains(id)).collect();
-    Ok(shared.store.reread_done(&mapping.table, &done).await?)
+    Ok(shared.store.reread_done(&mapping.table, &done, asked_at).await?)
 }
 
 /// What was deleted. Salesforce cuts the span to whole minutes, so it is widened by one on either side.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::domain::act::{Act, Came, Fate};
@@ -20,6 +21,9 @@ use super::records::json_text;
 use super::rows::recently_accepted;
 use super::verify::{CHANGED_SINCE, is_still};
 use super::{Error, Store, Transaction, While, quote};
+
+/// A record that is wished for already is wished for anew: its reader may be reading it just now, too early for this one.
+pub(super) const AGAIN: &str = "ON CONFLICT (table_name, sfid) DO UPDATE SET at = clock_timestamp()";
 
 /// A row to revert.
 #[derive(Clone, Debug)]
@@ -193,7 +197,7 @@ impl Store {
                  UPDATE {table} t SET _hc_lastop = 'SYNCED', _hc_err = NULL, sfid = coalesce(t.sfid, done.sfid)
                  FROM jsonb_to_recordset($1) AS done (id integer, sfid text) WHERE t.id = done.id RETURNING t.sfid
              ) INSERT INTO syncdeck.reread (table_name, sfid) SELECT $2, sfid FROM settled WHERE sfid IS NOT NULL
-             ON CONFLICT DO NOTHING"
+             {AGAIN}"
         );
         transaction.execute(&sql, &[&Value::from(settled), &mapping.table]).await.while_("settle rows")?;
         let sql = format!("DELETE FROM {table} WHERE id = ANY($1)");
@@ -289,7 +293,7 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Records that are to be read once more, and takes the wish off the list: at most `limit`.
+    /// Records that are to be read once more, those wished for longest first: at most `limit`.
     pub async fn take_rereads(&self, table: &str, limit: i64) -> Result<Vec<String>, Error> {
         let client = self.client().await?;
         let rows = client
@@ -302,13 +306,18 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// These records were read once more.
-    pub async fn reread_done(&self, table: &str, sfids: &[String]) -> Result<(), Error> {
+    /// These records were read once more, after `asked_at`: what was wished for since then is still to be done.
+    pub async fn reread_done(
+        &self,
+        table: &str,
+        sfids: &[String],
+        asked_at: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let client = self.client().await?;
         client
             .execute(
-                "DELETE FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2)",
-                &[&table, &sfids],
+                "DELETE FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2) AND at < $3",
+                &[&table, &sfids, &asked_at],
             )
             .await
             .while_("note what was read again")

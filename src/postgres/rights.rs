@@ -36,7 +36,8 @@ impl Store {
                      FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
                      JOIN (VALUES ('command', 'INSERT'), ('audit', 'INSERT'), ('error', 'UPDATE'), ('unit', 'INSERT'),
                          ('unit', 'UPDATE'), ('unit', 'DELETE'), ('setting', 'INSERT'), ('setting', 'UPDATE'),
-                         ('setting', 'DELETE'), ('mapping', 'UPDATE'), ('conflict', 'UPDATE'), ('reread', 'INSERT'))
+                         ('setting', 'DELETE'), ('mapping', 'UPDATE'), ('conflict', 'UPDATE'), ('reread', 'INSERT'),
+                         ('reread', 'UPDATE'))
                          AS need (name, privilege) ON nspname = 'syncdeck' AND relname = need.name
                      UNION ALL
                      SELECT 3, need.privilege, 'TABLE', quote_ident(nspname) || '.' || quote_ident(relname),

@@ -15,6 +15,7 @@ use super::audit::{Entry, audit};
 use super::operator::{announce, lock_units};
 use super::queue::UNSENT;
 use super::records::{json_text, row_values};
+use super::revert::AGAIN;
 use super::{Error, Store, Transaction, While, literal, quote};
 
 /// A row as it is compared.
@@ -372,7 +373,9 @@ impl Store {
         let transaction = client.transaction().await.while_("begin to have records read")?;
         transaction
             .execute(
-                "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
+                &format!(
+                    "INSERT INTO syncdeck.reread (table_name, sfid) SELECT DISTINCT $1, unnest($2::text[]) {AGAIN}"
+                ),
                 &[&table, &sfids],
             )
             .await

@@ -13,6 +13,7 @@ use syncdeck::engine::verify::{Sides, Stage};
 use syncdeck::simulator::Org;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::act;
 use crate::world::{INVOICES, MAPPINGS, World};
 
 /// Records of the large world.
@@ -333,4 +334,21 @@ async fn a_trial_lets_salesforce_speak_and_leaves_no_trace() {
     assert_eq!((world.org.journal_since(0), world.org.ids("Contact").len()), before);
     let unknown = rehearsal::mapping(config, store, &sides.client, "Nothing").await.unwrap_err().to_string();
     assert!(unknown.contains("has no mapping \"Nothing\"\nit has: Account, Contact"), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_wished_for_while_it_is_read_is_read_once_more() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    let (store, sfids) = (&world.store, ["003000000000001AAA".to_owned()]);
+    let wish = async || store.want_read("contact", &sfids, &act("tester@here")).await.unwrap();
+    wish().await;
+    let wanted = store.take_rereads("contact", 10).await.unwrap();
+    let asked_at = store.now().await.unwrap();
+    // Somebody takes what a record was a while ago, while its reader has it as it was a moment ago.
+    wish().await;
+    store.reread_done("contact", &wanted, asked_at).await.unwrap();
+    assert_eq!(store.take_rereads("contact", 10).await.unwrap(), sfids);
+    store.reread_done("contact", &wanted, store.now().await.unwrap()).await.unwrap();
+    assert!(store.take_rereads("contact", 10).await.unwrap().is_empty());
 }
