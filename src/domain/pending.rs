@@ -35,7 +35,7 @@ pub struct Pending {
 pub struct Waiting {
     /// As [`Pending::state`].
     pub state: String,
-    /// What its mapping's writes are: `on`, `paused`, `stopped`.
+    /// What its mapping's writes are: `on`, `draining`, `paused`, `stopped`.
     pub writes: String,
     /// Whether its time has come.
     pub due: bool,
@@ -58,6 +58,7 @@ impl Waiting {
             },
             "review" => "waits for a person's release".to_owned(),
             "stopped" => format!("its mapping's writes are {}", self.writes),
+            "ready" if self.writes == "draining" && self.due => "waits its turn".to_owned(),
             _ if self.writes != "on" => format!("its mapping's writes are {}", self.writes),
             "new" => "waits to be taken in".to_owned(),
             _ if self.due => "waits its turn".to_owned(),
@@ -91,6 +92,8 @@ mod tests {
             (waiting("held", "on", false, 0), "waits for Account 88"),
             (waiting("review", "on", true, 0), "waits for a person's release"),
             (waiting("new", "on", true, 0), "waits to be taken in"),
+            (waiting("ready", "draining", true, 0), "waits its turn"),
+            (waiting("new", "draining", true, 0), "its mapping's writes are draining"),
             (waiting("new", "paused", true, 0), "its mapping's writes are paused"),
         ] {
             assert_eq!(of.reason(), reason);
