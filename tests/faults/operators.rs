@@ -1,4 +1,4 @@
-//! Operators who mend at random while everything else goes on: bulk fixes, retries, reverts, ignores and their undoing, among engines that die, answers that get lost and writers who do not wait.
+//! Operators who mend at random while everything else goes on: bulk fixes, retries, reverts, ignores and their undoing, writes that rest and drain, reloads, among engines that die, answers that get lost and writers who do not wait.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use syncdeck::demo::ledger::Commits;
 use syncdeck::domain::act::{Deed, How};
+use syncdeck::domain::overview::Writes;
 use syncdeck::engine::bulk::Chosen;
 use syncdeck::engine::handle::{ErrorQuery, Handle};
 use syncdeck::postgres::status::OperatorEdit;
@@ -49,6 +50,26 @@ async fn operate(handle: Handle, mut dice: StdRng, done: Done, stop: Cancellatio
             *done.lock().unwrap().entry(kind).or_default() += report.done;
         }
     }
+}
+
+/// One who lets the writes of mappings rest, drain and go on, and has all records read again.
+async fn rest(handle: Handle, mut dice: StdRng, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let pause = Duration::from_millis(dice.random_range(50..400));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+        let mapping = ["Account", "Contact"].choose(&mut dice).copied().filter(|_| dice.random());
+        // What is so already is refused.
+        let _ = match dice.random_range(0..8) {
+            0 => handle.writes(mapping, Writes::Pause).await,
+            1 | 2 => handle.writes(mapping, Writes::Drain).await,
+            3 => handle.reload(mapping).await,
+            _ => handle.writes(mapping, Writes::Resume).await,
+        };
+    }
+    handle.writes(None, Writes::Resume).await.unwrap();
 }
 
 /// What is done next, and with which errors; every second time the first of [`KINDS`] that was not done yet.
@@ -160,6 +181,8 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
         let dice = StdRng::seed_from_u64(world.seed ^ number);
         people.push(tokio::spawn(operate(handle, dice, done.clone(), stop.clone())));
     }
+    let handle = Handle::new(world.store.clone(), operator("three@home"));
+    people.push(tokio::spawn(rest(handle, StdRng::seed_from_u64(world.seed ^ 2), stop.clone())));
     let begin = Instant::now();
     let all_done = || KINDS.iter().all(|kind| done.lock().unwrap().get(kind).is_some_and(|count| *count > 0));
     while begin.elapsed() < span(6.0) || (!all_done() && begin.elapsed() < PATIENCE) {
@@ -190,4 +213,9 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
     assert!(all_done(), "FAULT_SEED={}: not everything was done: {:?}", world.seed, done.lock().unwrap());
     world.judge().await;
     world.operators_took_nothing_away().await;
+    let exact = "SELECT ((SELECT coalesce(sum(n), 0) FROM syncdeck.count WHERE subject = 'error')
+             = (SELECT count(*) FROM syncdeck.error WHERE resolved_at IS NULL AND state NOT IN ('held', 'ignored'))
+         AND (SELECT coalesce(sum(n), 0) FROM syncdeck.count WHERE subject <> 'error')
+             = (SELECT count(*) FROM syncdeck.unit WHERE state IN ('ready', 'inflight', 'stopped', 'held')))::text";
+    assert_eq!(world.text(exact).await.as_deref(), Some("true"), "FAULT_SEED={}", world.seed);
 }
