@@ -45,10 +45,12 @@ impl Store {
         let is_older = |layouts: &BTreeMap<String, String>| {
             layouts.get(OWN).or(layouts.get("")).is_some_and(|known| *known != stamp_of(OWN_SQL))
         };
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.while_("look for an installation")?;
-        if !is_older(&layouts(&transaction).await?) {
-            return Ok(());
+        {
+            let mut client = self.client().await?;
+            let transaction = client.transaction().await.while_("look for an installation")?;
+            if !is_older(&layouts(&transaction).await?) {
+                return Ok(());
+            }
         }
         let mut client = self.with_patience(PATIENCE)?.client().await?;
         let transaction = alone(&mut client, "syncdeck install").await?;

@@ -42,7 +42,7 @@ async fn an_upgrade_may_take_longer_than_any_other_statement() {
         .run(
             "INSERT INTO syncdeck.error (mapping, table_name, record_id, op, code, category, class, message, fields, fingerprint, state)
              SELECT 'Contact', 'contact', g, 'update', 'CODE' || g % 50, 'data', 'permanent', md5(g::text) || md5(g || 'b'),
-                 ARRAY['Email', 'Field' || g % 200], 'f' || g, 'open' FROM generate_series(1, 60000) g;
+                 ARRAY['Email', 'Field' || g % 200], 'f' || g, 'open' FROM generate_series(1, 30000) g;
              DROP INDEX syncdeck.error_properties; DROP INDEX IF EXISTS syncdeck.error_words",
         )
         .await;
