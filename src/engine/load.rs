@@ -178,7 +178,7 @@ impl Load<'_> {
             let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
             let there = reader::records(&self.shared.client, mapping, &ids).await?;
             gone.retain(|sfid| !there.contains_key(sfid));
-            deleted += store.apply_deletes(self.lease, mapping, &gone).await?;
+            deleted += store.apply_deletes(self.lease, mapping, &gone).await?.deleted;
             self.renew().await?;
         }
     }

@@ -214,9 +214,12 @@ async fn deletes(
     let minute = chrono::Duration::minutes(1);
     let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
     let (ids, covered) = shared.client.deleted(&mapping.object, start, now + minute).await?;
-    let deleted = shared.store.apply_deletes(lease, mapping, &ids).await?;
-    cursor.deletes = Some(covered.unwrap_or(now).min(now));
-    Ok(deleted)
+    let applied = shared.store.apply_deletes(lease, mapping, &ids).await?;
+    // However long somebody holds a row, its delete is told again until it is done.
+    if !applied.any_locked || cursor.deletes.is_none() {
+        cursor.deletes = Some(covered.unwrap_or(now).min(now));
+    }
+    Ok(applied.deleted)
 }
 
 pub(super) struct Applied {

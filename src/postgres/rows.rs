@@ -33,6 +33,15 @@ pub struct Applied {
     pub skipped: Vec<String>,
 }
 
+/// What became of the rows of deleted records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deletes {
+    /// How many are removed.
+    pub deleted: u64,
+    /// Whether others were locked, and are to be looked at again.
+    pub any_locked: bool,
+}
+
 impl Store {
     /// Applies records of one mapping. `asked_at` is PostgreSQL's time from before Salesforce was asked: a row whose
     /// change Salesforce accepted after that is left for the next read, which will know.
@@ -314,9 +323,9 @@ impl Store {
         lease: &Lease,
         mapping: &Mapping,
         sfids: &[String],
-    ) -> Result<u64, Error> {
+    ) -> Result<Deletes, Error> {
         if sfids.is_empty() || mapping.rules.ignore_deletes.salesforce {
-            return Ok(0);
+            return Ok(Deletes::default());
         }
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin applying deletes")?;
@@ -333,6 +342,11 @@ impl Store {
             .iter()
             .map(|row| row.get(0))
             .collect();
+        let there: i64 = transaction
+            .query_cached(&format!("SELECT count(*) FROM {table} WHERE sfid = ANY($1)"), &[&sfids])
+            .await
+            .while_("count deleted rows")?[0]
+            .get(0);
         if mapping.rules.conflicts == Policy::SalesforceWins {
             self.give_up_changes(&transaction, mapping, &ids).await?;
         }
@@ -345,7 +359,7 @@ impl Store {
         let deleted =
             transaction.execute_cached(&sql, &[&ids, &mapping.table]).await.while_("delete rows")?;
         transaction.commit().await.while_("finish applying deletes")?;
-        Ok(deleted)
+        Ok(Deletes { deleted, any_locked: there > ids.len() as i64 })
     }
 
     /// PostgreSQL's clock.

@@ -56,3 +56,26 @@ async fn a_field_with_an_unsent_change_is_not_overwritten_and_the_others_are() {
     assert_eq!(world.text("SELECT email FROM salesforce.contact").await.unwrap(), "not an address");
     assert_eq!(world.text("SELECT _hc_lastop FROM salesforce.contact").await.unwrap(), "FAILED");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_of_a_row_that_a_user_holds_is_asked_for_again_however_long_that_takes() {
+    let mut world = World::start(MAPPINGS).await;
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
+    world.until_text("SELECT _hc_lastop FROM salesforce.contact WHERE sfid IS NOT NULL", "SYNCED").await;
+    let user = world.another_session().await;
+    user.batch_execute("BEGIN; SELECT FROM salesforce.contact FOR UPDATE").await.unwrap();
+    world.org.user_delete("Contact", &world.org.find_by_external_id("Contact", "K1").unwrap()).unwrap();
+    // As if all this were a while ago: polls look back a few minutes only.
+    world.stop_engine().await;
+    world.run("UPDATE syncdeck.mapping SET deletes_cursor = clock_timestamp() - interval '10 min'").await;
+    world.start_engine().await;
+    for _ in 0..2 {
+        world.run("UPDATE syncdeck.mapping SET last_read = NULL").await;
+        world.until_text("SELECT count(last_read)::text FROM syncdeck.mapping", "2").await;
+    }
+    let waits = "SELECT (deletes_cursor < clock_timestamp() - interval '5 min')::text FROM syncdeck.mapping WHERE name = 'Contact'";
+    assert_eq!(world.text(waits).await.unwrap(), "true");
+    user.batch_execute("COMMIT").await.unwrap();
+    world.until_text("SELECT count(*)::text FROM salesforce.contact", "0").await;
+    world.until_text(waits, "false").await;
+}
