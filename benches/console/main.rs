@@ -1,10 +1,15 @@
-//! What the console reads at a million open errors: `cargo bench --bench console`. One JSON line a figure, its limit
-//! beside it. A private PostgreSQL with 1,000,000 unresolved errors, a simulated org, and an engine that runs.
+//! What the console reads, and what whoever sits at it feels, at a million open errors: `cargo bench --bench console`. One
+//! JSON line a figure, its limit beside it. A private PostgreSQL with 1,000,000 unresolved errors, a simulated org, an
+//! engine that runs, and an application that writes. Words choose parts: `cargo bench --bench console -- reads felt log`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 
+mod felt;
+mod log;
+mod session;
+
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -76,45 +81,140 @@ async fn median<T>(mut what: impl AsyncFnMut() -> T) -> (f64, T) {
     (took[TIMES / 2], last.unwrap())
 }
 
+/// Prints what was measured of another program, elsewhere.
+fn peer(program: &str, name: &str, value: f64, unit: &str) {
+    if value.is_finite() {
+        println!("{}", json!({"peer": program, "figure": name, "value": value, "unit": unit}));
+    }
+}
+
 async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
 
+/// Whether a part is to be measured: those that are named, or all.
+fn wanted(part: &str) -> bool {
+    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    named.is_empty() || named.iter().any(|word| word == part)
+}
+
 #[tokio::main(worker_threads = 4)]
 async fn main() {
+    if wanted("log") {
+        log::figures();
+    }
+    if ["reads", "felt", "layout"].into_iter().any(wanted) {
+        at_a_million().await;
+    }
+}
+
+/// What needs the database.
+async fn at_a_million() {
     let dir = tempfile::Builder::new().prefix("syncdeck-bench-").tempdir_in("/var/tmp").unwrap().keep();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o711)).unwrap();
     let server = PrivateServer::start(&Options { dir, remove: true, durable: false }).unwrap();
     let url = server.url("postgres");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(simulator::serve(Org::new(OrgOptions::default()), listener, CancellationToken::new()));
+    let options = OrgOptions { daily_limit: 100_000_000, ..OrgOptions::default() };
+    tokio::spawn(simulator::serve(Org::new(options), listener, CancellationToken::new()));
     let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("syncdeck.toml");
     let mut text = format!(
-        "[connection]\nname = \"bench\"\nenvironment = \"test\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"http://{address}\"\n\
-         client_id = \"simulated-app\"\nclient_secret = \"simulated-secret\"\nlook_back = \"2s\"\n"
+        "[connection]\nname = \"bench\"\nenvironment = \"test\"\nengine = \"service\"\n[postgres]\nurl = \"{url}\"\n\
+         [salesforce]\nlogin_url = \"http://{address}\"\nclient_id = \"simulated-app\"\n\
+         client_secret = \"simulated-secret\"\nlook_back = \"2s\"\n"
     );
-    for object in ["Account", "Contact"] {
-        text +=
-            &format!("[[mapping]]\nobject = \"{object}\"\nfields = [\"Phone\"]\npoll_interval = \"1s\"\n");
+    for (object, name) in [("Account", "Name"), ("Contact", "LastName")] {
+        text += &format!(
+            "[[mapping]]\nobject = \"{object}\"\nfields = [\"{name}\", \"Phone\"]\npoll_interval = \"1s\"\n"
+        );
     }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
-    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    let config = write_config(home.path(), "syncdeck.toml", &text);
+    let silent = write_config(home.path(), "silent.toml", &format!("{text}[console]\nclock = false\n"));
     let store = Store::connect(&url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap();
-    let engine =
-        engine::start(Config::load(Some(Path::new(&path)), None).unwrap(), store.clone()).await.unwrap();
+    let engine = engine::start(Config::load(Some(&config), None).unwrap(), store.clone()).await.unwrap();
     while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != "ok") {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let sql = connect(&url).await;
     sql.batch_execute(include_str!("fill.sql")).await.unwrap();
     sql.batch_execute("VACUUM ANALYZE syncdeck.error").await.unwrap();
-    let handle = Handle::new(store, operator());
-    figures(&handle).await;
+    let done = CancellationToken::new();
+    let application = tokio::spawn(application(connect(&url).await, done.clone()));
+    if wanted("reads") {
+        figures(&Handle::new(store.clone(), operator())).await;
+    }
+    if wanted("felt") {
+        let (at, path) = (home.path().to_owned(), config.clone());
+        tokio::task::spawn_blocking(move || {
+            felt::start(&path, &at);
+            felt::at_work(&path, &at);
+        })
+        .await
+        .unwrap();
+        felt::streams(&config, home.path(), &sql).await;
+    }
+    done.cancel();
+    application.await.unwrap();
     engine.stop().await;
+    if wanted("layout") {
+        layout(&config, store, &sql).await;
+    }
+    if wanted("felt") {
+        let at = home.path().to_owned();
+        tokio::task::spawn_blocking(move || {
+            felt::quiet(&config, &silent, &at);
+            felt::writes(&config, &at);
+        })
+        .await
+        .unwrap();
+        felt::peers();
+    }
+}
+
+/// The first start on errors of an older layout: how long the engine takes to come up, and then to build the indexes.
+async fn layout(config: &Path, store: Store, sql: &Client) {
+    sql.batch_execute(
+        "DO $$ DECLARE name text; BEGIN
+             FOR name IN SELECT relname FROM pg_class WHERE relname LIKE 'error_by_%' AND relkind = 'i'
+                 OR relname IN ('error_properties', 'error_words')
+             LOOP EXECUTE 'DROP INDEX syncdeck.' || name; END LOOP; END $$;
+         DELETE FROM syncdeck.layout",
+    )
+    .await
+    .unwrap();
+    let begin = Instant::now();
+    let engine = engine::start(Config::load(Some(config), None).unwrap(), store).await.unwrap();
+    figure("start of an engine on an older layout", begin.elapsed().as_secs_f64(), "s", 10.0);
+    let begin = Instant::now();
+    let missing =
+        "SELECT 16 - count(*) FROM pg_index WHERE indrelid = 'syncdeck.error'::regclass AND indisvalid";
+    while sql.query_one(missing, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    figure("indexes built beside the work", begin.elapsed().as_secs_f64(), "s", 300.0);
+    engine.stop().await;
+}
+
+fn write_config(home: &Path, name: &str, text: &str) -> PathBuf {
+    let path = home.join(name);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    path
+}
+
+/// An application that writes a hundred rows a second, one in ten of which Salesforce rejects.
+async fn application(sql: Client, done: CancellationToken) {
+    // The errors that are there are of rows up to a million.
+    sql.batch_execute("ALTER SEQUENCE salesforce.contact_id_seq RESTART 2000001").await.unwrap();
+    let write = "INSERT INTO salesforce.contact (lastname, phone)
+         SELECT CASE WHEN i < 10 THEN 'Writer' END, '+1 415 555 0100' FROM generate_series(1, 10) i";
+    while !done.is_cancelled() {
+        sql.execute(write, &[]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn figures(handle: &Handle) {
@@ -147,6 +247,11 @@ async fn figures(handle: &Handle) {
             assert_eq!(page.items.len(), PAGE, "{word}");
             figure(&format!("page in the middle by {word}"), took, "ms", 50.0);
         }
+    }
+    for filter in ["", "mapping:contact", "code:MALFORMED", "somebody"] {
+        let (took, groups) = median(async || handle.groups(filter, 200).await.unwrap()).await;
+        assert!(!groups.is_empty(), "{filter}");
+        figure(&format!("causes of {filter:?}"), took, "ms", 2_000.0);
     }
     let (took, _) = median(async || handle.overview().await.unwrap()).await;
     figure("overview", took, "ms", 1_000.0);
