@@ -125,7 +125,10 @@ impl ErrorsPane {
             self.next = page.next;
         } else {
             // What was read behind it stays, so that nobody who went far down is thrown back.
-            let mut behind = self.items.split_off(page.items.len().min(self.items.len()));
+            let last = page.items.last().map(|error| error.id);
+            let known = self.items.iter().position(|error| Some(error.id) == last);
+            let upto = known.map_or(page.items.len(), |last| last + 1).min(self.items.len());
+            let mut behind = self.items.split_off(upto);
             let fresh: HashSet<i64> = page.items.iter().map(|error| error.id).collect();
             behind.retain(|error| page.next.is_some() && !fresh.contains(&error.id));
             if behind.is_empty() {

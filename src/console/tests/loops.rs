@@ -16,9 +16,10 @@ use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Writes;
 use crate::domain::record::{Edit, FieldEdit, Hit};
-use crate::domain::sync_error::ErrorState;
+use crate::domain::sort::{Key, SortBy};
+use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::engine::bulk::Chosen;
-use crate::engine::handle::{Event, Refused};
+use crate::engine::handle::{ErrorPage, Event, Refused};
 use crate::engine::mend::Linked;
 
 /// Opens Jane's record.
@@ -213,6 +214,36 @@ fn a_mapping_shows_its_errors_and_esc_goes_back_one_step_at_a_time() {
     press(&mut model, "Esc Esc");
     assert_eq!(model.focus, Pane::Mappings, "Esc never leaves the console");
     assert_eq!(press(&mut model, "q"), [Effect::Quit]);
+}
+
+#[test]
+fn who_went_far_down_the_list_stays_there_while_its_beginning_is_read_again() {
+    let numbered = |ids: std::ops::Range<i64>| -> Vec<SyncError> {
+        ids.map(|id| error(id, "CODE", "Email", "bad", ErrorState::Open)).collect()
+    };
+    let part = |items: Vec<SyncError>| {
+        let next = items.last().map(|last| Key::of(SortBy::LastSeen, last));
+        ErrorPage { items, next, done: false }
+    };
+    let mut model = console((120, 40));
+    let came = |append: bool, items| Msg::Errors { generation: 0, append, result: Ok(part(items)) };
+    update(&mut model, came(false, numbered(100..200)));
+    for from in [200, 300, 400] {
+        update(&mut model, came(true, numbered(from..from + 100)));
+    }
+    press(&mut model, "G");
+    let stood = model.errors.selected().map(|error| error.id);
+    assert_eq!(stood, Some(499));
+    let next = model.errors.next.clone();
+    // Two new ones came, one of the old ones is gone.
+    let fresh: Vec<SyncError> = [numbered(98..150), numbered(151..200)].concat();
+    update(&mut model, came(false, fresh));
+    assert_eq!(model.errors.selected().map(|error| error.id), stood);
+    assert_eq!((model.errors.items.len(), &model.errors.next), (401, &next));
+    // A list that ends earlier has nothing behind its end.
+    let short = ErrorPage { items: numbered(98..130), next: None, done: true };
+    update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(short) });
+    assert_eq!((model.errors.items.len(), &model.errors.next), (32, &None));
 }
 
 #[test]
