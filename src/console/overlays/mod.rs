@@ -120,10 +120,7 @@ fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
         .borders(Borders::ALL)
         .border_type(BorderType::Thick)
         .border_style(model.theme.border(true))
-        .title(Span::styled(
-            format!(" {} ", clip(title, usize::from(area.width).saturating_sub(6))),
-            model.theme.title(true),
-        ));
+        .title(Span::styled(format!(" {title} "), model.theme.title(true)));
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
