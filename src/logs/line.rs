@@ -49,6 +49,15 @@ impl PartialEq for LogFilter {
     }
 }
 
+/// The one thing that a filter asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A word, anywhere in what a line shows.
+    Word,
+    /// A key with its value.
+    Field,
+}
+
 #[derive(Clone, Debug)]
 enum Term {
     Word(Regex),
@@ -116,6 +125,15 @@ impl LogFilter {
     /// What every line that passes has somewhere in its text, where that can be told.
     pub(super) fn probe(&self) -> Option<&Regex> {
         self.probe.as_ref()
+    }
+
+    /// What it asks for, when that is one thing, which a hit of the probe proves.
+    pub(super) fn asks_only(&self) -> Option<Asked> {
+        match (self.terms.as_slice(), &self.probe) {
+            ([(false, Term::Word(_))], Some(_)) => Some(Asked::Word),
+            ([(false, Term::Field(..))], Some(_)) => Some(Asked::Field),
+            _ => None,
+        }
     }
 
     /// Whether a record passes.
