@@ -169,13 +169,17 @@ fn causes(model: &Model, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Op
     let first = window.start;
     for at in window {
         let share = &shares[at];
+        // The bar of the chosen one stays a bar.
+        let picture = Span::styled(fit(&bar(share.count, highest, room), room), theme.warn());
         let line = Line::from(vec![
             Span::styled(format!(" {}", fit(share.category.word(), 11)), theme.dim()),
             Span::raw(format!("{} ", fit(&share.code, code - 1))),
             Span::raw(format!("{} ", count(share.count, 9))),
-            Span::styled(fit(&bar(share.count, highest, room), room), theme.warn()),
         ]);
-        lines.push(super::chosen_line(model, at == trends.cursor.at, line));
+        let mut line = super::chosen_line(model, at == trends.cursor.at, line);
+        line.style = ratatui::style::Style::new();
+        line.push_span(picture);
+        lines.push(line);
     }
     let cursor = u16::try_from(1 + trends.cursor.at.saturating_sub(first)).ok();
     (lines, cursor)
