@@ -186,6 +186,8 @@ where
                     // Not `clear`: that asks the terminal where its cursor is, waits for an answer that may be late or
                     // never come, and fails then.
                     terminal.resize(Rect::from((Position::ORIGIN, terminal.size()?)))?;
+                    // Something else may have written on the screen: the same frame is sent again.
+                    screen.raw(&[]);
                     model.dirty = true;
                 }
                 Effect::Copy(text) => screen.raw(&clipboard::copy(&text)),
@@ -194,14 +196,19 @@ where
         }
         if model.dirty && (urgent || drawn.elapsed() >= FRAME) {
             model.dirty = false;
-            terminal.draw(|frame| view::draw(model, frame))?;
+            let area = terminal.draw(|frame| view::draw(model, frame))?.area;
+            // Keys are judged by what was seen when they were pressed; the event of a new size may come later.
+            model.size = (area.width, area.height);
             screen.commit().wrap_err("the terminal is gone")?;
             drawn = Instant::now();
         }
         urgent = false;
         let msg = tokio::select! {
             biased;
-            () = guard::panicked() => bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again"),
+            () = guard::panicked() => {
+                guard::reported().await;
+                bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again");
+            }
             () = signals.end() => return Ok(Ended::Left(Left::Quit)),
             msg = door.next(&model.settings.connection) => match msg? {
                 Some(msg) => msg,

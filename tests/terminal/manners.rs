@@ -49,14 +49,27 @@ async fn an_editor_and_what_was_typed_stay_while_the_terminal_changes_its_size()
         terminal.resize(columns, lines);
         if lines < 15 {
             terminal.wait_for("need 60x15, have 40x10");
-            // What nobody can see does not change.
-            terminal.keys("?\x1b[200~pasted\x1b[201~\x7f");
+            // What nobody can see does not change. The new size itself may draw once more; the third frame says that
+            // the keys before Ctrl-L were heard.
+            let drawn = terminal.times_sent("60x15");
+            terminal.keys("?\x1b[200~pasted\x1b[201~\x7f\x0c\x0c\x0c");
+            terminal.wait_for_times("60x15", drawn + 3);
         } else {
             terminal.wait_for("half typed ");
             terminal.wait_for("10 of 80 characters");
             terminal.wait_for(&format!("Email of contact {row}"));
             terminal.wait_for("Esc leave it as it was ");
         }
+    }
+    // A key and a new size that come at the same instant are both heard.
+    for round in 1..=40 {
+        terminal.resize(40, 10);
+        terminal.wait_for("need 60x15, have 40x10");
+        terminal.keys("?");
+        terminal.resize(120, 40);
+        terminal.wait_for(" of 80 characters");
+        terminal.keys(&format!("\x01\x0b{}", "x".repeat(round)));
+        terminal.wait_for(&format!(" {round} of 80 characters"));
     }
     // What is pasted into a line stays one.
     terminal.keys("\x01\x0b\x1b[200~jane@acme.com\rand more\x1b[201~");

@@ -93,7 +93,17 @@ impl Terminal {
 
     /// Waits until these bytes were sent.
     pub fn wait_for_bytes(&mut self, bytes: &str) {
-        drop(self.wait(bytes, |shown| holds(&shown.bytes, bytes)));
+        self.wait_for_times(bytes, 1);
+    }
+
+    /// Waits until these bytes were sent so many times.
+    pub fn wait_for_times(&mut self, bytes: &str, count: usize) {
+        drop(self.wait(bytes, |shown| times(&shown.bytes, bytes) >= count));
+    }
+
+    /// How often these bytes were sent so far.
+    pub fn times_sent(&self, bytes: &str) -> usize {
+        times(&self.shown().bytes, bytes)
     }
 
     /// Waits for what holds between two frames.
@@ -153,7 +163,7 @@ impl Terminal {
 
     /// Whether these bytes were ever sent.
     pub fn saw(&self, bytes: &str) -> bool {
-        holds(&self.shown().bytes, bytes)
+        self.times_sent(bytes) > 0
     }
 
     /// Whether any colour was ever set: SGR 30-38, 40-48, 90-97, 100-107.
@@ -229,6 +239,6 @@ fn size(columns: u16, lines: u16) -> PtySize {
     PtySize { rows: lines, cols: columns, pixel_width: 0, pixel_height: 0 }
 }
 
-fn holds(sent: &[u8], bytes: &str) -> bool {
-    sent.windows(bytes.len()).any(|window| window == bytes.as_bytes())
+fn times(sent: &[u8], bytes: &str) -> usize {
+    sent.windows(bytes.len()).filter(|window| *window == bytes.as_bytes()).count()
 }

@@ -18,6 +18,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static MOUSE: AtomicBool = AtomicBool::new(false);
 /// Cancelled when some thread panicked.
 static PANICKED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+/// Cancelled when that panic was reported.
+static REPORTED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
 /// Holds the terminal until it is dropped.
 #[derive(Debug)]
@@ -70,6 +72,11 @@ pub async fn panicked() {
     PANICKED.cancelled().await;
 }
 
+/// Returns when that panic was reported: a program that ends before would take the report with it.
+pub async fn reported() {
+    REPORTED.cancelled().await;
+}
+
 /// A panic first gives the terminal back, and then is reported, unless nobody can read the report any more: writing
 /// to a dead terminal inside a panic hook would abort the process.
 fn install_panic_hook() {
@@ -82,6 +89,7 @@ fn install_panic_hook() {
             if io::stderr().write_all(b"\n").is_ok() {
                 report(panic);
             }
+            REPORTED.cancel();
         }));
     });
 }
