@@ -79,6 +79,7 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
     let mut model = Model::new(Utc::now(), size, options.settings);
     model.resume(&options.state);
     let mut door = Door::Opening(opening);
+    let mut keys = Keys::default();
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;
         let frames = Frames::default();
@@ -87,7 +88,7 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
         let mut screen = Screen { frames, out: io::stdout() };
         model.dirty = true;
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
-        let mut keys = Keys::open().wrap_err("cannot read keys")?;
+        keys.open().wrap_err("cannot read keys")?;
         let ended =
             run_loop(&mut model, &mut terminal, &mut screen, &mut keys, &mut door, &mut signals).await;
         keys.close().await;

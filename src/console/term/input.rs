@@ -14,12 +14,26 @@ use tokio_util::sync::CancellationToken;
 /// How long the reader may take to let go of the terminal.
 const LET_GO: Duration = Duration::from_millis(300);
 
-/// The keys as they come.
+/// The keys as they come. What was read and not yet taken when reading stops is there when it begins again.
 #[derive(Debug)]
 pub struct Input {
+    read: mpsc::UnboundedSender<io::Result<Event>>,
     events: mpsc::UnboundedReceiver<io::Result<Event>>,
+    reader: Option<Reader>,
+}
+
+/// The thread that reads.
+#[derive(Debug)]
+struct Reader {
     stop: CancellationToken,
     ended: oneshot::Receiver<()>,
+}
+
+impl Default for Input {
+    fn default() -> Input {
+        let (read, events) = mpsc::unbounded_channel();
+        Input { read, events, reader: None }
+    }
 }
 
 impl Input {
@@ -27,8 +41,8 @@ impl Input {
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn open() -> io::Result<Input> {
-        let (sender, events) = mpsc::unbounded_channel();
+    pub fn open(&mut self) -> io::Result<()> {
+        let sender = self.read.clone();
         let (end, ended) = oneshot::channel();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -51,14 +65,17 @@ impl Input {
             // Nobody may be waiting for this any more.
             let _ = end.send(());
         })?;
-        Ok(Input { events, stop, ended })
+        self.reader = Some(Reader { stop, ended });
+        Ok(())
     }
 
     /// Stops reading, so that keys go to whoever has the terminal next.
-    pub async fn close(self) {
-        self.stop.cancel();
-        // A reader that spins on a dead terminal never says that it ended; it ends with the process.
-        let _ = tokio::time::timeout(LET_GO, self.ended).await;
+    pub async fn close(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.stop.cancel();
+            // A reader that spins on a dead terminal never says that it ended; it ends with the process.
+            let _ = tokio::time::timeout(LET_GO, reader.ended).await;
+        }
     }
 }
 
