@@ -20,7 +20,8 @@ pub struct Pending {
     pub since: DateTime<Utc>,
     /// When it may be sent.
     pub ready_at: DateTime<Utc>,
-    /// The batch that it was sent in last.
+    /// The batch that it was answered in last, such as `4be1f0-2`; while it is in flight, its claim's word, with which
+    /// the names of all batches of that claim begin.
     pub batch: Option<String>,
     /// How often Salesforce rejected the record since a person or a new change last touched it.
     pub attempts: i32,

@@ -131,7 +131,7 @@ async fn send_call(
             release(shared, claim, units, Duration::ZERO).await?;
             continue;
         }
-        let batch = super::random_word()[..6].to_owned();
+        let batch = claim.name_batch();
         let began = tokio::time::Instant::now();
         let sent = async {
             found?;

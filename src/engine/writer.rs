@@ -1,6 +1,7 @@
 //! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use crate::domain::catalogue;
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
-use crate::postgres::queue::{Ack, Claimed, Outcome};
+use crate::postgres::queue::{Ack, CLAIM_WORD, Claimed, Outcome};
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
@@ -32,6 +33,20 @@ pub(super) struct Claim {
     pub(super) token: String,
     /// Taken before the claim was asked for, on the monotonic clock: the lease cannot end earlier than this says.
     pub(super) since: Instant,
+    /// How many batches were named so far.
+    batches: AtomicU32,
+}
+
+impl Claim {
+    fn new() -> Claim {
+        Claim { token: super::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
+    }
+
+    /// A name for the next batch: the word of the claim, which its units bear while they are in flight, and a number.
+    pub(super) fn name_batch(&self) -> String {
+        let number = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{}-{number}", &self.token[..CLAIM_WORD])
+    }
 }
 
 /// Runs until the end of the engine.
@@ -99,7 +114,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
         shared.pause(wait.min(IDLE_PAUSE)).await;
         return Ok(taken as usize);
     }
-    let claim = Claim { token: super::random_word(), since: Instant::now() };
+    let claim = Claim::new();
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
     let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
     // A claim that cannot be worked now is given back: nothing of it was sent.

@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::pending::{Pending, Waiting};
 
-use super::queue::UNSENT;
+use super::queue::{CLAIM_WORD, UNSENT};
 use super::{Error, Store, While};
 
 /// Changes that are not taken in and looked at for one page at most: many may be of one row.
@@ -51,7 +51,8 @@ impl Store {
     async fn units(&self, of: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Pending>, Error> {
         let sql = self.described(&format!(
             "SELECT table_name, record_id, state, created_at AS since, ready_at, attempts, attempts + lost AS sends,
-                 held_table, coalesce(held_record::text, held_key) AS held
+                 held_table, coalesce(held_record::text, held_key) AS held,
+                 CASE WHEN state = 'inflight' THEN left(token, {CLAIM_WORD}) END AS claim
              FROM syncdeck.unit WHERE {of} ORDER BY created_at, table_name, record_id LIMIT $2"
         ));
         let client = self.client().await?;
@@ -67,7 +68,7 @@ impl Store {
     ) -> Result<Vec<Pending>, Error> {
         let sql = self.described(&format!(
             "SELECT table_name, record_id, 'new' AS state, created_at AS since, created_at AS ready_at, 0 AS attempts, 0 AS sends,
-                 NULL::text AS held_table, NULL::text AS held
+                 NULL::text AS held_table, NULL::text AS held, NULL::text AS claim
              FROM (SELECT * FROM {schema}._trigger_log WHERE state = 'NEW' AND ($1::text IS NULL OR table_name = $1)
                      AND id > coalesce((SELECT max(id) FROM {schema}._trigger_log
                          WHERE table_name = $4 AND record_id = $5 AND state = 'NEW' AND created_at = $3), 0)
@@ -89,15 +90,16 @@ impl Store {
         Ok(rows.iter().map(read_pending).collect())
     }
 
-    /// Rows that wait, with their mapping, what their changes come to, and their last batch.
+    /// Rows that wait, with their mapping, what their changes come to, and their batch: the claim's word for those in
+    /// flight, the last answered one for others.
     fn described(&self, waiting: &str) -> String {
         format!(
             "SELECT unit.table_name::text, unit.record_id, coalesce(mapping.name, unit.table_name), unit.state, since, ready_at,
                  ready_at <= clock_timestamp(), attempts, sends, coalesce(writes, 'on'),
                  coalesce((SELECT name FROM syncdeck.mapping parent WHERE parent.table_name = held_table), held_table), held,
                  changes.number, changes.first, changes.last,
-                 (SELECT batch FROM syncdeck.attempt
-                  WHERE table_name = unit.table_name AND record_id = unit.record_id ORDER BY id DESC LIMIT 1)
+                 coalesce(claim, (SELECT batch FROM syncdeck.attempt
+                  WHERE table_name = unit.table_name AND record_id = unit.record_id ORDER BY id DESC LIMIT 1))
              FROM ({waiting}) unit
              LEFT JOIN syncdeck.mapping ON mapping.table_name = unit.table_name
              CROSS JOIN LATERAL (

@@ -19,6 +19,9 @@ use super::errors::NewError;
 use super::records::row_values;
 use super::{Cached, Client, Error, Store, While};
 
+/// How much of a claim's token names its batches.
+pub const CLAIM_WORD: usize = 6;
+
 /// A unit that this engine holds, under the token of its claim.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Claimed {

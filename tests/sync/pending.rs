@@ -62,3 +62,19 @@ async fn what_is_held_names_what_it_waits_for_and_what_is_tried_again_says_when(
         ["Invoice_Line__c 1 insert ready x1: tried again at 10:20:30 UTC"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_bears_the_word_with_which_the_name_of_its_batch_begins() {
+    let world = World::start(MAPPINGS).await;
+    world.org.change_faults(|faults| faults.latency_ms = 3_000);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('A', 'K1')").await;
+    world.until_text("SELECT state FROM syncdeck.unit", "inflight").await;
+    let query = PendingQuery { limit: 10, ..PendingQuery::default() };
+    let waiting = world.handle.pending(&query).await.unwrap();
+    assert_eq!(waiting[0].reason, "in flight");
+    let word = waiting[0].batch.clone().unwrap();
+    world.org.change_faults(|faults| faults.latency_ms = 0);
+    world.until_text("SELECT count(*)::text FROM syncdeck.attempt", "1").await;
+    let batch = world.text("SELECT batch FROM syncdeck.attempt").await.unwrap();
+    assert_eq!(batch, format!("{word}-1"));
+}

@@ -130,7 +130,7 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
 fn widths(model: &Model, width: usize) -> (usize, usize, usize, usize) {
     // Only what was sent before has one.
     let any = model.pending.items.iter().any(|pending| pending.batch.is_some());
-    let batch = if width >= 80 && any { 9 } else { 0 };
+    let batch = if width >= 80 && any { 10 } else { 0 };
     let op = if width >= 60 { 8 } else { 0 };
     // Sign 2, state 10, age 8.
     let rest = width.saturating_sub(20 + op + batch);
