@@ -7,6 +7,9 @@ use crate::domain::catalogue::{self, Source};
 use crate::domain::sync_error::Class;
 use crate::salesforce;
 
+/// How often Salesforce is asked for whoever waits.
+pub(super) const TRIES: usize = 3;
+
 /// Asks Salesforce up to `tries` times while it only is not well.
 ///
 /// # Errors

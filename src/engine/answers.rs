@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::Mapping;
@@ -14,14 +15,14 @@ use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::postgres::commands::Command;
 use crate::salesforce::{query, value};
 
-use super::again::again;
+use super::again::{TRIES, again};
 use super::{Shared, errand, reader};
 
 /// Between looks, should an announcement be missed (a pooler in transaction mode passes none on).
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How often Salesforce is asked for whoever waits.
-const TRIES: usize = 3;
+/// How long a moment's outage is waited out for whoever asks: half of what they wait in all.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -59,28 +60,31 @@ async fn answer(shared: Arc<Shared>, command: Command) {
 }
 
 /// Which row a command is about, and its mapping.
-fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
-    let (mapping, table) = about(shared, args)?;
+async fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
+    let (mapping, table) = about(shared, args).await?;
     let row =
         args.get("row").and_then(Value::as_i64).and_then(|row| i32::try_from(row).ok()).unwrap_or_default();
     Ok((RowRef { table, row: RowId(row) }, mapping))
 }
 
-/// Which mapping and table a command is about, while Salesforce may be asked.
-pub(super) fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), String> {
+/// Which mapping and table a command is about, once Salesforce may be asked.
+pub(super) async fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), String> {
     let table = args.get("table").and_then(Value::as_str).unwrap_or_default();
     let mappings = shared.mappings();
     let mapping = mappings
         .iter()
         .find(|mapping| mapping.table == table)
         .ok_or_else(|| format!("this engine has no mapping of the table {table:?}"))?;
-    if let Some(wait) = shared.link.closed_for() {
-        let status = shared.link.status(None, None);
-        return Err(format!(
-            "Salesforce is not asked for another {} s: {}",
-            wait.as_secs() + 1,
-            status.detail.unwrap_or(status.state)
-        ));
+    let given_up = Instant::now() + PATIENCE;
+    while let Some(wait) = shared.link.closed_for() {
+        if Instant::now() + wait > given_up || !shared.pause(wait).await {
+            let status = shared.link.status(None, None);
+            return Err(format!(
+                "Salesforce is not asked for another {} s: {}",
+                wait.as_secs() + 1,
+                status.detail.unwrap_or(status.state)
+            ));
+        }
     }
     Ok((mapping.clone(), table.to_owned()))
 }
@@ -88,7 +92,7 @@ pub(super) fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), 
 /// The record that is in Salesforce already for a row: the one that the error's message names, else the one with the
 /// row's external id, else (a duplicate rule names none) the only one with the row's e-mail address.
 async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
-    let (at, mapping) = subject(shared, args)?;
+    let (at, mapping) = subject(shared, args).await?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
     if let Some(given) = args.get("sfid").and_then(Value::as_str) {
         let records =
@@ -150,13 +154,13 @@ async fn by_email(shared: &Shared, mapping: &Mapping, record: &RecordView) -> Re
 
 /// Reads the object's definition again, and the row's record where this engine is the one that reads the mapping.
 async fn reread(shared: &Shared, args: &Value) -> Result<Value, String> {
-    let (at, mapping) = subject(shared, args)?;
+    let (at, mapping) = subject(shared, args).await?;
     reader::reread(shared, &mapping, &at).await
 }
 
 /// The values of rows' records, by row.
 async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
-    let (mapping, table) = about(shared, args)?;
+    let (mapping, table) = about(shared, args).await?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let rows = args.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
     let rows: Vec<RowId> =

@@ -61,7 +61,7 @@ impl Handle {
 
 /// Compares a mapping's rows with its records, with this engine's own login.
 pub(super) async fn verify(shared: &Shared, command: &Command) -> Result<Value, String> {
-    let (mapping, _) = answers::about(shared, &command.args)?;
+    let (mapping, _) = answers::about(shared, &command.args).await?;
     let sides = Sides { store: shared.store.clone(), client: shared.client.clone() };
     let stage: Mutex<Option<Stage>> = Mutex::default();
     let told = |now| *stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
@@ -79,7 +79,7 @@ pub(super) async fn verify(shared: &Shared, command: &Command) -> Result<Value, 
 
 /// Tries a mapping with some of its rows, with this engine's own login.
 pub(super) async fn test(shared: &Shared, command: &Command) -> Result<Value, String> {
-    let (mapping, _) = answers::about(shared, &command.args)?;
+    let (mapping, _) = answers::about(shared, &command.args).await?;
     let limit =
         command.args.get("limit").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
     let trial = rehearsal::run(&shared.store, Some(&shared.client), &mapping, limit.unwrap_or(1));

@@ -19,6 +19,7 @@ use crate::postgres::Store;
 use crate::salesforce::collections::{MAX_RECORDS, SaveResult};
 use crate::salesforce::{Client, value};
 
+use super::again::{TRIES, again};
 use super::handle::Refused;
 use super::prepare;
 
@@ -153,8 +154,8 @@ async fn known_by_key(
         .filter_map(|(tried, _)| key_of(tried))
         .collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let known =
-        client.ids_by_key(&mapping.object, key, &keys).await.map_err(|error| Refused(error.to_string()))?;
+    let known = again(TRIES, || client.ids_by_key(&mapping.object, key, &keys)).await;
+    let known = known.map_err(|error| Refused(error.to_string()))?;
     for (tried, record) in items.iter_mut().filter(|(tried, _)| tried.op == "insert") {
         if let (Some(sfid), Some(record)) =
             (key_of(tried).and_then(|key| known.get(&key.to_lowercase())), record)
@@ -234,7 +235,8 @@ async fn send(
 ) -> Result<(), Refused> {
     let mut records: Vec<Value> = tried.iter().filter_map(|(_, record)| record.clone()).collect();
     records.push(bound_to_fail(mapping, op));
-    let results = client.take_back(op == "insert", records).await;
+    // What is taken back whole may be asked again.
+    let results = again(TRIES, || client.take_back(op == "insert", &records)).await;
     let results = results.map_err(|error| Refused(format!("the trial was not answered: {error}")))?;
     let saved: Vec<&str> =
         results.iter().filter(|result| result.success).filter_map(|result| result.id.as_deref()).collect();

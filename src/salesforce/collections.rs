@@ -67,7 +67,7 @@ impl Client {
 
     /// Writes records in one call that is taken back whole, for at least one of them is bound to fail; each names its
     /// object. What is told of the others is whether they would have gone through.
-    pub async fn take_back(&self, create: bool, records: Vec<Value>) -> Result<Vec<SaveResult>, Error> {
+    pub async fn take_back(&self, create: bool, records: &[Value]) -> Result<Vec<SaveResult>, Error> {
         let (method, count) = (if create { Method::POST } else { Method::PATCH }, records.len());
         let body = json!({"allOrNone": true, "records": records});
         let answer = self.request(method, "composite/sobjects", Some(&body)).await?;

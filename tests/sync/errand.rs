@@ -139,3 +139,26 @@ async fn the_engine_tries_a_mapping_and_salesforce_takes_all_of_it_back() {
     let refused = world.handle.rehearse("contact", 10).await.unwrap_err().to_string();
     assert!(refused.contains("cannot try Contact: UNKNOWN_EXCEPTION"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moments_outage_is_waited_out_for_whoever_asks_and_a_longer_one_is_told() {
+    let world = World::start(MAPPINGS).await;
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
+    world.until_quiet().await;
+    let open = |code| {
+        format!("SELECT count(*)::text FROM syncdeck.error WHERE code = '{code}' AND resolved_at IS NULL")
+    };
+    let write = "UPDATE salesforce.contact SET lastname = lastname || 'x'";
+    world.org.change_faults(|faults| faults.unavailable = 1);
+    world.run(write).await;
+    world.until_text(&open("SERVER_UNAVAILABLE"), "1").await;
+    let values = world.handle.salesforce_values(&contact(1)).await.unwrap();
+    assert!(values.sfid.is_some(), "{values:?}");
+    world.until_quiet().await;
+    // The daily allowance is not back within seconds: that is said at once.
+    world.org.change_faults(|faults| faults.daily_limit = 1);
+    world.run(write).await;
+    world.until_text(&open("REQUEST_LIMIT_EXCEEDED"), "1").await;
+    let refused = world.handle.salesforce_values(&contact(1)).await.unwrap_err().to_string();
+    assert!(refused.contains("is not asked for another"), "{refused}");
+}
