@@ -91,7 +91,10 @@ pub(super) async fn pending(cli: &Cli, mapping: Option<&str>, limit: usize) -> R
                 one.state.clone(),
                 one.changes.to_string(),
                 one.attempts.to_string(),
-                one.reason.clone(),
+                match one.rests {
+                    true => format!("{} at {} UTC", one.reason, one.ready_at.format("%H:%M:%S")),
+                    false => one.reason.clone(),
+                },
             ]
         })
         .collect();

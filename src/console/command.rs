@@ -267,10 +267,10 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Reload, "reload", "reload", &["L"], "Read all its records again from Salesforce")
         .only(&[Mappings])
         .mutating(),
-    command(Id::PauseAll, "pause-all", "pause all", &[], "Let the writes of all mappings rest").mutating(),
-    command(Id::DrainAll, "drain-all", "drain all", &[], "Send what waits now, then let all writes rest").mutating(),
-    command(Id::ResumeAll, "resume-all", "resume all", &[], "Let the writes of all mappings go on").mutating(),
-    command(Id::ReloadAll, "reload-all", "reload all", &[], "Read all records of all mappings again").mutating(),
+    command(Id::PauseAll, "pause-all", "pause all", &[], "Let the writes of all mappings rest").only(&[Mappings]).mutating(),
+    command(Id::DrainAll, "drain-all", "drain all", &[], "Send what waits now, then let all writes rest").only(&[Mappings]).mutating(),
+    command(Id::ResumeAll, "resume-all", "resume all", &[], "Let the writes of all mappings go on").only(&[Mappings]).mutating(),
+    command(Id::ReloadAll, "reload-all", "reload all", &[], "Read all records of all mappings again").only(&[Mappings]).mutating(),
     // ---- the log -------------------------------------------------------------------------------------------------
     command(Id::Follow, "follow", "pause/follow", &["Space", "f"], "Stop or go on following the log")
         .only(&[Log])

@@ -15,9 +15,10 @@ impl Command {
             Id::Strategy | Id::Writes | Id::Drain | Id::Reload | Id::Verify | Id::Test => {
                 model.mapping().is_none().then_some("no mapping is there yet")
             }
-            Id::GoRecord => {
-                model.record.is_none().then_some("no record is open; choose an error and press Enter")
-            }
+            Id::GoRecord => unless(
+                model.record.is_some() || model.rowless().is_some(),
+                "no record is open; choose an error and press Enter",
+            ),
             Id::Edit
                 if model.read_only && model.record.as_ref().is_some_and(|pane| pane.tab == Tab::Fields) =>
             {
@@ -27,6 +28,11 @@ impl Command {
             Id::Fix | Id::Revert | Id::Ignore if model.chosen().is_none() => {
                 Some("there is no error of a row here; choose or mark one")
             }
+            Id::Open => open(model),
+            Id::Mark | Id::MarkAll | Id::Groups => {
+                unless(!model.errors.items.is_empty(), "there are no errors here")
+            }
+            Id::NextView | Id::PreviousView => unless(model.record.is_some(), "no record is open"),
             Id::Mend => unless(
                 view(model).is_some_and(offers),
                 "nothing here can be mended by itself; f shows what helps, e edits",
@@ -64,6 +70,15 @@ fn offers(view: &RecordView) -> bool {
 
 fn contested(view: &RecordView) -> bool {
     view.conflicts.iter().any(|conflict| conflict.winner.is_none())
+}
+
+fn open(model: &Model) -> Option<&'static str> {
+    match model.focus {
+        Pane::Mappings => unless(model.mapping().is_some(), "no mapping is there yet"),
+        Pane::Log => unless(model.log.selected().is_some(), "no line is there yet"),
+        Pane::Pending => unless(model.pending.selected().is_some(), "nothing waits"),
+        _ => unless(model.errors.selected().is_some(), "there are no errors here"),
+    }
 }
 
 fn retry(model: &Model) -> Option<&'static str> {

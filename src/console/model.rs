@@ -7,6 +7,7 @@ use chrono::{DateTime, FixedOffset, Offset, Utc};
 
 use crate::config::state::ConsoleState;
 use crate::domain::overview::Overview;
+use crate::domain::sync_error::SyncError;
 
 use super::keymap::Keymap;
 use super::overlays::Overlay;
@@ -267,6 +268,11 @@ impl Model {
     /// A time where the operator is, or in UTC.
     pub fn local(&self, time: DateTime<Utc>) -> DateTime<FixedOffset> {
         time.with_timezone(&if self.settings.utc { Utc.fix() } else { self.settings.zone })
+    }
+
+    /// The selected error, where it is one of a read, a mapping or the connection: there is no record to open for it.
+    pub fn rowless(&self) -> Option<&SyncError> {
+        self.errors.selected().filter(|error| self.list == Pane::Errors && error.row_id.is_none())
     }
 
     /// The filters that were saved, by name.

@@ -163,13 +163,13 @@ impl Model {
         isize::try_from(view::page(self, self.focus)).unwrap_or(10)
     }
 
-    /// The pane `by` places on among those that show. The record is left out while none is open.
+    /// The pane `by` places on among those that show. The record is left out while it has nothing to tell.
     fn neighbour(&self, by: usize) -> Pane {
         let round = [Pane::Mappings, self.list, Pane::Record, Pane::Log];
         let mut at = round.iter().position(|pane| *pane == self.focus).unwrap_or(0);
         loop {
             at = (at + by) % round.len();
-            if round[at] != Pane::Record || self.record.is_some() {
+            if round[at] != Pane::Record || self.record.is_some() || self.rowless().is_some() {
                 return round[at];
             }
         }
@@ -191,12 +191,11 @@ impl Model {
 
     /// Gives the open record the keys: now Salesforce is asked what it has.
     fn enter_record(&mut self) -> Vec<Effect> {
-        let Some(pane) = &mut self.record else { return Vec::new() };
         if self.focus != Pane::Record {
             self.came_from = self.focus;
         }
         self.focus = Pane::Record;
-        pane.ask().map(Effect::FetchValues).into_iter().collect()
+        self.record.as_mut().and_then(|pane| pane.ask()).map(Effect::FetchValues).into_iter().collect()
     }
 
     /// Opens a row's record and goes there.
@@ -262,14 +261,31 @@ impl Model {
         if number != self.resting || !self.overlays.is_empty() {
             return Vec::new();
         }
-        match self.selected_row().filter(|_| self.focus == self.list) {
+        if self.focus != self.list {
+            return Vec::new();
+        }
+        match self.selected_row() {
             Some(row) if self.record.as_ref().is_none_or(|pane| pane.row != row) => {
                 // From now on the selection stays on its line, whatever comes in above it.
                 self.errors.touched = true;
                 if self.show_row(row) { self.load_record() } else { Vec::new() }
             }
-            _ => Vec::new(),
+            None => {
+                self.tell_rowless();
+                Vec::new()
+            }
+            Some(_) => Vec::new(),
         }
+    }
+
+    /// The record's place tells of the selected error, where it is of no row; false when an open record holds changes.
+    fn tell_rowless(&mut self) -> bool {
+        if self.rowless().is_none() || self.record.as_ref().is_some_and(RecordPane::keeps) {
+            return false;
+        }
+        self.errors.touched = true;
+        self.record = None;
+        true
     }
 
     /// The row of the selected line of the list.
@@ -302,12 +318,13 @@ impl Model {
                     self.errors.touched = true;
                     self.open_row(row)
                 }
-                None => {
-                    let text =
-                        self.errors.selected().map(|error| format!("{}: {}", error.code, error.message));
-                    text.into_iter().for_each(|text| self.say(Tone::Neutral, super::update::one_line(&text)));
-                    Vec::new()
+                None if self.rowless().is_some() => {
+                    if !self.tell_rowless() {
+                        self.say(Tone::Neutral, NOT_SAVED);
+                    }
+                    self.enter_record()
                 }
+                None => Vec::new(),
             },
         }
     }

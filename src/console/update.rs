@@ -290,7 +290,7 @@ impl Model {
         if generation == self.errors.generation {
             match result {
                 Ok(page) => {
-                    let first = !self.errors.loaded;
+                    let first = self.errors.items.is_empty();
                     self.errors.take(page, append);
                     self.errors.restore();
                     // A page may end before it is full: rows show as they are found.

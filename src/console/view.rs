@@ -61,17 +61,23 @@ pub fn arrange(model: &Model, area: Rect) -> Vec<(Pane, Rect)> {
         } else if area.width >= 100 {
             34
         } else {
-            28
+            30
         };
         let [mappings, errors] =
             area.layout(&Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)]));
         vec![(Pane::Mappings, mappings), (model.list, errors)]
     };
     if area.height >= 32 {
+        // What has the keys gets the room: a long list, all fields of a record, much of the log.
+        let (lists, log) = match model.focus {
+            Pane::Record => (24, 16),
+            Pane::Log => (28, 44),
+            _ => (42, 16),
+        };
         let [lists, record, log] = area.layout(&Layout::vertical([
-            Constraint::Percentage(30),
+            Constraint::Percentage(lists),
             Constraint::Fill(1),
-            Constraint::Percentage(20),
+            Constraint::Percentage(log),
         ]));
         let mut places = split(lists);
         places.extend([(Pane::Record, record), (Pane::Log, log)]);
@@ -160,7 +166,9 @@ fn header(model: &Model, width: usize) -> Line<'static> {
         connection.detail.as_ref().filter(|_| connection.state != "ok" && model.lost.is_none())
     {
         let room = width.saturating_sub(used + 13);
-        spans.push(Span::styled(format!("   {}", clip(detail, room)), theme.warn()));
+        if room >= 16 {
+            spans.push(Span::styled(format!("   {}", clip(detail, room)), theme.warn()));
+        }
     }
     let clock = if model.settings.clock {
         model.local(model.now).format("%H:%M").to_string() + zone + " "
@@ -202,8 +210,8 @@ fn footer(model: &Model, width: usize) -> Line<'static> {
     let with_room =
         hinted.into_iter().map(|hint| (hint, room)).chain(last.into_iter().map(|hint| (hint, width)));
     for ((command, command_keys), width) in with_room {
-        let disabled = command.disabled(model).is_some();
-        if disabled && command.mutates && model.read_only {
+        // What cannot be done now gives way to what can; its key, the help and the palette say why.
+        if command.disabled(model).is_some() {
             continue;
         }
         let key = keys::shown(&command_keys[0]);
@@ -212,11 +220,8 @@ fn footer(model: &Model, width: usize) -> Line<'static> {
             continue;
         }
         used += takes;
-        spans.push(Span::styled(format!(" {key}"), if disabled { theme.dim() } else { theme.key() }));
-        spans.push(Span::styled(
-            format!(" {}  ", command.title),
-            if disabled { theme.dim() } else { theme.text() },
-        ));
+        spans.push(Span::styled(format!(" {key}"), theme.key()));
+        spans.push(Span::styled(format!(" {}  ", command.title), theme.text()));
     }
     if model.read_only {
         spans.push(Span::styled(" read-only", theme.warn()));

@@ -29,6 +29,8 @@ pub struct Pending {
     pub changes: i64,
     /// Why it waits, in plain words.
     pub reason: String,
+    /// Whether it waits for nothing but its time: `ready_at`.
+    pub rests: bool,
 }
 
 /// What is known of why a row waits.
@@ -40,8 +42,6 @@ pub struct Waiting {
     pub writes: String,
     /// Whether its time has come.
     pub due: bool,
-    /// When its time comes.
-    pub ready_at: DateTime<Utc>,
     /// How often it was sent without being taken: rejections and answers that never came.
     pub sends: i32,
     /// The parent that it waits for: its object or table, and its row or external id.
@@ -49,6 +49,11 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// Whether it waits for nothing but its time.
+    pub fn rests(&self) -> bool {
+        self.state == "ready" && self.writes == "on" && !self.due
+    }
+
     /// In plain words.
     pub fn reason(&self) -> String {
         match self.state.as_str() {
@@ -63,8 +68,8 @@ impl Waiting {
             _ if self.writes != "on" => format!("its mapping's writes are {}", self.writes),
             "new" => "waits to be taken in".to_owned(),
             _ if self.due => "waits its turn".to_owned(),
-            _ if self.sends > 0 => format!("tried again at {} UTC", self.ready_at.format("%H:%M:%S")),
-            _ => format!("waits until {} UTC", self.ready_at.format("%H:%M:%S")),
+            _ if self.sends > 0 => "tried again".to_owned(),
+            _ => "waits".to_owned(),
         }
     }
 }
@@ -81,13 +86,12 @@ mod tests {
             due,
             sends,
             parent: Some(("Account".to_owned(), "88".to_owned())),
-            ..Waiting::default()
         };
         for (of, reason) in [
             (waiting("inflight", "on", true, 0), "in flight"),
             (waiting("ready", "on", true, 3), "waits its turn"),
-            (waiting("ready", "on", false, 1), "tried again at 00:00:00 UTC"),
-            (waiting("ready", "on", false, 0), "waits until 00:00:00 UTC"),
+            (waiting("ready", "on", false, 1), "tried again"),
+            (waiting("ready", "on", false, 0), "waits"),
             (waiting("ready", "paused", true, 0), "its mapping's writes are paused"),
             (waiting("stopped", "stopped", true, 0), "its mapping's writes are stopped"),
             (waiting("held", "on", false, 0), "waits for Account 88"),

@@ -116,7 +116,6 @@ fn read_pending(row: &Row) -> Pending {
     let held: Option<String> = row.get(10);
     let waiting = Waiting {
         state: row.get(3),
-        ready_at: row.get(5),
         due: row.get(6),
         sends: row.get(8),
         writes: row.get(9),
@@ -133,9 +132,10 @@ fn read_pending(row: &Row) -> Pending {
         mapping: row.get(2),
         op: op.to_owned(),
         reason: waiting.reason(),
+        rests: waiting.rests(),
         state: waiting.state,
         since: row.get(4),
-        ready_at: waiting.ready_at,
+        ready_at: row.get(5),
         batch: row.get(15),
         attempts: row.get(7),
         changes: row.get(12),

@@ -181,13 +181,7 @@ pub fn draw(model: &Model, line: &FilterLine, frame: &mut Frame) {
     lines.push(Line::from(note));
     lines.push(super::hints(
         model,
-        &[
-            ("Enter", "apply"),
-            ("Tab", "complete"),
-            ("↑↓", "typed before"),
-            ("Ctrl-U", "empty"),
-            ("Esc", "leave it"),
-        ],
+        &[("Enter", "apply"), ("Tab", "complete"), ("↑↓", "earlier"), ("Ctrl-U", "empty"), ("Esc", "leave")],
     ));
     frame.render_widget(Paragraph::new(lines), inner);
     let column = u16::try_from(line.input.column() - skip).unwrap_or(u16::MAX);

@@ -208,6 +208,15 @@ impl ErrorsPane {
     }
 }
 
+/// What an error is about that is of no row.
+pub fn subject(error: &SyncError) -> String {
+    if error.mapping.is_empty() {
+        "the connection".to_owned()
+    } else {
+        format!("{} ({})", error.mapping, error.op)
+    }
+}
+
 /// Sign, word and looks of an error's state.
 pub fn state(model: &Model, error: &SyncError) -> (&'static str, String, Style) {
     let theme = model.theme;
@@ -236,7 +245,7 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if let Some(text) = what_instead(model) {
-        frame.render_widget(Paragraph::new(super::empty(model, &text.lines().collect::<Vec<_>>())), inner);
+        frame.render_widget(Paragraph::new(super::empty(model, inner, &text)), inner);
         return;
     }
     let columns = Columns::of(usize::from(inner.width));
@@ -287,7 +296,7 @@ fn what_instead(model: &Model) -> Option<String> {
     let pane = &model.errors;
     // What was last known stays in sight while PostgreSQL is out of reach; the line above says that it is.
     if let Some(refusal) = pane.refusal.as_ref().filter(|_| pane.items.is_empty()) {
-        return Some(crate::logs::sanitize::sanitize(&refusal.replace('\n', " · ")).into_owned());
+        return Some(refusal.replace('\n', " · "));
     }
     if !pane.loaded {
         return Some("reading ...".to_owned());
@@ -297,12 +306,22 @@ fn what_instead(model: &Model) -> Option<String> {
     }
     Some(if pane.faults && pane.filter.is_empty() {
         "Nothing needs a person. Esc shows what is tried again or waits.".to_owned()
+    } else if pane.filter.is_empty() && loads(model) {
+        "No errors yet. The first records are being loaded.".to_owned()
     } else if pane.filter.is_empty() {
-        "No errors. Everything that was written is in Salesforce,\nor on its way (see pending).".to_owned()
+        "No errors. Everything that was written is in Salesforce, or on its way (5 shows it).".to_owned()
     } else if pane.next.is_some() {
         "searching ...".to_owned()
     } else {
         "No error matches the filter.\nEsc shows all errors, / changes the filter.".to_owned()
+    })
+}
+
+/// Whether a mapping's records are still being loaded, or the engine has only begun.
+fn loads(model: &Model) -> bool {
+    model.overview.as_ref().is_none_or(|overview| {
+        overview.connection.state == "connecting"
+            || overview.mappings.iter().any(|mapping| mapping.state == "loading")
     })
 }
 
@@ -361,8 +380,7 @@ impl Columns {
                 let number = row.to_string();
                 format!("{} {number}", clip(&error.mapping, width.saturating_sub(number.len() + 1)))
             }
-            None if error.mapping.is_empty() => "the connection".to_owned(),
-            None => format!("{} ({})", error.mapping, error.op),
+            None => subject(error),
         };
         let marked = model.errors.all || model.errors.marked.contains(&error.id);
         let time = if model.errors.sort.by == SortBy::FirstSeen { error.first_seen } else { error.last_seen };

@@ -319,7 +319,7 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
             (true, _, true) => "nothing was logged yet",
             (true, _, false) => "no line matches the filter; Esc shows all",
         };
-        frame.render_widget(Paragraph::new(super::empty(model, &[text])), inner);
+        frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
         return;
     }
     let whole = whole(model, usize::from(inner.width));

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::console::model::{Model, Pane};
-use crate::console::widgets::cells::{ago, cell, clip, count, fit};
+use crate::console::widgets::cells::{ago, cell, clip, count, fit, short};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::duration::spoken;
@@ -61,7 +61,7 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         } else {
             "no mapping yet: the engine has not started"
         };
-        frame.render_widget(Paragraph::new(super::empty(model, &[text])), inner);
+        frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
         return;
     }
     let cursor = model.mappings.cursor;
@@ -102,7 +102,7 @@ impl Columns {
         let taken = match (words, all) {
             (_, true) => WORDS + ALL,
             (true, false) => WORDS,
-            (false, false) => 17,
+            (false, false) => 16,
         };
         let name = width.saturating_sub(taken).clamp(8, 24);
         let left = width.saturating_sub(taken + name + 2);
@@ -112,7 +112,7 @@ impl Columns {
     fn head(&self, model: &Model) -> Line<'static> {
         let mut text = format!(" {}", fit("mapping", self.name));
         if !self.words {
-            text += &format!("  {:>7}{:>7}", "errors", "pend.");
+            text += &format!("  {:>6}{:>6} ", "err.", "pend.");
             return Line::from(Span::styled(text, model.theme.label()));
         }
         text += &format!("   {:<9}{:>7}", "state", "errors");
@@ -149,8 +149,9 @@ impl Columns {
         if !self.words {
             spans.extend([
                 Span::styled(format!(" {sign}"), style),
-                Span::styled(count(mapping.errors, 7), errors),
-                Span::styled(count(mapping.pending, 7), pending),
+                Span::styled(short(mapping.errors, 6), errors),
+                Span::styled(short(mapping.pending, 6), pending),
+                Span::raw(" "),
             ]);
             return Line::from(spans);
         }
@@ -160,12 +161,12 @@ impl Columns {
         spans.extend([
             Span::styled(format!(" {sign} "), style),
             Span::styled(fit(&word, 9), style),
-            Span::styled(count(mapping.errors, 7), errors),
+            Span::styled(short(mapping.errors, 7), errors),
         ]);
         if self.all {
-            spans.push(Span::styled(count(mapping.held, 7), theme.dim()));
+            spans.push(Span::styled(short(mapping.held, 7), theme.dim()));
         }
-        spans.push(Span::styled(count(mapping.pending, 8), pending));
+        spans.push(Span::styled(short(mapping.pending, 8), pending));
         if self.all {
             spans.push(Span::styled(format!("{:>8}", since(mapping.oldest_pending)), pending));
         }
@@ -181,9 +182,9 @@ impl Columns {
             None => {
                 let late = mapping.lag_seconds.is_some_and(|lag| lag > 60);
                 let read = if late { theme.warn() } else { theme.dim() };
-                spans.push(Span::styled(count(mapping.rows, 9), theme.dim()));
+                spans.push(Span::styled(short(mapping.rows, 9), theme.dim()));
                 if self.all {
-                    let records = mapping.records.map_or("-".to_owned(), |records| count(records, 0));
+                    let records = mapping.records.map_or("-".to_owned(), |records| short(records, 9));
                     spans.push(Span::styled(format!("{records:>10}"), theme.dim()));
                 }
                 spans.push(Span::styled(format!("{:>8}", since(mapping.last_read)), read));

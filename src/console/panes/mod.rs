@@ -13,7 +13,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders};
 
 use super::model::{Model, Pane};
-use super::widgets::cells::clip;
+use super::widgets::cells::{clip, wrap};
 
 /// The frame of a pane with its number, its name and what it shows now.
 pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, right: &str) -> Block<'a> {
@@ -61,9 +61,10 @@ pub(super) fn standing_out(style: Style, line: Line<'_>) -> Line<'_> {
     Line::from_iter(spans).style(style)
 }
 
-/// What an empty pane says, in the middle of it.
-pub(super) fn empty<'a>(model: &Model, lines: &[&str]) -> Vec<Line<'a>> {
-    let mut text = vec![Line::default()];
-    text.extend(lines.iter().map(|line| Line::from(Span::styled(format!("  {line}"), model.theme.dim()))));
-    text
+/// What an empty pane says: any text, made harmless and broken into lines that fit.
+pub(super) fn empty<'a>(model: &Model, inner: Rect, text: &str) -> Vec<Line<'a>> {
+    let room = usize::from(inner.width).saturating_sub(4);
+    let lines = text.lines().flat_map(|line| wrap(line, room, usize::from(inner.height).max(1)));
+    let said = lines.map(|line| Line::from(Span::styled(format!("  {line}"), model.theme.dim())));
+    std::iter::once(Line::default()).chain(said).collect()
 }

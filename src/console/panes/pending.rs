@@ -105,11 +105,11 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     frame.render_widget(block, area);
     if pane.items.is_empty() {
         let text = match (&pane.refusal, pane.loaded) {
-            (Some(why), _) => clip(why, usize::from(inner.width)),
-            (None, false) => "reading ...".to_owned(),
-            (None, true) => "Nothing waits: Salesforce has every change.".to_owned(),
+            (Some(why), _) => why.as_str(),
+            (None, false) => "reading ...",
+            (None, true) => "Nothing waits: Salesforce has every change.",
         };
-        frame.render_widget(Paragraph::new(super::empty(model, &[&text])), inner);
+        frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
         return;
     }
     let width = usize::from(inner.width);
@@ -160,6 +160,8 @@ fn row(model: &Model, pending: &Pending, width: usize) -> Line<'static> {
     let name = clip(&pending.mapping, record.saturating_sub(number.len() + 2));
     let several =
         if pending.changes > 1 { format!("{} changes · ", pending.changes) } else { String::new() };
+    let left = (pending.ready_at - model.now).num_seconds();
+    let when = if pending.rests { format!(" in {}", ago(left)) } else { String::new() };
     Line::from(vec![
         Span::styled(format!("{sign} "), style),
         Span::styled(fit(word, 10), style),
@@ -167,6 +169,6 @@ fn row(model: &Model, pending: &Pending, width: usize) -> Line<'static> {
         cell(&format!("{name} {number}"), record, theme.text()),
         cell(&pending.op, op, theme.dim()),
         cell(pending.batch.as_deref().unwrap_or(""), batch, theme.dim()),
-        cell(&format!("{several}{}", pending.reason), reason, theme.text()),
+        cell(&format!("{several}{}{when}", pending.reason), reason, theme.text()),
     ])
 }

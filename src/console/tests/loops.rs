@@ -442,3 +442,45 @@ fn read_only_offers_nothing_that_changes_anything() {
     assert_eq!(press(&mut model, "u"), []);
     assert_eq!(model.toast.as_ref().unwrap().text, "this console is read-only");
 }
+
+#[test]
+fn an_error_of_no_row_tells_in_the_records_place_what_it_means_and_what_helps() {
+    let mut model = full((120, 40));
+    // Jane's record shows; the selection goes on to the error of the connection.
+    press(&mut model, "j");
+    let rested = Msg::Rested(model.resting);
+    update(&mut model, rested);
+    assert_eq!(model.record.as_ref().unwrap().row, jane());
+    press(&mut model, "k");
+    let rested = Msg::Rested(model.resting);
+    update(&mut model, rested);
+    assert!(model.record.is_none(), "what shows is what is selected");
+    press(&mut model, "Enter");
+    let shown = super::screens::text(&model);
+    assert!(shown.contains("3 Record · the connection") && shown.contains("Poll less often"), "{shown}");
+    assert_eq!((model.focus, press(&mut model, "e r f").len()), (Pane::Record, 0));
+    press(&mut model, "Esc");
+    assert_eq!(model.focus, Pane::Errors);
+    // Changes that are not saved are not given up for it.
+    press(&mut model, "j Enter");
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    press(&mut model, "e BS BS BS BS");
+    type_in(&mut model, ".com");
+    press(&mut model, "Tab 2 k Enter");
+    assert!(model.record.as_ref().unwrap().keeps());
+    assert!(model.toast.as_ref().unwrap().text.contains("not saved"));
+}
+
+#[test]
+fn the_first_error_of_an_empty_list_shows_its_record_by_itself() {
+    let mut model = console((120, 40));
+    let listed = |errors| Msg::Errors { generation: 0, append: false, result: Ok(page(errors)) };
+    assert!(update(&mut model, listed(Vec::new())).is_empty());
+    assert!(update(&mut model, listed(errors()[1..].to_vec())).contains(&Effect::Rest(1)));
+    assert_eq!(update(&mut model, Msg::Rested(1)), [Effect::LoadRecord(jane())]);
+    // From now on the selection stays on it, whatever comes in above.
+    let later = error(99, "STRING_TOO_LONG", "Title", "too long", ErrorState::Open);
+    let with_later = std::iter::once(later).chain(errors()[1..].iter().cloned()).collect();
+    update(&mut model, listed(with_later));
+    assert_eq!(model.errors.selected().unwrap().row(), Some(jane()));
+}

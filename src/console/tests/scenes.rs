@@ -103,6 +103,18 @@ fn pane_scenes() -> Vec<Scene> {
             press(&mut model, "1 z");
             model
         }),
+        ("rowless_hostile", |size| {
+            let mut model = console(size);
+            let mut error = error(1, "INVALID_TYPE", HOSTILE, HOSTILE, ErrorState::Open);
+            error.row_id = None;
+            error.mapping = HOSTILE.to_owned();
+            error.fields = vec![HOSTILE.to_owned()];
+            error.message = format!("{HOSTILE} {}", "株式会社 ".repeat(400));
+            let listed = Msg::Errors { generation: 0, append: false, result: Ok(page(vec![error])) };
+            update(&mut model, listed);
+            press(&mut model, "Enter");
+            model
+        }),
         ("errors_refused", |size| {
             let mut model = console(size);
             update(&mut model, Msg::Errors { generation: 0, append: false, result: Err(refused()) });

@@ -470,15 +470,17 @@ pub fn pending() -> Vec<Pending> {
         op: "update".to_owned(),
         state: state.to_owned(),
         since: now() - TimeDelta::seconds(i64::from(row)),
-        ready_at: now(),
+        ready_at: now() + TimeDelta::seconds(42),
         batch: (state == "inflight").then(|| "8f2a".to_owned()),
         attempts: 1,
         changes: i64::from(row % 3),
         reason: reason.to_owned(),
+        rests: reason == "tried again",
     };
     vec![
         waiting(7, "inflight", "in flight"),
         waiting(8, "ready", "waits its turn"),
+        waiting(12, "ready", "tried again"),
         waiting(9, "held", "waits for Account 88"),
         waiting(10, "stopped", HOSTILE),
     ]

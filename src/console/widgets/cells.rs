@@ -52,6 +52,18 @@ pub fn count(number: i64, width: usize) -> String {
     format!("{grouped:>width$}")
 }
 
+/// A number at the right of `width` columns, in thousands or millions where it does not fit: `12k`, `1.2M`.
+pub fn short(number: i64, width: usize) -> String {
+    let whole = count(number, width);
+    if whole.len() <= width {
+        return whole;
+    }
+    let (unit, sign) = if number.abs() < 1_000_000 { (1_000, 'k') } else { (1_000_000, 'M') };
+    let (left, tenth) = (number / unit, (number.abs() % unit) * 10 / unit);
+    let text = if left.abs() < 10 { format!("{left}.{tenth}{sign}") } else { format!("{left}{sign}") };
+    format!("{text:>width$}")
+}
+
 /// A styled piece of hostile text in exactly `width` columns.
 pub fn cell(text: &str, width: usize, style: Style) -> Span<'static> {
     Span::styled(fit(text, width), style)
@@ -97,6 +109,8 @@ mod tests {
     fn numbers_and_times_read_well() {
         assert_eq!(count(1_234_567, 10), " 1,234,567");
         assert_eq!(count(-999, 5), " -999");
+        assert_eq!((short(12_345, 7).as_str(), short(12_345, 5).as_str()), (" 12,345", "  12k"));
+        assert_eq!((short(1_250_000, 5), short(999_999, 4)), (" 1.2M".to_owned(), "999k".to_owned()));
         assert_eq!((ago(59), ago(3_600)), ("59 s".to_owned(), "1 h".to_owned()));
         assert_eq!(wrap("one two three four", 8, 2), ["one two", "three f…"]);
     }

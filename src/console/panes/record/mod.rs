@@ -13,7 +13,7 @@ use ratatui::widgets::Paragraph;
 
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
-use crate::console::widgets::cells::clip;
+use crate::console::panes::errors;
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::field::Field;
 use crate::domain::names::RowRef;
@@ -311,17 +311,7 @@ impl<T> Beside<T> {
 
 /// Draws the pane.
 pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
-    let Some(pane) = &model.record else {
-        let block = super::frame(model, Pane::Record, area, "", "");
-        let inner = block.inner(area);
-        frame.render_widget(block, area);
-        let text = [
-            "No record is open.",
-            "Choose an error with j and k: its record shows here; Enter goes into it.",
-        ];
-        frame.render_widget(Paragraph::new(super::empty(model, &text)), inner);
-        return;
-    };
+    let Some(pane) = &model.record else { return draw_without(model, frame, area) };
     let mapping = pane.view.as_ref().map_or(pane.row.table.as_str(), |view| view.mapping.as_str());
     let sfid = pane.view.as_ref().and_then(|view| view.sfid.as_deref()).unwrap_or("no record yet");
     let unit = pane.view.as_ref().map_or("", |view| view.unit.as_str());
@@ -331,10 +321,7 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     frame.render_widget(block, area);
     let Some(view) = &pane.view else {
         let text = pane.refusal.as_deref().unwrap_or("reading ...");
-        frame.render_widget(
-            Paragraph::new(super::empty(model, &[&clip(text, usize::from(inner.width))])),
-            inner,
-        );
+        frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
         return;
     };
     let (lines, at) = match pane.tab {
@@ -343,6 +330,29 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     };
     frame.render_widget(Paragraph::new(lines), inner);
     super::super::view::place_cursor(model, frame, Pane::Record, inner, at);
+}
+
+/// Draws the pane while no record is open: what the selected error means, where it is one of no row.
+fn draw_without(model: &Model, frame: &mut Frame, area: Rect) {
+    let error = model.rowless();
+    let shows = error.map(errors::subject).unwrap_or_default();
+    let block = super::frame(model, Pane::Record, area, &shows, "");
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let lines = match error {
+        Some(error) => story::rowless_lines(model, error, usize::from(inner.width)),
+        None if model.errors.items.is_empty() => super::empty(
+            model,
+            inner,
+            "The record of a failed row shows here, with what is wrong and what helps.",
+        ),
+        None => super::empty(
+            model,
+            inner,
+            "No record is open.\nChoose an error with j and k: its record shows here; Enter goes into it.",
+        ),
+    };
+    frame.render_widget(Paragraph::new(lines), inner);
 }
 
 /// The views, the one that shows marked.

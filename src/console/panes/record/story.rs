@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::console::model::Model;
 use crate::console::overlays::changes;
 use crate::console::widgets::cells::{clip, wrap};
-use crate::domain::catalogue::Source;
+use crate::domain::catalogue::{self, Source};
 use crate::domain::record::RecordView;
 use crate::domain::remedy::Offer;
 use crate::domain::sync_error::{ErrorState, SyncError};
@@ -74,6 +74,33 @@ pub(super) fn error_lines(
     // What is refused here was said already.
     if height >= 14 && view.sending.what != "refused" {
         lines.push(sending_line(model, view, room));
+    }
+    lines
+}
+
+/// What an error of a read, a mapping or the connection means, and what a person can do about it.
+pub(super) fn rowless_lines(model: &Model, error: &SyncError, width: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let room = width.saturating_sub(2);
+    let entry = catalogue::classify(error.source, &error.code, &error.message);
+    let said = |text: &str, most: usize| wrap(text, room, most).into_iter().map(|line| format!(" {line}"));
+    let mut lines: Vec<Line> =
+        said(&error.message, 4).map(|line| Line::from(Span::styled(line, theme.bad()))).collect();
+    lines.push(Line::from(Span::styled(format!(" {}", clip(&standing(model, error), room)), theme.dim())));
+    lines.extend(said(&format!("{}. {}", entry.title, entry.cause), 4).map(Line::from));
+    lines.push(Line::default());
+    let fields = if error.fields.is_empty() { "the field".to_owned() } else { error.fields.join(", ") };
+    for (at, remedy) in entry.remedies.iter().enumerate() {
+        let text = remedy.text.replace("{field}", &fields);
+        for (line, words) in wrap(&text, room.saturating_sub(8), 2).into_iter().enumerate() {
+            let lead = if at == 0 && line == 0 { " Help   " } else { "        " };
+            let point = if line == 0 { "· " } else { "  " };
+            lines.push(Line::from(vec![
+                Span::styled(lead, theme.key()),
+                Span::styled(point, theme.key()),
+                Span::raw(words),
+            ]));
+        }
     }
     lines
 }
