@@ -18,7 +18,6 @@ use super::overlays::{
     About, Answered, Ask, Choice, Decided, Looked, Overlay, Picked, Question, Sides, Verb, Working,
     suggestions,
 };
-use super::panes::record::Answer;
 use super::update::one_line;
 use super::widgets::cells::count;
 use super::widgets::cursor::Step;
@@ -63,10 +62,7 @@ impl Model {
         {
             self.errors.marked.insert(id);
         }
-        self.errors.touched = true;
-        self.errors.cursor.step(Step::Lines(1), self.errors.items.len());
-        let more = self.errors.want_more();
-        more.into_iter().chain(self.rest()).collect()
+        self.step(Step::Lines(1))
     }
 
     /// Marks all that the filter matches, or takes all marks away.
@@ -79,9 +75,20 @@ impl Model {
     /// Looks at what an act on the chosen errors would do.
     pub(super) fn plan(&mut self, deed: Deed) -> Vec<Effect> {
         match self.chosen() {
-            Some((chosen, _)) => vec![Effect::Plan { chosen, deed }],
+            Some((chosen, _)) => self.look_first(Effect::Plan { chosen, deed }),
             None => Vec::new(),
         }
+    }
+
+    /// Looks at what an act would do; one at a time, so that a key pressed twice does nothing twice.
+    pub(super) fn look_first(&mut self, plan: Effect) -> Vec<Effect> {
+        if std::mem::replace(&mut self.planning, true) {
+            self.say(Tone::Neutral, "still looking at what the act before would do ...");
+            return Vec::new();
+        }
+        self.overlays.push(Overlay::Looking);
+        self.say(Tone::Neutral, "looking at what it would do ...");
+        vec![plan]
     }
 
     /// Asks what is to become of a field of the chosen errors' rows.
@@ -131,8 +138,8 @@ impl Model {
     /// Something is done with all errors of a cause: they are listed, marked, and it begins.
     pub(super) fn of_cause(&mut self, filter: &str, verb: Verb) -> Vec<Effect> {
         let one = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
-        let mut effects = self.list(filter);
-        self.focus = Pane::Errors;
+        let mut effects = self.go(Pane::Errors);
+        effects.extend(self.list(filter));
         self.errors.all = true;
         let chosen = Chosen::Filter(filter.to_owned());
         match verb {
@@ -141,17 +148,26 @@ impl Model {
                 let about = About::Fix { chosen, count: "all errors of this cause".to_owned() };
                 self.overlays.push(Overlay::Ask(Ask::new(about, suggestions)));
             }
-            Verb::Retry => effects.push(Effect::Plan { chosen, deed: Deed::Retry }),
-            Verb::Revert => effects.push(Effect::Plan { chosen, deed: Deed::Revert }),
-            Verb::Ignore => effects.push(Effect::Plan { chosen, deed: Deed::Ignore }),
+            Verb::Retry => effects.extend(self.look_first(Effect::Plan { chosen, deed: Deed::Retry })),
+            Verb::Revert => effects.extend(self.look_first(Effect::Plan { chosen, deed: Deed::Revert })),
+            Verb::Ignore => effects.extend(self.look_first(Effect::Plan { chosen, deed: Deed::Ignore })),
         }
         effects
+    }
+
+    /// Looks at what it would be to take an act back.
+    fn look_at_undo(&mut self, act: i64) -> Vec<Effect> {
+        self.look_first(Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(act) })
     }
 
     // ---- what comes ----------------------------------------------------------------------------------------------
 
     /// A plan came: what cannot hurt is done, the rest is asked about.
     pub(super) fn planned(&mut self, result: Result<Arc<Plan>, Refused>) -> Vec<Effect> {
+        self.planning = false;
+        let looking = self.overlays.iter().position(|overlay| matches!(overlay, Overlay::Looking));
+        let Some(looking) = looking else { return Vec::new() };
+        self.overlays.remove(looking);
         let plan = match result {
             Ok(plan) => plan,
             Err(refused) => {
@@ -159,15 +175,17 @@ impl Model {
                 return Vec::new();
             }
         };
+        self.toast = None;
         let harmless = matches!(plan.deed, Deed::Retry | Deed::Release | Deed::Ignore);
-        if harmless && plan.confirm == Confirm::Nothing {
+        if harmless && plan.confirm == Confirm::Nothing && self.overlays.is_empty() {
             return self.carry_out(plan, None);
         }
-        self.overlays.push(Overlay::Question(Box::new(Question::new(plan))));
+        self.lay(Overlay::Question(Box::new(Question::new(plan))));
         Vec::new()
     }
 
     fn carry_out(&mut self, plan: Arc<Plan>, why: Option<String>) -> Vec<Effect> {
+        self.errors.acted = self.focus == Pane::Errors && self.errors.any_marked();
         let progress = Progress { through: 0, total: plan.len() };
         let working = Working { progress, ..Working::begun(plan.deed.text(), self.now) };
         self.overlays.push(Overlay::Working(working));
@@ -204,7 +222,10 @@ impl Model {
         result: Result<Report, Refused>,
     ) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
-        self.errors.unmark();
+        // Marks that it was not about are for the next act, and so are those of one that was refused.
+        if result.is_ok() && std::mem::take(&mut self.errors.acted) {
+            self.errors.unmark();
+        }
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
             Ok(report) => match report.items.as_slice() {
@@ -218,8 +239,10 @@ impl Model {
                     let back = report.act.map(|_| "  (U takes it back)").unwrap_or_default();
                     self.say(tone, format!("{text}: {}{back}", one_line(&item.message)));
                     let now = self.now;
-                    if let Some(pane) = self.record.as_mut().filter(|_| sends && item.result == Came::Done) {
-                        pane.answer = Some(Answer::Sending { since: now });
+                    // The selection may be on another row by now; the answer is that of the row it was about.
+                    let open = self.record.as_mut().filter(|pane| pane.is_of(item.id));
+                    if let Some(pane) = open.filter(|_| sends && item.result == Came::Done) {
+                        pane.await_answer(now);
                     }
                 }
                 _ => self.overlays.push(Overlay::Report { text, report: Box::new(report) }),
@@ -244,7 +267,7 @@ impl Model {
                     row.table, row.row
                 );
                 let effect = Effect::Link { row: row.clone(), replace: true };
-                self.overlays.push(Overlay::sure(text, effect));
+                self.lay(Overlay::sure(text, effect));
                 Vec::new()
             }
             Err(refused) => self.sent(row, Some(refused.0), ""),
@@ -268,9 +291,11 @@ impl Model {
                 );
                 Vec::new()
             }
-            [hit] => self.open_row(hit.row.clone()),
+            [hit] if self.overlays.is_empty() => self.open_row(hit.row.clone()),
             hits => {
-                self.overlays.extend(Choice::hits(text, hits).map(Overlay::Choice));
+                if let Some(choice) = Choice::hits(text, hits) {
+                    self.lay(Overlay::Choice(choice));
+                }
                 Vec::new()
             }
         }
@@ -294,7 +319,10 @@ impl Model {
                 }
                 Answered::Entered(About::Fix { chosen, .. }, text) => match How::parse(&text) {
                     Ok((field, how)) => {
-                        return vec![Effect::Plan { chosen, deed: Deed::Fix { field, how, retry: true } }];
+                        return self.look_first(Effect::Plan {
+                            chosen,
+                            deed: Deed::Fix { field, how, retry: true },
+                        });
                     }
                     Err(why) => self.say(Tone::Bad, why),
                 },
@@ -311,18 +339,14 @@ impl Model {
                 return if stop { vec![Effect::Stop] } else { Vec::new() };
             }
             Overlay::Report { text, report } => match (key.code, report.act) {
-                (KeyCode::Char('U' | 'u'), Some(act)) => {
-                    return vec![Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(act) }];
-                }
+                (KeyCode::Char('U' | 'u'), Some(act)) => return self.look_at_undo(act),
                 (KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q'), _) => {}
                 _ => self.overlays.push(Overlay::Report { text, report }),
             },
             Overlay::Acts(acts) => match acts.key(key) {
                 Looked::Open(acts) => self.overlays.push(Overlay::Acts(acts)),
                 Looked::Undo(_) if self.read_only => self.say(Tone::Neutral, "this console is read-only"),
-                Looked::Undo(act) => {
-                    return vec![Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(act) }];
-                }
+                Looked::Undo(act) => return self.look_at_undo(act),
                 Looked::Rows(act) => return vec![Effect::LoadAct(act)],
                 Looked::Left => {}
             },

@@ -219,7 +219,8 @@ pub static COMMANDS: &[Command] = &[
         .mutating(),
     command(Id::Save, "save", "save", &["C-s"], "Save the changed fields together and send them")
         .only(&[Record])
-        .mutating(),
+        .mutating()
+        .hinted(),
     command(Id::Groups, "causes", "causes", &["c"], "Show the errors by cause; Enter lists those of one")
         .only(&[Errors])
         .hinted(),
@@ -259,6 +260,7 @@ pub static COMMANDS: &[Command] = &[
     .hinted(),
     command(Id::Verify, "verify", "verify", &["v"], "Compare its rows and records; nothing is changed")
         .only(&[Mappings])
+        .mutating()
         .hinted(),
     command(Id::Test, "test", "test", &["t"], "Try it with some rows; Salesforce takes everything back")
         .only(&[Mappings])

@@ -11,7 +11,12 @@ impl Command {
         if self.mutates && model.read_only {
             return Some("this console is read-only");
         }
+        let unsaved = model.focus == Pane::Record && model.record.as_ref().is_some_and(RecordPane::keeps);
         match self.id {
+            // They would act on the row as it was before, under the change.
+            Id::Retry | Id::Revert | Id::Ignore | Id::Mend | Id::Remedy | Id::Sides if unsaved => {
+                Some("a changed field is not saved yet: Ctrl-S saves and sends, Esc throws it away")
+            }
             Id::Strategy | Id::Writes | Id::Drain | Id::Reload | Id::Verify | Id::Test => {
                 model.mapping().is_none().then_some("no mapping is there yet")
             }
@@ -39,8 +44,8 @@ impl Command {
             ),
             Id::Sides => unless(view(model).is_some_and(contested), "no field waits for a choice of sides"),
             Id::Save => {
-                let keeps = model.record.as_ref().is_some_and(RecordPane::keeps);
-                unless(keeps, "nothing is changed yet; e edits the selected field")
+                let changes = model.record.as_ref().is_some_and(RecordPane::has_changes);
+                unless(changes, "nothing is changed yet; e edits the selected field")
             }
             Id::Remedy => unless(
                 view(model).is_some_and(|view| !view.advice.remedies.is_empty()),

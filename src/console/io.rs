@@ -55,7 +55,7 @@ impl Io {
             event = self.events.recv() => match event {
                 Ok(event) => Some(Msg::Event(event)),
                 // Too many came at once: what they would have said is asked for anew.
-                Err(broadcast::error::RecvError::Lagged(_)) => Some(Msg::Event(Event::Restored)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some(Msg::Missed),
                 Err(broadcast::error::RecvError::Closed) => None,
             },
             msg = self.replies.recv() => msg,
@@ -153,7 +153,9 @@ impl Doing {
                 let result = handle.log_of(&row, record::LINES).await;
                 Msg::RecordLog { row, result }
             }
-            Effect::LoadTrends { minutes, shares } => Msg::Trends(trends(handle, minutes, shares).await),
+            Effect::LoadTrends { minutes, shares } => {
+                Msg::Trends { minutes, result: trends(handle, minutes, shares).await }
+            }
             Effect::LoadActs => {
                 let query = AuditQuery { limit: 200, ..AuditQuery::default() };
                 Msg::Acts(handle.acts(&query).await)

@@ -23,7 +23,7 @@ impl Model {
                 }
                 Done::Leave { changed: false } => {}
                 Done::Keep(change) => {
-                    if let Some(pane) = &mut self.record {
+                    if let Some(pane) = self.record.as_mut().filter(|pane| pane.row == editor.row) {
                         pane.keep(change);
                     }
                 }
@@ -32,7 +32,7 @@ impl Model {
             Overlay::Choice(choice) => match choice.key(key) {
                 Picking::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
                 Picking::Done(Deed::Effect(effect)) => return vec![effect],
-                Picking::Done(Deed::Filter(filter)) => return self.list(&filter),
+                Picking::Done(Deed::Filter(filter)) => return self.drill(&filter),
                 Picking::Done(Deed::Row(row)) => return self.open_row(row),
                 Picking::Done(Deed::Sort(by)) => return self.sort(by),
                 Picking::Done(Deed::Theme(name)) => self.recolour(name),
@@ -59,9 +59,7 @@ impl Model {
             Overlay::Palette(palette) => match palette.key(key) {
                 Chose::Open(palette) => self.overlays.push(Overlay::Palette(palette)),
                 Chose::Run(Run::Filter(filter)) => {
-                    let mut effects = self.go(Pane::Errors);
-                    effects.extend(self.list(&filter));
-                    return effects;
+                    return self.drill(&filter);
                 }
                 Chose::Run(Run::Command(command, pane)) => {
                     let mut effects = if pane == self.focus { Vec::new() } else { self.go(pane) };
@@ -81,13 +79,20 @@ impl Model {
                     self.overlays.push(Overlay::Trends(trends));
                     return vec![Effect::LoadTrends { minutes, shares: true }];
                 }
-                Seen::List(filter) => {
-                    let mut effects = self.go(Pane::Errors);
-                    effects.extend(self.list(&filter));
-                    return effects;
-                }
+                Seen::List(filter) => return self.drill(&filter),
                 Seen::Left => {}
             },
+            // Esc gives it up: the answer is dropped when it comes.
+            Overlay::Looking if key.code == KeyCode::Esc => self.toast = None,
+            Overlay::Looking => self.overlays.push(Overlay::Looking),
+            Overlay::Opening(_) if key.code == KeyCode::Esc => self.toast = None,
+            Overlay::Opening(mut typed) => {
+                typed.push(key);
+                self.overlays.push(Overlay::Opening(typed));
+            }
+            Overlay::Told { .. }
+                if matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q')) => {}
+            told @ Overlay::Told { .. } => self.overlays.push(told),
             other @ (Overlay::Ask(_)
             | Overlay::Question(_)
             | Overlay::Working(_)
@@ -117,6 +122,7 @@ impl Model {
             return self.filter_log(&text);
         }
         self.errors.remember(&text);
+        self.drilled.clear();
         self.list(&text)
     }
 

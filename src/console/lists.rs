@@ -6,12 +6,29 @@ use crate::domain::sort::{Sort, SortBy};
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
 use super::overlays::{About, Ask, FilterLine, Overlay};
+use super::panes::record::RecordPane;
 
 impl Model {
     /// Lists errors by a filter; the way back leads to the one before.
     pub(super) fn list(&mut self, filter: &str) -> Vec<Effect> {
         self.errors.visit(filter);
         self.relist()
+    }
+
+    /// Lists what was chosen elsewhere: a mapping's errors, those of a cause. Esc comes back to where it was chosen.
+    pub(super) fn drill(&mut self, filter: &str) -> Vec<Effect> {
+        self.drilled.push((self.focus, self.errors.filter.clone()));
+        let mut effects = self.go(Pane::Errors);
+        effects.extend(self.list(filter));
+        effects
+    }
+
+    /// Back to where it was chosen.
+    pub(super) fn undrill(&mut self) -> Vec<Effect> {
+        let Some((pane, filter)) = self.drilled.pop() else { return Vec::new() };
+        let mut effects = self.list(&filter);
+        effects.extend(self.go(pane));
+        effects
     }
 
     /// The list anew: by another filter, another order, with or without what needs nobody.
@@ -24,6 +41,7 @@ impl Model {
     /// To the filter before, or on to the one after it.
     pub(super) fn visit(&mut self, newer: bool) -> Vec<Effect> {
         if self.errors.travel(newer) {
+            self.drilled.clear();
             return self.relist();
         }
         self.say(
@@ -102,9 +120,12 @@ impl Model {
             self.log.selected().and_then(|line| catalogue::of_log(line.field("code"), line.message()));
         match entry {
             Some(entry) => {
-                let remedy = entry.remedies.first().map_or("", |remedy| remedy.text.as_str());
-                let remedy = remedy.replace("{field}", "the field");
-                self.say(Tone::Neutral, format!("{}. {} → {remedy}", entry.title, entry.cause));
+                let remedies = entry
+                    .remedies
+                    .iter()
+                    .map(|remedy| format!("\n→ {}", remedy.text.replace("{field}", "the field")));
+                let text = format!("{}\n{}", entry.cause, remedies.collect::<String>());
+                self.overlays.push(Overlay::Told { title: entry.title.clone(), text });
             }
             None => self.say(Tone::Neutral, "the catalogue has nothing to say about this line"),
         }
@@ -118,7 +139,7 @@ impl Model {
         let text = match self.focus {
             Pane::Mappings => self.mapping().map(|mapping| mapping.name.clone()),
             Pane::Errors => self.errors.selected().map(|error| format!("{}: {}", error.code, error.message)),
-            Pane::Record => self.record.as_ref().and_then(|pane| pane.selected()?.1.clone()),
+            Pane::Record => self.record.as_ref().and_then(RecordPane::copied),
             Pane::Log => self.log.selected().map(|line| line.logfmt()),
             Pane::Pending => self
                 .pending
@@ -131,10 +152,14 @@ impl Model {
     /// The address of the record in Salesforce, for the clipboard.
     pub(super) fn copy_link(&mut self) -> Vec<Effect> {
         let record = match self.focus {
-            Pane::Record => self.record.as_ref().and_then(|pane| {
-                let view = pane.view.as_ref()?;
-                Some((view.mapping.clone(), view.sfid.clone()?))
-            }),
+            Pane::Record | Pane::Pending => {
+                let selected = self.pending.selected().map(|pending| &pending.row);
+                let shown = |row| self.focus == Pane::Record || selected == Some(row);
+                self.record.as_ref().filter(|pane| shown(&pane.row)).and_then(|pane| {
+                    let view = pane.view.as_ref()?;
+                    Some((view.mapping.clone(), view.sfid.clone()?))
+                })
+            }
             _ => self.errors.selected().and_then(|error| Some((error.mapping.clone(), error.sfid.clone()?))),
         };
         let url = self.overview.as_ref().and_then(|overview| overview.connection.instance_url.clone());

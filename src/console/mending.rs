@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::act::{Confirm, Deed, Progress};
 use crate::domain::merge::Side;
-use crate::domain::record::{Edit, FieldEdit};
+use crate::domain::record::Edit;
 use crate::domain::sync_error::SyncError;
 use crate::domain::verify::Verdict;
 use crate::engine::handle::Refused;
@@ -16,7 +16,7 @@ use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
 use super::overlays::{Choice, Overlay, Working};
 use super::panes::edit::Editor;
-use super::panes::record::Tab;
+use super::panes::record::{RecordPane, Tab};
 use super::update::one_line;
 
 impl Model {
@@ -25,6 +25,11 @@ impl Model {
         let Some(pane) = &self.record else { return Vec::new() };
         if let Some(relative) = pane.relative() {
             return self.open_row(relative.row.clone());
+        }
+        if pane.view.is_none() {
+            self.say(Tone::Neutral, "reading the record ...");
+            self.overlays.push(Overlay::Opening(Vec::new()));
+            return Vec::new();
         }
         if pane.tab == Tab::Fields
             && let Some((field, value)) = pane.selected().cloned()
@@ -35,14 +40,28 @@ impl Model {
         Vec::new()
     }
 
+    /// The record came that was to be edited: so does what was typed meanwhile.
+    pub(super) fn opened(&mut self) -> Vec<Effect> {
+        let Some(Overlay::Opening(_)) = self.overlays.last() else { return Vec::new() };
+        let Some(Overlay::Opening(typed)) = self.overlays.pop() else { return Vec::new() };
+        self.toast = None;
+        let refusal = self.record.as_ref().and_then(RecordPane::edit_refusal);
+        if let Some(why) = refusal {
+            self.say(Tone::Neutral, why);
+            return Vec::new();
+        }
+        let mut effects = self.edit();
+        for key in typed {
+            let Some(overlay) = self.overlays.pop() else { break };
+            effects.extend(self.overlay_key(overlay, key));
+        }
+        effects
+    }
+
     /// Saves an edit together with the changes that were kept.
     pub(super) fn save(&mut self, mut edit: Edit) -> Vec<Effect> {
-        if let Some(pane) = &mut self.record {
-            let kept = pane.take_kept();
-            let others =
-                kept.into_iter().filter(|kept| edit.fields.iter().all(|own| own.column != kept.column));
-            let others: Vec<FieldEdit> = others.collect();
-            edit.fields.extend(others);
+        if let Some(pane) = self.record.as_mut().filter(|pane| pane.row == edit.row) {
+            edit.fields = pane.save(edit.fields);
         }
         vec![Effect::Save(edit)]
     }
@@ -118,7 +137,7 @@ impl Model {
             }
             Ok(verdict) => {
                 let table = self.table_of(&verdict.mapping);
-                self.overlays.push(Overlay::Choice(Choice::findings(table, Arc::new(verdict))));
+                self.lay(Overlay::Choice(Choice::findings(table, Arc::new(verdict))));
             }
         }
         Vec::new()
@@ -166,7 +185,7 @@ impl Model {
             Ok(trial) if trial.items.is_empty() => {
                 self.say(Tone::Neutral, format!("{}: there are no rows to try", trial.mapping));
             }
-            Ok(trial) => self.overlays.push(Overlay::Choice(Choice::trial(&table, &trial))),
+            Ok(trial) => self.lay(Overlay::Choice(Choice::trial(&table, &trial))),
         }
         Vec::new()
     }

@@ -177,6 +177,10 @@ pub struct Model {
     pub list: Pane,
     /// The pane from which the record was opened: one step back.
     pub came_from: Pane,
+    /// Whether that had the whole screen.
+    pub came_zoomed: bool,
+    /// From where lists were opened, with the filter that was there: one step back each.
+    pub drilled: Vec<(Pane, String)>,
     /// How things stand, once known.
     pub overview: Option<Overview>,
     /// Why PostgreSQL is out of reach, while it is.
@@ -197,6 +201,8 @@ pub struct Model {
     pub resting: u64,
     /// Where one stood when that was kept last.
     pub kept_state: Option<ConsoleState>,
+    /// Whether it is being looked at what an act would do.
+    pub planning: bool,
     /// What lies on top, the last one uppermost.
     pub overlays: Vec<Overlay>,
     /// What just happened.
@@ -230,6 +236,8 @@ impl Model {
             zoom: false,
             list: Pane::Errors,
             came_from: Pane::Errors,
+            came_zoomed: false,
+            drilled: Vec::new(),
             overview: None,
             lost: None,
             mappings: MappingsPane::default(),
@@ -240,6 +248,7 @@ impl Model {
             pending: PendingPane::default(),
             resting: 0,
             kept_state: None,
+            planning: false,
             overlays: Vec::new(),
             toast: None,
             dirty: true,

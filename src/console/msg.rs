@@ -36,6 +36,8 @@ pub enum Msg {
     Tick(DateTime<Utc>),
     /// The engine's side changed.
     Event(Event),
+    /// More changed at once than was told.
+    Missed,
     /// The way to the database is open.
     Opened,
     /// Why nothing can be changed here, or nothing.
@@ -93,7 +95,12 @@ pub enum Msg {
         result: Result<Vec<LogRecord>, Refused>,
     },
     /// What happened in the last minutes; what the errors are about, where that was asked.
-    Trends(Result<(Vec<Trend>, Option<Vec<Share>>), Refused>),
+    Trends {
+        /// How many minutes.
+        minutes: u32,
+        /// What happened.
+        result: Result<(Vec<Trend>, Option<Vec<Share>>), Refused>,
+    },
     /// How far a comparison of rows and records is.
     Stage(Stage),
     /// What a comparison of rows and records found.

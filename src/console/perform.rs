@@ -17,7 +17,8 @@ use super::view;
 use super::widgets::cursor::Step;
 
 /// Said when an open record's changes would be lost.
-const NOT_SAVED: &str = "changed fields are not saved: Ctrl-S saves and sends, Esc throws them away";
+const NOT_SAVED: &str =
+    "changed fields are not saved: Ctrl-S saves and sends them; the same key again throws them away";
 
 impl Model {
     /// A key was pressed.
@@ -34,7 +35,12 @@ impl Model {
             return if leaves { self.perform(Id::Quit) } else { Vec::new() };
         }
         if let Some(overlay) = self.overlays.pop() {
-            return self.overlay_key(overlay, key);
+            let mut effects = self.overlay_key(overlay, key);
+            // What the selection came to rest on below it shows now.
+            if self.overlays.is_empty() && self.focus == self.list {
+                effects.extend(self.rest());
+            }
+            return effects;
         }
         match self.keymap.find(self.focus, &name) {
             Some(command) => self.run(command),
@@ -49,7 +55,21 @@ impl Model {
             return Vec::new();
         }
         self.toast = None;
+        if !matches!(command.id, Id::Back | Id::Quit | Id::Connection)
+            && let Some(pane) = &mut self.record
+        {
+            pane.stay();
+        }
         self.perform(command.id)
+    }
+
+    /// Whether the open record may be left with what is kept of it; the first time it is said what would be lost.
+    fn may_leave(&mut self) -> bool {
+        let may = self.record.as_mut().is_none_or(RecordPane::leave);
+        if !may {
+            self.say(Tone::Neutral, NOT_SAVED);
+        }
+        may
     }
 
     fn perform(&mut self, id: Id) -> Vec<Effect> {
@@ -79,11 +99,17 @@ impl Model {
             Id::Mend => self.mend(),
             Id::Sides => self.sides(),
             Id::Save => self.save_kept(),
-            Id::Undo => vec![Effect::UndoLast],
-            Id::Audit => vec![Effect::LoadActs],
+            Id::Undo => self.look_first(Effect::UndoLast),
+            Id::Audit => {
+                self.say(Tone::Neutral, "reading what operators did ...");
+                vec![Effect::LoadActs]
+            }
             Id::Find => self.ask_find(),
             Id::Remedy => self.choose(Model::remedies),
-            Id::Groups => vec![Effect::LoadGroups(self.errors.asked_filter())],
+            Id::Groups => {
+                self.say(Tone::Neutral, "grouping the errors by cause ...");
+                vec![Effect::LoadGroups(self.errors.asked_filter())]
+            }
             Id::Strategy => self.choose(|model| model.mapping().map(Choice::strategies)),
             Id::Writes => self.writes(),
             Id::Drain => self.of_mapping(|name| Effect::Writes { mapping: Some(name), to: Writes::Drain }),
@@ -121,6 +147,7 @@ impl Model {
                 Vec::new()
             }
             Id::Theme => self.choose(|_| Some(Choice::themes())),
+            Id::Connection if !self.may_leave() => Vec::new(),
             Id::Connection => self.choose(|model| {
                 let settings = &model.settings;
                 Some(Choice::connections(&settings.connections, &settings.connection))
@@ -139,6 +166,7 @@ impl Model {
             Id::Palette => self.overlay(|model| Overlay::Palette(Palette::all(model))),
             Id::Help => self.overlay(|model| Overlay::Palette(Palette::help(model))),
             Id::Back => self.back(),
+            Id::Quit if !self.may_leave() => Vec::new(),
             Id::Quit | Id::ForceQuit => vec![Effect::Quit],
             Id::Redraw => vec![Effect::Redraw],
             Id::Suspend => vec![Effect::Suspend],
@@ -192,7 +220,7 @@ impl Model {
     /// Gives the open record the keys: now Salesforce is asked what it has.
     fn enter_record(&mut self) -> Vec<Effect> {
         if self.focus != Pane::Record {
-            self.came_from = self.focus;
+            (self.came_from, self.came_zoomed) = (self.focus, self.zoom);
         }
         self.focus = Pane::Record;
         self.record.as_mut().and_then(|pane| pane.ask()).map(Effect::FetchValues).into_iter().collect()
@@ -224,6 +252,26 @@ impl Model {
 
     /// Moves the selection of the pane with the keys.
     pub(super) fn step(&mut self, step: Step) -> Vec<Effect> {
+        let effects = self.moved(step);
+        self.settle();
+        effects
+    }
+
+    /// Scrolls the list no further than the selected line needs.
+    pub(super) fn settle(&mut self) {
+        let height = view::page(self, self.focus) + 1;
+        match self.focus {
+            Pane::Mappings => {
+                let len = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
+                self.mappings.cursor.settle(len, height);
+            }
+            Pane::Errors => self.errors.cursor.settle(self.errors.items.len(), height),
+            Pane::Pending => self.pending.cursor.settle(self.pending.items.len(), height),
+            Pane::Record | Pane::Log => {}
+        }
+    }
+
+    fn moved(&mut self, step: Step) -> Vec<Effect> {
         match self.focus {
             Pane::Mappings => {
                 let len = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
@@ -302,9 +350,7 @@ impl Model {
                 let Some(filter) = self.mapping().map(|mapping| format!("mapping:{}", mapping.name)) else {
                     return Vec::new();
                 };
-                let mut effects = self.go(Pane::Errors);
-                effects.extend(self.list(&filter));
-                effects
+                self.drill(&filter)
             }
             Pane::Log => match self.log_row() {
                 Some(row) => self.open_row(row),
@@ -337,30 +383,25 @@ impl Model {
 
     /// One step back: out of the zoom, to where one came from, out of the filter.
     fn back(&mut self) -> Vec<Effect> {
-        if self.zoom {
+        // A record that was opened from a zoomed pane leads back into that.
+        if self.zoom && !(self.focus == Pane::Record && self.came_zoomed) {
             self.zoom = false;
             return Vec::new();
         }
         match self.focus {
-            Pane::Record => match &mut self.record {
-                Some(pane) if pane.tab != Tab::Fields => {
+            Pane::Record => {
+                if let Some(pane) = self.record.as_mut().filter(|pane| pane.tab != Tab::Fields) {
                     pane.tab = Tab::Fields;
-                    Vec::new()
+                    return Vec::new();
                 }
-                Some(pane) => {
-                    if pane.leave() {
-                        return self.leave_record();
-                    }
-                    self.say(Tone::Neutral, NOT_SAVED);
-                    Vec::new()
-                }
-                None => self.leave_record(),
-            },
+                if self.may_leave() { self.leave_record() } else { Vec::new() }
+            }
             Pane::Errors if self.errors.any_marked() => {
                 self.errors.unmark();
                 Vec::new()
             }
             Pane::Errors if self.errors.faults => self.faults(),
+            Pane::Errors if !self.drilled.is_empty() => self.undrill(),
             Pane::Errors if !self.errors.filter.is_empty() => self.list(""),
             Pane::Errors => self.go(Pane::Mappings),
             Pane::Log if self.log.search.is_some() => self.of_log(|log| log.search = None),

@@ -35,6 +35,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Tick(now) => model.tick(now),
         Msg::Event(event) => model.event(event),
+        Msg::Missed => model.refresh(),
         Msg::Opened => model.start(),
         Msg::Rights(result) => {
             if let Ok(Some(why)) = result {
@@ -69,7 +70,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Pending { append, limit, result } => {
             match result {
                 Ok(items) => model.pending.take(items, append, limit),
-                Err(refused) => model.pending.refusal = Some(one_line(&refused.0)),
+                Err(refused) => model.pending.refused(one_line(&refused.0)),
             }
             if !append && model.pending_flight.land() { model.load_pending() } else { Vec::new() }
         }
@@ -86,8 +87,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Msg::Trends(result) => {
-            model.trends_came(result);
+        Msg::Trends { minutes, result } => {
+            model.trends_came(minutes, result);
             Vec::new()
         }
         Msg::Stage(stage) => {
@@ -108,6 +109,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Saved { row, result } => {
+            if let Some(pane) = model.record.as_mut().filter(|pane| pane.row == row) {
+                pane.saved(result.is_ok());
+            }
             model.sent(&row, result.err().map(|refused| refused.0), "saved, sending ...")
         }
         Msg::Retried { row, result } => {
@@ -131,11 +135,13 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Reported { text, sends, result } => model.reported(text, sends, result),
         Msg::Acts(Ok(acts)) => {
-            model.overlays.push(Overlay::Acts(Acts::new(acts)));
+            model.lay(Overlay::Acts(Acts::new(acts)));
             Vec::new()
         }
         Msg::Act(Ok(entries)) => {
-            model.overlays.extend(Choice::act(&entries).map(Overlay::Choice));
+            if let Some(choice) = Choice::act(&entries) {
+                model.lay(Overlay::Choice(choice));
+            }
             Vec::new()
         }
         Msg::Acts(Err(refused)) | Msg::Act(Err(refused)) => {
@@ -151,7 +157,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::OlderLog(result) => {
             match result {
                 Ok(records) => model.log.take_older(&records),
-                Err(refused) => model.say(Tone::Bad, one_line(&refused.0)),
+                Err(refused) => {
+                    model.log.older_refused();
+                    model.say(Tone::Bad, one_line(&refused.0));
+                }
             }
             Vec::new()
         }
@@ -167,6 +176,16 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 impl Model {
+    /// Puts an answer on top of the panes. Whoever opened something else meanwhile is not interrupted: their next key
+    /// would mean another thing.
+    pub(super) fn lay(&mut self, answer: Overlay) {
+        if self.overlays.is_empty() {
+            self.overlays.push(answer);
+        } else {
+            self.say(Tone::Neutral, "what you asked for is there; close what lies on top, and ask again");
+        }
+    }
+
     // ---- asking --------------------------------------------------------------------------------------------------
 
     /// Everything again.
@@ -311,9 +330,11 @@ impl Model {
         effects
     }
 
-    fn trends_came(&mut self, result: Result<(Vec<Trend>, Option<Vec<Share>>), Refused>) {
+    fn trends_came(&mut self, minutes: u32, result: Result<(Vec<Trend>, Option<Vec<Share>>), Refused>) {
         let (trends, shares) = match result {
             Ok(came) => came,
+            // Asked for every few seconds: what was last known stays, and the line above says that PostgreSQL is away.
+            Err(_) if self.lost.is_some() => return,
             Err(refused) => return self.say(Tone::Bad, one_line(&refused.0)),
         };
         let Some(shares) = shares else {
@@ -321,7 +342,9 @@ impl Model {
             return;
         };
         for overlay in &mut self.overlays {
-            if let Overlay::Trends(pictures) = overlay {
+            if let Overlay::Trends(pictures) = overlay
+                && pictures.minutes() == minutes
+            {
                 return pictures.take(trends, shares);
             }
         }
@@ -336,9 +359,7 @@ impl Model {
     fn groups_came(&mut self, filter: &str, result: Result<Vec<Group>, Refused>) -> Vec<Effect> {
         match result {
             Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
-                // Whoever went elsewhere meanwhile is not interrupted.
-                Some(choice) if self.overlays.is_empty() => self.overlays.push(Overlay::Choice(choice)),
-                Some(_) => {}
+                Some(choice) => self.lay(Overlay::Choice(choice)),
                 None => self.say(Tone::Neutral, "there are no errors to group"),
             },
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
@@ -355,7 +376,8 @@ impl Model {
             Some(pane) => match result {
                 Ok(view) => {
                     effects.extend(pane.forget_beside());
-                    if pane.take(view, now) {
+                    // One that was asked for before the last save says nothing about it; the next one is on its way.
+                    if pane.take(view, now, !again) {
                         answer = pane.answer.clone();
                         effects.push(Effect::FetchValues(row.clone()));
                     }
@@ -372,8 +394,12 @@ impl Model {
             Some(Answer::Rejected { .. }) => {
                 self.say(Tone::Bad, format!("{} {} was rejected again", row.table, row.row))
             }
+            Some(Answer::Settled { .. }) => {
+                self.say(Tone::Neutral, format!("{} {} is no longer to be sent", row.table, row.row))
+            }
             _ => {}
         }
+        effects.extend(self.opened());
         if again {
             effects.extend(self.load_record());
         }
@@ -388,7 +414,7 @@ impl Model {
             None => {
                 self.say(Tone::Neutral, format!("{} {}: {words}", row.table, row.row));
                 if let Some(pane) = self.record.as_mut().filter(|pane| pane.row == *row) {
-                    pane.answer = Some(Answer::Sending { since: now });
+                    pane.await_answer(now);
                 }
             }
         }

@@ -3,17 +3,20 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Clear, Paragraph};
 
 use super::command::Id;
-use super::model::{Model, Pane, Tone};
-use super::widgets::cells::{clip, count};
+use super::model::{Model, Pane, Toast, Tone};
+use super::widgets::cells::{clip, count, wrap};
 use super::{ascii, keys, overlays, panes};
 use crate::domain::act::is_production;
 use crate::domain::overview::MappingStatus;
 
 /// The smallest screen that shows anything of use.
 pub const SMALLEST: (u16, u16) = (60, 15);
+
+/// The most lines that something said takes.
+const SAID: usize = 3;
 
 /// Whether a screen of so many columns and lines shows anything of use.
 pub fn fits((columns, lines): (u16, u16)) -> bool {
@@ -43,7 +46,7 @@ pub fn draw(model: &Model, frame: &mut Frame) {
             Pane::Log => panes::log::draw(model, frame, area),
         }
     }
-    frame.render_widget(Paragraph::new(footer(model, usize::from(bottom.width))), bottom);
+    footer(model, frame, bottom);
     overlays::draw(model, frame);
     if model.theme.ascii {
         ascii::plain(frame.buffer_mut());
@@ -162,12 +165,12 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     }
     let zone = if model.settings.utc { " UTC" } else { "" };
     let used: usize = spans.iter().map(Span::width).sum();
-    if let Some(detail) =
-        connection.detail.as_ref().filter(|_| connection.state != "ok" && model.lost.is_none())
-    {
+    let of_salesforce = connection.detail.as_ref().filter(|_| connection.state != "ok");
+    if let Some(detail) = model.lost.as_ref().or(of_salesforce) {
+        let detail = detail.replace('\n', " · ");
         let room = width.saturating_sub(used + 13);
         if room >= 16 {
-            spans.push(Span::styled(format!("   {}", clip(detail, room)), theme.warn()));
+            spans.push(Span::styled(format!("   {}", clip(&detail, room)), theme.warn()));
         }
     }
     let clock = if model.settings.clock {
@@ -184,31 +187,44 @@ fn header(model: &Model, width: usize) -> Line<'static> {
 }
 
 /// What just happened, or the next keys.
-fn footer(model: &Model, width: usize) -> Line<'static> {
-    let theme = model.theme;
-    if let Some(toast) = &model.toast {
-        let (sign, style) = match toast.tone {
-            Tone::Good => ("✓", theme.good()),
-            Tone::Neutral => ("·", theme.text()),
-            Tone::Bad => ("✗", theme.bad()),
-        };
-        return Line::from(Span::styled(
-            format!(" {sign} {}", clip(&toast.text, width.saturating_sub(4))),
-            style,
-        ));
-    }
-    if !model.overlays.is_empty() {
+fn footer(model: &Model, frame: &mut Frame, area: Rect) {
+    match &model.toast {
+        Some(toast) => said(model, toast, frame, area),
         // What lies on top says its keys itself.
-        return Line::default();
+        None if !model.overlays.is_empty() => {}
+        None => frame.render_widget(Paragraph::new(hints(model, usize::from(area.width))), area),
     }
+}
+
+/// What just happened; where it needs several lines it takes them, for its end says what to do.
+fn said(model: &Model, toast: &Toast, frame: &mut Frame, area: Rect) {
+    let theme = model.theme;
+    let (sign, style) = match toast.tone {
+        Tone::Good => ("✓", theme.good()),
+        Tone::Neutral => ("·", theme.text()),
+        Tone::Bad => ("✗", theme.bad()),
+    };
+    let lines = wrap(&toast.text, usize::from(area.width).saturating_sub(4), SAID);
+    let height = u16::try_from(lines.len()).unwrap_or(1);
+    let over = Rect { y: area.bottom().saturating_sub(height), height, ..area };
+    let lines = lines.into_iter().enumerate().map(|(at, line)| {
+        let sign = if at == 0 { sign } else { " " };
+        Line::from(Span::styled(format!(" {sign} {line}"), style))
+    });
+    frame.render_widget(Clear, over);
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), over);
+}
+
+fn hints(model: &Model, width: usize) -> Line<'static> {
+    let theme = model.theme;
     let mut spans = Vec::new();
     let mut used = 0;
     let hinted = model.keymap.of(model.focus).filter(|(command, keys)| command.hinted && !keys.is_empty());
     // The way to all the other keys is always in sight.
     let (last, hinted): (Vec<_>, Vec<_>) = hinted.partition(|(command, _)| command.id == Id::Help);
-    let room = width.saturating_sub(10);
+    let room = width.saturating_sub(if model.read_only { 20 } else { 10 });
     let with_room =
-        hinted.into_iter().map(|hint| (hint, room)).chain(last.into_iter().map(|hint| (hint, width)));
+        hinted.into_iter().map(|hint| (hint, room)).chain(last.into_iter().map(|hint| (hint, room + 10)));
     for ((command, command_keys), width) in with_room {
         // What cannot be done now gives way to what can; its key, the help and the palette say why.
         if command.disabled(model).is_some() {

@@ -173,15 +173,9 @@ pub fn draw(model: &Model, ask: &Ask, frame: &mut Frame) {
         keys.extend([Span::styled("↑↓", theme.key()), Span::raw(" other suggestions   ")]);
     }
     keys.extend([Span::styled("Esc", theme.key()), Span::raw(" leave it as it was")]);
-    let skip = (ask.input.column() + 2).saturating_sub(room);
-    let text: String = ask.input.text().chars().skip(skip).collect();
-    let lines = vec![
-        Line::from(format!(" {}", clip(&text, room))),
-        Line::from(note),
-        Line::default(),
-        Line::from(keys),
-    ];
+    let (text, column) = ask.input.shown(room);
+    let lines = vec![Line::from(format!(" {text}")), Line::from(note), Line::default(), Line::from(keys)];
     frame.render_widget(Paragraph::new(lines), inner);
-    let column = u16::try_from(ask.input.column() - skip).unwrap_or(u16::MAX);
+    let column = u16::try_from(column).unwrap_or(u16::MAX);
     frame.set_cursor_position((inner.x.saturating_add(1).saturating_add(column), inner.y));
 }

@@ -29,6 +29,8 @@ pub struct FilterLine {
     history: Vec<String>,
     /// Which of them shows; `None` is what is typed now.
     at: Option<usize>,
+    /// What was typed before one of them was recalled.
+    draft: Input,
     /// What the word at the cursor may become, with how many errors have it.
     offers: Vec<(String, i64)>,
     /// The word that the offers are for.
@@ -56,6 +58,7 @@ impl FilterLine {
             complaint: None,
             history,
             at: None,
+            draft: Input::default(),
             offers: Vec::new(),
             word: String::new(),
             taken: None,
@@ -72,6 +75,7 @@ impl FilterLine {
         match key.code {
             KeyCode::Esc => return Typed::Left,
             KeyCode::Enter => return Typed::Apply(self),
+            KeyCode::Tab | KeyCode::BackTab if self.offers.is_empty() => return self.typed(),
             KeyCode::Tab => self.complete(1),
             KeyCode::BackTab => self.complete(self.offers.len().saturating_sub(1)),
             KeyCode::Up => self.recall(false),
@@ -126,9 +130,6 @@ impl FilterLine {
     }
 
     fn complete(&mut self, by: usize) {
-        if self.offers.is_empty() {
-            return;
-        }
         let at = self.taken.map_or(0, |at| (at + by) % self.offers.len());
         self.taken = Some(at);
         let sign = if self.word.starts_with('-') { "-" } else { "" };
@@ -139,12 +140,16 @@ impl FilterLine {
     fn recall(&mut self, newer: bool) {
         let at = match (self.at, newer) {
             (None, true) => return,
-            (None, false) => self.history.len().checked_sub(1),
+            (None, false) if self.history.is_empty() => return,
+            (None, false) => {
+                self.draft = self.input.clone();
+                self.history.len().checked_sub(1)
+            }
             (Some(at), false) => Some(at.saturating_sub(1)),
             (Some(at), true) => Some(at + 1).filter(|at| *at < self.history.len()),
         };
         self.at = at;
-        self.input = Input::new(at.map_or("", |at| self.history[at].as_str()));
+        self.input = at.map_or_else(|| self.draft.clone(), |at| Input::new(&self.history[at]));
         self.offers.clear();
     }
 }
@@ -168,10 +173,8 @@ pub fn draw(model: &Model, line: &FilterLine, frame: &mut Frame) {
         }
         None => Span::styled(format!(" {}", clip(help, room)), theme.dim()),
     };
-    // The end of a long filter is what one types.
-    let skip = (line.input.column() + 2).saturating_sub(room);
-    let text: String = line.input.text().chars().skip(skip).collect();
-    let mut lines = vec![Line::from(format!(" {}", clip(&text, room)))];
+    let (text, column) = line.input.shown(room);
+    let mut lines = vec![Line::from(format!(" {text}"))];
     let first = line.taken.map_or(0, |at| (at + 1).saturating_sub(SHOWN));
     lines.extend(line.offers.iter().enumerate().skip(first).take(SHOWN).map(|(at, (offer, errors))| {
         let style = if line.taken == Some(at) { theme.strong() } else { theme.dim() };
@@ -184,6 +187,6 @@ pub fn draw(model: &Model, line: &FilterLine, frame: &mut Frame) {
         &[("Enter", "apply"), ("Tab", "complete"), ("↑↓", "earlier"), ("Ctrl-U", "empty"), ("Esc", "leave")],
     ));
     frame.render_widget(Paragraph::new(lines), inner);
-    let column = u16::try_from(line.input.column() - skip).unwrap_or(u16::MAX);
+    let column = u16::try_from(column).unwrap_or(u16::MAX);
     frame.set_cursor_position((inner.x.saturating_add(1).saturating_add(column), inner.y));
 }

@@ -11,6 +11,7 @@ mod sides;
 mod trends;
 mod work;
 
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
@@ -69,6 +70,17 @@ pub enum Overlay {
         /// What a yes does.
         effect: Box<Effect>,
     },
+    /// What an act would do is being looked at: a key pressed meanwhile was meant for something else. Esc gives it up.
+    Looking,
+    /// A record is being read that is to be edited: what is typed meanwhile goes into the editor.
+    Opening(Vec<KeyEvent>),
+    /// Something to read.
+    Told {
+        /// What about.
+        title: String,
+        /// The words, by paragraphs.
+        text: String,
+    },
     /// The filter of a list.
     Filter(FilterLine),
     /// Errors and throughput as pictures.
@@ -106,6 +118,9 @@ pub fn draw(model: &Model, frame: &mut Frame) {
                 let text = format!("{text} Type {count} and Enter to do it: {typed}_");
                 sure(model, frame, "Sure?", &text, ["", ""])
             }
+            // It is over in a moment, and the last line says it.
+            Overlay::Looking | Overlay::Opening(_) => {}
+            Overlay::Told { title, text } => told(model, frame, title, text),
             Overlay::Filter(line) => filter::draw(model, line, frame),
             Overlay::Trends(trends) => trends::draw(model, trends, frame),
             Overlay::Palette(palette) => palette::draw(model, palette, frame),
@@ -138,6 +153,22 @@ fn hints(model: &Model, keys: &[(&'static str, &'static str)]) -> Line<'static> 
         [Span::styled(format!(" {key}"), model.theme.key()), Span::raw(format!(" {does}  "))]
     });
     Line::from_iter(spans)
+}
+
+/// Something to read, as long as it is.
+fn told(model: &Model, frame: &mut Frame, title: &str, text: &str) {
+    let screen = frame.area();
+    let width = screen.width.saturating_sub(4).min(90);
+    let most = usize::from(screen.height).saturating_sub(6);
+    let room = usize::from(width).saturating_sub(4);
+    let mut words: Vec<String> = text.lines().flat_map(|line| wrap(line, room, most)).collect();
+    words.truncate(most);
+    let height = u16::try_from(words.len()).unwrap_or(u16::MAX).saturating_add(4);
+    let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
+    let inner = panel(model, frame, area, title);
+    let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
+    lines.extend([Line::default(), hints(model, &[("Esc", "close")])]);
+    frame.render_widget(Paragraph::new(lines), inner);
 }
 
 /// A question with yes or no, and what either does.

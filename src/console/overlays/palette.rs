@@ -11,7 +11,7 @@ use ratatui::widgets::Paragraph;
 use crate::console::command::Command;
 use crate::console::keys;
 use crate::console::model::{Model, Pane};
-use crate::console::widgets::cells::{clip, fit};
+use crate::console::widgets::cells::fit;
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::console::widgets::input::Input;
 
@@ -186,9 +186,10 @@ pub fn draw(model: &Model, palette: &Palette, frame: &mut Frame) {
     let inner = super::panel(model, frame, area, &palette.title);
     let room = usize::from(inner.width).saturating_sub(1);
     let (title, keys) = ((room / 4).clamp(14, 28), (room / 5).clamp(10, 16));
-    let typed = match palette.input.text() {
+    let (text, column) = palette.input.shown(room.saturating_sub(3));
+    let typed = match text.as_str() {
         "" => Span::styled("type a few letters", theme.dim()),
-        text => Span::raw(clip(text, room.saturating_sub(3))),
+        _ => Span::raw(text),
     };
     let mut lines = vec![Line::from(vec![Span::styled(" : ", theme.key()), typed])];
     let height = usize::from(inner.height).saturating_sub(3);
@@ -215,6 +216,6 @@ pub fn draw(model: &Model, palette: &Palette, frame: &mut Frame) {
     lines.resize(usize::from(inner.height).saturating_sub(1), Line::default());
     lines.push(super::hints(model, &[("Enter", "run it"), ("↑↓", "choose"), ("Esc", "close")]));
     frame.render_widget(Paragraph::new(lines), inner);
-    let column = u16::try_from(palette.input.column().min(room.saturating_sub(4))).unwrap_or(0);
+    let column = u16::try_from(column).unwrap_or(0);
     frame.set_cursor_position((inner.x + 3 + column, inner.y));
 }

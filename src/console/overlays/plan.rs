@@ -114,9 +114,10 @@ pub fn draw(model: &Model, question: &Question, frame: &mut Frame) {
     let inner = super::panel(model, frame, area, &clip(&plan.deed.text(), room.saturating_sub(4)));
     frame.render_widget(Paragraph::new(lines), inner);
     let (line, column) = match (question.on_why, plan.confirm) {
-        (true, _) => (cursor, 8 + question.why.column()),
+        (true, _) => (cursor, 8 + question.why.shown(why_room(room)).1),
         (false, Confirm::Count(count)) => {
-            (cursor + 1, 20 + count.to_string().len() + question.typed.column())
+            let digits = count.to_string().len();
+            (cursor + 1, 20 + digits + question.typed.shown(digits + 2).1)
         }
         _ => (cursor + 1, 1),
     };
@@ -173,12 +174,17 @@ fn sample_line(model: &Model, sample: &Sample, room: usize) -> Line<'static> {
     ])
 }
 
+/// The columns of the line that says why.
+fn why_room(room: usize) -> usize {
+    room.saturating_sub(8)
+}
+
 /// Why, and whether.
 fn asked(model: &Model, question: &Question, room: usize) -> Vec<Line<'static>> {
     let theme = model.theme;
     let why = match (question.why.text(), question.on_why) {
         ("", false) => Span::styled("Tab to say why, for the audit", theme.dim()),
-        (text, _) => Span::raw(clip(text, room.saturating_sub(8))),
+        _ => Span::raw(question.why.shown(why_room(room)).0),
     };
     let leave = [Span::styled("Esc", theme.key()), Span::raw(" leave everything as it is")];
     let mut lines = vec![Line::from(vec![Span::styled(" Why    ", theme.label()), why])];
@@ -188,7 +194,10 @@ fn asked(model: &Model, question: &Question, room: usize) -> Vec<Line<'static>> 
             Span::styled(" Type ", theme.text()),
             Span::styled(count.to_string(), theme.strong()),
             Span::raw(" and Enter:  "),
-            Span::styled(fit(question.typed.text(), count.to_string().len() + 2), theme.strong()),
+            Span::styled(
+                fit(&question.typed.shown(count.to_string().len() + 2).0, count.to_string().len() + 2),
+                theme.strong(),
+            ),
             Span::raw("  "),
         ],
         (false, _) => vec![Span::styled(" y", theme.key()), Span::raw(" do it   ")],

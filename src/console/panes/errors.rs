@@ -49,6 +49,8 @@ pub struct ErrorsPane {
     pub marked: BTreeSet<i64>,
     /// Whether all that match are marked.
     pub all: bool,
+    /// Whether the act under way is about what is marked.
+    pub acted: bool,
     /// Whether the operator moved the cursor; until then it stays on the newest error.
     pub touched: bool,
     /// The order.
@@ -85,7 +87,8 @@ impl ErrorsPane {
     pub fn asked_filter(&self) -> String {
         match (self.faults, self.filter.as_str()) {
             (false, filter) => filter.to_owned(),
-            (true, filter) => format!("{filter} state:open|review").trim().to_owned(),
+            // Before what was typed, where a quote may stand open.
+            (true, filter) => format!("state:open|review {filter}").trim().to_owned(),
         }
     }
 

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line as Drawn, Span};
 use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
 
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
@@ -98,6 +99,11 @@ impl LogPane {
             }
             None => Some(start + index as Place),
         }
+    }
+
+    /// Older lines could not be read; the next step asks again.
+    pub fn older_refused(&mut self) {
+        self.older = Older::Unknown;
     }
 
     /// The selected line's index among those that show.
@@ -382,11 +388,10 @@ fn whole(model: &Model, width: usize) -> Vec<Drawn<'static>> {
 
 fn drawn(model: &Model, line: &Line<'_>, width: usize) -> Drawn<'static> {
     let theme = model.theme;
-    if let Some(lost) = line.field("dropped") {
-        let text =
-            format!("── {} {lost} lines are missing here: too many came at once ", model.clock(line.time));
-        let rest = width.saturating_sub(text.chars().count());
-        return Drawn::from(Span::styled(clip(&format!("{text}{}", "─".repeat(rest)), width), theme.warn()));
+    if line.field("dropped").is_some() {
+        let text = clip(&format!("── {} {} ", model.clock(line.time), line.message()), width);
+        let rest = width.saturating_sub(text.width());
+        return Drawn::from(Span::styled(format!("{text}{}", "─".repeat(rest)), theme.warn()));
     }
     let (word, style) = match line.level {
         Level::Debug => ("debug", theme.dim()),
@@ -403,7 +408,7 @@ fn drawn(model: &Model, line: &Line<'_>, width: usize) -> Drawn<'static> {
     let used = 1 + 9 + 6 + 8;
     let room = width.saturating_sub(used);
     let message = clip(line.message(), room);
-    let left = room.saturating_sub(message.chars().count() + 2);
+    let left = room.saturating_sub(message.width() + 2);
     let text = if line.level == Level::Debug { theme.dim() } else { theme.text() };
     let mut spans = vec![
         Span::styled(format!(" {} ", model.clock(line.time)), theme.dim()),

@@ -1,5 +1,7 @@
 //! Pending: what waits and what is in flight, with its age, its batch and the reason; in flight first, then the oldest.
 
+use std::collections::HashSet;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -57,19 +59,32 @@ impl PendingPane {
         Some(Effect::LoadPending { append: true, query })
     }
 
+    /// A page could not be read; the next step asks again.
+    pub fn refused(&mut self, why: String) {
+        self.refusal = Some(why);
+        self.asked = false;
+    }
+
     /// Takes a page in that was asked for with a limit.
     pub fn take(&mut self, items: Vec<Pending>, append: bool, limit: usize) {
         let selected = self.selected().map(|pending| pending.row.clone());
         self.refusal = None;
         self.loaded = true;
-        self.more = items.len() >= limit;
+        let full = items.len() >= limit;
         if append {
-            self.asked = false;
-            let known: std::collections::HashSet<_> =
-                self.items.iter().map(|pending| pending.row.clone()).collect();
+            (self.asked, self.more) = (false, full);
+            let known: HashSet<_> = self.items.iter().map(|pending| pending.row.clone()).collect();
             self.items.extend(items.into_iter().filter(|pending| !known.contains(&pending.row)));
         } else {
+            // What was read behind it stays, so that nobody who went far down is thrown back.
+            let mut behind = self.items.split_off(limit.min(self.items.len()));
+            let fresh: HashSet<_> = items.iter().map(|pending| &pending.row).collect();
+            behind.retain(|pending| full && !fresh.contains(&pending.row));
+            if behind.is_empty() {
+                self.more = full;
+            }
             self.items = items;
+            self.items.append(&mut behind);
         }
         let there = selected.and_then(|row| self.items.iter().position(|pending| pending.row == row));
         self.cursor.at = there.unwrap_or(self.cursor.at).min(self.items.len().saturating_sub(1));

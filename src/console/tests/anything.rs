@@ -44,7 +44,9 @@ fn answer(effect: Effect, well: bool) -> Option<Msg> {
         Effect::Rest(number) => Msg::Rested(number),
         Effect::LoadRelatives(row) => Msg::Relatives { row, result: or(well, relatives()) },
         Effect::LoadRecordLog(row) => Msg::RecordLog { row, result: or(well, log()) },
-        Effect::LoadTrends { shares: wanted, .. } => Msg::Trends(or(well, (trends(), wanted.then(shares)))),
+        Effect::LoadTrends { minutes, shares: wanted } => {
+            Msg::Trends { minutes, result: or(well, (trends(), wanted.then(shares))) }
+        }
         Effect::LoadGroups(filter) => Msg::Groups { filter, result: or(well, groups()) },
         Effect::LoadRecord(row) => {
             let view = if row.row.0 % 2 == 0 { contested() } else { failing() };

@@ -1,8 +1,8 @@
 //! What keys do, without a terminal.
 
 use super::world::{
-    acts, console, contested, error, errors, failing, full, jane, page, plan, press, record, report, type_in,
-    values,
+    acts, console, contested, error, errors, failing, full, jane, page, plan, planned, press, record, report,
+    type_in, values,
 };
 use crate::console::effect::Effect;
 use crate::console::model::Tone;
@@ -263,15 +263,20 @@ fn the_log_follows_until_one_scrolls_back() {
     press(&mut model, "Enter g");
     assert!(model.log.selected().unwrap().message().starts_with("Lead"));
     press(&mut model, "x");
-    let told = &model.toast.as_ref().unwrap().text;
-    assert!(told.starts_with("Object type changed. ") && told.contains('→'), "{told}");
+    let Some(Overlay::Told { title, text }) = model.overlays.last() else { panic!("{:?}", model.overlays) };
+    assert!(title == "Object type changed" && text.contains('→'), "{title}: {text}");
 }
 
 #[test]
 fn what_is_marked_is_what_an_act_is_about() {
     let mut model = full((120, 40));
     let planned = |model: &mut Model, keys: &str| match press(model, keys).as_slice() {
-        [Effect::Plan { chosen, deed }] => (chosen.clone(), deed.clone()),
+        [Effect::Plan { chosen, deed }] => {
+            // Keys that are pressed before the answer are no answer to it.
+            assert!(press(model, "y i r q").is_empty());
+            update(model, Msg::Planned(Err(Refused("too late".to_owned()))));
+            (chosen.clone(), deed.clone())
+        }
         other => panic!("{other:?}"),
     };
     assert_eq!(planned(&mut model, "j i"), (Chosen::Ids(vec![35]), Deed::Ignore));
@@ -336,7 +341,7 @@ fn one_row_is_ignored_without_a_question_and_told_in_a_line() {
     let mut model = full((120, 40));
     let one = plan(1);
     let harmless = crate::engine::bulk::Plan::shown(Deed::Ignore, one.preview.clone(), "demo");
-    let effects = update(&mut model, Msg::Planned(Ok(harmless.into())));
+    let effects = planned(&mut model, harmless.into());
     assert!(matches!(effects.as_slice(), [Effect::CarryOut { .. }]));
     let mut done = Report { act: Some(3), ..Report::default() };
     done.note(Item { id: 35, result: Came::Done, message: "it is off the list".to_owned() });
@@ -347,6 +352,7 @@ fn one_row_is_ignored_without_a_question_and_told_in_a_line() {
         (Tone::Good, "ignore: it is off the list  (U takes it back)")
     );
     assert!(model.overlays.is_empty());
+    press(&mut model, "U");
     update(&mut model, Msg::Planned(Err(Refused("there is nothing of yours to undo".to_owned()))));
     assert_eq!(model.toast.as_ref().unwrap().tone, Tone::Bad);
 }
@@ -483,4 +489,107 @@ fn the_first_error_of_an_empty_list_shows_its_record_by_itself() {
     let with_later = std::iter::once(later).chain(errors()[1..].iter().cloned()).collect();
     update(&mut model, listed(with_later));
     assert_eq!(model.errors.selected().unwrap().row(), Some(jane()));
+}
+
+#[test]
+fn an_answer_is_told_of_the_row_that_was_sent_whatever_shows_by_then() {
+    let mut model = opened();
+    press(&mut model, "Esc Space");
+    update(&mut model, Msg::Planned(Ok(plan(1))));
+    // Another row's act: Jane's record shows, and hears nothing of it.
+    let mut done = Report { act: Some(3), ..Report::default() };
+    done.note(Item { id: 34, result: Came::Done, message: "it is sent".to_owned() });
+    update(&mut model, Msg::Reported { text: "retry".to_owned(), sends: true, result: Ok(done.clone()) });
+    assert_eq!(answer(&model), None);
+    done.items[0].id = 35;
+    update(&mut model, Msg::Reported { text: "retry".to_owned(), sends: true, result: Ok(done) });
+    assert!(matches!(answer(&model), Some(Answer::Sending { .. })));
+}
+
+#[test]
+fn what_was_typed_outlives_a_save_that_is_refused() {
+    let mut model = opened();
+    press(&mut model, "e BS BS BS BS");
+    type_in(&mut model, ".com");
+    press(&mut model, "C-s");
+    update(
+        &mut model,
+        Msg::Saved { row: jane(), result: Err(Refused("email was changed meanwhile".to_owned())) },
+    );
+    let pane = model.record.as_ref().unwrap();
+    assert_eq!(pane.kept("email").unwrap().new.as_deref(), Some("jane@acme.com"));
+    // Nothing is done to the row under it, and nothing leaves without a word.
+    for key in ["r", "m", "u", "i"] {
+        assert!(press(&mut model, key).is_empty());
+        assert!(model.toast.as_ref().unwrap().text.contains("not saved"), "{key}");
+    }
+    assert!(press(&mut model, "q").is_empty());
+    assert!(press(&mut model, "j q").is_empty(), "another key between them begins anew");
+    assert_eq!(press(&mut model, "q"), [Effect::Quit]);
+}
+
+#[test]
+fn an_answer_that_was_asked_for_before_the_save_is_none() {
+    let mut model = opened();
+    update(&mut model, Msg::Event(Event::Record(jane())));
+    press(&mut model, "e BS BS BS BS");
+    type_in(&mut model, ".com");
+    press(&mut model, "C-s");
+    update(&mut model, Msg::Saved { row: jane(), result: Ok(()) });
+    // The look that was under way saw the row as it was before.
+    let effects = update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert!(matches!(answer(&model), Some(Answer::Sending { .. })));
+    assert!(effects.contains(&Effect::LoadRecord(jane())));
+    let taken = record("in step", "jane@acme.com", None);
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(taken.clone())) });
+    assert!(matches!(answer(&model), Some(Answer::Accepted { .. })));
+    // A later failure makes it untrue.
+    update(&mut model, Msg::Event(Event::Record(jane())));
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert_eq!(answer(&model), None);
+}
+
+#[test]
+fn a_row_that_is_kept_out_of_the_sync_was_not_taken_by_salesforce() {
+    let mut model = opened();
+    update(&mut model, Msg::Applied { row: jane(), result: Ok("the rule is set".to_owned()) });
+    let mut out = record("in step", "jane@acme,com", None);
+    out.history.remove(0);
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(out)) });
+    update(
+        &mut model,
+        Msg::Record {
+            row: jane(),
+            result: Box::new(Ok({
+                let mut out = record("in step", "jane@acme,com", None);
+                out.history.remove(0);
+                out
+            })),
+        },
+    );
+    assert!(matches!(answer(&model), Some(Answer::Settled { .. })), "{:?}", answer(&model));
+}
+
+#[test]
+fn what_is_typed_behind_e_before_the_record_is_there_goes_into_the_editor() {
+    let mut model = full((120, 40));
+    press(&mut model, "j Enter e");
+    type_in(&mut model, "iur");
+    assert!(matches!(model.overlays.as_slice(), [Overlay::Opening(typed)] if typed.len() == 3));
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert!(super::screens::text(&model).contains("jane@acme,comiur"));
+}
+
+#[test]
+fn esc_leads_back_to_where_a_list_was_chosen() {
+    let mut model = full((120, 40));
+    press(&mut model, "1 j Enter");
+    assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Errors, "mapping:Contact"));
+    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
+    press(&mut model, "j Enter");
+    assert_eq!(model.errors.filter, "group:8fb2");
+    press(&mut model, "Esc");
+    assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Errors, "mapping:Contact"));
+    press(&mut model, "Esc");
+    assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Mappings, ""));
 }

@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier};
 use super::screens::{drawn, text};
 use super::world::{
     HOSTILE, acts, console, contested, error, failing, full, groups, jane, log, now, overview, page, pending,
-    plan, press, relatives, report, shares, trends, trial, type_in, values, verdict,
+    plan, planned, press, relatives, report, shares, trends, trial, type_in, values, verdict,
 };
 use crate::console::model::{Connection, Model};
 use crate::console::msg::Msg;
@@ -86,7 +86,7 @@ fn pane_scenes() -> Vec<Scene> {
                 });
             });
             press(&mut model, "1 j z");
-            update(&mut model, Msg::Trends(Ok((trends(), None))));
+            update(&mut model, Msg::Trends { minutes: 60, result: Ok((trends(), None)) });
             model
         }),
         ("mappings_hostile", |size| {
@@ -267,7 +267,7 @@ fn overlay_scenes() -> Vec<Scene> {
         ("trends", |size| {
             let mut model = full(size);
             press(&mut model, "M");
-            update(&mut model, Msg::Trends(Ok((trends(), Some(shares())))));
+            update(&mut model, Msg::Trends { minutes: 60, result: Ok((trends(), Some(shares()))) });
             press(&mut model, "j");
             model
         }),
@@ -279,7 +279,7 @@ fn overlay_scenes() -> Vec<Scene> {
         ("trends_healthy", |size| {
             let mut model = full(size);
             press(&mut model, "M");
-            update(&mut model, Msg::Trends(Ok((trends(), Some(Vec::new())))));
+            update(&mut model, Msg::Trends { minutes: 60, result: Ok((trends(), Some(Vec::new()))) });
             model
         }),
         ("verifying", |size| {
@@ -333,7 +333,7 @@ fn overlay_scenes() -> Vec<Scene> {
         }),
         ("question_hostile", |size| {
             let mut model = full(size);
-            update(&mut model, Msg::Planned(Ok(plan(2))));
+            planned(&mut model, plan(2));
             update(&mut model, Msg::Progress(Progress { through: 1, total: 2 }));
             model
         }),

@@ -8,8 +8,8 @@ use ratatui::style::Modifier;
 use chrono::TimeDelta;
 
 use super::world::{
-    acts, console, contested, failing, full, groups, jane, now, overview, page, plan, press, report, type_in,
-    values,
+    acts, console, contested, failing, full, groups, jane, now, overview, page, plan, planned, press, report,
+    type_in, values,
 };
 use crate::console::model::Model;
 use crate::console::msg::Msg;
@@ -87,7 +87,7 @@ fn screens_of_acts() {
         press(&mut ask, "2 j j Space f");
         shown("ask", &ask);
         let mut question = full(size);
-        update(&mut question, Msg::Planned(Ok(plan(5_000))));
+        planned(&mut question, plan(5_000));
         press(&mut question, "5 Enter");
         shown("question", &question);
         press(&mut question, "BS");

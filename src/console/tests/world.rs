@@ -9,6 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Settings};
 use crate::console::msg::Msg;
+use crate::console::overlays::Overlay;
 use crate::console::update::update;
 use crate::domain::act::{AuditEntry, Came, Deed, How, Item, PastAct, Preview, Report, Sample};
 use crate::domain::catalogue::{self, Source};
@@ -268,6 +269,11 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             },
         ],
     };
+    if unit == "in step" {
+        let accepted =
+            HistoryEntry { at: now(), text: "update  batch 9c1".to_owned(), ..view.history[1].clone() };
+        view.history.insert(0, accepted);
+    }
     if let Some(error) = error {
         let entry = catalogue::classify(Source::Salesforce, &error.code, &error.message);
         let fields = view.values.iter().map(|(field, _)| field.clone()).collect();
@@ -371,6 +377,12 @@ pub fn groups() -> Vec<Group> {
 }
 
 /// What a fix of so many telephone numbers would do.
+/// A plan comes that an act was looked at for.
+pub fn planned(model: &mut Model, plan: Arc<Plan>) -> Vec<Effect> {
+    model.overlays.push(Overlay::Looking);
+    update(model, Msg::Planned(Ok(plan)))
+}
+
 pub fn plan(touched: usize) -> Arc<Plan> {
     let line = |row: i32, before: &str, refused: Option<&str>| Sample {
         id: i64::from(row),

@@ -31,6 +31,11 @@ impl Cursor {
         };
     }
 
+    /// Scrolls no further than the selected line needs to be among the `height` that show.
+    pub fn settle(&mut self, len: usize, height: usize) {
+        self.top = self.window(len, height).start;
+    }
+
     /// The lines to draw in `height`: keeps the selected one in sight.
     pub fn window(&self, len: usize, height: usize) -> std::ops::Range<usize> {
         let height = height.max(1);
@@ -48,6 +53,19 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_scrolls_only_when_the_selection_would_leave_it() {
+        let mut cursor = Cursor::default();
+        let mut go = |by| {
+            cursor.step(Step::Lines(by), 100);
+            cursor.settle(100, 10);
+            cursor
+        };
+        assert_eq!(go(12), Cursor { at: 12, top: 3 });
+        assert_eq!(go(-5), Cursor { at: 7, top: 3 });
+        assert_eq!(go(-6), Cursor { at: 1, top: 1 });
+    }
 
     #[test]
     fn the_selected_line_is_always_in_the_window() {

@@ -3,6 +3,9 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use unicode_width::UnicodeWidthStr;
 
+use super::cells::clip;
+use crate::logs::sanitize::sanitize;
+
 /// A line with a cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Input {
@@ -22,9 +25,21 @@ impl Input {
         &self.text
     }
 
-    /// The cursor's column.
-    pub fn column(&self) -> usize {
-        self.text[..self.at].width()
+    /// What shows of it in `width` columns, made harmless, and the cursor's column there: of a long text the part that
+    /// ends at the cursor.
+    pub fn shown(&self, width: usize) -> (String, usize) {
+        let left = sanitize(&self.text[..self.at]);
+        let mut from = 0;
+        let mut column = left.width();
+        for c in left.chars() {
+            if column < width {
+                break;
+            }
+            from += c.len_utf8();
+            column = left[from..].width();
+        }
+        let text = format!("{}{}", &left[from..], sanitize(&self.text[self.at..]));
+        (clip(&text, width), column)
     }
 
     /// Puts text at the cursor; line breaks become blanks.
@@ -106,9 +121,18 @@ mod tests {
         for code in [KeyCode::Left, KeyCode::Left, KeyCode::Backspace, KeyCode::Char('x'), KeyCode::Delete] {
             input.key(code.into());
         }
-        assert_eq!((input.text(), input.column()), ("x株", 1));
+        assert_eq!((input.text(), input.shown(9)), ("x株", ("x株".to_owned(), 1)));
         input.key(KeyEvent::new(KeyCode::Char('k'), KeyModifiers::CONTROL));
         assert_eq!(input.text(), "x");
+    }
+
+    #[test]
+    fn of_a_long_text_the_part_at_the_cursor_shows_however_wide_its_letters_are() {
+        let mut input = Input::new("株式会社 jane");
+        assert_eq!(input.shown(20), ("株式会社 jane".to_owned(), 13));
+        assert_eq!(input.shown(8), ("社 jane".to_owned(), 7));
+        input.key(KeyCode::Home.into());
+        assert_eq!(input.shown(8), ("株式会…".to_owned(), 0));
     }
 
     #[test]

@@ -89,7 +89,9 @@ fn field_line(
         _ => (String::new(), false),
     };
     let kept = pane.kept(&field.column);
-    let value = kept.map_or(value, |change| change.new.as_deref());
+    let instead = kept
+        .map(|change| format!("{} (row: {})", change.new.as_deref().unwrap_or("–"), value.unwrap_or("–")));
+    let value = instead.as_deref().or(value);
     let sign = match (fault, differs) {
         _ if kept.is_some() => Span::styled(" ✎ ", theme.warn()),
         (true, _) => Span::styled(" ▶ ", theme.bad()),

@@ -18,7 +18,9 @@ use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::field::Field;
 use crate::domain::names::RowRef;
 use crate::domain::record::{FieldEdit, RecordView, Relative, SalesforceValues};
+use crate::domain::sync_error::ErrorState;
 use crate::logs::LogRecord;
+use crate::logs::line::logfmt;
 
 /// Log lines of a record that are shown.
 pub const LINES: usize = 500;
@@ -72,6 +74,8 @@ pub enum Answer {
     Sending {
         /// Since when.
         since: DateTime<Utc>,
+        /// When Salesforce accepted the row last, before that.
+        before: Option<DateTime<Utc>>,
     },
     /// Salesforce took it.
     Accepted {
@@ -80,6 +84,11 @@ pub enum Answer {
     },
     /// It failed again.
     Rejected {
+        /// When that was seen.
+        at: DateTime<Utc>,
+    },
+    /// Nothing is to be sent any more, and nothing was: it was ignored, is kept out, or is as it was.
+    Settled {
         /// When that was seen.
         at: DateTime<Utc>,
     },
@@ -123,7 +132,11 @@ pub struct RecordPane {
     pub answer: Option<Answer>,
     /// Changed fields that are not saved yet.
     changes: Vec<FieldEdit>,
-    /// Whether the operator was told that leaving throws them away.
+    /// Those that are on their way to be saved: what is refused is not lost.
+    saving: Vec<FieldEdit>,
+    /// The row's last error, by its number.
+    error: Option<i64>,
+    /// Whether the operator was told that leaving throws changes away.
     leaving: bool,
 }
 
@@ -142,24 +155,51 @@ impl RecordPane {
         self.changes.iter().find(|change| change.column == column)
     }
 
-    /// Whether something is kept.
+    /// Whether something would be lost with the pane.
     pub fn keeps(&self) -> bool {
+        !(self.changes.is_empty() && self.saving.is_empty())
+    }
+
+    /// Whether changed fields wait to be saved.
+    pub fn has_changes(&self) -> bool {
         !self.changes.is_empty()
     }
 
-    /// All that is kept, to be saved.
-    pub fn take_kept(&mut self) -> Vec<FieldEdit> {
-        std::mem::take(&mut self.changes)
+    /// These changes and all that is kept, to be saved.
+    pub fn save(&mut self, fields: Vec<FieldEdit>) -> Vec<FieldEdit> {
+        fields.into_iter().for_each(|field| self.keep(field));
+        self.saving = std::mem::take(&mut self.changes);
+        self.saving.clone()
     }
 
-    /// Whether the pane may be left: at the second time, what is kept is thrown away.
-    pub fn leave(&mut self) -> bool {
-        if self.changes.is_empty() || std::mem::replace(&mut self.leaving, true) {
-            self.changes.clear();
-            self.leaving = false;
-            return true;
+    /// They were saved; or they were refused, and are kept as before.
+    pub fn saved(&mut self, done: bool) {
+        for change in std::mem::take(&mut self.saving).into_iter().filter(|_| !done) {
+            if self.kept(&change.column).is_none() {
+                self.changes.push(change);
+            }
         }
-        false
+    }
+
+    /// Whether the pane may be left: at the second time in a row, what is kept is thrown away.
+    pub fn leave(&mut self) -> bool {
+        if self.keeps() && !std::mem::replace(&mut self.leaving, true) {
+            return false;
+        }
+        self.changes.clear();
+        self.saving.clear();
+        self.leaving = false;
+        true
+    }
+
+    /// Something else than leaving was done.
+    pub fn stay(&mut self) {
+        self.leaving = false;
+    }
+
+    /// Whether it is this error's row that is open.
+    pub fn is_of(&self, error: i64) -> bool {
+        self.error == Some(error)
     }
 
     /// A row that was just opened.
@@ -176,6 +216,8 @@ impl RecordPane {
             beside: Default::default(),
             answer: None,
             changes: Vec::new(),
+            saving: Vec::new(),
+            error: None,
             leaving: false,
         }
     }
@@ -185,20 +227,35 @@ impl RecordPane {
         self.view.as_ref()?.values.get(self.cursor.at)
     }
 
-    /// Takes the row in. On first sight the cursor goes to the field at fault. True when an answer came with it.
-    pub fn take(&mut self, view: RecordView, now: DateTime<Utc>) -> bool {
+    /// Takes the row in. On first sight the cursor goes to the field at fault. True when an answer came with it, which is
+    /// looked for only in what was asked for after the save (`latest`).
+    pub fn take(&mut self, view: RecordView, now: DateTime<Utc>, latest: bool) -> bool {
         if self.view.is_none() {
             self.cursor.at = view.values.iter().position(|(field, _)| view.is_at_fault(field)).unwrap_or(0);
         }
+        let ignored = view.error.as_ref().is_some_and(|error| error.state == ErrorState::Ignored);
+        let fails = matches!(view.unit.as_str(), "failed" | "held") && !ignored;
         let answered = match self.answer {
-            Some(Answer::Sending { .. }) => match view.unit.as_str() {
-                "in step" => Some(Answer::Accepted { at: now }),
-                "failed" | "held" => Some(Answer::Rejected { at: now }),
+            Some(Answer::Sending { before, .. }) if latest => match view.unit.as_str() {
+                "in step" if accepted_at(&view) > before => Some(Answer::Accepted { at: now }),
+                "in step" => Some(Answer::Settled { at: now }),
+                _ if fails => Some(Answer::Rejected { at: now }),
+                _ if ignored => Some(Answer::Settled { at: now }),
                 _ => None,
             },
             _ => None,
         };
+        // What came of it later makes an answer untrue that stands above it.
+        let holds = match self.answer {
+            Some(Answer::Accepted { .. } | Answer::Settled { .. }) => view.unit == "in step" || ignored,
+            Some(Answer::Rejected { .. }) => fails,
+            Some(Answer::Sending { .. }) | None => true,
+        };
+        if !holds {
+            self.answer = None;
+        }
         self.refusal = None;
+        self.error = view.error.as_ref().map(|error| error.id).or(self.error);
         self.cursor.at = self.cursor.at.min(view.values.len().saturating_sub(1));
         self.view = Some(view);
         let came = answered.is_some();
@@ -206,13 +263,23 @@ impl RecordPane {
         came
     }
 
+    /// A save or a retry was taken: now its answer is waited for.
+    pub fn await_answer(&mut self, now: DateTime<Utc>) {
+        let before = self.view.as_ref().and_then(accepted_at);
+        self.answer = Some(Answer::Sending { since: now, before });
+    }
+
     /// Why the selected field cannot be edited, if so.
     pub fn edit_refusal(&self) -> Option<&'static str> {
-        if self.tab == Tab::Relatives {
-            return None;
+        match self.tab {
+            Tab::Relatives if self.relative().is_none() => return Some("there is no relative here to open"),
+            Tab::Relatives => return None,
+            Tab::Attempts | Tab::Log => return Some("this view only shows; Esc goes back to the fields"),
+            Tab::Fields => {}
         }
         match (&self.view, self.selected()) {
-            (None, _) => Some("the record is still being read"),
+            // Until it is there, what is typed waits for it.
+            (None, _) => self.refusal.as_ref().map(|_| "the record could not be read"),
             (Some(view), _) if !view.exists => Some("the row is gone; only its delete waits"),
             (_, Some((field, _))) if field.read_only() => Some("Salesforce lets nobody write this field"),
             _ => None,
@@ -254,11 +321,11 @@ impl RecordPane {
         let row = self.row.clone();
         // What shows stays until its successor comes.
         match (self.tab, &self.relatives, &self.lines) {
-            (Tab::Relatives, Beside::Known(_), _) => {
+            (Tab::Relatives, Beside::Known(_) | Beside::Refused(_), _) => {
                 self.lines = Beside::Unknown;
                 Some(Effect::LoadRelatives(row))
             }
-            (Tab::Log, _, Beside::Known(_)) => {
+            (Tab::Log, _, Beside::Known(_) | Beside::Refused(_)) => {
                 self.relatives = Beside::Unknown;
                 Some(Effect::LoadRecordLog(row))
             }
@@ -286,6 +353,23 @@ impl RecordPane {
         cursor.step(step, len);
     }
 
+    /// What of the view's selected line is worth a place on a clipboard.
+    pub fn copied(&self) -> Option<String> {
+        let [attempt, relative, line] = self.beside.map(|cursor| cursor.at);
+        match (self.tab, &self.relatives, &self.lines) {
+            (Tab::Fields, ..) => self.selected()?.1.clone(),
+            (Tab::Attempts, ..) => {
+                let entry = self.view.as_ref()?.history.get(attempt)?;
+                Some(format!("{} {} {}", entry.at.to_rfc3339(), entry.what, entry.text))
+            }
+            (Tab::Relatives, Beside::Known(relatives), _) => {
+                relatives.get(relative).map(|relative| format!("{} {}", relative.mapping, relative.row.row))
+            }
+            (Tab::Log, _, Beside::Known(lines)) => lines.get(line).map(logfmt),
+            _ => None,
+        }
+    }
+
     /// The selected relative, where the relatives show.
     pub fn relative(&self) -> Option<&Relative> {
         match (&self.relatives, self.tab) {
@@ -293,6 +377,11 @@ impl RecordPane {
             _ => None,
         }
     }
+}
+
+/// When Salesforce accepted the row last, as far as its history is known.
+fn accepted_at(view: &RecordView) -> Option<DateTime<Utc>> {
+    view.history.iter().filter(|entry| entry.what == "accepted").map(|entry| entry.at).max()
 }
 
 impl<T> Beside<T> {

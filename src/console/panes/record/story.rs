@@ -21,7 +21,7 @@ pub(super) fn answer_line(
     width: usize,
 ) -> Vec<Line<'static>> {
     let theme = model.theme;
-    if pane.keeps() {
+    if pane.has_changes() {
         let text = format!(" ✎ {} changed: Ctrl-S saves and sends", pane.changes.len());
         return vec![Line::from(Span::styled(clip(&text, width), theme.warn().patch(theme.strong())))];
     }
@@ -35,6 +35,9 @@ pub(super) fn answer_line(
         },
         Some(Answer::Accepted { at }) => {
             (format!("✓ Salesforce took it at {}", model.clock(*at)), theme.good())
+        }
+        Some(Answer::Settled { at }) => {
+            (format!("· no longer to be sent, since {}", model.clock(*at)), theme.text())
         }
         Some(Answer::Rejected { at }) => (format!("✗ rejected again at {}:", model.clock(*at)), theme.bad()),
     };
