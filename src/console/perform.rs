@@ -78,6 +78,7 @@ impl Model {
             Id::Up => self.step(Step::Lines(-1)),
             Id::PageDown => self.step(Step::Lines(self.page())),
             Id::PageUp => self.step(Step::Lines(-self.page())),
+            Id::Top if self.focus == Pane::Errors && self.errors.newer => self.refresh(),
             Id::Top => self.step(Step::First),
             Id::Bottom => self.step(Step::Last),
             Id::NextPane => self.go(self.neighbour(1)),

@@ -190,6 +190,7 @@ impl Model {
 
     /// Everything again.
     pub(super) fn refresh(&mut self) -> Vec<Effect> {
+        self.errors.from_the_beginning();
         let mut effects = self.load_overview();
         effects.extend(self.load_errors());
         effects.extend(self.load_record());
@@ -234,7 +235,9 @@ impl Model {
         match event {
             Event::Overview => self.load_overview(),
             Event::Errors => {
-                let mut effects = self.load_errors();
+                // What a reader wrote, or what a pooler does not pass on, is announced by nothing else.
+                let mut effects = self.load_record();
+                effects.extend(self.load_errors());
                 if self.list == Pane::Pending {
                     effects.extend(self.load_pending());
                 }
@@ -287,6 +290,7 @@ impl Model {
     /// What nobody announces is looked at now and then; where one stands is kept for the next start.
     fn look(&mut self) -> Vec<Effect> {
         let mut effects = self.load_trends();
+        effects.extend(self.load_record());
         if let Some(Overlay::Trends(trends)) = self.overlays.last() {
             effects.push(Effect::LoadTrends { minutes: trends.minutes(), shares: true });
         }
@@ -309,6 +313,9 @@ impl Model {
         if generation == self.errors.generation {
             match result {
                 Ok(page) => {
+                    if !append && self.errors.loses(&page) {
+                        return self.load_errors();
+                    }
                     let first = self.errors.items.is_empty();
                     self.errors.take(page, append);
                     self.errors.restore();
@@ -376,6 +383,9 @@ impl Model {
             Some(pane) => match result {
                 Ok(view) => {
                     effects.extend(pane.forget_beside());
+                    if pane.outdates(&view) {
+                        effects.push(Effect::FetchValues(row.clone()));
+                    }
                     // One that was asked for before the last save says nothing about it; the next one is on its way.
                     if pane.take(view, now, !again) {
                         answer = pane.answer.clone();

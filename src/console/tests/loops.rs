@@ -593,3 +593,40 @@ fn esc_leads_back_to_where_a_list_was_chosen() {
     press(&mut model, "Esc");
     assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Mappings, ""));
 }
+
+#[test]
+fn however_many_errors_come_at_once_the_selection_stays_on_its_own() {
+    let numbered = |ids: std::ops::Range<i64>| -> Vec<SyncError> {
+        ids.rev().map(|id| error(id, "CODE", "Email", "bad", ErrorState::Open)).collect()
+    };
+    let part = |items: Vec<SyncError>| {
+        let next = items.last().map(|last| Key::of(SortBy::LastSeen, last));
+        ErrorPage { items, next, done: false }
+    };
+    let mut model = console((120, 40));
+    let came = |items| Msg::Errors { generation: 0, append: false, result: Ok(part(items)) };
+    let limits = |effects: &[Effect]| -> Vec<(usize, bool)> {
+        let limit = |effect: &Effect| match effect {
+            Effect::LoadErrors { query, .. } => Some((query.limit, query.after.is_some())),
+            _ => None,
+        };
+        effects.iter().filter_map(limit).collect()
+    };
+    update(&mut model, came(numbered(0..100)));
+    press(&mut model, "j j");
+    let stood = model.errors.selected().map(|error| error.id);
+    assert_eq!(stood, Some(97));
+    // Four hundred at once: the page does not reach what is selected, the next one does.
+    let effects = update(&mut model, came(numbered(398..500)));
+    assert_eq!(limits(&effects), [(1_000, false)]);
+    assert_eq!(model.errors.selected().map(|error| error.id), stood);
+    update(&mut model, came(numbered(0..500)));
+    assert_eq!((model.errors.selected().map(|error| error.id), model.errors.cursor.at), (stood, 402));
+    // Five thousand at once: the list goes on from where one looks, until its beginning is asked for.
+    assert_eq!(limits(&update(&mut model, came(numbered(5_000..5_500)))), [(1_000, false)]);
+    assert_eq!(limits(&update(&mut model, came(numbered(4_500..5_500)))), [(502, true)]);
+    update(&mut model, came(numbered(0..499)));
+    assert_eq!((model.errors.selected().map(|error| error.id), model.errors.items.len()), (stood, 500));
+    assert!(super::screens::text(&model).contains("newer ones above: R"));
+    assert_eq!(limits(&press(&mut model, "g")), [(100, false)]);
+}

@@ -263,6 +263,16 @@ impl RecordPane {
         came
     }
 
+    /// Whether Salesforce's values, as they were fetched, are those of a record that is another one by now: the row is in
+    /// step again, has a record, or its values changed without a person's doing.
+    pub fn outdates(&self, view: &RecordView) -> bool {
+        let Some(before) = self.view.as_ref().filter(|_| matches!(self.remote, Remote::Known(_))) else {
+            return false;
+        };
+        let settled = view.unit == "in step" && (before.unit != view.unit || before.values != view.values);
+        !matches!(self.answer, Some(Answer::Sending { .. })) && (before.sfid != view.sfid || settled)
+    }
+
     /// A save or a retry was taken: now its answer is waited for.
     pub fn await_answer(&mut self, now: DateTime<Utc>) {
         let before = self.view.as_ref().and_then(accepted_at);
