@@ -193,13 +193,17 @@ impl Model {
     }
 
     /// Begins what was asked about; what takes a while shows how far it is.
-    fn begin(&mut self, effect: Effect) -> Vec<Effect> {
+    pub(super) fn begin(&mut self, effect: Effect) -> Vec<Effect> {
         match &effect {
             Effect::Repair { verdict, .. } => {
                 let working = Working::begun(format!("repair {}", verdict.mapping), self.now);
                 self.overlays.push(Overlay::Working(working));
             }
-            Effect::Test(name) => self.say(Tone::Neutral, format!("trying {name} ...")),
+            Effect::Test(Some(name)) => self.say(Tone::Neutral, format!("trying {name} ...")),
+            Effect::Test(None) => {
+                let working = Working::begun("try all mappings".to_owned(), self.now);
+                self.overlays.push(Overlay::Working(working));
+            }
             _ => {}
         }
         vec![effect]

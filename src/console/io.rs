@@ -9,12 +9,13 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::state::ConsoleState;
-use crate::domain::act::Deed;
+use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::export::Format;
 use crate::engine::handle::{Event, Handle, Refused};
 use crate::engine::lookups::PendingQuery;
+use crate::engine::rehearsal::Trial;
 use crate::logs::ring;
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
@@ -71,7 +72,7 @@ impl Io {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Stop => return self.stop.cancel(),
-            Effect::CarryOut { .. } | Effect::Verify(_) | Effect::Repair { .. } => {
+            Effect::CarryOut { .. } | Effect::Verify(_) | Effect::Repair { .. } | Effect::Test(None) => {
                 self.stop = CancellationToken::new()
             }
             _ => {}
@@ -191,6 +192,9 @@ impl Doing {
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
                 let result = handle.carry_out(&plan, why.as_deref(), &progress, &self.stop).await;
                 let sends = matches!(plan.deed, Deed::Fix { .. } | Deed::Retry | Deed::Release);
+                let leaves_nothing = matches!(plan.deed, Deed::Retry | Deed::Release | Deed::Undo(_));
+                let result =
+                    result.map(|report| Report { act: report.act.filter(|_| !leaves_nothing), ..report });
                 Msg::Reported { text: plan.deed.text(), sends, result }
             }
             Effect::Verify(mapping) => {
@@ -204,10 +208,11 @@ impl Doing {
                 let result = handle.repair(&table, &verdict, side, None, &progress, &self.stop).await;
                 Msg::Reported { text: format!("repair {}", verdict.mapping), sends: false, result }
             }
-            Effect::Test(mapping) => {
+            Effect::Test(Some(mapping)) => {
                 let result = handle.rehearse(&mapping, TRIED).await;
                 Msg::Tried { mapping, result }
             }
+            Effect::Test(None) => Msg::AllTried(self.try_all().await),
             Effect::Export { filter, path } => Msg::Changed(export(handle, &filter, &path).await),
             Effect::Choose { row, sides } => {
                 let result = handle.choose(&row, &sides).await;
@@ -220,15 +225,37 @@ impl Doing {
                 let result = handle.link(&row, None, owner).await;
                 Msg::Linked { row, result }
             }
-            Effect::SetRule { mapping, key, value } => {
+            Effect::SetRule { mapping: Some(mapping), key, value } => {
                 let done = handle.set_rule(&mapping, &key, Some(&value)).await;
                 Msg::Changed(done.map(|()| format!("{mapping}: {key} is {value} now")))
+            }
+            Effect::SetRule { mapping: None, key, value } => {
+                let done = handle.set_rule_everywhere(&key, &value).await;
+                Msg::Changed(done.map(|set| format!("{set} mappings: {key} is {value} now")))
             }
             Effect::Writes { mapping, to } => Msg::Changed(handle.writes(mapping.as_deref(), to).await),
             Effect::Reload(mapping) => Msg::Changed(handle.reload(mapping.as_deref()).await),
             // The terminal's own, and what was performed already.
             _ => return None,
         })
+    }
+}
+
+impl Doing {
+    /// Every mapping on trial, one after the other, until it is stopped.
+    async fn try_all(&self) -> Result<Vec<(String, Result<Trial, Refused>)>, Refused> {
+        let mut tried = Vec::new();
+        let mappings = self.handle.overview().await?.mappings;
+        let total = mappings.len();
+        for mapping in mappings {
+            let _ = self.sender.send(Msg::Progress(Progress { through: tried.len(), total }));
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let trial = self.handle.rehearse(&mapping.name, TRIED).await;
+            tried.push((mapping.name, trial));
+        }
+        Ok(tried)
     }
 }
 
@@ -249,8 +276,20 @@ async fn undo_last(handle: &Handle) -> Result<Plan, Refused> {
 }
 
 async fn export(handle: &Handle, filter: &str, path: &str) -> Result<String, Refused> {
-    let is_json = [".json", ".jsonl", ".ndjson"].iter().any(|end| path.ends_with(end));
+    let path = match (path.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => Path::new(&home).join(rest),
+        _ => std::path::absolute(path).map_err(|error| Refused(format!("{path}: {error}")))?,
+    };
+    let shown = path.display();
+    if path.exists() {
+        return Err(Refused(format!("{shown} is there already and stays as it is; x and another name")));
+    }
+    if !path.parent().is_some_and(Path::is_dir) {
+        return Err(Refused(format!("{shown}: there is no such directory")));
+    }
+    let name = path.to_string_lossy();
+    let is_json = [".json", ".jsonl", ".ndjson"].iter().any(|end| name.ends_with(end));
     let format = if is_json { Format::JsonLines } else { Format::Csv };
-    let count = handle.export_to(Path::new(path), filter, format).await?;
-    Ok(format!("{count} errors written to {path}"))
+    let count = handle.export_to(&path, filter, format).await?;
+    Ok(format!("{count} errors written to {shown}"))
 }

@@ -31,7 +31,8 @@ impl Model {
             },
             Overlay::Choice(choice) => match choice.key(key) {
                 Picking::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
-                Picking::Done(Deed::Effect(effect)) => return vec![effect],
+                Picking::Done(Deed::Effect(effect)) => return self.begin(effect),
+                Picking::Done(Deed::Ask(text, effect)) => self.overlays.push(Overlay::sure(text, effect)),
                 Picking::Done(Deed::Filter(filter)) => return self.drill(&filter),
                 Picking::Done(Deed::Row(row)) => return self.open_row(row),
                 Picking::Done(Deed::Sort(by)) => return self.sort(by),

@@ -177,6 +177,22 @@ impl Model {
         Vec::new()
     }
 
+    /// What trials of all mappings came to.
+    pub(super) fn all_tried(
+        &mut self,
+        result: Result<Vec<(String, Result<Trial, Refused>)>, Refused>,
+    ) -> Vec<Effect> {
+        self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
+        match result {
+            Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
+            Ok(tried) => {
+                let tables = tried.iter().map(|(name, _)| self.table_of(name)).collect::<Vec<_>>();
+                self.lay(Overlay::Choice(Choice::trials(&tables, &tried)));
+            }
+        }
+        Vec::new()
+    }
+
     /// What the trial of a mapping came to.
     pub(super) fn tried(&mut self, mapping: &str, result: Result<Trial, Refused>) -> Vec<Effect> {
         let table = self.table_of(mapping);

@@ -112,6 +112,8 @@ pub enum Msg {
         /// What it came to.
         result: Result<Trial, Refused>,
     },
+    /// What trials of all mappings came to.
+    AllTried(Result<Vec<(String, Result<Trial, Refused>)>, Refused>),
     /// The causes of the errors that match a filter.
     Groups {
         /// The filter.

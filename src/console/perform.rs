@@ -111,16 +111,18 @@ impl Model {
                 self.say(Tone::Neutral, "grouping the errors by cause ...");
                 vec![Effect::LoadGroups(self.errors.asked_filter())]
             }
-            Id::Strategy => self.choose(|model| model.mapping().map(Choice::strategies)),
+            Id::Strategy => self.choose(|model| Some(Choice::strategies(Some(model.mapping()?)))),
             Id::Writes => self.writes(),
             Id::Drain => self.of_mapping(|name| Effect::Writes { mapping: Some(name), to: Writes::Drain }),
-            Id::Reload => self.of_mapping(|name| Effect::Reload(Some(name))),
+            Id::Reload => self.ask_reload(),
             Id::Verify => self.verify(),
             Id::Test => self.ask_test(),
             Id::PauseAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Pause }),
             Id::DrainAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Drain }),
-            Id::ResumeAll => vec![Effect::Writes { mapping: None, to: Writes::Resume }],
+            Id::ResumeAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Resume }),
             Id::ReloadAll => self.ask_all(Effect::Reload(None)),
+            Id::StrategyAll => self.choose(|_| Some(Choice::strategies(None))),
+            Id::TestAll => self.ask_all(Effect::Test(None)),
             Id::Filter => self.filter(),
             Id::Sort => self.choose(|model| Some(Choice::sorts(model.errors.sort))),
             Id::Faults => self.faults(),
@@ -439,6 +441,12 @@ impl Model {
         let count = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
         let does = match &effect {
             Effect::Writes { to: Writes::Pause, .. } => "The writes rest: changes are kept, reads go on.",
+            Effect::Writes { to: Writes::Resume, .. } => {
+                "The writes go on, also where somebody let them rest."
+            }
+            Effect::Test(_) => {
+                "The newest rows of each are sent to Salesforce in calls that it takes back whole."
+            }
             Effect::Writes { .. } => {
                 "What waits now is sent, then the writes rest: changes are kept, reads go on."
             }
@@ -455,7 +463,17 @@ impl Model {
             "{name}: its newest rows are sent to Salesforce in a call that it takes back whole. {}",
             crate::engine::rehearsal::NOT_TAKEN_BACK
         );
-        self.overlays.push(Overlay::sure(text, Effect::Test(name)));
+        self.overlays.push(Overlay::sure(text, Effect::Test(Some(name))));
+        Vec::new()
+    }
+
+    fn ask_reload(&mut self) -> Vec<Effect> {
+        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
+        let text = format!(
+            "{name}: all its records are read again from Salesforce, which takes API requests and a while. What waits to be \
+             sent stays."
+        );
+        self.overlays.push(Overlay::sure(text, Effect::Reload(Some(name))));
         Vec::new()
     }
 

@@ -97,6 +97,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Verified(result) => model.verified(result),
         Msg::Tried { mapping, result } => model.tried(&mapping, result),
+        Msg::AllTried(result) => model.all_tried(result),
         Msg::Groups { filter, result } => model.groups_came(&filter, result),
         Msg::Record { row, result } => model.record_came(&row, *result),
         Msg::Values { row, result } => {

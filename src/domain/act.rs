@@ -330,6 +330,8 @@ pub struct PastAct {
     pub rows: i64,
     /// How many of them were taken back since.
     pub undone: i64,
+    /// Whether it leaves nothing to take back.
+    pub is_final: bool,
     /// The first of its entries.
     pub first: AuditEntry,
     /// Why, in the operator's words.

@@ -159,6 +159,8 @@ fn offer(
             changes = edits(record, faults, |_, value| value.map(|_| None))?;
             remedy.action.clone()
         }
+        // It is about changes to a record that is gone, and this one was never there.
+        Some(Action::Rule { key, .. }) if key == "create_if_missing" && record.sfid.is_none() => return None,
         Some(Action::Rule { key, value }) => Some(rule(mapping, &name(key)?, &name(value)?)?),
         Some(Action::Link) if record.sfid.is_some() || !record.exists => return None,
         Some(Action::Choose(_)) if record.conflicts.iter().all(|conflict| conflict.winner.is_some()) => {

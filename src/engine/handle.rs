@@ -204,7 +204,29 @@ impl Handle {
     /// # Errors
     /// Refused when the rule or its value is none.
     pub async fn set_rule(&self, mapping: &str, key: &str, value: Option<&str>) -> Result<(), Refused> {
-        Ok(self.store.set_rule(mapping, key, value, &self.act()).await?)
+        Ok(self.store.set_rule(mapping, key, value, &self.act(), None).await?)
+    }
+
+    /// Sets a rule of every mapping, as one act; one that does not take it is told, and the others have it. Returns for
+    /// how many it was set.
+    ///
+    /// # Errors
+    /// Refused when no mapping took it.
+    pub async fn set_rule_everywhere(&self, key: &str, value: &str) -> Result<usize, Refused> {
+        let act = self.store.begin_act(&self.operator, None).await?;
+        let mut set = 0;
+        let mut refused = None;
+        for mapping in self.overview().await?.mappings {
+            match self.store.set_rule(&mapping.name, key, Some(value), &act, None).await {
+                Ok(()) => set += 1,
+                Err(error) => refused = Some(Refused::from(error)),
+            }
+        }
+        match refused {
+            Some(refused) if set == 0 => Err(refused),
+            Some(refused) => Err(Refused(format!("set for {set} mappings, not for all: {}", refused.0))),
+            None => Ok(set),
+        }
     }
 
     /// Runs, newest first: of one mapping, or of all; only those with failures, or all.

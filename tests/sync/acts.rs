@@ -323,6 +323,30 @@ async fn ignored_errors_leave_the_list_and_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_last_act_is_taken_back_once_and_what_leaves_nothing_says_so() {
+    let world = phones(3).await;
+    let handle = &world.handle;
+    handle.set_rule("Contact", "max_retries", Some("5")).await.unwrap();
+    assert_eq!(handle.set_rule_everywhere("strategy", "retry").await.unwrap(), 2);
+    let strategies = "SELECT coalesce(string_agg(mapping || ' ' || value, ', ' ORDER BY mapping), '') FROM syncdeck.setting
+         WHERE key = 'strategy'";
+    assert_eq!(world.text(strategies).await.unwrap(), "Account retry, Contact retry");
+    // One act for all of them, taken back as one; then the act before it, and then there is none.
+    for (rows, left) in [(2, ""), (1, "")] {
+        let last = handle.last_act().await.unwrap();
+        assert_eq!((last.action.as_str(), last.rows), ("set", rows));
+        assert_eq!(undo(handle, last.act).await.done, usize::try_from(rows).unwrap());
+        assert_eq!(world.text(strategies).await.unwrap(), left);
+    }
+    assert!(handle.last_act().await.unwrap_err().to_string().contains("nothing of yours"));
+    // Whoever sent many again does not take back by it what they did before.
+    act(handle, &all("row:1"), Deed::Ignore).await;
+    act(handle, &all("field:phone"), Deed::Retry).await;
+    let refused = handle.last_act().await.unwrap_err().to_string();
+    assert!(refused.contains("retried 2 rows, leaves nothing to take back"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_review_is_released() {
     let world =
         World::start(&MAPPINGS.replace("poll_interval", "strategy = \"manual_review\"\npoll_interval")).await;

@@ -25,6 +25,7 @@ use crate::domain::remedy::{Action, Offer};
 use crate::domain::sort::{Sort, SortBy};
 use crate::domain::strategy::Strategy;
 use crate::domain::verify::{Finding, Verdict};
+use crate::engine::handle::Refused;
 use crate::engine::rehearsal::{Trial, Tried};
 
 /// Rows of an act that are listed.
@@ -54,6 +55,8 @@ struct Item {
 pub enum Deed {
     /// Something outside of the console.
     Effect(Effect),
+    /// Something that concerns more than what one looks at: asked about in these words first.
+    Ask(String, Effect),
     /// Errors are listed by this filter.
     Filter(String),
     /// This row is opened.
@@ -99,15 +102,24 @@ impl Choice {
     /// What can be done about the error of the open record.
     pub fn remedies(pane: &RecordPane) -> Option<Choice> {
         let view = pane.view.as_ref().filter(|view| !view.advice.remedies.is_empty())?;
-        let item = |offer: &Offer| Item {
-            text: offer.text.clone(),
-            note: changes(offer),
-            deed: offer.action.as_ref().map(|action| {
-                Deed::Effect(match action {
-                    Action::Link => Effect::Link { row: pane.row.clone(), replace: false },
-                    _ => Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) },
-                })
-            }),
+        let item = |offer: &Offer| {
+            let apply = || Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) };
+            let deed = offer.action.as_ref().map(|action| match action {
+                Action::Link => Deed::Effect(Effect::Link { row: pane.row.clone(), replace: false }),
+                Action::Rule { key, value } => Deed::Ask(
+                    format!(
+                        "{}. This sets a rule of the mapping {} for all of its rows, now and later: {key} = {value}.",
+                        offer.text, view.mapping
+                    ),
+                    apply(),
+                ),
+                _ => Deed::Effect(apply()),
+            });
+            let note = match offer.action {
+                Some(Action::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
+                _ => changes(offer),
+            };
+            Item { text: offer.text.clone(), note, deed }
         };
         let mut items: Vec<Item> = view.advice.remedies.iter().map(item).collect();
         // What can be done by itself comes first, under its number.
@@ -115,19 +127,21 @@ impl Choice {
         Some(Choice::of(format!("{}: what to do", view.advice.title), items, 0))
     }
 
-    /// The strategies of a mapping; the cursor rests on the one in force.
-    pub fn strategies(mapping: &MappingStatus) -> Choice {
+    /// The strategies of a mapping, the cursor on the one in force; or those for all mappings.
+    pub fn strategies(mapping: Option<&MappingStatus>) -> Choice {
         let items = Strategy::ALL.map(|strategy| Item {
             text: strategy.word().to_owned(),
             note: strategy.meaning().to_owned(),
             deed: Some(Deed::Effect(Effect::SetRule {
-                mapping: mapping.name.clone(),
+                mapping: mapping.map(|mapping| mapping.name.clone()),
                 key: "strategy".to_owned(),
                 value: strategy.word().to_owned(),
             })),
         });
-        let at = Strategy::ALL.iter().position(|strategy| strategy.word() == mapping.strategy).unwrap_or(0);
-        Choice::of(format!("{}: what becomes of errors", mapping.name), items.into(), at)
+        let now = mapping.map_or("", |mapping| mapping.strategy.as_str());
+        let at = Strategy::ALL.iter().position(|strategy| strategy.word() == now).unwrap_or(0);
+        let name = mapping.map_or("all mappings", |mapping| mapping.name.as_str());
+        Choice::of(format!("{name}: what becomes of errors"), items.into(), at)
     }
 
     /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors.
@@ -273,6 +287,29 @@ impl Choice {
         Choice::of(title, trial.items.iter().map(item).collect(), 0)
     }
 
+    /// What trials of all mappings came to: each in a line, below it the rows that would be refused; choosing one opens it.
+    pub fn trials(tables: &[String], tried: &[(String, Result<Trial, Refused>)]) -> Choice {
+        let line = |text: String, deed| Item { text, note: String::new(), deed };
+        let mut items = Vec::new();
+        for (table, (name, result)) in tables.iter().zip(tried) {
+            let trial = match result {
+                Ok(trial) => trial,
+                Err(refused) => {
+                    items.push(line(format!("{name}: {}", refused.0.replace('\n', " · ")), None));
+                    continue;
+                }
+            };
+            items.push(line(
+                format!("{name}: {} of {} rows would go through", trial.passed, trial.rows),
+                None,
+            ));
+            items.extend(Choice::trial(table, trial).items.into_iter().zip(&trial.items).filter_map(
+                |(item, tried)| (!tried.passes).then_some(Item { text: format!("  {}", item.text), ..item }),
+            ));
+        }
+        Choice::of("What Salesforce would say, mapping by mapping".to_owned(), items, 0)
+    }
+
     /// The rows of an act; choosing one opens it.
     pub fn act(entries: &[AuditEntry]) -> Option<Choice> {
         let first = entries.first()?;
@@ -329,12 +366,12 @@ impl Choice {
         Picking::Open(self)
     }
 
-    /// What the first does that can be done by itself.
-    pub fn first(mut self) -> Option<Effect> {
-        match self.items.iter_mut().find_map(|item| item.deed.take()) {
+    /// What the first does that can be done by itself, and concerns nothing but what one looks at.
+    pub fn first(self) -> Option<Effect> {
+        self.items.into_iter().find_map(|item| match item.deed {
             Some(Deed::Effect(effect)) => Some(effect),
             _ => None,
-        }
+        })
     }
 
     fn choose(mut self, at: usize) -> Picking {

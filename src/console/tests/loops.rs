@@ -15,7 +15,8 @@ use crate::domain::act::{Came, Deed, How, Item, Report};
 use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Writes;
-use crate::domain::record::{Edit, FieldEdit, Hit};
+use crate::domain::record::{Edit, FieldEdit, Hit, RecordView};
+use crate::domain::remedy::Action;
 use crate::domain::sort::{Key, SortBy};
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::engine::bulk::Chosen;
@@ -106,7 +107,7 @@ fn a_mapping_gets_another_strategy_and_its_writes_rest() {
     press(&mut model, "1 j s");
     let effects = press(&mut model, "j Enter");
     let set = |value: &str| Effect::SetRule {
-        mapping: "Contact".to_owned(),
+        mapping: Some("Contact".to_owned()),
         key: "strategy".to_owned(),
         value: value.to_owned(),
     };
@@ -629,4 +630,33 @@ fn however_many_errors_come_at_once_the_selection_stays_on_its_own() {
     assert_eq!((model.errors.selected().map(|error| error.id), model.errors.items.len()), (stood, 500));
     assert!(super::screens::text(&model).contains("newer ones above: R"));
     assert_eq!(limits(&press(&mut model, "g")), [(100, false)]);
+}
+
+#[test]
+fn what_concerns_a_whole_mapping_is_asked_about_and_never_done_by_m() {
+    let mut model = opened();
+    let only_rules = |mut view: RecordView| {
+        view.advice.remedies.retain(|offer| matches!(offer.action, Some(Action::Rule { .. })));
+        view
+    };
+    let view = only_rules(failing());
+    assert!(!view.advice.remedies.is_empty());
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
+    assert!(press(&mut model, "m").is_empty());
+    assert!(press(&mut model, "f 1").is_empty());
+    let Some(Overlay::Sure { text, .. }) = model.overlays.last() else { panic!("{:?}", model.overlays) };
+    assert!(text.contains("the mapping Contact for all of its rows"), "{text}");
+    assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Apply { .. }]));
+    // What is asked about all mappings names how many there are.
+    press(&mut model, "1 :");
+    type_in(&mut model, "strategy of all");
+    press(&mut model, "Enter");
+    let all = Effect::SetRule { mapping: None, key: "strategy".to_owned(), value: "retry".to_owned() };
+    assert_eq!(press(&mut model, "2"), [all]);
+    press(&mut model, ":");
+    type_in(&mut model, "test all");
+    press(&mut model, "Enter");
+    let Some(Overlay::Sure { text, .. }) = model.overlays.last() else { panic!("{:?}", model.overlays) };
+    assert!(text.starts_with("All 3 mappings"), "{text}");
+    assert_eq!(press(&mut model, "y"), [Effect::Test(None)]);
 }

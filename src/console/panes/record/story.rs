@@ -8,7 +8,7 @@ use crate::console::overlays::changes;
 use crate::console::widgets::cells::{clip, wrap};
 use crate::domain::catalogue::{self, Source};
 use crate::domain::record::RecordView;
-use crate::domain::remedy::Offer;
+use crate::domain::remedy::{Action, Offer};
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 use super::{Answer, RecordPane};
@@ -114,6 +114,9 @@ fn remedy_lines(model: &Model, view: &RecordView, room: usize, most: usize) -> V
     let theme = model.theme;
     let words = |offer: &Offer| {
         let changes = changes(offer);
+        if matches!(offer.action, Some(Action::Rule { .. })) {
+            return format!("for all of {}: {}", view.mapping, offer.text);
+        }
         if changes.is_empty() { offer.text.clone() } else { format!("{}: {changes}", offer.text) }
     };
     let mut offers: Vec<&Offer> = view.advice.remedies.iter().collect();
