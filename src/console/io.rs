@@ -15,7 +15,7 @@ use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::export::Format;
 use crate::engine::handle::{Event, Handle, Refused};
 use crate::engine::lookups::PendingQuery;
-use crate::engine::rehearsal::Trial;
+use crate::engine::rehearsal::Trials;
 use crate::logs::ring;
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
@@ -165,7 +165,12 @@ impl Doing {
             Effect::LoadLog(after) => Msg::Log(handle.log(after, log::PAGE).await),
             Effect::LoadOlderLog(before) => Msg::OlderLog(handle.log_before(before, log::PAGE).await),
             Effect::Find(text) => {
-                let result = handle.find(&text, None).await;
+                // `Contact:42` is a row of a mapping, as for commands.
+                let named = text.split_once(':').filter(|(_, row)| row.trim().parse::<i32>().is_ok());
+                let result = match named {
+                    Some((mapping, row)) => handle.find(row.trim(), Some(mapping.trim())).await,
+                    None => handle.find(&text, None).await,
+                };
                 Msg::Found { text, result }
             }
             Effect::Plan { chosen, deed } => Msg::Planned(handle.plan(&chosen, deed).await.map(Arc::new)),
@@ -243,7 +248,7 @@ impl Doing {
 
 impl Doing {
     /// Every mapping on trial, one after the other, until it is stopped.
-    async fn try_all(&self) -> Result<Vec<(String, Result<Trial, Refused>)>, Refused> {
+    async fn try_all(&self) -> Result<Trials, Refused> {
         let mut tried = Vec::new();
         let mappings = self.handle.overview().await?.mappings;
         let total = mappings.len();

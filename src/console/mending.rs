@@ -9,7 +9,7 @@ use crate::domain::record::Edit;
 use crate::domain::sync_error::SyncError;
 use crate::domain::verify::Verdict;
 use crate::engine::handle::Refused;
-use crate::engine::rehearsal::Trial;
+use crate::engine::rehearsal::{Trial, Trials};
 use crate::engine::verify::Stage;
 
 use super::effect::Effect;
@@ -23,8 +23,13 @@ impl Model {
     /// Edits the selected field; among the relatives, goes to the selected one.
     pub(super) fn edit(&mut self) -> Vec<Effect> {
         let Some(pane) = &self.record else { return Vec::new() };
-        if let Some(relative) = pane.relative() {
-            return self.open_row(relative.row.clone());
+        if let Some(relative) = pane.relative().map(|relative| relative.row.clone()) {
+            let from = pane.row.clone();
+            let effects = self.open_row(relative);
+            if self.record.as_ref().is_some_and(|pane| pane.row != from) {
+                self.trail.push(from);
+            }
+            return effects;
         }
         if pane.view.is_none() {
             self.say(Tone::Neutral, "reading the record ...");
@@ -63,6 +68,7 @@ impl Model {
         if let Some(pane) = self.record.as_mut().filter(|pane| pane.row == edit.row) {
             edit.fields = pane.save(edit.fields);
         }
+        self.say(Tone::Neutral, format!("saving {} {} ...", edit.row.table, edit.row.row));
         vec![Effect::Save(edit)]
     }
 
@@ -178,10 +184,7 @@ impl Model {
     }
 
     /// What trials of all mappings came to.
-    pub(super) fn all_tried(
-        &mut self,
-        result: Result<Vec<(String, Result<Trial, Refused>)>, Refused>,
-    ) -> Vec<Effect> {
+    pub(super) fn all_tried(&mut self, result: Result<Trials, Refused>) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 
 use crate::config::state::ConsoleState;
+use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::sync_error::SyncError;
 
@@ -165,6 +166,8 @@ pub struct Model {
     pub theme: Theme,
     /// Nothing that changes anything is offered, and why.
     pub read_only: bool,
+    /// Why nothing may be changed, where that is the database's doing.
+    pub why_read_only: Option<String>,
     /// The keys in force.
     pub keymap: Arc<Keymap>,
     /// The rest of how it behaves.
@@ -177,6 +180,8 @@ pub struct Model {
     pub list: Pane,
     /// The pane from which the record was opened: one step back.
     pub came_from: Pane,
+    /// The records from which relatives were gone to: one step back each.
+    pub trail: Vec<RowRef>,
     /// Whether that had the whole screen.
     pub came_zoomed: bool,
     /// From where lists were opened, with the filter that was there: one step back each.
@@ -231,12 +236,14 @@ impl Model {
             size,
             theme: settings.theme,
             read_only: settings.read_only,
+            why_read_only: None,
             keymap: settings.keymap.clone(),
             focus: Pane::Errors,
             zoom: false,
             list: Pane::Errors,
             came_from: Pane::Errors,
             came_zoomed: false,
+            trail: Vec::new(),
             drilled: Vec::new(),
             overview: None,
             lost: None,

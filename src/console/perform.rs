@@ -44,14 +44,31 @@ impl Model {
         }
         match self.keymap.find(self.focus, &name) {
             Some(command) => self.run(command),
-            None => Vec::new(),
+            None => {
+                self.unknown(&name);
+                Vec::new()
+            }
         }
+    }
+
+    /// A key that means nothing here, said with where it means something.
+    fn unknown(&mut self, name: &str) {
+        let elsewhere = Pane::ALL.into_iter().find_map(|pane| Some((pane, self.keymap.find(pane, name)?)));
+        let key = keys::shown(name);
+        let text = match elsewhere {
+            Some((pane, command)) => {
+                format!("{key} is \u{201c}{}\u{201d} in {} ({})", command.title, pane.title(), pane.number())
+            }
+            None => format!("{key} does nothing here; ? shows the keys"),
+        };
+        self.say(Tone::Neutral, text);
     }
 
     /// Runs a command, or says why not.
     pub(super) fn run(&mut self, command: &Command) -> Vec<Effect> {
         if let Some(reason) = command.disabled(self) {
-            self.say(Tone::Neutral, reason);
+            let why = self.why_read_only.clone().filter(|_| self.read_only && command.mutates);
+            self.say(Tone::Neutral, why.unwrap_or_else(|| reason.to_owned()));
             return Vec::new();
         }
         self.toast = None;
@@ -223,6 +240,7 @@ impl Model {
     /// Gives the open record the keys: now Salesforce is asked what it has.
     fn enter_record(&mut self) -> Vec<Effect> {
         if self.focus != Pane::Record {
+            self.trail.clear();
             (self.came_from, self.came_zoomed) = (self.focus, self.zoom);
         }
         self.focus = Pane::Record;
@@ -353,7 +371,7 @@ impl Model {
                 let Some(filter) = self.mapping().map(|mapping| format!("mapping:{}", mapping.name)) else {
                     return Vec::new();
                 };
-                self.drill(&filter)
+                self.drill(&filter, None)
             }
             Pane::Log => match self.log_row() {
                 Some(row) => self.open_row(row),
@@ -378,6 +396,16 @@ impl Model {
         }
     }
 
+    /// From a relative back to the record it was gone to from, and to its relatives.
+    fn back_to(&mut self, row: RowRef) -> Vec<Effect> {
+        let mut effects = self.open_row(row);
+        if let Some(pane) = &mut self.record {
+            pane.tab = Tab::Relatives;
+            effects.extend(pane.ask_beside());
+        }
+        effects
+    }
+
     /// From the record back to where it was opened.
     fn leave_record(&mut self) -> Vec<Effect> {
         let to = if self.came_from == Pane::Record { Pane::Errors } else { self.came_from };
@@ -397,7 +425,13 @@ impl Model {
                     pane.tab = Tab::Fields;
                     return Vec::new();
                 }
-                if self.may_leave() { self.leave_record() } else { Vec::new() }
+                if !self.may_leave() {
+                    return Vec::new();
+                }
+                match self.trail.pop() {
+                    Some(before) => self.back_to(before),
+                    None => self.leave_record(),
+                }
             }
             Pane::Errors if self.errors.any_marked() => {
                 self.errors.unmark();

@@ -40,7 +40,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Rights(result) => {
             if let Ok(Some(why)) = result {
                 model.read_only = true;
-                model.say(Tone::Neutral, format!("read-only: {}", one_line(&why)));
+                let why = format!("read-only: {}", one_line(&why));
+                model.say(Tone::Neutral, why.clone());
+                model.why_read_only = Some(why);
             }
             Vec::new()
         }
@@ -136,6 +138,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Reported { text, sends, result } => model.reported(text, sends, result),
         Msg::Acts(Ok(acts)) => {
+            model.toast = None;
             model.lay(Overlay::Acts(Acts::new(acts)));
             Vec::new()
         }
@@ -292,8 +295,14 @@ impl Model {
     fn look(&mut self) -> Vec<Effect> {
         let mut effects = self.load_trends();
         effects.extend(self.load_record());
-        if let Some(Overlay::Trends(trends)) = self.overlays.last() {
-            effects.push(Effect::LoadTrends { minutes: trends.minutes(), shares: true });
+        match self.overlays.last() {
+            Some(Overlay::Trends(trends)) => {
+                effects.push(Effect::LoadTrends { minutes: trends.minutes(), shares: true });
+            }
+            Some(Overlay::Choice(choice)) => {
+                effects.extend(choice.causes().map(|filter| Effect::LoadGroups(filter.to_owned())));
+            }
+            _ => {}
         }
         let state = self.state();
         if self.kept_state.as_ref() != Some(&state) {
@@ -366,10 +375,18 @@ impl Model {
 
     fn groups_came(&mut self, filter: &str, result: Result<Vec<Group>, Refused>) -> Vec<Effect> {
         match result {
-            Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
-                Some(choice) => self.lay(Overlay::Choice(choice)),
-                None => self.say(Tone::Neutral, "there are no errors to group"),
-            },
+            Ok(groups) => {
+                match (Choice::groups(&groups, filter, |time| self.clock(time)), self.overlays.last_mut()) {
+                    (Some(now), Some(Overlay::Choice(open))) if open.causes() == Some(filter) => {
+                        open.renew(now)
+                    }
+                    (Some(choice), _) => {
+                        self.toast = None;
+                        self.lay(Overlay::Choice(choice));
+                    }
+                    (None, _) => self.say(Tone::Neutral, "there are no errors to group"),
+                }
+            }
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
         }
         Vec::new()

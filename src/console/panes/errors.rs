@@ -39,6 +39,8 @@ pub struct ErrorsPane {
     pub cursor: Cursor,
     /// The filter as typed.
     pub filter: String,
+    /// What that is called, where it was not typed: a cause in words.
+    pub called: Option<String>,
     /// Grows with every change of the filter; pages of an older list are dropped.
     pub generation: u64,
     /// Whether the first page came.
@@ -234,6 +236,7 @@ impl ErrorsPane {
     /// Begins the list anew.
     pub fn begin(&mut self) {
         self.generation += 1;
+        self.called = None;
         self.items.clear();
         self.unmark();
         self.cursor = Cursor::default();
@@ -278,7 +281,7 @@ pub fn state(model: &Model, error: &SyncError) -> (&'static str, String, Style) 
 /// Draws the pane.
 pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let pane = &model.errors;
-    let mut shows = pane.filter.clone();
+    let mut shows = pane.called.clone().unwrap_or_else(|| pane.filter.clone());
     if pane.faults {
         shows = if shows.is_empty() { "faults only".to_owned() } else { format!("faults only · {shows}") };
     }

@@ -329,7 +329,10 @@ fn a_bulk_fix_is_shown_confirmed_by_its_count_watched_and_told() {
     let effects =
         update(&mut model, Msg::Reported { text: "fix".to_owned(), sends: true, result: Ok(report(2_000)) });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::LoadErrors { .. })));
-    assert!(!model.errors.any_marked());
+    let failed = |item: &Item| item.result == Came::Failed;
+    let failed: Vec<i64> =
+        report(2_000).items.iter().filter(|item| failed(item)).map(|item| item.id).collect();
+    assert!(!failed.is_empty() && model.errors.marked.iter().eq(&failed), "what failed is still marked");
     let undo = Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(12) };
     assert_eq!(press(&mut model, "U"), [undo]);
     update(&mut model, Msg::Planned(Ok(plan(2))));
@@ -659,4 +662,64 @@ fn what_concerns_a_whole_mapping_is_asked_about_and_never_done_by_m() {
     let Some(Overlay::Sure { text, .. }) = model.overlays.last() else { panic!("{:?}", model.overlays) };
     assert!(text.starts_with("All 3 mappings"), "{text}");
     assert_eq!(press(&mut model, "y"), [Effect::Test(None)]);
+}
+
+#[test]
+fn a_key_that_means_nothing_here_says_where_it_means_something() {
+    let mut model = full((120, 40));
+    for (keys, says) in [
+        ("1 m", "M is “mend” in Record (3)"),
+        ("2 w", "w does nothing here; ? shows the keys"),
+        ("4 c", "c is “causes” in Errors (2)"),
+    ] {
+        press(&mut model, keys);
+        assert!(model.toast.as_ref().unwrap().text.eq_ignore_ascii_case(says), "{:?}", model.toast);
+    }
+}
+
+#[test]
+fn causes_go_on_counting_while_they_show_and_read_as_words_where_they_are_listed() {
+    let mut model = full((120, 40));
+    let came = |groups| Msg::Groups { filter: String::new(), result: Ok(groups) };
+    update(&mut model, came(super::world::groups()));
+    press(&mut model, "j");
+    let effects = update(&mut model, Msg::Tick(super::world::now() + chrono::TimeDelta::seconds(6)));
+    assert!(effects.contains(&Effect::LoadGroups(String::new())), "{effects:?}");
+    let mut later = super::world::groups();
+    later.reverse();
+    later[0].count = 4_711;
+    update(&mut model, came(later));
+    assert_eq!(model.overlays.len(), 1);
+    assert!(super::screens::text(&model).contains("4711"));
+    // The selection is on the cause that it was on, which is the first one now.
+    press(&mut model, "Enter");
+    assert_eq!(model.errors.filter, "group:8fb2");
+    assert!(super::screens::text(&model).contains("Contact INVALID_EMAIL_ADDRESS Email: Email: inv"));
+}
+
+#[test]
+fn what_the_database_forbids_is_said_whenever_it_is_tried() {
+    let mut model = full((120, 40));
+    let why = "the role watcher has no right INSERT\nlet its owner run: GRANT ...";
+    update(&mut model, Msg::Rights(Ok(Some(why.to_owned()))));
+    press(&mut model, "j");
+    assert!(press(&mut model, "r").is_empty());
+    assert!(model.toast.as_ref().unwrap().text.contains("let its owner run: GRANT"));
+    assert!(super::screens::text(&model).contains("READ-ONLY"));
+}
+
+#[test]
+fn filters_of_the_log_are_completed_from_what_is_known() {
+    let mut model = full((120, 40));
+    press(&mut model, "4 /");
+    type_in(&mut model, "ma");
+    press(&mut model, "Tab");
+    type_in(&mut model, "inv");
+    press(&mut model, "Tab Enter");
+    assert_eq!(model.log.filter, "mapping:Invoice_Line__c");
+    // What is typed is there again behind the filters that were typed before.
+    press(&mut model, "/");
+    type_in(&mut model, "lev");
+    press(&mut model, "Up Down");
+    assert!(super::screens::text(&model).contains("mapping:Invoice_Line__c lev"));
 }
