@@ -152,7 +152,10 @@ fn offer(
         None => None,
         Some(Action::Apply(transforms)) => {
             let transforms = Transform::parse_all(transforms).ok()?;
-            changes = edits(record, faults, |field, value| apply_all(&transforms, field, value).ok())?;
+            // What leaves nothing of a value is Clear under another name.
+            changes = edits(record, faults, |field, value| {
+                apply_all(&transforms, field, value).ok().filter(|new| new.as_deref() != Some(""))
+            })?;
             remedy.action.clone()
         }
         Some(Action::Clear) => {

@@ -137,7 +137,7 @@ impl Columns {
         if self.trend > 0 {
             text += &format!(
                 "  {}",
-                fit(if self.trend > 20 { "sent, the last hour" } else { "sent, 1 h" }, self.trend)
+                fit(if self.trend > 20 { "sent, the last hour" } else { "sent/h" }, self.trend)
             );
         }
         Line::from(Span::styled(text, model.theme.label()))

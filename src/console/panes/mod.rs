@@ -53,6 +53,9 @@ pub(super) fn list_line<'a>(model: &Model, pane: Pane, selected: bool, line: Lin
     if !selected {
         return line;
     }
+    // To the end of the pane, however short the line is.
+    let mut line = line;
+    line.push_span(" ".repeat(usize::from(model.size.0).saturating_sub(line.width())));
     standing_out(model.theme.selected(model.focus == pane), line)
 }
 
