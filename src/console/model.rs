@@ -19,6 +19,9 @@ use super::panes::pending::PendingPane;
 use super::panes::record::RecordPane;
 use super::theme::Theme;
 
+/// After so many seconds without an answer it is said that PostgreSQL is silent.
+const SILENCE: i64 = 3;
+
 /// The panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pane {
@@ -89,6 +92,11 @@ impl Flight {
     pub fn take_off(&mut self) -> bool {
         self.again = self.under_way;
         !std::mem::replace(&mut self.under_way, true)
+    }
+
+    /// Whether an answer is waited for.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way
     }
 
     /// It is back. True when another was wanted meanwhile.
@@ -190,6 +198,8 @@ pub struct Model {
     pub overview: Option<Overview>,
     /// Why PostgreSQL is out of reach, while it is.
     pub lost: Option<String>,
+    /// Since when PostgreSQL owes an answer.
+    pub owed_since: Option<DateTime<Utc>>,
     /// Mappings.
     pub mappings: MappingsPane,
     /// Errors.
@@ -247,6 +257,7 @@ impl Model {
             drilled: Vec::new(),
             overview: None,
             lost: None,
+            owed_since: None,
             mappings: MappingsPane::default(),
             errors: ErrorsPane::default(),
             record: None,
@@ -274,6 +285,12 @@ impl Model {
         let seconds = if tone == Tone::Bad { 12 } else { 5 };
         self.toast =
             Some(Toast { text: text.into(), tone, until: self.now + chrono::Duration::seconds(seconds) });
+    }
+
+    /// For how many seconds PostgreSQL has not answered, when that is longer than it ever takes.
+    pub fn unanswered_for(&self) -> Option<i64> {
+        let seconds = (self.now - self.owed_since?).num_seconds();
+        (seconds >= SILENCE).then_some(seconds)
     }
 
     /// A time of day as the operator wants it.

@@ -10,7 +10,7 @@ use crate::domain::trend::{Share, Trend};
 use crate::engine::handle::{ErrorPage, Event, Refused};
 
 use super::effect::Effect;
-use super::model::{Model, Pane, Tone};
+use super::model::{Flight, Model, Pane, Tone};
 use super::msg::Msg;
 use super::overlays::{Acts, Choice, Overlay};
 use super::panes::record::{Answer, Remote};
@@ -269,6 +269,10 @@ impl Model {
         let minute = |time: DateTime<Utc>| time.timestamp() / 60;
         self.dirty |= minute(self.now) != minute(now) && self.settings.clock;
         self.dirty |= self.counts_seconds();
+        let flights = [self.overview_flight, self.errors_flight, self.record_flight, self.log_flight];
+        let owed = flights.iter().any(Flight::is_under_way);
+        self.dirty |= self.unanswered_for().is_some();
+        self.owed_since = self.owed_since.or(Some(now)).filter(|_| owed);
         let look = self.now.timestamp() / LOOK != now.timestamp() / LOOK;
         self.now = now;
         if self.toast.as_ref().is_some_and(|toast| toast.until <= now) {

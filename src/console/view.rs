@@ -144,6 +144,10 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     }
     let (sign, word, style) = match (&model.lost, overview.engine.state.as_str(), connection.state.as_str()) {
         (Some(_), ..) => ("✗", "PostgreSQL out of reach".to_owned(), theme.bad()),
+        _ if model.unanswered_for().is_some() => {
+            let seconds = model.unanswered_for().unwrap_or_default();
+            ("◌", format!("PostgreSQL does not answer, {seconds} s"), theme.warn())
+        }
         (_, "running", "ok") => ("●", "running".to_owned(), theme.good()),
         (_, "running", "connecting") => ("◌", "connecting".to_owned(), theme.warn()),
         (_, "running", state) => ("▲", format!("Salesforce {state}"), theme.bad()),

@@ -723,3 +723,17 @@ fn filters_of_the_log_are_completed_from_what_is_known() {
     press(&mut model, "Up Down");
     assert!(super::screens::text(&model).contains("mapping:Invoice_Line__c lev"));
 }
+
+#[test]
+fn a_database_that_is_silent_is_named_while_one_waits() {
+    let mut model = full((120, 40));
+    update(&mut model, Msg::Event(Event::Overview));
+    for second in 1..=5 {
+        update(&mut model, Msg::Tick(super::world::now() + chrono::TimeDelta::seconds(second)));
+    }
+    assert!(super::screens::text(&model).contains("◌ PostgreSQL does not answer, 4 s"));
+    update(&mut model, Msg::Overview(Ok(super::world::overview())));
+    update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(page(errors())) });
+    update(&mut model, Msg::Tick(super::world::now() + chrono::TimeDelta::seconds(6)));
+    assert!(super::screens::text(&model).contains("● running"));
+}

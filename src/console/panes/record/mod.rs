@@ -160,6 +160,11 @@ impl RecordPane {
         !(self.changes.is_empty() && self.saving.is_empty())
     }
 
+    /// Whether a save is on its way.
+    pub fn is_saving(&self) -> bool {
+        !self.saving.is_empty()
+    }
+
     /// Whether changed fields wait to be saved.
     pub fn has_changes(&self) -> bool {
         !self.changes.is_empty()

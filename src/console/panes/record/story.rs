@@ -26,6 +26,7 @@ pub(super) fn answer_line(
         return vec![Line::from(Span::styled(clip(&text, width), theme.warn().patch(theme.strong())))];
     }
     let (text, style) = match &pane.answer {
+        _ if pane.is_saving() => ("↻ saving ...".to_owned(), theme.warn()),
         None => return Vec::new(),
         Some(Answer::Sending { .. }) => match view.error.as_ref().and_then(|error| error.next_retry_at) {
             Some(at) if at > model.now => {
