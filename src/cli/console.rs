@@ -74,7 +74,7 @@ async fn open(cli: &Cli, config: &Config, engines: &mut Engines) -> Result<Handl
         )
         .into());
     }
-    Ok(Handle::new(own, operator()))
+    Ok(Handle::new(own, operator()).meant_for(&config.environment))
 }
 
 /// Looks and keys, from the configuration, the arguments and the surroundings.

@@ -194,5 +194,5 @@ async fn door_of(cli: &Cli, config: &Config) -> Result<Handle, Report> {
         );
         return Err(Refused(text).into());
     }
-    Ok(Handle::new(store, operator()))
+    Ok(Handle::new(store, operator()).meant_for(&config.environment))
 }
