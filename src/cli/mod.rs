@@ -5,6 +5,7 @@ mod args;
 mod console;
 mod demo;
 mod dialogue;
+mod engines;
 mod init;
 mod list;
 mod manual;
