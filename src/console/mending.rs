@@ -172,9 +172,7 @@ impl Model {
             side.word(),
             does.join("; ")
         );
-        let environment =
-            self.overview.as_ref().map_or("", |overview| overview.connection.environment.as_str());
-        let count = match crate::engine::repair::confirm(&verdict.findings, side, environment) {
+        let count = match crate::engine::repair::confirm(&verdict.findings, side, self.environment()) {
             Confirm::Count(count) => Some(count),
             _ => None,
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 
 use crate::config::state::ConsoleState;
+use crate::domain::act;
 use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::sync_error::SyncError;
@@ -131,6 +132,8 @@ pub struct Settings {
     pub connection: String,
     /// What is said while it is opened.
     pub opening: String,
+    /// What is said when the console comes up: why another connection was not opened.
+    pub notice: Option<String>,
     /// The connections of the configuration, with what each is for.
     pub connections: Vec<Connection>,
 }
@@ -149,6 +152,7 @@ impl Default for Settings {
             filters: BTreeMap::new(),
             connection: String::new(),
             opening: "reading ...".to_owned(),
+            notice: None,
             connections: Vec::new(),
         }
     }
@@ -306,6 +310,15 @@ impl Model {
     /// The selected error, where it is one of a read, a mapping or the connection: there is no record to open for it.
     pub fn rowless(&self) -> Option<&SyncError> {
         self.errors.selected().filter(|error| self.list == Pane::Errors && error.row_id.is_none())
+    }
+
+    /// What the connection that shows is for.
+    pub fn environment(&self) -> &str {
+        let configured =
+            self.settings.connections.iter().find(|known| known.name == self.settings.connection);
+        let configured = configured.map_or("", |known| known.environment.as_str());
+        let told = self.overview.as_ref().map_or("", |overview| overview.connection.environment.as_str());
+        act::environment(configured, told)
     }
 
     /// The filters that were saved, by name.

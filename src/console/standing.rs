@@ -6,8 +6,9 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::sort::Sort;
 
 use super::effect::Effect;
-use super::model::{Flight, Model, Pane};
+use super::model::{Flight, Model, Pane, Tone};
 use super::panes::record::RecordPane;
+use super::update::one_line;
 
 impl Model {
     /// Where it stands now.
@@ -50,6 +51,9 @@ impl Model {
         }
         self.zoom = state.zoom;
         self.kept_state = Some(self.state());
+        if let Some(notice) = self.settings.notice.take() {
+            self.say(Tone::Bad, one_line(&notice));
+        }
     }
 
     /// What a console asks for when it comes up.

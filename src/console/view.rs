@@ -132,15 +132,12 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     };
     let connection = &overview.connection;
     spans.push(Span::raw(clip(&format!(" {} ⇄ ", connection.name), 24)));
-    // Nobody takes it for another one.
-    let configured = model.settings.connections.iter().find(|known| known.name == model.settings.connection);
-    let configured = configured.map(|known| known.environment.as_str()).filter(|known| is_production(known));
-    let environment = configured.unwrap_or(&connection.environment);
+    let environment = model.environment();
     if is_production(environment) {
         let text = format!(" {} ", environment.to_uppercase());
         spans.push(Span::styled(clip(&text, 16), theme.production()));
     } else {
-        spans.push(Span::raw(clip(&connection.environment, 16)));
+        spans.push(Span::raw(clip(environment, 16)));
     }
     let (sign, word, style) = match (&model.lost, overview.engine.state.as_str(), connection.state.as_str()) {
         (Some(_), ..) => ("✗", "PostgreSQL out of reach".to_owned(), theme.bad()),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::domain::act::{Act, Operator};
+use crate::domain::act::{self, Act, Operator};
 use crate::domain::catalogue;
 use crate::domain::filter::Filter;
 use crate::domain::group::Group;
@@ -58,6 +58,8 @@ pub struct ShownRule {
 pub struct Handle {
     pub(super) store: Store,
     pub(super) operator: Operator,
+    /// What the connection is for, as its configuration says; empty where nobody said.
+    environment: String,
     events: broadcast::Sender<Event>,
 }
 
@@ -67,7 +69,21 @@ impl Handle {
     pub fn new(store: Store, operator: Operator) -> Handle {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(events::hear(store.clone(), events.clone().downgrade()));
-        Handle { store, operator, events }
+        Handle { store, operator, environment: String::new(), events }
+    }
+
+    /// The same door, of a connection whose configuration says what it is for.
+    pub fn meant_for(self, configured: &str) -> Handle {
+        Handle { environment: configured.to_owned(), ..self }
+    }
+
+    /// What the connection is for: acts are confirmed by that.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn environment(&self) -> Result<String, Refused> {
+        let told = self.store.overview().await?.connection.environment;
+        Ok(act::environment(&self.environment, &told).to_owned())
     }
 
     /// An act of one transaction.

@@ -84,6 +84,10 @@ async fn a_group_is_fixed_undone_and_fixed_again() {
     let plan = handle.plan(&chosen, fix("Phone", " | replace(\"call \", \"\")")).await.unwrap();
     assert_eq!((plan.preview.selected, plan.preview.touched, plan.preview.passing), (450, 450, 450));
     assert_eq!(plan.confirm, Confirm::Yes);
+    // Production is asked about by the count, though the configuration alone calls it so.
+    let fixed = fix("Phone", " | replace(\"call \", \"\")");
+    let there = handle.clone().meant_for("prod").plan(&chosen, fixed).await.unwrap();
+    assert_eq!(there.confirm, Confirm::Count(450));
     let first = &plan.preview.sample[0];
     assert_eq!(
         (first.before.as_deref(), first.after.as_deref()),

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod connections;
 mod demo;
+mod engines;
 mod loops;
 mod manners;
 mod office;
