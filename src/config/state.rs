@@ -16,6 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::group::checksum;
+use crate::domain::record::FieldEdit;
 
 use super::edit::write_private;
 
@@ -44,6 +45,8 @@ pub struct ConsoleState {
     pub selected: Option<i64>,
     /// The open row: table and id.
     pub record: Option<(String, i32)>,
+    /// What was typed into fields of that row and not saved; nothing of a masked field.
+    pub draft: Vec<FieldEdit>,
     /// Filter of the log.
     pub log_filter: String,
     /// Filters that were used, the newest last; at most 100 are kept.
@@ -227,6 +230,11 @@ mod tests {
             sort: "newest".to_owned(),
             selected: Some(7),
             record: Some(("contact".to_owned(), 42)),
+            draft: vec![FieldEdit {
+                column: "email".to_owned(),
+                shown: None,
+                new: Some("j@acme".to_owned()),
+            }],
             log_filter: "level:warn".to_owned(),
             history: vec!["code:EMAIL".to_owned()],
             saved: BTreeMap::from([("mine".to_owned(), "state:open".to_owned())]),

@@ -290,6 +290,7 @@ mod tests {
             conflicts: Vec::new(),
             sending: Sending::default(),
             pending: Vec::new(),
+            masked: Vec::new(),
             history: Vec::new(),
         };
         offers(&entry.remedies, mapping, &record)

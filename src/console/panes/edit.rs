@@ -74,6 +74,15 @@ impl Editor {
         self.value() != self.shown.clone().filter(|text| !text.is_empty())
     }
 
+    /// What is other than it was, whether the field can hold it or not.
+    pub fn change(&self) -> Option<FieldEdit> {
+        self.changed().then(|| FieldEdit {
+            column: self.field.column.clone(),
+            shown: self.shown.clone(),
+            new: self.value(),
+        })
+    }
+
     /// Why the value cannot be saved.
     fn complaint(&self) -> Option<String> {
         check(&self.field, self.value().as_deref()).err()
@@ -126,15 +135,7 @@ impl Editor {
             self.insisted = true;
             return Done::Editing;
         }
-        let fields = if self.changed() {
-            vec![FieldEdit {
-                column: self.field.column.clone(),
-                shown: self.shown.clone(),
-                new: self.value(),
-            }]
-        } else {
-            Vec::new()
-        };
+        let fields = self.change().into_iter().collect();
         Done::Save(Edit { row: self.row.clone(), fields, retry: true })
     }
 

@@ -737,3 +737,26 @@ fn a_database_that_is_silent_is_named_while_one_waits() {
     update(&mut model, Msg::Tick(super::world::now() + chrono::TimeDelta::seconds(6)));
     assert!(super::screens::text(&model).contains("● running"));
 }
+
+#[test]
+fn what_was_typed_is_there_again_after_a_cut_connection_but_nothing_of_a_masked_field() {
+    let mut model = opened();
+    press(&mut model, "g e");
+    type_in(&mut model, "!");
+    press(&mut model, "Tab G k k k e BS BS BS BS");
+    type_in(&mut model, ".com");
+    let state = model.state();
+    let drafted: Vec<(&str, Option<&str>)> =
+        state.draft.iter().map(|change| (change.column.as_str(), change.new.as_deref())).collect();
+    assert_eq!(drafted, [("lastname", Some("Doe!")), ("email", Some("jane@acme.com"))]);
+    let mut next = console((120, 40));
+    next.resume(&state);
+    let pane = next.record.as_ref().unwrap();
+    assert!(pane.row == jane() && pane.kept("email").is_some() && pane.kept("lastname").is_some());
+    assert!(next.toast.as_ref().unwrap().text.contains("is here again"));
+    let mut masked = failing();
+    masked.masked = vec!["email".to_owned()];
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(masked)) });
+    let columns: Vec<String> = model.state().draft.into_iter().map(|change| change.column).collect();
+    assert_eq!(columns, ["lastname"]);
+}

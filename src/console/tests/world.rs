@@ -252,6 +252,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             left_out: Vec::new(),
         },
         pending: Vec::new(),
+        masked: Vec::new(),
         history: vec![
             HistoryEntry {
                 at: now() - TimeDelta::seconds(9),

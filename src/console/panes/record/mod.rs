@@ -155,6 +155,16 @@ impl RecordPane {
         self.changes.iter().find(|change| change.column == column)
     }
 
+    /// All that is kept, saved or not.
+    pub fn kept_changes(&self) -> impl Iterator<Item = &FieldEdit> {
+        self.changes.iter().chain(&self.saving)
+    }
+
+    /// Whether a column's values are kept out of files. As long as that is not known, they are.
+    pub fn is_masked(&self, column: &str) -> bool {
+        self.view.as_ref().is_none_or(|view| view.masked.iter().any(|masked| masked == column))
+    }
+
     /// Whether something would be lost with the pane.
     pub fn keeps(&self) -> bool {
         !(self.changes.is_empty() && self.saving.is_empty())
