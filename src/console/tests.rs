@@ -4,6 +4,7 @@
 mod anything;
 mod lists;
 mod loops;
+mod reliance;
 mod scenes;
 mod screens;
 mod world;
