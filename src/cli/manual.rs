@@ -68,7 +68,7 @@ pub(super) fn keys(cli: &Cli) -> Result<u8> {
         })
         .collect();
     print::table(&["keys", "command", "works in", "what it does"], &rows)?;
-    eprintln!("C- is Ctrl, A- is Alt, S- is Shift; - is in the palette (:) only");
+    print::note("C- is Ctrl, A- is Alt, S- is Shift; - is in the palette (:) only");
     Ok(DONE)
 }
 
