@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::config::ConfigError;
 use crate::console::command::Command;
+use crate::console::keymap::Keymap;
 use crate::console::model::Pane;
 
 use super::args::Cli;
@@ -41,14 +42,15 @@ pub(super) fn man(name: Option<&str>) -> Result<u8> {
 
 /// The console's commands with the keys in force, by the names that the configuration takes.
 pub(super) fn keys(cli: &Cli) -> Result<u8> {
-    let keymap = match config(cli) {
-        Ok(config) => {
-            super::console::settings(cli, &config.console)
-                .map_err(|unfit| config.refuse_console(&unfit.entry, unfit.problem, unfit.remedy))?
-                .keymap
-        }
+    let keymap = match in_force(cli) {
+        Ok(keymap) => keymap,
         // Without a configuration the keys are those of the table; one that was named has to be there.
         Err(ConfigError::Missing { .. }) if cli.config.is_none() => Arc::default(),
+        // Whoever is told that a key is wrong comes here for those that there are.
+        Err(wrong @ (ConfigError::Key { .. } | ConfigError::Syntax { .. })) => {
+            print::problem(&format!("{wrong}\nlisted here are the keys without it, the defaults"));
+            Arc::default()
+        }
         Err(error) => return Err(error.into()),
     };
     if cli.json {
@@ -70,6 +72,13 @@ pub(super) fn keys(cli: &Cli) -> Result<u8> {
     print::table(&["keys", "command", "works in", "what it does"], &rows)?;
     print::note("C- is Ctrl, A- is Alt, S- is Shift; - is in the palette (:) only");
     Ok(DONE)
+}
+
+fn in_force(cli: &Cli) -> Result<Arc<Keymap>, ConfigError> {
+    let config = config(cli)?;
+    Keymap::configured(&config.console.keys)
+        .map(Arc::new)
+        .map_err(|unfit| config.refuse_console(&unfit.entry, unfit.problem, unfit.remedy))
 }
 
 fn document(command: &Command, keys: &[String]) -> Value {

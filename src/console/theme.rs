@@ -220,7 +220,10 @@ mod tests {
         let theme = Theme::configured("dark", &own("good", "#5fd700")).unwrap();
         assert_eq!(theme.good().fg, Some(Color::Rgb(0x5f, 0xd7, 0)));
         assert!(Theme::configured("dark", &own("goood", "red")).unwrap_err().remedy.contains("dim, border"));
-        assert!(Theme::configured("dark", &own("good", "reddish")).unwrap_err().remedy.contains("#rrggbb"));
+        for wrong in ["reddish", "256", "-1"] {
+            let refused = Theme::configured("dark", &own("good", wrong)).unwrap_err();
+            assert!(refused.problem.contains("is no colour") && refused.remedy.contains("#rrggbb"));
+        }
     }
 
     #[test]

@@ -59,7 +59,13 @@ fn the_keys_of_the_console_are_listed_with_where_they_work() {
     );
     config(&dir, &format!("{CONFIG}[console.keys]\nretry = \"q\"\n"), 0o600);
     let twice = run_in(&dir, &["keys"]);
-    assert!(twice.status == 2 && twice.err.contains("the key q is that of retry and of quit"), "{twice:?}");
+    assert!(twice.status == 0 && twice.err.contains("the key q is that of retry and of quit"), "{twice:?}");
+    assert_eq!(twice.out, words.out, "the defaults are listed where the configuration has no keys that fit");
+    config(&dir, CONFIG, 0o644);
+    let open = run_in(&dir, &["keys"]);
+    assert!(open.status == 0 && open.err.contains("chmod 600") && open.out == words.out, "{open:?}");
+    let absent = run_in(&dir, &["keys", "--config", "/nowhere/syncdeck.toml"]);
+    assert!(absent.status == 2 && absent.out.is_empty(), "{absent:?}");
     std::fs::remove_dir_all(dir).unwrap();
 }
 
