@@ -108,8 +108,6 @@ pub struct Settings {
     pub clock: bool,
     /// The looks.
     pub theme: Theme,
-    /// No colours, whatever the theme has.
-    pub no_color: bool,
     /// The keys.
     pub keymap: Arc<Keymap>,
     /// Nothing that changes anything is offered.
@@ -133,7 +131,6 @@ impl Default for Settings {
             utc: false,
             clock: true,
             theme: Theme::new(true),
-            no_color: false,
             keymap: Arc::default(),
             read_only: false,
             log_memory: 64 << 20,

@@ -3,6 +3,7 @@
 
 mod anything;
 mod lists;
+mod looks;
 mod loops;
 mod scenes;
 mod screens;
