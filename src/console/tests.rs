@@ -5,6 +5,7 @@ mod anything;
 mod lists;
 mod looks;
 mod loops;
+mod pointer;
 mod scenes;
 mod screens;
 mod world;
