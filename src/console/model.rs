@@ -108,6 +108,8 @@ pub struct Settings {
     pub clock: bool,
     /// The looks.
     pub theme: Theme,
+    /// It runs in tmux, whose default keeps what is copied from the terminal.
+    pub tmux: bool,
     /// The keys.
     pub keymap: Arc<Keymap>,
     /// Nothing that changes anything is offered.
@@ -131,6 +133,7 @@ impl Default for Settings {
             utc: false,
             clock: true,
             theme: Theme::new(true),
+            tmux: false,
             keymap: Arc::default(),
             read_only: false,
             log_memory: 64 << 20,

@@ -2,6 +2,7 @@
 //! terminal.
 
 mod anything;
+mod clipboard;
 mod lists;
 mod looks;
 mod loops;
