@@ -31,6 +31,20 @@ fn completions_and_manual_pages_come_from_the_commands_themselves() {
     for part in [".SH NAME", ".SH \"COMMON OPTIONS\"", "syncdeck\\-status(1)", "\\-\\-connection"] {
         assert!(page.out.contains(part), "{part}: {}", page.out);
     }
+    // The keys of the table, as `syncdeck keys` lists them, and what else a page has.
+    for section in ["KEYS", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
+        assert!(page.out.contains(&format!(".SH \"{section}\"")), "{section}: {}", page.out);
+    }
+    for part in
+        ["\\fB], Right", "\\fB:pause\\-all\\fR", "\\fB3\\fR\ndone, but", "COLORFGBG", "\\&./syncdeck.toml"]
+    {
+        assert!(page.out.contains(part), "{part}: {}", page.out);
+    }
+    let keys = run_in(&dir, &["keys", "--json"]).json();
+    for key in keys.as_array().unwrap() {
+        let line = format!("\n{} (", key["command"].as_str().unwrap().replace('-', "\\-"));
+        assert!(page.out.contains(&line), "{line}: {}", page.out);
+    }
     let status = run_in(&dir, &["man", "status"]);
     assert!(status.out.contains(".TH syncdeck-status 1") && status.out.contains("fail\\-on"), "{status:?}");
     let unknown = run_in(&dir, &["man", "conjure"]);
