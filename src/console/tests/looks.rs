@@ -1,12 +1,15 @@
-//! What a chosen theme changes, and what it leaves as the terminal and the configuration have it.
+//! What a chosen theme changes, and what it leaves as the terminal and the configuration have it; and pictures where
+//! there is little room or no colour for them.
 
 use std::collections::BTreeMap;
 
-use ratatui::style::Color;
+use ratatui::style::{Color, Modifier};
 
 use super::screens::{drawn, text};
-use super::world::{full, press, type_in};
+use super::world::{full, press, shares, trends, type_in};
+use crate::console::msg::Msg;
 use crate::console::theme::{Always, Theme};
+use crate::console::update::update;
 
 #[test]
 fn a_theme_chosen_in_the_console_keeps_ascii_and_ones_own_colours() {
@@ -38,4 +41,37 @@ fn high_contrast_is_drawn_on_black_wherever_it_is() {
             "{keys}"
         );
     }
+}
+
+#[test]
+fn the_trends_tell_their_time_and_scale_and_cut_nothing_on_a_narrow_screen() {
+    for (size, since, sum) in [((60, 15), "1 h  now", "198k"), ((80, 24), "1 h    now", "198,000")] {
+        let mut model = full(size);
+        press(&mut model, "M");
+        update(&mut model, Msg::Trends { minutes: 60, result: Ok((trends(), Some(shares()))) });
+        let screen = text(&model);
+        for part in [since, sum, "peak/min", "taken", "rejected ", "Esc close"] {
+            assert!(screen.contains(part), "{part} at {size:?}:\n{screen}");
+        }
+        // The highest minute of all mappings: 22 * 300 were taken.
+        let axis = screen.lines().find(|line| line.contains("peak/min")).unwrap();
+        assert!(axis.contains(" 6,600 "), "{axis}");
+    }
+    let mut model = full((200, 60));
+    press(&mut model, "M");
+    update(&mut model, Msg::Trends { minutes: 60, result: Ok((trends(), Some(shares()))) });
+    assert!(text(&model).contains("60 min ago"), "{}", text(&model));
+}
+
+#[test]
+fn without_colours_the_chosen_code_ends_before_its_bar() {
+    let mut model = full((80, 24));
+    model.theme = Theme::new(false);
+    press(&mut model, "M");
+    update(&mut model, Msg::Trends { minutes: 60, result: Ok((trends(), Some(shares()))) });
+    let screen = drawn(&model);
+    let reversed = |x: u16, y: u16| screen[(x, y)].modifier.contains(Modifier::REVERSED);
+    let row = (0..24).find(|y| reversed(10, *y)).unwrap();
+    let bar = (0..80).find(|x| screen[(*x, row)].symbol() == "█").unwrap();
+    assert!(!reversed(bar, row) && !reversed(bar - 1, row) && reversed(bar - 2, row));
 }
