@@ -5,6 +5,7 @@
 //! `verify` looks at 100,000 rows, some of them planted wrong, while writers run; `bulk` fixes and undoes 5,000 errors.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
+#![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};

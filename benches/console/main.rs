@@ -3,6 +3,7 @@
 //! engine that runs, and an application that writes. Words choose parts: `cargo bench --bench console -- reads felt log`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
+#![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod felt;
 mod log;

@@ -4,6 +4,7 @@
 //! `capture` what the application pays, `drain` what the engine can take out, `engines` what several of them gain.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
+#![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod capture;
 mod drain;

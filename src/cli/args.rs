@@ -6,19 +6,31 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::domain::sort::Sort;
+
+use super::{DONE, FAILED, UNHEALTHY, WRONG};
+
 /// What every command takes, apart from what is its own.
 const COMMON: &str = "Common options";
 
-const STATUS: &str = "Exit status: 0 done, 1 it failed, 2 wrong usage or configuration, \
-    3 done, but what was asked about is not healthy (status --fail-on, test, verify)";
+/// What the exit status says.
+pub(super) const STATUSES: [(u8, &str); 4] = [
+    (DONE, "done"),
+    (FAILED, "it failed"),
+    (WRONG, "wrong usage or configuration"),
+    (UNHEALTHY, "done, but what was asked about is not healthy (status --fail-on, test, verify)"),
+];
 
-use crate::domain::sort::Sort;
+fn statuses() -> String {
+    let told = STATUSES.map(|(status, meaning)| format!("{status} {meaning}"));
+    format!("Exit status: {}", told.join(", "))
+}
 
 /// Keeps a Salesforce org and a PostgreSQL schema in step, and shows what fails, why, and how to mend it.
 ///
 /// Without a command: the console.
 #[derive(Debug, Parser)]
-#[command(name = "syncdeck", version, max_term_width = 100, after_help = STATUS)]
+#[command(name = "syncdeck", version, max_term_width = 100, after_help = statuses())]
 pub(super) struct Cli {
     /// Configuration [default: ./syncdeck.toml, then $XDG_CONFIG_HOME/syncdeck/config.toml]
     #[arg(long, global = true, value_name = "FILE", help_heading = COMMON)]

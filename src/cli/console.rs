@@ -12,7 +12,7 @@ use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::console::keymap::Keymap;
 use crate::console::model::{Connection, Settings};
 use crate::console::term::hangup;
-use crate::console::theme::Theme;
+use crate::console::theme::{Always, Background, Theme};
 use crate::console::{self, Left, Unfit};
 use crate::engine::handle::{Handle, operator};
 use crate::postgres::connect::{Session, database_of};
@@ -148,16 +148,22 @@ fn looks(cli: &Cli, config: &Config) -> Result<Settings, ConfigError> {
 /// The same without a connection.
 pub(super) fn settings(cli: &Cli, wanted: &ConsoleSettings) -> Result<Settings, Unfit> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let no_color = !variable("NO_COLOR").is_empty() || variable("TERM") == "dumb";
-    let mut theme = Theme::configured(&wanted.theme, &wanted.colors)?;
-    // The fonts of the Linux console have few of our signs; of a dumb terminal nothing is known.
-    theme.ascii |= wanted.ascii || !speaks_utf8() || ["linux", "dumb"].contains(&variable("TERM").as_str());
+    let terminal = variable("TERM");
+    // What COLORFGBG tells is of use where there are colours enough to fit it.
+    let colorful = terminal.contains("256color") || !variable("COLORTERM").is_empty();
+    let always = Always {
+        // The fonts of the Linux console have few of our signs; of a dumb terminal nothing is known.
+        ascii: wanted.ascii || !speaks_utf8() || ["linux", "dumb"].contains(&terminal.as_str()),
+        no_color: !variable("NO_COLOR").is_empty() || terminal == "dumb",
+        background: Background::told(&variable("COLORFGBG")).filter(|_| colorful),
+        ..Always::default()
+    };
     Ok(Settings {
         zone: Local::now().offset().fix(),
         utc: wanted.utc,
         clock: wanted.clock,
-        theme: if no_color { theme.without_colors() } else { theme },
-        no_color,
+        theme: Theme::configured(&wanted.theme, &wanted.colors, always)?,
+        tmux: !variable("TMUX").is_empty(),
         keymap: Arc::new(Keymap::configured(&wanted.keys)?),
         read_only: cli.read_only,
         log_memory: usize::try_from(wanted.log_memory).unwrap_or(usize::MAX),

@@ -52,14 +52,14 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
 }
 
 async fn headless(cli: &Cli, options: &DemoOptions, wanted: &Options) -> Result<u8> {
-    eprintln!("syncdeck: starting a private PostgreSQL and a simulated org ...");
+    print::note("syncdeck: starting a private PostgreSQL and a simulated org ...");
     // Being ended while it starts leaves nothing behind either.
     let demo = tokio::select! {
         demo = Demo::start(wanted) => demo?,
         () = signals::ended() => return Ok(FAILED),
     };
     if !cli.json {
-        eprintln!("syncdeck: the workspace is {}", demo.workspace.dir.display());
+        print::note(&format!("syncdeck: the workspace is {}", demo.workspace.dir.display()));
     }
     let report = demo.report(options.time, signals::ended()).await?;
     print::json(&report.document, true)?;
@@ -74,12 +74,12 @@ pub(super) async fn simulator(options: &SimulatorOptions) -> Result<u8> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         eyre!("cannot listen on port {}: {error}\nname another with --port", options.port)
     })?;
-    eprintln!(
+    print::note(&format!(
         "syncdeck: a simulated org at http://{}  client_id {}  client_secret {}\nsyncdeck: its journal is at /_simulator/journal; Ctrl-C ends it",
         listener.local_addr()?,
         app.client_id,
         app.client_secret
-    );
+    ));
     let stop = CancellationToken::new();
     tokio::select! {
         served = simulator::serve(org, listener, stop.clone()) => served?,

@@ -1,10 +1,10 @@
 //! Questions on a terminal, or answered by a script a line each.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use nix::sys::termios::{self, LocalFlags, SetArg};
 
-use super::print::Usage;
+use super::print::{self, Usage};
 
 /// Somebody who answers.
 pub(super) struct Dialogue {
@@ -47,7 +47,7 @@ impl Dialogue {
             if choices.contains(&answer.as_str()) {
                 return Ok(answer);
             }
-            super::print::problem(&format!("{answer:?} is none of: {list}"));
+            print::problem(&format!("{answer:?} is none of: {list}"));
         }
     }
 
@@ -57,7 +57,7 @@ impl Dialogue {
         loop {
             let answer = self.line(&format!("{question}: "), question)?;
             if self.terminal {
-                eprintln!();
+                print::note("");
             }
             if !answer.is_empty() {
                 return Ok(answer);
@@ -67,14 +67,13 @@ impl Dialogue {
 
     fn line(&mut self, prompt: &str, question: &str) -> Result<String, Usage> {
         // On standard error: what is printed on standard output stays results only.
-        eprint!("{prompt}");
-        let _ = io::stderr().flush();
+        print::aside(prompt);
         let mut line = String::new();
         match io::stdin().lock().read_line(&mut line) {
             Ok(0) | Err(_) => Err(Usage(format!("the input ended where an answer was needed: {question}"))),
             Ok(_) => {
                 if !self.terminal {
-                    eprintln!();
+                    print::note("");
                 }
                 Ok(line.trim().to_owned())
             }

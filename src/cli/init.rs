@@ -82,10 +82,10 @@ async fn set_up(cli: &Cli, path: &Path, ask: &mut Dialogue) -> Result<String> {
 pub(super) async fn first_start(cli: &Cli, missing: &ConfigError) -> Result<()> {
     let found = missing.to_string();
     let found = found.lines().next().unwrap_or_default();
-    eprintln!("syncdeck: {}", sanitize(found));
-    eprintln!(
-        "  a few questions make one and open the console; Ctrl-C leaves; to only try it: syncdeck demo\n"
-    );
+    print::problem(&format!(
+        "{found}\na few questions make one and open the console; Ctrl-C leaves; to only try it: syncdeck demo"
+    ));
+    print::note("");
     set_up(cli, Path::new(FILE), &mut Dialogue::new()).await.map(|_| ())
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) ->
     print::table(&["id", "seen (UTC)", "record", "code", "fields", "tries", "state", "message"], &rows)?;
     let count = handle.count(filter).await?;
     let more = if count.capped { "more than " } else { "" };
-    eprintln!("{} of {more}{} errors", items.len(), count.matching);
+    print::note(&format!("{} of {more}{} errors", items.len(), count.matching));
     Ok(DONE)
 }
 

@@ -1,6 +1,6 @@
 //! Acts on many errors: shown first, confirmed in proportion, with progress, and an honest result.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use color_eyre::eyre::Result;
@@ -88,7 +88,7 @@ fn confirmed(plan: &Plan, asks: Confirm) -> Result<bool> {
         return Err(print::Usage(text).into());
     }
     for line in preview_lines(plan) {
-        eprintln!("{}", sanitize(&line));
+        print::note(&line);
     }
     let mut dialogue = Dialogue::new();
     Ok(match asks {
@@ -151,14 +151,13 @@ async fn carry_out(handle: &Handle, plan: &Plan, why: Option<&str>) -> Result<Re
     let watched = io::stderr().is_terminal() && plan.len() > 1_000;
     let progress = move |progress: Progress| {
         if watched {
-            eprint!("\r{} ", progress_line(progress, begin.elapsed()));
-            let _ = io::stderr().flush();
+            print::aside(&format!("\r{} ", progress_line(progress, begin.elapsed())));
         }
     };
     let report = handle.carry_out(plan, why, &progress, &stop).await;
     interrupt.abort();
     if watched {
-        eprintln!();
+        print::note("");
     }
     Ok(report?)
 }

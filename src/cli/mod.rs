@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use color_eyre::config::HookBuilder;
 use color_eyre::eyre::Report;
 
 use crate::config::{Config, ConfigError, ConnectionName};
@@ -46,7 +47,7 @@ const UNHEALTHY: u8 = 3;
 /// Parses the arguments, does what they ask, and tells the exit status. Expected failures are a few plain lines;
 /// a bug is what gets color-eyre's report.
 pub fn main() -> ExitCode {
-    let _ = color_eyre::install();
+    report_bugs();
     let cli = Cli::parse();
     let begin = Instant::now();
     if cli.verbose {
@@ -71,6 +72,15 @@ pub fn main() -> ExitCode {
     // Tasks that wait for nobody are not waited for.
     runtime.shutdown_background();
     ExitCode::from(status)
+}
+
+/// A bug is told by color-eyre, whose own hook would panic again, and so abort, where nobody reads standard error.
+fn report_bugs() {
+    let (of_panics, of_errors) = HookBuilder::default().into_hooks();
+    let _ = of_errors.install();
+    std::panic::set_hook(Box::new(move |panic| {
+        print::aside(&format!("{}\n", of_panics.panic_report(panic)))
+    }));
 }
 
 async fn dispatch(cli: Cli) -> Result<u8, Report> {

@@ -51,12 +51,22 @@ pub(super) fn json(value: &impl serde::Serialize, pretty: bool) -> io::Result<()
 
 /// What went wrong, on standard error.
 pub(super) fn problem(text: &str) {
-    let mut stderr = io::stderr().lock();
     for (at, line) in text.lines().enumerate() {
         let lead = if at == 0 { "syncdeck: " } else { "  " };
-        // Nobody may be there to read it.
-        let _ = writeln!(stderr, "{lead}{}", sanitize(line));
+        aside(&format!("{lead}{}\n", sanitize(line)));
     }
+}
+
+/// A line, or several, of words beside the result, on standard error.
+pub(super) fn note(text: &str) {
+    text.split('\n').for_each(|line| aside(&format!("{}\n", sanitize(line))));
+}
+
+/// A piece of a line on standard error, as it is: a prompt, progress that is written over. The one way there: whoever
+/// started the program may not read it any more, and a service must not end for that.
+pub(super) fn aside(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// Whether `-v` was given.

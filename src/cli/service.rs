@@ -152,7 +152,7 @@ async fn echo_log(store: Store, lead: String, stop: CancellationToken) {
     loop {
         for record in store.log(Some(after), 1_000).await.unwrap_or_default() {
             after = record.id;
-            eprintln!("{lead}{}", logfmt(&record));
+            print::note(&format!("{lead}{}", logfmt(&record)));
         }
         if stop.is_cancelled() {
             return;

@@ -1,6 +1,6 @@
 //! Both sides compared, and mended by taking one; a mapping on trial.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use color_eyre::eyre::{Result, WrapErr};
 use serde_json::json;
@@ -96,14 +96,13 @@ fn progress(name: String) -> impl Fn(Stage) + Send + Sync {
                 format!("{name}: {suspects} look different; waiting for the reader, then looking again")
             }
         };
-        eprint!("\r\x1b[K{text}");
-        let _ = io::stderr().flush();
+        print::aside(&format!("\r\x1b[K{text}"));
     }
 }
 
 fn clear_line() {
     if io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
+        print::aside("\r\x1b[K");
     }
 }
 
@@ -161,7 +160,7 @@ async fn repair(
         .collect();
     let said = |line: &str| match cli.json {
         true => {
-            eprintln!("{line}");
+            print::note(line);
             Ok(())
         }
         false => print::line(line),
@@ -213,7 +212,7 @@ pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes
     let mapping = rehearsal::mapping(&config, &store, &sides.client, name).await?;
     if !offline {
         refuse_read_only(cli)?;
-        eprintln!("{NOT_TAKEN_BACK}");
+        print::note(NOT_TAKEN_BACK);
         let asks = io::stdin().is_terminal() && !yes;
         if asks && !Dialogue::new().yes("send the trial to Salesforce?", false)? {
             print::problem("nothing was sent; --offline checks here only");

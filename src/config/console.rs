@@ -34,7 +34,7 @@ pub struct ConsoleSettings {
     pub log_memory: u64,
     /// `[console.keys]`: the keys of a command, by its name as it is written.
     pub keys: BTreeMap<String, Vec<String>>,
-    /// `[console.colors]`: a colour word or `#rrggbb`, by the role as it is written.
+    /// `[console.colors]`: a colour word, a number or `#rrggbb`, by the role as it is written.
     pub colors: BTreeMap<String, String>,
     /// `[console.filters]`: filters of errors that can be read, by name.
     pub filters: BTreeMap<String, String>,
@@ -66,21 +66,22 @@ pub(super) struct ConsoleFile {
     pub(super) console: ConsoleKeys,
 }
 
+/// Values of any type: a refusal of one that does not fit names its key.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConsoleKeys {
     #[serde(default)]
-    theme: Option<Spanned<String>>,
+    theme: Option<Spanned<Value>>,
     #[serde(default)]
-    ascii: Option<bool>,
+    ascii: Option<Spanned<Value>>,
     #[serde(default)]
-    clock: Option<bool>,
+    clock: Option<Spanned<Value>>,
     #[serde(default)]
-    utc: Option<bool>,
+    utc: Option<Spanned<Value>>,
     #[serde(default)]
-    mouse: Option<bool>,
+    mouse: Option<Spanned<Value>>,
     #[serde(default)]
-    log_memory: Option<Spanned<String>>,
+    log_memory: Option<Spanned<Value>>,
     #[serde(default)]
     keys: BTreeMap<String, Spanned<Value>>,
     #[serde(default)]
@@ -94,26 +95,31 @@ impl Check<'_> {
     pub(super) fn console(&self, keys: ConsoleKeys) -> Result<ConsoleSettings, ConfigError> {
         let mut settings = ConsoleSettings::default();
         if let Some(theme) = keys.theme {
-            if !THEMES.contains(&theme.get_ref().as_str()) {
+            let known = theme.get_ref().as_str().filter(|name| THEMES.contains(name));
+            settings.theme = known.map(str::to_owned).ok_or_else(|| {
                 let remedy = format!("use one of {}", THEMES.join(", "));
-                return Err(self.refuse(&theme, "console.theme", "is unknown", &remedy));
-            }
-            settings.theme = theme.into_inner();
+                self.refuse(&theme, "console.theme", "is unknown", &remedy)
+            })?;
         }
-        for (setting, written) in [
-            (&mut settings.ascii, keys.ascii),
-            (&mut settings.clock, keys.clock),
-            (&mut settings.utc, keys.utc),
-            (&mut settings.mouse, keys.mouse),
+        for (key, setting, written) in [
+            ("ascii", &mut settings.ascii, keys.ascii),
+            ("clock", &mut settings.clock, keys.clock),
+            ("utc", &mut settings.utc, keys.utc),
+            ("mouse", &mut settings.mouse, keys.mouse),
         ] {
-            *setting = written.unwrap_or(*setting);
+            let Some(written) = written else { continue };
+            *setting = written.get_ref().as_bool().ok_or_else(|| {
+                let problem = "is neither true nor false";
+                self.refuse(&written, &format!("console.{key}"), problem, "use true or false, without quotes")
+            })?;
         }
         if let Some(memory) = keys.log_memory {
-            settings.log_memory =
-                size::parse(memory.get_ref()).filter(|bytes| *bytes >= 64 << 10).ok_or_else(|| {
-                    let problem = "is no amount of memory from 64kB on";
-                    self.refuse(&memory, "console.log_memory", problem, "write it as 512kB, 64MB or 1GB")
-                })?;
+            let bytes = memory.get_ref().as_str().and_then(size::parse);
+            settings.log_memory = bytes.filter(|bytes| *bytes >= 64 << 10).ok_or_else(|| {
+                let problem = "is no amount of memory from 64kB on";
+                let remedy = "write it as \"512kB\", \"64MB\" or \"1GB\"";
+                self.refuse(&memory, "console.log_memory", problem, remedy)
+            })?;
         }
         for (command, value) in keys.keys {
             let key = format!("keys.{command}");
@@ -123,8 +129,11 @@ impl Check<'_> {
         }
         for (role, value) in keys.colors {
             let key = format!("colors.{role}");
-            let remedy = "write a colour word or \"#rrggbb\"";
-            let colour = self.console_text(&key, &value, remedy)?;
+            let remedy = "write a colour word, a number from 0 to 255, or \"#rrggbb\"";
+            let colour = match value.get_ref() {
+                Value::Integer(number) => number.to_string(),
+                _ => self.console_text(&key, &value, remedy)?,
+            };
             settings.lines.insert(key, self.line(value.span().start));
             settings.colors.insert(role, colour);
         }
@@ -142,14 +151,20 @@ impl Check<'_> {
         Ok(settings)
     }
 
-    /// A key, or a list of at least one.
+    /// A key, or a list of at least one: a console without the way out, or without its palette, helps nobody.
     fn key_names(&self, key: &str, value: &Spanned<Value>) -> Result<Vec<String>, ConfigError> {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        if value.get_ref().as_array().is_some_and(Vec::is_empty) {
+            let problem = "is empty: a command's keys can be changed, not taken away";
+            let remedy =
+                "give it a key that you do not press, such as \"F12\"; syncdeck keys lists all in force";
+            return Err(self.refuse(value, &format!("console.{key}"), problem, remedy));
+        }
         let names: Option<Vec<String>> = match value.get_ref() {
             Value::Array(names) => names.iter().map(text).collect(),
             one => text(one).map(|name| vec![name]),
         };
-        names.filter(|names| !names.is_empty()).ok_or_else(|| {
+        names.ok_or_else(|| {
             let problem = "is neither a key nor a list of keys";
             let remedy = "write \"R\", or [\"j\", \"Down\"]; syncdeck keys lists them";
             self.refuse(value, &format!("console.{key}"), problem, remedy)
@@ -181,15 +196,16 @@ mod tests {
     #[test]
     fn settings_keys_colours_and_filters_are_read_with_their_lines() {
         let text = "[console]\ntheme = \"light\"\nclock = false\nutc = true\nlog_memory = \"512kB\"\n\
-            [console.keys]\nretry = \"R\"\ndown = [\"j\", \"Down\"]\n[console.colors]\nbad = \"#ff0000\"\n\
+            [console.keys]\nretry = \"R\"\ndown = [\"j\", \"Down\"]\n[console.colors]\nbad = \"#ff0000\"\ngood = 114\n\
             [console.filters]\nmine = \"code:EMAIL -state:held\"\n";
         let settings = read(text).unwrap();
         assert_eq!((settings.theme.as_str(), settings.clock, settings.utc), ("light", false, true));
         assert_eq!(settings.log_memory, 512 * 1024);
         assert_eq!(settings.keys["down"], ["j", "Down"]);
         assert_eq!((settings.colors["bad"].as_str(), settings.lines["colors.bad"]), ("#ff0000", 10));
+        assert_eq!(settings.colors["good"], "114");
         assert_eq!(settings.filters["mine"], "code:EMAIL -state:held");
-        assert_eq!((settings.lines["keys.retry"], settings.lines["filters.mine"]), (7, 12));
+        assert_eq!((settings.lines["keys.retry"], settings.lines["filters.mine"]), (7, 13));
     }
 
     #[test]
@@ -203,8 +219,14 @@ mod tests {
                 "x.toml:3: console.keys.retry: is neither a key nor a list of keys",
             ),
             ("[console.keys]\nretry = [\"R\", 3]", "x.toml:3: console.keys.retry: is neither"),
-            ("[console.keys]\nretry = []", "x.toml:3: console.keys.retry: is neither"),
-            ("[console.colors]\nbad = 7", "x.toml:3: console.colors.bad: is no text"),
+            (
+                "[console.keys]\nquit = []",
+                "x.toml:3: console.keys.quit: is empty: a command's keys can be changed, not taken away",
+            ),
+            ("[console.colors]\nbad = true", "x.toml:3: console.colors.bad: is no text\nwrite a colour word"),
+            ("theme = 3", "x.toml:2: console.theme: is unknown"),
+            ("log_memory = 64", "x.toml:2: console.log_memory: is no amount of memory"),
+            ("mouse = \"yes\"", "x.toml:2: console.mouse: is neither true nor false"),
             (
                 "[console.filters]\nmine = \"state:shut\"",
                 "x.toml:3: console.filters.mine: state:shut: use open",
@@ -213,9 +235,7 @@ mod tests {
             let told = read(&format!("[console]\n{text}\n")).unwrap_err();
             assert!(told.starts_with(wanted), "{told}");
         }
-        for (text, word) in [("colour = \"red\"", "colour"), ("clock = \"yes\"", "boolean")] {
-            let told = read(&format!("[console]\n{text}\n")).unwrap_err();
-            assert!(told.starts_with("x.toml:2:") && told.contains(word), "{told}");
-        }
+        let told = read("[console]\ncolour = \"red\"\n").unwrap_err();
+        assert!(told.starts_with("x.toml:2:") && told.contains("colour"), "{told}");
     }
 }

@@ -33,13 +33,17 @@ impl Keymap {
             let refuse = |problem: String, remedy: &str| {
                 Err(Unfit { entry: format!("keys.{name}"), problem, remedy: remedy.to_owned() })
             };
-            if let Some(key) = keys.iter().find(|key| !keys::is_name(key)) {
-                let remedy = "write keys like j, G, Enter, Space, F5, C-s (with Ctrl), A-x (with Alt)";
-                return refuse(format!("{key:?} is no key"), remedy);
+            let mut own = Vec::new();
+            for key in keys {
+                match keys::written(key) {
+                    Ok(key) if own.contains(&key) => {}
+                    Ok(key) => own.push(key),
+                    Err(no_key) => return refuse(no_key.problem, &no_key.remedy),
+                }
             }
             let mut found = false;
             for (at, _) in COMMANDS.iter().enumerate().filter(|(_, command)| command.name == name) {
-                map.keys[at].clone_from(keys);
+                map.keys[at].clone_from(&own);
                 found = true;
             }
             if !found {
@@ -119,5 +123,15 @@ mod tests {
         assert_eq!(twice.entry, "keys.retry");
         assert!(map("retyr", &["q"]).unwrap_err().remedy.contains("syncdeck keys"));
         assert!(map("retry", &["Ctrl-Q"]).unwrap_err().problem.contains("is no key"));
+    }
+
+    #[test]
+    fn a_key_counts_as_terminals_send_it_and_once() {
+        let keys = map("retry", &["C-T", "C-t", "C-t"]).unwrap();
+        assert_eq!(keys.find(Pane::Errors, "C-t").unwrap().id, Id::Retry);
+        let (_, keys) = keys.all().find(|(command, _)| command.id == Id::Retry).unwrap();
+        assert_eq!(keys, ["C-t"]);
+        let twice = map("retry", &["C-S"]).unwrap_err();
+        assert_eq!(twice.problem, "in Record the key C-s is that of retry and of save");
     }
 }

@@ -9,7 +9,6 @@ use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
 use super::overlays::{Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Typed};
 use super::panes::edit::Done;
-use super::theme::Theme;
 use super::view;
 
 impl Model {
@@ -129,9 +128,7 @@ impl Model {
 
     /// Other colours, until the console is left.
     fn recolour(&mut self, name: &str) {
-        if let Some(theme) = Theme::named(name) {
-            self.theme = if self.settings.no_color { theme.without_colors() } else { theme };
-        }
+        self.theme = self.theme.chosen(name).unwrap_or(self.theme);
     }
 
     /// Pasted text for the uppermost layer.

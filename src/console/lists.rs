@@ -7,6 +7,7 @@ use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
 use super::overlays::{About, Ask, FilterLine, Overlay};
 use super::panes::record::RecordPane;
+use super::term::clipboard;
 
 impl Model {
     /// Lists errors by a filter; the way back leads to the one before.
@@ -183,7 +184,13 @@ impl Model {
             self.say(Tone::Neutral, without);
             return Vec::new();
         };
-        self.say(Tone::Good, format!("copied: {text}"));
+        // Before the text, which may fill the line.
+        let cut = match clipboard::fitting(&text).len() {
+            fitting if fitting < text.len() => format!(", cut to its first {} kB", fitting / 1_000),
+            _ => String::new(),
+        };
+        let tmux = if self.settings.tmux { " (tmux passes it on with: set -g set-clipboard on)" } else { "" };
+        self.say(Tone::Good, format!("copied{cut}{tmux}: {text}"));
         vec![Effect::Copy(text)]
     }
 }

@@ -118,8 +118,8 @@ pub struct Settings {
     pub clock: bool,
     /// The looks.
     pub theme: Theme,
-    /// No colours, whatever the theme has.
-    pub no_color: bool,
+    /// It runs in tmux, whose default keeps what is copied from the terminal.
+    pub tmux: bool,
     /// The keys.
     pub keymap: Arc<Keymap>,
     /// Nothing that changes anything is offered.
@@ -145,7 +145,7 @@ impl Default for Settings {
             utc: false,
             clock: true,
             theme: Theme::new(true),
-            no_color: false,
+            tmux: false,
             keymap: Arc::default(),
             read_only: false,
             log_memory: 64 << 20,

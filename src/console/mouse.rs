@@ -1,10 +1,15 @@
 //! The mouse, where it is wanted: a click chooses, the wheel moves. Everything works without it.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::effect::Effect;
 use super::model::{Model, Pane};
+use super::panes::log;
+use super::panes::record::RecordPane;
 use super::view;
 use super::widgets::cursor::Step;
 
@@ -27,15 +32,80 @@ impl Model {
             return Vec::new();
         }
         match event.kind {
-            MouseEventKind::Down(MouseButton::Left) => {
-                let mut effects = self.go(pane);
-                effects.extend(self.point(pane, usize::from(event.row.saturating_sub(area.y + 1)), area));
-                effects
-            }
-            MouseEventKind::ScrollDown if pane == self.focus => self.step(Step::Lines(NOTCH)),
-            MouseEventKind::ScrollUp if pane == self.focus => self.step(Step::Lines(-NOTCH)),
+            MouseEventKind::Down(MouseButton::Left) => self.click(pane, area, at),
+            MouseEventKind::ScrollDown => self.wheel(pane, NOTCH),
+            MouseEventKind::ScrollUp => self.wheel(pane, -NOTCH),
             _ => Vec::new(),
         }
+    }
+
+    /// Moves in the pane under the pointer, which need not have the keys.
+    fn wheel(&mut self, pane: Pane, lines: isize) -> Vec<Effect> {
+        let keys = std::mem::replace(&mut self.focus, pane);
+        let effects = self.step(Step::Lines(lines));
+        self.focus = keys;
+        effects
+    }
+
+    /// Gives a pane the keys, and selects what is pointed at.
+    fn click(&mut self, pane: Pane, area: Rect, at: Position) -> Vec<Effect> {
+        let had_keys = self.focus == pane;
+        let below = usize::from(at.y.saturating_sub(area.y + 1));
+        if at.y == area.y {
+            return self.go(self.named_at(at).unwrap_or(pane));
+        }
+        let line_of_log = log::line_at(self, area, below).filter(|_| pane == Pane::Log);
+        let mut effects = self.go(pane);
+        match (pane, line_of_log) {
+            (Pane::Log, Some(index)) => {
+                let by = index as isize - self.log.index() as isize;
+                effects.extend(self.step(Step::Lines(by)));
+            }
+            // Without the keys it had less room, and none of its lines stays where it is pointed at.
+            (Pane::Record, _) if had_keys => self.point_at_line(at),
+            (Pane::Record | Pane::Log, _) => {}
+            (Pane::Mappings | Pane::Errors | Pane::Pending, _) => {
+                effects.extend(self.point(pane, below, area));
+            }
+        }
+        effects
+    }
+
+    /// The list whose name is pointed at in the frame of the other one.
+    fn named_at(&self, at: Position) -> Option<Pane> {
+        let (screen, _) = self.picture()?;
+        let line: Vec<&str> = cells(&screen, at.y).collect();
+        [Pane::Errors, Pane::Pending].into_iter().find(|pane| {
+            let name = format!("{} {}", pane.number(), pane.title());
+            let cells = name.chars().count();
+            let first = line.windows(cells).position(|window| window.concat() == name);
+            first.is_some_and(|first| (first..first + cells).contains(&usize::from(at.x)))
+        })
+    }
+
+    /// Selects the line of the record that is pointed at, where it is one that can be selected: only then does the
+    /// selection, so many lines further, rest on the same words, wherever the view has scrolled to.
+    fn point_at_line(&mut self, at: Position) {
+        let Some((before, rests)) = self.picture() else { return };
+        let by = isize::from(at.y.cast_signed()) - isize::from(rests.y.cast_signed());
+        let Some((cursor, len)) = self.record.as_mut().map(RecordPane::here) else { return };
+        let was = *cursor;
+        let Some(there) = was.at.checked_add_signed(by).filter(|there| *there < len) else { return };
+        cursor.at = there;
+        let same = |(after, rests): (Buffer, Position)| cells(&before, at.y).eq(cells(&after, rests.y));
+        if !self.picture().is_some_and(same)
+            && let Some((cursor, _)) = self.record.as_mut().map(RecordPane::here)
+        {
+            *cursor = was;
+        }
+    }
+
+    /// The screen as it shows now, and where its cursor rests. Only a click asks for it.
+    fn picture(&self) -> Option<(Buffer, Position)> {
+        let mut terminal = Terminal::new(TestBackend::new(self.size.0, self.size.1)).ok()?;
+        terminal.draw(|frame| view::draw(self, frame)).ok()?;
+        let cursor = terminal.get_cursor_position().ok()?;
+        Some((terminal.backend().buffer().clone(), cursor))
     }
 
     /// Selects the line of a list that is `line` lines below its frame; the first is the head of the columns.
@@ -55,4 +125,8 @@ impl Model {
         let by = there as isize - cursor.at as isize;
         if there < len { self.step(Step::Lines(by)) } else { Vec::new() }
     }
+}
+
+fn cells(screen: &Buffer, line: u16) -> impl Iterator<Item = &str> {
+    (0..screen.area.width).map(move |column| screen[(column, line)].symbol())
 }

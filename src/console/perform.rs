@@ -166,7 +166,7 @@ impl Model {
                 );
                 Vec::new()
             }
-            Id::Theme => self.choose(|_| Some(Choice::themes())),
+            Id::Theme => self.choose(|model| Some(Choice::themes(model.theme.name))),
             Id::Connection if !self.may_leave() => Vec::new(),
             Id::Connection => self.choose(|model| {
                 let settings = &model.settings;

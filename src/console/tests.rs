@@ -2,8 +2,11 @@
 //! terminal.
 
 mod anything;
+mod clipboard;
 mod lists;
+mod looks;
 mod loops;
+mod pointer;
 mod reliance;
 mod scenes;
 mod screens;

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::Unfit;
+use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
+
+use super::Unfit;
+use crate::config::console::THEMES;
 
 /// A kind of thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +29,51 @@ pub const ROLES: [&str; 8] = ["dim", "border", "focus", "good", "warn", "bad", "
 /// The looks in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
+    /// What it is called, one of [`THEMES`].
+    pub name: &'static str,
     /// Of each role; `None` where attributes stand for colours.
     colors: Option<[Color; 8]>,
+    /// Of the text and of the screen behind it; `None` where they are the terminal's own.
+    ground: Option<(Color, Color)>,
     /// Nothing is drawn but ASCII.
     pub ascii: bool,
     bold: bool,
+    always: Always,
+}
+
+/// What holds in every theme: it is said by the terminal and by the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Always {
+    /// Nothing may be drawn but ASCII.
+    pub ascii: bool,
+    /// No colours, for `NO_COLOR` and terminals that have none.
+    pub no_color: bool,
+    /// What `auto` stands for, where the terminal says what its background is.
+    pub background: Option<Background>,
+    /// `[console.colors]`, by role.
+    pub own: [Option<Color>; 8],
+}
+
+/// What the terminal draws on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// Light text on dark.
+    Dark,
+    /// Dark text on light.
+    Light,
+}
+
+impl Background {
+    /// By `COLORFGBG`, which rxvt, konsole and others set to `foreground;background` or `foreground;default;background`
+    /// in the sixteen colours; one that is no number tells nothing.
+    pub fn told(variable: &str) -> Option<Background> {
+        let (_, background) = variable.rsplit_once(';')?;
+        match background.parse::<u8>().ok()? {
+            0..=6 | 8 => Some(Background::Dark),
+            7 | 9..=15 => Some(Background::Light),
+            _ => None,
+        }
+    }
 }
 
 /// Sixteen colours that every terminal has, so that light and dark both read well.
@@ -46,16 +89,9 @@ const SIXTEEN: [Color; 8] = [
 ];
 const DARK: [Color; 8] = of_256([246, 240, 80, 114, 221, 210, 80, 222]);
 const LIGHT: [Color; 8] = of_256([241, 248, 25, 28, 130, 160, 25, 94]);
-const CONTRAST: [Color; 8] = [
-    Color::Reset,
-    Color::Reset,
-    Color::LightCyan,
-    Color::LightGreen,
-    Color::LightYellow,
-    Color::LightRed,
-    Color::LightCyan,
-    Color::LightYellow,
-];
+/// Each at least 10:1 on black, which is drawn behind it: a terminal's own background may be anything.
+const CONTRAST: [Color; 8] = of_256([231, 231, 51, 46, 226, 217, 51, 226]);
+const WHITE_ON_BLACK: (Color, Color) = (Color::Indexed(231), Color::Indexed(16));
 
 const fn of_256(numbers: [u8; 8]) -> [Color; 8] {
     let mut colors = [Color::Reset; 8];
@@ -70,29 +106,57 @@ const fn of_256(numbers: [u8; 8]) -> [Color; 8] {
 impl Theme {
     /// With sixteen colours, or with attributes alone.
     pub fn new(color: bool) -> Theme {
-        Theme { colors: color.then_some(SIXTEEN), ascii: false, bold: false }
+        Theme {
+            name: if color { "16" } else { "mono" },
+            colors: color.then_some(SIXTEEN),
+            ground: None,
+            ascii: false,
+            bold: false,
+            always: Always::default(),
+        }
     }
 
-    /// One of [`THEMES`](crate::config::console::THEMES). `auto` has the terminal's own sixteen colours, which fit its background whatever it is.
+    /// One of [`THEMES`], as it is where nothing else is said.
     pub fn named(name: &str) -> Option<Theme> {
-        let plain = Theme::new(true);
-        Some(match name {
-            "auto" | "16" => plain,
-            "dark" => Theme { colors: Some(DARK), ..plain },
-            "light" => Theme { colors: Some(LIGHT), ..plain },
-            "contrast" => Theme { colors: Some(CONTRAST), bold: true, ..plain },
-            "mono" => Theme::new(false),
-            "ascii" => Theme { ascii: true, ..plain },
-            _ => return None,
-        })
+        Theme::new(true).chosen(name)
+    }
+
+    /// Another one of [`THEMES`] under the same terminal and configuration.
+    pub fn chosen(self, name: &str) -> Option<Theme> {
+        let name = THEMES.into_iter().find(|known| *known == name)?;
+        let always = self.always;
+        let plain = Theme { name, ascii: always.ascii, always, ..Theme::new(true) };
+        let mut theme = match (name, always.background) {
+            ("dark", _) | ("auto", Some(Background::Dark)) => Theme { colors: Some(DARK), ..plain },
+            ("light", _) | ("auto", Some(Background::Light)) => Theme { colors: Some(LIGHT), ..plain },
+            ("contrast", _) => {
+                Theme { colors: Some(CONTRAST), ground: Some(WHITE_ON_BLACK), bold: true, ..plain }
+            }
+            ("mono", _) => Theme { colors: None, ..plain },
+            ("ascii", _) => Theme { ascii: true, ..plain },
+            // The terminal's own sixteen colours fit its background, whatever it is.
+            _ => plain,
+        };
+        if let Some(colors) = &mut theme.colors {
+            for (color, own) in colors.iter_mut().zip(always.own) {
+                *color = own.unwrap_or(*color);
+            }
+        }
+        if always.no_color {
+            (theme.colors, theme.ground) = (None, None);
+        }
+        Some(theme)
     }
 
     /// A theme with some colours of one's own: `good = "#5fd700"`, `dim = "244"`, `bad = "lightred"`.
     ///
     /// # Errors
     /// A role or a colour that there is not, with what there is.
-    pub fn configured(name: &str, own: &BTreeMap<String, String>) -> Result<Theme, Unfit> {
-        let mut theme = Theme::named(name).unwrap_or(Theme::new(true));
+    pub fn configured(
+        name: &str,
+        own: &BTreeMap<String, String>,
+        mut always: Always,
+    ) -> Result<Theme, Unfit> {
         for (role, color) in own {
             let refuse =
                 |problem: String, remedy: String| Unfit { entry: format!("colors.{role}"), problem, remedy };
@@ -103,16 +167,19 @@ impl Theme {
                 let remedy = "use a word such as lightred, a number from 0 to 255, or #rrggbb";
                 refuse(format!("{color:?} is no colour"), remedy.to_owned())
             })?;
-            if let Some(colors) = &mut theme.colors {
-                colors[at] = color;
-            }
+            always.own[at] = Some(color);
         }
-        Ok(theme)
+        let theme = Theme { always, ..Theme::new(true) };
+        Ok(theme.chosen(name).unwrap_or(theme))
     }
 
-    /// The same without colours, for `NO_COLOR` and terminals that have none.
-    pub fn without_colors(self) -> Theme {
-        Theme { colors: None, ..self }
+    /// Draws what has no colour of its own in the theme's, the whole screen with it.
+    pub fn ground(self, buffer: &mut Buffer) {
+        let Some((text, behind)) = self.ground else { return };
+        for cell in &mut buffer.content {
+            cell.fg = if cell.fg == Color::Reset { text } else { cell.fg };
+            cell.bg = if cell.bg == Color::Reset { behind } else { cell.bg };
+        }
     }
 
     fn of(self, role: Role, otherwise: Modifier) -> Style {
@@ -208,26 +275,84 @@ impl Theme {
 mod tests {
     use super::*;
 
+    fn configured(name: &str, own: &BTreeMap<String, String>) -> Result<Theme, Unfit> {
+        Theme::configured(name, own, Always::default())
+    }
+
     fn own(role: &str, color: &str) -> BTreeMap<String, String> {
         [(role.to_owned(), color.to_owned())].into()
     }
 
     #[test]
     fn every_theme_is_there_and_takes_colours_of_ones_own() {
-        for name in crate::config::console::THEMES {
+        for name in THEMES {
             assert!(Theme::named(name).is_some(), "{name}");
         }
-        let theme = Theme::configured("dark", &own("good", "#5fd700")).unwrap();
+        let theme = configured("dark", &own("good", "#5fd700")).unwrap();
         assert_eq!(theme.good().fg, Some(Color::Rgb(0x5f, 0xd7, 0)));
-        assert!(Theme::configured("dark", &own("goood", "red")).unwrap_err().remedy.contains("dim, border"));
-        assert!(Theme::configured("dark", &own("good", "reddish")).unwrap_err().remedy.contains("#rrggbb"));
+        assert!(configured("dark", &own("goood", "red")).unwrap_err().remedy.contains("dim, border"));
+        for wrong in ["reddish", "256", "-1"] {
+            let refused = configured("dark", &own("good", wrong)).unwrap_err();
+            assert!(refused.problem.contains("is no colour") && refused.remedy.contains("#rrggbb"));
+        }
+    }
+
+    #[test]
+    fn another_theme_keeps_what_the_terminal_and_the_configuration_say() {
+        let always = Always { ascii: true, ..Always::default() };
+        let theme = Theme::configured("dark", &own("good", "114"), always).unwrap().chosen("light").unwrap();
+        assert_eq!((theme.name, theme.ascii), ("light", true));
+        assert_eq!((theme.good().fg, theme.bad().fg), (Some(Color::Indexed(114)), Some(Color::Indexed(160))));
+        let ascii = configured("ascii", &BTreeMap::new()).unwrap();
+        assert!(
+            ascii.ascii && !ascii.chosen("dark").unwrap().ascii,
+            "it was the theme's, not the terminal's"
+        );
+    }
+
+    #[test]
+    fn auto_fits_the_background_that_the_terminal_tells() {
+        for (variable, background) in [
+            ("15;0", Some(Background::Dark)),
+            ("0;15", Some(Background::Light)),
+            ("0;default;7", Some(Background::Light)),
+            ("15;default", None),
+            ("", None),
+        ] {
+            assert_eq!(Background::told(variable), background, "{variable:?}");
+        }
+        let of = |background| {
+            let theme =
+                Theme::configured("auto", &BTreeMap::new(), Always { background, ..Always::default() });
+            theme.unwrap().good()
+        };
+        assert_eq!(of(Some(Background::Light)), Theme::named("light").unwrap().good());
+        assert_eq!(of(Some(Background::Dark)), Theme::named("dark").unwrap().good());
+        assert_eq!(of(None), Theme::named("16").unwrap().good());
+    }
+
+    #[test]
+    fn high_contrast_brings_its_own_background() {
+        let mut buffer = Buffer::with_lines(["text"]);
+        buffer[(0, 0)].set_style(Theme::named("contrast").unwrap().bad());
+        Theme::named("contrast").unwrap().ground(&mut buffer);
+        let colors = |x: u16| (buffer[(x, 0)].fg, buffer[(x, 0)].bg);
+        assert_eq!(colors(0), (Color::Indexed(217), Color::Indexed(16)));
+        assert_eq!(colors(1), WHITE_ON_BLACK);
+        let mut plain = Buffer::with_lines(["text"]);
+        Theme::named("dark").unwrap().ground(&mut plain);
+        assert_eq!(plain, Buffer::with_lines(["text"]));
     }
 
     #[test]
     fn without_colours_no_role_has_one() {
-        let theme = Theme::named("dark").unwrap().without_colors();
-        let styles =
-            [theme.dim(), theme.border(true), theme.good(), theme.bad(), theme.differs(), theme.found()];
-        assert!(styles.iter().all(|style| style.fg.is_none() && style.bg.is_none()));
+        let always = Always { no_color: true, ..Always::default() };
+        for name in THEMES {
+            let theme = Theme::configured(name, &own("good", "red"), always).unwrap();
+            let styles =
+                [theme.dim(), theme.border(true), theme.good(), theme.bad(), theme.differs(), theme.found()];
+            assert!(styles.iter().all(|style| style.fg.is_none() && style.bg.is_none()), "{name}");
+            assert_eq!(theme.ground, None, "{name}");
+        }
     }
 }

@@ -48,6 +48,7 @@ pub fn draw(model: &Model, frame: &mut Frame) {
     }
     footer(model, frame, bottom);
     overlays::draw(model, frame);
+    model.theme.ground(frame.buffer_mut());
     if model.theme.ascii {
         ascii::plain(frame.buffer_mut());
     }

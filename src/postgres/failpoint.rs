@@ -5,6 +5,9 @@
 //! there (`kill` is SIGKILL, `wait` in milliseconds), and its share of the times the place is passed. Each time it
 //! happens, a line on standard error says so.
 
+#[cfg(debug_assertions)]
+use std::io::Write;
+
 use super::Error;
 
 /// After changes were taken in.
@@ -55,7 +58,8 @@ pub async fn pass(name: &'static str) -> Result<(), Error> {
     if rand::random::<f64>() >= point.share {
         return Ok(());
     }
-    eprintln!("failpoint {name}: {:?}", point.action);
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "failpoint {name}: {:?}", point.action);
     match point.action {
         armed::Action::Kill => {
             let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);

@@ -1,6 +1,7 @@
 //! The program as scripts use it: what it prints, on which stream, and how it exits.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod configuration;
 mod manual;
@@ -43,6 +44,11 @@ fn run_in(dir: &Path, args: &[&str]) -> Ran {
     let output = command.args(args).current_dir(dir).stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A pipe that nobody reads.
+fn unread() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
 }
 
 fn directory() -> PathBuf {
@@ -147,7 +153,7 @@ impl Demo {
             .args(["demo", "--headless", "--for", "5m", "--rows", "800", "--dir", dir.to_str().unwrap()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(unread())
             .spawn()
             .unwrap();
         Demo { child, dir }
@@ -251,8 +257,9 @@ fn a_running_demo_is_asked_and_mended_from_a_second_terminal_and_reports_at_its_
         assert!(["warn", "error"].contains(&record["level"].as_str().unwrap()), "{line}");
     }
 
-    let pid = i32::try_from(demo.child.id()).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
+    a_service_goes_on_where_nobody_reads_its_log(&demo);
+
+    terminate(&demo.child);
     let mut out = String::new();
     std::io::Read::read_to_string(&mut demo.child.stdout.take().unwrap(), &mut out).unwrap();
     assert_eq!(demo.child.wait().unwrap().code(), Some(0), "{out}");
@@ -261,6 +268,28 @@ fn a_running_demo_is_asked_and_mended_from_a_second_terminal_and_reports_at_its_
         assert_eq!(report["changes"][count], 0, "{report}");
     }
     assert!(report["changes"]["captured"].as_i64().unwrap() > 20, "{report}");
+}
+
+fn terminate(child: &Child) {
+    let pid = i32::try_from(child.id()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
+}
+
+/// What it logs at its end is written there too, so that it has met the pipe when it exits.
+fn a_service_goes_on_where_nobody_reads_its_log(demo: &Demo) {
+    let config = demo.dir.join("syncdeck.toml");
+    let mut service = Command::new(env!("CARGO_BIN_EXE_syncdeck"))
+        .args(["run", "--config", config.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(unread())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let started = || demo.run(&["logs", "-n", "100000", "--where", "engine started"]).out.lines().count();
+    while started() < 2 && begin.elapsed() < PATIENCE {}
+    terminate(&service);
+    assert_eq!(service.wait().unwrap().code(), Some(0), "it stopped as it was told to");
 }
 
 #[test]

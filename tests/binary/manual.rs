@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{CONFIG, config, directory, run_in};
+use crate::{CONFIG, config, directory, run_in, unread};
 
 #[test]
 fn completions_and_manual_pages_come_from_the_commands_themselves() {
@@ -30,6 +30,20 @@ fn completions_and_manual_pages_come_from_the_commands_themselves() {
     assert!(page.status == 0 && page.out.contains(".TH syncdeck 1"), "{page:?}");
     for part in [".SH NAME", ".SH \"COMMON OPTIONS\"", "syncdeck\\-status(1)", "\\-\\-connection"] {
         assert!(page.out.contains(part), "{part}: {}", page.out);
+    }
+    // The keys of the table, as `syncdeck keys` lists them, and what else a page has.
+    for section in ["KEYS", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
+        assert!(page.out.contains(&format!(".SH \"{section}\"")), "{section}: {}", page.out);
+    }
+    for part in
+        ["\\fB], Right", "\\fB:pause\\-all\\fR", "\\fB3\\fR\ndone, but", "COLORFGBG", "\\&./syncdeck.toml"]
+    {
+        assert!(page.out.contains(part), "{part}: {}", page.out);
+    }
+    let keys = run_in(&dir, &["keys", "--json"]).json();
+    for key in keys.as_array().unwrap() {
+        let line = format!("\n{} (", key["command"].as_str().unwrap().replace('-', "\\-"));
+        assert!(page.out.contains(&line), "{line}: {}", page.out);
     }
     let status = run_in(&dir, &["man", "status"]);
     assert!(status.out.contains(".TH syncdeck-status 1") && status.out.contains("fail\\-on"), "{status:?}");
@@ -59,17 +73,23 @@ fn the_keys_of_the_console_are_listed_with_where_they_work() {
     );
     config(&dir, &format!("{CONFIG}[console.keys]\nretry = \"q\"\n"), 0o600);
     let twice = run_in(&dir, &["keys"]);
-    assert!(twice.status == 2 && twice.err.contains("the key q is that of retry and of quit"), "{twice:?}");
+    assert!(twice.status == 0 && twice.err.contains("the key q is that of retry and of quit"), "{twice:?}");
+    assert_eq!(twice.out, words.out, "the defaults are listed where the configuration has no keys that fit");
+    config(&dir, CONFIG, 0o644);
+    let open = run_in(&dir, &["keys"]);
+    assert!(open.status == 0 && open.err.contains("chmod 600") && open.out == words.out, "{open:?}");
+    let absent = run_in(&dir, &["keys", "--config", "/nowhere/syncdeck.toml"]);
+    assert!(absent.status == 2 && absent.out.is_empty(), "{absent:?}");
     std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_reader_who_leaves_early_is_no_failure() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
-    let output = command.args(["keys", "--json"]).stdout(writer).output().unwrap();
+    let keys = || Command::new(env!("CARGO_BIN_EXE_syncdeck"));
+    let output = keys().args(["keys", "--json"]).stdout(unread()).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{output:?}");
+    let output = keys().arg("keys").stderr(unread()).output().unwrap();
+    assert!(output.status.code() == Some(0) && output.stdout.starts_with(b"keys"), "{output:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! org changes comes back, what is rejected can be mended. No part is replaced by a stand-in.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod acts;
 mod conflicts;

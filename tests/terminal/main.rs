@@ -2,6 +2,7 @@
 //! is read as a person would, the effect from PostgreSQL and from the org's journal.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod connections;
 mod demo;

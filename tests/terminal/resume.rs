@@ -42,7 +42,7 @@ async fn through_tmux_one_detaches_comes_back_and_copies() {
     // What is copied is in tmux's own buffer too.
     terminal.keys("y");
     let email = office.contact("email", row).await.unwrap();
-    terminal.wait_for(&format!("copied: {email}"));
+    terminal.wait_for(&format!("set-clipboard on): {email}"));
     office
         .world
         .until("tmux has the copied value", async || tmux.run(&["show-buffer"]).stdout == email.as_bytes())

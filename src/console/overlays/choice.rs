@@ -236,15 +236,16 @@ impl Choice {
         Choice::of("Sort the errors by".to_owned(), items.into(), at)
     }
 
-    /// The colours that there are.
-    pub fn themes() -> Choice {
+    /// The colours that there are; the cursor rests on those in force.
+    pub fn themes(now: &str) -> Choice {
         let item = |name: &&'static str| Item {
-            text: (*name).to_owned(),
+            text: format!("{name}{}", if *name == now { "  now" } else { "" }),
             note: String::new(),
             deed: Some(Deed::Theme(name)),
         };
+        let at = THEMES.iter().position(|name| *name == now).unwrap_or(0);
         let title = "Colours, until the console is left; console.theme keeps them".to_owned();
-        Choice::of(title, THEMES.iter().map(item).collect(), 0)
+        Choice::of(title, THEMES.iter().map(item).collect(), at)
     }
 
     /// The connections of the configuration; the cursor rests on the one that shows.

@@ -8,13 +8,16 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::console::model::Model;
-use crate::console::widgets::cells::{count, fit};
+use crate::console::widgets::cells::{count, fit, short};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::trend::{Minute, Share, Trend};
 
 /// Spans of time that can be chosen, in minutes, with their names.
 const SPANS: [(u32, &str); 3] = [(60, "1 h"), (6 * 60, "6 h"), (24 * 60, "24 h")];
+
+/// From so many columns on there is room for whole numbers and words.
+const WIDE: usize = 76;
 
 /// The pictures.
 #[derive(Debug, Default)]
@@ -81,8 +84,11 @@ pub fn draw(model: &Model, trends: &Trends, frame: &mut Frame) {
     let title = format!("Trends: the last {}", SPANS[trends.span].1);
     let inner = super::panel(model, frame, area, &title);
     let [body, keys] = inner.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]));
-    let hints =
-        [("t", "another span"), ("j k", "choose a code"), ("Enter", "list its errors"), ("Esc", "close")];
+    let hints = if usize::from(inner.width) >= WIDE {
+        [("t", "another span"), ("j k", "choose a code"), ("Enter", "list its errors"), ("Esc", "close")]
+    } else {
+        [("t", "span"), ("j k", "choose"), ("Enter", "its errors"), ("Esc", "close")]
+    };
     frame.render_widget(Paragraph::new(super::hints(model, &hints)), keys);
     let mappings = trends.trends.as_ref().map_or(1, Vec::len);
     let upper = u16::try_from(mappings + 3).unwrap_or(u16::MAX).min(body.height.saturating_sub(6));
@@ -95,47 +101,74 @@ pub fn draw(model: &Model, trends: &Trends, frame: &mut Frame) {
     }
 }
 
-/// A line for each mapping: accepted, rejected and read, with what they come to.
+/// The widths of the columns: a mapping's name, each picture, and the number beside it.
+struct Columns {
+    name: usize,
+    picture: usize,
+    number: usize,
+}
+
+impl Columns {
+    fn of(width: usize) -> Columns {
+        let name = (width / 6).clamp(10, 20);
+        let number = if width >= WIDE { 9 } else { 6 };
+        let picture = (width.saturating_sub(name + 2 + 3 * (number + 1)) / 3).clamp(6, 60);
+        Columns { name, picture, number }
+    }
+
+    /// A number in its column, apart from the picture before it.
+    fn number(&self, number: i64) -> String {
+        format!(" {} ", short(number, self.number - 1))
+    }
+
+    fn head(&self, model: &Model) -> Line<'static> {
+        let width = self.picture + self.number + 1;
+        let taken = if width >= 20 { "taken by Salesforce" } else { "taken" };
+        let titles: String = [taken, "rejected", "read"].map(|title| fit(title, width)).concat();
+        let text = format!(" {} {titles}", fit("mapping", self.name));
+        Line::from(Span::styled(text, model.theme.label()))
+    }
+
+    /// What the pictures stand on: from when to when they are, and beside each the highest minute of any mapping.
+    fn axis(&self, model: &Model, span: usize, cells: usize, highest: [i64; 3]) -> Line<'static> {
+        let (minutes, name) = SPANS[span];
+        let ago = if minutes == 60 { "60 min ago".to_owned() } else { format!("{name} ago") };
+        let since = if ago.len() + " now".len() <= cells { ago } else { name.to_owned() };
+        let time = format!("{since}{:>room$}", "now", room = cells.saturating_sub(since.len()));
+        let parts =
+            highest.map(|highest| format!("{time:>width$}{}", self.number(highest), width = self.picture));
+        let text = format!(" {} {}", fit("peak/min", self.name), parts.concat());
+        Line::from(Span::styled(text, model.theme.dim()))
+    }
+}
+
+/// A line for each mapping: accepted, rejected and read, with what they come to; below them time and scale.
 fn throughput(model: &Model, trends: &Trends, area: Rect) -> Vec<Line<'static>> {
     let theme = model.theme;
     let Some(all) = &trends.trends else {
         return vec![Line::default(), Line::from(Span::styled("  reading ...", theme.dim()))];
     };
-    let width = usize::from(area.width);
-    let name = (width / 6).clamp(10, 20);
-    let numbers = 9;
-    let each = (width.saturating_sub(name + 2 + 3 * (numbers + 1)) / 3).clamp(6, 60);
-    let head = |title: &str| fit(title, each + numbers + 1);
-    let text = format!(
-        " {} {}{}{}",
-        fit("mapping", name),
-        head("taken by Salesforce"),
-        head("rejected"),
-        head("read")
-    );
-    let mut lines = vec![Line::from(Span::styled(text, theme.label()))];
+    let columns = Columns::of(usize::from(area.width));
+    let each = columns.picture;
+    let parts: [fn(&Minute) -> i64; 3] =
+        [|minute| minute.accepted, |minute| minute.rejected + minute.lost, |minute| minute.read];
+    let styles = [theme.good(), theme.bad(), theme.key()];
     // One scale for all mappings in a column: what is small beside another one looks small.
-    let accepted = |minute: &Minute| minute.accepted;
-    let rejected = |minute: &Minute| minute.rejected + minute.lost;
-    let read = |minute: &Minute| minute.read;
-    let tops = [top(all, each, accepted), top(all, each, rejected), top(all, each, read)];
-    lines.extend(all.iter().take(usize::from(area.height).saturating_sub(1)).map(|trend| {
-        let part = |of: fn(&Minute) -> i64, top: i64| {
+    let tops = parts.map(|of| top(all, each, of));
+    let mut lines = vec![columns.head(model)];
+    lines.extend(all.iter().take(usize::from(area.height).saturating_sub(2)).map(|trend| {
+        let mut line = Line::from(format!(" {} ", fit(&trend.mapping, columns.name)));
+        for ((of, top), style) in parts.into_iter().zip(tops).zip(styles) {
             let values: Vec<i64> = trend.minutes.iter().map(of).collect();
-            (sparkline(&values, each, top), values.iter().sum::<i64>())
-        };
-        let (good, bad, came) = (part(accepted, tops[0]), part(rejected, tops[1]), part(read, tops[2]));
-        let number = |value: i64| Span::styled(format!("{} ", count(value, numbers)), theme.text());
-        Line::from(vec![
-            Span::raw(format!(" {} ", fit(&trend.mapping, name))),
-            Span::styled(good.0, theme.good()),
-            number(good.1),
-            Span::styled(bad.0, theme.bad()),
-            number(bad.1),
-            Span::styled(came.0, theme.key()),
-            number(came.1),
-        ])
+            line.push_span(Span::styled(sparkline(&values, each, top), style));
+            line.push_span(Span::styled(columns.number(values.iter().sum()), theme.text()));
+        }
+        line
     }));
+    let minutes = all.iter().map(|trend| trend.minutes.len()).max().unwrap_or(0);
+    let cells = fold(&vec![0; minutes], each).len();
+    let highest = parts.map(|of| all.iter().flat_map(|trend| &trend.minutes).map(of).max().unwrap_or(0));
+    lines.push(columns.axis(model, trends.span, cells, highest));
     lines
 }
 
@@ -174,10 +207,12 @@ fn causes(model: &Model, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Op
         let line = Line::from(vec![
             Span::styled(format!(" {}", fit(share.category.word(), 11)), theme.dim()),
             Span::raw(format!("{} ", fit(&share.code, code - 1))),
-            Span::raw(format!("{} ", count(share.count, 9))),
+            Span::raw(count(share.count, 9)),
         ]);
         let mut line = super::chosen_line(model, at == trends.cursor.at, line);
         line.style = ratatui::style::Style::new();
+        // Reversed, it would run into the bar.
+        line.push_span(Span::raw(" "));
         line.push_span(picture);
         lines.push(line);
     }

@@ -1,5 +1,6 @@
 //! The log: follows, can be paused, scrolled back, filtered and searched; a line that speaks of a row leads to it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ratatui::Frame;
@@ -263,6 +264,13 @@ impl LogPane {
         self.want_older()
     }
 
+    /// The lines that show in `height`: the newest while it follows, else those around the selected one.
+    fn window(&self, height: usize) -> Range<usize> {
+        let at = self.index();
+        let top = if self.following { usize::MAX } else { at.saturating_sub(height / 2) };
+        Cursor { at, top }.window(self.len(), height)
+    }
+
     /// Goes to the next line, or the one before, that holds; false when there is none.
     fn seek(&mut self, forward: bool, holds: impl Fn(&Line<'_>) -> bool) -> bool {
         let here = self.index();
@@ -331,15 +339,13 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     }
     let whole = whole(model, usize::from(inner.width));
     let height = usize::from(inner.height).saturating_sub(whole.len()).max(1);
-    let cursor = Cursor { at: pane.index(), top: pane.index().saturating_sub(height / 2) };
-    let cursor = if pane.following { Cursor { top: usize::MAX, ..cursor } } else { cursor };
-    let window = cursor.window(pane.len(), height);
-    let top = window.start;
+    let window = pane.window(height);
+    let (at, top) = (pane.index(), window.start);
     let mut lines = Vec::with_capacity(height);
     for index in window {
         let Some(line) = pane.line(index) else { continue };
         // While it follows there is nothing to point at, unless the pane has the keys.
-        let selected = index == cursor.at && model.focus == Pane::Log;
+        let selected = index == at && model.focus == Pane::Log;
         lines.push(super::list_line(
             model,
             Pane::Log,
@@ -350,7 +356,13 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     lines.resize(height, Drawn::default());
     lines.extend(whole);
     frame.render_widget(Paragraph::new(lines), inner);
-    super::super::view::place_cursor(model, frame, Pane::Log, inner, cursor.at.saturating_sub(top));
+    super::super::view::place_cursor(model, frame, Pane::Log, inner, at.saturating_sub(top));
+}
+
+/// Which line is drawn so many below the pane's frame.
+pub fn line_at(model: &Model, area: Rect, below: usize) -> Option<usize> {
+    let [width, height] = [area.width, area.height].map(|side| usize::from(side).saturating_sub(2));
+    model.log.window(height.saturating_sub(whole(model, width).len())).nth(below)
 }
 
 fn state(model: &Model) -> String {

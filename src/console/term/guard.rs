@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Once};
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{
-    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
-};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::queue;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use tokio_util::sync::CancellationToken;
+
+/// Buttons and the wheel (1000), told in digits, so that no screen is too wide (1006). Not crossterm's own command, which
+/// asks for every motion as well: bytes over SSH that nothing here heeds.
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 
 /// Whether the terminal is ours at the moment.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -37,7 +40,7 @@ impl Guard {
         let mut out = Vec::new();
         queue!(out, EnterAlternateScreen, EnableBracketedPaste, Hide)?;
         if mouse {
-            queue!(out, EnableMouseCapture)?;
+            out.extend_from_slice(MOUSE_ON);
             MOUSE.store(true, Ordering::SeqCst);
         }
         io::stdout().write_all(&out)?;
@@ -59,7 +62,7 @@ fn give_back() {
     }
     let mut out = Vec::new();
     if MOUSE.swap(false, Ordering::SeqCst) {
-        let _ = queue!(out, DisableMouseCapture);
+        out.extend_from_slice(MOUSE_OFF);
     }
     let _ = queue!(out, DisableBracketedPaste, LeaveAlternateScreen, Show);
     let mut stdout = io::stdout();
@@ -99,4 +102,22 @@ fn install_panic_hook() {
             REPORTED.cancel();
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_the_mouse_is_taken_back_and_no_motion_is_asked_for() {
+        let modes = |sequence: &[u8], end: char| {
+            let text = String::from_utf8(sequence.to_vec()).unwrap();
+            let mut modes: Vec<String> =
+                text.split("\x1b[?").skip(1).map(|mode| mode.strip_suffix(end).unwrap().to_owned()).collect();
+            modes.sort();
+            modes
+        };
+        assert_eq!(modes(MOUSE_ON, 'h'), ["1000", "1006"]);
+        assert_eq!(modes(MOUSE_OFF, 'l'), modes(MOUSE_ON, 'h'));
+    }
 }

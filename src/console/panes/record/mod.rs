@@ -362,8 +362,8 @@ impl RecordPane {
         }
     }
 
-    /// The position in the view.
-    fn here(&mut self) -> (&mut Cursor, usize) {
+    /// The position in the view, and how many lines that has.
+    pub fn here(&mut self) -> (&mut Cursor, usize) {
         match self.tab {
             Tab::Fields => (&mut self.cursor, self.view.as_ref().map_or(0, |view| view.values.len())),
             Tab::Attempts => (&mut self.beside[0], self.view.as_ref().map_or(0, |view| view.history.len())),

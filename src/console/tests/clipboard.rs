@@ -1,0 +1,28 @@
+//! What is said of what was copied.
+
+use super::world::{failing, full, jane, press};
+use crate::console::effect::Effect;
+use crate::console::model::Model;
+use crate::console::msg::Msg;
+use crate::console::update::update;
+
+/// Jane's record with a first name, which is copied; what is said of it.
+fn copied(name: &str, tmux: bool) -> (Vec<Effect>, String) {
+    let mut model: Model = full((120, 40));
+    model.settings.tmux = tmux;
+    press(&mut model, "j Enter");
+    let mut view = failing();
+    view.values[0].1 = Some(name.to_owned());
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
+    let effects = press(&mut model, "g y");
+    (effects, model.toast.unwrap().text)
+}
+
+#[test]
+fn what_is_said_of_a_copy_is_what_reached_the_clipboard() {
+    assert_eq!(copied("Jane", false), (vec![Effect::Copy("Jane".to_owned())], "copied: Jane".to_owned()));
+    let (_, said) = copied("Jane", true);
+    assert_eq!(said, "copied (tmux passes it on with: set -g set-clipboard on): Jane");
+    let (_, said) = copied(&"x".repeat(60_000), false);
+    assert!(said.starts_with("copied, cut to its first 56 kB: xxx"), "{}", &said[..60]);
+}
