@@ -7,7 +7,7 @@ use chrono::{Local, Offset};
 use color_eyre::eyre::Result;
 
 use crate::config::console::ConsoleSettings;
-use crate::config::state::ConsoleState;
+use crate::config::state::{ConsoleState, StateFile};
 use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::console::keymap::Keymap;
 use crate::console::model::{Connection, Settings};
@@ -15,7 +15,7 @@ use crate::console::term::hangup;
 use crate::console::theme::Theme;
 use crate::console::{self, Left, Unfit};
 use crate::engine::handle::{Handle, operator};
-use crate::postgres::connect::Session;
+use crate::postgres::connect::{Session, database_of};
 
 use super::args::Cli;
 use super::engines::Engines;
@@ -121,8 +121,18 @@ async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Handle> {
 
 /// How a console of this connection looks, and where it begins.
 fn options(cli: &Cli, config: &Config) -> Result<console::Options, ConfigError> {
-    let settings = looks(cli, config)?;
-    Ok(console::Options { settings, mouse: config.console.mouse, state: ConsoleState::load(&config.name) })
+    let mut settings = looks(cli, config)?;
+    let database = format!("{} {}", database_of(config.postgres_url()), config.postgres.schema);
+    let file = StateFile::of(&config.name, &database).map(Arc::new);
+    let state = match file.as_ref().map(|file| file.load()) {
+        Some(Ok(state)) => state,
+        Some(Err(why)) => {
+            settings.notice = Some(why);
+            ConsoleState::default()
+        }
+        None => ConsoleState::default(),
+    };
+    Ok(console::Options { settings, mouse: config.console.mouse, state, file })
 }
 
 /// Looks and keys, from the configuration, the arguments and the surroundings.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::state::ConsoleState;
+use crate::config::state::{ConsoleState, StateFile};
 use crate::domain::act::Deed;
 use crate::domain::trend::{Share, Trend};
 use crate::engine::bulk::{Chosen, Plan};
@@ -32,8 +32,8 @@ const TRIED: usize = 20;
 /// The engine's side: events in, effects out, replies back.
 pub(super) struct Io {
     handle: Handle,
-    /// The connection's name, for what is kept of it.
-    connection: String,
+    /// Where it is kept where the console stands; a console without forgets it.
+    file: Option<Arc<StateFile>>,
     events: broadcast::Receiver<Event>,
     replies: mpsc::UnboundedReceiver<Msg>,
     sender: mpsc::UnboundedSender<Msg>,
@@ -42,10 +42,10 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(handle: Handle, connection: String) -> Io {
+    pub(super) fn new(handle: Handle, file: Option<Arc<StateFile>>) -> Io {
         let events = handle.events();
         let (sender, replies) = mpsc::unbounded_channel();
-        Io { handle, connection, events, replies, sender, stop: CancellationToken::new() }
+        Io { handle, file, events, replies, sender, stop: CancellationToken::new() }
     }
 
     /// What happens next: an event, or what an effect came to; `None` when the door is shut.
@@ -62,9 +62,11 @@ impl Io {
         }
     }
 
-    /// Keeps where the console stands. One that cannot be kept is not worth a word.
+    /// Keeps where the console stands, at the end or before a suspension: nobody reads a word about it then.
     pub(super) fn keep(&self, state: &ConsoleState) {
-        let _ = state.store(&self.connection);
+        if let Some(file) = &self.file {
+            let _ = file.keep(state);
+        }
     }
 
     /// Performs an effect on the engine's side as a task; its result comes back as a message.
@@ -80,8 +82,12 @@ impl Io {
             Doing { handle: self.handle.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
         match effect {
             Effect::SaveState(state) => {
-                let connection = self.connection.clone();
-                drop(tokio::task::spawn_blocking(move || state.store(&connection)));
+                let Some(file) = self.file.clone() else { return };
+                drop(tokio::task::spawn_blocking(move || {
+                    if let Some(why) = file.keep(&state) {
+                        let _ = doing.sender.send(Msg::Changed(Err(Refused(why))));
+                    }
+                }));
             }
             Effect::FilterLog { generation, upto, lines, filter } => {
                 let sender = self.sender.clone();

@@ -1,6 +1,7 @@
 //! The loop: what happens becomes a message, what a message asks for is performed, and what changed is drawn.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -14,6 +15,7 @@ use ratatui::layout::{Position, Rect};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::state::StateFile;
 use crate::engine::handle::Handle;
 
 use super::effect::Effect;
@@ -38,7 +40,12 @@ enum Ended {
 /// The engine's side, which is still being opened when the first frame is drawn.
 pub(super) enum Door<'a> {
     /// Being opened.
-    Opening(LocalBoxFuture<'a, Result<Handle>>),
+    Opening {
+        /// What opens it.
+        opening: LocalBoxFuture<'a, Result<Handle>>,
+        /// Where it is kept where the console stands.
+        file: Option<Arc<StateFile>>,
+    },
     /// Open.
     Open(Box<Io>),
 }
@@ -48,11 +55,11 @@ impl Door<'_> {
     ///
     /// # Errors
     /// When it cannot be opened.
-    async fn next(&mut self, connection: &str) -> Result<Option<Msg>> {
+    async fn next(&mut self) -> Result<Option<Msg>> {
         match self {
-            Door::Opening(opening) => {
+            Door::Opening { opening, file } => {
                 let handle = opening.await?;
-                *self = Door::Open(Box::new(Io::new(handle, connection.to_owned())));
+                *self = Door::Open(Box::new(Io::new(handle, file.take())));
                 Ok(Some(Msg::Opened))
             }
             Door::Open(io) => Ok(io.next().await),
@@ -75,7 +82,10 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
     let size = crossterm::terminal::size().unwrap_or((80, 24));
     let mut model = Model::new(Utc::now(), size, options.settings);
     model.resume(&options.state);
-    let mut door = Door::Opening(opening);
+    if let Some(file) = &options.file {
+        file.begin(model.state());
+    }
+    let mut door = Door::Opening { opening, file: options.file };
     let mut keys = Keys::default();
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;
@@ -181,7 +191,7 @@ where
                 bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again");
             }
             () = ended_outside.cancelled() => return Ok(Ended::Left(Left::Quit)),
-            msg = door.next(&model.settings.connection) => match msg? {
+            msg = door.next() => match msg? {
                 Some(msg) => msg,
                 None => return Ok(Ended::Left(Left::Quit)),
             },
