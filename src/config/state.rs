@@ -273,7 +273,7 @@ mod tests {
         std::fs::write(&file.path, "{\"pane\": \"Log\", \"later\": 1}").unwrap();
         let older = ConsoleState { pane: "Log".to_owned(), ..ConsoleState::default() };
         assert_eq!(file.load().unwrap(), older);
-        for broken in ["{", "", "[]", "{\"zoom\": \"yes\"}", "\u{0}\u{1}"] {
+        for broken in ["{", "", "[1]", "{\"zoom\": \"yes\"}", "\u{0}\u{1}"] {
             let file = StateFile::within(dir.path(), "acme", "one");
             std::fs::write(&file.path, broken).unwrap();
             let told = file.load().unwrap_err();

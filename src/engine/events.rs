@@ -98,8 +98,12 @@ fn read_notice(notice: &str, found: &mut HashSet<Event>) {
         (Some("overview" | "settings"), ..) => {
             found.insert(Event::Overview);
         }
-        (Some("rows" | "retry"), Some(rows), Some(table)) => {
-            found.extend([Event::Errors, Event::Overview]);
+        (Some(word @ ("rows" | "retry" | "read")), Some(rows), Some(table)) => {
+            found.insert(Event::Overview);
+            // What was read is no matter of the list.
+            if word != "read" {
+                found.insert(Event::Errors);
+            }
             let rows = rows.split(',').filter_map(|row| row.parse().ok());
             found.extend(rows.map(|row| Event::Record(RowRef { table: table.to_owned(), row: RowId(row) })));
         }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
-use crate::domain::names::RowRef;
+use crate::domain::names::{RowId, RowRef};
 use crate::domain::run::{Kind, Run};
 use crate::domain::sync_error::Class;
 use crate::postgres::errors::NewError;
@@ -34,6 +34,8 @@ const DELETES_KEPT: chrono::Duration = chrono::Duration::days(14);
 const IDS: usize = 200;
 /// Records read once more in one poll.
 const REREADS: i64 = 1_000;
+/// Rows that one announcement names at most; PostgreSQL's take 8,000 bytes.
+const ANNOUNCED: usize = 200;
 
 /// Why a read did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +99,7 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     if run.changed + run.failed > 0 {
         shared.store.keep_run(&run).await?;
     }
+    announce(shared, mapping, &read.changed).await?;
     if read.written + deleted > 0 || news || resolved > 0 {
         shared.log.of("reader").info(
             format!("{} read: {} rows changed, {deleted} deleted", mapping.object, read.written),
@@ -112,6 +115,15 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     Ok(())
 }
 
+/// Tells whoever looks at one of these rows. Of more than a few, somebody who looks at one sees it a little later.
+async fn announce(shared: &Shared, mapping: &Mapping, rows: &[RowId]) -> Result<(), postgres::Error> {
+    if rows.is_empty() || rows.len() > ANNOUNCED {
+        return Ok(());
+    }
+    let rows: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    shared.store.notify(&format!("read {} {}", rows.join(","), mapping.table)).await
+}
+
 /// What changed, what was deleted and what is to be read once more; then the cursor moves. Returns what was read, and how
 /// many rows were deleted.
 pub(super) async fn look(
@@ -121,9 +133,9 @@ pub(super) async fn look(
     cursor: &mut Cursor,
     run: &mut Run,
 ) -> Result<(Read, u64), ReadError> {
-    let read = changes(shared, lease, mapping, cursor, run).await?;
+    let mut read = changes(shared, lease, mapping, cursor, run).await?;
     let deleted = deletes(shared, lease, mapping, cursor).await?;
-    once_more(shared, lease, mapping).await?;
+    read.changed.extend(once_more(shared, lease, mapping).await?);
     failpoint::pass(failpoint::BEFORE_CURSOR).await?;
     shared.store.set_cursor(lease, &mapping.object, cursor, read.records).await?;
     run.changed += deleted as i64;
@@ -139,6 +151,8 @@ pub(super) fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
 pub(super) struct Read {
     records: i64,
     written: u64,
+    /// The rows that changed.
+    changed: Vec<RowId>,
 }
 
 /// What changed since the cursor. Salesforce stamps a record before it commits it, so each read goes back a little;
@@ -171,6 +185,7 @@ async fn changes(
         note(run, rows.len(), &applied);
         read.records += rows.len() as i64;
         read.written += applied.written;
+        read.changed.extend(&applied.changed);
         reached = reached.max(newest(&page.records).unwrap_or(since));
         for record in &page.records {
             let id = record.get("Id").and_then(Value::as_str).unwrap_or("");
@@ -187,11 +202,12 @@ async fn changes(
     Ok(read)
 }
 
-/// Records whose rows were written by hand: what a person was shown may be older than what is there.
-async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<(), ReadError> {
+/// Records whose rows were written by hand: what a person was shown may be older than what is there. Returns the rows
+/// that changed.
+async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<Vec<RowId>, ReadError> {
     let wanted = shared.store.take_rereads(&mapping.table, REREADS).await?;
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let asked_at = shared.store.now().await?;
     let ids: Vec<&str> = wanted.iter().map(String::as_str).collect();
@@ -200,7 +216,8 @@ async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<
     let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
     // One that is gone is told by the deletes.
     let done: Vec<String> = wanted.into_iter().filter(|id| !applied.skipped.contains(id)).collect();
-    Ok(shared.store.reread_done(&mapping.table, &done, asked_at).await?)
+    shared.store.reread_done(&mapping.table, &done, asked_at).await?;
+    Ok(applied.changed)
 }
 
 /// What was deleted. Salesforce cuts the span to whole minutes, so it is widened by one on either side.
@@ -224,6 +241,7 @@ async fn deletes(
 
 pub(super) struct Applied {
     written: u64,
+    changed: Vec<RowId>,
     pub(super) skipped: Vec<String>,
     /// Records that PostgreSQL refused.
     refused: i64,
@@ -257,12 +275,13 @@ pub(super) async fn apply(
     rows: &[RecordRow],
     asked_at: DateTime<Utc>,
 ) -> Result<Applied, ReadError> {
-    let mut total = Applied { written: 0, skipped: Vec::new(), refused: 0 };
+    let mut total = Applied { written: 0, changed: Vec::new(), skipped: Vec::new(), refused: 0 };
     let mut waiting: Vec<&[RecordRow]> = vec![rows];
     while let Some(part) = waiting.pop() {
         match shared.store.apply_records(lease, mapping, part, asked_at).await {
             Ok(applied) => {
-                total.written += applied.inserted + applied.updated;
+                total.written += applied.inserted + applied.updated.len() as u64;
+                total.changed.extend(applied.updated);
                 total.skipped.extend(applied.skipped);
             }
             Err(error) if !is_value_error(&error) => return Err(error.into()),

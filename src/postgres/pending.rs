@@ -10,8 +10,8 @@ use crate::domain::pending::{Pending, Waiting};
 use super::queue::{CLAIM_WORD, UNSENT};
 use super::{Error, Store, While};
 
-/// Changes that are not taken in and looked at for one page at most: many may be of one row.
-const LOOKED_AT: i64 = 10_000;
+/// Changes that are not taken in and looked at for one page, or for a count, at most: many may be of one row.
+pub(super) const LOOKED_AT: i64 = 10_000;
 /// Units in flight that come before the first page at most.
 const IN_FLIGHT: i64 = 200;
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::mapping::Mapping;
 use crate::domain::merge::Policy;
+use crate::domain::names::RowId;
 use crate::domain::outgoing::is_in_step;
 
 use super::keys::{gives_up_key, wake_for_keys};
@@ -28,7 +29,7 @@ pub struct Applied {
     /// Rows inserted.
     pub inserted: u64,
     /// Rows changed.
-    pub updated: u64,
+    pub updated: Vec<RowId>,
     /// Ids of records that must be read again, because their row was locked or just written by us.
     pub skipped: Vec<String>,
 }
@@ -142,11 +143,11 @@ impl Store {
             merged.push((taken, row));
         }
         let columns: Vec<String> = mapping.read_fields().map(|field| field.column.clone()).collect();
-        applied.updated +=
+        applied.updated =
             self.update_rows(&transaction, mapping, &columns, &Value::from(plain), true).await?;
         for (taken, row) in merged {
             let row = Value::from(vec![Value::Object(row)]);
-            applied.updated += self.update_rows(&transaction, mapping, &taken, &row, false).await?;
+            applied.updated.extend(self.update_rows(&transaction, mapping, &taken, &row, false).await?);
         }
         transaction.commit().await.while_("finish applying records")?;
         Ok(applied)
@@ -173,7 +174,8 @@ impl Store {
         Ok(rows.iter().filter_map(values).collect())
     }
 
-    /// Writes the columns that differ. `settled` rows have nothing unsent, so they also become SYNCED.
+    /// Writes the columns that differ, and tells in which rows. `settled` rows have nothing unsent, so they also become
+    /// SYNCED.
     async fn update_rows(
         &self,
         transaction: &Transaction<'_>,
@@ -181,9 +183,9 @@ impl Store {
         columns: &[String],
         rows: &Value,
         settled: bool,
-    ) -> Result<u64, Error> {
+    ) -> Result<Vec<RowId>, Error> {
         if rows.as_array().is_none_or(Vec::is_empty) {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let table = self.table(&mapping.table);
         let mut names: Vec<String> = columns.iter().map(|column| quote(column)).collect();
@@ -194,12 +196,14 @@ impl Store {
         let also = if settled { "OR t._hc_lastop IN ('INSERTED', 'UPDATED')" } else { "" };
         let sql = format!(
             "UPDATE {table} t SET {}{settle} FROM jsonb_populate_recordset(NULL::{table}, $1) i
-             WHERE t.id = i.id AND (({}) IS DISTINCT FROM ({}) {also})",
+             WHERE t.id = i.id AND (({}) IS DISTINCT FROM ({}) {also}) RETURNING t.id",
             names.iter().map(|name| format!("{name} = i.{name}")).collect::<Vec<_>>().join(", "),
             list("t"),
             list("i"),
         );
-        transaction.execute_cached(&sql, &[rows]).await.while_("write values read from Salesforce")
+        let changed =
+            transaction.query_cached(&sql, &[rows]).await.while_("write values read from Salesforce")?;
+        Ok(changed.iter().map(|row| RowId(row.get(0))).collect())
     }
 
     /// The records `$1` of the table `$2`, and those among them that leave: their row was deleted here, and Salesforce

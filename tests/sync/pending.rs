@@ -34,6 +34,10 @@ async fn what_waits_is_listed_page_by_page_whether_it_was_taken_in_or_not() {
     ];
     let query = PendingQuery { limit: 10, ..PendingQuery::default() };
     assert_eq!(told(&world, &query).await, all);
+    // And so they are counted.
+    let contacts = world.handle.overview().await.unwrap().mappings.remove(1);
+    assert_eq!((contacts.name.as_str(), contacts.pending), ("Contact", 4));
+    assert!(contacts.oldest_pending.is_some());
     let mut query = PendingQuery { mapping: Some("contact".to_owned()), after: None, limit: 1 };
     let mut pages = Vec::new();
     loop {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{connect, new_database, operator, server};
 
 /// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct World {
     pub org: Org,
