@@ -151,7 +151,7 @@ fn header(model: &Model, width: usize) -> Line<'static> {
         (_, "running", state) => ("▲", format!("Salesforce {state}"), theme.bad()),
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };
-    spans.push(Span::styled(format!("  {sign} {word}"), style));
+    spans.push(Span::styled(clip(&format!("  {sign} {word}"), 40), style));
     // An engine that runs is not all: writes may rest.
     for (state, style) in [("stopped", theme.bad()), ("broken", theme.bad()), ("paused", theme.warn())] {
         let mappings = overview.mappings.iter().filter(|mapping| mapping.state == state).count();

@@ -247,13 +247,13 @@ fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'st
         Line::from(Span::styled("─".repeat(width), theme.dim())),
         Line::from(vec![
             Span::styled(format!("  {} ", clip(&mapping.name, 40)), theme.strong()),
-            Span::styled(format!("{sign} {word}"), style),
+            Span::styled(clip(&format!("{sign} {word}"), 20), style),
             Span::styled(
                 format!(
                     "   table {} · {} · strategy {}",
                     clip(&mapping.table, 40),
-                    mapping.access.replace('_', "/"),
-                    mapping.strategy
+                    clip(&mapping.access.replace('_', "/"), 20),
+                    clip(&mapping.strategy, 20)
                 ),
                 theme.dim(),
             ),

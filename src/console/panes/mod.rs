@@ -14,12 +14,14 @@ use ratatui::widgets::{Block, BorderType, Borders};
 
 use super::model::{Model, Pane};
 use super::widgets::cells::{clip, wrap};
+use crate::logs::sanitize::sanitize;
 
 /// The frame of a pane with its number, its name and what it shows now.
 pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, right: &str) -> Block<'a> {
     let focused = model.focus == pane && model.overlays.is_empty();
     let theme = model.theme;
     let width = usize::from(area.width);
+    let right = &*sanitize(right);
     let name = format!("{} {}", pane.number(), pane.title());
     let mut title = vec![Span::raw(" "), Span::styled(name.clone(), theme.title(focused))];
     // The two lists share one place.

@@ -3,7 +3,9 @@
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::world::{console, errors, failing, full, jane, log, page, pending, press, relatives, type_in};
+use super::world::{
+    console, errors, failing, full, jane, log, many_lines, page, pending, press, relatives, type_in,
+};
 use crate::console::effect::Effect;
 use crate::console::model::{Connection, Model, Pane};
 use crate::console::msg::Msg;
@@ -12,7 +14,6 @@ use crate::console::panes::record::{Remote, Tab};
 use crate::console::update::update;
 use crate::domain::sort::{Key, Sort, SortBy};
 use crate::engine::handle::{Count, ErrorPage};
-use crate::logs::{Level, LogRecord};
 
 /// The one request for errors among effects: its filter and its order.
 fn asked(effects: &[Effect]) -> (String, Sort) {
@@ -198,22 +199,11 @@ fn a_line_of_the_log_leads_to_its_record_and_back() {
     assert_eq!(model.toast.as_ref().unwrap().text, "this line speaks of no row");
 }
 
-/// So many ordinary lines, one of which in a hundred is a warning about invoices.
-fn many(from: i64, count: i64) -> Vec<LogRecord> {
-    let record = |id: i64| LogRecord {
-        id,
-        level: if id % 100 == 0 { Level::Warn } else { Level::Info },
-        message: if id % 100 == 0 { "Invoice rejected".to_owned() } else { format!("line {id}") },
-        ..log().remove(0)
-    };
-    (from..from + count).map(record).collect()
-}
-
 #[test]
 fn the_log_is_searched_scrolled_back_and_filtered_elsewhere_when_it_is_long() {
     let mut model = full((120, 40));
     for part in 0..25 {
-        update(&mut model, Msg::Log(Ok(many(1_000 + part * 1_000, 1_000))));
+        update(&mut model, Msg::Log(Ok(many_lines(1_000 + part * 1_000, 1_000))));
     }
     press(&mut model, "4 s");
     type_in(&mut model, "INVOICE");
@@ -231,7 +221,7 @@ fn the_log_is_searched_scrolled_back_and_filtered_elsewhere_when_it_is_long() {
         panic!("{}", effects.len())
     };
     // What comes meanwhile is not lost.
-    update(&mut model, Msg::Log(Ok(many(26_000, 101))));
+    update(&mut model, Msg::Log(Ok(many_lines(26_000, 101))));
     let places = crate::logs::ring::search(lines, filter);
     update(&mut model, Msg::LogFiltered { generation: *generation, upto: *upto, places });
     assert_eq!((model.log.len(), id(&model)), (254, 25_700), "the line that one looks at stays in sight");
@@ -239,7 +229,7 @@ fn the_log_is_searched_scrolled_back_and_filtered_elsewhere_when_it_is_long() {
     let effects = press(&mut model, "g");
     assert_eq!(effects, [Effect::LoadOlderLog(1)], "the first line asks for those before it, once");
     assert_eq!(press(&mut model, "g"), []);
-    update(&mut model, Msg::OlderLog(Ok(many(-500, 400))));
+    update(&mut model, Msg::OlderLog(Ok(many_lines(-500, 400))));
     press(&mut model, "g");
     assert_eq!(id(&model), -500);
 }

@@ -1,23 +1,16 @@
-//! What is drawn.
+//! What is drawn, whatever it is.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::Buffer;
-use ratatui::style::Modifier;
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::style::{Color, Modifier};
 
-use chrono::TimeDelta;
-
-use super::world::{
-    acts, console, contested, failing, full, groups, jane, now, overview, page, plan, planned, press, report,
-    type_in, values,
-};
+use super::world::full;
 use crate::console::model::Model;
-use crate::console::msg::Msg;
+use crate::console::overlays::Overlay;
 use crate::console::theme::Theme;
-use crate::console::update::update;
 use crate::console::view;
-use crate::domain::act::Progress;
-use crate::engine::handle::{Event, Refused};
+use crate::logs::sanitize::sanitize;
 
 /// The screen as cells.
 pub fn drawn(model: &Model) -> Buffer {
@@ -28,99 +21,25 @@ pub fn drawn(model: &Model) -> Buffer {
 
 /// The screen as text.
 pub fn text(model: &Model) -> String {
-    let buffer = drawn(model);
-    let width = usize::from(buffer.area.width);
-    let cells: Vec<&str> = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
-    cells.chunks(width).map(|row| row.concat().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    text_of(&drawn(model))
 }
 
-fn with_record(size: (u16, u16)) -> Model {
-    let mut model = full(size);
-    press(&mut model, "j Enter");
-    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
-    update(&mut model, Msg::Values { row: jane(), result: Ok(values()) });
-    model
+/// Cells as text.
+pub fn text_of(buffer: &Buffer) -> String {
+    let cells: Vec<&str> = buffer.content.iter().map(Cell::symbol).collect();
+    let rows = cells.chunks(usize::from(buffer.area.width).max(1));
+    rows.map(|row| row.concat().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-#[test]
-fn screens_at_120x40() {
-    let size = (120, 40);
-    insta::assert_snapshot!("loading", text(&console(size)));
-    insta::assert_snapshot!("errors", text(&full(size)));
-    insta::assert_snapshot!("record", text(&with_record(size)));
-    let mut edit = with_record(size);
-    press(&mut edit, "e");
-    insta::assert_snapshot!("edit", text(&edit));
-    let mut long = with_record(size);
-    press(&mut long, "j j e");
-    insta::assert_snapshot!("edit_long", text(&long));
-    let mut remedies = with_record(size);
-    press(&mut remedies, "f j");
-    insta::assert_snapshot!("remedies", text(&remedies));
-    let mut causes = full(size);
-    update(&mut causes, Msg::Groups { filter: String::new(), result: Ok(groups()) });
-    insta::assert_snapshot!("causes", text(&causes));
-    let mut strategies = full(size);
-    press(&mut strategies, "1 j s");
-    insta::assert_snapshot!("strategies", text(&strategies));
-    let mut help = with_record(size);
-    press(&mut help, "?");
-    insta::assert_snapshot!("help", text(&help));
-    let mut healthy = console(size);
-    let mut all_well = overview();
-    all_well.mappings.retain(|mapping| mapping.state == "ok");
-    update(&mut healthy, Msg::Overview(Ok(all_well)));
-    update(&mut healthy, Msg::Errors { generation: 0, append: false, result: Ok(page(Vec::new())) });
-    insta::assert_snapshot!("healthy", text(&healthy));
-    let mut lost = full(size);
-    update(&mut lost, Msg::Event(Event::Lost("no connection".to_owned())));
-    update(&mut lost, Msg::Overview(Err(Refused("no connection to PostgreSQL at db:5432".to_owned()))));
-    insta::assert_snapshot!("lost", text(&lost));
-}
-
-#[test]
-fn screens_of_acts() {
-    for (name, size) in [("", (120, 40)), ("low_", (80, 24))] {
-        let shown =
-            |screen: &str, model: &Model| insta::assert_snapshot!(format!("{name}{screen}"), text(model));
-        let mut ask = full(size);
-        press(&mut ask, "2 j j Space f");
-        shown("ask", &ask);
-        let mut question = full(size);
-        planned(&mut question, plan(5_000));
-        press(&mut question, "5 Enter");
-        shown("question", &question);
-        press(&mut question, "BS");
-        type_in(&mut question, "5000");
-        press(&mut question, "Enter");
-        update(&mut question, Msg::Progress(Progress { through: 1_200, total: 5_000 }));
-        update(&mut question, Msg::Tick(now() + TimeDelta::seconds(2)));
-        shown("working", &question);
-        update(
-            &mut question,
-            Msg::Reported { text: "fix Phone".to_owned(), sends: true, result: Ok(report(4_997)) },
-        );
-        shown("report", &question);
-        let mut audit = full(size);
-        update(&mut audit, Msg::Acts(Ok(acts())));
-        press(&mut audit, "j");
-        shown("audit", &audit);
-        let mut sides = full(size);
-        press(&mut sides, "j Enter");
-        update(&mut sides, Msg::Record { row: jane(), result: Box::new(Ok(contested())) });
-        press(&mut sides, "c l j h");
-        shown("sides", &sides);
-    }
-}
-
-#[test]
-fn screens_at_80x24() {
-    let size = (80, 24);
-    insta::assert_snapshot!("low_errors", text(&full(size)));
-    insta::assert_snapshot!("low_record", text(&with_record(size)));
-    let mut filter = full(size);
-    press(&mut filter, "/ s t a t e :");
-    insta::assert_snapshot!("low_filter", text(&filter));
+/// A cell that holds what acts instead of showing something, or what is no ASCII where nothing else is wanted.
+pub fn unfit<'a>(model: &Model, buffer: &'a Buffer) -> Option<&'a str> {
+    // In the editor a value is what it is, and many an emoji is several characters with a joiner between them.
+    let edits = model.overlays.iter().any(|overlay| matches!(overlay, Overlay::Edit(_)));
+    let joins = |c: char| edits && matches!(c, '\u{200d}' | '\u{fe0f}');
+    buffer.content.iter().map(Cell::symbol).find(|symbol| {
+        let symbol = symbol.replace(joins, "");
+        sanitize(&symbol) != symbol || (model.theme.ascii && !symbol.is_ascii())
+    })
 }
 
 #[test]
@@ -142,17 +61,5 @@ fn the_selected_line_stands_out_without_colour() {
         .filter(|&y| (0..120).filter(|&x| buffer[(x, y)].modifier.contains(Modifier::REVERSED)).count() > 40)
         .collect();
     assert_eq!(reversed.len(), 1, "exactly one line is reversed: {reversed:?}");
-    assert!(buffer.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset), "a colour is left");
-}
-
-#[test]
-fn hostile_text_reaches_no_cell() {
-    let mut model = with_record((120, 40));
-    press(&mut model, "4");
-    for cell in &drawn(&model).content {
-        assert!(
-            !cell.symbol().chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)),
-            "{cell:?}"
-        );
-    }
+    assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset), "a colour is left");
 }

@@ -20,7 +20,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
 use crate::domain::pending::Pending;
 use crate::domain::record::{
-    Advice, Conflict, HistoryEntry, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
+    Advice, Conflict, HistoryEntry, Hit, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
 };
 use crate::domain::rules::Rules;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
@@ -79,8 +79,11 @@ pub fn key(name: &str) -> KeyEvent {
         "Down" => KeyCode::Down,
         "PgDn" => KeyCode::PageDown,
         "PgUp" => KeyCode::PageUp,
+        "Left" => KeyCode::Left,
+        "Right" => KeyCode::Right,
         "Home" => KeyCode::Home,
         "End" => KeyCode::End,
+        "Delete" => KeyCode::Delete,
         "Space" => KeyCode::Char(' '),
         "BS" => KeyCode::Backspace,
         "F1" => KeyCode::F(1),
@@ -473,8 +476,11 @@ pub fn contested() -> RecordView {
     RecordView { conflicts, ..failing() }
 }
 
-/// A value that does whatever a value can do to a screen, in more than one place of it.
-pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}]52;c;aGk=\u{7}\rback\u{202e}gpj.exe\u{200b}\u{fe0f} 株式会社 🏳\u{fe0f}\u{200d}🌈 שלום";
+/// A value that does whatever a value can do to a screen, in more than one place of it: escape sequences of seven and of
+/// eight bits, a bell, a return, a tab, a NUL, every way to turn the reading direction round, nothing wide and something
+/// wide.
+pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}]52;c;aGk=\u{7}\rback\u{202e}gpj.exe\u{200b}\u{fe0f} 株式会社 🏳\u{fe0f}\u{200d}🌈 שלום \
+    \u{2066}lri\u{2067}rli\u{2068}fsi\u{2069}\u{200e}lrm\u{200f}rlm\u{9b}2Jc1\ttab\0nul";
 
 /// What waits: in flight, ready, held.
 pub fn pending() -> Vec<Pending> {
@@ -512,6 +518,33 @@ pub fn relatives() -> Vec<Relative> {
         error: (!is_parent).then_some(35),
     };
     vec![relative("Account", 88, true, "in step"), relative("Case", 12, false, "held")]
+}
+
+/// So many ordinary lines of the log, one of which in a hundred is a warning about invoices.
+pub fn many_lines(from: i64, count: i64) -> Vec<LogRecord> {
+    let line = |id: i64| LogRecord {
+        id,
+        level: if id % 100 == 0 { Level::Warn } else { Level::Info },
+        message: if id % 100 == 0 { "Invoice rejected".to_owned() } else { format!("line {id}") },
+        ..log().remove(0)
+    };
+    (from..from + count).map(line).collect()
+}
+
+/// Rows that a text named: one that fails, one that is gone.
+pub fn hits() -> Vec<Hit> {
+    let hit = |row: i32, state: Option<&str>| Hit {
+        mapping: "Contact".to_owned(),
+        row: RowRef { table: "contact".to_owned(), row: RowId(row) },
+        sfid: state.map(|_| "003sd0000000001AAA".to_owned()),
+        external_id: Some("C-10235".to_owned()),
+        exists: state.is_some(),
+        unit: "failed".to_owned(),
+        error: Some(35),
+        state: state.map(str::to_owned),
+        by: "external id".to_owned(),
+    };
+    vec![hit(10_235, Some("open")), hit(7, None)]
 }
 
 /// An hour of two mappings.
