@@ -1,67 +1,109 @@
 //! The console, with the engine behind it where the configuration says so, on each connection that one goes to.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{Local, Offset};
 use color_eyre::eyre::Result;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::console::ConsoleSettings;
-use crate::config::state::ConsoleState;
-use crate::config::{Config, ConfigError, EngineMode};
+use crate::config::state::{ConsoleState, StateFile};
+use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::console::keymap::Keymap;
 use crate::console::model::{Connection, Settings};
+use crate::console::term::hangup;
 use crate::console::theme::{Always, Background, Theme};
 use crate::console::{self, Left, Unfit};
 use crate::engine::handle::{Handle, operator};
-use crate::engine::{self, Engine, StartError};
-use crate::postgres::connect::Session;
-use crate::postgres::status::Lease;
-use crate::postgres::{self, Store};
+use crate::postgres::connect::{Session, database_of};
 
 use super::args::Cli;
-use super::{DONE, config, init, print, store};
-
-/// The lease under which one of several consoles starts the engine.
-const ENGINE_LEASE: &str = "engine of a console";
-const LEASE: Duration = Duration::from_secs(10);
+use super::engines::Engines;
+use super::{DONE, FAILED, config, explain, init, print, store};
 
 /// The console; with `engine = "with-console"` the first one runs the engine too.
 pub(super) async fn run(cli: &Cli) -> Result<u8> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let mut config = match config(cli) {
+    let config = match config(cli) {
         Err(missing @ ConfigError::Missing { .. }) if terminal && !cli.read_only => {
             init::first_start(cli, &missing).await?;
             config(cli)?
         }
         found => found?,
     };
-    let connections = Config::connections(Some(&config.path))?;
-    let connections: Vec<Connection> = connections
-        .into_iter()
-        .map(|connection| Connection { name: connection.name, environment: connection.environment })
-        .collect();
-    // The engine of a connection that was left goes on until the console ends.
-    let mut engines = Engines::default();
-    let left = loop {
-        let mut options = options(cli, &config)?;
-        options.settings.connections.clone_from(&connections);
-        let opening = open(cli, &config, &mut engines);
-        match console::run(opening, options).await {
-            Ok(Left::Connect(name)) => config = Config::load(Some(&config.path), Some(&name))?,
-            left => break left,
-        }
-    };
+    let engines = Engines::new();
+    let watchdog = tokio::spawn(end_when_stuck(engines.clone()));
+    let left = visit(cli, config, &engines).await;
+    watchdog.abort();
+    // The engine of a connection that was left goes on until the console ends, however it ends.
     engines.stop().await;
-    left.map(|_| DONE)
+    left.map(|()| DONE)
+}
+
+/// Ends the program in good order when the console was told to end and cannot, because its terminal takes nothing.
+async fn end_when_stuck(engines: Engines) {
+    hangup::stuck().await;
+    engines.stop().await;
+    std::process::exit(FAILED.into());
+}
+
+/// Shows one connection after the other until the console is left. One that cannot be opened leads back to where the
+/// operator came from, with the reason.
+async fn visit(cli: &Cli, mut config: Config, engines: &Engines) -> Result<()> {
+    let mut connections = Vec::new();
+    // The door of the connection that shows, once it is open; and where one came from, until then.
+    let mut door: Option<Handle> = None;
+    let mut former: Option<(Config, Handle)> = None;
+    let mut notice = None;
+    loop {
+        let mut options = options(cli, &config)?;
+        if let Ok(known) = Config::connections(Some(&config.path)) {
+            let connection = |of: ConnectionName| Connection { name: of.name, environment: of.environment };
+            connections = known.into_iter().map(connection).collect();
+        }
+        options.settings.connections.clone_from(&connections);
+        options.settings.notice = notice.take().or(options.settings.notice);
+        let mut refused = None;
+        let opening = async {
+            let opened = match &door {
+                Some(open) => return Ok(open.clone()),
+                None => open(cli, &config, engines).await,
+            };
+            match &opened {
+                Ok(handle) => (door, former) = (Some(handle.clone()), None),
+                Err(report) => refused = Some(explain(report)),
+            }
+            opened
+        };
+        let left = console::run(opening, options).await;
+        match left {
+            Ok(Left::Quit) => return Ok(()),
+            Ok(Left::Connect(name)) => match other(cli, &config, &name) {
+                Ok(next) => {
+                    let before = std::mem::replace(&mut config, next);
+                    former = door.take().map(|door| (before, door)).or(former);
+                }
+                Err(error) => notice = Some(error.to_string()),
+            },
+            Err(report) => match (refused, former.take()) {
+                (Some(why), Some((before, open))) => {
+                    notice = Some(format!("{} cannot be opened: {why}", config.name));
+                    (config, door) = (before, Some(open));
+                }
+                _ => return Err(report),
+            },
+        }
+    }
+}
+
+/// The configuration of another connection of the same file.
+fn other(cli: &Cli, config: &Config, name: &str) -> Result<Config, ConfigError> {
+    let next = Config::load(Some(&config.path), Some(name))?;
+    looks(cli, &next).map(|_| next)
 }
 
 /// Opens the door of a connection.
-async fn open(cli: &Cli, config: &Config, engines: &mut Engines) -> Result<Handle> {
+async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Handle> {
     let own = Session::of_console(config.postgres.timeout, cli.read_only);
     let own = store(config, &own).await?;
     if config.engine == EngineMode::WithConsole && !cli.read_only {
@@ -74,21 +116,33 @@ async fn open(cli: &Cli, config: &Config, engines: &mut Engines) -> Result<Handl
         )
         .into());
     }
-    Ok(Handle::new(own, operator()))
+    Ok(Handle::new(own, operator()).meant_for(&config.environment))
+}
+
+/// How a console of this connection looks, and where it begins.
+fn options(cli: &Cli, config: &Config) -> Result<console::Options, ConfigError> {
+    let mut settings = looks(cli, config)?;
+    let database = format!("{} {}", database_of(config.postgres_url()), config.postgres.schema);
+    let file = StateFile::of(&config.name, &database).map(Arc::new);
+    let state = match file.as_ref().map(|file| file.load()) {
+        Some(Ok(state)) => state,
+        Some(Err(why)) => {
+            settings.notice = Some(why);
+            ConsoleState::default()
+        }
+        None => ConsoleState::default(),
+    };
+    Ok(console::Options { settings, mouse: config.console.mouse, state, file })
 }
 
 /// Looks and keys, from the configuration, the arguments and the surroundings.
-fn options(cli: &Cli, config: &Config) -> Result<console::Options, ConfigError> {
+fn looks(cli: &Cli, config: &Config) -> Result<Settings, ConfigError> {
     let settings = settings(cli, &config.console).map_err(|unfit| {
         let Unfit { entry, problem, remedy } = unfit;
         config.refuse_console(&entry, problem, remedy)
     })?;
-    let settings = Settings {
-        connection: config.name.clone(),
-        opening: "connecting to PostgreSQL ...".to_owned(),
-        ..settings
-    };
-    Ok(console::Options { settings, mouse: config.console.mouse, state: ConsoleState::load(&config.name) })
+    let opening = "connecting to PostgreSQL ...".to_owned();
+    Ok(Settings { connection: config.name.clone(), opening, ..settings })
 }
 
 /// The same without a connection.
@@ -127,68 +181,4 @@ fn speaks_utf8() -> bool {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8") || locale == "c" || locale == "posix"
     })
-}
-
-/// The engines that this console runs, by connection.
-#[derive(Default)]
-struct Engines {
-    stop: CancellationToken,
-    keepers: BTreeMap<String, JoinHandle<()>>,
-}
-
-impl Engines {
-    /// Runs the engine of a connection unless another console or service does, and takes over when that is gone. The
-    /// first start tells at once what does not fit.
-    async fn keep(&mut self, config: &Config) -> Result<(), StartError> {
-        if !self.keepers.contains_key(&config.name) {
-            let store = store(config, &Session::new("syncdeck engine", config.postgres.timeout)).await?;
-            let first = first_engine(config, &store).await?;
-            let keeper = keep_engine(config.clone(), store, first, self.stop.clone());
-            self.keepers.insert(config.name.clone(), tokio::spawn(keeper));
-        }
-        Ok(())
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        for keeper in self.keepers.into_values() {
-            let _ = keeper.await;
-        }
-    }
-}
-
-/// Starts the engine unless one runs already.
-async fn first_engine(config: &Config, store: &Store) -> Result<Option<Engine>, StartError> {
-    if store.is_installed().await? && !may_start(store).await? {
-        return Ok(None);
-    }
-    engine::start(config.clone(), store.clone()).await.map(Some)
-}
-
-/// Whether no engine gives a sign of life, and no other console is about to start one.
-async fn may_start(store: &Store) -> Result<bool, postgres::Error> {
-    let running = store.overview().await?.engine.state == "running";
-    Ok(!running && store.lease(&engine_lease(), LEASE).await?)
-}
-
-fn engine_lease() -> Lease {
-    Lease { name: ENGINE_LEASE.to_owned(), owner: format!("console {}", std::process::id()) }
-}
-
-/// Takes over when the engine that ran is gone, until this console is left.
-async fn keep_engine(config: Config, store: Store, mut engine: Option<Engine>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LEASE / 4) => {}
-            () = stop.cancelled() => break,
-        }
-        // PostgreSQL may be away for a while; the next look is soon.
-        if engine.is_none() && may_start(&store).await.unwrap_or(false) {
-            engine = engine::start(config.clone(), store.clone()).await.ok();
-        }
-    }
-    if let Some(engine) = engine {
-        engine.stop().await;
-        let _ = store.give_back(&engine_lease()).await;
-    }
 }

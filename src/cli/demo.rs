@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::console::ConsoleSettings;
 use crate::console::model::Settings;
+use crate::console::term::hangup;
 use crate::demo::{Demo, Options};
 use crate::engine::handle::{Handle, operator};
 use crate::simulator::{self, Org, OrgOptions, seed};
@@ -37,7 +38,13 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     };
     // Each demo is another one: it begins where everyone begins, and nothing is kept of where it was left.
     let looks = crate::console::Options { settings, ..crate::console::Options::default() };
+    let watchdog = tokio::spawn(async {
+        hangup::stuck().await;
+        // The private PostgreSQL ends with this process.
+        std::process::exit(FAILED.into());
+    });
     let done = crate::console::run(door, looks).await;
+    watchdog.abort();
     if let Some(demo) = started {
         demo.stop().await;
     }

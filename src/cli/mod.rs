@@ -5,6 +5,7 @@ mod args;
 mod console;
 mod demo;
 mod dialogue;
+mod engines;
 mod init;
 mod list;
 mod manual;
@@ -204,5 +205,5 @@ async fn door_of(cli: &Cli, config: &Config) -> Result<Handle, Report> {
         );
         return Err(Refused(text).into());
     }
-    Ok(Handle::new(store, operator()))
+    Ok(Handle::new(store, operator()).meant_for(&config.environment))
 }

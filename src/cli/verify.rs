@@ -170,7 +170,7 @@ async fn repair(
     if options.how.dry_run {
         return Ok(None);
     }
-    let environment = handle.overview().await?.connection.environment;
+    let environment = handle.environment().await?;
     let mended = verdict.findings.iter().filter(|finding| what(finding.kind, side).is_some()).count();
     if mended == 0 {
         return Ok(None);

@@ -10,6 +10,7 @@ mod signin;
 pub mod state;
 mod written;
 
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,6 +136,32 @@ pub struct Config {
     pub mappings: Vec<MappingConfig>,
     /// The console.
     pub console: ConsoleSettings,
+    /// What it was read from.
+    pub contents: Contents,
+}
+
+/// What an engine minds of the files that a configuration is read from: the file itself, and the secrets beside it. Only
+/// whether they are the same is kept, as hashes; `None` is a file that cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents(Vec<Option<u64>>);
+
+impl Contents {
+    /// Those of a configuration of which the file says `written`.
+    fn of(config: &Config, written: Option<&str>) -> Contents {
+        let hash = |bytes: &[u8]| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(bytes);
+            hasher.finish()
+        };
+        let written = written.map(|text| hash(config.engine_part(text).as_bytes()));
+        let secrets = config.secret_files.iter().map(|file| std::fs::read(file).ok().map(|text| hash(&text)));
+        Contents(std::iter::once(written).chain(secrets).collect())
+    }
+
+    /// Whether there is a file at all.
+    pub fn is_there(&self) -> bool {
+        self.0.first().is_some_and(Option::is_some)
+    }
 }
 
 /// How long history is kept; the audit is kept for ever.
@@ -276,6 +303,11 @@ impl Config {
         // One that is alone in its file may be given another name; among several the name tells which one it is.
         let name = (self.among_several || now_several).then_some(self.name.as_str());
         Ok(Config { console: self.console.clone(), ..written::check(&self.path, &text, name)? })
+    }
+
+    /// What its files hold now.
+    pub fn contents_now(&self) -> Contents {
+        Contents::of(self, std::fs::read_to_string(&self.path).ok().as_deref())
     }
 
     /// What of a file's text an engine minds: neither `[console]` nor other connections nor the wording. A text that is

@@ -13,7 +13,7 @@ use crate::domain::duration;
 
 use super::connections::Written;
 use super::console::ConsoleFile;
-use super::{Config, ConfigError, ConnectionName, ConsoleSettings, History, Postgres, Salesforce};
+use super::{Config, ConfigError, ConnectionName, ConsoleSettings, Contents, History, Postgres, Salesforce};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,7 +140,7 @@ impl<'a> Check<'a> {
             let at = if self.place.is_empty() { self.text.len() } else { written.name.span().start };
             return Err(self.refuse_at(at, "mapping", "there is none", &remedy));
         }
-        Ok(Config {
+        let config = Config {
             path: self.path.to_owned(),
             secret_files,
             name: written.name.into_inner(),
@@ -152,7 +152,9 @@ impl<'a> Check<'a> {
             history: self.history(&written.history)?,
             mappings,
             console: ConsoleSettings::default(),
-        })
+            contents: Contents::default(),
+        };
+        Ok(Config { contents: Contents::of(&config, Some(self.text)), ..config })
     }
 
     fn history(&self, keys: &HistoryKeys) -> Result<History, ConfigError> {

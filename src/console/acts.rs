@@ -136,10 +136,9 @@ impl Model {
     }
 
     /// Something is done with all errors of a cause: they are listed, marked, and it begins.
-    pub(super) fn of_cause(&mut self, filter: &str, verb: Verb) -> Vec<Effect> {
+    pub(super) fn of_cause(&mut self, filter: &str, called: String, verb: Verb) -> Vec<Effect> {
         let one = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
-        let mut effects = self.go(Pane::Errors);
-        effects.extend(self.list(filter));
+        let mut effects = self.drill(filter, Some(called));
         self.errors.all = true;
         let chosen = Chosen::Filter(filter.to_owned());
         match verb {
@@ -193,13 +192,17 @@ impl Model {
     }
 
     /// Begins what was asked about; what takes a while shows how far it is.
-    fn begin(&mut self, effect: Effect) -> Vec<Effect> {
+    pub(super) fn begin(&mut self, effect: Effect) -> Vec<Effect> {
         match &effect {
             Effect::Repair { verdict, .. } => {
                 let working = Working::begun(format!("repair {}", verdict.mapping), self.now);
                 self.overlays.push(Overlay::Working(working));
             }
-            Effect::Test(name) => self.say(Tone::Neutral, format!("trying {name} ...")),
+            Effect::Test(Some(name)) => self.say(Tone::Neutral, format!("trying {name} ...")),
+            Effect::Test(None) => {
+                let working = Working::begun("try all mappings".to_owned(), self.now);
+                self.overlays.push(Overlay::Working(working));
+            }
             _ => {}
         }
         vec![effect]
@@ -223,8 +226,13 @@ impl Model {
     ) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
         // Marks that it was not about are for the next act, and so are those of one that was refused.
-        if result.is_ok() && std::mem::take(&mut self.errors.acted) {
+        // What failed stays marked: it is what one looks at next.
+        if let Ok(report) = &result
+            && std::mem::take(&mut self.errors.acted)
+        {
             self.errors.unmark();
+            let failed = report.items.iter().filter(|item| item.result == Came::Failed);
+            self.errors.marked.extend(failed.map(|item| item.id));
         }
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),

@@ -47,6 +47,8 @@ pub enum Id {
     DrainAll,
     ResumeAll,
     ReloadAll,
+    StrategyAll,
+    TestAll,
     Filter,
     Sort,
     Faults,
@@ -273,6 +275,12 @@ pub static COMMANDS: &[Command] = &[
     command(Id::DrainAll, "drain-all", "drain all", &[], "Send what waits now, then let all writes rest").only(&[Mappings]).mutating(),
     command(Id::ResumeAll, "resume-all", "resume all", &[], "Let the writes of all mappings go on").only(&[Mappings]).mutating(),
     command(Id::ReloadAll, "reload-all", "reload all", &[], "Read all records of all mappings again").only(&[Mappings]).mutating(),
+    command(Id::StrategyAll, "strategy-all", "strategy of all", &[], "Choose what becomes of the errors of all mappings")
+        .only(&[Mappings])
+        .mutating(),
+    command(Id::TestAll, "test-all", "test all", &[], "Try each mapping with some rows; Salesforce takes everything back")
+        .only(&[Mappings])
+        .mutating(),
     // ---- the log -------------------------------------------------------------------------------------------------
     command(Id::Follow, "follow", "pause/follow", &["Space", "f"], "Stop or go on following the log")
         .only(&[Log])

@@ -128,10 +128,10 @@ pub enum Effect {
         /// Whether the row that has the record is removed.
         replace: bool,
     },
-    /// Set a rule of a mapping.
+    /// Set a rule of a mapping, or of all.
     SetRule {
-        /// Its name.
-        mapping: String,
+        /// Its name; `None` is all.
+        mapping: Option<String>,
         /// The rule.
         key: String,
         /// Its value.
@@ -148,8 +148,8 @@ pub enum Effect {
     Reload(Option<String>),
     /// Compare a mapping's rows and records.
     Verify(String),
-    /// Try a mapping with some of its rows.
-    Test(String),
+    /// Try a mapping, or all, with some of its rows.
+    Test(Option<String>),
     /// Take one side for what a comparison found.
     Repair {
         /// The table.

@@ -4,6 +4,7 @@ use super::command::{Command, Id};
 use super::model::{Model, Pane};
 use super::panes::record::{RecordPane, Tab};
 use crate::domain::record::RecordView;
+use crate::domain::remedy::Action;
 
 impl Command {
     /// Why it cannot be used right now, if so.
@@ -40,7 +41,7 @@ impl Command {
             Id::NextView | Id::PreviousView => unless(model.record.is_some(), "no record is open"),
             Id::Mend => unless(
                 view(model).is_some_and(offers),
-                "nothing here can be mended by itself; f shows what helps, e edits",
+                "nothing here is mended by one key; f shows what helps, e edits",
             ),
             Id::Sides => unless(view(model).is_some_and(contested), "no field waits for a choice of sides"),
             Id::Save => {
@@ -70,7 +71,8 @@ fn view(model: &Model) -> Option<&RecordView> {
 }
 
 fn offers(view: &RecordView) -> bool {
-    view.advice.remedies.iter().any(|offer| offer.number.is_some())
+    let of_the_row = |action: &Action| !matches!(action, Action::Rule { .. });
+    view.advice.remedies.iter().any(|offer| offer.action.as_ref().is_some_and(of_the_row))
 }
 
 fn contested(view: &RecordView) -> bool {

@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::state::ConsoleState;
-use crate::domain::act::Deed;
+use crate::config::state::{ConsoleState, StateFile};
+use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::export::Format;
 use crate::engine::handle::{Event, Handle, Refused};
 use crate::engine::lookups::PendingQuery;
+use crate::engine::rehearsal::Trials;
 use crate::logs::ring;
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
@@ -32,8 +33,8 @@ const TRIED: usize = 20;
 /// The engine's side: events in, effects out, replies back.
 pub(super) struct Io {
     handle: Handle,
-    /// The connection's name, for what is kept of it.
-    connection: String,
+    /// Where it is kept where the console stands; a console without forgets it.
+    file: Option<Arc<StateFile>>,
     events: broadcast::Receiver<Event>,
     replies: mpsc::UnboundedReceiver<Msg>,
     sender: mpsc::UnboundedSender<Msg>,
@@ -42,10 +43,10 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(handle: Handle, connection: String) -> Io {
+    pub(super) fn new(handle: Handle, file: Option<Arc<StateFile>>) -> Io {
         let events = handle.events();
         let (sender, replies) = mpsc::unbounded_channel();
-        Io { handle, connection, events, replies, sender, stop: CancellationToken::new() }
+        Io { handle, file, events, replies, sender, stop: CancellationToken::new() }
     }
 
     /// What happens next: an event, or what an effect came to; `None` when the door is shut.
@@ -62,16 +63,18 @@ impl Io {
         }
     }
 
-    /// Keeps where the console stands. One that cannot be kept is not worth a word.
+    /// Keeps where the console stands, at the end or before a suspension: nobody reads a word about it then.
     pub(super) fn keep(&self, state: &ConsoleState) {
-        let _ = state.store(&self.connection);
+        if let Some(file) = &self.file {
+            let _ = file.keep(state);
+        }
     }
 
     /// Performs an effect on the engine's side as a task; its result comes back as a message.
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Stop => return self.stop.cancel(),
-            Effect::CarryOut { .. } | Effect::Verify(_) | Effect::Repair { .. } => {
+            Effect::CarryOut { .. } | Effect::Verify(_) | Effect::Repair { .. } | Effect::Test(None) => {
                 self.stop = CancellationToken::new()
             }
             _ => {}
@@ -80,8 +83,12 @@ impl Io {
             Doing { handle: self.handle.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
         match effect {
             Effect::SaveState(state) => {
-                let connection = self.connection.clone();
-                drop(tokio::task::spawn_blocking(move || state.store(&connection)));
+                let Some(file) = self.file.clone() else { return };
+                drop(tokio::task::spawn_blocking(move || {
+                    if let Some(why) = file.keep(&state) {
+                        let _ = doing.sender.send(Msg::Changed(Err(Refused(why))));
+                    }
+                }));
             }
             Effect::FilterLog { generation, upto, lines, filter } => {
                 let sender = self.sender.clone();
@@ -164,7 +171,12 @@ impl Doing {
             Effect::LoadLog(after) => Msg::Log(handle.log(after, log::PAGE).await),
             Effect::LoadOlderLog(before) => Msg::OlderLog(handle.log_before(before, log::PAGE).await),
             Effect::Find(text) => {
-                let result = handle.find(&text, None).await;
+                // `Contact:42` is a row of a mapping, as for commands.
+                let named = text.split_once(':').filter(|(_, row)| row.trim().parse::<i32>().is_ok());
+                let result = match named {
+                    Some((mapping, row)) => handle.find(row.trim(), Some(mapping.trim())).await,
+                    None => handle.find(&text, None).await,
+                };
                 Msg::Found { text, result }
             }
             Effect::Plan { chosen, deed } => Msg::Planned(handle.plan(&chosen, deed).await.map(Arc::new)),
@@ -191,6 +203,9 @@ impl Doing {
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
                 let result = handle.carry_out(&plan, why.as_deref(), &progress, &self.stop).await;
                 let sends = matches!(plan.deed, Deed::Fix { .. } | Deed::Retry | Deed::Release);
+                let leaves_nothing = matches!(plan.deed, Deed::Retry | Deed::Release | Deed::Undo(_));
+                let result =
+                    result.map(|report| Report { act: report.act.filter(|_| !leaves_nothing), ..report });
                 Msg::Reported { text: plan.deed.text(), sends, result }
             }
             Effect::Verify(mapping) => {
@@ -204,10 +219,11 @@ impl Doing {
                 let result = handle.repair(&table, &verdict, side, None, &progress, &self.stop).await;
                 Msg::Reported { text: format!("repair {}", verdict.mapping), sends: false, result }
             }
-            Effect::Test(mapping) => {
+            Effect::Test(Some(mapping)) => {
                 let result = handle.rehearse(&mapping, TRIED).await;
                 Msg::Tried { mapping, result }
             }
+            Effect::Test(None) => Msg::AllTried(self.try_all().await),
             Effect::Export { filter, path } => Msg::Changed(export(handle, &filter, &path).await),
             Effect::Choose { row, sides } => {
                 let result = handle.choose(&row, &sides).await;
@@ -220,15 +236,37 @@ impl Doing {
                 let result = handle.link(&row, None, owner).await;
                 Msg::Linked { row, result }
             }
-            Effect::SetRule { mapping, key, value } => {
+            Effect::SetRule { mapping: Some(mapping), key, value } => {
                 let done = handle.set_rule(&mapping, &key, Some(&value)).await;
                 Msg::Changed(done.map(|()| format!("{mapping}: {key} is {value} now")))
+            }
+            Effect::SetRule { mapping: None, key, value } => {
+                let done = handle.set_rule_everywhere(&key, &value).await;
+                Msg::Changed(done.map(|set| format!("{set} mappings: {key} is {value} now")))
             }
             Effect::Writes { mapping, to } => Msg::Changed(handle.writes(mapping.as_deref(), to).await),
             Effect::Reload(mapping) => Msg::Changed(handle.reload(mapping.as_deref()).await),
             // The terminal's own, and what was performed already.
             _ => return None,
         })
+    }
+}
+
+impl Doing {
+    /// Every mapping on trial, one after the other, until it is stopped.
+    async fn try_all(&self) -> Result<Trials, Refused> {
+        let mut tried = Vec::new();
+        let mappings = self.handle.overview().await?.mappings;
+        let total = mappings.len();
+        for mapping in mappings {
+            let _ = self.sender.send(Msg::Progress(Progress { through: tried.len(), total }));
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let trial = self.handle.rehearse(&mapping.name, TRIED).await;
+            tried.push((mapping.name, trial));
+        }
+        Ok(tried)
     }
 }
 
@@ -249,8 +287,20 @@ async fn undo_last(handle: &Handle) -> Result<Plan, Refused> {
 }
 
 async fn export(handle: &Handle, filter: &str, path: &str) -> Result<String, Refused> {
-    let is_json = [".json", ".jsonl", ".ndjson"].iter().any(|end| path.ends_with(end));
+    let path = match (path.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => Path::new(&home).join(rest),
+        _ => std::path::absolute(path).map_err(|error| Refused(format!("{path}: {error}")))?,
+    };
+    let shown = path.display();
+    if path.exists() {
+        return Err(Refused(format!("{shown} is there already and stays as it is; x and another name")));
+    }
+    if !path.parent().is_some_and(Path::is_dir) {
+        return Err(Refused(format!("{shown}: there is no such directory")));
+    }
+    let name = path.to_string_lossy();
+    let is_json = [".json", ".jsonl", ".ndjson"].iter().any(|end| name.ends_with(end));
     let format = if is_json { Format::JsonLines } else { Format::Csv };
-    let count = handle.export_to(Path::new(path), filter, format).await?;
-    Ok(format!("{count} errors written to {path}"))
+    let count = handle.export_to(&path, filter, format).await?;
+    Ok(format!("{count} errors written to {shown}"))
 }

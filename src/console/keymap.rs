@@ -106,7 +106,10 @@ mod tests {
         let keyless: Vec<&str> =
             COMMANDS.iter().filter(|command| command.keys.is_empty()).map(|command| command.name).collect();
         // These weigh much or are needed seldom: the palette has them.
-        assert_eq!(keyless, ["pause-all", "drain-all", "resume-all", "reload-all", "theme"]);
+        assert_eq!(
+            keyless,
+            ["pause-all", "drain-all", "resume-all", "reload-all", "strategy-all", "test-all", "theme"]
+        );
     }
 
     #[test]

@@ -30,13 +30,14 @@ impl Model {
             },
             Overlay::Choice(choice) => match choice.key(key) {
                 Picking::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
-                Picking::Done(Deed::Effect(effect)) => return vec![effect],
-                Picking::Done(Deed::Filter(filter)) => return self.drill(&filter),
+                Picking::Done(Deed::Effect(effect)) => return self.begin(effect),
+                Picking::Done(Deed::Ask(text, effect)) => self.overlays.push(Overlay::sure(text, effect)),
+                Picking::Done(Deed::Filter(filter, called)) => return self.drill(&filter, Some(called)),
                 Picking::Done(Deed::Row(row)) => return self.open_row(row),
                 Picking::Done(Deed::Sort(by)) => return self.sort(by),
                 Picking::Done(Deed::Theme(name)) => self.recolour(name),
                 Picking::All(..) if self.read_only => self.say(Tone::Neutral, "this console is read-only"),
-                Picking::All(filter, verb) => return self.of_cause(&filter, verb),
+                Picking::All(filter, called, verb) => return self.of_cause(&filter, called, verb),
                 Picking::Repair(table, verdict, side) => return self.ask_repair(table, verdict, side),
                 Picking::Left => {}
             },
@@ -58,7 +59,7 @@ impl Model {
             Overlay::Palette(palette) => match palette.key(key) {
                 Chose::Open(palette) => self.overlays.push(Overlay::Palette(palette)),
                 Chose::Run(Run::Filter(filter)) => {
-                    return self.drill(&filter);
+                    return self.drill(&filter, None);
                 }
                 Chose::Run(Run::Command(command, pane)) => {
                     let mut effects = if pane == self.focus { Vec::new() } else { self.go(pane) };
@@ -78,7 +79,7 @@ impl Model {
                     self.overlays.push(Overlay::Trends(trends));
                     return vec![Effect::LoadTrends { minutes, shares: true }];
                 }
-                Seen::List(filter) => return self.drill(&filter),
+                Seen::List(filter) => return self.drill(&filter, None),
                 Seen::Left => {}
             },
             // Esc gives it up: the answer is dropped when it comes.

@@ -17,10 +17,11 @@ impl Model {
     }
 
     /// Lists what was chosen elsewhere: a mapping's errors, those of a cause. Esc comes back to where it was chosen.
-    pub(super) fn drill(&mut self, filter: &str) -> Vec<Effect> {
+    pub(super) fn drill(&mut self, filter: &str, called: Option<String>) -> Vec<Effect> {
         self.drilled.push((self.focus, self.errors.filter.clone()));
         let mut effects = self.go(Pane::Errors);
         effects.extend(self.list(filter));
+        self.errors.called = called;
         effects
     }
 
@@ -72,9 +73,11 @@ impl Model {
     /// Opens the line in which a filter is typed.
     pub(super) fn filter(&mut self) -> Vec<Effect> {
         let pane = if self.focus == Pane::Log { Pane::Log } else { Pane::Errors };
+        let mappings = self.overview.as_ref().map_or(&[][..], |overview| overview.mappings.as_slice());
+        let mappings = mappings.iter().map(|mapping| mapping.name.clone()).collect();
         let line = match pane {
-            Pane::Log => FilterLine::new(pane, &self.log.filter, self.log_filters.clone()),
-            _ => FilterLine::new(pane, &self.errors.filter, self.errors.typed.clone()),
+            Pane::Log => FilterLine::new(pane, &self.log.filter, self.log_filters.clone(), mappings),
+            _ => FilterLine::new(pane, &self.errors.filter, self.errors.typed.clone(), mappings),
         };
         self.overlays.push(Overlay::Filter(line));
         self.go(pane)

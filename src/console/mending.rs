@@ -9,7 +9,7 @@ use crate::domain::record::Edit;
 use crate::domain::sync_error::SyncError;
 use crate::domain::verify::Verdict;
 use crate::engine::handle::Refused;
-use crate::engine::rehearsal::Trial;
+use crate::engine::rehearsal::{Trial, Trials};
 use crate::engine::verify::Stage;
 
 use super::effect::Effect;
@@ -23,8 +23,13 @@ impl Model {
     /// Edits the selected field; among the relatives, goes to the selected one.
     pub(super) fn edit(&mut self) -> Vec<Effect> {
         let Some(pane) = &self.record else { return Vec::new() };
-        if let Some(relative) = pane.relative() {
-            return self.open_row(relative.row.clone());
+        if let Some(relative) = pane.relative().map(|relative| relative.row.clone()) {
+            let from = pane.row.clone();
+            let effects = self.open_row(relative);
+            if self.record.as_ref().is_some_and(|pane| pane.row != from) {
+                self.trail.push(from);
+            }
+            return effects;
         }
         if pane.view.is_none() {
             self.say(Tone::Neutral, "reading the record ...");
@@ -63,6 +68,7 @@ impl Model {
         if let Some(pane) = self.record.as_mut().filter(|pane| pane.row == edit.row) {
             edit.fields = pane.save(edit.fields);
         }
+        self.say(Tone::Neutral, format!("saving {} {} ...", edit.row.table, edit.row.row));
         vec![Effect::Save(edit)]
     }
 
@@ -166,14 +172,25 @@ impl Model {
             side.word(),
             does.join("; ")
         );
-        let environment =
-            self.overview.as_ref().map_or("", |overview| overview.connection.environment.as_str());
-        let count = match crate::engine::repair::confirm(&verdict.findings, side, environment) {
+        let count = match crate::engine::repair::confirm(&verdict.findings, side, self.environment()) {
             Confirm::Count(count) => Some(count),
             _ => None,
         };
         let effect = Box::new(Effect::Repair { table, verdict, side });
         self.overlays.push(Overlay::Sure { text, count, typed: String::new(), effect });
+        Vec::new()
+    }
+
+    /// What trials of all mappings came to.
+    pub(super) fn all_tried(&mut self, result: Result<Trials, Refused>) -> Vec<Effect> {
+        self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
+        match result {
+            Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
+            Ok(tried) => {
+                let tables = tried.iter().map(|(name, _)| self.table_of(name)).collect::<Vec<_>>();
+                self.lay(Overlay::Choice(Choice::trials(&tables, &tried)));
+            }
+        }
         Vec::new()
     }
 

@@ -49,11 +49,12 @@ mod tests;
 
 use std::future::Future;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use color_eyre::eyre::{Result, bail};
 use futures_util::FutureExt;
 
-use crate::config::state::ConsoleState;
+use crate::config::state::{ConsoleState, StateFile};
 use crate::engine::handle::Handle;
 
 /// How the console is to behave.
@@ -65,6 +66,8 @@ pub struct Options {
     pub mouse: bool,
     /// Where the last console stood.
     pub state: ConsoleState,
+    /// Where it is kept for the next one.
+    pub file: Option<Arc<StateFile>>,
 }
 
 /// Why an entry of `[console]` cannot be used.

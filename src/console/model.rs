@@ -6,6 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 
 use crate::config::state::ConsoleState;
+use crate::domain::act;
+use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::sync_error::SyncError;
 
@@ -17,6 +19,9 @@ use super::panes::mappings::MappingsPane;
 use super::panes::pending::PendingPane;
 use super::panes::record::RecordPane;
 use super::theme::Theme;
+
+/// After so many seconds without an answer it is said that PostgreSQL is silent.
+const SILENCE: i64 = 3;
 
 /// The panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +95,11 @@ impl Flight {
         !std::mem::replace(&mut self.under_way, true)
     }
 
+    /// Whether an answer is waited for.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
     /// It is back. True when another was wanted meanwhile.
     pub fn land(&mut self) -> bool {
         self.under_way = false;
@@ -122,6 +132,8 @@ pub struct Settings {
     pub connection: String,
     /// What is said while it is opened.
     pub opening: String,
+    /// What is said when the console comes up: why another connection was not opened.
+    pub notice: Option<String>,
     /// The connections of the configuration, with what each is for.
     pub connections: Vec<Connection>,
 }
@@ -140,6 +152,7 @@ impl Default for Settings {
             filters: BTreeMap::new(),
             connection: String::new(),
             opening: "reading ...".to_owned(),
+            notice: None,
             connections: Vec::new(),
         }
     }
@@ -165,6 +178,8 @@ pub struct Model {
     pub theme: Theme,
     /// Nothing that changes anything is offered, and why.
     pub read_only: bool,
+    /// Why nothing may be changed, where that is the database's doing.
+    pub why_read_only: Option<String>,
     /// The keys in force.
     pub keymap: Arc<Keymap>,
     /// The rest of how it behaves.
@@ -177,6 +192,8 @@ pub struct Model {
     pub list: Pane,
     /// The pane from which the record was opened: one step back.
     pub came_from: Pane,
+    /// The records from which relatives were gone to: one step back each.
+    pub trail: Vec<RowRef>,
     /// Whether that had the whole screen.
     pub came_zoomed: bool,
     /// From where lists were opened, with the filter that was there: one step back each.
@@ -185,6 +202,8 @@ pub struct Model {
     pub overview: Option<Overview>,
     /// Why PostgreSQL is out of reach, while it is.
     pub lost: Option<String>,
+    /// Since when PostgreSQL owes an answer.
+    pub owed_since: Option<DateTime<Utc>>,
     /// Mappings.
     pub mappings: MappingsPane,
     /// Errors.
@@ -231,15 +250,18 @@ impl Model {
             size,
             theme: settings.theme,
             read_only: settings.read_only,
+            why_read_only: None,
             keymap: settings.keymap.clone(),
             focus: Pane::Errors,
             zoom: false,
             list: Pane::Errors,
             came_from: Pane::Errors,
             came_zoomed: false,
+            trail: Vec::new(),
             drilled: Vec::new(),
             overview: None,
             lost: None,
+            owed_since: None,
             mappings: MappingsPane::default(),
             errors: ErrorsPane::default(),
             record: None,
@@ -269,6 +291,12 @@ impl Model {
             Some(Toast { text: text.into(), tone, until: self.now + chrono::Duration::seconds(seconds) });
     }
 
+    /// For how many seconds PostgreSQL has not answered, when that is longer than it ever takes.
+    pub fn unanswered_for(&self) -> Option<i64> {
+        let seconds = (self.now - self.owed_since?).num_seconds();
+        (seconds >= SILENCE).then_some(seconds)
+    }
+
     /// A time of day as the operator wants it.
     pub fn clock(&self, time: DateTime<Utc>) -> String {
         self.local(time).format("%H:%M:%S").to_string()
@@ -282,6 +310,15 @@ impl Model {
     /// The selected error, where it is one of a read, a mapping or the connection: there is no record to open for it.
     pub fn rowless(&self) -> Option<&SyncError> {
         self.errors.selected().filter(|error| self.list == Pane::Errors && error.row_id.is_none())
+    }
+
+    /// What the connection that shows is for.
+    pub fn environment(&self) -> &str {
+        let configured =
+            self.settings.connections.iter().find(|known| known.name == self.settings.connection);
+        let configured = configured.map_or("", |known| known.environment.as_str());
+        let told = self.overview.as_ref().map_or("", |overview| overview.connection.environment.as_str());
+        act::environment(configured, told)
     }
 
     /// The filters that were saved, by name.

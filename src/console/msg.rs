@@ -16,7 +16,7 @@ use crate::domain::verify::Verdict;
 use crate::engine::bulk::Plan;
 use crate::engine::handle::{Count, ErrorPage, Event, Refused};
 use crate::engine::mend::Linked;
-use crate::engine::rehearsal::Trial;
+use crate::engine::rehearsal::{Trial, Trials};
 use crate::engine::verify::Stage;
 use crate::logs::LogRecord;
 use crate::logs::ring::Place;
@@ -112,6 +112,8 @@ pub enum Msg {
         /// What it came to.
         result: Result<Trial, Refused>,
     },
+    /// What trials of all mappings came to.
+    AllTried(Result<Trials, Refused>),
     /// The causes of the errors that match a filter.
     Groups {
         /// The filter.

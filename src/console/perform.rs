@@ -44,14 +44,31 @@ impl Model {
         }
         match self.keymap.find(self.focus, &name) {
             Some(command) => self.run(command),
-            None => Vec::new(),
+            None => {
+                self.unknown(&name);
+                Vec::new()
+            }
         }
+    }
+
+    /// A key that means nothing here, said with where it means something.
+    fn unknown(&mut self, name: &str) {
+        let elsewhere = Pane::ALL.into_iter().find_map(|pane| Some((pane, self.keymap.find(pane, name)?)));
+        let key = keys::shown(name);
+        let text = match elsewhere {
+            Some((pane, command)) => {
+                format!("{key} is \u{201c}{}\u{201d} in {} ({})", command.title, pane.title(), pane.number())
+            }
+            None => format!("{key} does nothing here; ? shows the keys"),
+        };
+        self.say(Tone::Neutral, text);
     }
 
     /// Runs a command, or says why not.
     pub(super) fn run(&mut self, command: &Command) -> Vec<Effect> {
         if let Some(reason) = command.disabled(self) {
-            self.say(Tone::Neutral, reason);
+            let why = self.why_read_only.clone().filter(|_| self.read_only && command.mutates);
+            self.say(Tone::Neutral, why.unwrap_or_else(|| reason.to_owned()));
             return Vec::new();
         }
         self.toast = None;
@@ -78,6 +95,7 @@ impl Model {
             Id::Up => self.step(Step::Lines(-1)),
             Id::PageDown => self.step(Step::Lines(self.page())),
             Id::PageUp => self.step(Step::Lines(-self.page())),
+            Id::Top if self.focus == Pane::Errors && self.errors.newer => self.refresh(),
             Id::Top => self.step(Step::First),
             Id::Bottom => self.step(Step::Last),
             Id::NextPane => self.go(self.neighbour(1)),
@@ -110,16 +128,18 @@ impl Model {
                 self.say(Tone::Neutral, "grouping the errors by cause ...");
                 vec![Effect::LoadGroups(self.errors.asked_filter())]
             }
-            Id::Strategy => self.choose(|model| model.mapping().map(Choice::strategies)),
+            Id::Strategy => self.choose(|model| Some(Choice::strategies(Some(model.mapping()?)))),
             Id::Writes => self.writes(),
             Id::Drain => self.of_mapping(|name| Effect::Writes { mapping: Some(name), to: Writes::Drain }),
-            Id::Reload => self.of_mapping(|name| Effect::Reload(Some(name))),
+            Id::Reload => self.ask_reload(),
             Id::Verify => self.verify(),
             Id::Test => self.ask_test(),
             Id::PauseAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Pause }),
             Id::DrainAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Drain }),
-            Id::ResumeAll => vec![Effect::Writes { mapping: None, to: Writes::Resume }],
+            Id::ResumeAll => self.ask_all(Effect::Writes { mapping: None, to: Writes::Resume }),
             Id::ReloadAll => self.ask_all(Effect::Reload(None)),
+            Id::StrategyAll => self.choose(|_| Some(Choice::strategies(None))),
+            Id::TestAll => self.ask_all(Effect::Test(None)),
             Id::Filter => self.filter(),
             Id::Sort => self.choose(|model| Some(Choice::sorts(model.errors.sort))),
             Id::Faults => self.faults(),
@@ -220,6 +240,7 @@ impl Model {
     /// Gives the open record the keys: now Salesforce is asked what it has.
     fn enter_record(&mut self) -> Vec<Effect> {
         if self.focus != Pane::Record {
+            self.trail.clear();
             (self.came_from, self.came_zoomed) = (self.focus, self.zoom);
         }
         self.focus = Pane::Record;
@@ -350,7 +371,7 @@ impl Model {
                 let Some(filter) = self.mapping().map(|mapping| format!("mapping:{}", mapping.name)) else {
                     return Vec::new();
                 };
-                self.drill(&filter)
+                self.drill(&filter, None)
             }
             Pane::Log => match self.log_row() {
                 Some(row) => self.open_row(row),
@@ -375,6 +396,16 @@ impl Model {
         }
     }
 
+    /// From a relative back to the record it was gone to from, and to its relatives.
+    fn back_to(&mut self, row: RowRef) -> Vec<Effect> {
+        let mut effects = self.open_row(row);
+        if let Some(pane) = &mut self.record {
+            pane.tab = Tab::Relatives;
+            effects.extend(pane.ask_beside());
+        }
+        effects
+    }
+
     /// From the record back to where it was opened.
     fn leave_record(&mut self) -> Vec<Effect> {
         let to = if self.came_from == Pane::Record { Pane::Errors } else { self.came_from };
@@ -394,7 +425,13 @@ impl Model {
                     pane.tab = Tab::Fields;
                     return Vec::new();
                 }
-                if self.may_leave() { self.leave_record() } else { Vec::new() }
+                if !self.may_leave() {
+                    return Vec::new();
+                }
+                match self.trail.pop() {
+                    Some(before) => self.back_to(before),
+                    None => self.leave_record(),
+                }
             }
             Pane::Errors if self.errors.any_marked() => {
                 self.errors.unmark();
@@ -438,6 +475,12 @@ impl Model {
         let count = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
         let does = match &effect {
             Effect::Writes { to: Writes::Pause, .. } => "The writes rest: changes are kept, reads go on.",
+            Effect::Writes { to: Writes::Resume, .. } => {
+                "The writes go on, also where somebody let them rest."
+            }
+            Effect::Test(_) => {
+                "The newest rows of each are sent to Salesforce in calls that it takes back whole."
+            }
             Effect::Writes { .. } => {
                 "What waits now is sent, then the writes rest: changes are kept, reads go on."
             }
@@ -454,7 +497,17 @@ impl Model {
             "{name}: its newest rows are sent to Salesforce in a call that it takes back whole. {}",
             crate::engine::rehearsal::NOT_TAKEN_BACK
         );
-        self.overlays.push(Overlay::sure(text, Effect::Test(name)));
+        self.overlays.push(Overlay::sure(text, Effect::Test(Some(name))));
+        Vec::new()
+    }
+
+    fn ask_reload(&mut self) -> Vec<Effect> {
+        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
+        let text = format!(
+            "{name}: all its records are read again from Salesforce, which takes API requests and a while. What waits to be \
+             sent stays."
+        );
+        self.overlays.push(Overlay::sure(text, Effect::Reload(Some(name))));
         Vec::new()
     }
 

@@ -1,6 +1,7 @@
 //! The loop: what happens becomes a message, what a message asks for is performed, and what changed is drawn.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -11,10 +12,10 @@ use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::layout::{Position, Rect};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::state::StateFile;
 use crate::engine::handle::Handle;
 
 use super::effect::Effect;
@@ -39,7 +40,12 @@ enum Ended {
 /// The engine's side, which is still being opened when the first frame is drawn.
 pub(super) enum Door<'a> {
     /// Being opened.
-    Opening(LocalBoxFuture<'a, Result<Handle>>),
+    Opening {
+        /// What opens it.
+        opening: LocalBoxFuture<'a, Result<Handle>>,
+        /// Where it is kept where the console stands.
+        file: Option<Arc<StateFile>>,
+    },
     /// Open.
     Open(Box<Io>),
 }
@@ -49,11 +55,11 @@ impl Door<'_> {
     ///
     /// # Errors
     /// When it cannot be opened.
-    async fn next(&mut self, connection: &str) -> Result<Option<Msg>> {
+    async fn next(&mut self) -> Result<Option<Msg>> {
         match self {
-            Door::Opening(opening) => {
+            Door::Opening { opening, file } => {
                 let handle = opening.await?;
-                *self = Door::Open(Box::new(Io::new(handle, connection.to_owned())));
+                *self = Door::Open(Box::new(Io::new(handle, file.take())));
                 Ok(Some(Msg::Opened))
             }
             Door::Open(io) => Ok(io.next().await),
@@ -72,13 +78,14 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
     // crossterm would turn every colour command under NO_COLOR into one that also wipes the highlight; our theme has
     // no colours then, and needs no help.
     crossterm::style::force_color_output(true);
-    let gone = CancellationToken::new();
-    hangup::watch(gone.clone());
-    let mut signals = Signals::new(gone).wrap_err("cannot listen for signals")?;
+    let ended_outside = hangup::ended();
     let size = crossterm::terminal::size().unwrap_or((80, 24));
     let mut model = Model::new(Utc::now(), size, options.settings);
     model.resume(&options.state);
-    let mut door = Door::Opening(opening);
+    if let Some(file) = &options.file {
+        file.begin(model.state());
+    }
+    let mut door = Door::Opening { opening, file: options.file };
     let mut keys = Keys::default();
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;
@@ -90,7 +97,7 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
         keys.open().wrap_err("cannot read keys")?;
         let ended =
-            run_loop(&mut model, &mut terminal, &mut screen, &mut keys, &mut door, &mut signals).await;
+            run_loop(&mut model, &mut terminal, &mut screen, &mut keys, &mut door, &ended_outside).await;
         keys.close().await;
         if let Door::Open(io) = &door {
             io.keep(&model.state());
@@ -130,33 +137,6 @@ impl Commit for Screen {
     }
 }
 
-/// What ends the console from outside.
-pub(super) struct Signals {
-    gone: CancellationToken,
-    ends: [Signal; 3],
-}
-
-impl Signals {
-    pub(super) fn new(gone: CancellationToken) -> io::Result<Signals> {
-        let ends = [
-            signal(SignalKind::hangup())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        ];
-        Ok(Signals { gone, ends })
-    }
-
-    async fn end(&mut self) {
-        let [hangup, terminate, interrupt] = &mut self.ends;
-        tokio::select! {
-            () = self.gone.cancelled() => {}
-            _ = hangup.recv() => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-}
-
 /// Runs until the console is left or suspended. Keys are drawn at once, everything else at most every [`FRAME`].
 async fn run_loop<B, S>(
     model: &mut Model,
@@ -164,7 +144,7 @@ async fn run_loop<B, S>(
     screen: &mut impl Commit,
     mut input: S,
     door: &mut Door<'_>,
-    signals: &mut Signals,
+    ended_outside: &CancellationToken,
 ) -> Result<Ended>
 where
     B: Backend,
@@ -210,8 +190,8 @@ where
                 guard::reported().await;
                 bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again");
             }
-            () = signals.end() => return Ok(Ended::Left(Left::Quit)),
-            msg = door.next(&model.settings.connection) => match msg? {
+            () = ended_outside.cancelled() => return Ok(Ended::Left(Left::Quit)),
+            msg = door.next() => match msg? {
                 Some(msg) => msg,
                 None => return Ok(Ended::Left(Left::Quit)),
             },

@@ -3,11 +3,14 @@
 use crate::config::state::ConsoleState;
 use crate::domain::filter::Filter;
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::record::FieldEdit;
 use crate::domain::sort::Sort;
 
 use super::effect::Effect;
-use super::model::{Flight, Model, Pane};
+use super::model::{Flight, Model, Pane, Tone};
+use super::overlays::Overlay;
 use super::panes::record::RecordPane;
+use super::update::one_line;
 
 impl Model {
     /// Where it stands now.
@@ -20,10 +23,25 @@ impl Model {
             sort: format!("{}{}", if descending { "-" } else { "" }, by.word()),
             selected: self.errors.selected().filter(|_| self.errors.touched).map(|error| error.id),
             record: self.record.as_ref().map(|pane| (pane.row.table.clone(), pane.row.row.0)),
+            draft: self.draft(),
             log_filter: self.log.filter.clone(),
             history: self.errors.typed.clone(),
             saved: self.settings.filters.clone(),
         }
+    }
+
+    /// What was typed into the open record's fields and is not saved: a connection that is cut costs none of it.
+    fn draft(&self) -> Vec<FieldEdit> {
+        let Some(pane) = &self.record else { return Vec::new() };
+        let typed = self.overlays.iter().find_map(|overlay| match overlay {
+            Overlay::Edit(editor) if editor.row == pane.row => editor.change(),
+            _ => None,
+        });
+        let of_others = |kept: &&FieldEdit| typed.as_ref().is_none_or(|typed| typed.column != kept.column);
+        let mut draft: Vec<FieldEdit> = pane.kept_changes().filter(of_others).cloned().collect();
+        draft.extend(typed);
+        draft.retain(|change| !pane.is_masked(&change.column));
+        draft
     }
 
     /// Begins where the last one stood. What of it makes no sense any more is left out.
@@ -40,7 +58,15 @@ impl Model {
         self.errors.wanted = state.selected;
         let _ = self.log.set_filter(&state.log_filter);
         if let Some((table, row)) = &state.record {
-            self.record = Some(RecordPane::open(RowRef { table: table.clone(), row: RowId(*row) }));
+            let mut pane = RecordPane::open(RowRef { table: table.clone(), row: RowId(*row) });
+            state.draft.iter().cloned().for_each(|change| pane.keep(change));
+            if pane.has_changes() {
+                self.say(
+                    Tone::Neutral,
+                    "what was typed and not saved is here again: Ctrl-S saves it, Esc throws it away",
+                );
+            }
+            self.record = Some(pane);
         }
         if let Some(pane) = Pane::ALL.into_iter().find(|pane| pane.title() == state.pane) {
             self.focus = if pane == Pane::Record && self.record.is_none() { Pane::Errors } else { pane };
@@ -50,6 +76,9 @@ impl Model {
         }
         self.zoom = state.zoom;
         self.kept_state = Some(self.state());
+        if let Some(notice) = self.settings.notice.take() {
+            self.say(Tone::Bad, one_line(&notice));
+        }
     }
 
     /// What a console asks for when it comes up.

@@ -10,7 +10,7 @@ use crate::domain::trend::{Share, Trend};
 use crate::engine::handle::{ErrorPage, Event, Refused};
 
 use super::effect::Effect;
-use super::model::{Model, Pane, Tone};
+use super::model::{Flight, Model, Pane, Tone};
 use super::msg::Msg;
 use super::overlays::{Acts, Choice, Overlay};
 use super::panes::record::{Answer, Remote};
@@ -40,7 +40,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Rights(result) => {
             if let Ok(Some(why)) = result {
                 model.read_only = true;
-                model.say(Tone::Neutral, format!("read-only: {}", one_line(&why)));
+                let why = format!("read-only: {}", one_line(&why));
+                model.say(Tone::Neutral, why.clone());
+                model.why_read_only = Some(why);
             }
             Vec::new()
         }
@@ -97,6 +99,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Verified(result) => model.verified(result),
         Msg::Tried { mapping, result } => model.tried(&mapping, result),
+        Msg::AllTried(result) => model.all_tried(result),
         Msg::Groups { filter, result } => model.groups_came(&filter, result),
         Msg::Record { row, result } => model.record_came(&row, *result),
         Msg::Values { row, result } => {
@@ -135,6 +138,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Reported { text, sends, result } => model.reported(text, sends, result),
         Msg::Acts(Ok(acts)) => {
+            model.toast = None;
             model.lay(Overlay::Acts(Acts::new(acts)));
             Vec::new()
         }
@@ -190,6 +194,7 @@ impl Model {
 
     /// Everything again.
     pub(super) fn refresh(&mut self) -> Vec<Effect> {
+        self.errors.from_the_beginning();
         let mut effects = self.load_overview();
         effects.extend(self.load_errors());
         effects.extend(self.load_record());
@@ -234,7 +239,9 @@ impl Model {
         match event {
             Event::Overview => self.load_overview(),
             Event::Errors => {
-                let mut effects = self.load_errors();
+                // What a reader wrote, or what a pooler does not pass on, is announced by nothing else.
+                let mut effects = self.load_record();
+                effects.extend(self.load_errors());
                 if self.list == Pane::Pending {
                     effects.extend(self.load_pending());
                 }
@@ -262,6 +269,10 @@ impl Model {
         let minute = |time: DateTime<Utc>| time.timestamp() / 60;
         self.dirty |= minute(self.now) != minute(now) && self.settings.clock;
         self.dirty |= self.counts_seconds();
+        let flights = [self.overview_flight, self.errors_flight, self.record_flight, self.log_flight];
+        let owed = flights.iter().any(Flight::is_under_way);
+        self.dirty |= self.unanswered_for().is_some();
+        self.owed_since = self.owed_since.or(Some(now)).filter(|_| owed);
         let look = self.now.timestamp() / LOOK != now.timestamp() / LOOK;
         self.now = now;
         if self.toast.as_ref().is_some_and(|toast| toast.until <= now) {
@@ -287,8 +298,15 @@ impl Model {
     /// What nobody announces is looked at now and then; where one stands is kept for the next start.
     fn look(&mut self) -> Vec<Effect> {
         let mut effects = self.load_trends();
-        if let Some(Overlay::Trends(trends)) = self.overlays.last() {
-            effects.push(Effect::LoadTrends { minutes: trends.minutes(), shares: true });
+        effects.extend(self.load_record());
+        match self.overlays.last() {
+            Some(Overlay::Trends(trends)) => {
+                effects.push(Effect::LoadTrends { minutes: trends.minutes(), shares: true });
+            }
+            Some(Overlay::Choice(choice)) => {
+                effects.extend(choice.causes().map(|filter| Effect::LoadGroups(filter.to_owned())));
+            }
+            _ => {}
         }
         let state = self.state();
         if self.kept_state.as_ref() != Some(&state) {
@@ -309,6 +327,9 @@ impl Model {
         if generation == self.errors.generation {
             match result {
                 Ok(page) => {
+                    if !append && self.errors.loses(&page) {
+                        return self.load_errors();
+                    }
                     let first = self.errors.items.is_empty();
                     self.errors.take(page, append);
                     self.errors.restore();
@@ -358,10 +379,18 @@ impl Model {
 
     fn groups_came(&mut self, filter: &str, result: Result<Vec<Group>, Refused>) -> Vec<Effect> {
         match result {
-            Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
-                Some(choice) => self.lay(Overlay::Choice(choice)),
-                None => self.say(Tone::Neutral, "there are no errors to group"),
-            },
+            Ok(groups) => {
+                match (Choice::groups(&groups, filter, |time| self.clock(time)), self.overlays.last_mut()) {
+                    (Some(now), Some(Overlay::Choice(open))) if open.causes() == Some(filter) => {
+                        open.renew(now)
+                    }
+                    (Some(choice), _) => {
+                        self.toast = None;
+                        self.lay(Overlay::Choice(choice));
+                    }
+                    (None, _) => self.say(Tone::Neutral, "there are no errors to group"),
+                }
+            }
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
         }
         Vec::new()
@@ -376,6 +405,9 @@ impl Model {
             Some(pane) => match result {
                 Ok(view) => {
                     effects.extend(pane.forget_beside());
+                    if pane.outdates(&view) {
+                        effects.push(Effect::FetchValues(row.clone()));
+                    }
                     // One that was asked for before the last save says nothing about it; the next one is on its way.
                     if pane.take(view, now, !again) {
                         answer = pane.answer.clone();

@@ -60,8 +60,10 @@ pub fn arrange(model: &Model, area: Rect) -> Vec<(Pane, Rect)> {
         return vec![(model.focus, area)];
     }
     let split = |area: Rect| {
-        let left = if area.width >= 140 {
-            64
+        let left = if area.width >= 180 {
+            78
+        } else if area.width >= 140 {
+            70
         } else if area.width >= 100 {
             34
         } else {
@@ -131,43 +133,58 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     };
     let connection = &overview.connection;
     spans.push(Span::raw(clip(&format!(" {} ⇄ ", connection.name), 24)));
-    // Nobody takes it for another one.
-    let configured = model.settings.connections.iter().find(|known| known.name == model.settings.connection);
-    let configured = configured.map(|known| known.environment.as_str()).filter(|known| is_production(known));
-    let environment = configured.unwrap_or(&connection.environment);
+    let environment = model.environment();
     if is_production(environment) {
         let text = format!(" {} ", environment.to_uppercase());
         spans.push(Span::styled(clip(&text, 16), theme.production()));
     } else {
-        spans.push(Span::raw(clip(&connection.environment, 16)));
+        spans.push(Span::raw(clip(environment, 16)));
     }
     let (sign, word, style) = match (&model.lost, overview.engine.state.as_str(), connection.state.as_str()) {
         (Some(_), ..) => ("✗", "PostgreSQL out of reach".to_owned(), theme.bad()),
+        _ if model.unanswered_for().is_some() => {
+            let seconds = model.unanswered_for().unwrap_or_default();
+            ("◌", format!("PostgreSQL does not answer, {seconds} s"), theme.warn())
+        }
         (_, "running", "ok") => ("●", "running".to_owned(), theme.good()),
         (_, "running", "connecting") => ("◌", "connecting".to_owned(), theme.warn()),
         (_, "running", state) => ("▲", format!("Salesforce {state}"), theme.bad()),
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };
     spans.push(Span::styled(format!("  {sign} {word}"), style));
+    // An engine that runs is not all: writes may rest.
+    for (state, style) in [("stopped", theme.bad()), ("broken", theme.bad()), ("paused", theme.warn())] {
+        let mappings = overview.mappings.iter().filter(|mapping| mapping.state == state).count();
+        if mappings > 0 {
+            spans.push(Span::styled(format!(" · {mappings} {state}"), style));
+        }
+    }
+    if model.read_only {
+        spans.push(Span::styled("  READ-ONLY", theme.warn().patch(theme.strong())));
+    }
     let sum = |of: fn(&MappingStatus) -> i64| overview.mappings.iter().map(of).sum::<i64>();
     let (pending, errors, recent) = (sum(|m| m.pending), sum(|m| m.errors), sum(|m| m.errors_last_hour));
     let held = sum(|m| m.held);
+    let of_salesforce = connection.detail.as_ref().filter(|_| connection.state != "ok");
+    let detail = model.lost.as_ref().or(of_salesforce);
+    // Why it does not work comes before what is good to know.
+    let well = detail.is_none();
     spans.push(Span::styled(format!("   pending {}", count(pending, 0)), theme.text()));
     let style = if errors > 0 { theme.warn() } else { theme.text() };
     spans.push(Span::styled(format!("   errors {}", count(errors, 0)), style));
-    if recent > 0 && width >= 100 {
+    if recent > 0 && width >= 100 && well {
         spans.push(Span::styled(format!(" ▲{} in 1 h", count(recent, 0)), theme.dim()));
     }
     if held > 0 && width >= 100 {
         spans.push(Span::styled(format!("   held {}", count(held, 0)), theme.dim()));
     }
-    if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 110) {
+    if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 110 && well)
+    {
         spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
     }
     let zone = if model.settings.utc { " UTC" } else { "" };
     let used: usize = spans.iter().map(Span::width).sum();
-    let of_salesforce = connection.detail.as_ref().filter(|_| connection.state != "ok");
-    if let Some(detail) = model.lost.as_ref().or(of_salesforce) {
+    if let Some(detail) = detail {
         let detail = detail.replace('\n', " · ");
         let room = width.saturating_sub(used + 13);
         if room >= 16 {
@@ -223,7 +240,7 @@ fn hints(model: &Model, width: usize) -> Line<'static> {
     let hinted = model.keymap.of(model.focus).filter(|(command, keys)| command.hinted && !keys.is_empty());
     // The way to all the other keys is always in sight.
     let (last, hinted): (Vec<_>, Vec<_>) = hinted.partition(|(command, _)| command.id == Id::Help);
-    let room = width.saturating_sub(if model.read_only { 20 } else { 10 });
+    let room = width.saturating_sub(10);
     let with_room =
         hinted.into_iter().map(|hint| (hint, room)).chain(last.into_iter().map(|hint| (hint, room + 10)));
     for ((command, command_keys), width) in with_room {
@@ -239,9 +256,6 @@ fn hints(model: &Model, width: usize) -> Line<'static> {
         used += takes;
         spans.push(Span::styled(format!(" {key}"), theme.key()));
         spans.push(Span::styled(format!(" {}  ", command.title), theme.text()));
-    }
-    if model.read_only {
-        spans.push(Span::styled(" read-only", theme.warn()));
     }
     Line::from(spans)
 }

@@ -203,6 +203,12 @@ pub fn is_production(environment: &str) -> bool {
     ["prod", "production", "live"].contains(&environment.to_lowercase().as_str())
 }
 
+/// What a connection is for, by its configuration and by the engine's word in the database: production by either one is
+/// production, so that nobody takes it for something else.
+pub fn environment<'a>(configured: &'a str, told: &'a str) -> &'a str {
+    if told.is_empty() || is_production(configured) && !is_production(told) { configured } else { told }
+}
+
 /// How much an act on `rows` rows must be confirmed; on production, by the count from two rows on.
 pub fn confirmation(rows: usize, environment: &str, removes: bool) -> Confirm {
     match rows {
@@ -330,6 +336,8 @@ pub struct PastAct {
     pub rows: i64,
     /// How many of them were taken back since.
     pub undone: i64,
+    /// Whether it leaves nothing to take back.
+    pub is_final: bool,
     /// The first of its entries.
     pub first: AuditEntry,
     /// Why, in the operator's words.
@@ -436,5 +444,19 @@ mod tests {
         assert_eq!(confirmation(MANY, "sandbox", false), Confirm::Yes);
         assert_eq!(confirmation(MANY + 1, "sandbox", false), Confirm::Count(MANY + 1));
         assert_eq!(confirmation(2, "Production", false), Confirm::Count(2));
+    }
+
+    #[test]
+    fn production_by_one_word_is_production() {
+        for (configured, told, counts) in [
+            ("prod", "sandbox", "prod"),
+            ("sandbox", "Live", "Live"),
+            ("production", "prod", "prod"),
+            ("sandbox", "test", "test"),
+            ("sandbox", "", "sandbox"),
+            ("", "test", "test"),
+        ] {
+            assert_eq!(environment(configured, told), counts, "{configured} {told}");
+        }
     }
 }

@@ -113,13 +113,16 @@ fn without_value(message: &str) -> String {
     message.to_owned()
 }
 
-/// A short, stable name of a group: mapping, code, fields and message template (FNV-1a, 64 bits).
+/// A short, stable name of a group: mapping, code, fields and message template.
 pub fn fingerprint(mapping: &str, code: &str, fields: &[String], message: &str) -> String {
     let text = [mapping, code, &fields.join(","), &template(message)].join("\u{1f}");
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    format!("{:016x}", checksum(&text))
+}
+
+/// A checksum (FNV-1a, 64 bits) that tells two texts apart, the same for ever.
+pub fn checksum(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -38,6 +38,9 @@ pub struct RecordView {
     /// Its changes that Salesforce has not taken, in their order.
     #[serde(default)]
     pub pending: Vec<PendingChange>,
+    /// Columns whose values are kept out of histories and files.
+    #[serde(default)]
+    pub masked: Vec<String>,
     /// What happened to it, newest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -210,7 +213,7 @@ pub struct Edit {
 }
 
 /// One changed field.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldEdit {
     /// Column.
     pub column: String,

@@ -152,13 +152,18 @@ fn offer(
         None => None,
         Some(Action::Apply(transforms)) => {
             let transforms = Transform::parse_all(transforms).ok()?;
-            changes = edits(record, faults, |field, value| apply_all(&transforms, field, value).ok())?;
+            // What leaves nothing of a value is Clear under another name.
+            changes = edits(record, faults, |field, value| {
+                apply_all(&transforms, field, value).ok().filter(|new| new.as_deref() != Some(""))
+            })?;
             remedy.action.clone()
         }
         Some(Action::Clear) => {
             changes = edits(record, faults, |_, value| value.map(|_| None))?;
             remedy.action.clone()
         }
+        // It is about changes to a record that is gone, and this one was never there.
+        Some(Action::Rule { key, .. }) if key == "create_if_missing" && record.sfid.is_none() => return None,
         Some(Action::Rule { key, value }) => Some(rule(mapping, &name(key)?, &name(value)?)?),
         Some(Action::Link) if record.sfid.is_some() || !record.exists => return None,
         Some(Action::Choose(_)) if record.conflicts.iter().all(|conflict| conflict.winner.is_some()) => {
@@ -285,6 +290,7 @@ mod tests {
             conflicts: Vec::new(),
             sending: Sending::default(),
             pending: Vec::new(),
+            masked: Vec::new(),
             history: Vec::new(),
         };
         offers(&entry.remedies, mapping, &record)

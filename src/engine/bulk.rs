@@ -319,7 +319,7 @@ impl Handle {
         if now != after.get(&key).cloned().flatten() {
             return item(Came::Skipped, format!("{key} was changed meanwhile"));
         }
-        match self.store.set_rule(&entry.table, &key, value.as_deref(), act).await {
+        match self.store.set_rule(&entry.table, &key, value.as_deref(), act, Some(entry.id)).await {
             Ok(()) => {
                 item(Came::Done, format!("{key} is {} again", value.as_deref().unwrap_or("as configured")))
             }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::domain::act::{Act, Operator};
+use crate::domain::act::{self, Act, Operator};
 use crate::domain::catalogue;
 use crate::domain::filter::Filter;
 use crate::domain::group::Group;
@@ -58,6 +58,8 @@ pub struct ShownRule {
 pub struct Handle {
     pub(super) store: Store,
     pub(super) operator: Operator,
+    /// What the connection is for, as its configuration says; empty where nobody said.
+    environment: String,
     events: broadcast::Sender<Event>,
 }
 
@@ -67,7 +69,21 @@ impl Handle {
     pub fn new(store: Store, operator: Operator) -> Handle {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(events::hear(store.clone(), events.clone().downgrade()));
-        Handle { store, operator, events }
+        Handle { store, operator, environment: String::new(), events }
+    }
+
+    /// The same door, of a connection whose configuration says what it is for.
+    pub fn meant_for(self, configured: &str) -> Handle {
+        Handle { environment: configured.to_owned(), ..self }
+    }
+
+    /// What the connection is for: acts are confirmed by that.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn environment(&self) -> Result<String, Refused> {
+        let told = self.store.overview().await?.connection.environment;
+        Ok(act::environment(&self.environment, &told).to_owned())
     }
 
     /// An act of one transaction.
@@ -204,7 +220,29 @@ impl Handle {
     /// # Errors
     /// Refused when the rule or its value is none.
     pub async fn set_rule(&self, mapping: &str, key: &str, value: Option<&str>) -> Result<(), Refused> {
-        Ok(self.store.set_rule(mapping, key, value, &self.act()).await?)
+        Ok(self.store.set_rule(mapping, key, value, &self.act(), None).await?)
+    }
+
+    /// Sets a rule of every mapping, as one act; one that does not take it is told, and the others have it. Returns for
+    /// how many it was set.
+    ///
+    /// # Errors
+    /// Refused when no mapping took it.
+    pub async fn set_rule_everywhere(&self, key: &str, value: &str) -> Result<usize, Refused> {
+        let act = self.store.begin_act(&self.operator, None).await?;
+        let mut set = 0;
+        let mut refused = None;
+        for mapping in self.overview().await?.mappings {
+            match self.store.set_rule(&mapping.name, key, Some(value), &act, None).await {
+                Ok(()) => set += 1,
+                Err(error) => refused = Some(Refused::from(error)),
+            }
+        }
+        match refused {
+            Some(refused) if set == 0 => Err(refused),
+            Some(refused) => Err(Refused(format!("set for {set} mappings, not for all: {}", refused.0))),
+            None => Ok(set),
+        }
     }
 
     /// Runs, newest first: of one mapping, or of all; only those with failures, or all.

@@ -194,7 +194,16 @@ impl Handle {
         let actor = Some(self.operator.actor.clone());
         let query = AuditQuery { actor, undoable: true, limit: 1, ..AuditQuery::default() };
         let act = self.acts(&query).await?.into_iter().next();
-        act.ok_or_else(|| Refused("there is nothing of yours to undo".to_owned()))
+        let act = act.ok_or_else(|| Refused("there is nothing of yours to undo".to_owned()))?;
+        // Whoever has just sent many rows again means that act, not the one before it.
+        let newest = AuditQuery { undoable: false, ..query };
+        match self.acts(&newest).await?.into_iter().next() {
+            Some(last) if last.is_final && last.rows > 1 && last.act > act.act => Err(Refused(format!(
+                "your last act, {} {} rows, leaves nothing to take back\nthe one before it: act {}, of {}",
+                last.action, last.rows, act.act, act.mapping
+            ))),
+            _ => Ok(act),
+        }
     }
 
     /// Rows by what people have in hand: a row id, a record id, an external id.

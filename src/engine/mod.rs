@@ -63,6 +63,8 @@ use crate::salesforce::{self, Client, Credentials, Grant};
 
 use link::Link;
 
+pub(crate) use reload::tell_unstarted;
+
 /// Why an engine does not start. The text names the thing and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -383,8 +385,8 @@ async fn sign_in(shared: &Shared, mappings: Option<Vec<Mapping>>) -> Option<Vec<
     }
 }
 
-/// A name for this engine that no other has.
-fn owner() -> String {
+/// A name for an engine, or for whoever starts one, that no other has: host, process and a random part.
+pub(crate) fn owner() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     format!("{host}/{}/{:04x}", std::process::id(), rand::random::<u16>())
 }

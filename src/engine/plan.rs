@@ -47,7 +47,7 @@ impl Handle {
             _ => {}
         }
         plan.preview.touched = plan.steps.len();
-        let environment = self.store.overview().await?.connection.environment;
+        let environment = self.environment().await?;
         plan.confirm = confirmation(plan.steps.len(), &environment, plan.preview.removed > 0);
         Ok(plan)
     }

@@ -23,6 +23,9 @@ use super::again::{TRIES, again};
 use super::handle::Refused;
 use super::prepare;
 
+/// What trials of several mappings came to, by mapping.
+pub type Trials = Vec<(String, Result<Trial, Refused>)>;
+
 /// What allOrNone does not take back.
 pub const NOT_TAKEN_BACK: &str = "What Salesforce does not take back: numbers of auto-number fields stay used, platform \
      events that are published immediately are out, and so is what a trigger did outside of the org or asynchronously.";

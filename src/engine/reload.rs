@@ -11,6 +11,10 @@ use tokio::sync::OwnedRwLockWriteGuard;
 use crate::config::{Auth, Config};
 use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
+use crate::domain::overview::ConnectionStatus;
+use crate::logs::Level;
+use crate::logs::log::record;
+use crate::postgres::Store;
 use crate::postgres::errors::NewError;
 use crate::salesforce::Client;
 
@@ -29,14 +33,12 @@ pub(super) struct Next {
     pub(super) mappings: Option<Vec<Mapping>>,
 }
 
-/// What the configuration says to an engine, and the secrets beside it.
-type Contents = Vec<Option<Vec<u8>>>;
-
 /// Runs until the end of this generation, which it brings about itself when the configuration changes.
 pub(super) async fn run(shared: Arc<Shared>) {
     // What is in force now may be what was mended while no engine ran.
     let _ = shared.store.resolve_mapping_errors("", &[OP]).await;
-    let mut before = contents(&shared.config);
+    // What this generation was started from; the file may be another one since.
+    let mut before = shared.config.contents.clone();
     let mut hangup = signal(SignalKind::hangup()).ok();
     while !shared.stop.is_cancelled() {
         let hung_up = async {
@@ -51,9 +53,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             _ = hung_up => shared.log.of("config").info("SIGHUP: the configuration is looked at", json!({})),
             () = shared.stop.cancelled() => return,
         }
-        let now = contents(&shared.config);
+        let now = shared.config.contents_now();
         // An editor that writes in steps leaves nothing, or half of it, for a moment.
-        if now == before || now.first().is_none_or(Option::is_none) {
+        if now == before || !now.is_there() {
             continue;
         }
         before = now;
@@ -112,17 +114,37 @@ async fn refuse(shared: &Shared, error: &StartError) {
         .log
         .of("config")
         .error("the changed configuration is refused; the one before stays in force", json!({"cause": text}));
-    let error = NewError::classified("", OP, Source::Engine, "CONFIGURATION_REFUSED", &text, Vec::new());
-    let _ = shared.store.keep_mapping_error("", &error, None).await;
+    let _ = shared.store.keep_mapping_error("", &refusal(&text), None).await;
     let _ = shared.store.notify("errors").await;
 }
 
-/// The files that a configuration is made of, the one that is written itself first.
-fn contents(config: &Config) -> Contents {
-    let written = std::fs::read_to_string(&config.path).ok();
-    let written = written.map(|text| config.engine_part(&text).into_bytes());
-    let secrets = config.secret_files.iter().map(|file| std::fs::read(file).ok());
-    std::iter::once(written).chain(secrets).collect()
+/// Says why an engine cannot be started, where everybody looks who misses it: in the place of its sign of life, in the
+/// log, and of a configuration in the list of errors. `owner` is who tried.
+pub(crate) async fn tell_unstarted(store: &Store, config: &Config, owner: &str, error: &StartError) {
+    let text = error.to_string();
+    let status = ConnectionStatus {
+        name: config.name.clone(),
+        environment: config.environment.clone(),
+        state: "down".to_owned(),
+        detail: Some(format!("the engine cannot be started: {text}")),
+        ..ConnectionStatus::default()
+    };
+    let _ = store.heartbeat(owner, "stopped", &status).await;
+    let fields = [("cause", &text), ("owner", &owner.to_owned())];
+    let fields = fields.map(|(name, value)| (name.to_owned(), json!(value))).into_iter().collect();
+    let record = record(Level::Error, "config", "the engine cannot be started".to_owned(), fields);
+    let _ = store.append_log(&[record]).await;
+    if let StartError::Config(_) = error {
+        let error = refusal(&text);
+        let _ = store.keep_mapping_error("", &error, None).await;
+    }
+    for what in ["overview", "log", "errors"] {
+        let _ = store.notify(what).await;
+    }
+}
+
+fn refusal(text: &str) -> NewError {
+    NewError::classified("", OP, Source::Engine, "CONFIGURATION_REFUSED", text, Vec::new())
 }
 
 /// What is different, a line each; of secrets only that they are.

@@ -80,7 +80,8 @@ impl LogFilter {
                 };
                 let term = match word.split_once(':') {
                     Some(("level", level)) => Term::Level(parse_level(level)?),
-                    Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+                    // `14:02`, `http://...` and `CODE: ...` are words.
+                    Some((key, value)) if is_name(key) && !value.is_empty() && !value.starts_with('/') => {
                         Term::Field(key.to_lowercase(), value.to_lowercase())
                     }
                     _ => Term::Word(literal(word)?),
@@ -176,6 +177,11 @@ impl Term {
     }
 }
 
+/// Whether a line's field may be called so; what is all capitals is Salesforce's code, and a word.
+fn is_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphabetic() || c == '_') && text.chars().any(|c| c.is_ascii_lowercase())
+}
+
 /// Finds a text whatever its case.
 fn literal(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(&regex::escape(text))
@@ -238,6 +244,8 @@ mod tests {
             ("row=7", true),
             ("syncdeck", false),
             ("source:SyncDeck", true),
+            ("14:02", false),
+            ("00:00", false),
         ] {
             assert_eq!(LogFilter::parse(filter).unwrap().matches(&record()), matches, "{filter}");
         }

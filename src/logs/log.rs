@@ -77,7 +77,8 @@ impl Log {
     }
 }
 
-fn record(level: Level, dyno: &str, message: String, fields: Map<String, Value>) -> LogRecord {
+/// One record, for whoever has no log at hand.
+pub fn record(level: Level, dyno: &str, message: String, fields: Map<String, Value>) -> LogRecord {
     LogRecord {
         id: 0,
         time: Utc::now(),

@@ -158,6 +158,7 @@ fn read_act(row: &tokio_postgres::Row) -> PastAct {
         at: row.get(1),
         actor: row.get(2),
         origin: row.get(3),
+        is_final: FINAL.contains(&row.get::<_, &str>(4)),
         action: row.get(4),
         mapping: row.get(5),
         rows: row.get(6),

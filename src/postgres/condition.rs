@@ -36,7 +36,8 @@ impl Condition {
             words: false,
             values: Vec::new(),
         };
-        let names_state = filter.terms.iter().any(|term| matches!(term.term, Term::State(_)));
+        let names_state =
+            filter.terms.iter().any(|term| !term.negated && matches!(term.term, Term::State(_)));
         if !names_state {
             // What a person said to stop asking about is listed only when asked for.
             condition.sql += " AND state <> 'ignored'";
@@ -147,7 +148,13 @@ impl Condition {
             Term::Row(row) => by_itself(format!("coalesce(record_id, 0) = {}", self.bind(*row)), negated),
             Term::Sfid(id) => {
                 let prefix: String = id.chars().take(15).collect();
-                by_itself(format!("left(sfid, 15) = {}", self.bind(prefix)), negated)
+                let prefix = self.bind(prefix);
+                // What has no record is not that record.
+                let test = match negated {
+                    true => format!("coalesce(left(sfid, 15), '') = {prefix}"),
+                    false => format!("left(sfid, 15) = {prefix}"),
+                };
+                by_itself(test, negated)
             }
             Term::Group(name) => {
                 // Its letters are hexadecimal digits, and all of them come before a g.

@@ -361,6 +361,21 @@ fn parse(url: &str, application: &str) -> Result<(Config, Tls), Error> {
     Ok((config, tls(mode.starts_with("verify"))?))
 }
 
+/// Which database a URL names, by hosts, ports and name, and by nothing secret; empty where it is none.
+pub fn database_of(url: &str) -> String {
+    let Ok((config, _)) = parse(url, "") else { return String::new() };
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .map(|host| match host {
+            Host::Tcp(name) => name.to_lowercase(),
+            Host::Unix(path) => path.display().to_string(),
+        })
+        .collect();
+    let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+    format!("{}:{:?}/{database}", hosts.join(","), config.get_ports())
+}
+
 /// The driver knows fewer modes than libpq and refuses the URL for the others, so the mode is read here.
 fn take_sslmode(url: &str) -> (String, Option<String>) {
     let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), None) };
@@ -513,5 +528,16 @@ mod tests {
         assert_eq!(url, "postgresql://h/d?user=a&port=1");
         assert_eq!(mode.as_deref(), Some("verify-full"));
         assert_eq!(take_sslmode("postgresql://h/d"), ("postgresql://h/d".to_owned(), None));
+    }
+
+    #[test]
+    fn a_database_is_known_by_its_place_and_name_whoever_asks() {
+        let one = database_of("postgresql://ann:hush@H:5433/acme?sslmode=require");
+        assert_eq!(one, "h:[5433]/acme");
+        assert_eq!(database_of("postgresql://bob@h:5433/acme"), one);
+        for other in ["h:5432/acme", "i:5433/acme", "h:5433/beta", "/acme?host=/tmp/one"] {
+            assert_ne!(database_of(&format!("postgresql://{other}")), one);
+        }
+        assert_eq!(database_of("nowhere"), "");
     }
 }

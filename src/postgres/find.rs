@@ -36,7 +36,11 @@ impl Store {
             column.as_ref().map_or("NULL::text".to_owned(), |column| format!("t.{}::text", quote(column)));
         // A key that its column cannot hold is nobody's.
         let cast = column.as_ref().map(|column| key_cast(mapping, column)).unwrap_or_default();
-        let holds = cast.is_empty() || text.parse::<f64>().is_ok();
+        let holds = match cast.as_str() {
+            "" => true,
+            "::integer" => text.parse::<i32>().is_ok(),
+            _ => text.parse::<f64>().is_ok(),
+        };
         let by_key = match &column {
             Some(column) if holds => format!("OR t.{} = $4{cast}", quote(column)),
             _ => String::new(),

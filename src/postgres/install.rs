@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::domain::group::checksum;
 use crate::domain::mapping::{Access, Mapping, column_type};
 
 use super::indexes::index_few;
@@ -386,12 +387,6 @@ fn fitting(name: &str) -> String {
         keep -= 1;
     }
     format!("{}_{:016x}", &name[..keep], checksum(name))
-}
-
-/// A checksum (FNV-1a, 64 bits) that tells two texts apart.
-fn checksum(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn stamp_of(text: &str) -> String {

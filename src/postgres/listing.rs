@@ -116,6 +116,11 @@ impl Store {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin a list of sync errors")?;
+        // One picture for all steps: what changes between two of them is neither skipped nor listed twice.
+        transaction
+            .batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            .await
+            .while_("begin a list of sync errors")?;
         let mut place = after.cloned();
         let mut looked_up = after.is_some_and(|key| key.walking);
         let mut items: Vec<SyncError> = Vec::new();

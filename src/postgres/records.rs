@@ -66,6 +66,10 @@ impl Store {
             conflicts: self.conflicts(at).await?,
             sending: Sending::default(),
             pending: self.pending(mapping, at).await?,
+            masked: {
+                let columns = mapping.fields.iter().map(|field| &field.column);
+                columns.filter(|column| mapping.rules.masked(column)).cloned().collect()
+            },
             history: self.history(mapping, at).await?,
         })
     }

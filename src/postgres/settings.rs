@@ -97,11 +97,19 @@ impl Store {
         Ok(settings)
     }
 
-    /// Sets a rule of a mapping at run time, or (with `None`) leaves it to the configuration again.
+    /// Sets a rule of a mapping at run time, or (with `None`) leaves it to the configuration again; `undoes` is the entry of
+    /// the audit that this takes back.
     ///
     /// # Errors
     /// Refused when the rule or its value is none, with nothing changed.
-    pub async fn set_rule(&self, name: &str, key: &str, value: Option<&str>, act: &Act) -> Result<(), Error> {
+    pub async fn set_rule(
+        &self,
+        name: &str,
+        key: &str,
+        value: Option<&str>,
+        act: &Act,
+        undoes: Option<i64>,
+    ) -> Result<(), Error> {
         let mut mapping = self.registered(name).await?;
         if let Some((field, _)) = key.rsplit_once('.')
             && !mapping.fields.iter().any(|known| known.name.eq_ignore_ascii_case(field))
@@ -141,7 +149,7 @@ impl Store {
             .await
             .while_("tell that a rule was set")?;
         let (before, after) = (json!({ key: before }), json!({ key: value }));
-        let entry = Entry { before: Some(before), after: Some(after), ..Entry::default() };
+        let entry = Entry { before: Some(before), after: Some(after), undoes, ..Entry::default() };
         audit(&transaction, act, "set", &mapping, &[entry]).await?;
         announce(&transaction).await?;
         transaction.commit().await.while_("set a rule")

@@ -84,6 +84,10 @@ async fn a_group_is_fixed_undone_and_fixed_again() {
     let plan = handle.plan(&chosen, fix("Phone", " | replace(\"call \", \"\")")).await.unwrap();
     assert_eq!((plan.preview.selected, plan.preview.touched, plan.preview.passing), (450, 450, 450));
     assert_eq!(plan.confirm, Confirm::Yes);
+    // Production is asked about by the count, though the configuration alone calls it so.
+    let fixed = fix("Phone", " | replace(\"call \", \"\")");
+    let there = handle.clone().meant_for("prod").plan(&chosen, fixed).await.unwrap();
+    assert_eq!(there.confirm, Confirm::Count(450));
     let first = &plan.preview.sample[0];
     assert_eq!(
         (first.before.as_deref(), first.after.as_deref()),
@@ -320,6 +324,30 @@ async fn ignored_errors_leave_the_list_and_come_back() {
     assert_eq!(undo(handle, last.act).await.done, 1);
     world.until_text(OPEN, "3").await;
     assert!(handle.last_act().await.unwrap_err().to_string().contains("nothing of yours"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_act_is_taken_back_once_and_what_leaves_nothing_says_so() {
+    let world = phones(3).await;
+    let handle = &world.handle;
+    handle.set_rule("Contact", "max_retries", Some("5")).await.unwrap();
+    assert_eq!(handle.set_rule_everywhere("strategy", "retry").await.unwrap(), 2);
+    let strategies = "SELECT coalesce(string_agg(mapping || ' ' || value, ', ' ORDER BY mapping), '') FROM syncdeck.setting
+         WHERE key = 'strategy'";
+    assert_eq!(world.text(strategies).await.unwrap(), "Account retry, Contact retry");
+    // One act for all of them, taken back as one; then the act before it, and then there is none.
+    for (rows, left) in [(2, ""), (1, "")] {
+        let last = handle.last_act().await.unwrap();
+        assert_eq!((last.action.as_str(), last.rows), ("set", rows));
+        assert_eq!(undo(handle, last.act).await.done, usize::try_from(rows).unwrap());
+        assert_eq!(world.text(strategies).await.unwrap(), left);
+    }
+    assert!(handle.last_act().await.unwrap_err().to_string().contains("nothing of yours"));
+    // Whoever sent many again does not take back by it what they did before.
+    act(handle, &all("row:1"), Deed::Ignore).await;
+    act(handle, &all("field:phone"), Deed::Retry).await;
+    let refused = handle.last_act().await.unwrap_err().to_string();
+    assert!(refused.contains("retried 2 rows, leaves nothing to take back"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

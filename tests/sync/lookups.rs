@@ -77,6 +77,7 @@ async fn every_filter_finds_what_matches_and_nothing_else_with_an_index_of_words
         .run(
             "UPDATE syncdeck.error SET mapping = 'Account', table_name = 'account' WHERE record_id % 500 = 0;
               UPDATE syncdeck.error SET class = 'unknown' WHERE record_id % 777 = 0;
+              UPDATE syncdeck.error SET sfid = NULL WHERE record_id % 300 = 0;
               UPDATE syncdeck.error SET last_seen = '2020-01-01' WHERE record_id % 250 = 0",
         )
         .await;
@@ -95,6 +96,8 @@ async fn every_filter_finds_what_matches_and_nothing_else_with_an_index_of_words
         ("class:unknown", "class = 'unknown'"),
         ("state:review|held", "state IN ('review', 'held')"),
         ("-state:open|retrying", "state IN ('review', 'held')"),
+        ("-state:held", "state <> 'held'"),
+        ("-id:003000000004712", "record_id <> 4712"),
         ("op:update", "true"),
         ("op:delete", "false"),
         ("since:2021-01-01", "last_seen > '2021-01-01'"),

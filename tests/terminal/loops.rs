@@ -81,7 +81,9 @@ fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
     session.keys("c");
     session.wait_for("Causes of errors that match code:PICKLIST source:engine");
     session.keys("1");
-    session.wait_for("2 Errors · group:");
+    // The list bears the cause in words.
+    let bears_cause = |line: &str| line.contains("2 Errors · ") && line.contains("RESTRICTED_PICKLIST");
+    session.wait_until("the errors of the cause are listed", |screen| screen.lines().any(bears_cause));
     session.wait_until("errors are listed", listed);
     session.keys("\r");
     session.wait_for("Not a value of the picklist.");

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
+mod connections;
 mod demo;
+mod engines;
 mod loops;
 mod manners;
 mod office;

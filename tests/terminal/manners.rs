@@ -153,6 +153,22 @@ async fn signals_and_panics_give_the_terminal_back() {
     assert!(terminal.is_sane());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_whose_terminal_takes_nothing_ends_on_a_signal_and_stops_its_engine() {
+    let mut office = Office::open().await;
+    office.world.stop_engine().await;
+    office.world.write(&office.world.written().replace("engine = \"service\"\n", ""));
+    let running = "SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'";
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let mut terminal = office.console("one", 120, 40);
+        office.world.until_text(running, "1").await;
+        terminal.stall();
+        terminal.signal(signal);
+        assert_eq!(terminal.exit_code(), 1, "{signal}");
+        office.world.until_text(running, "0").await;
+    }
+}
+
 #[test]
 fn a_panic_of_the_demo_is_reported_in_a_sane_terminal_and_leaves_nothing() {
     let mut session = Session::start(100, 30, &[("SYNCDECK_FAILPOINTS", "console_key=panic")]);

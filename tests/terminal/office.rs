@@ -8,7 +8,8 @@ use portable_pty::CommandBuilder;
 use crate::screen::Terminal;
 use crate::world::World;
 
-const CONTACTS: &str = r#"
+/// What is mapped, and how a console looks.
+pub const CONTACTS: &str = r#"
 [[mapping]]
 object = "Contact"
 fields = ["LastName", "Email", "Phone", "Description"]

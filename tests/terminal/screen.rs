@@ -178,9 +178,31 @@ impl Terminal {
         })
     }
 
+    /// The program's process.
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        let pid = i32::try_from(self.process()).unwrap();
         nix::sys::signal::kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// From now on the terminal takes nothing, as when the connection to it stalls; returns when the program waits to
+    /// write.
+    pub fn stall(&mut self) {
+        self.shown().let_go = true;
+        // A key that draws everything lets the reading end see that, and those behind it fill the terminal.
+        self.keys(&"\x0c".repeat(20));
+        self.reading.take().unwrap().join().unwrap();
+        let begin = Instant::now();
+        let place = format!("/proc/{}/wchan", self.process());
+        while std::fs::read_to_string(&place)
+            .is_ok_and(|at| !["wait_woken", "n_tty_write"].contains(&at.as_str()))
+        {
+            assert!(begin.elapsed() < PATIENCE, "the program does not wait for its terminal");
+            std::thread::yield_now();
+        }
     }
 
     /// Whether the terminal is as a shell leaves it to programs: lines, echo, signals by keys, a cursor that shows.

@@ -72,13 +72,7 @@ pub fn draw(model: &Model, acts: &Acts, frame: &mut Frame) {
     let window = acts.cursor.window(acts.acts.len(), visible);
     let top = window.start;
     for (at, act) in acts.acts.iter().enumerate().take(window.end).skip(top) {
-        let line = line(model, act, room);
-        let style = if at == acts.cursor.at { theme.selected(true) } else { theme.text() };
-        lines.push(if at == acts.cursor.at {
-            Line::from_iter(line.spans.into_iter().map(|span| Span::styled(span.content, style))).style(style)
-        } else {
-            line
-        });
+        lines.push(super::chosen_line(model, at == acts.cursor.at, line(model, act, room)));
     }
     if acts.acts.is_empty() {
         lines.push(Line::from(Span::styled("   Nobody has done anything yet.", theme.dim())));
@@ -86,14 +80,12 @@ pub fn draw(model: &Model, acts: &Acts, frame: &mut Frame) {
     lines.resize(visible.max(1) + 1, Line::default());
     lines.push(Line::from(Span::styled(detail(acts, room), theme.dim())));
     lines.push(Line::default());
-    lines.push(Line::from(vec![
-        Span::styled(" u", theme.key()),
-        Span::raw(" take it back   "),
-        Span::styled("Enter", theme.key()),
-        Span::raw(" its rows   "),
-        Span::styled("Esc", theme.key()),
-        Span::raw(" close"),
-    ]));
+    let undoable = acts.acts.get(acts.cursor.at).is_some_and(|act| !act.is_final && act.undone < act.rows);
+    let keys: &[(&str, &str)] = match undoable && !model.read_only {
+        true => &[("u", "take it back"), ("Enter", "its rows"), ("Esc", "close")],
+        false => &[("Enter", "its rows"), ("Esc", "close")],
+    };
+    lines.push(super::hints(model, keys));
     frame.render_widget(Paragraph::new(lines), inner);
     let line = u16::try_from(1 + acts.cursor.at.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));

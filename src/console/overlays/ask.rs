@@ -116,7 +116,7 @@ impl Ask {
             ),
             About::Find => (
                 "Go to any row".to_owned(),
-                "row id, record id (15 or 18 characters) or external id",
+                "row id, Contact:42, record id (15 or 18 characters) or external id",
                 " find it   ",
             ),
             About::Search => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
-use ratatui::layout::Constraint;
+use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
@@ -25,6 +25,7 @@ use crate::domain::remedy::{Action, Offer};
 use crate::domain::sort::{Sort, SortBy};
 use crate::domain::strategy::Strategy;
 use crate::domain::verify::{Finding, Verdict};
+use crate::engine::handle::Refused;
 use crate::engine::rehearsal::{Trial, Tried};
 
 /// Rows of an act that are listed.
@@ -38,6 +39,8 @@ pub struct Choice {
     cursor: Cursor,
     /// The table of what a comparison found, and all of that: one side may be taken for it.
     found: Option<(String, Arc<Verdict>)>,
+    /// The filter of the errors whose causes these are.
+    causes: Option<String>,
 }
 
 /// One of it.
@@ -54,8 +57,10 @@ struct Item {
 pub enum Deed {
     /// Something outside of the console.
     Effect(Effect),
-    /// Errors are listed by this filter.
-    Filter(String),
+    /// Something that concerns more than what one looks at: asked about in these words first.
+    Ask(String, Effect),
+    /// Errors are listed by this filter, which is called so.
+    Filter(String, String),
     /// This row is opened.
     Row(RowRef),
     /// The errors stand in this order.
@@ -83,8 +88,8 @@ pub enum Picking {
     Open(Choice),
     /// One was chosen.
     Done(Deed),
-    /// Something is done with all errors that this filter matches.
-    All(String, Verb),
+    /// Something is done with all errors that this filter, called so, matches.
+    All(String, String, Verb),
     /// One side is to be taken for what a comparison found in this table.
     Repair(String, Arc<Verdict>, Side),
     /// It was left.
@@ -93,21 +98,30 @@ pub enum Picking {
 
 impl Choice {
     fn of(title: String, items: Vec<Item>, at: usize) -> Choice {
-        Choice { title, items, cursor: Cursor { at, ..Cursor::default() }, found: None }
+        Choice { title, items, cursor: Cursor { at, ..Cursor::default() }, found: None, causes: None }
     }
 
     /// What can be done about the error of the open record.
     pub fn remedies(pane: &RecordPane) -> Option<Choice> {
         let view = pane.view.as_ref().filter(|view| !view.advice.remedies.is_empty())?;
-        let item = |offer: &Offer| Item {
-            text: offer.text.clone(),
-            note: changes(offer),
-            deed: offer.action.as_ref().map(|action| {
-                Deed::Effect(match action {
-                    Action::Link => Effect::Link { row: pane.row.clone(), replace: false },
-                    _ => Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) },
-                })
-            }),
+        let item = |offer: &Offer| {
+            let apply = || Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) };
+            let deed = offer.action.as_ref().map(|action| match action {
+                Action::Link => Deed::Effect(Effect::Link { row: pane.row.clone(), replace: false }),
+                Action::Rule { key, value } => Deed::Ask(
+                    format!(
+                        "{}. This sets a rule of the mapping {} for all of its rows, now and later: {key} = {value}.",
+                        offer.text, view.mapping
+                    ),
+                    apply(),
+                ),
+                _ => Deed::Effect(apply()),
+            });
+            let note = match offer.action {
+                Some(Action::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
+                _ => changes(offer),
+            };
+            Item { text: offer.text.clone(), note, deed }
         };
         let mut items: Vec<Item> = view.advice.remedies.iter().map(item).collect();
         // What can be done by itself comes first, under its number.
@@ -115,19 +129,21 @@ impl Choice {
         Some(Choice::of(format!("{}: what to do", view.advice.title), items, 0))
     }
 
-    /// The strategies of a mapping; the cursor rests on the one in force.
-    pub fn strategies(mapping: &MappingStatus) -> Choice {
+    /// The strategies of a mapping, the cursor on the one in force; or those for all mappings.
+    pub fn strategies(mapping: Option<&MappingStatus>) -> Choice {
         let items = Strategy::ALL.map(|strategy| Item {
             text: strategy.word().to_owned(),
             note: strategy.meaning().to_owned(),
             deed: Some(Deed::Effect(Effect::SetRule {
-                mapping: mapping.name.clone(),
+                mapping: mapping.map(|mapping| mapping.name.clone()),
                 key: "strategy".to_owned(),
                 value: strategy.word().to_owned(),
             })),
         });
-        let at = Strategy::ALL.iter().position(|strategy| strategy.word() == mapping.strategy).unwrap_or(0);
-        Choice::of(format!("{}: what becomes of errors", mapping.name), items.into(), at)
+        let now = mapping.map_or("", |mapping| mapping.strategy.as_str());
+        let at = Strategy::ALL.iter().position(|strategy| strategy.word() == now).unwrap_or(0);
+        let name = mapping.map_or("all mappings", |mapping| mapping.name.as_str());
+        Choice::of(format!("{name}: what becomes of errors"), items.into(), at)
     }
 
     /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors.
@@ -149,13 +165,34 @@ impl Choice {
                     clock(group.last_seen),
                     group.template
                 ),
-                deed: Some(Deed::Filter(format!("group:{}", group.group))),
+                deed: Some(Deed::Filter(
+                    format!("group:{}", group.group),
+                    format!("{} {}{fields}: {}", group.mapping, group.code, group.template),
+                )),
             }
         };
         let title = if filter.is_empty() { String::new() } else { format!(" that match {filter}") };
         let items: Vec<Item> = groups.iter().map(item).collect();
-        let choice = Choice::of(format!("Causes of errors{title}"), items, 0);
+        let mut choice = Choice::of(format!("Causes of errors{title}"), items, 0);
+        choice.causes = Some(filter.to_owned());
         (!groups.is_empty()).then_some(choice)
+    }
+
+    /// The filter of the errors whose causes are listed.
+    pub fn causes(&self) -> Option<&str> {
+        self.causes.as_deref()
+    }
+
+    /// The causes as they are now; the selection stays on its own.
+    pub fn renew(&mut self, now: Choice) {
+        let of = |choice: &Choice, at: usize| match choice.items.get(at).map(|item| &item.deed) {
+            Some(Some(Deed::Filter(filter, _))) => Some(filter.clone()),
+            _ => None,
+        };
+        let selected = of(self, self.cursor.at);
+        let there = (0..now.items.len()).find(|at| of(&now, *at) == selected);
+        let at = there.unwrap_or(self.cursor.at).min(now.items.len().saturating_sub(1));
+        *self = Choice { cursor: Cursor { at, ..self.cursor }, ..now };
     }
 
     /// The rows that a text named; choosing one opens it. `None` without any.
@@ -251,7 +288,7 @@ impl Choice {
             findings.len()
         );
         let items = findings.iter().take(ROWS).map(item).collect();
-        Choice { title, items, cursor: Cursor::default(), found: Some((table, verdict)) }
+        Choice { title, items, cursor: Cursor::default(), found: Some((table, verdict)), causes: None }
     }
 
     /// What a trial came to, row by row; choosing one opens it.
@@ -272,6 +309,29 @@ impl Choice {
         };
         let title = format!("{}: {} of {} rows would go through", trial.mapping, trial.passed, trial.rows);
         Choice::of(title, trial.items.iter().map(item).collect(), 0)
+    }
+
+    /// What trials of all mappings came to: each in a line, below it the rows that would be refused; choosing one opens it.
+    pub fn trials(tables: &[String], tried: &[(String, Result<Trial, Refused>)]) -> Choice {
+        let line = |text: String, deed| Item { text, note: String::new(), deed };
+        let mut items = Vec::new();
+        for (table, (name, result)) in tables.iter().zip(tried) {
+            let trial = match result {
+                Ok(trial) => trial,
+                Err(refused) => {
+                    items.push(line(format!("{name}: {}", refused.0.replace('\n', " · ")), None));
+                    continue;
+                }
+            };
+            items.push(line(
+                format!("{name}: {} of {} rows would go through", trial.passed, trial.rows),
+                None,
+            ));
+            items.extend(Choice::trial(table, trial).items.into_iter().zip(&trial.items).filter_map(
+                |(item, tried)| (!tried.passes).then_some(Item { text: format!("  {}", item.text), ..item }),
+            ));
+        }
+        Choice::of("What Salesforce would say, mapping by mapping".to_owned(), items, 0)
     }
 
     /// The rows of an act; choosing one opens it.
@@ -307,7 +367,7 @@ impl Choice {
                 }
             }
             KeyCode::Char(letter @ ('f' | 'r' | 'u' | 'i')) => {
-                if let Some(Deed::Filter(filter)) =
+                if let Some(Deed::Filter(filter, called)) =
                     self.items.get(self.cursor.at).and_then(|item| item.deed.as_ref())
                 {
                     let verb = match letter {
@@ -316,7 +376,7 @@ impl Choice {
                         'u' => Verb::Revert,
                         _ => Verb::Ignore,
                     };
-                    return Picking::All(filter.clone(), verb);
+                    return Picking::All(filter.clone(), called.clone(), verb);
                 }
             }
             KeyCode::Char(digit) => {
@@ -330,12 +390,12 @@ impl Choice {
         Picking::Open(self)
     }
 
-    /// What the first does that can be done by itself.
-    pub fn first(mut self) -> Option<Effect> {
-        match self.items.iter_mut().find_map(|item| item.deed.take()) {
+    /// What the first does that can be done by itself, and concerns nothing but what one looks at.
+    pub fn first(self) -> Option<Effect> {
+        self.items.into_iter().find_map(|item| match item.deed {
             Some(Deed::Effect(effect)) => Some(effect),
             _ => None,
-        }
+        })
     }
 
     fn choose(mut self, at: usize) -> Picking {
@@ -362,13 +422,19 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
     let height = (lines + 4).min(screen.height.saturating_sub(2));
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
     let inner = super::panel(model, frame, area, &choice.title);
+    // More than what shows can be told from where one is.
+    if height < lines + 4 {
+        let place = format!(" {} of {} ", choice.cursor.at + 1, choice.items.len());
+        let width = u16::try_from(place.len()).unwrap_or(0);
+        let corner = Rect { x: area.right().saturating_sub(width + 1), width, height: 1, ..area };
+        frame.render_widget(Line::from(Span::styled(place, model.theme.dim())), corner);
+    }
     let room = usize::from(inner.width).saturating_sub(7);
     let mut text = Vec::new();
     let mut cursor = 0;
     for (at, item) in choice.items.iter().enumerate() {
         let selected = at == choice.cursor.at;
         let doable = item.deed.is_some();
-        let sign = if selected { "▌" } else { " " };
         // A digit is one key; what lies beyond is reached with j and k.
         let number = match (doable, at) {
             (true, 0..9) => (at + 1).to_string(),
@@ -379,14 +445,12 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
         if selected {
             cursor = text.len();
         }
-        text.push(Line::from(vec![
-            Span::styled(sign, model.theme.key()),
-            Span::styled(format!(" {number}  "), model.theme.key()),
-            Span::styled(
-                fit(&item.text, room),
-                if selected { style.patch(model.theme.strong()) } else { style },
-            ),
-        ]));
+        let line = Line::from(vec![
+            Span::styled(format!("  {number}  "), model.theme.key()),
+            Span::styled(fit(&item.text, room), style),
+            Span::raw("  "),
+        ]);
+        text.push(super::chosen_line(model, selected, line));
         if !item.note.is_empty() {
             let note = format!("      {}", clip(&item.note, room));
             text.push(Line::from(Span::styled(note, model.theme.dim())));
@@ -397,9 +461,11 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
     let top = (cursor + 2).saturating_sub(visible).min(text.len().saturating_sub(visible));
     let mut text: Vec<Line> = text.into_iter().skip(top).take(visible).collect();
     text.resize(visible + 1, Line::default());
-    let groups = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Filter(_)));
+    let groups = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Filter(..)));
     let rows = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Row(_)));
     let keys: &[(&str, &str)] = match (groups, &choice.found) {
+        (true, _) if model.read_only => &[("Enter", "list"), ("Esc", "close")],
+        (_, Some(_)) if model.read_only => &[("Enter", "open"), ("Esc", "close")],
         (true, _) => &[
             ("Enter", "list"),
             ("f", "fix"),

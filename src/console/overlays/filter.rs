@@ -15,6 +15,8 @@ use crate::domain::filter::QUALIFIERS;
 
 /// Values shown of a completion.
 const SHOWN: usize = 6;
+/// What lines of the log are asked for most.
+const LOG_QUALIFIERS: &str = "level: mapping: row: code: source: dyno: batch:";
 
 /// The line.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct FilterLine {
     pub complaint: Option<String>,
     /// Filters typed before, newest last.
     history: Vec<String>,
+    /// The mappings' names, which a filter of the log may have.
+    mappings: Vec<String>,
     /// Which of them shows; `None` is what is typed now.
     at: Option<usize>,
     /// What was typed before one of them was recalled.
@@ -51,12 +55,13 @@ pub enum Typed {
 
 impl FilterLine {
     /// A line with the filter in force and those typed before.
-    pub fn new(pane: Pane, filter: &str, history: Vec<String>) -> FilterLine {
+    pub fn new(pane: Pane, filter: &str, history: Vec<String>, mappings: Vec<String>) -> FilterLine {
         let mut line = FilterLine {
             pane,
             input: Input::new(filter),
             complaint: None,
             history,
+            mappings,
             at: None,
             draft: Input::default(),
             offers: Vec::new(),
@@ -95,21 +100,37 @@ impl FilterLine {
         self.word = self.input.word().to_owned();
         self.offers.clear();
         let bare = self.word.strip_prefix('-').unwrap_or(&self.word).to_lowercase();
-        if self.pane == Pane::Log || bare.is_empty() {
+        if bare.is_empty() {
             return Typed::Open(self, None);
         }
         match bare.split_once(':') {
+            Some((qualifier, prefix)) if self.pane == Pane::Log => {
+                self.offers = self.of_log(qualifier, prefix);
+                Typed::Open(self, None)
+            }
             Some((qualifier, prefix)) => {
                 let effect =
                     Effect::LoadValues { qualifier: qualifier.to_owned(), prefix: prefix.to_owned() };
                 Typed::Open(self, Some(effect))
             }
             None => {
-                let fitting = QUALIFIERS.split(' ').filter(|qualifier| qualifier.starts_with(&bare));
+                let known = if self.pane == Pane::Log { LOG_QUALIFIERS } else { QUALIFIERS };
+                let fitting = known.split(' ').filter(|qualifier| qualifier.starts_with(&bare));
                 self.offers = fitting.map(|qualifier| (qualifier.to_owned(), 0)).collect();
                 Typed::Open(self, None)
             }
         }
+    }
+
+    /// What a qualifier of the log may be followed by, as far as that is known.
+    fn of_log(&self, qualifier: &str, prefix: &str) -> Vec<(String, i64)> {
+        let values: Vec<&str> = match qualifier {
+            "level" => vec!["debug", "info", "warn", "error"],
+            "mapping" => self.mappings.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let fitting = values.into_iter().filter(|value| value.to_lowercase().starts_with(prefix));
+        fitting.map(|value| (format!("{qualifier}:{value}"), 0)).collect()
     }
 
     /// The values of a qualifier came.
@@ -164,7 +185,7 @@ pub fn draw(model: &Model, line: &FilterLine, frame: &mut Frame) {
     let inner = super::panel(model, frame, area, &format!("Filter {}", line.pane.title().to_lowercase()));
     let room = usize::from(inner.width).saturating_sub(2);
     let help = match line.pane {
-        Pane::Log => "words  level:warn  mapping:Contact  row:42  -word",
+        Pane::Log => "words  level:warn  mapping:Contact  row:42  code:…  -word",
         _ => "words  mapping:contact  code:EMAIL  field:phone  state:open|held  category:data  since:1h  -…",
     };
     let note = match &line.complaint {

@@ -82,7 +82,7 @@ impl Palette {
         let elsewhere = model.keymap.all().filter(|(command, _)| !command.is_in(here));
         entries.extend(elsewhere.map(|(command, keys)| entry(model, command, keys, command.panes[0])));
         entries.extend(model.saved_filters().map(|(name, filter)| Entry {
-            haystack: format!("filter {name} {filter}"),
+            haystack: format!("filter {name} {filter}").to_lowercase(),
             title: format!("filter {name}"),
             keys: String::new(),
             doc: filter.to_owned(),
@@ -137,6 +137,8 @@ impl Palette {
     }
 
     fn narrow(&mut self) {
+        let typed = self.input.text().trim().to_lowercase();
+        let words: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
         let pattern = Pattern::parse(self.input.text(), CaseMatching::Ignore, Normalization::Smart);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();
@@ -145,14 +147,20 @@ impl Palette {
             .iter()
             .enumerate()
             .filter_map(|(at, entry)| {
-                // A match in the title weighs more than one in the sentence.
+                // Letters may be left out of a title; the sentence has to have the words.
                 let title = pattern.score(Utf32Str::new(&entry.title, &mut buffer), &mut matcher);
-                let whole = pattern.score(Utf32Str::new(&entry.haystack, &mut buffer), &mut matcher)?;
-                Some((whole + 2 * title.unwrap_or(0), at))
+                let said = words.iter().all(|word| entry.haystack.contains(word.as_str()));
+                if title.is_none() && !said {
+                    return None;
+                }
+                let whole = u32::from(entry.title == typed) * 1_000;
+                Some((whole + 2 * title.unwrap_or(0) + u32::from(said), at))
             })
             .collect();
-        // The table's order stays among equals.
-        scored.sort_by_key(|(score, at)| (std::cmp::Reverse(*score), *at));
+        // What cannot be done now comes last; the table's order stays among equals.
+        scored.sort_by_key(|(score, at)| {
+            (self.entries[*at].disabled.is_some(), std::cmp::Reverse(*score), *at)
+        });
         self.shown = scored.into_iter().map(|(_, at)| at).collect();
         self.cursor = Cursor::default();
     }
@@ -166,7 +174,7 @@ fn entry(model: &Model, command: &'static Command, keys: &[String], pane: Pane) 
         _ => format!("{}: ", pane.title().to_lowercase()),
     };
     Entry {
-        haystack: format!("{place}{} {} {}", command.title, command.name, command.doc),
+        haystack: format!("{place}{} {} {}", command.title, command.name, command.doc).to_lowercase(),
         title: format!("{place}{}", command.title),
         keys: names.join(" "),
         doc: command.doc.to_owned(),

@@ -14,6 +14,7 @@ use crate::domain::check::check;
 use crate::domain::field::{Field, FieldType};
 use crate::domain::names::RowRef;
 use crate::domain::record::{Edit, FieldEdit};
+use crate::logs::sanitize::sanitize;
 
 /// What a key did.
 #[derive(Debug, PartialEq)]
@@ -73,6 +74,15 @@ impl Editor {
         self.value() != self.shown.clone().filter(|text| !text.is_empty())
     }
 
+    /// What is other than it was, whether the field can hold it or not.
+    pub fn change(&self) -> Option<FieldEdit> {
+        self.changed().then(|| FieldEdit {
+            column: self.field.column.clone(),
+            shown: self.shown.clone(),
+            new: self.value(),
+        })
+    }
+
     /// Why the value cannot be saved.
     fn complaint(&self) -> Option<String> {
         check(&self.field, self.value().as_deref()).err()
@@ -86,6 +96,10 @@ impl Editor {
             KeyCode::Esc => return Done::Leave { changed: self.changed() },
             KeyCode::Char('s') if control => return self.save(),
             KeyCode::Tab => return self.keep(),
+            // As everywhere one types: what stands before the cursor goes.
+            KeyCode::Char('u') if control => {
+                self.area.delete_line_by_head();
+            }
             KeyCode::Enter if !self.multi_line() => return self.save(),
             KeyCode::Up | KeyCode::Down if !self.field.picklist.is_empty() => {
                 self.choose(key.code == KeyCode::Down)
@@ -121,15 +135,7 @@ impl Editor {
             self.insisted = true;
             return Done::Editing;
         }
-        let fields = if self.changed() {
-            vec![FieldEdit {
-                column: self.field.column.clone(),
-                shown: self.shown.clone(),
-                new: self.value(),
-            }]
-        } else {
-            Vec::new()
-        };
+        let fields = self.change().into_iter().collect();
         Done::Save(Edit { row: self.row.clone(), fields, retry: true })
     }
 
@@ -176,6 +182,21 @@ pub fn draw(model: &Model, editor: &Editor, frame: &mut Frame) {
     frame.render_widget(Paragraph::new(notes_of(model, editor, usize::from(inner.width))), notes);
 }
 
+/// What of a text cannot be seen while one edits it: blanks without width, control characters, marks of direction.
+fn unseen(text: &str) -> String {
+    let hidden: Vec<char> = text
+        .chars()
+        .filter(|c| *c != '\n' && sanitize(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8())
+        .collect();
+    match hidden.as_slice() {
+        [] => String::new(),
+        [one] => format!(" · ▲ one of them cannot be seen: U+{:04X}", u32::from(*one)),
+        [first, ..] => {
+            format!(" · ▲ {} cannot be seen, the first is U+{:04X}", hidden.len(), u32::from(*first))
+        }
+    }
+}
+
 fn notes_of(model: &Model, editor: &Editor, width: usize) -> Vec<Line<'static>> {
     let theme = model.theme;
     let room = width.saturating_sub(2);
@@ -197,6 +218,7 @@ fn notes_of(model: &Model, editor: &Editor, width: usize) -> Vec<Line<'static>> 
         (0, length) => format!("{length} characters"),
         (most, length) => format!("{length} of {most} characters"),
     };
+    let count = format!("{count}{}", unseen(editor.value().as_deref().unwrap_or("")));
     let values = if editor.field.picklist.is_empty() {
         String::new()
     } else {

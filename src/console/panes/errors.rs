@@ -21,6 +21,8 @@ use crate::engine::handle::{Count, ErrorPage, ErrorQuery};
 pub const PAGE: usize = 100;
 /// Errors held at most; whoever wants to see others filters or sorts.
 const MOST: usize = 20_000;
+/// Errors of the list's beginning that are read again at most.
+const FAR: usize = 10 * PAGE;
 /// Typed filters that are remembered.
 const REMEMBERED: usize = 100;
 
@@ -37,6 +39,8 @@ pub struct ErrorsPane {
     pub cursor: Cursor,
     /// The filter as typed.
     pub filter: String,
+    /// What that is called, where it was not typed: a cause in words.
+    pub called: Option<String>,
     /// Grows with every change of the filter; pages of an older list are dropped.
     pub generation: u64,
     /// Whether the first page came.
@@ -45,6 +49,10 @@ pub struct ErrorsPane {
     pub refusal: Option<String>,
     /// Whether a further page is on its way.
     pub more: bool,
+    /// Whether so many came at once that the list goes on from where one looks, without its beginning.
+    pub newer: bool,
+    /// Whether the beginning is asked for as far as a page may go, to find what is selected.
+    far: bool,
     /// The errors that are marked, by their numbers.
     pub marked: BTreeSet<i64>,
     /// Whether all that match are marked.
@@ -94,14 +102,22 @@ impl ErrorsPane {
 
     /// Asks for the list from its beginning, up to where one looks: with each event, so not for all that is known.
     pub fn reload(&self) -> Effect {
-        let limit = (self.cursor.at + PAGE).min(10 * PAGE);
-        self.ask(limit, None)
+        let limit = if self.far { FAR } else { (self.cursor.at + PAGE).min(FAR) };
+        let first = self.items.first().filter(|_| self.newer && !self.far);
+        let query = ErrorQuery {
+            filter: self.asked_filter(),
+            sort: self.sort,
+            limit,
+            after: first.map(|first| Key::of(self.sort.by, first)),
+        };
+        Effect::LoadErrors { generation: self.generation, append: false, query }
     }
 
-    fn ask(&self, limit: usize, after: Option<Key>) -> Effect {
-        let append = after.is_some();
-        let query = ErrorQuery { filter: self.asked_filter(), sort: self.sort, limit, after };
-        Effect::LoadErrors { generation: self.generation, append, query }
+    /// The next look begins at the first error again, wherever one is.
+    pub fn from_the_beginning(&mut self) {
+        if self.newer {
+            self.begin();
+        }
     }
 
     /// Asks for the next page when the end of what is known comes near.
@@ -112,11 +128,34 @@ impl ErrorsPane {
         }
         let next = self.next.clone()?;
         self.more = true;
-        Some(self.ask(PAGE, Some(next)))
+        let query =
+            ErrorQuery { filter: self.asked_filter(), sort: self.sort, limit: PAGE, after: Some(next) };
+        Some(Effect::LoadErrors { generation: self.generation, append: true, query })
+    }
+
+    /// Whether a page of the beginning leaves open where the selected error is: so many came that it lies behind all of
+    /// the page. It is asked for once more, as far as a page may go; then the list goes on without its beginning.
+    pub fn loses(&mut self, page: &ErrorPage) -> bool {
+        if self.newer && !self.far {
+            return false;
+        }
+        let came: HashSet<i64> = page.items.iter().map(|error| error.id).collect();
+        let held = self.items.iter().any(|error| came.contains(&error.id));
+        let lost = self.touched && !self.items.is_empty() && page.next.is_some() && !held;
+        (self.far, self.newer) = match (lost, self.far) {
+            (true, false) => (true, self.newer),
+            (true, true) => (false, true),
+            (false, _) => (false, false),
+        };
+        lost
     }
 
     /// Takes a page in. The cursor stays on its error; when that is gone, it stays where it was.
-    pub fn take(&mut self, page: ErrorPage, append: bool) {
+    pub fn take(&mut self, mut page: ErrorPage, append: bool) {
+        if self.newer && !append {
+            // What was asked for begins behind the first one.
+            page.items.splice(0..0, self.items.first().cloned());
+        }
         let selected = self.selected().map(|error| error.id);
         let offset = self.cursor.at.saturating_sub(self.cursor.top);
         self.refusal = None;
@@ -197,12 +236,14 @@ impl ErrorsPane {
     /// Begins the list anew.
     pub fn begin(&mut self) {
         self.generation += 1;
+        self.called = None;
         self.items.clear();
         self.unmark();
         self.cursor = Cursor::default();
         self.next = None;
         self.count = None;
         (self.loaded, self.more, self.touched) = (false, false, false);
+        (self.newer, self.far) = (false, false);
     }
 
     /// Asks how many there are.
@@ -240,7 +281,7 @@ pub fn state(model: &Model, error: &SyncError) -> (&'static str, String, Style) 
 /// Draws the pane.
 pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let pane = &model.errors;
-    let mut shows = pane.filter.clone();
+    let mut shows = pane.called.clone().unwrap_or_else(|| pane.filter.clone());
     if pane.faults {
         shows = if shows.is_empty() { "faults only".to_owned() } else { format!("faults only · {shows}") };
     }
@@ -291,6 +332,9 @@ fn standing(pane: &ErrorsPane) -> String {
         None if pane.next.is_some() => "...".to_owned(),
         None => count(pane.items.len() as i64, 0),
     };
+    if pane.newer {
+        return format!("{marked}newer ones above: R · {all}");
+    }
     format!("{marked}{} of {all}", count(pane.cursor.at as i64 + 1, 0))
 }
 

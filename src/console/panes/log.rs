@@ -225,7 +225,8 @@ impl LogPane {
                 Some(Vec::new())
             }
         };
-        self.follow(true);
+        // Who looks at a line keeps it in sight, or what stands next to it.
+        self.follow(self.following);
         Ok(effect)
     }
 

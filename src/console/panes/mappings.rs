@@ -37,6 +37,8 @@ fn state(model: &Model, mapping: &MappingStatus) -> (&'static str, String, Style
     match mapping.state.as_str() {
         // One that reads well while nothing that it writes goes through must not look well.
         "ok" | "errors" | "behind" if is_failing(model, mapping) => ("✗", "failing".to_owned(), theme.bad()),
+        // Nor one whose rows wait for parents.
+        "ok" if mapping.held > 0 => ("▲", "held".to_owned(), theme.warn()),
         "ok" => ("●", "ok".to_owned(), theme.good()),
         "loading" => ("◌", "loading".to_owned(), theme.warn()),
         "behind" => ("◐", "behind".to_owned(), theme.warn()),
@@ -104,9 +106,10 @@ impl Columns {
             (true, false) => WORDS,
             (false, false) => 16,
         };
-        let name = width.saturating_sub(taken).clamp(8, 24);
+        // A trend says more than the end of a long name.
+        let name = width.saturating_sub(if words { taken + 10 } else { taken }).clamp(8, 24);
         let left = width.saturating_sub(taken + name + 2);
-        Columns { name, words, all, trend: if words && left >= 8 { left.min(60) } else { 0 } }
+        Columns { name, words, all, trend: if words && left >= 6 { left.min(60) } else { 0 } }
     }
 
     fn head(&self, model: &Model) -> Line<'static> {
@@ -134,7 +137,7 @@ impl Columns {
         if self.trend > 0 {
             text += &format!(
                 "  {}",
-                fit(if self.trend > 20 { "sent, the last hour" } else { "sent, 1 h" }, self.trend)
+                fit(if self.trend > 20 { "sent, the last hour" } else { "sent/h" }, self.trend)
             );
         }
         Line::from(Span::styled(text, model.theme.label()))
@@ -146,6 +149,11 @@ impl Columns {
         let errors = if mapping.errors > 0 { theme.warn() } else { theme.dim() };
         let pending = if mapping.pending > 0 { theme.text() } else { theme.dim() };
         let mut spans = vec![Span::raw(" "), cell(&mapping.name, self.name, theme.text())];
+        if let Some(load) = mapping.load.filter(|_| !self.words && mapping.state == "loading") {
+            spans.push(Span::styled(format!(" {sign}"), style));
+            spans.push(Span::styled(format!("{:>12}", progress(model, load, 10)), theme.warn()));
+            return Line::from(spans);
+        }
         if !self.words {
             spans.extend([
                 Span::styled(format!(" {sign}"), style),

@@ -22,17 +22,18 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
     let width = usize::from(area.width);
     let name = format!("{} {}", pane.number(), pane.title());
     let mut title = vec![Span::raw(" "), Span::styled(name.clone(), theme.title(focused))];
-    if !shows.is_empty() {
-        let room = width.saturating_sub(name.len() + right.len() + 22);
-        title.push(Span::styled(format!(" · {}", clip(shows, room)), theme.text()));
-    }
     // The two lists share one place.
     let other = match pane {
         Pane::Errors => Some(Pane::Pending),
         Pane::Pending => Some(Pane::Errors),
         _ => None,
     };
-    if let Some(other) = other.filter(|_| width >= 60) {
+    let other = other.filter(|_| width >= 60);
+    if !shows.is_empty() {
+        let taken = name.len() + right.chars().count() + if other.is_some() { 22 } else { 10 };
+        title.push(Span::styled(format!(" · {}", clip(shows, width.saturating_sub(taken))), theme.text()));
+    }
+    if let Some(other) = other {
         title.push(Span::styled(format!("  {} {}", other.number(), other.title()), theme.dim()));
     }
     title.push(Span::raw(" "));
@@ -52,6 +53,9 @@ pub(super) fn list_line<'a>(model: &Model, pane: Pane, selected: bool, line: Lin
     if !selected {
         return line;
     }
+    // To the end of the pane, however short the line is.
+    let mut line = line;
+    line.push_span(" ".repeat(usize::from(model.size.0).saturating_sub(line.width())));
     standing_out(model.theme.selected(model.focus == pane), line)
 }
 

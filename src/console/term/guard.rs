@@ -70,6 +70,13 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
+/// Gives back what can be given back of a terminal that takes nothing: its modes, without a word.
+pub fn let_go() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let _ = disable_raw_mode();
+    }
+}
+
 /// Returns when a thread of the program panicked: the terminal is given back by then, and must not be drawn on.
 pub async fn panicked() {
     PANICKED.cancelled().await;

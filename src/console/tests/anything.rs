@@ -70,7 +70,8 @@ fn answer(effect: Effect, well: bool) -> Option<Msg> {
             Msg::Linked { row, result: or(well, Linked::Done { sfid }) }
         }
         Effect::Verify(_) => Msg::Verified(or(well, verdict())),
-        Effect::Test(mapping) => Msg::Tried { mapping, result: or(well, trial()) },
+        Effect::Test(Some(mapping)) => Msg::Tried { mapping, result: or(well, trial()) },
+        Effect::Test(None) => Msg::AllTried(or(well, vec![("Contact".to_owned(), Ok(trial()))])),
         Effect::SetRule { .. } | Effect::Writes { .. } | Effect::Reload(_) | Effect::Export { .. } => {
             Msg::Changed(or(well, HOSTILE.to_owned()))
         }

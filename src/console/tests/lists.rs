@@ -173,7 +173,11 @@ fn the_records_views_are_asked_for_when_they_are_looked_at_and_lead_to_relatives
     assert_eq!(model.record.as_ref().unwrap().tab, Tab::Attempts);
     press(&mut model, "Esc");
     assert_eq!((model.record.as_ref().unwrap().tab, model.focus), (Tab::Fields, Pane::Record));
+    // Back to the record that one came from, among its relatives, and only then out of it.
     press(&mut model, "Esc");
+    let pane = model.record.as_ref().unwrap();
+    assert_eq!((&pane.row, pane.tab, model.focus), (&jane(), Tab::Relatives, Pane::Record));
+    press(&mut model, "Esc Esc");
     assert_eq!(model.focus, Pane::Errors);
 }
 
@@ -230,7 +234,7 @@ fn the_log_is_searched_scrolled_back_and_filtered_elsewhere_when_it_is_long() {
     update(&mut model, Msg::Log(Ok(many(26_000, 101))));
     let places = crate::logs::ring::search(lines, filter);
     update(&mut model, Msg::LogFiltered { generation: *generation, upto: *upto, places });
-    assert_eq!((model.log.len(), id(&model)), (254, 26_100));
+    assert_eq!((model.log.len(), id(&model)), (254, 25_700), "the line that one looks at stays in sight");
     press(&mut model, "Esc Esc");
     let effects = press(&mut model, "g");
     assert_eq!(effects, [Effect::LoadOlderLog(1)], "the first line asks for those before it, once");

@@ -15,7 +15,8 @@ use crate::domain::act::{Came, Deed, How, Item, Report};
 use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::overview::Writes;
-use crate::domain::record::{Edit, FieldEdit, Hit};
+use crate::domain::record::{Edit, FieldEdit, Hit, RecordView};
+use crate::domain::remedy::Action;
 use crate::domain::sort::{Key, SortBy};
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::engine::bulk::Chosen;
@@ -106,7 +107,7 @@ fn a_mapping_gets_another_strategy_and_its_writes_rest() {
     press(&mut model, "1 j s");
     let effects = press(&mut model, "j Enter");
     let set = |value: &str| Effect::SetRule {
-        mapping: "Contact".to_owned(),
+        mapping: Some("Contact".to_owned()),
         key: "strategy".to_owned(),
         value: value.to_owned(),
     };
@@ -328,7 +329,10 @@ fn a_bulk_fix_is_shown_confirmed_by_its_count_watched_and_told() {
     let effects =
         update(&mut model, Msg::Reported { text: "fix".to_owned(), sends: true, result: Ok(report(2_000)) });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::LoadErrors { .. })));
-    assert!(!model.errors.any_marked());
+    let failed = |item: &Item| item.result == Came::Failed;
+    let failed: Vec<i64> =
+        report(2_000).items.iter().filter(|item| failed(item)).map(|item| item.id).collect();
+    assert!(!failed.is_empty() && model.errors.marked.iter().eq(&failed), "what failed is still marked");
     let undo = Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(12) };
     assert_eq!(press(&mut model, "U"), [undo]);
     update(&mut model, Msg::Planned(Ok(plan(2))));
@@ -592,4 +596,167 @@ fn esc_leads_back_to_where_a_list_was_chosen() {
     assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Errors, "mapping:Contact"));
     press(&mut model, "Esc");
     assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Mappings, ""));
+}
+
+#[test]
+fn however_many_errors_come_at_once_the_selection_stays_on_its_own() {
+    let numbered = |ids: std::ops::Range<i64>| -> Vec<SyncError> {
+        ids.rev().map(|id| error(id, "CODE", "Email", "bad", ErrorState::Open)).collect()
+    };
+    let part = |items: Vec<SyncError>| {
+        let next = items.last().map(|last| Key::of(SortBy::LastSeen, last));
+        ErrorPage { items, next, done: false }
+    };
+    let mut model = console((120, 40));
+    let came = |items| Msg::Errors { generation: 0, append: false, result: Ok(part(items)) };
+    let limits = |effects: &[Effect]| -> Vec<(usize, bool)> {
+        let limit = |effect: &Effect| match effect {
+            Effect::LoadErrors { query, .. } => Some((query.limit, query.after.is_some())),
+            _ => None,
+        };
+        effects.iter().filter_map(limit).collect()
+    };
+    update(&mut model, came(numbered(0..100)));
+    press(&mut model, "j j");
+    let stood = model.errors.selected().map(|error| error.id);
+    assert_eq!(stood, Some(97));
+    // Four hundred at once: the page does not reach what is selected, the next one does.
+    let effects = update(&mut model, came(numbered(398..500)));
+    assert_eq!(limits(&effects), [(1_000, false)]);
+    assert_eq!(model.errors.selected().map(|error| error.id), stood);
+    update(&mut model, came(numbered(0..500)));
+    assert_eq!((model.errors.selected().map(|error| error.id), model.errors.cursor.at), (stood, 402));
+    // Five thousand at once: the list goes on from where one looks, until its beginning is asked for.
+    assert_eq!(limits(&update(&mut model, came(numbered(5_000..5_500)))), [(1_000, false)]);
+    assert_eq!(limits(&update(&mut model, came(numbered(4_500..5_500)))), [(502, true)]);
+    update(&mut model, came(numbered(0..499)));
+    assert_eq!((model.errors.selected().map(|error| error.id), model.errors.items.len()), (stood, 500));
+    assert!(super::screens::text(&model).contains("newer ones above: R"));
+    assert_eq!(limits(&press(&mut model, "g")), [(100, false)]);
+}
+
+#[test]
+fn what_concerns_a_whole_mapping_is_asked_about_and_never_done_by_m() {
+    let mut model = opened();
+    let only_rules = |mut view: RecordView| {
+        view.advice.remedies.retain(|offer| matches!(offer.action, Some(Action::Rule { .. })));
+        view
+    };
+    let view = only_rules(failing());
+    assert!(!view.advice.remedies.is_empty());
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
+    assert!(press(&mut model, "m").is_empty());
+    assert!(press(&mut model, "f 1").is_empty());
+    let Some(Overlay::Sure { text, .. }) = model.overlays.last() else { panic!("{:?}", model.overlays) };
+    assert!(text.contains("the mapping Contact for all of its rows"), "{text}");
+    assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Apply { .. }]));
+    // What is asked about all mappings names how many there are.
+    press(&mut model, "1 :");
+    type_in(&mut model, "strategy of all");
+    press(&mut model, "Enter");
+    let all = Effect::SetRule { mapping: None, key: "strategy".to_owned(), value: "retry".to_owned() };
+    assert_eq!(press(&mut model, "2"), [all]);
+    press(&mut model, ":");
+    type_in(&mut model, "test all");
+    press(&mut model, "Enter");
+    let Some(Overlay::Sure { text, .. }) = model.overlays.last() else { panic!("{:?}", model.overlays) };
+    assert!(text.starts_with("All 3 mappings"), "{text}");
+    assert_eq!(press(&mut model, "y"), [Effect::Test(None)]);
+}
+
+#[test]
+fn a_key_that_means_nothing_here_says_where_it_means_something() {
+    let mut model = full((120, 40));
+    for (keys, says) in [
+        ("1 m", "M is “mend” in Record (3)"),
+        ("2 w", "w does nothing here; ? shows the keys"),
+        ("4 c", "c is “causes” in Errors (2)"),
+    ] {
+        press(&mut model, keys);
+        assert!(model.toast.as_ref().unwrap().text.eq_ignore_ascii_case(says), "{:?}", model.toast);
+    }
+}
+
+#[test]
+fn causes_go_on_counting_while_they_show_and_read_as_words_where_they_are_listed() {
+    let mut model = full((120, 40));
+    let came = |groups| Msg::Groups { filter: String::new(), result: Ok(groups) };
+    update(&mut model, came(super::world::groups()));
+    press(&mut model, "j");
+    let effects = update(&mut model, Msg::Tick(super::world::now() + chrono::TimeDelta::seconds(6)));
+    assert!(effects.contains(&Effect::LoadGroups(String::new())), "{effects:?}");
+    let mut later = super::world::groups();
+    later.reverse();
+    later[0].count = 4_711;
+    update(&mut model, came(later));
+    assert_eq!(model.overlays.len(), 1);
+    assert!(super::screens::text(&model).contains("4711"));
+    // The selection is on the cause that it was on, which is the first one now.
+    press(&mut model, "Enter");
+    assert_eq!(model.errors.filter, "group:8fb2");
+    assert!(super::screens::text(&model).contains("Contact INVALID_EMAIL_ADDRESS Email: Email: inv"));
+}
+
+#[test]
+fn what_the_database_forbids_is_said_whenever_it_is_tried() {
+    let mut model = full((120, 40));
+    let why = "the role watcher has no right INSERT\nlet its owner run: GRANT ...";
+    update(&mut model, Msg::Rights(Ok(Some(why.to_owned()))));
+    press(&mut model, "j");
+    assert!(press(&mut model, "r").is_empty());
+    assert!(model.toast.as_ref().unwrap().text.contains("let its owner run: GRANT"));
+    assert!(super::screens::text(&model).contains("READ-ONLY"));
+}
+
+#[test]
+fn filters_of_the_log_are_completed_from_what_is_known() {
+    let mut model = full((120, 40));
+    press(&mut model, "4 /");
+    type_in(&mut model, "ma");
+    press(&mut model, "Tab");
+    type_in(&mut model, "inv");
+    press(&mut model, "Tab Enter");
+    assert_eq!(model.log.filter, "mapping:Invoice_Line__c");
+    // What is typed is there again behind the filters that were typed before.
+    press(&mut model, "/");
+    type_in(&mut model, "lev");
+    press(&mut model, "Up Down");
+    assert!(super::screens::text(&model).contains("mapping:Invoice_Line__c lev"));
+}
+
+#[test]
+fn a_database_that_is_silent_is_named_while_one_waits() {
+    let mut model = full((120, 40));
+    update(&mut model, Msg::Event(Event::Overview));
+    for second in 1..=5 {
+        update(&mut model, Msg::Tick(super::world::now() + chrono::TimeDelta::seconds(second)));
+    }
+    assert!(super::screens::text(&model).contains("◌ PostgreSQL does not answer, 4 s"));
+    update(&mut model, Msg::Overview(Ok(super::world::overview())));
+    update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(page(errors())) });
+    update(&mut model, Msg::Tick(super::world::now() + chrono::TimeDelta::seconds(6)));
+    assert!(super::screens::text(&model).contains("● running"));
+}
+
+#[test]
+fn what_was_typed_is_there_again_after_a_cut_connection_but_nothing_of_a_masked_field() {
+    let mut model = opened();
+    press(&mut model, "g e");
+    type_in(&mut model, "!");
+    press(&mut model, "Tab G k k k e BS BS BS BS");
+    type_in(&mut model, ".com");
+    let state = model.state();
+    let drafted: Vec<(&str, Option<&str>)> =
+        state.draft.iter().map(|change| (change.column.as_str(), change.new.as_deref())).collect();
+    assert_eq!(drafted, [("lastname", Some("Doe!")), ("email", Some("jane@acme.com"))]);
+    let mut next = console((120, 40));
+    next.resume(&state);
+    let pane = next.record.as_ref().unwrap();
+    assert!(pane.row == jane() && pane.kept("email").is_some() && pane.kept("lastname").is_some());
+    assert!(next.toast.as_ref().unwrap().text.contains("is here again"));
+    let mut masked = failing();
+    masked.masked = vec!["email".to_owned()];
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(masked)) });
+    let columns: Vec<String> = model.state().draft.into_iter().map(|change| change.column).collect();
+    assert_eq!(columns, ["lastname"]);
 }

@@ -252,6 +252,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             left_out: Vec::new(),
         },
         pending: Vec::new(),
+        masked: Vec::new(),
         history: vec![
             HistoryEntry {
                 at: now() - TimeDelta::seconds(9),
@@ -425,6 +426,7 @@ pub fn report(done: usize) -> Report {
 pub fn acts() -> Vec<PastAct> {
     let values = |column: &str, value: &str| Some([(column.to_owned(), Some(value.to_owned()))].into());
     let act = |act: i64, action: &str, rows, undone, before, after| PastAct {
+        is_final: action == "retried",
         act,
         at: now() - TimeDelta::minutes(10 - act),
         actor: if act == 2 { "ada@sync-1" } else { "grace@sync-1" }.to_owned(),

@@ -155,9 +155,24 @@ impl RecordPane {
         self.changes.iter().find(|change| change.column == column)
     }
 
+    /// All that is kept, saved or not.
+    pub fn kept_changes(&self) -> impl Iterator<Item = &FieldEdit> {
+        self.changes.iter().chain(&self.saving)
+    }
+
+    /// Whether a column's values are kept out of files. As long as that is not known, they are.
+    pub fn is_masked(&self, column: &str) -> bool {
+        self.view.as_ref().is_none_or(|view| view.masked.iter().any(|masked| masked == column))
+    }
+
     /// Whether something would be lost with the pane.
     pub fn keeps(&self) -> bool {
         !(self.changes.is_empty() && self.saving.is_empty())
+    }
+
+    /// Whether a save is on its way.
+    pub fn is_saving(&self) -> bool {
+        !self.saving.is_empty()
     }
 
     /// Whether changed fields wait to be saved.
@@ -261,6 +276,16 @@ impl RecordPane {
         let came = answered.is_some();
         self.answer = answered.or(self.answer.take());
         came
+    }
+
+    /// Whether Salesforce's values, as they were fetched, are those of a record that is another one by now: the row is in
+    /// step again, has a record, or its values changed without a person's doing.
+    pub fn outdates(&self, view: &RecordView) -> bool {
+        let Some(before) = self.view.as_ref().filter(|_| matches!(self.remote, Remote::Known(_))) else {
+            return false;
+        };
+        let settled = view.unit == "in step" && (before.unit != view.unit || before.values != view.values);
+        !matches!(self.answer, Some(Answer::Sending { .. })) && (before.sfid != view.sfid || settled)
     }
 
     /// A save or a retry was taken: now its answer is waited for.

@@ -8,7 +8,7 @@ use crate::console::overlays::changes;
 use crate::console::widgets::cells::{clip, wrap};
 use crate::domain::catalogue::{self, Source};
 use crate::domain::record::RecordView;
-use crate::domain::remedy::Offer;
+use crate::domain::remedy::{Action, Offer};
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 use super::{Answer, RecordPane};
@@ -26,6 +26,7 @@ pub(super) fn answer_line(
         return vec![Line::from(Span::styled(clip(&text, width), theme.warn().patch(theme.strong())))];
     }
     let (text, style) = match &pane.answer {
+        _ if pane.is_saving() => ("↻ saving ...".to_owned(), theme.warn()),
         None => return Vec::new(),
         Some(Answer::Sending { .. }) => match view.error.as_ref().and_then(|error| error.next_retry_at) {
             Some(at) if at > model.now => {
@@ -114,6 +115,9 @@ fn remedy_lines(model: &Model, view: &RecordView, room: usize, most: usize) -> V
     let theme = model.theme;
     let words = |offer: &Offer| {
         let changes = changes(offer);
+        if matches!(offer.action, Some(Action::Rule { .. })) {
+            return format!("for all of {}: {}", view.mapping, offer.text);
+        }
         if changes.is_empty() { offer.text.clone() } else { format!("{}: {changes}", offer.text) }
     };
     let mut offers: Vec<&Offer> = view.advice.remedies.iter().collect();

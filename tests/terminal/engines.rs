@@ -1,0 +1,57 @@
+//! Who of several consoles runs the engine.
+
+use crate::office::{CONTACTS, Office};
+use crate::screen::Terminal;
+
+const RUNNING: &str = "SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'";
+
+fn quit(mut terminal: Terminal) {
+    terminal.keys("q");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_takes_over_with_what_the_file_says_then_and_one_that_cannot_says_why() {
+    let mut office = Office::open().await;
+    office.world.stop_engine().await;
+    let world = &office.world;
+    let written = world.written().replace("engine = \"service\"\n", "");
+    world.write(&written);
+    let [one, mut two, three] = ["one", "two", "three"].map(|name| office.console(name, 160, 40));
+
+    // What comes into the file while the first one's engine runs is not lost with it.
+    let (lead, _) = CONTACTS.split_once("[console]").unwrap();
+    let lead = lead.replace("Contact", "Lead").replace(", \"Description\"", ", \"Company\"");
+    let more = written.replace("[console]", &format!("{lead}[console]"));
+    world.write(&more);
+    two.wait_for("Lead ");
+    quit(one);
+    world.until_text(RUNNING, "1").await;
+    world
+        .run("INSERT INTO salesforce.lead (lastname, company, external_id__c) VALUES ('Roe', 'Acme', 'L1')")
+        .await;
+    world.until("the lead arrives", async || world.record("Lead", "L1").is_some()).await;
+
+    // Whoever took over is the one that is left first; the others cannot start what does not fit the org.
+    let taken = world.text("SELECT owner FROM syncdeck.engine WHERE state = 'running'").await.unwrap();
+    let pid = |terminal: &Terminal| format!("/{}/", terminal.process());
+    let (next, mut last) = if taken.contains(&pid(&two)) { (two, three) } else { (three, two) };
+    assert!(taken.contains(&pid(&next)), "{taken}");
+    world.write(&more.replace("\"Company\"", "\"Campany\""));
+    quit(next);
+    last.wait_for("engine stopped");
+    last.wait_for("the engine cannot be started");
+    let told = "SELECT count(*)::text FROM syncdeck.log WHERE message = 'the engine cannot be started'
+         AND fields->>'cause' LIKE '%has no field Campany%'";
+    world.until_text(told, "1").await;
+    let listed = "SELECT count(*)::text FROM syncdeck.error WHERE code = 'CONFIGURATION_REFUSED' AND resolved_at IS NULL";
+    world.until_text(listed, "1").await;
+    // Meanwhile anybody else may start it.
+    world.until_text("SELECT count(*)::text FROM syncdeck.lease", "0").await;
+
+    world.write(&more);
+    last.wait_for("● running");
+    world.until_text(listed, "0").await;
+    quit(last);
+    world.until_text(RUNNING, "0").await;
+}
