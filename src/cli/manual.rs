@@ -51,7 +51,8 @@ const FILES: [(&str, &str); 3] = [
     ("$XDG_CONFIG_HOME/syncdeck/config.toml", "The configuration where there is none in the directory."),
     (
         "$XDG_STATE_HOME/syncdeck/",
-        "Of each connection a file with where its console was left, the filters typed last and those saved there.",
+        "Of each database a file with where its console was left, what was typed there and not saved, the filters typed \
+         last and those kept.",
     ),
 ];
 
