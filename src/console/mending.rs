@@ -65,9 +65,20 @@ impl Model {
 
     /// Saves an edit together with the changes that were kept.
     pub(super) fn save(&mut self, mut edit: Edit) -> Vec<Effect> {
-        if let Some(pane) = self.record.as_mut().filter(|pane| pane.row == edit.row) {
+        let pane = self.record.as_mut().filter(|pane| pane.row == edit.row);
+        // One at a time, so that a refusal says whose changes it is about.
+        if self.saving.contains(&edit.row) {
+            pane.into_iter().for_each(|pane| edit.fields.drain(..).for_each(|field| pane.keep(field)));
+            self.say(
+                Tone::Neutral,
+                "the save before is still on its way; this change is kept: Ctrl-S saves it then",
+            );
+            return Vec::new();
+        }
+        if let Some(pane) = pane {
             edit.fields = pane.save(edit.fields);
         }
+        self.saving.push(edit.row.clone());
         self.say(Tone::Neutral, format!("saving {} {} ...", edit.row.table, edit.row.row));
         vec![Effect::Save(edit)]
     }

@@ -210,6 +210,8 @@ pub struct Model {
     pub errors: ErrorsPane,
     /// The open record.
     pub record: Option<RecordPane>,
+    /// Rows of which a save is under way.
+    pub saving: Vec<RowRef>,
     /// The log.
     pub log: LogPane,
     /// Filters of the log that were typed, newest last.
@@ -265,6 +267,7 @@ impl Model {
             mappings: MappingsPane::default(),
             errors: ErrorsPane::default(),
             record: None,
+            saving: Vec::new(),
             log: LogPane::new(settings.log_memory),
             log_filters: Vec::new(),
             pending: PendingPane::default(),

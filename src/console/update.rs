@@ -112,6 +112,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Saved { row, result } => {
+            model.saving.retain(|other| *other != row);
             if let Some(pane) = model.record.as_mut().filter(|pane| pane.row == row) {
                 pane.saved(result.is_ok());
             }
