@@ -1,0 +1,206 @@
+//! The engine's side, as a console knows it: whatever is asked for is answered when the test says so, well or not, and
+//! not always in the same way.
+
+use std::sync::Arc;
+
+use crate::console::effect::Effect;
+use crate::console::msg::Msg;
+use crate::console::panes::log;
+use crate::console::tests::world::{
+    HOSTILE, acts, contested, errors, failing, groups, hits, many_lines, overview, pending, plan, record,
+    relatives, report, shares, trends, trial, values, verdict,
+};
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::overview::Overview;
+use crate::domain::pending::Pending;
+use crate::domain::record::RecordView;
+use crate::domain::sort::Key;
+use crate::domain::sync_error::SyncError;
+use crate::domain::verify::Verdict;
+use crate::engine::bulk::Plan;
+use crate::engine::handle::{Count, ErrorPage, ErrorQuery, Refused};
+use crate::engine::lookups::PendingQuery;
+use crate::engine::mend::Linked;
+use crate::logs::ring;
+
+/// How something is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Or refused.
+    pub well: bool,
+    /// Which of several answers.
+    pub turn: usize,
+}
+
+/// What it has.
+#[derive(Debug)]
+pub struct Engine {
+    /// How many errors there are; their numbers are 1 to this.
+    pub errors: i64,
+    /// The newest line of the log.
+    pub lines: i64,
+}
+
+/// Whether an effect changes anything outside of the console.
+pub fn changes(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Save(_)
+            | Effect::Retry(_)
+            | Effect::Apply { .. }
+            | Effect::CarryOut { .. }
+            | Effect::Choose { .. }
+            | Effect::Link { .. }
+            | Effect::SetRule { .. }
+            | Effect::Writes { .. }
+            | Effect::Reload(_)
+            | Effect::Verify(_)
+            | Effect::Test(_)
+            | Effect::Repair { .. }
+    )
+}
+
+impl Engine {
+    /// What comes of an effect; nothing of what concerns the terminal only.
+    pub fn answer(&self, effect: &Effect, manner: Manner) -> Option<Msg> {
+        fn or<T>(manner: Manner, value: T) -> Result<T, Refused> {
+            if manner.well { Ok(value) } else { Err(Refused(format!("no connection\n{HOSTILE}"))) }
+        }
+        let turn = manner.turn;
+        Some(match effect.clone() {
+            Effect::AskRights => Msg::Rights(or(manner, turn.is_multiple_of(4).then(|| HOSTILE.to_owned()))),
+            Effect::LoadOverview => Msg::Overview(or(manner, standing(turn))),
+            Effect::LoadErrors { generation, append, query } => {
+                Msg::Errors { generation, append, result: or(manner, self.page(&query, turn)) }
+            }
+            Effect::CountErrors { generation, .. } => {
+                let count = Count { matching: self.errors, capped: turn.is_multiple_of(2) };
+                Msg::Counted { generation, result: or(manner, count) }
+            }
+            Effect::LoadValues { qualifier, prefix } => {
+                let values = vec![(HOSTILE.to_owned(), 3), ("EMAIL".to_owned(), 2)];
+                Msg::Offers { qualifier, prefix, values }
+            }
+            Effect::LoadPending { append, query } => {
+                Msg::Pending { append, limit: query.limit, result: or(manner, waiting(&query, turn)) }
+            }
+            Effect::Rest(number) => Msg::Rested(number),
+            Effect::LoadRelatives(row) => Msg::Relatives { row, result: or(manner, relatives()) },
+            Effect::LoadRecordLog(row) => Msg::RecordLog { row, result: or(manner, many_lines(1, 9)) },
+            Effect::LoadTrends { minutes, shares: wanted } => {
+                Msg::Trends { minutes, result: or(manner, (trends(), wanted.then(shares))) }
+            }
+            Effect::LoadGroups(filter) => Msg::Groups { filter, result: or(manner, groups()) },
+            Effect::LoadRecord(row) => {
+                let result = Box::new(or(manner, seen(&row, turn)));
+                Msg::Record { row, result }
+            }
+            Effect::FetchValues(row) => Msg::Values { row, result: or(manner, values()) },
+            Effect::Save(edit) => Msg::Saved { row: edit.row, result: or(manner, ()) },
+            Effect::Retry(row) => Msg::Retried { row, result: or(manner, ()) },
+            Effect::Apply { row, .. } | Effect::Choose { row, .. } => {
+                Msg::Applied { row, result: or(manner, HOSTILE.to_owned()) }
+            }
+            Effect::Plan { deed, .. } => {
+                let preview = plan([1, 2, 5_000][turn % 3]).preview.clone();
+                let shown = Plan::shown(deed, preview, if turn.is_multiple_of(2) { "demo" } else { "prod" });
+                Msg::Planned(or(manner, Arc::new(shown)))
+            }
+            Effect::UndoLast => Msg::Planned(or(manner, plan(2))),
+            Effect::CarryOut { .. } | Effect::Repair { .. } => {
+                Msg::Reported { text: HOSTILE.to_owned(), sends: true, result: or(manner, report(turn % 3)) }
+            }
+            Effect::LoadActs => Msg::Acts(or(manner, acts())),
+            Effect::LoadAct(_) => Msg::Act(or(manner, acts().into_iter().map(|act| act.first).collect())),
+            Effect::Find(text) => {
+                let found = hits().into_iter().take(turn % 3).collect();
+                Msg::Found { text, result: or(manner, found) }
+            }
+            Effect::Link { row, replace } => {
+                let sfid = "003sd0000000001AAA".to_owned();
+                let taken = Linked::Taken { sfid: sfid.clone(), row: RowId(7) };
+                let linked = if replace || turn.is_multiple_of(2) { Linked::Done { sfid } } else { taken };
+                Msg::Linked { row, result: or(manner, linked) }
+            }
+            Effect::Verify(_) => {
+                let clean = Verdict { findings: Vec::new(), ..verdict() };
+                Msg::Verified(or(manner, if turn.is_multiple_of(3) { clean } else { verdict() }))
+            }
+            Effect::Test(Some(mapping)) => Msg::Tried { mapping, result: or(manner, trial()) },
+            Effect::Test(None) => Msg::AllTried(or(manner, vec![("Contact".to_owned(), Ok(trial()))])),
+            Effect::SetRule { .. } | Effect::Writes { .. } | Effect::Reload(_) | Effect::Export { .. } => {
+                Msg::Changed(or(manner, HOSTILE.to_owned()))
+            }
+            Effect::LoadLog(after) => {
+                let from = after.map_or(1, |after| after + 1);
+                let count = (self.lines + 1 - from).clamp(0, log::PAGE as i64);
+                Msg::Log(or(manner, many_lines(from, count)))
+            }
+            Effect::LoadOlderLog(before) => {
+                Msg::OlderLog(or(manner, many_lines(before - 50, if before > -200 { 50 } else { 0 })))
+            }
+            Effect::FilterLog { generation, upto, lines, filter } => {
+                Msg::LogFiltered { generation, upto, places: ring::search(&lines, &filter) }
+            }
+            Effect::Stop
+            | Effect::SaveState(_)
+            | Effect::Connect(_)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Quit => return None,
+        })
+    }
+
+    /// A page of the errors, the greatest number first; now and then one that ends before it is full.
+    fn page(&self, query: &ErrorQuery, turn: usize) -> ErrorPage {
+        let before = query.after.as_ref().map_or(self.errors + 1, |key| key.id);
+        let limit = if turn.is_multiple_of(5) { 3 } else { query.limit };
+        let kinds = errors();
+        let one = |id: i64| {
+            let kind = kinds[(id % 6) as usize].clone();
+            SyncError { id, row_id: kind.row_id.map(|_| RowId(id as i32)), ..kind }
+        };
+        let items: Vec<SyncError> = (1..before).rev().take(limit).map(one).collect();
+        let last = items.last().filter(|error| error.id > 1);
+        let next = last.map(|error| Key::of(query.sort.by, error));
+        ErrorPage { items, done: next.is_none(), next }
+    }
+}
+
+/// How things stand: as in the demo, without some or all mappings, with writes that rest.
+fn standing(turn: usize) -> Overview {
+    let mut overview = overview();
+    match turn % 4 {
+        0 => overview.mappings.truncate(1),
+        1 => overview.mappings.clear(),
+        2 => overview.mappings[1].state = "paused".to_owned(),
+        _ => {}
+    }
+    overview
+}
+
+/// A row as it stands: failing, changed on both sides, on its way, in step, gone, hostile.
+fn seen(row: &RowRef, turn: usize) -> RecordView {
+    let view = match turn % 6 {
+        0 => failing(),
+        1 => contested(),
+        2 => record("in flight", "jane@acme.com", None),
+        3 => record("in step", "jane@acme.com", None),
+        4 => RecordView { exists: false, values: Vec::new(), ..failing() },
+        _ => record("failed", HOSTILE, errors().pop()),
+    };
+    RecordView { row: row.clone(), ..view }
+}
+
+/// What waits, in pages.
+fn waiting(query: &PendingQuery, turn: usize) -> Vec<Pending> {
+    let all = if turn.is_multiple_of(2) { 3 } else { 230 };
+    let kinds = pending();
+    let one = |number: i32| {
+        let kind = kinds[number as usize % kinds.len()].clone();
+        Pending { row: RowRef { row: RowId(number), ..kind.row.clone() }, ..kind }
+    };
+    let from = query.after.as_ref().map_or(1, |(_, last)| last.row.0 + 1);
+    (from..=all).take(query.limit).map(one).collect()
+}
