@@ -530,6 +530,16 @@ fn chosen_line(model: &Model) -> String {
     chosen.unwrap_or_default()
 }
 
+#[test]
+fn whoever_clicked_elsewhere_is_told_again_what_leaving_throws_away() {
+    let mut model = standing_in(Pane::Record);
+    press(&mut model, "g e x Tab Esc");
+    let (kind, modifiers) = (MouseEventKind::Down(MouseButton::Left), KeyModifiers::NONE);
+    update(&mut model, Msg::Mouse(MouseEvent { kind, column: 60, row: 5, modifiers }));
+    assert_eq!((model.focus, press(&mut model, "q")), (Pane::Errors, Vec::new()));
+    assert_eq!(press(&mut model, "q"), [Effect::Quit]);
+}
+
 /// A model as it is compared: without the count of moves, which only tells late answers apart.
 fn compared(mut model: Model) -> String {
     model.resting = 0;
