@@ -3,8 +3,9 @@
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
+use super::screens::text;
 use super::world::{
-    console, errors, failing, full, jane, log, many_lines, page, pending, press, relatives, type_in,
+    console, error, errors, failing, full, jane, log, many_lines, page, pending, press, relatives, type_in,
 };
 use crate::console::effect::Effect;
 use crate::console::model::{Connection, Model, Pane};
@@ -12,7 +13,9 @@ use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::panes::record::{Remote, Tab};
 use crate::console::update::update;
+use crate::console::widgets::cursor::Cursor;
 use crate::domain::sort::{Key, Sort, SortBy};
+use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::engine::handle::{Count, ErrorPage};
 
 /// The one request for errors among effects: its filter and its order.
@@ -124,6 +127,38 @@ fn rows_show_as_they_are_found_and_the_rest_is_asked_for() {
     let rest = ErrorPage { items: errors(), next: None, done: true };
     update(&mut model, Msg::Errors { generation: 0, append: true, result: Ok(rest) });
     assert_eq!(model.errors.items.len(), 6, "what is known already does not come twice");
+}
+
+/// Errors by number, the newest first.
+fn numbered(numbers: std::ops::RangeInclusive<i64>) -> Vec<SyncError> {
+    numbers.rev().map(|number| error(number, "CODE", "Email", "bad", ErrorState::Open)).collect()
+}
+
+#[test]
+fn new_errors_leave_the_selected_line_where_the_eye_is_however_many_they_are() {
+    for fresh in [1, 40] {
+        let mut model = console((120, 40));
+        let came = |items| Msg::Errors { generation: 0, append: false, result: Ok(page(items)) };
+        update(&mut model, came(numbered(1..=60)));
+        press(&mut model, "PgDn PgDn PgDn Up Up");
+        let Cursor { at, top } = model.errors.cursor;
+        let stands_at = |model: &Model| {
+            let screen = text(model);
+            let number = model.errors.selected().unwrap().row_id.unwrap().to_string();
+            screen.lines().position(|line| line.contains(&number)).unwrap()
+        };
+        let (selected, line) = (model.errors.selected().unwrap().id, stands_at(&model));
+        assert!(top > 0 && at > top, "the list is scrolled: {at}, {top}");
+        update(&mut model, came(numbered(1..=60 + fresh)));
+        assert_eq!((model.errors.selected().unwrap().id, stands_at(&model)), (selected, line));
+        let moved = usize::try_from(fresh).unwrap();
+        assert_eq!(model.errors.cursor, Cursor { at: at + moved, top: top + moved });
+        // Gone, the next one stands in its place.
+        let rest = numbered(1..=60 + fresh).into_iter().filter(|error| error.id != selected).collect();
+        update(&mut model, came(rest));
+        assert_eq!((model.errors.selected().unwrap().id, stands_at(&model)), (selected - 1, line));
+        assert_eq!(model.errors.cursor, Cursor { at: at + moved, top: top + moved });
+    }
 }
 
 #[test]
