@@ -166,7 +166,7 @@ fn records() -> Vec<Scene> {
         ("record_contested", |size| record(size, contested())),
         ("record_changed", |size| {
             let mut model = record(size, failing());
-            press(&mut model, "e BS Tab");
+            press(&mut model, "g e y Tab");
             model
         }),
         ("record_rejected_again", |size| {
@@ -278,7 +278,7 @@ fn logs() -> Vec<Scene> {
         ("log_gap_and_search", |size| {
             let mut model = full(size);
             let mut gap = log().remove(1);
-            gap.id = 4;
+            (gap.id, gap.message) = (4, "1,234 lines are missing: the store was too slow".to_owned());
             gap.fields.insert("dropped".to_owned(), serde_json::json!(1_234));
             update(&mut model, Msg::Log(Ok(vec![gap])));
             press(&mut model, "4 s");
