@@ -220,6 +220,8 @@ pub struct Model {
     pub pending: PendingPane,
     /// Counts the moves of the selection: the record follows the last one.
     pub resting: u64,
+    /// Whether the selection rested under an overlay, so that the record did not follow.
+    pub unfollowed: bool,
     /// Where one stood when that was kept last.
     pub kept_state: Option<ConsoleState>,
     /// Whether it is being looked at what an act would do.
@@ -272,6 +274,7 @@ impl Model {
             log_filters: Vec::new(),
             pending: PendingPane::default(),
             resting: 0,
+            unfollowed: false,
             kept_state: None,
             planning: false,
             overlays: Vec::new(),

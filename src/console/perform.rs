@@ -35,12 +35,7 @@ impl Model {
             return if leaves { self.perform(Id::Quit) } else { Vec::new() };
         }
         if let Some(overlay) = self.overlays.pop() {
-            let mut effects = self.overlay_key(overlay, key);
-            // What the selection came to rest on below it shows now.
-            if self.overlays.is_empty() && self.focus == self.list {
-                effects.extend(self.rest());
-            }
-            return effects;
+            return self.overlay_key(overlay, key);
         }
         match self.keymap.find(self.focus, &name) {
             Some(command) => self.run(command),
@@ -327,7 +322,9 @@ impl Model {
 
     /// The selection rested.
     pub(super) fn rested(&mut self, number: u64) -> Vec<Effect> {
-        if number != self.resting || !self.overlays.is_empty() {
+        // Under an overlay nothing changes; it follows when that is gone.
+        self.unfollowed = number == self.resting && !self.overlays.is_empty();
+        if number != self.resting || self.unfollowed {
             return Vec::new();
         }
         if self.focus != self.list {

@@ -24,6 +24,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     if !matches!(msg, Msg::Tick(_)) {
         model.dirty = true;
     }
+    let mut effects = apply(model, msg);
+    if model.overlays.is_empty() && std::mem::take(&mut model.unfollowed) {
+        effects.extend(model.rest());
+    }
+    effects
+}
+
+fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Msg::Key(key) => model.key(key),

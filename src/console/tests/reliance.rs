@@ -326,3 +326,14 @@ fn what_was_typed_is_there_again_after_a_cut_connection_but_nothing_of_a_masked_
     let columns: Vec<String> = model.state().draft.into_iter().map(|change| change.column).collect();
     assert_eq!(columns, ["lastname"]);
 }
+
+#[test]
+fn the_record_follows_a_selection_that_came_to_rest_under_something() {
+    let mut model = full((120, 40));
+    press(&mut model, "j ?");
+    let number = model.resting;
+    assert!(update(&mut model, Msg::Rested(number)).is_empty());
+    let closed = update(&mut model, Msg::Key(super::world::key("Esc")));
+    assert_eq!(closed, [Effect::Rest(number + 1)]);
+    assert_eq!(update(&mut model, Msg::Rested(number + 1)), [Effect::LoadRecord(jane())]);
+}
