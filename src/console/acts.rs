@@ -25,7 +25,12 @@ use super::widgets::cursor::Step;
 impl Model {
     /// Which errors an act is about: what is marked, else the selected one, or that of the open record.
     pub(super) fn chosen(&self) -> Option<(Chosen, String)> {
-        if self.focus == Pane::Record {
+        self.chosen_in(self.focus)
+    }
+
+    /// The same, if that pane had the keys.
+    pub(super) fn chosen_in(&self, pane: Pane) -> Option<(Chosen, String)> {
+        if pane == Pane::Record {
             let error = self.record.as_ref()?.view.as_ref()?.error.as_ref()?;
             return Some((Chosen::Ids(vec![error.id]), format!("{} {}", error.table, error.row_id?)));
         }

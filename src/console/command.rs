@@ -201,13 +201,13 @@ pub static COMMANDS: &[Command] = &[
     command(
         Id::NextView,
         "next-view",
-        "views",
+        "next view",
         &["]", "Right"],
         "Show the next view: fields, attempts, relatives, log lines",
     )
     .only(&[Record])
     .hinted(),
-    command(Id::PreviousView, "previous-view", "view", &["[", "Left"], "Show the view before").only(&[Record]),
+    command(Id::PreviousView, "previous-view", "previous view", &["[", "Left"], "Show the view before").only(&[Record]),
     command(
         Id::MarkAll,
         "mark-all",
@@ -218,7 +218,8 @@ pub static COMMANDS: &[Command] = &[
     .only(&[Errors]),
     command(Id::Sides, "both-sides", "both sides", &["c"], "Choose a side of fields that changed here and there")
         .only(&[Record])
-        .mutating(),
+        .mutating()
+        .hinted(),
     command(Id::Save, "save", "save", &["C-s"], "Save the changed fields together and send them")
         .only(&[Record])
         .mutating()

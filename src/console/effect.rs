@@ -187,3 +187,24 @@ pub enum Effect {
     /// Leave.
     Quit,
 }
+
+impl Effect {
+    /// Whether it changes anything outside of this console.
+    pub fn changes(&self) -> bool {
+        matches!(
+            self,
+            Effect::Save(_)
+                | Effect::Retry(_)
+                | Effect::Apply { .. }
+                | Effect::CarryOut { .. }
+                | Effect::Choose { .. }
+                | Effect::Link { .. }
+                | Effect::SetRule { .. }
+                | Effect::Writes { .. }
+                | Effect::Reload(_)
+                | Effect::Verify(_)
+                | Effect::Test(_)
+                | Effect::Repair { .. }
+        )
+    }
+}

@@ -9,10 +9,15 @@ use crate::domain::remedy::Action;
 impl Command {
     /// Why it cannot be used right now, if so.
     pub fn disabled(&self, model: &Model) -> Option<&'static str> {
+        self.disabled_in(model, model.focus)
+    }
+
+    /// Why it could not be used if that pane had the keys.
+    pub fn disabled_in(&self, model: &Model, pane: Pane) -> Option<&'static str> {
         if self.mutates && model.read_only {
             return Some("this console is read-only");
         }
-        let unsaved = model.focus == Pane::Record && model.record.as_ref().is_some_and(RecordPane::keeps);
+        let unsaved = pane == Pane::Record && model.record.as_ref().is_some_and(RecordPane::keeps);
         match self.id {
             // They would act on the row as it was before, under the change.
             Id::Retry | Id::Revert | Id::Ignore | Id::Mend | Id::Remedy | Id::Sides if unsaved => {
@@ -31,10 +36,10 @@ impl Command {
                 Some("this console is read-only")
             }
             Id::Edit => model.record.as_ref().map_or(Some("no record is open"), RecordPane::edit_refusal),
-            Id::Fix | Id::Revert | Id::Ignore if model.chosen().is_none() => {
+            Id::Fix | Id::Revert | Id::Ignore if model.chosen_in(pane).is_none() => {
                 Some("there is no error of a row here; choose or mark one")
             }
-            Id::Open => open(model),
+            Id::Open => open(model, pane),
             Id::Mark | Id::MarkAll | Id::Groups => {
                 unless(!model.errors.items.is_empty(), "there are no errors here")
             }
@@ -56,7 +61,7 @@ impl Command {
             Id::Connection if model.settings.connections.len() < 2 => {
                 Some("the configuration has one connection only")
             }
-            Id::Retry => retry(model),
+            Id::Retry => retry(model, pane),
             _ => None,
         }
     }
@@ -79,8 +84,8 @@ fn contested(view: &RecordView) -> bool {
     view.conflicts.iter().any(|conflict| conflict.winner.is_none())
 }
 
-fn open(model: &Model) -> Option<&'static str> {
-    match model.focus {
+fn open(model: &Model, pane: Pane) -> Option<&'static str> {
+    match pane {
         Pane::Mappings => unless(model.mapping().is_some(), "no mapping is there yet"),
         Pane::Log => unless(model.log.selected().is_some(), "no line is there yet"),
         Pane::Pending => unless(model.pending.selected().is_some(), "nothing waits"),
@@ -88,10 +93,11 @@ fn open(model: &Model) -> Option<&'static str> {
     }
 }
 
-fn retry(model: &Model) -> Option<&'static str> {
-    match model.focus {
+fn retry(model: &Model, pane: Pane) -> Option<&'static str> {
+    match pane {
         Pane::Record => unless(model.record.is_some(), "no record is open"),
         Pane::Errors if model.errors.any_marked() => None,
+        _ if model.errors.items.is_empty() => Some("there are no errors here"),
         _ => {
             let of_a_row = model.errors.selected().is_some_and(|error| error.row_id.is_some());
             unless(of_a_row, "this error is not of one row; it is tried again by itself")

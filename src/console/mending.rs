@@ -32,7 +32,10 @@ impl Model {
             return effects;
         }
         if pane.view.is_none() {
-            self.say(Tone::Neutral, "reading the record ...");
+            self.say(
+                Tone::Neutral,
+                "reading the record; what you type goes into the editor, Esc gives it up",
+            );
             self.overlays.push(Overlay::Opening(Vec::new()));
             return Vec::new();
         }

@@ -17,7 +17,9 @@ use super::view;
 use super::widgets::cursor::Step;
 
 /// Said when an open record's changes would be lost.
-const NOT_SAVED: &str =
+const NOT_SAVED: &str = "changed fields are not saved: Ctrl-S saves and sends them, Esc Esc throws them away";
+/// Said when leaving was tried once.
+const LEAVING: &str =
     "changed fields are not saved: Ctrl-S saves and sends them; the same key again throws them away";
 
 impl Model {
@@ -79,7 +81,7 @@ impl Model {
     fn may_leave(&mut self) -> bool {
         let may = self.record.as_mut().is_none_or(RecordPane::leave);
         if !may {
-            self.say(Tone::Neutral, NOT_SAVED);
+            self.say(Tone::Neutral, LEAVING);
         }
         may
     }

@@ -28,6 +28,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     if model.overlays.is_empty() && std::mem::take(&mut model.unfollowed) {
         effects.extend(model.rest());
     }
+    // The last word, also where it was learnt only now that nothing may be changed.
+    if model.read_only && effects.iter().any(Effect::changes) {
+        effects.retain(|effect| !effect.changes());
+        model.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
+        if let Some(pane) = &mut model.record {
+            pane.saved(false);
+        }
+        model.say(Tone::Bad, "nothing was changed: this console is read-only");
+    }
     effects
 }
 
@@ -365,7 +374,14 @@ impl Model {
             Ok(came) => came,
             // Asked for every few seconds: what was last known stays, and the line above says that PostgreSQL is away.
             Err(_) if self.lost.is_some() => return,
-            Err(refused) => return self.say(Tone::Bad, one_line(&refused.0)),
+            Err(refused) => {
+                let why = one_line(&refused.0);
+                match self.overlays.last_mut() {
+                    Some(Overlay::Trends(pictures)) => pictures.refusal = Some(why),
+                    _ => self.say(Tone::Bad, why),
+                }
+                return;
+            }
         };
         let Some(shares) = shares else {
             self.mappings.trends = trends;

@@ -26,16 +26,34 @@ pub fn fits((columns, lines): (u16, u16)) -> bool {
 /// Draws everything.
 pub fn draw(model: &Model, frame: &mut Frame) {
     let area = frame.area();
-    if !fits((area.width, area.height)) {
-        let text = format!("need {}x{}, have {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
-        frame.render_widget(
-            Paragraph::new(vec![Line::from("The terminal is too small:"), Line::from(text)]),
-            area,
-        );
-        return;
+    if fits((area.width, area.height)) {
+        whole(model, frame);
+    } else {
+        too_small(model, frame);
     }
-    let [top, middle, bottom] =
-        area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]));
+    model.theme.ground(frame.buffer_mut());
+    if model.theme.ascii {
+        ascii::plain(frame.buffer_mut());
+    }
+}
+
+/// What is needed, how one leaves, and what is told, such as what leaving would throw away.
+fn too_small(model: &Model, frame: &mut Frame) {
+    let area = frame.area();
+    let text = format!("need {}x{}, have {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
+    let mut lines = vec![Line::from("The terminal is too small:"), Line::from(text), Line::from("q leaves")];
+    let width = usize::from(area.width).max(1);
+    let told = model.toast.iter().flat_map(|toast| wrap(&toast.text, width, SAID));
+    lines.extend(told.map(Line::from));
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn whole(model: &Model, frame: &mut Frame) {
+    let [top, middle, bottom] = frame.area().layout(&Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ]));
     frame.render_widget(Paragraph::new(header(model, usize::from(top.width))), top);
     for (pane, area) in arrange(model, middle) {
         match pane {
@@ -48,10 +66,6 @@ pub fn draw(model: &Model, frame: &mut Frame) {
     }
     footer(model, frame, bottom);
     overlays::draw(model, frame);
-    model.theme.ground(frame.buffer_mut());
-    if model.theme.ascii {
-        ascii::plain(frame.buffer_mut());
-    }
 }
 
 /// Where each pane is. On a low screen, mappings and errors give way to the record while it has the keys.

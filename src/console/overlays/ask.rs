@@ -172,7 +172,7 @@ pub fn draw(model: &Model, ask: &Ask, frame: &mut Frame) {
     if ask.suggestions.len() > 1 {
         keys.extend([Span::styled("↑↓", theme.key()), Span::raw(" other suggestions   ")]);
     }
-    keys.extend([Span::styled("Esc", theme.key()), Span::raw(" leave it as it was")]);
+    keys.extend([Span::styled("Esc", theme.key()), Span::raw(" leave")]);
     let (text, column) = ask.input.shown(room);
     let lines = vec![Line::from(format!(" {text}")), Line::from(note), Line::default(), Line::from(keys)];
     frame.render_widget(Paragraph::new(lines), inner);

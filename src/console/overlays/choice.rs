@@ -474,12 +474,9 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
             ("i", "ignore"),
             ("Esc", "close"),
         ],
-        (_, Some(_)) => &[
-            ("Enter", "open"),
-            ("s", "take Salesforce's side"),
-            ("p", "take PostgreSQL's side"),
-            ("Esc", "close"),
-        ],
+        (_, Some(_)) => {
+            &[("Enter", "open"), ("s", "take Salesforce's"), ("p", "take PostgreSQL's"), ("Esc", "close")]
+        }
         _ if rows => &[("Enter", "open"), ("Esc", "close")],
         _ => &[("Enter", "or its number does it"), ("Esc", "leave it")],
     };

@@ -178,7 +178,7 @@ fn entry(model: &Model, command: &'static Command, keys: &[String], pane: Pane) 
         title: format!("{place}{}", command.title),
         keys: names.join(" "),
         doc: command.doc.to_owned(),
-        disabled: command.disabled(model),
+        disabled: command.disabled_in(model, pane),
         run: Run::Command(command, pane),
     }
 }

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::console::model::Model;
-use crate::console::widgets::cells::{count, fit, short};
+use crate::console::widgets::cells::{count, fit, short, wrap};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::trend::{Minute, Share, Trend};
@@ -26,6 +26,8 @@ pub struct Trends {
     pub trends: Option<Vec<Trend>>,
     /// What the errors are about, once known.
     pub shares: Option<Vec<Share>>,
+    /// Why nothing newer is known.
+    pub refusal: Option<String>,
     span: usize,
     cursor: Cursor,
 }
@@ -51,7 +53,7 @@ impl Trends {
     /// Takes in what came.
     pub fn take(&mut self, trends: Vec<Trend>, shares: Vec<Share>) {
         self.cursor.step(Step::Lines(0), shares.len());
-        (self.trends, self.shares) = (Some(trends), Some(shares));
+        (self.trends, self.shares, self.refusal) = (Some(trends), Some(shares), None);
     }
 
     /// A key.
@@ -146,7 +148,14 @@ impl Columns {
 fn throughput(model: &Model, trends: &Trends, area: Rect) -> Vec<Line<'static>> {
     let theme = model.theme;
     let Some(all) = &trends.trends else {
-        return vec![Line::default(), Line::from(Span::styled("  reading ...", theme.dim()))];
+        let (text, style) = match &trends.refusal {
+            Some(why) => (why.as_str(), theme.bad()),
+            None => ("reading ...", theme.dim()),
+        };
+        let room = usize::from(area.width).saturating_sub(4);
+        let lines = wrap(text, room, usize::from(area.height).max(1)).into_iter();
+        let said = lines.map(|line| Line::from(Span::styled(format!("  {line}"), style)));
+        return std::iter::once(Line::default()).chain(said).collect();
     };
     let columns = Columns::of(usize::from(area.width));
     let each = columns.picture;

@@ -272,10 +272,10 @@ impl Running {
         let named = |name: &str| Connection { name: name.to_owned(), environment: HOSTILE.to_owned() };
         model.settings.connections = vec![named("acme"), named(HOSTILE)];
         model.settings.filters = [(HOSTILE.to_owned(), "code:EMAIL".to_owned())].into();
-        let mut asked = update(&mut model, Msg::Opened);
-        // What the database lets this operator do is known before anything else.
-        asked.retain(|effect| *effect != Effect::AskRights);
-        update(&mut model, Msg::Rights(Ok((rights == Rights::None).then(|| HOSTILE.to_owned()))));
+        let asked = update(&mut model, Msg::Opened);
+        if rights == Rights::None {
+            update(&mut model, Msg::Rights(Ok(Some(HOSTILE.to_owned()))));
+        }
         let asked = asked.into_iter().map(Asked::new).collect();
         Running { model, engine: Engine { errors: 230, lines: 40 }, asked, missing: false, told: false }
     }

@@ -62,7 +62,14 @@ pub(super) fn error_lines(
             "held" => "Waits for its parent.",
             _ => "Waits to be sent.",
         };
-        return vec![Line::from(Span::styled(format!(" {text}"), theme.dim()))];
+        let why = view.sending.why.as_ref().filter(|_| view.unit != "in step");
+        let text = why.map_or_else(|| text.to_owned(), |why| format!("{text} {why}"));
+        let mut lines = vec![Line::from(Span::styled(format!(" {}", clip(&text, room)), theme.dim()))];
+        lines.extend(conflict_line(model, view, room));
+        if view.unit != "in step" {
+            lines.push(sending_line(model, view, room));
+        }
+        return lines;
     };
     // On a low screen the words are cut before the values are.
     let (message, cause) = if height < 14 { (1, 1) } else { (2, 2) };

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use serde_json::Value;
 
 use crate::console::model::{Model, Pane};
-use crate::console::panes::list_line;
+use crate::console::panes::{empty, list_line};
 use crate::console::widgets::cells::{cell, clip, fit, wrap};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::record::{HistoryEntry, RecordView, Relative};
@@ -20,22 +20,22 @@ pub(super) fn lines(
     view: &RecordView,
     inner: Rect,
 ) -> (Vec<Line<'static>>, usize) {
-    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
+    let width = usize::from(inner.width);
     match pane.tab {
         Tab::Relatives => beside(
             model,
             &pane.relatives,
             pane.beside[1],
-            height,
+            inner,
             "no parents, and nothing waits for it",
             |one| relative(model, one, width),
         ),
         Tab::Log => {
-            beside(model, &pane.lines, pane.beside[2], height, "the log has no line about it", |one| {
+            beside(model, &pane.lines, pane.beside[2], inner, "the log has no line about it", |one| {
                 log_line(model, one, width)
             })
         }
-        _ => attempts(model, pane, view, width, height),
+        _ => attempts(model, pane, view, inner),
     }
 }
 
@@ -44,23 +44,19 @@ fn beside<T>(
     model: &Model,
     items: &Beside<T>,
     cursor: Cursor,
-    height: usize,
+    inner: Rect,
     none: &str,
     line: impl Fn(&T) -> Line<'static>,
 ) -> (Vec<Line<'static>>, usize) {
     let instead = match items {
-        Beside::Known(items) if !items.is_empty() => return listed(model, items, cursor, height, line),
+        Beside::Known(items) if !items.is_empty() => {
+            return listed(model, items, cursor, usize::from(inner.height), line);
+        }
         Beside::Known(_) => none,
         Beside::Refused(why) => why,
         Beside::Unknown | Beside::Loading => "reading ...",
     };
-    (
-        vec![
-            Line::default(),
-            Line::from(Span::styled(format!("  {}", clip(instead, 200)), model.theme.dim())),
-        ],
-        1,
-    )
+    (empty(model, inner, instead), 1)
 }
 
 fn listed<T>(
@@ -77,20 +73,15 @@ fn listed<T>(
 }
 
 /// What was sent and answered, newest first; of the selected one the call itself.
-fn attempts(
-    model: &Model,
-    pane: &RecordPane,
-    view: &RecordView,
-    width: usize,
-    height: usize,
-) -> (Vec<Line<'static>>, usize) {
+fn attempts(model: &Model, pane: &RecordPane, view: &RecordView, inner: Rect) -> (Vec<Line<'static>>, usize) {
+    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
     let cursor = pane.beside[0];
     let Some(entry) = view.history.get(cursor.at.min(view.history.len().saturating_sub(1))) else {
         return beside(
             model,
             &Beside::Known(Vec::<HistoryEntry>::new()),
             cursor,
-            height,
+            inner,
             "nothing was sent yet",
             |_| Line::default(),
         );
