@@ -91,8 +91,9 @@ impl Model {
             self.say(Tone::Neutral, "still looking at what the act before would do ...");
             return Vec::new();
         }
+        let undoes = matches!(plan, Effect::UndoLast | Effect::Plan { deed: Deed::Undo(_), .. });
+        self.errors.acted = !undoes && self.focus == Pane::Errors && self.errors.any_marked();
         self.overlays.push(Overlay::Looking);
-        self.say(Tone::Neutral, "looking at what it would do ...");
         vec![plan]
     }
 
@@ -189,7 +190,6 @@ impl Model {
     }
 
     fn carry_out(&mut self, plan: Arc<Plan>, why: Option<String>) -> Vec<Effect> {
-        self.errors.acted = self.focus == Pane::Errors && self.errors.any_marked();
         let progress = Progress { through: 0, total: plan.len() };
         let working = Working { progress, ..Working::begun(plan.deed.text(), self.now) };
         self.overlays.push(Overlay::Working(working));
@@ -200,6 +200,7 @@ impl Model {
     pub(super) fn begin(&mut self, effect: Effect) -> Vec<Effect> {
         match &effect {
             Effect::Repair { verdict, .. } => {
+                self.errors.acted = false;
                 let working = Working::begun(format!("repair {}", verdict.mapping), self.now);
                 self.overlays.push(Overlay::Working(working));
             }
@@ -232,8 +233,9 @@ impl Model {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
         // Marks that it was not about are for the next act, and so are those of one that was refused.
         // What failed stays marked: it is what one looks at next.
-        if let Ok(report) = &result
-            && std::mem::take(&mut self.errors.acted)
+        let acted = std::mem::take(&mut self.errors.acted);
+        if let Ok(report) = result.as_ref()
+            && acted
         {
             self.errors.unmark();
             let failed = report.items.iter().filter(|item| item.result == Came::Failed);

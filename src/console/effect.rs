@@ -68,6 +68,8 @@ pub enum Effect {
     },
     /// Ask for the causes of the errors that match a filter.
     LoadGroups(String),
+    /// Ask for them once more, while they show.
+    RenewGroups(String),
     /// Ask for a row.
     LoadRecord(RowRef),
     /// Ask for Salesforce's values.
@@ -189,6 +191,21 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Whether a console asks for it by itself once the way to the database is open.
+    pub fn comes_with_the_start(&self) -> bool {
+        matches!(
+            self,
+            Effect::AskRights
+                | Effect::LoadOverview
+                | Effect::LoadErrors { .. }
+                | Effect::CountErrors { .. }
+                | Effect::LoadPending { .. }
+                | Effect::LoadTrends { .. }
+                | Effect::LoadRecord(_)
+                | Effect::LoadLog(_)
+        )
+    }
+
     /// Whether it changes anything outside of this console.
     pub fn changes(&self) -> bool {
         matches!(

@@ -144,6 +144,10 @@ impl Doing {
                 let result = handle.groups(&filter, 200).await;
                 Msg::Groups { filter, result }
             }
+            Effect::RenewGroups(filter) => {
+                let result = handle.groups(&filter, 200).await;
+                Msg::GroupsRenewed { filter, result }
+            }
             Effect::LoadRecord(row) => {
                 let result = Box::new(handle.record(&row).await);
                 Msg::Record { row, result }

@@ -7,7 +7,7 @@ use crate::logs::line::LogFilter;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
-use super::overlays::{Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Typed};
+use super::overlays::{Ahead, Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Typed};
 use super::panes::edit::Done;
 use super::view;
 
@@ -87,7 +87,7 @@ impl Model {
             Overlay::Looking => self.overlays.push(Overlay::Looking),
             Overlay::Opening(_) if key.code == KeyCode::Esc => self.toast = None,
             Overlay::Opening(mut typed) => {
-                typed.push(key);
+                typed.push(Ahead::Key(key));
                 self.overlays.push(Overlay::Opening(typed));
             }
             Overlay::Told { .. }
@@ -137,6 +137,7 @@ impl Model {
             // What cannot be seen is not changed.
             _ if !view::fits(self.size) => {}
             Some(Overlay::Edit(editor)) => editor.paste(text),
+            Some(Overlay::Opening(typed)) => typed.push(Ahead::Paste(text.to_owned())),
             Some(Overlay::Filter(line)) => line.input.insert(text),
             Some(Overlay::Ask(ask)) => ask.input.insert(text),
             Some(Overlay::Palette(palette)) => palette.paste(text),

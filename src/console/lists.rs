@@ -18,7 +18,15 @@ impl Model {
 
     /// Lists what was chosen elsewhere: a mapping's errors, those of a cause. Esc comes back to where it was chosen.
     pub(super) fn drill(&mut self, filter: &str, called: Option<String>) -> Vec<Effect> {
-        self.drilled.push((self.focus, self.errors.filter.clone()));
+        // Whoever went back by a number begins anew from there.
+        let before = self.drilled.iter().position(|(pane, ..)| *pane == self.focus && *pane != Pane::Errors);
+        let filter_before = match before {
+            Some(at) => self.drilled.drain(at..).next().map(|(_, filter, called)| (filter, called)),
+            None => None,
+        };
+        let (filter_there, called_there) =
+            filter_before.unwrap_or_else(|| (self.errors.filter.clone(), self.errors.called.clone()));
+        self.drilled.push((self.focus, filter_there, called_there));
         let mut effects = self.go(Pane::Errors);
         effects.extend(self.list(filter));
         self.errors.called = called;
@@ -27,8 +35,9 @@ impl Model {
 
     /// Back to where it was chosen.
     pub(super) fn undrill(&mut self) -> Vec<Effect> {
-        let Some((pane, filter)) = self.drilled.pop() else { return Vec::new() };
+        let Some((pane, filter, called)) = self.drilled.pop() else { return Vec::new() };
         let mut effects = self.list(&filter);
+        self.errors.called = called;
         effects.extend(self.go(pane));
         effects
     }

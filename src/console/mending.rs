@@ -14,7 +14,7 @@ use crate::engine::verify::Stage;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
-use super::overlays::{Choice, Overlay, Working};
+use super::overlays::{Ahead, Choice, Overlay, Working};
 use super::panes::edit::Editor;
 use super::panes::record::{RecordPane, Tab};
 use super::update::one_line;
@@ -23,19 +23,10 @@ impl Model {
     /// Edits the selected field; among the relatives, goes to the selected one.
     pub(super) fn edit(&mut self) -> Vec<Effect> {
         let Some(pane) = &self.record else { return Vec::new() };
-        if let Some(relative) = pane.relative().map(|relative| relative.row.clone()) {
-            let from = pane.row.clone();
-            let effects = self.open_row(relative);
-            if self.record.as_ref().is_some_and(|pane| pane.row != from) {
-                self.trail.push(from);
-            }
-            return effects;
+        if let Some(relative) = pane.relative() {
+            return self.open_row(relative.row.clone());
         }
         if pane.view.is_none() {
-            self.say(
-                Tone::Neutral,
-                "reading the record; what you type goes into the editor, Esc gives it up",
-            );
             self.overlays.push(Overlay::Opening(Vec::new()));
             return Vec::new();
         }
@@ -59,9 +50,16 @@ impl Model {
             return Vec::new();
         }
         let mut effects = self.edit();
-        for key in typed {
-            let Some(overlay) = self.overlays.pop() else { break };
-            effects.extend(self.overlay_key(overlay, key));
+        for ahead in typed {
+            if self.overlays.is_empty() {
+                break;
+            }
+            effects.extend(match ahead {
+                Ahead::Paste(text) => self.paste(&text),
+                Ahead::Key(key) => {
+                    self.overlays.pop().map(|overlay| self.overlay_key(overlay, key)).unwrap_or_default()
+                }
+            });
         }
         effects
     }

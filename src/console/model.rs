@@ -196,8 +196,9 @@ pub struct Model {
     pub trail: Vec<RowRef>,
     /// Whether that had the whole screen.
     pub came_zoomed: bool,
-    /// From where lists were opened, with the filter that was there: one step back each.
-    pub drilled: Vec<(Pane, String)>,
+    /// From where lists were opened, with the filter that was there and what it was called: one step
+    /// back each.
+    pub drilled: Vec<(Pane, String, Option<String>)>,
     /// How things stand, once known.
     pub overview: Option<Overview>,
     /// Why PostgreSQL is out of reach, while it is.
@@ -244,6 +245,12 @@ pub struct Model {
     pub pending_flight: Flight,
     /// See [`Flight`].
     pub count_flight: Flight,
+    /// See [`Flight`]; of causes that are read again while they show.
+    pub groups_flight: Flight,
+    /// See [`Flight`]; of trends that are read again while they show.
+    pub trends_flight: Flight,
+    /// Whether the record that is asked for is asked for after what was saved or sent last.
+    pub awaits_answer: bool,
 }
 
 impl Model {
@@ -286,6 +293,9 @@ impl Model {
             log_flight: Flight::default(),
             pending_flight: Flight::default(),
             count_flight: Flight::default(),
+            groups_flight: Flight::default(),
+            trends_flight: Flight::default(),
+            awaits_answer: false,
             settings,
         }
     }

@@ -42,8 +42,9 @@ impl Model {
     /// Moves in the pane under the pointer, which need not have the keys.
     fn wheel(&mut self, pane: Pane, lines: isize) -> Vec<Effect> {
         let keys = std::mem::replace(&mut self.focus, pane);
-        let effects = self.step(Step::Lines(lines));
+        let effects = self.moved(Step::Lines(lines));
         self.focus = keys;
+        self.settle(pane);
         effects
     }
 

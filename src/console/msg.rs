@@ -121,6 +121,13 @@ pub enum Msg {
         /// The causes.
         result: Result<Vec<Group>, Refused>,
     },
+    /// The causes once more, while they show.
+    GroupsRenewed {
+        /// The filter.
+        filter: String,
+        /// The causes.
+        result: Result<Vec<Group>, Refused>,
+    },
     /// A row.
     Record {
         /// Which.

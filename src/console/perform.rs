@@ -18,6 +18,8 @@ use super::widgets::cursor::Step;
 
 /// Said when an open record's changes would be lost.
 const NOT_SAVED: &str = "changed fields are not saved: Ctrl-S saves and sends them, Esc Esc throws them away";
+/// Said when leaving was tried while a save is on its way.
+const SAVING: &str = "the save is still on its way: the same key again does not wait for it";
 /// Said when leaving was tried once.
 const LEAVING: &str =
     "changed fields are not saved: Ctrl-S saves and sends them; the same key again throws them away";
@@ -30,6 +32,12 @@ impl Model {
         // These work whatever lies on top.
         if let Some(id @ (Id::ForceQuit | Id::Suspend | Id::Redraw)) = command {
             return self.perform(id);
+        }
+        // Leaving is asked for twice in a row, or it begins anew.
+        if !matches!(command, Some(Id::Back | Id::Quit | Id::Connection))
+            && let Some(pane) = &mut self.record
+        {
+            pane.stay();
         }
         // What cannot be seen is not done.
         if !view::fits(self.size) {
@@ -69,19 +77,15 @@ impl Model {
             return Vec::new();
         }
         self.toast = None;
-        if !matches!(command.id, Id::Back | Id::Quit | Id::Connection)
-            && let Some(pane) = &mut self.record
-        {
-            pane.stay();
-        }
         self.perform(command.id)
     }
 
     /// Whether the open record may be left with what is kept of it; the first time it is said what would be lost.
     fn may_leave(&mut self) -> bool {
+        let saving = self.record.as_ref().is_some_and(|pane| pane.is_saving() && !pane.has_changes());
         let may = self.record.as_mut().is_none_or(RecordPane::leave);
         if !may {
-            self.say(Tone::Neutral, LEAVING);
+            self.say(Tone::Neutral, if saving { SAVING } else { LEAVING });
         }
         may
     }
@@ -92,7 +96,10 @@ impl Model {
             Id::Up => self.step(Step::Lines(-1)),
             Id::PageDown => self.step(Step::Lines(self.page())),
             Id::PageUp => self.step(Step::Lines(-self.page())),
-            Id::Top if self.focus == Pane::Errors && self.errors.newer => self.refresh(),
+            Id::Top if self.focus == Pane::Errors && self.errors.goes_on_from_here() => {
+                self.errors.from_the_beginning();
+                self.load_errors()
+            }
             Id::Top => self.step(Step::First),
             Id::Bottom => self.step(Step::Last),
             Id::NextPane => self.go(self.neighbour(1)),
@@ -174,6 +181,7 @@ impl Model {
                 self.load_trends()
             }
             Id::Refresh => {
+                self.errors.from_the_beginning();
                 let row = self.record.as_ref().map(|pane| pane.row.clone());
                 let mut effects = self.refresh();
                 effects.extend(row.map(Effect::FetchValues));
@@ -246,11 +254,14 @@ impl Model {
 
     /// Opens a row's record and goes there.
     pub(super) fn open_row(&mut self, row: RowRef) -> Vec<Effect> {
+        let from = self.record.as_ref().filter(|_| self.focus == Pane::Record).map(|pane| pane.row.clone());
+        let other = from.filter(|from| *from != row);
         if !self.show_row(row) {
             self.focus = Pane::Record;
             self.say(Tone::Neutral, NOT_SAVED);
             return Vec::new();
         }
+        self.trail.extend(other);
         let mut effects = self.load_record();
         effects.extend(self.enter_record());
         effects
@@ -271,14 +282,14 @@ impl Model {
     /// Moves the selection of the pane with the keys.
     pub(super) fn step(&mut self, step: Step) -> Vec<Effect> {
         let effects = self.moved(step);
-        self.settle();
+        self.settle(self.focus);
         effects
     }
 
     /// Scrolls the list no further than the selected line needs.
-    pub(super) fn settle(&mut self) {
-        let height = view::page(self, self.focus) + 1;
-        match self.focus {
+    pub(super) fn settle(&mut self, pane: Pane) {
+        let height = view::page(self, pane) + 1;
+        match pane {
             Pane::Mappings => {
                 let len = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
                 self.mappings.cursor.settle(len, height);
@@ -289,7 +300,8 @@ impl Model {
         }
     }
 
-    fn moved(&mut self, step: Step) -> Vec<Effect> {
+    /// Moves, without scrolling.
+    pub(super) fn moved(&mut self, step: Step) -> Vec<Effect> {
         match self.focus {
             Pane::Mappings => {
                 let len = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
@@ -397,7 +409,9 @@ impl Model {
 
     /// From a relative back to the record it was gone to from, and to its relatives.
     fn back_to(&mut self, row: RowRef) -> Vec<Effect> {
-        let mut effects = self.open_row(row);
+        self.show_row(row);
+        let mut effects = self.load_record();
+        effects.extend(self.enter_record());
         if let Some(pane) = &mut self.record {
             pane.tab = Tab::Relatives;
             effects.extend(pane.ask_beside());

@@ -45,6 +45,8 @@ pub(super) enum Door<'a> {
         opening: LocalBoxFuture<'a, Result<Handle>>,
         /// Where it is kept where the console stands.
         file: Option<Arc<StateFile>>,
+        /// What is to be done once it is open.
+        waiting: Vec<Effect>,
     },
     /// Open.
     Open(Box<Io>),
@@ -57,9 +59,11 @@ impl Door<'_> {
     /// When it cannot be opened.
     async fn next(&mut self) -> Result<Option<Msg>> {
         match self {
-            Door::Opening { opening, file } => {
+            Door::Opening { opening, file, waiting } => {
                 let handle = opening.await?;
-                *self = Door::Open(Box::new(Io::new(handle, file.take())));
+                let mut io = Io::new(handle, file.take());
+                std::mem::take(waiting).into_iter().for_each(|effect| io.perform(effect));
+                *self = Door::Open(Box::new(io));
                 Ok(Some(Msg::Opened))
             }
             Door::Open(io) => Ok(io.next().await),
@@ -67,8 +71,10 @@ impl Door<'_> {
     }
 
     fn perform(&mut self, effect: Effect) {
-        if let Door::Open(io) = self {
-            io.perform(effect);
+        match self {
+            Door::Open(io) => io.perform(effect),
+            Door::Opening { .. } if effect.comes_with_the_start() => {}
+            Door::Opening { waiting, .. } => waiting.push(effect),
         }
     }
 }
@@ -85,7 +91,7 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
     if let Some(file) = &options.file {
         file.begin(model.state());
     }
-    let mut door = Door::Opening { opening, file: options.file };
+    let mut door = Door::Opening { opening, file: options.file, waiting: Vec::new() };
     let mut keys = Keys::default();
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;

@@ -59,7 +59,7 @@ impl Model {
         let _ = self.log.set_filter(&state.log_filter);
         if let Some((table, row)) = &state.record {
             let mut pane = RecordPane::open(RowRef { table: table.clone(), row: RowId(*row) });
-            state.draft.iter().cloned().for_each(|change| pane.keep(change));
+            pane.resume(&state.draft);
             if pane.has_changes() {
                 self.say(
                     Tone::Neutral,

@@ -13,7 +13,7 @@ use super::effect::Effect;
 use super::model::{Flight, Model, Pane, Tone};
 use super::msg::Msg;
 use super::overlays::{Acts, Choice, Overlay};
-use super::panes::record::{Answer, Remote};
+use super::panes::record::{Answer, RecordPane, Remote};
 use super::widgets::cursor::Step;
 
 /// Between looks at what is counted and drawn but announced by nobody, in seconds.
@@ -64,8 +64,11 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Overview(result) => {
+            model.owed_since = None;
             match result {
                 Ok(overview) => {
+                    // Nobody need have told that it is back.
+                    model.lost = None;
                     model.mappings.cursor.step(Step::Lines(0), overview.mappings.len());
                     model.overview = Some(overview);
                 }
@@ -107,6 +110,7 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Trends { minutes, result } => {
+            model.trends_flight.land();
             model.trends_came(minutes, result);
             Vec::new()
         }
@@ -118,6 +122,11 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Tried { mapping, result } => model.tried(&mapping, result),
         Msg::AllTried(result) => model.all_tried(result),
         Msg::Groups { filter, result } => model.groups_came(&filter, result),
+        Msg::GroupsRenewed { filter, result } => {
+            model.groups_flight.land();
+            model.renew_groups(&filter, result);
+            Vec::new()
+        }
         Msg::Record { row, result } => model.record_came(&row, *result),
         Msg::Values { row, result } => {
             if let Some(pane) = model.record.as_mut().filter(|pane| pane.row == row) {
@@ -173,6 +182,7 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Found { text, result } => model.found(&text, result),
         Msg::Linked { row, result } => model.linked(&row, result),
         Msg::Log(result) => {
+            model.owed_since = None;
             let more = result.is_ok_and(|records| model.log.take(&records));
             if model.log_flight.land() || more { model.load_log() } else { Vec::new() }
         }
@@ -212,7 +222,6 @@ impl Model {
 
     /// Everything again.
     pub(super) fn refresh(&mut self) -> Vec<Effect> {
-        self.errors.from_the_beginning();
         let mut effects = self.load_overview();
         effects.extend(self.load_errors());
         effects.extend(self.load_record());
@@ -248,7 +257,11 @@ impl Model {
 
     pub(super) fn load_record(&mut self) -> Vec<Effect> {
         let Some(row) = self.record.as_ref().map(|pane| pane.row.clone()) else { return Vec::new() };
-        if self.record_flight.take_off() { vec![Effect::LoadRecord(row)] } else { Vec::new() }
+        if !self.record_flight.take_off() {
+            return Vec::new();
+        }
+        self.awaits_answer = self.record.as_ref().is_some_and(RecordPane::awaits_answer);
+        vec![Effect::LoadRecord(row)]
     }
 
     // ---- what comes ----------------------------------------------------------------------------------------------
@@ -257,9 +270,11 @@ impl Model {
         match event {
             Event::Overview => self.load_overview(),
             Event::Errors => {
-                // What a reader wrote, or what a pooler does not pass on, is announced by nothing else.
-                let mut effects = self.load_record();
-                effects.extend(self.load_errors());
+                let mut effects = self.load_errors();
+                // A pooler passes no announcement of the row on; an answer that is waited for is looked for now.
+                if self.record.as_ref().is_some_and(RecordPane::awaits_answer) {
+                    effects.extend(self.load_record());
+                }
                 if self.list == Pane::Pending {
                     effects.extend(self.load_pending());
                 }
@@ -319,10 +334,17 @@ impl Model {
         effects.extend(self.load_record());
         match self.overlays.last() {
             Some(Overlay::Trends(trends)) => {
-                effects.push(Effect::LoadTrends { minutes: trends.minutes(), shares: true });
+                let minutes = trends.minutes();
+                if self.trends_flight.take_off() {
+                    effects.push(Effect::LoadTrends { minutes, shares: true });
+                }
             }
             Some(Overlay::Choice(choice)) => {
-                effects.extend(choice.causes().map(|filter| Effect::LoadGroups(filter.to_owned())));
+                if let Some(filter) = choice.causes().map(str::to_owned)
+                    && self.groups_flight.take_off()
+                {
+                    effects.push(Effect::RenewGroups(filter));
+                }
             }
             _ => {}
         }
@@ -340,6 +362,7 @@ impl Model {
         append: bool,
         result: Result<ErrorPage, Refused>,
     ) -> Vec<Effect> {
+        self.owed_since = None;
         let again = !append && self.errors_flight.land();
         let mut effects = Vec::new();
         if generation == self.errors.generation {
@@ -402,39 +425,55 @@ impl Model {
         if shown { vec![Effect::LoadTrends { minutes: 60, shares: false }] } else { Vec::new() }
     }
 
+    /// The causes once more: nothing but what still shows is touched, and nobody waits for a word about it.
+    fn renew_groups(&mut self, filter: &str, result: Result<Vec<Group>, Refused>) {
+        let Ok(groups) = result else { return };
+        let now = Choice::groups(&groups, filter, |time| self.clock(time));
+        let Some(Overlay::Choice(open)) = self.overlays.last_mut() else { return };
+        if open.causes() != Some(filter) {
+            return;
+        }
+        match now {
+            Some(now) => open.renew(now),
+            None => {
+                self.overlays.pop();
+                self.say(Tone::Good, "the last of these errors is gone");
+            }
+        }
+    }
+
     fn groups_came(&mut self, filter: &str, result: Result<Vec<Group>, Refused>) -> Vec<Effect> {
         match result {
-            Ok(groups) => {
-                match (Choice::groups(&groups, filter, |time| self.clock(time)), self.overlays.last_mut()) {
-                    (Some(now), Some(Overlay::Choice(open))) if open.causes() == Some(filter) => {
-                        open.renew(now)
-                    }
-                    (Some(choice), _) => {
-                        self.toast = None;
-                        self.lay(Overlay::Choice(choice));
-                    }
-                    (None, _) => self.say(Tone::Neutral, "there are no errors to group"),
+            Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
+                Some(choice) => {
+                    self.toast = None;
+                    self.lay(Overlay::Choice(choice));
                 }
-            }
+                None => self.say(Tone::Neutral, "there are no errors to group"),
+            },
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
         }
         Vec::new()
     }
 
     fn record_came(&mut self, row: &RowRef, result: Result<RecordView, Refused>) -> Vec<Effect> {
+        self.owed_since = None;
         let again = self.record_flight.land();
+        let latest = self.awaits_answer;
         let now = self.now;
         let mut effects = Vec::new();
         let mut answer = None;
         match self.record.as_mut().filter(|pane| pane.row == *row) {
             Some(pane) => match result {
                 Ok(view) => {
-                    effects.extend(pane.forget_beside());
+                    if pane.view.as_ref() != Some(&view) {
+                        effects.extend(pane.forget_beside());
+                    }
                     if pane.outdates(&view) {
                         effects.push(Effect::FetchValues(row.clone()));
                     }
-                    // One that was asked for before the last save says nothing about it; the next one is on its way.
-                    if pane.take(view, now, !again) {
+                    // One that was asked for before the last save says nothing about it.
+                    if pane.take(view, now, latest) {
                         answer = pane.answer.clone();
                         effects.push(Effect::FetchValues(row.clone()));
                     }

@@ -7,6 +7,7 @@ use ratatui::widgets::{Clear, Paragraph};
 
 use super::command::Id;
 use super::model::{Model, Pane, Toast, Tone};
+use super::overlays::Overlay;
 use super::widgets::cells::{clip, count, wrap};
 use super::{ascii, keys, overlays, panes};
 use crate::domain::act::is_production;
@@ -220,6 +221,18 @@ fn header(model: &Model, width: usize) -> Line<'static> {
 
 /// What just happened, or the next keys.
 fn footer(model: &Model, frame: &mut Frame, area: Rect) {
+    // These two draw nothing themselves: the line stays as long as they take the keys.
+    let takes_keys = match model.overlays.last() {
+        Some(Overlay::Looking) => Some("looking at what it would do ... (Esc gives it up)"),
+        Some(Overlay::Opening(_)) => {
+            Some("reading the record; what you type goes into the editor (Esc gives it up)")
+        }
+        _ => None,
+    };
+    if let Some(text) = takes_keys {
+        let toast = Toast { text: text.to_owned(), tone: Tone::Neutral, until: model.now };
+        return said(model, &toast, frame, area);
+    }
     match &model.toast {
         Some(toast) => said(model, toast, frame, area),
         // What lies on top says its keys itself.

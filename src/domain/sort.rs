@@ -115,7 +115,7 @@ pub struct Key {
 }
 
 /// A value that an order is by.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub(crate) enum Place {
     Time(DateTime<Utc>),
     Never(Option<DateTime<Utc>>),
@@ -140,11 +140,59 @@ impl Key {
         };
         Key { place, last_seen: error.last_seen, id: error.id, walking: false }
     }
+
+    /// The place right before an error: the list goes on with the error itself.
+    pub fn before(sort: Sort, error: &SyncError) -> Key {
+        let key = Key::of(sort.by, error);
+        Key { id: if sort.descending { key.id.saturating_add(1) } else { key.id.saturating_sub(1) }, ..key }
+    }
+
+    /// Whether an error stands behind another one in an order, as far as that can be told here: of words PostgreSQL may
+    /// have an order of its own.
+    pub fn is_behind(sort: Sort, error: &SyncError, other: &SyncError) -> bool {
+        let place = |error| {
+            let Key { place, last_seen, id, .. } = Key::of(sort.by, error);
+            (place, last_seen, id)
+        };
+        let (error, other) = (place(error), place(other));
+        if sort.descending { error < other } else { error > other }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::catalogue::Source;
+    use super::super::sync_error::{Category, Class, ErrorState};
     use super::*;
+
+    #[test]
+    fn what_was_seen_earlier_stands_behind_in_the_order_of_the_newest() {
+        let error = |id: i64, seen: i64| SyncError {
+            id,
+            mapping: String::new(),
+            table: String::new(),
+            row_id: None,
+            sfid: None,
+            op: String::new(),
+            source: Source::Engine,
+            code: String::new(),
+            category: Category::Data,
+            class: Class::Permanent,
+            message: String::new(),
+            fields: Vec::new(),
+            attempts: 0,
+            state: ErrorState::Open,
+            next_retry_at: None,
+            first_seen: DateTime::UNIX_EPOCH,
+            last_seen: DateTime::UNIX_EPOCH + chrono::Duration::seconds(seen),
+            group: String::new(),
+        };
+        let newest = Sort::default();
+        assert!(Key::is_behind(newest, &error(9, 1), &error(1, 2)));
+        assert!(Key::is_behind(newest, &error(1, 2), &error(2, 2)));
+        assert!(!Key::is_behind(Sort { descending: false, ..newest }, &error(1, 2), &error(2, 2)));
+        assert_eq!(Key::before(newest, &error(7, 1)).id, 8);
+    }
 
     #[test]
     fn every_order_has_a_word_and_a_direction() {

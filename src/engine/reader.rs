@@ -99,7 +99,8 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     if run.changed + run.failed > 0 {
         shared.store.keep_run(&run).await?;
     }
-    announce(shared, mapping, &read.changed).await?;
+    // It was read: that nobody hears of it at once is no failure.
+    let _ = announce(shared, mapping, &read.changed).await;
     if read.written + deleted > 0 || news || resolved > 0 {
         shared.log.of("reader").info(
             format!("{} read: {} rows changed, {deleted} deleted", mapping.object, read.written),

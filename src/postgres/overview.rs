@@ -80,7 +80,8 @@ impl Store {
             .await
             .while_("read the mappings' states")?;
         let works = overview.engine.state == "running" && overview.connection.state == "ok";
-        let untaken = if works { HashMap::new() } else { self.untaken(&client).await? };
+        // Who may not read the log of changes sees all the rest.
+        let untaken = if works { HashMap::new() } else { self.untaken(&client).await.unwrap_or_default() };
         overview.mappings = rows.iter().map(|row| read_mapping(row, &counted, &untaken)).collect();
         Ok(overview)
     }

@@ -134,11 +134,24 @@ impl Choice {
         let items = Strategy::ALL.map(|strategy| Item {
             text: strategy.word().to_owned(),
             note: strategy.meaning().to_owned(),
-            deed: Some(Deed::Effect(Effect::SetRule {
-                mapping: mapping.map(|mapping| mapping.name.clone()),
-                key: "strategy".to_owned(),
-                value: strategy.word().to_owned(),
-            })),
+            deed: Some({
+                let effect = Effect::SetRule {
+                    mapping: mapping.map(|mapping| mapping.name.clone()),
+                    key: "strategy".to_owned(),
+                    value: strategy.word().to_owned(),
+                };
+                match mapping {
+                    Some(_) => Deed::Effect(effect),
+                    None => Deed::Ask(
+                        format!(
+                            "All mappings of this connection: {}: {}.",
+                            strategy.word(),
+                            strategy.meaning()
+                        ),
+                        effect,
+                    ),
+                }
+            }),
         });
         let now = mapping.map_or("", |mapping| mapping.strategy.as_str());
         let at = Strategy::ALL.iter().position(|strategy| strategy.word() == now).unwrap_or(0);

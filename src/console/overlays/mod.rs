@@ -33,6 +33,15 @@ use super::panes::edit::{self, Editor};
 use super::widgets::cells::{clip, wrap};
 use crate::domain::act::Report;
 
+/// What was typed before there was an editor.
+#[derive(Debug)]
+pub enum Ahead {
+    /// A key.
+    Key(KeyEvent),
+    /// A text at once.
+    Paste(String),
+}
+
 /// One layer.
 #[derive(Debug)]
 pub enum Overlay {
@@ -73,7 +82,7 @@ pub enum Overlay {
     /// What an act would do is being looked at: a key pressed meanwhile was meant for something else. Esc gives it up.
     Looking,
     /// A record is being read that is to be edited: what is typed meanwhile goes into the editor.
-    Opening(Vec<KeyEvent>),
+    Opening(Vec<Ahead>),
     /// Something to read.
     Told {
         /// What about.

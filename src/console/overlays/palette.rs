@@ -153,13 +153,14 @@ impl Palette {
                 if title.is_none() && !said {
                     return None;
                 }
-                let whole = u32::from(entry.title == typed) * 1_000;
-                Some((whole + 2 * title.unwrap_or(0) + u32::from(said), at))
+                Some((2 * title.unwrap_or(0) + u32::from(said), at))
             })
             .collect();
         // What cannot be done now comes last; the table's order stays among equals.
         scored.sort_by_key(|(score, at)| {
-            (self.entries[*at].disabled.is_some(), std::cmp::Reverse(*score), *at)
+            let entry = &self.entries[*at];
+            // Whoever typed it whole wants it, or wants to know why not.
+            (entry.title != typed, entry.disabled.is_some(), std::cmp::Reverse(*score), *at)
         });
         self.shown = scored.into_iter().map(|(_, at)| at).collect();
         self.cursor = Cursor::default();

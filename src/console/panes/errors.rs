@@ -49,8 +49,8 @@ pub struct ErrorsPane {
     pub refusal: Option<String>,
     /// Whether a further page is on its way.
     pub more: bool,
-    /// Whether so many came at once that the list goes on from where one looks, without its beginning.
-    pub newer: bool,
+    /// Where the list begins, when so many came at once that it goes on from where one looks.
+    begins: Option<Key>,
     /// Whether the beginning is asked for as far as a page may go, to find what is selected.
     far: bool,
     /// The errors that are marked, by their numbers.
@@ -103,20 +103,21 @@ impl ErrorsPane {
     /// Asks for the list from its beginning, up to where one looks: with each event, so not for all that is known.
     pub fn reload(&self) -> Effect {
         let limit = if self.far { FAR } else { (self.cursor.at + PAGE).min(FAR) };
-        let first = self.items.first().filter(|_| self.newer && !self.far);
         let query = ErrorQuery {
             filter: self.asked_filter(),
             sort: self.sort,
             limit,
-            after: first.map(|first| Key::of(self.sort.by, first)),
+            after: self.begins.clone().filter(|_| !self.far),
         };
         Effect::LoadErrors { generation: self.generation, append: false, query }
     }
 
     /// The next look begins at the first error again, wherever one is.
     pub fn from_the_beginning(&mut self) {
-        if self.newer {
+        if self.goes_on_from_here() {
+            let (marked, all) = (std::mem::take(&mut self.marked), self.all);
             self.begin();
+            (self.marked, self.all) = (marked, all);
         }
     }
 
@@ -136,26 +137,28 @@ impl ErrorsPane {
     /// Whether a page of the beginning leaves open where the selected error is: so many came that it lies behind all of
     /// the page. It is asked for once more, as far as a page may go; then the list goes on without its beginning.
     pub fn loses(&mut self, page: &ErrorPage) -> bool {
-        if self.newer && !self.far {
+        if self.goes_on_from_here() {
             return false;
         }
-        let came: HashSet<i64> = page.items.iter().map(|error| error.id).collect();
-        let held = self.items.iter().any(|error| came.contains(&error.id));
-        let lost = self.touched && !self.items.is_empty() && page.next.is_some() && !held;
-        (self.far, self.newer) = match (lost, self.far) {
-            (true, false) => (true, self.newer),
-            (true, true) => (false, true),
-            (false, _) => (false, false),
-        };
+        let selected = self.selected().filter(|_| self.touched && page.next.is_some());
+        let lost = selected.zip(page.items.last()).is_some_and(|(selected, last)| {
+            let known = self.items.iter().any(|error| error.id == last.id);
+            !known && Key::is_behind(self.sort, selected, last)
+        });
+        if lost && self.far {
+            self.begins = self.items.first().map(|first| Key::before(self.sort, first));
+        }
+        self.far = lost && !self.far;
         lost
     }
 
+    /// Whether the list goes on from where one looks, without its beginning.
+    pub fn goes_on_from_here(&self) -> bool {
+        self.begins.is_some()
+    }
+
     /// Takes a page in. The cursor stays on its error; when that is gone, it stays where it was.
-    pub fn take(&mut self, mut page: ErrorPage, append: bool) {
-        if self.newer && !append {
-            // What was asked for begins behind the first one.
-            page.items.splice(0..0, self.items.first().cloned());
-        }
+    pub fn take(&mut self, page: ErrorPage, append: bool) {
         let selected = self.selected().map(|error| error.id);
         let offset = self.cursor.at.saturating_sub(self.cursor.top);
         self.refusal = None;
@@ -243,7 +246,7 @@ impl ErrorsPane {
         self.next = None;
         self.count = None;
         (self.loaded, self.more, self.touched) = (false, false, false);
-        (self.newer, self.far) = (false, false);
+        (self.begins, self.far) = (None, false);
     }
 
     /// Asks how many there are.
@@ -332,8 +335,8 @@ fn standing(pane: &ErrorsPane) -> String {
         None if pane.next.is_some() => "...".to_owned(),
         None => count(pane.items.len() as i64, 0),
     };
-    if pane.newer {
-        return format!("{marked}newer ones above: R · {all}");
+    if pane.goes_on_from_here() {
+        return format!("{marked}others above: R · {all}");
     }
     format!("{marked}{} of {all}", count(pane.cursor.at as i64 + 1, 0))
 }

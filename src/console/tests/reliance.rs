@@ -195,10 +195,16 @@ fn however_many_errors_come_at_once_the_selection_stays_on_its_own() {
     // Five thousand at once: the list goes on from where one looks, until its beginning is asked for.
     assert_eq!(limits(&update(&mut model, came(numbered(5_000..5_500)))), [(1_000, false)]);
     assert_eq!(limits(&update(&mut model, came(numbered(4_500..5_500)))), [(502, true)]);
-    update(&mut model, came(numbered(0..499)));
+    update(&mut model, came(numbered(0..500)));
     assert_eq!((model.errors.selected().map(|error| error.id), model.errors.items.len()), (stood, 500));
-    assert!(text(&model).contains("newer ones above: R"));
+    assert!(text(&model).contains("others above: R"));
     assert_eq!(limits(&press(&mut model, "g")), [(100, false)]);
+    // A list from which all that was known went goes on with what is behind it.
+    update(&mut model, Msg::Errors { generation: 1, append: false, result: Ok(part(numbered(300..400))) });
+    press(&mut model, "j j");
+    update(&mut model, Msg::Errors { generation: 1, append: false, result: Ok(part(numbered(100..200))) });
+    assert_eq!((model.errors.items[0].id, model.errors.cursor.at), (199, 2));
+    assert!(text(&model).contains("3 of "));
 }
 
 #[test]
@@ -221,7 +227,8 @@ fn what_concerns_a_whole_mapping_is_asked_about_and_never_done_by_m() {
     type_in(&mut model, "strategy of all");
     press(&mut model, "Enter");
     let all = Effect::SetRule { mapping: None, key: "strategy".to_owned(), value: "retry".to_owned() };
-    assert_eq!(press(&mut model, "2"), [all]);
+    assert!(press(&mut model, "2").is_empty());
+    assert_eq!(press(&mut model, "y"), [all]);
     press(&mut model, ":");
     type_in(&mut model, "test all");
     press(&mut model, "Enter");
@@ -250,17 +257,21 @@ fn causes_go_on_counting_while_they_show_and_read_as_words_where_they_are_listed
     update(&mut model, came(groups()));
     press(&mut model, "j");
     let effects = update(&mut model, Msg::Tick(now() + chrono::TimeDelta::seconds(6)));
-    assert!(effects.contains(&Effect::LoadGroups(String::new())), "{effects:?}");
+    assert!(effects.contains(&Effect::RenewGroups(String::new())), "{effects:?}");
     let mut later = groups();
     later.reverse();
     later[0].count = 4_711;
-    update(&mut model, came(later));
+    let renewed = |groups| Msg::GroupsRenewed { filter: String::new(), result: Ok(groups) };
+    update(&mut model, renewed(later));
     assert_eq!(model.overlays.len(), 1);
     assert!(text(&model).contains("4711"));
     // The selection is on the cause that it was on, which is the first one now.
     press(&mut model, "Enter");
     assert_eq!(model.errors.filter, "group:8fb2");
     assert!(text(&model).contains("Contact INVALID_EMAIL_ADDRESS Email: Email: inv"));
+    // One that comes when they were closed brings nothing back.
+    update(&mut model, renewed(groups()));
+    assert!(model.overlays.is_empty());
 }
 
 #[test]
@@ -336,4 +347,45 @@ fn the_record_follows_a_selection_that_came_to_rest_under_something() {
     let closed = update(&mut model, Msg::Key(super::world::key("Esc")));
     assert_eq!(closed, [Effect::Rest(number + 1)]);
     assert_eq!(update(&mut model, Msg::Rested(number + 1)), [Effect::LoadRecord(jane())]);
+}
+
+#[test]
+fn marks_stay_for_the_act_they_were_made_for() {
+    let mut model = full((120, 40));
+    press(&mut model, "j Space");
+    assert_eq!(model.errors.marked.len(), 1);
+    // Another act, taken back: its entries bear other numbers.
+    press(&mut model, "U");
+    update(&mut model, Msg::Planned(Ok(plan(1))));
+    let mut undone = Report { act: None, ..Report::default() };
+    undone.note(Item { id: 34, result: Came::Failed, message: "no".to_owned() });
+    update(&mut model, Msg::Reported { text: "undo".to_owned(), sends: false, result: Ok(undone) });
+    assert_eq!(model.errors.marked.iter().copied().collect::<Vec<_>>(), [35]);
+    // An act on the marks that is refused leaves them.
+    press(&mut model, "Esc");
+    press(&mut model, "j k Space k r");
+    update(&mut model, Msg::Planned(Err(Refused("no".to_owned()))));
+    assert!(model.errors.any_marked());
+}
+
+#[test]
+fn whoever_goes_back_by_a_number_is_not_led_through_all_that_was_seen() {
+    let mut model = full((120, 40));
+    press(&mut model, "1 Enter 1 j Enter 1 j Enter");
+    assert_eq!(model.errors.filter, "mapping:Invoice_Line__c");
+    press(&mut model, "Esc");
+    assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Mappings, ""));
+    assert!(model.drilled.is_empty());
+}
+
+#[test]
+fn a_record_is_read_with_the_errors_only_while_its_answer_is_waited_for() {
+    let mut model = opened();
+    let reads = |effects: &[Effect]| effects.contains(&Effect::LoadRecord(jane()));
+    assert!(!reads(&update(&mut model, Msg::Event(Event::Errors))));
+    press(&mut model, "r");
+    let effects = update(&mut model, Msg::Retried { row: jane(), result: Ok(()) });
+    assert!(reads(&effects));
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(record("pending", "x", None))) });
+    assert!(reads(&update(&mut model, Msg::Event(Event::Errors))));
 }

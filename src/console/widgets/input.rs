@@ -1,7 +1,7 @@
 //! A line to type into.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::UnicodeWidthChar;
 
 use super::cells::clip;
 use crate::logs::sanitize::sanitize;
@@ -29,14 +29,13 @@ impl Input {
     /// ends at the cursor.
     pub fn shown(&self, width: usize) -> (String, usize) {
         let left = sanitize(&self.text[..self.at]);
-        let mut from = 0;
-        let mut column = left.width();
-        for c in left.chars() {
-            if column < width {
+        let (mut from, mut column) = (left.len(), 0);
+        for (at, c) in left.char_indices().rev() {
+            let columns = c.width().unwrap_or(0);
+            if column + columns >= width {
                 break;
             }
-            from += c.len_utf8();
-            column = left[from..].width();
+            (from, column) = (at, column + columns);
         }
         let text = format!("{}{}", &left[from..], sanitize(&self.text[self.at..]));
         (clip(&text, width), column)

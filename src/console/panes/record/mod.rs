@@ -134,6 +134,8 @@ pub struct RecordPane {
     changes: Vec<FieldEdit>,
     /// Those that are on their way to be saved: what is refused is not lost.
     saving: Vec<FieldEdit>,
+    /// Whether its changes are those of the console before.
+    resumed: bool,
     /// The row's last error, by its number.
     error: Option<i64>,
     /// Whether the operator was told that leaving throws changes away.
@@ -155,14 +157,27 @@ impl RecordPane {
         self.changes.iter().find(|change| change.column == column)
     }
 
+    /// Takes over what the console before kept.
+    pub fn resume(&mut self, changes: &[FieldEdit]) {
+        self.resumed = true;
+        changes.iter().cloned().for_each(|change| self.keep(change));
+    }
+
     /// All that is kept, saved or not.
     pub fn kept_changes(&self) -> impl Iterator<Item = &FieldEdit> {
-        self.changes.iter().chain(&self.saving)
+        let saving = self.saving.iter();
+        saving
+            .filter(|saving| self.changes.iter().all(|change| change.column != saving.column))
+            .chain(&self.changes)
     }
 
     /// Whether a column's values are kept out of files. As long as that is not known, they are.
     pub fn is_masked(&self, column: &str) -> bool {
-        self.view.as_ref().is_none_or(|view| view.masked.iter().any(|masked| masked == column))
+        match &self.view {
+            Some(view) => view.masked.iter().any(|masked| masked == column),
+            // What the console before kept was not masked.
+            None => !self.resumed,
+        }
     }
 
     /// Whether something would be lost with the pane.
@@ -232,6 +247,7 @@ impl RecordPane {
             answer: None,
             changes: Vec::new(),
             saving: Vec::new(),
+            resumed: false,
             error: None,
             leaving: false,
         }
@@ -286,6 +302,11 @@ impl RecordPane {
         };
         let settled = view.unit == "in step" && (before.unit != view.unit || before.values != view.values);
         !matches!(self.answer, Some(Answer::Sending { .. })) && (before.sfid != view.sfid || settled)
+    }
+
+    /// Whether the answer to a save or a retry is waited for.
+    pub fn awaits_answer(&self) -> bool {
+        matches!(self.answer, Some(Answer::Sending { .. }))
     }
 
     /// A save or a retry was taken: now its answer is waited for.

@@ -91,6 +91,7 @@ impl Engine {
                 Msg::Trends { minutes, result: or(manner, (trends(), wanted.then(shares))) }
             }
             Effect::LoadGroups(filter) => Msg::Groups { filter, result: or(manner, groups()) },
+            Effect::RenewGroups(filter) => Msg::GroupsRenewed { filter, result: or(manner, groups()) },
             Effect::LoadRecord(row) => {
                 let result = Box::new(or(manner, seen(&row, turn)));
                 Msg::Record { row, result }
