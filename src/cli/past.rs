@@ -40,11 +40,7 @@ pub(super) async fn audit(
         return Ok(DONE);
     }
     let line = |act: &PastAct| {
-        let about = match (act.rows, act.first.row) {
-            (1, Some(row)) => format!("{} {row}", act.mapping),
-            (1, None) => act.mapping.clone(),
-            (rows, _) => format!("{} {rows} rows", act.mapping),
-        };
+        let about = act.about();
         let undone = match act.undone {
             0 => String::new(),
             undone if undone == act.rows => "undone".to_owned(),

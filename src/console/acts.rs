@@ -93,7 +93,7 @@ impl Model {
         }
         let undoes = matches!(plan, Effect::UndoLast | Effect::Plan { deed: Deed::Undo(_), .. });
         self.errors.acted = !undoes && self.focus == Pane::Errors && self.errors.any_marked();
-        self.overlays.push(Overlay::Looking);
+        self.overlays.push(Overlay::Looking("looking at what it would do"));
         vec![plan]
     }
 
@@ -160,6 +160,18 @@ impl Model {
         effects
     }
 
+    /// Asks for something that shows when it comes; until then keys mean nothing.
+    pub(super) fn wait_for(&mut self, words: &'static str, effect: Effect) -> Vec<Effect> {
+        self.overlays.push(Overlay::Looking(words));
+        vec![effect]
+    }
+
+    /// Whether what comes is still waited for; it is, once.
+    pub(super) fn was_waited_for(&mut self) -> bool {
+        let at = self.overlays.iter().position(|overlay| matches!(overlay, Overlay::Looking(_)));
+        at.map(|at| self.overlays.remove(at)).is_some()
+    }
+
     /// Looks at what it would be to take an act back.
     fn look_at_undo(&mut self, act: i64) -> Vec<Effect> {
         self.look_first(Effect::Plan { chosen: Chosen::Ids(Vec::new()), deed: Deed::Undo(act) })
@@ -170,9 +182,9 @@ impl Model {
     /// A plan came: what cannot hurt is done, the rest is asked about.
     pub(super) fn planned(&mut self, result: Result<Arc<Plan>, Refused>) -> Vec<Effect> {
         self.planning = false;
-        let looking = self.overlays.iter().position(|overlay| matches!(overlay, Overlay::Looking));
-        let Some(looking) = looking else { return Vec::new() };
-        self.overlays.remove(looking);
+        if !self.was_waited_for() {
+            return Vec::new();
+        }
         let plan = match result {
             Ok(plan) => plan,
             Err(refused) => {
@@ -291,6 +303,9 @@ impl Model {
 
     /// Rows were found: the only one is opened.
     pub(super) fn found(&mut self, text: &str, result: Result<Vec<Hit>, Refused>) -> Vec<Effect> {
+        if !self.was_waited_for() {
+            return Vec::new();
+        }
         let hits = match result {
             Ok(hits) => hits,
             Err(refused) => {
@@ -324,7 +339,9 @@ impl Model {
             Overlay::Ask(ask) => match ask.key(key) {
                 Answered::Open(ask) => self.overlays.push(Overlay::Ask(ask)),
                 Answered::Left => {}
-                Answered::Entered(About::Find, text) => return vec![Effect::Find(text)],
+                Answered::Entered(About::Find, text) => {
+                    return self.wait_for("looking for it", Effect::Find(text));
+                }
                 Answered::Entered(About::Search, text) => return self.search_log(&text),
                 Answered::Entered(About::FilterName { filter }, name) => {
                     return self.keep_filter(&name, filter);
@@ -362,7 +379,7 @@ impl Model {
                 Looked::Open(acts) => self.overlays.push(Overlay::Acts(acts)),
                 Looked::Undo(_) if self.read_only => self.say(Tone::Neutral, "this console is read-only"),
                 Looked::Undo(act) => return self.look_at_undo(act),
-                Looked::Rows(act) => return vec![Effect::LoadAct(act)],
+                Looked::Rows(act) => return self.wait_for("reading its rows", Effect::LoadAct(act)),
                 Looked::Left => {}
             },
             Overlay::Sides(sides) => match sides.key(key) {

@@ -21,7 +21,10 @@ impl Command {
         match self.id {
             // They would act on the row as it was before, under the change.
             Id::Retry | Id::Revert | Id::Ignore | Id::Mend | Id::Remedy | Id::Sides if unsaved => {
-                Some("a changed field is not saved yet: Ctrl-S saves and sends, Esc throws it away")
+                Some("a changed field is not saved yet: Ctrl-S saves and sends it, Esc Esc throws it away")
+            }
+            Id::Remedy | Id::Mend | Id::Edit if model.record.is_none() && model.rowless().is_some() => {
+                Some("this error is of no row: what helps stands below it")
             }
             Id::Strategy | Id::Writes | Id::Drain | Id::Reload | Id::Verify | Id::Test => {
                 model.mapping().is_none().then_some("no mapping is there yet")
@@ -89,6 +92,8 @@ fn open(model: &Model, pane: Pane) -> Option<&'static str> {
         Pane::Mappings => unless(model.mapping().is_some(), "no mapping is there yet"),
         Pane::Log => unless(model.log.selected().is_some(), "no line is there yet"),
         Pane::Pending => unless(model.pending.selected().is_some(), "nothing waits"),
+        // What is read just now is opened when it comes.
+        _ if !model.errors.loaded => None,
         _ => unless(model.errors.selected().is_some(), "there are no errors here"),
     }
 }
@@ -97,6 +102,7 @@ fn retry(model: &Model, pane: Pane) -> Option<&'static str> {
     match pane {
         Pane::Record => unless(model.record.is_some(), "no record is open"),
         Pane::Errors if model.errors.any_marked() => None,
+        _ if !model.errors.loaded => Some("the list is still being read"),
         _ if model.errors.items.is_empty() => Some("there are no errors here"),
         _ => {
             let of_a_row = model.errors.selected().is_some_and(|error| error.row_id.is_some());

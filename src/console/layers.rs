@@ -83,8 +83,8 @@ impl Model {
                 Seen::Left => {}
             },
             // Esc gives it up: the answer is dropped when it comes.
-            Overlay::Looking if key.code == KeyCode::Esc => self.toast = None,
-            Overlay::Looking => self.overlays.push(Overlay::Looking),
+            Overlay::Looking(_) if key.code == KeyCode::Esc => self.toast = None,
+            looking @ Overlay::Looking(_) => self.overlays.push(looking),
             Overlay::Opening(_) if key.code == KeyCode::Esc => self.toast = None,
             Overlay::Opening(mut typed) => {
                 typed.push(Ahead::Key(key));

@@ -36,9 +36,15 @@ impl Model {
     /// Back to where it was chosen.
     pub(super) fn undrill(&mut self) -> Vec<Effect> {
         let Some((pane, filter, called)) = self.drilled.pop() else { return Vec::new() };
+        let from_causes = self.errors.called.is_some() && pane == Pane::Errors;
         let mut effects = self.list(&filter);
         self.errors.called = called;
         effects.extend(self.go(pane));
+        // Whoever looks through the causes goes on with the next one.
+        if from_causes {
+            let filter = self.errors.asked_filter();
+            effects.extend(self.wait_for("grouping the errors by cause", Effect::LoadGroups(filter)));
+        }
         effects
     }
 
@@ -152,6 +158,9 @@ impl Model {
         let text = match self.focus {
             Pane::Mappings => self.mapping().map(|mapping| mapping.name.clone()),
             Pane::Errors => self.errors.selected().map(|error| format!("{}: {}", error.code, error.message)),
+            Pane::Record if self.record.is_none() => {
+                self.rowless().map(|error| format!("{}: {}", error.code, error.message))
+            }
             Pane::Record => self.record.as_ref().and_then(RecordPane::copied),
             Pane::Log => self.log.selected().map(|line| line.logfmt()),
             Pane::Pending => self

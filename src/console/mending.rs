@@ -39,10 +39,42 @@ impl Model {
         Vec::new()
     }
 
+    /// The list came of which a line was to be opened: so does what was typed meanwhile.
+    pub(super) fn list_came(&mut self) -> Vec<Effect> {
+        if self.focus != Pane::Errors {
+            return Vec::new();
+        }
+        let Some(typed) = self.typed_ahead() else { return Vec::new() };
+        if self.errors.items.is_empty() {
+            return Vec::new();
+        }
+        let mut effects = self.open();
+        for ahead in typed {
+            effects.extend(match ahead {
+                Ahead::Paste(text) => self.paste(&text),
+                Ahead::Key(key) => self.key(key),
+            });
+        }
+        effects
+    }
+
+    /// What was typed while something was being read, if that lies on top.
+    fn typed_ahead(&mut self) -> Option<Vec<Ahead>> {
+        match self.overlays.pop()? {
+            Overlay::Opening(typed) => Some(typed),
+            other => {
+                self.overlays.push(other);
+                None
+            }
+        }
+    }
+
     /// The record came that was to be edited: so does what was typed meanwhile.
     pub(super) fn opened(&mut self) -> Vec<Effect> {
-        let Some(Overlay::Opening(_)) = self.overlays.last() else { return Vec::new() };
-        let Some(Overlay::Opening(typed)) = self.overlays.pop() else { return Vec::new() };
+        if self.focus != Pane::Record {
+            return Vec::new();
+        }
+        let Some(typed) = self.typed_ahead() else { return Vec::new() };
         self.toast = None;
         let refusal = self.record.as_ref().and_then(RecordPane::edit_refusal);
         if let Some(why) = refusal {
@@ -50,6 +82,7 @@ impl Model {
             return Vec::new();
         }
         let mut effects = self.edit();
+        // Behind an editor that was left, nothing is a command: it was typed for a value.
         for ahead in typed {
             if self.overlays.is_empty() {
                 break;

@@ -11,6 +11,7 @@ use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::sync_error::SyncError;
 
+use super::command::Id;
 use super::keymap::Keymap;
 use super::overlays::Overlay;
 use super::panes::errors::ErrorsPane;
@@ -194,6 +195,8 @@ pub struct Model {
     pub came_from: Pane,
     /// The records from which relatives were gone to: one step back each.
     pub trail: Vec<RowRef>,
+    /// With which command leaving an open record's changes was tried just now.
+    pub leaving: Option<Id>,
     /// Whether that had the whole screen.
     pub came_zoomed: bool,
     /// From where lists were opened, with the filter that was there and what it was called: one step
@@ -267,6 +270,7 @@ impl Model {
             zoom: false,
             list: Pane::Errors,
             came_from: Pane::Errors,
+            leaving: None,
             came_zoomed: false,
             trail: Vec::new(),
             drilled: Vec::new(),

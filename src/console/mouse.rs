@@ -52,7 +52,7 @@ impl Model {
     fn click(&mut self, pane: Pane, area: Rect, at: Position) -> Vec<Effect> {
         let had_keys = self.focus == pane;
         // Whoever went on with the mouse has not left the record: they are told again what that throws away.
-        self.record.iter_mut().for_each(RecordPane::stay);
+        self.leaving = None;
         let below = usize::from(at.y.saturating_sub(area.y + 1));
         if at.y == area.y {
             return self.go(self.named_at(at).unwrap_or(pane));

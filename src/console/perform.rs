@@ -34,10 +34,8 @@ impl Model {
             return self.perform(id);
         }
         // Leaving is asked for twice in a row, or it begins anew.
-        if !matches!(command, Some(Id::Back | Id::Quit | Id::Connection))
-            && let Some(pane) = &mut self.record
-        {
-            pane.stay();
+        if command != self.leaving {
+            self.leaving = None;
         }
         // What cannot be seen is not done.
         if !view::fits(self.size) {
@@ -81,13 +79,16 @@ impl Model {
     }
 
     /// Whether the open record may be left with what is kept of it; the first time it is said what would be lost.
-    fn may_leave(&mut self) -> bool {
+    fn may_leave(&mut self, by: Id) -> bool {
         let saving = self.record.as_ref().is_some_and(|pane| pane.is_saving() && !pane.has_changes());
-        let may = self.record.as_mut().is_none_or(RecordPane::leave);
-        if !may {
+        let keeps = self.record.as_ref().is_some_and(RecordPane::keeps);
+        if keeps && self.leaving.replace(by) != Some(by) {
             self.say(Tone::Neutral, if saving { SAVING } else { LEAVING });
+            return false;
         }
-        may
+        self.leaving = None;
+        self.record.iter_mut().for_each(RecordPane::throw_away);
+        true
     }
 
     fn perform(&mut self, id: Id) -> Vec<Effect> {
@@ -122,15 +123,12 @@ impl Model {
             Id::Sides => self.sides(),
             Id::Save => self.save_kept(),
             Id::Undo => self.look_first(Effect::UndoLast),
-            Id::Audit => {
-                self.say(Tone::Neutral, "reading what operators did ...");
-                vec![Effect::LoadActs]
-            }
+            Id::Audit => self.wait_for("reading what operators did", Effect::LoadActs),
             Id::Find => self.ask_find(),
             Id::Remedy => self.choose(Model::remedies),
             Id::Groups => {
-                self.say(Tone::Neutral, "grouping the errors by cause ...");
-                vec![Effect::LoadGroups(self.errors.asked_filter())]
+                let filter = self.errors.asked_filter();
+                self.wait_for("grouping the errors by cause", Effect::LoadGroups(filter))
             }
             Id::Strategy => self.choose(|model| Some(Choice::strategies(Some(model.mapping()?)))),
             Id::Writes => self.writes(),
@@ -171,7 +169,7 @@ impl Model {
                 Vec::new()
             }
             Id::Theme => self.choose(|model| Some(Choice::themes(model.theme.name))),
-            Id::Connection if !self.may_leave() => Vec::new(),
+            Id::Connection if !self.may_leave(Id::Connection) => Vec::new(),
             Id::Connection => self.choose(|model| {
                 let settings = &model.settings;
                 Some(Choice::connections(&settings.connections, &settings.connection))
@@ -191,7 +189,7 @@ impl Model {
             Id::Palette => self.overlay(|model| Overlay::Palette(Palette::all(model))),
             Id::Help => self.overlay(|model| Overlay::Palette(Palette::help(model))),
             Id::Back => self.back(),
-            Id::Quit if !self.may_leave() => Vec::new(),
+            Id::Quit if !self.may_leave(Id::Quit) => Vec::new(),
             Id::Quit | Id::ForceQuit => vec![Effect::Quit],
             Id::Redraw => vec![Effect::Redraw],
             Id::Suspend => vec![Effect::Suspend],
@@ -376,8 +374,12 @@ impl Model {
         }
     }
 
-    fn open(&mut self) -> Vec<Effect> {
+    pub(super) fn open(&mut self) -> Vec<Effect> {
         match self.focus {
+            Pane::Errors if !self.errors.loaded => {
+                self.overlays.push(Overlay::Opening(Vec::new()));
+                Vec::new()
+            }
             Pane::Mappings => {
                 let Some(filter) = self.mapping().map(|mapping| format!("mapping:{}", mapping.name)) else {
                     return Vec::new();
@@ -438,7 +440,7 @@ impl Model {
                     pane.tab = Tab::Fields;
                     return Vec::new();
                 }
-                if !self.may_leave() {
+                if !self.may_leave(Id::Back) {
                     return Vec::new();
                 }
                 match self.trail.pop() {

@@ -63,7 +63,7 @@ impl Model {
             if pane.has_changes() {
                 self.say(
                     Tone::Neutral,
-                    "what was typed and not saved is here again: Ctrl-S saves it, Esc throws it away",
+                    "what was typed and not saved is here again: Ctrl-S saves it, Esc Esc throws it away",
                 );
             }
             self.record = Some(pane);

@@ -164,6 +164,7 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Reported { text, sends, result } => model.reported(text, sends, result),
+        Msg::Acts(_) | Msg::Act(_) if !model.was_waited_for() => Vec::new(),
         Msg::Acts(Ok(acts)) => {
             model.toast = None;
             model.lay(Overlay::Acts(Acts::new(acts)));
@@ -379,6 +380,7 @@ impl Model {
                     if first && !self.errors.items.is_empty() {
                         effects.extend(self.rest());
                     }
+                    effects.extend(self.list_came());
                 }
                 Err(refused) => {
                     self.errors.refusal = Some(refused.0);
@@ -443,6 +445,9 @@ impl Model {
     }
 
     fn groups_came(&mut self, filter: &str, result: Result<Vec<Group>, Refused>) -> Vec<Effect> {
+        if !self.was_waited_for() {
+            return Vec::new();
+        }
         match result {
             Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
                 Some(choice) => {

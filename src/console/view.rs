@@ -223,14 +223,12 @@ fn header(model: &Model, width: usize) -> Line<'static> {
 fn footer(model: &Model, frame: &mut Frame, area: Rect) {
     // These two draw nothing themselves: the line stays as long as they take the keys.
     let takes_keys = match model.overlays.last() {
-        Some(Overlay::Looking) => Some("looking at what it would do ... (Esc gives it up)"),
-        Some(Overlay::Opening(_)) => {
-            Some("reading the record; what you type goes into the editor (Esc gives it up)")
-        }
+        Some(Overlay::Looking(what)) => Some(format!("{what} ... (Esc gives it up)")),
+        Some(Overlay::Opening(_)) => Some("reading; what you type waits for it (Esc gives it up)".to_owned()),
         _ => None,
     };
     if let Some(text) = takes_keys {
-        let toast = Toast { text: text.to_owned(), tone: Tone::Neutral, until: model.now };
+        let toast = Toast { text, tone: Tone::Neutral, until: model.now };
         return said(model, &toast, frame, area);
     }
     match &model.toast {

@@ -368,6 +368,16 @@ pub struct AuditEntry {
 }
 
 impl PastAct {
+    /// What it was about: one row, a mapping, or so many of them.
+    pub fn about(&self) -> String {
+        match (self.rows, self.first.row) {
+            (1, Some(row)) => format!("{} {row}", self.mapping),
+            (1, None) => self.mapping.clone(),
+            (rows, Some(_)) => format!("{} {rows} rows", self.mapping),
+            (mappings, None) => format!("{mappings} mappings"),
+        }
+    }
+
     /// Who, and from where.
     pub fn who(&self) -> String {
         match self.origin.as_str() {

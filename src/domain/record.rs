@@ -55,6 +55,16 @@ impl RecordView {
         if error.message.contains("Foreign key external ID") && field.name.contains('.') {
             return true;
         }
+        // A parent that is named by its key: the key is what may be wrong, not the lookup that it fills.
+        if error.code == "PARENT_NOT_SYNCED" {
+            let named = |(field, value): &(Field, Option<String>)| {
+                let value = value.as_deref().filter(|value| !value.is_empty());
+                field.name.contains('.') && value.is_some_and(|value| error.message.contains(value))
+            };
+            if self.values.iter().any(named) {
+                return self.values.iter().any(|one| one.0.name == field.name && named(one));
+            }
+        }
         let mut words = error.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.any(|word| word == field.name) || error.message.starts_with(&format!("{}:", field.label))
     }
@@ -221,4 +231,61 @@ pub struct FieldEdit {
     pub shown: Option<String>,
     /// The new value; `None` is NULL.
     pub new: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::names::RowId;
+    use crate::domain::sync_error::{Category, Class, ErrorState};
+
+    #[test]
+    fn a_parent_that_is_not_there_points_to_the_key_that_names_it() {
+        let field = |name: &str, kind: &str| -> Field {
+            serde_json::from_value(serde_json::json!({
+                "name": name, "column": name.to_lowercase(), "label": name, "type": kind,
+                "nillable": true, "createable": true, "updateable": true,
+            }))
+            .unwrap()
+        };
+        let (lookup, key) = (field("Invoice__c", "reference"), field("Invoice__r.External_Id__c", "string"));
+        let now = DateTime::UNIX_EPOCH;
+        let error = SyncError {
+            id: 1,
+            mapping: "Invoice_Line__c".to_owned(),
+            table: "invoice_line__c".to_owned(),
+            row_id: Some(RowId(1)),
+            sfid: None,
+            op: "insert".to_owned(),
+            source: Default::default(),
+            code: "PARENT_NOT_SYNCED".to_owned(),
+            category: Category::Data,
+            class: Class::Transient,
+            message: "waits for Invoice__c INV-UNKNOWN, which is neither here nor in Salesforce".to_owned(),
+            fields: Vec::new(),
+            attempts: 0,
+            state: ErrorState::Held,
+            next_retry_at: None,
+            first_seen: now,
+            last_seen: now,
+            group: String::new(),
+        };
+        let view = RecordView {
+            row: RowRef { table: "invoice_line__c".to_owned(), row: RowId(1) },
+            mapping: "Invoice_Line__c".to_owned(),
+            sfid: None,
+            lastop: None,
+            unit: "held".to_owned(),
+            exists: true,
+            values: vec![(lookup.clone(), None), (key.clone(), Some("INV-UNKNOWN".to_owned()))],
+            error: Some(error),
+            advice: Advice::default(),
+            conflicts: Vec::new(),
+            sending: Sending::default(),
+            pending: Vec::new(),
+            masked: Vec::new(),
+            history: Vec::new(),
+        };
+        assert!(view.is_at_fault(&key) && !view.is_at_fault(&lookup));
+    }
 }

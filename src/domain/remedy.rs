@@ -171,7 +171,18 @@ fn offer(
         }
         Some(_) => remedy.action.clone(),
     };
-    Some(Offer { number: None, text: name(&remedy.text)?, action, changes })
+    let text = named(&name(&remedy.text)?, &mapping.object, field.map(|field| field.name.as_str()));
+    Some(Offer { number: None, text, action, changes })
+}
+
+/// A remedy's command with the mapping and the field that it is about, where those are known.
+pub fn named(text: &str, mapping: &str, field: Option<&str>) -> String {
+    let text = if mapping.is_empty() {
+        text.to_owned()
+    } else {
+        text.replace("mapping NAME", &format!("mapping {mapping}"))
+    };
+    field.map_or(text.clone(), |field| text.replace("FIELD.", &format!("{field}.")))
 }
 
 /// What becomes of the values at fault; `None` when nothing, or something that is certain to be refused.

@@ -195,14 +195,24 @@ impl Handle {
         let query = AuditQuery { actor, undoable: true, limit: 1, ..AuditQuery::default() };
         let act = self.acts(&query).await?.into_iter().next();
         let act = act.ok_or_else(|| Refused("there is nothing of yours to undo".to_owned()))?;
-        // Whoever has just sent many rows again means that act, not the one before it.
+        // Whoever has just done something else means that, not what they did before; sending a row again, or all of a
+        // mapping whose rule was set, belongs to what was done to it.
         let newest = AuditQuery { undoable: false, ..query };
-        match self.acts(&newest).await?.into_iter().next() {
-            Some(last) if last.is_final && last.rows > 1 && last.act > act.act => Err(Refused(format!(
-                "your last act, {} {} rows, leaves nothing to take back\nthe one before it: act {}, of {}",
-                last.action, last.rows, act.act, act.mapping
+        let last = self.acts(&newest).await?.into_iter().next();
+        let other = last.filter(|last| last.is_final && last.act > act.act).filter(|last| {
+            let of_the_same = last.rows == 1 && last.mapping == act.mapping;
+            !of_the_same || (act.first.row.is_some() && act.first.row != last.first.row)
+        });
+        match other {
+            Some(last) => Err(Refused(format!(
+                "your last act, {} {}, leaves nothing to take back\nthe one before it: act {}, {} {}",
+                last.action,
+                last.about(),
+                act.act,
+                act.action,
+                act.about()
             ))),
-            _ => Ok(act),
+            None => Ok(act),
         }
     }
 

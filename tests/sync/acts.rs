@@ -347,7 +347,7 @@ async fn the_last_act_is_taken_back_once_and_what_leaves_nothing_says_so() {
     act(handle, &all("row:1"), Deed::Ignore).await;
     act(handle, &all("field:phone"), Deed::Retry).await;
     let refused = handle.last_act().await.unwrap_err().to_string();
-    assert!(refused.contains("retried 2 rows, leaves nothing to take back"), "{refused}");
+    assert!(refused.contains("retried Contact 2 rows, leaves nothing to take back"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

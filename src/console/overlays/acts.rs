@@ -113,11 +113,6 @@ fn head(model: &Model, room: usize) -> Line<'static> {
 fn line(model: &Model, act: &PastAct, room: usize) -> Line<'static> {
     let theme = model.theme;
     let [number, time, who, did, to] = widths(room);
-    let about = match (act.rows, act.first.row) {
-        (1, Some(row)) => format!("{} {row}", act.mapping),
-        (1, None) => act.mapping.clone(),
-        (rows, _) => format!("{} {} rows", act.mapping, count(rows, 0)),
-    };
     let undone = act.undone == act.rows;
     let what = match act.undone {
         0 => act.first.text(),
@@ -131,7 +126,7 @@ fn line(model: &Model, act: &PastAct, room: usize) -> Line<'static> {
         cell(&model.clock(act.at), time, theme.dim()),
         cell(&clip(&act.actor, who.saturating_sub(1)), who, theme.text()),
         cell(&act.action, did, if undone { theme.dim() } else { theme.strong() }),
-        cell(&clip(&about, to.saturating_sub(1)), to, theme.text()),
+        cell(&clip(&act.about(), to.saturating_sub(1)), to, theme.text()),
         cell(&what, rest, theme.dim()),
     ])
 }

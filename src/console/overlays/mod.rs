@@ -79,9 +79,10 @@ pub enum Overlay {
         /// What a yes does.
         effect: Box<Effect>,
     },
-    /// What an act would do is being looked at: a key pressed meanwhile was meant for something else. Esc gives it up.
-    Looking,
-    /// A record is being read that is to be edited: what is typed meanwhile goes into the editor.
+    /// What was asked for is on its way, in these words: a key pressed meanwhile was not meant for what shows now. Esc gives
+    /// it up.
+    Looking(&'static str),
+    /// A list or a record is being read that is to be opened or edited: what is typed meanwhile goes on there.
     Opening(Vec<Ahead>),
     /// Something to read.
     Told {
@@ -128,7 +129,7 @@ pub fn draw(model: &Model, frame: &mut Frame) {
                 sure(model, frame, "Sure?", &text, ["", ""])
             }
             // It is over in a moment, and the last line says it.
-            Overlay::Looking | Overlay::Opening(_) => {}
+            Overlay::Looking(_) | Overlay::Opening(_) => {}
             Overlay::Told { title, text } => told(model, frame, title, text),
             Overlay::Filter(line) => filter::draw(model, line, frame),
             Overlay::Trends(trends) => trends::draw(model, trends, frame),

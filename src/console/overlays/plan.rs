@@ -144,7 +144,10 @@ fn summary(model: &Model, plan: &Plan, room: usize) -> Vec<Line<'static>> {
         let mut list: Vec<(&String, &usize)> = reasons.iter().collect();
         list.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let line = |(why, count): (&String, &usize)| {
-            Line::from(Span::styled(clip(&format!("   {} {kind}: {why}", number(*count)), room), style))
+            Line::from(Span::styled(
+                clip(&format!("   {} {kind}: {}", number(*count), why.replace('\n', " · ")), room),
+                style,
+            ))
         };
         let more = list.len().saturating_sub(REASONS);
         let mut lines: Vec<Line<'static>> = list.into_iter().take(REASONS).map(line).collect();

@@ -330,7 +330,9 @@ fn standing(pane: &ErrorsPane) -> String {
     };
     let all = match pane.count {
         Some(Count { matching, capped }) => {
-            format!("{}{}", count(matching, 0), if capped { "+" } else { "" })
+            // The list may be newer than its count.
+            let all = matching.max(pane.cursor.at as i64 + 1);
+            format!("{}{}", count(all, 0), if capped { "+" } else { "" })
         }
         None if pane.next.is_some() => "...".to_owned(),
         None => count(pane.items.len() as i64, 0),

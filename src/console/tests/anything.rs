@@ -247,7 +247,7 @@ impl Before {
             },
             top: top.map(discriminant),
             focus: model.focus,
-            awaits: matches!(top, Some(Overlay::Looking | Overlay::Opening(_) | Overlay::Working(_))),
+            awaits: matches!(top, Some(Overlay::Looking(_) | Overlay::Opening(_) | Overlay::Working(_))),
             opens: matches!(top, Some(Overlay::Opening(_))),
             read_only: model.read_only,
             leaves: match top {

@@ -2,7 +2,7 @@
 
 use super::world::{
     acts, console, contested, error, errors, failing, full, jane, page, plan, planned, press, record, report,
-    type_in, values,
+    type_in, values, waited_for,
 };
 use crate::console::effect::Effect;
 use crate::console::model::Tone;
@@ -95,7 +95,7 @@ fn errors_are_shown_by_cause_and_one_cause_lists_its_errors() {
     assert_eq!(press(&mut model, "2 c"), [Effect::LoadGroups(String::new())]);
     update(&mut model, Msg::Groups { filter: String::new(), result: Ok(Vec::new()) });
     assert!(model.overlays.is_empty(), "without errors there is nothing to choose from");
-    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
+    waited_for(&mut model, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
     press(&mut model, "j Enter");
     assert_eq!((model.errors.filter.as_str(), model.overlays.len()), ("group:8fb2", 0));
 }
@@ -290,7 +290,7 @@ fn what_is_marked_is_what_an_act_is_about() {
     press(&mut model, "Enter");
     assert!(!model.errors.any_marked(), "another list begins without marks");
     // All of a cause, right from the causes.
-    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
+    waited_for(&mut model, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
     let effects = press(&mut model, "j i");
     let cause = Chosen::Filter("group:8fb2".to_owned());
     assert!(effects.contains(&Effect::Plan { chosen: cause, deed: Deed::Ignore }), "{effects:?}");
@@ -430,10 +430,13 @@ fn a_row_is_found_and_opened() {
     };
     update(&mut model, Msg::Found { text: "K1".to_owned(), result: Ok(Vec::new()) });
     assert!(model.toast.as_ref().unwrap().text.starts_with("no row has"));
-    update(&mut model, Msg::Found { text: "K1".to_owned(), result: Ok(vec![hit("contact"), hit("lead")]) });
+    waited_for(
+        &mut model,
+        Msg::Found { text: "K1".to_owned(), result: Ok(vec![hit("contact"), hit("lead")]) },
+    );
     let effects = press(&mut model, "j Enter");
     assert_eq!(effects[1], Effect::FetchValues(RowRef { table: "lead".to_owned(), row: RowId(1) }));
-    update(&mut model, Msg::Found { text: "K1".to_owned(), result: Ok(vec![hit("contact")]) });
+    waited_for(&mut model, Msg::Found { text: "K1".to_owned(), result: Ok(vec![hit("contact")]) });
     assert_eq!(model.record.as_ref().unwrap().row.table, "contact", "the only one is opened at once");
 }
 
@@ -447,7 +450,7 @@ fn read_only_offers_nothing_that_changes_anything() {
         assert_eq!(press(&mut model, key), [], "{key}");
         assert!(model.overlays.is_empty(), "{key}");
     }
-    update(&mut model, Msg::Acts(Ok(acts())));
+    waited_for(&mut model, Msg::Acts(Ok(acts())));
     assert_eq!(press(&mut model, "u"), []);
     assert_eq!(model.toast.as_ref().unwrap().text, "this console is read-only");
 }

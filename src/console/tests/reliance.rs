@@ -5,6 +5,7 @@ use super::loops::{answer, opened};
 use super::screens::text;
 use super::world::{
     console, error, errors, failing, full, groups, jane, now, overview, page, plan, press, record, type_in,
+    waited_for,
 };
 use crate::console::effect::Effect;
 use crate::console::model::Pane;
@@ -155,12 +156,14 @@ fn esc_leads_back_to_where_a_list_was_chosen() {
     let mut model = full((120, 40));
     press(&mut model, "1 j Enter");
     assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Errors, "mapping:Contact"));
-    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(groups()) });
+    waited_for(&mut model, Msg::Groups { filter: String::new(), result: Ok(groups()) });
     press(&mut model, "j Enter");
     assert_eq!(model.errors.filter, "group:8fb2");
-    press(&mut model, "Esc");
+    // To the causes, to go on with the next one; out of them; to the mappings.
+    let effects = press(&mut model, "Esc");
+    assert!(effects.contains(&Effect::LoadGroups("mapping:Contact".to_owned())), "{effects:?}");
     assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Errors, "mapping:Contact"));
-    press(&mut model, "Esc");
+    press(&mut model, "Esc Esc");
     assert_eq!((model.focus, model.errors.filter.as_str()), (Pane::Mappings, ""));
 }
 
@@ -254,7 +257,7 @@ fn a_key_that_means_nothing_here_says_where_it_means_something() {
 fn causes_go_on_counting_while_they_show_and_read_as_words_where_they_are_listed() {
     let mut model = full((120, 40));
     let came = |groups| Msg::Groups { filter: String::new(), result: Ok(groups) };
-    update(&mut model, came(groups()));
+    waited_for(&mut model, came(groups()));
     press(&mut model, "j");
     let effects = update(&mut model, Msg::Tick(now() + chrono::TimeDelta::seconds(6)));
     assert!(effects.contains(&Effect::RenewGroups(String::new())), "{effects:?}");
@@ -388,4 +391,42 @@ fn a_record_is_read_with_the_errors_only_while_its_answer_is_waited_for() {
     assert!(reads(&effects));
     update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(record("pending", "x", None))) });
     assert!(reads(&update(&mut model, Msg::Event(Event::Errors))));
+}
+
+#[test]
+fn keys_wait_for_what_was_asked_for_and_act_on_nothing_else() {
+    // A row is looked for while another one is open: what comes meanwhile is not done to that.
+    let mut model = opened();
+    press(&mut model, "o");
+    type_in(&mut model, "contact:7");
+    assert!(matches!(press(&mut model, "Enter").as_slice(), [Effect::Find(_)]));
+    assert!(press(&mut model, "m r u i").is_empty());
+    assert!(text(&model).contains("looking for it ... (Esc gives it up)"));
+    update(&mut model, Msg::Found { text: "contact:7".to_owned(), result: Ok(Vec::new()) });
+    assert!(model.overlays.is_empty());
+    // The same for causes; and given up, they do not come.
+    press(&mut model, "2 c r Esc");
+    update(&mut model, Msg::Groups { filter: String::new(), result: Ok(groups()) });
+    assert!(model.overlays.is_empty());
+    // A list that is still read is opened when it comes, and what was typed goes on there.
+    press(&mut model, "/");
+    type_in(&mut model, "code:EMAIL");
+    press(&mut model, "Enter Enter e");
+    type_in(&mut model, "iur");
+    let generation = model.errors.generation;
+    let listed = Msg::Errors { generation, append: false, result: Ok(page(errors()[1..2].to_vec())) };
+    update(&mut model, listed);
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert!(text(&model).contains("jane@acme,comiur"), "{}", text(&model));
+}
+
+#[test]
+fn only_the_same_key_again_throws_changes_away() {
+    let mut model = opened();
+    press(&mut model, "g e");
+    type_in(&mut model, "!");
+    press(&mut model, "Tab Esc");
+    assert!(press(&mut model, "q").is_empty(), "another way out is asked for twice as well");
+    assert!(model.record.as_ref().unwrap().has_changes());
+    assert_eq!(press(&mut model, "q"), [Effect::Quit]);
 }

@@ -383,8 +383,13 @@ pub fn groups() -> Vec<Group> {
 /// What a fix of so many telephone numbers would do.
 /// A plan comes that an act was looked at for.
 pub fn planned(model: &mut Model, plan: Arc<Plan>) -> Vec<Effect> {
-    model.overlays.push(Overlay::Looking);
-    update(model, Msg::Planned(Ok(plan)))
+    waited_for(model, Msg::Planned(Ok(plan)))
+}
+
+/// Something comes that was asked for, and shows then.
+pub fn waited_for(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    model.overlays.push(Overlay::Looking("reading"));
+    update(model, msg)
 }
 
 pub fn plan(touched: usize) -> Arc<Plan> {

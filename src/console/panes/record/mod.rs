@@ -138,14 +138,11 @@ pub struct RecordPane {
     resumed: bool,
     /// The row's last error, by its number.
     error: Option<i64>,
-    /// Whether the operator was told that leaving throws changes away.
-    leaving: bool,
 }
 
 impl RecordPane {
     /// Keeps a changed field, to be saved with others; one that is as it was is no change.
     pub fn keep(&mut self, change: FieldEdit) {
-        self.leaving = false;
         self.changes.retain(|other| other.column != change.column);
         if change.new != change.shown {
             self.changes.push(change);
@@ -211,20 +208,10 @@ impl RecordPane {
         }
     }
 
-    /// Whether the pane may be left: at the second time in a row, what is kept is thrown away.
-    pub fn leave(&mut self) -> bool {
-        if self.keeps() && !std::mem::replace(&mut self.leaving, true) {
-            return false;
-        }
+    /// Nothing of what was changed is wanted.
+    pub fn throw_away(&mut self) {
         self.changes.clear();
         self.saving.clear();
-        self.leaving = false;
-        true
-    }
-
-    /// Something else than leaving was done.
-    pub fn stay(&mut self) {
-        self.leaving = false;
     }
 
     /// Whether it is this error's row that is open.
@@ -249,7 +236,6 @@ impl RecordPane {
             saving: Vec::new(),
             resumed: false,
             error: None,
-            leaving: false,
         }
     }
 

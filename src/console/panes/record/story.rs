@@ -8,7 +8,7 @@ use crate::console::overlays::changes;
 use crate::console::widgets::cells::{clip, wrap};
 use crate::domain::catalogue::{self, Source};
 use crate::domain::record::RecordView;
-use crate::domain::remedy::{Action, Offer};
+use crate::domain::remedy::{Action, Offer, named};
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 use super::{Answer, RecordPane};
@@ -32,7 +32,7 @@ pub(super) fn answer_line(
             Some(at) if at > model.now => {
                 (format!("↻ not yet: tried again at {}", model.clock(at)), theme.warn())
             }
-            _ => ("↻ saved, sending ...".to_owned(), theme.warn()),
+            _ => ("↻ sending ...".to_owned(), theme.warn()),
         },
         Some(Answer::Accepted { at }) => {
             (format!("✓ Salesforce took it at {}", model.clock(*at)), theme.good())
@@ -102,7 +102,8 @@ pub(super) fn rowless_lines(model: &Model, error: &SyncError, width: usize) -> V
     lines.push(Line::default());
     let fields = if error.fields.is_empty() { "the field".to_owned() } else { error.fields.join(", ") };
     for (at, remedy) in entry.remedies.iter().enumerate() {
-        let text = remedy.text.replace("{field}", &fields);
+        let field = error.fields.first().map(String::as_str);
+        let text = named(&remedy.text, &error.mapping, field).replace("{field}", &fields);
         for (line, words) in wrap(&text, room.saturating_sub(8), 2).into_iter().enumerate() {
             let lead = if at == 0 && line == 0 { " Help   " } else { "        " };
             let point = if line == 0 { "· " } else { "  " };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Scene, record, with};
 use crate::console::model::{Connection, Model};
 use crate::console::msg::Msg;
+use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{
     HOSTILE, acts, console, contested, error, errors, failing, full, groups, hits, jane, log, page, pending,
     plan, planned, press, relatives, report, shares, trends, trial, type_in, verdict,
@@ -297,7 +298,7 @@ fn overlays() -> Vec<Scene> {
             let mut found = hits();
             (found[0].mapping, found[0].unit, found[0].state) = (hostile(), hostile(), Some(hostile()));
             (found[1].sfid, found[1].external_id) = (Some(hostile()), None);
-            update(&mut model, Msg::Found { text: hostile(), result: Ok(found) });
+            waited_for(&mut model, Msg::Found { text: hostile(), result: Ok(found) });
             model
         }),
         ("causes_hostile", |size| {
@@ -305,7 +306,7 @@ fn overlays() -> Vec<Scene> {
             let mut causes = groups();
             causes[0].template = hostile();
             (causes[1].mapping, causes[1].code, causes[1].fields) = (hostile(), hostile(), vec![hostile()]);
-            update(&mut model, Msg::Groups { filter: hostile(), result: Ok(causes) });
+            waited_for(&mut model, Msg::Groups { filter: hostile(), result: Ok(causes) });
             model
         }),
         ("ask_hostile", |size| {
@@ -342,14 +343,14 @@ fn overlays() -> Vec<Scene> {
             (all[0].mapping, all[0].action) = (hostile(), hostile());
             let values: BTreeMap<_, _> = [(hostile(), Some(hostile()))].into();
             (all[1].first.before, all[1].first.after) = (None, Some(values));
-            update(&mut model, Msg::Acts(Ok(all)));
+            waited_for(&mut model, Msg::Acts(Ok(all)));
             model
         }),
         ("act_rows_hostile", |size| {
             let mut model = full(size);
             let mut entry = acts().remove(1).first;
             (entry.table, entry.action) = (hostile(), hostile());
-            update(&mut model, Msg::Act(Ok(vec![entry])));
+            waited_for(&mut model, Msg::Act(Ok(vec![entry])));
             model
         }),
         ("verified_hostile", |size| {

@@ -3,6 +3,7 @@
 use super::{Scene, record, refused, with};
 use crate::console::model::{Connection, Model};
 use crate::console::msg::Msg;
+use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{
     acts, contested, failing, full, groups, hits, jane, now, page, plan, planned, press, report, shares,
     trends, trial, type_in, verdict,
@@ -149,7 +150,7 @@ fn of_lists() -> Vec<Scene> {
         }),
         ("causes", |size| {
             let mut model = full(size);
-            update(&mut model, Msg::Groups { filter: String::new(), result: Ok(groups()) });
+            waited_for(&mut model, Msg::Groups { filter: String::new(), result: Ok(groups()) });
             model
         }),
         ("export", |size| {
@@ -170,7 +171,7 @@ fn of_lists() -> Vec<Scene> {
         }),
         ("hits", |size| {
             let mut model = full(size);
-            update(&mut model, Msg::Found { text: "C-10235".to_owned(), result: Ok(hits()) });
+            waited_for(&mut model, Msg::Found { text: "C-10235".to_owned(), result: Ok(hits()) });
             model
         }),
         ("log_search", |size| {
@@ -270,18 +271,18 @@ fn of_acts() -> Vec<Scene> {
         }),
         ("audit", |size| {
             let mut model = full(size);
-            update(&mut model, Msg::Acts(Ok(acts())));
+            waited_for(&mut model, Msg::Acts(Ok(acts())));
             press(&mut model, "j");
             model
         }),
         ("audit_none", |size| {
             let mut model = full(size);
-            update(&mut model, Msg::Acts(Ok(Vec::new())));
+            waited_for(&mut model, Msg::Acts(Ok(Vec::new())));
             model
         }),
         ("act_rows", |size| {
             let mut model = full(size);
-            update(&mut model, Msg::Act(Ok(acts().into_iter().skip(1).map(|act| act.first).collect())));
+            waited_for(&mut model, Msg::Act(Ok(acts().into_iter().skip(1).map(|act| act.first).collect())));
             model
         }),
     ]
