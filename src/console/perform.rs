@@ -80,10 +80,11 @@ impl Model {
 
     /// Whether the open record may be left with what is kept of it; the first time it is said what would be lost.
     fn may_leave(&mut self, by: Id) -> bool {
-        let saving = self.record.as_ref().is_some_and(|pane| pane.is_saving() && !pane.has_changes());
-        let keeps = self.record.as_ref().is_some_and(RecordPane::keeps);
-        if keeps && self.leaving.replace(by) != Some(by) {
-            self.say(Tone::Neutral, if saving { SAVING } else { LEAVING });
+        let changed = self.record.as_ref().is_some_and(RecordPane::has_changes);
+        // One step back the console is still there to hear what became of a save.
+        let saving = by != Id::Back && self.record.as_ref().is_some_and(RecordPane::is_saving);
+        if (changed || saving) && self.leaving.replace(by) != Some(by) {
+            self.say(Tone::Neutral, if changed { LEAVING } else { SAVING });
             return false;
         }
         self.leaving = None;

@@ -208,10 +208,9 @@ impl RecordPane {
         }
     }
 
-    /// Nothing of what was changed is wanted.
+    /// Nothing of what was changed and not saved is wanted.
     pub fn throw_away(&mut self) {
         self.changes.clear();
-        self.saving.clear();
     }
 
     /// Whether it is this error's row that is open.
