@@ -313,7 +313,11 @@ impl Handle {
             return item(Came::Skipped, format!("{:?} leaves nothing to take back", entry.action));
         };
         let now = match self.store.registered(&entry.table).await {
-            Ok(mapping) => mapping.rules.settings().get(&key).cloned(),
+            Ok(mapping) => self.store.rule_set(&mapping.object, &key).await,
+            Err(error) => Err(error),
+        };
+        let now = match now {
+            Ok(now) => now,
             Err(error) => return item(Came::Failed, error.to_string()),
         };
         if now != after.get(&key).cloned().flatten() {

@@ -97,6 +97,13 @@ impl Store {
         Ok(settings)
     }
 
+    /// What was set of a rule at run time, now; `None` where it is the configuration's.
+    pub async fn rule_set(&self, object: &str, key: &str) -> Result<Option<String>, Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("read a rule")?;
+        set_now(&transaction, object, key).await
+    }
+
     /// Sets a rule of a mapping at run time, or (with `None`) leaves it to the configuration again; `undoes` is the entry of
     /// the audit that this takes back.
     ///
@@ -121,7 +128,6 @@ impl Store {
                 known.join(", ")
             )));
         }
-        let before = mapping.rules.settings().get(key).cloned();
         mapping.rules.set(key, value.unwrap_or_default()).or_else(|bad| match value {
             Some(_) => Err(Error::Refused(format!("{}: {bad}", mapping.object))),
             None => Ok(()),
@@ -131,6 +137,8 @@ impl Store {
         if key == "where" && value.is_some() {
             self.check_filter(&transaction, &mapping).await?;
         }
+        // As it stands here, not as an engine worked the mapping last: what was set a moment ago counts.
+        let before = set_now(&transaction, &mapping.object, key).await?;
         match value {
             Some(value) => transaction.execute(
                 "INSERT INTO syncdeck.setting (mapping, key, value, actor) VALUES ($1, $2, $3, $4)
@@ -191,4 +199,13 @@ pub(super) async fn announce(transaction: &Transaction<'_>) -> Result<(), Error>
         .await
         .while_("announce a change")
         .map(drop)
+}
+
+/// What was set of a rule, as a transaction sees it.
+async fn set_now(transaction: &Transaction<'_>, object: &str, key: &str) -> Result<Option<String>, Error> {
+    let row = transaction
+        .query_opt("SELECT value FROM syncdeck.setting WHERE mapping = $1 AND key = $2", &[&object, &key])
+        .await
+        .while_("read a rule")?;
+    Ok(row.map(|row| row.get(0)))
 }

@@ -339,7 +339,8 @@ async fn the_last_act_is_taken_back_once_and_what_leaves_nothing_says_so() {
     for (rows, left) in [(2, ""), (1, "")] {
         let last = handle.last_act().await.unwrap();
         assert_eq!((last.action.as_str(), last.rows), ("set", rows));
-        assert_eq!(undo(handle, last.act).await.done, usize::try_from(rows).unwrap());
+        let back = undo(handle, last.act).await;
+        assert_eq!(back.done, usize::try_from(rows).unwrap(), "{back:?}");
         assert_eq!(world.text(strategies).await.unwrap(), left);
     }
     assert!(handle.last_act().await.unwrap_err().to_string().contains("nothing of yours"));
