@@ -115,7 +115,8 @@ fn preview_lines(plan: &Plan) -> Vec<String> {
     let Preview { selected, touched, removed, passing, refused, left, sample } = &plan.preview;
     let mut lines = vec![format!("{}: {selected} selected, {touched} to do", plan.deed.text())];
     if *removed > 0 {
-        lines.push(format!("  {removed} rows are removed: Salesforce has no record of them"));
+        let rows = if *removed == 1 { "1 row is".to_owned() } else { format!("{removed} rows are") };
+        lines.push(format!("  {rows} removed: Salesforce has no record of what is removed"));
     }
     if matches!(plan.deed, Deed::Fix { .. }) {
         lines.push(format!("  {passing} would then pass the checks"));

@@ -146,6 +146,7 @@ impl Model {
         let one = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
         let mut effects = self.drill(filter, Some(called));
         self.errors.all = true;
+        self.of_cause = true;
         let chosen = Chosen::Filter(filter.to_owned());
         match verb {
             Verb::Fix => {
@@ -202,6 +203,7 @@ impl Model {
     }
 
     fn carry_out(&mut self, plan: Arc<Plan>, why: Option<String>) -> Vec<Effect> {
+        self.of_cause = false;
         let progress = Progress { through: 0, total: plan.len() };
         let working = Working { progress, ..Working::begun(plan.deed.text(), self.now) };
         self.overlays.push(Overlay::Working(working));
@@ -333,12 +335,21 @@ impl Model {
 
     // ---- keys ----------------------------------------------------------------------------------------------------
 
+    /// An act was given up: one that began among the causes leads back there.
+    fn gave_up(&mut self) -> Vec<Effect> {
+        if !std::mem::take(&mut self.of_cause) {
+            return Vec::new();
+        }
+        self.errors.unmark();
+        self.undrill()
+    }
+
     /// A key for one of the overlays of acts.
     pub(super) fn act_key(&mut self, overlay: Overlay, key: KeyEvent) -> Vec<Effect> {
         match overlay {
             Overlay::Ask(ask) => match ask.key(key) {
                 Answered::Open(ask) => self.overlays.push(Overlay::Ask(ask)),
-                Answered::Left => {}
+                Answered::Left => return self.gave_up(),
                 Answered::Entered(About::Find, text) => {
                     return self.wait_for("looking for it", Effect::Find(text));
                 }
@@ -362,7 +373,7 @@ impl Model {
             Overlay::Question(question) => match question.key(key) {
                 Decided::Open(question) => self.overlays.push(Overlay::Question(Box::new(question))),
                 Decided::Do { plan, why } => return self.carry_out(plan, why),
-                Decided::Left => {}
+                Decided::Left => return self.gave_up(),
             },
             Overlay::Working(mut working) => {
                 let stop = key.code == KeyCode::Esc && !working.stopping;

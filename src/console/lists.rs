@@ -37,6 +37,7 @@ impl Model {
     pub(super) fn undrill(&mut self) -> Vec<Effect> {
         let Some((pane, filter, called)) = self.drilled.pop() else { return Vec::new() };
         let from_causes = self.errors.called.is_some() && pane == Pane::Errors;
+        self.cause = from_causes.then(|| self.errors.filter.clone());
         let mut effects = self.list(&filter);
         self.errors.called = called;
         effects.extend(self.go(pane));

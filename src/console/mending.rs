@@ -247,7 +247,10 @@ impl Model {
             Ok(trial) if trial.items.is_empty() => {
                 self.say(Tone::Neutral, format!("{}: there are no rows to try", trial.mapping));
             }
-            Ok(trial) => self.lay(Overlay::Choice(Choice::trial(&table, &trial))),
+            Ok(trial) => {
+                self.toast = None;
+                self.lay(Overlay::Choice(Choice::trial(&table, &trial)));
+            }
         }
         Vec::new()
     }

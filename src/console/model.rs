@@ -195,6 +195,10 @@ pub struct Model {
     pub came_from: Pane,
     /// The records from which relatives were gone to: one step back each.
     pub trail: Vec<RowRef>,
+    /// The cause that one comes back from.
+    pub cause: Option<String>,
+    /// Whether something is to be done with all errors of a cause, right from the causes.
+    pub of_cause: bool,
     /// With which command leaving an open record's changes was tried just now.
     pub leaving: Option<Id>,
     /// Whether that had the whole screen.
@@ -270,6 +274,8 @@ impl Model {
             zoom: false,
             list: Pane::Errors,
             came_from: Pane::Errors,
+            cause: None,
+            of_cause: false,
             leaving: None,
             came_zoomed: false,
             trail: Vec::new(),

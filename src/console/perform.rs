@@ -45,6 +45,7 @@ impl Model {
         if let Some(overlay) = self.overlays.pop() {
             return self.overlay_key(overlay, key);
         }
+        self.of_cause = false;
         match self.keymap.find(self.focus, &name) {
             Some(command) => self.run(command),
             None => {

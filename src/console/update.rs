@@ -450,7 +450,10 @@ impl Model {
         }
         match result {
             Ok(groups) => match Choice::groups(&groups, filter, |time| self.clock(time)) {
-                Some(choice) => {
+                Some(mut choice) => {
+                    if let Some(cause) = self.cause.take() {
+                        choice.stand_on(&cause);
+                    }
                     self.toast = None;
                     self.lay(Overlay::Choice(choice));
                 }
@@ -483,7 +486,13 @@ impl Model {
                         effects.push(Effect::FetchValues(row.clone()));
                     }
                 }
-                Err(refused) => pane.refusal = Some(one_line(&refused.0)),
+                Err(refused) => {
+                    pane.refusal = Some(one_line(&refused.0));
+                    // What is not there any more is not shown as if it stood, nor worked on.
+                    if self.lost.is_none() {
+                        pane.view = None;
+                    }
+                }
             },
             // Another one was opened meanwhile.
             None => effects.extend(self.load_record()),

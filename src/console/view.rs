@@ -198,19 +198,19 @@ fn header(model: &Model, width: usize) -> Line<'static> {
         spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
     }
     let zone = if model.settings.utc { " UTC" } else { "" };
-    let used: usize = spans.iter().map(Span::width).sum();
-    if let Some(detail) = detail {
-        let detail = detail.replace('\n', " · ");
-        let room = width.saturating_sub(used + 13);
-        if room >= 16 {
-            spans.push(Span::styled(format!("   {}", clip(&detail, room)), theme.warn()));
-        }
-    }
     let clock = if model.settings.clock {
         model.local(model.now).format("%H:%M").to_string() + zone + " "
     } else {
         String::new()
     };
+    let used: usize = spans.iter().map(Span::width).sum();
+    if let Some(detail) = detail {
+        let detail = detail.replace('\n', " · ");
+        let room = width.saturating_sub(used + 3 + clock.len() + 2);
+        if room >= 16 {
+            spans.push(Span::styled(format!("   {}", clip(&detail, room)), theme.warn()));
+        }
+    }
     let used: usize = spans.iter().map(Span::width).sum();
     if used + clock.len() < width {
         spans.push(Span::raw(" ".repeat(width - used - clock.len())));

@@ -332,6 +332,8 @@ pub struct PastAct {
     pub action: String,
     /// The mapping's object name.
     pub mapping: String,
+    /// How many mappings it was about.
+    pub mappings: i64,
     /// How many rows.
     pub rows: i64,
     /// How many of them were taken back since.
@@ -373,6 +375,7 @@ impl PastAct {
         match (self.rows, self.first.row) {
             (1, Some(row)) => format!("{} {row}", self.mapping),
             (1, None) => self.mapping.clone(),
+            (rows, Some(_)) if self.mappings > 1 => format!("{rows} rows of {} mappings", self.mappings),
             (rows, Some(_)) => format!("{} {rows} rows", self.mapping),
             (mappings, None) => format!("{mappings} mappings"),
         }

@@ -407,7 +407,7 @@ pub(super) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field
         |field: &&Field| field.name.eq_ignore_ascii_case(name) || field.column.eq_ignore_ascii_case(name);
     let field = mapping.fields.iter().find(is).ok_or_else(|| {
         let known: Vec<&str> = mapping.fields.iter().map(|field| field.name.as_str()).collect();
-        Refused(format!("{} has no mapped field {name}\nits fields: {}", mapping.object, known.join(", ")))
+        Refused(format!("{} has no mapped field {name}; its fields: {}", mapping.object, known.join(", ")))
     })?;
     if field.read_only() {
         return Err(Refused(format!(

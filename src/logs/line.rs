@@ -61,6 +61,8 @@ pub(super) enum Asked {
 #[derive(Clone, Debug)]
 enum Term {
     Word(Regex),
+    /// A word that names a level, as lines show it.
+    Named(Level, Regex),
     Level(Level),
     Field(String, String),
 }
@@ -84,7 +86,10 @@ impl LogFilter {
                     Some((key, value)) if is_name(key) && !value.is_empty() && !value.starts_with('/') => {
                         Term::Field(key.to_lowercase(), value.to_lowercase())
                     }
-                    _ => Term::Word(literal(word)?),
+                    _ => match parse_level(word) {
+                        Ok(level) => Term::Named(level, literal(word)?),
+                        Err(_) => Term::Word(literal(word)?),
+                    },
                 };
                 Ok((negated, term))
             })
@@ -106,7 +111,7 @@ impl LogFilter {
     /// Where its words stand in a text, in bytes, in order.
     pub fn found_in(&self, text: &str) -> Vec<Range<usize>> {
         let words = self.terms.iter().filter_map(|(negated, term)| match term {
-            Term::Word(word) if !negated => Some(word),
+            Term::Word(word) | Term::Named(_, word) if !negated => Some(word),
             _ => None,
         });
         let mut found: Vec<Range<usize>> = words
@@ -157,7 +162,7 @@ impl Term {
             Term::Field(key, value) if key != "source" && key != "dyno" => {
                 literal(&format!("{key}={value}")).ok()
             }
-            Term::Field(..) | Term::Level(_) => None,
+            Term::Field(..) | Term::Level(_) | Term::Named(..) => None,
         }
     }
 
@@ -167,6 +172,7 @@ impl Term {
         };
         match self {
             Term::Level(level) => line.level >= *level,
+            Term::Named(level, word) => line.level == *level || word.is_match(line.shown()),
             Term::Field(key, wanted) => match key.as_str() {
                 "source" => is(line.source(), wanted),
                 "dyno" => is(line.dyno(), wanted),
@@ -244,6 +250,8 @@ mod tests {
             ("row=7", true),
             ("syncdeck", false),
             ("source:SyncDeck", true),
+            ("WARN", true),
+            ("error", false),
             ("14:02", false),
             ("00:00", false),
         ] {

@@ -196,6 +196,12 @@ impl Choice {
         self.causes.as_deref()
     }
 
+    /// Stands on the cause whose errors are listed by this filter, where it is still there.
+    pub fn stand_on(&mut self, cause: &str) {
+        let is_it = |item: &Item| matches!(&item.deed, Some(Deed::Filter(filter, _)) if filter == cause);
+        self.cursor.at = self.items.iter().position(is_it).unwrap_or(0);
+    }
+
     /// The causes as they are now; the selection stays on its own.
     pub fn renew(&mut self, now: Choice) {
         let of = |choice: &Choice, at: usize| match choice.items.get(at).map(|item| &item.deed) {

@@ -136,8 +136,10 @@ fn summary(model: &Model, plan: &Plan, room: usize) -> Vec<Line<'static>> {
     }
     let mut lines = vec![Line::from(Span::styled(clip(&text, room), theme.strong()))];
     if preview.removed > 0 {
-        let text =
-            format!(" ▲ {} rows are removed: Salesforce has no record of them", number(preview.removed));
+        let text = match preview.removed {
+            1 => " ▲ the row is removed: Salesforce has no record of it".to_owned(),
+            rows => format!(" ▲ {} rows are removed: Salesforce has no record of them", number(rows)),
+        };
         lines.push(Line::from(Span::styled(clip(&text, room), theme.warn())));
     }
     let reasons = |kind: &str, reasons: &std::collections::BTreeMap<String, usize>, style| {

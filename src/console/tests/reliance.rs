@@ -430,3 +430,29 @@ fn only_the_same_key_again_throws_changes_away() {
     assert!(model.record.as_ref().unwrap().has_changes());
     assert_eq!(press(&mut model, "q"), [Effect::Quit]);
 }
+
+#[test]
+fn an_act_on_a_cause_that_is_given_up_leads_back_to_that_cause() {
+    let mut model = full((120, 40));
+    let came = || Msg::Groups { filter: String::new(), result: Ok(groups()) };
+    waited_for(&mut model, came());
+    press(&mut model, "j f Esc");
+    update(&mut model, came());
+    assert!(!model.errors.any_marked() && model.errors.filter.is_empty());
+    // It is the second one still.
+    press(&mut model, "Enter");
+    assert_eq!(model.errors.filter, "group:8fb2");
+}
+
+#[test]
+fn a_row_that_was_removed_is_not_shown_as_if_it_stood() {
+    let mut model = opened();
+    update(&mut model, Msg::Event(Event::Record(jane())));
+    let gone = Refused("the table contact has no row 10235".to_owned());
+    update(&mut model, Msg::Record { row: jane(), result: Box::new(Err(gone)) });
+    let shown = text(&model);
+    assert!(shown.contains("has no row 10235") && !shown.contains("invalid email address: jane"), "{shown}");
+    for key in ["e", "m", "f"] {
+        assert!(press(&mut model, key).is_empty() && model.overlays.is_empty(), "{key}");
+    }
+}

@@ -439,6 +439,7 @@ pub fn acts() -> Vec<PastAct> {
     let values = |column: &str, value: &str| Some([(column.to_owned(), Some(value.to_owned()))].into());
     let act = |act: i64, action: &str, rows, undone, before, after| PastAct {
         is_final: action == "retried",
+        mappings: 1,
         act,
         at: now() - TimeDelta::minutes(10 - act),
         actor: if act == 2 { "ada@sync-1" } else { "grace@sync-1" }.to_owned(),

@@ -253,7 +253,9 @@ impl RecordPane {
         let fails = matches!(view.unit.as_str(), "failed" | "held") && !ignored;
         let answered = match self.answer {
             Some(Answer::Sending { before, .. }) if latest => match view.unit.as_str() {
-                "in step" if accepted_at(&view) > before => Some(Answer::Accepted { at: now }),
+                "in step" if accepted_at(&view) > before => {
+                    Some(Answer::Accepted { at: accepted_at(&view).unwrap_or(now) })
+                }
                 "in step" => Some(Answer::Settled { at: now }),
                 _ if fails => Some(Answer::Rejected { at: now }),
                 _ if ignored => Some(Answer::Settled { at: now }),
