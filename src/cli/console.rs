@@ -55,6 +55,8 @@ async fn visit(cli: &Cli, mut config: Config, engines: &Engines) -> Result<()> {
     let mut door: Option<Handle> = None;
     let mut former: Option<(Config, Handle)> = None;
     let mut notice = None;
+    // What is typed behind the choice of a connection is for that one.
+    let mut keys = console::Keys::default();
     loop {
         let mut options = options(cli, &config)?;
         if let Ok(known) = Config::connections(Some(&config.path)) {
@@ -75,7 +77,7 @@ async fn visit(cli: &Cli, mut config: Config, engines: &Engines) -> Result<()> {
             }
             opened
         };
-        let left = console::run(opening, options).await;
+        let left = console::run(opening, options, &mut keys).await;
         match left {
             Ok(Left::Quit) => return Ok(()),
             Ok(Left::Connect(name)) => match other(cli, &config, &name) {

@@ -43,7 +43,7 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
         // The private PostgreSQL ends with this process.
         std::process::exit(FAILED.into());
     });
-    let done = crate::console::run(door, looks).await;
+    let done = crate::console::run(door, looks, &mut crate::console::Keys::default()).await;
     watchdog.abort();
     if let Some(demo) = started {
         demo.stop().await;

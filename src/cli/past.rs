@@ -40,7 +40,7 @@ pub(super) async fn audit(
         return Ok(DONE);
     }
     let line = |act: &PastAct| {
-        let about = act.about();
+        let about = act.about(|rows| rows.to_string());
         let undone = match act.undone {
             0 => String::new(),
             undone if undone == act.rows => "undone".to_owned(),

@@ -47,6 +47,8 @@ pub mod widgets;
 #[cfg(test)]
 mod tests;
 
+pub use term::input::Input as Keys;
+
 use std::future::Future;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -90,15 +92,20 @@ pub enum Left {
     Connect(String),
 }
 
-/// Runs the console until the operator, a signal or a hang-up ends it. It shows at once, while the door is opened.
+/// Runs the console until the operator, a signal or a hang-up ends it. It shows at once, while the door is opened. Keys that
+/// were typed before one console and not taken by the one before it are this one's.
 ///
 /// # Errors
 /// When standard input or output is no terminal, the terminal breaks, or the door cannot be opened.
-pub async fn run(opening: impl Future<Output = Result<Handle>>, options: Options) -> Result<Left> {
+pub async fn run(
+    opening: impl Future<Output = Result<Handle>>,
+    options: Options,
+    keys: &mut Keys,
+) -> Result<Left> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         bail!(
             "the console needs a terminal\nin scripts use: syncdeck status, syncdeck errors, syncdeck show (--json)"
         );
     }
-    runtime::run(opening.boxed_local(), options).await
+    runtime::run(opening.boxed_local(), options, keys).await
 }

@@ -80,7 +80,11 @@ impl Door<'_> {
 }
 
 /// Runs the console on the real terminal.
-pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Options) -> Result<Left> {
+pub(super) async fn run(
+    opening: LocalBoxFuture<'_, Result<Handle>>,
+    options: Options,
+    keys: &mut Keys,
+) -> Result<Left> {
     // crossterm would turn every colour command under NO_COLOR into one that also wipes the highlight; our theme has
     // no colours then, and needs no help.
     crossterm::style::force_color_output(true);
@@ -92,7 +96,6 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
         file.begin(model.state());
     }
     let mut door = Door::Opening { opening, file: options.file, waiting: Vec::new() };
-    let mut keys = Keys::default();
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;
         let frames = Frames::default();
@@ -103,7 +106,7 @@ pub(super) async fn run(opening: LocalBoxFuture<'_, Result<Handle>>, options: Op
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
         keys.open().wrap_err("cannot read keys")?;
         let ended =
-            run_loop(&mut model, &mut terminal, &mut screen, &mut keys, &mut door, &ended_outside).await;
+            run_loop(&mut model, &mut terminal, &mut screen, &mut *keys, &mut door, &ended_outside).await;
         keys.close().await;
         if let Door::Open(io) = &door {
             io.keep(&model.state());

@@ -370,14 +370,16 @@ pub struct AuditEntry {
 }
 
 impl PastAct {
-    /// What it was about: one row, a mapping, or so many of them.
-    pub fn about(&self) -> String {
+    /// What it was about: one row, a mapping, or so many of them; numbers are written by `number`.
+    pub fn about(&self, number: impl Fn(i64) -> String) -> String {
         match (self.rows, self.first.row) {
             (1, Some(row)) => format!("{} {row}", self.mapping),
             (1, None) => self.mapping.clone(),
-            (rows, Some(_)) if self.mappings > 1 => format!("{rows} rows of {} mappings", self.mappings),
-            (rows, Some(_)) => format!("{} {rows} rows", self.mapping),
-            (mappings, None) => format!("{mappings} mappings"),
+            (rows, Some(_)) if self.mappings > 1 => {
+                format!("{} rows of {} mappings", number(rows), number(self.mappings))
+            }
+            (rows, Some(_)) => format!("{} {} rows", self.mapping, number(rows)),
+            (mappings, None) => format!("{} mappings", number(mappings)),
         }
     }
 

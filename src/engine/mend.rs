@@ -207,10 +207,10 @@ impl Handle {
             Some(last) => Err(Refused(format!(
                 "your last act, {} {}, leaves nothing to take back\nthe one before it: act {}, {} {}",
                 last.action,
-                last.about(),
+                last.about(|rows| rows.to_string()),
                 act.act,
                 act.action,
-                act.about()
+                act.about(|rows| rows.to_string())
             ))),
             None => Ok(act),
         }

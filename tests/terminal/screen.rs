@@ -230,7 +230,8 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.exit_code();
             }
-            assert!(begin.elapsed() < PATIENCE, "the program does not end");
+            let ends = begin.elapsed() < PATIENCE;
+            assert!(ends, "the program does not end\n{}", self.shown().parser.screen().contents());
             std::thread::yield_now();
         }
     }

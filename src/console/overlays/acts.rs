@@ -126,7 +126,7 @@ fn line(model: &Model, act: &PastAct, room: usize) -> Line<'static> {
         cell(&model.clock(act.at), time, theme.dim()),
         cell(&clip(&act.actor, who.saturating_sub(1)), who, theme.text()),
         cell(&act.action, did, if undone { theme.dim() } else { theme.strong() }),
-        cell(&clip(&act.about(), to.saturating_sub(1)), to, theme.text()),
+        cell(&clip(&act.about(|rows| count(rows, 0)), to.saturating_sub(1)), to, theme.text()),
         cell(&what, rest, theme.dim()),
     ])
 }
