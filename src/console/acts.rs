@@ -93,8 +93,7 @@ impl Model {
         }
         let undoes = matches!(plan, Effect::UndoLast | Effect::Plan { deed: Deed::Undo(_), .. });
         self.errors.acted = !undoes && self.focus == Pane::Errors && self.errors.any_marked();
-        self.overlays.push(Overlay::Looking("looking at what it would do"));
-        vec![plan]
+        self.wait_for("looking at what it would do", plan)
     }
 
     /// Asks what is to become of a field of the chosen errors' rows.

@@ -480,9 +480,8 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
     let top = (cursor + 2).saturating_sub(visible).min(text.len().saturating_sub(visible));
     let mut text: Vec<Line> = text.into_iter().skip(top).take(visible).collect();
     text.resize(visible + 1, Line::default());
-    let groups = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Filter(..)));
     let rows = matches!(choice.items.first().and_then(|item| item.deed.as_ref()), Some(Deed::Row(_)));
-    let keys: &[(&str, &str)] = match (groups, &choice.found) {
+    let keys: &[(&str, &str)] = match (choice.causes.is_some(), &choice.found) {
         (true, _) if model.read_only => &[("Enter", "list"), ("Esc", "close")],
         (_, Some(_)) if model.read_only => &[("Enter", "open"), ("Esc", "close")],
         (true, _) => &[
