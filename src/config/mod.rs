@@ -10,8 +10,10 @@ mod signin;
 pub mod state;
 mod written;
 
+use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hasher};
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,6 +56,19 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// Others than its owner and this user may change it: they could send secrets and rows to an address of theirs.
+    #[error(
+        "{} could be changed by {who}, who would decide where your secrets and rows go\n{remedy}",
+        path.display()
+    )]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// By whom.
+        who: &'static str,
+        /// What to do.
+        remedy: String,
     },
     /// A key is wrong.
     #[error("{}:{line}: {key}: {problem}\n{remedy}", path.display())]
@@ -373,11 +388,41 @@ fn find(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let path = path.to_owned();
-    std::fs::read_to_string(&path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => ConfigError::Absent { path },
-        _ => ConfigError::Unreadable { path, source },
-    })
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => ConfigError::Absent { path: path.to_owned() },
+        _ => ConfigError::Unreadable { path: path.to_owned(), source },
+    };
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    // Of the very file that is read: between a look at a name and its opening somebody could put another there.
+    ours_alone(path, &file.metadata().map_err(failed)?)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+/// Refuses a file that others could change, and one in a folder where anybody could put another in its place.
+fn ours_alone(path: &Path, file: &Metadata) -> Result<(), ConfigError> {
+    let exposed = |who, remedy| Err(ConfigError::Exposed { path: path.to_owned(), who, remedy });
+    let shown = path.display();
+    if !file.is_file() {
+        return Ok(());
+    }
+    if ![0, nix::unistd::geteuid().as_raw()].contains(&file.uid()) {
+        return exposed(
+            "another user who owns it",
+            format!("make it yours or root's: chown \"$(id -un)\" {shown}"),
+        );
+    }
+    if file.mode() & 0o022 != 0 {
+        return exposed("other users", format!("chmod go-w {shown}"));
+    }
+    let folder = path.canonicalize().ok().and_then(|whole| whole.parent().map(Path::to_owned));
+    if let Some(folder) = folder
+        && std::fs::metadata(&folder).is_ok_and(|meta| meta.mode() & 0o1002 == 0o002)
+    {
+        return exposed("anybody (its folder is open to all)", format!("chmod o-w {}", folder.display()));
+    }
+    Ok(())
 }
 
 fn default_places() -> Vec<PathBuf> {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
+use crate::domain::address::OrgAddress;
 use crate::domain::duration;
 
 use super::connections::Written;
@@ -196,18 +197,14 @@ impl<'a> Check<'a> {
     }
 
     fn salesforce(&self, mut keys: SalesforceKeys) -> Result<Salesforce, ConfigError> {
-        let login = keys.login_url.get_ref();
-        let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-            .iter()
-            .any(|start| login.starts_with(start));
-        if !login.starts_with("https://") && !loopback {
-            return Err(self.refuse(
+        OrgAddress::parse(keys.login_url.get_ref()).map_err(|problem| {
+            self.refuse(
                 &keys.login_url,
                 "salesforce.login_url",
-                "is no https URL",
+                &problem,
                 "use your org's My Domain, such as https://acme.my.salesforce.com",
-            ));
-        }
+            )
+        })?;
         if let Some(version) = &keys.api_version
             && version.get_ref().parse::<f64>().is_ok_and(|number| number < 46.0)
                 | version.get_ref().parse::<f64>().is_err()

@@ -3,9 +3,11 @@
 //! no HTTP, no terminal comes in here, and nothing here knows any other folder of the crate.
 
 pub mod act;
+pub mod address;
 pub mod backoff;
 pub mod catalogue;
 pub mod check;
+pub mod condition;
 pub mod duration;
 pub mod field;
 pub mod filter;

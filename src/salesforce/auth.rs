@@ -9,6 +9,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::address::OrgAddress;
+
 use super::Error;
 
 /// Who logs in, where, and how.
@@ -52,15 +54,22 @@ pub enum Grant {
 impl Credentials {
     /// Host and port, for messages.
     pub fn host(&self) -> String {
-        let rest = self.login_url.split("://").nth(1).unwrap_or(&self.login_url);
-        rest.split('/').next().unwrap_or(rest).to_owned()
+        self.address().map_or_else(|_| self.login_url.clone(), |address| address.host())
+    }
+
+    /// Where the login is.
+    fn address(&self) -> Result<OrgAddress, Error> {
+        OrgAddress::parse(&self.login_url).map_err(|problem| Error::Login {
+            code: "login_url".to_owned(),
+            message: format!("{} {problem}", self.login_url),
+        })
     }
 }
 
 /// A session: a token and where it is good.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    pub(super) instance_url: String,
+    pub(super) instance: OrgAddress,
     pub(super) org_id: String,
     token: SecretString,
 }
@@ -161,9 +170,10 @@ fn keep_token(file: &Path, token: &str) -> std::io::Result<()> {
 }
 
 pub(super) async fn login(http: &reqwest::Client, credentials: &Credentials) -> Result<Session, Error> {
-    let host = credentials.host();
+    let address = credentials.address()?;
+    let host = address.host();
     let response = http
-        .post(format!("{}/services/oauth2/token", credentials.login_url.trim_end_matches('/')))
+        .post(format!("{address}/services/oauth2/token"))
         .form(&form(credentials)?)
         .send()
         .await
@@ -186,8 +196,12 @@ pub(super) async fn login(http: &reqwest::Client, credentials: &Credentials) -> 
                 message: format!("the new refresh token cannot be written to {}: {error}", file.display()),
             })?;
         }
+        let instance = address.of_answer(&granted.instance_url).map_err(|problem| Error::Login {
+            code: "instance_url".to_owned(),
+            message: format!("{host} names {:?} as the org's address, which {problem}", granted.instance_url),
+        })?;
         return Ok(Session {
-            instance_url: granted.instance_url.trim_end_matches('/').to_owned(),
+            instance,
             org_id: granted.id.rsplit('/').nth(1).unwrap_or_default().to_owned(),
             token: granted.access_token.into(),
         });

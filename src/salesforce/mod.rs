@@ -185,7 +185,7 @@ impl Client {
     async fn login(&self) -> Result<auth::Session, Error> {
         let session = auth::login(&self.http, &self.credentials).await?;
         if let Ok(mut url) = self.instance_url.lock() {
-            *url = Some(session.instance_url.clone());
+            *url = Some(session.instance.to_string());
         }
         Ok(session)
     }
@@ -208,9 +208,9 @@ impl Client {
     async fn send(&self, session: &auth::Session, ask: &Ask<'_>) -> Result<Answer, Error> {
         let path = ask.path;
         let url = if path.starts_with('/') {
-            format!("{}{path}", session.instance_url)
+            format!("{}{path}", session.instance)
         } else {
-            format!("{}/services/data/v{}/{path}", session.instance_url, self.version)
+            format!("{}/services/data/v{}/{path}", session.instance, self.version)
         };
         let mut request = self.http.request(ask.method.clone(), url).bearer_auth(session.token());
         if let Some(body) = ask.body {

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod acts;
+mod addresses;
 mod conflicts;
 mod economy;
 mod errand;
