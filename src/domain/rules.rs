@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::condition::Condition;
 use super::duration;
 use super::merge::Policy;
 use super::strategy::{Delay, Retries, Strategy};
@@ -27,7 +28,7 @@ pub const KEYS: [(&str, &str, &str); 12] = [
         "newest_wins",
         "a field changed on both sides: newest_wins, salesforce_wins, postgres_wins or manual",
     ),
-    ("where", "", "an SQL condition on the row; rows that do not meet it stay out"),
+    ("where", "", "a condition on the row's columns; rows that do not meet it stay out"),
     ("poll_interval", "1m", "from one read to the next"),
 ];
 
@@ -79,8 +80,8 @@ pub struct Rules {
     pub batch_size: usize,
     /// Who wins a field that changed on both sides.
     pub conflicts: Policy,
-    /// The SQL condition of rows that take part.
-    pub filter: Option<String>,
+    /// The condition of rows that take part.
+    pub filter: Option<Condition>,
     /// From one read to the next.
     pub poll_interval: Duration,
     /// By column.
@@ -188,7 +189,11 @@ impl Rules {
             "check" => self.check = flag(text)?,
             "batch_size" => self.batch_size = number(text, 1, 200)?,
             "conflicts" => self.conflicts = policy(text)?,
-            "where" => self.filter = Some(text.to_owned()).filter(|text| !text.is_empty()),
+            "where" if text.is_empty() => self.filter = None,
+            "where" => {
+                let read = Condition::parse(text).map_err(|bad| (bad.problem, bad.remedy))?;
+                self.filter = Some(read);
+            }
             "poll_interval" => {
                 self.poll_interval =
                     time(text).and_then(|time| if time.is_zero() { Err(no_time()) } else { Ok(time) })?;
@@ -199,6 +204,21 @@ impl Rules {
             }
         }
         Ok(())
+    }
+
+    /// Sets a rule that was stored, perhaps by another version. A condition that cannot be read is kept, and keeps every
+    /// row out, for without it rows would go that must not.
+    ///
+    /// # Errors
+    /// As [`Rules::set`], of all others.
+    pub fn set_stored(&mut self, key: &str, text: &str) -> Result<(), BadRule> {
+        let set = self.set(key, text);
+        if set.is_err() && key == "where" {
+            self.filter = Some(Condition::stored(text));
+            self.settings.insert(key.to_owned(), text.trim().to_owned());
+            return Ok(());
+        }
+        set
     }
 
     /// Every rule of the mapping and those set for its fields, as key and text.
@@ -321,7 +341,11 @@ impl Serialize for Rules {
 impl<'de> Deserialize<'de> for Rules {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {
         let settings: BTreeMap<String, String> = Deserialize::deserialize(deserializer)?;
-        Rules::from_settings(&settings).map_err(serde::de::Error::custom)
+        let mut rules = Rules::default();
+        for (key, text) in &settings {
+            rules.set_stored(key, text).map_err(serde::de::Error::custom)?;
+        }
+        Ok(rules)
     }
 }
 

@@ -277,7 +277,7 @@ async fn lay_out(
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
-            let remedy = "use an SQL condition on the table's columns, such as: email IS NOT NULL".to_owned();
+            let remedy = "use a condition on the table's columns, such as: email IS NOT NULL".to_owned();
             Err(match written.filter(|written| written.rules.filter.is_some()) {
                 Some(written) => config.refuse_mapping(written, "where", problem, remedy).into(),
                 None => postgres::Error::BadFilter { mapping, problem }.into(),

@@ -53,7 +53,18 @@ async fn take_up(shared: &Shared, settings: &Settings) {
     if *before == after {
         return;
     }
-    for (old, new) in before.iter().zip(&after).filter(|(old, new)| old.rules != new.rules) {
+    for (old, new) in before.iter().zip(&mut after).filter(|(old, new)| old.rules != new.rules) {
+        if let Some(fault) = new.rules.filter.as_ref().and_then(|filter| filter.fault()) {
+            shared.log.of("rules").error(
+                format!(
+                    "{}: where cannot be read, so its rules stay as they were: {}",
+                    new.object, fault.problem
+                ),
+                json!({"mapping": new.object, "key": "where"}),
+            );
+            new.rules = old.rules.clone();
+            continue;
+        }
         for change in changes(&old.rules, &new.rules) {
             shared.log.of("rules").info(format!("{}: {change}", new.object), json!({"mapping": new.object}));
         }
@@ -73,7 +84,7 @@ pub(super) fn overlay(config: &Config, settings: &Settings, mappings: &mut [Mapp
             config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping.object));
         let mut rules = written.map(|written| written.rules.clone()).unwrap_or_default();
         for (key, value) in settings.get(&mapping.object).into_iter().flatten() {
-            if let Err(bad) = rules.set(key, value) {
+            if let Err(bad) = rules.set_stored(key, value) {
                 log.of("rules").warn(
                     format!("{}: a rule set at run time is left out: {}", mapping.object, bad.problem),
                     json!({"mapping": mapping.object, "key": key}),

@@ -82,7 +82,7 @@ impl Store {
         self.stamp(&transaction, org_id).await?;
         for (position, mapping) in mappings.iter().enumerate() {
             self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?;
-            self.check_filter(&transaction, mapping).await?;
+            self.check_condition(&transaction, mapping).await?;
             register(&transaction, mapping, position).await?;
         }
         let names: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();

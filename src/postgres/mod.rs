@@ -31,6 +31,7 @@ pub mod records;
 mod relatives;
 pub mod revert;
 mod rights;
+mod row_condition;
 pub mod rows;
 mod runs;
 pub mod settings;
@@ -68,7 +69,7 @@ pub enum Error {
     },
     /// A mapping's rule `where` is no condition on its table.
     #[error(
-        "{mapping}: where: {problem}\nuse an SQL condition on the table's columns, such as: email IS NOT NULL"
+        "{mapping}: where: {problem}\nset it to a condition on the table's columns, such as: syncdeck mapping {mapping} where='email IS NOT NULL'"
     )]
     BadFilter {
         /// The mapping's object.

@@ -17,6 +17,7 @@ use crate::domain::unit::{Answer, LOST_WITH_ENGINE};
 
 use super::errors::NewError;
 use super::records::row_values;
+use super::row_condition::RowCondition;
 use super::{Cached, Client, Error, Store, While};
 
 /// How much of a claim's token names its batches.
@@ -353,17 +354,19 @@ impl Store {
         let external = mapping.external_id_column();
         let external =
             external.map_or("NULL".to_owned(), |column| format!("{}::text", super::quote(&column)));
-        let filter =
-            mapping.rules.filter.as_ref().map_or("true".to_owned(), |filter| format!("({filter}) IS TRUE"));
+        let takes_part = RowCondition::of(mapping, 1);
         let of_rows = format!(
-            "SELECT id, sfid::text, {external}, {filter} FROM {} WHERE id = ANY($1)",
+            "SELECT id, sfid::text, {external}, ({}) IS TRUE FROM {} WHERE id = ANY($1)",
+            takes_part.sql,
             self.table(table)
         );
+        let of_rows_bound = takes_part.bound(&[&ids]);
         let of_conflicts = "SELECT record_id, column_name, upto, winner IS NULL FROM syncdeck.conflict
              WHERE table_name = $1 AND record_id = ANY($2) AND winner IS DISTINCT FROM 'postgres'";
         let entries =
             async { client.query_cached(&sql, &[&table, &ids]).await.while_("read the changes of units") };
-        let rows = async { client.query_cached(&of_rows, &[&ids]).await.while_("read the rows of units") };
+        let rows =
+            async { client.query_cached(&of_rows, &of_rows_bound).await.while_("read the rows of units") };
         let conflicts =
             async { client.query_cached(of_conflicts, &[&table, &ids]).await.while_("read conflicts") };
         let (entries, rows, conflicts) = tokio::try_join!(entries, rows, conflicts)?;

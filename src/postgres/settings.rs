@@ -135,7 +135,7 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin to set a rule")?;
         if key == "where" && value.is_some() {
-            self.check_filter(&transaction, &mapping).await?;
+            self.check_condition(&transaction, &mapping).await?;
         }
         // As it stands here, not as an engine worked the mapping last: what was set a moment ago counts.
         let before = set_now(&transaction, &mapping.object, key).await?;
@@ -161,20 +161,6 @@ impl Store {
         audit(&transaction, act, "set", &mapping, &[entry]).await?;
         announce(&transaction).await?;
         transaction.commit().await.while_("set a rule")
-    }
-
-    /// The condition of the rule `where` must be one that this table can answer.
-    pub(super) async fn check_filter(
-        &self,
-        transaction: &Transaction<'_>,
-        mapping: &Mapping,
-    ) -> Result<(), Error> {
-        let Some(filter) = &mapping.rules.filter else { return Ok(()) };
-        let sql = format!("SELECT FROM {} WHERE ({filter}) IS TRUE LIMIT 0", self.table(&mapping.table));
-        transaction.query(&sql, &[]).await.map(drop).map_err(|source| Error::BadFilter {
-            mapping: mapping.object.clone(),
-            problem: super::describe(&source),
-        })
     }
 
     /// What was ordered for all mappings: asked after each claim, so that it holds for whatever is claimed after it was

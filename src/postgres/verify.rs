@@ -16,6 +16,7 @@ use super::operator::{announce, lock_units};
 use super::queue::UNSENT;
 use super::records::{json_text, row_values};
 use super::revert::AGAIN;
+use super::row_condition::RowCondition;
 use super::{Error, Store, Transaction, While, literal, quote};
 
 /// A row as it is compared.
@@ -80,12 +81,14 @@ impl Store {
         value: &(dyn tokio_postgres::types::ToSql + Sync),
     ) -> Result<Vec<Compared>, Error> {
         let client = self.client().await?;
+        let takes_part = RowCondition::of(mapping, 2);
         let sql = format!(
             "SELECT t.id, t.sfid::text, to_jsonb(t), {} FROM {} t WHERE {condition}",
-            self.is_pending(mapping),
+            self.is_pending(&takes_part),
             self.table(&mapping.table)
         );
-        let rows = client.query(&sql, &[&mapping.table, value]).await.while_("read rows to compare")?;
+        let bound = takes_part.bound(&[&mapping.table, value]);
+        let rows = client.query(&sql, &bound).await.while_("read rows to compare")?;
         let compared = |row: &tokio_postgres::Row| Compared {
             row: RowId(row.get(0)),
             sfid: row.get(1),
@@ -95,12 +98,9 @@ impl Store {
         Ok(rows.iter().map(compared).collect())
     }
 
-    /// Whether something of the row `t` of the table `$1` is on its way, or failed.
-    fn is_pending(&self, mapping: &Mapping) -> String {
-        let stays_out = match &mapping.rules.filter {
-            Some(filter) => format!("OR t.sfid IS NULL AND ({filter}) IS NOT TRUE"),
-            None => String::new(),
-        };
+    /// Whether something of the row `t` of the table `$1` is on its way, or failed, or is kept out.
+    fn is_pending(&self, takes_part: &RowCondition) -> String {
+        let stays_out = format!("OR t.sfid IS NULL AND ({}) IS NOT TRUE", takes_part.sql);
         format!(
             "(EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $1 AND u.record_id = t.id)
               OR EXISTS (SELECT FROM {}._trigger_log l WHERE l.table_name = $1 AND l.record_id = t.id AND l.{UNSENT})
@@ -141,6 +141,7 @@ impl Store {
     pub async fn duplicates(&self, mapping: &Mapping, limit: i64) -> Result<Vec<Suspect>, Error> {
         let Some(column) = mapping.external_id_column() else { return Ok(Vec::new()) };
         let client = self.client().await?;
+        let takes_part = RowCondition::of(mapping, 2);
         let sql = format!(
             "SELECT ids, sfids, key FROM (
                  SELECT array_agg(t.id ORDER BY t.id) AS ids, array_agg(t.sfid::text ORDER BY t.id) AS sfids,
@@ -152,9 +153,10 @@ impl Store {
              WHERE cardinality(ids) > 1 ORDER BY ids[1] LIMIT $2",
             table = self.table(&mapping.table),
             key = quote(&column),
-            pending = self.is_pending(mapping),
+            pending = self.is_pending(&takes_part),
         );
-        let rows = client.query(&sql, &[&mapping.table, &limit]).await.while_("look for duplicates")?;
+        let bound = takes_part.bound(&[&mapping.table, &limit]);
+        let rows = client.query(&sql, &bound).await.while_("look for duplicates")?;
         let suspect = |row: &tokio_postgres::Row| {
             let (ids, sfids): (Vec<i32>, Vec<Option<String>>) = (row.get(0), row.get(1));
             Suspect {
@@ -188,6 +190,7 @@ impl Store {
                 )
             })
             .collect();
+        let takes_part = RowCondition::of(mapping, 2);
         let sql = format!(
             "SELECT t.id, t.sfid::text, t.{column}::text FROM {table} t
              WHERE t.{column} IS NOT NULL AND t.{column}::text <> '' AND t.sfid IS NOT NULL
@@ -195,9 +198,10 @@ impl Store {
             table = self.table(&mapping.table),
             column = quote(column),
             there = there.join(" UNION ALL "),
-            pending = self.is_pending(mapping),
+            pending = self.is_pending(&takes_part),
         );
-        let rows = client.query(&sql, &[&mapping.table, &limit]).await.while_("look for orphans")?;
+        let bound = takes_part.bound(&[&mapping.table, &limit]);
+        let rows = client.query(&sql, &bound).await.while_("look for orphans")?;
         let suspect = |row: &tokio_postgres::Row| Suspect {
             row: RowId(row.get(0)),
             sfid: row.get(1),
@@ -225,14 +229,12 @@ impl Store {
                 "the table {table} is not there yet\nthe engine makes it when the mapping is switched on; until then there are no rows to try"
             )));
         }
-        let rule = mapping
-            .rules
-            .filter
-            .as_ref()
-            .map(|filter| format!("WHERE ({filter}) IS TRUE"))
-            .unwrap_or_default();
-        let sql = format!("SELECT id, to_jsonb(t) FROM {table} t {rule} ORDER BY id DESC LIMIT $1");
-        let rows = client.query(&sql, &[&limit]).await.while_("read the newest rows")?;
+        let takes_part = RowCondition::of(mapping, 1);
+        let sql = format!(
+            "SELECT id, to_jsonb(t) FROM {table} t WHERE ({}) IS TRUE ORDER BY id DESC LIMIT $1",
+            takes_part.sql
+        );
+        let rows = client.query(&sql, &takes_part.bound(&[&limit])).await.while_("read the newest rows")?;
         Ok(rows.iter().map(|row| (RowId(row.get(0)), row_values(&row.get(1)))).collect())
     }
 

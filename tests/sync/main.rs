@@ -6,6 +6,7 @@
 
 mod acts;
 mod addresses;
+mod conditions;
 mod conflicts;
 mod economy;
 mod errand;

@@ -11,7 +11,7 @@ use std::fmt;
 #[derive(Clone, Debug)]
 pub struct Condition {
     text: String,
-    test: Test,
+    test: Result<Test, BadCondition>,
 }
 
 /// Why a condition is refused.
@@ -132,7 +132,18 @@ impl Condition {
     /// Names what is not of the language, with what is.
     pub fn parse(text: &str) -> Result<Condition, BadCondition> {
         let text = text.trim();
-        Ok(Condition { text: text.to_owned(), test: parse::read(text)? })
+        Ok(Condition { text: text.to_owned(), test: Ok(parse::read(text)?) })
+    }
+
+    /// Reads a condition that was stored, perhaps by another version. One that cannot be read keeps every row out, for
+    /// nobody knows which it was to keep out; see [`Condition::fault`].
+    pub fn stored(text: &str) -> Condition {
+        Condition { text: text.trim().to_owned(), test: parse::read(text.trim()) }
+    }
+
+    /// Why it cannot be read.
+    pub fn fault(&self) -> Option<&BadCondition> {
+        self.test.as_ref().err()
     }
 
     /// As it was written.
@@ -143,18 +154,23 @@ impl Condition {
     /// The columns that it looks at, in the order of their first mention.
     pub fn columns(&self) -> Vec<&str> {
         let mut columns = Vec::new();
-        self.test.each_column(&mut |column| {
-            if !columns.contains(&column) {
-                columns.push(column);
-            }
-        });
+        if let Ok(test) = &self.test {
+            test.each_column(&mut |column| {
+                if !columns.contains(&column) {
+                    columns.push(column);
+                }
+            });
+        }
         columns
     }
 
     /// For PostgreSQL; the first value's place is `$first`.
     pub fn compile(&self, first: usize) -> Compiled {
         let mut compiled = Compiled { sql: String::new(), values: Vec::new() };
-        self.test.write(first, &mut compiled);
+        match &self.test {
+            Ok(test) => test.write(first, &mut compiled),
+            Err(_) => compiled.sql += "false",
+        }
         compiled
     }
 }
@@ -391,6 +407,14 @@ mod tests {
         assert!(Condition::parse(&deep).unwrap_err().problem.contains("brackets"));
         let denied = "NOT ".repeat(100) + "a = 'x'";
         assert!(Condition::parse(&denied).is_err());
+    }
+
+    #[test]
+    fn a_stored_condition_that_cannot_be_read_keeps_every_row_out() {
+        let condition = Condition::stored("op.ok(name)");
+        assert!(condition.fault().is_some_and(|fault| fault.problem.contains("op.ok")));
+        assert_eq!((condition.compile(1).sql.as_str(), condition.text()), ("false", "op.ok(name)"));
+        assert_eq!(Condition::stored(" a = 'x' "), Condition::parse("a = 'x'").unwrap());
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! The condition of a mapping's rule `where`, as part of a statement about its rows.
+
+use std::error::Error as StdError;
+
+use bytes::BytesMut;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+
+use crate::domain::mapping::Mapping;
+
+use super::{Error, Store, Transaction, While};
+
+/// A condition with what is bound in it. Columns stand by their bare names.
+pub(super) struct RowCondition {
+    /// Whether the row takes part: true, or else false or NULL. `true` where the mapping has no condition.
+    pub sql: String,
+    values: Vec<AsText>,
+}
+
+/// A value that the server reads as it reads a literal: as text, of whatever type belongs in its place.
+#[derive(Debug)]
+struct AsText(String);
+
+impl ToSql for AsText {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+impl RowCondition {
+    /// The condition of a mapping, behind a statement's own `parameters`.
+    pub fn of(mapping: &Mapping, parameters: usize) -> RowCondition {
+        let Some(condition) = &mapping.rules.filter else {
+            return RowCondition { sql: "true".to_owned(), values: Vec::new() };
+        };
+        let compiled = condition.compile(parameters + 1);
+        RowCondition { sql: compiled.sql, values: compiled.values.into_iter().map(AsText).collect() }
+    }
+
+    /// A statement's own parameters with those of the condition behind them.
+    pub fn bound<'a>(&'a self, own: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
+        let values = self.values.iter().map(|value| value as &(dyn ToSql + Sync));
+        own.iter().copied().chain(values).collect()
+    }
+}
+
+impl Store {
+    /// The condition of a mapping must be one that its table can answer.
+    ///
+    /// # Errors
+    /// [`Error::BadFilter`], with the column or the value at fault.
+    pub(super) async fn check_condition(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+    ) -> Result<(), Error> {
+        let Some(condition) = &mapping.rules.filter else { return Ok(()) };
+        let bad = |problem| Error::BadFilter { mapping: mapping.object.clone(), problem };
+        if let Some(fault) = condition.fault() {
+            return Err(bad(fault.problem.clone()));
+        }
+        let columns: Vec<String> = transaction
+            .query_one(
+                "SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}') FROM pg_attribute
+                 WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+                &[&self.table(&mapping.table)],
+            )
+            .await
+            .while_("read the columns of a mapped table")?
+            .get(0);
+        // A name that is no column may still be something of the table, such as the whole row.
+        let unknown =
+            condition.columns().into_iter().find(|column| !columns.iter().any(|known| known == column));
+        if let Some(column) = unknown {
+            return Err(bad(format!("there is no column {column:?}; there are {}", columns.join(", "))));
+        }
+        let takes_part = RowCondition::of(mapping, 0);
+        let sql =
+            format!("SELECT FROM {} WHERE ({}) IS TRUE LIMIT 0", self.table(&mapping.table), takes_part.sql);
+        transaction
+            .query(&sql, &takes_part.bound(&[]))
+            .await
+            .map(drop)
+            .map_err(|source| bad(super::describe(&source)))
+    }
+}
