@@ -69,7 +69,7 @@ impl OrgAddress {
         let below = |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
         self.0.scheme() == "https"
             && self.0.port().is_none()
-            && SALESFORCE.iter().any(|domain| below(domain))
+            && SALESFORCE.iter().any(below)
     }
 }
 
