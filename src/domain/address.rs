@@ -67,9 +67,7 @@ impl OrgAddress {
     fn is_salesforce(&self) -> bool {
         let Some(Host::Domain(host)) = self.0.host() else { return false };
         let below = |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
-        self.0.scheme() == "https"
-            && self.0.port().is_none()
-            && SALESFORCE.iter().any(below)
+        self.0.scheme() == "https" && self.0.port().is_none() && SALESFORCE.iter().any(below)
     }
 }
 

@@ -5,16 +5,18 @@
 
 mod configuration;
 mod manual;
+#[allow(dead_code, reason = "each way of testing uses its part of what is shared")]
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::Patience;
 
 /// What a run of the program printed.
 #[derive(Debug)]
@@ -166,12 +168,13 @@ impl Demo {
 
     /// The first error that a filter finds, once there is one.
     fn error(&self, filter: &str) -> Value {
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
+        let mut patience = Patience::new();
+        while !patience.is_over() {
             let listed = self.run(&["errors", "--where", filter, "--limit", "1", "--json"]);
             if listed.status == 0 && listed.out.trim() != "[]" {
                 return listed.json()[0].clone();
             }
+            patience.sees(&self.run(&["status", "--json"]).out);
         }
         panic!("no error came that matches {filter}");
     }
@@ -285,9 +288,9 @@ fn a_service_goes_on_where_nobody_reads_its_log(demo: &Demo) {
         .stderr(unread())
         .spawn()
         .unwrap();
-    let begin = Instant::now();
+    let patience = Patience::new();
     let started = || demo.run(&["logs", "-n", "100000", "--where", "engine started"]).out.lines().count();
-    while started() < 2 && begin.elapsed() < PATIENCE {}
+    while started() < 2 && !patience.is_over() {}
     terminate(&service);
     assert_eq!(service.wait().unwrap().code(), Some(0), "it stopped as it was told to");
 }

@@ -7,13 +7,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use syncdeck::demo::verdict::{judge, same};
 use syncdeck::simulator::Faults;
-use tokio::time::Instant;
 
 use crate::proxy::Mode;
+use crate::support::Patience;
 use crate::world::{SECRET, World};
-
-/// From the end of the faults to an empty queue.
-const DRAIN: Duration = Duration::from_secs(30);
 
 impl World {
     /// Ends the faults and the writers, lets the queue drain, and judges.
@@ -38,13 +35,14 @@ impl World {
     }
 
     async fn drain(&mut self) {
-        let begin = Instant::now();
+        let mut patience = Patience::new();
         loop {
             let unsent = self.store.unsent().await.unwrap_or(-1);
             if unsent == 0 {
                 return;
             }
-            if begin.elapsed() > DRAIN {
+            patience.sees(unsent);
+            if patience.is_over() {
                 self.give_up(&format!("{unsent} changes and units are still unsent")).await;
             }
             self.look_after().await;
@@ -55,9 +53,10 @@ impl World {
     /// Where everything stands, once it has come to rest: a read may wake a failed unit for what it brought. Every state
     /// explains why the row is not in step.
     async fn at_rest(&mut self) -> HashMap<(String, i32), String> {
-        let begin = Instant::now();
+        let mut patience = Patience::new();
         loop {
             let standing = self.store.standing().await.unwrap();
+            patience.sees(standing.len());
             // A failure that comes late stops the others of its mapping, which the mapping's state tells.
             let explains = |state: &str| {
                 ["open", "retrying", "review", "held", "ignored", "failed"].contains(&state)
@@ -66,7 +65,7 @@ impl World {
             let Some((row, state)) = standing.iter().find(|(_, state)| !explains(state)) else {
                 return standing;
             };
-            if begin.elapsed() > DRAIN {
+            if patience.is_over() {
                 let text = format!("{row:?} stands as {state}, which explains nothing");
                 self.give_up(&text).await;
             }
@@ -105,11 +104,12 @@ impl World {
 
     /// Rows and records that are in step hold the same values; nothing is on one side only.
     async fn both_sides_agree(&mut self) {
-        let begin = Instant::now();
+        let mut patience = Patience::new();
         loop {
             let differences = self.differences().await;
             let Some(first) = differences.first() else { return };
-            if begin.elapsed() > DRAIN {
+            patience.sees(&differences);
+            if patience.is_over() {
                 let mut words = first.split(' ').map(str::to_lowercase);
                 let (table, id) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 let story = self.story(&table, &id).await;

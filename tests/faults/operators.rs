@@ -17,8 +17,8 @@ use syncdeck::postgres::status::OperatorEdit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::operator;
-use crate::world::{PATIENCE, World, span};
+use crate::support::{Patience, operator};
+use crate::world::{World, span};
 
 /// How much later than an operator's act a writer may have noted a commit that came before it.
 const NOTED: chrono::TimeDelta = chrono::TimeDelta::milliseconds(1_500);
@@ -185,7 +185,9 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
     people.push(tokio::spawn(rest(handle, StdRng::seed_from_u64(world.seed ^ 2), stop.clone())));
     let begin = Instant::now();
     let all_done = || KINDS.iter().all(|kind| done.lock().unwrap().get(kind).is_some_and(|count| *count > 0));
-    while begin.elapsed() < span(6.0) || (!all_done() && begin.elapsed() < PATIENCE) {
+    let mut patience = Patience::new();
+    while begin.elapsed() < span(6.0) || (!all_done() && !patience.is_over()) {
+        patience.sees(world.org.journal_since(0).len());
         world.random_pause(Duration::from_millis(400)).await;
         // What is only waited for then is not disturbed any more.
         let troubles = if begin.elapsed() < span(6.0) { 8 } else { 1 };

@@ -115,8 +115,8 @@ async fn a_full_disk_under_the_logs_is_told_to_those_who_write_and_nothing_is_lo
         world.run(&format!("ALTER TABLE {table} SET TABLESPACE small")).await;
     }
     world.application.start(3, world.seed, Duration::from_millis(10));
-    // Not longer in the long form: the writers alone would fill this disk.
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    // Not more in the long form: the writers alone would fill this disk.
+    world.until("they write", async |world| world.application.commits() > 100).await;
     let ballast = disk.0.join("ballast");
     let _ = std::fs::write(&ballast, vec![0_u8; 40 * 1024 * 1024]);
     // Large rows that do not compress, so that the pages which are there do not serve for long.
@@ -125,7 +125,9 @@ async fn a_full_disk_under_the_logs_is_told_to_those_who_write_and_nothing_is_lo
          FROM generate_series(1, 60) n";
     let refused = world.sql.batch_execute(sql).await.unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "53100", "{refused:?}");
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let tried = |world: &World| world.application.commits() + world.application.refusals().len() as u64;
+    let before = tried(&world);
+    world.until("writers try on", async |world| tried(world) > before + 200).await;
     assert!(world.engines[0].is_running(), "the engine ended:\n{}", world.printed());
     std::fs::remove_file(&ballast).unwrap();
     let before = world.application.commits();

@@ -22,10 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::{ACCOUNT, Application, CONTACT, Written};
 use crate::proxy::{Proxy, Upstream};
-use crate::support::{act, connect, database_on, server};
+use crate::support::{Patience, act, connect, database_on, server};
 
-/// How long a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(40);
 /// The engines' lease.
 pub const LEASE: Duration = Duration::from_secs(3);
 /// What must never be seen.
@@ -272,11 +270,19 @@ impl World {
         tokio::time::sleep(pause).await;
     }
 
+    /// What grows while writers and engines are at work.
+    fn work_done(&self) -> (usize, u64, usize) {
+        (self.org.journal_since(0).len(), self.application.commits(), self.printed().len())
+    }
+
     /// Waits for something that must come true.
     pub async fn until(&mut self, what: &str, mut holds: impl AsyncFnMut(&World) -> bool) {
-        let begin = tokio::time::Instant::now();
+        let mut patience = Patience::new();
         while !holds(self).await {
-            if begin.elapsed() > PATIENCE {
+            if patience.wants_a_look() {
+                patience.sees(self.work_done());
+            }
+            if patience.is_over() {
                 self.give_up(&format!("this did not come true in time: {what}")).await;
             }
             self.look_after().await;

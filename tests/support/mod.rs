@@ -1,12 +1,59 @@
 //! What several ways of testing share: the one private server of a test binary, and a database of its own for each test.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syncdeck::postgres::private::{Options, PrivateServer};
 use syncdeck::postgres::{Error, Store};
 use tokio_postgres::NoTls;
+
+/// How long a test goes on waiting while nothing moves. How long something takes is the machine's business: one that has
+/// other work, or half the speed, must fail no test.
+const STILL: Duration = Duration::from_secs(60);
+/// The longest wait, for what moves without ever getting there.
+const LONGEST: Duration = Duration::from_secs(600);
+/// Between looks at whether something moves.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The patience of one wait: it ends when nothing has moved for long.
+#[allow(dead_code, reason = "each test binary uses its part of what is shared")]
+pub struct Patience {
+    began: Instant,
+    looked: Instant,
+    moved: Instant,
+    seen: u64,
+}
+
+#[allow(dead_code, reason = "each test binary uses its part of what is shared")]
+impl Patience {
+    pub fn new() -> Patience {
+        let now = Instant::now();
+        Patience { began: now, looked: now, moved: now, seen: 0 }
+    }
+
+    /// Whether it is time to look again at what moves.
+    pub fn wants_a_look(&self) -> bool {
+        self.looked.elapsed() > LOOK
+    }
+
+    /// Takes in what was seen of the programs under test: whatever differs while they are at work.
+    pub fn sees(&mut self, what: impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        let seen = hasher.finish();
+        self.looked = Instant::now();
+        if seen != self.seen {
+            (self.seen, self.moved) = (seen, self.looked);
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.moved.elapsed() > STILL || self.began.elapsed() > LONGEST
+    }
+}
 
 /// The one private server of this test binary. Its keeper stops it when the process ends.
 pub fn server() -> &'static PrivateServer {

@@ -17,10 +17,7 @@ use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{connect, new_database, operator, server};
-
-/// How long a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::{Patience, connect, new_database, operator, server};
 
 pub struct World {
     pub org: Org,
@@ -139,9 +136,12 @@ impl World {
 
     /// Waits for something that must come true.
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let begin = tokio::time::Instant::now();
+        let mut patience = Patience::new();
         while !holds().await {
-            if begin.elapsed() > PATIENCE {
+            if patience.wants_a_look() {
+                patience.sees(self.work_done().await);
+            }
+            if patience.is_over() {
                 let log = self.store.log(None, 30).await.unwrap();
                 let lines: Vec<String> =
                     log.iter().map(|r| format!("{} {:?}", r.message, r.fields)).collect();
@@ -149,6 +149,16 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// What grows while an engine is at work, but for polls that find nothing.
+    async fn work_done(&self) -> (Option<String>, usize) {
+        let sql = "SELECT concat_ws(' ', (SELECT max(id) FROM syncdeck.attempt), (SELECT max(id) FROM syncdeck.log),
+                 (SELECT max(id) FROM syncdeck.run), (SELECT max(id) FROM syncdeck.audit), (SELECT max(id) FROM syncdeck.error),
+                 (SELECT sum(records_read + row_count) FROM syncdeck.mapping), (SELECT sum(version) FROM syncdeck.unit),
+                 (SELECT last_value FROM salesforce._trigger_log_id_seq))";
+        let row = self.sql.query_one(sql, &[]).await.ok();
+        (row.and_then(|row| row.get(0)), self.org.journal_since(0).len())
     }
 
     /// One text value of a query.

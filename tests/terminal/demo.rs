@@ -2,11 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portable_pty::CommandBuilder;
 
-use crate::screen::{PATIENCE, Terminal};
+use crate::screen::Terminal;
+use crate::support::Patience;
 
 pub struct Session {
     terminal: Terminal,
@@ -70,13 +71,14 @@ impl Session {
 
     /// Waits until a query gives this text.
     pub fn wait_for_sql(&self, sql: &str, wanted: &str) {
-        let begin = Instant::now();
+        let mut patience = Patience::new();
         loop {
             let found = self.sql(sql);
             if found == wanted {
                 return;
             }
-            assert!(begin.elapsed() < PATIENCE, "{sql} gives {found}, not {wanted}");
+            patience.sees(&found);
+            assert!(!patience.is_over(), "{sql} gives {found}, not {wanted}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -96,9 +98,9 @@ impl Session {
     /// The server and its socket are gone.
     pub fn assert_nothing_left(&self) {
         let socket = self.socket.as_ref().unwrap();
-        let begin = Instant::now();
+        let patience = Patience::new();
         // The keeper outlives the program by the moment it needs to stop the server.
-        while socket.exists() && begin.elapsed() < PATIENCE {
+        while socket.exists() && !patience.is_over() {
             std::thread::yield_now();
         }
         assert!(!socket.exists(), "{} is still there", socket.display());

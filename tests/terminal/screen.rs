@@ -2,17 +2,16 @@
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-/// How long what must come may take.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::Patience;
 
-/// How long what is begun may go on writing.
-const SETTLING: Duration = Duration::from_secs(30);
+/// Between looks at whether anything moves.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the program has sent so far.
 struct Shown {
@@ -108,20 +107,21 @@ impl Terminal {
 
     /// Waits for what holds between two frames.
     fn wait(&self, what: &str, holds: impl Fn(&Shown) -> bool) -> MutexGuard<'_, Shown> {
-        let begin = Instant::now();
+        let mut patience = Patience::new();
         let mut shown = self.shown();
         while !(shown.is_whole() && holds(&shown)) {
-            let left = PATIENCE.saturating_sub(begin.elapsed());
             let screen = shown.parser.screen().contents();
-            assert!(!left.is_zero() && !shown.ended, "never came: {what}\n{screen}");
-            shown = self.shown.1.wait_timeout(shown, left).unwrap().0;
+            // A clock that goes on is no sign of anything.
+            patience.sees(screen.replace(|c: char| c.is_ascii_digit(), ""));
+            assert!(!patience.is_over() && !shown.ended, "never came: {what}\n{screen}");
+            shown = self.shown.1.wait_timeout(shown, LOOK).unwrap().0;
         }
         shown
     }
 
     /// Waits until nothing was sent for so long.
     pub fn comes_to_rest(&self, rest: Duration) {
-        let begin = Instant::now();
+        let mut patience = Patience::new();
         let mut shown = self.shown();
         loop {
             let sent = shown.bytes.len();
@@ -131,7 +131,8 @@ impl Terminal {
                 return;
             }
             let last = String::from_utf8_lossy(&again.bytes[sent..]).into_owned();
-            assert!(begin.elapsed() < SETTLING, "it never came to rest; last came {last:?}");
+            patience.sees(sent);
+            assert!(!patience.is_over(), "it never came to rest; last came {last:?}");
             shown = again;
         }
     }
@@ -195,12 +196,12 @@ impl Terminal {
         // A key that draws everything lets the reading end see that, and those behind it fill the terminal.
         self.keys(&"\x0c".repeat(20));
         self.reading.take().unwrap().join().unwrap();
-        let begin = Instant::now();
+        let patience = Patience::new();
         let place = format!("/proc/{}/wchan", self.process());
         while std::fs::read_to_string(&place)
             .is_ok_and(|at| !["wait_woken", "n_tty_write"].contains(&at.as_str()))
         {
-            assert!(begin.elapsed() < PATIENCE, "the program does not wait for its terminal");
+            assert!(!patience.is_over(), "the program does not wait for its terminal");
             std::thread::yield_now();
         }
     }
@@ -225,13 +226,19 @@ impl Terminal {
 
     /// Waits for the end.
     pub fn exit_code(&mut self) -> u32 {
-        let begin = Instant::now();
+        let mut patience = Patience::new();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.exit_code();
             }
-            let ends = begin.elapsed() < PATIENCE;
-            assert!(ends, "the program does not end\n{}", self.shown().parser.screen().contents());
+            if patience.wants_a_look() {
+                patience.sees(self.shown().bytes.len());
+            }
+            assert!(
+                !patience.is_over(),
+                "the program does not end\n{}",
+                self.shown().parser.screen().contents()
+            );
             std::thread::yield_now();
         }
     }

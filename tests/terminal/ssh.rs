@@ -4,15 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::office::{Office, filter, open_record};
 use crate::screen::Terminal;
-
-/// How long a console may outlive its terminal.
-const MOMENT: Duration = Duration::from_secs(5);
+use crate::support::Patience;
 
 /// An sshd with keys of its own, for the user who runs the tests.
 struct Sshd {
@@ -148,9 +145,9 @@ async fn a_cut_connection_ends_the_console_saves_nothing_and_the_next_one_has_wh
     let email = office.contact("email", row).await;
     terminal.signal(Signal::SIGKILL);
     terminal.exit_code();
-    let begin = Instant::now();
+    let patience = Patience::new();
     while consoles(&config) > 0 {
-        assert!(begin.elapsed() < MOMENT, "the console is still there");
+        assert!(!patience.is_over(), "the console is still there");
         std::thread::yield_now();
     }
     assert_eq!(office.contact("email", row).await, email);
