@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!    supervisor ── writer   intake, claim, fold, send, acknowledge        (writer.rs, send.rs, batch.rs)
+//!               ├─ watch    was something captured?                     (watch.rs)
 //!               ├─ readers  one per mapping: first load, then polls       (reader.rs)
 //!               ├─ guard    are the tables still what they must be?       (guard.rs)
 //!               ├─ rules    what was set at run time, without a restart (rules.rs)
@@ -44,6 +45,7 @@ mod send;
 mod tally;
 mod upkeep;
 pub mod verify;
+mod watch;
 mod writer;
 
 use std::collections::HashSet;
@@ -327,6 +329,7 @@ async fn supervise(shared: &Arc<Shared>, mappings: Option<Vec<Mapping>>) {
             .info("engine started", serde_json::json!({"mappings": names.len(), "owner": shared.owner}));
         let mut parts = tokio::task::JoinSet::new();
         parts.spawn(writer::run(shared.clone()));
+        parts.spawn(watch::run(shared.clone()));
         parts.spawn(answers::run(shared.clone()));
         parts.spawn(rules::run(shared.clone()));
         parts.spawn(upkeep::run(shared.clone()));

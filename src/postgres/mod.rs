@@ -156,6 +156,11 @@ pub struct Store {
 }
 
 impl Store {
+    /// Whether a transaction pooler is in between: each statement costs a transaction with its settings.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled.is_some()
+    }
+
     /// The schema, quoted, and a table of it, quoted.
     fn table(&self, table: &str) -> String {
         format!("{}.{}", self.schema, quote(table))

@@ -211,7 +211,41 @@ pub struct Acked {
     pub deferred: usize,
 }
 
+/// Whether something may have been captured, without a look at any row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureState {
+    /// The newest id that `_trigger_log` gave out, committed or not.
+    pub captured: i64,
+    /// Every transaction below this one has ended.
+    pub oldest_transaction: i64,
+    /// The server's snapshot; another one when a transaction has ended or begun to write.
+    pub snapshot: String,
+}
+
 impl Store {
+    /// What the sequence of `_trigger_log` and the server's transactions stand at.
+    pub async fn capture_state(&self) -> Result<CaptureState, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT last_value, pg_snapshot_xmin(now)::text::bigint, now::text
+             FROM {}._trigger_log_id_seq, pg_current_snapshot() AS now",
+            self.schema
+        );
+        let rows = client.query_cached(&sql, &[]).await.while_("look whether something was captured")?;
+        let row = &rows[0];
+        Ok(CaptureState { captured: row.get(0), oldest_transaction: row.get(1), snapshot: row.get(2) })
+    }
+
+    /// A transaction of our own, younger than all that have begun to write.
+    pub async fn newest_transaction(&self) -> Result<i64, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query_cached("SELECT pg_current_xact_id()::text::bigint", &[])
+            .await
+            .while_("look which transactions there are")?;
+        Ok(rows[0].get(0))
+    }
+
     /// Takes captured changes in: NEW entries become PENDING and their units are there, ready. Returns how many.
     ///
     /// One intake at a time (advisory lock): with two, a later change of a record could be claimed before an earlier

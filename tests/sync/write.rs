@@ -234,3 +234,28 @@ async fn rows_that_name_themselves_or_each_other_begin_without_and_get_the_refer
         )
         .await;
 }
+
+/// Nothing waits for the next look of an idle writer: the commit itself is noticed, however long its transaction was open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_sent_when_its_transaction_ends() {
+    let world = World::start(MAPPINGS).await;
+    let mut open = world.another_session().await;
+    for (number, rounds) in [0, 1, 40].into_iter().enumerate() {
+        let transaction = open.transaction().await.unwrap();
+        let sql =
+            format!("INSERT INTO salesforce.account (name, external_id__c) VALUES ('Acme', 'W{number}')");
+        transaction.batch_execute(&sql).await.unwrap();
+        for round in 0..rounds {
+            // Others capture, commit and are sent meanwhile; what is open is not.
+            let sql = format!(
+                "INSERT INTO salesforce.account (name, external_id__c) VALUES ('Other', 'O{number}-{round}')"
+            );
+            world.run(&sql).await;
+            assert_eq!(world.record("Account", &format!("W{number}")), None);
+        }
+        world.until_quiet().await;
+        transaction.commit().await.unwrap();
+        world.until("it is sent", async || world.record("Account", &format!("W{number}")).is_some()).await;
+    }
+    world.until_quiet().await;
+}
