@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::domain::field::Field;
-use crate::domain::fold::{Action, Entry, Folded, Operation, fold};
+use crate::domain::fold::{Action, Entry, Folded, Operation, fold, named_after};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::{Access, Mapping};
-use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing};
+use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing_by};
 use crate::postgres::queue::{Claimed, Content, Contested};
 use crate::salesforce::collections::MAX_RECORDS;
 
@@ -148,12 +148,15 @@ fn change(
     sfid: Option<String>,
     upto: i64,
 ) -> Planned {
-    let how = match op {
-        "insert" if unit.lost > 0 => Op::InsertAgain,
-        "insert" => Op::Insert,
+    let later = named_after(&content.entries, first_sent(unit, content));
+    let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
+    let how = |column: &str| match (op, later.contains(column)) {
+        ("insert", true) if unit.lost > 0 => Op::InsertAgain,
+        ("insert", _) => Op::Insert,
+        (_, false) if inserted => Op::Into,
         _ => Op::Update,
     };
-    let (mut patch, left_out) = match outgoing(mapping, how, values) {
+    let (mut patch, left_out) = match outgoing_by(mapping, values, how) {
         Ok(outgoing) => (outgoing.values, outgoing.left_out),
         Err(refusal) => return Planned::Refused { upto, op, patch: values.clone(), refusal },
     };
@@ -171,6 +174,19 @@ fn change(
         patch.insert(column, Some(key.clone()));
     }
     Planned::Send(Box::new(Job { patch, key, left_out, ..Job::bare(unit.clone(), call, op, sfid, upto) }))
+}
+
+/// The newest entry that was in the first send of a new record; what was captured after it cannot have arrived with it.
+/// A first send of several entries is noted before it goes out, so that this is known although the engine died with it.
+fn first_sent(unit: &Claimed, content: &Content) -> i64 {
+    let inserted = || content.entries.iter().find(|entry| entry.action == Action::Insert);
+    unit.first_upto.or_else(|| inserted().map(|entry| entry.id)).unwrap_or(0)
+}
+
+/// Whether the first send of a new record has to be noted before it goes out.
+pub(super) fn is_to_be_noted(job: &Job, content: &Content) -> bool {
+    let first = matches!(job.call, Call::Upsert | Call::Create) && job.unit.lost == 0;
+    first && (content.entries.len() > 1 || content.whole.is_some() || job.unit.first_upto.is_some())
 }
 
 /// The row's external id: as it is sent, else as it stands.
@@ -271,6 +287,7 @@ mod tests {
             lost_alone: 0,
             sfid: None,
             recreate: false,
+            first_upto: None,
         }
     }
 
