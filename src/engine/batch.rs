@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::field::Field;
 use crate::domain::fold::{Action, Entry, Folded, Operation, fold, named_after};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing_by};
+use crate::domain::strategy::Strategy;
 use crate::postgres::queue::{Claimed, Content, Contested};
 use crate::salesforce::collections::MAX_RECORDS;
 
@@ -37,6 +40,10 @@ pub(super) struct Job {
     /// The key, for upserts.
     pub(super) key: Option<String>,
     pub(super) upto: i64,
+    /// Its oldest entry; what comes in order comes by these.
+    pub(super) first: i64,
+    /// When that was captured: it cannot have been sent before.
+    pub(super) captured_at: DateTime<Utc>,
     /// What stays behind by the mapping's rules.
     pub(super) left_out: Vec<LeftOut>,
     /// Whether a reference is left out that can only be set once the record is there.
@@ -54,6 +61,8 @@ impl Job {
             sfid,
             key: None,
             upto,
+            first: upto,
+            captured_at: DateTime::UNIX_EPOCH,
             left_out: Vec::new(),
             begins: false,
         }
@@ -73,6 +82,14 @@ pub(super) enum Planned {
 
 /// Folds a unit's entries into the call it needs, by the mapping's rules.
 pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
+    let mut planned = folded(mapping, unit, content);
+    if let (Planned::Send(job), Some(first)) = (&mut planned, content.entries.first()) {
+        (job.first, job.captured_at) = (first.id, first.captured_at);
+    }
+    planned
+}
+
+fn folded(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
     let upto = content.entries.iter().map(|entry| entry.id).max().unwrap_or(0);
     let nothing = |reason| Planned::Nothing { upto, op: "update", reason };
     if mapping.access == Access::ReadOnly {
@@ -221,6 +238,9 @@ fn undecided(mapping: &Mapping, content: &Content) -> Option<Refusal> {
 /// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, and smaller the more often a
 /// record lost its answer or was rejected for a passing reason, down to one.
 pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    if mapping.rules.strategy == Strategy::FailFast {
+        return calls_in_order(mapping, jobs);
+    }
     // Children of one parent side by side: in two calls at once they would wait for each other's lock on it.
     let lookups: Vec<&Field> = mapping.fields.iter().filter(|field| !field.reference_to.is_empty()).collect();
     let parents =
@@ -243,6 +263,28 @@ pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
         }
     }
     groups.into_values().flatten().collect()
+}
+
+/// The same in the order in which the records changed: where the first error stops the rest, nothing that came later may
+/// have gone before it.
+fn calls_in_order(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    jobs.sort_by_key(|job| job.first);
+    let mut calls: Vec<Vec<Job>> = Vec::new();
+    let most = mapping.rules.batch_size;
+    for job in jobs {
+        let fits = |call: &Vec<Job>| {
+            let all = call.iter().chain([&job]);
+            let size = all.map(|one| call_size(&one.unit, most)).min().unwrap_or(most);
+            call.len() < size
+                && call[0].call == job.call
+                && (job.key.is_none() || call.iter().all(|other| other.key != job.key))
+        };
+        match calls.last_mut().filter(|call| fits(call)) {
+            Some(call) => call.push(job),
+            None => calls.push(vec![job]),
+        }
+    }
+    calls
 }
 
 /// Halved with each lost answer, quartered with each rejection that may pass.

@@ -16,7 +16,7 @@ use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::RowId;
 use crate::domain::outgoing::{Op, Outgoing, outgoing};
 use crate::postgres::Store;
-use crate::salesforce::collections::{MAX_RECORDS, SaveResult};
+use crate::salesforce::collections::{MAX_RECORDS, ROLLED_BACK, SaveResult};
 use crate::salesforce::{Client, value};
 
 use super::again::{TRIES, again};
@@ -32,9 +32,6 @@ pub const NOT_TAKEN_BACK: &str = "What Salesforce does not take back: numbers of
 
 /// The most rows of one trial: a call takes 200 records, one of which is bound to fail.
 pub const MOST: usize = MAX_RECORDS - 1;
-
-/// What a code says that only tells that a record was taken back with the others.
-const TAKEN_BACK: &str = "ALL_OR_NONE_OPERATION_ROLLED_BACK";
 
 /// What became of one row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,7 +249,7 @@ async fn send(
     }
     for ((tried, _), result) in tried.iter_mut().zip(results) {
         let SaveResult { errors, .. } = result;
-        if let Some(error) = errors.into_iter().find(|error| error.status_code != TAKEN_BACK) {
+        if let Some(error) = errors.into_iter().find(|error| error.status_code != ROLLED_BACK) {
             refuse(tried, "salesforce", &error.status_code, &error.message, error.fields);
         }
     }
