@@ -166,7 +166,11 @@ mod tests {
         ];
         let named = |sent| named_after(&entries, sent).into_iter().collect::<String>();
         assert_eq!((named(1), named(2), named(5)), ("ab".to_owned(), "ab".to_owned(), String::new()));
-        let again = [entries[0].clone(), entry(7, Action::Delete, &[]), entry(8, Action::Insert, &[("a", None), ("c", None)])];
+        let again = [
+            entries[0].clone(),
+            entry(7, Action::Delete, &[]),
+            entry(8, Action::Insert, &[("a", None), ("c", None)]),
+        ];
         assert_eq!(named_after(&again, 1).into_iter().collect::<String>(), "a");
     }
 

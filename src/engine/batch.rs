@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::field::Field;
 use crate::domain::fold::{Action, Entry, Folded, Operation, fold, named_after};
 use crate::domain::hstore::Hstore;
+use crate::domain::key::Key;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing_by};
 use crate::domain::strategy::Strategy;
@@ -38,7 +39,7 @@ pub(super) struct Job {
     /// The record's id, for updates and deletes.
     pub(super) sfid: Option<String>,
     /// The key, for upserts.
-    pub(super) key: Option<String>,
+    pub(super) key: Option<Key>,
     pub(super) upto: i64,
     /// Its oldest entry; what comes in order comes by these.
     pub(super) first: i64,
@@ -104,6 +105,7 @@ fn folded(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
         let inserted = content.entries.iter().rev().find(|entry| entry.action == Action::Insert);
         let column = mapping.external_id_column();
         let key = inserted.and_then(|entry| entry.values.get(column.as_ref()?).cloned().flatten());
+        let key = key.and_then(|key| Key::of(mapping.external_id_field()?, &key));
         if key.is_some() {
             return Planned::Send(Box::new(Job {
                 key,
@@ -188,7 +190,7 @@ fn change(
         return Planned::Nothing { upto, op: "update", reason };
     }
     if let (Call::Upsert, Some(column), Some(key)) = (call, mapping.external_id_column(), &key) {
-        patch.insert(column, Some(key.clone()));
+        patch.insert(column, Some(key.text.clone()));
     }
     Planned::Send(Box::new(Job { patch, key, left_out, ..Job::bare(unit.clone(), call, op, sfid, upto) }))
 }
@@ -207,9 +209,9 @@ pub(super) fn is_to_be_noted(job: &Job, content: &Content) -> bool {
 }
 
 /// The row's external id: as it is sent, else as it stands.
-fn key_of(mapping: &Mapping, patch: &Hstore, content: &Content) -> Option<String> {
+fn key_of(mapping: &Mapping, patch: &Hstore, content: &Content) -> Option<Key> {
     let sent = patch.get(&mapping.external_id_column()?).cloned().flatten();
-    sent.or_else(|| content.external_id.clone()).filter(|key| !key.is_empty())
+    Key::of(mapping.external_id_field()?, &sent.or_else(|| content.external_id.clone())?)
 }
 
 /// An entry without the values that lost against the record's.
@@ -350,7 +352,10 @@ mod tests {
     fn an_insert_goes_by_its_key_and_without_one_as_it_is() {
         let values = [("lastname", "Lovelace"), ("createddate", "x"), ("key__c", "K1"), ("unmapped", "y")];
         let upsert = job(plan(&mapping(Some("Key__c")), &unit(1), &content(Action::Insert, &values, None)));
-        assert_eq!((upsert.call, upsert.op, upsert.key.as_deref()), (Call::Upsert, "insert", Some("K1")));
+        assert_eq!(
+            (upsert.call, upsert.op, upsert.key.unwrap().text.as_str()),
+            (Call::Upsert, "insert", "K1")
+        );
         assert_eq!(upsert.patch.keys().collect::<Vec<_>>(), ["key__c", "lastname"]);
         let create = job(plan(&mapping(None), &unit(1), &content(Action::Insert, &values, None)));
         assert_eq!(create.call, Call::Create);
@@ -422,6 +427,9 @@ mod tests {
             ))
         };
         assert_eq!(calls(&mapping(Some("Key__c")), vec![same(1), same(2)]).len(), 2);
+        let padded = content(Action::Insert, &[("key__c", "k ")], None);
+        let padded = job(plan(&mapping(Some("Key__c")), &unit(3), &padded));
+        assert_eq!(calls(&mapping(Some("Key__c")), vec![same(1), padded]).len(), 2);
         let mut many: Vec<Job> = (0..500)
             .map(|row| {
                 job(plan(&mapping(None), &unit(row), &content(Action::Insert, &[("lastname", "A")], None)))

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::domain::hstore::Hstore;
+use crate::domain::key::Key;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::RowId;
 use crate::domain::outgoing::{Op, Outgoing, outgoing};
@@ -146,20 +147,18 @@ async fn known_by_key(
     mapping: &Mapping,
     items: &mut [(Tried, Option<Value>)],
 ) -> Result<(), Refused> {
-    let Some(key) = mapping.external_id.as_ref().filter(|_| mapping.rules.upsert) else { return Ok(()) };
-    let key_of = |tried: &Tried| tried.sent.get(key).cloned().flatten();
-    let keys: Vec<String> = items
+    let Some(field) = mapping.external_id_field().filter(|_| mapping.rules.upsert) else { return Ok(()) };
+    let key_of = |tried: &Tried| Key::of(field, tried.sent.get(&field.name)?.as_ref()?);
+    let keys: Vec<Key> = items
         .iter()
         .filter(|(tried, _)| tried.op == "insert")
         .filter_map(|(tried, _)| key_of(tried))
         .collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let known = again(TRIES, || client.ids_by_key(&mapping.object, key, &keys)).await;
+    let keys: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
+    let known = again(TRIES, || client.ids_by_key(&mapping.object, field, &keys)).await;
     let known = known.map_err(|error| Refused(error.to_string()))?;
     for (tried, record) in items.iter_mut().filter(|(tried, _)| tried.op == "insert") {
-        if let (Some(sfid), Some(record)) =
-            (key_of(tried).and_then(|key| known.get(&key.to_lowercase())), record)
-        {
+        if let (Some(sfid), Some(record)) = (key_of(tried).and_then(|key| known.get(&key.folded)), record) {
             record["id"] = json!(sfid);
             (tried.op, tried.sfid) = ("update".to_owned(), Some(sfid.clone()));
         }

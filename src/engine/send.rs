@@ -7,19 +7,20 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, FieldType};
+use crate::domain::key::Key;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Strategy, Verdict};
 use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Acked, Outcome};
+use crate::postgres::queue::{Ack, Acked, Claimed, Outcome};
 use crate::postgres::status::Lease;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
 use crate::salesforce::{self, value};
 
 use super::batch::{self, Call, Job};
-use super::writer::{Claim, give_back, release};
+use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
 use super::{Shared, hold, link, mask, proof, rules, schema};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
@@ -49,7 +50,16 @@ pub(super) async fn send_all(
     mapping: &Mapping,
     jobs: Vec<Job>,
 ) -> Result<(), Error> {
-    let (jobs, mut acks) = hold::hold(shared, mapping, jobs).await?;
+    let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
+    let (jobs, mut acks) = match hold::hold(shared, mapping, jobs).await {
+        Ok(held) => held,
+        Err(error) => {
+            // Nothing of them was sent: they must not count as lost.
+            let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };
+            release(shared, claim, units, pause).await?;
+            return Err(error);
+        }
+    };
     let mut ready = Vec::new();
     for job in jobs {
         if job.call == Call::Create && job.unit.lost > 0 {
@@ -265,7 +275,8 @@ async fn request(
         let gone = SaveResult { id: None, success: true, created: None, errors: Vec::new() };
         let found: Vec<&Job> = call.iter().map(|out| &out.job).filter(|job| job.sfid.is_some()).collect();
         let ids: Vec<String> = found.iter().filter_map(|job| job.sfid.clone()).collect();
-        let results = if ids.is_empty() { Vec::new() } else { client.delete(&ids, wholeness(mapping)).await? };
+        let results =
+            if ids.is_empty() { Vec::new() } else { client.delete(&ids, wholeness(mapping)).await? };
         proof::check(shared, mapping, &found, &results).await?;
         let mut results = results.into_iter();
         let result = |out: &Outgoing| out.job.sfid.as_ref().and_then(|_| results.next());
@@ -289,14 +300,14 @@ async fn find_by_key(
     mapping: &Mapping,
     call: &mut [Outgoing],
 ) -> Result<(), salesforce::Error> {
-    let (Call::Delete, Some(key)) = (call[0].job.call, &mapping.external_id) else { return Ok(()) };
+    let (Call::Delete, Some(field)) = (call[0].job.call, mapping.external_id_field()) else { return Ok(()) };
     let unknown = |out: &Outgoing| out.job.key.clone().filter(|_| out.job.sfid.is_none());
-    let keys: Vec<String> = call.iter().filter_map(unknown).collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let ids = shared.client.ids_by_key(&mapping.object, key, &keys).await?;
+    let keys: Vec<Key> = call.iter().filter_map(unknown).collect();
+    let keys: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
+    let ids = shared.client.ids_by_key(&mapping.object, field, &keys).await?;
     for out in call {
         if let Some(key) = unknown(out) {
-            out.job.sfid = ids.get(&key.to_lowercase()).cloned();
+            out.job.sfid = ids.get(&key.folded).cloned();
         }
     }
     Ok(())
@@ -316,12 +327,10 @@ async fn settle(
     let (mut accepted, mut rejected, mut taken_back) = (0, 0, 0);
     let mut acks = Vec::new();
     let mut codes = Vec::new();
-    let responses: Vec<Value> = call
-        .iter()
-        .zip(&results)
-        .map(|(out, result)| mask::response(mapping, &out.job, result))
-        .collect();
-    let outcomes = outcomes(shared, mapping, &call, results);
+    let responses: Vec<Value> =
+        call.iter().zip(&results).map(|(out, result)| mask::response(mapping, &out.job, result)).collect();
+    let taken = taken(shared, claim, mapping, &call, &results).await?;
+    let outcomes = outcomes(shared, mapping, &call, results, &taken);
     for ((out, response), outcome) in call.into_iter().zip(responses).zip(outcomes) {
         match &outcome {
             Outcome::Rejected { error, next } => {
@@ -388,9 +397,16 @@ fn outcomes(
     mapping: &Mapping,
     call: &[Outgoing],
     results: Vec<SaveResult>,
+    taken: &HashMap<String, RowId>,
 ) -> Vec<Outcome> {
     let innocent: Vec<bool> = results.iter().map(SaveResult::is_rolled_back).collect();
-    let of_result = |(out, result): (&Outgoing, SaveResult)| hold::orphan(shared, mapping, &out.job, outcome(mapping, out, result));
+    let of_result = |(out, result): (&Outgoing, SaveResult)| {
+        let owner = result.id.as_ref().and_then(|id| Some((id, *taken.get(id)?)));
+        match owner.filter(|_| result.success && is_new(&out.job)) {
+            Some((id, owner)) => refused(mapping, of_another(mapping, &out.job, id, owner)),
+            None => hold::orphan(shared, mapping, &out.job, outcome(mapping, out, result)),
+        }
+    };
     let mut outcomes: Vec<Outcome> = call.iter().zip(results).map(of_result).collect();
     if innocent.iter().all(|innocent| *innocent) {
         return outcomes;
@@ -410,6 +426,51 @@ fn outcomes(
         *outcome = wait.clone();
     }
     outcomes
+}
+
+/// Whether a record that Salesforce tells for it becomes the row's.
+fn is_new(job: &Job) -> bool {
+    job.sfid.is_none() && job.call != Call::Delete
+}
+
+/// The records of an answer that another row has. Salesforce took a new row's values for a change of that one.
+async fn taken(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    call: &[Outgoing],
+    results: &[SaveResult],
+) -> Result<HashMap<String, RowId>, Error> {
+    let found = call.iter().zip(results).filter(|(out, result)| {
+        // A record that was made just now is nobody's.
+        is_new(&out.job) && result.success && result.created == Some(false)
+    });
+    let told: Vec<(RowId, &str)> =
+        found.filter_map(|(out, result)| Some((out.job.unit.row, result.id.as_deref()?))).collect();
+    if told.is_empty() {
+        return Ok(HashMap::new());
+    }
+    loop {
+        match shared.store.other_owners(mapping, &told).await {
+            Err(error) if error.is_passing() && claim.since.elapsed() < shared.config.salesforce.lease => {
+                if !shared.pause(KEEP_PAUSE).await {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The error of a row whose values went into another row's record.
+fn of_another(mapping: &Mapping, job: &Job, sfid: &str, owner: RowId) -> NewError {
+    let key = job.key.as_ref().zip(mapping.external_id.as_ref());
+    let by = key.map(|(key, field)| format!(" by {field} {:?}", key.text)).unwrap_or_default();
+    let message = format!(
+        "Salesforce found the record {sfid}{by}, which is that of the row {owner}: the values of the row {} went into it",
+        job.unit.row
+    );
+    failure(mapping, job, Source::Engine, "RECORD_OF_ANOTHER_ROW", &message, Vec::new())
 }
 
 /// What one answer means for its unit.
@@ -604,7 +665,8 @@ pub(super) async fn keep_answer(
 }
 
 pub(super) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
-    Ack { unit: job.unit, upto: job.upto, op: job.op, key: job.key, request, response: None, outcome }
+    let key = job.key.map(|key| key.folded);
+    Ack { unit: job.unit, upto: job.upto, op: job.op, key, request, response: None, outcome }
 }
 
 /// A failure of one record, classified.

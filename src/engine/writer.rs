@@ -21,7 +21,7 @@ use super::{Shared, guard, rules, schema, send};
 const INTAKE: i64 = 5_000;
 const CLAIM: i64 = 200;
 /// How long units wait whose table does not fit, or has no mapping here.
-const UNFIT_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
 /// Between two intakes while full claims wait.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.

@@ -168,7 +168,7 @@ pub enum Awaited {
     Key {
         /// Its table.
         table: String,
-        /// Its external id.
+        /// Its external id, as Salesforce compares it.
         key: String,
     },
 }
@@ -193,7 +193,7 @@ pub struct Ack {
     pub upto: i64,
     /// `insert`, `update`, `delete`.
     pub op: &'static str,
-    /// The record's external id, for those that wait for it.
+    /// The record's external id as Salesforce compares it, for those that wait for it.
     pub key: Option<String>,
     /// What was sent, for the attempt's record; `None` when nothing was.
     pub request: Option<Value>,

@@ -124,8 +124,9 @@ impl Client {
                 fields.insert("attributes".to_owned(), json!({"type": object}));
             }
         }
-        let answer =
-            self.request(method, path, Some(&json!({"allOrNone": whole.all_or_none(), "records": records}))).await?;
+        let answer = self
+            .request(method, path, Some(&json!({"allOrNone": whole.all_or_none(), "records": records})))
+            .await?;
         self.results(answer, count)
     }
 

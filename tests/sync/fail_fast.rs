@@ -28,7 +28,8 @@ fn written(world: &World) -> Vec<String> {
     of_api.map(|entry| format!("{} {}", entry.op, entry.external_id.clone().unwrap_or_default())).collect()
 }
 
-const STATES: &str = "SELECT string_agg(state || ' ' || attempts, ', ' ORDER BY record_id) FROM syncdeck.unit";
+const STATES: &str =
+    "SELECT string_agg(state || ' ' || attempts, ', ' ORDER BY record_id) FROM syncdeck.unit";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_error_leaves_the_whole_call_unwritten_and_what_waited_goes_on_in_order() {
@@ -37,12 +38,13 @@ async fn the_first_error_leaves_the_whole_call_unwritten_and_what_waited_goes_on
     six(&world, 3).await;
     world.start_engine().await;
     world.until_text("SELECT writes FROM syncdeck.mapping", "stopped").await;
-    world
-        .until_text(STATES, "stopped 0, stopped 0, failed 1, stopped 0, stopped 0, stopped 0")
-        .await;
+    world.until_text(STATES, "stopped 0, stopped 0, failed 1, stopped 0, stopped 0, stopped 0").await;
     assert_eq!(written(&world), Vec::<String>::new());
     // Who was taken back with the bad one has no error.
-    assert_eq!(world.text("SELECT string_agg(code || ' ' || record_id, ' ') FROM syncdeck.error").await.unwrap(), "REQUIRED_FIELD_MISSING 3");
+    assert_eq!(
+        world.text("SELECT string_agg(code || ' ' || record_id, ' ') FROM syncdeck.error").await.unwrap(),
+        "REQUIRED_FIELD_MISSING 3"
+    );
     assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.attempt").await.unwrap(), "1");
 
     world.run("UPDATE salesforce.contact SET lastname = 'Name 3' WHERE id = 3").await;
@@ -72,7 +74,10 @@ async fn a_later_change_of_another_kind_does_not_go_before_the_first_error() {
     world.start_engine().await;
     world.until_text("SELECT writes FROM syncdeck.mapping", "stopped").await;
     world
-        .until_text("SELECT string_agg(state, ' ' ORDER BY record_id) FROM syncdeck.unit", "stopped failed stopped stopped stopped")
+        .until_text(
+            "SELECT string_agg(state, ' ' ORDER BY record_id) FROM syncdeck.unit",
+            "stopped failed stopped stopped stopped",
+        )
         .await;
     assert_eq!(written(&world)[before..], Vec::<String>::new());
 }

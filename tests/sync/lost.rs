@@ -101,13 +101,17 @@ async fn what_was_empty_when_it_was_first_sent_stays_unnamed_although_it_had_a_v
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_may_not_be_written_is_no_error_and_no_conflict() {
-    let mappings = MAPPINGS.replace("\"Fleet_Size__c\"", "\"Fleet_Size__c\", \"CreatedDate\", \"Secret_Tier__c\"");
+    let mappings =
+        MAPPINGS.replace("\"Fleet_Size__c\"", "\"Fleet_Size__c\", \"CreatedDate\", \"Secret_Tier__c\"");
     let world = World::with(&mappings, |org| org.deny_write("Account", "Secret_Tier__c", true)).await;
     world.org.change_faults(|faults| faults.lose_answer = 1);
     world.run("INSERT INTO salesforce.account (name, external_id__c) VALUES ('Acme', 'A1')").await;
     world.until("Salesforce has it", async || world.record("Account", "A1").is_some()).await;
     let id = world.org.find_by_external_id("Account", "A1").unwrap();
-    world.org.user_update("Account", &id, fields(json!({"Phone": "+49 30 1", "Secret_Tier__c": "gold"}))).unwrap();
+    world
+        .org
+        .user_update("Account", &id, fields(json!({"Phone": "+49 30 1", "Secret_Tier__c": "gold"})))
+        .unwrap();
     world.until_text("SELECT _hc_lastop FROM salesforce.account", "SYNCED").await;
     world.until_quiet().await;
     world.until_text("SELECT phone || ' ' || secret_tier__c FROM salesforce.account", "+49 30 1 gold").await;
@@ -127,7 +131,9 @@ async fn a_row_whose_record_is_there_already_leaves_its_empty_fields_to_the_reco
     world.run("INSERT INTO salesforce.product2 (name, productcode, external_id__c) VALUES ('Lamp', 'L-1', 'P1')").await;
     world.run("UPDATE syncdeck.mapping SET writes = 'paused'").await;
     world.start_engine().await;
-    world.until_text("SELECT sfid || ' ' || family FROM salesforce.product2", &format!("{id} Hardware")).await;
+    world
+        .until_text("SELECT sfid || ' ' || family FROM salesforce.product2", &format!("{id} Hardware"))
+        .await;
     world.handle.writes(Some("Product2"), syncdeck::domain::overview::Writes::Resume).await.unwrap();
     world.until_text("SELECT _hc_lastop FROM salesforce.product2", "SYNCED").await;
     world.until_quiet().await;

@@ -11,6 +11,7 @@ mod errand;
 mod fail_fast;
 mod history;
 mod init;
+mod keys;
 mod lookups;
 mod lost;
 mod mend;
