@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
     sfid varchar(18),
     -- the record is gone, and is to be created again from the whole row
     recreate boolean NOT NULL DEFAULT false,
+    -- the newest entry of its first send as a new record, whose answer may be lost: what it carried is not sent as changed
+    first_upto integer,
     -- outcome to write back into a row that was locked: {"lastop", "err", "sfid"}
     outcome jsonb,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -316,7 +318,8 @@ DROP INDEX IF EXISTS syncdeck.unit_waiting;
 ALTER TABLE syncdeck.unit DROP CONSTRAINT IF EXISTS unit_state_check;
 ALTER TABLE syncdeck.unit ADD CONSTRAINT unit_state_check
     CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'review', 'stopped', 'writeback'));
-ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS recreate boolean NOT NULL DEFAULT false;
+ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS recreate boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS first_upto integer;
 ALTER TABLE syncdeck.attempt ADD COLUMN IF NOT EXISTS response jsonb;
 ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT 'salesforce';
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,

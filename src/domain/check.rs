@@ -187,6 +187,7 @@ mod tests {
             createable: true,
             updateable: true,
             defaulted: false,
+            case_sensitive: false,
             picklist: vec!["Hot".to_owned(), "Cold".to_owned()],
             restricted: true,
             reference_to: Vec::new(),

@@ -115,6 +115,9 @@ pub struct Field {
     /// Active picklist values.
     #[serde(default)]
     pub picklist: Vec<String>,
+    /// Whether an external id in another case is another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub case_sensitive: bool,
     /// Whether other values than `picklist` are rejected.
     #[serde(default)]
     pub restricted: bool,
@@ -158,6 +161,7 @@ impl Field {
             createable: true,
             updateable: true,
             defaulted: false,
+            case_sensitive: false,
             picklist: Vec::new(),
             restricted: false,
             reference_to: Vec::new(),

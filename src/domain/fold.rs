@@ -1,5 +1,7 @@
 //! Folding: the unsent changes of one record become one operation, sent and answered as one.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::hstore::Hstore;
@@ -98,6 +100,24 @@ pub fn fold(entries: &[Entry], known: bool) -> Folded {
     Folded { operation, upto: entries.iter().map(|entry| entry.id).max().unwrap_or(0) }
 }
 
+/// The columns that entries after `sent` name, a column without a value included. Of a row that was inserted again, only
+/// those that had a value before: the others were never the row's word.
+pub fn named_after(entries: &[Entry], sent: i64) -> BTreeSet<&str> {
+    let mut carried = BTreeSet::new();
+    let mut named = BTreeSet::new();
+    for entry in entries {
+        let columns = entry.values.iter().map(|(column, value)| (column.as_str(), value.is_some()));
+        if entry.id <= sent {
+            carried.extend(columns.filter(|(_, there)| *there).map(|(column, _)| column));
+        } else if entry.action == Action::Update {
+            named.extend(columns.map(|(column, _)| column));
+        } else {
+            named.extend(columns.map(|(column, _)| column).filter(|column| carried.contains(column)));
+        }
+    }
+    named
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -135,6 +155,23 @@ mod tests {
         assert_eq!(fold(&entries[1..], false).operation, Operation::Nothing);
         assert_eq!(fold(&[], true), Folded { operation: Operation::Nothing, upto: 0 });
         assert_eq!(fold(&[entry(3, Action::Update, &[])], true).operation, Operation::Nothing);
+    }
+
+    #[test]
+    fn what_was_named_after_a_send_is_what_later_changes_name() {
+        let entries = [
+            entry(1, Action::Insert, &[("a", Some("1")), ("b", None), ("c", None)]),
+            entry(2, Action::Update, &[("b", Some("2"))]),
+            entry(5, Action::Update, &[("b", None), ("a", Some("3"))]),
+        ];
+        let named = |sent| named_after(&entries, sent).into_iter().collect::<String>();
+        assert_eq!((named(1), named(2), named(5)), ("ab".to_owned(), "ab".to_owned(), String::new()));
+        let again = [
+            entries[0].clone(),
+            entry(7, Action::Delete, &[]),
+            entry(8, Action::Insert, &[("a", None), ("c", None)]),
+        ];
+        assert_eq!(named_after(&again, 1).into_iter().collect::<String>(), "a");
     }
 
     proptest! {

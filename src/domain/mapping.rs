@@ -66,6 +66,11 @@ impl Mapping {
         self.external_id.as_ref().map(|name| name.to_lowercase())
     }
 
+    /// The field of the external id.
+    pub fn external_id_field(&self) -> Option<&Field> {
+        self.field(&self.external_id_column()?)
+    }
+
     /// The parent that a column names by its external id.
     pub fn parent(&self, column: &str) -> Option<&Parent> {
         self.parents.iter().find(|parent| parent.column == column)

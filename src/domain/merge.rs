@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::field::{Field, FieldType};
+use super::key;
 
 /// Who wins a field that changed on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,6 +158,8 @@ fn plain(field: &Field, text: &str) -> String {
             values.sort_unstable();
             values.join(";")
         }
+        // It names a parent by its key.
+        FieldType::String if field.name.contains('.') => key::fold(field, text).unwrap_or_default(),
         _ => text.to_owned(),
     }
 }

@@ -14,6 +14,7 @@ pub mod filter;
 pub mod fold;
 pub mod group;
 pub mod hstore;
+pub mod key;
 pub mod mapping;
 pub mod merge;
 pub mod names;

@@ -8,15 +8,39 @@ use super::mapping::Mapping;
 use super::merge::same;
 use super::rules::MASK;
 
-/// What the row's owner did.
+/// What the row's owner did to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// A new record: fields without a value are not named, so that Salesforce's defaults apply.
+    /// It is of a new record: without a value it is not named, so that Salesforce's default applies.
     Insert,
-    /// As `Insert`, after an answer was lost: an earlier value may have arrived, so every field is named.
+    /// It changed after its new record was sent, the answer to which was lost: an earlier value may have arrived, so it is
+    /// named without a value too.
     InsertAgain,
-    /// A change of the named fields.
+    /// It came with a new row whose record is there already. Only a value that the row has is the row's word: what was
+    /// left empty is not.
+    Into,
+    /// It was changed.
     Update,
+}
+
+impl Op {
+    /// Whether Salesforce lets a field be set so.
+    fn may_set(self, field: &Field) -> bool {
+        match self {
+            Op::Insert | Op::InsertAgain => field.createable,
+            Op::Into | Op::Update => field.updateable,
+        }
+    }
+
+    /// Whether nobody wrote this value: it is not sent.
+    fn leaves_unnamed(self, field: &Field, value: Option<&str>) -> bool {
+        match self {
+            Op::Insert | Op::Into => value.is_none(),
+            // Nothing of a field that cannot be written may have arrived.
+            Op::InsertAgain => value.is_none() && !self.may_set(field),
+            Op::Update => false,
+        }
+    }
 }
 
 /// What goes out.
@@ -65,12 +89,24 @@ enum Fate {
 /// # Errors
 /// The first fault that Salesforce, or a transform, is certain to find; all missing fields together.
 pub fn outgoing(mapping: &Mapping, op: Op, values: &Hstore) -> Result<Outgoing, Refusal> {
+    outgoing_by(mapping, values, |_| op)
+}
+
+/// The same, where columns came by different ways.
+///
+/// # Errors
+/// See [`outgoing`].
+pub fn outgoing_by(
+    mapping: &Mapping,
+    values: &Hstore,
+    op_of: impl Fn(&str) -> Op,
+) -> Result<Outgoing, Refusal> {
     let mut out = Outgoing::default();
     let mut missing = Vec::new();
     let mut refused = None;
     for (column, value) in values {
         let Some(field) = mapping.field(column) else { continue };
-        match fate(mapping, op, field, value.as_deref()) {
+        match fate(mapping, op_of(column), field, value.as_deref()) {
             Fate::Sent(value) => {
                 out.values.insert(column.clone(), value);
             }
@@ -89,7 +125,7 @@ pub fn outgoing(mapping: &Mapping, op: Op, values: &Hstore) -> Result<Outgoing, 
 
 fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
     let rules = mapping.rules.of(&field.column).cloned().unwrap_or_default();
-    let writable = if op == Op::Update { field.updateable } else { field.createable };
+    let writable = op.may_set(field);
     if !writable && AUDIT_FIELDS.contains(&field.name.as_str()) {
         return Fate::Unnamed;
     }
@@ -112,11 +148,17 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
             });
         }
     };
+    let unnamed = op.leaves_unnamed(field, value.as_deref());
+    if unnamed && op == Op::Into {
+        return Fate::Unnamed;
+    }
+    if op == Op::Into && field.createable && !field.updateable {
+        return Fate::LeftOut("can only be set when the record is created".to_owned());
+    }
     let blank = value.as_deref().is_none_or(|text| text.trim().is_empty());
     if blank && rules.required == Some(true) {
         return Fate::Missing;
     }
-    let unnamed = op == Op::Insert && value.is_none();
     if field.trouble == Some(Trouble::Removed) && !unnamed {
         let message = format!("No such column '{}' on sobject of type {}", field.name, mapping.object);
         if rules.skip_invalid {
@@ -162,6 +204,13 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
 fn may_be_required(mapping: &Mapping, field: &Field, rules: &super::rules::FieldRules) -> bool {
     let either = field.kind == FieldType::Reference && !mapping.parents.is_empty();
     rules.required != Some(false) && !either && mapping.parent(&field.column).is_none()
+}
+
+/// Whether nothing of a field ever leaves the rows: nobody here may write it. One that the login may no longer write is
+/// waited for.
+pub fn never_sent(mapping: &Mapping, field: &Field) -> bool {
+    let denied = field.trouble == Some(Trouble::Denied);
+    (field.read_only() && !denied) || mapping.rules.of(&field.column).is_some_and(|rules| rules.read_only)
 }
 
 /// A row's value as it is sent; one that is not sent is as it stands.

@@ -116,6 +116,8 @@ pub enum Answer {
     },
     /// Not sent: its mapping's writes are stopped.
     Stopped,
+    /// Its record is gone, and it goes again at once as a new one: answers that were lost were about the old one.
+    Anew,
 }
 
 impl Answer {
@@ -310,6 +312,7 @@ fn answered(unit: Unit, version: i64, answer: Answer, row_locked: bool) -> (Opti
         Answer::Stopped => unit,
         Answer::Released { pause } => Unit { pause, ..unit },
         Answer::Begun => Unit { attempts: 0, lost: 0, lost_alone: 0, ..unit },
+        Answer::Anew => Unit { lost: 0, lost_alone: 0, ..unit },
     };
     (Some(next), effects)
 }
@@ -347,6 +350,7 @@ mod tests {
             Just(Answer::Held { pause }),
             Just(Answer::Released { pause }),
             Just(Answer::Begun),
+            Just(Answer::Anew),
         ];
         prop_oneof![
             3 => Just(Happening::Commit),

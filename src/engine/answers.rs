@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::field::{Field, FieldType};
+use crate::domain::key::{self, Key};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef, Sfid};
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
@@ -115,10 +116,10 @@ async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
     }
     let column = mapping.external_id_column();
     let of_key = record.values.iter().find(|(field, _)| Some(&field.column) == column.as_ref());
-    if let (Some(field), Some((_, Some(key)))) = (&mapping.external_id, of_key) {
-        let ids =
-            shared.client.ids_by_key(&mapping.object, field, &[key]).await.map_err(|error| told(&error))?;
-        if let Some(sfid) = ids.get(&key.to_lowercase()) {
+    let of_key = of_key.and_then(|(field, key)| Some((field, Key::of(field, key.as_deref()?)?)));
+    if let Some((field, key)) = of_key {
+        let found = shared.client.ids_by_key(&mapping.object, field, &[&key.text]).await;
+        if let Some(sfid) = found.map_err(|error| told(&error))?.get(&key.folded) {
             return Ok(json!(sfid));
         }
     }
@@ -193,19 +194,19 @@ async fn by_key(
     known: &HashMap<RowId, String>,
 ) -> Result<Vec<(RowId, String)>, String> {
     let unknown: Vec<RowId> = rows.iter().copied().filter(|row| !known.contains_key(row)).collect();
-    let (Some(field), Some(column), false) =
-        (&mapping.external_id, mapping.external_id_column(), unknown.is_empty())
-    else {
+    let (Some(field), false) = (mapping.external_id_field(), unknown.is_empty()) else {
         return Ok(Vec::new());
     };
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    let keys = shared.store.keys_of(&mapping.table, &column, &unknown).await.map_err(|error| told(&error))?;
+    let keys =
+        shared.store.keys_of(&mapping.table, &field.column, &unknown).await.map_err(|error| told(&error))?;
     let wanted: Vec<&str> = keys.values().map(String::as_str).collect();
     let found = again(TRIES, || shared.client.ids_by_key(&mapping.object, field, &wanted));
     let found = found.await.map_err(|error| told(&error))?;
     let mut records = Vec::new();
     for (row, key) in &keys {
-        let Some(sfid) = found.get(&key.to_lowercase()) else { continue };
+        let folded = key::fold(field, key);
+        let Some(sfid) = folded.and_then(|key| found.get(&key)) else { continue };
         // A record that another row has is that row's.
         if shared.store.row_of(mapping, sfid).await.map_err(|error| told(&error))?.is_none() {
             records.push((*row, sfid.clone()));

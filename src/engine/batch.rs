@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::field::Field;
-use crate::domain::fold::{Action, Entry, Folded, Operation, fold};
+use crate::domain::fold::{Action, Entry, Folded, Operation, fold, named_after};
 use crate::domain::hstore::Hstore;
+use crate::domain::key::Key;
 use crate::domain::mapping::{Access, Mapping};
-use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing};
+use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing_by};
+use crate::domain::strategy::Strategy;
 use crate::postgres::queue::{Claimed, Content, Contested};
 use crate::salesforce::collections::MAX_RECORDS;
 
@@ -35,8 +39,12 @@ pub(super) struct Job {
     /// The record's id, for updates and deletes.
     pub(super) sfid: Option<String>,
     /// The key, for upserts.
-    pub(super) key: Option<String>,
+    pub(super) key: Option<Key>,
     pub(super) upto: i64,
+    /// Its oldest entry; what comes in order comes by these.
+    pub(super) first: i64,
+    /// When that was captured: it cannot have been sent before.
+    pub(super) captured_at: DateTime<Utc>,
     /// What stays behind by the mapping's rules.
     pub(super) left_out: Vec<LeftOut>,
     /// Whether a reference is left out that can only be set once the record is there.
@@ -54,6 +62,8 @@ impl Job {
             sfid,
             key: None,
             upto,
+            first: upto,
+            captured_at: DateTime::UNIX_EPOCH,
             left_out: Vec::new(),
             begins: false,
         }
@@ -73,6 +83,14 @@ pub(super) enum Planned {
 
 /// Folds a unit's entries into the call it needs, by the mapping's rules.
 pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
+    let mut planned = folded(mapping, unit, content);
+    if let (Planned::Send(job), Some(first)) = (&mut planned, content.entries.first()) {
+        (job.first, job.captured_at) = (first.id, first.captured_at);
+    }
+    planned
+}
+
+fn folded(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
     let upto = content.entries.iter().map(|entry| entry.id).max().unwrap_or(0);
     let nothing = |reason| Planned::Nothing { upto, op: "update", reason };
     if mapping.access == Access::ReadOnly {
@@ -87,6 +105,7 @@ pub(super) fn plan(mapping: &Mapping, unit: &Claimed, content: &Content) -> Plan
         let inserted = content.entries.iter().rev().find(|entry| entry.action == Action::Insert);
         let column = mapping.external_id_column();
         let key = inserted.and_then(|entry| entry.values.get(column.as_ref()?).cloned().flatten());
+        let key = key.and_then(|key| Key::of(mapping.external_id_field()?, &key));
         if key.is_some() {
             return Planned::Send(Box::new(Job {
                 key,
@@ -148,12 +167,15 @@ fn change(
     sfid: Option<String>,
     upto: i64,
 ) -> Planned {
-    let how = match op {
-        "insert" if unit.lost > 0 => Op::InsertAgain,
-        "insert" => Op::Insert,
+    let later = named_after(&content.entries, first_sent(unit, content));
+    let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
+    let how = |column: &str| match (op, later.contains(column)) {
+        ("insert", true) if unit.lost > 0 => Op::InsertAgain,
+        ("insert", _) => Op::Insert,
+        (_, false) if inserted => Op::Into,
         _ => Op::Update,
     };
-    let (mut patch, left_out) = match outgoing(mapping, how, values) {
+    let (mut patch, left_out) = match outgoing_by(mapping, values, how) {
         Ok(outgoing) => (outgoing.values, outgoing.left_out),
         Err(refusal) => return Planned::Refused { upto, op, patch: values.clone(), refusal },
     };
@@ -168,15 +190,28 @@ fn change(
         return Planned::Nothing { upto, op: "update", reason };
     }
     if let (Call::Upsert, Some(column), Some(key)) = (call, mapping.external_id_column(), &key) {
-        patch.insert(column, Some(key.clone()));
+        patch.insert(column, Some(key.text.clone()));
     }
     Planned::Send(Box::new(Job { patch, key, left_out, ..Job::bare(unit.clone(), call, op, sfid, upto) }))
 }
 
+/// The newest entry that was in the first send of a new record; what was captured after it cannot have arrived with it.
+/// A first send of several entries is noted before it goes out, so that this is known although the engine died with it.
+fn first_sent(unit: &Claimed, content: &Content) -> i64 {
+    let inserted = || content.entries.iter().find(|entry| entry.action == Action::Insert);
+    unit.first_upto.or_else(|| inserted().map(|entry| entry.id)).unwrap_or(0)
+}
+
+/// Whether the first send of a new record has to be noted before it goes out.
+pub(super) fn is_to_be_noted(job: &Job, content: &Content) -> bool {
+    let first = matches!(job.call, Call::Upsert | Call::Create) && job.unit.lost == 0;
+    first && (content.entries.len() > 1 || content.whole.is_some() || job.unit.first_upto.is_some())
+}
+
 /// The row's external id: as it is sent, else as it stands.
-fn key_of(mapping: &Mapping, patch: &Hstore, content: &Content) -> Option<String> {
+fn key_of(mapping: &Mapping, patch: &Hstore, content: &Content) -> Option<Key> {
     let sent = patch.get(&mapping.external_id_column()?).cloned().flatten();
-    sent.or_else(|| content.external_id.clone()).filter(|key| !key.is_empty())
+    Key::of(mapping.external_id_field()?, &sent.or_else(|| content.external_id.clone())?)
 }
 
 /// An entry without the values that lost against the record's.
@@ -205,6 +240,9 @@ fn undecided(mapping: &Mapping, content: &Content) -> Option<Refusal> {
 /// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, and smaller the more often a
 /// record lost its answer or was rejected for a passing reason, down to one.
 pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    if mapping.rules.strategy == Strategy::FailFast {
+        return calls_in_order(mapping, jobs);
+    }
     // Children of one parent side by side: in two calls at once they would wait for each other's lock on it.
     let lookups: Vec<&Field> = mapping.fields.iter().filter(|field| !field.reference_to.is_empty()).collect();
     let parents =
@@ -227,6 +265,28 @@ pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
         }
     }
     groups.into_values().flatten().collect()
+}
+
+/// The same in the order in which the records changed: where the first error stops the rest, nothing that came later may
+/// have gone before it.
+fn calls_in_order(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    jobs.sort_by_key(|job| job.first);
+    let mut calls: Vec<Vec<Job>> = Vec::new();
+    let most = mapping.rules.batch_size;
+    for job in jobs {
+        let fits = |call: &Vec<Job>| {
+            let all = call.iter().chain([&job]);
+            let size = all.map(|one| call_size(&one.unit, most)).min().unwrap_or(most);
+            call.len() < size
+                && call[0].call == job.call
+                && (job.key.is_none() || call.iter().all(|other| other.key != job.key))
+        };
+        match calls.last_mut().filter(|call| fits(call)) {
+            Some(call) => call.push(job),
+            None => calls.push(vec![job]),
+        }
+    }
+    calls
 }
 
 /// Halved with each lost answer, quartered with each rejection that may pass.
@@ -271,6 +331,7 @@ mod tests {
             lost_alone: 0,
             sfid: None,
             recreate: false,
+            first_upto: None,
         }
     }
 
@@ -291,7 +352,10 @@ mod tests {
     fn an_insert_goes_by_its_key_and_without_one_as_it_is() {
         let values = [("lastname", "Lovelace"), ("createddate", "x"), ("key__c", "K1"), ("unmapped", "y")];
         let upsert = job(plan(&mapping(Some("Key__c")), &unit(1), &content(Action::Insert, &values, None)));
-        assert_eq!((upsert.call, upsert.op, upsert.key.as_deref()), (Call::Upsert, "insert", Some("K1")));
+        assert_eq!(
+            (upsert.call, upsert.op, upsert.key.unwrap().text.as_str()),
+            (Call::Upsert, "insert", "K1")
+        );
         assert_eq!(upsert.patch.keys().collect::<Vec<_>>(), ["key__c", "lastname"]);
         let create = job(plan(&mapping(None), &unit(1), &content(Action::Insert, &values, None)));
         assert_eq!(create.call, Call::Create);
@@ -363,6 +427,9 @@ mod tests {
             ))
         };
         assert_eq!(calls(&mapping(Some("Key__c")), vec![same(1), same(2)]).len(), 2);
+        let padded = content(Action::Insert, &[("key__c", "k ")], None);
+        let padded = job(plan(&mapping(Some("Key__c")), &unit(3), &padded));
+        assert_eq!(calls(&mapping(Some("Key__c")), vec![same(1), padded]).len(), 2);
         let mut many: Vec<Job> = (0..500)
             .map(|row| {
                 job(plan(&mapping(None), &unit(row), &content(Action::Insert, &[("lastname", "A")], None)))

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 
 use crate::domain::catalogue::Source;
-use crate::domain::mapping::Mapping;
+use crate::domain::field::Field;
+use crate::domain::key::{self, Key};
+use crate::domain::mapping::{Mapping, Parent};
 use crate::domain::names::{RowId, RowRef};
 use crate::postgres::Error;
 use crate::postgres::keys::KeyHolder;
@@ -72,14 +74,19 @@ pub(super) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Out
     }
     let mappings = shared.mappings();
     let parent = mapping.parents.iter().find_map(|parent| {
-        let key = job.patch.get(&parent.column).cloned().flatten()?;
         let of = mappings.iter().find(|other| other.object == parent.object)?;
-        error.message.to_lowercase().contains(&key.to_lowercase()).then_some((of, key))
+        let key = Key::of(key_field(mapping, of, parent)?, job.patch.get(&parent.column)?.as_ref()?)?;
+        error.message.to_lowercase().contains(&key.folded.to_lowercase()).then_some((of, key))
     });
-    let Some((of, key)) = parent else { return outcome };
-    let message = format!("waits for {} {key}, which is neither here nor in Salesforce", of.object);
+    let Some((of, Key { text, folded })) = parent else { return outcome };
+    let message = format!("waits for {} {text}, which is neither here nor in Salesforce", of.object);
     let error = Box::new(failure(mapping, job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new()));
-    Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key } }
+    Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key: folded } }
+}
+
+/// The field by whose values a column of a child names its parents.
+fn key_field<'a>(mapping: &'a Mapping, of: &'a Mapping, parent: &Parent) -> Option<&'a Field> {
+    of.field(&parent.field.to_lowercase()).or_else(|| mapping.field(&parent.column))
 }
 
 /// The keys that acknowledged units wait for.
@@ -132,7 +139,8 @@ async fn missing_parents(
         let known = shared.store.parents(of, &parent.field.to_lowercase(), &keys).await?;
         for job in jobs {
             let Some(key) = named(job) else { continue };
-            let Some((row, false)) = known.get(&key) else { continue };
+            let folded = key_field(mapping, of, parent).and_then(|field| key::fold(field, &key));
+            let Some((row, false)) = folded.and_then(|key| known.get(&key)) else { continue };
             obstacles.entry(job.unit.row).or_default().push(Obstacle {
                 code: "PARENT_NOT_SYNCED",
                 message: format!("waits for {} {row} ({key})", of.object),
@@ -213,7 +221,7 @@ async fn keys_in_use(
         return Ok(HashMap::new());
     };
     let new = jobs.iter().filter(|job| job.call == Call::Upsert);
-    let keys: Vec<(RowId, String)> = new.filter_map(|job| Some((job.unit.row, job.key.clone()?))).collect();
+    let keys: Vec<(RowId, &Key)> = new.filter_map(|job| Some((job.unit.row, job.key.as_ref()?))).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
@@ -228,10 +236,11 @@ async fn keys_in_use(
                 waits_for: Some(RowRef { table: mapping.table.clone(), row: other }),
                 column: None,
             },
-            KeyHolder::Row(other) => Obstacle {
+            KeyHolder::Row(other, of_other) => Obstacle {
                 code: "DUPLICATE_EXTERNAL_ID",
                 message: format!(
-                    "{field} {key} is that of the row {other}: both would be one record in Salesforce"
+                    "{field} {key:?} is that of the row {other}{}: both would be one record in Salesforce",
+                    if of_other == key { String::new() } else { format!(" ({of_other:?})") }
                 ),
                 waits_for: None,
                 column: None,

@@ -1,5 +1,7 @@
 //! The mappings as configured, checked against the org's describe.
 
+use std::collections::HashMap;
+
 use crate::config::{Config, MappingConfig};
 use crate::domain::field::{Field, FieldType, Trouble};
 use crate::domain::mapping::{Mapping, Parent};
@@ -43,7 +45,26 @@ pub(super) async fn mappings(
         };
         mappings.push(mapping(config, written, &describe, known)?);
     }
+    tell_cases(&mut mappings);
     Ok((org_id, mappings))
+}
+
+/// A column that names a parent compares as the parent's own key does, where that one is mapped.
+fn tell_cases(mappings: &mut [Mapping]) {
+    let keys: HashMap<(String, String), bool> = mappings
+        .iter()
+        .flat_map(|mapping| mapping.fields.iter().map(move |field| (mapping, field)))
+        .map(|(mapping, field)| ((mapping.object.clone(), field.column.clone()), field.case_sensitive))
+        .collect();
+    for mapping in mappings {
+        for parent in &mapping.parents {
+            let known = keys.get(&(parent.object.clone(), parent.field.to_lowercase()));
+            let column = mapping.fields.iter_mut().find(|field| field.column == parent.column);
+            if let (Some(field), Some(case_sensitive)) = (column, known) {
+                field.case_sensitive = *case_sensitive;
+            }
+        }
+    }
 }
 
 /// One mapping from what was written and what describe tells. A field that describe lacks and `known` has stays, marked
@@ -71,7 +92,8 @@ pub(super) fn mapping(
             (Some((relationship, key)), before) => {
                 match (relationship_column(config, written, describe, relationship, key), before) {
                     (Ok((field, parent)), before) => {
-                        fields.push(denied(field, before));
+                        let case_sensitive = before.is_some_and(|before| before.case_sensitive);
+                        fields.push(denied(Field { case_sensitive, ..field }, before));
                         parents.push(parent);
                     }
                     (Err(_), Some(before)) => {
@@ -187,6 +209,7 @@ fn relationship_column(
         kind: FieldType::String,
         length: 255,
         reference_to: Vec::new(),
+        case_sensitive: false,
         ..base
     };
     let parent = Parent {

@@ -39,17 +39,18 @@ pub(super) async fn check(
             if results.len() < 2 || accepted == 0 || (all_new && in_order(results)) {
                 return Ok(());
             }
-            let Some(field) = &mapping.external_id else { return Ok(()) };
-            let keys: Vec<&str> = jobs.iter().filter_map(|job| job.key.as_deref()).collect();
+            let Some(field) = mapping.external_id_field() else { return Ok(()) };
+            let keys: Vec<&str> =
+                jobs.iter().filter_map(|job| Some(job.key.as_ref()?.text.as_str())).collect();
             // Whatever comes of the look, the records were sent.
             let unproven =
                 |error| shared.client.unusable(&format!("the results cannot be verified: {error}"));
             let ids = shared.client.ids_by_key(&mapping.object, field, &keys).await.map_err(unproven)?;
             let sent = jobs.iter().zip(results);
             let told = sent.filter_map(|(job, result)| {
-                Some((job.key.as_ref()?.to_lowercase(), result.id.as_deref().filter(|_| result.success)?))
+                Some((job.key.as_ref()?.folded.as_str(), result.id.as_deref().filter(|_| result.success)?))
             });
-            let differs = told.into_iter().any(|(key, told)| is_of_another(&ids, &key, told));
+            let differs = told.into_iter().any(|(key, told)| is_of_another(&ids, key, told));
             if differs { Err(mixed_up()) } else { Ok(()) }
         }
     }

@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::domain::hstore::Hstore;
+use crate::domain::key::Key;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::RowId;
 use crate::domain::outgoing::{Op, Outgoing, outgoing};
 use crate::postgres::Store;
-use crate::salesforce::collections::{MAX_RECORDS, SaveResult};
+use crate::salesforce::collections::{MAX_RECORDS, ROLLED_BACK, SaveResult};
 use crate::salesforce::{Client, value};
 
 use super::again::{TRIES, again};
@@ -32,9 +33,6 @@ pub const NOT_TAKEN_BACK: &str = "What Salesforce does not take back: numbers of
 
 /// The most rows of one trial: a call takes 200 records, one of which is bound to fail.
 pub const MOST: usize = MAX_RECORDS - 1;
-
-/// What a code says that only tells that a record was taken back with the others.
-const TAKEN_BACK: &str = "ALL_OR_NONE_OPERATION_ROLLED_BACK";
 
 /// What became of one row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,20 +147,18 @@ async fn known_by_key(
     mapping: &Mapping,
     items: &mut [(Tried, Option<Value>)],
 ) -> Result<(), Refused> {
-    let Some(key) = mapping.external_id.as_ref().filter(|_| mapping.rules.upsert) else { return Ok(()) };
-    let key_of = |tried: &Tried| tried.sent.get(key).cloned().flatten();
-    let keys: Vec<String> = items
+    let Some(field) = mapping.external_id_field().filter(|_| mapping.rules.upsert) else { return Ok(()) };
+    let key_of = |tried: &Tried| Key::of(field, tried.sent.get(&field.name)?.as_ref()?);
+    let keys: Vec<Key> = items
         .iter()
         .filter(|(tried, _)| tried.op == "insert")
         .filter_map(|(tried, _)| key_of(tried))
         .collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let known = again(TRIES, || client.ids_by_key(&mapping.object, key, &keys)).await;
+    let keys: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
+    let known = again(TRIES, || client.ids_by_key(&mapping.object, field, &keys)).await;
     let known = known.map_err(|error| Refused(error.to_string()))?;
     for (tried, record) in items.iter_mut().filter(|(tried, _)| tried.op == "insert") {
-        if let (Some(sfid), Some(record)) =
-            (key_of(tried).and_then(|key| known.get(&key.to_lowercase())), record)
-        {
+        if let (Some(sfid), Some(record)) = (key_of(tried).and_then(|key| known.get(&key.folded)), record) {
             record["id"] = json!(sfid);
             (tried.op, tried.sfid) = ("update".to_owned(), Some(sfid.clone()));
         }
@@ -252,7 +248,7 @@ async fn send(
     }
     for ((tried, _), result) in tried.iter_mut().zip(results) {
         let SaveResult { errors, .. } = result;
-        if let Some(error) = errors.into_iter().find(|error| error.status_code != TAKEN_BACK) {
+        if let Some(error) = errors.into_iter().find(|error| error.status_code != ROLLED_BACK) {
             refuse(tried, "salesforce", &error.status_code, &error.message, error.fields);
         }
     }

@@ -7,19 +7,21 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, FieldType};
+use crate::domain::key::Key;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::domain::strategy::{self, Verdict};
+use crate::domain::strategy::{self, Strategy, Verdict};
 use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Acked, Outcome};
+use crate::postgres::queue::{Ack, Acked, Claimed, Outcome};
+use crate::postgres::status::Lease;
 use crate::postgres::{Error, failpoint};
-use crate::salesforce::collections::{SaveError, SaveResult};
+use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
 use crate::salesforce::{self, value};
 
 use super::batch::{self, Call, Job};
-use super::writer::{Claim, give_back, release};
-use super::{Shared, hold, link, mask, proof, schema};
+use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
+use super::{Shared, hold, link, mask, proof, rules, schema};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
@@ -30,6 +32,8 @@ const PLAIN_INSERT: &str = "the answer to an insert without an external id was l
     Look for it there; retry only if it is missing";
 /// Between two tries to keep an answer.
 const KEEP_PAUSE: Duration = Duration::from_millis(200);
+/// How long units wait whose mapping another engine writes alone.
+const TURN_PAUSE: Duration = Duration::from_millis(500);
 /// After a lost answer.
 const LOST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -46,7 +50,16 @@ pub(super) async fn send_all(
     mapping: &Mapping,
     jobs: Vec<Job>,
 ) -> Result<(), Error> {
-    let (jobs, mut acks) = hold::hold(shared, mapping, jobs).await?;
+    let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
+    let (jobs, mut acks) = match hold::hold(shared, mapping, jobs).await {
+        Ok(held) => held,
+        Err(error) => {
+            // Nothing of them was sent: they must not count as lost.
+            let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };
+            release(shared, claim, units, pause).await?;
+            return Err(error);
+        }
+    };
     let mut ready = Vec::new();
     for job in jobs {
         if job.call == Call::Create && job.unit.lost > 0 {
@@ -69,6 +82,10 @@ pub(super) async fn send_all(
         ready.iter().map(|(job, record)| (job.unit.row, record.clone())).collect();
     let mut calls = batch::calls(mapping, ready.into_iter().map(|(job, _)| job).collect()).into_iter();
     while let Some(call) = calls.next() {
+        if !in_turn(shared, mapping).await? {
+            let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
+            return release(shared, claim, units, TURN_PAUSE).await;
+        }
         if shared.writes_are_off(&mapping.table) {
             let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
             return give_back(shared, claim, units, Outcome::Stopped).await;
@@ -86,6 +103,28 @@ pub(super) async fn send_all(
         send_call(shared, claim, mapping, call).await?;
     }
     Ok(())
+}
+
+/// Whether a call of this mapping may go now. Under `fail_fast` nothing goes beside a call that may stop the writes: one
+/// engine writes the mapping, one call after the other, and learns before each whether they are stopped.
+async fn in_turn(shared: &Shared, mapping: &Mapping) -> Result<bool, Error> {
+    if mapping.rules.strategy != Strategy::FailFast {
+        return Ok(true);
+    }
+    let lease = Lease { name: format!("writer {}", mapping.object), owner: shared.owner.clone() };
+    let mine = shared.store.lease(&lease, shared.config.salesforce.lease).await?;
+    if mine {
+        rules::follow(shared).await?;
+    }
+    Ok(mine)
+}
+
+/// Whether a mapping's calls are saved whole or not at all.
+fn wholeness(mapping: &Mapping) -> Whole {
+    match mapping.rules.strategy {
+        Strategy::FailFast => Whole::AllOrNone,
+        _ => Whole::EachForItself,
+    }
 }
 
 /// Whether a request may start: the way is open, and the lease outlasts the request (I4).
@@ -117,6 +156,12 @@ async fn send_call(
 ) -> Result<(), Error> {
     let mut waiting = vec![call];
     while let Some(mut call) = waiting.pop() {
+        if shared.writes_are_off(&mapping.table) {
+            // An earlier part of this call stopped them.
+            let units = call.into_iter().map(|out| out.job.unit).collect();
+            give_back(shared, claim, units, Outcome::Stopped).await?;
+            continue;
+        }
         let found = find_by_key(shared, mapping, &mut call).await;
         failpoint::pass(failpoint::BEFORE_SEND).await?;
         if !may_send(shared, claim) {
@@ -186,7 +231,10 @@ async fn send_call(
 /// Whether the object itself is gone, when nothing of a call was taken for that reason: then its changes wait. Other
 /// refusals that speak of the object's definition let it be looked at again.
 async fn is_gone(shared: &Shared, mapping: &Mapping, results: &[SaveResult]) -> bool {
-    let codes = || results.iter().flat_map(|result| &result.errors).map(|error| error.status_code.as_str());
+    let codes = || {
+        let codes = results.iter().flat_map(|result| &result.errors).map(|error| error.status_code.as_str());
+        codes.filter(|code| *code != ROLLED_BACK)
+    };
     if codes().any(|code| ["INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"].contains(&code)) {
         schema::want(shared, &mapping.object, true);
     }
@@ -227,17 +275,19 @@ async fn request(
         let gone = SaveResult { id: None, success: true, created: None, errors: Vec::new() };
         let found: Vec<&Job> = call.iter().map(|out| &out.job).filter(|job| job.sfid.is_some()).collect();
         let ids: Vec<String> = found.iter().filter_map(|job| job.sfid.clone()).collect();
-        let results = if ids.is_empty() { Vec::new() } else { client.delete(&ids).await? };
+        let results =
+            if ids.is_empty() { Vec::new() } else { client.delete(&ids, wholeness(mapping)).await? };
         proof::check(shared, mapping, &found, &results).await?;
         let mut results = results.into_iter();
         let result = |out: &Outgoing| out.job.sfid.as_ref().and_then(|_| results.next());
         return Ok(call.iter().map(result).map(|result| result.unwrap_or_else(|| gone.clone())).collect());
     }
     let records = call.iter().map(|out| out.record.clone()).collect();
+    let whole = wholeness(mapping);
     let results = match (call[0].job.call, &mapping.external_id) {
-        (Call::Update, _) => client.update(&mapping.object, records).await?,
-        (Call::Upsert, Some(key)) => client.upsert(&mapping.object, key, records).await?,
-        _ => client.create(&mapping.object, records).await?,
+        (Call::Update, _) => client.update(&mapping.object, records, whole).await?,
+        (Call::Upsert, Some(key)) => client.upsert(&mapping.object, key, records, whole).await?,
+        _ => client.create(&mapping.object, records, whole).await?,
     };
     let jobs: Vec<&Job> = call.iter().map(|out| &out.job).collect();
     proof::check(shared, mapping, &jobs, &results).await?;
@@ -250,14 +300,14 @@ async fn find_by_key(
     mapping: &Mapping,
     call: &mut [Outgoing],
 ) -> Result<(), salesforce::Error> {
-    let (Call::Delete, Some(key)) = (call[0].job.call, &mapping.external_id) else { return Ok(()) };
+    let (Call::Delete, Some(field)) = (call[0].job.call, mapping.external_id_field()) else { return Ok(()) };
     let unknown = |out: &Outgoing| out.job.key.clone().filter(|_| out.job.sfid.is_none());
-    let keys: Vec<String> = call.iter().filter_map(unknown).collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let ids = shared.client.ids_by_key(&mapping.object, key, &keys).await?;
+    let keys: Vec<Key> = call.iter().filter_map(unknown).collect();
+    let keys: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
+    let ids = shared.client.ids_by_key(&mapping.object, field, &keys).await?;
     for out in call {
         if let Some(key) = unknown(out) {
-            out.job.sfid = ids.get(&key.to_lowercase()).cloned();
+            out.job.sfid = ids.get(&key.folded).cloned();
         }
     }
     Ok(())
@@ -274,12 +324,14 @@ async fn settle(
     took: u64,
 ) -> Result<(), Error> {
     let log = shared.log.of("writer");
-    let (mut accepted, mut rejected) = (0, 0);
+    let (mut accepted, mut rejected, mut taken_back) = (0, 0, 0);
     let mut acks = Vec::new();
     let mut codes = Vec::new();
-    for (out, result) in call.into_iter().zip(results) {
-        let response = mask::response(mapping, &out.job, &result);
-        let outcome = hold::orphan(shared, mapping, &out.job, outcome(mapping, &out, result));
+    let responses: Vec<Value> =
+        call.iter().zip(&results).map(|(out, result)| mask::response(mapping, &out.job, result)).collect();
+    let taken = taken(shared, claim, mapping, &call, &results).await?;
+    let outcomes = outcomes(shared, mapping, &call, results, &taken);
+    for ((out, response), outcome) in call.into_iter().zip(responses).zip(outcomes) {
         match &outcome {
             Outcome::Rejected { error, next } => {
                 let retry = next.pause();
@@ -294,6 +346,7 @@ async fn settle(
                 );
             }
             Outcome::Accepted { .. } | Outcome::Begun { .. } => accepted += 1,
+            Outcome::Stopped | Outcome::Released { .. } => taken_back += 1,
             _ => {}
         }
         let request = Some(mask::request(mapping, out.record));
@@ -304,6 +357,9 @@ async fn settle(
     let total = acks.len();
     let text = match rejected {
         0 => format!("{}: {total} accepted", mapping.object),
+        _ if taken_back > 0 => {
+            format!("{}: {rejected} of {total} rejected, {taken_back} taken back with them", mapping.object)
+        }
         _ => format!("{}: {rejected} of {total} rejected", mapping.object),
     };
     let orphaned = hold::awaited_keys(&acks);
@@ -332,6 +388,89 @@ async fn settle(
         shared.tally.written(&mapping.table);
     }
     Ok(())
+}
+
+/// What the answers to one call mean for its units. Those that were taken back with another are no errors of theirs: they
+/// wait unsent, as long as the mapping's writes rest or the other one waits.
+fn outcomes(
+    shared: &Shared,
+    mapping: &Mapping,
+    call: &[Outgoing],
+    results: Vec<SaveResult>,
+    taken: &HashMap<String, RowId>,
+) -> Vec<Outcome> {
+    let innocent: Vec<bool> = results.iter().map(SaveResult::is_rolled_back).collect();
+    let of_result = |(out, result): (&Outgoing, SaveResult)| {
+        let owner = result.id.as_ref().and_then(|id| Some((id, *taken.get(id)?)));
+        match owner.filter(|_| result.success && is_new(&out.job)) {
+            Some((id, owner)) => refused(mapping, of_another(mapping, &out.job, id, owner)),
+            None => hold::orphan(shared, mapping, &out.job, outcome(mapping, out, result)),
+        }
+    };
+    let mut outcomes: Vec<Outcome> = call.iter().zip(results).map(of_result).collect();
+    if innocent.iter().all(|innocent| *innocent) {
+        return outcomes;
+    }
+    let verdicts = || {
+        let of_the_others = outcomes.iter().zip(&innocent).filter(|(_, innocent)| !**innocent);
+        of_the_others.filter_map(|(outcome, _)| {
+            if let Outcome::Rejected { next, .. } = outcome { Some(*next) } else { None }
+        })
+    };
+    let wait = if verdicts().any(|verdict| verdict == Verdict::Stop) {
+        Outcome::Stopped
+    } else {
+        Outcome::Released { pause: verdicts().filter_map(Verdict::pause).max().unwrap_or_default() }
+    };
+    for (outcome, _) in outcomes.iter_mut().zip(&innocent).filter(|(_, innocent)| **innocent) {
+        *outcome = wait.clone();
+    }
+    outcomes
+}
+
+/// Whether a record that Salesforce tells for it becomes the row's.
+fn is_new(job: &Job) -> bool {
+    job.sfid.is_none() && job.call != Call::Delete
+}
+
+/// The records of an answer that another row has. Salesforce took a new row's values for a change of that one.
+async fn taken(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    call: &[Outgoing],
+    results: &[SaveResult],
+) -> Result<HashMap<String, RowId>, Error> {
+    let found = call.iter().zip(results).filter(|(out, result)| {
+        // A record that was made just now is nobody's.
+        is_new(&out.job) && result.success && result.created == Some(false)
+    });
+    let told: Vec<(RowId, &str)> =
+        found.filter_map(|(out, result)| Some((out.job.unit.row, result.id.as_deref()?))).collect();
+    if told.is_empty() {
+        return Ok(HashMap::new());
+    }
+    loop {
+        match shared.store.other_owners(mapping, &told).await {
+            Err(error) if error.is_passing() && claim.since.elapsed() < shared.config.salesforce.lease => {
+                if !shared.pause(KEEP_PAUSE).await {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The error of a row whose values went into another row's record.
+fn of_another(mapping: &Mapping, job: &Job, sfid: &str, owner: RowId) -> NewError {
+    let key = job.key.as_ref().zip(mapping.external_id.as_ref());
+    let by = key.map(|(key, field)| format!(" by {field} {:?}", key.text)).unwrap_or_default();
+    let message = format!(
+        "Salesforce found the record {sfid}{by}, which is that of the row {owner}: the values of the row {} went into it",
+        job.unit.row
+    );
+    failure(mapping, job, Source::Engine, "RECORD_OF_ANOTHER_ROW", &message, Vec::new())
 }
 
 /// What one answer means for its unit.
@@ -526,7 +665,8 @@ pub(super) async fn keep_answer(
 }
 
 pub(super) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
-    Ack { unit: job.unit, upto: job.upto, op: job.op, key: job.key, request, response: None, outcome }
+    let key = job.key.map(|key| key.folded);
+    Ack { unit: job.unit, upto: job.upto, op: job.op, key, request, response: None, outcome }
 }
 
 /// A failure of one record, classified.

@@ -21,7 +21,7 @@ use super::{Shared, guard, rules, schema, send};
 const INTAKE: i64 = 5_000;
 const CLAIM: i64 = 200;
 /// How long units wait whose table does not fit, or has no mapping here.
-const UNFIT_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
 /// Between two intakes while full claims wait.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.
@@ -202,11 +202,17 @@ async fn plan_table(
     let recreated: Vec<RowId> = units.iter().filter(|unit| unit.recreate).map(|unit| unit.row).collect();
     let mut contents = shared.store.contents(mapping, &rows, &recreated).await?;
     let mut jobs = Vec::new();
-    let (mut nothing, mut refused) = (Vec::new(), Vec::new());
+    let (mut nothing, mut refused, mut noted) = (Vec::new(), Vec::new(), Vec::new());
     for unit in units {
         let content = contents.remove(&unit.row).unwrap_or_default();
         match batch::plan(mapping, &unit, &content) {
-            Planned::Send(job) => jobs.push(*job),
+            Planned::Send(mut job) => {
+                if batch::is_to_be_noted(&job, &content) {
+                    job.unit.first_upto = Some(job.upto);
+                    noted.push((job.unit.row, job.upto));
+                }
+                jobs.push(*job);
+            }
             Planned::Nothing { upto, op, reason } => {
                 nothing.push(Ack {
                     unit,
@@ -236,6 +242,10 @@ async fn plan_table(
     if !nothing.is_empty() {
         send::keep_answer(shared, claim, "-", &nothing).await?;
         shared.tally.add(&[("nothing", nothing.len() as i64)]);
+    }
+    if !noted.is_empty() {
+        let (rows, upto): (Vec<RowId>, Vec<i64>) = noted.into_iter().unzip();
+        shared.store.note_first_send(&claim.token, &mapping.table, &rows, &upto).await?;
     }
     Ok(jobs)
 }

@@ -304,6 +304,7 @@ struct Next<'a> {
     held_record: Option<RowId>,
     held_key: Option<&'a str>,
     recreate: bool,
+    first_upto: Option<i64>,
     sfid: Option<&'a str>,
     owes_row: bool,
     outcome: Option<&'a Value>,
@@ -354,11 +355,11 @@ async fn settle_units(
                      ready_at = clock_timestamp() + make_interval(secs => next.pause), attempts = next.attempts,
                      lost = next.lost, lost_alone = next.lost_alone, held_table = next.held_table,
                      held_record = next.held_record, held_key = next.held_key, sfid = coalesce(next.sfid, unit.sfid),
-                     recreate = unit.recreate AND next.sfid IS NULL OR next.recreate,
+                     recreate = unit.recreate AND next.sfid IS NULL OR next.recreate, first_upto = next.first_upto,
                      outcome = CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
                  FROM jsonb_to_recordset($1) AS next (\"table\" text, \"row\" integer, state text,
                      pause double precision, attempts integer, lost integer, lost_alone integer, held_table text,
-                     held_record integer, held_key text, recreate boolean, sfid text, owes_row boolean,
+                     held_record integer, held_key text, recreate boolean, first_upto integer, sfid text, owes_row boolean,
                      outcome jsonb)
                  WHERE table_name = next.\"table\" AND record_id = next.\"row\"",
                 &[&serde_json::to_value(&next).unwrap_or_default()],
@@ -388,6 +389,17 @@ async fn settle_units(
         .map(drop)
 }
 
+/// The newest entry of the unit's first send as a new record, as long as that may matter.
+fn first_upto(ack: &Ack) -> Option<i64> {
+    match &ack.outcome {
+        Outcome::Lost { .. } if ack.op == "insert" && ack.unit.lost == 0 => Some(ack.upto),
+        // The rest of it goes into the record that it made.
+        Outcome::Begun { .. } => Some(ack.upto),
+        Outcome::Accepted { .. } | Outcome::Nothing { .. } | Outcome::Recreate => None,
+        _ => ack.unit.first_upto,
+    }
+}
+
 fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a> {
     let (held_table, held_record, held_key) = match &ack.outcome {
         Outcome::Held { awaited, .. } if after.phase == Phase::Held => match awaited {
@@ -412,6 +424,7 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         held_record,
         held_key,
         recreate: matches!(ack.outcome, Outcome::Recreate),
+        first_upto: first_upto(ack),
         sfid,
         owes_row: after.owes_row,
         outcome: owed,

@@ -11,7 +11,7 @@ use crate::domain::hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::merge::{Local, Merged, Side, merge};
 use crate::domain::names::RowRef;
-use crate::domain::outgoing::as_sent;
+use crate::domain::outgoing::{as_sent, never_sent};
 use crate::domain::record::Conflict;
 
 use super::audit::{Entry, audit};
@@ -351,6 +351,10 @@ impl Unsent {
                 continue;
             };
             let sent = as_sent(mapping, field, value.as_deref());
+            // What is never sent contests nothing: the record's value stands. An empty field of a new row is none's word.
+            if never_sent(mapping, field) || (action == "INSERT" && sent.is_none()) {
+                continue;
+            }
             let local = self.columns.entry(column.clone()).or_insert_with(|| Local {
                 base: (action == "UPDATE")
                     .then(|| as_sent(mapping, field, old.get(&column).cloned().flatten().as_deref())),

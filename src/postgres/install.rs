@@ -73,6 +73,7 @@ impl Store {
             .replace("{schema}", &self.schema)
             .replace("{schema_literal}", &self.schema.replace('\'', "''"))
             .replace("{hstore}", &hstore);
+        let connection = connection.replace("{key_collation}", folding_collation(&transaction).await?);
         let stamp = stamp_of(&connection);
         if layouts.get("") != Some(&stamp) {
             transaction.batch_execute(&connection).await.while_("lay out the schema")?;
@@ -196,17 +197,25 @@ impl Store {
             quote(&fitting(&format!("hc_idx_{}_systemmodstamp", mapping.table))),
         );
         if let Some(column) = mapping.external_id_column() {
+            let key = self.key_column(mapping, &column);
             sql += &format!(
                 "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({}); \
-                 CREATE INDEX IF NOT EXISTS {} ON {}._trigger_log ({}) WHERE {} AND {};",
+                 DROP INDEX IF EXISTS {schema}.{}; CREATE INDEX IF NOT EXISTS {} ON {schema}._trigger_log ({}) WHERE {} AND {};",
                 quote(&fitting(&format!("hcu_idx_{}_{column}", mapping.table))),
                 quote(&column),
+                // Of before keys were compared as Salesforce does.
                 quote(&fitting(&format!("_trigger_log_key_{}", mapping.table))),
-                self.schema,
-                gives_up_key::expression(&self.schema, &column),
+                quote(&fitting(&format!("_trigger_log_keys_{}", mapping.table))),
+                key.of_old(),
                 gives_up_key::of_table(&mapping.table),
                 gives_up_key::condition(&column),
+                schema = self.schema,
             );
+            if key.is_folded() {
+                let name = fitting(&format!("hc_key_{}_{column}", mapping.table));
+                sql +=
+                    &format!("CREATE INDEX IF NOT EXISTS {} ON {table} ({});", quote(&name), key.of_row(""));
+            }
         }
         sql
     }
@@ -435,6 +444,16 @@ async fn remember_layout(transaction: &Transaction<'_>, name: &str, stamp: &str)
         .await
         .while_("remember the layout")
         .map(drop)
+}
+
+/// The collation by which keys are folded: one that knows all letters, where the server has it; its databases' own may know
+/// those of English only.
+async fn folding_collation(transaction: &Transaction<'_>) -> Result<&'static str, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu' AND collencoding = -1)
+         AND current_setting('server_encoding') = 'UTF8'";
+    let knows_all: bool =
+        transaction.query_one(sql, &[]).await.while_("look for a collation that folds keys")?.get(0);
+    Ok(if knows_all { "pg_catalog.\"und-x-icu\"" } else { "pg_catalog.\"default\"" })
 }
 
 /// The schema that holds hstore, made in `public` where it is missing.

@@ -44,6 +44,8 @@ pub struct Claimed {
     pub sfid: Option<String>,
     /// Whether the record is gone and is to be created again from the whole row.
     pub recreate: bool,
+    /// The newest entry of its first send as a new record, where that is noted: the answer may have been lost.
+    pub first_upto: Option<i64>,
 }
 
 impl Claimed {
@@ -153,7 +155,7 @@ impl Outcome {
             },
             Outcome::Released { pause } => Answer::Released { pause: *pause },
             Outcome::Stopped => Answer::Stopped,
-            Outcome::Recreate => Answer::Released { pause: Duration::ZERO },
+            Outcome::Recreate => Answer::Anew,
         }
     }
 }
@@ -167,7 +169,7 @@ pub enum Awaited {
     Key {
         /// Its table.
         table: String,
-        /// Its external id.
+        /// Its external id, as Salesforce compares it.
         key: String,
     },
 }
@@ -192,7 +194,7 @@ pub struct Ack {
     pub upto: i64,
     /// `insert`, `update`, `delete`.
     pub op: &'static str,
-    /// The record's external id, for those that wait for it.
+    /// The record's external id as Salesforce compares it, for those that wait for it.
     pub key: Option<String>,
     /// What was sent, for the attempt's record; `None` when nothing was.
     pub request: Option<Value>,
@@ -312,7 +314,8 @@ impl Store {
                  WHERE ctid = ANY(ARRAY(
                      SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
                      ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
-                 RETURNING table_name, record_id, version, attempts, lost, lost_alone, sfid, recreate",
+                 RETURNING table_name, record_id, version, attempts, lost, lost_alone, sfid, recreate,
+                     first_upto::bigint",
                 &[&token, &lease.as_secs_f64(), &limit],
             )
             .await
@@ -328,8 +331,31 @@ impl Store {
                 lost_alone: row.get(5),
                 sfid: row.get(6),
                 recreate: row.get(7),
+                first_upto: row.get(8),
             })
             .collect())
+    }
+
+    /// Notes up to which entry rows are about to be sent as new records, under the token of their claim.
+    pub async fn note_first_send(
+        &self,
+        token: &str,
+        table: &str,
+        rows: &[RowId],
+        upto: &[i64],
+    ) -> Result<(), Error> {
+        let client = self.client().await?;
+        let rows: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        client
+            .execute_cached(
+                "UPDATE syncdeck.unit SET first_upto = sent.upto
+                 FROM unnest($3::integer[], $4::bigint[]) AS sent (record, upto)
+                 WHERE table_name = $2 AND record_id = sent.record AND state = 'inflight' AND token = $1",
+                &[&token, &table, &rows, &upto],
+            )
+            .await
+            .while_("note a first send")
+            .map(drop)
     }
 
     /// Makes units of dead engines ready again, and wakes held ones whose time has come. A send whose answer nobody

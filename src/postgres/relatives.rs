@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 use tokio_postgres::Row;
 
-use crate::domain::field::Field;
+use crate::domain::field::{Field, FieldType};
+use crate::domain::key;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::Relative;
@@ -108,20 +109,25 @@ impl Store {
         value: &str,
         at: &RowRef,
     ) -> Result<Vec<Relative>, Error> {
+        let column = quote(&by.field.column);
         let sql = around(&format!(
             "SELECT c.id, c.sfid::text AS sfid, $2::text AS table_name FROM (
                  SELECT record_id FROM syncdeck.unit WHERE state = 'held' AND held_table = $3
-                     AND (held_record = $4 OR held_key = $1) AND table_name = $2
+                     AND (held_record = $4 OR held_key IN ($1, $6)) AND table_name = $2
                  UNION
                  SELECT record_id FROM (SELECT record_id FROM syncdeck.error WHERE resolved_at IS NULL AND mapping = $5
                      ORDER BY last_seen DESC LIMIT {LOOKED_AT}) newest
-             ) troubled JOIN {} c ON c.id = troubled.record_id WHERE c.{}::text = $1 ORDER BY c.id LIMIT {MOST}",
+             ) troubled JOIN {} c ON c.id = troubled.record_id WHERE {} ORDER BY c.id LIMIT {MOST}",
             self.table(&child.table),
-            quote(&by.field.column)
+            match by.field.kind {
+                FieldType::Reference => format!("c.{column} = $1"),
+                _ => format!("(c.{column}::text = $1 OR lower(btrim(c.{column}::text)) = lower(btrim($1)))"),
+            }
         ));
+        let folded = key::fold(by.field, value);
         let client = self.client().await?;
         let rows = client
-            .query(&sql, &[&value, &child.table, &at.table, &at.row.0, &child.object])
+            .query(&sql, &[&value, &child.table, &at.table, &at.row.0, &child.object, &folded])
             .await
             .while_("look for children")?;
         Ok(rows.iter().map(|row| read_relative(row, child, by, false)).collect())

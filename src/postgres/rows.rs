@@ -14,7 +14,7 @@ use crate::domain::merge::Policy;
 use crate::domain::names::RowId;
 use crate::domain::outgoing::is_in_step;
 
-use super::keys::{gives_up_key, wake_for_keys};
+use super::keys::{KeyColumn, gives_up_key, wake_for_keys};
 use super::queue::UNSENT;
 use super::records::json_text;
 use super::status::Lease;
@@ -81,11 +81,18 @@ impl Store {
         let incoming = Value::from(records.iter().cloned().map(Value::Object).collect::<Vec<_>>());
         // Matched by sfid, else by external id (design 4.3), as two joins, each with its index. The JSON is cast by
         // the table's own row type.
-        let by_key = mapping.external_id_column().map(|column| {
+        let column = mapping.external_id_column();
+        let key = column.as_ref().map(|column| self.key_column(mapping, column));
+        // Of rows that share a key the first one is the record's, and none where another row has it.
+        let by_key = key.map(|key| {
             format!(
-                " UNION SELECT t.id, i.sfid::text FROM incoming i JOIN {table} t ON t.{c} = i.{c}
-                  WHERE t.sfid IS NULL AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = i.{c}::text)",
-                c = quote(&column)
+                " UNION SELECT t.id, i.sfid::text FROM incoming i, LATERAL (
+                      SELECT id FROM {table} t WHERE {} = {} AND t.sfid IS NULL ORDER BY id LIMIT 1) t
+                  WHERE NOT EXISTS (SELECT FROM {table} other WHERE other.sfid = i.sfid)
+                      AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = {})",
+                key.of_row("t"),
+                key.of_row("i"),
+                key.of_logged(&format!("i.{}::text", quote(column.as_deref().unwrap_or_default())))
             )
         });
         let matched = format!(
@@ -212,16 +219,15 @@ impl Store {
     fn incoming_and_leaving(&self, mapping: &Mapping) -> String {
         let schema = &self.schema;
         let column = mapping.external_id_column();
-        let key = column
-            .as_ref()
-            .map_or("NULL::text".to_owned(), |column| gives_up_key::expression(schema, column));
-        let by_key = column.map(|column| {
+        let of_keys = column.as_ref().map(|column| self.key_column(mapping, column));
+        let key = of_keys.as_ref().map_or("NULL::text".to_owned(), KeyColumn::of_old);
+        let by_key = column.as_ref().zip(of_keys).map(|(column, keys)| {
             format!(
                 "UNION ALL SELECT sfid::text, {key} FROM {schema}._trigger_log WHERE {} AND {} AND action = 'DELETE'
-                     AND {UNSENT} AND {key} IN (SELECT incoming.{}::text FROM incoming)",
+                     AND {UNSENT} AND {key} IN (SELECT {} FROM incoming)",
                 gives_up_key::of_table(&mapping.table),
-                gives_up_key::condition(&column),
-                quote(&column),
+                gives_up_key::condition(column),
+                keys.of_logged(&format!("incoming.{}::text", quote(column))),
             )
         });
         format!(
@@ -262,11 +268,14 @@ impl Store {
         let table = self.table(&mapping.table);
         let mut names: Vec<String> = mapping.read_fields().map(|field| quote(&field.column)).collect();
         names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
-        let by_key = mapping
-            .external_id_column()
-            .map(|column| {
-                format!("AND NOT EXISTS (SELECT FROM {table} t WHERE t.{c} = i.{c})", c = quote(&column))
-            })
+        let column = mapping.external_id_column();
+        let of_keys = column.as_ref().map(|column| self.key_column(mapping, column));
+        // Looked up key by key, whatever the planner believes.
+        let same_key =
+            |keys: &KeyColumn<'_>| format!("WHERE {} = {} OFFSET 0", keys.of_row("t"), keys.of_row("i"));
+        let by_key = of_keys
+            .as_ref()
+            .map(|keys| format!("AND NOT EXISTS (SELECT FROM {table} t {})", same_key(keys)))
             .unwrap_or_default();
         // A row whose delete is not passed on leaves its record behind; that does not come back.
         let given_up = if mapping.rules.ignore_deletes.postgres {
@@ -285,8 +294,9 @@ impl Store {
         } else {
             ""
         };
-        let column = mapping.external_id_column();
-        let key = column.as_ref().map_or("NULL".to_owned(), |column| format!("i.{}::text", quote(column)));
+        let key = column.as_ref().zip(of_keys.as_ref()).map_or("NULL".to_owned(), |(column, keys)| {
+            keys.of_logged(&format!("i.{}::text", quote(column)))
+        });
         let with = self.incoming_and_leaving(mapping);
         let sql = format!(
             "WITH {with} INSERT INTO {table} ({list}, _hc_lastop)
@@ -313,8 +323,10 @@ impl Store {
             .await
             .while_("find records that share a key with one that leaves")?;
         let unsure = unsure.iter().map(|row| row.get(0)).collect();
-        if let Some(column) = column.filter(|_| inserted > 0) {
-            let keys: Vec<&str> = records.iter().map(|record| text(record, &column)).collect();
+        if let (Some(column), Some(keys)) = (&column, of_keys.filter(|_| inserted > 0)) {
+            let of = |record: &&RecordRow| keys.fold(&json_text(record.get(column)?)?);
+            let keys: Vec<String> = records.iter().filter_map(of).collect();
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             wake_for_keys(&transaction, &mapping.table, &keys).await?;
         }
         transaction.commit().await.while_("finish inserting records")?;

@@ -140,19 +140,21 @@ impl Store {
     /// Rows that share their external id with another row; `limit` at most. Rows with something unsent do not count.
     pub async fn duplicates(&self, mapping: &Mapping, limit: i64) -> Result<Vec<Suspect>, Error> {
         let Some(column) = mapping.external_id_column() else { return Ok(Vec::new()) };
+        let key = self.key_column(mapping, &column);
         let client = self.client().await?;
         let takes_part = RowCondition::of(mapping, 2);
         let sql = format!(
             "SELECT ids, sfids, key FROM (
                  SELECT array_agg(t.id ORDER BY t.id) AS ids, array_agg(t.sfid::text ORDER BY t.id) AS sfids,
-                     lower(t.{key}::text) AS key
-                 FROM {table} t WHERE t.{key} IS NOT NULL AND lower(t.{key}::text) IN (
-                     SELECT lower({key}::text) FROM {table} WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 LIMIT $2)
+                     {of_row}::text AS key
+                 FROM {table} t WHERE {of_row} IN (
+                     SELECT {of_any} FROM {table} WHERE {of_any} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 LIMIT $2)
                      AND NOT {pending}
                  GROUP BY 3) shared
              WHERE cardinality(ids) > 1 ORDER BY ids[1] LIMIT $2",
             table = self.table(&mapping.table),
-            key = quote(&column),
+            of_row = key.of_row("t"),
+            of_any = key.of_row(""),
             pending = self.is_pending(&takes_part),
         );
         let bound = takes_part.bound(&[&mapping.table, &limit]);
@@ -182,12 +184,15 @@ impl Store {
         let there: Vec<String> = parents
             .iter()
             .map(|(table, key)| {
-                format!(
-                    "SELECT FROM {} p WHERE p.{}::text = t.{}::text",
-                    self.table(table),
-                    quote(key),
-                    quote(column)
-                )
+                let (key, named) = (format!("p.{}::text", quote(key)), format!("t.{}::text", quote(column)));
+                let table = self.table(table);
+                match key.as_str() {
+                    "p.\"sfid\"::text" => format!("SELECT FROM {table} p WHERE {key} = {named}"),
+                    _ => format!(
+                        "SELECT FROM {table} p WHERE {s}.hc_fold_key({key}) = {s}.hc_fold_key({named})",
+                        s = self.schema
+                    ),
+                }
             })
             .collect();
         let takes_part = RowCondition::of(mapping, 2);

@@ -65,12 +65,14 @@ impl Store {
     }
 
     /// Units that were given back while the writes of their mapping rested go on once these do. An engine that learns
-    /// of a resume late gives back a few more, so this is looked at again with every sweep.
+    /// of a resume late gives back a few more, so this is looked at again with every sweep. They go in the order in which
+    /// they came.
     pub(super) async fn wake_stopped(&self) -> Result<(), Error> {
         let client = self.client().await?;
         client
             .execute_cached(
-                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp() WHERE (table_name, record_id) IN (
+                "UPDATE syncdeck.unit SET state = 'ready', ready_at = least(created_at, clock_timestamp())
+                 WHERE (table_name, record_id) IN (
                      SELECT unit.table_name, record_id FROM syncdeck.unit JOIN syncdeck.mapping USING (table_name)
                      WHERE unit.state = 'stopped' AND writes IN ('on', 'draining') FOR UPDATE OF unit SKIP LOCKED)",
                 &[],

@@ -9,6 +9,24 @@ use super::{Client, Error};
 /// The most records one call takes.
 pub const MAX_RECORDS: usize = 200;
 
+/// The code of a record that was in order, and was taken back with the others of its call.
+pub const ROLLED_BACK: &str = "ALL_OR_NONE_OPERATION_ROLLED_BACK";
+
+/// What becomes of a call of which one record is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// The others are saved.
+    EachForItself,
+    /// All are taken back (allOrNone).
+    AllOrNone,
+}
+
+impl Whole {
+    fn all_or_none(self) -> bool {
+        self == Whole::AllOrNone
+    }
+}
+
 /// What became of one record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SaveResult {
@@ -36,6 +54,13 @@ pub struct SaveError {
     pub fields: Vec<String>,
 }
 
+impl SaveResult {
+    /// Whether it was only taken back with the others of its call.
+    pub fn is_rolled_back(&self) -> bool {
+        !self.success && self.errors.first().is_some_and(|error| error.status_code == ROLLED_BACK)
+    }
+}
+
 impl Client {
     /// Creates or updates by external id, which each record carries.
     pub async fn upsert(
@@ -43,24 +68,35 @@ impl Client {
         object: &str,
         key: &str,
         records: Vec<Value>,
+        whole: Whole,
     ) -> Result<Vec<SaveResult>, Error> {
         let path = format!("composite/sobjects/{object}/{key}");
-        self.save(Method::PATCH, &path, object, records).await
+        self.save(Method::PATCH, &path, object, records, whole).await
     }
 
     /// Creates.
-    pub async fn create(&self, object: &str, records: Vec<Value>) -> Result<Vec<SaveResult>, Error> {
-        self.save(Method::POST, "composite/sobjects", object, records).await
+    pub async fn create(
+        &self,
+        object: &str,
+        records: Vec<Value>,
+        whole: Whole,
+    ) -> Result<Vec<SaveResult>, Error> {
+        self.save(Method::POST, "composite/sobjects", object, records, whole).await
     }
 
     /// Updates by `id`, which each record carries.
-    pub async fn update(&self, object: &str, records: Vec<Value>) -> Result<Vec<SaveResult>, Error> {
-        self.save(Method::PATCH, "composite/sobjects", object, records).await
+    pub async fn update(
+        &self,
+        object: &str,
+        records: Vec<Value>,
+        whole: Whole,
+    ) -> Result<Vec<SaveResult>, Error> {
+        self.save(Method::PATCH, "composite/sobjects", object, records, whole).await
     }
 
     /// Deletes by id.
-    pub async fn delete(&self, ids: &[String]) -> Result<Vec<SaveResult>, Error> {
-        let path = format!("composite/sobjects?ids={}&allOrNone=false", ids.join(","));
+    pub async fn delete(&self, ids: &[String], whole: Whole) -> Result<Vec<SaveResult>, Error> {
+        let path = format!("composite/sobjects?ids={}&allOrNone={}", ids.join(","), whole.all_or_none());
         let answer = self.request(Method::DELETE, &path, None).await?;
         self.results(answer, ids.len())
     }
@@ -80,6 +116,7 @@ impl Client {
         path: &str,
         object: &str,
         mut records: Vec<Value>,
+        whole: Whole,
     ) -> Result<Vec<SaveResult>, Error> {
         let count = records.len();
         for record in &mut records {
@@ -87,8 +124,9 @@ impl Client {
                 fields.insert("attributes".to_owned(), json!({"type": object}));
             }
         }
-        let answer =
-            self.request(method, path, Some(&json!({"allOrNone": false, "records": records}))).await?;
+        let answer = self
+            .request(method, path, Some(&json!({"allOrNone": whole.all_or_none(), "records": records})))
+            .await?;
         self.results(answer, count)
     }
 

@@ -48,6 +48,8 @@ pub struct DescribedField {
     #[serde(default)]
     id_lookup: bool,
     #[serde(default)]
+    case_sensitive: bool,
+    #[serde(default)]
     restricted_picklist: bool,
     #[serde(default)]
     picklist_values: Vec<PicklistValue>,
@@ -85,6 +87,7 @@ impl DescribedField {
             createable: self.createable,
             updateable: self.updateable,
             defaulted: self.defaulted_on_create,
+            case_sensitive: self.case_sensitive,
             picklist: self
                 .picklist_values
                 .iter()

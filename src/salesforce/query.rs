@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-use super::{Client, Error};
+use crate::domain::field::{Field, FieldType};
+use crate::domain::key;
+
+use super::{Client, Error, value};
 
 /// How long the keys of one query may be in its URL, of which Salesforce takes 16,384 bytes.
 const KEY_LIST: usize = 12_000;
@@ -45,21 +48,22 @@ impl Client {
         })
     }
 
-    /// The ids of the records that have these external ids, by the external id in lower case, as Salesforce compares
-    /// them. The keys go out in queries that fit into a URL.
+    /// The ids of the records that have these external ids, by the external id as Salesforce compares them
+    /// ([`key::fold`]). The keys go out in queries that fit into a URL.
     pub async fn ids_by_key(
         &self,
         object: &str,
-        field: &str,
+        field: &Field,
         keys: &[&str],
     ) -> Result<HashMap<String, String>, Error> {
+        let name = &field.name;
         let mut ids = HashMap::new();
         let mut rest = keys;
         while !rest.is_empty() {
             let mut list = String::new();
             let mut taken = 0;
             while let Some(key) = rest.get(taken) {
-                let literal = literal(key);
+                let literal = key_literal(field, key);
                 if taken > 0 && encode(&list).len() + encode(&literal).len() > KEY_LIST {
                     break;
                 }
@@ -68,11 +72,12 @@ impl Client {
                 taken += 1;
             }
             rest = &rest[taken..];
-            let soql = format!("SELECT Id, {field} FROM {object} WHERE {field} IN ({list})");
+            let soql = format!("SELECT Id, {name} FROM {object} WHERE {name} IN ({list})");
             for record in self.query(&soql).await?.records {
-                let text = |name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
-                if let (Some(id), Some(key)) = (text("Id"), text(field)) {
-                    ids.insert(key.to_lowercase(), id);
+                let id = record.get("Id").and_then(Value::as_str).map(str::to_owned);
+                let key = record.get(name).and_then(|value| value::to_text(field, value));
+                if let (Some(id), Some(key)) = (id, key.and_then(|key| key::fold(field, &key))) {
+                    ids.insert(key, id);
                 }
             }
         }
@@ -112,6 +117,14 @@ impl Client {
 /// An instant as SOQL and the replication calls take it.
 pub fn instant(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A key as SOQL takes it: a number bare, everything else as text.
+fn key_literal(field: &Field, key: &str) -> String {
+    match (field.kind, key.trim().parse::<f64>()) {
+        (FieldType::Int | FieldType::Double, Ok(number)) if number.is_finite() => number.to_string(),
+        _ => literal(key.trim_matches(|c: char| c <= ' ')),
+    }
 }
 
 /// A SOQL text literal.

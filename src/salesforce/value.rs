@@ -126,6 +126,7 @@ mod tests {
             createable: true,
             updateable: true,
             defaulted: false,
+            case_sensitive: false,
             picklist: Vec::new(),
             restricted: false,
             reference_to: Vec::new(),

@@ -80,6 +80,16 @@ impl Org {
         self.change_field(object, field, |field| field.write_denied = denied);
     }
 
+    /// Has a key's values told apart by their case.
+    pub fn make_case_sensitive(&self, object: &str, field: &str) {
+        self.change_field(object, field, |field| field.case_sensitive = true);
+    }
+
+    /// Makes any field a unique key.
+    pub fn make_key(&self, object: &str, field: &str) {
+        self.change_field(object, field, |field| (field.unique, field.key) = (true, true));
+    }
+
     /// Drops a field with its values.
     pub fn drop_field(&self, object: &str, field: &str) {
         self.hide_field(object, field);

@@ -60,7 +60,7 @@ pub(super) fn normalise(field: &FieldDef, value: Value) -> Value {
             }
         }
         (_, Value::String(text)) => {
-            let text = text.trim();
+            let text = text.trim_matches(|c: char| c <= ' ');
             if text.is_empty() { Value::Null } else { Value::from(text) }
         }
         (_, other) => other,
@@ -183,8 +183,8 @@ fn check_lookup(state: &State, field: &FieldDef, object: &str, id: &str) -> Opti
 
 fn check_unique(table: &Table, written: &Map<String, Value>, own: Option<&str>) -> Option<Rejection> {
     table.def.fields.iter().filter(|field| field.unique).find_map(|field| {
-        let text = written.get(&field.name)?.as_str()?;
-        let other = table.unique.get(&(field.name.clone(), text.to_lowercase()))?;
+        let key = field.folded(written.get(&field.name)?)?;
+        let other = table.unique.get(&(field.name.clone(), key))?;
         (Some(other.as_str()) != own).then(|| {
             Rejection::new(
                 "DUPLICATE_VALUE",

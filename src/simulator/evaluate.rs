@@ -86,12 +86,16 @@ fn check_path(state: &State, table: &Table, path: &str, text: &str) -> Result<()
 /// Records that can match at all: an equation on Id or on a unique field is looked up instead of searched for.
 fn candidates<'a>(table: &'a Table, condition: Option<&Condition>) -> Vec<&'a Record> {
     let by_key = |field: &str, value: &Literal| -> Option<Vec<&'a Record>> {
-        let Literal::Text(text) = value else { return None };
+        let value = match value {
+            Literal::Text(text) => Value::from(text.as_str()),
+            Literal::Number(number) => Value::from(*number),
+            _ => return None,
+        };
         let id = if field.eq_ignore_ascii_case("Id") {
-            long_id(text)
+            long_id(value.as_str()?)
         } else {
             let def = table.def.field(field).filter(|def| def.unique)?;
-            table.unique.get(&(def.name.clone(), text.to_lowercase())).cloned()
+            table.unique.get(&(def.name.clone(), def.folded(&value)?)).cloned()
         };
         Some(id.and_then(|id| table.records.get(&id)).into_iter().collect())
     };

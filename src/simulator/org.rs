@@ -210,7 +210,9 @@ impl Org {
     /// A record's id by its external id.
     pub fn find_by_external_id(&self, object: &str, key: &str) -> Option<String> {
         let state = self.lock();
-        state.table(object)?.unique.get(&("External_Id__c".to_owned(), key.to_lowercase())).cloned()
+        let table = state.table(object)?;
+        let key = table.def.field("External_Id__c")?.folded(&Value::from(key))?;
+        table.unique.get(&("External_Id__c".to_owned(), key)).cloned()
     }
 
     /// The ids of an object's records, deleted ones left out.

@@ -129,13 +129,9 @@ pub(super) fn upsert(
         let message = format!("Provided external ID field does not exist or is not accessible: {key}");
         return Err(vec![Rejection::new("NOT_FOUND", message, &[]).with_status(404)]);
     };
-    let value = match fields.get(&field.name) {
-        Some(Value::String(text)) if !text.trim().is_empty() => text.trim().to_lowercase(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => {
-            let message = format!("{} not specified", field.name);
-            return Err(vec![Rejection::new("MISSING_ARGUMENT", message, &[])]);
-        }
+    let Some(value) = fields.get(&field.name).and_then(|value| field.folded(value)) else {
+        let message = format!("{} not specified", field.name);
+        return Err(vec![Rejection::new("MISSING_ARGUMENT", message, &[])]);
     };
     match table.unique.get(&(field.name.clone(), value)).cloned() {
         Some(id) => update(state, object, &id, fields, writer).map(|()| (id, false)),
@@ -215,7 +211,7 @@ fn parent_id(state: &State, object: &str, key: &Map<String, Value>) -> Saved<Str
         let field = table.def.field(name)?;
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         Some((
-            table.unique.get(&(field.name.clone(), text.to_lowercase())).cloned(),
+            field.folded(value).and_then(|key| table.unique.get(&(field.name.clone(), key))).cloned(),
             field.name.clone(),
             text,
         ))
@@ -329,16 +325,16 @@ impl super::org::Table {
     /// Notes a record's unique values.
     pub(super) fn index(&mut self, record: &Record) {
         for field in self.def.fields.iter().filter(|field| field.unique) {
-            if let Some(text) = record.fields.get(&field.name).and_then(Value::as_str) {
-                self.unique.insert((field.name.clone(), text.to_lowercase()), record.id.clone());
+            if let Some(key) = record.fields.get(&field.name).and_then(|value| field.folded(value)) {
+                self.unique.insert((field.name.clone(), key), record.id.clone());
             }
         }
     }
 
     fn unindex(&mut self, record: &Record) {
         for field in self.def.fields.iter().filter(|field| field.unique) {
-            if let Some(text) = record.fields.get(&field.name).and_then(Value::as_str) {
-                self.unique.remove(&(field.name.clone(), text.to_lowercase()));
+            if let Some(key) = record.fields.get(&field.name).and_then(|value| field.folded(value)) {
+                self.unique.remove(&(field.name.clone(), key));
             }
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct FieldDef {
     pub(super) required: bool,
     pub(super) unique: bool,
     pub(super) key: bool,
+    /// Whether its values are told apart by their case.
+    pub(super) case_sensitive: bool,
     pub(super) restricted: bool,
     /// Set by Salesforce itself.
     pub(super) system: bool,
@@ -44,6 +46,24 @@ pub(super) struct ObjectDef {
     pub(super) fields: Vec<FieldDef>,
     /// Those that the login may not see.
     pub(super) hidden: Vec<FieldDef>,
+}
+
+impl FieldDef {
+    /// A value in the form in which the org compares keys and unique values: trimmed as Java does, in lower case unless
+    /// the field is case-sensitive. An empty one is none.
+    pub(super) fn folded(&self, value: &Value) -> Option<String> {
+        let text = match value {
+            Value::String(text) => text.trim_matches(|c: char| c <= ' ').to_owned(),
+            Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), |n| n.to_string()),
+            _ => return None,
+        };
+        match (&self.kind, text.parse::<f64>()) {
+            _ if text.is_empty() => None,
+            (Kind::Number { .. } | Kind::Int, Ok(number)) => Some(number.to_string()),
+            _ if self.case_sensitive => Some(text),
+            _ => Some(text.to_lowercase()),
+        }
+    }
 }
 
 impl ObjectDef {
@@ -97,6 +117,7 @@ fn field_line(line: &str) -> FieldDef {
         required: has("required"),
         unique: has("unique") || has("key"),
         key: has("key"),
+        case_sensitive: has("case"),
         restricted: has("restricted"),
         system: false,
         write_denied: false,
@@ -142,6 +163,7 @@ fn system_fields() -> Vec<FieldDef> {
         required: false,
         unique: false,
         key: false,
+        case_sensitive: false,
         restricted: false,
         system: true,
         write_denied: false,
@@ -219,6 +241,7 @@ fn describe_field(field: &FieldDef) -> Value {
         "filterable": field.kind != Kind::Long, "restrictedPicklist": field.restricted, "picklistValues": values,
         "referenceTo": reference.into_iter().collect::<Vec<_>>(), "relationshipName": relationship
     });
+    body["caseSensitive"] = json!(field.case_sensitive);
     for key in ["aggregatable", "groupable", "sortable"] {
         body[key] = json!(true);
     }
@@ -227,7 +250,6 @@ fn describe_field(field: &FieldDef) -> Value {
         "autoNumber",
         "calculated",
         "cascadeDelete",
-        "caseSensitive",
         "dependentPicklist",
         "deprecatedAndHidden",
         "displayLocationInDecimal",

@@ -219,6 +219,7 @@ fn field(name: &str, kind: FieldType, length: u32) -> Field {
         createable: name != "CreatedDate",
         updateable: name != "CreatedDate",
         defaulted: false,
+        case_sensitive: false,
         picklist: if kind == FieldType::Picklist {
             vec!["Primary".to_owned(), "Secondary".to_owned()]
         } else {

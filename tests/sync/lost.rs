@@ -1,0 +1,144 @@
+//! Answers that were lost: what is sent again is what was sent first, and what changed since.
+
+use serde_json::{Map, Value, json};
+
+use crate::world::{MAPPINGS, World};
+
+const PRODUCTS: &str = r#"
+[[mapping]]
+object = "Product2"
+fields = ["Name", "ProductCode", "Family", "Description", "Weight__c", "IsActive", "CreatedDate"]
+external_id = "External_Id__c"
+poll_interval = "1h"
+"#;
+
+fn fields(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// Loses the answer to what is written next, and waits until Salesforce has carried it out.
+async fn lose_answer(world: &World, sql: &str, key: &str) -> String {
+    world.org.change_faults(|faults| faults.lose_answer = 1);
+    world.run(sql).await;
+    let mut id = String::new();
+    world
+        .until("Salesforce has the record", async || {
+            id = world.org.find_by_external_id("Product2", key).unwrap_or_default();
+            !id.is_empty()
+        })
+        .await;
+    id
+}
+
+/// What the API wrote into a record after it was created.
+fn updates(world: &World, id: &str) -> Vec<Map<String, Value>> {
+    let journal = world.org.journal_since(0);
+    let mine = journal.iter().filter(|e| e.source == "api" && e.op == "update" && e.id == id);
+    mine.map(|entry| entry.fields.clone()).collect()
+}
+
+const LISTED: &str = "SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL";
+const CONFLICTS: &str = "SELECT string_agg(column_name, ' ') FROM syncdeck.conflict";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_record_goes_again_without_the_fields_that_nobody_wrote() {
+    let world = World::start(PRODUCTS).await;
+    let insert = "INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')";
+    let id = lose_answer(&world, insert, "P1").await;
+    let theirs = json!({"ProductCode": "LMP-1", "Family": "Hardware", "Description": "Bright", "Weight__c": 1.5, "IsActive": true});
+    world.org.user_update("Product2", &id, fields(theirs.clone())).unwrap();
+    world.until_text("SELECT sfid FROM salesforce.product2", &id).await;
+    world.until_quiet().await;
+    let record = world.record("Product2", "P1").unwrap();
+    for (field, value) in fields(theirs) {
+        assert_eq!(record[&field], value, "{field}");
+    }
+    assert_eq!(record["Name"], json!("Lamp"));
+    assert_eq!(world.writes("create", "P1"), 1);
+    for update in updates(&world, &id) {
+        assert_eq!(update.keys().collect::<Vec<_>>(), ["External_Id__c", "Name"]);
+    }
+    assert_eq!(world.text(LISTED).await.unwrap(), "0");
+    assert_eq!(world.text(CONFLICTS).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_was_taken_away_after_the_send_is_taken_away_there_too() {
+    let world = World::start(PRODUCTS).await;
+    let insert = "INSERT INTO salesforce.product2 (name, family, description, external_id__c) VALUES ('Lamp', 'Hardware', 'Bright', 'P1')";
+    let id = lose_answer(&world, insert, "P1").await;
+    world.org.user_update("Product2", &id, fields(json!({"ProductCode": "LMP-1"}))).unwrap();
+    world.run("UPDATE salesforce.product2 SET description = NULL").await;
+    world.until_text("SELECT sfid FROM salesforce.product2", &id).await;
+    world.until_quiet().await;
+    let record = world.record("Product2", "P1").unwrap();
+    assert_eq!(
+        (&record["Description"], &record["Family"], &record["ProductCode"]),
+        (&json!(null), &json!("Hardware"), &json!("LMP-1"))
+    );
+    assert_eq!(world.text(LISTED).await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_empty_when_it_was_first_sent_stays_unnamed_although_it_had_a_value_before() {
+    let mut world = World::start(PRODUCTS).await;
+    world.stop_engine().await;
+    world
+        .run(
+            "INSERT INTO salesforce.product2 (name, family, external_id__c) VALUES ('Lamp', 'Hardware', 'P1');
+             UPDATE salesforce.product2 SET family = NULL",
+        )
+        .await;
+    world.org.change_faults(|faults| faults.lose_answer = 1);
+    world.start_engine().await;
+    world.until("Salesforce has it", async || world.record("Product2", "P1").is_some()).await;
+    let id = world.org.find_by_external_id("Product2", "P1").unwrap();
+    world.org.user_update("Product2", &id, fields(json!({"Family": "Service"}))).unwrap();
+    world.until_text("SELECT sfid FROM salesforce.product2", &id).await;
+    world.until_quiet().await;
+    assert_eq!(world.record("Product2", "P1").unwrap()["Family"], json!("Service"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_may_not_be_written_is_no_error_and_no_conflict() {
+    let mappings =
+        MAPPINGS.replace("\"Fleet_Size__c\"", "\"Fleet_Size__c\", \"CreatedDate\", \"Secret_Tier__c\"");
+    let world = World::with(&mappings, |org| org.deny_write("Account", "Secret_Tier__c", true)).await;
+    world.org.change_faults(|faults| faults.lose_answer = 1);
+    world.run("INSERT INTO salesforce.account (name, external_id__c) VALUES ('Acme', 'A1')").await;
+    world.until("Salesforce has it", async || world.record("Account", "A1").is_some()).await;
+    let id = world.org.find_by_external_id("Account", "A1").unwrap();
+    world
+        .org
+        .user_update("Account", &id, fields(json!({"Phone": "+49 30 1", "Secret_Tier__c": "gold"})))
+        .unwrap();
+    world.until_text("SELECT _hc_lastop FROM salesforce.account", "SYNCED").await;
+    world.until_quiet().await;
+    world.until_text("SELECT phone || ' ' || secret_tier__c FROM salesforce.account", "+49 30 1 gold").await;
+    let record = world.record("Account", "A1").unwrap();
+    assert_eq!((&record["Phone"], &record["Secret_Tier__c"]), (&json!("+49 30 1"), &json!("gold")));
+    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.error").await.unwrap(), "0");
+    assert_eq!(world.text(CONFLICTS).await, None);
+    assert_eq!(world.writes("create", "A1"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_record_is_there_already_leaves_its_empty_fields_to_the_record() {
+    let mut world = World::start(&PRODUCTS.replace("1h", "200ms")).await;
+    world.stop_engine().await;
+    let theirs = json!({"Name": "Lamp", "Family": "Hardware", "External_Id__c": "P1"});
+    let id = world.org.user_create("Product2", fields(theirs)).unwrap();
+    world.run("INSERT INTO salesforce.product2 (name, productcode, external_id__c) VALUES ('Lamp', 'L-1', 'P1')").await;
+    world.run("UPDATE syncdeck.mapping SET writes = 'paused'").await;
+    world.start_engine().await;
+    world
+        .until_text("SELECT sfid || ' ' || family FROM salesforce.product2", &format!("{id} Hardware"))
+        .await;
+    world.handle.writes(Some("Product2"), syncdeck::domain::overview::Writes::Resume).await.unwrap();
+    world.until_text("SELECT _hc_lastop FROM salesforce.product2", "SYNCED").await;
+    world.until_quiet().await;
+    let record = world.record("Product2", "P1").unwrap();
+    assert_eq!((&record["Family"], &record["ProductCode"]), (&json!("Hardware"), &json!("L-1")));
+    assert!(updates(&world, &id).iter().all(|update| !update.contains_key("Family")));
+    assert_eq!(world.text(CONFLICTS).await, None);
+}
