@@ -15,6 +15,7 @@ pub mod hstore;
 pub mod mapping;
 pub mod merge;
 pub mod names;
+pub mod number;
 pub mod outgoing;
 pub mod overview;
 pub mod pending;

@@ -12,6 +12,7 @@ mod history;
 mod init;
 mod lookups;
 mod mend;
+mod numbers;
 mod operate;
 mod pending;
 mod pooler;
