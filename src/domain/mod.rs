@@ -13,6 +13,7 @@ pub mod fold;
 pub mod group;
 pub mod hstore;
 pub mod mapping;
+pub mod masking;
 pub mod merge;
 pub mod names;
 pub mod number;

@@ -74,7 +74,10 @@ pub(super) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Out
     let parent = mapping.parents.iter().find_map(|parent| {
         let key = job.patch.get(&parent.column).cloned().flatten()?;
         let of = mappings.iter().find(|other| other.object == parent.object)?;
-        error.message.to_lowercase().contains(&key.to_lowercase()).then_some((of, key))
+        // A masked key is in no message any more.
+        let named = mapping.rules.masked(&parent.column)
+            || error.message.to_lowercase().contains(&key.to_lowercase());
+        named.then_some((of, key))
     });
     let Some((of, key)) = parent else { return outcome };
     let message = format!("waits for {} {key}, which is neither here nor in Salesforce", of.object);

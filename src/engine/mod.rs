@@ -16,6 +16,7 @@
 
 mod again;
 mod answers;
+mod apply;
 mod batch;
 pub mod bulk;
 mod errand;
@@ -35,6 +36,7 @@ mod prepare;
 mod preview;
 mod proof;
 mod reader;
+mod refused;
 pub mod rehearsal;
 mod reload;
 pub mod repair;

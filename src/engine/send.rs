@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::Mapping;
+use crate::domain::masking::Hidden;
 use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Verdict};
 use crate::postgres::acknowledge::Rows;
@@ -277,9 +278,14 @@ async fn settle(
     let (mut accepted, mut rejected) = (0, 0);
     let mut acks = Vec::new();
     let mut codes = Vec::new();
+    let refused = call.iter().zip(&results).filter(|(_, result)| !result.success).map(|(out, _)| &out.job);
+    let hidden = mask::hidden(&shared.store, mapping, refused).await;
+    let nothing = Hidden::default();
     for (out, result) in call.into_iter().zip(results) {
-        let response = mask::response(mapping, &out.job, &result);
+        let hidden = hidden.get(&out.job.unit.row).unwrap_or(&nothing);
+        let response = mask::response(hidden, &out.job, &result);
         let outcome = hold::orphan(shared, mapping, &out.job, outcome(mapping, &out, result));
+        let outcome = mask::outcome(hidden, outcome);
         match &outcome {
             Outcome::Rejected { error, next } => {
                 let retry = next.pause();
@@ -407,12 +413,15 @@ async fn lose(
     call: Vec<Outgoing>,
     error: &salesforce::Error,
 ) -> Result<(), Error> {
+    let mut hidden = Hidden::default();
+    call.iter().for_each(|out| hidden.add(mapping, &out.job.patch));
+    let cause = hidden.hide(&error.to_string());
     shared.log.of("writer").warn(
         format!("the answer to {} records was lost", call.len()),
-        json!({"mapping": mapping.object, "batch": batch, "cause": error.to_string()}),
+        json!({"mapping": mapping.object, "batch": batch, "cause": cause}),
     );
     if let salesforce::Error::Api { code, message, .. } = error {
-        link::keep(shared, code, message, Some(LOST_PAUSE)).await;
+        link::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;
     }
     let alone = call.len() == 1;
     let acks = call
@@ -425,7 +434,7 @@ async fn lose(
             } else {
                 None
             };
-            let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({error})")));
+            let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({cause})")));
             let outcome = Outcome::Lost { alone, retry: LOST_PAUSE, park };
             ack(out.job, Some(mask::request(mapping, out.record)), outcome)
         })
