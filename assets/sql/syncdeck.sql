@@ -100,8 +100,11 @@ CREATE TABLE IF NOT EXISTS syncdeck.error (
 -- At most one unresolved error per row; for reads, mappings and the connection per code.
 CREATE UNIQUE INDEX IF NOT EXISTS error_row ON syncdeck.error (table_name, record_id)
     WHERE resolved_at IS NULL AND record_id IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS error_mapping ON syncdeck.error (mapping, op, code)
-    WHERE resolved_at IS NULL AND record_id IS NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS error_whole ON syncdeck.error (mapping, op, code)
+    WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NULL;
+-- A record that PostgreSQL refuses has no row, or keeps one that should go.
+CREATE UNIQUE INDEX IF NOT EXISTS error_record ON syncdeck.error (table_name, sfid)
+    WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NOT NULL;
 CREATE INDEX IF NOT EXISTS error_listed ON syncdeck.error (last_seen DESC, id DESC) WHERE resolved_at IS NULL;
 
 -- What operators did, an entry for each row that an act changed; `act` is what one person decided at once.
@@ -133,6 +136,20 @@ CREATE TABLE IF NOT EXISTS syncdeck.reread (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (table_name, sfid)
 );
+
+-- Records that PostgreSQL refuses to store, or of which it keeps the row: by id until it does, each with an error.
+CREATE TABLE IF NOT EXISTS syncdeck.refused (
+    table_name varchar(128) NOT NULL,
+    sfid varchar(18) NOT NULL,
+    deed text NOT NULL CHECK (deed IN ('store', 'remove')),
+    -- what refuses it: those of one cause are tried a few at a time
+    cause text NOT NULL,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    tries integer NOT NULL DEFAULT 1,
+    retry_at timestamptz NOT NULL,
+    PRIMARY KEY (table_name, sfid)
+);
+CREATE INDEX IF NOT EXISTS refused_due ON syncdeck.refused (table_name, cause, retry_at);
 
 CREATE TABLE IF NOT EXISTS syncdeck.command (
     id bigserial PRIMARY KEY,
@@ -340,6 +357,8 @@ CREATE INDEX IF NOT EXISTS audit_act ON syncdeck.audit (act, id);
 CREATE UNIQUE INDEX IF NOT EXISTS audit_undoes ON syncdeck.audit (undoes);
 
 DROP INDEX IF EXISTS syncdeck.error_listed_mapping;
+-- It allowed one error a code of all the records that PostgreSQL refuses.
+DROP INDEX IF EXISTS syncdeck.error_mapping;
 
 -- The audit only grows, whoever asks: even its owner would have to take the trigger away first, in so many words.
 CREATE OR REPLACE FUNCTION syncdeck.audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $function$

@@ -137,7 +137,7 @@ fn error_row(error: &SyncError) -> Vec<String> {
     let record = match error.row_id {
         Some(row) => format!("{} {row}", error.mapping),
         None if error.mapping.is_empty() => "the connection".to_owned(),
-        None => format!("{} ({})", error.mapping, error.op),
+        None => format!("{} {}", error.mapping, error.sfid.as_deref().unwrap_or(&format!("({})", error.op))),
     };
     vec![
         error.id.to_string(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{Field, FieldType};
 use super::key;
+use super::number;
 
 /// Who wins a field that changed on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,11 +123,23 @@ pub fn same(field: &Field, a: Option<&str>, b: Option<&str>) -> bool {
     let blank = |text: Option<&str>| text.is_none_or(|text| text.trim().is_empty());
     match (a, b) {
         _ if blank(a) && blank(b) => true,
-        (Some(a), Some(b)) if !blank(Some(a)) && !blank(Some(b)) => plain(field, a) == plain(field, b),
+        (Some(a), Some(b)) if !blank(Some(a)) && !blank(Some(b)) => match field.kind {
+            FieldType::Int | FieldType::Double => same_number(field, a, b),
+            _ => plain(field, a) == plain(field, b),
+        },
         // A checkbox is never null.
         (Some(one), _) | (_, Some(one)) if field.kind == FieldType::Boolean => plain(field, one) == "false",
         _ => false,
     }
+}
+
+fn same_number(field: &Field, a: &str, b: &str) -> bool {
+    let scale = (field.precision > 0).then_some(field.scale);
+    let equal = match field.kind {
+        FieldType::Int => number::equal(a, b),
+        _ => number::equal_in_a_double(a, b, scale),
+    };
+    equal.unwrap_or_else(|| a.trim() == b.trim())
 }
 
 /// A value in the one form in which equal values are alike.
@@ -135,17 +148,6 @@ fn plain(field: &Field, text: &str) -> String {
     match field.kind {
         FieldType::Boolean if matches!(text, "t" | "true") => "true".to_owned(),
         FieldType::Boolean if matches!(text, "f" | "false") => "false".to_owned(),
-        FieldType::Int | FieldType::Double => match text.parse::<f64>() {
-            Ok(number) if field.precision > 0 => {
-                let digits = usize::try_from(field.scale).unwrap_or(0);
-                format!("{number:.digits$}")
-                    .replace("-0", "0")
-                    .parse::<f64>()
-                    .map_or(text.to_owned(), |n| n.to_string())
-            }
-            Ok(number) => number.to_string(),
-            Err(_) => text.to_owned(),
-        },
         FieldType::Id | FieldType::Reference => text.get(..15).unwrap_or(text).to_owned(),
         FieldType::Datetime => {
             let text = text.replace(' ', "T");
@@ -201,6 +203,8 @@ mod tests {
             (FieldType::String, Some("a"), None),
             (FieldType::Boolean, None, Some("true")),
             (FieldType::Double, Some("12.34"), Some("12.35")),
+            (FieldType::Double, Some("123456789012345.12"), Some("123456789012345.14")),
+            (FieldType::Int, Some("9007199254740993"), Some("9007199254740992")),
             (FieldType::Date, Some("2026-11-20"), Some("2026-11-21")),
         ] {
             assert!(!same(&field(kind), a, b) && !same(&field(kind), b, a), "{kind:?} {a:?} {b:?}");

@@ -76,7 +76,10 @@ pub(super) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Out
     let parent = mapping.parents.iter().find_map(|parent| {
         let of = mappings.iter().find(|other| other.object == parent.object)?;
         let key = Key::of(key_field(mapping, of, parent)?, job.patch.get(&parent.column)?.as_ref()?)?;
-        error.message.to_lowercase().contains(&key.folded.to_lowercase()).then_some((of, key))
+        // A masked key is in no message any more.
+        let named = mapping.rules.masked(&parent.column)
+            || error.message.to_lowercase().contains(&key.folded.to_lowercase());
+        named.then_some((of, key))
     });
     let Some((of, Key { text, folded })) = parent else { return outcome };
     let message = format!("waits for {} {text}, which is neither here nor in Salesforce", of.object);

@@ -19,6 +19,7 @@ use crate::salesforce::query::Page;
 use crate::salesforce::value;
 
 use super::Shared;
+use super::apply;
 use super::reader::{self, ReadError};
 
 /// Rows looked through at once for those whose record is gone.
@@ -134,9 +135,9 @@ impl Load<'_> {
             !row.get("sfid").and_then(|id| id.as_str()).is_some_and(|id| overtaken.contains(id))
         });
         let asked_at = self.progress.began_at;
-        let applied = reader::apply(self.shared, self.lease, self.mapping, &rows, asked_at).await?;
+        let applied = apply::apply(self.shared, self.lease, self.mapping, &rows, asked_at).await?;
         store.want_reread(&self.mapping.table, &applied.skipped).await?;
-        reader::note(&mut self.run, count, &applied);
+        apply::note(&mut self.run, count, &applied);
         self.progress.done += count as i64;
         store.set_load_progress(name, &self.progress).await?;
         self.renew().await?;
@@ -178,7 +179,7 @@ impl Load<'_> {
             let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
             let there = reader::records(&self.shared.client, mapping, &ids).await?;
             gone.retain(|sfid| !there.contains_key(sfid));
-            deleted += store.apply_deletes(self.lease, mapping, &gone).await?.deleted;
+            deleted += apply::remove(self.shared, self.lease, mapping, &gone).await?.deleted;
             self.renew().await?;
         }
     }

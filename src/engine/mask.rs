@@ -1,16 +1,19 @@
 //! What histories and logs show of a field whose values the configuration keeps out of them. Pure.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
+use crate::domain::masking::{Hidden, hides};
+use crate::domain::names::RowId;
 use crate::domain::rules::MASK;
+use crate::postgres::queue::Outcome;
+use crate::postgres::{self, Store};
 use crate::salesforce::collections::SaveResult;
 
 use super::batch::Job;
-
-/// A shorter value is in too many texts by chance to be taken out of them.
-const SHORTEST: usize = 3;
 
 /// A request as its attempt keeps it.
 pub(super) fn request(mapping: &Mapping, mut record: Value) -> Value {
@@ -23,10 +26,10 @@ pub(super) fn request(mapping: &Mapping, mut record: Value) -> Value {
 }
 
 /// Salesforce's answer for one record, as its attempt keeps it, with what the rules left out of the request.
-pub(super) fn response(mapping: &Mapping, job: &Job, result: &SaveResult) -> Value {
+pub(super) fn response(hidden: &Hidden, job: &Job, result: &SaveResult) -> Value {
     let mut result = result.clone();
     for error in &mut result.errors {
-        error.message = message(mapping, &job.patch, &error.message);
+        error.message = hidden.hide(&error.message);
     }
     let mut response = json!(result);
     if !job.left_out.is_empty() {
@@ -39,13 +42,43 @@ pub(super) fn response(mapping: &Mapping, job: &Job, result: &SaveResult) -> Val
 
 /// A message without the masked values that it quotes.
 pub(super) fn message(mapping: &Mapping, values: &Hstore, text: &str) -> String {
-    let masked = values
-        .iter()
-        .filter(|(column, _)| mapping.rules.masked(column))
-        .filter_map(|(_, value)| value.as_ref());
-    masked
-        .filter(|value| value.len() >= SHORTEST)
-        .fold(text.to_owned(), |text, value| text.replace(value.as_str(), MASK))
+    Hidden::of(mapping, values).hide(text)
+}
+
+/// What must not be quoted of the rows of jobs: what is sent, what the rows have, what was there before. Asked for only
+/// where something is masked.
+pub(super) async fn hidden<'a>(
+    store: &Store,
+    mapping: &Mapping,
+    jobs: impl Iterator<Item = &'a Job>,
+) -> HashMap<RowId, Hidden> {
+    let mut hidden: HashMap<RowId, Hidden> = HashMap::new();
+    if !hides(mapping) {
+        return hidden;
+    }
+    for job in jobs {
+        hidden.entry(job.unit.row).or_default().add(mapping, &job.patch);
+    }
+    let rows: Vec<RowId> = hidden.keys().copied().collect();
+    let known = store.known_values(&mapping.table, &rows).await.unwrap_or_default();
+    for (row, values) in &known {
+        hidden.entry(*row).or_default().add(mapping, values);
+    }
+    hidden
+}
+
+/// An outcome whose error quotes nothing of that.
+pub(super) fn outcome(hidden: &Hidden, mut outcome: Outcome) -> Outcome {
+    if let Outcome::Rejected { error, .. } | Outcome::Held { error, .. } = &mut outcome {
+        error.message = hidden.hide(&error.message);
+    }
+    outcome
+}
+
+/// What PostgreSQL says, where nobody has the values at hand that it may quote: in its own words only if none of these
+/// mappings masks any.
+pub(super) fn told<'a>(mut mappings: impl Iterator<Item = &'a Mapping>, error: &postgres::Error) -> String {
+    if mappings.any(hides) { error.without_quotes() } else { error.to_string() }
 }
 
 /// The values by which the filter's free words find an error.

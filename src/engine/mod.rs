@@ -17,6 +17,7 @@
 
 mod again;
 mod answers;
+mod apply;
 mod batch;
 pub mod bulk;
 mod errand;
@@ -36,6 +37,7 @@ mod prepare;
 mod preview;
 mod proof;
 mod reader;
+mod refused;
 pub mod rehearsal;
 mod reload;
 pub mod repair;

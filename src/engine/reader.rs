@@ -21,7 +21,8 @@ use crate::postgres::{self, Store, failpoint};
 use crate::salesforce::query::{self, instant};
 use crate::salesforce::{self, Client, value};
 
-use super::{Shared, guard, link, load, schema};
+use super::apply::{apply, note, remove};
+use super::{Shared, guard, link, load, mask, refused, schema};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -49,6 +50,7 @@ pub(super) enum ReadError {
 /// Runs until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>, name: String) {
     let mut counted: Option<Instant> = None;
+    let mut shape = None;
     while !shared.stop.is_cancelled() {
         let mappings = shared.mappings();
         let Some(mapping) = mappings.iter().find(|mapping| mapping.object == name) else { return };
@@ -58,7 +60,7 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
         } else if mapping.gone || shared.guard.is_unfit(&mapping.table) {
             // What was listed is waited for.
         } else {
-            match poll(&shared, mapping).await {
+            match poll(&shared, mapping, &mut shape).await {
                 Ok(()) => {
                     link::works(&shared).await;
                     if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
@@ -79,8 +81,9 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
     }
 }
 
-/// One look at Salesforce, when this engine holds the mapping's lease.
-async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
+/// One look at Salesforce, when this engine holds the mapping's lease. `shape` is what the table's constraints were at the
+/// last one.
+async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) -> Result<(), ReadError> {
     let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
     if !shared.store.lease(&lease, lease_length(shared, mapping)).await? {
         return Ok(());
@@ -91,7 +94,8 @@ async fn poll(shared: &Shared, mapping: &Mapping) -> Result<(), ReadError> {
     {
         return Ok(());
     }
-    let (read, deleted) = look(shared, &lease, mapping, &mut cursor, &mut run).await?;
+    let (mut read, deleted) = look(shared, &lease, mapping, &mut cursor, &mut run).await?;
+    read.changed.extend(refused::retry(shared, &lease, mapping, shape).await?);
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
     let well = !shared.guard.is_defective(&mapping.object);
     let news = well && shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
@@ -134,8 +138,9 @@ pub(super) async fn look(
     cursor: &mut Cursor,
     run: &mut Run,
 ) -> Result<(Read, u64), ReadError> {
-    let mut read = changes(shared, lease, mapping, cursor, run).await?;
+    // Deletes come first: a record that takes the place of one that is gone may have its unique values.
     let deleted = deletes(shared, lease, mapping, cursor).await?;
+    let mut read = changes(shared, lease, mapping, cursor, run).await?;
     read.changed.extend(once_more(shared, lease, mapping).await?);
     failpoint::pass(failpoint::BEFORE_CURSOR).await?;
     shared.store.set_cursor(lease, &mapping.object, cursor, read.records).await?;
@@ -232,31 +237,12 @@ async fn deletes(
     let minute = chrono::Duration::minutes(1);
     let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
     let (ids, covered) = shared.client.deleted(&mapping.object, start, now + minute).await?;
-    let applied = shared.store.apply_deletes(lease, mapping, &ids).await?;
+    let removed = remove(shared, lease, mapping, &ids).await?;
     // However long somebody holds a row, its delete is told again until it is done.
-    if !applied.any_locked || cursor.deletes.is_none() {
+    if removed.locked.is_empty() || cursor.deletes.is_none() {
         cursor.deletes = Some(covered.unwrap_or(now).min(now));
     }
-    Ok(applied.deleted)
-}
-
-pub(super) struct Applied {
-    written: u64,
-    changed: Vec<RowId>,
-    pub(super) skipped: Vec<String>,
-    /// Records that PostgreSQL refused.
-    refused: i64,
-}
-
-/// Notes what became of a page.
-pub(super) fn note(run: &mut Run, records: usize, applied: &Applied) {
-    run.ended_at = Utc::now();
-    run.records += records as i64;
-    run.changed += applied.written as i64;
-    run.failed += applied.refused;
-    if applied.refused > 0 {
-        *run.codes.entry("ROW_VALUE_REFUSED".to_owned()).or_default() += applied.refused;
-    }
+    Ok(removed.deleted)
 }
 
 /// Keeps a poll that failed whole.
@@ -266,58 +252,6 @@ async fn note_failed(shared: &Shared, mapping: &Mapping, code: &str, text: &str)
     run.codes.insert(code.to_owned(), 1);
     run.failure = Some(text.to_owned());
     let _ = shared.store.keep_run(&run).await;
-}
-
-/// Applies a page. Records whose values PostgreSQL refuses are found by halving and named; the others go on.
-pub(super) async fn apply(
-    shared: &Shared,
-    lease: &Lease,
-    mapping: &Mapping,
-    rows: &[RecordRow],
-    asked_at: DateTime<Utc>,
-) -> Result<Applied, ReadError> {
-    let mut total = Applied { written: 0, changed: Vec::new(), skipped: Vec::new(), refused: 0 };
-    let mut waiting: Vec<&[RecordRow]> = vec![rows];
-    while let Some(part) = waiting.pop() {
-        match shared.store.apply_records(lease, mapping, part, asked_at).await {
-            Ok(applied) => {
-                total.written += applied.inserted + applied.updated.len() as u64;
-                total.changed.extend(applied.updated);
-                total.skipped.extend(applied.skipped);
-            }
-            Err(error) if !is_value_error(&error) => return Err(error.into()),
-            Err(_) if part.len() > 1 => {
-                let (first, second) = part.split_at(part.len() / 2);
-                waiting.extend([second, first]);
-            }
-            Err(error) => {
-                let sfid = part[0].get("sfid").and_then(Value::as_str).unwrap_or("").to_owned();
-                total.refused += 1;
-                refuse_value(shared, mapping, &sfid, &error).await?;
-            }
-        }
-    }
-    Ok(total)
-}
-
-fn is_value_error(error: &postgres::Error) -> bool {
-    // P0 is what a trigger of the application raises.
-    error.sql_state().is_some_and(|state| ["22", "23", "P0"].contains(&&state.code()[..2]))
-}
-
-async fn refuse_value(
-    shared: &Shared,
-    mapping: &Mapping,
-    sfid: &str,
-    error: &postgres::Error,
-) -> Result<(), postgres::Error> {
-    let message = format!("the record {sfid} cannot be stored: {error}");
-    let new = read_failure(mapping, Source::Postgres, "ROW_VALUE_REFUSED", &message);
-    shared
-        .log
-        .of("reader")
-        .warn("a record cannot be stored", json!({"mapping": mapping.object, "sfid": sfid}));
-    shared.store.keep_mapping_error(&mapping.table, &NewError { op: "store".to_owned(), ..new }, None).await
 }
 
 async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
@@ -331,7 +265,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
             if error.is_of_this_table() {
                 guard::look(shared).await;
             }
-            let text = error.to_string();
+            let text = mask::told(std::iter::once(mapping), error);
             shared.log.of("reader").error(
                 format!("{} cannot be read into its table", mapping.object),
                 json!({"mapping": mapping.object, "cause": text}),
@@ -383,8 +317,8 @@ fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) ->
 /// Why that could not be done, in words.
 pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> Result<Value, String> {
     schema::look(shared, &mapping.object, true).await;
-    let told = |error: postgres::Error| error.to_string();
     let mappings = shared.mappings();
+    let told = |error: postgres::Error| mask::told(mappings.iter(), &error);
     let mapping = mappings.iter().find(|fresh| fresh.object == mapping.object).unwrap_or(mapping);
     let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
     let Some(sfid) = shared.store.sfid_of(at).await.map_err(told)? else { return Ok(Value::Null) };
@@ -395,8 +329,14 @@ pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> R
     let asked_at = shared.store.now().await.map_err(told)?;
     let found = records(&shared.client, mapping, &[&sfid]).await.map_err(|error| error.to_string())?;
     let rows: Vec<RecordRow> = found.values().map(|record| value::to_row(mapping, record)).collect();
-    shared.store.apply_records(&lease, mapping, &rows, asked_at).await.map_err(told)?;
-    Ok(json!(rows.len()))
+    let applied = apply(shared, &lease, mapping, &rows, asked_at).await.map_err(|error| match error {
+        ReadError::Postgres(error) => told(error),
+        ReadError::Salesforce(error) => error.to_string(),
+    })?;
+    if applied.refused.is_empty() {
+        return Ok(json!(rows.len()));
+    }
+    Err(format!("PostgreSQL refuses the record {sfid}; its error says why\nlist it with: syncdeck errors"))
 }
 
 /// Records by their ids, with everything that a read asks for; those that are gone are not among them.

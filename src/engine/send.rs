@@ -9,6 +9,7 @@ use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, FieldType};
 use crate::domain::key::Key;
 use crate::domain::mapping::Mapping;
+use crate::domain::masking::Hidden;
 use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Strategy, Verdict};
 use crate::postgres::acknowledge::Rows;
@@ -327,11 +328,19 @@ async fn settle(
     let (mut accepted, mut rejected, mut taken_back) = (0, 0, 0);
     let mut acks = Vec::new();
     let mut codes = Vec::new();
-    let responses: Vec<Value> =
-        call.iter().zip(&results).map(|(out, result)| mask::response(mapping, &out.job, result)).collect();
+    let refused = call.iter().zip(&results).filter(|(_, result)| !result.success).map(|(out, _)| &out.job);
+    let hidden = mask::hidden(&shared.store, mapping, refused).await;
+    let nothing = Hidden::default();
+    let hidden = |job: &Job| hidden.get(&job.unit.row).unwrap_or(&nothing);
+    let responses: Vec<Value> = call
+        .iter()
+        .zip(&results)
+        .map(|(out, result)| mask::response(hidden(&out.job), &out.job, result))
+        .collect();
     let taken = taken(shared, claim, mapping, &call, &results).await?;
     let outcomes = outcomes(shared, mapping, &call, results, &taken);
     for ((out, response), outcome) in call.into_iter().zip(responses).zip(outcomes) {
+        let outcome = mask::outcome(hidden(&out.job), outcome);
         match &outcome {
             Outcome::Rejected { error, next } => {
                 let retry = next.pause();
@@ -546,12 +555,15 @@ async fn lose(
     call: Vec<Outgoing>,
     error: &salesforce::Error,
 ) -> Result<(), Error> {
+    let mut hidden = Hidden::default();
+    call.iter().for_each(|out| hidden.add(mapping, &out.job.patch));
+    let cause = hidden.hide(&error.to_string());
     shared.log.of("writer").warn(
         format!("the answer to {} records was lost", call.len()),
-        json!({"mapping": mapping.object, "batch": batch, "cause": error.to_string()}),
+        json!({"mapping": mapping.object, "batch": batch, "cause": cause}),
     );
     if let salesforce::Error::Api { code, message, .. } = error {
-        link::keep(shared, code, message, Some(LOST_PAUSE)).await;
+        link::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;
     }
     let alone = call.len() == 1;
     let acks = call
@@ -564,7 +576,7 @@ async fn lose(
             } else {
                 None
             };
-            let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({error})")));
+            let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({cause})")));
             let outcome = Outcome::Lost { alone, retry: LOST_PAUSE, park };
             ack(out.job, Some(mask::request(mapping, out.record)), outcome)
         })

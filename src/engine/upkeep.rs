@@ -13,7 +13,7 @@ use crate::logs::LogRecord;
 use crate::postgres::errors::NewError;
 use crate::postgres::{self, Store};
 
-use super::{Shared, link};
+use super::{Shared, link, mask};
 
 /// Between signs of life.
 const SIGN_INTERVAL: Duration = Duration::from_secs(1);
@@ -67,7 +67,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 refusing.extend(refusals.into_iter().map(|(table, _)| table));
             }
             Err(error) => {
-                log.error("late outcomes cannot be written back", json!({"cause": error.to_string()}))
+                let cause = mask::told(shared.mappings().iter(), &error);
+                log.error("late outcomes cannot be written back", json!({"cause": cause}))
             }
         }
         // Once after a minute, then hourly.
@@ -127,7 +128,9 @@ async fn finish_drains(shared: &Shared) {
 
 /// Lists that a table's rows refuse to be told their outcome.
 async fn keep_refusal(shared: &Shared, table: &str, refusal: &postgres::Error) {
-    let (code, text) = ("WRITE_BACK_REFUSED", refusal.to_string());
+    let mappings = shared.mappings();
+    let of_table = mappings.iter().filter(|mapping| mapping.table == table);
+    let (code, text) = ("WRITE_BACK_REFUSED", mask::told(of_table, refusal));
     let object = object_of(shared, table);
     let error = NewError::classified(&object, WRITE_BACK, Source::Postgres, code, &text, Vec::new());
     let _ = shared.store.keep_mapping_error(table, &error, Some(SWEEP_INTERVAL)).await;

@@ -15,7 +15,7 @@ use crate::postgres::queue::{Ack, CLAIM_WORD, Claimed, Outcome};
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
-use super::{Shared, guard, rules, schema, send};
+use super::{Shared, guard, mask, rules, schema, send};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
@@ -71,7 +71,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Ok(_) => pause = BUSY_PAUSE,
             Err(error) => {
-                log.error("the queue cannot be worked", json!({"cause": error.to_string()}));
+                let cause = mask::told(shared.mappings().iter(), &error);
+                log.error("the queue cannot be worked", json!({"cause": cause}));
                 shared.pause(IDLE_PAUSE).await;
             }
         }
@@ -185,7 +186,7 @@ async fn set_aside(
     }
     shared.log.of("writer").error(
         format!("{} cannot be written to Salesforce", mapping.object),
-        json!({"mapping": mapping.object, "cause": error.to_string()}),
+        json!({"mapping": mapping.object, "cause": mask::told(std::iter::once(mapping), &error)}),
     );
     guard::look(shared).await;
     released.err()

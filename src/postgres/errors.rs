@@ -1,5 +1,5 @@
 //! Sync errors: kept, repeated, resolved, listed. At most one unresolved error per row; for reads, mappings and the
-//! connection one per code.
+//! connection one per code; for a record that PostgreSQL refuses, one (`refused.rs`).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -220,7 +220,8 @@ impl Store {
                 "INSERT INTO syncdeck.error AS e (mapping, table_name, op, code, category, class, message, fields,
                      fingerprint, state, next_retry_at, source)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp() + make_interval(secs => $11), $12)
-                 ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL DO UPDATE SET
+                 ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NULL
+                 DO UPDATE SET
                      message = excluded.message, fields = excluded.fields, fingerprint = excluded.fingerprint,
                      state = excluded.state, next_retry_at = excluded.next_retry_at,
                      last_seen = clock_timestamp(), attempts = e.attempts + 1",
@@ -381,7 +382,7 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
 
 /// Of the fields at fault, those that are kept: no more than an entry of the index `error_by_field` holds (2,704 bytes),
 /// where each takes up to seven bytes beside its name.
-fn listed(fields: &[String]) -> &[String] {
+pub(super) fn listed(fields: &[String]) -> &[String] {
     let mut bytes = 0;
     let fitting = fields.iter().take_while(|field| {
         bytes += field.len() + 7;

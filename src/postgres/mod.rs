@@ -22,12 +22,14 @@ pub mod link;
 pub mod listing;
 mod load;
 pub mod log_store;
+pub mod obstacle;
 pub mod operator;
 mod overview;
 mod pending;
 pub mod private;
 pub mod queue;
 pub mod records;
+pub mod refused;
 mod relatives;
 pub mod revert;
 mod rights;
@@ -98,6 +100,41 @@ impl Error {
         self.sql_state().is_some_and(|state| classes.contains(&&state.code()[..2]))
     }
 
+    /// True when the statement would do without one of its records: a value, a constraint, a trigger or a limit refuses that
+    /// one. What is wrong with the table itself, with rights or with the server concerns all of them.
+    pub fn is_of_a_record(&self) -> bool {
+        let Error::Sql { source, .. } = self else { return false };
+        let Some(db) = source.as_db_error() else { return false };
+        match &db.code().code()[..2] {
+            "08" | "25" | "28" | "3D" | "40" | "53" | "55" | "57" | "58" | "F0" | "XX" => false,
+            // A name or a right that lacks inside a function lacks in a trigger, which other rows may not meet.
+            "42" | "3F" | "0A" | "26" | "34" => db.where_().is_some(),
+            _ => true,
+        }
+    }
+
+    /// The error by names only, where PostgreSQL's own text may quote a value that must not be shown: a message of a trigger
+    /// or of a cast, a detail, a context.
+    pub fn without_quotes(&self) -> String {
+        let Error::Sql { what, source } = self else { return self.to_string() };
+        let Some(db) = source.as_db_error().filter(|_| self.is_of_a_record()) else {
+            return self.to_string();
+        };
+        let names = [("constraint", db.constraint()), ("column", db.column()), ("table", db.table())];
+        let names = names.iter().filter_map(|(kind, name)| Some(format!(", {kind} {}", (*name)?)));
+        let names: String =
+            names.chain(obstacle::function_of(db).map(|name| format!(", function {name}"))).collect();
+        format!(
+            "PostgreSQL could not {what}: SQLSTATE {}{names} (its words may quote a masked value, and are left out)",
+            db.code().code()
+        )
+    }
+
+    /// True when somebody else held a lock for longer than we wait.
+    pub fn is_lock_timeout(&self) -> bool {
+        self.sql_state() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// True when the same may work in a moment: the way is broken, or the server chose between two that waited for
     /// each other.
     pub fn is_passing(&self) -> bool {
@@ -116,13 +153,16 @@ impl Error {
     }
 }
 
-/// The server's message and detail without the driver's "db error".
+/// The server's message and detail without the driver's "db error". The detail of a refused row quotes all of it, which
+/// belongs into no log.
 fn describe(source: &tokio_postgres::Error) -> String {
     match source.as_db_error() {
-        Some(error) => match error.hint().or(error.detail()) {
-            Some(more) => format!("{} ({more})", error.message()),
-            None => error.message().to_owned(),
-        },
+        Some(error) => {
+            match error.hint().or(error.detail().filter(|_| !error.code().code().starts_with("23"))) {
+                Some(more) => format!("{} ({more})", error.message()),
+                None => error.message().to_owned(),
+            }
+        }
         None => connect::root_cause(source),
     }
 }

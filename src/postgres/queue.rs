@@ -471,6 +471,25 @@ impl Store {
         self.whole_rows(&client, table, &ids).await.map(HashMap::from_iter)
     }
 
+    /// What is known of rows' values: as they are, and by their unsent changes as they were and were to be.
+    pub async fn known_values(&self, table: &str, rows: &[RowId]) -> Result<Vec<(RowId, Hstore)>, Error> {
+        let client = self.client().await?;
+        let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        let mut known = self.whole_rows(&client, table, &ids).await?;
+        let sql = format!(
+            "SELECT record_id, old, values FROM {}._trigger_log
+             WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT}",
+            self.schema
+        );
+        let entries = client.query_cached(&sql, &[&table, &ids]).await.while_("read what rows were")?;
+        for entry in &entries {
+            for text in [entry.get::<_, Option<String>>(1), entry.get(2)].into_iter().flatten() {
+                known.push((RowId(entry.get(0)), hstore::parse(&text).unwrap_or_default()));
+            }
+        }
+        Ok(known)
+    }
+
     /// The same in a session that is there.
     async fn whole_rows(
         &self,

@@ -32,16 +32,45 @@ pub struct Applied {
     pub updated: Vec<RowId>,
     /// Ids of records that must be read again, because their row was locked or just written by us.
     pub skipped: Vec<String>,
+    /// Ids of records that no row took, and no error tells why: [`Store::insert_alone`] finds out.
+    pub swallowed: Vec<String>,
 }
 
 /// What became of the rows of deleted records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deletes {
     /// How many are removed.
     pub deleted: u64,
-    /// Whether others were locked, and are to be looked at again.
-    pub any_locked: bool,
+    /// Records whose row somebody holds: they are to be looked at again.
+    pub locked: Vec<String>,
+    /// Records whose row stays although nothing of it is unsent: a trigger or a rule let the delete fall.
+    pub kept: Vec<String>,
 }
+
+/// What became of a record that was inserted alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// It has its row.
+    Inserted,
+    /// The next read will know.
+    Later,
+    /// A trigger or a rule let it fall without a word.
+    Dropped,
+    /// Its external id is that of a row with another record.
+    KeyTaken(Holder),
+}
+
+/// The row that has what another record wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The row.
+    pub row: RowId,
+    /// Its record, where it has one.
+    pub sfid: Option<String>,
+}
+
+/// Longer is nobody waited for, who holds a row or a value: the record is read again instead.
+const LIMIT_WAITS: &str = "SET LOCAL lock_timeout = '500ms'";
 
 impl Store {
     /// Applies records of one mapping. `asked_at` is PostgreSQL's time from before Salesforce was asked: a row whose
@@ -60,10 +89,50 @@ impl Store {
         let skipped: HashSet<&str> = applied.skipped.iter().map(String::as_str).collect();
         let rest: Vec<&RecordRow> =
             records.iter().filter(|record| !skipped.contains(text(record, "sfid"))).collect();
-        let (inserted, unsure) = self.insert_unknown(lease, mapping, &rest, asked_at).await?;
-        applied.inserted = inserted;
-        applied.skipped.extend(unsure);
+        let arrived = self.insert_unknown(lease, mapping, &rest, asked_at, Way::Together).await?;
+        applied.inserted = arrived.inserted;
+        applied.skipped.extend(arrived.unsure);
+        applied.swallowed = arrived.swallowed;
         Ok(applied)
+    }
+
+    /// Inserts a record that PostgreSQL let fall among others, so that it says what is in the way.
+    pub async fn insert_alone(
+        &self,
+        lease: &Lease,
+        mapping: &Mapping,
+        record: &RecordRow,
+        asked_at: DateTime<Utc>,
+    ) -> Result<Alone, Error> {
+        if let Some(holder) = self.holder_of_key(mapping, record).await? {
+            return Ok(if holder.sfid.is_none() { Alone::Later } else { Alone::KeyTaken(holder) });
+        }
+        let arrived = self.insert_unknown(lease, mapping, &[record], asked_at, Way::Alone).await?;
+        Ok(match arrived {
+            Arrived { inserted: 1, .. } => Alone::Inserted,
+            Arrived { swallowed, .. } if !swallowed.is_empty() => Alone::Dropped,
+            _ => Alone::Later,
+        })
+    }
+
+    /// The row that has a record's external id.
+    async fn holder_of_key(&self, mapping: &Mapping, record: &RecordRow) -> Result<Option<Holder>, Error> {
+        let Some(column) = mapping.external_id_column() else { return Ok(None) };
+        let (table, keys) = (self.table(&mapping.table), self.key_column(mapping, &column));
+        let sql = format!(
+            "SELECT t.id, t.sfid::text FROM jsonb_populate_record(NULL::{table}, $1) i, LATERAL (
+                 SELECT id, sfid FROM {table} t WHERE {} = {} OFFSET 0) t
+             WHERE t.sfid IS DISTINCT FROM i.sfid LIMIT 1",
+            keys.of_row("t"),
+            keys.of_row("i"),
+        );
+        let client = self.client().await?;
+        let record = Value::Object(record.clone());
+        let rows = client
+            .query_cached(&sql, &[&record])
+            .await
+            .while_("find the row that has a record's external id")?;
+        Ok(rows.first().map(|row| Holder { row: RowId(row.get(0)), sfid: row.get(1) }))
     }
 
     async fn update_known(
@@ -77,6 +146,7 @@ impl Store {
         let transaction = client.transaction().await.while_("begin applying records")?;
         lease.prove(&transaction).await?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        transaction.batch_execute(LIMIT_WAITS).await.while_("limit the wait for locks")?;
         let table = self.table(&mapping.table);
         let incoming = Value::from(records.iter().cloned().map(Value::Object).collect::<Vec<_>>());
         // Matched by sfid, else by external id (design 4.3), as two joins, each with its index. The JSON is cast by
@@ -244,93 +314,122 @@ impl Store {
     }
 
     /// Inserts the records that no row has. Its own transaction, so that no row lock is held while it may have to
-    /// wait for a user who is inserting the same external id. Returns how many, and the records that share only their
-    /// external id with one that leaves: the next read will know whether they are another.
+    /// wait for a user who is inserting the same external id.
     async fn insert_unknown(
         &self,
         lease: &Lease,
         mapping: &Mapping,
         records: &[&RecordRow],
         asked_at: DateTime<Utc>,
-    ) -> Result<(u64, Vec<String>), Error> {
+        way: Way,
+    ) -> Result<Arrived, Error> {
         if records.is_empty() {
-            return Ok((0, Vec::new()));
+            return Ok(Arrived::default());
         }
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin inserting records")?;
         lease.prove(&transaction).await?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
-        transaction
-            .batch_execute("SET LOCAL lock_timeout = '500ms'")
-            .await
-            .while_("limit the wait for locks")?;
+        transaction.batch_execute(LIMIT_WAITS).await.while_("limit the wait for locks")?;
         super::writeback::lock_new_records(&transaction, &mapping.table, true).await?;
-        let table = self.table(&mapping.table);
-        let mut names: Vec<String> = mapping.read_fields().map(|field| quote(&field.column)).collect();
-        names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
-        let column = mapping.external_id_column();
-        let of_keys = column.as_ref().map(|column| self.key_column(mapping, column));
-        // Looked up key by key, whatever the planner believes.
-        let same_key =
-            |keys: &KeyColumn<'_>| format!("WHERE {} = {} OFFSET 0", keys.of_row("t"), keys.of_row("i"));
-        let by_key = of_keys
-            .as_ref()
-            .map(|keys| format!("AND NOT EXISTS (SELECT FROM {table} t {})", same_key(keys)))
-            .unwrap_or_default();
-        // A row whose delete is not passed on leaves its record behind; that does not come back.
-        let given_up = if mapping.rules.ignore_deletes.postgres {
-            format!(
-                "AND NOT EXISTS (SELECT FROM {}._trigger_log_archive gone WHERE gone.table_name = $2
-                     AND gone.action = 'DELETE' AND gone.state = 'IGNORED' AND gone.sfid = i.sfid)",
-                self.schema
-            )
-        } else {
-            String::new()
-        };
-        // Without an external id, nothing is inserted while an insert of ours is unanswered, for it may be that very
-        // record.
-        let unanswered = if mapping.external_id.is_none() {
-            "AND NOT EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $2 AND u.state <> 'failed')"
-        } else {
-            ""
-        };
-        let key = column.as_ref().zip(of_keys.as_ref()).map_or("NULL".to_owned(), |(column, keys)| {
-            keys.of_logged(&format!("i.{}::text", quote(column)))
-        });
-        let with = self.incoming_and_leaving(mapping);
-        let sql = format!(
-            "WITH {with} INSERT INTO {table} ({list}, _hc_lastop)
-             SELECT {values}, 'SYNCED' FROM incoming i
-             WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid) {by_key} {unanswered} {given_up}
-                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = {key})
-             ON CONFLICT DO NOTHING",
-            list = names.join(", "),
-            values = names.iter().map(|name| format!("i.{name}")).collect::<Vec<_>>().join(", "),
-        );
         let incoming =
             Value::from(records.iter().map(|record| Value::Object((*record).clone())).collect::<Vec<_>>());
-        let inserted = transaction
-            .execute_cached(&sql, &[&incoming, &mapping.table, &asked_at])
+        let wanted = transaction
+            .query_cached(&self.insert_wanted(mapping, way), &[&incoming, &mapping.table, &asked_at])
             .await
             .while_("insert records read from Salesforce")?;
-        let sql = format!(
-            "WITH {with} SELECT i.sfid::text FROM incoming i WHERE EXISTS (SELECT FROM leaving l WHERE l.key = {key})
-                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid)
-                 AND NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid)"
-        );
         let unsure = transaction
-            .query_cached(&sql, &[&incoming, &mapping.table, &asked_at])
+            .query_cached(&self.unsure_records(mapping), &[&incoming, &mapping.table, &asked_at])
             .await
-            .while_("find records that share a key with one that leaves")?;
-        let unsure = unsure.iter().map(|row| row.get(0)).collect();
-        if let (Some(column), Some(keys)) = (&column, of_keys.filter(|_| inserted > 0)) {
-            let of = |record: &&RecordRow| keys.fold(&json_text(record.get(column)?)?);
+            .while_("find records that the next read will know more of")?;
+        let mut arrived =
+            Arrived { unsure: unsure.iter().map(|row| row.get(0)).collect(), ..Arrived::default() };
+        for row in &wanted {
+            if row.get(1) { arrived.inserted += 1 } else { arrived.swallowed.push(row.get(0)) }
+        }
+        if let Some(column) = mapping.external_id_column().filter(|_| arrived.inserted > 0) {
+            let keys = self.key_column(mapping, &column);
+            let of = |record: &&RecordRow| keys.fold(&json_text(record.get(&column)?)?);
             let keys: Vec<String> = records.iter().filter_map(of).collect();
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             wake_for_keys(&transaction, &mapping.table, &keys).await?;
         }
         transaction.commit().await.while_("finish inserting records")?;
-        Ok((inserted, unsure))
+        Ok(arrived)
+    }
+
+    /// Inserts those of the records that belong into a row, and tells of each whether it got one. Among others, a value
+    /// that another row has already keeps a record out without an error, for a user may insert the same record right now.
+    fn insert_wanted(&self, mapping: &Mapping, way: Way) -> String {
+        let table = self.table(&mapping.table);
+        let mut names: Vec<String> = mapping.read_fields().map(|field| quote(&field.column)).collect();
+        names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
+        let column = mapping.external_id_column();
+        // Looked up key by key, whatever the planner believes.
+        let by_key = column
+            .as_ref()
+            .map(|column| self.key_column(mapping, column))
+            .map(|keys| {
+                format!(
+                    "WHERE NOT EXISTS (SELECT FROM {table} t WHERE {} = {} OFFSET 0)",
+                    keys.of_row("t"),
+                    keys.of_row("i")
+                )
+            })
+            .unwrap_or_default();
+        let (keyless, conflict) = match way {
+            Way::Together => (by_key.as_str(), "ON CONFLICT DO NOTHING"),
+            Way::Alone => ("", ""),
+        };
+        format!(
+            "WITH {with}, wanted AS (SELECT i.* FROM incoming i WHERE {unknown} AND {answered} AND {not_given_up}
+                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = {key})),
+             inserted AS (INSERT INTO {table} ({list}, _hc_lastop)
+                 SELECT {values}, 'SYNCED' FROM wanted i {keyless} {conflict} RETURNING sfid)
+             SELECT wanted.sfid::text, wanted.sfid IN (SELECT sfid FROM inserted) FROM wanted",
+            with = self.incoming_and_leaving(mapping),
+            unknown = unknown_to(&table),
+            answered = answered(mapping),
+            not_given_up = self.not_given_up(mapping),
+            key = self.key_of(mapping),
+            list = names.join(", "),
+            values = names.iter().map(|name| format!("i.{name}")).collect::<Vec<_>>().join(", "),
+        )
+    }
+
+    /// The records that share only their external id with one that leaves, or may be the answer to an insert of ours:
+    /// the next read will know whether they are others.
+    fn unsure_records(&self, mapping: &Mapping) -> String {
+        let (key, table) = (self.key_of(mapping), self.table(&mapping.table));
+        format!(
+            "WITH {with} SELECT i.sfid::text FROM incoming i WHERE {unknown} AND {not_given_up}
+                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid)
+                 AND (EXISTS (SELECT FROM leaving l WHERE l.key = {key}) OR NOT {answered})",
+            with = self.incoming_and_leaving(mapping),
+            unknown = unknown_to(&table),
+            not_given_up = self.not_given_up(mapping),
+            answered = answered(mapping),
+        )
+    }
+
+    /// A record's external id, as those of rows that leave are compared.
+    fn key_of(&self, mapping: &Mapping) -> String {
+        let column = mapping.external_id_column();
+        column.map_or("NULL".to_owned(), |column| {
+            self.key_column(mapping, &column).of_logged(&format!("i.{}::text", quote(&column)))
+        })
+    }
+
+    /// A row whose delete is not passed on leaves its record behind; that does not come back.
+    fn not_given_up(&self, mapping: &Mapping) -> String {
+        if !mapping.rules.ignore_deletes.postgres {
+            return "true".to_owned();
+        }
+        format!(
+            "NOT EXISTS (SELECT FROM {}._trigger_log_archive gone WHERE gone.table_name = $2
+                 AND gone.action = 'DELETE' AND gone.state = 'IGNORED' AND gone.sfid = i.sfid)",
+            self.schema
+        )
     }
 
     /// Removes the rows of records that were deleted in Salesforce, unless a change of theirs is unsent.
@@ -347,6 +446,7 @@ impl Store {
         let transaction = client.transaction().await.while_("begin applying deletes")?;
         lease.prove(&transaction).await?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
+        transaction.batch_execute(LIMIT_WAITS).await.while_("limit the wait for locks")?;
         let table = self.table(&mapping.table);
         let ids: Vec<i32> = transaction
             .query_cached(
@@ -358,30 +458,71 @@ impl Store {
             .iter()
             .map(|row| row.get(0))
             .collect();
-        let there: i64 = transaction
-            .query_cached(&format!("SELECT count(*) FROM {table} WHERE sfid = ANY($1)"), &[&sfids])
+        let locked = transaction
+            .query_cached(
+                &format!("SELECT sfid::text FROM {table} WHERE sfid = ANY($1) AND id <> ALL($2)"),
+                &[&sfids, &ids],
+            )
             .await
-            .while_("count deleted rows")?[0]
-            .get(0);
+            .while_("find deleted rows that somebody holds")?;
         if mapping.rules.conflicts == Policy::SalesforceWins {
             self.give_up_changes(&transaction, mapping, &ids).await?;
         }
-        let sql = format!(
-            "DELETE FROM {table} t WHERE t.id = ANY($1) AND NOT EXISTS (
-                 SELECT FROM {}._trigger_log log WHERE log.table_name = $2 AND log.record_id = t.id
-                     AND log.{UNSENT})",
+        let settled = format!(
+            "t.id = ANY($1) AND NOT EXISTS (SELECT FROM {}._trigger_log log WHERE log.table_name = $2
+                 AND log.record_id = t.id AND log.{UNSENT})",
             self.schema
         );
-        let deleted =
-            transaction.execute_cached(&sql, &[&ids, &mapping.table]).await.while_("delete rows")?;
+        let deleted = transaction
+            .execute_cached(&format!("DELETE FROM {table} t WHERE {settled}"), &[&ids, &mapping.table])
+            .await
+            .while_("delete rows")?;
+        let kept = transaction
+            .query_cached(
+                &format!("SELECT t.sfid::text FROM {table} t WHERE {settled}"),
+                &[&ids, &mapping.table],
+            )
+            .await
+            .while_("find rows that stay although they were deleted")?;
         transaction.commit().await.while_("finish applying deletes")?;
-        Ok(Deletes { deleted, any_locked: there > ids.len() as i64 })
+        let ids_of = |rows: &[tokio_postgres::Row]| rows.iter().map(|row| row.get(0)).collect();
+        Ok(Deletes { deleted, locked: ids_of(&locked), kept: ids_of(&kept) })
     }
 
     /// PostgreSQL's clock.
     pub async fn now(&self) -> Result<DateTime<Utc>, Error> {
         let client = self.client().await?;
         Ok(client.query_one("SELECT clock_timestamp()", &[]).await.while_("read the clock")?.get(0))
+    }
+}
+
+/// How records are inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Many at once.
+    Together,
+    /// One, so that what is in its way is told.
+    Alone,
+}
+
+/// What an insert of records brought.
+#[derive(Debug, Default)]
+struct Arrived {
+    inserted: u64,
+    unsure: Vec<String>,
+    swallowed: Vec<String>,
+}
+
+/// Whether no row has the record.
+fn unknown_to(table: &str) -> String {
+    format!("NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid)")
+}
+
+/// Without an external id, nothing is inserted while an insert of ours is unanswered, for it may be that very record.
+fn answered(mapping: &Mapping) -> &'static str {
+    match mapping.external_id {
+        None => "NOT EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $2 AND u.state <> 'failed')",
+        Some(_) => "true",
     }
 }
 

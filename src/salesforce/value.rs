@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::Mapping;
+use crate::domain::number::Decimal;
 
 /// A value that JSON has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +56,7 @@ fn to_json(field: &Field, text: Option<&str>) -> Result<Value, Unsendable> {
         },
         FieldType::Int | FieldType::Double => match text.trim().parse::<f64>() {
             Ok(number) if !number.is_finite() => return Err(unsendable()),
-            Ok(number) => number_json(text.trim(), number),
+            Ok(_) => number_json(text),
             Err(_) if endless(text) => return Err(unsendable()),
             Err(_) => json!(text),
         },
@@ -70,11 +71,10 @@ fn to_json(field: &Field, text: Option<&str>) -> Result<Value, Unsendable> {
     })
 }
 
-fn number_json(text: &str, number: f64) -> Value {
-    match text.parse::<i64>() {
-        Ok(whole) => json!(whole),
-        Err(_) => Number::from_f64(number).map_or(Value::Null, Value::Number),
-    }
+/// A number with the digits of its text.
+fn number_json(text: &str) -> Value {
+    let number = Decimal::parse(text).and_then(|number| number.to_string().parse::<Number>().ok());
+    number.map_or_else(|| json!(text.trim()), Value::Number)
 }
 
 /// A record as read, in the columns of its table; relationship columns are taken from the nested parent.
@@ -88,7 +88,12 @@ pub fn to_row(mapping: &Mapping, record: &Value) -> Map<String, Value> {
             Some((parent, name)) => record.get(parent).and_then(|parent| parent.get(name)),
             None => record.get(&field.name),
         };
-        row.insert(field.column.clone(), value.cloned().unwrap_or(Value::Null));
+        let value = match value {
+            // An integer column takes 23, and no 23.0.
+            Some(Value::Number(number)) => number_json(&number.to_string()),
+            other => other.cloned().unwrap_or(Value::Null),
+        };
+        row.insert(field.column.clone(), value);
     }
     row
 }
@@ -103,7 +108,8 @@ pub fn to_text(field: &Field, value: &Value) -> Option<String> {
         (_, Value::String(text)) => Some(text.clone()),
         // 23.0 there is 23 here.
         (FieldType::Int | FieldType::Double, Value::Number(number)) => {
-            Some(number.as_f64().map_or_else(|| number.to_string(), |number| format!("{number}")))
+            let text = number.to_string();
+            Some(Decimal::parse(&text).map_or(text, |number| number.to_string()))
         }
         (_, other) => Some(other.to_string()),
     }
@@ -144,6 +150,26 @@ mod tests {
         assert_eq!(sent(FieldType::Datetime, "2026-11-20 14:02:11.25"), json!("2026-11-20T14:02:11Z"));
         assert_eq!(sent(FieldType::Date, "2026-11-20"), json!("2026-11-20"));
         assert_eq!(to_json(&field(FieldType::Int), None).unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn numbers_go_both_ways_digit_by_digit() {
+        for (text, json) in [
+            ("1234567890.1234567", "1234567890.1234567"),
+            ("9007199254740993", "9007199254740993"),
+            ("123456789012345678", "123456789012345678"),
+            ("0.30000000000000004", "0.30000000000000004"),
+            ("1e+21", "1000000000000000000000"),
+            ("-12.50", "-12.5"),
+            ("007", "7"),
+        ] {
+            let sent = to_json(&field(FieldType::Double), Some(text)).unwrap();
+            assert_eq!(sent.to_string(), json, "{text}");
+            let read: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(to_text(&field(FieldType::Double), &read).as_deref(), Some(json), "{text}");
+        }
+        let read: Value = serde_json::from_str("1.2345678901234567E16").unwrap();
+        assert_eq!(to_text(&field(FieldType::Double), &read).as_deref(), Some("12345678901234567"));
     }
 
     #[test]

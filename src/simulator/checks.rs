@@ -41,11 +41,9 @@ pub(super) fn parse_datetime(text: &str) -> Option<DateTime<chrono::Utc>> {
 /// Values as they are stored: text trimmed, empty text null, numbers numbers, instants in whole seconds.
 pub(super) fn normalise(field: &FieldDef, value: Value) -> Value {
     match (&field.kind, value) {
-        (Kind::Number { .. }, Value::String(text)) => {
-            text.trim().parse::<f64>().map_or(Value::Null, Value::from)
-        }
+        (Kind::Number { .. }, Value::String(text)) => decimal(text.trim()),
         (Kind::Int, Value::String(text)) => text.trim().parse::<i64>().map_or(Value::Null, Value::from),
-        (Kind::Number { .. }, Value::Number(number)) => number.as_f64().map_or(Value::Null, Value::from),
+        (Kind::Number { .. }, Value::Number(number)) => decimal(&number.to_string()),
         (Kind::Boolean, Value::String(text)) => Value::from(text == "true"),
         (Kind::Boolean, Value::Null) => Value::from(false),
         (Kind::Datetime, Value::String(text)) => {
@@ -65,6 +63,25 @@ pub(super) fn normalise(field: &FieldDef, value: Value) -> Value {
         }
         (_, other) => other,
     }
+}
+
+/// A number as an org keeps and answers it: all its digits, at least one of them behind the point.
+fn decimal(text: &str) -> Value {
+    let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (sign, number) = match number.strip_prefix('-') {
+        Some(number) => ("-", number),
+        None => ("", number.trim_start_matches('+')),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let power: i64 = power.parse().unwrap_or(0);
+    let point = usize::try_from(whole.len() as i64 + power).unwrap_or(0);
+    let front = "0".repeat(usize::try_from(-(whole.len() as i64 + power)).unwrap_or(0));
+    let digits = format!("{front}{whole}{fraction}");
+    let digits = format!("{digits}{}", "0".repeat(point.saturating_sub(digits.len())));
+    let (whole, fraction) = digits.split_at(point.min(digits.len()));
+    let whole = Some(whole.trim_start_matches('0')).filter(|whole| !whole.is_empty()).unwrap_or("0");
+    let fraction = Some(fraction.trim_end_matches('0')).filter(|part| !part.is_empty()).unwrap_or("0");
+    format!("{sign}{whole}.{fraction}").parse::<serde_json::Number>().map_or(Value::Null, Value::Number)
 }
 
 /// Everything wrong with a record that is to have `written` on top of what it `holds`. `own` is its id.
@@ -127,7 +144,10 @@ fn check_value(state: &State, field: &FieldDef, value: &Value) -> Option<Rejecti
             number.as_f64().is_some_and(|value| value.abs() >= most).then(|| {
                 Rejection::new(
                     "NUMBER_OUTSIDE_VALID_RANGE",
-                    format!("{label}: value outside of valid range on numeric field: {number}"),
+                    format!(
+                        "{label}: value outside of valid range on numeric field: {}",
+                        number.to_string().trim_end_matches(".0")
+                    ),
                     &fields,
                 )
             })

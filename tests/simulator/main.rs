@@ -193,7 +193,7 @@ async fn each_rejection_has_its_code_message_and_fields() {
             "Opportunity",
             json!({"Name": "x", "StageName": "Prospecting", "CloseDate": "2026-01-01", "Amount": 1e17}),
             "NUMBER_OUTSIDE_VALID_RANGE",
-            "Amount: value outside of valid range on numeric field: 1e+17",
+            "Amount: value outside of valid range on numeric field: 100000000000000000",
             json!(["Amount"]),
         ),
         (

@@ -259,6 +259,8 @@ impl ErrorsPane {
 pub fn subject(error: &SyncError) -> String {
     if error.mapping.is_empty() {
         "the connection".to_owned()
+    } else if let Some(sfid) = &error.sfid {
+        format!("{} {sfid}", error.mapping)
     } else {
         format!("{} ({})", error.mapping, error.op)
     }
