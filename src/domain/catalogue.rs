@@ -85,8 +85,8 @@ static UNKNOWN: LazyLock<Entry> = LazyLock::new(|| Entry {
     title: "Refused by Salesforce".to_owned(),
     cause: "This code is not in the catalogue; the message is Salesforce's own.".to_owned(),
     remedies: vec![
-        Remedy { text: "Correct what the message speaks of (e)".to_owned(), action: None },
-        Remedy { text: "Send it again".to_owned(), action: Some(Action::Retry) },
+        Remedy { text: "Correct what the message speaks of (e)".to_owned(), action: None, only: None },
+        Remedy { text: "Send it again".to_owned(), action: Some(Action::Retry), only: None },
     ],
 });
 
@@ -95,7 +95,7 @@ static UNAVAILABLE: LazyLock<Entry> = LazyLock::new(|| Entry {
     class: Class::Transient,
     title: "Salesforce did not answer properly".to_owned(),
     cause: "Something between here and Salesforce answered instead of it.".to_owned(),
-    remedies: vec![Remedy { text: "Wait: it is tried again by itself".to_owned(), action: None }],
+    remedies: vec![Remedy { text: "Wait: it is tried again by itself".to_owned(), action: None, only: None }],
     ..UNKNOWN.clone()
 });
 
@@ -103,10 +103,12 @@ fn read() -> Result<File, toml::de::Error> {
     toml::from_str(include_str!("../../assets/errors.toml"))
 }
 
-/// What a failure means. Codes come before texts: a user's language translates messages.
+/// What a failure means. Codes come before texts: a user's language translates messages. What was found here before
+/// anything was sent has Salesforce's code, and means the same.
 pub fn classify(source: Source, code: &str, message: &str) -> &'static Entry {
-    let fits = |entry: &&Entry| entry.code == code && entry.source == source && entry.speaks(message);
-    match CATALOGUE.iter().find(fits) {
+    let fits = |entry: &&Entry| entry.code == code && entry.speaks(message);
+    let own = CATALOGUE.iter().find(|entry| fits(entry) && entry.source == source);
+    match own.or_else(|| CATALOGUE.iter().find(fits)) {
         Some(entry) => entry,
         None if code.starts_with("HTTP_5") || code == "HTTP_420" => &UNAVAILABLE,
         None => &UNKNOWN,

@@ -18,6 +18,7 @@ pub mod names;
 pub mod outgoing;
 pub mod overview;
 pub mod pending;
+mod phone;
 pub mod record;
 pub mod remedy;
 pub mod rules;
