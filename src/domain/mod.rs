@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod catalogue;
 pub mod check;
 pub mod duration;
+pub mod explain;
 pub mod field;
 pub mod filter;
 pub mod fold;

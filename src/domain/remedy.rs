@@ -87,6 +87,13 @@ enum Step {
     ChooseSalesforce,
 }
 
+impl Remedy {
+    /// Its text where nothing is known of a field.
+    pub fn plainly(&self) -> String {
+        self.text.replace("{field}", "the field").replace("{column}", "the column")
+    }
+}
+
 impl TryFrom<Written> for Remedy {
     type Error = String;
 
