@@ -100,6 +100,9 @@ pub(super) enum Command {
         /// The error's number, or a row as MAPPING:ROW, whether it fails or not
         #[arg(value_name = "ID|MAPPING:ROW")]
         what: String,
+        /// Long values whole, however long
+        #[arg(long)]
+        full: bool,
     },
     /// Change fields of one error's row, or one field of many
     Fix(FixOptions),
@@ -190,9 +193,10 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// What an error code or a line of a log means, and what to do about it
+    /// What an error code, a message or a line of any log means, and what to do about it
     Explain {
-        /// A code, or a message
+        /// A code, a message, a line of a log, an answer as JSON, or an error's number
+        #[arg(allow_hyphen_values = true)]
         text: String,
     },
     /// A mapping's rules and writes: show them, change them at run time, pause, drain, resume, reload

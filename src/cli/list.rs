@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::catalogue;
+use crate::domain::explain::{self, Explained, Known};
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::record::{Advice, RecordView, SalesforceState, SalesforceValues};
+use crate::domain::remedy::Remedy;
 use crate::domain::sort::Sort;
 use crate::domain::sync_error::SyncError;
 use crate::engine::handle::{ErrorQuery, PendingQuery, Refused};
@@ -152,7 +154,10 @@ fn error_row(error: &SyncError) -> Vec<String> {
 }
 
 /// One error, or one row, with its record.
-pub(super) async fn show(cli: &Cli, what: &str) -> Result<u8> {
+pub(super) async fn show(cli: &Cli, what: &str, full: bool) -> Result<u8> {
+    if full {
+        print::be_full();
+    }
     let handle = door(cli).await?;
     let (error, row) = match (what.parse::<i64>(), what.split_once(':')) {
         (Ok(id), _) => {
@@ -185,15 +190,29 @@ pub(super) async fn show(cli: &Cli, what: &str) -> Result<u8> {
     // Of a row that was named, there must be something to show.
     let record = if error.is_some() { record.ok() } else { Some(record?) };
     let error = error.or_else(|| record.as_ref().and_then(|record| record.error.clone()));
+    // What is of no row is told by itself.
+    let alone = error.as_ref().filter(|_| record.is_none());
+    let waits = match alone {
+        Some(error) => Some(handle.overview().await?.waits_for(error)),
+        None => None,
+    };
+    let advice = alone.map(catalogue::advice_of);
     if cli.json {
-        let document = json!({"error": error, "record": record,
+        let mut document = json!({"error": error, "record": record,
             "salesforce": remote.as_ref().ok(), "salesforce_refused": remote.as_ref().err().map(|refused| &refused.0)});
+        if let (Some(advice), Some(waits)) = (&advice, &waits) {
+            document["advice"] = json!(advice);
+            document["waits"] = json!(waits);
+        }
         print::json(&document, true)?;
         return Ok(DONE);
     }
     if let Some(error) = &error {
         print::line(&format!("error {}: {} ({})", error.id, error.code, error.state.word()))?;
-        print::line(&sanitize(&error.message))?;
+        print::line(&print::shorten(&sanitize(&error.message), 4))?;
+    }
+    if let (Some(error), Some(advice), Some(waits)) = (alone, &advice, &waits) {
+        show_alone(error, advice, waits)?;
     }
     if let Some(record) = &record {
         show_record(record, remote.ok().as_ref())?;
@@ -201,28 +220,89 @@ pub(super) async fn show(cli: &Cli, what: &str) -> Result<u8> {
     Ok(DONE)
 }
 
-/// What a code or a line of a log means.
-pub(super) fn explain(cli: &Cli, text: &str) -> Result<u8> {
-    let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
-    let code = words.into_iter().find(|word| catalogue::of_log(Some(word), text).is_some());
-    let Some(entry) = catalogue::of_log(code, text) else {
-        print::problem(&format!("the catalogue knows no code and no message in {text:?}"));
-        return Ok(FAILED);
-    };
-    if cli.json {
-        let remedies: Vec<&str> = entry.remedies.iter().map(|remedy| remedy.text.as_str()).collect();
-        let document = json!({"code": entry.code, "category": entry.category, "class": entry.class,
-            "title": entry.title, "cause": entry.cause, "remedies": remedies});
-        print::json(&document, true)?;
-        return Ok(DONE);
+/// What a code, a message or a line of a log means. A number is that of an error, unless it is a code itself.
+pub(super) async fn explain(cli: &Cli, text: &str) -> Result<u8> {
+    let explained = explain::explain(text);
+    if let (Explained::Unknown(_), Ok(id)) = (&explained, text.trim().trim_start_matches('#').parse::<i64>())
+    {
+        return show(cli, &id.to_string(), false).await;
     }
-    print::line(&format!("{}  ({}, {})", entry.code, entry.category.word(), entry.class.word()))?;
+    match explained {
+        Explained::Known(known) => {
+            if cli.json {
+                print::json(&explained_json(&known), true)?;
+                return Ok(DONE);
+            }
+            for (at, one) in known.iter().enumerate() {
+                if at > 0 {
+                    print::line("")?;
+                }
+                show_meaning(one)?;
+            }
+            Ok(DONE)
+        }
+        Explained::NoError => {
+            let says = "this is no error: nothing went wrong here";
+            if cli.json {
+                print::json(&json!({"code": null, "title": says}), true)?
+            } else {
+                print::line(says)?
+            }
+            Ok(DONE)
+        }
+        Explained::Unknown(Some(code)) => {
+            print::problem(&format!(
+                "the catalogue does not know the code {code}; what it means, its message says"
+            ));
+            Ok(FAILED)
+        }
+        Explained::Unknown(None) => {
+            let shown = print::shorten(text.trim(), 2);
+            print::problem(&format!("the catalogue knows no code and no message in {shown:?}"));
+            Ok(FAILED)
+        }
+    }
+}
+
+/// The first error that was found, and the others of the same text.
+fn explained_json(known: &[Known]) -> Value {
+    let one = |known: &Known| {
+        let remedies: Vec<String> = known.entry.remedies.iter().map(Remedy::plainly).collect();
+        json!({"code": known.code, "category": known.entry.category, "class": known.entry.class,
+            "title": known.entry.title, "cause": known.entry.cause, "remedies": remedies})
+    };
+    let mut all = known.iter().map(one);
+    let mut document = all.next().unwrap_or_default();
+    let others: Vec<Value> = all.collect();
+    if !others.is_empty() {
+        document["others"] = Value::from(others);
+    }
+    document
+}
+
+fn show_meaning(known: &Known) -> Result<()> {
+    let entry = known.entry;
+    print::line(&format!("{}  ({}, {})", known.code, entry.category.word(), entry.class.word()))?;
     print::line(&format!("{}. {}", entry.title, entry.cause))?;
     for remedy in &entry.remedies {
-        let text = remedy.text.replace("{field}", "the field").replace("{column}", "the column");
-        print::line(&format!("  - {text}"))?;
+        print::line(&format!("  - {}", remedy.plainly()))?;
     }
-    Ok(DONE)
+    Ok(())
+}
+
+/// An error of a read, a mapping or the connection.
+fn show_alone(error: &SyncError, advice: &Advice, waits: &str) -> Result<()> {
+    let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%d %H:%M:%S");
+    let (first, last) = (time(error.first_seen), time(error.last_seen));
+    let of = if error.mapping.is_empty() { "the connection" } else { &error.mapping };
+    let kind = format!("{}, {}, {}", error.category.word(), error.class.word(), error.op);
+    print::line(&format!("{of}: {kind}, since {first} UTC, last seen {last} UTC"))?;
+    print::line(&format!("{}. {}", advice.title, advice.cause))?;
+    print::line(waits)?;
+    for remedy in &advice.remedies {
+        print::line(&sanitize(&format!("  - {}", remedy.text)))?;
+    }
+    Ok(())
 }
 
 fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result<()> {
@@ -255,10 +335,11 @@ fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result
     for (at, entry) in record.history.iter().enumerate() {
         let head = if at == 0 { "\nwhat happened (UTC), newest first\n" } else { "" };
         let time = entry.at.format("%m-%d %H:%M:%S");
-        print::line(&format!("{head}  {time}  {:<9} {}", entry.what, sanitize(&entry.text)))?;
+        let text = format!("  {time}  {:<9} {}", entry.what, sanitize(&entry.text));
+        print::line(&format!("{head}{}", print::shorten(&text, 2)))?;
         for (lead, body) in [("request", &entry.request), ("response", &entry.response)] {
             if let Some(body) = body {
-                print::line(&sanitize(&format!("                  {lead} {body}")))?;
+                print::line(&print::shorten(&sanitize(&format!("                  {lead} {body}")), 4))?;
             }
         }
     }
@@ -268,7 +349,7 @@ fn show_record(record: &RecordView, remote: Option<&SalesforceValues>) -> Result
 fn show_remedies(record: &RecordView) -> Result<()> {
     for offer in &record.advice.remedies {
         let number = offer.number.map_or("   -".to_owned(), |number| format!(" [{number}]"));
-        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+        let shown = |value: &Option<String>| print::shorten(value.as_deref().unwrap_or("NULL"), 1);
         let changes: Vec<String> = offer
             .changes
             .iter()
@@ -308,7 +389,7 @@ fn show_pending(record: &RecordView) -> Result<()> {
         return Ok(());
     }
     print::line("\nchanges that Salesforce has not taken (UTC), oldest first\n")?;
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+    let shown = |value: &Option<String>| print::shorten(value.as_deref().unwrap_or("NULL"), 1);
     for change in &record.pending {
         let values: Vec<String> = change
             .columns
@@ -333,12 +414,14 @@ fn show_pending(record: &RecordView) -> Result<()> {
 fn show_sending(record: &RecordView) -> Result<()> {
     let sending = &record.sending;
     let why = sending.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-    print::line(&format!("\nwill be sent: {}{}", sending.what, sanitize(&why)))?;
+    print::line(&print::shorten(&format!("\nwill be sent: {}{}", sending.what, sanitize(&why)), 4))?;
     for (field, value) in &sending.values {
-        print::line(&sanitize(&format!("  {field} = {}", value.as_deref().unwrap_or("null"))))?;
+        let text = format!("  {field} = {}", value.as_deref().unwrap_or("null"));
+        print::line(&print::shorten(&sanitize(&text), 1))?;
     }
     for (field, why) in &sending.left_out {
-        print::line(&sanitize(&format!("  {field} stays behind: {why}")))?;
+        let text = format!("  {field} stays behind: {why}");
+        print::line(&print::shorten(&sanitize(&text), 4))?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
             list::errors(&cli, filter.as_deref().unwrap_or(""), *sort, *limit).await
         }
         Some(Command::Pending { mapping, limit }) => list::pending(&cli, mapping.as_deref(), *limit).await,
-        Some(Command::Show { what }) => list::show(&cli, what).await,
+        Some(Command::Show { what, full }) => list::show(&cli, what, *full).await,
         Some(Command::Logs { follow, filter, lines }) => {
             list::logs(&cli, *follow, filter.as_deref().unwrap_or(""), *lines).await
         }
@@ -130,7 +130,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Export { filter, format, output }) => {
             past::export(&cli, filter, format.as_deref(), output.as_deref()).await
         }
-        Some(Command::Explain { text }) => list::explain(&cli, text),
+        Some(Command::Explain { text }) => list::explain(&cli, text).await,
         Some(Command::Keys) => manual::keys(&cli),
         Some(Command::Completions { shell }) => manual::completions(*shell),
         Some(Command::Man { command }) => manual::man(command.as_deref()),

@@ -1,9 +1,11 @@
 //! Printing: results on standard output, words on standard error, both harmless for a terminal.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use color_eyre::eyre::Report;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 use crate::logs::sanitize::{sanitize, sanitize_json};
 
@@ -89,20 +91,97 @@ pub(super) fn detail(text: &str) {
     }
 }
 
-/// Rows of text in aligned columns.
+/// Whether `--full` was given.
+static FULL: AtomicBool = AtomicBool::new(false);
+
+/// Prints long values whole from now on.
+pub(super) fn be_full() {
+    FULL.store(true, Ordering::Relaxed);
+}
+
+/// A line's cells: the terminal's, or what a file or another program is given.
+fn room() -> usize {
+    let width = io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
+    width.map_or(ELSEWHERE, |(columns, _)| usize::from(columns).max(NARROWEST))
+}
+
+/// Where nobody says how wide a line may be.
+const ELSEWHERE: usize = 250;
+/// On a narrower screen lines wrap.
+const NARROWEST: usize = 60;
+/// A column of so many cells is never cut: ids, times and codes are there to be copied.
+const KEPT: usize = 52;
+
+/// A text that is cut to so many lines where it is longer, with its length named; whole under `--full`.
+pub(super) fn shorten(text: &str, lines: usize) -> String {
+    if FULL.load(Ordering::Relaxed) { text.to_owned() } else { cut(text, room() * lines) }
+}
+
+/// As much of a text as fits so many cells, and how long it is: `Lorem ips… (5,000 characters)`.
+fn cut(text: &str, most: usize) -> String {
+    if text.width() <= most {
+        return text.to_owned();
+    }
+    let characters = crate::domain::size::thousands(text.chars().count());
+    let end = format!("… ({characters} characters)");
+    let room = most.saturating_sub(end.width());
+    let mut taken = 0;
+    let fits = |part: &&str| {
+        taken += part.width();
+        taken <= room
+    };
+    text.graphemes(true).take_while(fits).collect::<String>() + &end
+}
+
+/// How wide each column may be, so that all of them fit: the widest are cut first.
+fn columns(natural: &[usize], room: usize) -> Vec<usize> {
+    let gaps = natural.len().saturating_sub(1) * GAP.len();
+    let fits = |most: usize| natural.iter().map(|width| *width.min(&most)).sum::<usize>() + gaps <= room;
+    let widest = natural.iter().copied().max().unwrap_or(0);
+    let most = (KEPT..=room.max(KEPT).min(widest.max(KEPT))).rev().find(|most| fits(*most)).unwrap_or(KEPT);
+    natural.iter().map(|width| *width.min(&most)).collect()
+}
+
+const GAP: &str = "  ";
+
+/// Rows of text in aligned columns, with long cells cut to what the screen holds.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let clean: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| sanitize(cell).into_owned()).collect()).collect();
-    let width = |at: usize| {
-        let widest =
-            clean.iter().map(|row| row.get(at).map_or(0, |cell| cell.chars().count())).max().unwrap_or(0);
-        widest.max(head[at].chars().count())
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let natural = (0..head.len()).map(|at| {
+        let widest = clean.iter().map(|row| row.get(at).map_or(0, |cell| cell.width())).max().unwrap_or(0);
+        widest.max(head[at].width())
+    });
+    let natural: Vec<usize> = natural.collect();
+    let widths = if FULL.load(Ordering::Relaxed) { natural } else { columns(&natural, room()) };
     let print = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        line(padded.join("  ").trim_end())
+        let padded: Vec<String> = cells
+            .zip(&widths)
+            .map(|(cell, width)| {
+                let cell = cut(cell, *width);
+                let blanks = " ".repeat(width.saturating_sub(cell.width()));
+                cell + &blanks
+            })
+            .collect();
+        line(padded.join(GAP).trim_end())
     };
     print(&mut head.iter().copied())?;
     clean.iter().try_for_each(|row| print(&mut row.iter().map(String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cell_is_cut_with_its_length_named_and_a_code_never() {
+        assert_eq!(columns(&[4, 11, 200, 5_000], 120), [4, 11, 52, 52]);
+        assert_eq!(columns(&[4, 11, 20, 70_000], 120), [4, 11, 20, 79]);
+        assert_eq!(columns(&[4, 11, 20, 30], 120), [4, 11, 20, 30]);
+        let long = "x".repeat(5_000);
+        assert_eq!(cut(&long, 30), format!("{}… (5,000 characters)", "x".repeat(10)));
+        assert_eq!(cut("株式会社株式会社株式会社株式会社", 30), "株式会社株式… (16 characters)");
+        assert_eq!(cut("👩‍💻👩‍💻", 4), "👩‍💻👩‍💻");
+        assert_eq!(cut("short", 30), "short");
+    }
 }

@@ -1,6 +1,6 @@
 //! What is listed, and how: filters with their history and names, sorting, searching; and what is copied from a list.
 
-use crate::domain::catalogue;
+use crate::domain::explain::{Explained, Known, explain};
 use crate::domain::sort::{Sort, SortBy};
 
 use super::effect::Effect;
@@ -134,20 +134,26 @@ impl Model {
         Vec::new()
     }
 
-    /// What the selected line of the log means, in the last line.
+    /// What the selected line of the log means.
     pub(super) fn explain(&mut self) -> Vec<Effect> {
-        let entry =
-            self.log.selected().and_then(|line| catalogue::of_log(line.field("code"), line.message()));
-        match entry {
-            Some(entry) => {
-                let remedies = entry
-                    .remedies
-                    .iter()
-                    .map(|remedy| format!("\n→ {}", remedy.text.replace("{field}", "the field")));
-                let text = format!("{}\n{}", entry.cause, remedies.collect::<String>());
-                self.overlays.push(Overlay::Told { title: entry.title.clone(), text });
+        match self.log.selected().map(|line| explain(&line.logfmt())) {
+            Some(Explained::Known(known)) => {
+                let told = |known: &Known| {
+                    let remedies =
+                        known.entry.remedies.iter().map(|remedy| format!("\n→ {}", remedy.plainly()));
+                    format!("{}\n{}", known.entry.cause, remedies.collect::<String>())
+                };
+                let text = known.iter().map(told).collect::<Vec<_>>().join("\n\n");
+                let title = known.first().map(|known| known.entry.title.clone()).unwrap_or_default();
+                self.overlays.push(Overlay::Told { title, text });
             }
-            None => self.say(Tone::Neutral, "the catalogue has nothing to say about this line"),
+            Some(Explained::NoError) => self.say(Tone::Neutral, "this line is no error"),
+            Some(Explained::Unknown(Some(code))) => {
+                self.say(Tone::Neutral, format!("the catalogue does not know the code {code}"));
+            }
+            Some(Explained::Unknown(None)) | None => {
+                self.say(Tone::Neutral, "the catalogue has nothing to say about this line");
+            }
         }
         Vec::new()
     }

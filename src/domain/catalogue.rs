@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mapping::Mapping;
 use super::record::{Advice, RecordView};
-use super::remedy::{Action, Remedy, offers};
-use super::sync_error::{Category, Class};
+use super::remedy::{Action, Offer, Remedy, named, offers};
+use super::sync_error::{Category, Class, SyncError};
 
 /// Who said that it failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,12 @@ pub struct Entry {
     /// Parts of the message, `*` between them, that tell this meaning of the code from others.
     #[serde(default)]
     message: Option<String>,
+    /// Messages that are of this meaning whatever the code; see `assets/errors.toml`.
+    #[serde(default)]
+    says: Vec<String>,
+    /// What people call it.
+    #[serde(default)]
+    names: Vec<String>,
     /// Where the cause lies.
     pub category: Category,
     /// What helps.
@@ -74,19 +80,21 @@ struct File {
 }
 
 /// The table. A test holds that it can be read; were it not, every failure would get the default.
-static CATALOGUE: LazyLock<Vec<Entry>> = LazyLock::new(|| read().map(|file| file.error).unwrap_or_default());
+static CATALOGUE: LazyLock<Vec<Entry>> = LazyLock::new(|| read().unwrap_or_default());
 
 static UNKNOWN: LazyLock<Entry> = LazyLock::new(|| Entry {
     code: String::new(),
     source: Source::Salesforce,
     message: None,
+    says: Vec::new(),
+    names: Vec::new(),
     category: Category::Data,
     class: Class::Permanent,
     title: "Refused by Salesforce".to_owned(),
     cause: "This code is not in the catalogue; the message is Salesforce's own.".to_owned(),
     remedies: vec![
-        Remedy { text: "Correct what the message speaks of (e)".to_owned(), action: None },
-        Remedy { text: "Send it again".to_owned(), action: Some(Action::Retry) },
+        Remedy { text: "Correct what the message speaks of (e)".to_owned(), action: None, only: None },
+        Remedy { text: "Send it again".to_owned(), action: Some(Action::Retry), only: None },
     ],
 });
 
@@ -95,18 +103,23 @@ static UNAVAILABLE: LazyLock<Entry> = LazyLock::new(|| Entry {
     class: Class::Transient,
     title: "Salesforce did not answer properly".to_owned(),
     cause: "Something between here and Salesforce answered instead of it.".to_owned(),
-    remedies: vec![Remedy { text: "Wait: it is tried again by itself".to_owned(), action: None }],
+    remedies: vec![Remedy { text: "Wait: it is tried again by itself".to_owned(), action: None, only: None }],
     ..UNKNOWN.clone()
 });
 
-fn read() -> Result<File, toml::de::Error> {
-    toml::from_str(include_str!("../../assets/errors.toml"))
+fn read() -> Result<Vec<Entry>, toml::de::Error> {
+    let mut own: File = toml::from_str(include_str!("../../assets/errors.toml"))?;
+    let others: File = toml::from_str(include_str!("../../assets/others.toml"))?;
+    own.error.extend(others.error);
+    Ok(own.error)
 }
 
-/// What a failure means. Codes come before texts: a user's language translates messages.
+/// What a failure means. Codes come before texts: a user's language translates messages. What was found here before
+/// anything was sent has Salesforce's code, and means the same.
 pub fn classify(source: Source, code: &str, message: &str) -> &'static Entry {
-    let fits = |entry: &&Entry| entry.code == code && entry.source == source && entry.speaks(message);
-    match CATALOGUE.iter().find(fits) {
+    let fits = |entry: &&Entry| entry.code == code && entry.speaks(message);
+    let own = CATALOGUE.iter().find(|entry| fits(entry) && entry.source == source);
+    match own.or_else(|| CATALOGUE.iter().find(fits)) {
         Some(entry) => entry,
         None if code.starts_with("HTTP_5") || code == "HTTP_420" => &UNAVAILABLE,
         None => &UNKNOWN,
@@ -119,12 +132,76 @@ pub fn source_of(code: &str) -> Source {
     own.map_or(Source::Salesforce, |entry| entry.source)
 }
 
-/// What a line of a log speaks of, if the table knows it: by the code it carries, or by its words.
-pub fn of_log(code: Option<&str>, message: &str) -> Option<&'static Entry> {
-    match code {
-        Some(code) => Some(classify(source_of(code), code, message)).filter(|entry| entry.code == code),
-        None => CATALOGUE.iter().find(|entry| entry.source == Source::Log && entry.speaks(message)),
+/// What a code means, with the message that it came with; `None` where the table does not know it.
+pub(super) fn of_code(code: &str, message: &str) -> Option<&'static Entry> {
+    let entry = classify(source_of(code), code, message);
+    // Of a code that has a meaning for some messages only, these are all that is known.
+    let with_code = || CATALOGUE.iter().rfind(|entry| entry.code == code);
+    if entry == &*UNKNOWN { with_code() } else { Some(entry) }
+}
+
+/// What a text without a code means, by what is most certainly said: the longest of the words that fit. Words of which
+/// there is more than one meaning are left out unless they are asked for.
+pub(super) fn of_words(text: &str, weak: bool) -> Option<&'static Entry> {
+    let text = plain(text);
+    let mut best: Option<(usize, &'static Entry)> = None;
+    for entry in CATALOGUE.iter() {
+        let own = entry.message.as_ref().filter(|_| entry.source == Source::Log);
+        for pattern in entry.says.iter().chain(own) {
+            let length = pattern.chars().filter(|c| !"*=".contains(*c)).count();
+            let counts = weak || length >= CERTAIN || pattern.starts_with('=');
+            if counts && best.is_none_or(|(before, _)| length > before) && says(pattern, &text) {
+                best = Some((length, entry));
+            }
+        }
     }
+    best.map(|(_, entry)| entry)
+}
+
+/// What people call by this name.
+pub(super) fn of_name(text: &str) -> Option<&'static Entry> {
+    let text = plain(text);
+    let named = CATALOGUE.iter().find(|entry| entry.names.iter().any(|name| plain(name) == text));
+    named.or_else(|| CATALOGUE.iter().find(|entry| plain(&entry.title) == text))
+}
+
+/// What the first of these names in a text stands for.
+pub(super) fn of_name_in(text: &str) -> Option<&'static Entry> {
+    let text = format!(" {} ", plain(text).replace(|c: char| !c.is_alphanumeric(), " "));
+    let names = CATALOGUE.iter().flat_map(|entry| entry.names.iter().map(move |name| (plain(name), entry)));
+    let named = names.filter(|(name, _)| text.contains(&format!(" {name} ")));
+    named.max_by_key(|(name, _)| name.len()).map(|(_, entry)| entry)
+}
+
+/// So many letters in a row are not met by chance in a line of a log.
+const CERTAIN: usize = 12;
+
+/// A text as it is compared: its case, its kind of quote and its blanks say nothing.
+fn plain(text: &str) -> String {
+    let text = text.to_lowercase().replace('’', "'");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").trim_end_matches(['.', ':', '!']).to_owned()
+}
+
+/// Whether a text has a pattern's parts, one behind the other; one that begins with `=` must be all of it.
+fn says(pattern: &str, text: &str) -> bool {
+    let (whole, pattern) = pattern.strip_prefix('=').map_or((false, pattern), |rest| (true, rest));
+    let pattern = pattern.to_lowercase();
+    let parts: Vec<&str> = pattern.split('*').collect();
+    let mut rest = text;
+    for (at, part) in parts.iter().enumerate() {
+        let part = if whole { part } else { part.trim() };
+        let Some(found) = rest.find(part) else { return false };
+        let last = at + 1 == parts.len();
+        if whole && ((at == 0 && found > 0) || (last && !part.is_empty() && !rest.ends_with(part))) {
+            return false;
+        }
+        if whole && last && !part.is_empty() {
+            return true;
+        }
+        rest = &rest[found + part.len()..];
+    }
+    !whole || rest.is_empty() || parts.last().is_some_and(|part| part.is_empty())
 }
 
 /// An entry's words for the operator, with the remedies that fit the record.
@@ -136,20 +213,43 @@ pub fn advice(entry: &Entry, mapping: &Mapping, record: &RecordView) -> Advice {
     }
 }
 
+/// Every entry.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
+    CATALOGUE.iter()
+}
+
+/// What an error means that is of no row, with what a person can do about it.
+pub fn advice_of(error: &SyncError) -> Advice {
+    let entry = classify(error.source, &error.code, &error.message);
+    let field = error.fields.first().map(String::as_str);
+    let fields = if error.fields.is_empty() { "the field".to_owned() } else { error.fields.join(", ") };
+    let offer = |remedy: &Remedy| {
+        let text = named(&remedy.text, &error.mapping, field).replace("{field}", &fields);
+        Offer {
+            number: None,
+            text: text.replace("{column}", "the column"),
+            action: None,
+            changes: Vec::new(),
+        }
+    };
+    let fits = |remedy: &&Remedy| remedy.only.is_none();
+    Advice {
+        title: entry.title.clone(),
+        cause: entry.cause.clone(),
+        remedies: entry.remedies.iter().filter(fits).map(offer).collect(),
+    }
+}
+
 impl Entry {
+    /// Whether it is one of several meanings of its code.
+    pub(super) fn is_specific(&self) -> bool {
+        self.message.is_some()
+    }
+
     /// Whether a message is of this meaning.
     fn speaks(&self, message: &str) -> bool {
-        let Some(parts) = &self.message else { return true };
-        let plain = |text: &str| text.to_lowercase().replace('’', "'");
-        let message = plain(message);
-        let mut rest = message.as_str();
-        plain(parts).split('*').map(str::trim).all(|part| match rest.split_once(part) {
-            Some((_, after)) => {
-                rest = after;
-                true
-            }
-            None => false,
-        })
+        self.message.as_ref().is_none_or(|parts| says(parts, &plain(message)))
     }
 }
 
@@ -159,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_table_can_be_read_and_says_something_of_each_code() {
-        let entries = read().unwrap().error;
+        let entries = read().unwrap();
         assert!(entries.len() > 100, "{} entries", entries.len());
         for entry in entries {
             assert!(
@@ -180,7 +280,7 @@ mod tests {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let [source, code, message, category, class, title] = cells[..] else { panic!("{line}") };
             let entry = match (source, code) {
-                ("log", "") => of_log(None, message).unwrap_or_else(|| panic!("{line}")),
+                ("log", "") => of_words(message, false).unwrap_or_else(|| panic!("{line}")),
                 _ => classify(Source::from_word(source).unwrap(), code, message),
             };
             let found = (entry.category.word(), entry.class.word(), entry.title.as_str());
@@ -192,9 +292,25 @@ mod tests {
 
     #[test]
     fn every_entry_is_met_by_a_real_message_or_comes_from_here() {
-        for entry in read().unwrap().error.iter().filter(|entry| entry.source == Source::Salesforce) {
+        for entry in read().unwrap().iter().filter(|entry| entry.source == Source::Salesforce) {
             let named = format!("| {} |", entry.code);
             assert!(REAL.contains(&named), "{} is in no line of the table of messages", entry.code);
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_met_in_order_and_a_whole_one_by_all_of_a_text() {
+        for (pattern, text, met) in [
+            ("no such * column", "there is no such old column here", true),
+            ("no such * column", "a column: no such", false),
+            ("=* is gone", "contact is gone", true),
+            ("=* is gone", "contact is gone in salesforce", false),
+            ("=*.* is now *(*", "contact.level__c is now double(6,0)", true),
+            ("=waits for *", "it waits for account 88", false),
+            ("=maintenance", "maintenance", true),
+            ("=maintenance", "maintenance began", false),
+        ] {
+            assert_eq!(says(pattern, text), met, "{pattern} of {text}");
         }
     }
 
@@ -205,7 +321,9 @@ mod tests {
         assert_eq!(source_of("WRITE_BACK_REFUSED"), Source::Postgres);
         assert_eq!(source_of("INVALID_EMAIL_ADDRESS"), Source::Salesforce);
         assert_eq!(source_of("NOBODY_KNOWS"), Source::Salesforce);
-        assert_eq!(of_log(Some("INVALID_EMAIL_ADDRESS"), "x").unwrap().title, "Invalid e-mail address");
-        assert!(of_log(Some("NOBODY_KNOWS"), "x").is_none() && of_log(None, "all is well").is_none());
+        // Found here before it was sent, it means what it means there.
+        assert_eq!(classify(Source::Engine, "STRING_TOO_LONG", "").title, "Value too long");
+        assert_eq!(of_code("INVALID_EMAIL_ADDRESS", "x").unwrap().title, "Invalid e-mail address");
+        assert!(of_code("NOBODY_KNOWS", "x").is_none() && of_words("all is well", true).is_none());
     }
 }

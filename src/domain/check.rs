@@ -4,6 +4,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::field::{Field, FieldType};
 use super::names::Sfid;
+use super::outgoing::Op;
 
 /// Says why the field cannot hold the text (`None` is NULL), in one short sentence.
 ///
@@ -41,6 +42,7 @@ pub(super) fn message(code: &str, field: &Field, value: &str) -> String {
         PICKLIST => format!("{label}: bad value for restricted picklist field: {value}"),
         ID => format!("{label}: id value of incorrect type: {value}"),
         LENGTH => format!("{label}: data value too large: {value} (max length={})", field.length),
+        TOO_MANY => format!("{label}: too many values (max {MOST_VALUES}): {value}"),
         NOT_FINITE => {
             format!("{label}: {value} cannot be sent to Salesforce, which takes only finite values")
         }
@@ -55,6 +57,9 @@ const EMAIL: &str = "INVALID_EMAIL_ADDRESS";
 const PICKLIST: &str = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
 const ID: &str = "MALFORMED_ID";
 const LENGTH: &str = "STRING_TOO_LONG";
+const TOO_MANY: &str = "TOO_MANY_ENUM_VALUE";
+/// The most values of a multi-select picklist.
+const MOST_VALUES: usize = 100;
 /// Ours: JSON has no way to write it, and Salesforce would refuse the whole request.
 pub(super) const NOT_FINITE: &str = "NOT_A_NUMBER";
 
@@ -63,7 +68,7 @@ type Found = Result<(), (&'static str, String)>;
 
 fn find(field: &Field, text: Option<&str>) -> Found {
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-        let required = !field.nillable && !field.defaulted && field.kind != FieldType::Boolean;
+        let required = field.requires_value(Op::Insert) || field.requires_value(Op::Update);
         return if required { Err((REQUIRED, format!("{} is required", field.label))) } else { Ok(()) };
     };
     let text = text.trim();
@@ -97,9 +102,14 @@ fn find(field: &Field, text: Option<&str>) -> Found {
         FieldType::Picklist if field.restricted && !is_listed(field, text) => {
             Err((PICKLIST, format!("choose one of: {}", list(&field.picklist))))
         }
+        FieldType::Multipicklist
+            if text.split(';').filter(|part| !part.trim().is_empty()).count() > MOST_VALUES =>
+        {
+            Err((TOO_MANY, format!("at most {MOST_VALUES} values")))
+        }
         FieldType::Multipicklist if field.restricted => {
-            let unknown = text.split(';').find(|part| !is_listed(field, part));
-            unknown.map_or(Ok(()), |part| {
+            let mut parts = text.split(';').filter(|part| !part.trim().is_empty());
+            parts.find(|part| !is_listed(field, part)).map_or(Ok(()), |part| {
                 Err((PICKLIST, format!("{part:?} is none of: {}", list(&field.picklist))))
             })
         }
@@ -126,13 +136,26 @@ fn is_listed(field: &Field, text: &str) -> bool {
 }
 
 fn number(field: &Field, text: &str) -> Found {
-    let value: f64 = text.parse().map_err(|_| (TYPE, "use a number such as 12.50".to_owned()))?;
-    let whole_digits = field.precision.saturating_sub(field.scale);
-    let most = 10_f64.powi(i32::try_from(whole_digits).unwrap_or(i32::MAX));
-    if field.precision > 0 && value.abs() >= most {
-        return Err((RANGE, format!("at most {whole_digits} digits before the point")));
+    let _: f64 = text.parse().map_err(|_| (TYPE, "use a number such as 12.50".to_owned()))?;
+    let most = field.precision.saturating_sub(field.scale);
+    if field.precision > 0 && whole_digits(text) > i64::from(most) {
+        return Err((RANGE, format!("at most {most} digits before the point")));
     }
     Ok(())
+}
+
+/// How many digits a number has before its point, in whichever form it is written. Counted, for a binary fraction of
+/// 18 digits is rounded.
+fn whole_digits(text: &str) -> i64 {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.trim_start_matches(['+', '-']);
+    let count = |digits: &str| i64::try_from(digits.len()).unwrap_or(i64::MAX);
+    let zeros = count(whole) + count(fraction) - count(format!("{whole}{fraction}").trim_start_matches('0'));
+    if zeros == count(whole) + count(fraction) {
+        return 0;
+    }
+    (count(whole) - zeros).saturating_add(exponent.parse().unwrap_or(0))
 }
 
 fn is_datetime(text: &str) -> bool {
@@ -155,11 +178,19 @@ fn email(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The length of a text as Salesforce counts it: in UTF-16 units, of which an emoji has two or more.
+pub fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
 fn length(field: &Field, text: &str) -> Found {
-    let count = text.chars().count();
+    let count = units(text);
     let most = usize::try_from(field.length).unwrap_or(usize::MAX);
     if most > 0 && count > most {
-        return Err((LENGTH, format!("at most {most} characters; this has {count}")));
+        // People count what they see.
+        let seen = text.chars().count();
+        let why = if seen == count { String::new() } else { " (an emoji counts as two or more)".to_owned() };
+        return Err((LENGTH, format!("at most {most} characters; this has {count}{why}")));
     }
     Ok(())
 }
@@ -200,6 +231,15 @@ mod tests {
         for (kind, good, bad, why) in [
             (FieldType::String, "0123456789", "0123456789x", "at most 10 characters; this has 11"),
             (FieldType::Double, "999.99", "1000", "at most 3 digits before the point"),
+            (FieldType::Double, "0009.99e2", "1e3", "at most 3 digits before the point"),
+            (FieldType::Double, "0.00012345e6", "-100000.5e-2", "at most 3 digits before the point"),
+            (
+                FieldType::String,
+                "😀😀😀😀😀",
+                "😀😀😀😀😀😀",
+                "at most 10 characters; this has 12 (an emoji counts as two or more)",
+            ),
+            (FieldType::Multipicklist, "Hot; Cold;", "Hot;Warm", "\"Warm\" is none of: Hot, Cold"),
             (FieldType::Double, "-1.5", "NaN", "Salesforce takes only finite values"),
             (FieldType::Int, "42", "4.2", "use a whole number from -2147483648 to 2147483647"),
             (FieldType::Boolean, "true", "yes", "use true or false"),
@@ -241,5 +281,25 @@ mod tests {
         assert_eq!(check(&required, Some("  ")), Err("Field is required".to_owned()));
         required.defaulted = true;
         assert_eq!(check(&required, None), Ok(()));
+    }
+
+    #[test]
+    fn what_salesforce_puts_together_is_asked_of_nobody() {
+        let made =
+            Field { nillable: false, createable: false, updateable: false, ..field(FieldType::String) };
+        assert_eq!(fault(&made, None), None);
+        let set_once = Field { createable: true, ..made.clone() };
+        assert!(set_once.requires_value(Op::Insert) && !set_once.requires_value(Op::Update));
+        let set_later = Field { updateable: true, ..made };
+        assert!(set_later.requires_value(Op::Update) && !set_later.requires_value(Op::Insert));
+    }
+
+    #[test]
+    fn numbers_of_eighteen_digits_are_counted_exactly() {
+        let number = Field { precision: 18, scale: 0, ..field(FieldType::Double) };
+        assert_eq!(check(&number, Some("999999999999999999")), Ok(()));
+        assert!(check(&number, Some("1000000000000000000")).is_err());
+        let many = vec!["Hot"; 101].join(";");
+        assert_eq!(fault(&field(FieldType::Multipicklist), Some(&many)).unwrap().code, "TOO_MANY_ENUM_VALUE");
     }
 }

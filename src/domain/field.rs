@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::outgoing::Op;
+
 /// Field types of describe (`fields[].type`), reduced to those that differ in how a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -167,6 +169,13 @@ impl Field {
             reference_to: Vec::new(),
             trouble: None,
         }
+    }
+
+    /// Whether Salesforce refuses a write of this kind that leaves it empty: it allows no null, lets the write set it, and
+    /// fills it with nothing by itself. A contact's `Name` allows no null either, and is put together by Salesforce.
+    pub fn requires_value(&self, op: Op) -> bool {
+        let writable = if op == Op::Update { self.updateable } else { self.createable };
+        !self.nillable && writable && !self.defaulted && self.kind != FieldType::Boolean
     }
 
     /// True when neither an insert nor an update may set it.

@@ -156,7 +156,7 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
         return Fate::LeftOut("can only be set when the record is created".to_owned());
     }
     let blank = value.as_deref().is_none_or(|text| text.trim().is_empty());
-    if blank && rules.required == Some(true) {
+    if blank && writable && rules.required == Some(true) {
         return Fate::Missing;
     }
     if field.trouble == Some(Trouble::Removed) && !unnamed {
@@ -168,7 +168,7 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
         return Fate::Refused(Refusal { code: "INVALID_FIELD", message, fields });
     }
     let mut fault = check::fault(field, value.as_deref())
-        .filter(|fault| fault.code != "REQUIRED_FIELD_MISSING" || may_be_required(mapping, field, &rules));
+        .filter(|fault| fault.code != "REQUIRED_FIELD_MISSING" || is_required(mapping, op, field, &rules));
     if let Some(fault) = fault.as_mut().filter(|_| rules.mask) {
         fault.message = check::message(fault.code, field, MASK);
     }
@@ -201,9 +201,10 @@ fn fate(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>) -> Fate {
 }
 
 /// A lookup may be given by its id or by the parent's external id: which of the two columns lacks, nobody can say here.
-fn may_be_required(mapping: &Mapping, field: &Field, rules: &super::rules::FieldRules) -> bool {
+fn is_required(mapping: &Mapping, op: Op, field: &Field, rules: &super::rules::FieldRules) -> bool {
     let either = field.kind == FieldType::Reference && !mapping.parents.is_empty();
-    rules.required != Some(false) && !either && mapping.parent(&field.column).is_none()
+    let asked = field.requires_value(op) && rules.required != Some(false);
+    asked && !either && mapping.parent(&field.column).is_none()
 }
 
 /// Whether nothing of a field ever leaves the rows: nobody here may write it. One that the login may no longer write is

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::sync_error::SyncError;
+
 /// Everything at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
@@ -15,6 +17,35 @@ pub struct Overview {
     pub engine: EngineStatus,
     /// One entry per mapping, in the order of the configuration.
     pub mappings: Vec<MappingStatus>,
+}
+
+impl Overview {
+    /// What waits because of an error that is of no row, in a sentence.
+    pub fn waits_for(&self, error: &SyncError) -> String {
+        let changes = |pending: i64| match pending {
+            0 => "no change".to_owned(),
+            1 => "1 change".to_owned(),
+            pending => format!("{pending} changes"),
+        };
+        let mapping = self.mappings.iter().find(|mapping| mapping.name == error.mapping);
+        match mapping {
+            None if error.mapping.is_empty() && self.connection.state != "ok" => {
+                let pending = self.mappings.iter().map(|mapping| mapping.pending).sum();
+                format!("All reads and writes wait for it, with {} to be sent.", changes(pending))
+            }
+            Some(mapping) if mapping.state == "broken" => {
+                let pending = changes(mapping.pending);
+                format!("Reads and writes of {} wait for it, with {pending} to be sent.", mapping.name)
+            }
+            Some(mapping) if mapping.state == "stopped" => {
+                let (name, pending) = (&mapping.name, changes(mapping.pending));
+                format!(
+                    "Writes of {name} wait, with {pending} to be sent, for: syncdeck mapping {name} resume"
+                )
+            }
+            _ => "Nothing else waits for it.".to_owned(),
+        }
+    }
 }
 
 /// The way to Salesforce.

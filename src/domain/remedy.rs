@@ -7,6 +7,7 @@ use super::check;
 use super::field::Field;
 use super::mapping::Mapping;
 use super::merge::Side;
+use super::outgoing::Op;
 use super::record::{FieldEdit, RecordView};
 use super::transform::{Transform, apply_all};
 
@@ -18,6 +19,16 @@ pub struct Remedy {
     pub text: String,
     /// What does it.
     pub action: Option<Action>,
+    /// Where it is no remedy otherwise.
+    pub only: Option<Only>,
+}
+
+/// What must be so for a remedy to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Only {
+    /// The login may not write the field at fault.
+    ReadOnly,
 }
 
 /// What a remedy does. Afterwards the record is sent again.
@@ -62,6 +73,7 @@ struct Table {
     rule: Option<String>,
     #[serde(rename = "do")]
     step: Option<Step>,
+    only: Option<Only>,
 }
 
 #[derive(Deserialize)]
@@ -75,12 +87,19 @@ enum Step {
     ChooseSalesforce,
 }
 
+impl Remedy {
+    /// Its text where nothing is known of a field.
+    pub fn plainly(&self) -> String {
+        self.text.replace("{field}", "the field").replace("{column}", "the column")
+    }
+}
+
 impl TryFrom<Written> for Remedy {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Remedy, String> {
-        let Table { text, apply, rule, step } = match written {
-            Written::Text(text) => return Ok(Remedy { text, action: None }),
+        let Table { text, apply, rule, step, only } = match written {
+            Written::Text(text) => return Ok(Remedy { text, action: None, only: None }),
             Written::Table(table) => table,
         };
         let action = match (apply, rule, step) {
@@ -100,9 +119,10 @@ impl TryFrom<Written> for Remedy {
                 Step::ChoosePostgres => Action::Choose(Side::Postgres),
                 Step::ChooseSalesforce => Action::Choose(Side::Salesforce),
             },
+            (None, None, None) if only.is_some() => return Ok(Remedy { text, action: None, only }),
             _ => return Err(format!("{text:?} needs one of apply, rule and do")),
         };
-        Ok(Remedy { text, action: Some(action) })
+        Ok(Remedy { text, action: Some(action), only })
     }
 }
 
@@ -149,22 +169,28 @@ fn offer(
     };
     let mut changes = Vec::new();
     let action = match remedy.action.as_ref() {
+        // Nobody here can fill or correct what the login may not write.
+        None if remedy.text.contains(BY_EDITING) && all_read_only(faults) => return None,
+        None if remedy.only == Some(Only::ReadOnly) && !all_read_only(faults) => return None,
         None => None,
         Some(Action::Apply(transforms)) => {
             let transforms = Transform::parse_all(transforms).ok()?;
             // What leaves nothing of a value is Clear under another name.
-            changes = edits(record, faults, |field, value| {
+            changes = edits(mapping, record, faults, |field, value| {
                 apply_all(&transforms, field, value).ok().filter(|new| new.as_deref() != Some(""))
             })?;
             remedy.action.clone()
         }
         Some(Action::Clear) => {
-            changes = edits(record, faults, |_, value| value.map(|_| None))?;
+            changes = edits(mapping, record, faults, |_, value| value.map(|_| None))?;
             remedy.action.clone()
         }
         // It is about changes to a record that is gone, and this one was never there.
         Some(Action::Rule { key, .. }) if key == "create_if_missing" && record.sfid.is_none() => return None,
-        Some(Action::Rule { key, value }) => Some(rule(mapping, &name(key)?, &name(value)?)?),
+        Some(Action::Rule { key, value }) => {
+            let rule = rule(mapping, &name(key)?, &name(value)?)?;
+            Some(rule).filter(|rule| helps(mapping, rule, faults)).map(Some)?
+        }
         Some(Action::Link) if record.sfid.is_some() || !record.exists => return None,
         Some(Action::Choose(_)) if record.conflicts.iter().all(|conflict| conflict.winner.is_some()) => {
             return None;
@@ -185,8 +211,46 @@ pub fn named(text: &str, mapping: &str, field: Option<&str>) -> String {
     field.map_or(text.clone(), |field| text.replace("FIELD.", &format!("{field}.")))
 }
 
+/// What a remedy says that a person does in the row's own fields.
+const BY_EDITING: &str = "(e)";
+
+fn all_read_only(faults: &[&(Field, Option<String>)]) -> bool {
+    !faults.is_empty() && faults.iter().all(|(field, _)| field.read_only())
+}
+
+/// Whether a rule of the fields at fault makes their values pass: a value that passes here already, and was refused all
+/// the same, is sent and refused again.
+fn helps(mapping: &Mapping, rule: &Action, faults: &[&(Field, Option<String>)]) -> bool {
+    let Action::Rule { key, value } = rule else { return true };
+    let mut rules = mapping.rules.clone();
+    match key.rsplit_once('.').map(|(_, what)| what) {
+        Some("transforms") => {
+            let with = rules.set(key, value).map(|()| Mapping { rules, ..mapping.clone() });
+            with.is_ok_and(|with| faults.iter().all(|(field, value)| passes(&with, field, value.as_deref())))
+        }
+        Some("skip_invalid") => faults.iter().any(|(field, value)| !passes(mapping, field, value.as_deref())),
+        // What Salesforce itself asks for, it asks for whatever is said here.
+        Some("required") => {
+            let asked_here = |field: &Field| {
+                let rules = mapping.rules.of(&field.column);
+                rules.is_some_and(|rules| rules.required == Some(true)) && !field.requires_value(Op::Insert)
+            };
+            faults.iter().all(|(field, _)| asked_here(field))
+        }
+        _ => true,
+    }
+}
+
+/// Whether a value comes through the transforms of its field as one that fits.
+fn passes(mapping: &Mapping, field: &Field, value: Option<&str>) -> bool {
+    let transforms = mapping.rules.of(&field.column).map(|rules| rules.transforms.as_slice());
+    apply_all(transforms.unwrap_or_default(), field, value)
+        .is_ok_and(|sent| check::check(field, sent.as_deref()).is_ok())
+}
+
 /// What becomes of the values at fault; `None` when nothing, or something that is certain to be refused.
 fn edits(
+    mapping: &Mapping,
     record: &RecordView,
     faults: &[&(Field, Option<String>)],
     change: impl Fn(&Field, Option<&str>) -> Option<Option<String>>,
@@ -194,7 +258,9 @@ fn edits(
     let mut edits = Vec::new();
     for (field, shown) in faults.iter().filter(|(field, _)| record.exists && !field.read_only()) {
         let Some(new) = change(field, shown.as_deref()).filter(|new| new != shown) else { continue };
-        check::check(field, new.as_deref()).ok()?;
+        if !passes(mapping, field, new.as_deref()) {
+            return None;
+        }
         edits.push(FieldEdit { column: field.column.clone(), shown: shown.clone(), new });
     }
     Some(edits).filter(|edits| !edits.is_empty())
@@ -321,6 +387,11 @@ mod tests {
         assert_eq!(made(&email("call me maybe")), [None]);
         let long = offered(&mapping(), "LastName", Some("  Lovelace     "), "STRING_TOO_LONG", "");
         assert_eq!(made(&long)[0], Some("Lovelace"));
+        // Counted as it was refused, and never half of what is seen as one character.
+        let emoji = offered(&mapping(), "LastName", Some("😀😀😀😀😀😀"), "STRING_TOO_LONG", "");
+        assert_eq!(made(&emoji), [Some("😀😀😀😀😀")]);
+        let family = offered(&mapping(), "LastName", Some("👨‍👩‍👧‍👦👨‍👩‍👧‍👦"), "STRING_TOO_LONG", "");
+        assert!(made(&family).is_empty());
         // A required field is not cleared; a number of no country is not offered as one.
         let missing = offered(&mapping(), "LastName", None, "REQUIRED_FIELD_MISSING", "");
         assert!(made(&missing).is_empty());
@@ -330,6 +401,54 @@ mod tests {
         };
         assert_eq!(made(&phone("(202) 555-0143")), [Some("+12025550143"), None]);
         assert_eq!(made(&phone("+49 30 901820")), [Some("+4930901820"), None]);
+        assert_eq!(made(&phone("(555) 555-0143")), [None]);
+    }
+
+    fn rules_of(offers: &[Offer]) -> Vec<&str> {
+        let is_rule = |offer: &&Offer| matches!(offer.action, Some(Action::Rule { .. }));
+        offers.iter().filter(is_rule).map(|offer| offer.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_rule_is_offered_only_where_it_makes_the_value_pass() {
+        let phone = |mapping: &Mapping, value| {
+            offered(
+                mapping,
+                "Phone",
+                Some(value),
+                "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+                "Invalid phone number",
+            )
+        };
+        assert!(rules_of(&phone(&mapping(), "call me")).is_empty());
+        assert!(rules_of(&phone(&mapping(), "(202) 555-0143"))[0].contains("in the international form"));
+        let mut with = mapping();
+        with.rules.set("Phone.transforms", "phone_e164(US)").unwrap();
+        let failed = offered(&with, "Phone", Some("202-555-0143 x12"), "TRANSFORM_FAILED", "");
+        assert_eq!(rules_of(&failed), ["Leave values of Phone that cannot be taken out from now on"]);
+        assert_eq!(made(&failed), [Some("202-555-0143"), None]);
+        // Salesforce accepts such a value of no field, and refuses it whatever is said here.
+        let email = offered(&mapping(), "Email", Some("jane@acme.com"), "INVALID_EMAIL_ADDRESS", "");
+        assert!(rules_of(&email).is_empty());
+    }
+
+    #[test]
+    fn a_remedy_never_contradicts_the_reason() {
+        let texts = |mapping: &Mapping, name: &str| -> Vec<String> {
+            let offers = offered(mapping, name, None, "REQUIRED_FIELD_MISSING", "");
+            offers.into_iter().map(|offer| offer.text).collect()
+        };
+        let asks = |texts: &[String]| texts.iter().any(|text| text.starts_with("Do not ask for"));
+        assert!(!asks(&texts(&mapping(), "LastName")), "Salesforce itself asks for it");
+        let mut asked = mapping();
+        asked.rules.set("Phone.required", "true").unwrap();
+        assert!(asks(&texts(&asked, "Phone")), "the mapping asks for it");
+        let mut made = mapping();
+        made.fields[0].createable = false;
+        made.fields[0].updateable = false;
+        let told = texts(&made, "LastName");
+        assert!(told.iter().all(|text| !text.contains("(e)")), "{told:?}");
+        assert!(told[0].contains("Grant"), "{told:?}");
     }
 
     #[test]

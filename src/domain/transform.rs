@@ -7,15 +7,15 @@ use std::fmt;
 
 use phonenumber::country;
 use regex::Regex;
+use unicode_segmentation::UnicodeSegmentation;
 
+use super::check::units;
 use super::field::Field;
+use super::phone;
 
 /// The forms, for messages.
 pub const FORMS: &str = "trim, lowercase, uppercase, phone_e164(US), truncate(40) or truncate(field), default(value), \
-     empty_to_null, null_to_empty, replace(\"regex\", \"to\"), map{from=to, ...}";
-
-/// The most and the fewest digits of a telephone number with its country code (E.164).
-const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+     empty_to_null, null_to_empty, replace(\"regex\", \"to\"), map{from=to, *=other}";
 
 /// One transform. Two are equal when they are written alike.
 #[derive(Clone, Debug)]
@@ -70,9 +70,12 @@ impl Transform {
             ("empty_to_null", []) => Kind::EmptyToNull,
             ("null_to_empty", []) => Kind::NullToEmpty,
             ("phone_e164", []) => Kind::PhoneE164(None),
-            ("phone_e164", [code]) => Kind::PhoneE164(Some(
-                code.parse().map_err(|_| format!("{code:?} is no country; use two letters such as US"))?,
-            )),
+            ("phone_e164", [code]) => {
+                let country = code.to_uppercase().parse().ok().filter(|country| phone::is_known(*country));
+                let country =
+                    country.ok_or_else(|| format!("{code:?} is no country; use two letters such as US"))?;
+                Kind::PhoneE164(Some(country))
+            }
             ("truncate", [to]) if to == "field" => Kind::Truncate(None),
             ("truncate", [to]) => {
                 Kind::Truncate(Some(to.parse().ok().filter(|most| *most > 0).ok_or_else(|| {
@@ -118,7 +121,7 @@ impl Transform {
             });
         };
         Ok(Some(match &self.kind {
-            Kind::Trim => text.trim().to_owned(),
+            Kind::Trim => text.trim_matches(is_nothing).to_owned(),
             Kind::Lowercase => text.to_lowercase(),
             Kind::Uppercase => text.to_uppercase(),
             Kind::EmptyToNull if text.trim().is_empty() => return Ok(None),
@@ -126,17 +129,31 @@ impl Transform {
             Kind::EmptyToNull | Kind::NullToEmpty | Kind::Default(_) => text,
             Kind::Truncate(most) => {
                 let held = usize::try_from(field.length).ok().filter(|length| *length > 0);
-                text.chars().take(most.or(held).unwrap_or(usize::MAX)).collect()
+                cut(&text, most.or(held).unwrap_or(usize::MAX)).to_owned()
             }
             Kind::Replace(regex, to) => regex.replace_all(&text, to.as_str()).into_owned(),
-            Kind::Map(map) => map.get(&text).cloned().unwrap_or(text),
+            Kind::Map(map) => {
+                let known = map.get(&text).or_else(|| map.get(text.trim_matches(is_nothing)));
+                known.or_else(|| map.get(ANYTHING_ELSE)).cloned().unwrap_or(text)
+            }
             Kind::PhoneE164(_) if text.trim().is_empty() => text,
-            Kind::PhoneE164(country) => phone(*country, &text)?,
+            Kind::PhoneE164(country) => phone::e164(*country, &text)?,
         }))
+    }
+
+    /// Whether it is there to take something off a value, and so may take all of it.
+    fn takes_off(&self) -> bool {
+        matches!(self.kind, Kind::Replace(..) | Kind::Truncate(_))
+    }
+
+    /// Whether it says what becomes of a value of which nothing is left.
+    fn expects_nothing(&self) -> bool {
+        matches!(self.kind, Kind::EmptyToNull | Kind::Default(_))
     }
 }
 
-/// Applies transforms one behind the other.
+/// Applies transforms one behind the other. One that leaves nothing of a value clears it in Salesforce, which nobody
+/// is told: that is refused unless a later one says what is meant by nothing.
 ///
 /// # Errors
 /// The transform that failed, and why.
@@ -145,36 +162,42 @@ pub fn apply_all(
     field: &Field,
     value: Option<&str>,
 ) -> Result<Option<String>, String> {
-    transforms.iter().try_fold(value.map(str::to_owned), |value, transform| {
-        transform.apply(field, value).map_err(|why| format!("{transform}: {why}"))
+    let is_blank = |value: Option<&str>| value.is_none_or(|text| text.trim().is_empty());
+    transforms.iter().enumerate().try_fold(value.map(str::to_owned), |value, (at, transform)| {
+        let before = value.clone();
+        let made = transform.apply(field, value).map_err(|why| format!("{transform}: {why}"))?;
+        let is_lost = transform.takes_off() && is_blank(made.as_deref()) && !is_blank(before.as_deref());
+        if is_lost && !transforms[at + 1..].iter().any(Transform::expects_nothing) {
+            let before = before.unwrap_or_default();
+            return Err(format!("{transform}: leaves nothing of {before:?}; put \"| empty_to_null\" behind it to clear the field"));
+        }
+        Ok(made)
     })
 }
 
-/// A number as E.164 has it. Letters are refused: what a keypad makes of them is no number that anybody meant.
-fn phone(country: Option<country::Id>, text: &str) -> Result<String, String> {
-    let refuse = || format!("{text:?} is no telephone number");
-    let (number, _extension) = match text.find(['x', 'X', 'e', 'E']) {
-        Some(at)
-            if text[at..]
-                .trim_start_matches(|c: char| c.is_alphabetic() || c == '.')
-                .trim()
-                .parse::<u32>()
-                .is_ok() =>
-        {
-            text.split_at(at)
-        }
-        _ => (text, ""),
+/// What stands in a map for every value that it does not name.
+const ANYTHING_ELSE: &str = "*";
+
+/// What cannot be seen at the ends of a text: blanks of any kind, and the marks that copies from web pages and
+/// spreadsheets bring along.
+fn is_nothing(c: char) -> bool {
+    let mark = matches!(
+        c,
+        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    );
+    mark || c.is_whitespace()
+}
+
+/// As much of a text as so many UTF-16 units hold, as Salesforce counts them, and nothing that people see as one
+/// character cut in two.
+fn cut(text: &str, most: usize) -> &str {
+    let mut held = 0;
+    let fits = |(_, part): &(usize, &str)| {
+        held += units(part);
+        held <= most
     };
-    if number.chars().any(char::is_alphabetic) {
-        return Err(refuse());
-    }
-    if country.is_none() && !number.trim_start().starts_with('+') {
-        return Err(format!("{text:?} has no country code; use phone_e164(US) with your country"));
-    }
-    let parsed = phonenumber::parse(country, number).map_err(|_| refuse())?;
-    let plain = parsed.format().mode(phonenumber::Mode::E164).to_string();
-    let digits = plain.chars().filter(char::is_ascii_digit).count();
-    if PHONE_DIGITS.contains(&digits) { Ok(plain) } else { Err(refuse()) }
+    let end = text.grapheme_indices(true).take_while(fits).last().map_or(0, |(at, part)| at + part.len());
+    &text[..end]
 }
 
 /// `from=to`, either side quoted or bare.
@@ -255,15 +278,21 @@ mod tests {
             ("trim", Some("  a b "), Some("a b")),
             ("lowercase", Some("ÄB@C.De"), Some("äb@c.de")),
             ("uppercase", Some("straße"), Some("STRASSE")),
-            ("phone_e164(US)", Some("(555) 010-1234"), Some("+15550101234")),
+            ("phone_e164(US)", Some("(202) 555-0143"), Some("+12025550143")),
             ("phone_e164(DE)", Some("030 901820"), Some("+4930901820")),
             ("phone_e164(US)", Some("+44 20 7946 0018"), Some("+442079460018")),
-            ("phone_e164(US)", Some("415-555-2671 x12"), Some("+14155552671")),
+            ("phone_e164(us)", Some("+44 (0)20 7946 0958"), Some("+442079460958")),
             ("phone_e164", Some("+1 415 555 2671"), Some("+14155552671")),
             ("phone_e164(US)", Some(""), Some("")),
             ("phone_e164(US)", None, None),
             ("truncate(3)", Some("äöüß"), Some("äöü")),
             ("truncate(field)", Some("1234567"), Some("12345")),
+            // As Salesforce counts, and never half of what is seen as one.
+            ("truncate(field)", Some("😀😀😀"), Some("😀😀")),
+            ("truncate(3)", Some("a👩‍💻b"), Some("a")),
+            ("truncate(2)", Some("e\u{301}a\u{308}"), Some("e\u{301}")),
+            ("truncate(5)", Some("🇩🇪🇫🇷"), Some("🇩🇪")),
+            ("trim", Some("\u{feff}\u{a0}a\u{202f}b\u{200b}\u{3000}"), Some("a\u{202f}b")),
             ("default(Unknown)", None, Some("Unknown")),
             ("default(\"a, b\")", Some(" "), Some("a, b")),
             ("default(X)", Some("y"), Some("y")),
@@ -273,6 +302,12 @@ mod tests {
             ("replace(\"^(\\d)(\\d)$\", \"$2-$1\")", Some("12"), Some("2-1")),
             ("map{Hot=A, \"Very cold\"=\"C, D\"}", Some("Very cold"), Some("C, D")),
             ("map{Hot=A}", Some("Warm"), Some("Warm")),
+            ("map{Hot=A}", Some(" Hot\u{a0}"), Some("A")),
+            ("map{Hot=A, *=B}", Some("Warm"), Some("B")),
+            ("map{Hot=A, *=B}", Some("Hot"), Some("A")),
+            ("replace(\"^n/a$\", \"\") | empty_to_null", Some("n/a"), None),
+            ("replace(\"^n/a$\", \"\") | default(none)", Some("n/a"), Some("none")),
+            ("replace(\"x\", \"\")", Some(" "), Some(" ")),
             ("trim | lowercase | truncate(2)", Some("  ABC "), Some("ab")),
             ("replace(\"a|b\", \"\") | trim", Some("ab c"), Some("c")),
             ("", Some("as it is"), Some("as it is")),
@@ -288,6 +323,20 @@ mod tests {
             assert_eq!(why, format!("phone_e164(US): {text:?} is no telephone number"));
         }
         assert!(done("phone_e164", Some("555 010 1234")).unwrap_err().contains("no country code"));
+        let why = done("phone_e164(US)", Some("(555) 010-1234")).unwrap_err();
+        assert_eq!(why, "phone_e164(US): \"(555) 010-1234\" is no valid telephone number in US");
+    }
+
+    #[test]
+    fn what_leaves_nothing_of_a_value_does_not_clear_it_in_silence() {
+        for (transforms, value) in [
+            ("replace(\"[^0-9]\", \"\")", "call me"),
+            ("replace(\"[^0-9]\", \"\") | trim", "call me"),
+            ("truncate(1)", "😀"),
+        ] {
+            let why = done(transforms, Some(value)).unwrap_err();
+            assert!(why.contains(&format!("leaves nothing of {value:?}")), "{why}");
+        }
     }
 
     #[test]
@@ -313,7 +362,15 @@ mod tests {
         #[test]
         fn normalising_twice_is_normalising_once(text in "\\PC{0,12}") {
             for transforms in ["trim", "lowercase", "truncate(4)", "empty_to_null", "default(x)"] {
-                let once = done(transforms, Some(&text)).unwrap();
+                let Ok(once) = done(transforms, Some(&text)) else { continue };
+                prop_assert_eq!(done(transforms, once.as_deref()).unwrap(), once);
+            }
+        }
+
+        #[test]
+        fn a_number_that_was_written_once_is_written_so_again(text in "[-0-9() +/.]{4,18}") {
+            for transforms in ["phone_e164(US)", "phone_e164(GB)", "phone_e164(DE)", "phone_e164(IT)"] {
+                let Ok(once) = done(transforms, Some(&text)) else { continue };
                 prop_assert_eq!(done(transforms, once.as_deref()).unwrap(), once);
             }
         }
@@ -321,8 +378,9 @@ mod tests {
         #[test]
         fn no_text_makes_the_reader_panic(text in "\\PC{0,30}") {
             let _ = Transform::parse_all(&text);
-            let _ = phone(None, &text);
-            let _ = phone(Some(country::US), &text);
+            for transforms in ["phone_e164", "phone_e164(US)", "phone_e164(BR)", "phone_e164(DE)"] {
+                let _ = done(transforms, Some(&text));
+            }
         }
     }
 }

@@ -161,7 +161,10 @@ fn check_value(state: &State, field: &FieldDef, value: &Value) -> Option<Rejecti
                 )
             })
         }
-        (_, Value::String(text)) if field.length > 0 && text.chars().count() > field.length as usize => {
+        // Java's strings: an emoji is two characters.
+        (_, Value::String(text))
+            if field.length > 0 && text.encode_utf16().count() > field.length as usize =>
+        {
             Some(Rejection::new(
                 "STRING_TOO_LONG",
                 format!("{label}: data value too large: {text} (max length={})", field.length),

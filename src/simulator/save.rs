@@ -77,6 +77,7 @@ pub(super) fn create(
     let id = make_id(&table.def.prefix, table.next_id);
     table.next_id += 1;
     holds.extend(written.clone());
+    table.def.compose(&mut holds);
     let record = Record { id: id.clone(), fields: holds, created: now, modified: now, deleted: false };
     table.index(&record);
     table.records.insert(id.clone(), record);
@@ -108,6 +109,7 @@ pub(super) fn update(
         && let Some(old) = table.records.get(&id).cloned()
     {
         table.unindex(&old);
+        table.def.compose(&mut merged);
         let record = Record { fields: merged, modified: now, ..old };
         table.index(&record);
         table.records.insert(id.clone(), record);

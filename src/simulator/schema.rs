@@ -1,6 +1,6 @@
 //! Objects and their fields, read from `assets/demo/org.txt`, and describe.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,9 +64,24 @@ impl FieldDef {
             _ => Some(text.to_lowercase()),
         }
     }
+
+    /// Whether Salesforce puts it together from a person's names: no null, no default, and nobody writes it.
+    pub(super) fn is_composed(&self) -> bool {
+        self.system && self.name == "Name"
+    }
 }
 
 impl ObjectDef {
+    /// Puts together what is made of other fields, as it is done at each save.
+    pub(super) fn compose(&self, fields: &mut Map<String, Value>) {
+        if self.fields.iter().any(FieldDef::is_composed) {
+            let part = |name: &str| fields.get(name).and_then(Value::as_str);
+            let names: Vec<&str> = [part("FirstName"), part("LastName")].into_iter().flatten().collect();
+            let name = Value::from(names.join(" "));
+            fields.insert("Name".to_owned(), name);
+        }
+    }
+
     /// A field by name in any case.
     pub(super) fn field(&self, name: &str) -> Option<&FieldDef> {
         self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
@@ -119,7 +134,7 @@ fn field_line(line: &str) -> FieldDef {
         key: has("key"),
         case_sensitive: has("case"),
         restricted: has("restricted"),
-        system: false,
+        system: has("composed"),
         write_denied: false,
     }
 }
@@ -228,7 +243,7 @@ fn describe_field(field: &FieldDef) -> Value {
         .iter()
         .map(|value| json!({"active": true, "defaultValue": false, "label": value, "validFor": null, "value": value}))
         .collect();
-    let defaulted = field.system || field.kind == Kind::Boolean;
+    let defaulted = (field.system && !field.is_composed()) || field.kind == Kind::Boolean;
     let mut body = json!({
         "name": field.name, "label": field.label, "type": kind, "soapType": soap, "length": field.length,
         "byteLength": field.length * 3, "precision": precision, "scale": scale,

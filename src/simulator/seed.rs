@@ -39,8 +39,9 @@ pub fn populate(org: &Org, records: usize, seed: u64) {
     }
 }
 
-fn insert(state: &mut State, object: &str, fields: Map<String, Value>, dice: &mut StdRng) {
+fn insert(state: &mut State, object: &str, mut fields: Map<String, Value>, dice: &mut StdRng) {
     let Some(table) = state.table_mut(object) else { return };
+    table.def.compose(&mut fields);
     let id = make_id(&table.def.prefix, table.next_id);
     table.next_id += 1;
     let age = TimeDelta::seconds(dice.random_range(86_400..31_536_000));
@@ -62,12 +63,17 @@ pub fn person(dice: &mut StdRng) -> (String, String, String) {
     (first, last, email)
 }
 
-/// A phone number in a country's usual way.
+/// Area codes of the United States that are in use.
+const AREAS: [u16; 8] = [202, 206, 212, 303, 312, 415, 512, 617];
+
+/// A phone number in a country's usual way, of those that are valid and given to nobody: 555-0100 to 555-0199, and
+/// London's 7946 0000 to 0999.
 pub fn phone(dice: &mut StdRng) -> String {
+    let area = |dice: &mut StdRng| AREAS[dice.random_range(0..AREAS.len())];
     match dice.random_range(0..3) {
-        0 => format!("+1 555 {:03} {:04}", dice.random_range(100..999), dice.random_range(0..9_999)),
-        1 => format!("(555) {:03}-{:04}", dice.random_range(100..999), dice.random_range(0..9_999)),
-        _ => format!("+44 20 7946 {:04}", dice.random_range(0..9_999)),
+        0 => format!("+1 {} 555 {:04}", area(dice), dice.random_range(100..200)),
+        1 => format!("({}) 555-{:04}", area(dice), dice.random_range(100..200)),
+        _ => format!("+44 20 7946 {:04}", dice.random_range(0..1_000)),
     }
 }
 

@@ -38,5 +38,6 @@ mod steps;
 mod support;
 mod upgrade;
 mod verify;
+mod words;
 mod world;
 mod write;

@@ -10,7 +10,7 @@ use tui_textarea::{CursorMove, TextArea, WrapMode};
 
 use crate::console::model::Model;
 use crate::console::widgets::cells::clip;
-use crate::domain::check::check;
+use crate::domain::check::{check, units};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::names::RowRef;
 use crate::domain::record::{Edit, FieldEdit};
@@ -212,7 +212,7 @@ fn notes_of(model: &Model, editor: &Editor, width: usize) -> Vec<Line<'static>> 
         None if editor.changed() => Line::from(Span::styled(" ✓ fits the field", theme.good())),
         None => Line::from(Span::styled(" unchanged", theme.dim())),
     };
-    let length = editor.value().map_or(0, |value| value.chars().count());
+    let length = editor.value().map_or(0, |value| units(&value));
     let count = match (editor.field.length, length) {
         (_, 0) => "empty is saved as NULL".to_owned(),
         (0, length) => format!("{length} characters"),

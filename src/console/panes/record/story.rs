@@ -8,7 +8,7 @@ use crate::console::overlays::changes;
 use crate::console::widgets::cells::{clip, wrap};
 use crate::domain::catalogue::{self, Source};
 use crate::domain::record::RecordView;
-use crate::domain::remedy::{Action, Offer, named};
+use crate::domain::remedy::{Action, Offer};
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 use super::{Answer, RecordPane};
@@ -93,18 +93,18 @@ pub(super) fn error_lines(
 pub(super) fn rowless_lines(model: &Model, error: &SyncError, width: usize) -> Vec<Line<'static>> {
     let theme = model.theme;
     let room = width.saturating_sub(2);
-    let entry = catalogue::classify(error.source, &error.code, &error.message);
+    let advice = catalogue::advice_of(error);
     let said = |text: &str, most: usize| wrap(text, room, most).into_iter().map(|line| format!(" {line}"));
     let mut lines: Vec<Line> =
         said(&error.message, 4).map(|line| Line::from(Span::styled(line, theme.bad()))).collect();
     lines.push(Line::from(Span::styled(format!(" {}", clip(&standing(model, error), room)), theme.dim())));
-    lines.extend(said(&format!("{}. {}", entry.title, entry.cause), 4).map(Line::from));
+    lines.extend(said(&format!("{}. {}", advice.title, advice.cause), 4).map(Line::from));
+    if let Some(overview) = &model.overview {
+        lines.extend(said(&overview.waits_for(error), 2).map(Line::from));
+    }
     lines.push(Line::default());
-    let fields = if error.fields.is_empty() { "the field".to_owned() } else { error.fields.join(", ") };
-    for (at, remedy) in entry.remedies.iter().enumerate() {
-        let field = error.fields.first().map(String::as_str);
-        let text = named(&remedy.text, &error.mapping, field).replace("{field}", &fields);
-        for (line, words) in wrap(&text, room.saturating_sub(8), 2).into_iter().enumerate() {
+    for (at, remedy) in advice.remedies.iter().enumerate() {
+        for (line, words) in wrap(&remedy.text, room.saturating_sub(8), 2).into_iter().enumerate() {
             let lead = if at == 0 && line == 0 { " Help   " } else { "        " };
             let point = if line == 0 { "· " } else { "  " };
             lines.push(Line::from(vec![
