@@ -74,7 +74,7 @@ pub(super) enum Command {
     /// Sync errors, those that failed last first
     Errors {
         /// Only those that match, in the console's filter language
-        #[arg(long = "where", value_name = "FILTER")]
+        #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
         filter: Option<String>,
         /// By cause: same mapping, code, fields and message template
         #[arg(long, conflicts_with = "sort")]
@@ -137,7 +137,7 @@ pub(super) enum Command {
         #[arg(long)]
         dry_run: bool,
         /// Why, for the audit
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
         why: Option<String>,
     },
     /// What operators did, newest first; with a number, each row of that act
@@ -160,6 +160,7 @@ pub(super) enum Command {
     /// Any row by its id, its record's id (15 or 18 characters) or its external id: where it stands
     Find {
         /// What one has in hand
+        #[arg(value_parser = free_text, allow_hyphen_values = true)]
         text: String,
         /// Only in this mapping
         #[arg(long)]
@@ -168,7 +169,7 @@ pub(super) enum Command {
     /// The errors that match, as a file for other programs
     Export {
         /// Only those that match, in the console's filter language (group:NAME for a group)
-        #[arg(long = "where", value_name = "FILTER", default_value = "", hide_default_value = true)]
+        #[arg(long = "where", value_name = "FILTER", default_value = "", hide_default_value = true, value_parser = free_text, allow_hyphen_values = true)]
         filter: String,
         /// Its format [default: by the name of the file, else csv]
         #[arg(long, value_parser = ["csv", "jsonl"])]
@@ -226,7 +227,7 @@ pub(super) enum Command {
         #[arg(short, long)]
         follow: bool,
         /// Only lines that match: words, level:warn, mapping:Contact, -word
-        #[arg(long = "where", value_name = "FILTER")]
+        #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
         filter: Option<String>,
         /// Begin with this many lines
         #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
@@ -279,7 +280,7 @@ pub(super) struct Many {
     #[arg(required_unless_present = "filter", conflicts_with = "filter")]
     pub(super) ids: Vec<i64>,
     /// All errors that match, in the console's filter language (group:NAME for a group)
-    #[arg(long = "where", value_name = "FILTER")]
+    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
     pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) how: Manner,
@@ -298,7 +299,7 @@ pub(super) struct Manner {
     #[arg(long)]
     pub(super) wait: bool,
     /// Why, for the audit
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
     pub(super) why: Option<String>,
 }
 
@@ -308,11 +309,11 @@ pub(super) struct FixOptions {
     #[arg(required = true, value_name = "ID|FIELD=VALUE")]
     pub(super) what: Vec<String>,
     /// All errors that match, in the console's filter language (group:NAME for a group); one field
-    #[arg(long = "where", value_name = "FILTER")]
+    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
     pub(super) filter: Option<String>,
     /// Put the field's value through transforms instead: --apply 'trim | phone_e164(US)' Phone; a regular expression is
     /// one of them: replace("from", "to")
-    #[arg(long, value_name = "TRANSFORMS")]
+    #[arg(long, value_name = "TRANSFORMS", value_parser = free_text, allow_hyphen_values = true)]
     pub(super) apply: Option<String>,
     /// Do instead what this remedy says, by its number in `syncdeck show`, and send the row again
     #[arg(long, value_name = "N", conflicts_with_all = ["filter", "apply"])]
@@ -345,10 +346,21 @@ pub(super) struct ChooseOptions {
     #[arg(required = true, value_name = "ID FIELD=SIDE|SIDE")]
     pub(super) what: Vec<String>,
     /// All errors that match, in the console's filter language
-    #[arg(long = "where", value_name = "FILTER")]
+    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
     pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) how: Manner,
+}
+
+/// A text that may begin with a hyphen; one that looks like an option is most likely the next option, with the text
+/// itself forgotten.
+fn free_text(text: &str) -> Result<String, String> {
+    match text.strip_prefix("--") {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => {
+            Err(format!("a text is missing before {text}; to mean these letters, put them in quotes: '\"{text}\"'"))
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,6 @@
 //! What asks: errors, runs, show, explain, logs.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
@@ -12,7 +13,8 @@ use crate::domain::record::{Advice, RecordView, SalesforceState, SalesforceValue
 use crate::domain::remedy::Remedy;
 use crate::domain::sort::Sort;
 use crate::domain::sync_error::SyncError;
-use crate::engine::handle::{ErrorQuery, PendingQuery, Refused};
+use crate::engine::handle::{ErrorQuery, Handle, PendingQuery, Refused};
+use crate::logs::LogRecord;
 use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
@@ -426,24 +428,51 @@ fn show_sending(record: &RecordView) -> Result<()> {
     Ok(())
 }
 
-/// The log.
+/// Log records read at once while older ones that pass a filter are looked for.
+const LOG_PAGE: usize = 2_000;
+
+/// The log: the newest lines that pass a filter, as many as are wanted, then those that come.
 pub(super) async fn logs(cli: &Cli, follow: bool, filter: &str, lines: usize) -> Result<u8> {
     let filter = LogFilter::parse(filter).map_err(print::Usage)?;
     let handle = door(cli).await?;
-    let mut after = None;
-    loop {
-        let limit = if after.is_none() { lines } else { 1_000 };
-        let records = handle.log(after, limit).await?;
-        for record in records.iter().filter(|record| filter.matches(record)) {
-            let printed = if cli.json { print::json(record, false) } else { print::line(&logfmt(record)) };
-            if printed.is_err() {
-                return Ok(DONE);
-            }
-        }
-        after = records.last().map(|record| record.id).or(after).or(Some(0));
-        if !follow {
-            return Ok(DONE);
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    let print = |record: &LogRecord| match cli.json {
+        true => print::json(record, false),
+        false => print::line(&logfmt(record)),
+    };
+    let mut after = handle.log(None, 1).await?.last().map_or(0, |newest| newest.id);
+    for record in newest(&handle, after, &filter, lines).await? {
+        print(&record)?;
     }
+    while follow {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let records = handle.log(Some(after), LOG_PAGE).await?;
+        after = records.last().map_or(after, |record| record.id);
+        records.iter().filter(|record| filter.matches(record)).try_for_each(print)?;
+    }
+    Ok(DONE)
+}
+
+/// The newest records up to a position that pass a filter, oldest first.
+async fn newest(
+    handle: &Handle,
+    upto: i64,
+    filter: &LogFilter,
+    lines: usize,
+) -> Result<VecDeque<LogRecord>, Refused> {
+    let mut found = VecDeque::new();
+    let mut before = upto.saturating_add(1);
+    while found.len() < lines {
+        // What a filter leaves out is not counted, so nobody knows how far back the lines lie.
+        let page = handle.log_before(before, if filter.is_empty() { lines - found.len() } else { LOG_PAGE }).await?;
+        let passing = page.iter().rev().filter(|record| filter.matches(record));
+        for record in passing.take(lines - found.len()) {
+            found.push_front(record.clone());
+        }
+        // The mark of what was removed has no position of its own; nothing lies before it.
+        match page.first().map(|record| record.id) {
+            Some(oldest) if oldest > 0 => before = oldest,
+            _ => break,
+        }
+    }
+    Ok(found)
 }

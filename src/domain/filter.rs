@@ -4,6 +4,7 @@
 use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
 use super::catalogue::Source;
+use super::nearest::nearest;
 use super::sync_error::{Category, Class, ErrorState};
 
 /// What a filter asks for; all terms must hold.
@@ -73,20 +74,36 @@ impl Filter {
     /// # Errors
     /// An unknown qualifier or a value that it does not take.
     pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Filter, FilterError> {
-        let terms = words(text).into_iter().map(|word| term(&word, now)).collect::<Result<Vec<_>, _>>()?;
+        let terms =
+            words(text, is_name).into_iter().map(|word| term(&word, now)).collect::<Result<Vec<_>, _>>()?;
         Ok(Filter { terms })
     }
 }
 
-/// A word of the text: its qualifier, if any, and its value without quotes.
-struct Word {
-    typed: String,
-    negated: bool,
-    qualifier: Option<String>,
-    value: String,
+/// What is wrong with a qualifier that there is not; `known` are those that there are, each with its colon.
+pub fn unknown(qualifier: &str, value: &str, known: &str) -> String {
+    let keys = known.split(' ').map(|key| key.trim_end_matches(':'));
+    let near = nearest(qualifier, keys).map(|near| format!(" did you mean {near}:?")).unwrap_or_default();
+    let word = format!("{qualifier}:{value}");
+    format!("there is no {qualifier}:;{near} use {known}, or look for the word itself with \"{word}\"")
 }
 
-fn words(text: &str) -> Vec<Word> {
+/// A word of a filter's text: its qualifier, if any, and its value without quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// As it was typed.
+    pub typed: String,
+    /// Whether a `-` stands before it.
+    pub negated: bool,
+    /// What stands before its colon, in small letters, where that may be a name.
+    pub qualifier: Option<String>,
+    /// What is to be found.
+    pub value: String,
+}
+
+/// The words of a filter's text. What stands before a colon counts as a qualifier where `may_name` lets it; what is in
+/// quotes never does.
+pub fn words(text: &str, may_name: impl Fn(&str) -> bool) -> Vec<Word> {
     let mut words = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(&c) = rest.peek() {
@@ -109,7 +126,7 @@ fn words(text: &str) -> Vec<Word> {
                     was_quoted = true;
                 }
                 '-' if word.typed == "-" => word.negated = true,
-                ':' if !quoted && !was_quoted && word.qualifier.is_none() && is_name(&word.value) => {
+                ':' if !quoted && !was_quoted && word.qualifier.is_none() && may_name(&word.value) => {
                     word.qualifier = Some(std::mem::take(&mut word.value).to_lowercase());
                 }
                 c => word.value.push(c),
@@ -163,7 +180,7 @@ fn term(word: &Word, now: DateTime<Utc>) -> Result<Qualified, FilterError> {
             Source::from_word(&value.to_lowercase())
                 .ok_or_else(|| fail("use salesforce, engine or postgres".to_owned()))?,
         ),
-        other => return Err(fail(format!("there is no {other}:; use {QUALIFIERS}"))),
+        other => return Err(fail(unknown(other, &value, QUALIFIERS))),
     };
     Ok(Qualified { term, negated: word.negated })
 }
@@ -253,6 +270,9 @@ mod tests {
         assert!(
             parse("colour:red").unwrap_err().starts_with("colour:red: there is no colour:; use mapping:")
         );
+        let near = parse("-mapings:contact").unwrap_err();
+        assert!(near.starts_with("-mapings:contact: there is no mapings:; did you mean mapping:?"), "{near}");
+        assert_eq!(parse("\"colour:red\""), only(Term::Word("colour:red".to_owned())));
         assert_eq!(parse("row:x").unwrap_err(), "row:x: a row id is a whole number");
         assert!(parse("group:it's").unwrap_err().contains("errors --group"));
         assert!(parse("since:soon").unwrap_err().contains("30m, 1h"));

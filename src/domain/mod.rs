@@ -20,6 +20,7 @@ pub mod mapping;
 pub mod masking;
 pub mod merge;
 pub mod names;
+pub mod nearest;
 pub mod number;
 pub mod outgoing;
 pub mod overview;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::config::{Config, MappingConfig};
 use crate::domain::field::{Field, FieldType, Trouble};
 use crate::domain::mapping::{Mapping, Parent};
+use crate::domain::nearest::suggestion;
 use crate::salesforce::describe::{Describe, DescribedField};
 use crate::salesforce::{Client, Error};
 
@@ -232,34 +233,6 @@ fn unknown_object(config: &Config, written: &MappingConfig, names: &[String]) ->
             "check the API name (custom ones end in __c), or grant the login read access to the object",
         ),
     )
-}
-
-/// "did you mean ...", when a known name is near; else `otherwise`.
-fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
-    let near = known
-        .map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .min()
-        .filter(|(distance, _)| *distance <= 2.max(name.len() / 4));
-    match near {
-        Some((_, candidate)) => format!("did you mean {candidate}?"),
-        None => otherwise.to_owned(),
-    }
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

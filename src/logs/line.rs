@@ -5,7 +5,13 @@ use std::ops::Range;
 use super::ring::{Line, Ring};
 use super::sanitize::sanitize;
 use super::{Level, LogRecord};
+use crate::domain::filter::{Word, unknown, words};
 use regex::{Regex, RegexBuilder};
+
+/// What a filter of the log may ask for: the parts of every line, then the keys that lines of this program have beside
+/// their message. A test holds that no line has another one.
+pub const QUALIFIERS: &str = "level: dyno: source: mapping: row: code: field: fields: sfid: batch: key: cause: records: \
+    retry_in: ms: state: pause: owner: mappings: taken_in: claimed: dropped:";
 
 /// `2026-11-20T14:02:10.123Z WARN  writer  3 of 200 rejected  mapping=Contact batch=8f2`, harmless for a terminal.
 pub fn logfmt(record: &LogRecord) -> String {
@@ -71,28 +77,11 @@ impl LogFilter {
     /// Reads a filter as typed.
     ///
     /// # Errors
-    /// A level that there is not, or a word too long to be searched for.
+    /// A key or a level that there is not, or a word too long to be searched for.
     pub fn parse(text: &str) -> Result<LogFilter, String> {
-        let terms = text
-            .split_whitespace()
-            .map(|word| {
-                let (negated, word) = match word.strip_prefix('-') {
-                    Some(rest) if !rest.is_empty() => (true, rest),
-                    _ => (false, word),
-                };
-                let term = match word.split_once(':') {
-                    Some(("level", level)) => Term::Level(parse_level(level)?),
-                    // `14:02`, `http://...` and `CODE: ...` are words.
-                    Some((key, value)) if is_name(key) && !value.is_empty() && !value.starts_with('/') => {
-                        Term::Field(key.to_lowercase(), value.to_lowercase())
-                    }
-                    _ => match parse_level(word) {
-                        Ok(level) => Term::Named(level, literal(word)?),
-                        Err(_) => Term::Word(literal(word)?),
-                    },
-                };
-                Ok((negated, term))
-            })
+        let terms = words(text, is_name)
+            .iter()
+            .map(|word| Ok((word.negated, Term::parse(word)?)))
             .collect::<Result<Vec<(bool, Term)>, String>>()?;
         let probe = terms.iter().filter(|(negated, _)| !negated).find_map(|(_, term)| term.probe());
         Ok(LogFilter { typed: text.to_owned(), terms, probe })
@@ -156,6 +145,25 @@ impl LogFilter {
 }
 
 impl Term {
+    fn parse(word: &Word) -> Result<Term, String> {
+        let Word { typed, qualifier, value, .. } = word;
+        match qualifier.as_deref() {
+            // `http://...` and `Phone: ...` are words.
+            Some(key) if value.is_empty() || value.starts_with('/') => {
+                Ok(Term::Word(literal(&format!("{key}:{value}"))?))
+            }
+            Some("level") => Ok(Term::Level(parse_level(value)?)),
+            Some(key) if QUALIFIERS.split(' ').any(|known| known.trim_end_matches(':') == key) => {
+                Ok(Term::Field(key.to_owned(), value.to_lowercase()))
+            }
+            Some(key) => Err(format!("{typed}: {}", unknown(key, value, QUALIFIERS))),
+            None => match parse_level(value) {
+                Ok(level) if !typed.contains('"') => Ok(Term::Named(level, literal(value)?)),
+                _ => Ok(Term::Word(literal(value)?)),
+            },
+        }
+    }
+
     fn probe(&self) -> Option<Regex> {
         match self {
             Term::Word(word) => Some(word.clone()),
@@ -254,9 +262,17 @@ mod tests {
             ("error", false),
             ("14:02", false),
             ("00:00", false),
+            ("http://salesforce", false),
+            ("mapping:\"contact\"", true),
+            ("\"3 of 200\"", true),
+            ("\"of 3\"", false),
+            ("\"mapping:contact\"", false),
         ] {
             assert_eq!(LogFilter::parse(filter).unwrap().matches(&record()), matches, "{filter}");
         }
         assert_eq!(LogFilter::parse("level:loud").unwrap_err(), "level:loud: use debug, info, warn or error");
+        let near = LogFilter::parse("rejected -mapings:Contact").unwrap_err();
+        assert!(near.starts_with("-mapings:Contact: there is no mapings:; did you mean mapping:?"), "{near}");
+        assert!(near.ends_with("or look for the word itself with \"mapings:Contact\""), "{near}");
     }
 }

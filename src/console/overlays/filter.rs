@@ -12,11 +12,10 @@ use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{clip, count};
 use crate::console::widgets::input::Input;
 use crate::domain::filter::QUALIFIERS;
+use crate::logs::line::QUALIFIERS as LOG_QUALIFIERS;
 
 /// Values shown of a completion.
 const SHOWN: usize = 6;
-/// What lines of the log are asked for most.
-const LOG_QUALIFIERS: &str = "level: mapping: row: code: source: dyno: batch:";
 
 /// The line.
 #[derive(Debug)]
