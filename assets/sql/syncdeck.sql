@@ -180,6 +180,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     fields jsonb NOT NULL DEFAULT '[]',
     -- the whole mapping with its rules as they are in force, as domain::mapping::Mapping
     definition jsonb,
+    -- the rules as the configuration says them, key and text; those set at run time come before them
+    configured jsonb,
     -- whether rows are sent: 'on', 'paused' by a person, 'stopped' by the strategy fail_fast, 'draining' when only the
     -- changes up to drain_upto still are; and why
     writes text NOT NULL DEFAULT 'on',
@@ -345,6 +347,7 @@ ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS drain_upto integer, ADD COLUMN IF NOT EXISTS reload_at timestamptz,
     ADD COLUMN IF NOT EXISTS load_began_at timestamptz, ADD COLUMN IF NOT EXISTS load_records bigint,
     ADD COLUMN IF NOT EXISTS load_total bigint, ADD COLUMN IF NOT EXISTS failing_since timestamptz;
+ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS configured jsonb;
 ALTER TABLE syncdeck.command ADD COLUMN IF NOT EXISTS progress jsonb, ADD COLUMN IF NOT EXISTS told_at timestamptz,
     ADD COLUMN IF NOT EXISTS wanted_at timestamptz, ADD COLUMN IF NOT EXISTS stop boolean NOT NULL DEFAULT false;
 ALTER TABLE syncdeck.engine ADD COLUMN IF NOT EXISTS instance_url text;

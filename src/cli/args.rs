@@ -119,30 +119,32 @@ pub(super) enum Command {
     /// Take a record that is in Salesforce already as an error's row's own: its insert becomes an update
     Link {
         /// The error's number
+        #[arg(value_parser = number)]
         id: i64,
         /// The record [default: the one that the message names, or that has the row's external id or e-mail address]
         sfid: Option<String>,
         /// Remove the row that has the record, and take it over: both are the same thing
         #[arg(long)]
         replace: bool,
-    },
-    /// Take an act back, for rows that were not changed since
-    Undo {
-        /// Its number in `syncdeck audit` [default: your own last one]
-        act: Option<i64>,
-        /// Do not ask
+        /// Wait for Salesforce's answer to what is sent
         #[arg(long)]
-        yes: bool,
-        /// Show what it would do, and change nothing
-        #[arg(long)]
-        dry_run: bool,
+        wait: bool,
         /// Why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
         why: Option<String>,
     },
+    /// Take an act back, for rows that were not changed since
+    Undo {
+        /// Its number in `syncdeck audit` [default: your own last one]
+        #[arg(value_parser = act)]
+        act: Option<i64>,
+        #[command(flatten)]
+        how: Manner,
+    },
     /// What operators did, newest first; with a number, each row of that act
     Audit {
         /// An act's number
+        #[arg(value_parser = act)]
         act: Option<i64>,
         /// Only those of this mapping
         #[arg(long)]
@@ -277,7 +279,7 @@ pub(super) struct SimulatorOptions {
 #[derive(Debug, Args)]
 pub(super) struct Many {
     /// The errors' numbers
-    #[arg(required_unless_present = "filter", conflicts_with = "filter")]
+    #[arg(required_unless_present = "filter", conflicts_with = "filter", value_parser = number)]
     pub(super) ids: Vec<i64>,
     /// All errors that match, in the console's filter language (group:NAME for a group)
     #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
@@ -356,11 +358,19 @@ pub(super) struct ChooseOptions {
 /// itself forgotten.
 fn free_text(text: &str) -> Result<String, String> {
     match text.strip_prefix("--") {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => {
-            Err(format!("a text is missing before {text}; to mean these letters, put them in quotes: '\"{text}\"'"))
-        }
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => Err(format!(
+            "a text is missing before {text}; to mean these letters, put them in quotes: '\"{text}\"'"
+        )),
         _ => Ok(text.to_owned()),
     }
+}
+
+fn number(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "name an error by its number, as listed by: syncdeck errors".to_owned())
+}
+
+fn act(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "name an act by its number, as listed by: syncdeck audit".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

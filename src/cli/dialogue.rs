@@ -4,6 +4,8 @@ use std::io::{self, BufRead, IsTerminal};
 
 use nix::sys::termios::{self, LocalFlags, SetArg};
 
+use crate::logs::sanitize::sanitize;
+
 use super::print::{self, Usage};
 
 /// Somebody who answers.
@@ -67,7 +69,7 @@ impl Dialogue {
 
     fn line(&mut self, prompt: &str, question: &str) -> Result<String, Usage> {
         // On standard error: what is printed on standard output stays results only.
-        print::aside(prompt);
+        print::aside(&sanitize(prompt));
         let mut line = String::new();
         match io::stdin().lock().read_line(&mut line) {
             Ok(0) | Err(_) => Err(Usage(format!("the input ended where an answer was needed: {question}"))),

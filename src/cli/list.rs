@@ -19,16 +19,18 @@ use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
-use super::{DONE, FAILED, door, print};
+use super::mapping::named;
+use super::{DONE, FAILED, door, many, print};
 
 /// The list of errors.
 pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) -> Result<u8> {
+    many::matching(filter)?;
     let handle = door(cli).await?;
     let mut query = ErrorQuery { filter: filter.to_owned(), sort, limit, after: None };
     let mut items = Vec::new();
     loop {
         query.limit = limit - items.len();
-        let page = handle.errors(&query).await.map_err(|refused| print::Usage(refused.0))?;
+        let page = handle.errors(&query).await?;
         items.extend(page.items);
         query.after = page.next;
         if items.len() >= limit || query.after.is_none() {
@@ -49,8 +51,8 @@ pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) ->
 
 /// The errors by cause.
 pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> {
-    let handle = door(cli).await?;
-    let groups = handle.groups(filter, limit).await.map_err(|refused| print::Usage(refused.0))?;
+    many::matching(filter)?;
+    let groups = door(cli).await?.groups(filter, limit).await?;
     if cli.json {
         print::json(&groups, true)?;
         return Ok(DONE);
@@ -79,8 +81,12 @@ pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> 
 
 /// What waits to be sent.
 pub(super) async fn pending(cli: &Cli, mapping: Option<&str>, limit: usize) -> Result<u8> {
-    let query = PendingQuery { mapping: mapping.map(str::to_owned), after: None, limit };
-    let waiting = door(cli).await?.pending(&query).await?;
+    let handle = door(cli).await?;
+    let mapping = match mapping {
+        Some(name) => Some(named(&handle, name).await?.object),
+        None => None,
+    };
+    let waiting = handle.pending(&PendingQuery { mapping, after: None, limit }).await?;
     if cli.json {
         print::json(&waiting, true)?;
         return Ok(DONE);
@@ -108,7 +114,11 @@ pub(super) async fn pending(cli: &Cli, mapping: Option<&str>, limit: usize) -> R
 
 /// Runs.
 pub(super) async fn runs(cli: &Cli, mapping: Option<&str>, failed: bool, limit: usize) -> Result<u8> {
-    let runs = door(cli).await?.runs(mapping, failed, limit).await?;
+    let handle = door(cli).await?;
+    if let Some(name) = mapping {
+        named(&handle, name).await?;
+    }
+    let runs = handle.runs(mapping, failed, limit).await?;
     if cli.json {
         print::json(&runs, true)?;
         return Ok(DONE);
@@ -172,8 +182,8 @@ pub(super) async fn show(cli: &Cli, what: &str, full: bool) -> Result<u8> {
                 print::Usage(format!("{row:?} is no row\nname it by its column id, such as {mapping}:42"))
             };
             let row = RowRef {
-                table: handle.rules(mapping).await?.0.table,
                 row: RowId(row.parse().map_err(refused)?),
+                table: named(&handle, mapping).await?.table,
             };
             (None, Some(row))
         }
@@ -443,13 +453,15 @@ pub(super) async fn logs(cli: &Cli, follow: bool, filter: &str, lines: usize) ->
     for record in newest(&handle, after, &filter, lines).await? {
         print(&record)?;
     }
-    while follow {
+    if !follow {
+        return Ok(DONE);
+    }
+    loop {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let records = handle.log(Some(after), LOG_PAGE).await?;
         after = records.last().map_or(after, |record| record.id);
         records.iter().filter(|record| filter.matches(record)).try_for_each(print)?;
     }
-    Ok(DONE)
 }
 
 /// The newest records up to a position that pass a filter, oldest first.
@@ -463,7 +475,8 @@ async fn newest(
     let mut before = upto.saturating_add(1);
     while found.len() < lines {
         // What a filter leaves out is not counted, so nobody knows how far back the lines lie.
-        let page = handle.log_before(before, if filter.is_empty() { lines - found.len() } else { LOG_PAGE }).await?;
+        let page =
+            handle.log_before(before, if filter.is_empty() { lines - found.len() } else { LOG_PAGE }).await?;
         let passing = page.iter().rev().filter(|record| filter.matches(record));
         for record in passing.take(lines - found.len()) {
             found.push_front(record.clone());

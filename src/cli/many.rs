@@ -11,7 +11,7 @@ use crate::domain::act::{Came, Confirm, Deed, Item, Preview, Progress, Report, S
 use crate::domain::duration::spoken;
 use crate::domain::filter::Filter;
 use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::Handle;
+use crate::engine::handle::{Handle, Refused};
 use crate::logs::sanitize::sanitize;
 
 use super::args::{Cli, Manner, Many};
@@ -48,8 +48,7 @@ pub(super) async fn act(cli: &Cli, chosen: &Chosen, deed: Deed, how: &Manner) ->
     let handle = door(cli).await?;
     let plan = handle.plan(chosen, deed).await?;
     if how.dry_run {
-        show(cli, &plan)?;
-        return Ok(DONE);
+        return show(cli, &plan.deed.text(), &plan.preview);
     }
     // Who names errors one by one has seen them; what removes rows, and a great many, is asked about all the same.
     let named = matches!(chosen, Chosen::Ids(_)) && plan.preview.removed == 0;
@@ -66,6 +65,9 @@ pub(super) async fn act(cli: &Cli, chosen: &Chosen, deed: Deed, how: &Manner) ->
     let mut report = carry_out(&handle, &plan, how.why.as_deref()).await?;
     if how.wait {
         handle.answers(&plan, &mut report, PATIENCE).await?;
+    } else if report.done > 0 {
+        // What is told of each row is that it is sent; what keeps it from that must not be left out.
+        handle.held_up(&plan).await?.iter().for_each(|why| print::problem(why));
     }
     tell(cli, &report)
 }
@@ -87,7 +89,7 @@ fn confirmed(plan: &Plan, asks: Confirm) -> Result<bool> {
         );
         return Err(print::Usage(text).into());
     }
-    for line in preview_lines(plan) {
+    for line in preview_lines(&plan.deed.text(), &plan.preview) {
         print::note(&line);
     }
     let mut dialogue = Dialogue::new();
@@ -99,26 +101,24 @@ fn confirmed(plan: &Plan, asks: Confirm) -> Result<bool> {
     })
 }
 
-/// What a plan would do.
-fn show(cli: &Cli, plan: &Plan) -> Result<()> {
+/// What an act would do.
+pub(super) fn show(cli: &Cli, deed: &str, preview: &Preview) -> Result<u8> {
     if cli.json {
-        print::json(&plan.preview, true)?;
-        return Ok(());
+        print::json(preview, true)?;
+        return Ok(DONE);
     }
-    for line in preview_lines(plan) {
-        print::line(&sanitize(&line))?;
-    }
-    Ok(())
+    preview_lines(deed, preview).iter().try_for_each(|line| print::line(&sanitize(line)))?;
+    Ok(DONE)
 }
 
-fn preview_lines(plan: &Plan) -> Vec<String> {
-    let Preview { selected, touched, removed, passing, refused, left, sample } = &plan.preview;
-    let mut lines = vec![format!("{}: {selected} selected, {touched} to do", plan.deed.text())];
+fn preview_lines(deed: &str, preview: &Preview) -> Vec<String> {
+    let Preview { selected, touched, removed, passing, refused, left, sample } = preview;
+    let mut lines = vec![format!("{deed}: {selected} selected, {touched} to do")];
     if *removed > 0 {
         let rows = if *removed == 1 { "1 row is".to_owned() } else { format!("{removed} rows are") };
         lines.push(format!("  {rows} removed: Salesforce has no record of what is removed"));
     }
-    if matches!(plan.deed, Deed::Fix { .. }) {
+    if *passing > 0 || !refused.is_empty() {
         lines.push(format!("  {passing} would then pass the checks"));
         lines.extend(refused.iter().map(|(why, count)| format!("  {count} would not: {why}")));
     }
@@ -173,6 +173,8 @@ fn progress_line(progress: Progress, elapsed: Duration) -> String {
 pub(super) fn tell(cli: &Cli, report: &Report) -> Result<u8> {
     if cli.json {
         print::json(report, true)?;
+    } else if report.items.is_empty() {
+        print::note("nothing matches, and nothing was done");
     } else if report.items.len() <= TOLD {
         for item in &report.items {
             tell_item(item)?;
@@ -217,12 +219,9 @@ fn tell_item(item: &Item) -> Result<()> {
 }
 
 /// The report of an act on one error.
-pub(super) fn one(id: i64, came: Result<String, crate::engine::handle::Refused>) -> Report {
+pub(super) fn one(id: i64, came: Result<(Came, String), Refused>) -> Report {
     let mut report = Report::default();
-    let (result, message) = match came {
-        Ok(message) => (Came::Done, message),
-        Err(refused) => (Came::Failed, refused.0),
-    };
+    let (result, message) = came.unwrap_or_else(|refused| (Came::Failed, refused.0));
     report.note(Item { id, result, message });
     report
 }

@@ -3,8 +3,9 @@
 use color_eyre::eyre::Result;
 use serde_json::json;
 
+use crate::domain::mapping::{Mapping, no_such_mapping};
 use crate::domain::overview::Writes;
-use crate::engine::handle::{Handle, Refused};
+use crate::engine::handle::{Handle, Refused, SetTo};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
@@ -29,17 +30,53 @@ pub(super) async fn list(cli: &Cli) -> Result<u8> {
     Ok(DONE)
 }
 
+/// One thing to change.
+enum Change {
+    /// Whether rows are sent.
+    Writes(Writes),
+    /// All records are read again.
+    Reload,
+    /// A rule, and its value; `None` leaves it to the configuration.
+    Rule(String, Option<String>),
+}
+
 /// One mapping: what is to change, then its rules. All of them: what is to change, then the list.
 pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8> {
     if !changes.is_empty() {
         many::refuse_read_only(cli)?;
     }
     let name = Some(name).filter(|name| *name != ALL);
+    // What is wrong is said before anything is changed.
+    let changes: Vec<Change> =
+        changes.iter().map(|change| read(name, change)).collect::<Result<_, print::Usage>>()?;
     let handle = door(cli).await?;
+    if let Some(name) = name {
+        named(&handle, name).await?;
+    }
+    let said = |text: &str| if cli.json { Ok(()) } else { print::line(&sanitize(text)) };
+    // Rules first: what goes on again goes on under them.
+    let mut rules = Vec::new();
+    let mut acts = Vec::new();
     for change in changes {
-        let done = apply(&handle, name, change).await?;
-        if let Some(done) = done.filter(|_| !cli.json) {
-            print::line(&sanitize(&done))?;
+        match change {
+            Change::Rule(key, value) => rules.push((key, value)),
+            other => acts.push(other),
+        }
+    }
+    if let Some(name) = name.filter(|_| !rules.is_empty()) {
+        for set in handle.set_rules(name, &rules).await? {
+            match set {
+                SetTo { key, value: Some(value), is_so: true } => said(&format!("{key} is {value} already"))?,
+                SetTo { key, value: None, is_so: true } => said(&format!("{key} is not set at run time"))?,
+                SetTo { .. } => {}
+            }
+        }
+    }
+    for change in acts {
+        match change {
+            Change::Writes(to) => said(&handle.writes(name, to).await?)?,
+            Change::Reload => said(&handle.reload(name).await?)?,
+            Change::Rule(..) => {}
         }
     }
     match name {
@@ -48,33 +85,42 @@ pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8>
     }
 }
 
-/// Does one of the changes; tells what was done, where the rules do not show it.
-async fn apply(handle: &Handle, name: Option<&str>, change: &str) -> Result<Option<String>> {
+/// What is to change, as it is typed.
+fn read(name: Option<&str>, change: &str) -> Result<Change, print::Usage> {
     if let Some(to) = Writes::from_word(change) {
-        return Ok(Some(handle.writes(name, to).await?));
+        return Ok(Change::Writes(to));
     }
     if change == "reload" {
-        return Ok(Some(handle.reload(name).await?));
+        return Ok(Change::Reload);
     }
     match (name, change.split_once('=')) {
-        (Some(name), Some((key, value))) => {
+        (Some(_), Some((key, value))) => {
             let value = Some(value.trim()).filter(|value| !value.is_empty());
-            handle.set_rule(name, key.trim(), value).await?;
-            Ok(None)
+            Ok(Change::Rule(key.trim().to_owned(), value.map(str::to_owned)))
         }
         (None, Some(_)) => {
             let text =
                 format!("{change:?}: a rule is set for one mapping at a time\nname it instead of {ALL:?}");
-            Err(print::Usage(text).into())
+            Err(print::Usage(text))
         }
         _ => {
             let text = format!(
                 "{change:?} is none of pause, drain, resume, reload, KEY=VALUE\nsee the keys with: syncdeck mapping {}",
                 name.unwrap_or("NAME")
             );
-            Err(print::Usage(text).into())
+            Err(print::Usage(text))
         }
     }
+}
+
+/// The mapping of that object or table; a name that nothing is mapped under is wrong usage.
+pub(super) async fn named(handle: &Handle, name: &str) -> Result<Mapping> {
+    let mappings = handle.overview().await?.mappings;
+    if mappings.iter().any(|mapping| mapping.table == name || mapping.name.eq_ignore_ascii_case(name)) {
+        return Ok(handle.rules(name).await?.0);
+    }
+    let known: Vec<&str> = mappings.iter().map(|mapping| mapping.name.as_str()).collect();
+    Err(print::Usage(no_such_mapping(name, &known)).into())
 }
 
 async fn show(cli: &Cli, handle: &Handle, name: &str) -> Result<u8> {

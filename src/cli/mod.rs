@@ -29,11 +29,11 @@ use color_eyre::eyre::Report;
 use crate::config::{Config, ConfigError, ConnectionName};
 use crate::domain::act::Deed;
 use crate::engine::StartError;
-use crate::engine::handle::{Handle, Refused, operator};
+use crate::engine::handle::{Handle, NotSet, Refused, operator};
 use crate::postgres::connect::Session;
 use crate::postgres::{self, Store, private::PrivateServerError};
 
-use args::{Cli, Command, Manner};
+use args::{Cli, Command};
 
 /// Done.
 const DONE: u8 = 0;
@@ -113,11 +113,11 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Revert(many)) => many::run(&cli, many, Deed::Revert).await,
         Some(Command::Ignore(many)) => many::run(&cli, many, Deed::Ignore).await,
         Some(Command::Choose(options)) => mend::choose(&cli, options).await,
-        Some(Command::Link { id, sfid, replace }) => mend::link(&cli, *id, sfid.as_deref(), *replace).await,
-        Some(Command::Undo { act, yes, dry_run, why }) => {
-            let how = Manner { dry_run: *dry_run, yes: *yes, wait: false, why: why.clone() };
-            past::undo(&cli, *act, &how).await
+        Some(Command::Link { id, sfid, replace, wait, why }) => {
+            let how = mend::Linking { replace: *replace, wait: *wait, why: why.as_deref() };
+            mend::link(&cli, *id, sfid.as_deref(), &how).await
         }
+        Some(Command::Undo { act, how }) => past::undo(&cli, *act, how).await,
         Some(Command::Audit { act: Some(act), .. }) => past::act(&cli, *act).await,
         Some(Command::Audit { mapping, row, actor, limit, .. }) => {
             past::audit(&cli, mapping.as_deref(), row.as_deref(), actor.as_deref(), *limit).await
@@ -132,6 +132,9 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         }
         Some(Command::Explain { text }) => list::explain(&cli, text).await,
         Some(Command::Keys) => manual::keys(&cli),
+        Some(Command::Completions { .. } | Command::Man { .. }) if cli.json => {
+            Err(print::Usage("this has no JSON\nleave --json out".to_owned()).into())
+        }
         Some(Command::Completions { shell }) => manual::completions(*shell),
         Some(Command::Man { command }) => manual::man(command.as_deref()),
     }
@@ -157,6 +160,7 @@ fn status_of(report: &Report) -> u8 {
         cause.is::<ConfigError>()
             || matches!(cause.downcast_ref::<StartError>(), Some(StartError::Config(_)))
             || matches!(cause.downcast_ref::<PrivateServerError>(), Some(PrivateServerError::Closed { .. }))
+            || matches!(cause.downcast_ref::<NotSet>(), Some(NotSet::Wrong(_)))
             || cause.is::<print::Usage>()
     });
     if wrong { WRONG } else { FAILED }

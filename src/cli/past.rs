@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use color_eyre::eyre::{Result, WrapErr};
+use serde_json::json;
 
 use crate::domain::act::{Deed, PastAct};
 use crate::domain::names::{RowId, RowRef};
@@ -13,6 +14,7 @@ use crate::postgres::audit::AuditQuery;
 
 use super::args::{Cli, Manner};
 use super::many::{self, list_json, row_of};
+use super::mapping::named;
 use super::{DONE, FAILED, door, print};
 
 /// Acts, newest first.
@@ -25,11 +27,11 @@ pub(super) async fn audit(
 ) -> Result<u8> {
     let handle = door(cli).await?;
     let mapping = match mapping {
-        Some(name) => Some(handle.rules(name).await?.0.object),
+        Some(name) => Some(named(&handle, name).await?.object),
         None => None,
     };
     let row = match row.map(row_of).transpose()? {
-        Some((name, row)) => Some(RowRef { table: handle.rules(&name).await?.0.table, row: RowId(row) }),
+        Some((name, row)) => Some(RowRef { table: named(&handle, &name).await?.table, row: RowId(row) }),
         None => None,
     };
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -93,7 +95,11 @@ pub(super) async fn undo(cli: &Cli, act: Option<i64>, how: &Manner) -> Result<u8
 
 /// Rows by what one has in hand.
 pub(super) async fn find(cli: &Cli, text: &str, mapping: Option<&str>) -> Result<u8> {
-    let hits = door(cli).await?.find(text, mapping).await?;
+    let handle = door(cli).await?;
+    if let Some(name) = mapping {
+        named(&handle, name).await?;
+    }
+    let hits = handle.find(text, mapping).await?;
     if cli.json {
         list_json(&hits)?;
         return Ok(if hits.is_empty() { FAILED } else { DONE });
@@ -136,7 +142,15 @@ pub(super) async fn export(
 ) -> Result<u8> {
     many::matching(filter)?;
     let by_name = output.and_then(|path| path.extension()?.to_str());
-    let format = match format.or(by_name.filter(|name| ["json", "jsonl", "ndjson"].contains(name))) {
+    // What is printed is JSON where that is asked for; a file has the format of its name.
+    let of_output = cli.json && output.is_none();
+    if of_output && format == Some("csv") {
+        let text =
+            "--json prints JSON, and --format csv is none\nleave one of them out, or name a file with -o";
+        return Err(print::Usage(text.to_owned()).into());
+    }
+    let by_name = by_name.filter(|name| ["json", "jsonl", "ndjson"].contains(name));
+    let format = match format.or(of_output.then_some("jsonl")).or(by_name) {
         Some("csv") | None => Format::Csv,
         Some(_) => Format::JsonLines,
     };
@@ -144,7 +158,11 @@ pub(super) async fn export(
     let count = match output {
         Some(path) => {
             let count = handle.export_to(path, filter, format).await?;
-            print::problem(&format!("{count} errors written to {}", path.display()));
+            if cli.json {
+                print::json(&json!({"written": count, "file": path.display().to_string()}), true)?;
+            } else {
+                print::problem(&format!("{count} errors written to {}", path.display()));
+            }
             return Ok(DONE);
         }
         None => write_export(&handle, filter, format, &mut std::io::stdout()).await,

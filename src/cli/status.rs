@@ -95,10 +95,10 @@ fn show_overview(overview: &Overview) -> Result<()> {
         .map(|mapping| {
             let numbers =
                 [mapping.errors, mapping.held, mapping.pending, mapping.rows].map(|n| n.to_string());
-            [vec![mapping.name.clone(), mapping.access.clone(), mapping.state.clone()], numbers.to_vec()]
-                .concat()
+            let standing = vec![mapping.name.clone(), mapping.access.clone(), mapping.state.clone()];
+            [standing, numbers.to_vec(), vec![mapping.detail.clone().unwrap_or_default()]].concat()
         })
         .collect();
-    print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows"], &rows)?;
+    print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows", ""], &rows)?;
     Ok(())
 }

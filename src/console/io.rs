@@ -13,7 +13,7 @@ use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::export::Format;
-use crate::engine::handle::{Event, Handle, Refused};
+use crate::engine::handle::{Event, Handle, Refused, SetTo};
 use crate::engine::lookups::PendingQuery;
 use crate::engine::rehearsal::Trials;
 use crate::logs::ring;
@@ -242,7 +242,11 @@ impl Doing {
             }
             Effect::SetRule { mapping: Some(mapping), key, value } => {
                 let done = handle.set_rule(&mapping, &key, Some(&value)).await;
-                Msg::Changed(done.map(|()| format!("{mapping}: {key} is {value} now")))
+                let told = |set: SetTo| match set.is_so {
+                    true => format!("{mapping}: {key} is {value} already"),
+                    false => format!("{mapping}: {key} is {value} now"),
+                };
+                Msg::Changed(done.map(told).map_err(|not_set| Refused(not_set.to_string())))
             }
             Effect::SetRule { mapping: None, key, value } => {
                 let done = handle.set_rule_everywhere(&key, &value).await;

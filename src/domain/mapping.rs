@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::{Field, FieldType};
+use super::nearest::nearest;
 use super::rules::Rules;
 
 /// What the engine may do with a mapping.
@@ -81,10 +82,38 @@ impl Mapping {
         self.fields.iter().filter(|field| field.is_read())
     }
 
+    /// The field that somebody names, by its API name or its column; case does not matter.
+    ///
+    /// # Errors
+    /// Names what there is, and the nearest.
+    pub fn field_named(&self, name: &str) -> Result<&Field, String> {
+        let is =
+            |field: &&Field| field.name.eq_ignore_ascii_case(name) || field.column.eq_ignore_ascii_case(name);
+        self.fields.iter().find(is).ok_or_else(|| {
+            let known: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
+            let there =
+                format!("{} has no mapped field {name}; its fields: {}", self.object, known.join(", "));
+            match nearest(name, known.into_iter()) {
+                Some(near) => format!("{there}\ndid you mean {near}?"),
+                None => there,
+            }
+        })
+    }
+
     /// The field of a column.
     pub fn field(&self, column: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.column == column)
     }
+}
+
+/// What is said when nothing is mapped under a name; `known` are the objects that are.
+pub fn no_such_mapping(name: &str, known: &[&str]) -> String {
+    let there = match known {
+        [] => "nothing is mapped yet".to_owned(),
+        known => format!("there are {}", known.join(", ")),
+    };
+    let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean {near}? "));
+    format!("there is no mapping of a table or object {name:?}\n{}{there}", near.unwrap_or_default())
 }
 
 /// Orders mappings so that parents come before their children: `order[i]` is the rank of `mappings[i]`.

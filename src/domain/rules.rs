@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::condition::Condition;
 use super::duration;
 use super::merge::Policy;
+use super::nearest::nearest;
 use super::strategy::{Delay, Retries, Strategy};
 use super::transform::Transform;
 
@@ -153,6 +154,18 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Whether a key is that of a rule.
+    ///
+    /// # Errors
+    /// Names those that there are.
+    pub fn is_key(key: &str) -> Result<(), BadRule> {
+        let (is, refusal) = match key.rsplit_once('.') {
+            Some((_, name)) => (FIELD_KEYS.iter().any(|(key, _)| *key == name), no_field_key(name)),
+            None => (KEYS.iter().any(|(known, ..)| *known == key), no_key(key)),
+        };
+        if is { Ok(()) } else { Err(bad(key, &refusal.0, &refusal.1)) }
+    }
+
     /// Sets one rule: `strategy`, or `Phone.transforms` for a field.
     ///
     /// # Errors
@@ -166,6 +179,8 @@ impl Rules {
             }
             None => self.set_own(key, text).map_err(|(problem, remedy)| bad(key, &problem, &remedy))?,
         }
+        // However a field is spelled, it is one field.
+        self.settings.retain(|known, _| !known.eq_ignore_ascii_case(key));
         self.settings.insert(key.to_owned(), text.to_owned());
         Ok(())
     }
@@ -198,10 +213,7 @@ impl Rules {
                 self.poll_interval =
                     time(text).and_then(|time| if time.is_zero() { Err(no_time()) } else { Ok(time) })?;
             }
-            _ => {
-                let keys: Vec<&str> = KEYS.iter().map(|(key, ..)| *key).collect();
-                return Err(("is no rule of a mapping".to_owned(), format!("there are {}", keys.join(", "))));
-            }
+            _ => return Err(no_key(key)),
         }
         Ok(())
     }
@@ -228,6 +240,16 @@ impl Rules {
         });
         let fields = self.settings.iter().filter(|(key, _)| key.contains('.'));
         own.chain(fields.map(|(key, text)| (key.clone(), text.clone()))).collect()
+    }
+
+    /// Whether both come to the same, however each was written.
+    pub fn is_same_as(&self, other: &Rules) -> bool {
+        let meant = |rules: &Rules| {
+            let mut meant = Rules { settings: BTreeMap::new(), ..rules.clone() };
+            meant.fields.retain(|_, rules| *rules != FieldRules::default());
+            meant
+        };
+        meant(self) == meant(other)
     }
 
     /// What was set, as it was written.
@@ -277,13 +299,27 @@ impl FieldRules {
             "read_only" => self.read_only = flag(text)?,
             "conflicts" => self.conflicts = Some(policy(text)?),
             "mask" => self.mask = flag(text)?,
-            _ => {
-                let keys: Vec<&str> = FIELD_KEYS.iter().map(|(key, _)| *key).collect();
-                return Err(("is no rule of a field".to_owned(), format!("there are {}", keys.join(", "))));
-            }
+            _ => return Err(no_field_key(key)),
         }
         Ok(())
     }
+}
+
+fn no_key(key: &str) -> Refusal {
+    let keys: Vec<&str> = KEYS.iter().map(|(key, ..)| *key).collect();
+    let of_field = FIELD_KEYS.iter().any(|(known, _)| *known == key);
+    let hint = if of_field { format!("; of a field it is set as FIELD.{key}") } else { meant(key, &keys) };
+    ("is no rule of a mapping".to_owned(), format!("there are {}{hint}", keys.join(", ")))
+}
+
+fn no_field_key(key: &str) -> Refusal {
+    let keys: Vec<&str> = FIELD_KEYS.iter().map(|(key, _)| *key).collect();
+    ("is no rule of a field".to_owned(), format!("there are {}{}", keys.join(", "), meant(key, &keys)))
+}
+
+/// The nearest of these keys, as the end of a remedy.
+fn meant(key: &str, keys: &[&str]) -> String {
+    nearest(key, keys.iter().copied()).map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }
 
 fn bad(key: &str, problem: &str, remedy: &str) -> BadRule {
@@ -385,6 +421,21 @@ mod tests {
         let shown: BTreeMap<String, String> = rules.shown().into_iter().collect();
         assert_eq!((shown["strategy"].as_str(), shown["check"].as_str()), ("manual_review", "true"));
         assert_eq!(shown["Phone.transforms"], "trim | phone_e164(US)");
+    }
+
+    #[test]
+    fn rules_are_the_same_by_what_they_mean() {
+        let of = |rules: &[(&str, &str)]| {
+            let mut own = Rules::default();
+            rules.iter().for_each(|(key, text)| own.set(key, text).unwrap());
+            own
+        };
+        assert!(of(&[("poll_interval", "60s"), ("Phone.mask", "false")]).is_same_as(&Rules::default()));
+        assert!(!of(&[("Phone.required", "false")]).is_same_as(&Rules::default()));
+        assert!(!of(&[("strategy", "retry")]).is_same_as(&Rules::default()));
+        let twice = of(&[("Phone.transforms", "trim"), ("phone.transforms", "lowercase")]);
+        assert_eq!(twice.settings().len(), 1);
+        assert_eq!(twice, serde_json::from_value(serde_json::to_value(&twice).unwrap()).unwrap());
     }
 
     #[test]

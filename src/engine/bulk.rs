@@ -1,7 +1,7 @@
 //! Acts on many errors, carried out as they were planned (`plan`): in short transactions of the operator's own session,
 //! each whole or not at all; what each row came to is told. One error goes the same way.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -15,7 +15,6 @@ use crate::domain::mapping::Mapping;
 use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{FieldEdit, SalesforceValues};
-use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::postgres;
 use crate::postgres::operator::{Listed, RowEdit};
 use crate::postgres::revert::{Reverted, Wanted};
@@ -324,46 +323,11 @@ impl Handle {
             return item(Came::Skipped, format!("{key} was changed meanwhile"));
         }
         match self.store.set_rule(&entry.table, &key, value.as_deref(), act, Some(entry.id)).await {
-            Ok(()) => {
+            Ok(_) => {
                 item(Came::Done, format!("{key} is {} again", value.as_deref().unwrap_or("as configured")))
             }
             Err(error) => item(Came::Failed, error.to_string()),
         }
-    }
-
-    /// Waits for what Salesforce says about the rows that were sent, and puts it into the report.
-    pub async fn answers(&self, plan: &Plan, report: &mut Report, patience: Duration) -> Result<(), Refused> {
-        let begin = tokio::time::Instant::now();
-        let seen: HashMap<i64, DateTime<Utc>> = plan.steps.iter().map(|step| (step.id, step.seen)).collect();
-        let mut told: BTreeMap<i64, (Came, String)> = BTreeMap::new();
-        let mut waiting: Vec<i64> =
-            report.items.iter().filter(|item| item.result == Came::Done).map(|item| item.id).collect();
-        while !waiting.is_empty() && begin.elapsed() < patience {
-            let mut open = Vec::new();
-            for part in waiting.chunks(LOOK) {
-                for error in self.store.errors_by_id(part).await? {
-                    match answer(&error, seen.get(&error.id)) {
-                        Some(answer) => {
-                            told.insert(error.id, answer);
-                        }
-                        None => open.push(error.id),
-                    }
-                }
-            }
-            waiting = open;
-            if !waiting.is_empty() {
-                tokio::time::sleep(Duration::from_millis(30)).await;
-            }
-        }
-        let late = no_answer(patience);
-        told.extend(waiting.into_iter().map(|id| (id, (Came::Failed, late.clone()))));
-        let items = std::mem::take(&mut report.items);
-        (report.done, report.skipped, report.failed) = (0, 0, 0);
-        for item in items {
-            let (result, message) = told.remove(&item.id).unwrap_or((item.result, item.message));
-            report.note(Item { id: item.id, result, message });
-        }
-        Ok(())
     }
 }
 
@@ -379,36 +343,15 @@ enum Stopped {
 impl From<postgres::Error> for Stopped {
     fn from(error: postgres::Error) -> Stopped {
         match error {
-            postgres::Error::Refused(text) => Stopped::Refused(Refused(text)),
+            postgres::Error::Refused(text) | postgres::Error::Wrong(text) => Stopped::Refused(Refused(text)),
             other => Stopped::Postgres(other),
         }
     }
 }
 
-/// What became of an error's row since it was seen; `None` while it is on its way.
-pub(super) fn answer(error: &SyncError, seen: Option<&DateTime<Utc>>) -> Option<(Came, String)> {
-    match error.state {
-        ErrorState::Resolved => Some((Came::Done, "Salesforce took it".to_owned())),
-        ErrorState::Open | ErrorState::Review if seen.is_some_and(|seen| error.last_seen > *seen) => {
-            Some((Came::Failed, format!("rejected again: {}: {}", error.code, error.message)))
-        }
-        ErrorState::Held => Some((Came::Failed, format!("it {}", error.message))),
-        _ => None,
-    }
-}
-
-pub(super) fn no_answer(patience: Duration) -> String {
-    format!("no answer within {} s; it stays queued", patience.as_secs())
-}
-
 /// A mapped field by API name or column.
 pub(super) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field, Refused> {
-    let is =
-        |field: &&Field| field.name.eq_ignore_ascii_case(name) || field.column.eq_ignore_ascii_case(name);
-    let field = mapping.fields.iter().find(is).ok_or_else(|| {
-        let known: Vec<&str> = mapping.fields.iter().map(|field| field.name.as_str()).collect();
-        Refused(format!("{} has no mapped field {name}; its fields: {}", mapping.object, known.join(", ")))
-    })?;
+    let field = mapping.field_named(name).map_err(Refused)?;
     if field.read_only() {
         return Err(Refused(format!(
             "{}.{}: Salesforce lets nobody write this field",

@@ -25,6 +25,7 @@ use crate::postgres::{self, Store};
 pub use super::events::Event;
 pub use super::lookups::{Count, ErrorPage, ErrorQuery, PendingQuery};
 use super::{events, preview};
+pub use crate::postgres::settings::SetTo;
 
 /// How long Salesforce's values are waited for, and an engine that takes a command.
 pub(super) const FETCH_LIMIT: Duration = Duration::from_secs(10);
@@ -37,6 +38,28 @@ pub struct Refused(pub String);
 impl From<postgres::Error> for Refused {
     fn from(error: postgres::Error) -> Refused {
         Refused(error.to_string())
+    }
+}
+
+/// Why a rule was not set.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotSet {
+    /// There is no such rule, or it does not take the value, or there is no such mapping.
+    #[error("{0}")]
+    Wrong(String),
+    /// It could not be set.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl From<postgres::Error> for NotSet {
+    fn from(error: postgres::Error) -> NotSet {
+        match error {
+            wrong @ (postgres::Error::Wrong(_) | postgres::Error::BadFilter { .. }) => {
+                NotSet::Wrong(wrong.to_string())
+            }
+            other => NotSet::Refused(other.into()),
+        }
     }
 }
 
@@ -60,6 +83,8 @@ pub struct Handle {
     pub(super) operator: Operator,
     /// What the connection is for, as its configuration says; empty where nobody said.
     environment: String,
+    /// Why, in the operator's words, whatever is done through this door is done.
+    pub(super) why: Option<String>,
     events: broadcast::Sender<Event>,
 }
 
@@ -69,7 +94,7 @@ impl Handle {
     pub fn new(store: Store, operator: Operator) -> Handle {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(events::hear(store.clone(), events.clone().downgrade()));
-        Handle { store, operator, environment: String::new(), events }
+        Handle { store, operator, environment: String::new(), why: None, events }
     }
 
     /// The same door, of a connection whose configuration says what it is for.
@@ -88,7 +113,12 @@ impl Handle {
 
     /// An act of one transaction.
     pub(super) fn act(&self) -> Act {
-        Act::single(&self.operator)
+        Act { why: self.why.clone(), ..Act::single(&self.operator) }
+    }
+
+    /// The same door, where everything is done for this reason.
+    pub fn because(self, why: Option<&str>) -> Handle {
+        Handle { why: why.map(str::to_owned), ..self }
     }
 
     /// Events from now on.
@@ -178,6 +208,11 @@ impl Handle {
         if self.store.is_read_only() {
             return Err(Refused("--read-only asks nothing of the engine".to_owned()));
         }
+        if !self.store.holdups().await?.engine {
+            return Err(Refused(
+                "no engine runs, which has to be asked\nstart one with: syncdeck run".to_owned(),
+            ));
+        }
         let id = self.store.ask(what, args, &self.operator.actor).await?;
         match self.store.wait_answer(id, FETCH_LIMIT).await? {
             Some(answer) => answer.map_err(Refused),
@@ -218,9 +253,21 @@ impl Handle {
     /// Sets a rule of a mapping at run time, or leaves it to the configuration again.
     ///
     /// # Errors
-    /// Refused when the rule or its value is none.
-    pub async fn set_rule(&self, mapping: &str, key: &str, value: Option<&str>) -> Result<(), Refused> {
+    /// Wrong when the rule or its value is none.
+    pub async fn set_rule(&self, mapping: &str, key: &str, value: Option<&str>) -> Result<SetTo, NotSet> {
         Ok(self.store.set_rule(mapping, key, value, &self.act(), None).await?)
+    }
+
+    /// Sets several rules of a mapping together: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Handle::set_rule`].
+    pub async fn set_rules(
+        &self,
+        mapping: &str,
+        rules: &[(String, Option<String>)],
+    ) -> Result<Vec<SetTo>, NotSet> {
+        Ok(self.store.set_rules(mapping, rules, &self.act(), None).await?)
     }
 
     /// Sets a rule of every mapping, as one act; one that does not take it is told, and the others have it. Returns for
@@ -229,12 +276,12 @@ impl Handle {
     /// # Errors
     /// Refused when no mapping took it.
     pub async fn set_rule_everywhere(&self, key: &str, value: &str) -> Result<usize, Refused> {
-        let act = self.store.begin_act(&self.operator, None).await?;
+        let act = self.store.begin_act(&self.operator, self.why.as_deref()).await?;
         let mut set = 0;
         let mut refused = None;
         for mapping in self.overview().await?.mappings {
             match self.store.set_rule(&mapping.name, key, Some(value), &act, None).await {
-                Ok(()) => set += 1,
+                Ok(_) => set += 1,
                 Err(error) => refused = Some(Refused::from(error)),
             }
         }

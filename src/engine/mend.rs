@@ -1,19 +1,15 @@
 //! What an operator does through the door with one row, and what operators did.
 
-use std::time::Duration;
-
 use serde_json::json;
 
-use crate::domain::act::{Act, AuditEntry, Came, PastAct};
+use crate::domain::act::{AuditEntry, PastAct};
 use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{Edit, Hit};
 use crate::domain::remedy::{Action, Offer};
-use crate::domain::sync_error::SyncError;
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
 
-use super::bulk;
 use super::handle::{Handle, Refused};
 
 /// What linking came to.
@@ -39,32 +35,7 @@ impl Handle {
     /// # Errors
     /// Refused when the row changed under the editor, naming the field, or cannot take the value.
     pub async fn save(&self, edit: &Edit) -> Result<(), Refused> {
-        self.save_for(edit, None).await
-    }
-
-    /// The same, with why it is done.
-    ///
-    /// # Errors
-    /// As `save`.
-    pub async fn save_for(&self, edit: &Edit, why: Option<&str>) -> Result<(), Refused> {
-        let act = Act { why: why.map(str::to_owned), ..self.act() };
-        Ok(self.store.save(edit, &act).await?)
-    }
-
-    /// Waits for what Salesforce says about an error's row that was sent.
-    ///
-    /// # Errors
-    /// Refused when it was rejected again, waits for another row, or is not answered in time.
-    pub async fn answer(&self, before: &SyncError, patience: Duration) -> Result<String, Refused> {
-        let begin = tokio::time::Instant::now();
-        while begin.elapsed() < patience {
-            match bulk::answer(&self.error(before.id).await?, Some(&before.last_seen)) {
-                Some((Came::Done, message)) => return Ok(message),
-                Some((_, message)) => return Err(Refused(message)),
-                None => tokio::time::sleep(Duration::from_millis(30)).await,
-            }
-        }
-        Err(Refused(bulk::no_answer(patience)))
+        Ok(self.store.save(edit, &self.act()).await?)
     }
 
     /// Sends a failing row again as it is.
@@ -98,7 +69,8 @@ impl Handle {
                 self.save(&edit).await?;
             }
             Action::Rule { key, value } => {
-                self.set_rule(&row.table, key, Some(value)).await?;
+                let set = self.set_rule(&row.table, key, Some(value)).await;
+                set.map_err(|not_set| Refused(not_set.to_string()))?;
                 self.retry(row).await?;
             }
             Action::Link => {
@@ -130,7 +102,7 @@ impl Handle {
     /// # Errors
     /// Refused when a column has no open conflict.
     pub async fn choose(&self, row: &RowRef, sides: &[(String, Side)]) -> Result<(), Refused> {
-        let act = self.store.begin_act(&self.operator, None).await?;
+        let act = self.store.begin_act(&self.operator, self.why.as_deref()).await?;
         for (column, side) in sides {
             self.store.choose(row, column, *side, &act).await?;
         }

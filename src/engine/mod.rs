@@ -32,6 +32,7 @@ pub mod lookups;
 mod mask;
 pub mod mend;
 mod operate;
+pub mod outcome;
 mod plan;
 mod prepare;
 mod preview;
@@ -282,13 +283,15 @@ async fn lay_out(
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
             let remedy = "use a condition on the table's columns, such as: email IS NOT NULL".to_owned();
-            Err(match written.filter(|written| written.rules.filter.is_some()) {
+            return Err(match written.filter(|written| written.rules.filter.is_some()) {
                 Some(written) => config.refuse_mapping(written, "where", problem, remedy).into(),
                 None => postgres::Error::BadFilter { mapping, problem }.into(),
-            })
+            });
         }
-        done => Ok(done?),
+        done => done?,
     }
+    let rules = config.mappings.iter().map(|written| (written.object.as_str(), &written.rules));
+    Ok(store.set_configured(rules).await?)
 }
 
 /// Runs one generation of parts behind the other: a changed configuration ends one in good order and begins the next,

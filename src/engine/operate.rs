@@ -111,7 +111,7 @@ impl Handle {
     async fn act_on(&self, mapping: Option<&str>) -> Result<Act, Refused> {
         Ok(match mapping {
             Some(_) => self.act(),
-            None => self.store.begin_act(&self.operator, None).await?,
+            None => self.store.begin_act(&self.operator, self.why.as_deref()).await?,
         })
     }
 }

@@ -74,9 +74,17 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
                 }
             }
         }
+        // The interval may have become shorter while it was read; from here on the bell rings for that.
+        let bell = shared.readers_bell.notified();
+        let fresh = shared.mappings();
+        if let Some(fresh) = fresh.iter().find(|fresh| fresh.object == name)
+            && pause == mapping.rules.poll_interval
+        {
+            pause = fresh.rules.poll_interval;
+        }
         tokio::select! {
             _ = shared.pause(pause) => {}
-            () = shared.readers_bell.notified() => {}
+            () = bell => {}
         }
     }
 }

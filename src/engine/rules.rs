@@ -69,11 +69,25 @@ async fn take_up(shared: &Shared, settings: &Settings) {
             shared.log.of("rules").info(format!("{}: {change}", new.object), json!({"mapping": new.object}));
         }
         let _ = shared.store.set_definition(new).await;
+        if (old.rules.strategy, &old.rules.retries) != (new.rules.strategy, &new.rules.retries) {
+            // What waits for its next try waits no longer than it would have to from now on.
+            let _ = shared.store.retry_sooner(new).await;
+        }
     }
+    let sooner = is_read_sooner(&before, &after);
     if let Ok(mut held) = shared.mappings.write() {
         *held = Arc::new(after);
     }
+    if sooner {
+        // Whoever rests by the longer interval would take the shorter one up only after it.
+        shared.readers_bell.notify_waiters();
+    }
     let _ = shared.store.notify("overview").await;
+}
+
+/// Whether one of the mappings is to be read more often than before.
+fn is_read_sooner(before: &[Mapping], after: &[Mapping]) -> bool {
+    before.iter().zip(after).any(|(old, new)| new.rules.poll_interval < old.rules.poll_interval)
 }
 
 /// Gives each mapping the configuration's rules with those set at run time over them. One that cannot be read any more,

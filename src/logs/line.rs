@@ -271,8 +271,8 @@ mod tests {
             assert_eq!(LogFilter::parse(filter).unwrap().matches(&record()), matches, "{filter}");
         }
         assert_eq!(LogFilter::parse("level:loud").unwrap_err(), "level:loud: use debug, info, warn or error");
-        let near = LogFilter::parse("rejected -mapings:Contact").unwrap_err();
-        assert!(near.starts_with("-mapings:Contact: there is no mapings:; did you mean mapping:?"), "{near}");
-        assert!(near.ends_with("or look for the word itself with \"mapings:Contact\""), "{near}");
+        let near = LogFilter::parse("rejected -maping:Contact").unwrap_err();
+        assert!(near.starts_with("-maping:Contact: there is no maping:; did you mean mapping:?"), "{near}");
+        assert!(near.ends_with("or look for the word itself with \"maping:Contact\""), "{near}");
     }
 }

@@ -24,6 +24,7 @@ mod load;
 pub mod log_store;
 pub mod obstacle;
 pub mod operator;
+pub mod outcomes;
 mod overview;
 mod pending;
 pub mod private;
@@ -37,6 +38,7 @@ mod row_condition;
 pub mod rows;
 mod runs;
 pub mod settings;
+mod sooner;
 pub mod status;
 mod stream;
 mod trends;
@@ -79,6 +81,9 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// What somebody typed is none of what there is; the text names it and what there is.
+    #[error("{0}")]
+    Wrong(String),
     /// The database is not as it must be, or a request cannot be met; the text names the thing and the remedy.
     #[error("{0}")]
     Refused(String),
@@ -148,7 +153,7 @@ impl Error {
             Error::Sql { source, .. } => {
                 source.is_closed() || source.code().is_none_or(|code| code.code().starts_with("57P"))
             }
-            Error::BadFilter { .. } | Error::Refused(_) => false,
+            Error::BadFilter { .. } | Error::Wrong(_) | Error::Refused(_) => false,
         }
     }
 }

@@ -70,11 +70,14 @@ impl Store {
         let rows = client
             .query_cached(
                 "SELECT name, table_name::text, access, state, detail, row_count, records, last_read, last_write, writes,
-                     writes_detail, coalesce(definition #>> '{rules,strategy}', 'skip'), definition #>> '{rules,poll_interval}',
+                     writes_detail, coalesce(rules ->> 'strategy', 'skip'), rules ->> 'poll_interval',
                      extract(epoch FROM clock_timestamp() - last_read)::float8, load_began_at, load_records, load_total,
                      failing_since, (SELECT min(created_at) FROM syncdeck.unit
                          WHERE unit.table_name = mapping.table_name AND unit.state IN ('ready', 'inflight', 'stopped'))
-                 FROM syncdeck.mapping ORDER BY position",
+                 FROM syncdeck.mapping, LATERAL (
+                     SELECT coalesce(configured, definition -> 'rules', '{}') || coalesce(jsonb_object_agg(key, value), '{}')
+                         AS rules FROM syncdeck.setting WHERE setting.mapping = name) in_force
+                 ORDER BY position",
                 &[],
             )
             .await

@@ -5,13 +5,25 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::json;
 
 use crate::domain::act::Act;
-use crate::domain::mapping::Mapping;
+use crate::domain::mapping::{Mapping, no_such_mapping};
+use crate::domain::rules::Rules;
 
 use super::audit::{Entry, audit};
 use super::{CHANNEL, Cached, Error, Store, Transaction, While};
 
 /// Rules set at run time, by mapping and key.
 pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What setting a rule came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetTo {
+    /// The rule, its field as the mapping writes it.
+    pub key: String,
+    /// What it is now; `None` where it is left to the configuration.
+    pub value: Option<String>,
+    /// Whether it was so already: then nothing was written.
+    pub is_so: bool,
+}
 
 /// See [`Store::orders`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,39 +35,55 @@ pub struct Orders {
 }
 
 impl Store {
-    /// The mapping of a table, or of an object name in any case, as the engine works it.
+    /// The mapping of a table, or of an object name in any case, with its rules as they are in force now: what was set a
+    /// moment ago counts, whether or not an engine has taken it up.
     ///
     /// # Errors
-    /// Refused when there is none of that name.
+    /// Wrong when there is none of that name.
     pub async fn registered(&self, name: &str) -> Result<Mapping, Error> {
         let client = self.client().await?;
-        let row = client
-            .query_opt(
-                "SELECT definition FROM syncdeck.mapping WHERE table_name = $1 OR lower(name) = lower($1)",
-                &[&name],
-            )
-            .await
-            .while_("read a mapping")?
-            .ok_or_else(|| Error::Refused(format!("there is no mapping of a table or object {name:?}")))?;
-        let definition = row.get::<_, Option<serde_json::Value>>(0).unwrap_or_default();
-        serde_json::from_value(definition).map_err(|error| {
+        let sql = format!("{REGISTERED} WHERE table_name = $1 OR lower(name) = lower($1)");
+        let row = client.query_opt(&sql, &[&name]).await.while_("read a mapping")?;
+        let Some(row) = row else {
+            let rows = client
+                .query("SELECT name FROM syncdeck.mapping ORDER BY position", &[])
+                .await
+                .while_("read the mappings")?;
+            let known: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+            return Err(Error::Wrong(no_such_mapping(name, &known)));
+        };
+        read_mapping(&row).map_err(|error| {
             Error::Refused(format!(
                 "the mapping {name} was registered by another version ({error})\nstart its engine again, with: syncdeck run"
             ))
         })
     }
 
-    /// All mappings as they were worked last, by any engine of this version.
+    /// All mappings as any engine of this version worked them last, with their rules as they are in force now.
     pub async fn definitions(&self) -> Result<Vec<Mapping>, Error> {
         let client = self.client().await?;
-        let rows = client
-            .query("SELECT to_jsonb(m) -> 'definition' FROM syncdeck.mapping m", &[])
+        let rows = client.query(REGISTERED, &[]).await.while_("read the mappings")?;
+        Ok(rows.iter().filter_map(|row| read_mapping(row).ok()).collect())
+    }
+
+    /// The configuration's own rules of each mapping, so that everybody knows what holds where nothing else is set.
+    pub async fn set_configured<'a>(
+        &self,
+        rules: impl IntoIterator<Item = (&'a str, &'a Rules)>,
+    ) -> Result<(), Error> {
+        let rules: Vec<_> =
+            rules.into_iter().map(|(name, rules)| json!({"name": name, "rules": rules})).collect();
+        let client = self.client().await?;
+        client
+            .execute(
+                "UPDATE syncdeck.mapping SET configured = written.rules
+                 FROM jsonb_to_recordset($1) AS written (name text, rules jsonb)
+                 WHERE lower(mapping.name) = lower(written.name) AND configured IS DISTINCT FROM written.rules",
+                &[&json!(rules)],
+            )
             .await
-            .while_("read the mappings")?;
-        let definition = |row: &tokio_postgres::Row| {
-            serde_json::from_value(row.get::<_, Option<serde_json::Value>>(0).unwrap_or_default()).ok()
-        };
-        Ok(rows.iter().filter_map(definition).collect())
+            .while_("store the configuration's rules")
+            .map(drop)
     }
 
     /// The mapping of that name as [`Store::registered`] finds it, or all of them, in the order of their objects.
@@ -108,7 +136,7 @@ impl Store {
     /// the audit that this takes back.
     ///
     /// # Errors
-    /// Refused when the rule or its value is none, with nothing changed.
+    /// Wrong when the rule or its value is none, with nothing changed.
     pub async fn set_rule(
         &self,
         name: &str,
@@ -116,39 +144,48 @@ impl Store {
         value: Option<&str>,
         act: &Act,
         undoes: Option<i64>,
-    ) -> Result<(), Error> {
+    ) -> Result<SetTo, Error> {
+        let set = self.set_rules(name, &[(key.to_owned(), value.map(str::to_owned))], act, undoes).await?;
+        set.into_iter().next().ok_or_else(|| Error::Refused("no rule was named".to_owned()))
+    }
+
+    /// Sets rules of one mapping together: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Store::set_rule`].
+    pub async fn set_rules(
+        &self,
+        name: &str,
+        rules: &[(String, Option<String>)],
+        act: &Act,
+        undoes: Option<i64>,
+    ) -> Result<Vec<SetTo>, Error> {
         let mut mapping = self.registered(name).await?;
-        if let Some((field, _)) = key.rsplit_once('.')
-            && !mapping.fields.iter().any(|known| known.name.eq_ignore_ascii_case(field))
-        {
-            let known: Vec<&str> = mapping.fields.iter().map(|field| field.name.as_str()).collect();
-            return Err(Error::Refused(format!(
-                "{} has no mapped field {field}\nits fields: {}",
-                mapping.object,
-                known.join(", ")
-            )));
-        }
-        mapping.rules.set(key, value.unwrap_or_default()).or_else(|bad| match value {
-            Some(_) => Err(Error::Refused(format!("{}: {bad}", mapping.object))),
-            None => Ok(()),
-        })?;
         let mut client = self.client().await?;
-        let transaction = client.transaction().await.while_("begin to set a rule")?;
-        if key == "where" && value.is_some() {
-            self.check_condition(&transaction, &mapping).await?;
+        let transaction = client.transaction().await.while_("begin to set rules")?;
+        let mut set = Vec::new();
+        let mut entries = Vec::new();
+        for (key, value) in rules {
+            let value = value.as_deref().map(str::trim).filter(|value| !value.is_empty());
+            let key = match spelled(&mapping, key) {
+                // Of a field that is not mapped any more, too.
+                Err(_) if value.is_none() && is_set(&transaction, &mapping, key).await? => key.to_owned(),
+                spelled => spelled?,
+            };
+            // As it stands here, not as it was when the mapping was read.
+            let before = set_now(&transaction, &mapping.object, &key).await?;
+            let is_so = self.apply_rule(&transaction, &mut mapping, (&key, value), before.as_deref()).await?;
+            // Whatever takes an entry back is an entry itself.
+            if !is_so || undoes.is_some() {
+                store_rule(&transaction, &mapping.object, &key, value, act).await?;
+                let (before, after) = (json!({ key.as_str(): before }), json!({ key.as_str(): value }));
+                entries.push(Entry { before: Some(before), after: Some(after), undoes, ..Entry::default() });
+            }
+            set.push(SetTo { key, value: value.map(str::to_owned), is_so });
         }
-        // As it stands here, not as an engine worked the mapping last: what was set a moment ago counts.
-        let before = set_now(&transaction, &mapping.object, key).await?;
-        match value {
-            Some(value) => transaction.execute(
-                "INSERT INTO syncdeck.setting (mapping, key, value, actor) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (mapping, key) DO UPDATE SET value = excluded.value, actor = excluded.actor, at = excluded.at",
-                &[&mapping.object, &key, &value, &act.operator.actor],
-            ).await,
-            None => transaction.execute(
-                "DELETE FROM syncdeck.setting WHERE mapping = $1 AND key = $2", &[&mapping.object, &key]).await,
+        if entries.is_empty() {
+            return Ok(set);
         }
-        .while_("set a rule")?;
         transaction
             .execute(
                 "UPDATE syncdeck.mapping SET rules_version = rules_version + 1 WHERE name = $1",
@@ -156,11 +193,34 @@ impl Store {
             )
             .await
             .while_("tell that a rule was set")?;
-        let (before, after) = (json!({ key: before }), json!({ key: value }));
-        let entry = Entry { before: Some(before), after: Some(after), undoes, ..Entry::default() };
-        audit(&transaction, act, "set", &mapping, &[entry]).await?;
+        audit(&transaction, act, "set", &mapping, &entries).await?;
         announce(&transaction).await?;
-        transaction.commit().await.while_("set a rule")
+        transaction.commit().await.while_("set rules")?;
+        Ok(set)
+    }
+
+    /// Puts a rule into a mapping's, where it is one. Tells whether it is so already.
+    async fn apply_rule(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &mut Mapping,
+        (key, value): (&str, Option<&str>),
+        before: Option<&str>,
+    ) -> Result<bool, Error> {
+        let Some(value) = value else {
+            // What may be taken back must be a rule, but need not be one that this version can read.
+            let known = Rules::is_key(key);
+            known.map_err(|bad| Error::Wrong(format!("{}: {bad}", mapping.object)))?;
+            return Ok(before.is_none());
+        };
+        let mut rules = mapping.rules.clone();
+        rules.set(key, value).map_err(|bad| Error::Wrong(format!("{}: {bad}", mapping.object)))?;
+        let is_so = rules.is_same_as(&mapping.rules);
+        mapping.rules = rules;
+        if key == "where" && !is_so {
+            self.check_condition(transaction, mapping).await?;
+        }
+        Ok(is_so)
     }
 
     /// What was ordered for all mappings: asked after each claim, so that it holds for whatever is claimed after it was
@@ -184,6 +244,67 @@ pub(super) async fn announce(transaction: &Transaction<'_>) -> Result<(), Error>
         .execute("SELECT pg_notify($1, 'settings')", &[&CHANNEL])
         .await
         .while_("announce a change")
+        .map(drop)
+}
+
+/// A mapping's definition, the configuration's rules, and what was set at run time. A layout of an older version may lack
+/// a column.
+const REGISTERED: &str = "SELECT to_jsonb(m) -> 'definition', to_jsonb(m) -> 'configured',
+    (SELECT jsonb_object_agg(key, value) FROM syncdeck.setting WHERE setting.mapping = m.name) FROM syncdeck.mapping m";
+
+/// A row of [`REGISTERED`]. What cannot be read of what was set at run time is left out, as an engine does.
+fn read_mapping(row: &tokio_postgres::Row) -> Result<Mapping, serde_json::Error> {
+    let definition: Option<serde_json::Value> = row.get(0);
+    let mut mapping: Mapping = serde_json::from_value(definition.unwrap_or_default())?;
+    if let Some(configured) = row.get::<_, Option<serde_json::Value>>(1).filter(|rules| !rules.is_null()) {
+        mapping.rules = serde_json::from_value(configured)?;
+    }
+    let settings: Option<serde_json::Value> = row.get(2);
+    let settings: BTreeMap<String, String> = serde_json::from_value(settings.unwrap_or(json!({})))?;
+    for (key, value) in &settings {
+        let _ = mapping.rules.set(key, value);
+    }
+    Ok(mapping)
+}
+
+/// A rule's key with its field as the mapping writes it: however it is typed, it is one rule.
+fn spelled(mapping: &Mapping, key: &str) -> Result<String, Error> {
+    match key.rsplit_once('.') {
+        Some((field, name)) => {
+            let field = mapping.field_named(field).map_err(Error::Wrong)?;
+            Ok(format!("{}.{name}", field.name))
+        }
+        None => Ok(key.to_owned()),
+    }
+}
+
+/// Whether a rule is set at run time.
+async fn is_set(transaction: &Transaction<'_>, mapping: &Mapping, key: &str) -> Result<bool, Error> {
+    Ok(set_now(transaction, &mapping.object, key).await?.is_some())
+}
+
+async fn store_rule(
+    transaction: &Transaction<'_>,
+    object: &str,
+    key: &str,
+    value: Option<&str>,
+    act: &Act,
+) -> Result<(), Error> {
+    let Some(value) = value else {
+        return transaction
+            .execute("DELETE FROM syncdeck.setting WHERE mapping = $1 AND key = $2", &[&object, &key])
+            .await
+            .while_("leave a rule to the configuration")
+            .map(drop);
+    };
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.setting (mapping, key, value, actor) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (mapping, key) DO UPDATE SET value = excluded.value, actor = excluded.actor, at = excluded.at",
+            &[&object, &key, &value, &act.operator.actor],
+        )
+        .await
+        .while_("set a rule")
         .map(drop)
 }
 

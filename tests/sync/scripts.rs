@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use crate::world::{MAPPINGS, World};
 
-async fn run(world: &World, arguments: &[&str]) -> Output {
+pub async fn run(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
     command.args(arguments).arg("--config").arg(&world.config.path);
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-async fn json_of(world: &World, arguments: &[&str]) -> Value {
+pub async fn json_of(world: &World, arguments: &[&str]) -> Value {
     let output = run(world, &[arguments, &["--json"]].concat()).await;
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -84,8 +84,8 @@ async fn bad_input_is_refused_with_the_remedy() {
         (vec!["choose", &id, "Email=postgres"], 1, "has no open conflict"),
         (vec!["choose", &id, "*=postgres"], 1, "has no open conflict"),
         (vec!["errors", "--where", "group:it's"], 2, "errors --group"),
-        (vec!["runs", "Contract"], 1, "no mapping of a table or object"),
-        (vec!["mapping", "Contact", "strategy=panic"], 1, "fail_fast"),
+        (vec!["runs", "Contract"], 2, "no mapping of a table or object"),
+        (vec!["mapping", "Contact", "strategy=panic"], 2, "fail_fast"),
         (vec!["mapping", "Contact", "stop"], 2, "is none of pause, drain, resume, reload"),
         (vec!["mapping", "all", "strategy=retry"], 2, "one mapping at a time"),
         (vec!["explain", "all is well"], 1, "knows no code"),
