@@ -6,9 +6,11 @@ use color_eyre::eyre::{Result, WrapErr};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::domain::act::{Confirm, Progress, Report};
 use crate::domain::mapping::Mapping;
 use crate::domain::merge::Side;
+use crate::domain::nearest::nearest;
 use crate::domain::verify::{Finding, Kind, Verdict};
 use crate::engine::handle::Handle;
 use crate::engine::rehearsal::{self, NOT_TAKEN_BACK, Tried};
@@ -19,6 +21,7 @@ use crate::logs::sanitize::sanitize;
 use super::args::{Cli, VerifyOptions};
 use super::dialogue::Dialogue;
 use super::many::refuse_read_only;
+use super::mapping::named;
 use super::{DONE, FAILED, UNHEALTHY, config, door, print, session, store};
 
 /// Compares, tells, and repairs where that was asked for.
@@ -30,7 +33,7 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
     let config = config(cli)?;
     let handle = door(cli).await?;
     let mappings = match &options.mapping {
-        Some(name) => vec![handle.rules(name).await?.0],
+        Some(name) => vec![named(&handle, name).await?],
         None => handle.mappings().await?,
     };
     let sides = Sides::new(&config, store(&config, &session(cli, &config)).await?)?;
@@ -108,13 +111,13 @@ fn clear_line() {
 
 /// What was found, in words.
 fn tell(verdict: &Verdict, limit: usize) -> Result<()> {
-    let Verdict { mapping, rows, records, compared, counts, findings, unsettled, stopped, .. } = verdict;
+    let Verdict { mapping, rows, records, compared, counts, findings, stopped, .. } = verdict;
     let told: Vec<String> =
         Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text()))).collect();
     let found = if told.is_empty() { "no inconsistency".to_owned() } else { told.join(", ") };
     print::line(&format!("{mapping}: {rows} rows, {records} records, {compared} compared: {found}"))?;
-    if *unsettled > 0 {
-        print::line(&format!("  {unsettled} changed each time one looked; verify again when it is calmer"))?;
+    for clause in verdict.explained() {
+        print::line(&sanitize(&format!("  {clause}")))?;
     }
     if *stopped {
         print::line("  stopped before the end")?;
@@ -207,6 +210,7 @@ fn confirmed(asks: Confirm, mended: usize) -> Result<bool> {
 /// Tries a mapping with some of its rows.
 pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes: bool) -> Result<u8> {
     let config = config(cli)?;
+    configured(&config, name)?;
     let store = store(&config, &session(cli, &config)).await?;
     let sides = Sides::new(&config, store.clone())?;
     let mapping = rehearsal::mapping(&config, &store, &sides.client, name).await?;
@@ -240,6 +244,19 @@ pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes
         }
     }
     Ok(if trial.passed == trial.rows { DONE } else { UNHEALTHY })
+}
+
+/// Whether the configuration maps something under a name. A mapping is tried before an engine knows it.
+fn configured(config: &Config, name: &str) -> Result<(), print::Usage> {
+    let known: Vec<&str> = config.mappings.iter().map(|written| written.object.as_str()).collect();
+    if known.iter().any(|object| object.eq_ignore_ascii_case(name))
+        || config.mappings.iter().any(|written| written.table == name)
+    {
+        return Ok(());
+    }
+    let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean {near}? "));
+    let there = format!("{}it has: {}", near.unwrap_or_default(), known.join(", "));
+    Err(print::Usage(format!("{} has no mapping {name:?}\n{there}", config.path.display())))
 }
 
 fn tried_line(tried: &Tried) -> String {

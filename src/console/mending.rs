@@ -175,15 +175,12 @@ impl Model {
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
             Ok(verdict) if verdict.findings.is_empty() => {
-                let changed = match verdict.unsettled {
-                    0 => String::new(),
-                    some => format!("; {some} changed each time one looked"),
-                };
                 let ended = if verdict.stopped { "stopped; so far " } else { "" };
-                let text = format!(
-                    "{}: {ended}{} rows and {} records, no difference{changed}",
+                let head = format!(
+                    "{}: {ended}{} rows and {} records, no difference",
                     verdict.mapping, verdict.rows, verdict.records
                 );
+                let text = [vec![head], verdict.explained()].concat().join("; ");
                 self.say(if verdict.stopped { Tone::Neutral } else { Tone::Good }, text);
             }
             Ok(verdict) => {

@@ -92,6 +92,57 @@ impl Finding {
     }
 }
 
+/// Why a row may differ from its record, or have none, with nothing being wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsent {
+    /// Its change is on its way.
+    Pending,
+    /// Its change waits for another row.
+    Blocked,
+    /// Its change was rejected.
+    Failed,
+    /// Its change waits for a person's release.
+    Review,
+    /// Its change was rejected, and nobody is to be asked about it.
+    Ignored,
+    /// A condition keeps it out.
+    KeptOut,
+}
+
+impl Unsent {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Unsent; 6] =
+        [Unsent::Pending, Unsent::Blocked, Unsent::Failed, Unsent::Review, Unsent::Ignored, Unsent::KeptOut];
+
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Unsent::Pending => "pending",
+            Unsent::Blocked => "blocked",
+            Unsent::Failed => "failed",
+            Unsent::Review => "review",
+            Unsent::Ignored => "ignored",
+            Unsent::KeptOut => "kept_out",
+        }
+    }
+
+    /// From its word.
+    pub fn from_word(word: &str) -> Option<Unsent> {
+        Unsent::ALL.into_iter().find(|unsent| unsent.word() == word)
+    }
+
+    /// In words; `condition` is what keeps rows out.
+    fn text(self, condition: Option<&str>) -> String {
+        match (self, condition) {
+            (Unsent::Review, _) => "waiting for a release".to_owned(),
+            (Unsent::KeptOut, Some(condition)) => format!("kept out by the condition {condition}"),
+            (Unsent::KeptOut, None) => "kept out by a condition".to_owned(),
+            (other, _) => other.word().to_owned(),
+        }
+    }
+}
+
 /// What a look at one mapping found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -105,6 +156,21 @@ pub struct Verdict {
     pub records: i64,
     /// How many rows were compared with their records.
     pub compared: i64,
+    /// How many rows Salesforce has no record of, by why: they are in order.
+    #[serde(default)]
+    pub absent: BTreeMap<Unsent, i64>,
+    /// How many rows were not compared with their records, by why something of them is not sent.
+    #[serde(default)]
+    pub unsent: BTreeMap<Unsent, i64>,
+    /// How many records have no row any more because it was deleted here, which is not sent, or is not passed on.
+    #[serde(default)]
+    pub leaving: i64,
+    /// How many rows got their record, and records their row, while one looked.
+    #[serde(default)]
+    pub meanwhile: i64,
+    /// The condition that keeps rows out, where there is one.
+    #[serde(default)]
+    pub condition: Option<String>,
     /// How many of each kind were found.
     pub counts: BTreeMap<Kind, i64>,
     /// What was found, at most as many as are listed.
@@ -113,6 +179,50 @@ pub struct Verdict {
     pub unsettled: i64,
     /// Whether it was stopped before its end.
     pub stopped: bool,
+}
+
+impl Verdict {
+    /// Why there are not as many rows as records, and not as many compared, although nothing is wrong: a clause for each
+    /// reason.
+    pub fn explained(&self) -> Vec<String> {
+        let rows = |count: i64| if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        let records =
+            |count: i64| if count == 1 { "1 record".to_owned() } else { format!("{count} records") };
+        let reasons = |counts: &BTreeMap<Unsent, i64>| {
+            let told =
+                counts.iter().map(|(why, count)| format!("{count} {}", why.text(self.condition.as_deref())));
+            told.collect::<Vec<_>>().join(", ")
+        };
+        let sum = |counts: &BTreeMap<Unsent, i64>| counts.values().sum::<i64>();
+        let mut clauses = Vec::new();
+        if !self.absent.is_empty() {
+            clauses.push(format!(
+                "not in Salesforce: {} ({})",
+                rows(sum(&self.absent)),
+                reasons(&self.absent)
+            ));
+        }
+        if !self.unsent.is_empty() {
+            clauses.push(format!(
+                "not compared: {} with changes that are not sent ({})",
+                rows(sum(&self.unsent)),
+                reasons(&self.unsent)
+            ));
+        }
+        if self.leaving > 0 {
+            clauses.push(format!("deleted here, not there: {}", records(self.leaving)));
+        }
+        if self.meanwhile > 0 {
+            clauses.push(format!("came or went while one looked: {}", self.meanwhile));
+        }
+        if self.unsettled > 0 {
+            clauses.push(format!(
+                "changed each time one looked: {}; verify again when it is calmer",
+                self.unsettled
+            ));
+        }
+        clauses
+    }
 }
 
 /// The fields that really differ: outer blanks, empty and NULL, digits beyond the scale, and what a transform makes of
@@ -139,6 +249,29 @@ mod tests {
     use super::super::mapping::Access;
     use super::super::rules::Rules;
     use super::*;
+
+    #[test]
+    fn what_is_not_in_salesforce_is_told_with_its_reasons() {
+        let verdict = Verdict {
+            absent: [(Unsent::KeptOut, 2), (Unsent::Pending, 12), (Unsent::Failed, 5)].into(),
+            unsent: [(Unsent::Review, 1)].into(),
+            leaving: 1,
+            condition: Some("email IS NOT NULL".to_owned()),
+            ..Verdict::default()
+        };
+        assert_eq!(
+            verdict.explained(),
+            [
+                "not in Salesforce: 19 rows (12 pending, 5 failed, 2 kept out by the condition email IS NOT NULL)",
+                "not compared: 1 row with changes that are not sent (1 waiting for a release)",
+                "deleted here, not there: 1 record",
+            ]
+        );
+        assert_eq!(Verdict::default().explained(), Vec::<String>::new());
+        for unsent in Unsent::ALL {
+            assert_eq!(serde_json::to_value(unsent).unwrap(), unsent.word());
+        }
+    }
 
     #[test]
     fn what_only_looks_different_is_no_difference() {

@@ -16,7 +16,7 @@ use crate::domain::field::FieldType;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowRef, Sfid};
-use crate::domain::verify::{Finding, Kind, Verdict, differences};
+use crate::domain::verify::{Finding, Kind, Unsent, Verdict, differences};
 use crate::postgres::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
 use crate::salesforce::{self, Client, value};
@@ -87,7 +87,11 @@ impl Sides {
         stop: &CancellationToken,
     ) -> Result<Verdict, Error> {
         let mut look = Look {
-            verdict: Verdict { mapping: mapping.object.clone(), ..Verdict::default() },
+            verdict: Verdict {
+                mapping: mapping.object.clone(),
+                condition: mapping.rules.filter.as_ref().map(ToString::to_string),
+                ..Verdict::default()
+            },
             ..Look::default()
         };
         let places = self.suspects_by_place(mapping).await?;
@@ -129,10 +133,12 @@ impl Sides {
                     None => look.suspect(Subject::Record(sfid.to_owned()), print(None, Some(record))),
                     Some(row) => {
                         look.met.insert(row.row.0);
+                        if let Some(why) = row.unsent {
+                            *look.verdict.unsent.entry(why).or_default() += 1;
+                            continue;
+                        }
                         look.verdict.compared += 1;
-                        if !row.pending
-                            && !differences(mapping, &row.values, &texts(mapping, record)).is_empty()
-                        {
+                        if !differences(mapping, &row.values, &texts(mapping, record)).is_empty() {
                             look.suspect(Subject::Row(row.row.0), print(Some(row), Some(record)));
                         }
                     }
@@ -164,8 +170,9 @@ impl Sides {
             let unmet: Vec<i32> =
                 rows.iter().map(|(id, _)| *id).filter(|id| !look.met.contains(*id)).collect();
             for row in self.store.rows_to_compare(mapping, &unmet).await? {
-                if !row.pending {
-                    look.suspect(Subject::Row(row.row.0), print(Some(&row), None));
+                match row.unsent {
+                    Some(why) => look.leave_out(&row, why),
+                    None => look.suspect(Subject::Row(row.row.0), print(Some(&row), None)),
                 }
             }
             told(Stage::Rows(look.verdict.rows, look.verdict.rows.max(look.verdict.records)));
@@ -203,7 +210,12 @@ impl Sides {
             for part in subjects.chunks(IDS) {
                 for (subject, seen) in self.look_again(mapping, part).await? {
                     match seen {
+                        Seen::Fine if subject.row().is_none_or(|row| !look.met.contains(row)) => {
+                            look.verdict.meanwhile += 1;
+                        }
                         Seen::Fine => {}
+                        Seen::Unsent(row, why) => look.leave_out(&row, why),
+                        Seen::Leaving => look.verdict.leaving += 1,
                         // The same as before the reader came by: it will not mend it.
                         Seen::Differs(print, finding) if suspects.get(&subject) == Some(&print) => {
                             look.find(*finding)
@@ -247,16 +259,20 @@ impl Sides {
         for subject in subjects {
             let now = match subject {
                 Subject::Record(sfid) => match records.get(sfid) {
-                    Some(_) if by_record.contains_key(sfid) || leaving.contains(sfid) => Seen::Fine,
+                    Some(_) if by_record.contains_key(sfid) => Seen::Fine,
+                    Some(_) if leaving.contains(sfid) => Seen::Leaving,
                     Some(record) => Seen::Differs(print(None, Some(record)), Box::new(no_row(mapping, sfid))),
                     None => Seen::Fine,
                 },
                 Subject::Row(id) => match rows.get(id) {
-                    Some(row) if !row.pending => {
-                        let record = row.sfid.as_ref().and_then(|sfid| records.get(sfid));
-                        compared(mapping, row, record)
-                    }
-                    _ => Seen::Fine,
+                    Some(row) => match row.unsent {
+                        Some(why) => Seen::Unsent(Box::new(row.clone()), why),
+                        None => {
+                            let record = row.sfid.as_ref().and_then(|sfid| records.get(sfid));
+                            compared(mapping, row, record)
+                        }
+                    },
+                    None => Seen::Fine,
                 },
             };
             seen.push((subject.clone(), now));
@@ -355,6 +371,10 @@ impl Subject {
 /// How a suspect looks now.
 enum Seen {
     Fine,
+    /// A change of the row is not sent.
+    Unsent(Box<Compared>, Unsent),
+    /// The record's row was deleted, which is not sent.
+    Leaving,
     Differs(u64, Box<Finding>),
 }
 
@@ -373,6 +393,17 @@ impl Look {
         } else {
             self.verdict.unsettled += 1;
         }
+    }
+
+    /// A row of which something is not sent is in order, whatever its record holds.
+    fn leave_out(&mut self, row: &Compared, why: Unsent) {
+        let Verdict { absent, unsent, compared, .. } = &mut self.verdict;
+        if self.met.contains(row.row.0) {
+            // It counted as compared before it changed.
+            *compared -= 1;
+        }
+        let counts = if row.sfid.is_none() { absent } else { unsent };
+        *counts.entry(why).or_default() += 1;
     }
 
     fn find(&mut self, finding: Finding) {

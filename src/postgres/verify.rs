@@ -9,7 +9,7 @@ use crate::domain::act::{Act, Came, Fate};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::domain::verify::AsFound;
+use crate::domain::verify::{AsFound, Unsent};
 
 use super::audit::{Entry, audit};
 use super::operator::{announce, lock_units};
@@ -28,8 +28,8 @@ pub struct Compared {
     pub sfid: Option<String>,
     /// Its values.
     pub values: Hstore,
-    /// Whether something of it is unsent, held or failed: then it may differ.
-    pub pending: bool,
+    /// Why it may differ, where something of it is not sent.
+    pub unsent: Option<Unsent>,
 }
 
 /// A row whose parent is missing, or that shares its key.
@@ -84,7 +84,7 @@ impl Store {
         let takes_part = RowCondition::of(mapping, 2);
         let sql = format!(
             "SELECT t.id, t.sfid::text, to_jsonb(t), {} FROM {} t WHERE {condition}",
-            self.is_pending(&takes_part),
+            self.why_unsent(&takes_part),
             self.table(&mapping.table)
         );
         let bound = takes_part.bound(&[&mapping.table, value]);
@@ -93,20 +93,45 @@ impl Store {
             row: RowId(row.get(0)),
             sfid: row.get(1),
             values: row_values(&row.get(2)),
-            pending: row.get(3),
+            unsent: row.get::<_, Option<&str>>(3).and_then(Unsent::from_word),
         };
         Ok(rows.iter().map(compared).collect())
     }
 
     /// Whether something of the row `t` of the table `$1` is on its way, or failed, or is kept out.
     fn is_pending(&self, takes_part: &RowCondition) -> String {
-        let stays_out = format!("OR t.sfid IS NULL AND ({}) IS NOT TRUE", takes_part.sql);
+        format!("({} IS NOT NULL)", self.why_unsent(takes_part))
+    }
+
+    /// Why something of the row `t` of the table `$1` is not sent, as the word of [`Unsent`]; NULL where nothing is.
+    fn why_unsent(&self, takes_part: &RowCondition) -> String {
+        let kept_out =
+            format!("CASE WHEN t.sfid IS NULL AND ({}) IS NOT TRUE THEN 'kept_out' END", takes_part.sql);
         format!(
-            "(EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $1 AND u.record_id = t.id)
-              OR EXISTS (SELECT FROM {}._trigger_log l WHERE l.table_name = $1 AND l.record_id = t.id AND l.{UNSENT})
-              {stays_out})",
+            "coalesce(
+                 (SELECT CASE u.state WHEN 'held' THEN 'blocked' WHEN 'review' THEN 'review' WHEN 'failed' THEN coalesce(
+                         (SELECT 'ignored' FROM syncdeck.error e WHERE e.table_name = $1 AND e.record_id = t.id
+                              AND e.resolved_at IS NULL AND e.state = 'ignored'), 'failed')
+                     ELSE 'pending' END
+                  FROM syncdeck.unit u WHERE u.table_name = $1 AND u.record_id = t.id),
+                 (SELECT CASE l.state WHEN 'FAILED' THEN 'failed' ELSE 'pending' END
+                  FROM {}._trigger_log l WHERE l.table_name = $1 AND l.record_id = t.id AND l.{UNSENT} LIMIT 1),
+                 {kept_out})",
             self.schema
         )
+    }
+
+    /// Of these rows, those that the mapping's condition keeps out.
+    pub async fn kept_out(&self, mapping: &Mapping, ids: &[i32]) -> Result<Vec<i32>, Error> {
+        let takes_part = RowCondition::of(mapping, 1);
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT id FROM {} WHERE id = ANY($1) AND ({}) IS NOT TRUE",
+            self.table(&mapping.table),
+            takes_part.sql
+        );
+        let rows = client.query(&sql, &takes_part.bound(&[&ids])).await.while_("look which rows stay out")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// The next rows by id, with their records.
