@@ -11,13 +11,15 @@ use crate::simulator::Org;
 
 use super::Report;
 use super::ledger::{Commits, Ledger};
-use super::verdict::judge;
+use super::rulebook::Rulebook;
+use super::verdict::judge_under;
 
 /// Makes the report of design 8.
 pub(super) async fn report(
     store: &Store,
     org: &Org,
     ledger: &Ledger,
+    mut rules: Rulebook,
     since: DateTime<Utc>,
     seconds: f64,
     loaded: Duration,
@@ -26,7 +28,8 @@ pub(super) async fn report(
     let standing = store.standing().await?;
     let mut ledger = ledger.all();
     add_operators(&mut ledger, store.edits().await?);
-    let verdict = judge(&ledger, &journal, org, &standing);
+    rules.look_at_conditions(store, &ledger).await?;
+    let verdict = judge_under(&rules, &ledger, &journal, org, &standing);
     for mapping in &store.overview().await?.mappings {
         store
             .count_rows(&mapping.name, &mapping.table, i64::try_from(org.ids(&mapping.name).len()).ok())
@@ -56,7 +59,7 @@ pub(super) async fn report(
         "changes": {"captured": counter("captured"), "sent": counter("sent"), "succeeded": written,
             "failed": sum(|mapping| mapping.errors), "held": sum(|mapping| mapping.held), "lost": verdict.lost.len(),
             "duplicated": verdict.duplicated, "out_of_order": verdict.out_of_order.len()},
-        "lost_keys": verdict.lost, "out_of_order_keys": verdict.out_of_order,
+        "kept_by_rules": verdict.by_rule, "lost_keys": verdict.lost, "out_of_order_keys": verdict.out_of_order,
         "errors_by_code": codes, "errors_by_category": categories,
         "retries": {"attempted": retries.0, "succeeded": retries.1},
         "faults": org.fault_counts(),
@@ -81,6 +84,7 @@ fn add_operators(ledger: &mut BTreeMap<String, Commits>, edits: Vec<crate::postg
             let column = field.replace('.', "__").to_lowercase();
             if let Some(value) = after.get(&column) {
                 committed.push((edit.at, value.clone()));
+                commits.by_operators.insert(edit.at);
                 committed.sort_by_key(|(at, _)| *at);
             }
         }

@@ -1,7 +1,7 @@
 //! The application's own ledger: what it committed, in which order, per key. The judge believes nothing else. Each
 //! key has one writer at a time, so that the order of its notes is the order of its commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -20,6 +20,8 @@ pub struct Commits {
     pub inserted: bool,
     /// Every value committed to each field (API name), in order, with its time.
     pub fields: BTreeMap<String, Vec<(DateTime<Utc>, Value)>>,
+    /// The times of those that operators committed: what they took over from the org was not sent.
+    pub by_operators: BTreeSet<DateTime<Utc>>,
     /// Whether the row was deleted in the end.
     pub deleted: bool,
     /// How often it was deleted; after each, its key may come again.

@@ -8,6 +8,7 @@ mod application;
 mod judge;
 pub mod ledger;
 mod org_user;
+pub mod rulebook;
 pub mod verdict;
 mod workspace;
 
@@ -24,6 +25,7 @@ use crate::engine::{self, Engine};
 use crate::postgres::Store;
 
 use ledger::Ledger;
+use rulebook::Rulebook;
 pub use workspace::Workspace;
 
 /// How long what is unsent may take after the writers stopped.
@@ -90,6 +92,8 @@ impl Demo {
     /// # Errors
     /// When PostgreSQL cannot be asked.
     pub async fn report(self, time: Duration, interrupted: impl Future<Output = ()>) -> Result<Report> {
+        let looked_at = CancellationToken::new();
+        let rules = tokio::spawn(Rulebook::keep(self.store.clone(), looked_at.clone()));
         let loaded = self.wait_loaded().await;
         tokio::select! {
             () = tokio::time::sleep(time.saturating_sub(self.began.elapsed())) => {}
@@ -99,7 +103,10 @@ impl Demo {
         self.stop_writers().await;
         self.drain().await;
         self.engine.stop().await;
-        judge::report(&self.store, &self.workspace.org, &self.ledger, self.began_at, seconds, loaded)
+        looked_at.cancel();
+        let rules = rules.await.wrap_err("the rules were not looked at")?;
+        let (org, ledger) = (&self.workspace.org, &self.ledger);
+        judge::report(&self.store, org, ledger, rules, self.began_at, seconds, loaded)
             .await
             .wrap_err("the report cannot be made")
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::simulator::{JournalEntry, Org};
 
 use super::ledger::Commits;
+use super::rulebook::{Expected, Rulebook};
 
 /// What became of the ledger's keys.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,10 +19,23 @@ pub struct Verdict {
     pub duplicated: usize,
     /// Fields whose accepted values, equal neighbours merged, are no subsequence of the committed ones.
     pub out_of_order: Vec<String>,
+    /// How many keys the org does not have as they were committed because a rule says so, by what it says.
+    pub by_rule: BTreeMap<String, usize>,
 }
 
 /// Judges a ledger by what the org's journal holds. `standing` tells, by table and row, what is listed or unsent.
 pub fn judge(
+    ledger: &BTreeMap<String, Commits>,
+    journal: &[JournalEntry],
+    org: &Org,
+    standing: &HashMap<(String, i32), String>,
+) -> Verdict {
+    judge_under(&Rulebook::default(), ledger, journal, org, standing)
+}
+
+/// The same, where rules may have made something else of what was committed, or have kept it here.
+pub fn judge_under(
+    rules: &Rulebook,
     ledger: &BTreeMap<String, Commits>,
     journal: &[JournalEntry],
     org: &Org,
@@ -35,56 +49,125 @@ pub fn judge(
     }
     let mut verdict = Verdict::default();
     for (key, commits) in ledger {
-        let entries = by_key.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
-        let creates = entries.iter().filter(|entry| entry.source == "api" && entry.op == "create").count();
-        verdict.duplicated += creates.saturating_sub(1 + commits.deletes);
+        let keys = rules.keys(commits, key);
+        let known = keys.iter().filter_map(|key| by_key.get(key.as_str())).flatten().copied();
+        let entries: Vec<&JournalEntry> = known.collect();
+        let case = Case { rules, commits, keys, entries, org };
+        let of = |source: &str, op: &str| {
+            case.entries.iter().filter(|entry| entry.source == source && entry.op == op).count()
+        };
+        // Whatever was deleted may come again.
+        let deletes = commits.deletes + of("user", "delete");
+        verdict.duplicated += of("api", "create").saturating_sub(1 + deletes);
         for (field, committed) in &commits.fields {
-            if !in_order(field, committed, entries) {
+            if !case.is_in_order(field, committed) {
                 verdict.out_of_order.push(format!("{key} {field}"));
             }
         }
-        let explained = standing.contains_key(&(commits.table.clone(), commits.row));
-        if explained {
+        if standing.contains_key(&(commits.table.clone(), commits.row)) {
             continue;
         }
-        if let Some(difference) = difference(key, commits, entries, org) {
-            verdict.lost.push(format!("{key}, {} {}: {difference}", commits.table, commits.row));
+        match case.difference() {
+            Difference::None => {}
+            Difference::ByRule(why) => *verdict.by_rule.entry(why).or_default() += 1,
+            Difference::Lost(why) => {
+                verdict.lost.push(format!("{key}, {} {}: {why}", commits.table, commits.row));
+            }
         }
     }
     verdict
 }
 
-/// How the org differs from what was committed last, except where its own user wrote later.
-fn difference(key: &str, commits: &Commits, entries: &[&JournalEntry], org: &Org) -> Option<String> {
-    let record =
-        org.find_by_external_id(&commits.object, key).and_then(|id| org.record(&commits.object, &id));
-    let record = match (record, commits.deleted) {
-        (None, true) => return None,
-        (Some(_), true) => return Some("the record is still there".to_owned()),
-        (None, false) => return Some("there is no record".to_owned()),
-        (Some(record), false) => record,
-    };
-    commits.fields.iter().find_map(|(field, committed)| {
-        let last_writer =
-            entries.iter().rev().find(|entry| entry.fields.contains_key(field)).map(|entry| entry.source);
-        let wanted = committed.last().map_or(Value::Null, |(_, value)| value.clone());
-        let found = record.get(field).unwrap_or(&Value::Null);
-        // A parent named by its external id is stored as its id, which the parent's own key accounts for.
-        let arrived = field.contains('.') || last_writer == Some("user") || same(found, &wanted);
-        (!arrived).then(|| format!("{field} is {found}, committed was {wanted}"))
-    })
+/// How the org differs from what was committed last.
+enum Difference {
+    None,
+    /// As a rule says.
+    ByRule(String),
+    /// Nothing explains it.
+    Lost(String),
 }
 
-/// Whether the values that the API wrote into a field, equal neighbours merged, are a subsequence of the committed ones.
-fn in_order(field: &str, committed: &[(DateTime<Utc>, Value)], entries: &[&JournalEntry]) -> bool {
-    let mut accepted: Vec<&Value> = entries
-        .iter()
-        .filter(|entry| entry.source == "api")
-        .filter_map(|entry| entry.fields.get(field))
-        .collect();
-    accepted.dedup_by(|a, b| same(a, b));
-    let mut rest = committed.iter();
-    accepted.into_iter().all(|value| rest.any(|(_, wanted)| same(value, wanted)))
+/// One key, with all that is known of it.
+struct Case<'a> {
+    rules: &'a Rulebook,
+    commits: &'a Commits,
+    /// The keys under which the org may know it.
+    keys: Vec<String>,
+    entries: Vec<&'a JournalEntry>,
+    org: &'a Org,
+}
+
+impl Case<'_> {
+    /// How the org differs from what was committed last, except where its own user wrote later.
+    fn difference(&self) -> Difference {
+        let Case { rules, commits, org, .. } = self;
+        let id = self.keys.iter().find_map(|key| org.find_by_external_id(&commits.object, key));
+        let record = match (id.and_then(|id| org.record(&commits.object, &id)), commits.deleted) {
+            (None, true) => return Difference::None,
+            (Some(_), true) if rules.may_keep_record(&commits.table) => {
+                return Difference::ByRule("deletes are not passed on".to_owned());
+            }
+            (Some(_), true) => return Difference::Lost("the record is still there".to_owned()),
+            (None, false) => {
+                let behind = commits.fields.keys().find_map(|field| self.stays_behind(field));
+                return behind.map_or(Difference::Lost("there is no record".to_owned()), Difference::ByRule);
+            }
+            (Some(record), false) => record,
+        };
+        let mut by_rule = None;
+        for (field, committed) in &commits.fields {
+            let last = self.entries.iter().rev().find(|entry| entry.fields.contains_key(field));
+            // A parent named by its external id is stored as its id, which the parent's own key accounts for.
+            if field.contains('.') || last.is_some_and(|entry| entry.source == "user") {
+                continue;
+            }
+            let found = record.get(field).unwrap_or(&Value::Null);
+            let arrived = match committed.last() {
+                Some((at, value)) => self.may_be(field, found, value, *at),
+                None => found.is_null(),
+            };
+            if arrived {
+                continue;
+            }
+            let Some(why) = self.stays_behind(field) else {
+                let wanted = committed.last().map_or(Value::Null, |(_, value)| value.clone());
+                return Difference::Lost(format!("{field} is {found}, committed was {wanted}"));
+            };
+            by_rule = Some(why);
+        }
+        by_rule.map_or(Difference::None, Difference::ByRule)
+    }
+
+    /// Whether a committed value may be this one in the org.
+    fn may_be(&self, field: &str, found: &Value, value: &Value, at: DateTime<Utc>) -> bool {
+        (self.commits.by_operators.contains(&at) && same(found, value))
+            || self.rules.expected(self.commits, field, value, at).iter().any(|expected| match expected {
+                Expected::Sent(sent) => same(found, sent),
+                Expected::StaysBehind(_) => false,
+            })
+    }
+
+    /// Why the last value of a field may have stayed here.
+    fn stays_behind(&self, field: &str) -> Option<String> {
+        let (at, value) = self.commits.fields.get(field)?.last()?;
+        self.rules.expected(self.commits, field, value, *at).into_iter().find_map(|expected| match expected {
+            Expected::StaysBehind(why) => Some(why),
+            Expected::Sent(_) => None,
+        })
+    }
+
+    /// Whether the values that the API wrote into a field, equal neighbours merged, are a subsequence of the committed ones.
+    fn is_in_order(&self, field: &str, committed: &[(DateTime<Utc>, Value)]) -> bool {
+        let mut accepted: Vec<&Value> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.source == "api")
+            .filter_map(|entry| entry.fields.get(field))
+            .collect();
+        accepted.dedup_by(|a, b| same(a, b));
+        let mut rest = committed.iter();
+        accepted.into_iter().all(|value| rest.any(|(at, wanted)| self.may_be(field, value, wanted, *at)))
+    }
 }
 
 /// Equal as Salesforce sees it: numbers as numbers, text without its outer blanks, empty text as null.
@@ -96,8 +179,13 @@ pub fn same(a: &Value, b: &Value) -> bool {
         other => other.clone(),
     };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    // An operator's values are text whatever the field holds.
-    plain(a) == plain(b) || (!a.is_null() && !b.is_null() && text(&plain(a)) == text(&plain(b)))
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    let (a, b) = (plain(a), plain(b));
+    // What an operator wrote, or a transform made, is text whatever the field holds.
+    let differ_in_kind = a.is_number() != b.is_number();
+    a == b
+        || (!a.is_null() && !b.is_null() && text(&a) == text(&b))
+        || (differ_in_kind && number(&a).is_some() && number(&a) == number(&b))
 }
 
 #[cfg(test)]
@@ -105,6 +193,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::field::{Field, FieldType};
+    use crate::domain::mapping::{Access, Mapping};
+    use crate::domain::rules::Rules;
     use crate::simulator::OrgOptions;
 
     fn commits(values: &[&str]) -> Commits {
@@ -137,10 +228,58 @@ mod tests {
     }
 
     fn verdict(org: &Org, commits: Commits, standing: &[(&str, i32)]) -> Verdict {
+        verdict_under(&Rulebook::default(), org, commits, standing)
+    }
+
+    fn verdict_under(rules: &Rulebook, org: &Org, commits: Commits, standing: &[(&str, i32)]) -> Verdict {
         let ledger = [("K".to_owned(), commits)].into();
         let standing =
             standing.iter().map(|(table, row)| (((*table).to_owned(), *row), "open".to_owned())).collect();
-        judge(&ledger, &journal(org), org, &standing)
+        judge_under(rules, &ledger, &journal(org), org, &standing)
+    }
+
+    /// Rules of contacts, from long ago on.
+    fn rules(settings: &[(&str, &str)]) -> Rulebook {
+        let mut rules = Rules::default();
+        settings.iter().for_each(|(key, text)| rules.set(key, text).unwrap());
+        let mut book = Rulebook::default();
+        book.note(
+            DateTime::UNIX_EPOCH,
+            Mapping {
+                object: "Contact".to_owned(),
+                table: "contact".to_owned(),
+                access: Access::ReadWrite,
+                external_id: Some("External_Id__c".to_owned()),
+                rules,
+                fields: ["LastName", "External_Id__c"]
+                    .map(|name| Field::plain(name, FieldType::String))
+                    .to_vec(),
+                parents: Vec::new(),
+                gone: false,
+            },
+        );
+        book
+    }
+
+    #[test]
+    fn what_a_rule_made_of_a_value_or_kept_here_is_not_lost() {
+        let org = Org::new(OrgOptions::default());
+        let id = write(&org, None, "DOE");
+        assert_eq!(verdict(&org, commits(&["Doe"]), &[]).lost.len(), 1);
+        let upper = rules(&[("LastName.transforms", "uppercase")]);
+        assert_eq!(verdict_under(&upper, &org, commits(&["Doe"]), &[]), Verdict::default());
+        let raw = verdict_under(&upper, &org, commits(&["Doe", "Roe"]), &[]);
+        assert_eq!(raw.lost, ["K, contact 1: LastName is \"DOE\", committed was \"Roe\""]);
+        write(&org, Some(&id), "Roe");
+        // Rules that hold do not excuse what went by them.
+        let raw = verdict_under(&upper, &org, commits(&["Doe", "Roe"]), &[]);
+        assert_eq!((raw.lost.len(), raw.out_of_order.len()), (1, 1));
+        let kept = rules(&[("LastName.read_only", "true")]);
+        let kept = verdict_under(&kept, &org, commits(&["Poe"]), &[]);
+        assert_eq!((kept.lost.len(), kept.by_rule.len()), (0, 1));
+        let gone = Commits { deleted: true, deletes: 1, ..commits(&["Roe"]) };
+        let deletes = rules(&[("ignore_deletes", "postgres")]);
+        assert_eq!(verdict_under(&deletes, &org, gone, &[]).by_rule.len(), 1);
     }
 
     #[test]

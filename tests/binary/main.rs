@@ -5,6 +5,7 @@
 
 mod configuration;
 mod manual;
+mod rules;
 #[allow(dead_code, reason = "each way of testing uses its part of what is shared")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -331,8 +332,8 @@ fn acts_on_many_errors_are_shown_asked_about_told_and_taken_back_by_commands() {
         (vec!["choose", "999999", "Email=postgres"], 1, "there is no error 999999"),
         (vec!["choose", "1", "Email=mine"], 2, "neither FIELD=postgres nor FIELD=salesforce"),
         (vec!["find", "no such thing"], 1, "no row has the id"),
-        (vec!["verify", "Nothing"], 1, "there is no mapping"),
-        (vec!["test", "Nothing", "--offline"], 1, "has no mapping \"Nothing\""),
+        (vec!["verify", "Nothing"], 2, "there is no mapping"),
+        (vec!["test", "Nothing", "--offline"], 2, "has no mapping \"Nothing\""),
         (vec!["export", "--where", "mapping:"], 2, "a value is missing"),
         (vec!["--read-only", "ignore", "1"], 2, "--read-only changes nothing"),
     ] {
