@@ -1,9 +1,12 @@
-//! Lists of errors as files for other programs: CSV that a spreadsheet cannot take for formulas, or JSON lines.
+//! Lists of errors as files for other programs: CSV that a spreadsheet cannot take for formulas, or JSON lines; neither does
+//! anything to a terminal that shows it.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::domain::sync_error::SyncError;
+use crate::logs::sanitize::{sanitize, sanitize_json};
 
 use super::handle::{ErrorQuery, Handle, Refused};
 
@@ -28,6 +31,13 @@ impl Handle {
         let told =
             |error: &dyn std::fmt::Display| Refused(format!("cannot write {}: {error}", path.display()));
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(Refused(format!(
+                "cannot write {}: there is no directory {}\nmake it first, or name another",
+                path.display(),
+                folder.display()
+            )));
+        }
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| told(&error))?;
         let count = export(self, filter, format, &mut io::BufWriter::new(&mut file)).await?;
         file.persist(path).map_err(|error| told(&error.error))?;
@@ -49,13 +59,15 @@ pub async fn export(
     let mut query = ErrorQuery { filter: filter.to_owned(), limit: PAGE, ..ErrorQuery::default() };
     let mut count = 0;
     if format == Format::Csv {
-        out.write_all(&csv_line(&HEAD).map_err(|error| told(&error))?).map_err(|error| told(&error))?;
+        out.write_all(&csv_line(&HEAD, csv::QuoteStyle::Necessary).map_err(|error| told(&error))?)
+            .map_err(|error| told(&error))?;
     }
     loop {
         let page = handle.errors(&query).await?;
         for error in &page.items {
             let line = match format {
-                Format::Csv => csv_line(&cells(error)),
+                // Where a list is separated otherwise, a part of a text would begin a cell of its own.
+                Format::Csv => csv_line(&cells(error), csv::QuoteStyle::NonNumeric),
                 Format::JsonLines => json_line(error),
             };
             out.write_all(&line.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
@@ -114,24 +126,28 @@ fn cells(error: &SyncError) -> [String; 18] {
     ]
 }
 
-fn csv_line<T: AsRef<str>>(cells: &[T]) -> io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+fn csv_line<T: AsRef<str>>(cells: &[T], quotes: csv::QuoteStyle) -> io::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
     writer.write_record(cells.iter().map(|cell| harmless(cell.as_ref())))?;
     writer.into_inner().map_err(|error| error.into_error())
 }
 
-/// A text that no spreadsheet takes for a formula (OWASP: CSV injection).
+/// A text that no spreadsheet takes for a formula (OWASP: CSV injection), and that acts on no terminal. Its lines stay
+/// lines.
 fn harmless(cell: &str) -> String {
+    let lines: Vec<Cow<'_, str>> = cell.split('\n').map(sanitize).collect();
+    let shown = lines.join("\n");
+    // A sign that looks double as wide counts like the plain one in some programs.
     match cell.trim_start_matches(' ').chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{cell}"),
-        _ => cell.to_owned(),
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => {
+            format!("'{shown}")
+        }
+        _ => shown,
     }
 }
 
 fn json_line(error: &SyncError) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(error)?;
-    line.push(b'\n');
-    Ok(line)
+    Ok(format!("{}\n", sanitize_json(&serde_json::to_string(error)?)).into_bytes())
 }
 
 #[cfg(test)]
@@ -145,11 +161,16 @@ mod tests {
             ("  +1", "'  +1"),
             ("-2", "'-2"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\tx", "'\tx"),
+            ("\tx", "'\\tx"),
+            ("＝1+1", "'＝1+1"),
+            ("x;=1+1", "x;=1+1"),
+            ("\x1b]52;c;aGk=\x07\u{9b}31m", "\\e]52;c;aGk=\\u{7}\\u{9b}31m"),
+            ("gpj\u{202e}exe\rover", "gpj\\u{202e}exe\\rover"),
             ("plain, with \"quotes\"\nand lines", "plain, with \"quotes\"\nand lines"),
             ("", ""),
         ] {
-            let line = csv_line(&[cell, "next"]).unwrap();
+            let line = csv_line(&[cell, "next"], csv::QuoteStyle::NonNumeric).unwrap();
+            assert!(line.starts_with(b"\""), "a part behind a semicolon begins no cell of its own");
             let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice());
             let record = reader.records().next().unwrap().unwrap();
             assert_eq!(record.iter().collect::<Vec<_>>(), [written, "next"]);
