@@ -116,6 +116,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.audit (
     actor text NOT NULL,
     -- the address of the SSH client, or 'local'
     origin text NOT NULL DEFAULT 'local',
+    -- the role that PostgreSQL let in: the two above are what the operator's surroundings claim
+    db_user text,
     action text NOT NULL,
     mapping text NOT NULL,
     table_name varchar(128) NOT NULL,
@@ -354,6 +356,7 @@ ALTER TABLE syncdeck.engine ADD COLUMN IF NOT EXISTS instance_url text;
 ALTER TABLE syncdeck.audit ADD COLUMN IF NOT EXISTS act bigint NOT NULL DEFAULT nextval('syncdeck.act'),
     ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'local', ADD COLUMN IF NOT EXISTS why text,
     ADD COLUMN IF NOT EXISTS undoes bigint;
+ALTER TABLE syncdeck.audit ADD COLUMN IF NOT EXISTS db_user text;
 CREATE INDEX IF NOT EXISTS audit_record ON syncdeck.audit (table_name, record_id, id);
 CREATE INDEX IF NOT EXISTS audit_act ON syncdeck.audit (act, id);
 -- An entry is taken back once.
@@ -372,6 +375,16 @@ DROP TRIGGER IF EXISTS audit_only_grows ON syncdeck.audit;
 CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON syncdeck.audit
     FOR EACH STATEMENT EXECUTE FUNCTION syncdeck.audit_only_grows();
 ALTER TABLE syncdeck.audit ENABLE ALWAYS TRIGGER audit_only_grows;
+-- Who was let in is written by PostgreSQL, whatever the statement says.
+CREATE OR REPLACE FUNCTION syncdeck.audit_names_role() RETURNS trigger LANGUAGE plpgsql AS $function$
+BEGIN
+    NEW.db_user := session_user;
+    RETURN NEW;
+END $function$;
+DROP TRIGGER IF EXISTS audit_names_role ON syncdeck.audit;
+CREATE TRIGGER audit_names_role BEFORE INSERT ON syncdeck.audit
+    FOR EACH ROW EXECUTE FUNCTION syncdeck.audit_names_role();
+ALTER TABLE syncdeck.audit ENABLE ALWAYS TRIGGER audit_names_role;
 REVOKE UPDATE, DELETE, TRUNCATE ON syncdeck.audit FROM PUBLIC, CURRENT_USER;
 
 -- Whoever may write errors and units has them counted, with no right of their own on the counts.

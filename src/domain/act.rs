@@ -328,6 +328,9 @@ pub struct PastAct {
     pub actor: String,
     /// From where.
     pub origin: String,
+    /// The role that PostgreSQL let in, whatever the two above claim; `None` of acts from before it was kept.
+    #[serde(default)]
+    pub db_user: Option<String>,
     /// What: `edited`, `retried`, `ignored`, `reverted`, `linked`, `undid`, `set`, ...
     pub action: String,
     /// The mapping's object name.
@@ -383,11 +386,12 @@ impl PastAct {
         }
     }
 
-    /// Who, and from where.
+    /// Who, from where, and as which role of PostgreSQL.
     pub fn who(&self) -> String {
+        let role = self.db_user.as_ref().map(|role| format!(" as {role}")).unwrap_or_default();
         match self.origin.as_str() {
-            "local" => self.actor.clone(),
-            origin => format!("{} from {origin}", self.actor),
+            "local" => format!("{}{role}", self.actor),
+            origin => format!("{} from {origin}{role}", self.actor),
         }
     }
 }

@@ -114,7 +114,7 @@ impl Store {
                 &format!(
                     "SELECT act.*, {ENTRY} FROM (
                          SELECT a.act AS number, min(a.at), min(a.actor), min(a.origin), min(a.action), min(a.mapping),
-                             count(*), count(u.id), min(a.why), count(DISTINCT a.mapping), min(a.id) AS first
+                             count(*), count(u.id), min(a.why), count(DISTINCT a.mapping), min(a.id) AS first, min(a.db_user)
                          FROM syncdeck.audit a LEFT JOIN syncdeck.audit u ON u.undoes = a.id
                          WHERE ($1::text IS NULL OR a.mapping = $1) AND ($2::text IS NULL OR a.actor = $2)
                              AND ($3::text IS NULL OR a.table_name = $3 AND a.record_id = $4)
@@ -165,7 +165,8 @@ fn read_act(row: &tokio_postgres::Row) -> PastAct {
         undone: row.get(7),
         why: row.get(8),
         mappings: row.get(9),
-        first: read_entry(row, 11),
+        db_user: row.get(11),
+        first: read_entry(row, 12),
     }
 }
 

@@ -439,6 +439,7 @@ pub fn report(done: usize) -> Report {
 pub fn acts() -> Vec<PastAct> {
     let values = |column: &str, value: &str| Some([(column.to_owned(), Some(value.to_owned()))].into());
     let act = |act: i64, action: &str, rows, undone, before, after| PastAct {
+        db_user: None,
         is_final: action == "retried",
         mappings: 1,
         act,
