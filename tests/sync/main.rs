@@ -6,6 +6,7 @@
 
 mod acts;
 mod addresses;
+mod by_command;
 mod conditions;
 mod conflicts;
 mod economy;
