@@ -8,6 +8,7 @@ use crate::domain::field::Field;
 use crate::domain::fold::{Action, Entry, Folded, Operation, fold, named_after};
 use crate::domain::hstore::Hstore;
 use crate::domain::key::Key;
+use crate::domain::lost::first_upto;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing_by};
 use crate::domain::strategy::Strategy;
@@ -112,6 +113,13 @@ fn folded(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
                 ..Job::bare(unit.clone(), Call::Delete, "delete", None, upto)
             }));
         }
+        if inserted.is_some() {
+            let message = "the row was deleted after its insert without an external id had lost its answer: Salesforce \
+                may have the record. Look for it there; retry gives it up";
+            let refusal =
+                Refusal { code: "OUTCOME_UNKNOWN", message: message.to_owned(), fields: Vec::new() };
+            return Planned::Refused { upto, op: "delete", patch: Hstore::new(), refusal };
+        }
     }
     if content.stays_out && operation != Operation::Delete {
         return nothing("the mapping's condition keeps the row out");
@@ -167,7 +175,7 @@ fn change(
     sfid: Option<String>,
     upto: i64,
 ) -> Planned {
-    let later = named_after(&content.entries, first_sent(unit, content));
+    let later = named_after(&content.entries, first_upto(&content.entries, unit.first_upto));
     let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
     let how = |column: &str| match (op, later.contains(column)) {
         ("insert", true) if unit.lost > 0 => Op::InsertAgain,
@@ -193,13 +201,6 @@ fn change(
         patch.insert(column, Some(key.text.clone()));
     }
     Planned::Send(Box::new(Job { patch, key, left_out, ..Job::bare(unit.clone(), call, op, sfid, upto) }))
-}
-
-/// The newest entry that was in the first send of a new record; what was captured after it cannot have arrived with it.
-/// A first send of several entries is noted before it goes out, so that this is known although the engine died with it.
-fn first_sent(unit: &Claimed, content: &Content) -> i64 {
-    let inserted = || content.entries.iter().find(|entry| entry.action == Action::Insert);
-    unit.first_upto.or_else(|| inserted().map(|entry| entry.id)).unwrap_or(0)
 }
 
 /// Whether the first send of a new record has to be noted before it goes out.

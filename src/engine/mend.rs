@@ -67,7 +67,8 @@ impl Handle {
         Err(Refused(bulk::no_answer(patience)))
     }
 
-    /// Sends a failing row again as it is.
+    /// Sends a failing row again as it is. One whose insert lost its answer, and that may be in Salesforce, is looked for
+    /// there again instead: a second record is only made by a plan, which asks.
     ///
     /// # Errors
     /// Refused when the row has nothing unsent.

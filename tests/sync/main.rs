@@ -8,6 +8,7 @@ mod acts;
 mod addresses;
 mod conditions;
 mod conflicts;
+mod doubt;
 mod economy;
 mod errand;
 mod fail_fast;
