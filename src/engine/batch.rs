@@ -385,6 +385,58 @@ mod tests {
     }
 
     #[test]
+    fn a_new_record_goes_again_with_what_it_carried_and_what_changed_since() {
+        let entry = |id, action, values: &[(&str, Option<&str>)]| Entry {
+            id,
+            action,
+            sfid: None,
+            old: None,
+            values: values.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect(),
+            captured_at: DateTime::UNIX_EPOCH,
+        };
+        let entries = vec![
+            entry(
+                1,
+                Action::Insert,
+                &[("lastname", Some("A")), ("key__c", Some("K")), ("createddate", None)],
+            ),
+            entry(2, Action::Update, &[("lastname", None)]),
+        ];
+        let content = Content { entries, ..Content::default() };
+        let named = |unit: &Claimed, sfid: Option<&str>| {
+            let content = Content { sfid: sfid.map(str::to_owned), ..content.clone() };
+            let job = job(plan(&mapping(Some("Key__c")), unit, &content));
+            job.patch.into_keys().collect::<Vec<_>>()
+        };
+        let lost = Claimed { lost: 1, ..unit(1) };
+        assert_eq!(named(&unit(1), None), ["key__c"]);
+        // The engine died with the insert alone in its hands, or with both.
+        assert_eq!(named(&lost, None), ["key__c", "lastname"]);
+        assert_eq!(named(&Claimed { first_upto: Some(2), ..lost.clone() }, None), ["key__c"]);
+        // Into a record that is there by now, the same way.
+        assert_eq!(named(&lost, Some("003")), ["key__c", "lastname"]);
+        assert_eq!(named(&Claimed { first_upto: Some(2), ..lost }, Some("003")), ["key__c"]);
+    }
+
+    #[test]
+    fn where_the_first_error_stops_the_rest_calls_go_in_the_order_of_the_changes() {
+        let mut own = mapping(Some("Key__c"));
+        own.rules.set("strategy", "fail_fast").unwrap();
+        let of = |row: i32, id, sfid: Option<&str>| {
+            let action = if sfid.is_some() { Action::Update } else { Action::Insert };
+            let key = format!("K{row}");
+            let mut content = content(action, &[("lastname", "A"), ("key__c", &key)], sfid);
+            content.entries[0].id = id;
+            job(plan(&own, &unit(row), &content))
+        };
+        let jobs = vec![of(4, 9, None), of(3, 7, Some("003")), of(2, 6, None), of(1, 5, None)];
+        let rows = calls(&own, jobs);
+        let rows: Vec<Vec<i32>> =
+            rows.iter().map(|call| call.iter().map(|job| job.unit.row.0).collect()).collect();
+        assert_eq!(rows, [vec![1, 2], vec![3], vec![4]]);
+    }
+
+    #[test]
     fn a_value_that_lost_against_the_record_is_not_sent_and_an_undecided_one_waits() {
         let mut change = content(Action::Update, &[("lastname", "Ours"), ("key__c", "K2")], Some("003"));
         let contested = |upto, undecided| Contested { column: "lastname".to_owned(), upto, undecided };

@@ -53,7 +53,8 @@ impl Store {
             self.table(&mapping.table),
             self.is_plain(mapping)
         );
-        let row = client.query_cached(&sql, &[&mapping.table]).await.while_("look for inserts on their way")?;
+        let row =
+            client.query_cached(&sql, &[&mapping.table]).await.while_("look for inserts on their way")?;
         Ok(row[0].get(0))
     }
 

@@ -149,13 +149,17 @@ impl Store {
         let edited: Vec<i32> = entries.iter().filter_map(|entry| entry.row).collect();
         for (names, rows) in columns.into_iter().filter(|(names, _)| !names.is_empty()) {
             self.write_columns(&transaction, mapping, &names, rows).await?;
-            // Whoever edits a field that changed on both sides has chosen.
+            // Whoever edits a field that changed on both sides has chosen, this edit included: a read that comes before it is
+            // sent has nothing more to decide.
+            let sql = format!(
+                "UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = $4, decided_at = clock_timestamp(),
+                     upto = coalesce((SELECT max(id) FROM {}._trigger_log log
+                         WHERE log.table_name = $1 AND log.record_id = conflict.record_id), upto)
+                 WHERE table_name = $1 AND record_id = ANY($2) AND column_name = ANY($3) AND winner IS NULL",
+                self.schema
+            );
             transaction
-                .execute(
-                    "UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = $4, decided_at = clock_timestamp()
-                     WHERE table_name = $1 AND record_id = ANY($2) AND column_name = ANY($3) AND winner IS NULL",
-                    &[&mapping.table, &edited, &names, &act.operator.actor],
-                )
+                .execute(&sql, &[&mapping.table, &edited, &names, &act.operator.actor])
                 .await
                 .while_("decide conflicts")?;
         }
