@@ -131,11 +131,7 @@ impl Store {
     }
 
     /// Which of these records may be those of lost inserts, and get no row of their own. What is found is kept.
-    async fn held_back(
-        &self,
-        mapping: &Mapping,
-        records: &[&RecordRow],
-    ) -> Result<HashSet<String>, Error> {
+    async fn held_back(&self, mapping: &Mapping, records: &[&RecordRow]) -> Result<HashSet<String>, Error> {
         let lost = self.lost_inserts(mapping).await?;
         if lost.is_empty() {
             return Ok(HashSet::new());

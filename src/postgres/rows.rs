@@ -90,8 +90,7 @@ impl Store {
         let mut rest: Vec<&RecordRow> =
             records.iter().filter(|record| !skipped.contains(text(record, "sfid"))).collect();
         let on_its_way = self.hold_back(mapping, &mut rest).await?;
-        let arrived =
-            self.insert_unknown(lease, mapping, &rest, asked_at, Way::Together, on_its_way).await?;
+        let arrived = self.insert_unknown(lease, mapping, &rest, asked_at, Way::Together, on_its_way).await?;
         applied.inserted = arrived.inserted;
         applied.skipped.extend(arrived.unsure);
         applied.swallowed = arrived.swallowed;
@@ -111,8 +110,7 @@ impl Store {
         }
         let mut records = vec![record];
         let on_its_way = self.hold_back(mapping, &mut records).await?;
-        let arrived =
-            self.insert_unknown(lease, mapping, &records, asked_at, Way::Alone, on_its_way).await?;
+        let arrived = self.insert_unknown(lease, mapping, &records, asked_at, Way::Alone, on_its_way).await?;
         Ok(match arrived {
             Arrived { inserted: 1, .. } => Alone::Inserted,
             Arrived { swallowed, .. } if !swallowed.is_empty() => Alone::Dropped,
@@ -341,11 +339,17 @@ impl Store {
         let incoming =
             Value::from(records.iter().map(|record| Value::Object((*record).clone())).collect::<Vec<_>>());
         let wanted = transaction
-            .query_cached(&self.insert_wanted(mapping, way, &self.answered(mapping, on_its_way)), &[&incoming, &mapping.table, &asked_at])
+            .query_cached(
+                &self.insert_wanted(mapping, way, &self.answered(mapping, on_its_way)),
+                &[&incoming, &mapping.table, &asked_at],
+            )
             .await
             .while_("insert records read from Salesforce")?;
         let unsure = transaction
-            .query_cached(&self.unsure_records(mapping, &self.answered(mapping, on_its_way)), &[&incoming, &mapping.table, &asked_at])
+            .query_cached(
+                &self.unsure_records(mapping, &self.answered(mapping, on_its_way)),
+                &[&incoming, &mapping.table, &asked_at],
+            )
             .await
             .while_("find records that the next read will know more of")?;
         let mut arrived =
