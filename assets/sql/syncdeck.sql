@@ -50,6 +50,9 @@ CREATE INDEX IF NOT EXISTS unit_oldest ON syncdeck.unit (table_name, created_at)
     WHERE state IN ('ready', 'inflight', 'stopped');
 CREATE INDEX IF NOT EXISTS unit_held ON syncdeck.unit (held_table, held_record) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_held_key ON syncdeck.unit (held_table, held_key) WHERE state = 'held';
+-- Answers that were lost, and records that units know before their rows do.
+CREATE INDEX IF NOT EXISTS unit_lost ON syncdeck.unit (table_name) WHERE lost > 0;
+CREATE INDEX IF NOT EXISTS unit_sfid ON syncdeck.unit (table_name, sfid) WHERE sfid IS NOT NULL;
 CREATE INDEX IF NOT EXISTS unit_writeback ON syncdeck.unit (ready_at) WHERE outcome IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS syncdeck.attempt (
@@ -152,6 +155,18 @@ CREATE TABLE IF NOT EXISTS syncdeck.refused (
     PRIMARY KEY (table_name, sfid)
 );
 CREATE INDEX IF NOT EXISTS refused_due ON syncdeck.refused (table_name, cause, retry_at);
+
+-- Records that may be those of plain inserts whose answer was lost: a person says which, and until then they get no row of
+-- their own.
+CREATE TABLE IF NOT EXISTS syncdeck.candidate (
+    table_name varchar(128) NOT NULL,
+    record_id integer NOT NULL,
+    sfid varchar(18) NOT NULL,
+    -- the fields in which it is not as it was sent, by API names
+    differs text[] NOT NULL DEFAULT '{}',
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (table_name, record_id, sfid)
+);
 
 CREATE TABLE IF NOT EXISTS syncdeck.command (
     id bigserial PRIMARY KEY,

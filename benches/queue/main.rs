@@ -73,6 +73,7 @@ fn contact() -> Mapping {
         createable: true,
         updateable: true,
         defaulted: false,
+        case_sensitive: false,
         picklist: Vec::new(),
         restricted: false,
         reference_to: Vec::new(),

@@ -51,7 +51,7 @@ pub(super) async fn act(cli: &Cli, chosen: &Chosen, deed: Deed, how: &Manner) ->
         return show(cli, &plan.deed.text(), &plan.preview);
     }
     // Who names errors one by one has seen them; what removes rows, and a great many, is asked about all the same.
-    let named = matches!(chosen, Chosen::Ids(_)) && plan.preview.removed == 0;
+    let named = matches!(chosen, Chosen::Ids(_)) && plan.preview.removed + plan.preview.doubled == 0;
     let asks = match plan.confirm {
         Confirm::Yes if named && !matches!(plan.deed, Deed::Undo(_)) => Confirm::Nothing,
         // Whoever filters may not know how many they are.
@@ -83,8 +83,14 @@ fn confirmed(plan: &Plan, asks: Confirm) -> Result<bool> {
             0 => String::new(),
             removed => format!(" and removes {removed}"),
         };
+        let doubles = match plan.preview.doubled {
+            0 => String::new(),
+            doubled => {
+                format!(", may make {doubled} records a second time, for the answer to their insert was lost")
+            }
+        };
         let text = format!(
-            "{deed}: this is about {rows} rows{removes}, and nobody is there to be asked\n\
+            "{deed}: this is about {rows} rows{removes}{doubles}, and nobody is there to be asked\n\
              look at it with --dry-run, then say --yes"
         );
         return Err(print::Usage(text).into());
@@ -112,11 +118,18 @@ pub(super) fn show(cli: &Cli, deed: &str, preview: &Preview) -> Result<u8> {
 }
 
 fn preview_lines(deed: &str, preview: &Preview) -> Vec<String> {
-    let Preview { selected, touched, removed, passing, refused, left, sample } = preview;
+    let Preview { selected, touched, removed, doubled, passing, refused, left, sample } = preview;
     let mut lines = vec![format!("{deed}: {selected} selected, {touched} to do")];
     if *removed > 0 {
         let rows = if *removed == 1 { "1 row is".to_owned() } else { format!("{removed} rows are") };
         lines.push(format!("  {rows} removed: Salesforce has no record of what is removed"));
+    }
+    if *doubled > 0 {
+        let records = if *doubled == 1 { "1 record".to_owned() } else { format!("{doubled} records") };
+        lines.push(format!(
+            "  {records} may be made a second time: the answer to the insert was lost, and Salesforce may have it"
+        ));
+        lines.push("  if it is there, link the row with it instead, with: syncdeck link".to_owned());
     }
     if *passing > 0 || !refused.is_empty() {
         lines.push(format!("  {passing} would then pass the checks"));

@@ -125,7 +125,7 @@ impl Model {
 
     /// Sends again: what is marked, else this one.
     pub(super) fn retry(&mut self) -> Vec<Effect> {
-        if self.focus == Pane::Errors && self.errors.any_marked() {
+        if self.focus == Pane::Errors && self.errors.any_marked() || self.may_double() {
             return self.plan(Deed::Retry);
         }
         let row = match self.focus {
@@ -133,6 +133,15 @@ impl Model {
             _ => self.errors.selected().and_then(SyncError::row),
         };
         row.map(Effect::Retry).into_iter().collect()
+    }
+
+    /// Whether the one that is looked at may be in Salesforce already: then sending it again is asked about.
+    fn may_double(&self) -> bool {
+        let error = match self.focus {
+            Pane::Record => self.record.as_ref().and_then(|pane| pane.view.as_ref()?.error.as_ref()),
+            _ => self.errors.selected(),
+        };
+        error.is_some_and(|error| error.code == "OUTCOME_UNKNOWN")
     }
 
     /// What can be done about the open record's error.

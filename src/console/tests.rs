@@ -3,6 +3,7 @@
 
 mod anything;
 mod clipboard;
+mod doubt;
 mod lists;
 mod looks;
 mod loops;

@@ -209,11 +209,12 @@ pub fn environment<'a>(configured: &'a str, told: &'a str) -> &'a str {
     if told.is_empty() || is_production(configured) && !is_production(told) { configured } else { told }
 }
 
-/// How much an act on `rows` rows must be confirmed; on production, by the count from two rows on.
-pub fn confirmation(rows: usize, environment: &str, removes: bool) -> Confirm {
+/// How much an act on `rows` rows must be confirmed, which removes some or may make some twice (`hurts`); on production, by
+/// the count from two rows on.
+pub fn confirmation(rows: usize, environment: &str, hurts: bool) -> Confirm {
     match rows {
         0 => Confirm::Nothing,
-        1 if removes => Confirm::Yes,
+        1 if hurts => Confirm::Yes,
         1 => Confirm::Nothing,
         _ if rows > MANY || is_production(environment) => Confirm::Count(rows),
         _ => Confirm::Yes,
@@ -229,6 +230,8 @@ pub struct Preview {
     pub touched: usize,
     /// Of those, how many rows it would remove.
     pub removed: usize,
+    /// How many records it may make a second time: the answer to their insert was lost.
+    pub doubled: usize,
     /// Of a fix: how many of the changed rows would then pass the checks.
     pub passing: usize,
     /// Of a fix: why others would not, with how many.

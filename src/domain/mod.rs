@@ -16,6 +16,7 @@ pub mod fold;
 pub mod group;
 pub mod hstore;
 pub mod key;
+pub mod lost;
 pub mod mapping;
 pub mod masking;
 pub mod merge;

@@ -172,9 +172,9 @@ pub enum Event {
     RowTold,
     /// A person asks for another try.
     RetryAsked {
-        /// Whether the row has an external id. Without one, whoever asks says that it may be sent a second time; with
-        /// one, that an answer was lost stays known, for Salesforce may have the record.
-        keyed: bool,
+        /// Whether that person says that a record may be made a second time. Otherwise it stays known that an answer was
+        /// lost, for Salesforce may have the record.
+        twice: bool,
     },
 }
 
@@ -206,9 +206,9 @@ pub fn step(unit: Option<Unit>, event: &Event) -> (Option<Unit>, Vec<Effect>) {
     };
     match event {
         Event::Changed => (Some(unit.joined()), Vec::new()),
-        Event::RetryAsked { keyed } => {
+        Event::RetryAsked { twice } => {
             let unit = if unit.phase == Phase::Review { unit.ready(Duration::ZERO) } else { unit };
-            let lost = if *keyed { unit.lost } else { 0 };
+            let lost = if *twice { 0 } else { unit.lost };
             (Some(Unit { lost, ..unit.joined() }), Vec::new())
         }
         Event::Claimed { token } if unit.phase == Phase::Ready => {
@@ -480,7 +480,7 @@ mod tests {
                 Happening::Resume => drop(self.step(&Event::Resumed)),
                 Happening::TellRow => drop(self.step(&Event::RowTold)),
                 Happening::Retry if self.unit.is_some() => {
-                    drop(self.step(&Event::RetryAsked { keyed: true }))
+                    drop(self.step(&Event::RetryAsked { twice: false }))
                 }
                 Happening::Retry => {}
             }
@@ -504,7 +504,7 @@ mod tests {
                 self.step(&Event::Resumed);
                 if self.unit.as_ref().is_some_and(|unit| matches!(unit.phase, Phase::Failed | Phase::Review))
                 {
-                    self.step(&Event::RetryAsked { keyed: true });
+                    self.step(&Event::RetryAsked { twice: false });
                 }
                 self.claim();
                 self.apply(&Happening::Send(0, true, false));

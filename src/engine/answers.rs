@@ -17,7 +17,7 @@ use crate::postgres::commands::Command;
 use crate::salesforce::{query, value};
 
 use super::again::{TRIES, again};
-use super::{Shared, errand, reader};
+use super::{Shared, errand, reader, resend};
 
 /// Between looks, should an announcement be missed (a pooler in transaction mode passes none on).
 const PAUSE: Duration = Duration::from_millis(500);
@@ -104,6 +104,9 @@ async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
             .ok_or_else(|| format!("Salesforce has no {} {given}", mapping.object));
     }
     let record = shared.store.record(&mapping, &at).await.map_err(|error| told(&error))?;
+    if let Some(sfid) = resend::only_candidate(shared, &mapping, &at).await? {
+        return Ok(sfid);
+    }
     let message = record.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
     for id in message.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| Sfid::parse(word).is_some()) {
         let soql = format!("SELECT Id FROM {} WHERE Id = {}", mapping.object, query::literal(id));
@@ -170,6 +173,13 @@ async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
     let mut sfids = shared.store.sfids_of(&table, &rows).await.map_err(|error| told(&error))?;
     for (row, sfid) in by_key(shared, &mapping, &rows, &sfids).await? {
         sfids.insert(row, sfid);
+    }
+    // Who looks at a row is shown the record that may be its own beside it.
+    if args.get("candidates").and_then(Value::as_bool) == Some(true) {
+        let may_be = shared.store.sole_candidates(&table, &rows).await.map_err(|error| told(&error))?;
+        for (row, sfid) in may_be {
+            sfids.entry(row).or_insert(sfid);
+        }
     }
     let ids: Vec<&str> = sfids.values().map(String::as_str).collect();
     let records = again(TRIES, || reader::records(&shared.client, &mapping, &ids))

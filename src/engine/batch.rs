@@ -8,6 +8,7 @@ use crate::domain::field::Field;
 use crate::domain::fold::{Action, Entry, Folded, Operation, fold, named_after};
 use crate::domain::hstore::Hstore;
 use crate::domain::key::Key;
+use crate::domain::lost::first_upto;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing_by};
 use crate::domain::strategy::Strategy;
@@ -112,6 +113,13 @@ fn folded(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
                 ..Job::bare(unit.clone(), Call::Delete, "delete", None, upto)
             }));
         }
+        if inserted.is_some() {
+            let message = "the row was deleted after its insert without an external id had lost its answer: Salesforce \
+                may have the record. Look for it there; retry gives it up";
+            let refusal =
+                Refusal { code: "OUTCOME_UNKNOWN", message: message.to_owned(), fields: Vec::new() };
+            return Planned::Refused { upto, op: "delete", patch: Hstore::new(), refusal };
+        }
     }
     if content.stays_out && operation != Operation::Delete {
         return nothing("the mapping's condition keeps the row out");
@@ -167,7 +175,7 @@ fn change(
     sfid: Option<String>,
     upto: i64,
 ) -> Planned {
-    let later = named_after(&content.entries, first_sent(unit, content));
+    let later = named_after(&content.entries, first_upto(&content.entries, unit.first_upto));
     let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
     let how = |column: &str| match (op, later.contains(column)) {
         ("insert", true) if unit.lost > 0 => Op::InsertAgain,
@@ -193,13 +201,6 @@ fn change(
         patch.insert(column, Some(key.text.clone()));
     }
     Planned::Send(Box::new(Job { patch, key, left_out, ..Job::bare(unit.clone(), call, op, sfid, upto) }))
-}
-
-/// The newest entry that was in the first send of a new record; what was captured after it cannot have arrived with it.
-/// A first send of several entries is noted before it goes out, so that this is known although the engine died with it.
-fn first_sent(unit: &Claimed, content: &Content) -> i64 {
-    let inserted = || content.entries.iter().find(|entry| entry.action == Action::Insert);
-    unit.first_upto.or_else(|| inserted().map(|entry| entry.id)).unwrap_or(0)
 }
 
 /// Whether the first send of a new record has to be noted before it goes out.
@@ -381,6 +382,58 @@ mod tests {
         assert_eq!((again.call, again.sfid), (Call::Create, None));
         change.stays_out = true;
         assert!(matches!(plan(&mapping(None), &gone, &change), Planned::Nothing { .. }));
+    }
+
+    #[test]
+    fn a_new_record_goes_again_with_what_it_carried_and_what_changed_since() {
+        let entry = |id, action, values: &[(&str, Option<&str>)]| Entry {
+            id,
+            action,
+            sfid: None,
+            old: None,
+            values: values.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect(),
+            captured_at: DateTime::UNIX_EPOCH,
+        };
+        let entries = vec![
+            entry(
+                1,
+                Action::Insert,
+                &[("lastname", Some("A")), ("key__c", Some("K")), ("createddate", None)],
+            ),
+            entry(2, Action::Update, &[("lastname", None)]),
+        ];
+        let content = Content { entries, ..Content::default() };
+        let named = |unit: &Claimed, sfid: Option<&str>| {
+            let content = Content { sfid: sfid.map(str::to_owned), ..content.clone() };
+            let job = job(plan(&mapping(Some("Key__c")), unit, &content));
+            job.patch.into_keys().collect::<Vec<_>>()
+        };
+        let lost = Claimed { lost: 1, ..unit(1) };
+        assert_eq!(named(&unit(1), None), ["key__c"]);
+        // The engine died with the insert alone in its hands, or with both.
+        assert_eq!(named(&lost, None), ["key__c", "lastname"]);
+        assert_eq!(named(&Claimed { first_upto: Some(2), ..lost.clone() }, None), ["key__c"]);
+        // Into a record that is there by now, the same way.
+        assert_eq!(named(&lost, Some("003")), ["key__c", "lastname"]);
+        assert_eq!(named(&Claimed { first_upto: Some(2), ..lost }, Some("003")), ["key__c"]);
+    }
+
+    #[test]
+    fn where_the_first_error_stops_the_rest_calls_go_in_the_order_of_the_changes() {
+        let mut own = mapping(Some("Key__c"));
+        own.rules.set("strategy", "fail_fast").unwrap();
+        let of = |row: i32, id, sfid: Option<&str>| {
+            let action = if sfid.is_some() { Action::Update } else { Action::Insert };
+            let key = format!("K{row}");
+            let mut content = content(action, &[("lastname", "A"), ("key__c", &key)], sfid);
+            content.entries[0].id = id;
+            job(plan(&own, &unit(row), &content))
+        };
+        let jobs = vec![of(4, 9, None), of(3, 7, Some("003")), of(2, 6, None), of(1, 5, None)];
+        let rows = calls(&own, jobs);
+        let rows: Vec<Vec<i32>> =
+            rows.iter().map(|call| call.iter().map(|job| job.unit.row.0).collect()).collect();
+        assert_eq!(rows, [vec![1, 2], vec![3], vec![4]]);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(super) struct Step {
     pub(super) print: u64,
     /// Of a revert: whether the row would go, which is confirmed with it.
     pub(super) removes: bool,
+    /// Of a retry: whether it may make a second record, which is confirmed with it.
+    pub(super) doubles: bool,
 }
 
 impl Plan {
@@ -80,8 +82,19 @@ impl Plan {
     #[cfg(test)]
     pub fn shown(deed: Deed, preview: Preview, environment: &str) -> Plan {
         let at = RowRef { table: "contact".to_owned(), row: RowId(1) };
-        let step = |id| Step { id, at: at.clone(), seen: DateTime::UNIX_EPOCH, print: 0, removes: false };
-        let confirm = crate::domain::act::confirmation(preview.touched, environment, preview.removed > 0);
+        let step = |id| Step {
+            id,
+            at: at.clone(),
+            seen: DateTime::UNIX_EPOCH,
+            print: 0,
+            removes: false,
+            doubles: false,
+        };
+        let confirm = crate::domain::act::confirmation(
+            preview.touched,
+            environment,
+            preview.removed + preview.doubled > 0,
+        );
         let steps = (0_i64..).take(preview.touched).map(step).collect();
         Plan { deed, preview, confirm, steps, settled: Vec::new(), entries: HashMap::new() }
     }
@@ -93,7 +106,7 @@ impl Plan {
     }
 
     pub(super) fn step(&mut self, id: i64, at: RowRef, seen: DateTime<Utc>) {
-        self.steps.push(Step { id, at, seen, print: 0, removes: false });
+        self.steps.push(Step { id, at, seen, print: 0, removes: false, doubles: false });
     }
 }
 
@@ -201,7 +214,7 @@ impl Handle {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
-        let listed = |step: &Step| Listed { row: step.at.row, seen: Some(step.seen) };
+        let listed = |step: &Step| Listed { row: step.at.row, seen: Some(step.seen), twice: step.doubles };
         let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
         Ok(match &plan.deed {
             Deed::Retry | Deed::Release => {

@@ -177,7 +177,8 @@ impl Handle {
                 )
             });
         }
-        let mut found = self.fetch(&row.table, &[row.row]).await?;
+        let args = json!({"table": row.table, "rows": [row.row], "candidates": true});
+        let mut found = self.fetched(&args).await?;
         found
             .remove(&row.row)
             .ok_or_else(|| Refused("the engine did not tell the record's values".to_owned()))
@@ -194,7 +195,11 @@ impl Handle {
         table: &str,
         rows: &[RowId],
     ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
-        let answer = self.ask_of("fetch", &json!({"table": table, "rows": rows})).await?;
+        self.fetched(&json!({"table": table, "rows": rows})).await
+    }
+
+    async fn fetched(&self, args: &serde_json::Value) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+        let answer = self.ask_of("fetch", args).await?;
         let found: HashMap<String, SalesforceValues> =
             serde_json::from_value(answer).map_err(|error| Refused(error.to_string()))?;
         Ok(found.into_iter().filter_map(|(row, values)| Some((RowId(row.parse().ok()?), values))).collect())

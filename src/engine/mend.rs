@@ -38,7 +38,8 @@ impl Handle {
         Ok(self.store.save(edit, &self.act()).await?)
     }
 
-    /// Sends a failing row again as it is.
+    /// Sends a failing row again as it is. One whose insert lost its answer, and that may be in Salesforce, is looked for
+    /// there again instead: a second record is only made by a plan, which asks.
     ///
     /// # Errors
     /// Refused when the row has nothing unsent.

@@ -42,6 +42,7 @@ mod refused;
 pub mod rehearsal;
 mod reload;
 pub mod repair;
+mod resend;
 mod rules;
 mod schema;
 mod send;

@@ -44,11 +44,13 @@ impl Handle {
         match &deed {
             Deed::Fix { field, how, .. } => self.look_at_fix(field, how, &mut plan).await?,
             Deed::Revert => self.look_at_revert(&mut plan).await?,
+            Deed::Retry | Deed::Release => self.look_at_doubles(&mut plan).await?,
             _ => {}
         }
         plan.preview.touched = plan.steps.len();
         let environment = self.environment().await?;
-        plan.confirm = confirmation(plan.steps.len(), &environment, plan.preview.removed > 0);
+        plan.confirm =
+            confirmation(plan.steps.len(), &environment, plan.preview.removed + plan.preview.doubled > 0);
         Ok(plan)
     }
 
@@ -172,6 +174,19 @@ impl Handle {
             Some(refused) => Err(refused),
             None => Ok(()),
         }
+    }
+
+    /// Which rows may have a record already: the answer to their insert was lost, and nothing but a person can tell.
+    async fn look_at_doubles(&self, plan: &mut Plan) -> Result<(), Refused> {
+        for part in plan.steps.chunk_by_mut(|a, b| a.at.table == b.at.table) {
+            let mapping = self.store.registered(&part[0].at.table).await?;
+            let lost = self.store.lost_rows(&mapping).await?;
+            for step in part.iter_mut().filter(|step| lost.contains(&step.at.row)) {
+                step.doubles = true;
+                plan.preview.doubled += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Which rows a revert would remove, and what becomes of the first.

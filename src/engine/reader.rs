@@ -219,6 +219,7 @@ async fn changes(
 /// Records whose rows were written by hand: what a person was shown may be older than what is there. Returns the rows
 /// that changed.
 async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<Vec<RowId>, ReadError> {
+    shared.store.release_candidates(mapping).await?;
     let wanted = shared.store.take_rereads(&mapping.table, REREADS).await?;
     if wanted.is_empty() {
         return Ok(Vec::new());

@@ -22,21 +22,18 @@ use crate::salesforce::{self, value};
 
 use super::batch::{self, Call, Job};
 use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
-use super::{Shared, hold, link, mask, proof, rules, schema};
+use super::{Shared, hold, link, mask, proof, resend, rules, schema};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
-/// Why a plain insert is never sent twice by itself.
-const PLAIN_INSERT: &str = "the answer to an insert without an external id was lost: Salesforce may have the record. \
-    Look for it there; retry only if it is missing";
 /// Between two tries to keep an answer.
 const KEEP_PAUSE: Duration = Duration::from_millis(200);
 /// How long units wait whose mapping another engine writes alone.
 const TURN_PAUSE: Duration = Duration::from_millis(500);
 /// After a lost answer.
-const LOST_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const LOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A job with the record that goes out for it.
 struct Outgoing {
@@ -52,8 +49,8 @@ pub(super) async fn send_all(
     jobs: Vec<Job>,
 ) -> Result<(), Error> {
     let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
-    let (jobs, mut acks) = match hold::hold(shared, mapping, jobs).await {
-        Ok(held) => held,
+    let (jobs, mut acks) = match sendable(shared, mapping, jobs).await {
+        Ok(sendable) => sendable,
         Err(error) => {
             // Nothing of them was sent: they must not count as lost.
             let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };
@@ -63,12 +60,6 @@ pub(super) async fn send_all(
     };
     let mut ready = Vec::new();
     for job in jobs {
-        if job.call == Call::Create && job.unit.lost > 0 {
-            // An engine died with it in its hands: whether it was sent, nobody knows.
-            let park = Some(outcome_unknown(mapping, &job, PLAIN_INSERT));
-            acks.push(ack(job, None, Outcome::Lost { alone: true, retry: LOST_PAUSE, park }));
-            continue;
-        }
         match record(mapping, &job) {
             Ok(record) => ready.push((job, record)),
             Err(unsendable) => {
@@ -104,6 +95,17 @@ pub(super) async fn send_all(
         send_call(shared, claim, mapping, call).await?;
     }
     Ok(())
+}
+
+/// Parts jobs into those that may go now and the acknowledgements of those that may not.
+async fn sendable(shared: &Shared, mapping: &Mapping, jobs: Vec<Job>) -> Result<(Vec<Job>, Vec<Ack>), Error> {
+    let (jobs, mut acks) = hold::hold(shared, mapping, jobs).await?;
+    // Of a plain insert that lost its answer, or whose engine died with it, nobody knows whether it was made.
+    let (lost, mut jobs): (Vec<Job>, Vec<Job>) =
+        jobs.into_iter().partition(|job| job.call == Call::Create && job.unit.lost > 0);
+    acks.extend(resend::park(shared, mapping, lost).await?);
+    resend::find_made(shared, mapping, &mut jobs).await?;
+    Ok((jobs, acks))
 }
 
 /// Whether a call of this mapping may go now. Under `fail_fast` nothing goes beside a call that may stop the writes: one
@@ -545,7 +547,7 @@ pub(super) fn note_stop(shared: &Shared, mapping: &Mapping, acks: &[Ack]) {
     }
 }
 
-/// Acknowledges a call whose answer never came. What may be sent again is; a plain insert waits for a person, for
+/// Acknowledges a call whose answer never came. What may be sent again is; a plain insert is looked up first, for
 /// Salesforce may have it.
 async fn lose(
     shared: &Shared,
@@ -569,8 +571,14 @@ async fn lose(
     let acks = call
         .into_iter()
         .map(|out| {
-            let why = if out.job.call == Call::Create {
-                Some(PLAIN_INSERT)
+            // A plain insert is looked up with the next claim, which gives Salesforce a moment to be through with it.
+            let is_plain = out.job.call == Call::Create;
+            let why = if is_plain {
+                // Where the first error stops the rest, nothing may go before that is known.
+                let stops = mapping.rules.strategy == Strategy::FailFast;
+                stops.then_some(
+                    "the answer to an insert without an external id was lost: Salesforce may have the record",
+                )
             } else if alone && out.job.unit.lost_alone + 1 >= LOST_ALONE_LIMIT {
                 Some("three answers in a row were lost for this record alone")
             } else {

@@ -321,7 +321,7 @@ impl Store {
             );
             transaction.execute(&sql, &[&after, &at.row.0]).await.while_("write the chosen value")?;
         }
-        self.make_ready(&transaction, &mapping, &[at.row.0]).await?;
+        self.make_ready(&transaction, &mapping, &[at.row.0], &[]).await?;
         let action =
             if side == Side::Postgres { "chose the row's value" } else { "chose Salesforce's value" };
         let entry = Entry { row: Some(at.row.0), before: Some(before), after: Some(after), undoes: None };

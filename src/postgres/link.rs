@@ -77,7 +77,8 @@ impl Store {
             .execute(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])
             .await
             .while_("link a row")?;
-        self.make_ready(&transaction, &mapping, &[at.row.0]).await?;
+        // Whatever was lost before: this is its record.
+        self.make_ready(&transaction, &mapping, &[at.row.0], &[at.row.0]).await?;
         let entry = Entry {
             row: Some(at.row.0),
             before: Some(json!({"sfid": null})),

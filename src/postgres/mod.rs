@@ -6,6 +6,7 @@
 
 pub mod acknowledge;
 pub mod audit;
+pub mod candidates;
 mod client;
 pub mod commands;
 mod condition;

@@ -38,6 +38,8 @@ pub struct Listed {
     pub row: RowId,
     /// When its error was seen last; `None` compares nothing.
     pub seen: Option<DateTime<Utc>>,
+    /// Whether somebody said that it may be made a second time, should its first answer have been lost.
+    pub twice: bool,
 }
 
 impl Store {
@@ -56,7 +58,10 @@ impl Store {
     /// # Errors
     /// Refused when the row has no unsent change, or is being sent already.
     pub async fn retry(&self, at: &RowRef, act: &Act) -> Result<(), Error> {
-        done(self.retry_rows(&at.table, &[Listed { row: at.row, seen: None }], act, "retried").await?)
+        done(
+            self.retry_rows(&at.table, &[Listed { row: at.row, seen: None, twice: false }], act, "retried")
+                .await?,
+        )
     }
 
     /// Stops asking about a failing row: it is not tried again by itself, and leaves the list. A later change of the row
@@ -144,19 +149,23 @@ impl Store {
         let edited: Vec<i32> = entries.iter().filter_map(|entry| entry.row).collect();
         for (names, rows) in columns.into_iter().filter(|(names, _)| !names.is_empty()) {
             self.write_columns(&transaction, mapping, &names, rows).await?;
-            // Whoever edits a field that changed on both sides has chosen.
+            // Whoever edits a field that changed on both sides has chosen, this edit included: a read that comes before it is
+            // sent has nothing more to decide.
+            let sql = format!(
+                "UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = $4, decided_at = clock_timestamp(),
+                     upto = coalesce((SELECT max(id) FROM {}._trigger_log log
+                         WHERE log.table_name = $1 AND log.record_id = conflict.record_id), upto)
+                 WHERE table_name = $1 AND record_id = ANY($2) AND column_name = ANY($3) AND winner IS NULL",
+                self.schema
+            );
             transaction
-                .execute(
-                    "UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = $4, decided_at = clock_timestamp()
-                     WHERE table_name = $1 AND record_id = ANY($2) AND column_name = ANY($3) AND winner IS NULL",
-                    &[&mapping.table, &edited, &names, &act.operator.actor],
-                )
+                .execute(&sql, &[&mapping.table, &edited, &names, &act.operator.actor])
                 .await
                 .while_("decide conflicts")?;
         }
         audit(&transaction, act, action, mapping, &entries).await?;
         if retry {
-            self.make_ready(&transaction, mapping, &edited).await?;
+            self.make_ready(&transaction, mapping, &edited, &[]).await?;
         }
         announce(&transaction, &mapping.table, &edited).await?;
         transaction.commit().await.while_("save an edit")?;
@@ -235,7 +244,8 @@ impl Store {
                 None => ready.push(id),
             }
         }
-        let made = self.make_ready(&transaction, mapping, &ready).await?;
+        let twice: Vec<i32> = rows.iter().filter(|listed| listed.twice).map(|listed| listed.row.0).collect();
+        let made = self.make_ready(&transaction, mapping, &ready, &twice).await?;
         for id in ready.iter().filter(|id| !made.contains(id)) {
             let why = format!(
                 "the row {id} of {table} has no unsent change to retry: everything of it was answered"
@@ -344,12 +354,14 @@ impl Store {
     }
 
     /// Units are ready at once with no attempts spent; one in flight stays so and is sent again after its answer when
-    /// something new joined it. Tells which rows had something unsent.
+    /// something new joined it. That an answer was lost stays known, for Salesforce may have the record; only of rows that
+    /// may be made `twice` somebody said that it does not matter. Tells which rows had something unsent.
     pub(super) async fn make_ready(
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         ids: &[i32],
+        twice: &[i32],
     ) -> Result<Vec<i32>, Error> {
         let table = mapping.table.as_str();
         if ids.is_empty() {
@@ -364,27 +376,17 @@ impl Store {
             schema = self.schema
         );
         transaction.execute(&sql, &[&table, &ids]).await.while_("take the rows' changes in")?;
-        // That an answer was lost stays known, for Salesforce may have the record; only of a row without an external id it
-        // is the person who says now that it may be sent again.
-        let lost = match mapping.external_id_column().filter(|_| mapping.rules.upsert) {
-            Some(key) => format!(
-                "CASE WHEN EXISTS (SELECT FROM {} t WHERE t.id = unit.record_id AND t.{} IS NULL) THEN 0 ELSE unit.lost END",
-                self.table(table),
-                quote(&key)
-            ),
-            None => "0".to_owned(),
-        };
         let sql = format!(
             "INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
              SELECT table_name, record_id, 'ready' FROM {}._trigger_log
              WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} GROUP BY 1, 2 ORDER BY 1, 2
-             ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1, attempts = 0, lost = {lost},
-                 lost_alone = 0, state = CASE unit.state WHEN 'inflight' THEN 'inflight' ELSE 'ready' END,
+             ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1, attempts = 0,
+                 lost = CASE WHEN unit.record_id = ANY($3) THEN 0 ELSE unit.lost END, lost_alone = 0, state = CASE unit.state WHEN 'inflight' THEN 'inflight' ELSE 'ready' END,
                  ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END
              RETURNING record_id",
             self.schema
         );
-        let ready = transaction.query(&sql, &[&table, &ids]).await.while_("make units ready")?;
+        let ready = transaction.query(&sql, &[&table, &ids, &twice]).await.while_("make units ready")?;
         let ready: Vec<i32> = ready.iter().map(|row| row.get(0)).collect();
         transaction
             .execute(

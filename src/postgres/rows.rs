@@ -87,9 +87,10 @@ impl Store {
         }
         let mut applied = self.update_known(lease, mapping, records, asked_at).await?;
         let skipped: HashSet<&str> = applied.skipped.iter().map(String::as_str).collect();
-        let rest: Vec<&RecordRow> =
+        let mut rest: Vec<&RecordRow> =
             records.iter().filter(|record| !skipped.contains(text(record, "sfid"))).collect();
-        let arrived = self.insert_unknown(lease, mapping, &rest, asked_at, Way::Together).await?;
+        let on_its_way = self.hold_back(mapping, &mut rest).await?;
+        let arrived = self.insert_unknown(lease, mapping, &rest, asked_at, Way::Together, on_its_way).await?;
         applied.inserted = arrived.inserted;
         applied.skipped.extend(arrived.unsure);
         applied.swallowed = arrived.swallowed;
@@ -107,7 +108,9 @@ impl Store {
         if let Some(holder) = self.holder_of_key(mapping, record).await? {
             return Ok(if holder.sfid.is_none() { Alone::Later } else { Alone::KeyTaken(holder) });
         }
-        let arrived = self.insert_unknown(lease, mapping, &[record], asked_at, Way::Alone).await?;
+        let mut records = vec![record];
+        let on_its_way = self.hold_back(mapping, &mut records).await?;
+        let arrived = self.insert_unknown(lease, mapping, &records, asked_at, Way::Alone, on_its_way).await?;
         Ok(match arrived {
             Arrived { inserted: 1, .. } => Alone::Inserted,
             Arrived { swallowed, .. } if !swallowed.is_empty() => Alone::Dropped,
@@ -322,6 +325,7 @@ impl Store {
         records: &[&RecordRow],
         asked_at: DateTime<Utc>,
         way: Way,
+        on_its_way: bool,
     ) -> Result<Arrived, Error> {
         if records.is_empty() {
             return Ok(Arrived::default());
@@ -335,11 +339,17 @@ impl Store {
         let incoming =
             Value::from(records.iter().map(|record| Value::Object((*record).clone())).collect::<Vec<_>>());
         let wanted = transaction
-            .query_cached(&self.insert_wanted(mapping, way), &[&incoming, &mapping.table, &asked_at])
+            .query_cached(
+                &self.insert_wanted(mapping, way, &self.answered(mapping, on_its_way)),
+                &[&incoming, &mapping.table, &asked_at],
+            )
             .await
             .while_("insert records read from Salesforce")?;
         let unsure = transaction
-            .query_cached(&self.unsure_records(mapping), &[&incoming, &mapping.table, &asked_at])
+            .query_cached(
+                &self.unsure_records(mapping, &self.answered(mapping, on_its_way)),
+                &[&incoming, &mapping.table, &asked_at],
+            )
             .await
             .while_("find records that the next read will know more of")?;
         let mut arrived =
@@ -360,7 +370,7 @@ impl Store {
 
     /// Inserts those of the records that belong into a row, and tells of each whether it got one. Among others, a value
     /// that another row has already keeps a record out without an error, for a user may insert the same record right now.
-    fn insert_wanted(&self, mapping: &Mapping, way: Way) -> String {
+    fn insert_wanted(&self, mapping: &Mapping, way: Way, answered: &str) -> String {
         let table = self.table(&mapping.table);
         let mut names: Vec<String> = mapping.read_fields().map(|field| quote(&field.column)).collect();
         names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
@@ -389,7 +399,6 @@ impl Store {
              SELECT wanted.sfid::text, wanted.sfid IN (SELECT sfid FROM inserted) FROM wanted",
             with = self.incoming_and_leaving(mapping),
             unknown = unknown_to(&table),
-            answered = answered(mapping),
             not_given_up = self.not_given_up(mapping),
             key = self.key_of(mapping),
             list = names.join(", "),
@@ -399,7 +408,7 @@ impl Store {
 
     /// The records that share only their external id with one that leaves, or may be the answer to an insert of ours:
     /// the next read will know whether they are others.
-    fn unsure_records(&self, mapping: &Mapping) -> String {
+    fn unsure_records(&self, mapping: &Mapping, answered: &str) -> String {
         let (key, table) = (self.key_of(mapping), self.table(&mapping.table));
         format!(
             "WITH {with} SELECT i.sfid::text FROM incoming i WHERE {unknown} AND {not_given_up}
@@ -408,7 +417,6 @@ impl Store {
             with = self.incoming_and_leaving(mapping),
             unknown = unknown_to(&table),
             not_given_up = self.not_given_up(mapping),
-            answered = answered(mapping),
         )
     }
 
@@ -516,14 +524,6 @@ struct Arrived {
 /// Whether no row has the record.
 fn unknown_to(table: &str) -> String {
     format!("NOT EXISTS (SELECT FROM {table} t WHERE t.sfid = i.sfid)")
-}
-
-/// Without an external id, nothing is inserted while an insert of ours is unanswered, for it may be that very record.
-fn answered(mapping: &Mapping) -> &'static str {
-    match mapping.external_id {
-        None => "NOT EXISTS (SELECT FROM syncdeck.unit u WHERE u.table_name = $2 AND u.state <> 'failed')",
-        Some(_) => "true",
-    }
 }
 
 /// Rows of which Salesforce accepted a change after it was asked: what it answered may be older than that.

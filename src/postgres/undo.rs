@@ -132,7 +132,7 @@ impl Store {
             undoes: Some(entry.id),
         };
         audit(&transaction, act, "undid", mapping, &[undo]).await?;
-        self.make_ready(&transaction, mapping, &[row.0]).await?;
+        self.make_ready(&transaction, mapping, &[row.0], &[]).await?;
         announce(&transaction, &mapping.table, &[row.0]).await?;
         transaction.commit().await.while_("undo")?;
         Ok(Fate::new(row, Came::Done, message))

@@ -322,7 +322,7 @@ impl Store {
         let entries: Vec<Entry> =
             again.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
         audit(&transaction, act, "sent again", &mapping, &entries).await?;
-        self.make_ready(&transaction, &mapping, &again).await?;
+        self.make_ready(&transaction, &mapping, &again, &[]).await?;
         announce(&transaction, table, &again).await?;
         transaction.commit().await.while_("send rows again")?;
         Ok(fates)
@@ -392,7 +392,7 @@ impl Store {
             .execute(&format!("DELETE FROM {full} WHERE id = ANY($1)"), &[&ids])
             .await
             .while_("delete the rows of records")?;
-        self.make_ready(&transaction, &mapping, &ids).await?;
+        self.make_ready(&transaction, &mapping, &ids, &[]).await?;
         announce(&transaction, table, &ids).await?;
         transaction.commit().await.while_("delete records")?;
         Ok(rows.iter().map(|row| row.get(1)).collect())

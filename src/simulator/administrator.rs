@@ -85,6 +85,11 @@ impl Org {
         self.change_field(object, field, |field| field.case_sensitive = true);
     }
 
+    /// Lets a field be set only when a record is made.
+    pub fn fix_field(&self, object: &str, field: &str) {
+        self.change_field(object, field, |field| field.fixed = true);
+    }
+
     /// Makes any field a unique key.
     pub fn make_key(&self, object: &str, field: &str) {
         self.change_field(object, field, |field| (field.unique, field.key) = (true, true));

@@ -96,6 +96,11 @@ pub(super) fn update(
     let id = existing(state, object, id)?;
     let written = resolve(state, object, fields, writer)?;
     let table = state.table(object).ok_or_else(|| vec![no_object()])?;
+    let fixed = table.def.fields.iter().filter(|field| field.fixed && written.contains_key(&field.name));
+    let fixed: Vec<String> = fixed.map(|field| field.name.clone()).collect();
+    if writer.is_api() && !fixed.is_empty() {
+        return Err(vec![denied_fields(&fixed)]);
+    }
     let holds = table.records.get(&id).map(|record| record.fields.clone()).unwrap_or_default();
     let refused = checks::check(state, table, &holds, &written, Some(&id));
     if !refused.is_empty() {
@@ -198,12 +203,16 @@ fn resolve(
     if denied.is_empty() {
         return Ok(written);
     }
+    Err(vec![denied_fields(&denied)])
+}
+
+fn denied_fields(denied: &[String]) -> Rejection {
     let message = format!(
         "Unable to create/update fields: {}. Please check the security settings of this field and verify that it is read/write for your profile or permission set.",
         denied.join(", ")
     );
     let names: Vec<&str> = denied.iter().map(String::as_str).collect();
-    Err(vec![Rejection::new("INVALID_FIELD_FOR_INSERT_UPDATE", message, &names)])
+    Rejection::new("INVALID_FIELD_FOR_INSERT_UPDATE", message, &names)
 }
 
 /// `{"External_Id__c": "X"}` to the parent's id.

@@ -35,6 +35,8 @@ pub(super) struct FieldDef {
     pub(super) system: bool,
     /// The login may not write it.
     pub(super) write_denied: bool,
+    /// It can only be set when a record is made.
+    pub(super) fixed: bool,
 }
 
 /// One object.
@@ -136,6 +138,7 @@ fn field_line(line: &str) -> FieldDef {
         restricted: has("restricted"),
         system: has("composed"),
         write_denied: false,
+        fixed: false,
     }
 }
 
@@ -182,6 +185,7 @@ fn system_fields() -> Vec<FieldDef> {
         restricted: false,
         system: true,
         write_denied: false,
+        fixed: false,
     };
     let key = FieldDef {
         unique: true,
@@ -247,7 +251,7 @@ fn describe_field(field: &FieldDef) -> Value {
     let mut body = json!({
         "name": field.name, "label": field.label, "type": kind, "soapType": soap, "length": field.length,
         "byteLength": field.length * 3, "precision": precision, "scale": scale,
-        "digits": if field.kind == Kind::Int { 8 } else { 0 }, "createable": writable, "updateable": writable,
+        "digits": if field.kind == Kind::Int { 8 } else { 0 }, "createable": writable, "updateable": writable && !field.fixed,
         "nillable": !field.required && !field.system && field.kind != Kind::Boolean,
         "permissionable": !field.required && !field.system, "defaultedOnCreate": defaulted,
         "defaultValue": if field.kind == Kind::Boolean { json!(false) } else { Value::Null },

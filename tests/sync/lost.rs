@@ -142,3 +142,37 @@ async fn a_row_whose_record_is_there_already_leaves_its_empty_fields_to_the_reco
     assert!(updates(&world, &id).iter().all(|update| !update.contains_key("Family")));
     assert_eq!(world.text(CONFLICTS).await, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_can_only_be_set_at_first_is_no_error_when_the_record_goes_again() {
+    let world = World::with(PRODUCTS, |org| org.fix_field("Product2", "ProductCode")).await;
+    let insert =
+        "INSERT INTO salesforce.product2 (name, productcode, external_id__c) VALUES ('Lamp', 'L-1', 'P1')";
+    let id = lose_answer(&world, insert, "P1").await;
+    world.run("UPDATE salesforce.product2 SET description = 'Bright'").await;
+    world.until_text("SELECT sfid FROM salesforce.product2", &id).await;
+    world.until_quiet().await;
+    let record = world.record("Product2", "P1").unwrap();
+    assert_eq!((&record["ProductCode"], &record["Description"]), (&json!("L-1"), &json!("Bright")));
+    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.error").await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_answer_was_lost_before_its_record_went_makes_a_new_one_without_a_person() {
+    let mapping = "[[mapping]]\nobject = \"Product2\"\nfields = [\"Name\", \"Family\", \"External_Id__c\"]\npoll_interval = \"1h\"\ncreate_if_missing = true\n";
+    let mut world = World::start(mapping).await;
+    world.run("INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')").await;
+    world.until_text("SELECT (sfid IS NOT NULL)::text FROM salesforce.product2", "true").await;
+    world.until_quiet().await;
+    world.stop_engine().await;
+    let gone = world.org.find_by_external_id("Product2", "P1").unwrap();
+    world.run("UPDATE salesforce.product2 SET family = 'Hardware'").await;
+    world.store.intake(&["product2".to_owned()], 10).await.unwrap();
+    world.run("UPDATE syncdeck.unit SET lost = 1").await;
+    world.org.user_delete("Product2", &gone).unwrap();
+    world.start_engine().await;
+    world.until("it is there again", async || world.record("Product2", "P1").is_some()).await;
+    world.until_quiet().await;
+    assert_eq!(world.record("Product2", "P1").unwrap()["Family"], json!("Hardware"));
+    assert_eq!(world.text(LISTED).await.unwrap(), "0");
+}

@@ -9,6 +9,7 @@ mod addresses;
 mod by_command;
 mod conditions;
 mod conflicts;
+mod doubt;
 mod economy;
 mod errand;
 mod fail_fast;

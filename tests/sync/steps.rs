@@ -171,7 +171,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
             }
             _ => {
                 if world.store.retry(&at, &act("tester@here")).await.is_ok() {
-                    happen(&mut model, row, &Event::RetryAsked { keyed: row % 2 == 0 });
+                    happen(&mut model, row, &Event::RetryAsked { twice: false });
                 }
             }
         }

@@ -142,6 +142,14 @@ fn summary(model: &Model, plan: &Plan, room: usize) -> Vec<Line<'static>> {
         };
         lines.push(Line::from(Span::styled(clip(&text, room), theme.warn())));
     }
+    if preview.doubled > 0 {
+        let text = match preview.doubled {
+            1 => " ▲ it may be made a second time: its answer was lost; if Salesforce has it, link it"
+                .to_owned(),
+            rows => format!(" ▲ {} may be made a second time: their answers were lost", number(rows)),
+        };
+        lines.push(Line::from(Span::styled(clip(&text, room), theme.warn())));
+    }
     let reasons = |kind: &str, reasons: &std::collections::BTreeMap<String, usize>, style| {
         let mut list: Vec<(&String, &usize)> = reasons.iter().collect();
         list.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

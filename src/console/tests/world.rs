@@ -410,6 +410,7 @@ pub fn plan(touched: usize) -> Arc<Plan> {
         selected: touched + 3,
         touched,
         removed: 0,
+        doubled: 0,
         passing: touched - 1,
         refused: [("STRING_TOO_LONG Phone".to_owned(), 1)].into(),
         left: [("its value stays as it is".to_owned(), 2), ("it is resolved already".to_owned(), 1)].into(),
