@@ -8,23 +8,18 @@ use deadpool_postgres::{
 };
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rand::seq::SliceRandom;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, SimpleQueryMessage};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::stream::Patient;
+use super::tls::{self, Tls};
+use super::url::{Address, Target, Wanted};
 use super::{CHANNEL, Error, Store, quote};
-
-/// TLS connector; clones share the configuration.
-pub type Tls = MakeRustlsConnect;
 
 /// What every session is set to: nothing of ours waits or stays open for long, times and numbers print one way.
 fn session_settings(session: &Session) -> Vec<String> {
@@ -68,22 +63,69 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Dial {
     config: Config,
+    address: Arc<Address>,
     tls: Tls,
     /// The longest that a statement may take.
     timeout: Duration,
 }
+
+/// A session, and what drives it.
+type Made = (Client, Connection<Patient, <Tls as MakeTlsConnect<Patient>>::Stream>);
 
 impl Dial {
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
 
-    async fn connect(
-        &self,
-    ) -> Result<(Client, Connection<Patient, <Tls as MakeTlsConnect<Patient>>::Stream>), tokio_postgres::Error>
-    {
-        let (stream, host) = Patient::connect(&self.config, self.timeout).await;
-        let tls = match MakeTlsConnect::<Patient>::make_tls_connect(&mut self.tls.clone(), &host) {
+    /// A session with the first of the servers that takes one and is as it is wanted.
+    async fn connect(&self) -> Result<Made, tokio_postgres::Error> {
+        let mut targets = self.address.targets.clone();
+        if self.address.shuffled {
+            targets.shuffle(&mut rand::rng());
+        }
+        let mut tries: Vec<(Wanted, Target)> = Vec::new();
+        for wanted in match self.address.wanted {
+            Wanted::PreferStandby => vec![Wanted::Standby, Wanted::Any],
+            wanted => vec![wanted],
+        } {
+            tries.extend(targets.iter().map(|target| (wanted, target.clone())));
+        }
+        let mut failure = None;
+        for (wanted, target) in &tries {
+            match self.connect_to(target).await {
+                Ok(mut made) => match is_as_wanted(*wanted, &mut made).await {
+                    Ok(true) => return Ok(made),
+                    Ok(false) => {}
+                    Err(error) => failure = Some(error),
+                },
+                // Who is refused by one server does not try the same at the others.
+                Err(error) if error.code().is_some_and(is_refusal) => return Err(error),
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(failure) => Err(failure),
+            None => {
+                self.open(Patient::nowhere("no server of the URL is as target_session_attrs wants it"), "")
+                    .await
+            }
+        }
+    }
+
+    async fn connect_to(&self, target: &Target) -> Result<Made, tokio_postgres::Error> {
+        let limit = self.config.get_connect_timeout().copied();
+        let stream = Patient::connect(target, &self.address.keeping, limit, self.timeout).await;
+        // A socket of this machine needs no TLS, and has none.
+        if matches!(target.host, Host::Unix(_)) && self.config.get_ssl_mode() != SslMode::Disable {
+            let mut plain = self.clone();
+            plain.config.ssl_mode(SslMode::Disable).ssl_negotiation(SslNegotiation::Postgres);
+            return plain.open(stream, &target.name()).await;
+        }
+        self.open(stream, &target.name()).await
+    }
+
+    async fn open(&self, stream: Patient, name: &str) -> Result<Made, tokio_postgres::Error> {
+        let tls = match MakeTlsConnect::<Patient>::make_tls_connect(&mut self.tls.clone(), name) {
             Ok(tls) => tls,
             Err(never) => match never {},
         };
@@ -118,6 +160,41 @@ impl Dial {
         }
         Ok(false)
     }
+}
+
+/// Whether a server is as `target_session_attrs` wants it.
+async fn is_as_wanted(wanted: Wanted, made: &mut Made) -> Result<bool, tokio_postgres::Error> {
+    if wanted == Wanted::Any {
+        return Ok(true);
+    }
+    let (client, connection) = made;
+    let query = client.simple_query("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')");
+    let messages = tokio::select! {
+        messages = query => messages?,
+        // It ended before it answered.
+        end = connection => return end.map(|()| false),
+    };
+    let row = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((row.get(0) == Some("t"), row.get(1) == Some("on"))),
+        _ => None,
+    });
+    Ok(row.is_some_and(|(standby, read_only)| match wanted {
+        Wanted::ReadWrite => !read_only && !standby,
+        Wanted::ReadOnly => read_only || standby,
+        Wanted::Primary => !standby,
+        Wanted::Standby => standby,
+        Wanted::Any | Wanted::PreferStandby => true,
+    }))
+}
+
+/// Whether a server refused who asks, and not only at this moment.
+fn is_refusal(code: &SqlState) -> bool {
+    [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+    ]
+    .contains(code)
 }
 
 impl Connect for Dial {
@@ -184,8 +261,10 @@ impl Store {
     /// # Errors
     /// The text names the server and what to do.
     pub async fn open(url: &str, schema: &str, session: &Session) -> Result<Store, Error> {
-        let (config, tls) = parse(url, &session.application)?;
-        let dial = Dial { config, tls, timeout: session.timeout };
+        let address = Address::read(url, &session.application).map_err(Error::Connect)?;
+        let tls = tls::connector(&address.tls).map_err(Error::Connect)?;
+        let config = address.config.clone();
+        let dial = Dial { config, address: Arc::new(address), tls, timeout: session.timeout };
         let pooled = dial.is_pooled().await?.then(|| transaction_settings(session).into());
         let pool = pool(&dial, session, pooled.is_some())?;
         let read_only = session.read_only;
@@ -331,39 +410,9 @@ fn pool(dial: &Dial, session: &Session, pooled: bool) -> Result<Pool, Error> {
         .map_err(|error| Error::Connect(format!("cannot make a connection pool: {error}")))
 }
 
-/// Reads a URL, deciding on TLS as libpq's newer modes do: `verify-full` unless the server is on this machine, or
-/// the URL says otherwise.
-fn parse(url: &str, application: &str) -> Result<(Config, Tls), Error> {
-    let (url, mode) = take_sslmode(url);
-    let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-        Error::Connect(format!(
-            "the database URL is not one PostgreSQL understands: {}\n\
-             it looks like postgresql://user@host:5432/database?sslmode=verify-full",
-            root_cause(&error)
-        ))
-    })?;
-    config.application_name(application).connect_timeout(Duration::from_secs(5));
-    let local = config.get_hosts().iter().all(|host| match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => ["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),
-    });
-    let mode = mode.unwrap_or_else(|| if local { "prefer" } else { "verify-full" }.to_owned());
-    config.ssl_mode(match mode.as_str() {
-        "disable" => tokio_postgres::config::SslMode::Disable,
-        "allow" | "prefer" => tokio_postgres::config::SslMode::Prefer,
-        "require" | "verify-ca" | "verify-full" => tokio_postgres::config::SslMode::Require,
-        other => {
-            return Err(Error::Connect(format!(
-                "sslmode={other} in the database URL is unknown; use disable, prefer, require or verify-full"
-            )));
-        }
-    });
-    Ok((config, tls(mode.starts_with("verify"))?))
-}
-
 /// Which database a URL names, by hosts, ports and name, and by nothing secret; empty where it is none.
 pub fn database_of(url: &str) -> String {
-    let Ok((config, _)) = parse(url, "") else { return String::new() };
+    let Ok(Address { config, .. }) = Address::read(url, "") else { return String::new() };
     let hosts: Vec<String> = config
         .get_hosts()
         .iter()
@@ -374,90 +423,6 @@ pub fn database_of(url: &str) -> String {
         .collect();
     let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
     format!("{}:{:?}/{database}", hosts.join(","), config.get_ports())
-}
-
-/// The driver knows fewer modes than libpq and refuses the URL for the others, so the mode is read here.
-fn take_sslmode(url: &str) -> (String, Option<String>) {
-    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), None) };
-    let mut mode = None;
-    let rest: Vec<&str> = query
-        .split('&')
-        .filter(|pair| match pair.strip_prefix("sslmode=") {
-            Some(value) => {
-                mode = Some(value.to_owned());
-                false
-            }
-            None => true,
-        })
-        .collect();
-    let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-    (url, mode)
-}
-
-fn tls(verify: bool) -> Result<Tls, Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let failed = |error: rustls::Error| Error::Connect(format!("TLS cannot be set up: {error}"));
-    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?;
-    let config = if verify {
-        builder.with_platform_verifier().map_err(failed)?.with_no_client_auth()
-    } else {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth()
-    };
-    Ok(MakeRustlsConnect::new(config))
-}
-
-/// `sslmode=require` as libpq means it: encrypted, whoever answers. Managed servers with a private authority need it.
-#[derive(Debug)]
-struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 fn is_starting(error: &PoolError) -> bool {
@@ -501,10 +466,11 @@ fn explain(config: &Config, error: &tokio_postgres::Error) -> Error {
             "PostgreSQL at {place} has no database {database:?}\ncreate it (createdb {database}) or correct postgres.url"
         ),
         Some(_) => format!("PostgreSQL at {place} refuses the connection: {}", super::describe(error)),
-        None => format!(
-            "no connection to PostgreSQL at {place}: {}\nis the server running, and is postgres.url right?",
-            root_cause(error)
-        ),
+        None => {
+            let cause = root_cause(error);
+            let advice = tls::advice(&cause).unwrap_or("is the server running, and is postgres.url right?");
+            format!("no connection to PostgreSQL at {place}: {cause}\n{advice}")
+        }
     };
     Error::Connect(text)
 }
@@ -521,14 +487,6 @@ fn place(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_mode_is_taken_out_of_the_url_and_the_rest_stays() {
-        let (url, mode) = take_sslmode("postgresql://h/d?user=a&sslmode=verify-full&port=1");
-        assert_eq!(url, "postgresql://h/d?user=a&port=1");
-        assert_eq!(mode.as_deref(), Some("verify-full"));
-        assert_eq!(take_sslmode("postgresql://h/d"), ("postgresql://h/d".to_owned(), None));
-    }
 
     #[test]
     fn a_database_is_known_by_its_place_and_name_whoever_asks() {

@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
-use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+
+use super::url::{Keeping, Target};
 
 /// How much longer than a statement may take a connection may be silent.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -32,20 +34,24 @@ pub(super) struct Patient {
 }
 
 impl Patient {
-    /// The first of the configured hosts that can be reached, with its name.
-    pub(super) async fn connect(config: &Config, statement: Duration) -> (Patient, String) {
-        let mut failure = io::Error::other("the database URL names no host");
-        for (at, host) in config.get_hosts().iter().enumerate() {
-            let ports = config.get_ports();
-            let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
-            let limit = config.get_connect_timeout().copied().unwrap_or(statement);
-            match tokio::time::timeout(limit, reach(host, port)).await {
-                Ok(Ok((way, name))) => return (Patient::new(way, statement + MARGIN), name),
-                Ok(Err(error)) => failure = error,
-                Err(_) => failure = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        (Patient::new(Way::None(Some(failure)), statement + MARGIN), String::new())
+    /// The way to a server, if it answers within the limit.
+    pub(super) async fn connect(
+        target: &Target,
+        keeping: &Keeping,
+        limit: Option<Duration>,
+        statement: Duration,
+    ) -> Patient {
+        let way = match tokio::time::timeout(limit.unwrap_or(statement), reach(target, keeping)).await {
+            Ok(Ok(way)) => way,
+            Ok(Err(error)) => Way::None(Some(error)),
+            Err(_) => Way::None(Some(io::ErrorKind::TimedOut.into())),
+        };
+        Patient::new(way, statement + MARGIN)
+    }
+
+    /// No way, for this reason.
+    pub(super) fn nowhere(why: &'static str) -> Patient {
+        Patient::new(Way::None(Some(io::Error::other(why))), MARGIN)
     }
 
     fn new(way: Way, silence: Duration) -> Patient {
@@ -72,18 +78,33 @@ impl Patient {
     }
 }
 
-async fn reach(host: &Host, port: u16) -> io::Result<(Way, String)> {
-    match host {
-        Host::Unix(directory) => {
-            let path = directory.join(format!(".s.PGSQL.{port}"));
-            Ok((Way::Unix(UnixStream::connect(path).await?), "localhost".to_owned()))
+async fn reach(target: &Target, keeping: &Keeping) -> io::Result<Way> {
+    let stream = match (&target.host, target.address) {
+        (Host::Unix(directory), _) => {
+            let path = directory.join(format!(".s.PGSQL.{}", target.port));
+            return Ok(Way::Unix(UnixStream::connect(path).await?));
         }
-        Host::Tcp(name) => {
-            let stream = TcpStream::connect((name.as_str(), port)).await?;
-            stream.set_nodelay(true)?;
-            Ok((Way::Tcp(stream), name.clone()))
-        }
+        (Host::Tcp(_), Some(address)) => TcpStream::connect((address, target.port)).await?,
+        (Host::Tcp(name), None) => TcpStream::connect((name.as_str(), target.port)).await?,
+    };
+    stream.set_nodelay(true)?;
+    keep(&stream, keeping)?;
+    Ok(Way::Tcp(stream))
+}
+
+/// Asks TCP for signs of life, as libpq does unless it is told otherwise.
+fn keep(stream: &TcpStream, keeping: &Keeping) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    if !keeping.off {
+        let mut alive = TcpKeepalive::new();
+        alive = keeping.idle.map_or(alive.clone(), |idle| alive.with_time(idle));
+        alive = keeping.interval.map_or(alive.clone(), |interval| alive.with_interval(interval));
+        alive = keeping.count.map_or(alive.clone(), |count| alive.with_retries(count));
+        socket.set_tcp_keepalive(&alive)?;
     }
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(keeping.user_timeout)?;
+    Ok(())
 }
 
 fn nowhere(why: &mut Option<io::Error>) -> io::Error {

@@ -38,6 +38,7 @@ mod signin;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod upgrade;
 mod verify;
 mod words;
