@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
     held_record integer,
     -- instead of held_record, for a row that is not here yet: its external id
     held_key text,
+    -- the same as the row has it, for people: held_key is as Salesforce compares it
+    held_text text,
     -- set when Salesforce accepted an insert whose row was locked: the record's id, known here before the row knows
     sfid varchar(18),
     -- the record is gone, and is to be created again from the whole row
@@ -356,6 +358,7 @@ ALTER TABLE syncdeck.unit ADD CONSTRAINT unit_state_check
     CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'review', 'stopped', 'writeback'));
 ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS recreate boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS first_upto integer;
+ALTER TABLE syncdeck.unit ADD COLUMN IF NOT EXISTS held_text text;
 ALTER TABLE syncdeck.attempt ADD COLUMN IF NOT EXISTS response jsonb;
 ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT 'salesforce';
 ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,

@@ -9,6 +9,7 @@ use crate::domain::field::Field;
 use crate::domain::key::{self, Key};
 use crate::domain::mapping::{Mapping, Parent};
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::rules::MASK;
 use crate::postgres::Error;
 use crate::postgres::keys::KeyHolder;
 use crate::postgres::queue::{Ack, Awaited, Outcome};
@@ -76,15 +77,16 @@ pub(super) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Out
     let parent = mapping.parents.iter().find_map(|parent| {
         let of = mappings.iter().find(|other| other.object == parent.object)?;
         let key = Key::of(key_field(mapping, of, parent)?, job.patch.get(&parent.column)?.as_ref()?)?;
-        // A masked key is in no message any more.
-        let named = mapping.rules.masked(&parent.column)
-            || error.message.to_lowercase().contains(&key.folded.to_lowercase());
-        named.then_some((of, key))
+        // A masked key is in no message any more, and is shown nowhere.
+        let masked = mapping.rules.masked(&parent.column);
+        let named = masked || error.message.to_lowercase().contains(&key.folded.to_lowercase());
+        let text = if masked { MASK.to_owned() } else { key.text };
+        named.then_some((of, Key { text, folded: key.folded }))
     });
-    let Some((of, Key { text, folded })) = parent else { return outcome };
-    let message = format!("waits for {} {text}, which is neither here nor in Salesforce", of.object);
+    let Some((of, key)) = parent else { return outcome };
+    let message = format!("waits for {} {}, which is neither here nor in Salesforce", of.object, key.text);
     let error = Box::new(failure(mapping, job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new()));
-    Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key: folded } }
+    Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key } }
 }
 
 /// The field by whose values a column of a child names its parents.
@@ -95,7 +97,9 @@ fn key_field<'a>(mapping: &'a Mapping, of: &'a Mapping, parent: &Parent) -> Opti
 /// The keys that acknowledged units wait for.
 pub(super) fn awaited_keys(acks: &[Ack]) -> Vec<(String, String)> {
     let key = |ack: &Ack| match &ack.outcome {
-        Outcome::Held { awaited: Awaited::Key { table, key }, .. } => Some((table.clone(), key.clone())),
+        Outcome::Held { awaited: Awaited::Key { table, key }, .. } => {
+            Some((table.clone(), key.folded.clone()))
+        }
         _ => None,
     };
     acks.iter().filter_map(key).collect()

@@ -303,6 +303,7 @@ struct Next<'a> {
     held_table: Option<&'a str>,
     held_record: Option<RowId>,
     held_key: Option<&'a str>,
+    held_text: Option<&'a str>,
     recreate: bool,
     first_upto: Option<i64>,
     sfid: Option<&'a str>,
@@ -354,12 +355,13 @@ async fn settle_units(
                 "UPDATE syncdeck.unit SET state = next.state, token = NULL, lease_until = NULL,
                      ready_at = clock_timestamp() + make_interval(secs => next.pause), attempts = next.attempts,
                      lost = next.lost, lost_alone = next.lost_alone, held_table = next.held_table,
-                     held_record = next.held_record, held_key = next.held_key, sfid = coalesce(next.sfid, unit.sfid),
+                     held_record = next.held_record, held_key = next.held_key,
+                     held_text = next.held_text, sfid = coalesce(next.sfid, unit.sfid),
                      recreate = unit.recreate AND next.sfid IS NULL OR next.recreate, first_upto = next.first_upto,
                      outcome = CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
                  FROM jsonb_to_recordset($1) AS next (\"table\" text, \"row\" integer, state text,
                      pause double precision, attempts integer, lost integer, lost_alone integer, held_table text,
-                     held_record integer, held_key text, recreate boolean, first_upto integer, sfid text, owes_row boolean,
+                     held_record integer, held_key text, held_text text, recreate boolean, first_upto integer, sfid text, owes_row boolean,
                      outcome jsonb)
                  WHERE table_name = next.\"table\" AND record_id = next.\"row\"",
                 &[&serde_json::to_value(&next).unwrap_or_default()],
@@ -401,10 +403,10 @@ fn first_upto(ack: &Ack) -> Option<i64> {
 }
 
 fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a> {
-    let (held_table, held_record, held_key) = match &ack.outcome {
+    let (held_table, held_record, held) = match &ack.outcome {
         Outcome::Held { awaited, .. } if after.phase == Phase::Held => match awaited {
             Awaited::Row(row) => (Some(row.table.as_str()), Some(row.row), None),
-            Awaited::Key { table, key } => (Some(table.as_str()), None, Some(key.as_str())),
+            Awaited::Key { table, key } => (Some(table.as_str()), None, Some(key)),
         },
         _ => (None, None, None),
     };
@@ -422,7 +424,8 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         lost_alone: after.lost_alone,
         held_table,
         held_record,
-        held_key,
+        held_key: held.map(|key| key.folded.as_str()),
+        held_text: held.map(|key| key.text.as_str()),
         recreate: matches!(ack.outcome, Outcome::Recreate),
         first_upto: first_upto(ack),
         sfid,

@@ -51,7 +51,7 @@ impl Store {
     async fn units(&self, of: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Pending>, Error> {
         let sql = self.described(&format!(
             "SELECT table_name, record_id, state, created_at AS since, ready_at, attempts, attempts + lost AS sends,
-                 held_table, coalesce(held_record::text, held_key) AS held,
+                 held_table, coalesce(held_record::text, held_text, held_key) AS held,
                  CASE WHEN state = 'inflight' THEN left(token, {CLAIM_WORD}) END AS claim
              FROM syncdeck.unit WHERE {of} ORDER BY created_at, table_name, record_id LIMIT $2"
         ));

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::domain::catalogue::Source;
 use crate::domain::fold::{Action, Entry};
 use crate::domain::hstore::{self, Hstore};
+use crate::domain::key::Key;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
@@ -169,8 +170,8 @@ pub enum Awaited {
     Key {
         /// Its table.
         table: String,
-        /// Its external id, as Salesforce compares it.
-        key: String,
+        /// Its external id.
+        key: Key,
     },
 }
 
