@@ -112,6 +112,7 @@ mod tests {
             fields,
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         };
         let values: Hstore = [("email", "jane@acme,com"), ("lastname", "Doe")]
             .map(|(column, value)| (column.to_owned(), Some(value.to_owned())))
