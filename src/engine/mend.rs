@@ -13,8 +13,8 @@ use crate::domain::sync_error::SyncError;
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
 
-use super::bulk;
 use super::handle::{Handle, Refused};
+use super::{bulk, mask};
 
 /// What linking came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,10 @@ impl Handle {
     /// As `save`.
     pub async fn save_for(&self, edit: &Edit, why: Option<&str>) -> Result<(), Refused> {
         let act = Act { why: why.map(str::to_owned), ..self.act() };
-        Ok(self.store.save(edit, &act).await?)
+        match self.store.save(edit, &act).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Refused(mask::of_table(&self.store, &edit.row.table, &error).await)),
+        }
     }
 
     /// Waits for what Salesforce says about an error's row that was sent.
