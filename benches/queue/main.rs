@@ -90,6 +90,7 @@ fn contact() -> Mapping {
         fields: names.map(field).to_vec(),
         parents: Vec::new(),
         gone: false,
+        system: Default::default(),
     }
 }
 

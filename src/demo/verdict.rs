@@ -256,6 +256,7 @@ mod tests {
                     .to_vec(),
                 parents: Vec::new(),
                 gone: false,
+                system: Default::default(),
             },
         );
         book

@@ -106,6 +106,7 @@ mod tests {
             fields: kinds.map(|(name, kind)| Field::plain(name, kind)).to_vec(),
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         }
     }
 

@@ -59,6 +59,89 @@ pub struct Mapping {
     /// Whether the object is gone, or the login may not see it: nothing is read or sent.
     #[serde(default)]
     pub gone: bool,
+    /// Which of Salesforce's own fields the object has.
+    #[serde(default)]
+    pub system: SystemFields,
+}
+
+/// Where a record that was read tells when it changed, whichever field says so; no column is named like this.
+pub const CHANGED: &str = " changed";
+
+/// Which of Salesforce's own fields an object has: User has no IsDeleted, a history no SystemModstamp, an external object
+/// neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemFields {
+    /// By what is found what changed; without any, every poll reads all of it.
+    pub stamp: Option<Stamp>,
+    /// Whether it says of a record that it is deleted.
+    pub is_deleted: bool,
+    /// Whether Salesforce lists its deletes.
+    pub replicateable: bool,
+}
+
+/// A field that says when a record changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stamp {
+    /// Whatever changed it.
+    SystemModstamp,
+    /// What a person or a program changed; what Salesforce itself does, such as a roll-up, leaves it.
+    LastModifiedDate,
+    /// For what never changes.
+    CreatedDate,
+}
+
+impl Stamp {
+    /// From the best to the poorest.
+    pub const ALL: [Stamp; 3] = [Stamp::SystemModstamp, Stamp::LastModifiedDate, Stamp::CreatedDate];
+
+    /// API name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stamp::SystemModstamp => "SystemModstamp",
+            Stamp::LastModifiedDate => "LastModifiedDate",
+            Stamp::CreatedDate => "CreatedDate",
+        }
+    }
+}
+
+/// What nearly all objects have.
+impl Default for SystemFields {
+    fn default() -> SystemFields {
+        SystemFields { stamp: Some(Stamp::SystemModstamp), is_deleted: true, replicateable: true }
+    }
+}
+
+impl SystemFields {
+    /// What is asked of every record, beside its own fields.
+    pub fn names(self) -> Vec<&'static str> {
+        let mut names = vec!["Id"];
+        names.extend(self.stamp.map(Stamp::name));
+        names.extend(self.is_deleted.then_some("IsDeleted"));
+        names
+    }
+
+    /// Whether deletes are seen by a poll.
+    pub fn tells_deletes(self) -> bool {
+        self.replicateable || self.stamp.is_none() || self.is_deleted
+    }
+
+    /// What the fields that lack cost, in words; nothing where none does.
+    pub fn costs(self) -> Option<String> {
+        let stamp = match self.stamp {
+            Some(Stamp::SystemModstamp) => None,
+            Some(Stamp::LastModifiedDate) => {
+                Some("it has no SystemModstamp: what Salesforce changes by itself is seen by a reload only")
+            }
+            Some(Stamp::CreatedDate) => Some(
+                "it has neither SystemModstamp nor LastModifiedDate: new records are read, changes of old ones by a reload only",
+            ),
+            None => Some("it does not say when a record changed: every poll reads all of its records"),
+        };
+        let deletes = (!self.tells_deletes()).then_some("its deletes are seen by a reload only");
+        let costs: Vec<&str> = stamp.into_iter().chain(deletes).collect();
+        (!costs.is_empty()).then(|| costs.join("; "))
+    }
 }
 
 impl Mapping {
@@ -182,7 +265,26 @@ mod tests {
                 .into_iter()
                 .collect(),
             gone: false,
+            system: Default::default(),
         }
+    }
+
+    #[test]
+    fn what_an_object_lacks_costs_what_it_costs() {
+        assert_eq!(SystemFields::default().costs(), None);
+        let user = SystemFields { is_deleted: false, ..SystemFields::default() };
+        assert_eq!((user.costs(), user.names()), (None, vec!["Id", "SystemModstamp"]));
+        let member =
+            SystemFields { stamp: Some(Stamp::LastModifiedDate), is_deleted: false, replicateable: false };
+        assert_eq!(
+            member.costs().unwrap(),
+            "it has no SystemModstamp: what Salesforce changes by itself is seen by a reload only; its deletes are seen by a reload only"
+        );
+        let external = SystemFields { stamp: None, is_deleted: false, replicateable: false };
+        assert_eq!(
+            (external.costs().unwrap().as_str(), external.names()),
+            ("it does not say when a record changed: every poll reads all of its records", vec!["Id"])
+        );
     }
 
     #[test]

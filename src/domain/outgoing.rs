@@ -263,6 +263,7 @@ mod tests {
             ],
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         }
     }
 

@@ -326,6 +326,7 @@ mod tests {
             ],
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         }
     }
 

@@ -292,6 +292,7 @@ mod tests {
             ],
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         };
         let side = |name: Option<&str>, phone: Option<&str>, amount: Option<&str>, active: Option<&str>| {
             [("name", name), ("phone", phone), ("amount", amount), ("active", active)]

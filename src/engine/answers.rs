@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::field::{Field, FieldType};
+use crate::domain::hstore::Hstore;
 use crate::domain::key::{self, Key};
 use crate::domain::mapping::Mapping;
+use crate::domain::masking::Hidden;
 use crate::domain::names::{RowId, RowRef, Sfid};
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
 use crate::postgres::commands::Command;
-use crate::salesforce::{query, value};
+use crate::salesforce::{self, query, value};
 
 use super::again::{TRIES, again};
 use super::{Shared, errand, reader, resend};
@@ -145,15 +147,22 @@ async fn by_email(shared: &Shared, mapping: &Mapping, record: &RecordView) -> Re
     let Some((field, address)) = address.filter(|(_, address)| !address.is_empty()) else { return Ok(None) };
     let soql =
         format!("SELECT Id FROM {} WHERE {field} = {} LIMIT 2", mapping.object, query::literal(address));
-    let page = shared.client.query(&soql).await.map_err(|error| error.to_string())?;
+    let told = |error: salesforce::Error| Hidden::of(mapping, &shown(record)).hide(&error.to_string());
+    let page = shared.client.query(&soql).await.map_err(told)?;
     match page.records.as_slice() {
         [one] => Ok(one.get("Id").cloned()),
         [] => Ok(None),
         _ => Err(format!(
-            "several {} have the address {address}; which of them is meant, only a person can tell",
-            mapping.object
+            "several {} have the address {}; which of them is meant, only a person can tell",
+            mapping.object,
+            Hidden::of(mapping, &shown(record)).hide(address)
         )),
     }
+}
+
+/// A row's values as they are shown.
+fn shown(record: &RecordView) -> Hstore {
+    record.values.iter().map(|(field, value)| (field.column.clone(), value.clone())).collect()
 }
 
 /// Reads the object's definition again, and the row's record where this engine is the one that reads the mapping.

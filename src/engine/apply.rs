@@ -3,9 +3,11 @@
 //! again until it goes (next door).
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::domain::catalogue::Source;
 use crate::domain::hstore::Hstore;
@@ -22,12 +24,14 @@ use crate::postgres::status::Lease;
 use crate::postgres::{self, Store};
 
 use super::Shared;
-use super::reader::ReadError;
+use super::reader::{self, ReadError};
 
 /// How often a page may wait for somebody's lock before the rest of it is left for the next read.
 const WAITS: usize = 8;
 /// Rows removed in one transaction, at most.
 const REMOVED: usize = 5_000;
+/// How long a page is worked off before the mapping is claimed anew: one of which much is refused takes its time.
+const CLAIM_ANEW: Duration = Duration::from_secs(2);
 
 /// What an application of records did.
 #[derive(Debug, Default)]
@@ -73,14 +77,21 @@ pub(super) async fn apply(
     let mut refused = Refused::new(mapping, Deed::Store);
     let mut waits = WAITS;
     let mut waiting: Vec<&[RecordRow]> = vec![rows];
+    let mut claimed = Instant::now();
     while let Some(part) = waiting.pop() {
+        claim_anew(shared, lease, mapping, &mut claimed).await?;
         match store.apply_records(lease, mapping, part, asked_at).await {
             Ok(applied) => {
                 total.written += applied.inserted + applied.updated.len() as u64;
                 total.changed.extend(applied.updated);
                 total.skipped.extend(applied.skipped);
+                for sfid in &applied.kept {
+                    let record = part.iter().find(|record| id_of(record) == sfid);
+                    refused.add(store, sfid, Obstacle::dropped(Deed::Store), record).await;
+                }
                 let swallowed: HashSet<&str> = applied.swallowed.iter().map(String::as_str).collect();
                 for record in part.iter().filter(|record| swallowed.contains(id_of(record))) {
+                    claim_anew(shared, lease, mapping, &mut claimed).await?;
                     alone(store, lease, record, asked_at, &mut total, &mut refused).await?;
                 }
             }
@@ -154,7 +165,9 @@ pub(super) async fn remove(
     let mut refused = Refused::new(mapping, Deed::Remove);
     let mut waits = WAITS;
     let mut waiting: Vec<&[String]> = sfids.chunks(REMOVED).collect();
+    let mut claimed = Instant::now();
     while let Some(part) = waiting.pop() {
+        claim_anew(shared, lease, mapping, &mut claimed).await?;
         match store.apply_deletes(lease, mapping, part).await {
             Ok(deletes) => {
                 total.deleted += deletes.deleted;
@@ -183,6 +196,20 @@ pub(super) async fn remove(
     refused.keep(shared, lease).await?;
     settle(shared, mapping, &gone, "its row is gone").await?;
     Ok(total)
+}
+
+/// Extends the reader's lease now and then.
+async fn claim_anew(
+    shared: &Shared,
+    lease: &Lease,
+    mapping: &Mapping,
+    claimed: &mut Instant,
+) -> Result<(), postgres::Error> {
+    if claimed.elapsed() >= CLAIM_ANEW {
+        *claimed = Instant::now();
+        shared.store.lease(lease, reader::lease_length(shared, mapping)).await?;
+    }
+    Ok(())
 }
 
 /// These records are refused no more.

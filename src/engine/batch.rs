@@ -319,6 +319,7 @@ mod tests {
             fields: ["LastName", "CreatedDate", "Key__c"].map(field).to_vec(),
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         }
     }
 

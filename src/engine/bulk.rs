@@ -20,6 +20,7 @@ use crate::postgres::operator::{Listed, RowEdit};
 use crate::postgres::revert::{Reverted, Wanted};
 
 use super::handle::{Handle, Refused};
+use super::mask;
 
 /// Rows in one transaction: their locks are held while it lasts.
 pub(super) const CHUNK: usize = 200;
@@ -145,7 +146,12 @@ impl Handle {
                 // answer, would cost each part its patience.
                 Err(stopped) => {
                     let broken = matches!(stopped, Stopped::Postgres(_)) || plan.deed == Deed::Revert;
-                    let why = stopped.to_string();
+                    let why = match &stopped {
+                        Stopped::Postgres(error) => {
+                            mask::of_table(&self.store, &part[0].at.table, error).await
+                        }
+                        Stopped::Refused(refused) => refused.to_string(),
+                    };
                     let failed = |step: &Step| Fate::new(step.at.row, Came::Failed, why.clone());
                     (part.iter().map(failed).collect(), broken)
                 }

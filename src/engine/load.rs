@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::mapping::Mapping;
+use crate::domain::mapping::{Mapping, Stamp};
 use crate::domain::overview::LoadProgress;
 use crate::domain::run::{Kind, Run};
 use crate::postgres::rows::RecordRow;
 use crate::postgres::status::{Cursor, Lease};
-use crate::salesforce::query::Page;
+use crate::salesforce::query::{Page, Selection};
 use crate::salesforce::value;
 
 use super::Shared;
@@ -32,8 +32,7 @@ struct Load<'a> {
     lease: &'a Lease,
     run: Run,
     progress: LoadProgress,
-    /// The records that were met, without the part of an id that follows from the rest.
-    met: HashSet<[u8; 15]>,
+    met: Met,
     polled: Instant,
 }
 
@@ -55,7 +54,7 @@ pub(super) async fn run(
         lease,
         run: Run::begin(name, Kind::Load),
         progress: LoadProgress { began_at, ..LoadProgress::default() },
-        met: HashSet::new(),
+        met: Met::default(),
         polled: began,
     };
     shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
@@ -70,7 +69,7 @@ pub(super) async fn run(
     let mut deleted = 0;
     match before.reload.filter(|_| before.loaded) {
         Some(asked) => {
-            deleted = load.remove_gone().await?;
+            deleted = remove_gone(shared, mapping, lease, &load.met).await?;
             // A page may have brought back what a poll in between had removed.
             cursor.deletes = before.deletes;
             shared.store.set_cursor(lease, name, cursor, records).await?;
@@ -98,17 +97,18 @@ impl Load<'_> {
     /// When the record that changed last did so: polls begin there. The greatest stamp of the pages may be later than a
     /// change of a record whose page was read before it.
     async fn newest(&self) -> Result<Option<DateTime<Utc>>, ReadError> {
-        let object = &self.mapping.object;
-        let soql = format!("SELECT SystemModstamp FROM {object} ORDER BY SystemModstamp DESC LIMIT 1");
+        let Some(stamp) = self.mapping.system.stamp else { return Ok(None) };
+        let (object, stamp) = (&self.mapping.object, stamp.name());
+        let soql = format!("SELECT {stamp} FROM {object} ORDER BY {stamp} DESC LIMIT 1");
         let page = self.shared.client.query(&soql).await?;
-        Ok(page.records.first().and_then(reader::stamp))
+        Ok(page.records.first().and_then(|record| reader::stamp_of(self.mapping, record)))
     }
 
     /// All pages. False when the engine's end came first.
     async fn pages(&mut self, cursor: &mut Cursor) -> Result<bool, ReadError> {
         // Ordering and limits would switch off how Salesforce cuts large reads.
-        let soql = format!("SELECT {} FROM {}", reader::columns(self.mapping), self.mapping.object);
-        let mut page = self.shared.client.query(&soql).await?;
+        let selection = Selection::of(self.mapping);
+        let mut page = self.shared.client.select(&selection, "").await?;
         self.progress.total = page.total;
         loop {
             self.take(&page).await?;
@@ -116,10 +116,12 @@ impl Load<'_> {
             if self.shared.stop.is_cancelled() {
                 return Ok(false);
             }
-            if cursor.loaded && self.polled.elapsed() >= self.mapping.rules.poll_interval {
+            // What a poll read is told from an older page by its stamp.
+            let told_apart = self.mapping.system.stamp == Some(Stamp::SystemModstamp);
+            if cursor.loaded && told_apart && self.polled.elapsed() >= self.mapping.rules.poll_interval {
                 self.poll(cursor).await?;
             }
-            page = self.shared.client.query_more(&next).await?;
+            page = self.shared.client.select_more(&selection, &next).await?;
         }
     }
 
@@ -128,7 +130,7 @@ impl Load<'_> {
         let (store, name) = (&self.shared.store, &self.mapping.object);
         let mut rows: Vec<RecordRow> =
             page.records.iter().map(|record| value::to_row(self.mapping, record)).collect();
-        self.met.extend(rows.iter().filter_map(|row| short(row.get("sfid")?.as_str()?)));
+        self.met.note(&rows);
         let count = rows.len();
         let overtaken = store.overtaken(self.mapping, &rows).await?;
         rows.retain(|row| {
@@ -161,27 +163,42 @@ impl Load<'_> {
         self.polled = Instant::now();
         Ok(())
     }
+}
 
-    /// Deletes the rows whose record is gone, as if Salesforce had told it. Records that came to be since the first page
-    /// were not met either, so Salesforce is asked for each that is missing. Returns how many were deleted.
-    async fn remove_gone(&self) -> Result<u64, ReadError> {
-        let (store, mapping) = (&self.shared.store, self.mapping);
-        let (mut after, mut deleted) = (0, 0);
-        loop {
-            let rows = store.rows_with_records(&mapping.table, after, ROWS).await?;
-            let Some((last, _)) = rows.last() else { return Ok(deleted) };
-            after = *last;
-            let missing = |sfid: &String| short(sfid).is_none_or(|id| !self.met.contains(&id));
-            let mut gone: Vec<String> = rows.into_iter().map(|(_, sfid)| sfid).filter(missing).collect();
-            if gone.is_empty() {
-                continue;
-            }
-            let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
-            let there = reader::records(&self.shared.client, mapping, &ids).await?;
-            gone.retain(|sfid| !there.contains_key(sfid));
-            deleted += apply::remove(self.shared, self.lease, mapping, &gone).await?.deleted;
-            self.renew().await?;
+/// The records that were met, without the part of an id that follows from the rest.
+#[derive(Default)]
+pub(super) struct Met(HashSet<[u8; 15]>);
+
+impl Met {
+    /// Notes a page.
+    pub(super) fn note(&mut self, rows: &[RecordRow]) {
+        self.0.extend(rows.iter().filter_map(|row| short(row.get("sfid")?.as_str()?)));
+    }
+}
+
+/// Deletes the rows whose record is gone, as if Salesforce had told it. Records that came to be since the first page were
+/// not met either, so Salesforce is asked for each that is missing. Returns how many were deleted.
+pub(super) async fn remove_gone(
+    shared: &Shared,
+    mapping: &Mapping,
+    lease: &Lease,
+    met: &Met,
+) -> Result<u64, ReadError> {
+    let (mut after, mut deleted) = (0, 0);
+    loop {
+        let rows = shared.store.rows_with_records(&mapping.table, after, ROWS).await?;
+        let Some((last, _)) = rows.last() else { return Ok(deleted) };
+        after = *last;
+        let missing = |sfid: &String| short(sfid).is_none_or(|id| !met.0.contains(&id));
+        let mut gone: Vec<String> = rows.into_iter().map(|(_, sfid)| sfid).filter(missing).collect();
+        if gone.is_empty() {
+            continue;
         }
+        let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
+        let there = reader::records(&shared.client, mapping, &ids).await?;
+        gone.retain(|sfid| !there.contains_key(sfid));
+        deleted += apply::remove(shared, lease, mapping, &gone).await?.deleted;
+        shared.store.lease(lease, reader::lease_length(shared, mapping)).await?;
     }
 }
 

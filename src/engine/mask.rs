@@ -81,6 +81,17 @@ pub(super) fn told<'a>(mut mappings: impl Iterator<Item = &'a Mapping>, error: &
     if mappings.any(hides) { error.without_quotes() } else { error.to_string() }
 }
 
+/// The same of one table.
+pub(super) async fn of_table(store: &Store, table: &str, error: &postgres::Error) -> String {
+    if !error.is_of_a_record() {
+        return error.to_string();
+    }
+    match store.registered(table).await {
+        Ok(mapping) => told(std::iter::once(&mapping), error),
+        Err(_) => error.without_quotes(),
+    }
+}
+
 /// The values by which the filter's free words find an error.
 pub(super) fn searchable(mapping: &Mapping, values: &Hstore) -> String {
     let shown = values
@@ -112,6 +123,7 @@ mod tests {
             fields,
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         };
         let values: Hstore = [("email", "jane@acme,com"), ("lastname", "Doe")]
             .map(|(column, value)| (column.to_owned(), Some(value.to_owned())))

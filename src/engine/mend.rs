@@ -11,6 +11,7 @@ use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
 
 use super::handle::{Handle, Refused};
+use super::mask;
 
 /// What linking came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,10 @@ impl Handle {
     /// # Errors
     /// Refused when the row changed under the editor, naming the field, or cannot take the value.
     pub async fn save(&self, edit: &Edit) -> Result<(), Refused> {
-        Ok(self.store.save(edit, &self.act()).await?)
+        match self.store.save(edit, &self.act()).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Refused(mask::of_table(&self.store, &edit.row.table, &error).await)),
+        }
     }
 
     /// Sends a failing row again as it is. One whose insert lost its answer, and that may be in Salesforce, is looked for

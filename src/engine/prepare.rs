@@ -141,6 +141,7 @@ pub(super) fn mapping(
         fields,
         parents,
         gone: false,
+        system: describe.system(),
     })
 }
 
@@ -201,6 +202,23 @@ fn relationship_column(
             )
             .into());
     };
+    if lookup.reference_to.len() > 1 {
+        let targets = lookup.reference_to.join(", ");
+        return Err(config
+            .refuse_mapping(
+                written,
+                "fields",
+                format!(
+                    "{relationship}.{key}: {}.{} may point to records of several objects ({targets}), and Salesforce looks up an external id only where it knows which",
+                    describe.name, lookup.name
+                ),
+                format!(
+                    "map {} instead, and write the id of the parent's record (the sfid of its row) into it",
+                    lookup.name
+                ),
+            )
+            .into());
+    }
     let base = lookup.to_field();
     let column = format!("{relationship}__{key}").to_lowercase();
     let field = Field {

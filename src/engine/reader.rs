@@ -1,5 +1,5 @@
-//! A mapping's reader: polls by SystemModstamp with look-back, and deletes, after the load (next door). One engine at a
-//! time reads a mapping, by a named lease.
+//! A mapping's reader: polls by SystemModstamp (or what the object has of it) with look-back, and deletes, after the load
+//! (next door). One engine at a time reads a mapping, by a named lease.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::postgres::errors::NewError;
 use crate::postgres::rows::RecordRow;
 use crate::postgres::status::{Cursor, Lease};
 use crate::postgres::{self, Store, failpoint};
-use crate::salesforce::query::{self, instant};
+use crate::salesforce::query::{Selection, instant};
 use crate::salesforce::{self, Client, value};
 
 use super::apply::{apply, note, remove};
@@ -31,8 +31,6 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Salesforce tells deletes for the last 15 days only.
 const DELETES_KEPT: chrono::Duration = chrono::Duration::days(14);
 
-/// Ids in one query: a request line has to hold them.
-const IDS: usize = 200;
 /// Records read once more in one poll.
 const REREADS: i64 = 1_000;
 /// Rows that one announcement names at most; PostgreSQL's take 8,000 bytes.
@@ -51,9 +49,11 @@ pub(super) enum ReadError {
 pub(super) async fn run(shared: Arc<Shared>, name: String) {
     let mut counted: Option<Instant> = None;
     let mut shape = None;
+    let mut told = None;
     while !shared.stop.is_cancelled() {
         let mappings = shared.mappings();
         let Some(mapping) = mappings.iter().find(|mapping| mapping.object == name) else { return };
+        tell_costs(&shared, mapping, &mut told);
         let mut pause = mapping.rules.poll_interval;
         if let Some(wait) = shared.link.closed_for() {
             pause = wait.min(FAILURE_PAUSE);
@@ -89,6 +89,19 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
     }
 }
 
+/// Says once what it costs that the object lacks some of Salesforce's own fields.
+fn tell_costs(shared: &Shared, mapping: &Mapping, told: &mut Option<String>) {
+    let costs = mapping.system.costs();
+    if costs == *told {
+        return;
+    }
+    if let Some(costs) = &costs {
+        let text = format!("{} is not read as others are: {costs}", mapping.object);
+        shared.log.of("reader").warn(text, json!({"mapping": mapping.object}));
+    }
+    *told = costs;
+}
+
 /// One look at Salesforce, when this engine holds the mapping's lease. `shape` is what the table's constraints were at the
 /// last one.
 async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) -> Result<(), ReadError> {
@@ -106,7 +119,8 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
     read.changed.extend(refused::retry(shared, &lease, mapping, shape).await?);
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
     let well = !shared.guard.is_defective(&mapping.object);
-    let news = well && shared.store.set_mapping_state(&mapping.object, "ok", None).await?;
+    let costs = mapping.system.costs();
+    let news = well && shared.store.set_mapping_state(&mapping.object, "ok", costs.as_deref()).await?;
     shared.tally.read(&mapping.object, run.changed);
     if run.changed + run.failed > 0 {
         shared.store.keep_run(&run).await?;
@@ -180,17 +194,13 @@ async fn changes(
 ) -> Result<Read, ReadError> {
     let mut read = Read::default();
     let Some(since) = cursor.read else { return Ok(read) };
+    let Some(stamp) = mapping.system.stamp else { return everything(shared, lease, mapping, run).await };
     let back = chrono::Duration::from_std(shared.config.salesforce.look_back).unwrap_or_default();
     let mut asked_at = shared.store.now().await?;
-    let mut page = shared
-        .client
-        .query(&format!(
-            "SELECT {} FROM {} WHERE SystemModstamp >= {} ORDER BY SystemModstamp ASC",
-            columns(mapping),
-            mapping.object,
-            instant(since - back)
-        ))
-        .await?;
+    let selection = Selection::of(mapping);
+    let name = stamp.name();
+    let clauses = format!(" WHERE {name} >= {} ORDER BY {name} ASC", instant(since - back));
+    let mut page = shared.client.select(&selection, &clauses).await?;
     let mut reached = since;
     let mut skipped: Option<DateTime<Utc>> = None;
     loop {
@@ -200,19 +210,47 @@ async fn changes(
         read.records += rows.len() as i64;
         read.written += applied.written;
         read.changed.extend(&applied.changed);
-        reached = reached.max(newest(&page.records).unwrap_or(since));
+        reached = reached.max(newest(mapping, &page.records).unwrap_or(since));
         for record in &page.records {
             let id = record.get("Id").and_then(Value::as_str).unwrap_or("");
             if applied.skipped.iter().any(|skipped| skipped == id) {
-                let stamp = stamp(record).unwrap_or(since);
+                let stamp = stamp_of(mapping, record).unwrap_or(since);
                 skipped = Some(skipped.map_or(stamp, |earliest| earliest.min(stamp)));
             }
         }
         let Some(next) = page.next else { break };
         asked_at = shared.store.now().await?;
-        page = shared.client.query_more(&next).await?;
+        page = shared.client.select_more(&selection, &next).await?;
     }
     cursor.read = Some(skipped.map_or(reached, |stamp| reached.min(stamp)).max(since));
+    Ok(read)
+}
+
+/// Every record of an object that does not say when one changed; what is not met is gone.
+async fn everything(
+    shared: &Shared,
+    lease: &Lease,
+    mapping: &Mapping,
+    run: &mut Run,
+) -> Result<Read, ReadError> {
+    let mut read = Read::default();
+    let asked_at = shared.store.now().await?;
+    let selection = Selection::of(mapping);
+    let mut page = shared.client.select(&selection, "").await?;
+    let mut met = load::Met::default();
+    loop {
+        let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
+        met.note(&rows);
+        let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
+        note(run, rows.len(), &applied);
+        read.records += rows.len() as i64;
+        read.written += applied.written;
+        read.changed.extend(applied.changed);
+        let Some(next) = page.next else { break };
+        shared.store.lease(lease, lease_length(shared, mapping)).await?;
+        page = shared.client.select_more(&selection, &next).await?;
+    }
+    read.written += load::remove_gone(shared, mapping, lease, &met).await?;
     Ok(read)
 }
 
@@ -245,7 +283,15 @@ async fn deletes(
     let now = shared.store.now().await?.trunc_subsecs(0);
     let minute = chrono::Duration::minutes(1);
     let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
-    let (ids, covered) = shared.client.deleted(&mapping.object, start, now + minute).await?;
+    let (ids, covered) = match (mapping.system.replicateable, mapping.system.stamp) {
+        (true, _) => shared.client.deleted(&mapping.object, start, now + minute).await?,
+        (false, Some(stamp)) if mapping.system.is_deleted => {
+            let back = chrono::Duration::from_std(shared.config.salesforce.look_back).unwrap_or_default();
+            (shared.client.deleted_since(&mapping.object, stamp.name(), start - back).await?, None)
+        }
+        // Nobody tells; a reload finds out.
+        _ => (Vec::new(), None),
+    };
     let removed = remove(shared, lease, mapping, &ids).await?;
     // However long somebody holds a row, its delete is told again until it is done.
     if removed.locked.is_empty() || cursor.deletes.is_none() {
@@ -354,16 +400,9 @@ pub(super) async fn records(
     mapping: &Mapping,
     ids: &[&str],
 ) -> Result<HashMap<String, Value>, salesforce::Error> {
-    let mut records = HashMap::new();
-    for part in ids.chunks(IDS) {
-        let list: Vec<String> = part.iter().map(|id| query::literal(id)).collect();
-        let (columns, object) = (columns(mapping), &mapping.object);
-        let soql = format!("SELECT {columns} FROM {object} WHERE Id IN ({})", list.join(","));
-        let page = client.query(&soql).await?;
-        let id = |record: &Value| record.get("Id").and_then(Value::as_str).map(str::to_owned);
-        records.extend(page.records.into_iter().filter_map(|record| Some((id(&record)?, record))));
-    }
-    Ok(records)
+    let found = client.select_ids(&Selection::of(mapping), ids).await?;
+    let id = |record: &Value| record.get("Id").and_then(Value::as_str).map(str::to_owned);
+    Ok(found.into_iter().filter_map(|record| Some((id(&record)?, record))).collect())
 }
 
 /// Counts rows and records. What fails here beside the way itself is not worth a word: the next count comes soon.
@@ -386,18 +425,12 @@ pub(super) async fn note_failure(shared: &Shared, error: &salesforce::Error) {
     }
 }
 
-/// What a read asks for.
-pub(super) fn columns(mapping: &Mapping) -> String {
-    let mut columns = vec!["Id", "SystemModstamp", "IsDeleted"];
-    columns.extend(mapping.read_fields().map(|field| field.name.as_str()));
-    columns.join(", ")
-}
-
-pub(super) fn stamp(record: &Value) -> Option<DateTime<Utc>> {
-    let text = record.get("SystemModstamp")?.as_str()?;
+/// When a record changed, by the field that says so.
+pub(super) fn stamp_of(mapping: &Mapping, record: &Value) -> Option<DateTime<Utc>> {
+    let text = record.get(mapping.system.stamp?.name())?.as_str()?;
     DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok().map(|time| time.with_timezone(&Utc))
 }
 
-fn newest(records: &[Value]) -> Option<DateTime<Utc>> {
-    records.iter().filter_map(stamp).max()
+fn newest(mapping: &Mapping, records: &[Value]) -> Option<DateTime<Utc>> {
+    records.iter().filter_map(|record| stamp_of(mapping, record)).max()
 }

@@ -15,11 +15,10 @@ use crate::domain::strategy;
 use crate::postgres::candidates::LostInsert;
 use crate::postgres::queue::{Ack, Outcome};
 use crate::postgres::{self, Error};
-use crate::salesforce::query::{instant, literal};
+use crate::salesforce::query::{Selection, instant, literal};
 use crate::salesforce::{self, value};
 
 use super::batch::{Call, Job};
-use super::reader::columns;
 use super::send::{LOST_PAUSE, ack, failure};
 use super::{Shared, link};
 
@@ -149,10 +148,12 @@ async fn look(
 ) -> Result<Vec<(RowId, Candidate)>, Trouble> {
     let Some(since) = lost.iter().map(|lost| lost.captured_at).min() else { return Ok(Vec::new()) };
     let narrowed = telling(mapping, lost);
-    let mut page = match shared.client.query(&soql(mapping, since, narrowed.as_deref())).await {
+    let selection = Selection::of(mapping);
+    let mut page = match shared.client.select(&selection, &clauses(mapping, since, narrowed.as_deref())).await
+    {
         // That field is one of those by which a query may not be narrowed.
         Err(salesforce::Error::Api { status: 400, .. }) if narrowed.is_some() => {
-            shared.client.query(&soql(mapping, since, None)).await?
+            shared.client.select(&selection, &clauses(mapping, since, None)).await?
         }
         page => page?,
     };
@@ -179,21 +180,18 @@ async fn look(
             }
         }
         match page.next.take().filter(|_| pages < PAGES) {
-            Some(next) => page = shared.client.query_more(&next).await?,
+            Some(next) => page = shared.client.select_more(&selection, &next).await?,
             None => break,
         }
     }
     Ok(found)
 }
 
-fn soql(mapping: &Mapping, since: DateTime<Utc>, narrowed: Option<&str>) -> String {
-    format!(
-        "SELECT {} FROM {} WHERE CreatedDate >= {}{}",
-        columns(mapping),
-        mapping.object,
-        instant(since - SKEW),
-        narrowed.map(|condition| format!(" AND {condition}")).unwrap_or_default()
-    )
+/// Records made since then, and perhaps of certain values. An object without any date is looked through whole.
+fn clauses(mapping: &Mapping, since: DateTime<Utc>, narrowed: Option<&str>) -> String {
+    let made = mapping.system.stamp.map(|_| format!("CreatedDate >= {}", instant(since - SKEW)));
+    let conditions: Vec<String> = made.into_iter().chain(narrowed.map(str::to_owned)).collect();
+    if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
 }
 
 /// The condition on the one short field whose values tell the rows apart best; the others are compared here, for a field

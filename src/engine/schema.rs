@@ -305,6 +305,7 @@ mod tests {
             fields,
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         }
     }
 

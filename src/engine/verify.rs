@@ -19,11 +19,12 @@ use crate::domain::names::{RowRef, Sfid};
 use crate::domain::verify::{Finding, Kind, Unsent, Verdict, differences};
 use crate::postgres::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
+use crate::salesforce::query::Selection;
 use crate::salesforce::{self, Client, value};
 
 use super::StartError;
 use super::again::again;
-use super::reader::{self, columns};
+use super::reader;
 
 /// Suspects that are followed up and listed, of each kind; the rest is counted.
 const LISTED: usize = 100_000;
@@ -120,8 +121,8 @@ impl Sides {
         told: &(dyn Fn(Stage) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let soql = format!("SELECT {} FROM {}", columns(mapping), mapping.object);
-        let mut page = again(TRIES, || self.client.query(&soql)).await?;
+        let selection = Selection::of(mapping);
+        let mut page = again(TRIES, || self.client.select(&selection, "")).await?;
         look.verdict.records = page.total;
         let mut met = 0;
         loop {
@@ -147,7 +148,7 @@ impl Sides {
             met += page.records.len() as i64;
             told(Stage::Comparing(met, page.total));
             match page.next.take().filter(|_| !stop.is_cancelled()) {
-                Some(next) => page = again(TRIES, || self.client.query_more(&next)).await?,
+                Some(next) => page = again(TRIES, || self.client.select_more(&selection, &next)).await?,
                 None => return Ok(()),
             }
         }

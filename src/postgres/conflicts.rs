@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::domain::act::Act;
 use crate::domain::field::Field;
 use crate::domain::hstore;
-use crate::domain::mapping::Mapping;
+use crate::domain::mapping::{CHANGED, Mapping};
 use crate::domain::merge::{Local, Merged, Side, merge};
 use crate::domain::names::RowRef;
 use crate::domain::outgoing::{as_sent, never_sent};
@@ -113,7 +113,7 @@ impl Store {
         record: &RecordRow,
     ) -> Result<Vec<String>, Error> {
         let known = known(transaction, mapping, id).await?;
-        let stamp = record.get("systemmodstamp").and_then(Value::as_str);
+        let stamp = record.get(CHANGED).and_then(Value::as_str);
         let stamp = stamp.and_then(|text| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok());
         let changed = stamp.map_or(DateTime::UNIX_EPOCH, |stamp| stamp.with_timezone(&Utc));
         let mut taken = Vec::new();

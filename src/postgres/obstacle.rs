@@ -65,7 +65,7 @@ impl Obstacle {
     /// A row that a trigger or a rule lets fall without a word.
     pub fn dropped(deed: Deed) -> Obstacle {
         let text = match deed {
-            Deed::Store => "a trigger or a rule of the table lets the new row fall without a word",
+            Deed::Store => "a trigger or a rule of the table lets its row fall without a word",
             Deed::Remove => "a trigger or a rule of the table keeps the row without a word",
         };
         Obstacle {

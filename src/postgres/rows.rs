@@ -34,6 +34,8 @@ pub struct Applied {
     pub skipped: Vec<String>,
     /// Ids of records that no row took, and no error tells why: [`Store::insert_alone`] finds out.
     pub swallowed: Vec<String>,
+    /// Ids of records whose row a trigger or a rule keeps as it is.
+    pub kept: Vec<String>,
 }
 
 /// What became of the rows of deleted records.
@@ -223,8 +225,9 @@ impl Store {
             merged.push((taken, row));
         }
         let columns: Vec<String> = mapping.read_fields().map(|field| field.column.clone()).collect();
-        applied.updated =
-            self.update_rows(&transaction, mapping, &columns, &Value::from(plain), true).await?;
+        let plain = Value::from(plain);
+        applied.updated = self.update_rows(&transaction, mapping, &columns, &plain, true).await?;
+        applied.kept = self.kept_rows(&transaction, mapping, &columns, &plain, &applied.updated).await?;
         for (taken, row) in merged {
             let row = Value::from(vec![Value::Object(row)]);
             applied.updated.extend(self.update_rows(&transaction, mapping, &taken, &row, false).await?);
@@ -284,6 +287,42 @@ impl Store {
         let changed =
             transaction.query_cached(&sql, &[rows]).await.while_("write values read from Salesforce")?;
         Ok(changed.iter().map(|row| RowId(row.get(0))).collect())
+    }
+
+    /// Rows that still differ from their records although they were written: a trigger before the update, or a rule, let
+    /// that fall. Looked for only where there is one.
+    async fn kept_rows(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+        columns: &[String],
+        rows: &Value,
+        updated: &[RowId],
+    ) -> Result<Vec<String>, Error> {
+        let table = self.table(&mapping.table);
+        // 19: before, for each row, on update.
+        let sql = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgtype & 19 = 19
+                 AND tgname <> 'zz_hc_status' AND NOT tgisinternal)
+             OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = to_regclass($1))";
+        let found = transaction.query_cached(sql, &[&table]).await.while_("look for triggers")?;
+        if !found.first().is_some_and(|row| row.get(0)) || rows.as_array().is_none_or(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let list = |prefix: &str| {
+            columns.iter().map(|column| format!("{prefix}.{}", quote(column))).collect::<Vec<_>>().join(", ")
+        };
+        let sql = format!(
+            "SELECT i.sfid::text FROM jsonb_populate_recordset(NULL::{table}, $1) i JOIN {table} t ON t.id = i.id
+             WHERE (t.sfid, {}) IS DISTINCT FROM (i.sfid, {}) AND t.id <> ALL($2)",
+            list("t"),
+            list("i"),
+        );
+        let updated: Vec<i32> = updated.iter().map(|row| row.0).collect();
+        let kept = transaction
+            .query_cached(&sql, &[rows, &updated])
+            .await
+            .while_("find rows that stay as they are")?;
+        Ok(kept.iter().map(|row| row.get(0)).collect())
     }
 
     /// The records `$1` of the table `$2`, and those among them that leave: their row was deleted here, and Salesforce

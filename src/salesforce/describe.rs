@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::domain::field::{Field, FieldType};
+use crate::domain::mapping::{Stamp, SystemFields};
 
 use super::{Client, Error};
 
@@ -102,6 +103,15 @@ impl DescribedField {
 }
 
 impl Describe {
+    /// Which of Salesforce's own fields it has.
+    pub fn system(&self) -> SystemFields {
+        SystemFields {
+            stamp: Stamp::ALL.into_iter().find(|stamp| self.field(stamp.name()).is_some()),
+            is_deleted: self.field("IsDeleted").is_some(),
+            replicateable: self.replicateable,
+        }
+    }
+
     /// A field by its API name in any case.
     pub fn field(&self, name: &str) -> Option<&DescribedField> {
         self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))

@@ -7,11 +7,21 @@ use serde_json::Value;
 
 use crate::domain::field::{Field, FieldType};
 use crate::domain::key;
+use crate::domain::mapping::{Mapping, Stamp};
 
 use super::{Client, Error, value};
 
-/// How long the keys of one query may be in its URL, of which Salesforce takes 16,384 bytes.
+/// How long the keys of one query may be in its URL. Salesforce takes 16,384 bytes for the whole of URL and headers, and
+/// answers 414 or 431 to more.
 const KEY_LIST: usize = 12_000;
+/// How long a query may be in its URL, so that the way and the headers have their room.
+const QUERY: usize = 14_000;
+/// Of it, what the columns may take, so that some ids have theirs.
+const COLUMNS: usize = 9_000;
+/// Ids in one query, at most.
+const IDS: usize = 400;
+/// How often a record whose parts are of two moments is read again.
+const TRIES: usize = 3;
 
 /// One page of a query's records.
 #[derive(Debug, Default)]
@@ -24,7 +34,158 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// What is asked of the records of an object. Columns that would not fit into one URL go over several queries, whose
+/// answers are joined by Id.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    object: String,
+    stamp: Option<&'static str>,
+    /// Each with Id and the stamp.
+    parts: Vec<String>,
+}
+
+impl Selection {
+    /// The columns that a mapping reads.
+    pub fn of(mapping: &Mapping) -> Selection {
+        let stamp = mapping.system.stamp.map(Stamp::name);
+        let head: Vec<&str> = ["Id"].into_iter().chain(stamp).collect();
+        let own = mapping.read_fields().map(|field| field.name.as_str());
+        let mut parts = vec![head.join(", ")];
+        let mut named: Vec<&str> = head.clone();
+        for name in mapping.system.names().into_iter().chain(own) {
+            if named.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                continue;
+            }
+            named.push(name);
+            let longer = |part: &String| encode(part).len() + encode(name).len() + 6 > COLUMNS;
+            if parts.last().is_some_and(longer) {
+                parts.push(head.join(", "));
+            }
+            if let Some(part) = parts.last_mut() {
+                *part += ", ";
+                *part += name;
+            }
+        }
+        Selection { object: mapping.object.clone(), stamp, parts }
+    }
+
+    fn by_ids(&self, part: &str, ids: &str) -> String {
+        format!("SELECT {part} FROM {} WHERE Id IN ({ids})", self.object)
+    }
+}
+
 impl Client {
+    /// Records of an object, all of them or those of some clauses; the first page.
+    pub async fn select(&self, of: &Selection, clauses: &str) -> Result<Page, Error> {
+        let page = self.query(&format!("SELECT {} FROM {}{clauses}", of.parts[0], of.object)).await?;
+        self.complete(of, page).await
+    }
+
+    /// A further page of them.
+    pub async fn select_more(&self, of: &Selection, next: &str) -> Result<Page, Error> {
+        let page = self.query_more(next).await?;
+        self.complete(of, page).await
+    }
+
+    /// Records by their ids; those that are gone are not among them.
+    pub async fn select_ids(&self, of: &Selection, ids: &[&str]) -> Result<Vec<Value>, Error> {
+        let found = self.part_by_ids(of, &of.parts[0], ids).await?;
+        self.joined(of, found).await
+    }
+
+    async fn complete(&self, of: &Selection, mut page: Page) -> Result<Page, Error> {
+        page.records = self.joined(of, page.records).await?;
+        Ok(page)
+    }
+
+    /// Records with all their parts. One that changed between two of them is read again whole; one that is gone meanwhile,
+    /// or changes each time, is left out: whoever reads what changed meets it again.
+    async fn joined(&self, of: &Selection, first: Vec<Value>) -> Result<Vec<Value>, Error> {
+        if of.parts.len() == 1 || first.is_empty() {
+            return Ok(first);
+        }
+        let (mut whole, mut torn) = self.join_once(of, first).await?;
+        for _ in 0..TRIES {
+            if torn.is_empty() {
+                break;
+            }
+            let ids: Vec<&str> = torn.iter().map(String::as_str).collect();
+            let again = self.part_by_ids(of, &of.parts[0], &ids).await?;
+            let (mended, still) = self.join_once(of, again).await?;
+            whole.extend(mended);
+            torn = still;
+        }
+        Ok(whole)
+    }
+
+    /// The records whose parts are of one moment, in their order, and the ids of the others.
+    async fn join_once(&self, of: &Selection, first: Vec<Value>) -> Result<(Vec<Value>, Vec<String>), Error> {
+        let ids: Vec<String> = first.iter().filter_map(|record| Some(id_of(record)?.to_owned())).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut rest: HashMap<String, Vec<Value>> = HashMap::new();
+        for part in &of.parts[1..] {
+            for record in self.part_by_ids(of, part, &ids).await? {
+                if let Some(id) = id_of(&record) {
+                    rest.entry(id.to_owned()).or_default().push(record);
+                }
+            }
+        }
+        let (mut whole, mut torn) = (Vec::new(), Vec::new());
+        for mut record in first {
+            let Some(id) = id_of(&record).map(str::to_owned) else { continue };
+            let parts = rest.remove(&id).unwrap_or_default();
+            if parts.len() + 1 < of.parts.len() {
+                continue;
+            }
+            let stamp_of = |record: &Value| of.stamp.and_then(|stamp| record.get(stamp).cloned());
+            if parts.iter().any(|part| stamp_of(part) != stamp_of(&record)) {
+                torn.push(id);
+                continue;
+            }
+            parts.into_iter().for_each(|part| join(&mut record, part));
+            whole.push(record);
+        }
+        Ok((whole, torn))
+    }
+
+    /// One part of records, by ids in queries that fit into a URL.
+    async fn part_by_ids(&self, of: &Selection, part: &str, ids: &[&str]) -> Result<Vec<Value>, Error> {
+        // Quotes and comma have three bytes each there.
+        let room = QUERY.saturating_sub(encode(&of.by_ids(part, "")).len());
+        let many = (room / (18 + 9)).clamp(1, IDS);
+        let mut records = Vec::new();
+        for some in ids.chunks(many) {
+            let list: Vec<String> = some.iter().map(|id| literal(id)).collect();
+            let mut page = self.query(&of.by_ids(part, &list.join(","))).await?;
+            records.append(&mut page.records);
+            while let Some(next) = page.next {
+                page = self.query_more(&next).await?;
+                records.append(&mut page.records);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Ids of records that say of themselves that they were deleted, since a time.
+    pub async fn deleted_since(
+        &self,
+        object: &str,
+        stamp: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<String>, Error> {
+        let since = instant(since);
+        let soql = format!("SELECT Id FROM {object} WHERE IsDeleted = true AND {stamp} >= {since}");
+        let mut page = self.page(&format!("queryAll?q={}", encode(&soql))).await?;
+        let mut ids = Vec::new();
+        loop {
+            ids.extend(page.records.iter().filter_map(|record| Some(id_of(record)?.to_owned())));
+            match page.next {
+                Some(next) => page = self.query_more(&next).await?,
+                None => return Ok(ids),
+            }
+        }
+    }
+
     /// Runs a query; the first page.
     pub async fn query(&self, soql: &str) -> Result<Page, Error> {
         self.page(&format!("query?q={}", encode(soql))).await
@@ -114,6 +275,23 @@ impl Client {
     }
 }
 
+fn id_of(record: &Value) -> Option<&str> {
+    record.get("Id")?.as_str()
+}
+
+/// Adds the fields of another part, those of one parent to each other.
+fn join(record: &mut Value, part: Value) {
+    match (record, part) {
+        (Value::Object(record), Value::Object(part)) => {
+            for (name, value) in part {
+                join(record.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (record, part) if record.is_null() => *record = part,
+        _ => {}
+    }
+}
+
 /// An instant as SOQL and the replication calls take it.
 pub fn instant(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -142,4 +320,55 @@ fn encode(text: &str) -> String {
         }
         encoded
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::field::{Field, FieldType};
+    use crate::domain::mapping::Access;
+
+    fn mapping(fields: Vec<Field>) -> Mapping {
+        Mapping {
+            object: "Wide__c".to_owned(),
+            table: "wide__c".to_owned(),
+            access: Access::ReadWrite,
+            external_id: None,
+            rules: crate::domain::rules::Rules::default(),
+            fields,
+            parents: Vec::new(),
+            gone: false,
+            system: Default::default(),
+        }
+    }
+
+    #[test]
+    fn columns_go_over_as_many_queries_as_fit_into_a_url() {
+        let narrow =
+            ["Name", "CreatedDate", "SystemModstamp"].map(|name| Field::plain(name, FieldType::String));
+        assert_eq!(
+            Selection::of(&mapping(narrow.to_vec())).parts,
+            ["Id, SystemModstamp, IsDeleted, Name, CreatedDate"]
+        );
+        let wide: Vec<Field> = (0..480)
+            .map(|at| Field::plain(&format!("A_Field_With_A_Long_Name_{at:03}__c"), FieldType::String))
+            .collect();
+        let parts = Selection::of(&mapping(wide.clone())).parts;
+        assert!(parts.len() > 1 && parts.iter().all(|part| encode(part).len() <= COLUMNS), "{}", parts.len());
+        assert!(parts.iter().all(|part| part.starts_with("Id, SystemModstamp, ")));
+        for field in wide {
+            assert_eq!(parts.iter().filter(|part| part.contains(&field.name)).count(), 1, "{}", field.name);
+        }
+    }
+
+    #[test]
+    fn parts_of_a_record_are_put_together() {
+        let mut record = json!({"Id": "1", "Account": {"Name": "Acme"}, "Owner": null, "A": null});
+        join(&mut record, json!({"Id": "1", "Account": {"Key__c": "K"}, "Owner": null, "B": 2}));
+        let whole =
+            json!({"Id": "1", "Account": {"Name": "Acme", "Key__c": "K"}, "Owner": null, "A": null, "B": 2});
+        assert_eq!(record, whole);
+    }
 }

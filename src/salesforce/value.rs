@@ -6,7 +6,7 @@
 use serde_json::{Map, Number, Value, json};
 
 use crate::domain::field::{Field, FieldType};
-use crate::domain::mapping::Mapping;
+use crate::domain::mapping::{CHANGED, Mapping};
 use crate::domain::number::Decimal;
 
 /// A value that JSON has no way to write.
@@ -83,6 +83,8 @@ pub fn to_row(mapping: &Mapping, record: &Value) -> Map<String, Value> {
     for (column, name) in [("sfid", "Id"), ("systemmodstamp", "SystemModstamp"), ("isdeleted", "IsDeleted")] {
         row.insert(column.to_owned(), record.get(name).cloned().unwrap_or(Value::Null));
     }
+    let stamp = mapping.system.stamp.and_then(|stamp| record.get(stamp.name()));
+    row.insert(CHANGED.to_owned(), stamp.cloned().unwrap_or(Value::Null));
     for field in mapping.read_fields() {
         let value = match field.name.split_once('.') {
             Some((parent, name)) => record.get(parent).and_then(|parent| parent.get(name)),

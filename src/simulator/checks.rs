@@ -49,7 +49,7 @@ pub(super) fn normalise(field: &FieldDef, value: Value) -> Value {
         (Kind::Datetime, Value::String(text)) => {
             parse_datetime(&text).map_or(Value::Null, |time| Value::from(super::org::datetime(time)))
         }
-        (Kind::Lookup { .. }, Value::String(text)) => {
+        (Kind::Lookup { .. } | Kind::Polymorphic { .. }, Value::String(text)) => {
             let text = text.trim();
             if text.is_empty() {
                 Value::Null
@@ -139,6 +139,12 @@ fn check_value(state: &State, field: &FieldDef, value: &Value) -> Option<Rejecti
             ))
         }
         (Kind::Lookup { object, .. }, Value::String(id)) => check_lookup(state, field, object, id),
+        (Kind::Polymorphic { objects, .. }, Value::String(id)) => {
+            let of_id =
+                |object: &&String| state.table(object).is_some_and(|table| id.starts_with(&table.def.prefix));
+            let object = objects.iter().find(of_id).or(objects.first())?;
+            check_lookup(state, field, object, id)
+        }
         (Kind::Number { precision, scale }, Value::Number(number)) => {
             let most = 10_f64.powi(i32::try_from(precision - scale).unwrap_or(18));
             number.as_f64().is_some_and(|value| value.abs() >= most).then(|| {

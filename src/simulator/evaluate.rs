@@ -26,8 +26,12 @@ pub(super) fn run(state: &State, query: &Query, text: &str, all: bool, version: 
             ),
         ));
     };
-    for field in &query.fields {
+    let asked = query.order.iter().map(|(field, _)| field).chain(conditions(query.condition.as_ref()));
+    for field in query.fields.iter().chain(asked) {
         check_path(state, table, field, text)?;
+    }
+    if let Some(twice) = named_twice(&query.fields) {
+        return Err(("INVALID_FIELD", format!("duplicate field selected: {twice}")));
     }
     let mut found: Vec<&Record> = candidates(table, query.condition.as_ref())
         .into_iter()
@@ -47,11 +51,12 @@ pub(super) fn run(state: &State, query: &Query, text: &str, all: bool, version: 
             })
         });
     }
+    let fields = spelt(table, &query.fields);
     let records = found
         .into_iter()
         .skip(query.offset)
         .take(query.limit.unwrap_or(usize::MAX))
-        .map(|record| shape(state, table, record, &query.fields, version))
+        .map(|record| shape(state, table, record, &fields, version))
         .collect::<Vec<_>>();
     let total = records.len();
     Ok((records, total))
@@ -61,26 +66,54 @@ fn column(text: &str, word: &str) -> usize {
     text.find(word).unwrap_or(0)
 }
 
+/// The fields that a condition is about.
+fn conditions(condition: Option<&Condition>) -> Vec<&String> {
+    match condition {
+        None => Vec::new(),
+        Some(Condition::And(left, right) | Condition::Or(left, right)) => {
+            [conditions(Some(left)), conditions(Some(right))].concat()
+        }
+        Some(Condition::Not(inner)) => conditions(Some(inner)),
+        Some(Condition::Compare { field, .. } | Condition::In { field, .. }) => vec![field],
+    }
+}
+
+fn named_twice(fields: &[String]) -> Option<&String> {
+    let mut seen = std::collections::HashSet::new();
+    fields.iter().find(|field| !seen.insert(field.to_lowercase()))
+}
+
 fn check_path(state: &State, table: &Table, path: &str, text: &str) -> Result<(), (&'static str, String)> {
     let known = match path.split_once('.') {
-        Some((parent, name)) => table.def.relationship(parent).is_some_and(|(_, object)| {
-            state.table(object).is_some_and(|table| table.def.field(name).is_some())
-        }),
+        Some((parent, name)) => match table.def.relationship(parent) {
+            Some((_, object)) => state.table(object).is_some_and(|table| table.def.field(name).is_some()),
+            // Of a parent of several objects, only what all of them have.
+            None if table.def.polymorphic(parent).is_some() => {
+                if ["Id", "Name", "Type"].contains(&name) {
+                    return Ok(());
+                }
+                return Err(no_column(name, "Name", path, text));
+            }
+            None => false,
+        },
         None => table.def.field(path).is_some(),
     };
     if known {
         return Ok(());
     }
+    Err(no_column(path, &table.def.name, path, text))
+}
+
+fn no_column(name: &str, entity: &str, path: &str, text: &str) -> (&'static str, String) {
     let at = column(text, path);
-    Err((
+    (
         "INVALID_FIELD",
         format!(
-            "\n{text}\n{}^\nERROR at Row:1:Column:{}\nNo such column '{path}' on entity '{}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names.",
+            "\n{text}\n{}^\nERROR at Row:1:Column:{}\nNo such column '{name}' on entity '{entity}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names.",
             " ".repeat(at),
             at + 1,
-            table.def.name
         ),
-    ))
+    )
 }
 
 /// Records that can match at all: an equation on Id or on a unique field is looked up instead of searched for.
@@ -199,7 +232,13 @@ fn like(text: &str, pattern: &str) -> bool {
     matches(&fold(text), &fold(pattern))
 }
 
-/// A record as a query answers it: attributes, then the fields in the order they were asked for.
+/// Fields in the org's own spelling.
+pub(super) fn spelt(table: &Table, fields: &[String]) -> Vec<String> {
+    let own = |path: &String| table.def.field(path).map_or_else(|| path.clone(), |field| field.name.clone());
+    fields.iter().map(own).collect()
+}
+
+/// A record as a query answers it: attributes, then the fields, as they are spelt, in the order they were asked for.
 pub(super) fn shape(
     state: &State,
     table: &Table,
@@ -213,8 +252,7 @@ pub(super) fn shape(
     for path in fields {
         match path.split_once('.') {
             None => {
-                let name = table.def.field(path).map_or(path.as_str(), |field| field.name.as_str());
-                shaped.insert(name.to_owned(), record.get(name));
+                shaped.insert(path.clone(), record.get(path));
             }
             Some((relationship, field)) => {
                 let Some((lookup, object)) = table.def.relationship(relationship) else { continue };

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::faults::{FaultCounts, FaultState, Faults};
 use super::save::{self, Rejection};
-use super::schema::{ObjectDef, demo_objects};
+use super::schema::{ObjectDef, demo_objects, read_objects};
 
 /// How an org is made.
 #[derive(Clone, Debug)]
@@ -112,6 +112,12 @@ pub(super) struct Table {
     pub(super) described: DateTime<Utc>,
 }
 
+impl Table {
+    fn of(def: ObjectDef, described: DateTime<Utc>) -> Table {
+        Table { def, records: BTreeMap::new(), unique: HashMap::new(), next_id: 1, described }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) options: OrgOptions,
@@ -153,10 +159,7 @@ impl Org {
     /// An org with the demo's objects and no records.
     pub fn new(options: OrgOptions) -> Org {
         let described = Utc::now();
-        let tables = demo_objects()
-            .into_iter()
-            .map(|def| Table { def, records: BTreeMap::new(), unique: HashMap::new(), next_id: 1, described })
-            .collect();
+        let tables = demo_objects().into_iter().map(|def| Table::of(def, described)).collect();
         let faults = FaultState::new(options.seed);
         let state = State {
             options,
@@ -170,6 +173,13 @@ impl Org {
             hidden: Vec::new(),
         };
         Org { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Gives the org more objects, written as those of the demo org (`assets/demo/org.txt`).
+    pub fn define(&self, text: &str) {
+        let described = Utc::now();
+        let tables = read_objects(text).into_iter().map(|def| Table::of(def, described));
+        self.lock().tables.extend(tables);
     }
 
     /// The state; a panic in another request does not close the org.

@@ -20,6 +20,8 @@ use super::{checks, collections, evaluate, oauth, soql};
 
 /// The largest body that is read; a real org takes 50 MB.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
+/// The longest request line.
+const LINE_LIMIT: usize = 16_384;
 /// Records on a page of a query.
 const PAGE: usize = 2_000;
 /// How long a client waits for an answer that never comes, at most.
@@ -41,6 +43,10 @@ pub(super) async fn dispatch(Extract(org): Extract<Org>, request: Request<Body>)
     let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
         return refusal(413, "REQUEST_TOO_LARGE", "The request is too large");
     };
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    if format!("{} {target} HTTP/1.1", parts.method).len() > LINE_LIMIT {
+        return too_long();
+    }
     let path = percent_decode(parts.uri.path());
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let call = Call {
@@ -62,6 +68,17 @@ pub(super) async fn dispatch(Extract(org): Extract<Org>, request: Request<Body>)
         ["services", "data", version, rest @ ..] => data(&org, &call, version, rest).await,
         _ => not_found(),
     }
+}
+
+/// What the front of the org answers before anybody reads the request: a page.
+fn too_long() -> Response<Body> {
+    let page = "<html><head><title>Error 414 URI Too Long</title></head><body><h1>Bad Message 414</h1><pre>reason: URI Too Long</pre></body></html>";
+    let mut response = Response::new(Body::from(page));
+    *response.status_mut() = axum::http::StatusCode::URI_TOO_LONG;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html;charset=iso-8859-1"));
+    response
 }
 
 /// Everything below `/services/data/vXX.0`: the session, the faults, the limit header.
@@ -230,12 +247,19 @@ fn span(call: &Call<'_>) -> Result<Span, Box<Response<Body>>> {
     Ok((minute(start), minute(end)))
 }
 
+fn not_replicateable(object: &str) -> Response<Body> {
+    refusal(400, "INVALID_TYPE_FOR_OPERATION", &format!("object type {object} is not replicateable"))
+}
+
 fn deleted(state: &State, call: &Call<'_>, object: &str) -> Response<Body> {
     let (start, end) = match span(call) {
         Ok(span) => span,
         Err(response) => return *response,
     };
     let Some(table) = state.table(object) else { return not_found() };
+    if !table.def.replicateable {
+        return not_replicateable(object);
+    }
     let records: Vec<Value> = table
         .records
         .values()
@@ -255,6 +279,9 @@ fn updated(state: &State, call: &Call<'_>, object: &str) -> Response<Body> {
         Err(response) => return *response,
     };
     let Some(table) = state.table(object) else { return not_found() };
+    if !table.def.replicateable {
+        return not_replicateable(object);
+    }
     let changed = table
         .records
         .values()
@@ -399,7 +426,10 @@ fn get_row(state: &State, call: &Call<'_>, object: &str, id: &str, version: &str
         return not_found();
     };
     let fields: Vec<String> = match call.query.get("fields") {
-        Some(names) => names.split(',').map(|name| name.trim().to_owned()).collect(),
+        Some(names) => {
+            let names: Vec<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
+            evaluate::spelt(table, &names)
+        }
         None => table.def.fields.iter().map(|field| field.name.clone()).collect(),
     };
     answer(200, &evaluate::shape(state, table, record, &fields, version))

@@ -190,6 +190,19 @@ fn resolve(
             written.insert(lookup.name.clone(), Value::from(parent_id(state, parent, key)?));
             continue;
         }
+        if let (Some((lookup, objects)), Value::Object(key)) = (table.def.polymorphic(&name), &value) {
+            let named = key.get("attributes").and_then(|attributes| attributes.get("type")?.as_str());
+            let parent =
+                objects.iter().find(|object| named.is_some_and(|named| named.eq_ignore_ascii_case(object)));
+            let Some(parent) = parent else {
+                let message = format!(
+                    "The relationship '{name}' is polymorphic: the type of its record must be named in attributes"
+                );
+                return Err(vec![Rejection::new("INVALID_FIELD", message, &[])]);
+            };
+            written.insert(lookup.name.clone(), Value::from(parent_id(state, parent, key)?));
+            continue;
+        }
         let Some(field) = table.def.field(&name) else {
             let message = format!("No such column '{name}' on sobject of type {object}");
             return Err(vec![Rejection::new("INVALID_FIELD", message, &[])]);

@@ -10,12 +10,23 @@ pub(super) enum Kind {
     Email,
     Phone,
     Picklist(Vec<String>),
-    Number { precision: u32, scale: u32 },
+    Number {
+        precision: u32,
+        scale: u32,
+    },
     Int,
     Boolean,
     Date,
     Datetime,
-    Lookup { object: String, relationship: String },
+    Lookup {
+        object: String,
+        relationship: String,
+    },
+    /// To records of several objects.
+    Polymorphic {
+        objects: Vec<String>,
+        relationship: String,
+    },
 }
 
 /// One field.
@@ -48,6 +59,8 @@ pub(super) struct ObjectDef {
     pub(super) fields: Vec<FieldDef>,
     /// Those that the login may not see.
     pub(super) hidden: Vec<FieldDef>,
+    /// Whether its changes and deletes are listed.
+    pub(super) replicateable: bool,
 }
 
 impl FieldDef {
@@ -98,12 +111,27 @@ impl ObjectDef {
             _ => None,
         })
     }
+
+    /// A lookup field to several objects by its relationship's name.
+    pub(super) fn polymorphic(&self, name: &str) -> Option<(&FieldDef, &[String])> {
+        self.fields.iter().find_map(|field| match &field.kind {
+            Kind::Polymorphic { objects, relationship } if relationship.eq_ignore_ascii_case(name) => {
+                Some((field, objects.as_slice()))
+            }
+            _ => None,
+        })
+    }
 }
 
 /// The demo org's objects.
 pub(super) fn demo_objects() -> Vec<ObjectDef> {
+    read_objects(include_str!("../../assets/demo/org.txt"))
+}
+
+/// Objects as a text defines them.
+pub(super) fn read_objects(text: &str) -> Vec<ObjectDef> {
     let mut objects: Vec<ObjectDef> = Vec::new();
-    for line in include_str!("../../assets/demo/org.txt").lines() {
+    for line in text.lines() {
         let trimmed = line.trim();
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
@@ -112,9 +140,16 @@ pub(super) fn demo_objects() -> Vec<ObjectDef> {
             let mut words = object.splitn(3, ' ');
             let mut next = || words.next().unwrap_or_default().to_owned();
             let (name, prefix, label) = (next(), next(), next());
-            objects.push(ObjectDef { name, prefix, label, fields: system_fields(), hidden: Vec::new() });
+            let fields = system_fields();
+            objects.push(ObjectDef { name, prefix, label, fields, hidden: Vec::new(), replicateable: true });
         } else if let Some(object) = objects.last_mut() {
-            object.fields.push(field_line(trimmed));
+            if let Some(names) = trimmed.strip_prefix("without ") {
+                object.fields.retain(|field| !names.split_whitespace().any(|name| name == field.name));
+            } else if trimmed == "not replicateable" {
+                object.replicateable = false;
+            } else {
+                object.fields.push(field_line(trimmed));
+            }
         }
     }
     objects
@@ -137,7 +172,7 @@ fn field_line(line: &str) -> FieldDef {
         case_sensitive: has("case"),
         restricted: has("restricted"),
         system: has("composed"),
-        write_denied: false,
+        write_denied: has("readonly"),
         fixed: false,
     }
 }
@@ -166,7 +201,12 @@ fn parse_kind(text: &str) -> (Kind, u32) {
         "datetime" => (Kind::Datetime, 0),
         "lookup" => {
             let (object, relationship) = rest.split_once(' ').unwrap_or((rest, rest));
-            (Kind::Lookup { object: object.to_owned(), relationship: relationship.to_owned() }, 18)
+            let relationship = relationship.to_owned();
+            if object.contains('/') {
+                let objects = object.split('/').map(str::to_owned).collect();
+                return (Kind::Polymorphic { objects, relationship }, 18);
+            }
+            (Kind::Lookup { object: object.to_owned(), relationship }, 18)
         }
         _ => (Kind::Text, size),
     }
@@ -212,7 +252,7 @@ pub(super) fn object_head(object: &ObjectDef, version: &str) -> Value {
         "deprecatedAndHidden": false, "feedEnabled": true, "hasSubtypes": false, "isInterface": false,
         "isSubtype": false, "keyPrefix": object.prefix, "label": object.label,
         "labelPlural": format!("{}s", object.label), "layoutable": true, "mergeable": false, "mruEnabled": true,
-        "name": object.name, "queryable": true, "replicateable": true, "retrieveable": true, "searchable": true,
+        "name": object.name, "queryable": true, "replicateable": object.replicateable, "retrieveable": true, "searchable": true,
         "triggerable": true, "undeletable": true, "updateable": true,
         "urls": {"sobject": base, "describe": format!("{base}/describe"), "rowTemplate": format!("{base}/{{ID}}")}
     })
@@ -238,9 +278,10 @@ fn describe_field(field: &FieldDef) -> Value {
         _ => (0, 0),
     };
     let (picklist, reference, relationship) = match &field.kind {
-        Kind::Picklist(values) => (values.clone(), None, None),
-        Kind::Lookup { object, relationship } => (Vec::new(), Some(object), Some(relationship)),
-        _ => (Vec::new(), None, None),
+        Kind::Picklist(values) => (values.clone(), Vec::new(), None),
+        Kind::Lookup { object, relationship } => (Vec::new(), vec![object.clone()], Some(relationship)),
+        Kind::Polymorphic { objects, relationship } => (Vec::new(), objects.clone(), Some(relationship)),
+        _ => (Vec::new(), Vec::new(), None),
     };
     let writable = !field.system && !field.write_denied;
     let values: Vec<Value> = picklist
@@ -258,11 +299,15 @@ fn describe_field(field: &FieldDef) -> Value {
         "custom": field.name.ends_with("__c"), "externalId": field.key, "unique": field.unique,
         "idLookup": field.key || field.name == "Id" || field.name == "Email", "nameField": field.name == "Name",
         "filterable": field.kind != Kind::Long, "restrictedPicklist": field.restricted, "picklistValues": values,
-        "referenceTo": reference.into_iter().collect::<Vec<_>>(), "relationshipName": relationship
+        "referenceTo": reference, "relationshipName": relationship
     });
     body["caseSensitive"] = json!(field.case_sensitive);
     for key in ["aggregatable", "groupable", "sortable"] {
         body[key] = json!(true);
+    }
+    let polymorphic = matches!(field.kind, Kind::Polymorphic { .. });
+    for key in ["namePointing", "polymorphicForeignKey"] {
+        body[key] = json!(polymorphic);
     }
     for key in [
         "aiPredictionField",
@@ -276,8 +321,6 @@ fn describe_field(field: &FieldDef) -> Value {
         "formulaTreatNullNumberAsZero",
         "highScaleNumber",
         "htmlFormatted",
-        "namePointing",
-        "polymorphicForeignKey",
         "queryByDistance",
         "restrictedDelete",
         "searchPrefilterable",
@@ -320,7 +363,7 @@ fn type_names(field: &FieldDef) -> (&'static str, &'static str) {
         Kind::Boolean => ("boolean", "xsd:boolean"),
         Kind::Date => ("date", "xsd:date"),
         Kind::Datetime => ("datetime", "xsd:dateTime"),
-        Kind::Lookup { .. } => ("reference", "tns:ID"),
+        Kind::Lookup { .. } | Kind::Polymorphic { .. } => ("reference", "tns:ID"),
     }
 }
 
@@ -342,7 +385,11 @@ mod tests {
                 "Case",
                 "Product2",
                 "Invoice__c",
-                "Invoice_Line__c"
+                "Invoice_Line__c",
+                "User",
+                "Task",
+                "ContactHistory",
+                "Stock__x"
             ]
         );
         for object in &objects {

@@ -380,3 +380,68 @@ async fn the_administrator_changes_fields_and_objects_over_http() {
     assert_eq!(status, 404);
     assert_eq!(order(json!({"do": "burn_it_down"})).await, 400);
 }
+
+#[tokio::test]
+async fn objects_lack_what_salesforces_own_lack_and_long_requests_are_refused_by_the_front() {
+    let session = Session::start().await;
+    let fields = |describe: &Value| {
+        let fields = describe["fields"].as_array().unwrap().iter();
+        fields.map(|field| field["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (object, lacks, replicateable) in [
+        ("User", vec!["IsDeleted"], true),
+        ("ContactHistory", vec!["SystemModstamp", "LastModifiedDate"], true),
+        ("Stock__x", vec!["SystemModstamp", "LastModifiedDate", "CreatedDate", "IsDeleted"], false),
+    ] {
+        let path = format!("sobjects/{object}/describe");
+        let (_, describe) = session.call(Method::GET, &path, Value::Null).await;
+        assert_eq!(describe["replicateable"], replicateable);
+        for name in lacks {
+            assert!(!fields(&describe).iter().any(|field| field == name), "{object} {name}");
+            for soql in [
+                format!("SELECT Id, {name} FROM {object}"),
+                format!("SELECT Id FROM {object} ORDER BY {name}"),
+            ] {
+                let (status, answer) = session.query(&soql).await;
+                assert_eq!((status, answer[0]["errorCode"].as_str()), (400, Some("INVALID_FIELD")), "{soql}");
+            }
+        }
+    }
+    let span = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z".replace("2026-01-0", "2099-01-0");
+    let (status, answer) =
+        session.call(Method::GET, &format!("sobjects/Stock__x/deleted/?{span}"), Value::Null).await;
+    assert_eq!((status, answer[0]["errorCode"].as_str()), (400, Some("INVALID_TYPE_FOR_OPERATION")));
+    let line = |length: usize| {
+        let path = "/services/data/v62.0/query?q=";
+        format!("{}{path}{}", session.base, "a".repeat(length - "GET  HTTP/1.1".len() - path.len()))
+    };
+    for (length, status) in [(16_384, 400), (16_385, 414)] {
+        let answer = session.http.get(line(length)).bearer_auth(&session.token).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_to_several_objects_needs_the_type_of_what_it_names() {
+    let session = Session::start().await;
+    let lead =
+        session.create("Lead", json!({"LastName": "L", "Company": "Acme", "External_Id__c": "P1"})).await.1;
+    session.create("Contact", json!({"LastName": "C", "External_Id__c": "P1"})).await;
+    let (_, describe) = session.call(Method::GET, "sobjects/Task/describe", Value::Null).await;
+    let who = describe["fields"].as_array().unwrap().iter().find(|field| field["name"] == "WhoId").unwrap();
+    assert_eq!(who["referenceTo"], json!(["Contact", "Lead"]));
+    assert_eq!((&who["polymorphicForeignKey"], &who["relationshipName"]), (&json!(true), &json!("Who")));
+    let untyped = json!({"Subject": "x", "Who": {"External_Id__c": "P1"}});
+    assert_eq!(session.refused("Task", untyped).await["statusCode"], "INVALID_FIELD");
+    let typed = json!({"Subject": "x", "Who": {"attributes": {"type": "Lead"}, "External_Id__c": "P1"}});
+    let (status, task) = session.create("Task", typed).await;
+    assert_eq!(status, 201, "{task}");
+    let (_, found) = session.query("SELECT WhoId FROM Task").await;
+    assert_eq!(found["records"][0]["WhoId"], lead["id"]);
+    let (status, answer) = session.query("SELECT Who.External_Id__c FROM Task").await;
+    let message = answer[0]["message"].as_str().unwrap();
+    assert!(
+        status == 400 && message.contains("No such column 'External_Id__c' on entity 'Name'"),
+        "{answer}"
+    );
+}

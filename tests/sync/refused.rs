@@ -196,6 +196,19 @@ async fn an_update_that_a_constraint_refuses_is_made_up_for() {
     assert!(refused[0].2.contains("not_hot") && refused[0].2.contains("CHECK"), "{refused:?}");
     let ratings = "SELECT string_agg(rating, ' ' ORDER BY name) FROM salesforce.account";
     world.until_text(ratings, "Warm Cold").await;
+    // A trigger that keeps a row as it is says nothing at all.
+    world
+        .run(
+            "CREATE FUNCTION public.keep_two() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF NEW.nickname__c = 'no' THEN RETURN NULL; END IF; RETURN NEW; END $$;
+             CREATE TRIGGER keep_two BEFORE UPDATE ON salesforce.account FOR EACH ROW EXECUTE FUNCTION public.keep_two()",
+        )
+        .await;
+    world.org.user_update("Account", &two, fields(json!({"Nickname__c": "no"}))).unwrap();
+    let refused = world.until_refused(2).await;
+    assert_eq!((&refused[1].0, refused[1].1.as_str()), (&two, "ROW_TRIGGER_REFUSED"));
+    world.run("DROP TRIGGER keep_two ON salesforce.account").await;
+    world.until_text("SELECT nickname__c FROM salesforce.account WHERE name = 'Two'", "no").await;
     // Mended on the other side.
     world.org.user_update("Account", &one, fields(json!({"Rating": "Cold"}))).unwrap();
     world.until_text(ratings, "Cold Cold").await;

@@ -295,6 +295,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             fields,
             parents: Vec::new(),
             gone: false,
+            system: Default::default(),
         };
         view.advice = catalogue::advice(entry, &mapping, &view);
     }
