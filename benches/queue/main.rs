@@ -61,24 +61,7 @@ async fn store(url: &str) -> Store {
 
 /// A mapping of the usual width.
 fn contact() -> Mapping {
-    let field = |name: &str| Field {
-        name: name.to_owned(),
-        column: name.to_lowercase(),
-        label: name.to_owned(),
-        kind: FieldType::String,
-        length: 80,
-        precision: 0,
-        scale: 0,
-        nillable: true,
-        createable: true,
-        updateable: true,
-        defaulted: false,
-        case_sensitive: false,
-        picklist: Vec::new(),
-        restricted: false,
-        reference_to: Vec::new(),
-        trouble: None,
-    };
+    let field = |name: &str| Field { length: 80, ..Field::plain(name, FieldType::String) };
     let names =
         ["LastName", "FirstName", "Title", "Email", "Phone", "MobilePhone", "LeadSource", "External_Id__c"];
     Mapping {
