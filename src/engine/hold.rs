@@ -245,10 +245,15 @@ async fn keys_in_use(
             },
             KeyHolder::Row(other, of_other) => Obstacle {
                 code: "DUPLICATE_EXTERNAL_ID",
-                message: format!(
-                    "{field} {key:?} is that of the row {other}{}: both would be one record in Salesforce",
-                    if of_other == key { String::new() } else { format!(" ({of_other:?})") }
-                ),
+                message: match of_other == key {
+                    true => format!(
+                        "{field} {key} is that of the row {other}: both would be one record in Salesforce"
+                    ),
+                    // What differs may be blanks, which quotes show.
+                    false => format!(
+                        "{field} {key:?} is that of the row {other}, {of_other:?}: both would be one record in Salesforce"
+                    ),
+                },
                 waits_for: None,
                 column: None,
             },

@@ -42,7 +42,7 @@ async fn a_row_whose_key_another_row_has_for_salesforce_is_refused_and_names_it(
         world.until_text(&state, "failed").await;
         let message = format!("SELECT message FROM syncdeck.error WHERE record_id = {row}");
         let told = format!(
-            "External_Id__c \"{told}\" is that of the row 1 (\"K-77\"): both would be one record in Salesforce"
+            "External_Id__c \"{told}\" is that of the row 1, \"K-77\": both would be one record in Salesforce"
         );
         assert_eq!(world.text(&message).await.unwrap(), told);
     }
