@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::{Field, FieldType};
+use super::names::column_of;
 use super::rules::Rules;
 
 /// What the engine may do with a mapping.
@@ -63,7 +64,7 @@ pub struct Mapping {
 impl Mapping {
     /// The column of the external id.
     pub fn external_id_column(&self) -> Option<String> {
-        self.external_id.as_ref().map(|name| name.to_lowercase())
+        self.external_id.as_deref().map(column_of)
     }
 
     /// The field of the external id.

@@ -17,6 +17,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{FieldEdit, SalesforceValues};
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::postgres;
+use crate::postgres::custody::LOG;
 use crate::postgres::operator::{Listed, RowEdit};
 use crate::postgres::revert::{Reverted, Wanted};
 
@@ -210,6 +211,7 @@ impl Handle {
                 let listed: Vec<Listed> = steps.iter().map(listed).collect();
                 self.store.retry_rows(table, &listed, act, action).await?
             }
+            Deed::Ignore if table == LOG => self.store.ignore_entries(&rows, act).await?,
             Deed::Ignore => self.store.ignore_rows(table, &rows, act).await?,
             Deed::Revert => {
                 let mut sides = self.sides(table, steps).await?;

@@ -7,6 +7,7 @@
 //!               ├─ watch    was something captured?                     (watch.rs)
 //!               ├─ readers  one per mapping: first load, then polls       (reader.rs)
 //!               ├─ guard    are the tables still what they must be?       (guard.rs)
+//!               ├─ custody  does every entry of the change log have an owner? (custody.rs)
 //!               ├─ rules    what was set at run time, without a restart (rules.rs)
 //!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
 //!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
@@ -20,6 +21,7 @@ mod answers;
 mod apply;
 mod batch;
 pub mod bulk;
+mod custody;
 mod errand;
 mod events;
 pub mod export;
@@ -45,6 +47,7 @@ mod rules;
 mod schema;
 mod send;
 mod tally;
+mod trouble;
 mod upkeep;
 pub mod verify;
 mod watch;
@@ -68,6 +71,7 @@ use crate::salesforce::{self, Client, Credentials, Grant};
 use link::Link;
 
 pub(crate) use reload::tell_unstarted;
+pub use trouble::{PART as TROUBLE, Teller};
 
 /// Why an engine does not start. The text names the thing and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +116,7 @@ struct Shared {
     link: Link,
     guard: guard::Guard,
     tally: tally::Tally,
+    trouble: Arc<trouble::Trouble>,
     /// Tables whose writes are stopped or paused.
     writes_off: RwLock<HashSet<String>>,
     /// Held while changes are claimed and sent, and for good from when the tables become those of the next generation: a
@@ -147,6 +152,7 @@ impl Shared {
         store: Store,
         client: Client,
         log: Log,
+        trouble: Arc<trouble::Trouble>,
         owner: String,
         stop: CancellationToken,
     ) -> Arc<Shared> {
@@ -154,6 +160,7 @@ impl Shared {
             link: Link::new(&config.name, &config.environment),
             guard: guard::Guard::default(),
             tally: tally::Tally::default(),
+            trouble,
             store,
             client: Arc::new(client),
             config,
@@ -225,14 +232,19 @@ impl Engine {
 /// When the configuration does not fit the org, the database cannot be laid out, or nothing was ever installed and
 /// the org does not answer.
 pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
-    start_logging(config, store, Level::Info).await
+    start_logging(config, store, Level::Info, None).await
 }
 
-/// As [`start`], with a log of what is of that level or above.
+/// As [`start`], with a log of what is of that level or above, and trouble with PostgreSQL told to `tell` as well.
 ///
 /// # Errors
 /// See [`start`].
-pub async fn start_logging(config: Config, store: Store, least: Level) -> Result<Engine, StartError> {
+pub async fn start_logging(
+    config: Config,
+    store: Store,
+    least: Level,
+    tell: Option<Teller>,
+) -> Result<Engine, StartError> {
     let (log, records) = Log::new(least);
     let client = client(&config.salesforce)?;
     let installed = store.is_installed().await?;
@@ -247,7 +259,8 @@ pub async fn start_logging(config: Config, store: Store, least: Level) -> Result
         Err(error) => return Err(error),
     };
     let stop = CancellationToken::new();
-    let first = Shared::new(config, store, client, log, owner(), stop.child_token());
+    let trouble = trouble::Trouble::new(log.clone(), tell);
+    let first = Shared::new(config, store, client, log, trouble, owner(), stop.child_token());
     let task = tokio::spawn(generations(first, mappings, records, stop.clone()));
     Ok(Engine { stop, task })
 }
@@ -277,7 +290,7 @@ async fn lay_out(
         let settings = store.settings().await.unwrap_or_default();
         rules::overlay(config, &settings, mappings, log);
     }
-    match store.install(org_id, mappings).await {
+    match store.install_telling(org_id, mappings).await {
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
@@ -287,7 +300,13 @@ async fn lay_out(
                 None => postgres::Error::BadFilter { mapping, problem }.into(),
             })
         }
-        done => Ok(done?),
+        Ok(told) => {
+            for line in told {
+                log.of("layout").warn(line, serde_json::json!({}));
+            }
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -300,7 +319,8 @@ async fn generations(
     stop: CancellationToken,
 ) {
     let log_done = CancellationToken::new();
-    let log_store = tokio::spawn(upkeep::store_log(first.store.clone(), records, log_done.clone()));
+    let (store, trouble) = (first.store.clone(), first.trouble.clone());
+    let log_store = tokio::spawn(upkeep::store_log(store, trouble, records, log_done.clone()));
     let (mut shared, mut mappings) = (first, mappings);
     loop {
         supervise(&shared, mappings.take()).await;
@@ -308,7 +328,8 @@ async fn generations(
         let Some(next) = next else { break };
         let reload::Next { config, client, mappings: prepared } = *next;
         let (store, log, owner) = (shared.store.clone(), shared.log.clone(), shared.owner.clone());
-        shared = Shared::new(config, store, client, log, owner, stop.child_token());
+        let trouble = shared.trouble.clone();
+        shared = Shared::new(config, store, client, log, trouble, owner, stop.child_token());
         mappings = prepared;
     }
     shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
@@ -337,6 +358,7 @@ async fn supervise(shared: &Arc<Shared>, mappings: Option<Vec<Mapping>>) {
         parts.spawn(upkeep::run(shared.clone()));
         parts.spawn(upkeep::index(shared.clone()));
         parts.spawn(guard::run(shared.clone()));
+        parts.spawn(custody::run(shared.clone()));
         parts.spawn(schema::run(shared.clone()));
         parts.spawn(upkeep::listen(shared.clone()));
         for name in names {

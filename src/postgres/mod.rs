@@ -6,12 +6,14 @@
 
 pub mod acknowledge;
 pub mod audit;
+mod capture;
 mod client;
 pub mod commands;
 mod condition;
 pub mod conflicts;
 pub mod connect;
-mod defects;
+pub mod custody;
+pub mod defects;
 pub mod errors;
 pub mod failpoint;
 mod find;
@@ -39,6 +41,7 @@ mod runs;
 pub mod settings;
 pub mod status;
 mod stream;
+mod takeover;
 mod trends;
 pub mod undo;
 mod values;
@@ -90,6 +93,14 @@ impl Error {
         match self {
             Error::Sql { source, .. } => source.code(),
             _ => None,
+        }
+    }
+
+    /// Why, without what was to be done.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Sql { source, .. } => describe(source),
+            other => other.to_string(),
         }
     }
 
@@ -225,3 +236,5 @@ fn literal(text: &str) -> String {
 
 /// Marks the rest of the transaction as the engine's own, so that nothing in it is captured (I6).
 const AS_ENGINE: &str = "SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex'";
+/// Ends that: what follows is captured.
+const AS_USER: &str = "SET LOCAL syncdeck.writer = ''; SET LOCAL xmlbinary = 'base64'";

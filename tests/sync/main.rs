@@ -6,6 +6,7 @@
 
 mod acts;
 mod addresses;
+mod capture;
 mod conditions;
 mod conflicts;
 mod economy;
@@ -13,11 +14,13 @@ mod errand;
 mod fail_fast;
 mod history;
 mod init;
+mod intake;
 mod keys;
 mod lookups;
 mod lost;
 mod masked;
 mod mend;
+mod names;
 mod numbers;
 mod operate;
 mod pending;
@@ -36,6 +39,8 @@ mod signin;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover;
+mod trouble;
 mod upgrade;
 mod verify;
 mod words;
