@@ -1,6 +1,7 @@
 -- The part of a connection's schema that does not depend on its mappings, laid out exactly as Heroku Connect's:
 -- the change log, its archive, the metadata tables and the two functions that capture a row again by hand.
--- {schema} and {hstore} (the schema that holds the extension hstore) are quoted identifiers.
+-- {schema} and {hstore} (the schema that holds the extension hstore) are quoted identifiers, {schema_literal} and
+-- {hstore_literal} the same within literals; the others are about the session's settings (src/postgres/capture.rs).
 
 CREATE SCHEMA IF NOT EXISTS {schema};
 
@@ -81,6 +82,78 @@ CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_state_table_name
 CREATE INDEX IF NOT EXISTS _trigger_log_archive_idx_ignored ON {schema}._trigger_log_archive (table_name, sfid)
     WHERE action = 'DELETE' AND state = 'IGNORED';
 
+-- What a predecessor's tables may lack.
+DO $block$
+DECLARE
+    missing record;
+BEGIN
+    FOR missing IN
+        SELECT log, name, type FROM unnest(ARRAY['_trigger_log', '_trigger_log_archive']) log,
+            (VALUES ('txid', 'bigint'), ('created_at', 'timestamptz'), ('updated_at', 'timestamptz'),
+                ('processed_at', 'timestamptz'), ('processed_tx', 'bigint'), ('sfid', 'varchar(18)'), ('old', 'text'),
+                ('values', 'text'), ('sf_result', 'integer'), ('sf_message', 'text')) columns (name, type)
+        WHERE NOT EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = ('{schema_literal}.' || log)::regclass AND attname = name AND NOT attisdropped)
+    LOOP
+        EXECUTE format('ALTER TABLE {schema_literal}.%I ADD COLUMN %I %s', missing.log, missing.name, missing.type);
+    END LOOP;
+END $block$;
+
+-- A row as an hstore. An operator remembers its function; by name, whoever may make functions in the extension's schema
+-- could make one that fits a table's own row type better, and the capture, which has its owner's rights, would call it.
+DO $block$
+BEGIN
+    IF to_regoperator('syncdeck.@>#(NONE,record)') IS NULL THEN
+        CREATE OPERATOR syncdeck.@># (RIGHTARG = record, FUNCTION = {hstore}.hstore);
+    END IF;
+END $block$;
+
+-- A predecessor's forms of the two functions, with other names or types, would be called instead of ours.
+DO $block$
+DECLARE
+    other regprocedure;
+BEGIN
+    FOR other IN
+        SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = '{schema_literal}'::regnamespace
+            AND proname IN ('hc_capture_insert_from_row', 'hc_capture_update_from_row')
+            AND NOT (proargtypes::text = concat_ws(' ', '{hstore_literal}.hstore'::regtype::oid, 'varchar'::regtype::oid,
+                    'text[]'::regtype::oid) AND proargnames[1:2] = '{source_row,table_name}' AND prorettype = 'integer'::regtype
+                AND proargnames[3] = CASE proname WHEN 'hc_capture_insert_from_row' THEN 'excluded_cols' ELSE 'columns_to_include' END)
+    LOOP
+        EXECUTE format('DROP FUNCTION %s', other);
+    END LOOP;
+END $block$;
+
+-- A row that the caller's session printed, under whatever it has set, printed one way. The values are read as they were
+-- printed into the row as it stands: what is still the same there loses no digit. What the table does not understand stays
+-- as it was given.
+CREATE OR REPLACE FUNCTION {schema}.hc_printed_one_way(given {hstore}.hstore, table_name text) RETURNS {hstore}.hstore
+LANGUAGE plpgsql AS $function$
+DECLARE
+    settings text[];
+    printed {hstore}.hstore;
+    meant record;
+BEGIN
+    IF NOT ({is_odd}) THEN
+        RETURN given;
+    END IF;
+    BEGIN
+        EXECUTE pg_catalog.format('SELECT {hstore}.hstore(t) FROM {schema_literal}.%I t WHERE id = $1', table_name)
+            INTO printed USING (given OPERATOR({hstore}.->) 'id')::pg_catalog.int4;
+        EXECUTE pg_catalog.format('SELECT meant.* FROM (VALUES (1)) one LEFT JOIN {schema_literal}.%I t ON t.id = $2,
+                LATERAL {hstore}.populate_record(t, $1) meant', table_name)
+            INTO meant USING given OPERATOR({hstore}.-) coalesce(printed, ''), (given OPERATOR({hstore}.->) 'id')::pg_catalog.int4;
+        settings := ARRAY[{settings}];
+        PERFORM {set};
+        printed := {hstore}.slice({hstore}.hstore(meant), {hstore}.akeys(given));
+        PERFORM {set_back};
+        RETURN given OPERATOR({hstore}.||) printed;
+    EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation THEN
+        RETURN given;
+    END;
+END $function$;
+
 -- Captures a row again as an insert, from its current values. Returns the log entry's id, NULL without an id.
 CREATE OR REPLACE FUNCTION {schema}.hc_capture_insert_from_row(
     source_row {hstore}.hstore, table_name varchar, excluded_cols text[] DEFAULT ARRAY[]::text[]
@@ -97,7 +170,8 @@ BEGIN
     INSERT INTO {schema}._trigger_log (txid, created_at, state, action, table_name, record_id, values)
     VALUES (txid_current(), clock_timestamp(), 'NEW', 'INSERT', hc_capture_insert_from_row.table_name,
         (source_row OPERATOR({hstore}.->) 'id')::integer,
-        {hstore}.delete(source_row, excluded_cols || ARRAY['_hc_lastop', '_hc_err'])::text)
+        {hstore}.delete({schema}.hc_printed_one_way(source_row, hc_capture_insert_from_row.table_name),
+            excluded_cols || ARRAY['_hc_lastop', '_hc_err'])::text)
     RETURNING id INTO entry_id;
     RETURN entry_id;
 END $function$;
@@ -108,11 +182,13 @@ CREATE OR REPLACE FUNCTION {schema}.hc_capture_update_from_row(
 ) RETURNS integer LANGUAGE plpgsql AS $function$
 DECLARE
     entry_id integer;
-    captured {hstore}.hstore := {hstore}.delete(source_row, ARRAY['_hc_lastop', '_hc_err']);
+    captured {hstore}.hstore;
 BEGIN
     IF (source_row OPERATOR({hstore}.->) 'id') IS NULL THEN
         RETURN NULL;
     END IF;
+    captured := {hstore}.delete({schema}.hc_printed_one_way(source_row, hc_capture_update_from_row.table_name),
+        ARRAY['_hc_lastop', '_hc_err']);
     IF cardinality(columns_to_include) > 0 THEN
         captured := {hstore}.slice(captured, columns_to_include);
     END IF;
@@ -124,25 +200,39 @@ BEGIN
     RETURN entry_id;
 END $function$;
 
--- One column's value in a captured row; serves the indexes by which a row's key is found while the row leaves.
+-- One column's value in a captured row; serves the indexes by which a row's key is found while the row leaves. Text that
+-- is no hstore has none: somebody may have written it into the log.
 CREATE OR REPLACE FUNCTION {schema}.hc_key_of(captured text, column_name text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
-    SELECT captured::{hstore}.hstore OPERATOR({hstore}.->) column_name
-$function$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $function$
+BEGIN
+    RETURN captured::{hstore}.hstore OPERATOR({hstore}.->) column_name;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $function$;
+
+-- Whether text is an hstore.
+CREATE OR REPLACE FUNCTION {schema}.hc_is_hstore(captured text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $function$
+BEGIN
+    RETURN captured::{hstore}.hstore IS NOT NULL OR captured IS NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN false;
+END $function$;
 
 -- A key as Salesforce compares it: without the control characters and blanks around it, in lower case; NULL when nothing is
--- left. Serves the indexes by which rows with one key are found.
+-- left. Serves the indexes by which rows with one key are found; the capture calls it with its owner's rights, so what it
+-- calls itself stands with its schema.
 CREATE OR REPLACE FUNCTION {schema}.hc_trim_key(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
-    SELECT nullif(btrim(key, E'\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20'), '')
+    SELECT CASE WHEN pg_catalog.btrim(key, E'\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20') OPERATOR(pg_catalog.<>) '' THEN pg_catalog.btrim(key, E'\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20') END
 $function$;
 CREATE OR REPLACE FUNCTION {schema}.hc_fold_key(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
-    SELECT nullif(lower(btrim(key, E'\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20') COLLATE {key_collation}), '')
+    SELECT pg_catalog.lower({schema}.hc_trim_key(key) COLLATE {key_collation})
 $function$;
 
 -- A truncated table would leave its records in Salesforce with nothing to say why.
 CREATE OR REPLACE FUNCTION {schema}.hc_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $function$
 BEGIN
-    IF current_setting('syncdeck.writer', true) = 'engine' THEN
+    IF pg_catalog.current_setting('syncdeck.writer', true) OPERATOR(pg_catalog.=) 'engine' THEN
         RETURN NULL;
     END IF;
     RAISE EXCEPTION 'TRUNCATE of %.% is refused: it cannot be captured, so its records would stay in Salesforce',

@@ -100,13 +100,19 @@ CREATE TABLE IF NOT EXISTS syncdeck.error (
     -- the newest change it is about; an ignored error stays so until a later one fails
     upto integer,
     resolved_at timestamptz,
-    resolution text
+    resolution text,
+    -- the entry of _trigger_log that it is about, where that fits no row
+    entry integer
 );
--- At most one unresolved error per row; for reads, mappings and the connection per code.
+ALTER TABLE syncdeck.error ADD COLUMN IF NOT EXISTS entry integer;
+-- At most one unresolved error per row and per entry; for reads, mappings and the connection per code.
 CREATE UNIQUE INDEX IF NOT EXISTS error_row ON syncdeck.error (table_name, record_id)
     WHERE resolved_at IS NULL AND record_id IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS error_whole ON syncdeck.error (mapping, op, code)
-    WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NULL;
+DROP INDEX IF EXISTS syncdeck.error_whole;
+CREATE UNIQUE INDEX IF NOT EXISTS error_subject ON syncdeck.error (mapping, op, code)
+    WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NULL AND entry IS NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS error_entry ON syncdeck.error (entry)
+    WHERE resolved_at IS NULL AND entry IS NOT NULL;
 -- A record that PostgreSQL refuses has no row, or keeps one that should go.
 CREATE UNIQUE INDEX IF NOT EXISTS error_record ON syncdeck.error (table_name, sfid)
     WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NOT NULL;

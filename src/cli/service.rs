@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::domain::backoff::Backoff;
 use crate::domain::duration::spoken;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, TROUBLE, Teller};
 use crate::logs::Level;
 use crate::logs::line::logfmt;
 use crate::logs::sanitize::sanitize;
@@ -133,7 +134,10 @@ impl Service {
     async fn start(config: &Config, lead: String) -> Result<Service> {
         let store = store(config, &Session::new("syncdeck engine", config.postgres.timeout)).await?;
         let least = if print::is_verbose() { Level::Debug } else { Level::Info };
-        let engine = engine::start_logging(config.clone(), store.clone(), least).await?;
+        let of_trouble = lead.clone();
+        // What keeps PostgreSQL from keeping the log is told here at once.
+        let tell: Teller = Arc::new(move |record| print::note(&format!("{of_trouble}{}", logfmt(record))));
+        let engine = engine::start_logging(config.clone(), store.clone(), least, Some(tell)).await?;
         let stop = CancellationToken::new();
         let echo = tokio::spawn(echo_log(store, lead, stop.clone()));
         Ok(Service { engine, echo, stop })
@@ -152,6 +156,9 @@ async fn echo_log(store: Store, lead: String, stop: CancellationToken) {
     loop {
         for record in store.log(Some(after), 1_000).await.unwrap_or_default() {
             after = record.id;
+            if record.dyno == TROUBLE {
+                continue;
+            }
             print::note(&format!("{lead}{}", logfmt(&record)));
         }
         if stop.is_cancelled() {

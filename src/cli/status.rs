@@ -73,7 +73,8 @@ fn is_ill(overview: &Overview, fail_on: &[String]) -> bool {
     fail_on.iter().any(|what| match what.as_str() {
         "errors" => sum(|mapping| mapping.errors) > 0,
         "held" => sum(|mapping| mapping.held) > 0,
-        "stopped" => overview.engine.state != "running",
+        // One that cannot write does not run either.
+        "stopped" => overview.engine.state != "running" || overview.connection.state == "database",
         _ => overview.connection.state != "ok",
     })
 }

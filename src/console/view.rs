@@ -163,6 +163,7 @@ fn header(model: &Model, width: usize) -> Line<'static> {
         }
         (_, "running", "ok") => ("●", "running".to_owned(), theme.good()),
         (_, "running", "connecting") => ("◌", "connecting".to_owned(), theme.warn()),
+        (_, "running", "database") => ("▲", "PostgreSQL refuses the engine".to_owned(), theme.bad()),
         (_, "running", state) => ("▲", format!("Salesforce {state}"), theme.bad()),
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };

@@ -159,6 +159,8 @@ fn whole_digits(text: &str) -> i64 {
 }
 
 fn is_datetime(text: &str) -> bool {
+    // Of a column with a zone, which is captured in UTC.
+    let text = text.trim_end_matches("+00:00").trim_end_matches("+00");
     let text = text.trim_end_matches('Z').replace(' ', "T");
     let known = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
     known.iter().any(|format| NaiveDateTime::parse_from_str(&text, format).is_ok())

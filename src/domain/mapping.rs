@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::{Field, FieldType};
+use super::names::column_of;
 use super::nearest::nearest;
 use super::rules::Rules;
 
@@ -147,7 +148,7 @@ impl SystemFields {
 impl Mapping {
     /// The column of the external id.
     pub fn external_id_column(&self) -> Option<String> {
-        self.external_id.as_ref().map(|name| name.to_lowercase())
+        self.external_id.as_deref().map(column_of)
     }
 
     /// The field of the external id.

@@ -4,6 +4,38 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::group;
+
+/// The longest name that PostgreSQL keeps, in bytes.
+pub const LONGEST_NAME: usize = 63;
+
+/// A name as PostgreSQL keeps it: cut at 63 bytes, between two characters. An application that writes the long name reaches
+/// what has the cut one, for the server cuts there too.
+pub fn cut(name: &str) -> &str {
+    let mut end = name.len().min(LONGEST_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}
+
+/// A name of ours, cut where it exceeds what PostgreSQL keeps, and so that it stays distinct.
+pub fn fitting(name: &str) -> String {
+    if name.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let mut keep = LONGEST_NAME - 17;
+    while !name.is_char_boundary(keep) {
+        keep -= 1;
+    }
+    format!("{}_{:016x}", &name[..keep], group::checksum(name))
+}
+
+/// The column of a field, by its API name; that of a relationship is `invoice__r__external_id__c`.
+pub fn column_of(field: &str) -> String {
+    cut(&field.to_lowercase().replace('.', "__")).to_owned()
+}
+
 /// The primary key `id` of a row in a mapped table (32 bits, as Heroku Connect lays it out).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -77,6 +109,14 @@ pub struct RowRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_as_postgresql_cuts_it() {
+        assert_eq!(column_of("Invoice__r.External_Id__c"), "invoice__r__external_id__c");
+        let long = "a".repeat(62);
+        assert_eq!(cut(&format!("{long}bc")), format!("{long}b"));
+        assert_eq!(cut(&format!("{long}é")), long);
+    }
 
     #[test]
     fn a_short_id_gets_its_checksum_and_a_wrong_checksum_is_refused() {

@@ -55,7 +55,8 @@ pub struct ConnectionStatus {
     pub name: String,
     /// `prod`, `sandbox`, `demo`, ... as configured.
     pub environment: String,
-    /// `ok`, `connecting`, `unauthorized`, `limited`, `down`.
+    /// `ok`, `connecting`, `unauthorized`, `limited`, `down`; `database` while PostgreSQL refuses the engine's work,
+    /// `unknown` when the engine gives no sign of life.
     pub state: String,
     /// Why, when it is not `ok`, and what to do.
     pub detail: Option<String>,

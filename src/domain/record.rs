@@ -19,7 +19,8 @@ pub struct RecordView {
     pub sfid: Option<String>,
     /// `_hc_lastop` as it stands.
     pub lastop: Option<String>,
-    /// Where the row's unit stands: `in step`, `pending`, `in flight`, `held`, `failed`.
+    /// Where the row's unit stands: `in step`, `pending`, `in flight`, `held`, `failed`; `kept out` where the mapping's
+    /// condition does that, which `sending` names.
     pub unit: String,
     /// False when the row itself is gone (a failed delete).
     pub exists: bool,

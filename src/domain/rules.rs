@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::condition::Condition;
 use super::duration;
 use super::merge::Policy;
+use super::names::column_of;
 use super::nearest::nearest;
 use super::strategy::{Delay, Retries, Strategy};
 use super::transform::Transform;
@@ -174,7 +175,7 @@ impl Rules {
         let text = text.trim();
         match key.rsplit_once('.') {
             Some((field, name)) => {
-                let rules = self.fields.entry(column(field)).or_default();
+                let rules = self.fields.entry(column_of(field)).or_default();
                 rules.set(name, text).map_err(|(problem, remedy)| bad(key, &problem, &remedy))?;
             }
             None => self.set_own(key, text).map_err(|(problem, remedy)| bad(key, &problem, &remedy))?,
@@ -276,11 +277,6 @@ impl Rules {
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.settings.keys().filter_map(|key| key.rsplit_once('.').map(|(field, _)| field))
     }
-}
-
-/// The column of a field; that of a relationship is `invoice__r__external_id__c`.
-fn column(field: &str) -> String {
-    field.to_lowercase().replace('.', "__")
 }
 
 /// Problem and remedy.

@@ -12,7 +12,7 @@ use crate::domain::lost::first_upto;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::outgoing::{LeftOut, Op, Refusal, outgoing_by};
 use crate::domain::strategy::Strategy;
-use crate::postgres::queue::{Claimed, Content, Contested};
+use crate::postgres::queue::{Claimed, Content, Contested, KEPT_OUT};
 use crate::salesforce::collections::MAX_RECORDS;
 
 /// The call that a unit needs.
@@ -122,7 +122,7 @@ fn folded(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
         }
     }
     if content.stays_out && operation != Operation::Delete {
-        return nothing("the mapping's condition keeps the row out");
+        return nothing(KEPT_OUT);
     }
     // A change of a row without a record makes no record by itself.
     if let (Operation::Update(patch), Some(whole)) = (&operation, &content.whole)

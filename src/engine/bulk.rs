@@ -16,6 +16,7 @@ use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{FieldEdit, SalesforceValues};
 use crate::postgres;
+use crate::postgres::custody::LOG;
 use crate::postgres::operator::{Listed, RowEdit};
 use crate::postgres::revert::{Reverted, Wanted};
 
@@ -228,6 +229,7 @@ impl Handle {
                 let listed: Vec<Listed> = steps.iter().map(listed).collect();
                 self.store.retry_rows(table, &listed, act, action).await?
             }
+            Deed::Ignore if table == LOG => self.store.ignore_entries(&rows, act).await?,
             Deed::Ignore => self.store.ignore_rows(table, &rows, act).await?,
             Deed::Revert => {
                 let mut sides = self.sides(table, steps).await?;

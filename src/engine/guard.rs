@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::catalogue::Source;
+use crate::postgres::defects::Defect;
 use crate::postgres::errors::NewError;
 
 use super::Shared;
@@ -46,14 +47,23 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// Lists what is wrong for all tables alike.
+async fn keep_common(shared: &Shared, defects: &[Defect]) {
+    let common = || defects.iter().filter(|defect| defect.table.is_empty());
+    let codes: Vec<&str> = common().map(|defect| defect.code).collect();
+    let _ = shared.store.resolve_other_errors("", OP, &codes).await;
+    for Defect { code, message, .. } in common() {
+        let error = NewError::classified("", OP, Source::Engine, code, message, Vec::new());
+        let _ = shared.store.keep_mapping_error("", &error, None).await;
+    }
+}
+
 /// Looks at every table, and keeps or resolves the errors.
 pub(super) async fn look(shared: &Shared) {
     let mappings = shared.mappings();
-    let defects = match shared.store.defects(&mappings).await {
-        Ok(defects) => defects,
-        // Without PostgreSQL nothing can be said; the writer and the readers tell that.
-        Err(_) => return,
-    };
+    let defects = shared.store.defects(&mappings).await;
+    let Some(defects) = shared.trouble.check("the tables cannot be looked at", defects) else { return };
+    keep_common(shared, &defects).await;
     let tables = defects.iter().filter(|defect| defect.unfit).map(|defect| defect.table.clone());
     let tables: HashSet<String> = tables.collect();
     let mut defective = HashSet::new();

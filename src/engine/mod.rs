@@ -7,6 +7,7 @@
 //!               ├─ watch    was something captured?                     (watch.rs)
 //!               ├─ readers  one per mapping: first load, then polls       (reader.rs)
 //!               ├─ guard    are the tables still what they must be?       (guard.rs)
+//!               ├─ custody  does every entry of the change log have an owner? (custody.rs)
 //!               ├─ rules    what was set at run time, without a restart (rules.rs)
 //!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
 //!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
@@ -20,6 +21,7 @@ mod answers;
 mod apply;
 mod batch;
 pub mod bulk;
+mod custody;
 mod errand;
 mod events;
 pub mod export;
@@ -47,6 +49,7 @@ mod rules;
 mod schema;
 mod send;
 mod tally;
+mod trouble;
 mod upkeep;
 pub mod verify;
 mod watch;
@@ -70,6 +73,7 @@ use crate::salesforce::{self, Client, Credentials, Grant};
 use link::Link;
 
 pub(crate) use reload::tell_unstarted;
+pub use trouble::{PART as TROUBLE, Teller};
 
 /// Why an engine does not start. The text names the thing and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +118,7 @@ struct Shared {
     link: Link,
     guard: guard::Guard,
     tally: tally::Tally,
+    trouble: Arc<trouble::Trouble>,
     /// Tables whose writes are stopped or paused.
     writes_off: RwLock<HashSet<String>>,
     /// Held while changes are claimed and sent, and for good from when the tables become those of the next generation: a
@@ -149,6 +154,7 @@ impl Shared {
         store: Store,
         client: Client,
         log: Log,
+        trouble: Arc<trouble::Trouble>,
         owner: String,
         stop: CancellationToken,
     ) -> Arc<Shared> {
@@ -156,6 +162,7 @@ impl Shared {
             link: Link::new(&config.name, &config.environment),
             guard: guard::Guard::default(),
             tally: tally::Tally::default(),
+            trouble,
             store,
             client: Arc::new(client),
             config,
@@ -227,14 +234,19 @@ impl Engine {
 /// When the configuration does not fit the org, the database cannot be laid out, or nothing was ever installed and
 /// the org does not answer.
 pub async fn start(config: Config, store: Store) -> Result<Engine, StartError> {
-    start_logging(config, store, Level::Info).await
+    start_logging(config, store, Level::Info, None).await
 }
 
-/// As [`start`], with a log of what is of that level or above.
+/// As [`start`], with a log of what is of that level or above, and trouble with PostgreSQL told to `tell` as well.
 ///
 /// # Errors
 /// See [`start`].
-pub async fn start_logging(config: Config, store: Store, least: Level) -> Result<Engine, StartError> {
+pub async fn start_logging(
+    config: Config,
+    store: Store,
+    least: Level,
+    tell: Option<Teller>,
+) -> Result<Engine, StartError> {
     let (log, records) = Log::new(least);
     let client = client(&config.salesforce)?;
     let installed = store.is_installed().await?;
@@ -249,7 +261,8 @@ pub async fn start_logging(config: Config, store: Store, least: Level) -> Result
         Err(error) => return Err(error),
     };
     let stop = CancellationToken::new();
-    let first = Shared::new(config, store, client, log, owner(), stop.child_token());
+    let trouble = trouble::Trouble::new(log.clone(), tell);
+    let first = Shared::new(config, store, client, log, trouble, owner(), stop.child_token());
     let task = tokio::spawn(generations(first, mappings, records, stop.clone()));
     Ok(Engine { stop, task })
 }
@@ -279,7 +292,7 @@ async fn lay_out(
         let settings = store.settings().await.unwrap_or_default();
         rules::overlay(config, &settings, mappings, log);
     }
-    match store.install(org_id, mappings).await {
+    match store.install_telling(org_id, mappings).await {
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
@@ -289,7 +302,12 @@ async fn lay_out(
                 None => postgres::Error::BadFilter { mapping, problem }.into(),
             });
         }
-        done => done?,
+        Ok(told) => {
+            for line in told {
+                log.of("layout").warn(line, serde_json::json!({}));
+            }
+        }
+        Err(error) => return Err(error.into()),
     }
     let rules = config.mappings.iter().map(|written| (written.object.as_str(), &written.rules));
     Ok(store.set_configured(rules).await?)
@@ -304,7 +322,8 @@ async fn generations(
     stop: CancellationToken,
 ) {
     let log_done = CancellationToken::new();
-    let log_store = tokio::spawn(upkeep::store_log(first.store.clone(), records, log_done.clone()));
+    let (store, trouble) = (first.store.clone(), first.trouble.clone());
+    let log_store = tokio::spawn(upkeep::store_log(store, trouble, records, log_done.clone()));
     let (mut shared, mut mappings) = (first, mappings);
     loop {
         supervise(&shared, mappings.take()).await;
@@ -312,7 +331,8 @@ async fn generations(
         let Some(next) = next else { break };
         let reload::Next { config, client, mappings: prepared } = *next;
         let (store, log, owner) = (shared.store.clone(), shared.log.clone(), shared.owner.clone());
-        shared = Shared::new(config, store, client, log, owner, stop.child_token());
+        let trouble = shared.trouble.clone();
+        shared = Shared::new(config, store, client, log, trouble, owner, stop.child_token());
         mappings = prepared;
     }
     shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
@@ -341,6 +361,7 @@ async fn supervise(shared: &Arc<Shared>, mappings: Option<Vec<Mapping>>) {
         parts.spawn(upkeep::run(shared.clone()));
         parts.spawn(upkeep::index(shared.clone()));
         parts.spawn(guard::run(shared.clone()));
+        parts.spawn(custody::run(shared.clone()));
         parts.spawn(schema::run(shared.clone()));
         parts.spawn(upkeep::listen(shared.clone()));
         for name in names {

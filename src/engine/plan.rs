@@ -12,6 +12,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{SalesforceState, SalesforceValues};
 use crate::domain::sync_error::ErrorState;
+use crate::postgres::custody::LOG;
 use crate::postgres::errors::{Selection, Target};
 use crate::postgres::queue::{Claimed, Content};
 
@@ -74,9 +75,11 @@ impl Handle {
         }
         plan.preview.selected = targets.len();
         for target in targets {
-            match (settled(&plan.deed, &target), target.row) {
+            let entry = target.entry.map(|entry| RowRef { table: LOG.to_owned(), row: RowId(entry) });
+            let row = target.row.map(|row| RowRef { table: target.table.clone(), row });
+            match (settled(&plan.deed, &target), row.or(entry)) {
                 (Some(why), _) => plan.settle(target.id, Came::Skipped, why),
-                (None, Some(row)) => plan.step(target.id, RowRef { table: target.table, row }, target.seen),
+                (None, Some(at)) => plan.step(target.id, at, target.seen),
                 (None, None) => {}
             }
         }
@@ -221,6 +224,10 @@ impl Handle {
 fn settled(deed: &Deed, target: &Target) -> Option<&'static str> {
     match (target.row, target.state, deed) {
         (_, ErrorState::Resolved, _) => Some("it is resolved already"),
+        (None, _, Deed::Ignore) if target.entry.is_some() => None,
+        (None, ..) if target.entry.is_some() => {
+            Some("it is of an entry that fits no row: mend the entry and set its state to NEW, or ignore it")
+        }
         (None, _, Deed::Ignore) => Some("it is not of one row; it ends by itself when its cause does"),
         (None, _, Deed::Retry | Deed::Release) => Some("it is not of one row; it is tried again by itself"),
         (None, ..) => Some("it is not of one row; there is nothing to change"),

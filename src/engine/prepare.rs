@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::config::{Config, MappingConfig};
 use crate::domain::field::{Field, FieldType, Trouble};
 use crate::domain::mapping::{Mapping, Parent};
+use crate::domain::names::{LONGEST_NAME, column_of, cut};
 use crate::domain::nearest::suggestion;
 use crate::salesforce::describe::{Describe, DescribedField};
 use crate::salesforce::{Client, Error};
@@ -13,6 +14,8 @@ use super::StartError;
 
 /// Fields that every mapped table has anyway.
 const SYSTEM_FIELDS: [&str; 3] = ["Id", "IsDeleted", "SystemModstamp"];
+/// Columns that every mapped table has of its own.
+const TABLE_COLUMNS: [&str; 6] = ["id", "sfid", "isdeleted", "systemmodstamp", "_hc_lastop", "_hc_err"];
 
 /// Signs in and describes every mapped object. Returns the org's id with the mappings. `known` are the mappings as they
 /// were worked before: what the org took away since stays mapped, marked as gone.
@@ -99,7 +102,8 @@ pub(super) fn mapping(
                     }
                     (Err(_), Some(before)) => {
                         fields.push(removed(before));
-                        parents.extend(parent_before(before));
+                        let column = cut(&before.column).to_owned();
+                        parents.extend(parent_before(before).map(|parent| Parent { column, ..parent }));
                     }
                     (Err(refused), None) => return Err(refused),
                 }
@@ -132,6 +136,7 @@ pub(super) fn mapping(
         }
         None => None,
     };
+    distinct(config, written, &fields)?;
     Ok(Mapping {
         object: describe.name.clone(),
         table: written.table.clone(),
@@ -145,9 +150,33 @@ pub(super) fn mapping(
     })
 }
 
+/// No two fields may be one column, and none a column that every mapped table has: PostgreSQL keeps only the beginning of
+/// a long name.
+fn distinct(config: &Config, written: &MappingConfig, fields: &[Field]) -> Result<(), StartError> {
+    for (at, field) in fields.iter().enumerate() {
+        let taken = fields[..at].iter().find(|other| other.column == field.column);
+        let system = TABLE_COLUMNS.contains(&field.column.as_str()).then_some("the table's own");
+        let Some(other) = taken.map(|other| other.name.as_str()).or(system) else { continue };
+        let why = match field.column.len() {
+            LONGEST_NAME => format!("PostgreSQL keeps the first {LONGEST_NAME} bytes of a name"),
+            _ => "a table has each column once".to_owned(),
+        };
+        return Err(config
+            .refuse_mapping(
+                written,
+                "fields",
+                format!("{} and {other} would be one column, {}: {why}", field.name, field.column),
+                "leave one of them out; a parent can be named by another external id, or by its Id"
+                    .to_owned(),
+            )
+            .into());
+    }
+    Ok(())
+}
+
 /// A mapped field that the org does not tell of any more.
 fn removed(before: &Field) -> Field {
-    Field { trouble: Some(Trouble::Removed), ..before.clone() }
+    Field { trouble: Some(Trouble::Removed), column: cut(&before.column).to_owned(), ..before.clone() }
 }
 
 /// A field as it is now, marked when the login could write it before.
@@ -220,7 +249,7 @@ fn relationship_column(
             .into());
     }
     let base = lookup.to_field();
-    let column = format!("{relationship}__{key}").to_lowercase();
+    let column = column_of(&format!("{relationship}.{key}"));
     let field = Field {
         name: format!("{}.{key}", lookup.relationship_name.as_deref().unwrap_or(relationship)),
         label: format!("{} by {key}", base.label),

@@ -5,7 +5,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
 use crate::domain::outgoing::{LeftOut, Op, outgoing};
 use crate::domain::record::Sending;
-use crate::postgres::queue::Claimed;
+use crate::postgres::queue::{Claimed, KEPT_OUT};
 use crate::postgres::{Error, Store};
 
 use super::batch::{self, Planned};
@@ -18,6 +18,11 @@ pub(super) async fn sending(
     row: &Hstore,
 ) -> Result<Sending, Error> {
     let content = store.contents(mapping, &[at.row], &[]).await?.remove(&at.row).unwrap_or_default();
+    if content.stays_out {
+        let condition = mapping.rules.filter.as_ref().map_or("", |condition| condition.text());
+        let why = Some(format!("{KEPT_OUT}: {condition}"));
+        return Ok(Sending { what: "nothing".to_owned(), why, ..Sending::default() });
+    }
     if content.entries.is_empty() {
         return Ok(match outgoing(mapping, Op::Update, row) {
             Ok(out) => Sending {

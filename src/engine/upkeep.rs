@@ -13,6 +13,7 @@ use crate::logs::LogRecord;
 use crate::postgres::errors::NewError;
 use crate::postgres::{self, Store};
 
+use super::trouble::Trouble;
 use super::{Shared, link, mask};
 
 /// Between signs of life.
@@ -25,6 +26,10 @@ const COUNT_ROUNDS: u64 = 20;
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
 /// Between attempts to build the indexes of errors.
 const INDEX_INTERVAL: Duration = Duration::from_secs(60);
+/// What cannot be done while PostgreSQL refuses it.
+const KEEP: &str = "the log cannot be kept";
+/// See [`KEEP`].
+const LATE: &str = "late outcomes cannot be written back";
 /// The operation under which refused outcomes are listed.
 const WRITE_BACK: &str = "write back";
 
@@ -34,25 +39,19 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut rounds = 0_u64;
     let mut refusing: Vec<String> = Vec::new();
     while shared.pause(SWEEP_INTERVAL).await {
-        match shared.store.sweep().await {
-            Ok(0) => {}
-            Ok(expired) => {
-                log.warn(
-                    format!("{expired} units were taken back: their engine gave no answer in time"),
-                    json!({}),
-                );
-                shared.writer_bell.notify_one();
-            }
-            Err(error) => log.error("the queue cannot be swept", json!({"cause": error.to_string()})),
+        let swept = shared.store.sweep().await;
+        if let Some(expired @ 1..) = shared.trouble.check("the queue cannot be swept", swept) {
+            log.warn(
+                format!("{expired} units were taken back: their engine gave no answer in time"),
+                json!({}),
+            );
+            shared.writer_bell.notify_one();
         }
         finish_drains(&shared).await;
-        if let Err(error) = shared.tally.store(&shared.store).await {
-            log.warn("counters cannot be stored", json!({"cause": error.to_string()}));
-        }
-        if rounds.is_multiple_of(COUNT_ROUNDS)
-            && let Err(error) = shared.store.add_up_counts().await
-        {
-            log.warn("counts cannot be added up", json!({"cause": error.to_string()}));
+        let stored = shared.tally.store(&shared.store).await;
+        shared.trouble.check("counters cannot be stored", stored);
+        if rounds.is_multiple_of(COUNT_ROUNDS) {
+            shared.trouble.check("counts cannot be added up", shared.store.add_up_counts().await);
         }
         match shared.store.write_back_deferred().await {
             Ok((_, refusals)) => {
@@ -65,11 +64,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
                         shared.store.resolve_other_errors(&object_of(&shared, &over), WRITE_BACK, &[]).await;
                 }
                 refusing.extend(refusals.into_iter().map(|(table, _)| table));
+                shared.trouble.over(LATE);
             }
-            Err(error) => {
-                let cause = mask::told(shared.mappings().iter(), &error);
-                log.error("late outcomes cannot be written back", json!({"cause": cause}))
-            }
+            Err(error) => shared.trouble.note(LATE, &error),
         }
         // Once after a minute, then hourly.
         if rounds % 7_200 == 120
@@ -114,16 +111,15 @@ pub(super) async fn index(shared: Arc<Shared>) {
 /// Pauses the mappings that are drained.
 async fn finish_drains(shared: &Shared) {
     let log = shared.log.of("upkeep");
-    match shared.store.finish_drains().await {
-        Ok(drained) if drained.is_empty() => {}
-        Ok(drained) => {
-            for object in drained {
-                log.info(format!("{object} is drained; its writes are paused"), json!({"mapping": object}));
-            }
-            let _ = shared.store.notify("settings").await;
-        }
-        Err(error) => log.error("drained mappings cannot be paused", json!({"cause": error.to_string()})),
+    let drained = shared.store.finish_drains().await;
+    let drained = shared.trouble.check("drained mappings cannot be paused", drained).unwrap_or_default();
+    if drained.is_empty() {
+        return;
     }
+    for object in drained {
+        log.info(format!("{object} is drained; its writes are paused"), json!({"mapping": object}));
+    }
+    let _ = shared.store.notify("settings").await;
 }
 
 /// Lists that a table's rows refuse to be told their outcome.
@@ -149,7 +145,9 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
     let mut last = None;
     loop {
         let status = shared.link.status(shared.client.usage(), shared.client.instance_url());
-        let _ = shared.store.heartbeat(&shared.owner, "running", &status).await;
+        let status = shared.trouble.shown(status);
+        let told = shared.store.heartbeat(&shared.owner, "running", &status).await;
+        shared.trouble.check("no sign of life can be given", told);
         if last.as_ref() != Some(&status) {
             let _ = shared.store.notify("overview").await;
             last = Some(status);
@@ -200,7 +198,12 @@ pub(super) async fn listen(shared: Arc<Shared>) {
 
 /// Stores log records in small batches until `done`, and then what is left. While PostgreSQL is away they wait in
 /// the channel, which drops and counts what is too much.
-pub(super) async fn store_log(store: Store, mut records: mpsc::Receiver<LogRecord>, done: CancellationToken) {
+pub(super) async fn store_log(
+    store: Store,
+    trouble: Arc<Trouble>,
+    mut records: mpsc::Receiver<LogRecord>,
+    done: CancellationToken,
+) {
     let mut waiting = Vec::new();
     loop {
         let ended = tokio::select! {
@@ -215,10 +218,12 @@ pub(super) async fn store_log(store: Store, mut records: mpsc::Receiver<LogRecor
             match store.append_log(&waiting).await {
                 Ok(()) => {
                     waiting.clear();
+                    trouble.over(KEEP);
                     let _ = store.notify("log").await;
                 }
-                Err(_) if ended => return,
-                Err(_) => {
+                Err(error) if ended => return trouble.note(KEEP, &error),
+                Err(error) => {
+                    trouble.note(KEEP, &error);
                     tokio::time::sleep(SIGN_INTERVAL).await;
                     if done.is_cancelled() {
                         return;

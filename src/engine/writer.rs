@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use crate::domain::catalogue;
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
+use crate::postgres::custody::UNREADABLE_CHANGES;
 use crate::postgres::queue::{Ack, CLAIM_WORD, Claimed, Outcome};
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
-use super::{Shared, guard, mask, rules, schema, send};
+use super::{Shared, custody, guard, mask, rules, schema, send};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
@@ -27,6 +28,9 @@ const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What cannot be done while PostgreSQL refuses it.
+const WORK: &str = "the queue cannot be worked";
 
 /// A claim in work.
 pub(super) struct Claim {
@@ -51,7 +55,6 @@ impl Claim {
 
 /// Runs until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let log = shared.log.of("writer");
     let mut pause = BUSY_PAUSE;
     let mut intake = Intake::default();
     loop {
@@ -63,16 +66,19 @@ pub(super) async fn run(shared: Arc<Shared>) {
         drop(turn);
         match done {
             Ok(0) => {
+                shared.trouble.over(WORK);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE_PAUSE),
                     () = shared.writer_bell.notified() => pause = BUSY_PAUSE,
                     () = shared.stop.cancelled() => {}
                 }
             }
-            Ok(_) => pause = BUSY_PAUSE,
+            Ok(_) => {
+                shared.trouble.over(WORK);
+                pause = BUSY_PAUSE;
+            }
             Err(error) => {
-                let cause = mask::told(shared.mappings().iter(), &error);
-                log.error("the queue cannot be worked", json!({"cause": cause}));
+                shared.trouble.note(WORK, &error);
                 shared.pause(IDLE_PAUSE).await;
             }
         }
@@ -202,10 +208,17 @@ async fn plan_table(
     let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
     let recreated: Vec<RowId> = units.iter().filter(|unit| unit.recreate).map(|unit| unit.row).collect();
     let mut contents = shared.store.contents(mapping, &rows, &recreated).await?;
+    custody::set_unreadable_aside(shared, mapping, &contents).await?;
     let mut jobs = Vec::new();
     let (mut nothing, mut refused, mut noted) = (Vec::new(), Vec::new(), Vec::new());
     for unit in units {
         let content = contents.remove(&unit.row).unwrap_or_default();
+        if let (true, Some(last)) = (content.entries.is_empty(), content.unreadable.last()) {
+            let outcome = Outcome::Nothing { reason: UNREADABLE_CHANGES };
+            let job = Job::bare(unit, Call::Update, "update", content.sfid, i64::from(last.entry));
+            nothing.push(send::ack(job, None, outcome));
+            continue;
+        }
         match batch::plan(mapping, &unit, &content) {
             Planned::Send(mut job) => {
                 if batch::is_to_be_noted(&job, &content) {

@@ -79,79 +79,68 @@ impl Store {
     /// whatever the planner believes of a table that was empty a moment ago. An intake may have younger entries in its
     /// hands and wait for our units; those are not among these, or each would wait for the other.
     async fn settle_entries(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
-        let mut tables: BTreeMap<&str, Done<'_>> = BTreeMap::new();
+        let mut tables: BTreeMap<&str, Done> = BTreeMap::new();
         for ack in acks {
-            let (last, message, sfid) = match &ack.outcome {
-                Outcome::Accepted { sfid, .. } => ("SUCCESS", None, sfid.as_deref()),
-                Outcome::Nothing { reason } => ("IGNORED", Some(*reason), None),
+            let how = match &ack.outcome {
+                Outcome::Accepted { sfid, .. } => json!({"last": "SUCCESS", "sfid": sfid}),
+                Outcome::Nothing { reason } => json!({"last": "IGNORED", "message": reason}),
                 _ => continue,
             };
-            let done = tables.entry(&ack.unit.table).or_default();
-            done.rows.push(ack.unit.row.0);
-            done.upto.push(i32::try_from(ack.upto).unwrap_or(i32::MAX));
-            done.last.push(last);
-            done.message.push(message);
-            done.sfid.push(sfid);
+            tables.entry(&ack.unit.table).or_default().note(ack, how);
         }
+        // What is known of each record is looked up, not joined: no plan can compare every entry with every other.
         let sql = format!(
-            "WITH mine AS (
-                 SELECT log.id AS entry, done.upto, done.last, done.message, done.sfid AS known
-                 FROM unnest($2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[])
-                     AS done (record, upto, last, message, sfid),
-                 LATERAL (
-                     SELECT id FROM {schema}._trigger_log
-                     WHERE table_name = $1 AND record_id = done.record AND id <= done.upto AND {UNSENT}
-                     ORDER BY id FOR UPDATE) log
-             ), gone AS (
-                 DELETE FROM {schema}._trigger_log log USING mine WHERE log.id = mine.entry
-                 RETURNING log.*, mine.upto, mine.last, mine.message, mine.known
+            "WITH gone AS (
+                 DELETE FROM {schema}._trigger_log WHERE id = ANY(ARRAY(
+                     SELECT log.id FROM unnest($2::integer[], $3::integer[]) AS done (record, upto),
+                     LATERAL (
+                         SELECT id FROM {schema}._trigger_log
+                         WHERE table_name = $1 AND record_id = done.record AND id <= done.upto AND {UNSENT}
+                         ORDER BY id FOR UPDATE) log))
+                 RETURNING *, $4::jsonb -> record_id::text AS done
              ) INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
              SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(),
-                 CASE WHEN last = 'SUCCESS' AND id < max(id) OVER (PARTITION BY record_id) THEN 'MERGED' ELSE last END,
-                 action, table_name, record_id, coalesce(known, sfid), old, values, sf_result, message FROM gone",
+                 CASE WHEN done ->> 'last' = 'SUCCESS' AND id < max(id) OVER (PARTITION BY record_id) THEN 'MERGED'
+                     ELSE done ->> 'last' END,
+                 action, table_name, record_id, coalesce(done ->> 'sfid', sfid), old, values, sf_result, done ->> 'message'
+             FROM gone",
             schema = self.schema
         );
         for (table, done) in tables {
-            let Done { rows, upto, last, message, sfid } = &done;
             transaction
-                .execute_cached(&sql, &[&table, rows, upto, last, message, sfid])
+                .execute_cached(&sql, &[&table, &done.rows, &done.upto, &Value::Object(done.how)])
                 .await
                 .while_("archive sent changes")?;
         }
-        let failed: Vec<Value> = acks
-            .iter()
-            .filter_map(|ack| {
-                let message = match &ack.outcome {
-                    Outcome::Rejected { next: Verdict::Again(_), .. } => return None,
-                    Outcome::Rejected { error, .. } | Outcome::Lost { park: Some((error, _)), .. } => {
-                        format!("{}: {}", error.code, error.message)
-                    }
-                    _ => return None,
-                };
-                Some(json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto, "message": message}))
-            })
-            .collect();
-        if failed.is_empty() {
-            return Ok(());
+        let mut tables: BTreeMap<&str, Done> = BTreeMap::new();
+        for ack in acks {
+            let message = match &ack.outcome {
+                Outcome::Rejected { next: Verdict::Again(_), .. } => continue,
+                Outcome::Rejected { error, .. } | Outcome::Lost { park: Some((error, _)), .. } => {
+                    format!("{}: {}", error.code, error.message)
+                }
+                _ => continue,
+            };
+            tables.entry(&ack.unit.table).or_default().note(ack, json!(message));
         }
         let sql = format!(
-            "UPDATE {schema}._trigger_log log SET state = 'FAILED', sf_message = failed.message,
+            "UPDATE {schema}._trigger_log SET state = 'FAILED', sf_message = $4::jsonb ->> record_id::text,
                  processed_at = clock_timestamp(), processed_tx = txid_current(), updated_at = clock_timestamp()
-             FROM (
-                 SELECT entry.id, failed.message
-                 FROM jsonb_to_recordset($1) AS failed (\"table\" text, \"row\" integer, upto integer, message text),
+             WHERE id = ANY(ARRAY(
+                 SELECT log.id FROM unnest($2::integer[], $3::integer[]) AS failed (record, upto),
                  LATERAL (
                      SELECT id FROM {schema}._trigger_log
-                     WHERE table_name = failed.\"table\" AND record_id = failed.\"row\" AND id <= failed.upto AND {UNSENT}
-                     ORDER BY id FOR UPDATE) entry
-             ) failed WHERE log.id = failed.id",
+                     WHERE table_name = $1 AND record_id = failed.record AND id <= failed.upto AND {UNSENT}
+                     ORDER BY id FOR UPDATE) log))",
             schema = self.schema
         );
-        transaction
-            .execute_cached(&sql, &[&Value::from(failed)])
-            .await
-            .while_("mark failed changes")
-            .map(drop)
+        for (table, failed) in tables {
+            transaction
+                .execute_cached(&sql, &[&table, &failed.rows, &failed.upto, &Value::Object(failed.how)])
+                .await
+                .while_("mark failed changes")?;
+        }
+        Ok(())
     }
 
     /// Held units whose parent arrived between the look at it and the hold are ready again.
@@ -192,14 +181,22 @@ async fn stop_writes(transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(),
     Ok(())
 }
 
-/// What is archived of one table, a column each.
+/// Records of one table whose entries share a fate.
 #[derive(Default)]
-struct Done<'a> {
+struct Done {
     rows: Vec<i32>,
+    /// Of each, the newest entry that it is about.
     upto: Vec<i32>,
-    last: Vec<&'static str>,
-    message: Vec<Option<&'static str>>,
-    sfid: Vec<Option<&'a str>>,
+    /// What became of each, by its row.
+    how: serde_json::Map<String, Value>,
+}
+
+impl Done {
+    fn note(&mut self, ack: &Ack, how: Value) {
+        self.rows.push(ack.unit.row.0);
+        self.upto.push(i32::try_from(ack.upto).unwrap_or(i32::MAX));
+        self.how.insert(ack.unit.row.to_string(), how);
+    }
 }
 
 /// The same acknowledgement of a record that a person ignored meanwhile: it does not go again by itself.
@@ -321,7 +318,7 @@ async fn settle_units(
 ) -> Result<(), Error> {
     let mut finished: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     let mut next = Vec::new();
-    let mut awaited = Vec::new();
+    let mut awaited: BTreeMap<&str, (Vec<i32>, Vec<&str>)> = BTreeMap::new();
     for ack in acks {
         let claimed = &ack.unit;
         let owed = deferred.get(&claimed.row());
@@ -333,7 +330,9 @@ async fn settle_units(
         };
         let (after, effects) = unit::step(units.remove(&(claimed.table.clone(), claimed.row.0)), &event);
         if effects.contains(&Effect::Wake) {
-            awaited.push(json!({"table": claimed.table, "row": claimed.row, "key": ack.key}));
+            let (rows, keys) = awaited.entry(&claimed.table).or_default();
+            rows.push(claimed.row.0);
+            keys.extend(ack.key.as_deref());
         }
         match after {
             None => finished.entry(&claimed.table).or_default().push(claimed.row.0),
@@ -349,46 +348,47 @@ async fn settle_units(
             .await
             .while_("remove finished units")?;
     }
-    if !next.is_empty() {
+    let mut tables: BTreeMap<&str, BTreeMap<String, &Next<'_>>> = BTreeMap::new();
+    for next in &next {
+        tables.entry(next.table).or_default().insert(next.row.to_string(), next);
+    }
+    for (table, next) in tables {
+        let rows: Vec<i32> = next.values().map(|next| next.row.0).collect();
+        // Looked up for each unit, not joined: a plan made while the queue was empty is right for a million.
         transaction
             .execute_cached(
-                "UPDATE syncdeck.unit SET state = next.state, token = NULL, lease_until = NULL,
-                     ready_at = clock_timestamp() + make_interval(secs => next.pause), attempts = next.attempts,
-                     lost = next.lost, lost_alone = next.lost_alone, held_table = next.held_table,
-                     held_record = next.held_record, held_key = next.held_key,
-                     held_text = next.held_text, sfid = coalesce(next.sfid, unit.sfid),
-                     recreate = unit.recreate AND next.sfid IS NULL OR next.recreate, first_upto = next.first_upto,
-                     outcome = CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
-                 FROM jsonb_to_recordset($1) AS next (\"table\" text, \"row\" integer, state text,
-                     pause double precision, attempts integer, lost integer, lost_alone integer, held_table text,
-                     held_record integer, held_key text, held_text text, recreate boolean, first_upto integer, sfid text, owes_row boolean,
-                     outcome jsonb)
-                 WHERE table_name = next.\"table\" AND record_id = next.\"row\"",
-                &[&serde_json::to_value(&next).unwrap_or_default()],
+                "UPDATE syncdeck.unit SET token = NULL, lease_until = NULL, (state, ready_at, attempts, lost, lost_alone,
+                     held_table, held_record, held_key, held_text, sfid, recreate, first_upto,
+                     outcome) = (
+                     SELECT next.state, clock_timestamp() + make_interval(secs => next.pause), next.attempts, next.lost,
+                         next.lost_alone, next.held_table, next.held_record, next.held_key, next.held_text,
+                         coalesce(next.sfid, unit.sfid),
+                         unit.recreate AND next.sfid IS NULL OR next.recreate, next.first_upto,
+                         CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
+                     FROM jsonb_to_record($3::jsonb -> unit.record_id::text) AS next (state text, pause double precision,
+                         attempts integer, lost integer, lost_alone integer, held_table text, held_record integer,
+                         held_key text, held_text text, recreate boolean, first_upto integer, sfid text, owes_row boolean, outcome jsonb))
+                 WHERE table_name = $1 AND record_id = ANY($2)",
+                &[&table, &rows, &serde_json::to_value(&next).unwrap_or_default()],
             )
             .await
             .while_("set the units' next state")?;
     }
-    if awaited.is_empty() {
-        return Ok(());
-    }
     // Two index scans, one for each way of waiting.
-    transaction
-        .execute_cached(
-            "WITH done AS (SELECT * FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, key text)),
-             woken AS (
-                 SELECT table_name, record_id FROM syncdeck.unit JOIN done
-                     ON state = 'held' AND held_table = done.\"table\" AND held_record = done.\"row\"
-                 UNION
-                 SELECT table_name, record_id FROM syncdeck.unit JOIN done
-                     ON state = 'held' AND held_table = done.\"table\" AND held_key = done.key)
-             UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp() FROM woken
-             WHERE unit.table_name = woken.table_name AND unit.record_id = woken.record_id AND unit.state = 'held'",
-            &[&Value::from(awaited)],
-        )
-        .await
-        .while_("release held units")
-        .map(drop)
+    for (table, (rows, keys)) in awaited {
+        transaction
+            .execute_cached(
+                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()
+                 WHERE state = 'held' AND held_table = $1 AND held_record = ANY($2)",
+                &[&table, &rows],
+            )
+            .await
+            .while_("release held units")?;
+        if !keys.is_empty() {
+            super::keys::wake_for_keys(transaction, table, &keys).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The newest entry of the unit's first send as a new record, as long as that may matter.

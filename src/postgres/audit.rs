@@ -62,6 +62,28 @@ pub(super) async fn audit(
         .map(drop)
 }
 
+/// Writes that an act was about these entries of the change log, which are of no row.
+pub(super) async fn audit_entries(
+    transaction: &Transaction<'_>,
+    act: &Act,
+    action: &str,
+    table: &str,
+    entries: &[i32],
+) -> Result<(), Error> {
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.audit (act, actor, origin, why, action, mapping, table_name, record_id, error_id)
+             SELECT coalesce($1, (SELECT nextval('syncdeck.act'))), $2, $3, $4, $5, coalesce(error.mapping, ''), $6::text,
+                 given.entry, error.id
+             FROM unnest($7::integer[]) AS given (entry)
+             LEFT JOIN syncdeck.error ON error.entry = given.entry AND error.resolved_at IS NULL",
+            &[&act.number, &act.operator.actor, &act.operator.origin, &act.why, &action, &table, &entries],
+        )
+        .await
+        .while_("write the audit")
+        .map(drop)
+}
+
 /// Which acts to tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditQuery {
@@ -90,6 +112,7 @@ pub(super) const FINAL: &[&str] = &[
     "drained",
     "resumed",
     "reloaded",
+    "gave up",
 ];
 
 const ENTRY: &str = "id, act, action, table_name::text, record_id, error_id, before, after, undoes";

@@ -16,7 +16,7 @@ use crate::domain::record::Conflict;
 
 use super::audit::{Entry, audit};
 use super::operator::announce;
-use super::queue::UNSENT;
+use super::queue::{CAPTURED_AT, FITS, UNSENT};
 use super::records::json_text;
 use super::rows::RecordRow;
 use super::{Cached, Error, Store, Transaction, While, quote};
@@ -49,8 +49,8 @@ impl Store {
         ids: &[i32],
     ) -> Result<HashMap<i32, Unsent>, Error> {
         let sql = format!(
-            "SELECT record_id, id, action, old, values, created_at FROM {}._trigger_log
-             WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} ORDER BY id",
+            "SELECT record_id, id, action, old, values, {CAPTURED_AT} FROM {}._trigger_log
+             WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} AND {FITS} ORDER BY id",
             self.schema
         );
         let entries =

@@ -37,7 +37,11 @@ fn session_settings(session: &Session) -> Vec<String> {
         format!("idle_in_transaction_session_timeout = {short}"),
         "timezone = 'UTC'".to_owned(),
         "datestyle = 'ISO'".to_owned(),
+        "intervalstyle = 'postgres'".to_owned(),
         "extra_float_digits = 1".to_owned(),
+        "bytea_output = 'hex'".to_owned(),
+        // What operators write is captured, whatever the database has by default.
+        "xmlbinary = 'base64'".to_owned(),
         "client_min_messages = warning".to_owned(),
     ];
     if session.read_only {

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::domain::mapping::{Mapping, column_type};
 
+use super::client::Client;
 use super::install::{SYSTEM_COLUMNS, fits};
+use super::takeover::{Role, TRIGGERS, Trigger};
 use super::{Error, Store, While};
 
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defect {
-    /// The table.
+    /// The table; empty for what concerns them all.
     pub table: String,
     /// Its code in the catalogue.
     pub code: &'static str,
@@ -37,25 +39,9 @@ impl Store {
         for row in rows {
             columns.entry(row.get(0)).or_default().insert(row.get(1), row.get(2));
         }
-        // tgtype: 1 is FOR EACH ROW, 2 BEFORE.
-        let triggers = client
-            .query(
-                "SELECT c.relname::text, tgname::text, tgenabled = 'D', tgtype & 3 = 1 FROM pg_trigger
-                 JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
-                 WHERE nspname = $1 AND relname = ANY($2) AND NOT tgisinternal",
-                &[&self.schema_name, &tables],
-            )
-            .await
-            .while_("look at the triggers of mapped tables")?;
-        let cache: Option<i64> = client
-            .query_opt(
-                "SELECT cache_size FROM pg_sequences WHERE schemaname = $1 AND sequencename = '_trigger_log_id_seq'",
-                &[&self.schema_name],
-            )
-            .await
-            .while_("look at the sequence of _trigger_log")?
-            .map(|row| row.get(0));
-        let mut defects = Vec::new();
+        let triggers = self.triggers(&client, &tables).await?;
+        let cache = self.sequence_cache(&client).await?;
+        let mut defects = self.uncaptured(&client).await?;
         for mapping in mappings {
             let mut found = |code, unfit, message| {
                 defects.push(Defect { table: mapping.table.clone(), code, message, unfit });
@@ -63,26 +49,11 @@ impl Store {
             if let Some(message) = misfit(mapping, columns.get(&mapping.table)) {
                 found("TABLE_CHANGED", true, message);
             }
-            let of_this = || triggers.iter().filter(|row| row.get::<_, &str>(0) == mapping.table);
-            for name in ["00_hc_logger", "zz_hc_status"] {
-                let trigger = of_this().find(|row| row.get::<_, &str>(1) == name);
-                let what = match trigger.map(|row| row.get::<_, bool>(2)) {
-                    Some(false) => continue,
-                    Some(true) => "switched off",
-                    None => "missing",
-                };
-                if columns.contains_key(&mapping.table) {
-                    found(
-                        "CAPTURE_MISSING",
-                        false,
-                        format!("the trigger {name} of {} is {what}", mapping.table),
-                    );
+            let of_this = triggers.get(&mapping.table).map_or(&[][..], Vec::as_slice);
+            if columns.contains_key(&mapping.table) {
+                for (code, message) in of_capture(&mapping.table, of_this) {
+                    found(code, false, message);
                 }
-            }
-            let early = of_this().find(|row| row.get(3) && row.get::<_, &str>(1) < "00_hc_logger");
-            if let Some(row) = early {
-                let message = format!("the trigger {} fires before 00_hc_logger", row.get::<_, &str>(1));
-                found("CAPTURE_ORDER", false, message);
             }
             if cache.is_some_and(|cache| cache > 1) {
                 found(
@@ -94,6 +65,85 @@ impl Store {
         }
         Ok(defects)
     }
+
+    /// How many ids a session takes at once from the sequence of the change log.
+    async fn sequence_cache(&self, client: &Client) -> Result<Option<i64>, Error> {
+        let row = client
+            .query_opt(
+                "SELECT max(seqcache) FROM pg_attrdef d JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = d.oid
+                     AND refclassid = 'pg_class'::regclass JOIN pg_sequence ON seqrelid = refobjid
+                 WHERE adrelid = to_regclass($1)",
+                &[&format!("{}._trigger_log", self.schema)],
+            )
+            .await
+            .while_("look at the sequence of _trigger_log")?;
+        Ok(row.and_then(|row| row.get(0)))
+    }
+
+    /// Who has `xmlbinary = hex` by default, with which nothing is captured.
+    async fn uncaptured(&self, client: &Client) -> Result<Vec<Defect>, Error> {
+        let rows = client
+            .query(
+                "SELECT concat_ws(' in ', 'the role ' || quote_ident(rolname), 'the database ' || quote_ident(datname))
+                 FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole LEFT JOIN pg_database d ON d.oid = setdatabase
+                 WHERE coalesce(datname, current_database()) = current_database()
+                     AND EXISTS (SELECT FROM unnest(setconfig) one WHERE lower(one) = 'xmlbinary=hex')
+                 ORDER BY 1",
+                &[],
+            )
+            .await
+            .while_("look who is not captured")?;
+        let mut who: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        if who.is_empty() {
+            let row = client
+                .query_one("SELECT reset_val = 'hex' FROM pg_settings WHERE name = 'xmlbinary'", &[])
+                .await
+                .while_("look who is not captured")?;
+            who.extend(row.get::<_, bool>(0).then(|| "the server".to_owned()));
+        }
+        let defect = |who: Vec<String>| Defect {
+            table: String::new(),
+            code: "CAPTURE_OFF",
+            message: format!(
+                "xmlbinary is hex by default for {}: what is written so is not captured",
+                who.join(", ")
+            ),
+            unfit: false,
+        };
+        Ok(if who.is_empty() { Vec::new() } else { vec![defect(who)] })
+    }
+}
+
+/// What is wrong with the triggers of a table, with the code of each.
+fn of_capture(table: &str, triggers: &[Trigger]) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for name in &TRIGGERS[..2] {
+        let what = match triggers.iter().find(|trigger| trigger.name == *name) {
+            None => "is missing".to_owned(),
+            Some(trigger) if !trigger.is_on => "is switched off".to_owned(),
+            Some(trigger) if trigger.role == Role::Altered => {
+                format!("calls {}, which is not syncdeck's any more", trigger.function)
+            }
+            Some(_) => continue,
+        };
+        found.push(("CAPTURE_MISSING", format!("the trigger {name} of {table} {what}")));
+    }
+    let seconds = triggers
+        .iter()
+        .filter(|trigger| matches!(trigger.role, Role::Predecessor | Role::Second) && trigger.is_on)
+        .map(|trigger| format!("{} (which calls {})", trigger.name, trigger.function));
+    let seconds: Vec<String> = seconds.collect();
+    if !seconds.is_empty() {
+        let message = format!("the trigger {} of {table} captures changes beside ours", seconds.join(", "));
+        found.push(("CAPTURE_DOUBLE", message));
+    }
+    let early = |trigger: &&Trigger| {
+        trigger.is_after_row && trigger.name.as_str() < TRIGGERS[0] && trigger.role == Role::Other
+    };
+    if let Some(trigger) = triggers.iter().find(early) {
+        found.push(("CAPTURE_ORDER", format!("the trigger {} fires before {}", trigger.name, TRIGGERS[0])));
+    }
+    found
 }
 
 /// Why a table cannot serve its mapping, by the first column that does not fit.

@@ -1,7 +1,7 @@
 //! Sync errors: kept, repeated, resolved, listed. At most one unresolved error per row; for reads, mappings and the
 //! connection one per code; for a record that PostgreSQL refuses, one (`refused.rs`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -92,6 +92,8 @@ pub struct Target {
     pub table: String,
     /// Row; `None` for one of a read or a mapping.
     pub row: Option<RowId>,
+    /// The entry of the change log that it is about, where that fits no row.
+    pub entry: Option<i32>,
     /// Where it stands.
     pub state: ErrorState,
     /// When it was seen last.
@@ -155,7 +157,7 @@ impl Store {
             }
         };
         let sql = format!(
-            "SELECT id, table_name::text, record_id, state, last_seen FROM syncdeck.error WHERE {condition} ORDER BY id"
+            "SELECT id, table_name::text, record_id, state, last_seen, entry FROM syncdeck.error WHERE {condition} ORDER BY id"
         );
         let rows = transaction.query_raw(&sql, values).await.while_("select sync errors")?;
         let mut rows = std::pin::pin!(rows);
@@ -167,6 +169,7 @@ impl Store {
                 row: row.get::<_, Option<i32>>(2).map(RowId),
                 state: ErrorState::from_word(row.get(3)).unwrap_or(ErrorState::Open),
                 seen: row.get(4),
+                entry: row.get(5),
             });
         }
         Ok(targets)
@@ -220,7 +223,7 @@ impl Store {
                 "INSERT INTO syncdeck.error AS e (mapping, table_name, op, code, category, class, message, fields,
                      fingerprint, state, next_retry_at, source)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp() + make_interval(secs => $11), $12)
-                 ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NULL
+                 ON CONFLICT (mapping, op, code) WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NULL AND entry IS NULL
                  DO UPDATE SET
                      message = excluded.message, fields = excluded.fields, fingerprint = excluded.fingerprint,
                      state = excluded.state, next_retry_at = excluded.next_retry_at,
@@ -251,11 +254,13 @@ impl Store {
         let client = self.client().await?;
         client
             .execute(
-                "UPDATE syncdeck.unit unit SET state = 'ready', version = version + 1, attempts = 0, ready_at = clock_timestamp()
-                 FROM syncdeck.error error
-                 WHERE error.table_name = $1 AND error.resolved_at IS NULL AND error.state = 'open' AND error.fields && $2
-                     AND (error.source = 'engine' OR error.category = 'mapping')
-                     AND unit.table_name = error.table_name AND unit.record_id = error.record_id AND unit.state = 'failed'",
+                "UPDATE syncdeck.unit SET state = 'ready', version = version + 1, attempts = 0, ready_at = clock_timestamp()
+                 WHERE state = 'failed' AND ctid = ANY(ARRAY(
+                     SELECT unit.at FROM syncdeck.error, LATERAL (
+                         SELECT ctid AS at FROM syncdeck.unit
+                         WHERE table_name = error.table_name AND record_id = error.record_id OFFSET 0) unit
+                     WHERE error.table_name = $1 AND error.resolved_at IS NULL AND error.state = 'open' AND error.fields && $2
+                         AND (error.source = 'engine' OR error.category = 'mapping')))",
                 &[&table, &fields],
             )
             .await
@@ -270,7 +275,7 @@ impl Store {
             .execute(
                 "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = 'works again',
                      next_retry_at = NULL
-                 WHERE mapping = $1 AND record_id IS NULL AND resolved_at IS NULL AND op = ANY($2)",
+                 WHERE mapping = $1 AND record_id IS NULL AND entry IS NULL AND resolved_at IS NULL AND op = ANY($2)",
                 &[&mapping, &ops],
             )
             .await
@@ -284,7 +289,7 @@ impl Store {
             .execute(
                 "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = 'works again',
                      next_retry_at = NULL
-                 WHERE mapping = $1 AND record_id IS NULL AND resolved_at IS NULL AND op = $2 AND code <> ALL($3)",
+                 WHERE mapping = $1 AND record_id IS NULL AND entry IS NULL AND resolved_at IS NULL AND op = $2 AND code <> ALL($3)",
                 &[&mapping, &op, &codes],
             )
             .await
@@ -315,7 +320,7 @@ impl Store {
 /// Keeps or resolves the errors of an acknowledged batch.
 pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
     let mut kept = Vec::new();
-    let mut resolved = Vec::new();
+    let mut resolved: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
     for ack in acks {
         let (error, state, retry, attempts) = match &ack.outcome {
             Outcome::Rejected { error, next } => {
@@ -327,22 +332,61 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
                 (error, state_of(*next), None, ack.unit.attempts)
             }
             Outcome::Accepted { .. } => {
-                resolved.push(json!({"table": ack.unit.table, "row": ack.unit.row, "how": "accepted"}));
+                resolved
+                    .entry(ack.unit.table.as_str())
+                    .or_default()
+                    .insert(ack.unit.row.to_string(), json!("accepted"));
                 continue;
             }
             Outcome::Nothing { reason } => {
-                resolved.push(json!({"table": ack.unit.table, "row": ack.unit.row, "how": reason}));
+                resolved
+                    .entry(ack.unit.table.as_str())
+                    .or_default()
+                    .insert(ack.unit.row.to_string(), json!(reason));
                 continue;
             }
             _ => continue,
         };
-        kept.push(json!({"mapping": error.mapping, "table_name": ack.unit.table, "record_id": ack.unit.row,
-            "sfid": error.sfid, "op": error.op, "source": error.source, "code": error.code, "category": error.category, "class": error.class,
-            "message": error.message, "fields": listed(&error.fields), "fingerprint": error.fingerprint,
-            "attempts": attempts, "state": state, "upto": ack.upto, "retry": retry.map(|pause| pause.as_secs_f64()), "sent": error.sent}));
+        kept.push(error_json(error, &ack.unit.row(), attempts, state, ack.upto, retry));
     }
-    if !kept.is_empty() {
+    keep_row_errors(transaction, kept).await?;
+    for (table, how) in resolved {
+        let rows: Vec<i32> = how.keys().filter_map(|row| row.parse().ok()).collect();
         transaction
+            .execute_cached(
+                "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(),
+                     resolution = $3::jsonb ->> record_id::text, next_retry_at = NULL
+                 WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL",
+                &[&table, &rows, &Value::Object(how)],
+            )
+            .await
+            .while_("resolve sync errors")?;
+    }
+    Ok(())
+}
+
+/// An error of a row as [`keep_row_errors`] takes it; `upto` is the newest change that it is about.
+pub(super) fn error_json(
+    error: &NewError,
+    at: &RowRef,
+    attempts: i32,
+    state: &str,
+    upto: i64,
+    retry: Option<Duration>,
+) -> Value {
+    json!({"mapping": error.mapping, "table_name": at.table, "record_id": at.row, "sfid": error.sfid, "op": error.op,
+        "source": error.source, "code": error.code, "category": error.category, "class": error.class,
+        "message": error.message, "fields": listed(&error.fields), "fingerprint": error.fingerprint,
+        "attempts": attempts, "state": state, "upto": upto, "retry": retry.map(|pause| pause.as_secs_f64()),
+        "sent": error.sent})
+}
+
+/// Keeps errors of rows.
+pub(super) async fn keep_row_errors(transaction: &Transaction<'_>, kept: Vec<Value>) -> Result<(), Error> {
+    if kept.is_empty() {
+        return Ok(());
+    }
+    transaction
         .execute_cached(
             "INSERT INTO syncdeck.error (mapping, table_name, record_id, sfid, op, source, code, category, class, message,
                  fields, fingerprint, attempts, state, next_retry_at, upto, sent)
@@ -362,21 +406,7 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
             &[&Value::from(kept)],
         )
         .await
-        .while_("keep sync errors")?;
-    }
-    if resolved.is_empty() {
-        return Ok(());
-    }
-    transaction
-        .execute_cached(
-            "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), resolution = done.how,
-                 next_retry_at = NULL
-             FROM jsonb_to_recordset($1) AS done (\"table\" text, \"row\" integer, how text)
-             WHERE table_name = done.\"table\" AND record_id = done.\"row\" AND resolved_at IS NULL",
-            &[&Value::from(resolved)],
-        )
-        .await
-        .while_("resolve sync errors")
+        .while_("keep sync errors")
         .map(drop)
 }
 
@@ -415,10 +445,11 @@ pub(super) async fn ignored_rows(
     }
     let rows = transaction
         .query_cached(
-            "SELECT table_name::text, record_id FROM syncdeck.error
-             JOIN jsonb_to_recordset($1) AS again (\"table\" text, \"row\" integer, upto integer)
-                 ON table_name = again.\"table\" AND record_id = again.\"row\"
-             WHERE resolved_at IS NULL AND state = 'ignored' AND again.upto <= error.upto",
+            "SELECT again.\"table\", again.\"row\" FROM jsonb_to_recordset($1) AS again (\"table\" text, \"row\" integer, upto integer),
+             LATERAL (
+                 SELECT state, upto FROM syncdeck.error
+                 WHERE table_name = again.\"table\" AND record_id = again.\"row\" AND resolved_at IS NULL OFFSET 0) error
+             WHERE error.state = 'ignored' AND again.upto <= error.upto",
             &[&Value::from(again)],
         )
         .await

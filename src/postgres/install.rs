@@ -8,11 +8,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::group::checksum;
-use crate::domain::mapping::{Access, Mapping, column_type};
+use crate::domain::mapping::{Mapping, column_type};
+use crate::domain::names::fitting;
 
 use super::indexes::index_few;
 use super::keys::gives_up_key;
-use super::{Client, Error, Store, Transaction, While, literal, quote};
+use super::takeover::{Role, TRIGGERS};
+use super::{Client, Error, Store, Transaction, While, capture, literal, quote};
 
 /// System columns of every mapped table, with their types.
 pub(super) const SYSTEM_COLUMNS: [(&str, &str); 5] = [
@@ -36,6 +38,11 @@ impl Store {
     /// # Errors
     /// Refuses a table that exists with other columns, by name.
     pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
+        self.install_telling(org_id, mappings).await.map(drop)
+    }
+
+    /// As [`Store::install`]; tells what was done to things that a predecessor left, a line each.
+    pub async fn install_telling(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<String>, Error> {
         self.upgrade().await?;
         self.lay_out(org_id, mappings).await
     }
@@ -61,7 +68,7 @@ impl Store {
         transaction.commit().await.while_("finish the upgrade")
     }
 
-    async fn lay_out(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
+    async fn lay_out(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<String>, Error> {
         let mut client = self.client().await?;
         let mut transaction = alone(&mut client, "syncdeck install").await?;
         let layouts = layouts(&transaction).await?;
@@ -69,20 +76,21 @@ impl Store {
         if !layouts.contains_key(OWN) {
             lay_out_own(&transaction).await?;
         }
-        let connection = include_str!("../../assets/sql/connection.sql")
-            .replace("{schema}", &self.schema)
-            .replace("{schema_literal}", &self.schema.replace('\'', "''"))
-            .replace("{hstore}", &hstore);
+        let connection = capture::of_connection(&self.schema, &hstore);
         let connection = connection.replace("{key_collation}", folding_collation(&transaction).await?);
         let stamp = stamp_of(&connection);
         if layouts.get("") != Some(&stamp) {
             transaction.batch_execute(&connection).await.while_("lay out the schema")?;
             remember_layout(&transaction, "", &stamp).await?;
         }
+        let mut told = self.mend_sequence(&transaction).await?;
+        told.extend(self.offer_get_xmlbinary(&mut transaction).await?);
         index_few(&mut transaction).await?;
         self.stamp(&transaction, org_id).await?;
         for (position, mapping) in mappings.iter().enumerate() {
-            self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?;
+            told.extend(
+                self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?,
+            );
             self.check_condition(&transaction, mapping).await?;
             register(&transaction, mapping, position).await?;
         }
@@ -91,7 +99,8 @@ impl Store {
             .execute("DELETE FROM syncdeck.mapping WHERE name <> ALL($1)", &[&names])
             .await
             .while_("forget mappings that are no longer configured")?;
-        transaction.commit().await.while_("finish the installation")
+        transaction.commit().await.while_("finish the installation")?;
+        Ok(told)
     }
 
     async fn stamp(&self, transaction: &Transaction<'_>, org_id: &str) -> Result<(), Error> {
@@ -101,11 +110,14 @@ impl Store {
             .while_("read _hcmeta")?
             .and_then(|row| row.get::<_, Option<String>>(0));
         match known {
-            Some(known) if !org_id.is_empty() && known != org_id => Err(Error::Refused(format!(
-                "the schema {} belongs to the org {known}, but the login is to {org_id}\n\
+            // Heroku Connect may have noted the short form.
+            Some(known) if !org_id.is_empty() && known.get(..15) != org_id.get(..15) => {
+                Err(Error::Refused(format!(
+                    "the schema {} belongs to the org {known}, but the login is to {org_id}\n\
                  use another schema (postgres.schema), or the login of that org",
-                self.schema
-            ))),
+                    self.schema
+                )))
+            }
             Some(_) => Ok(()),
             None => transaction
                 .execute(
@@ -123,35 +135,26 @@ impl Store {
 
     /// Lays a mapped table out, unless that was done just so before: its DDL waits for everybody who writes to the
     /// table and makes them wait, so an engine that only starts again must not touch it (it deadlocked with a
-    /// running one).
+    /// running one). Tells what was done to a predecessor's triggers.
     async fn install_mapping(
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         hstore: &str,
         known: Option<&String>,
-    ) -> Result<(), Error> {
-        let (first_state, nothing_state, is_read_only) = match mapping.access {
-            Access::ReadOnly => ("'READONLY'", "'READONLY'", "true"),
-            Access::ReadWrite => ("'NEW'", "'IGNORE'", "false"),
-        };
-        let capture = include_str!("../../assets/sql/mapping.sql")
-            .replace("{schema}", &self.schema)
-            .replace("{table}", &quote(&mapping.table))
-            .replace("{table_literal}", &literal(&mapping.table))
-            .replace("{logger}", &quote(&fitting(&format!("hc_{}_logger", mapping.table))))
-            .replace("{status}", &quote(&fitting(&format!("hc_{}_status", mapping.table))))
-            .replace("{first_state}", first_state)
-            .replace("{nothing_state}", nothing_state)
-            .replace("{is_read_only}", is_read_only)
-            .replace("{hstore}", hstore);
+    ) -> Result<Vec<String>, Error> {
+        let types = self.printed_types(transaction, &mapping.table).await?;
+        let types: Vec<&str> = types.iter().map(String::as_str).collect();
+        let capture = capture::of_mapping(mapping, &self.schema, hstore, &types);
         let (create, indexes) = (self.create_table(mapping), self.indexes(mapping));
         let columns = self.columns_of(transaction, &mapping.table).await?;
         let missing = mapping.fields.iter().any(|field| !columns.contains_key(&field.column));
-        let captured = self.triggers_of(transaction, &mapping.table).await? == 3;
+        let triggers = self.triggers_of(transaction, &mapping.table).await?;
+        let has = |role| triggers.iter().filter(|trigger| trigger.role == role && trigger.is_on).count();
+        let captured = has(Role::Ours) == TRIGGERS.len() && has(Role::Predecessor) == 0;
         let stamp = stamp_of(&format!("{indexes}{capture}"));
         if known == Some(&stamp) && captured && !missing {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if columns.is_empty() {
             transaction.batch_execute(&create).await.while_("create a mapped table")?;
@@ -159,19 +162,57 @@ impl Store {
             self.adopt_table(transaction, mapping, &columns).await?;
         }
         transaction.batch_execute(&indexes).await.while_("create the indexes of a mapped table")?;
+        for column in std::iter::once("sfid".to_owned()).chain(mapping.external_id_column()) {
+            self.ensure_unique(transaction, &mapping.table, &column).await?;
+        }
+        let told = self.drop_predecessors(transaction, &mapping.table, &triggers).await?;
         transaction.batch_execute(&capture).await.while_("install the capture triggers")?;
-        remember_layout(transaction, &mapping.table, &stamp).await
+        remember_layout(transaction, &mapping.table, &stamp).await?;
+        Ok(told)
     }
 
-    /// How many of our three triggers a table has, switched on.
-    async fn triggers_of(&self, transaction: &Transaction<'_>, table: &str) -> Result<i64, Error> {
-        let sql = "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgenabled <> 'D'
-             AND tgname IN ('00_hc_logger', 'zz_hc_status', '00_hc_truncate')";
-        let row = transaction
-            .query_one(sql, &[&self.table(table)])
+    /// A unique index under another name, where the usual one is that of another table's index: `a_b.sfid` and `a.b_sfid`
+    /// would have one name, and the second would be left out without a word.
+    async fn ensure_unique(
+        &self,
+        transaction: &Transaction<'_>,
+        table: &str,
+        column: &str,
+    ) -> Result<(), Error> {
+        let there = transaction
+            .query_one(
+                "SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+                 WHERE indrelid = to_regclass($1) AND indisunique AND indnkeyatts = 1 AND indpred IS NULL AND attname = $2)",
+                &[&self.table(table), &column],
+            )
             .await
-            .while_("look for the capture triggers")?;
-        Ok(row.get(0))
+            .while_("look for an index of a mapped table")?;
+        if there.get(0) {
+            return Ok(());
+        }
+        let sql = format!(
+            "CREATE UNIQUE INDEX {} ON {} ({})",
+            quote(&format!("hcu_idx_{}", stamp_of(&format!("{table}.{column}")))),
+            self.table(table),
+            quote(column)
+        );
+        transaction.batch_execute(&sql).await.while_("create the indexes of a mapped table")
+    }
+
+    /// The types that a table's values are printed by; of domains and arrays those within.
+    async fn printed_types(&self, transaction: &Transaction<'_>, table: &str) -> Result<Vec<String>, Error> {
+        let rows = transaction
+            .query(
+                "SELECT DISTINCT CASE WHEN base.typtype IN ('c', 'r', 'm') THEN $2
+                     ELSE format_type(CASE base.typcategory WHEN 'A' THEN base.typelem ELSE base.oid END, NULL) END
+                 FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+                 JOIN pg_type base ON base.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+                 WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY 1",
+                &[&self.table(table), &capture::ANY],
+            )
+            .await
+            .while_("read the types of a mapped table")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     fn create_table(&self, mapping: &Mapping) -> String {
@@ -384,18 +425,6 @@ impl Store {
         }
         Ok(misfits)
     }
-}
-
-/// A name, cut where it exceeds PostgreSQL's 63 bytes so that it stays distinct: the server would cut it silently.
-fn fitting(name: &str) -> String {
-    if name.len() <= 63 {
-        return name.to_owned();
-    }
-    let mut keep = 46;
-    while !name.is_char_boundary(keep) {
-        keep -= 1;
-    }
-    format!("{}_{:016x}", &name[..keep], checksum(name))
 }
 
 fn stamp_of(text: &str) -> String {

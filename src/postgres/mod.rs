@@ -7,12 +7,14 @@
 pub mod acknowledge;
 pub mod audit;
 pub mod candidates;
+mod capture;
 mod client;
 pub mod commands;
 mod condition;
 pub mod conflicts;
 pub mod connect;
-mod defects;
+pub mod custody;
+pub mod defects;
 pub mod errors;
 pub mod failpoint;
 mod find;
@@ -43,6 +45,7 @@ pub mod settings;
 mod sooner;
 pub mod status;
 mod stream;
+mod takeover;
 mod tls;
 mod trends;
 pub mod undo;
@@ -99,6 +102,14 @@ impl Error {
         match self {
             Error::Sql { source, .. } => source.code(),
             _ => None,
+        }
+    }
+
+    /// Why, without what was to be done.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Sql { source, .. } => describe(source),
+            other => other.to_string(),
         }
     }
 
@@ -234,3 +245,5 @@ fn literal(text: &str) -> String {
 
 /// Marks the rest of the transaction as the engine's own, so that nothing in it is captured (I6).
 const AS_ENGINE: &str = "SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex'";
+/// Ends that: what follows is captured.
+const AS_USER: &str = "SET LOCAL syncdeck.writer = ''; SET LOCAL xmlbinary = 'base64'";

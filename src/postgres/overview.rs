@@ -11,6 +11,7 @@ use crate::domain::overview::{ConnectionStatus, EngineStatus, LoadProgress, Mapp
 use crate::domain::rules::Rules;
 
 use super::pending::LOOKED_AT;
+use super::queue::{CAPTURED_AT, FITS};
 use super::status::SILENT_AFTER;
 use super::{Cached, Client, Error, Store, While};
 
@@ -94,8 +95,9 @@ impl Store {
     /// 40. Index `_trigger_log_idx_state_id`.
     async fn untaken(&self, client: &Client) -> Result<HashMap<String, Untaken>, Error> {
         let sql = format!(
-            "SELECT table_name::text, count(DISTINCT record_id), min(created_at)
-             FROM (SELECT table_name, record_id, created_at FROM {}._trigger_log WHERE state = 'NEW'
+            "SELECT table_name::text, count(DISTINCT record_id), min(at)
+             FROM (SELECT table_name, record_id, {CAPTURED_AT} AS at FROM {}._trigger_log
+                 WHERE state = 'NEW' AND table_name IS NOT NULL AND {FITS}
                  LIMIT {LOOKED_AT}) log
              WHERE NOT EXISTS (SELECT FROM syncdeck.unit WHERE unit.table_name = log.table_name
                  AND unit.record_id = log.record_id AND unit.state <> 'failed')
@@ -131,11 +133,21 @@ fn read_engine(row: &Row) -> (EngineStatus, ConnectionStatus) {
         owner: row.get(0),
         seen_at: row.get(8),
     };
+    // What a silent engine said last is no news of today.
+    let silent = !alive && row.get::<_, &str>(1) != "stopped";
+    let seen: DateTime<Utc> = row.get(8);
+    let (state, detail) = match silent {
+        true => {
+            let since = seen.format("%Y-%m-%d %H:%M:%S UTC");
+            ("unknown".to_owned(), Some(format!("no engine gave a sign of life since {since}")))
+        }
+        false => (row.get(4), row.get(5)),
+    };
     let connection = ConnectionStatus {
         name: row.get(2),
         environment: row.get(3),
-        state: row.get(4),
-        detail: row.get(5),
+        state,
+        detail,
         api_used: row.get(6),
         api_limit: row.get(7),
         instance_url: row.get(10),

@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::pending::{Pending, Waiting};
 
-use super::queue::{CLAIM_WORD, UNSENT};
+use super::queue::{CAPTURED_AT, CLAIM_WORD, FITS, UNSENT};
 use super::{Error, Store, While};
 
 /// Changes that are not taken in and looked at for one page, or for a count, at most: many may be of one row.
@@ -67,11 +67,12 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Pending>, Error> {
         let sql = self.described(&format!(
-            "SELECT table_name, record_id, 'new' AS state, created_at AS since, created_at AS ready_at, 0 AS attempts, 0 AS sends,
+            "SELECT table_name, record_id, 'new' AS state, {CAPTURED_AT} AS since, {CAPTURED_AT} AS ready_at, 0 AS attempts, 0 AS sends,
                  NULL::text AS held_table, NULL::text AS held, NULL::text AS claim
-             FROM (SELECT * FROM {schema}._trigger_log WHERE state = 'NEW' AND ($1::text IS NULL OR table_name = $1)
+             FROM (SELECT * FROM {schema}._trigger_log WHERE state = 'NEW' AND table_name IS NOT NULL AND {FITS}
+                     AND ($1::text IS NULL OR table_name = $1)
                      AND id > coalesce((SELECT max(id) FROM {schema}._trigger_log
-                         WHERE table_name = $4 AND record_id = $5 AND state = 'NEW' AND created_at = $3), 0)
+                         WHERE table_name = $4 AND record_id = $5 AND state = 'NEW' AND {CAPTURED_AT} = $3), 0)
                  ORDER BY id LIMIT {LOOKED_AT}) log
              WHERE NOT EXISTS (SELECT FROM syncdeck.unit
                      WHERE unit.table_name = log.table_name AND unit.record_id = log.record_id AND unit.state <> 'failed')

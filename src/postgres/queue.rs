@@ -16,6 +16,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
 use crate::domain::unit::{Answer, LOST_WITH_ENGINE};
 
+use super::custody::{Misfit, Why};
 use super::errors::NewError;
 use super::records::row_values;
 use super::row_condition::RowCondition;
@@ -23,6 +24,9 @@ use super::{Cached, Client, Error, Store, While};
 
 /// How much of a claim's token names its batches.
 pub const CLAIM_WORD: usize = 6;
+
+/// Why a change is not sent while the mapping's condition does not hold for its row; so it is archived, too.
+pub const KEPT_OUT: &str = "the mapping's condition keeps the row out";
 
 /// A unit that this engine holds, under the token of its claim.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -69,6 +73,8 @@ pub struct Content {
     pub whole: Option<Hstore>,
     /// Whether the mapping's condition keeps the row out.
     pub stays_out: bool,
+    /// Entries that cannot be read: they are set aside ([`Store::set_aside`]), and nothing waits for them.
+    pub unreadable: Vec<Misfit>,
     /// Columns that changed on both sides.
     pub conflicts: Vec<Contested>,
 }
@@ -254,35 +260,42 @@ impl Store {
     /// One intake at a time (advisory lock): with two, a later change of a record could be claimed before an earlier
     /// one is visible. The unit is upserted with `version + 1`, never DO NOTHING, which strands an entry that
     /// arrives while its unit is being acknowledged (reproduced). Of a mapping that drains, what was captured after that
-    /// was asked for stays NEW. Index: `_trigger_log_idx_state_id`.
+    /// was asked for stays NEW, and so does an entry that fits nowhere: it is looked into by itself (`custody`).
+    ///
+    /// Whatever was planned while the log was empty holds for a million entries: the first of them are read along
+    /// `_trigger_log_idx_state_id`, and changed by their ids, with no join. No other index has the order that is asked for,
+    /// because a range of states is, with one state in it, and sorting is ruled out.
     pub async fn intake(&self, tables: &[String], limit: i64) -> Result<i64, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.while_("begin an intake")?;
-        let alone: bool = transaction
-            .query_cached("SELECT pg_try_advisory_xact_lock(hashtext('syncdeck intake'))", &[])
-            .await
-            .while_("lock the intake")?[0]
-            .get(0);
-        if !alone {
+        let planned = async { transaction.batch_execute(IN_ORDER).await.while_("begin an intake") };
+        let alone = async {
+            transaction
+                .query_cached("SELECT pg_try_advisory_xact_lock(hashtext('syncdeck intake'))", &[])
+                .await
+                .while_("lock the intake")
+        };
+        let ((), alone) = tokio::try_join!(planned, alone)?;
+        if !alone[0].get::<_, bool>(0) {
             return Ok(0);
         }
         let sql = format!(
-            "WITH new AS (
-                 SELECT id, table_name, record_id FROM {schema}._trigger_log log
-                 WHERE state = 'NEW' AND table_name = ANY($1) AND NOT EXISTS (
-                     SELECT FROM syncdeck.mapping WHERE mapping.table_name = log.table_name AND drain_upto < log.id)
-                 ORDER BY id LIMIT $2 FOR UPDATE OF log SKIP LOCKED
-             ), pending AS (
-                 UPDATE {schema}._trigger_log log SET state = 'PENDING', updated_at = clock_timestamp()
-                 FROM new WHERE log.id = new.id
+            "WITH taken AS (
+                 UPDATE {schema}._trigger_log SET state = 'PENDING', updated_at = clock_timestamp(), sf_result = NULL
+                 WHERE id = ANY(ARRAY(
+                     SELECT id FROM {schema}._trigger_log log
+                     WHERE state >= 'NEW' AND state <= 'NEW' AND table_name = ANY($1) AND {FITS} AND NOT EXISTS (
+                         SELECT FROM syncdeck.mapping WHERE mapping.table_name = log.table_name AND drain_upto < log.id)
+                     ORDER BY state, id LIMIT $2 FOR UPDATE OF log SKIP LOCKED))
+                 RETURNING table_name, record_id
              ), units AS (
                  INSERT INTO syncdeck.unit AS unit (table_name, record_id, state)
-                 SELECT table_name, record_id, 'ready' FROM new GROUP BY 1, 2 ORDER BY 1, 2
+                 SELECT table_name, record_id, 'ready' FROM taken GROUP BY 1, 2 ORDER BY 1, 2
                  ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1,
                      state = CASE WHEN unit.state IN ('inflight', 'review') THEN unit.state ELSE 'ready' END,
                      ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END,
                      attempts = 0, lost_alone = 0
-             ) SELECT count(*) FROM new",
+             ) SELECT count(*) FROM taken",
             schema = self.schema
         );
         let taken: i64 =
@@ -291,9 +304,11 @@ impl Store {
         // A no-op update, and a write to a read-only mapping, need no send (I1): their state is the reason.
         let sql = format!(
             "WITH done AS (
-                 DELETE FROM {schema}._trigger_log WHERE id IN (
-                     SELECT id FROM {schema}._trigger_log WHERE state IN ('IGNORE', 'READONLY')
-                     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING *
+                 DELETE FROM {schema}._trigger_log WHERE id = ANY(
+                     ARRAY(SELECT id FROM {schema}._trigger_log WHERE state >= 'IGNORE' AND state <= 'IGNORE'
+                         ORDER BY state, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+                     || ARRAY(SELECT id FROM {schema}._trigger_log WHERE state >= 'READONLY' AND state <= 'READONLY'
+                         ORDER BY state, id LIMIT $1 FOR UPDATE SKIP LOCKED)) RETURNING *
              ) INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
              SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(),
                  CASE state WHEN 'IGNORE' THEN 'IGNORED' ELSE state END, action, table_name, record_id, sfid, old,
@@ -367,18 +382,18 @@ impl Store {
             .execute_cached(
                 "UPDATE syncdeck.unit SET state = 'ready', token = NULL, lease_until = NULL, lost = greatest(lost, least(lost + 1, $1)),
                      ready_at = clock_timestamp()
-                 WHERE (table_name, record_id) IN (
-                     SELECT table_name, record_id FROM syncdeck.unit
-                     WHERE state = 'inflight' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED)",
+                 WHERE ctid = ANY(ARRAY(
+                     SELECT ctid FROM syncdeck.unit
+                     WHERE state = 'inflight' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED))",
                 &[&LOST_WITH_ENGINE],
             )
             .await
             .while_("take back units whose lease ran out")?;
         client
             .execute_cached(
-                "UPDATE syncdeck.unit SET state = 'ready' WHERE (table_name, record_id) IN (
-                     SELECT table_name, record_id FROM syncdeck.unit
-                     WHERE state = 'held' AND ready_at <= clock_timestamp() LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+                "UPDATE syncdeck.unit SET state = 'ready' WHERE ctid = ANY(ARRAY(
+                     SELECT ctid FROM syncdeck.unit
+                     WHERE state = 'held' AND ready_at <= clock_timestamp() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
                 &[],
             )
             .await
@@ -403,7 +418,7 @@ impl Store {
         let mut contents: HashMap<RowId, Content> = HashMap::new();
         let sql = format!(
             "SELECT entry.* FROM unnest($2::integer[]) AS wanted (record), LATERAL (
-                 SELECT id, record_id, action, sfid, values, created_at FROM {schema}._trigger_log
+                 SELECT id, record_id, action, sfid, values, {CAPTURED_AT} FROM {schema}._trigger_log
                  WHERE table_name = $1 AND record_id = wanted.record AND {UNSENT}
                      AND (state <> 'NEW' OR id < (
                          SELECT max(id) FROM {schema}._trigger_log
@@ -433,7 +448,10 @@ impl Store {
         let (entries, rows, conflicts) = tokio::try_join!(entries, rows, conflicts)?;
         for row in entries {
             let content = contents.entry(RowId(row.get(1))).or_default();
-            content.entries.push(read_entry(&row)?);
+            match read_entry(&row) {
+                Ok(entry) => content.entries.push(entry),
+                Err(misfit) => content.unreadable.push(misfit),
+            }
         }
         for row in rows {
             let content = contents.entry(RowId(row.get(0))).or_default();
@@ -454,6 +472,9 @@ impl Store {
         for (row, sfid) in self.accepted_ids(&client, table, &unknown).await? {
             contents.entry(row).or_default().sfid = Some(sfid);
         }
+        if mapping.rules.filter.is_some() {
+            self.bring_back(&client, table, &mut contents).await?;
+        }
         let partial = |(row, content): &(&RowId, &Content)| {
             let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
             recreated.contains(row) || (content.sfid.is_none() && !inserted && !content.entries.is_empty())
@@ -463,6 +484,51 @@ impl Store {
             contents.entry(row).or_default().whole = Some(whole);
         }
         Ok(contents)
+    }
+
+    /// What was kept out of a row by the mapping's condition goes with its next change that is not: of the columns that
+    /// were changed meanwhile, what the row has now. Index `_trigger_log_archive_idx_record_id`.
+    async fn bring_back(
+        &self,
+        client: &Client,
+        table: &str,
+        contents: &mut HashMap<RowId, Content>,
+    ) -> Result<(), Error> {
+        let returning = |(_, content): &(&RowId, &Content)| {
+            !content.stays_out && content.entries.iter().any(|entry| entry.action == Action::Update)
+        };
+        let rows: Vec<i32> = contents.iter().filter(returning).map(|(row, _)| row.0).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT id, record_id, action, sfid, values, {CAPTURED_AT}
+             FROM {schema}._trigger_log_archive kept
+             WHERE record_id = ANY($2) AND table_name = $1 AND state = 'IGNORED' AND sf_message = $3
+                 AND action IN ('INSERT', 'UPDATE') AND NOT EXISTS (
+                     SELECT FROM {schema}._trigger_log_archive later WHERE later.record_id = kept.record_id
+                         AND later.table_name = kept.table_name AND later.id > kept.id
+                         AND later.state IN ('SUCCESS', 'MERGED') OFFSET 0)
+             ORDER BY id",
+            schema = self.schema
+        );
+        let kept = client
+            .query_cached(&sql, &[&table, &rows, &KEPT_OUT])
+            .await
+            .while_("look for what was kept out")?;
+        let rows: Vec<i32> = kept.iter().map(|row| row.get(1)).collect();
+        let now: HashMap<RowId, Hstore> = self.whole_rows(client, table, &rows).await?.into_iter().collect();
+        for row in kept.iter().rev() {
+            let at = RowId(row.get(1));
+            let (Ok(mut entry), Some(now)) = (read_entry(row), now.get(&at)) else { continue };
+            for (column, value) in &mut entry.values {
+                if let Some(fresh) = now.get(column) {
+                    value.clone_from(fresh);
+                }
+            }
+            contents.entry(at).or_default().entries.insert(0, entry);
+        }
+        Ok(())
     }
 
     /// Rows with all their values, as PostgreSQL's JSON prints them; those that are gone are not among them.
@@ -530,26 +596,37 @@ impl Store {
     }
 }
 
-/// Entries whose fate is open.
-pub(super) const UNSENT: &str = "state IN ('NEW', 'PENDING', 'FAILED')";
+/// Entries whose fate is open; not those that nobody can read, which are FAILED for good (`custody`).
+pub(super) const UNSENT: &str =
+    "state IN ('NEW', 'PENDING', 'FAILED') AND (state <> 'FAILED' OR sf_result IS DISTINCT FROM -1)";
+
+/// Entries that are about a row, and say what was done to it.
+pub(super) const FITS: &str = "record_id IS NOT NULL AND action IN ('INSERT', 'UPDATE', 'DELETE')";
+
+/// When an entry was captured. Somebody else's may not say.
+pub(super) const CAPTURED_AT: &str = "coalesce(created_at, updated_at, 'epoch'::timestamptz)";
+
+/// For statements that take the first entries along their index, whatever is planned for a log that is empty yet.
+const IN_ORDER: &str =
+    "SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off; SET LOCAL enable_bitmapscan = off";
 
 /// The columns of the archive, in the order of its inserts.
 pub(super) const ARCHIVE_COLUMNS: &str = "(id, txid, created_at, updated_at, processed_at, processed_tx, state, action, \
      table_name, record_id, sfid, old, values, sf_result, sf_message)";
 
-fn read_entry(row: &tokio_postgres::Row) -> Result<Entry, Error> {
+fn read_entry(row: &tokio_postgres::Row) -> Result<Entry, Misfit> {
     let id: i32 = row.get(0);
-    let unreadable =
-        |what: String| Error::Refused(format!("the entry {id} of _trigger_log cannot be read: {what}"));
-    let action: String = row.get(2);
+    let misfit = |why| Misfit { entry: id, why };
+    let action: Option<String> = row.get(2);
+    let action = action.unwrap_or_default();
     let values: Option<String> = row.get(4);
     Ok(Entry {
         id: i64::from(id),
-        action: Action::from_word(&action).ok_or_else(|| unreadable(format!("action {action:?}")))?,
+        action: Action::from_word(&action).ok_or_else(|| misfit(Why::of_action(Some(&action))))?,
         sfid: row.get(3),
         old: None,
         values: hstore::parse(values.as_deref().unwrap_or(""))
-            .map_err(|error| unreadable(error.to_string()))?,
+            .map_err(|error| misfit(Why::Values(error.to_string())))?,
         captured_at: row.get(5),
     })
 }

@@ -12,7 +12,8 @@ use crate::domain::record::{Advice, HistoryEntry, PendingChange, RecordView, Sal
 use crate::domain::rules::MASK;
 
 use super::audit::AuditQuery;
-use super::queue::UNSENT;
+use super::queue::{CAPTURED_AT, UNSENT};
+use super::row_condition::RowCondition;
 use super::{Error, Store, While};
 
 /// How many lines of history a record view has at most.
@@ -25,14 +26,15 @@ impl Store {
     /// Refused when neither the row nor anything known of it is there.
     pub async fn record(&self, mapping: &Mapping, at: &RowRef) -> Result<RecordView, Error> {
         let client = self.client().await?;
-        let row: Option<Value> = client
-            .query_opt(
-                &format!("SELECT to_jsonb(t) FROM {} t WHERE id = $1", self.table(&mapping.table)),
-                &[&at.row.0],
-            )
-            .await
-            .while_("read a row")?
-            .map(|row| row.get(0));
+        let takes_part = RowCondition::of(mapping, 1);
+        let sql = format!(
+            "SELECT to_jsonb(t), ({}) IS NOT TRUE FROM {} t WHERE id = $1",
+            takes_part.sql,
+            self.table(&mapping.table)
+        );
+        let found = client.query_opt(&sql, &takes_part.bound(&[&at.row.0])).await.while_("read a row")?;
+        let stays_out = found.as_ref().is_some_and(|row| row.get(1));
+        let row: Option<Value> = found.map(|row| row.get(0));
         let unit = client
             .query_opt(
                 "SELECT state, sfid::text FROM syncdeck.unit WHERE table_name = $1 AND record_id = $2",
@@ -56,7 +58,10 @@ impl Store {
         Ok(RecordView {
             sfid: value("sfid").or_else(|| unit.and_then(|unit| unit.get(1))),
             lastop: value("_hc_lastop"),
-            unit: standing(unit_state.as_deref()).to_owned(),
+            unit: match standing(unit_state.as_deref()) {
+                "in step" if stays_out => "kept out".to_owned(),
+                standing => standing.to_owned(),
+            },
             exists,
             values: mapping.fields.iter().map(|field| (field.clone(), value(&field.column))).collect(),
             row: at.clone(),
@@ -136,7 +141,7 @@ impl Store {
     async fn pending(&self, mapping: &Mapping, at: &RowRef) -> Result<Vec<PendingChange>, Error> {
         let client = self.client().await?;
         let sql = format!(
-            "SELECT created_at, action, state, old, values FROM {}._trigger_log
+            "SELECT {CAPTURED_AT}, coalesce(action, '?'), state, old, values FROM {}._trigger_log
              WHERE table_name = $1 AND record_id = $2 AND {UNSENT} ORDER BY id LIMIT $3",
             self.schema
         );

@@ -255,7 +255,8 @@ impl Store {
         let sql = format!(
             "SELECT table_name::text, record_id, state FROM syncdeck.unit WHERE state <> 'writeback'
              UNION ALL SELECT table_name::text, record_id, state FROM syncdeck.error WHERE resolved_at IS NULL AND record_id IS NOT NULL
-             UNION ALL SELECT table_name::text, record_id, 'new' FROM {}._trigger_log WHERE state = 'NEW'",
+             UNION ALL SELECT table_name::text, record_id, 'new' FROM {}._trigger_log
+                 WHERE state = 'NEW' AND table_name IS NOT NULL AND record_id IS NOT NULL",
             self.schema
         );
         let rows = client.query(&sql, &[]).await.while_("read where rows stand")?;

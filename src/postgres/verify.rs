@@ -387,7 +387,7 @@ impl Store {
             })
             .collect();
         audit(&transaction, act, "deleted the record", &mapping, &entries).await?;
-        transaction.batch_execute("SET LOCAL syncdeck.writer = ''").await.while_("write as a user")?;
+        transaction.batch_execute(super::AS_USER).await.while_("write as a user")?;
         transaction
             .execute(&format!("DELETE FROM {full} WHERE id = ANY($1)"), &[&ids])
             .await

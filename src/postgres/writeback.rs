@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
+use crate::domain::catalogue::Source;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
 
-use super::queue::{Ack, Outcome};
+use super::custody::{UNREADABLE, UNREADABLE_CHANGES};
+use super::queue::{Ack, KEPT_OUT, Outcome};
 use super::{Cached, Error, Store, Transaction, While, failpoint};
 
 impl Store {
@@ -71,15 +73,16 @@ impl Store {
         // A second statement, with a snapshot after the locks: a change that joined meanwhile keeps the row PENDING.
         // An id that another row already carries is left out; that other row shows the same record.
         let sql = format!(
-            "UPDATE {name} t SET
-                 sfid = CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid OR EXISTS (SELECT FROM {name} other WHERE other.sfid = o.sfid AND other.id <> o.id)
-                     THEN t.sfid ELSE o.sfid END,
-                 _hc_lastop = CASE WHEN newer.there THEN t._hc_lastop ELSE o.lastop END,
-                 _hc_err = CASE WHEN newer.there THEN t._hc_err ELSE o.err END
-             FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[]) AS o (id, sfid, lastop, err, upto),
-             LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name = $1 AND log.record_id = o.id
-                 AND log.id > o.upto AND log.state IN ('NEW', 'PENDING')) AS there OFFSET 0) newer
-             WHERE t.id = o.id",
+            "UPDATE {name} t SET (sfid, _hc_lastop, _hc_err) = (
+                 SELECT CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid OR EXISTS (SELECT FROM {name} other WHERE other.sfid = o.sfid AND other.id <> o.id)
+                         THEN t.sfid ELSE o.sfid END,
+                     CASE WHEN newer.there THEN t._hc_lastop ELSE o.lastop END,
+                     CASE WHEN newer.there THEN t._hc_err ELSE o.err END
+                 FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[]) AS o (id, sfid, lastop, err, upto),
+                 LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name = $1 AND log.record_id = o.id
+                     AND log.id > o.upto AND log.state IN ('NEW', 'PENDING')) AS there OFFSET 0) newer
+                 WHERE o.id = t.id)
+             WHERE t.id = ANY($2)",
             schema = self.schema
         );
         let texts =
@@ -204,6 +207,15 @@ pub(super) fn all_deferred(acks: &[&Ack]) -> HashMap<RowRef, Value> {
 fn row_outcome(ack: &Ack) -> Option<Value> {
     let (lastop, err, sfid) = match &ack.outcome {
         Outcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.clone()),
+        Outcome::Nothing { reason: UNREADABLE_CHANGES } => {
+            let err = json!({"op": ack.op.to_uppercase(), "src": Source::Engine, "code": UNREADABLE,
+                "msg": format!("{UNREADABLE_CHANGES}; see the errors of the log"), "fields": []});
+            ("FAILED", Some(err.to_string()), None)
+        }
+        // It waits for nothing, and is in step with nothing.
+        Outcome::Nothing { reason: KEPT_OUT } => {
+            return Some(json!({"lastop": null, "err": null, "sfid": null, "upto": ack.upto}));
+        }
         // Nothing of it concerns Salesforce, so nothing is pending either.
         Outcome::Nothing { .. } => ("SYNCED", None, None),
         Outcome::Rejected { next: Verdict::Again(_), .. } => return None,

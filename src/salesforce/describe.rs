@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::domain::field::{Field, FieldType};
 use crate::domain::mapping::{Stamp, SystemFields};
+use crate::domain::names::column_of;
 
 use super::{Client, Error};
 
@@ -78,7 +79,7 @@ impl DescribedField {
     pub fn to_field(&self) -> Field {
         Field {
             name: self.name.clone(),
-            column: self.name.to_lowercase(),
+            column: column_of(&self.name),
             label: self.label.clone(),
             kind: FieldType::from_describe(&self.kind),
             length: self.length,

@@ -62,8 +62,9 @@ fn to_json(field: &Field, text: Option<&str>) -> Result<Value, Unsendable> {
         },
         FieldType::Date if endless(text) => return Err(unsendable()),
         FieldType::Datetime if endless(text) => return Err(unsendable()),
-        // Salesforce keeps whole seconds.
+        // Salesforce keeps whole seconds. A column with a zone is captured in UTC, and says so.
         FieldType::Datetime => {
+            let text = text.trim_end_matches("+00:00").trim_end_matches("+00");
             json!(format!("{}Z", text.replace(' ', "T").split('.').next().unwrap_or(text)))
         }
         FieldType::Time => json!(format!("{}.000Z", text.split('.').next().unwrap_or(text))),
@@ -150,6 +151,7 @@ mod tests {
         assert_eq!(sent(FieldType::Double, "1.50"), json!(1.5));
         assert_eq!(sent(FieldType::Double, "twelve"), json!("twelve"));
         assert_eq!(sent(FieldType::Datetime, "2026-11-20 14:02:11.25"), json!("2026-11-20T14:02:11Z"));
+        assert_eq!(sent(FieldType::Datetime, "2026-11-20 14:02:11+00"), json!("2026-11-20T14:02:11Z"));
         assert_eq!(sent(FieldType::Date, "2026-11-20"), json!("2026-11-20"));
         assert_eq!(to_json(&field(FieldType::Int), None).unwrap(), Value::Null);
     }

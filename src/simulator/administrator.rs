@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::org::{Org, Table};
-use super::schema::{FieldDef, Kind};
+use super::schema::{FieldDef, Kind, field_line};
 
 /// What the administrator is to do, as it comes over HTTP:
 /// `{"do": "hide_field", "object": "Contact", "field": "Phone"}`.
@@ -93,6 +93,12 @@ impl Org {
     /// Makes any field a unique key.
     pub fn make_key(&self, object: &str, field: &str) {
         self.change_field(object, field, |field| (field.unique, field.key) = (true, true));
+    }
+
+    /// Adds a lookup field to an object.
+    pub fn add_lookup(&self, object: &str, field: &str, relationship: &str, parent: &str) {
+        let def = field_line(&format!("{field} | {field} | lookup {parent} {relationship}"));
+        self.change(object, |table| table.def.fields.push(def));
     }
 
     /// Drops a field with its values.

@@ -155,7 +155,7 @@ pub(super) fn read_objects(text: &str) -> Vec<ObjectDef> {
     objects
 }
 
-fn field_line(line: &str) -> FieldDef {
+pub(super) fn field_line(line: &str) -> FieldDef {
     let mut parts = line.split('|').map(str::trim);
     let mut next = || parts.next().unwrap_or_default().to_owned();
     let (name, label, kind, properties) = (next(), next(), next(), next());

@@ -113,6 +113,15 @@ async fn a_condition_keeps_rows_out_until_they_meet_it() {
     assert!(world.record("Contact", "K1").is_none());
     let told = "SELECT state || ': ' || sf_message FROM salesforce._trigger_log_archive";
     assert_eq!(world.text(told).await.unwrap(), "IGNORED: the mapping's condition keeps the row out");
+    world
+        .until("nobody takes it for synced", async || {
+            world.text("SELECT _hc_lastop FROM salesforce.contact").await.is_none()
+        })
+        .await;
+    let view = world.handle.record(&contact(1)).await.unwrap();
+    assert_eq!(view.unit, "kept out");
+    let why = view.sending.why.unwrap();
+    assert!(why.contains("condition keeps the row out: email IS NOT NULL"), "{why}");
     world.run("UPDATE salesforce.contact SET email = 'jane@acme.com'").await;
     world
         .until("it enters, whole", async || {
@@ -120,6 +129,27 @@ async fn a_condition_keeps_rows_out_until_they_meet_it() {
         })
         .await;
     assert_eq!(world.writes("create", "K1"), 1);
+    world.until_text("SELECT _hc_lastop FROM salesforce.contact", "SYNCED").await;
+    assert_eq!(world.handle.record(&contact(1)).await.unwrap().unit, "in step");
+
+    // What is changed while it is out goes with the change that brings it in again.
+    world.run("UPDATE salesforce.contact SET email = NULL, firstname = 'Jane'").await;
+    world
+        .until("it is out", async || world.text("SELECT _hc_lastop FROM salesforce.contact").await.is_none())
+        .await;
+    world.run("UPDATE salesforce.contact SET level__c = 'Primary'").await;
+    world.until_quiet().await;
+    world
+        .until("it is still out", async || {
+            world.text("SELECT _hc_lastop FROM salesforce.contact").await.is_none()
+        })
+        .await;
+    assert_eq!(world.record("Contact", "K1").unwrap()["Email"], json!("jane@acme.com"));
+    world.run("UPDATE salesforce.contact SET email = 'roe@acme.com'").await;
+    let now = async |field: &str| world.record("Contact", "K1").unwrap()[field].clone();
+    world.until("the address arrives", async || now("Email").await == json!("roe@acme.com")).await;
+    assert_eq!((now("FirstName").await, now("Level__c").await), (json!("Jane"), json!("Primary")));
+    assert_eq!(world.writes("update", "K1"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

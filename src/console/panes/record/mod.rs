@@ -256,7 +256,7 @@ impl RecordPane {
                 "in step" if accepted_at(&view) > before => {
                     Some(Answer::Accepted { at: accepted_at(&view).unwrap_or(now) })
                 }
-                "in step" => Some(Answer::Settled { at: now }),
+                "in step" | "kept out" => Some(Answer::Settled { at: now }),
                 _ if fails => Some(Answer::Rejected { at: now }),
                 _ if ignored => Some(Answer::Settled { at: now }),
                 _ => None,
@@ -265,7 +265,9 @@ impl RecordPane {
         };
         // What came of it later makes an answer untrue that stands above it.
         let holds = match self.answer {
-            Some(Answer::Accepted { .. } | Answer::Settled { .. }) => view.unit == "in step" || ignored,
+            Some(Answer::Accepted { .. } | Answer::Settled { .. }) => {
+                ["in step", "kept out"].contains(&view.unit.as_str()) || ignored
+            }
             Some(Answer::Rejected { .. }) => fails,
             Some(Answer::Sending { .. }) | None => true,
         };

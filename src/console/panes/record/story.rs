@@ -60,6 +60,7 @@ pub(super) fn error_lines(
         let text = match view.unit.as_str() {
             "in step" => "In step with Salesforce.",
             "held" => "Waits for its parent.",
+            "kept out" => "Not sent, and not in step:",
             _ => "Waits to be sent.",
         };
         let why = view.sending.why.as_ref().filter(|_| view.unit != "in step");
