@@ -16,7 +16,7 @@ use crate::postgres::queue::CaptureState;
 use super::Shared;
 
 /// Between two looks; behind a pooler each costs a transaction with its settings.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(10);
 const LOOK_POOLED: Duration = Duration::from_millis(50);
 /// While Salesforce or PostgreSQL cannot be reached.
 const CLOSED: Duration = Duration::from_secs(1);
