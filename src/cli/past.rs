@@ -54,13 +54,15 @@ pub(super) async fn audit(
         }
         let why = act.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         let time = act.at.format("%m-%d %H:%M:%S").to_string();
-        vec![act.act.to_string(), time, act.who(), act.action.clone(), about, undone, format!("{what}{why}")]
+        let role = act.db_user.clone().unwrap_or_default();
+        let who = vec![act.act.to_string(), time, act.who(), role];
+        [who, vec![act.action.clone(), about, undone, format!("{what}{why}")]].concat()
     };
     let lines: Vec<Vec<String>> = acts.iter().map(line).collect();
     if lines.is_empty() {
         print::line("nobody has done anything yet")?;
     } else {
-        print::table(&["act", "time (UTC)", "who", "did", "to", "", "what"], &lines)?;
+        print::table(&["act", "time (UTC)", "who", "role", "did", "to", "", "what"], &lines)?;
     }
     Ok(DONE)
 }

@@ -389,12 +389,11 @@ impl PastAct {
         }
     }
 
-    /// Who, from where, and as which role of PostgreSQL.
+    /// Who, and from where.
     pub fn who(&self) -> String {
-        let role = self.db_user.as_ref().map(|role| format!(" as {role}")).unwrap_or_default();
         match self.origin.as_str() {
-            "local" => format!("{}{role}", self.actor),
-            origin => format!("{} from {origin}{role}", self.actor),
+            "local" => self.actor.clone(),
+            origin => format!("{} from {origin}", self.actor),
         }
     }
 }

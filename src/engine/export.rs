@@ -59,15 +59,13 @@ pub async fn export(
     let mut query = ErrorQuery { filter: filter.to_owned(), limit: PAGE, ..ErrorQuery::default() };
     let mut count = 0;
     if format == Format::Csv {
-        out.write_all(&csv_line(&HEAD, csv::QuoteStyle::Necessary).map_err(|error| told(&error))?)
-            .map_err(|error| told(&error))?;
+        out.write_all(&csv_line(&HEAD).map_err(|error| told(&error))?).map_err(|error| told(&error))?;
     }
     loop {
         let page = handle.errors(&query).await?;
         for error in &page.items {
             let line = match format {
-                // Where a list is separated otherwise, a part of a text would begin a cell of its own.
-                Format::Csv => csv_line(&cells(error), csv::QuoteStyle::NonNumeric),
+                Format::Csv => csv_line(&cells(error)),
                 Format::JsonLines => json_line(error),
             };
             out.write_all(&line.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
@@ -126,9 +124,15 @@ fn cells(error: &SyncError) -> [String; 18] {
     ]
 }
 
-fn csv_line<T: AsRef<str>>(cells: &[T], quotes: csv::QuoteStyle) -> io::Result<Vec<u8>> {
+fn csv_line<T: AsRef<str>>(cells: &[T]) -> io::Result<Vec<u8>> {
+    let cells: Vec<String> = cells.iter().map(|cell| harmless(cell.as_ref())).collect();
+    // Where lists are separated by it, what stands behind it would begin a cell of its own.
+    let quotes = match cells.iter().any(|cell| cell.contains(';')) {
+        true => csv::QuoteStyle::Always,
+        false => csv::QuoteStyle::Necessary,
+    };
     let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
-    writer.write_record(cells.iter().map(|cell| harmless(cell.as_ref())))?;
+    writer.write_record(&cells)?;
     writer.into_inner().map_err(|error| error.into_error())
 }
 
@@ -169,8 +173,8 @@ mod tests {
             ("plain, with \"quotes\"\nand lines", "plain, with \"quotes\"\nand lines"),
             ("", ""),
         ] {
-            let line = csv_line(&[cell, "next"], csv::QuoteStyle::NonNumeric).unwrap();
-            assert!(line.starts_with(b"\""), "a part behind a semicolon begins no cell of its own");
+            let line = csv_line(&[cell, "next"]).unwrap();
+            assert!(!cell.contains(';') || line.starts_with(b"\""), "what is behind it begins no cell");
             let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice());
             let record = reader.records().next().unwrap().unwrap();
             assert_eq!(record.iter().collect::<Vec<_>>(), [written, "next"]);
