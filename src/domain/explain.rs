@@ -272,7 +272,7 @@ fn status_in(line: &str) -> Option<u16> {
         let forms = [
             // `503`, `503 Service Unavailable`, `HTTP 503`, `HTTP_503`, `HTTP/1.1 503 Service Unavailable`.
             r"^(?i:HTTP(?:/\d(?:\.\d)?)?[ _:]*)?([1-5]\d\d)(?:$|[ :.][A-Za-z ]*$)",
-            r"(?i)\bHTTP(?:/\d(?:\.\d)?)?[ _]([1-5]\d\d)\b",
+            r"(?i)\bHTTP(?:/\d(?:\.\d)?)?[ _](?:status )?([1-5]\d\d)\b",
             // A line of a router, and of a server: `"GET /accounts HTTP/1.1" from 10.0.0.1 - 200 267B`.
             r#"(?i)\bstatus(?:_?code)?["']?\s*[=:]\s*["']?([1-5]\d\d)\b"#,
             r#"HTTP/\d(?:\.\d)?"(?:[^\n]*?\s)??([1-5]\d\d)(?:\s|$)"#,
