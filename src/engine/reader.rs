@@ -22,7 +22,7 @@ use crate::salesforce::query::{self, instant};
 use crate::salesforce::{self, Client, value};
 
 use super::apply::{apply, note, remove};
-use super::{Shared, guard, link, load, mask, refused, schema};
+use super::{Shared, guard, link, load, mask, refused, replaced, schema};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -61,7 +61,9 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
             // What was listed is waited for.
         } else {
             match poll(&shared, mapping, &mut shape).await {
-                Ok(()) => {
+                // Another engine reads it: nothing was asked, so nothing is known.
+                Ok(false) => {}
+                Ok(true) => {
                     link::works(&shared).await;
                     if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                         counted = Some(Instant::now());
@@ -81,18 +83,18 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
     }
 }
 
-/// One look at Salesforce, when this engine holds the mapping's lease. `shape` is what the table's constraints were at the
-/// last one.
-async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) -> Result<(), ReadError> {
+/// One look at Salesforce, when this engine holds the mapping's lease; false when it does not. `shape` is what the table's
+/// constraints were at the last one.
+async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) -> Result<bool, ReadError> {
     let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
     if !shared.store.lease(&lease, lease_length(shared, mapping)).await? {
-        return Ok(());
+        return Ok(false);
     }
     let mut cursor = shared.store.cursor(&mapping.object).await?;
     let mut run = Run::begin(&mapping.object, Kind::Poll);
     if (!cursor.loaded || cursor.reload.is_some()) && !load::run(shared, mapping, &lease, &mut cursor).await?
     {
-        return Ok(());
+        return Ok(true);
     }
     let (mut read, deleted) = look(shared, &lease, mapping, &mut cursor, &mut run).await?;
     read.changed.extend(refused::retry(shared, &lease, mapping, shape).await?);
@@ -117,7 +119,7 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
             json!({"mapping": mapping.object, "records": read.records}),
         );
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Tells whoever looks at one of these rows. Of more than a few, somebody who looks at one sees it a little later.
@@ -172,27 +174,30 @@ async fn changes(
 ) -> Result<Read, ReadError> {
     let mut read = Read::default();
     let Some(since) = cursor.read else { return Ok(read) };
-    let back = chrono::Duration::from_std(shared.config.salesforce.look_back).unwrap_or_default();
     let mut asked_at = shared.store.now().await?;
+    let since = since.min(asked_at);
     let mut page = shared
         .client
         .query(&format!(
             "SELECT {} FROM {} WHERE SystemModstamp >= {} ORDER BY SystemModstamp ASC",
             columns(mapping),
             mapping.object,
-            instant(since - back)
+            instant(back_from(since, shared.config.salesforce.look_back))
         ))
         .await?;
+    // A stamp may lie anywhere; from one in the future on, nothing would be read until that day has come.
+    let newest_possible = asked_at;
     let mut reached = since;
     let mut skipped: Option<DateTime<Utc>> = None;
     loop {
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
+        replaced::tell(shared, mapping, &page.replaced);
         let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
         note(run, rows.len(), &applied);
         read.records += rows.len() as i64;
         read.written += applied.written;
         read.changed.extend(&applied.changed);
-        reached = reached.max(newest(&page.records).unwrap_or(since));
+        reached = reached.max(newest(&page.records).unwrap_or(since).min(newest_possible));
         for record in &page.records {
             let id = record.get("Id").and_then(Value::as_str).unwrap_or("");
             if applied.skipped.iter().any(|skipped| skipped == id) {
@@ -206,6 +211,12 @@ async fn changes(
     }
     cursor.read = Some(skipped.map_or(reached, |stamp| reached.min(stamp)).max(since));
     Ok(read)
+}
+
+/// A little before a stamp, or the stamp itself where there is no such instant.
+fn back_from(stamp: DateTime<Utc>, back: Duration) -> DateTime<Utc> {
+    let back = chrono::Duration::from_std(back).unwrap_or_default();
+    stamp.checked_sub_signed(back).unwrap_or(stamp)
 }
 
 /// Records whose rows were written by hand: what a person was shown may be older than what is there. Returns the rows
@@ -235,7 +246,7 @@ async fn deletes(
 ) -> Result<u64, ReadError> {
     let now = shared.store.now().await?.trunc_subsecs(0);
     let minute = chrono::Duration::minutes(1);
-    let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
+    let start = cursor.deletes.unwrap_or(now).clamp(now - DELETES_KEPT, now) - minute * 2;
     let (ids, covered) = shared.client.deleted(&mapping.object, start, now + minute).await?;
     let removed = remove(shared, lease, mapping, &ids).await?;
     // However long somebody holds a row, its delete is told again until it is done.
@@ -260,7 +271,10 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
             link::report(shared, source).await;
             return;
         }
-        ReadError::Salesforce(source) => source,
+        ReadError::Salesforce(source) => {
+            link::note_unusable(shared, source).await;
+            source
+        }
         ReadError::Postgres(error) => {
             if error.is_of_this_table() {
                 guard::look(shared).await;
@@ -288,6 +302,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
     }
     let (code, message) = match source {
         salesforce::Error::Api { code, message, .. } => (code.clone(), message.trim().to_owned()),
+        other @ salesforce::Error::Unusable { .. } => ("ANSWER_UNUSABLE".to_owned(), other.to_string()),
         other => ("REQUEST_TIMEOUT".to_owned(), other.to_string()),
     };
     let new = read_failure(mapping, Source::Salesforce, &code, &message);
@@ -372,7 +387,7 @@ pub(super) async fn count(shared: &Shared, mapping: &Mapping) {
 
 /// A failure of the way to Salesforce counts wherever it is met.
 pub(super) async fn note_failure(shared: &Shared, error: &salesforce::Error) {
-    if link::concerns_link(error) {
+    if link::concerns_link(error) || matches!(error, salesforce::Error::Unusable { .. }) {
         link::report(shared, error).await;
     }
 }

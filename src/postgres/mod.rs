@@ -38,6 +38,7 @@ pub mod rows;
 mod runs;
 pub mod settings;
 pub mod status;
+mod storable;
 mod stream;
 mod trends;
 pub mod undo;
@@ -91,6 +92,20 @@ impl Error {
             Error::Sql { source, .. } => source.code(),
             _ => None,
         }
+    }
+
+    /// What objects, by name, without a word of what it says: that may quote the very value.
+    pub fn objection(&self) -> String {
+        let Error::Sql { what, source } = self else { return "PostgreSQL cannot be asked".to_owned() };
+        let mut text = format!("PostgreSQL could not {what}");
+        if let Some(error) = source.as_db_error() {
+            text.push_str(&format!(" (SQLSTATE {}", error.code().code()));
+            for (kind, name) in [("table", error.table()), ("constraint", error.constraint())] {
+                text.push_str(&name.map(|name| format!(", {kind} {name}")).unwrap_or_default());
+            }
+            text.push(')');
+        }
+        text
     }
 
     /// True when a statement does not fit what is in the database: tables, columns, triggers, constraints. The way is
