@@ -52,6 +52,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.stop.cancelled() => {}
         }
     }
+    // What takes long goes on while the configuration changes; the end of the program ends it.
+    answering.detach_all();
 }
 
 async fn answer(shared: Arc<Shared>, command: Command) {

@@ -254,12 +254,12 @@ pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
     jobs.sort_by_cached_key(|job| {
         parents.iter().map(|column| job.patch.get(*column).cloned().flatten()).collect::<Vec<_>>()
     });
-    let mut groups: BTreeMap<(Call, usize), Vec<(usize, Vec<Job>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Call, usize), Vec<Weighed>> = BTreeMap::new();
     for job in jobs {
         let size = call_size(&job.unit, mapping.rules.batch_size);
         let bytes = json_bytes(&job.patch);
         let group = groups.entry((job.call, size)).or_default();
-        let fits = |(held, call): &(usize, Vec<Job>)| {
+        let fits = |(held, call): &Weighed| {
             call.len() < size
                 && held + bytes <= CALL_BYTES
                 && (job.key.is_none() || call.iter().all(|other| other.key != job.key))
@@ -275,6 +275,9 @@ pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
     }
     groups.into_values().flatten().map(|(_, call)| call).collect()
 }
+
+/// The jobs of a call, and how many bytes they are.
+type Weighed = (usize, Vec<Job>);
 
 /// How long a record is as JSON, roughly: with its names, and with what is escaped.
 fn json_bytes(patch: &Hstore) -> usize {

@@ -44,7 +44,7 @@ pub enum Error {
         cause: String,
     },
     /// An answer came that is none of Salesforce's, or says nothing about what was asked: it may have been carried out.
-    #[error("no usable answer from {host}: {cause}")]
+    #[error("what {host} answers is of no use: {cause}")]
     Unusable {
         /// Host and port.
         host: String,
