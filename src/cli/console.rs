@@ -11,9 +11,10 @@ use crate::config::state::{ConsoleState, StateFile};
 use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::console::keymap::Keymap;
 use crate::console::model::{Connection, Settings};
-use crate::console::term::hangup;
+use crate::console::term::{guard, hangup};
 use crate::console::theme::{Always, Background, Theme};
 use crate::console::{self, Left, Unfit};
+use crate::engine;
 use crate::engine::handle::{Handle, operator};
 use crate::postgres::connect::{Session, database_of};
 
@@ -32,6 +33,8 @@ pub(super) async fn run(cli: &Cli) -> Result<u8> {
         found => found?,
     };
     let engines = Engines::new();
+    // The console outlives the engine, says that it ended, and starts it again.
+    guard::spare(engine::is_of_engine);
     let watchdog = tokio::spawn(end_when_stuck(engines.clone()));
     let left = visit(cli, config, &engines).await;
     watchdog.abort();

@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, EngineMode};
 use crate::domain::backoff::Backoff;
-use crate::engine::{self, Engine, StartError};
+use crate::domain::duration::spoken;
+use crate::engine::{self, Engine, Failure, StartError};
 use crate::postgres::connect::Session;
 use crate::postgres::status::Lease;
 use crate::postgres::{self, Store};
@@ -23,6 +24,10 @@ const ENGINE_LEASE: &str = "engine of a console";
 const LEASE: Duration = Duration::from_secs(10);
 /// Between two looks whether an engine runs.
 const LOOK: Duration = Duration::from_millis(2_500);
+/// How long the end of all engines may take.
+const END: Duration = Duration::from_secs(9);
+/// An engine that ran for so long before it ended by itself is started again without a long rest.
+const LASTED: Duration = Duration::from_secs(600);
 /// Between two tries of a console that cannot start one; meanwhile any other may.
 const RESTS: Backoff =
     Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(60), max_retries: u32::MAX };
@@ -65,6 +70,7 @@ impl Engines {
             config: config.clone(),
             store,
             engine,
+            started_at: Instant::now(),
             failures: 0,
             rests_until: Instant::now(),
             told: String::new(),
@@ -80,7 +86,8 @@ impl Engines {
     pub(super) async fn stop(&self) {
         self.stop.cancel();
         self.keepers.close();
-        self.keepers.wait().await;
+        // Whatever keeps one, leases cover it; the console is not to hang for that.
+        let _ = tokio::time::timeout(END, self.keepers.wait()).await;
     }
 
     /// Starts the engine unless one runs already.
@@ -115,7 +122,9 @@ struct Keeper {
     store: Store,
     /// The one that runs in this process.
     engine: Option<Engine>,
-    /// How often it could not be started, one time behind the other.
+    /// When that was started.
+    started_at: Instant,
+    /// How often it could not be started, or ended by itself soon, one time behind the other.
     failures: u32,
     rests_until: Instant,
     /// Why not, as it was told last.
@@ -126,8 +135,15 @@ impl Keeper {
     /// Takes over when the engine that ran is gone, until the consoles are left.
     async fn run(mut self, stop: CancellationToken) {
         loop {
+            let ended = async {
+                match &mut self.engine {
+                    Some(engine) => engine.ended().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
+                failure = ended => self.lost(&failure).await,
                 () = stop.cancelled() => break,
             }
             if self.engine.is_none() {
@@ -159,12 +175,24 @@ impl Keeper {
         }
         match engine::start(self.config.clone(), self.store.clone()).await {
             Ok(engine) => {
-                self.engine = Some(engine);
-                self.failures = 0;
+                (self.engine, self.started_at) = (Some(engine), Instant::now());
                 self.told.clear();
             }
             Err(error) => self.rest(&error).await,
         }
+    }
+
+    /// The engine ended by itself: the console says so, and when it is started again.
+    async fn lost(&mut self, failure: &Failure) {
+        self.engine = None;
+        if self.started_at.elapsed() >= LASTED {
+            self.failures = 0;
+        }
+        let rest = RESTS.delay(self.failures, 1.0);
+        (self.rests_until, self.failures) = (Instant::now() + rest, self.failures.saturating_add(1));
+        let next = format!("it is started again in {}", spoken(rest));
+        engine::tell_ended(&self.store, &self.config, &self.lease.owner, failure, &next).await;
+        let _ = self.store.give_back(&self.lease).await;
     }
 
     /// Lets others try, and says why this one cannot.

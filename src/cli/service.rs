@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use color_eyre::eyre::Result;
-use tokio::task::{JoinHandle, JoinSet};
+use color_eyre::eyre::{Result, WrapErr, bail};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -24,6 +25,10 @@ use super::args::Cli;
 use super::signals::{ended, terminated};
 use super::{DONE, explain, print, store};
 
+/// How long the last lines of the log are waited for.
+const ECHO: Duration = Duration::from_millis(500);
+/// How long the end of all engines may take.
+const END: Duration = Duration::from_millis(9_300);
 /// Between two looks at which connections the file has.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -38,19 +43,38 @@ pub(super) async fn run(cli: &Cli) -> Result<u8> {
     match super::several(cli)? {
         None => {
             let config = Config::load_engine(cli.config.as_deref(), cli.connection.as_deref())?;
-            let service = Service::start(&config, String::new()).await?;
-            until_ended().await;
-            service.stop().await;
+            let ended = pin!(until_ended());
+            let stop = CancellationToken::new();
+            let service = async {
+                tokio::select! {
+                    started = Service::start(&config, String::new()) => started?.run(&stop).await,
+                    () = stop.cancelled() => Ok(()),
+                }
+            };
+            until(ended, &stop, service).await?;
         }
         Some(_) => {
             let stop = CancellationToken::new();
-            let services = tokio::spawn(keep_all(cli.config.clone(), stop.clone()));
-            until_ended().await;
-            stop.cancel();
-            services.await?;
+            until(pin!(until_ended()), &stop, keep_all(cli.config.clone(), &stop)).await?;
         }
     }
     Ok(DONE)
+}
+
+/// Runs services until they end by themselves or are to end; then they have the time that an engine's end takes. A start
+/// under way is broken off: nothing is in flight yet.
+async fn until(
+    ended: Pin<&mut impl Future<Output = ()>>,
+    stop: &CancellationToken,
+    services: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let mut services = pin!(services);
+    tokio::select! {
+        done = &mut services => return done,
+        () = ended => stop.cancel(),
+    }
+    // Whatever keeps it: nobody waits for it any longer.
+    tokio::time::timeout(END, services).await.unwrap_or(Ok(()))
 }
 
 /// A service takes SIGHUP as the wish to look at its configuration; one at a terminal ends with the terminal.
@@ -63,8 +87,12 @@ async fn until_ended() {
 }
 
 /// Runs the engines of all connections, of those too that come into the file, until they leave it.
-async fn keep_all(path: Option<PathBuf>, stop: CancellationToken) {
-    let mut services = JoinSet::new();
+///
+/// # Errors
+/// When an engine ended by itself. The others are stopped then: whoever runs this program starts all of them again.
+async fn keep_all(path: Option<PathBuf>, stop: &CancellationToken) -> Result<()> {
+    let mut services: JoinSet<Result<()>> = JoinSet::new();
+    let mut failed = None;
     let mut kept: BTreeMap<String, CancellationToken> = BTreeMap::new();
     while !stop.is_cancelled() {
         // A file that cannot be read now ends nothing: each engine tells what is wrong, and goes on.
@@ -87,15 +115,32 @@ async fn keep_all(path: Option<PathBuf>, stop: CancellationToken) {
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
+            Some(ended) = services.join_next() => {
+                failed = failed.or(flat(ended).err());
+                if failed.is_some() {
+                    stop.cancel();
+                }
+            }
             () = stop.cancelled() => {}
         }
     }
-    services.join_all().await;
+    while let Some(ended) = services.join_next().await {
+        failed = failed.or(flat(ended).err());
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// A task that panicked failed like any other.
+fn flat(ended: Result<Result<()>, JoinError>) -> Result<()> {
+    ended.unwrap_or_else(|error| Err(error.into()))
 }
 
 /// Runs the engine of one connection among several. What does not let it start is said and tried again: the others
 /// must not suffer from it.
-async fn keep(path: Option<PathBuf>, name: String, stop: CancellationToken) {
+///
+/// # Errors
+/// When it ended by itself.
+async fn keep(path: Option<PathBuf>, name: String, stop: CancellationToken) -> Result<()> {
     let start = async || {
         let config = Config::load_engine(path.as_deref(), Some(&name))?;
         Service::start(&config, format!("{} ", sanitize(&name))).await
@@ -104,7 +149,7 @@ async fn keep(path: Option<PathBuf>, name: String, stop: CancellationToken) {
     let service = loop {
         let started = tokio::select! {
             started = start() => started,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         };
         let report = match started {
             Ok(service) => break service,
@@ -115,11 +160,10 @@ async fn keep(path: Option<PathBuf>, name: String, stop: CancellationToken) {
         print::problem(&format!("{name}: {}\nit is tried again in {}", explain(&report), spoken(wait)));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         }
     };
-    stop.cancelled().await;
-    service.stop().await;
+    service.run(&stop).await.wrap_err(name)
 }
 
 /// A running engine and the echo of its log.
@@ -143,10 +187,27 @@ impl Service {
         Ok(Service { engine, echo, stop })
     }
 
-    async fn stop(self) {
+    /// Runs until it is stopped.
+    ///
+    /// # Errors
+    /// When a part of it ended before: a supervisor is to start it again.
+    async fn run(mut self, stop: &CancellationToken) -> Result<()> {
+        let ended = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            failure = self.engine.ended() => Err(failure.into()),
+            ended = &mut self.echo => {
+                self.engine.stop().await;
+                ended?;
+                bail!("the echo of the log came to an end");
+            }
+        };
         self.engine.stop().await;
         self.stop.cancel();
-        let _ = self.echo.await;
+        // What PostgreSQL does not give now stands in its log.
+        if tokio::time::timeout(ECHO, &mut self.echo).await.is_err() {
+            self.echo.abort();
+        }
+        ended
     }
 }
 

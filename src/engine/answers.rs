@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::domain::field::{Field, FieldType};
@@ -19,7 +20,7 @@ use crate::postgres::commands::Command;
 use crate::salesforce::{self, query, value};
 
 use super::again::{TRIES, again};
-use super::{Shared, errand, reader, resend};
+use super::{Shared, errand, parts, reader, resend};
 
 /// Between looks, should an announcement be missed (a pooler in transaction mode passes none on).
 const PAUSE: Duration = Duration::from_millis(500);
@@ -29,11 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>) {
+    let mut answering = JoinSet::new();
     while !shared.stop.is_cancelled() {
         match shared.store.take_commands().await {
             Ok(commands) => {
                 for command in commands {
-                    tokio::spawn(answer(shared.clone(), command));
+                    answering.spawn(parts::here(answer(shared.clone(), command)));
                 }
             }
             Err(_) => {
@@ -43,9 +45,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
             () = shared.answers_bell.notified() => {}
+            // A bug in an answer is one of the engine; whoever asked would wait in vain.
+            Some(Err(failed)) = answering.join_next() => {
+                if let Ok(panic) = failed.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
             () = shared.stop.cancelled() => {}
         }
     }
+    // What takes long goes on while the configuration changes; the end of the program ends it.
+    answering.detach_all();
 }
 
 async fn answer(shared: Arc<Shared>, command: Command) {

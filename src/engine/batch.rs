@@ -238,8 +238,11 @@ fn undecided(mapping: &Mapping, content: &Content) -> Option<Refusal> {
     (!names.is_empty()).then_some(Refusal { code: "CONFLICT", message, fields: names })
 }
 
-/// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, and smaller the more often a
-/// record lost its answer or was rejected for a passing reason, down to one.
+/// The most bytes of JSON in one call, but for one record that has more by itself. Salesforce takes 50 MB.
+const CALL_BYTES: usize = 8 << 20;
+
+/// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, of bounded length, and smaller the
+/// more often a record lost its answer or was rejected for a passing reason, down to one.
 pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
     if mapping.rules.strategy == Strategy::FailFast {
         return calls_in_order(mapping, jobs);
@@ -252,20 +255,40 @@ pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
     jobs.sort_by_cached_key(|job| {
         parents.iter().map(|column| job.patch.get(*column).cloned().flatten()).collect::<Vec<_>>()
     });
-    let mut groups: BTreeMap<(Call, usize), Vec<Vec<Job>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Call, usize), Vec<Weighed>> = BTreeMap::new();
     for job in jobs {
         let size = call_size(&job.unit, mapping.rules.batch_size);
+        let bytes = json_bytes(&job.patch);
         let group = groups.entry((job.call, size)).or_default();
-        let fits = |call: &Vec<Job>| {
-            call.len() < size && (job.key.is_none() || call.iter().all(|other| other.key != job.key))
+        let fits = |(held, call): &Weighed| {
+            call.len() < size
+                && held + bytes <= CALL_BYTES
+                && (job.key.is_none() || call.iter().all(|other| other.key != job.key))
         };
         // The last call takes it, unless full or holding its key; then a new one begins.
-        match group.last_mut().filter(|call| fits(call)) {
-            Some(call) => call.push(job),
-            None => group.push(vec![job]),
+        match group.last_mut().filter(|last| fits(last)) {
+            Some((held, call)) => {
+                *held += bytes;
+                call.push(job);
+            }
+            None => group.push((bytes, vec![job])),
         }
     }
-    groups.into_values().flatten().collect()
+    groups.into_values().flatten().map(|(_, call)| call).collect()
+}
+
+/// The jobs of a call, and how many bytes they are.
+type Weighed = (usize, Vec<Job>);
+
+/// How long a record is as JSON, roughly: with its names, and with what is escaped.
+fn json_bytes(patch: &Hstore) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        ..b' ' => 6,
+        _ => 1,
+    };
+    let value = |text: &Option<String>| text.iter().flat_map(|text| text.bytes()).map(escaped).sum::<usize>();
+    patch.iter().map(|(column, text)| column.len() + value(text) + 8).sum()
 }
 
 /// The same in the order in which the records changed: where the first error stops the rest, nothing that came later may
@@ -497,5 +520,21 @@ mod tests {
             job.unit.lost = 8;
         }
         assert_eq!(calls(&mapping(None), many).len(), 500);
+    }
+
+    #[test]
+    fn calls_are_bounded_by_their_bytes_and_a_record_beyond_that_goes_alone() {
+        let sized = |row, text: &str| {
+            job(plan(&mapping(None), &unit(row), &content(Action::Insert, &[("lastname", text)], None)))
+        };
+        let mb = "x".repeat(1 << 20);
+        let many = (0..20).map(|row| sized(row, &mb)).collect();
+        assert_eq!(calls(&mapping(None), many).iter().map(Vec::len).collect::<Vec<_>>(), [7, 7, 6]);
+        let ten = "x".repeat(10 << 20);
+        let huge = vec![sized(1, "small"), sized(2, &ten), sized(3, "small")];
+        assert_eq!(calls(&mapping(None), huge).iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+        // Each of these takes six bytes.
+        let controls = "\u{1}".repeat(1 << 20);
+        assert_eq!(calls(&mapping(None), vec![sized(1, &controls), sized(2, &controls)]).len(), 2);
     }
 }

@@ -21,6 +21,9 @@ const DAILY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
 const OUTAGE: Backoff =
     Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30), max_retries: u32::MAX };
 
+/// The word for a way on which answers come that are none.
+const DEGRADED: &str = "degraded";
+
 /// The state of the way.
 pub struct Link {
     name: String,
@@ -30,7 +33,7 @@ pub struct Link {
 
 #[derive(Clone, Debug)]
 struct State {
-    /// `connecting`, `ok`, `unauthorized`, `limited`, `down`.
+    /// `connecting`, `ok`, `unauthorized`, `limited`, `degraded` (it answers what is of no use), `down`.
     word: &'static str,
     detail: Option<String>,
     /// Closed until then.
@@ -52,6 +55,11 @@ impl Link {
             .until
             .and_then(|until| until.checked_duration_since(Instant::now()))
             .filter(|left| !left.is_zero())
+    }
+
+    /// Whether the last answer was none, so that nothing should be sent before another one is.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.state.lock().is_ok_and(|state| state.word == DEGRADED)
     }
 
     /// For the sign of life, with what the org told besides.
@@ -79,7 +87,7 @@ impl Link {
             *state = State {
                 word,
                 detail: Some(detail),
-                until: Some(Instant::now() + wait),
+                until: Instant::now().checked_add(wait),
                 failures: state.failures.saturating_add(1),
             };
         }
@@ -106,7 +114,7 @@ impl Link {
 pub(super) fn concerns_link(error: &Error) -> bool {
     match error {
         Error::Unreachable { .. } | Error::Login { .. } => true,
-        Error::Lost { .. } => false,
+        Error::Lost { .. } | Error::Unusable { .. } => false,
         // 500 may have been carried out; the others were refused before anything was done.
         Error::Api { status, code, .. } => {
             matches!(status, 401 | 420 | 429 | 502 | 503 | 504)
@@ -118,6 +126,34 @@ pub(super) fn concerns_link(error: &Error) -> bool {
                         | "API_CURRENTLY_DISABLED"
                         | "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE"
                 )
+        }
+    }
+}
+
+/// Takes note of an answer that is none, wherever it was met: while such come, the connection is not well. True if it is
+/// one.
+pub(super) async fn note_unusable(shared: &Shared, error: &Error) -> bool {
+    let unusable = matches!(error, Error::Unusable { .. });
+    if unusable {
+        report(shared, error).await;
+    }
+    unusable
+}
+
+/// Asks for as little as can be, to know whether answers are answers again. What is sent before is lost with each that is
+/// none, and in the end nobody knows of any record whether Salesforce has it.
+pub(super) async fn probe(shared: &Shared) -> bool {
+    let mappings = shared.mappings();
+    let Some(mapping) = mappings.iter().find(|mapping| !mapping.gone) else { return true };
+    match shared.client.query(&format!("SELECT Id FROM {} LIMIT 1", mapping.object)).await {
+        // Whatever Salesforce itself says is an answer.
+        Err(error) if !matches!(error, Error::Api { .. }) || concerns_link(&error) => {
+            report(shared, &error).await;
+            false
+        }
+        _ => {
+            works(shared).await;
+            true
         }
     }
 }
@@ -164,6 +200,7 @@ fn verdict(error: &Error) -> (&'static str, String, String, Option<Duration>) {
             Some(Duration::from_secs(30)),
         ),
         Error::Unreachable { .. } => ("down", "CONNECTION_FAILED".to_owned(), error.to_string(), None),
+        Error::Unusable { .. } => (DEGRADED, "ANSWER_UNUSABLE".to_owned(), error.to_string(), None),
         Error::Lost { .. } => ("down", "REQUEST_TIMEOUT".to_owned(), error.to_string(), None),
         Error::Api { code, message, retry_after, .. } if code == "REQUEST_LIMIT_EXCEEDED" => {
             // One code, two meanings: too many at once passes in seconds, the daily allowance in hours.

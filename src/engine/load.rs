@@ -18,9 +18,9 @@ use crate::postgres::status::{Cursor, Lease};
 use crate::salesforce::query::{Page, Selection};
 use crate::salesforce::value;
 
-use super::Shared;
 use super::apply;
 use super::reader::{self, ReadError};
+use super::{Shared, replaced};
 
 /// Rows looked through at once for those whose record is gone.
 const ROWS: i64 = 5_000;
@@ -60,7 +60,8 @@ pub(super) async fn run(
     shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
     let before = cursor.clone();
     if !cursor.loaded {
-        cursor.read = Some(load.newest().await?.unwrap_or(began_at));
+        // A stamp in the future is nobody's change.
+        cursor.read = Some(load.newest().await?.unwrap_or(began_at).min(began_at));
     }
     if !load.pages(cursor).await? {
         return Ok(false);
@@ -136,6 +137,7 @@ impl Load<'_> {
         rows.retain(|row| {
             !row.get("sfid").and_then(|id| id.as_str()).is_some_and(|id| overtaken.contains(id))
         });
+        replaced::tell(self.shared, self.mapping, &page.replaced);
         let asked_at = self.progress.began_at;
         let applied = apply::apply(self.shared, self.lease, self.mapping, &rows, asked_at).await?;
         store.want_reread(&self.mapping.table, &applied.skipped).await?;

@@ -28,6 +28,7 @@ pub mod export;
 mod guard;
 pub mod handle;
 mod hold;
+mod keep;
 pub mod link;
 mod load;
 pub mod lookups;
@@ -35,6 +36,7 @@ mod mask;
 pub mod mend;
 mod operate;
 pub mod outcome;
+mod parts;
 mod plan;
 mod prepare;
 mod preview;
@@ -44,6 +46,7 @@ mod refused;
 pub mod rehearsal;
 mod reload;
 pub mod repair;
+mod replaced;
 mod resend;
 mod rules;
 mod schema;
@@ -71,8 +74,10 @@ use crate::postgres::{self, Store};
 use crate::salesforce::{self, Client, Credentials, Grant};
 
 use link::Link;
+use parts::Parts;
 
-pub(crate) use reload::tell_unstarted;
+pub use parts::{Failure, is_of_engine};
+pub(crate) use reload::{tell_ended, tell_unstarted};
 pub use trouble::{PART as TROUBLE, Teller};
 
 /// Why an engine does not start. The text names the thing and the remedy.
@@ -103,6 +108,9 @@ fn explain(error: &salesforce::Error, login_url: &str) -> String {
         salesforce::Error::Unreachable { .. } | salesforce::Error::Lost { .. } => {
             "is salesforce.login_url your org's My Domain, and does this machine reach it?"
         }
+        salesforce::Error::Unusable { .. } => {
+            "is salesforce.login_url your org's My Domain, and does a proxy or gateway on the way answer in its place?"
+        }
         salesforce::Error::Api { .. } => "try again; see status.salesforce.com if it stays so",
     };
     format!("Salesforce at {login_url}: {error}\n{remedy}")
@@ -119,6 +127,8 @@ struct Shared {
     guard: guard::Guard,
     tally: tally::Tally,
     trouble: Arc<trouble::Trouble>,
+    /// Values that could not be kept as they came.
+    replaced: replaced::Told,
     /// Tables whose writes are stopped or paused.
     writes_off: RwLock<HashSet<String>>,
     /// Held while changes are claimed and sent, and for good from when the tables become those of the next generation: a
@@ -163,6 +173,7 @@ impl Shared {
             guard: guard::Guard::default(),
             tally: tally::Tally::default(),
             trouble,
+            replaced: replaced::Told::default(),
             store,
             client: Arc::new(client),
             config,
@@ -213,17 +224,41 @@ impl Shared {
     }
 }
 
+/// How long the parts have to end in good order: a batch whose answer comes meanwhile is acknowledged. What takes longer is
+/// cut off; its lease covers it, as if the machine had gone.
+const GRACE: Duration = Duration::from_secs(4);
+/// How long is spent on telling the end.
+const LAST_WORDS: Duration = Duration::from_millis(1_500);
+/// After this an engine is gone, whatever keeps it.
+const LAST: Duration = Duration::from_secs(8);
+
 /// A running engine.
 pub struct Engine {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// `None` once its end was told.
+    task: Option<JoinHandle<Result<(), Failure>>>,
 }
 
 impl Engine {
-    /// Stops it in good order: the batch in flight is finished and acknowledged.
+    /// Stops it in good order: the batch in flight is finished and acknowledged, if its answer comes within seconds.
     pub async fn stop(self) {
         self.stop.cancel();
-        let _ = self.task.await;
+        let Some(mut task) = self.task else { return };
+        if tokio::time::timeout(LAST, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+
+    /// Returns when it ended without being stopped, and says why.
+    pub async fn ended(&mut self) -> Failure {
+        let Some(task) = &mut self.task else { return std::future::pending().await };
+        let ended = task.await;
+        self.task = None;
+        match ended {
+            Ok(Err(failure)) => failure,
+            Ok(Ok(())) => Failure("it was stopped from within".to_owned()),
+            Err(error) => Failure(error.to_string()),
+        }
     }
 }
 
@@ -263,8 +298,8 @@ pub async fn start_logging(
     let stop = CancellationToken::new();
     let trouble = trouble::Trouble::new(log.clone(), tell);
     let first = Shared::new(config, store, client, log, trouble, owner(), stop.child_token());
-    let task = tokio::spawn(generations(first, mappings, records, stop.clone()));
-    Ok(Engine { stop, task })
+    let task = tokio::spawn(parts::here(generations(first, mappings, records, stop.clone())));
+    Ok(Engine { stop, task: Some(task) })
 }
 
 /// The client of the configured org.
@@ -315,75 +350,115 @@ async fn lay_out(
 
 /// Runs one generation of parts behind the other: a changed configuration ends one in good order and begins the next,
 /// without the log, the signs of life or anybody's claim being lost in between.
+///
+/// # Errors
+/// When a part ended that nobody had stopped.
 async fn generations(
     first: Arc<Shared>,
     mappings: Option<Vec<Mapping>>,
     records: mpsc::Receiver<LogRecord>,
     stop: CancellationToken,
-) {
+) -> Result<(), Failure> {
     let log_done = CancellationToken::new();
     let (store, trouble) = (first.store.clone(), first.trouble.clone());
-    let log_store = tokio::spawn(upkeep::store_log(store, trouble, records, log_done.clone()));
+    let mut log_store = Parts::default();
+    log_store.spawn("the log store", upkeep::store_log(store, trouble, records, log_done.clone()));
     let (mut shared, mut mappings) = (first, mappings);
-    loop {
-        supervise(&shared, mappings.take()).await;
+    let ended = loop {
+        let ended = tokio::select! {
+            ended = supervise(&shared, mappings.take(), &stop) => ended,
+            Some(failure) = log_store.failure(&log_done) => Err(failure),
+        };
         let next = shared.next.lock().ok().and_then(|mut next| next.take()).filter(|_| !stop.is_cancelled());
-        let Some(next) = next else { break };
+        let (Some(next), Ok(())) = (next, &ended) else { break ended };
         let reload::Next { config, client, mappings: prepared } = *next;
         let (store, log, owner) = (shared.store.clone(), shared.log.clone(), shared.owner.clone());
         let trouble = shared.trouble.clone();
         shared = Shared::new(config, store, client, log, trouble, owner, stop.child_token());
         mappings = prepared;
+    };
+    if let Err(failure) = &ended {
+        shared.log.error("the engine ended by itself", serde_json::json!({"cause": failure.0}));
     }
     shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
-    let _ = shared.store.retire(&shared.owner).await;
-    log_done.cancel();
-    let _ = log_store.await;
+    let last_words = async {
+        let _ = shared.store.retire(&shared.owner).await;
+        log_done.cancel();
+        log_store.failure(&log_done).await
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+    ended
 }
 
 /// Sets the parts going and waits for their end.
-async fn supervise(shared: &Arc<Shared>, mappings: Option<Vec<Mapping>>) {
-    let signs = tokio::spawn(upkeep::signs_of_life(shared.clone()));
-    let watch = tokio::spawn(reload::run(shared.clone()));
-    if let Some(mappings) = sign_in(shared, mappings).await {
-        let names: Vec<String> = mappings.iter().map(|mapping| mapping.object.clone()).collect();
-        if let Ok(mut held) = shared.mappings.write() {
-            *held = Arc::new(mappings);
+///
+/// # Errors
+/// When one ended that nobody had stopped. The others are stopped then, and so is whatever would come next.
+async fn supervise(
+    shared: &Arc<Shared>,
+    mappings: Option<Vec<Mapping>>,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let mut parts = Parts::default();
+    parts.spawn("signs of life", upkeep::signs_of_life(shared.clone()));
+    parts.spawn("configuration", reload::run(shared.clone()));
+    let signed_in = tokio::select! {
+        mappings = sign_in(shared, mappings) => Ok(mappings),
+        Some(failure) = parts.failure(&shared.stop) => Err(failure),
+        () = shared.stop.cancelled() => Ok(None),
+    };
+    if let Ok(Some(mappings)) = &signed_in {
+        work(shared, &mut parts, mappings);
+    }
+    // The end of one generation has all the time that its answers take; the end of the engine has not.
+    let time_is_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::pin!(time_is_up);
+    let mut ended = signed_in.map(drop);
+    loop {
+        if ended.is_err() {
+            stop.cancel();
         }
-        shared
-            .log
-            .info("engine started", serde_json::json!({"mappings": names.len(), "owner": shared.owner}));
-        let mut parts = tokio::task::JoinSet::new();
-        parts.spawn(writer::run(shared.clone()));
-        parts.spawn(watch::run(shared.clone()));
-        parts.spawn(answers::run(shared.clone()));
-        parts.spawn(rules::run(shared.clone()));
-        parts.spawn(upkeep::run(shared.clone()));
-        parts.spawn(upkeep::index(shared.clone()));
-        parts.spawn(guard::run(shared.clone()));
-        parts.spawn(custody::run(shared.clone()));
-        parts.spawn(schema::run(shared.clone()));
-        parts.spawn(upkeep::listen(shared.clone()));
-        for name in names {
-            parts.spawn(reader::run(shared.clone(), name));
-        }
-        while let Some(ended) = parts.join_next().await {
-            if let Err(error) = ended {
-                // A part that panicked is a bug; the others must not go on as if it were there.
-                shared.log.error(
-                    "a part of the engine failed; the engine stops",
-                    serde_json::json!({"cause": error.to_string()}),
+        tokio::select! {
+            failure = parts.failure(&shared.stop) => match failure {
+                Some(failure) => ended = ended.and(Err(failure)),
+                None => break,
+            },
+            () = &mut time_is_up => {
+                shared.log.warn(
+                    format!("cut off at the end: {}", parts.names()),
+                    serde_json::json!({"after": format!("{} s", GRACE.as_secs())}),
                 );
-                if let Ok(mut next) = shared.next.lock() {
-                    *next = None;
-                }
-                shared.stop.cancel();
+                break;
             }
         }
     }
-    let _ = signs.await;
-    let _ = watch.await;
-    let _ = shared.tally.store(&shared.store).await;
+    let _ = tokio::time::timeout(LAST_WORDS, shared.tally.store(&shared.store)).await;
+    ended
+}
+
+/// Sets those parts going that work the mappings.
+fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
+    if let Ok(mut held) = shared.mappings.write() {
+        *held = Arc::new(mappings.to_vec());
+    }
+    shared.log.info("engine started", serde_json::json!({"mappings": mappings.len(), "owner": shared.owner}));
+    parts.spawn("writer", writer::run(shared.clone()));
+    parts.spawn("watch", watch::run(shared.clone()));
+    parts.spawn("answers", answers::run(shared.clone()));
+    parts.spawn("rules", rules::run(shared.clone()));
+    parts.spawn("upkeep", upkeep::run(shared.clone()));
+    parts.spawn_errand("indexes", upkeep::index(shared.clone()));
+    parts.spawn("guard", guard::run(shared.clone()));
+    parts.spawn("custody", custody::run(shared.clone()));
+    parts.spawn("schema", schema::run(shared.clone()));
+    parts.spawn("notices", upkeep::listen(shared.clone()));
+    for mapping in mappings {
+        let name = mapping.object.clone();
+        parts.spawn(format!("reader of {name}"), reader::run(shared.clone(), name));
+    }
 }
 
 /// The mappings, trying until Salesforce can be asked. `None` when the end comes first.

@@ -14,7 +14,7 @@ use super::batch::{Call, Job};
 /// found records, or was refused in part, is compared with the org by external id.
 ///
 /// # Errors
-/// [`Error::Lost`] when the results are of other records: what became of which is not known.
+/// [`Error::Unusable`] when the results are of other records: what became of which is not known.
 pub(super) async fn check(
     shared: &Shared,
     mapping: &Mapping,

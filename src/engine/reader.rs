@@ -22,7 +22,7 @@ use crate::salesforce::query::{Selection, instant};
 use crate::salesforce::{self, Client, value};
 
 use super::apply::{apply, note, remove};
-use super::{Shared, guard, link, load, mask, refused, schema};
+use super::{Shared, guard, link, load, mask, refused, replaced, schema};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -61,7 +61,9 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
             // What was listed is waited for.
         } else {
             match poll(&shared, mapping, &mut shape).await {
-                Ok(()) => {
+                // Another engine reads it: nothing was asked, so nothing is known.
+                Ok(false) => {}
+                Ok(true) => {
                     link::works(&shared).await;
                     if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                         counted = Some(Instant::now());
@@ -102,18 +104,18 @@ fn tell_costs(shared: &Shared, mapping: &Mapping, told: &mut Option<String>) {
     *told = costs;
 }
 
-/// One look at Salesforce, when this engine holds the mapping's lease. `shape` is what the table's constraints were at the
-/// last one.
-async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) -> Result<(), ReadError> {
+/// One look at Salesforce, when this engine holds the mapping's lease; false when it does not. `shape` is what the table's
+/// constraints were at the last one.
+async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) -> Result<bool, ReadError> {
     let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
     if !shared.store.lease(&lease, lease_length(shared, mapping)).await? {
-        return Ok(());
+        return Ok(false);
     }
     let mut cursor = shared.store.cursor(&mapping.object).await?;
     let mut run = Run::begin(&mapping.object, Kind::Poll);
     if (!cursor.loaded || cursor.reload.is_some()) && !load::run(shared, mapping, &lease, &mut cursor).await?
     {
-        return Ok(());
+        return Ok(true);
     }
     let (mut read, deleted) = look(shared, &lease, mapping, &mut cursor, &mut run).await?;
     read.changed.extend(refused::retry(shared, &lease, mapping, shape).await?);
@@ -139,7 +141,7 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
             json!({"mapping": mapping.object, "records": read.records}),
         );
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Tells whoever looks at one of these rows. Of more than a few, somebody who looks at one sees it a little later.
@@ -195,22 +197,26 @@ async fn changes(
     let mut read = Read::default();
     let Some(since) = cursor.read else { return Ok(read) };
     let Some(stamp) = mapping.system.stamp else { return everything(shared, lease, mapping, run).await };
-    let back = chrono::Duration::from_std(shared.config.salesforce.look_back).unwrap_or_default();
     let mut asked_at = shared.store.now().await?;
+    let since = since.min(asked_at);
     let selection = Selection::of(mapping);
     let name = stamp.name();
-    let clauses = format!(" WHERE {name} >= {} ORDER BY {name} ASC", instant(since - back));
-    let mut page = shared.client.select(&selection, &clauses).await?;
+    let from = instant(back_from(since, shared.config.salesforce.look_back));
+    let mut page =
+        shared.client.select(&selection, &format!(" WHERE {name} >= {from} ORDER BY {name} ASC")).await?;
+    // A stamp may lie anywhere; from one in the future on, nothing would be read until that day has come.
+    let newest_possible = asked_at;
     let mut reached = since;
     let mut skipped: Option<DateTime<Utc>> = None;
     loop {
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
+        replaced::tell(shared, mapping, &page.replaced);
         let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
         note(run, rows.len(), &applied);
         read.records += rows.len() as i64;
         read.written += applied.written;
         read.changed.extend(&applied.changed);
-        reached = reached.max(newest(mapping, &page.records).unwrap_or(since));
+        reached = reached.max(newest(mapping, &page.records).unwrap_or(since).min(newest_possible));
         for record in &page.records {
             let id = record.get("Id").and_then(Value::as_str).unwrap_or("");
             if applied.skipped.iter().any(|skipped| skipped == id) {
@@ -241,6 +247,7 @@ async fn everything(
     loop {
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
         met.note(&rows);
+        replaced::tell(shared, mapping, &page.replaced);
         let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
         note(run, rows.len(), &applied);
         read.records += rows.len() as i64;
@@ -252,6 +259,12 @@ async fn everything(
     }
     read.written += load::remove_gone(shared, mapping, lease, &met).await?;
     Ok(read)
+}
+
+/// A little before a stamp, or the stamp itself where there is no such instant.
+fn back_from(stamp: DateTime<Utc>, back: Duration) -> DateTime<Utc> {
+    let back = chrono::Duration::from_std(back).unwrap_or_default();
+    stamp.checked_sub_signed(back).unwrap_or(stamp)
 }
 
 /// Records whose rows were written by hand: what a person was shown may be older than what is there. Returns the rows
@@ -282,12 +295,12 @@ async fn deletes(
 ) -> Result<u64, ReadError> {
     let now = shared.store.now().await?.trunc_subsecs(0);
     let minute = chrono::Duration::minutes(1);
-    let start = cursor.deletes.unwrap_or(now).max(now - DELETES_KEPT) - minute * 2;
+    let start = cursor.deletes.unwrap_or(now).clamp(now - DELETES_KEPT, now) - minute * 2;
     let (ids, covered) = match (mapping.system.replicateable, mapping.system.stamp) {
         (true, _) => shared.client.deleted(&mapping.object, start, now + minute).await?,
         (false, Some(stamp)) if mapping.system.is_deleted => {
-            let back = chrono::Duration::from_std(shared.config.salesforce.look_back).unwrap_or_default();
-            (shared.client.deleted_since(&mapping.object, stamp.name(), start - back).await?, None)
+            let start = back_from(start, shared.config.salesforce.look_back);
+            (shared.client.deleted_since(&mapping.object, stamp.name(), start).await?, None)
         }
         // Nobody tells; a reload finds out.
         _ => (Vec::new(), None),
@@ -315,7 +328,10 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
             link::report(shared, source).await;
             return;
         }
-        ReadError::Salesforce(source) => source,
+        ReadError::Salesforce(source) => {
+            link::note_unusable(shared, source).await;
+            source
+        }
         ReadError::Postgres(error) => {
             if error.is_of_this_table() {
                 guard::look(shared).await;
@@ -343,6 +359,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
     }
     let (code, message) = match source {
         salesforce::Error::Api { code, message, .. } => (code.clone(), message.trim().to_owned()),
+        other @ salesforce::Error::Unusable { .. } => ("ANSWER_UNUSABLE".to_owned(), other.to_string()),
         other => ("REQUEST_TIMEOUT".to_owned(), other.to_string()),
     };
     let new = read_failure(mapping, Source::Salesforce, &code, &message);
@@ -420,7 +437,7 @@ pub(super) async fn count(shared: &Shared, mapping: &Mapping) {
 
 /// A failure of the way to Salesforce counts wherever it is met.
 pub(super) async fn note_failure(shared: &Shared, error: &salesforce::Error) {
-    if link::concerns_link(error) {
+    if link::concerns_link(error) || matches!(error, salesforce::Error::Unusable { .. }) {
         link::report(shared, error).await;
     }
 }

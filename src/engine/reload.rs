@@ -18,7 +18,7 @@ use crate::postgres::Store;
 use crate::postgres::errors::NewError;
 use crate::salesforce::Client;
 
-use super::{Shared, StartError, client, lay_out, prepare, rules};
+use super::{Failure, Shared, StartError, client, lay_out, prepare, rules};
 
 /// Between two looks at the file. SIGHUP looks at once.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -50,7 +50,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             () = shared.reload_bell.notified() => {}
-            _ = hung_up => shared.log.of("config").info("SIGHUP: the configuration is looked at", json!({})),
+            _ = hung_up => {
+                shared.log.of("config").info("SIGHUP: the configuration is looked at", json!({}));
+                // However long a pause was asked for, a person may say that it is over.
+                shared.link.try_again();
+            }
             () = shared.stop.cancelled() => return,
         }
         let now = shared.config.contents_now();
@@ -122,18 +126,7 @@ async fn refuse(shared: &Shared, error: &StartError) {
 /// log, and of a configuration in the list of errors. `owner` is who tried.
 pub(crate) async fn tell_unstarted(store: &Store, config: &Config, owner: &str, error: &StartError) {
     let text = error.to_string();
-    let status = ConnectionStatus {
-        name: config.name.clone(),
-        environment: config.environment.clone(),
-        state: "down".to_owned(),
-        detail: Some(format!("the engine cannot be started: {text}")),
-        ..ConnectionStatus::default()
-    };
-    let _ = store.heartbeat(owner, "stopped", &status).await;
-    let fields = [("cause", &text), ("owner", &owner.to_owned())];
-    let fields = fields.map(|(name, value)| (name.to_owned(), json!(value))).into_iter().collect();
-    let record = record(Level::Error, "config", "the engine cannot be started".to_owned(), fields);
-    let _ = store.append_log(&[record]).await;
+    tell(store, config, owner, "the engine cannot be started", &text).await;
     if let StartError::Config(_) = error {
         let error = refusal(&text);
         let _ = store.keep_mapping_error("", &error, None).await;
@@ -141,6 +134,30 @@ pub(crate) async fn tell_unstarted(store: &Store, config: &Config, owner: &str, 
     for what in ["overview", "log", "errors"] {
         let _ = store.notify(what).await;
     }
+}
+
+/// Says the same of an engine that ended by itself, and what comes next.
+pub(crate) async fn tell_ended(store: &Store, config: &Config, owner: &str, failure: &Failure, next: &str) {
+    let text = format!("{}; {next}", failure.0);
+    tell(store, config, owner, "the engine ended by itself", &text).await;
+    for what in ["overview", "log"] {
+        let _ = store.notify(what).await;
+    }
+}
+
+/// Tells it in the place of an engine's sign of life, and in the log.
+async fn tell(store: &Store, config: &Config, owner: &str, what: &str, why: &str) {
+    let status = ConnectionStatus {
+        name: config.name.clone(),
+        environment: config.environment.clone(),
+        state: "down".to_owned(),
+        detail: Some(format!("{what}: {why}")),
+        ..ConnectionStatus::default()
+    };
+    let _ = store.heartbeat(owner, "stopped", &status).await;
+    let fields = [("cause", why), ("owner", owner)];
+    let fields = fields.map(|(name, value)| (name.to_owned(), json!(value))).into_iter().collect();
+    let _ = store.append_log(&[record(Level::Error, "config", what.to_owned(), fields)]).await;
 }
 
 fn refusal(text: &str) -> NewError {

@@ -12,7 +12,6 @@ use crate::domain::mapping::Mapping;
 use crate::domain::masking::Hidden;
 use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Strategy, Verdict};
-use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;
 use crate::postgres::queue::{Ack, Acked, Claimed, Outcome};
 use crate::postgres::status::Lease;
@@ -21,6 +20,7 @@ use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
 use crate::salesforce::{self, value};
 
 use super::batch::{self, Call, Job};
+use super::keep::{KEEP_PAUSE, keep_answer};
 use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
 use super::{Shared, hold, link, mask, proof, resend, rules, schema};
 
@@ -28,8 +28,6 @@ use super::{Shared, hold, link, mask, proof, resend, rules, schema};
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
-/// Between two tries to keep an answer.
-const KEEP_PAUSE: Duration = Duration::from_millis(200);
 /// How long units wait whose mapping another engine writes alone.
 const TURN_PAUSE: Duration = Duration::from_millis(500);
 /// After a lost answer.
@@ -70,9 +68,14 @@ pub(super) async fn send_all(
         }
     }
     finish(shared, claim, mapping, acks).await?;
-    let mut records: HashMap<RowId, Value> =
-        ready.iter().map(|(job, record)| (job.unit.row, record.clone())).collect();
-    let mut calls = batch::calls(mapping, ready.into_iter().map(|(job, _)| job).collect()).into_iter();
+    // Moved, not copied: values may be long.
+    let mut records: HashMap<RowId, Value> = HashMap::new();
+    let mut jobs = Vec::new();
+    for (job, record) in ready {
+        records.insert(job.unit.row, record);
+        jobs.push(job);
+    }
+    let mut calls = batch::calls(mapping, jobs).into_iter();
     while let Some(call) = calls.next() {
         if !in_turn(shared, mapping).await? {
             let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
@@ -130,9 +133,9 @@ fn wholeness(mapping: &Mapping) -> Whole {
     }
 }
 
-/// Whether a request may start: the way is open, and the lease outlasts the request (I4).
+/// Whether a request may start: the engine goes on, the way is open, and the lease outlasts the request (I4).
 fn may_send(shared: &Shared, claim: &Claim) -> bool {
-    shared.link.closed_for().is_none() && lease_outlasts(shared, claim)
+    !shared.stop.is_cancelled() && shared.link.closed_for().is_none() && lease_outlasts(shared, claim)
 }
 
 /// The JSON of one record.
@@ -564,6 +567,7 @@ async fn lose(
         format!("the answer to {} records was lost", call.len()),
         json!({"mapping": mapping.object, "batch": batch, "cause": cause}),
     );
+    link::note_unusable(shared, error).await;
     if let salesforce::Error::Api { code, message, .. } = error {
         link::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;
     }
@@ -642,46 +646,6 @@ async fn acknowledge(
     let (store, notice) = (shared.store.clone(), format!("rows {} {}", rows.join(","), mapping.table));
     tokio::spawn(async move { store.notify(&notice).await });
     Ok(acked)
-}
-
-/// Acknowledges, and tries again while the lease lives: an answer that is known must not be lost because PostgreSQL
-/// was away for a moment. Doing it twice does no harm, for the first one takes the token away.
-pub(super) async fn keep_answer(
-    shared: &Shared,
-    claim: &Claim,
-    batch: &str,
-    acks: &[Ack],
-) -> Result<Acked, Error> {
-    let mut rows = Rows::Now;
-    loop {
-        match shared.store.acknowledge(&claim.token, batch, acks, rows).await {
-            // A trigger or a constraint of the application's objects to the outcome: the answer is kept all the same.
-            Err(error) if error.is_of_this_table() && rows == Rows::Now => rows = Rows::Later,
-            Err(error) if error.is_passing() && claim.since.elapsed() < shared.config.salesforce.lease => {
-                shared.log.of("writer").warn(
-                    "an answer cannot be kept yet; it is tried again",
-                    json!({"batch": batch, "cause": error.to_string()}),
-                );
-                if !shared.pause(KEEP_PAUSE).await {
-                    return Err(error);
-                }
-            }
-            Ok(acked) => {
-                if acked.fenced > 0 {
-                    shared.log.of("writer").warn(
-                        format!(
-                            "{} results came after the lease had passed on; they are dropped",
-                            acked.fenced
-                        ),
-                        json!({"batch": batch}),
-                    );
-                    shared.tally.add(&[("fenced", acked.fenced as i64)]);
-                }
-                return Ok(acked);
-            }
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 pub(super) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {

@@ -16,11 +16,15 @@ use crate::postgres::queue::{Ack, CLAIM_WORD, Claimed, Outcome};
 use crate::postgres::{Error, failpoint};
 
 use super::batch::{self, Call, Job, Planned};
-use super::{Shared, custody, guard, mask, rules, schema, send};
+use super::keep::keep_answer;
+use super::{Shared, custody, guard, link, mask, rules, schema, send};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
 const CLAIM: i64 = 200;
+/// How many bytes of changes are worked at once; what is more goes back, to be claimed next. In memory each is there
+/// several times: as it was captured, as it is sent, as the attempt keeps it.
+const CLAIM_BYTES: i64 = 16 << 20;
 /// How long units wait whose table does not fit, or has no mapping here.
 pub(super) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
 /// Between two intakes while full claims wait.
@@ -121,6 +125,9 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
         shared.pause(wait.min(IDLE_PAUSE)).await;
         return Ok(taken as usize);
     }
+    if shared.link.is_doubtful() && !link::probe(shared).await {
+        return Ok(taken as usize);
+    }
     let claim = Claim::new();
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
     let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
@@ -136,6 +143,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     let mappings = shared.mappings();
     let mut jobs = Vec::new();
     let mut unmapped = Vec::new();
+    let mut room = CLAIM_BYTES;
     for (table, units) in tables {
         if shared.writes_are_off(table) {
             give_back(shared, &claim, units, Outcome::Stopped).await?;
@@ -147,7 +155,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
             unmapped.extend(units);
             continue;
         };
-        match plan_table(shared, &claim, mapping, units.clone()).await {
+        match plan_table(shared, &claim, mapping, units.clone(), &mut room).await {
             Ok(planned) => jobs.extend(planned),
             Err(error) => {
                 failed = failed.or(set_aside(shared, &claim, mapping, units, error).await);
@@ -198,13 +206,39 @@ async fn set_aside(
     released.err()
 }
 
+/// The units whose changes have room in memory; at least one of a claim. The others are given back.
+async fn fitting(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    units: Vec<Claimed>,
+    room: &mut i64,
+) -> Result<Vec<Claimed>, Error> {
+    let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
+    let bytes = shared.store.unsent_bytes(&mapping.table, &rows).await?;
+    let (mut fitting, mut later) = (Vec::new(), Vec::new());
+    for unit in units {
+        let weight = bytes.get(&unit.row).copied().unwrap_or(0);
+        if weight <= *room || *room == CLAIM_BYTES {
+            *room -= weight;
+            fitting.push(unit);
+        } else {
+            later.push(unit);
+        }
+    }
+    release(shared, claim, later, Duration::ZERO).await?;
+    Ok(fitting)
+}
+
 /// Folds the units of one table. What needs no send is acknowledged at once.
 async fn plan_table(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
     units: Vec<Claimed>,
+    room: &mut i64,
 ) -> Result<Vec<Job>, Error> {
+    let units = fitting(shared, claim, mapping, units, room).await?;
     let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
     let recreated: Vec<RowId> = units.iter().filter(|unit| unit.recreate).map(|unit| unit.row).collect();
     let mut contents = shared.store.contents(mapping, &rows, &recreated).await?;
@@ -254,7 +288,7 @@ async fn plan_table(
     }
     send::finish(shared, claim, mapping, refused).await?;
     if !nothing.is_empty() {
-        send::keep_answer(shared, claim, "-", &nothing).await?;
+        keep_answer(shared, claim, "-", &nothing).await?;
         shared.tally.add(&[("nothing", nothing.len() as i64)]);
     }
     if !noted.is_empty() {
@@ -309,5 +343,5 @@ pub(super) async fn give_back(
         outcome: outcome.clone(),
     };
     let acks: Vec<Ack> = units.into_iter().map(ack).collect();
-    send::keep_answer(shared, claim, "-", &acks).await.map(drop)
+    keep_answer(shared, claim, "-", &acks).await.map(drop)
 }

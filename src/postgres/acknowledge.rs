@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio_postgres::error::SqlState;
 
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
@@ -38,7 +39,7 @@ impl Store {
         // Statements that do not need each other's result go out together.
         let marked =
             async { transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write") };
-        let ((), units) = tokio::try_join!(marked, lock_units(&transaction, token, acks))?;
+        let ((), units) = both(marked, lock_units(&transaction, token, acks)).await?;
         let mut acked = Acked::default();
         let mut mine: Vec<&Ack> =
             acks.iter().filter(|ack| units.contains_key(&(ack.unit.table.clone(), ack.unit.row.0))).collect();
@@ -51,20 +52,18 @@ impl Store {
             mine.iter().filter(|ack| ignored.contains(&ack.unit.row())).map(|ack| stop_asking(ack)).collect();
         mine.retain(|ack| !ignored.contains(&ack.unit.row()));
         mine.extend(&stopped);
-        tokio::try_join!(
-            record_attempts(&transaction, batch, &mine),
-            self.settle_entries(&transaction, &mine)
-        )?;
+        both(record_attempts(&transaction, batch, &mine), self.settle_entries(&transaction, &mine)).await?;
         failpoint::pass(failpoint::MID_ACKNOWLEDGE).await?;
         let deferred = match rows {
             Rows::Now => self.write_back(&transaction, &mine).await?,
             Rows::Later => super::writeback::all_deferred(&mine),
         };
         acked.deferred = deferred.len();
-        tokio::try_join!(
+        both(
             settle_units(&transaction, token, &mine, units, &deferred),
-            super::errors::settle_errors(&transaction, &mine)
-        )?;
+            super::errors::settle_errors(&transaction, &mine),
+        )
+        .await?;
         stop_writes(&transaction, &mine).await?;
         transaction.commit().await.while_("acknowledge a batch")?;
         if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { awaited: Awaited::Row(_), .. })) {
@@ -157,6 +156,20 @@ impl Store {
             .await
             .while_("wake held units")
             .map(drop)
+    }
+}
+
+/// Two statements that go out together. When one is refused, the other one is told that the transaction has failed, which
+/// says nothing; the reason counts, whichever comes first.
+async fn both<A, B>(
+    one: impl Future<Output = Result<A, Error>>,
+    other: impl Future<Output = Result<B, Error>>,
+) -> Result<(A, B), Error> {
+    let is_reason = |error: &Error| error.sql_state() != Some(&SqlState::IN_FAILED_SQL_TRANSACTION);
+    match tokio::join!(one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(error), Err(reason)) if !is_reason(&error) => Err(reason),
+        (Err(reason), _) | (_, Err(reason)) => Err(reason),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::Row;
 
 use super::Params;
+use super::storable::{refs, storable};
 
 /// A session.
 pub(super) struct Client {
@@ -61,11 +62,13 @@ impl Client {
     }
 
     pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
-        self.alone(async |client| client.query(sql, params).await).await
+        let params = storable(params);
+        self.alone(async |client| client.query(sql, &refs(&params)).await).await
     }
 
     pub async fn query_one(&self, sql: &str, params: Params<'_>) -> Result<Row, tokio_postgres::Error> {
-        self.alone(async |client| client.query_one(sql, params).await).await
+        let params = storable(params);
+        self.alone(async |client| client.query_one(sql, &refs(&params)).await).await
     }
 
     pub async fn query_opt(
@@ -73,11 +76,13 @@ impl Client {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Option<Row>, tokio_postgres::Error> {
-        self.alone(async |client| client.query_opt(sql, params).await).await
+        let params = storable(params);
+        self.alone(async |client| client.query_opt(sql, &refs(&params)).await).await
     }
 
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
-        self.alone(async |client| client.execute(sql, params).await).await
+        let params = storable(params);
+        self.alone(async |client| client.execute(sql, &refs(&params)).await).await
     }
 
     /// As PostgreSQL takes it, with no transaction around: for what brings its own, or can have none.
@@ -96,6 +101,26 @@ impl Client {
 }
 
 impl Transaction<'_> {
+    pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.inner.query(sql, &refs(&storable(params))).await
+    }
+
+    pub async fn query_one(&self, sql: &str, params: Params<'_>) -> Result<Row, tokio_postgres::Error> {
+        self.inner.query_one(sql, &refs(&storable(params))).await
+    }
+
+    pub async fn query_opt(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, tokio_postgres::Error> {
+        self.inner.query_opt(sql, &refs(&storable(params))).await
+    }
+
+    pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        self.inner.execute(sql, &refs(&storable(params))).await
+    }
+
     pub async fn commit(self) -> Result<(), tokio_postgres::Error> {
         self.inner.commit().await
     }
@@ -131,29 +156,29 @@ impl Cached for Client {
         if self.settings.is_some() {
             return self.execute(sql, params).await;
         }
-        self.object.execute(&self.object.prepare_cached(sql).await?, params).await
+        self.object.execute(&self.object.prepare_cached(sql).await?, &refs(&storable(params))).await
     }
 
     async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
         if self.settings.is_some() {
             return self.query(sql, params).await;
         }
-        self.object.query(&self.object.prepare_cached(sql).await?, params).await
+        self.object.query(&self.object.prepare_cached(sql).await?, &refs(&storable(params))).await
     }
 }
 
 impl Cached for Transaction<'_> {
     async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
         if self.pooled {
-            return self.inner.execute(sql, params).await;
+            return self.execute(sql, params).await;
         }
-        self.inner.execute(&self.inner.prepare_cached(sql).await?, params).await
+        self.inner.execute(&self.inner.prepare_cached(sql).await?, &refs(&storable(params))).await
     }
 
     async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
         if self.pooled {
-            return self.inner.query(sql, params).await;
+            return self.query(sql, params).await;
         }
-        self.inner.query(&self.inner.prepare_cached(sql).await?, params).await
+        self.inner.query(&self.inner.prepare_cached(sql).await?, &refs(&storable(params))).await
     }
 }

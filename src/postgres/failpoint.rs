@@ -2,7 +2,7 @@
 //! only; in a release build each is an empty function.
 //!
 //! `SYNCDECK_FAILPOINTS="after_claim=kill@0.2 before_send=wait:2500 mid_acknowledge=fail@0.1"`: a name, what happens
-//! there (`kill` is SIGKILL, `wait` in milliseconds), and its share of the times the place is passed. Each time it
+//! there (`kill` is SIGKILL, `wait` in milliseconds, `panic` a bug), and its share of the times the place is passed. Each time it
 //! happens, a line on standard error says so.
 
 #[cfg(debug_assertions)]
@@ -69,6 +69,7 @@ pub async fn pass(name: &'static str) -> Result<(), Error> {
             tokio::time::sleep(time).await;
             Ok(())
         }
+        armed::Action::Panic => std::panic::panic_any(format!("the failpoint {name} is set to panic")),
         armed::Action::Fail => Err(Error::Connect(format!("the failpoint {name} is set to fail"))),
     }
 }
@@ -83,6 +84,7 @@ mod armed {
         Kill,
         Wait(Duration),
         Fail,
+        Panic,
     }
 
     pub(super) struct Point {
@@ -103,6 +105,7 @@ mod armed {
             Some(("wait", time)) => Action::Wait(Duration::from_millis(time.parse().ok()?)),
             None if action == "kill" => Action::Kill,
             None if action == "fail" => Action::Fail,
+            None if action == "panic" => Action::Panic,
             _ => return None,
         };
         Some(Point { name: name.to_owned(), action, share: share.parse().ok()? })

@@ -44,6 +44,7 @@ mod runs;
 pub mod settings;
 mod sooner;
 pub mod status;
+mod storable;
 mod stream;
 mod takeover;
 mod tls;
@@ -111,6 +112,20 @@ impl Error {
             Error::Sql { source, .. } => describe(source),
             other => other.to_string(),
         }
+    }
+
+    /// What objects, by name, without a word of what it says: that may quote the very value.
+    pub fn objection(&self) -> String {
+        let Error::Sql { what, source } = self else { return "PostgreSQL cannot be asked".to_owned() };
+        let mut text = format!("PostgreSQL could not {what}");
+        if let Some(error) = source.as_db_error() {
+            text.push_str(&format!(" (SQLSTATE {}", error.code().code()));
+            for (kind, name) in [("table", error.table()), ("constraint", error.constraint())] {
+                text.push_str(&name.map(|name| format!(", {kind} {name}")).unwrap_or_default());
+            }
+            text.push(')');
+        }
+        text
     }
 
     /// True when a statement does not fit what is in the database: tables, columns, triggers, constraints. The way is

@@ -531,6 +531,21 @@ impl Store {
         Ok(())
     }
 
+    /// How many bytes the unsent changes of rows hold, without reading them.
+    pub async fn unsent_bytes(&self, table: &str, rows: &[RowId]) -> Result<HashMap<RowId, i64>, Error> {
+        let client = self.client().await?;
+        let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        let sql = format!(
+            "SELECT wanted.record, entry.bytes FROM unnest($2::integer[]) AS wanted (record), LATERAL (
+                 SELECT sum(octet_length(values))::bigint AS bytes FROM {}._trigger_log
+                 WHERE table_name = $1 AND record_id = wanted.record AND {UNSENT} OFFSET 0) entry
+             WHERE entry.bytes IS NOT NULL",
+            self.schema
+        );
+        let found = client.query_cached(&sql, &[&table, &ids]).await.while_("weigh the changes of units")?;
+        Ok(found.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())
+    }
+
     /// Rows with all their values, as PostgreSQL's JSON prints them; those that are gone are not among them.
     pub async fn values(&self, table: &str, rows: &[RowId]) -> Result<HashMap<RowId, Hstore>, Error> {
         let client = self.client().await?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::address::OrgAddress;
 
-use super::Error;
+use super::{Error, body, told};
 
 /// Who logs in, where, and how.
 #[derive(Clone, Debug)]
@@ -169,28 +169,64 @@ fn keep_token(file: &Path, token: &str) -> std::io::Result<()> {
     std::fs::rename(&new, file)
 }
 
-pub(super) async fn login(http: &reqwest::Client, credentials: &Credentials) -> Result<Session, Error> {
-    let address = credentials.address()?;
-    let host = address.host();
-    let response = http
-        .post(format!("{address}/services/oauth2/token"))
-        .form(&form(credentials)?)
-        .send()
-        .await
+fn unexpected(message: String) -> Error {
+    Error::Login { code: "unexpected_answer".to_owned(), message }
+}
+
+impl super::Client {
+    /// Logs in.
+    pub(super) async fn sign_in(&self) -> Result<Session, Error> {
+        let credentials = &self.credentials;
+        let address = credentials.address()?;
+        let host = address.host();
         // A login that may have arrived does no harm when it is sent again, so it counts as one that did not. (A rotated
         // refresh token that never came is lost all the same; Salesforce then refuses the old one, which is told.)
-        .map_err(|error| Error::Unreachable { host: host.clone(), cause: super::root_cause(&error) })?;
-    let status = response.status();
-    let bytes = response
-        .bytes()
-        .await
-        .map_err(|error| Error::Unreachable { host: host.clone(), cause: super::root_cause(&error) })?;
-    if status.is_success() {
-        let granted: Granted = serde_json::from_slice(&bytes).map_err(|_| Error::Login {
-            code: "unexpected_answer".to_owned(),
-            message: format!("{host} does not answer like Salesforce"),
-        })?;
-        if let (Grant::Refresh { file, .. }, Some(token)) = (&credentials.grant, &granted.refresh_token) {
+        let unreachable = |error: &reqwest::Error| Error::Unreachable {
+            host: host.clone(),
+            cause: super::root_cause(error),
+        };
+        let response = self
+            .http
+            .post(format!("{address}/services/oauth2/token"))
+            .form(&form(credentials)?)
+            .send()
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let status = response.status();
+        let retry_after = told::retry_after(response.headers(), Utc::now());
+        let read = match body::read(response, &self.big).await {
+            Err(body::Unread::Broken(error)) => return Err(unreachable(&error)),
+            Err(body::Unread::TooLong) => Err(body::too_long()),
+            Ok(body) => body::json(body).await,
+        };
+        let strange = |cause: &str| unexpected(format!("{host} does not answer like Salesforce: {cause}"));
+        if status.is_success() {
+            let granted = read.map_err(|cause| strange(&cause))?.value;
+            let granted = serde_json::from_value(granted).map_err(|_| strange("it grants no token"))?;
+            return self.granted(&address, granted);
+        }
+        let denied = read.ok().and_then(|json| serde_json::from_value::<Denied>(json.value).ok());
+        match denied {
+            Some(denied) => Err(Error::Login {
+                code: told::code(&denied.error),
+                message: told::message(&denied.error_description),
+            }),
+            None if status.is_server_error() || status == 429 => {
+                Err(told::api_error(status.as_u16(), None, retry_after))
+            }
+            None => Err(Error::Login {
+                code: format!("HTTP {}", status.as_u16()),
+                message: format!(
+                    "{host} does not answer like Salesforce; is login_url your org's My Domain?"
+                ),
+            }),
+        }
+    }
+
+    /// The session that was granted, once it is certain that it can be kept and where its token may go.
+    fn granted(&self, address: &OrgAddress, granted: Granted) -> Result<Session, Error> {
+        let grant = &self.credentials.grant;
+        if let (Grant::Refresh { file, .. }, Some(token)) = (grant, &granted.refresh_token) {
             keep_token(file, token).map_err(|error| Error::Login {
                 code: "refresh_token".to_owned(),
                 message: format!("the new refresh token cannot be written to {}: {error}", file.display()),
@@ -198,25 +234,24 @@ pub(super) async fn login(http: &reqwest::Client, credentials: &Credentials) -> 
         }
         let instance = address.of_answer(&granted.instance_url).map_err(|problem| Error::Login {
             code: "instance_url".to_owned(),
-            message: format!("{host} names {:?} as the org's address, which {problem}", granted.instance_url),
+            message: format!(
+                "{} names {:?} as the org's address, which {problem}",
+                address.host(),
+                told::code(&granted.instance_url)
+            ),
         })?;
-        return Ok(Session {
+        if granted.access_token.is_empty()
+            || !granted.access_token.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(unexpected("the token holds characters that no token has".to_owned()));
+        }
+        Ok(Session {
             instance,
             org_id: granted.id.rsplit('/').nth(1).unwrap_or_default().to_owned(),
             token: granted.access_token.into(),
-        });
+        })
     }
-    match serde_json::from_slice::<Denied>(&bytes) {
-        Ok(denied) => Err(Error::Login { code: denied.error, message: denied.error_description }),
-        Err(_) if status.is_server_error() => Err(super::api_error(status.as_u16(), None, None)),
-        Err(_) => Err(Error::Login {
-            code: format!("HTTP {}", status.as_u16()),
-            message: format!("{host} does not answer like Salesforce; is login_url your org's My Domain?"),
-        }),
-    }
-}
 
-impl super::Client {
     /// Logs in (if need be) and tells the org's id.
     pub async fn org_id(&self) -> Result<String, Error> {
         self.session().await.map(|session| session.org_id)

@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Client, Error};
+use crate::domain::names::Sfid;
+
+use super::{Client, Error, told};
 
 /// The most records one call takes.
 pub const MAX_RECORDS: usize = 200;
@@ -132,12 +134,29 @@ impl Client {
 
     /// Results come in the order of the request; an answer with another number of them says nothing about any.
     fn results(&self, answer: Value, count: usize) -> Result<Vec<SaveResult>, Error> {
-        let results: Vec<SaveResult> = serde_json::from_value(answer)
-            .map_err(|error| self.unusable(&format!("the results cannot be read: {error}")))?;
-        if results.len() == count {
-            Ok(results)
-        } else {
-            Err(self.unusable(&format!("{} results for {count} records", results.len())))
+        let mut results: Vec<SaveResult> = serde_json::from_value(answer)
+            .map_err(|_| self.unusable("the results are not of the shape that Salesforce gives"))?;
+        if results.len() != count {
+            return Err(self.unusable(&format!("{} results for {count} records", results.len())));
+        }
+        if !results.iter().all(SaveResult::is_whole) {
+            return Err(self.unusable("a result names no record"));
+        }
+        for error in results.iter_mut().flat_map(|result| &mut result.errors) {
+            (error.status_code, error.message) =
+                (told::code(&error.status_code), told::message(&error.message));
+        }
+        Ok(results)
+    }
+}
+
+impl SaveResult {
+    /// Whether it names its record, by an id that is one. Of one that was not made there is none.
+    fn is_whole(&self) -> bool {
+        let is_id = |id: &String| Sfid::parse(id).is_some();
+        match self.success {
+            true => self.id.as_ref().is_some_and(is_id),
+            false => self.id.as_ref().is_none_or(is_id),
         }
     }
 }

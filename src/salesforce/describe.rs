@@ -130,17 +130,21 @@ impl Client {
         let Some(answer) = self.get_since(&format!("sobjects/{object}/describe"), since).await? else {
             return Ok(None);
         };
-        let describe = serde_json::from_value(answer.body).map_err(|error| Error::Lost {
-            host: self.credentials.host(),
-            cause: format!("the describe of {object} cannot be read: {error}"),
+        let describe: Describe = serde_json::from_value(answer.body).map_err(|_| {
+            self.unusable(&format!("the describe of {object} is not of the shape that Salesforce gives"))
         })?;
+        if !describe.name.eq_ignore_ascii_case(object) {
+            return Err(self.unusable(&format!("the describe is of another object than {object}")));
+        }
         Ok(Some((describe, answer.modified)))
     }
 
     /// The names of all objects the login can see.
     pub async fn object_names(&self) -> Result<Vec<String>, Error> {
         let body = self.get("sobjects").await?;
-        let objects = body.get("sobjects").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let Some(objects) = body.get("sobjects").and_then(serde_json::Value::as_array) else {
+            return Err(self.unusable("the list of objects is none"));
+        };
         Ok(objects.iter().filter_map(|object| Some(object.get("name")?.as_str()?.to_owned())).collect())
     }
 }

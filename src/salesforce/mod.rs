@@ -6,15 +6,18 @@
 //! answered, or may have been carried out without an answer.
 
 pub mod auth;
+mod body;
 pub mod collections;
 pub mod describe;
 pub mod query;
+mod told;
 pub mod value;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chrono::Utc;
 use reqwest::header::{IF_MODIFIED_SINCE, LAST_MODIFIED};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -32,12 +35,20 @@ pub enum Error {
         /// Why not.
         cause: String,
     },
-    /// The request was sent, and its answer never came or cannot be read: it may have been carried out.
+    /// The request was sent, and its answer never came: it may have been carried out.
     #[error("no usable answer from {host}: {cause}")]
     Lost {
         /// Host and port.
         host: String,
         /// What happened instead.
+        cause: String,
+    },
+    /// An answer came that is none of Salesforce's, or says nothing about what was asked: it may have been carried out.
+    #[error("what {host} answers is of no use: {cause}")]
+    Unusable {
+        /// Host and port.
+        host: String,
+        /// What is wrong with it, without a word of it.
         cause: String,
     },
     /// The login was refused.
@@ -57,7 +68,7 @@ pub enum Error {
         code: String,
         /// Its message.
         message: String,
-        /// From `Retry-After`, where it was sent.
+        /// From `Retry-After`, where it was sent; never longer than a few minutes.
         retry_after: Option<Duration>,
     },
 }
@@ -75,6 +86,8 @@ pub struct Client {
     usage: Mutex<Option<(i64, i64)>>,
     renewals: AtomicU64,
     timeout: Duration,
+    /// Big answers wait for each other, so that not all readers hold one at once.
+    big: tokio::sync::Semaphore,
 }
 
 /// One request.
@@ -84,11 +97,15 @@ struct Ask<'a> {
     body: Option<&'a Value>,
     /// Only if it changed since.
     since: Option<&'a str>,
+    /// Of a query, as few records on a page as can be.
+    short_page: bool,
 }
 
 /// What came of it.
 struct Answer {
     body: Value,
+    /// Paths of the texts in it that could not be held as they came.
+    replaced: Vec<Vec<String>>,
     /// `Last-Modified`, as it came.
     modified: Option<String>,
     /// Nothing changed since.
@@ -120,6 +137,7 @@ impl Client {
             usage: Mutex::new(None),
             renewals: AtomicU64::new(0),
             timeout,
+            big: tokio::sync::Semaphore::new(body::BIG_AT_ONCE),
         })
     }
 
@@ -150,13 +168,14 @@ impl Client {
 
     /// The same, unless nothing changed since the stamp that an earlier answer had. `None` when nothing did.
     async fn get_since(&self, path: &str, since: Option<&str>) -> Result<Option<Answer>, Error> {
-        let answer = self.ask(&Ask { method: Method::GET, path, body: None, since }).await?;
+        let answer =
+            self.ask(&Ask { method: Method::GET, path, body: None, since, short_page: false }).await?;
         Ok(Some(answer).filter(|answer| !answer.unmodified))
     }
 
     /// One request below `/services/data/vXX.0/`, or at an absolute path.
     async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
-        Ok(self.ask(&Ask { method, path, body, since: None }).await?.body)
+        Ok(self.ask(&Ask { method, path, body, since: None, short_page: false }).await?.body)
     }
 
     async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
@@ -183,7 +202,7 @@ impl Client {
     }
 
     async fn login(&self) -> Result<auth::Session, Error> {
-        let session = auth::login(&self.http, &self.credentials).await?;
+        let session = self.sign_in().await?;
         if let Ok(mut url) = self.instance_url.lock() {
             *url = Some(session.instance.to_string());
         }
@@ -219,50 +238,71 @@ impl Client {
         if let Some(since) = ask.since {
             request = request.header(IF_MODIFIED_SINCE, since);
         }
+        if ask.short_page {
+            request = request.header("Sforce-Query-Options", "batchSize=200");
+        }
         let response = request.send().await.map_err(|error| self.failure(&error))?;
         self.note_usage(response.headers());
         let status = response.status();
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+        if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+            // The token is for this host alone, and Salesforce's API sends nobody elsewhere.
+            return Err(self.unusable(&format!("a redirect ({status}), which is not followed")));
+        }
+        let retry_after = told::retry_after(response.headers(), Utc::now());
         let modified = response.headers().get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
         let modified = modified.map(str::to_owned);
-        let bytes = response.bytes().await.map_err(|error| self.failure(&error))?;
         if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
             let unmodified = status == StatusCode::NOT_MODIFIED;
-            return Ok(Answer { body: Value::Null, modified, unmodified });
+            return Ok(Answer { body: Value::Null, replaced: Vec::new(), modified, unmodified });
         }
-        let body: Result<Value, _> = serde_json::from_slice(&bytes);
+        let read = self.json(response).await;
         if status.is_success() {
-            let answer = |body| Answer { body, modified, unmodified: false };
-            return body
-                .map(answer)
-                .map_err(|error| self.unusable(&format!("the answer is not whole JSON: {error}")));
+            let body::Json { value: body, replaced } = read?;
+            return Ok(Answer { body, replaced, modified, unmodified: false });
         }
-        Err(api_error(status.as_u16(), body.ok(), retry_after))
+        // How it was refused is known, whatever else came.
+        let body = read.ok().map(|json| json.value);
+        if told::is_by_salesforce(status, body.as_ref()) {
+            return Err(told::api_error(status.as_u16(), body.as_ref(), retry_after));
+        }
+        Err(self.unusable(&format!("{status} in words that are not Salesforce's")))
+    }
+
+    /// The JSON of an answer.
+    async fn json(&self, response: reqwest::Response) -> Result<body::Json, Error> {
+        let charset = told::foreign_charset(response.headers());
+        match body::read(response, &self.big).await {
+            Ok(body) => match charset {
+                None => body::json(body).await.map_err(|cause| self.unusable(&cause)),
+                Some(charset) => Err(self.unusable(&format!("the answer is in {charset}, not in UTF-8"))),
+            },
+            Err(body::Unread::TooLong) => Err(self.unusable(&body::too_long())),
+            // It came, and would go on coming: a byte a second, or blanks for ever.
+            Err(body::Unread::Broken(error)) if error.is_timeout() => {
+                Err(self.unusable("the answer does not end in time"))
+            }
+            Err(body::Unread::Broken(error)) => {
+                Err(self.unusable(&format!("the answer ends in the middle ({})", root_cause(&error))))
+            }
+        }
     }
 
     /// An answer that came and says nothing usable.
     pub fn unusable(&self, cause: &str) -> Error {
-        Error::Lost { host: self.credentials.host(), cause: cause.to_owned() }
+        Error::Unusable { host: self.credentials.host(), cause: cause.to_owned() }
     }
 
     fn failure(&self, error: &reqwest::Error) -> Error {
         let host = self.credentials.host();
         let cause = root_cause(error);
+        if told::is_no_http(&cause) {
+            return self.unusable(&format!("what came is no HTTP: {cause}"));
+        }
         if error.is_connect() { Error::Unreachable { host, cause } } else { Error::Lost { host, cause } }
     }
 
-    /// `api-usage=18/5000`, possibly with more behind it.
     fn note_usage(&self, headers: &reqwest::header::HeaderMap) {
-        let usage = headers.get("sforce-limit-info").and_then(|value| {
-            let pair = value.to_str().ok()?.split("api-usage=").nth(1)?.split([';', ',']).next()?;
-            let (used, limit) = pair.trim().split_once('/')?;
-            Some((used.parse().ok()?, limit.parse().ok()?))
-        });
-        if let (Some(usage), Ok(mut held)) = (usage, self.usage.lock()) {
+        if let (Some(usage), Ok(mut held)) = (told::usage(headers), self.usage.lock()) {
             *held = Some(usage);
         }
     }
@@ -278,20 +318,4 @@ fn root_cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
-}
-
-/// Errors come as an array of `{errorCode, message}`; a gateway's may come as HTML.
-fn api_error(status: u16, body: Option<Value>, retry_after: Option<Duration>) -> Error {
-    let first = body.as_ref().and_then(|body| match body {
-        Value::Array(errors) => errors.first(),
-        other => Some(other),
-    });
-    let text = |key: &str| first.and_then(|error| error.get(key)).and_then(Value::as_str).map(str::to_owned);
-    let code = text("errorCode").unwrap_or_else(|| match status {
-        429 => "REQUEST_LIMIT_EXCEEDED".to_owned(),
-        500.. => "SERVER_UNAVAILABLE".to_owned(),
-        _ => format!("HTTP_{status}"),
-    });
-    let message = text("message").unwrap_or_else(|| format!("HTTP status {status} without a message"));
-    Error::Api { status, code, message, retry_after }
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::domain::field::{Field, FieldType};
 use crate::domain::key;
 use crate::domain::mapping::{Mapping, Stamp};
+use crate::domain::names::Sfid;
 
-use super::{Client, Error, value};
+use super::{Answer, Ask, Client, Error, body, value};
 
 /// How long the keys of one query may be in its URL. Salesforce takes 16,384 bytes for the whole of URL and headers, and
 /// answers 414 or 431 to more.
@@ -31,7 +33,38 @@ pub struct Page {
     /// How many there are on all pages.
     pub total: i64,
     /// Where the next page is.
-    pub next: Option<String>,
+    pub next: Option<Next>,
+    /// Values that could not be held as they came: each has a U+FFFD where something was no text.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A value that is not quite what Salesforce has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Replaced {
+    /// The record's id.
+    pub id: String,
+    /// API name of the field.
+    pub field: String,
+}
+
+/// The way to a further page.
+#[derive(Clone, Debug)]
+pub struct Next {
+    path: String,
+    asked: Asked,
+}
+
+/// What is known of a query from page to page.
+#[derive(Clone, Debug)]
+struct Asked {
+    /// Whether each record has its id.
+    keyed: bool,
+    /// Whether pages are to be short, for they were too long.
+    short: bool,
+    /// Records on the pages so far.
+    read: usize,
+    /// Records on all pages, as the first one told.
+    total: Option<i64>,
 }
 
 /// What is asked of the records of an object. Columns that would not fit into one URL go over several queries, whose
@@ -82,36 +115,43 @@ impl Client {
     }
 
     /// A further page of them.
-    pub async fn select_more(&self, of: &Selection, next: &str) -> Result<Page, Error> {
+    pub async fn select_more(&self, of: &Selection, next: &Next) -> Result<Page, Error> {
         let page = self.query_more(next).await?;
         self.complete(of, page).await
     }
 
     /// Records by their ids; those that are gone are not among them.
     pub async fn select_ids(&self, of: &Selection, ids: &[&str]) -> Result<Vec<Value>, Error> {
-        let found = self.part_by_ids(of, &of.parts[0], ids).await?;
-        self.joined(of, found).await
+        // A poll has told of values that could not be held as they came.
+        let told = &mut Vec::new();
+        let found = self.part_by_ids(of, &of.parts[0], ids, told).await?;
+        self.joined(of, found, told).await
     }
 
     async fn complete(&self, of: &Selection, mut page: Page) -> Result<Page, Error> {
-        page.records = self.joined(of, page.records).await?;
+        page.records = self.joined(of, page.records, &mut page.replaced).await?;
         Ok(page)
     }
 
     /// Records with all their parts. One that changed between two of them is read again whole; one that is gone meanwhile,
     /// or changes each time, is left out: whoever reads what changed meets it again.
-    async fn joined(&self, of: &Selection, first: Vec<Value>) -> Result<Vec<Value>, Error> {
+    async fn joined(
+        &self,
+        of: &Selection,
+        first: Vec<Value>,
+        replaced: &mut Vec<Replaced>,
+    ) -> Result<Vec<Value>, Error> {
         if of.parts.len() == 1 || first.is_empty() {
             return Ok(first);
         }
-        let (mut whole, mut torn) = self.join_once(of, first).await?;
+        let (mut whole, mut torn) = self.join_once(of, first, replaced).await?;
         for _ in 0..TRIES {
             if torn.is_empty() {
                 break;
             }
             let ids: Vec<&str> = torn.iter().map(String::as_str).collect();
-            let again = self.part_by_ids(of, &of.parts[0], &ids).await?;
-            let (mended, still) = self.join_once(of, again).await?;
+            let again = self.part_by_ids(of, &of.parts[0], &ids, replaced).await?;
+            let (mended, still) = self.join_once(of, again, replaced).await?;
             whole.extend(mended);
             torn = still;
         }
@@ -119,20 +159,26 @@ impl Client {
     }
 
     /// The records whose parts are of one moment, in their order, and the ids of the others.
-    async fn join_once(&self, of: &Selection, first: Vec<Value>) -> Result<(Vec<Value>, Vec<String>), Error> {
-        let ids: Vec<String> = first.iter().filter_map(|record| Some(id_of(record)?.to_owned())).collect();
+    async fn join_once(
+        &self,
+        of: &Selection,
+        first: Vec<Value>,
+        replaced: &mut Vec<Replaced>,
+    ) -> Result<(Vec<Value>, Vec<String>), Error> {
+        let ids: Vec<String> =
+            first.iter().filter_map(|record| Some(id_of(record, "Id")?.to_owned())).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let mut rest: HashMap<String, Vec<Value>> = HashMap::new();
         for part in &of.parts[1..] {
-            for record in self.part_by_ids(of, part, &ids).await? {
-                if let Some(id) = id_of(&record) {
+            for record in self.part_by_ids(of, part, &ids, replaced).await? {
+                if let Some(id) = id_of(&record, "Id") {
                     rest.entry(id.to_owned()).or_default().push(record);
                 }
             }
         }
         let (mut whole, mut torn) = (Vec::new(), Vec::new());
         for mut record in first {
-            let Some(id) = id_of(&record).map(str::to_owned) else { continue };
+            let Some(id) = id_of(&record, "Id").map(str::to_owned) else { continue };
             let parts = rest.remove(&id).unwrap_or_default();
             if parts.len() + 1 < of.parts.len() {
                 continue;
@@ -149,7 +195,13 @@ impl Client {
     }
 
     /// One part of records, by ids in queries that fit into a URL.
-    async fn part_by_ids(&self, of: &Selection, part: &str, ids: &[&str]) -> Result<Vec<Value>, Error> {
+    async fn part_by_ids(
+        &self,
+        of: &Selection,
+        part: &str,
+        ids: &[&str],
+        replaced: &mut Vec<Replaced>,
+    ) -> Result<Vec<Value>, Error> {
         // Quotes and comma have three bytes each there.
         let room = QUERY.saturating_sub(encode(&of.by_ids(part, "")).len());
         let many = (room / (18 + 9)).clamp(1, IDS);
@@ -157,10 +209,13 @@ impl Client {
         for some in ids.chunks(many) {
             let list: Vec<String> = some.iter().map(|id| literal(id)).collect();
             let mut page = self.query(&of.by_ids(part, &list.join(","))).await?;
-            records.append(&mut page.records);
-            while let Some(next) = page.next {
-                page = self.query_more(&next).await?;
+            loop {
                 records.append(&mut page.records);
+                replaced.append(&mut page.replaced);
+                match page.next {
+                    Some(next) => page = self.query_more(&next).await?,
+                    None => break,
+                }
             }
         }
         Ok(records)
@@ -175,10 +230,11 @@ impl Client {
     ) -> Result<Vec<String>, Error> {
         let since = instant(since);
         let soql = format!("SELECT Id FROM {object} WHERE IsDeleted = true AND {stamp} >= {since}");
-        let mut page = self.page(&format!("queryAll?q={}", encode(&soql))).await?;
+        let asked = Asked { keyed: true, short: false, read: 0, total: None };
+        let mut page = self.page(&format!("queryAll?q={}", encode(&soql)), asked).await?;
         let mut ids = Vec::new();
         loop {
-            ids.extend(page.records.iter().filter_map(|record| Some(id_of(record)?.to_owned())));
+            ids.extend(page.records.iter().filter_map(|record| Some(id_of(record, "Id")?.to_owned())));
             match page.next {
                 Some(next) => page = self.query_more(&next).await?,
                 None => return Ok(ids),
@@ -188,25 +244,39 @@ impl Client {
 
     /// Runs a query; the first page.
     pub async fn query(&self, soql: &str) -> Result<Page, Error> {
-        self.page(&format!("query?q={}", encode(soql))).await
+        let keyed = soql.starts_with("SELECT Id,") || soql.starts_with("SELECT Id ");
+        self.page(&format!("query?q={}", encode(soql)), Asked { keyed, short: false, read: 0, total: None })
+            .await
     }
 
     /// A further page.
-    pub async fn query_more(&self, next: &str) -> Result<Page, Error> {
-        self.page(next).await
+    pub async fn query_more(&self, next: &Next) -> Result<Page, Error> {
+        self.page(&next.path, next.asked.clone()).await
     }
 
-    async fn page(&self, path: &str) -> Result<Page, Error> {
-        let mut body = self.get(path).await?;
-        let records = match body.get_mut("records").map(Value::take) {
-            Some(Value::Array(records)) => records,
-            _ => Vec::new(),
-        };
-        Ok(Page {
-            records,
-            total: body.get("totalSize").and_then(Value::as_i64).unwrap_or(0),
-            next: body.get("nextRecordsUrl").and_then(Value::as_str).map(str::to_owned),
-        })
+    /// A page, if it is one: an answer that only looks like a page would pass for "no records", and rows would go.
+    async fn page(&self, path: &str, asked: Asked) -> Result<Page, Error> {
+        let instance = self.session().await?.instance.to_string();
+        let (answer, asked) = self.ask_for_page(path, asked).await?;
+        let page = read_page(answer.body, &answer.replaced, asked, &instance);
+        // A page that leads to itself; a longer way round ends with the number of records that were told.
+        let page = page.and_then(|page| match &page.next {
+            Some(next) if next.path.ends_with(path) => Err("it leads to itself"),
+            _ => Ok(page),
+        });
+        page.map_err(|cause| self.unusable(&format!("the page of records is none: {cause}")))
+    }
+
+    /// A page's answer. One that is too long is asked for once more in short pages, as are those behind it.
+    async fn ask_for_page(&self, path: &str, asked: Asked) -> Result<(Answer, Asked), Error> {
+        let ask = |short_page| Ask { method: Method::GET, path, body: None, since: None, short_page };
+        match self.ask(&ask(asked.short)).await {
+            Err(Error::Unusable { cause, .. }) if !asked.short && cause == body::too_long() => {
+                let asked = Asked { short: true, ..asked };
+                Ok((self.ask(&ask(true)).await?, asked))
+            }
+            answer => Ok((answer?, asked)),
+        }
     }
 
     /// The ids of the records that have these external ids, by the external id as Salesforce compares them
@@ -259,13 +329,13 @@ impl Client {
                 encode(&instant(end))
             ))
             .await?;
-        let ids = body
-            .get("deletedRecords")
-            .and_then(Value::as_array)
-            .map(|deleted| {
-                deleted.iter().filter_map(|record| Some(record.get("id")?.as_str()?.to_owned())).collect()
-            })
-            .unwrap_or_default();
+        let Some(deleted) = body.get("deletedRecords").and_then(Value::as_array) else {
+            return Err(self.unusable("the list of deleted records is none"));
+        };
+        let ids = deleted.iter().map(|record| Some(id_of(record, "id")?.to_owned()));
+        let Some(ids) = ids.collect() else {
+            return Err(self.unusable("the list of deleted records names one without an id"));
+        };
         let covered = body
             .get("latestDateCovered")
             .and_then(Value::as_str)
@@ -273,10 +343,6 @@ impl Client {
             .map(|time| time.with_timezone(&Utc));
         Ok((ids, covered))
     }
-}
-
-fn id_of(record: &Value) -> Option<&str> {
-    record.get("Id")?.as_str()
 }
 
 /// Adds the fields of another part, those of one parent to each other.
@@ -290,6 +356,62 @@ fn join(record: &mut Value, part: Value) {
         (record, part) if record.is_null() => *record = part,
         _ => {}
     }
+}
+
+/// A record's id, if it is one.
+fn id_of<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
+    record.get(name)?.as_str().filter(|id| Sfid::parse(id).is_some())
+}
+
+/// Makes a page of an answer.
+///
+/// # Errors
+/// In words, why it is none.
+fn read_page(
+    mut body: Value,
+    replaced: &[Vec<String>],
+    mut asked: Asked,
+    instance: &str,
+) -> Result<Page, &'static str> {
+    let total = body.get("totalSize").and_then(Value::as_i64).filter(|total| *total >= 0);
+    let total = total.ok_or("it does not say how many there are")?;
+    let records = match body.get_mut("records").map(Value::take) {
+        Some(Value::Array(records)) => records,
+        _ => return Err("it has no records"),
+    };
+    if !records.iter().all(|record| record.is_object() && (!asked.keyed || id_of(record, "Id").is_some())) {
+        return Err("one of them has no id");
+    }
+    let first = asked.read == 0;
+    asked.read += records.len();
+    let told = *asked.total.get_or_insert(total);
+    let next = match body.get("nextRecordsUrl") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(url)) => Some(on_instance(url, instance).ok_or("the next page is elsewhere")?),
+        Some(_) => return Err("the next page is nowhere"),
+    };
+    let count = i64::try_from(asked.read).unwrap_or(i64::MAX);
+    // A count has no records. Between two pages some may go.
+    let is_count = !asked.keyed && records.is_empty();
+    if count > told || first && next.is_none() && count != told && !is_count {
+        return Err("there are more or fewer than it says");
+    }
+    if next.is_some() && records.is_empty() {
+        return Err("it leads on for ever");
+    }
+    let replaced = replaced.iter().filter_map(|path| {
+        let [_, at, field @ ..] = path.as_slice() else { return None };
+        let record = records.get(at.parse::<usize>().ok()?)?;
+        Some(Replaced { id: id_of(record, "Id").unwrap_or_default().to_owned(), field: field.join(".") })
+    });
+    let replaced = replaced.collect();
+    Ok(Page { total: told, next: next.map(|path| Next { path, asked }), records, replaced })
+}
+
+/// The path of an address on the org's own host, where alone the token may go.
+fn on_instance(url: &str, instance: &str) -> Option<String> {
+    let path = url.strip_prefix(instance).unwrap_or(url);
+    (path.starts_with("/services/data/") && !path.contains("..")).then(|| path.to_owned())
 }
 
 /// An instant as SOQL and the replication calls take it.
@@ -344,6 +466,48 @@ mod tests {
         }
     }
 
+    const INSTANCE: &str = "https://acme.my.salesforce.com";
+
+    fn asked(read: usize, total: Option<i64>) -> Asked {
+        Asked { keyed: true, short: false, read, total }
+    }
+
+    fn record(number: u32) -> Value {
+        json!({"attributes": {}, "Id": format!("003sd00000000{number:02}")})
+    }
+
+    #[test]
+    fn only_what_is_a_page_is_taken_for_one() {
+        let page = |body: Value| read_page(body, &[], asked(0, None), INSTANCE);
+        let good = json!({"totalSize": 1, "done": true, "records": [record(1)]});
+        assert_eq!(page(good).unwrap().records.len(), 1);
+        let count = json!({"totalSize": 7, "done": true, "records": []});
+        assert!(page(count.clone()).is_err());
+        let plain = Asked { keyed: false, ..asked(0, None) };
+        assert_eq!(read_page(count, &[], plain, INSTANCE).unwrap().total, 7);
+        for bad in [
+            json!({}),
+            json!([]),
+            Value::Null,
+            json!({"totalSize": 0}),
+            json!({"totalSize": -1, "records": []}),
+            json!({"totalSize": "1", "records": [record(1)]}),
+            json!({"totalSize": 1, "records": null}),
+            json!({"totalSize": 1, "records": [null]}),
+            json!({"totalSize": 1, "records": [{"Name": "no id"}]}),
+            json!({"totalSize": 1, "records": [{"Id": 7}]}),
+            json!({"totalSize": 1, "records": [{"Id": "003"}]}),
+            json!({"totalSize": 2, "records": [record(1)]}),
+            json!({"totalSize": 1, "records": [record(1), record(2)]}),
+            json!({"totalSize": 2, "records": [record(1)], "nextRecordsUrl": "https://evil.example/services/data/v62.0/x"}),
+            json!({"totalSize": 2, "records": [record(1)], "nextRecordsUrl": "/services/data/../../x"}),
+            json!({"totalSize": 2, "records": [record(1)], "nextRecordsUrl": 7}),
+            json!({"totalSize": 2, "records": [], "nextRecordsUrl": "/services/data/v62.0/query/01g-2000"}),
+        ] {
+            assert!(page(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn columns_go_over_as_many_queries_as_fit_into_a_url() {
         let narrow =
@@ -370,5 +534,18 @@ mod tests {
         let whole =
             json!({"Id": "1", "Account": {"Name": "Acme", "Key__c": "K"}, "Owner": null, "A": null, "B": 2});
         assert_eq!(record, whole);
+    }
+
+    #[test]
+    fn pages_that_lead_back_end() {
+        let url = "/services/data/v62.0/query/01g-2000";
+        let body =
+            |next: &str| json!({"totalSize": 3, "records": [record(1), record(2)], "nextRecordsUrl": next});
+        let first = read_page(body(&format!("{INSTANCE}{url}")), &[], asked(0, None), INSTANCE).unwrap();
+        let next = first.next.unwrap();
+        assert_eq!(next.path, url);
+        assert!(read_page(body(url), &[], next.asked.clone(), INSTANCE).is_err());
+        let last = json!({"totalSize": 3, "done": true, "records": [record(3)]});
+        assert!(read_page(last, &[], next.asked, INSTANCE).unwrap().next.is_none());
     }
 }

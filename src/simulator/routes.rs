@@ -170,7 +170,7 @@ fn rest_api(state: &mut State, call: &Call<'_>, version: &str, rest: &[&str]) ->
         (&Method::GET, ["sobjects", object, "updated"]) => updated(state, call, object),
         (&Method::GET, ["query"]) => query(state, call, version, false),
         (&Method::GET, ["queryAll"]) => query(state, call, version, true),
-        (&Method::GET, ["query" | "queryAll", locator]) => query_more(state, locator, version),
+        (&Method::GET, ["query" | "queryAll", locator]) => query_more(state, call, locator, version),
         (_, ["composite", "sobjects", rest @ ..]) => collections::answer_collection(state, call, rest),
         (_, ["sobjects", object]) => create_row(state, call, object, version),
         (_, ["sobjects", object, id]) => row(state, call, object, id, version),
@@ -307,11 +307,7 @@ fn query(state: &mut State, call: &Call<'_>, version: &str, all: bool) -> Respon
             answer(200, &json!({"totalSize": count, "done": true, "records": []}))
         }
         Ok((records, _)) => {
-            let size = call
-                .headers
-                .get("Sforce-Query-Options")
-                .and_then(|value| value.to_str().ok()?.split("batchSize=").nth(1)?.parse::<usize>().ok())
-                .map_or(PAGE, |size| size.clamp(200, PAGE));
+            let size = page_size(call);
             let total = records.len();
             if total <= size {
                 return answer(200, &json!({"totalSize": total, "done": true, "records": records}));
@@ -325,6 +321,14 @@ fn query(state: &mut State, call: &Call<'_>, version: &str, all: bool) -> Respon
     }
 }
 
+/// How many records a page holds.
+fn page_size(call: &Call<'_>) -> usize {
+    let wanted = call.headers.get("Sforce-Query-Options");
+    let wanted =
+        wanted.and_then(|value| value.to_str().ok()?.split("batchSize=").nth(1)?.parse::<usize>().ok());
+    wanted.map_or(PAGE, |size| size.clamp(200, PAGE))
+}
+
 fn page(records: &[Value], from: usize, size: usize, cursor: &str, version: &str) -> Response<Body> {
     let end = (from + size).min(records.len());
     let mut body =
@@ -335,15 +339,16 @@ fn page(records: &[Value], from: usize, size: usize, cursor: &str, version: &str
     answer(200, &body)
 }
 
-fn query_more(state: &mut State, locator: &str, version: &str) -> Response<Body> {
+fn query_more(state: &mut State, call: &Call<'_>, locator: &str, version: &str) -> Response<Body> {
     let parts =
         locator.split_once('-').and_then(|(cursor, from)| Some((cursor, from.parse::<usize>().ok()?)));
     match parts.and_then(|(cursor, from)| {
         Some((cursor, from, state.cursors.get(cursor).filter(|all| from < all.len())?))
     }) {
         Some((cursor, from, records)) => {
-            let last = from + PAGE >= records.len();
-            let response = page(records, from, PAGE, cursor, version);
+            let size = page_size(call);
+            let last = from + size >= records.len();
+            let response = page(records, from, size, cursor, version);
             if last {
                 state.cursors.remove(cursor);
             }

@@ -8,8 +8,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod application;
+mod ends;
 mod engines;
+mod hostile;
 mod judge;
+mod liar;
 mod operators;
 mod org;
 mod people;

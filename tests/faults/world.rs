@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -21,6 +22,7 @@ use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
 use crate::application::{ACCOUNT, Application, CONTACT, Written};
+use crate::liar::Liar;
 use crate::proxy::{Proxy, Upstream};
 use crate::support::{Patience, act, connect, database_on, server};
 
@@ -58,6 +60,9 @@ pub struct World {
     pub engines: Vec<Engine>,
     /// or lets writes go on that a failure stopped.
     pub resumes: bool,
+    /// The engines' limits of time, as the configuration has them.
+    pub limits: String,
+    pub statement_timeout: &'static str,
     mappings: String,
     dir: PathBuf,
     stop: CancellationToken,
@@ -77,6 +82,19 @@ impl Engine {
 
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// How it ended, once it has.
+    pub fn status(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// The most memory that it ever held, in MiB.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) / 1_024
     }
 
     /// Sees a killed one off.
@@ -105,11 +123,30 @@ impl World {
         World::build(name, server(), MAPPINGS, &[ACCOUNT, CONTACT]).await
     }
 
+    /// A world whose org is reached by a proxy that may lie.
+    pub async fn lied_to(name: &str) -> (World, Liar) {
+        let mut liar = None;
+        let way = async |org| liar.insert(Liar::start(org).await).address;
+        let world = World::build_by(name, server(), MAPPINGS, &[ACCOUNT, CONTACT], way).await;
+        (world, liar.unwrap())
+    }
+
     pub async fn build(
         name: &str,
         server: &'static PrivateServer,
         mappings: &str,
         tables: &'static [Written],
+    ) -> World {
+        World::build_by(name, server, mappings, tables, async |org| org).await
+    }
+
+    /// A world whose org is reached by another address than its own.
+    async fn build_by(
+        name: &str,
+        server: &'static PrivateServer,
+        mappings: &str,
+        tables: &'static [Written],
+        way: impl AsyncFnOnce(SocketAddr) -> SocketAddr,
     ) -> World {
         let seed =
             std::env::var("FAULT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
@@ -117,7 +154,7 @@ impl World {
         let _ = writeln!(std::io::stderr(), "{name}: FAULT_SEED={seed}");
         let org = Org::new(OrgOptions { seed, ..OrgOptions::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let to_org = Proxy::start(Upstream::Tcp(listener.local_addr().unwrap())).await;
+        let to_org = Proxy::start(Upstream::Tcp(way(listener.local_addr().unwrap()).await)).await;
         let stop = CancellationToken::new();
         tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
         let to_sql = Proxy::start(Upstream::Unix(server.socket_dir().join(".s.PGSQL.5432"))).await;
@@ -140,6 +177,8 @@ impl World {
             application: Application::new(url, tables),
             engines: Vec::new(),
             resumes: false,
+            statement_timeout: "2s",
+            limits: format!("request_timeout = \"1s\"\nlease = \"{}s\"", LEASE.as_secs()),
             mappings: mappings.to_owned(),
             dir,
             stop,
@@ -202,14 +241,15 @@ impl World {
         let path = self.dir.join("syncdeck.toml");
         if !path.exists() {
             let text = format!(
-                "[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\ntimeout = \"2s\"\n\
+                "[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\ntimeout = \"{}\"\n\
                  url = \"postgresql://syncdeck@127.0.0.1:{}/{}?sslmode=disable\"\n\
                  [salesforce]\nlogin_url = \"http://{}\"\nclient_id = \"simulated-app\"\nclient_secret = \"{SECRET}\"\n\
-                 request_timeout = \"1s\"\nlease = \"{}s\"\nlook_back = \"2s\"\ndescribe_interval = \"2s\"\n{}",
+                 {}\nlook_back = \"2s\"\ndescribe_interval = \"2s\"\n{}",
+                self.statement_timeout,
                 self.to_sql.address.port(),
                 self.database,
                 self.to_org.address,
-                LEASE.as_secs(),
+                self.limits,
                 self.mappings
             );
             let mut file: File =
@@ -225,6 +265,11 @@ impl World {
         let (failpoints, environment) =
             (self.engines[at].failpoints.clone(), self.engines[at].environment.clone());
         self.engines[at].child = self.spawn(&failpoints, &environment);
+    }
+
+    /// Starts the first engine, which has ended, again.
+    pub fn start_again(&mut self) {
+        self.kill_and_restart(0);
     }
 
     /// Kills an engine and starts it with other failpoints.

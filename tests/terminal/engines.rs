@@ -55,3 +55,21 @@ async fn a_console_takes_over_with_what_the_file_says_then_and_one_that_cannot_s
     quit(last);
     world.until_text(RUNNING, "0").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_outlives_its_engine_says_why_it_ended_and_starts_it_again() {
+    let mut office = Office::open().await;
+    office.world.stop_engine().await;
+    let world = &office.world;
+    world.write(&world.written().replace("engine = \"service\"\n", ""));
+    let mut terminal = office.console_in("one", 160, 40, &[("SYNCDECK_FAILPOINTS", "mid_acknowledge=panic")]);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Roe', 'P1')").await;
+    terminal.wait_for("engine stopped");
+    terminal.wait_for("the engine ended by itself");
+    terminal.wait_for("it is started again in");
+    let told = "SELECT (count(*) > 0)::text FROM syncdeck.log WHERE message = 'the engine ended by itself'
+         AND fields->>'cause' LIKE '%failpoint.rs:%the failpoint mid_acknowledge is set to panic%'";
+    world.until_text(told, "true").await;
+    terminal.wait_for("● running");
+    quit(terminal);
+}

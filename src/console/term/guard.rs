@@ -1,8 +1,9 @@
 //! Taking the terminal, and giving it back: on return, on panic, before a suspension.
 
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, Once};
+use std::sync::{LazyLock, Once, OnceLock};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
@@ -23,6 +24,8 @@ static MOUSE: AtomicBool = AtomicBool::new(false);
 static PANICKED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 /// Cancelled when that panic was reported.
 static REPORTED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+/// Tells of a panic whether it is somebody else's, who is in the same process and tells it by another way.
+static SPARED: OnceLock<fn(&PanicHookInfo<'_>) -> bool> = OnceLock::new();
 
 /// Holds the terminal until it is dropped.
 #[derive(Debug)]
@@ -77,6 +80,11 @@ pub fn let_go() {
     }
 }
 
+/// Panics that are not the console's, and do not end it.
+pub fn spare(is_others: fn(&PanicHookInfo<'_>) -> bool) {
+    let _ = SPARED.set(is_others);
+}
+
 /// Returns when a thread of the program panicked: the terminal is given back by then, and must not be drawn on.
 pub async fn panicked() {
     PANICKED.cancelled().await;
@@ -94,6 +102,9 @@ fn install_panic_hook() {
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            if SPARED.get().is_some_and(|is_others| is_others(panic)) {
+                return;
+            }
             give_back();
             PANICKED.cancel();
             if io::stderr().write_all(b"\n").is_ok() {
