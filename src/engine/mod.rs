@@ -43,6 +43,7 @@ mod reader;
 mod refused;
 pub mod rehearsal;
 mod reload;
+mod remedies;
 pub mod repair;
 mod resend;
 mod rules;
