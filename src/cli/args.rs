@@ -211,6 +211,9 @@ pub(super) enum Command {
         /// configuration again
         #[arg(value_name = "ACT|KEY=VALUE")]
         changes: Vec<String>,
+        /// Do not ask: on production, what stops the writes is asked about
+        #[arg(long)]
+        yes: bool,
     },
     /// Loads, polls and spells of sending, newest first: what each did, and what went wrong
     Runs {

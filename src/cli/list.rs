@@ -368,7 +368,11 @@ fn show_remedies(record: &RecordView) -> Result<()> {
             .map(|edit| format!("{} → {}", shown(&edit.shown), shown(&edit.new)))
             .collect();
         let changes = if changes.is_empty() { String::new() } else { format!(": {}", changes.join(", ")) };
-        print::line(&sanitize(&format!("{number} {}{changes}", offer.text)))?;
+        let asks = offer.question(record).map_or("", |_| "  (asks first, or takes --yes)");
+        print::line(&sanitize(&format!("{number} {}{changes}{asks}", offer.text)))?;
+    }
+    if record.is_being_sent() && record.error.is_some() {
+        print::line("it is being sent: what helps is known when Salesforce has answered")?;
     }
     if record.advice.remedies.iter().any(|offer| offer.number.is_some()) {
         print::line("do one with: syncdeck fix ID --remedy N --wait")?;

@@ -107,6 +107,24 @@ fn confirmed(plan: &Plan, asks: Confirm) -> Result<bool> {
     })
 }
 
+/// Whether a person says yes to this; where nobody can be asked, `--yes` says it.
+pub(super) fn agreed(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        let text = format!("{question}\nnobody is there to be asked: say --yes");
+        return Err(print::Usage(text).into());
+    }
+    Ok(Dialogue::new().yes(&format!("{} Go on?", sanitize(question)), false)?)
+}
+
+/// The same, by typing how many it concerns.
+pub(super) fn agreed_by_count(question: &str, count: usize) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return agreed(question);
+    }
+    let question = format!("{} Type {count} to do it", sanitize(question));
+    Ok(Dialogue::new().text(&question, Some("no"))? == count.to_string())
+}
+
 /// What an act would do.
 pub(super) fn show(cli: &Cli, deed: &str, preview: &Preview) -> Result<u8> {
     if cli.json {

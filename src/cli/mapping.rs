@@ -3,13 +3,15 @@
 use color_eyre::eyre::Result;
 use serde_json::json;
 
+use crate::domain::act::{Confirm, confirm_stop};
 use crate::domain::mapping::{Mapping, no_such_mapping};
 use crate::domain::overview::Writes;
+use crate::domain::strategy::Strategy;
 use crate::engine::handle::{Handle, Refused, SetTo};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
-use super::{DONE, door, many, print};
+use super::{DONE, FAILED, door, many, print};
 
 /// What stands for every mapping.
 const ALL: &str = "all";
@@ -41,7 +43,7 @@ enum Change {
 }
 
 /// One mapping: what is to change, then its rules. All of them: what is to change, then the list.
-pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8> {
+pub(super) async fn one(cli: &Cli, name: &str, changes: &[String], yes: bool) -> Result<u8> {
     if !changes.is_empty() {
         many::refuse_read_only(cli)?;
     }
@@ -52,6 +54,10 @@ pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8>
     let handle = door(cli).await?;
     if let Some(name) = name {
         named(&handle, name).await?;
+    }
+    if !yes && !agreed(&handle, name, &changes).await? {
+        print::problem("nothing was changed");
+        return Ok(FAILED);
     }
     let said = |text: &str| if cli.json { Ok(()) } else { print::line(&sanitize(text)) };
     // Rules first: what goes on again goes on under them.
@@ -82,6 +88,29 @@ pub(super) async fn one(cli: &Cli, name: &str, changes: &[String]) -> Result<u8>
     match name {
         Some(name) => show(cli, &handle, name).await,
         None => list(cli).await,
+    }
+}
+
+/// Whether what stops the writes is wanted indeed: on production somebody is asked, for all mappings by their count.
+async fn agreed(handle: &Handle, name: Option<&str>, changes: &[Change]) -> Result<bool> {
+    let Some(does) = changes.iter().find_map(stops) else { return Ok(true) };
+    let environment = handle.environment().await?;
+    let count = if name.is_some() { 1 } else { handle.overview().await?.mappings.len() };
+    let whose = name.map_or_else(|| format!("all {count} mappings"), str::to_owned);
+    let question = format!("{environment}: the writes of {whose}: {does}.");
+    match confirm_stop(count, &environment) {
+        Confirm::Nothing => Ok(true),
+        Confirm::Yes => many::agreed(&question),
+        Confirm::Count(count) => many::agreed_by_count(&question, count),
+    }
+}
+
+/// What a change does to the writes, where it may stop them.
+fn stops(change: &Change) -> Option<&'static str> {
+    match change {
+        Change::Writes(to) => to.stops(),
+        Change::Rule(key, Some(value)) if key == "strategy" => Strategy::from_word(value)?.stops(),
+        Change::Rule(..) | Change::Reload => None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::postgres::link::Owner;
 
 use super::args::{ChooseOptions, Cli, FixOptions};
 use super::many::{self, PATIENCE, refuse_read_only, tell};
-use super::{door, print};
+use super::{FAILED, door, print};
 
 /// Changes fields of an error's row, or one field of many.
 pub(super) async fn fix(cli: &Cli, options: &FixOptions) -> Result<u8> {
@@ -56,6 +56,10 @@ pub(super) async fn fix(cli: &Cli, options: &FixOptions) -> Result<u8> {
     };
     if options.how.dry_run {
         return many::show(cli, &fix.text, &fix.preview());
+    }
+    if !options.how.yes && !fix.is_agreed()? {
+        print::problem("nothing was changed");
+        return Ok(FAILED);
     }
     let came = fix.carry_out(&handle, options).await;
     tell(cli, &many::one(id, came))
@@ -95,6 +99,8 @@ struct Fix {
     edits: Vec<FieldEdit>,
     /// The remedy that is done, where it is one.
     remedy: Option<Offer>,
+    /// What a person must say yes to before.
+    asks: Option<String>,
 }
 
 impl Fix {
@@ -103,7 +109,13 @@ impl Fix {
         let error = handle.error(id).await?;
         let row = row_of(&error)?;
         let record = handle.record(&row).await?;
-        let offers = &record.advice.remedies;
+        if record.is_being_sent() {
+            let text = "it is being sent: what helps is known when Salesforce has answered\nsee it then with: syncdeck show";
+            return Err(Refused(format!("{text} {id}")));
+        }
+        // A row has one error at a time, and it need not be this one any more.
+        let of_it = |offer: &&Offer| offer.against.is_none_or(|against| against.error == id);
+        let offers: Vec<&Offer> = record.advice.remedies.iter().filter(of_it).collect();
         let Some(offer) = offers.iter().find(|offer| offer.number == Some(number)) else {
             let count = offers.iter().filter(|offer| offer.number.is_some()).count();
             return Err(Refused(format!(
@@ -111,7 +123,8 @@ impl Fix {
             )));
         };
         let (text, edits) = (offer.text.clone(), offer.changes.clone());
-        Ok(Fix { error, row, text, edits, remedy: Some(offer.clone()) })
+        let asks = offer.question(&record);
+        Ok(Fix { error, row, text, edits, remedy: Some((*offer).clone()), asks })
     }
 
     /// Fields and their new values; those that hold them already are left alone.
@@ -126,7 +139,12 @@ impl Fix {
             .collect::<Result<Vec<_>, _>>()?;
         let edits = edits.into_iter().filter(|edit| edit.shown != edit.new).collect();
         let fields: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        Ok(Fix { error, row, text: format!("fix {}", fields.join(" ")), edits, remedy: None })
+        Ok(Fix { error, row, text: format!("fix {}", fields.join(" ")), edits, remedy: None, asks: None })
+    }
+
+    /// Whether a person says yes, where it empties a value or concerns a whole mapping.
+    fn is_agreed(&self) -> Result<bool> {
+        self.asks.as_deref().map_or(Ok(true), many::agreed)
     }
 
     fn preview(&self) -> Preview {

@@ -106,7 +106,9 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
             list::runs(&cli, mapping.as_deref(), *failed, *limit).await
         }
         Some(Command::Mapping { name: None, .. }) => mapping::list(&cli).await,
-        Some(Command::Mapping { name: Some(name), changes }) => mapping::one(&cli, name, changes).await,
+        Some(Command::Mapping { name: Some(name), changes, yes }) => {
+            mapping::one(&cli, name, changes, *yes).await
+        }
         Some(Command::Fix(options)) => mend::fix(&cli, options).await,
         Some(Command::Retry(many)) => many::run(&cli, many, Deed::Retry).await,
         Some(Command::Release(many)) => many::run(&cli, many, Deed::Release).await,

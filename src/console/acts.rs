@@ -15,7 +15,7 @@ use crate::engine::mend::Linked;
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
 use super::overlays::{
-    About, Answered, Ask, Choice, Decided, Looked, Overlay, Picked, Question, Sides, Verb, Working,
+    About, Answered, Ask, Choice, Decided, EACH, Looked, Overlay, Picked, Question, Sides, Verb, Working,
     suggestions,
 };
 use super::update::one_line;
@@ -103,9 +103,29 @@ impl Model {
             Chosen::Ids(ids) => self.errors.items.iter().find(|error| ids.contains(&error.id)),
             Chosen::Filter(_) => self.errors.items.first(),
         };
-        let suggestions = first.map_or(Vec::new(), suggestions);
-        self.overlays.push(Overlay::Ask(Ask::new(About::Fix { chosen, count }, suggestions)));
-        Vec::new()
+        let suggestions = suggestions(first);
+        self.ask_of_fix(chosen, count, suggestions)
+    }
+
+    /// Asks for the change, and for how many rows there is a remedy of their own.
+    fn ask_of_fix(&mut self, chosen: Chosen, count: String, suggestions: Vec<String>) -> Vec<Effect> {
+        let about = About::Fix { chosen: chosen.clone(), count };
+        self.overlays.push(Overlay::Ask(Ask::new(about, suggestions)));
+        vec![Effect::CountRemedies(chosen)]
+    }
+
+    /// So many of the errors' rows have a remedy of their own; told where that is still asked about.
+    pub(super) fn remedies_counted(&mut self, of: &Chosen, result: Result<(usize, usize), Refused>) {
+        for overlay in &mut self.overlays {
+            if let Overlay::Ask(ask) = overlay
+                && matches!(&ask.about, About::Fix { chosen, .. } if chosen == of)
+            {
+                match &result {
+                    Ok(passing) => ask.passing = Some(*passing),
+                    Err(refused) => ask.complaint = Some(one_line(&refused.0)),
+                }
+            }
+        }
     }
 
     /// Asks for something that is looked for.
@@ -137,11 +157,17 @@ impl Model {
     /// Does what the first remedy says that can be done by itself.
     pub(super) fn mend(&mut self) -> Vec<Effect> {
         let choice = self.record.as_ref().and_then(Choice::remedies);
-        choice.and_then(Choice::first).into_iter().collect()
+        match choice.and_then(Choice::first) {
+            Some(effect) => self.begin_or_ask(effect, None),
+            None => Vec::new(),
+        }
     }
 
     /// Something is done with all errors of a cause: they are listed, marked, and it begins.
     pub(super) fn of_cause(&mut self, filter: &str, called: String, verb: Verb) -> Vec<Effect> {
+        if self.is_away() {
+            return Vec::new();
+        }
         let one = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
         let mut effects = self.drill(filter, Some(called));
         self.errors.all = true;
@@ -149,9 +175,8 @@ impl Model {
         let chosen = Chosen::Filter(filter.to_owned());
         match verb {
             Verb::Fix => {
-                let suggestions = one.as_ref().map_or(Vec::new(), suggestions);
-                let about = About::Fix { chosen, count: "all errors of this cause".to_owned() };
-                self.overlays.push(Overlay::Ask(Ask::new(about, suggestions)));
+                let count = "all errors of this cause".to_owned();
+                effects.extend(self.ask_of_fix(chosen, count, suggestions(one.as_ref())));
             }
             Verb::Retry => effects.extend(self.look_first(Effect::Plan { chosen, deed: Deed::Retry })),
             Verb::Revert => effects.extend(self.look_first(Effect::Plan { chosen, deed: Deed::Revert })),
@@ -358,6 +383,9 @@ impl Model {
                 }
                 Answered::Entered(About::Export { filter, .. }, path) => {
                     return vec![Effect::Export { filter, path }];
+                }
+                Answered::Entered(About::Fix { chosen, .. }, text) if text == EACH => {
+                    return self.look_first(Effect::Plan { chosen, deed: Deed::Mend });
                 }
                 Answered::Entered(About::Fix { chosen, .. }, text) => match How::parse(&text) {
                     Ok((field, how)) => {

@@ -166,7 +166,7 @@ pub static COMMANDS: &[Command] = &[
     )
     .only(&[Errors])
     .hinted(),
-    command(Id::Fix, "fix", "fix", &["f"], "Change a field of the marked errors' rows, with a preview")
+    command(Id::Fix, "fix", "fix", &["f"], "Mend the marked errors' rows, each by its own remedy, or change a field; with a preview")
         .only(&[Errors])
         .mutating()
         .hinted(),

@@ -9,6 +9,7 @@ use crate::domain::names::RowRef;
 use crate::domain::overview::Writes;
 use crate::domain::record::Edit;
 use crate::domain::remedy::Offer;
+use crate::domain::strategy::Strategy;
 use crate::domain::verify::Verdict;
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::handle::ErrorQuery;
@@ -55,6 +56,8 @@ pub enum Effect {
     },
     /// Say when the selection has rested; with its number.
     Rest(u64),
+    /// The same of one that the list moved by itself: there is time to see it.
+    Settle(u64),
     /// Ask for the parents and children of a row.
     LoadRelatives(RowRef),
     /// Ask for the lines of the log about a row.
@@ -92,6 +95,8 @@ pub enum Effect {
         /// What is done.
         deed: Deed,
     },
+    /// Count of how many of these errors' rows a remedy of their own passes.
+    CountRemedies(Chosen),
     /// Look at what it would be to take the operator's own last act back.
     UndoLast,
     /// Carry a plan out.
@@ -204,6 +209,28 @@ impl Effect {
                 | Effect::LoadRecord(_)
                 | Effect::LoadLog(_)
         )
+    }
+
+    /// The row that it sends, where it is about one.
+    pub fn sends(&self) -> Option<&RowRef> {
+        match self {
+            Effect::Retry(row)
+            | Effect::Apply { row, .. }
+            | Effect::Choose { row, .. }
+            | Effect::Link { row, .. } => Some(row),
+            _ => None,
+        }
+    }
+
+    /// Of what may stop writes: the mapping, where it is one of several, and what becomes of the writes.
+    pub fn stops(&self) -> Option<(Option<&str>, &'static str)> {
+        match self {
+            Effect::Writes { mapping, to } => Some((mapping.as_deref(), to.stops()?)),
+            Effect::SetRule { mapping, key, value } if key == "strategy" => {
+                Some((mapping.as_deref(), Strategy::from_word(value)?.stops()?))
+            }
+            _ => None,
+        }
     }
 
     /// Whether it changes anything outside of this console.

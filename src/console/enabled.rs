@@ -4,7 +4,18 @@ use super::command::{Command, Id};
 use super::model::{Model, Pane};
 use super::panes::record::{RecordPane, Tab};
 use crate::domain::record::RecordView;
-use crate::domain::remedy::Action;
+use crate::domain::remedy::Offer;
+use crate::domain::sync_error::SyncError;
+
+/// Said of what would be done about an error that is about to be answered anew.
+pub(super) const BEING_SENT: &str = "being sent: what helps is known when Salesforce has answered";
+/// Said of what nobody can look at yet.
+const READING: &str = "the record is still being read: look at it, then press it again";
+/// Said of what nobody can look at.
+const UNREAD: &str = "the record could not be read";
+/// Said of what needs the database while that is out of reach.
+pub(super) const AWAY: &str =
+    "PostgreSQL is out of reach: what shows is as it was last seen, and stays until it is back";
 
 impl Command {
     /// Why it cannot be used right now, if so.
@@ -17,12 +28,21 @@ impl Command {
         if self.mutates && model.read_only {
             return Some("this console is read-only");
         }
+        if model.lost.is_some() && self.needs_the_database(model, pane) {
+            return Some(AWAY);
+        }
         let unsaved = pane == Pane::Record && model.record.as_ref().is_some_and(RecordPane::keeps);
         match self.id {
             // They would act on the row as it was before, under the change.
             Id::Retry | Id::Revert | Id::Ignore | Id::Mend | Id::Remedy | Id::Sides if unsaved => {
                 Some("a changed field is not saved yet: Ctrl-S saves and sends it, Esc Esc throws it away")
             }
+            Id::Remedy | Id::Mend | Id::Sides | Id::Retry | Id::Revert | Id::Ignore
+                if pane == Pane::Record && unread(model).is_some() =>
+            {
+                unread(model)
+            }
+            Id::Remedy | Id::Mend if on_its_way(model) => Some(BEING_SENT),
             Id::Remedy | Id::Mend | Id::Edit if model.record.is_none() && model.rowless().is_some() => {
                 Some("this error is of no row: what helps stands below it")
             }
@@ -70,6 +90,49 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether it asks the database for something, so that what shows could not stay.
+    fn needs_the_database(&self, model: &Model, pane: Pane) -> bool {
+        match self.id {
+            Id::Open => !opens_what_shows(model, pane),
+            Id::Filter => pane != Pane::Log,
+            Id::Back => pane == Pane::Errors && !model.zoom && model.errors.is_narrowed(),
+            Id::Export
+            | Id::Undo
+            | Id::Audit
+            | Id::Find
+            | Id::Groups
+            | Id::Sort
+            | Id::Faults
+            | Id::OlderFilter
+            | Id::NewerFilter
+            | Id::Trends => true,
+            _ => self.mutates,
+        }
+    }
+}
+
+/// Whether the record that is to be opened is the one that shows.
+fn opens_what_shows(model: &Model, pane: Pane) -> bool {
+    let selected = match pane {
+        Pane::Errors => model.errors.selected().and_then(SyncError::row),
+        Pane::Pending => model.pending.selected().map(|pending| pending.row.clone()),
+        _ => None,
+    };
+    let shown = model.record.as_ref().filter(|pane| pane.view.is_some()).map(|pane| &pane.row);
+    selected.is_some() && selected.as_ref() == shown
+}
+
+/// Why what the record is like is not known, if it is not.
+fn unread(model: &Model) -> Option<&'static str> {
+    let pane = model.record.as_ref().filter(|pane| pane.view.is_none())?;
+    Some(if pane.refusal.is_some() { UNREAD } else { READING })
+}
+
+fn on_its_way(model: &Model) -> bool {
+    model.record.as_ref().is_some_and(|pane| model.is_being_sent(&pane.row))
+}
+
 fn unless(holds: bool, why: &'static str) -> Option<&'static str> {
     (!holds).then_some(why)
 }
@@ -79,8 +142,8 @@ fn view(model: &Model) -> Option<&RecordView> {
 }
 
 fn offers(view: &RecordView) -> bool {
-    let of_the_row = |action: &Action| !matches!(action, Action::Rule { .. });
-    view.advice.remedies.iter().any(|offer| offer.action.as_ref().is_some_and(of_the_row))
+    let at_once = |offer: &Offer| offer.action.is_some() && offer.question(view).is_none();
+    view.advice.remedies.iter().any(at_once)
 }
 
 fn contested(view: &RecordView) -> bool {

@@ -13,7 +13,7 @@ use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
 use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::export::Format;
-use crate::engine::handle::{Event, Handle, Refused, SetTo};
+use crate::engine::handle::{Event, Handle, Refused, SetTo, Unseen};
 use crate::engine::lookups::PendingQuery;
 use crate::engine::rehearsal::Trials;
 use crate::logs::ring;
@@ -27,6 +27,8 @@ use super::term::failpoint;
 
 /// How long the selection has to stay for the record to follow.
 const REST: Duration = Duration::from_millis(80);
+/// The same where the list moved it: as long as one needs to see that it moved, and to hold back a key.
+const SETTLE: Duration = Duration::from_millis(600);
 /// Rows of a trial.
 const TRIED: usize = 20;
 
@@ -140,6 +142,10 @@ impl Doing {
                 tokio::time::sleep(REST).await;
                 Msg::Rested(number)
             }
+            Effect::Settle(number) => {
+                tokio::time::sleep(SETTLE).await;
+                Msg::Rested(number)
+            }
             Effect::LoadGroups(filter) => {
                 let result = handle.groups(&filter, 200).await;
                 Msg::Groups { filter, result }
@@ -149,7 +155,11 @@ impl Doing {
                 Msg::GroupsRenewed { filter, result }
             }
             Effect::LoadRecord(row) => {
-                let result = Box::new(handle.record(&row).await);
+                let result = Box::new(match handle.look(&row).await {
+                    Ok(view) => Ok(view),
+                    Err(Unseen::Away(why)) => Err(why),
+                    Err(Unseen::Gone(why)) => return Some(Msg::Gone { row, why }),
+                });
                 Msg::Record { row, result }
             }
             Effect::FetchValues(row) => {
@@ -184,6 +194,10 @@ impl Doing {
                 Msg::Found { text, result }
             }
             Effect::Plan { chosen, deed } => Msg::Planned(handle.plan(&chosen, deed).await.map(Arc::new)),
+            Effect::CountRemedies(chosen) => {
+                let plan = handle.plan(&chosen, Deed::Mend).await;
+                Msg::Remedies { chosen, result: plan.map(|plan| (plan.len(), plan.preview.selected)) }
+            }
             Effect::UndoLast => Msg::Planned(undo_last(handle).await.map(Arc::new)),
             effect => return self.act(effect).await,
         })
@@ -206,7 +220,7 @@ impl Doing {
                 let told = self.sender.clone();
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
                 let result = handle.carry_out(&plan, why.as_deref(), &progress, &self.stop).await;
-                let sends = matches!(plan.deed, Deed::Fix { .. } | Deed::Retry | Deed::Release);
+                let sends = matches!(plan.deed, Deed::Fix { .. } | Deed::Mend | Deed::Retry | Deed::Release);
                 let leaves_nothing = matches!(plan.deed, Deed::Retry | Deed::Release | Deed::Undo(_));
                 let result =
                     result.map(|report| Report { act: report.act.filter(|_| !leaves_nothing), ..report });

@@ -30,8 +30,8 @@ impl Model {
             },
             Overlay::Choice(choice) => match choice.key(key) {
                 Picking::Open(choice) => self.overlays.push(Overlay::Choice(choice)),
-                Picking::Done(Deed::Effect(effect)) => return self.begin(effect),
-                Picking::Done(Deed::Ask(text, effect)) => self.overlays.push(Overlay::sure(text, effect)),
+                Picking::Done(Deed::Effect(effect)) => return self.begin_or_ask(effect, None),
+                Picking::Done(Deed::Ask(text, effect)) => return self.begin_or_ask(effect, Some(text)),
                 Picking::Done(Deed::Filter(filter, called)) => return self.drill(&filter, Some(called)),
                 Picking::Done(Deed::Row(row)) => return self.open_row(row),
                 Picking::Done(Deed::Sort(by)) => return self.sort(by),
@@ -84,7 +84,8 @@ impl Model {
             },
             // Esc gives it up: the answer is dropped when it comes.
             Overlay::Looking(_) if key.code == KeyCode::Esc => self.toast = None,
-            looking @ Overlay::Looking(_) => self.overlays.push(looking),
+            Overlay::Awaiting { .. } if key.code == KeyCode::Esc => self.toast = None,
+            looking @ (Overlay::Looking(_) | Overlay::Awaiting { .. }) => self.overlays.push(looking),
             Overlay::Opening(_) if key.code == KeyCode::Esc => self.toast = None,
             Overlay::Opening(mut typed) => {
                 typed.push(Ahead::Key(key));

@@ -12,12 +12,18 @@ use super::term::clipboard;
 impl Model {
     /// Lists errors by a filter; the way back leads to the one before.
     pub(super) fn list(&mut self, filter: &str) -> Vec<Effect> {
+        if self.is_away() {
+            return Vec::new();
+        }
         self.errors.visit(filter);
         self.relist()
     }
 
     /// Lists what was chosen elsewhere: a mapping's errors, those of a cause. Esc comes back to where it was chosen.
     pub(super) fn drill(&mut self, filter: &str, called: Option<String>) -> Vec<Effect> {
+        if self.is_away() {
+            return Vec::new();
+        }
         // Whoever went back by a number begins anew from there.
         let before = self.drilled.iter().position(|(pane, ..)| *pane == self.focus && *pane != Pane::Errors);
         let filter_before = match before {
@@ -35,6 +41,9 @@ impl Model {
 
     /// Back to where it was chosen.
     pub(super) fn undrill(&mut self) -> Vec<Effect> {
+        if self.is_away() {
+            return Vec::new();
+        }
         let Some((pane, filter, called)) = self.drilled.pop() else { return Vec::new() };
         let from_causes = self.errors.called.is_some() && pane == Pane::Errors;
         self.cause = from_causes.then(|| self.errors.filter.clone());
@@ -58,6 +67,9 @@ impl Model {
 
     /// To the filter before, or on to the one after it.
     pub(super) fn visit(&mut self, newer: bool) -> Vec<Effect> {
+        if self.is_away() {
+            return Vec::new();
+        }
         if self.errors.travel(newer) {
             self.drilled.clear();
             return self.relist();
@@ -71,6 +83,9 @@ impl Model {
 
     /// Only what needs a person, or everything again.
     pub(super) fn faults(&mut self) -> Vec<Effect> {
+        if self.is_away() {
+            return Vec::new();
+        }
         self.errors.faults = !self.errors.faults;
         let text =
             if self.errors.faults { "only what needs a person is listed" } else { "everything is listed" };
@@ -80,6 +95,9 @@ impl Model {
 
     /// Sorts by a column; by the one in force, the other way round.
     pub(super) fn sort(&mut self, by: SortBy) -> Vec<Effect> {
+        if self.is_away() {
+            return Vec::new();
+        }
         let now = self.errors.sort;
         let descending = if by == now.by { !now.descending } else { by.begins_descending() };
         self.errors.sort = Sort { by, descending };

@@ -14,13 +14,15 @@
 //! ```
 //!
 //! What keys do is told by the table of [`command`]s (their keys are the [`keymap`]'s) and done in `perform`, `lists`,
-//! `mending` and `acts`; `layers` has the keys of what lies on top of the panes. `io` performs what concerns the engine.
+//! `mending` and `acts`; `layers` has the keys of what lies on top of the panes; `subject` holds what a key acts on and what shows
+//! together, `writes` asks before writes are stopped, `away` keeps what shows while the database is gone. `io` performs what concerns the engine.
 //!
 //! The room knows the engine only through `engine::handle::Handle`, and Salesforce and SQL not at all. Whatever comes
 //! from data or logs passes `sanitize` before it reaches a cell. Nothing is drawn when nothing changed.
 
 mod acts;
 mod ascii;
+mod away;
 pub mod command;
 pub mod effect;
 mod enabled;
@@ -38,11 +40,13 @@ pub mod panes;
 mod perform;
 mod runtime;
 mod standing;
+mod subject;
 pub mod term;
 pub mod theme;
 pub mod update;
 pub mod view;
 pub mod widgets;
+mod writes;
 
 #[cfg(test)]
 mod tests;

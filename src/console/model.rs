@@ -210,6 +210,12 @@ pub struct Model {
     pub overview: Option<Overview>,
     /// Why PostgreSQL is out of reach, while it is.
     pub lost: Option<String>,
+    /// Since when.
+    pub lost_since: Option<DateTime<Utc>>,
+    /// Whether how things stand was asked for since: that it is answered tells that it is back.
+    pub asked_since: bool,
+    /// When how things stand was told last.
+    pub told_at: Option<DateTime<Utc>>,
     /// Since when PostgreSQL owes an answer.
     pub owed_since: Option<DateTime<Utc>>,
     /// Mappings.
@@ -220,6 +226,8 @@ pub struct Model {
     pub record: Option<RecordPane>,
     /// Rows of which a save is under way.
     pub saving: Vec<RowRef>,
+    /// Rows that something is being done to which sends them, and of which it is not known yet what came of it.
+    pub sending: Vec<RowRef>,
     /// The log.
     pub log: LogPane,
     /// Filters of the log that were typed, newest last.
@@ -228,6 +236,12 @@ pub struct Model {
     pub pending: PendingPane,
     /// Counts the moves of the selection: the record follows the last one.
     pub resting: u64,
+    /// Whether the last of them is waited for to have rested.
+    pub rests: bool,
+    /// The row that was selected then.
+    pub resting_on: Option<RowRef>,
+    /// The row that a key acts on as the last frame showed it, and whether its record did; nothing where nothing draws.
+    pub on_screen: Option<(Option<RowRef>, bool)>,
     /// Whether the selection rested under an overlay, so that the record did not follow.
     pub unfollowed: bool,
     /// Where one stood when that was kept last.
@@ -282,15 +296,22 @@ impl Model {
             drilled: Vec::new(),
             overview: None,
             lost: None,
+            lost_since: None,
+            asked_since: false,
+            told_at: None,
             owed_since: None,
             mappings: MappingsPane::default(),
             errors: ErrorsPane::default(),
             record: None,
             saving: Vec::new(),
+            sending: Vec::new(),
             log: LogPane::new(settings.log_memory),
             log_filters: Vec::new(),
             pending: PendingPane::default(),
             resting: 0,
+            rests: false,
+            resting_on: None,
+            on_screen: None,
             unfollowed: false,
             kept_state: None,
             planning: false,
@@ -336,6 +357,13 @@ impl Model {
     /// The selected error, where it is one of a read, a mapping or the connection: there is no record to open for it.
     pub fn rowless(&self) -> Option<&SyncError> {
         self.errors.selected().filter(|error| self.list == Pane::Errors && error.row_id.is_none())
+    }
+
+    /// Whether a row is on its way to Salesforce, or something is just being done to it that sends it: what is known to be
+    /// wrong with it is no longer what is.
+    pub fn is_being_sent(&self, row: &RowRef) -> bool {
+        let open = self.record.as_ref().filter(|pane| pane.row == *row);
+        self.sending.contains(row) || open.is_some_and(RecordPane::is_being_sent)
     }
 
     /// What the connection that shows is for.

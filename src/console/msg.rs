@@ -13,7 +13,7 @@ use crate::domain::pending::Pending;
 use crate::domain::record::{Hit, RecordView, Relative, SalesforceValues};
 use crate::domain::trend::{Share, Trend};
 use crate::domain::verify::Verdict;
-use crate::engine::bulk::Plan;
+use crate::engine::bulk::{Chosen, Plan};
 use crate::engine::handle::{Count, ErrorPage, Event, Refused};
 use crate::engine::mend::Linked;
 use crate::engine::rehearsal::{Trial, Trials};
@@ -135,6 +135,13 @@ pub enum Msg {
         /// What it is.
         result: Box<Result<RecordView, Refused>>,
     },
+    /// Of a row there is nothing any more.
+    Gone {
+        /// Which.
+        row: RowRef,
+        /// In these words.
+        why: String,
+    },
     /// Salesforce's values of a row's record.
     Values {
         /// Which.
@@ -165,6 +172,13 @@ pub enum Msg {
     },
     /// What an act would do, or why it cannot be done.
     Planned(Result<Arc<Plan>, Refused>),
+    /// Of so many errors, for how many a remedy of the row's own passes.
+    Remedies {
+        /// Of which errors.
+        chosen: Chosen,
+        /// How many, and of how many.
+        result: Result<(usize, usize), Refused>,
+    },
     /// How far an act is.
     Progress(Progress),
     /// What an act came to.

@@ -4,13 +4,14 @@ use crossterm::event::KeyEvent;
 
 use crate::domain::act::Deed;
 use crate::domain::names::RowRef;
-use crate::domain::overview::{MappingStatus, Writes};
+use crate::domain::overview::Writes;
 
 use super::command::{Command, Id};
 use super::effect::Effect;
 use super::keys;
 use super::model::{Model, Pane, Tone};
 use super::overlays::{Choice, Overlay, Palette, Trends};
+use super::panes::errors::Moved;
 use super::panes::log::LogPane;
 use super::panes::record::{RecordPane, Tab};
 use super::view;
@@ -69,14 +70,28 @@ impl Model {
     }
 
     /// Runs a command, or says why not.
-    pub(super) fn run(&mut self, command: &Command) -> Vec<Effect> {
+    pub(super) fn run(&mut self, command: &'static Command) -> Vec<Effect> {
         if let Some(reason) = command.disabled(self) {
             let why = self.why_read_only.clone().filter(|_| self.read_only && command.mutates);
             self.say(Tone::Neutral, why.unwrap_or_else(|| reason.to_owned()));
             return Vec::new();
         }
         self.toast = None;
-        self.perform(command.id)
+        match self.is_seen(command) {
+            Ok(()) => self.perform(command.id),
+            Err(effects) => effects,
+        }
+    }
+
+    /// Runs what waited for the record that has just come, or says why not.
+    pub(super) fn run_seen(&mut self, command: &'static Command) -> Vec<Effect> {
+        match command.disabled(self) {
+            Some(reason) => {
+                self.say(Tone::Neutral, reason);
+                Vec::new()
+            }
+            None => self.perform(command.id),
+        }
     }
 
     /// Whether the open record may be left with what is kept of it; the first time it is said what would be lost.
@@ -134,7 +149,7 @@ impl Model {
             }
             Id::Strategy => self.choose(|model| Some(Choice::strategies(Some(model.mapping()?)))),
             Id::Writes => self.writes(),
-            Id::Drain => self.of_mapping(|name| Effect::Writes { mapping: Some(name), to: Writes::Drain }),
+            Id::Drain => self.write_as(Writes::Drain),
             Id::Reload => self.ask_reload(),
             Id::Verify => self.verify(),
             Id::Test => self.ask_test(),
@@ -181,7 +196,9 @@ impl Model {
                 self.load_trends()
             }
             Id::Refresh => {
-                self.errors.from_the_beginning();
+                if self.lost.is_none() {
+                    self.errors.from_the_beginning();
+                }
                 let row = self.record.as_ref().map(|pane| pane.row.clone());
                 let mut effects = self.refresh();
                 effects.extend(row.map(Effect::FetchValues));
@@ -310,6 +327,7 @@ impl Model {
             }
             Pane::Errors => {
                 self.errors.touched = true;
+                self.errors.moved = Moved::ByHand;
                 self.errors.cursor.step(step, self.errors.items.len());
                 let more = self.errors.want_more();
                 more.into_iter().chain(self.rest()).collect()
@@ -331,7 +349,15 @@ impl Model {
     /// The selection moved: once it rests, the record follows, where it shows.
     pub(super) fn rest(&mut self) -> Option<Effect> {
         self.resting += 1;
-        view::shows(self, Pane::Record).then_some(Effect::Rest(self.resting))
+        self.resting_on = self.selected_row();
+        let effect = match self.errors.moved {
+            _ if self.list == Pane::Pending => Effect::Rest,
+            Moved::ByItself => Effect::Settle,
+            Moved::ByHand | Moved::WithTheList => Effect::Rest,
+        };
+        // Where the record does not show, nothing follows; but a line that nobody chose wants to be seen.
+        self.rests = view::shows(self, Pane::Record) || self.errors.moved != Moved::ByHand;
+        self.rests.then(|| effect(self.resting))
     }
 
     /// The selection rested.
@@ -341,7 +367,13 @@ impl Model {
         if number != self.resting || self.unfollowed {
             return Vec::new();
         }
-        if self.focus != self.list {
+        self.rests = false;
+        if self.focus != self.list || self.lost.is_some() {
+            return Vec::new();
+        }
+        if !view::shows(self, Pane::Record) {
+            // Its line was there to be seen.
+            self.errors.moved = Moved::ByHand;
             return Vec::new();
         }
         match self.selected_row() {
@@ -369,7 +401,7 @@ impl Model {
     }
 
     /// The row of the selected line of the list.
-    fn selected_row(&self) -> Option<RowRef> {
+    pub(super) fn selected_row(&self) -> Option<RowRef> {
         match self.list {
             Pane::Pending => self.pending.selected().map(|pending| pending.row.clone()),
             _ => self.errors.selected()?.row(),
@@ -466,66 +498,6 @@ impl Model {
                 Vec::new()
             }
         }
-    }
-
-    // ---- mappings ------------------------------------------------------------------------------------------------
-
-    /// The selected mapping.
-    pub(super) fn mapping(&self) -> Option<&MappingStatus> {
-        self.overview.as_ref()?.mappings.get(self.mappings.cursor.at)
-    }
-
-    fn of_mapping(&mut self, effect: impl Fn(String) -> Effect) -> Vec<Effect> {
-        self.mapping().map(|mapping| effect(mapping.name.clone())).into_iter().collect()
-    }
-
-    fn writes(&mut self) -> Vec<Effect> {
-        let off = self
-            .mapping()
-            .is_some_and(|mapping| ["paused", "stopped", "draining"].contains(&mapping.state.as_str()));
-        let to = if off { Writes::Resume } else { Writes::Pause };
-        self.of_mapping(|name| Effect::Writes { mapping: Some(name), to })
-    }
-
-    /// Asks before something is done to all mappings.
-    fn ask_all(&mut self, effect: Effect) -> Vec<Effect> {
-        let count = self.overview.as_ref().map_or(0, |overview| overview.mappings.len());
-        let does = match &effect {
-            Effect::Writes { to: Writes::Pause, .. } => "The writes rest: changes are kept, reads go on.",
-            Effect::Writes { to: Writes::Resume, .. } => {
-                "The writes go on, also where somebody let them rest."
-            }
-            Effect::Test(_) => {
-                "The newest rows of each are sent to Salesforce in calls that it takes back whole."
-            }
-            Effect::Writes { .. } => {
-                "What waits now is sent, then the writes rest: changes are kept, reads go on."
-            }
-            _ => "All records are read again from Salesforce, which takes API requests and a while.",
-        };
-        let text = format!("All {count} mappings of this connection. {does}");
-        self.overlays.push(Overlay::sure(text, effect));
-        Vec::new()
-    }
-
-    fn ask_test(&mut self) -> Vec<Effect> {
-        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
-        let text = format!(
-            "{name}: its newest rows are sent to Salesforce in a call that it takes back whole. {}",
-            crate::engine::rehearsal::NOT_TAKEN_BACK
-        );
-        self.overlays.push(Overlay::sure(text, Effect::Test(Some(name))));
-        Vec::new()
-    }
-
-    fn ask_reload(&mut self) -> Vec<Effect> {
-        let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
-        let text = format!(
-            "{name}: all its records are read again from Salesforce, which takes API requests and a while. What waits to be \
-             sent stays."
-        );
-        self.overlays.push(Overlay::sure(text, Effect::Reload(Some(name))));
-        Vec::new()
     }
 
     fn trends(&mut self) -> Vec<Effect> {

@@ -189,6 +189,7 @@ where
             let area = terminal.draw(|frame| view::draw(model, frame))?.area;
             // Keys are judged by what was seen when they were pressed; the event of a new size may come later.
             model.size = (area.width, area.height);
+            model.drawn();
             screen.commit().wrap_err("the terminal is gone")?;
             drawn = Instant::now();
         }

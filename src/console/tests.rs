@@ -4,6 +4,7 @@
 mod anything;
 mod clipboard;
 mod doubt;
+mod harm;
 mod lists;
 mod looks;
 mod loops;

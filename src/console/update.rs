@@ -25,6 +25,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         model.dirty = true;
     }
     let mut effects = apply(model, msg);
+    effects.extend(model.follow());
     if model.overlays.is_empty() && std::mem::take(&mut model.unfollowed) {
         effects.extend(model.rest());
     }
@@ -37,6 +38,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         model.say(Tone::Bad, "nothing was changed: this console is read-only");
     }
+    model.sending.extend(effects.iter().filter_map(Effect::sends).cloned());
     effects
 }
 
@@ -65,16 +67,23 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Overview(result) => {
             model.owed_since = None;
+            let told = result.is_ok();
             match result {
                 Ok(overview) => {
-                    // Nobody need have told that it is back.
-                    model.lost = None;
+                    model.told_at = Some(model.now);
                     model.mappings.cursor.step(Step::Lines(0), overview.mappings.len());
                     model.overview = Some(overview);
                 }
+                // It is asked for every few seconds then, and the line above says why it does not come.
+                Err(_) if model.lost.is_some() => {}
                 Err(refused) => model.say(Tone::Bad, one_line(&refused.0)),
             }
-            if model.overview_flight.land() { model.load_overview() } else { Vec::new() }
+            let again = model.overview_flight.land();
+            // Nobody need have told that it is back; what was asked for before it went tells nothing.
+            if model.asked_since && told {
+                return model.restored();
+            }
+            if again { model.load_overview() } else { Vec::new() }
         }
         Msg::Errors { generation, append, result } => model.errors_came(generation, append, result),
         Msg::Counted { generation, result } => {
@@ -91,7 +100,10 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Pending { append, limit, result } => {
             match result {
-                Ok(items) => model.pending.take(items, append, limit),
+                Ok(items) => {
+                    model.pending.take(items, append, limit);
+                    model.pending.read_at = Some(model.now);
+                }
                 Err(refused) => model.pending.refused(one_line(&refused.0)),
             }
             if !append && model.pending_flight.land() { model.load_pending() } else { Vec::new() }
@@ -128,6 +140,7 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Record { row, result } => model.record_came(&row, *result),
+        Msg::Gone { row, why } => model.record_gone(&row, &why),
         Msg::Values { row, result } => {
             if let Some(pane) = model.record.as_mut().filter(|pane| pane.row == row) {
                 pane.remote = match result {
@@ -145,9 +158,11 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.sent(&row, result.err().map(|refused| refused.0), "saved, sending ...")
         }
         Msg::Retried { row, result } => {
+            model.came_of(&row);
             model.sent(&row, result.err().map(|refused| refused.0), "sending again ...")
         }
         Msg::Applied { row, result } => {
+            model.came_of(&row);
             let words = result.as_ref().map_or(String::new(), |done| format!("{done}; sending ..."));
             model.sent(&row, result.err().map(|refused| refused.0), &words)
         }
@@ -181,7 +196,14 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Found { text, result } => model.found(&text, result),
-        Msg::Linked { row, result } => model.linked(&row, result),
+        Msg::Linked { row, result } => {
+            model.came_of(&row);
+            model.linked(&row, result)
+        }
+        Msg::Remedies { chosen, result } => {
+            model.remedies_counted(&chosen, result);
+            Vec::new()
+        }
         Msg::Log(result) => {
             model.owed_since = None;
             let more = result.is_ok_and(|records| model.log.take(&records));
@@ -235,7 +257,12 @@ impl Model {
     }
 
     pub(super) fn load_overview(&mut self) -> Vec<Effect> {
-        if self.overview_flight.take_off() { vec![Effect::LoadOverview] } else { Vec::new() }
+        if self.overview_flight.take_off() {
+            self.asked_since = self.lost.is_some();
+            vec![Effect::LoadOverview]
+        } else {
+            Vec::new()
+        }
     }
 
     pub(super) fn load_errors(&mut self) -> Vec<Effect> {
@@ -286,15 +313,15 @@ impl Model {
                 self.load_record()
             }
             Event::Record(_) => Vec::new(),
-            Event::Lost(why) => {
-                self.lost = Some(why);
-                Vec::new()
-            }
-            Event::Restored => {
-                self.lost = None;
-                self.say(Tone::Good, "PostgreSQL is back");
-                self.refresh()
-            }
+            Event::Lost(why) => self.went_away(why),
+            Event::Restored => self.restored(),
+        }
+    }
+
+    /// It is known what came of something that was done to a row and sends it.
+    fn came_of(&mut self, row: &RowRef) {
+        if let Some(at) = self.sending.iter().position(|other| other == row) {
+            self.sending.remove(at);
         }
     }
 
@@ -333,6 +360,9 @@ impl Model {
     fn look(&mut self) -> Vec<Effect> {
         let mut effects = self.load_trends();
         effects.extend(self.load_record());
+        if self.lost.is_some() {
+            effects.extend(self.load_overview());
+        }
         match self.overlays.last() {
             Some(Overlay::Trends(trends)) => {
                 let minutes = trends.minutes();
@@ -375,6 +405,8 @@ impl Model {
                     let first = self.errors.items.is_empty();
                     self.errors.take(page, append);
                     self.errors.restore();
+                    self.errors.read_at = Some(self.now);
+                    self.list_went_on();
                     // A page may end before it is full: rows show as they are found.
                     effects.extend(self.errors.want_more());
                     if first && !self.errors.items.is_empty() {
@@ -486,13 +518,8 @@ impl Model {
                         effects.push(Effect::FetchValues(row.clone()));
                     }
                 }
-                Err(refused) => {
-                    pane.refusal = Some(one_line(&refused.0));
-                    // What is not there any more is not shown as if it stood, nor worked on.
-                    if self.lost.is_none() {
-                        pane.view = None;
-                    }
-                }
+                // What was seen of it stays, with the time of that.
+                Err(refused) => pane.refusal = Some(one_line(&refused.0)),
             },
             // Another one was opened meanwhile.
             None => effects.extend(self.load_record()),
@@ -509,10 +536,33 @@ impl Model {
             }
             _ => {}
         }
-        effects.extend(self.opened());
+        effects.extend(self.shown());
         if again {
             effects.extend(self.load_record());
         }
+        effects
+    }
+
+    /// There is nothing of a row any more: it is not shown as if it stood, nor worked on.
+    fn record_gone(&mut self, row: &RowRef, why: &str) -> Vec<Effect> {
+        self.owed_since = None;
+        let again = self.record_flight.land();
+        let mut effects = Vec::new();
+        match self.record.as_mut().filter(|pane| pane.row == *row) {
+            Some(pane) => (pane.refusal, pane.view) = (Some(one_line(why)), None),
+            None => effects.extend(self.load_record()),
+        }
+        effects.extend(self.shown());
+        if again {
+            effects.extend(self.load_record());
+        }
+        effects
+    }
+
+    /// A record is there, or why it is not: what waited for it goes on.
+    fn shown(&mut self) -> Vec<Effect> {
+        let mut effects = self.opened();
+        effects.extend(self.awaited_came());
         effects
     }
 

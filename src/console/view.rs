@@ -156,7 +156,11 @@ fn header(model: &Model, width: usize) -> Line<'static> {
         spans.push(Span::raw(clip(environment, 16)));
     }
     let (sign, word, style) = match (&model.lost, overview.engine.state.as_str(), connection.state.as_str()) {
-        (Some(_), ..) => ("✗", "PostgreSQL out of reach".to_owned(), theme.bad()),
+        (Some(_), ..) => {
+            let since = model.lost_since.map(|at| format!(" since {}", model.clock(at))).unwrap_or_default();
+            let what = if width >= 100 { "PostgreSQL out of reach" } else { "no PostgreSQL" };
+            ("✗", format!("{what}{since}"), theme.bad())
+        }
         _ if model.unanswered_for().is_some() => {
             let seconds = model.unanswered_for().unwrap_or_default();
             ("◌", format!("PostgreSQL does not answer, {seconds} s"), theme.warn())
@@ -167,7 +171,7 @@ fn header(model: &Model, width: usize) -> Line<'static> {
         (_, "running", state) => ("▲", format!("Salesforce {state}"), theme.bad()),
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };
-    spans.push(Span::styled(clip(&format!("  {sign} {word}"), 40), style));
+    spans.push(Span::styled(clip(&format!("  {sign} {word}"), 44), style));
     // An engine that runs is not all: writes may rest.
     for (state, style) in [("stopped", theme.bad()), ("broken", theme.bad()), ("paused", theme.warn())] {
         let mappings = overview.mappings.iter().filter(|mapping| mapping.state == state).count();
@@ -225,6 +229,10 @@ fn footer(model: &Model, frame: &mut Frame, area: Rect) {
     // These two draw nothing themselves: the line stays as long as they take the keys.
     let takes_keys = match model.overlays.last() {
         Some(Overlay::Looking(what)) => Some(format!("{what} ... (Esc gives it up)")),
+        Some(Overlay::Awaiting { row, command }) => Some(format!(
+            "reading {} {}; {} waits for it (Esc gives it up)",
+            row.table, row.row, command.title
+        )),
         Some(Overlay::Opening(_)) => Some("reading; what you type waits for it (Esc gives it up)".to_owned()),
         _ => None,
     };

@@ -113,6 +113,8 @@ pub enum Deed {
         /// Whether the rows are sent again at once.
         retry: bool,
     },
+    /// Each row gets the value that its own first remedy which passes gives it, and is sent again.
+    Mend,
     /// Every field that changed on both sides goes by one side.
     Choose(Side),
     /// The entries of an act are taken back.
@@ -133,6 +135,7 @@ impl Deed {
                 let transforms: Vec<String> = transforms.iter().map(ToString::to_string).collect();
                 format!("fix {field} | {}", transforms.join(" | "))
             }
+            Deed::Mend => "fix each row by its own first remedy".to_owned(),
             Deed::Choose(side) => format!("choose {} everywhere", side.word()),
             Deed::Undo(act) => format!("undo act {act}"),
         }
@@ -218,6 +221,16 @@ pub fn confirmation(rows: usize, environment: &str, hurts: bool) -> Confirm {
         1 => Confirm::Nothing,
         _ if rows > MANY || is_production(environment) => Confirm::Count(rows),
         _ => Confirm::Yes,
+    }
+}
+
+/// How much it must be confirmed that the writes of so many mappings are stopped or drained: on production, as what it
+/// does there to rows.
+pub fn confirm_stop(mappings: usize, environment: &str) -> Confirm {
+    match (is_production(environment), mappings) {
+        (false, _) | (_, 0) => Confirm::Nothing,
+        (true, 1) => Confirm::Yes,
+        (true, several) => Confirm::Count(several),
     }
 }
 
@@ -465,6 +478,13 @@ mod tests {
         assert_eq!(confirmation(MANY, "sandbox", false), Confirm::Yes);
         assert_eq!(confirmation(MANY + 1, "sandbox", false), Confirm::Count(MANY + 1));
         assert_eq!(confirmation(2, "Production", false), Confirm::Count(2));
+    }
+
+    #[test]
+    fn writes_are_stopped_on_production_with_a_yes_and_all_of_them_with_their_count() {
+        assert_eq!(confirm_stop(3, "sandbox"), Confirm::Nothing);
+        assert_eq!(confirm_stop(1, "Live"), Confirm::Yes);
+        assert_eq!(confirm_stop(3, "prod"), Confirm::Count(3));
     }
 
     #[test]

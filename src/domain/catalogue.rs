@@ -204,13 +204,11 @@ fn says(pattern: &str, text: &str) -> bool {
     !whole || rest.is_empty() || parts.last().is_some_and(|part| part.is_empty())
 }
 
-/// An entry's words for the operator, with the remedies that fit the record.
+/// An entry's words for the operator, with the remedies that fit the record; none while that is on its way, for the
+/// answer may ask for another.
 pub fn advice(entry: &Entry, mapping: &Mapping, record: &RecordView) -> Advice {
-    Advice {
-        title: entry.title.clone(),
-        cause: entry.cause.clone(),
-        remedies: offers(&entry.remedies, mapping, record),
-    }
+    let remedies = if record.is_being_sent() { Vec::new() } else { offers(&entry.remedies, mapping, record) };
+    Advice { title: entry.title.clone(), cause: entry.cause.clone(), remedies }
 }
 
 /// Every entry.
@@ -231,6 +229,8 @@ pub fn advice_of(error: &SyncError) -> Advice {
             text: text.replace("{column}", "the column"),
             action: None,
             changes: Vec::new(),
+            clears: false,
+            against: None,
         }
     };
     let fits = |remedy: &&Remedy| remedy.only.is_none();

@@ -23,6 +23,7 @@ pub mod merge;
 pub mod names;
 pub mod nearest;
 pub mod number;
+pub mod offer;
 pub mod outgoing;
 pub mod overview;
 pub mod pending;

@@ -162,6 +162,19 @@ impl Writes {
         }
     }
 
+    /// What it does to the writes of a mapping that an operator stops or drains; `None` where it lets them go on.
+    pub fn stops(self) -> Option<&'static str> {
+        match self {
+            Writes::Pause => {
+                Some("nothing is sent to Salesforce any more until they are resumed; changes are kept")
+            }
+            Writes::Drain => Some(
+                "what waits now is sent, and nothing after that until they are resumed; changes are kept",
+            ),
+            Writes::Resume => None,
+        }
+    }
+
     /// From its word.
     pub fn from_word(word: &str) -> Option<Writes> {
         [Writes::Pause, Writes::Drain, Writes::Resume].into_iter().find(|writes| writes.word() == word)

@@ -44,9 +44,18 @@ pub struct RecordView {
     pub masked: Vec<String>,
     /// What happened to it, newest first.
     pub history: Vec<HistoryEntry>,
+    /// Of a pending unit: whether its time has come.
+    #[serde(default)]
+    pub due: bool,
 }
 
 impl RecordView {
+    /// Whether it is on its way to Salesforce: what is known to be wrong with it is about to be known anew, and nothing
+    /// is offered against it.
+    pub fn is_being_sent(&self) -> bool {
+        self.unit == "in flight" || (self.unit == "pending" && self.due)
+    }
+
     /// Whether its error speaks of a field: by its list of fields, or by its words where that list is empty.
     pub fn is_at_fault(&self, field: &Field) -> bool {
         let Some(error) = &self.error else { return false };
@@ -286,6 +295,7 @@ mod tests {
             pending: Vec::new(),
             masked: Vec::new(),
             history: Vec::new(),
+            due: false,
         };
         assert!(view.is_at_fault(&key) && !view.is_at_fault(&lookup));
     }

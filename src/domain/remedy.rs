@@ -11,6 +11,8 @@ use super::outgoing::Op;
 use super::record::{FieldEdit, RecordView};
 use super::transform::{Transform, apply_all};
 
+pub use super::offer::{Against, Offer};
+
 /// One line of advice, with the deed behind it where there is one.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Written")]
@@ -126,19 +128,6 @@ impl TryFrom<Written> for Remedy {
     }
 }
 
-/// A remedy as it is offered for one record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Offer {
-    /// What it is called by, from 1; `None` for one that a person has to do.
-    pub number: Option<usize>,
-    /// An imperative in a few words.
-    pub text: String,
-    /// What it does.
-    pub action: Option<Action>,
-    /// The values that it changes.
-    pub changes: Vec<FieldEdit>,
-}
-
 /// The remedies that fit a record, those that can be done numbered.
 pub fn offers(remedies: &[Remedy], mapping: &Mapping, record: &RecordView) -> Vec<Offer> {
     let faults: Vec<&(Field, Option<String>)> =
@@ -151,8 +140,13 @@ pub fn offers(remedies: &[Remedy], mapping: &Mapping, record: &RecordView) -> Ve
             offers.push(offer);
         }
     }
-    let doable = offers.iter_mut().filter(|offer| offer.action.is_some());
-    doable.zip(1..).for_each(|(offer, number)| offer.number = Some(number));
+    // What empties a value comes last, and has no number by which the first is meant.
+    offers.sort_by_key(|offer| offer.clears);
+    let mut number = 0;
+    for offer in offers.iter_mut().filter(|offer| offer.action.is_some()) {
+        number = if offer.clears { 2.max(number + 1) } else { number + 1 };
+        offer.number = Some(number);
+    }
     offers
 }
 
@@ -198,7 +192,29 @@ fn offer(
         Some(_) => remedy.action.clone(),
     };
     let text = named(&name(&remedy.text)?, &mapping.object, field.map(|field| field.name.as_str()));
-    Some(Offer { number: None, text, action, changes })
+    let clears = match &action {
+        Some(Action::Clear) => true,
+        Some(Action::Choose(side)) => empties(record, *side),
+        _ => changes.iter().any(|edit| !is_empty(&edit.shown) && is_empty(&edit.new)),
+    };
+    let against = record.error.as_ref().map(|error| Against { error: error.id, seen: error.last_seen });
+    Some(Offer { number: None, text, action, changes, clears, against })
+}
+
+/// Whether a side that is chosen has nothing where the other one has something.
+fn empties(record: &RecordView, side: Side) -> bool {
+    let mut open = record.conflicts.iter().filter(|conflict| conflict.winner.is_none());
+    open.any(|conflict| {
+        let (chosen, other) = match side {
+            Side::Postgres => (&conflict.postgres, &conflict.salesforce),
+            Side::Salesforce => (&conflict.salesforce, &conflict.postgres),
+        };
+        is_empty(chosen) && !is_empty(other)
+    })
+}
+
+fn is_empty(value: &Option<String>) -> bool {
+    value.as_deref().is_none_or(str::is_empty)
 }
 
 /// A remedy's command with the mapping and the field that it is about, where those are known.
@@ -333,6 +349,11 @@ mod tests {
     /// What is offered for a value that failed with a code: texts, and the values they make.
     fn offered(mapping: &Mapping, name: &str, value: Option<&str>, code: &str, message: &str) -> Vec<Offer> {
         let entry = classify(Source::Salesforce, code, message);
+        offers(&entry.remedies, mapping, &failing(mapping, name, value, code, message))
+    }
+
+    fn failing(mapping: &Mapping, name: &str, value: Option<&str>, code: &str, message: &str) -> RecordView {
+        let entry = classify(Source::Salesforce, code, message);
         let at = chrono::DateTime::UNIX_EPOCH;
         let error = SyncError {
             id: 1,
@@ -355,7 +376,7 @@ mod tests {
             group: String::new(),
         };
         let value_of = |field: &Field| (field.name == name).then(|| value.map(str::to_owned)).flatten();
-        let record = RecordView {
+        RecordView {
             row: RowRef { table: mapping.table.clone(), row: RowId(1) },
             mapping: mapping.object.clone(),
             sfid: None,
@@ -370,8 +391,8 @@ mod tests {
             pending: Vec::new(),
             masked: Vec::new(),
             history: Vec::new(),
-        };
-        offers(&entry.remedies, mapping, &record)
+            due: false,
+        }
     }
 
     fn made(offers: &[Offer]) -> Vec<Option<&str>> {
@@ -480,6 +501,28 @@ mod tests {
         assert!(!upsert(&mapping));
         mapping.external_id = Some("LastName".to_owned());
         assert!(upsert(&mapping));
+    }
+
+    #[test]
+    fn what_empties_a_value_is_never_the_first_and_asks() {
+        for (value, numbers) in [("a@b,c", vec![1, 2, 3]), ("call me maybe", vec![1, 2])] {
+            let offers = offered(&mapping(), "Email", Some(value), "INVALID_EMAIL_ADDRESS", "");
+            let found: Vec<usize> = offers.iter().filter_map(|offer| offer.number).collect();
+            assert_eq!(found, numbers);
+            let last = offers.last().unwrap();
+            assert!(last.clears && offers.iter().filter(|offer| offer.clears).count() == 1, "{offers:#?}");
+            let mut record = failing(&mapping(), "Email", Some(value), "INVALID_EMAIL_ADDRESS", "");
+            assert!(last.question(&record).unwrap().contains(value), "{last:?}");
+            record.masked = vec!["email".to_owned()];
+            assert!(!last.question(&record).unwrap().contains(value), "{last:?}");
+        }
+        // The only one that there is bears another number all the same.
+        let mut mapping = mapping();
+        mapping.rules.set("Email.skip_invalid", "true").unwrap();
+        let offers = offered(&mapping, "Email", Some("call me maybe"), "INVALID_EMAIL_ADDRESS", "");
+        let numbers: Vec<usize> = offers.iter().filter_map(|offer| offer.number).collect();
+        assert_eq!(numbers, [2], "{offers:#?}");
+        assert!(!offers[0].clears && !offers[0].mends_a_value());
     }
 
     #[test]

@@ -49,6 +49,11 @@ impl Strategy {
         }
     }
 
+    /// What it may do to the writes of a whole mapping; `None` where one row's error is no matter of the others.
+    pub fn stops(self) -> Option<&'static str> {
+        (self == Strategy::FailFast).then(|| self.meaning())
+    }
+
     /// From its word.
     pub fn from_word(word: &str) -> Option<Strategy> {
         Strategy::ALL.into_iter().find(|strategy| strategy.word() == word)

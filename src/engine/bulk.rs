@@ -53,6 +53,8 @@ pub struct Plan {
     pub(super) settled: Vec<Item>,
     /// Of an undo: what is taken back, by its number.
     pub(super) entries: HashMap<i64, AuditEntry>,
+    /// Of rows that are mended by their own remedies: the values, by the error's number.
+    pub(super) proposed: HashMap<i64, Vec<FieldEdit>>,
 }
 
 /// One row of a plan.
@@ -98,7 +100,15 @@ impl Plan {
             preview.removed + preview.doubled > 0,
         );
         let steps = (0_i64..).take(preview.touched).map(step).collect();
-        Plan { deed, preview, confirm, steps, settled: Vec::new(), entries: HashMap::new() }
+        Plan {
+            deed,
+            preview,
+            confirm,
+            steps,
+            settled: Vec::new(),
+            entries: HashMap::new(),
+            proposed: HashMap::new(),
+        }
     }
 
     pub(super) fn settle(&mut self, id: i64, result: Came, message: impl Into<String>) {
@@ -249,6 +259,7 @@ impl Handle {
                 fates
             }
             Deed::Fix { field, how, retry } => self.fix_rows(table, steps, (field, how), *retry, act).await?,
+            Deed::Mend => self.mend_rows(table, steps, &plan.proposed, act).await?,
             Deed::Choose(side) => {
                 let mut fates = Vec::new();
                 for step in steps {
@@ -311,7 +322,7 @@ impl Handle {
             match how.apply(field, shown.as_deref()) {
                 Ok(new) => {
                     let fields = vec![FieldEdit { column: field.column.clone(), shown, new }];
-                    edits.push(RowEdit { row, fields, undoes: None });
+                    edits.push(RowEdit { row, fields, undoes: None, against: None });
                 }
                 Err(why) => fates.push(Fate::new(row, Came::Failed, why)),
             }

@@ -63,6 +63,15 @@ impl From<postgres::Error> for NotSet {
     }
 }
 
+/// Why a record that is looked at cannot be read again.
+#[derive(Debug, Clone)]
+pub enum Unseen {
+    /// There is nothing of it any more; in these words.
+    Gone(String),
+    /// It could not be asked for: what was seen of it last may still be so.
+    Away(Refused),
+}
+
 /// A rule in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ShownRule {
@@ -153,6 +162,21 @@ impl Handle {
 
     /// A row with its error, advice and history.
     pub async fn record(&self, row: &RowRef) -> Result<RecordView, Refused> {
+        Ok(self.read_record(row).await?)
+    }
+
+    /// The same for somebody who looks at it already: that it is gone is told apart from a database that is.
+    ///
+    /// # Errors
+    /// See [`Unseen`].
+    pub async fn look(&self, row: &RowRef) -> Result<RecordView, Unseen> {
+        self.read_record(row).await.map_err(|error| match error {
+            postgres::Error::Refused(why) => Unseen::Gone(why),
+            error => Unseen::Away(error.into()),
+        })
+    }
+
+    async fn read_record(&self, row: &RowRef) -> Result<RecordView, postgres::Error> {
         let mapping = self.store.registered(&row.table).await?;
         let mut record = self.store.record(&mapping, row).await?;
         let values =

@@ -62,16 +62,20 @@ impl Handle {
     /// Does what a remedy says, and sends the row again. Tells what was done.
     ///
     /// # Errors
-    /// Refused when nothing can be done by itself, when the row changed since the remedy was offered, or when the
-    /// engine is needed and does not answer.
+    /// Refused when nothing can be done by itself, when the row or its error changed since the remedy was offered, while
+    /// the row is being sent, or when the engine is needed and does not answer.
     pub async fn apply(&self, row: &RowRef, offer: &Offer) -> Result<String, Refused> {
         let Some(action) = &offer.action else {
             return Err(Refused(format!("this is for a person to do: {}", offer.text)));
         };
+        // What changes the row's values compares in its own transaction.
+        if let (Some(against), false) = (offer.against, matches!(action, Action::Apply(_) | Action::Clear)) {
+            self.store.still_fails(row, against).await?;
+        }
         match action {
             Action::Apply(_) | Action::Clear => {
                 let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
-                self.save(&edit).await?;
+                self.store.mend(&edit, offer.against, &self.act()).await?;
             }
             Action::Rule { key, value } => {
                 let set = self.set_rule(&row.table, key, Some(value)).await;
@@ -90,7 +94,10 @@ impl Handle {
                 self.ask("reread", row).await?;
                 self.retry(row).await?;
             }
-            Action::Retry => self.retry(row).await?,
+            Action::Retry => {
+                let seen = offer.against.map(|against| against.seen);
+                self.store.retry_seen(row, seen, &self.act()).await?;
+            }
             Action::Choose(side) => {
                 let open = self.store.conflicts(row).await?;
                 let open = open.iter().filter(|conflict| conflict.winner.is_none());

@@ -45,6 +45,7 @@ mod reader;
 mod refused;
 pub mod rehearsal;
 mod reload;
+mod remedies;
 pub mod repair;
 mod replaced;
 mod resend;

@@ -10,7 +10,7 @@ use crate::domain::fold::{Action, Entry};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{SalesforceState, SalesforceValues};
+use crate::domain::record::{FieldEdit, SalesforceState, SalesforceValues};
 use crate::domain::sync_error::ErrorState;
 use crate::postgres::custody::LOG;
 use crate::postgres::errors::{Selection, Target};
@@ -21,7 +21,7 @@ use super::bulk::{CHUNK, Chosen, LOOK, Plan, Step, field_of, print};
 use super::handle::{Handle, Refused};
 
 /// Rows that a preview shows.
-const SAMPLE: usize = 12;
+pub(super) const SAMPLE: usize = 12;
 
 impl Handle {
     /// Looks at what an act would do. Nothing is changed.
@@ -36,6 +36,7 @@ impl Handle {
             steps: Vec::new(),
             settled: Vec::new(),
             entries: HashMap::new(),
+            proposed: HashMap::new(),
         };
         match deed {
             Deed::Undo(act) => self.plan_undo(act, &mut plan).await?,
@@ -44,6 +45,7 @@ impl Handle {
         plan.steps.sort_by(|a, b| (&a.at.table, a.at.row).cmp(&(&b.at.table, b.at.row)));
         match &deed {
             Deed::Fix { field, how, .. } => self.look_at_fix(field, how, &mut plan).await?,
+            Deed::Mend => self.look_at_remedies(&mut plan).await?,
             Deed::Revert => self.look_at_revert(&mut plan).await?,
             Deed::Retry | Deed::Release => self.look_at_doubles(&mut plan).await?,
             _ => {}
@@ -155,7 +157,9 @@ impl Handle {
                     }
                 };
                 let content = contents.remove(&step.at.row).unwrap_or_default();
-                let refused = refusal(&mapping, step.at.row, content, &field.column, after.clone());
+                let edit =
+                    FieldEdit { column: field.column.clone(), shown: before.clone(), new: after.clone() };
+                let refused = refusal(&mapping, step.at.row, content, &[edit]);
                 match &refused {
                     None => plan.preview.passing += 1,
                     Some((group, _)) => *plan.preview.refused.entry(group.clone()).or_default() += 1,
@@ -237,23 +241,22 @@ fn settled(deed: &Deed, target: &Target) -> Option<&'static str> {
     }
 }
 
-/// What the checks would say against a row with another value in a column: in a few words, and whole.
-fn refusal(
+/// What the checks would say against a row with other values: in a few words, and whole.
+pub(super) fn refusal(
     mapping: &Mapping,
     row: RowId,
     mut content: Content,
-    column: &str,
-    new: Option<String>,
+    edits: &[FieldEdit],
 ) -> Option<(String, String)> {
     let unit = Claimed { table: mapping.table.clone(), row, ..Claimed::default() };
     // Who changes a field that changed on both sides has chosen.
-    content.conflicts.retain(|conflict| conflict.column != column);
+    content.conflicts.retain(|conflict| edits.iter().all(|edit| edit.column != conflict.column));
     content.entries.push(Entry {
         id: i64::from(i32::MAX),
         action: Action::Update,
         sfid: content.sfid.clone(),
         old: None,
-        values: Hstore::from([(column.to_owned(), new)]),
+        values: edits.iter().map(|edit| (edit.column.clone(), edit.new.clone())).collect::<Hstore>(),
         captured_at: Utc::now(),
     });
     match batch::plan(mapping, &unit, &content) {

@@ -16,6 +16,7 @@ pub mod connect;
 pub mod custody;
 pub mod defects;
 pub mod errors;
+mod failing;
 pub mod failpoint;
 mod find;
 mod indexes;

@@ -11,8 +11,10 @@ use crate::domain::act::{Act, Came, Fate};
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{Edit, FieldEdit};
+use crate::domain::remedy::Against;
 
 use super::audit::{Entry, audit};
+use super::failing::failing;
 use super::queue::UNSENT;
 use super::records::json_text;
 use super::{CHANNEL, Error, Store, Transaction, While, quote};
@@ -29,6 +31,8 @@ pub struct RowEdit {
     pub fields: Vec<FieldEdit>,
     /// The entry of the audit that it takes back.
     pub undoes: Option<i64>,
+    /// Of a remedy: the error that it was offered for, compared with the one that the row has.
+    pub against: Option<Against>,
 }
 
 /// A row as it was listed.
@@ -49,7 +53,15 @@ impl Store {
     /// Refused, with nothing changed, when the row is gone, holds another value than was shown, or cannot take the
     /// new one.
     pub async fn save(&self, edit: &Edit, act: &Act) -> Result<(), Error> {
-        let one = RowEdit { row: edit.row.row, fields: edit.fields.clone(), undoes: None };
+        self.mend(edit, None, act).await
+    }
+
+    /// The same as a remedy: compared with the error that it was offered for, too.
+    ///
+    /// # Errors
+    /// As `save`, and when the row is being sent, or has another error than that by now.
+    pub async fn mend(&self, edit: &Edit, against: Option<Against>, act: &Act) -> Result<(), Error> {
+        let one = RowEdit { row: edit.row.row, fields: edit.fields.clone(), undoes: None, against };
         done(self.edit_rows(&edit.row.table, &[one], edit.retry, act, "edited").await?)
     }
 
@@ -58,10 +70,15 @@ impl Store {
     /// # Errors
     /// Refused when the row has no unsent change, or is being sent already.
     pub async fn retry(&self, at: &RowRef, act: &Act) -> Result<(), Error> {
-        done(
-            self.retry_rows(&at.table, &[Listed { row: at.row, seen: None, twice: false }], act, "retried")
-                .await?,
-        )
+        self.retry_seen(at, None, act).await
+    }
+
+    /// The same, unless the row was answered since its error was `seen`.
+    ///
+    /// # Errors
+    /// As `retry`, and when it was answered since.
+    pub async fn retry_seen(&self, at: &RowRef, seen: Option<DateTime<Utc>>, act: &Act) -> Result<(), Error> {
+        done(self.retry_rows(&at.table, &[Listed { row: at.row, seen, twice: false }], act, "retried").await?)
     }
 
     /// Stops asking about a failing row: it is not tried again by itself, and leaves the list. A later change of the row
@@ -127,11 +144,17 @@ impl Store {
         let transaction = client.transaction().await.while_("begin an edit")?;
         let ids: Vec<i32> = edits.iter().map(|edit| edit.row.0).collect();
         let Locked { rows, busy } = self.lock_rows(&transaction, mapping, &ids).await?;
+        // Who mends one error must not hit the next one: neither comes while the unit is locked.
+        let remedies: Vec<i32> =
+            edits.iter().filter(|edit| edit.against.is_some()).map(|edit| edit.row.0).collect();
+        self.lock_new_entries(&transaction, &mapping.table, &remedies).await?;
+        let failing = failing(&transaction, &mapping.table, &remedies).await?;
         let mut fates = Vec::new();
         let mut entries = Vec::new();
         let mut columns: BTreeMap<Vec<&str>, Vec<Value>> = BTreeMap::new();
         for edit in edits.iter().filter(|edit| !busy.contains(&edit.row.0)) {
-            match compare(mapping, edit, rows.get(&edit.row.0)) {
+            let still = edit.against.map_or(Ok(()), |against| failing.compare(edit.row, against));
+            match still.and_then(|()| compare(mapping, edit, rows.get(&edit.row.0))) {
                 Ok((before, after)) => {
                     let names = edit.fields.iter().map(|field| field.column.as_str()).collect();
                     columns.entry(names).or_default().push(json!({"id": edit.row, "after": after}));
@@ -484,6 +507,8 @@ pub(super) struct Unit {
     pub sending: bool,
     /// In flight.
     pub in_flight: bool,
+    /// Neither, but sent as soon as its mapping's writes go on.
+    pub waits: bool,
     /// The record's id, where the row does not know it yet.
     pub sfid: Option<String>,
 }
@@ -496,7 +521,8 @@ pub(super) async fn lock_units(
 ) -> Result<HashMap<i32, Unit>, Error> {
     let rows = transaction
         .query(
-            "SELECT record_id, state = 'inflight', state = 'ready' AND ready_at <= clock_timestamp(), sfid::text
+            "SELECT record_id, state = 'inflight', state = 'ready' AND ready_at <= clock_timestamp(), sfid::text,
+                 state = 'stopped'
              FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2) ORDER BY record_id FOR UPDATE",
             &[&table, &ids],
         )
@@ -504,7 +530,7 @@ pub(super) async fn lock_units(
         .while_("lock units")?;
     let unit = |row: &tokio_postgres::Row| {
         let (in_flight, due): (bool, bool) = (row.get(1), row.get(2));
-        (row.get(0), Unit { sending: in_flight || due, in_flight, sfid: row.get(3) })
+        (row.get(0), Unit { sending: in_flight || due, in_flight, waits: row.get(4), sfid: row.get(3) })
     };
     Ok(rows.iter().map(unit).collect())
 }

@@ -37,7 +37,8 @@ impl Store {
         let row: Option<Value> = found.map(|row| row.get(0));
         let unit = client
             .query_opt(
-                "SELECT state, sfid::text FROM syncdeck.unit WHERE table_name = $1 AND record_id = $2",
+                "SELECT state, sfid::text, ready_at <= clock_timestamp() FROM syncdeck.unit
+                 WHERE table_name = $1 AND record_id = $2",
                 &[&mapping.table, &at.row.0],
             )
             .await
@@ -55,6 +56,7 @@ impl Store {
             None => old.get(column).cloned().flatten(),
         };
         let unit_state: Option<String> = unit.as_ref().map(|unit| unit.get(0));
+        let due = unit.as_ref().is_some_and(|unit| unit.get(2));
         Ok(RecordView {
             sfid: value("sfid").or_else(|| unit.and_then(|unit| unit.get(1))),
             lastop: value("_hc_lastop"),
@@ -76,6 +78,7 @@ impl Store {
                 columns.filter(|column| mapping.rules.masked(column)).cloned().collect()
             },
             history: self.history(mapping, at).await?,
+            due,
         })
     }
 
@@ -252,7 +255,8 @@ impl Store {
 pub(super) fn standing(unit: Option<&str>) -> &'static str {
     match unit {
         None | Some("writeback") => "in step",
-        Some("ready") => "pending",
+        // A stopped one waits as well: for its mapping's writes to go on.
+        Some("ready" | "stopped") => "pending",
         Some("inflight") => "in flight",
         Some("held") => "held",
         Some(_) => "failed",

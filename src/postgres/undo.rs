@@ -188,5 +188,5 @@ fn edit_back(entry: &AuditEntry, row: RowId) -> Option<RowEdit> {
             })
         })
         .collect();
-    (!fields.is_empty()).then_some(RowEdit { row, fields, undoes: Some(entry.id) })
+    (!fields.is_empty()).then_some(RowEdit { row, fields, undoes: Some(entry.id), against: None })
 }

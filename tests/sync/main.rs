@@ -14,6 +14,7 @@ mod doubt;
 mod economy;
 mod errand;
 mod fail_fast;
+mod harm;
 mod history;
 mod init;
 mod intake;

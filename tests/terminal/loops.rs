@@ -89,8 +89,11 @@ fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
     session.wait_for("Not a value of the picklist.");
     session.keys("f");
     session.wait_for("Not a value of the picklist: what to do");
-    session.wait_for("→ nothing");
-    session.keys("1");
+    // What empties a value is the last one, and asks.
+    session.wait_for("→ nothing; asks first");
+    session.keys("\x1b[6~\r");
+    session.wait_for("The row loses");
+    session.keys("y");
     session.wait_for("✓ Salesforce took it at");
     session.wait_for("In step with Salesforce.");
     // Another strategy for a mapping, from the console.

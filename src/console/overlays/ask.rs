@@ -15,6 +15,9 @@ use crate::domain::remedy::Action;
 use crate::domain::sync_error::SyncError;
 use crate::engine::bulk::Chosen;
 
+/// What stands for the remedies of each row, where the change of many rows is asked for.
+pub const EACH: &str = "each row by its own first remedy";
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum About {
@@ -52,6 +55,8 @@ pub struct Ask {
     pub input: Input,
     /// What is wrong with it.
     pub complaint: Option<String>,
+    /// For how many rows a remedy of their own passes, and of how many, once that is counted.
+    pub passing: Option<(usize, usize)>,
     /// What may be typed, the likeliest first.
     pub suggestions: Vec<String>,
     at: usize,
@@ -72,7 +77,7 @@ impl Ask {
     /// A question with what may be typed; the first of it stands there already.
     pub fn new(about: About, suggestions: Vec<String>) -> Ask {
         let first = suggestions.first().map_or("", String::as_str);
-        Ask { about, input: Input::new(first), complaint: None, suggestions, at: 0 }
+        Ask { about, input: Input::new(first), complaint: None, passing: None, suggestions, at: 0 }
     }
 
     /// A key. Enter with something that cannot be read says why and stays.
@@ -83,6 +88,7 @@ impl Ask {
             KeyCode::Enter => {
                 let text = self.input.text().trim().to_owned();
                 self.complaint = match &self.about {
+                    About::Fix { .. } if text == EACH => None,
                     About::Fix { .. } => How::parse(&text).err(),
                     About::Search => None,
                     _ if text.is_empty() => Some("nothing is typed".to_owned()),
@@ -101,10 +107,40 @@ impl Ask {
                 self.input = Input::new(&self.suggestions[self.at]);
             }
             _ => {
+                // It is one thing: whoever types something else types that instead.
+                if self.is_each() && matches!(key.code, KeyCode::Char(_) | KeyCode::Backspace) {
+                    self.input = Input::default();
+                }
                 self.input.key(key);
             }
         }
         Answered::Open(self)
+    }
+
+    fn is_each(&self) -> bool {
+        matches!(self.about, About::Fix { .. }) && self.input.text() == EACH
+    }
+
+    /// What is told of it while it is typed.
+    fn help(&self) -> String {
+        let (_, help, _) = self.words();
+        match self.passing {
+            _ if !self.is_each() => help.to_owned(),
+            None => "counting the rows that a remedy of their own passes ...".to_owned(),
+            Some((0, all)) => {
+                format!(
+                    "none of {all} rows has one that passes: a person must say what (↓ suggests, or type it)"
+                )
+            }
+            Some((with, all)) => {
+                let left = all.saturating_sub(with);
+                let person =
+                    if left == 1 { "1 needs a person".to_owned() } else { format!("{left} need a person") };
+                format!(
+                    "{with} of {all} rows have one that passes, {person}; or type FIELD=value, FIELD | trim, ..."
+                )
+            }
+        }
     }
 
     fn words(&self) -> (String, &'static str, &'static str) {
@@ -134,8 +170,15 @@ impl Ask {
     }
 }
 
-/// What is likely to mend errors like this one: its remedies as something to type.
-pub fn suggestions(error: &SyncError) -> Vec<String> {
+/// What may be typed to mend errors like this one: first of all nothing but what helps each row, then its remedies as
+/// something that is done to all of them.
+pub fn suggestions(error: Option<&SyncError>) -> Vec<String> {
+    let mut list = vec![EACH.to_owned()];
+    list.extend(error.map_or(Vec::new(), by_hand));
+    list
+}
+
+fn by_hand(error: &SyncError) -> Vec<String> {
     let Some(field) = error.fields.first() else { return Vec::new() };
     let entry = catalogue::classify(error.source, &error.code, &error.message);
     let mut list: Vec<String> = entry
@@ -147,8 +190,9 @@ pub fn suggestions(error: &SyncError) -> Vec<String> {
             _ => None,
         })
         .collect();
-    list.push(format!("{field} | replace(\"\", \"\")"));
     list.push(format!("{field} | "));
+    // What empties a value comes last.
+    list.sort_by_key(|text| text.ends_with('='));
     list.dedup();
     list
 }
@@ -159,14 +203,14 @@ pub fn draw(model: &Model, ask: &Ask, frame: &mut Frame) {
     let screen = frame.area();
     let width = screen.width.saturating_sub(4).min(100);
     let area = screen.centered(Constraint::Length(width), Constraint::Length(6));
-    let (title, help, does) = ask.words();
+    let (title, _, does) = ask.words();
     let inner = super::panel(model, frame, area, &title);
     let room = usize::from(inner.width).saturating_sub(2);
     let note = match &ask.complaint {
         Some(complaint) => {
             Span::styled(format!(" ✗ {}", clip(complaint, room.saturating_sub(2))), theme.bad())
         }
-        None => Span::styled(format!(" {}", clip(help, room)), theme.dim()),
+        None => Span::styled(format!(" {}", clip(&ask.help(), room)), theme.dim()),
     };
     let mut keys = vec![Span::styled(" Enter", theme.key()), Span::raw(does)];
     if ask.suggestions.len() > 1 {

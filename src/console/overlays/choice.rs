@@ -46,10 +46,19 @@ pub struct Choice {
 /// One of it.
 #[derive(Debug)]
 struct Item {
+    /// What it is chosen by, where that is not its place.
+    number: Option<usize>,
     text: String,
     note: String,
     /// What it does; `None` for advice that a person has to follow.
     deed: Option<Deed>,
+}
+
+impl Item {
+    /// The digit that chooses it at a place of the list: one key, so that what lies beyond has none.
+    fn number(&self, at: usize) -> Option<usize> {
+        self.number.or_else(|| self.deed.as_ref().map(|_| at + 1)).filter(|number| *number < 10)
+    }
 }
 
 /// What is done when one is chosen.
@@ -106,32 +115,30 @@ impl Choice {
         let view = pane.view.as_ref().filter(|view| !view.advice.remedies.is_empty())?;
         let item = |offer: &Offer| {
             let apply = || Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) };
-            let deed = offer.action.as_ref().map(|action| match action {
-                Action::Link => Deed::Effect(Effect::Link { row: pane.row.clone(), replace: false }),
-                Action::Rule { key, value } => Deed::Ask(
-                    format!(
-                        "{}. This sets a rule of the mapping {} for all of its rows, now and later: {key} = {value}.",
-                        offer.text, view.mapping
-                    ),
-                    apply(),
-                ),
-                _ => Deed::Effect(apply()),
+            let deed = offer.action.as_ref().map(|action| match (action, offer.question(view)) {
+                (_, Some(question)) => Deed::Ask(question, apply()),
+                (Action::Link, None) => Deed::Effect(Effect::Link { row: pane.row.clone(), replace: false }),
+                (_, None) => Deed::Effect(apply()),
             });
             let note = match offer.action {
                 Some(Action::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
+                _ if offer.clears && offer.changes.is_empty() => "asks first".to_owned(),
+                _ if offer.clears => format!("{}; asks first", changes(offer)),
                 _ => changes(offer),
             };
-            Item { text: offer.text.clone(), note, deed }
+            Item { number: offer.number, text: offer.text.clone(), note, deed }
         };
-        let mut items: Vec<Item> = view.advice.remedies.iter().map(item).collect();
-        // What can be done by itself comes first, under its number.
-        items.sort_by_key(|item| item.deed.is_none());
+        let mut offers: Vec<&Offer> = view.advice.remedies.iter().collect();
+        // What can be done by itself comes first, under its number, and what empties a value last.
+        offers.sort_by_key(|offer| (offer.clears, offer.number.is_none()));
+        let items = offers.into_iter().map(item).collect();
         Some(Choice::of(format!("{}: what to do", view.advice.title), items, 0))
     }
 
     /// The strategies of a mapping, the cursor on the one in force; or those for all mappings.
     pub fn strategies(mapping: Option<&MappingStatus>) -> Choice {
         let items = Strategy::ALL.map(|strategy| Item {
+            number: None,
             text: strategy.word().to_owned(),
             note: strategy.meaning().to_owned(),
             deed: Some({
@@ -165,6 +172,7 @@ impl Choice {
             let fields =
                 if group.fields.is_empty() { String::new() } else { format!(" {}", group.fields.join(",")) };
             Item {
+                number: None,
                 text: format!(
                     "{:>7} {:<6} {} {}{fields}",
                     group.count,
@@ -223,6 +231,7 @@ impl Choice {
                 (None, false) => format!("{} · the row is gone", hit.unit),
             };
             Item {
+                number: None,
                 text: format!("{} {}  {stands}", hit.mapping, hit.row.row),
                 note: [hit.sfid.as_deref(), hit.external_id.as_deref(), Some(&format!("by {}", hit.by))]
                     .into_iter()
@@ -246,6 +255,7 @@ impl Choice {
                 (true, false) => "  ↑ now, least first; choose it to turn round".to_owned(),
             };
             Item {
+                number: None,
                 text: format!("{}{direction}", by.word().replace('_', " ")),
                 note: String::new(),
                 deed: Some(Deed::Sort(by)),
@@ -258,6 +268,7 @@ impl Choice {
     /// The colours that there are; the cursor rests on those in force.
     pub fn themes(now: &str) -> Choice {
         let item = |name: &&'static str| Item {
+            number: None,
             text: format!("{name}{}", if *name == now { "  now" } else { "" }),
             note: String::new(),
             deed: Some(Deed::Theme(name)),
@@ -270,6 +281,7 @@ impl Choice {
     /// The connections of the configuration; the cursor rests on the one that shows.
     pub fn connections(connections: &[Connection], here: &str) -> Choice {
         let item = |connection: &Connection| Item {
+            number: None,
             text: format!("{}  {}", connection.name, connection.environment),
             note: if connection.name == here { "this one".to_owned() } else { String::new() },
             deed: Some(Deed::Effect(Effect::Connect(connection.name.clone()))),
@@ -293,6 +305,7 @@ impl Choice {
                 })
                 .collect();
             Item {
+                number: None,
                 text: format!("{}  {row}  {sfid}", finding.kind.text()),
                 note: format!("{}{}", finding.text, fields.join("; ")),
                 deed: finding.row.clone().map(Deed::Row),
@@ -321,6 +334,7 @@ impl Choice {
                 tried.left_out.iter().map(|(field, why)| format!("{field} stays behind: {why}")).collect();
             let row = RowRef { table: table.to_owned(), row: tried.row };
             Item {
+                number: None,
                 text: format!("row {}  {}  {said}", tried.row, tried.op),
                 note: left.join("; "),
                 deed: Some(Deed::Row(row)),
@@ -332,7 +346,7 @@ impl Choice {
 
     /// What trials of all mappings came to: each in a line, below it the rows that would be refused; choosing one opens it.
     pub fn trials(tables: &[String], tried: &[(String, Result<Trial, Refused>)]) -> Choice {
-        let line = |text: String, deed| Item { text, note: String::new(), deed };
+        let line = |text: String, deed| Item { number: None, text, note: String::new(), deed };
         let mut items = Vec::new();
         for (table, (name, result)) in tables.iter().zip(tried) {
             let trial = match result {
@@ -347,7 +361,9 @@ impl Choice {
                 None,
             ));
             items.extend(Choice::trial(table, trial).items.into_iter().zip(&trial.items).filter_map(
-                |(item, tried)| (!tried.passes).then_some(Item { text: format!("  {}", item.text), ..item }),
+                |(item, tried)| {
+                    (!tried.passes).then_some(Item { number: None, text: format!("  {}", item.text), ..item })
+                },
             ));
         }
         Choice::of("What Salesforce would say, mapping by mapping".to_owned(), items, 0)
@@ -359,7 +375,12 @@ impl Choice {
         let item = |entry: &AuditEntry| {
             let row = entry.row.map(|row| RowRef { table: entry.table.clone(), row });
             let name = row.as_ref().map_or(entry.table.clone(), |at| format!("{} {}", at.table, at.row));
-            Item { text: format!("{name}  {}", entry.text()), note: String::new(), deed: row.map(Deed::Row) }
+            Item {
+                number: None,
+                text: format!("{name}  {}", entry.text()),
+                note: String::new(),
+                deed: row.map(Deed::Row),
+            }
         };
         let shown = entries.len().min(ROWS);
         let more = if shown < entries.len() { format!(", the first {shown}") } else { String::new() };
@@ -399,8 +420,9 @@ impl Choice {
                 }
             }
             KeyCode::Char(digit) => {
-                let at = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1));
-                if let Some(at) = at.filter(|at| *at < self.items.len()) {
+                let number = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok());
+                let has = |(at, item): (usize, &Item)| item.number(at) == number;
+                if let Some(at) = number.and(self.items.iter().enumerate().position(has)) {
                     return self.choose(at);
                 }
             }
@@ -455,9 +477,9 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
         let selected = at == choice.cursor.at;
         let doable = item.deed.is_some();
         // A digit is one key; what lies beyond is reached with j and k.
-        let number = match (doable, at) {
-            (true, 0..9) => (at + 1).to_string(),
-            (true, _) => " ".to_owned(),
+        let number = match (doable, item.number(at)) {
+            (true, Some(number)) => number.to_string(),
+            (true, None) => " ".to_owned(),
             (false, _) => "·".to_owned(),
         };
         let style = if doable { model.theme.text() } else { model.theme.dim() };

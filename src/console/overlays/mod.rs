@@ -18,7 +18,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
 
 pub use acts::{Acts, Looked};
-pub use ask::{About, Answered, Ask, suggestions};
+pub use ask::{About, Answered, Ask, EACH, suggestions};
 pub use choice::{Choice, Deed, Picking, Verb, changes};
 pub use filter::{FilterLine, Typed};
 pub use palette::{Chose, Palette, Run};
@@ -27,11 +27,13 @@ pub use sides::{Picked, Sides};
 pub use trends::{Seen, Trends};
 pub use work::Working;
 
+use super::command::Command;
 use super::effect::Effect;
 use super::model::Model;
 use super::panes::edit::{self, Editor};
 use super::widgets::cells::{clip, wrap};
-use crate::domain::act::Report;
+use crate::domain::act::{Confirm, Report};
+use crate::domain::names::RowRef;
 
 /// What was typed before there was an editor.
 #[derive(Debug)]
@@ -82,6 +84,13 @@ pub enum Overlay {
     /// What was asked for is on its way, in these words: a key pressed meanwhile was not meant for what shows now. Esc gives
     /// it up.
     Looking(&'static str),
+    /// The record of this row is being read, and this command waits for it.
+    Awaiting {
+        /// Which row.
+        row: RowRef,
+        /// What is done then.
+        command: &'static Command,
+    },
     /// A list or a record is being read that is to be opened or edited: what is typed meanwhile goes on there.
     Opening(Vec<Ahead>),
     /// Something to read.
@@ -102,7 +111,13 @@ pub enum Overlay {
 impl Overlay {
     /// A question with yes or no.
     pub fn sure(text: String, effect: Effect) -> Overlay {
-        Overlay::Sure { text, count: None, typed: String::new(), effect: Box::new(effect) }
+        Overlay::sure_of(text, Confirm::Yes, effect)
+    }
+
+    /// A question as much as is due.
+    pub fn sure_of(text: String, confirm: Confirm, effect: Effect) -> Overlay {
+        let count = if let Confirm::Count(count) = confirm { Some(count) } else { None };
+        Overlay::Sure { text, count, typed: String::new(), effect: Box::new(effect) }
     }
 }
 
@@ -129,7 +144,7 @@ pub fn draw(model: &Model, frame: &mut Frame) {
                 sure(model, frame, "Sure?", &text, ["", ""])
             }
             // It is over in a moment, and the last line says it.
-            Overlay::Looking(_) | Overlay::Opening(_) => {}
+            Overlay::Looking(_) | Overlay::Awaiting { .. } | Overlay::Opening(_) => {}
             Overlay::Told { title, text } => told(model, frame, title, text),
             Overlay::Filter(line) => filter::draw(model, line, frame),
             Overlay::Trends(trends) => trends::draw(model, trends, frame),

@@ -131,7 +131,7 @@ fn summary(model: &Model, plan: &Plan, room: usize) -> Vec<Line<'static>> {
     let preview = &plan.preview;
     let number = |n: usize| count(n as i64, 0);
     let mut text = format!(" {} selected · {} to do", number(preview.selected), number(preview.touched));
-    if matches!(plan.deed, Deed::Fix { .. }) {
+    if matches!(plan.deed, Deed::Fix { .. } | Deed::Mend) {
         text += &format!(" · {} would then pass the checks", number(preview.passing));
     }
     let mut lines = vec![Line::from(Span::styled(clip(&text, room), theme.strong()))];

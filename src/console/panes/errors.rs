@@ -26,6 +26,18 @@ const FAR: usize = 10 * PAGE;
 /// Typed filters that are remembered.
 const REMEMBERED: usize = 100;
 
+/// What brought the selection to the error that it is on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moved {
+    /// The operator.
+    #[default]
+    ByHand,
+    /// The list, which begins with it.
+    WithTheList,
+    /// The list, which has no longer the one before, or has a newer one at its head.
+    ByItself,
+}
+
 /// The pane's state.
 #[derive(Debug, Default)]
 pub struct ErrorsPane {
@@ -37,6 +49,10 @@ pub struct ErrorsPane {
     pub next: Option<Key>,
     /// Where one is. The selected error is followed by its number, wherever new ones put it.
     pub cursor: Cursor,
+    /// What brought it there.
+    pub moved: Moved,
+    /// When the list was read last.
+    pub read_at: Option<DateTime<Utc>>,
     /// The filter as typed.
     pub filter: String,
     /// What that is called, where it was not typed: a cause in words.
@@ -83,6 +99,11 @@ impl ErrorsPane {
     /// Whether something is marked.
     pub fn any_marked(&self) -> bool {
         self.all || !self.marked.is_empty()
+    }
+
+    /// Whether one step back lists something else.
+    pub fn is_narrowed(&self) -> bool {
+        !self.any_marked() && (self.faults || !self.filter.is_empty())
     }
 
     /// Takes all marks away.
@@ -189,6 +210,9 @@ impl ErrorsPane {
         if !self.touched {
             self.cursor = Cursor::default();
         }
+        if self.selected().map(|error| error.id) != selected {
+            self.moved = if selected.is_some() { Moved::ByItself } else { Moved::WithTheList };
+        }
     }
 
     /// Goes to a filter; from here the way back leads to the one before.
@@ -290,7 +314,8 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     if pane.faults {
         shows = if shows.is_empty() { "faults only".to_owned() } else { format!("faults only · {shows}") };
     }
-    let block = super::frame(model, Pane::Errors, area, &shows, &standing(pane));
+    let standing = super::dated(model, pane.read_at, &standing(pane));
+    let block = super::frame(model, Pane::Errors, area, &shows, &standing);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if let Some(text) = what_instead(model) {
@@ -306,7 +331,7 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         lines.push(super::list_line(
             model,
             Pane::Errors,
-            at == pane.cursor.at,
+            at == pane.cursor.at && has_bar(model, &pane.items[at]),
             columns.row(model, &pane.items[at]),
         ));
     }
@@ -318,6 +343,13 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         inner,
         1 + pane.cursor.at.saturating_sub(top),
     );
+}
+
+/// Whether the selected error's line stands out: not while the record of another row has been opened, for a key there
+/// acts on that one.
+fn has_bar(model: &Model, error: &SyncError) -> bool {
+    model.focus == Pane::Errors
+        || model.record.as_ref().is_none_or(|pane| error.row().as_ref() == Some(&pane.row))
 }
 
 /// How many are marked, where one is, of how many.

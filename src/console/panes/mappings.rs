@@ -54,7 +54,7 @@ fn state(model: &Model, mapping: &MappingStatus) -> (&'static str, String, Style
 /// Draws the pane.
 pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let mappings = model.overview.as_ref().map(|overview| overview.mappings.as_slice()).unwrap_or_default();
-    let block = super::frame(model, Pane::Mappings, area, "", "");
+    let block = super::frame(model, Pane::Mappings, area, "", &super::dated(model, model.told_at, ""));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if mappings.is_empty() {

@@ -7,6 +7,7 @@ pub mod mappings;
 pub mod pending;
 pub mod record;
 
+use chrono::{DateTime, Utc};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -48,6 +49,12 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
         block = block.title(Line::from(Span::styled(format!(" {right} "), theme.dim())).right_aligned());
     }
     block
+}
+
+/// What stands in a frame's corner, with the time of what shows in it while PostgreSQL is out of reach.
+pub(super) fn dated(model: &Model, seen: Option<DateTime<Utc>>, text: &str) -> String {
+    let parts = [model.as_of(seen), Some(text.to_owned()).filter(|text| !text.is_empty())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// A line of a list; the selected one stands out as a whole, whatever the colours of its parts.

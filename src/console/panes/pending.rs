@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -27,6 +28,8 @@ pub struct PendingPane {
     pub cursor: Cursor,
     /// Whether the first page came.
     pub loaded: bool,
+    /// When the list was read last.
+    pub read_at: Option<DateTime<Utc>>,
     /// Why the list cannot be shown.
     pub refusal: Option<String>,
     /// Whether there is more behind what is known.
@@ -115,6 +118,7 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
             format!("{} of {}{more}", count(pane.cursor.at as i64 + 1, 0), count(known as i64, 0))
         }
     };
+    let right = super::dated(model, pane.read_at, &right);
     let block = super::frame(model, Pane::Pending, area, "", &right);
     let inner = block.inner(area);
     frame.render_widget(block, area);

@@ -17,7 +17,7 @@ use ratatui::style::Modifier;
 use self::engine::{Engine, Manner, changes};
 use self::happens::{Happens, Tells, happens};
 use super::screens::{drawn, text, unfit};
-use super::world::{HOSTILE, console, full, jane, key, now, press, type_in, verdict};
+use super::world::{HOSTILE, console, failing, full, jane, key, now, press, type_in, verdict};
 use crate::console::command::{Command, Id};
 use crate::console::effect::Effect;
 use crate::console::keys;
@@ -28,9 +28,10 @@ use crate::console::panes::record::RecordPane;
 use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::console::view;
-use crate::domain::act::Progress;
+use crate::domain::act::{Deed, Progress};
 use crate::domain::names::RowRef;
 use crate::domain::record::FieldEdit;
+use crate::engine::bulk::Chosen;
 use crate::engine::handle::Event;
 use crate::engine::verify::Stage;
 
@@ -74,10 +75,70 @@ struct Before {
     /// Whether what has the keys only waits for an answer.
     awaits: bool,
     opens: bool,
+    /// Whether a command waits for a record.
+    waits: bool,
+    /// Whether a question has the keys.
+    asks: bool,
+    sight: Sight,
     read_only: bool,
     /// What the key does that is pressed now: whether it may leave the record, and whether it does anything.
     leaves: bool,
     heeded: bool,
+}
+
+/// What one sees of what a key acts on.
+struct Sight {
+    focus: Pane,
+    bar: Option<(i64, RowRef)>,
+    marks: bool,
+    /// The row whose record shows, with what is known of it.
+    record: Option<RowRef>,
+    beside: bool,
+    /// Rows that are on their way to Salesforce.
+    sending: Vec<RowRef>,
+}
+
+impl Sight {
+    fn of(model: &Model) -> Sight {
+        let shown = model.record.as_ref().filter(|pane| pane.view.is_some() || pane.refusal.is_some());
+        let open = model.record.as_ref().filter(|pane| pane.is_being_sent()).map(|pane| &pane.row);
+        Sight {
+            focus: model.focus,
+            bar: model.errors.selected().and_then(|error| Some((error.id, error.row()?))),
+            marks: model.errors.any_marked(),
+            record: shown.map(|pane| pane.row.clone()),
+            beside: view::shows(model, Pane::Record),
+            sending: model.sending.iter().chain(open).cloned().collect(),
+        }
+    }
+
+    /// The row that an effect names is the row that the bar and the record show.
+    fn shows(&self, effect: &Effect) -> Result<(), TestCaseError> {
+        let named = match effect {
+            Effect::Plan { deed: Deed::Undo(_), .. } => return Ok(()),
+            Effect::Plan { chosen: Chosen::Ids(ids), .. } | Effect::CountRemedies(Chosen::Ids(ids)) => {
+                let bar = self.bar.clone().filter(|(id, _)| ids == &[*id]);
+                match (self.focus, self.marks) {
+                    (Pane::Errors, true) => return Ok(()),
+                    (Pane::Record, _) => self.record.clone(),
+                    _ => bar.map(|(_, row)| row),
+                }
+            }
+            effect => match effect.sends() {
+                Some(row) => Some(row.clone()),
+                None => return Ok(()),
+            },
+        };
+        prop_assert!(named.is_some(), "it acts on what nobody sees: {effect:?}");
+        if self.focus == Pane::Errors {
+            let bar = self.bar.as_ref().map(|(_, row)| row);
+            prop_assert_eq!(named.as_ref(), bar, "the bar is elsewhere: {:?}", effect);
+        }
+        if self.focus == Pane::Record || self.beside {
+            prop_assert_eq!(&named, &self.record, "the record is another one: {:?}", effect);
+        }
+        Ok(())
+    }
 }
 
 const COLUMNS: [&str; 6] = ["lastname", "firstname", "email", "level__c", "description", "createddate"];
@@ -103,8 +164,19 @@ impl Before {
             },
             top: top.map(discriminant),
             focus: model.focus,
-            awaits: matches!(top, Some(Overlay::Looking(_) | Overlay::Opening(_) | Overlay::Working(_))),
-            opens: matches!(top, Some(Overlay::Opening(_))),
+            awaits: matches!(
+                top,
+                Some(
+                    Overlay::Looking(_)
+                        | Overlay::Opening(_)
+                        | Overlay::Awaiting { .. }
+                        | Overlay::Working(_)
+                )
+            ),
+            opens: matches!(top, Some(Overlay::Opening(_) | Overlay::Awaiting { .. })),
+            waits: matches!(top, Some(Overlay::Awaiting { .. })),
+            asks: matches!(top, Some(Overlay::Sure { .. })),
+            sight: Sight::of(model),
             read_only: model.read_only,
             leaves: match top {
                 Some(Overlay::Palette(_)) => enters,
@@ -252,6 +324,7 @@ impl Running {
         let effects = update(&mut self.model, msg);
         self.within()?;
         self.nothing_thrown_away(&before, pressed, &effects)?;
+        self.acts_on_what_shows(&before, by_hand, &effects)?;
         let change = effects.iter().find(|effect| changes(effect));
         if before.read_only {
             prop_assert_eq!(change, None, "a read-only console changes something");
@@ -274,6 +347,27 @@ impl Running {
         // Whoever went elsewhere meanwhile was not told of what leaving costs now.
         self.told &= !clicked || self.model.focus == before.focus;
         self.asked.extend(effects.into_iter().map(Asked::new));
+        Ok(())
+    }
+
+    /// What a key does is done to what one sees, never to a row that is on its way, and empties no value unasked.
+    fn acts_on_what_shows(
+        &self,
+        before: &Before,
+        by_hand: bool,
+        effects: &[Effect],
+    ) -> Result<(), TestCaseError> {
+        for effect in effects {
+            if let Effect::Apply { row, offer } = effect {
+                prop_assert!(before.asks || offer.question(&failing()).is_none(), "unasked: {offer:?}");
+                prop_assert!(before.asks || !before.sight.sending.contains(row), "on its way: {offer:?}");
+            }
+            match before.top {
+                _ if before.waits && !by_hand => Sight::of(&self.model).shows(effect)?,
+                None if by_hand => before.sight.shows(effect)?,
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -458,7 +552,7 @@ fn every_command_is_run_by_its_key_and_from_the_palette_alike() {
                 assert_eq!((by_name.toast.as_ref().unwrap().text.as_str(), came), (why, Vec::new()));
                 continue;
             }
-            effects.retain(|effect| !matches!(effect, Effect::Rest(_)));
+            effects.retain(|effect| !matches!(effect, Effect::Rest(_) | Effect::Settle(_)));
             assert_eq!(came, effects, "{} in {pane:?}", command.name);
             assert_eq!(compared(by_name), compared(by_key), "{} in {pane:?}", command.name);
         }

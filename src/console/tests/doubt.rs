@@ -1,6 +1,6 @@
 //! A row that may be in Salesforce already is not sent again by one key.
 
-use super::world::{error, full, page, press};
+use super::world::{error, failing_of, full, page, press, rests};
 use crate::console::effect::Effect;
 use crate::console::model::Model;
 use crate::console::msg::Msg;
@@ -12,8 +12,9 @@ use crate::domain::sync_error::ErrorState;
 fn listing(code: &str) -> Model {
     let mut model = full((120, 40));
     let generation = model.errors.generation;
-    let errors = vec![error(7, code, "", "the answer was lost", ErrorState::Open)];
-    update(&mut model, Msg::Errors { generation, append: false, result: Ok(page(errors)) });
+    let error = error(7, code, "", "the answer was lost", ErrorState::Open);
+    update(&mut model, Msg::Errors { generation, append: false, result: Ok(page(vec![error.clone()])) });
+    rests(&mut model, failing_of(&error));
     model
 }
 

@@ -221,7 +221,7 @@ fn what_concerns_a_whole_mapping_is_asked_about_and_never_done_by_m() {
     assert!(!view.advice.remedies.is_empty());
     update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
     assert!(press(&mut model, "m").is_empty());
-    assert!(press(&mut model, "f 1").is_empty());
+    assert!(press(&mut model, "f 2").is_empty());
     let Some(Overlay::Sure { text, .. }) = model.overlays.last() else { panic!("{:?}", model.overlays) };
     assert!(text.contains("the mapping Contact for all of its rows"), "{text}");
     assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Apply { .. }]));
@@ -448,8 +448,8 @@ fn an_act_on_a_cause_that_is_given_up_leads_back_to_that_cause() {
 fn a_row_that_was_removed_is_not_shown_as_if_it_stood() {
     let mut model = opened();
     update(&mut model, Msg::Event(Event::Record(jane())));
-    let gone = Refused("the table contact has no row 10235".to_owned());
-    update(&mut model, Msg::Record { row: jane(), result: Box::new(Err(gone)) });
+    let gone = "the table contact has no row 10235".to_owned();
+    update(&mut model, Msg::Gone { row: jane(), why: gone });
     let shown = text(&model);
     assert!(shown.contains("has no row 10235") && !shown.contains("invalid email address: jane"), "{shown}");
     for key in ["e", "m", "f"] {

@@ -56,11 +56,24 @@ pub fn full(size: (u16, u16)) -> Model {
     model
 }
 
+/// The selection has rested, and the record comes that is asked for then.
+pub fn rests(model: &mut Model, view: RecordView) {
+    let rested = Msg::Rested(model.resting);
+    let effects = update(model, rested);
+    assert!(effects.contains(&Effect::LoadRecord(view.row.clone())), "{effects:?}");
+    update(model, Msg::Record { row: view.row.clone(), result: Box::new(Ok(view)) });
+}
+
+/// The record of one of the errors' rows, as it fails.
+pub fn failing_of(error: &SyncError) -> RecordView {
+    RecordView { row: error.row().unwrap(), ..record("failed", "jane@acme,com", Some(error.clone())) }
+}
+
 /// Presses keys, named as in the command table; returns the effects of all of them, but for the clock that says when the
 /// selection has rested.
 pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
     let effects = keys.split(' ').flat_map(|name| update(model, Msg::Key(key(name))));
-    effects.filter(|effect| !matches!(effect, Effect::Rest(_))).collect()
+    effects.filter(|effect| !matches!(effect, Effect::Rest(_) | Effect::Settle(_))).collect()
 }
 
 /// Types text into what has the keys.
@@ -277,6 +290,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
                 response: None,
             },
         ],
+        due: unit == "pending",
     };
     if unit == "in step" {
         let accepted =

@@ -10,7 +10,7 @@ use crate::console::widgets::cells::{cell, clip, fit};
 use crate::domain::field::Field;
 use crate::domain::record::{RecordView, SalesforceState};
 
-use super::story::{answer_line, error_lines};
+use super::story::{answer_line, dated_line, error_lines};
 use super::{RecordPane, Remote};
 
 /// All lines of the view, and which of them is the selected one.
@@ -21,7 +21,8 @@ pub(super) fn lines(
     inner: Rect,
 ) -> (Vec<Line<'static>>, usize) {
     let width = usize::from(inner.width);
-    let mut lines = answer_line(model, pane, view, width);
+    let mut lines = dated_line(model, pane, width);
+    lines.extend(answer_line(model, pane, view, width));
     lines.extend(error_lines(model, view, width, usize::from(inner.height)));
     lines.push(head(model, pane, width));
     let history = history_lines(model, view, width, usize::from(inner.height).saturating_sub(lines.len()));

@@ -138,6 +138,10 @@ pub struct RecordPane {
     resumed: bool,
     /// The row's last error, by its number.
     error: Option<i64>,
+    /// Whether something was done since that sends the row, so that what shows of it is from before.
+    stale: bool,
+    /// When it was read last.
+    pub read_at: Option<DateTime<Utc>>,
 }
 
 impl RecordPane {
@@ -235,6 +239,8 @@ impl RecordPane {
             saving: Vec::new(),
             resumed: false,
             error: None,
+            stale: false,
+            read_at: None,
         }
     }
 
@@ -275,6 +281,8 @@ impl RecordPane {
             self.answer = None;
         }
         self.refusal = None;
+        self.stale &= !latest;
+        self.read_at = Some(now);
         self.error = view.error.as_ref().map(|error| error.id).or(self.error);
         self.cursor.at = self.cursor.at.min(view.values.len().saturating_sub(1));
         self.view = Some(view);
@@ -293,6 +301,11 @@ impl RecordPane {
         !matches!(self.answer, Some(Answer::Sending { .. })) && (before.sfid != view.sfid || settled)
     }
 
+    /// Whether it is on its way to Salesforce, or was sent and not looked at since.
+    pub fn is_being_sent(&self) -> bool {
+        self.stale || self.view.as_ref().is_some_and(RecordView::is_being_sent)
+    }
+
     /// Whether the answer to a save or a retry is waited for.
     pub fn awaits_answer(&self) -> bool {
         matches!(self.answer, Some(Answer::Sending { .. }))
@@ -301,6 +314,7 @@ impl RecordPane {
     /// A save or a retry was taken: now its answer is waited for.
     pub fn await_answer(&mut self, now: DateTime<Utc>) {
         let before = self.view.as_ref().and_then(accepted_at);
+        self.stale = true;
         self.answer = Some(Answer::Sending { since: now, before });
     }
 
@@ -440,7 +454,8 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
     let sfid = pane.view.as_ref().and_then(|view| view.sfid.as_deref()).unwrap_or("no record yet");
     let unit = pane.view.as_ref().map_or("", |view| view.unit.as_str());
     let shows = format!("{mapping} {} · {sfid}", pane.row.row);
-    let block = super::frame(model, Pane::Record, area, &shows, unit).title_bottom(turns(model, pane));
+    let unit = super::dated(model, pane.read_at, unit);
+    let block = super::frame(model, Pane::Record, area, &shows, &unit).title_bottom(turns(model, pane));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let Some(view) = &pane.view else {

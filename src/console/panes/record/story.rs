@@ -3,6 +3,7 @@
 
 use ratatui::text::{Line, Span};
 
+use crate::console::enabled::BEING_SENT;
 use crate::console::model::Model;
 use crate::console::overlays::changes;
 use crate::console::widgets::cells::{clip, wrap};
@@ -12,6 +13,14 @@ use crate::domain::remedy::{Action, Offer};
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 use super::{Answer, RecordPane};
+
+/// Of when the record is, where it could not be read again.
+pub(super) fn dated_line(model: &Model, pane: &RecordPane, width: usize) -> Vec<Line<'static>> {
+    let why = model.away().or_else(|| pane.refusal.clone());
+    let (Some(why), Some(at)) = (why, pane.read_at) else { return Vec::new() };
+    let text = format!(" as of {}, {why}", model.clock(at));
+    vec![Line::from(Span::styled(clip(&text, width), model.theme.warn().patch(model.theme.strong())))]
+}
 
 /// The answer to the operator's last save or retry, in the place where they look.
 pub(super) fn answer_line(
@@ -127,10 +136,15 @@ fn remedy_lines(model: &Model, view: &RecordView, room: usize, most: usize) -> V
         if matches!(offer.action, Some(Action::Rule { .. })) {
             return format!("for all of {}: {}", view.mapping, offer.text);
         }
-        if changes.is_empty() { offer.text.clone() } else { format!("{}: {changes}", offer.text) }
+        let asks = if offer.clears { "; asks first" } else { "" };
+        if changes.is_empty() { offer.text.clone() } else { format!("{}: {changes}{asks}", offer.text) }
     };
+    if model.is_being_sent(&view.row) {
+        let text = clip(BEING_SENT, room.saturating_sub(6));
+        return vec![Line::from(vec![Span::styled(" Fix  ", theme.key()), Span::styled(text, theme.warn())])];
+    }
     let mut offers: Vec<&Offer> = view.advice.remedies.iter().collect();
-    offers.sort_by_key(|offer| offer.number.is_none());
+    offers.sort_by_key(|offer| (offer.clears, offer.number.is_none()));
     let many = offers.len() > most;
     let mut lines = Vec::new();
     for (at, offer) in offers.iter().take(most).enumerate() {

@@ -84,7 +84,7 @@ impl Engine {
             Effect::LoadPending { append, query } => {
                 Msg::Pending { append, limit: query.limit, result: or(manner, waiting(&query, turn)) }
             }
-            Effect::Rest(number) => Msg::Rested(number),
+            Effect::Rest(number) | Effect::Settle(number) => Msg::Rested(number),
             Effect::LoadRelatives(row) => Msg::Relatives { row, result: or(manner, relatives()) },
             Effect::LoadRecordLog(row) => Msg::RecordLog { row, result: or(manner, many_lines(1, 9)) },
             Effect::LoadTrends { minutes, shares: wanted } => {
@@ -92,6 +92,9 @@ impl Engine {
             }
             Effect::LoadGroups(filter) => Msg::Groups { filter, result: or(manner, groups()) },
             Effect::RenewGroups(filter) => Msg::GroupsRenewed { filter, result: or(manner, groups()) },
+            Effect::LoadRecord(row) if manner.well && turn % 17 == 16 => {
+                Msg::Gone { row, why: HOSTILE.to_owned() }
+            }
             Effect::LoadRecord(row) => {
                 let result = Box::new(or(manner, seen(&row, turn)));
                 Msg::Record { row, result }
@@ -107,6 +110,7 @@ impl Engine {
                 let shown = Plan::shown(deed, preview, if turn.is_multiple_of(2) { "demo" } else { "prod" });
                 Msg::Planned(or(manner, Arc::new(shown)))
             }
+            Effect::CountRemedies(chosen) => Msg::Remedies { chosen, result: or(manner, (turn % 3, 2)) },
             Effect::UndoLast => Msg::Planned(or(manner, plan(2))),
             Effect::CarryOut { .. } | Effect::Repair { .. } => {
                 Msg::Reported { text: HOSTILE.to_owned(), sends: true, result: or(manner, report(turn % 3)) }
@@ -183,12 +187,13 @@ fn standing(turn: usize) -> Overview {
 
 /// A row as it stands: failing, changed on both sides, on its way, in step, gone, hostile.
 fn seen(row: &RowRef, turn: usize) -> RecordView {
-    let view = match turn % 6 {
+    let view = match turn % 7 {
         0 => failing(),
         1 => contested(),
         2 => record("in flight", "jane@acme.com", None),
         3 => record("in step", "jane@acme.com", None),
-        4 => RecordView { exists: false, values: Vec::new(), ..failing() },
+        4 => record("pending", "jane@acme,com", errors().into_iter().nth(1)),
+        5 => RecordView { exists: false, values: Vec::new(), ..failing() },
         _ => record("failed", HOSTILE, errors().pop()),
     };
     RecordView { row: row.clone(), ..view }

@@ -315,7 +315,7 @@ fn overlays() -> Vec<Scene> {
             bad.fields = vec![hostile()];
             bad.table = hostile();
             update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(page(vec![bad])) });
-            press(&mut model, "2 f Home");
+            press(&mut model, "2 Space f Down Home");
             model
         }),
         ("question_hostile", |size| {

@@ -11,6 +11,7 @@ use crate::console::tests::world::{
 use crate::console::update::update;
 use crate::domain::act::Progress;
 use crate::domain::names::RowId;
+use crate::engine::bulk::Chosen;
 use crate::engine::mend::Linked;
 use crate::engine::verify::Stage;
 use chrono::TimeDelta;
@@ -227,17 +228,38 @@ fn of_acts() -> Vec<Scene> {
     vec![
         ("ask", |size| {
             let mut model = full(size);
-            press(&mut model, "2 j j Space f");
+            press(&mut model, "2 j Space Space f");
+            let chosen = Chosen::Ids(vec![34, 35]);
+            update(&mut model, Msg::Remedies { chosen, result: Ok((1, 2)) });
             model
         }),
         ("ask_refused", |size| {
             let mut model = full(size);
-            press(&mut model, "2 j j f C-u x Enter");
+            press(&mut model, "2 j j Space f C-u x Enter");
             model
         }),
         ("looking", |size| {
             let mut model = full(size);
-            press(&mut model, "2 j u");
+            press(&mut model, "2 j Space u");
+            model
+        }),
+        ("awaiting", |size| {
+            let mut model = full(size);
+            press(&mut model, "2 j r");
+            model
+        }),
+        ("sure_production", |size| {
+            let mut model = full(size);
+            with(&mut model, |overview| overview.connection.environment = "prod".to_owned());
+            press(&mut model, "1 j d");
+            model
+        }),
+        ("sure_production_all", |size| {
+            let mut model = full(size);
+            with(&mut model, |overview| overview.connection.environment = "prod".to_owned());
+            press(&mut model, ":");
+            type_in(&mut model, "pause all");
+            press(&mut model, "Enter 3");
             model
         }),
         ("question", |size| {

@@ -163,6 +163,16 @@ fn records() -> Vec<Scene> {
             model
         }),
         ("record_in_step", |size| record(size, row("in step", "jane@acme.com", None))),
+        ("record_being_sent", |size| {
+            record(size, row("in flight", "jane@acme.com", errors().into_iter().nth(1)))
+        }),
+        ("record_dated", |size| {
+            let mut model = record(size, failing());
+            update(&mut model, Msg::Tick(now() + TimeDelta::seconds(4)));
+            update(&mut model, Msg::Event(Event::Lost("the connection to PostgreSQL broke".to_owned())));
+            press(&mut model, "m");
+            model
+        }),
         ("record_contested", |size| record(size, contested())),
         ("record_changed", |size| {
             let mut model = record(size, failing());

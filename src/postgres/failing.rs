@@ -1,0 +1,68 @@
+//! What fails of rows, as somebody finds it who was offered a remedy: the error may be answered by now, or another one.
+
+use std::collections::HashMap;
+
+use crate::domain::act::Came;
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::remedy::Against;
+
+use super::operator::{Unit, lock_units};
+use super::{Error, Store, Transaction, While};
+
+impl Store {
+    /// Looks whether the error that a remedy was offered for is still the row's.
+    ///
+    /// # Errors
+    /// Refused when the row is being sent, or has another error than that by now.
+    pub async fn still_fails(&self, at: &RowRef, against: Against) -> Result<(), Error> {
+        let mapping = self.registered(&at.table).await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.while_("begin a look at an error")?;
+        let found = failing(&transaction, &mapping.table, &[at.row.0]).await?;
+        transaction.rollback().await.while_("end a look at an error")?;
+        found.compare(at.row, against).map_err(|(_, why)| Error::Refused(why))
+    }
+}
+
+/// The errors of rows, and which of the rows are on their way.
+pub(super) struct Failing {
+    units: HashMap<i32, Unit>,
+    errors: HashMap<i32, Against>,
+}
+
+impl Failing {
+    /// Whether a row still has the error that something was offered for.
+    pub(super) fn compare(&self, row: RowId, against: Against) -> Result<(), (Came, String)> {
+        let why = if self.units.get(&row.0).is_some_and(|unit| unit.sending || unit.waits) {
+            "it is being sent: what helps is known when Salesforce has answered"
+        } else if self.errors.get(&row.0) != Some(&against) {
+            "its error is another one by now: look at it again, then choose what to do"
+        } else {
+            return Ok(());
+        };
+        Err((Came::Skipped, why.to_owned()))
+    }
+}
+
+/// The units of rows, locked, and their unresolved errors.
+pub(super) async fn failing(
+    transaction: &Transaction<'_>,
+    table: &str,
+    ids: &[i32],
+) -> Result<Failing, Error> {
+    if ids.is_empty() {
+        return Ok(Failing { units: HashMap::new(), errors: HashMap::new() });
+    }
+    let units = lock_units(transaction, table, ids).await?;
+    let rows = transaction
+        .query(
+            "SELECT record_id, id, last_seen FROM syncdeck.error
+             WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL ORDER BY record_id FOR UPDATE",
+            &[&table, &ids],
+        )
+        .await
+        .while_("look at the rows' errors")?;
+    let errors =
+        rows.iter().map(|row| (row.get(0), Against { error: row.get(1), seen: row.get(2) })).collect();
+    Ok(Failing { units, errors })
+}
