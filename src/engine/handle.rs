@@ -171,7 +171,7 @@ impl Handle {
     /// See [`Unseen`].
     pub async fn look(&self, row: &RowRef) -> Result<RecordView, Unseen> {
         self.read_record(row).await.map_err(|error| match error {
-            postgres::Error::Refused(why) => Unseen::Gone(why),
+            postgres::Error::Refused(why) | postgres::Error::Wrong(why) => Unseen::Gone(why),
             error => Unseen::Away(error.into()),
         })
     }

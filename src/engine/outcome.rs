@@ -159,7 +159,7 @@ impl Handle {
 /// Whether an act sends the row of one of its steps.
 fn sends(plan: &Plan, step: i64) -> bool {
     match plan.deed {
-        Deed::Retry | Deed::Release | Deed::Fix { .. } | Deed::Choose(_) => true,
+        Deed::Retry | Deed::Release | Deed::Fix { .. } | Deed::Mend | Deed::Choose(_) => true,
         Deed::Ignore | Deed::Revert => false,
         Deed::Undo(_) => plan.entries.get(&step).is_some_and(|entry| entry.action != "ignored"),
     }
