@@ -9,6 +9,7 @@ pub mod auth;
 mod body;
 pub mod collections;
 pub mod describe;
+mod page;
 pub mod query;
 mod told;
 pub mod value;

@@ -9,9 +9,11 @@ use serde_json::Value;
 use crate::domain::field::{Field, FieldType};
 use crate::domain::key;
 use crate::domain::mapping::{Mapping, Stamp};
-use crate::domain::names::Sfid;
 
+use super::page::{Asked, read_page, valid_id};
 use super::{Answer, Ask, Client, Error, body, value};
+
+pub use super::page::{Next, Page, Replaced};
 
 /// How long the keys of one query may be in its URL. Salesforce takes 16,384 bytes for the whole of URL and headers, and
 /// answers 414 or 431 to more.
@@ -24,48 +26,6 @@ const COLUMNS: usize = 9_000;
 const IDS: usize = 400;
 /// How often a record whose parts are of two moments is read again.
 const TRIES: usize = 3;
-
-/// One page of a query's records.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// The records, each with its `attributes`.
-    pub records: Vec<Value>,
-    /// How many there are on all pages.
-    pub total: i64,
-    /// Where the next page is.
-    pub next: Option<Next>,
-    /// Values that could not be held as they came: each has a U+FFFD where something was no text.
-    pub replaced: Vec<Replaced>,
-}
-
-/// A value that is not quite what Salesforce has.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Replaced {
-    /// The record's id.
-    pub id: String,
-    /// API name of the field.
-    pub field: String,
-}
-
-/// The way to a further page.
-#[derive(Clone, Debug)]
-pub struct Next {
-    path: String,
-    asked: Asked,
-}
-
-/// What is known of a query from page to page.
-#[derive(Clone, Debug)]
-struct Asked {
-    /// Whether each record has its id.
-    keyed: bool,
-    /// Whether pages are to be short, for they were too long.
-    short: bool,
-    /// Records on the pages so far.
-    read: usize,
-    /// Records on all pages, as the first one told.
-    total: Option<i64>,
-}
 
 /// What is asked of the records of an object. Columns that would not fit into one URL go over several queries, whose
 /// answers are joined by Id.
@@ -122,10 +82,9 @@ impl Client {
 
     /// Records by their ids; those that are gone are not among them.
     pub async fn select_ids(&self, of: &Selection, ids: &[&str]) -> Result<Vec<Value>, Error> {
-        // A poll has told of values that could not be held as they came.
-        let told = &mut Vec::new();
-        let found = self.part_by_ids(of, &of.parts[0], ids, told).await?;
-        self.joined(of, found, told).await
+        let mut replaced = Vec::new();
+        let found = self.part_by_ids(of, &of.parts[0], ids, &mut replaced).await?;
+        self.joined(of, found, &mut replaced).await
     }
 
     async fn complete(&self, of: &Selection, mut page: Page) -> Result<Page, Error> {
@@ -165,20 +124,19 @@ impl Client {
         first: Vec<Value>,
         replaced: &mut Vec<Replaced>,
     ) -> Result<(Vec<Value>, Vec<String>), Error> {
-        let ids: Vec<String> =
-            first.iter().filter_map(|record| Some(id_of(record, "Id")?.to_owned())).collect();
+        let ids: Vec<String> = first.iter().filter_map(|record| Some(id_of(record)?.to_owned())).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let mut rest: HashMap<String, Vec<Value>> = HashMap::new();
         for part in &of.parts[1..] {
             for record in self.part_by_ids(of, part, &ids, replaced).await? {
-                if let Some(id) = id_of(&record, "Id") {
+                if let Some(id) = id_of(&record) {
                     rest.entry(id.to_owned()).or_default().push(record);
                 }
             }
         }
         let (mut whole, mut torn) = (Vec::new(), Vec::new());
         for mut record in first {
-            let Some(id) = id_of(&record, "Id").map(str::to_owned) else { continue };
+            let Some(id) = id_of(&record).map(str::to_owned) else { continue };
             let parts = rest.remove(&id).unwrap_or_default();
             if parts.len() + 1 < of.parts.len() {
                 continue;
@@ -194,7 +152,7 @@ impl Client {
         Ok((whole, torn))
     }
 
-    /// One part of records, by ids in queries that fit into a URL.
+    /// One part of records, by ids in queries that fit into a URL. What could not be held as it came is added to `replaced`.
     async fn part_by_ids(
         &self,
         of: &Selection,
@@ -212,10 +170,8 @@ impl Client {
             loop {
                 records.append(&mut page.records);
                 replaced.append(&mut page.replaced);
-                match page.next {
-                    Some(next) => page = self.query_more(&next).await?,
-                    None => break,
-                }
+                let Some(next) = page.next else { break };
+                page = self.query_more(&next).await?;
             }
         }
         Ok(records)
@@ -230,11 +186,10 @@ impl Client {
     ) -> Result<Vec<String>, Error> {
         let since = instant(since);
         let soql = format!("SELECT Id FROM {object} WHERE IsDeleted = true AND {stamp} >= {since}");
-        let asked = Asked { keyed: true, short: false, read: 0, total: None };
-        let mut page = self.page(&format!("queryAll?q={}", encode(&soql)), asked).await?;
+        let mut page = self.page(&format!("queryAll?q={}", encode(&soql)), Asked::first(&soql)).await?;
         let mut ids = Vec::new();
         loop {
-            ids.extend(page.records.iter().filter_map(|record| Some(id_of(record, "Id")?.to_owned())));
+            ids.extend(page.records.iter().filter_map(|record| Some(id_of(record)?.to_owned())));
             match page.next {
                 Some(next) => page = self.query_more(&next).await?,
                 None => return Ok(ids),
@@ -244,9 +199,7 @@ impl Client {
 
     /// Runs a query; the first page.
     pub async fn query(&self, soql: &str) -> Result<Page, Error> {
-        let keyed = soql.starts_with("SELECT Id,") || soql.starts_with("SELECT Id ");
-        self.page(&format!("query?q={}", encode(soql)), Asked { keyed, short: false, read: 0, total: None })
-            .await
+        self.page(&format!("query?q={}", encode(soql)), Asked::first(soql)).await
     }
 
     /// A further page.
@@ -268,11 +221,11 @@ impl Client {
     }
 
     /// A page's answer. One that is too long is asked for once more in short pages, as are those behind it.
-    async fn ask_for_page(&self, path: &str, asked: Asked) -> Result<(Answer, Asked), Error> {
+    async fn ask_for_page(&self, path: &str, mut asked: Asked) -> Result<(Answer, Asked), Error> {
         let ask = |short_page| Ask { method: Method::GET, path, body: None, since: None, short_page };
         match self.ask(&ask(asked.short)).await {
             Err(Error::Unusable { cause, .. }) if !asked.short && cause == body::too_long() => {
-                let asked = Asked { short: true, ..asked };
+                asked.short = true;
                 Ok((self.ask(&ask(true)).await?, asked))
             }
             answer => Ok((answer?, asked)),
@@ -332,7 +285,7 @@ impl Client {
         let Some(deleted) = body.get("deletedRecords").and_then(Value::as_array) else {
             return Err(self.unusable("the list of deleted records is none"));
         };
-        let ids = deleted.iter().map(|record| Some(id_of(record, "id")?.to_owned()));
+        let ids = deleted.iter().map(|record| Some(valid_id(record, "id")?.to_owned()));
         let Some(ids) = ids.collect() else {
             return Err(self.unusable("the list of deleted records names one without an id"));
         };
@@ -343,6 +296,10 @@ impl Client {
             .map(|time| time.with_timezone(&Utc));
         Ok((ids, covered))
     }
+}
+
+fn id_of(record: &Value) -> Option<&str> {
+    record.get("Id")?.as_str()
 }
 
 /// Adds the fields of another part, those of one parent to each other.
@@ -356,62 +313,6 @@ fn join(record: &mut Value, part: Value) {
         (record, part) if record.is_null() => *record = part,
         _ => {}
     }
-}
-
-/// A record's id, if it is one.
-fn id_of<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
-    record.get(name)?.as_str().filter(|id| Sfid::parse(id).is_some())
-}
-
-/// Makes a page of an answer.
-///
-/// # Errors
-/// In words, why it is none.
-fn read_page(
-    mut body: Value,
-    replaced: &[Vec<String>],
-    mut asked: Asked,
-    instance: &str,
-) -> Result<Page, &'static str> {
-    let total = body.get("totalSize").and_then(Value::as_i64).filter(|total| *total >= 0);
-    let total = total.ok_or("it does not say how many there are")?;
-    let records = match body.get_mut("records").map(Value::take) {
-        Some(Value::Array(records)) => records,
-        _ => return Err("it has no records"),
-    };
-    if !records.iter().all(|record| record.is_object() && (!asked.keyed || id_of(record, "Id").is_some())) {
-        return Err("one of them has no id");
-    }
-    let first = asked.read == 0;
-    asked.read += records.len();
-    let told = *asked.total.get_or_insert(total);
-    let next = match body.get("nextRecordsUrl") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(url)) => Some(on_instance(url, instance).ok_or("the next page is elsewhere")?),
-        Some(_) => return Err("the next page is nowhere"),
-    };
-    let count = i64::try_from(asked.read).unwrap_or(i64::MAX);
-    // A count has no records. Between two pages some may go.
-    let is_count = !asked.keyed && records.is_empty();
-    if count > told || first && next.is_none() && count != told && !is_count {
-        return Err("there are more or fewer than it says");
-    }
-    if next.is_some() && records.is_empty() {
-        return Err("it leads on for ever");
-    }
-    let replaced = replaced.iter().filter_map(|path| {
-        let [_, at, field @ ..] = path.as_slice() else { return None };
-        let record = records.get(at.parse::<usize>().ok()?)?;
-        Some(Replaced { id: id_of(record, "Id").unwrap_or_default().to_owned(), field: field.join(".") })
-    });
-    let replaced = replaced.collect();
-    Ok(Page { total: told, next: next.map(|path| Next { path, asked }), records, replaced })
-}
-
-/// The path of an address on the org's own host, where alone the token may go.
-fn on_instance(url: &str, instance: &str) -> Option<String> {
-    let path = url.strip_prefix(instance).unwrap_or(url);
-    (path.starts_with("/services/data/") && !path.contains("..")).then(|| path.to_owned())
 }
 
 /// An instant as SOQL and the replication calls take it.
@@ -466,48 +367,6 @@ mod tests {
         }
     }
 
-    const INSTANCE: &str = "https://acme.my.salesforce.com";
-
-    fn asked(read: usize, total: Option<i64>) -> Asked {
-        Asked { keyed: true, short: false, read, total }
-    }
-
-    fn record(number: u32) -> Value {
-        json!({"attributes": {}, "Id": format!("003sd00000000{number:02}")})
-    }
-
-    #[test]
-    fn only_what_is_a_page_is_taken_for_one() {
-        let page = |body: Value| read_page(body, &[], asked(0, None), INSTANCE);
-        let good = json!({"totalSize": 1, "done": true, "records": [record(1)]});
-        assert_eq!(page(good).unwrap().records.len(), 1);
-        let count = json!({"totalSize": 7, "done": true, "records": []});
-        assert!(page(count.clone()).is_err());
-        let plain = Asked { keyed: false, ..asked(0, None) };
-        assert_eq!(read_page(count, &[], plain, INSTANCE).unwrap().total, 7);
-        for bad in [
-            json!({}),
-            json!([]),
-            Value::Null,
-            json!({"totalSize": 0}),
-            json!({"totalSize": -1, "records": []}),
-            json!({"totalSize": "1", "records": [record(1)]}),
-            json!({"totalSize": 1, "records": null}),
-            json!({"totalSize": 1, "records": [null]}),
-            json!({"totalSize": 1, "records": [{"Name": "no id"}]}),
-            json!({"totalSize": 1, "records": [{"Id": 7}]}),
-            json!({"totalSize": 1, "records": [{"Id": "003"}]}),
-            json!({"totalSize": 2, "records": [record(1)]}),
-            json!({"totalSize": 1, "records": [record(1), record(2)]}),
-            json!({"totalSize": 2, "records": [record(1)], "nextRecordsUrl": "https://evil.example/services/data/v62.0/x"}),
-            json!({"totalSize": 2, "records": [record(1)], "nextRecordsUrl": "/services/data/../../x"}),
-            json!({"totalSize": 2, "records": [record(1)], "nextRecordsUrl": 7}),
-            json!({"totalSize": 2, "records": [], "nextRecordsUrl": "/services/data/v62.0/query/01g-2000"}),
-        ] {
-            assert!(page(bad.clone()).is_err(), "{bad}");
-        }
-    }
-
     #[test]
     fn columns_go_over_as_many_queries_as_fit_into_a_url() {
         let narrow =
@@ -534,18 +393,5 @@ mod tests {
         let whole =
             json!({"Id": "1", "Account": {"Name": "Acme", "Key__c": "K"}, "Owner": null, "A": null, "B": 2});
         assert_eq!(record, whole);
-    }
-
-    #[test]
-    fn pages_that_lead_back_end() {
-        let url = "/services/data/v62.0/query/01g-2000";
-        let body =
-            |next: &str| json!({"totalSize": 3, "records": [record(1), record(2)], "nextRecordsUrl": next});
-        let first = read_page(body(&format!("{INSTANCE}{url}")), &[], asked(0, None), INSTANCE).unwrap();
-        let next = first.next.unwrap();
-        assert_eq!(next.path, url);
-        assert!(read_page(body(url), &[], next.asked.clone(), INSTANCE).is_err());
-        let last = json!({"totalSize": 3, "done": true, "records": [record(3)]});
-        assert!(read_page(last, &[], next.asked, INSTANCE).unwrap().next.is_none());
     }
 }
