@@ -97,6 +97,8 @@ async fn while_answers_are_none_the_connection_is_degraded_and_says_why_and_noth
                 connection(world).await == ("ok".to_owned(), String::new())
             })
             .await;
+        // What goes now is answered in truth; the next lie is about what comes after it.
+        world.until("what waited is sent", async |world| world.store.unsent().await.unwrap() == 0).await;
     }
     // An object is not gone because a gateway does not find it.
     assert_eq!(world.count("SELECT count(*) FROM syncdeck.error WHERE code LIKE 'OBJECT%'").await, 0);
