@@ -16,7 +16,7 @@ use crate::domain::record::Conflict;
 
 use super::audit::{Entry, audit};
 use super::operator::announce;
-use super::queue::{CAPTURED_AT, FITS, UNSENT};
+use super::queue::{CAPTURED_AT, FITS, KEPT_OUT, UNSENT};
 use super::records::json_text;
 use super::rows::RecordRow;
 use super::{Cached, Error, Store, Transaction, While, quote};
@@ -53,8 +53,18 @@ impl Store {
              WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} AND {FITS} ORDER BY id",
             self.schema
         );
-        let entries =
+        let mut entries =
             transaction.query_cached(&sql, &[&mapping.table, &ids]).await.while_("find unsent changes")?;
+        if mapping.rules.filter.is_some() {
+            // What a condition keeps out is not sent, but it is nobody's to overwrite either.
+            let sql = format!(
+                "SELECT record_id, id, action, old, values, {CAPTURED_AT} FROM {} ORDER BY id",
+                self.kept_out_changes()
+            );
+            let kept = transaction.query_cached(&sql, &[&mapping.table, &ids, &KEPT_OUT]).await;
+            let unsent = std::mem::replace(&mut entries, kept.while_("find changes that were kept out")?);
+            entries.extend(unsent);
+        }
         let mut rows: HashMap<i32, Unsent> = HashMap::new();
         if entries.is_empty() {
             return Ok(rows);

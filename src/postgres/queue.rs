@@ -486,8 +486,22 @@ impl Store {
         Ok(contents)
     }
 
+    /// The changes of the rows `$2` of the table `$1` that were kept out for the reason `$3`, since Salesforce took one of
+    /// theirs. Index `_trigger_log_archive_idx_record_id`.
+    pub(super) fn kept_out_changes(&self) -> String {
+        format!(
+            "{schema}._trigger_log_archive kept
+             WHERE record_id = ANY($2) AND table_name = $1 AND state = 'IGNORED' AND sf_message = $3
+                 AND action IN ('INSERT', 'UPDATE') AND NOT EXISTS (
+                     SELECT FROM {schema}._trigger_log_archive later WHERE later.record_id = kept.record_id
+                         AND later.table_name = kept.table_name AND later.id > kept.id
+                         AND later.state IN ('SUCCESS', 'MERGED') OFFSET 0)",
+            schema = self.schema
+        )
+    }
+
     /// What was kept out of a row by the mapping's condition goes with its next change that is not: of the columns that
-    /// were changed meanwhile, what the row has now. Index `_trigger_log_archive_idx_record_id`.
+    /// were changed meanwhile, what the row has now.
     async fn bring_back(
         &self,
         client: &Client,
@@ -502,15 +516,8 @@ impl Store {
             return Ok(());
         }
         let sql = format!(
-            "SELECT id, record_id, action, sfid, values, {CAPTURED_AT}
-             FROM {schema}._trigger_log_archive kept
-             WHERE record_id = ANY($2) AND table_name = $1 AND state = 'IGNORED' AND sf_message = $3
-                 AND action IN ('INSERT', 'UPDATE') AND NOT EXISTS (
-                     SELECT FROM {schema}._trigger_log_archive later WHERE later.record_id = kept.record_id
-                         AND later.table_name = kept.table_name AND later.id > kept.id
-                         AND later.state IN ('SUCCESS', 'MERGED') OFFSET 0)
-             ORDER BY id",
-            schema = self.schema
+            "SELECT id, record_id, action, sfid, values, {CAPTURED_AT} FROM {} ORDER BY id",
+            self.kept_out_changes()
         );
         let kept = client
             .query_cached(&sql, &[&table, &rows, &KEPT_OUT])

@@ -137,6 +137,13 @@ async fn a_condition_keeps_rows_out_until_they_meet_it() {
     world
         .until("it is out", async || world.text("SELECT _hc_lastop FROM salesforce.contact").await.is_none())
         .await;
+    // A read of the record takes nothing of it back.
+    let id = world.org.find_by_external_id("Contact", "K1").unwrap();
+    let there = json!({"Phone": "+12025550143"});
+    world.org.user_update("Contact", &id, there.as_object().unwrap().clone()).unwrap();
+    world.until_text("SELECT phone FROM salesforce.contact", "+12025550143").await;
+    let row = "SELECT concat_ws(' ', firstname, email, _hc_lastop) FROM salesforce.contact";
+    assert_eq!(world.text(row).await.unwrap(), "Jane");
     world.run("UPDATE salesforce.contact SET level__c = 'Primary'").await;
     world.until_quiet().await;
     world
