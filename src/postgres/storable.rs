@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use bytes::BytesMut;
-use tokio_postgres::types::{IsNull, Kind, ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type};
 
 use super::Params;
 
@@ -35,10 +35,20 @@ impl ToSql for Storable<'_> {
         true
     }
 
+    fn encode_format(&self, of: &Type) -> Format {
+        self.0.encode_format(of)
+    }
+
     fn to_sql_checked(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         let start = out.len();
         let is_null = self.0.to_sql_checked(of, out)?;
-        if is_json(of) {
+        if matches!(self.encode_format(of), Format::Text) {
+            // As a literal is written, of whatever type.
+            if out[start..].contains(&0) {
+                let encoded = out.split_off(start);
+                out.extend_from_slice(&cleaned(&Type::TEXT, encoded.to_vec()));
+            }
+        } else if is_json(of) {
             mark_escapes(&mut out[start..]);
         } else if holds_text(of) && out[start..].contains(&0) {
             let encoded = out.split_off(start);
