@@ -126,7 +126,8 @@ async fn refuse(shared: &Shared, error: &StartError) {
 /// log, and of a configuration in the list of errors. `owner` is who tried.
 pub(crate) async fn tell_unstarted(store: &Store, config: &Config, owner: &str, error: &StartError) {
     let text = error.to_string();
-    tell(store, config, owner, "the engine cannot be started", &text).await;
+    let what = "the engine cannot be started";
+    tell(store, config, owner, what, &format!("{what}: {text}"), &text).await;
     if let StartError::Config(_) = error {
         let error = refusal(&text);
         let _ = store.keep_mapping_error("", &error, None).await;
@@ -138,20 +139,21 @@ pub(crate) async fn tell_unstarted(store: &Store, config: &Config, owner: &str, 
 
 /// Says the same of an engine that ended by itself, and what comes next.
 pub(crate) async fn tell_ended(store: &Store, config: &Config, owner: &str, failure: &Failure, next: &str) {
-    let text = format!("{}; {next}", failure.0);
-    tell(store, config, owner, "the engine ended by itself", &text).await;
+    // What comes next is first: the cause may be longer than a line of the screen.
+    let what = "the engine ended by itself";
+    tell(store, config, owner, what, &format!("{what}; {next}: {}", failure.0), &failure.0).await;
     for what in ["overview", "log"] {
         let _ = store.notify(what).await;
     }
 }
 
 /// Tells it in the place of an engine's sign of life, and in the log.
-async fn tell(store: &Store, config: &Config, owner: &str, what: &str, why: &str) {
+async fn tell(store: &Store, config: &Config, owner: &str, what: &str, detail: &str, why: &str) {
     let status = ConnectionStatus {
         name: config.name.clone(),
         environment: config.environment.clone(),
         state: "down".to_owned(),
-        detail: Some(format!("{what}: {why}")),
+        detail: Some(detail.to_owned()),
         ..ConnectionStatus::default()
     };
     let _ = store.heartbeat(owner, "stopped", &status).await;
