@@ -15,13 +15,15 @@ async fn a_second_m_leaves_the_value_that_the_first_one_mended() {
     office.world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     terminal.keys("m");
     terminal.wait_for("Fix  being sent");
+    let email = format!("SELECT email FROM salesforce.contact WHERE id = {row}");
+    office.world.until_text(&email, mended.as_deref().unwrap()).await;
+    terminal.wait_for("↻ sending ...");
     terminal.keys("m");
     terminal.wait_for("being sent: what helps is known when Salesforce has answered");
     terminal.keys("f");
     terminal.keys("2");
     terminal.wait_for("2 Errors");
-    let email = format!("SELECT email FROM salesforce.contact WHERE id = {row}");
-    office.world.until_text(&email, mended.as_deref().unwrap_or_default()).await;
+    assert_eq!(office.contact("email", row).await, mended);
     terminal.keys("3");
     terminal.wait_for("┏ 3 Record");
     office.world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
@@ -47,14 +49,12 @@ async fn a_second_i_ignores_nothing_that_was_not_looked_at() {
     assert_eq!(office.world.text(ignored).await.as_deref(), Some("1"));
     // The bar and the record come to agree by themselves, and then the key is about them.
     let selected = |screen: &str| {
-        let word = |line: &str, name: &str| {
-            // The mapping of that name stands before it on the same line.
-            line.rsplit(name).next().and_then(|rest| rest.split_whitespace().next()).map(str::to_owned)
+        let row = |mark: &str| {
+            let line = screen.lines().find(|line| line.contains(mark))?;
+            line.split("Contact ").nth(1)?.split_whitespace().next().map(str::to_owned)
         };
-        let record =
-            screen.lines().find(|line| line.contains("3 Record")).and_then(|line| word(line, "Contact "));
-        let first = screen.lines().find(|line| line.contains("✗")).and_then(|line| word(line, "Contact "));
-        record.is_some() && record == first && screen.contains("▶ Email")
+        let record = row("3 Record");
+        record.is_some() && record == row("┃ ✗") && screen.contains("▶ Email")
     };
     terminal.wait_until("the record is that of the selected line", selected);
     let row = terminal
