@@ -281,15 +281,3 @@ fn unknown_object(config: &Config, written: &MappingConfig, names: &[String]) ->
         ),
     )
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_name_gets_the_nearest_one() {
-        let known = ["LastName", "FirstName", "Email"];
-        assert_eq!(suggestion("Emial", known.into_iter(), "?"), "did you mean Email?");
-        assert_eq!(suggestion("Turnover", known.into_iter(), "remove it"), "remove it");
-    }
-}
