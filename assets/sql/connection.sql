@@ -99,12 +99,15 @@ BEGIN
     END LOOP;
 END $block$;
 
--- A row as an hstore. An operator remembers its function; by name, whoever may make functions in the extension's schema
+-- A row as an hstore, and a row with the values of one. An operator remembers its function; by name, whoever may make functions in the extension's schema
 -- could make one that fits a table's own row type better, and the capture, which has its owner's rights, would call it.
 DO $block$
 BEGIN
     IF to_regoperator('syncdeck.@>#(NONE,record)') IS NULL THEN
         CREATE OPERATOR syncdeck.@># (RIGHTARG = record, FUNCTION = {hstore}.hstore);
+    END IF;
+    IF to_regoperator('syncdeck.#=(anyelement,{hstore_literal}.hstore)') IS NULL THEN
+        CREATE OPERATOR syncdeck.#= (LEFTARG = anyelement, RIGHTARG = {hstore}.hstore, FUNCTION = {hstore}.populate_record);
     END IF;
 END $block$;
 
@@ -139,14 +142,14 @@ BEGIN
         RETURN given;
     END IF;
     BEGIN
-        EXECUTE pg_catalog.format('SELECT {hstore}.hstore(t) FROM {schema_literal}.%I t WHERE id = $1', table_name)
+        EXECUTE pg_catalog.format('SELECT OPERATOR(syncdeck.@>#) t FROM {schema_literal}.%I t WHERE id = $1', table_name)
             INTO printed USING (given OPERATOR({hstore}.->) 'id')::pg_catalog.int4;
-        EXECUTE pg_catalog.format('SELECT meant.* FROM (VALUES (1)) one LEFT JOIN {schema_literal}.%I t ON t.id = $2,
-                LATERAL {hstore}.populate_record(t, $1) meant', table_name)
+        EXECUTE pg_catalog.format('SELECT (meant.whole).* FROM (VALUES (1)) one LEFT JOIN {schema_literal}.%I t ON t.id = $2,
+                LATERAL (SELECT t OPERATOR(syncdeck.#=) $1 AS whole OFFSET 0) meant', table_name)
             INTO meant USING given OPERATOR({hstore}.-) coalesce(printed, ''), (given OPERATOR({hstore}.->) 'id')::pg_catalog.int4;
         settings := ARRAY[{settings}];
         PERFORM {set};
-        printed := {hstore}.slice({hstore}.hstore(meant), {hstore}.akeys(given));
+        printed := {hstore}.slice(OPERATOR(syncdeck.@>#) meant, {hstore}.akeys(given));
         PERFORM {set_back};
         RETURN given OPERATOR({hstore}.||) printed;
     EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation THEN
@@ -164,14 +167,14 @@ BEGIN
     IF (source_row OPERATOR({hstore}.->) 'id') IS NULL THEN
         RETURN NULL;
     END IF;
-    IF excluded_cols && ARRAY['id', 'sfid'] THEN
+    IF excluded_cols OPERATOR(pg_catalog.&&) ARRAY['id', 'sfid'] THEN
         RAISE EXCEPTION 'id and sfid cannot be left out of a captured insert';
     END IF;
     INSERT INTO {schema}._trigger_log (txid, created_at, state, action, table_name, record_id, values)
     VALUES (txid_current(), clock_timestamp(), 'NEW', 'INSERT', hc_capture_insert_from_row.table_name,
         (source_row OPERATOR({hstore}.->) 'id')::integer,
         {hstore}.delete({schema}.hc_printed_one_way(source_row, hc_capture_insert_from_row.table_name),
-            excluded_cols || ARRAY['_hc_lastop', '_hc_err'])::text)
+            excluded_cols OPERATOR(pg_catalog.||) ARRAY['_hc_lastop', '_hc_err'])::text)
     RETURNING id INTO entry_id;
     RETURN entry_id;
 END $function$;

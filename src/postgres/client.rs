@@ -3,12 +3,15 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
+use futures_util::future::join3;
 use tokio::sync::Mutex;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 use super::Params;
+use super::connect::{OUR_PATH, USERS_PATH};
 use super::storable::{refs, storable};
 
 /// A session.
@@ -24,6 +27,8 @@ pub(super) struct Client {
 pub(super) struct Transaction<'a> {
     inner: deadpool_postgres::Transaction<'a>,
     pooled: bool,
+    /// Users' rows were written; what they defer to the end is theirs too.
+    wrote_rows: Arc<AtomicBool>,
 }
 
 /// Between BEGIN and COMMIT of one statement; whoever gives up on it leaves no open transaction.
@@ -96,7 +101,7 @@ impl Client {
         if let Some(settings) = &settings {
             inner.batch_execute(settings).await?;
         }
-        Ok(Transaction { inner, pooled: settings.is_some() })
+        Ok(Transaction { inner, pooled: settings.is_some(), wrote_rows: Arc::default() })
     }
 }
 
@@ -121,7 +126,48 @@ impl Transaction<'_> {
         self.inner.execute(sql, &refs(&storable(params))).await
     }
 
+    /// Executes a statement that writes users' rows, under the search path that applications have by default: users'
+    /// triggers may count on it. So may whoever made a function or an operator there for the engine to call; therefore the
+    /// statement names the schema of each of its own, unless PostgreSQL has one of exactly these types.
+    pub async fn write_rows(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        let (statement, params) = (self.prepared(sql).await?, storable(params));
+        self.among_users(self.inner.execute(&statement, &refs(&params))).await
+    }
+
+    /// The same for a statement that returns rows.
+    pub async fn write_rows_returning(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let (statement, params) = (self.prepared(sql).await?, storable(params));
+        self.among_users(self.inner.query(&statement, &refs(&params))).await
+    }
+
+    async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        if self.pooled { self.inner.prepare(sql).await } else { self.inner.prepare_cached(sql).await }
+    }
+
+    /// A prepared statement is sent by its first poll: all three are on their way at once, in this order.
+    async fn among_users<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        self.wrote_rows.store(true, Ordering::Relaxed);
+        let (there, back) = (set_path(USERS_PATH), set_path(OUR_PATH));
+        let (there, answer, back) =
+            join3(self.inner.batch_execute(&there), statement, self.inner.batch_execute(&back)).await;
+        there?;
+        let answer = answer?;
+        back.map(|()| answer)
+    }
+
     pub async fn commit(self) -> Result<(), tokio_postgres::Error> {
+        if !self.wrote_rows.load(Ordering::Relaxed) {
+            return self.inner.commit().await;
+        }
+        let path = set_path(USERS_PATH);
+        self.inner.batch_execute(&path).await?;
         self.inner.commit().await
     }
 
@@ -130,7 +176,8 @@ impl Transaction<'_> {
     }
 
     pub async fn savepoint(&mut self, name: &str) -> Result<Transaction<'_>, tokio_postgres::Error> {
-        Ok(Transaction { pooled: self.pooled, inner: self.inner.savepoint(name).await? })
+        let wrote_rows = self.wrote_rows.clone();
+        Ok(Transaction { pooled: self.pooled, inner: self.inner.savepoint(name).await?, wrote_rows })
     }
 }
 
@@ -140,6 +187,10 @@ impl<'a> Deref for Transaction<'a> {
     fn deref(&self) -> &Self::Target {
         &self.inner
     }
+}
+
+fn set_path(path: &str) -> String {
+    format!("SET LOCAL search_path TO {path}")
 }
 
 /// Statements that run for every batch are parsed and planned once a session, not once a batch; but for sessions behind

@@ -326,10 +326,11 @@ impl Store {
         if side == Side::Salesforce {
             transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
             let sql = format!(
-                "UPDATE {table} t SET {c} = new.{c} FROM jsonb_populate_record(NULL::{table}, $1) new WHERE t.id = $2",
+                "UPDATE {table} t SET {c} = new.{c} FROM pg_catalog.jsonb_populate_record(NULL::{table}, $1) new
+                 WHERE t.id = $2",
                 c = quote(column)
             );
-            transaction.execute(&sql, &[&after, &at.row.0]).await.while_("write the chosen value")?;
+            transaction.write_rows(&sql, &[&after, &at.row.0]).await.while_("write the chosen value")?;
         }
         self.make_ready(&transaction, &mapping, &[at.row.0], &[]).await?;
         let action =

@@ -43,6 +43,9 @@ fn session_settings(session: &Session) -> Vec<String> {
         // What operators write is captured, whatever the database has by default.
         "xmlbinary = 'base64'".to_owned(),
         "client_min_messages = warning".to_owned(),
+        // An operator or a function that somebody made in a schema of the default path would be called with our rights,
+        // where it fits the types of a statement better than PostgreSQL's own.
+        format!("search_path = {OUR_PATH}"),
     ];
     if session.read_only {
         settings.push("default_transaction_read_only = on".to_owned());
@@ -59,6 +62,11 @@ fn transaction_settings(session: &Session) -> String {
     }
     settings.iter().map(|setting| format!("SET LOCAL {setting}")).collect::<Vec<_>>().join("; ")
 }
+
+/// Where names of ours are looked up: what stands elsewhere is named with its schema.
+pub(super) const OUR_PATH: &str = "pg_catalog, pg_temp";
+/// Where an application's are, unless it says otherwise: as the database or the role has it.
+pub(super) const USERS_PATH: &str = "DEFAULT";
 
 /// Between looks at what changed, where no notice comes.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

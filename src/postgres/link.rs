@@ -74,7 +74,7 @@ impl Store {
             self.replace(&transaction, &mapping, (other, &values), sfid, owner, act).await?;
         }
         transaction
-            .execute(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])
+            .write_rows(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])
             .await
             .while_("link a row")?;
         // Whatever was lost before: this is its record.
@@ -119,7 +119,7 @@ impl Store {
             )));
         }
         let sql = format!("DELETE FROM {} WHERE id = $1", self.table(&mapping.table));
-        transaction.execute(&sql, &[&other]).await.while_("remove the replaced row").map_err(|error| {
+        transaction.write_rows(&sql, &[&other]).await.while_("remove the replaced row").map_err(|error| {
             if error.is_of_this_table() {
                 let why = plain(&error);
                 return Error::Refused(format!(

@@ -206,12 +206,13 @@ impl Store {
         let table = self.table(&mapping.table);
         let names: Vec<String> = columns.iter().map(|column| quote(column)).collect();
         let sql = format!(
-            "UPDATE {table} t SET ({names}) = (SELECT {values} FROM jsonb_populate_record(NULL::{table}, edit.after) new)
-             FROM jsonb_to_recordset($1) AS edit (id integer, after jsonb) WHERE t.id = edit.id",
+            "UPDATE {table} t SET ({names}) = (
+                 SELECT {values} FROM pg_catalog.jsonb_populate_record(NULL::{table}, edit.after) new)
+             FROM pg_catalog.jsonb_to_recordset($1) AS edit (id integer, after jsonb) WHERE t.id = edit.id",
             names = names.join(", "),
             values = names.iter().map(|name| format!("new.{name}")).collect::<Vec<_>>().join(", ")
         );
-        transaction.execute(&sql, &[&Value::from(rows)]).await.while_("write the edited rows")
+        transaction.write_rows(&sql, &[&Value::from(rows)]).await.while_("write the edited rows")
     }
 
     /// Sends failing rows again as they are; `action` is `retried` or `released`. A row that is being sent already, or
@@ -424,7 +425,7 @@ impl Store {
             "UPDATE {} SET _hc_lastop = 'PENDING', _hc_err = NULL WHERE id = ANY($1)",
             self.table(table)
         );
-        transaction.execute(&sql, &[&ready]).await.while_("mark rows as pending")?;
+        transaction.write_rows(&sql, &[&ready]).await.while_("mark rows as pending")?;
         Ok(ready)
     }
 }

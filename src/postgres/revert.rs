@@ -193,15 +193,19 @@ impl Store {
             self.write_columns(transaction, mapping, &names, rows).await?;
         }
         let sql = format!(
-            "WITH settled AS (
-                 UPDATE {table} t SET _hc_lastop = 'SYNCED', _hc_err = NULL, sfid = coalesce(t.sfid, done.sfid)
-                 FROM jsonb_to_recordset($1) AS done (id integer, sfid text) WHERE t.id = done.id RETURNING t.sfid
-             ) INSERT INTO syncdeck.reread (table_name, sfid) SELECT $2, sfid FROM settled WHERE sfid IS NOT NULL
-             {AGAIN}"
+            "UPDATE {table} t SET _hc_lastop = 'SYNCED', _hc_err = NULL, sfid = coalesce(t.sfid, done.sfid)
+             FROM pg_catalog.jsonb_to_recordset($1) AS done (id integer, sfid text) WHERE t.id = done.id
+             RETURNING t.sfid::text"
         );
-        transaction.execute(&sql, &[&Value::from(settled), &mapping.table]).await.while_("settle rows")?;
+        let settled = transaction.write_rows_returning(&sql, &[&Value::from(settled)]).await;
+        let settled = settled.while_("settle rows")?;
+        let sfids: Vec<String> = settled.iter().filter_map(|row| row.get(0)).collect();
+        let sql = format!(
+            "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $2, sfid FROM unnest($1::text[]) AS settled (sfid) {AGAIN}"
+        );
+        transaction.execute(&sql, &[&sfids, &mapping.table]).await.while_("have records read once more")?;
         let sql = format!("DELETE FROM {table} WHERE id = ANY($1)");
-        transaction.execute(&sql, &[&removed]).await.while_("remove rows")?;
+        transaction.write_rows(&sql, &[&removed]).await.while_("remove rows")?;
         if !removed.is_empty() {
             // Whoever waited for one of them is looked at again, and told that it is not there.
             transaction
@@ -234,11 +238,11 @@ impl Store {
             .collect();
         let table = self.table(&mapping.table);
         let sql = format!(
-            "INSERT INTO {table} ({list}, _hc_lastop) SELECT {values}, $2 FROM jsonb_populate_recordset(NULL::{table}, $1) new",
+            "INSERT INTO {table} ({list}, _hc_lastop) SELECT {values}, $2 FROM pg_catalog.jsonb_populate_recordset(NULL::{table}, $1) new",
             list = names.join(", "),
             values = names.iter().map(|name| format!("new.{name}")).collect::<Vec<_>>().join(", "),
         );
-        transaction.execute(&sql, &[&Value::from(rows), &lastop]).await.while_("bring rows back").map(drop)
+        transaction.write_rows(&sql, &[&Value::from(rows), &lastop]).await.while_("bring rows back").map(drop)
     }
 
     /// Gives the unsent changes of rows up: archived with the reason, their units and errors over, open conflicts

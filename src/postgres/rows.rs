@@ -277,15 +277,32 @@ impl Store {
             |prefix: &str| names.iter().map(|name| format!("{prefix}.{name}")).collect::<Vec<_>>().join(", ");
         let settle = if settled { ", _hc_lastop = 'SYNCED', _hc_err = NULL" } else { "" };
         let also = if settled { "OR t._hc_lastop IN ('INSERTED', 'UPDATED')" } else { "" };
+        // Values are compared under our own search path, apart from the write. The rows are locked: they stay as they are.
         let sql = format!(
-            "UPDATE {table} t SET {}{settle} FROM jsonb_populate_recordset(NULL::{table}, $1) i
-             WHERE t.id = i.id AND (({}) IS DISTINCT FROM ({}) {also}) RETURNING t.id",
-            names.iter().map(|name| format!("{name} = i.{name}")).collect::<Vec<_>>().join(", "),
+            "SELECT t.id FROM jsonb_populate_recordset(NULL::{table}, $1) i JOIN {table} t ON t.id = i.id
+             WHERE ({}) IS DISTINCT FROM ({}) {also}",
             list("t"),
             list("i"),
         );
-        let changed =
-            transaction.query_cached(&sql, &[rows]).await.while_("write values read from Salesforce")?;
+        let differ: Vec<i32> = transaction
+            .query_cached(&sql, &[rows])
+            .await
+            .while_("compare values read from Salesforce")?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        if differ.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "UPDATE {table} t SET {}{settle} FROM pg_catalog.jsonb_populate_recordset(NULL::{table}, $1) i
+             WHERE t.id = i.id AND i.id = ANY($2) RETURNING t.id",
+            names.iter().map(|name| format!("{name} = i.{name}")).collect::<Vec<_>>().join(", "),
+        );
+        let changed = transaction
+            .write_rows_returning(&sql, &[rows, &differ])
+            .await
+            .while_("write values read from Salesforce")?;
         Ok(changed.iter().map(|row| RowId(row.get(0))).collect())
     }
 
@@ -377,13 +394,27 @@ impl Store {
         super::writeback::lock_new_records(&transaction, &mapping.table, true).await?;
         let incoming =
             Value::from(records.iter().map(|record| Value::Object((*record).clone())).collect::<Vec<_>>());
-        let wanted = transaction
+        let wanted: Vec<String> = transaction
             .query_cached(
-                &self.insert_wanted(mapping, way, &self.answered(mapping, on_its_way)),
+                &self.wanted_records(mapping, &self.answered(mapping, on_its_way)),
                 &[&incoming, &mapping.table, &asked_at],
             )
             .await
-            .while_("insert records read from Salesforce")?;
+            .while_("find the records that no row has")?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        let inserted: HashSet<String> = if wanted.is_empty() {
+            HashSet::new()
+        } else {
+            transaction
+                .write_rows_returning(&self.insert_wanted(mapping, way), &[&incoming, &wanted])
+                .await
+                .while_("insert records read from Salesforce")?
+                .iter()
+                .map(|row| row.get(0))
+                .collect()
+        };
         let unsure = transaction
             .query_cached(
                 &self.unsure_records(mapping, &self.answered(mapping, on_its_way)),
@@ -391,11 +422,11 @@ impl Store {
             )
             .await
             .while_("find records that the next read will know more of")?;
-        let mut arrived =
-            Arrived { unsure: unsure.iter().map(|row| row.get(0)).collect(), ..Arrived::default() };
-        for row in &wanted {
-            if row.get(1) { arrived.inserted += 1 } else { arrived.swallowed.push(row.get(0)) }
-        }
+        let arrived = Arrived {
+            inserted: inserted.len() as u64,
+            unsure: unsure.iter().map(|row| row.get(0)).collect(),
+            swallowed: wanted.into_iter().filter(|sfid| !inserted.contains(sfid)).collect(),
+        };
         if let Some(column) = mapping.external_id_column().filter(|_| arrived.inserted > 0) {
             let keys = self.key_column(mapping, &column);
             let of = |record: &&RecordRow| keys.fold(&json_text(record.get(&column)?)?);
@@ -407,9 +438,21 @@ impl Store {
         Ok(arrived)
     }
 
-    /// Inserts those of the records that belong into a row, and tells of each whether it got one. Among others, a value
-    /// that another row has already keeps a record out without an error, for a user may insert the same record right now.
-    fn insert_wanted(&self, mapping: &Mapping, way: Way, answered: &str) -> String {
+    /// The records that belong into a row of their own.
+    fn wanted_records(&self, mapping: &Mapping, answered: &str) -> String {
+        format!(
+            "WITH {with} SELECT i.sfid::text FROM incoming i WHERE {unknown} AND {answered} AND {not_given_up}
+                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = {key})",
+            with = self.incoming_and_leaving(mapping),
+            unknown = unknown_to(&self.table(&mapping.table)),
+            not_given_up = self.not_given_up(mapping),
+            key = self.key_of(mapping),
+        )
+    }
+
+    /// Inserts those of the records `$1` that are named by `$2`, and tells which got a row. Among others, a value that
+    /// another row has already keeps a record out without an error, for a user may insert the same record right now.
+    fn insert_wanted(&self, mapping: &Mapping, way: Way) -> String {
         let table = self.table(&mapping.table);
         let mut names: Vec<String> = mapping.read_fields().map(|field| quote(&field.column)).collect();
         names.extend(["sfid", "systemmodstamp", "isdeleted"].map(str::to_owned));
@@ -420,7 +463,7 @@ impl Store {
             .map(|column| self.key_column(mapping, column))
             .map(|keys| {
                 format!(
-                    "WHERE NOT EXISTS (SELECT FROM {table} t WHERE {} = {} OFFSET 0)",
+                    "AND NOT EXISTS (SELECT FROM {table} t WHERE {} = {} OFFSET 0)",
                     keys.of_row("t"),
                     keys.of_row("i")
                 )
@@ -431,15 +474,9 @@ impl Store {
             Way::Alone => ("", ""),
         };
         format!(
-            "WITH {with}, wanted AS (SELECT i.* FROM incoming i WHERE {unknown} AND {answered} AND {not_given_up}
-                 AND NOT EXISTS (SELECT FROM leaving l WHERE l.sfid = i.sfid OR l.key = {key})),
-             inserted AS (INSERT INTO {table} ({list}, _hc_lastop)
-                 SELECT {values}, 'SYNCED' FROM wanted i {keyless} {conflict} RETURNING sfid)
-             SELECT wanted.sfid::text, wanted.sfid IN (SELECT sfid FROM inserted) FROM wanted",
-            with = self.incoming_and_leaving(mapping),
-            unknown = unknown_to(&table),
-            not_given_up = self.not_given_up(mapping),
-            key = self.key_of(mapping),
+            "INSERT INTO {table} ({list}, _hc_lastop)
+             SELECT {values}, 'SYNCED' FROM pg_catalog.jsonb_populate_recordset(NULL::{table}, $1) i
+             WHERE i.sfid::pg_catalog.text = ANY($2::pg_catalog.text[]) {keyless} {conflict} RETURNING sfid::text",
             list = names.join(", "),
             values = names.iter().map(|name| format!("i.{name}")).collect::<Vec<_>>().join(", "),
         )
@@ -515,20 +552,20 @@ impl Store {
         if mapping.rules.conflicts == Policy::SalesforceWins {
             self.give_up_changes(&transaction, mapping, &ids).await?;
         }
-        let settled = format!(
-            "t.id = ANY($1) AND NOT EXISTS (SELECT FROM {}._trigger_log log WHERE log.table_name = $2
-                 AND log.record_id = t.id AND log.{UNSENT})",
+        let sql = format!(
+            "SELECT t.id FROM {table} t WHERE t.id = ANY($1) AND NOT EXISTS (
+                 SELECT FROM {}._trigger_log log WHERE log.table_name = $2 AND log.record_id = t.id AND log.{UNSENT})",
             self.schema
         );
+        let settled = transaction.query_cached(&sql, &[&ids, &mapping.table]).await;
+        let settled = settled.while_("find deleted rows without unsent changes")?;
+        let settled: Vec<i32> = settled.iter().map(|row| row.get(0)).collect();
         let deleted = transaction
-            .execute_cached(&format!("DELETE FROM {table} t WHERE {settled}"), &[&ids, &mapping.table])
+            .write_rows(&format!("DELETE FROM {table} WHERE id = ANY($1)"), &[&settled])
             .await
             .while_("delete rows")?;
         let kept = transaction
-            .query_cached(
-                &format!("SELECT t.sfid::text FROM {table} t WHERE {settled}"),
-                &[&ids, &mapping.table],
-            )
+            .query_cached(&format!("SELECT sfid::text FROM {table} WHERE id = ANY($1)"), &[&settled])
             .await
             .while_("find rows that stay although they were deleted")?;
         transaction.commit().await.while_("finish applying deletes")?;

@@ -108,7 +108,7 @@ impl Store {
                 }
                 let sql = format!("DELETE FROM {} WHERE id = $1", self.table(&mapping.table));
                 transaction
-                    .execute(&sql, &[&row.0])
+                    .write_rows(&sql, &[&row.0])
                     .await
                     .while_("remove a row")
                     .map(|_| "the row is removed again")

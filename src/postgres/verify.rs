@@ -337,13 +337,12 @@ impl Store {
         columns: &[&str],
     ) -> Result<(), Error> {
         let table = self.table(&mapping.table);
-        let hstore = super::install::hstore_schema(transaction).await?;
-        let row = format!("(SELECT {hstore}.hstore(t) FROM {table} t WHERE id = $1)");
+        let row = format!("(SELECT OPERATOR(syncdeck.@>#) t FROM {table} t WHERE id = $1)");
         let name = literal(&mapping.table);
         if columns.is_empty() {
             transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
             let sql = format!("UPDATE {table} SET sfid = NULL WHERE id = $1");
-            transaction.execute(&sql, &[&id]).await.while_("forget a record that is gone")?;
+            transaction.write_rows(&sql, &[&id]).await.while_("forget a record that is gone")?;
             let fixed: Vec<&str> = mapping
                 .fields
                 .iter()
@@ -373,10 +372,10 @@ impl Store {
         let transaction = client.transaction().await.while_("begin to delete records")?;
         transaction.batch_execute(super::AS_ENGINE).await.while_("mark the engine's own write")?;
         let sql = format!(
-            "INSERT INTO {full} (sfid) SELECT sfid FROM unnest($1::text[]) AS gone (sfid)
-             WHERE NOT EXISTS (SELECT FROM {full} t WHERE t.sfid = gone.sfid) RETURNING id, sfid::text"
+            "INSERT INTO {full} (sfid) SELECT sfid FROM pg_catalog.unnest($1::text[]) AS gone (sfid)
+             WHERE NOT EXISTS (SELECT FROM {full} t WHERE t.sfid::text = gone.sfid) RETURNING id, sfid::text"
         );
-        let rows = transaction.query(&sql, &[&sfids]).await.while_("make rows for records")?;
+        let rows = transaction.write_rows_returning(&sql, &[&sfids]).await.while_("make rows for records")?;
         let ids: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
         let entries: Vec<Entry> = rows
             .iter()
@@ -389,7 +388,7 @@ impl Store {
         audit(&transaction, act, "deleted the record", &mapping, &entries).await?;
         transaction.batch_execute(super::AS_USER).await.while_("write as a user")?;
         transaction
-            .execute(&format!("DELETE FROM {full} WHERE id = ANY($1)"), &[&ids])
+            .write_rows(&format!("DELETE FROM {full} WHERE id = ANY($1)"), &[&ids])
             .await
             .while_("delete the rows of records")?;
         self.make_ready(&transaction, &mapping, &ids, &[]).await?;

@@ -74,13 +74,14 @@ impl Store {
         // An id that another row already carries is left out; that other row shows the same record.
         let sql = format!(
             "UPDATE {name} t SET (sfid, _hc_lastop, _hc_err) = (
-                 SELECT CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid OR EXISTS (SELECT FROM {name} other WHERE other.sfid = o.sfid AND other.id <> o.id)
+                 SELECT CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid::text OR EXISTS (
+                             SELECT FROM {name} other WHERE other.sfid::text = o.sfid AND other.id <> o.id)
                          THEN t.sfid ELSE o.sfid END,
                      CASE WHEN newer.there THEN t._hc_lastop ELSE o.lastop END,
                      CASE WHEN newer.there THEN t._hc_err ELSE o.err END
                  FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[]) AS o (id, sfid, lastop, err, upto),
-                 LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name = $1 AND log.record_id = o.id
-                     AND log.id > o.upto AND log.state IN ('NEW', 'PENDING')) AS there OFFSET 0) newer
+                 LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name::text = $1 AND log.record_id = o.id
+                     AND log.id > o.upto AND log.state::text IN ('NEW', 'PENDING')) AS there OFFSET 0) newer
                  WHERE o.id = t.id)
              WHERE t.id = ANY($2)",
             schema = self.schema
@@ -91,10 +92,7 @@ impl Store {
         let upto = |outcome: &&Value| outcome["upto"].as_i64().and_then(|upto| i32::try_from(upto).ok());
         let upto: Vec<Option<i32>> = ready.iter().map(upto).collect();
         transaction
-            .execute_cached(
-                &sql,
-                &[&table, &ids_ready, &texts("sfid"), &texts("lastop"), &texts("err"), &upto],
-            )
+            .write_rows(&sql, &[&table, &ids_ready, &texts("sfid"), &texts("lastop"), &texts("err"), &upto])
             .await
             .while_("write outcomes back into rows")?;
         if locked.len() == ids.len() {

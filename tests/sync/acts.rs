@@ -22,19 +22,20 @@ use crate::world::{MAPPINGS, World, contact};
 
 /// How long answers are waited for: they come, whatever else the machine does.
 const PATIENCE: Duration = Duration::from_secs(600);
-const OPEN: &str = "SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL AND state = 'open'";
+pub const OPEN: &str =
+    "SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL AND state = 'open'";
 
-fn fix(field: &str, change: &str) -> Deed {
+pub fn fix(field: &str, change: &str) -> Deed {
     let (field, how) = How::parse(&format!("{field}{change}")).unwrap();
     Deed::Fix { field, how, retry: true }
 }
 
-fn all(filter: &str) -> Chosen {
+pub fn all(filter: &str) -> Chosen {
     Chosen::Filter(filter.to_owned())
 }
 
 /// Plans and carries out, without a look in between.
-async fn act(handle: &Handle, chosen: &Chosen, deed: Deed) -> Report {
+pub async fn act(handle: &Handle, chosen: &Chosen, deed: Deed) -> Report {
     let plan = handle.plan(chosen, deed).await.unwrap();
     carry_out(handle, &plan).await
 }
@@ -43,7 +44,7 @@ async fn carry_out(handle: &Handle, plan: &Plan) -> Report {
     handle.carry_out(plan, Some("a test"), &|_| {}, &CancellationToken::new()).await.unwrap()
 }
 
-async fn undo(handle: &Handle, act: i64) -> Report {
+pub async fn undo(handle: &Handle, act: i64) -> Report {
     self::act(handle, &Chosen::Ids(Vec::new()), Deed::Undo(act)).await
 }
 

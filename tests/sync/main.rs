@@ -18,6 +18,7 @@ mod harm;
 mod history;
 mod init;
 mod intake;
+mod intruder;
 mod keys;
 mod lacking;
 mod lookups;
