@@ -2,7 +2,7 @@
 //! writes go to PostgreSQL in the caller's own session; what only the engine can do is a command.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
@@ -242,12 +242,13 @@ impl Handle {
                 "no engine runs, which has to be asked\nstart one with: syncdeck run".to_owned(),
             ));
         }
+        let begin = Instant::now();
         let id = self.store.ask(what, args, &self.operator.actor).await?;
         match self.store.wait_answer(id, FETCH_LIMIT).await? {
             Some(answer) => answer.map_err(Refused),
             None => Err(Refused(format!(
-                "the engine did not answer within {} s\nsee whether one runs, with: syncdeck status",
-                FETCH_LIMIT.as_secs()
+                "the engine, asked {} s ago, did not answer\nsee whether one runs, with: syncdeck status",
+                begin.elapsed().as_secs()
             ))),
         }
     }

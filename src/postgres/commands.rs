@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::status::SILENT_AFTER as ENGINE_SILENT_AFTER;
 use super::{CHANNEL, Error, Store, While};
 
 /// A command that an engine took.
@@ -19,6 +20,9 @@ pub struct Command {
 
 /// How long either end of a long command may give no sign of life, before the other takes it for gone.
 const SILENT_AFTER: &str = "15 s";
+
+/// How many times the limit an engine has that took a command.
+const LONGER: u32 = 6;
 
 /// How a long command stands, for whoever asked.
 #[derive(Clone, Debug)]
@@ -84,23 +88,23 @@ impl Store {
             .map(drop)
     }
 
-    /// Waits for an answer: `None` when it did not come within `limit`.
+    /// Waits for an answer: `None` when it did not come. An engine that took the command and lives has longer than one
+    /// that did not take it within `limit`: it may be waiting for Salesforce, on a machine that has other work.
     pub async fn wait_answer(
         &self,
         id: i64,
         limit: Duration,
     ) -> Result<Option<Result<Value, String>>, Error> {
-        let deadline = tokio::time::Instant::now() + limit;
+        let begin = tokio::time::Instant::now();
+        let sql = format!(
+            "SELECT done_at IS NOT NULL, result, failure, taken_at IS NOT NULL AND EXISTS (SELECT FROM syncdeck.engine
+                 WHERE engine.state = 'running' AND seen_at > clock_timestamp() - interval '{ENGINE_SILENT_AFTER}')
+             FROM syncdeck.command WHERE id = $1"
+        );
         let mut pause = Duration::from_millis(10);
         loop {
             let client = self.client().await?;
-            let row = client
-                .query_one(
-                    "SELECT done_at IS NOT NULL, result, failure FROM syncdeck.command WHERE id = $1",
-                    &[&id],
-                )
-                .await
-                .while_("wait for an answer")?;
+            let row = client.query_one(&sql, &[&id]).await.while_("wait for an answer")?;
             drop(client);
             if row.get(0) {
                 let failure: Option<String> = row.get(2);
@@ -110,7 +114,8 @@ impl Store {
                     None => Ok(result.unwrap_or_default()),
                 }));
             }
-            if tokio::time::Instant::now() >= deadline {
+            let is_worked: bool = row.get(3);
+            if begin.elapsed() >= if is_worked { limit * LONGER } else { limit } {
                 return Ok(None);
             }
             tokio::time::sleep(pause).await;
