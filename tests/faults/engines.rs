@@ -18,16 +18,11 @@ async fn an_engine_killed_at_random_loses_and_doubles_nothing() {
     world.application.start(3, world.seed, PACE);
     let end = Instant::now() + span(6.0);
     let mut kills = 0;
-    while Instant::now() < end {
+    while Instant::now() < end || kills < 5 || world.application.commits() <= 100 {
         world.random_pause(Duration::from_millis(900)).await;
         world.kill_and_restart(0);
         kills += 1;
     }
-    assert!(
-        kills >= 5 && world.application.commits() > 100,
-        "{kills} kills, {} commits",
-        world.application.commits()
-    );
     world.judge().await;
 }
 
@@ -76,17 +71,17 @@ async fn an_engine_delayed_beyond_its_lease_at_each_step_sends_nothing_old() {
     world.start_engine("");
     tokio::time::sleep(span(LONGEST)).await;
     world
-        .until("most failpoints were met", async |world| {
+        .until("most failpoints were met, and a result came too late", async |world| {
             let printed = world.printed();
             let met = failpoint::ALL
                 .iter()
                 .filter(|point| printed.contains(&format!("failpoint {point}:")))
                 .count();
-            met >= 6
+            let fenced = world.store.counters().await.unwrap().get("fenced").copied();
+            met >= 6 && fenced.is_some_and(|fenced| fenced > 0)
         })
         .await;
     world.judge().await;
-    assert!(world.counter("fenced").await > 0, "no result came too late");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,7 +163,7 @@ async fn both_sides_edited_at_once_agree_in_the_end_and_fall_silent() {
     world.application.start(3, world.seed, Duration::from_millis(20));
     let end = Instant::now() + span(5.0);
     let mut edits = 0;
-    while Instant::now() < end {
+    while Instant::now() < end || edits <= 50 {
         world.random_pause(Duration::from_millis(30)).await;
         let (object, fields) =
             *[("Account", ["BillingCity", "Description"]), ("Contact", ["Title", "Description"])]
@@ -176,7 +176,6 @@ async fn both_sides_edited_at_once_agree_in_the_end_and_fall_silent() {
         edits += 1;
         world.user_writes(object, id, field, json!(format!("user-{edits}")));
     }
-    assert!(edits > 50, "{edits} edits in the org");
     world.judge().await;
     // Silence: once a poll has brought the last stamps, three polls later not a write more has gone either way.
     another_poll(&mut world).await;
@@ -228,7 +227,9 @@ async fn deletes_that_cross_with_inserts_and_keys_that_come_again_end_as_the_app
     let end = Instant::now() + span(5.0);
     let mut there: BTreeMap<String, bool> = BTreeMap::new();
     let mut round = 0;
-    while Instant::now() < end {
+    let deletes =
+        |world: &World| world.org.journal_since(0).iter().filter(|entry| entry.op == "delete").count();
+    while Instant::now() < end || round <= 30 || deletes(&world) <= 3 {
         round += 1;
         let key = format!("C{}", world.dice.random_range(0..8));
         let alive = there.get(&key).copied().unwrap_or(false);
@@ -248,10 +249,7 @@ async fn deletes_that_cross_with_inserts_and_keys_that_come_again_end_as_the_app
         there.insert(key, !alive);
         world.random_pause(Duration::from_millis(120)).await;
     }
-    assert!(round > 30, "{round} rounds");
     world.judge().await;
-    let deletes = world.org.journal_since(0).iter().filter(|entry| entry.op == "delete").count();
-    assert!(deletes > 3, "{deletes} deletes reached the org");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ async fn sessions_that_are_terminated_at_random_cost_nothing() {
     world.application.start(3, world.seed, PACE);
     let end = Instant::now() + span(4.0);
     let mut terminated = 0;
-    while Instant::now() < end {
+    while Instant::now() < end || terminated <= 10 {
         world.random_pause(Duration::from_millis(100)).await;
         terminated += world
             .count(
@@ -28,7 +28,6 @@ async fn sessions_that_are_terminated_at_random_cost_nothing() {
             )
             .await;
     }
-    assert!(terminated > 10, "{terminated} sessions were terminated");
     world.judge().await;
 }
 
@@ -40,13 +39,12 @@ async fn a_server_that_crashes_and_restarts_costs_nothing() {
     world.application.start(3, world.seed, PACE);
     let end = Instant::now() + span(5.0);
     let mut crashes = 0;
-    while Instant::now() < end {
+    while Instant::now() < end || crashes < 2 {
         world.random_pause(Duration::from_millis(1_500)).await;
         tokio::task::spawn_blocking(move || server.crash_and_restart()).await.unwrap().unwrap();
         world.revive();
         crashes += 1;
     }
-    assert!(crashes > 1, "{crashes} crashes");
     world.reconnect().await;
     world.judge().await;
 }
@@ -93,7 +91,9 @@ async fn a_bad_way_to_salesforce_costs_nothing() {
     world.application.start(3, world.seed, PACE);
     let proxy = world.to_org.clone();
     trouble(&mut world, &proxy, 6.0).await;
+    // Without one, nothing was proved.
+    while world.count("SELECT count(*) FROM syncdeck.attempt WHERE outcome = 'lost'").await == 0 {
+        trouble(&mut world, &proxy, 0.0).await;
+    }
     world.judge().await;
-    let lost = world.count("SELECT count(*) FROM syncdeck.attempt WHERE outcome = 'lost'").await;
-    assert!(lost > 0, "no answer was lost");
 }

@@ -396,12 +396,6 @@ impl World {
         self.sql.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
-    /// One of the engines' counters.
-    pub async fn counter(&mut self, name: &str) -> i64 {
-        self.count(&format!("SELECT coalesce(sum(value), 0) FROM syncdeck.counter WHERE name = '{name}'"))
-            .await
-    }
-
     /// A row's value that a user in the org writes.
     pub fn user_writes(&self, object: &str, id: &str, field: &str, value: Value) {
         let _ = self.org.user_update(object, id, [(field.to_owned(), value)].into_iter().collect());

@@ -241,7 +241,7 @@ async fn log_lines_are_counted_after_they_are_filtered() {
         ["rare 8000", "rare 9000"]
     );
     assert_eq!(messages(&["-n", "500", "--where", "rare mapping:Contact"]).await.len(), 9);
-    let others = messages(&["-n", "2", "--where", "-frequent"]).await;
+    let others = messages(&["-n", "2", "--where", "-frequent rare"]).await;
     assert_eq!(others, ["rare 8000", "rare 9000"], "a filter may begin with a hyphen");
     assert_eq!(messages(&["-n", "0"]).await, Vec::<String>::new());
 }

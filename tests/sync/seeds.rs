@@ -1,6 +1,8 @@
 //! Every error that guides to such syncs name: raised by the org, understood, and cleared by its remedy where that can
 //! be done by itself.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use syncdeck::domain::names::{RowId, RowRef};
 use syncdeck::domain::overview::Writes;
@@ -283,10 +285,13 @@ async fn a_daily_limit_lets_everything_wait_and_costs_no_attempt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_that_take_too_long_and_answers_that_do_not_come() {
-    let world = contacts("").await;
+    let mut world = contacts("").await;
     world.org.change_faults(|faults| faults.query_timeout = 2);
     told_of_all(&world, ("QUERY_TIMEOUT", "connection", "transient", "Query took too long")).await;
     until_all_is_over(&world).await;
+    world.stop_engine().await;
+    world.config.salesforce.request_timeout = Duration::from_secs(2);
+    world.start_engine().await;
     world.org.change_faults(|faults| faults.latency_ms = 2_500);
     told_of_all(&world, ("REQUEST_TIMEOUT", "connection", "transient", "Connection timeout")).await;
     world.org.change_faults(|faults| faults.latency_ms = 0);

@@ -260,7 +260,7 @@ pub fn config_text(url: &str, login_url: &str, secret: &str, mappings: &str) -> 
 fn config_text_with(url: &str, login_url: &str, auth: &str, mappings: &str) -> String {
     format!(
         "[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"{login_url}\"\n\
-         client_id = \"simulated-app\"\n{auth}request_timeout = \"2s\"\nlease = \"6s\"\nlook_back = \"2s\"\n\
+         client_id = \"simulated-app\"\n{auth}request_timeout = \"30s\"\nlease = \"60s\"\nlook_back = \"2s\"\n\
          describe_interval = \"500ms\"\n{mappings}"
     )
 }
