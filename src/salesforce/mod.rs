@@ -23,6 +23,8 @@ use reqwest::header::{IF_MODIFIED_SINCE, LAST_MODIFIED};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::domain::address::OrgAddress;
+
 pub use auth::{Credentials, Grant};
 
 /// Why a request brought no result.
@@ -81,8 +83,8 @@ pub struct Client {
     version: String,
     /// Requests carry this session; renewing it is serialised.
     session: tokio::sync::Mutex<Option<auth::Session>>,
-    /// The org's own address, from the newest login.
-    instance_url: Mutex<Option<String>>,
+    /// The org's own address, from the newest login: where every request but a login goes.
+    instance: Mutex<Option<OrgAddress>>,
     /// API requests used and allowed, from the newest `Sforce-Limit-Info`.
     usage: Mutex<Option<(i64, i64)>>,
     renewals: AtomicU64,
@@ -134,7 +136,7 @@ impl Client {
             credentials,
             version: version.to_owned(),
             session: tokio::sync::Mutex::new(None),
-            instance_url: Mutex::default(),
+            instance: Mutex::default(),
             usage: Mutex::new(None),
             renewals: AtomicU64::new(0),
             timeout,
@@ -154,7 +156,7 @@ impl Client {
 
     /// The org's own address, as its newest login answered.
     pub fn instance_url(&self) -> Option<String> {
-        self.instance_url.lock().map(|url| url.clone()).unwrap_or_default()
+        Some(self.instance.lock().ok()?.as_ref()?.to_string())
     }
 
     /// How often an expired session was renewed.
@@ -204,8 +206,8 @@ impl Client {
 
     async fn login(&self) -> Result<auth::Session, Error> {
         let session = self.sign_in().await?;
-        if let Ok(mut url) = self.instance_url.lock() {
-            *url = Some(session.instance.to_string());
+        if let Ok(mut instance) = self.instance.lock() {
+            *instance = Some(session.instance.clone());
         }
         Ok(session)
     }
@@ -290,11 +292,17 @@ impl Client {
 
     /// An answer that came and says nothing usable.
     pub fn unusable(&self, cause: &str) -> Error {
-        Error::Unusable { host: self.credentials.host(), cause: cause.to_owned() }
+        Error::Unusable { host: self.asked(), cause: cause.to_owned() }
+    }
+
+    /// Who was asked, for messages: the org itself, which the login may have named at another address than its own.
+    fn asked(&self) -> String {
+        let instance = self.instance.lock().ok().and_then(|instance| Some(instance.as_ref()?.host()));
+        instance.unwrap_or_else(|| self.credentials.host())
     }
 
     fn failure(&self, error: &reqwest::Error) -> Error {
-        let host = self.credentials.host();
+        let host = self.asked();
         let cause = root_cause(error);
         if told::is_no_http(&cause) {
             return self.unusable(&format!("what came is no HTTP: {cause}"));

@@ -84,6 +84,21 @@ async fn a_token_goes_nowhere_but_to_salesforce_or_where_the_login_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_names_the_host_that_was_really_asked() {
+    let login = Stranger::listen().await;
+    // A name that is nobody's, and an address of this machine where nobody listens.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    login.grants("https://nobody-has-this-name.my.salesforce.com");
+    let of_org = client(format!("http://{}", login.address));
+    let error = of_org.query("SELECT Id FROM Account").await.expect_err("nobody answers").to_string();
+    assert!(error.contains("nobody-has-this-name.my.salesforce.com"), "{error}");
+    assert!(!error.contains(&login.address), "{error}");
+    let of_login = client(format!("http://{silent}"));
+    let error = of_login.query("SELECT Id FROM Account").await.expect_err("nobody listens").to_string();
+    assert!(error.contains(&silent.to_string()), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_goes_to_no_host_that_only_looks_like_this_machine() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("syncdeck.toml");
