@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use toml_edit::{DocumentMut, Item};
 
 /// Writes a file that only its owner reads, in one step: a crash leaves the old one or the new one.
 ///
@@ -19,13 +20,13 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.persist(path).map(|_| ()).map_err(|error| told(error.error))
 }
 
-/// Sets a key of a table in the file, where it is, or at the table's beginning. The table is named by its path.
+/// Sets a key of a table in the file, where it is, or at the table's end. The table is named by its path.
 ///
 /// # Errors
 /// When the file cannot be read or written.
 pub fn set_key(path: &Path, table: &[String], key: &str, value: &str) -> io::Result<()> {
     let text = std::fs::read_to_string(path)?;
-    write_private(path, &with_key(&text, table, key, value))
+    write_private(path, &with_key(&text, table, key, value)?)
 }
 
 /// Sets a secret of a table where the file keeps it: in itself, or in the file that `KEY_file` names.
@@ -54,38 +55,26 @@ fn value_of(text: &str, table: &[String], key: &str) -> Option<String> {
     at.as_str().map(str::to_owned)
 }
 
-/// Whether a line is the head of a table.
-fn is_head(line: &str, table: &[String]) -> bool {
-    let Ok(head) = line.parse::<toml::Table>() else { return false };
-    let mut at = Some(&head);
+/// The text with a key of a table set; comments and all else stay as they were written.
+fn with_key(text: &str, table: &[String], key: &str, value: &str) -> io::Result<String> {
+    let mut document: DocumentMut = text.parse().map_err(io::Error::other)?;
+    let mut at = document.as_item_mut();
     for name in table {
-        at = at.and_then(|at| at.get(name)).and_then(toml::Value::as_table);
+        let no_table = || io::Error::other(format!("{name} is no table"));
+        at = at.as_table_like_mut().ok_or_else(no_table)?.entry(name).or_insert(toml_edit::table());
     }
-    at.is_some_and(toml::Table::is_empty)
-}
-
-/// The text with a key of a table set.
-fn with_key(text: &str, table: &[String], key: &str, value: &str) -> String {
-    let setting = format!("{key} = {}", toml::Value::String(value.to_owned()));
-    let mut inside = false;
-    let mut done = false;
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
-        if line.trim_start().starts_with('[') {
-            inside = is_head(line, table);
+    let table = at.as_table_like_mut().ok_or_else(|| io::Error::other("it is no table"))?;
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            let around = old.decor().clone();
+            *old = value.into();
+            *old.decor_mut() = around;
         }
-        let is_key = inside && line.split('=').next().is_some_and(|name| name.trim() == key);
-        if is_key && !done {
-            done = true;
-            lines.push(setting.clone());
-        } else {
-            lines.push(line.to_owned());
+        None => {
+            table.insert(key, toml_edit::value(value));
         }
     }
-    if !done && let Some(at) = lines.iter().position(|line| is_head(line, table)) {
-        lines.insert(at + 1, setting);
-    }
-    lines.join("\n") + "\n"
+    Ok(document.to_string())
 }
 
 #[cfg(test)]
@@ -100,11 +89,11 @@ mod tests {
     fn one_key_changes_and_the_rest_stays_as_it_was() {
         let text = "# mine\n[salesforce]\nclient_secret = \"old\" # here\nlease = \"9s\"\n[other]\nclient_secret = \"x\"\n";
         let (table, other) = (path(&["salesforce"]), path(&["other"]));
-        let new = with_key(text, &table, "client_secret", "n\"w");
+        let new = with_key(text, &table, "client_secret", "n\"w").unwrap();
         assert_eq!(value_of(&new, &table, "client_secret").as_deref(), Some("n\"w"));
         assert_eq!(value_of(&new, &other, "client_secret").as_deref(), Some("x"));
-        assert!(new.starts_with("# mine\n[salesforce]\n") && new.contains("lease = \"9s\"\n"));
-        let added = with_key(text, &table, "audience", "a");
+        assert_eq!(new, text.replace("\"old\"", "'n\"w'"));
+        let added = with_key(text, &table, "audience", "a").unwrap();
         assert_eq!(value_of(&added, &table, "audience").as_deref(), Some("a"));
     }
 
@@ -112,9 +101,30 @@ mod tests {
     fn a_connection_among_several_is_changed_alone() {
         let text = "[connections.a.salesforce]\nclient_secret = \"x\"\n[ connections.\"b c\".salesforce ] # live\nclient_secret = \"y\"\n";
         let (a, b) = (path(&["connections", "a", "salesforce"]), path(&["connections", "b c", "salesforce"]));
-        let new = with_key(text, &b, "client_secret", "z");
+        let new = with_key(text, &b, "client_secret", "z").unwrap();
         assert_eq!(new, text.replace("\"y\"", "\"z\""));
-        assert_eq!(value_of(&with_key(text, &a, "audience", "q"), &a, "audience").as_deref(), Some("q"));
+        let added = with_key(text, &a, "audience", "q").unwrap();
+        assert_eq!(value_of(&added, &a, "audience").as_deref(), Some("q"));
+    }
+
+    #[test]
+    fn a_key_is_found_however_it_is_written() {
+        let table = path(&["salesforce"]);
+        for (text, new) in [
+            (
+                "salesforce = { client_secret = 'x', lease = '9s' } # one line\n",
+                "salesforce = { client_secret = \"z\", lease = '9s' } # one line\n",
+            ),
+            ("salesforce.client_secret = 'x' # dotted\n", "salesforce.client_secret = \"z\" # dotted\n"),
+            (
+                "[salesforce]\n\"client_secret\" = \"\"\"\nx\"\"\" # of lines\n",
+                "[salesforce]\n\"client_secret\" = \"z\" # of lines\n",
+            ),
+            ("a = '[salesforce]'\n", "a = '[salesforce]'\n\n[salesforce]\nclient_secret = \"z\"\n"),
+        ] {
+            assert_eq!(with_key(text, &table, "client_secret", "z").unwrap(), new);
+        }
+        assert!(with_key("salesforce = 1", &table, "client_secret", "z").is_err());
     }
 
     #[test]
