@@ -8,15 +8,18 @@ use crate::console::model::Settings;
 use crate::console::term::hangup;
 use crate::demo::{Demo, Options};
 use crate::engine::handle::{Handle, operator};
+use crate::postgres::private::{install_line, is_installed};
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::args::{Cli, DemoOptions, SimulatorOptions};
+use super::dialogue::Dialogue;
 use super::{DONE, FAILED, console, print, signals};
 
 /// Everything on this machine.
 pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     use std::io::IsTerminal;
     let wanted = Options { dir: options.dir.clone(), rows: options.rows as usize };
+    offer_to_install()?;
     if options.headless {
         return headless(cli, options, &wanted).await;
     }
@@ -49,6 +52,23 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
         demo.stop().await;
     }
     done.map(|_| DONE)
+}
+
+/// Where PostgreSQL's server programs are missing, somebody at a terminal may have them installed at once. Otherwise the
+/// start says what is missing, and the line that installs it.
+fn offer_to_install() -> Result<()> {
+    use std::io::IsTerminal;
+    let Some(line) = install_line().filter(|_| !is_installed() && std::io::stdin().is_terminal()) else {
+        return Ok(());
+    };
+    print::note("syncdeck: the demo runs a PostgreSQL of its own, and the server programs are not on this machine.");
+    if Dialogue::new().yes(&format!("Install them now, with: {line}"), true)? {
+        let status = std::process::Command::new("sh").args(["-c", &line]).status()?;
+        if !status.success() {
+            return Err(eyre!("that did not install them ({status}): {line}"));
+        }
+    }
+    Ok(())
 }
 
 async fn headless(cli: &Cli, options: &DemoOptions, wanted: &Options) -> Result<u8> {

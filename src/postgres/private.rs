@@ -19,7 +19,7 @@ use nix::unistd::{Gid, Uid, User, chown};
 /// The oldest server that the schema's SQL runs on.
 const OLDEST: u32 = 13;
 /// How long the server may take from start to the first answer.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(120);
 /// The database's superuser and only role at the start.
 pub const USER: &str = "syncdeck";
 
@@ -30,7 +30,7 @@ pub enum PrivateServerError {
     #[error(
         "no PostgreSQL server programs (initdb, postgres; version {OLDEST} or newer) found in PATH or the usual places\n\
          install them: {}",
-        install_line()
+        install_line().unwrap_or_else(|| "your system's package of the PostgreSQL server".to_owned())
     )]
     NotInstalled,
     /// The data directory's path is closed to the account.
@@ -318,12 +318,34 @@ fn version(bin: &Path) -> Option<u32> {
     text.split_whitespace().find_map(|word| word.split('.').next()?.parse().ok())
 }
 
-fn install_line() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "brew install postgresql@17"
-    } else {
-        "sudo apt-get install postgresql  (or: dnf install postgresql-server)"
+/// Whether the server programs are on this machine.
+pub fn is_installed() -> bool {
+    find_programs().is_some()
+}
+
+/// How each package manager installs the server programs; as root, but for Homebrew.
+const INSTALLS: [(&str, &str); 6] = [
+    ("brew", "brew install postgresql@17"),
+    ("apt-get", "apt-get update && apt-get install --yes postgresql"),
+    ("dnf", "dnf install --assumeyes postgresql-server"),
+    ("zypper", "zypper --non-interactive install postgresql-server"),
+    ("pacman", "pacman --sync --noconfirm postgresql"),
+    ("apk", "apk add postgresql"),
+];
+
+/// The line for a shell that installs the server programs here; `None` where no package manager is known.
+pub fn install_line() -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_here = |program: &str| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    line_of(is_here, Uid::effective().is_root())
+}
+
+fn line_of(is_here: impl Fn(&str) -> bool, root: bool) -> Option<String> {
+    let (manager, line) = INSTALLS.iter().find(|(manager, _)| is_here(manager))?;
+    if root || *manager == "brew" {
+        return Some((*line).to_owned());
     }
+    Some(line.split(" && ").map(|part| format!("sudo {part}")).collect::<Vec<_>>().join(" && "))
 }
 
 fn init(programs: &Programs, account: Option<&Account>, data: &Path) -> Result<(), PrivateServerError> {
@@ -423,5 +445,20 @@ pub fn stop_server_in(dir: &Path) {
     let data = dir.join("pgdata");
     if let (true, Some(programs)) = (data.join("postmaster.pid").exists(), find_programs()) {
         stop_leftover(&programs, Account::for_server().ok().flatten().as_ref(), &data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_installs_is_of_the_manager_that_is_here() {
+        let of = |here: &'static [&'static str], root| line_of(|program| here.contains(&program), root);
+        assert_eq!(of(&["dnf"], true).as_deref(), Some("dnf install --assumeyes postgresql-server"));
+        let sudo = "sudo apt-get update && sudo apt-get install --yes postgresql";
+        assert_eq!(of(&["apt-get", "apk"], false).as_deref(), Some(sudo));
+        assert_eq!(of(&["brew"], false).as_deref(), Some("brew install postgresql@17"));
+        assert_eq!(of(&[], true), None);
     }
 }
