@@ -1,11 +1,12 @@
 //! What several ways of testing share: the one private server of a test binary, and a database of its own for each test.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use syncdeck::postgres::private::{Options, PrivateServer};
+use syncdeck::postgres::private::{Options, PrivateServer, PrivateServerError};
 use syncdeck::postgres::{Error, Store};
 use tokio_postgres::NoTls;
 
@@ -64,7 +65,15 @@ pub fn server() -> &'static PrivateServer {
 /// A private server for a test that breaks it. It, too, ends with the process.
 pub fn new_server() -> &'static PrivateServer {
     let dir = tempfile::Builder::new().prefix("syncdeck-test-").tempdir_in("/tmp").unwrap().keep();
-    Box::leak(Box::new(PrivateServer::start(&Options { dir, remove: true, durable: false }).unwrap()))
+    match PrivateServer::start(&Options { dir, remove: true, durable: false }) {
+        Ok(server) => Box::leak(Box::new(server)),
+        // Said once, not by every test.
+        Err(missing @ PrivateServerError::NotInstalled) => {
+            let _ = writeln!(std::io::stderr(), "\n{missing}");
+            std::process::exit(1);
+        }
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// A database of its own in the one private server.
