@@ -8,9 +8,10 @@
 //!   hangup, signals ─┐
 //!   engine events ───┤  (biased, in this order)      update(&mut Model, Msg) -> Vec<Effect>
 //!   replies ─────────┼──────► Msg ─────────────────►        │                  │
-//!   keys ────────────┤                                      ▼                  ▼
-//!   clock ───────────┘                             draw once when         tasks on the
-//!                                                  nothing waits          engine's Handle
+//!   clock ───────────┘         ▲                            ▼                  ▼
+//!   keys ──────────────────────┘                    draw: keys at once,   tasks on the
+//!    (taken in and drawn by the thread             the rest when it is   engine's Handle
+//!     that reads them)                             due
 //! ```
 //!
 //! What keys do is told by the table of [`command`]s (their keys are the [`keymap`]'s) and done in `perform`, `lists`,

@@ -1,18 +1,21 @@
 //! The loop: what happens becomes a message, what a message asks for is performed, and what changed is drawn.
+//!
+//! Keys are the exception: the thread that reads one takes it in and draws what it does. On a machine whose cores are all
+//! busy, each hand-over to another thread waits for that one's turn.
 
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use color_eyre::eyre::{Result, WrapErr, bail};
 use crossterm::event::Event as Input;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
-use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::state::StateFile;
@@ -23,7 +26,8 @@ use super::io::Io;
 use super::model::Model;
 use super::msg::Msg;
 use super::term::guard::{self, Guard};
-use super::term::{clipboard, failpoint, hangup, input::Input as Keys, writer::Frames};
+use super::term::input::{Input as Keys, Read};
+use super::term::{clipboard, failpoint, hangup, writer::Frames};
 use super::update::update;
 use super::{Left, Options, view};
 
@@ -79,6 +83,153 @@ impl Door<'_> {
     }
 }
 
+/// What is shown and where. Whoever acts on it, the loop or the thread that reads keys, has it alone meanwhile.
+struct Stage {
+    model: Model,
+    frames: Frames,
+    terminal: Terminal<CrosstermBackend<Frames>>,
+    /// When it was drawn last.
+    drawn: Instant,
+    /// What the loop is to perform.
+    waiting: Vec<Effect>,
+    /// What the loop is to end with. Keys that come after that are not for this console.
+    ended: Option<Result<Ended>>,
+    /// Whether keys are taken.
+    open: bool,
+}
+
+impl Stage {
+    fn new(model: Model) -> Result<Stage> {
+        let frames = Frames::default();
+        let terminal = terminal(&frames)?;
+        let drawn = Instant::now();
+        Ok(Stage { model, frames, terminal, drawn, waiting: Vec::new(), ended: None, open: false })
+    }
+
+    /// Begins on a terminal that was just taken, and has nothing of what was drawn before.
+    fn enter(&mut self) -> Result<()> {
+        self.frames = Frames::default();
+        self.terminal = terminal(&self.frames)?;
+        self.model.dirty = true;
+        self.open = true;
+        Ok(())
+    }
+
+    /// Takes a message in.
+    fn take(&mut self, msg: Msg) {
+        let effects = update(&mut self.model, msg);
+        self.settle(effects);
+    }
+
+    /// Performs what concerns the terminal, and leaves the rest to the loop.
+    fn settle(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Quit => return self.end(Ok(Ended::Left(Left::Quit))),
+                Effect::Connect(name) => return self.end(Ok(Ended::Left(Left::Connect(name)))),
+                Effect::Suspend => return self.end(Ok(Ended::Suspend)),
+                Effect::Redraw => {
+                    if let Err(error) = self.redraw() {
+                        return self.end(Err(error.into()));
+                    }
+                }
+                Effect::Copy(text) => self.frames.raw(&clipboard::copy(&text)),
+                other => self.waiting.push(other),
+            }
+        }
+    }
+
+    fn end(&mut self, ended: Result<Ended>) {
+        self.open = false;
+        self.ended = Some(ended);
+    }
+
+    /// Sends the same frame again: something else may have written on the screen.
+    fn redraw(&mut self) -> io::Result<()> {
+        // Not `clear`: that asks the terminal where its cursor is, waits for an answer that may be late or never come,
+        // and fails then.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
+        self.frames.raw(&[]);
+        self.model.dirty = true;
+        Ok(())
+    }
+
+    /// Draws what changed.
+    fn draw(&mut self) {
+        if !self.open || !std::mem::take(&mut self.model.dirty) {
+            return;
+        }
+        if let Err(error) = self.frame().wrap_err("the terminal is gone") {
+            self.end(Err(error));
+        }
+        self.drawn = Instant::now();
+    }
+
+    fn frame(&mut self) -> io::Result<()> {
+        let area = self.terminal.draw(|frame| view::draw(&self.model, frame))?.area;
+        // Keys are judged by what was seen when they were pressed; the event of a new size may come later.
+        self.model.size = (area.width, area.height);
+        self.model.drawn();
+        self.frames.commit(&mut io::stdout())
+    }
+
+    /// When the next frame of what came by itself is due.
+    fn due(&self) -> Option<Instant> {
+        self.model.dirty.then(|| self.drawn + FRAME)
+    }
+
+    /// Takes in what was read, and draws it at once; gives back what is not for this console.
+    fn read(&mut self, read: Read) -> Option<Read> {
+        if !self.open {
+            return Some(read);
+        }
+        match read {
+            Ok(Input::Key(key)) => {
+                failpoint::pass(failpoint::KEY);
+                self.take(Msg::Key(key));
+            }
+            Ok(Input::Paste(text)) => self.take(Msg::Paste(text)),
+            Ok(Input::Mouse(event)) => self.take(Msg::Mouse(event)),
+            Ok(Input::Resize(columns, lines)) => self.take(Msg::Resize(columns, lines)),
+            Ok(_) => {}
+            Err(_) => self.end(Ok(Ended::Left(Left::Quit))),
+        }
+        self.draw();
+        None
+    }
+}
+
+fn terminal(frames: &Frames) -> Result<Terminal<CrosstermBackend<Frames>>> {
+    Terminal::new(CrosstermBackend::new(frames.clone())).wrap_err("cannot draw on the terminal")
+}
+
+/// The stage, and how the thread that reads keys tells the loop that it left it something to do.
+#[derive(Clone)]
+struct Shared {
+    stage: Arc<Mutex<Stage>>,
+    left: Arc<Notify>,
+}
+
+impl Shared {
+    /// Acts on the stage; `None` when whoever had it before panicked.
+    fn on<T>(&self, act: impl FnOnce(&mut Stage) -> T) -> Option<T> {
+        self.stage.lock().ok().map(|mut stage| act(&mut stage))
+    }
+
+    /// Takes in what was read. What comes once the stage is broken is for nobody.
+    fn read(&self, read: Read) -> Option<Read> {
+        let (given_back, leaves) = self.on(|stage| {
+            let given_back = stage.read(read);
+            (given_back, !stage.waiting.is_empty() || stage.ended.is_some())
+        })?;
+        if leaves {
+            self.left.notify_one();
+        }
+        given_back
+    }
+}
+
 /// Runs the console on the real terminal.
 pub(super) async fn run(
     opening: LocalBoxFuture<'_, Result<Handle>>,
@@ -96,126 +247,75 @@ pub(super) async fn run(
         file.begin(model.state());
     }
     let mut door = Door::Opening { opening, file: options.file, waiting: Vec::new() };
+    let shared = Shared { stage: Arc::new(Mutex::new(Stage::new(model)?)), left: Arc::default() };
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;
-        let frames = Frames::default();
-        let mut terminal =
-            Terminal::new(CrosstermBackend::new(frames.clone())).wrap_err("cannot draw on the terminal")?;
-        let mut screen = Screen { frames, out: io::stdout() };
-        model.dirty = true;
+        let Some(entered) = shared.on(Stage::enter) else { return broken().await };
+        entered?;
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
-        keys.open().wrap_err("cannot read keys")?;
-        let ended =
-            run_loop(&mut model, &mut terminal, &mut screen, &mut *keys, &mut door, &ended_outside).await;
+        let reading = shared.clone();
+        keys.open(move |read| reading.read(read)).wrap_err("cannot read keys")?;
+        let ended = run_loop(&shared, &mut door, &ended_outside).await;
+        shared.on(|stage| stage.open = false);
         keys.close().await;
-        if let Door::Open(io) = &door {
-            io.keep(&model.state());
+        if let (Door::Open(io), Some(state)) = (&door, shared.on(|stage| stage.model.state())) {
+            io.keep(&state);
         }
         match ended? {
             Ended::Left(left) => return Ok(left),
             Ended::Suspend => {}
         }
-        drop(terminal);
         drop(_guard);
         // Raw mode keeps the kernel from doing this on Ctrl-Z. The whole job stops, and goes on here with fg.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGTSTP);
-        model.size = crossterm::terminal::size().unwrap_or(model.size);
+        shared.on(|stage| stage.model.size = crossterm::terminal::size().unwrap_or(stage.model.size));
     }
 }
 
-/// Where frames go after they were drawn.
-pub(super) trait Commit {
-    /// Sends the frame.
-    fn commit(&mut self) -> io::Result<()>;
-    /// Sends bytes that draw nothing, with the next frame.
-    fn raw(&mut self, bytes: &[u8]);
+/// The end of a console one of whose threads panicked.
+async fn broken<T>() -> Result<T> {
+    guard::reported().await;
+    bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again");
 }
 
-struct Screen {
-    frames: Frames,
-    out: io::Stdout,
-}
-
-impl Commit for Screen {
-    fn commit(&mut self) -> io::Result<()> {
-        self.frames.commit(&mut self.out)
-    }
-
-    fn raw(&mut self, bytes: &[u8]) {
-        self.frames.raw(bytes);
-    }
-}
-
-/// Runs until the console is left or suspended. Keys are drawn at once, everything else at most every [`FRAME`].
-async fn run_loop<B, S>(
-    model: &mut Model,
-    terminal: &mut Terminal<B>,
-    screen: &mut impl Commit,
-    mut input: S,
-    door: &mut Door<'_>,
-    ended_outside: &CancellationToken,
-) -> Result<Ended>
-where
-    B: Backend,
-    B::Error: Send + Sync + 'static,
-    S: Stream<Item = io::Result<Input>> + Unpin,
-{
+/// Runs until the console is left or suspended. What comes by itself is drawn at most every [`FRAME`].
+async fn run_loop(shared: &Shared, door: &mut Door<'_>, ended_outside: &CancellationToken) -> Result<Ended> {
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut drawn = Instant::now() - FRAME;
     // After a suspension everything may be other than it was.
-    let mut waiting: Vec<Effect> = if matches!(door, Door::Open(_)) { model.start() } else { Vec::new() };
-    let mut urgent = true;
+    let again = matches!(door, Door::Open(_));
+    let begun = shared.on(|stage| {
+        let effects = if again { stage.model.start() } else { Vec::new() };
+        stage.settle(effects);
+        stage.draw();
+    });
+    if begun.is_none() {
+        return broken().await;
+    }
     loop {
-        for effect in waiting.drain(..) {
-            match effect {
-                Effect::Quit => return Ok(Ended::Left(Left::Quit)),
-                Effect::Connect(name) => return Ok(Ended::Left(Left::Connect(name))),
-                Effect::Suspend => return Ok(Ended::Suspend),
-                Effect::Redraw => {
-                    // Not `clear`: that asks the terminal where its cursor is, waits for an answer that may be late or
-                    // never come, and fails then.
-                    terminal.resize(Rect::from((Position::ORIGIN, terminal.size()?)))?;
-                    // Something else may have written on the screen: the same frame is sent again.
-                    screen.raw(&[]);
-                    model.dirty = true;
-                }
-                Effect::Copy(text) => screen.raw(&clipboard::copy(&text)),
-                other => door.perform(other),
+        let left = shared.on(|stage| {
+            if stage.due().is_some_and(|due| due <= Instant::now()) {
+                stage.draw();
             }
+            (std::mem::take(&mut stage.waiting), stage.ended.take(), stage.due())
+        });
+        let Some((waiting, ended, due)) = left else { return broken().await };
+        waiting.into_iter().for_each(|effect| door.perform(effect));
+        if let Some(ended) = ended {
+            return ended;
         }
-        if model.dirty && (urgent || drawn.elapsed() >= FRAME) {
-            model.dirty = false;
-            let area = terminal.draw(|frame| view::draw(model, frame))?.area;
-            // Keys are judged by what was seen when they were pressed; the event of a new size may come later.
-            model.size = (area.width, area.height);
-            model.drawn();
-            screen.commit().wrap_err("the terminal is gone")?;
-            drawn = Instant::now();
-        }
-        urgent = false;
         let msg = tokio::select! {
             biased;
-            () = guard::panicked() => {
-                guard::reported().await;
-                bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again");
-            }
+            () = guard::panicked() => return broken().await,
             () = ended_outside.cancelled() => return Ok(Ended::Left(Left::Quit)),
+            () = shared.left.notified() => continue,
             msg = door.next() => match msg? {
                 Some(msg) => msg,
                 None => return Ok(Ended::Left(Left::Quit)),
             },
-            key = input.next() => match key {
-                Some(Ok(Input::Key(key))) => { failpoint::pass(failpoint::KEY); urgent = true; Msg::Key(key) }
-                Some(Ok(Input::Paste(text))) => { urgent = true; Msg::Paste(text) }
-                Some(Ok(Input::Mouse(event))) => { urgent = true; Msg::Mouse(event) }
-                Some(Ok(Input::Resize(columns, lines))) => { urgent = true; Msg::Resize(columns, lines) }
-                Some(Ok(_)) => continue,
-                Some(Err(_)) | None => return Ok(Ended::Left(Left::Quit)),
-            },
             _ = clock.tick() => Msg::Tick(Utc::now()),
-            () = tokio::time::sleep_until(drawn + FRAME), if model.dirty => { urgent = true; continue }
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => continue,
         };
-        waiting = update(model, msg);
+        shared.on(|stage| stage.take(msg));
     }
 }

@@ -1,88 +1,97 @@
-//! Keys, read on a thread of their own. crossterm's reader spins for ever inside one poll once its terminal is gone
-//! (crossterm issue 793); on the console's task that would keep the hang-up itself from being heard.
+//! Keys, read on a thread of their own, which does with each what is to be done. crossterm's reader spins for ever inside
+//! one poll once its terminal is gone (crossterm issue 793); on the console's task that would keep the hang-up itself from
+//! being heard.
 
+use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream};
-use futures_util::{Stream, StreamExt};
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use crossterm::event::{self, Event, EventStream};
+use tokio::sync::oneshot;
 
 /// How long the reader may take to let go of the terminal.
 const LET_GO: Duration = Duration::from_millis(300);
+/// A wait that only a key or the end of reading ends; crossterm has none without an end.
+const LONG: Duration = Duration::from_secs(3_600);
 
-/// The keys as they come. What was read and not yet taken when reading stops is there when it begins again.
-#[derive(Debug)]
+/// What is read from a terminal, or why nothing more is.
+pub type Read = io::Result<Event>;
+
+/// The keys as they come. What was read and not taken when reading stops is there when it begins again.
+#[derive(Debug, Default)]
 pub struct Input {
-    read: mpsc::UnboundedSender<io::Result<Event>>,
-    events: mpsc::UnboundedReceiver<io::Result<Event>>,
+    unread: VecDeque<Read>,
     reader: Option<Reader>,
 }
 
 /// The thread that reads.
 #[derive(Debug)]
 struct Reader {
-    stop: CancellationToken,
-    ended: oneshot::Receiver<()>,
-}
-
-impl Default for Input {
-    fn default() -> Input {
-        let (read, events) = mpsc::unbounded_channel();
-        Input { read, events, reader: None }
-    }
+    stop: Arc<AtomicBool>,
+    /// Wakes the thread out of its wait when it is dropped.
+    waker: oneshot::Receiver<EventStream>,
+    ended: oneshot::Receiver<VecDeque<Read>>,
 }
 
 impl Input {
-    /// Begins to read.
+    /// Begins to read. `take` is called on the reading thread, and gives back what is not for it; that and all behind it is
+    /// kept.
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn open(&mut self) -> io::Result<()> {
-        let sender = self.read.clone();
+    pub fn open(&mut self, take: impl FnMut(Read) -> Option<Read> + Send + 'static) -> io::Result<()> {
+        let unread = std::mem::take(&mut self.unread);
+        let (wake, waker) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let stop = CancellationToken::new();
+        let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                let mut stream = EventStream::new();
-                loop {
-                    let event = tokio::select! {
-                        biased;
-                        () = stopped.cancelled() => break,
-                        event = stream.next() => event,
-                    };
-                    let Some(event) = event else { break };
-                    if sender.send(event).is_err() {
-                        break;
-                    }
-                }
-            });
+            let _ = wake.send(EventStream::new());
             // Nobody may be waiting for this any more.
-            let _ = end.send(());
+            let _ = end.send(read(unread, take, &stopped));
         })?;
-        self.reader = Some(Reader { stop, ended });
+        self.reader = Some(Reader { stop, waker, ended });
         Ok(())
     }
 
     /// Stops reading, so that keys go to whoever has the terminal next.
     pub async fn close(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.stop.cancel();
-            // A reader that spins on a dead terminal never says that it ended; it ends with the process.
-            let _ = tokio::time::timeout(LET_GO, reader.ended).await;
-        }
+        let Some(Reader { stop, waker, ended }) = self.reader.take() else { return };
+        stop.store(true, Ordering::SeqCst);
+        let closing = async {
+            drop(waker.await);
+            ended.await.unwrap_or_default()
+        };
+        // A reader that spins on a dead terminal never says that it ended; it ends with the process.
+        self.unread = tokio::time::timeout(LET_GO, closing).await.unwrap_or_default();
     }
 }
 
-impl Stream for Input {
-    type Item = io::Result<Event>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.poll_recv(context)
+/// Reads until it is stopped; returns what was not taken.
+fn read(
+    mut unread: VecDeque<Read>,
+    mut take: impl FnMut(Read) -> Option<Read>,
+    stop: &AtomicBool,
+) -> VecDeque<Read> {
+    loop {
+        while let Some(event) = unread.pop_front() {
+            if let Some(event) = take(event) {
+                unread.push_front(event);
+                break;
+            }
+        }
+        if stop.load(Ordering::SeqCst) {
+            return unread;
+        }
+        match event::poll(LONG) {
+            Ok(true) => unread.push_back(event::read()),
+            Ok(false) => {}
+            Err(error) => {
+                unread.push_back(Err(error));
+                stop.store(true, Ordering::SeqCst);
+            }
+        }
     }
 }

@@ -1,23 +1,25 @@
 //! One write a frame: what is drawn gathers in a buffer and leaves at once, between the marks of synchronized output,
 //! so that nothing tears over a slow link. A frame that changed nothing writes nothing.
 
-use std::cell::RefCell;
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
 
 /// The gathering end, for the backend. Its `flush` keeps; [`Frames::commit`] sends.
 #[derive(Clone, Debug, Default)]
-pub struct Frames {
-    buffer: Rc<RefCell<Vec<u8>>>,
-    last: Rc<RefCell<Vec<u8>>>,
+pub struct Frames(Arc<Mutex<Gathered>>);
+
+#[derive(Debug, Default)]
+struct Gathered {
+    buffer: Vec<u8>,
+    last: Vec<u8>,
 }
 
 impl Write for Frames {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.borrow_mut().extend_from_slice(bytes);
+        self.gathered().buffer.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -27,10 +29,15 @@ impl Write for Frames {
 }
 
 impl Frames {
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gathers bytes that draw nothing; they are sent even if they were sent before.
     pub fn raw(&self, bytes: &[u8]) {
-        self.buffer.borrow_mut().extend_from_slice(bytes);
-        self.last.borrow_mut().clear();
+        let mut gathered = self.gathered();
+        gathered.buffer.extend_from_slice(bytes);
+        gathered.last.clear();
     }
 
     /// Sends what gathered, in one write.
@@ -38,13 +45,14 @@ impl Frames {
     /// # Errors
     /// When the terminal is gone.
     pub fn commit(&self, out: &mut impl Write) -> io::Result<()> {
-        let gathered = std::mem::take(&mut *self.buffer.borrow_mut());
+        let mut gathered = self.gathered();
+        let buffer = std::mem::take(&mut gathered.buffer);
         // Every frame ends with the plain style and the cursor's place; one without changes is only that again.
-        if gathered.is_empty() || self.last.borrow().ends_with(&gathered) {
+        if buffer.is_empty() || gathered.last.ends_with(&buffer) {
             return Ok(());
         }
-        out.write_all(&[BEGIN, &gathered, END].concat())?;
-        *self.last.borrow_mut() = gathered;
+        out.write_all(&[BEGIN, &buffer, END].concat())?;
+        gathered.last = buffer;
         out.flush()
     }
 }
