@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
 use super::session::{Met, Session};
-use super::{figure, peer};
+use super::{Place, bare, by_hand, connect, counted, figure, ms, percentile, read};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_syncdeck");
 const DOWN: &str = "\x1b[B";
@@ -62,66 +62,126 @@ fn is_row(part: &str) -> bool {
         .any(|sign| part.trim_start_matches([' ', '●', '▌', '┃']).starts_with(sign))
 }
 
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+/// The console's command line.
+fn console(place: &Place) -> [&str; 3] {
+    [PROGRAM, "--config", place.config.to_str().unwrap()]
 }
 
-/// The p-th of a hundred.
-fn percentile(times: &mut [f64], p: usize) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[(times.len() * p / 100).min(times.len() - 1)]
-}
-
-fn open(config: &Path, home: &Path) -> Session {
-    let session = Session::start(&[PROGRAM, "--config", config.to_str().unwrap()], home);
+fn open(place: &Place) -> Session {
+    let session = Session::start(&console(place), &place.home);
     session.until("the console is complete", complete);
     session
 }
 
 /// From exec to the first frame and to a screen with everything.
-pub fn start(config: &Path, home: &Path) {
-    let (mut first, mut whole) = (Vec::new(), Vec::new());
+pub fn start(place: &Place) {
+    let version = format!("{PROGRAM} --version; printf '\\033[?2026l'; read _");
+    let reads = async || {
+        let sql = connect(&place.url).await;
+        read(&sql, &by_hand::FILTERS[0].page()).await;
+        read(&sql, &by_hand::FILTERS[0].count()).await;
+        read(&sql, by_hand::LOG).await;
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let (mut first, mut whole, mut plain, mut by_hand) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..9 {
-        let session = Session::start(&[PROGRAM, "--config", config.to_str().unwrap()], home);
+        let session = Session::start(&console(place), &place.home);
         first.push(ms(session.first("a frame", |_| true).took));
         whole.push(ms(session.first("everything", complete).took));
         session.leave();
+        let session = Session::start(&["sh", "-c", &version], &place.home);
+        let version = ms(session.first("a version", |_| true).took);
+        session.leave();
+        let begin = Instant::now();
+        runtime.block_on(reads());
+        plain.push(version);
+        by_hand.push(version + ms(begin.elapsed()));
     }
-    figure("exec to the first frame, median", percentile(&mut first, 50), "ms", 50.0);
-    figure("exec to overview, errors and log, median", percentile(&mut whole, 50), "ms", 300.0);
+    let median = |mut times: Vec<f64>| percentile(&mut times, 50);
+    let plain = ("exec to what --version prints", median(plain));
+    figure("exec to the first frame, median", median(first), "ms", plain, 5.0);
+    let by_hand = ("the same, and connecting and reading them by hand", median(by_hand));
+    figure("exec to overview, errors and log, median", median(whole), "ms", by_hand, 5.0);
 }
 
-/// Moves in the list and between the panes; how long each took to its frame.
-fn press(session: &mut Session, rounds: usize, pause: Duration) -> Vec<f64> {
-    let mut took = Vec::new();
+/// How long keys took to their frames, in turn with those of a client that does nothing else.
+struct Took {
+    console: Vec<f64>,
+    bare: Vec<f64>,
+}
+
+impl Took {
+    /// Prints what half of the keys took, and what all but one in a hundred did.
+    fn tell(mut self, when: &str, half: f64, most: f64) {
+        for (p, limit) in [(50, half), (99, most)] {
+            let bare = ("a bare client's", percentile(&mut self.bare, p));
+            let name = format!("key to frame {when}, p{p}");
+            figure(&name, percentile(&mut self.console, p), "ms", bare, limit);
+        }
+    }
+}
+
+/// The bytes of a bare client's frame: those of a step of the console.
+const BYTES: &str = "400";
+
+fn open_bare(place: &Place) -> Session {
+    let bench = std::env::current_exe().unwrap();
+    shown(Session::start(&[bench.to_str().unwrap(), bare::WORD, BYTES], &place.home))
+}
+
+fn shown(bare: Session) -> Session {
+    bare.until("the bare client shows", |screen| screen.contains("...."));
+    bare
+}
+
+/// Moves in the list and between the panes; how long each key took to its frame.
+fn press(console: &mut Session, bare: &mut Session, rounds: usize) -> Took {
+    let pause = || std::thread::sleep(Duration::from_millis(20));
+    let mut took = Took { console: Vec::new(), bare: Vec::new() };
+    let mut beside = || {
+        pause();
+        took.bare.push(ms(bare.key(DOWN, "a frame", |_| true).took));
+        pause();
+    };
     for round in 0..rounds {
         for key in [DOWN, DOWN, PAGE_DOWN, DOWN, UP, PAGE_DOWN, PAGE_UP, DOWN, DOWN, UP] {
-            let before = list(&session.screen());
-            let met = session.key(key, "the cursor moves", move |screen| list(screen) != before);
-            took.push(ms(met.took));
-            std::thread::sleep(pause);
+            let before = list(&console.screen());
+            let met = console.key(key, "the cursor moves", move |screen| list(screen) != before);
+            took.console.push(ms(met.took));
+            beside();
         }
         for key in ["\t", "2"] {
-            let before = focus(&session.screen());
+            let before = focus(&console.screen());
             let met =
-                session.key(key, &format!("{key:?} in round {round}"), move |screen| focus(screen) != before);
-            took.push(ms(met.took));
-            std::thread::sleep(pause);
+                console.key(key, &format!("{key:?} in round {round}"), move |screen| focus(screen) != before);
+            took.console.push(ms(met.took));
+            beside();
         }
     }
     took
 }
 
+/// Filters, and their conditions by hand.
+const FILTERS: [(&str, &str); 7] = [
+    ("mapping:account", "mapping = 'Account'"),
+    ("field:fax", "fields && '{Fax}'"),
+    ("code:MALFORMED", "code LIKE '%MALFORMED%'"),
+    ("state:review category:data", "state = 'review' AND category = 'data'"),
+    ("acm", "TEXT ILIKE '%acm%'"),
+    ("doe", "TEXT ILIKE '%doe%'"),
+    ("zzz", "TEXT ILIKE '%zzz%'"),
+];
+
 /// Keys, filters and memory while the engine works.
-pub fn at_work(config: &Path, home: &Path) {
-    let mut session = open(config, home);
-    let mut took = press(&mut session, 25, Duration::from_millis(20));
-    figure("key to frame while the engine works, p50", percentile(&mut took, 50), "ms", 16.0);
-    figure("key to frame while the engine works, p99", percentile(&mut took, 99), "ms", 16.0);
-    for filter in
-        ["mapping:account", "field:fax", "code:MALFORMED", "state:review category:data", "acm", "doe", "zzz"]
-    {
-        let mut took: Vec<f64> = (0..5)
+pub fn at_work(place: &Place) {
+    let (mut session, mut bare) = (open(place), open_bare(place));
+    let begun = session.memory("VmRSS");
+    press(&mut session, &mut bare, 25).tell("while the engine works", 30.0, 10.0);
+    let runtime = tokio::runtime::Handle::current();
+    let sql = runtime.block_on(connect(&place.url));
+    for (filter, condition) in FILTERS {
+        let by_hand = by_hand::page_of(condition);
+        let (mut took, mut beside): (Vec<f64>, Vec<f64>) = (0..5)
             .map(|_| {
                 session.key("/", "the filter's line", |screen| screen.contains("Filter errors"));
                 session.type_in(&format!("\x15{filter}"));
@@ -134,41 +194,69 @@ pub fn at_work(config: &Path, home: &Path) {
                 session.key("\x15\r", "no filter", |screen| {
                     screen.contains("2 Errors  5 Pending ━") && position(screen).is_some()
                 });
-                ms(met.took)
+                let begin = Instant::now();
+                runtime.block_on(read(&sql, &by_hand));
+                (ms(met.took), ms(begin.elapsed()))
             })
-            .collect();
-        figure(
-            &format!("filter {filter:?} to a full screen, median"),
-            percentile(&mut took, 50),
-            "ms",
-            150.0,
-        );
+            .unzip();
+        let by_hand = ("its page by hand", percentile(&mut beside, 50));
+        let name = format!("filter {filter:?} to a full screen, median");
+        figure(&name, percentile(&mut took, 50), "ms", by_hand, 20.0);
     }
     // Far down: the list that is held is long. A page that is still on its way is waited for by asking again.
     while standing(&session.screen()) < 1_500 {
         session.type_in(PAGE_DOWN);
         std::thread::sleep(Duration::from_millis(15));
     }
-    let mut took = press(&mut session, 5, Duration::from_millis(20));
-    figure("key to frame far down a list, p99", percentile(&mut took, 99), "ms", 16.0);
-    figure("memory of the console, most", session.memory("VmHWM"), "MB", 120.0);
-    figure("memory of the console, now", session.memory("VmRSS"), "MB", 120.0);
+    press(&mut session, &mut bare, 10).tell("far down a list", 30.0, 10.0);
+    let begun = ("as it began", begun);
+    figure("memory of the console, most", session.memory("VmHWM"), "MB", begun, 2.0);
+    figure("memory of the console, now", session.memory("VmRSS"), "MB", begun, 2.0);
     session.leave();
+    bare.leave();
 }
 
+/// Keys while every core is busy with something else.
+pub fn busy(place: &Place) {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let bench = std::env::current_exe().unwrap();
+    let bare = [bench.to_str().unwrap(), bare::WORD, BYTES];
+    let measure = |when: &str, start: &dyn Fn(&[&str]) -> Session| {
+        let mut session = start(&console(place));
+        session.until("the console is complete", complete);
+        let mut bare = shown(start(&bare));
+        press(&mut session, &mut bare, 50).tell(when, 10.0, 3.0);
+        session.leave();
+        bare.leave();
+    };
+    // A scheduler that gives each session a share of its own hardly lets these hold a key up.
+    let load: Vec<Session> = (0..cores).map(|_| Session::start(&["sh", "-c", LOOP], &place.home)).collect();
+    measure("with every core busy elsewhere", &|program| Session::start(program, &place.home));
+    load.into_iter().for_each(Session::leave);
+    // Those of its own session have the same right to the cores as it: what it hands to another thread waits in line.
+    let script = format!("{LOOP} & ").repeat(cores) + "exec \"$@\"";
+    measure("with every core busy in its session", &|program| {
+        Session::start(&[&["sh", "-c", &script, "sh"], program].concat(), &place.home)
+    });
+}
+
+/// Keeps a core busy until its terminal is gone.
+const LOOP: &str = "while :; do :; done";
+
 /// Announcements and log lines as fast as they can be written.
-pub async fn streams(config: &Path, home: &Path, sql: &Client) {
-    let (config, home) = (config.to_owned(), home.to_owned());
+pub async fn streams(place: &Place, sql: &Client) {
+    let place = place.clone();
     let flooding = Arc::new(AtomicBool::new(true));
     let flag = flooding.clone();
     let console = tokio::task::spawn_blocking(move || {
-        let mut session = open(&config, &home);
+        let (mut session, mut bare) = (open(&place), open_bare(&place));
         let (frames, _) = session.sent();
         let begin = Instant::now();
         std::thread::sleep(Duration::from_secs(5));
         let shown = (session.sent().0 - frames) as f64 / begin.elapsed().as_secs_f64();
-        let took = press(&mut session, 15, Duration::from_millis(20));
+        let took = press(&mut session, &mut bare, 15);
         session.leave();
+        bare.leave();
         flag.store(false, Ordering::Relaxed);
         (shown, took)
     });
@@ -187,45 +275,45 @@ pub async fn streams(config: &Path, home: &Path, sql: &Client) {
         written.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let (shown, mut took) = console.await.unwrap();
+    let (shown, took) = console.await.unwrap();
     eprintln!("{} announcements during the flood", written.load(Ordering::Relaxed) * 3);
-    figure("frames a second from a flood of events", shown, "1/s", 15.5);
-    figure("key to frame in a flood of events, p50", percentile(&mut took, 50), "ms", 16.0);
-    figure("key to frame in a flood of events, p99", percentile(&mut took, 99), "ms", 16.0);
+    // A bound that the console sets itself; a slow machine shows fewer.
+    counted("frames a second from a flood of events", shown, "1/s", 15.5);
+    took.tell("in a flood of events", 30.0, 10.0);
 }
 
 /// Bytes of a step, of silence and of the clock, while nothing changes.
-pub fn quiet(config: &Path, quiet: &Path, home: &Path) {
+pub fn quiet(place: &Place, silent: &Path) {
     let filter = "class:permanent";
-    let mut session = Session::start(&[PROGRAM, "--config", quiet.to_str().unwrap()], home);
+    let mut session = Session::start(&[PROGRAM, "--config", silent.to_str().unwrap()], &place.home);
     session.until("errors are listed", |screen| position(screen).is_some());
     session.key("/", "the filter's line", |screen| screen.contains("Filter errors"));
     session.key(&format!("\x15{filter}\r"), filter, move |screen| full(screen, filter));
     session.settle(Duration::from_secs(6));
     let (_, before) = session.sent();
     std::thread::sleep(Duration::from_secs(5));
-    figure(
+    counted(
         "bytes of 5 s in which nothing changes, without clock",
         (session.sent().1 - before) as f64,
         "bytes",
         0.0,
     );
     let mut steps: Vec<f64> = (0..20).map(|_| step(&mut session).bytes as f64).collect();
-    figure("bytes of a cursor step, median", percentile(&mut steps, 50), "bytes", 600.0);
-    figure("bytes of a cursor step, most", percentile(&mut steps, 100), "bytes", 600.0);
+    counted("bytes of a cursor step, median", percentile(&mut steps, 50), "bytes", 600.0);
+    counted("bytes of a cursor step, most", percentile(&mut steps, 100), "bytes", 600.0);
     session.leave();
 
-    let mut session = Session::start(&[PROGRAM, "--config", config.to_str().unwrap()], home);
+    let mut session = Session::start(&console(place), &place.home);
     session.until("errors are listed", |screen| position(screen).is_some());
     session.settle(Duration::from_secs(6));
     let (frames, before) = session.sent();
     // A minute has one frame of the clock.
     std::thread::sleep(Duration::from_secs(61));
     let (now, bytes) = session.sent();
-    figure("frames of a minute in which nothing changes", (now - frames) as f64, "frames", 2.0);
+    counted("frames of a minute in which nothing changes", (now - frames) as f64, "frames", 2.0);
     // The marks of synchronized output, five digits with their style, and the cursor there and back.
     let each = (bytes - before) as f64 / (now - frames).max(1) as f64;
-    figure("bytes of a frame of the clock", each, "bytes", 80.0);
+    counted("bytes of a frame of the clock", each, "bytes", 80.0);
     step(&mut session);
     session.leave();
 }
@@ -238,15 +326,15 @@ fn step(session: &mut Session) -> Met {
 }
 
 /// How many write(2) a frame takes.
-pub fn writes(config: &Path, home: &Path) {
-    let trace = home.join("trace");
+pub fn writes(place: &Place) {
+    let trace = place.home.join("trace");
     let program =
         ["strace", "-f", "-o", trace.to_str().unwrap(), "-e", "trace=write,writev", "-s", "12", PROGRAM];
     if std::process::Command::new("strace").arg("-V").output().is_err() {
         eprintln!("writes a frame: skipped, strace is not here");
         return;
     }
-    let mut session = Session::start(&[&program[..], &["--config", config.to_str().unwrap()]].concat(), home);
+    let mut session = Session::start(&[&program[..], &console(place)[1..]].concat(), &place.home);
     session.until("errors are listed", |screen| position(screen).is_some());
     let (before, traced) = (session.sent().0, to_terminal(&trace));
     for _ in 0..30 {
@@ -254,39 +342,11 @@ pub fn writes(config: &Path, home: &Path) {
     }
     let (after, now) = (session.sent().0, to_terminal(&trace));
     session.leave();
-    figure("writes a frame", (now - traced) as f64 / (after - before) as f64, "writes", 1.0);
+    counted("writes a frame", (now - traced) as f64 / (after - before) as f64, "writes", 1.0);
 }
 
 /// Writes to the terminal so far.
 fn to_terminal(trace: &Path) -> usize {
     let text = std::fs::read_to_string(trace).unwrap();
     text.lines().filter(|line| line.contains(" write(1, ") || line.contains(" writev(1, ")).count()
-}
-
-/// Other programs at 120x40 on a machine of two cores. From a table that was measured once (versions beside the names;
-/// Debian 12's packages, or crates.io); nothing of it is measured here.
-pub fn peers() {
-    let peers = [
-        ("bottom 0.15.0", 20.0, 919.0, 313.0, 0.6, 7.0),
-        ("btop 1.2.13", 13.0, 5_880.0, f64::NAN, f64::NAN, 5.0),
-        ("csvlens 0.15.1, 1M rows", 21.0, 132.0, 64.0, 0.3, 7.0),
-        ("lnav 0.11.1, 1M lines", 75.0, 35.0, 193.0, 0.7, 78.0),
-        ("less 590, 1M lines", 16.0, 0.0, 130.0, 0.1, 2.0),
-        ("visidata 3.4, 1M rows", 190.0, 0.0, 415.0, 1.5, 520.0),
-        ("fzf 0.38, 1M lines", 30.0, 0.0, 189.0, 89.0, f64::NAN),
-        ("tokio-console 0.1.14", 8.0, 0.0, 20.0, 0.2, 7.0),
-    ];
-    for (program, first, idle, key, answer, memory) in peers {
-        peer(program, "exec to the first byte", first, "ms");
-        peer(program, "bytes a second of silence", idle, "bytes/s");
-        peer(program, "bytes a key", key, "bytes");
-        peer(program, "key to first byte", answer, "ms");
-        peer(program, "memory", memory, "MB");
-    }
-    for (program, name, value) in [
-        ("csvlens 0.15.1", "a million rows filtered", 292.0),
-        ("lnav 0.11.1", "a million lines filtered", 460.0),
-    ] {
-        peer(program, name, value, "ms");
-    }
 }

@@ -1,10 +1,14 @@
 //! What the console reads, and what whoever sits at it feels, at a million open errors: `cargo bench --bench console`. One
-//! JSON line a figure, its limit beside it. A private PostgreSQL with 1,000,000 unresolved errors, a simulated org, an
-//! engine that runs, and an application that writes. Words choose parts: `cargo bench --bench console -- reads felt log`.
+//! JSON line a figure. What is a time or a size stands beside the same of a peer that was measured in the same run, and its
+//! limit is a ratio to it; what can be counted has a plain limit. A private PostgreSQL with 1,000,000 unresolved errors, a
+//! simulated org, an engine that runs, and an application that writes. Words choose parts:
+//! `cargo bench --bench console -- reads felt busy layout log`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
+mod bare;
+mod by_hand;
 mod felt;
 mod log;
 mod session;
@@ -13,6 +17,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use by_hand::FILTERS;
 use serde_json::json;
 use syncdeck::config::Config;
 use syncdeck::domain::sort::{Sort, SortBy};
@@ -29,64 +34,57 @@ const PAGE: usize = 100;
 /// How often each is asked; the median is told.
 const TIMES: usize = 5;
 
-/// Filters of each kind, with the least that a first page must have.
-const FILTERS: [(&str, usize); 27] = [
-    ("", PAGE),
-    ("mapping:contact", PAGE),
-    ("mapping:product2", 7),
-    ("-mapping:contact -mapping:account", 7),
-    ("code:EMAIL", PAGE),
-    ("code:MALFORMED", 50),
-    ("code:none", 0),
-    ("field:phone", PAGE),
-    ("field:fax", 40),
-    ("category:data", PAGE),
-    ("category:mapping", PAGE / 2),
-    ("class:unknown", PAGE),
-    ("state:review", PAGE),
-    ("op:insert", PAGE),
-    ("since:1h", PAGE),
-    ("until:2020-01-01", 0),
-    ("row:4711", 1),
-    ("id:Con000000001267", 1),
-    ("source:engine", PAGE),
-    ("somebody", PAGE),
-    ("somebody4711", 10),
-    ("zzzz", 0),
-    ("\"not good\" mapping:contact", PAGE),
-    ("mapping:account field:phone code:MALFORMED", 0),
-    ("mapping:contact class:unknown somebody", 10),
-    ("state:review category:data since:30d", PAGE),
-    ("category:data mapping:contact -code:EMAIL state:open", PAGE),
-];
-
-/// Prints one figure, which must be at most `limit`.
-fn figure(name: &str, value: f64, unit: &str, limit: f64) {
-    let value = (value * 1000.0).round() / 1000.0;
+/// Prints a count, which must be at most `limit`.
+fn counted(name: &str, value: f64, unit: &str, limit: f64) {
+    let value = rounded(value);
     println!(
         "{}",
         json!({"figure": name, "value": value, "unit": unit, "limit": limit, "ok": value <= limit})
     );
 }
 
-/// The median of how long something takes, in milliseconds.
-async fn median<T>(mut what: impl AsyncFnMut() -> T) -> (f64, T) {
-    let mut took = Vec::new();
+/// What a figure is measured by: what it is, and its own figure.
+type Peer<'a> = (&'a str, f64);
+
+/// Prints a figure and its peer's, of which it must be at most `limit` times as much.
+fn figure(name: &str, value: f64, unit: &str, (peer, beside): Peer<'_>, limit: f64) {
+    let ratio = rounded(value / beside);
+    let (value, beside) = (rounded(value), rounded(beside));
+    println!(
+        "{}",
+        json!({"figure": name, "value": value, "unit": unit, "peer": peer, "beside": beside, "ratio": ratio,
+            "limit": limit, "ok": ratio <= limit})
+    );
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// The medians of how long two things take that are done in turn, in milliseconds, and what came of the first.
+async fn medians<T, P>(mut what: impl AsyncFnMut() -> T, mut peer: impl AsyncFnMut() -> P) -> (f64, f64, T) {
+    let mut took = [Vec::new(), Vec::new()];
     let mut last = None;
     for _ in 0..TIMES {
         let begin = Instant::now();
         last = Some(what().await);
-        took.push(begin.elapsed().as_secs_f64() * 1000.0);
+        took[0].push(ms(begin.elapsed()));
+        let begin = Instant::now();
+        peer().await;
+        took[1].push(ms(begin.elapsed()));
     }
-    took.sort_by(f64::total_cmp);
-    (took[TIMES / 2], last.unwrap())
+    let [took, beside] = took.map(|mut took| percentile(&mut took, 50));
+    (took, beside, last.unwrap())
 }
 
-/// Prints what was measured of another program, elsewhere.
-fn peer(program: &str, name: &str, value: f64, unit: &str) {
-    if value.is_finite() {
-        println!("{}", json!({"peer": program, "figure": name, "value": value, "unit": unit}));
-    }
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// The p-th of a hundred.
+fn percentile(times: &mut [f64], p: usize) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[(times.len() * p / 100).min(times.len() - 1)]
 }
 
 async fn connect(url: &str) -> Client {
@@ -101,12 +99,20 @@ fn wanted(part: &str) -> bool {
     named.is_empty() || named.iter().any(|word| word == part)
 }
 
+fn main() {
+    let mut words = std::env::args().skip(1);
+    match (words.next().as_deref(), words.next()) {
+        (Some(bare::WORD), Some(bytes)) => bare::run(bytes.parse().unwrap()),
+        _ => measure(),
+    }
+}
+
 #[tokio::main(worker_threads = 4)]
-async fn main() {
+async fn measure() {
     if wanted("log") {
         log::figures();
     }
-    if ["reads", "felt", "layout"].into_iter().any(wanted) {
+    if ["reads", "felt", "busy", "layout"].into_iter().any(wanted) {
         at_a_million().await;
     }
 }
@@ -145,17 +151,24 @@ async fn at_a_million() {
     let done = CancellationToken::new();
     let application = tokio::spawn(application(connect(&url).await, done.clone()));
     if wanted("reads") {
-        figures(&Handle::new(store.clone(), operator())).await;
+        figures(&Handle::new(store.clone(), operator()), &sql).await;
     }
+    let place = Place { config: config.clone(), home: home.path().to_owned(), url: url.clone() };
     if wanted("felt") {
-        let (at, path) = (home.path().to_owned(), config.clone());
+        let place = place.clone();
         tokio::task::spawn_blocking(move || {
-            felt::start(&path, &at);
-            felt::at_work(&path, &at);
+            felt::start(&place);
+            felt::at_work(&place);
         })
         .await
         .unwrap();
-        felt::streams(&config, home.path(), &sql).await;
+    }
+    if wanted("busy") {
+        let place = place.clone();
+        tokio::task::spawn_blocking(move || felt::busy(&place)).await.unwrap();
+    }
+    if wanted("felt") {
+        felt::streams(&place, &sql).await;
     }
     done.cancel();
     application.await.unwrap();
@@ -164,40 +177,61 @@ async fn at_a_million() {
         layout(&config, store, &sql).await;
     }
     if wanted("felt") {
-        let at = home.path().to_owned();
         tokio::task::spawn_blocking(move || {
-            felt::quiet(&config, &silent, &at);
-            felt::writes(&config, &at);
+            felt::quiet(&place, &silent);
+            felt::writes(&place);
         })
         .await
         .unwrap();
-        felt::peers();
     }
+}
+
+/// Where a console is started.
+#[derive(Clone)]
+struct Place {
+    config: PathBuf,
+    home: PathBuf,
+    /// The database.
+    url: String,
 }
 
 /// The first start on errors of an older layout: how long the engine takes to come up, and then to build the indexes.
 async fn layout(config: &Path, store: Store, sql: &Client) {
-    sql.batch_execute(
-        "DO $$ DECLARE name text; BEGIN
-             FOR name IN SELECT relname FROM pg_class WHERE relname LIKE 'error_by_%' AND relkind = 'i'
-                 OR relname IN ('error_properties', 'error_words')
-             LOOP EXECUTE 'DROP INDEX syncdeck.' || name; END LOOP; END $$;
-         DELETE FROM syncdeck.layout",
-    )
-    .await
-    .unwrap();
+    let start = async || {
+        let begin = Instant::now();
+        let engine = engine::start(Config::load(Some(config), None).unwrap(), store.clone()).await.unwrap();
+        (engine, ms(begin.elapsed()))
+    };
+    let (engine, as_ever) = start().await;
+    engine.stop().await;
+    let built = sql.query(&format!("SELECT pg_get_indexdef(indexrelid) {OF_LISTS}"), &[]).await.unwrap();
+    sql.batch_execute(DROP).await.unwrap();
     let begin = Instant::now();
-    let engine = engine::start(Config::load(Some(config), None).unwrap(), store).await.unwrap();
-    figure("start of an engine on an older layout", begin.elapsed().as_secs_f64(), "s", 10.0);
+    for index in &built {
+        sql.batch_execute(index.get(0)).await.unwrap();
+    }
+    let by_hand = ms(begin.elapsed());
+    sql.batch_execute(DROP).await.unwrap();
+    sql.batch_execute("DELETE FROM syncdeck.layout").await.unwrap();
+    let (engine, took) = start().await;
+    figure("start of an engine on an older layout", took, "ms", ("on this one", as_ever), 20.0);
     let begin = Instant::now();
-    let missing =
-        "SELECT 16 - count(*) FROM pg_index WHERE indrelid = 'syncdeck.error'::regclass AND indisvalid";
-    while sql.query_one(missing, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+    let missing = format!("SELECT {} - count(*) {OF_LISTS} AND indisvalid", built.len());
+    while sql.query_one(&missing, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    figure("indexes built beside the work", begin.elapsed().as_secs_f64(), "s", 300.0);
+    let took = ms(begin.elapsed());
+    figure("indexes built beside the work", took, "ms", ("the same statements by hand", by_hand), 3.0);
     engine.stop().await;
 }
+
+/// The indexes that lists are found by.
+const OF_LISTS: &str = "FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE indrelid = 'syncdeck.error'::regclass AND (relname LIKE 'error_by_%' OR relname IN ('error_properties', 'error_words'))";
+const DROP: &str = "DO $$ DECLARE name text; BEGIN
+         FOR name IN SELECT relname FROM pg_class WHERE relname LIKE 'error_by_%' AND relkind = 'i'
+             OR relname IN ('error_properties', 'error_words')
+         LOOP EXECUTE 'DROP INDEX syncdeck.' || name; END LOOP; END $$";
 
 fn write_config(home: &Path, name: &str, text: &str) -> PathBuf {
     let path = home.join(name);
@@ -218,42 +252,73 @@ async fn application(sql: Client, done: CancellationToken) {
     }
 }
 
-async fn figures(handle: &Handle) {
-    for (filter, least) in FILTERS {
-        let query = ErrorQuery { filter: filter.to_owned(), limit: PAGE, ..ErrorQuery::default() };
-        let (took, page) = median(async || handle.errors(&query).await.unwrap()).await;
+/// How much longer than by hand a page may take: it is read in one picture, in steps that end, with its filter's words bound.
+const PAGE_LIMIT: f64 = 10.0;
+
+async fn figures(handle: &Handle, sql: &Client) {
+    for filter in &FILTERS {
+        let (typed, least) = (filter.typed, filter.least);
+        let query = ErrorQuery { filter: typed.to_owned(), limit: PAGE, ..ErrorQuery::default() };
+        let by_hand = filter.page();
+        let (took, beside, page) =
+            medians(async || handle.errors(&query).await.unwrap(), async || read(sql, &by_hand).await).await;
         // What is neither frequent nor rare comes in parts.
         let full = page.done || page.items.len() >= PAGE / 2;
         assert!(
             full && page.items.len() >= least.min(PAGE / 2),
-            "{filter}: {} errors, done: {}",
+            "{typed}: {} errors, done: {}",
             page.items.len(),
             page.done
         );
-        figure(&format!("first page of {filter:?}"), took, "ms", 120.0);
-        let (took, _) = median(async || handle.count(filter).await.unwrap()).await;
-        figure(&format!("count of {filter:?}"), took, "ms", 1_000.0);
+        figure(&format!("first page of {typed:?}"), took, "ms", ("by hand", beside), PAGE_LIMIT);
+        let by_hand = filter.count();
+        let (took, beside, _) =
+            medians(async || handle.count(typed).await.unwrap(), async || read(sql, &by_hand).await).await;
+        figure(&format!("count of {typed:?}"), took, "ms", ("by hand", beside), PAGE_LIMIT);
     }
     for by in SortBy::ALL {
         for descending in [false, true] {
-            let sort = Sort { by, descending };
-            let word = format!("{}{}", if descending { "-" } else { "" }, by.word());
-            let query = ErrorQuery { sort, limit: PAGE, ..ErrorQuery::default() };
-            let (took, _) = median(async || handle.errors(&query).await.unwrap()).await;
-            figure(&format!("first page by {word}"), took, "ms", 50.0);
-            let middle = ErrorQuery { filter: "row:500000".to_owned(), ..query.clone() };
-            let there = handle.errors(&middle).await.unwrap().items.remove(0);
-            let query = query.after(&there);
-            let (took, page) = median(async || handle.errors(&query).await.unwrap()).await;
-            assert_eq!(page.items.len(), PAGE, "{word}");
-            figure(&format!("page in the middle by {word}"), took, "ms", 50.0);
+            sorted(handle, sql, Sort { by, descending }).await;
         }
     }
-    for filter in ["", "mapping:contact", "code:MALFORMED", "somebody"] {
-        let (took, groups) = median(async || handle.groups(filter, 200).await.unwrap()).await;
-        assert!(!groups.is_empty(), "{filter}");
-        figure(&format!("causes of {filter:?}"), took, "ms", 2_000.0);
+    for filter in FILTERS
+        .iter()
+        .filter(|filter| ["", "mapping:contact", "code:MALFORMED", "somebody"].contains(&filter.typed))
+    {
+        let by_hand = filter.groups();
+        let (took, beside, groups) = medians(
+            async || handle.groups(filter.typed, 200).await.unwrap(),
+            async || read(sql, &by_hand).await,
+        )
+        .await;
+        assert!(!groups.is_empty(), "{}", filter.typed);
+        figure(&format!("causes of {:?}", filter.typed), took, "ms", ("by hand", beside), 2.0);
     }
-    let (took, _) = median(async || handle.overview().await.unwrap()).await;
-    figure("overview", took, "ms", 1_000.0);
+    let (took, beside, _) =
+        medians(async || handle.overview().await.unwrap(), async || read(sql, by_hand::OVERVIEW).await).await;
+    figure("overview", took, "ms", ("counted by hand", beside), 1.0);
+}
+
+/// A list's first page and one in its middle, in an order.
+async fn sorted(handle: &Handle, sql: &Client, sort: Sort) {
+    let word = format!("{}{}", if sort.descending { "-" } else { "" }, sort.by.word());
+    let query = ErrorQuery { sort, limit: PAGE, ..ErrorQuery::default() };
+    let by_hand = by_hand::sorted(sort, None);
+    let (took, beside, _) =
+        medians(async || handle.errors(&query).await.unwrap(), async || read(sql, &by_hand).await).await;
+    figure(&format!("first page by {word}"), took, "ms", ("by hand", beside), PAGE_LIMIT);
+    let middle = ErrorQuery { filter: "row:500000".to_owned(), ..query.clone() };
+    let there = handle.errors(&middle).await.unwrap().items.remove(0);
+    let place: String = sql.query_one(&by_hand::place(sort.by, there.id), &[]).await.unwrap().get(0);
+    let by_hand = by_hand::sorted(sort, Some(&place));
+    let query = query.after(&there);
+    let (took, beside, page) =
+        medians(async || handle.errors(&query).await.unwrap(), async || read(sql, &by_hand).await).await;
+    assert_eq!(page.items.len(), PAGE, "{word}");
+    figure(&format!("page in the middle by {word}"), took, "ms", ("by hand", beside), PAGE_LIMIT);
+}
+
+/// Reads what a statement answers.
+async fn read(sql: &Client, statement: &str) -> usize {
+    sql.query(statement, &[]).await.unwrap_or_else(|error| panic!("{statement}: {error:?}")).len()
 }

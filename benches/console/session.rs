@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const COLUMNS: u16 = 120;
 const LINES: u16 = 40;
 /// The end of a frame.
-const END: &[u8] = b"\x1b[?2026l";
+pub const END: &[u8] = b"\x1b[?2026l";
 
 type Holds = Box<dyn Fn(&str) -> bool + Send>;
 
