@@ -197,10 +197,13 @@ impl Terminal {
         self.keys(&"\x0c".repeat(20));
         self.reading.take().unwrap().join().unwrap();
         let patience = Patience::new();
-        let place = format!("/proc/{}/wchan", self.process());
-        while std::fs::read_to_string(&place)
-            .is_ok_and(|at| !["wait_woken", "n_tty_write"].contains(&at.as_str()))
-        {
+        let threads = format!("/proc/{}/task", self.process());
+        let waits = |thread: std::fs::DirEntry| {
+            std::fs::read_to_string(thread.path().join("wchan"))
+                .is_ok_and(|at| ["wait_woken", "n_tty_write"].contains(&at.as_str()))
+        };
+        // A key's frame is written by the thread that read it, every other one by the first.
+        while std::fs::read_dir(&threads).is_ok_and(|all| !all.flatten().any(waits)) {
             assert!(!patience.is_over(), "the program does not wait for its terminal");
             std::thread::yield_now();
         }
