@@ -1,5 +1,6 @@
--- The part of a connection's schema that does not depend on its mappings, laid out exactly as Heroku Connect's:
--- the change log, its archive, the metadata tables and the two functions that capture a row again by hand.
+-- The part of a connection's schema that does not depend on its mappings: the change log, its archive, the metadata tables
+-- and the two functions that capture a row again by hand, all with Heroku Connect's columns and names. Of its indexes two
+-- are missing, for users pay for each with every write.
 -- {schema} and {hstore} (the schema that holds the extension hstore) are quoted identifiers, {schema_literal} and
 -- {hstore_literal} the same within literals; the others are about the session's settings (src/postgres/capture.rs).
 
@@ -47,10 +48,11 @@ CREATE TABLE IF NOT EXISTS {schema}._trigger_log (
     sf_message text
 );
 ALTER SEQUENCE {schema}._trigger_log_id_seq OWNED BY {schema}._trigger_log.id;
-CREATE INDEX IF NOT EXISTS _trigger_log_idx_created_at ON {schema}._trigger_log (created_at);
 CREATE INDEX IF NOT EXISTS _trigger_log_idx_state_id ON {schema}._trigger_log (state, id);
-CREATE INDEX IF NOT EXISTS _trigger_log_idx_state_table_name ON {schema}._trigger_log (state, table_name)
-    WHERE state IN ('NEW', 'PENDING');
+-- Heroku Connect's. Nothing here asks for the time of a change, and what is asked of states is found by the index above;
+-- the two cost a captured update a tenth of its time, and an intake as much again.
+DROP INDEX IF EXISTS {schema}._trigger_log_idx_created_at;
+DROP INDEX IF EXISTS {schema}._trigger_log_idx_state_table_name;
 -- Ours: the entries of one record, which is what a unit is made of.
 CREATE INDEX IF NOT EXISTS _trigger_log_idx_record ON {schema}._trigger_log (table_name, record_id, id);
 -- Ours: records that leave, which a read must not bring back.
