@@ -387,8 +387,12 @@ async fn settle_units(
             .await
             .while_("set the units' next state")?;
     }
-    // Two index scans, one for each way of waiting.
+    // Two index scans, one for each way of waiting, where anybody waits.
     for (table, (rows, keys)) in awaited {
+        let waits = "SELECT FROM syncdeck.unit WHERE state = 'held' AND held_table = $1 LIMIT 1";
+        if transaction.query_cached(waits, &[&table]).await.while_("look for held units")?.is_empty() {
+            continue;
+        }
         transaction
             .execute_cached(
                 "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp()

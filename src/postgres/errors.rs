@@ -352,6 +352,11 @@ pub(super) async fn settle_errors(transaction: &Transaction<'_>, acks: &[&Ack]) 
     keep_row_errors(transaction, kept).await?;
     for (table, how) in resolved {
         let rows: Vec<i32> = how.keys().filter_map(|row| row.parse().ok()).collect();
+        // Mostly there are none, and even an update of no row has errors counted.
+        let any = "SELECT FROM syncdeck.error WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL LIMIT 1";
+        if transaction.query_cached(any, &[&table, &rows]).await.while_("look for sync errors")?.is_empty() {
+            continue;
+        }
         transaction
             .execute_cached(
                 "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(),

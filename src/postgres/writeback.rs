@@ -68,31 +68,31 @@ impl Store {
             // and the moment its row carries the id.
             lock_new_records(transaction, table, false).await?;
         }
-        let ready: Vec<&Value> =
-            outcomes.iter().filter(|outcome| locked.contains_key(&id_of(outcome))).collect();
         // A second statement, with a snapshot after the locks: a change that joined meanwhile keeps the row PENDING.
-        // An id that another row already carries is left out; that other row shows the same record.
+        // An id that another row already carries is left out; that other row shows the same record. What is known of each
+        // row is looked up, not joined, nor searched for among all: that took half of an acknowledgement.
         let sql = format!(
             "UPDATE {name} t SET (sfid, _hc_lastop, _hc_err) = (
                  SELECT CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid::text OR EXISTS (
-                             SELECT FROM {name} other WHERE other.sfid::text = o.sfid AND other.id <> o.id)
+                             SELECT FROM {name} other WHERE other.sfid::text = o.sfid AND other.id <> t.id)
                          THEN t.sfid ELSE o.sfid END,
                      CASE WHEN newer.there THEN t._hc_lastop ELSE o.lastop END,
                      CASE WHEN newer.there THEN t._hc_err ELSE o.err END
-                 FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[]) AS o (id, sfid, lastop, err, upto),
-                 LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name::text = $1 AND log.record_id = o.id
-                     AND log.id > o.upto AND log.state::text IN ('NEW', 'PENDING')) AS there OFFSET 0) newer
-                 WHERE o.id = t.id)
+                 FROM pg_catalog.jsonb_to_record($3::jsonb OPERATOR(pg_catalog.->) t.id::text)
+                     AS o (sfid text, lastop text, err text, upto bigint),
+                 LATERAL (SELECT EXISTS (SELECT FROM {schema}._trigger_log log WHERE log.table_name::text = $1 AND log.record_id = t.id
+                     AND log.id > o.upto AND log.state::text IN ('NEW', 'PENDING')) AS there OFFSET 0) newer)
              WHERE t.id = ANY($2)",
             schema = self.schema
         );
-        let texts =
-            |name: &str| ready.iter().map(|outcome| outcome[name].as_str()).collect::<Vec<Option<&str>>>();
-        let ids_ready: Vec<i32> = ready.iter().map(|outcome| id_of(outcome)).collect();
-        let upto = |outcome: &&Value| outcome["upto"].as_i64().and_then(|upto| i32::try_from(upto).ok());
-        let upto: Vec<Option<i32>> = ready.iter().map(upto).collect();
+        let ready: serde_json::Map<String, Value> = outcomes
+            .iter()
+            .filter(|outcome| locked.contains_key(&id_of(outcome)))
+            .map(|outcome| (id_of(outcome).to_string(), outcome.clone()))
+            .collect();
+        let ids_ready: Vec<i32> = locked.keys().copied().collect();
         transaction
-            .write_rows(&sql, &[&table, &ids_ready, &texts("sfid"), &texts("lastop"), &texts("err"), &upto])
+            .write_rows(&sql, &[&table, &ids_ready, &Value::Object(ready)])
             .await
             .while_("write outcomes back into rows")?;
         if locked.len() == ids.len() {
