@@ -1,5 +1,5 @@
-//! What the engine can take in and out: intake; claim, contents, acknowledge, archive and write-back in batches of
-//! 200 at three depths of the queue; and an empty claim while a million are blocked.
+//! What the engine can take out: claim, contents, acknowledge, archive and write-back in batches of 200, beside the least
+//! SQL that does so; at three depths of the queue; with two workers; and an empty claim while a million are blocked.
 
 use std::time::{Duration, Instant};
 
@@ -11,87 +11,66 @@ use syncdeck::postgres::acknowledge::Rows;
 use syncdeck::postgres::queue::{Ack, Outcome};
 use tokio_postgres::Client;
 
-use super::{BATCH, connect, contact, each, figure, median, store};
+use super::by_hand::ByHand;
+use super::{BATCH, Limit, MILLION, Side, connect, contact, each, figure};
 
 const LEASE: Duration = Duration::from_secs(90);
-const MILLION: i64 = 1_000_000;
 /// Batches of one measurement.
-const BATCHES: i64 = 100;
+const BATCHES: i64 = 40;
+const ROUNDS: usize = 5;
+/// The depths of the queue, from the shallow one on.
+const DEPTHS: [(i64, &str); 3] = [(10_000, "10000 wait"), (100_000, "100000 wait"), (MILLION, "1000000 wait")];
 
-pub async fn run(url: &str) {
-    let (store, mapping) = (store(url).await, contact());
-    store.install("00D000000000000AAA", std::slice::from_ref(&mapping)).await.unwrap();
-    let sql = connect(url).await;
-    eprintln!("filling the table with a million rows");
-    each(&sql, &format!(
-        "SET syncdeck.writer = 'engine'; SET xmlbinary = 'hex';
-         INSERT INTO salesforce.contact (id, sfid, lastname, firstname, title, email, phone, external_id__c, _hc_lastop)
-         SELECT n, '003' || lpad(n::text, 15, '0'), 'Name ' || n, 'First', 'Title', 'n' || n || '@acme.com', '+1 555 0100',
-             'K' || n, 'PENDING' FROM generate_series(1, {MILLION}) n;
-         RESET syncdeck.writer; RESET xmlbinary;\nVACUUM ANALYZE salesforce.contact"
-    ))
-    .await;
-    intake(&store, &sql).await;
-    let mut one = Vec::new();
-    for depth in [1_000, 100_000, MILLION] {
-        fill(&sql, depth).await;
-        let rate = drain(&store, &sql, &mapping, depth, 1).await;
-        one.push(rate);
-        figure(
-            &format!("changes through the queue, 1 worker, {depth} waiting"),
-            rate,
-            "changes/s",
-            (depth == MILLION).then_some(24_000.0),
-            true,
-            json!({}),
-        );
+pub async fn run(store: &Store, sql: &Client, url: &str) {
+    let mapping = contact();
+    let by_hand = ByHand::new(connect(url).await).await;
+    let mut depths = Vec::new();
+    for (depth, what) in DEPTHS {
+        let (mut ours, mut peer) = (Side::new("our queue"), Side::new("the least SQL"));
+        let batches = BATCHES.min(depth / 2 / BATCH);
+        let mut left = 0;
+        for round in 0..ROUNDS {
+            if left < batches {
+                fill(sql, depth).await;
+                left = depth / 2 / BATCH;
+            }
+            left -= batches;
+            // Whoever comes second finds more in the caches.
+            for is_ours in [round % 2 == 0, round % 2 != 0] {
+                if is_ours {
+                    ours.rounds.push(drain(store, &mapping, batches, 1).await);
+                } else {
+                    peer.rounds.push(drain_by_hand(&by_hand, batches).await);
+                }
+            }
+        }
+        figure(&format!("queue over hand-written, {what}"), &ours, &peer, "changes/s", Limit::AtLeast(0.8));
+        depths.push(Side { what, rounds: ours.rounds });
     }
-    let flat = one.iter().copied().fold(0.0, f64::max) / one.iter().copied().fold(f64::MAX, f64::min);
-    figure("fastest over slowest depth", flat, "ratio", Some(1.3), false, json!({}));
-    fill(&sql, MILLION).await;
-    let rate = drain(&store, &sql, &mapping, MILLION, 2).await;
-    figure(
-        "changes through the queue, 2 workers, 1000000 waiting",
-        rate,
-        "changes/s",
-        Some(35_000.0),
-        true,
-        json!({}),
-    );
-    each(&sql, "UPDATE syncdeck.unit SET state = 'held', held_table = 'account', held_record = 1;\nVACUUM syncdeck.unit").await;
-    let mut times = Vec::new();
-    for _ in 0..50 {
+    figure("a deep queue over a shallow one", &depths[2], &depths[0], "changes/s", Limit::AtLeast(0.7));
+    let (mut one, mut two) = (Side::new("1 worker"), Side::new("2 workers"));
+    for _ in 0..ROUNDS {
+        one.rounds.push(drain(store, &mapping, BATCHES, 1).await);
+        two.rounds.push(drain(store, &mapping, BATCHES, 2).await);
+    }
+    figure("two workers over one, 1000000 wait", &two, &one, "changes/s", Limit::AtLeast(1.2));
+    each(sql, "UPDATE syncdeck.unit SET state = 'held', held_table = 'account', held_record = 1;\nVACUUM syncdeck.unit").await;
+    let (mut ours, mut peer) = (Side::new("an empty claim"), Side::new("SELECT 1"));
+    for _ in 0..ROUNDS {
+        peer.rounds.push(super::intake::round_trips(sql, 1).await);
         let begin = Instant::now();
-        assert!(store.claim("nobody", LEASE, BATCH).await.unwrap().is_empty());
-        times.push(begin.elapsed().as_secs_f64() * 1000.0);
+        for _ in 0..200 {
+            assert!(store.claim("nobody", LEASE, BATCH).await.unwrap().is_empty());
+        }
+        ours.rounds.push(begin.elapsed().as_secs_f64() * 1000.0 / 200.0);
     }
-    figure("an empty claim while 1000000 are blocked", median(times), "ms", Some(1.0), false, json!({}));
+    figure("an empty claim over a bare round trip, 1000000 blocked", &ours, &peer, "ms", Limit::AtMost(4.0));
 }
 
-/// Captured changes become units.
-async fn intake(store: &Store, sql: &Client) {
-    const COUNT: i64 = 100_000;
-    entries(sql, COUNT, "NEW").await;
-    let tables = ["contact".to_owned()];
-    let begin = Instant::now();
-    let mut taken = 0;
-    while taken < COUNT {
-        taken += store.intake(&tables, 5_000).await.unwrap();
-    }
-    let rate = COUNT as f64 / begin.elapsed().as_secs_f64();
-    figure("intake", rate, "changes/s", Some(16_000.0), true, json!({}));
-    let mut times = Vec::new();
-    for _ in 0..50 {
-        let begin = Instant::now();
-        assert_eq!(store.intake(&tables, 5_000).await.unwrap(), 0);
-        times.push(begin.elapsed().as_secs_f64() * 1000.0);
-    }
-    figure("an empty intake", median(times), "ms", Some(1.0), false, json!({}));
-}
-
-async fn entries(sql: &Client, count: i64, state: &str) {
+/// Entries of the log as capture writes them, of as many records.
+pub async fn entries(sql: &Client, count: i64, state: &str) {
     sql.batch_execute(&format!(
-        "TRUNCATE salesforce._trigger_log, salesforce._trigger_log_archive, syncdeck.unit, syncdeck.attempt;
+        "TRUNCATE salesforce._trigger_log, salesforce._trigger_log_archive, syncdeck.unit, syncdeck.attempt, by_hand.unit;
          INSERT INTO salesforce._trigger_log (txid, created_at, state, action, table_name, record_id, sfid, old, values)
          SELECT n, now(), '{state}', 'UPDATE', 'contact', n, '003' || lpad(n::text, 15, '0'),
              hstore(c)::text, '\"lastname\"=>\"Name 2 ' || n || '\"'
@@ -101,41 +80,45 @@ async fn entries(sql: &Client, count: i64, state: &str) {
     .unwrap();
 }
 
-/// So many changes wait, each of a record of its own.
+/// So many changes wait, each of a record of its own: the even ones for us, the odd ones for the other.
 async fn fill(sql: &Client, depth: i64) {
     entries(sql, depth, "PENDING").await;
     each(sql, &format!(
-        "INSERT INTO syncdeck.unit (table_name, record_id, state) SELECT 'contact', n, 'ready' FROM generate_series(1, {depth}) n;
+        "INSERT INTO syncdeck.unit (table_name, record_id, state) SELECT 'contact', n, 'ready' FROM generate_series(2, {depth}, 2) n;
+INSERT INTO by_hand.unit (record_id, state) SELECT n, 'ready' FROM generate_series(1, {depth}, 2) n;
 VACUUM ANALYZE salesforce._trigger_log;
 VACUUM ANALYZE syncdeck.unit;
+VACUUM ANALYZE by_hand.unit;
 CHECKPOINT"
     ))
     .await;
 }
 
-/// Changes a second through the whole of it. A shallow queue is filled again as often as it takes.
-async fn drain(store: &Store, sql: &Client, mapping: &Mapping, depth: i64, workers: usize) -> f64 {
-    let (mut changes, mut seconds) = (0, 0.0);
-    let at_once = BATCHES.min(depth / BATCH);
-    while changes < BATCHES * BATCH {
-        if changes > 0 {
-            fill(sql, depth).await;
-        }
-        let begin = Instant::now();
-        let share = at_once / workers as i64;
-        let tasks: Vec<_> = (0..workers)
-            .map(|number| tokio::spawn(work(store.clone(), mapping.clone(), number, share)))
-            .collect();
-        for task in tasks {
-            changes += task.await.unwrap();
-        }
-        seconds += begin.elapsed().as_secs_f64();
+/// Changes a second through our queue.
+async fn drain(store: &Store, mapping: &Mapping, batches: i64, workers: i64) -> f64 {
+    let begin = Instant::now();
+    let tasks: Vec<_> = (0..workers)
+        .map(|number| tokio::spawn(work(store.clone(), mapping.clone(), number, batches / workers)))
+        .collect();
+    let mut changes = 0;
+    for task in tasks {
+        changes += task.await.unwrap();
     }
-    changes as f64 / seconds
+    assert_eq!(changes, batches / workers * workers * BATCH);
+    changes as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// Changes a second by hand.
+async fn drain_by_hand(by_hand: &ByHand, batches: i64) -> f64 {
+    let begin = Instant::now();
+    for batch in 0..batches {
+        assert_eq!(by_hand.batch(&format!("by hand {batch}"), BATCH).await, BATCH);
+    }
+    (batches * BATCH) as f64 / begin.elapsed().as_secs_f64()
 }
 
 /// One worker: what the engine does to PostgreSQL for each batch.
-async fn work(store: Store, mapping: Mapping, number: usize, batches: i64) -> i64 {
+async fn work(store: Store, mapping: Mapping, number: i64, batches: i64) -> i64 {
     let mut done = 0;
     for batch in 0..batches {
         let token = format!("{number} {batch}");
@@ -149,15 +132,8 @@ async fn work(store: Store, mapping: Mapping, number: usize, batches: i64) -> i6
                 let upto = content.entries.iter().map(|entry| entry.id).max().unwrap_or(0);
                 let outcome = Outcome::Accepted { sfid: content.sfid.clone(), lastop: Some("UPDATED") };
                 let request = Some(json!({"id": content.sfid, "LastName": "Name 2"}));
-                Ack {
-                    unit,
-                    upto,
-                    op: "update",
-                    key: content.external_id.clone(),
-                    request,
-                    response: None,
-                    outcome,
-                }
+                let key = content.external_id.clone();
+                Ack { unit, upto, op: "update", key, request, response: None, outcome }
             })
             .collect();
         store.acknowledge(&token, "batch", &acks, Rows::Now).await.unwrap();

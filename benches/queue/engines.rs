@@ -1,15 +1,12 @@
 //! What several engines on one database gain: 80 ms of Salesforce latency, one request at a time each.
 
-use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
-use syncdeck::config::Config;
 use syncdeck::engine;
 use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::{connect, figure, store};
+use super::{Limit, Side, config, connect, figure, store};
 
 /// For each engine, so that all are busy for as long.
 const CHANGES: i64 = 10_000;
@@ -20,21 +17,13 @@ pub async fn run(url: &str) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(simulator::serve(org.clone(), listener, CancellationToken::new()));
-    let config = Config::parse(
-        Path::new("/nowhere/syncdeck.toml"),
-        &format!(
-            "[connection]\nname = \"bench\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"http://{address}\"\n\
-             client_id = \"simulated-app\"\nclient_secret = \"simulated-secret\"\n\
-             [[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"External_Id__c\"\npoll_interval = \"60s\"\n"
-        ),
-    )
-    .unwrap();
+    let config = config(url, address);
     let sql = connect(url).await;
     // Lays the schema out.
     engine::start(config.clone(), store(url).await).await.unwrap().stop().await;
     org.change_faults(|faults| faults.latency_ms = LATENCY_MS);
-    let mut rates = Vec::new();
-    for count in [1, 3] {
+    let mut sides = [Side::new("one engine"), Side::new("three engines")];
+    for (side, count) in sides.iter_mut().zip([1, 3]) {
         let changes = CHANGES * count;
         sql.batch_execute(&format!(
             "INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'Name', 'E{count}-' || n FROM generate_series(1, {changes}) n"
@@ -58,14 +47,9 @@ pub async fn run(url: &str) {
         let (first, last) = (journal[0].at, journal[journal.len() - 1].at);
         let seconds = (last - first).num_milliseconds() as f64 / 1000.0;
         // The first call's records are there when the clock starts.
-        rates.push((changes - super::BATCH) as f64 / seconds);
+        side.rounds.push((changes - super::BATCH) as f64 / seconds);
     }
-    figure(
-        "three engines over one, 80 ms of latency, one request at a time each",
-        rates[1] / rates[0],
-        "ratio",
-        Some(2.5),
-        true,
-        json!({"changes_per_second": {"one": rates[0].round(), "three": rates[1].round()}}),
-    );
+    let [one, three] = sides;
+    let name = "three engines over one, 80 ms of latency, one request at a time each";
+    figure(name, &three, &one, "changes/s", Limit::AtLeast(2.5));
 }

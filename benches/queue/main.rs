@@ -1,18 +1,27 @@
-//! How fast the queue is: `cargo bench --bench queue`. One JSON line a figure, its limit beside it. Everything runs on
-//! a private PostgreSQL of this machine with durable commits; the limits are those of a quiet machine with two cores.
+//! How fast the queue is: `cargo bench --bench queue`, or only some parts: `cargo bench --bench queue -- capture idle`. One
+//! JSON line a figure. Each is a ratio to a peer that was measured in the same run, round by round, for what a machine does
+//! in a second says nothing about another one; what both did stands beside it. Everything runs on a private PostgreSQL with
+//! durable commits.
 //!
-//! `capture` what the application pays, `drain` what the engine can take out, `engines` what several of them gain.
+//! `capture` what the application pays, `intake` and `drain` what the engine can take in and out, `engines` what several of
+//! them gain, `idle` how soon an idle engine sends, and what its looks cost.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
+mod by_hand;
 mod capture;
 mod drain;
 mod engines;
+mod idle;
+mod intake;
+mod single;
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use syncdeck::config::Config;
 use syncdeck::domain::field::{Field, FieldType};
 use syncdeck::domain::mapping::{Access, Mapping};
 use syncdeck::domain::rules::Rules;
@@ -22,22 +31,60 @@ use tokio_postgres::{Client, NoTls};
 
 /// The units that a claim takes at most.
 const BATCH: i64 = 200;
+/// The rows of the queue that is deep.
+const MILLION: i64 = 1_000_000;
 
-/// Prints one figure. `limit` says what it must reach (`at_least`) or keep below.
-fn figure(name: &str, value: f64, unit: &str, limit: Option<f64>, at_least: bool, more: Value) {
-    let rounded = (value * 1000.0).round() / 1000.0;
-    let mut line = json!({"bench": "queue", "figure": name, "value": rounded, "unit": unit});
-    if let Some(limit) = limit {
-        line["limit"] = json!(format!("{} {limit}", if at_least { ">=" } else { "<=" }));
-        line["holds"] = json!(if at_least { value >= limit } else { value <= limit });
-    }
-    if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
-        line.extend(more);
-    }
-    println!("{line}");
+/// What a ratio must reach or keep below.
+#[derive(Clone, Copy)]
+enum Limit {
+    AtLeast(f64),
+    AtMost(f64),
+    /// It is no promise of ours, and only says what the others are to be measured by.
+    None,
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// One side of a ratio: what it is, and what was measured in each round.
+struct Side {
+    what: &'static str,
+    rounds: Vec<f64>,
+}
+
+impl Side {
+    fn new(what: &'static str) -> Side {
+        Side { what, rounds: Vec::new() }
+    }
+
+    fn median(&self) -> f64 {
+        median(&self.rounds)
+    }
+
+    fn told(&self, unit: &str) -> Value {
+        json!({"what": self.what, "median": rounded(self.median()), "unit": unit})
+    }
+}
+
+/// Prints a ratio: the median of the rounds', in each of which both sides were measured one right after the other.
+fn figure(name: &str, ours: &Side, peer: &Side, unit: &str, limit: Limit) {
+    let ratios: Vec<f64> = ours.rounds.iter().zip(&peer.rounds).map(|(ours, peer)| ours / peer).collect();
+    let value = median(&ratios);
+    let (limit, holds) = match limit {
+        Limit::AtLeast(limit) => (Some(format!(">= {limit}")), Some(value >= limit)),
+        Limit::AtMost(limit) => (Some(format!("<= {limit}")), Some(value <= limit)),
+        Limit::None => (None, None),
+    };
+    println!(
+        "{}",
+        json!({"bench": "queue", "figure": name, "value": rounded(value), "unit": "ratio", "limit": limit, "holds": holds,
+            "ours": ours.told(unit), "peer": peer.told(unit)})
+    );
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -59,6 +106,19 @@ async fn store(url: &str) -> Store {
     Store::connect(url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap()
 }
 
+/// The configuration of an engine that only writes.
+fn config(url: &str, org: std::net::SocketAddr) -> Config {
+    Config::parse(
+        Path::new("/nowhere/syncdeck.toml"),
+        &format!(
+            "[connection]\nname = \"bench\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"http://{org}\"\n\
+             client_id = \"simulated-app\"\nclient_secret = \"simulated-secret\"\n\
+             [[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"External_Id__c\"\npoll_interval = \"60s\"\n"
+        ),
+    )
+    .unwrap()
+}
+
 /// A mapping of the usual width.
 fn contact() -> Mapping {
     let field = |name: &str| Field { length: 80, ..Field::plain(name, FieldType::String) };
@@ -77,6 +137,28 @@ fn contact() -> Mapping {
     }
 }
 
+/// Fills a contact's table with so many rows, of which nothing is captured.
+async fn fill_contacts(sql: &Client, table: &str, rows: i64) {
+    each(sql, &format!(
+        "SET syncdeck.writer = 'engine'; SET xmlbinary = 'hex';
+         INSERT INTO {table} (id, sfid, lastname, firstname, title, email, phone, external_id__c, _hc_lastop)
+         SELECT n, '003' || lpad(n::text, 15, '0'), 'Name ' || n, 'First', 'Title', 'n' || n || '@acme.com', '+1 555 0100',
+             'K' || n, 'SYNCED' FROM generate_series(1, {rows}) n;
+         RESET syncdeck.writer; RESET xmlbinary;\nVACUUM ANALYZE {table}"
+    ))
+    .await;
+}
+
+/// The queue's own tables beside a million rows, made once for all parts that need them.
+async fn queue(url: &str) -> (Store, Client) {
+    let (store, sql) = (store(url).await, connect(url).await);
+    store.install("00D000000000000AAA", &[contact()]).await.unwrap();
+    eprintln!("filling the table with a million rows");
+    fill_contacts(&sql, "salesforce.contact", MILLION).await;
+    sql.batch_execute(by_hand::TABLES).await.unwrap();
+    (store, sql)
+}
+
 // Engines, org and application would be programs of their own, each with its threads.
 #[tokio::main(worker_threads = 6)]
 async fn main() {
@@ -86,16 +168,25 @@ async fn main() {
     std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     let server = PrivateServer::start(&Options { dir, remove: true, durable: true }).unwrap();
     let sql = connect(&server.url("postgres")).await;
-    for (name, part) in [("capture", 0), ("drain", 1), ("engines", 2)] {
-        if !runs(name) {
-            continue;
-        }
+    for name in ["capture", "queue", "engines", "idle"] {
         sql.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let url = server.url(name);
-        match part {
-            0 => capture::run(&url).await,
-            1 => drain::run(&url).await,
-            _ => engines::run(&url).await,
+    }
+    if runs("capture") {
+        capture::run(&server.url("capture")).await;
+    }
+    if runs("intake") || runs("drain") {
+        let (store, sql) = queue(&server.url("queue")).await;
+        if runs("intake") {
+            intake::run(&store, &sql, &server.url("queue")).await;
         }
+        if runs("drain") {
+            drain::run(&store, &sql, &server.url("queue")).await;
+        }
+    }
+    if runs("engines") {
+        engines::run(&server.url("engines")).await;
+    }
+    if runs("idle") {
+        idle::run(&server.url("idle")).await;
     }
 }
