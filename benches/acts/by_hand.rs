@@ -11,8 +11,7 @@ use tokio_postgres::Client;
 const CHUNK: usize = 200;
 
 /// Its audit, with our columns and indexes.
-pub const TABLES: &str =
-    "CREATE SCHEMA by_hand; CREATE TABLE by_hand.audit (LIKE syncdeck.audit INCLUDING DEFAULTS INCLUDING INDEXES)";
+pub const TABLES: &str = "CREATE SCHEMA by_hand; CREATE TABLE by_hand.audit (LIKE syncdeck.audit INCLUDING DEFAULTS INCLUDING INDEXES)";
 
 /// Reads every record and every row. Returns how many there were.
 pub async fn read_both(org: SocketAddr, sql: &Client) -> usize {
@@ -25,12 +24,14 @@ pub async fn read_both(org: SocketAddr, sql: &Client) -> usize {
     let login = http.post(format!("http://{org}/services/oauth2/token")).form(&form).send().await.unwrap();
     let login: Value = login.json().await.unwrap();
     let token = login["access_token"].as_str().unwrap();
-    let soql = "SELECT Id, LastName, Email, Phone, Score__c, AccountId, External_Id__c, SystemModstamp FROM Contact";
+    let soql =
+        "SELECT Id, LastName, Email, Phone, Score__c, AccountId, External_Id__c, SystemModstamp FROM Contact";
     let mut url = reqwest::Url::parse(&format!("http://{org}/services/data/v62.0/query")).unwrap();
     url.query_pairs_mut().append_pair("q", soql);
     let mut count = 0;
     loop {
-        let page: Value = http.get(url.clone()).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+        let page: Value =
+            http.get(url.clone()).bearer_auth(token).send().await.unwrap().json().await.unwrap();
         count += page["records"].as_array().unwrap().len();
         let Some(next) = page["nextRecordsUrl"].as_str() else { break };
         url = url.join(next).unwrap();

@@ -188,10 +188,31 @@ async fn verify(world: &World) {
     let look = "verify 100,000 rows while writers run";
     let planted = ("planted", planted as f64);
     figure(&format!("{look}: found"), ("found", right as f64), planted, "findings", 1.0, true);
-    figure(&format!("{look}: false findings"), ("false", all - right as f64), planted, "findings", 0.0, false);
-    figure(&format!("{look}: their writes"), ("beside it", beside), ("without", alone), "writes/s", 0.5, true);
+    figure(
+        &format!("{look}: false findings"),
+        ("false", all - right as f64),
+        planted,
+        "findings",
+        0.0,
+        false,
+    );
+    figure(
+        &format!("{look}: their writes"),
+        ("beside it", beside),
+        ("without", alone),
+        "writes/s",
+        0.5,
+        true,
+    );
     let seconds = |what, took: Duration| (what, took.as_secs_f64());
-    figure(&format!("{look}: time"), seconds("verify", took), seconds("both sides read, nothing compared", bare), "s", 4.0, false);
+    figure(
+        &format!("{look}: time"),
+        seconds("verify", took),
+        seconds("both sides read, nothing compared", bare),
+        "s",
+        4.0,
+        false,
+    );
     figure(&format!("{look}: memory"), ("verify", memory), ("status", small), "MiB", 3.0, false);
 }
 
@@ -280,7 +301,8 @@ async fn bulk(world: &World, store: &Store) {
     let (_, start, small) = program(&["status"]);
     let begin = Instant::now();
     assert!(by_hand::preview(&world.sql).await >= ERRORS);
-    let peer = seconds("the program's status, and the rows read with their new values", start + begin.elapsed());
+    let peer =
+        seconds("the program's status, and the rows read with their new values", start + begin.elapsed());
     let (preview, took, _) = program(&[&fix[..], &["--dry-run"]].concat());
     assert_eq!(preview["passing"], json!(ERRORS));
     figure("bulk fix of 5,000: the preview", seconds("preview", took), peer, "s", 4.0, false);

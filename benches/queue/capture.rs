@@ -152,7 +152,9 @@ pub async fn run(url: &str) {
         for (side, (_, table)) in sides.iter_mut().zip(TABLES) {
             if table != "heroku.contact" || round < HEROKU_ROUNDS {
                 let begin = Instant::now();
-                sql.batch_execute(&format!("UPDATE {table} SET title = 'Round {round}' WHERE id <= {LARGE}")).await.unwrap();
+                sql.batch_execute(&format!("UPDATE {table} SET title = 'Round {round}' WHERE id <= {LARGE}"))
+                    .await
+                    .unwrap();
                 side.rounds.push(f64::from(LARGE) / begin.elapsed().as_secs_f64());
                 tidy(&sql).await;
             }
@@ -171,13 +173,18 @@ fn tell(name: &str, [none, ours, least, heroku]: &[Side; 4], unit: &str, limits:
 
 /// Every round begins alike: all rows in step, the logs empty.
 async fn tidy(sql: &Client) {
-    sql.batch_execute("TRUNCATE salesforce._trigger_log, least._trigger_log, heroku._trigger_log").await.unwrap();
+    sql.batch_execute("TRUNCATE salesforce._trigger_log, least._trigger_log, heroku._trigger_log")
+        .await
+        .unwrap();
     for (_, table) in TABLES {
-        each(sql, &format!(
-            "ALTER TABLE {table} DISABLE TRIGGER USER;
+        each(
+            sql,
+            &format!(
+                "ALTER TABLE {table} DISABLE TRIGGER USER;
              UPDATE {table} SET _hc_lastop = 'SYNCED' WHERE _hc_lastop <> 'SYNCED';
              ALTER TABLE {table} ENABLE TRIGGER USER;\nVACUUM {table}"
-        ))
+            ),
+        )
         .await;
     }
     sql.batch_execute("CHECKPOINT").await.unwrap();

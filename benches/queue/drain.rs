@@ -19,7 +19,8 @@ const LEASE: Duration = Duration::from_secs(90);
 const BATCHES: i64 = 40;
 const ROUNDS: usize = 5;
 /// The depths of the queue, from the shallow one on.
-const DEPTHS: [(i64, &str); 3] = [(10_000, "10000 wait"), (100_000, "100000 wait"), (MILLION, "1000000 wait")];
+const DEPTHS: [(i64, &str); 3] =
+    [(10_000, "10000 wait"), (100_000, "100000 wait"), (MILLION, "1000000 wait")];
 
 pub async fn run(store: &Store, sql: &Client, url: &str) {
     let mapping = contact();

@@ -52,12 +52,19 @@ pub async fn run(url: &str) {
     sql.batch_execute(BY_HAND).await.unwrap();
     fill_contacts(&sql, "plain.contact", i64::from(ROWS)).await;
     for key in ["ours", "by hand"] {
-        org.user_create("Contact", json!({"LastName": "Doe", "External_Id__c": key}).as_object().unwrap().clone()).unwrap();
+        org.user_create(
+            "Contact",
+            json!({"LastName": "Doe", "External_Id__c": key}).as_object().unwrap().clone(),
+        )
+        .unwrap();
     }
     let id = org.find_by_external_id("Contact", "by hand").unwrap();
-    sql.execute("INSERT INTO by_hand.contact (sfid, lastname, external_id__c) VALUES ($1, 'Doe', 'by hand')", &[&id])
-        .await
-        .unwrap();
+    sql.execute(
+        "INSERT INTO by_hand.contact (sfid, lastname, external_id__c) VALUES ($1, 'Doe', 'by hand')",
+        &[&id],
+    )
+    .await
+    .unwrap();
     let engine = idle_engine(url, address).await;
     send_by_hand(url, address).await;
     way_to_salesforce(&org, &sql).await;
@@ -86,7 +93,8 @@ async fn way_to_salesforce(org: &Org, sql: &Client) {
             // At any moment between two looks.
             tokio::time::sleep(Duration::from_micros(40_000 + change * 7_919 % 10_000)).await;
             let seen = org.journal_since(0).len() as u64;
-            let update = format!("UPDATE {table} SET lastname = 'Doe {change}' WHERE external_id__c = '{key}'");
+            let update =
+                format!("UPDATE {table} SET lastname = 'Doe {change}' WHERE external_id__c = '{key}'");
             sql.batch_execute(&update).await.unwrap();
             let committed = Utc::now();
             let entry = loop {
@@ -105,7 +113,13 @@ async fn way_to_salesforce(org: &Org, sql: &Client) {
         median_of_ours.rounds.push(median(ours));
         median_of_peer.rounds.push(median(peer) + look);
     }
-    figure("commit to request, idle engine, median", &median_of_ours, &median_of_peer, "ms", Limit::AtMost(1.0));
+    figure(
+        "commit to request, idle engine, median",
+        &median_of_ours,
+        &median_of_peer,
+        "ms",
+        Limit::AtMost(1.0),
+    );
     let side = |what, samples: &[f64], more| Side { what, rounds: vec![most_of(samples) + more] };
     let (ours, peer) = (side(OURS, &ours, 0.0), side(PEER, &by_hand, look));
     figure("commit to request, idle engine, 99 of 100", &ours, &peer, "ms", Limit::AtMost(1.5));
@@ -177,7 +191,8 @@ async fn cost_of_looks(url: &str, org: SocketAddr, sql: &Client) {
         let name = format!("single-row updates beside an engine that looks, {clients} client{plural}");
         figure(&name, &with, &without, "tps", Limit::AtLeast(0.97));
     }
-    let (mut engine_takes, mut bare_takes) = (Side::new("an idle engine"), Side::new("a client that asks SELECT 1 as often"));
+    let (mut engine_takes, mut bare_takes) =
+        (Side::new("an idle engine"), Side::new("a client that asks SELECT 1 as often"));
     for _ in 0..3 {
         let engine = idle_engine(url, org).await;
         engine_takes.rounds.push(share_of_core(sql, ENGINE, tokio::time::sleep(SPAN * 2)).await);

@@ -61,7 +61,9 @@ fn offer_to_install() -> Result<()> {
     let Some(line) = install_line().filter(|_| !is_installed() && std::io::stdin().is_terminal()) else {
         return Ok(());
     };
-    print::note("syncdeck: the demo runs a PostgreSQL of its own, and the server programs are not on this machine.");
+    print::note(
+        "syncdeck: the demo runs a PostgreSQL of its own, and the server programs are not on this machine.",
+    );
     if Dialogue::new().yes(&format!("Install them now, with: {line}"), true)? {
         let status = std::process::Command::new("sh").args(["-c", &line]).status()?;
         if !status.success() {
