@@ -46,8 +46,8 @@ pub async fn read_both(org: SocketAddr, sql: &Client) -> usize {
 /// The values of the rows that are to be mended, and what they would be.
 pub async fn preview(sql: &Client) -> usize {
     let sql = sql.query(
-        "SELECT error.id, row.id, row.phone, replace(row.phone, 'call ', '') FROM syncdeck.error
-         JOIN salesforce.contact row ON row.id = error.record_id
+        "SELECT error.id, contact.id, phone, replace(phone, 'call ', '') FROM syncdeck.error
+         JOIN salesforce.contact ON contact.id = error.record_id
          WHERE resolved_at IS NULL AND state = 'open' AND mapping = 'Contact'",
         &[],
     );
@@ -59,10 +59,10 @@ pub async fn mend(sql: &Client, rows: &[i32]) -> Duration {
     let mend = sql
         .prepare(
             "WITH before AS (SELECT id, phone FROM salesforce.contact WHERE id = ANY($1) FOR NO KEY UPDATE), mended AS (
-                 UPDATE salesforce.contact row SET phone = '415-555-' || lpad((row.id % 10000)::text, 4, '0')
-                 FROM before WHERE row.id = before.id RETURNING row.id, before.phone AS was, row.phone AS is)
+                 UPDATE salesforce.contact SET phone = '415-555-' || lpad((contact.id % 10000)::text, 4, '0')
+                 FROM before WHERE contact.id = before.id RETURNING contact.id, before.phone AS was, contact.phone AS became)
              INSERT INTO by_hand.audit (actor, action, mapping, table_name, record_id, before, after)
-             SELECT 'somebody', 'fix', 'Contact', 'contact', id, jsonb_build_object('phone', was), jsonb_build_object('phone', is)
+             SELECT 'somebody', 'fix', 'Contact', 'contact', id, jsonb_build_object('phone', was), jsonb_build_object('phone', became)
              FROM mended",
         )
         .await

