@@ -221,21 +221,21 @@ pub fn busy(place: &Place) {
     let cores = std::thread::available_parallelism().unwrap().get();
     let bench = std::env::current_exe().unwrap();
     let bare = [bench.to_str().unwrap(), bare::WORD, BYTES];
-    let measure = |when: &str, start: &dyn Fn(&[&str]) -> Session| {
+    let measure = |when: &str, most: f64, start: &dyn Fn(&[&str]) -> Session| {
         let mut session = start(&console(place));
         session.until("the console is complete", complete);
         let mut bare = shown(start(&bare));
-        press(&mut session, &mut bare, 50).tell(when, 10.0, 3.0);
+        press(&mut session, &mut bare, 50).tell(when, 15.0, most);
         session.leave();
         bare.leave();
     };
     // A scheduler that gives each session a share of its own hardly lets these hold a key up.
     let load: Vec<Session> = (0..cores).map(|_| Session::start(&["sh", "-c", LOOP], &place.home)).collect();
-    measure("with every core busy elsewhere", &|program| Session::start(program, &place.home));
+    measure("with every core busy elsewhere", 10.0, &|program| Session::start(program, &place.home));
     load.into_iter().for_each(Session::leave);
     // Those of its own session have the same right to the cores as it: what it hands to another thread waits in line.
     let script = format!("{LOOP} & ").repeat(cores) + "exec \"$@\"";
-    measure("with every core busy in its session", &|program| {
+    measure("with every core busy in its session", 3.0, &|program| {
         Session::start(&[&["sh", "-c", &script, "sh"], program].concat(), &place.home)
     });
 }
