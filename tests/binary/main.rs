@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod configuration;
+mod docs;
 mod manual;
 mod rules;
 #[allow(dead_code, reason = "each way of testing uses its part of what is shared")]
