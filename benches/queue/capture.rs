@@ -137,7 +137,7 @@ pub async fn run(url: &str) {
     let no_wait = format!("{url}&options=-c%20synchronous_commit%3Doff");
     for (who, url, clients, limits) in [
         ("1 client", url, 1, [0.65, 0.75]),
-        ("1 client that does not wait for the disk", &no_wait, 1, [0.5, 0.7]),
+        ("1 client that does not wait for the disk", no_wait.as_str(), 1, [0.5, 0.7]),
         ("16 clients", url, 16, [0.65, 0.75]),
     ] {
         let mut sides = TABLES.map(|(what, _)| Side::new(what));
