@@ -69,7 +69,8 @@ fn code(text: &str) -> String {
 fn first_column(page: &str, heading: &str) -> BTreeSet<String> {
     let from =
         page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no {heading}")).1;
-    let to = from.lines().take_while(|line| !line.starts_with('#'));
+    // `# ...` may be a comment of a configuration that is shown.
+    let to = from.lines().take_while(|line| !line.starts_with("##"));
     let cells = to.filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
 }
