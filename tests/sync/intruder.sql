@@ -6,7 +6,7 @@ CREATE TABLE public.seen (who text, application text, what text);
 GRANT INSERT ON public.seen TO PUBLIC;
 DO $$ BEGIN
     CREATE ROLE intruder;
-EXCEPTION WHEN duplicate_object THEN NULL;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 GRANT CREATE, USAGE ON SCHEMA public TO intruder;
 GRANT USAGE ON SCHEMA salesforce TO intruder;
