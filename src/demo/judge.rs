@@ -24,8 +24,9 @@ pub(super) async fn report(
     seconds: f64,
     loaded: Duration,
 ) -> Result<Report, Error> {
-    let journal = org.journal_since(0);
+    // In this order: what is sent between the two is in both, and not in neither.
     let standing = store.standing().await?;
+    let journal = org.journal_since(0);
     let mut ledger = ledger.all();
     add_operators(&mut ledger, store.edits().await?);
     rules.look_at_conditions(store, &ledger).await?;
