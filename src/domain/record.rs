@@ -50,6 +50,32 @@ pub struct RecordView {
 }
 
 impl RecordView {
+    /// A row that failed, by its values and its error alone: nothing else is known of it.
+    pub fn failed(
+        row: RowRef,
+        mapping: &str,
+        values: Vec<(Field, Option<String>)>,
+        error: SyncError,
+    ) -> RecordView {
+        RecordView {
+            row,
+            mapping: mapping.to_owned(),
+            sfid: None,
+            lastop: None,
+            unit: "failed".to_owned(),
+            exists: true,
+            values,
+            error: Some(error),
+            advice: Advice::default(),
+            conflicts: Vec::new(),
+            sending: Sending::default(),
+            pending: Vec::new(),
+            masked: Vec::new(),
+            history: Vec::new(),
+            due: false,
+        }
+    }
+
     /// Whether it is on its way to Salesforce: what is known to be wrong with it is about to be known anew, and nothing
     /// is offered against it.
     pub fn is_being_sent(&self) -> bool {
@@ -280,23 +306,10 @@ mod tests {
             last_seen: now,
             group: String::new(),
         };
-        let view = RecordView {
-            row: RowRef { table: "invoice_line__c".to_owned(), row: RowId(1) },
-            mapping: "Invoice_Line__c".to_owned(),
-            sfid: None,
-            lastop: None,
-            unit: "held".to_owned(),
-            exists: true,
-            values: vec![(lookup.clone(), None), (key.clone(), Some("INV-UNKNOWN".to_owned()))],
-            error: Some(error),
-            advice: Advice::default(),
-            conflicts: Vec::new(),
-            sending: Sending::default(),
-            pending: Vec::new(),
-            masked: Vec::new(),
-            history: Vec::new(),
-            due: false,
-        };
+        let row = RowRef { table: "invoice_line__c".to_owned(), row: RowId(1) };
+        let values = vec![(lookup.clone(), None), (key.clone(), Some("INV-UNKNOWN".to_owned()))];
+        let failed = RecordView::failed(row, "Invoice_Line__c", values, error);
+        let view = RecordView { unit: "held".to_owned(), ..failed };
         assert!(view.is_at_fault(&key) && !view.is_at_fault(&lookup));
     }
 }

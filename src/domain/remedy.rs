@@ -315,7 +315,6 @@ mod tests {
     use super::super::field::FieldType;
     use super::super::mapping::Access;
     use super::super::names::{RowId, RowRef};
-    use super::super::record::{Advice, Sending};
     use super::super::rules::Rules;
     use super::super::sync_error::{ErrorState, SyncError};
     use super::*;
@@ -376,23 +375,9 @@ mod tests {
             group: String::new(),
         };
         let value_of = |field: &Field| (field.name == name).then(|| value.map(str::to_owned)).flatten();
-        RecordView {
-            row: RowRef { table: mapping.table.clone(), row: RowId(1) },
-            mapping: mapping.object.clone(),
-            sfid: None,
-            lastop: None,
-            unit: "failed".to_owned(),
-            exists: true,
-            values: mapping.fields.iter().map(|field| (field.clone(), value_of(field))).collect(),
-            error: Some(error),
-            advice: Advice::default(),
-            conflicts: Vec::new(),
-            sending: Sending::default(),
-            pending: Vec::new(),
-            masked: Vec::new(),
-            history: Vec::new(),
-            due: false,
-        }
+        let row = RowRef { table: mapping.table.clone(), row: RowId(1) };
+        let values = mapping.fields.iter().map(|field| (field.clone(), value_of(field))).collect();
+        RecordView::failed(row, &mapping.object, values, error)
     }
 
     fn made(offers: &[Offer]) -> Vec<Option<&str>> {

@@ -10,7 +10,7 @@ use crate::domain::catalogue;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{Advice, FieldEdit, RecordView, Sending};
+use crate::domain::record::{FieldEdit, RecordView};
 use crate::domain::remedy::{Against, Offer, offers};
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::postgres;
@@ -123,21 +123,11 @@ fn sample(mapping: &Mapping, step: &Step, edit: &FieldEdit) -> Sample {
 /// A row with its error, as far as remedies are chosen by it.
 fn seen(mapping: &Mapping, row: &Hstore, error: SyncError) -> RecordView {
     let value = |column: &str| row.get(column).cloned().flatten();
+    let at = RowRef { table: mapping.table.clone(), row: error.row_id.unwrap_or_default() };
+    let values = mapping.fields.iter().map(|field| (field.clone(), value(&field.column))).collect();
     RecordView {
-        row: RowRef { table: mapping.table.clone(), row: error.row_id.unwrap_or_default() },
-        mapping: mapping.object.clone(),
         sfid: value("sfid"),
         lastop: value("_hc_lastop"),
-        unit: "failed".to_owned(),
-        exists: true,
-        values: mapping.fields.iter().map(|field| (field.clone(), value(&field.column))).collect(),
-        error: Some(error),
-        advice: Advice::default(),
-        conflicts: Vec::new(),
-        sending: Sending::default(),
-        pending: Vec::new(),
-        masked: Vec::new(),
-        history: Vec::new(),
-        due: false,
+        ..RecordView::failed(at, &mapping.object, values, error)
     }
 }
