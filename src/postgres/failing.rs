@@ -6,7 +6,7 @@ use crate::domain::act::Came;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::remedy::Against;
 
-use super::operator::{Unit, lock_units};
+use super::operator::{Unit, lock_errors, lock_units};
 use super::{Error, Store, Transaction, While};
 
 impl Store {
@@ -27,7 +27,7 @@ impl Store {
 /// The errors of rows, and which of the rows are on their way.
 pub(super) struct Failing {
     units: HashMap<i32, Unit>,
-    errors: HashMap<i32, Against>,
+    errors: HashMap<i32, (String, Against)>,
 }
 
 impl Failing {
@@ -35,7 +35,7 @@ impl Failing {
     pub(super) fn compare(&self, row: RowId, against: Against) -> Result<(), (Came, String)> {
         let why = if self.units.get(&row.0).is_some_and(|unit| unit.sending || unit.waits) {
             "it is being sent: what helps is known when Salesforce has answered"
-        } else if self.errors.get(&row.0) != Some(&against) {
+        } else if self.errors.get(&row.0).is_none_or(|(_, error)| *error != against) {
             "its error is another one by now: look at it again, then choose what to do"
         } else {
             return Ok(());
@@ -54,15 +54,5 @@ pub(super) async fn failing(
         return Ok(Failing { units: HashMap::new(), errors: HashMap::new() });
     }
     let units = lock_units(transaction, table, ids).await?;
-    let rows = transaction
-        .query(
-            "SELECT record_id, id, last_seen FROM syncdeck.error
-             WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL ORDER BY record_id FOR UPDATE",
-            &[&table, &ids],
-        )
-        .await
-        .while_("look at the rows' errors")?;
-    let errors =
-        rows.iter().map(|row| (row.get(0), Against { error: row.get(1), seen: row.get(2) })).collect();
-    Ok(Failing { units, errors })
+    Ok(Failing { units, errors: lock_errors(transaction, table, ids).await? })
 }

@@ -250,12 +250,13 @@ impl Store {
         let Locked { busy, .. } = self.lock_rows(&transaction, mapping, &ids).await?;
         self.lock_new_entries(&transaction, &mapping.table, &ids).await?;
         let units = lock_units(&transaction, &mapping.table, &ids).await?;
-        let seen = last_seen(&transaction, &mapping.table, &ids).await?;
+        let errors = lock_errors(&transaction, &mapping.table, &ids).await?;
         let mut fates = Vec::new();
         let mut ready = Vec::new();
         for listed in rows.iter().filter(|listed| !busy.contains(&listed.row.0)) {
             let id = listed.row.0;
-            let answered = listed.seen.is_some_and(|at| seen.get(&id).is_some_and(|(_, last)| *last > at));
+            let answered =
+                listed.seen.is_some_and(|at| errors.get(&id).is_some_and(|(_, error)| error.seen > at));
             let fate = match units.get(&id) {
                 Some(Unit { sending: true, .. }) => {
                     Some((Came::Skipped, "it is being sent already".to_owned()))
@@ -293,7 +294,7 @@ impl Store {
         let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
         // The unit before the error, as in an acknowledgement.
         lock_units(&transaction, &mapping.table, &ids).await?;
-        let errors = last_seen(&transaction, &mapping.table, &ids).await?;
+        let errors = lock_errors(&transaction, &mapping.table, &ids).await?;
         let mut fates = Vec::new();
         let mut ignored = Vec::new();
         for row in rows {
@@ -536,21 +537,24 @@ pub(super) async fn lock_units(
     Ok(rows.iter().map(unit).collect())
 }
 
-/// The unresolved errors of rows: their states, and when they were seen last.
-async fn last_seen(
+/// The unresolved errors of rows, locked: their states, and what each is known by.
+pub(super) async fn lock_errors(
     transaction: &Transaction<'_>,
     table: &str,
     ids: &[i32],
-) -> Result<HashMap<i32, (String, DateTime<Utc>)>, Error> {
+) -> Result<HashMap<i32, (String, Against)>, Error> {
     let rows = transaction
         .query(
-            "SELECT record_id, state, last_seen FROM syncdeck.error
+            "SELECT record_id, state, id, last_seen FROM syncdeck.error
              WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL ORDER BY record_id FOR UPDATE",
             &[&table, &ids],
         )
         .await
-        .while_("look at errors")?;
-    Ok(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect())
+        .while_("look at the rows' errors")?;
+    let error = |row: &tokio_postgres::Row| {
+        (row.get(0), (row.get(1), Against { error: row.get(2), seen: row.get(3) }))
+    };
+    Ok(rows.iter().map(error).collect())
 }
 
 /// Wakes the engine and every console: an operator's transaction is rare, so NOTIFY costs nothing here.
