@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio_postgres::Client;
 
+use super::signed_in::sign_in;
+
 /// Rows of one transaction.
 const CHUNK: usize = 200;
 
@@ -15,15 +17,7 @@ pub const TABLES: &str = "CREATE SCHEMA by_hand; CREATE TABLE by_hand.audit (LIK
 
 /// Reads every record and every row. Returns how many there were.
 pub async fn read_both(org: SocketAddr, sql: &Client) -> usize {
-    let http = reqwest::Client::new();
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", "simulated-app"),
-        ("client_secret", "simulated-secret"),
-    ];
-    let login = http.post(format!("http://{org}/services/oauth2/token")).form(&form).send().await.unwrap();
-    let login: Value = login.json().await.unwrap();
-    let token = login["access_token"].as_str().unwrap();
+    let (http, token) = sign_in(org).await;
     let soql =
         "SELECT Id, LastName, Email, Phone, Score__c, AccountId, External_Id__c, SystemModstamp FROM Contact";
     let mut url = reqwest::Url::parse(&format!("http://{org}/services/data/v62.0/query")).unwrap();
@@ -31,7 +25,7 @@ pub async fn read_both(org: SocketAddr, sql: &Client) -> usize {
     let mut count = 0;
     loop {
         let page: Value =
-            http.get(url.clone()).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+            http.get(url.clone()).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
         count += page["records"].as_array().unwrap().len();
         let Some(next) = page["nextRecordsUrl"].as_str() else { break };
         url = url.join(next).unwrap();

@@ -9,6 +9,8 @@
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod by_hand;
+#[path = "../shared/signed_in.rs"]
+mod signed_in;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

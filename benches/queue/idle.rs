@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
+use super::signed_in::sign_in;
 use super::single::{ROWS, updates};
 use super::{Limit, Side, config, connect, figure, median};
 
@@ -155,15 +156,7 @@ async fn send_by_hand(url: &str, org: SocketAddr) {
         }
     });
     client.batch_execute("LISTEN changes").await.unwrap();
-    let http = reqwest::Client::new();
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", "simulated-app"),
-        ("client_secret", "simulated-secret"),
-    ];
-    let login = http.post(format!("http://{org}/services/oauth2/token")).form(&form).send().await.unwrap();
-    let login: Value = login.json().await.unwrap();
-    let token = login["access_token"].as_str().unwrap().to_owned();
+    let (http, token) = sign_in(org).await;
     tokio::spawn(async move {
         let take = client.prepare("DELETE FROM by_hand.log RETURNING sfid, lastname").await.unwrap();
         loop {

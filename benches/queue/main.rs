@@ -15,6 +15,8 @@ mod drain;
 mod engines;
 mod idle;
 mod intake;
+#[path = "../shared/signed_in.rs"]
+mod signed_in;
 mod single;
 
 use std::path::Path;
