@@ -1,5 +1,7 @@
 //! The demo and the simulated org.
 
+use std::io::IsTerminal;
+
 use color_eyre::eyre::{Result, eyre};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +19,6 @@ use super::{DONE, FAILED, console, print, signals};
 
 /// Everything on this machine.
 pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
-    use std::io::IsTerminal;
     let wanted = Options { dir: options.dir.clone(), rows: options.rows as usize };
     offer_to_install()?;
     if options.headless {
@@ -57,7 +58,6 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
 /// Where PostgreSQL's server programs are missing, somebody at a terminal may have them installed at once. Otherwise the
 /// start says what is missing, and the line that installs it.
 fn offer_to_install() -> Result<()> {
-    use std::io::IsTerminal;
     let Some(line) = install_line().filter(|_| !is_installed() && std::io::stdin().is_terminal()) else {
         return Ok(());
     };
