@@ -54,6 +54,7 @@ mod schema;
 mod send;
 mod tally;
 mod trouble;
+mod turn;
 mod upkeep;
 pub mod verify;
 mod watch;

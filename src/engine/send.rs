@@ -14,7 +14,6 @@ use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Strategy, Verdict};
 use crate::postgres::errors::NewError;
 use crate::postgres::queue::{Ack, Acked, Claimed, Outcome};
-use crate::postgres::status::Lease;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
 use crate::salesforce::{self, value};
@@ -22,14 +21,12 @@ use crate::salesforce::{self, value};
 use super::batch::{self, Call, Job};
 use super::keep::{KEEP_PAUSE, keep_answer};
 use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
-use super::{Shared, hold, link, mask, proof, resend, rules, schema};
+use super::{Shared, hold, link, mask, proof, resend, schema, turn};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
-/// How long units wait whose mapping another engine writes alone.
-const TURN_PAUSE: Duration = Duration::from_millis(500);
 /// After a lost answer.
 pub(super) const LOST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -77,13 +74,18 @@ pub(super) async fn send_all(
     }
     let mut calls = batch::calls(mapping, jobs).into_iter();
     while let Some(call) = calls.next() {
-        if !in_turn(shared, mapping).await? {
+        if !turn::is_ours(shared, mapping).await? {
             let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
-            return release(shared, claim, units, TURN_PAUSE).await;
+            return release(shared, claim, units, turn::PAUSE).await;
         }
         if shared.writes_are_off(&mapping.table) {
             let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
             return give_back(shared, claim, units, Outcome::Stopped).await;
+        }
+        let (call, early) = turn::split(shared, claim, mapping, call).await?;
+        release(shared, claim, early, turn::PAUSE).await?;
+        if call.is_empty() {
+            continue;
         }
         if !may_send(shared, claim) {
             // All at once, and while the lease lives: units that nobody sent must not count as lost, for those go
@@ -109,20 +111,6 @@ async fn sendable(shared: &Shared, mapping: &Mapping, jobs: Vec<Job>) -> Result<
     acks.extend(resend::park(shared, mapping, lost).await?);
     resend::find_made(shared, mapping, &mut jobs).await?;
     Ok((jobs, acks))
-}
-
-/// Whether a call of this mapping may go now. Under `fail_fast` nothing goes beside a call that may stop the writes: one
-/// engine writes the mapping, one call after the other, and learns before each whether they are stopped.
-async fn in_turn(shared: &Shared, mapping: &Mapping) -> Result<bool, Error> {
-    if mapping.rules.strategy != Strategy::FailFast {
-        return Ok(true);
-    }
-    let lease = Lease { name: format!("writer {}", mapping.object), owner: shared.owner.clone() };
-    let mine = shared.store.lease(&lease, shared.config.salesforce.lease).await?;
-    if mine {
-        rules::follow(shared).await?;
-    }
-    Ok(mine)
 }
 
 /// Whether a mapping's calls are saved whole or not at all.

@@ -259,7 +259,8 @@ impl Store {
     ///
     /// One intake at a time (advisory lock): with two, a later change of a record could be claimed before an earlier
     /// one is visible. The unit is upserted with `version + 1`, never DO NOTHING, which strands an entry that
-    /// arrives while its unit is being acknowledged (reproduced). Of a mapping that drains, what was captured after that
+    /// arrives while its unit is being acknowledged (reproduced). A row that was mended keeps its place before those that
+    /// came after its first change. Of a mapping that drains, what was captured after that
     /// was asked for stays NEW, and so does an entry that fits nowhere: it is looked into by itself (`custody`).
     ///
     /// Whatever was planned while the log was empty holds for a million entries: the first of them are read along
@@ -293,7 +294,9 @@ impl Store {
                  SELECT table_name, record_id, 'ready' FROM taken GROUP BY 1, 2 ORDER BY 1, 2
                  ON CONFLICT (table_name, record_id) DO UPDATE SET version = unit.version + 1,
                      state = CASE WHEN unit.state IN ('inflight', 'review') THEN unit.state ELSE 'ready' END,
-                     ready_at = CASE unit.state WHEN 'inflight' THEN unit.ready_at ELSE clock_timestamp() END,
+                     ready_at = CASE WHEN unit.state = 'inflight' THEN unit.ready_at
+                         WHEN unit.state IN ('failed', 'stopped') THEN least(unit.created_at, clock_timestamp())
+                         ELSE clock_timestamp() END,
                      attempts = 0, lost_alone = 0
              ) SELECT count(*) FROM taken",
             schema = self.schema

@@ -67,7 +67,7 @@ impl Store {
     /// Units that were given back while the writes of their mapping rested go on once these do. An engine that learns
     /// of a resume late gives back a few more, so this is looked at again with every sweep. They go in the order in which
     /// they came.
-    pub(super) async fn wake_stopped(&self) -> Result<(), Error> {
+    pub async fn wake_stopped(&self) -> Result<(), Error> {
         let client = self.client().await?;
         client
             .execute_cached(
@@ -80,6 +80,28 @@ impl Store {
             .await
             .while_("let stopped units go on")
             .map(drop)
+    }
+
+    /// The earliest change of a table up to `last` that somebody else has to send: its unit is ready, waits to be woken,
+    /// or is in flight under another token. Index `_trigger_log_idx_state_id`.
+    pub async fn earliest_elsewhere(
+        &self,
+        table: &str,
+        last: i64,
+        token: &str,
+    ) -> Result<Option<i64>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT min(log.id)::bigint FROM {}._trigger_log log JOIN syncdeck.unit USING (table_name, record_id)
+             WHERE log.state IN ('PENDING', 'FAILED') AND log.id <= $2::bigint AND log.table_name = $1
+                 AND unit.state IN ('ready', 'stopped', 'inflight') AND unit.token IS DISTINCT FROM $3",
+            self.schema
+        );
+        let rows = client
+            .query_cached(&sql, &[&table, &last, &token])
+            .await
+            .while_("look which changes come before those of a claim")?;
+        Ok(rows.first().and_then(|row| row.get(0)))
     }
 
     /// Pauses the mappings that are drained: nothing that waited when that was asked for is ready, in flight or captured

@@ -83,6 +83,40 @@ async fn a_later_change_of_another_kind_does_not_go_before_the_first_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_before_an_earlier_change_that_another_claim_holds() {
+    let mut world = World::start(CONTACTS).await;
+    world.stop_engine().await;
+    six(&world, 1).await;
+    world
+        .run(
+            "DELETE FROM salesforce.contact WHERE id = 6;
+             INSERT INTO syncdeck.unit (table_name, record_id, state, token, lease_until)
+             VALUES ('contact', 1, 'inflight', 'another', clock_timestamp() + interval '2 s')",
+        )
+        .await;
+    world.start_engine().await;
+    world.until_text("SELECT writes FROM syncdeck.mapping", "stopped").await;
+    let rest = "SELECT count(*)::text FROM syncdeck.unit WHERE state IN ('ready', 'inflight')";
+    world.until_text(rest, "0").await;
+    assert_eq!(written(&world), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_mended_goes_before_those_that_waited_behind_it() {
+    let mut world = World::start(&CONTACTS.replace("strategy", "batch_size = 2\nstrategy")).await;
+    world.stop_engine().await;
+    six(&world, 2).await;
+    world.start_engine().await;
+    world.until_text("SELECT writes FROM syncdeck.mapping", "stopped").await;
+    world.until_text(STATES, "stopped 0, failed 1, stopped 0, stopped 0, stopped 0, stopped 0").await;
+    // Sent at once, they would go in the order in which they became ready: the mended one last.
+    world.run("UPDATE syncdeck.mapping SET writes = 'on'").await;
+    world.run("UPDATE salesforce.contact SET lastname = 'Name 2' WHERE id = 2").await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.unit", "0").await;
+    assert_eq!(written(&world), (1..=6).map(|number| format!("create C{number}")).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_error_that_passes_stops_nothing_and_costs_the_others_no_attempt() {
     let mut world = World::start(CONTACTS).await;
     world.stop_engine().await;
