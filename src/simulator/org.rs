@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub struct OrgOptions {
     pub rotate_refresh_tokens: bool,
     /// API requests a day.
     pub daily_limit: u64,
+    /// How long a client waits for an answer that is lost, before its connection ends.
+    pub lost_after: Duration,
 }
 
 impl Default for OrgOptions {
@@ -43,6 +46,7 @@ impl Default for OrgOptions {
             refresh_token: "5Aep861SIMULATED".to_owned(),
             rotate_refresh_tokens: false,
             daily_limit: 100_000,
+            lost_after: Duration::from_secs(300),
         }
     }
 }

@@ -24,8 +24,6 @@ const BODY_LIMIT: usize = 50 * 1024 * 1024;
 const LINE_LIMIT: usize = 16_384;
 /// Records on a page of a query.
 const PAGE: usize = 2_000;
-/// How long a client waits for an answer that never comes, at most.
-const NEVER: Duration = Duration::from_secs(300);
 
 /// A request in its parts.
 pub(super) struct Call<'a> {
@@ -101,7 +99,9 @@ async fn data(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> Respo
     match late {
         Some(Late::Lost) => {
             // Carried out, and nobody ever hears of it.
-            tokio::time::sleep(NEVER).await;
+            let lost_after = org.lock().options.lost_after;
+            tokio::time::sleep(lost_after).await;
+            response = cut(response).await;
         }
         Some(Late::Cut) => response = cut(response).await,
         None => {}

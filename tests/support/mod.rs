@@ -14,7 +14,8 @@ use tokio_postgres::NoTls;
 /// other work, or half the speed, must fail no test.
 const STILL: Duration = Duration::from_secs(180);
 /// The longest wait, for what moves without ever getting there.
-const LONGEST: Duration = Duration::from_secs(1_200);
+#[allow(dead_code, reason = "each test binary uses its part of what is shared")]
+pub const LONGEST: Duration = Duration::from_secs(1_200);
 /// Between looks at whether something moves.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,6 @@
 //! what cannot be done is told row by row, and nothing is half-done.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use syncdeck::domain::act::{Came, Confirm, Deed, How, Progress, Report};
@@ -17,11 +16,9 @@ use syncdeck::postgres::link::Owner;
 use syncdeck::simulator::Refusal;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::operator;
+use crate::support::{LONGEST, operator};
 use crate::world::{MAPPINGS, World, contact};
 
-/// How long answers are waited for: they come, whatever else the machine does.
-const PATIENCE: Duration = Duration::from_secs(600);
 pub const OPEN: &str =
     "SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL AND state = 'open'";
 
@@ -102,7 +99,7 @@ async fn a_group_is_fixed_undone_and_fixed_again() {
         .unwrap();
     assert_eq!((report.done, report.skipped, report.failed), (450, 0, 0));
     assert_eq!(*steps.lock().unwrap(), [0, 200, 400, 450]);
-    handle.answers(&plan, &mut report, PATIENCE).await.unwrap();
+    handle.answers(&plan, &mut report, LONGEST).await.unwrap();
     assert_eq!(report.reasons(Came::Done), [("Salesforce took it".to_owned(), 450)]);
     assert_eq!(phone(&world, "K450"), json!("415-555-0450"));
 

@@ -284,7 +284,8 @@ async fn what_waits_for_an_answer_says_at_once_that_none_will_come() {
     world.stop_engine().await;
     world.run("UPDATE salesforce.contact SET email = 'nobody' WHERE id = 3").await;
     world.start_engine().await;
-    world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE state = 'open'", "1").await;
+    let fails = "SELECT count(*)::text FROM syncdeck.error WHERE state = 'open' AND record_id = 3";
+    world.until_text(fails, "1").await;
     world.stop_engine().await;
     let last = world.text("SELECT max(id)::text FROM syncdeck.error").await.unwrap();
     for arguments in [

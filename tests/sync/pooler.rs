@@ -11,7 +11,7 @@ use syncdeck::engine::handle::{ErrorQuery, Event, Handle};
 use syncdeck::postgres::Store;
 use syncdeck::postgres::connect::Session;
 
-use crate::support::{operator, server};
+use crate::support::{LONGEST, operator, server};
 use crate::world::{MAPPINGS, World, contact};
 
 /// A running PgBouncer; it ends with its owner.
@@ -81,6 +81,7 @@ async fn everything_goes_through_a_transaction_pooler_and_leaves_nothing_behind_
     let world = World::behind(&mappings, |direct| pooler.url(direct)).await;
     let url = pooler.url(&world.direct);
     let mut events = world.handle.events();
+    let heard = tokio::spawn(async move { while events.recv().await.unwrap() != Event::Errors {} });
     world
         .run(
             "INSERT INTO salesforce.contact (lastname, email, external_id__c)
@@ -92,11 +93,7 @@ async fn everything_goes_through_a_transaction_pooler_and_leaves_nothing_behind_
         .await;
     world.until_text("SELECT _hc_lastop FROM salesforce.contact WHERE id = 1", "FAILED").await;
     // Nobody announces anything here, and everybody hears of it.
-    tokio::time::timeout(Duration::from_secs(5), async {
-        while events.recv().await.unwrap() != Event::Errors {}
-    })
-    .await
-    .unwrap();
+    tokio::time::timeout(LONGEST, heard).await.unwrap().unwrap();
     let page = world.handle.errors(&ErrorQuery { limit: 10, ..ErrorQuery::default() }).await.unwrap();
     assert_eq!(page.items.len(), 1);
     world.handle.record(&contact(1)).await.unwrap();

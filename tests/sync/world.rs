@@ -68,14 +68,14 @@ impl World {
 
     /// A world whose org is made ready by `prepare` before the engine comes.
     pub async fn with(mappings: &str, prepare: impl FnOnce(&Org)) -> World {
-        let org = Org::new(OrgOptions::default());
+        let org = Org::new(org_options());
         prepare(&org);
         World::of(org, "client_secret = \"simulated-secret\"\n", mappings).await
     }
 
     /// A world whose app signs in by these lines of configuration.
     pub async fn signing_in(auth: &str, mappings: &str, options: impl FnOnce(&mut OrgOptions)) -> World {
-        let mut org = OrgOptions::default();
+        let mut org = org_options();
         options(&mut org);
         World::of(Org::new(org), auth, mappings).await
     }
@@ -86,13 +86,12 @@ impl World {
 
     /// A world whose programs reach the database another way than the test does.
     pub async fn behind(mappings: &str, way: impl FnOnce(&str) -> String) -> World {
-        World::on(Org::new(OrgOptions::default()), "client_secret = \"simulated-secret\"\n", mappings, way)
-            .await
+        World::on(Org::new(org_options()), "client_secret = \"simulated-secret\"\n", mappings, way).await
     }
 
     /// A world whose database holds something before the engine comes.
     pub async fn found(mappings: &str, sql: &str) -> World {
-        let org = Org::new(OrgOptions::default());
+        let org = Org::new(org_options());
         World::settle(org, "client_secret = \"simulated-secret\"\n", mappings, str::to_owned, sql).await
     }
 
@@ -178,7 +177,7 @@ impl World {
     async fn work_done(&self) -> (Option<String>, usize) {
         let sql = "SELECT concat_ws(' ', (SELECT max(id) FROM syncdeck.attempt), (SELECT max(id) FROM syncdeck.log),
                  (SELECT max(id) FROM syncdeck.run), (SELECT max(id) FROM syncdeck.audit), (SELECT max(id) FROM syncdeck.error),
-                 (SELECT sum(records_read + row_count) FROM syncdeck.mapping), (SELECT sum(version) FROM syncdeck.unit),
+                 (SELECT sum(row_count) FROM syncdeck.mapping), (SELECT sum(version) FROM syncdeck.unit),
                  (SELECT last_value FROM salesforce._trigger_log_id_seq))";
         let row = self.sql.query_one(sql, &[]).await.ok();
         (row.and_then(|row| row.get(0)), self.org.journal_since(0).len())
@@ -263,6 +262,11 @@ fn config_text_with(url: &str, login_url: &str, auth: &str, mappings: &str) -> S
          client_id = \"simulated-app\"\n{auth}request_timeout = \"30s\"\nlease = \"60s\"\nlook_back = \"2s\"\n\
          describe_interval = \"500ms\"\n{mappings}"
     )
+}
+
+/// The usual org, but that nobody waits for a timeout: a connection ends instead of the answer that is lost.
+fn org_options() -> OrgOptions {
+    OrgOptions { lost_after: Duration::from_millis(100), ..OrgOptions::default() }
 }
 
 pub fn contact(row: i32) -> RowRef {
