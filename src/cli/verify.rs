@@ -8,14 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::domain::act::{Confirm, Progress, Report};
+use crate::domain::dry_run::{DryRunRow, NOT_TAKEN_BACK};
 use crate::domain::mapping::Mapping;
 use crate::domain::merge::Side;
 use crate::domain::nearest::nearest;
+use crate::domain::verify::Stage;
 use crate::domain::verify::{Finding, Kind, Verdict};
 use crate::engine::handle::Handle;
-use crate::engine::rehearsal::{self, NOT_TAKEN_BACK, Tried};
+use crate::engine::rehearsal;
 use crate::engine::repair::{confirm, summary, what};
-use crate::engine::verify::{Sides, Stage};
+use crate::engine::verify::Sides;
 use crate::logs::sanitize::sanitize;
 
 use super::args::{Cli, VerifyOptions};
@@ -259,7 +261,7 @@ fn configured(config: &Config, name: &str) -> Result<(), print::Usage> {
     Err(print::Usage(format!("{} has no mapping {name:?}\n{there}", config.path.display())))
 }
 
-fn tried_line(tried: &Tried) -> String {
+fn tried_line(tried: &DryRunRow) -> String {
     let left: Vec<String> =
         tried.left_out.iter().map(|(field, why)| format!("{field} stays behind: {why}")).collect();
     let refused = match (&tried.code, &tried.message) {

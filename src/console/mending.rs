@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use crate::domain::act::{Confirm, Deed, Progress};
+use crate::domain::dry_run::DryRun;
 use crate::domain::merge::Side;
 use crate::domain::record::Edit;
 use crate::domain::sync_error::SyncError;
+use crate::domain::verify::Stage;
 use crate::domain::verify::Verdict;
 use crate::engine::handle::Refused;
-use crate::engine::rehearsal::{Trial, Trials};
-use crate::engine::verify::Stage;
+use crate::engine::operate::DryRuns;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
@@ -233,7 +234,7 @@ impl Model {
     }
 
     /// What trials of all mappings came to.
-    pub(super) fn all_tried(&mut self, result: Result<Trials, Refused>) -> Vec<Effect> {
+    pub(super) fn all_tried(&mut self, result: Result<DryRuns, Refused>) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
@@ -246,7 +247,7 @@ impl Model {
     }
 
     /// What the trial of a mapping came to.
-    pub(super) fn tried(&mut self, mapping: &str, result: Result<Trial, Refused>) -> Vec<Effect> {
+    pub(super) fn tried(&mut self, mapping: &str, result: Result<DryRun, Refused>) -> Vec<Effect> {
         let table = self.table_of(mapping);
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),

@@ -131,8 +131,8 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Verified(result) => model.verified(result),
-        Msg::Tried { mapping, result } => model.tried(&mapping, result),
-        Msg::AllTried(result) => model.all_tried(result),
+        Msg::DryRunDone { mapping, result } => model.tried(&mapping, result),
+        Msg::DryRunsDone(result) => model.all_tried(result),
         Msg::Groups { filter, result } => model.groups_came(&filter, result),
         Msg::GroupsRenewed { filter, result } => {
             model.groups_flight.land();

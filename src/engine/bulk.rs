@@ -21,7 +21,6 @@ use crate::postgres::operator::{Listed, RowEdit};
 use crate::postgres::revert::{Reverted, Wanted};
 
 use super::handle::{Handle, Refused};
-use super::mask;
 
 /// Rows in one transaction: their locks are held while it lasts.
 pub(super) const CHUNK: usize = 200;
@@ -158,9 +157,7 @@ impl Handle {
                 Err(stopped) => {
                     let broken = matches!(stopped, Stopped::Postgres(_)) || plan.deed == Deed::Revert;
                     let why = match &stopped {
-                        Stopped::Postgres(error) => {
-                            mask::of_table(&self.store, &part[0].at.table, error).await
-                        }
+                        Stopped::Postgres(error) => self.store.masked(&part[0].at.table, error).await,
                         Stopped::Refused(refused) => refused.to_string(),
                     };
                     let failed = |step: &Step| Fate::new(step.at.row, Came::Failed, why.clone());

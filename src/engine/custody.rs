@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::catalogue::{self, Source};
+use crate::domain::dispatch::Content;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::postgres::Error;
 use crate::postgres::custody::{RowHint, Unowned};
 use crate::postgres::errors::NewError;
-use crate::postgres::queue::Content;
 
 use super::{Shared, mask};
 

@@ -1,11 +1,9 @@
 //! The one door through which console and command line meet the engine, wherever it runs: reads and an operator's
 //! writes go to PostgreSQL in the caller's own session; what only the engine can do is a command.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
 use tokio::sync::broadcast;
 
 use crate::domain::act::{self, Act, Operator};
@@ -13,9 +11,10 @@ use crate::domain::catalogue;
 use crate::domain::filter::Filter;
 use crate::domain::group::Group;
 use crate::domain::mapping::Mapping;
-use crate::domain::names::{RowId, RowRef};
+use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::record::{RecordView, SalesforceValues};
+use crate::domain::request::Request;
 use crate::domain::rules;
 use crate::domain::run::Run;
 use crate::domain::sync_error::SyncError;
@@ -201,56 +200,11 @@ impl Handle {
                 )
             });
         }
-        let args = json!({"table": row.table, "rows": [row.row], "candidates": true});
-        let mut found = self.fetched(&args).await?;
+        let (table, rows) = (row.table.clone(), vec![row.row]);
+        let mut found = self.fetched(Request::Fetch { table, rows, candidates: true }).await?;
         found
             .remove(&row.row)
             .ok_or_else(|| Refused("the engine did not tell the record's values".to_owned()))
-    }
-
-    /// Asks the engine something about a row.
-    pub(super) async fn ask(&self, what: &str, row: &RowRef) -> Result<serde_json::Value, Refused> {
-        self.ask_of(what, &json!({"table": row.table, "row": row.row})).await
-    }
-
-    /// Salesforce's side of rows of one table, fetched now by the engine.
-    pub(super) async fn fetch(
-        &self,
-        table: &str,
-        rows: &[RowId],
-    ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
-        self.fetched(&json!({"table": table, "rows": rows})).await
-    }
-
-    async fn fetched(&self, args: &serde_json::Value) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
-        let answer = self.ask_of("fetch", args).await?;
-        let found: HashMap<String, SalesforceValues> =
-            serde_json::from_value(answer).map_err(|error| Refused(error.to_string()))?;
-        Ok(found.into_iter().filter_map(|(row, values)| Some((RowId(row.parse().ok()?), values))).collect())
-    }
-
-    pub(super) async fn ask_of(
-        &self,
-        what: &str,
-        args: &serde_json::Value,
-    ) -> Result<serde_json::Value, Refused> {
-        if self.store.is_read_only() {
-            return Err(Refused("--read-only asks nothing of the engine".to_owned()));
-        }
-        if !self.store.holdups().await?.engine {
-            return Err(Refused(
-                "no engine runs, which has to be asked\nstart one with: syncdeck run".to_owned(),
-            ));
-        }
-        let begin = Instant::now();
-        let id = self.store.ask(what, args, &self.operator.actor).await?;
-        match self.store.wait_answer(id, FETCH_LIMIT).await? {
-            Some(answer) => answer.map_err(Refused),
-            None => Err(Refused(format!(
-                "the engine, asked {} s ago, did not answer\nsee whether one runs, with: syncdeck status",
-                begin.elapsed().as_secs()
-            ))),
-        }
     }
 
     /// All mappings as they are worked.

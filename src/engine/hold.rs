@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::domain::catalogue::Source;
+use crate::domain::dispatch::{Call, Job};
 use crate::domain::field::Field;
 use crate::domain::key::{self, Key};
 use crate::domain::mapping::{Mapping, Parent};
@@ -15,7 +16,6 @@ use crate::postgres::keys::KeyHolder;
 use crate::postgres::queue::{Ack, Awaited, Outcome};
 
 use super::Shared;
-use super::batch::{Call, Job};
 use super::send::{ack, failure};
 
 /// Why a job does not go out now.

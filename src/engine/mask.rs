@@ -4,16 +4,15 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use crate::domain::dispatch::Job;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::masking::{Hidden, hides};
 use crate::domain::names::RowId;
 use crate::domain::rules::MASK;
+use crate::postgres::Store;
 use crate::postgres::queue::Outcome;
-use crate::postgres::{self, Store};
 use crate::salesforce::collections::SaveResult;
-
-use super::batch::Job;
 
 /// A request as its attempt keeps it.
 pub(super) fn request(mapping: &Mapping, mut record: Value) -> Value {
@@ -73,23 +72,6 @@ pub(super) fn outcome(hidden: &Hidden, mut outcome: Outcome) -> Outcome {
         error.message = hidden.hide(&error.message);
     }
     outcome
-}
-
-/// What PostgreSQL says, where nobody has the values at hand that it may quote: in its own words only if none of these
-/// mappings masks any.
-pub(super) fn told<'a>(mut mappings: impl Iterator<Item = &'a Mapping>, error: &postgres::Error) -> String {
-    if mappings.any(hides) { error.without_quotes() } else { error.to_string() }
-}
-
-/// The same of one table.
-pub(super) async fn of_table(store: &Store, table: &str, error: &postgres::Error) -> String {
-    if !error.is_of_a_record() {
-        return error.to_string();
-    }
-    match store.registered(table).await {
-        Ok(mapping) => told(std::iter::once(&mapping), error),
-        Err(_) => error.without_quotes(),
-    }
 }
 
 /// The values by which the filter's free words find an error.

@@ -1,17 +1,15 @@
 //! What an operator does through the door with one row, and what operators did.
 
-use serde_json::json;
-
 use crate::domain::act::{AuditEntry, PastAct};
 use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{Edit, Hit};
 use crate::domain::remedy::{Action, Offer};
+use crate::domain::request::Request;
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
 
 use super::handle::{Handle, Refused};
-use super::mask;
 
 /// What linking came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ impl Handle {
     pub async fn save(&self, edit: &Edit) -> Result<(), Refused> {
         match self.store.save(edit, &self.act()).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(Refused(mask::of_table(&self.store, &edit.row.table, &error).await)),
+            Err(error) => Err(Refused(self.store.masked(&edit.row.table, &error).await)),
         }
     }
 
@@ -91,7 +89,7 @@ impl Handle {
                 }
             }
             Action::Reread => {
-                self.ask("reread", row).await?;
+                self.ask(&Request::Reread { at: row.clone() }).await?;
                 self.retry(row).await?;
             }
             Action::Retry => {
@@ -128,8 +126,8 @@ impl Handle {
     /// Refused when there is none, when the row has a record, or when the row that has the record cannot be replaced.
     pub async fn link(&self, row: &RowRef, sfid: Option<&str>, owner: Owner) -> Result<Linked, Refused> {
         let mapping = self.store.registered(&row.table).await?;
-        let args = json!({"table": mapping.table, "row": row.row, "sfid": sfid});
-        let found = self.ask_of("existing", &args).await?;
+        let at = RowRef { table: mapping.table.clone(), row: row.row };
+        let found = self.ask(&Request::Existing { at, sfid: sfid.map(str::to_owned) }).await?;
         let sfid = found.as_str().unwrap_or_default().to_owned();
         let other = self.store.row_of(&mapping, &sfid).await?;
         if let Some(other) = other.filter(|other| owner == Owner::Keeps && *other != row.row) {

@@ -19,6 +19,7 @@
 mod again;
 mod answers;
 mod apply;
+mod ask;
 mod batch;
 pub mod bulk;
 mod custody;
@@ -34,7 +35,7 @@ mod load;
 pub mod lookups;
 mod mask;
 pub mod mend;
-mod operate;
+pub mod operate;
 pub mod outcome;
 mod parts;
 mod plan;

@@ -3,20 +3,24 @@
 
 use chrono::Utc;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::act::Act;
+use crate::domain::dry_run::DryRun;
 use crate::domain::filter::Filter;
 use crate::domain::overview::Writes;
+use crate::domain::request::Request;
 use crate::domain::trend::{Share, Trend};
-use crate::domain::verify::Verdict;
+use crate::domain::verify::{Stage, Verdict};
 
 use super::handle::{Handle, Refused};
-use super::{rehearsal, verify};
 
 /// The most minutes that are told at once: a week.
 const MINUTES: u32 = 7 * 24 * 60;
+
+/// What dry runs of several mappings came to, by mapping.
+pub type DryRuns = Vec<(String, Result<DryRun, Refused>)>;
 
 impl Handle {
     /// What happened in each of the last `minutes` minutes (a week at most) of every mapping: the oldest first, none
@@ -82,28 +86,28 @@ impl Handle {
     pub async fn verify(
         &self,
         mapping: &str,
-        told: &(dyn Fn(verify::Stage) + Send + Sync),
+        told: &(dyn Fn(Stage) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<Verdict, Refused> {
         let table = self.store.registered(mapping).await?.table;
         let told = |progress: &Value| {
-            if let Ok(stage) = verify::Stage::deserialize(progress) {
+            if let Ok(stage) = Stage::deserialize(progress) {
                 told(stage);
             }
         };
-        let verdict = self.ask_long("verify", &json!({"table": table}), &told, stop).await?;
+        let verdict = self.ask_long(&Request::Verify { table }, &told, stop).await?;
         serde_json::from_value(verdict).map_err(|error| Refused(error.to_string()))
     }
 
-    /// Tries the newest rows of a mapping, at most `limit` and [`rehearsal::MOST`], done by the engine with its own login.
+    /// Tries the newest rows of a mapping, at most `limit` and as many as a call takes, done by the engine with its own login.
     /// No record stays changed.
     ///
     /// # Errors
     /// Refused when there is no such mapping, no engine, or when Salesforce does not answer.
-    pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<rehearsal::Trial, Refused> {
+    pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<DryRun, Refused> {
         let table = self.store.registered(mapping).await?.table;
-        let args = json!({"table": table, "limit": limit});
-        let trial = self.ask_long("test", &args, &|_| {}, &CancellationToken::new()).await?;
+        let request = Request::DryRun { table, limit };
+        let trial = self.ask_long(&request, &|_| {}, &CancellationToken::new()).await?;
         serde_json::from_value(trial).map_err(|error| Refused(error.to_string()))
     }
 

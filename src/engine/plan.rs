@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use crate::domain::act::{AuditEntry, Came, Confirm, Deed, How, Preview, Sample, confirmation};
+use crate::domain::dispatch::{self, Claimed, Content, Planned};
 use crate::domain::filter::Filter;
 use crate::domain::fold::{Action, Entry};
 use crate::domain::hstore::Hstore;
@@ -14,9 +15,7 @@ use crate::domain::record::{FieldEdit, SalesforceState, SalesforceValues};
 use crate::domain::sync_error::ErrorState;
 use crate::postgres::custody::LOG;
 use crate::postgres::errors::{Selection, Target};
-use crate::postgres::queue::{Claimed, Content};
 
-use super::batch::{self, Planned};
 use super::bulk::{CHUNK, Chosen, LOOK, Plan, Step, field_of, print};
 use super::handle::{Handle, Refused};
 
@@ -259,7 +258,7 @@ pub(super) fn refusal(
         values: edits.iter().map(|edit| (edit.column.clone(), edit.new.clone())).collect::<Hstore>(),
         captured_at: Utc::now(),
     });
-    match batch::plan(mapping, &unit, &content) {
+    match dispatch::plan(mapping, &unit, &content) {
         Planned::Refused { refusal, .. } => {
             let group = format!("{} {}", refusal.code, refusal.fields.join(", "));
             Some((group, refusal.message))

@@ -1,14 +1,12 @@
 //! What will be sent for a row, before it is: the same plan that the writer makes, with nothing claimed.
 
+use crate::domain::dispatch::{self, Claimed, KEPT_OUT, Planned};
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
 use crate::domain::outgoing::{LeftOut, Op, outgoing};
 use crate::domain::record::Sending;
-use crate::postgres::queue::{Claimed, KEPT_OUT};
 use crate::postgres::{Error, Store};
-
-use super::batch::{self, Planned};
 
 /// What will be sent for a row. One that has nothing unsent shows what a change of all its fields would send.
 pub(super) async fn sending(
@@ -35,7 +33,7 @@ pub(super) async fn sending(
         });
     }
     let unit = Claimed { table: at.table.clone(), row: at.row, ..Claimed::default() };
-    Ok(match batch::plan(mapping, &unit, &content) {
+    Ok(match dispatch::plan(mapping, &unit, &content) {
         Planned::Send(job) => Sending {
             what: job.op.to_owned(),
             why: None,

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
+use crate::domain::dispatch::{Call, Job};
 use crate::domain::mapping::Mapping;
 use crate::salesforce::Error;
 use crate::salesforce::collections::SaveResult;
 
 use super::Shared;
-use super::batch::{Call, Job};
 
 /// Checks the results of a call. Updates and deletes tell by their ids. New records have ascending ids; an upsert that
 /// found records, or was refused in part, is compared with the org by external id.

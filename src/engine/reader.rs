@@ -22,7 +22,7 @@ use crate::salesforce::query::{Selection, instant};
 use crate::salesforce::{self, Client, value};
 
 use super::apply::{apply, note, remove};
-use super::{Shared, guard, link, load, mask, refused, replaced, schema};
+use super::{Shared, guard, link, load, refused, replaced, schema};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -336,7 +336,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
             if error.is_of_this_table() {
                 guard::look(shared).await;
             }
-            let text = mask::told(std::iter::once(mapping), error);
+            let text = error.masked(std::iter::once(mapping));
             shared.log.of("reader").error(
                 format!("{} cannot be read into its table", mapping.object),
                 json!({"mapping": mapping.object, "cause": text}),
@@ -390,7 +390,7 @@ fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) ->
 pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> Result<Value, String> {
     schema::look(shared, &mapping.object, true).await;
     let mappings = shared.mappings();
-    let told = |error: postgres::Error| mask::told(mappings.iter(), &error);
+    let told = |error: postgres::Error| error.masked(mappings.iter());
     let mapping = mappings.iter().find(|fresh| fresh.object == mapping.object).unwrap_or(mapping);
     let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
     let Some(sfid) = shared.store.sfid_of(at).await.map_err(told)? else { return Ok(Value::Null) };

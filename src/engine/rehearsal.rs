@@ -7,72 +7,35 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
+use crate::domain::dry_run::{DryRun, DryRunRow};
 use crate::domain::hstore::Hstore;
 use crate::domain::key::Key;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::RowId;
 use crate::domain::outgoing::{Op, Outgoing, outgoing};
-use crate::postgres::Store;
+use crate::postgres::{self, Store};
 use crate::salesforce::collections::{MAX_RECORDS, ROLLED_BACK, SaveResult};
 use crate::salesforce::{Client, value};
 
 use super::again::{TRIES, again};
-use super::handle::Refused;
 use super::prepare;
 
-/// What trials of several mappings came to, by mapping.
-pub type Trials = Vec<(String, Result<Trial, Refused>)>;
+/// Why nothing was tried. The text says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DryRunError(pub String);
 
-/// What allOrNone does not take back.
-pub const NOT_TAKEN_BACK: &str = "What Salesforce does not take back: numbers of auto-number fields stay used, platform \
-     events that are published immediately are out, and so is what a trigger did outside of the org or asynchronously.";
+impl From<postgres::Error> for DryRunError {
+    fn from(error: postgres::Error) -> DryRunError {
+        DryRunError(error.to_string())
+    }
+}
 
 /// The most rows of one trial: a call takes 200 records, one of which is bound to fail.
 pub const MOST: usize = MAX_RECORDS - 1;
-
-/// What became of one row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
-    /// Which row.
-    pub row: RowId,
-    /// Its record, where it has one.
-    pub sfid: Option<String>,
-    /// `insert` or `update`.
-    pub op: String,
-    /// Whether it would go through, as far as was tried.
-    pub passes: bool,
-    /// Who refused it: `check` here, or `salesforce`.
-    pub refused_by: Option<String>,
-    /// Code.
-    pub code: Option<String>,
-    /// Message.
-    pub message: Option<String>,
-    /// API names of the fields at fault.
-    pub fields: Vec<String>,
-    /// What is sent, after the mapping's rules.
-    pub sent: BTreeMap<String, Option<String>>,
-    /// Fields that stay behind, and why.
-    pub left_out: BTreeMap<String, String>,
-}
-
-/// What a trial came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trial {
-    /// The mapping's object name.
-    pub mapping: String,
-    /// Whether Salesforce was asked, or only the checks here.
-    pub offline: bool,
-    /// How many rows were tried.
-    pub rows: usize,
-    /// How many would go through.
-    pub passed: usize,
-    /// What became of each.
-    pub items: Vec<Tried>,
-}
 
 /// A mapping as it is configured, under the rules in force, whether it is switched on or not.
 ///
@@ -83,14 +46,18 @@ pub async fn mapping(
     store: &Store,
     client: &Client,
     name: &str,
-) -> Result<Mapping, Refused> {
-    let told = |error: &dyn std::fmt::Display| Refused(error.to_string());
+) -> Result<Mapping, DryRunError> {
+    let told = |error: &dyn std::fmt::Display| DryRunError(error.to_string());
     let is = |written: &&crate::config::MappingConfig| {
         written.object.eq_ignore_ascii_case(name) || written.table == name
     };
     let written = config.mappings.iter().find(is).ok_or_else(|| {
         let known: Vec<&str> = config.mappings.iter().map(|written| written.object.as_str()).collect();
-        Refused(format!("{} has no mapping {name:?}\nit has: {}", config.path.display(), known.join(", ")))
+        DryRunError(format!(
+            "{} has no mapping {name:?}\nit has: {}",
+            config.path.display(),
+            known.join(", ")
+        ))
     })?;
     // What runs already is tried as it runs, rules set at run time included.
     if store.is_installed().await?
@@ -100,7 +67,7 @@ pub async fn mapping(
     }
     let describe = client.describe(&written.object, None).await.map_err(|error| told(&error))?;
     let Some((describe, _)) = describe else {
-        return Err(Refused(format!("Salesforce did not describe {}", written.object)));
+        return Err(DryRunError(format!("Salesforce did not describe {}", written.object)));
     };
     prepare::mapping(config, written, &describe, None).map_err(|error| told(&error))
 }
@@ -114,25 +81,28 @@ pub async fn run(
     client: Option<&Client>,
     mapping: &Mapping,
     limit: usize,
-) -> Result<Trial, Refused> {
+) -> Result<DryRun, DryRunError> {
     if mapping.access == Access::ReadOnly {
-        return Err(Refused(format!("{} is mapped read-only: nothing of it is ever sent", mapping.object)));
+        return Err(DryRunError(format!(
+            "{} is mapped read-only: nothing of it is ever sent",
+            mapping.object
+        )));
     }
     let rows = store.newest_rows(mapping, i64::try_from(limit.min(MOST)).unwrap_or(1)).await?;
-    let mut items: Vec<(Tried, Option<Value>)> =
+    let mut items: Vec<(DryRunRow, Option<Value>)> =
         rows.into_iter().map(|(row, values)| check(mapping, row, &values)).collect();
     if let Some(client) = client {
         known_by_key(client, mapping, &mut items).await?;
         for op in ["insert", "update"] {
-            let mut tried: Vec<&mut (Tried, Option<Value>)> =
+            let mut tried: Vec<&mut (DryRunRow, Option<Value>)> =
                 items.iter_mut().filter(|(tried, record)| tried.op == op && record.is_some()).collect();
             if !tried.is_empty() {
                 send(client, mapping, op, &mut tried).await?;
             }
         }
     }
-    let items: Vec<Tried> = items.into_iter().map(|(tried, _)| tried).collect();
-    Ok(Trial {
+    let items: Vec<DryRunRow> = items.into_iter().map(|(tried, _)| tried).collect();
+    Ok(DryRun {
         mapping: mapping.object.clone(),
         offline: client.is_none(),
         rows: items.len(),
@@ -145,10 +115,10 @@ pub async fn run(
 async fn known_by_key(
     client: &Client,
     mapping: &Mapping,
-    items: &mut [(Tried, Option<Value>)],
-) -> Result<(), Refused> {
+    items: &mut [(DryRunRow, Option<Value>)],
+) -> Result<(), DryRunError> {
     let Some(field) = mapping.external_id_field().filter(|_| mapping.rules.upsert) else { return Ok(()) };
-    let key_of = |tried: &Tried| Key::of(field, tried.sent.get(&field.name)?.as_ref()?);
+    let key_of = |tried: &DryRunRow| Key::of(field, tried.sent.get(&field.name)?.as_ref()?);
     let keys: Vec<Key> = items
         .iter()
         .filter(|(tried, _)| tried.op == "insert")
@@ -156,7 +126,7 @@ async fn known_by_key(
         .collect();
     let keys: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
     let known = again(TRIES, || client.ids_by_key(&mapping.object, field, &keys)).await;
-    let known = known.map_err(|error| Refused(error.to_string()))?;
+    let known = known.map_err(|error| DryRunError(error.to_string()))?;
     for (tried, record) in items.iter_mut().filter(|(tried, _)| tried.op == "insert") {
         if let (Some(sfid), Some(record)) = (key_of(tried).and_then(|key| known.get(&key.folded)), record) {
             record["id"] = json!(sfid);
@@ -167,7 +137,7 @@ async fn known_by_key(
 }
 
 /// A row by the mapping's rules and checks, and the record that would go out.
-fn check(mapping: &Mapping, row: RowId, values: &Hstore) -> (Tried, Option<Value>) {
+fn check(mapping: &Mapping, row: RowId, values: &Hstore) -> (DryRunRow, Option<Value>) {
     let sfid = values.get("sfid").cloned().flatten();
     let op = if sfid.is_some() { Op::Update } else { Op::Insert };
     // Of a row that has a record, what nobody may change is not what a change would be about.
@@ -176,7 +146,7 @@ fn check(mapping: &Mapping, row: RowId, values: &Hstore) -> (Tried, Option<Value
         .filter(|(column, _)| op == Op::Insert || mapping.field(column).is_some_and(|field| field.updateable))
         .map(|(column, value)| (column.clone(), value.clone()))
         .collect();
-    let mut tried = Tried {
+    let mut tried = DryRunRow {
         row,
         sfid: sfid.clone(),
         op: if sfid.is_some() { "update" } else { "insert" }.to_owned(),
@@ -219,7 +189,7 @@ fn check(mapping: &Mapping, row: RowId, values: &Hstore) -> (Tried, Option<Value
     }
 }
 
-fn refuse(tried: &mut Tried, by: &str, code: &str, message: &str, fields: Vec<String>) {
+fn refuse(tried: &mut DryRunRow, by: &str, code: &str, message: &str, fields: Vec<String>) {
     tried.passes = false;
     tried.refused_by = Some(by.to_owned());
     (tried.code, tried.message, tried.fields) = (Some(code.to_owned()), Some(message.to_owned()), fields);
@@ -230,18 +200,18 @@ async fn send(
     client: &Client,
     mapping: &Mapping,
     op: &str,
-    tried: &mut [&mut (Tried, Option<Value>)],
-) -> Result<(), Refused> {
+    tried: &mut [&mut (DryRunRow, Option<Value>)],
+) -> Result<(), DryRunError> {
     let mut records: Vec<Value> = tried.iter().filter_map(|(_, record)| record.clone()).collect();
     records.push(bound_to_fail(mapping, op));
     // What is taken back whole may be asked again.
     let results = again(TRIES, || client.take_back(op == "insert", &records)).await;
-    let results = results.map_err(|error| Refused(format!("the trial was not answered: {error}")))?;
+    let results = results.map_err(|error| DryRunError(format!("the trial was not answered: {error}")))?;
     let saved: Vec<&str> =
         results.iter().filter(|result| result.success).filter_map(|result| result.id.as_deref()).collect();
     if !saved.is_empty() {
         // Cannot be, by all that Salesforce documents; whoever finds it out must know at once.
-        return Err(Refused(format!(
+        return Err(DryRunError(format!(
             "Salesforce did not take the trial back: these records were written: {}\nlook at them now",
             saved.join(", ")
         )));

@@ -7,6 +7,7 @@ use chrono::Utc;
 
 use crate::domain::act::{Act, Came, Fate, Sample};
 use crate::domain::catalogue;
+use crate::domain::dispatch::Content;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
@@ -15,7 +16,6 @@ use crate::domain::remedy::{Against, Offer, offers};
 use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::postgres;
 use crate::postgres::operator::RowEdit;
-use crate::postgres::queue::Content;
 
 use super::bulk::{LOOK, Plan, Step};
 use super::handle::{Handle, Refused};

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::domain::catalogue::Source;
+use crate::domain::dispatch::{Call, Job};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::hstore::Hstore;
 use crate::domain::lost::{Candidate, differences, message};
@@ -18,7 +19,6 @@ use crate::postgres::{self, Error};
 use crate::salesforce::query::{Selection, instant, literal};
 use crate::salesforce::{self, value};
 
-use super::batch::{Call, Job};
 use super::send::{LOST_PAUSE, ack, failure};
 use super::{Shared, link};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::domain::catalogue::Source;
+use crate::domain::dispatch::{Call, Claimed, Job};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::key::Key;
 use crate::domain::mapping::Mapping;
@@ -13,12 +14,12 @@ use crate::domain::masking::Hidden;
 use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Strategy, Verdict};
 use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Acked, Claimed, Outcome};
+use crate::postgres::queue::{Ack, Acked, Outcome};
 use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
 use crate::salesforce::{self, value};
 
-use super::batch::{self, Call, Job};
+use super::batch;
 use super::keep::{KEEP_PAUSE, keep_answer};
 use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
 use super::{Shared, hold, link, mask, proof, resend, schema, turn};

@@ -1,14 +1,13 @@
 //! The strategy `fail_fast` keeps the order of changes: nothing is sent beside, or before, a call that may stop the writes.
 
+use crate::domain::dispatch::{Claimed, Job};
 use crate::domain::mapping::Mapping;
 use crate::domain::strategy::Strategy;
 use crate::postgres::Error;
-use crate::postgres::queue::Claimed;
 use crate::postgres::status::Lease;
 
 use std::time::Duration;
 
-use super::batch::Job;
 use super::writer::Claim;
 use super::{Shared, rules};
 

@@ -14,7 +14,7 @@ use crate::postgres::errors::NewError;
 use crate::postgres::{self, Store};
 
 use super::trouble::Trouble;
-use super::{Shared, link, mask};
+use super::{Shared, link};
 
 /// Between signs of life.
 const SIGN_INTERVAL: Duration = Duration::from_secs(1);
@@ -126,7 +126,7 @@ async fn finish_drains(shared: &Shared) {
 async fn keep_refusal(shared: &Shared, table: &str, refusal: &postgres::Error) {
     let mappings = shared.mappings();
     let of_table = mappings.iter().filter(|mapping| mapping.table == table);
-    let (code, text) = ("WRITE_BACK_REFUSED", mask::told(of_table, refusal));
+    let (code, text) = ("WRITE_BACK_REFUSED", refusal.masked(of_table));
     let object = object_of(shared, table);
     let error = NewError::classified(&object, WRITE_BACK, Source::Postgres, code, &text, Vec::new());
     let _ = shared.store.keep_mapping_error(table, &error, Some(SWEEP_INTERVAL)).await;

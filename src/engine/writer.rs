@@ -9,15 +9,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::domain::catalogue;
+use crate::domain::dispatch::{self, Call, Claimed, Job, Planned};
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
 use crate::postgres::custody::UNREADABLE_CHANGES;
-use crate::postgres::queue::{Ack, CLAIM_WORD, Claimed, Outcome};
+use crate::postgres::queue::{Ack, CLAIM_WORD, Outcome};
 use crate::postgres::{Error, failpoint};
 
-use super::batch::{self, Call, Job, Planned};
 use super::keep::keep_answer;
-use super::{Shared, custody, guard, link, mask, rules, schema, send};
+use super::{Shared, custody, guard, link, rules, schema, send};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
@@ -200,7 +200,7 @@ async fn set_aside(
     }
     shared.log.of("writer").error(
         format!("{} cannot be written to Salesforce", mapping.object),
-        json!({"mapping": mapping.object, "cause": mask::told(std::iter::once(mapping), &error)}),
+        json!({"mapping": mapping.object, "cause": error.masked(std::iter::once(mapping))}),
     );
     guard::look(shared).await;
     released.err()
@@ -253,9 +253,9 @@ async fn plan_table(
             nothing.push(send::ack(job, None, outcome));
             continue;
         }
-        match batch::plan(mapping, &unit, &content) {
+        match dispatch::plan(mapping, &unit, &content) {
             Planned::Send(mut job) => {
-                if batch::is_to_be_noted(&job, &content) {
+                if dispatch::is_to_be_noted(&job, &content) {
                     job.unit.first_upto = Some(job.upto);
                     noted.push((job.unit.row, job.upto));
                 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use syncdeck::domain::overview::Writes;
 use syncdeck::domain::verify::Kind;
-use syncdeck::engine::verify::Stage;
+use syncdeck::domain::verify::Stage;
 use tokio_util::sync::CancellationToken;
 
 use crate::verify::long_ago;

@@ -7,9 +7,10 @@ use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 use syncdeck::domain::act::Came;
 use syncdeck::domain::merge::Side;
+use syncdeck::domain::verify::Stage;
 use syncdeck::domain::verify::{Kind, Verdict};
 use syncdeck::engine::rehearsal;
-use syncdeck::engine::verify::{Sides, Stage};
+use syncdeck::engine::verify::Sides;
 use syncdeck::simulator::Org;
 use tokio_util::sync::CancellationToken;
 
@@ -308,7 +309,7 @@ async fn a_trial_lets_salesforce_speak_and_leaves_no_trace() {
     let sides = world.sides();
     let mapping = rehearsal::mapping(config, store, &sides.client, "contact").await.unwrap();
     let before = (world.org.journal_since(0), world.org.ids("Contact").len());
-    fn told(trial: &rehearsal::Trial) -> Vec<(i32, &str, Option<&str>)> {
+    fn told(trial: &syncdeck::domain::dry_run::DryRun) -> Vec<(i32, &str, Option<&str>)> {
         trial
             .items
             .iter()

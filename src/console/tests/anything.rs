@@ -31,9 +31,9 @@ use crate::console::view;
 use crate::domain::act::{Deed, Progress};
 use crate::domain::names::RowRef;
 use crate::domain::record::FieldEdit;
+use crate::domain::verify::Stage;
 use crate::engine::bulk::Chosen;
 use crate::engine::handle::Event;
-use crate::engine::verify::Stage;
 
 /// Whether the operator may change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use crate::console::overlays::Overlay;
 use crate::console::update::update;
 use crate::domain::act::{AuditEntry, Came, Deed, How, Item, PastAct, Preview, Report, Sample};
 use crate::domain::catalogue::{self, Source};
+use crate::domain::dry_run::{DryRun, DryRunRow};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::group::{self, Group};
 use crate::domain::mapping::{Access, Mapping};
@@ -30,7 +31,6 @@ use crate::domain::trend::{Minute, Share, Trend};
 use crate::domain::verify::{self, Difference, Finding, Verdict};
 use crate::engine::bulk::Plan;
 use crate::engine::handle::{Count, ErrorPage};
-use crate::engine::rehearsal::{Trial, Tried};
 use crate::logs::{Level, LogRecord};
 
 pub fn now() -> DateTime<Utc> {

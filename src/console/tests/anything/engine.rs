@@ -131,8 +131,8 @@ impl Engine {
                 let clean = Verdict { findings: Vec::new(), ..verdict() };
                 Msg::Verified(or(manner, if turn.is_multiple_of(3) { clean } else { verdict() }))
             }
-            Effect::Test(Some(mapping)) => Msg::Tried { mapping, result: or(manner, trial()) },
-            Effect::Test(None) => Msg::AllTried(or(manner, vec![("Contact".to_owned(), Ok(trial()))])),
+            Effect::Test(Some(mapping)) => Msg::DryRunDone { mapping, result: or(manner, trial()) },
+            Effect::Test(None) => Msg::DryRunsDone(or(manner, vec![("Contact".to_owned(), Ok(trial()))])),
             Effect::SetRule { .. } | Effect::Writes { .. } | Effect::Reload(_) | Effect::Export { .. } => {
                 Msg::Changed(or(manner, HOSTILE.to_owned()))
             }

@@ -376,7 +376,7 @@ fn overlays() -> Vec<Scene> {
             (tried.mapping, tried.items[0].op) = (hostile(), hostile());
             tried.items[0].left_out.insert(hostile(), hostile());
             tried.items[1].code = Some(hostile());
-            update(&mut model, Msg::Tried { mapping: hostile(), result: Ok(tried) });
+            update(&mut model, Msg::DryRunDone { mapping: hostile(), result: Ok(tried) });
             model
         }),
         ("trends_hostile", |size| {

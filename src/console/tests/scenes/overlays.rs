@@ -11,9 +11,9 @@ use crate::console::tests::world::{
 use crate::console::update::update;
 use crate::domain::act::Progress;
 use crate::domain::names::RowId;
+use crate::domain::verify::Stage;
 use crate::engine::bulk::Chosen;
 use crate::engine::mend::Linked;
-use crate::engine::verify::Stage;
 use chrono::TimeDelta;
 
 pub fn scenes() -> Vec<Scene> {
@@ -344,13 +344,13 @@ fn of_mappings() -> Vec<Scene> {
         }),
         ("tried", |size| {
             let mut model = full(size);
-            update(&mut model, Msg::Tried { mapping: "Contact".to_owned(), result: Ok(trial()) });
+            update(&mut model, Msg::DryRunDone { mapping: "Contact".to_owned(), result: Ok(trial()) });
             model
         }),
         ("tried_all", |size| {
             let mut model = full(size);
             let tried = vec![("Contact".to_owned(), Ok(trial())), ("Account".to_owned(), Err(refused()))];
-            update(&mut model, Msg::AllTried(Ok(tried)));
+            update(&mut model, Msg::DryRunsDone(Ok(tried)));
             model
         }),
         ("trends", |size| {
