@@ -12,8 +12,8 @@ use crate::domain::names::RowRef;
 use crate::domain::sync_error::SyncError;
 use crate::postgres::outcomes::{Failure, Holdups, Standing};
 
-use super::bulk::{LOOK, Plan};
 use super::handle::{Handle, Refused};
+use super::operations::execute::{LOOK, Plan};
 
 /// Between two looks, from the first on.
 const LOOKS: [Duration; 2] = [Duration::from_millis(30), Duration::from_millis(200)];

@@ -12,7 +12,7 @@ use crate::domain::record::SalesforceValues;
 use crate::domain::request::Request;
 use crate::postgres::commands::Course;
 
-use super::handle::{FETCH_LIMIT, Handle, Refused};
+use crate::client::handle::{FETCH_LIMIT, Handle, Refused};
 
 /// Between two looks of whoever asked.
 const LOOK: Duration = Duration::from_millis(200);

@@ -31,7 +31,7 @@ pub enum Event {
 }
 
 /// Listens, folds and passes on, reconnecting by itself.
-pub(super) async fn hear(store: Store, events: broadcast::WeakSender<Event>) {
+pub(in crate::client) async fn hear(store: Store, events: broadcast::WeakSender<Event>) {
     let mut broken = false;
     loop {
         let failure = match store.listen().await {

@@ -22,12 +22,12 @@ use crate::logs::LogRecord;
 use crate::postgres::{self, Store};
 
 pub use super::events::Event;
-pub use super::lookups::{Count, ErrorPage, ErrorQuery, PendingQuery};
+pub use super::queries::{Count, ErrorPage, ErrorQuery, PendingQuery};
 use super::{events, preview};
 pub use crate::postgres::settings::SetTo;
 
 /// How long Salesforce's values are waited for, and an engine that takes a command.
-pub(super) const FETCH_LIMIT: Duration = Duration::from_secs(10);
+pub(in crate::client) const FETCH_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a request at the door was not served. The text says what, on what, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -87,12 +87,12 @@ pub struct ShownRule {
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) store: Store,
-    pub(super) operator: Operator,
+    pub(in crate::client) store: Store,
+    pub(in crate::client) operator: Operator,
     /// What the connection is for, as its configuration says; empty where nobody said.
     environment: String,
     /// Why, in the operator's words, whatever is done through this door is done.
-    pub(super) why: Option<String>,
+    pub(in crate::client) why: Option<String>,
     events: broadcast::Sender<Event>,
 }
 
@@ -120,7 +120,7 @@ impl Handle {
     }
 
     /// An act of one transaction.
-    pub(super) fn act(&self) -> Act {
+    pub(in crate::client) fn act(&self) -> Act {
         Act { why: self.why.clone(), ..Act::single(&self.operator) }
     }
 

@@ -9,7 +9,7 @@ use crate::domain::record::Sending;
 use crate::postgres::{Error, Store};
 
 /// What will be sent for a row. One that has nothing unsent shows what a change of all its fields would send.
-pub(super) async fn sending(
+pub(in crate::client) async fn sending(
     store: &Store,
     mapping: &Mapping,
     at: &RowRef,

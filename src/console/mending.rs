@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use crate::client::handle::Refused;
+use crate::client::mapping::DryRuns;
 use crate::domain::act::{Confirm, Deed, Progress};
 use crate::domain::dry_run::DryRun;
 use crate::domain::merge::Side;
@@ -10,8 +12,6 @@ use crate::domain::record::Edit;
 use crate::domain::sync_error::SyncError;
 use crate::domain::verify::Stage;
 use crate::domain::verify::Verdict;
-use crate::engine::handle::Refused;
-use crate::engine::operate::DryRuns;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
@@ -214,7 +214,7 @@ impl Model {
             self.say(Tone::Neutral, "this console is read-only");
             return Vec::new();
         }
-        let does: Vec<String> = crate::engine::repair::summary(&verdict.findings, side)
+        let does: Vec<String> = crate::client::operations::repair::summary(&verdict.findings, side)
             .into_iter()
             .map(|(count, kind, what)| format!("{count} {}: {what}", kind.text()))
             .collect();
@@ -224,10 +224,11 @@ impl Model {
             side.word(),
             does.join("; ")
         );
-        let count = match crate::engine::repair::confirm(&verdict.findings, side, self.environment()) {
-            Confirm::Count(count) => Some(count),
-            _ => None,
-        };
+        let count =
+            match crate::client::operations::repair::confirm(&verdict.findings, side, self.environment()) {
+                Confirm::Count(count) => Some(count),
+                _ => None,
+            };
         let effect = Box::new(Effect::Repair { table, verdict, side });
         self.overlays.push(Overlay::Sure { text, count, typed: String::new(), effect });
         Vec::new()

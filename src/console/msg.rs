@@ -5,6 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use crate::client::handle::{Count, ErrorPage, Event, Refused};
+use crate::client::mapping::DryRuns;
+use crate::client::operations::execute::{Chosen, Plan};
+use crate::client::row::Linked;
 use crate::domain::act::{AuditEntry, PastAct, Progress, Report};
 use crate::domain::dry_run::DryRun;
 use crate::domain::group::Group;
@@ -15,10 +19,6 @@ use crate::domain::record::{Hit, RecordView, Relative, SalesforceValues};
 use crate::domain::trend::{Share, Trend};
 use crate::domain::verify::Stage;
 use crate::domain::verify::Verdict;
-use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::{Count, ErrorPage, Event, Refused};
-use crate::engine::mend::Linked;
-use crate::engine::operate::DryRuns;
 use crate::logs::LogRecord;
 use crate::logs::ring::Place;
 

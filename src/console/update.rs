@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEventKind;
 
+use crate::client::handle::{ErrorPage, Event, Refused};
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::record::RecordView;
 use crate::domain::trend::{Share, Trend};
-use crate::engine::handle::{ErrorPage, Event, Refused};
 
 use super::effect::Effect;
 use super::model::{Flight, Model, Pane, Tone};

@@ -20,8 +20,10 @@ use crate::domain::request::Request;
 use crate::postgres::commands::Command;
 use crate::salesforce::{self, query, value};
 
-use super::again::{TRIES, again};
-use super::{Shared, errand, parts, reader, resend};
+use super::read::reader;
+use super::write::resend;
+use super::{Shared, long_request, parts};
+use crate::salesforce::retry::{TRIES, again};
 
 /// Between looks, should an announcement be missed (a pooler in transaction mode passes none on).
 const PAUSE: Duration = Duration::from_millis(500);
@@ -65,8 +67,8 @@ async fn answer(shared: Arc<Shared>, command: Command) {
         Ok(Request::Fetch { table, rows, candidates }) => fetch(&shared, table, rows, *candidates).await,
         Ok(Request::Existing { at, sfid }) => existing(&shared, at, sfid.as_deref()).await,
         Ok(Request::Reread { at }) => reread(&shared, at).await,
-        Ok(Request::Verify { table }) => errand::verify(&shared, id, table).await,
-        Ok(Request::DryRun { table, limit }) => errand::dry_run(&shared, id, table, *limit).await,
+        Ok(Request::Verify { table }) => long_request::verify(&shared, id, table).await,
+        Ok(Request::DryRun { table, limit }) => long_request::dry_run(&shared, id, table, *limit).await,
         Err(kind) => Err(format!(
             "this engine does not know how to answer {kind:?} as it was asked; its version is another one than the console's"
         )),

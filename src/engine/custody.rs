@@ -16,7 +16,8 @@ use crate::postgres::Error;
 use crate::postgres::custody::{RowHint, Unowned};
 use crate::postgres::errors::NewError;
 
-use super::{Shared, mask};
+use super::Shared;
+use super::write::mask;
 
 /// Between two parts of the log, once it was walked whole.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -20,8 +20,8 @@ use crate::postgres::{self, Store};
 use crate::salesforce::collections::{MAX_RECORDS, ROLLED_BACK, SaveResult};
 use crate::salesforce::{Client, value};
 
-use super::again::{TRIES, again};
 use super::prepare;
+use crate::salesforce::retry::{TRIES, again};
 
 /// Why nothing was tried. The text says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::verify::{Stage, Verdict};
 
 use super::verify::Sides;
-use super::{Shared, answers, rehearsal};
+use super::{Shared, answers, dry_run};
 
 /// Between two signs of life of the engine.
 const SIGN: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ pub(super) async fn verify(shared: &Shared, id: i64, table: &str) -> Result<Valu
 /// Tries a mapping with some of its rows, with this engine's own login.
 pub(super) async fn dry_run(shared: &Shared, id: i64, table: &str, limit: usize) -> Result<Value, String> {
     let mapping = answers::mapping_of(shared, table).await?;
-    let trial = rehearsal::run(&shared.store, Some(&shared.client), &mapping, limit);
+    let trial = dry_run::run(&shared.store, Some(&shared.client), &mapping, limit);
     // A trial is one or two calls, which Salesforce takes back whole: it is not stopped in between.
     let trial = attend(shared, id, &Mutex::new(None::<()>), &CancellationToken::new(), trial).await;
     Ok(json!(trial.map_err(|error| format!("cannot try {}: {error}", mapping.object))?))

@@ -14,7 +14,7 @@ use crate::postgres::errors::NewError;
 use crate::postgres::{self, Store};
 
 use super::trouble::Trouble;
-use super::{Shared, link};
+use super::{Shared, connection};
 
 /// Between signs of life.
 const SIGN_INTERVAL: Duration = Duration::from_secs(1);
@@ -159,8 +159,13 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
                 .log
                 .of("link")
                 .warn("the session had expired; it was renewed", json!({"code": "INVALID_SESSION_ID"}));
-            link::keep(&shared, "INVALID_SESSION_ID", "Session expired or invalid", Some(Duration::ZERO))
-                .await;
+            connection::keep(
+                &shared,
+                "INVALID_SESSION_ID",
+                "Session expired or invalid",
+                Some(Duration::ZERO),
+            )
+            .await;
             let _ = shared.store.resolve_mapping_errors("", &["login"]).await;
         }
         if !shared.pause(SIGN_INTERVAL).await {

@@ -22,8 +22,8 @@ use crate::salesforce::query::Selection;
 use crate::salesforce::{self, Client, value};
 
 use super::StartError;
-use super::again::again;
-use super::reader;
+use super::read::reader;
+use crate::salesforce::retry::again;
 
 /// Suspects that are followed up and listed, of each kind; the rest is counted.
 const LISTED: usize = 100_000;

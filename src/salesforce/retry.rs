@@ -8,13 +8,13 @@ use crate::domain::sync_error::Class;
 use crate::salesforce;
 
 /// How often Salesforce is asked for whoever waits.
-pub(super) const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 3;
 
 /// Asks Salesforce up to `tries` times while it only is not well.
 ///
 /// # Errors
 /// What it says at last, or at once where asking again would bring the same.
-pub(super) async fn again<T, F: Future<Output = Result<T, salesforce::Error>>>(
+pub(crate) async fn again<T, F: Future<Output = Result<T, salesforce::Error>>>(
     tries: usize,
     ask: impl Fn() -> F,
 ) -> Result<T, salesforce::Error> {

@@ -20,12 +20,12 @@ use crate::postgres::custody::LOG;
 use crate::postgres::operator::{Listed, RowEdit};
 use crate::postgres::revert::{Reverted, Wanted};
 
-use super::handle::{Handle, Refused};
+use crate::client::handle::{Handle, Refused};
 
 /// Rows in one transaction: their locks are held while it lasts.
-pub(super) const CHUNK: usize = 200;
+pub(in crate::client) const CHUNK: usize = 200;
 /// Rows looked at together.
-pub(super) const LOOK: usize = 1_000;
+pub(in crate::client) const LOOK: usize = 1_000;
 /// How often a transaction that PostgreSQL broke off is tried again.
 const TRIES: u32 = 4;
 
@@ -47,27 +47,27 @@ pub struct Plan {
     pub preview: Preview,
     /// How it is to be confirmed.
     pub confirm: Confirm,
-    pub(super) steps: Vec<Step>,
+    pub(in crate::client) steps: Vec<Step>,
     /// What is decided already: errors that it does not touch.
-    pub(super) settled: Vec<Item>,
+    pub(in crate::client) settled: Vec<Item>,
     /// Of an undo: what is taken back, by its number.
-    pub(super) entries: HashMap<i64, AuditEntry>,
+    pub(in crate::client) entries: HashMap<i64, AuditEntry>,
     /// Of rows that are mended by their own remedies: the values, by the error's number.
-    pub(super) proposed: HashMap<i64, Vec<FieldEdit>>,
+    pub(in crate::client) proposed: HashMap<i64, Vec<FieldEdit>>,
 }
 
 /// One row of a plan.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Step {
-    pub(super) id: i64,
-    pub(super) at: RowRef,
-    pub(super) seen: DateTime<Utc>,
+pub(in crate::client) struct Step {
+    pub(in crate::client) id: i64,
+    pub(in crate::client) at: RowRef,
+    pub(in crate::client) seen: DateTime<Utc>,
     /// Of a fix: what the field held, to be compared with what it holds then.
-    pub(super) print: u64,
+    pub(in crate::client) print: u64,
     /// Of a revert: whether the row would go, which is confirmed with it.
-    pub(super) removes: bool,
+    pub(in crate::client) removes: bool,
     /// Of a retry: whether it may make a second record, which is confirmed with it.
-    pub(super) doubles: bool,
+    pub(in crate::client) doubles: bool,
 }
 
 impl Plan {
@@ -110,13 +110,13 @@ impl Plan {
         }
     }
 
-    pub(super) fn settle(&mut self, id: i64, result: Came, message: impl Into<String>) {
+    pub(in crate::client) fn settle(&mut self, id: i64, result: Came, message: impl Into<String>) {
         let message = message.into();
         *self.preview.left.entry(template(&message)).or_default() += 1;
         self.settled.push(Item { id, result, message });
     }
 
-    pub(super) fn step(&mut self, id: i64, at: RowRef, seen: DateTime<Utc>) {
+    pub(in crate::client) fn step(&mut self, id: i64, at: RowRef, seen: DateTime<Utc>) {
         self.steps.push(Step { id, at, seen, print: 0, removes: false, doubles: false });
     }
 }
@@ -182,7 +182,7 @@ impl Handle {
     }
 
     /// Salesforce's side of the rows of steps.
-    pub(super) async fn sides(
+    pub(in crate::client) async fn sides(
         &self,
         table: &str,
         steps: &[Step],
@@ -379,7 +379,7 @@ impl From<postgres::Error> for Stopped {
 }
 
 /// A mapped field by API name or column.
-pub(super) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field, Refused> {
+pub(in crate::client) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field, Refused> {
     let field = mapping.field_named(name).map_err(Refused)?;
     if field.read_only() {
         return Err(Refused(format!(
@@ -390,7 +390,7 @@ pub(super) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field
     Ok(field)
 }
 
-pub(super) fn print(value: Option<&String>) -> u64 {
+pub(in crate::client) fn print(value: Option<&String>) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

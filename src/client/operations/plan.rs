@@ -16,11 +16,11 @@ use crate::domain::sync_error::ErrorState;
 use crate::postgres::custody::LOG;
 use crate::postgres::errors::{Selection, Target};
 
-use super::bulk::{CHUNK, Chosen, LOOK, Plan, Step, field_of, print};
-use super::handle::{Handle, Refused};
+use super::execute::{CHUNK, Chosen, LOOK, Plan, Step, field_of, print};
+use crate::client::handle::{Handle, Refused};
 
 /// Rows that a preview shows.
-pub(super) const SAMPLE: usize = 12;
+pub(in crate::client) const SAMPLE: usize = 12;
 
 impl Handle {
     /// Looks at what an act would do. Nothing is changed.
@@ -241,7 +241,7 @@ fn settled(deed: &Deed, target: &Target) -> Option<&'static str> {
 }
 
 /// What the checks would say against a row with other values: in a few words, and whole.
-pub(super) fn refusal(
+pub(in crate::client) fn refusal(
     mapping: &Mapping,
     row: RowId,
     mut content: Content,

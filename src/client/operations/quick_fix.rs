@@ -17,16 +17,16 @@ use crate::domain::sync_error::{ErrorState, SyncError};
 use crate::postgres;
 use crate::postgres::operator::RowEdit;
 
-use super::bulk::{LOOK, Plan, Step};
-use super::handle::{Handle, Refused};
+use super::execute::{LOOK, Plan, Step};
 use super::plan::{SAMPLE, refusal};
+use crate::client::handle::{Handle, Refused};
 
 /// Said of a row that no remedy mends.
 const A_PERSON: &str = "needs a person: none of its remedies gives a value that passes";
 
 impl Handle {
     /// What its first remedy that passes makes of each row; a row without one is left to a person.
-    pub(super) async fn look_at_remedies(&self, plan: &mut Plan) -> Result<(), Refused> {
+    pub(in crate::client) async fn look_at_remedies(&self, plan: &mut Plan) -> Result<(), Refused> {
         let steps = std::mem::take(&mut plan.steps);
         let parts =
             steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|of_table| of_table.chunks(LOOK));
@@ -60,7 +60,7 @@ impl Handle {
     }
 
     /// Gives the rows the values that were proposed, where they and their errors are as they were looked at.
-    pub(super) async fn mend_rows(
+    pub(in crate::client) async fn mend_rows(
         &self,
         table: &str,
         steps: &[Step],

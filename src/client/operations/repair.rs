@@ -13,7 +13,7 @@ use crate::domain::record::{SalesforceState, SalesforceValues};
 use crate::domain::verify::{AsFound, Finding, Kind, Verdict};
 use crate::postgres::revert::{Reverted, Wanted};
 
-use super::handle::{Handle, Refused};
+use crate::client::handle::{Handle, Refused};
 
 /// Findings in one transaction.
 const CHUNK: usize = 200;

@@ -6,6 +6,7 @@ use ratatui::layout::Constraint;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::client::operations::execute::Chosen;
 use crate::console::model::Model;
 use crate::console::widgets::cells::clip;
 use crate::console::widgets::input::Input;
@@ -13,7 +14,6 @@ use crate::domain::act::How;
 use crate::domain::catalogue;
 use crate::domain::remedy::Action;
 use crate::domain::sync_error::SyncError;
-use crate::engine::bulk::Chosen;
 
 /// What stands for the remedies of each row, where the change of many rows is asked for.
 pub const EACH: &str = "each row by its own first remedy";

@@ -9,6 +9,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::client::handle::Refused;
 use crate::config::console::THEMES;
 use crate::console::effect::Effect;
 use crate::console::model::{Connection, Model};
@@ -26,7 +27,6 @@ use crate::domain::remedy::{Action, Offer};
 use crate::domain::sort::{Sort, SortBy};
 use crate::domain::strategy::Strategy;
 use crate::domain::verify::{Finding, Verdict};
-use crate::engine::handle::Refused;
 
 /// Rows of an act that are listed.
 const ROWS: usize = 500;

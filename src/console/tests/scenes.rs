@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::screens::{drawn, text_of, unfit};
 use super::world::{HOSTILE, full, jane, overview, press, values};
+use crate::client::handle::Refused;
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
@@ -18,7 +19,6 @@ use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::domain::overview::Overview;
 use crate::domain::record::RecordView;
-use crate::engine::handle::Refused;
 
 type Size = (u16, u16);
 type Scene = (&'static str, fn(Size) -> Model);

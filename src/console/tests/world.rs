@@ -8,6 +8,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::client::handle::{Count, ErrorPage};
+use crate::client::operations::execute::Plan;
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Settings};
 use crate::console::msg::Msg;
@@ -29,8 +31,6 @@ use crate::domain::rules::Rules;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::trend::{Minute, Share, Trend};
 use crate::domain::verify::{self, Difference, Finding, Verdict};
-use crate::engine::bulk::Plan;
-use crate::engine::handle::{Count, ErrorPage};
 use crate::logs::{Level, LogRecord};
 
 pub fn now() -> DateTime<Utc> {

@@ -23,8 +23,8 @@ use crate::postgres::rows::{Alone, RecordRow};
 use crate::postgres::status::Lease;
 use crate::postgres::{self, Store};
 
-use super::Shared;
 use super::reader::{self, ReadError};
+use crate::engine::Shared;
 
 /// How often a page may wait for somebody's lock before the rest of it is left for the next read.
 const WAITS: usize = 8;
@@ -35,26 +35,26 @@ const CLAIM_ANEW: Duration = Duration::from_secs(2);
 
 /// What an application of records did.
 #[derive(Debug, Default)]
-pub(super) struct Applied {
-    pub(super) written: u64,
+pub(in crate::engine) struct Applied {
+    pub(in crate::engine) written: u64,
     /// The rows that changed.
-    pub(super) changed: Vec<RowId>,
+    pub(in crate::engine) changed: Vec<RowId>,
     /// Records that are to be read again.
-    pub(super) skipped: Vec<String>,
+    pub(in crate::engine) skipped: Vec<String>,
     /// Of records that PostgreSQL refused, how many of each code.
-    pub(super) refused: BTreeMap<&'static str, i64>,
+    pub(in crate::engine) refused: BTreeMap<&'static str, i64>,
 }
 
 /// What a removal of rows did.
 #[derive(Debug, Default)]
-pub(super) struct Removed {
-    pub(super) deleted: u64,
+pub(in crate::engine) struct Removed {
+    pub(in crate::engine) deleted: u64,
     /// Records whose row somebody holds.
-    pub(super) locked: Vec<String>,
+    pub(in crate::engine) locked: Vec<String>,
 }
 
 /// Notes what became of a page.
-pub(super) fn note(run: &mut Run, records: usize, applied: &Applied) {
+pub(in crate::engine) fn note(run: &mut Run, records: usize, applied: &Applied) {
     run.ended_at = Utc::now();
     run.records += records as i64;
     run.changed += applied.written as i64;
@@ -65,7 +65,7 @@ pub(super) fn note(run: &mut Run, records: usize, applied: &Applied) {
 }
 
 /// Applies a page.
-pub(super) async fn apply(
+pub(in crate::engine) async fn apply(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,
@@ -154,7 +154,7 @@ async fn alone(
 }
 
 /// Removes the rows of deleted records.
-pub(super) async fn remove(
+pub(in crate::engine) async fn remove(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,
@@ -213,7 +213,7 @@ async fn claim_anew(
 }
 
 /// These records are refused no more.
-pub(super) async fn settle(
+pub(in crate::engine) async fn settle(
     shared: &Shared,
     mapping: &Mapping,
     sfids: &[&str],

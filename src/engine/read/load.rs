@@ -20,7 +20,8 @@ use crate::salesforce::value;
 
 use super::apply;
 use super::reader::{self, ReadError};
-use super::{Shared, replaced};
+use super::replaced;
+use crate::engine::Shared;
 
 /// Rows looked through at once for those whose record is gone.
 const ROWS: i64 = 5_000;
@@ -37,7 +38,7 @@ struct Load<'a> {
 }
 
 /// Loads a mapping for the first time, or again. False when the engine's end came first.
-pub(super) async fn run(
+pub(in crate::engine) async fn run(
     shared: &Shared,
     mapping: &Mapping,
     lease: &Lease,
@@ -169,18 +170,18 @@ impl Load<'_> {
 
 /// The records that were met, without the part of an id that follows from the rest.
 #[derive(Default)]
-pub(super) struct Met(HashSet<[u8; 15]>);
+pub(in crate::engine) struct Met(HashSet<[u8; 15]>);
 
 impl Met {
     /// Notes a page.
-    pub(super) fn note(&mut self, rows: &[RecordRow]) {
+    pub(in crate::engine) fn note(&mut self, rows: &[RecordRow]) {
         self.0.extend(rows.iter().filter_map(|row| short(row.get("sfid")?.as_str()?)));
     }
 }
 
 /// Deletes the rows whose record is gone, as if Salesforce had told it. Records that came to be since the first page were
 /// not met either, so Salesforce is asked for each that is missing. Returns how many were deleted.
-pub(super) async fn remove_gone(
+pub(in crate::engine) async fn remove_gone(
     shared: &Shared,
     mapping: &Mapping,
     lease: &Lease,

@@ -22,7 +22,8 @@ use crate::salesforce::query::{Selection, instant};
 use crate::salesforce::{self, Client, value};
 
 use super::apply::{apply, note, remove};
-use super::{Shared, guard, link, load, refused, replaced, schema};
+use super::{load, refused, replaced};
+use crate::engine::{Shared, connection, schema, table_check};
 
 /// Between counts of rows and records.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
@@ -38,7 +39,7 @@ const ANNOUNCED: usize = 200;
 
 /// Why a read did not end well.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub(in crate::engine) enum ReadError {
     #[error(transparent)]
     Salesforce(#[from] salesforce::Error),
     #[error(transparent)]
@@ -46,7 +47,7 @@ pub(super) enum ReadError {
 }
 
 /// Runs until the end of the engine.
-pub(super) async fn run(shared: Arc<Shared>, name: String) {
+pub(in crate::engine) async fn run(shared: Arc<Shared>, name: String) {
     let mut counted: Option<Instant> = None;
     let mut shape = None;
     let mut told = None;
@@ -64,7 +65,7 @@ pub(super) async fn run(shared: Arc<Shared>, name: String) {
                 // Another engine reads it: nothing was asked, so nothing is known.
                 Ok(false) => {}
                 Ok(true) => {
-                    link::works(&shared).await;
+                    connection::works(&shared).await;
                     if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                         counted = Some(Instant::now());
                         count(&shared, mapping).await;
@@ -155,7 +156,7 @@ async fn announce(shared: &Shared, mapping: &Mapping, rows: &[RowId]) -> Result<
 
 /// What changed, what was deleted and what is to be read once more; then the cursor moves. Returns what was read, and how
 /// many rows were deleted.
-pub(super) async fn look(
+pub(in crate::engine) async fn look(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,
@@ -173,12 +174,12 @@ pub(super) async fn look(
 }
 
 /// A reader holds its mapping over the pause to its next poll.
-pub(super) fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
+pub(in crate::engine) fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
     shared.config.salesforce.lease + mapping.rules.poll_interval
 }
 
 #[derive(Default)]
-pub(super) struct Read {
+pub(in crate::engine) struct Read {
     records: i64,
     written: u64,
     /// The rows that changed.
@@ -324,17 +325,17 @@ async fn note_failed(shared: &Shared, mapping: &Mapping, code: &str, text: &str)
 
 async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
     let source = match error {
-        ReadError::Salesforce(source) if link::concerns_link(source) => {
-            link::report(shared, source).await;
+        ReadError::Salesforce(source) if connection::concerns_link(source) => {
+            connection::report(shared, source).await;
             return;
         }
         ReadError::Salesforce(source) => {
-            link::note_unusable(shared, source).await;
+            connection::note_unusable(shared, source).await;
             source
         }
         ReadError::Postgres(error) => {
             if error.is_of_this_table() {
-                guard::look(shared).await;
+                table_check::look(shared).await;
             }
             let text = error.masked(std::iter::once(mapping));
             shared.log.of("reader").error(
@@ -387,7 +388,11 @@ fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) ->
 ///
 /// # Errors
 /// Why that could not be done, in words.
-pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> Result<Value, String> {
+pub(in crate::engine) async fn reread(
+    shared: &Shared,
+    mapping: &Mapping,
+    at: &RowRef,
+) -> Result<Value, String> {
     schema::look(shared, &mapping.object, true).await;
     let mappings = shared.mappings();
     let told = |error: postgres::Error| error.masked(mappings.iter());
@@ -412,7 +417,7 @@ pub(super) async fn reread(shared: &Shared, mapping: &Mapping, at: &RowRef) -> R
 }
 
 /// Records by their ids, with everything that a read asks for; those that are gone are not among them.
-pub(super) async fn records(
+pub(in crate::engine) async fn records(
     client: &Client,
     mapping: &Mapping,
     ids: &[&str],
@@ -423,7 +428,7 @@ pub(super) async fn records(
 }
 
 /// Counts rows and records. What fails here beside the way itself is not worth a word: the next count comes soon.
-pub(super) async fn count(shared: &Shared, mapping: &Mapping) {
+pub(in crate::engine) async fn count(shared: &Shared, mapping: &Mapping) {
     let records = match shared.client.query(&format!("SELECT COUNT() FROM {}", mapping.object)).await {
         Ok(page) => Some(page.total),
         Err(error) => {
@@ -436,14 +441,14 @@ pub(super) async fn count(shared: &Shared, mapping: &Mapping) {
 }
 
 /// A failure of the way to Salesforce counts wherever it is met.
-pub(super) async fn note_failure(shared: &Shared, error: &salesforce::Error) {
-    if link::concerns_link(error) || matches!(error, salesforce::Error::Unusable { .. }) {
-        link::report(shared, error).await;
+pub(in crate::engine) async fn note_failure(shared: &Shared, error: &salesforce::Error) {
+    if connection::concerns_link(error) || matches!(error, salesforce::Error::Unusable { .. }) {
+        connection::report(shared, error).await;
     }
 }
 
 /// When a record changed, by the field that says so.
-pub(super) fn stamp_of(mapping: &Mapping, record: &Value) -> Option<DateTime<Utc>> {
+pub(in crate::engine) fn stamp_of(mapping: &Mapping, record: &Value) -> Option<DateTime<Utc>> {
     let text = record.get(mapping.system.stamp?.name())?.as_str()?;
     DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z").ok().map(|time| time.with_timezone(&Utc))
 }

@@ -13,9 +13,9 @@ use crate::postgres::rows::RecordRow;
 use crate::postgres::status::Lease;
 use crate::salesforce::value;
 
-use super::Shared;
 use super::apply::{apply, remove, settle};
 use super::reader::{self, ReadError};
+use crate::engine::Shared;
 
 /// Of each cause at one poll.
 const PROBE: i64 = 20;
@@ -26,7 +26,7 @@ const MOST: usize = 10_000;
 
 /// Tries refused records again. `shape` is what the table's constraints were at the last look. Returns the rows that
 /// changed.
-pub(super) async fn retry(
+pub(in crate::engine) async fn retry(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,

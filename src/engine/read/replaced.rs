@@ -9,17 +9,17 @@ use serde_json::json;
 use crate::domain::mapping::Mapping;
 use crate::salesforce::query::Replaced;
 
-use super::Shared;
+use crate::engine::Shared;
 
 /// How many are remembered; beyond, they are counted only.
 const REMEMBERED: usize = 10_000;
 
 /// What was told already.
 #[derive(Default)]
-pub(super) struct Told(Mutex<HashSet<Replaced>>);
+pub(in crate::engine) struct Told(Mutex<HashSet<Replaced>>);
 
 /// Tells of values that were not told yet.
-pub(super) fn tell(shared: &Shared, mapping: &Mapping, found: &[Replaced]) {
+pub(in crate::engine) fn tell(shared: &Shared, mapping: &Mapping, found: &[Replaced]) {
     let log = shared.log.of("reader");
     let mut untold = 0;
     for value in found {

@@ -14,7 +14,7 @@ const CALL_BYTES: usize = 8 << 20;
 
 /// Puts jobs of one mapping into calls: of one kind, no external id twice in a call, of bounded length, and smaller the
 /// more often a record lost its answer or was rejected for a passing reason, down to one.
-pub(super) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
+pub(in crate::engine) fn calls(mapping: &Mapping, mut jobs: Vec<Job>) -> Vec<Vec<Job>> {
     if mapping.rules.strategy == Strategy::FailFast {
         return calls_in_order(mapping, jobs);
     }

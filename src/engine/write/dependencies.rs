@@ -15,8 +15,8 @@ use crate::postgres::Error;
 use crate::postgres::keys::KeyHolder;
 use crate::postgres::queue::{Ack, Awaited, Outcome};
 
-use super::Shared;
 use super::send::{ack, failure};
+use crate::engine::Shared;
 
 /// Why a job does not go out now.
 struct Obstacle {
@@ -29,7 +29,7 @@ struct Obstacle {
 }
 
 /// Parts the jobs of one mapping into those that go and the acknowledgements of those that do not.
-pub(super) async fn hold(
+pub(in crate::engine) async fn hold(
     shared: &Shared,
     mapping: &Mapping,
     jobs: Vec<Job>,
@@ -59,7 +59,7 @@ pub(super) async fn hold(
         let error = Box::new(failure(mapping, &job, Source::Engine, obstacle.code, &message, Vec::new()));
         let outcome = match obstacle.waits_for {
             Some(row) => Outcome::Held { error, awaited: Awaited::Row(row) },
-            None => super::send::refused(mapping, *error),
+            None => crate::engine::write::send::refused(mapping, *error),
         };
         acks.push(ack(job, None, outcome));
     }
@@ -68,7 +68,7 @@ pub(super) async fn hold(
 
 /// A child that Salesforce refused because it does not know the parent either, whose table is mapped here, is held for
 /// the row that is still to come. Any other outcome stays what it is.
-pub(super) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Outcome) -> Outcome {
+pub(in crate::engine) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Outcome) -> Outcome {
     let Outcome::Rejected { error, .. } = &outcome else { return outcome };
     if error.code != "INVALID_FIELD" || !error.message.contains("Foreign key external ID") {
         return outcome;
@@ -95,7 +95,7 @@ fn key_field<'a>(mapping: &'a Mapping, of: &'a Mapping, parent: &Parent) -> Opti
 }
 
 /// The keys that acknowledged units wait for.
-pub(super) fn awaited_keys(acks: &[Ack]) -> Vec<(String, String)> {
+pub(in crate::engine) fn awaited_keys(acks: &[Ack]) -> Vec<(String, String)> {
     let key = |ack: &Ack| match &ack.outcome {
         Outcome::Held { awaited: Awaited::Key { table, key }, .. } => {
             Some((table.clone(), key.folded.clone()))
@@ -106,7 +106,7 @@ pub(super) fn awaited_keys(acks: &[Ack]) -> Vec<(String, String)> {
 }
 
 /// Wakes those whose parent arrived between Salesforce's answer and their hold, and whose word they missed.
-pub(super) async fn wake_if_there(
+pub(in crate::engine) async fn wake_if_there(
     shared: &Shared,
     mapping: &Mapping,
     awaited: Vec<(String, String)>,

@@ -12,11 +12,11 @@ use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;
 use crate::postgres::queue::{Ack, Acked, Outcome};
 
-use super::Shared;
 use super::writer::Claim;
+use crate::engine::Shared;
 
 /// Between two tries to keep an answer.
-pub(super) const KEEP_PAUSE: Duration = Duration::from_millis(200);
+pub(in crate::engine) const KEEP_PAUSE: Duration = Duration::from_millis(200);
 /// When so many answers of a batch cannot be kept even bare, it is not for what they are.
 const REFUSALS: usize = 3;
 /// The operation and code under which an answer is listed that could not be kept whole.
@@ -25,7 +25,7 @@ const CODE: &str = "ANSWER_NOT_KEPT";
 
 /// Acknowledges, and tries again while the lease lives. Doing it twice does no harm, for the first one takes the token
 /// away.
-pub(super) async fn keep_answer(
+pub(in crate::engine) async fn keep_answer(
     shared: &Shared,
     claim: &Claim,
     batch: &str,

@@ -15,7 +15,7 @@ use crate::postgres::queue::Outcome;
 use crate::salesforce::collections::SaveResult;
 
 /// A request as its attempt keeps it.
-pub(super) fn request(mapping: &Mapping, mut record: Value) -> Value {
+pub(in crate::engine) fn request(mapping: &Mapping, mut record: Value) -> Value {
     for field in mapping.fields.iter().filter(|field| mapping.rules.masked(&field.column)) {
         if let Some(value) = record.get_mut(&field.name).filter(|value| !value.is_null()) {
             *value = json!(MASK);
@@ -25,7 +25,7 @@ pub(super) fn request(mapping: &Mapping, mut record: Value) -> Value {
 }
 
 /// Salesforce's answer for one record, as its attempt keeps it, with what the rules left out of the request.
-pub(super) fn response(hidden: &Hidden, job: &Job, result: &SaveResult) -> Value {
+pub(in crate::engine) fn response(hidden: &Hidden, job: &Job, result: &SaveResult) -> Value {
     let mut result = result.clone();
     for error in &mut result.errors {
         error.message = hidden.hide(&error.message);
@@ -40,13 +40,13 @@ pub(super) fn response(hidden: &Hidden, job: &Job, result: &SaveResult) -> Value
 }
 
 /// A message without the masked values that it quotes.
-pub(super) fn message(mapping: &Mapping, values: &Hstore, text: &str) -> String {
+pub(in crate::engine) fn message(mapping: &Mapping, values: &Hstore, text: &str) -> String {
     Hidden::of(mapping, values).hide(text)
 }
 
 /// What must not be quoted of the rows of jobs: what is sent, what the rows have, what was there before. Asked for only
 /// where something is masked.
-pub(super) async fn hidden<'a>(
+pub(in crate::engine) async fn hidden<'a>(
     store: &Store,
     mapping: &Mapping,
     jobs: impl Iterator<Item = &'a Job>,
@@ -67,7 +67,7 @@ pub(super) async fn hidden<'a>(
 }
 
 /// An outcome whose error quotes nothing of that.
-pub(super) fn outcome(hidden: &Hidden, mut outcome: Outcome) -> Outcome {
+pub(in crate::engine) fn outcome(hidden: &Hidden, mut outcome: Outcome) -> Outcome {
     if let Outcome::Rejected { error, .. } | Outcome::Held { error, .. } = &mut outcome {
         error.message = hidden.hide(&error.message);
     }
@@ -75,7 +75,7 @@ pub(super) fn outcome(hidden: &Hidden, mut outcome: Outcome) -> Outcome {
 }
 
 /// The values by which the filter's free words find an error.
-pub(super) fn searchable(mapping: &Mapping, values: &Hstore) -> String {
+pub(in crate::engine) fn searchable(mapping: &Mapping, values: &Hstore) -> String {
     let shown = values
         .iter()
         .filter(|(column, _)| !mapping.rules.masked(column))

@@ -20,7 +20,7 @@ use crate::salesforce::query::{Selection, instant, literal};
 use crate::salesforce::{self, value};
 
 use super::send::{LOST_PAUSE, ack, failure};
-use super::{Shared, link};
+use crate::engine::{Shared, connection};
 
 /// How far Salesforce's clock may be behind PostgreSQL's.
 const SKEW: chrono::Duration = chrono::Duration::minutes(5);
@@ -31,7 +31,11 @@ const VALUES: usize = 4_000;
 
 /// Rows with an external id whose record is there by now: they are changed by its id, without what can only be set when a
 /// record is made, which it was. A record that another row has is left to the upsert's own checks.
-pub(super) async fn find_made(shared: &Shared, mapping: &Mapping, jobs: &mut [Job]) -> Result<(), Error> {
+pub(in crate::engine) async fn find_made(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: &mut [Job],
+) -> Result<(), Error> {
     let Some(field) = mapping.external_id_field() else { return Ok(()) };
     let again = |job: &&mut Job| job.call == Call::Upsert && job.unit.lost > 0;
     let mut again: Vec<&mut Job> = jobs.iter_mut().filter(again).collect();
@@ -64,7 +68,11 @@ pub(super) async fn find_made(shared: &Shared, mapping: &Mapping, jobs: &mut [Jo
 
 /// Plain inserts whose answer was lost, or whose engine died with them: they wait for a person, who is told which records
 /// may be theirs.
-pub(super) async fn park(shared: &Shared, mapping: &Mapping, jobs: Vec<Job>) -> Result<Vec<Ack>, Error> {
+pub(in crate::engine) async fn park(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: Vec<Job>,
+) -> Result<Vec<Ack>, Error> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -75,9 +83,9 @@ pub(super) async fn park(shared: &Shared, mapping: &Mapping, jobs: Vec<Job>) -> 
     let (found, trouble) = match look(shared, mapping, &lost).await {
         Ok(found) => (found, None),
         Err(Trouble::Postgres(error)) => return Err(error),
-        Err(Trouble::Salesforce(error)) if link::concerns_link(&error) => {
+        Err(Trouble::Salesforce(error)) if connection::concerns_link(&error) => {
             // Once Salesforce answers again, it is asked.
-            link::report(shared, &error).await;
+            connection::report(shared, &error).await;
             let wait = |job| ack(job, None, Outcome::Released { pause: LOST_PAUSE });
             return Ok(jobs.into_iter().map(wait).collect());
         }
@@ -101,7 +109,7 @@ pub(super) async fn park(shared: &Shared, mapping: &Mapping, jobs: Vec<Job>) -> 
 ///
 /// # Errors
 /// In words: none is found, or several, or Salesforce does not answer.
-pub(super) async fn only_candidate(
+pub(in crate::engine) async fn only_candidate(
     shared: &Shared,
     mapping: &Mapping,
     at: &RowRef,

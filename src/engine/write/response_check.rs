@@ -8,14 +8,14 @@ use crate::domain::mapping::Mapping;
 use crate::salesforce::Error;
 use crate::salesforce::collections::SaveResult;
 
-use super::Shared;
+use crate::engine::Shared;
 
 /// Checks the results of a call. Updates and deletes tell by their ids. New records have ascending ids; an upsert that
 /// found records, or was refused in part, is compared with the org by external id.
 ///
 /// # Errors
 /// [`Error::Unusable`] when the results are of other records: what became of which is not known.
-pub(super) async fn check(
+pub(in crate::engine) async fn check(
     shared: &Shared,
     mapping: &Mapping,
     jobs: &[&Job],

@@ -22,14 +22,15 @@ use crate::salesforce::{self, value};
 use super::batch;
 use super::keep::{KEEP_PAUSE, keep_answer};
 use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
-use super::{Shared, hold, link, mask, proof, resend, schema, turn};
+use super::{dependencies, mask, resend, response_check, turn};
+use crate::engine::{Shared, connection, schema};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
 /// After a lost answer.
-pub(super) const LOST_PAUSE: Duration = Duration::from_millis(500);
+pub(in crate::engine) const LOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A job with the record that goes out for it.
 struct Outgoing {
@@ -38,7 +39,7 @@ struct Outgoing {
 }
 
 /// Sends the jobs of one mapping: holds what waits for a parent, refuses what JSON cannot say, sends the rest.
-pub(super) async fn send_all(
+pub(in crate::engine) async fn send_all(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
@@ -105,7 +106,7 @@ pub(super) async fn send_all(
 
 /// Parts jobs into those that may go now and the acknowledgements of those that may not.
 async fn sendable(shared: &Shared, mapping: &Mapping, jobs: Vec<Job>) -> Result<(Vec<Job>, Vec<Ack>), Error> {
-    let (jobs, mut acks) = hold::hold(shared, mapping, jobs).await?;
+    let (jobs, mut acks) = dependencies::hold(shared, mapping, jobs).await?;
     // Of a plain insert that lost its answer, or whose engine died with it, nobody knows whether it was made.
     let (lost, mut jobs): (Vec<Job>, Vec<Job>) =
         jobs.into_iter().partition(|job| job.call == Call::Create && job.unit.lost > 0);
@@ -183,16 +184,16 @@ async fn send_call(
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match answer {
             Ok(results) if is_gone(shared, mapping, &results).await => {
-                link::works(shared).await;
+                connection::works(shared).await;
                 let units = call.into_iter().map(|out| out.job.unit).collect();
                 release(shared, claim, units, Duration::ZERO).await?;
             }
             Ok(results) => {
-                link::works(shared).await;
+                connection::works(shared).await;
                 settle(shared, claim, mapping, &batch, call, results, took).await?;
             }
-            Err(error) if link::concerns_link(&error) => {
-                link::report(shared, &error).await;
+            Err(error) if connection::concerns_link(&error) => {
+                connection::report(shared, &error).await;
                 let units = call.into_iter().map(|out| out.job.unit).collect();
                 release(shared, claim, units, Duration::ZERO).await?;
             }
@@ -272,7 +273,7 @@ async fn request(
         let ids: Vec<String> = found.iter().filter_map(|job| job.sfid.clone()).collect();
         let results =
             if ids.is_empty() { Vec::new() } else { client.delete(&ids, wholeness(mapping)).await? };
-        proof::check(shared, mapping, &found, &results).await?;
+        response_check::check(shared, mapping, &found, &results).await?;
         let mut results = results.into_iter();
         let result = |out: &Outgoing| out.job.sfid.as_ref().and_then(|_| results.next());
         return Ok(call.iter().map(result).map(|result| result.unwrap_or_else(|| gone.clone())).collect());
@@ -285,7 +286,7 @@ async fn request(
         _ => client.create(&mapping.object, records, whole).await?,
     };
     let jobs: Vec<&Job> = call.iter().map(|out| &out.job).collect();
-    proof::check(shared, mapping, &jobs, &results).await?;
+    response_check::check(shared, mapping, &jobs, &results).await?;
     Ok(results)
 }
 
@@ -365,9 +366,9 @@ async fn settle(
         }
         _ => format!("{}: {rejected} of {total} rejected", mapping.object),
     };
-    let orphaned = hold::awaited_keys(&acks);
+    let orphaned = dependencies::awaited_keys(&acks);
     let acked = acknowledge(shared, claim, mapping, batch, acks).await?;
-    hold::wake_if_there(shared, mapping, orphaned).await?;
+    dependencies::wake_if_there(shared, mapping, orphaned).await?;
     let fields = json!({"mapping": mapping.object, "batch": batch, "ms": took});
     if rejected > 0 {
         log.warn(text, fields)
@@ -407,7 +408,7 @@ fn outcomes(
         let owner = result.id.as_ref().and_then(|id| Some((id, *taken.get(id)?)));
         match owner.filter(|_| result.success && is_new(&out.job)) {
             Some((id, owner)) => refused(mapping, of_another(mapping, &out.job, id, owner)),
-            None => hold::orphan(shared, mapping, &out.job, outcome(mapping, out, result)),
+            None => dependencies::orphan(shared, mapping, &out.job, outcome(mapping, out, result)),
         }
     };
     let mut outcomes: Vec<Outcome> = call.iter().zip(results).map(of_result).collect();
@@ -513,13 +514,13 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
 }
 
 /// A record that is not sent: the fault was found here.
-pub(super) fn refused(mapping: &Mapping, error: NewError) -> Outcome {
+pub(in crate::engine) fn refused(mapping: &Mapping, error: NewError) -> Outcome {
     let next = strategy::waits(mapping.rules.strategy, error.class);
     Outcome::Rejected { error: Box::new(NewError { source: Source::Engine, ..error }), next }
 }
 
 /// The strategy fail_fast stops the writes of a mapping with the acknowledgement; the rest of the claim is not sent.
-pub(super) fn note_stop(shared: &Shared, mapping: &Mapping, acks: &[Ack]) {
+pub(in crate::engine) fn note_stop(shared: &Shared, mapping: &Mapping, acks: &[Ack]) {
     let stops = |ack: &&Ack| {
         matches!(
             ack.outcome,
@@ -556,9 +557,9 @@ async fn lose(
         format!("the answer to {} records was lost", call.len()),
         json!({"mapping": mapping.object, "batch": batch, "cause": cause}),
     );
-    link::note_unusable(shared, error).await;
+    connection::note_unusable(shared, error).await;
     if let salesforce::Error::Api { code, message, .. } = error {
-        link::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;
+        connection::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;
     }
     let alone = call.len() == 1;
     let acks = call
@@ -596,7 +597,7 @@ fn outcome_unknown(mapping: &Mapping, job: &Job, why: &str) -> (Box<NewError>, V
 }
 
 /// Acknowledges what was decided without asking Salesforce.
-pub(super) async fn finish(
+pub(in crate::engine) async fn finish(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
@@ -637,13 +638,13 @@ async fn acknowledge(
     Ok(acked)
 }
 
-pub(super) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
+pub(in crate::engine) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
     let key = job.key.map(|key| key.folded);
     Ack { unit: job.unit, upto: job.upto, op: job.op, key, request, response: None, outcome }
 }
 
 /// A failure of one record, classified.
-pub(super) fn failure(
+pub(in crate::engine) fn failure(
     mapping: &Mapping,
     job: &Job,
     source: Source,

@@ -9,13 +9,13 @@ use crate::postgres::status::Lease;
 use std::time::Duration;
 
 use super::writer::Claim;
-use super::{Shared, rules};
+use crate::engine::{Shared, rules};
 
 /// How long units rest whose turn it is not.
-pub(super) const PAUSE: Duration = Duration::from_millis(500);
+pub(in crate::engine) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether this engine is the one that writes the mapping. It learns before each call whether the writes are stopped.
-pub(super) async fn is_ours(shared: &Shared, mapping: &Mapping) -> Result<bool, Error> {
+pub(in crate::engine) async fn is_ours(shared: &Shared, mapping: &Mapping) -> Result<bool, Error> {
     if mapping.rules.strategy != Strategy::FailFast {
         return Ok(true);
     }
@@ -29,7 +29,7 @@ pub(super) async fn is_ours(shared: &Shared, mapping: &Mapping) -> Result<bool, 
 
 /// Parts a call into the jobs that may go and the units before which an earlier change is still to be sent, which this
 /// claim does not hold: one that was released at another moment, or that rests because the writes did so until now.
-pub(super) async fn split(
+pub(in crate::engine) async fn split(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::postgres::Error;
 use crate::postgres::queue::CaptureState;
 
-use super::Shared;
+use crate::engine::Shared;
 
 /// Between two looks; behind a pooler each costs a transaction with its settings.
 const LOOK: Duration = Duration::from_millis(10);
@@ -26,7 +26,7 @@ const BOUND: Duration = Duration::from_millis(50);
 const PATIENCE: u32 = 20;
 
 /// Runs until the end of the engine.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     let look = if shared.store.is_pooled() { LOOK_POOLED } else { LOOK };
     let mut watch = Watch::default();
     loop {

@@ -17,7 +17,8 @@ use crate::postgres::queue::{Ack, CLAIM_WORD, Outcome};
 use crate::postgres::{Error, failpoint};
 
 use super::keep::keep_answer;
-use super::{Shared, custody, guard, link, rules, schema, send};
+use super::send;
+use crate::engine::{Shared, connection, custody, rules, schema, table_check};
 
 /// How many changes one intake takes at most, and how many units one claim.
 const INTAKE: i64 = 5_000;
@@ -26,7 +27,7 @@ const CLAIM: i64 = 200;
 /// several times: as it was captured, as it is sent, as the attempt keeps it.
 const CLAIM_BYTES: i64 = 16 << 20;
 /// How long units wait whose table does not fit, or has no mapping here.
-pub(super) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
+pub(in crate::engine) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
 /// Between two intakes while full claims wait.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.
@@ -37,28 +38,28 @@ const IDLE_PAUSE: Duration = Duration::from_secs(1);
 const WORK: &str = "the queue cannot be worked";
 
 /// A claim in work.
-pub(super) struct Claim {
-    pub(super) token: String,
+pub(in crate::engine) struct Claim {
+    pub(in crate::engine) token: String,
     /// Taken before the claim was asked for, on the monotonic clock: the lease cannot end earlier than this says.
-    pub(super) since: Instant,
+    pub(in crate::engine) since: Instant,
     /// How many batches were named so far.
     batches: AtomicU32,
 }
 
 impl Claim {
     fn new() -> Claim {
-        Claim { token: super::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
+        Claim { token: crate::engine::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
     }
 
     /// A name for the next batch: the word of the claim, which its units bear while they are in flight, and a number.
-    pub(super) fn name_batch(&self) -> String {
+    pub(in crate::engine) fn name_batch(&self) -> String {
         let number = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
         format!("{}-{number}", &self.token[..CLAIM_WORD])
     }
 }
 
 /// Runs until the end of the engine.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     let mut pause = BUSY_PAUSE;
     let mut intake = Intake::default();
     loop {
@@ -125,7 +126,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
         shared.pause(wait.min(IDLE_PAUSE)).await;
         return Ok(taken as usize);
     }
-    if shared.link.is_doubtful() && !link::probe(shared).await {
+    if shared.link.is_doubtful() && !connection::probe(shared).await {
         return Ok(taken as usize);
     }
     let claim = Claim::new();
@@ -202,7 +203,7 @@ async fn set_aside(
         format!("{} cannot be written to Salesforce", mapping.object),
         json!({"mapping": mapping.object, "cause": error.masked(std::iter::once(mapping))}),
     );
-    guard::look(shared).await;
+    table_check::look(shared).await;
     released.err()
 }
 
@@ -314,7 +315,7 @@ fn ordered(mappings: &[Mapping], jobs: Vec<Job>) -> Vec<(&Mapping, Vec<Job>)> {
 }
 
 /// Gives units back unsent, ready again after a pause.
-pub(super) async fn release(
+pub(in crate::engine) async fn release(
     shared: &Shared,
     claim: &Claim,
     units: Vec<Claimed>,
@@ -324,7 +325,7 @@ pub(super) async fn release(
 }
 
 /// Gives units back unsent.
-pub(super) async fn give_back(
+pub(in crate::engine) async fn give_back(
     shared: &Shared,
     claim: &Claim,
     units: Vec<Claimed>,

@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::client::handle::{Count, ErrorPage, ErrorQuery, Refused};
+use crate::client::operations::execute::Plan;
+use crate::client::queries::PendingQuery;
+use crate::client::row::Linked;
 use crate::console::effect::Effect;
 use crate::console::msg::Msg;
 use crate::console::panes::log;
@@ -17,10 +21,6 @@ use crate::domain::record::RecordView;
 use crate::domain::sort::Key;
 use crate::domain::sync_error::SyncError;
 use crate::domain::verify::Verdict;
-use crate::engine::bulk::Plan;
-use crate::engine::handle::{Count, ErrorPage, ErrorQuery, Refused};
-use crate::engine::lookups::PendingQuery;
-use crate::engine::mend::Linked;
 use crate::logs::ring;
 
 /// How something is answered.

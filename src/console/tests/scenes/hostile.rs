@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Scene, record, with};
+use crate::client::handle::{Event, Refused};
+use crate::client::operations::execute::Plan;
 use crate::console::model::{Connection, Model};
 use crate::console::msg::Msg;
 use crate::console::tests::world::waited_for;
@@ -15,8 +17,6 @@ use crate::domain::act::{Came, Deed, How, Item};
 use crate::domain::names::RowRef;
 use crate::domain::record::{PendingChange, RecordView};
 use crate::domain::sync_error::ErrorState;
-use crate::engine::bulk::Plan;
-use crate::engine::handle::{Event, Refused};
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = panes();

@@ -1,6 +1,8 @@
 //! What lies on top of the panes.
 
 use super::{Scene, record, refused, with};
+use crate::client::operations::execute::Chosen;
+use crate::client::row::Linked;
 use crate::console::model::{Connection, Model};
 use crate::console::msg::Msg;
 use crate::console::tests::world::waited_for;
@@ -12,8 +14,6 @@ use crate::console::update::update;
 use crate::domain::act::Progress;
 use crate::domain::names::RowId;
 use crate::domain::verify::Stage;
-use crate::engine::bulk::Chosen;
-use crate::engine::mend::Linked;
 use chrono::TimeDelta;
 
 pub fn scenes() -> Vec<Scene> {

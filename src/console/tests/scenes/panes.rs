@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::{Scene, record, refused, with};
+use crate::client::handle::{ErrorPage, Event};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::tests::world::record as row;
@@ -14,7 +15,6 @@ use crate::console::update::update;
 use crate::domain::overview::LoadProgress;
 use crate::domain::record::RecordView;
 use crate::domain::sort::{Key, SortBy};
-use crate::engine::handle::{ErrorPage, Event};
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = lists();
