@@ -520,7 +520,7 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
         _ if rows => &[("Enter", "open"), ("Esc", "close")],
         _ => &[("Enter", "or its number does it"), ("Esc", "leave it")],
     };
-    text.push(super::hints(model, keys));
+    text.push(super::hints(model, keys, inner.width.into()));
     frame.render_widget(Paragraph::new(text), inner);
     let line = u16::try_from(cursor.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));
