@@ -8,6 +8,8 @@ use crate::postgres::status::Lease;
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::writer::Claim;
 use crate::engine::{Shared, rules};
 
@@ -44,5 +46,9 @@ pub(in crate::engine) async fn split(
     };
     shared.store.wake_stopped().await?;
     let (now, early): (Vec<Job>, Vec<Job>) = call.into_iter().partition(|job| job.first < earliest);
+    shared.log.of("writer").debug(
+        format!("{} changes wait for an earlier one", early.len()),
+        json!({"mapping": mapping.object, "entry": earliest}),
+    );
     Ok((now, early.into_iter().map(|job| job.unit).collect()))
 }
