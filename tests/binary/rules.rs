@@ -23,6 +23,17 @@ fn until_made(demo: &Demo, rows: u32) {
     }
 }
 
+/// Waits until what a mapping's rows were changed to before now was sent, or kept here, or is listed.
+fn until_worked_off(demo: &Demo, mapping: &str) {
+    let now = chrono::Utc::now();
+    until(demo, "the changes until now are worked off", || {
+        let status: serde_json::Value = serde_json::from_str(&demo.run(&["status", "--json"]).out).unwrap();
+        let mappings = status["mappings"].as_array().unwrap();
+        let oldest = &mappings.iter().find(|of| of["name"] == mapping).unwrap()["oldest_pending"];
+        oldest.as_str().is_none_or(|oldest| oldest.parse::<chrono::DateTime<chrono::Utc>>().unwrap() > now)
+    });
+}
+
 /// Whatever key a line of the log has, a filter may name it.
 fn every_line_can_be_filtered_by_its_keys(demo: &Demo) {
     let logs = demo.run(&["logs", "-n", "100000", "--json"]);
@@ -51,6 +62,8 @@ fn a_demo_reports_nothing_lost_whatever_rules_are_set_while_it_runs() {
         assert_eq!(set.status, 0, "{set:?}");
     }
     until_made(&demo, 25);
+    until_worked_off(&demo, "Lead");
+    until_worked_off(&demo, "Account");
     // A mapping that is taken out keeps its changes until it is mapped again.
     let path = demo.dir.join("syncdeck.toml");
     let written = std::fs::read_to_string(&path).unwrap();
