@@ -1,10 +1,11 @@
 //! What will be sent for a row, before it is: the same plan that the writer makes, with nothing claimed.
 
 use crate::domain::dispatch::{self, Claimed, KEPT_OUT, Planned};
+use crate::domain::field::Op;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
-use crate::domain::outgoing::{LeftOut, Op, outgoing};
+use crate::domain::outgoing::{LeftOut, outgoing};
 use crate::domain::record::Sending;
 use crate::postgres::{Error, Store};
 

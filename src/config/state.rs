@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::group::checksum;
+use crate::domain::checksum::checksum;
 use crate::domain::record::FieldEdit;
 
 use super::edit::write_private;

@@ -3,46 +3,12 @@
 
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::mapping::Mapping;
 use super::record::{Advice, RecordView};
 use super::remedy::{Action, Offer, Remedy, named, offers};
-use super::sync_error::{Category, Class, SyncError};
-
-/// Who said that it failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// Salesforce, or the way there.
-    #[default]
-    Salesforce,
-    /// The engine itself, before or after sending.
-    Engine,
-    /// PostgreSQL.
-    Postgres,
-    /// A line of an application's log.
-    Log,
-}
-
-impl Source {
-    /// The word used in the database and in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Source::Salesforce => "salesforce",
-            Source::Engine => "engine",
-            Source::Postgres => "postgres",
-            Source::Log => "log",
-        }
-    }
-
-    /// From its word.
-    pub fn from_word(word: &str) -> Option<Source> {
-        [Source::Salesforce, Source::Engine, Source::Postgres, Source::Log]
-            .into_iter()
-            .find(|source| source.word() == word)
-    }
-}
+use super::sync_error::{Category, Class, Source, SyncError};
 
 /// What is known of one kind of failure.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

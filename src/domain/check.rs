@@ -2,9 +2,9 @@
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
+use super::field::Op;
 use super::field::{Field, FieldType};
 use super::names::Sfid;
-use super::outgoing::Op;
 
 /// Says why the field cannot hold the text (`None` is NULL), in one short sentence.
 ///

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use super::field::Op;
 use super::fold::{Action, Entry, Folded, Operation, fold, named_after};
 use super::hstore::Hstore;
 use super::key::Key;
 use super::lost::first_upto;
 use super::mapping::{Access, Mapping};
 use super::names::{RowId, RowRef};
-use super::outgoing::{LeftOut, Op, Refusal, outgoing_by};
+use super::outgoing::{LeftOut, Refusal, outgoing_by};
 
 /// Why a change is not sent while the mapping's condition does not hold for its row; so it is archived, too.
 pub const KEPT_OUT: &str = "the mapping's condition keeps the row out";

@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
-use super::catalogue::Source;
 use super::nearest::nearest;
+use super::sync_error::Source;
 use super::sync_error::{Category, Class, ErrorState};
 
 /// What a filter asks for; all terms must hold.

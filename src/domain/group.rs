@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::checksum::checksum;
 use super::sync_error::{Category, Class};
 
 /// All unresolved errors of one cause.
@@ -117,12 +118,6 @@ fn without_value(message: &str) -> String {
 pub fn fingerprint(mapping: &str, code: &str, fields: &[String], message: &str) -> String {
     let text = [mapping, code, &fields.join(","), &template(message)].join("\u{1f}");
     format!("{:016x}", checksum(&text))
-}
-
-/// A checksum (FNV-1a, 64 bits) that tells two texts apart, the same for ever.
-pub fn checksum(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

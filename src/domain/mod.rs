@@ -7,6 +7,7 @@ pub mod address;
 pub mod backoff;
 pub mod catalogue;
 pub mod check;
+pub mod checksum;
 pub mod condition;
 pub mod dispatch;
 pub mod dry_run;

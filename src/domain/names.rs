@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::group;
+use super::checksum;
 
 /// The longest name that PostgreSQL keeps, in bytes.
 pub const LONGEST_NAME: usize = 63;
@@ -28,7 +28,7 @@ pub fn fitting(name: &str) -> String {
     while !name.is_char_boundary(keep) {
         keep -= 1;
     }
-    format!("{}_{:016x}", &name[..keep], group::checksum(name))
+    format!("{}_{:016x}", &name[..keep], checksum::checksum(name))
 }
 
 /// The column of a field, by its API name; that of a relationship is `invoice__r__external_id__c`.

@@ -2,46 +2,11 @@
 //! at all. The engine sends it, the console shows it before, and a read compares with it.
 
 use super::check;
-use super::field::{Field, FieldType, Trouble};
+use super::field::{Field, FieldType, Op, Trouble};
 use super::hstore::Hstore;
 use super::mapping::Mapping;
 use super::merge::same;
 use super::rules::MASK;
-
-/// What the row's owner did to a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// It is of a new record: without a value it is not named, so that Salesforce's default applies.
-    Insert,
-    /// It changed after its new record was sent, the answer to which was lost: an earlier value may have arrived, so it is
-    /// named without a value too.
-    InsertAgain,
-    /// It came with a new row whose record is there already. Only a value that the row has is the row's word: what was
-    /// left empty is not.
-    Into,
-    /// It was changed.
-    Update,
-}
-
-impl Op {
-    /// Whether Salesforce lets a field be set so.
-    fn may_set(self, field: &Field) -> bool {
-        match self {
-            Op::Insert | Op::InsertAgain => field.createable,
-            Op::Into | Op::Update => field.updateable,
-        }
-    }
-
-    /// Whether nobody wrote this value: it is not sent.
-    fn leaves_unnamed(self, field: &Field, value: Option<&str>) -> bool {
-        match self {
-            Op::Insert | Op::Into => value.is_none(),
-            // Nothing of a field that cannot be written may have arrived.
-            Op::InsertAgain => value.is_none() && !self.may_set(field),
-            Op::Update => false,
-        }
-    }
-}
 
 /// What goes out.
 #[derive(Clone, Debug, Default, PartialEq)]

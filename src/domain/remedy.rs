@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::field::Field;
+use super::field::Op;
 use super::mapping::Mapping;
 use super::merge::Side;
-use super::outgoing::Op;
 use super::record::{FieldEdit, RecordView};
 use super::transform::{Transform, apply_all};
 
@@ -311,11 +311,12 @@ fn rule(mapping: &Mapping, key: &str, value: &str) -> Option<Action> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalogue::{Source, classify};
+    use super::super::catalogue::classify;
     use super::super::field::FieldType;
     use super::super::mapping::Access;
     use super::super::names::{RowId, RowRef};
     use super::super::rules::Rules;
+    use super::super::sync_error::Source;
     use super::super::sync_error::{ErrorState, SyncError};
     use super::*;
 

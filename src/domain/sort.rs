@@ -161,7 +161,7 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalogue::Source;
+    use super::super::sync_error::Source;
     use super::super::sync_error::{Category, Class, ErrorState};
     use super::*;
 

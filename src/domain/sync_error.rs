@@ -3,8 +3,41 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Source;
 use super::names::{RowId, RowRef};
+
+/// Who said that it failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Salesforce, or the way there.
+    #[default]
+    Salesforce,
+    /// The engine itself, before or after sending.
+    Engine,
+    /// PostgreSQL.
+    Postgres,
+    /// A line of an application's log.
+    Log,
+}
+
+impl Source {
+    /// The word used in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::Salesforce => "salesforce",
+            Source::Engine => "engine",
+            Source::Postgres => "postgres",
+            Source::Log => "log",
+        }
+    }
+
+    /// From its word.
+    pub fn from_word(word: &str) -> Option<Source> {
+        [Source::Salesforce, Source::Engine, Source::Postgres, Source::Log]
+            .into_iter()
+            .find(|source| source.word() == word)
+    }
+}
 
 /// Where the cause lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

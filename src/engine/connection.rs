@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::catalogue::Source;
 use crate::domain::overview::ConnectionStatus;
+use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
 use crate::salesforce::Error;
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::domain::catalogue::{self, Source};
+use crate::domain::catalogue;
 use crate::domain::dispatch::Content;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
+use crate::domain::sync_error::Source;
 use crate::postgres::Error;
 use crate::postgres::custody::{RowHint, Unowned};
 use crate::postgres::errors::NewError;

@@ -11,11 +11,12 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::domain::dry_run::{DryRun, DryRunRow};
+use crate::domain::field::Op;
 use crate::domain::hstore::Hstore;
 use crate::domain::key::Key;
 use crate::domain::mapping::{Access, Mapping};
 use crate::domain::names::RowId;
-use crate::domain::outgoing::{Op, Outgoing, outgoing};
+use crate::domain::outgoing::{Outgoing, outgoing};
 use crate::postgres::{self, Store};
 use crate::salesforce::collections::{MAX_RECORDS, ROLLED_BACK, SaveResult};
 use crate::salesforce::{Client, value};

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::catalogue::Source;
+use crate::domain::sync_error::Source;
 use crate::logs::LogRecord;
 use crate::postgres::errors::NewError;
 use crate::postgres::{self, Store};

@@ -9,9 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::config::{Auth, Config};
-use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
 use crate::domain::overview::ConnectionStatus;
+use crate::domain::sync_error::Source;
 use crate::logs::Level;
 use crate::logs::log::record;
 use crate::postgres::Store;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::catalogue::Source;
 use crate::domain::field::{Field, Trouble};
 use crate::domain::mapping::Mapping;
+use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
 use crate::salesforce::Error;
 use crate::salesforce::describe::Describe;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::domain::catalogue::Source;
+use crate::domain::sync_error::Source;
 use crate::postgres::defects::Defect;
 use crate::postgres::errors::NewError;
 

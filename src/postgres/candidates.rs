@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::field::Op;
 use crate::domain::hstore::Hstore;
 use crate::domain::lost::{Candidate, differences, first_sent, message};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::domain::outgoing::{Op, outgoing};
+use crate::domain::outgoing::outgoing;
 
 use super::records::json_text;
 use super::rows::RecordRow;

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::domain::act::{Act, Came, Fate};
-use crate::domain::catalogue::Source;
 use crate::domain::dispatch::{Misfit, Why};
 use crate::domain::hstore::{self, Hstore};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::sync_error::Source;
 
 use super::audit::audit_entries;
 use super::errors::{NewError, error_json, keep_row_errors};

@@ -9,11 +9,12 @@ use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
-use crate::domain::catalogue::{self, Source};
+use crate::domain::catalogue;
 use crate::domain::filter::Filter;
 use crate::domain::group::{self, Group, Trend};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
+use crate::domain::sync_error::Source;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 
 use super::condition::{Condition, read_whole};

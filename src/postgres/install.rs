@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::domain::group::checksum;
+use crate::domain::checksum::checksum;
 use crate::domain::mapping::{Mapping, column_type};
 use crate::domain::names::fitting;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::catalogue::Source;
 use crate::domain::dispatch::{Claimed, Content, Contested, KEPT_OUT, Misfit, Why};
 use crate::domain::fold::{Action, Entry};
 use crate::domain::hstore::{self, Hstore};
@@ -14,6 +13,7 @@ use crate::domain::key::Key;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
+use crate::domain::sync_error::Source;
 use crate::domain::unit::{Answer, LOST_WITH_ENGINE};
 
 use super::errors::NewError;

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::domain::catalogue::Source;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
+use crate::domain::sync_error::Source;
 
 use super::custody::{UNREADABLE, UNREADABLE_CHANGES};
 use super::queue::{Ack, Outcome};

@@ -11,7 +11,7 @@ use syncdeck::domain::transform::{FORMS, Transform};
 
 use crate::{CONFIG, config, directory, run, run_in};
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

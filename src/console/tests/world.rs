@@ -16,7 +16,7 @@ use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::update::update;
 use crate::domain::act::{AuditEntry, Came, Deed, How, Item, PastAct, Preview, Report, Sample};
-use crate::domain::catalogue::{self, Source};
+use crate::domain::catalogue;
 use crate::domain::dry_run::{DryRun, DryRunRow};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::group::{self, Group};
@@ -28,6 +28,7 @@ use crate::domain::record::{
     Advice, Conflict, HistoryEntry, Hit, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
 };
 use crate::domain::rules::Rules;
+use crate::domain::sync_error::Source;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::trend::{Minute, Share, Trend};
 use crate::domain::verify::{self, Difference, Finding, Verdict};

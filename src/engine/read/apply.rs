@@ -9,12 +9,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::catalogue::Source;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::masking::{Hidden, hides};
 use crate::domain::names::RowId;
 use crate::domain::run::Run;
+use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
 use crate::postgres::obstacle::{Deed, Obstacle};
 use crate::postgres::records::json_text;

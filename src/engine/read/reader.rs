@@ -9,11 +9,11 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::catalogue::Source;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::run::{Kind, Run};
 use crate::domain::sync_error::Class;
+use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
 use crate::postgres::rows::RecordRow;
 use crate::postgres::status::{Cursor, Lease};

@@ -4,13 +4,13 @@
 
 use std::collections::HashMap;
 
-use crate::domain::catalogue::Source;
 use crate::domain::dispatch::{Call, Job};
 use crate::domain::field::Field;
 use crate::domain::key::{self, Key};
 use crate::domain::mapping::{Mapping, Parent};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::rules::MASK;
+use crate::domain::sync_error::Source;
 use crate::postgres::Error;
 use crate::postgres::keys::KeyHolder;
 use crate::postgres::queue::{Ack, Awaited, Outcome};

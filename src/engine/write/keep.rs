@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::catalogue::Source;
+use crate::domain::sync_error::Source;
 use crate::postgres::Error;
 use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;

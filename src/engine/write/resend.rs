@@ -4,7 +4,6 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::domain::catalogue::Source;
 use crate::domain::dispatch::{Call, Job};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::hstore::Hstore;
@@ -13,6 +12,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::outgoing::LeftOut;
 use crate::domain::strategy;
+use crate::domain::sync_error::Source;
 use crate::postgres::candidates::LostInsert;
 use crate::postgres::queue::{Ack, Outcome};
 use crate::postgres::{self, Error};

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::catalogue::Source;
 use crate::domain::dispatch::{Call, Claimed, Job};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::key::Key;
@@ -13,6 +12,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::masking::Hidden;
 use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Strategy, Verdict};
+use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
 use crate::postgres::queue::{Ack, Acked, Outcome};
 use crate::postgres::{Error, failpoint};

@@ -7,9 +7,10 @@ use crate::console::enabled::BEING_SENT;
 use crate::console::model::Model;
 use crate::console::overlays::changes;
 use crate::console::widgets::cells::{clip, wrap};
-use crate::domain::catalogue::{self, Source};
+use crate::domain::catalogue;
 use crate::domain::record::RecordView;
 use crate::domain::remedy::{Action, Offer};
+use crate::domain::sync_error::Source;
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 use super::{Answer, RecordPane};
