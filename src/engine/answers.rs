@@ -20,7 +20,7 @@ use crate::domain::request::Request;
 use crate::postgres::commands::Command;
 use crate::salesforce::{self, query, value};
 
-use super::read::reader;
+use super::read::{fetch, reader};
 use super::write::resend;
 use super::{Shared, long_request, parts};
 use crate::salesforce::retry::{TRIES, again};
@@ -104,7 +104,7 @@ async fn existing(shared: &Shared, at: &RowRef, given: Option<&str>) -> Result<V
     let told = |error: &dyn std::fmt::Display| error.to_string();
     if let Some(given) = given {
         let records =
-            reader::records(&shared.client, &mapping, &[given]).await.map_err(|error| told(&error))?;
+            fetch::records(&shared.client, &mapping, &[given]).await.map_err(|error| told(&error))?;
         let found = records.into_keys().next();
         return found
             .map(|id| json!(id))
@@ -193,7 +193,7 @@ async fn fetch(shared: &Shared, table: &str, rows: &[RowId], candidates: bool) -
         }
     }
     let ids: Vec<&str> = sfids.values().map(String::as_str).collect();
-    let records = again(TRIES, || reader::records(&shared.client, &mapping, &ids))
+    let records = again(TRIES, || fetch::records(&shared.client, &mapping, &ids))
         .await
         .map_err(|error| told(&error))?;
     let mut found = BTreeMap::new();

@@ -217,3 +217,10 @@ fn verdict(error: &Error) -> (&'static str, String, String, Option<Duration>) {
         }
     }
 }
+
+/// A failure of the way to Salesforce counts wherever it is met.
+pub(in crate::engine) async fn note_failure(shared: &Shared, error: &Error) {
+    if concerns_link(error) || matches!(error, Error::Unusable { .. }) {
+        report(shared, error).await;
+    }
+}

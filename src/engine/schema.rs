@@ -16,7 +16,7 @@ use crate::postgres::errors::NewError;
 use crate::salesforce::Error;
 use crate::salesforce::describe::Describe;
 
-use super::read::reader;
+use super::connection;
 use super::{Shared, prepare};
 
 /// The operation under which its errors are listed.
@@ -113,7 +113,7 @@ pub(super) async fn look(shared: &Shared, name: &str, force: bool) -> bool {
         }
         Err(Error::Api { status: 404, .. }) => (Mapping { gone: true, ..held.clone() }, None),
         Err(error) => {
-            reader::note_failure(shared, &error).await;
+            connection::note_failure(shared, &error).await;
             return false;
         }
     };

@@ -22,7 +22,7 @@ use crate::salesforce::query::Selection;
 use crate::salesforce::{self, Client, value};
 
 use super::StartError;
-use super::read::reader;
+use super::read::fetch;
 use crate::salesforce::retry::again;
 
 /// Suspects that are followed up and listed, of each kind; the rest is counted.
@@ -242,7 +242,7 @@ impl Sides {
         let leaving: HashSet<String> = self.store.leaving(mapping, &sfids).await?.into_iter().collect();
         let asked: Vec<&str> =
             rows.values().filter_map(|row| row.sfid.as_deref()).chain(sfids.iter().copied()).collect();
-        let records = again(TRIES, || reader::records(&self.client, mapping, &asked)).await?;
+        let records = again(TRIES, || fetch::records(&self.client, mapping, &asked)).await?;
         let mut seen = Vec::new();
         for subject in subjects {
             let now = match subject {

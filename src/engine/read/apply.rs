@@ -23,7 +23,7 @@ use crate::postgres::rows::{Alone, RecordRow};
 use crate::postgres::status::Lease;
 use crate::postgres::{self, Store};
 
-use super::reader::{self, ReadError};
+use super::fetch::{self, ReadError};
 use crate::engine::Shared;
 
 /// How often a page may wait for somebody's lock before the rest of it is left for the next read.
@@ -207,7 +207,7 @@ async fn claim_anew(
 ) -> Result<(), postgres::Error> {
     if claimed.elapsed() >= CLAIM_ANEW {
         *claimed = Instant::now();
-        shared.store.lease(lease, reader::lease_length(shared, mapping)).await?;
+        shared.store.lease(lease, fetch::lease_length(shared, mapping)).await?;
     }
     Ok(())
 }

@@ -4,8 +4,6 @@
 //! Salesforce may tell a later page as it was when the first was asked for. So nothing that happened since then is taken
 //! back by a page: a row that was sent or read meanwhile is read once more instead.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
@@ -19,12 +17,11 @@ use crate::salesforce::query::{Page, Selection};
 use crate::salesforce::value;
 
 use super::apply;
-use super::reader::{self, ReadError};
+use super::changes::look;
+use super::fetch::{self, ReadError};
+use super::gone::{Met, remove_gone};
 use super::replaced;
 use crate::engine::Shared;
-
-/// Rows looked through at once for those whose record is gone.
-const ROWS: i64 = 5_000;
 
 /// A load under way.
 struct Load<'a> {
@@ -82,7 +79,7 @@ pub(in crate::engine) async fn run(
             shared.store.set_cursor(lease, name, cursor, records).await?;
         }
     }
-    reader::count(shared, mapping).await;
+    fetch::count(shared, mapping).await;
     load.run.changed += deleted as i64;
     shared.store.keep_run(&load.run).await?;
     shared.tally.read(name, load.run.changed);
@@ -103,7 +100,7 @@ impl Load<'_> {
         let (object, stamp) = (&self.mapping.object, stamp.name());
         let soql = format!("SELECT {stamp} FROM {object} ORDER BY {stamp} DESC LIMIT 1");
         let page = self.shared.client.query(&soql).await?;
-        Ok(page.records.first().and_then(|record| reader::stamp_of(self.mapping, record)))
+        Ok(page.records.first().and_then(|record| fetch::stamp_of(self.mapping, record)))
     }
 
     /// All pages. False when the engine's end came first.
@@ -151,14 +148,14 @@ impl Load<'_> {
     }
 
     async fn renew(&self) -> Result<(), ReadError> {
-        self.shared.store.lease(self.lease, reader::lease_length(self.shared, self.mapping)).await?;
+        self.shared.store.lease(self.lease, fetch::lease_length(self.shared, self.mapping)).await?;
         Ok(())
     }
 
     /// What changed while the load goes on.
     async fn poll(&mut self, cursor: &mut Cursor) -> Result<(), ReadError> {
         let mut run = Run::begin(&self.mapping.object, Kind::Poll);
-        reader::look(self.shared, self.lease, self.mapping, cursor, &mut run).await?;
+        look(self.shared, self.lease, self.mapping, cursor, &mut run).await?;
         self.shared.tally.read(&self.mapping.object, run.changed);
         if run.changed + run.failed > 0 {
             self.shared.store.keep_run(&run).await?;
@@ -166,46 +163,4 @@ impl Load<'_> {
         self.polled = Instant::now();
         Ok(())
     }
-}
-
-/// The records that were met, without the part of an id that follows from the rest.
-#[derive(Default)]
-pub(in crate::engine) struct Met(HashSet<[u8; 15]>);
-
-impl Met {
-    /// Notes a page.
-    pub(in crate::engine) fn note(&mut self, rows: &[RecordRow]) {
-        self.0.extend(rows.iter().filter_map(|row| short(row.get("sfid")?.as_str()?)));
-    }
-}
-
-/// Deletes the rows whose record is gone, as if Salesforce had told it. Records that came to be since the first page were
-/// not met either, so Salesforce is asked for each that is missing. Returns how many were deleted.
-pub(in crate::engine) async fn remove_gone(
-    shared: &Shared,
-    mapping: &Mapping,
-    lease: &Lease,
-    met: &Met,
-) -> Result<u64, ReadError> {
-    let (mut after, mut deleted) = (0, 0);
-    loop {
-        let rows = shared.store.rows_with_records(&mapping.table, after, ROWS).await?;
-        let Some((last, _)) = rows.last() else { return Ok(deleted) };
-        after = *last;
-        let missing = |sfid: &String| short(sfid).is_none_or(|id| !met.0.contains(&id));
-        let mut gone: Vec<String> = rows.into_iter().map(|(_, sfid)| sfid).filter(missing).collect();
-        if gone.is_empty() {
-            continue;
-        }
-        let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
-        let there = reader::records(&shared.client, mapping, &ids).await?;
-        gone.retain(|sfid| !there.contains_key(sfid));
-        deleted += apply::remove(shared, lease, mapping, &gone).await?.deleted;
-        shared.store.lease(lease, reader::lease_length(shared, mapping)).await?;
-    }
-}
-
-/// An id without its check characters.
-fn short(sfid: &str) -> Option<[u8; 15]> {
-    sfid.as_bytes().first_chunk().copied()
 }

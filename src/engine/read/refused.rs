@@ -14,7 +14,7 @@ use crate::postgres::status::Lease;
 use crate::salesforce::value;
 
 use super::apply::{apply, remove, settle};
-use super::reader::{self, ReadError};
+use super::fetch::{self, ReadError};
 use crate::engine::Shared;
 
 /// Of each cause at one poll.
@@ -45,7 +45,7 @@ pub(in crate::engine) async fn retry(
     for (cause, mut part) in causes {
         let mut through = 0;
         while !part.is_empty() && !shared.stop.is_cancelled() {
-            store.lease(lease, reader::lease_length(shared, mapping)).await?;
+            store.lease(lease, fetch::lease_length(shared, mapping)).await?;
             let settled = again(shared, lease, mapping, &part, &mut rows).await?;
             through += part.len();
             if settled * 2 < part.len() || through >= MOST {
@@ -68,7 +68,7 @@ async fn again(
 ) -> Result<usize, ReadError> {
     let asked_at = shared.store.now().await?;
     let ids: Vec<&str> = part.iter().map(|due| due.sfid.as_str()).collect();
-    let found = reader::records(&shared.client, mapping, &ids).await?;
+    let found = fetch::records(&shared.client, mapping, &ids).await?;
     let records: Vec<RecordRow> = found.values().map(|record| value::to_row(mapping, record)).collect();
     let applied = apply(shared, lease, mapping, &records, asked_at).await?;
     let refused: i64 = applied.refused.values().sum();

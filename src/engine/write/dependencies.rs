@@ -15,7 +15,7 @@ use crate::postgres::Error;
 use crate::postgres::keys::KeyHolder;
 use crate::postgres::queue::{Ack, Awaited, Outcome};
 
-use super::send::{ack, failure};
+use super::acknowledge::{ack, failure, refused};
 use crate::engine::Shared;
 
 /// Why a job does not go out now.
@@ -59,7 +59,7 @@ pub(in crate::engine) async fn hold(
         let error = Box::new(failure(mapping, &job, Source::Engine, obstacle.code, &message, Vec::new()));
         let outcome = match obstacle.waits_for {
             Some(row) => Outcome::Held { error, awaited: Awaited::Row(row) },
-            None => crate::engine::write::send::refused(mapping, *error),
+            None => refused(mapping, *error),
         };
         acks.push(ack(job, None, outcome));
     }

@@ -12,7 +12,7 @@ use crate::postgres::acknowledge::Rows;
 use crate::postgres::errors::NewError;
 use crate::postgres::queue::{Ack, Acked, Outcome};
 
-use super::writer::Claim;
+use super::claim::Claim;
 use crate::engine::Shared;
 
 /// Between two tries to keep an answer.

@@ -4,7 +4,9 @@
 //! What a call waits for is in `dependencies` (its parent) and `turn` (the order of `fail_fast`); `response_check` makes sure
 //! that an answer is about what was sent; `resend` is for answers that were lost; `mask` keeps values out of histories.
 
+mod acknowledge;
 mod batch;
+mod claim;
 mod dependencies;
 mod keep;
 pub(super) mod mask;

@@ -19,7 +19,8 @@ use crate::postgres::{self, Error};
 use crate::salesforce::query::{Selection, instant, literal};
 use crate::salesforce::{self, value};
 
-use super::send::{LOST_PAUSE, ack, failure};
+use super::acknowledge::{ack, failure};
+use super::claim::LOST_PAUSE;
 use crate::engine::{Shared, connection};
 
 /// How far Salesforce's clock may be behind PostgreSQL's.

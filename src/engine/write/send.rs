@@ -14,14 +14,17 @@ use crate::domain::names::RowId;
 use crate::domain::strategy::{self, Strategy, Verdict};
 use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Acked, Outcome};
+use crate::postgres::queue::{Ack, Outcome};
 use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
 use crate::salesforce::{self, value};
 
+use super::acknowledge::{
+    ack, acknowledge, failure, finish, give_back, note_stop, outcome_unknown, refused, release,
+};
 use super::batch;
-use super::keep::{KEEP_PAUSE, keep_answer};
-use super::writer::{Claim, UNFIT_PAUSE, give_back, release};
+use super::claim::{Claim, LOST_PAUSE, UNFIT_PAUSE};
+use super::keep::KEEP_PAUSE;
 use super::{dependencies, mask, resend, response_check, turn};
 use crate::engine::{Shared, connection, schema};
 
@@ -29,8 +32,6 @@ use crate::engine::{Shared, connection, schema};
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
-/// After a lost answer.
-pub(in crate::engine) const LOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A job with the record that goes out for it.
 struct Outgoing {
@@ -513,33 +514,6 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
     Outcome::Rejected { error: Box::new(error), next }
 }
 
-/// A record that is not sent: the fault was found here.
-pub(in crate::engine) fn refused(mapping: &Mapping, error: NewError) -> Outcome {
-    let next = strategy::waits(mapping.rules.strategy, error.class);
-    Outcome::Rejected { error: Box::new(NewError { source: Source::Engine, ..error }), next }
-}
-
-/// The strategy fail_fast stops the writes of a mapping with the acknowledgement; the rest of the claim is not sent.
-pub(in crate::engine) fn note_stop(shared: &Shared, mapping: &Mapping, acks: &[Ack]) {
-    let stops = |ack: &&Ack| {
-        matches!(
-            ack.outcome,
-            Outcome::Rejected { next: Verdict::Stop, .. }
-                | Outcome::Lost { park: Some((_, Verdict::Stop)), .. }
-        )
-    };
-    if let Some(ack) = acks.iter().find(stops) {
-        shared.turn_writes_off(&mapping.table);
-        shared.log.of("writer").error(
-            format!(
-                "{} stops: its strategy is fail_fast; go on with: syncdeck mapping {} resume",
-                mapping.object, mapping.object
-            ),
-            json!({"mapping": mapping.object, "row": ack.unit.row}),
-        );
-    }
-}
-
 /// Acknowledges a call whose answer never came. What may be sent again is; a plain insert is looked up first, for
 /// Salesforce may have it.
 async fn lose(
@@ -587,75 +561,4 @@ async fn lose(
     shared.tally.add(&[("lost_answers", acks.len() as i64)]);
     shared.tally.lost(&mapping.object, acks.len() as i64);
     acknowledge(shared, claim, mapping, batch, acks).await.map(drop)
-}
-
-/// The error of a record of which nobody knows whether Salesforce has it.
-fn outcome_unknown(mapping: &Mapping, job: &Job, why: &str) -> (Box<NewError>, Verdict) {
-    let error = failure(mapping, job, Source::Engine, "OUTCOME_UNKNOWN", why, Vec::new());
-    let next = strategy::waits(mapping.rules.strategy, error.class);
-    (Box::new(error), next)
-}
-
-/// Acknowledges what was decided without asking Salesforce.
-pub(in crate::engine) async fn finish(
-    shared: &Shared,
-    claim: &Claim,
-    mapping: &Mapping,
-    acks: Vec<Ack>,
-) -> Result<(), Error> {
-    if acks.is_empty() {
-        return Ok(());
-    }
-    note_stop(shared, mapping, &acks);
-    let codes = acks.iter().filter_map(|ack| match &ack.outcome {
-        Outcome::Rejected { error, .. } => Some(error.code.clone()),
-        _ => None,
-    });
-    shared.tally.sent(&mapping.object, 0, codes);
-    for ack in &acks {
-        if let Outcome::Rejected { error, .. } = &ack.outcome {
-            shared.log.of("writer").warn(
-                format!("{} {} cannot be sent", mapping.object, ack.unit.row),
-                json!({"mapping": mapping.object, "row": ack.unit.row, "code": error.code, "fields": error.fields.join(",")}),
-            );
-        }
-    }
-    acknowledge(shared, claim, mapping, "-", acks).await.map(drop)
-}
-
-async fn acknowledge(
-    shared: &Shared,
-    claim: &Claim,
-    mapping: &Mapping,
-    batch: &str,
-    acks: Vec<Ack>,
-) -> Result<Acked, Error> {
-    let rows: Vec<String> = acks.iter().map(|ack| ack.unit.row.to_string()).collect();
-    let acked = keep_answer(shared, claim, batch, &acks).await?;
-    // Whoever looks at one of these rows hears of it at once; the next batch does not wait for that.
-    let (store, notice) = (shared.store.clone(), format!("rows {} {}", rows.join(","), mapping.table));
-    tokio::spawn(async move { store.notify(&notice).await });
-    Ok(acked)
-}
-
-pub(in crate::engine) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
-    let key = job.key.map(|key| key.folded);
-    Ack { unit: job.unit, upto: job.upto, op: job.op, key, request, response: None, outcome }
-}
-
-/// A failure of one record, classified.
-pub(in crate::engine) fn failure(
-    mapping: &Mapping,
-    job: &Job,
-    source: Source,
-    code: &str,
-    message: &str,
-    fields: Vec<String>,
-) -> NewError {
-    let message = mask::message(mapping, &job.patch, message);
-    NewError {
-        sfid: job.sfid.clone(),
-        sent: mask::searchable(mapping, &job.patch),
-        ..NewError::classified(&mapping.object, job.op, source, code, &message, fields)
-    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::writer::Claim;
+use super::claim::Claim;
 use crate::engine::{Shared, rules};
 
 /// How long units rest whose turn it is not.

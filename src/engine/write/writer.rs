@@ -1,7 +1,6 @@
 //! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,9 +12,11 @@ use crate::domain::dispatch::{self, Call, Claimed, Job, Planned};
 use crate::domain::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
 use crate::postgres::custody::UNREADABLE_CHANGES;
-use crate::postgres::queue::{Ack, CLAIM_WORD, Outcome};
+use crate::postgres::queue::{Ack, Outcome};
 use crate::postgres::{Error, failpoint};
 
+use super::acknowledge::{self, ack, failure, finish, give_back, release};
+use super::claim::{Claim, UNFIT_PAUSE};
 use super::keep::keep_answer;
 use super::send;
 use crate::engine::{Shared, connection, custody, rules, schema, table_check};
@@ -26,8 +27,6 @@ const CLAIM: i64 = 200;
 /// How many bytes of changes are worked at once; what is more goes back, to be claimed next. In memory each is there
 /// several times: as it was captured, as it is sent, as the attempt keeps it.
 const CLAIM_BYTES: i64 = 16 << 20;
-/// How long units wait whose table does not fit, or has no mapping here.
-pub(in crate::engine) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
 /// Between two intakes while full claims wait.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.
@@ -36,27 +35,6 @@ const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What cannot be done while PostgreSQL refuses it.
 const WORK: &str = "the queue cannot be worked";
-
-/// A claim in work.
-pub(in crate::engine) struct Claim {
-    pub(in crate::engine) token: String,
-    /// Taken before the claim was asked for, on the monotonic clock: the lease cannot end earlier than this says.
-    pub(in crate::engine) since: Instant,
-    /// How many batches were named so far.
-    batches: AtomicU32,
-}
-
-impl Claim {
-    fn new() -> Claim {
-        Claim { token: crate::engine::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
-    }
-
-    /// A name for the next batch: the word of the claim, which its units bear while they are in flight, and a number.
-    pub(in crate::engine) fn name_batch(&self) -> String {
-        let number = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
-        format!("{}-{number}", &self.token[..CLAIM_WORD])
-    }
-}
 
 /// Runs until the end of the engine.
 pub(in crate::engine) async fn run(shared: Arc<Shared>) {
@@ -251,7 +229,7 @@ async fn plan_table(
         if let (true, Some(last)) = (content.entries.is_empty(), content.unreadable.last()) {
             let outcome = Outcome::Nothing { reason: UNREADABLE_CHANGES };
             let job = Job::bare(unit, Call::Update, "update", content.sfid, i64::from(last.entry));
-            nothing.push(send::ack(job, None, outcome));
+            nothing.push(ack(job, None, outcome));
             continue;
         }
         match dispatch::plan(mapping, &unit, &content) {
@@ -277,9 +255,8 @@ async fn plan_table(
                 // Understood like Salesforce's own words, where it would say the same.
                 let source = catalogue::source_of(refusal.code);
                 let job = Job { patch, ..Job::bare(unit, Call::Update, op, content.sfid, upto) };
-                let error =
-                    send::failure(mapping, &job, source, refusal.code, &refusal.message, refusal.fields);
-                refused.push(send::ack(job, None, send::refused(mapping, error)));
+                let error = failure(mapping, &job, source, refusal.code, &refusal.message, refusal.fields);
+                refused.push(ack(job, None, acknowledge::refused(mapping, error)));
             }
         }
     }
@@ -287,7 +264,7 @@ async fn plan_table(
         // What the org would take by now must not be refused for what it was.
         schema::want(shared, &mapping.object, false);
     }
-    send::finish(shared, claim, mapping, refused).await?;
+    finish(shared, claim, mapping, refused).await?;
     if !nothing.is_empty() {
         keep_answer(shared, claim, "-", &nothing).await?;
         shared.tally.add(&[("nothing", nothing.len() as i64)]);
@@ -312,37 +289,4 @@ fn ordered(mappings: &[Mapping], jobs: Vec<Job>) -> Vec<(&Mapping, Vec<Job>)> {
         steps.entry((rank, index)).or_default().push(job);
     }
     steps.into_iter().map(|((_, index), jobs)| (&mappings[index], jobs)).collect()
-}
-
-/// Gives units back unsent, ready again after a pause.
-pub(in crate::engine) async fn release(
-    shared: &Shared,
-    claim: &Claim,
-    units: Vec<Claimed>,
-    pause: Duration,
-) -> Result<(), Error> {
-    give_back(shared, claim, units, Outcome::Released { pause }).await
-}
-
-/// Gives units back unsent.
-pub(in crate::engine) async fn give_back(
-    shared: &Shared,
-    claim: &Claim,
-    units: Vec<Claimed>,
-    outcome: Outcome,
-) -> Result<(), Error> {
-    if units.is_empty() {
-        return Ok(());
-    }
-    let ack = |unit| Ack {
-        unit,
-        upto: 0,
-        op: "update",
-        key: None,
-        request: None,
-        response: None,
-        outcome: outcome.clone(),
-    };
-    let acks: Vec<Ack> = units.into_iter().map(ack).collect();
-    keep_answer(shared, claim, "-", &acks).await.map(drop)
 }

@@ -1,0 +1,34 @@
+//! A claim: units that one engine has in work, and until when it may send them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::postgres::queue::CLAIM_WORD;
+
+/// How long units wait whose table does not fit, or has no mapping here.
+pub(in crate::engine) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
+/// After a lost answer.
+pub(in crate::engine) const LOST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A claim in work.
+pub(in crate::engine) struct Claim {
+    pub(in crate::engine) token: String,
+    /// Taken before the claim was asked for, on the monotonic clock: the lease cannot end earlier than this says.
+    pub(in crate::engine) since: Instant,
+    /// How many batches were named so far.
+    batches: AtomicU32,
+}
+
+impl Claim {
+    pub(in crate::engine) fn new() -> Claim {
+        Claim { token: crate::engine::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
+    }
+
+    /// A name for the next batch: the word of the claim, which its units bear while they are in flight, and a number.
+    pub(in crate::engine) fn name_batch(&self) -> String {
+        let number = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{}-{number}", &self.token[..CLAIM_WORD])
+    }
+}
