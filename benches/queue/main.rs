@@ -24,11 +24,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use syncdeck::config::Config;
+use syncdeck::demo::private::{Options, PrivateServer};
 use syncdeck::domain::field::{Field, FieldType};
 use syncdeck::domain::mapping::{Access, Mapping};
 use syncdeck::domain::rules::Rules;
 use syncdeck::postgres::Store;
-use syncdeck::postgres::private::{Options, PrivateServer};
 use tokio_postgres::{Client, NoTls};
 
 /// The units that a claim takes at most.

@@ -9,8 +9,8 @@ use crate::client::handle::{Handle, operator};
 use crate::config::console::ConsoleSettings;
 use crate::console::model::Settings;
 use crate::console::term::hangup;
+use crate::demo::private::{install_line, is_installed};
 use crate::demo::{Demo, Options};
-use crate::postgres::private::{install_line, is_installed};
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::args::{Cli, DemoOptions, SimulatorOptions};

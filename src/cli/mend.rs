@@ -5,6 +5,7 @@ use color_eyre::eyre::Result;
 use crate::client::handle::{Handle, Refused};
 use crate::client::operations::execute::Chosen;
 use crate::client::row::Linked;
+use crate::domain::act::Owner;
 use crate::domain::act::{Came, Deed, How, Preview, Sample};
 use crate::domain::check::check;
 use crate::domain::mapping::Mapping;
@@ -14,7 +15,6 @@ use crate::domain::record::{Conflict, Edit, FieldEdit, RecordView};
 use crate::domain::remedy::Offer;
 use crate::domain::sync_error::SyncError;
 use crate::domain::transform::Transform;
-use crate::postgres::link::Owner;
 
 use super::args::{ChooseOptions, Cli, FixOptions};
 use super::many::{self, PATIENCE, refuse_read_only, tell};

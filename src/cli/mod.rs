@@ -28,10 +28,11 @@ use color_eyre::eyre::Report;
 
 use crate::client::handle::{Handle, NotSet, Refused, operator};
 use crate::config::{Config, ConfigError, ConnectionName};
+use crate::demo::private::PrivateServerError;
 use crate::domain::act::Deed;
 use crate::engine::StartError;
 use crate::postgres::connect::Session;
-use crate::postgres::{self, Store, private::PrivateServerError};
+use crate::postgres::{self, Store};
 
 use args::{Cli, Command};
 

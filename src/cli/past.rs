@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::client::export::{Format, export as write_export};
 use crate::client::operations::execute::Chosen;
+use crate::domain::act::AuditQuery;
 use crate::domain::act::{Deed, PastAct};
 use crate::domain::names::{RowId, RowRef};
-use crate::postgres::audit::AuditQuery;
 
 use super::args::{Cli, Manner};
 use super::many::{self, list_json, row_of};

@@ -1,13 +1,13 @@
 //! What an operator does through the door with one row, and what operators did.
 
+use crate::domain::act::AuditQuery;
+use crate::domain::act::Owner;
 use crate::domain::act::{AuditEntry, PastAct};
 use crate::domain::merge::Side;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{Edit, Hit};
 use crate::domain::remedy::{Action, Offer};
 use crate::domain::request::Request;
-use crate::postgres::audit::AuditQuery;
-use crate::postgres::link::Owner;
 
 use super::handle::{Handle, Refused};
 

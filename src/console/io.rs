@@ -14,11 +14,11 @@ use crate::client::mapping::DryRuns;
 use crate::client::operations::execute::{Chosen, Plan};
 use crate::client::queries::PendingQuery;
 use crate::config::state::{ConsoleState, StateFile};
+use crate::domain::act::AuditQuery;
+use crate::domain::act::Owner;
 use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
 use crate::logs::ring;
-use crate::postgres::audit::AuditQuery;
-use crate::postgres::link::Owner;
 
 use super::effect::Effect;
 use super::msg::Msg;

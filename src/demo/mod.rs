@@ -1,6 +1,6 @@
 //! The living demo: a workspace with a private PostgreSQL and a simulated org, an application that keeps writing rows,
 //! a Salesforce user who edits records, all the faults of a bad day, and a judge who compares the application's own
-//! ledger of commits with the org's journal.
+//! ledger of commits with the org's journal. The private server is here for the tests as well.
 //!
 //! The application here stands for somebody else's: it writes its SQL itself and knows nothing of the engine.
 
@@ -8,6 +8,7 @@ mod application;
 mod judge;
 pub mod ledger;
 mod org_user;
+pub mod private;
 pub mod rulebook;
 pub mod verdict;
 mod workspace;

@@ -11,8 +11,8 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::demo::private::{self, PrivateServer};
 use crate::postgres::Store;
-use crate::postgres::private::{self, PrivateServer};
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::Options;

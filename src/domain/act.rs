@@ -449,6 +449,30 @@ impl AuditEntry {
     }
 }
 
+/// Which acts to tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Only those of this mapping's object.
+    pub mapping: Option<String>,
+    /// Only those about this row.
+    pub row: Option<RowRef>,
+    /// Only those of this person (account and host).
+    pub actor: Option<String>,
+    /// Only those that can be undone, are not undone whole yet, and are no undo themselves.
+    pub undoable: bool,
+    /// How many at most, the newest first.
+    pub limit: i64,
+}
+
+/// What a row that has the record already comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It keeps the record, and the link is refused.
+    Keeps,
+    /// Both rows are the same thing: it is removed here, and its record goes over.
+    IsReplaced,
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::field::FieldType;

@@ -67,8 +67,8 @@ async fn answer(shared: Arc<Shared>, command: Command) {
         Ok(Request::Fetch { table, rows, candidates }) => fetch(&shared, table, rows, *candidates).await,
         Ok(Request::Existing { at, sfid }) => existing(&shared, at, sfid.as_deref()).await,
         Ok(Request::Reread { at }) => reread(&shared, at).await,
-        Ok(Request::Verify { table }) => long_request::verify(&shared, id, table).await,
-        Ok(Request::DryRun { table, limit }) => long_request::dry_run(&shared, id, table, *limit).await,
+        Ok(Request::Verify { table }) => verify(&shared, id, table).await,
+        Ok(Request::DryRun { table, limit }) => dry_run(&shared, id, table, *limit).await,
         Err(kind) => Err(format!(
             "this engine does not know how to answer {kind:?} as it was asked; its version is another one than the console's"
         )),
@@ -76,8 +76,16 @@ async fn answer(shared: Arc<Shared>, command: Command) {
     let _ = shared.store.answer(id, result).await;
 }
 
+async fn verify(shared: &Shared, id: i64, table: &str) -> Result<Value, String> {
+    long_request::verify(shared, id, &mapping_of(shared, table).await?).await
+}
+
+async fn dry_run(shared: &Shared, id: i64, table: &str, limit: usize) -> Result<Value, String> {
+    long_request::dry_run(shared, id, &mapping_of(shared, table).await?, limit).await
+}
+
 /// The mapping that a request is about, once Salesforce may be asked.
-pub(super) async fn mapping_of(shared: &Shared, table: &str) -> Result<Mapping, String> {
+async fn mapping_of(shared: &Shared, table: &str) -> Result<Mapping, String> {
     let mappings = shared.mappings();
     let mapping = mappings
         .iter()

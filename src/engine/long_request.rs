@@ -9,22 +9,22 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::mapping::Mapping;
 use crate::domain::verify::{Stage, Verdict};
 
 use super::verify::Sides;
-use super::{Shared, answers, dry_run};
+use super::{Shared, dry_run};
 
 /// Between two signs of life of the engine.
 const SIGN: Duration = Duration::from_millis(500);
 
 /// Compares a mapping's rows with its records, with this engine's own login.
-pub(super) async fn verify(shared: &Shared, id: i64, table: &str) -> Result<Value, String> {
-    let mapping = answers::mapping_of(shared, table).await?;
+pub(super) async fn verify(shared: &Shared, id: i64, mapping: &Mapping) -> Result<Value, String> {
     let sides = Sides { store: shared.store.clone(), client: shared.client.clone() };
     let stage: Mutex<Option<Stage>> = Mutex::default();
     let told = |now| *stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     let stop = shared.stop.child_token();
-    let verdict = attend(shared, id, &stage, &stop, sides.verify(&mapping, &told, &stop)).await;
+    let verdict = attend(shared, id, &stage, &stop, sides.verify(mapping, &told, &stop)).await;
     let verdict: Verdict = verdict.map_err(|error| format!("cannot verify {}: {error}", mapping.object))?;
     if verdict.stopped && shared.stop.is_cancelled() {
         return Err(
@@ -36,9 +36,13 @@ pub(super) async fn verify(shared: &Shared, id: i64, table: &str) -> Result<Valu
 }
 
 /// Tries a mapping with some of its rows, with this engine's own login.
-pub(super) async fn dry_run(shared: &Shared, id: i64, table: &str, limit: usize) -> Result<Value, String> {
-    let mapping = answers::mapping_of(shared, table).await?;
-    let trial = dry_run::run(&shared.store, Some(&shared.client), &mapping, limit);
+pub(super) async fn dry_run(
+    shared: &Shared,
+    id: i64,
+    mapping: &Mapping,
+    limit: usize,
+) -> Result<Value, String> {
+    let trial = dry_run::run(&shared.store, Some(&shared.client), mapping, limit);
     // A trial is one or two calls, which Salesforce takes back whole: it is not stopped in between.
     let trial = attend(shared, id, &Mutex::new(None::<()>), &CancellationToken::new(), trial).await;
     Ok(json!(trial.map_err(|error| format!("cannot try {}: {error}", mapping.object))?))

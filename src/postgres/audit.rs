@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::domain::act::{Act, AuditEntry, Operator, PastAct};
+use crate::domain::act::{Act, AuditEntry, AuditQuery, Operator, PastAct};
 use crate::domain::mapping::Mapping;
-use crate::domain::names::{RowId, RowRef};
+use crate::domain::names::RowId;
 
 use super::records::json_text;
 use super::{Error, Store, Transaction, While};
@@ -82,21 +82,6 @@ pub(super) async fn audit_entries(
         .await
         .while_("write the audit")
         .map(drop)
-}
-
-/// Which acts to tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditQuery {
-    /// Only those of this mapping's object.
-    pub mapping: Option<String>,
-    /// Only those about this row.
-    pub row: Option<RowRef>,
-    /// Only those of this person (account and host).
-    pub actor: Option<String>,
-    /// Only those that can be undone, are not undone whole yet, and are no undo themselves.
-    pub undoable: bool,
-    /// How many at most, the newest first.
-    pub limit: i64,
 }
 
 /// Actions that leave nothing to take back.

@@ -6,7 +6,7 @@ use crate::domain::act::Came;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::remedy::Against;
 
-use super::operator::{Unit, lock_errors, lock_units};
+use super::locks::{Unit, lock_errors, lock_units};
 use super::{Error, Store, Transaction, While};
 
 impl Store {

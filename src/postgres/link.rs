@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 
-use crate::domain::act::Act;
+use crate::domain::act::{Act, Owner};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowRef;
 
@@ -23,15 +23,6 @@ fn busy(error: Error, row: i32) -> Error {
         }
         _ => error,
     }
-}
-
-/// What a row that has the record already comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// It keeps the record, and the link is refused.
-    Keeps,
-    /// Both rows are the same thing: it is removed here, and its record goes over.
-    IsReplaced,
 }
 
 impl Store {

@@ -1,6 +1,6 @@
 //! The only room with SQL. [`Store`] is a connection's database: its pool, its schema in Heroku Connect's layout and
 //! the schema `syncdeck` beside it. Each file holds one subject: installing, the queue of units, rows, sync errors,
-//! the operator's writes, status, commands, the log. The private server of demo and tests lives here too.
+//! the operator's writes, status, commands, the log.
 //!
 //! Nothing here decides what an error means or when to try again; that comes in as values.
 
@@ -25,6 +25,7 @@ pub mod keys;
 pub mod link;
 pub mod listing;
 mod load;
+mod locks;
 pub mod log_store;
 mod masked;
 pub mod obstacle;
@@ -33,7 +34,6 @@ pub mod outcomes;
 mod overview;
 mod passfile;
 mod pending;
-pub mod private;
 pub mod queue;
 pub mod records;
 pub mod refused;

@@ -11,10 +11,10 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::record::{Advice, HistoryEntry, PendingChange, RecordView, SalesforceValues, Sending};
 use crate::domain::rules::MASK;
 
-use super::audit::AuditQuery;
 use super::queue::{CAPTURED_AT, UNSENT};
 use super::row_condition::RowCondition;
 use super::{Error, Store, While};
+use crate::domain::act::AuditQuery;
 
 /// How many lines of history a record view has at most.
 const HISTORY: i64 = 50;

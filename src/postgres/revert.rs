@@ -15,15 +15,13 @@ use crate::domain::record::{SalesforceState, SalesforceValues};
 use crate::domain::verify::AsFound;
 
 use super::audit::{Entry, audit};
-use super::operator::{Locked, Unit, announce, lock_units, plain};
+use super::locks::{Unit, lock_units};
+use super::operator::{Locked, announce, plain};
 use super::queue::{ARCHIVE_COLUMNS, UNSENT};
 use super::records::json_text;
 use super::rows::recently_accepted;
-use super::verify::{CHANGED_SINCE, is_still};
+use super::verify::{AGAIN, CHANGED_SINCE, is_still};
 use super::{Error, Store, Transaction, While, quote};
-
-/// A record that is wished for already is wished for anew: its reader may be reading it just now, too early for this one.
-pub(super) const AGAIN: &str = "ON CONFLICT (table_name, sfid) DO UPDATE SET at = clock_timestamp()";
 
 /// A row to revert.
 #[derive(Clone, Debug)]

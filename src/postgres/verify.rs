@@ -12,10 +12,10 @@ use crate::domain::names::RowId;
 use crate::domain::verify::{AsFound, Unsent};
 
 use super::audit::{Entry, audit};
-use super::operator::{announce, lock_units};
+use super::locks::lock_units;
+use super::operator::announce;
 use super::queue::UNSENT;
 use super::records::{json_text, row_values};
-use super::revert::AGAIN;
 use super::row_condition::RowCondition;
 use super::{Error, Store, Transaction, While, literal, quote};
 
@@ -46,6 +46,9 @@ pub struct Suspect {
     /// Of a duplicate: the other rows.
     pub others: Vec<i32>,
 }
+
+/// A record that is wished for already is wished for anew: its reader may be reading it just now, too early for this one.
+pub(super) const AGAIN: &str = "ON CONFLICT (table_name, sfid) DO UPDATE SET at = clock_timestamp()";
 
 /// Why a row is left alone that [`is_still`] does not hold for.
 pub(super) const CHANGED_SINCE: &str = "it was changed since it was looked at; look again";

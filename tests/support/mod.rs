@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use syncdeck::postgres::private::{Options, PrivateServer, PrivateServerError};
+use syncdeck::demo::private::{Options, PrivateServer, PrivateServerError};
 use syncdeck::postgres::{Error, Store};
 use tokio_postgres::NoTls;
 

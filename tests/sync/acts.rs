@@ -8,11 +8,11 @@ use syncdeck::client::export::Format;
 use syncdeck::client::handle::Handle;
 use syncdeck::client::operations::execute::{Chosen, Plan};
 use syncdeck::client::row::Linked;
+use syncdeck::domain::act::AuditQuery;
+use syncdeck::domain::act::Owner;
 use syncdeck::domain::act::{Came, Confirm, Deed, How, Progress, Report};
 use syncdeck::domain::merge::Side;
 use syncdeck::domain::overview::Writes;
-use syncdeck::postgres::audit::AuditQuery;
-use syncdeck::postgres::link::Owner;
 use syncdeck::simulator::Refusal;
 use tokio_util::sync::CancellationToken;
 

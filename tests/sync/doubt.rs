@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use syncdeck::client::operations::execute::Chosen;
 use syncdeck::client::row::Linked;
+use syncdeck::domain::act::Owner;
 use syncdeck::domain::act::{Confirm, Deed};
-use syncdeck::postgres::link::Owner;
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{World, contact};

@@ -4,11 +4,11 @@
 use serde_json::json;
 use syncdeck::client::export::Format;
 use syncdeck::client::handle::ErrorQuery;
+use syncdeck::domain::act::AuditQuery;
 use syncdeck::domain::act::Deed;
+use syncdeck::domain::act::Owner;
 use syncdeck::domain::merge::Side;
 use syncdeck::domain::overview::Writes;
-use syncdeck::postgres::audit::AuditQuery;
-use syncdeck::postgres::link::Owner;
 use tokio_util::sync::CancellationToken;
 
 use crate::acts::{OPEN, act, all, fix, undo};

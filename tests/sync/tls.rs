@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use syncdeck::postgres::private::{Options, PrivateServer};
+use syncdeck::demo::private::{Options, PrivateServer};
 
 use crate::support;
 
