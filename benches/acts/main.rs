@@ -22,6 +22,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use syncdeck::config::Config;
 use syncdeck::demo::private::{Options, PrivateServer};
+use syncdeck::domain::state::MappingState;
 use syncdeck::engine;
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
@@ -144,7 +145,7 @@ async fn main() {
     let store = Store::connect(&url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap();
     let engine =
         engine::start(Config::load(Some(Path::new(&config)), None).unwrap(), store.clone()).await.unwrap();
-    while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != "ok") {
+    while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != MappingState::Ok) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let world = World { org, sql: connect(&url).await, url, address, config };

@@ -23,6 +23,7 @@ use syncdeck::client::handle::{ErrorQuery, Handle, operator};
 use syncdeck::config::Config;
 use syncdeck::demo::private::{Options, PrivateServer};
 use syncdeck::domain::sort::{Sort, SortBy};
+use syncdeck::domain::state::MappingState;
 use syncdeck::engine;
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
@@ -142,7 +143,7 @@ async fn at_a_million() {
     let silent = write_config(home.path(), "silent.toml", &format!("{text}[console]\nclock = false\n"));
     let store = Store::connect(&url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap();
     let engine = engine::start(Config::load(Some(&config), None).unwrap(), store.clone()).await.unwrap();
-    while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != "ok") {
+    while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != MappingState::Ok) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let sql = connect(&url).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use syncdeck::domain::state::MappingState;
 use syncdeck::engine::{self, Engine};
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
@@ -83,7 +84,7 @@ pub async fn run(url: &str) {
 async fn idle_engine(url: &str, org: SocketAddr) -> Engine {
     let store = Store::connect(url, "salesforce", ENGINE, Duration::from_secs(60)).await.unwrap();
     let engine = engine::start(config(url, org), store.clone()).await.unwrap();
-    while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != "ok") {
+    while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != MappingState::Ok) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;

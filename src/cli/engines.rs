@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, EngineMode};
 use crate::domain::backoff::Backoff;
 use crate::domain::duration::spoken;
+use crate::domain::state::EngineState;
 use crate::engine::{self, Engine, Failure, StartError};
 use crate::postgres::connect::Session;
 use crate::postgres::status::Lease;
@@ -110,7 +111,7 @@ impl Engines {
 
 /// Whether no engine gives a sign of life, and no other console is about to start one.
 async fn may_start(store: &Store, lease: &Lease) -> Result<bool, postgres::Error> {
-    let running = store.overview().await?.engine.state == "running";
+    let running = store.overview().await?.engine.state == EngineState::Running;
     Ok(!running && store.lease(lease, LEASE).await?)
 }
 

@@ -9,6 +9,7 @@ use color_eyre::eyre::Result;
 use secrecy::SecretString;
 
 use crate::config::{Auth, Config, ConfigError, Salesforce, edit};
+use crate::domain::state::{ConnectionState, EngineState};
 use crate::engine;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
@@ -249,14 +250,14 @@ async fn reconnect(cli: &Cli, ask: &mut Dialogue) -> Result<u8> {
     }
     print::line("  ok: signed in; the configuration is changed")?;
     let store = super::store(&config, &super::session(cli, &config)).await?;
-    if !store.is_installed().await? || store.overview().await?.engine.state != "running" {
+    if !store.is_installed().await? || store.overview().await?.engine.state != EngineState::Running {
         print::line("no engine runs; the next one signs in with it")?;
         return Ok(DONE);
     }
     store.notify("reconnect").await?;
     let begin = tokio::time::Instant::now();
     while begin.elapsed() < PATIENCE {
-        if store.overview().await?.connection.state == "ok" {
+        if store.overview().await?.connection.state == ConnectionState::Ok {
             print::line("  ok: the engine is connected again")?;
             return Ok(DONE);
         }

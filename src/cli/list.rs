@@ -98,7 +98,7 @@ pub(super) async fn pending(cli: &Cli, mapping: Option<&str>, limit: usize) -> R
                 one.since.format("%m-%d %H:%M:%S").to_string(),
                 format!("{} {}", one.mapping, one.row.row),
                 one.op.clone(),
-                one.state.clone(),
+                one.state.to_string(),
                 one.changes.to_string(),
                 one.attempts.to_string(),
                 match one.rests {

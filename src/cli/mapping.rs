@@ -26,7 +26,7 @@ pub(super) async fn list(cli: &Cli) -> Result<u8> {
     let rows: Vec<Vec<String>> = overview
         .mappings
         .into_iter()
-        .map(|of| vec![of.name, of.state, of.strategy, of.table, of.detail.unwrap_or_default()])
+        .map(|of| vec![of.name, of.state.to_string(), of.strategy, of.table, of.detail.unwrap_or_default()])
         .collect();
     print::table(&["mapping", "state", "strategy", "table", ""], &rows)?;
     Ok(DONE)

@@ -4,6 +4,7 @@ use color_eyre::eyre::{Report, Result};
 
 use crate::config::{Config, ConnectionName};
 use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
+use crate::domain::state::{ConnectionState, EngineState};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
@@ -57,11 +58,10 @@ async fn overview(cli: &Cli, of: &ConnectionName) -> (Overview, Option<Report>) 
             let connection = ConnectionStatus {
                 name: of.name.clone(),
                 environment: of.environment.clone(),
-                state: "unknown".to_owned(),
                 detail: Some(explain(&report)),
                 ..ConnectionStatus::default()
             };
-            let engine = EngineStatus { state: "unknown".to_owned(), ..EngineStatus::default() };
+            let engine = EngineStatus::default();
             (Overview { connection, engine, mappings: Vec::new() }, Some(report))
         }
     }
@@ -74,8 +74,11 @@ fn is_ill(overview: &Overview, fail_on: &[String]) -> bool {
         "errors" => sum(|mapping| mapping.errors) > 0,
         "held" => sum(|mapping| mapping.held) > 0,
         // One that cannot write does not run either.
-        "stopped" => overview.engine.state != "running" || overview.connection.state == "database",
-        _ => overview.connection.state != "ok",
+        "stopped" => {
+            overview.engine.state != EngineState::Running
+                || overview.connection.state == ConnectionState::Database
+        }
+        _ => overview.connection.state != ConnectionState::Ok,
     })
 }
 
@@ -96,7 +99,7 @@ fn show_overview(overview: &Overview) -> Result<()> {
         .map(|mapping| {
             let numbers =
                 [mapping.errors, mapping.held, mapping.pending, mapping.rows].map(|n| n.to_string());
-            let standing = vec![mapping.name.clone(), mapping.access.clone(), mapping.state.clone()];
+            let standing = vec![mapping.name.clone(), mapping.access.clone(), mapping.state.to_string()];
             [standing, numbers.to_vec(), vec![mapping.detail.clone().unwrap_or_default()]].concat()
         })
         .collect();

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::domain::act::{Came, Deed, Item, Report};
 use crate::domain::names::RowRef;
+use crate::domain::state::ConnectionState;
 use crate::domain::sync_error::SyncError;
 use crate::postgres::outcomes::{Failure, Holdups, Standing};
 
@@ -147,8 +148,8 @@ impl Handle {
     /// Why nothing came in time, as far as that is known.
     async fn why_late(&self, patience: Duration) -> Result<String, Refused> {
         let connection = self.store.overview().await?.connection;
-        let why = match (connection.state.as_str(), connection.detail) {
-            ("ok", _) => String::new(),
+        let why = match (connection.state, connection.detail) {
+            (ConnectionState::Ok, _) => String::new(),
             (state, Some(detail)) => format!("\nSalesforce cannot be asked now ({state}): {detail}"),
             (state, None) => format!("\nSalesforce cannot be asked now ({state})"),
         };
@@ -204,7 +205,7 @@ fn holdup(holdups: &Holdups, table: &str) -> Option<(Came, String)> {
     let kept = "it is kept, and not sent for now";
     let why = match holdups.writes.get(table) {
         None => format!("{kept}: nothing is mapped to the table {table} any more"),
-        Some((object, state, why)) if ["paused", "stopped"].contains(&state.as_str()) => {
+        Some((object, state, why)) if state.rest() => {
             let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
             format!(
                 "{kept}: the writes of {object} are {state}{why}\nlet them go on with: syncdeck mapping {object} resume"
@@ -230,6 +231,7 @@ fn no_answer(patience: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::state::WritesState;
 
     fn failure(state: &str, seconds: i64) -> Failure {
         Failure {
@@ -279,7 +281,7 @@ mod tests {
     #[test]
     fn what_holds_a_mapping_up_is_named_with_the_way_on() {
         let mut holdups = Holdups { engine: true, ..Holdups::default() };
-        let of = |writes: &str| ("Contact".to_owned(), writes.to_owned(), Some("by ada".to_owned()));
+        let of = |writes: &str| ("Contact".to_owned(), WritesState::of(writes), Some("by ada".to_owned()));
         holdups.writes.insert("contact".to_owned(), of("draining"));
         assert_eq!(holdup(&holdups, "contact"), None);
         holdups.writes.insert("contact".to_owned(), of("paused"));

@@ -17,6 +17,7 @@ use crate::domain::record::{RecordView, SalesforceValues};
 use crate::domain::request::Request;
 use crate::domain::rules;
 use crate::domain::run::Run;
+use crate::domain::state::EngineState;
 use crate::domain::sync_error::SyncError;
 use crate::logs::LogRecord;
 use crate::postgres::{self, Store};
@@ -191,7 +192,7 @@ impl Handle {
     /// Salesforce's values of a row's record, fetched now by the engine; without a running engine the last known
     /// ones, which say by `fetched_at` how old they are.
     pub async fn salesforce_values(&self, row: &RowRef) -> Result<SalesforceValues, Refused> {
-        let running = self.store.overview().await?.engine.state == "running";
+        let running = self.store.overview().await?.engine.state == EngineState::Running;
         if !running || self.store.is_read_only() {
             return self.store.last_fetched(row).await?.ok_or_else(|| {
                 Refused(

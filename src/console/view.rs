@@ -12,6 +12,7 @@ use super::widgets::cells::{clip, count, wrap};
 use super::{ascii, keys, overlays, panes};
 use crate::domain::act::is_production;
 use crate::domain::overview::MappingStatus;
+use crate::domain::state::{ConnectionState, EngineState, MappingState};
 
 /// The smallest screen that shows anything of use.
 pub const SMALLEST: (u16, u16) = (60, 15);
@@ -155,7 +156,7 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     } else {
         spans.push(Span::raw(clip(environment, 16)));
     }
-    let (sign, word, style) = match (&model.lost, overview.engine.state.as_str(), connection.state.as_str()) {
+    let (sign, word, style) = match (&model.lost, overview.engine.state, connection.state) {
         (Some(_), ..) => {
             let since = model.lost_since.map(|at| format!(" since {}", model.clock(at))).unwrap_or_default();
             let what = if width >= 100 { "PostgreSQL out of reach" } else { "no PostgreSQL" };
@@ -165,15 +166,23 @@ fn header(model: &Model, width: usize) -> Line<'static> {
             let seconds = model.unanswered_for().unwrap_or_default();
             ("◌", format!("PostgreSQL does not answer, {seconds} s"), theme.warn())
         }
-        (_, "running", "ok") => ("●", "running".to_owned(), theme.good()),
-        (_, "running", "connecting") => ("◌", "connecting".to_owned(), theme.warn()),
-        (_, "running", "database") => ("▲", "PostgreSQL refuses the engine".to_owned(), theme.bad()),
-        (_, "running", state) => ("▲", format!("Salesforce {state}"), theme.bad()),
+        (_, EngineState::Running, ConnectionState::Ok) => ("●", "running".to_owned(), theme.good()),
+        (_, EngineState::Running, ConnectionState::Connecting) => {
+            ("◌", "connecting".to_owned(), theme.warn())
+        }
+        (_, EngineState::Running, ConnectionState::Database) => {
+            ("▲", "PostgreSQL refuses the engine".to_owned(), theme.bad())
+        }
+        (_, EngineState::Running, state) => ("▲", format!("Salesforce {state}"), theme.bad()),
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };
     spans.push(Span::styled(clip(&format!("  {sign} {word}"), 44), style));
     // An engine that runs is not all: writes may rest.
-    for (state, style) in [("stopped", theme.bad()), ("broken", theme.bad()), ("paused", theme.warn())] {
+    for (state, style) in [
+        (MappingState::Stopped, theme.bad()),
+        (MappingState::Broken, theme.bad()),
+        (MappingState::Paused, theme.warn()),
+    ] {
         let mappings = overview.mappings.iter().filter(|mapping| mapping.state == state).count();
         if mappings > 0 {
             spans.push(Span::styled(format!(" · {mappings} {state}"), style));
@@ -185,7 +194,7 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     let sum = |of: fn(&MappingStatus) -> i64| overview.mappings.iter().map(of).sum::<i64>();
     let (pending, errors, recent) = (sum(|m| m.pending), sum(|m| m.errors), sum(|m| m.errors_last_hour));
     let held = sum(|m| m.held);
-    let of_salesforce = connection.detail.as_ref().filter(|_| connection.state != "ok");
+    let of_salesforce = connection.detail.as_ref().filter(|_| connection.state != ConnectionState::Ok);
     let detail = model.lost.as_ref().or(of_salesforce);
     // Why it does not work comes before what is good to know.
     let well = detail.is_none();

@@ -2,6 +2,7 @@
 
 use crate::domain::act::{Confirm, confirm_stop};
 use crate::domain::overview::{MappingStatus, Writes};
+use crate::domain::state::MappingState;
 
 use super::effect::Effect;
 use super::enabled::BEING_SENT;
@@ -15,9 +16,9 @@ impl Model {
     }
 
     pub(super) fn writes(&mut self) -> Vec<Effect> {
-        let off = self
-            .mapping()
-            .is_some_and(|mapping| ["paused", "stopped", "draining"].contains(&mapping.state.as_str()));
+        let off = self.mapping().is_some_and(|mapping| {
+            [MappingState::Paused, MappingState::Stopped, MappingState::Draining].contains(&mapping.state)
+        });
         self.write_as(if off { Writes::Resume } else { Writes::Pause })
     }
 

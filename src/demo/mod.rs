@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::state::MappingState;
 use crate::engine::{self, Engine};
 use crate::postgres::Store;
 
@@ -130,7 +131,7 @@ impl Demo {
             if overview
                 .mappings
                 .iter()
-                .all(|mapping| mapping.last_read.is_some() && mapping.state != "loading")
+                .all(|mapping| mapping.last_read.is_some() && mapping.state != MappingState::Loading)
             {
                 break;
             }

@@ -38,6 +38,7 @@ pub mod rules;
 pub mod run;
 pub mod size;
 pub mod sort;
+pub mod state;
 pub mod strategy;
 pub mod sync_error;
 pub mod transform;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::state::{ConnectionState, EngineState, MappingState};
 use super::sync_error::SyncError;
 
 /// Everything at a glance.
@@ -29,15 +30,15 @@ impl Overview {
         };
         let mapping = self.mappings.iter().find(|mapping| mapping.name == error.mapping);
         match mapping {
-            None if error.mapping.is_empty() && self.connection.state != "ok" => {
+            None if error.mapping.is_empty() && self.connection.state != ConnectionState::Ok => {
                 let pending = self.mappings.iter().map(|mapping| mapping.pending).sum();
                 format!("All reads and writes wait for it, with {} to be sent.", changes(pending))
             }
-            Some(mapping) if mapping.state == "broken" => {
+            Some(mapping) if mapping.state == MappingState::Broken => {
                 let pending = changes(mapping.pending);
                 format!("Reads and writes of {} wait for it, with {pending} to be sent.", mapping.name)
             }
-            Some(mapping) if mapping.state == "stopped" => {
+            Some(mapping) if mapping.state == MappingState::Stopped => {
                 let (name, pending) = (&mapping.name, changes(mapping.pending));
                 format!(
                     "Writes of {name} wait, with {pending} to be sent, for: syncdeck mapping {name} resume"
@@ -55,9 +56,8 @@ pub struct ConnectionStatus {
     pub name: String,
     /// `prod`, `sandbox`, `demo`, ... as configured.
     pub environment: String,
-    /// `ok`, `connecting`, `unauthorized`, `limited`, `down`; `database` while PostgreSQL refuses the engine's work,
-    /// `unknown` when the engine gives no sign of life.
-    pub state: String,
+    /// How it is; unknown when the engine gives no sign of life.
+    pub state: ConnectionState,
     /// Why, when it is not `ok`, and what to do.
     pub detail: Option<String>,
     /// API requests used of the daily allowance, and that allowance.
@@ -72,8 +72,8 @@ pub struct ConnectionStatus {
 /// Who runs the engine, and how it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineStatus {
-    /// `running`, `starting`, or `stopped` when no engine gave a sign of life for 10 s.
-    pub state: String,
+    /// How it is.
+    pub state: EngineState,
     /// Host and process of the engine.
     pub owner: Option<String>,
     /// Its last sign of life.
@@ -89,8 +89,8 @@ pub struct MappingStatus {
     pub table: String,
     /// `read_write` or `read_only`.
     pub access: String,
-    /// `loading`, `ok`, `behind`, `errors`, `draining`, `paused`, `stopped`, `broken`.
-    pub state: String,
+    /// How it is.
+    pub state: MappingState,
     /// Why, where the state needs a word.
     pub detail: Option<String>,
     /// What it does on an error: `skip`, `retry`, `fail_fast`, `manual_review`.

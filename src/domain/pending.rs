@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::names::RowRef;
+use super::state::{PendingState, WritesState};
 
 /// A row with changes that Salesforce has not taken, and which nobody has to mend first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,8 +15,8 @@ pub struct Pending {
     pub mapping: String,
     /// `insert`, `update` or `delete`: what its changes come to.
     pub op: String,
-    /// `inflight`, `ready`, `held`, `stopped` or `review`, as its unit; `new` before the engine took it in.
-    pub state: String,
+    /// As its unit, or new.
+    pub state: PendingState,
     /// Since when it waits.
     pub since: DateTime<Utc>,
     /// When it may be sent.
@@ -37,9 +38,9 @@ pub struct Pending {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Waiting {
     /// As [`Pending::state`].
-    pub state: String,
-    /// What its mapping's writes are: `on`, `draining`, `paused`, `stopped`.
-    pub writes: String,
+    pub state: PendingState,
+    /// What its mapping's writes are.
+    pub writes: WritesState,
     /// Whether its time has come.
     pub due: bool,
     /// How often it was sent without being taken: rejections and answers that never came.
@@ -51,22 +52,24 @@ pub struct Waiting {
 impl Waiting {
     /// Whether it waits for nothing but its time.
     pub fn rests(&self) -> bool {
-        self.state == "ready" && self.writes == "on" && !self.due
+        self.state == PendingState::Ready && self.writes == WritesState::On && !self.due
     }
 
     /// In plain words.
     pub fn reason(&self) -> String {
-        match self.state.as_str() {
-            "inflight" => "in flight".to_owned(),
-            "held" => match &self.parent {
+        match self.state {
+            PendingState::InFlight => "in flight".to_owned(),
+            PendingState::Held => match &self.parent {
                 Some((object, row)) => format!("waits for {object} {row}"),
                 None => "waits for another row".to_owned(),
             },
-            "review" => "waits for a person's release".to_owned(),
-            "stopped" => format!("its mapping's writes are {}", self.writes),
-            "ready" if self.writes == "draining" && self.due => "waits its turn".to_owned(),
-            _ if self.writes != "on" => format!("its mapping's writes are {}", self.writes),
-            "new" => "waits to be taken in".to_owned(),
+            PendingState::Review => "waits for a person's release".to_owned(),
+            PendingState::Stopped => format!("its mapping's writes are {}", self.writes),
+            PendingState::Ready if self.writes == WritesState::Draining && self.due => {
+                "waits its turn".to_owned()
+            }
+            _ if self.writes != WritesState::On => format!("its mapping's writes are {}", self.writes),
+            PendingState::New => "waits to be taken in".to_owned(),
             _ if self.due => "waits its turn".to_owned(),
             _ if self.sends > 0 => "tried again".to_owned(),
             _ => "waits".to_owned(),
@@ -81,8 +84,8 @@ mod tests {
     #[test]
     fn every_state_has_its_reason() {
         let waiting = |state: &str, writes: &str, due: bool, sends: i32| Waiting {
-            state: state.to_owned(),
-            writes: writes.to_owned(),
+            state: PendingState::of(state),
+            writes: WritesState::of(writes),
             due,
             sends,
             parent: Some(("Account".to_owned(), "88".to_owned())),

@@ -98,7 +98,7 @@ async fn mapping_of(shared: &Shared, table: &str) -> Result<Mapping, String> {
             return Err(format!(
                 "Salesforce is not asked for another {} s: {}",
                 wait.as_secs() + 1,
-                status.detail.unwrap_or(status.state)
+                status.detail.unwrap_or(status.state.to_string())
             ));
         }
     }

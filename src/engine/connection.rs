@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::overview::ConnectionStatus;
+use crate::domain::state::ConnectionState;
 use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
 use crate::salesforce::Error;
@@ -21,9 +22,6 @@ const DAILY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
 const OUTAGE: Backoff =
     Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30), max_retries: u32::MAX };
 
-/// The word for a way on which answers come that are none.
-const DEGRADED: &str = "degraded";
-
 /// The state of the way.
 pub struct Link {
     name: String,
@@ -34,7 +32,7 @@ pub struct Link {
 #[derive(Clone, Debug)]
 struct State {
     /// `connecting`, `ok`, `unauthorized`, `limited`, `degraded` (it answers what is of no use), `down`.
-    word: &'static str,
+    word: ConnectionState,
     detail: Option<String>,
     /// Closed until then.
     until: Option<Instant>,
@@ -44,7 +42,7 @@ struct State {
 impl Link {
     /// A way that nobody went yet.
     pub fn new(name: &str, environment: &str) -> Link {
-        let state = State { word: "connecting", detail: None, until: None, failures: 0 };
+        let state = State { word: ConnectionState::Connecting, detail: None, until: None, failures: 0 };
         Link { name: name.to_owned(), environment: environment.to_owned(), state: Mutex::new(state) }
     }
 
@@ -59,17 +57,20 @@ impl Link {
 
     /// Whether the last answer was none, so that nothing should be sent before another one is.
     pub(super) fn is_doubtful(&self) -> bool {
-        self.state.lock().is_ok_and(|state| state.word == DEGRADED)
+        self.state.lock().is_ok_and(|state| state.word == ConnectionState::Degraded)
     }
 
     /// For the sign of life, with what the org told besides.
     pub fn status(&self, usage: Option<(i64, i64)>, instance_url: Option<String>) -> ConnectionStatus {
-        let (word, detail) =
-            self.state.lock().map(|state| (state.word, state.detail.clone())).unwrap_or(("down", None));
+        let (word, detail) = self
+            .state
+            .lock()
+            .map(|state| (state.word, state.detail.clone()))
+            .unwrap_or((ConnectionState::Down, None));
         ConnectionStatus {
             name: self.name.clone(),
             environment: self.environment.clone(),
-            state: word.to_owned(),
+            state: word,
             detail,
             api_used: usage.map(|(used, _)| used),
             api_limit: usage.map(|(_, limit)| limit),
@@ -78,7 +79,7 @@ impl Link {
     }
 
     /// Closes it for a while. Returns for how long.
-    fn close(&self, word: &'static str, detail: String, pause: Option<Duration>) -> Duration {
+    fn close(&self, word: ConnectionState, detail: String, pause: Option<Duration>) -> Duration {
         let mut pause = pause;
         if let Ok(mut state) = self.state.lock() {
             let wait =
@@ -104,8 +105,8 @@ impl Link {
     /// It works. True when that is news.
     fn open(&self) -> bool {
         let Ok(mut state) = self.state.lock() else { return false };
-        let news = state.word != "ok";
-        *state = State { word: "ok", detail: None, until: None, failures: 0 };
+        let news = state.word != ConnectionState::Ok;
+        *state = State { word: ConnectionState::Ok, detail: None, until: None, failures: 0 };
         news
     }
 }
@@ -191,29 +192,33 @@ pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry: Opti
     let _ = shared.store.notify("errors").await;
 }
 
-fn verdict(error: &Error) -> (&'static str, String, String, Option<Duration>) {
+fn verdict(error: &Error) -> (ConnectionState, String, String, Option<Duration>) {
     match error {
         Error::Login { code, message } => (
-            "unauthorized",
+            ConnectionState::Unauthorized,
             "LOGIN_FAILED".to_owned(),
             format!("{code}: {message}"),
             Some(Duration::from_secs(30)),
         ),
-        Error::Unreachable { .. } => ("down", "CONNECTION_FAILED".to_owned(), error.to_string(), None),
-        Error::Unusable { .. } => (DEGRADED, "ANSWER_UNUSABLE".to_owned(), error.to_string(), None),
-        Error::Lost { .. } => ("down", "REQUEST_TIMEOUT".to_owned(), error.to_string(), None),
+        Error::Unreachable { .. } => {
+            (ConnectionState::Down, "CONNECTION_FAILED".to_owned(), error.to_string(), None)
+        }
+        Error::Unusable { .. } => {
+            (ConnectionState::Degraded, "ANSWER_UNUSABLE".to_owned(), error.to_string(), None)
+        }
+        Error::Lost { .. } => (ConnectionState::Down, "REQUEST_TIMEOUT".to_owned(), error.to_string(), None),
         Error::Api { code, message, retry_after, .. } if code == "REQUEST_LIMIT_EXCEEDED" => {
             // One code, two meanings: too many at once passes in seconds, the daily allowance in hours.
             let concurrent = message.contains("Concurrent") || retry_after.is_some();
             let pause =
                 retry_after.unwrap_or(if concurrent { Duration::from_secs(2) } else { DAILY_LIMIT_PAUSE });
-            ("limited", code.clone(), message.clone(), Some(pause))
+            (ConnectionState::Limited, code.clone(), message.clone(), Some(pause))
         }
         Error::Api { status: 401, code, message, .. } => {
-            ("unauthorized", code.clone(), message.clone(), Some(Duration::from_secs(30)))
+            (ConnectionState::Unauthorized, code.clone(), message.clone(), Some(Duration::from_secs(30)))
         }
         Error::Api { code, message, retry_after, .. } => {
-            ("down", code.clone(), message.clone(), *retry_after)
+            (ConnectionState::Down, code.clone(), message.clone(), *retry_after)
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::state::EngineState;
 use crate::domain::sync_error::Source;
 use crate::logs::LogRecord;
 use crate::postgres::errors::NewError;
@@ -146,7 +147,7 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
     loop {
         let status = shared.link.status(shared.client.usage(), shared.client.instance_url());
         let status = shared.trouble.shown(status);
-        let told = shared.store.heartbeat(&shared.owner, "running", &status).await;
+        let told = shared.store.heartbeat(&shared.owner, EngineState::Running, &status).await;
         shared.trouble.check("no sign of life can be given", told);
         if last.as_ref() != Some(&status) {
             let _ = shared.store.notify("overview").await;

@@ -11,6 +11,7 @@ use tokio::sync::OwnedRwLockWriteGuard;
 use crate::config::{Auth, Config};
 use crate::domain::mapping::Mapping;
 use crate::domain::overview::ConnectionStatus;
+use crate::domain::state::{ConnectionState, EngineState};
 use crate::domain::sync_error::Source;
 use crate::logs::Level;
 use crate::logs::log::record;
@@ -152,11 +153,11 @@ async fn tell(store: &Store, config: &Config, owner: &str, what: &str, detail: &
     let status = ConnectionStatus {
         name: config.name.clone(),
         environment: config.environment.clone(),
-        state: "down".to_owned(),
+        state: ConnectionState::Down,
         detail: Some(detail.to_owned()),
         ..ConnectionStatus::default()
     };
-    let _ = store.heartbeat(owner, "stopped", &status).await;
+    let _ = store.heartbeat(owner, EngineState::Stopped, &status).await;
     let fields = [("cause", why), ("owner", owner)];
     let fields = fields.map(|(name, value)| (name.to_owned(), json!(value))).into_iter().collect();
     let _ = store.append_log(&[record(Level::Error, "config", what.to_owned(), fields)]).await;

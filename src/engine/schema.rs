@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::domain::field::{Field, Trouble};
 use crate::domain::mapping::Mapping;
+use crate::domain::state::MappingState;
 use crate::domain::sync_error::Source;
 use crate::postgres::errors::NewError;
 use crate::salesforce::Error;
@@ -281,7 +282,7 @@ async fn list(shared: &Shared, mapping: &Mapping, news: bool) {
     }
     if mapping.gone {
         let detail = found.first().map(|(code, message, _)| format!("{code}: {message}"));
-        let _ = shared.store.set_mapping_state(object, "broken", detail.as_deref()).await;
+        let _ = shared.store.set_mapping_state(object, MappingState::Broken, detail.as_deref()).await;
     }
     if resolved > 0 || news {
         let _ = shared.store.notify("errors").await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::domain::state::MappingState;
 use crate::domain::sync_error::Source;
 use crate::postgres::defects::Defect;
 use crate::postgres::errors::NewError;
@@ -73,7 +74,7 @@ pub(super) async fn look(shared: &Shared) {
         let _ = shared.store.resolve_other_errors(&mapping.object, OP, &codes).await;
         let Some(first) = of_this.first() else {
             if shared.guard.is_defective(&mapping.object) {
-                let _ = shared.store.set_mapping_state(&mapping.object, "ok", None).await;
+                let _ = shared.store.set_mapping_state(&mapping.object, MappingState::Ok, None).await;
                 shared.log.of("guard").info(
                     format!("{}: the table is as it must be again", mapping.object),
                     json!({"mapping": mapping.object}),
@@ -100,7 +101,7 @@ pub(super) async fn look(shared: &Shared) {
             let _ = shared.store.keep_mapping_error(&mapping.table, &error, None).await;
         }
         let detail = format!("{}: {}", first.code, first.message);
-        let _ = shared.store.set_mapping_state(&mapping.object, "broken", Some(&detail)).await;
+        let _ = shared.store.set_mapping_state(&mapping.object, MappingState::Broken, Some(&detail)).await;
     }
     let news = shared.guard.defective.read().is_ok_and(|before| *before != defective);
     if let (Ok(mut unfit), Ok(mut known)) = (shared.guard.unfit.write(), shared.guard.defective.write()) {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
 use crate::domain::overview::ConnectionStatus;
+use crate::domain::state::ConnectionState;
 use crate::logs::log::{Log, record};
 use crate::logs::{Level, LogRecord};
 use crate::postgres::Error;
@@ -22,7 +23,6 @@ pub type Teller = Arc<dyn Fn(&LogRecord) + Send + Sync>;
 /// The part of the log that such records are of.
 pub const PART: &str = "postgres";
 /// The connection's state while it lasts.
-const STATE: &str = "database";
 /// While it lasts, it is told this often.
 const AGAIN: Duration = Duration::from_secs(60);
 /// What is over within this time is nothing that the connection's state speaks of.
@@ -108,7 +108,7 @@ impl Trouble {
             Some((what, of)) => {
                 let since = of.since.1.format("%Y-%m-%d %H:%M:%S UTC");
                 let detail = format!("since {since}, {what}: {}", of.cause);
-                ConnectionStatus { state: STATE.to_owned(), detail: Some(detail), ..status }
+                ConnectionStatus { state: ConnectionState::Database, detail: Some(detail), ..status }
             }
             None => status,
         }
@@ -168,16 +168,16 @@ mod tests {
             trouble.note_at(begin, "the log cannot be kept", &no_room());
         }
         assert_eq!(told.lock().unwrap().as_slice(), ["the queue cannot be worked: no room"]);
-        let ok = ConnectionStatus { state: "ok".to_owned(), ..ConnectionStatus::default() };
-        assert_eq!(trouble.shown_at(begin, ok.clone()).state, "ok");
+        let ok = ConnectionStatus { state: ConnectionState::Ok, ..ConnectionStatus::default() };
+        assert_eq!(trouble.shown_at(begin, ok.clone()).state, ConnectionState::Ok);
         trouble.note_at(begin + AGAIN, "the log cannot be kept", &no_room());
         assert_eq!(told.lock().unwrap().len(), 2);
         let shown = trouble.shown_at(begin + AGAIN, ok.clone());
-        assert!(shown.state == "database" && shown.detail.unwrap().contains(": no room"));
+        assert!(shown.state == ConnectionState::Database && shown.detail.unwrap().contains(": no room"));
         trouble.over("the log cannot be kept");
         trouble.over("the queue cannot be worked");
         trouble.over("the queue cannot be worked");
         assert_eq!(told.lock().unwrap().last().unwrap(), "PostgreSQL takes everything again");
-        assert_eq!((told.lock().unwrap().len(), trouble.shown(ok).state.as_str()), (3, "ok"));
+        assert_eq!((told.lock().unwrap().len(), trouble.shown(ok).state), (3, ConnectionState::Ok));
     }
 }

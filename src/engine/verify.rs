@@ -15,6 +15,7 @@ use crate::domain::field::FieldType;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowRef, Sfid};
+use crate::domain::state::EngineState;
 use crate::domain::verify::{Finding, Kind, Stage, Unsent, Verdict, differences};
 use crate::postgres::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
@@ -276,7 +277,7 @@ impl Sides {
         let mut ends = 0;
         let mut last = self.store.last_read(&mapping.object).await?;
         while ends < 2 && begin.elapsed() < patience && !stop.is_cancelled() {
-            if self.store.overview().await?.engine.state != "running" {
+            if self.store.overview().await?.engine.state != EngineState::Running {
                 return Ok(());
             }
             self.store.notify("poll").await?;

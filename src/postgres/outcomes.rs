@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::status::SILENT_AFTER;
 use super::{Cached, Error, Store, While};
+use crate::domain::state::WritesState;
 
 /// Where a row stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,9 +43,8 @@ pub struct Failure {
 pub struct Holdups {
     /// Whether an engine gave a sign of life just now.
     pub engine: bool,
-    /// The tables that are mapped, each with its object, whether its writes are on (`on`, `draining`, `paused`, `stopped`),
-    /// and why not.
-    pub writes: HashMap<String, (String, String, Option<String>)>,
+    /// The tables that are mapped, each with its object, how its writes are, and why they rest.
+    pub writes: HashMap<String, (String, WritesState, Option<String>)>,
 }
 
 impl Store {
@@ -97,7 +97,10 @@ impl Store {
         let rows = client.query_cached(&sql, &[]).await.while_("look which mappings are stopped")?;
         Ok(Holdups {
             engine: rows.first().is_some_and(|row| row.get(4)),
-            writes: rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2), row.get(3)))).collect(),
+            writes: rows
+                .iter()
+                .map(|row| (row.get(0), (row.get(1), WritesState::of(row.get(2)), row.get(3))))
+                .collect(),
         })
     }
 }

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use crate::domain::duration;
 use crate::domain::overview::{ConnectionStatus, EngineStatus, LoadProgress, MappingStatus, Overview};
 use crate::domain::rules::Rules;
+use crate::domain::state::{ConnectionState, EngineState, MappingState, WritesState};
 
 use super::pending::LOOKED_AT;
 use super::queue::{CAPTURED_AT, FITS};
@@ -56,7 +57,7 @@ impl Store {
         let mut overview = Overview::default();
         match engine.first() {
             Some(row) => (overview.engine, overview.connection) = read_engine(row),
-            None => overview.engine.state = "stopped".to_owned(),
+            None => overview.engine.state = EngineState::Stopped,
         }
         let counted = client
             .query_cached(
@@ -83,7 +84,8 @@ impl Store {
             )
             .await
             .while_("read the mappings' states")?;
-        let works = overview.engine.state == "running" && overview.connection.state == "ok";
+        let works =
+            overview.engine.state == EngineState::Running && overview.connection.state == ConnectionState::Ok;
         // Who may not read the log of changes sees all the rest.
         let untaken = if works { HashMap::new() } else { self.untaken(&client).await.unwrap_or_default() };
         overview.mappings = rows.iter().map(|row| read_mapping(row, &counted, &untaken)).collect();
@@ -129,7 +131,7 @@ impl Store {
 fn read_engine(row: &Row) -> (EngineStatus, ConnectionStatus) {
     let alive: bool = row.get(9);
     let engine = EngineStatus {
-        state: if alive { row.get(1) } else { "stopped".to_owned() },
+        state: if alive { EngineState::of(row.get(1)) } else { EngineState::Stopped },
         owner: row.get(0),
         seen_at: row.get(8),
     };
@@ -139,9 +141,9 @@ fn read_engine(row: &Row) -> (EngineStatus, ConnectionStatus) {
     let (state, detail) = match silent {
         true => {
             let since = seen.format("%Y-%m-%d %H:%M:%S UTC");
-            ("unknown".to_owned(), Some(format!("no engine gave a sign of life since {since}")))
+            (ConnectionState::Unknown, Some(format!("no engine gave a sign of life since {since}")))
         }
-        false => (row.get(4), row.get(5)),
+        false => (ConnectionState::of(row.get(4)), row.get(5)),
     };
     let connection = ConnectionStatus {
         name: row.get(2),
@@ -160,7 +162,8 @@ fn read_counted(row: &Row) -> Counted {
 }
 
 fn read_mapping(row: &Row, counted: &[Counted], untaken: &HashMap<String, Untaken>) -> MappingStatus {
-    let (name, table, state): (String, String, String) = (row.get(0), row.get(1), row.get(3));
+    let (name, table): (String, String) = (row.get(0), row.get(1));
+    let state = MappingState::of(row.get(3));
     let of = |subject: &'static str, name: &str| {
         let name = name.to_owned();
         counted.iter().filter(move |one| one.subject == subject && one.name == name)
@@ -172,15 +175,17 @@ fn read_mapping(row: &Row, counted: &[Counted], untaken: &HashMap<String, Untake
         of("pending", &table).map(|one| one.n).sum::<i64>() + untaken.map_or(0, |untaken| untaken.rows);
     let oldest: Option<DateTime<Utc>> = row.get(18);
     let errors: i64 = by_category.values().sum();
-    let writes: String = row.get(9);
+    let writes = WritesState::of(row.get(9));
     // A mapping that reads well while its writes fail must not look well.
-    let shown = match state.as_str() {
-        _ if writes != "on" => writes.clone(),
-        "ok" if errors > 0 => "errors".to_owned(),
-        "ok" if pending > BEHIND => "behind".to_owned(),
-        _ => state.clone(),
+    let shown = match (writes, state) {
+        (WritesState::Draining, _) => MappingState::Draining,
+        (WritesState::Paused, _) => MappingState::Paused,
+        (WritesState::Stopped, _) => MappingState::Stopped,
+        (_, MappingState::Ok) if errors > 0 => MappingState::Errors,
+        (_, MappingState::Ok) if pending > BEHIND => MappingState::Behind,
+        _ => state,
     };
-    let loading = state == "loading";
+    let loading = state == MappingState::Loading;
     let progress = |began_at| {
         let (done, total) = (row.get::<_, Option<i64>>(15), row.get::<_, Option<i64>>(16));
         LoadProgress { began_at, done: done.unwrap_or_default(), total: total.unwrap_or_default() }
@@ -188,7 +193,7 @@ fn read_mapping(row: &Row, counted: &[Counted], untaken: &HashMap<String, Untake
     MappingStatus {
         access: row.get(2),
         state: shown,
-        detail: row.get(if writes == "on" { 4 } else { 10 }),
+        detail: row.get(if writes == WritesState::On { 4 } else { 10 }),
         strategy: row.get(11),
         rows: row.get(5),
         records: row.get(6),

@@ -6,6 +6,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::pending::{Pending, Waiting};
+use crate::domain::state::{PendingState, WritesState};
 
 use super::queue::{CAPTURED_AT, CLAIM_WORD, FITS, UNSENT};
 use super::{Error, Store, While};
@@ -116,10 +117,10 @@ impl Store {
 fn read_pending(row: &Row) -> Pending {
     let held: Option<String> = row.get(10);
     let waiting = Waiting {
-        state: row.get(3),
+        state: PendingState::of(row.get(3)),
         due: row.get(6),
         sends: row.get(8),
-        writes: row.get(9),
+        writes: WritesState::of(row.get(9)),
         parent: held.zip(row.get(11)),
     };
     let (first, last): (Option<String>, Option<String>) = (row.get(13), row.get(14));

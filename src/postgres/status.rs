@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::domain::overview::ConnectionStatus;
+use crate::domain::state::{EngineState, MappingState};
 
 use super::{Error, Store, Transaction, While};
 
@@ -16,7 +17,7 @@ impl Store {
     pub async fn heartbeat(
         &self,
         owner: &str,
-        state: &str,
+        state: EngineState,
         connection: &ConnectionStatus,
     ) -> Result<(), Error> {
         let client = self.client().await?;
@@ -30,10 +31,10 @@ impl Store {
                      seen_at = clock_timestamp()",
                 &[
                     &owner,
-                    &state,
+                    &state.word(),
                     &connection.name,
                     &connection.environment,
-                    &connection.state,
+                    &connection.state.word(),
                     &connection.detail,
                     &connection.api_used,
                     &connection.api_limit,
@@ -83,7 +84,7 @@ impl Store {
     pub async fn set_mapping_state(
         &self,
         name: &str,
-        state: &str,
+        state: MappingState,
         detail: Option<&str>,
     ) -> Result<bool, Error> {
         let client = self.client().await?;
@@ -91,7 +92,7 @@ impl Store {
             .execute(
                 "UPDATE syncdeck.mapping SET state = $2, detail = $3, load_began_at = NULL
                  WHERE name = $1 AND (state, detail) IS DISTINCT FROM ($2, $3)",
-                &[&name, &state, &detail],
+                &[&name, &state.word(), &detail],
             )
             .await
             .while_("set a mapping's state")?;

@@ -41,7 +41,7 @@ async fn a_part_that_panics_ends_the_program_with_a_report_and_status_1() {
         assert!(printed.contains("the engine ended by itself: its part"), "{printed}");
         let listed = "SELECT count(*) FROM syncdeck.log WHERE message = 'the engine ended by itself'";
         assert!(world.count(listed).await > 0, "the log says nothing");
-        assert_eq!(world.store.overview().await.unwrap().engine.state, "stopped");
+        assert_eq!(world.store.overview().await.unwrap().engine.state.word(), "stopped");
     }
     // Whoever supervises it starts it again, and nothing is lost.
     world.disarm();

@@ -22,7 +22,7 @@ fn all(lie: Lie) -> Story {
 
 async fn connection(world: &World) -> (String, String) {
     let connection = world.store.overview().await.map(|overview| overview.connection).unwrap_or_default();
-    (connection.state, connection.detail.unwrap_or_default())
+    (connection.state.to_string(), connection.detail.unwrap_or_default())
 }
 
 /// Waits until so many more lies were told.

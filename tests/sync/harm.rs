@@ -183,7 +183,10 @@ async fn on_production_a_script_stops_no_writes_without_a_yes() {
         }
     }
     let states = world.handle.overview().await.unwrap().mappings;
-    assert!(states.iter().all(|mapping| mapping.state == "ok" && mapping.strategy == "skip"), "{states:#?}");
+    assert!(
+        states.iter().all(|mapping| mapping.state.word() == "ok" && mapping.strategy == "skip"),
+        "{states:#?}"
+    );
     let (status, said) = run(&world, &["mapping", "Contact", "pause", "--yes"]).await;
     assert!(status == Some(0) && said.contains("its writes rest"), "{said}");
     // What lets them go on needs none.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use syncdeck::domain::overview::{MappingStatus, Writes};
+use syncdeck::domain::state::MappingState;
 
 use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World};
@@ -190,7 +191,7 @@ async fn all_writes_are_paused_and_resumed_by_one_act() {
     assert_eq!(told, "Account, Contact: their writes rest; changes are kept, reads go on");
     assert_eq!(
         (world.status("Account").await.state, world.status("Contact").await.state),
-        ("paused".to_owned(), "paused".to_owned())
+        (MappingState::Paused, MappingState::Paused)
     );
     let refused = world.handle.writes(None, Writes::Pause).await.unwrap_err().to_string();
     assert!(refused.contains("are off already"), "{refused}");
@@ -218,7 +219,7 @@ async fn a_drained_mapping_sends_what_waited_and_nothing_later_across_a_restart(
         .await;
     world.until_text("SELECT count(*)::text FROM syncdeck.unit", "2").await;
     world.handle.writes(Some("Contact"), Writes::Drain).await.unwrap();
-    assert_eq!(world.status("Contact").await.state, "draining");
+    assert_eq!(world.status("Contact").await.state.word(), "draining");
     world.stop_engine().await;
     world
         .run(
@@ -230,7 +231,7 @@ async fn a_drained_mapping_sends_what_waited_and_nothing_later_across_a_restart(
     world.org.change_faults(|faults| faults.unavailable = 0);
     world.start_engine().await;
     let other = syncdeck::engine::start(world.config.clone(), world.store.clone()).await.unwrap();
-    world.until("it is drained", async || world.status("Contact").await.state == "paused").await;
+    world.until("it is drained", async || world.status("Contact").await.state.word() == "paused").await;
     let sent =
         ["K1", "K2", "K3"].map(|key| world.record("Contact", key).map(|record| record["FirstName"].clone()));
     assert_eq!(sent, [Some(json!(null)), Some(json!(null)), None]);
@@ -255,7 +256,8 @@ async fn a_mapping_with_nothing_to_send_is_drained_at_once_and_a_drain_can_be_ta
     world.handle.writes(None, Writes::Drain).await.unwrap();
     world
         .until("all are drained", async || {
-            world.status("Account").await.state == "paused" && world.status("Contact").await.state == "paused"
+            world.status("Account").await.state.word() == "paused"
+                && world.status("Contact").await.state.word() == "paused"
         })
         .await;
     let refused = world.handle.writes(Some("Contact"), Writes::Drain).await.unwrap_err().to_string();
@@ -380,13 +382,13 @@ async fn a_reload_that_an_engine_left_undone_is_done_by_the_next() {
         .until("it is loading", async || world.status("Contact").await.load.is_some_and(|load| load.done > 0))
         .await;
     world.stop_engine().await;
-    assert_eq!(world.status("Contact").await.state, "loading");
+    assert_eq!(world.status("Contact").await.state.word(), "loading");
     world.org.change_faults(|faults| faults.latency_ms = 0);
     world.start_engine().await;
     world
         .until_text("SELECT lastname FROM salesforce.contact WHERE external_id__c = 'K4400'", "Doe 4400")
         .await;
     world.until_text("SELECT count(reload_at)::text FROM syncdeck.mapping", "0").await;
-    world.until("all is well", async || world.status("Contact").await.state == "ok").await;
+    world.until("all is well", async || world.status("Contact").await.state.word() == "ok").await;
     assert_eq!(world.text(DONE).await.unwrap(), "reloaded Account, reloaded Contact");
 }

@@ -270,9 +270,9 @@ async fn the_first_failure_stops_the_writes_of_a_fail_fast_mapping_until_they_ar
         .await;
     let state = async || {
         let overview = world.handle.overview().await.unwrap();
-        overview.mappings[0].state.clone()
+        overview.mappings[0].state
     };
-    world.until("its writes are stopped", async || state().await == "stopped").await;
+    world.until("its writes are stopped", async || state().await.word() == "stopped").await;
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Roe', 'K2')").await;
     // Reads go on.
     let made = [("LastName".to_owned(), json!("Hopper"))].into_iter().collect();
@@ -286,7 +286,7 @@ async fn the_first_failure_stops_the_writes_of_a_fail_fast_mapping_until_they_ar
             world.record("Contact", "K1").is_some() && world.record("Contact", "K2").is_some()
         })
         .await;
-    world.until("it is well", async || state().await == "ok").await;
+    world.until("it is well", async || state().await.word() == "ok").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -281,7 +281,7 @@ async fn a_daily_limit_lets_everything_wait_and_costs_no_attempt() {
     let world = contacts("").await;
     world.org.change_faults(|faults| faults.daily_limit = 1);
     told_of_all(&world, ("REQUEST_LIMIT_EXCEEDED", "connection", "transient", "Rate limit exceeded")).await;
-    assert_ne!(world.handle.overview().await.unwrap().connection.state, "ok");
+    assert_ne!(world.handle.overview().await.unwrap().connection.state.word(), "ok");
     // What is written meanwhile waits with the connection, and is no error of its own.
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
     world.until_text("SELECT state FROM salesforce._trigger_log", "PENDING").await;

@@ -117,9 +117,9 @@ async fn one_service_keeps_two_connections_in_step_while_a_third_does_not_start(
     // A connection that leaves the file ends, and one that comes begins.
     let state = async || b.handle.overview().await.unwrap().engine.state;
     write_private(&config, &text.replace(&of(b, "b"), ""));
-    b.until("it ends", async || state().await == "stopped").await;
+    b.until("it ends", async || state().await.word() == "stopped").await;
     write_private(&config, &text);
-    b.until("it begins again", async || state().await == "running").await;
+    b.until("it begins again", async || state().await.word() == "running").await;
     b.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
     assert_eq!(service.end(), Some(0));
     b.until_text("SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'", "0").await;

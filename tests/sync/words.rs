@@ -151,7 +151,7 @@ async fn an_error_of_no_row_is_told_with_cause_remedies_and_what_waits_for_it() 
     world
         .until("the connection is limited", async || {
             let overview = world.handle.overview().await.unwrap();
-            overview.connection.state == "limited" && overview.mappings[0].pending == 1
+            overview.connection.state.word() == "limited" && overview.mappings[0].pending == 1
         })
         .await;
     let id = world.text("SELECT id::text FROM syncdeck.error").await.unwrap();

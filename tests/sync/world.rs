@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use syncdeck::client::handle::Handle;
 use syncdeck::config::Config;
 use syncdeck::domain::names::{RowId, RowRef};
+use syncdeck::domain::state::MappingState;
 use syncdeck::engine::{self, Engine};
 use syncdeck::postgres::Store;
 use syncdeck::postgres::connect::Session;
@@ -134,8 +135,10 @@ impl World {
         world
             .until("every mapping is read", async || {
                 let overview = world.handle.overview().await.unwrap();
-                let is_read = |state: &str| state == "ok" || state == "errors" && !found.is_empty();
-                overview.mappings.iter().all(|mapping| is_read(&mapping.state))
+                let is_read = |state: MappingState| {
+                    state == MappingState::Ok || state == MappingState::Errors && !found.is_empty()
+                };
+                overview.mappings.iter().all(|mapping| is_read(mapping.state))
             })
             .await;
         world

@@ -92,7 +92,7 @@ async fn on_production_a_key_that_stops_writes_asks() {
         terminal.keys("n");
         terminal.wait_until("the question is gone", |screen| !screen.contains("PRODUCTION: "));
     }
-    assert_eq!(office.world.handle.overview().await.unwrap().mappings[0].state, "errors");
+    assert_eq!(office.world.handle.overview().await.unwrap().mappings[0].state.word(), "errors");
     terminal.keys("p");
     terminal.wait_for("PRODUCTION: the writes of Contact");
     terminal.keys("y");

@@ -15,6 +15,7 @@ use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::sort::{Key, Sort, SortBy};
+use crate::domain::state::{ConnectionState, MappingState};
 use crate::domain::sync_error::{ErrorState, SyncError};
 
 /// Errors asked for at once.
@@ -406,8 +407,8 @@ fn what_instead(model: &Model) -> Option<String> {
 /// Whether a mapping's records are still being loaded, or the engine has only begun.
 fn loads(model: &Model) -> bool {
     model.overview.as_ref().is_none_or(|overview| {
-        overview.connection.state == "connecting"
-            || overview.mappings.iter().any(|mapping| mapping.state == "loading")
+        overview.connection.state == ConnectionState::Connecting
+            || overview.mappings.iter().any(|mapping| mapping.state == MappingState::Loading)
     })
 }
 

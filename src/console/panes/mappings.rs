@@ -12,6 +12,7 @@ use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::duration::spoken;
 use crate::domain::overview::{LoadProgress, MappingStatus};
+use crate::domain::state::MappingState;
 use crate::domain::trend::{Minute, Trend};
 
 /// After so many seconds without anything that went through, a mapping fails.
@@ -34,21 +35,23 @@ fn is_failing(model: &Model, mapping: &MappingStatus) -> bool {
 /// Sign, word and looks of a mapping's state. The sign differs in shape, the word in letters, the colour besides.
 fn state(model: &Model, mapping: &MappingStatus) -> (&'static str, String, Style) {
     let theme = model.theme;
-    match mapping.state.as_str() {
+    let (sign, style) = match mapping.state {
         // One that reads well while nothing that it writes goes through must not look well.
-        "ok" | "errors" | "behind" if is_failing(model, mapping) => ("✗", "failing".to_owned(), theme.bad()),
+        MappingState::Ok | MappingState::Errors | MappingState::Behind if is_failing(model, mapping) => {
+            return ("✗", "failing".to_owned(), theme.bad());
+        }
         // Nor one whose rows wait for parents.
-        "ok" if mapping.held > 0 => ("▲", "held".to_owned(), theme.warn()),
-        "ok" => ("●", "ok".to_owned(), theme.good()),
-        "loading" => ("◌", "loading".to_owned(), theme.warn()),
-        "behind" => ("◐", "behind".to_owned(), theme.warn()),
-        "errors" => ("▲", "errors".to_owned(), theme.warn()),
-        "paused" => ("=", "paused".to_owned(), theme.dim()),
-        "draining" => ("↓", "draining".to_owned(), theme.warn()),
-        "broken" => ("✗", "broken".to_owned(), theme.bad()),
-        "stopped" => ("✗", "stopped".to_owned(), theme.bad()),
-        other => ("?", other.to_owned(), theme.dim()),
-    }
+        MappingState::Ok if mapping.held > 0 => return ("▲", "held".to_owned(), theme.warn()),
+        MappingState::Ok => ("●", theme.good()),
+        MappingState::Loading => ("◌", theme.warn()),
+        MappingState::Behind => ("◐", theme.warn()),
+        MappingState::Errors => ("▲", theme.warn()),
+        MappingState::Paused => ("=", theme.dim()),
+        MappingState::Draining => ("↓", theme.warn()),
+        MappingState::Broken | MappingState::Stopped => ("✗", theme.bad()),
+        MappingState::Unknown => ("?", theme.dim()),
+    };
+    (sign, mapping.state.to_string(), style)
 }
 
 /// Draws the pane.
@@ -149,7 +152,7 @@ impl Columns {
         let errors = if mapping.errors > 0 { theme.warn() } else { theme.dim() };
         let pending = if mapping.pending > 0 { theme.text() } else { theme.dim() };
         let mut spans = vec![Span::raw(" "), cell(&mapping.name, self.name, theme.text())];
-        if let Some(load) = mapping.load.filter(|_| !self.words && mapping.state == "loading") {
+        if let Some(load) = mapping.load.filter(|_| !self.words && mapping.state == MappingState::Loading) {
             spans.push(Span::styled(format!(" {sign}"), style));
             spans.push(Span::styled(format!("{:>12}", progress(model, load, 10)), theme.warn()));
             return Line::from(spans);
@@ -178,7 +181,7 @@ impl Columns {
         if self.all {
             spans.push(Span::styled(format!("{:>8}", since(mapping.oldest_pending)), pending));
         }
-        match mapping.load.filter(|_| mapping.state == "loading") {
+        match mapping.load.filter(|_| mapping.state == MappingState::Loading) {
             // While it loads, how far it is says more than the counts.
             Some(load) => {
                 let width = if self.all { 9 + 10 + 8 + 8 } else { 17 };
@@ -263,7 +266,7 @@ fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'st
         let text = format!("nothing that was sent since {} went through", model.clock(since));
         lines.push(Line::from(vec![label("writes"), Span::styled(clip(&text, room), theme.bad())]));
     }
-    if let Some(detail) = mapping.detail.as_ref().filter(|_| mapping.state != "loading") {
+    if let Some(detail) = mapping.detail.as_ref().filter(|_| mapping.state != MappingState::Loading) {
         lines.push(Line::from(vec![label("why"), Span::styled(clip(detail, room), theme.warn())]));
     }
     if let Some(lag) = mapping.lag_seconds.filter(|lag| *lag > 0) {

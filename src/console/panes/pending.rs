@@ -15,6 +15,7 @@ use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::pending::Pending;
+use crate::domain::state::PendingState;
 
 /// Lines asked for at once.
 pub const PAGE: usize = 100;
@@ -97,14 +98,13 @@ impl PendingPane {
 /// Sign, word and looks of a state.
 fn state(model: &Model, pending: &Pending) -> (&'static str, &'static str, Style) {
     let theme = model.theme;
-    match pending.state.as_str() {
-        "inflight" => ("→", "in flight", theme.good()),
-        "held" => ("=", "held", theme.dim()),
-        "stopped" => ("✗", "stopped", theme.bad()),
-        "failed" => ("✗", "failed", theme.bad()),
-        "review" => ("?", "review", theme.warn()),
-        "new" => ("·", "new", theme.dim()),
-        _ => ("·", "waits", theme.text()),
+    match pending.state {
+        PendingState::InFlight => ("→", "in flight", theme.good()),
+        PendingState::Held => ("=", "held", theme.dim()),
+        PendingState::Stopped => ("✗", "stopped", theme.bad()),
+        PendingState::Review => ("?", "review", theme.warn()),
+        PendingState::New => ("·", "new", theme.dim()),
+        PendingState::Ready | PendingState::Unknown => ("·", "waits", theme.text()),
     }
 }
 

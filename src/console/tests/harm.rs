@@ -368,7 +368,7 @@ fn on_production_what_stops_the_writes_of_a_mapping_asks_first() {
     let mut model = production();
     let mut resting = overview();
     resting.connection.environment = "prod".to_owned();
-    resting.mappings[1].state = "paused".to_owned();
+    resting.mappings[1].state = crate::domain::state::MappingState::Paused;
     update(&mut model, Msg::Overview(Ok(resting)));
     assert_eq!(press(&mut model, "p"), [writes(Writes::Resume)]);
     assert!(matches!(press(&mut model, "s 1")[..], [Effect::SetRule { .. }]));

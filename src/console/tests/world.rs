@@ -28,6 +28,7 @@ use crate::domain::record::{
     Advice, Conflict, HistoryEntry, Hit, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
 };
 use crate::domain::rules::Rules;
+use crate::domain::state::{ConnectionState, EngineState, MappingState, PendingState};
 use crate::domain::sync_error::Source;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::trend::{Minute, Share, Trend};
@@ -119,7 +120,7 @@ pub fn overview() -> Overview {
         name: name.to_owned(),
         table: name.to_lowercase(),
         access: "read_write".to_owned(),
-        state: state.to_owned(),
+        state: MappingState::of(state),
         rows,
         pending,
         errors,
@@ -130,13 +131,13 @@ pub fn overview() -> Overview {
         connection: ConnectionStatus {
             name: "acme".to_owned(),
             environment: "demo".to_owned(),
-            state: "ok".to_owned(),
+            state: ConnectionState::Ok,
             detail: None,
             api_used: Some(1_204),
             api_limit: Some(100_000),
             instance_url: None,
         },
-        engine: EngineStatus { state: "running".to_owned(), owner: None, seen_at: Some(now()) },
+        engine: EngineStatus { state: EngineState::Running, owner: None, seen_at: Some(now()) },
         mappings: vec![
             mapping("Account", "ok", 0, 0, 4_000),
             MappingStatus { errors_last_hour: 12, held: 1, ..mapping("Contact", "errors", 231, 12, 6_000) },
@@ -517,7 +518,7 @@ pub fn pending() -> Vec<Pending> {
         row: RowRef { table: "contact".to_owned(), row: RowId(row) },
         mapping: "Contact".to_owned(),
         op: "update".to_owned(),
-        state: state.to_owned(),
+        state: PendingState::of(state),
         since: now() - TimeDelta::seconds(i64::from(row)),
         ready_at: now() + TimeDelta::seconds(42),
         batch: (state == "inflight").then(|| "8f2a".to_owned()),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::domain::mapping::{Mapping, Stamp};
 use crate::domain::overview::LoadProgress;
 use crate::domain::run::{Kind, Run};
+use crate::domain::state::MappingState;
 use crate::postgres::rows::RecordRow;
 use crate::postgres::status::{Cursor, Lease};
 use crate::salesforce::query::{Page, Selection};
@@ -55,7 +56,7 @@ pub(in crate::engine) async fn run(
         met: Met::default(),
         polled: began,
     };
-    shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
+    shared.store.set_mapping_state(name, MappingState::Loading, Some("asking Salesforce")).await?;
     let before = cursor.clone();
     if !cursor.loaded {
         // A stamp in the future is nobody's change.

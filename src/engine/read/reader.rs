@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::run::{Kind, Run};
+use crate::domain::state::MappingState;
 use crate::domain::sync_error::Class;
 use crate::domain::sync_error::Source;
 use crate::postgres;
@@ -108,7 +109,8 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
     let well = !shared.guard.is_defective(&mapping.object);
     let costs = mapping.system.costs();
-    let news = well && shared.store.set_mapping_state(&mapping.object, "ok", costs.as_deref()).await?;
+    let news =
+        well && shared.store.set_mapping_state(&mapping.object, MappingState::Ok, costs.as_deref()).await?;
     shared.tally.read(&mapping.object, run.changed);
     if run.changed + run.failed > 0 {
         shared.store.keep_run(&run).await?;
@@ -199,7 +201,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
     if !transient {
         let _ = shared
             .store
-            .set_mapping_state(&mapping.object, "broken", Some(&format!("{code}: {message}")))
+            .set_mapping_state(&mapping.object, MappingState::Broken, Some(&format!("{code}: {message}")))
             .await;
     }
     let _ = shared.store.notify("errors").await;

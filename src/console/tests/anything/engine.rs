@@ -179,7 +179,7 @@ fn standing(turn: usize) -> Overview {
     match turn % 4 {
         0 => overview.mappings.truncate(1),
         1 => overview.mappings.clear(),
-        2 => overview.mappings[1].state = "paused".to_owned(),
+        2 => overview.mappings[1].state = crate::domain::state::MappingState::Paused,
         _ => {}
     }
     overview

@@ -17,6 +17,7 @@ use crate::console::update::update;
 use crate::domain::act::{Came, Deed, How, Item};
 use crate::domain::names::RowRef;
 use crate::domain::record::{PendingChange, RecordView};
+use crate::domain::state::{ConnectionState, EngineState, MappingState};
 use crate::domain::sync_error::ErrorState;
 
 pub fn scenes() -> Vec<Scene> {
@@ -78,30 +79,30 @@ fn panes() -> Vec<Scene> {
         ),
         (
             "mappings_hostile",
-            &[(Any, "\\e[31m"), (Bad, "▲ Salesforce down"), (Any, "Contact"), (Dim, "? \\e[31m")],
+            &[(Any, "\\e[31m"), (Bad, "▲ Salesforce down"), (Any, "Contact"), (Dim, "? unknown")],
             |size| {
                 let mut model = full(size);
                 with(&mut model, |overview| {
                     let connection = &mut overview.connection;
                     (connection.name, connection.environment) = (hostile(), hostile());
-                    (connection.state, connection.detail) = ("down".to_owned(), Some(hostile()));
+                    (connection.state, connection.detail) = (ConnectionState::Down, Some(hostile()));
                     let mapping = &mut overview.mappings[0];
                     (mapping.name, mapping.table, mapping.detail) = (hostile(), hostile(), Some(hostile()));
                     (mapping.access, mapping.strategy) = (hostile(), hostile());
-                    (mapping.state, mapping.by_category) = (hostile(), [(hostile(), 2)].into());
+                    (mapping.state, mapping.by_category) = (MappingState::Unknown, [(hostile(), 2)].into());
                 });
                 press(&mut model, "1 z");
                 model
             },
         ),
-        ("engine_hostile", &[(Bad, "✗ engine \\e[31m")], |size| {
+        ("engine_unknown", &[(Bad, "✗ engine unknown")], |size| {
             let mut model = full(size);
-            with(&mut model, |overview| overview.engine.state = hostile());
+            with(&mut model, |overview| overview.engine.state = EngineState::Unknown);
             model
         }),
-        ("salesforce_hostile", &[(Bad, "▲ Salesforce \\e[31m")], |size| {
+        ("salesforce_unknown", &[(Bad, "▲ Salesforce unknown")], |size| {
             let mut model = full(size);
-            with(&mut model, |overview| overview.connection.state = hostile());
+            with(&mut model, |overview| overview.connection.state = ConnectionState::Unknown);
             model
         }),
         (

@@ -41,7 +41,9 @@ fn lists() -> Vec<Scene> {
         ("loading", &[(Warn, "reading ..."), (Dim, "reading ...")], console),
         ("healthy", &[(Good, "● running"), (Plain, "errors 0"), (Dim, "No errors.")], |size| {
             let mut model = console(size);
-            with(&mut model, |overview| overview.mappings.retain(|mapping| mapping.state == "ok"));
+            with(&mut model, |overview| {
+                overview.mappings.retain(|mapping| mapping.state == crate::domain::state::MappingState::Ok)
+            });
             listed(&mut model, page(Vec::new()));
             model
         }),
