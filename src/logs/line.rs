@@ -64,9 +64,24 @@ pub(super) enum Asked {
     Field,
 }
 
+/// Which keys a filter may ask for.
+#[derive(Clone, Copy)]
+enum Keys {
+    /// Those of this program's own lines; another one is a mistake.
+    Own,
+    /// Any: other programs' lines have what they like.
+    Any,
+}
+
 #[derive(Clone, Debug)]
 enum Term {
     Word(Regex),
+    /// A key that lines may have, with its value, or both as they are typed: `localhost:3000`.
+    Loose {
+        key: String,
+        value: String,
+        typed: Regex,
+    },
     /// A word that names a level, as lines show it.
     Named(Level, Regex),
     Level(Level),
@@ -79,9 +94,25 @@ impl LogFilter {
     /// # Errors
     /// A key or a level that there is not, or a word too long to be searched for.
     pub fn parse(text: &str) -> Result<LogFilter, String> {
-        let terms = words(text, is_name)
+        LogFilter::read(text, Keys::Own)
+    }
+
+    /// Reads a filter of other programs' lines, which may have any field.
+    ///
+    /// # Errors
+    /// A level that there is not, or a word too long to be searched for.
+    pub fn parse_any(text: &str) -> Result<LogFilter, String> {
+        LogFilter::read(text, Keys::Any)
+    }
+
+    fn read(text: &str, keys: Keys) -> Result<LogFilter, String> {
+        let may_name = match keys {
+            Keys::Own => is_name,
+            Keys::Any => is_any_name,
+        };
+        let terms = words(text, may_name)
             .iter()
-            .map(|word| Ok((word.negated, Term::parse(word)?)))
+            .map(|word| Ok((word.negated, Term::parse(word, keys)?)))
             .collect::<Result<Vec<(bool, Term)>, String>>()?;
         let probe = terms.iter().filter(|(negated, _)| !negated).find_map(|(_, term)| term.probe());
         Ok(LogFilter { typed: text.to_owned(), terms, probe })
@@ -145,7 +176,7 @@ impl LogFilter {
 }
 
 impl Term {
-    fn parse(word: &Word) -> Result<Term, String> {
+    fn parse(word: &Word, keys: Keys) -> Result<Term, String> {
         let Word { typed, qualifier, value, .. } = word;
         match qualifier.as_deref() {
             // `http://...` and `Phone: ...` are words.
@@ -156,7 +187,14 @@ impl Term {
             Some(key) if QUALIFIERS.split(' ').any(|known| known.trim_end_matches(':') == key) => {
                 Ok(Term::Field(key.to_owned(), value.to_lowercase()))
             }
-            Some(key) => Err(format!("{typed}: {}", unknown(key, value, QUALIFIERS))),
+            Some(key) => match keys {
+                Keys::Own => Err(format!("{typed}: {}", unknown(key, value, QUALIFIERS))),
+                Keys::Any => Ok(Term::Loose {
+                    key: key.to_owned(),
+                    value: value.to_lowercase(),
+                    typed: literal(&format!("{key}:{value}"))?,
+                }),
+            },
             None => match parse_level(value) {
                 Ok(level) if !typed.contains('"') => Ok(Term::Named(level, literal(value)?)),
                 _ => Ok(Term::Word(literal(value)?)),
@@ -170,7 +208,7 @@ impl Term {
             Term::Field(key, value) if key != "source" && key != "dyno" => {
                 literal(&format!("{key}={value}")).ok()
             }
-            Term::Field(..) | Term::Level(_) | Term::Named(..) => None,
+            Term::Field(..) | Term::Level(_) | Term::Named(..) | Term::Loose { .. } => None,
         }
     }
 
@@ -186,6 +224,10 @@ impl Term {
                 "dyno" => is(line.dyno(), wanted),
                 key => line.field(key).is_some_and(|value| is(value, wanted)),
             },
+            Term::Loose { key, value: wanted, typed } => {
+                let has = |(name, value): (&str, &str)| name.eq_ignore_ascii_case(key) && is(value, wanted);
+                line.fields().any(has) || typed.is_match(line.shown())
+            }
             Term::Word(word) => word.is_match(line.shown()),
         }
     }
@@ -194,6 +236,12 @@ impl Term {
 /// Whether a line's field may be called so; what is all capitals is Salesforce's code, and a word.
 fn is_name(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphabetic() || c == '_') && text.chars().any(|c| c.is_ascii_lowercase())
+}
+
+/// The same of any program's field: `req.remotePort`, `sample#db_size`.
+fn is_any_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '#' | '@');
+    text.chars().all(is_part) && text.chars().any(|c| c.is_ascii_lowercase())
 }
 
 /// Finds a text whatever its case.
@@ -269,6 +317,24 @@ mod tests {
             ("\"mapping:contact\"", false),
         ] {
             assert_eq!(LogFilter::parse(filter).unwrap().matches(&record()), matches, "{filter}");
+        }
+        for (filter, matches) in [
+            ("Row:7 -status:503", true),
+            ("row:8", false),
+            ("status:503", false),
+            ("\"status:503\"", false),
+            ("14:02", false),
+            ("level:error", false),
+        ] {
+            assert_eq!(LogFilter::parse_any(filter).unwrap().matches(&record()), matches, "{filter}");
+        }
+        let mut foreign = record();
+        foreign.message = "cannot reach localhost:3000".to_owned();
+        foreign.fields.insert("req.remotePort".to_owned(), json!(35162));
+        for (filter, matches) in
+            [("localhost:3000", true), ("req.remotePort:35162", true), ("localhost:30", true)]
+        {
+            assert_eq!(LogFilter::parse_any(filter).unwrap().matches(&foreign), matches, "{filter}");
         }
         assert_eq!(LogFilter::parse("level:loud").unwrap_err(), "level:loud: use debug, info, warn or error");
         let near = LogFilter::parse("rejected -maping:Contact").unwrap_err();
