@@ -2,6 +2,7 @@
 //! events pass through here to the log store and to every console; lines of other programs are read (`input`) and
 //! understood (`parse`) here. Nothing here draws or decides.
 
+pub mod input;
 pub mod line;
 pub mod log;
 pub mod parse;

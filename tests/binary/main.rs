@@ -5,6 +5,7 @@
 
 mod configuration;
 mod docs;
+mod logs;
 mod manual;
 mod rules;
 #[allow(dead_code, reason = "each way of testing uses its part of what is shared")]
