@@ -2,6 +2,7 @@
 //! sync one full-screen terminal console. `ARCHITECTURE.md` is the map of the house.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod console;
 pub mod demo;

@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 use by_hand::FILTERS;
 use serde_json::json;
+use syncdeck::client::handle::{ErrorQuery, Handle, operator};
 use syncdeck::config::Config;
 use syncdeck::domain::sort::{Sort, SortBy};
 use syncdeck::engine;
-use syncdeck::engine::handle::{ErrorQuery, Handle, operator};
 use syncdeck::postgres::Store;
 use syncdeck::postgres::private::{Options, PrivateServer};
 use syncdeck::simulator::{self, Org, OrgOptions};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{Local, Offset};
 use color_eyre::eyre::Result;
 
+use crate::client::handle::{Handle, operator};
 use crate::config::console::ConsoleSettings;
 use crate::config::state::{ConsoleState, StateFile};
 use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
@@ -15,7 +16,6 @@ use crate::console::term::{guard, hangup};
 use crate::console::theme::{Always, Background, Theme};
 use crate::console::{self, Left, Unfit};
 use crate::engine;
-use crate::engine::handle::{Handle, operator};
 use crate::postgres::connect::{Session, database_of};
 
 use super::args::Cli;

@@ -5,11 +5,11 @@ use std::io::IsTerminal;
 use color_eyre::eyre::{Result, eyre};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::handle::{Handle, operator};
 use crate::config::console::ConsoleSettings;
 use crate::console::model::Settings;
 use crate::console::term::hangup;
 use crate::demo::{Demo, Options};
-use crate::engine::handle::{Handle, operator};
 use crate::postgres::private::{install_line, is_installed};
 use crate::simulator::{self, Org, OrgOptions, seed};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
+use crate::client::handle::{ErrorQuery, Handle, PendingQuery, Refused};
 use crate::domain::catalogue;
 use crate::domain::explain::{self, Explained, Known};
 use crate::domain::names::{RowId, RowRef};
@@ -13,7 +14,6 @@ use crate::domain::record::{Advice, RecordView, SalesforceState, SalesforceValue
 use crate::domain::remedy::Remedy;
 use crate::domain::sort::Sort;
 use crate::domain::sync_error::SyncError;
-use crate::engine::handle::{ErrorQuery, Handle, PendingQuery, Refused};
 use crate::logs::LogRecord;
 use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;

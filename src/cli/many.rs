@@ -7,11 +7,11 @@ use color_eyre::eyre::Result;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::handle::{Handle, Refused};
+use crate::client::operations::execute::{Chosen, Plan};
 use crate::domain::act::{Came, Confirm, Deed, Item, Preview, Progress, Report, Sample};
 use crate::domain::duration::spoken;
 use crate::domain::filter::Filter;
-use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::{Handle, Refused};
 use crate::logs::sanitize::sanitize;
 
 use super::args::{Cli, Manner, Many};

@@ -3,11 +3,11 @@
 use color_eyre::eyre::Result;
 use serde_json::json;
 
+use crate::client::handle::{Handle, Refused, SetTo};
 use crate::domain::act::{Confirm, confirm_stop};
 use crate::domain::mapping::{Mapping, no_such_mapping};
 use crate::domain::overview::Writes;
 use crate::domain::strategy::Strategy;
-use crate::engine::handle::{Handle, Refused, SetTo};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;

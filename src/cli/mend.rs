@@ -2,6 +2,9 @@
 
 use color_eyre::eyre::Result;
 
+use crate::client::handle::{Handle, Refused};
+use crate::client::operations::execute::Chosen;
+use crate::client::row::Linked;
 use crate::domain::act::{Came, Deed, How, Preview, Sample};
 use crate::domain::check::check;
 use crate::domain::mapping::Mapping;
@@ -11,9 +14,6 @@ use crate::domain::record::{Conflict, Edit, FieldEdit, RecordView};
 use crate::domain::remedy::Offer;
 use crate::domain::sync_error::SyncError;
 use crate::domain::transform::Transform;
-use crate::engine::bulk::Chosen;
-use crate::engine::handle::{Handle, Refused};
-use crate::engine::mend::Linked;
 use crate::postgres::link::Owner;
 
 use super::args::{ChooseOptions, Cli, FixOptions};

@@ -27,10 +27,10 @@ use clap::Parser;
 use color_eyre::config::HookBuilder;
 use color_eyre::eyre::Report;
 
+use crate::client::handle::{Handle, NotSet, Refused, operator};
 use crate::config::{Config, ConfigError, ConnectionName};
 use crate::domain::act::Deed;
 use crate::engine::StartError;
-use crate::engine::handle::{Handle, NotSet, Refused, operator};
 use crate::postgres::connect::Session;
 use crate::postgres::{self, Store, private::PrivateServerError};
 

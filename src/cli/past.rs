@@ -6,10 +6,10 @@ use std::path::Path;
 use color_eyre::eyre::{Result, WrapErr};
 use serde_json::json;
 
+use crate::client::export::{Format, export as write_export};
+use crate::client::operations::execute::Chosen;
 use crate::domain::act::{Deed, PastAct};
 use crate::domain::names::{RowId, RowRef};
-use crate::engine::bulk::Chosen;
-use crate::engine::export::{Format, export as write_export};
 use crate::postgres::audit::AuditQuery;
 
 use super::args::{Cli, Manner};

@@ -6,16 +6,18 @@ use color_eyre::eyre::{Result, WrapErr};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::handle::Handle;
+use crate::client::operations::repair::{confirm, summary, what};
 use crate::config::Config;
 use crate::domain::act::{Confirm, Progress, Report};
+use crate::domain::dry_run::{DryRunRow, NOT_TAKEN_BACK};
 use crate::domain::mapping::Mapping;
 use crate::domain::merge::Side;
 use crate::domain::nearest::nearest;
+use crate::domain::verify::Stage;
 use crate::domain::verify::{Finding, Kind, Verdict};
-use crate::engine::handle::Handle;
-use crate::engine::rehearsal::{self, NOT_TAKEN_BACK, Tried};
-use crate::engine::repair::{confirm, summary, what};
-use crate::engine::verify::{Sides, Stage};
+use crate::engine::dry_run;
+use crate::engine::verify::Sides;
 use crate::logs::sanitize::sanitize;
 
 use super::args::{Cli, VerifyOptions};
@@ -213,7 +215,7 @@ pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes
     configured(&config, name)?;
     let store = store(&config, &session(cli, &config)).await?;
     let sides = Sides::new(&config, store.clone())?;
-    let mapping = rehearsal::mapping(&config, &store, &sides.client, name).await?;
+    let mapping = dry_run::mapping(&config, &store, &sides.client, name).await?;
     if !offline {
         refuse_read_only(cli)?;
         print::note(NOT_TAKEN_BACK);
@@ -223,7 +225,7 @@ pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes
             return Ok(FAILED);
         }
     }
-    let trial = rehearsal::run(&store, (!offline).then_some(&*sides.client), &mapping, limit).await?;
+    let trial = dry_run::run(&store, (!offline).then_some(&*sides.client), &mapping, limit).await?;
     if cli.json {
         print::json(&trial, true)?;
     } else {
@@ -259,7 +261,7 @@ fn configured(config: &Config, name: &str) -> Result<(), print::Usage> {
     Err(print::Usage(format!("{} has no mapping {name:?}\n{there}", config.path.display())))
 }
 
-fn tried_line(tried: &Tried) -> String {
+fn tried_line(tried: &DryRunRow) -> String {
     let left: Vec<String> =
         tried.left_out.iter().map(|(field, why)| format!("{field} stays behind: {why}")).collect();
     let refused = match (&tried.code, &tried.message) {

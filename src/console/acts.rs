@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
+use crate::client::handle::{Count, Refused};
+use crate::client::operations::execute::{Chosen, Plan};
+use crate::client::row::Linked;
 use crate::domain::act::{Came, Confirm, Deed, How, Progress, Report};
 use crate::domain::names::RowRef;
 use crate::domain::record::Hit;
-use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::{Count, Refused};
-use crate::engine::mend::Linked;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::client::handle::ErrorQuery;
+use crate::client::operations::execute::{Chosen, Plan};
+use crate::client::queries::PendingQuery;
 use crate::config::state::ConsoleState;
 use crate::domain::act::Deed;
 use crate::domain::merge::Side;
@@ -11,9 +14,6 @@ use crate::domain::record::Edit;
 use crate::domain::remedy::Offer;
 use crate::domain::strategy::Strategy;
 use crate::domain::verify::Verdict;
-use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::ErrorQuery;
-use crate::engine::lookups::PendingQuery;
 use crate::logs::line::LogFilter;
 use crate::logs::ring::{Chunk, Place};
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::export::Format;
+use crate::client::handle::{Event, Handle, Refused, SetTo, Unseen};
+use crate::client::mapping::DryRuns;
+use crate::client::operations::execute::{Chosen, Plan};
+use crate::client::queries::PendingQuery;
 use crate::config::state::{ConsoleState, StateFile};
 use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
-use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::export::Format;
-use crate::engine::handle::{Event, Handle, Refused, SetTo, Unseen};
-use crate::engine::lookups::PendingQuery;
-use crate::engine::rehearsal::Trials;
 use crate::logs::ring;
 use crate::postgres::audit::AuditQuery;
 use crate::postgres::link::Owner;
@@ -239,9 +239,9 @@ impl Doing {
             }
             Effect::Test(Some(mapping)) => {
                 let result = handle.rehearse(&mapping, TRIED).await;
-                Msg::Tried { mapping, result }
+                Msg::DryRunDone { mapping, result }
             }
-            Effect::Test(None) => Msg::AllTried(self.try_all().await),
+            Effect::Test(None) => Msg::DryRunsDone(self.try_all().await),
             Effect::Export { filter, path } => Msg::Changed(export(handle, &filter, &path).await),
             Effect::Choose { row, sides } => {
                 let result = handle.choose(&row, &sides).await;
@@ -276,7 +276,7 @@ impl Doing {
 
 impl Doing {
     /// Every mapping on trial, one after the other, until it is stopped.
-    async fn try_all(&self) -> Result<Trials, Refused> {
+    async fn try_all(&self) -> Result<DryRuns, Refused> {
         let mut tried = Vec::new();
         let mappings = self.handle.overview().await?.mappings;
         let total = mappings.len();

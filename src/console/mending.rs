@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use crate::client::handle::Refused;
+use crate::client::mapping::DryRuns;
 use crate::domain::act::{Confirm, Deed, Progress};
+use crate::domain::dry_run::DryRun;
 use crate::domain::merge::Side;
 use crate::domain::record::Edit;
 use crate::domain::sync_error::SyncError;
+use crate::domain::verify::Stage;
 use crate::domain::verify::Verdict;
-use crate::engine::handle::Refused;
-use crate::engine::rehearsal::{Trial, Trials};
-use crate::engine::verify::Stage;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
@@ -213,7 +214,7 @@ impl Model {
             self.say(Tone::Neutral, "this console is read-only");
             return Vec::new();
         }
-        let does: Vec<String> = crate::engine::repair::summary(&verdict.findings, side)
+        let does: Vec<String> = crate::client::operations::repair::summary(&verdict.findings, side)
             .into_iter()
             .map(|(count, kind, what)| format!("{count} {}: {what}", kind.text()))
             .collect();
@@ -223,17 +224,18 @@ impl Model {
             side.word(),
             does.join("; ")
         );
-        let count = match crate::engine::repair::confirm(&verdict.findings, side, self.environment()) {
-            Confirm::Count(count) => Some(count),
-            _ => None,
-        };
+        let count =
+            match crate::client::operations::repair::confirm(&verdict.findings, side, self.environment()) {
+                Confirm::Count(count) => Some(count),
+                _ => None,
+            };
         let effect = Box::new(Effect::Repair { table, verdict, side });
         self.overlays.push(Overlay::Sure { text, count, typed: String::new(), effect });
         Vec::new()
     }
 
     /// What trials of all mappings came to.
-    pub(super) fn all_tried(&mut self, result: Result<Trials, Refused>) -> Vec<Effect> {
+    pub(super) fn all_tried(&mut self, result: Result<DryRuns, Refused>) -> Vec<Effect> {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Working(_)));
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),
@@ -246,7 +248,7 @@ impl Model {
     }
 
     /// What the trial of a mapping came to.
-    pub(super) fn tried(&mut self, mapping: &str, result: Result<Trial, Refused>) -> Vec<Effect> {
+    pub(super) fn tried(&mut self, mapping: &str, result: Result<DryRun, Refused>) -> Vec<Effect> {
         let table = self.table_of(mapping);
         match result {
             Err(refused) => self.say(Tone::Bad, one_line(&refused.0)),

@@ -61,8 +61,8 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, bail};
 use futures_util::FutureExt;
 
+use crate::client::handle::Handle;
 use crate::config::state::{ConsoleState, StateFile};
-use crate::engine::handle::Handle;
 
 /// How the console is to behave.
 #[derive(Clone, Debug, Default)]

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use crate::client::handle::{Count, ErrorPage, Event, Refused};
+use crate::client::mapping::DryRuns;
+use crate::client::operations::execute::{Chosen, Plan};
+use crate::client::row::Linked;
 use crate::domain::act::{AuditEntry, PastAct, Progress, Report};
+use crate::domain::dry_run::DryRun;
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::overview::Overview;
 use crate::domain::pending::Pending;
 use crate::domain::record::{Hit, RecordView, Relative, SalesforceValues};
 use crate::domain::trend::{Share, Trend};
+use crate::domain::verify::Stage;
 use crate::domain::verify::Verdict;
-use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::{Count, ErrorPage, Event, Refused};
-use crate::engine::mend::Linked;
-use crate::engine::rehearsal::{Trial, Trials};
-use crate::engine::verify::Stage;
 use crate::logs::LogRecord;
 use crate::logs::ring::Place;
 
@@ -106,14 +107,14 @@ pub enum Msg {
     /// What a comparison of rows and records found.
     Verified(Result<Verdict, Refused>),
     /// What a trial of a mapping came to.
-    Tried {
+    DryRunDone {
         /// Its name.
         mapping: String,
         /// What it came to.
-        result: Result<Trial, Refused>,
+        result: Result<DryRun, Refused>,
     },
     /// What trials of all mappings came to.
-    AllTried(Result<Trials, Refused>),
+    DryRunsDone(Result<DryRuns, Refused>),
     /// The causes of the errors that match a filter.
     Groups {
         /// The filter.

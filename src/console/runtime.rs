@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::handle::Handle;
 use crate::config::state::StateFile;
-use crate::engine::handle::Handle;
 
 use super::effect::Effect;
 use super::io::Io;

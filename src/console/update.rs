@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEventKind;
 
+use crate::client::handle::{ErrorPage, Event, Refused};
 use crate::domain::group::Group;
 use crate::domain::names::RowRef;
 use crate::domain::record::RecordView;
 use crate::domain::trend::{Share, Trend};
-use crate::engine::handle::{ErrorPage, Event, Refused};
 
 use super::effect::Effect;
 use super::model::{Flight, Model, Pane, Tone};
@@ -131,8 +131,8 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Verified(result) => model.verified(result),
-        Msg::Tried { mapping, result } => model.tried(&mapping, result),
-        Msg::AllTried(result) => model.all_tried(result),
+        Msg::DryRunDone { mapping, result } => model.tried(&mapping, result),
+        Msg::DryRunsDone(result) => model.all_tried(result),
         Msg::Groups { filter, result } => model.groups_came(&filter, result),
         Msg::GroupsRenewed { filter, result } => {
             model.groups_flight.land();

@@ -189,9 +189,16 @@ fn header(model: &Model, width: usize) -> Line<'static> {
     let detail = model.lost.as_ref().or(of_salesforce);
     // Why it does not work comes before what is good to know.
     let well = detail.is_none();
-    spans.push(Span::styled(format!("   pending {}", count(pending, 0)), theme.text()));
     let style = if errors > 0 { theme.warn() } else { theme.text() };
-    spans.push(Span::styled(format!("   errors {}", count(errors, 0)), style));
+    for (text, style) in [
+        (format!("   pending {}", count(pending, 0)), theme.text()),
+        (format!("   errors {}", count(errors, 0)), style),
+    ] {
+        // Half a number is another number.
+        if spans.iter().map(Span::width).sum::<usize>() + text.len() <= width {
+            spans.push(Span::styled(text, style));
+        }
+    }
     if recent > 0 && width >= 100 && well {
         spans.push(Span::styled(format!(" ▲{} in 1 h", count(recent, 0)), theme.dim()));
     }

@@ -51,7 +51,7 @@ impl Model {
         let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
         let text = format!(
             "{name}: its newest rows are sent to Salesforce in a call that it takes back whole. {}",
-            crate::engine::rehearsal::NOT_TAKEN_BACK
+            crate::domain::dry_run::NOT_TAKEN_BACK
         );
         self.overlays.push(Overlay::sure(text, Effect::Test(Some(name))));
         Vec::new()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::simulator::{JournalEntry, Org};
 
@@ -60,8 +60,8 @@ pub fn judge_under(
         let deletes = commits.deletes + of("user", "delete");
         verdict.duplicated += of("api", "create").saturating_sub(1 + deletes);
         for (field, committed) in &commits.fields {
-            if !case.is_in_order(field, committed) {
-                verdict.out_of_order.push(format!("{key} {field}"));
+            if let Some(how) = case.disorder(field, committed) {
+                verdict.out_of_order.push(format!("{key} {field}: {how}"));
             }
         }
         if standing.contains_key(&(commits.table.clone(), commits.row)) {
@@ -140,11 +140,19 @@ impl Case<'_> {
 
     /// Whether a committed value may be this one in the org.
     fn may_be(&self, field: &str, found: &Value, value: &Value, at: DateTime<Utc>) -> bool {
-        (self.commits.by_operators.contains(&at) && same(found, value))
-            || self.rules.expected(self.commits, field, value, at).iter().any(|expected| match expected {
-                Expected::Sent(sent) => same(found, sent),
-                Expected::StaysBehind(_) => false,
-            })
+        self.forms(field, value, at).iter().any(|form| same(found, form))
+    }
+
+    /// What a committed value may have become on its way to the org, in the order in which the rules were in force.
+    fn forms(&self, field: &str, value: &Value, at: DateTime<Utc>) -> Vec<Value> {
+        let taken_over = self.commits.by_operators.contains(&at).then(|| value.clone());
+        let sent = self.rules.expected(self.commits, field, value, at).into_iter().filter_map(|expected| {
+            match expected {
+                Expected::Sent(sent) => Some(sent),
+                Expected::StaysBehind(_) => None,
+            }
+        });
+        taken_over.into_iter().chain(sent).collect()
     }
 
     /// Why the last value of a field may have stayed here.
@@ -156,8 +164,9 @@ impl Case<'_> {
         })
     }
 
-    /// Whether the values that the API wrote into a field, equal neighbours merged, are a subsequence of the committed ones.
-    fn is_in_order(&self, field: &str, committed: &[(DateTime<Utc>, Value)]) -> bool {
+    /// How the values that the API wrote into a field, equal neighbours merged, are no subsequence of the committed ones.
+    /// A value that was sent again after its rules changed has come in the form of the old ones and then of the new ones.
+    fn disorder(&self, field: &str, committed: &[(DateTime<Utc>, Value)]) -> Option<String> {
         let mut accepted: Vec<&Value> = self
             .entries
             .iter()
@@ -165,8 +174,10 @@ impl Case<'_> {
             .filter_map(|entry| entry.fields.get(field))
             .collect();
         accepted.dedup_by(|a, b| same(a, b));
-        let mut rest = committed.iter();
-        accepted.into_iter().all(|value| rest.any(|(at, wanted)| self.may_be(field, value, wanted, *at)))
+        let mut rest = committed.iter().flat_map(|(at, value)| self.forms(field, value, *at));
+        let in_order = accepted.iter().all(|value| rest.any(|form| same(value, &form)));
+        let values: Vec<&Value> = committed.iter().map(|(_, value)| value).collect();
+        (!in_order).then(|| format!("it was written {}, committed was {}", json!(accepted), json!(values)))
     }
 }
 
@@ -190,8 +201,6 @@ pub fn same(a: &Value, b: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::domain::field::{Field, FieldType};
     use crate::domain::mapping::{Access, Mapping};
@@ -243,23 +252,23 @@ mod tests {
         let mut rules = Rules::default();
         settings.iter().for_each(|(key, text)| rules.set(key, text).unwrap());
         let mut book = Rulebook::default();
-        book.note(
-            DateTime::UNIX_EPOCH,
-            Mapping {
-                object: "Contact".to_owned(),
-                table: "contact".to_owned(),
-                access: Access::ReadWrite,
-                external_id: Some("External_Id__c".to_owned()),
-                rules,
-                fields: ["LastName", "External_Id__c"]
-                    .map(|name| Field::plain(name, FieldType::String))
-                    .to_vec(),
-                parents: Vec::new(),
-                gone: false,
-                system: Default::default(),
-            },
-        );
+        book.note(DateTime::UNIX_EPOCH, mapping(rules));
         book
+    }
+
+    /// Contacts under rules.
+    fn mapping(rules: Rules) -> Mapping {
+        Mapping {
+            object: "Contact".to_owned(),
+            table: "contact".to_owned(),
+            access: Access::ReadWrite,
+            external_id: Some("External_Id__c".to_owned()),
+            rules,
+            fields: ["LastName", "External_Id__c"].map(|name| Field::plain(name, FieldType::String)).to_vec(),
+            parents: Vec::new(),
+            gone: false,
+            system: Default::default(),
+        }
     }
 
     #[test]
@@ -275,6 +284,15 @@ mod tests {
         // Rules that hold do not excuse what went by them.
         let raw = verdict_under(&upper, &org, commits(&["Doe", "Roe"]), &[]);
         assert_eq!((raw.lost.len(), raw.out_of_order.len()), (1, 1));
+        // What was in hand when the rules changed goes again by the new ones; the old ones never come after them.
+        let mut changed = rules(&[("LastName.transforms", "uppercase")]);
+        changed.note(Utc::now(), mapping(Rules::default()));
+        let again = Org::new(OrgOptions::default());
+        let id = write(&again, None, "DOE");
+        write(&again, Some(&id), "Doe");
+        assert_eq!(verdict_under(&changed, &again, commits(&["Doe"]), &[]), Verdict::default());
+        write(&again, Some(&id), "DOE");
+        assert_eq!(verdict_under(&changed, &again, commits(&["Doe"]), &[]).out_of_order.len(), 1);
         let kept = rules(&[("LastName.read_only", "true")]);
         let kept = verdict_under(&kept, &org, commits(&["Poe"]), &[]);
         assert_eq!((kept.lost.len(), kept.by_rule.len()), (0, 1));
@@ -304,7 +322,10 @@ mod tests {
         let id = write(&org, None, "B");
         write(&org, Some(&id), "A");
         write(&org, Some(&id), "B");
-        assert_eq!(verdict(&org, commits(&["A", "B"]), &[]).out_of_order, ["K LastName"]);
+        assert_eq!(
+            verdict(&org, commits(&["A", "B"]), &[]).out_of_order,
+            [r#"K LastName: it was written ["B","A","B"], committed was ["A","B"]"#]
+        );
         org.user_delete("Contact", &id).unwrap();
         write(&org, None, "B");
         assert_eq!(verdict(&org, commits(&["A", "B"]), &[]).duplicated, 1);

@@ -92,6 +92,18 @@ impl Finding {
     }
 }
 
+/// What is being done, for whoever waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Records are compared with their rows: how many of how many.
+    Comparing(i64, i64),
+    /// Rows are looked through that no record was met for: how many of how many.
+    Rows(i64, i64),
+    /// What looks different is looked at again when the reader has been by: how many.
+    Settling(usize),
+}
+
 /// Why a row may differ from its record, or have none, with nothing being wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -16,11 +16,14 @@ use crate::domain::mapping::Mapping;
 use crate::domain::masking::Hidden;
 use crate::domain::names::{RowId, RowRef, Sfid};
 use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::request::Request;
 use crate::postgres::commands::Command;
 use crate::salesforce::{self, query, value};
 
-use super::again::{TRIES, again};
-use super::{Shared, errand, parts, reader, resend};
+use super::read::reader;
+use super::write::resend;
+use super::{Shared, long_request, parts};
+use crate::salesforce::retry::{TRIES, again};
 
 /// Between looks, should an announcement be missed (a pooler in transaction mode passes none on).
 const PAUSE: Duration = Duration::from_millis(500);
@@ -59,30 +62,22 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn answer(shared: Arc<Shared>, command: Command) {
-    let result = match command.kind.as_str() {
-        "fetch" => fetch(&shared, &command.args).await,
-        "existing" => existing(&shared, &command.args).await,
-        "reread" => reread(&shared, &command.args).await,
-        "verify" => errand::verify(&shared, &command).await,
-        "test" => errand::test(&shared, &command).await,
-        other => {
-            Err(format!("this engine does not know the command {other:?}; it may be older than the console"))
-        }
+    let id = command.id;
+    let result = match &command.request {
+        Ok(Request::Fetch { table, rows, candidates }) => fetch(&shared, table, rows, *candidates).await,
+        Ok(Request::Existing { at, sfid }) => existing(&shared, at, sfid.as_deref()).await,
+        Ok(Request::Reread { at }) => reread(&shared, at).await,
+        Ok(Request::Verify { table }) => long_request::verify(&shared, id, table).await,
+        Ok(Request::DryRun { table, limit }) => long_request::dry_run(&shared, id, table, *limit).await,
+        Err(kind) => Err(format!(
+            "this engine does not know how to answer {kind:?} as it was asked; its version is another one than the console's"
+        )),
     };
-    let _ = shared.store.answer(command.id, result).await;
+    let _ = shared.store.answer(id, result).await;
 }
 
-/// Which row a command is about, and its mapping.
-async fn subject(shared: &Shared, args: &Value) -> Result<(RowRef, Mapping), String> {
-    let (mapping, table) = about(shared, args).await?;
-    let row =
-        args.get("row").and_then(Value::as_i64).and_then(|row| i32::try_from(row).ok()).unwrap_or_default();
-    Ok((RowRef { table, row: RowId(row) }, mapping))
-}
-
-/// Which mapping and table a command is about, once Salesforce may be asked.
-pub(super) async fn about(shared: &Shared, args: &Value) -> Result<(Mapping, String), String> {
-    let table = args.get("table").and_then(Value::as_str).unwrap_or_default();
+/// The mapping that a request is about, once Salesforce may be asked.
+pub(super) async fn mapping_of(shared: &Shared, table: &str) -> Result<Mapping, String> {
     let mappings = shared.mappings();
     let mapping = mappings
         .iter()
@@ -99,15 +94,15 @@ pub(super) async fn about(shared: &Shared, args: &Value) -> Result<(Mapping, Str
             ));
         }
     }
-    Ok((mapping.clone(), table.to_owned()))
+    Ok(mapping.clone())
 }
 
 /// The record that is in Salesforce already for a row: the one that the error's message names, else the one with the
 /// row's external id, else (a duplicate rule names none) the only one with the row's e-mail address.
-async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
-    let (at, mapping) = subject(shared, args).await?;
+async fn existing(shared: &Shared, at: &RowRef, given: Option<&str>) -> Result<Value, String> {
+    let mapping = mapping_of(shared, &at.table).await?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    if let Some(given) = args.get("sfid").and_then(Value::as_str) {
+    if let Some(given) = given {
         let records =
             reader::records(&shared.client, &mapping, &[given]).await.map_err(|error| told(&error))?;
         let found = records.into_keys().next();
@@ -115,8 +110,8 @@ async fn existing(shared: &Shared, args: &Value) -> Result<Value, String> {
             .map(|id| json!(id))
             .ok_or_else(|| format!("Salesforce has no {} {given}", mapping.object));
     }
-    let record = shared.store.record(&mapping, &at).await.map_err(|error| told(&error))?;
-    if let Some(sfid) = resend::only_candidate(shared, &mapping, &at).await? {
+    let record = shared.store.record(&mapping, at).await.map_err(|error| told(&error))?;
+    if let Some(sfid) = resend::only_candidate(shared, &mapping, at).await? {
         return Ok(sfid);
     }
     let message = record.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
@@ -176,26 +171,23 @@ fn shown(record: &RecordView) -> Hstore {
 }
 
 /// Reads the object's definition again, and the row's record where this engine is the one that reads the mapping.
-async fn reread(shared: &Shared, args: &Value) -> Result<Value, String> {
-    let (at, mapping) = subject(shared, args).await?;
-    reader::reread(shared, &mapping, &at).await
+async fn reread(shared: &Shared, at: &RowRef) -> Result<Value, String> {
+    let mapping = mapping_of(shared, &at.table).await?;
+    reader::reread(shared, &mapping, at).await
 }
 
 /// The values of rows' records, by row.
-async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
-    let (mapping, table) = about(shared, args).await?;
+async fn fetch(shared: &Shared, table: &str, rows: &[RowId], candidates: bool) -> Result<Value, String> {
+    let mapping = mapping_of(shared, table).await?;
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    let rows = args.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
-    let rows: Vec<RowId> =
-        rows.iter().filter_map(|row| Some(RowId(i32::try_from(row.as_i64()?).ok()?))).collect();
     let asked_at = shared.store.now().await.map_err(|error| told(&error))?;
-    let mut sfids = shared.store.sfids_of(&table, &rows).await.map_err(|error| told(&error))?;
-    for (row, sfid) in by_key(shared, &mapping, &rows, &sfids).await? {
+    let mut sfids = shared.store.sfids_of(table, rows).await.map_err(|error| told(&error))?;
+    for (row, sfid) in by_key(shared, &mapping, rows, &sfids).await? {
         sfids.insert(row, sfid);
     }
     // Who looks at a row is shown the record that may be its own beside it.
-    if args.get("candidates").and_then(Value::as_bool) == Some(true) {
-        let may_be = shared.store.sole_candidates(&table, &rows).await.map_err(|error| told(&error))?;
+    if candidates {
+        let may_be = shared.store.sole_candidates(table, rows).await.map_err(|error| told(&error))?;
         for (row, sfid) in may_be {
             sfids.entry(row).or_insert(sfid);
         }
@@ -205,11 +197,11 @@ async fn fetch(shared: &Shared, args: &Value) -> Result<Value, String> {
         .await
         .map_err(|error| told(&error))?;
     let mut found = BTreeMap::new();
-    for row in rows {
+    for &row in rows {
         let sfid = sfids.get(&row);
         let record = sfid.and_then(|sfid| records.get(sfid.as_str()));
         let values = side(&mapping, asked_at, sfid, record);
-        let _ = shared.store.keep_fetched(&RowRef { table: table.clone(), row }, &values).await;
+        let _ = shared.store.keep_fetched(&RowRef { table: table.to_owned(), row }, &values).await;
         found.insert(row.to_string(), values);
     }
     Ok(json!(found))

@@ -9,14 +9,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::catalogue::{self, Source};
+use crate::domain::dispatch::Content;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::postgres::Error;
 use crate::postgres::custody::{RowHint, Unowned};
 use crate::postgres::errors::NewError;
-use crate::postgres::queue::Content;
 
-use super::{Shared, mask};
+use super::Shared;
+use super::write::mask;
 
 /// Between two parts of the log, once it was walked whole.
 const INTERVAL: Duration = Duration::from_secs(1);

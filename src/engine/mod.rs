@@ -1,64 +1,38 @@
-//! The background task that keeps both sides in step, and the one door to it ([`handle::Handle`]).
+//! The background task that keeps both sides in step.
 //!
 //! [`start`] signs in, checks the mappings against the org's describe, lays out the schema and sets the parts going:
 //!
 //! ```text
-//!    supervisor ── writer   intake, claim, fold, send, acknowledge        (writer.rs, send.rs, batch.rs)
-//!               ├─ watch    was something captured?                     (watch.rs)
-//!               ├─ readers  one per mapping: first load, then polls       (reader.rs)
-//!               ├─ guard    are the tables still what they must be?       (guard.rs)
+//!    supervisor ── writer   intake, claim, fold, send, acknowledge        (write/)
+//!               ├─ watch    was something captured?                     (write/watch.rs)
+//!               ├─ readers  one per mapping: first load, then polls       (read/)
+//!               ├─ guard    are the tables still what they must be?       (table_check.rs)
 //!               ├─ custody  does every entry of the change log have an owner? (custody.rs)
 //!               ├─ rules    what was set at run time, without a restart (rules.rs)
 //!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
 //!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
 //! ```
 //!
-//! They share an [`link::Link`], which knows whether Salesforce can be asked at all, and a store. PostgreSQL is the
+//! They share an [`connection::Link`], which knows whether Salesforce can be asked at all, and a store. PostgreSQL is the
 //! only coordinator: any number of engines may run on one database. Nothing in here draws, prints or holds SQL.
 
-mod again;
 mod answers;
-mod apply;
-mod batch;
-pub mod bulk;
+pub mod connection;
 mod custody;
-mod errand;
-mod events;
-pub mod export;
-mod guard;
-pub mod handle;
-mod hold;
-mod keep;
-pub mod link;
-mod load;
-pub mod lookups;
-mod mask;
-pub mod mend;
-mod operate;
-pub mod outcome;
+pub mod dry_run;
+mod long_request;
+mod maintenance;
+mod metrics;
 mod parts;
-mod plan;
 mod prepare;
-mod preview;
-mod proof;
-mod reader;
-mod refused;
-pub mod rehearsal;
+mod read;
 mod reload;
-mod remedies;
-pub mod repair;
-mod replaced;
-mod resend;
 mod rules;
 mod schema;
-mod send;
-mod tally;
+mod table_check;
 mod trouble;
-mod turn;
-mod upkeep;
 pub mod verify;
-mod watch;
-mod writer;
+mod write;
 
 use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
@@ -75,7 +49,7 @@ use crate::logs::{Level, LogRecord};
 use crate::postgres::{self, Store};
 use crate::salesforce::{self, Client, Credentials, Grant};
 
-use link::Link;
+use connection::Link;
 use parts::Parts;
 
 pub use parts::{Failure, is_of_engine};
@@ -126,11 +100,11 @@ struct Shared {
     /// The mappings as describe tells them now; replaced when describe changes.
     mappings: RwLock<Arc<Vec<Mapping>>>,
     link: Link,
-    guard: guard::Guard,
-    tally: tally::Tally,
+    guard: table_check::Guard,
+    tally: metrics::Tally,
     trouble: Arc<trouble::Trouble>,
     /// Values that could not be kept as they came.
-    replaced: replaced::Told,
+    replaced: read::replaced::Told,
     /// Tables whose writes are stopped or paused.
     writes_off: RwLock<HashSet<String>>,
     /// Held while changes are claimed and sent, and for good from when the tables become those of the next generation: a
@@ -172,10 +146,10 @@ impl Shared {
     ) -> Arc<Shared> {
         Arc::new(Shared {
             link: Link::new(&config.name, &config.environment),
-            guard: guard::Guard::default(),
-            tally: tally::Tally::default(),
+            guard: table_check::Guard::default(),
+            tally: metrics::Tally::default(),
             trouble,
-            replaced: replaced::Told::default(),
+            replaced: read::replaced::Told::default(),
             store,
             client: Arc::new(client),
             config,
@@ -364,7 +338,7 @@ async fn generations(
     let log_done = CancellationToken::new();
     let (store, trouble) = (first.store.clone(), first.trouble.clone());
     let mut log_store = Parts::default();
-    log_store.spawn("the log store", upkeep::store_log(store, trouble, records, log_done.clone()));
+    log_store.spawn("the log store", maintenance::store_log(store, trouble, records, log_done.clone()));
     let (mut shared, mut mappings) = (first, mappings);
     let ended = loop {
         let ended = tokio::select! {
@@ -402,7 +376,7 @@ async fn supervise(
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let mut parts = Parts::default();
-    parts.spawn("signs of life", upkeep::signs_of_life(shared.clone()));
+    parts.spawn("signs of life", maintenance::signs_of_life(shared.clone()));
     parts.spawn("configuration", reload::run(shared.clone()));
     let signed_in = tokio::select! {
         mappings = sign_in(shared, mappings) => Ok(mappings),
@@ -447,19 +421,19 @@ fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
         *held = Arc::new(mappings.to_vec());
     }
     shared.log.info("engine started", serde_json::json!({"mappings": mappings.len(), "owner": shared.owner}));
-    parts.spawn("writer", writer::run(shared.clone()));
-    parts.spawn("watch", watch::run(shared.clone()));
+    parts.spawn("writer", write::writer::run(shared.clone()));
+    parts.spawn("watch", write::watch::run(shared.clone()));
     parts.spawn("answers", answers::run(shared.clone()));
     parts.spawn("rules", rules::run(shared.clone()));
-    parts.spawn("upkeep", upkeep::run(shared.clone()));
-    parts.spawn_errand("indexes", upkeep::index(shared.clone()));
-    parts.spawn("guard", guard::run(shared.clone()));
+    parts.spawn("upkeep", maintenance::run(shared.clone()));
+    parts.spawn_errand("indexes", maintenance::index(shared.clone()));
+    parts.spawn("guard", table_check::run(shared.clone()));
     parts.spawn("custody", custody::run(shared.clone()));
     parts.spawn("schema", schema::run(shared.clone()));
-    parts.spawn("notices", upkeep::listen(shared.clone()));
+    parts.spawn("notices", maintenance::listen(shared.clone()));
     for mapping in mappings {
         let name = mapping.object.clone();
-        parts.spawn(format!("reader of {name}"), reader::run(shared.clone(), name));
+        parts.spawn(format!("reader of {name}"), read::reader::run(shared.clone(), name));
     }
 }
 
@@ -480,7 +454,7 @@ async fn sign_in(shared: &Shared, mappings: Option<Vec<Mapping>>) -> Option<Vec<
                 }
             }
             Err(StartError::Salesforce { source, .. }) => {
-                link::report(shared, &source).await;
+                connection::report(shared, &source).await;
             }
             Err(error) => shared
                 .log

@@ -16,7 +16,8 @@ use crate::postgres::errors::NewError;
 use crate::salesforce::Error;
 use crate::salesforce::describe::Describe;
 
-use super::{Shared, prepare, reader};
+use super::read::reader;
+use super::{Shared, prepare};
 
 /// The operation under which its errors are listed.
 const OP: &str = "describe";

@@ -7,7 +7,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -16,15 +15,15 @@ use crate::domain::field::FieldType;
 use crate::domain::hstore::Hstore;
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowRef, Sfid};
-use crate::domain::verify::{Finding, Kind, Unsent, Verdict, differences};
+use crate::domain::verify::{Finding, Kind, Stage, Unsent, Verdict, differences};
 use crate::postgres::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
 use crate::salesforce::query::Selection;
 use crate::salesforce::{self, Client, value};
 
 use super::StartError;
-use super::again::again;
-use super::reader;
+use super::read::reader;
+use crate::salesforce::retry::again;
 
 /// Suspects that are followed up and listed, of each kind; the rest is counted.
 const LISTED: usize = 100_000;
@@ -46,18 +45,6 @@ pub enum Error {
     /// PostgreSQL did not.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
-}
-
-/// What is being done, for whoever waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Records are compared with their rows: how many of how many.
-    Comparing(i64, i64),
-    /// Rows are looked through that no record was met for: how many of how many.
-    Rows(i64, i64),
-    /// What looks different is looked at again when the reader has been by: how many.
-    Settling(usize),
 }
 
 /// Both sides, as whoever verifies reaches them.

@@ -204,7 +204,7 @@ impl Store {
             transaction
                 .execute_cached(
                     "UPDATE syncdeck.error SET message = $3
-                     WHERE table_name = $1 AND record_id = $2 AND resolved_at IS NULL AND code = 'OUTCOME_UNKNOWN'",
+                     WHERE table_name = $1 AND record_id = $2 AND resolved_at IS NULL AND code = 'OUTCOME_UNKNOWN' AND op = 'insert'",
                     &[&mapping.table, &row.0, &message(&mapping.object, candidates, None)],
                 )
                 .await

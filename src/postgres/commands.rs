@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::domain::request::Request;
 
 use super::status::SILENT_AFTER as ENGINE_SILENT_AFTER;
 use super::{CHANNEL, Error, Store, While};
@@ -12,10 +14,8 @@ use super::{CHANNEL, Error, Store, While};
 pub struct Command {
     /// Number.
     pub id: i64,
-    /// What is asked: `fetch`, ...
-    pub kind: String,
-    /// With what.
-    pub args: Value,
+    /// What is asked, or the kind of it where this version does not know it.
+    pub request: Result<Request, String>,
 }
 
 /// How long either end of a long command may give no sign of life, before the other takes it for gone.
@@ -39,13 +39,15 @@ pub enum Course {
 
 impl Store {
     /// Asks something of the engine; returns the command's number.
-    pub async fn ask(&self, kind: &str, args: &Value, actor: &str) -> Result<i64, Error> {
+    pub async fn ask(&self, request: &Request, actor: &str) -> Result<i64, Error> {
+        let written = serde_json::to_value(request).unwrap_or_default();
+        let (kind, args) = (written["kind"].as_str().unwrap_or_default(), &written["args"]);
         let client = self.client().await?;
         let row = client
             .query_one(
                 "WITH asked AS (INSERT INTO syncdeck.command (kind, args, actor) VALUES ($1, $2, $3) RETURNING id)
                  SELECT id, pg_notify($4, 'command ' || id) FROM asked",
-                &[&kind, &args, &actor, &CHANNEL],
+                &[&kind, args, &actor, &CHANNEL],
             )
             .await
             .while_("ask the engine")?;
@@ -66,7 +68,14 @@ impl Store {
             )
             .await
             .while_("take commands")?;
-        Ok(rows.iter().map(|row| Command { id: row.get(0), kind: row.get(1), args: row.get(2) }).collect())
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let (kind, args): (String, Value) = (row.get(1), row.get(2));
+                let request = serde_json::from_value(json!({"kind": kind, "args": args}));
+                Command { id: row.get(0), request: request.map_err(|_| kind) }
+            })
+            .collect())
     }
 
     /// Answers a command.

@@ -16,10 +16,11 @@ use crate::domain::record::Conflict;
 
 use super::audit::{Entry, audit};
 use super::operator::announce;
-use super::queue::{CAPTURED_AT, FITS, KEPT_OUT, UNSENT};
+use super::queue::{CAPTURED_AT, FITS, UNSENT};
 use super::records::json_text;
 use super::rows::RecordRow;
 use super::{Cached, Error, Store, Transaction, While, quote};
+use crate::domain::dispatch::KEPT_OUT;
 
 /// The unsent changes of one row.
 pub(super) struct Unsent {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::domain::act::{Act, Came, Fate};
 use crate::domain::catalogue::Source;
+use crate::domain::dispatch::{Misfit, Why};
 use crate::domain::hstore::{self, Hstore};
 use crate::domain::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
@@ -27,57 +28,6 @@ pub const UNREADABLE_CHANGES: &str = "its changes cannot be read";
 const OP: &str = "log";
 /// How many entries that need something one look returns at most.
 const FOUND: i64 = 500;
-
-/// An entry that fits nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
-    /// Its id.
-    pub entry: i32,
-    /// Why.
-    pub why: Why,
-}
-
-/// Why an entry fits nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It names no row.
-    NoRow,
-    /// It does not say what was done.
-    NoAction,
-    /// What was done is nothing that is known.
-    Action(String),
-    /// It names no table.
-    NoTable,
-    /// There is no such table.
-    Table(String),
-    /// Its state is none of Heroku Connect's.
-    State(Option<String>),
-    /// Its values are no hstore, as the reader of them says.
-    Values(String),
-}
-
-impl Why {
-    /// What is wrong with an action that is none.
-    pub(super) fn of_action(action: Option<&str>) -> Why {
-        match action.filter(|action| !action.is_empty()) {
-            None => Why::NoAction,
-            Some(action) => Why::Action(action.to_owned()),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Why::NoRow => "it names no row (record_id is NULL)".to_owned(),
-            Why::NoAction => "it does not say what was done (action is NULL)".to_owned(),
-            Why::Action(action) => format!("its action is {action:?}, not INSERT, UPDATE or DELETE"),
-            Why::NoTable => "it names no table (table_name is NULL)".to_owned(),
-            Why::Table(table) => format!("there is no table {table:?}"),
-            Why::State(None) => "it has no state".to_owned(),
-            Why::State(Some(state)) => format!("its state is {state:?}, which nothing knows"),
-            Why::Values(why) => format!("its values cannot be read: {why}"),
-        }
-    }
-}
 
 /// An entry that nothing answers for.
 #[derive(Clone, Debug)]

@@ -87,13 +87,20 @@ impl Store {
         told.extend(self.offer_get_xmlbinary(&mut transaction).await?);
         index_few(&mut transaction).await?;
         self.stamp(&transaction, org_id).await?;
+        // Last, and all together: whoever writes a row locks its table before the log, so an installation that had the log
+        // and went on to the next table would wait for writers who wait for it.
+        let mut of_log = String::new();
         for (position, mapping) in mappings.iter().enumerate() {
-            told.extend(
-                self.install_mapping(&transaction, mapping, &hstore, layouts.get(&mapping.table)).await?,
-            );
+            let known = layouts.get(&mapping.table);
+            let laid_out = self.install_mapping(&transaction, mapping, &hstore, known).await?;
+            if let Some(replaced) = laid_out {
+                told.extend(replaced);
+                of_log += &self.log_indexes(mapping);
+            }
             self.check_condition(&transaction, mapping).await?;
             register(&transaction, mapping, position).await?;
         }
+        transaction.batch_execute(&of_log).await.while_("create the indexes of _trigger_log")?;
         let names: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
         transaction
             .execute("DELETE FROM syncdeck.mapping WHERE name <> ALL($1)", &[&names])
@@ -135,14 +142,14 @@ impl Store {
 
     /// Lays a mapped table out, unless that was done just so before: its DDL waits for everybody who writes to the
     /// table and makes them wait, so an engine that only starts again must not touch it (it deadlocked with a
-    /// running one). Tells what was done to a predecessor's triggers.
+    /// running one). Tells what was done to a predecessor's triggers; `None` when the table was left as it is.
     async fn install_mapping(
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         hstore: &str,
         known: Option<&String>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Option<Vec<String>>, Error> {
         let types = self.printed_types(transaction, &mapping.table).await?;
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
         let capture = capture::of_mapping(mapping, &self.schema, hstore, &types);
@@ -152,9 +159,9 @@ impl Store {
         let triggers = self.triggers_of(transaction, &mapping.table).await?;
         let has = |role| triggers.iter().filter(|trigger| trigger.role == role && trigger.is_on).count();
         let captured = has(Role::Ours) == TRIGGERS.len() && has(Role::Predecessor) == 0;
-        let stamp = stamp_of(&format!("{indexes}{capture}"));
+        let stamp = stamp_of(&format!("{indexes}{}{capture}", self.log_indexes(mapping)));
         if known == Some(&stamp) && captured && !missing {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         if columns.is_empty() {
             transaction.batch_execute(&create).await.while_("create a mapped table")?;
@@ -168,7 +175,7 @@ impl Store {
         let told = self.drop_predecessors(transaction, &mapping.table, &triggers).await?;
         transaction.batch_execute(&capture).await.while_("install the capture triggers")?;
         remember_layout(transaction, &mapping.table, &stamp).await?;
-        Ok(told)
+        Ok(Some(told))
     }
 
     /// A unique index under another name, where the usual one is that of another table's index: `a_b.sfid` and `a.b_sfid`
@@ -240,17 +247,9 @@ impl Store {
         if let Some(column) = mapping.external_id_column() {
             let key = self.key_column(mapping, &column);
             sql += &format!(
-                "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({}); \
-                 DROP INDEX IF EXISTS {schema}.{}; CREATE INDEX IF NOT EXISTS {} ON {schema}._trigger_log ({}) WHERE {} AND {};",
+                "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({});",
                 quote(&fitting(&format!("hcu_idx_{}_{column}", mapping.table))),
                 quote(&column),
-                // Of before keys were compared as Salesforce does.
-                quote(&fitting(&format!("_trigger_log_key_{}", mapping.table))),
-                quote(&fitting(&format!("_trigger_log_keys_{}", mapping.table))),
-                key.of_old(),
-                gives_up_key::of_table(&mapping.table),
-                gives_up_key::condition(&column),
-                schema = self.schema,
             );
             if key.is_folded() {
                 let name = fitting(&format!("hc_key_{}_{column}", mapping.table));
@@ -259,6 +258,21 @@ impl Store {
             }
         }
         sql
+    }
+
+    /// What finds the changes by which a row gives its external id up.
+    fn log_indexes(&self, mapping: &Mapping) -> String {
+        let Some(column) = mapping.external_id_column() else { return String::new() };
+        format!(
+            "DROP INDEX IF EXISTS {schema}.{}; CREATE INDEX IF NOT EXISTS {} ON {schema}._trigger_log ({}) WHERE {} AND {};",
+            // Of before keys were compared as Salesforce does.
+            quote(&fitting(&format!("_trigger_log_key_{}", mapping.table))),
+            quote(&fitting(&format!("_trigger_log_keys_{}", mapping.table))),
+            self.key_column(mapping, &column).of_old(),
+            gives_up_key::of_table(&mapping.table),
+            gives_up_key::condition(&column),
+            schema = self.schema,
+        )
     }
 
     async fn columns_of(

@@ -26,6 +26,7 @@ pub mod link;
 pub mod listing;
 mod load;
 pub mod log_store;
+mod masked;
 pub mod obstacle;
 pub mod operator;
 pub mod outcomes;

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::catalogue::Source;
+use crate::domain::dispatch::{Claimed, Content, Contested, KEPT_OUT, Misfit, Why};
 use crate::domain::fold::{Action, Entry};
 use crate::domain::hstore::{self, Hstore};
 use crate::domain::key::Key;
@@ -16,7 +16,6 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
 use crate::domain::unit::{Answer, LOST_WITH_ENGINE};
 
-use super::custody::{Misfit, Why};
 use super::errors::NewError;
 use super::records::row_values;
 use super::row_condition::RowCondition;
@@ -24,71 +23,6 @@ use super::{Cached, Client, Error, Store, While};
 
 /// How much of a claim's token names its batches.
 pub const CLAIM_WORD: usize = 6;
-
-/// Why a change is not sent while the mapping's condition does not hold for its row; so it is archived, too.
-pub const KEPT_OUT: &str = "the mapping's condition keeps the row out";
-
-/// A unit that this engine holds, under the token of its claim.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Claimed {
-    /// Table.
-    #[serde(rename = "table_name")]
-    pub table: String,
-    /// Row.
-    #[serde(rename = "record_id")]
-    pub row: RowId,
-    /// The version it was read at.
-    pub version: i64,
-    /// Rejections so far.
-    pub attempts: i32,
-    /// Answers lost so far, in any batch and in a batch of one.
-    pub lost: i32,
-    /// See `lost`.
-    pub lost_alone: i32,
-    /// The record's id when the unit knows it and the row does not yet.
-    pub sfid: Option<String>,
-    /// Whether the record is gone and is to be created again from the whole row.
-    pub recreate: bool,
-    /// The newest entry of its first send as a new record, where that is noted: the answer may have been lost.
-    pub first_upto: Option<i64>,
-}
-
-impl Claimed {
-    /// The row.
-    pub fn row(&self) -> RowRef {
-        RowRef { table: self.table.clone(), row: self.row }
-    }
-}
-
-/// What a unit is about, read after the claim.
-#[derive(Clone, Debug, Default)]
-pub struct Content {
-    /// Its unsent entries, in id order.
-    pub entries: Vec<Entry>,
-    /// The row's current `sfid` and external id, while the row exists.
-    pub sfid: Option<String>,
-    /// See `sfid`.
-    pub external_id: Option<String>,
-    /// The whole row, where its changes alone make no record.
-    pub whole: Option<Hstore>,
-    /// Whether the mapping's condition keeps the row out.
-    pub stays_out: bool,
-    /// Entries that cannot be read: they are set aside ([`Store::set_aside`]), and nothing waits for them.
-    pub unreadable: Vec<Misfit>,
-    /// Columns that changed on both sides.
-    pub conflicts: Vec<Contested>,
-}
-
-/// A column that changed on both sides, and on which the row's side did not win.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contested {
-    /// The column.
-    pub column: String,
-    /// The newest change of the row's side that it is about.
-    pub upto: i64,
-    /// Whether a person still has to choose; otherwise the record's value won.
-    pub undecided: bool,
-}
 
 /// What became of one unit of a batch.
 #[derive(Clone, Debug)]

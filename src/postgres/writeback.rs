@@ -12,8 +12,9 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::strategy::Verdict;
 
 use super::custody::{UNREADABLE, UNREADABLE_CHANGES};
-use super::queue::{Ack, KEPT_OUT, Outcome};
+use super::queue::{Ack, Outcome};
 use super::{Cached, Error, Store, Transaction, While, failpoint};
+use crate::domain::dispatch::KEPT_OUT;
 
 impl Store {
     /// Writes a batch's outcomes into rows that nobody has locked. Returns those of rows that are.

@@ -7,6 +7,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::overview::Writes;
 
 use super::audit::{Entry, audit};
+use super::queue::FITS;
 use super::settings::announce;
 use super::{Cached, Error, Store, While};
 
@@ -83,7 +84,7 @@ impl Store {
     }
 
     /// The earliest change of a table up to `last` that somebody else has to send: its unit is ready, waits to be woken,
-    /// or is in flight under another token. Index `_trigger_log_idx_state_id`.
+    /// is in flight under another token, or failed and was mended since, which the next intake takes in. Index `_trigger_log_idx_state_id`.
     pub async fn earliest_elsewhere(
         &self,
         table: &str,
@@ -92,9 +93,13 @@ impl Store {
     ) -> Result<Option<i64>, Error> {
         let client = self.client().await?;
         let sql = format!(
-            "SELECT min(log.id)::bigint FROM {}._trigger_log log JOIN syncdeck.unit USING (table_name, record_id)
+            "SELECT min(log.id)::bigint FROM {0}._trigger_log log JOIN syncdeck.unit USING (table_name, record_id)
              WHERE log.state IN ('PENDING', 'FAILED') AND log.id <= $2::bigint AND log.table_name = $1
-                 AND unit.state IN ('ready', 'stopped', 'inflight') AND unit.token IS DISTINCT FROM $3",
+                 AND (unit.state IN ('ready', 'stopped', 'inflight') AND unit.token IS DISTINCT FROM $3
+                     OR unit.state = 'failed' AND EXISTS (
+                         SELECT FROM {0}._trigger_log mended JOIN syncdeck.mapping USING (table_name)
+                         WHERE mended.state = 'NEW' AND {FITS} AND mended.table_name = log.table_name
+                             AND mended.record_id = log.record_id AND (drain_upto IS NULL OR mended.id <= drain_upto)))",
             self.schema
         );
         let rows = client

@@ -11,6 +11,7 @@ pub mod collections;
 pub mod describe;
 mod page;
 pub mod query;
+pub mod retry;
 mod told;
 pub mod value;
 

@@ -4,13 +4,13 @@
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
+use syncdeck::client::export::Format;
+use syncdeck::client::handle::Handle;
+use syncdeck::client::operations::execute::{Chosen, Plan};
+use syncdeck::client::row::Linked;
 use syncdeck::domain::act::{Came, Confirm, Deed, How, Progress, Report};
 use syncdeck::domain::merge::Side;
 use syncdeck::domain::overview::Writes;
-use syncdeck::engine::bulk::{Chosen, Plan};
-use syncdeck::engine::export::Format;
-use syncdeck::engine::handle::Handle;
-use syncdeck::engine::mend::Linked;
 use syncdeck::postgres::audit::AuditQuery;
 use syncdeck::postgres::link::Owner;
 use syncdeck::simulator::Refusal;

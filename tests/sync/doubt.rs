@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use syncdeck::client::operations::execute::Chosen;
+use syncdeck::client::row::Linked;
 use syncdeck::domain::act::{Confirm, Deed};
-use syncdeck::engine::bulk::Chosen;
-use syncdeck::engine::mend::Linked;
 use syncdeck::postgres::link::Owner;
 use tokio_util::sync::CancellationToken;
 

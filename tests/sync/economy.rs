@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use syncdeck::client::handle::{ErrorQuery, Handle};
 use syncdeck::domain::overview::Writes;
 use syncdeck::domain::record::{Edit, FieldEdit};
-use syncdeck::engine::handle::{ErrorQuery, Handle};
 use syncdeck::postgres::Store;
 use syncdeck::postgres::connect::Session;
 

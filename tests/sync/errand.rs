@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use syncdeck::domain::overview::Writes;
 use syncdeck::domain::verify::Kind;
-use syncdeck::engine::verify::Stage;
+use syncdeck::domain::verify::Stage;
 use tokio_util::sync::CancellationToken;
 
 use crate::verify::long_ago;
@@ -151,12 +151,14 @@ async fn a_moments_outage_is_waited_out_for_whoever_asks_and_a_longer_one_is_tol
     let write = "UPDATE salesforce.contact SET lastname = lastname || 'x'";
     world.org.change_faults(|faults| faults.unavailable = 1);
     world.run(write).await;
-    world.until_text(&open("SERVER_UNAVAILABLE"), "1").await;
+    // It may be over before it is looked for.
+    let met = "SELECT count(*)::text FROM syncdeck.error WHERE code = 'SERVER_UNAVAILABLE'";
+    world.until_text(met, "1").await;
     let values = world.handle.salesforce_values(&contact(1)).await.unwrap();
     assert!(values.sfid.is_some(), "{values:?}");
     world.until_quiet().await;
     // The daily allowance is not back within seconds: that is said at once.
-    world.org.change_faults(|faults| faults.daily_limit = 1);
+    world.org.change_faults(|faults| faults.daily_limit = 1_000);
     world.run(write).await;
     world.until_text(&open("REQUEST_LIMIT_EXCEEDED"), "1").await;
     let refused = world.handle.salesforce_values(&contact(1)).await.unwrap_err().to_string();

@@ -1,5 +1,7 @@
 //! The strategy `fail_fast`: the first error stops the writes of its mapping, and nothing that came after it is written.
 
+use syncdeck::domain::overview::Writes;
+
 use crate::world::World;
 
 const CONTACTS: &str = r#"
@@ -48,7 +50,7 @@ async fn the_first_error_leaves_the_whole_call_unwritten_and_what_waited_goes_on
     assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.attempt").await.unwrap(), "1");
 
     world.run("UPDATE salesforce.contact SET lastname = 'Name 3' WHERE id = 3").await;
-    world.handle.writes(Some("Contact"), syncdeck::domain::overview::Writes::Resume).await.unwrap();
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
     world.until_text("SELECT count(*)::text FROM syncdeck.unit", "0").await;
     assert_eq!(written(&world), (1..=6).map(|number| format!("create C{number}")).collect::<Vec<_>>());
     world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
@@ -114,6 +116,26 @@ async fn a_row_that_was_mended_goes_before_those_that_waited_behind_it() {
     world.run("UPDATE salesforce.contact SET lastname = 'Name 2' WHERE id = 2").await;
     world.until_text("SELECT count(*)::text FROM syncdeck.unit", "0").await;
     assert_eq!(written(&world), (1..=6).map(|number| format!("create C{number}")).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_mended_after_a_drain_began_does_not_keep_it_from_ending() {
+    let mut world = World::start(CONTACTS).await;
+    world.stop_engine().await;
+    six(&world, 2).await;
+    world.start_engine().await;
+    world.until_text("SELECT writes FROM syncdeck.mapping", "stopped").await;
+    world.until_text(STATES, "stopped 0, failed 1, stopped 0, stopped 0, stopped 0, stopped 0").await;
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
+    world.until_text("SELECT string_agg(state, ' ') FROM syncdeck.unit", "failed").await;
+    world.stop_engine().await;
+    world.run("UPDATE salesforce.contact SET firstname = 'Waits' WHERE id = 4").await;
+    world.handle.writes(Some("Contact"), Writes::Drain).await.unwrap();
+    world.run("UPDATE salesforce.contact SET lastname = 'Name 2' WHERE id = 2").await;
+    world.start_engine().await;
+    world.until_text("SELECT writes FROM syncdeck.mapping", "paused").await;
+    assert_eq!(world.record("Contact", "C4").unwrap()["FirstName"], "Waits");
+    assert_eq!(world.record("Contact", "C2"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

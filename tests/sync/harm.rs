@@ -2,11 +2,11 @@
 
 use std::process::{Command, Output};
 
+use syncdeck::client::operations::execute::Chosen;
 use syncdeck::domain::act::{Came, Deed};
 use syncdeck::domain::overview::Writes;
 use syncdeck::domain::record::RecordView;
 use syncdeck::domain::remedy::{Action, Offer};
-use syncdeck::engine::bulk::Chosen;
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{MAPPINGS, World, contact};

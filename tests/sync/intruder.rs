@@ -2,11 +2,11 @@
 //! them is called by a session of ours, whatever it does. Applications' triggers find what they look up there all the same.
 
 use serde_json::json;
+use syncdeck::client::export::Format;
+use syncdeck::client::handle::ErrorQuery;
 use syncdeck::domain::act::Deed;
 use syncdeck::domain::merge::Side;
 use syncdeck::domain::overview::Writes;
-use syncdeck::engine::export::Format;
-use syncdeck::engine::handle::ErrorQuery;
 use syncdeck::postgres::audit::AuditQuery;
 use syncdeck::postgres::link::Owner;
 use tokio_util::sync::CancellationToken;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use syncdeck::client::handle::ErrorQuery;
 use syncdeck::domain::sort::{Sort, SortBy};
-use syncdeck::engine::handle::ErrorQuery;
 
 use crate::world::{MAPPINGS, World};
 

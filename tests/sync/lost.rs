@@ -176,3 +176,20 @@ async fn a_change_whose_answer_was_lost_before_its_record_went_makes_a_new_one_w
     assert_eq!(world.record("Product2", "P1").unwrap()["Family"], json!("Hardware"));
     assert_eq!(world.text(LISTED).await.unwrap(), "0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_again_after_its_rules_changed_goes_by_the_new_ones() {
+    let upper = format!("{PRODUCTS}\n[mapping.field.Name]\ntransforms = \"uppercase\"\n");
+    let mut world = World::start(&upper).await;
+    let insert = "INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')";
+    let id = lose_answer(&world, insert, "P1").await;
+    world.stop_engine().await;
+    world.write(&world.written().replace("\"uppercase\"", "[]"));
+    world.config = world.config.load_again().unwrap();
+    world.start_engine().await;
+    world.until_text("SELECT sfid FROM salesforce.product2", &id).await;
+    world.until_quiet().await;
+    let sent: Vec<Value> = updates(&world, &id).iter().map(|update| update["Name"].clone()).collect();
+    assert_eq!((world.writes("create", "P1"), sent), (1, vec![json!("Lamp")]));
+    assert_eq!(world.text(LISTED).await.unwrap(), "0");
+}

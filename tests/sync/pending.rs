@@ -1,6 +1,6 @@
 //! What waits to be sent, and why.
 
-use syncdeck::engine::handle::PendingQuery;
+use syncdeck::client::handle::PendingQuery;
 
 use crate::world::{INVOICES, MAPPINGS, World};
 

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
+use syncdeck::client::handle::{ErrorQuery, Event, Handle};
 use syncdeck::domain::record::{Edit, FieldEdit};
-use syncdeck::engine::handle::{ErrorQuery, Event, Handle};
 use syncdeck::postgres::Store;
 use syncdeck::postgres::connect::Session;
 

@@ -1,7 +1,7 @@
 //! From records to rows.
 
 use serde_json::{Map, Value, json};
-use syncdeck::engine::handle::Event;
+use syncdeck::client::handle::Event;
 use syncdeck::simulator::seed;
 
 use crate::world::{MAPPINGS, World, contact};

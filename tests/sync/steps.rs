@@ -7,13 +7,14 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use syncdeck::domain::catalogue::Source;
+use syncdeck::domain::dispatch::Claimed;
 use syncdeck::domain::names::{RowId, RowRef};
 use syncdeck::domain::overview::Writes;
 use syncdeck::domain::strategy::Verdict;
 use syncdeck::domain::unit::{Answer, Event, Unit, step};
 use syncdeck::postgres::acknowledge::Rows;
 use syncdeck::postgres::errors::NewError;
-use syncdeck::postgres::queue::{Ack, Awaited, Claimed, Outcome};
+use syncdeck::postgres::queue::{Ack, Awaited, Outcome};
 
 use crate::support::act;
 use crate::world::{MAPPINGS, World};

@@ -1,8 +1,8 @@
 //! A schema that Heroku Connect left: its triggers, and the entries of its change log.
 
 use serde_json::json;
+use syncdeck::client::operations::execute::Chosen;
 use syncdeck::domain::act::Deed;
-use syncdeck::engine::bulk::Chosen;
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{MAPPINGS, World};

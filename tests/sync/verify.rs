@@ -7,9 +7,10 @@ use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 use syncdeck::domain::act::Came;
 use syncdeck::domain::merge::Side;
+use syncdeck::domain::verify::Stage;
 use syncdeck::domain::verify::{Kind, Verdict};
-use syncdeck::engine::rehearsal;
-use syncdeck::engine::verify::{Sides, Stage};
+use syncdeck::engine::dry_run;
+use syncdeck::engine::verify::Sides;
 use syncdeck::simulator::Org;
 use tokio_util::sync::CancellationToken;
 
@@ -306,16 +307,16 @@ async fn a_trial_lets_salesforce_speak_and_leaves_no_trace() {
         .await;
     let (config, store) = (&world.config, &world.store);
     let sides = world.sides();
-    let mapping = rehearsal::mapping(config, store, &sides.client, "contact").await.unwrap();
+    let mapping = dry_run::mapping(config, store, &sides.client, "contact").await.unwrap();
     let before = (world.org.journal_since(0), world.org.ids("Contact").len());
-    fn told(trial: &rehearsal::Trial) -> Vec<(i32, &str, Option<&str>)> {
+    fn told(trial: &syncdeck::domain::dry_run::DryRun) -> Vec<(i32, &str, Option<&str>)> {
         trial
             .items
             .iter()
             .map(|tried| (tried.row.0, tried.op.as_str(), tried.refused_by.as_deref()))
             .collect()
     }
-    let trial = rehearsal::run(store, Some(&sides.client), &mapping, 20).await.unwrap();
+    let trial = dry_run::run(store, Some(&sides.client), &mapping, 20).await.unwrap();
     let expected = [
         (4, "insert", Some("salesforce")),
         (3, "insert", Some("check")),
@@ -328,11 +329,11 @@ async fn a_trial_lets_salesforce_speak_and_leaves_no_trace() {
         trial.items[3].message.as_deref(),
         Some("Phone must be a valid phone number, for example +1 555 010 1234")
     );
-    let offline = rehearsal::run(store, None, &mapping, 20).await.unwrap();
+    let offline = dry_run::run(store, None, &mapping, 20).await.unwrap();
     assert_eq!(told(&offline)[0], (4, "insert", None), "only Salesforce knows its rules");
     assert_eq!(told(&offline)[1].2, Some("check"));
     assert_eq!((world.org.journal_since(0), world.org.ids("Contact").len()), before);
-    let unknown = rehearsal::mapping(config, store, &sides.client, "Nothing").await.unwrap_err().to_string();
+    let unknown = dry_run::mapping(config, store, &sides.client, "Nothing").await.unwrap_err().to_string();
     assert!(unknown.contains("has no mapping \"Nothing\"\nit has: Account, Contact"), "{unknown}");
 }
 

@@ -141,7 +141,8 @@ async fn a_text_is_counted_and_cut_as_salesforce_counts_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_of_no_row_is_told_with_cause_remedies_and_what_waits_for_it() {
     let world = World::start(&one("Contact", "LastName", "")).await;
-    world.org.change_faults(|faults| faults.daily_limit = 1);
+    // It lasts for as long as this looks at it.
+    world.org.change_faults(|faults| faults.daily_limit = 1_000);
     world
         .until_text("SELECT code FROM syncdeck.error WHERE record_id IS NULL", "REQUEST_LIMIT_EXCEEDED")
         .await;

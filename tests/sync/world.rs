@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use syncdeck::client::handle::Handle;
 use syncdeck::config::Config;
 use syncdeck::domain::names::{RowId, RowRef};
-use syncdeck::engine::handle::Handle;
 use syncdeck::engine::{self, Engine};
 use syncdeck::postgres::Store;
 use syncdeck::postgres::connect::Session;

@@ -85,7 +85,7 @@ pub fn draw(model: &Model, acts: &Acts, frame: &mut Frame) {
         true => &[("u", "take it back"), ("Enter", "its rows"), ("Esc", "close")],
         false => &[("Enter", "its rows"), ("Esc", "close")],
     };
-    lines.push(super::hints(model, keys));
+    lines.push(super::hints(model, keys, inner.width.into()));
     frame.render_widget(Paragraph::new(lines), inner);
     let line = u16::try_from(1 + acts.cursor.at.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));

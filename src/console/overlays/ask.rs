@@ -6,6 +6,7 @@ use ratatui::layout::Constraint;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::client::operations::execute::Chosen;
 use crate::console::model::Model;
 use crate::console::widgets::cells::clip;
 use crate::console::widgets::input::Input;
@@ -13,7 +14,6 @@ use crate::domain::act::How;
 use crate::domain::catalogue;
 use crate::domain::remedy::Action;
 use crate::domain::sync_error::SyncError;
-use crate::engine::bulk::Chosen;
 
 /// What stands for the remedies of each row, where the change of many rows is asked for.
 pub const EACH: &str = "each row by its own first remedy";
@@ -148,24 +148,22 @@ impl Ask {
             About::Fix { count, .. } => (
                 format!("Fix {count}"),
                 "FIELD=value   FIELD= (nothing)   FIELD | trim | phone_e164(US) | replace(\"from\", \"to\")",
-                " show what it would do   ",
+                "show what it would do",
             ),
             About::Find => (
                 "Go to any row".to_owned(),
                 "row id, Contact:42, record id (15 or 18 characters) or external id",
-                " find it   ",
+                "find it",
             ),
             About::Search => {
-                ("Search the log".to_owned(), "what the line has in it; case does not matter", " search   ")
+                ("Search the log".to_owned(), "what the line has in it; case does not matter", "search")
             }
             About::FilterName { filter } => {
-                (format!("Keep the filter {filter}"), "a short name for it", " keep it   ")
+                (format!("Keep the filter {filter}"), "a short name for it", "keep it")
             }
-            About::Export { count, .. } => (
-                format!("Export {count}"),
-                "a file: errors.csv, or errors.jsonl for JSON lines",
-                " write it   ",
-            ),
+            About::Export { count, .. } => {
+                (format!("Export {count}"), "a file: errors.csv, or errors.jsonl for JSON lines", "write it")
+            }
         }
     }
 }
@@ -212,13 +210,14 @@ pub fn draw(model: &Model, ask: &Ask, frame: &mut Frame) {
         }
         None => Span::styled(format!(" {}", clip(&ask.help(), room)), theme.dim()),
     };
-    let mut keys = vec![Span::styled(" Enter", theme.key()), Span::raw(does)];
+    let mut keys = vec![("Enter", does)];
     if ask.suggestions.len() > 1 {
-        keys.extend([Span::styled("↑↓", theme.key()), Span::raw(" other suggestions   ")]);
+        keys.push(("↑↓", "other suggestions"));
     }
-    keys.extend([Span::styled("Esc", theme.key()), Span::raw(" leave")]);
+    keys.push(("Esc", "leave"));
+    let keys = super::hints(model, &keys, inner.width.into());
     let (text, column) = ask.input.shown(room);
-    let lines = vec![Line::from(format!(" {text}")), Line::from(note), Line::default(), Line::from(keys)];
+    let lines = vec![Line::from(format!(" {text}")), Line::from(note), Line::default(), keys];
     frame.render_widget(Paragraph::new(lines), inner);
     let column = u16::try_from(column).unwrap_or(u16::MAX);
     frame.set_cursor_position((inner.x.saturating_add(1).saturating_add(column), inner.y));

@@ -9,6 +9,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::client::handle::Refused;
 use crate::config::console::THEMES;
 use crate::console::effect::Effect;
 use crate::console::model::{Connection, Model};
@@ -16,6 +17,7 @@ use crate::console::panes::record::RecordPane;
 use crate::console::widgets::cells::{clip, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::act::AuditEntry;
+use crate::domain::dry_run::{DryRun, DryRunRow};
 use crate::domain::group::Group;
 use crate::domain::merge::Side;
 use crate::domain::names::RowRef;
@@ -25,8 +27,6 @@ use crate::domain::remedy::{Action, Offer};
 use crate::domain::sort::{Sort, SortBy};
 use crate::domain::strategy::Strategy;
 use crate::domain::verify::{Finding, Verdict};
-use crate::engine::handle::Refused;
-use crate::engine::rehearsal::{Trial, Tried};
 
 /// Rows of an act that are listed.
 const ROWS: usize = 500;
@@ -324,8 +324,8 @@ impl Choice {
     }
 
     /// What a trial came to, row by row; choosing one opens it.
-    pub fn trial(table: &str, trial: &Trial) -> Choice {
-        let item = |tried: &Tried| {
+    pub fn trial(table: &str, trial: &DryRun) -> Choice {
+        let item = |tried: &DryRunRow| {
             let said = match (&tried.code, &tried.message) {
                 (Some(code), Some(message)) => format!("✗ {code}: {message}"),
                 _ => "✓ goes through".to_owned(),
@@ -345,7 +345,7 @@ impl Choice {
     }
 
     /// What trials of all mappings came to: each in a line, below it the rows that would be refused; choosing one opens it.
-    pub fn trials(tables: &[String], tried: &[(String, Result<Trial, Refused>)]) -> Choice {
+    pub fn trials(tables: &[String], tried: &[(String, Result<DryRun, Refused>)]) -> Choice {
         let line = |text: String, deed| Item { number: None, text, note: String::new(), deed };
         let mut items = Vec::new();
         for (table, (name, result)) in tables.iter().zip(tried) {
@@ -520,7 +520,7 @@ pub fn draw(model: &Model, choice: &Choice, frame: &mut Frame) {
         _ if rows => &[("Enter", "open"), ("Esc", "close")],
         _ => &[("Enter", "or its number does it"), ("Esc", "leave it")],
     };
-    text.push(super::hints(model, keys));
+    text.push(super::hints(model, keys, inner.width.into()));
     frame.render_widget(Paragraph::new(text), inner);
     let line = u16::try_from(cursor.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));

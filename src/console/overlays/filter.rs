@@ -202,10 +202,9 @@ pub fn draw(model: &Model, line: &FilterLine, frame: &mut Frame) {
         Line::from(Span::styled(format!("   {}{number}", clip(offer, room.saturating_sub(14))), style))
     }));
     lines.push(Line::from(note));
-    lines.push(super::hints(
-        model,
-        &[("Enter", "apply"), ("Tab", "complete"), ("↑↓", "earlier"), ("Ctrl-U", "empty"), ("Esc", "leave")],
-    ));
+    let keys =
+        [("Enter", "apply"), ("Tab", "complete"), ("↑↓", "earlier"), ("Ctrl-U", "empty"), ("Esc", "leave")];
+    lines.push(super::hints(model, &keys, inner.width.into()));
     frame.render_widget(Paragraph::new(lines), inner);
     let column = u16::try_from(column).unwrap_or(u16::MAX);
     frame.set_cursor_position((inner.x.saturating_add(1).saturating_add(column), inner.y));

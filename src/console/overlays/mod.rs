@@ -16,6 +16,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
+use unicode_width::UnicodeWidthStr;
 
 pub use acts::{Acts, Looked};
 pub use ask::{About, Answered, Ask, EACH, suggestions};
@@ -162,9 +163,21 @@ fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
         .border_style(model.theme.border(true))
         .title(Span::styled(format!(" {title} "), model.theme.title(true)));
     let inner = block.inner(area);
-    frame.render_widget(Clear, area);
+    clear(frame, area);
     frame.render_widget(block, area);
     inner
+}
+
+/// Empties a place for what lies on top. A wide letter that reaches into it goes as a whole: the terminal would draw it
+/// instead of the frame.
+pub(super) fn clear(frame: &mut Frame, area: Rect) {
+    for y in area.top()..area.bottom() {
+        let before = area.x.checked_sub(1).and_then(|x| frame.buffer_mut().cell_mut((x, y)));
+        if let Some(cell) = before.filter(|cell| cell.symbol().width() > 1) {
+            cell.set_symbol(" ");
+        }
+    }
+    frame.render_widget(Clear, area);
 }
 
 /// A line of a list in an overlay; the chosen one stands out as a whole.
@@ -172,8 +185,14 @@ fn chosen_line<'a>(model: &Model, chosen: bool, line: Line<'a>) -> Line<'a> {
     if chosen { super::panes::standing_out(model.theme.selected(true), line) } else { line }
 }
 
-/// The keys of an overlay, in its last line.
-fn hints(model: &Model, keys: &[(&'static str, &'static str)]) -> Line<'static> {
+/// The keys of an overlay, in its last line of so many columns. Where they do not fit, the first ones stay, and the last
+/// one, which is the way out.
+fn hints(model: &Model, keys: &[(&'static str, &'static str)], width: usize) -> Line<'static> {
+    let takes = |(key, does): &(&str, &str)| key.width() + does.width() + 4;
+    let mut keys = keys.to_vec();
+    while keys.len() > 2 && keys.iter().map(takes).sum::<usize>() > width + 2 {
+        keys.remove(keys.len() - 2);
+    }
     let spans = keys.iter().flat_map(|(key, does)| {
         [Span::styled(format!(" {key}"), model.theme.key()), Span::raw(format!(" {does}  "))]
     });
@@ -192,7 +211,7 @@ fn told(model: &Model, frame: &mut Frame, title: &str, text: &str) {
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
     let inner = panel(model, frame, area, title);
     let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
-    lines.extend([Line::default(), hints(model, &[("Esc", "close")])]);
+    lines.extend([Line::default(), hints(model, &[("Esc", "close")], room)]);
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
@@ -206,7 +225,11 @@ fn sure(model: &Model, frame: &mut Frame, title: &str, text: &str, [yes, no]: [&
     let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
     lines.push(Line::default());
     if yes.is_empty() {
-        lines.push(hints(model, &[("Enter", "do it"), ("Esc", "leave everything as it is")]));
+        lines.push(hints(
+            model,
+            &[("Enter", "do it"), ("Esc", "leave everything as it is")],
+            inner.width.into(),
+        ));
         return frame.render_widget(Paragraph::new(lines), inner);
     }
     lines.push(Line::from(vec![

@@ -223,7 +223,8 @@ pub fn draw(model: &Model, palette: &Palette, frame: &mut Frame) {
         lines.push(Line::from(Span::styled(" no command matches", theme.dim())));
     }
     lines.resize(usize::from(inner.height).saturating_sub(1), Line::default());
-    lines.push(super::hints(model, &[("Enter", "run it"), ("↑↓", "choose"), ("Esc", "close")]));
+    let keys = [("Enter", "run it"), ("↑↓", "choose"), ("Esc", "close")];
+    lines.push(super::hints(model, &keys, inner.width.into()));
     frame.render_widget(Paragraph::new(lines), inner);
     let column = u16::try_from(column).unwrap_or(0);
     frame.set_cursor_position((inner.x + 3 + column, inner.y));

@@ -8,11 +8,11 @@ use ratatui::layout::Constraint;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::client::operations::execute::Plan;
 use crate::console::model::Model;
 use crate::console::widgets::cells::{cell, clip, count, fit};
 use crate::console::widgets::input::Input;
 use crate::domain::act::{Confirm, Deed, Sample};
-use crate::engine::bulk::Plan;
 
 /// Reasons shown of each kind; the rest is counted.
 const REASONS: usize = 3;

@@ -120,16 +120,9 @@ pub fn draw(model: &Model, sides: &Sides, frame: &mut Frame) {
         ]));
     }
     lines.push(Line::default());
-    let mut keys = Vec::new();
-    for (key, text) in [
-        (" ←→", " choose   "),
-        ("H L", " one side for all   "),
-        ("Enter", " do it and send   "),
-        ("Esc", " leave it"),
-    ] {
-        keys.extend([Span::styled(key, theme.key()), Span::raw(text)]);
-    }
-    lines.push(Line::from(keys));
+    let keys =
+        [("←→", "choose"), ("Enter", "do it and send"), ("H L", "one side for all"), ("Esc", "leave it")];
+    lines.push(super::hints(model, &keys, room));
     frame.render_widget(Paragraph::new(lines), inner);
     let line = u16::try_from(1 + sides.cursor.at.saturating_sub(top)).unwrap_or(0);
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));

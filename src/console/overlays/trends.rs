@@ -91,7 +91,7 @@ pub fn draw(model: &Model, trends: &Trends, frame: &mut Frame) {
     } else {
         [("t", "span"), ("j k", "choose"), ("Enter", "its errors"), ("Esc", "close")]
     };
-    frame.render_widget(Paragraph::new(super::hints(model, &hints)), keys);
+    frame.render_widget(Paragraph::new(super::hints(model, &hints, inner.width.into())), keys);
     let mappings = trends.trends.as_ref().map_or(1, Vec::len);
     let upper = u16::try_from(mappings + 3).unwrap_or(u16::MAX).min(body.height.saturating_sub(6));
     let [top, bottom] = body.layout(&Layout::vertical([Constraint::Length(upper), Constraint::Fill(1)]));

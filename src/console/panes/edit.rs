@@ -5,10 +5,11 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
+use ratatui::widgets::{Block, BorderType, Borders, Paragraph};
 use tui_textarea::{CursorMove, TextArea, WrapMode};
 
 use crate::console::model::Model;
+use crate::console::overlays;
 use crate::console::widgets::cells::clip;
 use crate::domain::check::{check, units};
 use crate::domain::field::{Field, FieldType};
@@ -162,7 +163,7 @@ pub fn draw(model: &Model, editor: &Editor, frame: &mut Frame) {
     let width = screen.width.saturating_sub(4).min(90);
     let height = (rows + 5).min(screen.height);
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
-    frame.render_widget(Clear, area);
+    overlays::clear(frame, area);
     let title = format!(" {} of {} {} ", editor.field.name, editor.row.table, editor.row.row);
     let block = Block::new()
         .borders(Borders::ALL)

@@ -9,13 +9,13 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::client::handle::{Count, ErrorPage, ErrorQuery};
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::sort::{Key, Sort, SortBy};
 use crate::domain::sync_error::{ErrorState, SyncError};
-use crate::engine::handle::{Count, ErrorPage, ErrorQuery};
 
 /// Errors asked for at once.
 pub const PAGE: usize = 100;

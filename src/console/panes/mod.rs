@@ -22,8 +22,9 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
     let focused = model.focus == pane && model.overlays.is_empty();
     let theme = model.theme;
     let width = usize::from(area.width);
-    let right = &*sanitize(right);
     let name = format!("{} {}", pane.number(), pane.title());
+    let right = sanitize(right);
+    let right = if width > name.len() + right.len() + 8 { &*right } else { "" };
     let mut title = vec![Span::raw(" "), Span::styled(name.clone(), theme.title(focused))];
     // The two lists share one place.
     let other = match pane {
@@ -45,7 +46,7 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
         .border_type(if focused { BorderType::Thick } else { BorderType::Plain })
         .border_style(theme.border(focused))
         .title(Line::from(title));
-    if !right.is_empty() && width > name.len() + right.len() + 8 {
+    if !right.is_empty() {
         block = block.title(Line::from(Span::styled(format!(" {right} "), theme.dim())).right_aligned());
     }
     block

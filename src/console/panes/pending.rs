@@ -9,12 +9,12 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::client::queries::PendingQuery;
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::pending::Pending;
-use crate::engine::lookups::PendingQuery;
 
 /// Lines asked for at once.
 pub const PAGE: usize = 100;

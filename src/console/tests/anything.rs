@@ -18,6 +18,8 @@ use self::engine::{Engine, Manner, changes};
 use self::happens::{Happens, Tells, happens};
 use super::screens::{drawn, text, unfit};
 use super::world::{HOSTILE, console, failing, full, jane, key, now, press, type_in, verdict};
+use crate::client::handle::Event;
+use crate::client::operations::execute::Chosen;
 use crate::console::command::{Command, Id};
 use crate::console::effect::Effect;
 use crate::console::keys;
@@ -31,9 +33,7 @@ use crate::console::view;
 use crate::domain::act::{Deed, Progress};
 use crate::domain::names::RowRef;
 use crate::domain::record::FieldEdit;
-use crate::engine::bulk::Chosen;
-use crate::engine::handle::Event;
-use crate::engine::verify::Stage;
+use crate::domain::verify::Stage;
 
 /// Whether the operator may change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

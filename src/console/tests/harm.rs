@@ -9,6 +9,8 @@ use super::world::{
     console, error, errors, failing, failing_of, full, groups, jane, now, overview, page, press, record,
     rests, type_in, waited_for,
 };
+use crate::client::handle::{Event, Refused};
+use crate::client::operations::execute::{Chosen, Plan};
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
 use crate::console::msg::Msg;
@@ -18,8 +20,6 @@ use crate::domain::act::{Came, Deed, Item, Preview, Report, Sample};
 use crate::domain::overview::Writes;
 use crate::domain::record::RecordView;
 use crate::domain::sync_error::{ErrorState, SyncError};
-use crate::engine::bulk::{Chosen, Plan};
-use crate::engine::handle::{Event, Refused};
 
 fn said(model: &Model) -> String {
     model.toast.as_ref().map_or_else(String::new, |toast| toast.text.clone())

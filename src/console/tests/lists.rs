@@ -7,6 +7,7 @@ use super::screens::text;
 use super::world::{
     console, error, errors, failing, full, jane, log, many_lines, page, pending, press, relatives, type_in,
 };
+use crate::client::handle::{Count, ErrorPage};
 use crate::console::effect::Effect;
 use crate::console::model::{Connection, Model, Pane};
 use crate::console::msg::Msg;
@@ -16,7 +17,6 @@ use crate::console::update::update;
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::sort::{Key, Sort, SortBy};
 use crate::domain::sync_error::{ErrorState, SyncError};
-use crate::engine::handle::{Count, ErrorPage};
 
 /// The one request for errors among effects: its filter and its order.
 fn asked(effects: &[Effect]) -> (String, Sort) {

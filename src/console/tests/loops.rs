@@ -4,6 +4,9 @@ use super::world::{
     acts, console, contested, error, errors, failing, full, jane, page, plan, planned, press, record, report,
     rests, type_in, values, waited_for,
 };
+use crate::client::handle::{ErrorPage, Event, Refused};
+use crate::client::operations::execute::Chosen;
+use crate::client::row::Linked;
 use crate::console::effect::Effect;
 use crate::console::model::Tone;
 use crate::console::model::{Model, Pane};
@@ -18,9 +21,6 @@ use crate::domain::overview::Writes;
 use crate::domain::record::{Edit, FieldEdit, Hit};
 use crate::domain::sort::{Key, SortBy};
 use crate::domain::sync_error::{ErrorState, SyncError};
-use crate::engine::bulk::Chosen;
-use crate::engine::handle::{ErrorPage, Event, Refused};
-use crate::engine::mend::Linked;
 
 /// Opens Jane's record.
 pub fn opened() -> Model {
@@ -346,7 +346,7 @@ fn a_bulk_fix_is_shown_confirmed_by_its_count_watched_and_told() {
 fn one_row_is_ignored_without_a_question_and_told_in_a_line() {
     let mut model = full((120, 40));
     let one = plan(1);
-    let harmless = crate::engine::bulk::Plan::shown(Deed::Ignore, one.preview.clone(), "demo");
+    let harmless = crate::client::operations::execute::Plan::shown(Deed::Ignore, one.preview.clone(), "demo");
     let effects = planned(&mut model, harmless.into());
     assert!(matches!(effects.as_slice(), [Effect::CarryOut { .. }]));
     let mut done = Report { act: Some(3), ..Report::default() };

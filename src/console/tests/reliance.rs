@@ -7,6 +7,7 @@ use super::world::{
     console, error, errors, failing, full, groups, jane, now, overview, page, plan, press, record, type_in,
     waited_for,
 };
+use crate::client::handle::{ErrorPage, Event, Refused};
 use crate::console::effect::Effect;
 use crate::console::model::Pane;
 use crate::console::msg::Msg;
@@ -18,7 +19,6 @@ use crate::domain::record::RecordView;
 use crate::domain::remedy::Action;
 use crate::domain::sort::{Key, SortBy};
 use crate::domain::sync_error::{ErrorState, SyncError};
-use crate::engine::handle::{ErrorPage, Event, Refused};
 
 #[test]
 fn an_error_of_no_row_tells_in_the_records_place_what_it_means_and_what_helps() {

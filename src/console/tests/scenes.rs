@@ -1,16 +1,22 @@
-//! Every pane and every overlay, empty, loading, full, hostile and refused, as pictures in text at 80x24, 120x40 and
-//! 200x60, each with how it looks in colour and without.
+//! Every pane and every overlay, empty, loading, full, hostile and refused. Each is a picture in text at 120x40 for a
+//! person to review; what must hold at every size, in every theme, without colours and with hostile text is asserted of
+//! all of them: `frames`, `sight`, `colours`, and here what reaches a cell.
 
+mod acts;
+mod colours;
+mod frames;
 mod hostile;
+mod look;
 mod overlays;
 mod panes;
+mod sight;
 
-use ratatui::buffer::{Buffer, Cell};
-use ratatui::style::{Color, Modifier};
-use unicode_width::UnicodeWidthStr;
+use ratatui::buffer::Buffer;
 
-use super::screens::{drawn, text_of, unfit};
+use self::look::Look;
+use super::screens::{Row, drawn, rows, text, text_of, unfit};
 use super::world::{HOSTILE, full, jane, overview, press, values};
+use crate::client::handle::Refused;
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
@@ -18,15 +24,25 @@ use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::domain::overview::Overview;
 use crate::domain::record::RecordView;
-use crate::engine::handle::Refused;
 
 type Size = (u16, u16);
-type Scene = (&'static str, fn(Size) -> Model);
+/// A name, what must be in sight on an old screen and on wider ones, and how one gets there.
+type Scene = (&'static str, &'static [(Look, &'static str)], fn(Size) -> Model);
 
-const SIZES: [Size; 3] = [(80, 24), (120, 40), (200, 60)];
+/// Sizes at which a scene is made.
+const SIZES: [Size; 5] = [(60, 15), (80, 24), (97, 31), (120, 40), (200, 55)];
+/// Sizes that a screen comes to have while a scene shows.
+const RESIZED: [Size; 2] = [(61, 16), (141, 33)];
+/// Sizes that show nothing of use.
+const TINY: [Size; 5] = [(59, 40), (120, 14), (40, 10), (20, 5), (1, 1)];
 
 fn all() -> impl Iterator<Item = Scene> {
-    panes::scenes().into_iter().chain(overlays::scenes()).chain(hostile::scenes())
+    ordinary().chain(hostile::scenes())
+}
+
+/// Those without a hostile text in every place.
+fn ordinary() -> impl Iterator<Item = Scene> {
+    panes::scenes().into_iter().chain(overlays::scenes()).chain(acts::scenes())
 }
 
 fn refused() -> Refused {
@@ -51,87 +67,52 @@ fn with(model: &mut Model, change: impl Fn(&mut Overview)) {
     update(model, Msg::Overview(Ok(now)));
 }
 
-/// How one cell looks: its colour by the first letter (`g` is dark gray, `.` the terminal's own), its background behind a
-/// `/`, and its attributes: `*` bold, `~` dim, `_` underlined, `#` reversed.
-fn look(cell: &Cell) -> String {
-    let color = |color: Color| match color {
-        Color::Reset => '.',
-        Color::DarkGray => 'g',
-        Color::Cyan => 'c',
-        Color::Green => 'G',
-        Color::Yellow => 'Y',
-        Color::Red => 'R',
-        _ => '?',
-    };
-    let mut look = String::from(color(cell.fg));
-    if cell.bg != Color::Reset {
-        look.extend(['/', color(cell.bg)]);
-    }
-    let marks =
-        [(Modifier::BOLD, '*'), (Modifier::DIM, '~'), (Modifier::UNDERLINED, '_'), (Modifier::REVERSED, '#')];
-    look.extend(marks.into_iter().filter(|(mark, _)| cell.modifier.contains(*mark)).map(|(_, sign)| sign));
-    look
-}
-
-/// How the cells look: of each row, or of rows that look alike, the runs of one look with their lengths, such as
-/// `g1 c*5 .65`; what is plain at the end of a row, and rows that are plain as a whole, are left out.
-fn looks(buffer: &Buffer) -> String {
-    let mut rows: Vec<(usize, usize, String)> = Vec::new();
-    for (at, row) in buffer.content.chunks(usize::from(buffer.area.width)).enumerate() {
-        let row = runs(row);
-        match rows.last_mut() {
-            Some((_, last, before)) if *before == row => *last = at,
-            _ => rows.push((at, at, row)),
+/// Looks at every scene on every screen that shows anything of use: made for it, and resized to it.
+fn at_every_size(mut what: impl FnMut(Scene, &mut Model)) {
+    for scene in all() {
+        let (_, _, made) = scene;
+        SIZES.into_iter().for_each(|size| what(scene, &mut made(size)));
+        let mut model = made((120, 40));
+        for (columns, lines) in RESIZED {
+            update(&mut model, Msg::Resize(columns, lines));
+            what(scene, &mut model);
         }
     }
-    let line = |(first, last, runs): &(usize, usize, String)| match last - first {
-        0 => format!("   {first:02} {runs}"),
-        _ => format!("{first:02}-{last:02} {runs}"),
-    };
-    rows.iter().filter(|(.., runs)| !runs.is_empty()).map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn runs(row: &[Cell]) -> String {
-    let mut runs: Vec<(String, usize)> = Vec::new();
-    let mut covered = 0;
-    for cell in row {
-        // What a wide character covers looks as that does.
-        let look = if covered > 0 { runs.last().unwrap().0.clone() } else { look(cell) };
-        covered = if covered > 0 { covered - 1 } else { cell.symbol().width().saturating_sub(1) };
-        match runs.last_mut() {
-            Some((before, length)) if *before == look => *length += 1,
-            _ => runs.push((look, 1)),
+/// Looks at every scene on an old, an ordinary and a wide screen.
+fn at_the_main_sizes(mut what: impl FnMut(Scene, &mut Model)) {
+    for scene in all() {
+        for size in [(80, 24), (120, 40), (200, 55)] {
+            what(scene, &mut scene.2(size));
         }
     }
-    let plain = runs.last().is_some_and(|(look, _)| look == ".");
-    runs.truncate(runs.len() - usize::from(plain));
-    runs.iter().map(|(look, length)| format!("{look}{length}")).collect::<Vec<_>>().join(" ")
+}
+
+/// The lines at the foot of a screen that the next keys take, or what is said there: that begins with a sign.
+fn said_lines(model: &Model, screen: &Buffer) -> u16 {
+    let waits = |overlay: &Overlay| {
+        matches!(overlay, Overlay::Looking(_) | Overlay::Awaiting { .. } | Overlay::Opening(_))
+    };
+    if model.toast.is_none() && !model.overlays.last().is_some_and(waits) {
+        return 1;
+    }
+    let begins = |row: &Row| [" · ", " ✓ ", " ✗ "].iter().any(|sign| row.text.starts_with(sign));
+    let above = rows(screen).iter().rev().position(begins).unwrap();
+    u16::try_from(above).unwrap() + 1
 }
 
 #[test]
 fn every_pane_and_overlay_looks_as_it_should() {
-    for (name, scene) in all() {
-        let mut pictures = String::new();
-        let mut looked = String::new();
-        for size in SIZES {
-            let mut model = scene(size);
-            let colored = drawn(&model);
-            model.theme = Theme::new(false);
-            let plain = drawn(&model);
-            let is_plain = |cell: &Cell| cell.fg == Color::Reset && cell.bg == Color::Reset;
-            assert!(plain.content.iter().all(is_plain), "{name} has colours without colours");
-            let (columns, lines) = size;
-            pictures += &format!("{columns}x{lines}\n{}\n\n", text_of(&colored));
-            looked += &format!("{columns}x{lines} in colour\n{}\n", looks(&colored));
-            looked += &format!("{columns}x{lines} without\n{}\n", looks(&plain));
-        }
-        insta::assert_snapshot!(format!("scene_{name}"), format!("{pictures}{looked}"));
+    let size = (120, 40);
+    for (name, _, scene) in ordinary() {
+        insta::assert_snapshot!(format!("scene_{name}"), text(&scene(size)));
     }
 }
 
 #[test]
 fn no_two_scenes_have_one_name() {
-    let mut names: Vec<&str> = all().map(|(name, _)| name).collect();
+    let mut names: Vec<&str> = all().map(|(name, ..)| name).collect();
     names.sort_unstable();
     let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
     assert_eq!(twice, None);
@@ -154,23 +135,22 @@ fn beheaded(screen: &str) -> Option<&str> {
 #[test]
 fn nothing_hostile_and_nothing_but_ascii_where_that_is_wanted_reaches_a_cell() {
     let mut seen: Vec<String> = Vec::new();
-    for (name, scene) in all() {
-        for size in SIZES {
-            let mut model = scene(size);
-            let buffer = drawn(&model);
-            seen.extend(unfit(&model, &buffer).map(|cell| format!("{name} at {size:?}: {cell:?}")));
-            // In the editor the value is what it is, character by character.
-            if !model.overlays.iter().any(|overlay| matches!(overlay, Overlay::Edit(_))) {
-                let screen = text_of(&buffer);
-                seen.extend(
-                    beheaded(&screen).map(|line| format!("{name} at {size:?} misses a sanitize: {line}")),
-                );
-            }
-            model.theme = Theme::named("ascii").unwrap();
-            let buffer = drawn(&model);
-            seen.extend(unfit(&model, &buffer).map(|cell| format!("{name} at {size:?} in ASCII: {cell:?}")));
+    at_every_size(|(name, ..), model| {
+        let size = model.size;
+        model.theme = Theme::new(true);
+        let buffer = drawn(model);
+        seen.extend(unfit(model, &buffer).map(|cell| format!("{name} at {size:?}: {cell:?}")));
+        // In the editor the value is what it is, character by character.
+        if !model.overlays.iter().any(|overlay| matches!(overlay, Overlay::Edit(_))) {
+            let screen = text_of(&buffer);
+            seen.extend(
+                beheaded(&screen).map(|line| format!("{name} at {size:?} misses a sanitize: {line}")),
+            );
         }
-    }
+        model.theme = Theme::named("ascii").unwrap();
+        let buffer = drawn(model);
+        seen.extend(unfit(model, &buffer).map(|cell| format!("{name} at {size:?} in ASCII: {cell:?}")));
+    });
     assert!(seen.is_empty(), "{}", seen.join("\n"));
 }
 

@@ -4,6 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
+use unicode_width::UnicodeWidthStr;
 
 use super::world::full;
 use crate::console::model::Model;
@@ -17,6 +18,50 @@ pub fn drawn(model: &Model) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
     terminal.draw(|frame| view::draw(model, frame)).unwrap();
     terminal.backend().buffer().clone()
+}
+
+/// The screen as it is composed, with what a wide letter covers, which a terminal does not show.
+pub fn composed(model: &Model) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
+    terminal.draw(|frame| view::draw(model, frame)).unwrap().buffer.clone()
+}
+
+/// A row of the screen as one reads it: without the cells that wide letters cover.
+#[derive(Default)]
+pub struct Row {
+    /// What it says, to the edge of the screen.
+    pub text: String,
+    /// The column of each byte of it.
+    columns: Vec<u16>,
+}
+
+impl Row {
+    /// Each letter with its column.
+    pub fn letters(&self) -> impl Iterator<Item = (u16, char)> {
+        self.text.char_indices().map(|(at, c)| (self.columns[at], c))
+    }
+
+    /// The columns of each place where a text stands.
+    pub fn places<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Vec<u16>> + 'a {
+        self.text
+            .match_indices(text)
+            .map(|(at, text)| text.char_indices().map(|(of, _)| self.columns[at + of]).collect())
+    }
+}
+
+/// The rows of the screen.
+pub fn rows(buffer: &Buffer) -> Vec<Row> {
+    let row = |y: u16| {
+        let (mut row, mut x) = (Row::default(), 0);
+        while x < buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            row.text.push_str(symbol);
+            row.columns.resize(row.text.len(), x);
+            x += u16::try_from(symbol.width()).unwrap().max(1);
+        }
+        row
+    };
+    (0..buffer.area.height).map(row).collect()
 }
 
 /// The screen as text.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::client::handle::{Count, ErrorPage};
+use crate::client::operations::execute::Plan;
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Settings};
 use crate::console::msg::Msg;
@@ -15,6 +17,7 @@ use crate::console::overlays::Overlay;
 use crate::console::update::update;
 use crate::domain::act::{AuditEntry, Came, Deed, How, Item, PastAct, Preview, Report, Sample};
 use crate::domain::catalogue::{self, Source};
+use crate::domain::dry_run::{DryRun, DryRunRow};
 use crate::domain::field::{Field, FieldType};
 use crate::domain::group::{self, Group};
 use crate::domain::mapping::{Access, Mapping};
@@ -28,9 +31,6 @@ use crate::domain::rules::Rules;
 use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::trend::{Minute, Share, Trend};
 use crate::domain::verify::{self, Difference, Finding, Verdict};
-use crate::engine::bulk::Plan;
-use crate::engine::handle::{Count, ErrorPage};
-use crate::engine::rehearsal::{Trial, Tried};
 use crate::logs::{Level, LogRecord};
 
 pub fn now() -> DateTime<Utc> {

@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::client::handle::{Count, ErrorPage, ErrorQuery, Refused};
+use crate::client::operations::execute::Plan;
+use crate::client::queries::PendingQuery;
+use crate::client::row::Linked;
 use crate::console::effect::Effect;
 use crate::console::msg::Msg;
 use crate::console::panes::log;
@@ -17,10 +21,6 @@ use crate::domain::record::RecordView;
 use crate::domain::sort::Key;
 use crate::domain::sync_error::SyncError;
 use crate::domain::verify::Verdict;
-use crate::engine::bulk::Plan;
-use crate::engine::handle::{Count, ErrorPage, ErrorQuery, Refused};
-use crate::engine::lookups::PendingQuery;
-use crate::engine::mend::Linked;
 use crate::logs::ring;
 
 /// How something is answered.
@@ -131,8 +131,8 @@ impl Engine {
                 let clean = Verdict { findings: Vec::new(), ..verdict() };
                 Msg::Verified(or(manner, if turn.is_multiple_of(3) { clean } else { verdict() }))
             }
-            Effect::Test(Some(mapping)) => Msg::Tried { mapping, result: or(manner, trial()) },
-            Effect::Test(None) => Msg::AllTried(or(manner, vec![("Contact".to_owned(), Ok(trial()))])),
+            Effect::Test(Some(mapping)) => Msg::DryRunDone { mapping, result: or(manner, trial()) },
+            Effect::Test(None) => Msg::DryRunsDone(or(manner, vec![("Contact".to_owned(), Ok(trial()))])),
             Effect::SetRule { .. } | Effect::Writes { .. } | Effect::Reload(_) | Effect::Export { .. } => {
                 Msg::Changed(or(manner, HOSTILE.to_owned()))
             }

@@ -54,8 +54,8 @@ pub fn verdict() -> Verdict {
 }
 
 /// A trial of which one row would not go through.
-pub fn trial() -> Trial {
-    let tried = |row: i32, code: Option<&str>| Tried {
+pub fn trial() -> DryRun {
+    let tried = |row: i32, code: Option<&str>| DryRunRow {
         row: RowId(row),
         sfid: None,
         op: "insert".to_owned(),
@@ -67,7 +67,7 @@ pub fn trial() -> Trial {
         message: code.map(|_| HOSTILE.to_owned()),
         left_out: BTreeMap::new(),
     };
-    Trial {
+    DryRun {
         offline: false,
         mapping: "Contact".to_owned(),
         rows: 2,

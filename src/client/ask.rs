@@ -1,0 +1,97 @@
+//! The client's end of what is asked of the engine: a row of `syncdeck.command`, waited for until it is answered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::names::RowId;
+use crate::domain::record::SalesforceValues;
+use crate::domain::request::Request;
+use crate::postgres::commands::Course;
+
+use crate::client::handle::{FETCH_LIMIT, Handle, Refused};
+
+/// Between two looks of whoever asked.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl Handle {
+    /// Salesforce's side of rows of one table, fetched now by the engine.
+    pub(super) async fn fetch(
+        &self,
+        table: &str,
+        rows: &[RowId],
+    ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+        let (table, rows) = (table.to_owned(), rows.to_vec());
+        self.fetched(Request::Fetch { table, rows, candidates: false }).await
+    }
+
+    /// The answer to a request of that kind.
+    pub(super) async fn fetched(
+        &self,
+        request: Request,
+    ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+        let answer = self.ask(&request).await?;
+        let found: HashMap<String, SalesforceValues> =
+            serde_json::from_value(answer).map_err(|error| Refused(error.to_string()))?;
+        Ok(found.into_iter().filter_map(|(row, values)| Some((RowId(row.parse().ok()?), values))).collect())
+    }
+
+    /// Asks the engine something that is answered soon.
+    pub(super) async fn ask(&self, request: &Request) -> Result<Value, Refused> {
+        if self.store.is_read_only() {
+            return Err(Refused("--read-only asks nothing of the engine".to_owned()));
+        }
+        if !self.store.holdups().await?.engine {
+            return Err(Refused(
+                "no engine runs, which has to be asked\nstart one with: syncdeck run".to_owned(),
+            ));
+        }
+        let begin = Instant::now();
+        let id = self.store.ask(request, &self.operator.actor).await?;
+        match self.store.wait_answer(id, FETCH_LIMIT).await? {
+            Some(answer) => answer.map_err(Refused),
+            None => Err(Refused(format!(
+                "the engine, asked {} s ago, did not answer\nsee whether one runs, with: syncdeck status",
+                begin.elapsed().as_secs()
+            ))),
+        }
+    }
+
+    /// Asks something that takes long, with its progress told as it comes.
+    pub(super) async fn ask_long(
+        &self,
+        request: &Request,
+        told: &(dyn Fn(&Value) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Value, Refused> {
+        let id = self.store.ask(request, &self.operator.actor).await?;
+        let mut last = None;
+        loop {
+            match self.store.follow_command(id, stop.is_cancelled()).await? {
+                Course::Answered(answer) => return answer.map_err(Refused),
+                Course::Waiting(seconds) if seconds > FETCH_LIMIT.as_secs_f64() => {
+                    return Err(Refused(format!(
+                        "no engine took it within {} s\nsee whether one runs, with: syncdeck status",
+                        FETCH_LIMIT.as_secs()
+                    )));
+                }
+                Course::Silent => {
+                    return Err(Refused(
+                        "the engine that was at it gives no sign of life any more\n\
+                         see whether one runs, with: syncdeck status"
+                            .to_owned(),
+                    ));
+                }
+                Course::Worked(progress) if progress != last => {
+                    progress.iter().for_each(told);
+                    last = progress;
+                }
+                Course::Waiting(_) | Course::Worked(_) => {}
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What the operator of a mapping sees and does, at the door: its last minutes, what its errors are about, whether its
+//! rows are sent; all of it read again, compared, or tried.
+
+use chrono::Utc;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::act::Act;
+use crate::domain::dry_run::DryRun;
+use crate::domain::filter::Filter;
+use crate::domain::overview::Writes;
+use crate::domain::request::Request;
+use crate::domain::trend::{Share, Trend};
+use crate::domain::verify::{Stage, Verdict};
+
+use super::handle::{Handle, Refused};
+
+/// The most minutes that are told at once: a week.
+const MINUTES: u32 = 7 * 24 * 60;
+
+/// What dry runs of several mappings came to, by mapping.
+pub type DryRuns = Vec<(String, Result<DryRun, Refused>)>;
+
+impl Handle {
+    /// What happened in each of the last `minutes` minutes (a week at most) of every mapping: the oldest first, none
+    /// left out, the one that goes on last.
+    pub async fn trends(&self, minutes: u32) -> Result<Vec<Trend>, Refused> {
+        Ok(self.store.trends(minutes.min(MINUTES)).await?)
+    }
+
+    /// The unresolved errors that match, by category and code, the most frequent first.
+    ///
+    /// # Errors
+    /// A filter that cannot be read is refused with what is allowed.
+    pub async fn breakdown(&self, filter: &str) -> Result<Vec<Share>, Refused> {
+        let filter = Filter::parse(filter, Utc::now()).map_err(|error| Refused(error.to_string()))?;
+        Ok(self.store.breakdown(&filter).await?)
+    }
+
+    /// Pauses, drains or resumes the writes of a mapping; without a name, of every mapping at once that this changes.
+    /// Returns what was done, in a sentence.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, and when there is nothing to pause or to drain.
+    pub async fn writes(&self, mapping: Option<&str>, to: Writes) -> Result<String, Refused> {
+        let changed = self.store.set_writes(mapping, to, &self.act_on(mapping).await?).await?;
+        let whose = mapping.map_or_else(|| "all mappings".to_owned(), str::to_owned);
+        match (to, of_these(&changed)) {
+            (Writes::Pause, Some(whose)) => Ok(format!("{whose} writes rest; changes are kept, reads go on")),
+            (Writes::Drain, Some(whose)) => Ok(format!(
+                "{whose} writes rest when what waits now is sent; later changes are kept, reads go on"
+            )),
+            (Writes::Resume, Some(whose)) => Ok(format!("{whose} writes go on")),
+            (Writes::Resume, None) => Ok(format!("{whose}: nothing rested")),
+            (Writes::Pause, None) => Err(Refused(format!("the writes of {whose} are off already"))),
+            (Writes::Drain, None) => Err(Refused(format!(
+                "the writes of {whose} are off or draining already\nlet them go on first, with: syncdeck mapping {} resume",
+                mapping.unwrap_or("all")
+            ))),
+        }
+    }
+
+    /// Has all records of a mapping, or of every mapping, read again as in the first load. Returns what was done, in a
+    /// sentence.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, when it is not loaded yet, or being read again already.
+    pub async fn reload(&self, mapping: Option<&str>) -> Result<String, Refused> {
+        let asked = self.store.ask_reload(mapping, &self.act_on(mapping).await?).await?;
+        match of_these(&asked) {
+            Some(whose) => {
+                Ok(format!("{whose} records are all read again; reads and writes go on meanwhile"))
+            }
+            None => Err(Refused(format!(
+                "{}: loaded or read again already just now\nsee how far it is, with: syncdeck mapping",
+                mapping.unwrap_or("all mappings")
+            ))),
+        }
+    }
+
+    /// Compares a mapping's rows with its records, done by the engine with its own login. Nothing is changed.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, no engine, or when one of the two sides cannot be read.
+    pub async fn verify(
+        &self,
+        mapping: &str,
+        told: &(dyn Fn(Stage) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Verdict, Refused> {
+        let table = self.store.registered(mapping).await?.table;
+        let told = |progress: &Value| {
+            if let Ok(stage) = Stage::deserialize(progress) {
+                told(stage);
+            }
+        };
+        let verdict = self.ask_long(&Request::Verify { table }, &told, stop).await?;
+        serde_json::from_value(verdict).map_err(|error| Refused(error.to_string()))
+    }
+
+    /// Tries the newest rows of a mapping, at most `limit` and as many as a call takes, done by the engine with its own login.
+    /// No record stays changed.
+    ///
+    /// # Errors
+    /// Refused when there is no such mapping, no engine, or when Salesforce does not answer.
+    pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<DryRun, Refused> {
+        let table = self.store.registered(mapping).await?.table;
+        let request = Request::DryRun { table, limit };
+        let trial = self.ask_long(&request, &|_| {}, &CancellationToken::new()).await?;
+        serde_json::from_value(trial).map_err(|error| Refused(error.to_string()))
+    }
+
+    /// An act on one mapping, or one act on all of them.
+    async fn act_on(&self, mapping: Option<&str>) -> Result<Act, Refused> {
+        Ok(match mapping {
+            Some(_) => self.act(),
+            None => self.store.begin_act(&self.operator, self.why.as_deref()).await?,
+        })
+    }
+}
+
+/// The beginning of a sentence about these mappings: `Contact: its`.
+fn of_these(objects: &[String]) -> Option<String> {
+    match objects {
+        [] => None,
+        [one] => Some(format!("{one}: its")),
+        several if several.len() <= 3 => Some(format!("{}: their", several.join(", "))),
+        many => Some(format!("{} mappings: their", many.len())),
+    }
+}

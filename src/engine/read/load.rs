@@ -1,0 +1,211 @@
+//! A mapping's load: every record is read, page by page, with its progress told. The first one fills the table; one that an
+//! operator asks for brings every row in step again, while polls go on in between.
+//!
+//! Salesforce may tell a later page as it was when the first was asked for. So nothing that happened since then is taken
+//! back by a page: a row that was sent or read meanwhile is read once more instead.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::domain::mapping::{Mapping, Stamp};
+use crate::domain::overview::LoadProgress;
+use crate::domain::run::{Kind, Run};
+use crate::postgres::rows::RecordRow;
+use crate::postgres::status::{Cursor, Lease};
+use crate::salesforce::query::{Page, Selection};
+use crate::salesforce::value;
+
+use super::apply;
+use super::reader::{self, ReadError};
+use super::replaced;
+use crate::engine::Shared;
+
+/// Rows looked through at once for those whose record is gone.
+const ROWS: i64 = 5_000;
+
+/// A load under way.
+struct Load<'a> {
+    shared: &'a Shared,
+    mapping: &'a Mapping,
+    lease: &'a Lease,
+    run: Run,
+    progress: LoadProgress,
+    met: Met,
+    polled: Instant,
+}
+
+/// Loads a mapping for the first time, or again. False when the engine's end came first.
+pub(in crate::engine) async fn run(
+    shared: &Shared,
+    mapping: &Mapping,
+    lease: &Lease,
+    cursor: &mut Cursor,
+) -> Result<bool, ReadError> {
+    let (log, name) = (shared.log.of("reader"), &mapping.object);
+    let what = if cursor.loaded { "reload" } else { "first load" };
+    log.info(format!("{name} {what} begins"), json!({"mapping": name}));
+    let began = Instant::now();
+    let began_at = shared.store.now().await?;
+    let mut load = Load {
+        shared,
+        mapping,
+        lease,
+        run: Run::begin(name, Kind::Load),
+        progress: LoadProgress { began_at, ..LoadProgress::default() },
+        met: Met::default(),
+        polled: began,
+    };
+    shared.store.set_mapping_state(name, "loading", Some("asking Salesforce")).await?;
+    let before = cursor.clone();
+    if !cursor.loaded {
+        // A stamp in the future is nobody's change.
+        cursor.read = Some(load.newest().await?.unwrap_or(began_at).min(began_at));
+    }
+    if !load.pages(cursor).await? {
+        return Ok(false);
+    }
+    let records = load.progress.done;
+    let mut deleted = 0;
+    match before.reload.filter(|_| before.loaded) {
+        Some(asked) => {
+            deleted = remove_gone(shared, mapping, lease, &load.met).await?;
+            // A page may have brought back what a poll in between had removed.
+            cursor.deletes = before.deletes;
+            shared.store.set_cursor(lease, name, cursor, records).await?;
+            shared.store.reload_done(name, asked).await?;
+        }
+        None => {
+            (cursor.loaded, cursor.deletes) = (true, Some(began_at));
+            shared.store.set_cursor(lease, name, cursor, records).await?;
+        }
+    }
+    reader::count(shared, mapping).await;
+    load.run.changed += deleted as i64;
+    shared.store.keep_run(&load.run).await?;
+    shared.tally.read(name, load.run.changed);
+    let seconds = began.elapsed().as_secs_f64();
+    log.info(
+        format!("{name} {what} complete: {records} records in {seconds:.1} s, {deleted} rows deleted"),
+        json!({"mapping": name, "records": records}),
+    );
+    shared.tally.add(&[("loaded", records), ("load_ms", began.elapsed().as_millis() as i64)]);
+    Ok(true)
+}
+
+impl Load<'_> {
+    /// When the record that changed last did so: polls begin there. The greatest stamp of the pages may be later than a
+    /// change of a record whose page was read before it.
+    async fn newest(&self) -> Result<Option<DateTime<Utc>>, ReadError> {
+        let Some(stamp) = self.mapping.system.stamp else { return Ok(None) };
+        let (object, stamp) = (&self.mapping.object, stamp.name());
+        let soql = format!("SELECT {stamp} FROM {object} ORDER BY {stamp} DESC LIMIT 1");
+        let page = self.shared.client.query(&soql).await?;
+        Ok(page.records.first().and_then(|record| reader::stamp_of(self.mapping, record)))
+    }
+
+    /// All pages. False when the engine's end came first.
+    async fn pages(&mut self, cursor: &mut Cursor) -> Result<bool, ReadError> {
+        // Ordering and limits would switch off how Salesforce cuts large reads.
+        let selection = Selection::of(self.mapping);
+        let mut page = self.shared.client.select(&selection, "").await?;
+        self.progress.total = page.total;
+        loop {
+            self.take(&page).await?;
+            let Some(next) = page.next else { return Ok(true) };
+            if self.shared.stop.is_cancelled() {
+                return Ok(false);
+            }
+            // What a poll read is told from an older page by its stamp.
+            let told_apart = self.mapping.system.stamp == Some(Stamp::SystemModstamp);
+            if cursor.loaded && told_apart && self.polled.elapsed() >= self.mapping.rules.poll_interval {
+                self.poll(cursor).await?;
+            }
+            page = self.shared.client.select_more(&selection, &next).await?;
+        }
+    }
+
+    /// Applies a page and tells the progress.
+    async fn take(&mut self, page: &Page) -> Result<(), ReadError> {
+        let (store, name) = (&self.shared.store, &self.mapping.object);
+        let mut rows: Vec<RecordRow> =
+            page.records.iter().map(|record| value::to_row(self.mapping, record)).collect();
+        self.met.note(&rows);
+        let count = rows.len();
+        let overtaken = store.overtaken(self.mapping, &rows).await?;
+        rows.retain(|row| {
+            !row.get("sfid").and_then(|id| id.as_str()).is_some_and(|id| overtaken.contains(id))
+        });
+        replaced::tell(self.shared, self.mapping, &page.replaced);
+        let asked_at = self.progress.began_at;
+        let applied = apply::apply(self.shared, self.lease, self.mapping, &rows, asked_at).await?;
+        store.want_reread(&self.mapping.table, &applied.skipped).await?;
+        apply::note(&mut self.run, count, &applied);
+        self.progress.done += count as i64;
+        store.set_load_progress(name, &self.progress).await?;
+        self.renew().await?;
+        store.notify("overview").await?;
+        Ok(())
+    }
+
+    async fn renew(&self) -> Result<(), ReadError> {
+        self.shared.store.lease(self.lease, reader::lease_length(self.shared, self.mapping)).await?;
+        Ok(())
+    }
+
+    /// What changed while the load goes on.
+    async fn poll(&mut self, cursor: &mut Cursor) -> Result<(), ReadError> {
+        let mut run = Run::begin(&self.mapping.object, Kind::Poll);
+        reader::look(self.shared, self.lease, self.mapping, cursor, &mut run).await?;
+        self.shared.tally.read(&self.mapping.object, run.changed);
+        if run.changed + run.failed > 0 {
+            self.shared.store.keep_run(&run).await?;
+        }
+        self.polled = Instant::now();
+        Ok(())
+    }
+}
+
+/// The records that were met, without the part of an id that follows from the rest.
+#[derive(Default)]
+pub(in crate::engine) struct Met(HashSet<[u8; 15]>);
+
+impl Met {
+    /// Notes a page.
+    pub(in crate::engine) fn note(&mut self, rows: &[RecordRow]) {
+        self.0.extend(rows.iter().filter_map(|row| short(row.get("sfid")?.as_str()?)));
+    }
+}
+
+/// Deletes the rows whose record is gone, as if Salesforce had told it. Records that came to be since the first page were
+/// not met either, so Salesforce is asked for each that is missing. Returns how many were deleted.
+pub(in crate::engine) async fn remove_gone(
+    shared: &Shared,
+    mapping: &Mapping,
+    lease: &Lease,
+    met: &Met,
+) -> Result<u64, ReadError> {
+    let (mut after, mut deleted) = (0, 0);
+    loop {
+        let rows = shared.store.rows_with_records(&mapping.table, after, ROWS).await?;
+        let Some((last, _)) = rows.last() else { return Ok(deleted) };
+        after = *last;
+        let missing = |sfid: &String| short(sfid).is_none_or(|id| !met.0.contains(&id));
+        let mut gone: Vec<String> = rows.into_iter().map(|(_, sfid)| sfid).filter(missing).collect();
+        if gone.is_empty() {
+            continue;
+        }
+        let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
+        let there = reader::records(&shared.client, mapping, &ids).await?;
+        gone.retain(|sfid| !there.contains_key(sfid));
+        deleted += apply::remove(shared, lease, mapping, &gone).await?.deleted;
+        shared.store.lease(lease, reader::lease_length(shared, mapping)).await?;
+    }
+}
+
+/// An id without its check characters.
+fn short(sfid: &str) -> Option<[u8; 15]> {
+    sfid.as_bytes().first_chunk().copied()
+}

@@ -1,0 +1,265 @@
+//! What cannot be sent yet, or not beside another row: children whose parent is not in Salesforce, rows whose key
+//! still belongs to a row that leaves, and rows that share a key. Rows that name themselves, or wait for each other in a
+//! circle, begin without that reference and get it once their record is there.
+
+use std::collections::HashMap;
+
+use crate::domain::catalogue::Source;
+use crate::domain::dispatch::{Call, Job};
+use crate::domain::field::Field;
+use crate::domain::key::{self, Key};
+use crate::domain::mapping::{Mapping, Parent};
+use crate::domain::names::{RowId, RowRef};
+use crate::domain::rules::MASK;
+use crate::postgres::Error;
+use crate::postgres::keys::KeyHolder;
+use crate::postgres::queue::{Ack, Awaited, Outcome};
+
+use super::send::{ack, failure};
+use crate::engine::Shared;
+
+/// Why a job does not go out now.
+struct Obstacle {
+    code: &'static str,
+    message: String,
+    /// The row it waits for; without, it waits for a person.
+    waits_for: Option<RowRef>,
+    /// The column of the reference, where it is one.
+    column: Option<String>,
+}
+
+/// Parts the jobs of one mapping into those that go and the acknowledgements of those that do not.
+pub(in crate::engine) async fn hold(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: Vec<Job>,
+) -> Result<(Vec<Job>, Vec<Ack>), Error> {
+    let mut obstacles = missing_parents(shared, mapping, &jobs).await?;
+    let circular = circular(shared, mapping, &jobs, &mut obstacles).await?;
+    for (row, obstacle) in keys_in_use(shared, mapping, &jobs).await? {
+        obstacles.entry(row).or_default().insert(0, obstacle);
+    }
+    let mut free = Vec::new();
+    let mut acks = Vec::new();
+    for mut job in jobs {
+        for column in circular.get(&job.unit.row).into_iter().flatten() {
+            job.patch.remove(column);
+            job.begins = true;
+        }
+        let Some(obstacle) = obstacles.remove(&job.unit.row).and_then(|all| all.into_iter().next()) else {
+            free.push(job);
+            continue;
+        };
+        let mut message = obstacle.message;
+        if let Some(row) = &obstacle.waits_for
+            && let Some(error) = shared.store.error_of(row).await?
+        {
+            message += &format!(", which failed: {}", error.code);
+        }
+        let error = Box::new(failure(mapping, &job, Source::Engine, obstacle.code, &message, Vec::new()));
+        let outcome = match obstacle.waits_for {
+            Some(row) => Outcome::Held { error, awaited: Awaited::Row(row) },
+            None => crate::engine::write::send::refused(mapping, *error),
+        };
+        acks.push(ack(job, None, outcome));
+    }
+    Ok((free, acks))
+}
+
+/// A child that Salesforce refused because it does not know the parent either, whose table is mapped here, is held for
+/// the row that is still to come. Any other outcome stays what it is.
+pub(in crate::engine) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Outcome) -> Outcome {
+    let Outcome::Rejected { error, .. } = &outcome else { return outcome };
+    if error.code != "INVALID_FIELD" || !error.message.contains("Foreign key external ID") {
+        return outcome;
+    }
+    let mappings = shared.mappings();
+    let parent = mapping.parents.iter().find_map(|parent| {
+        let of = mappings.iter().find(|other| other.object == parent.object)?;
+        let key = Key::of(key_field(mapping, of, parent)?, job.patch.get(&parent.column)?.as_ref()?)?;
+        // A masked key is in no message any more, and is shown nowhere.
+        let masked = mapping.rules.masked(&parent.column);
+        let named = masked || error.message.to_lowercase().contains(&key.folded.to_lowercase());
+        let text = if masked { MASK.to_owned() } else { key.text };
+        named.then_some((of, Key { text, folded: key.folded }))
+    });
+    let Some((of, key)) = parent else { return outcome };
+    let message = format!("waits for {} {}, which is neither here nor in Salesforce", of.object, key.text);
+    let error = Box::new(failure(mapping, job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new()));
+    Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key } }
+}
+
+/// The field by whose values a column of a child names its parents.
+fn key_field<'a>(mapping: &'a Mapping, of: &'a Mapping, parent: &Parent) -> Option<&'a Field> {
+    of.field(&parent.field.to_lowercase()).or_else(|| mapping.field(&parent.column))
+}
+
+/// The keys that acknowledged units wait for.
+pub(in crate::engine) fn awaited_keys(acks: &[Ack]) -> Vec<(String, String)> {
+    let key = |ack: &Ack| match &ack.outcome {
+        Outcome::Held { awaited: Awaited::Key { table, key }, .. } => {
+            Some((table.clone(), key.folded.clone()))
+        }
+        _ => None,
+    };
+    acks.iter().filter_map(key).collect()
+}
+
+/// Wakes those whose parent arrived between Salesforce's answer and their hold, and whose word they missed.
+pub(in crate::engine) async fn wake_if_there(
+    shared: &Shared,
+    mapping: &Mapping,
+    awaited: Vec<(String, String)>,
+) -> Result<(), Error> {
+    let mappings = shared.mappings();
+    for parent in &mapping.parents {
+        let Some(of) = mappings.iter().find(|other| other.object == parent.object) else { continue };
+        let keys = awaited.iter().filter(|(table, _)| *table == of.table).map(|(_, key)| key.clone());
+        let keys: Vec<String> = keys.collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let known = shared.store.parents(of, &parent.field.to_lowercase(), &keys).await?;
+        let there = known.iter().filter(|(_, (_, synced))| *synced);
+        let there: Vec<&str> = there.map(|(key, _)| key.as_str()).collect();
+        shared.store.wake_for_keys(&of.table, &there).await?;
+    }
+    Ok(())
+}
+
+/// Children whose column names a parent row that Salesforce does not have yet. A parent that has no row here may
+/// well be in Salesforce: it is asked.
+async fn missing_parents(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: &[Job],
+) -> Result<HashMap<RowId, Vec<Obstacle>>, Error> {
+    let mut obstacles: HashMap<RowId, Vec<Obstacle>> = HashMap::new();
+    let mappings = shared.mappings();
+    for parent in &mapping.parents {
+        let Some(of) = mappings.iter().find(|other| other.object == parent.object) else { continue };
+        let named = |job: &Job| job.patch.get(&parent.column).cloned().flatten();
+        let keys: Vec<String> = jobs.iter().filter_map(named).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let known = shared.store.parents(of, &parent.field.to_lowercase(), &keys).await?;
+        for job in jobs {
+            let Some(key) = named(job) else { continue };
+            let folded = key_field(mapping, of, parent).and_then(|field| key::fold(field, &key));
+            let Some((row, false)) = folded.and_then(|key| known.get(&key)) else { continue };
+            obstacles.entry(job.unit.row).or_default().push(Obstacle {
+                code: "PARENT_NOT_SYNCED",
+                message: format!("waits for {} {row} ({key})", of.object),
+                waits_for: Some(RowRef { table: of.table.clone(), row: *row }),
+                column: Some(parent.column.clone()),
+            });
+        }
+    }
+    Ok(obstacles)
+}
+
+/// How far a chain of waiting rows is followed.
+const CHAIN: usize = 100;
+
+/// Takes the obstacles away that would never go by themselves: of new rows that name themselves, or whose parent waits
+/// for them in turn. Returns the columns of those references by row. A reference that Salesforce requires, or that
+/// cannot be set later, stays an obstacle.
+async fn circular(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: &[Job],
+    obstacles: &mut HashMap<RowId, Vec<Obstacle>>,
+) -> Result<HashMap<RowId, Vec<String>>, Error> {
+    let mut columns: HashMap<RowId, Vec<String>> = HashMap::new();
+    for job in jobs.iter().filter(|job| job.sfid.is_none()) {
+        let own = job.unit.row();
+        let references = obstacles.get(&own.row).into_iter().flatten();
+        let references: Vec<(RowRef, String)> =
+            references.filter_map(|of| Some((of.waits_for.clone()?, of.column.clone()?))).collect();
+        for (first, column) in references {
+            let can_follow = mapping.field(&column).is_some_and(|field| field.nillable && field.updateable);
+            if can_follow && comes_back(shared, mapping, obstacles, &own, first).await? {
+                if let Some(of_row) = obstacles.get_mut(&own.row) {
+                    of_row.retain(|obstacle| obstacle.column.as_ref() != Some(&column));
+                }
+                columns.entry(own.row).or_default().push(column);
+            }
+        }
+    }
+    obstacles.retain(|_, of_row| !of_row.is_empty());
+    Ok(columns)
+}
+
+/// Whether the chain of waiting rows that begins with `at` ends where it began, at `own`.
+async fn comes_back(
+    shared: &Shared,
+    mapping: &Mapping,
+    obstacles: &HashMap<RowId, Vec<Obstacle>>,
+    own: &RowRef,
+    mut at: RowRef,
+) -> Result<bool, Error> {
+    for _ in 0..CHAIN {
+        if at == *own {
+            return Ok(true);
+        }
+        // Those of this very batch are not held yet.
+        let here = obstacles.get(&at.row).filter(|_| at.table == mapping.table);
+        let next = match here {
+            Some(of_row) => of_row.iter().find_map(|obstacle| obstacle.waits_for.clone()),
+            None => shared.store.held_for(&at).await?,
+        };
+        match next {
+            Some(next) => at = next,
+            None => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// New records whose external id is not theirs alone. While a row that leaves still has it in Salesforce, an upsert
+/// would take that row's record, which its delete then removes.
+async fn keys_in_use(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: &[Job],
+) -> Result<HashMap<RowId, Obstacle>, Error> {
+    let (Some(column), Some(field)) = (mapping.external_id_column(), &mapping.external_id) else {
+        return Ok(HashMap::new());
+    };
+    let new = jobs.iter().filter(|job| job.call == Call::Upsert);
+    let keys: Vec<(RowId, &Key)> = new.filter_map(|job| Some((job.unit.row, job.key.as_ref()?))).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let obstacle = |(row, key, holder): (RowId, String, KeyHolder)| {
+        let obstacle = match holder {
+            KeyHolder::Leaving(other) => Obstacle {
+                code: "KEY_IN_USE",
+                message: format!(
+                    "waits for the change of {} {other}, which gives {field} {key} up",
+                    mapping.object
+                ),
+                waits_for: Some(RowRef { table: mapping.table.clone(), row: other }),
+                column: None,
+            },
+            KeyHolder::Row(other, of_other) => Obstacle {
+                code: "DUPLICATE_EXTERNAL_ID",
+                message: match of_other == key {
+                    true => format!(
+                        "{field} {key} is that of the row {other}: both would be one record in Salesforce"
+                    ),
+                    // What differs may be blanks, which quotes show.
+                    false => format!(
+                        "{field} {key:?} is that of the row {other}, {of_other:?}: both would be one record in Salesforce"
+                    ),
+                },
+                waits_for: None,
+                column: None,
+            },
+        };
+        (row, obstacle)
+    };
+    let holders = shared.store.key_holders(mapping, &column, &keys).await?;
+    Ok(holders.into_iter().map(obstacle).collect())
+}

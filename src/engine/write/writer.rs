@@ -1,0 +1,348 @@
+//! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use crate::domain::catalogue;
+use crate::domain::dispatch::{self, Call, Claimed, Job, Planned};
+use crate::domain::mapping::{Mapping, ranks};
+use crate::domain::names::RowId;
+use crate::postgres::custody::UNREADABLE_CHANGES;
+use crate::postgres::queue::{Ack, CLAIM_WORD, Outcome};
+use crate::postgres::{Error, failpoint};
+
+use super::keep::keep_answer;
+use super::send;
+use crate::engine::{Shared, connection, custody, rules, schema, table_check};
+
+/// How many changes one intake takes at most, and how many units one claim.
+const INTAKE: i64 = 5_000;
+const CLAIM: i64 = 200;
+/// How many bytes of changes are worked at once; what is more goes back, to be claimed next. In memory each is there
+/// several times: as it was captured, as it is sent, as the attempt keeps it.
+const CLAIM_BYTES: i64 = 16 << 20;
+/// How long units wait whose table does not fit, or has no mapping here.
+pub(in crate::engine) const UNFIT_PAUSE: Duration = Duration::from_secs(5);
+/// Between two intakes while full claims wait.
+const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
+/// Between looks: at once after work, then doubling up to this.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What cannot be done while PostgreSQL refuses it.
+const WORK: &str = "the queue cannot be worked";
+
+/// A claim in work.
+pub(in crate::engine) struct Claim {
+    pub(in crate::engine) token: String,
+    /// Taken before the claim was asked for, on the monotonic clock: the lease cannot end earlier than this says.
+    pub(in crate::engine) since: Instant,
+    /// How many batches were named so far.
+    batches: AtomicU32,
+}
+
+impl Claim {
+    fn new() -> Claim {
+        Claim { token: crate::engine::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
+    }
+
+    /// A name for the next batch: the word of the claim, which its units bear while they are in flight, and a number.
+    pub(in crate::engine) fn name_batch(&self) -> String {
+        let number = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{}-{number}", &self.token[..CLAIM_WORD])
+    }
+}
+
+/// Runs until the end of the engine.
+pub(in crate::engine) async fn run(shared: Arc<Shared>) {
+    let mut pause = BUSY_PAUSE;
+    let mut intake = Intake::default();
+    loop {
+        let turn = shared.turn.read().await;
+        if shared.stop.is_cancelled() {
+            return;
+        }
+        let done = round(&shared, &mut intake).await;
+        drop(turn);
+        match done {
+            Ok(0) => {
+                shared.trouble.over(WORK);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE_PAUSE),
+                    () = shared.writer_bell.notified() => pause = BUSY_PAUSE,
+                    () = shared.stop.cancelled() => {}
+                }
+            }
+            Ok(_) => {
+                shared.trouble.over(WORK);
+                pause = BUSY_PAUSE;
+            }
+            Err(error) => {
+                shared.trouble.note(WORK, &error);
+                shared.pause(IDLE_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// When changes are taken in: before each claim, but with full claims waiting anyway not more often than need be.
+#[derive(Default)]
+struct Intake {
+    /// Since when there is enough to do without one.
+    backlog: Option<Instant>,
+}
+
+impl Intake {
+    fn is_due(&mut self) -> bool {
+        let due = self.backlog.is_none_or(|since| since.elapsed() >= BACKLOG_PAUSE);
+        if due {
+            self.backlog = None;
+        }
+        due
+    }
+
+    fn note(&mut self, full_claim: bool) {
+        self.backlog = if full_claim { self.backlog.or_else(|| Some(Instant::now())) } else { None };
+    }
+}
+
+/// One intake, one claim and all its calls. Returns how much there was to do.
+async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
+    let begin = Instant::now();
+    let mappings = shared.mappings();
+    let tables: Vec<String> = mappings.iter().map(|mapping| mapping.table.clone()).collect();
+    let mut taken = 0;
+    if intake.is_due() {
+        taken = shared.store.intake(&tables, INTAKE).await?;
+        shared.tally.add(&[("captured", taken)]);
+        failpoint::pass(failpoint::AFTER_INTAKE).await?;
+    }
+    if let Some(wait) = shared.link.closed_for() {
+        shared.pause(wait.min(IDLE_PAUSE)).await;
+        return Ok(taken as usize);
+    }
+    if shared.link.is_doubtful() && !connection::probe(shared).await {
+        return Ok(taken as usize);
+    }
+    let claim = Claim::new();
+    let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
+    let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
+    // A claim that cannot be worked now is given back: nothing of it was sent.
+    let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
+    let count = units.len();
+    intake.note(count as i64 == CLAIM);
+    let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
+    for unit in &units {
+        tables.entry(&unit.table).or_default().push(unit.clone());
+    }
+    // Rules that were set meanwhile hold for what was claimed.
+    let mappings = shared.mappings();
+    let mut jobs = Vec::new();
+    let mut unmapped = Vec::new();
+    let mut room = CLAIM_BYTES;
+    for (table, units) in tables {
+        if shared.writes_are_off(table) {
+            give_back(shared, &claim, units, Outcome::Stopped).await?;
+            continue;
+        }
+        let mapping = mappings.iter().find(|mapping| mapping.table == table);
+        // Without a mapping here it stays for an engine that has one; a table that does not fit is waited for.
+        let Some(mapping) = mapping.filter(|mapping| !mapping.gone && !shared.guard.is_unfit(table)) else {
+            unmapped.extend(units);
+            continue;
+        };
+        match plan_table(shared, &claim, mapping, units.clone(), &mut room).await {
+            Ok(planned) => jobs.extend(planned),
+            Err(error) => {
+                failed = failed.or(set_aside(shared, &claim, mapping, units, error).await);
+            }
+        }
+    }
+    release(shared, &claim, unmapped, UNFIT_PAUSE).await?;
+    for (mapping, jobs) in ordered(&mappings, jobs) {
+        let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
+        if failed.is_some() {
+            release(shared, &claim, units, Duration::ZERO).await?;
+            continue;
+        }
+        if let Err(error) = send::send_all(shared, &claim, mapping, jobs).await {
+            failed = set_aside(shared, &claim, mapping, Vec::new(), error).await;
+        }
+    }
+    if count > 0 || taken > 0 {
+        let ms = begin.elapsed().as_millis() as u64;
+        let fields = json!({"taken_in": taken, "claimed": count, "ms": ms});
+        shared.log.of("writer").debug("a round ended", fields);
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(count + taken as usize),
+    }
+}
+
+/// What becomes of one table's units when PostgreSQL fails them: given back unsent. A failure that concerns that
+/// table alone is looked into by the guard and stops no other; any other is returned.
+async fn set_aside(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    units: Vec<Claimed>,
+    error: Error,
+) -> Option<Error> {
+    let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };
+    let released = release(shared, claim, units, pause).await;
+    if !error.is_of_this_table() {
+        return Some(error);
+    }
+    shared.log.of("writer").error(
+        format!("{} cannot be written to Salesforce", mapping.object),
+        json!({"mapping": mapping.object, "cause": error.masked(std::iter::once(mapping))}),
+    );
+    table_check::look(shared).await;
+    released.err()
+}
+
+/// The units whose changes have room in memory; at least one of a claim. The others are given back.
+async fn fitting(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    units: Vec<Claimed>,
+    room: &mut i64,
+) -> Result<Vec<Claimed>, Error> {
+    let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
+    let bytes = shared.store.unsent_bytes(&mapping.table, &rows).await?;
+    let (mut fitting, mut later) = (Vec::new(), Vec::new());
+    for unit in units {
+        let weight = bytes.get(&unit.row).copied().unwrap_or(0);
+        if weight <= *room || *room == CLAIM_BYTES {
+            *room -= weight;
+            fitting.push(unit);
+        } else {
+            later.push(unit);
+        }
+    }
+    release(shared, claim, later, Duration::ZERO).await?;
+    Ok(fitting)
+}
+
+/// Folds the units of one table. What needs no send is acknowledged at once.
+async fn plan_table(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    units: Vec<Claimed>,
+    room: &mut i64,
+) -> Result<Vec<Job>, Error> {
+    let units = fitting(shared, claim, mapping, units, room).await?;
+    let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
+    let recreated: Vec<RowId> = units.iter().filter(|unit| unit.recreate).map(|unit| unit.row).collect();
+    let mut contents = shared.store.contents(mapping, &rows, &recreated).await?;
+    custody::set_unreadable_aside(shared, mapping, &contents).await?;
+    let mut jobs = Vec::new();
+    let (mut nothing, mut refused, mut noted) = (Vec::new(), Vec::new(), Vec::new());
+    for unit in units {
+        let content = contents.remove(&unit.row).unwrap_or_default();
+        if let (true, Some(last)) = (content.entries.is_empty(), content.unreadable.last()) {
+            let outcome = Outcome::Nothing { reason: UNREADABLE_CHANGES };
+            let job = Job::bare(unit, Call::Update, "update", content.sfid, i64::from(last.entry));
+            nothing.push(send::ack(job, None, outcome));
+            continue;
+        }
+        match dispatch::plan(mapping, &unit, &content) {
+            Planned::Send(mut job) => {
+                if dispatch::is_to_be_noted(&job, &content) {
+                    job.unit.first_upto = Some(job.upto);
+                    noted.push((job.unit.row, job.upto));
+                }
+                jobs.push(*job);
+            }
+            Planned::Nothing { upto, op, reason } => {
+                nothing.push(Ack {
+                    unit,
+                    upto,
+                    op,
+                    key: None,
+                    request: None,
+                    response: None,
+                    outcome: Outcome::Nothing { reason },
+                });
+            }
+            Planned::Refused { upto, op, patch, refusal } => {
+                // Understood like Salesforce's own words, where it would say the same.
+                let source = catalogue::source_of(refusal.code);
+                let job = Job { patch, ..Job::bare(unit, Call::Update, op, content.sfid, upto) };
+                let error =
+                    send::failure(mapping, &job, source, refusal.code, &refusal.message, refusal.fields);
+                refused.push(send::ack(job, None, send::refused(mapping, error)));
+            }
+        }
+    }
+    if !refused.is_empty() {
+        // What the org would take by now must not be refused for what it was.
+        schema::want(shared, &mapping.object, false);
+    }
+    send::finish(shared, claim, mapping, refused).await?;
+    if !nothing.is_empty() {
+        keep_answer(shared, claim, "-", &nothing).await?;
+        shared.tally.add(&[("nothing", nothing.len() as i64)]);
+    }
+    if !noted.is_empty() {
+        let (rows, upto): (Vec<RowId>, Vec<i64>) = noted.into_iter().unzip();
+        shared.store.note_first_send(&claim.token, &mapping.table, &rows, &upto).await?;
+    }
+    Ok(jobs)
+}
+
+/// Parents before children; deletes last, children before parents.
+fn ordered(mappings: &[Mapping], jobs: Vec<Job>) -> Vec<(&Mapping, Vec<Job>)> {
+    let ranks = ranks(mappings);
+    let deepest = ranks.iter().max().copied().unwrap_or(0);
+    let mut steps: BTreeMap<(usize, usize), Vec<Job>> = BTreeMap::new();
+    for job in jobs {
+        let Some(index) = mappings.iter().position(|mapping| mapping.table == job.unit.table) else {
+            continue;
+        };
+        let rank = if job.call == Call::Delete { 2 * deepest + 1 - ranks[index] } else { ranks[index] };
+        steps.entry((rank, index)).or_default().push(job);
+    }
+    steps.into_iter().map(|((_, index), jobs)| (&mappings[index], jobs)).collect()
+}
+
+/// Gives units back unsent, ready again after a pause.
+pub(in crate::engine) async fn release(
+    shared: &Shared,
+    claim: &Claim,
+    units: Vec<Claimed>,
+    pause: Duration,
+) -> Result<(), Error> {
+    give_back(shared, claim, units, Outcome::Released { pause }).await
+}
+
+/// Gives units back unsent.
+pub(in crate::engine) async fn give_back(
+    shared: &Shared,
+    claim: &Claim,
+    units: Vec<Claimed>,
+    outcome: Outcome,
+) -> Result<(), Error> {
+    if units.is_empty() {
+        return Ok(());
+    }
+    let ack = |unit| Ack {
+        unit,
+        upto: 0,
+        op: "update",
+        key: None,
+        request: None,
+        response: None,
+        outcome: outcome.clone(),
+    };
+    let acks: Vec<Ack> = units.into_iter().map(ack).collect();
+    keep_answer(shared, claim, "-", &acks).await.map(drop)
+}
