@@ -8,6 +8,8 @@ pub mod log;
 pub mod parse;
 pub mod ring;
 pub mod sanitize;
+pub mod subject;
+mod term;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::line::{Asked, LogFilter};
+use super::term::literal;
 use super::{Level, LogRecord};
 
 /// Lines of a chunk.
@@ -249,6 +250,12 @@ impl Ring {
             .collect()
     }
 
+    /// Whether any line has a field of this name, whatever its case.
+    pub fn has_field(&self, key: &str) -> bool {
+        let Ok(part) = literal(&format!("{BETWEEN}{key}=")) else { return false };
+        self.chunks.iter().map(Arc::as_ref).chain([&self.open]).any(|chunk| part.is_match(&chunk.text))
+    }
+
     /// Bytes taken.
     pub fn bytes(&self) -> usize {
         self.held + self.open.bytes()
@@ -360,6 +367,12 @@ mod tests {
             "dyno:writer end",
             "r",
             "7\u{1f}",
+            "request:writer",
+            "request:syncdeck",
+            "record:77",
+            "record:contact:77|kelvin",
+            "row>8000",
+            "until:2026-01-01 end",
         ] {
             let filter = LogFilter::parse(filter).unwrap();
             assert_eq!(search(&ring.snapshot(), &filter), ring.matching_from(0, &filter), "{filter:?}");
