@@ -181,6 +181,15 @@ pub enum Effect {
         /// The filter.
         filter: Arc<LogFilter>,
     },
+    /// Count the lines of the log that pass a filter that is being typed.
+    PreviewLog {
+        /// As it is typed.
+        filter: String,
+        /// The lines.
+        lines: Vec<Arc<Chunk>>,
+        /// The filter.
+        parsed: Arc<LogFilter>,
+    },
     /// Keep where the console stands, for the next start.
     SaveState(Box<ConsoleState>),
     /// Go to another connection of the configuration.

@@ -92,6 +92,13 @@ impl Io {
                     }
                 }));
             }
+            Effect::PreviewLog { filter, lines, parsed } => {
+                let sender = self.sender.clone();
+                drop(tokio::task::spawn_blocking(move || {
+                    let passing = ring::search(&lines, &parsed).len();
+                    let _ = sender.send(Msg::LogPreviewed { filter, passing });
+                }));
+            }
             Effect::FilterLog { generation, upto, lines, filter } => {
                 let sender = self.sender.clone();
                 drop(tokio::task::spawn_blocking(move || {

@@ -219,6 +219,10 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::LogPreviewed { filter, passing } => {
+            model.previewed(&filter, passing);
+            Vec::new()
+        }
         Msg::LogFiltered { generation, upto, places } => {
             model.log.filtered(generation, upto, places);
             Vec::new()
