@@ -60,6 +60,8 @@ pub enum Id {
     Follow,
     Explain,
     Thread,
+    Patterns,
+    KeepLines,
     Search,
     NextMatch,
     PreviousMatch,
@@ -301,6 +303,11 @@ pub static COMMANDS: &[Command] = &[
     .hinted(),
     command(Id::Thread, "thread", "its lines", &["t"], "Show all lines of the log that speak of the record; Esc comes back")
         .only(&[Record]),
+    command(Id::Patterns, "patterns", "patterns", &["p"], "Group the lines that show by what they have in common; filter by one, or silence it")
+        .only(&[Log])
+        .hinted(),
+    command(Id::KeepLines, "write-lines", "write", &["w"], "Write the lines that show into a file, as text or JSON lines")
+        .only(&[Log]),
     command(Id::Search, "search", "search", &["s"], "Search the lines that show").only(&[Log]).hinted(),
     command(Id::NextMatch, "next-match", "next match", &["n"], "To the next line with what is searched for").only(&[Log]),
     command(Id::PreviousMatch, "previous-match", "match before", &["N"], "To the line before with what is searched for")

@@ -6,7 +6,7 @@ use crate::domain::filter::Filter;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
-use super::overlays::{Ahead, Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Typed};
+use super::overlays::{Ahead, Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Shaped, Typed};
 use super::panes::edit::Done;
 use super::view;
 
@@ -71,6 +71,11 @@ impl Model {
                     self.say(Tone::Neutral, why);
                 }
                 Chose::Left => {}
+            },
+            Overlay::Patterns(list) => match list.key(key) {
+                Shaped::Open(list) => self.overlays.push(Overlay::Patterns(list)),
+                Shaped::Filter(part) => return self.narrow_log(&part),
+                Shaped::Left => {}
             },
             Overlay::Trends(trends) => match trends.key(key) {
                 Seen::Open(trends) => self.overlays.push(Overlay::Trends(trends)),

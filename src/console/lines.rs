@@ -6,7 +6,7 @@ use crate::logs::subject;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
-use super::overlays::{FilterLine, Overlay};
+use super::overlays::{About, Ask, FilterLine, Overlay, Patterns};
 use super::panes::log::Previewed;
 
 impl Model {
@@ -74,6 +74,28 @@ impl Model {
             self.focus = Pane::Record;
         }
         effect.into_iter().collect()
+    }
+
+    /// The lines that show, by their patterns.
+    pub(super) fn patterns(&mut self) -> Vec<Effect> {
+        let (patterns, lines) = self.log.patterns();
+        self.overlays.push(Overlay::Patterns(Patterns::new(patterns, lines)));
+        Vec::new()
+    }
+
+    /// Adds a part to the filter of the log.
+    pub(super) fn narrow_log(&mut self, part: &str) -> Vec<Effect> {
+        let filter = format!("{} {part}", self.log.filter);
+        self.say(Tone::Neutral, format!("{part} is part of the filter; / changes it, Esc shows all"));
+        self.filter_log(&filter)
+    }
+
+    /// Asks where the lines that show are to be written.
+    pub(super) fn ask_keep_lines(&mut self) -> Vec<Effect> {
+        let about = About::KeepLines { count: self.log.len() };
+        let names = vec!["log.txt".to_owned(), "log.jsonl".to_owned()];
+        self.overlays.push(Overlay::Ask(Ask::new(about, names)));
+        Vec::new()
     }
 
     fn thread_of_record(&self) -> Option<String> {

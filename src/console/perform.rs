@@ -170,6 +170,8 @@ impl Model {
             Id::Follow => self.of_log(|log| log.follow(!log.following)),
             Id::Explain => self.explain(),
             Id::Thread => self.thread(),
+            Id::Patterns => self.patterns(),
+            Id::KeepLines => self.ask_keep_lines(),
             Id::Search => self.ask_search(),
             Id::NextMatch => self.seek("no line further down has it", |log| log.next_match(true)),
             Id::PreviousMatch => self.seek("no line further up has it", |log| log.next_match(false)),

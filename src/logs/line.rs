@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use regex::Regex;
 
 use super::ring::{Line, Ring};
-use super::sanitize::sanitize;
+use super::sanitize::{sanitize, sanitize_json};
 use super::term::{Keys, Term, literal};
 use super::{Level, LogRecord};
 use crate::domain::filter::words;
@@ -14,7 +14,7 @@ use crate::domain::filter::words;
 /// What a filter of the log may ask for: the parts of every line and what lines are about, the keys that lines of this
 /// program have beside their message, then those that other programs' lines have in common. A test holds that no line
 /// of this program has another one.
-pub const QUALIFIERS: &str = "level: since: until: dyno: source: request: record: mapping: row: code: field: fields: \
+pub const QUALIFIERS: &str = "level: since: until: dyno: source: request: record: pattern: mapping: row: code: field: fields: \
     sfid: batch: key: cause: records: retry_in: ms: state: pause: owner: mappings: taken_in: claimed: dropped: \
     request_id: org_id: method: path: status: service:";
 
@@ -41,6 +41,24 @@ impl Line<'_> {
             line.push_str(&format!(" {}={}", sanitize(key), sanitize(&text)));
         }
         line
+    }
+}
+
+impl Line<'_> {
+    /// The line as `logs --json` prints it. What is held is text: a field's value is a string here.
+    pub fn json(&self) -> String {
+        let fields = self.fields().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let record = LogRecord {
+            id: self.id,
+            time: self.time,
+            level: self.level,
+            source: self.source().to_owned(),
+            dyno: self.dyno().to_owned(),
+            message: self.message().to_owned(),
+            fields,
+        };
+        let text = serde_json::to_string(&record).unwrap_or_default();
+        sanitize_json(&text).into_owned()
     }
 }
 

@@ -8,6 +8,7 @@ pub mod log;
 pub mod parse;
 pub mod ring;
 pub mod sanitize;
+pub mod shape;
 pub mod subject;
 mod term;
 

@@ -6,6 +6,7 @@ use regex::Regex;
 use super::Level;
 use super::line::{QUALIFIERS, parse_level};
 use super::ring::Line;
+use super::shape::{self, HOLE};
 use crate::domain::filter::{TIME_HELP, Word, time, unknown};
 use crate::domain::names::Sfid;
 
@@ -43,6 +44,11 @@ pub(super) enum Term {
     },
     Since(DateTime<Utc>),
     Until(DateTime<Utc>),
+    /// What a message has in common with others; `probe` is the longest part of it that has no hole.
+    Pattern {
+        pattern: String,
+        probe: Option<Regex>,
+    },
     /// A row or a record; `probe` is in the text of each line that speaks of one of them.
     Record {
         which: Vec<Which>,
@@ -83,6 +89,11 @@ impl Term {
             Some("until") => Ok(Term::Until(at(value)?)),
             Some("request") => Ok(Term::Whole(whole(value)?)),
             Some("record") => Term::record(value),
+            Some("pattern") => {
+                let pattern = shape::pattern(value);
+                let probe = pattern.split(HOLE).max_by_key(|part| part.len()).filter(|part| part.len() > 2);
+                Ok(Term::Pattern { probe: probe.map(literal).transpose()?, pattern })
+            }
             Some(key) if is_known(key) => Ok(Term::Field(key.to_owned(), value.to_lowercase())),
             Some(key) => match keys {
                 Keys::Own => Err(format!("{typed}: {}", unknown(key, typed, QUALIFIERS))),
@@ -140,6 +151,7 @@ impl Term {
         match self {
             Term::Word(word) | Term::Whole(word) => Some(word.clone()),
             Term::Record { probe, .. } => Some(probe.clone()),
+            Term::Pattern { probe, .. } => probe.clone(),
             Term::Field(key, value) if key != "source" && key != "dyno" => {
                 literal(&format!("{key}={value}")).ok()
             }
@@ -167,6 +179,7 @@ impl Term {
                 let holds = |value: &str| quantity(value).is_some_and(|value| order.holds(value, *to));
                 line.fields().any(|(name, value)| name.eq_ignore_ascii_case(key) && holds(value))
             }
+            Term::Pattern { pattern, .. } => shape::pattern(line.message()) == *pattern,
             Term::Record { which, .. } => which.iter().any(|which| which.is_in(line)),
             Term::Word(word) | Term::Whole(word) => word.is_match(line.shown()),
         }

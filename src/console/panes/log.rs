@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line as Drawn, Span};
 use ratatui::widgets::Paragraph;
@@ -15,15 +15,24 @@ use unicode_width::UnicodeWidthStr;
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{clip, count, fit, wrap};
+use crate::console::widgets::charts::sparkline;
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::line::{LogFilter, QUALIFIERS};
-use crate::logs::ring::{Line, Place, Ring};
+use crate::logs::ring::{Kept, Line, Place, Ring};
+use crate::logs::shape::{Minutes, Pattern, patterns};
 use crate::logs::{Level, LogRecord};
 
 /// Records asked for at once.
 pub const PAGE: usize = 1_000;
 /// More lines than this are filtered on another thread.
 const AT_ONCE: u64 = 20_000;
+
+/// So many lines at most are counted by their minutes when the filter changes: 5 ms, say.
+const COUNTED: usize = 50_000;
+/// So many lines at most are grouped by their patterns.
+const COUNTED_PATTERNS: usize = 20_000;
+/// A pane of fewer lines shows no picture of the minutes.
+const PICTURED: u16 = 16;
 
 /// How many lines pass a filter that is being typed.
 #[derive(Debug)]
@@ -59,6 +68,8 @@ pub struct LogPane {
     pub loaded: bool,
     /// Whether older lines are on their way, and whether there are any.
     older: Older,
+    /// How many of the lines that show each minute has.
+    minutes: Minutes,
     /// Where one was before all lines about one thing showed.
     before: Option<Before>,
 }
@@ -99,6 +110,7 @@ impl LogPane {
             search: None,
             loaded: false,
             older: Older::Unknown,
+            minutes: Minutes::default(),
             before: None,
         }
     }
@@ -199,7 +211,9 @@ impl LogPane {
             return 0;
         }
         let Some(mut passing) = self.passing.take() else {
-            return (places.end - from.max(places.start)) as usize;
+            let fresh = from.max(places.start)..places.end;
+            fresh.clone().for_each(|place| self.count(place));
+            return (fresh.end - fresh.start) as usize;
         };
         let gone = self.gone(&passing);
         if gone > passing.len() / 2 {
@@ -207,6 +221,7 @@ impl LogPane {
         }
         let fresh = self.ring.matching_from(from, &self.parsed);
         let count = fresh.len();
+        fresh.iter().for_each(|place| self.count(*place));
         passing.extend(fresh);
         self.passing = Some(self.ordered(passing));
         count
@@ -267,9 +282,40 @@ impl LogPane {
                 Some(Vec::new())
             }
         };
+        self.count_all();
         // Who looks at a line keeps it in sight, or what stands next to it.
         self.follow(self.following);
         Ok(effect)
+    }
+
+    /// Counts a line that shows in its minute.
+    fn count(&mut self, place: Place) {
+        if let Some(line) = self.ring.get(place) {
+            let (time, level) = (line.time, line.level);
+            self.minutes.add(time, level);
+        }
+    }
+
+    /// Counts the newest lines that show anew.
+    fn count_all(&mut self) {
+        let mut minutes = Minutes::default();
+        let len = self.len();
+        let newest = (len.saturating_sub(COUNTED)..len).filter_map(|index| self.line(index));
+        newest.for_each(|line| minutes.add(line.time, line.level));
+        self.minutes = minutes;
+    }
+
+    /// The lines that show by their patterns: the newest of them, and how many these are.
+    pub fn patterns(&self) -> (Vec<Pattern>, usize) {
+        let len = self.len();
+        let newest = len.saturating_sub(COUNTED_PATTERNS)..len;
+        let lines = newest.len();
+        (patterns(newest.filter_map(|index| self.line(index))), lines)
+    }
+
+    /// What shows, to be written elsewhere.
+    pub fn kept(&self) -> Kept {
+        Kept { lines: self.ring.snapshot(), places: self.passing.clone() }
     }
 
     /// Whether all lines are looked through in no time.
@@ -328,6 +374,7 @@ impl LogPane {
         self.filtering = false;
         places.extend(self.ring.matching_from(upto, &self.parsed));
         self.passing = Some(self.ordered(places));
+        self.count_all();
         self.follow(self.following);
     }
 
@@ -453,8 +500,10 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         shows = format!("{shows}{}search {text}", if shows.is_empty() { "" } else { " · " });
     }
     let block = super::frame(model, Pane::Log, area, &shows, &state(model));
-    let inner = block.inner(area);
+    let whole_pane = block.inner(area);
     frame.render_widget(block, area);
+    let [picture, inner] = parts(model, whole_pane);
+    frame.render_widget(Paragraph::new(pictured(model, usize::from(picture.width))), picture);
     if pane.is_empty() {
         let text = match (pane.loaded, pane.filtering, pane.filter.is_empty()) {
             (false, ..) => "reading ...",
@@ -490,8 +539,45 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
 
 /// Which line is drawn so many below the pane's frame.
 pub fn line_at(model: &Model, area: Rect, below: usize) -> Option<usize> {
-    let [width, height] = [area.width, area.height].map(|side| usize::from(side).saturating_sub(2));
+    let inside = Rect::new(0, 0, area.width.saturating_sub(2), area.height.saturating_sub(2));
+    let [picture, lines] = parts(model, inside);
+    let below = below.checked_sub(usize::from(picture.height))?;
+    let [width, height] = [lines.width, lines.height].map(usize::from);
     model.log.window(height.saturating_sub(whole(model, width).len())).nth(below)
+}
+
+/// Where the minutes show, when the pane has the screen and room for them, and where the lines do.
+fn parts(model: &Model, inside: Rect) -> [Rect; 2] {
+    let pictured =
+        model.zoom && model.focus == Pane::Log && inside.height >= PICTURED && !model.log.is_empty();
+    Layout::vertical([Constraint::Length(if pictured { 4 } else { 0 }), Constraint::Min(0)]).areas(inside)
+}
+
+/// How many lines each of the last minutes has, and how many of them are bad.
+fn pictured(model: &Model, width: usize) -> Vec<Drawn<'static>> {
+    let theme = model.theme;
+    let room = width.saturating_sub(20);
+    let Some((begin, all)) = model.log.minutes.newest(room, Level::Debug) else { return Vec::new() };
+    let bars = |name: &str, level, style| {
+        let (_, values) = model.log.minutes.newest(room, level).unwrap_or_default();
+        let top = values.iter().copied().max().unwrap_or(0);
+        Drawn::from(vec![
+            Span::styled(format!(" {name:<6}"), theme.dim()),
+            Span::styled(sparkline(&values, values.len(), top), style),
+            Span::styled(format!(" {}", count(values.iter().sum(), 0)), theme.dim()),
+        ])
+    };
+    let from = model.local(begin).format("%H:%M");
+    let minutes = all.len();
+    vec![
+        bars("all", Level::Debug, theme.text()),
+        bars("warn", Level::Warn, theme.warn()),
+        bars("error", Level::Error, theme.bad()),
+        Drawn::from(Span::styled(
+            format!(" a cell a minute, {minutes} from {from}; each line by its own highest"),
+            theme.dim(),
+        )),
+    ]
 }
 
 fn state(model: &Model) -> String {

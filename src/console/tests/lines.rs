@@ -213,3 +213,69 @@ fn a_line_leads_to_the_row_that_it_names_in_words_or_by_its_records_id() {
         "{effects:?}"
     );
 }
+
+#[test]
+fn lines_are_grouped_by_patterns_and_one_is_silenced_or_alone_as_a_filter_that_can_be_seen() {
+    let mut model = console((120, 40));
+    let lines = (1..=30).map(|id| match id % 10 {
+        0 => line(id, 60 - id, Level::Warn, "writer", &format!("{id} of 200 rejected"), json!({})),
+        _ => line(id, 60 - id, Level::Info, "web.1", &format!("GET /accounts/{id} took {id}ms"), json!({})),
+    });
+    update(&mut model, Msg::Log(Ok(lines.collect())));
+    press(&mut model, "4 p");
+    let drawn = text(&model);
+    assert!(drawn.contains("2 patterns of 30 lines"), "{drawn}");
+    assert!(drawn.contains("27 info  GET /accounts/* took *"), "{drawn}");
+    assert!(drawn.contains("3 WARN  * of * rejected"), "{drawn}");
+    press(&mut model, "-");
+    assert_eq!(model.log.filter, "-pattern:\"GET /accounts/* took *\"");
+    assert_eq!(model.log.len(), 3);
+    press(&mut model, "Esc p j Enter");
+    assert_eq!((model.log.filter.as_str(), model.log.len()), ("pattern:\"* of * rejected\"", 3));
+    press(&mut model, "p Esc Esc");
+    assert_eq!(model.log.len(), 30);
+}
+
+#[test]
+fn a_zoomed_log_shows_the_minutes_of_the_lines_that_show() {
+    let mut model = with_app((120, 40));
+    assert!(!text(&model).contains("a cell a minute"));
+    press(&mut model, "z");
+    assert!(text(&model).contains(" all   █"), "{}", text(&model));
+    assert!(text(&model).contains("a cell a minute, 1 from 14:01"), "{}", text(&model));
+    filter(&mut model, "level:error");
+    assert!(text(&model).contains(" error █ 1"), "{}", text(&model));
+    update(&mut model, Msg::Log(Ok(vec![line(40, 0, Level::Error, "web.1", "crashed", json!({}))])));
+    assert!(text(&model).contains(" error █ 2") || text(&model).contains(" error ██ 2"), "{}", text(&model));
+    update(&mut model, Msg::Resize(80, 16));
+    assert!(!text(&model).contains("a cell a minute"), "lines go first");
+}
+
+#[test]
+fn what_shows_is_written_to_a_file_that_is_asked_for() {
+    let mut model = with_app((120, 40));
+    filter(&mut model, "waits");
+    press(&mut model, "w");
+    assert!(text(&model).contains("Write 1 lines of the log"), "{}", text(&model));
+    let effects = press(&mut model, "Enter");
+    let [Effect::KeepLines { path, kept }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(path, "log.txt");
+    let mut lines = Vec::new();
+    let count = kept.each(|line| {
+        lines.push((line.logfmt(), line.json()));
+        Ok::<(), ()>(())
+    });
+    assert_eq!(count, Ok(1));
+    let (logfmt, json) = &lines[0];
+    assert!(logfmt.contains("WARN  web.1    row 42 of Contact waits request_id=00Dbc"), "{logfmt}");
+    let json: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        (json["message"].as_str(), json["level"].as_str()),
+        (Some("row 42 of Contact waits"), Some("warn"))
+    );
+    filter(&mut model, "");
+    press(&mut model, "w");
+    let effects = press(&mut model, "Enter");
+    let [Effect::KeepLines { kept, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(kept.each(|_| Ok::<(), ()>(())), Ok(8));
+}
