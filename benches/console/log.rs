@@ -82,9 +82,9 @@ pub fn figures() {
 
 /// Filters a log: how long it took, and the longest that it kept the console's own thread from keys.
 fn filtered(pane: &mut LogPane, filter: &str) -> (f64, f64) {
-    assert!(pane.set_filter("").unwrap().is_none(), "all lines were filtered");
+    assert!(pane.set_filter("", DateTime::UNIX_EPOCH).unwrap().is_none(), "all lines were filtered");
     let begin = Instant::now();
-    let effect = pane.set_filter(filter).unwrap();
+    let effect = pane.set_filter(filter, DateTime::UNIX_EPOCH).unwrap();
     let asked = begin.elapsed();
     let Some(Effect::FilterLog { generation, upto, lines, filter: parsed }) = effect else {
         panic!("{filter}: was filtered at once")

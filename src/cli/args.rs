@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::domain::sort::Sort;
+use crate::logs::parse::Zone;
 
 use super::{DONE, FAILED, UNHEALTHY, WRONG};
 
@@ -226,17 +227,23 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
-    /// The log
+    /// The log; with files or -, those of other programs, without any configuration: heroku logs -t | syncdeck logs -
     Logs {
-        /// Go on as it grows
+        /// Logs of other programs, read by their formats; also compressed ones; - is standard input
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Go on as it grows; a file also after it is rotated or cut short
         #[arg(short, long)]
         follow: bool,
-        /// Only lines that match: words, level:warn, mapping:Contact, -word
+        /// Only lines that match: words, level:warn, mapping:Contact, -word; of files, any field: status:503
         #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
         filter: Option<String>,
-        /// Begin with this many lines
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
-        lines: usize,
+        /// Begin with this many lines, the newest [default: 100; of files and standard input: all]
+        #[arg(short = 'n', long, value_name = "N")]
+        lines: Option<usize>,
+        /// Zone of times in files that name none: utc, local, +02:00
+        #[arg(long, value_name = "ZONE", default_value = "utc", requires = "files", value_parser = Zone::parse)]
+        zone: Zone,
     },
     /// The console's commands and their keys
     Keys,

@@ -442,6 +442,8 @@ fn show_sending(record: &RecordView) -> Result<()> {
     Ok(())
 }
 
+/// Lines that the log begins with where nobody says how many.
+pub(super) const LOG_LINES: usize = 100;
 /// Log records read at once while older ones that pass a filter are looked for.
 const LOG_PAGE: usize = 2_000;
 
@@ -449,10 +451,7 @@ const LOG_PAGE: usize = 2_000;
 pub(super) async fn logs(cli: &Cli, follow: bool, filter: &str, lines: usize) -> Result<u8> {
     let filter = LogFilter::parse(filter).map_err(print::Usage)?;
     let handle = door(cli).await?;
-    let print = |record: &LogRecord| match cli.json {
-        true => print::json(record, false),
-        false => print::line(&logfmt(record)),
-    };
+    let print = |record: &LogRecord| log_record(cli, record);
     let mut after = handle.log(None, 1).await?.last().map_or(0, |newest| newest.id);
     for record in newest(&handle, after, &filter, lines).await? {
         print(&record)?;
@@ -465,6 +464,14 @@ pub(super) async fn logs(cli: &Cli, follow: bool, filter: &str, lines: usize) ->
         let records = handle.log(Some(after), LOG_PAGE).await?;
         after = records.last().map_or(after, |record| record.id);
         records.iter().filter(|record| filter.matches(record)).try_for_each(print)?;
+    }
+}
+
+/// A record of any log.
+pub(super) fn log_record(cli: &Cli, record: &LogRecord) -> std::io::Result<()> {
+    match cli.json {
+        true => print::json(record, false),
+        false => print::line(&logfmt(record)),
     }
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod dialogue;
 mod engines;
 mod init;
+mod lines;
 mod list;
 mod manual;
 mod many;
@@ -100,8 +101,12 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         }
         Some(Command::Pending { mapping, limit }) => list::pending(&cli, mapping.as_deref(), *limit).await,
         Some(Command::Show { what, full }) => list::show(&cli, what, *full).await,
-        Some(Command::Logs { follow, filter, lines }) => {
-            list::logs(&cli, *follow, filter.as_deref().unwrap_or(""), *lines).await
+        Some(Command::Logs { files, follow, filter, lines, zone }) => {
+            let (follow, filter, lines) = (*follow, filter.as_deref().unwrap_or(""), *lines);
+            match files.as_slice() {
+                [] => list::logs(&cli, follow, filter, lines.unwrap_or(list::LOG_LINES)).await,
+                files => lines::run(&cli, &lines::Wanted { files, zone: *zone, follow, filter, lines }).await,
+            }
         }
         Some(Command::Runs { mapping, failed, limit }) => {
             list::runs(&cli, mapping.as_deref(), *failed, *limit).await

@@ -381,6 +381,9 @@ impl Model {
                 Answered::Entered(About::FilterName { filter }, name) => {
                     return self.keep_filter(&name, filter);
                 }
+                Answered::Entered(About::KeepLines { .. }, path) => {
+                    return vec![Effect::KeepLines { path, kept: self.log.kept() }];
+                }
                 Answered::Entered(About::Export { filter, .. }, path) => {
                     return vec![Effect::Export { filter, path }];
                 }

@@ -59,6 +59,9 @@ pub enum Id {
     PreviousView,
     Follow,
     Explain,
+    Thread,
+    Patterns,
+    KeepLines,
     Search,
     NextMatch,
     PreviousMatch,
@@ -289,6 +292,22 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Explain, "explain", "explain", &["x"], "Say what the selected line means, and what to do")
         .only(&[Log])
         .hinted(),
+    command(
+        Id::Thread,
+        "thread",
+        "its thread",
+        &["t"],
+        "Show all lines with the line's request, record or batch, by their times; the same key or Esc goes back",
+    )
+    .only(&[Log])
+    .hinted(),
+    command(Id::Thread, "thread", "its lines", &["t"], "Show all lines of the log that speak of the record; Esc comes back")
+        .only(&[Record]),
+    command(Id::Patterns, "patterns", "patterns", &["p"], "Group the lines that show by what they have in common; filter by one, or silence it")
+        .only(&[Log])
+        .hinted(),
+    command(Id::KeepLines, "write-lines", "write", &["w"], "Write the lines that show into a file, as text or JSON lines")
+        .only(&[Log]),
     command(Id::Search, "search", "search", &["s"], "Search the lines that show").only(&[Log]).hinted(),
     command(Id::NextMatch, "next-match", "next match", &["n"], "To the next line with what is searched for").only(&[Log]),
     command(Id::PreviousMatch, "previous-match", "match before", &["N"], "To the line before with what is searched for")

@@ -15,7 +15,7 @@ use crate::domain::remedy::Offer;
 use crate::domain::strategy::Strategy;
 use crate::domain::verify::Verdict;
 use crate::logs::line::LogFilter;
-use crate::logs::ring::{Chunk, Place};
+use crate::logs::ring::{Chunk, Kept, Place};
 
 /// An effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,6 +180,22 @@ pub enum Effect {
         lines: Vec<Arc<Chunk>>,
         /// The filter.
         filter: Arc<LogFilter>,
+    },
+    /// Write lines of the log into a file.
+    KeepLines {
+        /// The file's name.
+        path: String,
+        /// The lines.
+        kept: Kept,
+    },
+    /// Count the lines of the log that pass a filter that is being typed.
+    PreviewLog {
+        /// As it is typed.
+        filter: String,
+        /// The lines.
+        lines: Vec<Arc<Chunk>>,
+        /// The filter.
+        parsed: Arc<LogFilter>,
     },
     /// Keep where the console stands, for the next start.
     SaveState(Box<ConsoleState>),

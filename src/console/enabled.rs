@@ -63,6 +63,8 @@ impl Command {
                 Some("there is no error of a row here; choose or mark one")
             }
             Id::Open => open(model, pane),
+            Id::Thread | Id::Patterns | Id::KeepLines if pane == Pane::Log => open(model, pane),
+            Id::Thread => unless(view(model).is_some(), "no record is open"),
             Id::Mark | Id::MarkAll | Id::Groups => {
                 unless(!model.errors.items.is_empty(), "there are no errors here")
             }

@@ -1,7 +1,9 @@
 //! The engine's side: effects out as tasks, their results back as messages. The only place where effects happen but for
 //! those of the terminal itself.
 
-use std::path::Path;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::domain::act::AuditQuery;
 use crate::domain::act::Owner;
 use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
-use crate::logs::ring;
+use crate::logs::ring::{self, Kept, Line};
 
 use super::effect::Effect;
 use super::msg::Msg;
@@ -90,6 +92,19 @@ impl Io {
                     if let Some(why) = file.keep(&state) {
                         let _ = doing.sender.send(Msg::Changed(Err(Refused(why))));
                     }
+                }));
+            }
+            Effect::KeepLines { path, kept } => {
+                let sender = self.sender.clone();
+                drop(tokio::task::spawn_blocking(move || {
+                    let _ = sender.send(Msg::Kept(keep_lines(&path, &kept)));
+                }));
+            }
+            Effect::PreviewLog { filter, lines, parsed } => {
+                let sender = self.sender.clone();
+                drop(tokio::task::spawn_blocking(move || {
+                    let passing = ring::search(&lines, &parsed).len();
+                    let _ = sender.send(Msg::LogPreviewed { filter, passing });
                 }));
             }
             Effect::FilterLog { generation, upto, lines, filter } => {
@@ -309,20 +324,45 @@ async fn undo_last(handle: &Handle) -> Result<Plan, Refused> {
 }
 
 async fn export(handle: &Handle, filter: &str, path: &str) -> Result<String, Refused> {
+    let path = new_file(path, "x")?;
+    let format = if is_json(&path) { Format::JsonLines } else { Format::Csv };
+    let count = handle.export_to(&path, filter, format).await?;
+    Ok(format!("{count} errors written to {}", path.display()))
+}
+
+/// Writes lines of the log into a new file: as JSON lines where its name says so, else as text.
+fn keep_lines(path: &str, kept: &Kept) -> Result<String, Refused> {
+    let path = new_file(path, "w")?;
+    let shown = path.display();
+    let failed = |error: std::io::Error| Refused(format!("{shown}: {error}"));
+    // What a log says is the operator's alone.
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+    let mut file = std::io::BufWriter::new(file);
+    let json = is_json(&path);
+    let write = |line: &Line<'_>| writeln!(file, "{}", if json { line.json() } else { line.logfmt() });
+    let count = kept.each(write).map_err(failed)?;
+    file.flush().map_err(failed)?;
+    Ok(format!("{count} lines written to {shown}"))
+}
+
+fn is_json(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    [".json", ".jsonl", ".ndjson"].iter().any(|end| name.ends_with(end))
+}
+
+/// Where a file of this name is to be; one that is there already stays as it is. `key` asks for another name.
+fn new_file(path: &str, key: &str) -> Result<PathBuf, Refused> {
     let path = match (path.strip_prefix("~/"), std::env::var("HOME")) {
         (Some(rest), Ok(home)) => Path::new(&home).join(rest),
         _ => std::path::absolute(path).map_err(|error| Refused(format!("{path}: {error}")))?,
     };
     let shown = path.display();
     if path.exists() {
-        return Err(Refused(format!("{shown} is there already and stays as it is; x and another name")));
+        return Err(Refused(format!("{shown} is there already and stays as it is; {key} and another name")));
     }
     if !path.parent().is_some_and(Path::is_dir) {
         return Err(Refused(format!("{shown}: there is no such directory")));
     }
-    let name = path.to_string_lossy();
-    let is_json = [".json", ".jsonl", ".ndjson"].iter().any(|end| name.ends_with(end));
-    let format = if is_json { Format::JsonLines } else { Format::Csv };
-    let count = handle.export_to(&path, filter, format).await?;
-    Ok(format!("{count} errors written to {shown}"))
+    Ok(path)
 }

@@ -3,11 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::domain::filter::Filter;
-use crate::logs::line::LogFilter;
 
 use super::effect::Effect;
 use super::model::{Model, Pane, Tone};
-use super::overlays::{Ahead, Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Typed};
+use super::overlays::{Ahead, Chose, Deed, FilterLine, Overlay, Picking, Run, Seen, Shaped, Typed};
 use super::panes::edit::Done;
 use super::view;
 
@@ -49,9 +48,10 @@ impl Model {
                 _ => self.overlays.push(Overlay::ConfirmLeave),
             },
             Overlay::Filter(line) => match line.key(key) {
-                Typed::Open(line, effect) => {
+                Typed::Open(mut line, effect) => {
+                    let effects = effect.into_iter().chain(self.preview(&mut line)).collect();
                     self.overlays.push(Overlay::Filter(line));
-                    return effect.into_iter().collect();
+                    return effects;
                 }
                 Typed::Apply(line) => return self.apply_filter(line),
                 Typed::Left => {}
@@ -71,6 +71,11 @@ impl Model {
                     self.say(Tone::Neutral, why);
                 }
                 Chose::Left => {}
+            },
+            Overlay::Patterns(list) => match list.key(key) {
+                Shaped::Open(list) => self.overlays.push(Overlay::Patterns(list)),
+                Shaped::Filter(part) => return self.narrow_log(&part),
+                Shaped::Left => {}
             },
             Overlay::Trends(trends) => match trends.key(key) {
                 Seen::Open(trends) => self.overlays.push(Overlay::Trends(trends)),
@@ -109,7 +114,7 @@ impl Model {
     fn apply_filter(&mut self, mut line: FilterLine) -> Vec<Effect> {
         let text = line.input.text().trim().to_owned();
         let refused = match line.pane {
-            Pane::Log => LogFilter::parse(&text).err(),
+            Pane::Log => self.log.refusal(&text, self.now),
             _ => Filter::parse(&text, self.now).err().map(|error| error.to_string()),
         };
         if refused.is_some() {

@@ -110,7 +110,11 @@ impl Model {
         let mappings = self.overview.as_ref().map_or(&[][..], |overview| overview.mappings.as_slice());
         let mappings = mappings.iter().map(|mapping| mapping.name.clone()).collect();
         let line = match pane {
-            Pane::Log => FilterLine::new(pane, &self.log.filter, self.log_filters.clone(), mappings),
+            Pane::Log => {
+                let mut line = FilterLine::new(pane, &self.log.filter, self.log_filters.clone(), mappings);
+                line.fields = self.log.fields();
+                line
+            }
             _ => FilterLine::new(pane, &self.errors.filter, self.errors.typed.clone(), mappings),
         };
         self.overlays.push(Overlay::Filter(line));

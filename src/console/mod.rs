@@ -31,6 +31,7 @@ mod io;
 pub mod keymap;
 pub mod keys;
 mod layers;
+mod lines;
 mod lists;
 mod mending;
 pub mod model;

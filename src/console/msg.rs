@@ -215,6 +215,15 @@ pub enum Msg {
     Log(Result<Vec<LogRecord>, Refused>),
     /// Older log records.
     OlderLog(Result<Vec<LogRecord>, Refused>),
+    /// Lines of the log were written into a file, or not.
+    Kept(Result<String, Refused>),
+    /// So many lines of the log pass a filter that is being typed.
+    LogPreviewed {
+        /// As it was typed.
+        filter: String,
+        /// How many.
+        passing: usize,
+    },
     /// The lines of the log before a place that pass a filter.
     LogFiltered {
         /// Which filter.

@@ -169,6 +169,9 @@ impl Model {
             Id::PreviousView => self.turn(Tab::ALL.len() - 1),
             Id::Follow => self.of_log(|log| log.follow(!log.following)),
             Id::Explain => self.explain(),
+            Id::Thread => self.thread(),
+            Id::Patterns => self.patterns(),
+            Id::KeepLines => self.ask_keep_lines(),
             Id::Search => self.ask_search(),
             Id::NextMatch => self.seek("no line further down has it", |log| log.next_match(true)),
             Id::PreviousMatch => self.seek("no line further up has it", |log| log.next_match(false)),
@@ -260,7 +263,7 @@ impl Model {
     }
 
     /// Gives the open record the keys: now Salesforce is asked what it has.
-    fn enter_record(&mut self) -> Vec<Effect> {
+    pub(super) fn enter_record(&mut self) -> Vec<Effect> {
         if self.focus != Pane::Record {
             self.trail.clear();
             (self.came_from, self.came_zoomed) = (self.focus, self.zoom);
@@ -420,13 +423,7 @@ impl Model {
                 };
                 self.drill(&filter, None)
             }
-            Pane::Log => match self.log_row() {
-                Some(row) => self.open_row(row),
-                None => {
-                    self.say(Tone::Neutral, "this line speaks of no row");
-                    Vec::new()
-                }
-            },
+            Pane::Log => self.open_of_line(),
             _ => match self.selected_row() {
                 Some(row) => {
                     self.errors.touched = true;
@@ -491,6 +488,7 @@ impl Model {
             Pane::Errors if !self.errors.filter.is_empty() => self.list(""),
             Pane::Errors => self.go(Pane::Mappings),
             Pane::Log if self.log.search.is_some() => self.of_log(|log| log.search = None),
+            Pane::Log if self.log.in_thread() => self.leave_thread(),
             Pane::Log if !self.log.filter.is_empty() => self.filter_log(""),
             Pane::Log | Pane::Pending => self.go(Pane::Errors),
             Pane::Mappings => {
@@ -528,23 +526,5 @@ impl Model {
             self.say(Tone::Neutral, without);
         }
         Vec::new()
-    }
-
-    /// The row that the selected line speaks of.
-    fn log_row(&self) -> Option<RowRef> {
-        let line = self.log.selected()?;
-        let (mapping, row) = (line.field("mapping")?, line.field("row")?.parse().ok()?);
-        let known = self
-            .overview
-            .as_ref()?
-            .mappings
-            .iter()
-            .find(|known| known.name == mapping || known.table == mapping)?;
-        Some(RowRef { table: known.table.clone(), row: crate::domain::names::RowId(row) })
-    }
-
-    /// Filters the log; a filter that cannot be read was refused where it is typed.
-    pub(super) fn filter_log(&mut self, filter: &str) -> Vec<Effect> {
-        self.log.set_filter(filter).ok().flatten().into_iter().collect()
     }
 }

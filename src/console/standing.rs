@@ -56,7 +56,7 @@ impl Model {
             self.errors.filter.clone_from(&state.filter);
         }
         self.errors.wanted = state.selected;
-        let _ = self.log.set_filter(&state.log_filter);
+        let _ = self.log.set_filter(&state.log_filter, self.now);
         if let Some((table, row)) = &state.record {
             let mut pane = RecordPane::open(RowRef { table: table.clone(), row: RowId(*row) });
             pane.resume(&state.draft);

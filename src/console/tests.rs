@@ -5,6 +5,7 @@ mod anything;
 mod clipboard;
 mod doubt;
 mod harm;
+mod lines;
 mod lists;
 mod looks;
 mod loops;

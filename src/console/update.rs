@@ -219,6 +219,17 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::Kept(result) => {
+            match result {
+                Ok(done) => model.say(Tone::Good, done),
+                Err(refused) => model.say(Tone::Bad, one_line(&refused.0)),
+            }
+            Vec::new()
+        }
+        Msg::LogPreviewed { filter, passing } => {
+            model.previewed(&filter, passing);
+            Vec::new()
+        }
         Msg::LogFiltered { generation, upto, places } => {
             model.log.filtered(generation, upto, places);
             Vec::new()

@@ -302,7 +302,7 @@ const REASONS: [(u16, &str); 9] = [
 fn is_calm(line: &str) -> bool {
     static CALM: LazyLock<Option<Regex>> = LazyLock::new(|| {
         pattern(
-            r#"(?i:\b(?:level|lvl|severity|at)["']?\s*[=:]\s*["']?(?:info|debug|trace|notice)\b)|^(?:\S+\s+){0,5}?\[?(?:INFO|DEBUG|TRACE|NOTICE|LOG)\b|^(?i:request completed|incoming request)$"#,
+            r#"(?i:\b(?:level|lvl|severity|at)["']?\s*[=:]\s*["']?(?:info|debug|trace|notice)\b)|\bsample#|\b(?:LOG|NOTICE|INFO|DEBUG[1-5]?): |\b(?:heroku|app)\[[a-z]+(?:\.\d+)?\]: (?:State changed from |Start|Stopping |Process exited with status (?:0|143)$|Release v|Scaled to |Deploy|Build |Set |Cycling|Restarting|Idling|Unidling)|^(?:\S+\s+){0,5}?\[?(?:INFO|DEBUG|TRACE|NOTICE|LOG)\b|^(?i:request completed|incoming request)$"#,
         )
     });
     CALM.as_ref().is_some_and(|calm| calm.is_match(line))
@@ -332,6 +332,22 @@ mod tests {
     }
 
     const REAL: &str = include_str!("../../tests/support/messages.txt");
+    const LINES: &str = include_str!("../../tests/support/lines.txt");
+    const APPLINK: &str = include_str!("../logs/parse/samples/applink.log");
+
+    #[test]
+    fn every_line_of_a_platform_says_what_went_wrong_or_that_nothing_did() {
+        let mut seen = 0;
+        for line in LINES.lines().filter(|line| !line.starts_with('#')) {
+            let (title, line) = line.split_once(" | ").unwrap();
+            assert_eq!(told(line), title, "{line}");
+            seen += 1;
+        }
+        assert!(seen > 70, "{seen} lines");
+        for line in APPLINK.lines() {
+            assert_eq!(told(line), "no error", "{line}");
+        }
+    }
 
     #[test]
     fn every_message_is_known_by_itself_with_its_code_and_as_it_is_kept_in_a_row() {
@@ -459,7 +475,7 @@ mod tests {
             (format!("2024-10-28T16:02:15.482306+00:00 app[web.1]: 2024/10/28 16:02:15 [{ID}] \"GET http://a.herokuapp.com/accounts HTTP/1.1\" from 18.214.12.209 - 502 267B in 267.062237ms"), "Salesforce did not answer properly"),
             (router("at=info", 200), "no error"),
             (router("at=error code=H12 desc=\"Request timeout\"", 503), "Request timeout"),
-            (router("at=error code=H11 desc=\"Backlog too deep\"", 503), "Heroku reports an error"),
+            (router("at=error code=H97 desc=\"Something new\"", 503), "Heroku reports an error"),
             ("2026-01-01T00:00:00+00:00 heroku[web.1]: Error R14 (Memory quota exceeded)".to_owned(), "Memory quota exceeded"),
             ("H12".to_owned(), "Request timeout"),
             ("r14".to_owned(), "Memory quota exceeded"),

@@ -80,11 +80,12 @@ impl Filter {
     }
 }
 
-/// What is wrong with a qualifier that there is not; `known` are those that there are, each with its colon.
-pub fn unknown(qualifier: &str, value: &str, known: &str) -> String {
+/// What is wrong with a qualifier that there is not; `known` are those that there are, each with its colon, and `word` is
+/// all that was typed.
+pub fn unknown(qualifier: &str, word: &str, known: &str) -> String {
     let keys = known.split(' ').map(|key| key.trim_end_matches(':'));
     let near = nearest(qualifier, keys).map(|near| format!(" did you mean {near}:?")).unwrap_or_default();
-    let word = format!("{qualifier}:{value}");
+    let word = word.trim_start_matches('-');
     format!("there is no {qualifier}:;{near} use {known}, or look for the word itself with \"{word}\"")
 }
 
@@ -180,12 +181,13 @@ fn term(word: &Word, now: DateTime<Utc>) -> Result<Qualified, FilterError> {
             Source::from_word(&value.to_lowercase())
                 .ok_or_else(|| fail("use salesforce, engine or postgres".to_owned()))?,
         ),
-        other => return Err(fail(unknown(other, &value, QUALIFIERS))),
+        other => return Err(fail(unknown(other, &word.typed, QUALIFIERS))),
     };
     Ok(Qualified { term, negated: word.negated })
 }
 
-const TIME_HELP: &str = "use a span such as 30m, 1h, 2d, or a time such as 2026-11-20T10:00";
+/// What a time may be given as.
+pub const TIME_HELP: &str = "use a span such as 30m, 1h, 2d, or a time such as 2026-11-20T10:00";
 
 fn states(value: &str) -> Option<Vec<ErrorState>> {
     value
@@ -196,7 +198,7 @@ fn states(value: &str) -> Option<Vec<ErrorState>> {
 }
 
 /// A span before `now`, or a local date or time.
-fn time(value: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub fn time(value: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let local = |naive: NaiveDateTime| {
         Local.from_local_datetime(&naive).earliest().map(|time| time.with_timezone(&Utc))
     };

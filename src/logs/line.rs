@@ -2,16 +2,21 @@
 
 use std::ops::Range;
 
-use super::ring::{Line, Ring};
-use super::sanitize::sanitize;
-use super::{Level, LogRecord};
-use crate::domain::filter::{Word, unknown, words};
-use regex::{Regex, RegexBuilder};
+use chrono::{DateTime, Utc};
+use regex::Regex;
 
-/// What a filter of the log may ask for: the parts of every line, then the keys that lines of this program have beside
-/// their message. A test holds that no line has another one.
-pub const QUALIFIERS: &str = "level: dyno: source: mapping: row: code: field: fields: sfid: batch: key: cause: records: \
-    retry_in: ms: state: pause: owner: mappings: taken_in: claimed: dropped:";
+use super::ring::{Line, Ring};
+use super::sanitize::{sanitize, sanitize_json};
+use super::term::{Keys, Term, literal};
+use super::{Level, LogRecord};
+use crate::domain::filter::words;
+
+/// What a filter of the log may ask for: the parts of every line and what lines are about, the keys that lines of this
+/// program have beside their message, then those that other programs' lines have in common. A test holds that no line
+/// of this program has another one.
+pub const QUALIFIERS: &str = "level: since: until: dyno: source: request: record: pattern: mapping: row: code: field: fields: \
+    sfid: batch: key: cause: records: retry_in: ms: state: pause: owner: mappings: taken_in: claimed: dropped: \
+    request_id: org_id: method: path: status: service:";
 
 /// `2026-11-20T14:02:10.123Z WARN  writer  3 of 200 rejected  mapping=Contact batch=8f2`, harmless for a terminal.
 pub fn logfmt(record: &LogRecord) -> String {
@@ -39,8 +44,27 @@ impl Line<'_> {
     }
 }
 
-/// What log lines must have: words anywhere in what a line shows, `level:warn` (that and above), `dyno:`, `source:`, and
-/// any field by its name, `mapping:Contact`; `-` negates; case does not matter.
+impl Line<'_> {
+    /// The line as `logs --json` prints it. What is held is text: a field's value is a string here.
+    pub fn json(&self) -> String {
+        let fields = self.fields().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let record = LogRecord {
+            id: self.id,
+            time: self.time,
+            level: self.level,
+            source: self.source().to_owned(),
+            dyno: self.dyno().to_owned(),
+            message: self.message().to_owned(),
+            fields,
+        };
+        let text = serde_json::to_string(&record).unwrap_or_default();
+        sanitize_json(&text).into_owned()
+    }
+}
+
+/// What log lines must have: words anywhere in what a line shows, `level:warn` (that and above), `since:1h`, `dyno:`,
+/// `source:`, any field by its name, `mapping:Contact`, also as a number, `status>=500`, and what it is about,
+/// `request:`, `record:`; `-` negates; case does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct LogFilter {
     typed: String,
@@ -64,24 +88,39 @@ pub(super) enum Asked {
     Field,
 }
 
-#[derive(Clone, Debug)]
-enum Term {
-    Word(Regex),
-    /// A word that names a level, as lines show it.
-    Named(Level, Regex),
-    Level(Level),
-    Field(String, String),
-}
-
 impl LogFilter {
     /// Reads a filter as typed.
     ///
     /// # Errors
     /// A key or a level that there is not, or a word too long to be searched for.
     pub fn parse(text: &str) -> Result<LogFilter, String> {
-        let terms = words(text, is_name)
+        LogFilter::read(text, Keys::Own, Utc::now())
+    }
+
+    /// Reads a filter of other programs' lines, which may have any field.
+    ///
+    /// # Errors
+    /// A level that there is not, or a word too long to be searched for.
+    pub fn parse_any(text: &str) -> Result<LogFilter, String> {
+        LogFilter::parse_any_at(text, Utc::now())
+    }
+
+    /// The same; `now` is what `since:1h` counts from.
+    ///
+    /// # Errors
+    /// As [`LogFilter::parse_any`].
+    pub fn parse_any_at(text: &str, now: DateTime<Utc>) -> Result<LogFilter, String> {
+        LogFilter::read(text, Keys::Any, now)
+    }
+
+    fn read(text: &str, keys: Keys, now: DateTime<Utc>) -> Result<LogFilter, String> {
+        let may_name = match keys {
+            Keys::Own => is_name,
+            Keys::Any => is_any_name,
+        };
+        let terms = words(text, may_name)
             .iter()
-            .map(|word| Ok((word.negated, Term::parse(word)?)))
+            .map(|word| Ok((word.negated, Term::parse(word, keys, now)?)))
             .collect::<Result<Vec<(bool, Term)>, String>>()?;
         let probe = terms.iter().filter(|(negated, _)| !negated).find_map(|(_, term)| term.probe());
         Ok(LogFilter { typed: text.to_owned(), terms, probe })
@@ -117,6 +156,16 @@ impl LogFilter {
         self.terms.is_empty()
     }
 
+    /// Whether it asks for all lines about one request, record or batch.
+    pub fn is_thread(&self) -> bool {
+        self.terms.iter().any(|(negated, term)| !negated && term.is_thread())
+    }
+
+    /// The keys that it asks for and that not every log may have.
+    pub fn unknown_keys(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|(_, term)| term.key())
+    }
+
     /// What every line that passes has somewhere in its text, where that can be told.
     pub(super) fn probe(&self) -> Option<&Regex> {
         self.probe.as_ref()
@@ -144,67 +193,19 @@ impl LogFilter {
     }
 }
 
-impl Term {
-    fn parse(word: &Word) -> Result<Term, String> {
-        let Word { typed, qualifier, value, .. } = word;
-        match qualifier.as_deref() {
-            // `http://...` and `Phone: ...` are words.
-            Some(key) if value.is_empty() || value.starts_with('/') => {
-                Ok(Term::Word(literal(&format!("{key}:{value}"))?))
-            }
-            Some("level") => Ok(Term::Level(parse_level(value)?)),
-            Some(key) if QUALIFIERS.split(' ').any(|known| known.trim_end_matches(':') == key) => {
-                Ok(Term::Field(key.to_owned(), value.to_lowercase()))
-            }
-            Some(key) => Err(format!("{typed}: {}", unknown(key, value, QUALIFIERS))),
-            None => match parse_level(value) {
-                Ok(level) if !typed.contains('"') => Ok(Term::Named(level, literal(value)?)),
-                _ => Ok(Term::Word(literal(value)?)),
-            },
-        }
-    }
-
-    fn probe(&self) -> Option<Regex> {
-        match self {
-            Term::Word(word) => Some(word.clone()),
-            Term::Field(key, value) if key != "source" && key != "dyno" => {
-                literal(&format!("{key}={value}")).ok()
-            }
-            Term::Field(..) | Term::Level(_) | Term::Named(..) => None,
-        }
-    }
-
-    fn passes(&self, line: &Line<'_>) -> bool {
-        let is = |value: &str, wanted: &str| {
-            value.eq_ignore_ascii_case(wanted) || (!value.is_ascii() && value.to_lowercase() == wanted)
-        };
-        match self {
-            Term::Level(level) => line.level >= *level,
-            Term::Named(level, word) => line.level == *level || word.is_match(line.shown()),
-            Term::Field(key, wanted) => match key.as_str() {
-                "source" => is(line.source(), wanted),
-                "dyno" => is(line.dyno(), wanted),
-                key => line.field(key).is_some_and(|value| is(value, wanted)),
-            },
-            Term::Word(word) => word.is_match(line.shown()),
-        }
-    }
-}
-
 /// Whether a line's field may be called so; what is all capitals is Salesforce's code, and a word.
 fn is_name(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphabetic() || c == '_') && text.chars().any(|c| c.is_ascii_lowercase())
 }
 
-/// Finds a text whatever its case.
-fn literal(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&regex::escape(text))
-        .case_insensitive(true)
-        .build()
-        .map_err(|_| "the text is too long to be searched for".to_owned())
+/// The same of any program's field: `req.remotePort`, `sample#db_size`.
+pub(super) fn is_any_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '#' | '@');
+    text.chars().all(is_part) && text.chars().any(|c| c.is_ascii_lowercase())
 }
 
-fn parse_level(word: &str) -> Result<Level, String> {
+/// The level that a word names.
+pub(super) fn parse_level(word: &str) -> Result<Level, String> {
     match word.to_lowercase().as_str() {
         "debug" => Ok(Level::Debug),
         "info" => Ok(Level::Info),
@@ -269,6 +270,24 @@ mod tests {
             ("\"mapping:contact\"", false),
         ] {
             assert_eq!(LogFilter::parse(filter).unwrap().matches(&record()), matches, "{filter}");
+        }
+        for (filter, matches) in [
+            ("Row:7 -status:503", true),
+            ("row:8", false),
+            ("status:503", false),
+            ("\"status:503\"", false),
+            ("14:02", false),
+            ("level:error", false),
+        ] {
+            assert_eq!(LogFilter::parse_any(filter).unwrap().matches(&record()), matches, "{filter}");
+        }
+        let mut foreign = record();
+        foreign.message = "cannot reach localhost:3000".to_owned();
+        foreign.fields.insert("req.remotePort".to_owned(), json!(35162));
+        for (filter, matches) in
+            [("localhost:3000", true), ("req.remotePort:35162", true), ("localhost:30", true)]
+        {
+            assert_eq!(LogFilter::parse_any(filter).unwrap().matches(&foreign), matches, "{filter}");
         }
         assert_eq!(LogFilter::parse("level:loud").unwrap_err(), "level:loud: use debug, info, warn or error");
         let near = LogFilter::parse("rejected -maping:Contact").unwrap_err();

@@ -1,10 +1,16 @@
 //! Log records: what one is, where they come from, how hostile text in them is made harmless. The engine's own
-//! events pass through here to the log store and to every console; nothing here draws or decides.
+//! events pass through here to the log store and to every console; lines of other programs are read (`input`) and
+//! understood (`parse`) here. Nothing here draws or decides.
 
+pub mod input;
 pub mod line;
 pub mod log;
+pub mod parse;
 pub mod ring;
 pub mod sanitize;
+pub mod shape;
+pub mod subject;
+mod term;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

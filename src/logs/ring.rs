@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::line::{Asked, LogFilter};
+use super::term::literal;
 use super::{Level, LogRecord};
 
 /// Lines of a chunk.
@@ -161,6 +162,41 @@ impl Chunk {
     }
 }
 
+/// Lines that were held at a time, to be written elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// All lines.
+    pub lines: Vec<Arc<Chunk>>,
+    /// The places of those that are wanted, in their order; `None` is all.
+    pub places: Option<Vec<Place>>,
+}
+
+impl Kept {
+    /// Gives each wanted line to `write`; how many.
+    ///
+    /// # Errors
+    /// What `write` could not do.
+    pub fn each<E>(&self, mut write: impl FnMut(&Line<'_>) -> Result<(), E>) -> Result<usize, E> {
+        let mut count = 0;
+        let mut give = |line: Option<Line<'_>>| {
+            count += usize::from(line.is_some());
+            line.map_or(Ok(()), |line| write(&line))
+        };
+        match &self.places {
+            None => self
+                .lines
+                .iter()
+                .try_for_each(|chunk| (0..chunk.lines.len()).try_for_each(|at| give(chunk.line(at))))?,
+            Some(places) => places.iter().try_for_each(|place| {
+                let behind = self.lines.partition_point(|chunk| chunk.first <= *place);
+                let chunk = behind.checked_sub(1).map(|at| &self.lines[at]);
+                give(chunk.and_then(|chunk| chunk.line((place - chunk.first) as usize)))
+            })?,
+        }
+        Ok(count)
+    }
+}
+
 /// The lines held.
 #[derive(Debug)]
 pub struct Ring {
@@ -247,6 +283,12 @@ impl Ring {
         (from.max(places.start)..places.end)
             .filter(|place| self.get(*place).is_some_and(|line| filter.passes(&line)))
             .collect()
+    }
+
+    /// Whether any line has a field of this name, whatever its case.
+    pub fn has_field(&self, key: &str) -> bool {
+        let Ok(part) = literal(&format!("{BETWEEN}{key}=")) else { return false };
+        self.chunks.iter().map(Arc::as_ref).chain([&self.open]).any(|chunk| part.is_match(&chunk.text))
     }
 
     /// Bytes taken.
@@ -360,6 +402,15 @@ mod tests {
             "dyno:writer end",
             "r",
             "7\u{1f}",
+            "request:writer",
+            "request:syncdeck",
+            "record:77",
+            "record:contact:77|kelvin",
+            "row>8000",
+            "pattern:\"Stra*\"",
+            "pattern:writer",
+            "-pattern:end",
+            "until:2026-01-01 end",
         ] {
             let filter = LogFilter::parse(filter).unwrap();
             assert_eq!(search(&ring.snapshot(), &filter), ring.matching_from(0, &filter), "{filter:?}");

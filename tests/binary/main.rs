@@ -6,6 +6,7 @@
 mod configuration;
 mod docs;
 mod house;
+mod logs;
 mod manual;
 mod rules;
 #[allow(dead_code, reason = "each way of testing uses its part of what is shared")]

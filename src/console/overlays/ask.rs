@@ -37,6 +37,11 @@ pub enum About {
         /// The filter.
         filter: String,
     },
+    /// The name of a file for the lines of the log that show.
+    KeepLines {
+        /// How many.
+        count: usize,
+    },
     /// A file's name.
     Export {
         /// Which errors, by the filter in force.
@@ -161,6 +166,11 @@ impl Ask {
             About::FilterName { filter } => {
                 (format!("Keep the filter {filter}"), "a short name for it", "keep it")
             }
+            About::KeepLines { count } => (
+                format!("Write {count} lines of the log"),
+                "a file: log.txt, or log.jsonl for JSON lines",
+                "write it",
+            ),
             About::Export { count, .. } => {
                 (format!("Export {count}"), "a file: errors.csv, or errors.jsonl for JSON lines", "write it")
             }

@@ -30,6 +30,10 @@ pub struct FilterLine {
     history: Vec<String>,
     /// The mappings' names, which a filter of the log may have.
     mappings: Vec<String>,
+    /// Fields that lines of the log have, beside those that are known.
+    pub fields: Vec<String>,
+    /// How many lines of the log pass, and of how many, once that is counted.
+    pub passing: Option<(usize, usize)>,
     /// Which of them shows; `None` is what is typed now.
     at: Option<usize>,
     /// What was typed before one of them was recalled.
@@ -61,6 +65,8 @@ impl FilterLine {
             complaint: None,
             history,
             mappings,
+            fields: Vec::new(),
+            passing: None,
             at: None,
             draft: Input::default(),
             offers: Vec::new(),
@@ -114,8 +120,10 @@ impl FilterLine {
             }
             None => {
                 let known = if self.pane == Pane::Log { LOG_QUALIFIERS } else { QUALIFIERS };
-                let fitting = known.split(' ').filter(|qualifier| qualifier.starts_with(&bare));
-                self.offers = fitting.map(|qualifier| (qualifier.to_owned(), 0)).collect();
+                let fields = self.fields.iter().map(|field| format!("{field}:"));
+                let all = known.split(' ').map(str::to_owned).chain(fields);
+                let fitting = all.filter(|qualifier| qualifier.to_lowercase().starts_with(&bare));
+                self.offers = fitting.map(|qualifier| (qualifier, 0)).collect();
                 Typed::Open(self, None)
             }
         }
@@ -147,6 +155,17 @@ impl FilterLine {
             (quoted, count)
         };
         self.offers = values.into_iter().map(offer).collect();
+    }
+
+    /// What the filter hides, where that is known.
+    fn hides(&self) -> Option<String> {
+        let (passing, all) = self.passing?;
+        let number = |number: usize| count(number as i64, 0);
+        let hidden = number(all.saturating_sub(passing));
+        Some(match passing {
+            0 => format!("none of {} lines passes", number(all)),
+            passing => format!("{} of {} lines pass, {hidden} are hidden", number(passing), number(all)),
+        })
     }
 
     fn complete(&mut self, by: usize) {
@@ -184,14 +203,17 @@ pub fn draw(model: &Model, line: &FilterLine, frame: &mut Frame) {
     let inner = super::panel(model, frame, area, &format!("Filter {}", line.pane.title().to_lowercase()));
     let room = usize::from(inner.width).saturating_sub(2);
     let help = match line.pane {
-        Pane::Log => "words  level:warn  mapping:Contact  row:42  code:…  -word",
+        Pane::Log => "words  level:warn  status>=500  since:1h  record:42  mapping:Contact  -word",
         _ => "words  mapping:contact  code:EMAIL  field:phone  state:open|held  category:data  since:1h  -…",
     };
     let note = match &line.complaint {
         Some(complaint) => {
             Span::styled(format!(" ✗ {}", clip(complaint, room.saturating_sub(2))), theme.bad())
         }
-        None => Span::styled(format!(" {}", clip(help, room)), theme.dim()),
+        None => {
+            let told = line.hides();
+            Span::styled(format!(" {}", clip(told.as_deref().unwrap_or(help), room)), theme.dim())
+        }
     };
     let (text, column) = line.input.shown(room);
     let mut lines = vec![Line::from(format!(" {text}"))];

@@ -6,6 +6,7 @@ mod ask;
 mod choice;
 mod filter;
 mod palette;
+mod patterns;
 mod plan;
 mod sides;
 mod trends;
@@ -23,6 +24,7 @@ pub use ask::{About, Answered, Ask, EACH, suggestions};
 pub use choice::{Choice, Deed, Picking, Verb, changes};
 pub use filter::{FilterLine, Typed};
 pub use palette::{Chose, Palette, Run};
+pub use patterns::{Patterns, Shaped};
 pub use plan::{Decided, Question};
 pub use sides::{Picked, Sides};
 pub use trends::{Seen, Trends};
@@ -103,6 +105,8 @@ pub enum Overlay {
     },
     /// The filter of a list.
     Filter(FilterLine),
+    /// The lines of the log by their patterns.
+    Patterns(Patterns),
     /// Errors and throughput as pictures.
     Trends(Trends),
     /// Commands to choose from.
@@ -148,6 +152,7 @@ pub fn draw(model: &Model, frame: &mut Frame) {
             Overlay::Looking(_) | Overlay::Awaiting { .. } | Overlay::Opening(_) => {}
             Overlay::Told { title, text } => told(model, frame, title, text),
             Overlay::Filter(line) => filter::draw(model, line, frame),
+            Overlay::Patterns(list) => patterns::draw(model, list, frame),
             Overlay::Trends(trends) => trends::draw(model, trends, frame),
             Overlay::Palette(palette) => palette::draw(model, palette, frame),
         }

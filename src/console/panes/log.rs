@@ -1,10 +1,12 @@
 //! The log: follows, can be paused, scrolled back, filtered and searched; a line that speaks of a row leads to it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line as Drawn, Span};
 use ratatui::widgets::Paragraph;
@@ -13,15 +15,33 @@ use unicode_width::UnicodeWidthStr;
 use crate::console::effect::Effect;
 use crate::console::model::{Model, Pane};
 use crate::console::widgets::cells::{clip, count, fit, wrap};
+use crate::console::widgets::charts::sparkline;
 use crate::console::widgets::cursor::{Cursor, Step};
-use crate::logs::line::LogFilter;
-use crate::logs::ring::{Line, Place, Ring};
+use crate::logs::line::{LogFilter, QUALIFIERS};
+use crate::logs::ring::{Kept, Line, Place, Ring};
+use crate::logs::shape::{Minutes, Pattern, patterns};
 use crate::logs::{Level, LogRecord};
 
 /// Records asked for at once.
 pub const PAGE: usize = 1_000;
 /// More lines than this are filtered on another thread.
 const AT_ONCE: u64 = 20_000;
+
+/// So many lines at most are counted by their minutes when the filter changes: 5 ms, say.
+const COUNTED: usize = 50_000;
+/// So many lines at most are grouped by their patterns.
+const COUNTED_PATTERNS: usize = 20_000;
+/// A pane of fewer lines shows no picture of the minutes.
+const PICTURED: u16 = 16;
+
+/// How many lines pass a filter that is being typed.
+#[derive(Debug)]
+pub enum Previewed {
+    /// So many.
+    Known(usize),
+    /// This finds it out.
+    Asked(Effect),
+}
 
 /// The pane's state.
 #[derive(Debug)]
@@ -48,6 +68,22 @@ pub struct LogPane {
     pub loaded: bool,
     /// Whether older lines are on their way, and whether there are any.
     older: Older,
+    /// How many of the lines that show each minute has.
+    minutes: Minutes,
+    /// Where one was before all lines about one thing showed.
+    before: Option<Before>,
+}
+
+/// Where one was, to be gone back to.
+#[derive(Debug)]
+struct Before {
+    /// The filter of what shows since.
+    thread: String,
+    filter: String,
+    at: Place,
+    following: bool,
+    /// The pane that had the keys.
+    pane: Pane,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +110,8 @@ impl LogPane {
             search: None,
             loaded: false,
             older: Older::Unknown,
+            minutes: Minutes::default(),
+            before: None,
         }
     }
 
@@ -81,7 +119,7 @@ impl LogPane {
     pub fn len(&self) -> usize {
         let places = self.ring.places();
         match &self.passing {
-            Some(passing) => passing.len() - passing.partition_point(|place| *place < places.start),
+            Some(passing) => passing.len() - self.gone(passing),
             None => (places.end - places.start) as usize,
         }
     }
@@ -92,14 +130,26 @@ impl LogPane {
     }
 
     fn place(&self, index: usize) -> Option<Place> {
-        let start = self.ring.places().start;
         match &self.passing {
-            Some(passing) => {
-                let gone = passing.partition_point(|place| *place < start);
-                passing.get(gone + index).copied()
-            }
-            None => Some(start + index as Place),
+            Some(passing) => passing.get(self.gone(passing) + index).copied(),
+            None => Some(self.ring.places().start + index as Place),
         }
+    }
+
+    /// How many of the places that passed are of lines that were dropped since. A thread has none of them.
+    fn gone(&self, passing: &[Place]) -> usize {
+        let start = self.ring.places().start;
+        if self.parsed.is_thread() { 0 } else { passing.partition_point(|place| *place < start) }
+    }
+
+    /// Places that pass as they are shown: in the order of their coming, or in that of their times where one thing is
+    /// followed through all sources.
+    fn ordered(&self, mut passing: Vec<Place>) -> Vec<Place> {
+        if self.parsed.is_thread() {
+            passing.retain(|place| self.ring.get(*place).is_some());
+            passing.sort_by_key(|place| (self.ring.get(*place).map(|line| line.time), *place));
+        }
+        passing
     }
 
     /// Older lines could not be read; the next step asks again.
@@ -111,9 +161,12 @@ impl LogPane {
     pub fn index(&self) -> usize {
         let start = self.ring.places().start;
         let index = match &self.passing {
+            Some(passing) if self.parsed.is_thread() => {
+                let here = passing.iter().position(|place| *place == self.at);
+                here.or_else(|| passing.iter().position(|place| *place > self.at)).unwrap_or(passing.len())
+            }
             Some(passing) => {
-                let gone = passing.partition_point(|place| *place < start);
-                passing.partition_point(|place| *place < self.at).saturating_sub(gone)
+                passing.partition_point(|place| *place < self.at).saturating_sub(self.gone(passing))
             }
             None => self.at.saturating_sub(start) as usize,
         };
@@ -153,21 +206,25 @@ impl LogPane {
     /// Lets what came from a place on pass the filter; how many did.
     fn pass(&mut self, from: Place) -> usize {
         let places = self.ring.places();
-        match &mut self.passing {
-            None => (places.end - from.max(places.start)) as usize,
-            // What another thread finds is told with what came meanwhile.
-            Some(_) if self.filtering => 0,
-            Some(passing) => {
-                let gone = passing.partition_point(|place| *place < places.start);
-                if gone > passing.len() / 2 {
-                    passing.drain(..gone);
-                }
-                let fresh = self.ring.matching_from(from, &self.parsed);
-                let count = fresh.len();
-                passing.extend(fresh);
-                count
-            }
+        // What another thread finds is told with what came meanwhile.
+        if self.filtering {
+            return 0;
         }
+        let Some(mut passing) = self.passing.take() else {
+            let fresh = from.max(places.start)..places.end;
+            fresh.clone().for_each(|place| self.count(place));
+            return (fresh.end - fresh.start) as usize;
+        };
+        let gone = self.gone(&passing);
+        if gone > passing.len() / 2 {
+            passing.drain(..gone);
+        }
+        let fresh = self.ring.matching_from(from, &self.parsed);
+        let count = fresh.len();
+        fresh.iter().for_each(|place| self.count(*place));
+        passing.extend(fresh);
+        self.passing = Some(self.ordered(passing));
+        count
     }
 
     /// Asks for older lines, when there may be any.
@@ -196,38 +253,117 @@ impl LogPane {
                 .filter(|place| self.ring.get(*place).is_some_and(|line| self.parsed.passes(&line)));
             let mut all: Vec<Place> = older.collect();
             all.append(passing);
-            *passing = all;
+            self.passing = Some(self.ordered(all));
         }
     }
 
-    /// Shows what passes another filter. Many lines are looked through elsewhere, which the effect asks for.
+    /// Shows what passes another filter; `now` is what `since:1h` counts from. Many lines are looked through elsewhere,
+    /// which the effect asks for.
     ///
     /// # Errors
     /// What is wrong with it; the old one stays.
-    pub fn set_filter(&mut self, filter: &str) -> Result<Option<Effect>, String> {
-        self.parsed = Arc::new(LogFilter::parse(filter)?);
+    pub fn set_filter(&mut self, filter: &str, now: DateTime<Utc>) -> Result<Option<Effect>, String> {
+        self.parsed = Arc::new(LogFilter::parse_any_at(filter, now)?);
         self.filter = filter.trim().to_owned();
         self.generation += 1;
         self.filtering = false;
-        let places = self.ring.places();
         let mut effect = None;
         self.passing = match () {
             () if self.parsed.is_empty() => None,
-            () if places.end - places.start <= AT_ONCE => Some(self.ring.matching_from(0, &self.parsed)),
+            () if self.is_small() => Some(self.ordered(self.ring.matching_from(0, &self.parsed))),
             () => {
                 self.filtering = true;
                 effect = Some(Effect::FilterLog {
                     generation: self.generation,
-                    upto: places.end,
+                    upto: self.ring.places().end,
                     lines: self.ring.snapshot(),
                     filter: self.parsed.clone(),
                 });
                 Some(Vec::new())
             }
         };
+        self.count_all();
         // Who looks at a line keeps it in sight, or what stands next to it.
         self.follow(self.following);
         Ok(effect)
+    }
+
+    /// Counts a line that shows in its minute.
+    fn count(&mut self, place: Place) {
+        if let Some(line) = self.ring.get(place) {
+            let (time, level) = (line.time, line.level);
+            self.minutes.add(time, level);
+        }
+    }
+
+    /// Counts the newest lines that show anew.
+    fn count_all(&mut self) {
+        let mut minutes = Minutes::default();
+        let len = self.len();
+        let newest = (len.saturating_sub(COUNTED)..len).filter_map(|index| self.line(index));
+        newest.for_each(|line| minutes.add(line.time, line.level));
+        self.minutes = minutes;
+    }
+
+    /// The lines that show by their patterns: the newest of them, and how many these are.
+    pub fn patterns(&self) -> (Vec<Pattern>, usize) {
+        let len = self.len();
+        let newest = len.saturating_sub(COUNTED_PATTERNS)..len;
+        let lines = newest.len();
+        (patterns(newest.filter_map(|index| self.line(index))), lines)
+    }
+
+    /// What shows, to be written elsewhere.
+    pub fn kept(&self) -> Kept {
+        Kept { lines: self.ring.snapshot(), places: self.passing.clone() }
+    }
+
+    /// Whether all lines are looked through in no time.
+    fn is_small(&self) -> bool {
+        let places = self.ring.places();
+        places.end - places.start <= AT_ONCE
+    }
+
+    /// What is wrong with a filter that is typed: also a key that nothing here has, which is a slip rather than a wish.
+    pub fn refusal(&self, filter: &str, now: DateTime<Utc>) -> Option<String> {
+        match LogFilter::parse_any_at(filter, now) {
+            Ok(parsed) if parsed.unknown_keys().all(|key| self.ring.has_field(key)) => None,
+            Ok(_) => LogFilter::parse(filter).err(),
+            Err(why) => Some(why),
+        }
+    }
+
+    /// How many lines pass a filter that is being typed, or what finds it out elsewhere; nothing while it cannot be read.
+    pub fn preview(&self, filter: &str, now: DateTime<Utc>) -> Option<Previewed> {
+        let parsed = LogFilter::parse_any_at(filter, now).ok().filter(|parsed| !parsed.is_empty())?;
+        if self.is_small() {
+            return Some(Previewed::Known(self.ring.matching_from(0, &parsed).len()));
+        }
+        let lines = self.ring.snapshot();
+        Some(Previewed::Asked(Effect::PreviewLog {
+            filter: filter.to_owned(),
+            lines,
+            parsed: Arc::new(parsed),
+        }))
+    }
+
+    /// How many lines there are, whatever the filter.
+    pub fn all(&self) -> usize {
+        let places = self.ring.places();
+        (places.end - places.start) as usize
+    }
+
+    /// Names of fields that the newest lines have and that are not known to every log.
+    pub fn fields(&self) -> Vec<String> {
+        let places = self.ring.places();
+        let newest = places.end.saturating_sub(PAGE as Place).max(places.start)..places.end;
+        let lines = newest.filter_map(|place| self.ring.get(place));
+        let names: BTreeSet<String> =
+            lines.flat_map(|line| line.fields().map(|(key, _)| key.to_owned()).collect::<Vec<_>>()).collect();
+        names
+            .into_iter()
+            .filter(|name| !QUALIFIERS.split(' ').any(|known| known.trim_end_matches(':') == name))
+            .collect()
     }
 
     /// What another thread found among the lines before `upto`.
@@ -237,8 +373,47 @@ impl LogPane {
         }
         self.filtering = false;
         places.extend(self.ring.matching_from(upto, &self.parsed));
-        self.passing = Some(places);
+        self.passing = Some(self.ordered(places));
+        self.count_all();
         self.follow(self.following);
+    }
+
+    /// Shows all lines about one thing; the way back leads to where one is now, in that pane.
+    ///
+    /// # Errors
+    /// What is wrong with the filter.
+    pub fn enter_thread(
+        &mut self,
+        thread: &str,
+        pane: Pane,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Effect>, String> {
+        let at = self.place(self.index()).unwrap_or(self.at);
+        let before = Before {
+            thread: thread.to_owned(),
+            filter: self.filter.clone(),
+            at,
+            following: self.following,
+            pane,
+        };
+        self.at = at;
+        // Whoever comes from a line stays on it; whoever comes from a record sees what was said last.
+        self.following = pane != Pane::Log;
+        let effect = self.set_filter(thread, now)?;
+        self.before = Some(before);
+        Ok(effect)
+    }
+
+    /// Whether what shows is a thread that one can go back from.
+    pub fn in_thread(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| before.thread == self.filter)
+    }
+
+    /// Back to where one was, and in which pane that is.
+    pub fn leave_thread(&mut self, now: DateTime<Utc>) -> Option<(Pane, Option<Effect>)> {
+        let before = self.before.take()?;
+        (self.at, self.following) = (before.at, before.following);
+        Some((before.pane, self.set_filter(&before.filter, now).ok().flatten()))
     }
 
     /// Follows, or stops where it is.
@@ -325,13 +500,16 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
         shows = format!("{shows}{}search {text}", if shows.is_empty() { "" } else { " · " });
     }
     let block = super::frame(model, Pane::Log, area, &shows, &state(model));
-    let inner = block.inner(area);
+    let whole_pane = block.inner(area);
     frame.render_widget(block, area);
+    let [picture, inner] = parts(model, whole_pane);
+    frame.render_widget(Paragraph::new(pictured(model, usize::from(picture.width))), picture);
     if pane.is_empty() {
         let text = match (pane.loaded, pane.filtering, pane.filter.is_empty()) {
             (false, ..) => "reading ...",
             (true, true, _) => "searching ...",
             (true, _, true) => "nothing was logged yet",
+            (true, _, false) if pane.in_thread() => "no line here speaks of it; Esc goes back",
             (true, _, false) => "no line matches the filter; Esc shows all",
         };
         frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
@@ -361,8 +539,45 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
 
 /// Which line is drawn so many below the pane's frame.
 pub fn line_at(model: &Model, area: Rect, below: usize) -> Option<usize> {
-    let [width, height] = [area.width, area.height].map(|side| usize::from(side).saturating_sub(2));
+    let inside = Rect::new(0, 0, area.width.saturating_sub(2), area.height.saturating_sub(2));
+    let [picture, lines] = parts(model, inside);
+    let below = below.checked_sub(usize::from(picture.height))?;
+    let [width, height] = [lines.width, lines.height].map(usize::from);
     model.log.window(height.saturating_sub(whole(model, width).len())).nth(below)
+}
+
+/// Where the minutes show, when the pane has the screen and room for them, and where the lines do.
+fn parts(model: &Model, inside: Rect) -> [Rect; 2] {
+    let pictured =
+        model.zoom && model.focus == Pane::Log && inside.height >= PICTURED && !model.log.is_empty();
+    Layout::vertical([Constraint::Length(if pictured { 4 } else { 0 }), Constraint::Min(0)]).areas(inside)
+}
+
+/// How many lines each of the last minutes has, and how many of them are bad.
+fn pictured(model: &Model, width: usize) -> Vec<Drawn<'static>> {
+    let theme = model.theme;
+    let room = width.saturating_sub(20);
+    let Some((begin, all)) = model.log.minutes.newest(room, Level::Debug) else { return Vec::new() };
+    let bars = |name: &str, level, style| {
+        let (_, values) = model.log.minutes.newest(room, level).unwrap_or_default();
+        let top = values.iter().copied().max().unwrap_or(0);
+        Drawn::from(vec![
+            Span::styled(format!(" {name:<6}"), theme.dim()),
+            Span::styled(sparkline(&values, values.len(), top), style),
+            Span::styled(format!(" {}", count(values.iter().sum(), 0)), theme.dim()),
+        ])
+    };
+    let from = model.local(begin).format("%H:%M");
+    let minutes = all.len();
+    vec![
+        bars("all", Level::Debug, theme.text()),
+        bars("warn", Level::Warn, theme.warn()),
+        bars("error", Level::Error, theme.bad()),
+        Drawn::from(Span::styled(
+            format!(" a cell a minute, {minutes} from {from}; each line by its own highest"),
+            theme.dim(),
+        )),
+    ]
 }
 
 fn state(model: &Model) -> String {

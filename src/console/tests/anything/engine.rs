@@ -144,6 +144,10 @@ impl Engine {
             Effect::LoadOlderLog(before) => {
                 Msg::OlderLog(or(manner, many_lines(before - 50, if before > -200 { 50 } else { 0 })))
             }
+            Effect::KeepLines { path, .. } => Msg::Kept(Ok(format!("lines written to {path}"))),
+            Effect::PreviewLog { filter, lines, parsed } => {
+                Msg::LogPreviewed { filter, passing: ring::search(&lines, &parsed).len() }
+            }
             Effect::FilterLog { generation, upto, lines, filter } => {
                 Msg::LogFiltered { generation, upto, places: ring::search(&lines, &filter) }
             }

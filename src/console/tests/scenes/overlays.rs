@@ -254,7 +254,7 @@ fn of_lists() -> Vec<Scene> {
                 model
             },
         ),
-        ("filter_log", &[(Focus, "Filter log"), (Any, "word"), (Dim, "words  level:warn")], |size| {
+        ("filter_log", &[(Focus, "Filter log"), (Any, "word"), (Dim, "none of 3 lines passes")], |size| {
             let mut model = full(size);
             press(&mut model, "4 / w o r d");
             model

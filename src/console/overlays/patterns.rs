@@ -1,0 +1,102 @@
+//! The lines of the log by their patterns: one is filtered by, or silenced.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Frame;
+use ratatui::layout::Constraint;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::model::Model;
+use crate::console::widgets::cells::{clip, count, fit};
+use crate::console::widgets::cursor::{Cursor, Step};
+use crate::logs::Level;
+use crate::logs::shape::Pattern;
+
+/// The list.
+#[derive(Debug)]
+pub struct Patterns {
+    patterns: Vec<Pattern>,
+    /// How many lines were looked at.
+    lines: usize,
+    cursor: Cursor,
+}
+
+/// What a key did.
+pub enum Shaped {
+    /// Nothing yet.
+    Open(Patterns),
+    /// This is added to the filter.
+    Filter(String),
+    /// It was left.
+    Left,
+}
+
+impl Patterns {
+    /// The patterns of so many lines.
+    pub fn new(patterns: Vec<Pattern>, lines: usize) -> Patterns {
+        Patterns { patterns, lines, cursor: Cursor::default() }
+    }
+
+    /// A key.
+    pub fn key(mut self, key: KeyEvent) -> Shaped {
+        let step = match key.code {
+            KeyCode::Esc | KeyCode::Char('q') => return Shaped::Left,
+            KeyCode::Enter => return self.chosen("").map_or(Shaped::Left, Shaped::Filter),
+            KeyCode::Char('-') => return self.chosen("-").map_or(Shaped::Left, Shaped::Filter),
+            KeyCode::Up | KeyCode::Char('k') => Step::Lines(-1),
+            KeyCode::Down | KeyCode::Char('j') => Step::Lines(1),
+            KeyCode::PageUp => Step::Lines(-10),
+            KeyCode::PageDown => Step::Lines(10),
+            KeyCode::Home | KeyCode::Char('g') => Step::First,
+            KeyCode::End | KeyCode::Char('G') => Step::Last,
+            _ => Step::Lines(0),
+        };
+        self.cursor.step(step, self.patterns.len());
+        Shaped::Open(self)
+    }
+
+    fn chosen(&self, sign: &str) -> Option<String> {
+        let pattern = self.patterns.get(self.cursor.at)?;
+        Some(format!("{sign}pattern:\"{}\"", pattern.text))
+    }
+}
+
+/// Draws the list.
+pub fn draw(model: &Model, list: &Patterns, frame: &mut Frame) {
+    let theme = model.theme;
+    let screen = frame.area();
+    let width = screen.width.saturating_sub(4).min(120);
+    let shown = list.patterns.len().clamp(1, usize::from(screen.height.saturating_sub(8)).max(1));
+    let height = u16::try_from(shown + 4).unwrap_or(u16::MAX);
+    let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
+    let number = |number: usize| count(number as i64, 0);
+    let title = format!("{} patterns of {} lines", number(list.patterns.len()), number(list.lines));
+    let inner = super::panel(model, frame, area, &title);
+    let room = usize::from(inner.width);
+    let mut lines: Vec<Line> = list
+        .cursor
+        .window(list.patterns.len(), shown)
+        .map(|at| {
+            let Pattern { text, count: lines, level } = &list.patterns[at];
+            let (word, style) = match level {
+                Level::Debug => ("debug", theme.dim()),
+                Level::Info => ("info", theme.dim()),
+                Level::Warn => ("WARN", theme.warn()),
+                Level::Error => ("ERROR", theme.bad()),
+            };
+            let text = clip(if text.is_empty() { "(no message)" } else { text }, room.saturating_sub(18));
+            let selected = at == list.cursor.at;
+            let sign = if selected { "▸" } else { " " };
+            let line = Line::from(vec![
+                Span::styled(format!("{sign}{:>8} ", number(*lines)), theme.strong()),
+                Span::styled(fit(word, 6), style),
+                Span::styled(text, theme.text()),
+            ]);
+            if selected { line.style(theme.selected(true)) } else { line }
+        })
+        .collect();
+    lines.push(Line::default());
+    let keys = [("Enter", "only these"), ("-", "silence them"), ("↑↓", "choose"), ("Esc", "leave")];
+    lines.push(super::hints(model, &keys, room));
+    frame.render_widget(Paragraph::new(lines), inner);
+}

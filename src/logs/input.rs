@@ -1,0 +1,239 @@
+//! Where lines of other programs' logs are read: standard input, files, compressed files. A file that is followed may be
+//! rotated or cut short meanwhile.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use flate2::read::MultiGzDecoder;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::Map;
+
+use super::log::record;
+use super::parse::Zone;
+use super::parse::origin::Origin;
+use super::parse::stream::Stream;
+use super::{Level, LogRecord};
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
+/// How long nothing must come before a trace counts as whole, in milliseconds.
+const QUIET: u8 = 200;
+/// How a file begins that gzip made.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Why a log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is not there.
+    #[error("there is no file {}\ngive the path of a log, or - for standard input", .0.display())]
+    Missing(PathBuf),
+    /// It is no file.
+    #[error("{dir} is a directory\ngive the files in it, for example {dir}/*.log", dir = .0.display())]
+    Directory(PathBuf),
+    /// Only others may read it.
+    #[error("you may not read {}\nread it as its owner, or have it piped to: syncdeck logs -", .0.display())]
+    Denied(PathBuf),
+    /// Something else.
+    #[error("cannot read {path}: {1}", path = .0.display())]
+    Other(PathBuf, io::Error),
+}
+
+/// A log that is read.
+pub struct Input {
+    bytes: Bytes,
+    stream: Stream,
+    buffer: Vec<u8>,
+    /// Nothing came when it was last read.
+    quiet: bool,
+    /// What was there at the beginning is read; it waits for no more lines then.
+    caught_up: bool,
+    over: bool,
+}
+
+enum Bytes {
+    Standard(io::Stdin),
+    /// Read once, from the beginning to the end.
+    Once(Box<dyn Read>),
+    Followed(Tail),
+}
+
+/// What reading came to.
+enum Got {
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// Another file has taken the place of the one that was read to its end.
+    Rotated,
+    /// The file is shorter than what was read of it, and is read from its beginning again.
+    Cut,
+    /// Nothing any more.
+    End,
+}
+
+impl Input {
+    /// Opens a file, or standard input for `-`. `follow` waits for what a file gets later; what is compressed gets
+    /// nothing.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(path: &Path, zone: Zone, follow: bool) -> Result<Input, OpenError> {
+        if path.as_os_str() == "-" {
+            let bytes = Bytes::Standard(io::stdin());
+            return Ok(Input::new(bytes, Origin::new("stdin", "-", zone)));
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let bytes = Bytes::open(path, follow).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
+            io::ErrorKind::IsADirectory => OpenError::Directory(path.to_owned()),
+            io::ErrorKind::PermissionDenied => OpenError::Denied(path.to_owned()),
+            _ => OpenError::Other(path.to_owned(), error),
+        })?;
+        Ok(Input::new(bytes, Origin::new("file", &name, zone)))
+    }
+
+    fn new(bytes: Bytes, origin: Origin) -> Input {
+        let stream = Stream::new(origin);
+        Input { bytes, stream, buffer: vec![0; PIECE], quiet: false, caught_up: false, over: false }
+    }
+
+    /// The next record; `None` when there is none for now, or none any more. Waits for standard input.
+    ///
+    /// # Errors
+    /// It cannot be read any further.
+    pub fn next(&mut self) -> io::Result<Option<LogRecord>> {
+        loop {
+            if let Some(record) = self.stream.pop() {
+                return Ok(Some(record));
+            }
+            if self.over {
+                return Ok(None);
+            }
+            let got = self.bytes.read(&mut self.buffer)?;
+            let waits = matches!(got, Got::Nothing);
+            match got {
+                Got::Bytes(count) => self.stream.feed(&self.buffer[..count], Utc::now()),
+                Got::Nothing if self.quiet || !self.caught_up => {
+                    self.stream.idle();
+                    self.caught_up = true;
+                }
+                Got::Nothing => {}
+                Got::Rotated => self.stream.finish(Utc::now()),
+                Got::Cut => {
+                    self.stream.finish(Utc::now());
+                    self.stream.note(self.bytes.cut());
+                }
+                Got::End => {
+                    self.stream.finish(Utc::now());
+                    self.over = true;
+                }
+            }
+            let returns = waits && matches!(self.bytes, Bytes::Followed(_));
+            self.quiet = waits;
+            if returns {
+                return Ok(self.stream.pop());
+            }
+        }
+    }
+
+    /// Whether nothing will come any more.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+impl Bytes {
+    fn open(path: &Path, follow: bool) -> io::Result<Bytes> {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !metadata.is_file() {
+            return Ok(Bytes::Once(Box::new(file)));
+        }
+        let mut begin = Vec::new();
+        (&mut file).take(2).read_to_end(&mut begin)?;
+        file.rewind()?;
+        Ok(match (begin == GZIP, follow) {
+            (true, _) => Bytes::Once(Box::new(MultiGzDecoder::new(io::BufReader::new(file)))),
+            (false, false) => Bytes::Once(Box::new(file)),
+            (false, true) => Bytes::Followed(Tail { path: path.to_owned(), file, at: 0, leaving: false }),
+        })
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Got> {
+        let count = match self {
+            Bytes::Standard(stdin) if !is_ready(stdin)? => return Ok(Got::Nothing),
+            Bytes::Standard(stdin) => stdin.read(buffer),
+            Bytes::Once(reader) => reader.read(buffer),
+            Bytes::Followed(tail) => return tail.read(buffer),
+        };
+        match count {
+            Ok(0) => Ok(Got::End),
+            Ok(count) => Ok(Got::Bytes(count)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Got::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says where lines may be missing.
+    fn cut(&self) -> LogRecord {
+        let name = match self {
+            Bytes::Followed(tail) => tail.path.file_name().unwrap_or_default().to_string_lossy(),
+            Bytes::Standard(_) | Bytes::Once(_) => "-".into(),
+        };
+        let message = "the file was cut short: what was written last before that may be missing here";
+        record(Level::Warn, &name, message.to_owned(), Map::new())
+    }
+}
+
+/// Whether something can be read within a while.
+fn is_ready(stdin: &io::Stdin) -> io::Result<bool> {
+    let mut wanted = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut wanted, PollTimeout::from(QUIET)) {
+        Ok(count) => Ok(count > 0),
+        Err(nix::errno::Errno::EINTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A file that grows.
+struct Tail {
+    path: PathBuf,
+    file: File,
+    /// How much of it was read.
+    at: u64,
+    /// Another file has its name. It is read to its end once more: something may have been written just before.
+    leaving: bool,
+}
+
+impl Tail {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Got> {
+        let count = self.file.read(buffer)?;
+        self.at += count as u64;
+        if count > 0 {
+            return Ok(Got::Bytes(count));
+        }
+        let open = self.file.metadata()?;
+        if open.len() < self.at {
+            self.at = self.file.seek(SeekFrom::Start(0))?;
+            return Ok(Got::Cut);
+        }
+        // A name that nothing has for a moment gets a new file soon.
+        let is_other = |named: &std::fs::Metadata| (named.dev(), named.ino()) != (open.dev(), open.ino());
+        if !self.path.metadata().is_ok_and(|named| is_other(&named)) {
+            return Ok(Got::Nothing);
+        }
+        if !self.leaving {
+            self.leaving = true;
+            return self.read(buffer);
+        }
+        let Ok(file) = File::open(&self.path) else { return Ok(Got::Nothing) };
+        (self.file, self.at, self.leaving) = (file, 0, false);
+        Ok(Got::Rotated)
+    }
+}

@@ -1,0 +1,467 @@
+//! The parts of a filter of the log: how each is read, and which lines have it.
+
+use chrono::{DateTime, Utc};
+use regex::Regex;
+
+use super::Level;
+use super::line::{QUALIFIERS, parse_level};
+use super::ring::Line;
+use super::shape::{self, HOLE};
+use crate::domain::filter::{TIME_HELP, Word, time, unknown};
+use crate::domain::names::Sfid;
+
+/// Which keys a filter may ask for.
+#[derive(Clone, Copy)]
+pub(super) enum Keys {
+    /// Those that are known; another one is a mistake.
+    Own,
+    /// Any: other programs' lines have what they like.
+    Any,
+}
+
+/// What a line must have.
+#[derive(Clone, Debug)]
+pub(super) enum Term {
+    /// A text anywhere in what shows.
+    Word(Regex),
+    /// A name anywhere in what shows, where it is no part of a longer one.
+    Whole(Regex),
+    /// A key that lines may have, with its value, or both as they are typed: `localhost:3000`.
+    Loose {
+        key: String,
+        value: String,
+        typed: Regex,
+    },
+    /// A word that names a level, as lines show it.
+    Named(Level, Regex),
+    Level(Level),
+    Field(String, String),
+    /// A key whose value is a number that compares so.
+    Compared {
+        key: String,
+        order: Order,
+        to: f64,
+    },
+    Since(DateTime<Utc>),
+    Until(DateTime<Utc>),
+    /// What a message has in common with others; `probe` is the longest part of it that has no hole.
+    Pattern {
+        pattern: String,
+        probe: Option<Regex>,
+    },
+    /// A row or a record; `probe` is in the text of each line that speaks of one of them.
+    Record {
+        which: Vec<Which>,
+        probe: Regex,
+    },
+}
+
+/// How a number compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+/// A row or a record that lines speak of.
+#[derive(Clone, Debug)]
+pub(super) enum Which {
+    /// Its id in Salesforce, or its external id.
+    Id(Regex),
+    /// A row, of a mapping where it is named.
+    Row { mapping: Option<(String, Regex)>, row: String, spoken: Regex },
+}
+
+impl Term {
+    /// Reads one word of a filter; `now` is what `since:1h` counts from.
+    pub(super) fn parse(word: &Word, keys: Keys, now: DateTime<Utc>) -> Result<Term, String> {
+        let Word { typed, qualifier, value, .. } = word;
+        let at = |value: &str| time(value, now).ok_or_else(|| format!("{typed}: {TIME_HELP}"));
+        match qualifier.as_deref() {
+            // `http://...` and `Phone: ...` are words.
+            Some(key) if value.is_empty() || is_address(key, value, keys) => {
+                Ok(Term::Word(literal(&format!("{key}:{value}"))?))
+            }
+            Some("level") => Ok(Term::Level(parse_level(value)?)),
+            Some("since") => Ok(Term::Since(at(value)?)),
+            Some("until") => Ok(Term::Until(at(value)?)),
+            Some("request") => Ok(Term::Whole(whole(value)?)),
+            Some("record") => Term::record(value),
+            Some("pattern") => {
+                let pattern = shape::pattern(value);
+                let probe = pattern.split(HOLE).max_by_key(|part| part.len()).filter(|part| part.len() > 2);
+                Ok(Term::Pattern { probe: probe.map(literal).transpose()?, pattern })
+            }
+            Some(key) if is_known(key) => Ok(Term::Field(key.to_owned(), value.to_lowercase())),
+            Some(key) => match keys {
+                Keys::Own => Err(format!("{typed}: {}", unknown(key, typed, QUALIFIERS))),
+                Keys::Any => Ok(Term::Loose {
+                    key: key.to_owned(),
+                    value: value.to_lowercase(),
+                    typed: literal(&format!("{key}:{value}"))?,
+                }),
+            },
+            None if typed.contains('"') => Ok(Term::Word(literal(value)?)),
+            None => match (compared(value), parse_level(value)) {
+                (Some(("level", ..)), _) => {
+                    Err(format!("{typed}: level:warn is that level and those above it"))
+                }
+                (Some((key, order, to)), _) => match (keys, quantity(to)) {
+                    (Keys::Own, _) if !is_known(key) => {
+                        Err(format!("{typed}: {}", unknown(key, typed, QUALIFIERS)))
+                    }
+                    (_, Some(to)) => Ok(Term::Compared { key: key.to_owned(), order, to }),
+                    (_, None) => Ok(Term::Word(literal(value)?)),
+                },
+                (None, Ok(level)) => Ok(Term::Named(level, literal(value)?)),
+                (None, Err(_)) => Ok(Term::Word(literal(value)?)),
+            },
+        }
+    }
+
+    /// `003...`, `42`, `Contact:42`; several with `|` between are names of one record.
+    fn record(value: &str) -> Result<Term, String> {
+        let names = value.split('|').filter(|name| !name.is_empty());
+        let which = names.map(Which::parse).collect::<Result<Vec<_>, _>>()?;
+        let parts: Vec<&str> = which.iter().map(|which| which.probe().as_str()).collect();
+        let probe = built(&parts.join("|"))?;
+        Ok(Term::Record { which, probe })
+    }
+
+    /// The key of a field, where it asks for one that need not be known.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Term::Loose { key, .. } | Term::Compared { key, .. } => {
+                Some(key).filter(|key| !is_known(key)).map(String::as_str)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it asks for all lines about one thing.
+    pub(super) fn is_thread(&self) -> bool {
+        matches!(self, Term::Whole(_) | Term::Record { .. })
+            || matches!(self, Term::Field(key, _) if key == "batch")
+    }
+
+    /// What every line that has it has somewhere in its text, where that can be told.
+    pub(super) fn probe(&self) -> Option<Regex> {
+        match self {
+            Term::Word(word) | Term::Whole(word) => Some(word.clone()),
+            Term::Record { probe, .. } => Some(probe.clone()),
+            Term::Pattern { probe, .. } => probe.clone(),
+            Term::Field(key, value) if key != "source" && key != "dyno" => {
+                literal(&format!("{key}={value}")).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a line has it.
+    pub(super) fn passes(&self, line: &Line<'_>) -> bool {
+        match self {
+            Term::Level(level) => line.level >= *level,
+            Term::Since(time) => line.time >= *time,
+            Term::Until(time) => line.time <= *time,
+            Term::Named(level, word) => line.level == *level || word.is_match(line.shown()),
+            Term::Field(key, wanted) => match key.as_str() {
+                "source" => is(line.source(), wanted),
+                "dyno" => is(line.dyno(), wanted),
+                key => line.field(key).is_some_and(|value| is(value, wanted)),
+            },
+            Term::Loose { key, value: wanted, typed } => {
+                let has = |(name, value): (&str, &str)| name.eq_ignore_ascii_case(key) && is(value, wanted);
+                line.fields().any(has) || typed.is_match(line.shown())
+            }
+            Term::Compared { key, order, to } => {
+                let holds = |value: &str| quantity(value).is_some_and(|value| order.holds(value, *to));
+                line.fields().any(|(name, value)| name.eq_ignore_ascii_case(key) && holds(value))
+            }
+            Term::Pattern { pattern, .. } => shape::pattern(line.message()) == *pattern,
+            Term::Record { which, .. } => which.iter().any(|which| which.is_in(line)),
+            Term::Word(word) | Term::Whole(word) => word.is_match(line.shown()),
+        }
+    }
+}
+
+impl Which {
+    fn parse(name: &str) -> Result<Which, String> {
+        let (mapping, row) =
+            name.rsplit_once(':').map_or((None, name), |(mapping, row)| (Some(mapping), row));
+        if row.parse::<i32>().is_ok() {
+            let mapping = mapping.map(|mapping| Ok::<_, String>((mapping.to_lowercase(), whole(mapping)?)));
+            let spoken = built(&format!(r"(?i:\brow[ =]{row}\b)"))?;
+            return Ok(Which::Row { mapping: mapping.transpose()?, row: row.to_owned(), spoken });
+        }
+        // Only the case tells two ids of 15 characters apart; the last three of 18 are a checksum.
+        match Sfid::parse(name) {
+            Some(id) => {
+                let id = regex::escape(&id.as_str()[..15]);
+                Ok(Which::Id(built(&format!("{BEFORE}{id}(?:[0-9A-Za-z]{{3}})?{BEHIND}"))?))
+            }
+            None => Ok(Which::Id(whole(name)?)),
+        }
+    }
+
+    fn probe(&self) -> &Regex {
+        match self {
+            Which::Id(id) => id,
+            Which::Row { spoken, .. } => spoken,
+        }
+    }
+
+    fn is_in(&self, line: &Line<'_>) -> bool {
+        match self {
+            Which::Id(id) => id.is_match(line.shown()),
+            Which::Row { mapping, row, spoken } => {
+                let is_row =
+                    line.field("row").map_or_else(|| spoken.is_match(line.message()), |other| other == row);
+                let of_it = |(name, word): &(String, Regex)| {
+                    line.field("mapping").map_or_else(|| word.is_match(line.shown()), |other| is(other, name))
+                };
+                is_row && mapping.as_ref().is_none_or(of_it)
+            }
+        }
+    }
+}
+
+impl Order {
+    fn holds(self, value: f64, to: f64) -> bool {
+        match self {
+            Order::Less => value < to,
+            Order::AtMost => value <= to,
+            Order::More => value > to,
+            Order::AtLeast => value >= to,
+        }
+    }
+}
+
+/// Whether a key is one of those that are known.
+pub(super) fn is_known(key: &str) -> bool {
+    QUALIFIERS.split(' ').any(|known| known.trim_end_matches(':') == key)
+}
+
+/// Whether what stands behind a colon begins a path, and the colon is none of a key's.
+fn is_address(key: &str, value: &str, keys: Keys) -> bool {
+    let may_be_key = is_known(key) || matches!(keys, Keys::Any);
+    value.starts_with("//") || (value.starts_with('/') && !may_be_key)
+}
+
+/// Whether a value is this one; `wanted` is in small letters.
+fn is(value: &str, wanted: &str) -> bool {
+    value.eq_ignore_ascii_case(wanted) || (!value.is_ascii() && value.to_lowercase() == wanted)
+}
+
+/// The key, the comparison and what it is with, of `status>=500`.
+fn compared(text: &str) -> Option<(&str, Order, &str)> {
+    let at = text.find(['<', '>'])?;
+    let (key, rest) = text.split_at(at);
+    let (order, to) = match rest.as_bytes() {
+        [b'<', b'=', ..] => (Order::AtMost, &rest[2..]),
+        [b'>', b'=', ..] => (Order::AtLeast, &rest[2..]),
+        [b'<', ..] => (Order::Less, &rest[1..]),
+        _ => (Order::More, &rest[1..]),
+    };
+    (super::line::is_any_name(key) && !to.is_empty()).then_some((key, order, to))
+}
+
+/// A number with its unit, in the least one of its kind: `5s` is 5000, as are `5000ms` and `5000`, and so is `5kB`.
+pub(super) fn quantity(text: &str) -> Option<f64> {
+    let is_digit = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
+    let (number, unit) = text.split_at(text.find(|c| !is_digit(c)).unwrap_or(text.len()));
+    let factor = match unit {
+        "" | "ms" | "B" | "b" | "%" => 1.0,
+        "us" | "µs" => 1e-3,
+        "ns" => 1e-6,
+        "s" => 1e3,
+        "m" | "min" => 60e3,
+        "h" => 3.6e6,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "KiB" => 1_024.0,
+        "MiB" => 1_048_576.0,
+        "GiB" => 1_073_741_824.0,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+/// What may stand before an id and behind it.
+const BEFORE: &str = "(?:^|[^0-9A-Za-z_-])";
+const BEHIND: &str = "(?:$|[^0-9A-Za-z_-])";
+
+/// Finds a text whatever its case, where it is no part of a longer id.
+fn whole(text: &str) -> Result<Regex, String> {
+    built(&format!("{BEFORE}(?i:{}){BEHIND}", regex::escape(text)))
+}
+
+/// Finds a text whatever its case.
+pub(super) fn literal(text: &str) -> Result<Regex, String> {
+    built(&format!("(?i:{})", regex::escape(text)))
+}
+
+fn built(pattern: &str) -> Result<Regex, String> {
+    Regex::new(pattern).map_err(|_| "the text is too long to be searched for".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::logs::LogRecord;
+    use crate::logs::line::LogFilter;
+
+    const REQUEST: &str = "00Dbc0000000000000-f2f3ed60-2dbd-4edd-b707-9dee97d89c7c";
+
+    fn record(message: &str, fields: Value) -> LogRecord {
+        let Value::Object(fields) = fields else { unreachable!() };
+        LogRecord {
+            id: 1,
+            time: DateTime::UNIX_EPOCH,
+            level: Level::Info,
+            source: "app".to_owned(),
+            dyno: "web.1".to_owned(),
+            message: message.to_owned(),
+            fields,
+        }
+    }
+
+    fn passes(filter: &str, record: &LogRecord) -> bool {
+        LogFilter::parse_any_at(filter, DateTime::UNIX_EPOCH).unwrap().matches(record)
+    }
+
+    #[test]
+    fn numbers_compare_as_numbers_whatever_their_unit() {
+        let line = record(
+            "answered",
+            json!({"status": 503, "service": "30000ms", "took": 9.5, "sample#memory_total": "512.00MB", "path": "/a"}),
+        );
+        for (filter, wanted) in [
+            ("status>=500", true),
+            ("status>=503", true),
+            ("status>503", false),
+            ("status<1000", true),
+            ("status<=503", true),
+            ("-status>=500", false),
+            ("service>5s", true),
+            ("service>30s", false),
+            ("service>=30s", true),
+            ("service<1m", true),
+            ("service>9000", true),
+            ("took>10", false),
+            ("took>9", true),
+            ("sample#memory_total>500MB", true),
+            ("sample#memory_total>0.6GB", false),
+            ("missing>0", false),
+            ("missing<1", false),
+            ("path>1", false),
+            ("path:/a", true),
+            ("path:/", false),
+        ] {
+            assert_eq!(passes(filter, &line), wanted, "{filter}");
+        }
+        let text = record("a->b and x>=y", json!({}));
+        for word in ["a->b", "x>=y", "\"x>=y\""] {
+            assert!(passes(word, &text), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_no_line_can_have_is_refused() {
+        for (filter, wanted) in [
+            ("servcie>5s", "servcie>5s: there is no servcie:; did you mean service:? use "),
+            ("level>=warn", "level>=warn: level:warn is that level and those above it"),
+            ("since:soon", "since:soon: use a span such as 30m"),
+        ] {
+            let refused = LogFilter::parse(filter).unwrap_err();
+            assert!(refused.starts_with(wanted), "{refused}");
+        }
+    }
+
+    #[test]
+    fn times_bound_what_passes() {
+        let mut line = record("x", json!({}));
+        for (age, filter, wanted) in [
+            (30, "since:1h", true),
+            (61, "since:1h", false),
+            (61, "until:1h", true),
+            (30, "until:1h", false),
+            (61, "-since:1h", true),
+        ] {
+            line.time = DateTime::UNIX_EPOCH - chrono::Duration::minutes(age);
+            assert_eq!(passes(filter, &line), wanted, "{filter} of {age} minutes");
+        }
+    }
+
+    #[test]
+    fn a_request_is_found_wherever_a_line_names_it_and_no_longer_one() {
+        let filter = format!("request:{REQUEST}");
+        assert!(passes(&filter, &record("x", json!({"request_id": REQUEST}))));
+        assert!(passes(&filter, &record(&format!("again: [{REQUEST}]"), json!({}))));
+        assert!(!passes(&filter, &record("x", json!({"request_id": format!("{REQUEST}1")}))));
+        assert!(!passes("request:00Dbc0000000000000", &record("x", json!({"request_id": REQUEST}))));
+    }
+
+    #[test]
+    fn a_record_is_found_by_each_of_its_names() {
+        let filter = "record:Contact:42|003Ws00003GGHVCIA5";
+        for (message, fields, wanted) in [
+            ("sent", json!({"mapping": "Contact", "row": 42}), true),
+            ("sent", json!({"mapping": "Contact", "row": 421}), false),
+            ("sent", json!({"mapping": "Account", "row": 42}), false),
+            ("row 42 of Contact waits", json!({}), true),
+            ("row 42 waits", json!({"mapping": "contact"}), true),
+            ("row 42 waits", json!({"mapping": "account"}), false),
+            ("row 421 of Contact waits", json!({}), false),
+            ("x", json!({"sfid": "003Ws00003GGHVCIA5"}), true),
+            ("found [{\"id\":\"003Ws00003GGHVC\"}]", json!({}), true),
+            ("found 003ws00003gghvcia5", json!({}), false),
+            ("found 003Ws00003GGHVCIA50", json!({}), false),
+        ] {
+            assert_eq!(passes(filter, &record(message, fields.clone())), wanted, "{message} {fields}");
+        }
+        assert!(passes("record:42", &record("x", json!({"row": 42, "mapping": "Account"}))));
+        assert!(passes("record:k-77", &record("the external id K-77 is taken", json!({}))));
+    }
+
+    #[test]
+    fn quantities() {
+        for (text, wanted) in [
+            ("5s", Some(5_000.0)),
+            ("267.06ms", Some(267.06)),
+            ("-3", Some(-3.0)),
+            ("1.5h", Some(5.4e6)),
+            ("007", Some(7.0)),
+            ("", None),
+            ("-", None),
+            ("1.2.3", None),
+            ("2024-10-28", None),
+            ("5 s", None),
+            ("inf", None),
+        ] {
+            assert_eq!(quantity(text), wanted, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = LogFilter::parse(&text);
+            let _ = LogFilter::parse_any(&text);
+            let _ = quantity(&text);
+        }
+
+        #[test]
+        fn two_numbers_compare_as_they_do(a in -1_000_000_i64..1_000_000, b in -1_000_000_i64..1_000_000) {
+            let line = record("x", Value::Object(Map::from_iter([("n".to_owned(), json!(a))])));
+            for (sign, holds) in [("<", a < b), ("<=", a <= b), (">", a > b), (">=", a >= b)] {
+                prop_assert_eq!(passes(&format!("n{sign}{b}"), &line), holds);
+            }
+        }
+    }
+}
