@@ -213,6 +213,8 @@ pub enum Msg {
     Changed(Result<String, Refused>),
     /// New log records.
     Log(Result<Vec<LogRecord>, Refused>),
+    /// New lines of other programs' logs.
+    Lines(Vec<LogRecord>),
     /// Older log records.
     OlderLog(Result<Vec<LogRecord>, Refused>),
     /// The lines of the log before a place that pass a filter.
