@@ -74,7 +74,9 @@ pub(super) async fn check(cli: &Cli, names: &[String]) -> Result<u8> {
             Err(failure) => (Some(failure.what), Some(failure.remedy)),
         };
         if cli.json {
-            told.push(json!({"source": name, "kind": kind, "works": what.is_none(), "why": what, "remedy": remedy}));
+            told.push(
+                json!({"source": name, "kind": kind, "works": what.is_none(), "why": what, "remedy": remedy}),
+            );
             continue;
         }
         match what.zip(remedy) {

@@ -58,8 +58,8 @@ impl Io {
     pub(super) fn new(handle: Handle, file: Option<Arc<StateFile>>, sources: Vec<Source>) -> Io {
         let events = handle.events();
         let (sender, replies) = mpsc::unbounded_channel();
-        let sources = (!sources.is_empty())
-            .then(|| source::start(sources, Manner { follow: true, lines: BACKLOG }));
+        let sources =
+            (!sources.is_empty()).then(|| source::start(sources, Manner { follow: true, lines: BACKLOG }));
         let stop = CancellationToken::new();
         Io { handle, file, events, replies, sender, stop, sources, log_read: false }
     }

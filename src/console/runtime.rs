@@ -249,7 +249,8 @@ pub(super) async fn run(
     if let Some(file) = &options.file {
         file.begin(model.state());
     }
-    let mut door = Door::Opening { opening, file: options.file, sources: options.sources, waiting: Vec::new() };
+    let mut door =
+        Door::Opening { opening, file: options.file, sources: options.sources, waiting: Vec::new() };
     let shared = Shared { stage: Arc::new(Mutex::new(Stage::new(model)?)), left: Arc::default() };
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;

@@ -134,7 +134,8 @@ impl Input {
                 Got::Nothing => {}
                 Got::Rotated => self.say(Level::Info, "the file was rotated: the new one goes on from here"),
                 Got::Cut => {
-                    let lost = "the file was cut short: what was written last before that may be missing here";
+                    let lost =
+                        "the file was cut short: what was written last before that may be missing here";
                     self.say(Level::Warn, lost);
                 }
                 Got::End => {

@@ -16,6 +16,7 @@ use chrono::Utc;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Failure, Manner, QUIET, Teller, frames};
 use crate::logs::parse::Zone;
@@ -82,12 +83,16 @@ pub(super) async fn read(drain: &DrainAt, manner: Manner, teller: &mut Teller) -
     teller.works().await;
     teller.caught_up().await;
     let mut stream = Stream::new(Origin::named(&teller.name, "logplex", Zone::Utc));
-    let server = async { axum::serve(listener, app).await };
-    tokio::pin!(server);
+    // A task of its own: it answers while the lines that were taken in wait for their reader.
+    let mut server = AbortOnDropHandle::new(tokio::spawn(async { axum::serve(listener, app).await }));
     loop {
         tokio::select! {
             ended = &mut server => {
-                let why = ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+                let why = match ended {
+                    Ok(Ok(())) => "it ended".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
                 return Err(Failure::new(format!("the drain broke: {why}"), "it is opened again"));
             }
             batch = batches.recv() => if let Some(batch) = batch {
@@ -156,9 +161,7 @@ async fn answer(State(intake): State<Arc<Intake>>, request: Request<Body>) -> Re
         StatusCode::UNAUTHORIZED => {
             Some((header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"drain\"")))
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            Some((header::RETRY_AFTER, header::HeaderValue::from_static("1")))
-        }
+        StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, header::HeaderValue::from_static("1"))),
         StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, header::HeaderValue::from_static("POST"))),
         _ => None,
     };

@@ -88,7 +88,10 @@ impl Reading<'_> {
                 piece = self.incoming.response.chunk() => match piece {
                     Ok(Some(piece)) => self.take(&piece).await,
                     Ok(None) if manner.follow => return Err(api.broken("it ended")),
-                    Ok(None) => return Ok(self.finish()),
+                    Ok(None) => {
+                        self.finish();
+                        return Ok(());
+                    }
                     Err(error) => return Err(api.broken(&cause(error))),
                 },
                 () = tokio::time::sleep_until(renewal), if manner.follow => {
@@ -200,7 +203,9 @@ impl Api<'_> {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("syncdeck/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Failure::new(format!("TLS cannot be set up: {error}"), "look at its settings"))?;
+            .map_err(|error| {
+                Failure::new(format!("TLS cannot be set up: {error}"), "look at its settings")
+            })?;
         Ok(Api { app, http, key: key.into() })
     }
 
@@ -210,9 +215,10 @@ impl Api<'_> {
         let response = self.send(self.http.get(session).header(ACCEPT, "text/event-stream")).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                Err(Failure::new(self.of("the log session is not valid any more"), "another one is asked for"))
-            }
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Err(Failure::new(
+                self.of("the log session is not valid any more"),
+                "another one is asked for",
+            )),
             status => Err(self.refused(status)),
         }
     }
