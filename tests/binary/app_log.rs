@@ -117,10 +117,10 @@ fn a_stream_that_is_cut_is_told_and_goes_on_where_it_was() {
 
     // What Logplex forgot meanwhile is told as a gap.
     setting.heroku.refuse(429, 1);
+    setting.heroku.keep(1);
     setting.heroku.cut();
     setting.heroku.write("app[web.1]: forgotten");
     setting.heroku.write("app[web.1]: kept");
-    setting.heroku.keep(1);
     let gap = loop {
         let record = following.record();
         let message = record["message"].as_str().unwrap().to_owned();
