@@ -115,7 +115,7 @@ impl Input {
     ///
     /// # Errors
     /// It cannot be read any further.
-    pub fn next(&mut self) -> io::Result<Option<LogRecord>> {
+    pub fn read(&mut self) -> io::Result<Option<LogRecord>> {
         loop {
             if let Some(record) = self.stream.pop() {
                 return Ok(Some(record));

@@ -170,7 +170,7 @@ fn what_cannot_be_read_is_refused_by_name_with_the_remedy() {
         assert!(refused.status == 2 && refused.err.contains(says) && refused.out.is_empty(), "{refused:?}");
     }
     let closed = write(&dir, "closed.log", "x");
-    std::fs::set_permissions(&closed, Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o0)).unwrap();
     // Nothing is closed to root.
     if File::open(&closed).is_err() {
         let refused = run_in(&dir, &["logs", "closed.log"]);

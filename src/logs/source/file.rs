@@ -53,7 +53,7 @@ pub(super) async fn read(
     teller.works().await;
     let mut backlog: VecDeque<LogRecord> = VecDeque::new();
     loop {
-        let next = input.next().map_err(|error| {
+        let next = input.read().map_err(|error| {
             let what = format!("cannot read {} any further: {error}", file.path.display());
             Failure::new(what, "look at the disk, and whether the file is whole")
         })?;
