@@ -227,7 +227,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
-    /// The log; with files or -, those of other programs, without any configuration: heroku logs -t | syncdeck logs -
+    /// The log: the engine's own and all configured sources; with files or -, those alone, without any configuration:
+    /// heroku logs -t | syncdeck logs -
     Logs {
         /// Logs of other programs, read by their formats; also compressed ones; - is standard input
         #[arg(value_name = "FILE")]
@@ -244,6 +245,12 @@ pub(super) enum Command {
         /// Zone of times in files that name none: utc, local, +02:00
         #[arg(long, value_name = "ZONE", default_value = "utc", requires = "files", value_parser = Zone::parse)]
         zone: Zone,
+        /// Only this source: syncdeck (the engine's own log), or one of [[log.source]]; several times for several
+        #[arg(long = "source", value_name = "NAME", conflicts_with = "files")]
+        names: Vec<String>,
+        /// Try each configured source once, and say which works, and why another does not
+        #[arg(long, conflicts_with_all = ["files", "follow", "filter", "lines"])]
+        check: bool,
     },
     /// The console's commands and their keys
     Keys,

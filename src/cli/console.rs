@@ -137,7 +137,8 @@ fn options(cli: &Cli, config: &Config) -> Result<console::Options, ConfigError> 
         }
         None => ConsoleState::default(),
     };
-    Ok(console::Options { settings, mouse: config.console.mouse, state, file })
+    let sources = config.log_sources.clone();
+    Ok(console::Options { settings, mouse: config.console.mouse, state, file, sources })
 }
 
 /// Looks and keys, from the configuration, the arguments and the surroundings.

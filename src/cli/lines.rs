@@ -73,7 +73,7 @@ impl<'a> Named<'a> {
     }
 
     fn next(&mut self) -> Result<Option<LogRecord>> {
-        self.input.next().wrap_err_with(|| format!("cannot read {} any further", self.path.display()))
+        self.input.read().wrap_err_with(|| format!("cannot read {} any further", self.path.display()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! What asks: errors, runs, show, explain, logs.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
@@ -445,27 +444,7 @@ fn show_sending(record: &RecordView) -> Result<()> {
 /// Lines that the log begins with where nobody says how many.
 pub(super) const LOG_LINES: usize = 100;
 /// Log records read at once while older ones that pass a filter are looked for.
-const LOG_PAGE: usize = 2_000;
-
-/// The log: the newest lines that pass a filter, as many as are wanted, then those that come.
-pub(super) async fn logs(cli: &Cli, follow: bool, filter: &str, lines: usize) -> Result<u8> {
-    let filter = LogFilter::parse(filter).map_err(print::Usage)?;
-    let handle = door(cli).await?;
-    let print = |record: &LogRecord| log_record(cli, record);
-    let mut after = handle.log(None, 1).await?.last().map_or(0, |newest| newest.id);
-    for record in newest(&handle, after, &filter, lines).await? {
-        print(&record)?;
-    }
-    if !follow {
-        return Ok(DONE);
-    }
-    loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let records = handle.log(Some(after), LOG_PAGE).await?;
-        after = records.last().map_or(after, |record| record.id);
-        records.iter().filter(|record| filter.matches(record)).try_for_each(print)?;
-    }
-}
+pub(super) const LOG_PAGE: usize = 2_000;
 
 /// A record of any log.
 pub(super) fn log_record(cli: &Cli, record: &LogRecord) -> std::io::Result<()> {
@@ -476,7 +455,7 @@ pub(super) fn log_record(cli: &Cli, record: &LogRecord) -> std::io::Result<()> {
 }
 
 /// The newest records up to a position that pass a filter, oldest first.
-async fn newest(
+pub(super) async fn newest(
     handle: &Handle,
     upto: i64,
     filter: &LogFilter,

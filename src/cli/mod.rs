@@ -17,6 +17,7 @@ mod past;
 mod print;
 mod service;
 mod signals;
+mod sources;
 mod status;
 mod verify;
 
@@ -101,10 +102,14 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         }
         Some(Command::Pending { mapping, limit }) => list::pending(&cli, mapping.as_deref(), *limit).await,
         Some(Command::Show { what, full }) => list::show(&cli, what, *full).await,
-        Some(Command::Logs { files, follow, filter, lines, zone }) => {
+        Some(Command::Logs { check: true, names, .. }) => sources::check(&cli, names).await,
+        Some(Command::Logs { files, follow, filter, lines, zone, names, check: false }) => {
             let (follow, filter, lines) = (*follow, filter.as_deref().unwrap_or(""), *lines);
             match files.as_slice() {
-                [] => list::logs(&cli, follow, filter, lines.unwrap_or(list::LOG_LINES)).await,
+                [] => {
+                    let lines = lines.unwrap_or(list::LOG_LINES);
+                    sources::run(&cli, &sources::Wanted { names, follow, filter, lines }).await
+                }
                 files => lines::run(&cli, &lines::Wanted { files, zone: *zone, follow, filter, lines }).await,
             }
         }

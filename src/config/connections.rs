@@ -46,6 +46,8 @@ struct One {
     /// Read apart from all this: no engine minds what is wrong in it.
     #[serde(default, rename = "console")]
     _console: IgnoredAny,
+    #[serde(default, rename = "log")]
+    _log: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +67,8 @@ struct Several {
     connections: BTreeMap<Spanned<String>, Sections>,
     #[serde(default, rename = "console")]
     _console: IgnoredAny,
+    #[serde(default, rename = "log")]
+    _log: IgnoredAny,
 }
 
 #[derive(Deserialize)]

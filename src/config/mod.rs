@@ -5,6 +5,7 @@
 mod connections;
 pub mod console;
 pub mod edit;
+pub mod log;
 mod mapping;
 mod signin;
 pub mod state;
@@ -21,6 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::mapping::Access;
 use crate::domain::rules::Rules;
+use crate::logs::source::Source;
 
 pub use console::ConsoleSettings;
 pub use state::ConsoleState;
@@ -151,6 +153,8 @@ pub struct Config {
     pub mappings: Vec<MappingConfig>,
     /// The console.
     pub console: ConsoleSettings,
+    /// Where lines of other programs' logs come from.
+    pub log_sources: Vec<Source>,
     /// What it was read from.
     pub contents: Contents,
 }
@@ -276,8 +280,8 @@ impl Config {
         Config::of(&path, &read(&path)?, connection)
     }
 
-    /// As [`Config::load`], for an engine alone, which must not rest for what is wrong in `[console]`: that is not
-    /// looked at.
+    /// As [`Config::load`], for an engine alone, which must not rest for what is wrong in `[console]` or `[log]`: that is
+    /// not looked at.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -305,7 +309,9 @@ impl Config {
 
     fn of(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
         let console = written::console(path, text)?;
-        Ok(Config { console, ..written::check(path, text, connection)? })
+        let config = written::check(path, text, connection)?;
+        let log_sources = written::log(path, text, &config.name)?;
+        Ok(Config { console, log_sources, ..config })
     }
 
     /// Reads the same connection of the file again, for an engine: `[console]` is not looked at, and stays as it was.
@@ -317,7 +323,8 @@ impl Config {
         let now_several = text.parse::<toml::Table>().is_ok_and(|file| file.contains_key("connections"));
         // One that is alone in its file may be given another name; among several the name tells which one it is.
         let name = (self.among_several || now_several).then_some(self.name.as_str());
-        Ok(Config { console: self.console.clone(), ..written::check(&self.path, &text, name)? })
+        let log_sources = self.log_sources.clone();
+        Ok(Config { console: self.console.clone(), log_sources, ..written::check(&self.path, &text, name)? })
     }
 
     /// What its files hold now.
@@ -325,11 +332,12 @@ impl Config {
         Contents::of(self, std::fs::read_to_string(&self.path).ok().as_deref())
     }
 
-    /// What of a file's text an engine minds: neither `[console]` nor other connections nor the wording. A text that is
+    /// What of a file's text an engine minds: neither `[console]` nor `[log]` nor other connections nor the wording. A text that is
     /// no TOML is all of it.
     pub fn engine_part(&self, text: &str) -> String {
         let Ok(mut file) = text.parse::<toml::Table>() else { return text.to_owned() };
         file.remove("console");
+        file.remove("log");
         if let Some(toml::Value::Table(connections)) = file.get_mut("connections") {
             connections.retain(|name, _| *name == self.name);
         }

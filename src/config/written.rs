@@ -11,9 +11,11 @@ use toml::Spanned;
 
 use crate::domain::address::OrgAddress;
 use crate::domain::duration;
+use crate::logs::source::Source;
 
 use super::connections::Written;
 use super::console::ConsoleFile;
+use super::log::LogFile;
 use super::{Config, ConfigError, ConnectionName, ConsoleSettings, Contents, History, Postgres, Salesforce};
 
 #[derive(Deserialize)]
@@ -105,6 +107,13 @@ pub(super) fn console(path: &Path, text: &str) -> Result<ConsoleSettings, Config
     check.console(file.console)
 }
 
+/// The sources of log lines of a connection, whatever stands beside them.
+pub(super) fn log(path: &Path, text: &str, connection: &str) -> Result<Vec<Source>, ConfigError> {
+    let check = Check::new(path, text);
+    let file: LogFile = check.parse()?;
+    check.sources(file.log, connection)
+}
+
 pub(super) struct Check<'a> {
     path: &'a Path,
     text: &'a str,
@@ -153,6 +162,7 @@ impl<'a> Check<'a> {
             history: self.history(&written.history)?,
             mappings,
             console: ConsoleSettings::default(),
+            log_sources: Vec::new(),
             contents: Contents::default(),
         };
         Ok(Config { contents: Contents::of(&config, Some(self.text)), ..config })
@@ -243,7 +253,7 @@ impl<'a> Check<'a> {
         })
     }
 
-    fn duration(
+    pub(super) fn duration(
         &self,
         key: &str,
         value: Option<&Spanned<String>>,

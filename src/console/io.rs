@@ -20,7 +20,9 @@ use crate::domain::act::AuditQuery;
 use crate::domain::act::Owner;
 use crate::domain::act::{Deed, Progress, Report};
 use crate::domain::trend::{Share, Trend};
+use crate::logs::LogRecord;
 use crate::logs::ring::{self, Kept, Line};
+use crate::logs::source::{self, Manner, Source, Sources};
 
 use super::effect::Effect;
 use super::msg::Msg;
@@ -31,6 +33,10 @@ use super::term::failpoint;
 const REST: Duration = Duration::from_millis(80);
 /// The same where the list moved it: as long as one needs to see that it moved, and to hold back a key.
 const SETTLE: Duration = Duration::from_millis(600);
+/// Lines of a source that a console begins with.
+const BACKLOG: usize = 200;
+/// Lines of sources that are taken in at once.
+const LINES: usize = 1_000;
 /// Rows of a trial.
 const TRIED: usize = 20;
 
@@ -44,13 +50,20 @@ pub(super) struct Io {
     sender: mpsc::UnboundedSender<Msg>,
     /// Ends the act under way between two transactions.
     stop: CancellationToken,
+    /// Other programs' lines; `None` when none come any more.
+    sources: Option<Sources>,
+    /// Whether the engine's log was read: other lines stand behind those of it that were there before.
+    log_read: bool,
 }
 
 impl Io {
-    pub(super) fn new(handle: Handle, file: Option<Arc<StateFile>>) -> Io {
+    pub(super) fn new(handle: Handle, file: Option<Arc<StateFile>>, sources: Vec<Source>) -> Io {
         let events = handle.events();
         let (sender, replies) = mpsc::unbounded_channel();
-        Io { handle, file, events, replies, sender, stop: CancellationToken::new() }
+        let sources =
+            (!sources.is_empty()).then(|| source::start(sources, Manner { follow: true, lines: BACKLOG }));
+        let stop = CancellationToken::new();
+        Io { handle, file, events, replies, sender, stop, sources, log_read: false }
     }
 
     /// What happens next: an event, or what an effect came to; `None` when the door is shut.
@@ -63,7 +76,11 @@ impl Io {
                 Err(broadcast::error::RecvError::Lagged(_)) => Some(Msg::Missed),
                 Err(broadcast::error::RecvError::Closed) => None,
             },
-            msg = self.replies.recv() => msg,
+            msg = self.replies.recv() => {
+                self.log_read |= matches!(msg, Some(Msg::Log(Ok(_))));
+                msg
+            }
+            lines = lines(&mut self.sources), if self.log_read => Some(Msg::Lines(lines)),
         }
     }
 
@@ -124,6 +141,17 @@ impl Io {
             })),
         }
     }
+}
+
+/// The next lines of sources; never, when none come any more.
+async fn lines(sources: &mut Option<Sources>) -> Vec<LogRecord> {
+    if let Some(open) = sources {
+        match open.records(LINES).await {
+            Some(records) => return records,
+            None => *sources = None,
+        }
+    }
+    std::future::pending().await
 }
 
 /// What an effect needs.

@@ -64,6 +64,7 @@ use futures_util::FutureExt;
 
 use crate::client::handle::Handle;
 use crate::config::state::{ConsoleState, StateFile};
+use crate::logs::source::Source;
 
 /// How the console is to behave.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +77,8 @@ pub struct Options {
     pub state: ConsoleState,
     /// Where it is kept for the next one.
     pub file: Option<Arc<StateFile>>,
+    /// Where lines of other programs' logs come from.
+    pub sources: Vec<Source>,
 }
 
 /// Why an entry of `[console]` cannot be used.

@@ -213,6 +213,8 @@ pub enum Msg {
     Changed(Result<String, Refused>),
     /// New log records.
     Log(Result<Vec<LogRecord>, Refused>),
+    /// New lines of other programs' logs.
+    Lines(Vec<LogRecord>),
     /// Older log records.
     OlderLog(Result<Vec<LogRecord>, Refused>),
     /// Lines of the log were written into a file, or not.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::handle::Handle;
 use crate::config::state::StateFile;
+use crate::logs::source::Source;
 
 use super::effect::Effect;
 use super::io::Io;
@@ -49,6 +50,8 @@ pub(super) enum Door<'a> {
         opening: LocalBoxFuture<'a, Result<Handle>>,
         /// Where it is kept where the console stands.
         file: Option<Arc<StateFile>>,
+        /// Where lines of other programs' logs come from.
+        sources: Vec<Source>,
         /// What is to be done once it is open.
         waiting: Vec<Effect>,
     },
@@ -63,9 +66,9 @@ impl Door<'_> {
     /// When it cannot be opened.
     async fn next(&mut self) -> Result<Option<Msg>> {
         match self {
-            Door::Opening { opening, file, waiting } => {
+            Door::Opening { opening, file, sources, waiting } => {
                 let handle = opening.await?;
-                let mut io = Io::new(handle, file.take());
+                let mut io = Io::new(handle, file.take(), std::mem::take(sources));
                 std::mem::take(waiting).into_iter().for_each(|effect| io.perform(effect));
                 *self = Door::Open(Box::new(io));
                 Ok(Some(Msg::Opened))
@@ -246,7 +249,8 @@ pub(super) async fn run(
     if let Some(file) = &options.file {
         file.begin(model.state());
     }
-    let mut door = Door::Opening { opening, file: options.file, waiting: Vec::new() };
+    let mut door =
+        Door::Opening { opening, file: options.file, sources: options.sources, waiting: Vec::new() };
     let shared = Shared { stage: Arc::new(Mutex::new(Stage::new(model)?)), left: Arc::default() };
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;

@@ -209,6 +209,10 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             let more = result.is_ok_and(|records| model.log.take(&records));
             if model.log_flight.land() || more { model.load_log() } else { Vec::new() }
         }
+        Msg::Lines(records) => {
+            model.log.take(&records);
+            Vec::new()
+        }
         Msg::OlderLog(result) => {
             match result {
                 Ok(records) => model.log.take_older(&records),

@@ -2,7 +2,7 @@
 //! rotated or cut short meanwhile.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,8 @@ pub enum OpenError {
 /// A log that is read.
 pub struct Input {
     bytes: Bytes,
+    /// Source and part of what is said about the file itself.
+    place: (String, String),
     stream: Stream,
     buffer: Vec<u8>,
     /// Nothing came when it was last read.
@@ -57,7 +59,7 @@ pub struct Input {
 enum Bytes {
     Standard(io::Stdin),
     /// Read once, from the beginning to the end.
-    Once(Box<dyn Read>),
+    Once(Box<dyn Read + Send>),
     Followed(Tail),
 }
 
@@ -86,25 +88,34 @@ impl Input {
             return Ok(Input::new(bytes, Origin::new("stdin", "-", zone)));
         }
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        Input::open_as(path, Origin::new("file", &name, zone), follow.then_some(u64::MAX))
+    }
+
+    /// The same for lines of that origin. What is followed begins so many bytes before its end, at a whole line.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open_as(path: &Path, origin: Origin, follow: Option<u64>) -> Result<Input, OpenError> {
         let bytes = Bytes::open(path, follow).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
             io::ErrorKind::IsADirectory => OpenError::Directory(path.to_owned()),
             io::ErrorKind::PermissionDenied => OpenError::Denied(path.to_owned()),
             _ => OpenError::Other(path.to_owned(), error),
         })?;
-        Ok(Input::new(bytes, Origin::new("file", &name, zone)))
+        Ok(Input::new(bytes, origin))
     }
 
     fn new(bytes: Bytes, origin: Origin) -> Input {
+        let place = (origin.source().to_owned(), origin.dyno().to_owned());
         let stream = Stream::new(origin);
-        Input { bytes, stream, buffer: vec![0; PIECE], quiet: false, caught_up: false, over: false }
+        Input { bytes, place, stream, buffer: vec![0; PIECE], quiet: false, caught_up: false, over: false }
     }
 
     /// The next record; `None` when there is none for now, or none any more. Waits for standard input.
     ///
     /// # Errors
     /// It cannot be read any further.
-    pub fn next(&mut self) -> io::Result<Option<LogRecord>> {
+    pub fn read(&mut self) -> io::Result<Option<LogRecord>> {
         loop {
             if let Some(record) = self.stream.pop() {
                 return Ok(Some(record));
@@ -121,10 +132,11 @@ impl Input {
                     self.caught_up = true;
                 }
                 Got::Nothing => {}
-                Got::Rotated => self.stream.finish(Utc::now()),
+                Got::Rotated => self.say(Level::Info, "the file was rotated: the new one goes on from here"),
                 Got::Cut => {
-                    self.stream.finish(Utc::now());
-                    self.stream.note(self.bytes.cut());
+                    let lost =
+                        "the file was cut short: what was written last before that may be missing here";
+                    self.say(Level::Warn, lost);
                 }
                 Got::End => {
                     self.stream.finish(Utc::now());
@@ -139,6 +151,14 @@ impl Input {
         }
     }
 
+    /// Says what became of the file between its lines.
+    fn say(&mut self, level: Level, message: &str) {
+        self.stream.finish(Utc::now());
+        let (source, dyno) = &self.place;
+        let record = record(level, dyno, message.to_owned(), Map::new());
+        self.stream.note(LogRecord { source: source.clone(), ..record });
+    }
+
     /// Whether nothing will come any more.
     pub fn is_over(&self) -> bool {
         self.over
@@ -146,7 +166,7 @@ impl Input {
 }
 
 impl Bytes {
-    fn open(path: &Path, follow: bool) -> io::Result<Bytes> {
+    fn open(path: &Path, follow: Option<u64>) -> io::Result<Bytes> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
@@ -159,9 +179,9 @@ impl Bytes {
         (&mut file).take(2).read_to_end(&mut begin)?;
         file.rewind()?;
         Ok(match (begin == GZIP, follow) {
-            (true, _) => Bytes::Once(Box::new(MultiGzDecoder::new(io::BufReader::new(file)))),
-            (false, false) => Bytes::Once(Box::new(file)),
-            (false, true) => Bytes::Followed(Tail { path: path.to_owned(), file, at: 0, leaving: false }),
+            (true, _) => Bytes::Once(Box::new(MultiGzDecoder::new(BufReader::new(file)))),
+            (false, None) => Bytes::Once(Box::new(file)),
+            (false, Some(back)) => Bytes::Followed(Tail::open(path, file, metadata.len(), back)?),
         })
     }
 
@@ -178,16 +198,6 @@ impl Bytes {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Got::Nothing),
             Err(error) => Err(error),
         }
-    }
-
-    /// Says where lines may be missing.
-    fn cut(&self) -> LogRecord {
-        let name = match self {
-            Bytes::Followed(tail) => tail.path.file_name().unwrap_or_default().to_string_lossy(),
-            Bytes::Standard(_) | Bytes::Once(_) => "-".into(),
-        };
-        let message = "the file was cut short: what was written last before that may be missing here";
-        record(Level::Warn, &name, message.to_owned(), Map::new())
     }
 }
 
@@ -212,6 +222,19 @@ struct Tail {
 }
 
 impl Tail {
+    /// Begins so many bytes before the end, behind the first line end there.
+    fn open(path: &Path, mut file: File, length: u64, back: u64) -> io::Result<Tail> {
+        let mut at = length.saturating_sub(back);
+        if at > 0 {
+            let mut skipped = Vec::new();
+            file.seek(SeekFrom::Start(at - 1))?;
+            BufReader::new(&mut file).take(back.saturating_add(1)).read_until(b'\n', &mut skipped)?;
+            at = at - 1 + skipped.len() as u64;
+            file.seek(SeekFrom::Start(at))?;
+        }
+        Ok(Tail { path: path.to_owned(), file, at, leaving: false })
+    }
+
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<Got> {
         let count = self.file.read(buffer)?;
         self.at += count as u64;
@@ -226,6 +249,7 @@ impl Tail {
         // A name that nothing has for a moment gets a new file soon.
         let is_other = |named: &std::fs::Metadata| (named.dev(), named.ino()) != (open.dev(), open.ino());
         if !self.path.metadata().is_ok_and(|named| is_other(&named)) {
+            self.leaving = false;
             return Ok(Got::Nothing);
         }
         if !self.leaving {

@@ -1,6 +1,7 @@
 //! Log records: what one is, where they come from, how hostile text in them is made harmless. The engine's own
 //! events pass through here to the log store and to every console; lines of other programs are read (`input`) and
-//! understood (`parse`) here. Nothing here draws or decides.
+//! understood (`parse`) here, and the sources that the configuration names are followed (`source`). Nothing here draws or
+//! decides.
 
 pub mod input;
 pub mod line;
@@ -9,6 +10,7 @@ pub mod parse;
 pub mod ring;
 pub mod sanitize;
 pub mod shape;
+pub mod source;
 pub mod subject;
 mod term;
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// One line of the log (`logs --json` prints exactly these members).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogRecord {
-    /// Position in the log store; grows. Not printed.
+    /// Position in the log store; grows. Not printed. What comes from elsewhere has [`ELSEWHERE`].
     #[serde(skip)]
     pub id: i64,
     /// When.
@@ -34,6 +36,10 @@ pub struct LogRecord {
     /// Keys and values beside it: `mapping`, `row`, `sfid`, `batch`, `code`, ...
     pub fields: serde_json::Map<String, serde_json::Value>,
 }
+
+/// The position of a record that is not in the log store. The ring gives it that of the line before it, behind which it
+/// is shown.
+pub const ELSEWHERE: i64 = i64::MAX;
 
 impl LogRecord {
     /// The mark of a place where records are missing: how many (`fields.dropped`), which part of the program lost them,

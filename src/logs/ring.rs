@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::line::{Asked, LogFilter};
 use super::term::literal;
-use super::{Level, LogRecord};
+use super::{ELSEWHERE, Level, LogRecord};
 
 /// Lines of a chunk.
 const CHUNK: usize = 4_096;
@@ -104,10 +104,10 @@ fn pack(record: &LogRecord, into: &mut String) {
 }
 
 impl Chunk {
-    fn push(&mut self, record: &LogRecord) {
+    fn push(&mut self, record: &LogRecord, id: i64) {
         pack(record, &mut self.text);
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.lines.push(Meta { id: record.id, time: record.time, level: record.level, end });
+        self.lines.push(Meta { id, time: record.time, level: record.level, end });
     }
 
     fn bytes(&self) -> usize {
@@ -243,7 +243,11 @@ impl Ring {
 
     /// Takes a line in; the oldest ones go when there are too many bytes.
     pub fn push(&mut self, record: &LogRecord) {
-        self.open.push(record);
+        let id = match record.id {
+            ELSEWHERE => self.newest().map_or(0, |line| line.id),
+            id => id,
+        };
+        self.open.push(record, id);
         if self.open.lines.len() == CHUNK {
             let next = Chunk { first: self.open.first + CHUNK as Place, ..Chunk::default() };
             let mut full = std::mem::replace(&mut self.open, next);
@@ -262,7 +266,7 @@ impl Ring {
     /// Takes older lines in before the others, oldest first; false when there is no room for them.
     pub fn push_older(&mut self, records: &[LogRecord]) -> bool {
         let mut chunk = Chunk { first: self.places().start - records.len() as Place, ..Chunk::default() };
-        records.iter().for_each(|record| chunk.push(record));
+        records.iter().for_each(|record| chunk.push(record, record.id));
         chunk.text.shrink_to_fit();
         if self.held + chunk.bytes() > self.cap {
             return false;
@@ -349,6 +353,16 @@ mod tests {
         ring.push(&record(100_000, "one more"));
         assert_eq!(ring.get(place).unwrap().id, id);
         assert!(ring.get(places.start - 1).is_none() && ring.get(ring.places().end).is_none());
+    }
+
+    #[test]
+    fn a_line_from_elsewhere_stands_behind_the_newest_of_the_store() {
+        let mut ring = Ring::new(100_000);
+        for id in [ELSEWHERE, 7, ELSEWHERE, ELSEWHERE, 8] {
+            ring.push(&record(id, "a line"));
+        }
+        let ids: Vec<i64> = ring.places().filter_map(|place| Some(ring.get(place)?.id)).collect();
+        assert_eq!(ids, [0, 7, 7, 7, 8]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::docs::root;
 
 /// What knows the console's model and is known by it.
-const CONSOLE: [&str; 21] = [
+const CONSOLE: [&str; 22] = [
     "console/command",
     "console/keymap",
     "console/model",
@@ -16,6 +16,7 @@ const CONSOLE: [&str; 21] = [
     "console/overlays/choice",
     "console/overlays/filter",
     "console/overlays/palette",
+    "console/overlays/patterns",
     "console/overlays/plan",
     "console/overlays/sides",
     "console/overlays/trends",
@@ -53,7 +54,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("engine", &["postgres", "salesforce", "config", "logs", "domain"]),
     ("postgres", &["logs", "domain"]),
     ("salesforce", &["domain"]),
-    ("config", &["domain"]),
+    ("config", &["logs", "domain"]),
     ("logs", &["domain"]),
     ("simulator", &[]),
     ("domain", &[]),
@@ -63,7 +64,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 const CIRCLES: [(&str, &[&str]); 9] = [
     (
         "a mapping's rules are a part of a file that has several connections",
-        &["config/connections", "config/console", "config/mapping", "config/written"],
+        &["config/connections", "config/console", "config/log", "config/mapping", "config/written"],
     ),
     (
         "a record's view carries its remedies, and those are made of it",
@@ -82,7 +83,10 @@ const CIRCLES: [(&str, &[&str]); 9] = [
         "the routes name their handlers, and those answer in the routes' form",
         &["simulator/collections", "simulator/oauth", "simulator/routes"],
     ),
-    ("the ring asks the filter which lines it keeps by", &["logs/line", "logs/ring"]),
+    (
+        "the ring asks the filter which lines it keeps by",
+        &["logs/line", "logs/ring", "logs/shape", "logs/term"],
+    ),
     ("the questions are the client's methods", &["client/handle", "client/queries"]),
     ("one model that every pane and overlay reaches into", &CONSOLE),
 ];

@@ -5,7 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::Thread;
 
 use serde_json::Value;
 
@@ -14,7 +17,7 @@ use crate::{Ran, directory, run_in};
 
 const APPLINK: &str = include_str!("../../src/logs/parse/samples/applink.log");
 
-fn logs(dir: &Path, args: &[&str]) -> Command {
+pub fn logs(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
     for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
         command.env(name, dir);
@@ -49,7 +52,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
-fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+pub fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = dir.join(name);
     std::fs::write(&path, bytes).unwrap();
     path
@@ -167,7 +170,7 @@ fn what_cannot_be_read_is_refused_by_name_with_the_remedy() {
         assert!(refused.status == 2 && refused.err.contains(says) && refused.out.is_empty(), "{refused:?}");
     }
     let closed = write(&dir, "closed.log", "x");
-    std::fs::set_permissions(&closed, Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o0)).unwrap();
     // Nothing is closed to root.
     if File::open(&closed).is_err() {
         let refused = run_in(&dir, &["logs", "closed.log"]);
@@ -180,29 +183,54 @@ fn what_cannot_be_read_is_refused_by_name_with_the_remedy() {
 }
 
 /// The program while it follows.
-struct Following {
+pub struct Following {
     child: Child,
     lines: Receiver<String>,
+    /// Whether nothing is to be read of what it prints.
+    held: Arc<AtomicBool>,
+    reader: Thread,
 }
 
 impl Following {
-    fn start(mut command: Command) -> Following {
+    pub fn start(mut command: Command) -> Following {
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
-        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Following { child, lines }
+        let held = Arc::new(AtomicBool::new(false));
+        let is_held = held.clone();
+        let reader = std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).try_for_each(|line| {
+                while is_held.load(Ordering::Relaxed) {
+                    std::thread::park();
+                }
+                sender.send(line)
+            })
+        });
+        Following { child, lines, held, reader: reader.thread().clone() }
+    }
+
+    /// Reads nothing of what it prints any more, so that its pipe fills.
+    pub fn hold(&self) {
+        self.held.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads again.
+    pub fn go_on(&self) {
+        self.held.store(false, Ordering::Relaxed);
+        self.reader.unpark();
     }
 
     /// The message of the next line.
     fn next(&self) -> String {
+        self.record()["message"].as_str().unwrap().to_owned()
+    }
+
+    /// The next record.
+    pub fn record(&self) -> Value {
         let patience = Patience::new();
         loop {
             match self.lines.recv_timeout(std::time::Duration::from_millis(50)) {
-                Ok(line) => {
-                    let record: Value = serde_json::from_str(&line).unwrap();
-                    return record["message"].as_str().unwrap().to_owned();
-                }
+                Ok(line) => return serde_json::from_str(&line).unwrap(),
                 Err(_) => assert!(!patience.is_over(), "no line came"),
             }
         }
@@ -235,7 +263,9 @@ fn a_file_is_followed_through_rotation_and_when_it_is_cut_short() {
     std::fs::rename(&path, &moved).unwrap();
     OpenOptions::new().append(true).open(&moved).unwrap().write_all(b" and more").unwrap();
     write(&dir, "app.log", "six\nseven\n");
-    assert_eq!([following.next(), following.next(), following.next()], ["five and more", "six", "seven"]);
+    assert_eq!(following.next(), "five and more");
+    assert!(following.next().starts_with("the file was rotated"));
+    assert_eq!([following.next(), following.next()], ["six", "seven"]);
 
     std::fs::write(&path, "8\n").unwrap();
     assert!(following.next().starts_with("the file was cut short"));

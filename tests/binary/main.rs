@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
+mod app_log;
 mod configuration;
 mod docs;
+mod heroku_api;
 mod house;
 mod logs;
 mod manual;
 mod rules;
+mod sources;
 #[allow(dead_code, reason = "each way of testing uses its part of what is shared")]
 #[path = "../support/mod.rs"]
 mod support;

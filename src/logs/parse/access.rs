@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::entry::piece;
 use super::logfmt::quoted_text;
+use super::names::piece;
 use super::{Entry, Format, Value, level, names, time};
 
 /// A line cut where both shapes have brackets and quotes.
@@ -76,6 +76,7 @@ fn answered<'a>(cut: &Cut<'a>, client: &'a str, status: &'a str) -> Option<Entry
 }
 
 /// Method, host, path and protocol; what is no request of HTTP is the message as it is.
+#[allow(clippy::ptr_arg, reason = "parts of it are borrowed for as long as the line where it is borrowed")]
 fn asked<'a>(entry: &mut Entry<'a>, request: &Cow<'a, str>) {
     let space = |text: &str| text.find(' ');
     let (Some(first), Some(last)) = (space(request), request.rfind(' ')) else {

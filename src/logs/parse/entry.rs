@@ -1,7 +1,6 @@
 //! What one line says, borrowed from it.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::time::Stamp;
 use super::{level, names, time};
@@ -152,14 +151,6 @@ impl<'a> Value<'a> {
             Value::Text(text) | Value::Number(text) => text,
             Value::Json(text) => text,
         }
-    }
-}
-
-/// A part of a text, borrowed where the text is.
-pub(super) fn piece<'a>(text: &Cow<'a, str>, part: Range<usize>) -> Cow<'a, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(&text[part]),
-        Cow::Owned(text) => Cow::Owned(text[part].to_owned()),
     }
 }
 

@@ -26,6 +26,8 @@ pub mod splitter;
 pub mod stream;
 mod time;
 
+use chrono::{DateTime, Utc};
+
 pub use entry::{Entry, Field, Format, Value};
 pub use time::{Stamp, Zone};
 
@@ -35,6 +37,14 @@ type Reader = for<'a> fn(&'a str) -> Option<Entry<'a>>;
 /// In this order: what can be told by its first bytes comes first.
 const READERS: [Reader; 7] =
     [json::read, platform::read, router::read, connect::read, postgres::read, access::read, logfmt::read];
+
+/// When Heroku's log router took a line in, where it is one of its lines.
+pub fn taken_at(text: &str) -> Option<DateTime<Utc>> {
+    match heroku::head(text)?.0.stamp {
+        Stamp::Instant(time) => Some(time),
+        Stamp::Wall(_) => None,
+    }
+}
 
 /// What a line says. Its end is no part of it.
 pub fn line(text: &str) -> Entry<'_> {

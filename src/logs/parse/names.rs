@@ -1,8 +1,7 @@
 //! One name for what programs name differently, so that a filter finds it in all of them.
 
 use std::borrow::Cow;
-
-use super::entry::piece;
+use std::ops::Range;
 
 /// The request that a line is about.
 pub const REQUEST: &str = "request_id";
@@ -31,4 +30,12 @@ pub fn org_of<'a>(request: &Cow<'a, str>) -> Option<Cow<'a, str>> {
     let is_org =
         request.starts_with("00D") && request[..length].bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_org.then(|| piece(request, 0..length))
+}
+
+/// A part of a text, borrowed where the text is.
+pub(super) fn piece<'a>(text: &Cow<'a, str>, part: Range<usize>) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[part]),
+        Cow::Owned(text) => Cow::Owned(text[part].to_owned()),
+    }
 }

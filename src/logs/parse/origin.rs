@@ -11,6 +11,8 @@ use crate::logs::{Level, LogRecord};
 pub struct Origin {
     source: String,
     dyno: String,
+    /// Whether a person named it: its lines keep that name, and tell in a field what they say themselves.
+    named: bool,
     zone: Zone,
     /// The time of the line before.
     last: Option<DateTime<Utc>>,
@@ -19,11 +21,31 @@ pub struct Origin {
 impl Origin {
     /// Names for lines that have none of their own, and the zone of times that name none.
     pub fn new(source: &str, dyno: &str, zone: Zone) -> Origin {
-        Origin { source: source.to_owned(), dyno: dyno.to_owned(), zone, last: None }
+        Origin { source: source.to_owned(), dyno: dyno.to_owned(), named: false, zone, last: None }
+    }
+
+    /// That of a source with a name in the configuration: all its records have the name, and the source that a line names
+    /// itself (`app`, `heroku`) is their field `from`.
+    pub fn named(name: &str, dyno: &str, zone: Zone) -> Origin {
+        Origin { named: true, ..Origin::new(name, dyno, zone) }
+    }
+
+    /// The name for lines that have none.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The part of it for lines that name none.
+    pub fn dyno(&self) -> &str {
+        &self.dyno
     }
 
     /// The record of a line that was read at `seen`. A line without a time has that of the one before it.
-    pub fn record(&mut self, entry: Entry<'_>, seen: DateTime<Utc>) -> LogRecord {
+    pub fn record(&mut self, mut entry: Entry<'_>, seen: DateTime<Utc>) -> LogRecord {
+        if self.named && !entry.source.is_empty() {
+            let own = std::mem::take(&mut entry.source);
+            entry.fields.push(("from".into(), Value::Text(own.into())));
+        }
         let told = entry.stamp.map(|stamp| self.zone.instant(stamp, self.last));
         self.last = told.or(self.last);
         let or = |told: &str, other: &str| if told.is_empty() { other.to_owned() } else { told.to_owned() };

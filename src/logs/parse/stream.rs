@@ -31,6 +31,12 @@ impl Stream {
         splitter.feed(piece, &mut |text| take(origin, joiner, ready, text, seen));
     }
 
+    /// Takes a line in that somebody else found the ends of.
+    pub fn line(&mut self, text: &str, seen: DateTime<Utc>) {
+        let Stream { origin, joiner, ready, .. } = self;
+        take(origin, joiner, ready, text, seen);
+    }
+
     /// Nothing has come for a while: waits for no more lines of a trace, but for the rest of a line that has begun.
     pub fn idle(&mut self) {
         self.joiner.close();

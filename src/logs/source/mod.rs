@@ -1,0 +1,253 @@
+//! The sources of other programs' lines that the configuration names: files, Heroku's apps, drains. Each is followed by a
+//! task of its own. All of them tell their records into one channel of few places: whoever takes slowly slows them down,
+//! and nothing is dropped here. A source that fails says so in a line of its own, and comes back by itself.
+
+mod drain;
+mod file;
+mod frames;
+mod heroku;
+mod seam;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::log::record;
+use super::parse::stream::Stream;
+use super::{ELSEWHERE, Level, LogRecord};
+use crate::domain::backoff::Backoff;
+
+pub use drain::{DrainAt, Login};
+pub use file::FileAt;
+pub use heroku::HerokuApp;
+
+/// Records that wait for whoever takes them.
+const WAITING: usize = 2_048;
+/// How long nothing must come before a trace counts as whole.
+const QUIET: Duration = Duration::from_millis(200);
+/// Waits between tries: at most a minute.
+const BACKOFF: Backoff =
+    Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60), max_retries: u32::MAX };
+
+/// A source of lines.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What its lines are called by.
+    pub name: String,
+    /// Where they come from.
+    pub kind: Kind,
+}
+
+/// Where lines come from.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A file.
+    File(FileAt),
+    /// An app's log at Heroku.
+    Heroku(HerokuApp),
+    /// What Heroku's log router is told to send here.
+    Drain(DrainAt),
+}
+
+impl Kind {
+    /// Its word in the configuration.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::File(_) => "file",
+            Kind::Heroku(_) => "heroku",
+            Kind::Drain(_) => "drain",
+        }
+    }
+}
+
+/// Why a source brings nothing, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}\n{remedy}")]
+pub struct Failure {
+    /// What failed, on what.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Failure {
+    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// How sources are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Go on as they grow; else read what is there.
+    pub follow: bool,
+    /// Begin with so many lines, the newest.
+    pub lines: usize,
+}
+
+/// What a source tells.
+#[derive(Debug)]
+pub enum Told {
+    /// A line of it, or one about it.
+    Line(LogRecord),
+    /// What was there when it was opened is told, or it could not be opened. Told once.
+    CaughtUp,
+}
+
+/// Sources that are read. They end when this is dropped.
+#[derive(Debug)]
+pub struct Sources {
+    told: mpsc::Receiver<Told>,
+    _stop: DropGuard,
+}
+
+impl Sources {
+    /// What is told next; `None` when all have ended.
+    pub async fn next(&mut self) -> Option<Told> {
+        self.told.recv().await
+    }
+
+    /// The next records, at least one and at most so many; `None` when all sources have ended.
+    pub async fn records(&mut self, most: usize) -> Option<Vec<LogRecord>> {
+        let mut told = Vec::new();
+        loop {
+            if self.told.recv_many(&mut told, most).await == 0 {
+                return None;
+            }
+            let records: Vec<LogRecord> = told
+                .drain(..)
+                .filter_map(|told| match told {
+                    Told::Line(record) => Some(record),
+                    Told::CaughtUp => None,
+                })
+                .collect();
+            if !records.is_empty() {
+                return Some(records);
+            }
+        }
+    }
+}
+
+/// Begins to read them.
+pub fn start(sources: Vec<Source>, manner: Manner) -> Sources {
+    let (sender, told) = mpsc::channel(WAITING);
+    let stop = CancellationToken::new();
+    for source in sources {
+        let teller = Teller::new(&source, sender.clone());
+        let stop = stop.clone();
+        drop(tokio::spawn(async move { stop.run_until_cancelled(keep(source, manner, teller)).await }));
+    }
+    Sources { told, _stop: stop.drop_guard() }
+}
+
+/// Reads a source, again and again when it fails.
+async fn keep(source: Source, manner: Manner, mut teller: Teller) {
+    let mut opened = file::Opened::default();
+    let mut seam = seam::Seam::default();
+    loop {
+        let ended = match &source.kind {
+            Kind::File(file) => file::read(file, manner, &mut opened, &mut teller).await,
+            Kind::Heroku(app) => heroku::read(app, manner, &mut seam, &mut teller).await,
+            Kind::Drain(drain) => drain::read(drain, manner, &mut teller).await,
+        };
+        if let Err(failure) = &ended {
+            teller.fails(failure).await;
+        }
+        teller.caught_up().await;
+        if ended.is_ok() || !manner.follow {
+            return;
+        }
+        tokio::time::sleep(teller.pause()).await;
+    }
+}
+
+/// Tries a source once.
+///
+/// # Errors
+/// Why it brings nothing.
+pub async fn check(source: &Source) -> Result<(), Failure> {
+    match &source.kind {
+        Kind::File(file) => file::check(file),
+        Kind::Heroku(app) => heroku::check(app).await,
+        Kind::Drain(drain) => drain::check(drain).await,
+    }
+}
+
+/// The end of the channel that one source tells into.
+#[derive(Debug)]
+struct Teller {
+    name: String,
+    kind: &'static str,
+    sender: mpsc::Sender<Told>,
+    caught_up: bool,
+    /// What was told last about its failure, until it works.
+    failing: Option<Failure>,
+    /// Failures since it worked.
+    failures: u32,
+}
+
+impl Teller {
+    fn new(source: &Source, sender: mpsc::Sender<Told>) -> Teller {
+        let (name, kind) = (source.name.clone(), source.kind.word());
+        Teller { name, kind, sender, caught_up: false, failing: None, failures: 0 }
+    }
+
+    /// Tells a record. When nobody takes it any more the sources are about to end.
+    async fn line(&self, record: LogRecord) {
+        let _ = self.sender.send(Told::Line(LogRecord { id: ELSEWHERE, ..record })).await;
+    }
+
+    /// Tells what a stream has.
+    async fn lines(&self, stream: &mut Stream) {
+        while let Some(record) = stream.pop() {
+            self.line(record).await;
+        }
+    }
+
+    /// Tells something about the source itself.
+    async fn say(&self, level: Level, message: String, fields: Map<String, Value>) {
+        let record = record(level, self.kind, message, fields);
+        self.line(LogRecord { source: self.name.clone(), ..record }).await;
+    }
+
+    /// Tells that lines are missing here, and how many where that is known.
+    async fn gap(&self, lost: Option<usize>, why: &str) {
+        let fields = lost.map(|lost| ("dropped".to_owned(), lost.into())).into_iter().collect();
+        let message = match lost {
+            Some(lost) => format!("{lost} lines are missing here: {why}"),
+            None => format!("lines may be missing here: {why}"),
+        };
+        self.say(Level::Warn, message, fields).await;
+    }
+
+    async fn caught_up(&mut self) {
+        if !std::mem::replace(&mut self.caught_up, true) {
+            let _ = self.sender.send(Told::CaughtUp).await;
+        }
+    }
+
+    /// It was opened.
+    async fn works(&mut self) {
+        self.failures = 0;
+        if self.failing.take().is_some() {
+            self.say(Level::Info, "the source works again".to_owned(), Map::new()).await;
+        }
+    }
+
+    /// It failed. The same failure is told once.
+    async fn fails(&mut self, failure: &Failure) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failing.as_ref() != Some(failure) {
+            self.failing = Some(failure.clone());
+            let message = format!("{}; {}", failure.what, failure.remedy);
+            self.say(Level::Warn, message, Map::new()).await;
+        }
+    }
+
+    /// How long to wait before the next try.
+    fn pause(&self) -> Duration {
+        BACKOFF.delay(self.failures.saturating_sub(1), 0.5 + rand::random::<f64>() / 2.0)
+    }
+}
