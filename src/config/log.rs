@@ -15,7 +15,7 @@ use super::ConfigError;
 use super::written::Check;
 
 /// The name of the engine's own log among the sources.
-pub const ENGINE: &str = "syncdeck";
+pub use crate::logs::OWN_SOURCE as ENGINE;
 /// Heroku's Platform API.
 const API: &str = "https://api.heroku.com";
 /// A session lives for about an hour.

@@ -83,7 +83,7 @@ pub fn record(level: Level, dyno: &str, message: String, fields: Map<String, Val
         id: 0,
         time: Utc::now(),
         level,
-        source: "syncdeck".to_owned(),
+        source: super::OWN_SOURCE.to_owned(),
         dyno: dyno.to_owned(),
         message,
         fields,

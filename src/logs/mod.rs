@@ -40,6 +40,8 @@ pub struct LogRecord {
 /// The position of a record that is not in the log store. The ring gives it that of the line before it, behind which it
 /// is shown.
 pub const ELSEWHERE: i64 = i64::MAX;
+/// The source of the engine's own lines.
+pub const OWN_SOURCE: &str = "syncdeck";
 
 impl LogRecord {
     /// The mark of a place where records are missing: how many (`fields.dropped`), which part of the program lost them,
@@ -49,7 +51,7 @@ impl LogRecord {
             id: 0,
             time,
             level: Level::Warn,
-            source: "syncdeck".to_owned(),
+            source: OWN_SOURCE.to_owned(),
             dyno: dyno.to_owned(),
             message: format!("{dropped} log records are missing here: {why}"),
             fields: [("dropped".to_owned(), dropped.into())].into_iter().collect(),

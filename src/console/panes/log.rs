@@ -20,7 +20,7 @@ use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::line::{LogFilter, QUALIFIERS};
 use crate::logs::ring::{Kept, Line, Place, Ring};
 use crate::logs::shape::{Minutes, Pattern, patterns};
-use crate::logs::{Level, LogRecord};
+use crate::logs::{ELSEWHERE, Level, LogRecord, OWN_SOURCE};
 
 /// Records asked for at once.
 pub const PAGE: usize = 1_000;
@@ -72,6 +72,8 @@ pub struct LogPane {
     minutes: Minutes,
     /// Where one was before all lines about one thing showed.
     before: Option<Before>,
+    /// Whether other programs' lines came too: then each line says whose it is.
+    elsewhere: bool,
 }
 
 /// Where one was, to be gone back to.
@@ -112,6 +114,7 @@ impl LogPane {
             older: Older::Unknown,
             minutes: Minutes::default(),
             before: None,
+            elsewhere: false,
         }
     }
 
@@ -193,6 +196,7 @@ impl LogPane {
         self.loaded = true;
         let newest = self.newest().unwrap_or(i64::MIN);
         let from = self.ring.places().end;
+        self.elsewhere |= records.iter().any(|record| record.id == ELSEWHERE);
         records.iter().filter(|record| record.id > newest).for_each(|record| self.ring.push(record));
         let fresh = self.pass(from);
         if self.following {
@@ -633,19 +637,28 @@ fn drawn(model: &Model, line: &Line<'_>, width: usize) -> Drawn<'static> {
     let mut fields: Vec<(&str, &str)> = line.fields().collect();
     fields.sort_by_key(|(key, _)| rank(key));
     let values: Vec<String> = fields.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let used = 1 + 9 + 6 + 8;
-    let room = width.saturating_sub(used);
+    let part = if model.log.elsewhere { 16 } else { 8 };
+    let room = width.saturating_sub(1 + 9 + 6 + part);
     let message = clip(line.message(), room);
     let left = room.saturating_sub(message.width() + 2);
     let text = if line.level == Level::Debug { theme.dim() } else { theme.text() };
     let mut spans = vec![
         Span::styled(format!(" {} ", model.clock(line.time)), theme.dim()),
         Span::styled(format!("{word} "), style),
-        Span::styled(fit(line.dyno(), 8), theme.dim()),
+        Span::styled(fit(&whose(line), part), theme.dim()),
     ];
     spans.extend(marked(model, message, text));
     spans.extend(marked(model, format!("  {}", clip(&values.join(" "), left)), theme.dim()));
     Drawn::from(spans)
+}
+
+/// The engine's part, or another program's source with its own: `shop[web.1]`.
+fn whose(line: &Line<'_>) -> String {
+    match (line.source(), line.dyno()) {
+        (OWN_SOURCE, part) => part.to_owned(),
+        (source, "") => source.to_owned(),
+        (source, part) => format!("{source}[{part}]"),
+    }
 }
 
 /// A text with what is searched for standing out.

@@ -10,6 +10,7 @@ use crate::console::model::{Model, Pane};
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::update::update;
+use crate::logs::{ELSEWHERE, OWN_SOURCE};
 use crate::logs::{Level, LogRecord, ring};
 
 const REQUEST: &str = "00Dbc0000000000000-f2f3ed60-2dbd-4edd-b707-9dee97d89c7c";
@@ -278,4 +279,25 @@ fn what_shows_is_written_to_a_file_that_is_asked_for() {
     let effects = press(&mut model, "Enter");
     let [Effect::KeepLines { kept, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(kept.each(|_| Ok::<(), ()>(())), Ok(8));
+}
+
+#[test]
+fn another_programs_line_says_whose_it_is() {
+    let mut model = console((120, 40));
+    let own =
+        LogRecord { source: OWN_SOURCE.to_owned(), ..line(1, 3, Level::Info, "writer", "sent", json!({})) };
+    update(&mut model, Msg::Log(Ok(vec![own.clone()])));
+    press(&mut model, "4 z");
+    assert!(text(&model).contains("info  writer  sent"), "{}", text(&model));
+    let mut theirs = line(ELSEWHERE, 2, Level::Warn, "web.1", "slow", json!({}));
+    theirs.source = "shop".to_owned();
+    let router = LogRecord { dyno: String::new(), ..theirs.clone() };
+    update(&mut model, Msg::Lines(vec![theirs, router]));
+    let drawn = text(&model);
+    for shown in ["info  writer          sent", "WARN  shop[web.1]     slow", "WARN  shop            slow"] {
+        assert!(drawn.contains(shown), "{shown:?} in {drawn}");
+    }
+    // The engine's next lines still come: those of others have no number of their own.
+    update(&mut model, Msg::Log(Ok(vec![LogRecord { id: 2, ..own }])));
+    assert_eq!(model.log.len(), 4);
 }
