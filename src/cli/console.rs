@@ -14,7 +14,7 @@ use crate::console::keymap::Keymap;
 use crate::console::model::{Connection, Settings};
 use crate::console::term::{guard, hangup};
 use crate::console::theme::{Always, Background, Theme};
-use crate::console::{self, Left, Unfit};
+use crate::console::{self, Backend, Left, Unfit};
 use crate::engine;
 use crate::postgres::connect::{Session, database_of};
 
@@ -71,14 +71,16 @@ async fn visit(cli: &Cli, mut config: Config, engines: &Engines) -> Result<()> {
         let mut refused = None;
         let opening = async {
             let opened = match &door {
-                Some(open) => return Ok(open.clone()),
+                Some(open) => {
+                    return Ok(Backend { handle: open.clone(), sources: config.log_sources.clone() });
+                }
                 None => open(cli, &config, engines).await,
             };
             match &opened {
                 Ok(handle) => (door, former) = (Some(handle.clone()), None),
                 Err(report) => refused = Some(explain(report)),
             }
-            opened
+            Ok(Backend { handle: opened?, sources: config.log_sources.clone() })
         };
         let left = console::run(opening, options, &mut keys).await;
         match left {
@@ -137,8 +139,7 @@ fn options(cli: &Cli, config: &Config) -> Result<console::Options, ConfigError> 
         }
         None => ConsoleState::default(),
     };
-    let sources = config.log_sources.clone();
-    Ok(console::Options { settings, mouse: config.console.mouse, state, file, sources })
+    Ok(console::Options { settings, mouse: config.console.mouse, state, file })
 }
 
 /// Looks and keys, from the configuration, the arguments and the surroundings.

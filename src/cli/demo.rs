@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::handle::{Handle, operator};
 use crate::config::console::ConsoleSettings;
+use crate::console::Backend;
 use crate::console::model::Settings;
 use crate::console::term::hangup;
 use crate::demo::private::{install_line, is_installed};
@@ -38,7 +39,8 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     let mut started = None;
     let door = async {
         let demo = started.insert(Demo::start(&wanted).await?);
-        Ok(Handle::new(demo.store.clone(), operator()))
+        let handle = Handle::new(demo.store.clone(), operator());
+        Ok(Backend { handle, sources: demo.workspace.config()?.log_sources })
     };
     // Each demo is another one: it begins where everyone begins, and nothing is kept of where it was left.
     let looks = crate::console::Options { settings, ..crate::console::Options::default() };

@@ -77,6 +77,12 @@ pub struct Options {
     pub state: ConsoleState,
     /// Where it is kept for the next one.
     pub file: Option<Arc<StateFile>>,
+}
+
+/// What a console shows and changes.
+pub struct Backend {
+    /// The connection.
+    pub handle: Handle,
     /// Where lines of other programs' logs come from.
     pub sources: Vec<Source>,
 }
@@ -107,7 +113,7 @@ pub enum Left {
 /// # Errors
 /// When standard input or output is no terminal, the terminal breaks, or the door cannot be opened.
 pub async fn run(
-    opening: impl Future<Output = Result<Handle>>,
+    opening: impl Future<Output = Result<Backend>>,
     options: Options,
     keys: &mut Keys,
 ) -> Result<Left> {

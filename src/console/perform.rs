@@ -460,6 +460,10 @@ impl Model {
 
     /// One step back: out of the zoom, to where one came from, out of the filter.
     fn back(&mut self) -> Vec<Effect> {
+        // All lines about one thing were asked for last, and are left first.
+        if self.focus == Pane::Log && self.log.search.is_none() && self.log.in_thread() {
+            return self.leave_thread();
+        }
         // A record that was opened from a zoomed pane leads back into that.
         if self.zoom && !(self.focus == Pane::Record && self.came_zoomed) {
             self.zoom = false;
@@ -488,7 +492,6 @@ impl Model {
             Pane::Errors if !self.errors.filter.is_empty() => self.list(""),
             Pane::Errors => self.go(Pane::Mappings),
             Pane::Log if self.log.search.is_some() => self.of_log(|log| log.search = None),
-            Pane::Log if self.log.in_thread() => self.leave_thread(),
             Pane::Log if !self.log.filter.is_empty() => self.filter_log(""),
             Pane::Log | Pane::Pending => self.go(Pane::Errors),
             Pane::Mappings => {

@@ -18,10 +18,9 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::handle::Handle;
 use crate::config::state::StateFile;
-use crate::logs::source::Source;
 
+use super::Backend;
 use super::effect::Effect;
 use super::io::Io;
 use super::model::Model;
@@ -47,11 +46,9 @@ pub(super) enum Door<'a> {
     /// Being opened.
     Opening {
         /// What opens it.
-        opening: LocalBoxFuture<'a, Result<Handle>>,
+        opening: LocalBoxFuture<'a, Result<Backend>>,
         /// Where it is kept where the console stands.
         file: Option<Arc<StateFile>>,
-        /// Where lines of other programs' logs come from.
-        sources: Vec<Source>,
         /// What is to be done once it is open.
         waiting: Vec<Effect>,
     },
@@ -66,9 +63,9 @@ impl Door<'_> {
     /// When it cannot be opened.
     async fn next(&mut self) -> Result<Option<Msg>> {
         match self {
-            Door::Opening { opening, file, sources, waiting } => {
-                let handle = opening.await?;
-                let mut io = Io::new(handle, file.take(), std::mem::take(sources));
+            Door::Opening { opening, file, waiting } => {
+                let Backend { handle, sources } = opening.await?;
+                let mut io = Io::new(handle, file.take(), sources);
                 std::mem::take(waiting).into_iter().for_each(|effect| io.perform(effect));
                 *self = Door::Open(Box::new(io));
                 Ok(Some(Msg::Opened))
@@ -235,7 +232,7 @@ impl Shared {
 
 /// Runs the console on the real terminal.
 pub(super) async fn run(
-    opening: LocalBoxFuture<'_, Result<Handle>>,
+    opening: LocalBoxFuture<'_, Result<Backend>>,
     options: Options,
     keys: &mut Keys,
 ) -> Result<Left> {
@@ -249,8 +246,7 @@ pub(super) async fn run(
     if let Some(file) = &options.file {
         file.begin(model.state());
     }
-    let mut door =
-        Door::Opening { opening, file: options.file, sources: options.sources, waiting: Vec::new() };
+    let mut door = Door::Opening { opening, file: options.file, waiting: Vec::new() };
     let shared = Shared { stage: Arc::new(Mutex::new(Stage::new(model)?)), left: Arc::default() };
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::postgres::Store;
 use crate::simulator::{Org, seed};
 
+use super::app_log::{AppLog, Request};
 use super::ledger::{Commits, Ledger};
 
 /// How many workers there are.
@@ -23,6 +24,11 @@ pub(super) const WORKERS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(90);
 /// After the first round through all mistakes, one is made this often (of so many writes).
 const MISTAKE_EVERY: u32 = 30;
+
+/// One write of so many answers a request.
+const REQUEST_EVERY: u32 = 4;
+/// One write of so many takes longer than the platform's router waits.
+const LATE_EVERY: u32 = 100;
 
 /// A mistake, or trouble that is none of the application's doing.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +92,7 @@ pub(super) struct Worker {
     ledger: Ledger,
     store: Store,
     stop: CancellationToken,
+    log: AppLog,
     made: u32,
     writes: u32,
     mistakes: usize,
@@ -99,11 +106,12 @@ impl Worker {
         ledger: Ledger,
         store: Store,
         stop: CancellationToken,
+        log: AppLog,
     ) -> Worker {
         let dice = StdRng::seed_from_u64(100 + number as u64);
         // Workers begin the round of mistakes in different places, so that all have been made soon.
         let mistakes = number * MISTAKES.len() / WORKERS;
-        Worker { number, dice, org, ledger, store, stop, made: 0, writes: 0, mistakes, own: Vec::new() }
+        Worker { number, dice, org, ledger, store, stop, log, made: 0, writes: 0, mistakes, own: Vec::new() }
     }
 
     /// Writes until the end. Waits first until there is something to write to.
@@ -320,10 +328,41 @@ impl Worker {
         }
         let own = self.own.swap_remove(self.dice.random_range(0..self.own.len()));
         let text = format!("DELETE FROM salesforce.{} WHERE id = $1", own.object.to_lowercase());
-        if sql.execute(&text, &[&own.row]).await? == 1 {
+        let deleted = sql.execute(&text, &[&own.row]).await;
+        self.tell("DELETE", own.object, Some(own.row), "deleted", &deleted);
+        if deleted? == 1 {
             self.ledger.note(&own.key, Commits::delete);
         }
         Ok(())
+    }
+
+    /// Logs the request that a write answers; now and then one takes longer than the router waits.
+    fn tell<T>(
+        &self,
+        method: &str,
+        object: &str,
+        row: Option<i32>,
+        done: &str,
+        result: &Result<T, tokio_postgres::Error>,
+    ) {
+        // Most writes are those of its workers, whose log is another one.
+        if result.is_ok() && !self.writes.is_multiple_of(REQUEST_EVERY) {
+            return;
+        }
+        let late = self.writes.is_multiple_of(LATE_EVERY);
+        let took = if late { 30_000 } else { rand::random_range(20..400) };
+        self.log.request(&Request {
+            web: self.number + 1,
+            id: rand::random(),
+            method,
+            object,
+            row,
+            done: result
+                .as_ref()
+                .map(|_| done)
+                .map_err(|error| error.as_db_error().map_or(error.to_string(), ToString::to_string)),
+            took: Duration::from_millis(took),
+        });
     }
 
     /// Inserts a row with a key of its own.
@@ -344,7 +383,9 @@ impl Worker {
         let text = format!(
             "INSERT INTO salesforce.{table} ({names}) SELECT {names} FROM jsonb_populate_record(NULL::salesforce.{table}, $1) RETURNING id"
         );
-        let row: i32 = sql.query_one(&text, &[&Value::Object(columns)]).await?.get(0);
+        let inserted = sql.query_one(&text, &[&Value::Object(columns)]).await.map(|row| row.get::<_, i32>(0));
+        self.tell("POST", object, inserted.as_ref().ok().copied(), "created", &inserted);
+        let row = inserted?;
         self.ledger.note(&key, |commits| {
             (commits.object, commits.table, commits.row) = (object.to_owned(), table, row);
             commits.inserted = true;
@@ -370,7 +411,9 @@ impl Worker {
             "UPDATE salesforce.{table} t SET {name} = new.{name} FROM jsonb_populate_record(NULL::salesforce.{table}, $1) new
              WHERE t.id = $2 AND t.{name} IS DISTINCT FROM new.{name}"
         );
-        if sql.execute(&text, &[&json!({ (name.as_str()): value }), &row]).await? == 1 {
+        let changed = sql.execute(&text, &[&json!({ (name.as_str()): value }), &row]).await;
+        self.tell("PATCH", object, Some(row), "changed", &changed);
+        if changed? == 1 {
             self.ledger.note(key, |commits| {
                 (commits.object, commits.table, commits.row) = (object.to_owned(), table, row);
                 commits.value(field, value);

@@ -4,6 +4,7 @@
 //!
 //! The application here stands for somebody else's: it writes its SQL itself and knows nothing of the engine.
 
+mod app_log;
 mod application;
 mod judge;
 pub mod ledger;
@@ -82,6 +83,7 @@ impl Demo {
                 ledger.clone(),
                 store.clone(),
                 stop.clone(),
+                workspace.app_log.clone(),
             );
             writers.spawn(worker.run(url.clone()));
         }

@@ -16,9 +16,12 @@ use crate::postgres::Store;
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::Options;
+use super::app_log::AppLog;
 
 /// The demo's database.
 const DATABASE: &str = "app";
+/// The application's log.
+const APP_LOG: &str = "app.log";
 /// Marks a directory as a workspace of ours, which may be made anew.
 const MARKER: &str = "# A workspace of `syncdeck demo`.";
 
@@ -55,6 +58,8 @@ pub struct Workspace {
     pub dir: PathBuf,
     /// The org.
     pub org: Org,
+    /// What the application logs.
+    pub(super) app_log: AppLog,
     server: PrivateServer,
     stop: CancellationToken,
 }
@@ -93,7 +98,9 @@ impl Workspace {
             tokio::net::TcpListener::bind("127.0.0.1:0").await.wrap_err("no port for the simulated org")?;
         let address = listener.local_addr()?;
         tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
-        let workspace = Workspace { dir, org, server, stop };
+        let path = dir.join(APP_LOG);
+        let app_log = AppLog::begin(&path).wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        let workspace = Workspace { dir, org, app_log, server, stop };
         workspace.write_config(&format!("http://{address}"))?;
         Ok(workspace)
     }
@@ -117,10 +124,11 @@ impl Workspace {
             "{MARKER} It is made anew by the next demo in this directory.\n\n[connection]\nname = \"acme\"\n\
              environment = \"demo\"\nengine = \"with-console\"\n\n[postgres]\nurl = \"{}\"\n\n[salesforce]\nlogin_url = \"{org}\"\n\
              client_id = \"{}\"\nclient_secret = \"{}\"\nrequest_timeout = \"5s\"\nlease = \"15s\"\nlook_back = \"5s\"\n\
-             describe_interval = \"5s\"\n",
+             describe_interval = \"5s\"\n\n[[log.source]]\nname = \"shop\"\nkind = \"file\"\npath = {:?}\n",
             self.database_url(),
             defaults.client_id,
-            defaults.client_secret
+            defaults.client_secret,
+            self.dir.join(APP_LOG)
         );
         for (object, fields) in MAPPINGS {
             let names: Vec<String> = fields.split(' ').map(|field| format!("{field:?}")).collect();

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::console::model::Model;
-use crate::console::widgets::cells::{clip, count, fit};
+use crate::console::widgets::cells::{count, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::Level;
 use crate::logs::shape::Pattern;
@@ -70,7 +70,10 @@ pub fn draw(model: &Model, list: &Patterns, frame: &mut Frame) {
     let height = u16::try_from(shown + 4).unwrap_or(u16::MAX);
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
     let number = |number: usize| count(number as i64, 0);
-    let title = format!("{} patterns of {} lines", number(list.patterns.len()), number(list.lines));
+    let plural = |number: usize| if number == 1 { "" } else { "s" };
+    let (patterns, all) = (list.patterns.len(), list.lines);
+    let title =
+        format!("{} pattern{} of {} line{}", number(patterns), plural(patterns), number(all), plural(all));
     let inner = super::panel(model, frame, area, &title);
     let room = usize::from(inner.width);
     let mut lines: Vec<Line> = list
@@ -84,7 +87,7 @@ pub fn draw(model: &Model, list: &Patterns, frame: &mut Frame) {
                 Level::Warn => ("WARN", theme.warn()),
                 Level::Error => ("ERROR", theme.bad()),
             };
-            let text = clip(if text.is_empty() { "(no message)" } else { text }, room.saturating_sub(18));
+            let text = fit(if text.is_empty() { "(no message)" } else { text }, room.saturating_sub(16));
             let selected = at == list.cursor.at;
             let sign = if selected { "▸" } else { " " };
             let line = Line::from(vec![

@@ -631,9 +631,7 @@ fn drawn(model: &Model, line: &Line<'_>, width: usize) -> Drawn<'static> {
         Level::Warn => ("WARN ", theme.warn()),
         Level::Error => ("ERROR", theme.bad()),
     };
-    // What one looks for first; the store keeps no order of its own.
-    let rank =
-        |key: &str| ["code", "fields", "row", "mapping"].iter().position(|known| *known == key).unwrap_or(9);
+    let rank = |key: &str| FIRST.iter().position(|known| *known == key).unwrap_or(FIRST.len());
     let mut fields: Vec<(&str, &str)> = line.fields().collect();
     fields.sort_by_key(|(key, _)| rank(key));
     let values: Vec<String> = fields.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -651,6 +649,9 @@ fn drawn(model: &Model, line: &Line<'_>, width: usize) -> Drawn<'static> {
     spans.extend(marked(model, format!("  {}", clip(&values.join(" "), left)), theme.dim()));
     Drawn::from(spans)
 }
+
+/// The fields that one looks for first; the store keeps no order of its own.
+const FIRST: [&str; 6] = ["code", "status", "service", "fields", "row", "mapping"];
 
 /// The engine's part, or another program's source with its own: `shop[web.1]`.
 fn whose(line: &Line<'_>) -> String {

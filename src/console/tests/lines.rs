@@ -152,13 +152,16 @@ fn a_request_is_followed_through_all_sources_by_its_times_and_back() {
     let late = line(20, 28, Level::Info, "web.1", "late", json!({"request_id": REQUEST}));
     update(&mut model, Msg::Log(Ok(vec![late])));
     assert_eq!(shown(&mut model), [12, 20, 14, 11]);
+    press(&mut model, "z");
     for back in ["t", "Esc"] {
         press(&mut model, back);
+        assert!(model.zoom, "{back} leaves the lines of one thing, not the zoom");
         assert_eq!(model.log.filter, "level:info -created", "{back}");
         assert_eq!(model.log.selected().unwrap().id, 12, "{back}");
         assert!(!model.log.following);
         press(&mut model, "t");
     }
+    press(&mut model, "z");
     // Another filter is none of the thread's.
     filter(&mut model, "level:error");
     press(&mut model, "Esc");

@@ -245,7 +245,7 @@ fn a_key_that_means_nothing_here_says_where_it_means_something() {
     let mut model = full((120, 40));
     for (keys, says) in [
         ("1 m", "M is “mend” in Record (3)"),
-        ("2 w", "w does nothing here; ? shows the keys"),
+        ("2 Q", "Q does nothing here; ? shows the keys"),
         ("4 c", "c is “causes” in Errors (2)"),
     ] {
         press(&mut model, keys);
