@@ -7,6 +7,7 @@
 mod connections;
 mod demo;
 mod engines;
+mod foreign;
 mod harm;
 mod loops;
 mod manners;

@@ -1,0 +1,52 @@
+//! The log of another program in the console, in a real terminal: from the line of a request that failed to the row that it
+//! is about, and back.
+
+use std::io::Write;
+
+use crate::office::Office;
+
+/// A request id of AppLink's.
+const REQUEST: &str = "00Dbc0000000000000-f2f3ed60-2dbd-4edd-b707-9dee97d89c7c";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_a_failing_request_leads_to_its_record_and_back() {
+    let office = Office::open().await;
+    let path = office.home("ops").join("shop.log");
+    let mut log = std::fs::File::create(&path).unwrap();
+    let source = format!("[[log.source]]\nname = \"shop\"\nkind = \"file\"\npath = {path:?}\n[[mapping]]\n");
+    office.world.write(&office.world.written().replacen("[[mapping]]\n", &source, 1));
+    let row = office.world.text("SELECT max(id)::text FROM salesforce.contact").await.unwrap();
+    let mut terminal = office.console("ops", 120, 40);
+    terminal.keys("4z");
+    terminal.wait_for("┏ 4 Log");
+    let at = "2026-11-20T14:02:15.000000+00:00";
+    writeln!(
+        log,
+        "{at} app[web.1]: level=error msg=\"the form was refused\" mapping=Contact row={row} request-id={REQUEST}\n\
+         {at} app[web.1]: level=info msg=\"something else\" request-id=other\n\
+         {at} heroku[router]: at=info method=POST path=\"/contact\" host=shop.example.com request_id={REQUEST} fwd=\"10.0.0.1\" dyno=web.1 connect=1ms service=31ms status=500 bytes=0 protocol=https"
+    )
+    .unwrap();
+    terminal.wait_for("shop[router]");
+    // Everything of that request, and nothing else.
+    terminal.keys("t");
+    terminal.wait_until("the request alone shows", |screen| {
+        screen.contains(&format!("request:{REQUEST}"))
+            && screen.contains("the form was refused")
+            && screen.contains("status=500")
+            && !screen.contains("something else")
+    });
+    terminal.keys("g");
+    terminal.keys("\r");
+    terminal.wait_until("its record shows", |screen| {
+        screen.contains("3 Record")
+            && screen.contains(&format!("Contact {row}"))
+            && screen.contains("INVALID_EMAIL_ADDRESS")
+    });
+    terminal.keys("\x1b");
+    terminal.wait_until("the request's lines show again", |screen| screen.contains("the form was refused"));
+    terminal.keys("\x1b");
+    terminal.wait_for("something else");
+    terminal.keys("q");
+    assert_eq!(terminal.exit_code(), 0);
+}
