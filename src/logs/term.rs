@@ -5,7 +5,7 @@ use regex::Regex;
 
 use super::Level;
 use super::line::{QUALIFIERS, parse_level};
-use super::ring::Line;
+use super::ring::{BETWEEN, Line};
 use super::shape::{self, HOLE};
 use crate::domain::filter::{TIME_HELP, Word, time, unknown};
 use crate::domain::names::Sfid;
@@ -155,6 +155,12 @@ impl Term {
             Term::Field(key, value) if key != "source" && key != "dyno" => {
                 literal(&format!("{key}={value}")).ok()
             }
+            // A small letter may have a large one in two parts, which no search here finds.
+            Term::Loose { key, value, .. } if value.is_ascii() => {
+                let [key, value] = [key, value].map(|text| regex::escape(text));
+                built(&format!("(?i:{key}[:=]{value})")).ok()
+            }
+            Term::Compared { key, .. } => literal(&format!("{BETWEEN}{key}=")).ok(),
             _ => None,
         }
     }
