@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use regex::Regex;
 
 use super::line::{Asked, LogFilter};
 use super::term::literal;
@@ -137,6 +138,9 @@ impl Chunk {
 
     /// The places of its lines that pass a filter.
     fn matching(&self, filter: &LogFilter) -> Vec<Place> {
+        if let Some((key, holds)) = filter.compares_only() {
+            return self.comparing(key, holds);
+        }
         let mut places = Vec::new();
         let mut at = 0_usize;
         loop {
@@ -155,6 +159,28 @@ impl Chunk {
         }
     }
 
+    /// The places of its lines that have a field for which `holds` holds; `key` finds what stands before its value.
+    fn comparing(&self, key: &Regex, holds: impl Fn(&str) -> bool) -> Vec<Place> {
+        let mut places = Vec::new();
+        let (mut at, mut from) = (0_usize, 0_usize);
+        while let Some(hit) = key.find_at(&self.text, from) {
+            at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit.start()).count();
+            let end = self.lines.get(at).map_or(0, |line| line.end as usize);
+            from = hit.end();
+            let is_field = from < end && self.parts(self.start(at), hit.start()) >= 2;
+            if is_field && self.text[from..].split(BETWEEN).next().is_some_and(&holds) {
+                places.push(self.first + at as Place);
+                from = end;
+            }
+        }
+        places
+    }
+
+    /// Parts of a line that have ended between two places.
+    fn parts(&self, start: usize, end: usize) -> usize {
+        memchr::memchr_iter(BETWEEN as u8, &self.text.as_bytes()[start..end]).count()
+    }
+
     /// Where a line's text starts.
     fn start(&self, at: usize) -> usize {
         at.checked_sub(1).map_or(0, |before| self.lines[before].end as usize)
@@ -163,7 +189,7 @@ impl Chunk {
     /// Whether what was found in the line that starts there is all that the filter asks for, in a part where it counts.
     fn proves(&self, filter: &LogFilter, start: usize, hit: Range<usize>) -> bool {
         let text = self.text.as_bytes();
-        let parts = text[start..hit.start].iter().filter(|byte| **byte == BETWEEN as u8).count();
+        let parts = self.parts(start, hit.start);
         match filter.asks_only() {
             Some(Asked::Word) => parts >= 1,
             Some(Asked::Field) => {
@@ -456,6 +482,7 @@ mod tests {
             "request:syncdeck",
             "ROW>8990",
             "status>0",
+            "row>=8990 -end",
             "record:77",
             "record:contact:77|kelvin",
             "row>8000",
