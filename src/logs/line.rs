@@ -180,6 +180,16 @@ impl LogFilter {
         }
     }
 
+    /// The comparison that is all that it asks for, for the value behind each hit of the probe.
+    pub(super) fn compares_only(&self) -> Option<(&Regex, impl Fn(&str) -> bool)> {
+        match (self.terms.as_slice(), &self.probe) {
+            ([(false, Term::Compared { order, to, .. })], Some(probe)) => {
+                Some((probe, move |value: &str| order.holds_of(value, *to)))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a record passes.
     pub fn matches(&self, record: &LogRecord) -> bool {
         let mut ring = Ring::new(0);

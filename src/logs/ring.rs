@@ -2,10 +2,12 @@
 //! thread while new lines come in.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use regex::Regex;
 
 use super::line::{Asked, LogFilter};
 use super::term::literal;
@@ -13,8 +15,10 @@ use super::{ELSEWHERE, Level, LogRecord};
 
 /// Lines of a chunk.
 const CHUNK: usize = 4_096;
+/// Bytes of text at which a chunk is closed with fewer lines: only what is closed can be dropped.
+const CHUNK_BYTES: usize = 1 << 20;
 /// What stands between the parts of a line; it is no part of any.
-const BETWEEN: char = '\u{1f}';
+pub(super) const BETWEEN: char = '\u{1f}';
 
 /// A line's place: grows by one a line, whatever is dropped before it.
 pub type Place = u64;
@@ -87,19 +91,30 @@ impl<'a> Line<'a> {
 
 /// A record in one text: source, part, message, and each key with its value.
 fn pack(record: &LogRecord, into: &mut String) {
-    let mut part = |text: &str| {
-        into.extend(text.chars().map(|c| if c == BETWEEN { ' ' } else { c }));
+    for part in [&record.source, &record.dyno, &record.message] {
+        add(part, into);
         into.push(BETWEEN);
-    };
-    part(&record.source);
-    part(&record.dyno);
-    part(&record.message);
-    for (key, value) in &record.fields {
+    }
+    for (key, value) in record.fields.iter().filter(|(_, value)| !value.is_null()) {
+        add(key, into);
+        into.push('=');
         match value {
-            serde_json::Value::Null => {}
-            serde_json::Value::String(text) => part(&format!("{key}={text}")),
-            other => part(&format!("{key}={other}")),
+            serde_json::Value::String(text) => add(text, into),
+            // JSON escapes what stands between parts.
+            other => {
+                let _ = write!(into, "{other}");
+            }
         }
+        into.push(BETWEEN);
+    }
+}
+
+/// Adds a text without what stands between parts.
+fn add(text: &str, into: &mut String) {
+    if memchr::memchr(BETWEEN as u8, text.as_bytes()).is_none() {
+        into.push_str(text);
+    } else {
+        into.extend(text.chars().map(|c| if c == BETWEEN { ' ' } else { c }));
     }
 }
 
@@ -123,6 +138,9 @@ impl Chunk {
 
     /// The places of its lines that pass a filter.
     fn matching(&self, filter: &LogFilter) -> Vec<Place> {
+        if let Some((key, holds)) = filter.compares_only() {
+            return self.comparing(key, holds);
+        }
         let mut places = Vec::new();
         let mut at = 0_usize;
         loop {
@@ -141,6 +159,28 @@ impl Chunk {
         }
     }
 
+    /// The places of its lines that have a field for which `holds` holds; `key` finds what stands before its value.
+    fn comparing(&self, key: &Regex, holds: impl Fn(&str) -> bool) -> Vec<Place> {
+        let mut places = Vec::new();
+        let (mut at, mut from) = (0_usize, 0_usize);
+        while let Some(hit) = key.find_at(&self.text, from) {
+            at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit.start()).count();
+            let end = self.lines.get(at).map_or(0, |line| line.end as usize);
+            from = hit.end();
+            let is_field = from < end && self.parts(self.start(at), hit.start()) >= 2;
+            if is_field && self.text[from..].split(BETWEEN).next().is_some_and(&holds) {
+                places.push(self.first + at as Place);
+                from = end;
+            }
+        }
+        places
+    }
+
+    /// Parts of a line that have ended between two places.
+    fn parts(&self, start: usize, end: usize) -> usize {
+        memchr::memchr_iter(BETWEEN as u8, &self.text.as_bytes()[start..end]).count()
+    }
+
     /// Where a line's text starts.
     fn start(&self, at: usize) -> usize {
         at.checked_sub(1).map_or(0, |before| self.lines[before].end as usize)
@@ -149,7 +189,7 @@ impl Chunk {
     /// Whether what was found in the line that starts there is all that the filter asks for, in a part where it counts.
     fn proves(&self, filter: &LogFilter, start: usize, hit: Range<usize>) -> bool {
         let text = self.text.as_bytes();
-        let parts = text[start..hit.start].iter().filter(|byte| **byte == BETWEEN as u8).count();
+        let parts = self.parts(start, hit.start);
         match filter.asks_only() {
             Some(Asked::Word) => parts >= 1,
             Some(Asked::Field) => {
@@ -247,18 +287,25 @@ impl Ring {
             ELSEWHERE => self.newest().map_or(0, |line| line.id),
             id => id,
         };
+        // Before the line comes in, so that the newest one is always held.
+        if self.open.lines.len() == CHUNK || self.open.text.len() >= CHUNK_BYTES {
+            self.close();
+        }
         self.open.push(record, id);
-        if self.open.lines.len() == CHUNK {
-            let next = Chunk { first: self.open.first + CHUNK as Place, ..Chunk::default() };
-            let mut full = std::mem::replace(&mut self.open, next);
-            full.text.shrink_to_fit();
-            self.held += full.bytes();
-            self.chunks.push_back(Arc::new(full));
-            while self.held > self.cap {
-                match self.chunks.pop_front() {
-                    Some(oldest) => self.held -= oldest.bytes(),
-                    None => break,
-                }
+    }
+
+    /// Begins another chunk, and drops the oldest ones that are too many.
+    fn close(&mut self) {
+        let next = Chunk { first: self.places().end, ..Chunk::default() };
+        let mut full = std::mem::replace(&mut self.open, next);
+        full.text.shrink_to_fit();
+        full.lines.shrink_to_fit();
+        self.held += full.bytes();
+        self.chunks.push_back(Arc::new(full));
+        while self.held > self.cap {
+            match self.chunks.pop_front() {
+                Some(oldest) => self.held -= oldest.bytes(),
+                None => break,
             }
         }
     }
@@ -356,6 +403,21 @@ mod tests {
     }
 
     #[test]
+    fn long_lines_take_no_more_than_short_ones() {
+        let mut ring = Ring::new(4 << 20);
+        let long = record(1, &"x".repeat(300_000));
+        for _ in 0..200 {
+            ring.push(&long);
+            assert!(ring.bytes() < 7 << 20, "{}", ring.bytes());
+        }
+        assert!(ring.places().all(|place| ring.get(place).unwrap().message().len() == 300_000));
+        assert!(ring.places().count() > 10);
+        let mut small = Ring::new(0);
+        small.push(&record(1, &"x".repeat(CHUNK_BYTES)));
+        assert_eq!(small.newest().unwrap().message().len(), CHUNK_BYTES);
+    }
+
+    #[test]
     fn a_line_from_elsewhere_stands_behind_the_newest_of_the_store() {
         let mut ring = Ring::new(100_000);
         for id in [ELSEWHERE, 7, ELSEWHERE, ELSEWHERE, 8] {
@@ -418,6 +480,9 @@ mod tests {
             "7\u{1f}",
             "request:writer",
             "request:syncdeck",
+            "ROW>8990",
+            "status>0",
+            "row>=8990 -end",
             "record:77",
             "record:contact:77|kelvin",
             "row>8000",

@@ -5,7 +5,7 @@ use regex::Regex;
 
 use super::Level;
 use super::line::{QUALIFIERS, parse_level};
-use super::ring::Line;
+use super::ring::{BETWEEN, Line};
 use super::shape::{self, HOLE};
 use crate::domain::filter::{TIME_HELP, Word, time, unknown};
 use crate::domain::names::Sfid;
@@ -155,6 +155,13 @@ impl Term {
             Term::Field(key, value) if key != "source" && key != "dyno" => {
                 literal(&format!("{key}={value}")).ok()
             }
+            // A small letter may have a large one in two parts, which no search here finds.
+            Term::Loose { key, value, .. } if value.is_ascii() => {
+                let [key, value] = [key, value].map(|text| regex::escape(text));
+                built(&format!("(?i:{key}[:=]{value})")).ok()
+            }
+            // As names are compared: without regard to the case of ASCII letters alone.
+            Term::Compared { key, .. } => built(&format!("(?i-u:{BETWEEN}{}=)", regex::escape(key))).ok(),
             _ => None,
         }
     }
@@ -175,10 +182,9 @@ impl Term {
                 let has = |(name, value): (&str, &str)| name.eq_ignore_ascii_case(key) && is(value, wanted);
                 line.fields().any(has) || typed.is_match(line.shown())
             }
-            Term::Compared { key, order, to } => {
-                let holds = |value: &str| quantity(value).is_some_and(|value| order.holds(value, *to));
-                line.fields().any(|(name, value)| name.eq_ignore_ascii_case(key) && holds(value))
-            }
+            Term::Compared { key, order, to } => line
+                .fields()
+                .any(|(name, value)| name.eq_ignore_ascii_case(key) && order.holds_of(value, *to)),
             Term::Pattern { pattern, .. } => shape::pattern(line.message()) == *pattern,
             Term::Record { which, .. } => which.iter().any(|which| which.is_in(line)),
             Term::Word(word) | Term::Whole(word) => word.is_match(line.shown()),
@@ -228,6 +234,11 @@ impl Which {
 }
 
 impl Order {
+    /// The same of a number that is written with its unit.
+    pub(super) fn holds_of(self, value: &str, to: f64) -> bool {
+        quantity(value).is_some_and(|value| self.holds(value, to))
+    }
+
     fn holds(self, value: f64, to: f64) -> bool {
         match self {
             Order::Less => value < to,

@@ -3,6 +3,9 @@
 //! in doubt stays a record of its own. Nothing is dropped: a trace longer than the limits goes on in another record.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::{Format, level};
 use crate::logs::{Level, LogRecord};
@@ -108,7 +111,9 @@ enum Trace {
     RustNotes,
 }
 
-const TRACEBACK: &str = "Traceback (most recent call last):";
+/// How Python's traces begin; each line is searched for it.
+static TRACEBACK: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("Traceback (most recent call last):"));
 
 impl Trace {
     /// What may follow a line that begins a record.
@@ -117,7 +122,7 @@ impl Trace {
             return None;
         }
         let last = line.rsplit('\n').next().unwrap_or(line);
-        Some(if last.contains(TRACEBACK) {
+        Some(if TRACEBACK.find(last.as_bytes()).is_some() {
             Trace::Python
         } else if line.starts_with("panic: ") || line.starts_with("fatal error: ") {
             Trace::GoPanic
@@ -145,7 +150,7 @@ impl Trace {
             Trace::PythonEnd if is_blank => Some(Trace::PythonEnd),
             Trace::PythonEnd => is_link(line).then_some(Trace::PythonLink),
             Trace::PythonLink if is_blank => Some(Trace::PythonLink),
-            Trace::PythonLink => line.contains(TRACEBACK).then_some(Trace::Python),
+            Trace::PythonLink => TRACEBACK.find(line.as_bytes()).is_some().then_some(Trace::Python),
             Trace::GoPanic if is_goroutine(line) => Some(Trace::Goroutine),
             Trace::GoPanic => {
                 (is_blank || is_inside || line.starts_with("[signal ")).then_some(Trace::GoPanic)

@@ -1,6 +1,7 @@
 //! Records of entries: what a line does not say comes from where it was read.
 
 use chrono::{DateTime, Utc};
+use serde_json::map::Entry as Member;
 use serde_json::{Map, Number, Value as Json};
 
 use super::{Entry, Value, Zone};
@@ -61,18 +62,40 @@ impl Origin {
     }
 }
 
+/// Fields of one name that get names of their own. All others share one: a line may hold the same name 100,000 times.
+const SAME: usize = 8;
+
 /// Two fields of one name are both kept.
 fn members(fields: Vec<super::Field<'_>>) -> Map<String, Json> {
     let mut members = Map::with_capacity(fields.len());
     for (key, value) in fields {
-        let value = json(value);
-        let mut key = key.into_owned();
-        while members.get(&key).is_some_and(|other| *other != value) {
-            key.push('_');
-        }
-        members.insert(key, value);
+        put(&mut members, key.into_owned(), json(value));
     }
     members
+}
+
+fn put(members: &mut Map<String, Json>, mut key: String, value: Json) {
+    for _ in 0..SAME {
+        match members.entry(key) {
+            Member::Vacant(place) => {
+                place.insert(value);
+                return;
+            }
+            Member::Occupied(other) if *other.get() == value => return,
+            Member::Occupied(other) => key = format!("{}_", other.key()),
+        }
+    }
+    let more = match value {
+        Json::String(text) => text,
+        value => value.to_string(),
+    };
+    match members.entry(key).or_insert_with(|| Json::String(String::new())) {
+        Json::String(text) => {
+            text.push(' ');
+            text.push_str(&more);
+        }
+        other => *other = Json::String(format!("{other} {more}")),
+    }
 }
 
 fn json(value: Value<'_>) -> Json {

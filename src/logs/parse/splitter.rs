@@ -46,10 +46,18 @@ fn give(line: &[u8], each: &mut impl FnMut(&str)) {
     let mut line = line.strip_suffix(b"\r").unwrap_or(line);
     while line.len() > LONGEST {
         let (part, rest) = line.split_at(boundary(line, LONGEST));
-        each(&String::from_utf8_lossy(part));
+        give_part(part, each);
         line = rest;
     }
-    each(&String::from_utf8_lossy(line));
+    give_part(line, each);
+}
+
+/// Gives a part of a line. Most are UTF-8, and to see that is faster than to mend them.
+fn give_part(part: &[u8], each: &mut impl FnMut(&str)) {
+    match std::str::from_utf8(part) {
+        Ok(text) => each(text),
+        Err(_) => each(&String::from_utf8_lossy(part)),
+    }
 }
 
 /// The last place up to `most` that is not within a character.

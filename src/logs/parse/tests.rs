@@ -35,6 +35,16 @@ fn utc(text: &str) -> DateTime<Utc> {
 }
 
 #[test]
+fn a_name_that_comes_again_and_again_is_kept_in_little_time() {
+    let text: String = (0..100_000).map(|n| format!("a={n} ")).collect();
+    let [record] = records(text.as_bytes()).try_into().unwrap();
+    assert_eq!((&record.fields["a"], &record.fields["a_"]), (&json!(0), &json!(1)));
+    assert_eq!(record.fields.len(), 9);
+    let others = record.fields["a________"].as_str().unwrap();
+    assert!(others.trim_start().starts_with("8 9 10 ") && others.ends_with(" 99999"));
+}
+
+#[test]
 fn each_line_of_a_request_of_applink_names_its_request_its_org_and_its_level() {
     let records = records(APPLINK.as_bytes());
     assert_eq!(records.len(), 14);

@@ -1,0 +1,105 @@
+//! How fast lines of other programs are read, filtered and held: `cargo bench --bench logs`, or only some parts:
+//! `cargo bench --bench logs -- parse ring memory drain`. One JSON line a figure. What is a time or a size stands beside
+//! the same of a peer that was measured in the same run, and its limit is a ratio to it; what can be counted has a plain
+//! limit. Beside a time stands how many lines that is in a second of one core, which says nothing about another machine.
+//!
+//! `parse` bytes to entries, to records, and through a filter; `ring` filters over a million lines in memory; `memory` what
+//! the ring takes while ten million lines pass; `drain` what Heroku's log router can send.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
+#![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
+
+mod drain;
+mod mix;
+mod parse;
+mod ring;
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+/// How often each is measured; the median is told.
+const TIMES: usize = 5;
+
+/// Prints a count, which must be at most `limit`.
+fn counted(name: &str, value: usize, unit: &str, limit: usize) {
+    println!(
+        "{}",
+        json!({"bench": "logs", "figure": name, "value": value, "unit": unit, "limit": limit, "ok": value <= limit})
+    );
+}
+
+/// What a figure is measured by: what it is, and its own figure.
+type Peer<'a> = (&'a str, f64);
+
+/// Prints a figure and its peer's, of which it must be at most `limit` times as much.
+fn figure(name: &str, value: f64, unit: &str, (peer, beside): Peer<'_>, limit: f64) {
+    let ratio = rounded(value / beside);
+    let (value, beside) = (rounded(value), rounded(beside));
+    println!(
+        "{}",
+        json!({"bench": "logs", "figure": name, "value": value, "unit": unit, "peer": peer, "beside": beside,
+            "ratio": ratio, "limit": limit, "ok": ratio <= limit})
+    );
+}
+
+/// The same of a time for so many lines, told for one of them.
+fn a_line(name: &str, took: Duration, (peer, beside): (&str, Duration), lines: usize, limit: f64) {
+    let of_one = |took: Duration| took.as_secs_f64() * 1e9 / lines as f64;
+    let name = format!("{name} ({:.0} lines/s)", lines as f64 / took.as_secs_f64());
+    figure(&name, of_one(took), "ns/line", (peer, of_one(beside)), limit);
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// What tells how long something takes.
+type Clock = fn() -> Duration;
+
+/// The time that passes.
+fn passed() -> Duration {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGIN.elapsed()
+}
+
+/// How long this thread has worked, whatever else the machine does; exact to a few milliseconds.
+fn worked() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// The medians of how long things take that are done in turn.
+fn medians<const N: usize>(clock: Clock, mut things: [&mut dyn FnMut(); N]) -> [Duration; N] {
+    let mut took = [const { Vec::new() }; N];
+    for _ in 0..TIMES {
+        for (thing, took) in things.iter_mut().zip(&mut took) {
+            let begin = clock();
+            thing();
+            took.push(clock() - begin);
+        }
+    }
+    took.map(|mut took| {
+        took.sort();
+        took[took.len() / 2]
+    })
+}
+
+fn main() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|word| word == part);
+    // First, while the process is small: it looks at what the process takes.
+    if wanted("memory") {
+        ring::memory();
+    }
+    if wanted("parse") {
+        parse::figures();
+    }
+    if wanted("ring") {
+        ring::filters();
+    }
+    if wanted("drain") {
+        drain::figures();
+    }
+}
