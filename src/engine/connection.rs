@@ -2,6 +2,7 @@
 //! the connection stops nothing else: no attempt is counted, no record fails.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -27,11 +28,12 @@ pub struct Link {
     name: String,
     environment: String,
     state: Mutex<State>,
+    /// Whether an error of the connection was listed since the last answer.
+    listed: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
 struct State {
-    /// `connecting`, `ok`, `unauthorized`, `limited`, `degraded` (it answers what is of no use), `down`.
     word: ConnectionState,
     detail: Option<String>,
     /// Closed until then.
@@ -43,7 +45,8 @@ impl Link {
     /// A way that nobody went yet.
     pub fn new(name: &str, environment: &str) -> Link {
         let state = State { word: ConnectionState::Connecting, detail: None, until: None, failures: 0 };
-        Link { name: name.to_owned(), environment: environment.to_owned(), state: Mutex::new(state) }
+        let (name, environment) = (name.to_owned(), environment.to_owned());
+        Link { name, environment, state: Mutex::new(state), listed: AtomicBool::default() }
     }
 
     /// How long it is still closed.
@@ -171,16 +174,22 @@ pub(super) async fn report(shared: &Shared, error: &Error) {
     keep(shared, &code, &message, Some(pause)).await;
 }
 
-/// It works: the connection's errors are over.
+/// It works: the connection's errors are over, also one that was listed after another part had an answer already.
 pub(super) async fn works(shared: &Shared) {
-    if !shared.link.open() {
+    let (news, listed) = (shared.link.open(), shared.link.listed.swap(false, Ordering::Relaxed));
+    if news {
+        shared.log.of("link").info("Salesforce answers", json!({}));
+    }
+    if !news && !listed {
         return;
     }
-    shared.log.of("link").info("Salesforce answers", json!({}));
-    if let Ok(resolved) = shared.store.resolve_mapping_errors("", &["login", "request"]).await
-        && resolved > 0
-    {
-        let _ = shared.store.notify("errors").await;
+    match shared.store.resolve_mapping_errors("", &["login", "request"]).await {
+        Ok(0) => {}
+        Ok(_) => {
+            let _ = shared.store.notify("errors").await;
+        }
+        // The next answer resolves it.
+        Err(_) => shared.link.listed.store(true, Ordering::Relaxed),
     }
 }
 
@@ -189,6 +198,7 @@ pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry: Opti
     let op = if matches!(code, "LOGIN_FAILED" | "INVALID_SESSION_ID") { "login" } else { "request" };
     let error = NewError::classified("", op, Source::Salesforce, code, message, Vec::new());
     let _ = shared.store.keep_mapping_error("", &error, retry).await;
+    shared.link.listed.store(true, Ordering::Relaxed);
     let _ = shared.store.notify("errors").await;
 }
 

@@ -142,6 +142,21 @@ async fn limits_outages_and_expired_sessions_stop_the_connection_and_no_record()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_error_that_closed_nothing_is_over_with_the_next_answer() {
+    let world = World::start(MAPPINGS).await;
+    world.org.change_faults(|faults| faults.server_error = 1);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Patient', 'K1')").await;
+    let listed = "SELECT string_agg(DISTINCT code, ' ') FROM syncdeck.error WHERE mapping = ''";
+    world.until_text(listed, "UNKNOWN_EXCEPTION").await;
+    world
+        .until("it is over", async || {
+            let open = "SELECT count(*)::text FROM syncdeck.error WHERE mapping = '' AND resolved_at IS NULL";
+            world.record("Contact", "K1").is_some() && world.text(open).await.as_deref() == Some("0")
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_deleted_while_its_insert_is_in_flight_takes_its_record_with_it() {
     let world = World::start(MAPPINGS).await;
     world.org.change_faults(|faults| faults.latency_ms = 300);
