@@ -10,6 +10,8 @@
 mod bare;
 mod by_hand;
 mod felt;
+#[path = "../shared/figures.rs"]
+mod figures;
 mod log;
 mod session;
 
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use by_hand::FILTERS;
-use serde_json::json;
+use figures::{counted, figure};
 use syncdeck::client::handle::{ErrorQuery, Handle, operator};
 use syncdeck::config::Config;
 use syncdeck::demo::private::{Options, PrivateServer};
@@ -34,33 +36,6 @@ use tokio_util::sync::CancellationToken;
 const PAGE: usize = 100;
 /// How often each is asked; the median is told.
 const TIMES: usize = 5;
-
-/// Prints a count, which must be at most `limit`.
-fn counted(name: &str, value: f64, unit: &str, limit: f64) {
-    let value = rounded(value);
-    println!(
-        "{}",
-        json!({"figure": name, "value": value, "unit": unit, "limit": limit, "ok": value <= limit})
-    );
-}
-
-/// What a figure is measured by: what it is, and its own figure.
-type Peer<'a> = (&'a str, f64);
-
-/// Prints a figure and its peer's, of which it must be at most `limit` times as much.
-fn figure(name: &str, value: f64, unit: &str, (peer, beside): Peer<'_>, limit: f64) {
-    let ratio = rounded(value / beside);
-    let (value, beside) = (rounded(value), rounded(beside));
-    println!(
-        "{}",
-        json!({"figure": name, "value": value, "unit": unit, "peer": peer, "beside": beside, "ratio": ratio,
-            "limit": limit, "ok": ratio <= limit})
-    );
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
 
 /// The medians of how long two things take that are done in turn, in milliseconds, and what came of the first.
 async fn medians<T, P>(mut what: impl AsyncFnMut() -> T, mut peer: impl AsyncFnMut() -> P) -> (f64, f64, T) {

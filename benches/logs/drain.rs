@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use syncdeck::logs::parse::line;
 use syncdeck::logs::source::{self, DrainAt, Kind, Manner, Source, Told};
 
-use super::{a_line, counted};
+use super::a_line;
+use super::figures::counted;
 
 /// Requests of so many lines each.
 const REQUESTS: usize = 2_000;
@@ -40,7 +41,7 @@ pub fn figures() {
         sender.join().unwrap();
         (begin.elapsed(), seen.len())
     });
-    counted("drain: lines lost", lines - seen, "lines", 0);
+    counted("drain: lines lost", (lines - seen) as f64, "lines", 0.0);
     a_line("drain: taken in and told", took, ("parsed alone", parsed), lines, 20.0);
 }
 

@@ -10,6 +10,8 @@
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod drain;
+#[path = "../shared/figures.rs"]
+mod figures;
 mod mix;
 mod parse;
 mod ring;
@@ -17,42 +19,16 @@ mod ring;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use figures::figure;
 
 /// How often each is measured; the median is told.
 const TIMES: usize = 5;
-
-/// Prints a count, which must be at most `limit`.
-fn counted(name: &str, value: usize, unit: &str, limit: usize) {
-    println!(
-        "{}",
-        json!({"bench": "logs", "figure": name, "value": value, "unit": unit, "limit": limit, "ok": value <= limit})
-    );
-}
-
-/// What a figure is measured by: what it is, and its own figure.
-type Peer<'a> = (&'a str, f64);
-
-/// Prints a figure and its peer's, of which it must be at most `limit` times as much.
-fn figure(name: &str, value: f64, unit: &str, (peer, beside): Peer<'_>, limit: f64) {
-    let ratio = rounded(value / beside);
-    let (value, beside) = (rounded(value), rounded(beside));
-    println!(
-        "{}",
-        json!({"bench": "logs", "figure": name, "value": value, "unit": unit, "peer": peer, "beside": beside,
-            "ratio": ratio, "limit": limit, "ok": ratio <= limit})
-    );
-}
 
 /// The same of a time for so many lines, told for one of them.
 fn a_line(name: &str, took: Duration, (peer, beside): (&str, Duration), lines: usize, limit: f64) {
     let of_one = |took: Duration| took.as_secs_f64() * 1e9 / lines as f64;
     let name = format!("{name} ({:.0} lines/s)", lines as f64 / took.as_secs_f64());
     figure(&name, of_one(took), "ns/line", (peer, of_one(beside)), limit);
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 /// What tells how long something takes.

@@ -6,8 +6,9 @@ use syncdeck::logs::line::LogFilter;
 use syncdeck::logs::parse::line;
 use syncdeck::logs::parse::splitter::Splitter;
 
+use super::figures::counted;
 use super::mix::{PIECE, each_record, text};
-use super::{a_line, counted, medians, worked};
+use super::{a_line, medians, worked};
 
 /// Lines.
 const MANY: usize = 500_000;
@@ -39,7 +40,7 @@ pub fn figures() {
     );
     let mut told = 0;
     each_record(&text, |record| told += record.message.matches('\n').count().min(1) + 1);
-    counted("parse: lines that gave no record", lines.saturating_sub(told), "lines", 0);
+    counted("parse: lines that gave no record", lines.saturating_sub(told) as f64, "lines", 0.0);
     a_line("parse: lines to entries", entries, ("their ends counted", counting / COUNTED), lines, 60.0);
     a_line("parse: lines to records", records, ("lines to entries", entries), lines, 3.0);
     for typed in FILTERS {
