@@ -79,7 +79,7 @@ impl Model {
     /// The lines that show, by their patterns.
     pub(super) fn patterns(&mut self) -> Vec<Effect> {
         let (patterns, lines) = self.log.patterns();
-        self.overlays.push(Overlay::Patterns(Patterns::new(patterns, lines)));
+        self.overlays.push(Overlay::Patterns(Patterns::new(patterns, lines, self.log.len())));
         Vec::new()
     }
 

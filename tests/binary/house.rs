@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::docs::root;
 
 /// What knows the console's model and is known by it.
-const CONSOLE: [&str; 22] = [
+const CONSOLE: [&str; 23] = [
     "console/command",
     "console/keymap",
     "console/model",
@@ -25,6 +25,7 @@ const CONSOLE: [&str; 22] = [
     "console/panes/edit",
     "console/panes/errors",
     "console/panes/log",
+    "console/panes/log/view",
     "console/panes/mappings",
     "console/panes/pending",
     "console/panes/record",

@@ -16,8 +16,10 @@ use crate::logs::shape::Pattern;
 #[derive(Debug)]
 pub struct Patterns {
     patterns: Vec<Pattern>,
-    /// How many lines were looked at.
+    /// How many lines were looked at: the newest of those that show.
     lines: usize,
+    /// How many show.
+    all: usize,
     cursor: Cursor,
 }
 
@@ -32,9 +34,9 @@ pub enum Shaped {
 }
 
 impl Patterns {
-    /// The patterns of so many lines.
-    pub fn new(patterns: Vec<Pattern>, lines: usize) -> Patterns {
-        Patterns { patterns, lines, cursor: Cursor::default() }
+    /// The patterns of the newest `lines` of `all` that show.
+    pub fn new(patterns: Vec<Pattern>, lines: usize, all: usize) -> Patterns {
+        Patterns { patterns, lines, all, cursor: Cursor::default() }
     }
 
     /// A key.
@@ -71,9 +73,16 @@ pub fn draw(model: &Model, list: &Patterns, frame: &mut Frame) {
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
     let number = |number: usize| count(number as i64, 0);
     let plural = |number: usize| if number == 1 { "" } else { "s" };
-    let (patterns, all) = (list.patterns.len(), list.lines);
-    let title =
-        format!("{} pattern{} of {} line{}", number(patterns), plural(patterns), number(all), plural(all));
+    let (patterns, all) = (list.patterns.len(), list.all);
+    let newest =
+        if list.lines < all { format!("the newest {} of ", number(list.lines)) } else { String::new() };
+    let title = format!(
+        "{} pattern{} of {newest}{} line{}",
+        number(patterns),
+        plural(patterns),
+        number(all),
+        plural(all)
+    );
     let inner = super::panel(model, frame, area, &title);
     let room = usize::from(inner.width);
     let mut lines: Vec<Line> = list

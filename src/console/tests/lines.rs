@@ -304,3 +304,23 @@ fn another_programs_line_says_whose_it_is() {
     update(&mut model, Msg::Log(Ok(vec![LogRecord { id: 2, ..own }])));
     assert_eq!(model.log.len(), 4);
 }
+
+#[test]
+fn where_only_the_newest_lines_are_counted_that_is_said() {
+    let mut model = console((120, 40));
+    let lines = (1..=50_001).map(|id| line(id, 60, Level::Info, "web.1", "GET /", json!({})));
+    update(&mut model, Msg::Log(Ok(lines.collect())));
+    press(&mut model, "4 z");
+    assert!(!text(&model).contains("of the newest"), "as they come, all are counted: {}", text(&model));
+    press(&mut model, "p");
+    assert!(text(&model).contains("1 pattern of the newest 20,000 of 50,001 lines"), "{}", text(&model));
+    press(&mut model, "Esc");
+    let effects = press(&mut model, "/ G Enter");
+    let Some(Effect::FilterLog { generation, upto, lines, filter }) = effects.last() else {
+        panic!("{effects:?}");
+    };
+    let places = ring::search(lines, filter);
+    update(&mut model, Msg::LogFiltered { generation: *generation, upto: *upto, places });
+    let said = "each line by its own highest; of the newest 50,000 lines";
+    assert!(text(&model).contains(said), "{}", text(&model));
+}
