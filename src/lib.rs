@@ -1,6 +1,7 @@
 //! syncdeck keeps a Salesforce org and a PostgreSQL schema in step, both ways, and gives the people who run that
 //! sync one full-screen terminal console. `ARCHITECTURE.md` is the map of the house.
 
+pub mod alerts;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -2,7 +2,7 @@
 -- and the two functions that capture a row again by hand, all with Heroku Connect's columns and names. Of its indexes two
 -- are missing, for users pay for each with every write.
 -- {schema} and {hstore} (the schema that holds the extension hstore) are quoted identifiers, {schema_literal} and
--- {hstore_literal} the same within literals; the others are about the session's settings (src/postgres/capture.rs).
+-- {hstore_literal} the same within literals; the others are about the session's settings (src/postgres/schema/capture.rs).
 
 CREATE SCHEMA IF NOT EXISTS {schema};
 

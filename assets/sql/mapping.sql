@@ -1,7 +1,7 @@
 -- Capture for one mapped table. {schema}, {table}, {logger} and {status} are quoted identifiers, {table_literal} is a
 -- quoted literal, {hstore} the schema of the extension, {first_state} NEW, or READONLY for a read-only mapping,
 -- {nothing_state} IGNORE or READONLY, {is_read_only} true or false; the others are about the session's settings, by which
--- some types are printed (src/postgres/capture.rs).
+-- some types are printed (src/postgres/schema/capture.rs).
 --
 -- A change is captured while `xmlbinary` is base64, as Heroku Connect does it: an application switches capture off with
 -- SET LOCAL xmlbinary TO 'hex'. The engine's own writes say more, by `syncdeck.writer`: of them nothing is captured

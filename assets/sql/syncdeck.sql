@@ -44,12 +44,10 @@ CREATE TABLE IF NOT EXISTS syncdeck.unit (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX IF NOT EXISTS unit_ready ON syncdeck.unit (ready_at) WHERE state = 'ready';
 CREATE INDEX IF NOT EXISTS unit_inflight ON syncdeck.unit (lease_until) WHERE state = 'inflight';
--- What waits, from the oldest on.
-CREATE INDEX IF NOT EXISTS unit_listed ON syncdeck.unit (created_at, table_name, record_id)
+-- What waits, from the oldest on: one index for lists, for the oldest of a mapping and for what is stopped. Each one more is
+-- written to by every intake and every claim.
+CREATE INDEX IF NOT EXISTS unit_waits ON syncdeck.unit (table_name, state, created_at, record_id)
     WHERE state IN ('ready', 'held', 'stopped', 'review');
-CREATE INDEX IF NOT EXISTS unit_stopped ON syncdeck.unit (table_name) WHERE state = 'stopped';
-CREATE INDEX IF NOT EXISTS unit_oldest ON syncdeck.unit (table_name, created_at)
-    WHERE state IN ('ready', 'inflight', 'stopped');
 CREATE INDEX IF NOT EXISTS unit_held ON syncdeck.unit (held_table, held_record) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS unit_held_key ON syncdeck.unit (held_table, held_key) WHERE state = 'held';
 -- Answers that were lost, and records that units know before their rows do.
@@ -118,7 +116,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS error_record ON syncdeck.error (table_name, sf
     WHERE resolved_at IS NULL AND record_id IS NULL AND sfid IS NOT NULL;
 CREATE INDEX IF NOT EXISTS error_listed ON syncdeck.error (last_seen DESC, id DESC) WHERE resolved_at IS NULL;
 
--- What operators did, an entry for each row that an act changed; `act` is what one person decided at once.
+-- What operators did, an entry for each row that an operation changed; `act` is what one person decided at once.
 CREATE SEQUENCE IF NOT EXISTS syncdeck.act;
 CREATE TABLE IF NOT EXISTS syncdeck.audit (
     id bigserial PRIMARY KEY,
@@ -358,7 +356,7 @@ CREATE TABLE IF NOT EXISTS syncdeck.count (
 CREATE INDEX IF NOT EXISTS count_subject ON syncdeck.count (subject, name, category, minute);
 
 -- What an installation from before lacks, or has under a name that meant two things.
-DROP INDEX IF EXISTS syncdeck.unit_waiting;
+DROP INDEX IF EXISTS syncdeck.unit_waiting, syncdeck.unit_listed, syncdeck.unit_stopped, syncdeck.unit_oldest;
 ALTER TABLE syncdeck.unit DROP CONSTRAINT IF EXISTS unit_state_check;
 ALTER TABLE syncdeck.unit ADD CONSTRAINT unit_state_check
     CHECK (state IN ('ready', 'inflight', 'held', 'failed', 'review', 'stopped', 'writeback'));

@@ -1,6 +1,6 @@
 //! What a person who knows the tables would write for the same answers: the peers of what is read.
 
-use syncdeck::domain::sort::{Sort, SortBy};
+use syncdeck::domain::errors::sort::{Sort, SortBy};
 
 use super::PAGE;
 

@@ -51,7 +51,7 @@ fn complete(screen: &str) -> bool {
 /// The list has a filter, and as many rows as there is room for, or says that there are none.
 fn full(screen: &str, filter: &str) -> bool {
     let rows = screen.lines().filter(|line| line.split('│').any(is_row)).count();
-    screen.contains(&format!("2 Errors · {filter}"))
+    screen.contains(&format!("5 Pending · {filter}"))
         && (screen.contains("No error matches") || position(screen).is_some() && rows >= 6)
 }
 
@@ -150,7 +150,7 @@ fn press(console: &mut Session, bare: &mut Session, rounds: usize) -> Took {
             took.console.push(ms(met.took));
             beside();
         }
-        for key in ["\t", "2"] {
+        for key in ["\t", "\x1b2"] {
             let before = focus(&console.screen());
             let met =
                 console.key(key, &format!("{key:?} in round {round}"), move |screen| focus(screen) != before);

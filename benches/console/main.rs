@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use by_hand::FILTERS;
 use figures::{counted, figure};
-use syncdeck::client::handle::{ErrorQuery, Handle, operator};
+use syncdeck::client::api::{self, ErrorQuery, operator};
 use syncdeck::config::Config;
 use syncdeck::demo::private::{Options, PrivateServer};
-use syncdeck::domain::sort::{Sort, SortBy};
+use syncdeck::domain::errors::sort::{Sort, SortBy};
 use syncdeck::domain::state::MappingState;
 use syncdeck::engine;
 use syncdeck::postgres::Store;
@@ -127,7 +127,7 @@ async fn at_a_million() {
     let done = CancellationToken::new();
     let application = tokio::spawn(application(connect(&url).await, done.clone()));
     if wanted("reads") {
-        figures(&Handle::new(store.clone(), operator()), &sql).await;
+        figures(&api::Client::new(store.clone(), operator()), &sql).await;
     }
     let place = Place { config: config.clone(), home: home.path().to_owned(), url: url.clone() };
     if wanted("felt") {
@@ -234,7 +234,7 @@ const PAGE_LIMIT: f64 = 40.0;
 /// The same of a count, which is looked up even where 10,000 are soon come upon.
 const COUNT_LIMIT: f64 = 100.0;
 
-async fn figures(handle: &Handle, sql: &Client) {
+async fn figures(handle: &api::Client, sql: &Client) {
     for filter in &FILTERS {
         let (typed, least) = (filter.typed, filter.least);
         let query = ErrorQuery { filter: typed.to_owned(), limit: PAGE, ..ErrorQuery::default() };
@@ -279,7 +279,7 @@ async fn figures(handle: &Handle, sql: &Client) {
 }
 
 /// A list's first page and one in its middle, in an order.
-async fn sorted(handle: &Handle, sql: &Client, sort: Sort) {
+async fn sorted(handle: &api::Client, sql: &Client, sort: Sort) {
     let word = format!("{}{}", if sort.descending { "-" } else { "" }, sort.by.word());
     let query = ErrorQuery { sort, limit: PAGE, ..ErrorQuery::default() };
     let by_hand = by_hand::sorted(sort, None);

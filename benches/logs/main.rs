@@ -1,10 +1,11 @@
 //! How fast lines of other programs are read, filtered and held: `cargo bench --bench logs`, or only some parts:
-//! `cargo bench --bench logs -- parse ring memory drain`. One JSON line a figure. What is a time or a size stands beside
+//! `cargo bench --bench logs -- parse ring memory drain flood sync`. One JSON line a figure. What is a time or a size stands beside
 //! the same of a peer that was measured in the same run, and its limit is a ratio to it; what can be counted has a plain
 //! limit. Beside a time stands how many lines that is in a second of one core, which says nothing about another machine.
 //!
 //! `parse` bytes to entries, to records, and through a filter; `ring` filters over a million lines in memory; `memory` what
-//! the ring takes while ten million lines pass; `drain` what Heroku's log router can send.
+//! the ring takes while ten million lines pass; `drain` what Heroku's log router can send; `flood` ten million lines through the
+//! console's log, and its frames meanwhile; `sync` how long a change takes to the org beside a flood.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
@@ -12,9 +13,12 @@
 mod drain;
 #[path = "../shared/figures.rs"]
 mod figures;
+mod flood;
 mod mix;
 mod parse;
 mod ring;
+#[path = "../shared/writing.rs"]
+mod writing;
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -77,5 +81,11 @@ fn main() {
     }
     if wanted("drain") {
         drain::figures();
+    }
+    if wanted("flood") {
+        flood::pane();
+    }
+    if wanted("sync") {
+        flood::sync();
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use syncdeck::logs::LogRecord;
+use syncdeck::logs::packed::Packed;
 use syncdeck::logs::parse::Zone;
 use syncdeck::logs::parse::origin::Origin;
 use syncdeck::logs::parse::stream::Stream;
@@ -39,6 +40,22 @@ pub fn text(least: usize) -> (String, usize) {
 
 /// Bytes that are read at once, as from a file.
 pub const PIECE: usize = 64 << 10;
+
+/// Gives each record of a text in one piece, one behind the other.
+pub fn each_packed(text: &str, mut each: impl FnMut(&Packed)) {
+    let seen: DateTime<Utc> = DateTime::UNIX_EPOCH;
+    let mut stream = Stream::new(Origin::new("file", "app.log", Zone::Utc));
+    for piece in text.as_bytes().chunks(PIECE) {
+        stream.feed(piece, seen);
+        while let Some(packed) = stream.next_packed() {
+            each(packed);
+        }
+    }
+    stream.finish(seen);
+    while let Some(packed) = stream.next_packed() {
+        each(packed);
+    }
+}
 
 /// Gives each record of a text, one behind the other.
 pub fn each_record(text: &str, mut each: impl FnMut(LogRecord)) {

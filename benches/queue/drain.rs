@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use syncdeck::domain::mapping::Mapping;
+use syncdeck::domain::mappings::mapping::Mapping;
 use syncdeck::domain::names::RowId;
 use syncdeck::postgres::Store;
-use syncdeck::postgres::acknowledge::Rows;
-use syncdeck::postgres::queue::{Ack, Outcome};
+use syncdeck::postgres::changes::acknowledge::Rows;
+use syncdeck::postgres::changes::queue::{Ack, Outcome};
 use tokio_postgres::Client;
 
 use super::by_hand::ByHand;
@@ -58,7 +58,7 @@ pub async fn run(store: &Store, sql: &Client, url: &str) {
     each(sql, "UPDATE syncdeck.unit SET state = 'held', held_table = 'account', held_record = 1;\nVACUUM syncdeck.unit").await;
     let (mut ours, mut peer) = (Side::new("an empty claim"), Side::new("SELECT 1"));
     for _ in 0..ROUNDS {
-        peer.rounds.push(super::intake::round_trips(sql, 1).await);
+        peer.rounds.push(super::ingest::round_trips(sql, 1).await);
         let begin = Instant::now();
         for _ in 0..200 {
             assert!(store.claim("nobody", LEASE, BATCH).await.unwrap().is_empty());
@@ -71,7 +71,7 @@ pub async fn run(store: &Store, sql: &Client, url: &str) {
 /// Entries of the log as capture writes them, of as many records.
 pub async fn entries(sql: &Client, count: i64, state: &str) {
     sql.batch_execute(&format!(
-        "TRUNCATE salesforce._trigger_log, salesforce._trigger_log_archive, syncdeck.unit, syncdeck.attempt, by_hand.unit;
+        "TRUNCATE salesforce._trigger_log, salesforce._trigger_log_archive, syncdeck.unit, syncdeck.attempt, by_hand.unit, by_hand.attempt;
          INSERT INTO salesforce._trigger_log (txid, created_at, state, action, table_name, record_id, sfid, old, values)
          SELECT n, now(), '{state}', 'UPDATE', 'contact', n, '003' || lpad(n::text, 15, '0'),
              hstore(c)::text, '\"lastname\"=>\"Name 2 ' || n || '\"'

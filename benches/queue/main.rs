@@ -3,8 +3,8 @@
 //! in a second says nothing about another one; what both did stands beside it. Everything runs on a private PostgreSQL with
 //! durable commits.
 //!
-//! `capture` what the application pays, `intake` and `drain` what the engine can take in and out, `engines` what several of
-//! them gain, `idle` how soon an idle engine sends, and what its looks cost.
+//! `capture` what the application pays, `ingest` and `drain` what the engine can take in and out, `engines` what several of
+//! them gain, `idle` how soon an idle engine sends, and what its looks cost, `watched` what alerts and a history cost.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on ends")]
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
@@ -14,22 +14,23 @@ mod capture;
 mod drain;
 mod engines;
 mod idle;
-mod intake;
+mod ingest;
 #[path = "../shared/signed_in.rs"]
 mod signed_in;
 mod single;
+mod watched;
+#[path = "../shared/writing.rs"]
+mod writing;
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use syncdeck::config::Config;
 use syncdeck::demo::private::{Options, PrivateServer};
-use syncdeck::domain::field::{Field, FieldType};
-use syncdeck::domain::mapping::{Access, Mapping};
-use syncdeck::domain::rules::Rules;
+use syncdeck::domain::mappings::field::{Field, FieldType};
+use syncdeck::domain::mappings::mapping::Mapping;
 use syncdeck::postgres::Store;
 use tokio_postgres::{Client, NoTls};
+use writing::config;
 
 /// The units that a claim takes at most.
 const BATCH: i64 = 200;
@@ -108,35 +109,13 @@ async fn store(url: &str) -> Store {
     Store::connect(url, "salesforce", "syncdeck bench", Duration::from_secs(300)).await.unwrap()
 }
 
-/// The configuration of an engine that only writes.
-fn config(url: &str, org: std::net::SocketAddr) -> Config {
-    Config::parse(
-        Path::new("/nowhere/syncdeck.toml"),
-        &format!(
-            "[connection]\nname = \"bench\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"http://{org}\"\n\
-             client_id = \"simulated-app\"\nclient_secret = \"simulated-secret\"\n\
-             [[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"External_Id__c\"\npoll_interval = \"60s\"\n"
-        ),
-    )
-    .unwrap()
-}
-
 /// A mapping of the usual width.
 fn contact() -> Mapping {
     let field = |name: &str| Field { length: 80, ..Field::plain(name, FieldType::String) };
     let names =
         ["LastName", "FirstName", "Title", "Email", "Phone", "MobilePhone", "LeadSource", "External_Id__c"];
-    Mapping {
-        object: "Contact".to_owned(),
-        table: "contact".to_owned(),
-        access: Access::ReadWrite,
-        external_id: Some("External_Id__c".to_owned()),
-        rules: Rules::default(),
-        fields: names.map(field).to_vec(),
-        parents: Vec::new(),
-        gone: false,
-        system: Default::default(),
-    }
+    let fields = names.map(field).to_vec();
+    Mapping { external_id: Some("External_Id__c".to_owned()), ..Mapping::plain("Contact", fields) }
 }
 
 /// Fills a contact's table with so many rows, of which nothing is captured.
@@ -170,16 +149,16 @@ async fn main() {
     std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     let server = PrivateServer::start(&Options { dir, remove: true, durable: true }).unwrap();
     let sql = connect(&server.url("postgres")).await;
-    for name in ["capture", "queue", "engines", "idle"] {
+    for name in ["capture", "queue", "engines", "idle", "bare", "watched"] {
         sql.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
     }
     if runs("capture") {
         capture::run(&server.url("capture")).await;
     }
-    if runs("intake") || runs("drain") {
+    if runs("ingest") || runs("drain") {
         let (store, sql) = queue(&server.url("queue")).await;
-        if runs("intake") {
-            intake::run(&store, &sql, &server.url("queue")).await;
+        if runs("ingest") {
+            ingest::run(&store, &sql, &server.url("queue")).await;
         }
         if runs("drain") {
             drain::run(&store, &sql, &server.url("queue")).await;
@@ -190,5 +169,8 @@ async fn main() {
     }
     if runs("idle") {
         idle::run(&server.url("idle")).await;
+    }
+    if runs("watched") {
+        watched::run(&server.url("bare"), &server.url("watched")).await;
     }
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::domain::sort::Sort;
+use crate::domain::errors::sort::Sort;
 use crate::logs::parse::Zone;
 
 use super::{DONE, FAILED, UNHEALTHY, WRONG};
@@ -19,7 +19,7 @@ pub(super) const STATUSES: [(u8, &str); 4] = [
     (DONE, "done"),
     (FAILED, "it failed"),
     (WRONG, "wrong usage or configuration"),
-    (UNHEALTHY, "done, but what was asked about is not healthy (status --fail-on, test, verify)"),
+    (UNHEALTHY, "done, but what was asked about is not healthy (plan, status --fail-on, test, verify)"),
 ];
 
 fn statuses() -> String {
@@ -60,8 +60,16 @@ pub(super) enum Command {
         #[arg(long)]
         reconnect: bool,
     },
+    /// A configuration from Heroku Connect's: writes syncdeck.toml, says what differs, and what API calls it will take
+    Import(ImportOptions),
+    /// What a start with the configuration will do: tables, columns, triggers, loads, API calls a day; changes nothing
+    Plan(CallOptions),
     /// The engine alone, as a service
-    Run,
+    Run {
+        /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: see syncdeck plan
+        #[arg(long)]
+        adopt: bool,
+    },
     /// Everything on this machine: private PostgreSQL, simulated org, engine, console
     Demo(DemoOptions),
     /// The simulated org alone
@@ -116,7 +124,38 @@ pub(super) enum Command {
     /// Stop asking about errors: they leave the list and are not tried again by themselves; undo takes it back
     Ignore(Many),
     /// Choose a side of fields that changed both here and in Salesforce
-    Choose(ChooseOptions),
+    #[command(alias = "choose")]
+    Resolve(ResolveOptions),
+    /// Take one side for what a comparison found of a row or a record; without a side, have it looked at again
+    Repair {
+        /// The error's number
+        #[arg(value_parser = number)]
+        id: i64,
+        /// The side that is right
+        #[arg(value_parser = ["postgres", "salesforce"])]
+        side: Option<String>,
+        /// Do not ask before a row or a record is removed
+        #[arg(long)]
+        yes: bool,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
+        why: Option<String>,
+    },
+    /// Merge the rows that a comparison found to be the same thing: into the error's row, or into another one of them
+    Merge {
+        /// The error's number
+        #[arg(value_parser = number)]
+        id: i64,
+        /// The row that stays
+        #[arg(long, value_name = "ROW", value_parser = clap::value_parser!(i32).range(1..))]
+        into: Option<i32>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
+        why: Option<String>,
+    },
     /// Take a record that is in Salesforce already as an error's row's own: its insert becomes an update
     Link {
         /// The error's number
@@ -134,19 +173,19 @@ pub(super) enum Command {
         #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
         why: Option<String>,
     },
-    /// Take an act back, for rows that were not changed since
+    /// Take an operation back, for rows that were not changed since
     Undo {
         /// Its number in `syncdeck audit` [default: your own last one]
-        #[arg(value_parser = act)]
-        act: Option<i64>,
+        #[arg(value_parser = operation)]
+        operation: Option<i64>,
         #[command(flatten)]
         how: Manner,
     },
-    /// What operators did, newest first; with a number, each row of that act
+    /// What operators did, newest first; with a number, each row of that operation
     Audit {
-        /// An act's number
-        #[arg(value_parser = act)]
-        act: Option<i64>,
+        /// An operation's number
+        #[arg(value_parser = operation)]
+        operation: Option<i64>,
         /// Only those of this mapping
         #[arg(long)]
         mapping: Option<String>,
@@ -160,6 +199,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
+    /// How well the sync goes: error rate, causes, how long changes waited and errors lasted; a review with --report
+    Stats(StatsOptions),
+    /// What fires and where it is told: list, silence, acknowledge; test tries a channel
+    Alert(AlertOptions),
+    /// Causes of errors: what there are, whose each is, a note about it, and which are muted until more comes
+    Cause(CauseOptions),
     /// Any row by its id, its record's id (15 or 18 characters) or its external id: where it stands
     Find {
         /// What one has in hand
@@ -169,8 +214,11 @@ pub(super) enum Command {
         #[arg(long)]
         mapping: Option<String>,
     },
-    /// The errors that match, as a file for other programs
+    /// The errors that match, as a file for other programs; or the mappings, as one for Heroku Connect
     Export {
+        /// What to export
+        #[arg(value_enum, value_name = "WHAT", default_value_t)]
+        what: Exported,
         /// Only those that match, in the console's filter language (group:NAME for a group)
         #[arg(long = "where", value_name = "FILTER", default_value = "", hide_default_value = true, value_parser = free_text, allow_hyphen_values = true)]
         filter: String,
@@ -210,7 +258,7 @@ pub(super) enum Command {
         /// pause; drain (what waits is still sent, then it is paused); resume; reload (all its records are read
         /// again); or rules to set: strategy=retry Phone.transforms='trim | phone_e164(US)'; KEY= leaves a rule to the
         /// configuration again
-        #[arg(value_name = "ACT|KEY=VALUE")]
+        #[arg(value_name = "OPERATION|KEY=VALUE")]
         changes: Vec<String>,
         /// Do not ask: on production, what stops the writes is asked about
         #[arg(long)]
@@ -282,6 +330,55 @@ pub(super) struct DemoOptions {
     pub(super) time: Duration,
 }
 
+/// Systems whose configuration can be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum System {
+    /// Heroku Connect
+    HerokuConnect,
+}
+
+/// What can be exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Exported {
+    /// The errors that match
+    #[default]
+    Errors,
+    /// The mappings, as a file for `heroku connect:import`
+    HerokuConnect,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportOptions {
+    /// Whose configuration it is
+    #[arg(value_enum, value_name = "SYSTEM")]
+    pub(super) system: System,
+    /// The file that `heroku connect:export` wrote
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The org's My Domain, https://acme.my.salesforce.com
+    #[arg(long, value_name = "URL")]
+    pub(super) login_url: Option<String>,
+    /// The consumer key of the external client app
+    #[arg(long, value_name = "KEY")]
+    pub(super) client_id: Option<String>,
+    #[command(flatten)]
+    pub(super) calls: CallOptions,
+    /// Print the configuration, and write no file
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// What a forecast of API calls goes by.
+#[derive(Debug, Args)]
+pub(super) struct CallOptions {
+    /// Changes that applications write a day, in all mappings together [default: 10,000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..=1_000_000_000))]
+    pub(super) changes_a_day: Option<i64>,
+    /// API calls that the org allows a day [default: 100,000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
+    pub(super) allowance: Option<i64>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct SimulatorOptions {
     /// Port on 127.0.0.1; 0 takes a free one
@@ -292,7 +389,7 @@ pub(super) struct SimulatorOptions {
     pub(super) rows: usize,
 }
 
-/// Errors by number or by filter, and how an act on them goes.
+/// Errors by number or by filter, and how an operation on them goes.
 #[derive(Debug, Args)]
 pub(super) struct Many {
     /// The errors' numbers
@@ -305,7 +402,7 @@ pub(super) struct Many {
     pub(super) how: Manner,
 }
 
-/// How an act goes.
+/// How an operation goes.
 #[derive(Debug, Args)]
 pub(super) struct Manner {
     /// Show what it would do, and change nothing
@@ -344,6 +441,118 @@ pub(super) struct FixOptions {
     pub(super) how: Manner,
 }
 
+/// What is done about alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum AlertAction {
+    /// What fires, what is silenced, how the channels are
+    #[default]
+    List,
+    /// Tell nothing of it for a time
+    Silence,
+    /// End a silence by its number
+    Unsilence,
+    /// It is in hand: it is told no more until it is over
+    Acknowledge,
+    /// Send a message through a channel
+    Test,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AlertOptions {
+    /// What to do
+    #[arg(value_enum, value_name = "OPERATION", default_value_t)]
+    pub(super) action: AlertAction,
+    /// A rule, RULE:SUBJECT as listed, or all; of unsilence the silence's number; of test the channel
+    #[arg(value_name = "WHAT")]
+    pub(super) what: Option<String>,
+    /// How long a silence lasts [default: 1h]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(super) length: Option<Duration>,
+    /// Why, for the others
+    #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
+    pub(super) note: Option<String>,
+}
+
+impl AlertOptions {
+    /// An option that another operation has, and which.
+    pub(super) fn foreign(&self) -> Option<(&'static str, &'static str)> {
+        match self.action {
+            AlertAction::Silence => None,
+            _ if self.length.is_some() => Some(("--for", "silence")),
+            AlertAction::Acknowledge => None,
+            _ => self.note.is_some().then_some(("--note", "silence and acknowledge")),
+        }
+    }
+}
+
+/// What is done about causes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum CauseAct {
+    /// Those that have errors
+    #[default]
+    List,
+    /// One, with how it was grouped
+    Show,
+    /// It is yours, or WHO's; - is nobody's
+    Own,
+    /// What is to be known about it
+    Note,
+    /// Alerts say nothing of it until more of it comes
+    Mute,
+    /// They do again
+    Unmute,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CauseOptions {
+    /// What to do
+    #[arg(value_enum, value_name = "ACT", default_value_t)]
+    pub(super) act: CauseAct,
+    /// A cause, as listed; its first letters are enough
+    #[arg(value_name = "CAUSE")]
+    pub(super) group: Option<String>,
+    /// Of own: who; of note: the note
+    #[arg(value_name = "WHO|NOTE", value_parser = free_text, allow_hyphen_values = true)]
+    pub(super) text: Option<String>,
+    /// What ends a mute: "100 more", a time such as 2d, a date such as 2026-12-01, or grows [default: grows]
+    #[arg(long, value_name = "WHEN", value_parser = free_text, allow_hyphen_values = true)]
+    pub(super) until: Option<String>,
+    /// List mended ones, too
+    #[arg(long)]
+    pub(super) all: bool,
+    /// List at most this many
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(super) limit: usize,
+}
+
+impl CauseOptions {
+    /// Something that is given and that another act has, and which.
+    pub(super) fn foreign(&self) -> Option<(&'static str, &'static str)> {
+        let is = |act: CauseAct| self.act == act;
+        if self.until.is_some() && !is(CauseAct::Mute) {
+            return Some(("--until", "mute"));
+        }
+        if self.all && !is(CauseAct::List) {
+            return Some(("--all", "list"));
+        }
+        (self.text.is_some() && !is(CauseAct::Own) && !is(CauseAct::Note))
+            .then_some(("a third word", "own and note"))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatsOptions {
+    /// The last so much time, beside the same time before it: 1h to 366d
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub(super) since: Duration,
+    /// Only this mapping, by object or table
+    #[arg(long)]
+    pub(super) mapping: Option<String>,
+    /// A review in Markdown: rates, most frequent causes, patterns, what got better and worse
+    #[arg(long, conflicts_with = "json")]
+    pub(super) report: bool,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct VerifyOptions {
     /// Object or table; without, all of them
@@ -359,7 +568,7 @@ pub(super) struct VerifyOptions {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ChooseOptions {
+pub(super) struct ResolveOptions {
     /// The error's number and fields with the side that wins: 12 Email=salesforce; * is every one that is open. With
     /// --where, the side alone
     #[arg(required = true, value_name = "ID FIELD=SIDE|SIDE")]
@@ -386,10 +595,10 @@ fn number(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "name an error by its number, as listed by: syncdeck errors".to_owned())
 }
 
-fn act(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| "name an act by its number, as listed by: syncdeck audit".to_owned())
+fn operation(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "name an operation by its number, as listed by: syncdeck audit".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    crate::domain::duration::parse(text).ok_or_else(|| "write it as 500ms, 20s, 2m or 1h".to_owned())
+    crate::domain::values::duration::parse(text).ok_or_else(|| "write it as 500ms, 20s, 2m or 1h".to_owned())
 }

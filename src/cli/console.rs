@@ -6,17 +6,17 @@ use std::sync::Arc;
 use chrono::{Local, Offset};
 use color_eyre::eyre::Result;
 
-use crate::client::handle::{Handle, operator};
+use crate::client::api::{Client, operator};
 use crate::config::console::ConsoleSettings;
-use crate::config::state::{ConsoleState, StateFile};
+use crate::config::state::{SessionState, StateFile};
 use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::console::keymap::Keymap;
-use crate::console::model::{Connection, Settings};
+use crate::console::settings::{Connection, Settings};
 use crate::console::term::{guard, hangup};
 use crate::console::theme::{Always, Background, Theme};
-use crate::console::{self, Backend, Left, Unfit};
+use crate::console::{self, Backend, InvalidSetting, Left};
 use crate::engine;
-use crate::postgres::connect::{Session, database_of};
+use crate::postgres::session::connect::{Session, database_of};
 
 use super::args::Cli;
 use super::engines::Engines;
@@ -54,9 +54,9 @@ async fn end_when_stuck(engines: Engines) {
 /// operator came from, with the reason.
 async fn visit(cli: &Cli, mut config: Config, engines: &Engines) -> Result<()> {
     let mut connections = Vec::new();
-    // The door of the connection that shows, once it is open; and where one came from, until then.
-    let mut door: Option<Handle> = None;
-    let mut former: Option<(Config, Handle)> = None;
+    // The client of the connection that shows, once it is open; and where one came from, until then.
+    let mut shown: Option<Client> = None;
+    let mut former: Option<(Config, Client)> = None;
     let mut notice = None;
     // What is typed behind the choice of a connection is for that one.
     let mut keys = console::Keys::default();
@@ -70,17 +70,17 @@ async fn visit(cli: &Cli, mut config: Config, engines: &Engines) -> Result<()> {
         options.settings.notice = notice.take().or(options.settings.notice);
         let mut refused = None;
         let opening = async {
-            let opened = match &door {
-                Some(open) => {
-                    return Ok(Backend { handle: open.clone(), sources: config.log_sources.clone() });
+            let opened = match &shown {
+                Some(client) => {
+                    return Ok(Backend { client: client.clone(), sources: config.log_sources.clone() });
                 }
                 None => open(cli, &config, engines).await,
             };
             match &opened {
-                Ok(handle) => (door, former) = (Some(handle.clone()), None),
+                Ok(client) => (shown, former) = (Some(client.clone()), None),
                 Err(report) => refused = Some(explain(report)),
             }
-            Ok(Backend { handle: opened?, sources: config.log_sources.clone() })
+            Ok(Backend { client: opened?, sources: config.log_sources.clone() })
         };
         let left = console::run(opening, options, &mut keys).await;
         match left {
@@ -88,14 +88,14 @@ async fn visit(cli: &Cli, mut config: Config, engines: &Engines) -> Result<()> {
             Ok(Left::Connect(name)) => match other(cli, &config, &name) {
                 Ok(next) => {
                     let before = std::mem::replace(&mut config, next);
-                    former = door.take().map(|door| (before, door)).or(former);
+                    former = shown.take().map(|client| (before, client)).or(former);
                 }
                 Err(error) => notice = Some(error.to_string()),
             },
             Err(report) => match (refused, former.take()) {
-                (Some(why), Some((before, open))) => {
+                (Some(why), Some((before, client))) => {
                     notice = Some(format!("{} cannot be opened: {why}", config.name));
-                    (config, door) = (before, Some(open));
+                    (config, shown) = (before, Some(client));
                 }
                 _ => return Err(report),
             },
@@ -109,8 +109,8 @@ fn other(cli: &Cli, config: &Config, name: &str) -> Result<Config, ConfigError> 
     looks(cli, &next).map(|_| next)
 }
 
-/// Opens the door of a connection.
-async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Handle> {
+/// Opens a connection.
+async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Client> {
     let own = Session::of_console(config.postgres.timeout, cli.read_only);
     let own = store(config, &own).await?;
     if config.engine == EngineMode::WithConsole && !cli.read_only {
@@ -123,7 +123,7 @@ async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Handle> {
         )
         .into());
     }
-    Ok(Handle::new(own, operator()).meant_for(&config.environment))
+    Ok(Client::new(own, operator()).meant_for(&config.environment))
 }
 
 /// How a console of this connection looks, and where it begins.
@@ -135,9 +135,9 @@ fn options(cli: &Cli, config: &Config) -> Result<console::Options, ConfigError> 
         Some(Ok(state)) => state,
         Some(Err(why)) => {
             settings.notice = Some(why);
-            ConsoleState::default()
+            SessionState::default()
         }
-        None => ConsoleState::default(),
+        None => SessionState::default(),
     };
     Ok(console::Options { settings, mouse: config.console.mouse, state, file })
 }
@@ -145,7 +145,7 @@ fn options(cli: &Cli, config: &Config) -> Result<console::Options, ConfigError> 
 /// Looks and keys, from the configuration, the arguments and the surroundings.
 fn looks(cli: &Cli, config: &Config) -> Result<Settings, ConfigError> {
     let settings = settings(cli, &config.console).map_err(|unfit| {
-        let Unfit { entry, problem, remedy } = unfit;
+        let InvalidSetting { entry, problem, remedy } = unfit;
         config.refuse_console(&entry, problem, remedy)
     })?;
     let opening = "connecting to PostgreSQL ...".to_owned();
@@ -153,7 +153,7 @@ fn looks(cli: &Cli, config: &Config) -> Result<Settings, ConfigError> {
 }
 
 /// The same without a connection.
-pub(super) fn settings(cli: &Cli, wanted: &ConsoleSettings) -> Result<Settings, Unfit> {
+pub(super) fn settings(cli: &Cli, wanted: &ConsoleSettings) -> Result<Settings, InvalidSetting> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let terminal = variable("TERM");
     // What COLORFGBG tells is of use where there are colours enough to fit it.
@@ -175,6 +175,7 @@ pub(super) fn settings(cli: &Cli, wanted: &ConsoleSettings) -> Result<Settings, 
         read_only: cli.read_only,
         log_memory: usize::try_from(wanted.log_memory).unwrap_or(usize::MAX),
         filters: wanted.filters.clone(),
+        log_filters: wanted.log_filters.clone(),
         ..Settings::default()
     })
 }

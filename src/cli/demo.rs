@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use color_eyre::eyre::{Result, eyre};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::handle::{Handle, operator};
+use crate::client::api::{Client, operator};
 use crate::config::console::ConsoleSettings;
 use crate::console::Backend;
-use crate::console::model::Settings;
+use crate::console::settings::Settings;
 use crate::console::term::hangup;
 use crate::demo::private::{install_line, is_installed};
 use crate::demo::{Demo, Options};
@@ -37,10 +37,10 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     let opening = "starting a private PostgreSQL and a simulated org ...".to_owned();
     let settings = Settings { connection: "acme".to_owned(), opening, ..settings };
     let mut started = None;
-    let door = async {
+    let open = async {
         let demo = started.insert(Demo::start(&wanted).await?);
-        let handle = Handle::new(demo.store.clone(), operator());
-        Ok(Backend { handle, sources: demo.workspace.config()?.log_sources })
+        let client = Client::new(demo.store.clone(), operator());
+        Ok(Backend { client, sources: demo.workspace.config()?.log_sources })
     };
     // Each demo is another one: it begins where everyone begins, and nothing is kept of where it was left.
     let looks = crate::console::Options { settings, ..crate::console::Options::default() };
@@ -49,7 +49,7 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
         // The private PostgreSQL ends with this process.
         std::process::exit(FAILED.into());
     });
-    let done = crate::console::run(door, looks, &mut crate::console::Keys::default()).await;
+    let done = crate::console::run(open, looks, &mut crate::console::Keys::default()).await;
     watchdog.abort();
     if let Some(demo) = started {
         demo.stop().await;

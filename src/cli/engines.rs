@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, EngineMode};
-use crate::domain::backoff::Backoff;
-use crate::domain::duration::spoken;
+use crate::domain::mappings::backoff::Backoff;
 use crate::domain::state::EngineState;
+use crate::domain::values::duration::spoken;
 use crate::engine::{self, Engine, Failure, StartError};
-use crate::postgres::connect::Session;
-use crate::postgres::status::Lease;
+use crate::postgres::reports::status::Lease;
+use crate::postgres::session::connect::Session;
 use crate::postgres::{self, Store};
 
 use super::store;

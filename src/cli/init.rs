@@ -8,6 +8,7 @@ use std::time::Duration;
 use color_eyre::eyre::Result;
 use secrecy::SecretString;
 
+use crate::config::edit::quoted;
 use crate::config::{Auth, Config, ConfigError, Salesforce, edit};
 use crate::domain::state::{ConnectionState, EngineState};
 use crate::engine;
@@ -18,16 +19,24 @@ use crate::salesforce::describe::Describe;
 
 use super::args::Cli;
 use super::dialogue::Dialogue;
-use super::{DONE, FAILED, many, print};
+use super::{DONE, FAILED, bulk, print};
 
 /// What is written unless another is named.
 const FILE: &str = "syncdeck.toml";
+/// What is offered beside what was asked: whoever wants it takes the signs of a comment away.
+const ALERTS: &str = "\n# Tell people what fails (try a channel with: syncdeck alert test ops):\n\
+    # [[alert]]\n# when = \"new_cause\"\n#\n# [[alert]]\n# when = \"login_lost\"\n# severity = \"critical\"\n#\n\
+    # [[alert]]\n# when = \"nothing_synced\"\n# older_than = \"15m\"\n#\n\
+    # [alert.channel.ops]\n# kind = \"slack\"                 # or email, webhook, pagerduty\n# url_env = \"SLACK_URL\"\n";
+/// What everybody gets: both sides are compared once a day.
+const VERIFY: &str = "\n# Rows and records are compared once a day; what differs is listed as an error (\"off\" to leave it):\n\
+    [verify]\nevery = \"24h\"\napi_share = 10               # percent of the org's API requests of a day\n";
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Leads through it.
 pub(super) async fn run(cli: &Cli, reconnect: bool) -> Result<u8> {
-    many::refuse_read_only(cli)?;
+    bulk::refuse_read_only(cli)?;
     let path = cli.config.clone().unwrap_or_else(|| PathBuf::from(FILE));
     let mut ask = Dialogue::new();
     if reconnect {
@@ -66,7 +75,7 @@ async fn set_up(cli: &Cli, path: &Path, ask: &mut Dialogue) -> Result<String> {
     let engine = ask.one_of("Who runs the engine", &["with-console", "service"])?;
     let text = format!(
         "# Written by syncdeck init. It holds secrets: keep it readable by its owner alone.\n\n\
-         [connection]\nname = {}\nenvironment = {}\nengine = {}\n\n[postgres]\nurl = {}\nschema = {}\n\n{salesforce}{mappings}",
+         [connection]\nname = {}\nenvironment = {}\nengine = {}\n\n[postgres]\nurl = {}\nschema = {}\n\n{salesforce}{VERIFY}{mappings}{ALERTS}",
         quoted(&name),
         quoted(&environment),
         quoted(&engine),
@@ -225,10 +234,6 @@ fn mapping(ask: &mut Dialogue, describe: &Describe) -> Result<String> {
         let _ = writeln!(text, "external_id = {}", quoted(&key));
     }
     Ok(text)
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
 }
 
 /// Replaces the login of a configuration that is there, and waits until the engine, if one runs, has signed in.

@@ -34,10 +34,7 @@ pub(super) async fn run(cli: &Cli, wanted: &Wanted<'_>) -> Result<u8> {
     let mut inputs = open.collect::<Result<Vec<_>, _>>().map_err(|error| print::Usage(error.to_string()))?;
     let mut newest = VecDeque::new();
     let mut merged = Merged::of(&mut inputs);
-    while let Some(record) = merged.next()? {
-        if !filter.matches(&record) {
-            continue;
-        }
+    while let Some(record) = merged.next(&filter)? {
         match wanted.lines {
             None => list::log_record(cli, &record)?,
             Some(most) => {
@@ -51,10 +48,8 @@ pub(super) async fn run(cli: &Cli, wanted: &Wanted<'_>) -> Result<u8> {
     newest.iter().try_for_each(|record| list::log_record(cli, record))?;
     while inputs.iter().any(|named| !named.input.is_over()) {
         for named in &mut inputs {
-            while let Some(record) = named.next()? {
-                if filter.matches(&record) {
-                    list::log_record(cli, &record)?;
-                }
+            while let Some(record) = named.next(&filter)? {
+                list::log_record(cli, &record)?;
             }
         }
         tokio::time::sleep(LOOK).await;
@@ -72,8 +67,9 @@ impl<'a> Named<'a> {
         Ok(Named { path, input: Input::open(path, wanted.zone, wanted.follow)? })
     }
 
-    fn next(&mut self) -> Result<Option<LogRecord>> {
-        self.input.read().wrap_err_with(|| format!("cannot read {} any further", self.path.display()))
+    /// The next one that passes.
+    fn next(&mut self, filter: &LogFilter) -> Result<Option<LogRecord>> {
+        self.input.read(filter).wrap_err_with(|| format!("cannot read {} any further", self.path.display()))
     }
 }
 
@@ -96,9 +92,9 @@ impl<'a, 'b> Merged<'a, 'b> {
         Merged { heads: inputs.iter_mut().map(head).collect() }
     }
 
-    fn next(&mut self) -> Result<Option<LogRecord>> {
+    fn next(&mut self, filter: &LogFilter) -> Result<Option<LogRecord>> {
         for head in self.heads.iter_mut().filter(|head| head.taken) {
-            (head.next, head.taken) = (head.named.next()?, false);
+            (head.next, head.taken) = (head.named.next(filter)?, false);
         }
         let heads = self.heads.iter_mut().filter(|head| head.next.is_some());
         let Some(earliest) = heads.min_by_key(|head| head.next.as_ref().map(|record| record.time)) else {

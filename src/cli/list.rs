@@ -5,31 +5,31 @@ use std::collections::VecDeque;
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
-use crate::client::handle::{ErrorQuery, Handle, PendingQuery, Refused};
-use crate::domain::catalogue;
-use crate::domain::explain::{self, Explained, Known};
+use crate::client::api::{Client, ClientError, ErrorQuery, PendingQuery};
+use crate::domain::errors::catalogue;
+use crate::domain::errors::explain::{self, Explained, Known};
+use crate::domain::errors::remedy::Remedy;
+use crate::domain::errors::sort::Sort;
+use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{Advice, RecordView, SalesforceState, SalesforceValues};
-use crate::domain::remedy::Remedy;
-use crate::domain::sort::Sort;
-use crate::domain::sync_error::SyncError;
+use crate::domain::records::record::{Diagnosis, RecordView, SalesforceState, SalesforceValues};
 use crate::logs::LogRecord;
 use crate::logs::line::{LogFilter, logfmt};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
 use super::mapping::named;
-use super::{DONE, FAILED, door, many, print};
+use super::{DONE, FAILED, bulk, client, print};
 
 /// The list of errors.
 pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) -> Result<u8> {
-    many::matching(filter)?;
-    let handle = door(cli).await?;
+    bulk::matching(filter)?;
+    let client = client(cli).await?;
     let mut query = ErrorQuery { filter: filter.to_owned(), sort, limit, after: None };
     let mut items = Vec::new();
     loop {
         query.limit = limit - items.len();
-        let page = handle.errors(&query).await?;
+        let page = client.errors(&query).await?;
         items.extend(page.items);
         query.after = page.next;
         if items.len() >= limit || query.after.is_none() {
@@ -42,7 +42,7 @@ pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) ->
     }
     let rows: Vec<Vec<String>> = items.iter().map(error_row).collect();
     print::table(&["id", "seen (UTC)", "record", "code", "fields", "tries", "state", "message"], &rows)?;
-    let count = handle.count(filter).await?;
+    let count = client.count(filter).await?;
     let more = if count.capped { "more than " } else { "" };
     print::note(&format!("{} of {more}{} errors", items.len(), count.matching));
     Ok(DONE)
@@ -50,8 +50,8 @@ pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) ->
 
 /// The errors by cause.
 pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> {
-    many::matching(filter)?;
-    let groups = door(cli).await?.groups(filter, limit).await?;
+    bulk::matching(filter)?;
+    let groups = client(cli).await?.groups(filter, limit).await?;
     if cli.json {
         print::json(&groups, true)?;
         return Ok(DONE);
@@ -60,32 +60,48 @@ pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> 
     let rows: Vec<Vec<String>> = groups
         .iter()
         .map(|group| {
+            let life = group.life.as_ref();
+            let words = [life.and_then(|life| life.note.clone()), Some(group.template.clone())];
             vec![
                 group.group.clone(),
                 group.count.to_string(),
                 group.trend.sign(),
+                life.map(|life| life.state.word().to_owned()).unwrap_or_default(),
+                life.and_then(|life| life.owner.clone()).unwrap_or_default(),
                 group.mapping.clone(),
                 group.code.clone(),
                 group.fields.join(","),
                 time(group.first_seen),
                 time(group.last_seen),
-                group.template.clone(),
+                words.into_iter().flatten().collect::<Vec<_>>().join(" · "),
             ]
         })
         .collect();
-    let head = ["group", "count", "1 h", "mapping", "code", "fields", "first (UTC)", "last (UTC)", "message"];
+    let head = [
+        "group",
+        "count",
+        "1 h",
+        "state",
+        "owner",
+        "mapping",
+        "code",
+        "fields",
+        "first (UTC)",
+        "last (UTC)",
+        "note · message",
+    ];
     print::table(&head, &rows)?;
     Ok(DONE)
 }
 
 /// What waits to be sent.
 pub(super) async fn pending(cli: &Cli, mapping: Option<&str>, limit: usize) -> Result<u8> {
-    let handle = door(cli).await?;
+    let client = client(cli).await?;
     let mapping = match mapping {
-        Some(name) => Some(named(&handle, name).await?.object),
+        Some(name) => Some(named(&client, name).await?.object),
         None => None,
     };
-    let waiting = handle.pending(&PendingQuery { mapping, after: None, limit }).await?;
+    let waiting = client.pending(&PendingQuery { mapping, after: None, limit }).await?;
     if cli.json {
         print::json(&waiting, true)?;
         return Ok(DONE);
@@ -113,11 +129,11 @@ pub(super) async fn pending(cli: &Cli, mapping: Option<&str>, limit: usize) -> R
 
 /// Runs.
 pub(super) async fn runs(cli: &Cli, mapping: Option<&str>, failed: bool, limit: usize) -> Result<u8> {
-    let handle = door(cli).await?;
+    let client = client(cli).await?;
     if let Some(name) = mapping {
-        named(&handle, name).await?;
+        named(&client, name).await?;
     }
-    let runs = handle.runs(mapping, failed, limit).await?;
+    let runs = client.runs(mapping, failed, limit).await?;
     if cli.json {
         print::json(&runs, true)?;
         return Ok(DONE);
@@ -169,10 +185,10 @@ pub(super) async fn show(cli: &Cli, what: &str, full: bool) -> Result<u8> {
     if full {
         print::be_full();
     }
-    let handle = door(cli).await?;
+    let client = client(cli).await?;
     let (error, row) = match (what.parse::<i64>(), what.split_once(':')) {
         (Ok(id), _) => {
-            let error = handle.error(id).await?;
+            let error = client.error(id).await?;
             let row = error.row();
             (Some(error), row)
         }
@@ -182,7 +198,7 @@ pub(super) async fn show(cli: &Cli, what: &str, full: bool) -> Result<u8> {
             };
             let row = RowRef {
                 row: RowId(row.parse().map_err(refused)?),
-                table: named(&handle, mapping).await?.table,
+                table: named(&client, mapping).await?.table,
             };
             (None, Some(row))
         }
@@ -192,9 +208,9 @@ pub(super) async fn show(cli: &Cli, what: &str, full: bool) -> Result<u8> {
         }
     };
     let (record, remote) = match &row {
-        Some(row) => (handle.record(row).await, handle.salesforce_values(row).await),
+        Some(row) => (client.record(row).await, client.salesforce_values(row).await),
         None => {
-            let none = || Refused("this error is not of one row".to_owned());
+            let none = || ClientError::invalid("this error is not of one row");
             (Err(none()), Err(none()))
         }
     };
@@ -204,13 +220,13 @@ pub(super) async fn show(cli: &Cli, what: &str, full: bool) -> Result<u8> {
     // What is of no row is told by itself.
     let alone = error.as_ref().filter(|_| record.is_none());
     let waits = match alone {
-        Some(error) => Some(handle.overview().await?.waits_for(error)),
+        Some(error) => Some(client.overview().await?.waits_for(error)),
         None => None,
     };
-    let advice = alone.map(catalogue::advice_of);
+    let advice = alone.map(catalogue::diagnose_error);
     if cli.json {
         let mut document = json!({"error": error, "record": record,
-            "salesforce": remote.as_ref().ok(), "salesforce_refused": remote.as_ref().err().map(|refused| &refused.0)});
+            "salesforce": remote.as_ref().ok(), "salesforce_refused": remote.as_ref().err().map(ClientError::to_string)});
         if let (Some(advice), Some(waits)) = (&advice, &waits) {
             document["advice"] = json!(advice);
             document["waits"] = json!(waits);
@@ -302,7 +318,7 @@ fn show_meaning(known: &Known) -> Result<()> {
 }
 
 /// An error of a read, a mapping or the connection.
-fn show_alone(error: &SyncError, advice: &Advice, waits: &str) -> Result<()> {
+fn show_alone(error: &SyncError, advice: &Diagnosis, waits: &str) -> Result<()> {
     let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%d %H:%M:%S");
     let (first, last) = (time(error.first_seen), time(error.last_seen));
     let of = if error.mapping.is_empty() { "the connection" } else { &error.mapping };
@@ -456,17 +472,17 @@ pub(super) fn log_record(cli: &Cli, record: &LogRecord) -> std::io::Result<()> {
 
 /// The newest records up to a position that pass a filter, oldest first.
 pub(super) async fn newest(
-    handle: &Handle,
+    client: &Client,
     upto: i64,
     filter: &LogFilter,
     lines: usize,
-) -> Result<VecDeque<LogRecord>, Refused> {
+) -> Result<VecDeque<LogRecord>, ClientError> {
     let mut found = VecDeque::new();
     let mut before = upto.saturating_add(1);
     while found.len() < lines {
         // What a filter leaves out is not counted, so nobody knows how far back the lines lie.
         let page =
-            handle.log_before(before, if filter.is_empty() { lines - found.len() } else { LOG_PAGE }).await?;
+            client.log_before(before, if filter.is_empty() { lines - found.len() } else { LOG_PAGE }).await?;
         let passing = page.iter().rev().filter(|record| filter.matches(record));
         for record in passing.take(lines - found.len()) {
             found.push_front(record.clone());

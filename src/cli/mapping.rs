@@ -3,22 +3,22 @@
 use color_eyre::eyre::Result;
 use serde_json::json;
 
-use crate::client::handle::{Handle, Refused, SetTo};
-use crate::domain::act::{Confirm, confirm_stop};
-use crate::domain::mapping::{Mapping, no_such_mapping};
-use crate::domain::overview::Writes;
-use crate::domain::strategy::Strategy;
+use crate::client::api::{Client, ClientError, SetTo};
+use crate::domain::mappings::mapping::{Mapping, no_such_mapping};
+use crate::domain::mappings::strategy::Strategy;
+use crate::domain::operations::operation::{Confirm, confirm_stop};
+use crate::domain::reports::overview::Writes;
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
-use super::{DONE, FAILED, door, many, print};
+use super::{DONE, FAILED, bulk, client, print};
 
 /// What stands for every mapping.
 const ALL: &str = "all";
 
 /// All mappings, a line each.
 pub(super) async fn list(cli: &Cli) -> Result<u8> {
-    let overview = door(cli).await?.overview().await?;
+    let overview = client(cli).await?.overview().await?;
     if cli.json {
         print::json(&overview.mappings, true)?;
         return Ok(DONE);
@@ -45,32 +45,32 @@ enum Change {
 /// One mapping: what is to change, then its rules. All of them: what is to change, then the list.
 pub(super) async fn one(cli: &Cli, name: &str, changes: &[String], yes: bool) -> Result<u8> {
     if !changes.is_empty() {
-        many::refuse_read_only(cli)?;
+        bulk::refuse_read_only(cli)?;
     }
     let name = Some(name).filter(|name| *name != ALL);
     // What is wrong is said before anything is changed.
     let changes: Vec<Change> =
         changes.iter().map(|change| read(name, change)).collect::<Result<_, print::Usage>>()?;
-    let handle = door(cli).await?;
+    let client = client(cli).await?;
     if let Some(name) = name {
-        named(&handle, name).await?;
+        named(&client, name).await?;
     }
-    if !yes && !agreed(&handle, name, &changes).await? {
+    if !yes && !agreed(&client, name, &changes).await? {
         print::problem("nothing was changed");
         return Ok(FAILED);
     }
     let said = |text: &str| if cli.json { Ok(()) } else { print::line(&sanitize(text)) };
     // Rules first: what goes on again goes on under them.
     let mut rules = Vec::new();
-    let mut acts = Vec::new();
+    let mut operations = Vec::new();
     for change in changes {
         match change {
             Change::Rule(key, value) => rules.push((key, value)),
-            other => acts.push(other),
+            other => operations.push(other),
         }
     }
     if let Some(name) = name.filter(|_| !rules.is_empty()) {
-        for set in handle.set_rules(name, &rules).await? {
+        for set in client.set_rules(name, &rules).await? {
             match set {
                 SetTo { key, value: Some(value), is_so: true } => said(&format!("{key} is {value} already"))?,
                 SetTo { key, value: None, is_so: true } => said(&format!("{key} is not set at run time"))?,
@@ -78,30 +78,30 @@ pub(super) async fn one(cli: &Cli, name: &str, changes: &[String], yes: bool) ->
             }
         }
     }
-    for change in acts {
+    for change in operations {
         match change {
-            Change::Writes(to) => said(&handle.writes(name, to).await?)?,
-            Change::Reload => said(&handle.reload(name).await?)?,
+            Change::Writes(to) => said(&client.writes(name, to).await?)?,
+            Change::Reload => said(&client.reload(name).await?)?,
             Change::Rule(..) => {}
         }
     }
     match name {
-        Some(name) => show(cli, &handle, name).await,
+        Some(name) => show(cli, &client, name).await,
         None => list(cli).await,
     }
 }
 
 /// Whether what stops the writes is wanted indeed: on production somebody is asked, for all mappings by their count.
-async fn agreed(handle: &Handle, name: Option<&str>, changes: &[Change]) -> Result<bool> {
+async fn agreed(client: &Client, name: Option<&str>, changes: &[Change]) -> Result<bool> {
     let Some(does) = changes.iter().find_map(stops) else { return Ok(true) };
-    let environment = handle.environment().await?;
-    let count = if name.is_some() { 1 } else { handle.overview().await?.mappings.len() };
+    let environment = client.environment().await?;
+    let count = if name.is_some() { 1 } else { client.overview().await?.mappings.len() };
     let whose = name.map_or_else(|| format!("all {count} mappings"), str::to_owned);
     let question = format!("{environment}: the writes of {whose}: {does}.");
     match confirm_stop(count, &environment) {
         Confirm::Nothing => Ok(true),
-        Confirm::Yes => many::agreed(&question),
-        Confirm::Count(count) => many::agreed_by_count(&question, count),
+        Confirm::Yes => bulk::agreed(&question),
+        Confirm::Count(count) => bulk::agreed_by_count(&question, count),
     }
 }
 
@@ -143,21 +143,22 @@ fn read(name: Option<&str>, change: &str) -> Result<Change, print::Usage> {
 }
 
 /// The mapping of that object or table; a name that nothing is mapped under is wrong usage.
-pub(super) async fn named(handle: &Handle, name: &str) -> Result<Mapping> {
-    let mappings = handle.overview().await?.mappings;
+pub(super) async fn named(client: &Client, name: &str) -> Result<Mapping> {
+    let mappings = client.overview().await?.mappings;
     if mappings.iter().any(|mapping| mapping.table == name || mapping.name.eq_ignore_ascii_case(name)) {
-        return Ok(handle.rules(name).await?.0);
+        return Ok(client.rules(name).await?.0);
     }
     let known: Vec<&str> = mappings.iter().map(|mapping| mapping.name.as_str()).collect();
     Err(print::Usage(no_such_mapping(name, &known)).into())
 }
 
-async fn show(cli: &Cli, handle: &Handle, name: &str) -> Result<u8> {
-    let (mapping, rules) = handle.rules(name).await?;
-    let overview = handle.overview().await?;
+async fn show(cli: &Cli, client: &Client, name: &str) -> Result<u8> {
+    let (mapping, rules) = client.rules(name).await?;
+    let overview = client.overview().await?;
     let status = overview.mappings.into_iter().find(|status| status.name == mapping.object);
-    let status = status
-        .ok_or_else(|| Refused(format!("the mapping {} is not configured any more", mapping.object)))?;
+    let status = status.ok_or_else(|| {
+        ClientError::not_found(format!("the mapping {} is not configured any more", mapping.object))
+    })?;
     if cli.json {
         print::json(&json!({"mapping": status, "rules": rules}), true)?;
         return Ok(DONE);

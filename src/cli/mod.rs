@@ -1,23 +1,29 @@
 //! The command line: arguments, one file per family of commands. Prints, decides nothing: what it shows and does goes
-//! through the engine's door or starts one of the big rooms.
+//! through a client, or starts the console, an engine, the demo or the simulator.
 
+mod alert;
 mod args;
+mod audit;
+mod bulk;
+mod cause;
 mod console;
 mod demo;
 mod dialogue;
+mod docs;
 mod engines;
+mod fix;
+mod forecast;
+mod heroku;
 mod init;
 mod lines;
 mod list;
-mod manual;
-mod many;
 mod mapping;
-mod mend;
-mod past;
+mod plan;
 mod print;
 mod service;
 mod signals;
 mod sources;
+mod stats;
 mod status;
 mod verify;
 
@@ -28,15 +34,16 @@ use clap::Parser;
 use color_eyre::config::HookBuilder;
 use color_eyre::eyre::Report;
 
-use crate::client::handle::{Handle, NotSet, Refused, operator};
+use crate::client::api::{Client, ClientError, ErrorKind, operator};
+use crate::config::heroku_connect::ImportError;
 use crate::config::{Config, ConfigError, ConnectionName};
 use crate::demo::private::PrivateServerError;
-use crate::domain::act::Deed;
+use crate::domain::operations::operation::OperationKind;
 use crate::engine::StartError;
-use crate::postgres::connect::Session;
+use crate::postgres::session::connect::Session;
 use crate::postgres::{self, Store};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Exported};
 
 /// Done.
 const DONE: u8 = 0;
@@ -90,7 +97,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
     match &cli.command {
         None => console::run(&cli).await,
         Some(Command::Init { reconnect }) => init::run(&cli, *reconnect).await,
-        Some(Command::Run) => service::run(&cli).await,
+        Some(Command::Plan(options)) => plan::run(&cli, options).await,
+        Some(Command::Run { adopt }) => service::run(&cli, *adopt).await,
         Some(Command::Demo(options)) => demo::run(&cli, options).await,
         Some(Command::Simulator(options)) => demo::simulator(options).await,
         Some(Command::Status { fail_on }) => status::run(&cli, fail_on).await,
@@ -120,36 +128,49 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(Command::Mapping { name: Some(name), changes, yes }) => {
             mapping::one(&cli, name, changes, *yes).await
         }
-        Some(Command::Fix(options)) => mend::fix(&cli, options).await,
-        Some(Command::Retry(many)) => many::run(&cli, many, Deed::Retry).await,
-        Some(Command::Release(many)) => many::run(&cli, many, Deed::Release).await,
-        Some(Command::Revert(many)) => many::run(&cli, many, Deed::Revert).await,
-        Some(Command::Ignore(many)) => many::run(&cli, many, Deed::Ignore).await,
-        Some(Command::Choose(options)) => mend::choose(&cli, options).await,
-        Some(Command::Link { id, sfid, replace, wait, why }) => {
-            let how = mend::Linking { replace: *replace, wait: *wait, why: why.as_deref() };
-            mend::link(&cli, *id, sfid.as_deref(), &how).await
+        Some(Command::Fix(options)) => fix::fix(&cli, options).await,
+        Some(Command::Retry(many)) => bulk::run(&cli, many, OperationKind::Retry).await,
+        Some(Command::Release(many)) => bulk::run(&cli, many, OperationKind::Release).await,
+        Some(Command::Revert(many)) => bulk::run(&cli, many, OperationKind::Revert).await,
+        Some(Command::Ignore(many)) => bulk::run(&cli, many, OperationKind::Ignore).await,
+        Some(Command::Resolve(options)) => fix::resolve(&cli, options).await,
+        Some(Command::Repair { id, side, yes, why }) => {
+            verify::repair_one(&cli, *id, side.as_deref(), *yes, why.as_deref()).await
         }
-        Some(Command::Undo { act, how }) => past::undo(&cli, *act, how).await,
-        Some(Command::Audit { act: Some(act), .. }) => past::act(&cli, *act).await,
+        Some(Command::Merge { id, into, yes, why }) => {
+            verify::merge(&cli, *id, *into, *yes, why.as_deref()).await
+        }
+        Some(Command::Link { id, sfid, replace, wait, why }) => {
+            let how = fix::Linking { replace: *replace, wait: *wait, why: why.as_deref() };
+            fix::link(&cli, *id, sfid.as_deref(), &how).await
+        }
+        Some(Command::Undo { operation, how }) => audit::undo(&cli, *operation, how).await,
+        Some(Command::Audit { operation: Some(operation), .. }) => audit::operation(&cli, *operation).await,
         Some(Command::Audit { mapping, row, actor, limit, .. }) => {
-            past::audit(&cli, mapping.as_deref(), row.as_deref(), actor.as_deref(), *limit).await
+            audit::audit(&cli, mapping.as_deref(), row.as_deref(), actor.as_deref(), *limit).await
         }
         Some(Command::Verify(options)) => verify::run(&cli, options).await,
         Some(Command::Test { mapping, limit, offline, yes }) => {
             verify::test(&cli, mapping, usize::from(*limit), *offline, *yes).await
         }
-        Some(Command::Find { text, mapping }) => past::find(&cli, text, mapping.as_deref()).await,
-        Some(Command::Export { filter, format, output }) => {
-            past::export(&cli, filter, format.as_deref(), output.as_deref()).await
+        Some(Command::Stats(options)) => stats::run(&cli, options).await,
+        Some(Command::Alert(options)) => alert::run(&cli, options).await,
+        Some(Command::Cause(options)) => cause::run(&cli, options).await,
+        Some(Command::Find { text, mapping }) => audit::find(&cli, text, mapping.as_deref()).await,
+        Some(Command::Import(options)) => heroku::import(&cli, options),
+        Some(Command::Export { what: Exported::HerokuConnect, filter, format, output }) => {
+            heroku::export(&cli, filter, format.as_deref(), output.as_deref())
+        }
+        Some(Command::Export { filter, format, output, .. }) => {
+            audit::export(&cli, filter, format.as_deref(), output.as_deref()).await
         }
         Some(Command::Explain { text }) => list::explain(&cli, text).await,
-        Some(Command::Keys) => manual::keys(&cli),
+        Some(Command::Keys) => docs::keys(&cli),
         Some(Command::Completions { .. } | Command::Man { .. }) if cli.json => {
             Err(print::Usage("this has no JSON\nleave --json out".to_owned()).into())
         }
-        Some(Command::Completions { shell }) => manual::completions(*shell),
-        Some(Command::Man { command }) => manual::man(command.as_deref()),
+        Some(Command::Completions { shell }) => docs::completions(*shell),
+        Some(Command::Man { command }) => docs::man(command.as_deref()),
     }
 }
 
@@ -171,9 +192,13 @@ fn explain(report: &Report) -> String {
 fn status_of(report: &Report) -> u8 {
     let wrong = report.chain().any(|cause| {
         cause.is::<ConfigError>()
-            || matches!(cause.downcast_ref::<StartError>(), Some(StartError::Config(_)))
+            || matches!(
+                cause.downcast_ref::<StartError>(),
+                Some(StartError::Config(_) | StartError::Foreign { .. })
+            )
             || matches!(cause.downcast_ref::<PrivateServerError>(), Some(PrivateServerError::Closed { .. }))
-            || matches!(cause.downcast_ref::<NotSet>(), Some(NotSet::Wrong(_)))
+            || cause.downcast_ref::<ClientError>().is_some_and(|error| error.kind == ErrorKind::Invalid)
+            || cause.is::<ImportError>()
             || cause.is::<print::Usage>()
     });
     if wrong { WRONG } else { FAILED }
@@ -207,20 +232,20 @@ fn session(cli: &Cli, config: &Config) -> Session {
     Session { connections: 2, read_only: cli.read_only, ..Session::new("syncdeck", config.postgres.timeout) }
 }
 
-/// The door, for commands that need an installation.
-async fn door(cli: &Cli) -> Result<Handle, Report> {
-    door_of(cli, &config(cli)?).await
+/// The client, for commands that need an installation.
+async fn client(cli: &Cli) -> Result<Client, Report> {
+    client_of(cli, &config(cli)?).await
 }
 
-/// The door of one connection.
-async fn door_of(cli: &Cli, config: &Config) -> Result<Handle, Report> {
+/// The client of one connection.
+async fn client_of(cli: &Cli, config: &Config) -> Result<Client, Report> {
     let store = store(config, &session(cli, config)).await?;
     if !store.is_installed().await? {
         let text = format!(
             "nothing is installed in the database of {} yet\nstart the engine once, with: syncdeck run",
             config.path.display()
         );
-        return Err(Refused(text).into());
+        return Err(ClientError::refused(text).into());
     }
-    Ok(Handle::new(store, operator()).meant_for(&config.environment))
+    Ok(Client::new(store, operator()).meant_for(&config.environment))
 }

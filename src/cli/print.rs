@@ -122,7 +122,7 @@ fn cut(text: &str, most: usize) -> String {
     if text.width() <= most {
         return text.to_owned();
     }
-    let characters = crate::domain::size::thousands(text.chars().count());
+    let characters = crate::domain::values::size::thousands(text.chars().count());
     let end = format!("… ({characters} characters)");
     let room = most.saturating_sub(end.width());
     let mut taken = 0;

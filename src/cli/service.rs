@@ -12,18 +12,18 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::domain::backoff::Backoff;
-use crate::domain::duration::spoken;
+use crate::domain::mappings::backoff::Backoff;
+use crate::domain::values::duration::spoken;
 use crate::engine::{self, Engine, TROUBLE, Teller};
 use crate::logs::Level;
 use crate::logs::line::logfmt;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
-use crate::postgres::connect::Session;
+use crate::postgres::session::connect::Session;
 
 use super::args::Cli;
 use super::signals::{ended, terminated};
-use super::{DONE, explain, print, store};
+use super::{DONE, explain, plan, print, store};
 
 /// How long the last lines of the log are waited for.
 const ECHO: Duration = Duration::from_millis(500);
@@ -33,7 +33,7 @@ const END: Duration = Duration::from_millis(9_300);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// The engine alone; of several connections each its own. Its log goes to standard error as well.
-pub(super) async fn run(cli: &Cli) -> Result<u8> {
+pub(super) async fn run(cli: &Cli, adopt: bool) -> Result<u8> {
     if cli.read_only {
         return Err(print::Usage(
             "--read-only starts no engine\nleave it out, or run the console".to_owned(),
@@ -43,6 +43,9 @@ pub(super) async fn run(cli: &Cli) -> Result<u8> {
     match super::several(cli)? {
         None => {
             let config = Config::load_engine(cli.config.as_deref(), cli.connection.as_deref())?;
+            // Without a terminal nobody can be asked, and the start itself refuses what is not ours.
+            let adopts = adopt || (std::io::stdin().is_terminal() && plan::may_adopt(&config).await?);
+            let config = Config { adopts, ..config };
             let ended = pin!(until_ended());
             let stop = CancellationToken::new();
             let service = async {
@@ -55,7 +58,7 @@ pub(super) async fn run(cli: &Cli) -> Result<u8> {
         }
         Some(_) => {
             let stop = CancellationToken::new();
-            until(pin!(until_ended()), &stop, keep_all(cli.config.clone(), &stop)).await?;
+            until(pin!(until_ended()), &stop, keep_all(cli.config.clone(), adopt, &stop)).await?;
         }
     }
     Ok(DONE)
@@ -90,7 +93,7 @@ async fn until_ended() {
 ///
 /// # Errors
 /// When an engine ended by itself. The others are stopped then: whoever runs this program starts all of them again.
-async fn keep_all(path: Option<PathBuf>, stop: &CancellationToken) -> Result<()> {
+async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationToken) -> Result<()> {
     let mut services: JoinSet<Result<()>> = JoinSet::new();
     let mut failed = None;
     let mut kept: BTreeMap<String, CancellationToken> = BTreeMap::new();
@@ -109,9 +112,11 @@ async fn keep_all(path: Option<PathBuf>, stop: &CancellationToken) -> Result<()>
                     continue;
                 }
                 let ends = stop.child_token();
-                services.spawn(keep(path.clone(), of.name.clone(), ends.clone()));
+                services.spawn(keep(path.clone(), of.name.clone(), adopt, ends.clone()));
                 kept.insert(of.name, ends);
             }
+            // It was said about the connections that were there then.
+            adopt = false;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -140,9 +145,9 @@ fn flat(ended: Result<Result<()>, JoinError>) -> Result<()> {
 ///
 /// # Errors
 /// When it ended by itself.
-async fn keep(path: Option<PathBuf>, name: String, stop: CancellationToken) -> Result<()> {
+async fn keep(path: Option<PathBuf>, name: String, adopts: bool, stop: CancellationToken) -> Result<()> {
     let start = async || {
-        let config = Config::load_engine(path.as_deref(), Some(&name))?;
+        let config = Config { adopts, ..Config::load_engine(path.as_deref(), Some(&name))? };
         Service::start(&config, format!("{} ", sanitize(&name))).await
     };
     let mut attempts = 0;

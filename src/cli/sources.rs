@@ -6,15 +6,15 @@ use color_eyre::eyre::Result;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::client::handle::Handle;
+use crate::client::api::Client;
 use crate::config::Config;
 use crate::config::log::ENGINE;
 use crate::logs::LogRecord;
 use crate::logs::line::{LogFilter, logfmt};
-use crate::logs::source::{self, Manner, Source, Sources, Told};
+use crate::logs::source::{self, Manner, Receipt, Source, SourceEvent, Sources};
 
 use super::args::Cli;
-use super::{DONE, FAILED, config, door_of, list, print};
+use super::{DONE, FAILED, client_of, config, list, print};
 
 /// How often the engine's log is asked for what is new.
 const LOOK: Duration = Duration::from_millis(300);
@@ -46,15 +46,16 @@ pub(super) async fn run(cli: &Cli, wanted: &Wanted<'_>) -> Result<u8> {
     };
     let mut begun: Vec<LogRecord> = Vec::new();
     if let Some(engine) = &engine {
-        begun.extend(list::newest(&engine.handle, engine.after, &filter, wanted.lines).await?);
+        begun.extend(list::newest(&engine.client, engine.after, &filter, wanted.lines).await?);
     }
     let count = sources.len();
     let mut told = source::start(sources, Manner { follow: wanted.follow, lines: wanted.lines });
-    gather(&mut told, count, wanted.follow, &mut begun).await;
+    let receipts = gather(&mut told, count, wanted.follow, &mut begun).await;
     begun.retain(|record| filter.matches(record));
     begun.sort_by_key(|record| record.time);
     let newest = begun.split_off(begun.len().saturating_sub(wanted.lines));
     newest.iter().try_for_each(|record| show(cli, record))?;
+    receipts.into_iter().for_each(Receipt::taken);
     if wanted.follow { follow(cli, &filter, engine.as_mut(), &mut told).await } else { Ok(DONE) }
 }
 
@@ -108,7 +109,14 @@ fn chosen(config: &Config, names: &[String]) -> Result<(bool, Vec<Source>), prin
 }
 
 /// Takes what the sources have already. One that is slow, or tells without end, is not waited for for long.
-async fn gather(told: &mut Sources, mut waiting: usize, follow: bool, begun: &mut Vec<LogRecord>) {
+/// Returns those to be told when the lines are shown.
+async fn gather(
+    told: &mut Sources,
+    mut waiting: usize,
+    follow: bool,
+    begun: &mut Vec<LogRecord>,
+) -> Vec<Receipt> {
+    let mut receipts = Vec::new();
     let until = Instant::now() + GATHER;
     while waiting > 0 {
         let next = match follow {
@@ -116,11 +124,15 @@ async fn gather(told: &mut Sources, mut waiting: usize, follow: bool, begun: &mu
             false => told.next().await,
         };
         match next {
-            Some(Told::Line(record)) => begun.push(record),
-            Some(Told::CaughtUp) => waiting -= 1,
-            None => return,
+            Some(SourceEvent::Line(record)) => begun.push(record),
+            Some(SourceEvent::CaughtUp) => waiting -= 1,
+            Some(SourceEvent::Until(receipt)) => receipts.push(receipt),
+            // A line of it says the same.
+            Some(SourceEvent::Stands { .. }) => {}
+            None => break,
         }
     }
+    receipts
 }
 
 /// Shows what comes until nothing can come any more.
@@ -136,7 +148,8 @@ async fn follow(
     while sources_go_on || engine.is_some() {
         tokio::select! {
             next = told.next(), if sources_go_on => match next {
-                Some(Told::Line(record)) if filter.matches(&record) => show(cli, &record)?,
+                Some(SourceEvent::Line(record)) if filter.matches(&record) => show(cli, &record)?,
+                Some(SourceEvent::Until(receipt)) => receipt.taken(),
                 Some(_) => {}
                 None => sources_go_on = false,
             },
@@ -163,20 +176,20 @@ fn show(cli: &Cli, record: &LogRecord) -> std::io::Result<()> {
 
 /// The engine's own log.
 struct Engine {
-    handle: Handle,
+    client: Client,
     /// The newest record that was read.
     after: i64,
 }
 
 impl Engine {
     async fn open(cli: &Cli, config: &Config) -> Result<Engine> {
-        let handle = door_of(cli, config).await?;
-        let after = handle.log(None, 1).await?.last().map_or(0, |newest| newest.id);
-        Ok(Engine { handle, after })
+        let client = client_of(cli, config).await?;
+        let after = client.log(None, 1).await?.last().map_or(0, |newest| newest.id);
+        Ok(Engine { client, after })
     }
 
     async fn next(&mut self) -> Result<Vec<LogRecord>> {
-        let records = self.handle.log(Some(self.after), list::LOG_PAGE).await?;
+        let records = self.client.log(Some(self.after), list::LOG_PAGE).await?;
         self.after = records.last().map_or(self.after, |record| record.id);
         Ok(records)
     }

@@ -3,17 +3,19 @@
 use color_eyre::eyre::{Report, Result};
 
 use crate::config::{Config, ConnectionName};
-use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
+use crate::domain::reports::overview::{
+    AlertsStatus, ConnectionStatus, EngineStatus, MappingStatus, Overview,
+};
 use crate::domain::state::{ConnectionState, EngineState};
 use crate::logs::sanitize::sanitize;
 
 use super::args::Cli;
-use super::{DONE, FAILED, UNHEALTHY, door, door_of, explain, print, several};
+use super::{DONE, FAILED, UNHEALTHY, client, client_of, explain, print, several};
 
 /// How things stand.
 pub(super) async fn run(cli: &Cli, fail_on: &[String]) -> Result<u8> {
     let Some(names) = several(cli)? else {
-        let overview = door(cli).await?.overview().await?;
+        let overview = client(cli).await?.overview().await?;
         if cli.json {
             print::json(&overview, true)?;
         } else {
@@ -50,7 +52,7 @@ pub(super) async fn run(cli: &Cli, fail_on: &[String]) -> Result<u8> {
 async fn overview(cli: &Cli, of: &ConnectionName) -> (Overview, Option<Report>) {
     let asked = async {
         let config = Config::load(cli.config.as_deref(), Some(&of.name))?;
-        Ok::<_, Report>(door_of(cli, &config).await?.overview().await?)
+        Ok::<_, Report>(client_of(cli, &config).await?.overview().await?)
     };
     match asked.await {
         Ok(overview) => (overview, None),
@@ -62,7 +64,7 @@ async fn overview(cli: &Cli, of: &ConnectionName) -> (Overview, Option<Report>) 
                 ..ConnectionStatus::default()
             };
             let engine = EngineStatus::default();
-            (Overview { connection, engine, mappings: Vec::new() }, Some(report))
+            (Overview { connection, engine, ..Overview::default() }, Some(report))
         }
     }
 }
@@ -82,17 +84,36 @@ fn is_ill(overview: &Overview, fail_on: &[String]) -> bool {
     })
 }
 
+/// What fires and which channels fail, where anything does.
+fn show_alerts(alerts: &AlertsStatus) -> Result<()> {
+    let mut parts = Vec::new();
+    if alerts.firing > 0 {
+        let fire = if alerts.firing == 1 { "fires" } else { "fire" };
+        parts.push(format!("{} {fire}, {} unattended", alerts.firing, alerts.unattended));
+    }
+    let failing = alerts.failing_channels.iter();
+    parts.extend(
+        failing.map(|channel| format!("{} fails: {}", sanitize(&channel.name), sanitize(&channel.reason))),
+    );
+    if parts.is_empty() {
+        return Ok(());
+    }
+    Ok(print::line(&format!("alerts      {} (syncdeck alert)", parts.join("; ")))?)
+}
+
 fn show_overview(overview: &Overview) -> Result<()> {
     let connection = &overview.connection;
     let detail = connection.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
     print::line(&format!("engine      {}", overview.engine.state))?;
     print::line(&format!(
-        "connection  {} ⇄ {}: {}{}\n",
+        "connection  {} ⇄ {}: {}{}",
         sanitize(&connection.name),
         sanitize(&connection.environment),
         connection.state,
         sanitize(&detail)
     ))?;
+    show_alerts(&overview.alerts)?;
+    print::line("")?;
     let rows: Vec<Vec<String>> = overview
         .mappings
         .iter()
@@ -104,5 +125,13 @@ fn show_overview(overview: &Overview) -> Result<()> {
         })
         .collect();
     print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows", ""], &rows)?;
+    let now = chrono::Utc::now();
+    for mapping in &overview.mappings {
+        let verify = &mapping.verify;
+        if verify.next.is_some() || verify.progress.is_some() || verify.found > 0 {
+            let text = verify.text(super::verify::clock, now);
+            print::line(&sanitize(&format!("{}: {text}", mapping.name)))?;
+        }
+    }
     Ok(())
 }

@@ -6,25 +6,29 @@ use color_eyre::eyre::{Result, WrapErr};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::handle::Handle;
+use crate::client::api::{Client, ClientError};
 use crate::client::operations::repair::{confirm, summary, what};
 use crate::config::Config;
-use crate::domain::act::{Confirm, Progress, Report};
-use crate::domain::dry_run::{DryRunRow, NOT_TAKEN_BACK};
-use crate::domain::mapping::Mapping;
-use crate::domain::merge::Side;
-use crate::domain::nearest::nearest;
-use crate::domain::verify::Stage;
-use crate::domain::verify::{Finding, Kind, Verdict};
+use crate::domain::changes::dry_run::{DryRunRow, NOT_TAKEN_BACK};
+use crate::domain::changes::merge::Side;
+use crate::domain::errors::remedy::Action;
+use crate::domain::errors::suggested_fix::removal;
+use crate::domain::errors::sync_error::SyncError;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::names::RowId;
+use crate::domain::operations::operation::{Confirm, Progress, Report, RowStatus};
+use crate::domain::records::verify::Stage;
+use crate::domain::records::verify::{Finding, Kind, VerifyReport};
+use crate::domain::values::nearest::nearest;
 use crate::engine::dry_run;
-use crate::engine::verify::Sides;
+use crate::engine::verify::Verifier;
 use crate::logs::sanitize::sanitize;
 
 use super::args::{Cli, VerifyOptions};
+use super::bulk::{self, refuse_read_only};
 use super::dialogue::Dialogue;
-use super::many::refuse_read_only;
 use super::mapping::named;
-use super::{DONE, FAILED, UNHEALTHY, config, door, print, session, store};
+use super::{DONE, FAILED, UNHEALTHY, client, config, print, session, store};
 
 /// Compares, tells, and repairs where that was asked for.
 pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
@@ -33,12 +37,12 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
         refuse_read_only(cli)?;
     }
     let config = config(cli)?;
-    let handle = door(cli).await?;
+    let client = client(cli).await?;
     let mappings = match &options.mapping {
-        Some(name) => vec![named(&handle, name).await?],
-        None => handle.mappings().await?,
+        Some(name) => vec![named(&client, name).await?],
+        None => client.mappings().await?,
     };
-    let sides = Sides::new(&config, store(&config, &session(cli, &config)).await?)?;
+    let sides = Verifier::new(&config, store(&config, &session(cli, &config)).await?)?;
     let stop = interrupted();
     let mut verdicts = Vec::new();
     let mut reports = Vec::new();
@@ -49,9 +53,10 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
         let verdict = verdict.wrap_err_with(|| format!("cannot verify {}", mapping.object))?;
         if !cli.json {
             tell(&verdict, options.limit)?;
+            tell_schedule(&client, &mapping.object).await?;
         }
         if let Some(side) = side.filter(|_| !verdict.findings.is_empty() && !verdict.stopped) {
-            reports.extend(repair(cli, &handle, mapping, &verdict, side, options, &stop).await?);
+            reports.extend(repair(cli, &client, mapping, &verdict, side, options, &stop).await?);
         }
         verdicts.push(verdict);
         if stop.is_cancelled() {
@@ -112,8 +117,8 @@ fn clear_line() {
 }
 
 /// What was found, in words.
-fn tell(verdict: &Verdict, limit: usize) -> Result<()> {
-    let Verdict { mapping, rows, records, compared, counts, findings, stopped, .. } = verdict;
+fn tell(verdict: &VerifyReport, limit: usize) -> Result<()> {
+    let VerifyReport { mapping, rows, records, compared, counts, findings, stopped, .. } = verdict;
     let told: Vec<String> =
         Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text()))).collect();
     let found = if told.is_empty() { "no inconsistency".to_owned() } else { told.join(", ") };
@@ -136,6 +141,21 @@ fn tell(verdict: &Verdict, limit: usize) -> Result<()> {
     Ok(())
 }
 
+/// When the mapping is compared by itself, where it is.
+async fn tell_schedule(client: &Client, object: &str) -> Result<()> {
+    let overview = client.overview().await?;
+    let status = overview.mappings.iter().find(|mapping| mapping.name == object).map(|of| &of.verify);
+    if let Some(status) = status.filter(|status| status.next.is_some() || status.progress.is_some()) {
+        print::line(&sanitize(&format!("  by itself: {}", status.text(clock, chrono::Utc::now()))))?;
+    }
+    Ok(())
+}
+
+/// A time as scripts and people read it.
+pub(super) fn clock(at: chrono::DateTime<chrono::Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 fn finding_line(finding: &Finding) -> String {
     let shown =
         |value: &Option<String>| value.as_ref().map_or("nothing".to_owned(), |value| format!("{value:?}"));
@@ -152,9 +172,9 @@ fn finding_line(finding: &Finding) -> String {
 /// Shows what a repair would do, asks, and does it.
 async fn repair(
     cli: &Cli,
-    handle: &Handle,
+    client: &Client,
     mapping: &Mapping,
-    verdict: &Verdict,
+    verdict: &VerifyReport,
     side: Side,
     options: &VerifyOptions,
     stop: &CancellationToken,
@@ -175,7 +195,7 @@ async fn repair(
     if options.how.dry_run {
         return Ok(None);
     }
-    let environment = handle.environment().await?;
+    let environment = client.environment().await?;
     let mended = verdict.findings.iter().filter(|finding| what(finding.kind, side).is_some()).count();
     if mended == 0 {
         return Ok(None);
@@ -186,9 +206,9 @@ async fn repair(
     }
     let quiet = |_: Progress| {};
     let why = options.how.why.as_deref();
-    let report = handle.repair(&mapping.table, verdict, side, why, &quiet, stop).await?;
+    let report = client.repair(&mapping.table, verdict, side, why, &quiet, stop).await?;
     if !cli.json {
-        super::many::tell(cli, &report)?;
+        super::bulk::tell(cli, &report)?;
     }
     Ok(Some(report))
 }
@@ -209,12 +229,61 @@ fn confirmed(asks: Confirm, mended: usize) -> Result<bool> {
     })
 }
 
+/// Takes one side for one thing that a comparison found, or has it looked at again.
+pub(super) async fn repair_one(
+    cli: &Cli,
+    id: i64,
+    side: Option<&str>,
+    yes: bool,
+    why: Option<&str>,
+) -> Result<u8> {
+    refuse_read_only(cli)?;
+    let action = side.and_then(Side::from_word).map_or(Action::LookAgain, Action::Repair);
+    put_right(cli, id, yes, why, &action, |client, error| {
+        let action = action.clone();
+        async move { client.put_right(&error, &action).await }
+    })
+    .await
+}
+
+/// Merges rows that are the same thing.
+pub(super) async fn merge(cli: &Cli, id: i64, into: Option<i32>, yes: bool, why: Option<&str>) -> Result<u8> {
+    refuse_read_only(cli)?;
+    put_right(cli, id, yes, why, &Action::Merge, |client, error| async move {
+        let row = error.row().ok_or_else(|| ClientError::invalid("this error is not of one row"))?;
+        client.merge(&row, into.map(RowId)).await
+    })
+    .await
+}
+
+/// Asks where a row or a record goes, does it, and tells what was done.
+async fn put_right<D: Future<Output = Result<String, ClientError>>>(
+    cli: &Cli,
+    id: i64,
+    yes: bool,
+    why: Option<&str>,
+    action: &Action,
+    does: impl FnOnce(Client, SyncError) -> D,
+) -> Result<u8> {
+    let client = client(cli).await?.because(why);
+    let error = client.error(id).await?;
+    if action.removes(Some(&error)) && !yes {
+        print::note(&sanitize(&removal(&error.message, action)));
+        if !confirmed(Confirm::Yes, 1)? {
+            print::problem("nothing was changed");
+            return Ok(FAILED);
+        }
+    }
+    let done = does(client, error).await.map(|done| (RowStatus::Done, done));
+    bulk::tell(cli, &bulk::one(id, done))
+}
+
 /// Tries a mapping with some of its rows.
 pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes: bool) -> Result<u8> {
     let config = config(cli)?;
     configured(&config, name)?;
     let store = store(&config, &session(cli, &config)).await?;
-    let sides = Sides::new(&config, store.clone())?;
+    let sides = Verifier::new(&config, store.clone())?;
     let mapping = dry_run::mapping(&config, &store, &sides.client, name).await?;
     if !offline {
         refuse_read_only(cli)?;

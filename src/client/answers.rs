@@ -7,13 +7,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::domain::act::{Came, Deed, Item, Report};
+use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::RowRef;
+use crate::domain::operations::operation::{Item, OperationKind, Report, RowStatus};
 use crate::domain::state::ConnectionState;
-use crate::domain::sync_error::SyncError;
-use crate::postgres::outcomes::{Failure, Holdups, Standing};
+use crate::postgres::changes::outcomes::{Failure, Holdups, Standing};
 
-use super::handle::{Handle, Refused};
+use super::api::{Client, ClientError};
 use super::operations::execute::{LOOK, Plan};
 
 /// Between two looks, from the first on.
@@ -28,32 +28,37 @@ pub struct Sent {
     pub seen: DateTime<Utc>,
 }
 
-impl Handle {
+impl Client {
     /// Waits for what Salesforce says about an error's row that was sent.
     ///
     /// # Errors
-    /// Refused when it was rejected again, waits for another row or for a person, is not sent for now, or is not answered in
+    /// When it was rejected again, waits for another row or for a person, is not sent for now, or is not answered in
     /// time.
-    pub async fn answer(&self, before: &SyncError, patience: Duration) -> Result<String, Refused> {
-        let at = before.row().ok_or_else(|| Refused("this error is not of one row".to_owned()))?;
+    pub async fn answer(&self, before: &SyncError, patience: Duration) -> Result<String, ClientError> {
+        let at = before.row().ok_or_else(|| ClientError::invalid("this error is not of one row"))?;
         let sent = Sent { at: at.clone(), seen: before.last_seen };
         match self.outcomes(&[sent], patience).await?.remove(&at) {
-            Some((Came::Done, message)) => Ok(message),
-            Some((_, message)) => Err(Refused(message)),
-            None => Err(Refused(no_answer(patience))),
+            Some((RowStatus::Done, message)) => Ok(message),
+            Some((_, message)) => Err(ClientError::refused(message)),
+            None => Err(ClientError::refused(no_answer(patience))),
         }
     }
 
-    /// Waits for what Salesforce says about the rows that an act sent, and puts it into the report. What an act did here
+    /// Waits for what Salesforce says about the rows that an operation sent, and puts it into the report. What an operation did here
     /// alone stays told as it is: there is nothing to wait for.
-    pub async fn answers(&self, plan: &Plan, report: &mut Report, patience: Duration) -> Result<(), Refused> {
+    pub async fn answers(
+        &self,
+        plan: &Plan,
+        report: &mut Report,
+        patience: Duration,
+    ) -> Result<(), ClientError> {
         let sent: HashMap<i64, Sent> = plan
             .steps
             .iter()
             .filter(|step| sends(plan, step.id))
             .map(|step| (step.id, Sent { at: step.at.clone(), seen: step.seen }))
             .collect();
-        let done = |item: &&Item| item.result == Came::Done;
+        let done = |item: &&Item| item.result == RowStatus::Done;
         let awaited: Vec<Sent> =
             report.items.iter().filter(done).filter_map(|item| sent.get(&item.id).cloned()).collect();
         let outcomes = self.outcomes(&awaited, patience).await?;
@@ -61,7 +66,7 @@ impl Handle {
         (report.done, report.skipped, report.failed) = (0, 0, 0);
         for item in items {
             let outcome = match item.result {
-                Came::Done => sent.get(&item.id).and_then(|sent| outcomes.get(&sent.at)).cloned(),
+                RowStatus::Done => sent.get(&item.id).and_then(|sent| outcomes.get(&sent.at)).cloned(),
                 _ => None,
             };
             let (result, message) = outcome.unwrap_or((item.result, item.message));
@@ -78,7 +83,7 @@ impl Handle {
         &self,
         sent: &[Sent],
         patience: Duration,
-    ) -> Result<HashMap<RowRef, (Came, String)>, Refused> {
+    ) -> Result<HashMap<RowRef, (RowStatus, String)>, ClientError> {
         let until = Instant::now() + patience;
         let mut told = HashMap::new();
         let mut waiting: BTreeMap<String, Vec<Sent>> = BTreeMap::new();
@@ -118,15 +123,15 @@ impl Handle {
         }
         let late = self.why_late(patience).await?;
         let rows = waiting.into_values().flatten();
-        told.extend(rows.map(|one| (one.at, (Came::Failed, late.clone()))));
+        told.extend(rows.map(|one| (one.at, (RowStatus::Failed, late.clone()))));
         Ok(told)
     }
 
-    /// What holds up what an act sent, a line for each mapping; nothing when it goes at once.
+    /// What holds up what an operation sent, a line for each mapping; nothing when it goes at once.
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub async fn held_up(&self, plan: &Plan) -> Result<Vec<String>, Refused> {
+    pub async fn held_up(&self, plan: &Plan) -> Result<Vec<String>, ClientError> {
         let sent = plan.steps.iter().filter(|step| sends(plan, step.id));
         let mut tables: Vec<&str> = sent.map(|step| step.at.table.as_str()).collect();
         tables.dedup();
@@ -141,12 +146,12 @@ impl Handle {
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub async fn holds_up(&self, table: &str) -> Result<Option<String>, Refused> {
+    pub async fn holds_up(&self, table: &str) -> Result<Option<String>, ClientError> {
         Ok(holdup(&self.store.holdups().await?, table).map(|(_, why)| why))
     }
 
     /// Why nothing came in time, as far as that is known.
-    async fn why_late(&self, patience: Duration) -> Result<String, Refused> {
+    async fn why_late(&self, patience: Duration) -> Result<String, ClientError> {
         let connection = self.store.overview().await?.connection;
         let why = match (connection.state, connection.detail) {
             (ConnectionState::Ok, _) => String::new(),
@@ -157,17 +162,21 @@ impl Handle {
     }
 }
 
-/// Whether an act sends the row of one of its steps.
+/// Whether an operation sends the row of one of its steps.
 fn sends(plan: &Plan, step: i64) -> bool {
-    match plan.deed {
-        Deed::Retry | Deed::Release | Deed::Fix { .. } | Deed::Mend | Deed::Choose(_) => true,
-        Deed::Ignore | Deed::Revert => false,
-        Deed::Undo(_) => plan.entries.get(&step).is_some_and(|entry| entry.action != "ignored"),
+    match plan.kind {
+        OperationKind::Retry
+        | OperationKind::Release
+        | OperationKind::Fix { .. }
+        | OperationKind::Mend
+        | OperationKind::Choose(_) => true,
+        OperationKind::Ignore | OperationKind::Revert => false,
+        OperationKind::Undo(_) => plan.entries.get(&step).is_some_and(|entry| entry.action != "ignored"),
     }
 }
 
 /// What became of a row; `None` while it is on its way. What is tried again by itself before `soon` is.
-fn outcome(row: &Standing, seen: DateTime<Utc>, soon: DateTime<Utc>) -> Option<(Came, String)> {
+fn outcome(row: &Standing, seen: DateTime<Utc>, soon: DateTime<Utc>) -> Option<(RowStatus, String)> {
     if row.untaken {
         return None;
     }
@@ -175,33 +184,33 @@ fn outcome(row: &Standing, seen: DateTime<Utc>, soon: DateTime<Utc>) -> Option<(
     let answered = row.error.as_ref().filter(|failure| failure.last_seen > seen);
     Some(match (row.unit.as_deref(), &row.error) {
         (None | Some("writeback"), _) => match &row.unsent {
-            Some(why) => (Came::Done, format!("nothing was sent: {why}")),
-            None => (Came::Done, "Salesforce took it".to_owned()),
+            Some(why) => (RowStatus::Done, format!("nothing was sent: {why}")),
+            None => (RowStatus::Done, "Salesforce took it".to_owned()),
         },
         (Some("held"), failure) => {
             let why =
                 failure.as_ref().map_or("waits for another row".to_owned(), |held| held.message.clone());
-            (Came::Failed, format!("it {why}"))
+            (RowStatus::Failed, format!("it {why}"))
         }
         (Some("review"), Some(failure)) if answered.is_none() => {
             let remedy = format!("release it with: syncdeck release {}", failure.id);
-            (Came::Failed, format!("it waits for a person's release ({})\n{remedy}", told(failure)))
+            (RowStatus::Failed, format!("it waits for a person's release ({})\n{remedy}", told(failure)))
         }
         (Some("failed" | "review"), Some(failure)) => {
-            (Came::Failed, format!("rejected again: {}", told(failure)))
+            (RowStatus::Failed, format!("rejected again: {}", told(failure)))
         }
-        (Some("failed" | "review"), None) => (Came::Failed, "it was not taken".to_owned()),
+        (Some("failed" | "review"), None) => (RowStatus::Failed, "it was not taken".to_owned()),
         (Some("ready"), Some(failure)) => {
             let at = answered.and_then(|failure| failure.next_retry_at).filter(|at| *at > soon)?;
             let at = at.format("%m-%d %H:%M:%S");
-            (Came::Failed, format!("rejected again: {}\nit is tried again at {at} UTC", told(failure)))
+            (RowStatus::Failed, format!("rejected again: {}\nit is tried again at {at} UTC", told(failure)))
         }
         _ => return None,
     })
 }
 
 /// What keeps a table's rows from being sent for as long as nobody does something about it.
-fn holdup(holdups: &Holdups, table: &str) -> Option<(Came, String)> {
+fn holdup(holdups: &Holdups, table: &str) -> Option<(RowStatus, String)> {
     let kept = "it is kept, and not sent for now";
     let why = match holdups.writes.get(table) {
         None => format!("{kept}: nothing is mapped to the table {table} any more"),
@@ -214,7 +223,7 @@ fn holdup(holdups: &Holdups, table: &str) -> Option<(Came, String)> {
         Some(_) if !holdups.engine => format!("{kept}: no engine runs\nstart one with: syncdeck run"),
         Some(_) => return None,
     };
-    Some((Came::Failed, why))
+    Some((RowStatus::Failed, why))
 }
 
 impl Standing {
@@ -244,7 +253,7 @@ mod tests {
         }
     }
 
-    fn told(unit: Option<&str>, error: Option<Failure>) -> Option<(Came, String)> {
+    fn told(unit: Option<&str>, error: Option<Failure>) -> Option<(RowStatus, String)> {
         let row = Standing { unit: unit.map(str::to_owned), error, ..Standing::default() };
         let seen = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(10);
         outcome(&row, seen, seen + chrono::TimeDelta::seconds(30))
@@ -252,12 +261,12 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_that_did_not_happen() {
-        assert_eq!(told(None, None), Some((Came::Done, "Salesforce took it".to_owned())));
+        assert_eq!(told(None, None), Some((RowStatus::Done, "Salesforce took it".to_owned())));
         for unit in ["ready", "inflight", "stopped"] {
             assert_eq!(told(Some(unit), Some(failure("retrying", 10))), None, "{unit}");
         }
         let rejected = told(Some("failed"), Some(failure("open", 11)));
-        assert_eq!(rejected, Some((Came::Failed, "rejected again: CODE: why".to_owned())));
+        assert_eq!(rejected, Some((RowStatus::Failed, "rejected again: CODE: why".to_owned())));
         let waits = told(Some("review"), Some(failure("review", 10))).unwrap().1;
         assert!(
             waits.contains("a person's release (CODE: why)\nrelease it with: syncdeck release 7"),

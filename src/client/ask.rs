@@ -8,22 +8,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::RowId;
-use crate::domain::record::SalesforceValues;
-use crate::domain::request::Request;
-use crate::postgres::commands::Course;
+use crate::domain::operations::request::Request;
+use crate::domain::records::record::SalesforceValues;
+use crate::postgres::operations::commands::Course;
 
-use crate::client::handle::{FETCH_LIMIT, Handle, Refused};
+use crate::client::api::{Client, ClientError, FETCH_LIMIT};
 
 /// Between two looks of whoever asked.
 const LOOK: Duration = Duration::from_millis(200);
 
-impl Handle {
+impl Client {
     /// Salesforce's side of rows of one table, fetched now by the engine.
     pub(super) async fn fetch(
         &self,
         table: &str,
         rows: &[RowId],
-    ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+    ) -> Result<HashMap<RowId, SalesforceValues>, ClientError> {
         let (table, rows) = (table.to_owned(), rows.to_vec());
         self.fetched(Request::Fetch { table, rows, candidates: false }).await
     }
@@ -32,28 +32,28 @@ impl Handle {
     pub(super) async fn fetched(
         &self,
         request: Request,
-    ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+    ) -> Result<HashMap<RowId, SalesforceValues>, ClientError> {
         let answer = self.ask(&request).await?;
         let found: HashMap<String, SalesforceValues> =
-            serde_json::from_value(answer).map_err(|error| Refused(error.to_string()))?;
+            serde_json::from_value(answer).map_err(|error| ClientError::refused(error.to_string()))?;
         Ok(found.into_iter().filter_map(|(row, values)| Some((RowId(row.parse().ok()?), values))).collect())
     }
 
     /// Asks the engine something that is answered soon.
-    pub(super) async fn ask(&self, request: &Request) -> Result<Value, Refused> {
+    pub(super) async fn ask(&self, request: &Request) -> Result<Value, ClientError> {
         if self.store.is_read_only() {
-            return Err(Refused("--read-only asks nothing of the engine".to_owned()));
+            return Err(ClientError::refused("--read-only asks nothing of the engine"));
         }
         if !self.store.holdups().await?.engine {
-            return Err(Refused(
-                "no engine runs, which has to be asked\nstart one with: syncdeck run".to_owned(),
+            return Err(ClientError::unavailable(
+                "no engine runs, which has to be asked\nstart one with: syncdeck run",
             ));
         }
         let begin = Instant::now();
         let id = self.store.ask(request, &self.operator.actor).await?;
         match self.store.wait_answer(id, FETCH_LIMIT).await? {
-            Some(answer) => answer.map_err(Refused),
-            None => Err(Refused(format!(
+            Some(answer) => answer.map_err(ClientError::refused),
+            None => Err(ClientError::unavailable(format!(
                 "the engine, asked {} s ago, did not answer\nsee whether one runs, with: syncdeck status",
                 begin.elapsed().as_secs()
             ))),
@@ -66,23 +66,22 @@ impl Handle {
         request: &Request,
         told: &(dyn Fn(&Value) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<Value, Refused> {
+    ) -> Result<Value, ClientError> {
         let id = self.store.ask(request, &self.operator.actor).await?;
         let mut last = None;
         loop {
             match self.store.follow_command(id, stop.is_cancelled()).await? {
-                Course::Answered(answer) => return answer.map_err(Refused),
+                Course::Answered(answer) => return answer.map_err(ClientError::refused),
                 Course::Waiting(seconds) if seconds > FETCH_LIMIT.as_secs_f64() => {
-                    return Err(Refused(format!(
+                    return Err(ClientError::unavailable(format!(
                         "no engine took it within {} s\nsee whether one runs, with: syncdeck status",
                         FETCH_LIMIT.as_secs()
                     )));
                 }
                 Course::Silent => {
-                    return Err(Refused(
+                    return Err(ClientError::unavailable(
                         "the engine that was at it gives no sign of life any more\n\
-                         see whether one runs, with: syncdeck status"
-                            .to_owned(),
+                         see whether one runs, with: syncdeck status",
                     ));
                 }
                 Course::Worked(progress) if progress != last => {

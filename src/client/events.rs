@@ -1,4 +1,4 @@
-//! What changed, as the door tells it: announcements of engines and operators, folded.
+//! What changed, as the client tells it: announcements of engines and operators, several of one kind told once.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub enum Event {
     Record(RowRef),
     /// New log records.
     Log,
-    /// The way to PostgreSQL broke, with the reason; the handle reconnects by itself and then sends `Restored`.
+    /// The way to PostgreSQL broke, with the reason; the client reconnects by itself and then sends `Restored`.
     Lost(String),
     /// It is back.
     Restored,
@@ -79,7 +79,7 @@ async fn pass_on(mut notices: tokio::sync::mpsc::Receiver<String>, events: &broa
     }
 }
 
-/// False when nobody holds the door any more.
+/// False when there is no client any more.
 fn tell(events: &broadcast::WeakSender<Event>, found: impl IntoIterator<Item = Event>) -> bool {
     let Some(sender) = events.upgrade() else { return false };
     for event in found {

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::domain::sync_error::SyncError;
+use crate::domain::errors::sync_error::SyncError;
 use crate::logs::sanitize::{sanitize, sanitize_json};
 
-use super::handle::{ErrorQuery, Handle, Refused};
+use super::api::{Client, ClientError, ErrorQuery};
 
 /// Errors read at once.
 const PAGE: usize = 1_000;
@@ -22,17 +22,18 @@ pub enum Format {
     JsonLines,
 }
 
-impl Handle {
+impl Client {
     /// Writes the errors that match into a new file; one that is there is replaced when all is written. Returns how many.
     ///
     /// # Errors
     /// A filter that cannot be read, or a place that cannot be written.
-    pub async fn export_to(&self, path: &Path, filter: &str, format: Format) -> Result<usize, Refused> {
-        let told =
-            |error: &dyn std::fmt::Display| Refused(format!("cannot write {}: {error}", path.display()));
+    pub async fn export_to(&self, path: &Path, filter: &str, format: Format) -> Result<usize, ClientError> {
+        let told = |error: &dyn std::fmt::Display| {
+            ClientError::refused(format!("cannot write {}: {error}", path.display()))
+        };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
-            return Err(Refused(format!(
+            return Err(ClientError::refused(format!(
                 "cannot write {}: there is no directory {}\nmake it first, or name another",
                 path.display(),
                 folder.display()
@@ -50,19 +51,20 @@ impl Handle {
 /// # Errors
 /// A filter that cannot be read, or an output that does not take it.
 pub async fn export(
-    handle: &Handle,
+    client: &Client,
     filter: &str,
     format: Format,
     out: &mut (dyn Write + Send),
-) -> Result<usize, Refused> {
-    let told = |error: &dyn std::fmt::Display| Refused(format!("cannot write the list: {error}"));
+) -> Result<usize, ClientError> {
+    let told =
+        |error: &dyn std::fmt::Display| ClientError::refused(format!("cannot write the list: {error}"));
     let mut query = ErrorQuery { filter: filter.to_owned(), limit: PAGE, ..ErrorQuery::default() };
     let mut count = 0;
     if format == Format::Csv {
         out.write_all(&csv_line(&HEAD).map_err(|error| told(&error))?).map_err(|error| told(&error))?;
     }
     loop {
-        let page = handle.errors(&query).await?;
+        let page = client.errors(&query).await?;
         for error in &page.items {
             let line = match format {
                 Format::Csv => csv_line(&cells(error)),

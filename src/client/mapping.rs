@@ -1,4 +1,4 @@
-//! What the operator of a mapping sees and does, at the door: its last minutes, what its errors are about, whether its
+//! What the operator of a mapping sees and does: its last minutes, what its errors are about, whether its
 //! rows are sent; all of it read again, compared, or tried.
 
 use chrono::Utc;
@@ -6,26 +6,26 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::act::Act;
-use crate::domain::dry_run::DryRun;
-use crate::domain::filter::Filter;
-use crate::domain::overview::Writes;
-use crate::domain::request::Request;
-use crate::domain::trend::{Share, Trend};
-use crate::domain::verify::{Stage, Verdict};
+use crate::domain::changes::dry_run::DryRun;
+use crate::domain::errors::filter::Filter;
+use crate::domain::operations::operation::Operation;
+use crate::domain::operations::request::Request;
+use crate::domain::records::verify::{Stage, VerifyReport};
+use crate::domain::reports::overview::Writes;
+use crate::domain::reports::trend::{Share, Trend};
 
-use super::handle::{Handle, Refused};
+use super::api::{Client, ClientError};
 
 /// The most minutes that are told at once: a week.
 const MINUTES: u32 = 7 * 24 * 60;
 
 /// What dry runs of several mappings came to, by mapping.
-pub type DryRuns = Vec<(String, Result<DryRun, Refused>)>;
+pub type DryRuns = Vec<(String, Result<DryRun, ClientError>)>;
 
-impl Handle {
+impl Client {
     /// What happened in each of the last `minutes` minutes (a week at most) of every mapping: the oldest first, none
     /// left out, the one that goes on last.
-    pub async fn trends(&self, minutes: u32) -> Result<Vec<Trend>, Refused> {
+    pub async fn trends(&self, minutes: u32) -> Result<Vec<Trend>, ClientError> {
         Ok(self.store.trends(minutes.min(MINUTES)).await?)
     }
 
@@ -33,8 +33,9 @@ impl Handle {
     ///
     /// # Errors
     /// A filter that cannot be read is refused with what is allowed.
-    pub async fn breakdown(&self, filter: &str) -> Result<Vec<Share>, Refused> {
-        let filter = Filter::parse(filter, Utc::now()).map_err(|error| Refused(error.to_string()))?;
+    pub async fn breakdown(&self, filter: &str) -> Result<Vec<Share>, ClientError> {
+        let filter =
+            Filter::parse(filter, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?;
         Ok(self.store.breakdown(&filter).await?)
     }
 
@@ -42,8 +43,8 @@ impl Handle {
     /// Returns what was done, in a sentence.
     ///
     /// # Errors
-    /// Refused when there is no such mapping, and when there is nothing to pause or to drain.
-    pub async fn writes(&self, mapping: Option<&str>, to: Writes) -> Result<String, Refused> {
+    /// When there is no such mapping, and when there is nothing to pause or to drain.
+    pub async fn writes(&self, mapping: Option<&str>, to: Writes) -> Result<String, ClientError> {
         let changed = self.store.set_writes(mapping, to, &self.act_on(mapping).await?).await?;
         let whose = mapping.map_or_else(|| "all mappings".to_owned(), str::to_owned);
         match (to, of_these(&changed)) {
@@ -53,8 +54,10 @@ impl Handle {
             )),
             (Writes::Resume, Some(whose)) => Ok(format!("{whose} writes go on")),
             (Writes::Resume, None) => Ok(format!("{whose}: nothing rested")),
-            (Writes::Pause, None) => Err(Refused(format!("the writes of {whose} are off already"))),
-            (Writes::Drain, None) => Err(Refused(format!(
+            (Writes::Pause, None) => {
+                Err(ClientError::refused(format!("the writes of {whose} are off already")))
+            }
+            (Writes::Drain, None) => Err(ClientError::refused(format!(
                 "the writes of {whose} are off or draining already\nlet them go on first, with: syncdeck mapping {} resume",
                 mapping.unwrap_or("all")
             ))),
@@ -65,14 +68,14 @@ impl Handle {
     /// sentence.
     ///
     /// # Errors
-    /// Refused when there is no such mapping, when it is not loaded yet, or being read again already.
-    pub async fn reload(&self, mapping: Option<&str>) -> Result<String, Refused> {
+    /// When there is no such mapping, when it is not loaded yet, or being read again already.
+    pub async fn reload(&self, mapping: Option<&str>) -> Result<String, ClientError> {
         let asked = self.store.ask_reload(mapping, &self.act_on(mapping).await?).await?;
         match of_these(&asked) {
             Some(whose) => {
                 Ok(format!("{whose} records are all read again; reads and writes go on meanwhile"))
             }
-            None => Err(Refused(format!(
+            None => Err(ClientError::refused(format!(
                 "{}: loaded or read again already just now\nsee how far it is, with: syncdeck mapping",
                 mapping.unwrap_or("all mappings")
             ))),
@@ -82,13 +85,13 @@ impl Handle {
     /// Compares a mapping's rows with its records, done by the engine with its own login. Nothing is changed.
     ///
     /// # Errors
-    /// Refused when there is no such mapping, no engine, or when one of the two sides cannot be read.
+    /// When there is no such mapping, no engine, or when one of the two sides cannot be read.
     pub async fn verify(
         &self,
         mapping: &str,
         told: &(dyn Fn(Stage) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<Verdict, Refused> {
+    ) -> Result<VerifyReport, ClientError> {
         let table = self.store.registered(mapping).await?.table;
         let told = |progress: &Value| {
             if let Ok(stage) = Stage::deserialize(progress) {
@@ -96,25 +99,25 @@ impl Handle {
             }
         };
         let verdict = self.ask_long(&Request::Verify { table }, &told, stop).await?;
-        serde_json::from_value(verdict).map_err(|error| Refused(error.to_string()))
+        serde_json::from_value(verdict).map_err(|error| ClientError::refused(error.to_string()))
     }
 
     /// Tries the newest rows of a mapping, at most `limit` and as many as a call takes, done by the engine with its own login.
     /// No record stays changed.
     ///
     /// # Errors
-    /// Refused when there is no such mapping, no engine, or when Salesforce does not answer.
-    pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<DryRun, Refused> {
+    /// When there is no such mapping, no engine, or when Salesforce does not answer.
+    pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<DryRun, ClientError> {
         let table = self.store.registered(mapping).await?.table;
         let request = Request::DryRun { table, limit };
         let trial = self.ask_long(&request, &|_| {}, &CancellationToken::new()).await?;
-        serde_json::from_value(trial).map_err(|error| Refused(error.to_string()))
+        serde_json::from_value(trial).map_err(|error| ClientError::refused(error.to_string()))
     }
 
-    /// An act on one mapping, or one act on all of them.
-    async fn act_on(&self, mapping: Option<&str>) -> Result<Act, Refused> {
+    /// An operation on one mapping, or one operation on all of them.
+    async fn act_on(&self, mapping: Option<&str>) -> Result<Operation, ClientError> {
         Ok(match mapping {
-            Some(_) => self.act(),
+            Some(_) => self.operation(),
             None => self.store.begin_act(&self.operator, self.why.as_deref()).await?,
         })
     }

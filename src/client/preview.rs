@@ -1,12 +1,12 @@
 //! What will be sent for a row, before it is: the same plan that the writer makes, with nothing claimed.
 
-use crate::domain::dispatch::{self, Claimed, KEPT_OUT, Planned};
-use crate::domain::field::Op;
-use crate::domain::hstore::Hstore;
-use crate::domain::mapping::Mapping;
+use crate::domain::changes::dispatch::{self, Claimed, KEPT_OUT, Planned};
+use crate::domain::changes::outgoing::{LeftOut, outgoing};
+use crate::domain::mappings::field::Op;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowRef;
-use crate::domain::outgoing::{LeftOut, outgoing};
-use crate::domain::record::Sending;
+use crate::domain::records::record::Sending;
+use crate::domain::values::hstore::Hstore;
 use crate::postgres::{Error, Store};
 
 /// What will be sent for a row. One that has nothing unsent shows what a change of all its fields would send.

@@ -3,18 +3,18 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::filter::Filter;
+use crate::domain::changes::pending::Pending;
+use crate::domain::errors::filter::Filter;
+use crate::domain::errors::sort::{Key, Sort};
+use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::RowRef;
-use crate::domain::pending::Pending;
-use crate::domain::record::Relative;
-use crate::domain::sort::{Key, Sort};
-use crate::domain::sync_error::SyncError;
+use crate::domain::records::record::Relative;
 use crate::logs::LogRecord;
-use crate::postgres::listing::COUNT_CAP;
+use crate::postgres::errors::listing::COUNT_CAP;
 
-use super::handle::{Handle, Refused};
+use super::api::{Client, ClientError};
 
-pub use crate::postgres::listing::ErrorPage;
+pub use crate::postgres::errors::listing::ErrorPage;
 
 /// What to list.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,12 +47,12 @@ pub struct Count {
     pub capped: bool,
 }
 
-impl Handle {
+impl Client {
     /// A part of a list of unresolved errors, within about 100 ms: what was found by then, and where to go on.
     ///
     /// # Errors
     /// A filter that cannot be read is refused with what is allowed.
-    pub async fn errors(&self, query: &ErrorQuery) -> Result<ErrorPage, Refused> {
+    pub async fn errors(&self, query: &ErrorQuery) -> Result<ErrorPage, ClientError> {
         let filter = filter(&query.filter)?;
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         Ok(self.store.errors(&filter, query.sort, query.after.as_ref(), limit).await?)
@@ -62,7 +62,7 @@ impl Handle {
     ///
     /// # Errors
     /// A filter that cannot be read is refused with what is allowed.
-    pub async fn count(&self, text: &str) -> Result<Count, Refused> {
+    pub async fn count(&self, text: &str) -> Result<Count, ClientError> {
         let count = self.store.count_errors(&filter(text)?).await?;
         Ok(Count { matching: count.min(COUNT_CAP), capped: count > COUNT_CAP })
     }
@@ -79,13 +79,13 @@ pub struct PendingQuery {
     pub limit: usize,
 }
 
-impl Handle {
+impl Client {
     /// Rows whose changes wait to be sent, those in flight first, then the oldest; with changes that no engine took in yet.
     /// What failed waits for a person, and is among the errors.
     ///
     /// # Errors
-    /// Refused when there is no such mapping.
-    pub async fn pending(&self, query: &PendingQuery) -> Result<Vec<Pending>, Refused> {
+    /// When there is no such mapping.
+    pub async fn pending(&self, query: &PendingQuery) -> Result<Vec<Pending>, ClientError> {
         let table = match &query.mapping {
             Some(name) => Some(self.store.registered(name).await?.table),
             None => None,
@@ -97,22 +97,22 @@ impl Handle {
     /// children that are held for it, or name it and failed; of those at most 50.
     ///
     /// # Errors
-    /// Refused when there is no such mapping.
-    pub async fn relatives(&self, row: &RowRef) -> Result<Vec<Relative>, Refused> {
+    /// When there is no such mapping.
+    pub async fn relatives(&self, row: &RowRef) -> Result<Vec<Relative>, ClientError> {
         Ok(self.store.relatives(row).await?)
     }
 
     /// Log records before the one at position `before`, oldest first. Where the log's beginning is reached and records
     /// were removed before it, the first one says how many (`fields.dropped`).
-    pub async fn log_before(&self, before: i64, limit: usize) -> Result<Vec<LogRecord>, Refused> {
+    pub async fn log_before(&self, before: i64, limit: usize) -> Result<Vec<LogRecord>, ClientError> {
         Ok(self.store.log_before(before, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }
 
     /// The newest log records that speak of a row, oldest first.
     ///
     /// # Errors
-    /// Refused when there is no such mapping.
-    pub async fn log_of(&self, row: &RowRef, limit: usize) -> Result<Vec<LogRecord>, Refused> {
+    /// When there is no such mapping.
+    pub async fn log_of(&self, row: &RowRef, limit: usize) -> Result<Vec<LogRecord>, ClientError> {
         let mapping = self.store.registered(&row.table).await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(self.store.log_of(&mapping.object, row.row, limit).await?)
@@ -123,8 +123,8 @@ impl Handle {
     /// 10,000 errors.
     ///
     /// # Errors
-    /// Refused when the qualifier is none whose values can be told.
-    pub async fn values_of(&self, qualifier: &str, prefix: &str) -> Result<Vec<(String, i64)>, Refused> {
+    /// When the qualifier is none whose values can be told.
+    pub async fn values_of(&self, qualifier: &str, prefix: &str) -> Result<Vec<(String, i64)>, ClientError> {
         let store = &self.store;
         Ok(match qualifier {
             "mapping" | "code" | "state" => store.ordered_values(qualifier, prefix).await?,
@@ -135,10 +135,15 @@ impl Handle {
                 store.few_values("category", &known, prefix).await?
             }
             "class" => store.few_values("class", &["transient", "permanent", "unknown"], prefix).await?,
+            "needs" => ["person", "care"]
+                .into_iter()
+                .filter(|value| value.starts_with(prefix))
+                .map(|value| (value.to_owned(), 0))
+                .collect(),
             "op" => store.few_values("op", &["insert", "update", "delete", "read", "login"], prefix).await?,
             "source" => store.few_values("source", &["salesforce", "engine", "postgres"], prefix).await?,
             other => {
-                return Err(Refused(format!(
+                return Err(ClientError::invalid(format!(
                     "the values of {other}: cannot be told\nuse mapping, code, field, category, class, state, op, source or group"
                 )));
             }
@@ -147,12 +152,12 @@ impl Handle {
 
     /// Why operators cannot change anything in this session, in words: which right on which table is missing. `None`
     /// when they can.
-    pub async fn may_write(&self) -> Result<Option<String>, Refused> {
+    pub async fn may_write(&self) -> Result<Option<String>, ClientError> {
         Ok(self.store.lacks_rights().await?)
     }
 }
 
 /// A filter as typed, read now.
-fn filter(text: &str) -> Result<Filter, Refused> {
-    Filter::parse(text, Utc::now()).map_err(|error| Refused(error.to_string()))
+fn filter(text: &str) -> Result<Filter, ClientError> {
+    Filter::parse(text, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))
 }

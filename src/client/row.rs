@@ -1,15 +1,17 @@
-//! What an operator does through the door with one row, and what operators did.
+//! What an operator does with one row, and what operators did.
 
-use crate::domain::act::AuditQuery;
-use crate::domain::act::Owner;
-use crate::domain::act::{AuditEntry, PastAct};
-use crate::domain::merge::Side;
+use crate::domain::changes::merge::Side;
+use crate::domain::errors::remedy::{Action, SuggestedFix};
+use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{Edit, Hit};
-use crate::domain::remedy::{Action, Offer};
-use crate::domain::request::Request;
+use crate::domain::operations::operation::AuditQuery;
+use crate::domain::operations::operation::Owner;
+use crate::domain::operations::operation::{AuditEntry, AuditRecord};
+use crate::domain::operations::request::Request;
+use crate::domain::records::consistency::OP;
+use crate::domain::records::record::{Edit, Hit};
 
-use super::handle::{Handle, Refused};
+use super::api::{Client, ClientError};
 
 /// What linking came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,61 +30,67 @@ pub enum Linked {
     },
 }
 
-impl Handle {
+impl Client {
     /// Saves an edit (and sends it).
     ///
     /// # Errors
-    /// Refused when the row changed under the editor, naming the field, or cannot take the value.
-    pub async fn save(&self, edit: &Edit) -> Result<(), Refused> {
-        match self.store.save(edit, &self.act()).await {
+    /// When the row changed under the editor, naming the field, or cannot take the value.
+    pub async fn save(&self, edit: &Edit) -> Result<(), ClientError> {
+        match self.store.save(edit, &self.operation()).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(Refused(self.store.masked(&edit.row.table, &error).await)),
+            Err(error) => Err(ClientError::refused(self.store.masked(&edit.row.table, &error).await)),
         }
     }
 
     /// Sends a failing row again as it is. One whose insert lost its answer, and that may be in Salesforce, is looked for
-    /// there again instead: a second record is only made by a plan, which asks.
+    /// there again instead: a second record is only made by a plan, which asks. What a comparison found is looked at again.
     ///
     /// # Errors
-    /// Refused when the row has nothing unsent.
-    pub async fn retry(&self, row: &RowRef) -> Result<(), Refused> {
-        Ok(self.store.retry(row, &self.act()).await?)
+    /// When the row has nothing unsent.
+    pub async fn retry(&self, row: &RowRef) -> Result<(), ClientError> {
+        let found = self.store.error_of(row).await?.filter(|error| error.op == OP);
+        if let Some(found) = found.filter(|error| error.state != ErrorState::Retrying) {
+            return self.put_right(&found, &Action::LookAgain).await.map(drop);
+        }
+        Ok(self.store.retry(row, &self.operation()).await?)
     }
 
     /// Stops asking about a failing row, until it changes again.
     ///
     /// # Errors
-    /// Refused when the row has no open error.
-    pub async fn ignore(&self, row: &RowRef) -> Result<(), Refused> {
-        Ok(self.store.ignore(row, &self.act()).await?)
+    /// When the row has no open error.
+    pub async fn ignore(&self, row: &RowRef) -> Result<(), ClientError> {
+        Ok(self.store.ignore(row, &self.operation()).await?)
     }
 
     /// Does what a remedy says, and sends the row again. Tells what was done.
     ///
     /// # Errors
-    /// Refused when nothing can be done by itself, when the row or its error changed since the remedy was offered, while
+    /// When nothing can be done by itself, when the row or its error changed since the remedy was offered, while
     /// the row is being sent, or when the engine is needed and does not answer.
-    pub async fn apply(&self, row: &RowRef, offer: &Offer) -> Result<String, Refused> {
+    pub async fn apply(&self, row: &RowRef, offer: &SuggestedFix) -> Result<String, ClientError> {
         let Some(action) = &offer.action else {
-            return Err(Refused(format!("this is for a person to do: {}", offer.text)));
+            return Err(ClientError::refused(format!("this is for a person to do: {}", offer.text)));
         };
         // What changes the row's values compares in its own transaction.
-        if let (Some(against), false) = (offer.against, matches!(action, Action::Apply(_) | Action::Clear)) {
+        if let (Some(against), false) =
+            (offer.against, matches!(action, Action::Apply(_) | Action::Nearest | Action::Clear))
+        {
             self.store.still_fails(row, against).await?;
         }
         match action {
-            Action::Apply(_) | Action::Clear => {
+            Action::Apply(_) | Action::Nearest | Action::Clear => {
                 let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
-                self.store.mend(&edit, offer.against, &self.act()).await?;
+                self.store.mend(&edit, offer.against, &self.operation()).await?;
             }
             Action::Rule { key, value } => {
                 let set = self.set_rule(&row.table, key, Some(value)).await;
-                set.map_err(|not_set| Refused(not_set.to_string()))?;
+                set.map_err(|not_set| ClientError::refused(not_set.to_string()))?;
                 self.retry(row).await?;
             }
             Action::Link => {
                 if let Linked::Taken { sfid, row: other } = self.link(row, None, Owner::Keeps).await? {
-                    return Err(Refused(format!(
+                    return Err(ClientError::refused(format!(
                         "the record {sfid} belongs to the row {other} already\nif both rows are the same thing, \
                          replace that one, with: syncdeck link --replace"
                     )));
@@ -94,7 +102,12 @@ impl Handle {
             }
             Action::Retry => {
                 let seen = offer.against.map(|against| against.seen);
-                self.store.retry_seen(row, seen, &self.act()).await?;
+                self.store.retry_seen(row, seen, &self.operation()).await?;
+            }
+            Action::Repair(_) | Action::Merge | Action::LookAgain => {
+                let error = self.store.error_of(row).await?;
+                let error = error.ok_or_else(|| ClientError::refused("the row has no error any more"))?;
+                return self.put_right(&error, action).await;
             }
             Action::Choose(side) => {
                 let open = self.store.conflicts(row).await?;
@@ -110,11 +123,11 @@ impl Handle {
     /// Chooses sides of fields that changed on both, by column.
     ///
     /// # Errors
-    /// Refused when a column has no open conflict.
-    pub async fn choose(&self, row: &RowRef, sides: &[(String, Side)]) -> Result<(), Refused> {
-        let act = self.store.begin_act(&self.operator, self.why.as_deref()).await?;
+    /// When a column has no open conflict.
+    pub async fn choose(&self, row: &RowRef, sides: &[(String, Side)]) -> Result<(), ClientError> {
+        let operation = self.store.begin_act(&self.operator, self.why.as_deref()).await?;
         for (column, side) in sides {
-            self.store.choose(row, column, *side, &act).await?;
+            self.store.choose(row, column, *side, &operation).await?;
         }
         Ok(())
     }
@@ -123,8 +136,8 @@ impl Handle {
     /// e-mail address.
     ///
     /// # Errors
-    /// Refused when there is none, when the row has a record, or when the row that has the record cannot be replaced.
-    pub async fn link(&self, row: &RowRef, sfid: Option<&str>, owner: Owner) -> Result<Linked, Refused> {
+    /// When there is none, when the row has a record, or when the row that has the record cannot be replaced.
+    pub async fn link(&self, row: &RowRef, sfid: Option<&str>, owner: Owner) -> Result<Linked, ClientError> {
         let mapping = self.store.registered(&row.table).await?;
         let at = RowRef { table: mapping.table.clone(), row: row.row };
         let found = self.ask(&Request::Existing { at, sfid: sfid.map(str::to_owned) }).await?;
@@ -134,30 +147,32 @@ impl Handle {
             return Ok(Linked::Taken { sfid, row: other });
         }
         let at = RowRef { table: mapping.table, row: row.row };
-        self.store.link(&at, &sfid, owner, &self.act()).await?;
+        self.store.link(&at, &sfid, owner, &self.operation()).await?;
         Ok(Linked::Done { sfid })
     }
 
-    /// Acts of operators, the newest first; masked values are not in them.
-    pub async fn acts(&self, query: &AuditQuery) -> Result<Vec<PastAct>, Refused> {
-        let mut acts = self.store.acts(query).await?;
+    /// Operations of operators, the newest first; masked values are not in them.
+    pub async fn operations(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, ClientError> {
+        let mut operations = self.store.operations(query).await?;
         let mappings = self.store.definitions().await?;
-        for act in &mut acts {
-            if let Some(mapping) = mappings.iter().find(|mapping| mapping.object == act.mapping) {
-                act.first.mask(&mapping.rules);
+        for operation in &mut operations {
+            if let Some(mapping) = mappings.iter().find(|mapping| mapping.object == operation.mapping) {
+                operation.first.mask(&mapping.rules);
             }
         }
-        Ok(acts)
+        Ok(operations)
     }
 
-    /// The rows of an act; masked values are not in them.
+    /// The rows of an operation; masked values are not in them.
     ///
     /// # Errors
-    /// Refused when there is no such act.
-    pub async fn act_entries(&self, act: i64) -> Result<Vec<AuditEntry>, Refused> {
-        let mut entries = self.store.entries(act).await?;
+    /// When there is no such operation.
+    pub async fn act_entries(&self, operation: i64) -> Result<Vec<AuditEntry>, ClientError> {
+        let mut entries = self.store.entries(operation).await?;
         if entries.is_empty() {
-            return Err(Refused(format!("there is no act {act}\nlist them with: syncdeck audit")));
+            return Err(ClientError::not_found(format!(
+                "there is no operation {operation}\nlist them with: syncdeck audit"
+            )));
         }
         let mappings = self.store.definitions().await?;
         for entry in &mut entries {
@@ -168,41 +183,42 @@ impl Handle {
         Ok(entries)
     }
 
-    /// The newest act of this operator that can be undone, and is not undone whole.
+    /// The newest operation of this operator that can be undone, and is not undone whole.
     ///
     /// # Errors
-    /// Refused when there is none.
-    pub async fn last_act(&self) -> Result<PastAct, Refused> {
+    /// When there is none.
+    pub async fn last_act(&self) -> Result<AuditRecord, ClientError> {
         let actor = Some(self.operator.actor.clone());
         let query = AuditQuery { actor, undoable: true, limit: 1, ..AuditQuery::default() };
-        let act = self.acts(&query).await?.into_iter().next();
-        let act = act.ok_or_else(|| Refused("there is nothing of yours to undo".to_owned()))?;
+        let operation = self.operations(&query).await?.into_iter().next();
+        let operation = operation.ok_or_else(|| ClientError::refused("there is nothing of yours to undo"))?;
         // Whoever has just done something else means that, not what they did before; sending a row again, or all of a
         // mapping whose rule was set, belongs to what was done to it.
         let newest = AuditQuery { undoable: false, ..query };
-        let last = self.acts(&newest).await?.into_iter().next();
-        let other = last.filter(|last| last.is_final && last.act > act.act).filter(|last| {
-            let of_the_same = last.rows == 1 && last.mapping == act.mapping;
-            !of_the_same || (act.first.row.is_some() && act.first.row != last.first.row)
-        });
+        let last = self.operations(&newest).await?.into_iter().next();
+        let other =
+            last.filter(|last| last.is_final && last.operation > operation.operation).filter(|last| {
+                let of_the_same = last.rows == 1 && last.mapping == operation.mapping;
+                !of_the_same || (operation.first.row.is_some() && operation.first.row != last.first.row)
+            });
         match other {
-            Some(last) => Err(Refused(format!(
-                "your last act, {} {}, leaves nothing to take back\nthe one before it: act {}, {} {}",
+            Some(last) => Err(ClientError::refused(format!(
+                "your last operation, {} {}, leaves nothing to take back\nthe one before it: operation {}, {} {}",
                 last.action,
                 last.about(|rows| rows.to_string()),
-                act.act,
-                act.action,
-                act.about(|rows| rows.to_string())
+                operation.operation,
+                operation.action,
+                operation.about(|rows| rows.to_string())
             ))),
-            None => Ok(act),
+            None => Ok(operation),
         }
     }
 
     /// Rows by what people have in hand: a row id, a record id, an external id.
     ///
     /// # Errors
-    /// Refused when there is no such mapping.
-    pub async fn find(&self, text: &str, mapping: Option<&str>) -> Result<Vec<Hit>, Refused> {
+    /// When there is no such mapping.
+    pub async fn find(&self, text: &str, mapping: Option<&str>) -> Result<Vec<Hit>, ClientError> {
         Ok(self.store.find(text, mapping).await?)
     }
 }

@@ -9,7 +9,8 @@ use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::mapping::MappingKeys;
-use super::written::{Check, HistoryKeys, PostgresKeys, SalesforceKeys};
+use super::metrics::MetricsKeys;
+use super::written::{Check, HistoryKeys, PostgresKeys, SalesforceKeys, VerifyKeys};
 use super::{ConfigError, EngineMode};
 
 /// The environment of a connection that names none: what asks most carefully.
@@ -29,6 +30,10 @@ struct Top {
     #[serde(default)]
     history: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
+    verify: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    metrics: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
     mapping: Option<Spanned<IgnoredAny>>,
 }
 
@@ -42,12 +47,20 @@ struct One {
     #[serde(default)]
     history: HistoryKeys,
     #[serde(default)]
+    verify: VerifyKeys,
+    #[serde(default)]
+    metrics: Option<MetricsKeys>,
+    #[serde(default)]
     mapping: Vec<Spanned<MappingKeys>>,
     /// Read apart from all this: no engine minds what is wrong in it.
     #[serde(default, rename = "console")]
     _console: IgnoredAny,
     #[serde(default, rename = "log")]
     _log: IgnoredAny,
+    #[serde(default, rename = "alert")]
+    _alert: IgnoredAny,
+    #[serde(default, rename = "group")]
+    _group: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +82,10 @@ struct Several {
     _console: IgnoredAny,
     #[serde(default, rename = "log")]
     _log: IgnoredAny,
+    #[serde(default, rename = "alert")]
+    _alert: IgnoredAny,
+    #[serde(default, rename = "group")]
+    _group: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +100,10 @@ struct Sections {
     #[serde(default)]
     history: HistoryKeys,
     #[serde(default)]
+    verify: VerifyKeys,
+    #[serde(default)]
+    metrics: Option<MetricsKeys>,
+    #[serde(default)]
     mapping: Vec<Spanned<MappingKeys>>,
 }
 
@@ -96,6 +117,8 @@ pub(super) struct Written {
     pub(super) postgres: PostgresKeys,
     pub(super) salesforce: SalesforceKeys,
     pub(super) history: HistoryKeys,
+    pub(super) verify: VerifyKeys,
+    pub(super) metrics: Option<MetricsKeys>,
     pub(super) mapping: Vec<Spanned<MappingKeys>>,
 }
 
@@ -109,6 +132,8 @@ impl Check<'_> {
             ("postgres", &top.postgres),
             ("salesforce", &top.salesforce),
             ("history", &top.history),
+            ("verify", &top.verify),
+            ("metrics", &top.metrics),
             ("mapping", &top.mapping),
         ] {
             if let Some(found) = found {
@@ -128,6 +153,7 @@ impl Check<'_> {
             return Err(self.refuse_at(at, "connections", "there is none", "add [connections.NAME]"));
         }
         self.refuse_shared_databases(&connections)?;
+        self.refuse_shared_addresses(&connections)?;
         Ok(connections)
     }
 
@@ -141,6 +167,8 @@ impl Check<'_> {
             postgres: file.postgres,
             salesforce: file.salesforce,
             history: file.history,
+            verify: file.verify,
+            metrics: file.metrics,
             mapping: file.mapping,
         })
     }
@@ -156,6 +184,8 @@ impl Check<'_> {
             postgres: sections.postgres,
             salesforce: sections.salesforce,
             history: sections.history,
+            verify: sections.verify,
+            metrics: sections.metrics,
             mapping: sections.mapping,
         })
     }

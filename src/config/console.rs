@@ -8,8 +8,9 @@ use chrono::Utc;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use crate::domain::filter::Filter;
-use crate::domain::size;
+use crate::domain::errors::filter::Filter;
+use crate::domain::values::size;
+use crate::logs::line::LogFilter;
 
 use super::ConfigError;
 use super::written::Check;
@@ -38,7 +39,9 @@ pub struct ConsoleSettings {
     pub colors: BTreeMap<String, String>,
     /// `[console.filters]`: filters of errors that can be read, by name.
     pub filters: BTreeMap<String, String>,
-    /// The line of each entry of the three tables above, from 1, by `keys.retry`.
+    /// `[console.log_filters]`: filters of the log that can be read, by name.
+    pub log_filters: BTreeMap<String, String>,
+    /// The line of each entry of the four tables above, from 1, by `keys.retry`.
     pub lines: BTreeMap<String, usize>,
 }
 
@@ -54,6 +57,7 @@ impl Default for ConsoleSettings {
             keys: BTreeMap::new(),
             colors: BTreeMap::new(),
             filters: BTreeMap::new(),
+            log_filters: BTreeMap::new(),
             lines: BTreeMap::new(),
         }
     }
@@ -88,6 +92,8 @@ pub(super) struct ConsoleKeys {
     colors: BTreeMap<String, Spanned<Value>>,
     #[serde(default)]
     filters: BTreeMap<String, Spanned<Value>>,
+    #[serde(default)]
+    log_filters: BTreeMap<String, Spanned<Value>>,
 }
 
 impl Check<'_> {
@@ -138,17 +144,38 @@ impl Check<'_> {
             settings.colors.insert(role, colour);
         }
         for (name, value) in keys.filters {
+            let read = |filter: &str| Filter::parse(filter, Utc::now()).err().map(|error| error.to_string());
             let key = format!("filters.{name}");
-            let filter =
-                self.console_text(&key, &value, "write a filter, such as \"code:EMAIL -state:held\"")?;
-            Filter::parse(&filter, Utc::now()).map_err(|error| {
-                let remedy = "correct it; it is written as the console's own filter is typed";
-                self.refuse(&value, &format!("console.{key}"), &error.to_string(), remedy)
-            })?;
+            let filter = self.console_filter(&key, &value, "code:EMAIL -state:held", read)?;
             settings.lines.insert(key, self.line(value.span().start));
             settings.filters.insert(name, filter);
         }
+        for (name, value) in keys.log_filters {
+            let read = |filter: &str| LogFilter::parse_any(filter).err();
+            let key = format!("log_filters.{name}");
+            let filter = self.console_filter(&key, &value, "level:warn -source:shop", read)?;
+            settings.lines.insert(key, self.line(value.span().start));
+            settings.log_filters.insert(name, filter);
+        }
         Ok(settings)
+    }
+
+    /// A filter in which nothing is wrong.
+    fn console_filter(
+        &self,
+        key: &str,
+        value: &Spanned<Value>,
+        example: &str,
+        wrong: impl Fn(&str) -> Option<String>,
+    ) -> Result<String, ConfigError> {
+        let filter = self.console_text(key, value, &format!("write a filter, such as {example:?}"))?;
+        match wrong(&filter) {
+            None => Ok(filter),
+            Some(why) => {
+                let remedy = "correct it; it is written as the console's own filter is typed";
+                Err(self.refuse(value, &format!("console.{key}"), &why, remedy))
+            }
+        }
     }
 
     /// A key, or a list of at least one: a console without the way out, or without its palette, helps nobody.
@@ -197,7 +224,7 @@ mod tests {
     fn settings_keys_colours_and_filters_are_read_with_their_lines() {
         let text = "[console]\ntheme = \"light\"\nclock = false\nutc = true\nlog_memory = \"512kB\"\n\
             [console.keys]\nretry = \"R\"\ndown = [\"j\", \"Down\"]\n[console.colors]\nbad = \"#ff0000\"\ngood = 114\n\
-            [console.filters]\nmine = \"code:EMAIL -state:held\"\n";
+            [console.filters]\nmine = \"code:EMAIL -state:held\"\n[console.log_filters]\nslow = \"service>5s\"\n";
         let settings = read(text).unwrap();
         assert_eq!((settings.theme.as_str(), settings.clock, settings.utc), ("light", false, true));
         assert_eq!(settings.log_memory, 512 * 1024);
@@ -205,6 +232,7 @@ mod tests {
         assert_eq!((settings.colors["bad"].as_str(), settings.lines["colors.bad"]), ("#ff0000", 10));
         assert_eq!(settings.colors["good"], "114");
         assert_eq!(settings.filters["mine"], "code:EMAIL -state:held");
+        assert_eq!(settings.log_filters["slow"], "service>5s");
         assert_eq!((settings.lines["keys.retry"], settings.lines["filters.mine"]), (7, 13));
     }
 
@@ -230,6 +258,10 @@ mod tests {
             (
                 "[console.filters]\nmine = \"state:shut\"",
                 "x.toml:3: console.filters.mine: state:shut: use open",
+            ),
+            (
+                "[console.log_filters]\nslow = \"level:loud\"",
+                "x.toml:3: console.log_filters.slow: level:loud: use debug",
             ),
         ] {
             let told = read(&format!("[console]\n{text}\n")).unwrap_err();

@@ -1,9 +1,10 @@
 //! Changing the configuration file, with everything else in it left as it was written.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, PersistError};
 use toml_edit::{DocumentMut, Item};
 
 /// Writes a file that only its owner reads, in one step: a crash leaves the old one or the new one.
@@ -11,13 +12,37 @@ use toml_edit::{DocumentMut, Item};
 /// # Errors
 /// With the path in the text.
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    write(path, text, |file| file.persist(path))
+}
+
+/// As [`write_private`], of a file that is not there yet: one that is, is never written over.
+///
+/// # Errors
+/// Of the kind `AlreadyExists` where there is one.
+pub fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    write(path, text, |file| file.persist_noclobber(path))
+}
+
+fn write(
+    path: &Path,
+    text: &str,
+    put: impl FnOnce(NamedTempFile) -> Result<File, PersistError>,
+) -> io::Result<()> {
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable by its owner alone from the beginning.
-    let mut file = NamedTempFile::new_in(dir).map_err(told)?;
+    let mut file = NamedTempFile::new_in(folder_of(path)).map_err(told)?;
     file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(told)?;
-    file.persist(path).map(|_| ()).map_err(|error| told(error.error))
+    put(file).map(drop).map_err(|error| told(error.error))
+}
+
+/// A text as TOML writes it.
+pub fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Sets a key of a table in the file, where it is, or at the table's end. The table is named by its path.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::domain::address::OrgAddress;
+use crate::domain::values::address::OrgAddress;
 use crate::logs::parse::Zone;
 use crate::logs::source::{DrainAt, FileAt, HerokuApp, Kind, Login, Source};
 

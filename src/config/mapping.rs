@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use crate::domain::mapping::Access;
-use crate::domain::rules::Rules;
+use crate::domain::mappings::mapping::{Access, SYSTEM_FIELDS};
+use crate::domain::mappings::rules::Rules;
+use crate::domain::values::nearest::suggestion;
 
 use super::written::Check;
 use super::{ConfigError, MappingConfig};
@@ -22,6 +23,8 @@ pub(super) struct MappingKeys {
     fields: Spanned<Vec<String>>,
     #[serde(default)]
     external_id: Option<String>,
+    #[serde(default)]
+    indexes: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     poll_interval: Option<Spanned<Value>>,
     #[serde(default)]
@@ -46,12 +49,21 @@ pub(super) struct MappingKeys {
     conflicts: Option<Spanned<Value>>,
     #[serde(default, rename = "where")]
     filter: Option<Spanned<Value>>,
+    #[serde(default)]
+    verify: Option<Spanned<Value>>,
+    #[serde(default, rename = "match")]
+    matches: Option<Spanned<Value>>,
     /// Rules of fields, by API name.
     #[serde(default)]
     field: BTreeMap<String, BTreeMap<String, Spanned<Value>>>,
 }
 
 impl MappingKeys {
+    /// The object's name as it is written.
+    pub(super) fn object(&self) -> &str {
+        self.object.get_ref()
+    }
+
     /// The rules as they are written, by key.
     fn rules(&self) -> Vec<(String, &Spanned<Value>)> {
         let own = [
@@ -67,6 +79,8 @@ impl MappingKeys {
             ("batch_size", &self.batch_size),
             ("conflicts", &self.conflicts),
             ("where", &self.filter),
+            ("verify", &self.verify),
+            ("match", &self.matches),
         ];
         let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.as_ref()?)));
         let fields = self.field.iter().flat_map(|(field, rules)| {
@@ -83,7 +97,16 @@ fn rule_text(key: &str, value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Boolean(_) | Value::Integer(_) | Value::Float(_) => Some(value.to_string()),
         Value::Array(parts) => {
-            let parts: Option<Vec<&str>> = parts.iter().map(Value::as_str).collect();
+            let part = |part: &Value| match part {
+                Value::String(text) => Some(text.clone()),
+                // Fields that count together, as the rule `match` has them.
+                Value::Array(fields) if key == "match" => {
+                    let fields: Option<Vec<&str>> = fields.iter().map(Value::as_str).collect();
+                    fields.map(|fields| fields.join(" + "))
+                }
+                _ => None,
+            };
+            let parts: Option<Vec<String>> = parts.iter().map(part).collect();
             parts.map(|parts| parts.join(joint))
         }
         _ => None,
@@ -160,6 +183,7 @@ impl Check<'_> {
             return Err(self.refuse(&keys.object, "mapping.table", &problem, "map each table once"));
         }
         let rules = self.rules(&keys)?;
+        let indexes = self.indexes(&keys)?;
         Ok(MappingConfig {
             line,
             object: keys.object.into_inner(),
@@ -167,8 +191,23 @@ impl Check<'_> {
             access,
             fields: keys.fields.into_inner(),
             external_id: keys.external_id,
+            indexes,
             rules,
         })
+    }
+
+    /// The fields whose columns get an index each; a system field may be one of them.
+    fn indexes(&self, keys: &MappingKeys) -> Result<Vec<String>, ConfigError> {
+        let Some(written) = &keys.indexes else { return Ok(Vec::new()) };
+        let known = || keys.fields.get_ref().iter().chain(&keys.external_id).map(String::as_str);
+        let is_known =
+            |name: &str| known().chain(SYSTEM_FIELDS).any(|known| known.eq_ignore_ascii_case(name));
+        if let Some(unknown) = written.get_ref().iter().find(|name| !is_known(name)) {
+            let problem = format!("{unknown} is not among the mapping's fields");
+            let remedy = suggestion(unknown, known(), "add it to fields, or take the index out");
+            return Err(self.refuse(written, "mapping.indexes", &problem, &remedy));
+        }
+        Ok(written.get_ref().clone())
     }
 
     fn rules(&self, keys: &MappingKeys) -> Result<Rules, ConfigError> {
@@ -195,6 +234,22 @@ impl Check<'_> {
                 ));
             };
             rules.set(&key, &text).map_err(|bad| self.refuse(value, &place, &bad.problem, &bad.remedy))?;
+            if key == "match" {
+                let known = |field: &&String| {
+                    let mut known = keys.fields.get_ref().iter().chain(&keys.external_id);
+                    known.any(|name| name.eq_ignore_ascii_case(field))
+                };
+                let mut named = rules.matches.iter().flat_map(|by| &by.0);
+                if let Some(unknown) = named.find(|field| !known(field)) {
+                    let problem = format!("{unknown} is not among the mapping's fields");
+                    return Err(self.refuse(
+                        value,
+                        &place,
+                        &problem,
+                        "add it to fields, or correct the name",
+                    ));
+                }
+            }
         }
         Ok(rules)
     }

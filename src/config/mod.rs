@@ -1,12 +1,18 @@
-//! The configuration: `syncdeck.toml` as it is written ([`written`]), and what it means once it is checked
+//! The configuration: `syncdeck.toml` as it is written (`written`), and what it means once it is checked
 //! ([`Config`]). A refusal names file, line, key and remedy. Secrets come in here, from the file (when nobody else
 //! can read it), from another file or from the environment, and never leave as text.
 
+pub mod alert;
+pub mod channel;
 mod connections;
 pub mod console;
 pub mod edit;
+mod group;
+pub mod heroku_connect;
 pub mod log;
 mod mapping;
+pub mod metrics;
+mod named;
 mod signin;
 pub mod state;
 mod written;
@@ -20,12 +26,13 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::mapping::Access;
-use crate::domain::rules::Rules;
+use crate::domain::errors::grouping::Grouping;
+use crate::domain::mappings::mapping::Access;
+use crate::domain::mappings::rules::Rules;
 use crate::logs::source::Source;
 
 pub use console::ConsoleSettings;
-pub use state::ConsoleState;
+pub use state::SessionState;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -149,14 +156,24 @@ pub struct Config {
     pub salesforce: Salesforce,
     /// How long history is kept.
     pub history: History,
+    /// What holds for comparisons that go on by themselves.
+    pub verify: Verify,
+    /// Where figures for Prometheus are told; nowhere unless it is asked for.
+    pub metrics: Option<metrics::Metrics>,
     /// The mappings, at least one.
     pub mappings: Vec<MappingConfig>,
     /// The console.
     pub console: ConsoleSettings,
     /// Where lines of other programs' logs come from.
     pub log_sources: Vec<Source>,
+    /// What people are told about, and where.
+    pub alerts: alert::Alerts,
+    /// What splits groups of errors.
+    pub grouping: Grouping,
     /// What it was read from.
     pub contents: Contents,
+    /// Whether tables that were there before syncdeck may be taken over. No file says so: somebody does, once.
+    pub adopts: bool,
 }
 
 /// What an engine minds of the files that a configuration is read from: the file itself, and the secrets beside it. Only
@@ -190,6 +207,15 @@ pub struct History {
     pub keep: Duration,
     /// Log records.
     pub log_rows: i64,
+}
+
+/// What holds for comparisons of both sides; how often is a rule of each mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// Of the org's API requests of a day, how many percent scheduled comparisons may take.
+    pub api_share: u32,
+    /// Findings of a mapping that are listed as errors, at most.
+    pub listed: i64,
 }
 
 /// Where the rows are.
@@ -250,7 +276,7 @@ pub enum Auth {
     },
 }
 
-/// One mapping as configured; describe turns it into a `domain::mapping::Mapping`.
+/// One mapping as configured; describe turns it into a `domain::mappings::mapping::Mapping`.
 #[derive(Clone, Debug)]
 pub struct MappingConfig {
     /// Line of its table in the file, for messages.
@@ -265,6 +291,8 @@ pub struct MappingConfig {
     pub fields: Vec<String>,
     /// Key of upserts.
     pub external_id: Option<String>,
+    /// Fields whose columns have an index of their own.
+    pub indexes: Vec<String>,
     /// How its rows are prepared, what becomes of errors, how often it is read.
     pub rules: Rules,
 }
@@ -288,6 +316,28 @@ impl Config {
     pub fn load_engine(explicit: Option<&Path>, connection: Option<&str>) -> Result<Config, ConfigError> {
         let path = find(explicit)?;
         written::check(&path, &read(&path)?, connection)
+    }
+
+    /// As [`Config::load`], with the text of the file, for who looks at the mappings only: no secret need be there, and
+    /// none is held.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load_shape(
+        explicit: Option<&Path>,
+        connection: Option<&str>,
+    ) -> Result<(Config, String), ConfigError> {
+        let path = find(explicit)?;
+        let text = read(&path)?;
+        Ok((Config::shape(&path, &text, connection)?, text))
+    }
+
+    /// Reads a configuration from its text; no secret need be there, and none is held.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn shape(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
+        written::shape(path, text, connection)
     }
 
     /// The connections of the configuration in its order, the default first. Secrets are not looked at.
@@ -314,7 +364,8 @@ impl Config {
         Ok(Config { console, log_sources, ..config })
     }
 
-    /// Reads the same connection of the file again, for an engine: `[console]` is not looked at, and stays as it was.
+    /// Reads the same connection of the file again, for an engine: `[console]` is not looked at, and stays as it was. A yes
+    /// to tables that were there before was about those of then.
     ///
     /// # Errors
     /// See [`ConfigError`].

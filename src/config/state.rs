@@ -15,8 +15,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::checksum::checksum;
-use crate::domain::record::FieldEdit;
+use crate::domain::records::record::FieldEdit;
+use crate::domain::values::checksum::checksum;
 
 use super::edit::write_private;
 
@@ -32,7 +32,7 @@ const BETWEEN: Duration = Duration::from_millis(10);
 /// Where a console was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ConsoleState {
+pub struct SessionState {
     /// The pane in front, by its name.
     pub pane: String,
     /// Whether it had the whole screen.
@@ -51,8 +51,14 @@ pub struct ConsoleState {
     pub log_filter: String,
     /// Filters that were used, the newest last; at most 100 are kept.
     pub history: Vec<String>,
-    /// Filters that were saved in the console, by name.
+    /// Filters of errors that were saved in the console, by name.
     pub saved: BTreeMap<String, String>,
+    /// Filters of the log that were used, the newest last.
+    pub log_history: Vec<String>,
+    /// Filters of the log that were saved in the console, by name.
+    pub log_saved: BTreeMap<String, String>,
+    /// Sources of the log whose lines do not show.
+    pub sources_off: Vec<String>,
 }
 
 /// The file in which the consoles of one user keep where they were on one database.
@@ -62,13 +68,16 @@ pub struct StateFile {
     written: Mutex<Written>,
 }
 
+/// Filters by their names.
+type Named = BTreeMap<String, String>;
+
 /// What this console did with the file.
 #[derive(Debug, Default)]
 struct Written {
     /// Where it began, or what it wrote last: what is other than this is its own doing.
-    state: ConsoleState,
-    /// The filters of which was told that they could not be kept.
-    told: BTreeMap<String, String>,
+    state: SessionState,
+    /// The filters, of errors and of the log, of which was told that they could not be kept.
+    told: (Named, Named),
 }
 
 impl StateFile {
@@ -87,7 +96,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When there is something that cannot be read; the text says where it is now.
-    pub fn load(&self) -> Result<ConsoleState, String> {
+    pub fn load(&self) -> Result<SessionState, String> {
         match self.read() {
             Ok(state) => Ok(state),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
@@ -103,13 +112,13 @@ impl StateFile {
     }
 
     /// A console begins here: what is other later is its own doing.
-    pub fn begin(&self, state: ConsoleState) {
+    pub fn begin(&self, state: SessionState) {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).state = state;
     }
 
     /// Keeps it for the next console. Tells why a filter could not be kept, once; that the rest could not is not worth a
     /// word.
-    pub fn keep(&self, state: &ConsoleState) -> Option<String> {
+    pub fn keep(&self, state: &SessionState) -> Option<String> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let error = match self.store(&written.state, state) {
             Ok(()) => {
@@ -118,14 +127,16 @@ impl StateFile {
             }
             Err(error) => error,
         };
-        let news = state.saved != written.state.saved && state.saved != written.told;
-        written.told.clone_from(&state.saved);
+        let filters = (state.saved.clone(), state.log_saved.clone());
+        let before = (&written.state.saved, &written.state.log_saved);
+        let news = (&filters.0, &filters.1) != before && filters != written.told;
+        written.told = filters;
         news.then(|| format!("the filter is kept in this console only: {error}"))
     }
 
     /// Writes it in one step and readable by its owner alone. Filters come to those that are there: another console may
     /// have kept some since.
-    fn store(&self, before: &ConsoleState, state: &ConsoleState) -> io::Result<()> {
+    fn store(&self, before: &SessionState, state: &SessionState) -> io::Result<()> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make the directory {}: {error}", dir.display()))
@@ -134,25 +145,25 @@ impl StateFile {
         let there = match self.read() {
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 self.set_aside()?;
-                ConsoleState::default()
+                SessionState::default()
             }
             read => read?,
         };
-        let mut kept = ConsoleState {
+        let kept = SessionState {
             history: joined(&there.history, &before.history, &state.history),
-            saved: there.saved,
+            saved: added(there.saved, &before.saved, &state.saved),
+            log_history: joined(&there.log_history, &before.log_history, &state.log_history),
+            log_saved: added(there.log_saved, &before.log_saved, &state.log_saved),
             ..state.clone()
         };
-        let own = state.saved.iter().filter(|(name, filter)| before.saved.get(*name) != Some(*filter));
-        kept.saved.extend(own.map(|(name, filter)| (name.clone(), filter.clone())));
         write_private(&self.path, &serde_json::to_string_pretty(&kept)?)
     }
 
     /// What is there; nothing is as good as the default, and what is not understood is `InvalidData`.
-    fn read(&self) -> io::Result<ConsoleState> {
+    fn read(&self) -> io::Result<SessionState> {
         let told = |error: &dyn std::fmt::Display| format!("cannot read {}: {error}", self.path.display());
         let text = match std::fs::read(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ConsoleState::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(SessionState::default()),
             Err(error) => return Err(io::Error::new(error.kind(), told(&error))),
             Ok(text) => text,
         };
@@ -193,6 +204,13 @@ fn joined(there: &[String], before: &[String], typed: &[String]) -> Vec<String> 
     all[all.len().saturating_sub(HISTORY)..].iter().map(|filter| (*filter).clone()).collect()
 }
 
+/// The filters that are there, with those that a console named since it began with `before`.
+fn added(there: Named, before: &Named, named: &Named) -> Named {
+    let own = named.iter().filter(|(name, filter)| before.get(*name) != Some(*filter));
+    let own = own.map(|(name, filter)| (name.clone(), filter.clone()));
+    there.into_iter().chain(own).collect()
+}
+
 fn directory() -> Option<PathBuf> {
     let given = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = given("XDG_STATE_HOME").or_else(|| given("HOME").map(|home| home.join(".local/state")))?;
@@ -222,8 +240,8 @@ mod tests {
 
     use super::*;
 
-    fn state() -> ConsoleState {
-        ConsoleState {
+    fn state() -> SessionState {
+        SessionState {
             pane: "Record".to_owned(),
             zoom: true,
             filter: "code:EMAIL".to_owned(),
@@ -238,11 +256,14 @@ mod tests {
             log_filter: "level:warn".to_owned(),
             history: vec!["code:EMAIL".to_owned()],
             saved: BTreeMap::from([("mine".to_owned(), "state:open".to_owned())]),
+            log_history: vec!["level:warn".to_owned()],
+            log_saved: BTreeMap::from([("slow".to_owned(), "service>5s".to_owned())]),
+            sources_off: vec!["shop".to_owned()],
         }
     }
 
     /// With this filter kept under a name.
-    fn with(state: &ConsoleState, name: &str, filter: &str) -> ConsoleState {
+    fn with(state: &SessionState, name: &str, filter: &str) -> SessionState {
         let mut state = state.clone();
         state.saved.insert(name.to_owned(), filter.to_owned());
         state
@@ -255,8 +276,8 @@ mod tests {
         let names = ["acme", "../acme", ".", "a/b", "a%2Fb", "München", &"x".repeat(1_000)];
         for (name, database) in names.map(|name| (name, "one")).into_iter().chain([("acme", "other")]) {
             let file = StateFile::within(&below, name, database);
-            assert_eq!(file.load().unwrap(), ConsoleState::default(), "{name} {database}");
-            let state = ConsoleState { filter: name.to_owned(), ..state() };
+            assert_eq!(file.load().unwrap(), SessionState::default(), "{name} {database}");
+            let state = SessionState { filter: name.to_owned(), ..state() };
             assert_eq!(file.keep(&state), None, "{name} {database}");
             assert_eq!(file.load().unwrap(), state, "{name} {database}");
             let mode = std::fs::metadata(&file.path).unwrap().permissions().mode();
@@ -271,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = StateFile::within(dir.path(), "acme", "one");
         std::fs::write(&file.path, "{\"pane\": \"Log\", \"later\": 1}").unwrap();
-        let older = ConsoleState { pane: "Log".to_owned(), ..ConsoleState::default() };
+        let older = SessionState { pane: "Log".to_owned(), ..SessionState::default() };
         assert_eq!(file.load().unwrap(), older);
         for broken in ["{", "", "[1]", "{\"zoom\": \"yes\"}", "\u{0}\u{1}"] {
             let file = StateFile::within(dir.path(), "acme", "one");
@@ -316,7 +337,7 @@ mod tests {
         let file = StateFile::within(dir.path(), "acme", "one");
         let numbers = |numbers: std::ops::Range<usize>| numbers.map(|n| n.to_string()).collect();
         for typed in [0..70, 0..150, 50..151] {
-            file.keep(&ConsoleState { history: numbers(typed), ..ConsoleState::default() });
+            file.keep(&SessionState { history: numbers(typed), ..SessionState::default() });
         }
         assert_eq!(file.load().unwrap().history, numbers(51..151) as Vec<String>);
     }
@@ -329,14 +350,14 @@ mod tests {
         let file = StateFile::within(&taken, "acme", "one");
         file.begin(state());
         assert_eq!(
-            file.keep(&ConsoleState { zoom: false, ..state() }),
+            file.keep(&SessionState { zoom: false, ..state() }),
             None,
             "nothing but the place is lost"
         );
         let more = with(&state(), "more", "op:delete");
         let told = file.keep(&more).unwrap();
         assert!(told.contains("in this console only: cannot make the directory"), "{told}");
-        assert_eq!(file.keep(&ConsoleState { zoom: false, ..more.clone() }), None, "it was told");
+        assert_eq!(file.keep(&SessionState { zoom: false, ..more.clone() }), None, "it was told");
         std::fs::remove_file(&taken).unwrap();
         assert_eq!(file.keep(&more), None);
         assert_eq!(file.load().unwrap().saved["more"], "op:delete");
@@ -349,7 +370,7 @@ mod tests {
             for console in 0..4 {
                 let file = StateFile::within(dir.path(), "acme", "one");
                 scope.spawn(move || {
-                    (0..5).fold(ConsoleState::default(), |state, number| {
+                    (0..5).fold(SessionState::default(), |state, number| {
                         let state = with(&state, &format!("{console}-{number}"), "op:insert");
                         assert_eq!(file.keep(&state), None);
                         state

@@ -9,14 +9,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
-use crate::domain::address::OrgAddress;
-use crate::domain::duration;
+use crate::domain::errors::grouping::Grouping;
+use crate::domain::values::address::OrgAddress;
+use crate::domain::values::duration;
 use crate::logs::source::Source;
 
+use super::alert::Alerts;
 use super::connections::Written;
 use super::console::ConsoleFile;
 use super::log::LogFile;
-use super::{Config, ConfigError, ConnectionName, ConsoleSettings, Contents, History, Postgres, Salesforce};
+use super::{
+    Config, ConfigError, ConnectionName, ConsoleSettings, Contents, History, MappingConfig, Postgres,
+    Salesforce, Verify,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,19 +80,32 @@ pub(super) struct HistoryKeys {
     log_rows: Option<Spanned<i64>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyKeys {
+    #[serde(default)]
+    every: Option<Spanned<String>>,
+    #[serde(default)]
+    api_share: Option<Spanned<i64>>,
+    #[serde(default)]
+    listed: Option<Spanned<i64>>,
+}
+
 /// The connection of that name, or the first; its console settings are the defaults.
 pub(super) fn check(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
-    let mut connections = Check::new(path, text).connections()?;
-    let at = connection.map_or(Some(0), |name| connections.iter().position(|of| of.name.get_ref() == name));
-    let Some(at) = at else {
-        return Err(ConfigError::Unknown {
-            path: path.to_owned(),
-            name: connection.unwrap_or_default().to_owned(),
-            known: connections.into_iter().map(|of| of.name.into_inner()).collect(),
-        });
-    };
-    let written = connections.swap_remove(at);
-    Check { place: written.place.clone(), ..Check::new(path, text) }.connection(written)
+    let check = Check::new(path, text);
+    let written = check.chosen(connection)?;
+    let alerts = alerts(path, text, written.name.get_ref())?;
+    let grouping = check.grouping(written.name.get_ref())?;
+    let config = check.below(&written.place).connection(written)?;
+    Ok(Config { alerts, grouping, ..config })
+}
+
+/// The same, of which secrets, alerts and groups are not looked at.
+pub(super) fn shape(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
+    let check = Check { reads_secrets: false, ..Check::new(path, text) };
+    let written = check.chosen(connection)?;
+    check.below(&written.place).connection(written)
 }
 
 /// All connections in the order of the file, of which only name, environment and engine are looked at.
@@ -114,16 +132,36 @@ pub(super) fn log(path: &Path, text: &str, connection: &str) -> Result<Vec<Sourc
     check.sources(file.log, connection)
 }
 
+/// What people of a connection are told about, and where.
+pub(super) fn alerts(path: &Path, text: &str, connection: &str) -> Result<Alerts, ConfigError> {
+    Check::new(path, text).alerts(connection)
+}
+
 pub(super) struct Check<'a> {
     path: &'a Path,
     text: &'a str,
     /// Before keys in messages: empty, or `connections.NAME.`.
     place: String,
+    /// Whether secrets must be there; without, none is held.
+    reads_secrets: bool,
 }
 
 impl<'a> Check<'a> {
-    fn new(path: &'a Path, text: &'a str) -> Check<'a> {
-        Check { path, text, place: String::new() }
+    pub(super) fn new(path: &'a Path, text: &'a str) -> Check<'a> {
+        Check { path, text, place: String::new(), reads_secrets: true }
+    }
+
+    /// Of the same file, with the keys of another connection.
+    pub(super) fn below(&self, place: &str) -> Check<'a> {
+        Check { place: place.to_owned(), path: self.path, text: self.text, reads_secrets: self.reads_secrets }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.text
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.path
     }
 
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
@@ -135,16 +173,32 @@ impl<'a> Check<'a> {
         })
     }
 
+    /// The connection of that name, or the first.
+    fn chosen(&self, connection: Option<&str>) -> Result<Written, ConfigError> {
+        let mut connections = self.connections()?;
+        let named = |name: &str| connections.iter().position(|of| of.name.get_ref() == name);
+        let Some(at) = connection.map_or(Some(0), named) else {
+            return Err(ConfigError::Unknown {
+                path: self.path.to_owned(),
+                name: connection.unwrap_or_default().to_owned(),
+                known: connections.into_iter().map(|of| of.name.into_inner()).collect(),
+            });
+        };
+        self.refuse_unknown_names(&connections)?;
+        Ok(connections.swap_remove(at))
+    }
+
     fn connection(&self, written: Written) -> Result<Config, ConfigError> {
         let of = &written.salesforce;
         let secret_files = [&of.client_secret_file, &of.private_key_file];
         let secret_files = secret_files.into_iter().flatten().map(|file| file.get_ref().clone()).collect();
         let mut tables = HashSet::new();
-        let mappings = written
+        let mut mappings = written
             .mapping
             .into_iter()
             .map(|mapping| self.mapping(mapping, &mut tables))
             .collect::<Result<Vec<_>, _>>()?;
+        let verify = self.verify(&written.verify, &mut mappings)?;
         if mappings.is_empty() {
             let remedy = format!("add at least one [[{}mapping]] with object and fields", self.place);
             let at = if self.place.is_empty() { self.text.len() } else { written.name.span().start };
@@ -160,10 +214,15 @@ impl<'a> Check<'a> {
             postgres: self.postgres(written.postgres)?,
             salesforce: self.salesforce(written.salesforce)?,
             history: self.history(&written.history)?,
+            verify,
+            metrics: self.metrics(written.metrics.as_ref())?,
             mappings,
             console: ConsoleSettings::default(),
             log_sources: Vec::new(),
+            alerts: Alerts::default(),
+            grouping: Grouping::default(),
             contents: Contents::default(),
+            adopts: false,
         };
         Ok(Config { contents: Contents::of(&config, Some(self.text)), ..config })
     }
@@ -180,6 +239,29 @@ impl<'a> Check<'a> {
             )),
             _ => Ok(History { keep, log_rows }),
         }
+    }
+
+    /// What holds for all comparisons; `every` is the rule `verify` of each mapping that has none of its own.
+    fn verify(&self, keys: &VerifyKeys, mappings: &mut [MappingConfig]) -> Result<Verify, ConfigError> {
+        if let Some(every) = &keys.every {
+            let own = |mapping: &MappingConfig| mapping.rules.settings().contains_key("verify");
+            for mapping in mappings.iter_mut().filter(|mapping| !own(mapping)) {
+                let set = mapping.rules.set("verify", every.get_ref());
+                set.map_err(|bad| self.refuse(every, "verify.every", &bad.problem, &bad.remedy))?;
+            }
+        }
+        let number = |key: &str, value: &Option<Spanned<i64>>, default: i64, most: i64| match value {
+            None => Ok(default),
+            Some(value) if (1..=most).contains(value.get_ref()) => Ok(*value.get_ref()),
+            Some(value) => {
+                let remedy = format!("use a whole number from 1 to {most}");
+                Err(self.refuse(value, key, "is no such number", &remedy))
+            }
+        };
+        Ok(Verify {
+            api_share: number("verify.api_share", &keys.api_share, 10, 100)? as u32,
+            listed: number("verify.listed", &keys.listed, 1_000, 10_000)?,
+        })
     }
 
     fn postgres(&self, keys: PostgresKeys) -> Result<Postgres, ConfigError> {
@@ -274,6 +356,10 @@ impl<'a> Check<'a> {
         file: Option<Spanned<PathBuf>>,
         inline_is_secret: bool,
     ) -> Result<SecretString, ConfigError> {
+        let places = [inline.is_some(), env.is_some(), file.is_some()];
+        if !self.reads_secrets && places.into_iter().filter(|is| *is).count() == 1 {
+            return Ok(String::new().into());
+        }
         match (inline, env, file) {
             (Some(value), None, None) => {
                 if inline_is_secret {
@@ -392,6 +478,21 @@ poll_interval = "10s"
     }
 
     #[test]
+    fn comparisons_are_for_every_mapping_that_says_nothing_else() {
+        let text = format!(
+            "{GOOD}match = [[\"Email\"], [\"LastName\", \"External_Id__c\"]]\n[verify]\nevery = \"12h\"\n"
+        );
+        let config = check(Path::new("/nowhere/syncdeck.toml"), &text, None).unwrap();
+        let rules = &config.mappings[0].rules;
+        assert_eq!(rules.verify, Some(Duration::from_secs(43_200)));
+        assert_eq!(rules.settings()["match"], "Email, LastName + External_Id__c");
+        assert_eq!((config.verify.api_share, config.verify.listed), (10, 1_000));
+        let own = text.replace("match", "verify = \"off\"\nmatch");
+        let config = check(Path::new("/nowhere/syncdeck.toml"), &own, None).unwrap();
+        assert_eq!(config.mappings[0].rules.verify, None);
+    }
+
+    #[test]
     fn a_refusal_names_file_line_key_and_remedy() {
         let text = refusal(&GOOD.replace("\"10s\"", "\"soon\""));
         assert_eq!(
@@ -420,6 +521,33 @@ poll_interval = "10s"
                 "batch_size = 500",
                 ":15: mapping.batch_size: is no such number\nuse a whole number from 1 to 200",
             ),
+            (
+                "verify = \"5s\"",
+                ":15: mapping.verify: is too short for a comparison\nwrite 10s or more, such as 24h, or off",
+            ),
+            (
+                "verify = \"3651d\"",
+                ":15: mapping.verify: is too long for a comparison\nwrite 3650d or less, such as 24h, or off",
+            ),
+            ("verify = \"daily\"", ":15: mapping.verify: is no length of time"),
+            (
+                "match = [[\"Email\"], [\"Nme\", \"LastName\"]]",
+                ":15: mapping.match: Nme is not among the mapping's fields",
+            ),
+            (
+                "match = \"Email,\"",
+                ":15: mapping.match: \"\" is no field name\nwrite fields as Email, Name + Phone",
+            ),
+            ("[verify]\nevery = \"often\"", ":16: verify.every: is no length of time"),
+            (
+                "[verify]\napi_share = 0",
+                ":16: verify.api_share: is no such number\nuse a whole number from 1 to 100",
+            ),
+            (
+                "[verify]\nlisted = 0",
+                ":16: verify.listed: is no such number\nuse a whole number from 1 to 10000",
+            ),
+            ("[verify]\neach = \"1h\"", ":16: unknown field `each`"),
             ("check = 1", ":15: mapping.check: is neither true nor false\nuse true or false"),
             (
                 "[mapping.field.Email]\ntransforms = [\"trim\", \"shout\"]",

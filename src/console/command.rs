@@ -1,7 +1,7 @@
 //! THE table of commands. It alone decides dispatch, the hint line, the help, the palette, and what `--read-only`
 //! leaves; `syncdeck keys` prints it. Which keys are in force is [`super::keymap`]'s.
 
-use super::model::Pane::{self, Errors, Log, Mappings, Pending, Record};
+use super::pane::Pane::{self, Errors, Log, Mappings, Pending, Record};
 
 /// What an operator can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,8 +29,16 @@ pub enum Id {
     Revert,
     Ignore,
     Export,
-    Mend,
-    Sides,
+    QuickFix,
+    Numbered,
+    Parent,
+    Standing,
+    HideEmpty,
+    ScrollRight,
+    ScrollLeft,
+    NextOpen,
+    PreviousOpen,
+    Conflict,
     Save,
     Undo,
     Audit,
@@ -51,10 +59,12 @@ pub enum Id {
     TestAll,
     Filter,
     Sort,
-    Faults,
+    Actionable,
     OlderFilter,
     NewerFilter,
     SaveFilter,
+    KeptFilters,
+    Sources,
     NextView,
     PreviousView,
     Follow,
@@ -65,11 +75,17 @@ pub enum Id {
     Search,
     NextMatch,
     PreviousMatch,
-    NextTrouble,
-    PreviousTrouble,
+    NextWarning,
+    PreviousWarning,
     Copy,
     CopyLink,
     Trends,
+    Health,
+    Alerts,
+    Silence,
+    OwnCause,
+    NoteCause,
+    MuteCause,
     Utc,
     Theme,
     Connection,
@@ -91,6 +107,8 @@ pub struct Command {
     pub id: Id,
     /// Its name in the configuration.
     pub name: &'static str,
+    /// The name that it had before, which is understood still.
+    pub alias: Option<&'static str>,
     /// A word or two, for the hint line.
     pub title: &'static str,
     /// One sentence, for the help.
@@ -103,6 +121,8 @@ pub struct Command {
     pub mutates: bool,
     /// Whether the hint line shows it.
     pub hinted: bool,
+    /// Whether its keys are its own in its panes, though they mean something else everywhere.
+    pub overrides: bool,
 }
 
 const fn command(
@@ -112,7 +132,18 @@ const fn command(
     keys: &'static [&'static str],
     doc: &'static str,
 ) -> Command {
-    Command { id, name, title, doc, keys, panes: &[], mutates: false, hinted: false }
+    Command {
+        id,
+        name,
+        alias: None,
+        title,
+        doc,
+        keys,
+        panes: &[],
+        mutates: false,
+        hinted: false,
+        overrides: false,
+    }
 }
 
 impl Command {
@@ -126,6 +157,24 @@ impl Command {
 
     const fn hinted(self) -> Command {
         Command { hinted: true, ..self }
+    }
+
+    const fn overriding(self) -> Command {
+        Command { overrides: true, ..self }
+    }
+
+    const fn formerly(self, alias: &'static str) -> Command {
+        Command { alias: Some(alias), ..self }
+    }
+
+    /// Whether a name is its own, or was before.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.alias == Some(name)
+    }
+
+    /// Whether a command changes anything outside of the console.
+    pub fn mutates(id: Id) -> bool {
+        COMMANDS.iter().any(|command| command.id == id && command.mutates)
     }
 
     /// Whether it works in a pane.
@@ -156,16 +205,50 @@ pub static COMMANDS: &[Command] = &[
     )
     .only(&[Record])
     .hinted(),
-    command(Id::Mend, "mend", "mend", &["m"], "Do at once what the first remedy says")
+    command(Id::Edit, "edit", "edit", &["e"], "Edit the field at fault of the selected error's row")
+        .only(&[Errors])
+        .hinted(),
+    command(Id::QuickFix, "quick-fix", "quick fix", &["m"], "Do at once what the first remedy says")
+        .formerly("mend")
         .only(&[Record])
         .mutating()
         .hinted(),
+    command(
+        Id::QuickFix,
+        "quick-fix",
+        "quick fix",
+        &["m"],
+        "Do at once what the first remedy says; of marked errors, show what each row's own would make of it, and ask",
+    )
+    .formerly("mend")
+    .only(&[Errors])
+    .mutating()
+    .hinted(),
+    command(
+        Id::Numbered,
+        "numbered",
+        "remedy",
+        &["1", "2", "3", "4", "5", "6", "7", "8", "9"],
+        "Do the remedy with that number; where no remedy has one, go to the pane with it",
+    )
+    .only(&[Record])
+    .overriding(),
+    command(Id::Standing, "conditions", "conditions", &["B"], "Show what stands in the way of mappings or the connection, and what helps")
+        .only(&[Errors, Mappings]),
+    command(Id::Parent, "parent", "its parent", &["P"], "Go to the row that this one waits for").only(&[Record]),
+    command(Id::HideEmpty, "hide-empty", "hide empty", &["h"], "Show only fields that have a value, or all of them again")
+        .only(&[Record])
+        .overriding(),
+    command(Id::ScrollRight, "scroll-right", "scroll right", &[">"], "Show what a long value has further right").only(&[Record]),
+    command(Id::ScrollLeft, "scroll-left", "scroll left", &["<"], "Show what a long value has further left").only(&[Record]),
+    command(Id::NextOpen, "next-open", "next", &["n"], "To the next error that needs a person").only(&[Errors, Record]).hinted(),
+    command(Id::PreviousOpen, "previous-open", "previous", &["N"], "To the error before that needs a person").only(&[Errors, Record]),
     command(
         Id::Mark,
         "mark",
         "mark",
         &["Space"],
-        "Mark the error, or take its mark away; acts are about what is marked",
+        "Mark the error, or take its mark away; operations are about what is marked",
     )
     .only(&[Errors])
     .hinted(),
@@ -219,7 +302,8 @@ pub static COMMANDS: &[Command] = &[
         "Mark all that the filter matches, or take all marks away",
     )
     .only(&[Errors]),
-    command(Id::Sides, "both-sides", "both sides", &["c"], "Choose a side of fields that changed here and there")
+    command(Id::Conflict, "conflict", "conflict", &["c"], "Choose a side of fields that changed here and there")
+        .formerly("both-sides")
         .only(&[Record])
         .mutating()
         .hinted(),
@@ -227,18 +311,36 @@ pub static COMMANDS: &[Command] = &[
         .only(&[Record])
         .mutating()
         .hinted(),
-    command(Id::Groups, "causes", "causes", &["c"], "Show the errors by cause; Enter lists those of one")
+    command(Id::Groups, "groups", "groups", &["c"], "Show the errors in groups, one for each cause; Enter lists those of one")
+        .formerly("causes")
         .only(&[Errors])
         .hinted(),
+    command(Id::OwnCause, "own-cause", "own cause", &[], "Say that the cause of the selected error is yours")
+        .only(&[Errors])
+        .mutating(),
+    command(Id::NoteCause, "note-cause", "note cause", &[], "Say what is to be known about the cause of the selected error")
+        .only(&[Errors])
+        .mutating(),
+    command(
+        Id::MuteCause,
+        "mute-cause",
+        "mute cause",
+        &[],
+        "Have alerts say nothing of the cause of the selected error until more of it comes",
+    )
+    .only(&[Errors])
+    .mutating(),
     command(Id::Sort, "sort", "sort", &["s"], "Sort by another column; the same one again turns it round")
         .only(&[Errors])
         .hinted(),
-    command(Id::Faults, "faults", "faults only", &["!"], "Show only what needs a person, or everything again")
+    command(Id::Actionable, "actionable", "actionable", &["!"], "List also what is tried again, waits or is a condition; or only what needs a person again")
+        .formerly("faults")
         .only(&[Errors]),
     command(Id::OlderFilter, "older-filter", "filter before", &["["], "Back to the filter before").only(&[Errors]),
     command(Id::NewerFilter, "newer-filter", "next filter", &["]"], "On to the filter after it").only(&[Errors]),
-    command(Id::SaveFilter, "save-filter", "save filter", &["F"], "Keep the filter under a name; : lists those kept")
-        .only(&[Errors]),
+    command(Id::SaveFilter, "save-filter", "save filter", &["F"], "Keep the filter under a name, for later consoles too")
+        .only(&[Errors, Log]),
+    command(Id::KeptFilters, "kept-filters", "kept filters", &["K"], "Filter by one that was kept").only(&[Errors, Log]),
     // ---- one mapping, all mappings -------------------------------------------------------------------------------
     command(
         Id::Writes,
@@ -312,8 +414,11 @@ pub static COMMANDS: &[Command] = &[
     command(Id::NextMatch, "next-match", "next match", &["n"], "To the next line with what is searched for").only(&[Log]),
     command(Id::PreviousMatch, "previous-match", "match before", &["N"], "To the line before with what is searched for")
         .only(&[Log]),
-    command(Id::NextTrouble, "next-trouble", "next warning", &["e"], "To the next warning or error").only(&[Log]),
-    command(Id::PreviousTrouble, "previous-trouble", "warning before", &["E"], "To the warning or error before")
+    command(Id::NextWarning, "next-warning", "next warning", &["e"], "To the next warning or error")
+        .formerly("next-trouble")
+        .only(&[Log]),
+    command(Id::PreviousWarning, "previous-warning", "warning before", &["E"], "To the warning or error before")
+        .formerly("previous-trouble")
         .only(&[Log]),
     // ---- everywhere ----------------------------------------------------------------------------------------------
     command(Id::Filter, "filter", "filter", &["/"], "Filter the list; an empty filter shows everything")
@@ -322,22 +427,28 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Filter, "filter", "filter", &["/"], "Go to the errors and filter them").only(&[
         Mappings, Record, Pending,
     ]),
-    command(Id::Undo, "undo", "undo", &["U"], "Take your last act back, for rows not changed since")
+    command(Id::Sources, "sources", "sources", &["S"], "Show how the sources of lines stand, and switch each on or off")
+        .only(&[Log])
+        .hinted(),
+    command(Id::Undo, "undo", "undo", &["U"], "Take your last operation back, for rows not changed since")
         .mutating()
         .hinted(),
     command(Id::Audit, "audit", "audit", &["a"], "Show what operators did, and take it back").hinted(),
     command(Id::Find, "find", "find", &["o"], "Go to any row by its id, its record's id or its external id").hinted(),
     command(Id::Trends, "trends", "trends", &["M"], "Errors and throughput per minute, errors by code, as pictures")
         .hinted(),
+    command(Id::Health, "health", "health", &["H"], "How well the sync goes: error rate, how errors ended, how long things took"),
+    command(Id::Alerts, "alerts", "alerts", &["b"], "Show what fires and is told, what is silenced, and how the channels are"),
+    command(Id::Silence, "silence-all", "silence alerts", &[], "Tell nothing of any alert for a time; alerts ends that").mutating(),
     command(Id::Export, "export", "export", &["x"], "Write the listed errors into a file, as CSV or JSON lines")
         .only(&[Errors]),
     command(Id::NextPane, "next-pane", "next pane", &["Tab"], "Go to the next pane").hinted(),
     command(Id::PreviousPane, "previous-pane", "previous pane", &["S-Tab"], "Go to the previous pane"),
-    command(Id::GoMappings, "go-mappings", "mappings", &["1"], "Go to the mappings"),
-    command(Id::GoErrors, "go-errors", "errors", &["2"], "Go to the errors"),
-    command(Id::GoRecord, "go-record", "record", &["3"], "Go to the record"),
-    command(Id::GoLog, "go-log", "log", &["4"], "Go to the log"),
-    command(Id::GoPending, "go-pending", "pending", &["5"], "Go to what waits and what is in flight"),
+    command(Id::GoMappings, "go-mappings", "mappings", &["1", "A-1"], "Go to the mappings"),
+    command(Id::GoErrors, "go-errors", "errors", &["2", "A-2"], "Go to the errors"),
+    command(Id::GoRecord, "go-record", "record", &["3", "A-3"], "Go to the record"),
+    command(Id::GoLog, "go-log", "log", &["4", "A-4"], "Go to the log"),
+    command(Id::GoPending, "go-pending", "pending", &["5", "A-5"], "Go to what waits and what is in flight"),
     command(Id::Down, "down", "down", &["j", "Down"], "One line down"),
     command(Id::Up, "up", "up", &["k", "Up"], "One line up"),
     command(Id::PageDown, "page-down", "page down", &["PgDn", "C-d", "C-f"], "One page down"),

@@ -1,21 +1,68 @@
 //! Everything the console wants done outside of itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::client::handle::ErrorQuery;
-use crate::client::operations::execute::{Chosen, Plan};
+use chrono::{DateTime, Utc};
+
+use crate::client::api::ErrorQuery;
+use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
-use crate::config::state::ConsoleState;
-use crate::domain::act::Deed;
-use crate::domain::merge::Side;
+use crate::config::state::SessionState;
+use crate::domain::changes::merge::Side;
+use crate::domain::errors::cause::Until;
+use crate::domain::errors::remedy::{Action, SuggestedFix};
+use crate::domain::errors::sync_error::SyncError;
+use crate::domain::mappings::strategy::Strategy;
 use crate::domain::names::RowRef;
-use crate::domain::overview::Writes;
-use crate::domain::record::Edit;
-use crate::domain::remedy::Offer;
-use crate::domain::strategy::Strategy;
-use crate::domain::verify::Verdict;
+use crate::domain::operations::operation::OperationKind;
+use crate::domain::records::record::Edit;
+use crate::domain::records::verify::VerifyReport;
+use crate::domain::reports::overview::Writes;
 use crate::logs::line::LogFilter;
 use crate::logs::ring::{Chunk, Kept, Place};
+
+/// What is done about alerts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlertChange {
+    /// Nothing is told of them for a time.
+    Silence {
+        /// The rule; `None` is all.
+        rule: Option<String>,
+        /// What of it.
+        subject: Option<String>,
+        /// How long.
+        length: Duration,
+        /// Why.
+        note: String,
+    },
+    /// A silence ends.
+    EndSilence(i64),
+    /// Somebody has them in hand.
+    Acknowledge {
+        /// The rule.
+        rule: String,
+        /// What of it.
+        subject: Option<String>,
+        /// In that person's words.
+        note: String,
+    },
+}
+
+/// What is said about a cause.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CauseChange {
+    /// It is the operator's.
+    Own,
+    /// It is nobody's.
+    Disown,
+    /// This is to be known about it; nothing takes the note away.
+    Note(Option<String>),
+    /// It is muted.
+    Mute(Until),
+    /// It is muted no more.
+    Unmute,
+}
 
 /// An effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +77,13 @@ pub enum Effect {
         generation: u64,
         /// Whether the page continues it.
         append: bool,
+        /// What to list.
+        query: ErrorQuery,
+    },
+    /// Ask for errors in the order turned round: the end of the list, or what stands before a place.
+    LoadBackwards {
+        /// For which list.
+        generation: u64,
         /// What to list.
         query: ErrorQuery,
     },
@@ -55,9 +109,9 @@ pub enum Effect {
         query: PendingQuery,
     },
     /// Say when the selection has rested; with its number.
-    Rest(u64),
+    Debounce(u64),
     /// The same of one that the list moved by itself: there is time to see it.
-    Settle(u64),
+    DebounceMoved(u64),
     /// Ask for the parents and children of a row.
     LoadRelatives(RowRef),
     /// Ask for the lines of the log about a row.
@@ -69,10 +123,36 @@ pub enum Effect {
         /// Whether to ask what the errors are about, too.
         shares: bool,
     },
-    /// Ask for the causes of the errors that match a filter.
+    /// Ask for the figures of the last so much time.
+    LoadHealth(Duration),
+    /// Ask for the groups of the errors that match a filter.
     LoadGroups(String),
     /// Ask for them once more, while they show.
     RenewGroups(String),
+    /// Ask which conditions of mappings and of the connection stand.
+    LoadStanding,
+    /// Ask what became of the rows of these errors, each with when it had been seen last.
+    LoadAnswers(Vec<(i64, DateTime<Utc>)>),
+    /// Ask what became of the rows of an operation.
+    LoadTally {
+        /// Its number.
+        operation: i64,
+        /// Whether after a while.
+        later: bool,
+    },
+    /// Ask what the rows of these errors say.
+    LoadWords(Vec<SyncError>),
+    /// Ask which records a lookup may name.
+    FindParents {
+        /// Of which row.
+        row: RowRef,
+        /// The lookup's column.
+        column: String,
+        /// What their names have in them.
+        text: String,
+    },
+    /// Ask how many errors of a group need a person.
+    CountCause(String),
     /// Ask for a row.
     LoadRecord(RowRef),
     /// Ask for Salesforce's values.
@@ -86,21 +166,28 @@ pub enum Effect {
         /// For which row.
         row: RowRef,
         /// The remedy.
-        offer: Box<Offer>,
+        offer: Box<SuggestedFix>,
     },
-    /// Look at what an act on many errors would do.
+    /// Do what a remedy says about what a comparison found.
+    PutRight {
+        /// The error that it is listed as.
+        error: Box<SyncError>,
+        /// What is done.
+        action: Action,
+    },
+    /// Look at what an operation on many errors would do.
     Plan {
         /// Which errors.
-        chosen: Chosen,
+        chosen: Targets,
         /// What is done.
-        deed: Deed,
+        kind: OperationKind,
     },
     /// Count of how many of these errors' rows a remedy of their own passes.
-    CountRemedies(Chosen),
-    /// Look at what it would be to take the operator's own last act back.
+    CountRemedies(Targets),
+    /// Look at what it would be to take the operator's own last operation back.
     UndoLast,
-    /// Carry a plan out.
-    CarryOut {
+    /// Execute a plan.
+    Execute {
         /// What.
         plan: Arc<Plan>,
         /// Why, in the operator's words.
@@ -109,9 +196,9 @@ pub enum Effect {
     /// Stop what is carried out, between two transactions.
     Stop,
     /// Ask for what operators did.
-    LoadActs,
-    /// Ask for the rows of an act.
-    LoadAct(i64),
+    LoadAudit,
+    /// Ask for the rows of an operation.
+    LoadAuditRows(i64),
     /// Ask for rows by what somebody has in hand.
     Find(String),
     /// Write the errors that match into a file.
@@ -122,7 +209,7 @@ pub enum Effect {
         path: String,
     },
     /// Choose sides of fields that changed on both.
-    Choose {
+    Resolve {
         /// Of which row.
         row: RowRef,
         /// By column.
@@ -157,12 +244,30 @@ pub enum Effect {
     Verify(String),
     /// Try a mapping, or all, with some of its rows.
     Test(Option<String>),
+    /// Ask how alerts stand.
+    LoadAlerts,
+    /// Ask for the note of a cause, to be changed.
+    LoadNote {
+        /// The group.
+        group: String,
+        /// Its errors, in words.
+        cause: String,
+    },
+    /// Silence or acknowledge alerts.
+    Alert(AlertChange),
+    /// Say something about the cause of a group.
+    Cause {
+        /// The group.
+        group: String,
+        /// What.
+        change: CauseChange,
+    },
     /// Take one side for what a comparison found.
     Repair {
         /// The table.
         table: String,
         /// What was found.
-        verdict: Arc<Verdict>,
+        verdict: Arc<VerifyReport>,
         /// Whose values stay.
         side: Side,
     },
@@ -198,7 +303,7 @@ pub enum Effect {
         parsed: Arc<LogFilter>,
     },
     /// Keep where the console stands, for the next start.
-    SaveState(Box<ConsoleState>),
+    SaveState(Box<SessionState>),
     /// Go to another connection of the configuration.
     Connect(String),
     /// Put text on the clipboard of the operator's terminal.
@@ -220,6 +325,7 @@ impl Effect {
                 | Effect::LoadOverview
                 | Effect::LoadErrors { .. }
                 | Effect::CountErrors { .. }
+                | Effect::LoadStanding
                 | Effect::LoadPending { .. }
                 | Effect::LoadTrends { .. }
                 | Effect::LoadRecord(_)
@@ -232,7 +338,7 @@ impl Effect {
         match self {
             Effect::Retry(row)
             | Effect::Apply { row, .. }
-            | Effect::Choose { row, .. }
+            | Effect::Resolve { row, .. }
             | Effect::Link { row, .. } => Some(row),
             _ => None,
         }
@@ -256,8 +362,9 @@ impl Effect {
             Effect::Save(_)
                 | Effect::Retry(_)
                 | Effect::Apply { .. }
-                | Effect::CarryOut { .. }
-                | Effect::Choose { .. }
+                | Effect::PutRight { .. }
+                | Effect::Execute { .. }
+                | Effect::Resolve { .. }
                 | Effect::Link { .. }
                 | Effect::SetRule { .. }
                 | Effect::Writes { .. }
@@ -265,6 +372,8 @@ impl Effect {
                 | Effect::Verify(_)
                 | Effect::Test(_)
                 | Effect::Repair { .. }
+                | Effect::Alert(_)
+                | Effect::Cause { .. }
         )
     }
 }

@@ -10,22 +10,23 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::api::{Client, ClientError, ErrorKind, ErrorQuery, Event, SetTo};
 use crate::client::export::Format;
-use crate::client::handle::{Event, Handle, Refused, SetTo, Unseen};
 use crate::client::mapping::DryRuns;
-use crate::client::operations::execute::{Chosen, Plan};
+use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
-use crate::config::state::{ConsoleState, StateFile};
-use crate::domain::act::AuditQuery;
-use crate::domain::act::Owner;
-use crate::domain::act::{Deed, Progress, Report};
-use crate::domain::trend::{Share, Trend};
-use crate::logs::LogRecord;
+use crate::config::state::{SessionState, StateFile};
+use crate::console::panes::errors::PERSON;
+use crate::domain::operations::operation::AuditQuery;
+use crate::domain::operations::operation::Owner;
+use crate::domain::operations::operation::{OperationKind, Progress, Report};
+use crate::domain::reports::trend::{Share, Trend};
+use crate::domain::values::duration::spoken;
 use crate::logs::ring::{self, Kept, Line};
-use crate::logs::source::{self, Manner, Source, Sources};
+use crate::logs::source::{self, Batch, Manner, Source, Sources};
 
-use super::effect::Effect;
-use super::msg::Msg;
+use super::effect::{AlertChange, CauseChange, Effect};
+use super::msg::{Msg, Sent};
 use super::panes::{log, record};
 use super::term::failpoint;
 
@@ -33,22 +34,28 @@ use super::term::failpoint;
 const REST: Duration = Duration::from_millis(80);
 /// The same where the list moved it: as long as one needs to see that it moved, and to hold back a key.
 const SETTLE: Duration = Duration::from_millis(600);
+/// A search for what is typed waits so long: the next letter may come.
+const TYPING: Duration = Duration::from_millis(150);
+/// Conditions that are told of at most.
+const STANDING: usize = 20;
+/// Between two looks at what became of an operation's rows.
+const ANSWERS: Duration = Duration::from_millis(500);
 /// Lines of a source that a console begins with.
 const BACKLOG: usize = 200;
-/// Lines of sources that are taken in at once.
-const LINES: usize = 1_000;
+/// Lines of sources that are taken in at once: a key waits for no more than these.
+const LINES: usize = 250;
 /// Rows of a trial.
 const TRIED: usize = 20;
 
 /// The engine's side: events in, effects out, replies back.
 pub(super) struct Io {
-    handle: Handle,
+    client: Client,
     /// Where it is kept where the console stands; a console without forgets it.
     file: Option<Arc<StateFile>>,
     events: broadcast::Receiver<Event>,
     replies: mpsc::UnboundedReceiver<Msg>,
     sender: mpsc::UnboundedSender<Msg>,
-    /// Ends the act under way between two transactions.
+    /// Ends the operation under way between two transactions.
     stop: CancellationToken,
     /// Other programs' lines; `None` when none come any more.
     sources: Option<Sources>,
@@ -57,16 +64,16 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(handle: Handle, file: Option<Arc<StateFile>>, sources: Vec<Source>) -> Io {
-        let events = handle.events();
+    pub(super) fn new(client: Client, file: Option<Arc<StateFile>>, sources: Vec<Source>) -> Io {
+        let events = client.events();
         let (sender, replies) = mpsc::unbounded_channel();
         let sources =
             (!sources.is_empty()).then(|| source::start(sources, Manner { follow: true, lines: BACKLOG }));
         let stop = CancellationToken::new();
-        Io { handle, file, events, replies, sender, stop, sources, log_read: false }
+        Io { client, file, events, replies, sender, stop, sources, log_read: false }
     }
 
-    /// What happens next: an event, or what an effect came to; `None` when the door is shut.
+    /// What happens next: an event, or what an effect came to; `None` when the connection is closed.
     pub(super) async fn next(&mut self) -> Option<Msg> {
         tokio::select! {
             biased;
@@ -85,7 +92,7 @@ impl Io {
     }
 
     /// Keeps where the console stands, at the end or before a suspension: nobody reads a word about it then.
-    pub(super) fn keep(&self, state: &ConsoleState) {
+    pub(super) fn keep(&self, state: &SessionState) {
         if let Some(file) = &self.file {
             let _ = file.keep(state);
         }
@@ -95,19 +102,19 @@ impl Io {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Stop => return self.stop.cancel(),
-            Effect::CarryOut { .. } | Effect::Verify(_) | Effect::Repair { .. } | Effect::Test(None) => {
+            Effect::Execute { .. } | Effect::Verify(_) | Effect::Repair { .. } | Effect::Test(None) => {
                 self.stop = CancellationToken::new()
             }
             _ => {}
         }
         let doing =
-            Doing { handle: self.handle.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
+            Doing { client: self.client.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
         match effect {
             Effect::SaveState(state) => {
                 let Some(file) = self.file.clone() else { return };
                 drop(tokio::task::spawn_blocking(move || {
                     if let Some(why) = file.keep(&state) {
-                        let _ = doing.sender.send(Msg::Changed(Err(Refused(why))));
+                        let _ = doing.sender.send(Msg::Changed(Err(ClientError::refused(why))));
                     }
                 }));
             }
@@ -120,8 +127,8 @@ impl Io {
             Effect::PreviewLog { filter, lines, parsed } => {
                 let sender = self.sender.clone();
                 drop(tokio::task::spawn_blocking(move || {
-                    let passing = ring::search(&lines, &parsed).len();
-                    let _ = sender.send(Msg::LogPreviewed { filter, passing });
+                    let sifted = ring::sift(&lines, &parsed);
+                    let _ = sender.send(Msg::LogPreviewed { filter, sifted });
                 }));
             }
             Effect::FilterLog { generation, upto, lines, filter } => {
@@ -144,10 +151,10 @@ impl Io {
 }
 
 /// The next lines of sources; never, when none come any more.
-async fn lines(sources: &mut Option<Sources>) -> Vec<LogRecord> {
+async fn lines(sources: &mut Option<Sources>) -> Batch {
     if let Some(open) = sources {
-        match open.records(LINES).await {
-            Some(records) => return records,
+        match open.batch(LINES).await {
+            Some(batch) => return batch,
             None => *sources = None,
         }
     }
@@ -156,161 +163,215 @@ async fn lines(sources: &mut Option<Sources>) -> Vec<LogRecord> {
 
 /// What an effect needs.
 struct Doing {
-    handle: Handle,
+    client: Client,
     sender: mpsc::UnboundedSender<Msg>,
     stop: CancellationToken,
 }
 
 impl Doing {
     async fn perform(self, effect: Effect) -> Option<Msg> {
-        let handle = &self.handle;
+        let client = &self.client;
         Some(match effect {
-            Effect::AskRights => Msg::Rights(handle.may_write().await),
-            Effect::LoadOverview => Msg::Overview(handle.overview().await),
+            Effect::AskRights => Msg::Rights(client.may_write().await),
+            Effect::LoadOverview => Msg::Overview(client.overview().await),
             Effect::LoadErrors { generation, append, query } => {
-                Msg::Errors { generation, append, result: handle.errors(&query).await }
+                Msg::Errors { generation, append, result: client.errors(&query).await }
+            }
+            Effect::LoadBackwards { generation, query } => {
+                let end = query.after.is_none();
+                Msg::Backwards { generation, end, result: client.errors(&query).await }
             }
             Effect::CountErrors { generation, filter } => {
-                Msg::Counted { generation, result: handle.count(&filter).await }
+                Msg::Counted { generation, result: client.count(&filter).await }
             }
             Effect::LoadValues { qualifier, prefix } => {
-                let values = handle.values_of(&qualifier, &prefix).await.unwrap_or_default();
+                let values = client.values_of(&qualifier, &prefix).await.unwrap_or_default();
                 Msg::Offers { qualifier, prefix, values }
             }
             Effect::LoadPending { append, query } => {
                 let PendingQuery { limit, .. } = query;
-                Msg::Pending { append, limit, result: handle.pending(&query).await }
+                Msg::Pending { append, limit, result: client.pending(&query).await }
             }
-            Effect::Rest(number) => {
+            Effect::Debounce(number) => {
                 tokio::time::sleep(REST).await;
-                Msg::Rested(number)
+                Msg::Debounced(number)
             }
-            Effect::Settle(number) => {
+            Effect::DebounceMoved(number) => {
                 tokio::time::sleep(SETTLE).await;
-                Msg::Rested(number)
+                Msg::Debounced(number)
             }
             Effect::LoadGroups(filter) => {
-                let result = handle.groups(&filter, 200).await;
+                let result = client.groups(&filter, 200).await;
                 Msg::Groups { filter, result }
             }
             Effect::RenewGroups(filter) => {
-                let result = handle.groups(&filter, 200).await;
+                let result = client.groups(&filter, 200).await;
                 Msg::GroupsRenewed { filter, result }
             }
+            Effect::LoadStanding => {
+                let query =
+                    ErrorQuery { filter: "needs:care".to_owned(), limit: STANDING, ..ErrorQuery::default() };
+                Msg::Standing(client.errors(&query).await)
+            }
+            Effect::LoadAnswers(sent) => Msg::Answers(client.answered(&sent).await),
+            Effect::LoadTally { operation, later } => {
+                if later {
+                    tokio::time::sleep(ANSWERS).await;
+                }
+                Msg::Tallied { operation, result: client.tally(operation).await }
+            }
+            Effect::LoadWords(asked) => {
+                let result = client.summaries(&asked).await;
+                Msg::Words { asked, result }
+            }
+            Effect::FindParents { row, column, text } => {
+                tokio::time::sleep(TYPING).await;
+                let found = client.parents(&row.table, &column, &text).await.unwrap_or_default();
+                Msg::Parents { column, text, found }
+            }
+            Effect::CountCause(group) => {
+                let result = client.count(&format!("group:{group} {PERSON}")).await;
+                Msg::CauseCounted { group, result }
+            }
             Effect::LoadRecord(row) => {
-                let result = Box::new(match handle.look(&row).await {
-                    Ok(view) => Ok(view),
-                    Err(Unseen::Away(why)) => Err(why),
-                    Err(Unseen::Gone(why)) => return Some(Msg::Gone { row, why }),
-                });
-                Msg::Record { row, result }
+                match client.record(&row).await {
+                    // Its row, or its mapping, is not there any more; what else fails leaves what was seen of it as it is.
+                    Err(gone) if matches!(gone.kind, ErrorKind::NotFound | ErrorKind::Invalid) => {
+                        Msg::Gone { row, why: gone.to_string() }
+                    }
+                    result => Msg::Record { row, result: Box::new(result) },
+                }
             }
             Effect::FetchValues(row) => {
-                let result = handle.salesforce_values(&row).await;
+                let result = client.salesforce_values(&row).await;
                 Msg::Values { row, result }
             }
             Effect::LoadRelatives(row) => {
-                let result = handle.relatives(&row).await;
+                let result = client.relatives(&row).await;
                 Msg::Relatives { row, result }
             }
             Effect::LoadRecordLog(row) => {
-                let result = handle.log_of(&row, record::LINES).await;
+                let result = client.log_of(&row, record::LINES).await;
                 Msg::RecordLog { row, result }
             }
             Effect::LoadTrends { minutes, shares } => {
-                Msg::Trends { minutes, result: trends(handle, minutes, shares).await }
+                Msg::Trends { minutes, result: trends(client, minutes, shares).await }
             }
-            Effect::LoadActs => {
+            Effect::LoadHealth(span) => {
+                Msg::Health { span, result: Box::new(client.health(span, None).await) }
+            }
+            Effect::LoadAlerts => Msg::Alerts(client.alerts().await),
+            Effect::LoadNote { group, cause } => {
+                let note = client.cause(&group).await.map(|cause| cause.life.note.unwrap_or_default());
+                Msg::CauseNote { group, cause, note }
+            }
+            Effect::LoadAudit => {
                 let query = AuditQuery { limit: 200, ..AuditQuery::default() };
-                Msg::Acts(handle.acts(&query).await)
+                Msg::Audit(client.operations(&query).await)
             }
-            Effect::LoadAct(act) => Msg::Act(handle.act_entries(act).await),
-            Effect::LoadLog(after) => Msg::Log(handle.log(after, log::PAGE).await),
-            Effect::LoadOlderLog(before) => Msg::OlderLog(handle.log_before(before, log::PAGE).await),
+            Effect::LoadAuditRows(operation) => Msg::AuditRows(client.act_entries(operation).await),
+            Effect::LoadLog(after) => Msg::Log(client.log(after, log::PAGE).await),
+            Effect::LoadOlderLog(before) => Msg::OlderLog(client.log_before(before, log::PAGE).await),
             Effect::Find(text) => {
                 // `Contact:42` is a row of a mapping, as for commands.
                 let named = text.split_once(':').filter(|(_, row)| row.trim().parse::<i32>().is_ok());
                 let result = match named {
-                    Some((mapping, row)) => handle.find(row.trim(), Some(mapping.trim())).await,
-                    None => handle.find(&text, None).await,
+                    Some((mapping, row)) => client.find(row.trim(), Some(mapping.trim())).await,
+                    None => client.find(&text, None).await,
                 };
                 Msg::Found { text, result }
             }
-            Effect::Plan { chosen, deed } => Msg::Planned(handle.plan(&chosen, deed).await.map(Arc::new)),
+            Effect::Plan { chosen, kind } => Msg::Planned(client.plan(&chosen, kind).await.map(Arc::new)),
             Effect::CountRemedies(chosen) => {
-                let plan = handle.plan(&chosen, Deed::Mend).await;
+                let plan = client.plan(&chosen, OperationKind::Mend).await;
                 Msg::Remedies { chosen, result: plan.map(|plan| (plan.len(), plan.preview.selected)) }
             }
-            Effect::UndoLast => Msg::Planned(undo_last(handle).await.map(Arc::new)),
-            effect => return self.act(effect).await,
+            Effect::UndoLast => Msg::Planned(undo_last(client).await.map(Arc::new)),
+            effect => return self.operation(effect).await,
         })
     }
 
     /// What changes something.
-    async fn act(self, effect: Effect) -> Option<Msg> {
-        let handle = &self.handle;
+    async fn operation(self, effect: Effect) -> Option<Msg> {
+        let client = &self.client;
         Some(match effect {
-            Effect::Save(edit) => Msg::Saved { result: handle.save(&edit).await, row: edit.row },
+            Effect::Save(edit) => Msg::Saved { result: client.save(&edit).await, row: edit.row },
             Effect::Retry(row) => {
-                let result = handle.retry(&row).await;
+                let result = client.retry(&row).await;
                 Msg::Retried { row, result }
             }
             Effect::Apply { row, offer } => {
-                let result = handle.apply(&row, &offer).await;
+                let result = client.apply(&row, &offer).await;
                 Msg::Applied { row, result }
             }
-            Effect::CarryOut { plan, why } => {
+            Effect::PutRight { error, action } => Msg::Changed(client.put_right(&error, &action).await),
+            Effect::Execute { plan, why } => {
                 let told = self.sender.clone();
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
-                let result = handle.carry_out(&plan, why.as_deref(), &progress, &self.stop).await;
-                let sends = matches!(plan.deed, Deed::Fix { .. } | Deed::Mend | Deed::Retry | Deed::Release);
-                let leaves_nothing = matches!(plan.deed, Deed::Retry | Deed::Release | Deed::Undo(_));
-                let result =
-                    result.map(|report| Report { act: report.act.filter(|_| !leaves_nothing), ..report });
-                Msg::Reported { text: plan.deed.text(), sends, result }
+                let result = client.execute(&plan, why.as_deref(), &progress, &self.stop).await;
+                let sends = matches!(
+                    plan.kind,
+                    OperationKind::Fix { .. }
+                        | OperationKind::Mend
+                        | OperationKind::Retry
+                        | OperationKind::Release
+                );
+                let leaves_nothing = matches!(
+                    plan.kind,
+                    OperationKind::Retry | OperationKind::Release | OperationKind::Undo(_)
+                );
+                let number = result.as_ref().ok().and_then(|report| report.operation);
+                let sent = if sends { Sent::Rows(number) } else { Sent::Nothing };
+                let result = result.map(|report| Report {
+                    operation: report.operation.filter(|_| !leaves_nothing),
+                    ..report
+                });
+                Msg::Reported { text: plan.kind.text(), sent, result }
             }
+            Effect::Alert(change) => Msg::AlertsChanged(alert(client, change).await),
+            Effect::Cause { group, change } => Msg::CauseChanged(cause(client, &group, change).await),
             Effect::Verify(mapping) => {
                 let told = self.sender.clone();
                 let stage = move |stage| drop(told.send(Msg::Stage(stage)));
-                Msg::Verified(handle.verify(&mapping, &stage, &self.stop).await)
+                Msg::Verified(client.verify(&mapping, &stage, &self.stop).await)
             }
             Effect::Repair { table, verdict, side } => {
                 let told = self.sender.clone();
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
-                let result = handle.repair(&table, &verdict, side, None, &progress, &self.stop).await;
-                Msg::Reported { text: format!("repair {}", verdict.mapping), sends: false, result }
+                let result = client.repair(&table, &verdict, side, None, &progress, &self.stop).await;
+                Msg::Reported { text: format!("repair {}", verdict.mapping), sent: Sent::Nothing, result }
             }
             Effect::Test(Some(mapping)) => {
-                let result = handle.rehearse(&mapping, TRIED).await;
+                let result = client.rehearse(&mapping, TRIED).await;
                 Msg::DryRunDone { mapping, result }
             }
             Effect::Test(None) => Msg::DryRunsDone(self.try_all().await),
-            Effect::Export { filter, path } => Msg::Changed(export(handle, &filter, &path).await),
-            Effect::Choose { row, sides } => {
-                let result = handle.choose(&row, &sides).await;
+            Effect::Export { filter, path } => Msg::Changed(export(client, &filter, &path).await),
+            Effect::Resolve { row, sides } => {
+                let result = client.choose(&row, &sides).await;
                 let words: Vec<String> =
                     sides.iter().map(|(column, side)| format!("{column}: {}", side.word())).collect();
                 Msg::Applied { row, result: result.map(|()| words.join(", ")) }
             }
             Effect::Link { row, replace } => {
                 let owner = if replace { Owner::IsReplaced } else { Owner::Keeps };
-                let result = handle.link(&row, None, owner).await;
+                let result = client.link(&row, None, owner).await;
                 Msg::Linked { row, result }
             }
             Effect::SetRule { mapping: Some(mapping), key, value } => {
-                let done = handle.set_rule(&mapping, &key, Some(&value)).await;
+                let done = client.set_rule(&mapping, &key, Some(&value)).await;
                 let told = |set: SetTo| match set.is_so {
                     true => format!("{mapping}: {key} is {value} already"),
                     false => format!("{mapping}: {key} is {value} now"),
                 };
-                Msg::Changed(done.map(told).map_err(|not_set| Refused(not_set.to_string())))
+                Msg::Changed(done.map(told))
             }
             Effect::SetRule { mapping: None, key, value } => {
-                let done = handle.set_rule_everywhere(&key, &value).await;
+                let done = client.set_rule_everywhere(&key, &value).await;
                 Msg::Changed(done.map(|set| format!("{set} mappings: {key} is {value} now")))
             }
-            Effect::Writes { mapping, to } => Msg::Changed(handle.writes(mapping.as_deref(), to).await),
-            Effect::Reload(mapping) => Msg::Changed(handle.reload(mapping.as_deref()).await),
+            Effect::Writes { mapping, to } => Msg::Changed(client.writes(mapping.as_deref(), to).await),
+            Effect::Reload(mapping) => Msg::Changed(client.reload(mapping.as_deref()).await),
             // The terminal's own, and what was performed already.
             _ => return None,
         })
@@ -319,16 +380,16 @@ impl Doing {
 
 impl Doing {
     /// Every mapping on trial, one after the other, until it is stopped.
-    async fn try_all(&self) -> Result<DryRuns, Refused> {
+    async fn try_all(&self) -> Result<DryRuns, ClientError> {
         let mut tried = Vec::new();
-        let mappings = self.handle.overview().await?.mappings;
+        let mappings = self.client.overview().await?.mappings;
         let total = mappings.len();
         for mapping in mappings {
             let _ = self.sender.send(Msg::Progress(Progress { through: tried.len(), total }));
             if self.stop.is_cancelled() {
                 break;
             }
-            let trial = self.handle.rehearse(&mapping.name, TRIED).await;
+            let trial = self.client.rehearse(&mapping.name, TRIED).await;
             tried.push((mapping.name, trial));
         }
         Ok(tried)
@@ -337,32 +398,68 @@ impl Doing {
 
 /// What happened in the last minutes, and what the errors that are open now are about.
 async fn trends(
-    handle: &Handle,
+    client: &Client,
     minutes: u32,
     shares: bool,
-) -> Result<(Vec<Trend>, Option<Vec<Share>>), Refused> {
-    let trends = handle.trends(minutes).await?;
-    Ok((trends, if shares { Some(handle.breakdown("").await?) } else { None }))
+) -> Result<(Vec<Trend>, Option<Vec<Share>>), ClientError> {
+    let trends = client.trends(minutes).await?;
+    Ok((trends, if shares { Some(client.breakdown("").await?) } else { None }))
 }
 
-/// What it would be to take the operator's own last act back.
-async fn undo_last(handle: &Handle) -> Result<Plan, Refused> {
-    let act = handle.last_act().await?.act;
-    handle.plan(&Chosen::Ids(Vec::new()), Deed::Undo(act)).await
+/// Silences or acknowledges alerts.
+async fn alert(client: &Client, change: AlertChange) -> Result<String, ClientError> {
+    match change {
+        AlertChange::Silence { rule, subject, length, note } => {
+            let id = client.silence(rule.as_deref(), subject.as_deref(), length, &note).await?;
+            Ok(format!("silence {id} lasts for {}", spoken(length)))
+        }
+        AlertChange::EndSilence(id) => {
+            client.end_silence(id).await.map(|()| format!("the silence {id} has ended"))
+        }
+        AlertChange::Acknowledge { rule, subject, note } => {
+            let names = client.acknowledge(&rule, subject.as_deref(), &note).await?;
+            Ok(format!("{} in your hand; nothing more is told of it until it is over", names.join(", ")))
+        }
+    }
 }
 
-async fn export(handle: &Handle, filter: &str, path: &str) -> Result<String, Refused> {
+/// Says something about a cause.
+async fn cause(client: &Client, group: &str, change: CauseChange) -> Result<String, ClientError> {
+    let cause = match change {
+        CauseChange::Own => client.own_cause(group, Some(client.operator_name())).await?,
+        CauseChange::Disown => client.own_cause(group, None).await?,
+        CauseChange::Note(note) => client.note_cause(group, note.as_deref()).await?,
+        CauseChange::Mute(until) => client.mute_cause(group, until).await?,
+        CauseChange::Unmute => client.unmute_cause(group).await?,
+    };
+    let life = cause.life;
+    let parts = [
+        Some(format!("owner {}", life.owner.as_deref().unwrap_or("nobody"))),
+        life.muted.map(|muted| format!("muted {muted}")),
+        life.note.map(|note| format!("noted: {note}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Ok(format!("{} {}: {}", cause.mapping, cause.code, parts.join(", ")))
+}
+
+/// What it would be to take the operator's own last operation back.
+async fn undo_last(client: &Client) -> Result<Plan, ClientError> {
+    let operation = client.last_act().await?.operation;
+    client.plan(&Targets::Ids(Vec::new()), OperationKind::Undo(operation)).await
+}
+
+async fn export(client: &Client, filter: &str, path: &str) -> Result<String, ClientError> {
     let path = new_file(path, "x")?;
     let format = if is_json(&path) { Format::JsonLines } else { Format::Csv };
-    let count = handle.export_to(&path, filter, format).await?;
+    let count = client.export_to(&path, filter, format).await?;
     Ok(format!("{count} errors written to {}", path.display()))
 }
 
 /// Writes lines of the log into a new file: as JSON lines where its name says so, else as text.
-fn keep_lines(path: &str, kept: &Kept) -> Result<String, Refused> {
+fn keep_lines(path: &str, kept: &Kept) -> Result<String, ClientError> {
     let path = new_file(path, "w")?;
     let shown = path.display();
-    let failed = |error: std::io::Error| Refused(format!("{shown}: {error}"));
+    let failed = |error: std::io::Error| ClientError::refused(format!("{shown}: {error}"));
     // What a log says is the operator's alone.
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
@@ -380,17 +477,19 @@ fn is_json(path: &Path) -> bool {
 }
 
 /// Where a file of this name is to be; one that is there already stays as it is. `key` asks for another name.
-fn new_file(path: &str, key: &str) -> Result<PathBuf, Refused> {
+fn new_file(path: &str, key: &str) -> Result<PathBuf, ClientError> {
     let path = match (path.strip_prefix("~/"), std::env::var("HOME")) {
         (Some(rest), Ok(home)) => Path::new(&home).join(rest),
-        _ => std::path::absolute(path).map_err(|error| Refused(format!("{path}: {error}")))?,
+        _ => std::path::absolute(path).map_err(|error| ClientError::refused(format!("{path}: {error}")))?,
     };
     let shown = path.display();
     if path.exists() {
-        return Err(Refused(format!("{shown} is there already and stays as it is; {key} and another name")));
+        return Err(ClientError::refused(format!(
+            "{shown} is there already and stays as it is; {key} and another name"
+        )));
     }
     if !path.parent().is_some_and(Path::is_dir) {
-        return Err(Refused(format!("{shown}: there is no such directory")));
+        return Err(ClientError::refused(format!("{shown}: there is no such directory")));
     }
     Ok(path)
 }

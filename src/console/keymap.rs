@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Unfit;
 use super::command::{COMMANDS, Command};
+use super::invalid_setting::InvalidSetting;
 use super::keys;
-use super::model::Pane;
+use super::pane::Pane;
 
 /// The keys in force.
 #[derive(Clone, Debug)]
@@ -27,11 +27,11 @@ impl Keymap {
     /// # Errors
     /// A name that no command has, a key that there is not, or one that two commands of a pane would have; the text
     /// says which, and what to write.
-    pub fn configured(wanted: &BTreeMap<String, Vec<String>>) -> Result<Keymap, Unfit> {
+    pub fn configured(wanted: &BTreeMap<String, Vec<String>>) -> Result<Keymap, InvalidSetting> {
         let mut map = Keymap::default();
         for (name, keys) in wanted {
             let refuse = |problem: String, remedy: &str| {
-                Err(Unfit { entry: format!("keys.{name}"), problem, remedy: remedy.to_owned() })
+                Err(InvalidSetting { entry: format!("keys.{name}"), problem, remedy: remedy.to_owned() })
             };
             let mut own = Vec::new();
             for key in keys {
@@ -42,7 +42,7 @@ impl Keymap {
                 }
             }
             let mut found = false;
-            for (at, _) in COMMANDS.iter().enumerate().filter(|(_, command)| command.name == name) {
+            for (at, _) in COMMANDS.iter().enumerate().filter(|(_, command)| command.is_called(name)) {
                 map.keys[at].clone_from(&own);
                 found = true;
             }
@@ -51,22 +51,29 @@ impl Keymap {
             }
         }
         match map.twice() {
-            Some((pane, key, first, second)) => Err(Unfit {
-                entry: format!("keys.{}", if wanted.contains_key(second) { second } else { first }),
-                problem: format!("in {} the key {key} is that of {first} and of {second}", pane.title()),
+            Some((pane, key, first, second)) => Err(InvalidSetting {
+                entry: format!(
+                    "keys.{}",
+                    written(wanted, second).or(written(wanted, first)).unwrap_or(first.name)
+                ),
+                problem: format!(
+                    "in {} the key {key} is that of {} and of {}",
+                    pane.title(),
+                    first.name,
+                    second.name
+                ),
                 remedy: "give one of them another key".to_owned(),
             }),
             None => Ok(map),
         }
     }
 
-    /// A key that two commands of one pane have.
-    fn twice(&self) -> Option<(Pane, &str, &'static str, &'static str)> {
-        Pane::ALL.into_iter().find_map(|pane| {
-            let mut seen: BTreeMap<&str, &'static str> = BTreeMap::new();
-            self.of(pane).find_map(|(command, keys)| {
-                keys.iter()
-                    .find_map(|key| Some((pane, key.as_str(), seen.insert(key, command.name)?, command.name)))
+    /// A key that two commands of one pane have, and neither of them before the other.
+    fn twice(&self) -> Option<(Pane, &str, &'static Command, &'static Command)> {
+        Pane::ALL.into_iter().flat_map(|pane| [(pane, false), (pane, true)]).find_map(|(pane, overrides)| {
+            let mut seen: BTreeMap<&str, &'static Command> = BTreeMap::new();
+            self.of(pane).filter(|(command, _)| command.overrides == overrides).find_map(|(command, keys)| {
+                keys.iter().find_map(|key| Some((pane, key.as_str(), seen.insert(key, command)?, command)))
             })
         })
     }
@@ -82,10 +89,16 @@ impl Keymap {
         COMMANDS.iter().zip(self.keys.iter().map(Vec::as_slice))
     }
 
-    /// The command of a key in a pane.
+    /// The command of a key in a pane: one that overrides others goes before them.
     pub fn find(&self, pane: Pane, key: &str) -> Option<&'static Command> {
-        self.of(pane).find_map(|(command, keys)| keys.iter().any(|other| other == key).then_some(command))
+        let having = self.of(pane).filter(|(_, keys)| keys.iter().any(|other| other == key));
+        having.map(|(command, _)| command).max_by_key(|command| command.overrides)
     }
+}
+
+/// The name by which the configuration gives a command its keys.
+fn written<'a>(wanted: &'a BTreeMap<String, Vec<String>>, command: &Command) -> Option<&'a str> {
+    wanted.keys().map(String::as_str).find(|name| command.is_called(name))
 }
 
 #[cfg(test)]
@@ -93,13 +106,13 @@ mod tests {
     use super::super::command::Id;
     use super::*;
 
-    fn map(name: &str, keys: &[&str]) -> Result<Keymap, Unfit> {
+    fn map(name: &str, keys: &[&str]) -> Result<Keymap, InvalidSetting> {
         Keymap::configured(&[(name.to_owned(), keys.iter().map(|key| (*key).to_owned()).collect())].into())
     }
 
     #[test]
     fn no_key_is_given_twice_and_every_command_can_be_reached() {
-        assert_eq!(Keymap::default().twice(), None);
+        assert!(Keymap::default().twice().is_none());
         let mut map = Keymap::default();
         map.keys[0] = vec!["q".to_owned()];
         assert!(map.twice().is_some(), "the check sees a key that is given twice");
@@ -108,7 +121,19 @@ mod tests {
         // These weigh much or are needed seldom: the palette has them.
         assert_eq!(
             keyless,
-            ["pause-all", "drain-all", "resume-all", "reload-all", "strategy-all", "test-all", "theme"]
+            [
+                "own-cause",
+                "note-cause",
+                "mute-cause",
+                "pause-all",
+                "drain-all",
+                "resume-all",
+                "reload-all",
+                "strategy-all",
+                "test-all",
+                "silence-all",
+                "theme"
+            ]
         );
     }
 
@@ -123,6 +148,24 @@ mod tests {
         assert_eq!(twice.entry, "keys.retry");
         assert!(map("retyr", &["q"]).unwrap_err().remedy.contains("syncdeck keys"));
         assert!(map("retry", &["Ctrl-Q"]).unwrap_err().problem.contains("is no key"));
+    }
+
+    #[test]
+    fn a_name_that_a_command_had_before_is_understood() {
+        for (before, now, key) in [
+            ("mend", Id::QuickFix, "F5"),
+            ("both-sides", Id::Conflict, "F5"),
+            ("causes", Id::Groups, "F6"),
+            ("faults", Id::Actionable, "F7"),
+            ("next-trouble", Id::NextWarning, "F8"),
+            ("previous-trouble", Id::PreviousWarning, "F9"),
+        ] {
+            let keys = map(before, &[key]).unwrap();
+            let found = Pane::ALL.into_iter().find_map(|pane| keys.find(pane, key)).unwrap();
+            assert_eq!(found.id, now);
+            assert_ne!(found.name, before);
+        }
+        assert_eq!(map("mend", &["q"]).unwrap_err().entry, "keys.mend");
     }
 
     #[test]

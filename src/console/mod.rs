@@ -1,59 +1,56 @@
 //! The terminal console: which mapping is failing, which records, why; open one, mend the value, see it go through.
 //!
-//! Model, update, view. Everything that happens becomes a [`msg::Msg`]; [`update::update`] changes the one
-//! [`model::Model`] and answers with [`effect::Effect`]s; [`view::draw`] only draws; [`runtime`] alone performs effects,
-//! as tasks whose results come back as messages:
+//! Everything that happens becomes a [`msg::Msg`]; [`app::update::update`] changes the [`app::App`] and answers with
+//! [`effect::Effect`]s; [`app::draw::draw`] only draws; `runtime` alone performs effects, as tasks whose results come back
+//! as messages:
 //!
 //! ```text
 //!   hangup, signals ─┐
-//!   engine events ───┤  (biased, in this order)      update(&mut Model, Msg) -> Vec<Effect>
+//!   engine events ───┤  (biased, in this order)      update(&mut App, Msg) -> Vec<Effect>
 //!   replies ─────────┼──────► Msg ─────────────────►        │                  │
 //!   clock ───────────┘         ▲                            ▼                  ▼
 //!   keys ──────────────────────┘                    draw: keys at once,   tasks on the
-//!    (taken in and drawn by the thread             the rest when it is   engine's Handle
+//!    (taken in and drawn by the thread             the rest when it is   client's Client
 //!     that reads them)                             due
 //! ```
 //!
-//! What keys do is told by the table of [`command`]s (their keys are the [`keymap`]'s) and done in `perform`, `lists`,
-//! `mending` and `acts`; `layers` has the keys of what lies on top of the panes; `subject` holds what a key acts on and what shows
-//! together, `writes` asks before writes are stopped, `away` keeps what shows while the database is gone. `io` performs what concerns the engine.
+//! The room is a tree; a file knows those on its own floor and below, the lowest first:
 //!
-//! The room knows the engine only through `engine::handle::Handle`, and Salesforce and SQL not at all. Whatever comes
-//! from data or logs passes `sanitize` before it reaches a cell. Nothing is drawn when nothing changed.
+//! 1. [`pane`], [`keys`], [`theme`], [`widgets`], [`term`]: names, and what draws or reads without knowing anything.
+//! 2. [`command`]: the table of what one can do; [`keymap`], [`settings`], and the [`context`], which all may read.
+//! 3. [`effect`], [`msg`], [`outcome`]: what is to be done outside, what came of it, what a component asks of the others.
+//! 4. [`panes`], then [`overlays`]: the components. Each owns its state.
+//! 5. [`app`]: all of them together, and what a command, a message or an outcome does to them.
+//! 6. `runtime`, the loop, and `io`, which performs what concerns the engine.
+//!
+//! The room knows the engine only through [`Client`], and Salesforce and SQL not at all. Whatever comes from data or logs
+//! passes `sanitize` before it reaches a cell. Nothing is drawn when nothing changed.
 
-mod acts;
+pub mod app;
 mod ascii;
-mod away;
 pub mod command;
+pub mod context;
 pub mod effect;
-mod enabled;
+pub mod invalid_setting;
 mod io;
 pub mod keymap;
 pub mod keys;
-mod layers;
-mod lines;
-mod lists;
-mod mending;
-pub mod model;
-mod mouse;
 pub mod msg;
+pub mod outcome;
 pub mod overlays;
+pub mod pane;
 pub mod panes;
-mod perform;
 mod runtime;
-mod standing;
-mod subject;
+pub mod settings;
 pub mod term;
 pub mod theme;
-pub mod update;
-pub mod view;
 pub mod widgets;
-mod writes;
 
 #[cfg(test)]
 mod tests;
 
-pub use term::input::Input as Keys;
+pub use invalid_setting::InvalidSetting;
+pub use term::input::Keys;
 
 use std::future::Future;
 use std::io::IsTerminal;
@@ -62,19 +59,19 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, bail};
 use futures_util::FutureExt;
 
-use crate::client::handle::Handle;
-use crate::config::state::{ConsoleState, StateFile};
+use crate::client::api::Client;
+use crate::config::state::{SessionState, StateFile};
 use crate::logs::source::Source;
 
 /// How the console is to behave.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Looks, keys and the like.
-    pub settings: model::Settings,
+    pub settings: settings::Settings,
     /// Take the mouse.
     pub mouse: bool,
     /// Where the last console stood.
-    pub state: ConsoleState,
+    pub state: SessionState,
     /// Where it is kept for the next one.
     pub file: Option<Arc<StateFile>>,
 }
@@ -82,20 +79,9 @@ pub struct Options {
 /// What a console shows and changes.
 pub struct Backend {
     /// The connection.
-    pub handle: Handle,
+    pub client: Client,
     /// Where lines of other programs' logs come from.
     pub sources: Vec<Source>,
-}
-
-/// Why an entry of `[console]` cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
-    /// Its name there: `keys.retry`, `colors.bad`.
-    pub entry: String,
-    /// What is wrong.
-    pub problem: String,
-    /// What to write.
-    pub remedy: String,
 }
 
 /// How a console was left.
@@ -107,11 +93,11 @@ pub enum Left {
     Connect(String),
 }
 
-/// Runs the console until the operator, a signal or a hang-up ends it. It shows at once, while the door is opened. Keys that
+/// Runs the console until the operator, a signal or a hang-up ends it. It shows at once, while the connection is opened. Keys that
 /// were typed before one console and not taken by the one before it are this one's.
 ///
 /// # Errors
-/// When standard input or output is no terminal, the terminal breaks, or the door cannot be opened.
+/// When standard input or output is no terminal, the terminal breaks, or the connection cannot be opened.
 pub async fn run(
     opening: impl Future<Output = Result<Backend>>,
     options: Options,

@@ -1,26 +1,43 @@
 //! Everything that can happen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use crate::client::handle::{Count, ErrorPage, Event, Refused};
+use crate::client::alerts::AlertsView;
+use crate::client::api::{ClientError, Count, ErrorPage, Event};
 use crate::client::mapping::DryRuns;
-use crate::client::operations::execute::{Chosen, Plan};
+use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
-use crate::domain::act::{AuditEntry, PastAct, Progress, Report};
-use crate::domain::dry_run::DryRun;
-use crate::domain::group::Group;
+use crate::domain::changes::dry_run::DryRun;
+use crate::domain::changes::pending::Pending;
+use crate::domain::errors::group::Group;
+use crate::domain::errors::summary::Summary;
+use crate::domain::errors::sync_error::SyncError;
+use crate::domain::health::review::Health;
 use crate::domain::names::RowRef;
-use crate::domain::overview::Overview;
-use crate::domain::pending::Pending;
-use crate::domain::record::{Hit, RecordView, Relative, SalesforceValues};
-use crate::domain::trend::{Share, Trend};
-use crate::domain::verify::Stage;
-use crate::domain::verify::Verdict;
+use crate::domain::operations::answer::{Answer, Tally};
+use crate::domain::operations::operation::{AuditEntry, AuditRecord, Progress, Report};
+use crate::domain::records::record::{Hit, RecordView, Relative, SalesforceValues};
+use crate::domain::records::verify::Stage;
+use crate::domain::records::verify::VerifyReport;
+use crate::domain::reports::overview::Overview;
+use crate::domain::reports::trend::{Share, Trend};
 use crate::logs::LogRecord;
-use crate::logs::ring::Place;
+use crate::logs::ring::{Place, Sifted};
+use crate::logs::source::Batch;
+
+/// Whether an operation has rows sent, by which number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing is sent because of it.
+    #[default]
+    Nothing,
+    /// Rows are; of several, their answers are counted by its number.
+    Rows(Option<i64>),
+}
 
 /// A message.
 #[derive(Debug)]
@@ -39,12 +56,12 @@ pub enum Msg {
     Event(Event),
     /// More changed at once than was told.
     Missed,
-    /// The way to the database is open.
-    Opened,
+    /// The way to the database is open; the sources of other programs' lines, by name and kind.
+    Opened(Vec<(String, &'static str)>),
     /// Why nothing can be changed here, or nothing.
-    Rights(Result<Option<String>, Refused>),
+    Rights(Result<Option<String>, ClientError>),
     /// How things stand.
-    Overview(Result<Overview, Refused>),
+    Overview(Result<Overview, ClientError>),
     /// A page of errors, for the list of that generation; `append` when it continues the list.
     Errors {
         /// Which list it was asked for.
@@ -52,14 +69,23 @@ pub enum Msg {
         /// Whether it continues it.
         append: bool,
         /// The page.
-        result: Result<ErrorPage, Refused>,
+        result: Result<ErrorPage, ClientError>,
+    },
+    /// A page of errors in the order turned round.
+    Backwards {
+        /// Which list it was asked for.
+        generation: u64,
+        /// Whether it is the end of the list; else it stands before what is known.
+        end: bool,
+        /// The page.
+        result: Result<ErrorPage, ClientError>,
     },
     /// How many errors match, for the list of that generation.
     Counted {
         /// Which list it was asked for.
         generation: u64,
         /// How many.
-        result: Result<Count, Refused>,
+        result: Result<Count, ClientError>,
     },
     /// The values of a qualifier that begin so, with how many errors have each.
     Offers {
@@ -77,64 +103,105 @@ pub enum Msg {
         /// How many were asked for.
         limit: usize,
         /// The page.
-        result: Result<Vec<Pending>, Refused>,
+        result: Result<Vec<Pending>, ClientError>,
     },
     /// The selection has rested; with its number.
-    Rested(u64),
+    Debounced(u64),
     /// A row's parents and children.
     Relatives {
         /// Which row.
         row: RowRef,
         /// What they are.
-        result: Result<Vec<Relative>, Refused>,
+        result: Result<Vec<Relative>, ClientError>,
     },
     /// The lines of the log about a row.
     RecordLog {
         /// Which row.
         row: RowRef,
         /// The lines.
-        result: Result<Vec<LogRecord>, Refused>,
+        result: Result<Vec<LogRecord>, ClientError>,
     },
     /// What happened in the last minutes; what the errors are about, where that was asked.
     Trends {
         /// How many minutes.
         minutes: u32,
         /// What happened.
-        result: Result<(Vec<Trend>, Option<Vec<Share>>), Refused>,
+        result: Result<(Vec<Trend>, Option<Vec<Share>>), ClientError>,
+    },
+    /// How well the sync goes.
+    Health {
+        /// In which time.
+        span: Duration,
+        /// The figures.
+        result: Box<Result<Health, ClientError>>,
     },
     /// How far a comparison of rows and records is.
     Stage(Stage),
     /// What a comparison of rows and records found.
-    Verified(Result<Verdict, Refused>),
+    Verified(Result<VerifyReport, ClientError>),
     /// What a trial of a mapping came to.
     DryRunDone {
         /// Its name.
         mapping: String,
         /// What it came to.
-        result: Result<DryRun, Refused>,
+        result: Result<DryRun, ClientError>,
     },
     /// What trials of all mappings came to.
-    DryRunsDone(Result<DryRuns, Refused>),
-    /// The causes of the errors that match a filter.
+    DryRunsDone(Result<DryRuns, ClientError>),
+    /// The groups of the errors that match a filter.
     Groups {
         /// The filter.
         filter: String,
-        /// The causes.
-        result: Result<Vec<Group>, Refused>,
+        /// The groups.
+        result: Result<Vec<Group>, ClientError>,
     },
-    /// The causes once more, while they show.
+    /// The groups once more, while they show.
     GroupsRenewed {
         /// The filter.
         filter: String,
-        /// The causes.
-        result: Result<Vec<Group>, Refused>,
+        /// The groups.
+        result: Result<Vec<Group>, ClientError>,
+    },
+    /// Conditions of mappings and of the connection that stand.
+    Standing(Result<ErrorPage, ClientError>),
+    /// What became of rows that were sent, by the numbers of their errors.
+    Answers(Result<Vec<(i64, Answer)>, ClientError>),
+    /// What became of the rows of an operation so far.
+    Tallied {
+        /// Its number.
+        operation: i64,
+        /// What became of them.
+        result: Result<Tally, ClientError>,
+    },
+    /// What the rows of errors say.
+    Words {
+        /// Of which errors.
+        asked: Vec<SyncError>,
+        /// What they say.
+        result: Result<Vec<Summary>, ClientError>,
+    },
+    /// Records that a lookup may name, each with its id and its name.
+    Parents {
+        /// The lookup's column.
+        column: String,
+        /// What their names have in them.
+        text: String,
+        /// The records.
+        found: Vec<(String, String)>,
+    },
+    /// How many errors of a group need a person.
+    CauseCounted {
+        /// The group.
+        group: String,
+        /// How many.
+        result: Result<Count, ClientError>,
     },
     /// A row.
     Record {
         /// Which.
         row: RowRef,
         /// What it is.
-        result: Box<Result<RecordView, Refused>>,
+        result: Box<Result<RecordView, ClientError>>,
     },
     /// Of a row there is nothing any more.
     Gone {
@@ -148,83 +215,98 @@ pub enum Msg {
         /// Which.
         row: RowRef,
         /// What they are.
-        result: Result<SalesforceValues, Refused>,
+        result: Result<SalesforceValues, ClientError>,
     },
     /// An edit was saved, or not.
     Saved {
         /// Which row.
         row: RowRef,
         /// Or why not.
-        result: Result<(), Refused>,
+        result: Result<(), ClientError>,
     },
     /// A retry was asked for, or not.
     Retried {
         /// Which row.
         row: RowRef,
         /// Or why not.
-        result: Result<(), Refused>,
+        result: Result<(), ClientError>,
     },
     /// A remedy was begun, or not.
     Applied {
         /// For which row.
         row: RowRef,
         /// What it does, or why not.
-        result: Result<String, Refused>,
+        result: Result<String, ClientError>,
     },
-    /// What an act would do, or why it cannot be done.
-    Planned(Result<Arc<Plan>, Refused>),
+    /// What an operation would do, or why it cannot be done.
+    Planned(Result<Arc<Plan>, ClientError>),
     /// Of so many errors, for how many a remedy of the row's own passes.
     Remedies {
         /// Of which errors.
-        chosen: Chosen,
+        chosen: Targets,
         /// How many, and of how many.
-        result: Result<(usize, usize), Refused>,
+        result: Result<(usize, usize), ClientError>,
     },
-    /// How far an act is.
+    /// How far an operation is.
     Progress(Progress),
-    /// What an act came to.
+    /// What an operation came to.
     Reported {
         /// What it was.
         text: String,
-        /// Whether rows are sent because of it.
-        sends: bool,
+        /// What of it sends rows.
+        sent: Sent,
         /// What it came to, or why not.
-        result: Result<Report, Refused>,
+        result: Result<Report, ClientError>,
     },
     /// What operators did.
-    Acts(Result<Vec<PastAct>, Refused>),
-    /// The rows of an act.
-    Act(Result<Vec<AuditEntry>, Refused>),
+    Audit(Result<Vec<AuditRecord>, ClientError>),
+    /// The rows of an operation.
+    AuditRows(Result<Vec<AuditEntry>, ClientError>),
     /// Rows that were looked for.
     Found {
         /// By what.
         text: String,
         /// What was found.
-        result: Result<Vec<Hit>, Refused>,
+        result: Result<Vec<Hit>, ClientError>,
     },
     /// What linking came to.
     Linked {
         /// Which row.
         row: RowRef,
         /// What it came to, or why not.
-        result: Result<Linked, Refused>,
+        result: Result<Linked, ClientError>,
     },
+    /// How alerts stand.
+    Alerts(Result<AlertsView, ClientError>),
+    /// The note of a cause, to be changed.
+    CauseNote {
+        /// The group.
+        group: String,
+        /// Its errors, in words.
+        cause: String,
+        /// What is noted; empty where nothing is.
+        note: Result<String, ClientError>,
+    },
+    /// Alerts were silenced or acknowledged, or not.
+    AlertsChanged(Result<String, ClientError>),
+    /// Something was said about a cause, or not.
+    CauseChanged(Result<String, ClientError>),
     /// Something about a mapping was changed, or not.
-    Changed(Result<String, Refused>),
+    Changed(Result<String, ClientError>),
     /// New log records.
-    Log(Result<Vec<LogRecord>, Refused>),
-    /// New lines of other programs' logs.
-    Lines(Vec<LogRecord>),
+    Log(Result<Vec<LogRecord>, ClientError>),
+    /// New lines of other programs' logs, and how the sources stand that stand otherwise than before.
+    Lines(Batch),
     /// Older log records.
-    OlderLog(Result<Vec<LogRecord>, Refused>),
+    OlderLog(Result<Vec<LogRecord>, ClientError>),
     /// Lines of the log were written into a file, or not.
-    Kept(Result<String, Refused>),
-    /// So many lines of the log pass a filter that is being typed.
+    Kept(Result<String, ClientError>),
+    /// What a filter of the log hides that is being typed.
     LogPreviewed {
         /// As it was typed.
         filter: String,
-        /// How many.
-        passing: usize,
+        /// What it makes of the lines.
+        sifted: Sifted,
     },
     /// The lines of the log before a place that pass a filter.
     LogFiltered {

@@ -21,15 +21,15 @@ use tokio_util::sync::CancellationToken;
 use crate::config::state::StateFile;
 
 use super::Backend;
+use super::app::update::update;
+use super::app::{App, draw};
 use super::effect::Effect;
 use super::io::Io;
-use super::model::Model;
 use super::msg::Msg;
 use super::term::guard::{self, Guard};
-use super::term::input::{Input as Keys, Read};
+use super::term::input::{Keys, Read};
 use super::term::{clipboard, failpoint, hangup, writer::Frames};
-use super::update::update;
-use super::{Left, Options, view};
+use super::{Left, Options};
 
 /// What comes by itself is drawn at most this often; keys are drawn at once.
 const FRAME: Duration = Duration::from_millis(66);
@@ -42,7 +42,7 @@ enum Ended {
 }
 
 /// The engine's side, which is still being opened when the first frame is drawn.
-pub(super) enum Door<'a> {
+pub(super) enum Connection<'a> {
     /// Being opened.
     Opening {
         /// What opens it.
@@ -56,36 +56,37 @@ pub(super) enum Door<'a> {
     Open(Box<Io>),
 }
 
-impl Door<'_> {
+impl Connection<'_> {
     /// What happens next on the engine's side.
     ///
     /// # Errors
     /// When it cannot be opened.
     async fn next(&mut self) -> Result<Option<Msg>> {
         match self {
-            Door::Opening { opening, file, waiting } => {
-                let Backend { handle, sources } = opening.await?;
-                let mut io = Io::new(handle, file.take(), sources);
+            Connection::Opening { opening, file, waiting } => {
+                let Backend { client, sources } = opening.await?;
+                let named = sources.iter().map(|source| (source.name.clone(), source.kind.word())).collect();
+                let mut io = Io::new(client, file.take(), sources);
                 std::mem::take(waiting).into_iter().for_each(|effect| io.perform(effect));
-                *self = Door::Open(Box::new(io));
-                Ok(Some(Msg::Opened))
+                *self = Connection::Open(Box::new(io));
+                Ok(Some(Msg::Opened(named)))
             }
-            Door::Open(io) => Ok(io.next().await),
+            Connection::Open(io) => Ok(io.next().await),
         }
     }
 
     fn perform(&mut self, effect: Effect) {
         match self {
-            Door::Open(io) => io.perform(effect),
-            Door::Opening { .. } if effect.comes_with_the_start() => {}
-            Door::Opening { waiting, .. } => waiting.push(effect),
+            Connection::Open(io) => io.perform(effect),
+            Connection::Opening { .. } if effect.comes_with_the_start() => {}
+            Connection::Opening { waiting, .. } => waiting.push(effect),
         }
     }
 }
 
 /// What is shown and where. Whoever acts on it, the loop or the thread that reads keys, has it alone meanwhile.
-struct Stage {
-    model: Model,
+struct Screen {
+    app: App,
     frames: Frames,
     terminal: Terminal<CrosstermBackend<Frames>>,
     /// When it was drawn last.
@@ -98,26 +99,26 @@ struct Stage {
     open: bool,
 }
 
-impl Stage {
-    fn new(model: Model) -> Result<Stage> {
+impl Screen {
+    fn new(app: App) -> Result<Screen> {
         let frames = Frames::default();
         let terminal = terminal(&frames)?;
         let drawn = Instant::now();
-        Ok(Stage { model, frames, terminal, drawn, waiting: Vec::new(), ended: None, open: false })
+        Ok(Screen { app, frames, terminal, drawn, waiting: Vec::new(), ended: None, open: false })
     }
 
     /// Begins on a terminal that was just taken, and has nothing of what was drawn before.
     fn enter(&mut self) -> Result<()> {
         self.frames = Frames::default();
         self.terminal = terminal(&self.frames)?;
-        self.model.dirty = true;
+        self.app.dirty = true;
         self.open = true;
         Ok(())
     }
 
     /// Takes a message in.
     fn take(&mut self, msg: Msg) {
-        let effects = update(&mut self.model, msg);
+        let effects = update(&mut self.app, msg);
         self.settle(effects);
     }
 
@@ -151,13 +152,13 @@ impl Stage {
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         self.frames.raw(&[]);
-        self.model.dirty = true;
+        self.app.dirty = true;
         Ok(())
     }
 
     /// Draws what changed.
     fn draw(&mut self) {
-        if !self.open || !std::mem::take(&mut self.model.dirty) {
+        if !self.open || !std::mem::take(&mut self.app.dirty) {
             return;
         }
         if let Err(error) = self.frame().wrap_err("the terminal is gone") {
@@ -167,16 +168,16 @@ impl Stage {
     }
 
     fn frame(&mut self) -> io::Result<()> {
-        let area = self.terminal.draw(|frame| view::draw(&self.model, frame))?.area;
+        let area = self.terminal.draw(|frame| draw::draw(&self.app, frame))?.area;
         // Keys are judged by what was seen when they were pressed; the event of a new size may come later.
-        self.model.size = (area.width, area.height);
-        self.model.drawn();
+        self.app.ctx.size = (area.width, area.height);
+        self.app.drawn();
         self.frames.commit(&mut io::stdout())
     }
 
     /// When the next frame of what came by itself is due.
     fn due(&self) -> Option<Instant> {
-        self.model.dirty.then(|| self.drawn + FRAME)
+        self.app.dirty.then(|| self.drawn + FRAME)
     }
 
     /// Takes in what was read, and draws it at once; gives back what is not for this console.
@@ -204,24 +205,24 @@ fn terminal(frames: &Frames) -> Result<Terminal<CrosstermBackend<Frames>>> {
     Terminal::new(CrosstermBackend::new(frames.clone())).wrap_err("cannot draw on the terminal")
 }
 
-/// The stage, and how the thread that reads keys tells the loop that it left it something to do.
+/// The screen, and how the thread that reads keys tells the loop that it left it something to do.
 #[derive(Clone)]
-struct Shared {
-    stage: Arc<Mutex<Stage>>,
+struct SharedScreen {
+    screen: Arc<Mutex<Screen>>,
     left: Arc<Notify>,
 }
 
-impl Shared {
-    /// Acts on the stage; `None` when whoever had it before panicked.
-    fn on<T>(&self, act: impl FnOnce(&mut Stage) -> T) -> Option<T> {
-        self.stage.lock().ok().map(|mut stage| act(&mut stage))
+impl SharedScreen {
+    /// Acts on the screen; `None` when whoever had it before panicked.
+    fn on<T>(&self, operation: impl FnOnce(&mut Screen) -> T) -> Option<T> {
+        self.screen.lock().ok().map(|mut screen| operation(&mut screen))
     }
 
-    /// Takes in what was read. What comes once the stage is broken is for nobody.
+    /// Takes in what was read. What comes once the screen is broken is for nobody.
     fn read(&self, read: Read) -> Option<Read> {
-        let (given_back, leaves) = self.on(|stage| {
-            let given_back = stage.read(read);
-            (given_back, !stage.waiting.is_empty() || stage.ended.is_some())
+        let (given_back, leaves) = self.on(|screen| {
+            let given_back = screen.read(read);
+            (given_back, !screen.waiting.is_empty() || screen.ended.is_some())
         })?;
         if leaves {
             self.left.notify_one();
@@ -241,24 +242,24 @@ pub(super) async fn run(
     crossterm::style::force_color_output(true);
     let ended_outside = hangup::ended();
     let size = crossterm::terminal::size().unwrap_or((80, 24));
-    let mut model = Model::new(Utc::now(), size, options.settings);
-    model.resume(&options.state);
+    let mut app = App::new(Utc::now(), size, options.settings);
+    app.resume(&options.state);
     if let Some(file) = &options.file {
-        file.begin(model.state());
+        file.begin(app.session());
     }
-    let mut door = Door::Opening { opening, file: options.file, waiting: Vec::new() };
-    let shared = Shared { stage: Arc::new(Mutex::new(Stage::new(model)?)), left: Arc::default() };
+    let mut connection = Connection::Opening { opening, file: options.file, waiting: Vec::new() };
+    let shared = SharedScreen { screen: Arc::new(Mutex::new(Screen::new(app)?)), left: Arc::default() };
     loop {
         let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;
-        let Some(entered) = shared.on(Stage::enter) else { return broken().await };
+        let Some(entered) = shared.on(Screen::enter) else { return broken().await };
         entered?;
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
         let reading = shared.clone();
         keys.open(move |read| reading.read(read)).wrap_err("cannot read keys")?;
-        let ended = run_loop(&shared, &mut door, &ended_outside).await;
-        shared.on(|stage| stage.open = false);
+        let ended = run_loop(&shared, &mut connection, &ended_outside).await;
+        shared.on(|screen| screen.open = false);
         keys.close().await;
-        if let (Door::Open(io), Some(state)) = (&door, shared.on(|stage| stage.model.state())) {
+        if let (Connection::Open(io), Some(state)) = (&connection, shared.on(|screen| screen.app.session())) {
             io.keep(&state);
         }
         match ended? {
@@ -268,7 +269,7 @@ pub(super) async fn run(
         drop(_guard);
         // Raw mode keeps the kernel from doing this on Ctrl-Z. The whole job stops, and goes on here with fg.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGTSTP);
-        shared.on(|stage| stage.model.size = crossterm::terminal::size().unwrap_or(stage.model.size));
+        shared.on(|screen| screen.app.ctx.size = crossterm::terminal::size().unwrap_or(screen.app.ctx.size));
     }
 }
 
@@ -279,28 +280,32 @@ async fn broken<T>() -> Result<T> {
 }
 
 /// Runs until the console is left or suspended. What comes by itself is drawn at most every [`FRAME`].
-async fn run_loop(shared: &Shared, door: &mut Door<'_>, ended_outside: &CancellationToken) -> Result<Ended> {
+async fn run_loop(
+    shared: &SharedScreen,
+    connection: &mut Connection<'_>,
+    ended_outside: &CancellationToken,
+) -> Result<Ended> {
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // After a suspension everything may be other than it was.
-    let again = matches!(door, Door::Open(_));
-    let begun = shared.on(|stage| {
-        let effects = if again { stage.model.start() } else { Vec::new() };
-        stage.settle(effects);
-        stage.draw();
+    let again = matches!(connection, Connection::Open(_));
+    let begun = shared.on(|screen| {
+        let effects = if again { screen.app.start() } else { Vec::new() };
+        screen.settle(effects);
+        screen.draw();
     });
     if begun.is_none() {
         return broken().await;
     }
     loop {
-        let left = shared.on(|stage| {
-            if stage.due().is_some_and(|due| due <= Instant::now()) {
-                stage.draw();
+        let left = shared.on(|screen| {
+            if screen.due().is_some_and(|due| due <= Instant::now()) {
+                screen.draw();
             }
-            (std::mem::take(&mut stage.waiting), stage.ended.take(), stage.due())
+            (std::mem::take(&mut screen.waiting), screen.ended.take(), screen.due())
         });
         let Some((waiting, ended, due)) = left else { return broken().await };
-        waiting.into_iter().for_each(|effect| door.perform(effect));
+        waiting.into_iter().for_each(|effect| connection.perform(effect));
         if let Some(ended) = ended {
             return ended;
         }
@@ -309,13 +314,13 @@ async fn run_loop(shared: &Shared, door: &mut Door<'_>, ended_outside: &Cancella
             () = guard::panicked() => return broken().await,
             () = ended_outside.cancelled() => return Ok(Ended::Left(Left::Quit)),
             () = shared.left.notified() => continue,
-            msg = door.next() => match msg? {
+            msg = connection.next() => match msg? {
                 Some(msg) => msg,
                 None => return Ok(Ended::Left(Left::Quit)),
             },
             _ = clock.tick() => Msg::Tick(Utc::now()),
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => continue,
         };
-        shared.on(|stage| stage.take(msg));
+        shared.on(|screen| screen.take(msg));
     }
 }

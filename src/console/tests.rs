@@ -1,16 +1,20 @@
 //! The console by keys: `update` as a pure function, the drawn screen by snapshots, the whole loop with a fake
 //! terminal.
 
-mod anything;
+mod alerts;
 mod clipboard;
+mod compared;
 mod doubt;
+mod fuzz;
+mod guarantees;
 mod harm;
 mod lines;
 mod lists;
+mod log_sources;
 mod looks;
 mod loops;
 mod pointer;
-mod reliance;
 mod scenes;
 mod screens;
+mod triage;
 mod world;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-use super::Unfit;
+use super::invalid_setting::InvalidSetting;
 use crate::config::console::THEMES;
 
 /// A kind of thing.
@@ -23,7 +23,7 @@ enum Role {
     Differs,
 }
 
-/// Names in the configuration (`[console.colors]`), in the order of [`Role`].
+/// Names in the configuration (`[console.colors]`), in the order of `Role`.
 pub const ROLES: [&str; 8] = ["dim", "border", "focus", "good", "warn", "bad", "key", "differs"];
 
 /// The looks in force.
@@ -156,10 +156,13 @@ impl Theme {
         name: &str,
         own: &BTreeMap<String, String>,
         mut always: Always,
-    ) -> Result<Theme, Unfit> {
+    ) -> Result<Theme, InvalidSetting> {
         for (role, color) in own {
-            let refuse =
-                |problem: String, remedy: String| Unfit { entry: format!("colors.{role}"), problem, remedy };
+            let refuse = |problem: String, remedy: String| InvalidSetting {
+                entry: format!("colors.{role}"),
+                problem,
+                remedy,
+            };
             let at = ROLES.iter().position(|known| known == role).ok_or_else(|| {
                 refuse("nothing is called so".to_owned(), format!("use one of {}", ROLES.join(", ")))
             })?;
@@ -275,7 +278,7 @@ impl Theme {
 mod tests {
     use super::*;
 
-    fn configured(name: &str, own: &BTreeMap<String, String>) -> Result<Theme, Unfit> {
+    fn configured(name: &str, own: &BTreeMap<String, String>) -> Result<Theme, InvalidSetting> {
         Theme::configured(name, own, Always::default())
     }
 

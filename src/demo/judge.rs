@@ -50,7 +50,7 @@ pub(super) async fn report(
                 "errors": mapping.errors, "held": mapping.held, "state": mapping.state})
         })
         .collect();
-    let sum = |of: fn(&crate::domain::overview::MappingStatus) -> i64| {
+    let sum = |of: fn(&crate::domain::reports::overview::MappingStatus) -> i64| {
         overview.mappings.iter().map(of).sum::<i64>()
     };
     let written = counter("succeeded");
@@ -73,7 +73,10 @@ pub(super) async fn report(
 }
 
 /// What operators committed to the application's rows belongs to the ledger as well; the audit has it.
-fn add_operators(ledger: &mut BTreeMap<String, Commits>, edits: Vec<crate::postgres::status::OperatorEdit>) {
+fn add_operators(
+    ledger: &mut BTreeMap<String, Commits>,
+    edits: Vec<crate::postgres::reports::status::OperatorEdit>,
+) {
     for edit in edits {
         let commits = ledger
             .values_mut()

@@ -1,15 +1,17 @@
 //! The living demo: a workspace with a private PostgreSQL and a simulated org, an application that keeps writing rows,
-//! a Salesforce user who edits records, all the faults of a bad day, and a judge who compares the application's own
+//! a Salesforce user who edits records, a program that takes its alerts, all the faults of a bad day, and a judge who compares the application's own
 //! ledger of commits with the org's journal. The private server is here for the tests as well.
 //!
 //! The application here stands for somebody else's: it writes its SQL itself and knows nothing of the engine.
 
 mod app_log;
 mod application;
+mod careless;
 mod judge;
 pub mod ledger;
 mod org_user;
 pub mod private;
+mod receiver;
 pub mod rulebook;
 pub mod verdict;
 mod workspace;
@@ -87,6 +89,7 @@ impl Demo {
             );
             writers.spawn(worker.run(url.clone()));
         }
+        writers.spawn(careless::run(url, workspace.org.clone(), store.clone(), stop.clone()));
         writers.spawn(org_user::run(workspace.org.clone(), store.clone(), stop.clone()));
         Ok(Demo { workspace, store, engine, writers, stop, ledger, began, began_at })
     }

@@ -18,18 +18,8 @@ const PAUSE: Duration = Duration::from_millis(700);
 /// Runs until the end, from when the tables are laid out and loaded.
 pub(super) async fn run(org: Org, store: Store, stop: CancellationToken) {
     let mut dice = StdRng::seed_from_u64(55);
-    loop {
-        let loaded = store.overview().await.is_ok_and(|overview| {
-            !overview.mappings.is_empty()
-                && overview.mappings.iter().all(|mapping| mapping.last_read.is_some())
-        });
-        if loaded {
-            break;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
-            () = stop.cancelled() => return,
-        }
+    if !wait_loaded(&store, &stop).await {
+        return;
     }
     // The columns were made by what the fields were before.
     org.shorten_field("Account", "Nickname__c", 10);
@@ -51,6 +41,23 @@ pub(super) async fn run(org: Org, store: Store, stop: CancellationToken) {
     }
     // What is still unsent drains without new trouble.
     org.change_faults(|faults| faults.row_lock = 0.0);
+}
+
+/// Waits until the tables are laid out and loaded; false when the end comes first.
+pub(super) async fn wait_loaded(store: &Store, stop: &CancellationToken) -> bool {
+    loop {
+        let loaded = store.overview().await.is_ok_and(|overview| {
+            !overview.mappings.is_empty()
+                && overview.mappings.iter().all(|mapping| mapping.last_read.is_some())
+        });
+        if loaded {
+            return true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = stop.cancelled() => return false,
+        }
+    }
 }
 
 /// One edit of the Salesforce user.

@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::field::Op;
-use crate::domain::mapping::{Access, Mapping};
-use crate::domain::outgoing::outgoing;
+use crate::domain::changes::outgoing::outgoing;
+use crate::domain::mappings::field::Op;
+use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::postgres::{Error, Store};
 
 use super::ledger::Commits;

@@ -202,9 +202,9 @@ pub fn same(a: &Value, b: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::field::{Field, FieldType};
-    use crate::domain::mapping::{Access, Mapping};
-    use crate::domain::rules::Rules;
+    use crate::domain::mappings::field::{Field, FieldType};
+    use crate::domain::mappings::mapping::Mapping;
+    use crate::domain::mappings::rules::Rules;
     use crate::simulator::OrgOptions;
 
     fn commits(values: &[&str]) -> Commits {
@@ -259,15 +259,12 @@ mod tests {
     /// Contacts under rules.
     fn mapping(rules: Rules) -> Mapping {
         Mapping {
-            object: "Contact".to_owned(),
-            table: "contact".to_owned(),
-            access: Access::ReadWrite,
             external_id: Some("External_Id__c".to_owned()),
             rules,
-            fields: ["LastName", "External_Id__c"].map(|name| Field::plain(name, FieldType::String)).to_vec(),
-            parents: Vec::new(),
-            gone: false,
-            system: Default::default(),
+            ..Mapping::plain(
+                "Contact",
+                ["LastName", "External_Id__c"].map(|name| Field::plain(name, FieldType::String)).to_vec(),
+            )
         }
     }
 

@@ -17,11 +17,53 @@ use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::Options;
 use super::app_log::AppLog;
+use super::receiver;
 
 /// The demo's database.
 const DATABASE: &str = "app";
 /// The application's log.
 const APP_LOG: &str = "app.log";
+/// The alerts that were told.
+const ALERT_LOG: &str = "alerts.log";
+/// What the demo tells: soon, for nobody waits for hours in front of it.
+const RULES: &str = "
+[[alert]]
+when = \"new_cause\"
+for = \"5s\"
+again = \"20s\"
+
+[[alert]]
+name = \"many\"
+when = \"errors\"
+above = 100
+for = \"5s\"
+
+[[alert]]
+when = \"login_lost\"
+severity = \"critical\"
+for = \"2s\"
+
+[[alert]]
+when = \"connection_down\"
+severity = \"critical\"
+for = \"5s\"
+
+[[alert]]
+when = \"mapping_stopped\"
+for = \"5s\"
+
+[[alert]]
+when = \"nothing_synced\"
+older_than = \"1m\"
+
+[[alert]]
+when = \"api_budget\"
+";
+/// Mappings that are compared by themselves, soon.
+const COMPARED: [(&str, &str); 2] = [
+    ("Account", "verify = \"30s\"\n"),
+    ("Contact", "verify = \"30s\"\nmatch = [[\"LastName\", \"Phone\"]]\n"),
+];
 /// Marks a directory as a workspace of ours, which may be made anew.
 const MARKER: &str = "# A workspace of `syncdeck demo`.";
 
@@ -100,8 +142,13 @@ impl Workspace {
         tokio::spawn(simulator::serve(org.clone(), listener, stop.clone()));
         let path = dir.join(APP_LOG);
         let app_log = AppLog::begin(&path).wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        let hook = tokio::net::TcpListener::bind("127.0.0.1:0").await.wrap_err("no port for the alerts")?;
+        let told_to = hook.local_addr()?;
+        let alert_log = dir.join(ALERT_LOG);
+        std::fs::write(&alert_log, "").wrap_err_with(|| format!("cannot write {}", alert_log.display()))?;
+        tokio::spawn(receiver::serve(hook, alert_log, stop.clone()));
         let workspace = Workspace { dir, org, app_log, server, stop };
-        workspace.write_config(&format!("http://{address}"))?;
+        workspace.write_config(&format!("http://{address}"), &format!("http://{told_to}/alerts"))?;
         Ok(workspace)
     }
 
@@ -118,24 +165,29 @@ impl Workspace {
         self.server.url(DATABASE)
     }
 
-    fn write_config(&self, org: &str) -> Result<()> {
+    fn write_config(&self, org: &str, told_to: &str) -> Result<()> {
         let defaults = OrgOptions::default();
         let mut text = format!(
             "{MARKER} It is made anew by the next demo in this directory.\n\n[connection]\nname = \"acme\"\n\
              environment = \"demo\"\nengine = \"with-console\"\n\n[postgres]\nurl = \"{}\"\n\n[salesforce]\nlogin_url = \"{org}\"\n\
              client_id = \"{}\"\nclient_secret = \"{}\"\nrequest_timeout = \"5s\"\nlease = \"15s\"\nlook_back = \"5s\"\n\
-             describe_interval = \"5s\"\n\n[[log.source]]\nname = \"shop\"\nkind = \"file\"\npath = {:?}\n",
+             describe_interval = \"5s\"\n\n[[log.source]]\nname = \"shop\"\nkind = \"file\"\npath = {:?}\n\n\
+             [[log.source]]\nname = \"alerts\"\nkind = \"file\"\npath = {:?}\n{RULES}\n\
+             [alert.channel.hook]\nkind = \"webhook\"\nurl = \"{told_to}\"\nsecret = \"{}\"\nvalues = true\n",
             self.database_url(),
             defaults.client_id,
             defaults.client_secret,
-            self.dir.join(APP_LOG)
+            self.dir.join(APP_LOG),
+            self.dir.join(ALERT_LOG),
+            receiver::SECRET
         );
         for (object, fields) in MAPPINGS {
             let names: Vec<String> = fields.split(' ').map(|field| format!("{field:?}")).collect();
             let _ = write!(
                 text,
-                "\n[[mapping]]\nobject = \"{object}\"\nfields = [{}]\nexternal_id = \"External_Id__c\"\npoll_interval = \"2s\"\n",
-                names.join(", ")
+                "\n[[mapping]]\nobject = \"{object}\"\nfields = [{}]\nexternal_id = \"External_Id__c\"\npoll_interval = \"2s\"\n{}",
+                names.join(", "),
+                COMPARED.iter().find(|(of, _)| *of == object).map_or("", |(_, rules)| rules)
             );
         }
         let path = self.dir.join("syncdeck.toml");

@@ -1,47 +1,21 @@
-//! What the words of the product mean: record and row, field, mapping, change, unit, sync error, the catalogue
-//! of causes and remedies, the filter language, back-off. Values and functions of values only: no tokio, no SQL,
-//! no HTTP, no terminal comes in here, and nothing here knows any other folder of the crate.
+//! What the words of the product mean. Values and functions of values only: no tokio, no SQL, no HTTP, no terminal comes in
+//! here, and nothing here knows any other folder of the crate.
+//!
+//! - [`names`] are what things are called on either side, [`state`] how they stand.
+//! - [`values`] and how they are written; [`mappings`] with their rules; [`condition`], the language of the rule `where`.
+//! - [`changes`] on their way to Salesforce; [`records`], a row beside its record; [`errors`], their causes and remedies.
+//! - [`operations`] that people do; [`reports`] of what happened; [`health`], figures of a year; [`alert`], whom to tell and
+//!   when.
 
-pub mod act;
-pub mod address;
-pub mod backoff;
-pub mod catalogue;
-pub mod check;
-pub mod checksum;
+pub mod alert;
+pub mod changes;
 pub mod condition;
-pub mod dispatch;
-pub mod dry_run;
-pub mod duration;
-pub mod explain;
-pub mod field;
-pub mod filter;
-pub mod fold;
-pub mod group;
-pub mod hstore;
-pub mod key;
-pub mod lost;
-pub mod mapping;
-pub mod masking;
-pub mod merge;
+pub mod errors;
+pub mod health;
+pub mod mappings;
 pub mod names;
-pub mod nearest;
-pub mod number;
-pub mod offer;
-pub mod outgoing;
-pub mod overview;
-pub mod pending;
-mod phone;
-pub mod record;
-pub mod remedy;
-pub mod request;
-pub mod rules;
-pub mod run;
-pub mod size;
-pub mod sort;
+pub mod operations;
+pub mod records;
+pub mod reports;
 pub mod state;
-pub mod strategy;
-pub mod sync_error;
-pub mod transform;
-pub mod trend;
-pub mod unit;
-pub mod verify;
+pub mod values;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::checksum;
+use super::values::checksum;
 
 /// The longest name that PostgreSQL keeps, in bytes.
 pub const LONGEST_NAME: usize = 63;

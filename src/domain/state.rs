@@ -45,6 +45,34 @@ macro_rules! states {
 }
 
 states! {
+    /// A channel of alerts.
+    ChannelHealth {
+        /// It took the last message, or got none yet.
+        Ok = "ok",
+        /// It did not take the last message.
+        Failing = "failing",
+        /// It takes none any more until it is configured anew.
+        Disabled = "disabled",
+    }
+}
+
+states! {
+    /// A message for a channel of alerts.
+    DeliveryState {
+        /// It was not tried yet.
+        Queued = "queued",
+        /// It is on its way.
+        Sending = "sending",
+        /// The channel took it.
+        Sent = "sent",
+        /// The channel did not take it; it is tried again.
+        Failed = "failed",
+        /// It is given up.
+        Dropped = "dropped",
+    }
+}
+
+states! {
     /// The way to Salesforce.
     ConnectionState {
         /// The last answer was one.

@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::domain::field::{Field, FieldType};
-use crate::domain::hstore::Hstore;
-use crate::domain::key::{self, Key};
-use crate::domain::mapping::Mapping;
-use crate::domain::masking::Hidden;
+use crate::domain::mappings::field::{Field, FieldType};
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef, Sfid};
-use crate::domain::record::{RecordView, SalesforceState, SalesforceValues};
-use crate::domain::request::Request;
-use crate::postgres::commands::Command;
+use crate::domain::operations::request::Request;
+use crate::domain::records::record::{RecordView, SalesforceState, SalesforceValues};
+use crate::domain::values::hstore::Hstore;
+use crate::domain::values::key::{self, Key};
+use crate::domain::values::masking::Hidden;
+use crate::postgres::operations::commands::Command;
 use crate::salesforce::{self, query, value};
 
 use super::read::{fetch, reader};

@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::backoff::Backoff;
-use crate::domain::overview::ConnectionStatus;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::backoff::Backoff;
+use crate::domain::reports::overview::ConnectionStatus;
 use crate::domain::state::ConnectionState;
-use crate::domain::sync_error::Source;
-use crate::postgres::errors::NewError;
+use crate::postgres::errors::sync_errors::NewError;
 use crate::salesforce::Error;
 
 use super::Shared;

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::domain::catalogue;
-use crate::domain::dispatch::Content;
-use crate::domain::mapping::Mapping;
+use crate::domain::changes::dispatch::Content;
+use crate::domain::errors::catalogue;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::domain::sync_error::Source;
 use crate::postgres::Error;
-use crate::postgres::custody::{RowHint, Unowned};
-use crate::postgres::errors::NewError;
+use crate::postgres::changes::custody::{RowHint, Unowned};
+use crate::postgres::errors::sync_errors::NewError;
 
 use super::Shared;
 use super::write::mask;

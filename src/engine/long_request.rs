@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::mapping::Mapping;
-use crate::domain::verify::{Stage, Verdict};
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::records::verify::{Stage, VerifyReport};
 
-use super::verify::Sides;
+use super::verify::Verifier;
 use super::{Shared, dry_run};
 
 /// Between two signs of life of the engine.
@@ -20,12 +20,13 @@ const SIGN: Duration = Duration::from_millis(500);
 
 /// Compares a mapping's rows with its records, with this engine's own login.
 pub(super) async fn verify(shared: &Shared, id: i64, mapping: &Mapping) -> Result<Value, String> {
-    let sides = Sides { store: shared.store.clone(), client: shared.client.clone() };
+    let sides = Verifier::of(shared);
     let stage: Mutex<Option<Stage>> = Mutex::default();
     let told = |now| *stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     let stop = shared.stop.child_token();
     let verdict = attend(shared, id, &stage, &stop, sides.verify(mapping, &told, &stop)).await;
-    let verdict: Verdict = verdict.map_err(|error| format!("cannot verify {}: {error}", mapping.object))?;
+    let verdict: VerifyReport =
+        verdict.map_err(|error| format!("cannot verify {}: {error}", mapping.object))?;
     if verdict.stopped && shared.stop.is_cancelled() {
         return Err(
             "the engine ended, or took up a changed configuration, before it was through\nverify again"

@@ -8,10 +8,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::errors::sync_error::Source;
 use crate::domain::state::EngineState;
-use crate::domain::sync_error::Source;
 use crate::logs::LogRecord;
-use crate::postgres::errors::NewError;
+use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::{self, Store};
 
 use super::trouble::Trouble;
@@ -40,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut rounds = 0_u64;
     let mut refusing: Vec<String> = Vec::new();
     while shared.pause(SWEEP_INTERVAL).await {
-        let swept = shared.store.sweep().await;
+        let swept = shared.store.rescue_expired().await;
         if let Some(expired @ 1..) = shared.trouble.check("the queue cannot be swept", swept) {
             log.warn(
                 format!("{expired} units were taken back: their engine gave no answer in time"),
@@ -145,6 +145,7 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
     let mut renewals = 0;
     let mut last = None;
     loop {
+        shared.pulse.beat();
         let status = shared.link.status(shared.client.usage(), shared.client.instance_url());
         let status = shared.trouble.shown(status);
         let told = shared.store.heartbeat(&shared.owner, EngineState::Running, &status).await;
@@ -189,6 +190,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
                     Some("settings") => shared.rules_bell.notify_one(),
                     Some("command") => shared.answers_bell.notify_one(),
                     Some("poll") => shared.readers_bell.notify_waiters(),
+                    Some("findings") => shared.findings_bell.notify_one(),
                     Some("reconnect") => {
                         shared.link.try_again();
                         shared.reload_bell.notify_one();

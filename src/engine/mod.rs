@@ -3,12 +3,17 @@
 //! [`start`] signs in, checks the mappings against the org's describe, lays out the schema and sets the parts going:
 //!
 //! ```text
-//!    supervisor ── writer   intake, claim, fold, send, acknowledge        (write/)
+//!    supervisor ── writer   ingest, claim, coalesce, send, acknowledge        (write/)
 //!               ├─ watch    was something captured?                     (write/watch.rs)
 //!               ├─ readers  one per mapping: first load, then polls       (read/)
 //!               ├─ guard    are the tables still what they must be?       (table_check.rs)
 //!               ├─ custody  does every entry of the change log have an owner? (custody.rs)
 //!               ├─ rules    what was set at run time, without a restart (rules.rs)
+//!               ├─ causes   which are new, mended, back, growing          (causes.rs)
+//!               ├─ alerts   what people are told about, and the telling (alerts.rs)
+//!               ├─ compare  all rows and records, by the rule `verify`    (consistency.rs)
+//!               ├─ health   the history summed up by hour                 (health.rs)
+//!               ├─ metrics  what Prometheus and supervisors ask           (exposition.rs, figures.rs)
 //!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
 //!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
 //! ```
@@ -16,16 +21,24 @@
 //! They share an [`connection::Link`], which knows whether Salesforce can be asked at all, and a store. PostgreSQL is the
 //! only coordinator: any number of engines may run on one database. Nothing in here draws, prints or holds SQL.
 
+mod alerts;
 mod answers;
+mod causes;
 pub mod connection;
+mod consistency;
 mod custody;
 pub mod dry_run;
+mod exposition;
+mod figures;
+mod health;
 mod long_request;
 mod maintenance;
 mod metrics;
 mod parts;
+mod plan;
 mod prepare;
 mod read;
+mod recurring;
 mod reload;
 mod rules;
 mod schema;
@@ -43,7 +56,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Auth, Config, ConfigError};
-use crate::domain::mapping::Mapping;
+use crate::domain::mappings::mapping::Mapping;
 use crate::logs::log::Log;
 use crate::logs::{Level, LogRecord};
 use crate::postgres::{self, Store};
@@ -53,6 +66,7 @@ use connection::Link;
 use parts::Parts;
 
 pub use parts::{Failure, is_of_engine};
+pub(crate) use plan::{Assumed, plan};
 pub(crate) use reload::{tell_ended, tell_unstarted};
 pub use trouble::{PART as TROUBLE, Teller};
 
@@ -73,6 +87,23 @@ pub enum StartError {
         /// Where.
         login_url: String,
     },
+    /// Mapped tables were there before syncdeck, and nobody said that they may be taken over.
+    #[error("{}", explain_foreign(tables, schema))]
+    Foreign {
+        /// The tables.
+        tables: Vec<String>,
+        /// Their schema.
+        schema: String,
+    },
+}
+
+fn explain_foreign(tables: &[String], schema: &str) -> String {
+    let (noun, verb) = if tables.len() == 1 { ("table", "was") } else { ("tables", "were") };
+    format!(
+        "the {noun} {} of the schema {schema} {verb} there before syncdeck, and to take over is to change: columns are added, \
+         triggers replaced\nlook at what would be done with: syncdeck plan; then start the engine with: syncdeck run --adopt",
+        tables.join(", ")
+    )
 }
 
 /// What went wrong on the way to Salesforce, and what to do.
@@ -102,9 +133,10 @@ struct Shared {
     link: Link,
     guard: table_check::Guard,
     tally: metrics::Tally,
+    pulse: exposition::Pulse,
     trouble: Arc<trouble::Trouble>,
     /// Values that could not be kept as they came.
-    replaced: read::replaced::Told,
+    replaced: read::replaced::Reported,
     /// Tables whose writes are stopped or paused.
     writes_off: RwLock<HashSet<String>>,
     /// Held while changes are claimed and sent, and for good from when the tables become those of the next generation: a
@@ -125,6 +157,8 @@ struct Shared {
     schema_bell: Notify,
     /// Rung when the configuration is to be looked at again.
     reload_bell: Notify,
+    /// Rung when findings are to be looked at again.
+    findings_bell: Notify,
     /// What is remembered of objects.
     schema: std::sync::Mutex<schema::Memory>,
     /// What takes over when this generation of parts ends.
@@ -148,9 +182,10 @@ impl Shared {
             link: Link::new(&config.name, &config.environment),
             guard: table_check::Guard::default(),
             tally: metrics::Tally::default(),
+            pulse: exposition::Pulse::default(),
             trouble,
-            replaced: read::replaced::Told::default(),
-            store,
+            replaced: read::replaced::Reported::default(),
+            store: store.grouped_by(&config.grouping),
             client: Arc::new(client),
             config,
             mappings: RwLock::default(),
@@ -164,6 +199,7 @@ impl Shared {
             rules_bell: Notify::new(),
             schema_bell: Notify::new(),
             reload_bell: Notify::new(),
+            findings_bell: Notify::new(),
             schema: std::sync::Mutex::default(),
             next: std::sync::Mutex::default(),
             owner,
@@ -260,6 +296,7 @@ pub async fn start_logging(
 ) -> Result<Engine, StartError> {
     let (log, records) = Log::new(least);
     let client = client(&config.salesforce)?;
+    refuse_foreign(&config, &store).await?;
     let installed = store.is_installed().await?;
     let known = if installed { store.definitions().await? } else { Vec::new() };
     let prepared = prepare::mappings(&config, &client, &known).await;
@@ -290,6 +327,19 @@ pub(crate) fn client(of: &config::Salesforce) -> Result<Client, StartError> {
         .map_err(|source| StartError::Salesforce { source, login_url: of.login_url.clone() })
 }
 
+/// Refuses tables that were there before syncdeck, unless they may be taken over. Salesforce is asked nothing, so that it is
+/// refused while that is away too.
+async fn refuse_foreign(config: &Config, store: &Store) -> Result<(), StartError> {
+    if config.adopts {
+        return Ok(());
+    }
+    let tables: Vec<&str> = config.mappings.iter().map(|mapping| mapping.table.as_str()).collect();
+    match store.foreign_tables(&tables).await? {
+        tables if tables.is_empty() => Ok(()),
+        tables => Err(StartError::Foreign { tables, schema: config.postgres.schema.clone() }),
+    }
+}
+
 /// Lays out the schema for the mappings, under the rules in force.
 async fn lay_out(
     config: &Config,
@@ -298,6 +348,7 @@ async fn lay_out(
     org_id: &str,
     mappings: &mut [Mapping],
 ) -> Result<(), StartError> {
+    refuse_foreign(config, store).await?;
     if store.is_installed().await? {
         // An older layout may lack the table of settings; it is there after this installation.
         let settings = store.settings().await.unwrap_or_default();
@@ -378,6 +429,10 @@ async fn supervise(
     let mut parts = Parts::default();
     parts.spawn("signs of life", maintenance::signs_of_life(shared.clone()));
     parts.spawn("configuration", reload::run(shared.clone()));
+    parts.spawn("alerts", alerts::look(shared.clone()));
+    parts.spawn("telling alerts", alerts::tell(shared.clone()));
+    parts.spawn("metrics", exposition::run(shared.clone()));
+    parts.spawn("causes", causes::run(shared.clone()));
     let signed_in = tokio::select! {
         mappings = sign_in(shared, mappings) => Ok(mappings),
         Some(failure) = parts.failure(&shared.stop) => Err(failure),
@@ -427,7 +482,10 @@ fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
     parts.spawn("rules", rules::run(shared.clone()));
     parts.spawn("upkeep", maintenance::run(shared.clone()));
     parts.spawn_errand("indexes", maintenance::index(shared.clone()));
+    parts.spawn("health", health::run(shared.clone()));
     parts.spawn("guard", table_check::run(shared.clone()));
+    parts.spawn("comparisons", consistency::run(shared.clone()));
+    parts.spawn("findings", consistency::look(shared.clone()));
     parts.spawn("custody", custody::run(shared.clone()));
     parts.spawn("schema", schema::run(shared.clone()));
     parts.spawn("notices", maintenance::listen(shared.clone()));

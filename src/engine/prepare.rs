@@ -3,19 +3,19 @@
 use std::collections::HashMap;
 
 use crate::config::{Config, MappingConfig};
-use crate::domain::field::{Field, FieldType, Trouble};
-use crate::domain::mapping::{Mapping, Parent};
+use crate::domain::mappings::field::{Field, FieldType, Trouble};
+use crate::domain::mappings::mapping::{Mapping, Parent, SYSTEM_FIELDS, column_type};
 use crate::domain::names::{LONGEST_NAME, column_of, cut};
-use crate::domain::nearest::suggestion;
+use crate::domain::values::nearest::suggestion;
 use crate::salesforce::describe::{Describe, DescribedField};
 use crate::salesforce::{Client, Error};
 
 use super::StartError;
 
-/// Fields that every mapped table has anyway.
-const SYSTEM_FIELDS: [&str; 3] = ["Id", "IsDeleted", "SystemModstamp"];
 /// Columns that every mapped table has of its own.
 const TABLE_COLUMNS: [&str; 6] = ["id", "sfid", "isdeleted", "systemmodstamp", "_hc_lastop", "_hc_err"];
+/// Characters of the longest text that always fits an index.
+const LONGEST_INDEXED: usize = 670;
 
 /// Signs in and describes every mapped object. Returns the org's id with the mappings. `known` are the mappings as they
 /// were worked before: what the org took away since stays mapped, marked as gone.
@@ -137,6 +137,7 @@ pub(super) fn mapping(
         None => None,
     };
     distinct(config, written, &fields)?;
+    let indexes = indexes(config, written, &fields, known)?;
     Ok(Mapping {
         object: describe.name.clone(),
         table: written.table.clone(),
@@ -145,9 +146,47 @@ pub(super) fn mapping(
         rules: written.rules.clone(),
         fields,
         parents,
+        indexes,
         gone: false,
         system: describe.system(),
     })
+}
+
+/// The columns that get an index of their own. A long text cannot have one: PostgreSQL would refuse rows for it. Where an
+/// administrator made a field long that has one, the others go on; the index stays until somebody drops it.
+fn indexes(
+    config: &Config,
+    written: &MappingConfig,
+    fields: &[Field],
+    known: Option<&Mapping>,
+) -> Result<Vec<String>, StartError> {
+    let of = |column: &str| fields.iter().find(|field| field.column == column);
+    let columns = written.indexes.iter().map(|name| system_column(name));
+    let is_long = |column: &str| of(column).is_some_and(|field| is_too_long(&column_type(field)));
+    let (long, fit): (Vec<String>, Vec<String>) = columns.partition(|column| is_long(column));
+    let had = |column: &str| known.is_some_and(|known| known.indexes.iter().any(|had| had == column));
+    match long.iter().filter(|column| !had(column)).find_map(|column| of(column)) {
+        None => Ok(fit),
+        Some(field) => Err(config
+            .refuse_mapping(
+                written,
+                "indexes",
+                format!("{}.{} is {}, too long for an index", written.object, field.name, field.type_text()),
+                format!("take {} out of indexes", field.name),
+            )
+            .into()),
+    }
+}
+
+/// Whether PostgreSQL could refuse a value of this type in an index: an entry has 2,704 bytes at most, a character up to 4.
+fn is_too_long(kind: &str) -> bool {
+    let length = kind.strip_prefix("varchar(").and_then(|rest| rest.strip_suffix(')')?.parse::<usize>().ok());
+    kind == "text" || length.is_some_and(|length| length > LONGEST_INDEXED)
+}
+
+/// The column of a field, a system field's included.
+fn system_column(field: &str) -> String {
+    if field.eq_ignore_ascii_case("Id") { "sfid".to_owned() } else { column_of(field) }
 }
 
 /// No two fields may be one column, and none a column that every mapped table has: PostgreSQL keeps only the beginning of

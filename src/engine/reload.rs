@@ -9,17 +9,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::config::{Auth, Config};
-use crate::domain::mapping::Mapping;
-use crate::domain::overview::ConnectionStatus;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::reports::overview::ConnectionStatus;
 use crate::domain::state::{ConnectionState, EngineState};
-use crate::domain::sync_error::Source;
 use crate::logs::Level;
 use crate::logs::log::record;
 use crate::postgres::Store;
-use crate::postgres::errors::NewError;
+use crate::postgres::errors::sync_errors::NewError;
 use crate::salesforce::Client;
 
-use super::{Failure, Shared, StartError, client, lay_out, prepare, rules};
+use super::{Failure, Shared, StartError, client, lay_out, prepare, refuse_foreign, rules};
 
 /// Between two looks at the file. SIGHUP looks at once.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -91,6 +91,7 @@ async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>
         log.warn("postgres.* is taken up by a restart only; what it was stays in force", json!({}));
     }
     let client = client(&config.salesforce)?;
+    refuse_foreign(&config, &shared.store).await?;
     let known = shared.store.definitions().await?;
     let prepared = prepare::mappings(&config, &client, &known).await;
     let turn = shared.turn.clone().write_owned().await;
@@ -193,6 +194,10 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
     ] {
         differs(&format!("salesforce.{key}"), format!("{was:?}"), format!("{is:?}"));
     }
+    let alerts = |of: &Config| format!("{:?}", of.alerts);
+    if alerts(old) != alerts(new) {
+        told.push("the alerts are others".to_owned());
+    }
     for mapping in &old.mappings {
         let Some(now) = new.mappings.iter().find(|now| now.object == mapping.object) else {
             told.push(format!("{} is no longer mapped", mapping.object));
@@ -212,6 +217,9 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
             != (now.external_id.as_ref(), now.access, &now.table)
         {
             told.push(format!("{object}: its table, access or external id is another"));
+        }
+        if mapping.indexes != now.indexes {
+            told.push(format!("{object}: its indexes are others"));
         }
         told.extend(
             rules::changes(&mapping.rules, &now.rules).into_iter().map(|line| format!("{object}: {line}")),

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::domain::mapping::Mapping;
-use crate::domain::rules::Rules;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::rules::Rules;
 use crate::logs::log::Log;
 use crate::postgres::Error;
-use crate::postgres::settings::Settings;
+use crate::postgres::operations::settings::Settings;
 
 use super::Shared;
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::field::{Field, Trouble};
-use crate::domain::mapping::Mapping;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::field::{Field, Trouble};
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::state::MappingState;
-use crate::domain::sync_error::Source;
-use crate::postgres::errors::NewError;
+use crate::postgres::errors::sync_errors::NewError;
 use crate::salesforce::Error;
 use crate::salesforce::describe::Describe;
 
@@ -293,22 +293,10 @@ async fn list(shared: &Shared, mapping: &Mapping, news: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::field::FieldType;
-    use crate::domain::mapping::Access;
-    use crate::domain::rules::Rules;
+    use crate::domain::mappings::field::FieldType;
 
     fn mapping(fields: Vec<Field>) -> Mapping {
-        Mapping {
-            object: "Contact".to_owned(),
-            table: "contact".to_owned(),
-            access: Access::ReadWrite,
-            external_id: None,
-            rules: Rules::default(),
-            fields,
-            parents: Vec::new(),
-            gone: false,
-            system: Default::default(),
-        }
+        Mapping::plain("Contact", fields)
     }
 
     #[test]

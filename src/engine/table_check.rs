@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::domain::errors::sync_error::Source;
 use crate::domain::state::MappingState;
-use crate::domain::sync_error::Source;
-use crate::postgres::defects::Defect;
-use crate::postgres::errors::NewError;
+use crate::postgres::errors::sync_errors::NewError;
+use crate::postgres::schema::table_check::Defect;
 
 use super::Shared;
 

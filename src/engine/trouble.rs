@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
-use crate::domain::overview::ConnectionStatus;
+use crate::domain::reports::overview::ConnectionStatus;
 use crate::domain::state::ConnectionState;
 use crate::logs::log::{Log, record};
 use crate::logs::{Level, LogRecord};

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use flate2::read::MultiGzDecoder;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use serde_json::Map;
+use serde_json::Value;
 
+use super::line::LogFilter;
 use super::log::record;
 use super::parse::Zone;
 use super::parse::origin::Origin;
 use super::parse::stream::Stream;
-use super::{Level, LogRecord};
+use super::{Level, LogRecord, UNKNOWN};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -111,13 +112,13 @@ impl Input {
         Input { bytes, place, stream, buffer: vec![0; PIECE], quiet: false, caught_up: false, over: false }
     }
 
-    /// The next record; `None` when there is none for now, or none any more. Waits for standard input.
+    /// The next record that passes; `None` when there is none for now, or none any more. Waits for standard input.
     ///
     /// # Errors
     /// It cannot be read any further.
-    pub fn read(&mut self) -> io::Result<Option<LogRecord>> {
+    pub fn read(&mut self, filter: &LogFilter) -> io::Result<Option<LogRecord>> {
         loop {
-            if let Some(record) = self.stream.pop() {
+            if let Some(record) = self.passing(filter) {
                 return Ok(Some(record));
             }
             if self.over {
@@ -132,11 +133,13 @@ impl Input {
                     self.caught_up = true;
                 }
                 Got::Nothing => {}
-                Got::Rotated => self.say(Level::Info, "the file was rotated: the new one goes on from here"),
+                Got::Rotated => {
+                    self.say(Level::Info, "the file was rotated: the new one goes on from here", 0.into());
+                }
                 Got::Cut => {
                     let lost =
                         "the file was cut short: what was written last before that may be missing here";
-                    self.say(Level::Warn, lost);
+                    self.say(Level::Warn, lost, UNKNOWN.into());
                 }
                 Got::End => {
                     self.stream.finish(Utc::now());
@@ -146,17 +149,28 @@ impl Input {
             let returns = waits && matches!(self.bytes, Bytes::Followed(_));
             self.quiet = waits;
             if returns {
-                return Ok(self.stream.pop());
+                return Ok(self.passing(filter));
             }
         }
     }
 
-    /// Says what became of the file between its lines.
-    fn say(&mut self, level: Level, message: &str) {
+    /// The next of those that were read.
+    fn passing(&mut self, filter: &LogFilter) -> Option<LogRecord> {
+        while let Some(packed) = self.stream.next_packed() {
+            if filter.passes_packed(packed) {
+                return Some(packed.record());
+            }
+        }
+        None
+    }
+
+    /// Says what became of the file between its lines, and how many of them are missing.
+    fn say(&mut self, level: Level, message: &str, dropped: Value) {
         self.stream.finish(Utc::now());
         let (source, dyno) = &self.place;
-        let record = record(level, dyno, message.to_owned(), Map::new());
-        self.stream.note(LogRecord { source: source.clone(), ..record });
+        let fields = [("dropped".to_owned(), dropped)].into_iter().collect();
+        let record = record(level, dyno, message.to_owned(), fields);
+        self.stream.note(&LogRecord { source: source.clone(), ..record });
     }
 
     /// Whether nothing will come any more.

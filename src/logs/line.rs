@@ -5,11 +5,11 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use regex::Regex;
 
-use super::ring::{Line, Ring};
+use super::packed::{Line, Packed};
 use super::sanitize::{sanitize, sanitize_json};
 use super::term::{Keys, Term, literal};
 use super::{Level, LogRecord};
-use crate::domain::filter::words;
+use crate::domain::errors::filter::words;
 
 /// What a filter of the log may ask for: the parts of every line and what lines are about, the keys that lines of this
 /// program have beside their message, then those that other programs' lines have in common. A test holds that no line
@@ -20,9 +20,7 @@ pub const QUALIFIERS: &str = "level: since: until: dyno: source: request: record
 
 /// `2026-11-20T14:02:10.123Z WARN  writer  3 of 200 rejected  mapping=Contact batch=8f2`, harmless for a terminal.
 pub fn logfmt(record: &LogRecord) -> String {
-    let mut ring = Ring::new(0);
-    ring.push(record);
-    ring.newest().as_ref().map(Line::logfmt).unwrap_or_default()
+    Packed::of(record).line().logfmt()
 }
 
 impl Line<'_> {
@@ -79,15 +77,6 @@ impl PartialEq for LogFilter {
     }
 }
 
-/// The one thing that a filter asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// A word, anywhere in what a line shows.
-    Word,
-    /// A key with its value.
-    Field,
-}
-
 impl LogFilter {
     /// Reads a filter as typed.
     ///
@@ -136,6 +125,16 @@ impl LogFilter {
         Ok(LogFilter { typed: format!("\"{text}\""), terms: vec![(false, Term::Word(word))], probe })
     }
 
+    /// The same without the lines of these sources.
+    #[must_use]
+    pub fn without<'a>(mut self, sources: impl Iterator<Item = &'a str>) -> LogFilter {
+        for source in sources {
+            self.typed.push_str(&format!(" -source:{source}"));
+            self.terms.push((true, Term::Field("source".to_owned(), source.to_lowercase())));
+        }
+        self
+    }
+
     /// Where its words stand in a text, in bytes, in order.
     pub fn found_in(&self, text: &str) -> Vec<Range<usize>> {
         let words = self.terms.iter().filter_map(|(negated, term)| match term {
@@ -171,35 +170,43 @@ impl LogFilter {
         self.probe.as_ref()
     }
 
-    /// What it asks for, when that is one thing, which a hit of the probe proves.
-    pub(super) fn asks_only(&self) -> Option<Asked> {
-        match (self.terms.as_slice(), &self.probe) {
-            ([(false, Term::Word(_))], Some(_)) => Some(Asked::Word),
-            ([(false, Term::Field(..))], Some(_)) => Some(Asked::Field),
-            _ => None,
-        }
-    }
-
-    /// The comparison that is all that it asks for, for the value behind each hit of the probe.
-    pub(super) fn compares_only(&self) -> Option<(&Regex, impl Fn(&str) -> bool)> {
-        match (self.terms.as_slice(), &self.probe) {
-            ([(false, Term::Compared { order, to, .. })], Some(probe)) => {
-                Some((probe, move |value: &str| order.holds_of(value, *to)))
-            }
-            _ => None,
-        }
+    /// Each thing that it asks for, and whether it asks for its opposite.
+    pub(super) fn terms(&self) -> &[(bool, Term)] {
+        &self.terms
     }
 
     /// Whether a record passes.
     pub fn matches(&self, record: &LogRecord) -> bool {
-        let mut ring = Ring::new(0);
-        ring.push(record);
-        ring.newest().is_some_and(|line| self.passes(&line))
+        self.terms.is_empty() || self.passes_packed(&Packed::of(record))
     }
 
-    /// Whether a line passes.
+    /// Whether a line passes. What tells that lines are missing passes wherever they could have been.
     pub fn passes(&self, line: &Line<'_>) -> bool {
-        self.terms.iter().all(|(negated, term)| term.passes(line) != *negated)
+        self.all(|term| term.passes(line)) || self.lets_gaps() && line.is_gap() && self.bounds(line)
+    }
+
+    /// The same of one whose numbers stand beside its text.
+    pub fn passes_packed(&self, packed: &Packed) -> bool {
+        let line = packed.line();
+        let holds = |term: &Term| {
+            let compared = term.compares().and_then(|(at, holds)| Some(holds(packed.numbers.get(at)?)));
+            compared.unwrap_or_else(|| term.passes(&line))
+        };
+        self.all(holds) || packed.is_gap() && self.lets_gaps() && self.bounds(&line)
+    }
+
+    fn all(&self, holds: impl Fn(&Term) -> bool) -> bool {
+        self.terms.iter().all(|(negated, term)| holds(term) != *negated)
+    }
+
+    /// Whether it asks for anything that a place where lines are missing need not have.
+    pub(super) fn lets_gaps(&self) -> bool {
+        self.terms.iter().any(|(_, term)| !term.bounds_gaps())
+    }
+
+    /// Whether lines may be missing there that it asks for.
+    pub(super) fn bounds(&self, line: &Line<'_>) -> bool {
+        self.terms.iter().all(|(negated, term)| !term.bounds_gaps() || term.passes(line) != *negated)
     }
 }
 
@@ -254,6 +261,36 @@ mod tests {
             logfmt(&record()),
             "1970-01-01T00:00:00.000Z WARN  writer   3 of 200\\nrejected mapping=Contact row=7"
         );
+    }
+
+    #[test]
+    fn what_is_missing_shows_whatever_the_filter_where_it_could_have_been() {
+        let mut gap = LogRecord::gap(7, DateTime::UNIX_EPOCH, "heroku", "too many came at once");
+        gap.source = "shop".to_owned();
+        let mut own = record();
+        own.fields.insert("dropped".to_owned(), json!(3));
+        own.source = "shop".to_owned();
+        for (filter, passes) in [
+            ("", true),
+            ("status>=500", true),
+            ("level:error -missing", true),
+            ("request:abc", true),
+            ("source:shop zzz", true),
+            ("source:other zzz", false),
+            ("-source:shop", false),
+            ("since:2026-01-01", false),
+            ("until:2026-01-01 zzz", true),
+            ("dropped:7", true),
+            ("dropped:8", false),
+        ] {
+            let parsed = LogFilter::parse_any(filter).unwrap();
+            assert_eq!(parsed.matches(&gap), passes, "{filter}");
+            let mut ring = crate::logs::ring::Ring::new(1 << 20);
+            ring.push(&gap);
+            let found = crate::logs::ring::search(&ring.snapshot(), &parsed).len();
+            assert_eq!(found, usize::from(passes), "{filter}, searched for");
+        }
+        assert!(!LogFilter::parse_any("zzz").unwrap().matches(&own), "a queue of the program's own");
     }
 
     #[test]

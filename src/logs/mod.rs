@@ -3,9 +3,12 @@
 //! understood (`parse`) here, and the sources that the configuration names are followed (`source`). Nothing here draws or
 //! decides.
 
+mod chunk;
 pub mod input;
 pub mod line;
 pub mod log;
+mod numbers;
+pub mod packed;
 pub mod parse;
 pub mod ring;
 pub mod sanitize;
@@ -40,6 +43,8 @@ pub struct LogRecord {
 /// The position of a record that is not in the log store. The ring gives it that of the line before it, behind which it
 /// is shown.
 pub const ELSEWHERE: i64 = i64::MAX;
+/// How many lines are missing (`fields.dropped`) where nobody knows it.
+pub const UNKNOWN: &str = "unknown";
 /// The source of the engine's own lines.
 pub const OWN_SOURCE: &str = "syncdeck";
 
@@ -59,13 +64,29 @@ impl LogRecord {
     }
 }
 
+impl LogRecord {
+    /// How many lines it says are missing here, where it says that.
+    pub fn dropped(&self) -> Option<&serde_json::Value> {
+        let code = self.fields.get("code").and_then(serde_json::Value::as_str);
+        let dropped = self.fields.get("dropped")?;
+        is_gap(&self.source, self.fields.len(), code).then_some(dropped)
+    }
+}
+
+/// Whether a line that has the field `dropped` means lines of the log by it: one of this program does, one about another
+/// source has no other field, and one of Heroku's log router has its code.
+fn is_gap(source: &str, fields: usize, code: Option<&str>) -> bool {
+    source == OWN_SOURCE || fields == 1 || code.is_some_and(|code| code.starts_with('L'))
+}
+
 /// Level of a log record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// For the developer.
     Debug,
     /// It went as it should.
+    #[default]
     Info,
     /// Worth a look.
     Warn,

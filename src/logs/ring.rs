@@ -2,205 +2,16 @@
 //! thread while new lines come in.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use regex::Regex;
-
-use super::line::{Asked, LogFilter};
+use super::line::LogFilter;
+use super::packed::{BETWEEN, Packed};
 use super::term::literal;
 use super::{ELSEWHERE, Level, LogRecord};
 
-/// Lines of a chunk.
-const CHUNK: usize = 4_096;
-/// Bytes of text at which a chunk is closed with fewer lines: only what is closed can be dropped.
-const CHUNK_BYTES: usize = 1 << 20;
-/// What stands between the parts of a line; it is no part of any.
-pub(super) const BETWEEN: char = '\u{1f}';
-
-/// A line's place: grows by one a line, whatever is dropped before it.
-pub type Place = u64;
-
-/// Some lines one behind the other: their texts in one piece.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Chunk {
-    /// The place of its first line.
-    first: Place,
-    lines: Vec<Meta>,
-    text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Meta {
-    id: i64,
-    time: DateTime<Utc>,
-    level: Level,
-    /// Where its text ends.
-    end: u32,
-}
-
-/// A line of the log as it is held.
-#[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
-    /// Position in the log store.
-    pub id: i64,
-    /// When.
-    pub time: DateTime<Utc>,
-    /// Level.
-    pub level: Level,
-    text: &'a str,
-}
-
-impl<'a> Line<'a> {
-    fn parts(&self) -> impl Iterator<Item = &'a str> {
-        self.text.split(BETWEEN)
-    }
-
-    /// The part of the source: `writer`, `reader`.
-    pub fn dyno(&self) -> &'a str {
-        self.parts().nth(1).unwrap_or_default()
-    }
-
-    /// The message.
-    pub fn message(&self) -> &'a str {
-        self.parts().nth(2).unwrap_or_default()
-    }
-
-    /// Keys and values beside it, without those that are empty.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.parts().skip(3).filter_map(|part| part.split_once('=')).filter(|(_, value)| !value.is_empty())
-    }
-
-    /// The value of a key.
-    pub fn field(&self, key: &str) -> Option<&'a str> {
-        self.fields().find(|(other, _)| *other == key).map(|(_, value)| value)
-    }
-
-    /// `syncdeck`, or the source of a foreign line.
-    pub fn source(&self) -> &'a str {
-        self.parts().next().unwrap_or_default()
-    }
-
-    /// What of it shows, in one piece: everything but the source.
-    pub(super) fn shown(&self) -> &'a str {
-        self.text.split_once(BETWEEN).map_or("", |(_, rest)| rest)
-    }
-}
-
-/// A record in one text: source, part, message, and each key with its value.
-fn pack(record: &LogRecord, into: &mut String) {
-    for part in [&record.source, &record.dyno, &record.message] {
-        add(part, into);
-        into.push(BETWEEN);
-    }
-    for (key, value) in record.fields.iter().filter(|(_, value)| !value.is_null()) {
-        add(key, into);
-        into.push('=');
-        match value {
-            serde_json::Value::String(text) => add(text, into),
-            // JSON escapes what stands between parts.
-            other => {
-                let _ = write!(into, "{other}");
-            }
-        }
-        into.push(BETWEEN);
-    }
-}
-
-/// Adds a text without what stands between parts.
-fn add(text: &str, into: &mut String) {
-    if memchr::memchr(BETWEEN as u8, text.as_bytes()).is_none() {
-        into.push_str(text);
-    } else {
-        into.extend(text.chars().map(|c| if c == BETWEEN { ' ' } else { c }));
-    }
-}
-
-impl Chunk {
-    fn push(&mut self, record: &LogRecord, id: i64) {
-        pack(record, &mut self.text);
-        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.lines.push(Meta { id, time: record.time, level: record.level, end });
-    }
-
-    fn bytes(&self) -> usize {
-        self.text.capacity() + self.lines.capacity() * size_of::<Meta>()
-    }
-
-    fn line(&self, at: usize) -> Option<Line<'_>> {
-        let meta = self.lines.get(at)?;
-        let start = at.checked_sub(1).map_or(0, |before| self.lines[before].end as usize);
-        let text = self.text.get(start..meta.end as usize)?;
-        Some(Line { id: meta.id, time: meta.time, level: meta.level, text })
-    }
-
-    /// The places of its lines that pass a filter.
-    fn matching(&self, filter: &LogFilter) -> Vec<Place> {
-        if let Some((key, holds)) = filter.compares_only() {
-            return self.comparing(key, holds);
-        }
-        let mut places = Vec::new();
-        let mut at = 0_usize;
-        loop {
-            // One search through all the text finds the next line worth a look sooner than a search of each line.
-            let mut proven = false;
-            if let Some(probe) = filter.probe() {
-                let Some(hit) = probe.find_at(&self.text, self.start(at)) else { return places };
-                at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit.start()).count();
-                proven = self.proves(filter, self.start(at), hit.range());
-            }
-            let Some(line) = self.line(at) else { return places };
-            if proven || filter.passes(&line) {
-                places.push(self.first + at as Place);
-            }
-            at += 1;
-        }
-    }
-
-    /// The places of its lines that have a field for which `holds` holds; `key` finds what stands before its value.
-    fn comparing(&self, key: &Regex, holds: impl Fn(&str) -> bool) -> Vec<Place> {
-        let mut places = Vec::new();
-        let (mut at, mut from) = (0_usize, 0_usize);
-        while let Some(hit) = key.find_at(&self.text, from) {
-            at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit.start()).count();
-            let end = self.lines.get(at).map_or(0, |line| line.end as usize);
-            from = hit.end();
-            let is_field = from < end && self.parts(self.start(at), hit.start()) >= 2;
-            if is_field && self.text[from..].split(BETWEEN).next().is_some_and(&holds) {
-                places.push(self.first + at as Place);
-                from = end;
-            }
-        }
-        places
-    }
-
-    /// Parts of a line that have ended between two places.
-    fn parts(&self, start: usize, end: usize) -> usize {
-        memchr::memchr_iter(BETWEEN as u8, &self.text.as_bytes()[start..end]).count()
-    }
-
-    /// Where a line's text starts.
-    fn start(&self, at: usize) -> usize {
-        at.checked_sub(1).map_or(0, |before| self.lines[before].end as usize)
-    }
-
-    /// Whether what was found in the line that starts there is all that the filter asks for, in a part where it counts.
-    fn proves(&self, filter: &LogFilter, start: usize, hit: Range<usize>) -> bool {
-        let text = self.text.as_bytes();
-        let parts = self.parts(start, hit.start);
-        match filter.asks_only() {
-            Some(Asked::Word) => parts >= 1,
-            Some(Asked::Field) => {
-                parts >= 3
-                    && text[hit.start - 1] == BETWEEN as u8
-                    && text.get(hit.end) == Some(&(BETWEEN as u8))
-            }
-            None => false,
-        }
-    }
-}
+pub use super::chunk::{Chunk, Place};
+pub use super::packed::Line;
 
 /// Lines that were held at a time, to be written elsewhere.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,15 +37,22 @@ impl Kept {
             None => self
                 .lines
                 .iter()
-                .try_for_each(|chunk| (0..chunk.lines.len()).try_for_each(|at| give(chunk.line(at))))?,
-            Some(places) => places.iter().try_for_each(|place| {
-                let behind = self.lines.partition_point(|chunk| chunk.first <= *place);
-                let chunk = behind.checked_sub(1).map(|at| &self.lines[at]);
-                give(chunk.and_then(|chunk| chunk.line((place - chunk.first) as usize)))
-            })?,
+                .try_for_each(|chunk| (0..chunk.len()).try_for_each(|at| give(chunk.line(at))))?,
+            Some(places) => places.iter().try_for_each(|place| give(line_of(&self.lines, *place)))?,
         }
         Ok(count)
     }
+}
+
+/// What a filter makes of many lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    /// How many pass.
+    pub passing: usize,
+    /// How many there are.
+    pub all: usize,
+    /// How many of those that do not pass are warnings or errors.
+    pub bad: usize,
 }
 
 /// The lines held.
@@ -251,14 +69,14 @@ impl Ring {
     /// An empty one that takes about so many bytes at most.
     pub fn new(cap: usize) -> Ring {
         // Places begin in the middle, so that older lines find room before them.
-        let open = Chunk { first: 1 << 40, ..Chunk::default() };
+        let open = Chunk::begin(1 << 40);
         Ring { chunks: VecDeque::new(), open, held: 0, cap }
     }
 
     /// The places held.
     pub fn places(&self) -> Range<Place> {
         let first = self.chunks.front().map_or(self.open.first, |chunk| chunk.first);
-        first..self.open.first + self.open.lines.len() as Place
+        first..self.open.first + self.open.len() as Place
     }
 
     /// The line at a place.
@@ -283,23 +101,27 @@ impl Ring {
 
     /// Takes a line in; the oldest ones go when there are too many bytes.
     pub fn push(&mut self, record: &LogRecord) {
-        let id = match record.id {
+        self.push_packed(&Packed::of(record), record.id);
+    }
+
+    /// The same of one with this position that is in one piece already.
+    pub fn push_packed(&mut self, packed: &Packed, id: i64) {
+        let id = match id {
             ELSEWHERE => self.newest().map_or(0, |line| line.id),
             id => id,
         };
         // Before the line comes in, so that the newest one is always held.
-        if self.open.lines.len() == CHUNK || self.open.text.len() >= CHUNK_BYTES {
+        if self.open.is_full() {
             self.close();
         }
-        self.open.push(record, id);
+        self.open.push(packed, id);
     }
 
     /// Begins another chunk, and drops the oldest ones that are too many.
     fn close(&mut self) {
-        let next = Chunk { first: self.places().end, ..Chunk::default() };
+        let next = Chunk::begin(self.places().end);
         let mut full = std::mem::replace(&mut self.open, next);
-        full.text.shrink_to_fit();
-        full.lines.shrink_to_fit();
+        full.shrink();
         self.held += full.bytes();
         self.chunks.push_back(Arc::new(full));
         while self.held > self.cap {
@@ -312,9 +134,9 @@ impl Ring {
 
     /// Takes older lines in before the others, oldest first; false when there is no room for them.
     pub fn push_older(&mut self, records: &[LogRecord]) -> bool {
-        let mut chunk = Chunk { first: self.places().start - records.len() as Place, ..Chunk::default() };
-        records.iter().for_each(|record| chunk.push(record, record.id));
-        chunk.text.shrink_to_fit();
+        let mut chunk = Chunk::begin(self.places().start - records.len() as Place);
+        records.iter().for_each(|record| chunk.push(&Packed::of(record), record.id));
+        chunk.shrink();
         if self.held + chunk.bytes() > self.cap {
             return false;
         }
@@ -339,7 +161,7 @@ impl Ring {
     /// Whether any line has a field of this name, whatever its case.
     pub fn has_field(&self, key: &str) -> bool {
         let Ok(part) = literal(&format!("{BETWEEN}{key}=")) else { return false };
-        self.chunks.iter().map(Arc::as_ref).chain([&self.open]).any(|chunk| part.is_match(&chunk.text))
+        self.chunks.iter().map(Arc::as_ref).chain([&self.open]).any(|chunk| part.is_match(chunk.text()))
     }
 
     /// Bytes taken.
@@ -363,12 +185,31 @@ pub fn search(chunks: &[Arc<Chunk>], filter: &LogFilter) -> Vec<Place> {
     })
 }
 
+/// What a filter would make of a snapshot's lines.
+pub fn sift(chunks: &[Arc<Chunk>], filter: &LogFilter) -> Sifted {
+    let passing = search(chunks, filter);
+    let is_bad = |level: Level| level >= Level::Warn;
+    let all = chunks.iter().map(|chunk| chunk.len()).sum();
+    let bad = chunks.iter().flat_map(|chunk| chunk.levels()).filter(|level| is_bad(*level)).count();
+    let shown = passing.iter().filter_map(|place| line_of(chunks, *place));
+    let bad = bad - shown.filter(|line| is_bad(line.level)).count();
+    Sifted { passing: passing.len(), all, bad }
+}
+
+/// The line at a place of a snapshot.
+fn line_of(chunks: &[Arc<Chunk>], place: Place) -> Option<Line<'_>> {
+    let behind = chunks.partition_point(|chunk| chunk.first <= place);
+    let chunk = &chunks[behind.checked_sub(1)?];
+    chunk.line((place - chunk.first) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
     use proptest::prelude::*;
     use serde_json::json;
 
+    use super::super::chunk::CHUNK_BYTES;
     use super::*;
 
     fn record(id: i64, message: &str) -> LogRecord {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::Level;
-use super::ring::Line;
+use super::packed::Line;
 
 /// What stands for what differs from line to line.
 pub const HOLE: char = '*';

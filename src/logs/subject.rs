@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::ring::Line;
+use super::packed::Line;
 use crate::domain::names::Sfid;
 
 /// The filter of all lines about what a line is about: its request, else its record, else its batch.

@@ -5,9 +5,10 @@ use regex::Regex;
 
 use super::Level;
 use super::line::{QUALIFIERS, parse_level};
-use super::ring::{BETWEEN, Line};
+use super::numbers::{self, quantity};
+use super::packed::{BETWEEN, Line};
 use super::shape::{self, HOLE};
-use crate::domain::filter::{TIME_HELP, Word, time, unknown};
+use crate::domain::errors::filter::{TIME_HELP, Word, time, unknown};
 use crate::domain::names::Sfid;
 
 /// Which keys a filter may ask for.
@@ -140,6 +141,22 @@ impl Term {
         }
     }
 
+    /// The number that it compares, where that stands beside the text of lines, and how.
+    pub(super) fn compares(&self) -> Option<(usize, impl Fn(f64) -> bool)> {
+        match self {
+            Term::Compared { key, order, to } => {
+                Some((numbers::of_key(key)?, |value| order.holds(value, *to)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it bounds the places where lines are missing, too.
+    pub(super) fn bounds_gaps(&self) -> bool {
+        matches!(self, Term::Since(_) | Term::Until(_))
+            || matches!(self, Term::Field(key, _) if key == "source" || key == "dropped")
+    }
+
     /// Whether it asks for all lines about one thing.
     pub(super) fn is_thread(&self) -> bool {
         matches!(self, Term::Whole(_) | Term::Record { .. })
@@ -235,7 +252,7 @@ impl Which {
 
 impl Order {
     /// The same of a number that is written with its unit.
-    pub(super) fn holds_of(self, value: &str, to: f64) -> bool {
+    fn holds_of(self, value: &str, to: f64) -> bool {
         quantity(value).is_some_and(|value| self.holds(value, to))
     }
 
@@ -261,7 +278,7 @@ fn is_address(key: &str, value: &str, keys: Keys) -> bool {
 }
 
 /// Whether a value is this one; `wanted` is in small letters.
-fn is(value: &str, wanted: &str) -> bool {
+pub(super) fn is(value: &str, wanted: &str) -> bool {
     value.eq_ignore_ascii_case(wanted) || (!value.is_ascii() && value.to_lowercase() == wanted)
 }
 
@@ -276,28 +293,6 @@ fn compared(text: &str) -> Option<(&str, Order, &str)> {
         _ => (Order::More, &rest[1..]),
     };
     (super::line::is_any_name(key) && !to.is_empty()).then_some((key, order, to))
-}
-
-/// A number with its unit, in the least one of its kind: `5s` is 5000, as are `5000ms` and `5000`, and so is `5kB`.
-pub(super) fn quantity(text: &str) -> Option<f64> {
-    let is_digit = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
-    let (number, unit) = text.split_at(text.find(|c| !is_digit(c)).unwrap_or(text.len()));
-    let factor = match unit {
-        "" | "ms" | "B" | "b" | "%" => 1.0,
-        "us" | "µs" => 1e-3,
-        "ns" => 1e-6,
-        "s" => 1e3,
-        "m" | "min" => 60e3,
-        "h" => 3.6e6,
-        "kB" | "KB" => 1e3,
-        "MB" => 1e6,
-        "GB" => 1e9,
-        "KiB" => 1_024.0,
-        "MiB" => 1_048_576.0,
-        "GiB" => 1_073_741_824.0,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * factor)
 }
 
 /// What may stand before an id and behind it.
@@ -440,31 +435,12 @@ mod tests {
         assert!(passes("record:k-77", &record("the external id K-77 is taken", json!({}))));
     }
 
-    #[test]
-    fn quantities() {
-        for (text, wanted) in [
-            ("5s", Some(5_000.0)),
-            ("267.06ms", Some(267.06)),
-            ("-3", Some(-3.0)),
-            ("1.5h", Some(5.4e6)),
-            ("007", Some(7.0)),
-            ("", None),
-            ("-", None),
-            ("1.2.3", None),
-            ("2024-10-28", None),
-            ("5 s", None),
-            ("inf", None),
-        ] {
-            assert_eq!(quantity(text), wanted, "{text}");
-        }
-    }
-
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in ".*") {
             let _ = LogFilter::parse(&text);
             let _ = LogFilter::parse_any(&text);
-            let _ = quantity(&text);
+            let _ = numbers::quantity(&text);
         }
 
         #[test]

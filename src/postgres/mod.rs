@@ -1,70 +1,33 @@
 //! The only room with SQL. [`Store`] is a connection's database: its pool, its schema in Heroku Connect's layout and
-//! the schema `syncdeck` beside it. Each file holds one subject: installing, the queue of units, rows, sync errors,
-//! the operator's writes, status, commands, the log.
+//! the schema `syncdeck` beside it.
+//!
+//! - [`session`] is the way to the server, [`schema`] what is laid out there.
+//! - [`changes`] are on their way to Salesforce, [`tables`] are the users', [`errors`] what fails.
+//! - [`operations`] are what people do, [`reports`] what engines tell.
+//! - [`failpoint`] lets tests of debug builds stop an engine at a named place.
 //!
 //! Nothing here decides what an error means or when to try again; that comes in as values.
 
-pub mod acknowledge;
-pub mod audit;
-pub mod candidates;
-mod capture;
-mod client;
-pub mod commands;
-mod condition;
-pub mod conflicts;
-pub mod connect;
-pub mod custody;
-pub mod defects;
+pub mod changes;
 pub mod errors;
-mod failing;
 pub mod failpoint;
-mod find;
-mod indexes;
-pub mod install;
-pub mod keys;
-pub mod link;
-pub mod listing;
-mod load;
-mod locks;
-pub mod log_store;
-mod masked;
-pub mod obstacle;
-pub mod operator;
-pub mod outcomes;
-mod overview;
-mod passfile;
-mod pending;
-pub mod queue;
-pub mod records;
-pub mod refused;
-mod relatives;
-pub mod revert;
-mod rights;
-mod row_condition;
-pub mod rows;
-mod runs;
-pub mod settings;
-mod sooner;
-pub mod status;
-mod storable;
-mod stream;
-mod takeover;
-mod tls;
-mod trends;
-pub mod undo;
-mod url;
-mod values;
-pub mod verify;
-pub mod writeback;
-mod writes;
+pub mod operations;
+pub mod reports;
+pub mod schema;
+pub mod session;
+pub mod tables;
+
+use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use client::{Cached, Client, Transaction};
+use crate::domain::errors::grouping::Grouping;
 
-/// The channel on which engines and operators announce what changed; the payload is a word of [`connect::Notice`].
+use session::client::{Cached, Client, Transaction};
+
+/// The channel on which engines and operators announce what changed; the payload is its subject, such as `errors`.
 pub const CHANNEL: &str = "syncdeck";
 
 /// Why something could not be done in PostgreSQL.
@@ -94,6 +57,12 @@ pub enum Error {
     /// What somebody typed is none of what there is; the text names it and what there is.
     #[error("{0}")]
     Wrong(String),
+    /// A row or something else that was named is not there, or not any more; the text names it.
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody else changed it meanwhile, or is changing it now; the text names it.
+    #[error("{0}")]
+    Conflict(String),
     /// The database is not as it must be, or a request cannot be met; the text names the thing and the remedy.
     #[error("{0}")]
     Refused(String),
@@ -160,7 +129,7 @@ impl Error {
         let names = [("constraint", db.constraint()), ("column", db.column()), ("table", db.table())];
         let names = names.iter().filter_map(|(kind, name)| Some(format!(", {kind} {}", (*name)?)));
         let names: String =
-            names.chain(obstacle::function_of(db).map(|name| format!(", function {name}"))).collect();
+            names.chain(tables::obstacle::function_of(db).map(|name| format!(", function {name}"))).collect();
         format!(
             "PostgreSQL could not {what}: SQLSTATE {}{names} (its words may quote a masked value, and are left out)",
             db.code().code()
@@ -185,7 +154,11 @@ impl Error {
             Error::Sql { source, .. } => {
                 source.is_closed() || source.code().is_none_or(|code| code.code().starts_with("57P"))
             }
-            Error::BadFilter { .. } | Error::Wrong(_) | Error::Refused(_) => false,
+            Error::BadFilter { .. }
+            | Error::Wrong(_)
+            | Error::NotFound(_)
+            | Error::Conflict(_)
+            | Error::Refused(_) => false,
         }
     }
 }
@@ -200,17 +173,17 @@ fn describe(source: &tokio_postgres::Error) -> String {
                 None => error.message().to_owned(),
             }
         }
-        None => connect::root_cause(source),
+        None => session::connect::root_cause(source),
     }
 }
 
 /// Names what a statement was to do when it failed.
-trait While<T> {
-    fn while_(self, what: &'static str) -> Result<T, Error>;
+trait ErrorContext<T> {
+    fn context(self, what: &'static str) -> Result<T, Error>;
 }
 
-impl<T> While<T> for Result<T, tokio_postgres::Error> {
-    fn while_(self, what: &'static str) -> Result<T, Error> {
+impl<T> ErrorContext<T> for Result<T, tokio_postgres::Error> {
+    fn context(self, what: &'static str) -> Result<T, Error> {
         self.map_err(|source| Error::Sql { what, source })
     }
 }
@@ -221,7 +194,7 @@ type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
-    dial: connect::Dial,
+    dial: session::connect::Connector,
     /// Whether its sessions refuse every write.
     read_only: bool,
     /// Behind a transaction pooler, what each transaction is set to.
@@ -230,9 +203,17 @@ pub struct Store {
     pub schema_name: String,
     /// The same, quoted for SQL.
     schema: String,
+    /// What splits groups of errors that are kept here.
+    grouping: Arc<Grouping>,
 }
 
 impl Store {
+    /// The same database, where errors are grouped by these rules.
+    #[must_use]
+    pub fn grouped_by(self, grouping: &Grouping) -> Store {
+        Store { grouping: Arc::new(grouping.clone()), ..self }
+    }
+
     /// Whether a transaction pooler is in between: each statement costs a transaction with its settings.
     pub fn is_pooled(&self) -> bool {
         self.pooled.is_some()
@@ -244,8 +225,11 @@ impl Store {
     }
 
     async fn client(&self) -> Result<Client, Error> {
-        let object =
-            self.pool.get().await.map_err(|error| connect::explain_pool(self.dial.config(), &error))?;
+        let object = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| session::connect::explain_pool(self.dial.config(), &error))?;
         Ok(Client::new(object, self.pooled.clone()))
     }
 }

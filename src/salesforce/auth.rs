@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::address::OrgAddress;
+use crate::domain::values::address::OrgAddress;
 
 use super::{Error, body, told};
 

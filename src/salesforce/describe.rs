@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::domain::field::{Field, FieldType};
-use crate::domain::mapping::{Stamp, SystemFields};
+use crate::domain::mappings::field::{Field, FieldType};
+use crate::domain::mappings::mapping::{Stamp, SystemFields};
 use crate::domain::names::column_of;
 
 use super::{Client, Error};

@@ -24,7 +24,7 @@ use reqwest::header::{IF_MODIFIED_SINCE, LAST_MODIFIED};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::domain::address::OrgAddress;
+use crate::domain::values::address::OrgAddress;
 
 pub use auth::{Credentials, Grant};
 

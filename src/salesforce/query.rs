@@ -6,9 +6,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::domain::field::{Field, FieldType};
-use crate::domain::key;
-use crate::domain::mapping::{Mapping, Stamp};
+use crate::domain::mappings::field::{Field, FieldType};
+use crate::domain::mappings::mapping::{Mapping, Stamp};
+use crate::domain::values::key;
 
 use super::page::{Asked, read_page, valid_id};
 use super::{Answer, Ask, Client, Error, body, value};
@@ -60,6 +60,12 @@ impl Selection {
             }
         }
         Selection { object: mapping.object.clone(), stamp, parts }
+    }
+
+    /// How many requests it takes to have so many records of it.
+    pub fn requests(&self, records: usize) -> i64 {
+        let asked = records.div_ceil(IDS).max(1);
+        (1 + (self.parts.len() - 1) * asked) as i64
     }
 
     fn by_ids(&self, part: &str, ids: &str) -> String {
@@ -350,21 +356,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::field::{Field, FieldType};
-    use crate::domain::mapping::Access;
+    use crate::domain::mappings::field::{Field, FieldType};
 
     fn mapping(fields: Vec<Field>) -> Mapping {
-        Mapping {
-            object: "Wide__c".to_owned(),
-            table: "wide__c".to_owned(),
-            access: Access::ReadWrite,
-            external_id: None,
-            rules: crate::domain::rules::Rules::default(),
-            fields,
-            parents: Vec::new(),
-            gone: false,
-            system: Default::default(),
-        }
+        Mapping::plain("Wide__c", fields)
     }
 
     #[test]

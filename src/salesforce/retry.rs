@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::domain::catalogue;
-use crate::domain::sync_error::Class;
-use crate::domain::sync_error::Source;
+use crate::domain::errors::catalogue;
+use crate::domain::errors::sync_error::Class;
+use crate::domain::errors::sync_error::Source;
 use crate::salesforce;
 
 /// How often Salesforce is asked for whoever waits.

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use crate::domain::field::{Field, FieldType};
-use crate::domain::mapping::{CHANGED, Mapping};
-use crate::domain::number::Decimal;
+use crate::domain::mappings::field::{Field, FieldType};
+use crate::domain::mappings::mapping::{CHANGED, Mapping};
+use crate::domain::values::number::Decimal;
 
 /// A value that JSON has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,8 +4,9 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::org::{Org, Table};
-use super::schema::{FieldDef, Kind, field_line};
+use super::org::Org;
+use super::schema::{FieldDef, Kind, ObjectDef, field_line};
+use super::tables::Table;
 
 /// What the administrator is to do, as it comes over HTTP:
 /// `{"do": "hide_field", "object": "Contact", "field": "Phone"}`.
@@ -98,38 +99,33 @@ impl Org {
     /// Adds a lookup field to an object.
     pub fn add_lookup(&self, object: &str, field: &str, relationship: &str, parent: &str) {
         let def = field_line(&format!("{field} | {field} | lookup {parent} {relationship}"));
-        self.change(object, |table| table.def.fields.push(def));
+        self.change(object, |table| table.def_mut().fields.push(def));
     }
 
     /// Drops a field with its values.
     pub fn drop_field(&self, object: &str, field: &str) {
         self.hide_field(object, field);
         self.change(object, |table| {
-            table.def.hidden.retain(|hidden| !hidden.name.eq_ignore_ascii_case(field));
+            table.def_mut().hidden.retain(|hidden| !hidden.name.eq_ignore_ascii_case(field));
             table
                 .records
-                .values_mut()
-                .for_each(|record| record.fields.retain(|name, _| !name.eq_ignore_ascii_case(field)));
+                .change_all(|record| record.fields.retain(|name, _| !name.eq_ignore_ascii_case(field)));
         });
     }
 
     /// Takes the login's right to see a field away: to the API it does not exist.
     pub fn hide_field(&self, object: &str, field: &str) {
         self.change(object, |table| {
-            let (hidden, seen) =
-                table.def.fields.drain(..).partition::<Vec<_>, _>(|of| of.name.eq_ignore_ascii_case(field));
-            table.def.fields = seen;
-            table.def.hidden.extend(hidden);
+            let ObjectDef { fields, hidden, .. } = table.def_mut();
+            hidden.extend(fields.extract_if(.., |of| of.name.eq_ignore_ascii_case(field)));
         });
     }
 
     /// Gives it back.
     pub fn show_field(&self, object: &str, field: &str) {
         self.change(object, |table| {
-            let (back, hidden) =
-                table.def.hidden.drain(..).partition::<Vec<_>, _>(|of| of.name.eq_ignore_ascii_case(field));
-            table.def.hidden = hidden;
-            table.def.fields.extend(back);
+            let ObjectDef { fields, hidden, .. } = table.def_mut();
+            fields.extend(hidden.extract_if(.., |of| of.name.eq_ignore_ascii_case(field)));
         });
     }
 
@@ -176,7 +172,7 @@ impl Org {
 
     fn change_field(&self, object: &str, name: &str, change: impl FnOnce(&mut FieldDef)) {
         self.change(object, |table| {
-            let field = table.def.fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name));
+            let field = table.def_mut().fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name));
             if let Some(field) = field {
                 change(field);
             }

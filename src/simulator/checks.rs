@@ -2,12 +2,15 @@
 //! lookups, the duplicate rule, the administrator's validation rules. Codes and messages are the real ones; messages
 //! name a field by its label, `fields` by its API name.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
-use super::org::{State, Table, long_id};
+use super::ids::long_id;
+use super::org::State;
 use super::save::Rejection;
 use super::schema::{FieldDef, Kind, ObjectDef};
+use super::tables::{Table, duplicate_key};
+use super::values::parse_datetime;
 
 /// A value whose JSON type cannot be read as the field's: that fails the whole request, not one record.
 pub(super) fn mistyped(def: &ObjectDef, record: &Map<String, Value>) -> Option<String> {
@@ -15,11 +18,12 @@ pub(super) fn mistyped(def: &ObjectDef, record: &Map<String, Value>) -> Option<S
         let field = def.field(name)?;
         let (wanted, wrong) = match (&field.kind, value) {
             (_, Value::Null) => return None,
-            (Kind::Number { .. }, Value::String(text)) => ("double", text.trim().parse::<f64>().is_err().then_some(text)),
-            (Kind::Int, Value::String(text)) => ("int", text.trim().parse::<i64>().is_err().then_some(text)),
-            (Kind::Boolean, Value::String(text)) => ("boolean", (!["true", "false"].contains(&text.as_str())).then_some(text)),
-            (Kind::Date, Value::String(text)) => ("date", NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d").is_err().then_some(text)),
-            (Kind::Datetime, Value::String(text)) => ("dateTime", parse_datetime(text).is_none().then_some(text)),
+            (Kind::Number { .. }, Value::String(text)) => ("double", (!text.trim().parse::<f64>().is_ok_and(f64::is_finite)).then(|| text.clone())),
+            (Kind::Number { .. }, Value::Number(number)) => ("double", number.as_f64().is_none_or(f64::is_infinite).then(|| number.to_string())),
+            (Kind::Int, Value::String(text)) => ("int", text.trim().parse::<i64>().is_err().then(|| text.clone())),
+            (Kind::Boolean, Value::String(text)) => ("boolean", (!["true", "false"].contains(&text.as_str())).then(|| text.clone())),
+            (Kind::Date, Value::String(text)) => ("date", NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d").is_err().then(|| text.clone())),
+            (Kind::Datetime, Value::String(text)) => ("dateTime", parse_datetime(text).is_none().then(|| text.clone())),
             _ => return None,
         };
         let text = wrong?;
@@ -28,60 +32,6 @@ pub(super) fn mistyped(def: &ObjectDef, record: &Map<String, Value>) -> Option<S
             text.len() + name.len() + 8
         ))
     })
-}
-
-/// Reads the instants that the API takes.
-pub(super) fn parse_datetime(text: &str) -> Option<DateTime<chrono::Utc>> {
-    DateTime::parse_from_rfc3339(text)
-        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
-        .ok()
-        .map(|time| time.with_timezone(&chrono::Utc))
-}
-
-/// Values as they are stored: text trimmed, empty text null, numbers numbers, instants in whole seconds.
-pub(super) fn normalise(field: &FieldDef, value: Value) -> Value {
-    match (&field.kind, value) {
-        (Kind::Number { .. }, Value::String(text)) => decimal(text.trim()),
-        (Kind::Int, Value::String(text)) => text.trim().parse::<i64>().map_or(Value::Null, Value::from),
-        (Kind::Number { .. }, Value::Number(number)) => decimal(&number.to_string()),
-        (Kind::Boolean, Value::String(text)) => Value::from(text == "true"),
-        (Kind::Boolean, Value::Null) => Value::from(false),
-        (Kind::Datetime, Value::String(text)) => {
-            parse_datetime(&text).map_or(Value::Null, |time| Value::from(super::org::datetime(time)))
-        }
-        (Kind::Lookup { .. } | Kind::Polymorphic { .. }, Value::String(text)) => {
-            let text = text.trim();
-            if text.is_empty() {
-                Value::Null
-            } else {
-                Value::from(long_id(text).unwrap_or_else(|| text.to_owned()))
-            }
-        }
-        (_, Value::String(text)) => {
-            let text = text.trim_matches(|c: char| c <= ' ');
-            if text.is_empty() { Value::Null } else { Value::from(text) }
-        }
-        (_, other) => other,
-    }
-}
-
-/// A number as an org keeps and answers it: all its digits, at least one of them behind the point.
-fn decimal(text: &str) -> Value {
-    let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (sign, number) = match number.strip_prefix('-') {
-        Some(number) => ("-", number),
-        None => ("", number.trim_start_matches('+')),
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let power: i64 = power.parse().unwrap_or(0);
-    let point = usize::try_from(whole.len() as i64 + power).unwrap_or(0);
-    let front = "0".repeat(usize::try_from(-(whole.len() as i64 + power)).unwrap_or(0));
-    let digits = format!("{front}{whole}{fraction}");
-    let digits = format!("{digits}{}", "0".repeat(point.saturating_sub(digits.len())));
-    let (whole, fraction) = digits.split_at(point.min(digits.len()));
-    let whole = Some(whole.trim_start_matches('0')).filter(|whole| !whole.is_empty()).unwrap_or("0");
-    let fraction = Some(fraction.trim_end_matches('0')).filter(|part| !part.is_empty()).unwrap_or("0");
-    format!("{sign}{whole}.{fraction}").parse::<serde_json::Number>().map_or(Value::Null, Value::Number)
 }
 
 /// Everything wrong with a record that is to have `written` on top of what it `holds`. `own` is its id.
@@ -238,21 +188,10 @@ fn duplicate_rule(
     if table.def.name != "Lead" || !(written.contains_key("Email") || written.contains_key("LastName")) {
         return None;
     }
-    let email = merged.get("Email")?.as_str()?;
-    let name = merged.get("LastName")?.as_str()?;
-    let same = |record: &super::org::Record| {
-        !record.deleted
-            && Some(record.id.as_str()) != own
-            && record
-                .fields
-                .get("Email")
-                .and_then(Value::as_str)
-                .is_some_and(|other| other.eq_ignore_ascii_case(email))
-            && record.fields.get("LastName").and_then(Value::as_str) == Some(name)
-    };
-    let other = table.records.values().find(|record| same(record))?;
+    let alike = table.alike.get(&duplicate_key(&table.def, merged)?)?;
+    let other = alike.iter().find(|id| Some(id.as_str()) != own)?;
     let mut rejection = Rejection::new("DUPLICATES_DETECTED", "Use one of these records?".to_owned(), &[]);
-    rejection.duplicate_of = Some((table.def.name.clone(), other.id.clone()));
+    rejection.duplicate_of = Some((table.def.name.clone(), other.clone()));
     Some(rejection)
 }
 

@@ -1,38 +1,46 @@
 //! sObject Collections: up to 200 records in one call, each saved or refused for itself, or all or none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use axum::body::Body;
 use axum::http::{Method, Response};
 use serde_json::{Map, Value, json};
 
+use super::call::Call;
 use super::checks;
-use super::org::{Record, State, long_id};
-use super::response::{answer, not_found, refusal};
-use super::routes::Call;
+use super::ids::long_id;
+use super::org::State;
+use super::queries::ask_locked;
+use super::response::{answer, not_found, refusal, unreadable};
 use super::save::{self, Rejection, Writer};
+use super::soql::Answer;
+use super::undo::Mark;
 
 /// The most records of one call.
 const COLLECTION: usize = 200;
+/// The most that are read in one.
+const RETRIEVED: usize = 2_000;
 
-pub(super) fn answer_collection(state: &mut State, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
+pub(super) fn answer_collection(
+    state: &mut State,
+    call: &Call<'_>,
+    version: &str,
+    rest: &[&str],
+) -> Response<Body> {
+    if let (&Method::GET | &Method::POST, [object]) = (call.method, rest) {
+        return retrieve(state, call, object, version);
+    }
     if call.method == Method::DELETE {
         let ids: Vec<String> =
             call.query.get("ids").map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default();
         let all_or_none = call.query.get("allOrNone").is_some_and(|word| word == "true");
-        return each(state, ids.len(), all_or_none, |state, at, writer| {
+        return each(state, call.request, ids.len(), all_or_none, |state, at, writer| {
             save::delete(state, &ids[at], writer).map(|id| (id, None))
         });
     }
     let body: Value = match serde_json::from_slice(&call.body) {
         Ok(body) => body,
-        Err(error) => {
-            return refusal(
-                400,
-                "JSON_PARSER_ERROR",
-                &format!("{error} at [line:{}, column:{}]", error.line(), error.column()),
-            );
-        }
+        Err(error) => return unreadable(&error),
     };
     let records: Vec<Map<String, Value>> = body
         .get("records")
@@ -54,11 +62,23 @@ pub(super) fn answer_collection(state: &mut State, call: &Call<'_>, rest: &[&str
         return refusal(400, "JSON_PARSER_ERROR", &message);
     }
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
+    let given = |at: usize, name: &str| -> Option<&Value> {
+        records[at].iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    };
+    // As values are compared: ids in their long form, keys by their field.
+    let key = match rest {
+        [object, key] => state.table(object).and_then(|table| table.def.field(key).cloned()),
+        _ => None,
+    };
+    let twice = named_twice((0..records.len()).map(|at| match &key {
+        Some(key) if key.name != "Id" => key.folded(given(at, &key.name)?),
+        _ => long_id(given(at, "Id")?.as_str()?),
+    }));
     match (call.method, rest) {
-        (&Method::POST, []) => each(state, records.len(), all_or_none, |state, at, writer| {
+        (&Method::POST, []) => each(state, call.request, records.len(), all_or_none, |state, at, writer| {
             save::create(state, &kind(&records[at]), records[at].clone(), writer).map(|id| (id, None))
         }),
-        (&Method::PATCH, []) => each(state, records.len(), all_or_none, |state, at, writer| {
+        (&Method::PATCH, []) => each(state, call.request, records.len(), all_or_none, |state, at, writer| {
             let id = records[at]
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case("id"))
@@ -70,20 +90,46 @@ pub(super) fn answer_collection(state: &mut State, call: &Call<'_>, rest: &[&str
                     &[],
                 )]);
             };
+            // The first of them is carried out.
+            if twice.get(&at) == Some(&false) {
+                let message = format!("duplicate id specified: {id}");
+                return Err(vec![Rejection::new("DUPLICATE_VALUE", message, &["Id"])]);
+            }
             save::update(state, &kind(&records[at]), id, records[at].clone(), writer)
                 .map(|()| (long_id(id).unwrap_or_default(), None))
         }),
-        (&Method::PATCH, [object, key]) => each(state, records.len(), all_or_none, |state, at, writer| {
-            save::upsert(state, object, key, records[at].clone(), writer)
-                .map(|(id, created)| (id, Some(created)))
-        }),
+        (&Method::PATCH, [object, key]) => {
+            each(state, call.request, records.len(), all_or_none, |state, at, writer| {
+                if twice.contains_key(&at) {
+                    let value = given(at, key)
+                        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                    let message = format!("Duplicate external id specified: {}", value.unwrap_or_default());
+                    return Err(vec![Rejection::new("DUPLICATE_VALUE", message, &[key])]);
+                }
+                save::upsert(state, object, key, records[at].clone(), writer)
+                    .map(|(id, created)| (id, Some(created)))
+            })
+        }
         _ => not_found(),
     }
+}
+
+/// The places of records that name what another of the call names, and whether they are the first that does.
+pub(super) fn named_twice(names: impl Iterator<Item = Option<String>>) -> HashMap<usize, bool> {
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, name) in names.enumerate() {
+        if let Some(name) = name {
+            places.entry(name).or_default().push(at);
+        }
+    }
+    let alike = places.into_values().filter(|places| places.len() > 1);
+    alike.flat_map(|places| places.into_iter().enumerate().map(|(nth, at)| (at, nth == 0))).collect()
 }
 
 /// Saves each record of a collection, answering in its order. With allOrNone, one that fails takes all back.
 fn each(
     state: &mut State,
+    request: u64,
     count: usize,
     all_or_none: bool,
     mut one: impl FnMut(&mut State, usize, &Writer) -> save::Saved<(String, Option<bool>)>,
@@ -98,19 +144,69 @@ fn each(
             "record limit reached. cannot submit more than 200 records into this call",
         );
     }
-    let writer = Writer::api(state.requests, count);
-    let before = all_or_none.then(|| (clone_tables(state), state.journal.len()));
+    let writer = Writer::api(request, count);
+    let before = all_or_none.then(|| Mark::of(state));
     let results: Vec<save::Saved<(String, Option<bool>)>> =
         (0..count).map(|at| one(state, at, &writer)).collect();
-    let failed = results.iter().any(Result::is_err);
-    if let (Some((tables, journal)), true) = (before, failed) {
-        restore_tables(state, tables);
-        state.journal.truncate(journal);
+    if let (Some(before), true) = (before, results.iter().any(Result::is_err)) {
+        before.restore(state);
     }
-    let rolled_back = all_or_none && failed;
+    let rolled_back = all_or_none && results.iter().any(Result::is_err);
     let mut body: Vec<Value> = results.iter().map(|result| collection_result(result, rolled_back)).collect();
     state.faults.spoil(&mut body);
     answer(200, &Value::from(body))
+}
+
+/// Records by their ids, in the order of these; null for what is not there.
+fn retrieve(state: &State, call: &Call<'_>, object: &str, version: &str) -> Response<Body> {
+    let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+    let list = |name: &str| -> Vec<String> {
+        let text =
+            call.query.get(name).map(|text| text.split(',').map(|word| word.trim().to_owned()).collect());
+        let listed = || {
+            let words = body.get(name)?.as_array()?.iter().filter_map(Value::as_str);
+            Some(words.map(str::to_owned).collect())
+        };
+        text.or_else(listed).unwrap_or_default()
+    };
+    let (ids, fields) = (list("ids"), list("fields"));
+    if state.table(object).is_none() {
+        return not_found();
+    }
+    if ids.is_empty() || fields.is_empty() {
+        return refusal(400, "MISSING_ARGUMENT", "ids and fields must be specified");
+    }
+    if ids.len() > RETRIEVED {
+        let message =
+            format!("record limit reached. cannot retrieve more than {RETRIEVED} records in this call");
+        return refusal(400, "EXCEEDED_ID_LIMIT", &message);
+    }
+    let long: Vec<Option<String>> = ids.iter().map(|id| long_id(id)).collect();
+    let named: Vec<String> = long.iter().flatten().map(|id| format!("'{id}'")).collect();
+    let with_id = !fields.iter().any(|field| field.eq_ignore_ascii_case("Id"));
+    let fields = fields.join(",");
+    let condition =
+        if named.is_empty() { "Id = null".to_owned() } else { format!("Id IN ({})", named.join(",")) };
+    let soql = format!("SELECT {fields}{} FROM {object} WHERE {condition}", if with_id { ",Id" } else { "" });
+    match ask_locked(state, &soql, false) {
+        Ok(Answer::Records(rows)) => {
+            let id_of = |record: &Value| record["Id"].as_str().map(str::to_owned);
+            let page = rows.page(0..rows.len(), version);
+            let mut found: HashMap<String, Value> =
+                page.into_iter().filter_map(|record| Some((id_of(&record)?, record))).collect();
+            if with_id {
+                found
+                    .values_mut()
+                    .filter_map(Value::as_object_mut)
+                    .for_each(|record| drop(record.shift_remove("Id")));
+            }
+            let of =
+                |id: &Option<String>| id.as_ref().and_then(|id| found.get(id).cloned()).unwrap_or_default();
+            answer(200, &long.iter().map(of).collect())
+        }
+        Ok(_) => refusal(400, "MALFORMED_QUERY", "fields must be names of fields"),
+        Err(fault) => refusal(400, fault.code, &fault.told(&soql)),
+    }
 }
 
 fn collection_result(result: &save::Saved<(String, Option<bool>)>, rolled_back: bool) -> Value {
@@ -127,17 +223,5 @@ fn collection_result(result: &save::Saved<(String, Option<bool>)>, rolled_back: 
             body
         }
         Err(rejections) => json!({"success": false, "errors": save::collection_errors(rejections)}),
-    }
-}
-
-type Kept = Vec<(BTreeMap<String, Record>, HashMap<(String, String), String>, u64)>;
-
-fn clone_tables(state: &State) -> Kept {
-    state.tables.iter().map(|table| (table.records.clone(), table.unique.clone(), table.next_id)).collect()
-}
-
-fn restore_tables(state: &mut State, kept: Kept) {
-    for (table, (records, unique, next_id)) in state.tables.iter_mut().zip(kept) {
-        (table.records, table.unique, table.next_id) = (records, unique, next_id);
     }
 }

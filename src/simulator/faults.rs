@@ -14,6 +14,8 @@ pub struct Faults {
     pub row_lock: f64,
     /// The next this many requests find their session expired (401); a new login ends that at once.
     pub expire_session: u32,
+    /// The next this many requests find their session not made for the API (401), which no login cures.
+    pub unusable_session: u32,
     /// The next this many requests meet the limit of concurrent ones (403).
     pub concurrent_limit: u32,
     /// The next this many requests find the daily allowance used up (403).
@@ -38,6 +40,10 @@ pub struct Faults {
     pub short_answer: u32,
     /// The next this many answers to collections have their results in another order.
     pub reorder_answer: u32,
+    /// Bulk jobs that did this many records wait there, until it is taken back.
+    pub hold_jobs: Option<u64>,
+    /// The next this many Bulk jobs that write fail in the middle.
+    pub fail_jobs: u32,
 }
 
 /// What written records are refused with.
@@ -79,12 +85,18 @@ pub struct FaultCounts {
     pub short_answer: u64,
     /// Answers in another order.
     pub reorder_answer: u64,
+    /// Bulk jobs that failed in the middle.
+    pub fail_jobs: u64,
 }
 
 /// A fault that meets a request before it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Early {
     SessionExpired,
+    /// A session that is good, but not for this; another login gives the same.
+    SessionUnusable,
+    /// An Authorization header of no kind that there is.
+    InvalidHeader,
     ConcurrentLimit,
     DailyLimit,
     TooMany,
@@ -139,6 +151,9 @@ impl FaultState {
             Some(Early::Unavailable)
         } else if due(&mut faults.server_error, &mut counts.server_error) {
             Some(Early::ServerError)
+        } else if faults.unusable_session > 0 {
+            faults.unusable_session -= 1;
+            Some(Early::SessionUnusable)
         } else if faults.api_disabled > 0 {
             faults.api_disabled -= 1;
             Some(Early::ApiDisabled)
@@ -175,6 +190,14 @@ impl FaultState {
             self.counts.reorder_answer += 1;
             results.rotate_left(1);
         }
+    }
+
+    /// Whether a Bulk job fails in the middle.
+    pub(super) fn job_fails(&mut self) -> bool {
+        let fails = self.faults.fail_jobs > 0;
+        self.faults.fail_jobs = self.faults.fail_jobs.saturating_sub(1);
+        self.counts.fail_jobs += u64::from(fails);
+        fails
     }
 
     /// Whether a query runs too long.

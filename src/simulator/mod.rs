@@ -1,5 +1,5 @@
 //! The org in a box: a Salesforce org over real HTTP on loopback, for the demo and the tests. OAuth, describe, SOQL,
-//! rows, sObject Collections, deletes and limits, with the codes, messages and shapes of the real thing; field types,
+//! rows, sObject Collections, Bulk API 2.0, deletes and limits, with the codes, messages and shapes of the real thing; field types,
 //! validation and duplicate rules, an Apex trigger; faults on demand; and a journal of every accepted write, so that
 //! a test can prove what arrived, how often and in which order.
 //!
@@ -7,18 +7,29 @@
 //! engine or PostgreSQL. State is in memory.
 
 mod administrator;
+mod bulk;
+mod call;
 mod checks;
 mod collections;
-mod evaluate;
+mod composite;
+mod cursors;
 mod faults;
+mod ids;
 mod oauth;
 mod org;
+mod queries;
+mod records;
 mod response;
 mod routes;
+mod rows;
 mod save;
 mod schema;
 pub mod seed;
 mod soql;
+mod tables;
+mod transaction;
+mod undo;
+mod values;
 
 use std::io;
 

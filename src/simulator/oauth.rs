@@ -1,21 +1,116 @@
 //! Signing in, without anybody at a browser.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use base64::Engine;
 use chrono::Utc;
 use serde_json::{Value, json};
 
+use super::call::{Call, form};
 use super::org::State;
-use super::response::{answer, not_found};
-use super::routes::{Call, form};
+use super::response::{answer, empty, not_found};
 
-/// `POST /services/oauth2/token`: client credentials, JWT bearer, refresh token.
-pub(super) fn token(state: &mut State, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
-    if rest != ["token"] || call.method != Method::POST {
+/// The id of the org.
+const ORGANISATION: &str = "00Dsd0000000001MAA";
+/// The id of the user whom the app speaks for.
+const USER: &str = "005sd0000000001AAA";
+/// Sessions at a time; the oldest ends.
+const SESSIONS: usize = 1_000;
+
+/// Everything below `/services/oauth2`.
+pub(super) fn answer_oauth(state: &mut State, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
+    match (call.method, rest) {
+        (&Method::POST, ["token"]) => token(state, call),
+        (&Method::GET | &Method::POST, ["userinfo"]) => user_info(state, call),
+        (&Method::GET | &Method::POST, ["revoke"]) => revoke(state, call),
+        _ => not_found(),
+    }
+}
+
+/// Who speaks, as an OpenID Connect client asks it.
+fn user_info(state: &State, call: &Call<'_>) -> Response<Body> {
+    if !has_session(state, call) {
+        return bad_token();
+    }
+    let base = format!("http://{}", call.host);
+    let name = &state.options.username;
+    answer(
+        200,
+        &json!({"sub": format!("{base}/id/{ORGANISATION}/{USER}"), "user_id": USER, "organization_id": ORGANISATION,
+            "preferred_username": name, "nickname": "integration", "name": "Integration User", "email": name,
+            "email_verified": true, "given_name": "Integration", "family_name": "User", "zoneinfo": "GMT",
+            "active": true, "user_type": "STANDARD", "language": "en_US", "locale": "en_US", "utcOffset": 0,
+            "urls": urls(&base), "is_app_installed": true}),
+    )
+}
+
+/// What the `id` of a login's answer leads to.
+pub(super) fn identity(state: &State, call: &Call<'_>, organisation: &str, user: &str) -> Response<Body> {
+    if !has_session(state, call) {
+        return bad_token();
+    }
+    if [organisation, user] != [ORGANISATION, USER] {
         return not_found();
     }
+    let base = format!("http://{}", call.host);
+    let name = &state.options.username;
+    answer(
+        200,
+        &json!({"id": format!("{base}/id/{ORGANISATION}/{USER}"), "asserted_user": true, "user_id": USER,
+            "organization_id": ORGANISATION, "username": name, "nick_name": "integration",
+            "display_name": "Integration User", "email": name, "email_verified": true, "first_name": "Integration",
+            "last_name": "User", "timezone": "GMT", "active": true, "user_type": "STANDARD", "language": "en_US",
+            "locale": "en_US", "utcOffset": 0, "urls": urls(&base), "is_app_installed": true}),
+    )
+}
+
+fn urls(base: &str) -> Value {
+    let data = format!("{base}/services/data/v{{version}}");
+    json!({"custom_domain": base, "rest": format!("{data}/"), "sobjects": format!("{data}/sobjects/"),
+        "query": format!("{data}/query/"), "recent": format!("{data}/recent/"), "search": format!("{data}/search/"),
+        "profile": format!("{base}/{USER}")})
+}
+
+/// Outside of the API a bad token has an answer of its own.
+fn bad_token() -> Response<Body> {
+    let mut response = Response::new(Body::from("Bad_OAuth_Token"));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html;charset=UTF-8"));
+    response
+}
+
+/// Whether a session comes with the request: in its header, or as a parameter.
+fn has_session(state: &State, call: &Call<'_>) -> bool {
+    let given = call.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer =
+        given.and_then(|given| given.strip_prefix("Bearer ").or_else(|| given.strip_prefix("OAuth ")));
+    let parameter = || call.query.get("access_token").map(String::as_str);
+    bearer.or_else(parameter).is_some_and(|token| state.tokens.iter().any(|known| known == token))
+}
+
+/// Ends a session, or all of them with the refresh token.
+fn revoke(state: &mut State, call: &Call<'_>) -> Response<Body> {
+    let fields = form(&String::from_utf8_lossy(&call.body));
+    let token = fields.get("token").or_else(|| call.query.get("token")).cloned().unwrap_or_default();
+    let known = state.tokens.len();
+    state.tokens.retain(|session| *session != token);
+    if token == state.options.refresh_token {
+        state.options.refresh_token = format!("5Aep861SIM{:016x}", rand::random::<u64>());
+        state.tokens.clear();
+    } else if state.tokens.len() == known {
+        return answer(
+            400,
+            &json!({"error": "unsupported_token_type", "error_description": "this token type is not supported"}),
+        );
+    }
+    empty(200)
+}
+
+/// `POST /services/oauth2/token`: client credentials, JWT bearer, refresh token.
+fn token(state: &mut State, call: &Call<'_>) -> Response<Body> {
     let denied = |error: &str, description: &str| {
         answer(400, &json!({"error": error, "error_description": description}))
     };
@@ -51,9 +146,12 @@ pub(super) fn token(state: &mut State, call: &Call<'_>, rest: &[&str]) -> Respon
         _ => return denied("unsupported_grant_type", "grant type not supported"),
     }
     let token = format!("00Dsd0000000001!SIM{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
+    if state.tokens.len() == SESSIONS {
+        state.tokens.remove(0);
+    }
     state.tokens.push(token.clone());
     let mut granted = json!({"access_token": token, "signature": "c2ltdWxhdGVk", "scope": "api", "instance_url": format!("http://{}", call.host),
-            "id": format!("http://{}/id/00Dsd0000000001MAA/005sd0000000001AAA", call.host), "token_type": "Bearer",
+            "id": format!("http://{}/id/{ORGANISATION}/{USER}", call.host), "token_type": "Bearer",
             "issued_at": Utc::now().timestamp_millis().to_string()});
     if let Some(next) = next {
         granted["refresh_token"] = json!(next);

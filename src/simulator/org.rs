@@ -1,16 +1,21 @@
 //! The org's state: records, journal, sessions; and what its users and administrators do without the API.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 
+use super::bulk::jobs::Jobs;
+use super::cursors::Cursors;
 use super::faults::{FaultCounts, FaultState, Faults};
+use super::ids::long_id;
+use super::records::Record;
 use super::save::{self, Rejection};
-use super::schema::{ObjectDef, demo_objects, read_objects};
+use super::schema::{demo_objects, read_objects};
+use super::tables::Table;
 
 /// How an org is made.
 #[derive(Clone, Debug)]
@@ -31,6 +36,14 @@ pub struct OrgOptions {
     pub rotate_refresh_tokens: bool,
     /// API requests a day.
     pub daily_limit: u64,
+    /// Batches of 10,000 rows a day that Bulk jobs may bring.
+    pub daily_bulk_batches: u64,
+    /// Bulk jobs a day that may read.
+    pub daily_query_jobs: u64,
+    /// Records on a page of a Bulk query's results, where nothing else is asked for.
+    pub bulk_page: usize,
+    /// Bytes of one upload to a Bulk job; in base64 they may be half as many again.
+    pub upload_limit: usize,
     /// How long a client waits for an answer that is lost, before its connection ends.
     pub lost_after: Duration,
 }
@@ -46,6 +59,10 @@ impl Default for OrgOptions {
             refresh_token: "5Aep861SIMULATED".to_owned(),
             rotate_refresh_tokens: false,
             daily_limit: 100_000,
+            daily_bulk_batches: 15_000,
+            daily_query_jobs: 10_000,
+            bulk_page: 50_000,
+            upload_limit: 100 * 1024 * 1024,
             lost_after: Duration::from_secs(300),
         }
     }
@@ -76,52 +93,6 @@ pub struct JournalEntry {
     pub batch_size: usize,
 }
 
-/// One record.
-#[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) id: String,
-    /// Values by field name; a missing one is null.
-    pub(super) fields: Map<String, Value>,
-    pub(super) created: DateTime<Utc>,
-    pub(super) modified: DateTime<Utc>,
-    pub(super) deleted: bool,
-}
-
-impl Record {
-    /// A field's value, the system's own included.
-    pub(super) fn get(&self, field: &str) -> Value {
-        match field {
-            "Id" => Value::from(self.id.clone()),
-            "IsDeleted" => Value::from(self.deleted),
-            "CreatedDate" => Value::from(datetime(self.created)),
-            "LastModifiedDate" | "SystemModstamp" => Value::from(datetime(self.modified)),
-            other => self.fields.get(other).cloned().unwrap_or(Value::Null),
-        }
-    }
-}
-
-/// As Salesforce writes instants: whole seconds, offset without a colon.
-pub(super) fn datetime(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%S.000+0000").to_string()
-}
-
-/// The records of one object with its definition.
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) def: ObjectDef,
-    pub(super) records: BTreeMap<String, Record>,
-    /// (unique field, folded value) -> id.
-    pub(super) unique: HashMap<(String, String), String>,
-    pub(super) next_id: u64,
-    pub(super) described: DateTime<Utc>,
-}
-
-impl Table {
-    fn of(def: ObjectDef, described: DateTime<Utc>) -> Table {
-        Table { def, records: BTreeMap::new(), unique: HashMap::new(), next_id: 1, described }
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) options: OrgOptions,
@@ -130,9 +101,9 @@ pub(super) struct State {
     pub(super) faults: FaultState,
     pub(super) tokens: Vec<String>,
     pub(super) requests: u64,
-    /// Positions of queries that have more pages.
-    pub(super) cursors: HashMap<String, Vec<Value>>,
-    pub(super) next_cursor: u64,
+    /// Queries that have more pages.
+    pub(super) cursors: Cursors,
+    pub(super) jobs: Jobs,
     /// Objects that the login may not see.
     pub(super) hidden: Vec<Table>,
 }
@@ -149,7 +120,7 @@ impl State {
     /// A record by id, whatever its object.
     pub(super) fn find(&self, id: &str) -> Option<(&Table, &Record)> {
         let id = long_id(id)?;
-        self.tables.iter().find_map(|table| Some((table, table.records.get(&id)?)))
+        self.tables.iter().find_map(|table| Some((table, table.records.get(&id)?.as_ref())))
     }
 }
 
@@ -157,6 +128,8 @@ impl State {
 #[derive(Clone, Debug)]
 pub struct Org {
     state: Arc<Mutex<State>>,
+    /// Told when faults or jobs were changed from outside.
+    changed: Arc<Notify>,
 }
 
 impl Org {
@@ -172,11 +145,11 @@ impl Org {
             faults,
             tokens: Vec::new(),
             requests: 0,
-            cursors: HashMap::new(),
-            next_cursor: 1,
+            cursors: Cursors::default(),
+            jobs: Jobs::default(),
             hidden: Vec::new(),
         };
-        Org { state: Arc::new(Mutex::new(state)) }
+        Org { state: Arc::new(Mutex::new(state)), changed: Arc::default() }
     }
 
     /// Gives the org more objects, written as those of the demo org (`assets/demo/org.txt`).
@@ -191,6 +164,11 @@ impl Org {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is told when faults or jobs were changed from outside.
+    pub(super) fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
     /// Accepted writes after `seq`.
     pub fn journal_since(&self, seq: u64) -> Vec<JournalEntry> {
         let state = self.lock();
@@ -201,11 +179,13 @@ impl Org {
     /// Sets what is to go wrong.
     pub fn set_faults(&self, faults: Faults) {
         self.lock().faults.faults = faults;
+        self.changed.notify_waiters();
     }
 
     /// Changes what is to go wrong.
     pub fn change_faults(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.lock().faults.faults);
+        self.changed.notify_waiters();
     }
 
     /// How often each fault happened.
@@ -232,7 +212,7 @@ impl Org {
     /// The ids of an object's records, deleted ones left out.
     pub fn ids(&self, object: &str) -> Vec<String> {
         let state = self.lock();
-        let records = state.table(object).map(|table| table.records.values());
+        let records = state.table(object).map(|table| table.records.iter());
         records
             .into_iter()
             .flatten()
@@ -265,17 +245,14 @@ impl Org {
     /// As through the API.
     pub fn user_delete(&self, object: &str, id: &str) -> Result<(), String> {
         let mut state = self.lock();
-        save::delete(&mut state, id, &save::Writer::user()).map(drop).map_err(|rejection| {
-            let _ = object;
-            first_message(rejection)
-        })
+        save::delete_of(&mut state, object, id, &save::Writer::user()).map(drop).map_err(first_message)
     }
 
     /// Makes all that an object has older, as if it had been written long ago.
     pub fn backdate(&self, object: &str, by: TimeDelta) {
         let mut state = self.lock();
         if let Some(table) = state.table_mut(object) {
-            table.records.values_mut().for_each(|record| record.modified -= by);
+            table.records.change_all(|record| record.modified -= by);
         }
     }
 }
@@ -286,31 +263,4 @@ fn first_message(rejections: Vec<Rejection>) -> String {
         .next()
         .map(|rejection| format!("{}: {}", rejection.code, rejection.message))
         .unwrap_or_default()
-}
-
-/// Makes the 18-character id of record `number` of an object.
-pub(super) fn make_id(prefix: &str, number: u64) -> String {
-    const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut digits = [b'0'; 8];
-    let mut rest = number;
-    for digit in digits.iter_mut().rev() {
-        *digit = BASE62[usize::try_from(rest % 62).unwrap_or(0)];
-        rest /= 62;
-    }
-    let short = format!("{prefix}sd00{}", String::from_utf8_lossy(&digits));
-    long_id(&short).unwrap_or(short)
-}
-
-/// The 18-character form of an id of 15 or 18; `None` when it is no id.
-pub(super) fn long_id(id: &str) -> Option<String> {
-    if !(id.len() == 15 || id.len() == 18) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let short = &id[..15];
-    let mut long = short.to_owned();
-    for five in short.as_bytes().chunks(5) {
-        let bits = (0..5).filter(|&k| five[k].is_ascii_uppercase()).map(|k| 1_u8 << k).sum::<u8>();
-        long.push(char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[usize::from(bits)]));
-    }
-    (id.len() == 15 || long.eq_ignore_ascii_case(id)).then_some(long)
 }

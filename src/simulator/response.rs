@@ -27,6 +27,12 @@ pub(super) fn refusal(status: u16, code: &str, message: &str) -> Response<Body> 
     answer(status, &json!([{"message": message, "errorCode": code}]))
 }
 
+/// A body that is no JSON, or not of the form that is wanted.
+pub(super) fn unreadable(error: &serde_json::Error) -> Response<Body> {
+    let message = format!("{error} at [line:{}, column:{}]", error.line(), error.column());
+    refusal(400, "JSON_PARSER_ERROR", &message)
+}
+
 /// A refusal by a row endpoint: an array of errors with `errorCode`.
 pub(super) fn rejected(rejections: &[Rejection]) -> Response<Body> {
     let status = rejections.first().map_or(400, |rejection| rejection.status);

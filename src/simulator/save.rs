@@ -4,8 +4,12 @@ use chrono::{SubsecRound, Utc};
 use serde_json::{Map, Value, json};
 
 use super::checks;
-use super::org::{JournalEntry, Record, State, long_id, make_id};
-use super::schema::Kind;
+use super::ids::long_id;
+use super::org::{JournalEntry, State};
+use super::records::Record;
+use super::schema::{FieldDef, Kind};
+use super::tables::Table;
+use super::values::normalise;
 
 /// Why a record is not saved.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,16 +75,15 @@ pub(super) fn create(
     if !refused.is_empty() {
         return Err(refused);
     }
-    triggers(state, object, &written, writer)?;
+    triggers(state, object, parent_of(state, object, &written), &written, writer)?;
     let now = Utc::now().trunc_subsecs(0);
     let Some(table) = state.table_mut(object) else { return Err(vec![no_object()]) };
-    let id = make_id(&table.def.prefix, table.next_id);
-    table.next_id += 1;
+    let id = table.records.next_id(&table.def.prefix);
     holds.extend(written.clone());
     table.def.compose(&mut holds);
     let record = Record { id: id.clone(), fields: holds, created: now, modified: now, deleted: false };
     table.index(&record);
-    table.records.insert(id.clone(), record);
+    table.records.put(record);
     journal(state, writer, "create", object, &id, written);
     Ok(id)
 }
@@ -108,16 +111,16 @@ pub(super) fn update(
     }
     let mut merged = holds;
     merged.extend(written.clone());
-    triggers(state, object, &merged, writer)?;
+    triggers(state, object, Some(id.clone()), &merged, writer)?;
     let now = Utc::now().trunc_subsecs(0);
     if let Some(table) = state.table_mut(object)
         && let Some(old) = table.records.get(&id).cloned()
     {
         table.unindex(&old);
         table.def.compose(&mut merged);
-        let record = Record { fields: merged, modified: now, ..old };
+        let record = Record { fields: merged, modified: now, ..Record::clone(&old) };
         table.index(&record);
-        table.records.insert(id.clone(), record);
+        table.records.put(record);
     }
     journal(state, writer, "update", object, &id, written);
     Ok(())
@@ -132,18 +135,65 @@ pub(super) fn upsert(
     writer: &Writer,
 ) -> Saved<(String, bool)> {
     let table = state.table(object).ok_or_else(|| vec![no_object()])?;
-    let Some(field) = table.def.field(key).filter(|field| field.key) else {
+    if key.eq_ignore_ascii_case("Id") {
+        return upsert_by_id(state, object, fields, writer);
+    }
+    let Some(field) = table.def.field(key).filter(|field| field.is_id_lookup()) else {
         let message = format!("Provided external ID field does not exist or is not accessible: {key}");
         return Err(vec![Rejection::new("NOT_FOUND", message, &[]).with_status(404)]);
     };
-    let Some(value) = fields.get(&field.name).and_then(|value| field.folded(value)) else {
+    let given = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(&field.name));
+    let Some(value) = given.and_then(|(_, value)| field.folded(value)) else {
         let message = format!("{} not specified", field.name);
         return Err(vec![Rejection::new("MISSING_ARGUMENT", message, &[])]);
     };
-    match table.unique.get(&(field.name.clone(), value)).cloned() {
-        Some(id) => update(state, object, &id, fields, writer).map(|()| (id, false)),
+    match found_by(table, field, &value).as_slice() {
+        [] => create(state, object, fields, writer).map(|id| (id, true)),
+        [id] => update(state, object, id, fields, writer).map(|()| (id.clone(), false)),
+        ids => {
+            let ids = ids.join(", ");
+            let message =
+                format!("{}: more than one record found for external id field: [{ids}]", field.label);
+            Err(vec![Rejection::new("DUPLICATE_EXTERNAL_ID", message, &[])])
+        }
+    }
+}
+
+fn upsert_by_id(
+    state: &mut State,
+    object: &str,
+    fields: Map<String, Value>,
+    writer: &Writer,
+) -> Saved<(String, bool)> {
+    let id = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("Id"));
+    match id.and_then(|(_, id)| id.as_str()).map(str::to_owned) {
+        Some(id) => {
+            update(state, object, &id, fields, writer)?;
+            Ok((long_id(&id).unwrap_or(id), false))
+        }
         None => create(state, object, fields, writer).map(|id| (id, true)),
     }
+}
+
+/// The records that have a value, in the form in which values are compared; more than one only where the field is not
+/// unique.
+pub(super) fn found_by(table: &Table, field: &FieldDef, value: &str) -> Vec<String> {
+    if field.unique {
+        return table.unique.get(&(field.name.clone(), value.to_owned())).into_iter().cloned().collect();
+    }
+    // An administrator changes fields and leaves the index as it is: it may name too many.
+    let has = |id: &&String| {
+        let held = table.records.get(id).and_then(|record| field.folded(record.fields.get(&field.name)?));
+        held.as_deref() == Some(value)
+    };
+    let ids = table.shared.get(&(field.name.clone(), value.to_owned()));
+    ids.into_iter().flatten().filter(has).cloned().collect()
+}
+
+/// Deletes a record of an object: one of another object is unknown to it.
+pub(super) fn delete_of(state: &mut State, object: &str, id: &str, writer: &Writer) -> Saved<String> {
+    let id = existing(state, object, id)?;
+    delete(state, &id, writer)
 }
 
 /// Deletes a record, whatever its object.
@@ -154,19 +204,18 @@ pub(super) fn delete(state: &mut State, id: &str, writer: &Writer) -> Saved<Stri
         None => return Err(vec![unknown_id()]),
     };
     if writer.is_api() && state.faults.row_lock() {
-        return Err(vec![locked(id)]);
+        return Err(vec![locked(Some(id))]);
     }
     if writer.is_api() {
         ordered(state)?;
     }
     let id = long_id(id).unwrap_or_default();
     if let Some(table) = state.table_mut(&object)
-        && let Some(mut record) = table.records.get(&id).cloned()
+        && let Some(record) = table.records.get(&id).cloned()
     {
         table.unindex(&record);
-        record.deleted = true;
-        record.modified = Utc::now().trunc_subsecs(0);
-        table.records.insert(id.clone(), record);
+        let modified = Utc::now().trunc_subsecs(0);
+        table.records.put(Record { deleted: true, modified, ..Record::clone(&record) });
     }
     journal(state, writer, "delete", &object, &id, Map::new());
     Ok(id)
@@ -184,6 +233,14 @@ fn resolve(
     let mut denied = Vec::new();
     for (name, value) in fields {
         if name.eq_ignore_ascii_case("attributes") || name.eq_ignore_ascii_case("id") {
+            continue;
+        }
+        let relationship = || {
+            let plain = table.def.relationship(&name).map(|(lookup, _)| lookup);
+            plain.or_else(|| table.def.polymorphic(&name).map(|(lookup, _)| lookup))
+        };
+        if let (Value::Null, None, Some(lookup)) = (&value, table.def.field(&name), relationship()) {
+            written.insert(lookup.name.clone(), Value::Null);
             continue;
         }
         if let (Some((lookup, parent)), Value::Object(key)) = (table.def.relationship(&name), &value) {
@@ -211,7 +268,7 @@ fn resolve(
             denied.push(field.name.clone());
             continue;
         }
-        written.insert(field.name.clone(), checks::normalise(field, value));
+        written.insert(field.name.clone(), normalise(field, value));
     }
     if denied.is_empty() {
         return Ok(written);
@@ -277,8 +334,9 @@ fn unknown_id() -> Rejection {
         .with_status(404)
 }
 
-fn locked(id: &str) -> Rejection {
-    let message = format!("unable to obtain exclusive access to this record or 1 records: {id}");
+fn locked(id: Option<&str>) -> Rejection {
+    let records = id.map_or_else(String::new, |id| format!(" or 1 records: {id}"));
+    let message = format!("unable to obtain exclusive access to this record{records}");
     Rejection::new("UNABLE_TO_LOCK_ROW", message, &[])
 }
 
@@ -286,14 +344,29 @@ fn no_object() -> Rejection {
     Rejection::new("NOT_FOUND", "The requested resource does not exist".to_owned(), &[]).with_status(404)
 }
 
+/// The record that a new one locks: the first that it looks up to.
+fn parent_of(state: &State, object: &str, written: &Map<String, Value>) -> Option<String> {
+    let lookup = |kind: &Kind| matches!(kind, Kind::Lookup { .. } | Kind::Polymorphic { .. });
+    let fields = &state.table(object)?.def.fields;
+    let mut parents =
+        fields.iter().filter(|field| lookup(&field.kind)).filter_map(|field| written.get(&field.name));
+    parents.find_map(|id| id.as_str().map(str::to_owned))
+}
+
 /// What runs in the org when a record is saved: locks that others hold, and the trigger on cases, which uses up its
 /// CPU time on heavy ones in large batches, and on runaway ones always.
-fn triggers(state: &mut State, object: &str, record: &Map<String, Value>, writer: &Writer) -> Saved<()> {
+fn triggers(
+    state: &mut State,
+    object: &str,
+    held: Option<String>,
+    record: &Map<String, Value>,
+    writer: &Writer,
+) -> Saved<()> {
     if !writer.is_api() {
         return Ok(());
     }
     if state.faults.row_lock() {
-        return Err(vec![locked(record.get("Id").and_then(Value::as_str).unwrap_or("001sd0000000001AAA"))]);
+        return Err(vec![locked(held.as_deref())]);
     }
     ordered(state)?;
     let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or("");
@@ -343,25 +416,6 @@ fn journal(
         request: writer.request,
         batch_size: writer.batch_size,
     });
-}
-
-impl super::org::Table {
-    /// Notes a record's unique values.
-    pub(super) fn index(&mut self, record: &Record) {
-        for field in self.def.fields.iter().filter(|field| field.unique) {
-            if let Some(key) = record.fields.get(&field.name).and_then(|value| field.folded(value)) {
-                self.unique.insert((field.name.clone(), key), record.id.clone());
-            }
-        }
-    }
-
-    fn unindex(&mut self, record: &Record) {
-        for field in self.def.fields.iter().filter(|field| field.unique) {
-            if let Some(key) = record.fields.get(&field.name).and_then(|value| field.folded(value)) {
-                self.unique.remove(&(field.name.clone(), key));
-            }
-        }
-    }
 }
 
 /// The `errors` of a collection's result.

@@ -80,6 +80,26 @@ impl FieldDef {
         }
     }
 
+    /// Whether records can be found by it to be written.
+    pub(super) fn is_id_lookup(&self) -> bool {
+        self.key || self.name == "Id" || self.name == "Email"
+    }
+
+    /// Whether queries may filter and sort by it.
+    pub(super) fn is_searchable(&self) -> bool {
+        self.kind != Kind::Long
+    }
+
+    /// Whether queries may group by it.
+    pub(super) fn is_groupable(&self) -> bool {
+        !matches!(self.kind, Kind::Long | Kind::Number { .. } | Kind::Datetime)
+    }
+
+    /// Whether an administrator made it.
+    pub(super) fn is_custom(&self) -> bool {
+        self.name.ends_with("__c")
+    }
+
     /// Whether Salesforce puts it together from a person's names: no null, no default, and nobody writes it.
     pub(super) fn is_composed(&self) -> bool {
         self.system && self.name == "Name"
@@ -94,6 +114,14 @@ impl ObjectDef {
             let names: Vec<&str> = [part("FirstName"), part("LastName")].into_iter().flatten().collect();
             let name = Value::from(names.join(" "));
             fields.insert("Name".to_owned(), name);
+        }
+    }
+
+    /// Its label for many.
+    pub(super) fn label_plural(&self) -> String {
+        match self.label.strip_suffix('y') {
+            Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+            _ => format!("{}s", self.label),
         }
     }
 
@@ -251,7 +279,7 @@ pub(super) fn object_head(object: &ObjectDef, version: &str) -> Value {
         "custom": object.name.ends_with("__c"), "customSetting": false, "deepCloneable": false, "deletable": true,
         "deprecatedAndHidden": false, "feedEnabled": true, "hasSubtypes": false, "isInterface": false,
         "isSubtype": false, "keyPrefix": object.prefix, "label": object.label,
-        "labelPlural": format!("{}s", object.label), "layoutable": true, "mergeable": false, "mruEnabled": true,
+        "labelPlural": object.label_plural(), "layoutable": true, "mergeable": false, "mruEnabled": true,
         "name": object.name, "queryable": true, "replicateable": object.replicateable, "retrieveable": true, "searchable": true,
         "triggerable": true, "undeletable": true, "updateable": true,
         "urls": {"sobject": base, "describe": format!("{base}/describe"), "rowTemplate": format!("{base}/{{ID}}")}
@@ -296,15 +324,15 @@ fn describe_field(field: &FieldDef) -> Value {
         "nillable": !field.required && !field.system && field.kind != Kind::Boolean,
         "permissionable": !field.required && !field.system, "defaultedOnCreate": defaulted,
         "defaultValue": if field.kind == Kind::Boolean { json!(false) } else { Value::Null },
-        "custom": field.name.ends_with("__c"), "externalId": field.key, "unique": field.unique,
-        "idLookup": field.key || field.name == "Id" || field.name == "Email", "nameField": field.name == "Name",
-        "filterable": field.kind != Kind::Long, "restrictedPicklist": field.restricted, "picklistValues": values,
+        "custom": field.is_custom(), "externalId": field.key, "unique": field.unique,
+        "idLookup": field.is_id_lookup(), "nameField": field.name == "Name",
+        "filterable": field.is_searchable(), "restrictedPicklist": field.restricted, "picklistValues": values,
         "referenceTo": reference, "relationshipName": relationship
     });
     body["caseSensitive"] = json!(field.case_sensitive);
-    for key in ["aggregatable", "groupable", "sortable"] {
-        body[key] = json!(true);
-    }
+    body["groupable"] = json!(field.is_groupable());
+    body["sortable"] = json!(field.is_searchable());
+    body["aggregatable"] = json!(field.is_searchable() && field.kind != Kind::Boolean);
     let polymorphic = matches!(field.kind, Kind::Polymorphic { .. });
     for key in ["namePointing", "polymorphicForeignKey"] {
         body[key] = json!(polymorphic);
@@ -347,7 +375,7 @@ fn describe_field(field: &FieldDef) -> Value {
 }
 
 /// describe's `type` and `soapType`.
-fn type_names(field: &FieldDef) -> (&'static str, &'static str) {
+pub(super) fn type_names(field: &FieldDef) -> (&'static str, &'static str) {
     match &field.kind {
         _ if field.name == "Id" => ("id", "tns:ID"),
         Kind::Text => ("string", "xsd:string"),

@@ -11,7 +11,9 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 
-use super::org::{Org, Record, State, make_id};
+use super::ids::make_id;
+use super::org::{Org, State};
+use super::records::Record;
 
 /// Shares of the objects, of 100.
 const SHARES: [(&str, &str, usize); 8] = [
@@ -42,14 +44,13 @@ pub fn populate(org: &Org, records: usize, seed: u64) {
 fn insert(state: &mut State, object: &str, mut fields: Map<String, Value>, dice: &mut StdRng) {
     let Some(table) = state.table_mut(object) else { return };
     table.def.compose(&mut fields);
-    let id = make_id(&table.def.prefix, table.next_id);
-    table.next_id += 1;
+    let id = table.records.next_id(&table.def.prefix);
     let age = TimeDelta::seconds(dice.random_range(86_400..31_536_000));
     let created = Utc::now() - age;
     let modified = created + age * dice.random_range(0..90) / 100;
-    let record = Record { id: id.clone(), fields, created, modified, deleted: false };
+    let record = Record { id, fields, created, modified, deleted: false };
     table.index(&record);
-    table.records.insert(id, record);
+    table.records.put(record);
 }
 
 /// A person's name and an address that goes with it.
@@ -96,8 +97,8 @@ fn date(dice: &mut StdRng, from: i64, to: i64) -> Value {
 }
 
 fn any(state: &State, object: &str, dice: &mut StdRng) -> Value {
-    let Some(table) = state.table(object).filter(|table| table.next_id > 1) else { return Value::Null };
-    json!(make_id(&table.def.prefix, dice.random_range(1..table.next_id)))
+    let Some(table) = state.table(object).filter(|table| table.records.len() > 0) else { return Value::Null };
+    json!(make_id(&table.def.prefix, dice.random_range(1..=table.records.len() as u64)))
 }
 
 fn values(state: &State, object: &str, number: usize, dice: &mut StdRng) -> Map<String, Value> {

@@ -95,6 +95,48 @@ fn sessions_are_renewed_without_a_line_lost_or_told_twice() {
 }
 
 #[test]
+fn an_app_without_history_is_followed_over_renewals_without_a_gap() {
+    let setting = Setting::new(APP, "300ms");
+    setting.heroku.is_fir();
+    let following = setting.follow();
+    setting.until_created(1);
+    // Nobody hears what is written before the session is open.
+    let patience = Patience::new();
+    while setting.heroku.open() == 0 {
+        assert!(!patience.is_over(), "the session was not opened");
+        std::thread::yield_now();
+    }
+    let mut line = 0;
+    for sessions in [2, 4, 6] {
+        while setting.heroku.created() < sessions {
+            setting.heroku.write(&format!("app[web-1b2c3d]: line {line}"));
+            let record = following.record();
+            assert_eq!(record["message"], format!("line {line}"), "{record}");
+            line += 1;
+        }
+    }
+    assert_eq!(setting.heroku.asked()[0], json!({"source": "app"}));
+    // What is written while nobody listens is lost, and that is told.
+    setting.heroku.cut();
+    setting.heroku.write("app[web-1b2c3d]: unheard");
+    let told = std::iter::repeat_with(|| following.record()["message"].as_str().unwrap().to_owned());
+    let mut told = told.filter(|message| !message.starts_with("line "));
+    assert!(told.next().unwrap().starts_with("acme-shop: the log's stream broke"));
+    assert_eq!(told.next().unwrap(), "the source works again");
+    setting.heroku.write("app[web-1b2c3d]: heard again");
+    assert!(told.next().unwrap().starts_with("lines may be missing here"));
+    assert_eq!(told.next().unwrap(), "heard again");
+}
+
+#[test]
+fn an_app_without_history_is_read_until_nothing_comes() {
+    let setting = Setting::new(APP, "10m");
+    setting.heroku.is_fir();
+    let read = setting.run(KEY, &["--json"]);
+    assert_eq!((read.status, read.out.as_str()), (0, ""), "{read:?}");
+}
+
+#[test]
 fn a_stream_that_is_cut_is_told_and_goes_on_where_it_was() {
     let setting = Setting::new(APP, "10m");
     for text in ["app[web.1]: one", "app[web.1]: two"] {
@@ -160,4 +202,20 @@ fn what_is_there_is_read_once_and_what_is_refused_is_told_without_the_key() {
             "{ran:?}"
         );
     }
+}
+
+#[test]
+fn hostile_bytes_in_a_stream_spoil_no_other_line() {
+    let setting = Setting::new(APP, "10m");
+    let long = "y".repeat((1 << 20) - 100);
+    for text in
+        ["app[web.1]: a\0b \u{1b}[2J", &format!("app[web.1]: {long}"), "no \u{1f} head", "app[web.1]: after"]
+    {
+        setting.heroku.write(text);
+    }
+    let following = setting.follow();
+    assert_eq!(next(&following), "a\0b \u{1b}[2J");
+    assert_eq!(next(&following).len(), long.len());
+    assert_eq!(next(&following), "no \u{1f} head");
+    assert_eq!(next(&following), "after");
 }

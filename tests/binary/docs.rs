@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use syncdeck::domain::rules::{FIELD_KEYS, KEYS};
-use syncdeck::domain::transform::{FORMS, Transform};
+use syncdeck::domain::alert::rule::{CONDITIONS, LOG};
+use syncdeck::domain::mappings::rules::{FIELD_KEYS, KEYS};
+use syncdeck::domain::values::transform::{FORMS, Transform};
 
 use crate::{CONFIG, config, directory, run, run_in};
 
@@ -199,7 +200,7 @@ fn every_rule_and_transform_is_in_the_guide() {
 #[test]
 fn every_key_of_a_filter_is_in_the_guide() {
     let page = text("docs/filters.md");
-    let errors = syncdeck::domain::filter::QUALIFIERS.split(' ');
+    let errors = syncdeck::domain::errors::filter::QUALIFIERS.split(' ');
     assert_eq!(first_column(&page, "## Errors"), set(errors));
     let logs = syncdeck::logs::line::QUALIFIERS.split_whitespace();
     assert_eq!(first_column(&page, "## Log lines"), set(logs));
@@ -234,7 +235,7 @@ fn every_key_of_the_configuration_is_in_the_guide() {
     let rules = set(KEYS.map(|(key, ..)| key));
     for (name, told) in &told {
         let written = match name.as_str() {
-            "[history]" => format!("{CONFIG}[history]\nnonsense = 1\n"),
+            "[history]" | "[metrics]" | "[verify]" => format!("{CONFIG}{name}\nnonsense = 1\n"),
             name => CONFIG.replacen(name, &format!("{name}\nnonsense = 1"), 1),
         };
         let known: BTreeSet<String> = keys_of(&dir, &written).difference(&rules).cloned().collect();
@@ -244,12 +245,25 @@ fn every_key_of_the_configuration_is_in_the_guide() {
     let told: BTreeSet<String> = told.into_keys().map(|name| name.replace(['[', ']'], "")).collect();
     assert_eq!(
         told,
-        tables.iter().filter(|name| !["console", "log"].contains(&name.as_str())).cloned().collect()
+        tables
+            .iter()
+            .filter(|name| !["alert", "console", "group", "log"].contains(&name.as_str()))
+            .cloned()
+            .collect()
     );
     let console = keys_of(&dir, &format!("{CONFIG}[console]\nnonsense = 1\n"));
     assert_eq!(first_column(&text("docs/console.md"), "## Looks and keys of your own"), console);
     let source = keys_of(&dir, &format!("{CONFIG}[[log.source]]\nnonsense = 1\n"));
     assert_eq!(first_column(&text("docs/logs.md"), "## Keys of a source"), source);
+    let alerts = text("docs/alerts.md");
+    let rule = keys_of(&dir, &format!("{CONFIG}[[alert]]\nwhen = \"error\"\nnonsense = 1\n"));
+    assert_eq!(first_column(&alerts, "## Keys of a rule"), rule);
+    let channel = keys_of(&dir, &format!("{CONFIG}[alert.channel.ops]\nnonsense = 1\n"));
+    assert_eq!(first_column(&alerts, "## Keys of a channel"), channel);
+    let group = keys_of(&dir, &format!("{CONFIG}[[group]]\ncode = \"X\"\nnonsense = 1\n"));
+    assert_eq!(first_column(&text("docs/causes.md"), "## Keys of [[group]]"), group);
+    let conditions = CONDITIONS.map(|(word, _)| word).into_iter().chain([LOG.0]);
+    assert_eq!(first_column(&alerts, "## What is looked for"), set(conditions));
     std::fs::remove_dir_all(dir).unwrap();
 }
 
@@ -268,7 +282,9 @@ fn every_configuration_in_the_guide_is_taken() {
             seen += 1;
             let whole = block.starts_with("[connection");
             let block = block.replace("_env = \"SALESFORCE_SECRET\"", " = \"hush\"");
-            let base = CONFIG.replace("\"Contact\"", "\"Account\"");
+            // An example may map Contact itself, or speak of it.
+            let maps = block.contains("object = \"Contact\"");
+            let base = if maps { CONFIG.replace("\"Contact\"", "\"Account\"") } else { CONFIG.to_owned() };
             let file = config(&dir, &if whole { block } else { format!("{base}{block}") }, 0o600);
             let ran = run_in(&dir, &["keys", "--config", &file]);
             assert!(ran.status == 0 && !ran.err.contains("syncdeck.toml:"), "{path}: {ran:?}");

@@ -35,6 +35,8 @@ struct Stand {
     open: Vec<mpsc::UnboundedSender<Bytes>>,
     /// How many lines are kept.
     kept: usize,
+    /// Whether the app is of the Fir generation: sessions follow it, and have no history.
+    fir: bool,
     /// Answered to the next requests for sessions.
     refusals: Vec<u16>,
 }
@@ -49,8 +51,8 @@ impl Heroku {
         heroku
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Stand) -> T) -> T {
-        act(&mut self.0.lock().unwrap())
+    fn with<T>(&self, operation: impl FnOnce(&mut Stand) -> T) -> T {
+        operation(&mut self.0.lock().unwrap())
     }
 
     pub fn url(&self) -> String {
@@ -85,8 +87,18 @@ impl Heroku {
         self.with(|stand| stand.refusals = vec![status; times]);
     }
 
+    /// The app is of the Fir generation.
+    pub fn is_fir(&self) {
+        self.with(|stand| stand.fir = true);
+    }
+
     pub fn created(&self) -> usize {
         self.with(|stand| stand.created)
+    }
+
+    /// How many streams were opened and not cut.
+    pub fn open(&self) -> usize {
+        self.with(|stand| stand.open.len())
     }
 
     pub fn asked(&self) -> Vec<Value> {
@@ -115,25 +127,32 @@ async fn answer(State(heroku): State<Heroku>, request: Request<Body>) -> Respons
 impl Heroku {
     async fn session(&self, path: &str, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let body: Value =
-            serde_json::from_slice(&axum::body::to_bytes(body, 1 << 16).await.unwrap()).unwrap();
         let key = head.headers["authorization"].to_str().unwrap();
-        assert_eq!(head.headers["accept"], "application/vnd.heroku+json; version=3");
+        assert_eq!(head.headers["accept"], "application/vnd.heroku+json; version=3.sdk");
         if key != format!("Bearer {KEY}") {
             return status(401);
+        }
+        if path == format!("/apps/{APP}") {
+            let generation = if self.with(|stand| stand.fir) { "fir" } else { "cedar" };
+            return Response::new(Body::from(json!({"generation": {"name": generation}}).to_string()));
         }
         if path != format!("/apps/{APP}/log-sessions") {
             return status(404);
         }
+        let body: Value =
+            serde_json::from_slice(&axum::body::to_bytes(body, 1 << 16).await.unwrap()).unwrap();
         let url = self.url();
         self.with(|stand| {
+            if stand.fir && (body.get("lines").is_some() || body.get("tail").is_some()) {
+                return status(422);
+            }
             if let Some(refusal) = stand.refusals.pop() {
                 return status(refusal);
             }
             stand.created += 1;
-            let lines = usize::try_from(body["lines"].as_u64().unwrap()).unwrap();
+            let lines = body["lines"].as_u64().map_or(0, |lines| usize::try_from(lines).unwrap());
             let name = format!("s{}", stand.created);
-            stand.sessions.insert(name.clone(), (lines, body["tail"].as_bool().unwrap()));
+            stand.sessions.insert(name.clone(), (lines, body["tail"].as_bool().unwrap_or(stand.fir)));
             stand.asked.push(body);
             let told = json!({"id": name, "logplex_url": format!("{url}/stream/{name}?secret=token")});
             let mut response = Response::new(Body::from(told.to_string()));

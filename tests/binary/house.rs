@@ -5,35 +5,8 @@ use std::path::Path;
 
 use crate::docs::root;
 
-/// What knows the console's model and is known by it.
-const CONSOLE: [&str; 23] = [
-    "console/command",
-    "console/keymap",
-    "console/model",
-    "console/overlays",
-    "console/overlays/acts",
-    "console/overlays/ask",
-    "console/overlays/choice",
-    "console/overlays/filter",
-    "console/overlays/palette",
-    "console/overlays/patterns",
-    "console/overlays/plan",
-    "console/overlays/sides",
-    "console/overlays/trends",
-    "console/overlays/work",
-    "console/panes",
-    "console/panes/edit",
-    "console/panes/errors",
-    "console/panes/log",
-    "console/panes/log/view",
-    "console/panes/mappings",
-    "console/panes/pending",
-    "console/panes/record",
-    "console/view",
-];
-
 /// Each folder of `src`, with those that it may know.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     (
         "cli",
         &[
@@ -41,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "demo",
             "client",
             "engine",
+            "alerts",
             "simulator",
             "postgres",
             "salesforce",
@@ -51,8 +25,9 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ),
     ("console", &["client", "config", "logs", "domain"]),
     ("demo", &["engine", "simulator", "postgres", "config", "domain"]),
-    ("client", &["postgres", "logs", "domain"]),
-    ("engine", &["postgres", "salesforce", "config", "logs", "domain"]),
+    ("client", &["alerts", "postgres", "logs", "domain"]),
+    ("engine", &["alerts", "postgres", "salesforce", "config", "logs", "domain"]),
+    ("alerts", &["postgres", "config", "logs", "domain"]),
     ("postgres", &["logs", "domain"]),
     ("salesforce", &["domain"]),
     ("config", &["logs", "domain"]),
@@ -62,34 +37,53 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// The circles that there are, and why. Files of one folder only: what goes round between folders is a defect.
-const CIRCLES: [(&str, &[&str]); 9] = [
+const CIRCLES: [(&str, &[&str]); 7] = [
     (
         "a mapping's rules are a part of a file that has several connections",
-        &["config/connections", "config/console", "config/log", "config/mapping", "config/written"],
+        &[
+            "config/alert",
+            "config/channel",
+            "config/connections",
+            "config/console",
+            "config/log",
+            "config/mapping",
+            "config/metrics",
+            "config/written",
+        ],
     ),
     (
         "a record's view carries its remedies, and those are made of it",
-        &["domain/offer", "domain/record", "domain/remedy"],
+        &["domain/errors/remedy", "domain/errors/suggested_fix", "domain/records/record"],
     ),
     (
         "a unit's end carries its error, and an error is listed with what its row waits for",
-        &["postgres/errors", "postgres/queue", "postgres/records"],
+        &["postgres/changes/queue", "postgres/errors/sync_errors", "postgres/tables/records"],
     ),
-    ("a password is looked up for the servers that a URL names", &["postgres/passfile", "postgres/url"]),
+    (
+        "a password is looked up for the servers that a URL names",
+        &["postgres/session/passfile", "postgres/session/url"],
+    ),
     (
         "the org's triggers and checks save records themselves",
         &["simulator/checks", "simulator/org", "simulator/save"],
     ),
     (
-        "the routes name their handlers, and those answer in the routes' form",
-        &["simulator/collections", "simulator/oauth", "simulator/routes"],
+        "a filter is made of terms, and those know the keys that a filter may ask for",
+        &["logs/line", "logs/term"],
     ),
-    (
-        "the ring asks the filter which lines it keeps by",
-        &["logs/line", "logs/ring", "logs/shape", "logs/term"],
-    ),
-    ("the questions are the client's methods", &["client/handle", "client/queries"]),
-    ("one model that every pane and overlay reaches into", &CONSOLE),
+    ("the questions are the client's methods", &["client/api", "client/queries"]),
+];
+
+/// The floors of the console, the lowest first: a file knows those of its own floor and of lower ones. So panes and
+/// overlays know no app: what they read is the context, and what they want of others is an outcome.
+const CONSOLE: [&[&str]; 7] = [
+    &["pane", "keys", "theme", "ascii", "term", "widgets", "invalid_setting"],
+    &["command", "keymap", "settings", "context"],
+    &["effect", "outcome", "msg"],
+    &["panes"],
+    &["overlays"],
+    &["app"],
+    &["io", "runtime"],
 ];
 
 /// A module by its path, `["domain", "names"]`.
@@ -228,6 +222,24 @@ fn no_folder_knows_one_that_it_may_not_know() {
                 wrong.push(format!("{name} -> {other}"));
             }
         }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_console_is_a_tree_whose_lower_floors_do_not_know_the_upper_ones() {
+    let floor = |module: &Module| {
+        let [room, part, ..] = module.as_slice() else { return None };
+        let on = |parts: &&[&str]| parts.contains(&part.as_str());
+        (room == "console").then(|| {
+            CONSOLE.iter().position(on).unwrap_or_else(|| panic!("{part} is on no floor of the console"))
+        })
+    };
+    let mut wrong = Vec::new();
+    for (module, known) in arrows() {
+        let Some(own) = floor(&module) else { continue };
+        let upper = known.iter().filter(|other| floor(other).is_some_and(|other| other > own));
+        wrong.extend(upper.map(|other| format!("{} -> {}", module.join("/"), other.join("/"))));
     }
     assert_eq!(wrong, Vec::<String>::new());
 }

@@ -6,7 +6,9 @@
 mod app_log;
 mod configuration;
 mod docs;
+mod drain;
 mod heroku_api;
+mod heroku_connect;
 mod house;
 mod logs;
 mod manual;
@@ -246,7 +248,7 @@ fn a_running_demo_is_asked_and_mended_from_a_second_terminal_and_reports_at_its_
     let gone = demo.run(&["retry", "999999"]);
     assert!(gone.status == 1 && gone.err.contains("there is no error 999999"), "{gone:?}");
 
-    let phone = demo.error("field:phone mapping:contact state:open")["id"].to_string();
+    let phone = demo.error("field:phone mapping:contact state:open source:salesforce")["id"].to_string();
     let rejected = demo.run(&["retry", &phone, "--wait"]);
     assert!(
         rejected.status == 1 && rejected.err.contains("rejected again: FIELD_CUSTOM_VALIDATION_EXCEPTION"),
@@ -267,6 +269,7 @@ fn a_running_demo_is_asked_and_mended_from_a_second_terminal_and_reports_at_its_
         assert!(["warn", "error"].contains(&record["level"].as_str().unwrap()), "{line}");
     }
 
+    its_alerts_are_told_and_can_be_read(&demo);
     a_service_goes_on_where_nobody_reads_its_log(&demo);
 
     terminate(&demo.child);
@@ -278,6 +281,30 @@ fn a_running_demo_is_asked_and_mended_from_a_second_terminal_and_reports_at_its_
         assert_eq!(report["changes"][count], 0, "{report}");
     }
     assert!(report["changes"]["captured"].as_i64().unwrap() > 20, "{report}");
+}
+
+fn its_alerts_are_told_and_can_be_read(demo: &Demo) {
+    let mut patience = Patience::new();
+    let told = loop {
+        let told = demo.run(&["logs", "--source", "alerts", "-n", "50", "--json"]).out;
+        if told.contains("FIRING: ") || patience.is_over() {
+            break told;
+        }
+        patience.sees(&demo.run(&["status", "--json"]).out);
+    };
+    let first: Value = serde_json::from_str(told.lines().next().unwrap_or_default()).unwrap();
+    assert_eq!(
+        (&first["source"], &first["fields"]["rule"]),
+        (&Value::from("alerts"), &Value::from("new_cause")),
+        "{told}"
+    );
+    let listed = demo.run(&["alert", "--json"]).json();
+    assert_eq!(
+        (&listed["channels"][0]["name"], &listed["channels"][0]["state"]),
+        (&Value::from("hook"), &Value::from("ok")),
+        "{listed}"
+    );
+    assert!(listed["alerts"].as_array().unwrap().iter().any(|alert| alert["state"] == "firing"), "{listed}");
 }
 
 fn terminate(child: &Child) {
@@ -331,12 +358,14 @@ fn acts_on_many_errors_are_shown_asked_about_told_and_taken_back_by_commands() {
         (vec!["fix", "--where", "state:shut", "Phone=1"], 2, "use open, retrying"),
         (vec!["fix", "Phone=1"], 2, "is no error's number"),
         (vec!["retry"], 2, "required"),
-        (vec!["undo", "99"], 1, "there is no act 99"),
+        (vec!["undo", "99"], 1, "there is no operation 99"),
         (vec!["undo"], 1, "there is nothing of yours to undo"),
-        (vec!["audit", "99"], 1, "there is no act 99"),
+        (vec!["audit", "99"], 1, "there is no operation 99"),
         (vec!["link", "999999"], 1, "there is no error 999999"),
+        (vec!["resolve", "999999", "Email=postgres"], 1, "there is no error 999999"),
+        // The name that it had before.
         (vec!["choose", "999999", "Email=postgres"], 1, "there is no error 999999"),
-        (vec!["choose", "1", "Email=mine"], 2, "neither FIELD=postgres nor FIELD=salesforce"),
+        (vec!["resolve", "1", "Email=mine"], 2, "neither FIELD=postgres nor FIELD=salesforce"),
         (vec!["find", "no such thing"], 1, "no row has the id"),
         (vec!["verify", "Nothing"], 2, "there is no mapping"),
         (vec!["test", "Nothing", "--offline"], 2, "has no mapping \"Nothing\""),

@@ -1,27 +1,26 @@
 //! Sources of the configuration: followed, told by name, tried.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::logs::{Following, logs, write};
-use crate::support::Patience;
 use crate::{CONFIG, config, directory, run_in};
 
 /// A configuration with these sources.
-fn configured(dir: &Path, sources: &str) -> String {
+pub fn configured(dir: &Path, sources: &str) -> String {
     config(dir, &format!("{CONFIG}{sources}"), 0o600)
 }
 
-fn command(dir: &Path, path: &str, args: &[&str]) -> Command {
+pub fn command(dir: &Path, path: &str, args: &[&str]) -> Command {
     logs(dir, &[&["--config", path], args].concat())
 }
 
 /// The next record as its source, its part and its message.
-fn next(following: &Following) -> [String; 3] {
+pub fn next(following: &Following) -> [String; 3] {
     let record = following.record();
     ["source", "dyno", "message"].map(|key| record[key].as_str().unwrap().to_owned())
 }
@@ -102,72 +101,5 @@ fn sources_are_tried_once_and_unknown_ones_refused() {
         unknown.status == 2 && unknown.err.contains("use one of syncdeck, good, gone, lines, app"),
         "{unknown:?}"
     );
-    std::fs::remove_dir_all(dir).unwrap();
-}
-
-/// Sends a request, and reads the status of its answer; 0 while nobody listens.
-fn post(port: u16, headers: &str, body: &str) -> u16 {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return 0 };
-    let length = body.len();
-    let request = format!(
-        "POST /logs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    // An answer that comes before the body was read may be followed by a reset.
-    let _ = stream.read_to_string(&mut answer);
-    answer.split(' ').nth(1).map_or(0, |status| status.parse().unwrap())
-}
-
-fn frame(text: &str) -> String {
-    let message = format!("<190>1 2024-10-28T16:02:15.215250+00:00 host app web.1 - {text}\n");
-    format!("{} {message}", message.len())
-}
-
-#[test]
-fn a_drain_takes_what_is_proved_once_tells_what_is_missing_and_answers_503_when_nobody_reads() {
-    let dir = directory();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let path = configured(
-        &dir,
-        &format!(
-            "[[log.source]]\nname = \"lines\"\nkind = \"drain\"\nlisten = \"{port}\"\nuser = \"logplex\"\npassword_env = \"DRAIN\"\n"
-        ),
-    );
-    let mut command = command(&dir, &path, &["-f", "--source", "lines", "--json"]);
-    command.env("DRAIN", "sesame").stdin(Stdio::null());
-    // `logplex:sesame`
-    let login = "Authorization: Basic bG9ncGxleDpzZXNhbWU=\r\n";
-    let following = Following::start(command);
-    let patience = Patience::new();
-    while post(port, "", "") != 401 {
-        assert!(!patience.is_over(), "nobody listens");
-    }
-    assert_eq!(post(port, "Authorization: Basic bG9ncGxleDpzZXNhbTE=\r\n", &frame("forged")), 401);
-    let two = frame("one") + &frame("two");
-    let named = format!("{login}Logplex-Frame-Id: 17\r\nLogplex-Msg-Count: 2\r\n");
-    assert_eq!((post(port, &named, &two), post(port, &named, &two)), (204, 204));
-    assert_eq!(next(&following), ["lines", "web.1", "one"]);
-    assert_eq!(next(&following), ["lines", "web.1", "two"]);
-    assert_eq!(post(port, &format!("{login}Logplex-Msg-Count: 4\r\n"), &(frame("three") + "99 half")), 204);
-    assert_eq!(next(&following)[2], "three");
-    assert_eq!(next(&following)[2], "99 half");
-    let gap = following.record();
-    assert_eq!((&gap["level"], &gap["fields"]["dropped"]), (&"warn".into(), &3.into()), "{gap}");
-
-    // Nobody takes lines while the program that prints them is stopped by a full pipe: the room ends, and nothing is lost.
-    following.hold();
-    let many = frame(&"x".repeat(64)).repeat(5_000);
-    let mut taken = 0;
-    let patience = Patience::new();
-    while post(port, login, &many) == 204 {
-        taken += 1;
-        assert!(!patience.is_over(), "it never answered 503");
-    }
-    following.go_on();
-    for _ in 0..taken * 5_000 {
-        assert_eq!(following.record()["dyno"], "web.1");
-    }
-    drop(following);
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -13,14 +13,14 @@ mod engines;
 mod hostile;
 mod judge;
 mod liar;
+mod network;
 mod operators;
 mod org;
-mod people;
 mod policies;
 mod proxy;
 mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
 mod surroundings;
-mod ways;
+mod users;
 mod world;

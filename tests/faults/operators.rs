@@ -8,29 +8,29 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
-use syncdeck::client::handle::{ErrorQuery, Handle};
-use syncdeck::client::operations::execute::Chosen;
+use syncdeck::client::api::{Client, ErrorQuery};
+use syncdeck::client::operations::execute::Targets;
 use syncdeck::demo::ledger::Commits;
-use syncdeck::domain::act::{Deed, How};
-use syncdeck::domain::overview::Writes;
-use syncdeck::postgres::status::OperatorEdit;
+use syncdeck::domain::operations::operation::{FieldChange, OperationKind};
+use syncdeck::domain::reports::overview::Writes;
+use syncdeck::postgres::reports::status::OperatorEdit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Patience, operator};
 use crate::world::{World, span};
 
-/// How much later than an operator's act a writer may have noted a commit that came before it.
+/// How much later than an operator's operation a writer may have noted a commit that came before it.
 const NOTED: chrono::TimeDelta = chrono::TimeDelta::milliseconds(1_500);
 
-/// How many rows each kind of act changed.
+/// How many rows each kind of operation changed.
 type Done = Arc<Mutex<BTreeMap<&'static str, usize>>>;
 
 /// What must have been done before the test may end.
 const KINDS: [&str; 5] = ["fixed", "retried", "reverted", "ignored", "undone"];
 
 /// One who mends.
-async fn operate(handle: Handle, mut dice: StdRng, done: Done, stop: CancellationToken) {
+async fn operate(handle: Client, mut dice: StdRng, done: Done, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let pause = Duration::from_millis(dice.random_range(5..80));
         tokio::select! {
@@ -39,21 +39,21 @@ async fn operate(handle: Handle, mut dice: StdRng, done: Done, stop: Cancellatio
         }
         let missing =
             KINDS.iter().position(|kind| done.lock().unwrap().get(kind).is_none_or(|count| *count == 0));
-        let Some((kind, chosen, deed)) = decide(&handle, &mut dice, missing).await else { continue };
+        let Some((name, targets, kind)) = decide(&handle, &mut dice, missing).await else { continue };
         // What changed meanwhile, an engine that is away, a row that is gone: told, and nothing half-done.
-        let Ok(plan) = handle.plan(&chosen, deed).await else { continue };
+        let Ok(plan) = handle.plan(&targets, kind).await else { continue };
         let stop_early = CancellationToken::new();
         if dice.random_range(0..20) == 0 {
             stop_early.cancel();
         }
-        if let Ok(report) = handle.carry_out(&plan, None, &|_| {}, &stop_early).await {
-            *done.lock().unwrap().entry(kind).or_default() += report.done;
+        if let Ok(report) = handle.execute(&plan, None, &|_| {}, &stop_early).await {
+            *done.lock().unwrap().entry(name).or_default() += report.done;
         }
     }
 }
 
 /// One who lets the writes of mappings rest, drain and go on, and has all records read again.
-async fn rest(handle: Handle, mut dice: StdRng, stop: CancellationToken) {
+async fn rest(handle: Client, mut dice: StdRng, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let pause = Duration::from_millis(dice.random_range(50..400));
         tokio::select! {
@@ -74,14 +74,14 @@ async fn rest(handle: Handle, mut dice: StdRng, stop: CancellationToken) {
 
 /// What is done next, and with which errors; every second time the first of [`KINDS`] that was not done yet.
 async fn decide(
-    handle: &Handle,
+    handle: &Client,
     dice: &mut StdRng,
     missing: Option<usize>,
-) -> Option<(&'static str, Chosen, Deed)> {
-    let all = |filter: &str| Chosen::Filter(filter.to_owned());
+) -> Option<(&'static str, Targets, OperationKind)> {
+    let all = |filter: &str| Targets::Filter(filter.to_owned());
     let fix = |text: &str| {
-        let (field, how) = How::parse(text).unwrap();
-        Deed::Fix { field, how, retry: true }
+        let (field, how) = FieldChange::parse(text).unwrap();
+        OperationKind::Fix { field, how, retry: true }
     };
     let page = handle.errors(&ErrorQuery { limit: 100, ..ErrorQuery::default() }).await.ok()?;
     let ids: Vec<i64> = page.items.iter().map(|error| error.id).collect();
@@ -91,12 +91,14 @@ async fn decide(
     let wanted = missing.filter(|_| dice.random::<bool>()).map(|kind| [0, 4, 7, 6, 11][kind]);
     Some(match wanted.unwrap_or(any) {
         0..3 => ("fixed", all("field:email"), fix("Email | replace(\" at acme\", \"@acme.com\")")),
-        3 => ("cleared", Chosen::Ids(some), fix("Email=")),
-        4..6 => ("retried", Chosen::Ids(some), Deed::Retry),
-        6 => ("ignored", Chosen::Ids(some), Deed::Ignore),
-        7..9 => ("reverted", Chosen::Ids(some), Deed::Revert),
-        9 => ("released", all("state:review"), Deed::Release),
-        _ => ("undone", Chosen::Ids(Vec::new()), Deed::Undo(handle.last_act().await.ok()?.act)),
+        3 => ("cleared", Targets::Ids(some), fix("Email=")),
+        4..6 => ("retried", Targets::Ids(some), OperationKind::Retry),
+        6 => ("ignored", Targets::Ids(some), OperationKind::Ignore),
+        7..9 => ("reverted", Targets::Ids(some), OperationKind::Revert),
+        9 => ("released", all("state:review"), OperationKind::Release),
+        _ => {
+            ("undone", Targets::Ids(Vec::new()), OperationKind::Undo(handle.last_act().await.ok()?.operation))
+        }
     })
 }
 
@@ -177,11 +179,11 @@ async fn operators_who_mend_at_random_lose_and_double_nothing() {
     let stop = CancellationToken::new();
     let (mut people, done) = (Vec::new(), Done::default());
     for (number, name) in [(0, "one@here"), (1, "two@there")] {
-        let handle = Handle::new(world.store.clone(), operator(name));
+        let handle = Client::new(world.store.clone(), operator(name));
         let dice = StdRng::seed_from_u64(world.seed ^ number);
         people.push(tokio::spawn(operate(handle, dice, done.clone(), stop.clone())));
     }
-    let handle = Handle::new(world.store.clone(), operator("three@home"));
+    let handle = Client::new(world.store.clone(), operator("three@home"));
     people.push(tokio::spawn(rest(handle, StdRng::seed_from_u64(world.seed ^ 2), stop.clone())));
     let begin = Instant::now();
     let all_done = || KINDS.iter().all(|kind| done.lock().unwrap().get(kind).is_some_and(|count| *count > 0));

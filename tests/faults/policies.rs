@@ -6,12 +6,12 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::strategy::Strategy;
+use syncdeck::domain::mappings::strategy::Strategy;
+use syncdeck::domain::reports::overview::Writes;
 use tokio::time::Instant;
 
 use crate::application::{ACCOUNT, CONTACT};
-use crate::support::{act, server};
+use crate::support::{operation, server};
 use crate::world::{MAPPINGS, World, span};
 
 async fn every_strategy_with(policy: &str) {
@@ -49,13 +49,13 @@ async fn collide(world: &mut World) {
     world
         .until("it is there", async |world| world.org.find_by_external_id("Contact", "both").is_some())
         .await;
-    world.store.set_writes(Some("contact"), Writes::Pause, &act("tester@here")).await.unwrap();
+    world.store.set_writes(Some("contact"), Writes::Pause, &operation("tester@here")).await.unwrap();
     world.run(&format!("UPDATE salesforce.contact SET lastname = 'Ours' WHERE id = {id}")).await;
     world.application.note(CONTACT, "both", id, &[("LastName", json!("Ours"))]);
     let record = world.org.find_by_external_id("Contact", "both").unwrap();
     world.user_writes("Contact", &record, "LastName", json!("Theirs"));
     world.until_count("both changes are known", "SELECT count(*) FROM syncdeck.conflict", 1).await;
-    world.store.set_writes(Some("contact"), Writes::Resume, &act("tester@here")).await.unwrap();
+    world.store.set_writes(Some("contact"), Writes::Resume, &operation("tester@here")).await.unwrap();
     let bad = "INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'nobody', 'bad') RETURNING id";
     let id: i32 = world.sql.query_one(bad, &[]).await.unwrap().get(0);
     world.application.note(CONTACT, "bad", id, &[("Email", json!("nobody"))]);
@@ -73,8 +73,12 @@ async fn write_in_the_org(world: &mut World) {
             for table in ["account", "contact"] {
                 // One that a failure stopped is no longer to be paused.
                 let _ = match resting {
-                    true => world.store.set_writes(Some(table), Writes::Pause, &act("tester@here")).await,
-                    false => world.store.set_writes(Some(table), Writes::Resume, &act("tester@here")).await,
+                    true => {
+                        world.store.set_writes(Some(table), Writes::Pause, &operation("tester@here")).await
+                    }
+                    false => {
+                        world.store.set_writes(Some(table), Writes::Resume, &operation("tester@here")).await
+                    }
                 };
             }
         }
@@ -97,7 +101,7 @@ async fn write_in_the_org(world: &mut World) {
         }
     }
     for table in ["account", "contact"] {
-        let _ = world.store.set_writes(Some(table), Writes::Resume, &act("tester@here")).await;
+        let _ = world.store.set_writes(Some(table), Writes::Resume, &operation("tester@here")).await;
     }
 }
 

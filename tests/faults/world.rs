@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use syncdeck::demo::private::PrivateServer;
-use syncdeck::domain::overview::Writes;
+use syncdeck::domain::reports::overview::Writes;
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::application::{ACCOUNT, Application, CONTACT, Written};
 use crate::liar::Liar;
 use crate::proxy::{Proxy, Upstream};
-use crate::support::{Patience, act, connect, database_on, server};
+use crate::support::{Patience, connect, database_on, operation, server};
 
 /// The engines' lease.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -294,7 +294,7 @@ impl World {
         if self.resumes {
             let stopped = self.store.orders().await.map(|orders| orders.writes_off).unwrap_or_default();
             for table in stopped {
-                let _ = self.store.set_writes(Some(&table), Writes::Resume, &act("tester@here")).await;
+                let _ = self.store.set_writes(Some(&table), Writes::Resume, &operation("tester@here")).await;
             }
         }
     }

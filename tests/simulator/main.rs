@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod bulk;
+mod composite;
+mod keys;
+mod soql;
+
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use syncdeck::simulator::{self, Org, OrgOptions, seed};
@@ -17,7 +22,11 @@ struct Session {
 
 impl Session {
     async fn start() -> Session {
-        let org = Org::new(OrgOptions::default());
+        Session::with(OrgOptions::default()).await
+    }
+
+    async fn with(options: OrgOptions) -> Session {
+        let org = Org::new(options);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();

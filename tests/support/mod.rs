@@ -100,12 +100,12 @@ pub async fn connect(url: &str) -> Result<Store, Error> {
 
 #[allow(dead_code, reason = "each test binary uses its part of what is shared")]
 /// Somebody at a terminal.
-pub fn operator(actor: &str) -> syncdeck::domain::act::Operator {
-    syncdeck::domain::act::Operator { actor: actor.to_owned(), origin: "local".to_owned() }
+pub fn operator(actor: &str) -> syncdeck::domain::operations::operation::Operator {
+    syncdeck::domain::operations::operation::Operator { actor: actor.to_owned(), origin: "local".to_owned() }
 }
 
 #[allow(dead_code, reason = "each test binary uses its part of what is shared")]
-/// An act of theirs.
-pub fn act(actor: &str) -> syncdeck::domain::act::Act {
-    syncdeck::domain::act::Act::single(&operator(actor))
+/// An operation of theirs.
+pub fn operation(actor: &str) -> syncdeck::domain::operations::operation::Operation {
+    syncdeck::domain::operations::operation::Operation::single(&operator(actor))
 }

@@ -2,10 +2,10 @@
 
 use chrono::Utc;
 use serde_json::{Value, json};
-use syncdeck::domain::merge::Side;
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::record::{Conflict, Edit, FieldEdit};
-use syncdeck::domain::remedy::Action;
+use syncdeck::domain::changes::merge::Side;
+use syncdeck::domain::errors::remedy::Action;
+use syncdeck::domain::records::record::{Conflict, Edit, FieldEdit};
+use syncdeck::domain::reports::overview::Writes;
 
 use crate::world::{World, contact};
 
@@ -216,7 +216,7 @@ async fn a_record_deleted_while_its_row_changed_goes_by_the_policy_too() {
     world.until_text("SELECT code FROM syncdeck.error WHERE resolved_at IS NULL", "ENTITY_IS_DELETED").await;
     assert_eq!(row(&world, "email").await.as_deref(), Some("ours@acme.com"));
     let view = world.handle.record(&contact(1)).await.unwrap();
-    let create = |offer: &&syncdeck::domain::remedy::Offer| matches!(&offer.action, Some(Action::Rule { key, .. }) if key == "create_if_missing");
+    let create = |offer: &&syncdeck::domain::errors::remedy::SuggestedFix| matches!(&offer.action, Some(Action::Rule { key, .. }) if key == "create_if_missing");
     let create = view.advice.remedies.iter().find(create).unwrap();
     world.handle.apply(&contact(1), create).await.unwrap();
     world

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use syncdeck::client::operations::execute::Chosen;
+use syncdeck::client::operations::execute::Targets;
 use syncdeck::client::row::Linked;
-use syncdeck::domain::act::Owner;
-use syncdeck::domain::act::{Confirm, Deed};
+use syncdeck::domain::operations::operation::Owner;
+use syncdeck::domain::operations::operation::{Confirm, OperationKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{World, contact};
@@ -94,10 +94,10 @@ async fn a_retry_that_may_make_a_second_record_asks_and_one_that_was_not_asked_a
     assert_eq!(world.org.ids("Contact").len(), 1);
 
     let error: i64 = world.text("SELECT id::text FROM syncdeck.error").await.unwrap().parse().unwrap();
-    let plan = world.handle.plan(&Chosen::Ids(vec![error]), Deed::Retry).await.unwrap();
+    let plan = world.handle.plan(&Targets::Ids(vec![error]), OperationKind::Retry).await.unwrap();
     assert_eq!((plan.confirm, plan.preview.doubled), (Confirm::Yes, 1));
     let stop = CancellationToken::new();
-    world.handle.carry_out(&plan, None, &|_| {}, &stop).await.unwrap();
+    world.handle.execute(&plan, None, &|_| {}, &stop).await.unwrap();
     world.until("there are two", async || world.org.ids("Contact").len() == 2).await;
     // The first one is a record of its own then.
     world.until_text(ROWS, "2").await;
@@ -121,9 +121,9 @@ async fn an_engine_that_died_with_an_insert_in_its_hands_leaves_it_in_doubt() {
     let mut world = World::start(CONTACTS).await;
     world.stop_engine().await;
     world.run(INSERT).await;
-    world.store.intake(&["contact".to_owned()], 10).await.unwrap();
+    world.store.ingest(&["contact".to_owned()], 10).await.unwrap();
     assert_eq!(world.store.claim("dead", Duration::from_millis(1), 10).await.unwrap().len(), 1);
-    world.until("its lease ran out", async || world.store.sweep().await.unwrap() == 1).await;
+    world.until("its lease ran out", async || world.store.rescue_expired().await.unwrap() == 1).await;
     let ids = [0, 1].map(|_| world.org.user_create("Contact", the_same()).unwrap());
     world.start_engine().await;
     let told = format!("{LOST} Each of these has what was sent: {}, {}", ids[0], ids[1]);
@@ -143,9 +143,9 @@ async fn a_record_that_comes_late_is_recognised_and_others_are_read() {
     let mut world = World::start(CONTACTS).await;
     world.stop_engine().await;
     world.run(INSERT).await;
-    world.store.intake(&["contact".to_owned()], 10).await.unwrap();
+    world.store.ingest(&["contact".to_owned()], 10).await.unwrap();
     world.store.claim("dead", Duration::from_millis(1), 10).await.unwrap();
-    world.until("its lease ran out", async || world.store.sweep().await.unwrap() == 1).await;
+    world.until("its lease ran out", async || world.store.rescue_expired().await.unwrap() == 1).await;
     world.start_engine().await;
     world.until_text(MESSAGE, &format!("{LOST} None with what was sent is found there so far")).await;
     let refused = world.handle.link(&contact(1), None, Owner::Keeps).await.unwrap_err().to_string();

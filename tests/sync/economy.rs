@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use syncdeck::client::handle::{ErrorQuery, Handle};
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::record::{Edit, FieldEdit};
+use syncdeck::client::api::{Client, ErrorQuery};
+use syncdeck::domain::records::record::{Edit, FieldEdit};
+use syncdeck::domain::reports::overview::Writes;
 use syncdeck::postgres::Store;
-use syncdeck::postgres::connect::Session;
+use syncdeck::postgres::session::connect::Session;
 
 use crate::support::operator;
 use crate::world::{MAPPINGS, World, contact};
 
-async fn console(url: &str, read_only: bool) -> Handle {
+async fn console(url: &str, read_only: bool) -> Client {
     let session = Session::of_console(Duration::from_secs(30), read_only);
-    Handle::new(Store::open(url, "salesforce", &session).await.unwrap(), operator("tester@here"))
+    Client::new(Store::open(url, "salesforce", &session).await.unwrap(), operator("tester@here"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 
 use std::sync::Mutex;
 
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::verify::Kind;
-use syncdeck::domain::verify::Stage;
+use syncdeck::domain::records::verify::Kind;
+use syncdeck::domain::records::verify::Stage;
+use syncdeck::domain::reports::overview::Writes;
 use tokio_util::sync::CancellationToken;
 
 use crate::verify::long_ago;

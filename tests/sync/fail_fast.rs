@@ -1,6 +1,6 @@
 //! The strategy `fail_fast`: the first error stops the writes of its mapping, and nothing that came after it is written.
 
-use syncdeck::domain::overview::Writes;
+use syncdeck::domain::reports::overview::Writes;
 
 use crate::world::World;
 

@@ -2,11 +2,11 @@
 
 use std::process::{Command, Output};
 
-use syncdeck::client::operations::execute::Chosen;
-use syncdeck::domain::act::{Came, Deed};
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::record::RecordView;
-use syncdeck::domain::remedy::{Action, Offer};
+use syncdeck::client::operations::execute::Targets;
+use syncdeck::domain::errors::remedy::{Action, SuggestedFix};
+use syncdeck::domain::operations::operation::{OperationKind, RowStatus};
+use syncdeck::domain::records::record::RecordView;
+use syncdeck::domain::reports::overview::Writes;
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{MAPPINGS, World, contact};
@@ -26,7 +26,7 @@ async fn failing(email: &str) -> World {
     world
 }
 
-fn offered(record: &RecordView, is: impl Fn(&Offer) -> bool) -> Offer {
+fn offered(record: &RecordView, is: impl Fn(&SuggestedFix) -> bool) -> SuggestedFix {
     let offers = &record.advice.remedies;
     offers.iter().find(|offer| is(offer)).unwrap_or_else(|| panic!("{offers:#?}")).clone()
 }
@@ -82,12 +82,15 @@ async fn what_was_offered_for_one_error_does_nothing_to_the_next_one_of_the_same
         })
         .await;
     let audit = "SELECT count(*)::text FROM syncdeck.audit";
-    let acts = world.text(audit).await;
+    let operations = world.text(audit).await;
     for offer in before.advice.remedies.iter().filter(|offer| offer.action.is_some()) {
         let refused = world.handle.apply(&contact(1), offer).await.unwrap_err().to_string();
         assert!(refused.contains("its error is another one by now"), "{offer:?}: {refused}");
     }
-    assert_eq!((world.text(EMAIL).await.as_deref(), world.text(audit).await), (Some("jane@acme,com"), acts));
+    assert_eq!(
+        (world.text(EMAIL).await.as_deref(), world.text(audit).await),
+        (Some("jane@acme,com"), operations)
+    );
     let set = "SELECT count(*)::text FROM syncdeck.setting WHERE key LIKE 'Email.%'";
     assert_eq!(world.text(set).await.as_deref(), Some("0"), "nor is a rule of the mapping set");
     // One that was offered for what is there now is done.
@@ -102,7 +105,7 @@ async fn a_script_empties_no_value_and_sets_no_rule_without_a_yes() {
     let world = failing("call me maybe").await;
     let record = world.handle.record(&contact(1)).await.unwrap();
     let id = record.error.as_ref().unwrap().id.to_string();
-    let number = |offer: Offer| offer.number.unwrap().to_string();
+    let number = |offer: SuggestedFix| offer.number.unwrap().to_string();
     let clear = number(offered(&record, |offer| offer.clears));
     let rule = number(offered(&record, |offer| matches!(offer.action, Some(Action::Rule { .. }))));
     assert_ne!(clear, "1");
@@ -129,8 +132,8 @@ async fn many_rows_are_mended_each_by_its_own_first_remedy_that_passes() {
         )
         .await;
     world.until_text(OPEN, "5").await;
-    let chosen = Chosen::Filter("mapping:contact".to_owned());
-    let plan = world.handle.plan(&chosen, Deed::Mend).await.unwrap();
+    let chosen = Targets::Filter("mapping:contact".to_owned());
+    let plan = world.handle.plan(&chosen, OperationKind::Mend).await.unwrap();
     let preview = &plan.preview;
     assert_eq!((preview.selected, preview.touched, preview.passing), (5, 3, 3), "{preview:#?}");
     let left: Vec<(&String, &usize)> = preview.left.iter().collect();
@@ -151,8 +154,8 @@ async fn many_rows_are_mended_each_by_its_own_first_remedy_that_passes() {
     );
     // One of them is changed by somebody else before it is carried out.
     world.run("UPDATE salesforce.contact SET email = 'other@acme.com' WHERE id = 4").await;
-    let report = world.handle.carry_out(&plan, None, &|_| {}, &CancellationToken::new()).await.unwrap();
-    let done = report.items.iter().filter(|item| item.result == Came::Done).count();
+    let report = world.handle.execute(&plan, None, &|_| {}, &CancellationToken::new()).await.unwrap();
+    let done = report.items.iter().filter(|item| item.result == RowStatus::Done).count();
     assert_eq!((done, report.failed), (2, 0), "{report:#?}");
     world.until_quiet().await;
     let emails = "SELECT string_agg(email, ' ' ORDER BY id) FROM salesforce.contact";

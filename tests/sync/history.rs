@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::record::{Edit, FieldEdit};
-use syncdeck::domain::run::Kind;
+use syncdeck::domain::records::record::{Edit, FieldEdit};
+use syncdeck::domain::reports::overview::Writes;
+use syncdeck::domain::reports::run::Kind;
 
 use crate::world::{MAPPINGS, World, contact};
 

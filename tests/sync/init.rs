@@ -98,7 +98,8 @@ async fn init_tests_each_step_and_writes_what_an_engine_starts_with() {
 /// The same connection behind another one in the file.
 fn among_several(text: &str) -> String {
     let below = |name: &str| {
-        text.replace("[connection]\nname = \"acme\"\n", &format!("[connections.{name}]\n"))
+        text.replace("[verify]\nevery = \"off\"\n", "")
+            .replace("[connection]\nname = \"acme\"\n", &format!("[connections.{name}]\n"))
             .replace("[postgres]", &format!("[connections.{name}.postgres]"))
             .replace("[salesforce]", &format!("[connections.{name}.salesforce]"))
             .replace("[[mapping]]", &format!("[[connections.{name}.mapping]]"))

@@ -2,16 +2,16 @@
 //! them is called by a session of ours, whatever it does. Applications' triggers find what they look up there all the same.
 
 use serde_json::json;
+use syncdeck::client::api::ErrorQuery;
 use syncdeck::client::export::Format;
-use syncdeck::client::handle::ErrorQuery;
-use syncdeck::domain::act::AuditQuery;
-use syncdeck::domain::act::Deed;
-use syncdeck::domain::act::Owner;
-use syncdeck::domain::merge::Side;
-use syncdeck::domain::overview::Writes;
+use syncdeck::domain::changes::merge::Side;
+use syncdeck::domain::operations::operation::AuditQuery;
+use syncdeck::domain::operations::operation::OperationKind;
+use syncdeck::domain::operations::operation::Owner;
+use syncdeck::domain::reports::overview::Writes;
 use tokio_util::sync::CancellationToken;
 
-use crate::acts::{OPEN, act, all, fix, undo};
+use crate::operations::{OPEN, all, fix, operation, undo};
 use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World, contact};
 
@@ -49,17 +49,17 @@ async fn writes_reads_and_errors_call_nothing_of_an_intruders() {
         .await;
     world.until_text(OPEN, "4").await;
     let (handle, never) = (&world.handle, CancellationToken::new());
-    let fixed = act(handle, &all("field:phone"), fix("Phone", " | replace(\"call \", \"\")")).await;
+    let fixed = operation(handle, &all("field:phone"), fix("Phone", " | replace(\"call \", \"\")")).await;
     assert_eq!(fixed.done, 4, "{fixed:?}");
     world.until_quiet().await;
-    assert_eq!(undo(handle, fixed.act.unwrap()).await.done, 4);
+    assert_eq!(undo(handle, fixed.operation.unwrap()).await.done, 4);
     world.until_text(OPEN, "4").await;
-    assert_eq!(act(handle, &all("row:1"), Deed::Ignore).await.done, 1);
-    assert_eq!(act(handle, &all("row:3"), Deed::Retry).await.done, 1);
+    assert_eq!(operation(handle, &all("row:1"), OperationKind::Ignore).await.done, 1);
+    assert_eq!(operation(handle, &all("row:3"), OperationKind::Retry).await.done, 1);
     world.until_text(OPEN, "3").await;
-    let reverted = act(handle, &all("row:4"), Deed::Revert).await;
+    let reverted = operation(handle, &all("row:4"), OperationKind::Revert).await;
     assert_eq!(reverted.done, 1, "{reverted:?}");
-    undo(handle, reverted.act.unwrap()).await;
+    undo(handle, reverted.operation.unwrap()).await;
     world.until_text(OPEN, "3").await;
     for filter in ["", "code:INVALID", "mapping:contact doe", "state:open"] {
         handle
@@ -71,12 +71,12 @@ async fn writes_reads_and_errors_call_nothing_of_an_intruders() {
         handle.breakdown(filter).await.unwrap();
     }
     handle.record(&contact(3)).await.unwrap();
-    handle.look(&contact(1)).await.unwrap();
+    handle.record(&contact(1)).await.unwrap();
     handle.relatives(&contact(3)).await.unwrap();
     handle.salesforce_values(&contact(2)).await.unwrap();
     handle.find("K3", None).await.unwrap();
     handle.values_of("code", "").await.unwrap();
-    handle.acts(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
+    handle.operations(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
     handle.log(None, 10).await.unwrap();
     handle.log_of(&contact(3), 10).await.unwrap();
     handle.runs(None, false, 10).await.unwrap();
@@ -146,8 +146,8 @@ async fn repairs_links_and_decisions_call_nothing_of_an_intruders() {
     let row =
         world.text("SELECT id::text FROM salesforce.contact WHERE external_id__c = 'K0'").await.unwrap();
     let one = all(&format!("code:CONFLICT row:{row}"));
-    assert_eq!(act(handle, &one, Deed::Choose(Side::Salesforce)).await.done, 1);
-    assert_eq!(act(handle, &all("code:CONFLICT"), Deed::Choose(Side::Postgres)).await.done, 1);
+    assert_eq!(operation(handle, &one, OperationKind::Choose(Side::Salesforce)).await.done, 1);
+    assert_eq!(operation(handle, &all("code:CONFLICT"), OperationKind::Choose(Side::Postgres)).await.done, 1);
     world.until_quiet().await;
     // A row takes another one's record.
     let sfid = world.org.find_by_external_id("Contact", "K5").unwrap();
@@ -201,7 +201,7 @@ async fn an_applications_triggers_find_what_they_look_up() {
     world.run("UPDATE salesforce.contact SET email = 'wrong', lastname = 'Wrong' WHERE id = 1").await;
     world.until_text(OPEN, "1").await;
     world.run("DELETE FROM heard").await;
-    act(&world.handle, &all(""), fix("Email", " = b@acme.com")).await;
+    operation(&world.handle, &all(""), fix("Email", " = b@acme.com")).await;
     heard("Wrong", "1").await;
     world.until_quiet().await;
     let troubles = "SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL";

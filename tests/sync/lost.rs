@@ -134,7 +134,7 @@ async fn a_row_whose_record_is_there_already_leaves_its_empty_fields_to_the_reco
     world
         .until_text("SELECT sfid || ' ' || family FROM salesforce.product2", &format!("{id} Hardware"))
         .await;
-    world.handle.writes(Some("Product2"), syncdeck::domain::overview::Writes::Resume).await.unwrap();
+    world.handle.writes(Some("Product2"), syncdeck::domain::reports::overview::Writes::Resume).await.unwrap();
     world.until_text("SELECT _hc_lastop FROM salesforce.product2", "SYNCED").await;
     world.until_quiet().await;
     let record = world.record("Product2", "P1").unwrap();
@@ -167,7 +167,7 @@ async fn a_change_whose_answer_was_lost_before_its_record_went_makes_a_new_one_w
     world.stop_engine().await;
     let gone = world.org.find_by_external_id("Product2", "P1").unwrap();
     world.run("UPDATE salesforce.product2 SET family = 'Hardware'").await;
-    world.store.intake(&["product2".to_owned()], 10).await.unwrap();
+    world.store.ingest(&["product2".to_owned()], 10).await.unwrap();
     world.run("UPDATE syncdeck.unit SET lost = 1").await;
     world.org.user_delete("Product2", &gone).unwrap();
     world.start_engine().await;
@@ -177,19 +177,66 @@ async fn a_change_whose_answer_was_lost_before_its_record_went_makes_a_new_one_w
     assert_eq!(world.text(LISTED).await.unwrap(), "0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_goes_again_after_its_rules_changed_goes_by_the_new_ones() {
-    let upper = format!("{PRODUCTS}\n[mapping.field.Name]\ntransforms = \"uppercase\"\n");
-    let mut world = World::start(&upper).await;
-    let insert = "INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')";
-    let id = lose_answer(&world, insert, "P1").await;
+/// The change was captured well before Salesforce stamped its record, as on a busy machine.
+const LONG_AGO: &str = "UPDATE salesforce._trigger_log SET created_at = created_at - interval '1 minute'";
+const UPPERCASE: &str = "[mapping.field.Name]\ntransforms = \"uppercase\"\n";
+
+/// The names that the API wrote into a record after it was created.
+fn names(world: &World, id: &str) -> Vec<Value> {
+    updates(world, id).iter().map(|update| update["Name"].clone()).collect()
+}
+
+async fn without_uppercase(world: &mut World) {
     world.stop_engine().await;
+    world.run(LONG_AGO).await;
     world.write(&world.written().replace("\"uppercase\"", "[]"));
     world.config = world.config.load_again().unwrap();
     world.start_engine().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_again_after_its_rules_changed_goes_by_the_new_ones() {
+    let mut world = World::start(&format!("{PRODUCTS}\n{UPPERCASE}")).await;
+    let insert = "INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')";
+    let id = lose_answer(&world, insert, "P1").await;
+    without_uppercase(&mut world).await;
     world.until_text("SELECT sfid FROM salesforce.product2", &id).await;
     world.until_quiet().await;
-    let sent: Vec<Value> = updates(&world, &id).iter().map(|update| update["Name"].clone()).collect();
-    assert_eq!((world.writes("create", "P1"), sent), (1, vec![json!("Lamp")]));
+    assert_eq!((world.writes("create", "P1"), names(&world, &id)), (1, vec![json!("Lamp")]));
     assert_eq!(world.text(LISTED).await.unwrap(), "0");
+    assert_eq!(world.text(CONFLICTS).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_whose_answer_was_lost_under_other_rules_contests_nothing() {
+    let mut world = World::start(&format!("{PRODUCTS}\n{UPPERCASE}")).await;
+    world.run("INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')").await;
+    world.until_quiet().await;
+    let id = world.org.find_by_external_id("Product2", "P1").unwrap();
+    world.org.change_faults(|faults| faults.lose_answer = 1);
+    world.run("UPDATE salesforce.product2 SET name = 'Torch'").await;
+    world.until("Salesforce has the name", async || names(&world, &id) == [json!("TORCH")]).await;
+    without_uppercase(&mut world).await;
+    world.until("it went again", async || names(&world, &id).last() == Some(&json!("Torch"))).await;
+    world.until_quiet().await;
+    assert_eq!(world.text(CONFLICTS).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_salesforce_has_changed_after_a_lost_answer_still_contests() {
+    let mut world = World::start(&format!("{PRODUCTS}\n{UPPERCASE}")).await;
+    let insert = "INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')";
+    let id = lose_answer(&world, insert, "P1").await;
+    world.stop_engine().await;
+    world.org.user_update("Product2", &id, fields(json!({"Name": "Lantern"}))).unwrap();
+    // Nothing is sent before it was read.
+    world.run("UPDATE syncdeck.mapping SET writes = 'paused'").await;
+    // What the writer has in hand for a moment while it is read is merged by the next read.
+    world.write(&world.written().replace("\"1h\"", "\"200ms\""));
+    without_uppercase(&mut world).await;
+    world.until_text(CONFLICTS, "name").await;
+    world.handle.writes(Some("Product2"), syncdeck::domain::reports::overview::Writes::Resume).await.unwrap();
+    world.until_text("SELECT sfid FROM salesforce.product2", &id).await;
+    world.until_quiet().await;
+    assert_eq!(world.record("Product2", "P1").unwrap()["Name"], "Lantern");
 }

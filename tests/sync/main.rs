@@ -4,20 +4,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
-mod acts;
 mod addresses;
+mod alerts;
 mod by_command;
 mod capture;
+mod causes;
 mod conditions;
 mod conflicts;
+mod consistency;
 mod doubt;
 mod economy;
 mod errand;
 mod fail_fast;
 mod harm;
+mod health;
 mod history;
+mod import;
+mod ingest;
 mod init;
-mod intake;
 mod intruder;
 mod keys;
 mod lacking;
@@ -28,9 +32,12 @@ mod mend;
 mod names;
 mod numbers;
 mod operate;
+mod operations;
 mod pending;
+mod plan;
 mod pooler;
 mod read;
+mod receivers;
 mod refuse;
 mod refused;
 mod relatives;
@@ -46,6 +53,7 @@ mod steps;
 mod support;
 mod takeover;
 mod tls;
+mod triage;
 mod trouble;
 mod upgrade;
 mod verify;

@@ -1,8 +1,8 @@
 //! The operator's loop: see what failed, mend it, see Salesforce take it.
 
 use serde_json::json;
-use syncdeck::client::handle::ErrorQuery;
-use syncdeck::domain::record::{Edit, FieldEdit, SalesforceState};
+use syncdeck::client::api::ErrorQuery;
+use syncdeck::domain::records::record::{Edit, FieldEdit, SalesforceState};
 
 use crate::world::{MAPPINGS, World, contact};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use syncdeck::domain::overview::{MappingStatus, Writes};
+use syncdeck::domain::reports::overview::{MappingStatus, Writes};
 use syncdeck::domain::state::MappingState;
 
 use crate::verify::long_ago;
@@ -149,8 +149,9 @@ async fn each_minute_is_counted_and_none_is_left_out() {
             times.len() == 5 && times.windows(2).all(|two| (two[1] - two[0]).num_seconds() == 60),
             "{times:?}"
         );
-        let sum =
-            |part: fn(&syncdeck::domain::trend::Minute) -> i64| contact.minutes.iter().map(part).sum::<i64>();
+        let sum = |part: fn(&syncdeck::domain::reports::trend::Minute) -> i64| {
+            contact.minutes.iter().map(part).sum::<i64>()
+        };
         (sum(|minute| minute.accepted), sum(|minute| minute.rejected), sum(|minute| minute.read) > 0)
     };
     world.until("everything is counted", async || sums().await == (1, 1, true)).await;
@@ -203,8 +204,8 @@ async fn all_writes_are_paused_and_resumed_by_one_act() {
     assert_eq!(world.handle.writes(None, Writes::Resume).await.unwrap(), "all mappings: nothing rested");
     let done = "paused Account, paused Contact, resumed Contact, resumed Account";
     assert_eq!(world.text(DONE).await.unwrap(), done);
-    let acts = "SELECT count(DISTINCT act)::text FROM syncdeck.audit";
-    assert_eq!(world.text(acts).await.unwrap(), "3");
+    let operations = "SELECT count(DISTINCT act)::text FROM syncdeck.audit";
+    assert_eq!(world.text(operations).await.unwrap(), "3");
     let refused = world.handle.writes(Some("nothing"), Writes::Pause).await.unwrap_err().to_string();
     assert!(refused.contains("no mapping"), "{refused}");
 }

@@ -1,12 +1,12 @@
 //! What waits to be sent, and why.
 
-use syncdeck::client::handle::PendingQuery;
+use syncdeck::client::api::PendingQuery;
 
 use crate::world::{INVOICES, MAPPINGS, World};
 
 async fn told(world: &World, query: &PendingQuery) -> Vec<String> {
     let waiting = world.handle.pending(query).await.unwrap();
-    let line = |one: &syncdeck::domain::pending::Pending| {
+    let line = |one: &syncdeck::domain::changes::pending::Pending| {
         format!("{} {} {} {} x{}: {}", one.mapping, one.row.row, one.op, one.state, one.changes, one.reason)
     };
     waiting.iter().map(line).collect()
@@ -15,7 +15,7 @@ async fn told(world: &World, query: &PendingQuery) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_listed_page_by_page_whether_it_was_taken_in_or_not() {
     let mut world = World::start(MAPPINGS).await;
-    world.handle.writes(Some("Contact"), syncdeck::domain::overview::Writes::Pause).await.unwrap();
+    world.handle.writes(Some("Contact"), syncdeck::domain::reports::overview::Writes::Pause).await.unwrap();
     world
         .run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('A', 'K1'), ('B', 'K2')")
         .await;

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use syncdeck::client::handle::{ErrorQuery, Event, Handle};
-use syncdeck::domain::record::{Edit, FieldEdit};
+use syncdeck::client::api::{Client, ErrorQuery, Event};
+use syncdeck::domain::records::record::{Edit, FieldEdit};
 use syncdeck::postgres::Store;
-use syncdeck::postgres::connect::Session;
+use syncdeck::postgres::session::connect::Session;
 
 use crate::support::{LONGEST, operator, server};
 use crate::world::{MAPPINGS, World, contact};
@@ -110,7 +110,7 @@ async fn everything_goes_through_a_transaction_pooler_and_leaves_nothing_behind_
     // Read-only holds in every transaction, and only in its own.
     let session = Session::of_console(Duration::from_secs(15), true);
     let looker =
-        Handle::new(Store::open(&url, "salesforce", &session).await.unwrap(), operator("looker@here"));
+        Client::new(Store::open(&url, "salesforce", &session).await.unwrap(), operator("looker@here"));
     let refused = looker.save(&edit("x@acme.com")).await.unwrap_err().to_string();
     assert!(refused.contains("read-only"), "{refused}");
     assert_eq!(looker.may_write().await.unwrap().as_deref(), Some("the session is read-only"));

@@ -1,7 +1,7 @@
 //! From records to rows.
 
 use serde_json::{Map, Value, json};
-use syncdeck::client::handle::Event;
+use syncdeck::client::api::Event;
 use syncdeck::simulator::seed;
 
 use crate::world::{MAPPINGS, World, contact};

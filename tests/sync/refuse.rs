@@ -41,6 +41,8 @@ async fn what_does_not_fit_is_refused_by_name_with_the_remedy() {
     assert!(text.contains("Contact has no field Emial") && text.contains("did you mean Email?"), "{text}");
     let made = "CREATE SCHEMA salesforce; CREATE TABLE salesforce.account (id int, name text)";
     let text = refusal(&world, |_| {}, made).await;
+    assert!(text.contains("account of the schema salesforce was there before syncdeck"), "{text}");
+    let text = refusal(&world, |config| config.adopts = true, made).await;
     assert!(text.contains("\"salesforce\".\"account\" exists") && text.contains("no column sfid"), "{text}");
 }
 

@@ -6,7 +6,7 @@ use crate::world::{INVOICES, MAPPINGS, World, contact};
 
 async fn told(world: &World, row: &RowRef) -> Vec<String> {
     let relatives = world.handle.relatives(row).await.unwrap();
-    let line = |relative: &syncdeck::domain::record::Relative| {
+    let line = |relative: &syncdeck::domain::records::record::Relative| {
         let way = if relative.is_parent { "parent" } else { "child" };
         let error = if relative.error.is_some() { "with an error" } else { "well" };
         format!(

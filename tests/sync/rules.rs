@@ -1,8 +1,8 @@
 //! What a mapping's rules do to what is sent, and to what comes back.
 
 use serde_json::json;
-use syncdeck::client::handle::ErrorQuery;
-use syncdeck::domain::overview::Writes;
+use syncdeck::client::api::ErrorQuery;
+use syncdeck::domain::reports::overview::Writes;
 
 use crate::world::{World, contact};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use syncdeck::domain::names::{RowId, RowRef};
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::record::RecordView;
+use syncdeck::domain::records::record::RecordView;
+use syncdeck::domain::reports::overview::Writes;
 use syncdeck::simulator::Refusal;
 
 use crate::world::{World, contact};
@@ -73,8 +73,11 @@ async fn told_of_all(world: &World, told: Told) {
     world.until_text(&sql, &format!("{category} {class}")).await;
     let message =
         world.text(&format!("SELECT message FROM syncdeck.error WHERE code = '{code}'")).await.unwrap();
-    let entry =
-        syncdeck::domain::catalogue::classify(syncdeck::domain::catalogue::source_of(code), code, &message);
+    let entry = syncdeck::domain::errors::catalogue::classify(
+        syncdeck::domain::errors::catalogue::source_of(code),
+        code,
+        &message,
+    );
     assert_eq!(entry.title, title);
 }
 

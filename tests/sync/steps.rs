@@ -1,4 +1,4 @@
-//! The SQL of the queue against the pure steps of `domain::unit`: the same events, the same units.
+//! The SQL of the queue against the pure steps of `domain::changes::unit`: the same events, the same units.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use syncdeck::domain::dispatch::Claimed;
+use syncdeck::domain::changes::dispatch::Claimed;
+use syncdeck::domain::changes::unit::{Event, SendResult, Unit, step};
+use syncdeck::domain::errors::sync_error::Source;
+use syncdeck::domain::mappings::strategy::RetryDecision;
 use syncdeck::domain::names::{RowId, RowRef};
-use syncdeck::domain::overview::Writes;
-use syncdeck::domain::strategy::Verdict;
-use syncdeck::domain::sync_error::Source;
-use syncdeck::domain::unit::{Answer, Event, Unit, step};
-use syncdeck::postgres::acknowledge::Rows;
-use syncdeck::postgres::errors::NewError;
-use syncdeck::postgres::queue::{Ack, Awaited, Outcome};
+use syncdeck::domain::reports::overview::Writes;
+use syncdeck::postgres::changes::acknowledge::Rows;
+use syncdeck::postgres::changes::queue::{Ack, Awaited, Outcome};
+use syncdeck::postgres::errors::sync_errors::NewError;
 
-use crate::support::act;
+use crate::support::operation;
 use crate::world::{MAPPINGS, World};
 
 const ROWS: i32 = 6;
@@ -37,15 +37,16 @@ fn outcome(dice: &mut StdRng) -> Outcome {
     match dice.random_range(0..12) {
         0 | 1 => Outcome::Accepted { sfid: None, lastop: Some("UPDATED") },
         2 => Outcome::Nothing { reason: "nothing to send" },
-        3 => {
-            Outcome::Rejected { error: error(), next: *[Verdict::Open, Verdict::Stop].choose(dice).unwrap() }
-        }
-        4 => Outcome::Rejected { error: error(), next: Verdict::Again(Duration::ZERO) },
-        9 => Outcome::Rejected { error: error(), next: Verdict::Review },
-        10 => Outcome::Rejected { error: found_here(error()), next: Verdict::Open },
+        3 => Outcome::Rejected {
+            error: error(),
+            next: *[RetryDecision::Open, RetryDecision::Stop].choose(dice).unwrap(),
+        },
+        4 => Outcome::Rejected { error: error(), next: RetryDecision::Again(Duration::ZERO) },
+        9 => Outcome::Rejected { error: error(), next: RetryDecision::Review },
+        10 => Outcome::Rejected { error: found_here(error()), next: RetryDecision::Open },
         11 => Outcome::Stopped,
         5 => Outcome::Held { error: error(), awaited: Awaited::Row(parent()) },
-        6 => Outcome::Lost { alone: true, retry: Duration::ZERO, park: Some((error(), Verdict::Open)) },
+        6 => Outcome::Lost { alone: true, retry: Duration::ZERO, park: Some((error(), RetryDecision::Open)) },
         7 => Outcome::Lost { alone: false, retry: Duration::ZERO, park: None },
         _ => Outcome::Released { pause: if dice.random() { pause } else { Duration::ZERO } },
     }
@@ -106,7 +107,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 world
                     .run(&format!("UPDATE salesforce.contact SET lastname = 'n{round}' WHERE id = {row}"))
                     .await;
-                world.store.intake(&tables, 100).await.unwrap();
+                world.store.ingest(&tables, 100).await.unwrap();
                 happen(&mut model, row, &Event::Changed);
             }
             3 | 4 => {
@@ -140,7 +141,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 if matches!(outcome, Outcome::Stopped) {
                     world.run("UPDATE syncdeck.mapping SET writes = 'stopped' WHERE name = 'Contact'").await;
                 }
-                let answer: Answer = outcome.answer();
+                let answer: SendResult = outcome.answer();
                 let rows = if row_locked { Rows::Later } else { Rows::Now };
                 world.store.acknowledge(&token, "batch", &[ack], rows).await.unwrap();
                 let event = Event::Answered { token, version: unit.version, answer, row_locked };
@@ -151,7 +152,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                     "UPDATE syncdeck.unit SET lease_until = now() - interval '1 s' WHERE record_id = {row} AND state = 'inflight'"
                 );
                 world.run(&sql).await;
-                world.store.sweep().await.unwrap();
+                world.store.rescue_expired().await.unwrap();
                 happen(&mut model, row, &Event::LeaseRanOut);
             }
             8 => {
@@ -159,9 +160,13 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                     "UPDATE syncdeck.unit SET ready_at = now() WHERE record_id = {row} AND state = 'held'"
                 );
                 world.run(&sql).await;
-                world.store.sweep().await.unwrap();
+                world.store.rescue_expired().await.unwrap();
                 happen(&mut model, row, &Event::Woken);
-                world.store.set_writes(Some("Contact"), Writes::Resume, &act("tester@here")).await.unwrap();
+                world
+                    .store
+                    .set_writes(Some("Contact"), Writes::Resume, &operation("tester@here"))
+                    .await
+                    .unwrap();
                 for row in 1..=ROWS {
                     happen(&mut model, row, &Event::Resumed);
                 }
@@ -171,7 +176,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 }
             }
             _ => {
-                if world.store.retry(&at, &act("tester@here")).await.is_ok() {
+                if world.store.retry(&at, &operation("tester@here")).await.is_ok() {
                     happen(&mut model, row, &Event::RetryAsked { twice: false });
                 }
             }
@@ -189,7 +194,7 @@ async fn an_error_of_more_fields_than_an_index_holds_is_kept_with_the_first_of_t
     let mut world = World::start(MAPPINGS).await;
     world.stop_engine().await;
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('One', 'K1')").await;
-    world.store.intake(&["contact".to_owned()], 100).await.unwrap();
+    world.store.ingest(&["contact".to_owned()], 100).await.unwrap();
     let unit = world.store.claim("token", LEASE, 200).await.unwrap().remove(0);
     let mut dice = StdRng::seed_from_u64(1);
     let fields: Vec<String> = (0..300).map(|_| format!("F{:016x}__c", dice.random::<u64>())).collect();
@@ -197,7 +202,7 @@ async fn an_error_of_more_fields_than_an_index_holds_is_kept_with_the_first_of_t
     let error =
         NewError::classified("Contact", "insert", Source::Salesforce, code, "missing", fields.clone());
     world.store.keep_mapping_error("contact", &error, None).await.unwrap();
-    let outcome = Outcome::Rejected { error: Box::new(error), next: Verdict::Open };
+    let outcome = Outcome::Rejected { error: Box::new(error), next: RetryDecision::Open };
     let ack = Ack { unit, upto: 1, op: "insert", key: None, request: None, response: None, outcome };
     world.store.acknowledge("token", "batch", &[ack], Rows::Now).await.unwrap();
     let kept = "SELECT string_agg(fields[1], ' ') FROM syncdeck.error WHERE code = 'REQUIRED_FIELD_MISSING'";
@@ -211,12 +216,12 @@ async fn an_entry_that_an_intake_holds_is_left_to_it_and_the_record_stays_known(
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('One', 'K1')").await;
     let tables = ["contact".to_owned()];
     let mapping = world.store.registered("contact").await.unwrap();
-    assert_eq!(world.store.intake(&tables, 100).await.unwrap(), 1);
+    assert_eq!(world.store.ingest(&tables, 100).await.unwrap(), 1);
     world.run("UPDATE salesforce.contact SET lastname = 'Two'").await;
     let unit = world.store.claim("token", LEASE, 200).await.unwrap().remove(0);
     let row = unit.row;
     let content = world.store.contents(&mapping, &[row], &[]).await.unwrap().remove(&row).unwrap();
-    // The insert alone was sent: the update is the next intake's, which has it in its hands. The row is gone before it
+    // The insert alone was sent: the update is the next ingestion's, which has it in its hands. The row is gone before it
     // could be told its record.
     assert_eq!(content.entries.len(), 1);
     let held = world.another_session().await;
@@ -229,7 +234,7 @@ async fn an_entry_that_an_intake_holds_is_left_to_it_and_the_record_stays_known(
     let ack = Ack { unit, upto, op: "insert", key: None, request: None, response: None, outcome };
     world.store.acknowledge("token", "batch", &[ack], Rows::Now).await.unwrap();
     held.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(world.store.intake(&tables, 100).await.unwrap(), 1);
+    assert_eq!(world.store.ingest(&tables, 100).await.unwrap(), 1);
     assert_eq!(units(&world).await, [format!("{row} ready 1 0 0 0 f")]);
     let known = world.store.contents(&mapping, &[row], &[]).await.unwrap().remove(&row).unwrap();
     assert_eq!(known.sfid.as_deref(), Some("003000000000001AAA"));

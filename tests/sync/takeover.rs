@@ -1,8 +1,8 @@
 //! A schema that Heroku Connect left: its triggers, and the entries of its change log.
 
 use serde_json::json;
-use syncdeck::client::operations::execute::Chosen;
-use syncdeck::domain::act::Deed;
+use syncdeck::client::operations::execute::Targets;
+use syncdeck::domain::operations::operation::OperationKind;
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{MAPPINGS, World};
@@ -175,13 +175,13 @@ async fn an_entry_whose_state_is_set_by_hand_is_taken_up_and_a_retry_sends_a_fai
         .await
         .unwrap()
         .get(0);
-    carry_out(&world, error, Deed::Retry).await;
+    execute(&world, error, OperationKind::Retry).await;
     world.until("the failed one arrives", async || world.record("Contact", "K2").is_some()).await;
 }
 
-async fn carry_out(world: &World, error: i64, deed: Deed) -> String {
-    let plan = world.handle.plan(&Chosen::Ids(vec![error]), deed).await.unwrap();
-    let report = world.handle.carry_out(&plan, None, &|_| {}, &CancellationToken::new()).await.unwrap();
+async fn execute(world: &World, error: i64, kind: OperationKind) -> String {
+    let plan = world.handle.plan(&Targets::Ids(vec![error]), kind).await.unwrap();
+    let report = world.handle.execute(&plan, None, &|_| {}, &CancellationToken::new()).await.unwrap();
     report.items.first().map(|item| item.message.clone()).unwrap_or_default()
 }
 
@@ -221,8 +221,8 @@ async fn an_entry_that_fits_nowhere_is_listed_by_itself_and_nothing_waits_for_it
         world.sql.query_one(&sql, &[]).await.unwrap().get(0)
     };
     let ignored = of("UPSERT").await;
-    assert!(carry_out(&world, ignored, Deed::Retry).await.contains("mend the entry"));
-    assert!(carry_out(&world, ignored, Deed::Ignore).await.contains("given up"));
+    assert!(execute(&world, ignored, OperationKind::Retry).await.contains("mend the entry"));
+    assert!(execute(&world, ignored, OperationKind::Ignore).await.contains("given up"));
     assert_eq!(world.text(listed).await.unwrap(), "2008");
     let archived = "SELECT state FROM salesforce._trigger_log_archive WHERE action = 'UPSERT'";
     assert_eq!(world.text(archived).await.unwrap(), "IGNORED");

@@ -144,7 +144,7 @@ fn openssl(dir: &Path, arguments: &str) {
 }
 
 /// An authority: `NAME.crt` and `NAME.key`.
-fn authority(dir: &Path, name: &str) {
+pub fn authority(dir: &Path, name: &str) {
     openssl(
         dir,
         &format!(
@@ -154,7 +154,7 @@ fn authority(dir: &Path, name: &str) {
 }
 
 /// A certificate of the first authority, `NAME.crt`, with its key.
-fn signed(dir: &Path, name: &str, subject: &str, alternative: &str) {
+pub fn signed(dir: &Path, name: &str, subject: &str, alternative: &str) {
     std::fs::write(dir.join("extensions"), format!("subjectAltName={alternative}\n")).unwrap();
     openssl(
         dir,

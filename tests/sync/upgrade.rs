@@ -21,15 +21,15 @@ async fn what_takes_long_in_an_upgrade_keeps_no_user_from_writing() {
     let mut world = World::start(MAPPINGS).await;
     world.stop_engine().await;
     world.run(OLDER).await;
-    // Somebody's act, which the upgrade has to wait for.
-    let act = world.another_session().await;
-    act.batch_execute("BEGIN; LOCK TABLE syncdeck.error IN ROW EXCLUSIVE MODE").await.unwrap();
+    // Somebody's operation, which the upgrade has to wait for.
+    let operation = world.another_session().await;
+    operation.batch_execute("BEGIN; LOCK TABLE syncdeck.error IN ROW EXCLUSIVE MODE").await.unwrap();
     let (upgraded, ()) = tokio::join!(install(&world, &world.store), async {
         world.until_text(WAITING, "1").await;
         world
             .run("SET lock_timeout = '2s'; INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')")
             .await;
-        act.batch_execute("COMMIT").await.unwrap();
+        operation.batch_execute("COMMIT").await.unwrap();
     });
     upgraded.unwrap();
 }
@@ -55,4 +55,28 @@ async fn an_upgrade_may_take_longer_than_any_other_statement() {
          to_regclass('syncdeck.error_words') IS NOT NULL
              OR NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'))";
     assert_eq!(world.text(there).await.unwrap(), "t t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_installations_that_begin_together_the_second_lays_nothing_out_again() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    let mappings = world.store.definitions().await.unwrap();
+    // Only sessions that looked while nothing was there can go wrong, and each store has its own.
+    let store = || Store::connect(&world.direct, "salesforce", "test", Duration::from_secs(60));
+    let stores = [store().await.unwrap(), store().await.unwrap()];
+    world.run("DROP SCHEMA syncdeck CASCADE").await;
+    let first = world.another_session().await;
+    first.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(hashtext('syncdeck install'))").await.unwrap();
+    let (one, other, ()) =
+        tokio::join!(stores[0].install("", &mappings), stores[1].install("", &mappings), async {
+            world.until_text(WAITING, "2").await;
+            first.batch_execute("COMMIT").await.unwrap();
+        });
+    one.unwrap();
+    other.unwrap();
+    // A schema is made once; what is laid out again has a younger stamp.
+    let once = "SELECT (space.xmin = layout.xmin)::text FROM pg_namespace space, syncdeck.layout
+         WHERE nspname = 'syncdeck' AND layout.name = '_syncdeck'";
+    assert_eq!(world.text(once).await.as_deref(), Some("true"));
 }

@@ -5,27 +5,27 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
-use syncdeck::domain::act::Came;
-use syncdeck::domain::merge::Side;
-use syncdeck::domain::verify::Stage;
-use syncdeck::domain::verify::{Kind, Verdict};
+use syncdeck::domain::changes::merge::Side;
+use syncdeck::domain::operations::operation::RowStatus;
+use syncdeck::domain::records::verify::Stage;
+use syncdeck::domain::records::verify::{Kind, VerifyReport};
 use syncdeck::engine::dry_run;
-use syncdeck::engine::verify::Sides;
+use syncdeck::engine::verify::Verifier;
 use syncdeck::simulator::Org;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::act;
+use crate::support::operation;
 use crate::world::{INVOICES, MAPPINGS, World};
 
 /// Records of the large world.
 const MANY: usize = 10_000;
 
 impl World {
-    fn sides(&self) -> Sides {
-        Sides::new(&self.config, self.store.clone()).unwrap()
+    fn sides(&self) -> Verifier {
+        Verifier::new(&self.config, self.store.clone()).unwrap()
     }
 
-    async fn verify(&self, object: &str) -> Verdict {
+    async fn verify(&self, object: &str) -> VerifyReport {
         let mapping = self.store.registered(object).await.unwrap();
         self.sides().verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap()
     }
@@ -57,7 +57,7 @@ pub fn long_ago(org: &Org, count: usize) {
     org.user_create("Contact", fields.as_object().unwrap().clone()).unwrap();
 }
 
-fn counts(verdict: &Verdict) -> Vec<(Kind, i64)> {
+fn counts(verdict: &VerifyReport) -> Vec<(Kind, i64)> {
     verdict.counts.iter().map(|(kind, count)| (*kind, *count)).collect()
 }
 
@@ -151,10 +151,10 @@ async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
 }
 
 /// Repairs what a verdict found; tells how many were done.
-async fn repair(world: &World, verdict: &Verdict, side: Side) -> usize {
+async fn repair(world: &World, verdict: &VerifyReport, side: Side) -> usize {
     let stop = CancellationToken::new();
     let report = world.handle.repair("contact", verdict, side, None, &|_| {}, &stop).await.unwrap();
-    assert_eq!(report.failed, 0, "{:?}", report.reasons(Came::Failed));
+    assert_eq!(report.failed, 0, "{:?}", report.reasons(RowStatus::Failed));
     report.done
 }
 
@@ -309,7 +309,7 @@ async fn a_trial_lets_salesforce_speak_and_leaves_no_trace() {
     let sides = world.sides();
     let mapping = dry_run::mapping(config, store, &sides.client, "contact").await.unwrap();
     let before = (world.org.journal_since(0), world.org.ids("Contact").len());
-    fn told(trial: &syncdeck::domain::dry_run::DryRun) -> Vec<(i32, &str, Option<&str>)> {
+    fn told(trial: &syncdeck::domain::changes::dry_run::DryRun) -> Vec<(i32, &str, Option<&str>)> {
         trial
             .items
             .iter()
@@ -342,7 +342,7 @@ async fn a_record_that_is_wished_for_while_it_is_read_is_read_once_more() {
     let mut world = World::start(MAPPINGS).await;
     world.stop_engine().await;
     let (store, sfids) = (&world.store, ["003000000000001AAA".to_owned()]);
-    let wish = async || store.want_read("contact", &sfids, &act("tester@here")).await.unwrap();
+    let wish = async || store.want_read("contact", &sfids, &operation("tester@here")).await.unwrap();
     wish().await;
     let wanted = store.take_rereads("contact", 10).await.unwrap();
     let asked_at = store.now().await.unwrap();
@@ -352,4 +352,18 @@ async fn a_record_that_is_wished_for_while_it_is_read_is_read_once_more() {
     assert_eq!(store.take_rereads("contact", 10).await.unwrap(), sfids);
     store.reread_done("contact", &wanted, store.now().await.unwrap()).await.unwrap();
     assert!(store.take_rereads("contact", 10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_no_orphan_while_its_parents_are_read() {
+    let mut world = World::with(MAPPINGS, |org| long_ago(org, 4)).await;
+    world.stop_engine().await;
+    world.plant("UPDATE salesforce.contact SET accountid = '001000000000000AAA' WHERE id = 1").await;
+    let orphans = async || world.verify("Contact").await.counts.get(&Kind::Orphan).copied();
+    let loaded =
+        |done: bool| format!("UPDATE syncdeck.mapping SET load_done = {done} WHERE name = 'Account'");
+    world.run(&loaded(false)).await;
+    assert_eq!(orphans().await, None);
+    world.run(&loaded(true)).await;
+    assert_eq!(orphans().await, Some(1));
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use syncdeck::domain::names::{RowId, RowRef};
-use syncdeck::domain::record::RecordView;
+use syncdeck::domain::records::record::RecordView;
 
 use crate::world::{World, contact};
 

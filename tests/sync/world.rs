@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use syncdeck::client::handle::Handle;
+use syncdeck::client::api;
 use syncdeck::config::Config;
 use syncdeck::domain::names::{RowId, RowRef};
 use syncdeck::domain::state::MappingState;
 use syncdeck::engine::{self, Engine};
 use syncdeck::postgres::Store;
-use syncdeck::postgres::connect::Session;
+use syncdeck::postgres::session::connect::Session;
 use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ pub struct World {
     pub org: Org,
     pub store: Store,
     pub sql: Client,
-    pub handle: Handle,
+    pub handle: api::Client,
     pub config: Config,
     /// The database's own URL.
     pub direct: String,
@@ -123,14 +123,15 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("syncdeck.toml");
         write_private(&path, &text);
-        let config = Config::load(Some(&path), None).unwrap();
+        // Whether somebody is asked before is tested with the program itself.
+        let config = Config { adopts: !found.is_empty(), ..Config::load(Some(&path), None).unwrap() };
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
         let sql = session(&direct).await;
         // People have what a console has.
         let console = Session::of_console(Duration::from_secs(15), false);
         let own = Store::open(&url, "salesforce", &console).await.unwrap();
-        let handle = Handle::new(own, operator("tester@here"));
+        let handle = api::Client::new(own, operator("tester@here"));
         let world = World { org, store, sql, handle, config, direct, dir, engine: Some(engine), stop };
         world
             .until("every mapping is read", async || {
@@ -260,8 +261,10 @@ pub fn config_text(url: &str, login_url: &str, secret: &str, mappings: &str) -> 
 }
 
 fn config_text_with(url: &str, login_url: &str, auth: &str, mappings: &str) -> String {
+    // Comparisons by a schedule would list what tests put in disorder.
+    let verify = if mappings.contains("[verify]") { "" } else { "[verify]\nevery = \"off\"\n" };
     format!(
-        "[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"{login_url}\"\n\
+        "{verify}[connection]\nname = \"acme\"\nenvironment = \"test\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"{login_url}\"\n\
          client_id = \"simulated-app\"\n{auth}request_timeout = \"30s\"\nlease = \"60s\"\nlook_back = \"2s\"\n\
          describe_interval = \"500ms\"\n{mappings}"
     )

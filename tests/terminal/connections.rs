@@ -1,7 +1,7 @@
 //! Several connections in one console.
 
-use crate::office::{CONTACTS, Office};
 use crate::support::server;
+use crate::workspace::{CONTACTS, Office};
 use crate::world::World;
 
 /// A connection of a configuration, with the tables of a world's own.

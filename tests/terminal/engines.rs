@@ -1,7 +1,7 @@
 //! Who of several consoles runs the engine.
 
-use crate::office::{CONTACTS, Office};
 use crate::screen::Terminal;
+use crate::workspace::{CONTACTS, Office};
 
 const RUNNING: &str = "SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'";
 

@@ -1,9 +1,9 @@
 //! What a key could harm, in a real terminal: a value that was just mended, an error that nobody looked at, production,
 //! and a screen whose database is gone.
 
-use crate::office::{Office, open_record};
 use crate::support::server;
-use syncdeck::domain::overview::Writes;
+use crate::workspace::{Office, open_record};
+use syncdeck::domain::reports::overview::Writes;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_m_leaves_the_value_that_the_first_one_mended() {
@@ -21,8 +21,9 @@ async fn a_second_m_leaves_the_value_that_the_first_one_mended() {
     terminal.keys("m");
     terminal.wait_for("being sent: what helps is known when Salesforce has answered");
     terminal.keys("f");
-    terminal.keys("2");
-    terminal.wait_for("2 Errors");
+    terminal.keys("1");
+    terminal.keys("\x1b2");
+    terminal.wait_for("┏ 2 Errors");
     assert_eq!(office.contact("email", row).await, mended);
     terminal.keys("3");
     terminal.wait_for("┏ 3 Record");
@@ -42,12 +43,15 @@ async fn a_second_i_ignores_nothing_that_was_not_looked_at() {
     let ignored = "SELECT count(*)::text FROM syncdeck.error WHERE state = 'ignored'";
     terminal.wait_for("▶ Email");
     terminal.keys("i");
+    // It is said when nothing lies on top of the list any more.
+    terminal.wait_for("(U takes it back)");
     terminal.wait_for(" of 7 ");
-    // The list went on to the next one just now.
+    // Its line stays where it was, with what became of it: the second key is about that one, too.
     terminal.keys("i");
-    terminal.wait_for("look at it, then press it again");
+    terminal.wait_for("it is ignored already");
     assert_eq!(office.world.text(ignored).await.as_deref(), Some("1"));
-    // The bar and the record come to agree by themselves, and then the key is about them.
+    // Whoever goes on sees the next one with its record, and then the key is about that.
+    terminal.keys("n");
     let selected = |screen: &str| {
         let row = |mark: &str| {
             let line = screen.lines().find(|line| line.contains(mark))?;
@@ -68,6 +72,7 @@ async fn a_second_i_ignores_nothing_that_was_not_looked_at() {
         .unwrap()
         .to_owned();
     terminal.keys("i");
+    terminal.wait_for("(U takes it back)");
     terminal.wait_for(" of 6 ");
     let which =
         format!("SELECT count(*)::text FROM syncdeck.error WHERE state = 'ignored' AND record_id = {row}");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::demo::Session;
-use crate::office::{Office, open_record};
+use crate::workspace::{Office, open_record};
 
 #[test]
 fn an_operator_mends_a_value_and_salesforce_takes_it_once() {
@@ -12,9 +12,10 @@ fn an_operator_mends_a_value_and_salesforce_takes_it_once() {
     session.keys("/");
     session.wait_for("Filter errors");
     session.keys("code:EMAIL mapping:contact state:open\r");
-    session.wait_for("2 Errors · code:EMAIL mapping:contact state:open");
-    session.wait_for("✗");
+    session.wait_for("5 Pending · code:EMAIL mapping:contact state:open");
+    session.wait_until("errors are listed", listed);
     session.keys("\r");
+    session.wait_for("┏ 3 Record · Contact");
     session.wait_for("▶ Email");
     session.wait_for("Invalid e-mail address.");
     session.wait_for("Salesforce: no record yet");
@@ -76,13 +77,13 @@ fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
     session.keys("/");
     session.wait_for("Filter errors");
     session.keys("code:PICKLIST source:engine\r");
-    session.wait_for("2 Errors · code:PICKLIST source:engine");
+    session.wait_for("5 Pending · code:PICKLIST source:engine");
     session.wait_until("errors are listed", listed);
     session.keys("c");
-    session.wait_for("Causes of errors that match code:PICKLIST source:engine");
+    session.wait_for("Groups of errors that match code:PICKLIST source:engine");
     session.keys("1");
     // The list bears the cause in words.
-    let bears_cause = |line: &str| line.contains("2 Errors · ") && line.contains("RESTRICTED_PICKLIST");
+    let bears_cause = |line: &str| line.contains("5 Pending · ") && line.contains("RESTRICTED_PICKLIST");
     session.wait_until("the errors of the cause are listed", |screen| screen.lines().any(bears_cause));
     session.wait_until("errors are listed", listed);
     session.keys("\r");
@@ -105,6 +106,54 @@ fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
     assert_eq!(session.sql(set), "Account strategy manual_review");
     session.keys("p");
     session.wait_for("Account: its writes rest");
+    session.keys("q");
+    assert_eq!(session.exit_code(), 0);
+    session.assert_nothing_left();
+}
+
+#[test]
+fn an_operator_is_told_what_fires_takes_it_in_hand_silences_it_and_mutes_a_cause() {
+    let mut session = Session::demo(120, 40);
+    session.wait_for("(b)");
+    session.keys("b");
+    // What the receiver got stands in the log already.
+    session.wait_for("Enter its errors");
+    session.wait_for("▲ firing");
+    session.keys("a");
+    session.wait_for("┏ Take ");
+    session.keys("I look\r");
+    session.wait_for("in your hand");
+    session.wait_for("● in hand");
+    let noted = "SELECT count(*)::text FROM syncdeck.alert WHERE acknowledged_note = 'I look'";
+    assert_eq!(session.sql(noted), "1");
+    session.keys("S");
+    session.wait_for("┏ Silence ");
+    session.keys(" a load runs\r");
+    session.wait_for("silence 1 lasts for");
+    session.wait_for("○ silenced");
+    session.keys("\t");
+    session.wait_for("a load runs");
+    session.keys("v");
+    session.wait_for("4 Log · source:alerts");
+    session.keys("2/");
+    session.wait_for("Filter errors");
+    session.keys("code:INVALID_EMAIL mapping:contact\r");
+    session.wait_for("5 Pending · code:INVALID_EMAIL mapping:contact");
+    session.wait_until("errors are listed", listed);
+    session.keys("c");
+    session.wait_for("Groups of errors that match code:INVALID_EMAIL");
+    let lives = ["● new", "▲ growing", "· ongoing", "↻ back"];
+    session.wait_until("the engine looked at it", |screen| lives.iter().any(|life| screen.contains(life)));
+    // It may grow at any time here; a time holds.
+    session.keys("s");
+    session.wait_for("until: grows");
+    session.keys("\x152d\r");
+    session.wait_for("muted until 20");
+    session.wait_for("○ quiet");
+    let muted = "SELECT count(*)::text FROM syncdeck.cause WHERE mute IS NOT NULL";
+    assert_eq!(session.sql(muted), "1");
+    session.keys("\x1b");
+    session.wait_until("the groups are closed", |screen| !screen.contains("Groups of errors"));
     session.keys("q");
     assert_eq!(session.exit_code(), 0);
     session.assert_nothing_left();
@@ -148,7 +197,7 @@ fn five_thousand_errors_are_mended_at_once_undone_and_mended_again() {
     session.wait_for_sql(phones, "5000");
 
     session.keys("U");
-    session.wait_for("undo act");
+    session.wait_for("undo operation");
     session.wait_for("5,000 selected · 5,000 to do");
     session.keys("5000\r");
     session.wait_for("✓ 5,000 done");
@@ -167,9 +216,9 @@ fn five_thousand_errors_are_mended_at_once_undone_and_mended_again() {
     session.keys("a");
     session.wait_for("Audit: what operators did");
     session.wait_for("Contact 5,000 rows");
-    let acts = "SELECT string_agg(action || ' ' || rows, ', ' ORDER BY act)
+    let operations = "SELECT string_agg(action || ' ' || rows, ', ' ORDER BY act)
          FROM (SELECT act, min(action) AS action, count(*) AS rows FROM syncdeck.audit GROUP BY act) acts";
-    assert_eq!(session.sql(acts), "edited 5000, undid 5000, edited 5000");
+    assert_eq!(session.sql(operations), "edited 5000, undid 5000, edited 5000");
     session.keys("\x1b");
     session.wait_until("the audit is gone", |screen| !screen.contains("Audit:"));
     session.keys("q");

@@ -10,13 +10,13 @@ mod engines;
 mod foreign;
 mod harm;
 mod loops;
-mod manners;
-mod office;
 mod resume;
 mod screen;
 mod ssh;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal_compat;
+mod workspace;
 #[allow(dead_code, reason = "each way of testing uses its part of what is shared")]
 #[path = "../sync/world.rs"]
 mod world;

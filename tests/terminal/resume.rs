@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use crate::office::{Office, open_record};
 use crate::screen::Terminal;
+use crate::workspace::{Office, open_record};
 
 /// A tmux server of its own, by its socket; it ends with the test.
 struct Tmux(String);
@@ -55,6 +55,7 @@ async fn through_tmux_one_detaches_comes_back_and_copies() {
     terminal.wait_for(&email);
     terminal.keys("q");
     assert_eq!(terminal.exit_code(), 0);
-    // The console was all that the server had.
-    assert!(!tmux.run(&["list-sessions"]).status.success());
+    // The console was all that the server had; it ends when the client has.
+    let ended = async || !tmux.run(&["list-sessions"]).status.success();
+    office.world.until("tmux's server has ended", ended).await;
 }

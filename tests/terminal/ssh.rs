@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::office::{Office, filter, open_record};
 use crate::screen::Terminal;
 use crate::support::Patience;
+use crate::workspace::{Office, filter, open_record};
 
 /// An sshd with keys of its own, for the user who runs the tests.
 struct Sshd {
@@ -164,7 +164,7 @@ async fn a_cut_connection_ends_the_console_saves_nothing_and_the_next_one_has_wh
         .until("the engine goes on", async || office.world.record("Contact", "TERM-9").is_some())
         .await;
     let mut terminal = Terminal::start(office.command("near", &words), 120, 40);
-    terminal.wait_for("2 Errors · code:EMAIL");
+    terminal.wait_for("5 Pending · code:EMAIL");
     terminal.wait_for("4 of 8");
     terminal.wait_for("┏ 3 Record");
     terminal.wait_for(&format!("Contact {row}"));

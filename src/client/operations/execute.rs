@@ -1,4 +1,4 @@
-//! Acts on many errors, carried out as they were planned (`plan`): in short transactions of the operator's own session,
+//! Operations on many errors, carried out as they were planned (`plan`): in short transactions of the operator's own session,
 //! each whole or not at all; what each row came to is told. One error goes the same way.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,19 +8,22 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::act::{Act, AuditEntry, Came, Confirm, Deed, Fate, How, Item, Preview, Progress, Report};
-use crate::domain::field::Field;
-use crate::domain::group::template;
-use crate::domain::mapping::Mapping;
-use crate::domain::merge::Side;
+use crate::domain::changes::merge::Side;
+use crate::domain::errors::group::template;
+use crate::domain::mappings::field::Field;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{FieldEdit, SalesforceValues};
+use crate::domain::operations::operation::{
+    AuditEntry, Confirm, FieldChange, Item, Operation, OperationKind, Preview, Progress, Report, RowResult,
+    RowStatus, Sample,
+};
+use crate::domain::records::record::{FieldEdit, SalesforceValues};
 use crate::postgres;
-use crate::postgres::custody::LOG;
-use crate::postgres::operator::{Listed, RowEdit};
-use crate::postgres::revert::{Reverted, Wanted};
+use crate::postgres::changes::custody::LOG;
+use crate::postgres::operations::edit::{Listed, RowEdit};
+use crate::postgres::operations::revert::{Reverted, Wanted};
 
-use crate::client::handle::{Handle, Refused};
+use crate::client::api::{Client, ClientError};
 
 /// Rows in one transaction: their locks are held while it lasts.
 pub(in crate::client) const CHUNK: usize = 200;
@@ -31,18 +34,18 @@ const TRIES: u32 = 4;
 
 /// Which errors, as an operator says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Chosen {
+pub enum Targets {
     /// These numbers.
     Ids(Vec<i64>),
     /// Those that match a filter.
     Filter(String),
 }
 
-/// An act as it would be carried out, with every row that it is about as it was looked at.
+/// An operation as it would be carried out, with every row that it is about as it was looked at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What is done.
-    pub deed: Deed,
+    pub kind: OperationKind,
     /// What it would do.
     pub preview: Preview,
     /// How it is to be confirmed.
@@ -54,6 +57,12 @@ pub struct Plan {
     pub(in crate::client) entries: HashMap<i64, AuditEntry>,
     /// Of rows that are mended by their own remedies: the values, by the error's number.
     pub(in crate::client) proposed: HashMap<i64, Vec<FieldEdit>>,
+    /// Where each row gets a value of its own: the first of them, as a table.
+    pub rows: Vec<Sample>,
+    /// The first of those that need a person, each with what is wrong.
+    pub persons: Vec<Sample>,
+    /// How many others need one.
+    pub more_persons: usize,
 }
 
 /// One row of a plan.
@@ -83,7 +92,7 @@ impl Plan {
 
     /// A plan as a console is shown it.
     #[cfg(test)]
-    pub fn shown(deed: Deed, preview: Preview, environment: &str) -> Plan {
+    pub fn shown(kind: OperationKind, preview: Preview, environment: &str) -> Plan {
         let at = RowRef { table: "contact".to_owned(), row: RowId(1) };
         let step = |id| Step {
             id,
@@ -93,24 +102,27 @@ impl Plan {
             removes: false,
             doubles: false,
         };
-        let confirm = crate::domain::act::confirmation(
+        let confirm = crate::domain::operations::operation::confirmation(
             preview.touched,
             environment,
             preview.removed + preview.doubled > 0,
         );
         let steps = (0_i64..).take(preview.touched).map(step).collect();
         Plan {
-            deed,
+            kind,
             preview,
             confirm,
             steps,
             settled: Vec::new(),
             entries: HashMap::new(),
             proposed: HashMap::new(),
+            rows: Vec::new(),
+            persons: Vec::new(),
+            more_persons: 0,
         }
     }
 
-    pub(in crate::client) fn settle(&mut self, id: i64, result: Came, message: impl Into<String>) {
+    pub(in crate::client) fn settle(&mut self, id: i64, result: RowStatus, message: impl Into<String>) {
         let message = message.into();
         *self.preview.left.entry(template(&message)).or_default() += 1;
         self.settled.push(Item { id, result, message });
@@ -121,26 +133,26 @@ impl Plan {
     }
 }
 
-impl Handle {
+impl Client {
     /// Carries a plan out. `stop` ends it after the transaction under way: what was not reached is as it was.
     ///
     /// # Errors
     /// When not even the first row was reached.
-    pub async fn carry_out(
+    pub async fn execute(
         &self,
         plan: &Plan,
         why: Option<&str>,
         progress: &(dyn Fn(Progress) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<Report, Refused> {
+    ) -> Result<Report, ClientError> {
         let mut report = Report::default();
         plan.settled.iter().cloned().for_each(|item| report.note(item));
         if plan.is_empty() {
             return Ok(report);
         }
-        let act = self.store.begin_act(&self.operator, why).await?;
+        let operation = self.store.begin_act(&self.operator, why).await?;
         for entry in plan.entries.values().filter(|entry| entry.row.is_none()) {
-            report.note(self.undo_rule(entry, &act).await);
+            report.note(self.undo_rule(entry, &operation).await);
         }
         let mut through = 0;
         progress(Progress { through, total: plan.steps.len() });
@@ -150,21 +162,22 @@ impl Handle {
                 report.cancelled = true;
                 break;
             }
-            let (fates, broken) = match self.work_off(plan, part, &act).await {
-                Ok(fates) => (fates, false),
+            let (results, broken) = match self.execute_batch(plan, part, &operation).await {
+                Ok(results) => (results, false),
                 // What one table refuses says nothing of the next; a way that is broken, and an engine that does not
                 // answer, would cost each part its patience.
                 Err(stopped) => {
-                    let broken = matches!(stopped, Stopped::Postgres(_)) || plan.deed == Deed::Revert;
+                    let broken =
+                        matches!(stopped, Stopped::Postgres(_)) || plan.kind == OperationKind::Revert;
                     let why = match &stopped {
                         Stopped::Postgres(error) => self.store.masked(&part[0].at.table, error).await,
                         Stopped::Refused(refused) => refused.to_string(),
                     };
-                    let failed = |step: &Step| Fate::new(step.at.row, Came::Failed, why.clone());
+                    let failed = |step: &Step| RowResult::new(step.at.row, RowStatus::Failed, why.clone());
                     (part.iter().map(failed).collect(), broken)
                 }
             };
-            note(&mut report, part, fates);
+            note(&mut report, part, results);
             through += part.len();
             progress(Progress { through, total: plan.steps.len() });
             if broken {
@@ -172,12 +185,12 @@ impl Handle {
                 let rest = &plan.steps[through..];
                 rest.iter().for_each(|step| {
                     let message = "it was not reached: what was before it failed".to_owned();
-                    report.note(Item { id: step.id, result: Came::Failed, message });
+                    report.note(Item { id: step.id, result: RowStatus::Failed, message });
                 });
                 break;
             }
         }
-        report.act = act.number.filter(|_| report.done > 0);
+        report.operation = operation.number.filter(|_| report.done > 0);
         Ok(report)
     }
 
@@ -186,7 +199,7 @@ impl Handle {
         &self,
         table: &str,
         steps: &[Step],
-    ) -> Result<HashMap<RowId, SalesforceValues>, Refused> {
+    ) -> Result<HashMap<RowId, SalesforceValues>, ClientError> {
         let asked: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
         let mut sides = HashMap::new();
         for part in asked.chunks(CHUNK) {
@@ -196,27 +209,37 @@ impl Handle {
     }
 
     /// One transaction's worth; what PostgreSQL broke off is tried again, without the rows that it reached all the same.
-    async fn work_off(&self, plan: &Plan, part: &[Step], act: &Act) -> Result<Vec<Fate>, Stopped> {
+    async fn execute_batch(
+        &self,
+        plan: &Plan,
+        part: &[Step],
+        operation: &Operation,
+    ) -> Result<Vec<RowResult>, Stopped> {
         let table = part[0].at.table.as_str();
         let mut done = Vec::new();
         let mut left: Vec<Step> = part.to_vec();
         let mut pause = Duration::from_millis(50);
         for tries in 1.. {
-            match self.work(plan, table, &left, act).await {
-                Ok(fates) => {
-                    done.extend(fates);
+            match self.work(plan, table, &left, operation).await {
+                Ok(results) => {
+                    done.extend(results);
                     break;
                 }
-                Err(Stopped::Postgres(error)) if error.is_passing() && tries < TRIES => {
+                // Who holds a row for long may let go of it, and the other rows need not fail with that one.
+                Err(Stopped::Postgres(error))
+                    if (error.is_passing() || error.is_lock_timeout()) && tries < TRIES =>
+                {
                     tokio::time::sleep(pause).await;
                     pause *= 4;
                     let rows: Vec<i32> = left.iter().map(|step| step.at.row.0).collect();
-                    let number = act.number.unwrap_or_default();
+                    let number = operation.number.unwrap_or_default();
                     let reached = self.store.reached(number, table, &rows).await.unwrap_or_default();
                     let (there, rest) = left.into_iter().partition(|step| reached.contains(&step.at.row.0));
                     left = rest;
                     let there: Vec<Step> = there;
-                    done.extend(there.iter().map(|step| Fate::new(step.at.row, Came::Done, "done")));
+                    done.extend(
+                        there.iter().map(|step| RowResult::new(step.at.row, RowStatus::Done, "done")),
+                    );
                 }
                 Err(stopped) => return Err(stopped),
             }
@@ -224,69 +247,83 @@ impl Handle {
         Ok(done)
     }
 
-    async fn work(&self, plan: &Plan, table: &str, steps: &[Step], act: &Act) -> Result<Vec<Fate>, Stopped> {
+    async fn work(
+        &self,
+        plan: &Plan,
+        table: &str,
+        steps: &[Step],
+        operation: &Operation,
+    ) -> Result<Vec<RowResult>, Stopped> {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
         let listed = |step: &Step| Listed { row: step.at.row, seen: Some(step.seen), twice: step.doubles };
         let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
-        Ok(match &plan.deed {
-            Deed::Retry | Deed::Release => {
-                let action = if plan.deed == Deed::Retry { "retried" } else { "released" };
+        Ok(match &plan.kind {
+            OperationKind::Retry | OperationKind::Release => {
+                let action = if plan.kind == OperationKind::Retry { "retried" } else { "released" };
                 let listed: Vec<Listed> = steps.iter().map(listed).collect();
-                self.store.retry_rows(table, &listed, act, action).await?
+                self.store.retry_rows(table, &listed, operation, action).await?
             }
-            Deed::Ignore if table == LOG => self.store.ignore_entries(&rows, act).await?,
-            Deed::Ignore => self.store.ignore_rows(table, &rows, act).await?,
-            Deed::Revert => {
+            OperationKind::Ignore if table == LOG => self.store.ignore_entries(&rows, operation).await?,
+            OperationKind::Ignore => self.store.ignore_rows(table, &rows, operation).await?,
+            OperationKind::Revert => {
                 let mut sides = self.sides(table, steps).await?;
-                let (mut reverted, mut fates) = (Vec::new(), Vec::new());
+                let (mut reverted, mut results) = (Vec::new(), Vec::new());
                 for step in steps {
                     let row = step.at.row;
                     match sides.remove(&row) {
                         Some(record) => {
                             reverted.push(Reverted { row, record, remove: step.removes, as_found: None })
                         }
-                        None => {
-                            fates.push(Fate::new(row, Came::Failed, "Salesforce's side of it is not known"))
-                        }
+                        None => results.push(RowResult::new(
+                            row,
+                            RowStatus::Failed,
+                            "Salesforce's side of it is not known",
+                        )),
                     }
                 }
-                fates.extend(self.store.revert_rows(table, &reverted, Wanted::Revert, act).await?);
-                fates
+                results.extend(self.store.revert_rows(table, &reverted, Wanted::Revert, operation).await?);
+                results
             }
-            Deed::Fix { field, how, retry } => self.fix_rows(table, steps, (field, how), *retry, act).await?,
-            Deed::Mend => self.mend_rows(table, steps, &plan.proposed, act).await?,
-            Deed::Choose(side) => {
-                let mut fates = Vec::new();
+            OperationKind::Fix { field, how, retry } => {
+                self.fix_rows(table, steps, (field, how), *retry, operation).await?
+            }
+            OperationKind::Mend => self.mend_rows(table, steps, &plan.proposed, operation).await?,
+            OperationKind::Choose(side) => {
+                let mut results = Vec::new();
                 for step in steps {
-                    fates.push(self.choose_all(step, *side, act).await?);
+                    results.push(self.choose_all(step, *side, operation).await?);
                 }
-                fates
+                results
             }
-            Deed::Undo(_) => {
+            OperationKind::Undo(_) => {
                 let entries: Vec<AuditEntry> =
                     steps.iter().filter_map(|step| plan.entries.get(&step.id).cloned()).collect();
-                self.store.undo_entries(table, &entries, act).await?
+                self.store.undo_entries(table, &entries, operation).await?
             }
         })
     }
 
     /// Every open conflict of a row goes by one side.
-    async fn choose_all(&self, step: &Step, side: Side, act: &Act) -> Result<Fate, Stopped> {
+    async fn choose_all(&self, step: &Step, side: Side, operation: &Operation) -> Result<RowResult, Stopped> {
         let conflicts = self.store.conflicts(&step.at).await?;
         let mut chosen = Vec::new();
         for conflict in conflicts.iter().filter(|conflict| conflict.winner.is_none()) {
-            match self.store.choose(&step.at, &conflict.column, side, act).await {
+            match self.store.choose(&step.at, &conflict.column, side, operation).await {
                 Ok(()) => chosen.push(conflict.column.as_str()),
                 // Somebody else has chosen meanwhile.
-                Err(postgres::Error::Refused(_)) => {}
+                Err(postgres::Error::NotFound(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(match chosen.is_empty() {
-            true => Fate::new(step.at.row, Came::Skipped, "it has no open conflict"),
-            false => Fate::new(step.at.row, Came::Done, format!("{}: {}", chosen.join(", "), side.word())),
+            true => RowResult::new(step.at.row, RowStatus::Skipped, "it has no open conflict"),
+            false => RowResult::new(
+                step.at.row,
+                RowStatus::Done,
+                format!("{}: {}", chosen.join(", "), side.word()),
+            ),
         })
     }
 
@@ -295,25 +332,33 @@ impl Handle {
         &self,
         table: &str,
         steps: &[Step],
-        (name, how): (&str, &How),
+        (name, how): (&str, &FieldChange),
         retry: bool,
-        act: &Act,
-    ) -> Result<Vec<Fate>, Stopped> {
+        operation: &Operation,
+    ) -> Result<Vec<RowResult>, Stopped> {
         let mapping = self.store.registered(table).await?;
         let field = field_of(&mapping, name)?;
         let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
         let values = self.store.values(table, &rows).await?;
-        let mut fates = Vec::new();
+        let mut results = Vec::new();
         let mut edits = Vec::new();
         for step in steps {
             let row = step.at.row;
             let Some(values) = values.get(&row) else {
-                fates.push(Fate::new(row, Came::Failed, format!("the row {row} of {table} is gone")));
+                results.push(RowResult::new(
+                    row,
+                    RowStatus::Failed,
+                    format!("the row {row} of {table} is gone"),
+                ));
                 continue;
             };
             let shown = values.get(&field.column).cloned().flatten();
             if print(shown.as_ref()) != step.print {
-                fates.push(Fate::new(row, Came::Skipped, format!("{} was changed meanwhile", field.column)));
+                results.push(RowResult::new(
+                    row,
+                    RowStatus::Skipped,
+                    format!("{} was changed meanwhile", field.column),
+                ));
                 continue;
             }
             match how.apply(field, shown.as_deref()) {
@@ -321,24 +366,24 @@ impl Handle {
                     let fields = vec![FieldEdit { column: field.column.clone(), shown, new }];
                     edits.push(RowEdit { row, fields, undoes: None, against: None });
                 }
-                Err(why) => fates.push(Fate::new(row, Came::Failed, why)),
+                Err(why) => results.push(RowResult::new(row, RowStatus::Failed, why)),
             }
         }
         let said = if retry { "saved; it is sent" } else { "saved" };
-        let saved = self.store.edit_rows(table, &edits, retry, act, "edited").await?;
-        fates.extend(saved.into_iter().map(|fate| match fate.came {
-            Came::Done => Fate { message: said.to_owned(), ..fate },
+        let saved = self.store.edit_rows(table, &edits, retry, operation, "edited").await?;
+        results.extend(saved.into_iter().map(|fate| match fate.status {
+            RowStatus::Done => RowResult { message: said.to_owned(), ..fate },
             _ => fate,
         }));
-        Ok(fates)
+        Ok(results)
     }
 
-    async fn undo_rule(&self, entry: &AuditEntry, act: &Act) -> Item {
+    async fn undo_rule(&self, entry: &AuditEntry, operation: &Operation) -> Item {
         let (before, after) =
             (entry.before.clone().unwrap_or_default(), entry.after.clone().unwrap_or_default());
         let item = |result, message: String| Item { id: entry.id, result, message };
         let Some((key, value)) = before.into_iter().next().filter(|_| entry.action == "set") else {
-            return item(Came::Skipped, format!("{:?} leaves nothing to take back", entry.action));
+            return item(RowStatus::Skipped, format!("{:?} leaves nothing to take back", entry.action));
         };
         let now = match self.store.registered(&entry.table).await {
             Ok(mapping) => self.store.rule_set(&mapping.object, &key).await,
@@ -346,16 +391,17 @@ impl Handle {
         };
         let now = match now {
             Ok(now) => now,
-            Err(error) => return item(Came::Failed, error.to_string()),
+            Err(error) => return item(RowStatus::Failed, error.to_string()),
         };
         if now != after.get(&key).cloned().flatten() {
-            return item(Came::Skipped, format!("{key} was changed meanwhile"));
+            return item(RowStatus::Skipped, format!("{key} was changed meanwhile"));
         }
-        match self.store.set_rule(&entry.table, &key, value.as_deref(), act, Some(entry.id)).await {
-            Ok(_) => {
-                item(Came::Done, format!("{key} is {} again", value.as_deref().unwrap_or("as configured")))
-            }
-            Err(error) => item(Came::Failed, error.to_string()),
+        match self.store.set_rule(&entry.table, &key, value.as_deref(), operation, Some(entry.id)).await {
+            Ok(_) => item(
+                RowStatus::Done,
+                format!("{key} is {} again", value.as_deref().unwrap_or("as configured")),
+            ),
+            Err(error) => item(RowStatus::Failed, error.to_string()),
         }
     }
 }
@@ -366,23 +412,23 @@ enum Stopped {
     #[error(transparent)]
     Postgres(postgres::Error),
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] ClientError),
 }
 
 impl From<postgres::Error> for Stopped {
     fn from(error: postgres::Error) -> Stopped {
         match error {
-            postgres::Error::Refused(text) | postgres::Error::Wrong(text) => Stopped::Refused(Refused(text)),
-            other => Stopped::Postgres(other),
+            error @ (postgres::Error::Connect(_) | postgres::Error::Sql { .. }) => Stopped::Postgres(error),
+            error => Stopped::Refused(error.into()),
         }
     }
 }
 
 /// A mapped field by API name or column.
-pub(in crate::client) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field, Refused> {
-    let field = mapping.field_named(name).map_err(Refused)?;
+pub(in crate::client) fn field_of<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Field, ClientError> {
+    let field = mapping.field_named(name).map_err(ClientError::refused)?;
     if field.read_only() {
-        return Err(Refused(format!(
+        return Err(ClientError::refused(format!(
             "{}.{}: Salesforce lets nobody write this field",
             mapping.object, field.name
         )));
@@ -397,15 +443,17 @@ pub(in crate::client) fn print(value: Option<&String>) -> u64 {
 }
 
 /// Puts what became of rows under the numbers by which they were asked for; a row may be asked for more than once.
-fn note(report: &mut Report, part: &[Step], fates: Vec<Fate>) {
-    let mut by_row: HashMap<RowId, VecDeque<Fate>> = HashMap::new();
-    for fate in fates {
+fn note(report: &mut Report, part: &[Step], results: Vec<RowResult>) {
+    let mut by_row: HashMap<RowId, VecDeque<RowResult>> = HashMap::new();
+    for fate in results {
         by_row.entry(fate.row).or_default().push_back(fate);
     }
     for step in part {
         let fate = by_row.get_mut(&step.at.row).and_then(VecDeque::pop_front);
-        let (result, message) =
-            fate.map_or((Came::Skipped, "nothing became of it".to_owned()), |fate| (fate.came, fate.message));
+        let (result, message) = fate
+            .map_or((RowStatus::Skipped, "nothing became of it".to_owned()), |fate| {
+                (fate.status, fate.message)
+            });
         report.note(Item { id: step.id, result, message });
     }
 }

@@ -1,52 +1,57 @@
-//! What an act would do: every error that it is about is looked at, and nothing is changed.
+//! What an operation would do: every error that it is about is looked at, and nothing is changed.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::act::{AuditEntry, Came, Confirm, Deed, How, Preview, Sample, confirmation};
-use crate::domain::dispatch::{self, Claimed, Content, Planned};
-use crate::domain::filter::Filter;
-use crate::domain::fold::{Action, Entry};
-use crate::domain::hstore::Hstore;
-use crate::domain::mapping::Mapping;
+use crate::domain::changes::coalesce::{Action, Entry};
+use crate::domain::changes::dispatch::{self, Claimed, Content, Planned};
+use crate::domain::errors::filter::Filter;
+use crate::domain::errors::sync_error::ErrorState;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{FieldEdit, SalesforceState, SalesforceValues};
-use crate::domain::sync_error::ErrorState;
-use crate::postgres::custody::LOG;
-use crate::postgres::errors::{Selection, Target};
+use crate::domain::operations::operation::{
+    AuditEntry, Confirm, FieldChange, OperationKind, Preview, RowStatus, Sample, confirmation,
+};
+use crate::domain::records::record::{FieldEdit, SalesforceState, SalesforceValues};
+use crate::domain::values::hstore::Hstore;
+use crate::postgres::changes::custody::LOG;
+use crate::postgres::errors::sync_errors::{Selection, Target};
 
-use super::execute::{CHUNK, Chosen, LOOK, Plan, Step, field_of, print};
-use crate::client::handle::{Handle, Refused};
+use super::execute::{CHUNK, LOOK, Plan, Step, Targets, field_of, print};
+use crate::client::api::{Client, ClientError};
 
 /// Rows that a preview shows.
 pub(in crate::client) const SAMPLE: usize = 12;
 
-impl Handle {
-    /// Looks at what an act would do. Nothing is changed.
+impl Client {
+    /// Looks at what an operation would do. Nothing is changed.
     ///
     /// # Errors
-    /// A filter, a field or an act that there is not; of a revert, also when no engine tells Salesforce's values.
-    pub async fn plan(&self, chosen: &Chosen, deed: Deed) -> Result<Plan, Refused> {
+    /// A filter, a field or an operation that there is not; of a revert, also when no engine tells Salesforce's values.
+    pub async fn plan(&self, chosen: &Targets, kind: OperationKind) -> Result<Plan, ClientError> {
         let mut plan = Plan {
-            deed: deed.clone(),
+            kind: kind.clone(),
             preview: Preview::default(),
             confirm: Confirm::Nothing,
             steps: Vec::new(),
             settled: Vec::new(),
             entries: HashMap::new(),
             proposed: HashMap::new(),
+            rows: Vec::new(),
+            persons: Vec::new(),
+            more_persons: 0,
         };
-        match deed {
-            Deed::Undo(act) => self.plan_undo(act, &mut plan).await?,
+        match kind {
+            OperationKind::Undo(operation) => self.plan_undo(operation, &mut plan).await?,
             _ => self.select(chosen, &mut plan).await?,
         }
         plan.steps.sort_by(|a, b| (&a.at.table, a.at.row).cmp(&(&b.at.table, b.at.row)));
-        match &deed {
-            Deed::Fix { field, how, .. } => self.look_at_fix(field, how, &mut plan).await?,
-            Deed::Mend => self.look_at_remedies(&mut plan).await?,
-            Deed::Revert => self.look_at_revert(&mut plan).await?,
-            Deed::Retry | Deed::Release => self.look_at_doubles(&mut plan).await?,
+        match &kind {
+            OperationKind::Fix { field, how, .. } => self.look_at_fix(field, how, &mut plan).await?,
+            OperationKind::Mend => self.look_at_remedies(&mut plan).await?,
+            OperationKind::Revert => self.look_at_revert(&mut plan).await?,
+            OperationKind::Retry | OperationKind::Release => self.look_at_doubles(&mut plan).await?,
             _ => {}
         }
         plan.preview.touched = plan.steps.len();
@@ -57,19 +62,19 @@ impl Handle {
     }
 
     /// Every error that is chosen becomes a step, or is decided already.
-    async fn select(&self, chosen: &Chosen, plan: &mut Plan) -> Result<(), Refused> {
+    async fn select(&self, chosen: &Targets, plan: &mut Plan) -> Result<(), ClientError> {
         let selection = match chosen {
-            Chosen::Ids(ids) => Selection::Ids(ids.clone()),
-            Chosen::Filter(text) => Selection::Filter(
-                Filter::parse(text, Utc::now()).map_err(|error| Refused(error.to_string()))?,
+            Targets::Ids(ids) => Selection::Ids(ids.clone()),
+            Targets::Filter(text) => Selection::Filter(
+                Filter::parse(text, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?,
             ),
         };
         let targets = self.store.targets(&selection).await?;
-        if let Chosen::Ids(ids) = chosen {
+        if let Targets::Ids(ids) = chosen {
             for id in ids.iter().filter(|id| !targets.iter().any(|target| target.id == **id)) {
                 plan.settle(
                     *id,
-                    Came::Failed,
+                    RowStatus::Failed,
                     format!("there is no error {id}\nlist them with: syncdeck errors"),
                 );
             }
@@ -78,8 +83,8 @@ impl Handle {
         for target in targets {
             let entry = target.entry.map(|entry| RowRef { table: LOG.to_owned(), row: RowId(entry) });
             let row = target.row.map(|row| RowRef { table: target.table.clone(), row });
-            match (settled(&plan.deed, &target), row.or(entry)) {
-                (Some(why), _) => plan.settle(target.id, Came::Skipped, why),
+            match (settled(&plan.kind, &target), row.or(entry)) {
+                (Some(why), _) => plan.settle(target.id, RowStatus::Skipped, why),
                 (None, Some(at)) => plan.step(target.id, at, target.seen),
                 (None, None) => {}
             }
@@ -87,10 +92,12 @@ impl Handle {
         Ok(())
     }
 
-    async fn plan_undo(&self, act: i64, plan: &mut Plan) -> Result<(), Refused> {
-        let entries = self.store.entries(act).await?;
+    async fn plan_undo(&self, operation: i64, plan: &mut Plan) -> Result<(), ClientError> {
+        let entries = self.store.entries(operation).await?;
         if entries.is_empty() {
-            return Err(Refused(format!("there is no act {act}\nlist them with: syncdeck audit")));
+            return Err(ClientError::not_found(format!(
+                "there is no operation {operation}\nlist them with: syncdeck audit"
+            )));
         }
         plan.preview.selected = entries.len();
         let rules: HashMap<String, Mapping> = self
@@ -118,7 +125,7 @@ impl Handle {
 
     /// What a fix makes of each row: rows whose value stays as it is are left alone, and so is one whose value a
     /// transform does not take.
-    async fn look_at_fix(&self, name: &str, how: &How, plan: &mut Plan) -> Result<(), Refused> {
+    async fn look_at_fix(&self, name: &str, how: &FieldChange, plan: &mut Plan) -> Result<(), ClientError> {
         let steps = std::mem::take(&mut plan.steps);
         let (mut unfit, mut fits) = (None, false);
         for part in steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|of_table| of_table.chunks(LOOK))
@@ -128,7 +135,7 @@ impl Handle {
                 Ok(field) => field,
                 // Of errors of several mappings, those that have the field are fixed.
                 Err(refused) => {
-                    part.iter().for_each(|step| plan.settle(step.id, Came::Failed, refused.0.clone()));
+                    part.iter().for_each(|step| plan.settle(step.id, RowStatus::Failed, refused.to_string()));
                     unfit = Some(refused);
                     continue;
                 }
@@ -140,18 +147,18 @@ impl Handle {
             for step in part {
                 let Some(row) = values.remove(&step.at.row) else {
                     let why = format!("the row {} of {} is gone", step.at.row, mapping.table);
-                    plan.settle(step.id, Came::Failed, why);
+                    plan.settle(step.id, RowStatus::Failed, why);
                     continue;
                 };
                 let before = row.get(&field.column).cloned().flatten();
                 let after = match how.apply(field, before.as_deref()) {
                     Ok(after) if after == before => {
-                        plan.settle(step.id, Came::Skipped, "its value stays as it is");
+                        plan.settle(step.id, RowStatus::Skipped, "its value stays as it is");
                         continue;
                     }
                     Ok(after) => after,
                     Err(why) => {
-                        plan.settle(step.id, Came::Failed, format!("{}: {why}", field.name));
+                        plan.settle(step.id, RowStatus::Failed, format!("{}: {why}", field.name));
                         continue;
                     }
                 };
@@ -183,7 +190,7 @@ impl Handle {
     }
 
     /// Which rows may have a record already: the answer to their insert was lost, and nothing but a person can tell.
-    async fn look_at_doubles(&self, plan: &mut Plan) -> Result<(), Refused> {
+    async fn look_at_doubles(&self, plan: &mut Plan) -> Result<(), ClientError> {
         for part in plan.steps.chunk_by_mut(|a, b| a.at.table == b.at.table) {
             let mapping = self.store.registered(&part[0].at.table).await?;
             let lost = self.store.lost_rows(&mapping).await?;
@@ -196,7 +203,7 @@ impl Handle {
     }
 
     /// Which rows a revert would remove, and what becomes of the first.
-    async fn look_at_revert(&self, plan: &mut Plan) -> Result<(), Refused> {
+    async fn look_at_revert(&self, plan: &mut Plan) -> Result<(), ClientError> {
         let mut steps = std::mem::take(&mut plan.steps);
         for part in steps.chunk_by_mut(|a, b| a.at.table == b.at.table) {
             let mapping = self.store.registered(&part[0].at.table).await?;
@@ -224,18 +231,31 @@ impl Handle {
 }
 
 /// Why an error is left alone, whatever its row is like.
-fn settled(deed: &Deed, target: &Target) -> Option<&'static str> {
-    match (target.row, target.state, deed) {
+fn settled(kind: &OperationKind, target: &Target) -> Option<&'static str> {
+    match (target.row, target.state, kind) {
         (_, ErrorState::Resolved, _) => Some("it is resolved already"),
-        (None, _, Deed::Ignore) if target.entry.is_some() => None,
+        (Some(_), ErrorState::Ignored, OperationKind::Ignore) => Some("it is ignored already"),
+        (Some(_), _, OperationKind::Retry | OperationKind::Release | OperationKind::Revert)
+            if target.is_finding =>
+        {
+            Some(
+                "a comparison found it, and nothing of it is unsent: put it right by its remedies, or with: syncdeck repair",
+            )
+        }
+        (None, _, OperationKind::Ignore) if target.entry.is_some() => None,
         (None, ..) if target.entry.is_some() => {
             Some("it is of an entry that fits no row: mend the entry and set its state to NEW, or ignore it")
         }
-        (None, _, Deed::Ignore) => Some("it is not of one row; it ends by itself when its cause does"),
-        (None, _, Deed::Retry | Deed::Release) => Some("it is not of one row; it is tried again by itself"),
+        (None, _, OperationKind::Ignore) => {
+            Some("it is not of one row; it ends by itself when its cause does")
+        }
+        (None, _, OperationKind::Retry | OperationKind::Release) => {
+            Some("it is not of one row; it is tried again by itself")
+        }
         (None, ..) => Some("it is not of one row; there is nothing to change"),
-        (_, ErrorState::Ignored, Deed::Ignore) => Some("it is ignored already"),
-        (_, state, Deed::Release) if state != ErrorState::Review => Some("it does not wait for a release"),
+        (_, state, OperationKind::Release) if state != ErrorState::Review => {
+            Some("it does not wait for a release")
+        }
         _ => None,
     }
 }
@@ -323,7 +343,7 @@ fn reverted(
             let fields = mapping.read_fields().filter_map(|field| {
                 let ours = row.get(&field.column).cloned().flatten();
                 let theirs = side.values.get(&field.column)?.clone();
-                let same = crate::domain::merge::same(field, ours.as_deref(), theirs.as_deref());
+                let same = crate::domain::changes::merge::same(field, ours.as_deref(), theirs.as_deref());
                 (!same).then(|| line(&field.name, ours, theirs))
             });
             fields.collect()

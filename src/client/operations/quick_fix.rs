@@ -5,28 +5,30 @@ use std::collections::HashMap;
 
 use chrono::Utc;
 
-use crate::domain::act::{Act, Came, Fate, Sample};
-use crate::domain::catalogue;
-use crate::domain::dispatch::Content;
-use crate::domain::hstore::Hstore;
-use crate::domain::mapping::Mapping;
-use crate::domain::names::{RowId, RowRef};
-use crate::domain::record::{FieldEdit, RecordView};
-use crate::domain::remedy::{Against, Offer, offers};
-use crate::domain::sync_error::{ErrorState, SyncError};
+use crate::domain::changes::dispatch::Content;
+use crate::domain::errors::catalogue;
+use crate::domain::errors::remedy::{Against, SuggestedFix, offers};
+use crate::domain::errors::sync_error::{ErrorState, SyncError};
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::names::RowId;
+use crate::domain::operations::operation::{Operation, RowResult, RowStatus, Sample};
+use crate::domain::records::record::{FieldEdit, RecordView};
 use crate::postgres;
-use crate::postgres::operator::RowEdit;
+use crate::postgres::operations::edit::RowEdit;
 
 use super::execute::{LOOK, Plan, Step};
 use super::plan::{SAMPLE, refusal};
-use crate::client::handle::{Handle, Refused};
+use crate::client::api::{Client, ClientError};
+use crate::client::summaries::failed;
 
+/// Rows of a table that is shown before it is done, and of those that need a person.
+const TABLE: usize = 500;
 /// Said of a row that no remedy mends.
 const A_PERSON: &str = "needs a person: none of its remedies gives a value that passes";
 
-impl Handle {
+impl Client {
     /// What its first remedy that passes makes of each row; a row without one is left to a person.
-    pub(in crate::client) async fn look_at_remedies(&self, plan: &mut Plan) -> Result<(), Refused> {
+    pub(in crate::client) async fn look_at_remedies(&self, plan: &mut Plan) -> Result<(), ClientError> {
         let steps = std::mem::take(&mut plan.steps);
         let parts =
             steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|of_table| of_table.chunks(LOOK));
@@ -44,14 +46,14 @@ impl Handle {
                 match (row, errors.remove(&step.id)) {
                     (None, _) => {
                         let why = format!("the row {} of {} is gone", step.at.row, mapping.table);
-                        plan.settle(step.id, Came::Failed, why);
+                        plan.settle(step.id, RowStatus::Failed, why);
                     }
-                    (_, None) => plan.settle(step.id, Came::Skipped, "it is resolved already"),
+                    (_, None) => plan.settle(step.id, RowStatus::Skipped, "it is resolved already"),
                     (Some(_), Some(error)) if is_on_its_way(&error) => {
-                        plan.settle(step.id, Came::Skipped, "it is being sent");
+                        plan.settle(step.id, RowStatus::Skipped, "it is being sent");
                     }
                     (Some(row), Some(error)) => {
-                        propose(plan, &mapping, step, seen(&mapping, &row, error), &content)
+                        propose(plan, &mapping, step, failed(&mapping, &row, error), &content)
                     }
                 }
             }
@@ -65,8 +67,8 @@ impl Handle {
         table: &str,
         steps: &[Step],
         proposed: &HashMap<i64, Vec<FieldEdit>>,
-        act: &Act,
-    ) -> Result<Vec<Fate>, postgres::Error> {
+        operation: &Operation,
+    ) -> Result<Vec<RowResult>, postgres::Error> {
         let edit = |step: &Step| RowEdit {
             row: step.at.row,
             fields: proposed.get(&step.id).cloned().unwrap_or_default(),
@@ -74,9 +76,9 @@ impl Handle {
             against: Some(Against { error: step.id, seen: step.seen }),
         };
         let edits: Vec<RowEdit> = steps.iter().map(edit).collect();
-        let saved = self.store.edit_rows(table, &edits, true, act, "edited").await?;
-        let told = |fate: Fate| match fate.came {
-            Came::Done => Fate { message: "saved; it is sent".to_owned(), ..fate },
+        let saved = self.store.edit_rows(table, &edits, true, operation, "edited").await?;
+        let told = |fate: RowResult| match fate.status {
+            RowStatus::Done => RowResult { message: "saved; it is sent".to_owned(), ..fate },
             _ => fate,
         };
         Ok(saved.into_iter().map(told).collect())
@@ -92,20 +94,42 @@ fn is_on_its_way(error: &SyncError) -> bool {
 fn propose(plan: &mut Plan, mapping: &Mapping, step: &Step, record: RecordView, content: &Content) {
     let Some(error) = &record.error else { return };
     let entry = catalogue::classify(catalogue::source_of(&error.code), &error.code, &error.message);
-    let passes = |offer: &Offer| refusal(mapping, step.at.row, content.clone(), &offer.changes).is_none();
+    let passes =
+        |offer: &SuggestedFix| refusal(mapping, step.at.row, content.clone(), &offer.changes).is_none();
     let found =
         offers(&entry.remedies, mapping, &record).into_iter().find(|o| o.mends_a_value() && passes(o));
     let Some(offer) = found else {
-        return plan.settle(step.id, Came::Skipped, A_PERSON);
+        match plan.persons.len() {
+            ..TABLE => plan.persons.push(person(mapping, step, &record, error)),
+            _ => plan.more_persons += 1,
+        }
+        return plan.settle(step.id, RowStatus::Skipped, A_PERSON);
     };
     plan.preview.passing += 1;
     for edit in &offer.changes {
+        let row = sample(mapping, step, edit);
         if plan.preview.sample.len() < SAMPLE {
-            plan.preview.sample.push(sample(mapping, step, edit));
+            plan.preview.sample.push(row.clone());
+        }
+        if plan.rows.len() < TABLE {
+            plan.rows.push(row);
         }
     }
     plan.steps.push(step.clone());
     plan.proposed.insert(step.id, offer.changes);
+}
+
+/// A row that a person has to look at: what it holds, and why it was refused.
+fn person(mapping: &Mapping, step: &Step, record: &RecordView, error: &SyncError) -> Sample {
+    let fault = record.values.iter().find(|(field, _)| record.is_at_fault(field));
+    Sample {
+        id: step.id,
+        row: step.at.clone(),
+        field: fault.map_or(String::new(), |(field, _)| field.name.clone()),
+        before: fault.and_then(|(field, value)| mapping.rules.shown_value(&field.column, value.clone())),
+        after: None,
+        refused: Some(error.code.clone()),
+    }
 }
 
 fn sample(mapping: &Mapping, step: &Step, edit: &FieldEdit) -> Sample {
@@ -114,20 +138,8 @@ fn sample(mapping: &Mapping, step: &Step, edit: &FieldEdit) -> Sample {
         id: step.id,
         row: step.at.clone(),
         field: field.clone(),
-        before: edit.shown.clone(),
-        after: edit.new.clone(),
+        before: mapping.rules.shown_value(&edit.column, edit.shown.clone()),
+        after: mapping.rules.shown_value(&edit.column, edit.new.clone()),
         refused: None,
-    }
-}
-
-/// A row with its error, as far as remedies are chosen by it.
-fn seen(mapping: &Mapping, row: &Hstore, error: SyncError) -> RecordView {
-    let value = |column: &str| row.get(column).cloned().flatten();
-    let at = RowRef { table: mapping.table.clone(), row: error.row_id.unwrap_or_default() };
-    let values = mapping.fields.iter().map(|field| (field.clone(), value(&field.column))).collect();
-    RecordView {
-        sfid: value("sfid"),
-        lastop: value("_hc_lastop"),
-        ..RecordView::failed(at, &mapping.object, values, error)
     }
 }

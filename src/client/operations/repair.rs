@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::act::{Act, Came, Confirm, Fate, Item, Progress, Report, confirmation};
-use crate::domain::merge::Side;
+use crate::domain::changes::merge::Side;
 use crate::domain::names::RowId;
-use crate::domain::record::{SalesforceState, SalesforceValues};
-use crate::domain::verify::{AsFound, Finding, Kind, Verdict};
-use crate::postgres::revert::{Reverted, Wanted};
+use crate::domain::operations::operation::{
+    Confirm, Item, Operation, Progress, Report, RowResult, RowStatus, confirmation,
+};
+use crate::domain::records::record::{SalesforceState, SalesforceValues};
+use crate::domain::records::verify::{AsFound, Finding, Kind, VerifyReport};
+use crate::postgres::operations::revert::{Reverted, Wanted};
 
-use crate::client::handle::{Handle, Refused};
+use crate::client::api::{Client, ClientError};
 
 /// Findings in one transaction.
 const CHUNK: usize = 200;
@@ -51,7 +53,7 @@ pub fn confirm(findings: &[Finding], side: Side, environment: &str) -> Confirm {
     confirmation(mended.count(), environment, removes)
 }
 
-impl Handle {
+impl Client {
     /// Takes one side for what a look at one mapping found. Items are numbered as the findings are, from 1. What is not
     /// as it was found any more is left alone.
     ///
@@ -60,13 +62,13 @@ impl Handle {
     pub async fn repair(
         &self,
         table: &str,
-        verdict: &Verdict,
+        verdict: &VerifyReport,
         side: Side,
         why: Option<&str>,
         progress: &(dyn Fn(Progress) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<Report, Refused> {
-        let act = self.store.begin_act(&self.operator, why).await?;
+    ) -> Result<Report, ClientError> {
+        let operation = self.store.begin_act(&self.operator, why).await?;
         let mut report = Report::default();
         let mut kinds: BTreeMap<Kind, Vec<(i64, &Finding)>> = BTreeMap::new();
         for (number, finding) in (1..).zip(&verdict.findings) {
@@ -74,7 +76,7 @@ impl Handle {
                 Some(_) => kinds.entry(finding.kind).or_default().push((number, finding)),
                 None => {
                     let message = "which of them is meant, only a person can tell".to_owned();
-                    report.note(Item { id: number, result: Came::Skipped, message });
+                    report.note(Item { id: number, result: RowStatus::Skipped, message });
                 }
             }
         }
@@ -90,16 +92,20 @@ impl Handle {
                 report.cancelled = true;
                 break;
             }
-            match self.repair_part(table, kind, part, side, looked_at, &act).await {
+            match self.repair_part(table, kind, part, side, looked_at, &operation).await {
                 Ok(items) => items.into_iter().for_each(|item| report.note(item)),
                 Err(refused) => part.iter().for_each(|(number, _)| {
-                    report.note(Item { id: *number, result: Came::Failed, message: refused.0.clone() });
+                    report.note(Item {
+                        id: *number,
+                        result: RowStatus::Failed,
+                        message: refused.to_string(),
+                    });
                 }),
             }
             through += part.len();
             progress(Progress { through, total });
         }
-        report.act = act.number.filter(|_| report.done > 0);
+        report.operation = operation.number.filter(|_| report.done > 0);
         Ok(report)
     }
 
@@ -110,13 +116,13 @@ impl Handle {
         part: &[(i64, &Finding)],
         side: Side,
         looked_at: DateTime<Utc>,
-        act: &Act,
-    ) -> Result<Vec<Item>, Refused> {
+        operation: &Operation,
+    ) -> Result<Vec<Item>, ClientError> {
         let sfids: Vec<String> = part.iter().filter_map(|(_, finding)| finding.sfid.clone()).collect();
         let row_of = |finding: &Finding| finding.row.as_ref().map_or(RowId::default(), |at| at.row);
-        let fates: Vec<Fate> = match (kind, side) {
+        let results: Vec<RowResult> = match (kind, side) {
             (Kind::RecordWithoutRow, Side::Salesforce) => {
-                self.store.want_read(table, &sfids, act).await?;
+                self.store.want_read(table, &sfids, operation).await?;
                 self.store.notify("poll").await?;
                 return Ok(part
                     .iter()
@@ -124,12 +130,12 @@ impl Handle {
                     .collect());
             }
             (Kind::RecordWithoutRow, Side::Postgres) => {
-                let deleted = self.store.delete_records(table, &sfids, act).await?;
+                let deleted = self.store.delete_records(table, &sfids, operation).await?;
                 let item = |(number, finding): &(i64, &Finding)| match &finding.sfid {
                     Some(sfid) if deleted.contains(sfid) => done(*number, "its delete is sent"),
                     _ => Item {
                         id: *number,
-                        result: Came::Skipped,
+                        result: RowStatus::Skipped,
                         message: "it has a row meanwhile".to_owned(),
                     },
                 };
@@ -138,27 +144,27 @@ impl Handle {
             (_, Side::Salesforce) => {
                 let rows: Vec<Reverted> =
                     part.iter().map(|(_, finding)| reverted(finding, looked_at)).collect();
-                self.store.revert_rows(table, &rows, Wanted::Repair, act).await?
+                self.store.revert_rows(table, &rows, Wanted::Repair, operation).await?
             }
             (_, Side::Postgres) => {
                 let rows: Vec<(RowId, AsFound)> =
                     part.iter().map(|(_, finding)| (row_of(finding), finding.as_found())).collect();
-                self.store.send_again(table, &rows, act).await?
+                self.store.send_again(table, &rows, operation).await?
             }
         };
         let numbers: BTreeMap<RowId, i64> =
             part.iter().map(|(number, finding)| (row_of(finding), *number)).collect();
-        let item = |fate: Fate| Item {
+        let item = |fate: RowResult| Item {
             id: numbers.get(&fate.row).copied().unwrap_or_default(),
-            result: fate.came,
+            result: fate.status,
             message: fate.message,
         };
-        Ok(fates.into_iter().map(item).collect())
+        Ok(results.into_iter().map(item).collect())
     }
 }
 
 fn done(number: i64, message: &str) -> Item {
-    Item { id: number, result: Came::Done, message: message.to_owned() }
+    Item { id: number, result: RowStatus::Done, message: message.to_owned() }
 }
 
 /// A row with Salesforce's side as it was found.

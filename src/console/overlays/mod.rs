@@ -1,42 +1,52 @@
-//! What lies on top of the panes, a stack: the editor, a choice, a question, the filter, the help. Only the uppermost one gets
+//! What lies on top of the panes, a stack: the editor, a menu, a question, the filter, the help. Only the uppermost one gets
 //! keys; Esc takes it off.
 
-mod acts;
-mod ask;
-mod choice;
+mod alerts;
+mod audit;
+mod confirm;
+mod conflicts;
+mod editor;
 mod filter;
+mod health;
+mod menu;
+mod menus;
 mod palette;
 mod patterns;
-mod plan;
-mod sides;
+mod progress;
+mod prompt;
+mod sources;
 mod trends;
-mod work;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-pub use acts::{Acts, Looked};
-pub use ask::{About, Answered, Ask, EACH, suggestions};
-pub use choice::{Choice, Deed, Picking, Verb, changes};
-pub use filter::{FilterLine, Typed};
-pub use palette::{Chose, Palette, Run};
-pub use patterns::{Patterns, Shaped};
-pub use plan::{Decided, Question};
-pub use sides::{Picked, Sides};
-pub use trends::{Seen, Trends};
-pub use work::Working;
+pub use alerts::{Alerts, RECEIVER};
+pub use audit::AuditLog;
+pub use confirm::{ConfirmEffect, ConfirmPlan};
+pub use conflicts::ConflictPicker;
+pub use editor::Editor;
+pub use filter::FilterLine;
+pub use health::HealthView;
+pub use menu::Menu;
+pub use palette::{Palette, Thing};
+pub use patterns::Patterns;
+pub use progress::{ProgressBar, ReportView};
+pub use prompt::{About, EACH, Prompt, suggestions};
+pub use sources::SourceList;
+pub use trends::Trends;
 
 use super::command::Command;
+use super::context::Context;
 use super::effect::Effect;
-use super::model::Model;
-use super::panes::edit::{self, Editor};
+use super::outcome::Outcome;
+use super::panes::log::LogPane;
 use super::widgets::cells::{clip, wrap};
-use crate::domain::act::{Confirm, Report};
 use crate::domain::names::RowRef;
+use crate::domain::operations::operation::Confirm;
 
 /// What was typed before there was an editor.
 #[derive(Debug)]
@@ -51,42 +61,28 @@ pub enum Ahead {
 #[derive(Debug)]
 pub enum Overlay {
     /// The editor of a value.
-    Edit(Editor),
+    Editor(Editor),
     /// A list to choose from.
-    Choice(Choice),
+    Menu(Menu),
     /// Whether to throw an edit away.
     ConfirmLeave,
     /// Something is to be typed.
-    Ask(Ask),
-    /// Whether to do what is shown.
-    Question(Box<Question>),
-    /// An act under way.
-    Working(Working),
-    /// What an act came to.
-    Report {
-        /// What it was.
-        text: String,
-        /// What it came to.
-        report: Box<Report>,
-    },
+    Prompt(Prompt),
+    /// Whether to execute the plan of an operation.
+    ConfirmPlan(Box<ConfirmPlan>),
+    /// Whether to do something else.
+    Confirm(ConfirmEffect),
+    /// An operation under way.
+    Progress(ProgressBar),
+    /// What an operation came to.
+    Report(ReportView),
     /// What operators did.
-    Acts(Acts),
+    AuditLog(AuditLog),
     /// Fields that changed on both sides.
-    Sides(Sides),
-    /// A question with yes or no.
-    Sure {
-        /// What is at stake.
-        text: String,
-        /// The number to type, where a yes weighs much; else `y` is enough.
-        count: Option<usize>,
-        /// What is typed of it.
-        typed: String,
-        /// What a yes does.
-        effect: Box<Effect>,
-    },
+    ConflictPicker(ConflictPicker),
     /// What was asked for is on its way, in these words: a key pressed meanwhile was not meant for what shows now. Esc gives
     /// it up.
-    Looking(&'static str),
+    Loading(&'static str),
     /// The record of this row is being read, and this command waits for it.
     Awaiting {
         /// Which row.
@@ -95,9 +91,9 @@ pub enum Overlay {
         command: &'static Command,
     },
     /// A list or a record is being read that is to be opened or edited: what is typed meanwhile goes on there.
-    Opening(Vec<Ahead>),
+    TypeAhead(Vec<Ahead>),
     /// Something to read.
-    Told {
+    Info {
         /// What about.
         title: String,
         /// The words, by paragraphs.
@@ -107,66 +103,111 @@ pub enum Overlay {
     Filter(FilterLine),
     /// The lines of the log by their patterns.
     Patterns(Patterns),
+    /// Where the lines of the log come from.
+    Sources(SourceList),
     /// Errors and throughput as pictures.
     Trends(Trends),
+    /// How well the sync goes.
+    Health(HealthView),
+    /// What fires, what is silenced, how the channels are, what was told.
+    Alerts(Alerts),
     /// Commands to choose from.
     Palette(Palette),
 }
 
 impl Overlay {
-    /// A question with yes or no.
-    pub fn sure(text: String, effect: Effect) -> Overlay {
-        Overlay::sure_of(text, Confirm::Yes, effect)
-    }
-
     /// A question as much as is due.
-    pub fn sure_of(text: String, confirm: Confirm, effect: Effect) -> Overlay {
-        let count = if let Confirm::Count(count) = confirm { Some(count) } else { None };
-        Overlay::Sure { text, count, typed: String::new(), effect: Box::new(effect) }
+    pub fn confirm(text: String, confirm: Confirm, effect: Effect) -> Overlay {
+        Overlay::Confirm(ConfirmEffect::new(text, confirm, effect))
     }
-}
 
-/// Draws all layers, the lowest first.
-pub fn draw(model: &Model, frame: &mut Frame) {
-    for overlay in &model.overlays {
-        match overlay {
-            Overlay::Edit(editor) => edit::draw(model, editor, frame),
-            Overlay::Choice(choice) => choice::draw(model, choice, frame),
-            Overlay::ConfirmLeave => {
-                sure(model, frame, "Throw the change away?", "", [" throw it away   ", " go on editing"]);
+    /// Takes a key, and answers what is to be done about it. One of them is about the log's own state.
+    pub fn key(&mut self, log: &LogPane, key: KeyEvent) -> Vec<Outcome> {
+        let leaves = matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q'));
+        match self {
+            Overlay::Editor(editor) => editor.key(key),
+            Overlay::Menu(menu) => menu.key(key),
+            Overlay::ConfirmLeave => confirm::leave_key(key),
+            Overlay::Prompt(prompt) => prompt.key(key),
+            Overlay::ConfirmPlan(confirm) => confirm.key(key),
+            Overlay::Confirm(confirm) => confirm.key(key),
+            Overlay::Progress(progress) => progress.key(key),
+            Overlay::Report(view) => view.key(key),
+            Overlay::AuditLog(audit) => audit.key(key),
+            Overlay::ConflictPicker(picker) => picker.key(key),
+            Overlay::Filter(line) => line.key(key),
+            Overlay::Patterns(patterns) => patterns.key(key),
+            Overlay::Sources(list) => list.key(key, log.sources.all().len()),
+            Overlay::Trends(trends) => trends.key(key),
+            Overlay::Health(view) => view.key(key),
+            Overlay::Alerts(alerts) => alerts.key(key),
+            Overlay::Palette(palette) => palette.key(key),
+            // Esc gives it up: the answer is dropped when it comes.
+            Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_)
+                if key.code == KeyCode::Esc =>
+            {
+                Outcome::Unsay.closing()
             }
-            Overlay::Ask(ask) => ask::draw(model, ask, frame),
-            Overlay::Question(question) => plan::draw(model, question, frame),
-            Overlay::Working(working) => work::draw(model, working, frame),
-            Overlay::Report { text, report } => work::draw_report(model, text, report, frame),
-            Overlay::Acts(acts) => acts::draw(model, acts, frame),
-            Overlay::Sides(sides) => sides::draw(model, sides, frame),
-            Overlay::Sure { text, count: None, .. } => {
-                sure(model, frame, "Sure?", text, [" do it   ", " leave everything as it is"])
+            Overlay::TypeAhead(typed) => {
+                typed.push(Ahead::Key(key));
+                Vec::new()
             }
-            Overlay::Sure { text, count: Some(count), typed, .. } => {
-                let text = format!("{text} Type {count} and Enter to do it: {typed}_");
-                sure(model, frame, "Sure?", &text, ["", ""])
+            Overlay::Info { .. } if leaves => vec![Outcome::Close],
+            Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::Info { .. } => Vec::new(),
+        }
+    }
+
+    /// Takes pasted text, where one types.
+    pub fn paste(&mut self, text: &str) -> Vec<Outcome> {
+        match self {
+            Overlay::Editor(editor) => editor.paste(text),
+            Overlay::TypeAhead(typed) => typed.push(Ahead::Paste(text.to_owned())),
+            Overlay::Filter(line) => {
+                line.input.insert(text);
+                return vec![Outcome::PreviewFilter];
             }
+            Overlay::Prompt(prompt) => prompt.input.insert(text),
+            Overlay::Palette(palette) => palette.paste(text),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Draws it over what lies below.
+    pub fn draw(&self, ctx: &Context, log: &LogPane, frame: &mut Frame) {
+        match self {
+            Overlay::Editor(editor) => editor::draw(ctx, editor, frame),
+            Overlay::Menu(menu) => menu::draw(ctx, menu, frame),
+            Overlay::ConfirmLeave => confirm::draw_leave(ctx, frame),
+            Overlay::Prompt(prompt) => prompt::draw(ctx, prompt, frame),
+            Overlay::ConfirmPlan(confirm) => confirm::draw(ctx, confirm, frame),
+            Overlay::Confirm(confirm) => confirm::draw_effect(ctx, confirm, frame),
+            Overlay::Progress(progress) => progress::draw(ctx, progress, frame),
+            Overlay::Report(view) => progress::draw_report(ctx, view, frame),
+            Overlay::AuditLog(audit) => audit::draw(ctx, audit, frame),
+            Overlay::ConflictPicker(picker) => conflicts::draw(ctx, picker, frame),
             // It is over in a moment, and the last line says it.
-            Overlay::Looking(_) | Overlay::Awaiting { .. } | Overlay::Opening(_) => {}
-            Overlay::Told { title, text } => told(model, frame, title, text),
-            Overlay::Filter(line) => filter::draw(model, line, frame),
-            Overlay::Patterns(list) => patterns::draw(model, list, frame),
-            Overlay::Trends(trends) => trends::draw(model, trends, frame),
-            Overlay::Palette(palette) => palette::draw(model, palette, frame),
+            Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_) => {}
+            Overlay::Info { title, text } => info(ctx, frame, title, text),
+            Overlay::Filter(line) => filter::draw(ctx, line, frame),
+            Overlay::Patterns(list) => patterns::draw(ctx, list, frame),
+            Overlay::Sources(list) => sources::draw(ctx, log, list, frame),
+            Overlay::Trends(trends) => trends::draw(ctx, trends, frame),
+            Overlay::Health(view) => health::draw(ctx, view, frame),
+            Overlay::Alerts(list) => alerts::draw(ctx, log, list, frame),
+            Overlay::Palette(palette) => palette::draw(ctx, palette, frame),
         }
     }
 }
 
-fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
+fn panel(ctx: &Context, frame: &mut Frame, area: Rect, title: &str) -> Rect {
     // A title may name a filter, and a filter a value of anybody's.
     let title = clip(title, usize::from(area.width.saturating_sub(4)));
     let block = Block::new()
         .borders(Borders::ALL)
         .border_type(BorderType::Thick)
-        .border_style(model.theme.border(true))
-        .title(Span::styled(format!(" {title} "), model.theme.title(true)));
+        .border_style(ctx.theme.border(true))
+        .title(Span::styled(format!(" {title} "), ctx.theme.title(true)));
     let inner = block.inner(area);
     clear(frame, area);
     frame.render_widget(block, area);
@@ -175,7 +216,7 @@ fn panel(model: &Model, frame: &mut Frame, area: Rect, title: &str) -> Rect {
 
 /// Empties a place for what lies on top. A wide letter that reaches into it goes as a whole: the terminal would draw it
 /// instead of the frame.
-pub(super) fn clear(frame: &mut Frame, area: Rect) {
+fn clear(frame: &mut Frame, area: Rect) {
     for y in area.top()..area.bottom() {
         let before = area.x.checked_sub(1).and_then(|x| frame.buffer_mut().cell_mut((x, y)));
         if let Some(cell) = before.filter(|cell| cell.symbol().width() > 1) {
@@ -186,26 +227,26 @@ pub(super) fn clear(frame: &mut Frame, area: Rect) {
 }
 
 /// A line of a list in an overlay; the chosen one stands out as a whole.
-fn chosen_line<'a>(model: &Model, chosen: bool, line: Line<'a>) -> Line<'a> {
-    if chosen { super::panes::standing_out(model.theme.selected(true), line) } else { line }
+fn chosen_line<'a>(ctx: &Context, chosen: bool, line: Line<'a>) -> Line<'a> {
+    if chosen { super::panes::standing_out(ctx.theme.selected(true), line) } else { line }
 }
 
 /// The keys of an overlay, in its last line of so many columns. Where they do not fit, the first ones stay, and the last
 /// one, which is the way out.
-fn hints(model: &Model, keys: &[(&'static str, &'static str)], width: usize) -> Line<'static> {
+fn hints(ctx: &Context, keys: &[(&'static str, &'static str)], width: usize) -> Line<'static> {
     let takes = |(key, does): &(&str, &str)| key.width() + does.width() + 4;
     let mut keys = keys.to_vec();
     while keys.len() > 2 && keys.iter().map(takes).sum::<usize>() > width + 2 {
         keys.remove(keys.len() - 2);
     }
     let spans = keys.iter().flat_map(|(key, does)| {
-        [Span::styled(format!(" {key}"), model.theme.key()), Span::raw(format!(" {does}  "))]
+        [Span::styled(format!(" {key}"), ctx.theme.key()), Span::raw(format!(" {does}  "))]
     });
     Line::from_iter(spans)
 }
 
 /// Something to read, as long as it is.
-fn told(model: &Model, frame: &mut Frame, title: &str, text: &str) {
+fn info(ctx: &Context, frame: &mut Frame, title: &str, text: &str) {
     let screen = frame.area();
     let width = screen.width.saturating_sub(4).min(90);
     let most = usize::from(screen.height).saturating_sub(6);
@@ -214,36 +255,8 @@ fn told(model: &Model, frame: &mut Frame, title: &str, text: &str) {
     words.truncate(most);
     let height = u16::try_from(words.len()).unwrap_or(u16::MAX).saturating_add(4);
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
-    let inner = panel(model, frame, area, title);
+    let inner = panel(ctx, frame, area, title);
     let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
-    lines.extend([Line::default(), hints(model, &[("Esc", "close")], room)]);
-    frame.render_widget(Paragraph::new(lines), inner);
-}
-
-/// A question with yes or no, and what either does.
-fn sure(model: &Model, frame: &mut Frame, title: &str, text: &str, [yes, no]: [&str; 2]) {
-    let width = frame.area().width.saturating_sub(4).min(if text.is_empty() { 46 } else { 90 });
-    let words = wrap(text, usize::from(width).saturating_sub(4), 6);
-    let height = u16::try_from(words.len()).unwrap_or(6) + 4;
-    let area = frame.area().centered(Constraint::Length(width), Constraint::Length(height));
-    let inner = panel(model, frame, area, title);
-    let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
-    lines.push(Line::default());
-    if yes.is_empty() {
-        lines.push(hints(
-            model,
-            &[("Enter", "do it"), ("Esc", "leave everything as it is")],
-            inner.width.into(),
-        ));
-        return frame.render_widget(Paragraph::new(lines), inner);
-    }
-    lines.push(Line::from(vec![
-        Span::styled(" y", model.theme.key()),
-        Span::raw(yes.to_owned()),
-        Span::styled("n", model.theme.key()),
-        Span::raw(" or "),
-        Span::styled("Esc", model.theme.key()),
-        Span::raw(no.to_owned()),
-    ]));
+    lines.extend([Line::default(), hints(ctx, &[("Esc", "close")], room)]);
     frame.render_widget(Paragraph::new(lines), inner);
 }

@@ -6,7 +6,8 @@ use ratatui::layout::Constraint;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::console::model::Model;
+use crate::console::context::Context;
+use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{count, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::Level;
@@ -23,16 +24,6 @@ pub struct Patterns {
     cursor: Cursor,
 }
 
-/// What a key did.
-pub enum Shaped {
-    /// Nothing yet.
-    Open(Patterns),
-    /// This is added to the filter.
-    Filter(String),
-    /// It was left.
-    Left,
-}
-
 impl Patterns {
     /// The patterns of the newest `lines` of `all` that show.
     pub fn new(patterns: Vec<Pattern>, lines: usize, all: usize) -> Patterns {
@@ -40,11 +31,11 @@ impl Patterns {
     }
 
     /// A key.
-    pub fn key(mut self, key: KeyEvent) -> Shaped {
+    pub fn key(&mut self, key: KeyEvent) -> Vec<Outcome> {
         let step = match key.code {
-            KeyCode::Esc | KeyCode::Char('q') => return Shaped::Left,
-            KeyCode::Enter => return self.chosen("").map_or(Shaped::Left, Shaped::Filter),
-            KeyCode::Char('-') => return self.chosen("-").map_or(Shaped::Left, Shaped::Filter),
+            KeyCode::Esc | KeyCode::Char('q') => return vec![Outcome::Close],
+            KeyCode::Enter => return self.chosen(""),
+            KeyCode::Char('-') => return self.chosen("-"),
             KeyCode::Up | KeyCode::Char('k') => Step::Lines(-1),
             KeyCode::Down | KeyCode::Char('j') => Step::Lines(1),
             KeyCode::PageUp => Step::Lines(-10),
@@ -54,18 +45,19 @@ impl Patterns {
             _ => Step::Lines(0),
         };
         self.cursor.step(step, self.patterns.len());
-        Shaped::Open(self)
+        Vec::new()
     }
 
-    fn chosen(&self, sign: &str) -> Option<String> {
-        let pattern = self.patterns.get(self.cursor.at)?;
-        Some(format!("{sign}pattern:\"{}\"", pattern.text))
+    fn chosen(&self, sign: &str) -> Vec<Outcome> {
+        let pattern = self.patterns.get(self.cursor.at);
+        let part = pattern.map(|pattern| format!("{sign}pattern:\"{}\"", pattern.text));
+        [Outcome::Close].into_iter().chain(part.map(Outcome::NarrowLog)).collect()
     }
 }
 
 /// Draws the list.
-pub fn draw(model: &Model, list: &Patterns, frame: &mut Frame) {
-    let theme = model.theme;
+pub fn draw(ctx: &Context, list: &Patterns, frame: &mut Frame) {
+    let theme = ctx.theme;
     let screen = frame.area();
     let width = screen.width.saturating_sub(4).min(120);
     let shown = list.patterns.len().clamp(1, usize::from(screen.height.saturating_sub(8)).max(1));
@@ -83,7 +75,7 @@ pub fn draw(model: &Model, list: &Patterns, frame: &mut Frame) {
         number(all),
         plural(all)
     );
-    let inner = super::panel(model, frame, area, &title);
+    let inner = super::panel(ctx, frame, area, &title);
     let room = usize::from(inner.width);
     let mut lines: Vec<Line> = list
         .cursor
@@ -109,6 +101,6 @@ pub fn draw(model: &Model, list: &Patterns, frame: &mut Frame) {
         .collect();
     lines.push(Line::default());
     let keys = [("Enter", "only these"), ("-", "silence them"), ("↑↓", "choose"), ("Esc", "leave")];
-    lines.push(super::hints(model, &keys, room));
+    lines.push(super::hints(ctx, &keys, room));
     frame.render_widget(Paragraph::new(lines), inner);
 }

@@ -7,11 +7,13 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::console::model::Model;
+use crate::console::context::Context;
+use crate::console::effect::Effect;
+use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{count, fit, short, wrap};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::{Cursor, Step};
-use crate::domain::trend::{Minute, Share, Trend};
+use crate::domain::reports::trend::{Minute, Share, Trend};
 
 /// Spans of time that can be chosen, in minutes, with their names.
 const SPANS: [(u32, &str); 3] = [(60, "1 h"), (6 * 60, "6 h"), (24 * 60, "24 h")];
@@ -32,22 +34,15 @@ pub struct Trends {
     cursor: Cursor,
 }
 
-/// What a key did.
-pub enum Seen {
-    /// Nothing that concerns others.
-    Open(Trends),
-    /// Another span of time: it is to be asked for.
-    Ask(Trends),
-    /// The errors of this code are to be listed.
-    List(String),
-    /// It was left.
-    Left,
-}
-
 impl Trends {
     /// How many minutes are looked at.
     pub fn minutes(&self) -> u32 {
         SPANS[self.span].0
+    }
+
+    /// Asks for what it shows.
+    pub fn load(&self) -> Effect {
+        Effect::LoadTrends { minutes: self.minutes(), shares: true }
     }
 
     /// Takes in what came.
@@ -57,46 +52,47 @@ impl Trends {
     }
 
     /// A key.
-    pub fn key(mut self, key: KeyEvent) -> Seen {
+    pub fn key(&mut self, key: KeyEvent) -> Vec<Outcome> {
         let shares = self.shares.as_ref().map_or(0, Vec::len);
         match key.code {
-            KeyCode::Esc | KeyCode::Char('q') => return Seen::Left,
+            KeyCode::Esc | KeyCode::Char('q') => return vec![Outcome::Close],
             KeyCode::Char('j') | KeyCode::Down => self.cursor.step(Step::Lines(1), shares),
             KeyCode::Char('k') | KeyCode::Up => self.cursor.step(Step::Lines(-1), shares),
             KeyCode::Char('t') => {
                 self.span = (self.span + 1) % SPANS.len();
                 self.trends = None;
-                return Seen::Ask(self);
+                return vec![Outcome::Effect(self.load())];
             }
             KeyCode::Enter => {
                 let share = self.shares.as_ref().and_then(|shares| shares.get(self.cursor.at));
                 if let Some(share) = share {
-                    return Seen::List(format!("code:{} category:{}", share.code, share.category.word()));
+                    let filter = format!("code:{} category:{}", share.code, share.category.word());
+                    return Outcome::List { filter, label: None }.closing();
                 }
             }
             _ => {}
         }
-        Seen::Open(self)
+        Vec::new()
     }
 }
 
 /// Draws the pictures over everything.
-pub fn draw(model: &Model, trends: &Trends, frame: &mut Frame) {
+pub fn draw(ctx: &Context, trends: &Trends, frame: &mut Frame) {
     let area = frame.area();
     let title = format!("Trends: the last {}", SPANS[trends.span].1);
-    let inner = super::panel(model, frame, area, &title);
+    let inner = super::panel(ctx, frame, area, &title);
     let [body, keys] = inner.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]));
     let hints = if usize::from(inner.width) >= WIDE {
         [("t", "another span"), ("j k", "choose a code"), ("Enter", "list its errors"), ("Esc", "close")]
     } else {
         [("t", "span"), ("j k", "choose"), ("Enter", "its errors"), ("Esc", "close")]
     };
-    frame.render_widget(Paragraph::new(super::hints(model, &hints, inner.width.into())), keys);
+    frame.render_widget(Paragraph::new(super::hints(ctx, &hints, inner.width.into())), keys);
     let mappings = trends.trends.as_ref().map_or(1, Vec::len);
     let upper = u16::try_from(mappings + 3).unwrap_or(u16::MAX).min(body.height.saturating_sub(6));
     let [top, bottom] = body.layout(&Layout::vertical([Constraint::Length(upper), Constraint::Fill(1)]));
-    frame.render_widget(Paragraph::new(throughput(model, trends, top)), top);
-    let (lines, cursor) = causes(model, trends, bottom);
+    frame.render_widget(Paragraph::new(throughput(ctx, trends, top)), top);
+    let (lines, cursor) = causes(ctx, trends, bottom);
     frame.render_widget(Paragraph::new(lines), bottom);
     if let Some(line) = cursor {
         frame.set_cursor_position((bottom.x, bottom.y.saturating_add(line)));
@@ -123,16 +119,16 @@ impl Columns {
         format!(" {} ", short(number, self.number - 1))
     }
 
-    fn head(&self, model: &Model) -> Line<'static> {
+    fn head(&self, ctx: &Context) -> Line<'static> {
         let width = self.picture + self.number + 1;
         let taken = if width >= 20 { "taken by Salesforce" } else { "taken" };
         let titles: String = [taken, "rejected", "read"].map(|title| fit(title, width)).concat();
         let text = format!(" {} {titles}", fit("mapping", self.name));
-        Line::from(Span::styled(text, model.theme.label()))
+        Line::from(Span::styled(text, ctx.theme.label()))
     }
 
     /// What the pictures stand on: from when to when they are, and beside each the highest minute of any mapping.
-    fn axis(&self, model: &Model, span: usize, cells: usize, highest: [i64; 3]) -> Line<'static> {
+    fn axis(&self, ctx: &Context, span: usize, cells: usize, highest: [i64; 3]) -> Line<'static> {
         let (minutes, name) = SPANS[span];
         let ago = if minutes == 60 { "60 min ago".to_owned() } else { format!("{name} ago") };
         let since = if ago.len() + " now".len() <= cells { ago } else { name.to_owned() };
@@ -140,13 +136,13 @@ impl Columns {
         let parts =
             highest.map(|highest| format!("{time:>width$}{}", self.number(highest), width = self.picture));
         let text = format!(" {} {}", fit("peak/min", self.name), parts.concat());
-        Line::from(Span::styled(text, model.theme.dim()))
+        Line::from(Span::styled(text, ctx.theme.dim()))
     }
 }
 
 /// A line for each mapping: accepted, rejected and read, with what they come to; below them time and scale.
-fn throughput(model: &Model, trends: &Trends, area: Rect) -> Vec<Line<'static>> {
-    let theme = model.theme;
+fn throughput(ctx: &Context, trends: &Trends, area: Rect) -> Vec<Line<'static>> {
+    let theme = ctx.theme;
     let Some(all) = &trends.trends else {
         let (text, style) = match &trends.refusal {
             Some(why) => (why.as_str(), theme.bad()),
@@ -164,7 +160,7 @@ fn throughput(model: &Model, trends: &Trends, area: Rect) -> Vec<Line<'static>> 
     let styles = [theme.good(), theme.bad(), theme.key()];
     // One scale for all mappings in a column: what is small beside another one looks small.
     let tops = parts.map(|of| top(all, each, of));
-    let mut lines = vec![columns.head(model)];
+    let mut lines = vec![columns.head(ctx)];
     lines.extend(all.iter().take(usize::from(area.height).saturating_sub(2)).map(|trend| {
         let mut line = Line::from(format!(" {} ", fit(&trend.mapping, columns.name)));
         for ((of, top), style) in parts.into_iter().zip(tops).zip(styles) {
@@ -177,7 +173,7 @@ fn throughput(model: &Model, trends: &Trends, area: Rect) -> Vec<Line<'static>> 
     let minutes = all.iter().map(|trend| trend.minutes.len()).max().unwrap_or(0);
     let cells = fold(&vec![0; minutes], each).len();
     let highest = parts.map(|of| all.iter().flat_map(|trend| &trend.minutes).map(of).max().unwrap_or(0));
-    lines.push(columns.axis(model, trends.span, cells, highest));
+    lines.push(columns.axis(ctx, trends.span, cells, highest));
     lines
 }
 
@@ -190,8 +186,8 @@ fn top(all: &[Trend], width: usize, of: impl Fn(&Minute) -> i64) -> i64 {
 }
 
 /// The errors that are open now, by category and code, as bars.
-fn causes(model: &Model, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Option<u16>) {
-    let theme = model.theme;
+fn causes(ctx: &Context, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Option<u16>) {
+    let theme = ctx.theme;
     let mut lines =
         vec![Line::from(Span::styled(" errors that are open now, by category and code", theme.label()))];
     let shares = match &trends.shares {
@@ -218,7 +214,7 @@ fn causes(model: &Model, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Op
             Span::raw(format!("{} ", fit(&share.code, code - 1))),
             Span::raw(count(share.count, 9)),
         ]);
-        let mut line = super::chosen_line(model, at == trends.cursor.at, line);
+        let mut line = super::chosen_line(ctx, at == trends.cursor.at, line);
         line.style = ratatui::style::Style::new();
         // Reversed, it would run into the bar.
         line.push_span(Span::raw(" "));

@@ -1,23 +1,29 @@
 //! Errors: the list, newest first, a window onto PostgreSQL page by page.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use ratatui::Frame;
-use ratatui::layout::Rect;
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
-use crate::client::handle::{Count, ErrorPage, ErrorQuery};
+use crate::client::api::{Count, ErrorPage, ErrorQuery};
+use crate::client::operations::execute::Targets;
 use crate::console::effect::Effect;
-use crate::console::model::{Model, Pane};
-use crate::console::widgets::cells::{ago, cell, clip, count, fit};
+use crate::console::widgets::cells::count;
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::sort::{Key, Sort, SortBy};
-use crate::domain::state::{ConnectionState, MappingState};
-use crate::domain::sync_error::{ErrorState, SyncError};
+use crate::domain::errors::filter::{Filter, Term};
+use crate::domain::errors::sort::{Key, Sort};
+use crate::domain::errors::summary::Summary;
+use crate::domain::errors::sync_error::SyncError;
 
+mod end;
+mod sent;
+mod typing;
+mod view;
+mod words;
+
+pub use view::{banner_height, cause_left, draw, subject};
+
+/// The filter of what needs a person.
+pub const PERSON: &str = "needs:person";
 /// Errors asked for at once.
 pub const PAGE: usize = 100;
 /// Errors held at most; whoever wants to see others filters or sorts.
@@ -57,7 +63,7 @@ pub struct ErrorsPane {
     /// The filter as typed.
     pub filter: String,
     /// What that is called, where it was not typed: a cause in words.
-    pub called: Option<String>,
+    pub filter_label: Option<String>,
     /// Grows with every change of the filter; pages of an older list are dropped.
     pub generation: u64,
     /// Whether the first page came.
@@ -74,18 +80,33 @@ pub struct ErrorsPane {
     pub marked: BTreeSet<i64>,
     /// Whether all that match are marked.
     pub all: bool,
-    /// Whether the act under way is about what is marked.
+    /// Whether the operation under way is about what is marked.
     pub acted: bool,
     /// Whether the operator moved the cursor; until then it stays on the newest error.
     pub touched: bool,
     /// The order.
     pub sort: Sort,
-    /// Whether only what needs a person is listed.
-    pub faults: bool,
+    /// Whether what needs nobody is listed, too.
+    pub everything: bool,
+    /// Conditions of mappings and of the connection that stand, the newest first.
+    pub standing: Vec<SyncError>,
     /// Filters that were typed, newest last.
     pub typed: Vec<String>,
     /// The error on which the last console stood.
-    pub wanted: Option<i64>,
+    pub restore_id: Option<i64>,
+    /// What errors' rows say of them, by the errors' numbers.
+    words: HashMap<i64, Summary>,
+    words_are: words::Words,
+    /// Lines that were sent, until one has gone on.
+    sent: Vec<sent::Sent>,
+    /// Errors about which something is being done, as they were when that began.
+    begun: Vec<SyncError>,
+    /// How many errors that need a person have a cause: that of the record that shows.
+    pub cause: Option<(String, Count)>,
+    /// How many came in above the lines that show.
+    unseen: usize,
+    /// The list before a filter was typed, while one is.
+    before: Option<typing::Before>,
     /// Filters that were gone through, and where in them one is.
     visited: Vec<String>,
     at_visited: usize,
@@ -104,7 +125,51 @@ impl ErrorsPane {
 
     /// Whether one step back lists something else.
     pub fn is_narrowed(&self) -> bool {
-        !self.any_marked() && (self.faults || !self.filter.is_empty())
+        !self.any_marked() && (self.everything || !self.filter.is_empty())
+    }
+
+    /// Which errors an operation is about: what is marked, else the selected one where it is of a row; and how many these
+    /// are, in words.
+    pub fn chosen(&self) -> Option<(Targets, String)> {
+        if self.all {
+            return Some((Targets::Filter(self.asked_filter()), format!("all {}", self.how_many())));
+        }
+        if !self.marked.is_empty() {
+            let ids: Vec<i64> = self.marked.iter().copied().collect();
+            let text = if ids.len() == 1 { "1 error".to_owned() } else { format!("{} errors", ids.len()) };
+            return Some((Targets::Ids(ids), text));
+        }
+        let error = self.selected()?;
+        let row = error.row_id?;
+        Some((Targets::Ids(vec![error.id]), format!("{} {row}", error.table)))
+    }
+
+    /// How many errors the list has, in words.
+    pub fn how_many(&self) -> String {
+        match self.count {
+            Some(Count { matching, capped: true }) => format!("more than {} errors", count(matching, 0)),
+            Some(Count { matching, .. }) => format!("{} errors", count(matching, 0)),
+            None => "errors that match".to_owned(),
+        }
+    }
+
+    /// Marks the selected error, or takes the mark away. Where all were marked, none is any more, and it is false.
+    pub fn mark(&mut self) -> bool {
+        if std::mem::take(&mut self.all) {
+            return false;
+        }
+        if let Some(id) = self.selected().map(|error| error.id)
+            && !self.marked.remove(&id)
+        {
+            self.marked.insert(id);
+        }
+        true
+    }
+
+    /// Marks all that the filter matches, or takes all marks away.
+    pub fn mark_all(&mut self) {
+        self.all = !self.all && self.marked.is_empty();
+        self.marked.clear();
     }
 
     /// Takes all marks away.
@@ -115,10 +180,16 @@ impl ErrorsPane {
 
     /// The filter as it is asked for: with what needs nobody left out, where that is wanted.
     pub fn asked_filter(&self) -> String {
-        match (self.faults, self.filter.as_str()) {
-            (false, filter) => filter.to_owned(),
+        // Whoever names a state, or an operation, means just that.
+        let named = Filter::parse(&self.filter, DateTime::UNIX_EPOCH).is_ok_and(|filter| {
+            let states =
+                |of: &Term| matches!(of, Term::State(_) | Term::Person | Term::Standing | Term::Operation(_));
+            filter.terms.iter().any(|asked| states(&asked.term))
+        });
+        match (self.everything || named, self.filter.as_str()) {
+            (true, filter) => filter.to_owned(),
             // Before what was typed, where a quote may stand open.
-            (true, filter) => format!("state:open|review {filter}").trim().to_owned(),
+            (false, filter) => format!("{PERSON} {filter}").trim().to_owned(),
         }
     }
 
@@ -145,8 +216,12 @@ impl ErrorsPane {
 
     /// Asks for the next page when the end of what is known comes near.
     pub fn want_more(&mut self) -> Option<Effect> {
-        let near_end = self.cursor.at + PAGE / 2 >= self.items.len();
-        if !near_end || self.more || self.items.len() >= MOST {
+        if self.cursor.at + PAGE / 2 >= self.items.len() { self.want_page() } else { None }
+    }
+
+    /// Asks for the next page, where there is one.
+    pub fn want_page(&mut self) -> Option<Effect> {
+        if self.more || self.items.len() >= MOST {
             return None;
         }
         let next = self.next.clone()?;
@@ -183,18 +258,19 @@ impl ErrorsPane {
     pub fn take(&mut self, page: ErrorPage, append: bool) {
         let selected = self.selected().map(|error| error.id);
         let offset = self.cursor.at.saturating_sub(self.cursor.top);
+        let known: HashSet<i64> = self.items.iter().map(|error| error.id).collect();
+        self.note_listed(&page, append);
         self.refusal = None;
         self.loaded = true;
         if append {
             self.more = false;
-            let known: HashSet<i64> = self.items.iter().map(|error| error.id).collect();
             self.items.extend(page.items.into_iter().filter(|error| !known.contains(&error.id)));
             self.next = page.next;
         } else {
             // What was read behind it stays, so that nobody who went far down is thrown back.
             let last = page.items.last().map(|error| error.id);
-            let known = self.items.iter().position(|error| Some(error.id) == last);
-            let upto = known.map_or(page.items.len(), |last| last + 1).min(self.items.len());
+            let known_last = self.items.iter().position(|error| Some(error.id) == last);
+            let upto = known_last.map_or(page.items.len(), |last| last + 1).min(self.items.len());
             let mut behind = self.items.split_off(upto);
             let fresh: HashSet<i64> = page.items.iter().map(|error| error.id).collect();
             behind.retain(|error| page.next.is_some() && !fresh.contains(&error.id));
@@ -204,6 +280,7 @@ impl ErrorsPane {
             self.items = page.items;
             self.items.append(&mut behind);
         }
+        self.keep_lines(selected);
         let there = selected.and_then(|id| self.items.iter().position(|error| error.id == id));
         self.cursor.at = there.unwrap_or(self.cursor.at).min(self.items.len().saturating_sub(1));
         // The line stays where the eye is, also when others come in above it.
@@ -211,8 +288,21 @@ impl ErrorsPane {
         if !self.touched {
             self.cursor = Cursor::default();
         }
+        if !append {
+            let above = self.items.iter().take(self.cursor.top);
+            let came = above.filter(|error| !known.contains(&error.id)).count();
+            // Some of those that came before are gone again.
+            self.unseen = (self.unseen + came).min(self.cursor.top);
+        }
         if self.selected().map(|error| error.id) != selected {
             self.moved = if selected.is_some() { Moved::ByItself } else { Moved::WithTheList };
+        }
+    }
+
+    /// What stands above the lines that show was seen, when nothing does.
+    pub fn look_above(&mut self) {
+        if self.cursor.top == 0 {
+            self.unseen = 0;
         }
     }
 
@@ -243,7 +333,8 @@ impl ErrorsPane {
 
     /// Goes to the error on which the last console stood, when it is among those that came.
     pub fn restore(&mut self) {
-        if let Some(at) = self.wanted.take().and_then(|id| self.items.iter().position(|error| error.id == id))
+        if let Some(at) =
+            self.restore_id.take().and_then(|id| self.items.iter().position(|error| error.id == id))
         {
             self.cursor = Cursor { at, top: at.saturating_sub(5) };
             self.touched = true;
@@ -264,8 +355,10 @@ impl ErrorsPane {
     /// Begins the list anew.
     pub fn begin(&mut self) {
         self.generation += 1;
-        self.called = None;
+        self.filter_label = None;
         self.items.clear();
+        self.unseen = 0;
+        self.sent.clear();
         self.unmark();
         self.cursor = Cursor::default();
         self.next = None;
@@ -277,230 +370,5 @@ impl ErrorsPane {
     /// Asks how many there are.
     pub fn count(&self) -> Effect {
         Effect::CountErrors { generation: self.generation, filter: self.asked_filter() }
-    }
-}
-
-/// What an error is about that is of no row.
-pub fn subject(error: &SyncError) -> String {
-    if error.mapping.is_empty() {
-        "the connection".to_owned()
-    } else if let Some(sfid) = &error.sfid {
-        format!("{} {sfid}", error.mapping)
-    } else {
-        format!("{} ({})", error.mapping, error.op)
-    }
-}
-
-/// Sign, word and looks of an error's state.
-pub fn state(model: &Model, error: &SyncError) -> (&'static str, String, Style) {
-    let theme = model.theme;
-    match error.state {
-        ErrorState::Open => ("✗", "open".to_owned(), theme.bad()),
-        ErrorState::Review => ("?", "review".to_owned(), theme.warn()),
-        ErrorState::Held => ("=", "held".to_owned(), theme.dim()),
-        ErrorState::Ignored => ("-", "ignored".to_owned(), theme.dim()),
-        ErrorState::Resolved => ("✓", "resolved".to_owned(), theme.good()),
-        ErrorState::Retrying => {
-            let left = error.next_retry_at.map_or(0, |at| (at - model.now).num_seconds());
-            let word = if left > 0 { format!("in {}", ago(left)) } else { "sending".to_owned() };
-            ("↻", word, theme.warn())
-        }
-    }
-}
-
-/// Draws the pane.
-pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
-    let pane = &model.errors;
-    let mut shows = pane.called.clone().unwrap_or_else(|| pane.filter.clone());
-    if pane.faults {
-        shows = if shows.is_empty() { "faults only".to_owned() } else { format!("faults only · {shows}") };
-    }
-    let standing = super::dated(model, pane.read_at, &standing(pane));
-    let block = super::frame(model, Pane::Errors, area, &shows, &standing);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    if let Some(text) = what_instead(model) {
-        frame.render_widget(Paragraph::new(super::empty(model, inner, &text)), inner);
-        return;
-    }
-    let columns = Columns::of(usize::from(inner.width));
-    let mut lines = vec![columns.head(model)];
-    let height = usize::from(inner.height).saturating_sub(1);
-    let window = pane.cursor.window(pane.items.len(), height);
-    let top = window.start;
-    for at in window {
-        lines.push(super::list_line(
-            model,
-            Pane::Errors,
-            at == pane.cursor.at && has_bar(model, &pane.items[at]),
-            columns.row(model, &pane.items[at]),
-        ));
-    }
-    frame.render_widget(Paragraph::new(lines), inner);
-    super::super::view::place_cursor(
-        model,
-        frame,
-        Pane::Errors,
-        inner,
-        1 + pane.cursor.at.saturating_sub(top),
-    );
-}
-
-/// Whether the selected error's line stands out: not while the record of another row has been opened, for a key there
-/// acts on that one.
-fn has_bar(model: &Model, error: &SyncError) -> bool {
-    model.focus == Pane::Errors
-        || model.record.as_ref().is_none_or(|pane| error.row().as_ref() == Some(&pane.row))
-}
-
-/// How many are marked, where one is, of how many.
-fn standing(pane: &ErrorsPane) -> String {
-    if !pane.loaded || pane.items.is_empty() {
-        return String::new();
-    }
-    let marked = match (pane.all, pane.marked.len()) {
-        (true, _) => "all marked · ".to_owned(),
-        (false, 0) => String::new(),
-        (false, marked) => format!("{marked} marked · "),
-    };
-    let all = match pane.count {
-        Some(Count { matching, capped }) => {
-            // The list may be newer than its count.
-            let all = matching.max(pane.cursor.at as i64 + 1);
-            format!("{}{}", count(all, 0), if capped { "+" } else { "" })
-        }
-        None if pane.next.is_some() => "...".to_owned(),
-        None => count(pane.items.len() as i64, 0),
-    };
-    if pane.goes_on_from_here() {
-        return format!("{marked}others above: R · {all}");
-    }
-    format!("{marked}{} of {all}", count(pane.cursor.at as i64 + 1, 0))
-}
-
-/// What the pane says when it has no list to show.
-fn what_instead(model: &Model) -> Option<String> {
-    let pane = &model.errors;
-    // What was last known stays in sight while PostgreSQL is out of reach; the line above says that it is.
-    if let Some(refusal) = pane.refusal.as_ref().filter(|_| pane.items.is_empty()) {
-        return Some(refusal.replace('\n', " · "));
-    }
-    if !pane.loaded {
-        return Some("reading ...".to_owned());
-    }
-    if !pane.items.is_empty() {
-        return None;
-    }
-    Some(if pane.faults && pane.filter.is_empty() {
-        "Nothing needs a person. Esc shows what is tried again or waits.".to_owned()
-    } else if pane.filter.is_empty() && loads(model) {
-        "No errors yet. The first records are being loaded.".to_owned()
-    } else if pane.filter.is_empty() {
-        "No errors. Everything that was written is in Salesforce, or on its way (5 shows it).".to_owned()
-    } else if pane.next.is_some() {
-        "searching ...".to_owned()
-    } else {
-        "No error matches the filter.\nEsc shows all errors, / changes the filter.".to_owned()
-    })
-}
-
-/// Whether a mapping's records are still being loaded, or the engine has only begun.
-fn loads(model: &Model) -> bool {
-    model.overview.as_ref().is_none_or(|overview| {
-        overview.connection.state == ConnectionState::Connecting
-            || overview.mappings.iter().any(|mapping| mapping.state == MappingState::Loading)
-    })
-}
-
-/// The widths of the columns; the least needed go first where room is short, the message comes where there is plenty.
-struct Columns {
-    time: usize,
-    record: usize,
-    code: usize,
-    fields: usize,
-    message: usize,
-    tries: bool,
-}
-
-impl Columns {
-    fn of(width: usize) -> Columns {
-        let tries = width >= 70;
-        let time = if width >= 60 { 9 } else { 6 };
-        // Sign 3, state 9, tries 4.
-        let mut room = width.saturating_sub(3 + time + 9 + if tries { 4 } else { 0 });
-        let message = if room > 110 { room - 86 } else { 0 };
-        room -= message;
-        let record = (room * 3 / 10).clamp(14, 24);
-        let fields = if width >= 84 { ((room - record) * 3 / 10).clamp(8, 18) } else { 0 };
-        Columns { time, record, code: room.saturating_sub(record + fields), fields, message, tries }
-    }
-
-    fn head(&self, model: &Model) -> Line<'static> {
-        let Sort { by, descending } = model.errors.sort;
-        let head = |name: &str, column: SortBy, width: usize| {
-            let sign = if descending { "↓" } else { "↑" };
-            fit(&if by == column { format!("{name}{sign}") } else { name.to_owned() }, width)
-        };
-        let seen = if by == SortBy::FirstSeen { ("first", by) } else { ("seen", SortBy::LastSeen) };
-        let mut text = format!(
-            "   {}{}{}",
-            head(seen.0, seen.1, self.time),
-            head("record", if by == SortBy::Row { by } else { SortBy::Mapping }, self.record),
-            head("code", SortBy::Code, self.code)
-        );
-        text += &head("field", SortBy::Field, self.fields);
-        text += &fit("message", self.message);
-        if self.tries {
-            text += &head("try", SortBy::Attempts, 4);
-        }
-        text += &head("state", if by == SortBy::NextRetry { by } else { SortBy::State }, 9);
-        Line::from(Span::styled(text, model.theme.label()))
-    }
-
-    fn row(&self, model: &Model, error: &SyncError) -> Line<'static> {
-        let theme = model.theme;
-        let (sign, word, style) = state(model, error);
-        let width = self.record.saturating_sub(1);
-        let record = match error.row_id {
-            // The number tells rows apart; where room is short, the name gives way.
-            Some(row) => {
-                let number = row.to_string();
-                format!("{} {number}", clip(&error.mapping, width.saturating_sub(number.len() + 1)))
-            }
-            None => subject(error),
-        };
-        let marked = model.errors.all || model.errors.marked.contains(&error.id);
-        let time = if model.errors.sort.by == SortBy::FirstSeen { error.first_seen } else { error.last_seen };
-        let mut spans = vec![
-            Span::styled(if marked { "●" } else { " " }, theme.key()),
-            Span::styled(format!("{sign} "), style),
-            Span::styled(fit(&self.when(model, time), self.time), theme.dim()),
-            cell(&record, width, theme.text()),
-            Span::raw(" "),
-            cell(&error.code, self.code.saturating_sub(1), theme.text()),
-            Span::raw(" "),
-        ];
-        if self.fields > 0 {
-            spans.push(cell(&error.fields.join(","), self.fields.saturating_sub(1), theme.strong()));
-            spans.push(Span::raw(" "));
-        }
-        if self.message > 0 {
-            spans.push(cell(&error.message, self.message.saturating_sub(1), theme.dim()));
-            spans.push(Span::raw(" "));
-        }
-        if self.tries {
-            spans.push(Span::styled(format!("{:>3} ", error.attempts), theme.dim()));
-        }
-        spans.push(cell(&word, 9, style));
-        Line::from(spans)
-    }
-
-    /// The time of day; the day, when it is another one.
-    fn when(&self, model: &Model, time: DateTime<Utc>) -> String {
-        if model.local(time).date_naive() == model.local(model.now).date_naive() {
-            model.clock(time)[..self.time - 1].to_owned()
-        } else {
-            model.local(time).format("%b %d").to_string()
-        }
     }
 }

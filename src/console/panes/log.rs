@@ -7,15 +7,17 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::console::effect::Effect;
-use crate::console::model::Pane;
+use crate::console::pane::Pane;
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::line::{LogFilter, QUALIFIERS};
-use crate::logs::ring::{Kept, Line, Place, Ring};
+use crate::logs::ring::{self, Kept, Line, Place, Ring, Sifted};
 use crate::logs::shape::{Minutes, Pattern, patterns};
 use crate::logs::{ELSEWHERE, Level, LogRecord};
 
+mod sources;
 mod view;
 
+pub use sources::{Source, Sources};
 pub use view::{draw, line_at};
 
 /// Records asked for at once.
@@ -28,11 +30,11 @@ const COUNTED: usize = 50_000;
 /// So many lines at most are grouped by their patterns.
 const COUNTED_PATTERNS: usize = 20_000;
 
-/// How many lines pass a filter that is being typed.
+/// What a filter that is being typed lets pass.
 #[derive(Debug)]
 pub enum Previewed {
-    /// So many.
-    Known(usize),
+    /// This.
+    Known(Sifted),
     /// This finds it out.
     Asked(Effect),
 }
@@ -68,6 +70,10 @@ pub struct LogPane {
     counted_in_part: bool,
     /// Where one was before all lines about one thing showed.
     before: Option<Before>,
+    /// Where lines come from.
+    pub sources: Sources,
+    /// Filters that were typed, newest last.
+    pub typed: Vec<String>,
     /// Whether other programs' lines came too: then each line says whose it is.
     elsewhere: bool,
 }
@@ -111,6 +117,8 @@ impl LogPane {
             minutes: Minutes::default(),
             counted_in_part: false,
             before: None,
+            sources: Sources::default(),
+            typed: Vec::new(),
             elsewhere: false,
         }
     }
@@ -148,6 +156,12 @@ impl LogPane {
         if self.parsed.is_thread() {
             passing.retain(|place| self.ring.get(*place).is_some());
             passing.sort_by_key(|place| (self.ring.get(*place).map(|line| line.time), *place));
+            // What is missing before its first line or behind its last is none of it.
+            let is_gap = |place: &Place| self.ring.get(*place).is_some_and(|line| line.is_gap());
+            let end = passing.iter().rposition(|place| !is_gap(place)).map_or(0, |last| last + 1);
+            passing.truncate(end);
+            let begin = passing.iter().position(|place| !is_gap(place)).unwrap_or(0);
+            passing.drain(..begin);
         }
         passing
     }
@@ -194,7 +208,10 @@ impl LogPane {
         let newest = self.newest().unwrap_or(i64::MIN);
         let from = self.ring.places().end;
         self.elsewhere |= records.iter().any(|record| record.id == ELSEWHERE);
-        records.iter().filter(|record| record.id > newest).for_each(|record| self.ring.push(record));
+        for record in records.iter().filter(|record| record.id > newest) {
+            self.sources.count(record);
+            self.ring.push(record);
+        }
         let fresh = self.pass(from);
         if self.following {
             self.go(Step::Last);
@@ -264,7 +281,7 @@ impl LogPane {
     /// # Errors
     /// What is wrong with it; the old one stays.
     pub fn set_filter(&mut self, filter: &str, now: DateTime<Utc>) -> Result<Option<Effect>, String> {
-        self.parsed = Arc::new(LogFilter::parse_any_at(filter, now)?);
+        self.parsed = Arc::new(self.read(filter, now)?);
         self.filter = filter.trim().to_owned();
         self.generation += 1;
         self.filtering = false;
@@ -287,6 +304,24 @@ impl LogPane {
         // Who looks at a line keeps it in sight, or what stands next to it.
         self.follow(self.following);
         Ok(effect)
+    }
+
+    /// Reads a filter, which leaves out what is switched off.
+    fn read(&self, filter: &str, now: DateTime<Utc>) -> Result<LogFilter, String> {
+        Ok(LogFilter::parse_any_at(filter, now)?.without(self.sources.off()))
+    }
+
+    /// Switches the lines of a source on or off: its name and whether they show now, and what filters the others.
+    pub fn switch(&mut self, source: usize, now: DateTime<Utc>) -> Option<(String, bool, Option<Effect>)> {
+        let (name, shows) = self.sources.switch(source)?;
+        let effect = self.set_filter(&self.filter.clone(), now).ok().flatten();
+        Some((name, shows, effect))
+    }
+
+    /// Keeps what was typed, to be recalled.
+    pub fn remember(&mut self, filter: &str) {
+        self.typed.retain(|other| other != filter);
+        self.typed.extend(Some(filter.to_owned()).filter(|filter| !filter.is_empty()));
     }
 
     /// Counts a line that shows in its minute.
@@ -334,24 +369,18 @@ impl LogPane {
         }
     }
 
-    /// How many lines pass a filter that is being typed, or what finds it out elsewhere; nothing while it cannot be read.
+    /// What a filter that is being typed hides, or what finds it out elsewhere; nothing while it cannot be read.
     pub fn preview(&self, filter: &str, now: DateTime<Utc>) -> Option<Previewed> {
-        let parsed = LogFilter::parse_any_at(filter, now).ok().filter(|parsed| !parsed.is_empty())?;
-        if self.is_small() {
-            return Some(Previewed::Known(self.ring.matching_from(0, &parsed).len()));
-        }
+        let parsed = self.read(filter, now).ok().filter(|parsed| !parsed.is_empty())?;
         let lines = self.ring.snapshot();
+        if self.is_small() {
+            return Some(Previewed::Known(ring::sift(&lines, &parsed)));
+        }
         Some(Previewed::Asked(Effect::PreviewLog {
             filter: filter.to_owned(),
             lines,
             parsed: Arc::new(parsed),
         }))
-    }
-
-    /// How many lines there are, whatever the filter.
-    pub fn all(&self) -> usize {
-        let places = self.ring.places();
-        (places.end - places.start) as usize
     }
 
     /// Names of fields that the newest lines have and that are not known to every log.
@@ -483,7 +512,7 @@ impl LogPane {
     }
 
     /// To the next warning or error, or the one before.
-    pub fn next_trouble(&mut self, forward: bool) -> bool {
+    pub fn next_warning(&mut self, forward: bool) -> bool {
         self.seek(forward, |line| line.level >= Level::Warn)
     }
 

@@ -1,19 +1,20 @@
 //! Mappings: state and counts of each; on the whole screen everything that is known of them.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::console::model::{Model, Pane};
+use crate::console::context::Context;
+use crate::console::pane::Pane;
+use crate::console::panes::Slot;
 use crate::console::widgets::cells::{ago, cell, clip, count, fit, short};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::duration::spoken;
-use crate::domain::overview::{LoadProgress, MappingStatus};
+use crate::domain::reports::overview::{LoadProgress, MappingStatus};
+use crate::domain::reports::trend::{Minute, Trend};
 use crate::domain::state::MappingState;
-use crate::domain::trend::{Minute, Trend};
+use crate::domain::values::duration::spoken;
 
 /// After so many seconds without anything that went through, a mapping fails.
 const FAILING: i64 = 30;
@@ -28,20 +29,20 @@ pub struct MappingsPane {
 }
 
 /// Whether nothing that was sent went through for a while; one rejection among many changes is no such thing.
-fn is_failing(model: &Model, mapping: &MappingStatus) -> bool {
-    mapping.failing_since.is_some_and(|since| (model.now - since).num_seconds() >= FAILING)
+fn is_failing(ctx: &Context, mapping: &MappingStatus) -> bool {
+    mapping.failing_since.is_some_and(|since| (ctx.now - since).num_seconds() >= FAILING)
 }
 
 /// Sign, word and looks of a mapping's state. The sign differs in shape, the word in letters, the colour besides.
-fn state(model: &Model, mapping: &MappingStatus) -> (&'static str, String, Style) {
-    let theme = model.theme;
+fn state(ctx: &Context, mapping: &MappingStatus) -> (&'static str, String, Style) {
+    let theme = ctx.theme;
     let (sign, style) = match mapping.state {
         // One that reads well while nothing that it writes goes through must not look well.
-        MappingState::Ok | MappingState::Errors | MappingState::Behind if is_failing(model, mapping) => {
+        MappingState::Ok | MappingState::Errors | MappingState::Behind if is_failing(ctx, mapping) => {
             return ("✗", "failing".to_owned(), theme.bad());
         }
         // Nor one whose rows wait for parents.
-        MappingState::Ok if mapping.held > 0 => return ("▲", "held".to_owned(), theme.warn()),
+        MappingState::Ok if mapping.held > 0 => return ("○", "held".to_owned(), theme.warn()),
         MappingState::Ok => ("●", theme.good()),
         MappingState::Loading => ("◌", theme.warn()),
         MappingState::Behind => ("◐", theme.warn()),
@@ -55,35 +56,35 @@ fn state(model: &Model, mapping: &MappingStatus) -> (&'static str, String, Style
 }
 
 /// Draws the pane.
-pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
-    let mappings = model.overview.as_ref().map(|overview| overview.mappings.as_slice()).unwrap_or_default();
-    let block = super::frame(model, Pane::Mappings, area, "", &super::dated(model, model.told_at, ""));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
+pub fn draw(ctx: &Context, pane: &MappingsPane, frame: &mut Frame, slot: Slot) {
+    let mappings = ctx.mappings();
+    // What is cut off is told of, where the list is no taller than what it shows of it.
+    let cut = mappings.len().saturating_sub(usize::from(slot.area.height.saturating_sub(3)).max(1));
+    let cut = if cut > 0 && !ctx.zoom { format!("+{cut}") } else { String::new() };
+    let block = super::frame(ctx, slot, "", &super::dated(ctx, ctx.database.told_at, &cut));
+    let inner = block.inner(slot.area);
+    frame.render_widget(block, slot.area);
     if mappings.is_empty() {
-        let text = if model.overview.is_none() {
-            "reading ..."
-        } else {
-            "no mapping yet: the engine has not started"
-        };
-        frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
+        let text =
+            if ctx.overview.is_none() { "reading ..." } else { "no mapping yet: the engine has not started" };
+        frame.render_widget(Paragraph::new(super::empty(ctx, inner, text)), inner);
         return;
     }
-    let cursor = model.mappings.cursor;
+    let cursor = pane.cursor;
     let columns = Columns::of(usize::from(inner.width));
     let selected = &mappings[cursor.at.min(mappings.len() - 1)];
-    let details = if model.zoom { details(model, selected, usize::from(inner.width)) } else { Vec::new() };
-    let mut lines = vec![columns.head(model)];
+    let details = if ctx.zoom { details(ctx, pane, selected, usize::from(inner.width)) } else { Vec::new() };
+    let mut lines = vec![columns.head(ctx)];
     let height = usize::from(inner.height).saturating_sub(1 + details.len()).max(3);
     let window = cursor.window(mappings.len(), height);
     let top = window.start;
     for at in window {
-        let row = columns.row(model, &mappings[at]);
-        lines.push(super::list_line(model, Pane::Mappings, at == cursor.at, row));
+        let row = columns.row(ctx, pane, &mappings[at]);
+        lines.push(super::list_line(ctx, Pane::Mappings, at == cursor.at, row));
     }
     lines.extend(details);
     frame.render_widget(Paragraph::new(lines), inner);
-    super::super::view::place_cursor(model, frame, Pane::Mappings, inner, 1 + cursor.at.saturating_sub(top));
+    super::place_cursor(frame, slot, inner, 1 + cursor.at.saturating_sub(top));
 }
 
 /// What there is room for, in the order in which it is needed.
@@ -115,11 +116,11 @@ impl Columns {
         Columns { name, words, all, trend: if words && left >= 6 { left.min(60) } else { 0 } }
     }
 
-    fn head(&self, model: &Model) -> Line<'static> {
+    fn head(&self, ctx: &Context) -> Line<'static> {
         let mut text = format!(" {}", fit("mapping", self.name));
         if !self.words {
             text += &format!("  {:>6}{:>6} ", "err.", "pend.");
-            return Line::from(Span::styled(text, model.theme.label()));
+            return Line::from(Span::styled(text, ctx.theme.label()));
         }
         text += &format!("   {:<9}{:>7}", "state", "errors");
         if self.all {
@@ -143,18 +144,18 @@ impl Columns {
                 fit(if self.trend > 20 { "sent, the last hour" } else { "sent/h" }, self.trend)
             );
         }
-        Line::from(Span::styled(text, model.theme.label()))
+        Line::from(Span::styled(text, ctx.theme.label()))
     }
 
-    fn row(&self, model: &Model, mapping: &MappingStatus) -> Line<'static> {
-        let theme = model.theme;
-        let (sign, word, style) = state(model, mapping);
+    fn row(&self, ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus) -> Line<'static> {
+        let theme = ctx.theme;
+        let (sign, word, style) = state(ctx, mapping);
         let errors = if mapping.errors > 0 { theme.warn() } else { theme.dim() };
         let pending = if mapping.pending > 0 { theme.text() } else { theme.dim() };
         let mut spans = vec![Span::raw(" "), cell(&mapping.name, self.name, theme.text())];
         if let Some(load) = mapping.load.filter(|_| !self.words && mapping.state == MappingState::Loading) {
             spans.push(Span::styled(format!(" {sign}"), style));
-            spans.push(Span::styled(format!("{:>12}", progress(model, load, 10)), theme.warn()));
+            spans.push(Span::styled(format!("{:>12}", progress(ctx, load, 10)), theme.warn()));
             return Line::from(spans);
         }
         if !self.words {
@@ -167,7 +168,7 @@ impl Columns {
             return Line::from(spans);
         }
         let since = |time: Option<chrono::DateTime<chrono::Utc>>| {
-            time.map_or("-".to_owned(), |time| ago((model.now - time).num_seconds()))
+            time.map_or("-".to_owned(), |time| ago((ctx.now - time).num_seconds()))
         };
         spans.extend([
             Span::styled(format!(" {sign} "), style),
@@ -186,7 +187,7 @@ impl Columns {
             Some(load) => {
                 let width = if self.all { 9 + 10 + 8 + 8 } else { 17 };
                 spans.push(Span::styled(
-                    fit(&format!("  {}", progress(model, load, width - 2)), width),
+                    fit(&format!("  {}", progress(ctx, load, width - 2)), width),
                     theme.warn(),
                 ));
             }
@@ -207,7 +208,7 @@ impl Columns {
         if self.trend > 0 {
             spans.push(Span::raw("  "));
             spans.push(Span::styled(
-                line_of(model, mapping, self.trend, |minute| minute.accepted).0,
+                line_of(pane, mapping, self.trend, |minute| minute.accepted).0,
                 theme.good(),
             ));
         }
@@ -216,10 +217,10 @@ impl Columns {
 }
 
 /// How far a load is, as a bar where there is room: `███░░░ 42 % · 3 min left`.
-fn progress(model: &Model, load: LoadProgress, width: usize) -> String {
+fn progress(ctx: &Context, load: LoadProgress, width: usize) -> String {
     let LoadProgress { done, total, began_at } = load;
     let percent = if total > 0 { (done * 100 / total).clamp(0, 100) } else { 0 };
-    let elapsed = (model.now - began_at).num_seconds().max(0);
+    let elapsed = (ctx.now - began_at).num_seconds().max(0);
     let left = (done > 0 && total > done).then(|| elapsed * (total - done) / done);
     let left = left.and_then(|left| u64::try_from(left).ok()).map(std::time::Duration::from_secs);
     let words = match left {
@@ -233,17 +234,22 @@ fn progress(model: &Model, load: LoadProgress, width: usize) -> String {
 }
 
 /// A mapping's last hour as a line of bars, and its sum.
-fn line_of(model: &Model, mapping: &MappingStatus, width: usize, of: fn(&Minute) -> i64) -> (String, i64) {
-    let trend = model.mappings.trends.iter().find(|trend| trend.mapping == mapping.name);
+fn line_of(
+    pane: &MappingsPane,
+    mapping: &MappingStatus,
+    width: usize,
+    of: fn(&Minute) -> i64,
+) -> (String, i64) {
+    let trend = pane.trends.iter().find(|trend| trend.mapping == mapping.name);
     let values: Vec<i64> = trend.map(|trend| trend.minutes.iter().map(of).collect()).unwrap_or_default();
     let top = fold(&values, width).into_iter().max().unwrap_or(0);
     (sparkline(&values, width, top), values.iter().sum())
 }
 
 /// All that is known of the selected mapping, where the pane has the whole screen.
-fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'static>> {
-    let theme = model.theme;
-    let (sign, word, style) = state(model, mapping);
+fn details(ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus, width: usize) -> Vec<Line<'static>> {
+    let theme = ctx.theme;
+    let (sign, word, style) = state(ctx, mapping);
     let label = |text: &str| Span::styled(format!("  {}", fit(text, 12)), theme.label());
     let room = width.saturating_sub(16);
     let mut lines = vec![
@@ -262,8 +268,8 @@ fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'st
             ),
         ]),
     ];
-    if let Some(since) = mapping.failing_since.filter(|_| is_failing(model, mapping)) {
-        let text = format!("nothing that was sent since {} went through", model.clock(since));
+    if let Some(since) = mapping.failing_since.filter(|_| is_failing(ctx, mapping)) {
+        let text = format!("nothing that was sent since {} went through", ctx.clock(since));
         lines.push(Line::from(vec![label("writes"), Span::styled(clip(&text, room), theme.bad())]));
     }
     if let Some(detail) = mapping.detail.as_ref().filter(|_| mapping.state != MappingState::Loading) {
@@ -272,6 +278,12 @@ fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'st
     if let Some(lag) = mapping.lag_seconds.filter(|lag| *lag > 0) {
         let text = format!("{} later than its interval says", ago(lag));
         lines.push(Line::from(vec![label("reads"), Span::raw(clip(&text, room))]));
+    }
+    let verify = &mapping.verify;
+    if verify.last.is_some() || verify.next.is_some() || verify.progress.is_some() {
+        let text = verify.text(|at| ctx.clock(at), ctx.now);
+        let style = if verify.found > 0 { theme.warn() } else { theme.text() };
+        lines.push(Line::from(vec![label("compared"), Span::styled(clip(&text, room), style)]));
     }
     let kinds: Vec<String> = mapping
         .by_category
@@ -291,7 +303,7 @@ fn details(model: &Model, mapping: &MappingStatus, width: usize) -> Vec<Line<'st
         ("rejected", |minute| minute.rejected + minute.lost, theme.bad()),
         ("read", |minute| minute.read, theme.key()),
     ] {
-        let (picture, sum) = line_of(model, mapping, cells, of);
+        let (picture, sum) = line_of(pane, mapping, cells, of);
         lines.push(Line::from(vec![
             label(name),
             Span::styled(picture, style),

@@ -1,6 +1,5 @@
 //! The panes: what each knows, and how it is drawn.
 
-pub mod edit;
 pub mod errors;
 pub mod log;
 pub mod mappings;
@@ -8,37 +7,61 @@ pub mod pending;
 pub mod record;
 
 use chrono::{DateTime, Utc};
+use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders};
+use unicode_width::UnicodeWidthStr;
 
-use super::model::{Model, Pane};
+use super::context::Context;
+use super::pane::Pane;
 use super::widgets::cells::{clip, wrap};
 use crate::logs::sanitize::sanitize;
 
+/// Where a pane is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// The pane.
+    pub pane: Pane,
+    /// Its part of the screen.
+    pub area: Rect,
+    /// Whether it has the keys, and no overlay lies on top.
+    pub has_keys: bool,
+}
+
+/// The columns of the names of the two lists.
+const NAMES: usize = 21;
+
+/// What may stand in the corner of a list of so many columns beside both names.
+pub(super) fn corner(width: u16) -> usize {
+    usize::from(width).saturating_sub(NAMES + 8)
+}
+
 /// The frame of a pane with its number, its name and what it shows now.
-pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, right: &str) -> Block<'a> {
-    let focused = model.focus == pane && model.overlays.is_empty();
-    let theme = model.theme;
+pub(super) fn frame<'a>(ctx: &Context, slot: Slot, shows: &str, right: &str) -> Block<'a> {
+    let Slot { pane, area, has_keys: focused } = slot;
+    let theme = ctx.theme;
     let width = usize::from(area.width);
-    let name = format!("{} {}", pane.number(), pane.title());
     let right = sanitize(right);
-    let right = if width > name.len() + right.len() + 8 { &*right } else { "" };
-    let mut title = vec![Span::raw(" "), Span::styled(name.clone(), theme.title(focused))];
-    // The two lists share one place.
-    let other = match pane {
-        Pane::Errors => Some(Pane::Pending),
-        Pane::Pending => Some(Pane::Errors),
-        _ => None,
+    // The two lists share one place, and their names the frame: the one that shows stands out.
+    let names: Vec<Pane> = match pane {
+        Pane::Errors | Pane::Pending if width > NAMES + right.width() + 7 => {
+            vec![Pane::Errors, Pane::Pending]
+        }
+        _ => vec![pane],
     };
-    let other = other.filter(|_| width >= 60);
-    if !shows.is_empty() {
-        let taken = name.len() + right.chars().count() + if other.is_some() { 22 } else { 10 };
-        title.push(Span::styled(format!(" · {}", clip(shows, width.saturating_sub(taken))), theme.text()));
+    let mut title = vec![Span::raw(" ")];
+    for (at, named) in names.iter().enumerate() {
+        let style = if *named == pane { theme.title(focused) } else { theme.dim() };
+        title.push(Span::raw(if at == 0 { "" } else { "  " }));
+        title.push(Span::styled(format!("{} {}", named.number(), named.title()), style));
     }
-    if let Some(other) = other {
-        title.push(Span::styled(format!("  {} {}", other.number(), other.title()), theme.dim()));
+    let taken: usize = title.iter().map(Span::width).sum();
+    let right = if width > taken + right.width() + 7 { &*right } else { "" };
+    if !shows.is_empty() {
+        let room = width.saturating_sub(taken + right.width() + 9);
+        title.push(Span::styled(format!(" · {}", clip(shows, room)), theme.text()));
     }
     title.push(Span::raw(" "));
     let mut block = Block::new()
@@ -52,21 +75,29 @@ pub(super) fn frame<'a>(model: &Model, pane: Pane, area: Rect, shows: &str, righ
     block
 }
 
+/// The terminal's own cursor rests on the selected line, where screen readers and magnifiers look.
+pub(super) fn place_cursor(frame: &mut Frame, slot: Slot, inner: Rect, line: usize) {
+    let line = u16::try_from(line).unwrap_or(u16::MAX);
+    if slot.has_keys && line < inner.height {
+        frame.set_cursor_position((inner.x, inner.y + line));
+    }
+}
+
 /// What stands in a frame's corner, with the time of what shows in it while PostgreSQL is out of reach.
-pub(super) fn dated(model: &Model, seen: Option<DateTime<Utc>>, text: &str) -> String {
-    let parts = [model.as_of(seen), Some(text.to_owned()).filter(|text| !text.is_empty())];
+pub(super) fn dated(ctx: &Context, seen: Option<DateTime<Utc>>, text: &str) -> String {
+    let parts = [ctx.as_of(seen), Some(text.to_owned()).filter(|text| !text.is_empty())];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// A line of a list; the selected one stands out as a whole, whatever the colours of its parts.
-pub(super) fn list_line<'a>(model: &Model, pane: Pane, selected: bool, line: Line<'a>) -> Line<'a> {
+pub(super) fn list_line<'a>(ctx: &Context, pane: Pane, selected: bool, line: Line<'a>) -> Line<'a> {
     if !selected {
         return line;
     }
     // To the end of the pane, however short the line is.
     let mut line = line;
-    line.push_span(" ".repeat(usize::from(model.size.0).saturating_sub(line.width())));
-    standing_out(model.theme.selected(model.focus == pane), line)
+    line.push_span(" ".repeat(usize::from(ctx.size.0).saturating_sub(line.width())));
+    standing_out(ctx.theme.selected(ctx.focus == pane), line)
 }
 
 /// A line in one style as a whole.
@@ -76,9 +107,9 @@ pub(super) fn standing_out(style: Style, line: Line<'_>) -> Line<'_> {
 }
 
 /// What an empty pane says: any text, made harmless and broken into lines that fit.
-pub(super) fn empty<'a>(model: &Model, inner: Rect, text: &str) -> Vec<Line<'a>> {
+pub(super) fn empty<'a>(ctx: &Context, inner: Rect, text: &str) -> Vec<Line<'a>> {
     let room = usize::from(inner.width).saturating_sub(4);
     let lines = text.lines().flat_map(|line| wrap(line, room, usize::from(inner.height).max(1)));
-    let said = lines.map(|line| Line::from(Span::styled(format!("  {line}"), model.theme.dim())));
+    let said = lines.map(|line| Line::from(Span::styled(format!("  {line}"), ctx.theme.dim())));
     std::iter::once(Line::default()).chain(said).collect()
 }

@@ -4,17 +4,18 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::client::queries::PendingQuery;
+use crate::console::context::Context;
 use crate::console::effect::Effect;
-use crate::console::model::{Model, Pane};
+use crate::console::pane::Pane;
+use crate::console::panes::Slot;
 use crate::console::widgets::cells::{ago, cell, clip, count, fit};
 use crate::console::widgets::cursor::{Cursor, Step};
-use crate::domain::pending::Pending;
+use crate::domain::changes::pending::Pending;
 use crate::domain::state::PendingState;
 
 /// Lines asked for at once.
@@ -96,11 +97,11 @@ impl PendingPane {
 }
 
 /// Sign, word and looks of a state.
-fn state(model: &Model, pending: &Pending) -> (&'static str, &'static str, Style) {
-    let theme = model.theme;
+fn state(ctx: &Context, pending: &Pending) -> (&'static str, &'static str, Style) {
+    let theme = ctx.theme;
     match pending.state {
         PendingState::InFlight => ("→", "in flight", theme.good()),
-        PendingState::Held => ("=", "held", theme.dim()),
+        PendingState::Held => ("○", "held", theme.dim()),
         PendingState::Stopped => ("✗", "stopped", theme.bad()),
         PendingState::Review => ("?", "review", theme.warn()),
         PendingState::New => ("·", "new", theme.dim()),
@@ -109,8 +110,7 @@ fn state(model: &Model, pending: &Pending) -> (&'static str, &'static str, Style
 }
 
 /// Draws the pane.
-pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
-    let pane = &model.pending;
+pub fn draw(ctx: &Context, pane: &PendingPane, frame: &mut Frame, slot: Slot) {
     let right = match pane.items.len() {
         0 => String::new(),
         known => {
@@ -118,37 +118,40 @@ pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
             format!("{} of {}{more}", count(pane.cursor.at as i64 + 1, 0), count(known as i64, 0))
         }
     };
-    let right = super::dated(model, pane.read_at, &right);
-    let block = super::frame(model, Pane::Pending, area, "", &right);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
+    let right = super::dated(ctx, pane.read_at, &right);
+    let block = super::frame(ctx, slot, "", &right);
+    let inner = block.inner(slot.area);
+    frame.render_widget(block, slot.area);
     if pane.items.is_empty() {
         let text = match (&pane.refusal, pane.loaded) {
             (Some(why), _) => why.as_str(),
             (None, false) => "reading ...",
             (None, true) => "Nothing waits: Salesforce has every change.",
         };
-        frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
+        frame.render_widget(Paragraph::new(super::empty(ctx, inner, text)), inner);
         return;
     }
     let width = usize::from(inner.width);
-    let mut lines = vec![head(model, width)];
+    let widths = widths(pane, width);
+    let mut lines = vec![head(ctx, widths)];
     let height = usize::from(inner.height).saturating_sub(1);
     let window = pane.cursor.window(pane.items.len(), height);
     let top = window.start;
     for at in window {
         let selected = at == pane.cursor.at;
-        lines.push(super::list_line(model, Pane::Pending, selected, row(model, &pane.items[at], width)));
+        lines.push(super::list_line(ctx, Pane::Pending, selected, row(ctx, &pane.items[at], widths)));
     }
     frame.render_widget(Paragraph::new(lines), inner);
     let line = 1 + pane.cursor.at.saturating_sub(top);
-    super::super::view::place_cursor(model, frame, Pane::Pending, inner, line);
+    super::place_cursor(frame, slot, inner, line);
 }
 
 /// The widths: record, operation, batch, reason.
-fn widths(model: &Model, width: usize) -> (usize, usize, usize, usize) {
+type Widths = (usize, usize, usize, usize);
+
+fn widths(pane: &PendingPane, width: usize) -> Widths {
     // Only what was sent before has one.
-    let any = model.pending.items.iter().any(|pending| pending.batch.is_some());
+    let any = pane.items.iter().any(|pending| pending.batch.is_some());
     let batch = if width >= 80 && any { 10 } else { 0 };
     let op = if width >= 60 { 8 } else { 0 };
     // Sign 2, state 10, age 8.
@@ -157,8 +160,7 @@ fn widths(model: &Model, width: usize) -> (usize, usize, usize, usize) {
     (record, op, batch, rest.saturating_sub(record))
 }
 
-fn head(model: &Model, width: usize) -> Line<'static> {
-    let (record, op, batch, reason) = widths(model, width);
+fn head(ctx: &Context, (record, op, batch, reason): Widths) -> Line<'static> {
     let text = format!(
         "  {}{}{}{}{}{}",
         fit("state", 10),
@@ -168,23 +170,22 @@ fn head(model: &Model, width: usize) -> Line<'static> {
         fit("batch", batch),
         fit("why it waits", reason)
     );
-    Line::from(Span::styled(text, model.theme.label()))
+    Line::from(Span::styled(text, ctx.theme.label()))
 }
 
-fn row(model: &Model, pending: &Pending, width: usize) -> Line<'static> {
-    let theme = model.theme;
-    let (record, op, batch, reason) = widths(model, width);
-    let (sign, word, style) = state(model, pending);
+fn row(ctx: &Context, pending: &Pending, (record, op, batch, reason): Widths) -> Line<'static> {
+    let theme = ctx.theme;
+    let (sign, word, style) = state(ctx, pending);
     let number = pending.row.row.to_string();
     let name = clip(&pending.mapping, record.saturating_sub(number.len() + 2));
     let several =
         if pending.changes > 1 { format!("{} changes · ", pending.changes) } else { String::new() };
-    let left = (pending.ready_at - model.now).num_seconds();
+    let left = (pending.ready_at - ctx.now).num_seconds();
     let when = if pending.rests { format!(" in {}", ago(left)) } else { String::new() };
     Line::from(vec![
         Span::styled(format!("{sign} "), style),
         Span::styled(fit(word, 10), style),
-        Span::styled(fit(&ago((model.now - pending.since).num_seconds()), 8), theme.dim()),
+        Span::styled(fit(&ago((ctx.now - pending.since).num_seconds()), 8), theme.dim()),
         cell(&format!("{name} {number}"), record, theme.text()),
         cell(&pending.op, op, theme.dim()),
         cell(pending.batch.as_deref().unwrap_or(""), batch, theme.dim()),

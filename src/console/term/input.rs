@@ -21,7 +21,7 @@ pub type Read = io::Result<Event>;
 
 /// The keys as they come. What was read and not taken when reading stops is there when it begins again.
 #[derive(Debug, Default)]
-pub struct Input {
+pub struct Keys {
     unread: VecDeque<Read>,
     reader: Option<Reader>,
 }
@@ -35,7 +35,7 @@ struct Reader {
     ended: oneshot::Receiver<VecDeque<Read>>,
 }
 
-impl Input {
+impl Keys {
     /// Begins to read. `take` is called on the reading thread, and gives back what is not for it; that and all behind it is
     /// kept.
     ///

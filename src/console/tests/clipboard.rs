@@ -1,21 +1,21 @@
 //! What is said of what was copied.
 
 use super::world::{failing, full, jane, press};
+use crate::console::app::App;
+use crate::console::app::update::update;
 use crate::console::effect::Effect;
-use crate::console::model::Model;
 use crate::console::msg::Msg;
-use crate::console::update::update;
 
 /// Jane's record with a first name, which is copied; what is said of it.
 fn copied(name: &str, tmux: bool) -> (Vec<Effect>, String) {
-    let mut model: Model = full((120, 40));
-    model.settings.tmux = tmux;
-    press(&mut model, "j Enter");
+    let mut app: App = full((120, 40));
+    app.ctx.settings.tmux = tmux;
+    press(&mut app, "j Enter");
     let mut view = failing();
     view.values[0].1 = Some(name.to_owned());
-    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
-    let effects = press(&mut model, "g y");
-    (effects, model.toast.unwrap().text)
+    update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
+    let effects = press(&mut app, "g y");
+    (effects, app.ctx.toast.unwrap().text)
 }
 
 #[test]

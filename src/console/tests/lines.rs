@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 
 use super::screens::text;
 use super::world::{console, failing, full, jane, many_lines, now, press, type_in};
+use crate::console::app::App;
+use crate::console::app::update::update;
 use crate::console::effect::Effect;
-use crate::console::model::{Model, Pane};
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
-use crate::console::update::update;
+use crate::console::pane::Pane;
+use crate::logs::source::Batch;
 use crate::logs::{ELSEWHERE, OWN_SOURCE};
 use crate::logs::{Level, LogRecord, ring};
 
@@ -29,7 +31,7 @@ pub fn line(id: i64, ago: i64, level: Level, dyno: &str, message: &str, fields: 
 }
 
 /// Lines of an app and of its router, which came later than they were written, between lines of others.
-pub fn app() -> Vec<LogRecord> {
+pub fn app_log() -> Vec<LogRecord> {
     let of_request = |more: Value| {
         let mut fields = json!({"request_id": REQUEST});
         fields.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
@@ -59,159 +61,166 @@ pub fn app() -> Vec<LogRecord> {
 }
 
 /// A console whose log has them, and the keys.
-pub fn with_app(size: (u16, u16)) -> Model {
-    let mut model = full(size);
-    update(&mut model, Msg::Log(Ok(app())));
-    press(&mut model, "4");
-    model
+pub fn with_app(size: (u16, u16)) -> App {
+    let mut app = full(size);
+    update(&mut app, Msg::Log(Ok(app_log())));
+    press(&mut app, "4");
+    app
+}
+
+/// Lines of other programs, as their sources tell them.
+pub fn of(records: Vec<LogRecord>) -> Batch {
+    Batch { records, ..Batch::default() }
 }
 
 /// The ids of the lines that show.
-fn shown(model: &mut Model) -> Vec<i64> {
-    let at = model.log.selected().map(|line| line.id);
-    press(model, "g");
+fn shown(app: &mut App) -> Vec<i64> {
+    let at = app.log.selected().map(|line| line.id);
+    press(app, "g");
     let mut ids = Vec::new();
-    for _ in 0..model.log.len() {
-        ids.extend(model.log.selected().map(|line| line.id));
-        press(model, "j");
+    for _ in 0..app.log.len() {
+        ids.extend(app.log.selected().map(|line| line.id));
+        press(app, "j");
     }
     assert!(at.is_none_or(|at| ids.contains(&at)), "the selected line shows");
     ids
 }
 
-fn filter(model: &mut Model, filter: &str) {
-    press(model, "/ C-u");
-    type_in(model, filter);
-    press(model, "Enter");
+fn filter(app: &mut App, filter: &str) {
+    press(app, "/ C-u");
+    type_in(app, filter);
+    press(app, "Enter");
 }
 
 #[test]
 fn a_filter_tells_what_it_hides_while_it_is_typed() {
-    let mut model = with_app((120, 40));
-    press(&mut model, "/");
-    type_in(&mut model, "status>=500");
-    assert!(text(&model).contains("1 of 8 lines pass, 7 are hidden"), "{}", text(&model));
-    press(&mut model, "C-u");
-    type_in(&mut model, "service>5m");
-    assert!(text(&model).contains("none of 8 lines passes"), "{}", text(&model));
-    press(&mut model, "C-u");
-    assert!(text(&model).contains("words  level:warn"), "an empty filter hides nothing: {}", text(&model));
-    type_in(&mut model, "hop");
-    assert!(text(&model).contains("hops:"), "a field that lines have is offered: {}", text(&model));
-    press(&mut model, "C-u");
-    type_in(&mut model, "hops:2");
-    press(&mut model, "Enter");
-    assert_eq!(shown(&mut model), [13]);
-    press(&mut model, "/ C-u");
-    type_in(&mut model, "hosp:2");
-    press(&mut model, "Enter");
-    assert!(text(&model).contains("there is no hosp:"), "{}", text(&model));
-    press(&mut model, "Esc");
-    assert_eq!(model.log.filter, "hops:2", "a filter that is refused changes nothing");
+    let mut app = with_app((120, 40));
+    press(&mut app, "/");
+    type_in(&mut app, "status>=500");
+    let told = "1 of 8 lines pass, 7 are hidden, 3 of them warnings or errors";
+    assert!(text(&app).contains(told), "{}", text(&app));
+    press(&mut app, "C-u");
+    type_in(&mut app, "service>5m");
+    assert!(text(&app).contains("none of 8 lines passes"), "{}", text(&app));
+    press(&mut app, "C-u");
+    assert!(text(&app).contains("words  level:warn"), "an empty filter hides nothing: {}", text(&app));
+    type_in(&mut app, "hop");
+    assert!(text(&app).contains("hops:"), "a field that lines have is offered: {}", text(&app));
+    press(&mut app, "C-u");
+    type_in(&mut app, "hops:2");
+    press(&mut app, "Enter");
+    assert_eq!(shown(&mut app), [13]);
+    press(&mut app, "/");
+    assert!(text(&app).contains("1 of 8 lines pass, 7 are hidden"), "of the one in force: {}", text(&app));
+    press(&mut app, "C-u");
+    type_in(&mut app, "hosp:2");
+    press(&mut app, "Enter");
+    assert!(text(&app).contains("there is no hosp:"), "{}", text(&app));
+    press(&mut app, "Esc");
+    assert_eq!(app.log.filter, "hops:2", "a filter that is refused changes nothing");
 }
 
 #[test]
 fn many_lines_are_counted_elsewhere_and_an_answer_to_what_is_no_longer_typed_says_nothing() {
-    let mut model = console((120, 40));
-    update(&mut model, Msg::Log(Ok(many_lines(1_000, 20_001))));
-    let effects = press(&mut model, "4 / a");
+    let mut app = console((120, 40));
+    update(&mut app, Msg::Log(Ok(many_lines(1_000, 20_001))));
+    let effects = press(&mut app, "4 / a");
     let Some(Effect::PreviewLog { filter, lines, parsed }) = effects.last().cloned() else {
         panic!("{effects:?}");
     };
-    let passing = ring::search(&lines, &parsed).len();
-    press(&mut model, "b");
-    update(&mut model, Msg::LogPreviewed { filter: filter.clone(), passing });
-    assert!(matches!(model.overlays.last(), Some(Overlay::Filter(line)) if line.passing.is_none()));
-    press(&mut model, "BS");
-    update(&mut model, Msg::LogPreviewed { filter, passing });
-    assert!(
-        matches!(model.overlays.last(), Some(Overlay::Filter(line)) if line.passing == Some((passing, 20_001)))
-    );
+    let sifted = ring::sift(&lines, &parsed);
+    press(&mut app, "b");
+    update(&mut app, Msg::LogPreviewed { filter: filter.clone(), sifted });
+    assert!(matches!(app.overlays.last(), Some(Overlay::Filter(line)) if line.sifted.is_none()));
+    press(&mut app, "BS");
+    update(&mut app, Msg::LogPreviewed { filter, sifted });
+    assert_eq!(sifted.all, 20_001);
+    assert!(matches!(app.overlays.last(), Some(Overlay::Filter(line)) if line.sifted == Some(sifted)));
 }
 
 #[test]
 fn a_span_of_time_counts_from_now() {
-    let mut model = with_app((120, 40));
-    filter(&mut model, "since:25s");
-    assert_eq!(shown(&mut model), [11], "of the engine's, the newest is 27 s old");
-    filter(&mut model, "until:28s request_id:nothing");
-    assert_eq!(model.log.len(), 0);
+    let mut app = with_app((120, 40));
+    filter(&mut app, "since:25s");
+    assert_eq!(shown(&mut app), [11], "of the engine's, the newest is 27 s old");
+    filter(&mut app, "until:28s request_id:nothing");
+    assert_eq!(app.log.len(), 0);
 }
 
 #[test]
 fn a_request_is_followed_through_all_sources_by_its_times_and_back() {
-    let mut model = with_app((120, 40));
-    filter(&mut model, "level:info -created");
-    press(&mut model, "G k k");
-    assert_eq!(model.log.selected().unwrap().id, 12);
-    press(&mut model, "t");
-    assert_eq!(model.log.filter, format!("request:{REQUEST}"));
-    assert_eq!(model.log.selected().unwrap().id, 12, "one stays on the line");
-    assert_eq!(shown(&mut model), [12, 14, 11]);
+    let mut app = with_app((120, 40));
+    filter(&mut app, "level:info -created");
+    press(&mut app, "G k k");
+    assert_eq!(app.log.selected().unwrap().id, 12);
+    press(&mut app, "t");
+    assert_eq!(app.log.filter, format!("request:{REQUEST}"));
+    assert_eq!(app.log.selected().unwrap().id, 12, "one stays on the line");
+    assert_eq!(shown(&mut app), [12, 14, 11]);
     // What comes meanwhile stands where it belongs.
     let late = line(20, 28, Level::Info, "web.1", "late", json!({"request_id": REQUEST}));
-    update(&mut model, Msg::Log(Ok(vec![late])));
-    assert_eq!(shown(&mut model), [12, 20, 14, 11]);
-    press(&mut model, "z");
+    update(&mut app, Msg::Log(Ok(vec![late])));
+    assert_eq!(shown(&mut app), [12, 20, 14, 11]);
+    press(&mut app, "z");
     for back in ["t", "Esc"] {
-        press(&mut model, back);
-        assert!(model.zoom, "{back} leaves the lines of one thing, not the zoom");
-        assert_eq!(model.log.filter, "level:info -created", "{back}");
-        assert_eq!(model.log.selected().unwrap().id, 12, "{back}");
-        assert!(!model.log.following);
-        press(&mut model, "t");
+        press(&mut app, back);
+        assert!(app.ctx.zoom, "{back} leaves the lines of one thing, not the zoom");
+        assert_eq!(app.log.filter, "level:info -created", "{back}");
+        assert_eq!(app.log.selected().unwrap().id, 12, "{back}");
+        assert!(!app.log.following);
+        press(&mut app, "t");
     }
-    press(&mut model, "z");
+    press(&mut app, "z");
     // Another filter is none of the thread's.
-    filter(&mut model, "level:error");
-    press(&mut model, "Esc");
-    assert_eq!((model.log.filter.as_str(), model.focus), ("", Pane::Log));
+    filter(&mut app, "level:error");
+    press(&mut app, "Esc");
+    assert_eq!((app.log.filter.as_str(), app.ctx.focus), ("", Pane::Log));
 }
 
 #[test]
 fn a_line_that_names_nothing_says_so() {
-    let mut model = with_app((120, 40));
-    filter(&mut model, "another");
-    press(&mut model, "t");
-    assert!(text(&model).contains("this line names no request, no record and no batch"));
-    assert_eq!(model.log.filter, "another");
-    filter(&mut model, "batch:8f2");
-    press(&mut model, "Esc g t");
-    assert_eq!(model.log.filter, "batch:7aa");
+    let mut app = with_app((120, 40));
+    filter(&mut app, "another");
+    press(&mut app, "t");
+    assert!(text(&app).contains("this line names no request, no record and no batch"));
+    assert_eq!(app.log.filter, "another");
+    filter(&mut app, "batch:8f2");
+    press(&mut app, "Esc g t");
+    assert_eq!(app.log.filter, "batch:7aa");
 }
 
 #[test]
 fn a_record_leads_to_the_lines_that_speak_of_it_and_they_back_to_it() {
-    let mut model = with_app((120, 40));
+    let mut app = with_app((120, 40));
     let of_row = line(30, 1, Level::Info, "writer", "sent", json!({"mapping": "Contact", "row": 10_235}));
-    update(&mut model, Msg::Log(Ok(vec![of_row])));
-    press(&mut model, "Enter");
-    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
-    assert_eq!(model.focus, Pane::Record);
-    press(&mut model, "t");
+    update(&mut app, Msg::Log(Ok(vec![of_row])));
+    press(&mut app, "Enter");
+    update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert_eq!(app.ctx.focus, Pane::Record);
+    press(&mut app, "t");
     let view = failing();
     let wanted = view.sfid.map_or(String::new(), |id| format!("|{id}"));
-    assert_eq!(model.log.filter, format!("record:Contact:{}{wanted}", jane().row));
-    assert_eq!(model.focus, Pane::Log);
-    press(&mut model, "t");
-    assert_eq!((model.focus, model.log.filter.as_str()), (Pane::Record, ""));
-    assert!(model.log.following);
-    press(&mut model, "Esc");
-    assert_eq!(model.focus, Pane::Log, "the way on back is what it was");
+    assert_eq!(app.log.filter, format!("record:Contact:{}{wanted}", jane().row));
+    assert_eq!(app.ctx.focus, Pane::Log);
+    press(&mut app, "t");
+    assert_eq!((app.ctx.focus, app.log.filter.as_str()), (Pane::Record, ""));
+    assert!(app.log.following);
+    press(&mut app, "Esc");
+    assert_eq!(app.ctx.focus, Pane::Log, "the way on back is what it was");
 }
 
 #[test]
 fn a_line_leads_to_the_row_that_it_names_in_words_or_by_its_records_id() {
-    let mut model = with_app((120, 40));
-    filter(&mut model, "waits");
-    let effects = press(&mut model, "Enter");
+    let mut app = with_app((120, 40));
+    filter(&mut app, "waits");
+    let effects = press(&mut app, "Enter");
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::LoadRecord(row) if row.row.0 == 42)),
         "{effects:?}"
     );
-    let mut model = with_app((120, 40));
-    filter(&mut model, "created");
-    let effects = press(&mut model, "Enter");
+    let mut app = with_app((120, 40));
+    filter(&mut app, "created");
+    let effects = press(&mut app, "Enter");
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Find(id) if id == "003Ws00003GGHVCIA5")),
         "{effects:?}"
@@ -220,48 +229,48 @@ fn a_line_leads_to_the_row_that_it_names_in_words_or_by_its_records_id() {
 
 #[test]
 fn lines_are_grouped_by_patterns_and_one_is_silenced_or_alone_as_a_filter_that_can_be_seen() {
-    let mut model = console((120, 40));
+    let mut app = console((120, 40));
     let lines = (1..=30).map(|id| match id % 10 {
         0 => line(id, 60 - id, Level::Warn, "writer", &format!("{id} of 200 rejected"), json!({})),
         _ => line(id, 60 - id, Level::Info, "web.1", &format!("GET /accounts/{id} took {id}ms"), json!({})),
     });
-    update(&mut model, Msg::Log(Ok(lines.collect())));
-    press(&mut model, "4 p");
-    let drawn = text(&model);
+    update(&mut app, Msg::Log(Ok(lines.collect())));
+    press(&mut app, "4 p");
+    let drawn = text(&app);
     assert!(drawn.contains("2 patterns of 30 lines"), "{drawn}");
     assert!(drawn.contains("27 info  GET /accounts/* took *"), "{drawn}");
     assert!(drawn.contains("3 WARN  * of * rejected"), "{drawn}");
-    press(&mut model, "-");
-    assert_eq!(model.log.filter, "-pattern:\"GET /accounts/* took *\"");
-    assert_eq!(model.log.len(), 3);
-    press(&mut model, "Esc p j Enter");
-    assert_eq!((model.log.filter.as_str(), model.log.len()), ("pattern:\"* of * rejected\"", 3));
-    press(&mut model, "p Esc Esc");
-    assert_eq!(model.log.len(), 30);
+    press(&mut app, "-");
+    assert_eq!(app.log.filter, "-pattern:\"GET /accounts/* took *\"");
+    assert_eq!(app.log.len(), 3);
+    press(&mut app, "Esc p j Enter");
+    assert_eq!((app.log.filter.as_str(), app.log.len()), ("pattern:\"* of * rejected\"", 3));
+    press(&mut app, "p Esc Esc");
+    assert_eq!(app.log.len(), 30);
 }
 
 #[test]
 fn a_zoomed_log_shows_the_minutes_of_the_lines_that_show() {
-    let mut model = with_app((120, 40));
-    assert!(!text(&model).contains("a cell a minute"));
-    press(&mut model, "z");
-    assert!(text(&model).contains(" all   █"), "{}", text(&model));
-    assert!(text(&model).contains("a cell a minute, 1 from 14:01"), "{}", text(&model));
-    filter(&mut model, "level:error");
-    assert!(text(&model).contains(" error █ 1"), "{}", text(&model));
-    update(&mut model, Msg::Log(Ok(vec![line(40, 0, Level::Error, "web.1", "crashed", json!({}))])));
-    assert!(text(&model).contains(" error █ 2") || text(&model).contains(" error ██ 2"), "{}", text(&model));
-    update(&mut model, Msg::Resize(80, 16));
-    assert!(!text(&model).contains("a cell a minute"), "lines go first");
+    let mut app = with_app((120, 40));
+    assert!(!text(&app).contains("a cell a minute"));
+    press(&mut app, "z");
+    assert!(text(&app).contains(" all   █"), "{}", text(&app));
+    assert!(text(&app).contains("a cell a minute, 1 from 14:01"), "{}", text(&app));
+    filter(&mut app, "level:error");
+    assert!(text(&app).contains(" error █ 1"), "{}", text(&app));
+    update(&mut app, Msg::Log(Ok(vec![line(40, 0, Level::Error, "web.1", "crashed", json!({}))])));
+    assert!(text(&app).contains(" error █ 2") || text(&app).contains(" error ██ 2"), "{}", text(&app));
+    update(&mut app, Msg::Resize(80, 16));
+    assert!(!text(&app).contains("a cell a minute"), "lines go first");
 }
 
 #[test]
 fn what_shows_is_written_to_a_file_that_is_asked_for() {
-    let mut model = with_app((120, 40));
-    filter(&mut model, "waits");
-    press(&mut model, "w");
-    assert!(text(&model).contains("Write 1 lines of the log"), "{}", text(&model));
-    let effects = press(&mut model, "Enter");
+    let mut app = with_app((120, 40));
+    filter(&mut app, "waits");
+    press(&mut app, "w");
+    assert!(text(&app).contains("Write 1 lines of the log"), "{}", text(&app));
+    let effects = press(&mut app, "Enter");
     let [Effect::KeepLines { path, kept }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(path, "log.txt");
     let mut lines = Vec::new();
@@ -277,50 +286,50 @@ fn what_shows_is_written_to_a_file_that_is_asked_for() {
         (json["message"].as_str(), json["level"].as_str()),
         (Some("row 42 of Contact waits"), Some("warn"))
     );
-    filter(&mut model, "");
-    press(&mut model, "w");
-    let effects = press(&mut model, "Enter");
+    filter(&mut app, "");
+    press(&mut app, "w");
+    let effects = press(&mut app, "Enter");
     let [Effect::KeepLines { kept, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(kept.each(|_| Ok::<(), ()>(())), Ok(8));
 }
 
 #[test]
 fn another_programs_line_says_whose_it_is() {
-    let mut model = console((120, 40));
+    let mut app = console((120, 40));
     let own =
         LogRecord { source: OWN_SOURCE.to_owned(), ..line(1, 3, Level::Info, "writer", "sent", json!({})) };
-    update(&mut model, Msg::Log(Ok(vec![own.clone()])));
-    press(&mut model, "4 z");
-    assert!(text(&model).contains("info  writer  sent"), "{}", text(&model));
+    update(&mut app, Msg::Log(Ok(vec![own.clone()])));
+    press(&mut app, "4 z");
+    assert!(text(&app).contains("info  writer  sent"), "{}", text(&app));
     let mut theirs = line(ELSEWHERE, 2, Level::Warn, "web.1", "slow", json!({}));
     theirs.source = "shop".to_owned();
     let router = LogRecord { dyno: String::new(), ..theirs.clone() };
-    update(&mut model, Msg::Lines(vec![theirs, router]));
-    let drawn = text(&model);
+    update(&mut app, Msg::Lines(of(vec![theirs, router])));
+    let drawn = text(&app);
     for shown in ["info  writer          sent", "WARN  shop[web.1]     slow", "WARN  shop            slow"] {
         assert!(drawn.contains(shown), "{shown:?} in {drawn}");
     }
     // The engine's next lines still come: those of others have no number of their own.
-    update(&mut model, Msg::Log(Ok(vec![LogRecord { id: 2, ..own }])));
-    assert_eq!(model.log.len(), 4);
+    update(&mut app, Msg::Log(Ok(vec![LogRecord { id: 2, ..own }])));
+    assert_eq!(app.log.len(), 4);
 }
 
 #[test]
 fn where_only_the_newest_lines_are_counted_that_is_said() {
-    let mut model = console((120, 40));
+    let mut app = console((120, 40));
     let lines = (1..=50_001).map(|id| line(id, 60, Level::Info, "web.1", "GET /", json!({})));
-    update(&mut model, Msg::Log(Ok(lines.collect())));
-    press(&mut model, "4 z");
-    assert!(!text(&model).contains("of the newest"), "as they come, all are counted: {}", text(&model));
-    press(&mut model, "p");
-    assert!(text(&model).contains("1 pattern of the newest 20,000 of 50,001 lines"), "{}", text(&model));
-    press(&mut model, "Esc");
-    let effects = press(&mut model, "/ G Enter");
+    update(&mut app, Msg::Log(Ok(lines.collect())));
+    press(&mut app, "4 z");
+    assert!(!text(&app).contains("of the newest"), "as they come, all are counted: {}", text(&app));
+    press(&mut app, "p");
+    assert!(text(&app).contains("1 pattern of the newest 20,000 of 50,001 lines"), "{}", text(&app));
+    press(&mut app, "Esc");
+    let effects = press(&mut app, "/ G Enter");
     let Some(Effect::FilterLog { generation, upto, lines, filter }) = effects.last() else {
         panic!("{effects:?}");
     };
     let places = ring::search(lines, filter);
-    update(&mut model, Msg::LogFiltered { generation: *generation, upto: *upto, places });
+    update(&mut app, Msg::LogFiltered { generation: *generation, upto: *upto, places });
     let said = "each line by its own highest; of the newest 50,000 lines";
-    assert!(text(&model).contains(said), "{}", text(&model));
+    assert!(text(&app).contains(said), "{}", text(&app));
 }

@@ -7,126 +7,137 @@ use super::screens::text;
 use super::world::{
     console, error, errors, failing, full, jane, log, many_lines, page, pending, press, relatives, type_in,
 };
-use crate::client::handle::{Count, ErrorPage};
+use crate::client::api::{Count, ErrorPage};
+use crate::console::app::App;
+use crate::console::app::update::update;
 use crate::console::effect::Effect;
-use crate::console::model::{Connection, Model, Pane};
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
+use crate::console::pane::Pane;
 use crate::console::panes::record::{Remote, Tab};
-use crate::console::update::update;
+use crate::console::settings::Connection;
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::sort::{Key, Sort, SortBy};
-use crate::domain::sync_error::{ErrorState, SyncError};
+use crate::domain::errors::sort::{Key, Sort, SortBy};
+use crate::domain::errors::sync_error::{ErrorState, SyncError};
 
 /// The one request for errors among effects: its filter and its order.
+/// What was asked for: the filter but for what the list begins with, and the order.
 fn asked(effects: &[Effect]) -> (String, Sort) {
     let asked = effects.iter().find_map(|effect| match effect {
-        Effect::LoadErrors { query, append: false, .. } => Some((query.filter.clone(), query.sort)),
+        Effect::LoadErrors { query, append: false, .. } => {
+            Some((query.filter.trim_start_matches("needs:person").trim().to_owned(), query.sort))
+        }
         _ => None,
     });
     asked.unwrap_or_else(|| panic!("{effects:?}"))
 }
 
-fn came(model: &mut Model) {
-    let generation = model.errors.generation;
-    update(model, Msg::Errors { generation, append: false, result: Ok(page(errors())) });
-    update(model, Msg::Counted { generation, result: Ok(Count { matching: 6, capped: false }) });
+fn came(app: &mut App) {
+    // What was typed meanwhile is asked for when what was typed before comes.
+    let mut generation = app.errors.generation;
+    let asks = |effect: &Effect| matches!(effect, Effect::LoadErrors { append: false, .. });
+    while update(app, Msg::Errors { generation, append: false, result: Ok(page(errors())) }).iter().any(asks)
+    {
+        generation = app.errors.generation;
+    }
+    update(app, Msg::Counted { generation, result: Ok(Count { matching: 6, capped: false }) });
 }
 
-fn filtered(model: &mut Model, filter: &str) {
-    press(model, "/ C-u");
-    type_in(model, filter);
-    press(model, "Enter");
-    came(model);
+fn filtered(app: &mut App, filter: &str) {
+    press(app, "/ C-u");
+    type_in(app, filter);
+    press(app, "Enter");
+    came(app);
 }
 
 #[test]
 fn one_goes_back_and_forward_through_filters_and_recalls_those_typed() {
-    let mut model = full((120, 40));
-    filtered(&mut model, "code:A");
-    filtered(&mut model, "code:B");
-    assert_eq!(asked(&press(&mut model, "[")).0, "code:A");
-    came(&mut model);
-    assert_eq!(asked(&press(&mut model, "[")).0, "");
-    came(&mut model);
-    assert_eq!(press(&mut model, "["), [], "there is none before the first");
-    assert_eq!(asked(&press(&mut model, "]")).0, "code:A");
-    came(&mut model);
-    filtered(&mut model, "code:C");
-    assert_eq!(press(&mut model, "]"), [], "a new one has none after it");
-    press(&mut model, "/ Up Up");
-    let Some(Overlay::Filter(line)) = model.overlays.last() else { panic!() };
+    let mut app = full((120, 40));
+    filtered(&mut app, "code:A");
+    filtered(&mut app, "code:B");
+    assert_eq!(asked(&press(&mut app, "[")).0, "code:A");
+    came(&mut app);
+    assert_eq!(asked(&press(&mut app, "[")).0, "");
+    came(&mut app);
+    assert_eq!(press(&mut app, "["), [], "there is none before the first");
+    assert_eq!(asked(&press(&mut app, "]")).0, "code:A");
+    came(&mut app);
+    filtered(&mut app, "code:C");
+    assert_eq!(press(&mut app, "]"), [], "a new one has none after it");
+    press(&mut app, "/ Up Up");
+    let Some(Overlay::Filter(line)) = app.overlays.last() else { panic!() };
     assert_eq!(line.input.text(), "code:B");
 }
 
 #[test]
 fn a_filter_is_completed_with_what_there_is_and_kept_under_a_name() {
-    let mut model = full((120, 40));
-    press(&mut model, "/");
-    type_in(&mut model, "co");
-    press(&mut model, "Tab");
-    let Some(Overlay::Filter(line)) = model.overlays.last() else { panic!() };
+    let mut app = full((120, 40));
+    press(&mut app, "/");
+    type_in(&mut app, "co");
+    press(&mut app, "Tab");
+    let Some(Overlay::Filter(line)) = app.overlays.last() else { panic!() };
     assert_eq!(line.input.text(), "code:");
-    let effects = press(&mut model, "E");
+    let effects = press(&mut app, "E");
     let (qualifier, prefix) = ("code".to_owned(), "e".to_owned());
     assert_eq!(effects, [Effect::LoadValues { qualifier: qualifier.clone(), prefix: prefix.clone() }]);
     let values = vec![("EMAIL".to_owned(), 3), ("ENTITY GONE".to_owned(), 1)];
-    update(&mut model, Msg::Offers { qualifier, prefix, values });
-    press(&mut model, "Tab Tab");
-    assert_eq!(asked(&press(&mut model, "Enter")).0, "code:\"ENTITY GONE\"");
-    came(&mut model);
-    press(&mut model, "F");
-    type_in(&mut model, "gone");
+    update(&mut app, Msg::Offers { qualifier, prefix, values });
+    press(&mut app, "Tab Tab Enter");
+    assert_eq!(app.errors.filter, "code:\"ENTITY GONE\"");
+    came(&mut app);
+    press(&mut app, "F");
+    type_in(&mut app, "gone");
     assert!(
-        matches!(&press(&mut model, "Enter")[..], [Effect::SaveState(state)] if state.saved.contains_key("gone"))
+        matches!(&press(&mut app, "Enter")[..], [Effect::SaveState(state)] if state.saved.contains_key("gone"))
     );
-    press(&mut model, "Esc");
-    came(&mut model);
-    press(&mut model, ":");
-    type_in(&mut model, "gone");
-    assert_eq!(asked(&press(&mut model, "Enter")).0, "code:\"ENTITY GONE\"");
+    press(&mut app, "Esc");
+    came(&mut app);
+    press(&mut app, ":");
+    type_in(&mut app, "gone");
+    assert_eq!(asked(&press(&mut app, "Enter")).0, "code:\"ENTITY GONE\"");
 }
 
 #[test]
 fn the_list_is_sorted_by_another_column_and_turned_round() {
-    let mut model = full((120, 40));
-    press(&mut model, "s j j");
+    let mut app = full((120, 40));
+    press(&mut app, "s j j");
     let by = |by, descending| Sort { by, descending };
-    assert_eq!(asked(&press(&mut model, "Enter")).1, by(SortBy::Mapping, false));
-    came(&mut model);
-    press(&mut model, "s");
-    assert_eq!(asked(&press(&mut model, "Enter")).1, by(SortBy::Mapping, true));
+    assert_eq!(asked(&press(&mut app, "Enter")).1, by(SortBy::Mapping, false));
+    came(&mut app);
+    press(&mut app, "s");
+    assert_eq!(asked(&press(&mut app, "Enter")).1, by(SortBy::Mapping, true));
 }
 
 #[test]
-fn only_what_needs_a_person_is_listed_and_esc_lists_everything() {
-    let mut model = full((120, 40));
-    filtered(&mut model, "mapping:Contact");
-    assert_eq!(asked(&press(&mut model, "!")).0, "state:open|review mapping:Contact");
-    came(&mut model);
+fn what_needs_a_person_is_listed_and_a_key_lists_everything() {
+    let mut app = full((120, 40));
+    filtered(&mut app, "mapping:Contact");
     // What is marked as all is all that is listed.
-    let effects = press(&mut model, "A i");
+    let effects = press(&mut app, "A i");
     assert!(
-        matches!(&effects[..], [Effect::Plan { chosen, .. }] if format!("{chosen:?}").contains("state:open|review"))
+        matches!(&effects[..], [Effect::Plan { chosen, .. }] if format!("{chosen:?}").contains("needs:person"))
     );
-    press(&mut model, "Esc Esc");
-    assert_eq!(asked(&press(&mut model, "Esc")).0, "mapping:Contact");
+    press(&mut app, "Esc Esc");
+    press(&mut app, "!");
+    assert_eq!(app.errors.asked_filter(), "mapping:Contact");
+    press(&mut app, "Esc");
+    assert_eq!(app.errors.asked_filter(), "needs:person mapping:Contact");
 }
 
 #[test]
 fn rows_show_as_they_are_found_and_the_rest_is_asked_for() {
-    let mut model = console((120, 40));
+    let mut app = console((120, 40));
     let next = Some(Key::of(SortBy::LastSeen, &errors()[1]));
     let part = ErrorPage { items: errors().into_iter().take(2).collect(), next: next.clone(), done: false };
-    let effects = update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(part) });
-    assert_eq!(model.errors.items.len(), 2);
+    let effects = update(&mut app, Msg::Errors { generation: 0, append: false, result: Ok(part) });
+    assert_eq!(app.errors.items.len(), 2);
     let more = effects.iter().any(
         |effect| matches!(effect, Effect::LoadErrors { append: true, query, .. } if query.after == next),
     );
     assert!(more, "{effects:?}");
     let rest = ErrorPage { items: errors(), next: None, done: true };
-    update(&mut model, Msg::Errors { generation: 0, append: true, result: Ok(rest) });
-    assert_eq!(model.errors.items.len(), 6, "what is known already does not come twice");
+    update(&mut app, Msg::Errors { generation: 0, append: true, result: Ok(rest) });
+    assert_eq!(app.errors.items.len(), 6, "what is known already does not come twice");
 }
 
 /// Errors by number, the newest first.
@@ -137,56 +148,56 @@ fn numbered(numbers: std::ops::RangeInclusive<i64>) -> Vec<SyncError> {
 #[test]
 fn new_errors_leave_the_selected_line_where_the_eye_is_however_many_they_are() {
     for fresh in [1, 40] {
-        let mut model = console((120, 40));
+        let mut app = console((120, 40));
         let came = |items| Msg::Errors { generation: 0, append: false, result: Ok(page(items)) };
-        update(&mut model, came(numbered(1..=60)));
-        press(&mut model, "PgDn PgDn PgDn Up Up");
-        let Cursor { at, top } = model.errors.cursor;
-        let stands_at = |model: &Model| {
-            let screen = text(model);
-            let number = model.errors.selected().unwrap().row_id.unwrap().to_string();
+        update(&mut app, came(numbered(1..=60)));
+        press(&mut app, "PgDn PgDn PgDn Up Up");
+        let Cursor { at, top } = app.errors.cursor;
+        let stands_at = |app: &App| {
+            let screen = text(app);
+            let number = app.errors.selected().unwrap().row_id.unwrap().to_string();
             screen.lines().position(|line| line.contains(&number)).unwrap()
         };
-        let (selected, line) = (model.errors.selected().unwrap().id, stands_at(&model));
+        let (selected, line) = (app.errors.selected().unwrap().id, stands_at(&app));
         assert!(top > 0 && at > top, "the list is scrolled: {at}, {top}");
-        update(&mut model, came(numbered(1..=60 + fresh)));
-        assert_eq!((model.errors.selected().unwrap().id, stands_at(&model)), (selected, line));
+        update(&mut app, came(numbered(1..=60 + fresh)));
+        assert_eq!((app.errors.selected().unwrap().id, stands_at(&app)), (selected, line));
         let moved = usize::try_from(fresh).unwrap();
-        assert_eq!(model.errors.cursor, Cursor { at: at + moved, top: top + moved });
+        assert_eq!(app.errors.cursor, Cursor { at: at + moved, top: top + moved });
         // Gone, the next one stands in its place.
         let rest = numbered(1..=60 + fresh).into_iter().filter(|error| error.id != selected).collect();
-        update(&mut model, came(rest));
-        assert_eq!((model.errors.selected().unwrap().id, stands_at(&model)), (selected - 1, line));
-        assert_eq!(model.errors.cursor, Cursor { at: at + moved, top: top + moved });
+        update(&mut app, came(rest));
+        assert_eq!((app.errors.selected().unwrap().id, stands_at(&app)), (selected - 1, line));
+        assert_eq!(app.errors.cursor, Cursor { at: at + moved, top: top + moved });
     }
 }
 
 #[test]
 fn the_record_follows_the_selection_once_it_rests() {
-    let mut model = full((120, 40));
+    let mut app = full((120, 40));
     let rests = |effects: Vec<Effect>| {
         effects
             .into_iter()
-            .find_map(|effect| if let Effect::Rest(number) = effect { Some(number) } else { None })
+            .find_map(|effect| if let Effect::Debounce(number) = effect { Some(number) } else { None })
     };
-    let first = rests(update(&mut model, Msg::Key(super::world::key("k")))).unwrap();
-    let second = rests(update(&mut model, Msg::Key(super::world::key("j")))).unwrap();
-    assert_eq!(update(&mut model, Msg::Rested(first)), [], "it moved on");
-    assert_eq!(update(&mut model, Msg::Rested(second)), [Effect::LoadRecord(jane())]);
-    let pane = model.record.as_ref().unwrap();
+    let first = rests(update(&mut app, Msg::Key(super::world::key("k")))).unwrap();
+    let second = rests(update(&mut app, Msg::Key(super::world::key("j")))).unwrap();
+    assert_eq!(update(&mut app, Msg::Debounced(first)), [], "it moved on");
+    assert_eq!(update(&mut app, Msg::Debounced(second)), [Effect::LoadRecord(jane())]);
+    let pane = app.selection.record.as_ref().unwrap();
     assert_eq!(
-        (model.focus, &pane.remote),
+        (app.ctx.focus, &pane.remote),
         (Pane::Errors, &Remote::Unasked),
         "Salesforce is not asked in passing"
     );
-    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
-    assert!(press(&mut model, "Enter").contains(&Effect::FetchValues(jane())));
-    assert_eq!(model.focus, Pane::Record);
+    update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert!(press(&mut app, "Enter").contains(&Effect::FetchValues(jane())));
+    assert_eq!(app.ctx.focus, Pane::Record);
     // Changes that are not saved are not lost by looking at another error.
-    press(&mut model, "k e BS Tab 2");
-    let third = rests(update(&mut model, Msg::Key(super::world::key("j")))).unwrap();
-    assert_eq!(update(&mut model, Msg::Rested(third)), []);
-    assert_eq!(model.record.as_ref().unwrap().row, jane());
+    press(&mut app, "k e BS Tab 2");
+    let third = rests(update(&mut app, Msg::Key(super::world::key("j")))).unwrap();
+    assert_eq!(update(&mut app, Msg::Debounced(third)), []);
+    assert_eq!(app.selection.record.as_ref().unwrap().row, jane());
     // On a low screen the record does not show, and nothing is read for it.
     let mut low = full((80, 24));
     assert_eq!(rests(update(&mut low, Msg::Key(super::world::key("j")))), None);
@@ -194,154 +205,161 @@ fn the_record_follows_the_selection_once_it_rests() {
 
 #[test]
 fn the_records_views_are_asked_for_when_they_are_looked_at_and_lead_to_relatives() {
-    let mut model = full((120, 40));
-    press(&mut model, "j Enter");
-    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
-    assert_eq!(press(&mut model, "] ]"), [Effect::LoadRelatives(jane())]);
-    update(&mut model, Msg::Relatives { row: jane(), result: Ok(relatives()) });
-    assert_eq!(press(&mut model, "]"), [Effect::LoadRecordLog(jane())]);
-    assert_eq!(press(&mut model, "["), [], "it is known already");
+    let mut app = full((120, 40));
+    press(&mut app, "j Enter");
+    update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+    assert_eq!(press(&mut app, "] ]"), [Effect::LoadRelatives(jane())]);
+    update(&mut app, Msg::Relatives { row: jane(), result: Ok(relatives()) });
+    assert_eq!(press(&mut app, "]"), [Effect::LoadRecordLog(jane())]);
+    assert_eq!(press(&mut app, "["), [], "it is known already");
     let child = relatives()[1].row.clone();
-    let effects = press(&mut model, "j Enter");
+    let effects = press(&mut app, "j Enter");
     assert!(effects.contains(&Effect::LoadRecord(child.clone())), "{effects:?}");
-    assert_eq!(model.record.as_ref().unwrap().row, child);
-    press(&mut model, "]");
-    assert_eq!(model.record.as_ref().unwrap().tab, Tab::Attempts);
-    press(&mut model, "Esc");
-    assert_eq!((model.record.as_ref().unwrap().tab, model.focus), (Tab::Fields, Pane::Record));
+    assert_eq!(app.selection.record.as_ref().unwrap().row, child);
+    press(&mut app, "]");
+    assert_eq!(app.selection.record.as_ref().unwrap().tab, Tab::Attempts);
+    press(&mut app, "Esc");
+    assert_eq!((app.selection.record.as_ref().unwrap().tab, app.ctx.focus), (Tab::Fields, Pane::Record));
     // Back to the record that one came from, among its relatives, and only then out of it.
-    press(&mut model, "Esc");
-    let pane = model.record.as_ref().unwrap();
-    assert_eq!((&pane.row, pane.tab, model.focus), (&jane(), Tab::Relatives, Pane::Record));
-    press(&mut model, "Esc Esc");
-    assert_eq!(model.focus, Pane::Errors);
+    press(&mut app, "Esc");
+    let pane = app.selection.record.as_ref().unwrap();
+    assert_eq!((&pane.row, pane.tab, app.ctx.focus), (&jane(), Tab::Relatives, Pane::Record));
+    press(&mut app, "Esc Esc");
+    assert_eq!(app.ctx.focus, Pane::Errors);
 }
 
 #[test]
 fn a_line_of_the_log_leads_to_its_record_and_back() {
-    let mut model = full((120, 40));
+    let mut app = full((120, 40));
     let mut line = log().remove(1);
     line.id = 9;
     line.fields.insert("row".to_owned(), serde_json::json!(10_235));
-    update(&mut model, Msg::Log(Ok(vec![line])));
-    let effects = press(&mut model, "4 Enter");
+    update(&mut app, Msg::Log(Ok(vec![line])));
+    let effects = press(&mut app, "4 Enter");
     assert!(effects.contains(&Effect::LoadRecord(jane())), "{effects:?}");
-    assert_eq!(model.focus, Pane::Record);
-    press(&mut model, "Esc");
-    assert_eq!(model.focus, Pane::Log, "one step back is where one came from");
-    press(&mut model, "k Enter");
-    assert_eq!(model.focus, Pane::Log);
-    assert_eq!(model.toast.as_ref().unwrap().text, "this line speaks of no row");
+    assert_eq!(app.ctx.focus, Pane::Record);
+    press(&mut app, "Esc");
+    assert_eq!(app.ctx.focus, Pane::Log, "one step back is where one came from");
+    press(&mut app, "k Enter");
+    assert_eq!(app.ctx.focus, Pane::Log);
+    assert_eq!(app.ctx.toast.as_ref().unwrap().text, "this line speaks of no row");
 }
 
 #[test]
 fn the_log_is_searched_scrolled_back_and_filtered_elsewhere_when_it_is_long() {
-    let mut model = full((120, 40));
+    let mut app = full((120, 40));
     for part in 0..25 {
-        update(&mut model, Msg::Log(Ok(many_lines(1_000 + part * 1_000, 1_000))));
+        update(&mut app, Msg::Log(Ok(many_lines(1_000 + part * 1_000, 1_000))));
     }
-    press(&mut model, "4 s");
-    type_in(&mut model, "INVOICE");
-    press(&mut model, "Enter");
-    let id = |model: &Model| model.log.selected().unwrap().id;
-    assert_eq!(id(&model), 25_900);
-    press(&mut model, "N");
-    assert_eq!(id(&model), 25_800);
-    press(&mut model, "n E E");
-    assert_eq!(id(&model), 25_700, "warnings are found as well");
-    press(&mut model, "/");
-    type_in(&mut model, "level:warn");
-    let effects = press(&mut model, "Enter");
+    press(&mut app, "4 s");
+    type_in(&mut app, "INVOICE");
+    press(&mut app, "Enter");
+    let id = |app: &App| app.log.selected().unwrap().id;
+    assert_eq!(id(&app), 25_900);
+    press(&mut app, "N");
+    assert_eq!(id(&app), 25_800);
+    press(&mut app, "n E E");
+    assert_eq!(id(&app), 25_700, "warnings are found as well");
+    press(&mut app, "/");
+    type_in(&mut app, "level:warn");
+    let effects = press(&mut app, "Enter");
     let [Effect::FilterLog { generation, upto, lines, filter }] = &effects[..] else {
         panic!("{}", effects.len())
     };
     // What comes meanwhile is not lost.
-    update(&mut model, Msg::Log(Ok(many_lines(26_000, 101))));
+    update(&mut app, Msg::Log(Ok(many_lines(26_000, 101))));
     let places = crate::logs::ring::search(lines, filter);
-    update(&mut model, Msg::LogFiltered { generation: *generation, upto: *upto, places });
-    assert_eq!((model.log.len(), id(&model)), (254, 25_700), "the line that one looks at stays in sight");
-    press(&mut model, "Esc Esc");
-    let effects = press(&mut model, "g");
+    update(&mut app, Msg::LogFiltered { generation: *generation, upto: *upto, places });
+    assert_eq!((app.log.len(), id(&app)), (254, 25_700), "the line that one looks at stays in sight");
+    press(&mut app, "Esc Esc");
+    let effects = press(&mut app, "g");
     assert_eq!(effects, [Effect::LoadOlderLog(1)], "the first line asks for those before it, once");
-    assert_eq!(press(&mut model, "g"), []);
-    update(&mut model, Msg::OlderLog(Ok(many_lines(-500, 400))));
-    press(&mut model, "g");
-    assert_eq!(id(&model), -500);
+    assert_eq!(press(&mut app, "g"), []);
+    update(&mut app, Msg::OlderLog(Ok(many_lines(-500, 400))));
+    press(&mut app, "g");
+    assert_eq!(id(&app), -500);
 }
 
 #[test]
 fn what_waits_shows_in_the_place_of_the_errors_and_opens() {
-    let mut model = full((120, 40));
+    let mut app = full((120, 40));
     assert!(
-        press(&mut model, "5")
-            .iter()
-            .any(|effect| matches!(effect, Effect::LoadPending { append: false, .. }))
+        press(&mut app, "5").iter().any(|effect| matches!(effect, Effect::LoadPending { append: false, .. }))
     );
-    update(&mut model, Msg::Pending { append: false, limit: 100, result: Ok(pending()) });
-    press(&mut model, "j");
-    let selected = model.pending.selected().unwrap().row.clone();
+    update(&mut app, Msg::Pending { append: false, limit: 100, result: Ok(pending()) });
+    press(&mut app, "j");
+    let selected = app.pending.selected().unwrap().row.clone();
     let rest = pending().into_iter().skip(1).collect();
-    update(&mut model, Msg::Pending { append: false, limit: 100, result: Ok(rest) });
-    assert_eq!(model.pending.selected().unwrap().row, selected, "the selection stays on its row");
-    assert!(press(&mut model, "Enter").contains(&Effect::LoadRecord(selected)));
-    press(&mut model, "Esc");
-    assert_eq!(model.focus, Pane::Pending);
+    update(&mut app, Msg::Pending { append: false, limit: 100, result: Ok(rest) });
+    assert_eq!(app.pending.selected().unwrap().row, selected, "the selection stays on its row");
+    assert!(press(&mut app, "Enter").contains(&Effect::LoadRecord(selected)));
+    press(&mut app, "Esc");
+    assert_eq!(app.ctx.focus, Pane::Pending);
 }
 
 #[test]
 fn the_next_console_begins_where_this_one_stood() {
-    let mut model = full((120, 40));
-    filtered(&mut model, "code:EMAIL");
-    press(&mut model, "j Enter z");
-    let state = model.state();
+    let mut app = full((120, 40));
+    filtered(&mut app, "code:EMAIL");
+    press(&mut app, "j Enter z");
+    let state = app.session();
     let mut next = console((120, 40));
     next.resume(&state);
-    assert_eq!((next.focus, next.zoom, next.errors.filter.as_str()), (Pane::Record, true, "code:EMAIL"));
-    let effects = update(&mut next, Msg::Opened);
+    assert_eq!(
+        (next.ctx.focus, next.ctx.zoom, next.errors.filter.as_str()),
+        (Pane::Record, true, "code:EMAIL")
+    );
+    let effects = update(&mut next, Msg::Opened(Vec::new()));
     assert_eq!(asked(&effects).0, "code:EMAIL");
     assert!(effects.contains(&Effect::FetchValues(jane())), "{effects:?}");
     let mut all = errors();
     all.insert(
         0,
-        super::world::error(77, "NEW", "", "came meanwhile", crate::domain::sync_error::ErrorState::Open),
+        super::world::error(
+            77,
+            "NEW",
+            "",
+            "came meanwhile",
+            crate::domain::errors::sync_error::ErrorState::Open,
+        ),
     );
     update(&mut next, Msg::Errors { generation: 0, append: false, result: Ok(page(all)) });
     assert_eq!(next.errors.selected().map(|error| error.id), state.selected);
     // What makes no sense any more is left out.
     let mut odd = console((120, 40));
-    let broken = crate::config::state::ConsoleState {
+    let broken = crate::config::state::SessionState {
         filter: "state:shut".to_owned(),
         pane: "Moon".to_owned(),
         ..state
     };
     odd.resume(&broken);
-    assert_eq!((odd.errors.filter.as_str(), odd.focus), ("", Pane::Errors));
-    assert!(odd.record.is_some());
+    assert_eq!((odd.errors.filter.as_str(), odd.ctx.focus), ("", Pane::Errors));
+    assert!(odd.selection.record.is_some());
 }
 
 #[test]
 fn another_connection_is_gone_to_and_one_alone_says_so() {
-    let mut model = full((120, 40));
-    assert_eq!(press(&mut model, "C"), []);
-    assert!(model.toast.as_ref().unwrap().text.contains("one connection only"));
+    let mut app = full((120, 40));
+    assert_eq!(press(&mut app, "C"), []);
+    assert!(app.ctx.toast.as_ref().unwrap().text.contains("one connection only"));
     let named = |name: &str| Connection { name: name.to_owned(), environment: "prod".to_owned() };
-    model.settings.connections = vec![named("acme"), named("other")];
-    press(&mut model, "C");
-    assert_eq!(press(&mut model, "2"), [Effect::Connect("other".to_owned())]);
+    app.ctx.settings.connections = vec![named("acme"), named("other")];
+    press(&mut app, "C");
+    assert_eq!(press(&mut app, "2"), [Effect::Connect("other".to_owned())]);
 }
 
 #[test]
 fn a_click_chooses_a_line_and_the_wheel_moves() {
-    let mut model = full((120, 40));
+    let mut app = full((120, 40));
     let mouse =
         |kind, column, row| Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
     // The header, the frame and the head of the columns are above the first error.
-    update(&mut model, mouse(MouseEventKind::Down(MouseButton::Left), 60, 5));
-    assert_eq!((model.focus, model.errors.cursor.at), (Pane::Errors, 2));
-    update(&mut model, mouse(MouseEventKind::ScrollDown, 60, 5));
-    assert_eq!(model.errors.cursor.at, 5);
-    update(&mut model, mouse(MouseEventKind::Down(MouseButton::Left), 5, 4));
-    assert_eq!((model.focus, model.mappings.cursor.at), (Pane::Mappings, 1));
-    update(&mut model, mouse(MouseEventKind::Down(MouseButton::Left), 5, 30));
-    assert_eq!(model.focus, Pane::Mappings, "no record is open");
+    update(&mut app, mouse(MouseEventKind::Down(MouseButton::Left), 60, 5));
+    assert_eq!((app.ctx.focus, app.errors.cursor.at), (Pane::Errors, 2));
+    update(&mut app, mouse(MouseEventKind::ScrollDown, 60, 5));
+    assert_eq!(app.errors.cursor.at, 5);
+    update(&mut app, mouse(MouseEventKind::Down(MouseButton::Left), 5, 4));
+    assert_eq!((app.ctx.focus, app.mappings.cursor.at), (Pane::Mappings, 1));
+    update(&mut app, mouse(MouseEventKind::Down(MouseButton::Left), 5, 30));
+    assert_eq!(app.ctx.focus, Pane::Mappings, "no record is open");
 }

@@ -2,11 +2,13 @@
 //! person to review; what must hold at every size, in every theme, without colours and with hostile text is asserted of
 //! all of them: `frames`, `sight`, `colours`, and here what reaches a cell.
 
-mod acts;
+mod alerts;
 mod colours;
 mod frames;
+mod health;
 mod hostile;
 mod look;
+mod operations;
 mod overlays;
 mod panes;
 mod sight;
@@ -16,18 +18,18 @@ use ratatui::buffer::Buffer;
 use self::look::Look;
 use super::screens::{Row, drawn, rows, text, text_of, unfit};
 use super::world::{HOSTILE, full, jane, overview, press, values};
-use crate::client::handle::Refused;
-use crate::console::model::Model;
+use crate::client::api::ClientError;
+use crate::console::app::App;
+use crate::console::app::update::update;
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::theme::Theme;
-use crate::console::update::update;
-use crate::domain::overview::Overview;
-use crate::domain::record::RecordView;
+use crate::domain::records::record::RecordView;
+use crate::domain::reports::overview::Overview;
 
 type Size = (u16, u16);
 /// A name, what must be in sight on an old screen and on wider ones, and how one gets there.
-type Scene = (&'static str, &'static [(Look, &'static str)], fn(Size) -> Model);
+type Scene = (&'static str, &'static [(Look, &'static str)], fn(Size) -> App);
 
 /// Sizes at which a scene is made.
 const SIZES: [Size; 5] = [(60, 15), (80, 24), (97, 31), (120, 40), (200, 55)];
@@ -37,51 +39,52 @@ const RESIZED: [Size; 2] = [(61, 16), (141, 33)];
 const TINY: [Size; 5] = [(59, 40), (120, 14), (40, 10), (20, 5), (1, 1)];
 
 fn all() -> impl Iterator<Item = Scene> {
-    ordinary().chain(hostile::scenes())
+    ordinary().chain(hostile::scenes()).chain([health::hostile()]).chain(alerts::hostile())
 }
 
 /// Those without a hostile text in every place.
 fn ordinary() -> impl Iterator<Item = Scene> {
-    panes::scenes().into_iter().chain(overlays::scenes()).chain(acts::scenes())
+    let panes = panes::scenes().into_iter().chain(overlays::scenes()).chain(operations::scenes());
+    panes.chain(health::scenes()).chain(alerts::scenes())
 }
 
-fn refused() -> Refused {
-    Refused(
-        "no connection to PostgreSQL at db:5432\nwhat is typed stays; it is tried again by itself".to_owned(),
+fn refused() -> ClientError {
+    ClientError::refused(
+        "no connection to PostgreSQL at db:5432\nwhat is typed stays; it is tried again by itself",
     )
 }
 
 /// Jane's record, open.
-fn record(size: Size, view: RecordView) -> Model {
-    let mut model = full(size);
-    press(&mut model, "j Enter");
-    update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
-    update(&mut model, Msg::Values { row: jane(), result: Ok(values()) });
-    model
+fn record(size: Size, view: RecordView) -> App {
+    let mut app = full(size);
+    press(&mut app, "j Enter");
+    update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(view)) });
+    update(&mut app, Msg::Values { row: jane(), result: Ok(values()) });
+    app
 }
 
 /// The overview comes, somewhat other than in the demo.
-fn with(model: &mut Model, change: impl Fn(&mut Overview)) {
+fn with(app: &mut App, change: impl Fn(&mut Overview)) {
     let mut now = overview();
     change(&mut now);
-    update(model, Msg::Overview(Ok(now)));
+    update(app, Msg::Overview(Ok(now)));
 }
 
 /// Looks at every scene on every screen that shows anything of use: made for it, and resized to it.
-fn at_every_size(mut what: impl FnMut(Scene, &mut Model)) {
+fn at_every_size(mut what: impl FnMut(Scene, &mut App)) {
     for scene in all() {
         let (_, _, made) = scene;
         SIZES.into_iter().for_each(|size| what(scene, &mut made(size)));
-        let mut model = made((120, 40));
+        let mut app = made((120, 40));
         for (columns, lines) in RESIZED {
-            update(&mut model, Msg::Resize(columns, lines));
-            what(scene, &mut model);
+            update(&mut app, Msg::Resize(columns, lines));
+            what(scene, &mut app);
         }
     }
 }
 
 /// Looks at every scene on an old, an ordinary and a wide screen.
-fn at_the_main_sizes(mut what: impl FnMut(Scene, &mut Model)) {
+fn at_the_main_sizes(mut what: impl FnMut(Scene, &mut App)) {
     for scene in all() {
         for size in [(80, 24), (120, 40), (200, 55)] {
             what(scene, &mut scene.2(size));
@@ -90,11 +93,11 @@ fn at_the_main_sizes(mut what: impl FnMut(Scene, &mut Model)) {
 }
 
 /// The lines at the foot of a screen that the next keys take, or what is said there: that begins with a sign.
-fn said_lines(model: &Model, screen: &Buffer) -> u16 {
+fn said_lines(app: &App, screen: &Buffer) -> u16 {
     let waits = |overlay: &Overlay| {
-        matches!(overlay, Overlay::Looking(_) | Overlay::Awaiting { .. } | Overlay::Opening(_))
+        matches!(overlay, Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_))
     };
-    if model.toast.is_none() && !model.overlays.last().is_some_and(waits) {
+    if app.ctx.toast.is_none() && !app.overlays.last().is_some_and(waits) {
         return 1;
     }
     let begins = |row: &Row| [" · ", " ✓ ", " ✗ "].iter().any(|sign| row.text.starts_with(sign));
@@ -135,21 +138,21 @@ fn beheaded(screen: &str) -> Option<&str> {
 #[test]
 fn nothing_hostile_and_nothing_but_ascii_where_that_is_wanted_reaches_a_cell() {
     let mut seen: Vec<String> = Vec::new();
-    at_every_size(|(name, ..), model| {
-        let size = model.size;
-        model.theme = Theme::new(true);
-        let buffer = drawn(model);
-        seen.extend(unfit(model, &buffer).map(|cell| format!("{name} at {size:?}: {cell:?}")));
+    at_every_size(|(name, ..), app| {
+        let size = app.ctx.size;
+        app.ctx.theme = Theme::new(true);
+        let buffer = drawn(app);
+        seen.extend(unfit(app, &buffer).map(|cell| format!("{name} at {size:?}: {cell:?}")));
         // In the editor the value is what it is, character by character.
-        if !model.overlays.iter().any(|overlay| matches!(overlay, Overlay::Edit(_))) {
+        if !app.overlays.iter().any(|overlay| matches!(overlay, Overlay::Editor(_))) {
             let screen = text_of(&buffer);
             seen.extend(
                 beheaded(&screen).map(|line| format!("{name} at {size:?} misses a sanitize: {line}")),
             );
         }
-        model.theme = Theme::named("ascii").unwrap();
-        let buffer = drawn(model);
-        seen.extend(unfit(model, &buffer).map(|cell| format!("{name} at {size:?} in ASCII: {cell:?}")));
+        app.ctx.theme = Theme::named("ascii").unwrap();
+        let buffer = drawn(app);
+        seen.extend(unfit(app, &buffer).map(|cell| format!("{name} at {size:?} in ASCII: {cell:?}")));
     });
     assert!(seen.is_empty(), "{}", seen.join("\n"));
 }

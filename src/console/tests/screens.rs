@@ -7,23 +7,23 @@ use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 
 use super::world::full;
-use crate::console::model::Model;
+use crate::console::app::App;
+use crate::console::app::draw;
 use crate::console::overlays::Overlay;
 use crate::console::theme::Theme;
-use crate::console::view;
 use crate::logs::sanitize::sanitize;
 
 /// The screen as cells.
-pub fn drawn(model: &Model) -> Buffer {
-    let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
-    terminal.draw(|frame| view::draw(model, frame)).unwrap();
+pub fn drawn(app: &App) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(app.ctx.size.0, app.ctx.size.1)).unwrap();
+    terminal.draw(|frame| draw::draw(app, frame)).unwrap();
     terminal.backend().buffer().clone()
 }
 
 /// The screen as it is composed, with what a wide letter covers, which a terminal does not show.
-pub fn composed(model: &Model) -> Buffer {
-    let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
-    terminal.draw(|frame| view::draw(model, frame)).unwrap().buffer.clone()
+pub fn composed(app: &App) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(app.ctx.size.0, app.ctx.size.1)).unwrap();
+    terminal.draw(|frame| draw::draw(app, frame)).unwrap().buffer.clone()
 }
 
 /// A row of the screen as one reads it: without the cells that wide letters cover.
@@ -65,8 +65,8 @@ pub fn rows(buffer: &Buffer) -> Vec<Row> {
 }
 
 /// The screen as text.
-pub fn text(model: &Model) -> String {
-    text_of(&drawn(model))
+pub fn text(app: &App) -> String {
+    text_of(&drawn(app))
 }
 
 /// Cells as text.
@@ -77,13 +77,13 @@ pub fn text_of(buffer: &Buffer) -> String {
 }
 
 /// A cell that holds what acts instead of showing something, or what is no ASCII where nothing else is wanted.
-pub fn unfit<'a>(model: &Model, buffer: &'a Buffer) -> Option<&'a str> {
+pub fn unfit<'a>(app: &App, buffer: &'a Buffer) -> Option<&'a str> {
     // In the editor a value is what it is, and many an emoji is several characters with a joiner between them.
-    let edits = model.overlays.iter().any(|overlay| matches!(overlay, Overlay::Edit(_)));
+    let edits = app.overlays.iter().any(|overlay| matches!(overlay, Overlay::Editor(_)));
     let joins = |c: char| edits && matches!(c, '\u{200d}' | '\u{fe0f}');
     buffer.content.iter().map(Cell::symbol).find(|symbol| {
         let symbol = symbol.replace(joins, "");
-        sanitize(&symbol) != symbol || (model.theme.ascii && !symbol.is_ascii())
+        sanitize(&symbol) != symbol || (app.ctx.theme.ascii && !symbol.is_ascii())
     })
 }
 
@@ -99,9 +99,9 @@ fn a_screen_too_small_says_what_it_needs() {
 
 #[test]
 fn the_selected_line_stands_out_without_colour() {
-    let mut model = full((120, 40));
-    model.theme = Theme::new(false);
-    let buffer = drawn(&model);
+    let mut app = full((120, 40));
+    app.ctx.theme = Theme::new(false);
+    let buffer = drawn(&app);
     let reversed: Vec<u16> = (0..40)
         .filter(|&y| (0..120).filter(|&x| buffer[(x, y)].modifier.contains(Modifier::REVERSED)).count() > 40)
         .collect();

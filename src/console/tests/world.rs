@@ -1,6 +1,8 @@
 //! A console with values of the demo in it, at a fixed time.
 
+pub mod alerts;
 mod sums;
+mod week;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,31 +10,37 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::client::handle::{Count, ErrorPage};
+use crate::client::api::{Count, ErrorPage};
 use crate::client::operations::execute::Plan;
+use crate::console::app::App;
+use crate::console::app::update::update;
 use crate::console::effect::Effect;
-use crate::console::model::{Model, Settings};
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
-use crate::console::update::update;
-use crate::domain::act::{AuditEntry, Came, Deed, How, Item, PastAct, Preview, Report, Sample};
-use crate::domain::catalogue;
-use crate::domain::dry_run::{DryRun, DryRunRow};
-use crate::domain::field::{Field, FieldType};
-use crate::domain::group::{self, Group};
-use crate::domain::mapping::{Access, Mapping};
+use crate::console::settings::Settings;
+use crate::domain::changes::dry_run::{DryRun, DryRunRow};
+use crate::domain::changes::pending::Pending;
+use crate::domain::errors::catalogue;
+use crate::domain::errors::group::{self, Group};
+use crate::domain::errors::summary::Summary;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::{Category, Class, ErrorState, SyncError};
+use crate::domain::mappings::field::{Field, FieldType};
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::overview::{ConnectionStatus, EngineStatus, MappingStatus, Overview};
-use crate::domain::pending::Pending;
-use crate::domain::record::{
-    Advice, Conflict, HistoryEntry, Hit, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
+use crate::domain::operations::answer::Tally;
+use crate::domain::operations::operation::{
+    AuditEntry, AuditRecord, FieldChange, Item, OperationKind, Preview, Report, RowStatus, Sample,
 };
-use crate::domain::rules::Rules;
+use crate::domain::records::record::{
+    Conflict, Diagnosis, HistoryEntry, Hit, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
+};
+use crate::domain::records::verify::{self, Difference, Finding, VerifyReport};
+use crate::domain::reports::overview::{
+    AlertsStatus, ConnectionStatus, EngineStatus, MappingStatus, Overview,
+};
+use crate::domain::reports::trend::{Minute, Share, Trend};
 use crate::domain::state::{ConnectionState, EngineState, MappingState, PendingState};
-use crate::domain::sync_error::Source;
-use crate::domain::sync_error::{Category, Class, ErrorState, SyncError};
-use crate::domain::trend::{Minute, Share, Trend};
-use crate::domain::verify::{self, Difference, Finding, Verdict};
 use crate::logs::{Level, LogRecord};
 
 pub fn now() -> DateTime<Utc> {
@@ -40,30 +48,31 @@ pub fn now() -> DateTime<Utc> {
 }
 
 pub use sums::{shares, trends, trial, verdict};
+pub use week::{health, week};
 
 /// An empty console of that size, in UTC, with colours.
-pub fn console(size: (u16, u16)) -> Model {
-    let mut model = Model::new(now(), size, Settings::default());
-    model.start();
-    model
+pub fn console(size: (u16, u16)) -> App {
+    let mut app = App::new(now(), size, Settings::default());
+    app.start();
+    app
 }
 
 /// A console in which everything has come.
-pub fn full(size: (u16, u16)) -> Model {
-    let mut model = console(size);
-    update(&mut model, Msg::Overview(Ok(overview())));
-    update(&mut model, Msg::Errors { generation: 0, append: false, result: Ok(page(errors())) });
-    update(&mut model, Msg::Counted { generation: 0, result: Ok(Count { matching: 6, capped: false }) });
-    update(&mut model, Msg::Log(Ok(log())));
-    model
+pub fn full(size: (u16, u16)) -> App {
+    let mut app = console(size);
+    update(&mut app, Msg::Overview(Ok(overview())));
+    update(&mut app, Msg::Errors { generation: 0, append: false, result: Ok(page(errors())) });
+    update(&mut app, Msg::Counted { generation: 0, result: Ok(Count { matching: 6, capped: false }) });
+    update(&mut app, Msg::Log(Ok(log())));
+    app
 }
 
 /// The selection has rested, and the record comes that is asked for then.
-pub fn rests(model: &mut Model, view: RecordView) {
-    let rested = Msg::Rested(model.resting);
-    let effects = update(model, rested);
+pub fn rests(app: &mut App, view: RecordView) {
+    let rested = Msg::Debounced(app.selection.debounce.number);
+    let effects = update(app, rested);
     assert!(effects.contains(&Effect::LoadRecord(view.row.clone())), "{effects:?}");
-    update(model, Msg::Record { row: view.row.clone(), result: Box::new(Ok(view)) });
+    update(app, Msg::Record { row: view.row.clone(), result: Box::new(Ok(view)) });
 }
 
 /// The record of one of the errors' rows, as it fails.
@@ -72,20 +81,35 @@ pub fn failing_of(error: &SyncError) -> RecordView {
 }
 
 /// Presses keys, named as in the command table; returns the effects of all of them, but for the clock that says when the
-/// selection has rested.
-pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
-    let effects = keys.split(' ').flat_map(|name| update(model, Msg::Key(key(name))));
-    effects.filter(|effect| !matches!(effect, Effect::Rest(_) | Effect::Settle(_))).collect()
+/// selection has rested, and for what lists ask by themselves.
+pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    let effects = keys.split(' ').flat_map(|name| update(app, Msg::Key(key(name))));
+    effects.filter(|effect| !is_by_itself(effect)).collect()
+}
+
+/// Whether an effect is none that a key asks for.
+pub fn is_by_itself(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Debounce(_)
+            | Effect::DebounceMoved(_)
+            | Effect::LoadWords(_)
+            | Effect::CountCause(_)
+            | Effect::LoadStanding
+    )
 }
 
 /// Types text into what has the keys.
-pub fn type_in(model: &mut Model, text: &str) {
+pub fn type_in(app: &mut App, text: &str) {
     for c in text.chars() {
-        update(model, Msg::Key(KeyCode::Char(c).into()));
+        update(app, Msg::Key(KeyCode::Char(c).into()));
     }
 }
 
 pub fn key(name: &str) -> KeyEvent {
+    if let Some(digit) = name.strip_prefix("A-") {
+        return KeyEvent::new(KeyCode::Char(digit.chars().next().unwrap()), KeyModifiers::ALT);
+    }
     if let Some(letter) = name.strip_prefix("C-") {
         return KeyEvent::new(KeyCode::Char(letter.chars().next().unwrap()), KeyModifiers::CONTROL);
     }
@@ -146,6 +170,7 @@ pub fn overview() -> Overview {
                 ..mapping("Invoice_Line__c", "loading", 0, 0, 0)
             },
         ],
+        alerts: AlertsStatus::default(),
     }
 }
 
@@ -266,7 +291,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             value("CreatedDate", FieldType::Datetime, 0, None),
         ],
         error: error.clone(),
-        advice: Advice::default(),
+        advice: Diagnosis::default(),
         conflicts: Vec::new(),
         sending: Sending {
             what: "update".to_owned(),
@@ -302,18 +327,8 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
     if let Some(error) = error {
         let entry = catalogue::classify(Source::Salesforce, &error.code, &error.message);
         let fields = view.values.iter().map(|(field, _)| field.clone()).collect();
-        let mapping = Mapping {
-            object: "Contact".to_owned(),
-            table: "contact".to_owned(),
-            access: Access::ReadWrite,
-            external_id: None,
-            rules: Rules::default(),
-            fields,
-            parents: Vec::new(),
-            gone: false,
-            system: Default::default(),
-        };
-        view.advice = catalogue::advice(entry, &mapping, &view);
+        let mapping = Mapping::plain("Contact", fields);
+        view.advice = catalogue::diagnose(entry, &mapping, &view);
     }
     view
 }
@@ -375,7 +390,26 @@ pub fn log() -> Vec<LogRecord> {
     ]
 }
 
-/// Two causes.
+/// What an error's row says of it.
+pub fn words(error: &SyncError, value: &str) -> Summary {
+    Summary {
+        id: error.id,
+        seen: error.last_seen,
+        name: format!("Jane {value}"),
+        field: error.fields.first().cloned().unwrap_or_default(),
+        value: Some(value.to_owned()),
+        becomes: (error.id % 2 == 1).then(|| value.replace(',', ".")),
+        waiting: error.id % 3,
+    }
+}
+
+/// Answers to rows of an operation, more of them with every look.
+pub fn tally(looks: usize) -> Tally {
+    let answered = looks as i64 % 5;
+    Tally { taken: answered, rejected: answered / 2, waiting: 5 - answered, settled: 0 }
+}
+
+/// Two groups.
 pub fn groups() -> Vec<Group> {
     let group = |group: &str, code: &str, field: &str, count, template: &str| Group {
         group: group.to_owned(),
@@ -389,6 +423,8 @@ pub fn groups() -> Vec<Group> {
         first_seen: now() - TimeDelta::hours(3),
         last_seen: now() - TimeDelta::seconds(20),
         trend: group::Trend { last_hour: count / 4, hour_before: count / 2 },
+        aside: 0,
+        life: None,
     };
     vec![
         group(
@@ -402,16 +438,15 @@ pub fn groups() -> Vec<Group> {
     ]
 }
 
-/// What a fix of so many telephone numbers would do.
-/// A plan comes that an act was looked at for.
-pub fn planned(model: &mut Model, plan: Arc<Plan>) -> Vec<Effect> {
-    waited_for(model, Msg::Planned(Ok(plan)))
+/// A plan comes that an operation was looked at for.
+pub fn planned(app: &mut App, plan: Arc<Plan>) -> Vec<Effect> {
+    waited_for(app, Msg::Planned(Ok(plan)))
 }
 
 /// Something comes that was asked for, and shows then.
-pub fn waited_for(model: &mut Model, msg: Msg) -> Vec<Effect> {
-    model.overlays.push(Overlay::Looking("reading"));
-    update(model, msg)
+pub fn waited_for(app: &mut App, msg: Msg) -> Vec<Effect> {
+    app.overlays.push(Overlay::Loading("reading"));
+    update(app, msg)
 }
 
 pub fn plan(touched: usize) -> Arc<Plan> {
@@ -436,41 +471,41 @@ pub fn plan(touched: usize) -> Arc<Plan> {
             line(10_236, "call \u{1b}[31m415\u{202e}", Some("too long")),
         ],
     };
-    let (field, how) = How::parse("Phone | replace(\"call \", \"\")").unwrap();
-    Arc::new(Plan::shown(Deed::Fix { field, how, retry: true }, preview, "demo"))
+    let (field, how) = FieldChange::parse("Phone | replace(\"call \", \"\")").unwrap();
+    Arc::new(Plan::shown(OperationKind::Fix { field, how, retry: true }, preview, "demo"))
 }
 
 /// What came of it.
 pub fn report(done: usize) -> Report {
-    let mut report = Report { act: Some(12), ..Report::default() };
+    let mut report = Report { operation: Some(12), ..Report::default() };
     let item = |id, result, message: &str| Item { id, result, message: message.to_owned() };
-    (0..done as i64).for_each(|id| report.note(item(id, Came::Done, "saved; it is sent")));
+    (0..done as i64).for_each(|id| report.note(item(id, RowStatus::Done, "saved; it is sent")));
     if done > 1 {
-        report.note(item(90_001, Came::Skipped, "phone was changed meanwhile"));
-        report.note(item(90_002, Came::Failed, "the row 4 of contact is gone"));
-        report.note(item(90_003, Came::Failed, "the row 5 of contact is gone"));
+        report.note(item(90_001, RowStatus::Skipped, "phone was changed meanwhile"));
+        report.note(item(90_002, RowStatus::Failed, "the row 4 of contact is gone"));
+        report.note(item(90_003, RowStatus::Failed, "the row 5 of contact is gone"));
     }
     report
 }
 
-/// Three acts of two people.
-pub fn acts() -> Vec<PastAct> {
+/// Three operations of two people.
+pub fn operations() -> Vec<AuditRecord> {
     let values = |column: &str, value: &str| Some([(column.to_owned(), Some(value.to_owned()))].into());
-    let act = |act: i64, action: &str, rows, undone, before, after| PastAct {
+    let operation = |operation: i64, action: &str, rows, undone, before, after| AuditRecord {
         db_user: None,
         is_final: action == "retried",
         mappings: 1,
-        act,
-        at: now() - TimeDelta::minutes(10 - act),
-        actor: if act == 2 { "ada@sync-1" } else { "grace@sync-1" }.to_owned(),
-        origin: if act == 2 { "10.0.0.7" } else { "local" }.to_owned(),
+        operation,
+        at: now() - TimeDelta::minutes(10 - operation),
+        actor: if operation == 2 { "ada@sync-1" } else { "grace@sync-1" }.to_owned(),
+        origin: if operation == 2 { "10.0.0.7" } else { "local" }.to_owned(),
         action: action.to_owned(),
         mapping: "Contact".to_owned(),
         rows,
         undone,
         first: AuditEntry {
-            id: act,
-            act,
+            id: operation,
+            operation,
             action: action.to_owned(),
             table: "contact".to_owned(),
             row: Some(RowId(10_235)),
@@ -479,12 +514,19 @@ pub fn acts() -> Vec<PastAct> {
             after,
             undoes: None,
         },
-        why: (act == 2).then(|| "the import wrote call".to_owned()),
+        why: (operation == 2).then(|| "the import wrote call".to_owned()),
     };
     vec![
-        act(3, "ignored", 1, 0, None, None),
-        act(2, "edited", 4_990, 0, values("phone", "call 415-555-2671"), values("phone", "415-555-2671")),
-        act(1, "edited", 1, 1, values("email", "jane@acme,com"), values("email", "jane@acme.com")),
+        operation(3, "ignored", 1, 0, None, None),
+        operation(
+            2,
+            "edited",
+            4_990,
+            0,
+            values("phone", "call 415-555-2671"),
+            values("phone", "415-555-2671"),
+        ),
+        operation(1, "edited", 1, 1, values("email", "jane@acme,com"), values("email", "jane@acme.com")),
     ]
 }
 
@@ -514,25 +556,25 @@ pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}]52;c;aGk=\u{7}\rback\u{202e}gpj.e
 
 /// What waits: in flight, ready, held.
 pub fn pending() -> Vec<Pending> {
-    let waiting = |row: i32, state: &str, reason: &str| Pending {
+    let waiting = |row: i32, state: PendingState, reason: &str| Pending {
         row: RowRef { table: "contact".to_owned(), row: RowId(row) },
         mapping: "Contact".to_owned(),
         op: "update".to_owned(),
-        state: PendingState::of(state),
+        state,
         since: now() - TimeDelta::seconds(i64::from(row)),
         ready_at: now() + TimeDelta::seconds(42),
-        batch: (state == "inflight").then(|| "8f2a".to_owned()),
+        batch: (state == PendingState::InFlight).then(|| "8f2a".to_owned()),
         attempts: 1,
         changes: i64::from(row % 3),
         reason: reason.to_owned(),
         rests: reason == "tried again",
     };
     vec![
-        waiting(7, "inflight", "in flight"),
-        waiting(8, "ready", "waits its turn"),
-        waiting(12, "ready", "tried again"),
-        waiting(9, "held", "waits for Account 88"),
-        waiting(10, "stopped", HOSTILE),
+        waiting(7, PendingState::InFlight, "in flight"),
+        waiting(8, PendingState::Ready, "waits its turn"),
+        waiting(12, PendingState::Ready, "tried again"),
+        waiting(9, PendingState::Held, "waits for Account 88"),
+        waiting(10, PendingState::Stopped, HOSTILE),
     ]
 }
 

@@ -9,18 +9,19 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::hstore::Hstore;
-use crate::domain::mapping::Mapping;
-use crate::domain::masking::{Hidden, hides};
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::domain::run::Run;
-use crate::domain::sync_error::Source;
-use crate::postgres::errors::NewError;
-use crate::postgres::obstacle::{Deed, Obstacle};
-use crate::postgres::records::json_text;
-use crate::postgres::refused::Refusal;
-use crate::postgres::rows::{Alone, RecordRow};
-use crate::postgres::status::Lease;
+use crate::domain::reports::run::Run;
+use crate::domain::values::hstore::Hstore;
+use crate::domain::values::masking::{Hidden, hides};
+use crate::postgres::errors::sync_errors::NewError;
+use crate::postgres::reports::status::Lease;
+use crate::postgres::tables::obstacle::{Obstacle, RowWrite};
+use crate::postgres::tables::records::json_text;
+use crate::postgres::tables::refused::Refusal;
+use crate::postgres::tables::rows::{Alone, RecordRow};
+use crate::postgres::tables::uncaptured::Uncaptured;
 use crate::postgres::{self, Store};
 
 use super::fetch::{self, ReadError};
@@ -41,6 +42,8 @@ pub(in crate::engine) struct Applied {
     pub(in crate::engine) changed: Vec<RowId>,
     /// Records that are to be read again.
     pub(in crate::engine) skipped: Vec<String>,
+    /// Rows that had been written without being captured.
+    pub(in crate::engine) uncaptured: Vec<Uncaptured>,
     /// Of records that PostgreSQL refused, how many of each code.
     pub(in crate::engine) refused: BTreeMap<&'static str, i64>,
 }
@@ -74,7 +77,7 @@ pub(in crate::engine) async fn apply(
 ) -> Result<Applied, ReadError> {
     let store = &shared.store;
     let mut total = Applied::default();
-    let mut refused = Refused::new(mapping, Deed::Store);
+    let mut refused = Refused::new(mapping, RowWrite::Store);
     let mut waits = WAITS;
     let mut waiting: Vec<&[RecordRow]> = vec![rows];
     let mut claimed = Instant::now();
@@ -85,9 +88,10 @@ pub(in crate::engine) async fn apply(
                 total.written += applied.inserted + applied.updated.len() as u64;
                 total.changed.extend(applied.updated);
                 total.skipped.extend(applied.skipped);
+                total.uncaptured.extend(applied.uncaptured);
                 for sfid in &applied.kept {
                     let record = part.iter().find(|record| id_of(record) == sfid);
-                    refused.add(store, sfid, Obstacle::dropped(Deed::Store), record).await;
+                    refused.add(store, sfid, Obstacle::dropped(RowWrite::Store), record).await;
                 }
                 let swallowed: HashSet<&str> = applied.swallowed.iter().map(String::as_str).collect();
                 for record in part.iter().filter(|record| swallowed.contains(id_of(record))) {
@@ -106,7 +110,7 @@ pub(in crate::engine) async fn apply(
             }
             Err(error) => {
                 let (sfid, record) = (id_of(&part[0]), Some(&part[0]));
-                let obstacle = store.obstacle(mapping, Deed::Store, &error, record).await;
+                let obstacle = store.obstacle(mapping, RowWrite::Store, &error, record).await;
                 refused.add(store, sfid, obstacle, record).await;
             }
         }
@@ -116,6 +120,8 @@ pub(in crate::engine) async fn apply(
     total.refused = refused.counts();
     refused.keep(shared, lease).await?;
     settle(shared, mapping, &stored, "it is stored").await?;
+    let read: Vec<&str> = rows.iter().map(id_of).collect();
+    store.notice_read_findings(&mapping.table, &read).await?;
     Ok(total)
 }
 
@@ -142,10 +148,10 @@ async fn alone(
             total.skipped.push(sfid.to_owned());
             return Ok(());
         }
-        Ok(Alone::Dropped) => Obstacle::dropped(Deed::Store),
+        Ok(Alone::Dropped) => Obstacle::dropped(RowWrite::Store),
         Ok(Alone::KeyTaken(holder)) => Obstacle::key_taken(mapping, &holder),
         Err(error) if error.is_of_a_record() => {
-            store.obstacle(mapping, Deed::Store, &error, Some(record)).await
+            store.obstacle(mapping, RowWrite::Store, &error, Some(record)).await
         }
         Err(error) => return Err(error.into()),
     };
@@ -162,7 +168,7 @@ pub(in crate::engine) async fn remove(
 ) -> Result<Removed, ReadError> {
     let store = &shared.store;
     let mut total = Removed::default();
-    let mut refused = Refused::new(mapping, Deed::Remove);
+    let mut refused = Refused::new(mapping, RowWrite::Remove);
     let mut waits = WAITS;
     let mut waiting: Vec<&[String]> = sfids.chunks(REMOVED).collect();
     let mut claimed = Instant::now();
@@ -173,7 +179,7 @@ pub(in crate::engine) async fn remove(
                 total.deleted += deletes.deleted;
                 total.locked.extend(deletes.locked);
                 for sfid in &deletes.kept {
-                    refused.add(store, sfid, Obstacle::dropped(Deed::Remove), None).await;
+                    refused.add(store, sfid, Obstacle::dropped(RowWrite::Remove), None).await;
                 }
             }
             Err(error) if error.is_lock_timeout() && (part.len() == 1 || waits == 0) => {
@@ -186,7 +192,7 @@ pub(in crate::engine) async fn remove(
                 waiting.extend([second, first]);
             }
             Err(error) => {
-                let obstacle = store.obstacle(mapping, Deed::Remove, &error, None).await;
+                let obstacle = store.obstacle(mapping, RowWrite::Remove, &error, None).await;
                 refused.add(store, &part[0], obstacle, None).await;
             }
         }
@@ -195,6 +201,7 @@ pub(in crate::engine) async fn remove(
     let gone: Vec<&str> = sfids.iter().map(String::as_str).filter(|id| !out.contains(id)).collect();
     refused.keep(shared, lease).await?;
     settle(shared, mapping, &gone, "its row is gone").await?;
+    store.notice_read_findings(&mapping.table, &gone).await?;
     Ok(total)
 }
 
@@ -233,13 +240,13 @@ pub(in crate::engine) async fn settle(
 /// What was refused of one page.
 struct Refused<'a> {
     mapping: &'a Mapping,
-    deed: Deed,
+    write: RowWrite,
     found: Vec<(&'static str, Refusal)>,
 }
 
 impl Refused<'_> {
-    fn new(mapping: &Mapping, deed: Deed) -> Refused<'_> {
-        Refused { mapping, deed, found: Vec::new() }
+    fn new(mapping: &Mapping, write: RowWrite) -> Refused<'_> {
+        Refused { mapping, write, found: Vec::new() }
     }
 
     fn ids(&self) -> impl Iterator<Item = &str> {
@@ -258,16 +265,16 @@ impl Refused<'_> {
             Some(quoted) => format!("{text}: {}", self.shown(store, sfid, &quoted, record).await),
             None => text,
         };
-        let message = match self.deed {
-            Deed::Store => format!("the record {sfid} cannot be stored: {why}"),
-            Deed::Remove => {
+        let message = match self.write {
+            RowWrite::Store => format!("the record {sfid} cannot be stored: {why}"),
+            RowWrite::Remove => {
                 format!("the row of the record {sfid}, which was deleted in Salesforce, stays: {why}")
             }
         };
-        let (object, op) = (&self.mapping.object, self.deed.word());
+        let (object, op) = (&self.mapping.object, self.write.word());
         let error = NewError::classified(object, op, Source::Postgres, code, &message, fields);
         let error = NewError { sfid: Some(sfid.to_owned()), ..error };
-        self.found.push((code, Refusal { sfid: sfid.to_owned(), deed: self.deed, cause, error }));
+        self.found.push((code, Refusal { sfid: sfid.to_owned(), write: self.write, cause, error }));
     }
 
     /// What others say of a record, without the masked values of the record and of its row.
@@ -286,7 +293,8 @@ impl Refused<'_> {
 
     async fn keep(self, shared: &Shared, lease: &Lease) -> Result<(), postgres::Error> {
         let Some((code, first)) = self.found.first() else { return Ok(()) };
-        let (mapping, what) = (self.mapping, if self.deed == Deed::Store { "stored" } else { "removed" });
+        let (mapping, what) =
+            (self.mapping, if self.write == RowWrite::Store { "stored" } else { "removed" });
         shared.log.of("reader").warn(
             format!("{}: {} records cannot be {what}", mapping.object, self.found.len()),
             json!({"mapping": mapping.object, "code": code, "sfid": first.sfid}),

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::domain::mapping::Mapping;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::domain::run::Run;
+use crate::domain::reports::run::Run;
 use crate::postgres::failpoint;
-use crate::postgres::rows::RecordRow;
-use crate::postgres::status::{Cursor, Lease};
+use crate::postgres::reports::status::{Cursor, Lease};
+use crate::postgres::tables::rows::RecordRow;
+use crate::postgres::tables::uncaptured::Uncaptured;
 use crate::salesforce::query::{Selection, instant};
 use crate::salesforce::value;
 
@@ -67,7 +69,7 @@ async fn changes(
     let mut read = Read::default();
     let Some(since) = cursor.read else { return Ok(read) };
     let Some(stamp) = mapping.system.stamp else { return everything(shared, lease, mapping, run).await };
-    let mut asked_at = shared.store.now().await?;
+    let (mut begin, mut asked_at) = (Instant::now(), shared.store.now().await?);
     let since = since.min(asked_at);
     let selection = Selection::of(mapping);
     let name = stamp.name();
@@ -83,6 +85,13 @@ async fn changes(
         replaced::tell(shared, mapping, &page.replaced);
         let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
         note(run, rows.len(), &applied);
+        tell_uncaptured(shared, mapping, &applied.uncaptured);
+        let stored_at = asked_at + begin.elapsed();
+        let new = page.records.iter().filter_map(|record| stamp_of(mapping, record));
+        // Where Salesforce's clock is ahead, a record is no older than nothing.
+        let age = |stamp: DateTime<Utc>| (stored_at - stamp).to_std().unwrap_or_default();
+        let lags = new.filter(|stamp| *stamp > since).map(age);
+        shared.tally.lagged(&mapping.object, &lags.collect::<Vec<_>>());
         read.records += rows.len() as i64;
         read.written += applied.written;
         read.changed.extend(&applied.changed);
@@ -95,11 +104,26 @@ async fn changes(
             }
         }
         let Some(next) = page.next else { break };
-        asked_at = shared.store.now().await?;
+        (begin, asked_at) = (Instant::now(), shared.store.now().await?);
         page = shared.client.select_more(&selection, &next).await?;
     }
     cursor.read = Some(skipped.map_or(reached, |stamp| reached.min(stamp)).max(since));
     Ok(read)
+}
+
+/// Says that rows were written without being captured: what was written there is gone, and never reached Salesforce. Only a
+/// poll tells it, for a load may bring values that were not read before.
+fn tell_uncaptured(shared: &Shared, mapping: &Mapping, rows: &[Uncaptured]) {
+    let Some(first) = rows.first() else { return };
+    let text = match rows.len() {
+        1 => format!("{}: the row {} was written without being captured", mapping.object, first.row),
+        many => format!("{}: {many} rows were written without being captured", mapping.object),
+    };
+    shared.log.of("reader").warn(
+        format!("{text}; Salesforce's values were taken instead"),
+        json!({"mapping": mapping.object, "code": "UNCAPTURED_WRITE", "row": first.row.0.to_string(),
+            "fields": first.fields.join(", ")}),
+    );
 }
 
 /// Every record of an object that does not say when one changed; what is not met is gone.

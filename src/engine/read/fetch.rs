@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::domain::mapping::Mapping;
+use crate::domain::mappings::mapping::Mapping;
 use crate::postgres::{self, Store};
 use crate::salesforce::query::Selection;
 use crate::salesforce::{self, Client};

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::domain::mapping::Mapping;
-use crate::postgres::rows::RecordRow;
-use crate::postgres::status::Lease;
+use crate::domain::mappings::mapping::Mapping;
+use crate::postgres::reports::status::Lease;
+use crate::postgres::tables::rows::RecordRow;
 
 use super::apply;
 use super::fetch::{self, ReadError};

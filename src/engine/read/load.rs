@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::mapping::{Mapping, Stamp};
-use crate::domain::overview::LoadProgress;
-use crate::domain::run::{Kind, Run};
+use crate::domain::mappings::mapping::{Mapping, Stamp};
+use crate::domain::reports::overview::LoadProgress;
+use crate::domain::reports::run::{Kind, Run};
 use crate::domain::state::MappingState;
-use crate::postgres::rows::RecordRow;
-use crate::postgres::status::{Cursor, Lease};
+use crate::postgres::reports::status::{Cursor, Lease};
+use crate::postgres::tables::rows::RecordRow;
 use crate::salesforce::query::{Page, Selection};
 use crate::salesforce::value;
 

@@ -7,16 +7,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::mapping::Mapping;
+use crate::domain::errors::sync_error::Class;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::run::{Kind, Run};
+use crate::domain::reports::forecast::COUNT_INTERVAL;
+use crate::domain::reports::run::{Kind, Run};
 use crate::domain::state::MappingState;
-use crate::domain::sync_error::Class;
-use crate::domain::sync_error::Source;
 use crate::postgres;
-use crate::postgres::errors::NewError;
-use crate::postgres::rows::RecordRow;
-use crate::postgres::status::Lease;
+use crate::postgres::errors::sync_errors::NewError;
+use crate::postgres::reports::status::Lease;
+use crate::postgres::tables::rows::RecordRow;
 use crate::salesforce::{self, value};
 
 use super::apply::apply;
@@ -25,8 +26,6 @@ use super::fetch::{ReadError, count, lease_length, records};
 use super::{load, refused};
 use crate::engine::{Shared, connection, schema, table_check};
 
-/// Between counts of rows and records.
-const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 /// After a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Rows that one announcement names at most; PostgreSQL's take 8,000 bytes.

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::mapping::Mapping;
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
-use crate::postgres::obstacle::Deed;
-use crate::postgres::refused::{Choice, Due};
-use crate::postgres::rows::RecordRow;
-use crate::postgres::status::Lease;
+use crate::postgres::reports::status::Lease;
+use crate::postgres::tables::obstacle::RowWrite;
+use crate::postgres::tables::refused::{Choice, Due};
+use crate::postgres::tables::rows::RecordRow;
 use crate::salesforce::value;
 
 use super::apply::{apply, remove, settle};
@@ -75,14 +75,16 @@ async fn again(
     let mut left = usize::try_from(refused).unwrap_or(0) + applied.skipped.len();
     rows.extend(applied.changed);
     let known = &found;
-    let missing = |deed: Deed| {
-        part.iter().filter(move |due| due.deed == deed && !known.contains_key(&due.sfid)).map(|due| &due.sfid)
+    let missing = |write: RowWrite| {
+        part.iter()
+            .filter(move |due| due.write == write && !known.contains_key(&due.sfid))
+            .map(|due| &due.sfid)
     };
-    let deleted: Vec<String> = missing(Deed::Remove).cloned().collect();
+    let deleted: Vec<String> = missing(RowWrite::Remove).cloned().collect();
     let removed = remove(shared, lease, mapping, &deleted).await?;
     left += deleted.len().saturating_sub(usize::try_from(removed.deleted).unwrap_or(0));
     // Whether a row of it is to go is told by the deletes.
-    let gone: Vec<&str> = missing(Deed::Store).map(String::as_str).collect();
+    let gone: Vec<&str> = missing(RowWrite::Store).map(String::as_str).collect();
     settle(shared, mapping, &gone, "the record is not in Salesforce any more").await?;
     Ok(part.len().saturating_sub(left))
 }

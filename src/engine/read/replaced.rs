@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use serde_json::json;
 
-use crate::domain::mapping::Mapping;
+use crate::domain::mappings::mapping::Mapping;
 use crate::salesforce::query::Replaced;
 
 use crate::engine::Shared;
@@ -16,7 +16,7 @@ const REMEMBERED: usize = 10_000;
 
 /// What was told already.
 #[derive(Default)]
-pub(in crate::engine) struct Told(Mutex<HashSet<Replaced>>);
+pub(in crate::engine) struct Reported(Mutex<HashSet<Replaced>>);
 
 /// Tells of values that were not told yet.
 pub(in crate::engine) fn tell(shared: &Shared, mapping: &Mapping, found: &[Replaced]) {

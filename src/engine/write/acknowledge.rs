@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::dispatch::{Claimed, Job};
-use crate::domain::mapping::Mapping;
-use crate::domain::strategy::{self, Verdict};
-use crate::domain::sync_error::Source;
+use crate::domain::changes::dispatch::{Claimed, Job};
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::strategy::{self, RetryDecision};
 use crate::postgres::Error;
-use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Acked, Outcome};
+use crate::postgres::changes::queue::{Ack, Acked, Outcome};
+use crate::postgres::errors::sync_errors::NewError;
 
 use super::claim::Claim;
 use super::keep::keep_answer;
@@ -55,7 +55,7 @@ pub(in crate::engine) fn outcome_unknown(
     mapping: &Mapping,
     job: &Job,
     why: &str,
-) -> (Box<NewError>, Verdict) {
+) -> (Box<NewError>, RetryDecision) {
     let error = failure(mapping, job, Source::Engine, "OUTCOME_UNKNOWN", why, Vec::new());
     let next = strategy::waits(mapping.rules.strategy, error.class);
     (Box::new(error), next)
@@ -138,8 +138,8 @@ pub(in crate::engine) fn note_stop(shared: &Shared, mapping: &Mapping, acks: &[A
     let stops = |ack: &&Ack| {
         matches!(
             ack.outcome,
-            Outcome::Rejected { next: Verdict::Stop, .. }
-                | Outcome::Lost { park: Some((_, Verdict::Stop)), .. }
+            Outcome::Rejected { next: RetryDecision::Stop, .. }
+                | Outcome::Lost { park: Some((_, RetryDecision::Stop)), .. }
         )
     };
     if let Some(ack) = acks.iter().find(stops) {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::dispatch::{Call, Claimed, Job};
-use crate::domain::field::Field;
-use crate::domain::hstore::Hstore;
-use crate::domain::mapping::Mapping;
-use crate::domain::strategy::Strategy;
+use crate::domain::changes::dispatch::{Call, Claimed, Job};
+use crate::domain::mappings::field::Field;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::strategy::Strategy;
+use crate::domain::values::hstore::Hstore;
 use crate::salesforce::collections::MAX_RECORDS;
 
 /// The most bytes of JSON in one call, but for one record that has more by itself. Salesforce takes 50 MB.
@@ -93,9 +93,9 @@ fn call_size(unit: &Claimed, most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::dispatch::plan;
-    use crate::domain::dispatch::samples::{content, job, mapping, unit};
-    use crate::domain::fold::Action;
+    use crate::domain::changes::coalesce::Action;
+    use crate::domain::changes::dispatch::plan;
+    use crate::domain::changes::dispatch::samples::{content, job, mapping, unit};
 
     #[test]
     fn where_the_first_error_stops_the_rest_calls_go_in_the_order_of_the_changes() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::postgres::queue::CLAIM_WORD;
+use crate::postgres::changes::queue::CLAIM_WORD;
 
 /// How long units wait whose table does not fit, or has no mapping here.
 pub(in crate::engine) const UNFIT_PAUSE: Duration = Duration::from_secs(5);

@@ -4,16 +4,16 @@
 
 use std::collections::HashMap;
 
-use crate::domain::dispatch::{Call, Job};
-use crate::domain::field::Field;
-use crate::domain::key::{self, Key};
-use crate::domain::mapping::{Mapping, Parent};
+use crate::domain::changes::dispatch::{Call, Job};
+use crate::domain::errors::sync_error::{NOWHERE, Source};
+use crate::domain::mappings::field::Field;
+use crate::domain::mappings::mapping::{Mapping, Parent};
+use crate::domain::mappings::rules::MASK;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::rules::MASK;
-use crate::domain::sync_error::Source;
+use crate::domain::values::key::{self, Key};
 use crate::postgres::Error;
-use crate::postgres::keys::KeyHolder;
-use crate::postgres::queue::{Ack, Awaited, Outcome};
+use crate::postgres::changes::keys::KeyHolder;
+use crate::postgres::changes::queue::{Ack, Awaited, Outcome};
 
 use super::acknowledge::{ack, failure, refused};
 use crate::engine::Shared;
@@ -84,7 +84,7 @@ pub(in crate::engine) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, o
         named.then_some((of, Key { text, folded: key.folded }))
     });
     let Some((of, key)) = parent else { return outcome };
-    let message = format!("waits for {} {}, which is neither here nor in Salesforce", of.object, key.text);
+    let message = format!("waits for {} {}, which is {NOWHERE}", of.object, key.text);
     let error = Box::new(failure(mapping, job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new()));
     Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key } }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::sync_error::Source;
+use crate::domain::errors::sync_error::Source;
 use crate::postgres::Error;
-use crate::postgres::acknowledge::Rows;
-use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Acked, Outcome};
+use crate::postgres::changes::acknowledge::Rows;
+use crate::postgres::changes::queue::{Ack, Acked, Outcome};
+use crate::postgres::errors::sync_errors::NewError;
 
 use super::claim::Claim;
 use crate::engine::Shared;

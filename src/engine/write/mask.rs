@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::domain::dispatch::Job;
-use crate::domain::hstore::Hstore;
-use crate::domain::mapping::Mapping;
-use crate::domain::masking::{Hidden, hides};
+use crate::domain::changes::dispatch::Job;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::rules::MASK;
 use crate::domain::names::RowId;
-use crate::domain::rules::MASK;
+use crate::domain::values::hstore::Hstore;
+use crate::domain::values::masking::{Hidden, hides};
 use crate::postgres::Store;
-use crate::postgres::queue::Outcome;
+use crate::postgres::changes::queue::Outcome;
 use crate::salesforce::collections::SaveResult;
 
 /// A request as its attempt keeps it.
@@ -86,27 +86,15 @@ pub(in crate::engine) fn searchable(mapping: &Mapping, values: &Hstore) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::field::{Field, FieldType};
-    use crate::domain::mapping::Access;
-    use crate::domain::rules::Rules;
+    use crate::domain::mappings::field::{Field, FieldType};
+    use crate::domain::mappings::rules::Rules;
 
     #[test]
     fn a_masked_value_is_in_no_history() {
         let mut rules = Rules::default();
         rules.set("Email.mask", "true").unwrap();
         let fields = ["Email", "LastName"].map(|name| Field::plain(name, FieldType::String)).to_vec();
-        let (object, table) = ("Contact".to_owned(), "contact".to_owned());
-        let mapping = Mapping {
-            object,
-            table,
-            access: Access::ReadWrite,
-            external_id: None,
-            rules,
-            fields,
-            parents: Vec::new(),
-            gone: false,
-            system: Default::default(),
-        };
+        let mapping = Mapping { rules, ..Mapping::plain("Contact", fields) };
         let values: Hstore = [("email", "jane@acme,com"), ("lastname", "Doe")]
             .map(|(column, value)| (column.to_owned(), Some(value.to_owned())))
             .into();

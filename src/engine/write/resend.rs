@@ -4,17 +4,17 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::domain::dispatch::{Call, Job};
-use crate::domain::field::{Field, FieldType};
-use crate::domain::hstore::Hstore;
-use crate::domain::lost::{Candidate, differences, message};
-use crate::domain::mapping::Mapping;
+use crate::domain::changes::dispatch::{Call, Job};
+use crate::domain::changes::lost::{Candidate, differences, message};
+use crate::domain::changes::outgoing::LeftOut;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::field::{Field, FieldType};
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::strategy;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::outgoing::LeftOut;
-use crate::domain::strategy;
-use crate::domain::sync_error::Source;
-use crate::postgres::candidates::LostInsert;
-use crate::postgres::queue::{Ack, Outcome};
+use crate::domain::values::hstore::Hstore;
+use crate::postgres::changes::candidates::LostInsert;
+use crate::postgres::changes::queue::{Ack, Outcome};
 use crate::postgres::{self, Error};
 use crate::salesforce::query::{Selection, instant, literal};
 use crate::salesforce::{self, value};

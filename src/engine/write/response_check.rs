@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::domain::dispatch::{Call, Job};
-use crate::domain::mapping::Mapping;
+use crate::domain::changes::dispatch::{Call, Job};
+use crate::domain::mappings::mapping::Mapping;
 use crate::salesforce::Error;
 use crate::salesforce::collections::SaveResult;
 

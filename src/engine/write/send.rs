@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
-use crate::domain::dispatch::{Call, Claimed, Job};
-use crate::domain::field::{Field, FieldType};
-use crate::domain::key::Key;
-use crate::domain::mapping::Mapping;
-use crate::domain::masking::Hidden;
+use crate::domain::changes::dispatch::{Call, Claimed, Job};
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::field::{Field, FieldType};
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::strategy::{self, RetryDecision, Strategy};
 use crate::domain::names::RowId;
-use crate::domain::strategy::{self, Strategy, Verdict};
-use crate::domain::sync_error::Source;
-use crate::postgres::errors::NewError;
-use crate::postgres::queue::{Ack, Outcome};
+use crate::domain::values::key::Key;
+use crate::domain::values::masking::Hidden;
+use crate::postgres::changes::queue::{Ack, Outcome};
+use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
 use crate::salesforce::{self, value};
@@ -182,7 +183,9 @@ async fn send_call(
         let (answer, passed) = tokio::join!(sent, failpoint::pass(failpoint::AFTER_SEND));
         passed?;
         failpoint::pass(failpoint::AFTER_ANSWER).await?;
-        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = began.elapsed();
+        shared.tally.requested(&mapping.object, elapsed);
+        let took = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         match answer {
             Ok(results) if is_gone(shared, mapping, &results).await => {
                 connection::works(shared).await;
@@ -323,7 +326,7 @@ async fn settle(
     let log = shared.log.of("writer");
     let (mut accepted, mut rejected, mut taken_back) = (0, 0, 0);
     let mut acks = Vec::new();
-    let mut codes = Vec::new();
+    let (mut codes, mut waited) = (Vec::new(), Vec::new());
     let refused = call.iter().zip(&results).filter(|(_, result)| !result.success).map(|(out, _)| &out.job);
     let hidden = mask::hidden(&shared.store, mapping, refused).await;
     let nothing = Hidden::default();
@@ -350,7 +353,10 @@ async fn settle(
                         "retry_in": retry.map(|pause| format!("{:.1} s", pause.as_secs_f64()))}),
                 );
             }
-            Outcome::Accepted { .. } | Outcome::Begun { .. } => accepted += 1,
+            Outcome::Accepted { .. } | Outcome::Begun { .. } => {
+                accepted += 1;
+                waited.extend(wait_of(claim, &out.job));
+            }
             Outcome::Stopped | Outcome::Released { .. } => taken_back += 1,
             _ => {}
         }
@@ -358,6 +364,7 @@ async fn settle(
         acks.push(Ack { response: Some(response), ..ack(out.job, request, outcome) });
     }
     shared.tally.sent(&mapping.object, accepted, codes);
+    shared.tally.waited(&mapping.object, &waited);
     note_stop(shared, mapping, &acks);
     let total = acks.len();
     let text = match rejected {
@@ -395,6 +402,12 @@ async fn settle(
     Ok(())
 }
 
+/// How long a change waited whose answer has just come; nothing where nobody knows when it was captured.
+fn wait_of(claim: &Claim, job: &Job) -> Option<Duration> {
+    let before = (job.unit.claimed_at - job.captured_at).to_std().unwrap_or_default();
+    (job.captured_at > DateTime::UNIX_EPOCH).then(|| before + claim.since.elapsed())
+}
+
 /// What the answers to one call mean for its units. Those that were taken back with another are no errors of theirs: they
 /// wait unsent, as long as the mapping's writes rest or the other one waits.
 fn outcomes(
@@ -422,10 +435,10 @@ fn outcomes(
             if let Outcome::Rejected { next, .. } = outcome { Some(*next) } else { None }
         })
     };
-    let wait = if verdicts().any(|verdict| verdict == Verdict::Stop) {
+    let wait = if verdicts().any(|verdict| verdict == RetryDecision::Stop) {
         Outcome::Stopped
     } else {
-        Outcome::Released { pause: verdicts().filter_map(Verdict::pause).max().unwrap_or_default() }
+        Outcome::Released { pause: verdicts().filter_map(RetryDecision::pause).max().unwrap_or_default() }
     };
     for (outcome, _) in outcomes.iter_mut().zip(&innocent).filter(|(_, innocent)| **innocent) {
         *outcome = wait.clone();

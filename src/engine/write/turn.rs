@@ -1,10 +1,10 @@
 //! The strategy `fail_fast` keeps the order of changes: nothing is sent beside, or before, a call that may stop the writes.
 
-use crate::domain::dispatch::{Claimed, Job};
-use crate::domain::mapping::Mapping;
-use crate::domain::strategy::Strategy;
+use crate::domain::changes::dispatch::{Claimed, Job};
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::strategy::Strategy;
 use crate::postgres::Error;
-use crate::postgres::status::Lease;
+use crate::postgres::reports::status::Lease;
 
 use std::time::Duration;
 

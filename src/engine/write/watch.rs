@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::postgres::Error;
-use crate::postgres::queue::CaptureState;
+use crate::postgres::changes::queue::CaptureState;
 
 use crate::engine::Shared;
 

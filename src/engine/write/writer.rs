@@ -7,12 +7,12 @@ use serde_json::json;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-use crate::domain::catalogue;
-use crate::domain::dispatch::{self, Call, Claimed, Job, Planned};
-use crate::domain::mapping::{Mapping, ranks};
+use crate::domain::changes::dispatch::{self, Call, Claimed, Job, Planned};
+use crate::domain::errors::catalogue;
+use crate::domain::mappings::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
-use crate::postgres::custody::UNREADABLE_CHANGES;
-use crate::postgres::queue::{Ack, Outcome};
+use crate::postgres::changes::custody::UNREADABLE_CHANGES;
+use crate::postgres::changes::queue::{Ack, Outcome};
 use crate::postgres::{Error, failpoint};
 
 use super::acknowledge::{self, ack, failure, finish, give_back, release};
@@ -21,13 +21,13 @@ use super::keep::keep_answer;
 use super::send;
 use crate::engine::{Shared, connection, custody, rules, schema, table_check};
 
-/// How many changes one intake takes at most, and how many units one claim.
-const INTAKE: i64 = 5_000;
+/// How many changes one ingestion takes at most, and how many units one claim.
+const INGEST: i64 = 5_000;
 const CLAIM: i64 = 200;
 /// How many bytes of changes are worked at once; what is more goes back, to be claimed next. In memory each is there
 /// several times: as it was captured, as it is sent, as the attempt keeps it.
 const CLAIM_BYTES: i64 = 16 << 20;
-/// Between two intakes while full claims wait.
+/// Between two ingestions while full claims wait.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -39,13 +39,13 @@ const WORK: &str = "the queue cannot be worked";
 /// Runs until the end of the engine.
 pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     let mut pause = BUSY_PAUSE;
-    let mut intake = Intake::default();
+    let mut ingest = Ingest::default();
     loop {
         let turn = shared.turn.read().await;
         if shared.stop.is_cancelled() {
             return;
         }
-        let done = round(&shared, &mut intake).await;
+        let done = round(&shared, &mut ingest).await;
         drop(turn);
         match done {
             Ok(0) => {
@@ -70,12 +70,12 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
 
 /// When changes are taken in: before each claim, but with full claims waiting anyway not more often than need be.
 #[derive(Default)]
-struct Intake {
+struct Ingest {
     /// Since when there is enough to do without one.
     backlog: Option<Instant>,
 }
 
-impl Intake {
+impl Ingest {
     fn is_due(&mut self) -> bool {
         let due = self.backlog.is_none_or(|since| since.elapsed() >= BACKLOG_PAUSE);
         if due {
@@ -89,14 +89,14 @@ impl Intake {
     }
 }
 
-/// One intake, one claim and all its calls. Returns how much there was to do.
-async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
+/// One ingestion, one claim and all its calls. Returns how much there was to do.
+async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     let begin = Instant::now();
     let mappings = shared.mappings();
     let tables: Vec<String> = mappings.iter().map(|mapping| mapping.table.clone()).collect();
     let mut taken = 0;
-    if intake.is_due() {
-        taken = shared.store.intake(&tables, INTAKE).await?;
+    if ingest.is_due() {
+        taken = shared.store.ingest(&tables, INGEST).await?;
         shared.tally.add(&[("captured", taken)]);
         failpoint::pass(failpoint::AFTER_INTAKE).await?;
     }
@@ -113,7 +113,7 @@ async fn round(shared: &Shared, intake: &mut Intake) -> Result<usize, Error> {
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
     let count = units.len();
-    intake.note(count as i64 == CLAIM);
+    ingest.note(count as i64 == CLAIM);
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());

@@ -64,8 +64,9 @@ pub struct Entry<'a> {
     pub fields: Vec<Field<'a>>,
 }
 
-/// Fields that a line has room for before it takes more memory.
-const FIELDS: usize = 12;
+/// Fields that a line has room for before it takes more memory: as many as the lines of a router have. Twice as many
+/// would be more than memory that is given out again at once.
+const FIELDS: usize = 18;
 
 impl<'a> Entry<'a> {
     /// One that says nothing yet.

@@ -3,12 +3,10 @@
 //! in doubt stays a record of its own. Nothing is dropped: a trace longer than the limits goes on in another record.
 
 use std::collections::VecDeque;
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use super::{Format, level};
-use crate::logs::{Level, LogRecord};
+use crate::logs::Level;
+use crate::logs::packed::Packed;
 
 /// Lines of one record.
 const LINES: usize = 500;
@@ -25,7 +23,7 @@ pub struct Joiner {
 
 #[derive(Debug)]
 struct Held {
-    record: LogRecord,
+    record: Packed,
     lines: usize,
     /// What may follow; `None` where nothing does.
     open: Option<Trace>,
@@ -35,15 +33,15 @@ struct Held {
 
 impl Joiner {
     /// Takes a line's record in; `levelled` where the line named its level.
-    pub fn push(&mut self, format: Format, levelled: bool, record: LogRecord) {
+    pub fn push(&mut self, format: Format, levelled: bool, record: Packed) {
         let before = self.held.iter_mut().rev().find(|held| held.is_beside(&record));
-        let mut trace = Trace::begin(format, &record.message);
+        let mut trace = Trace::begin(format, record.message());
         if let Some(held) = before {
             let follows = held.open.take().filter(|_| format == Format::Plain);
-            if let Some(next) = follows.and_then(|trace| trace.next(&record.message)) {
+            if let Some(next) = follows.and_then(|trace| trace.next(record.message())) {
                 held.fail();
-                if held.lines < LINES && held.record.message.len() + record.message.len() < BYTES {
-                    held.append(&record.message, next);
+                if held.lines < LINES && held.record.message().len() + record.message().len() < BYTES {
+                    held.append(record.message(), next);
                     return;
                 }
                 trace = Some(next);
@@ -56,8 +54,15 @@ impl Joiner {
         self.held.push_back(held);
     }
 
+    /// Waits no more for what would show that a line is the head of a trace; traces that have begun go on.
+    pub fn settle(&mut self) {
+        for held in self.held.iter_mut().filter(|held| held.open == Some(Trace::Unknown)) {
+            held.open = None;
+        }
+    }
+
     /// The next record that grows no more.
-    pub fn pop(&mut self) -> Option<LogRecord> {
+    pub fn pop(&mut self) -> Option<Packed> {
         let is_ready = self.held.len() > HELD || self.held.front()?.open.is_none();
         is_ready.then(|| self.held.pop_front()).flatten().map(|held| held.record)
     }
@@ -69,8 +74,8 @@ impl Joiner {
 }
 
 impl Held {
-    fn is_beside(&self, record: &LogRecord) -> bool {
-        self.record.dyno == record.dyno && self.record.source == record.source
+    fn is_beside(&self, record: &Packed) -> bool {
+        self.record.beside() == record.beside()
     }
 
     /// A trace is of an error where nothing says otherwise.
@@ -81,8 +86,7 @@ impl Held {
     }
 
     fn append(&mut self, line: &str, next: Trace) {
-        self.record.message.push('\n');
-        self.record.message.push_str(line);
+        self.record.append(line);
         self.lines += 1;
         self.open = Some(next);
     }
@@ -111,9 +115,8 @@ enum Trace {
     RustNotes,
 }
 
-/// How Python's traces begin; each line is searched for it.
-static TRACEBACK: LazyLock<Finder<'static>> =
-    LazyLock::new(|| Finder::new("Traceback (most recent call last):"));
+/// How the line ends with which Python's traces begin.
+const TRACEBACK: &str = "Traceback (most recent call last):";
 
 impl Trace {
     /// What may follow a line that begins a record.
@@ -121,8 +124,7 @@ impl Trace {
         if !matches!(format, Format::Plain | Format::Timed | Format::Json | Format::Logfmt) {
             return None;
         }
-        let last = line.rsplit('\n').next().unwrap_or(line);
-        Some(if TRACEBACK.find(last.as_bytes()).is_some() {
+        Some(if line.trim_end().ends_with(TRACEBACK) {
             Trace::Python
         } else if line.starts_with("panic: ") || line.starts_with("fatal error: ") {
             Trace::GoPanic
@@ -150,7 +152,7 @@ impl Trace {
             Trace::PythonEnd if is_blank => Some(Trace::PythonEnd),
             Trace::PythonEnd => is_link(line).then_some(Trace::PythonLink),
             Trace::PythonLink if is_blank => Some(Trace::PythonLink),
-            Trace::PythonLink => TRACEBACK.find(line.as_bytes()).is_some().then_some(Trace::Python),
+            Trace::PythonLink => line.trim_end().ends_with(TRACEBACK).then_some(Trace::Python),
             Trace::GoPanic if is_goroutine(line) => Some(Trace::Goroutine),
             Trace::GoPanic => {
                 (is_blank || is_inside || line.starts_with("[signal ")).then_some(Trace::GoPanic)

@@ -62,7 +62,7 @@ impl<'a> Scan<'a> {
         loop {
             self.blanks();
             let key = self.string()?;
-            let key = if depth == 0 { key } else { Cow::Owned(format!("{name}.{key}")) };
+            let key = if depth == 0 { key } else { Cow::Owned([name, &key].join(".")) };
             self.expect(b':')?;
             self.blanks();
             match self.peek()? {

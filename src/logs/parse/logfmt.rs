@@ -11,9 +11,12 @@ const PAIRS: usize = 2;
 
 /// A line of pairs.
 pub(super) fn read(line: &str) -> Option<Entry<'_>> {
+    let mut pairs = Pairs::of(line);
+    // Most lines of text are none by their first word.
+    let first = pairs.next()??;
     let mut entry = Entry::new(Format::Logfmt);
     let mut count = 0;
-    for pair in Pairs::of(line) {
+    for pair in std::iter::once(Some(first)).chain(pairs) {
         let (key, value) = pair?;
         entry.take(Cow::Borrowed(key), value);
         count += 1;

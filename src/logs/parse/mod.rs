@@ -1,6 +1,6 @@
 //! Lines of other programs' logs, read into the members of a record. Pure: bytes come from whoever opened a stream.
 //!
-//! Each format has one file, and its reader takes a line or leaves it. [`line`] strips Heroku's own beginning
+//! Each format has one file, and its reader takes a line or leaves it. [`line()`] strips Heroku's own beginning
 //! (`heroku`), then asks the readers in order: `json` (pino, bunyan, zap, logrus, structlog, log4j's ECS), `platform`
 //! (errors of dynos, R, and of Logplex, L), `router`, `connect` (Heroku Connect), `postgres`, `access` (the AppLink
 //! service mesh, nginx, Apache), `logfmt`. What none of them takes is `plain` text, and nothing is dropped. What the

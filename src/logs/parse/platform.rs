@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::{Entry, Format, Value};
-use crate::logs::Level;
+use crate::logs::{Level, UNKNOWN};
 
 /// A line with such an error.
 pub(super) fn read(line: &str) -> Option<Entry<'_>> {
@@ -19,7 +19,10 @@ pub(super) fn read(line: &str) -> Option<Entry<'_>> {
     entry.level = Some(Level::Error);
     entry.message = Cow::Borrowed(line);
     entry.put("code", Value::Text(Cow::Borrowed(code)));
-    if let Some(count) = dropped(rest).filter(|_| format == Format::Logplex) {
+    // These three say that lines were lost, also where they do not say how many.
+    let unknown = || ["L10", "L11", "L12"].contains(&code).then_some(Value::Text(Cow::Borrowed(UNKNOWN)));
+    let count = if format == Format::Logplex { dropped(rest).or_else(unknown) } else { None };
+    if let Some(count) = count {
         entry.put("dropped", count);
     }
     Some(entry)

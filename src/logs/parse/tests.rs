@@ -27,7 +27,7 @@ fn records(bytes: &[u8]) -> Vec<LogRecord> {
 /// The one line of a sample that has this in it.
 fn sample(sample: &'static str, part: &str) -> (Entry<'static>, LogRecord) {
     let text = sample.lines().find(|line| line.contains(part)).unwrap();
-    (line(text), origin().record(line(text), DateTime::UNIX_EPOCH))
+    (line(text), origin().packed(line(text), DateTime::UNIX_EPOCH).record())
 }
 
 fn utc(text: &str) -> DateTime<Utc> {
@@ -332,7 +332,7 @@ fn what_common_loggers_write_is_read() {
 #[test]
 fn a_line_that_was_taken_in_late_says_when_it_was_written() {
     let text = "2024-10-28T16:02:15+00:00 app[web.1]: time=2024-10-28T16:01:00Z level=INFO msg=late";
-    let record = origin().record(line(text), DateTime::UNIX_EPOCH);
+    let record = origin().packed(line(text), DateTime::UNIX_EPOCH).record();
     assert_eq!(
         (record.time, &record.fields["time"]),
         (utc("2024-10-28T16:02:15Z"), &json!("2024-10-28T16:01:00Z"))
@@ -342,7 +342,7 @@ fn a_line_that_was_taken_in_late_says_when_it_was_written() {
 #[test]
 fn two_fields_of_one_name_are_both_kept() {
     let text = r#"{"msg":"x","reqId":"a","request_id":"b","level":"loud","n":12345678901234567890.10}"#;
-    let record = origin().record(line(text), DateTime::UNIX_EPOCH);
+    let record = origin().packed(line(text), DateTime::UNIX_EPOCH).record();
     assert_eq!((&record.fields["request_id"], &record.fields["request_id_"]), (&json!("a"), &json!("b")));
     assert_eq!(
         (record.fields["level"].clone(), record.fields["n"].to_string()),
@@ -520,7 +520,7 @@ proptest! {
         object.insert("number".to_owned(), number.into());
         object.insert("inner".to_owned(), json!({"a": {"b": [deep, {"c": null}]}, "d": true}));
         let text = serde_json::to_string(&object).unwrap();
-        let record = origin().record(line(&text), DateTime::UNIX_EPOCH);
+        let record = origin().packed(line(&text), DateTime::UNIX_EPOCH).record();
         for (key, value) in &members {
             prop_assert_eq!(&record.fields[&format!("k{key}")], &json!(value));
         }
@@ -533,7 +533,7 @@ proptest! {
     fn every_pair_comes_out(pairs in prop::collection::btree_map("k[a-z_.]{1,8}", "\\PC{0,20}", 2..8)) {
         let quoted = |value: &str| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
         let text: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={}", quoted(value))).collect();
-        let record = origin().record(line(&text.join(" ")), DateTime::UNIX_EPOCH);
+        let record = origin().packed(line(&text.join(" ")), DateTime::UNIX_EPOCH).record();
         for (key, value) in &pairs {
             prop_assert_eq!(&record.fields[key], &json!(value));
         }

@@ -154,6 +154,9 @@ fn zoned(wall: NaiveDateTime, rest: &str) -> (Stamp, &str) {
     let Some((zone, behind)) = found.or_else(|| abbreviation(spaced)) else {
         return (Stamp::Wall(wall), rest);
     };
+    if zone.local_minus_utc() == 0 {
+        return (Stamp::Instant(wall.and_utc()), behind);
+    }
     match wall.and_local_timezone(zone).single() {
         Some(time) => (Stamp::Instant(time.to_utc()), behind),
         None => (Stamp::Wall(wall), rest),

@@ -1,7 +1,8 @@
-//! A drain: Heroku's log router (Logplex) sends an app's lines here by HTTP. What was answered with 204 is told; when the
-//! reader is too slow the answer is 503, and Logplex keeps the lines and sends them again.
+//! A drain: Heroku's log router (Logplex) sends an app's lines here by HTTP. A request is answered with 204 when whoever
+//! reads the source has taken its lines in; while the reader is too slow the answer is 503, and Logplex keeps the lines and
+//! sends them again. A request that was told meanwhile is known again by its name.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,17 +16,17 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::Utc;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Failure, Manner, QUIET, Teller, frames};
+use super::{Failure, Manner, QUIET, Receipt, Teller, frames};
 use crate::logs::parse::Zone;
 use crate::logs::parse::origin::Origin;
 use crate::logs::parse::stream::Stream;
 
 /// Lines that were taken in and not told.
 const WAITING: usize = 20_000;
-/// How long a request waits for room before it is told to come again.
+/// How long a request waits for room, and then for the reader, before it is told to come again.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The largest body; Logplex sends far smaller ones.
 const LARGEST: usize = 8 << 20;
@@ -74,7 +75,7 @@ pub(super) async fn read(drain: &DrainAt, manner: Manner, teller: &mut Teller) -
     let (sender, mut batches) = mpsc::unbounded_channel();
     let intake = Intake {
         proof: Proof::of(drain.login.as_ref())?,
-        room: Arc::new(Semaphore::new(WAITING)),
+        room: Semaphore::new(WAITING),
         known: Mutex::default(),
         sender,
     };
@@ -121,18 +122,21 @@ async fn listen(drain: &DrainAt) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Tells the lines of a request, then makes room for others.
+/// Tells the lines of a request.
 async fn tell(batch: Batch, stream: &mut Stream, teller: &Teller) {
     for line in &batch.lines {
         stream.line(line, Utc::now());
         teller.lines(stream).await;
     }
+    // A trace may go on in the next request, which comes when this one is answered.
+    stream.settle();
+    teller.lines(stream).await;
     if batch.missing > 0 {
         stream.idle();
         teller.lines(stream).await;
         teller.gap(Some(batch.missing), "the request said that it had more than came").await;
     }
-    drop(batch.room);
+    teller.taken(batch.receipt).await;
 }
 
 /// The lines of one request.
@@ -140,16 +144,15 @@ struct Batch {
     lines: Vec<String>,
     /// How many it said to have beside them.
     missing: usize,
-    /// The room that they take until they are told.
-    room: OwnedSemaphorePermit,
+    /// For the reader, when they were taken in.
+    receipt: Receipt,
 }
 
 /// What all requests share.
 struct Intake {
     proof: Proof,
-    room: Arc<Semaphore>,
-    /// The newest requests that were taken in, by the name that Logplex gives them.
-    known: Mutex<VecDeque<String>>,
+    room: Semaphore,
+    known: Mutex<Known>,
     sender: mpsc::UnboundedSender<Batch>,
 }
 
@@ -169,7 +172,7 @@ async fn answer(State(intake): State<Arc<Intake>>, request: Request<Body>) -> Re
     response
 }
 
-async fn take(intake: &Intake, request: Request<Body>) -> StatusCode {
+async fn take(intake: &Arc<Intake>, request: Request<Body>) -> StatusCode {
     let (head, body) = request.into_parts();
     if !intake.proof.is_shown(&head.headers) {
         return StatusCode::UNAUTHORIZED;
@@ -177,13 +180,13 @@ async fn take(intake: &Intake, request: Request<Body>) -> StatusCode {
     if head.method != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED;
     }
-    let name = text(&head.headers, "logplex-frame-id").map(str::to_owned);
-    if name.as_ref().is_some_and(|name| intake.known().contains(name)) {
-        return StatusCode::NO_CONTENT;
-    }
     let Ok(body) = axum::body::to_bytes(body, LARGEST).await else {
         return StatusCode::PAYLOAD_TOO_LARGE;
     };
+    let name = text(&head.headers, "logplex-frame-id").map(str::to_owned);
+    if let Some(answer) = name.as_ref().and_then(|name| intake.known().begin(name)) {
+        return answer;
+    }
     let (found, rest) = frames::split(&body);
     let mut lines: Vec<String> = found.into_iter().map(frames::line).collect();
     let count = text(&head.headers, "logplex-msg-count").and_then(|count| count.parse().ok());
@@ -191,20 +194,62 @@ async fn take(intake: &Intake, request: Request<Body>) -> StatusCode {
     if !rest.is_empty() {
         lines.push(frames::line(rest));
     }
+    let is_named = name.is_some();
+    // It goes on where the sender hangs up: what was begun is told once, and known by its name from then on.
+    let mut delivery = tokio::spawn(deliver(intake.clone(), lines, missing, name));
+    let answer = match is_named {
+        true => tokio::time::timeout(PATIENCE, &mut delivery).await.unwrap_or(Ok(false)),
+        // Without a name it would be told twice if it came again.
+        false => delivery.await,
+    };
+    if answer.unwrap_or(false) { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+/// Has the lines of a request told; whether the reader has taken them in.
+async fn deliver(intake: Arc<Intake>, lines: Vec<String>, missing: usize, name: Option<String>) -> bool {
     let weight = u32::try_from(lines.len().clamp(1, WAITING)).unwrap_or(1);
-    let room = tokio::time::timeout(PATIENCE, intake.room.clone().acquire_many_owned(weight)).await;
-    let Ok(Ok(room)) = room else { return StatusCode::SERVICE_UNAVAILABLE };
-    if intake.sender.send(Batch { lines, missing, room }).is_err() {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    }
+    let (receipt, taken) = oneshot::channel();
+    let is_taken = match tokio::time::timeout(PATIENCE, intake.room.acquire_many(weight)).await {
+        Ok(Ok(_room)) => {
+            let sent = intake.sender.send(Batch { lines, missing, receipt: Receipt(receipt) });
+            sent.is_ok() && taken.await.is_ok()
+        }
+        _ => false,
+    };
     if let Some(name) = name {
-        let mut known = intake.known();
-        known.push_back(name);
-        if known.len() > KNOWN {
-            known.pop_front();
+        intake.known().end(name, is_taken);
+    }
+    is_taken
+}
+
+/// Requests by the names that Logplex gives them.
+#[derive(Default)]
+struct Known {
+    /// Those that are being told.
+    begun: HashSet<String>,
+    /// The newest of those that were taken in.
+    taken: VecDeque<String>,
+}
+
+impl Known {
+    /// A request begins, or is answered at once where it came before.
+    fn begin(&mut self, name: &str) -> Option<StatusCode> {
+        if self.taken.iter().any(|taken| taken == name) {
+            return Some(StatusCode::NO_CONTENT);
+        }
+        (!self.begun.insert(name.to_owned())).then_some(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// It was taken in, or not.
+    fn end(&mut self, name: String, is_taken: bool) {
+        self.begun.remove(&name);
+        if is_taken {
+            self.taken.push_back(name);
+        }
+        if self.taken.len() > KNOWN {
+            self.taken.pop_front();
         }
     }
-    StatusCode::NO_CONTENT
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -212,7 +257,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 impl Intake {
-    fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Failure, Manner, Teller};
 use crate::logs::LogRecord;
 use crate::logs::input::{Input, OpenError};
+use crate::logs::line::LogFilter;
 use crate::logs::parse::Zone;
 use crate::logs::parse::origin::Origin;
 
@@ -51,9 +52,10 @@ pub(super) async fn read(
     let mut input = open(file, &teller.name, manner.follow.then_some(back))?;
     *opened = Opened::Read;
     teller.works().await;
+    let all = LogFilter::default();
     let mut backlog: VecDeque<LogRecord> = VecDeque::new();
     loop {
-        let next = input.read().map_err(|error| {
+        let next = input.read(&all).map_err(|error| {
             let what = format!("cannot read {} any further: {error}", file.path.display());
             Failure::new(what, "look at the disk, and whether the file is whole")
         })?;

@@ -1,9 +1,11 @@
 //! An app's log at Heroku: log sessions of the Platform API. A session gives an address whose answer goes on for as long
-//! as the app writes, for about an hour; another one takes its place before that.
+//! as the app writes, for about an hour; another one takes its place before that. The two are followed side by side for a
+//! while: an app of the Fir generation has no history that a new session could begin with.
 
 use std::error::Error;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use chrono::Utc;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -13,7 +15,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
 
-use super::seam::{HISTORY, Line, Seam};
+use super::seam::{self, HISTORY, Line, Seam};
 use super::{Failure, Manner, QUIET, Teller};
 use crate::logs::parse::Zone;
 use crate::logs::parse::origin::Origin;
@@ -22,6 +24,11 @@ use crate::logs::parse::stream::Stream;
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an old session is followed beside the new one, at most: what it still had to send comes within that.
+const OVERLAP: Duration = Duration::from_secs(5);
+/// When nothing comes for so long, all is read that an app of the Fir generation has: its answer never ends.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Which app's log, and how it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +47,13 @@ pub struct HerokuApp {
     pub renew: Duration,
 }
 
+/// What is told about an app.
+#[derive(Deserialize)]
+struct App {
+    #[serde(default)]
+    generation: serde_json::Value,
+}
+
 /// What a session's creation answers.
 #[derive(Deserialize)]
 struct Session {
@@ -53,12 +67,13 @@ pub(super) async fn read(
     seam: &mut Seam,
     teller: &mut Teller,
 ) -> Result<(), Failure> {
-    let api = Api::new(app)?;
+    let mut api = Api::new(app)?;
+    api.is_fir = api.asks_fir().await;
     let lines = if seam.is_new() { manner.lines.min(HISTORY) } else { HISTORY };
     let response = api.open(lines, manner.follow).await?;
     teller.works().await;
     let stream = Stream::new(Origin::named(&teller.name, &app.app, Zone::Utc));
-    let mut reading = Reading { incoming: Incoming::new(response), stream, seam, teller };
+    let mut reading = Reading { newest: Incoming::new(response), before: None, stream, seam, teller };
     reading.seam.begin();
     let ended = reading.follow(&api, manner).await;
     // What has begun and did not end comes whole in the next stream.
@@ -69,12 +84,16 @@ pub(super) async fn read(
 
 /// Whether its log can be read.
 pub(super) async fn check(app: &HerokuApp) -> Result<(), Failure> {
-    Api::new(app)?.open(1, false).await.map(|_| ())
+    let mut api = Api::new(app)?;
+    api.is_fir = api.asks_fir().await;
+    api.open(1, false).await.map(|_| ())
 }
 
 /// A log that is being read.
 struct Reading<'a> {
-    incoming: Incoming,
+    newest: Incoming,
+    /// The one before, and until when it is followed.
+    before: Option<(Incoming, Instant)>,
     stream: Stream,
     seam: &'a mut Seam,
     teller: &'a mut Teller,
@@ -83,10 +102,17 @@ struct Reading<'a> {
 impl Reading<'_> {
     async fn follow(&mut self, api: &Api<'_>, manner: Manner) -> Result<(), Failure> {
         let mut renewal = Instant::now() + api.app.renew;
+        // Counted from the last line, whatever else happens: a trace that ended is told.
+        let mut silent_since = Instant::now();
+        let mut quiet = silent_since + QUIET;
         loop {
             tokio::select! {
-                piece = self.incoming.response.chunk() => match piece {
-                    Ok(Some(piece)) => self.take(&piece).await,
+                piece = self.newest.response.chunk() => match piece {
+                    Ok(Some(piece)) => {
+                        silent_since = Instant::now();
+                        quiet = silent_since + QUIET;
+                        self.take(seam::Stream::Newest, &piece).await;
+                    }
                     Ok(None) if manner.follow => return Err(api.broken("it ended")),
                     Ok(None) => {
                         self.finish();
@@ -94,34 +120,54 @@ impl Reading<'_> {
                     }
                     Err(error) => return Err(api.broken(&cause(error))),
                 },
+                piece = before(&mut self.before) => match piece {
+                    Some(piece) => self.take(seam::Stream::Before, &piece).await,
+                    None => self.leave(),
+                },
                 () = tokio::time::sleep_until(renewal), if manner.follow => {
                     renewal = Instant::now() + match api.open(HISTORY, true).await {
                         Ok(response) => {
-                            self.incoming = Incoming::new(response);
-                            self.seam.begin();
+                            let until = Instant::now() + OVERLAP.min(api.app.renew / 2);
+                            let before = std::mem::replace(&mut self.newest, Incoming::new(response));
+                            self.before = Some((before, until));
+                            self.seam.overlap();
                             api.app.renew
                         }
                         // The old one goes on for a while.
                         Err(_) => api.app.renew / 10,
                     };
                 }
-                () = tokio::time::sleep(QUIET) => {
+                () = tokio::time::sleep_until(quiet) => {
+                    quiet = Instant::now() + QUIET;
                     self.stream.idle();
                     self.teller.lines(&mut self.stream).await;
                     self.teller.caught_up().await;
+                    if api.is_fir && !manner.follow && silent_since.elapsed() >= SILENCE {
+                        return Ok(());
+                    }
                 }
             }
         }
     }
 
-    async fn take(&mut self, piece: &[u8]) {
-        for line in self.incoming.lines(piece) {
-            self.line(&line).await;
+    /// The stream before has ended, or was followed for long enough.
+    fn leave(&mut self) {
+        self.before = None;
+        self.seam.leave();
+    }
+
+    async fn take(&mut self, from: seam::Stream, piece: &[u8]) {
+        let incoming = match (from, &mut self.before) {
+            (seam::Stream::Before, Some((before, _))) => before,
+            _ => &mut self.newest,
+        };
+        for line in incoming.lines(piece) {
+            self.line(from, &line).await;
         }
     }
 
-    async fn line(&mut self, line: &str) {
-        match self.seam.take(line) {
+    async fn line(&mut self, from: seam::Stream, line: &str) {
+        match self.seam.take(from, line) {
             Line::Known => return,
             Line::New => {}
             Line::NewBehindGap => {
@@ -137,12 +183,19 @@ impl Reading<'_> {
 
     /// The end of what is not followed: a last line may lack its end.
     fn finish(&mut self) {
-        for line in self.incoming.rest() {
-            if self.seam.take(&line) != Line::Known {
+        for line in self.newest.rest() {
+            if self.seam.take(seam::Stream::Newest, &line) != Line::Known {
                 self.stream.line(&line, Utc::now());
             }
         }
     }
+}
+
+/// The next piece of the stream before; nothing when it has ended or was followed for long enough, and never, when there is
+/// none.
+async fn before(before: &mut Option<(Incoming, Instant)>) -> Option<Bytes> {
+    let Some((incoming, until)) = before else { return std::future::pending().await };
+    tokio::time::timeout_at(*until, incoming.response.chunk()).await.ok()?.ok()?
 }
 
 /// An answer, and how its bytes become lines.
@@ -187,6 +240,8 @@ struct Api<'a> {
     app: &'a HerokuApp,
     http: reqwest::Client,
     key: SecretString,
+    /// Whether the app is of the Fir generation, which has live lines only.
+    is_fir: bool,
 }
 
 impl Api<'_> {
@@ -206,7 +261,7 @@ impl Api<'_> {
             .map_err(|error| {
                 Failure::new(format!("TLS cannot be set up: {error}"), "look at its settings")
             })?;
-        Ok(Api { app, http, key: key.into() })
+        Ok(Api { app, http, key: key.into(), is_fir: false })
     }
 
     /// The answer of a new session: the newest lines, and what comes if that is wanted.
@@ -223,21 +278,40 @@ impl Api<'_> {
         }
     }
 
-    async fn session(&self, lines: usize, tail: bool) -> Result<Url, Failure> {
-        let HerokuApp { app, dyno, from, api_url, .. } = self.app;
-        let mut wanted = json!({"lines": lines, "tail": tail});
-        for (key, value) in [("dyno", dyno), ("source", from)] {
+    /// Asks whether the app is of the Fir generation. One that tells nothing is not, and the session's creation says why.
+    async fn asks_fir(&self) -> bool {
+        let HerokuApp { app, api_url, .. } = self.app;
+        let request = self.authorized(self.http.get(format!("{api_url}/apps/{app}")));
+        let Ok(response) = self.send(request).await else { return false };
+        let Ok(told) = response.json::<App>().await else { return false };
+        // `{"name": "fir"}`; once it was the name alone.
+        told.generation.get("name").unwrap_or(&told.generation) == "fir"
+    }
+
+    /// What the body of a session's creation asks for.
+    fn wanted(&self, lines: usize, tail: bool) -> serde_json::Value {
+        let HerokuApp { dyno, from, .. } = self.app;
+        let mut wanted = if self.is_fir { json!({}) } else { json!({"lines": lines, "tail": tail}) };
+        // Dynos of Fir are called `web-1b2c3d`; a name without such an end is that of their process.
+        let is_process = |name: &String| self.is_fir && !name.contains(['.', '-']);
+        let dyno_key = if dyno.as_ref().is_some_and(is_process) { "type" } else { "dyno" };
+        for (key, value) in [(dyno_key, dyno), ("source", from)] {
             if let Some(value) = value {
                 wanted[key] = value.as_str().into();
             }
         }
-        let request = self
-            .http
-            .post(format!("{api_url}/apps/{app}/log-sessions"))
-            .timeout(TIMEOUT)
-            .bearer_auth(self.key.expose_secret())
-            .header(ACCEPT, "application/vnd.heroku+json; version=3")
-            .json(&wanted);
+        wanted
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.timeout(TIMEOUT).bearer_auth(self.key.expose_secret());
+        request.header(ACCEPT, "application/vnd.heroku+json; version=3.sdk")
+    }
+
+    async fn session(&self, lines: usize, tail: bool) -> Result<Url, Failure> {
+        let HerokuApp { app, api_url, .. } = self.app;
+        let request = self.http.post(format!("{api_url}/apps/{app}/log-sessions"));
+        let request = self.authorized(request).json(&self.wanted(lines, tail));
         let response = self.send(request).await?;
         if !response.status().is_success() {
             return Err(self.refused(response.status()));

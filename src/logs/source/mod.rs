@@ -11,13 +11,13 @@ mod seam;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::log::record;
 use super::parse::stream::Stream;
-use super::{ELSEWHERE, Level, LogRecord};
-use crate::domain::backoff::Backoff;
+use super::{ELSEWHERE, Level, LogRecord, UNKNOWN};
+use crate::domain::mappings::backoff::Backoff;
 
 pub use drain::{DrainAt, Login};
 pub use file::FileAt;
@@ -87,47 +87,91 @@ pub struct Manner {
     pub lines: usize,
 }
 
+/// How a source stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It is being opened.
+    #[default]
+    Opening,
+    /// It is open.
+    Works,
+    /// It brings nothing until it is back.
+    Fails(Failure),
+    /// All of it was read.
+    Ended,
+}
+
 /// What a source tells.
 #[derive(Debug)]
-pub enum Told {
+pub enum SourceEvent {
     /// A line of it, or one about it.
     Line(LogRecord),
+    /// It stands otherwise than before.
+    Stands {
+        /// Its name.
+        source: String,
+        /// How.
+        standing: Standing,
+    },
     /// What was there when it was opened is told, or it could not be opened. Told once.
     CaughtUp,
+    /// Somebody waits for all that was told before to be taken in.
+    Until(Receipt),
+}
+
+/// Says that lines were taken in. One that is dropped says that they were not.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Sender<()>);
+
+impl Receipt {
+    /// They were.
+    pub fn taken(self) {
+        // Whoever asked may have gone.
+        let _ = self.0.send(());
+    }
 }
 
 /// Sources that are read. They end when this is dropped.
 #[derive(Debug)]
 pub struct Sources {
-    told: mpsc::Receiver<Told>,
+    told: mpsc::Receiver<SourceEvent>,
     _stop: DropGuard,
 }
 
 impl Sources {
     /// What is told next; `None` when all have ended.
-    pub async fn next(&mut self) -> Option<Told> {
+    pub async fn next(&mut self) -> Option<SourceEvent> {
         self.told.recv().await
     }
 
-    /// The next records, at least one and at most so many; `None` when all sources have ended.
-    pub async fn records(&mut self, most: usize) -> Option<Vec<LogRecord>> {
+    /// What is told next, at most so many things at once; `None` when all have ended.
+    pub async fn batch(&mut self, most: usize) -> Option<Batch> {
         let mut told = Vec::new();
-        loop {
-            if self.told.recv_many(&mut told, most).await == 0 {
-                return None;
-            }
-            let records: Vec<LogRecord> = told
-                .drain(..)
-                .filter_map(|told| match told {
-                    Told::Line(record) => Some(record),
-                    Told::CaughtUp => None,
-                })
-                .collect();
-            if !records.is_empty() {
-                return Some(records);
+        if self.told.recv_many(&mut told, most).await == 0 {
+            return None;
+        }
+        let mut batch = Batch::default();
+        for told in told {
+            match told {
+                SourceEvent::Line(record) => batch.records.push(record),
+                SourceEvent::Stands { source, standing } => batch.standings.push((source, standing)),
+                SourceEvent::Until(receipt) => batch.receipts.push(receipt),
+                SourceEvent::CaughtUp => {}
             }
         }
+        Some(batch)
     }
+}
+
+/// What sources told at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Their lines.
+    pub records: Vec<LogRecord>,
+    /// Those that stand otherwise than before, by name.
+    pub standings: Vec<(String, Standing)>,
+    /// For those who wait for the lines to be taken in.
+    pub receipts: Vec<Receipt>,
 }
 
 /// Begins to read them.
@@ -156,6 +200,9 @@ async fn keep(source: Source, manner: Manner, mut teller: Teller) {
             teller.fails(failure).await;
         }
         teller.caught_up().await;
+        if ended.is_ok() {
+            teller.stands(Standing::Ended).await;
+        }
         if ended.is_ok() || !manner.follow {
             return;
         }
@@ -180,7 +227,7 @@ pub async fn check(source: &Source) -> Result<(), Failure> {
 struct Teller {
     name: String,
     kind: &'static str,
-    sender: mpsc::Sender<Told>,
+    sender: mpsc::Sender<SourceEvent>,
     caught_up: bool,
     /// What was told last about its failure, until it works.
     failing: Option<Failure>,
@@ -189,14 +236,14 @@ struct Teller {
 }
 
 impl Teller {
-    fn new(source: &Source, sender: mpsc::Sender<Told>) -> Teller {
+    fn new(source: &Source, sender: mpsc::Sender<SourceEvent>) -> Teller {
         let (name, kind) = (source.name.clone(), source.kind.word());
         Teller { name, kind, sender, caught_up: false, failing: None, failures: 0 }
     }
 
     /// Tells a record. When nobody takes it any more the sources are about to end.
     async fn line(&self, record: LogRecord) {
-        let _ = self.sender.send(Told::Line(LogRecord { id: ELSEWHERE, ..record })).await;
+        let _ = self.sender.send(SourceEvent::Line(LogRecord { id: ELSEWHERE, ..record })).await;
     }
 
     /// Tells what a stream has.
@@ -214,7 +261,8 @@ impl Teller {
 
     /// Tells that lines are missing here, and how many where that is known.
     async fn gap(&self, lost: Option<usize>, why: &str) {
-        let fields = lost.map(|lost| ("dropped".to_owned(), lost.into())).into_iter().collect();
+        let dropped = lost.map_or(UNKNOWN.into(), Value::from);
+        let fields = [("dropped".to_owned(), dropped)].into_iter().collect();
         let message = match lost {
             Some(lost) => format!("{lost} lines are missing here: {why}"),
             None => format!("lines may be missing here: {why}"),
@@ -224,13 +272,23 @@ impl Teller {
 
     async fn caught_up(&mut self) {
         if !std::mem::replace(&mut self.caught_up, true) {
-            let _ = self.sender.send(Told::CaughtUp).await;
+            let _ = self.sender.send(SourceEvent::CaughtUp).await;
         }
+    }
+
+    /// Lets the reader say when it has taken in what was told.
+    async fn taken(&self, receipt: Receipt) {
+        let _ = self.sender.send(SourceEvent::Until(receipt)).await;
+    }
+
+    async fn stands(&self, standing: Standing) {
+        let _ = self.sender.send(SourceEvent::Stands { source: self.name.clone(), standing }).await;
     }
 
     /// It was opened.
     async fn works(&mut self) {
         self.failures = 0;
+        self.stands(Standing::Works).await;
         if self.failing.take().is_some() {
             self.say(Level::Info, "the source works again".to_owned(), Map::new()).await;
         }
@@ -241,6 +299,7 @@ impl Teller {
         self.failures = self.failures.saturating_add(1);
         if self.failing.as_ref() != Some(failure) {
             self.failing = Some(failure.clone());
+            self.stands(Standing::Fails(failure.clone())).await;
             let message = format!("{}; {}", failure.what, failure.remedy);
             self.say(Level::Warn, message, Map::new()).await;
         }

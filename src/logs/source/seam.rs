@@ -1,5 +1,6 @@
-//! Where one stream of a log ends and the next one begins: Heroku sends its newest lines once more, and those that were
-//! told are left out. A line is the same where its whole text is, which has its time in microseconds.
+//! Where one stream of a log ends and the next one begins: Heroku sends its newest lines once more, or two streams are
+//! followed for a while side by side. Lines that were told are left out. A line is the same where its whole text is, which
+//! has its time in microseconds.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -13,7 +14,7 @@ pub(super) const HISTORY: usize = 1_500;
 /// How many of the newest lines are known again. More than the history: old and new streams come in pieces.
 const KNOWN: usize = 2 * HISTORY;
 
-/// What a line of the new stream is.
+/// What a line of a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// One that was told, or that was written before the first one that was.
@@ -24,17 +25,30 @@ pub(super) enum Line {
     NewBehindGap,
 }
 
+/// Which of the streams a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// The one that began last.
+    Newest,
+    /// The one before it, which is still followed.
+    Before,
+}
+
+/// Lines that were told and that a stream has not sent.
+type Owed = HashMap<u64, u32>;
+
 /// What was told last.
 #[derive(Debug, Default)]
 pub(super) struct Seam {
     hasher: RandomState,
     /// The newest lines, and when they were taken in.
     told: VecDeque<(u64, Option<DateTime<Utc>>)>,
-    /// Of these, those that the new stream has not sent.
-    left: HashMap<u64, u32>,
-    /// The earliest of them, until the new stream sent one of them or a new one.
+    newest: Owed,
+    /// Of the stream before, while it is followed.
+    before: Option<Owed>,
+    /// The earliest line that was told, until the newest stream sent one that was told or a new one.
     earliest: Option<DateTime<Utc>>,
-    /// Whether the new stream sent anything that shows where it begins.
+    /// Whether nothing shows yet that the newest stream goes on where the others ended.
     begins: bool,
 }
 
@@ -44,34 +58,64 @@ impl Seam {
         self.told.is_empty()
     }
 
-    /// Another stream begins.
+    /// Another stream begins, when the one before has ended.
     pub(super) fn begin(&mut self) {
-        self.left.clear();
-        for (hash, _) in &self.told {
-            *self.left.entry(*hash).or_default() += 1;
-        }
-        self.earliest = self.told.iter().filter_map(|(_, time)| *time).min();
+        self.before = None;
+        self.owe_all();
         self.begins = !self.told.is_empty();
     }
 
-    /// Takes a line of the stream in.
-    pub(super) fn take(&mut self, line: &str) -> Line {
+    /// Another stream begins beside the one that is followed: nothing can be missing between them.
+    pub(super) fn overlap(&mut self) {
+        self.before = Some(std::mem::take(&mut self.newest));
+        self.owe_all();
+        self.begins = false;
+    }
+
+    /// The stream before is not followed any more.
+    pub(super) fn leave(&mut self) {
+        self.before = None;
+    }
+
+    fn owe_all(&mut self) {
+        self.newest.clear();
+        for (hash, _) in &self.told {
+            *self.newest.entry(*hash).or_default() += 1;
+        }
+        self.earliest = self.told.iter().filter_map(|(_, time)| *time).min();
+    }
+
+    /// Takes a line of a stream in.
+    pub(super) fn take(&mut self, from: Stream, line: &str) -> Line {
         let hash = self.hasher.hash_one(line);
-        if let Some(left) = self.left.get_mut(&hash).filter(|left| **left > 0) {
+        let is_newest = from == Stream::Newest;
+        let (owed, other) = match (is_newest, &mut self.before) {
+            (true, before) => (Some(&mut self.newest), before.as_mut()),
+            (false, before) => (before.as_mut(), Some(&mut self.newest)),
+        };
+        if let Some(left) = owed.and_then(|owed| owed.get_mut(&hash)).filter(|left| **left > 0) {
             *left -= 1;
-            (self.begins, self.earliest) = (false, None);
+            if is_newest {
+                (self.begins, self.earliest) = (false, None);
+            }
             return Line::Known;
         }
         let time = taken_at(line);
-        if let (Some(earliest), Some(time)) = (self.earliest, time)
+        if let (Some(earliest), Some(time), true) = (self.earliest, time, is_newest)
             && time < earliest
         {
             self.begins = false;
             return Line::Known;
         }
+        if let Some(other) = other {
+            *other.entry(hash).or_default() += 1;
+        }
         self.told.push_back((hash, time));
         if self.told.len() > KNOWN {
             self.told.pop_front();
+        }
+        if !is_newest {
+            return Line::New;
         }
         self.earliest = None;
         if std::mem::take(&mut self.begins) { Line::NewBehindGap } else { Line::New }
@@ -93,7 +137,7 @@ mod tests {
         seam.begin();
         let mut gap = false;
         let new = lines.filter(|number| {
-            let taken = seam.take(&line(*number));
+            let taken = seam.take(Stream::Newest, &line(*number));
             gap |= taken == Line::NewBehindGap;
             taken != Line::Known
         });
@@ -116,7 +160,47 @@ mod tests {
         assert_eq!(told(&mut seam, [1, 1, 1].into_iter()).0.len(), 1);
     }
 
+    /// What two streams tell that are followed side by side, in that order; both send a line once.
+    fn both(seam: &mut Seam, lines: impl Iterator<Item = (Stream, usize)>) -> Vec<usize> {
+        lines.filter(|(from, number)| seam.take(*from, &line(*number)) == Line::New).map(|(_, n)| n).collect()
+    }
+
+    #[test]
+    fn two_streams_side_by_side_tell_each_line_once_also_without_any_history() {
+        use Stream::{Before, Newest};
+        let mut seam = Seam::default();
+        assert_eq!(told(&mut seam, 1..4), (vec![1, 2, 3], false));
+        seam.overlap();
+        let lines =
+            [(Before, 4), (Newest, 5), (Before, 5), (Newest, 6), (Newest, 6), (Before, 6), (Before, 6)];
+        assert_eq!(both(&mut seam, lines.into_iter()), [4, 5, 6, 6]);
+        seam.leave();
+        assert_eq!(both(&mut seam, [(Newest, 7), (Newest, 7)].into_iter()), [7, 7]);
+    }
+
     proptest! {
+        /// However two streams are mixed that overlap, each line is told once.
+        #[test]
+        fn an_overlap_neither_loses_nor_doubles(
+            ends in (0_usize..30, 0_usize..30),
+            history in 0_usize..20,
+            order in proptest::collection::vec(any::<bool>(), 120),
+        ) {
+            let mut seam = Seam::default();
+            let (mut all, _) = told(&mut seam, 0..20);
+            seam.overlap();
+            let (mut before, mut newest) = (20..20 + ends.0, 20 - history..20 + ends.0 + ends.1);
+            for first in order {
+                let next = if first { before.next().map(|n| (Stream::Before, n)) } else { None };
+                let next = next.or_else(|| newest.next().map(|n| (Stream::Newest, n)));
+                all.extend(both(&mut seam, next.into_iter()));
+            }
+            seam.leave();
+            all.extend(both(&mut seam, newest.map(|n| (Stream::Newest, n))));
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..20 + ends.0 + ends.1).collect::<Vec<_>>());
+        }
+
         /// However streams are cut, each line is told once, in order.
         #[test]
         fn nothing_is_lost_or_doubled(first in 0_usize..50, cuts in proptest::collection::vec((0_usize..40, 0_usize..40), 1..8)) {

@@ -4,40 +4,51 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::console::model::{Model, Pane};
+use crate::console::context::Context;
+use crate::console::pane::Pane;
 use crate::console::panes::list_line;
 use crate::console::widgets::cells::{cell, clip, fit};
-use crate::domain::field::Field;
-use crate::domain::record::{RecordView, SalesforceState};
+use crate::console::widgets::cursor::Cursor;
+use crate::domain::mappings::field::Field;
+use crate::domain::records::record::{RecordView, SalesforceState};
 
-use super::story::{answer_line, dated_line, error_lines};
+use super::diagnosis::{answer_line, dated_line, error_lines};
 use super::{RecordPane, Remote};
 
 /// All lines of the view, and which of them is the selected one.
 pub(super) fn lines(
-    model: &Model,
+    ctx: &Context,
     pane: &RecordPane,
     view: &RecordView,
+    being_sent: bool,
     inner: Rect,
 ) -> (Vec<Line<'static>>, usize) {
     let width = usize::from(inner.width);
-    let mut lines = dated_line(model, pane, width);
-    lines.extend(answer_line(model, pane, view, width));
-    lines.extend(error_lines(model, view, width, usize::from(inner.height)));
-    lines.push(head(model, pane, width));
-    let history = history_lines(model, view, width, usize::from(inner.height).saturating_sub(lines.len()));
+    let mut lines = dated_line(ctx, pane, width);
+    lines.extend(answer_line(ctx, pane, view, width));
+    lines.extend(error_lines(ctx, view, being_sent, width, usize::from(inner.height)));
+    let head_at = lines.len();
+    lines.push(Line::default());
+    let history = history_lines(ctx, view, width, usize::from(inner.height).saturating_sub(lines.len()));
     let before = lines.len();
     let height = usize::from(inner.height).saturating_sub(before + history.len()).max(1);
-    let window = pane.cursor.window(view.values.len(), height);
+    let shown: Vec<usize> = (0..view.values.len()).filter(|at| pane.shows(*at)).collect();
+    let place = shown.iter().position(|at| *at == pane.cursor.at).unwrap_or(0);
+    let window = Cursor { at: place, ..pane.cursor }.window(shown.len(), height);
     let top = window.start;
-    for at in window {
+    let hidden = (top, shown.len() - window.end, view.values.len() - shown.len());
+    lines[head_at] = head(ctx, pane, hidden, width);
+    for at in shown[window].iter().copied() {
         let (field, value) = &view.values[at];
-        let line = field_line(model, pane, view, field, value.as_deref(), width);
-        lines.push(list_line(model, Pane::Record, at == pane.cursor.at, line));
+        let line = field_line(ctx, pane, view, field, value.as_deref(), width);
+        lines.push(list_line(ctx, Pane::Record, at == pane.cursor.at, line));
     }
     lines.extend(history);
-    (lines, before + pane.cursor.at.saturating_sub(top))
+    (lines, before + place.saturating_sub(top))
 }
+
+/// Columns of what happened, in a word or two.
+const WHAT: usize = 12;
 
 /// The widths of the columns: name, row, Salesforce, type.
 fn widths(width: usize) -> (usize, usize, usize, usize) {
@@ -47,37 +58,49 @@ fn widths(width: usize) -> (usize, usize, usize, usize) {
     (name, rest / 2, rest - rest / 2, kind)
 }
 
-fn head(model: &Model, pane: &RecordPane, width: usize) -> Line<'static> {
+/// The names of the columns, with how many fields do not show: above, below, and without a value.
+fn head(
+    ctx: &Context,
+    pane: &RecordPane,
+    (above, below, empty): (usize, usize, usize),
+    width: usize,
+) -> Line<'static> {
     let (name, row, remote, kind) = widths(width);
     let salesforce = match &pane.remote {
         Remote::Unasked => "Salesforce: Enter asks".to_owned(),
         Remote::Loading => "Salesforce: asking ...".to_owned(),
         Remote::Refused(_) => "Salesforce: not known".to_owned(),
         Remote::Known(values) => match values.state {
-            SalesforceState::Found => format!("Salesforce at {}", model.clock(values.fetched_at)),
+            SalesforceState::Found => format!("Salesforce at {}", ctx.clock(values.fetched_at)),
             SalesforceState::NoRecord => "Salesforce: no record yet".to_owned(),
             SalesforceState::Deleted => "Salesforce: deleted".to_owned(),
         },
     };
+    let mut field = "field".to_owned();
+    for (sign, fields) in
+        [("↑", above), ("↓", below), ("–", empty)].into_iter().filter(|(_, fields)| *fields > 0)
+    {
+        field += &format!(" {sign}{fields}");
+    }
     let text = format!(
         "   {}{}{}{}",
-        fit("field", name),
+        fit(&field, name),
         fit("row", row),
         fit(&salesforce, remote),
         fit("type", kind)
     );
-    Line::from(Span::styled(text, model.theme.label()))
+    Line::from(Span::styled(text, ctx.theme.label()))
 }
 
 fn field_line(
-    model: &Model,
+    ctx: &Context,
     pane: &RecordPane,
     view: &RecordView,
     field: &Field,
     value: Option<&str>,
     width: usize,
 ) -> Line<'static> {
-    let theme = model.theme;
+    let theme = ctx.theme;
     let (name, row, remote, kind) = widths(width);
     let fault = view.is_at_fault(field);
     let (theirs, differs) = match &pane.remote {
@@ -101,32 +124,47 @@ fn field_line(
     };
     let mine = if fault { theme.bad().patch(theme.strong()) } else { Style::new() };
     let null = value.is_none();
+    // A long value goes to the left, a short one stays in sight.
+    let scrolled = |text: &str, width: usize| -> String {
+        let most = text.chars().count().saturating_sub(width.saturating_sub(2));
+        match pane.scrolled.min(most) {
+            0 => text.to_owned(),
+            by => format!("…{}", text.chars().skip(by).collect::<String>()),
+        }
+    };
     Line::from(vec![
         sign,
         cell(&field.name, name.saturating_sub(1), if fault { theme.strong() } else { theme.text() }),
         Span::raw(" "),
-        cell(value.unwrap_or("–"), row.saturating_sub(1), if null && !fault { theme.dim() } else { mine }),
+        cell(
+            &scrolled(value.unwrap_or("–"), row),
+            row.saturating_sub(1),
+            if null && !fault { theme.dim() } else { mine },
+        ),
         Span::raw(" "),
-        cell(&theirs, remote.saturating_sub(1), if differs { theme.differs() } else { theme.dim() }),
+        cell(
+            &scrolled(&theirs, remote),
+            remote.saturating_sub(1),
+            if differs { theme.differs() } else { theme.dim() },
+        ),
         Span::raw(" "),
         cell(&field.type_text(), kind, theme.dim()),
     ])
 }
 
 /// What happened to the record, newest first, where there is room for it.
-fn history_lines(model: &Model, view: &RecordView, width: usize, room: usize) -> Vec<Line<'static>> {
+fn history_lines(ctx: &Context, view: &RecordView, width: usize, room: usize) -> Vec<Line<'static>> {
     let most = room.saturating_sub(view.values.len().min(8)).min(6);
     if most < 2 || (view.history.is_empty() && view.pending.is_empty()) {
         return Vec::new();
     }
-    let theme = model.theme;
+    let theme = ctx.theme;
     let mut lines = Vec::new();
     if let Some(last) = view.pending.last() {
         let columns: Vec<&str> = last.columns.iter().map(|(column, ..)| column.as_str()).collect();
         let others = view.pending.len() - 1;
         let more = if others > 0 { format!("{others} before · ") } else { String::new() };
-        let text =
-            format!(" ─ unsent   {} {} {more}{}", model.clock(last.at), last.action, columns.join(", "));
+        let text = format!(" ─ unsent   {} {} {more}{}", ctx.clock(last.at), last.action, columns.join(", "));
         lines.push(Line::from(Span::styled(clip(&text, width), theme.warn())));
     }
     if view.history.is_empty() {
@@ -141,9 +179,9 @@ fn history_lines(model: &Model, view: &RecordView, width: usize, room: usize) ->
             _ => theme.text(),
         };
         Line::from(vec![
-            Span::styled(format!("   {} ", model.clock(entry.at)), theme.dim()),
-            cell(&entry.what, 9, style),
-            Span::styled(clip(&entry.text, width.saturating_sub(23)), theme.dim()),
+            Span::styled(format!("   {} ", ctx.clock(entry.at)), theme.dim()),
+            cell(&clip(&entry.what, WHAT - 1), WHAT, style),
+            Span::styled(clip(&entry.text, width.saturating_sub(14 + WHAT)), theme.dim()),
         ])
     }));
     lines

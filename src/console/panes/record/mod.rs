@@ -1,26 +1,32 @@
 //! The record: every field's value in the row and in Salesforce side by side, the field at fault, what the error
 //! means, what to do, and the answer as it comes; behind them its attempts, its relatives and its log lines.
 
+mod diagnosis;
 mod fields;
-mod story;
+mod lazy;
 mod tabs;
+mod view;
+
+pub use diagnosis::{RULE, in_console};
+pub use lazy::Lazy;
+pub use view::{draw, draw_without};
 
 use chrono::{DateTime, Utc};
-use ratatui::Frame;
-use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
 use crate::console::effect::Effect;
-use crate::console::model::{Model, Pane};
-use crate::console::panes::errors;
 use crate::console::widgets::cursor::{Cursor, Step};
-use crate::domain::field::Field;
+use crate::domain::errors::sync_error::ErrorState;
+use crate::domain::mappings::field::Field;
 use crate::domain::names::RowRef;
-use crate::domain::record::{FieldEdit, RecordView, Relative, SalesforceValues};
-use crate::domain::sync_error::ErrorState;
+use crate::domain::records::record::{FieldEdit, RecordView, Relative, SalesforceValues};
 use crate::logs::LogRecord;
 use crate::logs::line::logfmt;
+
+/// Said of what would be done about an error that is about to be answered anew.
+pub const BEING_SENT: &str = "being sent: what helps is known when Salesforce has answered";
+
+/// Columns by which one key scrolls values sideways.
+const SIDEWAYS: isize = 20;
 
 /// Log lines of a record that are shown.
 pub const LINES: usize = 500;
@@ -53,23 +59,9 @@ impl Tab {
     }
 }
 
-/// Something beside the record that is asked for when it is looked at.
-#[derive(Debug, Default)]
-pub enum Beside<T> {
-    /// Not asked for yet.
-    #[default]
-    Unknown,
-    /// Asked for.
-    Loading,
-    /// There.
-    Known(Vec<T>),
-    /// Not to be had, and why.
-    Refused(String),
-}
-
 /// What became of the operator's last save or retry.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum SendStatus {
     /// Saved, and on its way.
     Sending {
         /// Since when.
@@ -121,15 +113,15 @@ pub struct RecordPane {
     /// Which view.
     pub tab: Tab,
     /// Parents and children.
-    pub relatives: Beside<Relative>,
+    pub relatives: Lazy<Relative>,
     /// Lines of the log.
-    pub lines: Beside<LogRecord>,
+    pub lines: Lazy<LogRecord>,
     /// Which field.
     pub cursor: Cursor,
     /// Which line of each view but the first.
     beside: [Cursor; 3],
     /// The operator's last save or retry.
-    pub answer: Option<Answer>,
+    pub answer: Option<SendStatus>,
     /// Changed fields that are not saved yet.
     changes: Vec<FieldEdit>,
     /// Those that are on their way to be saved: what is refused is not lost.
@@ -140,6 +132,10 @@ pub struct RecordPane {
     error: Option<i64>,
     /// Whether something was done since that sends the row, so that what shows of it is from before.
     stale: bool,
+    /// Whether fields without a value are left out.
+    hides_empty: bool,
+    /// Columns by which values are scrolled to the left.
+    scrolled: usize,
     /// When it was read last.
     pub read_at: Option<DateTime<Utc>>,
 }
@@ -215,6 +211,7 @@ impl RecordPane {
     /// Nothing of what was changed and not saved is wanted.
     pub fn throw_away(&mut self) {
         self.changes.clear();
+        self.stay_in_sight(false);
     }
 
     /// Whether it is this error's row that is open.
@@ -230,8 +227,8 @@ impl RecordPane {
             refusal: None,
             remote: Remote::Unasked,
             tab: Tab::default(),
-            relatives: Beside::default(),
-            lines: Beside::default(),
+            relatives: Lazy::default(),
+            lines: Lazy::default(),
             cursor: Cursor::default(),
             beside: Default::default(),
             answer: None,
@@ -240,6 +237,8 @@ impl RecordPane {
             resumed: false,
             error: None,
             stale: false,
+            hides_empty: false,
+            scrolled: 0,
             read_at: None,
         }
     }
@@ -258,24 +257,24 @@ impl RecordPane {
         let ignored = view.error.as_ref().is_some_and(|error| error.state == ErrorState::Ignored);
         let fails = matches!(view.unit.as_str(), "failed" | "held") && !ignored;
         let answered = match self.answer {
-            Some(Answer::Sending { before, .. }) if latest => match view.unit.as_str() {
+            Some(SendStatus::Sending { before, .. }) if latest => match view.unit.as_str() {
                 "in step" if accepted_at(&view) > before => {
-                    Some(Answer::Accepted { at: accepted_at(&view).unwrap_or(now) })
+                    Some(SendStatus::Accepted { at: accepted_at(&view).unwrap_or(now) })
                 }
-                "in step" | "kept out" => Some(Answer::Settled { at: now }),
-                _ if fails => Some(Answer::Rejected { at: now }),
-                _ if ignored => Some(Answer::Settled { at: now }),
+                "in step" | "kept out" => Some(SendStatus::Settled { at: now }),
+                _ if fails => Some(SendStatus::Rejected { at: now }),
+                _ if ignored => Some(SendStatus::Settled { at: now }),
                 _ => None,
             },
             _ => None,
         };
         // What came of it later makes an answer untrue that stands above it.
         let holds = match self.answer {
-            Some(Answer::Accepted { .. } | Answer::Settled { .. }) => {
+            Some(SendStatus::Accepted { .. } | SendStatus::Settled { .. }) => {
                 ["in step", "kept out"].contains(&view.unit.as_str()) || ignored
             }
-            Some(Answer::Rejected { .. }) => fails,
-            Some(Answer::Sending { .. }) | None => true,
+            Some(SendStatus::Rejected { .. }) => fails,
+            Some(SendStatus::Sending { .. }) | None => true,
         };
         if !holds {
             self.answer = None;
@@ -286,6 +285,8 @@ impl RecordPane {
         self.error = view.error.as_ref().map(|error| error.id).or(self.error);
         self.cursor.at = self.cursor.at.min(view.values.len().saturating_sub(1));
         self.view = Some(view);
+        // What is at fault no more may be hidden by now, and keys act on what is selected.
+        self.stay_in_sight(false);
         let came = answered.is_some();
         self.answer = answered.or(self.answer.take());
         came
@@ -298,7 +299,7 @@ impl RecordPane {
             return false;
         };
         let settled = view.unit == "in step" && (before.unit != view.unit || before.values != view.values);
-        !matches!(self.answer, Some(Answer::Sending { .. })) && (before.sfid != view.sfid || settled)
+        !matches!(self.answer, Some(SendStatus::Sending { .. })) && (before.sfid != view.sfid || settled)
     }
 
     /// Whether it is on its way to Salesforce, or was sent and not looked at since.
@@ -308,14 +309,14 @@ impl RecordPane {
 
     /// Whether the answer to a save or a retry is waited for.
     pub fn awaits_answer(&self) -> bool {
-        matches!(self.answer, Some(Answer::Sending { .. }))
+        matches!(self.answer, Some(SendStatus::Sending { .. }))
     }
 
     /// A save or a retry was taken: now its answer is waited for.
     pub fn await_answer(&mut self, now: DateTime<Utc>) {
         let before = self.view.as_ref().and_then(accepted_at);
         self.stale = true;
-        self.answer = Some(Answer::Sending { since: now, before });
+        self.answer = Some(SendStatus::Sending { since: now, before });
     }
 
     /// Why the selected field cannot be edited, if so.
@@ -326,6 +327,11 @@ impl RecordPane {
             Tab::Attempts | Tab::Log => return Some("this view only shows; Esc goes back to the fields"),
             Tab::Fields => {}
         }
+        self.field_refusal()
+    }
+
+    /// Why the selected field cannot be edited, whatever view shows.
+    pub fn field_refusal(&self) -> Option<&'static str> {
         match (&self.view, self.selected()) {
             // Until it is there, what is typed waits for it.
             (None, _) => self.refusal.as_ref().map(|_| "the record could not be read"),
@@ -333,6 +339,14 @@ impl RecordPane {
             (_, Some((field, _))) if field.read_only() => Some("Salesforce lets nobody write this field"),
             _ => None,
         }
+    }
+
+    /// Takes Salesforce's values in, or why they are not to be had.
+    pub fn take_values(&mut self, result: Result<SalesforceValues, String>) {
+        self.remote = match result {
+            Ok(values) => Remote::Known(values),
+            Err(why) => Remote::Refused(why),
+        };
     }
 
     /// Asks for Salesforce's values, once.
@@ -347,18 +361,18 @@ impl RecordPane {
     pub fn turn(&mut self, by: usize) -> Option<Effect> {
         let at = Tab::ALL.iter().position(|tab| *tab == self.tab).unwrap_or(0);
         self.tab = Tab::ALL[(at + by) % Tab::ALL.len()];
-        self.ask_beside()
+        self.ask_lazy()
     }
 
     /// Asks for what the view shows, where that is not known.
-    pub fn ask_beside(&mut self) -> Option<Effect> {
+    pub fn ask_lazy(&mut self) -> Option<Effect> {
         match (self.tab, &self.relatives, &self.lines) {
-            (Tab::Relatives, Beside::Unknown, _) => {
-                self.relatives = Beside::Loading;
+            (Tab::Relatives, Lazy::Unknown, _) => {
+                self.relatives = Lazy::Loading;
                 Some(Effect::LoadRelatives(self.row.clone()))
             }
-            (Tab::Log, _, Beside::Unknown) => {
-                self.lines = Beside::Loading;
+            (Tab::Log, _, Lazy::Unknown) => {
+                self.lines = Lazy::Loading;
                 Some(Effect::LoadRecordLog(self.row.clone()))
             }
             _ => None,
@@ -366,24 +380,65 @@ impl RecordPane {
     }
 
     /// What is beside the record may be other than it was: it is asked for again where it shows.
-    pub fn forget_beside(&mut self) -> Option<Effect> {
+    pub fn forget_lazy(&mut self) -> Option<Effect> {
         let row = self.row.clone();
         // What shows stays until its successor comes.
         match (self.tab, &self.relatives, &self.lines) {
-            (Tab::Relatives, Beside::Known(_) | Beside::Refused(_), _) => {
-                self.lines = Beside::Unknown;
+            (Tab::Relatives, Lazy::Known(_) | Lazy::Refused(_), _) => {
+                self.lines = Lazy::Unknown;
                 Some(Effect::LoadRelatives(row))
             }
-            (Tab::Log, _, Beside::Known(_) | Beside::Refused(_)) => {
-                self.relatives = Beside::Unknown;
+            (Tab::Log, _, Lazy::Known(_) | Lazy::Refused(_)) => {
+                self.relatives = Lazy::Unknown;
                 Some(Effect::LoadRecordLog(row))
             }
             (Tab::Fields | Tab::Attempts, ..) => {
-                (self.relatives, self.lines) = (Beside::Unknown, Beside::Unknown);
+                (self.relatives, self.lines) = (Lazy::Unknown, Lazy::Unknown);
                 None
             }
-            _ => self.ask_beside(),
+            _ => self.ask_lazy(),
         }
+    }
+
+    /// Whether a field shows, by its place: one that is at fault, or changed, always does.
+    pub(super) fn shows(&self, at: usize) -> bool {
+        let Some((view, (field, value))) =
+            self.view.as_ref().and_then(|view| Some((view, view.values.get(at)?)))
+        else {
+            return false;
+        };
+        !self.hides_empty || value.is_some() || view.is_at_fault(field) || self.kept(&field.column).is_some()
+    }
+
+    /// Shows only fields that have a value, or all again.
+    pub fn hide_empty(&mut self) {
+        self.hides_empty = !self.hides_empty;
+        self.stay_in_sight(true);
+    }
+
+    /// The selected field is one that shows, where some do not: the next one, or the one before.
+    fn stay_in_sight(&mut self, forward: bool) {
+        if !self.hides_empty {
+            return;
+        }
+        let len = self.view.as_ref().map_or(0, |view| view.values.len());
+        let at = self.cursor.at;
+        let next = (at..len).find(|at| self.shows(*at));
+        let before = (0..at.min(len)).rev().find(|at| self.shows(*at));
+        let found = if forward {
+            next.or(before)
+        } else {
+            (at < len && self.shows(at)).then_some(at).or(before).or(next)
+        };
+        self.cursor.at = found.unwrap_or(0);
+    }
+
+    /// Scrolls values sideways.
+    pub fn scroll(&mut self, right: bool) {
+        let longest = self.view.iter().flat_map(|view| &view.values).filter_map(|(_, value)| value.as_ref());
+        let most = longest.map(|value| value.chars().count()).max().unwrap_or(0);
+        self.scrolled =
+            self.scrolled.saturating_add_signed(if right { SIDEWAYS } else { -SIDEWAYS }).min(most);
     }
 
     /// The position in the view, and how many lines that has.
@@ -399,7 +454,11 @@ impl RecordPane {
     /// Moves within the view.
     pub fn step(&mut self, step: Step) {
         let (cursor, len) = self.here();
+        let before = cursor.at;
         cursor.step(step, len);
+        if self.tab == Tab::Fields {
+            self.stay_in_sight(self.cursor.at > before);
+        }
     }
 
     /// What of the view's selected line is worth a place on a clipboard.
@@ -411,10 +470,10 @@ impl RecordPane {
                 let entry = self.view.as_ref()?.history.get(attempt)?;
                 Some(format!("{} {} {}", entry.at.to_rfc3339(), entry.what, entry.text))
             }
-            (Tab::Relatives, Beside::Known(relatives), _) => {
+            (Tab::Relatives, Lazy::Known(relatives), _) => {
                 relatives.get(relative).map(|relative| format!("{} {}", relative.mapping, relative.row.row))
             }
-            (Tab::Log, _, Beside::Known(lines)) => lines.get(line).map(logfmt),
+            (Tab::Log, _, Lazy::Known(lines)) => lines.get(line).map(logfmt),
             _ => None,
         }
     }
@@ -422,7 +481,7 @@ impl RecordPane {
     /// The selected relative, where the relatives show.
     pub fn relative(&self) -> Option<&Relative> {
         match (&self.relatives, self.tab) {
-            (Beside::Known(relatives), Tab::Relatives) => relatives.get(self.beside[1].at),
+            (Lazy::Known(relatives), Tab::Relatives) => relatives.get(self.beside[1].at),
             _ => None,
         }
     }
@@ -431,77 +490,4 @@ impl RecordPane {
 /// When Salesforce accepted the row last, as far as its history is known.
 fn accepted_at(view: &RecordView) -> Option<DateTime<Utc>> {
     view.history.iter().filter(|entry| entry.what == "accepted").map(|entry| entry.at).max()
-}
-
-impl<T> Beside<T> {
-    fn len(&self) -> usize {
-        if let Beside::Known(items) = self { items.len() } else { 0 }
-    }
-
-    /// Takes an answer in.
-    pub fn take(&mut self, result: Result<Vec<T>, String>) {
-        *self = match result {
-            Ok(items) => Beside::Known(items),
-            Err(why) => Beside::Refused(why),
-        };
-    }
-}
-
-/// Draws the pane.
-pub fn draw(model: &Model, frame: &mut Frame, area: Rect) {
-    let Some(pane) = &model.record else { return draw_without(model, frame, area) };
-    let mapping = pane.view.as_ref().map_or(pane.row.table.as_str(), |view| view.mapping.as_str());
-    let sfid = pane.view.as_ref().and_then(|view| view.sfid.as_deref()).unwrap_or("no record yet");
-    let unit = pane.view.as_ref().map_or("", |view| view.unit.as_str());
-    let shows = format!("{mapping} {} · {sfid}", pane.row.row);
-    let unit = super::dated(model, pane.read_at, unit);
-    let block = super::frame(model, Pane::Record, area, &shows, &unit).title_bottom(turns(model, pane));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    let Some(view) = &pane.view else {
-        let text = pane.refusal.as_deref().unwrap_or("reading ...");
-        frame.render_widget(Paragraph::new(super::empty(model, inner, text)), inner);
-        return;
-    };
-    let (lines, at) = match pane.tab {
-        Tab::Fields => fields::lines(model, pane, view, inner),
-        _ => tabs::lines(model, pane, view, inner),
-    };
-    frame.render_widget(Paragraph::new(lines), inner);
-    super::super::view::place_cursor(model, frame, Pane::Record, inner, at);
-}
-
-/// Draws the pane while no record is open: what the selected error means, where it is one of no row.
-fn draw_without(model: &Model, frame: &mut Frame, area: Rect) {
-    let error = model.rowless();
-    let shows = error.map(errors::subject).unwrap_or_default();
-    let block = super::frame(model, Pane::Record, area, &shows, "");
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    let lines = match error {
-        Some(error) => story::rowless_lines(model, error, usize::from(inner.width)),
-        None if model.errors.items.is_empty() => super::empty(
-            model,
-            inner,
-            "The record of a failed row shows here, with what is wrong and what helps.",
-        ),
-        None => super::empty(
-            model,
-            inner,
-            "No record is open.\nChoose an error with j and k: its record shows here; Enter goes into it.",
-        ),
-    };
-    frame.render_widget(Paragraph::new(lines), inner);
-}
-
-/// The views, the one that shows marked.
-fn turns(model: &Model, pane: &RecordPane) -> Line<'static> {
-    let theme = model.theme;
-    let spans = Tab::ALL.iter().flat_map(|tab| {
-        let shows = *tab == pane.tab;
-        let style = if shows { theme.strong() } else { theme.dim() };
-        let text = if shows { format!("[{}]", tab.title()) } else { format!(" {} ", tab.title()) };
-        [Span::styled(text, style)]
-    });
-    Line::from_iter(spans).right_aligned()
 }

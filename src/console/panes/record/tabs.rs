@@ -4,18 +4,19 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use serde_json::Value;
 
-use crate::console::model::{Model, Pane};
+use crate::console::context::Context;
+use crate::console::pane::Pane;
 use crate::console::panes::{empty, list_line};
 use crate::console::widgets::cells::{cell, clip, fit, wrap};
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::record::{HistoryEntry, RecordView, Relative};
+use crate::domain::records::record::{HistoryEntry, RecordView, Relative};
 use crate::logs::{Level, LogRecord};
 
-use super::{Beside, RecordPane, Tab};
+use super::{Lazy, RecordPane, Tab};
 
 /// All lines of the view, and which of them is the selected one.
 pub(super) fn lines(
-    model: &Model,
+    ctx: &Context,
     pane: &RecordPane,
     view: &RecordView,
     inner: Rect,
@@ -23,44 +24,42 @@ pub(super) fn lines(
     let width = usize::from(inner.width);
     match pane.tab {
         Tab::Relatives => beside(
-            model,
+            ctx,
             &pane.relatives,
             pane.beside[1],
             inner,
             "no parents, and nothing waits for it",
-            |one| relative(model, one, width),
+            |one| relative(ctx, one, width),
         ),
-        Tab::Log => {
-            beside(model, &pane.lines, pane.beside[2], inner, "the log has no line about it", |one| {
-                log_line(model, one, width)
-            })
-        }
-        _ => attempts(model, pane, view, inner),
+        Tab::Log => beside(ctx, &pane.lines, pane.beside[2], inner, "the log has no line about it", |one| {
+            log_line(ctx, one, width)
+        }),
+        _ => attempts(ctx, pane, view, inner),
     }
 }
 
 /// The lines of a list that is asked for, or what is said instead.
 fn beside<T>(
-    model: &Model,
-    items: &Beside<T>,
+    ctx: &Context,
+    items: &Lazy<T>,
     cursor: Cursor,
     inner: Rect,
     none: &str,
     line: impl Fn(&T) -> Line<'static>,
 ) -> (Vec<Line<'static>>, usize) {
     let instead = match items {
-        Beside::Known(items) if !items.is_empty() => {
-            return listed(model, items, cursor, usize::from(inner.height), line);
+        Lazy::Known(items) if !items.is_empty() => {
+            return listed(ctx, items, cursor, usize::from(inner.height), line);
         }
-        Beside::Known(_) => none,
-        Beside::Refused(why) => why,
-        Beside::Unknown | Beside::Loading => "reading ...",
+        Lazy::Known(_) => none,
+        Lazy::Refused(why) => why,
+        Lazy::Unknown | Lazy::Loading => "reading ...",
     };
-    (empty(model, inner, instead), 1)
+    (empty(ctx, inner, instead), 1)
 }
 
 fn listed<T>(
-    model: &Model,
+    ctx: &Context,
     items: &[T],
     cursor: Cursor,
     height: usize,
@@ -68,39 +67,39 @@ fn listed<T>(
 ) -> (Vec<Line<'static>>, usize) {
     let window = cursor.window(items.len(), height);
     let top = window.start;
-    let lines = window.map(|at| list_line(model, Pane::Record, at == cursor.at, line(&items[at]))).collect();
+    let lines = window.map(|at| list_line(ctx, Pane::Record, at == cursor.at, line(&items[at]))).collect();
     (lines, cursor.at.saturating_sub(top))
 }
 
 /// What was sent and answered, newest first; of the selected one the call itself.
-fn attempts(model: &Model, pane: &RecordPane, view: &RecordView, inner: Rect) -> (Vec<Line<'static>>, usize) {
+fn attempts(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) -> (Vec<Line<'static>>, usize) {
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
     let cursor = pane.beside[0];
     let Some(entry) = view.history.get(cursor.at.min(view.history.len().saturating_sub(1))) else {
         return beside(
-            model,
-            &Beside::Known(Vec::<HistoryEntry>::new()),
+            ctx,
+            &Lazy::Known(Vec::<HistoryEntry>::new()),
             cursor,
             inner,
             "nothing was sent yet",
             |_| Line::default(),
         );
     };
-    let call = call(model, entry, width);
+    let call = call(ctx, entry, width);
     let room = height.saturating_sub(call.len()).clamp(3.min(height), view.history.len().max(3));
-    let (mut lines, at) = listed(model, &view.history, cursor, room, |entry| attempt(model, entry, width));
+    let (mut lines, at) = listed(ctx, &view.history, cursor, room, |entry| attempt(ctx, entry, width));
     lines.extend(call.into_iter().take(height.saturating_sub(lines.len())));
     (lines, at)
 }
 
-fn attempt(model: &Model, entry: &HistoryEntry, width: usize) -> Line<'static> {
-    let theme = model.theme;
+fn attempt(ctx: &Context, entry: &HistoryEntry, width: usize) -> Line<'static> {
+    let theme = ctx.theme;
     let style = match entry.what.as_str() {
         "accepted" => theme.good(),
         "rejected" | "lost" => theme.bad(),
         _ => theme.text(),
     };
-    let time = model.local(entry.at).format(" %b %d %H:%M:%S ").to_string();
+    let time = ctx.local(entry.at).format(" %b %d %H:%M:%S ").to_string();
     let room = width.saturating_sub(time.len() + 10);
     Line::from(vec![
         Span::styled(time, theme.dim()),
@@ -110,11 +109,11 @@ fn attempt(model: &Model, entry: &HistoryEntry, width: usize) -> Line<'static> {
 }
 
 /// What was sent and what Salesforce said, as they went over the wire.
-fn call(model: &Model, entry: &HistoryEntry, width: usize) -> Vec<Line<'static>> {
+fn call(ctx: &Context, entry: &HistoryEntry, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let mut part = |title: &str, value: &Option<Value>| {
         let Some(value) = value else { return };
-        lines.push(Line::from(Span::styled(format!(" ─ {title}"), model.theme.dim())));
+        lines.push(Line::from(Span::styled(format!(" ─ {title}"), ctx.theme.dim())));
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
         let wrapped = text.lines().flat_map(|line| {
             let indent = line.len() - line.trim_start().len();
@@ -130,8 +129,8 @@ fn call(model: &Model, entry: &HistoryEntry, width: usize) -> Vec<Line<'static>>
     lines
 }
 
-fn relative(model: &Model, relative: &Relative, width: usize) -> Line<'static> {
-    let theme = model.theme;
+fn relative(ctx: &Context, relative: &Relative, width: usize) -> Line<'static> {
+    let theme = ctx.theme;
     let (what, by) = if relative.is_parent { ("parent", "by") } else { ("child", "names it by") };
     let style = match (relative.error, relative.unit.as_str()) {
         (Some(_), _) => theme.bad(),
@@ -154,15 +153,15 @@ fn relative(model: &Model, relative: &Relative, width: usize) -> Line<'static> {
     ])
 }
 
-fn log_line(model: &Model, record: &LogRecord, width: usize) -> Line<'static> {
-    let theme = model.theme;
+fn log_line(ctx: &Context, record: &LogRecord, width: usize) -> Line<'static> {
+    let theme = ctx.theme;
     let style = match record.level {
         Level::Error => theme.bad(),
         Level::Warn => theme.warn(),
         _ => theme.text(),
     };
     let code = record.fields.get("code").and_then(Value::as_str).unwrap_or_default();
-    let time = model.local(record.time).format(" %b %d %H:%M:%S ").to_string();
+    let time = ctx.local(record.time).format(" %b %d %H:%M:%S ").to_string();
     let room = width.saturating_sub(time.len() + 9);
     Line::from(vec![
         Span::styled(time, theme.dim()),

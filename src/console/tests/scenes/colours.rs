@@ -17,28 +17,28 @@ const TELLING: Modifier = Modifier::REVERSED.union(Modifier::UNDERLINED);
 /// The first cell of a screen that does not look in a theme as its role does there.
 fn unlike(told: &Buffer, screen: &Buffer, theme: Theme) -> Option<String> {
     told.area.positions().find_map(|at| {
-        let (model, cell) = (&told[at], &screen[at]);
-        let style = role(model).unwrap_or(Look::Plain).style(theme);
+        let (app, cell) = (&told[at], &screen[at]);
+        let style = role(app).unwrap_or(Look::Plain).style(theme);
         let (text, behind) = ground(theme);
-        let attributes = model.modifier | style.add_modifier;
+        let attributes = app.modifier | style.add_modifier;
         let is_so = cell.fg == style.fg.unwrap_or(text)
             && cell.bg == behind
             && cell.modifier.contains(attributes)
             && (cell.modifier & TELLING) == (attributes & TELLING);
-        (!is_so).then(|| format!("{:?} at {at} is {cell:?}, not {style:?}", role(model)))
+        (!is_so).then(|| format!("{:?} at {at} is {cell:?}, not {style:?}", role(app)))
     })
 }
 
 #[test]
 fn every_cell_has_the_look_of_its_role_in_every_theme() {
     let mut seen = Vec::new();
-    at_the_main_sizes(|(name, ..), model| {
-        model.theme = telling();
-        let told = composed(model);
+    at_the_main_sizes(|(name, ..), app| {
+        app.ctx.theme = telling();
+        let told = composed(app);
         for theme in THEMES {
-            model.theme = Theme::named(theme).unwrap();
-            let unlike = unlike(&told, &composed(model), model.theme);
-            seen.extend(unlike.map(|what| format!("{name} at {:?} in {theme}: {what}", model.size)));
+            app.ctx.theme = Theme::named(theme).unwrap();
+            let unlike = unlike(&told, &composed(app), app.ctx.theme);
+            seen.extend(unlike.map(|what| format!("{name} at {:?} in {theme}: {what}", app.ctx.size)));
         }
     });
     assert!(seen.is_empty(), "{}", seen.join("\n"));
@@ -48,23 +48,23 @@ fn every_cell_has_the_look_of_its_role_in_every_theme() {
 fn no_color_leaves_every_word_and_no_colour() {
     let mut seen = Vec::new();
     let always = Always { no_color: true, ..Always::default() };
-    at_the_main_sizes(|(name, ..), model| {
-        model.theme = telling();
-        let told = composed(model);
+    at_the_main_sizes(|(name, ..), app| {
+        app.ctx.theme = telling();
+        let told = composed(app);
         for theme in THEMES.into_iter().filter(|theme| *theme != "ascii") {
-            model.theme = Theme::configured(theme, &BTreeMap::new(), always).unwrap();
-            let screen = composed(model);
+            app.ctx.theme = Theme::configured(theme, &BTreeMap::new(), always).unwrap();
+            let screen = composed(app);
             let is_plain =
                 screen.content.iter().all(|cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset));
             let is_same = told.content.iter().zip(&screen.content).all(|(a, b)| a.symbol() == b.symbol());
             if !is_plain || !is_same {
                 seen.push(format!(
                     "{name} at {:?} in {theme}: no colour {is_plain}, same {is_same}",
-                    model.size
+                    app.ctx.size
                 ));
             }
-            let unlike = unlike(&told, &screen, model.theme);
-            seen.extend(unlike.map(|what| format!("{name} at {:?} in {theme}: {what}", model.size)));
+            let unlike = unlike(&told, &screen, app.ctx.theme);
+            seen.extend(unlike.map(|what| format!("{name} at {:?} in {theme}: {what}", app.ctx.size)));
         }
     });
     assert!(seen.is_empty(), "{}", seen.join("\n"));
@@ -93,13 +93,13 @@ fn verdicts(screen: &Buffer) -> Vec<(String, Look)> {
 #[test]
 fn what_a_colour_says_a_word_or_a_sign_says_too() {
     let mut looks: BTreeMap<String, BTreeSet<Look>> = BTreeMap::new();
-    at_the_main_sizes(|(name, ..), model| {
+    at_the_main_sizes(|(name, ..), app| {
         // There, one text stands everywhere.
         if name.ends_with("hostile") {
             return;
         }
-        model.theme = telling();
-        for (text, look) in verdicts(&composed(model)) {
+        app.ctx.theme = telling();
+        for (text, look) in verdicts(&composed(app)) {
             looks.entry(text).or_default().insert(look);
         }
     });
@@ -113,9 +113,9 @@ fn what_a_colour_says_a_word_or_a_sign_says_too() {
 #[test]
 fn signs_that_say_how_something_is_have_the_colour_of_it() {
     let mut seen = Vec::new();
-    at_the_main_sizes(|(name, ..), model| {
-        model.theme = telling();
-        let screen = composed(model);
+    at_the_main_sizes(|(name, ..), app| {
+        app.ctx.theme = telling();
+        let screen = composed(app);
         for (row, y) in rows(&screen).iter().zip(0..) {
             for (x, sign) in row.letters() {
                 let cell = &screen[(x, y)];
@@ -132,7 +132,7 @@ fn signs_that_say_how_something_is_have_the_colour_of_it() {
                 if !is_of_a_line && !role(cell).is_some_and(|role| means.contains(&role)) {
                     seen.push(format!(
                         "{name} at {:?}: {sign} is {:?}: {}",
-                        model.size,
+                        app.ctx.size,
                         role(cell),
                         row.text
                     ));

@@ -3,12 +3,14 @@
 use super::look::Look::{Any, Bad, Bold, Dim, Focus, Good, Key, Plain, Production, Selected, Warn};
 use super::{Scene, record};
 use crate::client::row::Linked;
-use crate::console::model::{Connection, Model};
+use crate::console::app::App;
+use crate::console::app::update::update;
 use crate::console::msg::Msg;
+use crate::console::settings::Connection;
 use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{contested, failing, full, groups, hits, jane, page, press, type_in};
-use crate::console::update::update;
 use crate::domain::names::RowId;
+use crate::logs::source::{Failure, Standing};
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = of_a_record();
@@ -21,7 +23,7 @@ fn of_a_record() -> Vec<Scene> {
         (
             "edit",
             &[
-                (Focus, "Email of contact 10235"),
+                (Focus, "Email of Contact 10235"),
                 (Dim, "email(80)"),
                 (Any, "jane@acme,com"),
                 (Bad, "✗ this is no e-mail address"),
@@ -31,44 +33,44 @@ fn of_a_record() -> Vec<Scene> {
                 (Key, "Esc"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "e");
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "e");
+                app
             },
         ),
         (
             "edit_picklist",
             &[
-                (Focus, "Level__c of contact 10235"),
+                (Focus, "Level__c of Contact 10235"),
                 (Any, "Secondary"),
                 (Good, "✓ fits the field"),
                 (Dim, "↑↓ choose: Primary, Secondary"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "j e Down");
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "j e Down");
+                app
             },
         ),
         (
             "edit_long",
             &[
-                (Focus, "Description of contact 10235"),
+                (Focus, "Description of Contact 10235"),
                 (Any, "first line"),
                 (Dim, "unchanged"),
                 (Dim, "▲ one of them cannot be seen: U+001B"),
                 (Key, "Ctrl-S"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "j j e");
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "j j e");
+                app
             },
         ),
         ("edit_refused", &[(Bad, "✗ not saved: this is no e-mail address")], |size| {
-            let mut model = record(size, failing());
-            press(&mut model, "e C-s");
-            model
+            let mut app = record(size, failing());
+            press(&mut app, "e C-s");
+            app
         }),
         (
             "confirm_leave",
@@ -80,15 +82,15 @@ fn of_a_record() -> Vec<Scene> {
                 (Plain, "go on editing"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "e BS Esc");
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "e BS Esc");
+                app
             },
         ),
         ("opening_record", &[(Plain, "· reading; what you type waits for it (Esc gives it up)")], |size| {
-            let mut model = full(size);
-            press(&mut model, "j Enter e");
-            model
+            let mut app = full(size);
+            press(&mut app, "j Enter e");
+            app
         }),
         (
             "remedies",
@@ -101,15 +103,15 @@ fn of_a_record() -> Vec<Scene> {
                 (Plain, "or its number does it"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "f j");
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "f j");
+                app
             },
         ),
         (
             "sides",
             &[
-                (Focus, "contact 10235: changed here and in Salesforce"),
+                (Focus, "Contact 10235: changed here and in Salesforce"),
                 (Any, "○ jane@acme.org"),
                 (Any, "● jane@acme.net"),
                 (Any, "● Dow"),
@@ -120,9 +122,9 @@ fn of_a_record() -> Vec<Scene> {
                 (Key, "Esc"),
             ],
             |size| {
-                let mut model = record(size, contested());
-                press(&mut model, "c l j h");
-                model
+                let mut app = record(size, contested());
+                press(&mut app, "c l j h");
+                app
             },
         ),
         (
@@ -135,23 +137,23 @@ fn of_a_record() -> Vec<Scene> {
                 (Plain, "leave everything as it is"),
             ],
             |size| {
-                let mut model = record(size, failing());
+                let mut app = record(size, failing());
                 let result = Ok(Linked::Taken { sfid: "003sd0000000001AAA".to_owned(), row: RowId(7) });
-                update(&mut model, Msg::Linked { row: jane(), result });
-                model
+                update(&mut app, Msg::Linked { row: jane(), result });
+                app
             },
         ),
     ]
 }
 
 /// A list by a filter, with what it lists.
-fn filtered(model: &mut Model, filter: &str) {
-    press(model, "/");
-    type_in(model, filter);
-    press(model, "Enter");
-    let generation = model.errors.generation;
+fn filtered(app: &mut App, filter: &str) {
+    press(app, "/");
+    type_in(app, filter);
+    press(app, "Enter");
+    let generation = app.errors.generation;
     let result = Ok(page(crate::console::tests::world::errors()));
-    update(model, Msg::Errors { generation, append: false, result });
+    update(app, Msg::Errors { generation, append: false, result });
 }
 
 fn of_lists() -> Vec<Scene> {
@@ -166,17 +168,17 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "run it"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, ":");
-                type_in(&mut model, "pau");
-                model
+                let mut app = full(size);
+                press(&mut app, ":");
+                type_in(&mut app, "pau");
+                app
             },
         ),
-        ("palette_none", &[(Any, "zzzz"), (Dim, "no command matches")], |size| {
-            let mut model = full(size);
-            press(&mut model, ":");
-            type_in(&mut model, "zzzz");
-            model
+        ("palette_none", &[(Any, "zzzz"), (Any, "the row zzzz")], |size| {
+            let mut app = full(size);
+            press(&mut app, ":");
+            type_in(&mut app, "zzzz");
+            app
         }),
         (
             "help",
@@ -188,9 +190,9 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "run it"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "?");
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "?");
+                app
             },
         ),
         (
@@ -202,10 +204,10 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "Show the next view"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                model.read_only = true;
-                press(&mut model, "?");
-                model
+                let mut app = record(size, failing());
+                app.ctx.read_only = true;
+                press(&mut app, "?");
+                app
             },
         ),
         (
@@ -220,9 +222,9 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "complete"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "/ s t a t e :");
-                model
+                let mut app = full(size);
+                press(&mut app, "/ s t a t e :");
+                app
             },
         ),
         (
@@ -233,31 +235,31 @@ fn of_lists() -> Vec<Scene> {
                 (Dim, "code:INVALID_TYPE  1"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "/");
-                type_in(&mut model, "-code:in");
+                let mut app = full(size);
+                press(&mut app, "/");
+                type_in(&mut app, "-code:in");
                 let values = vec![("INVALID_EMAIL_ADDRESS".to_owned(), 44), ("INVALID_TYPE".to_owned(), 1)];
                 let (qualifier, prefix) = ("code".to_owned(), "in".to_owned());
-                update(&mut model, Msg::Offers { qualifier, prefix, values });
-                press(&mut model, "Tab");
-                model
+                update(&mut app, Msg::Offers { qualifier, prefix, values });
+                press(&mut app, "Tab");
+                app
             },
         ),
         (
             "filter_refused",
             &[(Any, "state:shut"), (Bad, "✗ state:shut: use open, retrying, review, held or ignored")],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "/");
-                type_in(&mut model, "state:shut");
-                press(&mut model, "Enter");
-                model
+                let mut app = full(size);
+                press(&mut app, "/");
+                type_in(&mut app, "state:shut");
+                press(&mut app, "Enter");
+                app
             },
         ),
         ("filter_log", &[(Focus, "Filter log"), (Any, "word"), (Dim, "none of 3 lines passes")], |size| {
-            let mut model = full(size);
-            press(&mut model, "4 / w o r d");
-            model
+            let mut app = full(size);
+            press(&mut app, "4 / w o r d");
+            app
         }),
         (
             "filter_name",
@@ -268,11 +270,11 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "keep it"),
             ],
             |size| {
-                let mut model = full(size);
-                filtered(&mut model, "code:INVALID_EMAIL_ADDRESS since:1h");
-                press(&mut model, "F");
-                type_in(&mut model, "bad addresses");
-                model
+                let mut app = full(size);
+                filtered(&mut app, "code:INVALID_EMAIL_ADDRESS since:1h");
+                press(&mut app, "F");
+                type_in(&mut app, "bad addresses");
+                app
             },
         ),
         (
@@ -284,15 +286,15 @@ fn of_lists() -> Vec<Scene> {
                 (Selected, "first seen"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "s j");
-                model
+                let mut app = full(size);
+                press(&mut app, "s j");
+                app
             },
         ),
         (
-            "causes",
+            "groups",
             &[
-                (Focus, "Causes of errors"),
+                (Focus, "Groups of errors"),
                 (Selected, "187 ▼46"),
                 (Selected, "FIELD_CUSTOM_VALIDATION_EXCEPTION"),
                 (Dim, "11:02:11 to 14:01:51"),
@@ -302,9 +304,9 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "ignore"),
             ],
             |size| {
-                let mut model = full(size);
-                waited_for(&mut model, Msg::Groups { filter: String::new(), result: Ok(groups()) });
-                model
+                let mut app = full(size);
+                waited_for(&mut app, Msg::Groups { filter: String::new(), result: Ok(groups()) });
+                app
             },
         ),
         (
@@ -316,9 +318,9 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "write it"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "x");
-                model
+                let mut app = full(size);
+                press(&mut app, "x");
+                app
             },
         ),
         (
@@ -330,16 +332,16 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "find it"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "o");
-                type_in(&mut model, "C-10235");
-                model
+                let mut app = full(size);
+                press(&mut app, "o");
+                type_in(&mut app, "C-10235");
+                app
             },
         ),
         ("find_nothing_typed", &[(Bad, "✗ nothing is typed")], |size| {
-            let mut model = full(size);
-            press(&mut model, "o Enter");
-            model
+            let mut app = full(size);
+            press(&mut app, "o Enter");
+            app
         }),
         (
             "hits",
@@ -351,9 +353,9 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "open"),
             ],
             |size| {
-                let mut model = full(size);
-                waited_for(&mut model, Msg::Found { text: "C-10235".to_owned(), result: Ok(hits()) });
-                model
+                let mut app = full(size);
+                waited_for(&mut app, Msg::Found { text: "C-10235".to_owned(), result: Ok(hits()) });
+                app
             },
         ),
         (
@@ -365,10 +367,34 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "search"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "4 s");
-                type_in(&mut model, "rejected");
-                model
+                let mut app = full(size);
+                press(&mut app, "4 s");
+                type_in(&mut app, "rejected");
+                app
+            },
+        ),
+        (
+            "log_sources",
+            &[
+                (Focus, "Where lines come from"),
+                (Warn, "▲ log"),
+                (Good, "works"),
+                (Selected, "shop"),
+                (Dim, "the API key is refused"),
+                (Key, "Enter"),
+                (Plain, "hide its lines"),
+            ],
+            |size| {
+                let mut app = full(size);
+                app.log.sources.open(&[("shop".to_owned(), "heroku"), ("access".to_owned(), "file")]);
+                let failure = Failure {
+                    what: "acme-shop: the API key is refused".to_owned(),
+                    remedy: "set HEROKU_API_KEY to a valid one".to_owned(),
+                };
+                app.log.sources.stands("shop", Standing::Fails(failure));
+                app.log.sources.stands("access", Standing::Works);
+                press(&mut app, "4 S j j Enter k");
+                app
             },
         ),
         (
@@ -381,20 +407,20 @@ fn of_lists() -> Vec<Scene> {
                 (Plain, "close"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "4 x");
-                model
+                let mut app = full(size);
+                press(&mut app, "4 x");
+                app
             },
         ),
         (
             "themes",
             &[(Focus, "Colours, until the console is left"), (Any, "16  now"), (Selected, "mono")],
             |size| {
-                let mut model = full(size);
-                press(&mut model, ":");
-                type_in(&mut model, "theme");
-                press(&mut model, "Enter j");
-                model
+                let mut app = full(size);
+                press(&mut app, ":");
+                type_in(&mut app, "theme");
+                press(&mut app, "Enter j");
+                app
             },
         ),
         (
@@ -406,16 +432,16 @@ fn of_lists() -> Vec<Scene> {
                 (Any, "acme-test  sandbox"),
             ],
             |size| {
-                let mut model = full(size);
-                model.settings.connection = "acme".to_owned();
-                model.settings.connections = [("acme", "prod"), ("acme-test", "sandbox")]
+                let mut app = full(size);
+                app.ctx.settings.connection = "acme".to_owned();
+                app.ctx.settings.connections = [("acme", "prod"), ("acme-test", "sandbox")]
                     .map(|(name, environment)| Connection {
                         name: name.to_owned(),
                         environment: environment.to_owned(),
                     })
                     .into();
-                press(&mut model, "C");
-                model
+                press(&mut app, "C");
+                app
             },
         ),
     ]

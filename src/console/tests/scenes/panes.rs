@@ -4,18 +4,20 @@ use chrono::TimeDelta;
 
 use super::look::Look::{Any, Bad, Differs, Dim, Good, Key, Plain, Selected, Warn};
 use super::{Scene, record, refused, with};
-use crate::client::handle::{ErrorPage, Event};
-use crate::console::model::Model;
+use crate::client::api::{ErrorPage, Event};
+use crate::console::app::App;
+use crate::console::app::update::update;
 use crate::console::msg::Msg;
 use crate::console::tests::world::record as row;
 use crate::console::tests::world::{
     console, contested, errors, failing, full, jane, log, many_lines, now, overview, page, pending, press,
-    relatives, trends, type_in,
+    relatives, trends, type_in, words,
 };
-use crate::console::update::update;
-use crate::domain::overview::LoadProgress;
-use crate::domain::record::RecordView;
-use crate::domain::sort::{self, SortBy};
+use crate::domain::errors::sort::{self, SortBy};
+use crate::domain::errors::sync_error::SyncError;
+use crate::domain::operations::answer::Answer;
+use crate::domain::records::record::RecordView;
+use crate::domain::reports::overview::LoadProgress;
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = lists();
@@ -25,27 +27,27 @@ pub fn scenes() -> Vec<Scene> {
 }
 
 /// The list comes that was asked for last.
-fn listed(model: &mut Model, page: ErrorPage) {
-    let generation = model.errors.generation;
-    update(model, Msg::Errors { generation, append: false, result: Ok(page) });
+fn listed(app: &mut App, page: ErrorPage) {
+    let generation = app.errors.generation;
+    update(app, Msg::Errors { generation, append: false, result: Ok(page) });
 }
 
 fn lists() -> Vec<Scene> {
     vec![
         ("opening", &[(Warn, "acme: connecting to PostgreSQL ..."), (Dim, "reading ...")], |size| {
-            let mut model = console(size);
-            model.settings.connection = "acme".to_owned();
-            model.settings.opening = "connecting to PostgreSQL ...".to_owned();
-            model
+            let mut app = console(size);
+            app.ctx.settings.connection = "acme".to_owned();
+            app.ctx.settings.opening = "connecting to PostgreSQL ...".to_owned();
+            app
         }),
         ("loading", &[(Warn, "reading ..."), (Dim, "reading ...")], console),
         ("healthy", &[(Good, "● running"), (Plain, "errors 0"), (Dim, "No errors.")], |size| {
-            let mut model = console(size);
-            with(&mut model, |overview| {
+            let mut app = console(size);
+            with(&mut app, |overview| {
                 overview.mappings.retain(|mapping| mapping.state == crate::domain::state::MappingState::Ok)
             });
-            listed(&mut model, page(Vec::new()));
-            model
+            listed(&mut app, page(Vec::new()));
+            app
         }),
         (
             "lost",
@@ -55,22 +57,22 @@ fn lists() -> Vec<Scene> {
                 (Dim, "as of 14:02:11"),
             ],
             |size| {
-                let mut model = full(size);
-                update(&mut model, Msg::Event(Event::Lost("no connection".to_owned())));
-                update(&mut model, Msg::Overview(Err(refused())));
-                model
+                let mut app = full(size);
+                update(&mut app, Msg::Event(Event::Lost("no connection".to_owned())));
+                update(&mut app, Msg::Overview(Err(refused())));
+                app
             },
         ),
         ("mappings_loading", &[(Dim, "reading ...")], |size| {
-            let mut model = console(size);
-            press(&mut model, "1");
-            model
+            let mut app = console(size);
+            press(&mut app, "1");
+            app
         }),
         ("mappings_none", &[(Dim, "no mapping yet")], |size| {
-            let mut model = console(size);
-            with(&mut model, |overview| overview.mappings.clear());
-            press(&mut model, "1");
-            model
+            let mut app = console(size);
+            with(&mut app, |overview| overview.mappings.clear());
+            press(&mut app, "1");
+            app
         }),
         (
             "mappings_zoomed",
@@ -86,8 +88,8 @@ fn lists() -> Vec<Scene> {
                 (Dim, "198,000 in 1 h"),
             ],
             |size| {
-                let mut model = full(size);
-                with(&mut model, |overview| {
+                let mut app = full(size);
+                with(&mut app, |overview| {
                     overview.mappings[1].failing_since = Some(now() - TimeDelta::minutes(3));
                     overview.mappings[1].by_category =
                         [("data".to_owned(), 200), ("mapping".to_owned(), 31)].into();
@@ -98,9 +100,9 @@ fn lists() -> Vec<Scene> {
                         began_at: now() - TimeDelta::seconds(30),
                     });
                 });
-                press(&mut model, "1 j z");
-                update(&mut model, Msg::Trends { minutes: 60, result: Ok((trends(), None)) });
-                model
+                press(&mut app, "1 j z");
+                update(&mut app, Msg::Trends { minutes: 60, result: Ok((trends(), None)) });
+                app
             },
         ),
         (
@@ -109,9 +111,8 @@ fn lists() -> Vec<Scene> {
                 (Warn, "errors 231"),
                 (Selected, "↻"),
                 (Bad, "✗"),
-                (Bad, "open"),
                 (Warn, "in 40 s"),
-                (Dim, "held"),
+                (Dim, "○"),
                 (Good, "●"),
                 (Warn, "▲"),
                 (Warn, "◌"),
@@ -122,89 +123,119 @@ fn lists() -> Vec<Scene> {
             full,
         ),
         ("errors_loading", &[(Dim, "reading ...")], |size| {
-            let mut model = console(size);
-            update(&mut model, Msg::Overview(Ok(overview())));
-            model
+            let mut app = console(size);
+            update(&mut app, Msg::Overview(Ok(overview())));
+            app
         }),
         ("errors_refused", &[(Dim, "no connection to PostgreSQL"), (Dim, "what is typed stays")], |size| {
-            let mut model = console(size);
-            update(&mut model, Msg::Errors { generation: 0, append: false, result: Err(refused()) });
-            model
+            let mut app = console(size);
+            update(&mut app, Msg::Errors { generation: 0, append: false, result: Err(refused()) });
+            app
         }),
         (
             "errors_none_match",
             &[(Any, "· code:EMAIL"), (Dim, "No error matches the filter."), (Dim, "Esc shows all errors")],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "/");
-                type_in(&mut model, "code:EMAIL");
-                press(&mut model, "Enter");
-                listed(&mut model, page(Vec::new()));
-                model
+                let mut app = full(size);
+                press(&mut app, "/");
+                type_in(&mut app, "code:EMAIL");
+                press(&mut app, "Enter");
+                listed(&mut app, page(Vec::new()));
+                app
             },
         ),
         (
             "errors_nothing_needs_a_person",
-            &[
-                (Any, "· faults only"),
-                (Dim, "Nothing needs a person."),
-                (Plain, "· only what needs a person is listed"),
-            ],
+            &[(Dim, "No errors. Nothing needs a person."), (Dim, "! lists")],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "!");
-                listed(&mut model, page(Vec::new()));
-                model
+                let mut app = full(size);
+                with(&mut app, |overview| overview.mappings.truncate(2));
+                listed(&mut app, page(Vec::new()));
+                app
+            },
+        ),
+        (
+            "errors_everything",
+            &[(Any, "· everything"), (Plain, "· everything is listed"), (Dim, "○"), (Warn, "in 40 s")],
+            |size| {
+                let mut app = full(size);
+                press(&mut app, "!");
+                let generation = app.errors.generation;
+                update(&mut app, Msg::Errors { generation, append: false, result: Ok(page(errors())) });
+                app
+            },
+        ),
+        (
+            "errors_in_words",
+            &[(Warn, "▲ Contact (describe)"), (Key, "B what helps"), (Any, "→"), (Good, "✓")],
+            |size| {
+                let mut app = full(size);
+                let condition = SyncError {
+                    row_id: None,
+                    op: "describe".to_owned(),
+                    code: "FIELD_NOT_WRITABLE".to_owned(),
+                    message: "Contact.Title cannot be written".to_owned(),
+                    ..errors().remove(1)
+                };
+                update(&mut app, Msg::Standing(Ok(page(vec![condition]))));
+                let asked = errors();
+                let said = asked.iter().map(|error| words(error, "jane@acme,com")).collect();
+                update(&mut app, Msg::Words { asked, result: Ok(said) });
+                press(&mut app, "j");
+                app.errors.keep_line(33, Answer::Waiting, now());
+                app.errors.keep_line(34, Answer::Waiting, now());
+                update(&mut app, Msg::Answers(Ok(vec![(34, Answer::Taken)])));
+                app
             },
         ),
         ("errors_searching", &[(Any, "· jane"), (Dim, "searching ...")], |size| {
-            let mut model = full(size);
-            press(&mut model, "/");
-            type_in(&mut model, "jane");
-            press(&mut model, "Enter");
+            let mut app = full(size);
+            press(&mut app, "/");
+            type_in(&mut app, "jane");
+            press(&mut app, "Enter");
             let next = Some(sort::Key::of(SortBy::LastSeen, &errors()[5]));
-            listed(&mut model, ErrorPage { items: Vec::new(), next, done: false });
-            model
+            listed(&mut app, ErrorPage { items: Vec::new(), next, done: false });
+            app
         }),
         ("errors_marked", &[(Key, "●"), (Dim, "2 marked · 4 of 6"), (Selected, "10233")], |size| {
-            let mut model = full(size);
-            press(&mut model, "j Space Space");
-            model
+            let mut app = full(size);
+            press(&mut app, "j Space Space");
+            app
         }),
         (
             "pending",
             &[
                 (Selected, "→ in flight"),
                 (Plain, "· waits"),
-                (Dim, "= held"),
+                (Dim, "○ held"),
                 (Bad, "✗ stopped"),
                 (Dim, "why it waits"),
                 (Plain, "waits for Acc"),
                 (Dim, "1 of 5"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "5 j");
-                update(&mut model, Msg::Pending { append: false, limit: 100, result: Ok(pending()) });
-                model
+                let mut app = full(size);
+                press(&mut app, "5 j");
+                update(&mut app, Msg::Pending { append: false, limit: 100, result: Ok(pending()) });
+                app
             },
         ),
         ("pending_loading", &[(Dim, "reading ...")], |size| {
-            let mut model = full(size);
-            press(&mut model, "5");
-            model
+            let mut app = full(size);
+            press(&mut app, "5");
+            app
         }),
         ("pending_none", &[(Dim, "Nothing waits: Salesforce has every change.")], |size| {
-            let mut model = full(size);
-            press(&mut model, "5");
-            update(&mut model, Msg::Pending { append: false, limit: 100, result: Ok(Vec::new()) });
-            model
+            let mut app = full(size);
+            press(&mut app, "5");
+            update(&mut app, Msg::Pending { append: false, limit: 100, result: Ok(Vec::new()) });
+            app
         }),
         ("pending_refused", &[(Dim, "no connection to PostgreSQL")], |size| {
-            let mut model = full(size);
-            press(&mut model, "5");
-            update(&mut model, Msg::Pending { append: false, limit: 100, result: Err(refused()) });
-            model
+            let mut app = full(size);
+            press(&mut app, "5");
+            update(&mut app, Msg::Pending { append: false, limit: 100, result: Err(refused()) });
+            app
         }),
     ]
 }
@@ -221,9 +252,9 @@ fn records() -> Vec<Scene> {
                 (Any, "Wait: it goes on by itself"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "Enter");
-                model
+                let mut app = full(size);
+                press(&mut app, "Enter");
+                app
             },
         ),
         (
@@ -243,18 +274,18 @@ fn records() -> Vec<Scene> {
             |size| record(size, failing()),
         ),
         ("record_loading", &[(Any, "· contact 10235 · no record yet"), (Dim, "reading ...")], |size| {
-            let mut model = full(size);
-            press(&mut model, "j Enter");
-            model
+            let mut app = full(size);
+            press(&mut app, "j Enter");
+            app
         }),
         (
             "record_refused",
             &[(Dim, "no connection to PostgreSQL at db:5432 · what is typed stays")],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "j Enter");
-                update(&mut model, Msg::Record { row: jane(), result: Box::new(Err(refused())) });
-                model
+                let mut app = full(size);
+                press(&mut app, "j Enter");
+                update(&mut app, Msg::Record { row: jane(), result: Box::new(Err(refused())) });
+                app
             },
         ),
         (
@@ -275,11 +306,11 @@ fn records() -> Vec<Scene> {
                 (Any, "PostgreSQL is out of reach: what shows is as it was last seen"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                update(&mut model, Msg::Tick(now() + TimeDelta::seconds(4)));
-                update(&mut model, Msg::Event(Event::Lost("the connection to PostgreSQL broke".to_owned())));
-                press(&mut model, "m");
-                model
+                let mut app = record(size, failing());
+                update(&mut app, Msg::Tick(now() + TimeDelta::seconds(4)));
+                update(&mut app, Msg::Event(Event::Lost("the connection to PostgreSQL broke".to_owned())));
+                press(&mut app, "m");
+                app
             },
         ),
         (
@@ -291,20 +322,20 @@ fn records() -> Vec<Scene> {
             "record_changed",
             &[(Warn, "✎ 1 changed: Ctrl-S saves and sends"), (Any, "✎"), (Any, "Doey (row: Doe)")],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "g e y Tab");
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "g e y Tab");
+                app
             },
         ),
         (
             "record_rejected_again",
-            &[(Bad, "✗ rejected again at 14:02:11"), (Bad, "✗ contact 10235 was rejected again")],
+            &[(Bad, "✗ rejected again at 14:02:11"), (Bad, "✗ Contact 10235 was rejected again")],
             |size| {
-                let mut model = record(size, failing());
-                update(&mut model, Msg::Retried { row: jane(), result: Ok(()) });
-                update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
-                update(&mut model, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
-                model
+                let mut app = record(size, failing());
+                update(&mut app, Msg::Retried { row: jane(), result: Ok(()) });
+                update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+                update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
+                app
             },
         ),
         (
@@ -323,15 +354,15 @@ fn records() -> Vec<Scene> {
                     "success": false,
                     "errors": [{"statusCode": "INVALID_EMAIL_ADDRESS", "message": "invalid email address: jane@acme,com"}],
                 }));
-                let mut model = record(size, view);
-                press(&mut model, "]");
-                model
+                let mut app = record(size, view);
+                press(&mut app, "]");
+                app
             },
         ),
         ("record_attempts_none", &[(Any, "[attempts]"), (Dim, "nothing was sent yet")], |size| {
-            let mut model = record(size, RecordView { history: Vec::new(), ..failing() });
-            press(&mut model, "]");
-            model
+            let mut app = record(size, RecordView { history: Vec::new(), ..failing() });
+            press(&mut app, "]");
+            app
         }),
         (
             "record_relatives",
@@ -343,35 +374,35 @@ fn records() -> Vec<Scene> {
                 (Any, "ContactId"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "] ]");
-                update(&mut model, Msg::Relatives { row: jane(), result: Ok(relatives()) });
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "] ]");
+                update(&mut app, Msg::Relatives { row: jane(), result: Ok(relatives()) });
+                app
             },
         ),
         ("record_relatives_loading", &[(Any, "[relatives]"), (Dim, "reading ...")], |size| {
-            let mut model = record(size, failing());
-            press(&mut model, "] ]");
-            model
+            let mut app = record(size, failing());
+            press(&mut app, "] ]");
+            app
         }),
         (
             "record_relatives_none",
             &[(Any, "[relatives]"), (Dim, "no parents, and nothing waits for it")],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "] ]");
-                update(&mut model, Msg::Relatives { row: jane(), result: Ok(Vec::new()) });
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "] ]");
+                update(&mut app, Msg::Relatives { row: jane(), result: Ok(Vec::new()) });
+                app
             },
         ),
         (
             "record_relatives_refused",
             &[(Any, "[relatives]"), (Dim, "no connection to PostgreSQL at db:5432 · what is typed stays")],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "] ]");
-                update(&mut model, Msg::Relatives { row: jane(), result: Err(refused()) });
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "] ]");
+                update(&mut app, Msg::Relatives { row: jane(), result: Err(refused()) });
+                app
             },
         ),
         (
@@ -383,31 +414,31 @@ fn records() -> Vec<Scene> {
                 (Any, "Lead cannot be read \\e[31m"),
             ],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "] ] ]");
-                update(&mut model, Msg::RecordLog { row: jane(), result: Ok(log()) });
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "] ] ]");
+                update(&mut app, Msg::RecordLog { row: jane(), result: Ok(log()) });
+                app
             },
         ),
         ("record_log_loading", &[(Any, "[log]"), (Dim, "reading ...")], |size| {
-            let mut model = record(size, failing());
-            press(&mut model, "] ] ]");
-            model
+            let mut app = record(size, failing());
+            press(&mut app, "] ] ]");
+            app
         }),
         ("record_log_none", &[(Any, "[log]"), (Dim, "the log has no line about it")], |size| {
-            let mut model = record(size, failing());
-            press(&mut model, "] ] ]");
-            update(&mut model, Msg::RecordLog { row: jane(), result: Ok(Vec::new()) });
-            model
+            let mut app = record(size, failing());
+            press(&mut app, "] ] ]");
+            update(&mut app, Msg::RecordLog { row: jane(), result: Ok(Vec::new()) });
+            app
         }),
         (
             "record_log_refused",
             &[(Any, "[log]"), (Dim, "no connection to PostgreSQL at db:5432 · what is typed stays")],
             |size| {
-                let mut model = record(size, failing());
-                press(&mut model, "] ] ]");
-                update(&mut model, Msg::RecordLog { row: jane(), result: Err(refused()) });
-                model
+                let mut app = record(size, failing());
+                press(&mut app, "] ] ]");
+                update(&mut app, Msg::RecordLog { row: jane(), result: Err(refused()) });
+                app
             },
         ),
     ]
@@ -425,41 +456,41 @@ fn logs() -> Vec<Scene> {
                 (Any, "Lead cannot be read \\e[31m"),
             ],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "4 k");
-                model
+                let mut app = full(size);
+                press(&mut app, "4 k");
+                app
             },
         ),
         ("log_loading", &[(Dim, "reading ...")], |size| {
-            let mut model = console(size);
-            press(&mut model, "4");
-            model
+            let mut app = console(size);
+            press(&mut app, "4");
+            app
         }),
         ("log_none", &[(Dim, "nothing was logged yet")], |size| {
-            let mut model = console(size);
-            update(&mut model, Msg::Log(Ok(Vec::new())));
-            press(&mut model, "4");
-            model
+            let mut app = console(size);
+            update(&mut app, Msg::Log(Ok(Vec::new())));
+            press(&mut app, "4");
+            app
         }),
         (
             "log_none_match",
             &[(Any, "· nothing-like-it"), (Dim, "no line matches the filter; Esc shows all")],
             |size| {
-                let mut model = full(size);
-                press(&mut model, "4 /");
-                type_in(&mut model, "nothing-like-it");
-                press(&mut model, "Enter");
-                model
+                let mut app = full(size);
+                press(&mut app, "4 /");
+                type_in(&mut app, "nothing-like-it");
+                press(&mut app, "Enter");
+                app
             },
         ),
         ("log_searching", &[(Any, "· level:warn"), (Dim, "searching ...")], |size| {
-            let mut model = full(size);
+            let mut app = full(size);
             // So many that another thread looks them through.
-            update(&mut model, Msg::Log(Ok(many_lines(1_000, 20_001))));
-            press(&mut model, "4 /");
-            type_in(&mut model, "level:warn");
-            press(&mut model, "Enter");
-            model
+            update(&mut app, Msg::Log(Ok(many_lines(1_000, 20_001))));
+            press(&mut app, "4 /");
+            type_in(&mut app, "level:warn");
+            press(&mut app, "Enter");
+            app
         }),
         (
             "log_gap_and_search",
@@ -470,15 +501,15 @@ fn logs() -> Vec<Scene> {
                 (Plain, "· times are in UTC"),
             ],
             |size| {
-                let mut model = full(size);
+                let mut app = full(size);
                 let mut gap = log().remove(1);
                 (gap.id, gap.message) = (4, "1,234 lines are missing: the store was too slow".to_owned());
                 gap.fields.insert("dropped".to_owned(), serde_json::json!(1_234));
-                update(&mut model, Msg::Log(Ok(vec![gap])));
-                press(&mut model, "4 s");
-                type_in(&mut model, "lead");
-                press(&mut model, "Enter N z T");
-                model
+                update(&mut app, Msg::Log(Ok(vec![gap])));
+                press(&mut app, "4 s");
+                type_in(&mut app, "lead");
+                press(&mut app, "Enter N z T");
+                app
             },
         ),
     ]

@@ -8,15 +8,16 @@ use super::frames::thick_frames;
 use super::look::{Look, telling};
 use super::{Scene, at_every_size, at_the_main_sizes, said_lines};
 use crate::config::console::THEMES;
+use crate::console::app::App;
 use crate::console::command::Id;
 use crate::console::keys;
-use crate::console::model::{Model, Pane};
+use crate::console::pane::Pane;
 use crate::console::panes::errors;
 use crate::console::panes::record::Tab;
 use crate::console::tests::screens::{drawn, rows, text_of};
 use crate::console::theme::Theme;
 use crate::console::widgets::cells::count;
-use crate::domain::overview::MappingStatus;
+use crate::domain::reports::overview::MappingStatus;
 use crate::logs::sanitize::sanitize;
 
 /// What of a scene's promise is not on the screen in the look that means it. A promise may name several texts, apart by
@@ -35,17 +36,17 @@ fn missing(says: &[(Look, &str)], screen: &Buffer, theme: Theme) -> Vec<String> 
 #[test]
 fn every_scene_says_what_it_is_about_from_80_columns_on() {
     let mut seen = Vec::new();
-    at_every_size(|(name, says, _), model| {
-        if model.size.0 < 80 {
+    at_every_size(|(name, says, _), app| {
+        if app.ctx.size.0 < 80 {
             return;
         }
-        model.theme = telling();
-        let screen = drawn(model);
-        let missing = missing(says, &screen, model.theme);
+        app.ctx.theme = telling();
+        let screen = drawn(app);
+        let missing = missing(says, &screen, app.ctx.theme);
         if !missing.is_empty() {
             seen.push(format!(
                 "{name} at {:?} misses {}\n{}",
-                model.size,
+                app.ctx.size,
                 missing.join(" "),
                 text_of(&screen)
             ));
@@ -57,13 +58,13 @@ fn every_scene_says_what_it_is_about_from_80_columns_on() {
 #[test]
 fn every_scene_says_it_in_the_looks_of_every_theme() {
     let mut seen = Vec::new();
-    at_the_main_sizes(|(name, says, _), model| {
+    at_the_main_sizes(|(name, says, _), app| {
         // The signs of the ASCII theme are others; its looks are compared cell by cell.
         for theme in THEMES.into_iter().filter(|theme| *theme != "ascii") {
-            model.theme = Theme::named(theme).unwrap();
-            let missing = missing(says, &drawn(model), model.theme);
+            app.ctx.theme = Theme::named(theme).unwrap();
+            let missing = missing(says, &drawn(app), app.ctx.theme);
             if !missing.is_empty() {
-                seen.push(format!("{name} at {:?} in {theme} misses {}", model.size, missing.join(" ")));
+                seen.push(format!("{name} at {:?} in {theme} misses {}", app.ctx.size, missing.join(" ")));
             }
         }
     });
@@ -80,21 +81,22 @@ fn every_scene_promises_something() {
 #[test]
 fn the_first_line_says_who_and_how_it_is_and_how_much_waits() {
     let mut seen = Vec::new();
-    at_every_size(|(name, ..), model| {
-        let screen = drawn(model);
+    at_every_size(|(name, ..), app| {
+        let screen = drawn(app);
         if thick_frames(&screen).iter().any(|frame| frame.y == 0) {
             return;
         }
         // Behind the last number the line may end.
         let first = rows(&screen).swap_remove(0).text + " ";
-        let mut miss = |what: &str| seen.push(format!("{name} at {:?} misses {what:?}: {first}", model.size));
+        let mut miss =
+            |what: &str| seen.push(format!("{name} at {:?} misses {what:?}: {first}", app.ctx.size));
         if !first.starts_with(" syncdeck ") {
             miss(" syncdeck ");
         }
-        let Some(overview) = &model.overview else { return };
+        let Some(overview) = &app.ctx.overview else { return };
         let sum = |of: fn(&MappingStatus) -> i64| overview.mappings.iter().map(of).sum::<i64>();
         // Names of any length may take the room on an old screen.
-        let roomy = model.size.0 >= if name.ends_with("hostile") { 97 } else { 80 };
+        let roomy = app.ctx.size.0 >= if name.ends_with("hostile") { 97 } else { 80 };
         for (called, number) in [("pending", sum(|of| of.pending)), ("errors", sum(|of| of.errors))] {
             let whole = format!("   {called} {} ", count(number, 0));
             let begun = first.contains(&whole[..5]);
@@ -109,18 +111,18 @@ fn the_first_line_says_who_and_how_it_is_and_how_much_waits() {
 #[test]
 fn the_last_line_has_the_first_key_and_the_way_to_all_others() {
     let mut seen = Vec::new();
-    at_every_size(|(name, ..), model| {
-        if !model.overlays.is_empty() || model.toast.is_some() {
+    at_every_size(|(name, ..), app| {
+        if !app.overlays.is_empty() || app.ctx.toast.is_some() {
             return;
         }
-        model.theme = telling();
-        let screen = drawn(model);
+        app.ctx.theme = telling();
+        let screen = drawn(app);
         let hinted =
-            |command: &crate::console::command::Command| command.hinted && command.disabled(model).is_none();
+            |command: &crate::console::command::Command| command.hinted && command.disabled(app).is_none();
         let mut hints =
-            model.keymap.of(model.focus).filter(|(command, keys)| hinted(command) && !keys.is_empty());
+            app.ctx.keymap.of(app.ctx.focus).filter(|(command, keys)| hinted(command) && !keys.is_empty());
         let first = hints.next().unwrap();
-        let help = model.keymap.of(model.focus).find(|(command, _)| command.id == Id::Help).unwrap();
+        let help = app.ctx.keymap.of(app.ctx.focus).find(|(command, _)| command.id == Id::Help).unwrap();
         for (command, command_keys) in [first, help] {
             let key = keys::shown(&command_keys[0]);
             let hint = format!(" {key} {} ", command.title);
@@ -129,10 +131,10 @@ fn the_last_line_has_the_first_key_and_the_way_to_all_others() {
             let is_there = row.places(&hint).any(|columns| {
                 columns[1..=key.chars().count()]
                     .iter()
-                    .all(|x| Look::Key.is_of(&screen[(*x, y)], model.theme))
+                    .all(|x| Look::Key.is_of(&screen[(*x, y)], app.ctx.theme))
             });
             if !is_there {
-                seen.push(format!("{name} at {:?} misses {hint:?}: {}", model.size, row.text));
+                seen.push(format!("{name} at {:?} misses {hint:?}: {}", app.ctx.size, row.text));
             }
         }
     });
@@ -142,37 +144,37 @@ fn the_last_line_has_the_first_key_and_the_way_to_all_others() {
 #[test]
 fn what_lies_on_top_names_the_way_out() {
     let mut seen = Vec::new();
-    at_every_size(|(name, ..), model| {
-        model.theme = telling();
-        let screen = drawn(model);
-        let Some(frame) = thick_frames(&screen).pop().filter(|_| !model.overlays.is_empty()) else { return };
+    at_every_size(|(name, ..), app| {
+        app.ctx.theme = telling();
+        let screen = drawn(app);
+        let Some(frame) = thick_frames(&screen).pop().filter(|_| !app.overlays.is_empty()) else { return };
         let says_esc = rows(&screen).iter().zip(0..).any(|(row, y)| {
             let is_key =
-                |x: u16| frame.contains((x, y).into()) && Look::Key.is_of(&screen[(x, y)], model.theme);
+                |x: u16| frame.contains((x, y).into()) && Look::Key.is_of(&screen[(x, y)], app.ctx.theme);
             row.places("Esc").any(|columns| columns.into_iter().all(is_key))
         });
         let stops = text_of(&screen).contains("stopping after the rows under way");
         if !says_esc && !stops {
-            seen.push(format!("{name} at {:?}\n{}", model.size, text_of(&screen)));
+            seen.push(format!("{name} at {:?}\n{}", app.ctx.size, text_of(&screen)));
         }
     });
     assert!(seen.is_empty(), "{}", seen.join("\n"));
 }
 
 /// The beginning of what tells the selected line of the focused pane from others, where one is selected.
-fn selected(model: &Model) -> Option<String> {
-    let told = match model.focus {
+fn selected(app: &App) -> Option<String> {
+    let told = match app.ctx.focus {
         Pane::Errors => {
-            let error = model.errors.selected()?;
+            let error = app.errors.selected()?;
             error.row_id.map_or_else(|| errors::subject(error), |row| row.to_string())
         }
-        Pane::Pending => model.pending.selected()?.row.row.to_string(),
-        Pane::Mappings => model.overview.as_ref()?.mappings.get(model.mappings.cursor.at)?.name.clone(),
+        Pane::Pending => app.pending.selected()?.row.row.to_string(),
+        Pane::Mappings => app.ctx.overview.as_ref()?.mappings.get(app.mappings.cursor.at)?.name.clone(),
         Pane::Record => {
-            let pane = model.record.as_ref().filter(|pane| pane.tab == Tab::Fields)?;
+            let pane = app.selection.record.as_ref().filter(|pane| pane.tab == Tab::Fields)?;
             pane.selected()?.0.name.clone()
         }
-        Pane::Log => model.log.selected()?.message().to_owned(),
+        Pane::Log => app.log.selected()?.message().to_owned(),
     };
     Some(sanitize(&told).chars().take(5).collect())
 }
@@ -180,13 +182,13 @@ fn selected(model: &Model) -> Option<String> {
 #[test]
 fn exactly_the_selected_line_of_the_focused_pane_is_reversed_from_edge_to_edge() {
     let mut seen = Vec::new();
-    at_every_size(|(name, ..), model| {
-        let Some(told) = selected(model).filter(|_| model.overlays.is_empty()) else { return };
+    at_every_size(|(name, ..), app| {
+        let Some(told) = selected(app).filter(|_| app.overlays.is_empty()) else { return };
         for theme in ["dark", "mono"] {
-            model.theme = Theme::named(theme).unwrap();
-            let screen = drawn(model);
+            app.ctx.theme = Theme::named(theme).unwrap();
+            let screen = drawn(app);
             let frame = thick_frames(&screen)[0];
-            let bottom = frame.bottom().min(screen.area.height - said_lines(model, &screen)) - 1;
+            let bottom = frame.bottom().min(screen.area.height - said_lines(app, &screen)) - 1;
             let is_reversed = |x: u16, y: u16| screen[(x, y)].modifier.contains(Modifier::REVERSED);
             let inside = || frame.x + 1..frame.right() - 1;
             let lines: Vec<u16> =
@@ -197,7 +199,7 @@ fn exactly_the_selected_line_of_the_focused_pane_is_reversed_from_edge_to_edge()
             if !said {
                 seen.push(format!(
                     "{name} at {:?} in {theme}: {told:?} in {lines:?}\n{}",
-                    model.size,
+                    app.ctx.size,
                     text_of(&screen)
                 ));
             }
@@ -215,10 +217,10 @@ fn covered(screen: &Buffer, x: u16, y: u16) -> bool {
 #[test]
 fn a_promise_that_is_not_kept_is_seen() {
     let (_, _, scene): Scene = super::all().find(|(name, ..)| *name == "errors").unwrap();
-    let mut model = scene((120, 40));
-    model.theme = telling();
-    let screen = drawn(&model);
+    let mut app = scene((120, 40));
+    app.ctx.theme = telling();
+    let screen = drawn(&app);
     for broken in [(Look::Any, "nobody says this"), (Look::Good, "errors 231"), (Look::Selected, "10234")] {
-        assert_eq!(missing(&[broken], &screen, model.theme).len(), 1, "{broken:?}");
+        assert_eq!(missing(&[broken], &screen, app.ctx.theme).len(), 1, "{broken:?}");
     }
 }

@@ -29,7 +29,7 @@ pub fn shares() -> Vec<Share> {
 }
 
 /// What a comparison of rows and records found.
-pub fn verdict() -> Verdict {
+pub fn verdict() -> VerifyReport {
     let finding = |kind, row: i32, value: &str| Finding {
         kind,
         mapping: "Contact".to_owned(),
@@ -42,14 +42,16 @@ pub fn verdict() -> Verdict {
             record: None,
         }],
         text: String::new(),
+        at: Vec::new(),
+        others: Vec::new(),
     };
-    Verdict {
+    VerifyReport {
         mapping: "Contact".to_owned(),
         looked_at: Some(now()),
         rows: 6_000,
         records: 6_001,
         findings: vec![finding(verify::Kind::Mismatch, 7, HOSTILE), finding(verify::Kind::Orphan, 8, "x")],
-        ..Verdict::default()
+        ..VerifyReport::default()
     }
 }
 

@@ -1,0 +1,400 @@
+//! The menus that there are, each made of what it lists.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::menu::{Menu, MenuItem, MenuKind, NO_DIGIT};
+use crate::client::api::ClientError;
+use crate::config::console::THEMES;
+use crate::console::command::COMMANDS;
+use crate::console::effect::Effect;
+use crate::console::outcome::Outcome;
+use crate::console::pane::Pane;
+use crate::console::panes::errors::{PERSON, subject};
+use crate::console::panes::record::{RULE, RecordPane, in_console};
+use crate::console::settings::{Connection, Settings};
+use crate::domain::changes::dry_run::{DryRun, DryRunRow};
+use crate::domain::errors::catalogue;
+use crate::domain::errors::cause::Life;
+use crate::domain::errors::group::Group;
+use crate::domain::errors::remedy::{Action, SuggestedFix};
+use crate::domain::errors::sort::{Sort, SortBy};
+use crate::domain::errors::suggested_fix::removal;
+use crate::domain::errors::sync_error::SyncError;
+use crate::domain::mappings::strategy::Strategy;
+use crate::domain::names::RowRef;
+use crate::domain::operations::operation::AuditEntry;
+use crate::domain::records::record::{Diagnosis, Hit};
+use crate::domain::records::verify::{Finding, VerifyReport};
+use crate::domain::reports::overview::MappingStatus;
+
+/// Rows of an operation that are listed.
+const ROWS: usize = 500;
+
+/// What a person is told to do, in a form that a key can: by a key of the record, which is named at the end of the words,
+/// or by a rule that is to be finished.
+fn by_hand(text: &str) -> Option<Outcome> {
+    if let Some((_, typed)) = text.split_once(RULE) {
+        let (mapping, rule) = typed.split_once(' ')?;
+        let rule = rule.trim_matches('\'').to_owned();
+        return Some(Outcome::AskRule { mapping: mapping.to_owned(), rule });
+    }
+    let (_, key) = text.rsplit_once('(')?;
+    let key = key.split_once(')')?.0;
+    let command =
+        COMMANDS.iter().find(|command| command.is_in(Pane::Record) && command.keys.contains(&key))?;
+    Some(Outcome::Run(command, Pane::Record))
+}
+
+/// What people said about a cause, before its message.
+fn said_of(life: &Life) -> String {
+    let parts = [
+        life.owner.as_ref().map(|owner| format!("owner {owner}")),
+        life.muted.as_ref().map(|muted| format!("muted {muted}")),
+        life.note.clone(),
+    ];
+    let said: Vec<String> = parts.into_iter().flatten().collect();
+    if said.is_empty() { String::new() } else { format!("{} · ", said.join(" · ")) }
+}
+
+impl Menu {
+    /// What can be done about the error of the open record.
+    pub fn remedies(pane: &RecordPane) -> Option<Menu> {
+        let view = pane.view.as_ref().filter(|view| !view.advice.remedies.is_empty())?;
+        let item = |offer: &SuggestedFix| {
+            let apply = || match (&offer.action, &view.error) {
+                (Some(action), Some(error)) if action.is_of_comparison() => {
+                    Effect::PutRight { error: Box::new(error.clone()), action: action.clone() }
+                }
+                _ => Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) },
+            };
+            let does = offer.action.as_ref().map(|action| match (action, offer.question(view)) {
+                (_, Some(question)) => Outcome::Begin { effect: apply(), question: Some(question) },
+                (Action::Link, None) => {
+                    Outcome::begin(Effect::Link { row: pane.row.clone(), replace: false })
+                }
+                (_, None) => Outcome::begin(apply()),
+            });
+            let does = does.or_else(|| by_hand(&offer.text));
+            let note = match offer.action {
+                Some(Action::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
+                _ if offer.clears && offer.changes.is_empty() => "asks first".to_owned(),
+                _ if offer.clears => format!("{}; asks first", offer.changes_in_words()),
+                _ => offer.changes_in_words(),
+            };
+            // A digit means the same in the record: only what has a number there has one here.
+            let number = offer.number.or(NO_DIGIT);
+            MenuItem { number, text: in_console(&offer.text).to_owned(), note, does }
+        };
+        let mut offers: Vec<&SuggestedFix> = view.advice.remedies.iter().collect();
+        // What can be done by itself comes first, under its number, and what empties a value last.
+        offers.sort_by_key(|offer| (offer.clears, offer.number.is_none()));
+        let items = offers.into_iter().map(item).collect();
+        Some(Menu::of(format!("{}: what to do", view.advice.title), items, 0))
+    }
+
+    /// Conditions that stand, each with what helps: choosing one does that, or says what it means. `None` without any.
+    pub fn standing(conditions: &[SyncError]) -> Option<Menu> {
+        let item = |error: &SyncError| {
+            let Diagnosis { title, cause, remedies } = catalogue::diagnose_error(error);
+            let first = remedies.first().map_or(String::new(), |remedy| remedy.text.clone());
+            let told = remedies.iter().map(|remedy| format!("\n→ {}", remedy.text)).collect::<String>();
+            let text = format!("{}\n\n{cause}\n{told}", error.message);
+            // A key of the record would be about the row that is open there, which is not at fault.
+            let is_rule = |does: &Outcome| matches!(does, Outcome::AskRule { .. });
+            let does = remedies.iter().filter_map(|remedy| by_hand(&remedy.text)).find(is_rule);
+            MenuItem {
+                number: None,
+                text: format!("{}: {title}: {}", subject(error), error.message),
+                note: in_console(&first).to_owned(),
+                does: Some(does.unwrap_or(Outcome::Info { title, text })),
+            }
+        };
+        let items: Vec<MenuItem> = conditions.iter().map(item).collect();
+        let title = "What stands in the way, and what helps".to_owned();
+        (!items.is_empty()).then(|| Menu::of(title, items, 0))
+    }
+
+    /// What can be done about an error that is of no row; `None` where nothing is done by itself.
+    pub fn remedies_of(error: &SyncError) -> Option<Menu> {
+        let diagnosis = catalogue::diagnose_error(error);
+        let item = |offer: SuggestedFix| {
+            let does = offer.action.as_ref().map(|action| {
+                let effect = Effect::PutRight { error: Box::new(error.clone()), action: action.clone() };
+                match offer.clears {
+                    true => Outcome::Begin {
+                        effect,
+                        question: Some(removal(&format!("{} {}", error.message, offer.text), action)),
+                    },
+                    false => Outcome::begin(effect),
+                }
+            });
+            let note = if offer.clears { "asks first".to_owned() } else { String::new() };
+            MenuItem { number: offer.number, text: offer.text, note, does }
+        };
+        let items: Vec<MenuItem> = diagnosis.remedies.into_iter().map(item).collect();
+        let any = items.iter().any(|item| item.does.is_some());
+        any.then(|| Menu::of(format!("{}: what to do", diagnosis.title), items, 0))
+    }
+
+    /// The strategies of a mapping, the cursor on the one in force; or those for all mappings.
+    pub fn strategies(mapping: Option<&MappingStatus>) -> Menu {
+        let items = Strategy::ALL.map(|strategy| MenuItem {
+            number: None,
+            text: strategy.word().to_owned(),
+            note: strategy.meaning().to_owned(),
+            does: Some({
+                let effect = Effect::SetRule {
+                    mapping: mapping.map(|mapping| mapping.name.clone()),
+                    key: "strategy".to_owned(),
+                    value: strategy.word().to_owned(),
+                };
+                match mapping {
+                    Some(_) => Outcome::begin(effect),
+                    None => Outcome::Begin {
+                        effect,
+                        question: Some(format!(
+                            "All mappings of this connection: {}: {}.",
+                            strategy.word(),
+                            strategy.meaning()
+                        )),
+                    },
+                }
+            }),
+        });
+        let now = mapping.map_or("", |mapping| mapping.strategy.as_str());
+        let at = Strategy::ALL.iter().position(|strategy| strategy.word() == now).unwrap_or(0);
+        let name = mapping.map_or("all mappings", |mapping| mapping.name.as_str());
+        Menu::of(format!("{name}: what becomes of errors"), items.into(), at)
+    }
+
+    /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors.
+    pub fn groups(groups: &[Group], filter: &str, clock: impl Fn(DateTime<Utc>) -> String) -> Option<Menu> {
+        let item = |group: &Group| {
+            let fields =
+                if group.fields.is_empty() { String::new() } else { format!(" {}", group.fields.join(",")) };
+            let life = group.life.as_ref();
+            let state = match life {
+                Some(life) => format!("{} {}", life.state.sign(), life.state.word()),
+                None if group.aside == group.count => "○ aside".to_owned(),
+                None => String::new(),
+            };
+            let said = life.map(said_of).unwrap_or_default();
+            MenuItem {
+                number: None,
+                text: format!(
+                    "{:>7} {:<6} {:<9} {} {}{fields}",
+                    group.count,
+                    group.trend.sign(),
+                    state,
+                    group.mapping,
+                    group.code
+                ),
+                note: format!(
+                    "{} to {}  {said}{}",
+                    clock(group.first_seen),
+                    clock(group.last_seen),
+                    group.template
+                ),
+                does: Some(Outcome::List {
+                    filter: format!("group:{}", group.group),
+                    label: Some(format!("{} {}{fields}: {}", group.mapping, group.code, group.template)),
+                }),
+            }
+        };
+        // What needs a person is what the list begins with.
+        let typed = filter.strip_prefix(PERSON).unwrap_or(filter).trim();
+        let title = if typed.is_empty() { String::new() } else { format!(" that match {typed}") };
+        let items: Vec<MenuItem> = groups.iter().map(item).collect();
+        let mut menu = Menu::of(format!("Groups of errors{title}"), items, 0);
+        let lives =
+            groups.iter().map(|group| group.life.clone().ok_or_else(|| group.without_life())).collect();
+        menu.kind = MenuKind::Groups { filter: filter.to_owned(), lives };
+        (!groups.is_empty()).then_some(menu)
+    }
+
+    /// The rows that a text named; choosing one opens it. `None` without any.
+    pub fn hits(text: &str, hits: &[Hit]) -> Option<Menu> {
+        let item = |hit: &Hit| {
+            let stands = match (&hit.state, hit.exists) {
+                (Some(state), _) => format!("{} · {state}", hit.unit),
+                (None, true) => hit.unit.clone(),
+                (None, false) => format!("{} · the row is gone", hit.unit),
+            };
+            MenuItem {
+                number: None,
+                text: format!("{} {}  {stands}", hit.mapping, hit.row.row),
+                note: [hit.sfid.as_deref(), hit.external_id.as_deref(), Some(&format!("by {}", hit.by))]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(" · "),
+                does: Some(Outcome::OpenRow(hit.row.clone())),
+            }
+        };
+        let items: Vec<MenuItem> = hits.iter().map(item).collect();
+        let menu = Menu::of(format!("Rows found by {text}"), items, 0);
+        (!hits.is_empty()).then_some(menu)
+    }
+
+    /// The orders of the errors; the cursor rests on the one in force, which turns round.
+    pub fn sorts(now: Sort) -> Menu {
+        let items = SortBy::ALL.map(|by| {
+            let direction = match (by == now.by, now.descending) {
+                (false, _) => String::new(),
+                (true, true) => "  ↓ now, greatest first; choose it to turn round".to_owned(),
+                (true, false) => "  ↑ now, least first; choose it to turn round".to_owned(),
+            };
+            MenuItem {
+                number: None,
+                text: format!("{}{direction}", by.word().replace('_', " ")),
+                note: String::new(),
+                does: Some(Outcome::Sort(by)),
+            }
+        });
+        let at = SortBy::ALL.iter().position(|by| *by == now.by).unwrap_or(0);
+        Menu::of("Sort the errors by".to_owned(), items.into(), at)
+    }
+
+    /// The filters of a pane that were kept; the cursor rests on the one in force. `None` without any.
+    pub fn kept_filters(settings: &Settings, pane: Pane, now: &str) -> Option<Menu> {
+        let item = |(name, filter): (&str, &str)| MenuItem {
+            number: None,
+            text: name.to_owned(),
+            note: filter.to_owned(),
+            does: Some(Outcome::FilterBy { pane, filter: filter.to_owned() }),
+        };
+        let items: Vec<MenuItem> = settings.saved_filters(pane).map(item).collect();
+        let at = items.iter().position(|item| item.note == now).unwrap_or(0);
+        let title = format!("Filter the {} by", pane.title().to_lowercase());
+        (!items.is_empty()).then(|| Menu::of(title, items, at))
+    }
+
+    /// The colours that there are; the cursor rests on those in force.
+    pub fn themes(now: &str) -> Menu {
+        let item = |name: &&'static str| MenuItem {
+            number: None,
+            text: format!("{name}{}", if *name == now { "  now" } else { "" }),
+            note: String::new(),
+            does: Some(Outcome::Theme(name)),
+        };
+        let at = THEMES.iter().position(|name| *name == now).unwrap_or(0);
+        let title = "Colours, until the console is left; console.theme keeps them".to_owned();
+        Menu::of(title, THEMES.iter().map(item).collect(), at)
+    }
+
+    /// The connections of the configuration; the cursor rests on the one that shows.
+    pub fn connections(connections: &[Connection], here: &str) -> Menu {
+        let item = |connection: &Connection| MenuItem {
+            number: None,
+            text: format!("{}  {}", connection.name, connection.environment),
+            note: if connection.name == here { "this one".to_owned() } else { String::new() },
+            does: Some(Outcome::begin(Effect::Connect(connection.name.clone()))),
+        };
+        let at = connections.iter().position(|connection| connection.name == here).unwrap_or(0);
+        Menu::of("Go to a connection".to_owned(), connections.iter().map(item).collect(), at)
+    }
+
+    /// What a comparison of rows and records found; choosing one opens its row.
+    pub fn findings(table: String, verdict: Arc<VerifyReport>) -> Menu {
+        let VerifyReport { mapping, rows, records, findings, unsettled, stopped, .. } = &*verdict;
+        let item = |finding: &Finding| {
+            let row = finding.row.as_ref().map_or("no row".to_owned(), |at| format!("row {}", at.row));
+            let sfid = finding.sfid.as_deref().unwrap_or("no record");
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+            let fields: Vec<String> = finding
+                .fields
+                .iter()
+                .map(|field| {
+                    format!("{}: {} here, {} there", field.field, shown(&field.row), shown(&field.record))
+                })
+                .collect();
+            MenuItem {
+                number: None,
+                text: format!("{}  {row}  {sfid}", finding.kind.text()),
+                note: format!("{}{}", finding.text, fields.join("; ")),
+                does: finding.row.clone().map(Outcome::OpenRow),
+            }
+        };
+        let more = if findings.len() > ROWS { format!(", the first {ROWS}") } else { String::new() };
+        let unsettled =
+            if *unsettled > 0 { format!(", {unsettled} changed while one looked") } else { String::new() };
+        let ended = if *stopped { ", stopped before the end" } else { "" };
+        let title = format!(
+            "{mapping}: {} of {rows} rows and {records} records differ{more}{unsettled}{ended}",
+            findings.len()
+        );
+        let items = findings.iter().take(ROWS).map(item).collect();
+        Menu { kind: MenuKind::Findings { table, verdict }, ..Menu::of(title, items, 0) }
+    }
+
+    /// What a trial came to, row by row; choosing one opens it.
+    pub fn trial(table: &str, trial: &DryRun) -> Menu {
+        let item = |tried: &DryRunRow| {
+            let said = match (&tried.code, &tried.message) {
+                (Some(code), Some(message)) => format!("✗ {code}: {message}"),
+                _ => "✓ goes through".to_owned(),
+            };
+            let left: Vec<String> =
+                tried.left_out.iter().map(|(field, why)| format!("{field} stays behind: {why}")).collect();
+            let row = RowRef { table: table.to_owned(), row: tried.row };
+            MenuItem {
+                number: None,
+                text: format!("row {}  {}  {said}", tried.row, tried.op),
+                note: left.join("; "),
+                does: Some(Outcome::OpenRow(row)),
+            }
+        };
+        let title = format!("{}: {} of {} rows would go through", trial.mapping, trial.passed, trial.rows);
+        Menu::of(title, trial.items.iter().map(item).collect(), 0)
+    }
+
+    /// What trials of all mappings came to: each in a line, below it the rows that would be refused; choosing one opens it.
+    pub fn trials(tables: &[String], tried: &[(String, Result<DryRun, ClientError>)]) -> Menu {
+        let line = |text: String, does| MenuItem { number: None, text, note: String::new(), does };
+        let mut items = Vec::new();
+        for (table, (name, result)) in tables.iter().zip(tried) {
+            let trial = match result {
+                Ok(trial) => trial,
+                Err(refused) => {
+                    items.push(line(format!("{name}: {}", refused.to_string().replace('\n', " · ")), None));
+                    continue;
+                }
+            };
+            items.push(line(
+                format!("{name}: {} of {} rows would go through", trial.passed, trial.rows),
+                None,
+            ));
+            items.extend(Menu::trial(table, trial).items.into_iter().zip(&trial.items).filter_map(
+                |(item, tried)| {
+                    (!tried.passes).then_some(MenuItem {
+                        number: None,
+                        text: format!("  {}", item.text),
+                        ..item
+                    })
+                },
+            ));
+        }
+        Menu::of("What Salesforce would say, mapping by mapping".to_owned(), items, 0)
+    }
+
+    /// The rows of an operation; choosing one opens it.
+    pub fn operation(entries: &[AuditEntry]) -> Option<Menu> {
+        let first = entries.first()?;
+        let item = |entry: &AuditEntry| {
+            let row = entry.row.map(|row| RowRef { table: entry.table.clone(), row });
+            let name = row.as_ref().map_or(entry.table.clone(), |at| format!("{} {}", at.table, at.row));
+            MenuItem {
+                number: None,
+                text: format!("{name}  {}", entry.text()),
+                note: String::new(),
+                does: row.map(Outcome::OpenRow),
+            }
+        };
+        let shown = entries.len().min(ROWS);
+        let more = if shown < entries.len() { format!(", the first {shown}") } else { String::new() };
+        let title = format!("Operation {}: {} {} rows{more}", first.operation, first.action, entries.len());
+        Some(Menu::of(title, entries.iter().take(ROWS).map(item).collect(), 0))
+    }
+}

@@ -1,0 +1,575 @@
+//! What can be done about an error, and which of it fits the record at hand: a remedy that would change nothing, or
+//! make a value that Salesforce is certain to refuse, is not offered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::changes::merge::Side;
+use crate::domain::errors::sync_error::SyncError;
+use crate::domain::mappings::field::Field;
+use crate::domain::mappings::field::Op;
+use crate::domain::mappings::mapping::{Access, Mapping};
+use crate::domain::records::consistency;
+use crate::domain::records::record::{FieldEdit, RecordView};
+use crate::domain::records::verify::Kind;
+use crate::domain::values::check;
+use crate::domain::values::nearest::nearest_value;
+use crate::domain::values::transform::{Transform, apply_all};
+
+pub use crate::domain::errors::suggested_fix::{Against, SuggestedFix};
+
+/// One line of advice, with the deed behind it where there is one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Remedy {
+    /// An imperative in a few words; `{field}` stands for the field at fault.
+    pub text: String,
+    /// What does it.
+    pub action: Option<Action>,
+    /// Where it is no remedy otherwise.
+    pub only: Option<Only>,
+}
+
+/// What must be so for a remedy to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Only {
+    /// The login may not write the field at fault.
+    ReadOnly,
+}
+
+/// What a remedy does. Afterwards the record is sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Puts the values of the fields at fault through these transforms, once.
+    Apply(String),
+    /// Sets a rule of the mapping; `{field}` and `{column}` stand for the field at fault.
+    Rule {
+        /// Its key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Sets the fields at fault to the values of their picklists that are nearest.
+    Nearest,
+    /// Sets the fields at fault to NULL.
+    Clear,
+    /// Takes the record that is in Salesforce already as this row's own.
+    Link,
+    /// Reads the object's definition and the record again.
+    Reread,
+    /// Nothing else.
+    Retry,
+    /// Decides every open conflict of the row for one side.
+    Choose(Side),
+    /// Takes one side where a comparison found that both differ, or that one lacks.
+    Repair(Side),
+    /// Merges the rows that are the same thing into this one.
+    Merge,
+    /// Compares both sides once more.
+    LookAgain,
+}
+
+/// A remedy in the catalogue's file: a text, or a table with what it does.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Table(Table),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    text: String,
+    apply: Option<String>,
+    /// `KEY=VALUE`; `KEY+=VALUE` joins what is set already.
+    rule: Option<String>,
+    #[serde(rename = "do")]
+    step: Option<Step>,
+    only: Option<Only>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    Nearest,
+    Clear,
+    Link,
+    Reread,
+    Retry,
+    ChoosePostgres,
+    ChooseSalesforce,
+    RepairPostgres,
+    RepairSalesforce,
+    Merge,
+    LookAgain,
+}
+
+impl Remedy {
+    /// Its text where nothing is known of a field.
+    pub fn plainly(&self) -> String {
+        self.text.replace("{field}", "the field").replace("{column}", "the column")
+    }
+}
+
+impl TryFrom<Written> for Remedy {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Remedy, String> {
+        let Table { text, apply, rule, step, only } = match written {
+            Written::Text(text) => return Ok(Remedy { text, action: None, only: None }),
+            Written::Table(table) => table,
+        };
+        let action = match (apply, rule, step) {
+            (Some(transforms), None, None) => {
+                Transform::parse_all(&transforms)?;
+                Action::Apply(transforms)
+            }
+            (None, Some(rule), None) => {
+                let (key, value) = rule.split_once('=').ok_or_else(|| format!("{rule:?} is no KEY=VALUE"))?;
+                Action::Rule { key: key.to_owned(), value: value.to_owned() }
+            }
+            (None, None, Some(step)) => match step {
+                Step::Nearest => Action::Nearest,
+                Step::Clear => Action::Clear,
+                Step::Link => Action::Link,
+                Step::Reread => Action::Reread,
+                Step::Retry => Action::Retry,
+                Step::ChoosePostgres => Action::Choose(Side::Postgres),
+                Step::ChooseSalesforce => Action::Choose(Side::Salesforce),
+                Step::RepairPostgres => Action::Repair(Side::Postgres),
+                Step::RepairSalesforce => Action::Repair(Side::Salesforce),
+                Step::Merge => Action::Merge,
+                Step::LookAgain => Action::LookAgain,
+            },
+            (None, None, None) if only.is_some() => return Ok(Remedy { text, action: None, only }),
+            _ => return Err(format!("{text:?} needs one of apply, rule and do")),
+        };
+        Ok(Remedy { text, action: Some(action), only })
+    }
+}
+
+/// The remedies that fit a record, those that can be done numbered.
+pub fn offers(remedies: &[Remedy], mapping: &Mapping, record: &RecordView) -> Vec<SuggestedFix> {
+    let faults: Vec<&(Field, Option<String>)> =
+        record.values.iter().filter(|(field, _)| record.is_at_fault(field)).collect();
+    let mut offers: Vec<SuggestedFix> = Vec::new();
+    for remedy in remedies {
+        let Some(offer) = offer(remedy, mapping, record, &faults) else { continue };
+        let known = |other: &SuggestedFix| !offer.changes.is_empty() && other.changes == offer.changes;
+        if !offers.iter().any(known) {
+            offers.push(offer);
+        }
+    }
+    number(&mut offers);
+    offers
+}
+
+/// Numbers what can be done. What empties a value or takes something away comes last, and has no number by which the first
+/// is meant.
+pub fn number(offers: &mut [SuggestedFix]) {
+    offers.sort_by_key(|offer| offer.clears);
+    let mut number = 0;
+    for offer in offers.iter_mut().filter(|offer| offer.action.is_some()) {
+        number = if offer.clears { 2.max(number + 1) } else { number + 1 };
+        offer.number = Some(number);
+    }
+}
+
+fn offer(
+    remedy: &Remedy,
+    mapping: &Mapping,
+    record: &RecordView,
+    faults: &[&(Field, Option<String>)],
+) -> Option<SuggestedFix> {
+    let field = faults.first().map(|(field, _)| field);
+    let name = |text: &str| match field {
+        Some(field) => Some(text.replace("{field}", &field.name).replace("{column}", &field.column)),
+        None => (!text.contains("{field}") && !text.contains("{column}")).then(|| text.to_owned()),
+    };
+    let mut changes = Vec::new();
+    let action = match remedy.action.as_ref() {
+        // Nobody here can fill or correct what the login may not write.
+        None if remedy.text.contains(BY_EDITING) && all_read_only(faults) => return None,
+        None if remedy.only == Some(Only::ReadOnly) && !all_read_only(faults) => return None,
+        None => None,
+        Some(Action::Apply(transforms)) => {
+            let transforms = Transform::parse_all(transforms).ok()?;
+            // What leaves nothing of a value is Clear under another name.
+            changes = edits(mapping, record, faults, |field, value| {
+                apply_all(&transforms, field, value).ok().filter(|new| new.as_deref() != Some(""))
+            })?;
+            remedy.action.clone()
+        }
+        Some(Action::Nearest) => {
+            changes = edits(mapping, record, faults, |field, value| {
+                Some(Some(nearest_value(value?, &field.picklist)?.to_owned()))
+            })?;
+            remedy.action.clone()
+        }
+        Some(Action::Clear) => {
+            changes = edits(mapping, record, faults, |_, value| value.map(|_| None))?;
+            remedy.action.clone()
+        }
+        // It is about changes to a record that is gone, and this one was never there.
+        Some(Action::Rule { key, .. }) if key == "create_if_missing" && record.sfid.is_none() => return None,
+        Some(Action::Rule { key, value }) => {
+            let rule = rule(mapping, &name(key)?, &name(value)?)?;
+            Some(rule).filter(|rule| helps(mapping, rule, faults)).map(Some)?
+        }
+        Some(Action::Link) if record.sfid.is_some() || !record.exists => return None,
+        // What goes to Salesforce goes by a mapping that may write there.
+        Some(Action::Repair(Side::Postgres) | Action::Merge) if mapping.access == Access::ReadOnly => {
+            return None;
+        }
+        Some(Action::Choose(_)) if record.conflicts.iter().all(|conflict| conflict.winner.is_some()) => {
+            return None;
+        }
+        Some(_) => remedy.action.clone(),
+    };
+    let text = named(&name(&remedy.text)?, &mapping.object, field.map(|field| field.name.as_str()));
+    let clears = match &action {
+        Some(Action::Clear) => true,
+        Some(Action::Choose(side)) => empties(record, *side),
+        Some(action) if action.removes(record.error.as_ref()) => true,
+        _ => changes.iter().any(|edit| !is_empty(&edit.shown) && is_empty(&edit.new)),
+    };
+    let against = record.error.as_ref().map(|error| Against { error: error.id, seen: error.last_seen });
+    Some(SuggestedFix { number: None, text, action, changes, clears, against })
+}
+
+impl Action {
+    /// Whether it is about what a comparison found: it is done without the row's being sent by itself.
+    pub fn is_of_comparison(&self) -> bool {
+        matches!(self, Action::Repair(_) | Action::Merge | Action::LookAgain)
+    }
+
+    /// Whether it takes a row or a record away.
+    pub fn removes(&self, error: Option<&SyncError>) -> bool {
+        let code = error.map(|error| error.code.as_str());
+        match self {
+            Action::Merge => true,
+            Action::Repair(Side::Salesforce) => code == Some(consistency::code(Kind::RowWithoutRecord)),
+            Action::Repair(Side::Postgres) => code == Some(consistency::code(Kind::RecordWithoutRow)),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a side that is chosen has nothing where the other one has something.
+fn empties(record: &RecordView, side: Side) -> bool {
+    let mut open = record.conflicts.iter().filter(|conflict| conflict.winner.is_none());
+    open.any(|conflict| {
+        let (chosen, other) = match side {
+            Side::Postgres => (&conflict.postgres, &conflict.salesforce),
+            Side::Salesforce => (&conflict.salesforce, &conflict.postgres),
+        };
+        is_empty(chosen) && !is_empty(other)
+    })
+}
+
+fn is_empty(value: &Option<String>) -> bool {
+    value.as_deref().is_none_or(str::is_empty)
+}
+
+/// A remedy's command with the mapping and the field that it is about, where those are known.
+pub fn named(text: &str, mapping: &str, field: Option<&str>) -> String {
+    let text = if mapping.is_empty() {
+        text.to_owned()
+    } else {
+        text.replace("mapping NAME", &format!("mapping {mapping}"))
+    };
+    field.map_or(text.clone(), |field| text.replace("FIELD.", &format!("{field}.")))
+}
+
+/// What a remedy says that a person does in the row's own fields.
+const BY_EDITING: &str = "(e)";
+
+fn all_read_only(faults: &[&(Field, Option<String>)]) -> bool {
+    !faults.is_empty() && faults.iter().all(|(field, _)| field.read_only())
+}
+
+/// Whether a rule of the fields at fault makes their values pass: a value that passes here already, and was refused all
+/// the same, is sent and refused again.
+fn helps(mapping: &Mapping, rule: &Action, faults: &[&(Field, Option<String>)]) -> bool {
+    let Action::Rule { key, value } = rule else { return true };
+    let mut rules = mapping.rules.clone();
+    match key.rsplit_once('.').map(|(_, what)| what) {
+        Some("transforms") => {
+            let with = rules.set(key, value).map(|()| Mapping { rules, ..mapping.clone() });
+            with.is_ok_and(|with| faults.iter().all(|(field, value)| passes(&with, field, value.as_deref())))
+        }
+        Some("skip_invalid") => faults.iter().any(|(field, value)| !passes(mapping, field, value.as_deref())),
+        // What Salesforce itself asks for, it asks for whatever is said here.
+        Some("required") => {
+            let asked_here = |field: &Field| {
+                let rules = mapping.rules.of(&field.column);
+                rules.is_some_and(|rules| rules.required == Some(true)) && !field.requires_value(Op::Insert)
+            };
+            faults.iter().all(|(field, _)| asked_here(field))
+        }
+        _ => true,
+    }
+}
+
+/// Whether a value comes through the transforms of its field as one that fits.
+fn passes(mapping: &Mapping, field: &Field, value: Option<&str>) -> bool {
+    let transforms = mapping.rules.of(&field.column).map(|rules| rules.transforms.as_slice());
+    apply_all(transforms.unwrap_or_default(), field, value)
+        .is_ok_and(|sent| check::check(field, sent.as_deref()).is_ok())
+}
+
+/// What becomes of the values at fault; `None` when nothing, or something that is certain to be refused.
+fn edits(
+    mapping: &Mapping,
+    record: &RecordView,
+    faults: &[&(Field, Option<String>)],
+    change: impl Fn(&Field, Option<&str>) -> Option<Option<String>>,
+) -> Option<Vec<FieldEdit>> {
+    let mut edits = Vec::new();
+    for (field, shown) in faults.iter().filter(|(field, _)| record.exists && !field.read_only()) {
+        let Some(new) = change(field, shown.as_deref()).filter(|new| new != shown) else { continue };
+        if !passes(mapping, field, new.as_deref()) {
+            return None;
+        }
+        edits.push(FieldEdit { column: field.column.clone(), shown: shown.clone(), new });
+    }
+    Some(edits).filter(|edits| !edits.is_empty())
+}
+
+/// A rule that is not set like this yet, and can be.
+fn rule(mapping: &Mapping, key: &str, value: &str) -> Option<Action> {
+    let set =
+        |key: &str| mapping.rules.shown().into_iter().find(|(known, _)| known == key).map(|(_, text)| text);
+    let (key, value) = match key.strip_suffix('+') {
+        None => (key, value.to_owned()),
+        Some(key) => {
+            let before = set(key).unwrap_or_default();
+            let (link, parts): (_, Vec<&str>) = if key == "where" {
+                (" AND ", before.split(" AND ").collect())
+            } else {
+                (" | ", before.split('|').collect())
+            };
+            if parts.iter().any(|part| part.trim() == value) {
+                return None;
+            }
+            (key, if before.is_empty() { value.to_owned() } else { format!("{before}{link}{value}") })
+        }
+    };
+    let needs_key = key == "upsert" && mapping.external_id.is_none();
+    if needs_key || set(key).as_deref() == Some(value.as_str()) {
+        return None;
+    }
+    mapping.rules.clone().set(key, &value).ok()?;
+    Some(Action::Rule { key: key.to_owned(), value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::errors::catalogue::classify;
+    use crate::domain::errors::sync_error::Source;
+    use crate::domain::errors::sync_error::{ErrorState, SyncError};
+    use crate::domain::mappings::field::FieldType;
+    use crate::domain::names::{RowId, RowRef};
+
+    fn mapping() -> Mapping {
+        let field = |name: &str, kind, length| Field {
+            length,
+            nillable: name != "LastName",
+            createable: true,
+            updateable: true,
+            label: name.to_owned(),
+            ..Field::plain(name, kind)
+        };
+        Mapping::plain(
+            "Contact",
+            vec![
+                field("LastName", FieldType::String, 10),
+                field("Email", FieldType::Email, 80),
+                field("Phone", FieldType::Phone, 40),
+            ],
+        )
+    }
+
+    /// What is offered for a value that failed with a code: texts, and the values they make.
+    fn offered(
+        mapping: &Mapping,
+        name: &str,
+        value: Option<&str>,
+        code: &str,
+        message: &str,
+    ) -> Vec<SuggestedFix> {
+        let entry = classify(Source::Salesforce, code, message);
+        offers(&entry.remedies, mapping, &failing(mapping, name, value, code, message))
+    }
+
+    fn failing(mapping: &Mapping, name: &str, value: Option<&str>, code: &str, message: &str) -> RecordView {
+        let entry = classify(Source::Salesforce, code, message);
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let error = SyncError {
+            id: 1,
+            mapping: mapping.object.clone(),
+            table: mapping.table.clone(),
+            row_id: Some(RowId(1)),
+            sfid: None,
+            op: "insert".to_owned(),
+            source: Source::Salesforce,
+            code: code.to_owned(),
+            category: entry.category,
+            class: entry.class,
+            message: message.to_owned(),
+            fields: vec![name.to_owned()],
+            attempts: 1,
+            state: ErrorState::Open,
+            next_retry_at: None,
+            first_seen: at,
+            last_seen: at,
+            group: String::new(),
+        };
+        let value_of = |field: &Field| (field.name == name).then(|| value.map(str::to_owned)).flatten();
+        let row = RowRef { table: mapping.table.clone(), row: RowId(1) };
+        let values = mapping.fields.iter().map(|field| (field.clone(), value_of(field))).collect();
+        RecordView::failed(row, &mapping.object, values, error)
+    }
+
+    fn made(offers: &[SuggestedFix]) -> Vec<Option<&str>> {
+        offers.iter().flat_map(|offer| &offer.changes).map(|edit| edit.new.as_deref()).collect()
+    }
+
+    #[test]
+    fn only_what_changes_the_value_into_one_that_fits_is_offered() {
+        let email =
+            |value| offered(&mapping(), "Email", Some(value), "INVALID_EMAIL_ADDRESS", "Email: invalid");
+        assert_eq!(made(&email("jane@acme,com")), [Some("jane@acme.com"), None]);
+        assert_eq!(made(&email("jane at acme.com")), [Some("jane@acme.com"), None]);
+        assert_eq!(made(&email("Jane Doe <jane@acme.com>")), [Some("jane@acme.com"), None]);
+        assert_eq!(made(&email("call me maybe")), [None]);
+        let long = offered(&mapping(), "LastName", Some("  Lovelace     "), "STRING_TOO_LONG", "");
+        assert_eq!(made(&long)[0], Some("Lovelace"));
+        // Counted as it was refused, and never half of what is seen as one character.
+        let emoji = offered(&mapping(), "LastName", Some("😀😀😀😀😀😀"), "STRING_TOO_LONG", "");
+        assert_eq!(made(&emoji), [Some("😀😀😀😀😀")]);
+        let family = offered(&mapping(), "LastName", Some("👨‍👩‍👧‍👦👨‍👩‍👧‍👦"), "STRING_TOO_LONG", "");
+        assert!(made(&family).is_empty());
+        // A required field is not cleared; a number of no country is not offered as one.
+        let missing = offered(&mapping(), "LastName", None, "REQUIRED_FIELD_MISSING", "");
+        assert!(made(&missing).is_empty());
+        let phone = |value| {
+            let text = "Phone must be a valid phone number";
+            offered(&mapping(), "Phone", Some(value), "FIELD_CUSTOM_VALIDATION_EXCEPTION", text)
+        };
+        assert_eq!(made(&phone("(202) 555-0143")), [Some("+12025550143"), None]);
+        assert_eq!(made(&phone("+49 30 901820")), [Some("+4930901820"), None]);
+        assert_eq!(made(&phone("(555) 555-0143")), [None]);
+    }
+
+    fn rules_of(offers: &[SuggestedFix]) -> Vec<&str> {
+        let is_rule = |offer: &&SuggestedFix| matches!(offer.action, Some(Action::Rule { .. }));
+        offers.iter().filter(is_rule).map(|offer| offer.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_rule_is_offered_only_where_it_makes_the_value_pass() {
+        let phone = |mapping: &Mapping, value| {
+            offered(
+                mapping,
+                "Phone",
+                Some(value),
+                "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+                "Invalid phone number",
+            )
+        };
+        assert!(rules_of(&phone(&mapping(), "call me")).is_empty());
+        assert!(rules_of(&phone(&mapping(), "(202) 555-0143"))[0].contains("in the international form"));
+        let mut with = mapping();
+        with.rules.set("Phone.transforms", "phone_e164(US)").unwrap();
+        let failed = offered(&with, "Phone", Some("202-555-0143 x12"), "TRANSFORM_FAILED", "");
+        assert_eq!(rules_of(&failed), ["Leave values of Phone that cannot be taken out from now on"]);
+        assert_eq!(made(&failed), [Some("202-555-0143"), None]);
+        // Salesforce accepts such a value of no field, and refuses it whatever is said here.
+        let email = offered(&mapping(), "Email", Some("jane@acme.com"), "INVALID_EMAIL_ADDRESS", "");
+        assert!(rules_of(&email).is_empty());
+    }
+
+    #[test]
+    fn a_remedy_never_contradicts_the_reason() {
+        let texts = |mapping: &Mapping, name: &str| -> Vec<String> {
+            let offers = offered(mapping, name, None, "REQUIRED_FIELD_MISSING", "");
+            offers.into_iter().map(|offer| offer.text).collect()
+        };
+        let asks = |texts: &[String]| texts.iter().any(|text| text.starts_with("Do not ask for"));
+        assert!(!asks(&texts(&mapping(), "LastName")), "Salesforce itself asks for it");
+        let mut asked = mapping();
+        asked.rules.set("Phone.required", "true").unwrap();
+        assert!(asks(&texts(&asked, "Phone")), "the mapping asks for it");
+        let mut made = mapping();
+        made.fields[0].createable = false;
+        made.fields[0].updateable = false;
+        let told = texts(&made, "LastName");
+        assert!(told.iter().all(|text| !text.contains("(e)")), "{told:?}");
+        assert!(told[0].contains("Grant"), "{told:?}");
+    }
+
+    #[test]
+    fn a_rule_is_offered_until_it_is_set_and_joins_what_is_there() {
+        let mut mapping = mapping();
+        let rules = |mapping: &Mapping| -> Vec<(String, String)> {
+            let offers = offered(mapping, "LastName", Some("far too long a name"), "STRING_TOO_LONG", "");
+            offers
+                .into_iter()
+                .filter_map(|offer| match offer.action {
+                    Some(Action::Rule { key, value }) => Some((key, value)),
+                    _ => None,
+                })
+                .collect()
+        };
+        let joined = |value: &str| vec![("LastName.transforms".to_owned(), value.to_owned())];
+        assert_eq!(rules(&mapping), joined("truncate(field)"));
+        mapping.rules.set("LastName.transforms", "trim").unwrap();
+        assert_eq!(rules(&mapping), joined("trim | truncate(field)"));
+        mapping.rules.set("LastName.transforms", "trim | truncate(field)").unwrap();
+        assert!(rules(&mapping).is_empty());
+        // Upserts need a key to go by.
+        let upsert = |mapping: &Mapping| {
+            let offers = offered(mapping, "LastName", Some("x"), "DUPLICATE_VALUE", "");
+            offers.iter().any(|o| matches!(&o.action, Some(Action::Rule { key, .. }) if key == "upsert"))
+        };
+        mapping.rules.set("upsert", "false").unwrap();
+        assert!(!upsert(&mapping));
+        mapping.external_id = Some("LastName".to_owned());
+        assert!(upsert(&mapping));
+    }
+
+    #[test]
+    fn what_empties_a_value_is_never_the_first_and_asks() {
+        for (value, numbers) in [("a@b,c", vec![1, 2, 3]), ("call me maybe", vec![1, 2])] {
+            let offers = offered(&mapping(), "Email", Some(value), "INVALID_EMAIL_ADDRESS", "");
+            let found: Vec<usize> = offers.iter().filter_map(|offer| offer.number).collect();
+            assert_eq!(found, numbers);
+            let last = offers.last().unwrap();
+            assert!(last.clears && offers.iter().filter(|offer| offer.clears).count() == 1, "{offers:#?}");
+            let mut record = failing(&mapping(), "Email", Some(value), "INVALID_EMAIL_ADDRESS", "");
+            assert!(last.question(&record).unwrap().contains(value), "{last:?}");
+            record.masked = vec!["email".to_owned()];
+            assert!(!last.question(&record).unwrap().contains(value), "{last:?}");
+        }
+        // The only one that there is bears another number all the same.
+        let mut mapping = mapping();
+        mapping.rules.set("Email.skip_invalid", "true").unwrap();
+        let offers = offered(&mapping, "Email", Some("call me maybe"), "INVALID_EMAIL_ADDRESS", "");
+        let numbers: Vec<usize> = offers.iter().filter_map(|offer| offer.number).collect();
+        assert_eq!(numbers, [2], "{offers:#?}");
+        assert!(!offers[0].clears && !offers[0].mends_a_value());
+    }
+
+    #[test]
+    fn what_can_be_done_is_numbered_and_the_rest_is_not() {
+        let offers = offered(&mapping(), "Email", Some("a@b,c"), "INVALID_EMAIL_ADDRESS", "");
+        let numbers: Vec<usize> = offers.iter().filter_map(|offer| offer.number).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+        assert!(offers.iter().all(|offer| offer.number.is_some() == offer.action.is_some()));
+        assert!(offers.iter().any(|offer| offer.text == "Clear Email"));
+    }
+}

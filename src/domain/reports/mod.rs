@@ -1,0 +1,7 @@
+//! How things stand, and what happened.
+
+pub mod forecast;
+pub mod overview;
+pub mod run;
+pub mod setup_plan;
+pub mod trend;

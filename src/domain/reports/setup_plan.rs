@@ -1,0 +1,277 @@
+//! What the start of an engine with a configuration will do to the database: made by the code that does it, from a look at
+//! the database and the org's describe.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::forecast::{Forecast, PAGE};
+
+/// One thing that is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum Action {
+    /// An extension is made in the database.
+    CreateExtension {
+        /// Its name.
+        name: String,
+    },
+    /// A schema with its tables and functions is made, or brought up to date.
+    LayOut {
+        /// Its name.
+        schema: String,
+        /// Whether there was none.
+        new: bool,
+    },
+    /// A function is made that applications call.
+    CreateFunction {
+        /// Its name.
+        name: String,
+    },
+    /// The sequence of the change log is made fit for capture.
+    MendSequence {
+        /// What is done to it, in words.
+        what: String,
+    },
+    /// A table is made.
+    CreateTable {
+        /// Its columns, with their types.
+        columns: Vec<(String, String)>,
+    },
+    /// A column is added to a table that is there.
+    AddColumn {
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
+    /// An index is made; who writes to the table waits for that.
+    CreateIndex {
+        /// Its name.
+        name: String,
+        /// The table.
+        table: String,
+        /// Whether it refuses equal values.
+        unique: bool,
+    },
+    /// A trigger of a predecessor is dropped.
+    DropTrigger {
+        /// The trigger.
+        trigger: String,
+        /// The function that it calls.
+        function: String,
+    },
+    /// The triggers that capture changes are made, or made anew.
+    Capture {
+        /// Whether there were some of ours.
+        renewed: bool,
+    },
+}
+
+impl Action {
+    /// In words.
+    pub fn text(&self) -> String {
+        match self {
+            Action::CreateExtension { name } => format!("the extension {name} is made"),
+            Action::LayOut { schema, new: true } => format!("the schema {schema} is made"),
+            Action::LayOut { schema, new: false } => format!("the schema {schema} gets what it lacks"),
+            Action::CreateFunction { name } => format!("the function {name} is made"),
+            Action::MendSequence { what } => what.clone(),
+            Action::CreateTable { columns } => format!("the table is made, with {} columns", columns.len()),
+            Action::AddColumn { column, kind } => format!("the column {column} is added ({kind})"),
+            Action::CreateIndex { name, table, unique } => {
+                let unique = if *unique { "unique index" } else { "index" };
+                format!("the {unique} {name} on {table} is made; who writes to {table} waits for that")
+            }
+            Action::DropTrigger { trigger, function } => {
+                format!(
+                    "the trigger {trigger} (which calls {function}) is dropped; ours captures in its place"
+                )
+            }
+            Action::Capture { renewed: false } => "the triggers that capture changes are made".to_owned(),
+            Action::Capture { renewed: true } => "the triggers that capture changes are made anew".to_owned(),
+        }
+    }
+}
+
+/// Whose a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// There is none yet.
+    New,
+    /// syncdeck laid it out, or took it over before.
+    Own,
+    /// It was there before syncdeck: Heroku Connect's, or somebody's own.
+    Foreign,
+}
+
+/// What a predecessor's entries of the change log become.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// Those that are not sent yet; they are sent, but of a mapping that is read only.
+    pub unsent: i64,
+    /// Those that failed, and are listed.
+    pub failed: i64,
+}
+
+/// What is done to a mapped table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePlan {
+    /// The mapping.
+    pub mapping: String,
+    /// The table.
+    pub table: String,
+    /// Whose it is.
+    pub origin: Origin,
+    /// What is done, in this order.
+    pub actions: Vec<Action>,
+    /// Columns of a foreign table that are mapped as they are.
+    pub adopted: Vec<String>,
+    /// Rows that are there, as PostgreSQL estimates them.
+    pub rows: i64,
+    /// Entries of the change log about a foreign table.
+    pub entries: Entries,
+    /// Whether all of its records are read.
+    pub loads: bool,
+    /// Why it cannot be done.
+    pub refused: Option<String>,
+}
+
+/// What is done to the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupPlan {
+    /// Beside the mapped tables.
+    pub actions: Vec<Action>,
+    /// To each mapped table, in the order of the configuration.
+    pub tables: Vec<TablePlan>,
+    /// Mappings that are no longer configured: their tables stay as they are.
+    pub forgotten: Vec<String>,
+    /// Why nothing of it can be done.
+    pub refused: Option<String>,
+}
+
+impl SetupPlan {
+    /// The tables that were there before syncdeck.
+    pub fn foreign(&self) -> impl Iterator<Item = &TablePlan> {
+        self.tables.iter().filter(|table| table.origin == Origin::Foreign)
+    }
+
+    /// Whether something of it cannot be done.
+    pub fn is_refused(&self) -> bool {
+        self.refused.is_some() || self.tables.iter().any(|table| table.refused.is_some())
+    }
+
+    /// Whether nothing is done at all.
+    pub fn is_empty(&self) -> bool {
+        let rests = |table: &TablePlan| table.actions.is_empty() && !table.loads;
+        self.actions.is_empty()
+            && self.forgotten.is_empty()
+            && self.tables.iter().all(rests)
+            && !self.is_refused()
+    }
+}
+
+/// How fast records are loaded where nothing was loaded yet, in records a second.
+pub const LOAD_RATE: f64 = 1_000.0;
+
+/// A load of all records of a mapping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadPlan {
+    /// The mapping.
+    pub mapping: String,
+    /// Its records, where they could be counted.
+    pub records: Option<i64>,
+    /// API calls, where the records could be counted.
+    pub calls: Option<i64>,
+    /// How long it takes, in seconds, where they could.
+    pub seconds: Option<f64>,
+}
+
+impl LoadPlan {
+    /// The load of so many records, at so many of them a second.
+    pub fn of(mapping: &str, records: Option<i64>, calls_a_page: i64, rate: f64) -> LoadPlan {
+        let records = records.map(|count| count.max(0));
+        let rate = if rate > 0.0 { rate } else { LOAD_RATE };
+        // One call asks for the newest change, at which polls begin.
+        let calls =
+            records.map(|count| 1 + (count.max(1) as u64).div_ceil(PAGE as u64) as i64 * calls_a_page);
+        let seconds = records.map(|count| count as f64 / rate);
+        LoadPlan { mapping: mapping.to_owned(), records, calls, seconds }
+    }
+
+    /// How long it takes, where that is known.
+    pub fn takes(&self) -> Option<Duration> {
+        self.seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+}
+
+/// What the start of an engine does, and what it takes from then on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartPlan {
+    /// What is done to the database.
+    #[serde(flatten)]
+    pub setup: SetupPlan,
+    /// What is loaded.
+    pub loads: Vec<LoadPlan>,
+    /// Records that are loaded a second, as it is taken here.
+    pub load_rate: f64,
+    /// Whether loads here told that.
+    pub load_rate_is_measured: bool,
+    /// What it takes a day from then on.
+    pub forecast: Forecast,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_takes_a_call_a_page_and_one_more() {
+        let of = |records, calls_a_page| LoadPlan::of("Contact", Some(records), calls_a_page, 500.0).calls;
+        assert_eq!(
+            [of(0, 1), of(1, 1), of(2_000, 1), of(2_001, 1), of(5_000, 6)],
+            [2, 2, 2, 3, 19].map(Some)
+        );
+        assert_eq!(LoadPlan::of("Contact", Some(1_000), 1, 500.0).takes(), Some(Duration::from_secs(2)));
+        assert_eq!(LoadPlan::of("Contact", Some(1_000), 1, 0.0).takes(), Some(Duration::from_secs(1)));
+        let unknown = LoadPlan::of("Contact", None, 1, 500.0);
+        assert_eq!((unknown.calls, unknown.takes()), (None, None));
+    }
+
+    fn table(origin: Origin) -> TablePlan {
+        TablePlan {
+            mapping: "Contact".to_owned(),
+            table: "contact".to_owned(),
+            origin,
+            actions: Vec::new(),
+            adopted: Vec::new(),
+            rows: 0,
+            entries: Entries::default(),
+            loads: false,
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn a_plan_is_empty_only_where_nothing_is_done_loaded_forgotten_or_refused() {
+        let plan = SetupPlan { tables: vec![table(Origin::Own)], ..SetupPlan::default() };
+        assert!(plan.is_empty() && !plan.is_refused() && plan.foreign().next().is_none());
+        let with = |change: fn(&mut SetupPlan)| {
+            let mut plan = plan.clone();
+            change(&mut plan);
+            plan
+        };
+        for plan in [
+            with(|plan| plan.tables[0].loads = true),
+            with(|plan| plan.tables[0].actions.push(Action::Capture { renewed: true })),
+            with(|plan| plan.forgotten.push("Lead".to_owned())),
+            with(|plan| plan.tables[0].refused = Some("no".to_owned())),
+            with(|plan| plan.refused = Some("no".to_owned())),
+        ] {
+            assert!(!plan.is_empty(), "{plan:?}");
+        }
+        let foreign = SetupPlan { tables: vec![table(Origin::Foreign)], ..SetupPlan::default() };
+        assert_eq!(foreign.foreign().count(), 1);
+    }
+}

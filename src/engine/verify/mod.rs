@@ -1,0 +1,544 @@
+//! A comparison of both sides of a mapping, record by record, in bounded memory, while the sync goes on. What looks
+//! different is looked at again after the reader has been by: only what stays the same on both sides, with nothing pending,
+//! is an inconsistency. No row and no record is changed; what is found is listed as errors, which go when it is in order.
+//!
+//! A comparison goes in steps (`look`), so that one that goes on by itself can be kept after each and gone on with
+//! (`engine/consistency.rs`). Records come in the order of their ids: each page tells which rows between its records have
+//! none.
+
+mod again;
+mod look;
+mod places;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::domain::errors::sync_error::Source;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::names::RowRef;
+use crate::domain::records::consistency::{LEFT_OUT, OP};
+use crate::domain::records::verify::{Finding, Kind, Stage, Unsent, VerifyReport, differences};
+use crate::domain::state::EngineState;
+use crate::domain::values::hstore::Hstore;
+use crate::postgres::errors::sync_errors::NewError;
+use crate::postgres::reports::status::Lease;
+use crate::postgres::tables::verify::{Compared, Suspect};
+use crate::postgres::{self, Store};
+use crate::salesforce::query::Selection;
+use crate::salesforce::{self, Client, query, value};
+
+use super::read::fetch;
+use super::{Shared, StartError};
+use crate::salesforce::retry::again;
+use again::by_subject;
+use look::{Between, LISTED, Phase, SETTLED_AT, Seen, Subject, Suspected, place, print};
+
+pub(in crate::engine) use look::Look;
+
+/// Rows listed in one step: as many suspects as one step settles.
+const ROWS: i64 = SETTLED_AT as i64;
+/// Records asked for by id at once.
+const IDS: usize = 200;
+/// How often Salesforce is asked again.
+const TRIES: usize = 5;
+/// How often a suspect that changes each time is looked at.
+const ROUNDS: usize = 5;
+/// The longest that looking for duplicates and orphans in a whole table may take.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// Between looks at whether the reader was by, where nobody hurries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Requests by which the reader is had by, at most.
+const POLLS: i64 = 2;
+
+/// Why a look came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Salesforce did not answer as it should.
+    #[error("Salesforce: {0}")]
+    Salesforce(#[from] salesforce::Error),
+    /// PostgreSQL did not.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+}
+
+/// Both sides, as whoever verifies reaches them.
+pub struct Verifier {
+    /// PostgreSQL.
+    pub store: Store,
+    /// Salesforce.
+    pub client: Arc<Client>,
+    /// Findings of a mapping that are listed as errors, at most.
+    pub listed: i64,
+    /// Whether somebody waits for it: then the readers are asked to come by at once.
+    hurries: bool,
+}
+
+impl Verifier {
+    /// A login of its own beside the engine's.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(config: &Config, store: Store) -> Result<Verifier, StartError> {
+        let client = Arc::new(super::client(&config.salesforce)?);
+        Ok(Verifier { store, client, listed: config.verify.listed, hurries: true })
+    }
+
+    /// With the engine's own login, for somebody who waits for it.
+    pub(in crate::engine) fn of(shared: &Shared) -> Verifier {
+        let listed = shared.config.verify.listed;
+        Verifier { store: shared.store.clone(), client: shared.client.clone(), listed, hurries: true }
+    }
+
+    /// The same for nobody: readers come by in their own time.
+    pub(in crate::engine) fn patient(shared: &Shared) -> Verifier {
+        Verifier { hurries: false, ..Verifier::of(shared) }
+    }
+
+    /// Compares a mapping's rows with its records, and lists what it finds, unless only looking is allowed.
+    ///
+    /// # Errors
+    /// When one of the two sides cannot be read.
+    pub async fn verify(
+        &self,
+        mapping: &Mapping,
+        told: &(dyn Fn(Stage) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<VerifyReport, Error> {
+        let began_at = self.store.now().await?;
+        let mut look = Look::begin(mapping);
+        while !look.is_over() && !stop.is_cancelled() {
+            self.step(mapping, &mut look, told, stop).await?;
+        }
+        look.report.stopped = stop.is_cancelled();
+        let mut found = std::mem::take(&mut look.found);
+        found.sort_by_key(|(_, finding)| {
+            (finding.kind, finding.row.as_ref().map(|row| row.row), finding.sfid.clone())
+        });
+        look.report.findings = found.iter().take(LISTED).map(|(_, finding)| finding.clone()).collect();
+        // A part of a mapping says nothing about the whole; who may not write here says nothing.
+        if !look.report.stopped && !self.store.is_read_only() {
+            look.found = found;
+            match self.list(mapping, &mut look, began_at).await {
+                // Whoever may only read these tables is told what was found all the same.
+                Err(Error::Postgres(error)) if !error.is_connection() => {
+                    look.report.unlisted = Some(error.masked(std::iter::once(mapping)));
+                }
+                listed => listed?,
+            }
+        }
+        Ok(look.report)
+    }
+
+    /// Lists what a whole comparison found.
+    async fn list(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+        began_at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), Error> {
+        let round = self.store.next_round().await?;
+        self.keep(None, mapping, look, round).await?;
+        self.end(mapping, look, round, began_at).await
+    }
+
+    /// One step of a comparison: a page of records, some rows, or some of what looks different once more.
+    pub(in crate::engine) async fn step(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+        told: &(dyn Fn(Stage) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        if look.is_full() {
+            return self.settle(mapping, look, told, stop).await;
+        }
+        if let Some(between) = look.between.take() {
+            return self.rows_between(mapping, look, between).await;
+        }
+        match look.phase.clone() {
+            Phase::Places => {
+                let places = self.places_now(mapping, look).await?;
+                look.places = places.iter().map(|(kind, suspect)| place(*kind, suspect)).collect();
+                look.phase = Phase::Records(None);
+            }
+            Phase::Records(after) => self.compare(mapping, look, after, told).await?,
+            Phase::Rows(after) => self.rows_without_record(mapping, look, after, told).await?,
+            Phase::Settling => {
+                self.settle(mapping, look, told, stop).await?;
+                if look.suspects.is_empty() && look.places.is_empty() {
+                    look.phase = Phase::Over;
+                }
+            }
+            Phase::Over => {}
+        }
+        Ok(())
+    }
+
+    /// Duplicates and orphans of the whole table. Where nobody waits for it, records are compared also when these cannot be
+    /// looked for, which is told at the end.
+    async fn places_now(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+    ) -> Result<HashSet<(Kind, Suspect)>, Error> {
+        let store = self.store.with_patience(PATIENCE)?;
+        match places::suspects(&store, mapping, LISTED as i64).await {
+            Err(error) if !self.hurries && !error.is_connection() => {
+                look.trouble = Some(error.masked(std::iter::once(mapping)));
+                Ok(HashSet::new())
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// Lists what was found since the last time; with a lease, as long as that is held.
+    pub(in crate::engine) async fn keep(
+        &self,
+        lease: Option<&Lease>,
+        mapping: &Mapping,
+        look: &mut Look,
+        round: i64,
+    ) -> Result<(), Error> {
+        let found = by_subject(mapping, std::mem::take(&mut look.found));
+        look.left_out += self.store.keep_findings(lease, mapping, round, self.listed, &found).await?;
+        Ok(())
+    }
+
+    /// A whole comparison is through: what it did not meet again is looked at on its own.
+    pub(in crate::engine) async fn end(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+        round: i64,
+        began_at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), Error> {
+        let (found, left_out) = look.sums();
+        self.store.note_verified(&mapping.object, found, left_out, Some(began_at)).await?;
+        let message = format!(
+            "{found} differences were found; {left_out} of the rows and records are not listed (verify.listed = {})",
+            self.listed
+        );
+        let error = NewError::classified(&mapping.object, OP, Source::Engine, LEFT_OUT, &message, Vec::new());
+        self.store.note_left_out(mapping, (left_out > 0).then_some(&error)).await?;
+        self.store.doubt_findings(mapping, round).await?;
+        self.look_at_due(mapping, &mut look.requests).await?;
+        Ok(())
+    }
+
+    /// A page of records with their rows, and the rows between them that have no record.
+    async fn compare(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+        after: Option<String>,
+        told: &(dyn Fn(Stage) + Send + Sync),
+    ) -> Result<(), Error> {
+        let selection = Selection::of(mapping);
+        // It counts also when it fails.
+        look.requests += 1;
+        let mut page = match look.next.take() {
+            Some(next) => again(TRIES, || self.client.select_more(&selection, &next)).await?,
+            None => {
+                let behind = after.as_deref().map(|id| format!(" WHERE Id > {}", query::literal(id)));
+                let clauses = format!("{} ORDER BY Id", behind.unwrap_or_default());
+                let page = again(TRIES, || self.client.select(&selection, &clauses)).await?;
+                look.report.records = look.met + page.total;
+                page
+            }
+        };
+        look.requests += selection.requests(page.records.len()) - 1;
+        let ids: Vec<&str> = page.records.iter().filter_map(id_of).collect();
+        let rows = self.store.rows_of_records(mapping, &ids).await?;
+        look.report.rows += rows.len() as i64;
+        for record in &page.records {
+            let Some(sfid) = id_of(record) else { continue };
+            match rows.get(sfid) {
+                None => {
+                    let suspected = Suspected { print: print(None, Some(record)), met: false };
+                    look.suspect(Subject::Record(sfid.to_owned()), suspected);
+                }
+                Some(row) => {
+                    if let Some(why) = row.unsent {
+                        *look.report.unsent.entry(why).or_default() += 1;
+                        continue;
+                    }
+                    look.report.compared += 1;
+                    if !differences(mapping, &row.values, &texts(mapping, record)).is_empty() {
+                        let suspected = Suspected { print: print(Some(row), Some(record)), met: true };
+                        look.suspect(Subject::Row(row.row.0), suspected);
+                    }
+                }
+            }
+        }
+        look.met += page.records.len() as i64;
+        told(Stage::Comparing(look.met, look.report.records));
+        look.next = page.next.take();
+        let newest = ids.iter().copied().chain(after.as_deref()).max().map(str::to_owned);
+        // Behind the last record there may be rows as well.
+        let until = newest.clone().filter(|_| look.next.is_some());
+        let between = Between { after, until, but: ids.into_iter().map(str::to_owned).collect() };
+        look.phase = if look.next.is_some() { Phase::Records(newest) } else { Phase::Rows(0) };
+        self.rows_between(mapping, look, between).await
+    }
+
+    /// Some rows between records that were met; the rest is left to the next step.
+    async fn rows_between(&self, mapping: &Mapping, look: &mut Look, between: Between) -> Result<(), Error> {
+        let span = (between.after.as_deref(), between.until.as_deref());
+        let but: Vec<&str> = between.but.iter().map(String::as_str).collect();
+        let unmet = self.store.rows_between(&mapping.table, span, &but, ROWS).await?;
+        let rows: Vec<i32> = unmet.iter().map(|(id, _)| *id).collect();
+        if rows.len() as i64 == ROWS {
+            let after = unmet.into_iter().last().map(|(_, sfid)| sfid);
+            look.between = Some(Between { after, ..between });
+        }
+        self.unmet(mapping, look, &rows).await
+    }
+
+    /// Rows that name no record at all.
+    async fn rows_without_record(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+        after: i32,
+        told: &(dyn Fn(Stage) + Send + Sync),
+    ) -> Result<(), Error> {
+        let rows = self.store.rows_without_record(&mapping.table, after, ROWS).await?;
+        let Some(last) = rows.last() else {
+            let suspicious = !look.suspects.is_empty() || !look.places.is_empty();
+            look.phase = if suspicious { Phase::Settling } else { Phase::Over };
+            return Ok(());
+        };
+        self.unmet(mapping, look, &rows).await?;
+        told(Stage::Rows(look.report.rows, look.report.rows.max(look.report.records)));
+        look.phase = Phase::Rows(*last);
+        Ok(())
+    }
+
+    /// Rows that no record was met for.
+    async fn unmet(&self, mapping: &Mapping, look: &mut Look, rows: &[i32]) -> Result<(), Error> {
+        let rows = self.store.rows_to_compare(mapping, rows).await?;
+        look.report.rows += rows.len() as i64;
+        for row in rows {
+            match row.unsent {
+                Some(why) => look.leave_out(&row, why, false),
+                None => {
+                    let suspected = Suspected { print: print(Some(&row), None), met: false };
+                    look.suspect(Subject::Row(row.row.0), suspected);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Some suspects again and again, with the reader in between, until each is settled or has changed too often. At the end
+    /// duplicates and orphans as well, and with them what else was seen of their rows: all of a row is found together.
+    async fn settle(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+        told: &(dyn Fn(Stage) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        let (mut suspects, places) = look.take_part();
+        for round in 0..ROUNDS {
+            told(Stage::Settling(suspects.len() + places.len() + look.suspects.len() + look.places.len()));
+            self.wait_for_reader(mapping, stop).await?;
+            look.requests += if self.hurries { POLLS } else { 0 };
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            if round == 0 {
+                look.report.looked_at = Some(self.store.now().await?);
+                self.find_places(mapping, look, &places).await?;
+            }
+            let mut left = BTreeMap::new();
+            let subjects: Vec<Subject> = suspects.keys().cloned().collect();
+            for part in subjects.chunks(IDS) {
+                let seen = self.look_again(mapping, part, &mut look.requests).await?;
+                for (subject, seen) in seen {
+                    let Some(before) = suspects.get(&subject).copied() else { continue };
+                    match seen {
+                        Seen::Fine if !before.met => look.report.meanwhile += 1,
+                        Seen::Fine => {}
+                        Seen::Unsent(row, why) => look.leave_out(&row, why, before.met),
+                        Seen::Leaving => look.report.leaving += 1,
+                        Seen::Aside => look.report.aside += 1,
+                        // The same as before the reader came by: it will not mend it.
+                        Seen::Differs(print, finding) if before.print == print => look.find(print, *finding),
+                        Seen::Differs(print, _) => {
+                            left.insert(subject, Suspected { print, ..before });
+                        }
+                    }
+                }
+            }
+            suspects = left;
+            if suspects.is_empty() {
+                break;
+            }
+        }
+        look.report.unsettled += suspects.len() as i64;
+        Ok(())
+    }
+
+    /// Which of these duplicates and orphans stand still.
+    async fn find_places(
+        &self,
+        mapping: &Mapping,
+        look: &mut Look,
+        places: &BTreeSet<(i32, u64)>,
+    ) -> Result<(), Error> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        for (kind, suspect) in self.places_now(mapping, look).await? {
+            if places.contains(&place(kind, &suspect)) {
+                look.find(0, places::finding(mapping, kind, &suspect));
+            }
+        }
+        Ok(())
+    }
+
+    /// Both sides of suspects as they are now; API requests are added up.
+    async fn look_again(
+        &self,
+        mapping: &Mapping,
+        subjects: &[Subject],
+        requests: &mut i64,
+    ) -> Result<Vec<(Subject, Seen)>, Error> {
+        let ids: Vec<i32> = subjects.iter().filter_map(Subject::row).collect();
+        let sfids: Vec<&str> = subjects.iter().filter_map(Subject::record).collect();
+        let rows: HashMap<i32, Compared> = self
+            .store
+            .rows_to_compare(mapping, &ids)
+            .await?
+            .into_iter()
+            .map(|row| (row.row.0, row))
+            .collect();
+        let by_record = self.store.rows_of_records(mapping, &sfids).await?;
+        let leaving: HashSet<String> = self.store.leaving(mapping, &sfids).await?.into_iter().collect();
+        // Nothing is said of a row of which something is not sent, so Salesforce is not asked.
+        let sent = rows.values().filter(|row| row.unsent.is_none());
+        let asked: Vec<&str> =
+            sent.filter_map(|row| row.sfid.as_deref()).chain(sfids.iter().copied()).collect();
+        let kept_out: HashSet<i32> = match &mapping.rules.filter {
+            Some(_) => self.store.kept_out(mapping, &ids).await?.into_iter().collect(),
+            None => HashSet::new(),
+        };
+        let aside = self.store.listed_on_their_own(&mapping.table, &asked).await?;
+        let mut records = HashMap::new();
+        if !asked.is_empty() {
+            *requests += Selection::of(mapping).requests(asked.len());
+            records = again(TRIES, || fetch::records(&self.client, mapping, &asked)).await?;
+        }
+        let mut seen = Vec::new();
+        for subject in subjects {
+            let now = match subject {
+                Subject::Record(sfid) => match records.get(sfid) {
+                    Some(_) if by_record.contains_key(sfid) => Seen::Fine,
+                    Some(_) if leaving.contains(sfid) => Seen::Leaving,
+                    Some(_) if aside.contains(sfid) => Seen::Aside,
+                    Some(record) => Seen::Differs(print(None, Some(record)), Box::new(no_row(mapping, sfid))),
+                    None => Seen::Fine,
+                },
+                Subject::Row(id) => match rows.get(id) {
+                    Some(row) => match row.unsent {
+                        Some(why) => Seen::Unsent(Box::new(row.clone()), why),
+                        None => {
+                            let record = row.sfid.as_ref().and_then(|sfid| records.get(sfid));
+                            let is_aside = row.sfid.as_ref().is_some_and(|sfid| aside.contains(sfid));
+                            match (record, is_aside) {
+                                (None, true) => Seen::Aside,
+                                // Its changes are not sent, so it may differ.
+                                (Some(_), _) if kept_out.contains(id) => {
+                                    Seen::Unsent(Box::new(row.clone()), Unsent::KeptOut)
+                                }
+                                _ => compared(mapping, row, record),
+                            }
+                        }
+                    },
+                    None => Seen::Fine,
+                },
+            };
+            seen.push((subject.clone(), now));
+        }
+        Ok(seen)
+    }
+
+    /// Until the mapping's reader has begun and ended a whole poll: the second end from now. Without an engine there is
+    /// nothing to wait for.
+    async fn wait_for_reader(&self, mapping: &Mapping, stop: &CancellationToken) -> Result<(), Error> {
+        let patience = mapping.rules.poll_interval * 3 + Duration::from_secs(15);
+        let least = Duration::from_millis(100);
+        let pause =
+            if self.hurries { least } else { (mapping.rules.poll_interval / 4).clamp(least, LONGEST_PAUSE) };
+        let begin = tokio::time::Instant::now();
+        let mut ends = 0;
+        let mut last = self.store.last_read(&mapping.object).await?;
+        while ends < 2 && begin.elapsed() < patience && !stop.is_cancelled() {
+            if self.store.overview().await?.engine.state != EngineState::Running {
+                return Ok(());
+            }
+            if self.hurries {
+                self.store.notify("poll").await?;
+            }
+            tokio::time::sleep(pause).await;
+            let now = self.store.last_read(&mapping.object).await?;
+            if now != last {
+                (last, ends) = (now, ends + 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compared(mapping: &Mapping, row: &Compared, record: Option<&Value>) -> Seen {
+    let finding = |kind, fields| Finding {
+        kind,
+        mapping: mapping.object.clone(),
+        row: Some(RowRef { table: mapping.table.clone(), row: row.row }),
+        sfid: row.sfid.clone(),
+        fields,
+        text: String::new(),
+        at: Vec::new(),
+        others: Vec::new(),
+    };
+    let print = print(Some(row), record);
+    match record {
+        None => Seen::Differs(print, Box::new(finding(Kind::RowWithoutRecord, Vec::new()))),
+        Some(record) => match differences(mapping, &row.values, &texts(mapping, record)) {
+            fields if fields.is_empty() => Seen::Fine,
+            fields => Seen::Differs(print, Box::new(finding(Kind::Mismatch, fields))),
+        },
+    }
+}
+
+fn no_row(mapping: &Mapping, sfid: &str) -> Finding {
+    Finding {
+        kind: Kind::RecordWithoutRow,
+        mapping: mapping.object.clone(),
+        row: None,
+        sfid: Some(sfid.to_owned()),
+        fields: Vec::new(),
+        text: String::new(),
+        at: Vec::new(),
+        others: Vec::new(),
+    }
+}
+
+fn id_of(record: &Value) -> Option<&str> {
+    record.get("Id").and_then(Value::as_str)
+}
+
+/// A record's values by column, as PostgreSQL would print them.
+fn texts(mapping: &Mapping, record: &Value) -> Hstore {
+    let row = value::to_row(mapping, record);
+    let text = |field: &crate::domain::mappings::field::Field| {
+        row.get(&field.column).and_then(|found| value::to_text(field, found))
+    };
+    mapping.read_fields().map(|field| (field.column.clone(), text(field))).collect()
+}

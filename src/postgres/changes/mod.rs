@@ -1,0 +1,12 @@
+//! Changes on their way to Salesforce: taken in, claimed, acknowledged, told to their rows; what waits, for what, and why.
+
+pub mod acknowledge;
+pub mod candidates;
+pub mod custody;
+pub mod keys;
+pub(super) mod locks;
+pub mod outcomes;
+pub(super) mod pause;
+pub(super) mod pending;
+pub mod queue;
+pub mod writeback;

@@ -1,0 +1,197 @@
+//! The way back: entries of the audit taken back one by one, for rows that were not changed since. What is taken back is
+//! a new change like any other, and is sent.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::names::RowId;
+use crate::domain::operations::operation::{AuditEntry, Operation, RowResult, RowStatus};
+use crate::domain::records::record::FieldEdit;
+use crate::postgres::operations::audit::FINAL;
+use crate::postgres::operations::edit;
+use crate::postgres::tables::records;
+
+use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::edit::{RowEdit, announce};
+use crate::postgres::{Error, ErrorContext, Store};
+
+impl Store {
+    /// Takes entries of one table back.
+    pub async fn undo_entries(
+        &self,
+        table: &str,
+        entries: &[AuditEntry],
+        operation: &Operation,
+    ) -> Result<Vec<RowResult>, Error> {
+        let mapping = self.registered(table).await?;
+        let undone = self.undone(entries).await?;
+        let mut results = Vec::new();
+        let (mut edits, mut removed, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            let Some(row) = entry.row else { continue };
+            if undone.contains(&entry.id) {
+                results.push(RowResult::new(row, RowStatus::Skipped, "it was undone already"));
+                continue;
+            }
+            match (&entry.before, &entry.after) {
+                _ if FINAL.contains(&entry.action.as_str()) => {
+                    let why = format!("{:?} leaves nothing to take back", entry.action);
+                    results.push(RowResult::new(row, RowStatus::Skipped, why));
+                }
+                (Some(_), Some(_)) => match edit_back(entry, row) {
+                    Some(edit) => edits.push(edit),
+                    None => results.push(RowResult::new(row, RowStatus::Skipped, "it changed no value")),
+                },
+                (Some(_), None) | (None, Some(_)) => removed.push((row, entry)),
+                (None, None) if entry.action == "ignored" => ignored.push((row, entry)),
+                (None, None) => results.push(RowResult::new(row, RowStatus::Skipped, "it changed no value")),
+            }
+        }
+        if !edits.is_empty() {
+            let saved = self.edit_rows(table, &edits, true, operation, "undid").await?;
+            results.extend(saved.into_iter().map(|fate| match fate.status {
+                RowStatus::Done => {
+                    RowResult::new(fate.row, RowStatus::Done, "it is as it was before; it is sent")
+                }
+                _ => fate,
+            }));
+        }
+        for (row, entry) in removed {
+            results.push(self.undo_presence(&mapping, row, entry, operation).await?);
+        }
+        if !ignored.is_empty() {
+            results.extend(self.ask_again(&mapping, &ignored, operation).await?);
+        }
+        Ok(results)
+    }
+
+    /// Which of these were taken back already.
+    async fn undone(&self, entries: &[AuditEntry]) -> Result<HashSet<i64>, Error> {
+        let client = self.client().await?;
+        let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
+        let rows = client
+            .query("SELECT undoes FROM syncdeck.audit WHERE undoes = ANY($1)", &[&ids])
+            .await
+            .context("look what was undone")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// A row that was removed comes back as an insert; one that was brought back goes as a delete. Both are captured.
+    async fn undo_presence(
+        &self,
+        mapping: &Mapping,
+        row: RowId,
+        entry: &AuditEntry,
+        operation: &Operation,
+    ) -> Result<RowResult, Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.context("begin an undo")?;
+        let there = self.lock_rows(&transaction, mapping, &[row.0]).await?.rows.remove(&row.0);
+        let is_as_left = |row: &Value| {
+            let after = entry.after.iter().flatten();
+            after.clone().all(|(column, value)| {
+                column == "id" || row.get(column).and_then(records::json_text) == *value
+            })
+        };
+        let skipped = |why: &str| Ok(RowResult::new(row, RowStatus::Skipped, why));
+        let done = match (&entry.before, there) {
+            (Some(_), Some(_)) => return skipped("the row is there again"),
+            (None, None) => return skipped("the row is gone again"),
+            (Some(before), None) => {
+                let mut values = json!(before);
+                // The record, if there was one, is gone: a new one is made from the whole row.
+                (values["id"], values["sfid"]) = (json!(row), Value::Null);
+                self.insert_rows(&transaction, mapping, vec![values], "PENDING")
+                    .await
+                    .map(|()| "the row is back")
+            }
+            (None, Some(now)) => {
+                if !is_as_left(&now) {
+                    return skipped("the row was changed meanwhile");
+                }
+                let sql = format!("DELETE FROM {} WHERE id = $1", self.table(&mapping.table));
+                transaction
+                    .write_rows(&sql, &[&row.0])
+                    .await
+                    .context("remove a row")
+                    .map(|_| "the row is removed again")
+            }
+        };
+        let message = match done {
+            Ok(message) => message,
+            Err(error) if error.is_of_this_table() => {
+                return Ok(RowResult::new(
+                    row,
+                    RowStatus::Failed,
+                    format!("PostgreSQL refuses it: {}", edit::plain(&error)),
+                ));
+            }
+            Err(error) => return Err(error),
+        };
+        let undo = Entry {
+            row: Some(row.0),
+            before: entry.after.as_ref().map(|values| json!(values)),
+            after: entry.before.as_ref().map(|values| json!(values)),
+            undoes: Some(entry.id),
+        };
+        audit(&transaction, operation, "undid", mapping, &[undo]).await?;
+        self.make_ready(&transaction, mapping, &[row.0], &[]).await?;
+        announce(&transaction, &mapping.table, &[row.0]).await?;
+        transaction.commit().await.context("undo")?;
+        Ok(RowResult::new(row, RowStatus::Done, message))
+    }
+
+    /// Errors that were ignored are open again.
+    async fn ask_again(
+        &self,
+        mapping: &Mapping,
+        entries: &[(RowId, &AuditEntry)],
+        operation: &Operation,
+    ) -> Result<Vec<RowResult>, Error> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.context("begin an undo")?;
+        let ids: Vec<i32> = entries.iter().map(|(row, _)| row.0).collect();
+        let rows = transaction
+            .query(
+                "UPDATE syncdeck.error SET state = 'open', last_seen = clock_timestamp() WHERE id IN (
+                     SELECT id FROM syncdeck.error WHERE table_name = $1 AND record_id = ANY($2) AND state = 'ignored'
+                         AND resolved_at IS NULL ORDER BY record_id FOR UPDATE) RETURNING record_id",
+                &[&mapping.table, &ids],
+            )
+            .await
+            .context("open ignored errors again")?;
+        let opened: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
+        let undos: Vec<Entry> = entries
+            .iter()
+            .filter(|(row, _)| opened.contains(&row.0))
+            .map(|(row, entry)| Entry { row: Some(row.0), undoes: Some(entry.id), ..Entry::default() })
+            .collect();
+        audit(&transaction, operation, "undid", mapping, &undos).await?;
+        announce(&transaction, &mapping.table, &ids).await?;
+        transaction.commit().await.context("open ignored errors again")?;
+        let fate = |(row, _): &(RowId, &AuditEntry)| match opened.contains(&row.0) {
+            true => RowResult::new(*row, RowStatus::Done, "it is on the list again"),
+            false => RowResult::new(*row, RowStatus::Skipped, "it is not ignored any more"),
+        };
+        Ok(entries.iter().map(fate).collect())
+    }
+}
+
+/// The edit that takes an entry's values back; `None` when it changed none.
+fn edit_back(entry: &AuditEntry, row: RowId) -> Option<RowEdit> {
+    let (before, after) = (entry.before.as_ref()?, entry.after.as_ref()?);
+    let fields: Vec<FieldEdit> = after
+        .iter()
+        .filter_map(|(column, value)| {
+            let old = before.get(column)?;
+            (old != value).then(|| FieldEdit {
+                column: column.clone(),
+                shown: value.clone(),
+                new: old.clone(),
+            })
+        })
+        .collect();
+    (!fields.is_empty()).then_some(RowEdit { row, fields, undoes: Some(entry.id), against: None })
+}

@@ -1,0 +1,10 @@
+//! What is laid out: our tables and Heroku Connect's, triggers and functions, indexes; what is taken over, and whether it is still there.
+
+pub(super) mod capture;
+pub(super) mod indexes;
+pub mod install;
+mod setup_plan;
+pub(super) mod step;
+pub mod table_check;
+pub(super) mod table_steps;
+pub(super) mod takeover;

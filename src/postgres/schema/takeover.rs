@@ -1,0 +1,195 @@
+//! What a predecessor left in the schema, above all Heroku Connect: its triggers are replaced by ours, the sequence of the
+//! change log is made fit, and the function is there that applications written against it call.
+
+use std::collections::BTreeMap;
+
+use crate::domain::reports::setup_plan::Action;
+use crate::postgres::schema::capture::{LOGGER, STATUS, function};
+use crate::postgres::schema::step::Step;
+use crate::postgres::{Cached, Error, ErrorContext, Store, Transaction, describe};
+
+/// Our triggers on a mapped table, each with what it does; the first two are the capture.
+pub(in crate::postgres) const TRIGGERS: [&str; 3] = ["00_hc_logger", "zz_hc_status", "00_hc_truncate"];
+
+/// A trigger of a mapped table, as far as capture is concerned.
+#[derive(Clone, Debug)]
+pub(in crate::postgres) struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// The function that it calls.
+    pub function: String,
+    /// Whether it fires for what applications write.
+    pub is_on: bool,
+    /// Whether it is FOR EACH ROW and AFTER, as the capture is.
+    pub is_after_row: bool,
+    /// What it is.
+    pub role: Role,
+}
+
+/// What a trigger is to the capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::postgres) enum Role {
+    /// One of ours, as it was made.
+    Ours,
+    /// One of ours by name that does something else by now.
+    Altered,
+    /// Heroku Connect's, or another one that calls our functions.
+    Predecessor,
+    /// Another one that captures changes, or says where rows stand.
+    Second,
+    /// An application's own.
+    Other,
+}
+
+impl Trigger {
+    fn read(schema: &str, table: &str, row: &tokio_postgres::Row) -> Trigger {
+        let name: String = row.get(1);
+        let (namespace, function_name): (String, String) = (row.get(4), row.get(5));
+        let (is_ours, logs, tells): (bool, bool, bool) = (row.get(6), row.get(7), row.get(8));
+        let is_here = namespace == schema;
+        let wanted = match name.as_str() {
+            "00_hc_logger" => Some(function(table, LOGGER)),
+            "zz_hc_status" => Some(function(table, STATUS)),
+            "00_hc_truncate" => Some("hc_refuse_truncate".to_owned()),
+            _ => None,
+        };
+        let is_named_so = function_name.starts_with("hc_")
+            && (function_name.ends_with("_logger") || function_name.ends_with("_status"));
+        let role = match wanted {
+            Some(wanted) if is_here && wanted == function_name && is_ours => Role::Ours,
+            Some(_) => Role::Altered,
+            None if is_ours || is_named_so && (is_here || logs || tells) => Role::Predecessor,
+            None if logs || tells => Role::Second,
+            None => Role::Other,
+        };
+        Trigger { name, function: function_name, is_on: row.get(2), is_after_row: row.get(3), role }
+    }
+}
+
+/// Whether a table with these triggers is ours. Where we capture, it is, also where nothing was noted about it, for what is
+/// noted may be lost, and where a predecessor does so too, whose capture ends with a start. Else it is where it was noted, and
+/// no predecessor captures there.
+pub(in crate::postgres) fn is_own(is_noted: bool, triggers: &[Trigger]) -> bool {
+    let works = |role| triggers.iter().any(|trigger| trigger.role == role && trigger.is_on);
+    works(Role::Ours) || is_noted && !works(Role::Predecessor)
+}
+
+/// The triggers of mapped tables, by table. An installation by an older program has ours without their mark.
+const TRIGGERS_OF: &str = r#"
+    SELECT c.relname::text, tgname::text, tgenabled IN ('O', 'A'), tgtype & 3 = 1, pn.nspname::text, p.proname::text,
+        p.prosrc LIKE '%of syncdeck%' OR p.proname = 'hc_refuse_truncate',
+        p.prosrc ~* 'insert\s+into\s+(\S+\.)?"?_trigger_log"?(?!\w)', p.prosrc ~* 'new\._hc_lastop\s*:?='
+    FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_proc p ON p.oid = tgfoid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+    WHERE n.nspname = $1 AND c.relname = ANY($2) AND NOT tgisinternal ORDER BY tgname"#;
+
+impl Store {
+    /// The triggers of these tables, by table.
+    pub(in crate::postgres) async fn triggers(
+        &self,
+        session: &impl Cached,
+        tables: &[&str],
+    ) -> Result<BTreeMap<String, Vec<Trigger>>, Error> {
+        let rows = session
+            .query_cached(TRIGGERS_OF, &[&self.schema_name, &tables])
+            .await
+            .context("look at the triggers of mapped tables")?;
+        let mut triggers: BTreeMap<String, Vec<Trigger>> = BTreeMap::new();
+        for row in &rows {
+            let table: String = row.get(0);
+            let trigger = Trigger::read(&self.schema_name, &table, row);
+            triggers.entry(table).or_default().push(trigger);
+        }
+        Ok(triggers)
+    }
+
+    /// What makes the sequence of the change log what capture needs: one id at a time, for the order of ids is the order of
+    /// changes, and none that was given before.
+    pub(in crate::postgres) async fn sequence_steps(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Vec<Step>, Error> {
+        let log = format!("{}._trigger_log", self.schema);
+        let there = "SELECT to_regclass($1) IS NOT NULL AND to_regclass($1 || '_archive') IS NOT NULL";
+        if !transaction.query_one(there, &[&log]).await.context("look for _trigger_log")?.get::<_, bool>(0) {
+            return Ok(Vec::new());
+        }
+        let found = transaction
+            .query_opt(
+                "SELECT s.seqrelid::regclass::text, s.seqcache FROM pg_sequence s WHERE s.seqrelid = (SELECT sequence FROM
+                     (SELECT pg_get_serial_sequence($1, 'id')::regclass::oid, 2
+                      UNION ALL SELECT refobjid, 1 FROM pg_attrdef d JOIN pg_depend ON classid = 'pg_attrdef'::regclass
+                          AND objid = d.oid AND refclassid = 'pg_class'::regclass
+                      JOIN pg_class c ON c.oid = refobjid AND relkind = 'S' WHERE adrelid = $1::text::regclass) known (sequence, at)
+                 WHERE sequence IS NOT NULL ORDER BY at LIMIT 1)",
+                &[&log],
+            )
+            .await
+            .context("look at the sequence of _trigger_log")?;
+        let step = |what: String, sql: String| Step { action: Action::MendSequence { what }, sql };
+        let Some(found) = found else {
+            // Copied without its default.
+            let sql = format!(
+                "ALTER TABLE {log} ALTER COLUMN id SET DEFAULT nextval('{0}._trigger_log_id_seq')",
+                self.schema.replace('\'', "''")
+            );
+            return Ok(vec![step("_trigger_log.id had no sequence, and gets one".to_owned(), sql)]);
+        };
+        let (sequence, cache): (String, i64) = (found.get(0), found.get(1));
+        let mut steps = Vec::new();
+        if cache > 1 {
+            let what =
+                format!("{sequence} had CACHE {cache}, with which changes lose their order, and gets 1");
+            steps.push(step(what, format!("ALTER SEQUENCE {sequence} CACHE 1")));
+        }
+        let behind = format!(
+            "FROM (SELECT max(id) FROM (SELECT max(id) AS id FROM {log} UNION ALL SELECT max(id) FROM {log}_archive) ids) ids (newest)
+             WHERE newest > (SELECT last_value FROM {sequence})"
+        );
+        let newest = transaction.query_opt(&format!("SELECT newest::bigint {behind}"), &[]).await;
+        if let Some(row) = newest.context("look where a sequence stands")? {
+            let newest: i64 = row.get(0);
+            let what = format!("{sequence} was behind the entries that are there, and goes on from {newest}");
+            let name = sequence.replace('\'', "''");
+            steps.push(step(what, format!("SELECT setval('{name}', newest) {behind}")));
+        }
+        Ok(steps)
+    }
+
+    /// Whether applications cannot ask who writes, as Heroku Connect's function lets them.
+    pub(in crate::postgres) async fn lacks_get_xmlbinary(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<bool, Error> {
+        let missing = "SELECT to_regprocedure('public.get_xmlbinary()') IS NULL";
+        Ok(transaction.query_one(missing, &[]).await.context("look for get_xmlbinary()")?.get(0))
+    }
+
+    /// The function by which applications written against Heroku Connect ask who writes. Where it is, it stays as it is.
+    /// Returns what is to be said, and whether it needs somebody.
+    pub(in crate::postgres) async fn offer_get_xmlbinary(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<Option<String>, Error> {
+        if !self.lacks_get_xmlbinary(transaction).await? {
+            return Ok(None);
+        }
+        let sql = "CREATE FUNCTION public.get_xmlbinary() RETURNS varchar LANGUAGE sql STABLE AS
+             $function$ SELECT pg_catalog.current_setting('xmlbinary')::pg_catalog.varchar $function$";
+        let attempt =
+            transaction.savepoint("get_xmlbinary").await.context("begin to make get_xmlbinary()")?;
+        match attempt.batch_execute(sql).await {
+            Ok(()) => attempt.commit().await.context("make get_xmlbinary()").map(|()| None),
+            Err(source) if source.code().is_some() => {
+                attempt.rollback().await.context("go on without get_xmlbinary()")?;
+                Ok(Some(format!(
+                    "public.get_xmlbinary(), which applications written against Heroku Connect call, is not there and cannot be \
+                     made: {}; whoever may make functions in public can run: {}",
+                    describe(&source),
+                    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+                )))
+            }
+            Err(source) => Err(Error::Sql { what: "make get_xmlbinary()", source }),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The users' tables: what was read into them, what they hold, what their database refuses, and how they differ from Salesforce.
+
+pub mod conflicts;
+pub(super) mod duplicates;
+pub(super) mod load;
+pub(super) mod masked;
+pub mod named;
+pub mod obstacle;
+pub mod records;
+pub mod refused;
+pub(super) mod relatives;
+pub(super) mod row_condition;
+pub mod rows;
+pub mod uncaptured;
+pub mod verify;

@@ -1,0 +1,27 @@
+//! Bulk API 2.0: jobs that take or give records as CSV. A job lives in `jobs`; `ingest` and `query` are its endpoints;
+//! `load` carries an ingest job out, by `columns` and `sheet`; `hold` is where tests stop a job in the middle.
+
+mod columns;
+mod hold;
+mod ingest;
+pub(super) mod jobs;
+mod load;
+mod query;
+mod results;
+mod sheet;
+
+use axum::body::Body;
+use axum::http::Response;
+
+use super::call::Call;
+use super::org::Org;
+use super::response::not_found;
+
+/// Answers everything below `jobs`.
+pub(super) async fn answer_jobs(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> Response<Body> {
+    match rest {
+        ["ingest", rest @ ..] => ingest::answer_ingest(org, call, version, rest).await,
+        ["query", rest @ ..] => query::answer_query(org, call, version, rest).await,
+        _ => not_found(),
+    }
+}

@@ -1,0 +1,218 @@
+//! Jobs that read: a query, and its results page by page, by locators that are good as often as they are asked for, and in
+//! any order.
+
+use std::iter;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::{Value, json};
+
+use super::hold::go_on;
+use super::jobs::{Head, JobState, Query};
+use super::results::{csv, job_body, list, no_such_state, wanted_state, wrong_state, wrong_version};
+use super::sheet::Dialect;
+use crate::simulator::call::Call;
+use crate::simulator::org::Org;
+use crate::simulator::queries::{aside, ask};
+use crate::simulator::response::{answer, empty, not_found, refusal};
+use crate::simulator::soql::{self, Answer, Rows};
+
+/// Pages that are offered at a time for reading side by side.
+const SIDE_BY_SIDE: usize = 5;
+
+pub(super) async fn answer_query(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> Response<Body> {
+    match (call.method, rest) {
+        (&Method::POST, []) => create(org, call, version),
+        (&Method::GET, []) => list(org.lock().jobs.query.values().map(Query::told_whole).collect()),
+        (&Method::GET, [id]) => match org.lock().jobs.query.get(*id) {
+            Some(job) => answer(200, &job.told_whole()),
+            None => not_found(),
+        },
+        (&Method::PATCH, [id]) => abort(org, call, id),
+        (&Method::DELETE, [id]) => delete(org, id),
+        (&Method::GET, [id, "results"]) => results(org, call, version, id).await,
+        (&Method::GET, [id, "resultPages"]) => result_pages(org, call, version, id),
+        _ => not_found(),
+    }
+}
+
+fn create(org: &Org, call: &Call<'_>, version: &str) -> Response<Body> {
+    let body = match job_body(&call.body) {
+        Ok(body) => body,
+        Err(response) => return *response,
+    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let soql = text("query").to_owned();
+    let all = match text("operation") {
+        "query" => false,
+        "queryAll" => true,
+        other => return refusal(400, "INVALIDOPERATION", &format!("InvalidOperation : {other}")),
+    };
+    let dialect = match Dialect::of(&body) {
+        Ok(dialect) => dialect,
+        Err(word) => {
+            let message = format!("InvalidJob : {word} is neither a line ending nor a column delimiter");
+            return refusal(400, "INVALIDJOB", &message);
+        }
+    };
+    let query = match soql::parse(&soql) {
+        Ok(query) => query,
+        Err(fault) => return refusal(400, fault.code, &fault.told(&soql)),
+    };
+    if let Some(message) = query.refused_in_bulk() {
+        return refusal(400, "API_ERROR", message);
+    }
+    let mut state = org.lock();
+    if let Err(fault) = soql::bind(&query, &state.tables, all) {
+        return refusal(400, fault.code, &fault.told(&soql));
+    }
+    let most = state.options.daily_query_jobs;
+    if state.jobs.queries >= most {
+        let message = format!(
+            "Max bulk v2 query jobs ({most}) per 24 hrs has been reached ({}).",
+            state.jobs.queries + 1
+        );
+        return refusal(400, "LIMIT_EXCEEDED", &message);
+    }
+    state.jobs.queries += 1;
+    let object = state.table(query.object()).map(|table| table.def.name.clone()).unwrap_or_default();
+    let head = Head::new(state.jobs.next_id(), object, version, dialect, JobState::UploadComplete);
+    let id = head.id.clone();
+    let job = Query { head, soql, all, in_chunks: query.is_in_order_of_ids(), rows: None };
+    let told = job.told();
+    state.jobs.make_room();
+    state.jobs.query.insert(id.clone(), job);
+    drop(state);
+    tokio::spawn(run(org.clone(), id));
+    answer(200, &told)
+}
+
+/// Carries a query out, unless somebody ends it before.
+async fn run(org: Org, id: String) {
+    let open = |state: &crate::simulator::org::State| {
+        state.jobs.query.get(&id).filter(|job| !job.head.state.is_over()).map(|_| 0)
+    };
+    if go_on(&org, open).await.is_none() {
+        return;
+    }
+    let asked = {
+        let mut state = org.lock();
+        state.jobs.query.get_mut(&id).map(|job| {
+            job.head.enter(JobState::InProgress);
+            (job.soql.clone(), job.all)
+        })
+    };
+    let Some((soql, all)) = asked else { return };
+    let asking = org.clone();
+    let found = tokio::task::spawn_blocking(move || ask(&asking, &soql, all)).await;
+    let mut state = org.lock();
+    let Some(job) = state.jobs.query.get_mut(&id).filter(|job| !job.head.state.is_over()) else { return };
+    match found {
+        Ok(Ok(Answer::Records(rows))) => {
+            job.rows = Some(Arc::new(rows));
+            job.head.enter(JobState::JobComplete);
+        }
+        // What it asked for is gone meanwhile.
+        _ => job.head.enter(JobState::Failed),
+    }
+}
+
+fn abort(org: &Org, call: &Call<'_>, id: &str) -> Response<Body> {
+    if wanted_state(&call.body) != Some(JobState::Aborted) {
+        return no_such_state();
+    }
+    let mut state = org.lock();
+    let Some(job) = state.jobs.query.get_mut(id) else { return not_found() };
+    if job.head.state.is_over() {
+        return wrong_state(&format!("Aborting already {} Job not allowed", job.head.state.word()));
+    }
+    job.head.enter(JobState::Aborted);
+    let told = job.told();
+    drop(state);
+    org.changed().notify_waiters();
+    answer(200, &told)
+}
+
+fn delete(org: &Org, id: &str) -> Response<Body> {
+    let mut state = org.lock();
+    match state.jobs.query.get(id).map(|job| job.head.state.is_over()) {
+        None => not_found(),
+        Some(false) => wrong_state("Only jobs that are over can be deleted"),
+        Some(true) => {
+            state.jobs.query.remove(id);
+            empty(204)
+        }
+    }
+}
+
+/// What a job found, for those who may have it now, and how many records a page has.
+fn found(org: &Org, version: &str, id: &str) -> Result<(Arc<Rows>, Dialect, usize), Box<Response<Body>>> {
+    let state = org.lock();
+    let job = state.jobs.query.get(id).ok_or_else(|| Box::new(not_found()))?;
+    if let Some(response) = wrong_version(version, &job.head.version) {
+        return Err(Box::new(response));
+    }
+    let rows = job.rows.clone().ok_or_else(|| Box::new(wrong_state("The job is not complete")))?;
+    Ok((rows, job.head.dialect, state.options.bulk_page))
+}
+
+/// Where a page begins: after the records before it, in a form that nobody should read.
+fn locator(from: usize) -> String {
+    STANDARD_NO_PAD.encode(from.to_string())
+}
+
+/// Where the page begins that is asked for, of so many records.
+fn position(call: &Call<'_>, count: usize) -> Option<usize> {
+    let from = match call.query.get("locator").map(String::as_str) {
+        None | Some("") => Some(0),
+        Some(locator) => String::from_utf8(STANDARD_NO_PAD.decode(locator).ok()?).ok()?.parse().ok(),
+    };
+    from.filter(|from| *from == 0 || *from < count)
+}
+
+fn no_locator() -> Response<Body> {
+    refusal(400, "INVALIDQUERYLOCATOR", "invalid query locator")
+}
+
+async fn results(org: &Org, call: &Call<'_>, version: &str, id: &str) -> Response<Body> {
+    let (rows, dialect, page) = match found(org, version, id) {
+        Ok(found) => found,
+        Err(response) => return *response,
+    };
+    let Some(from) = position(call, rows.len()) else { return no_locator() };
+    let wanted = call.query.get("maxRecords").and_then(|text| text.parse::<usize>().ok());
+    let end = from.saturating_add(wanted.filter(|most| *most > 0).unwrap_or(page)).min(rows.len());
+    let next = if end < rows.len() { locator(end) } else { "null".to_owned() };
+    aside(move || {
+        let records = (from..end).map(|at| rows.texts(at));
+        let table: Vec<Vec<String>> = iter::once(rows.header()).chain(records).collect();
+        let mut response = csv(dialect.write(table.iter().map(|row| row.iter().map(String::as_str))));
+        let headers = response.headers_mut();
+        headers.insert("Sforce-NumberOfRecords", HeaderValue::from(end - from));
+        if let Ok(next) = HeaderValue::from_str(&next) {
+            headers.insert("Sforce-Locator", next);
+        }
+        response
+    })
+    .await
+}
+
+/// The next pages, to be read side by side.
+fn result_pages(org: &Org, call: &Call<'_>, version: &str, id: &str) -> Response<Body> {
+    let (rows, _, page) = match found(org, version, id) {
+        Ok(found) => found,
+        Err(response) => return *response,
+    };
+    let Some(from) = position(call, rows.len()) else { return no_locator() };
+    let url = |resource: &str, at: usize| {
+        format!("/services/data/{version}/jobs/query/{id}/{resource}?locator={}", locator(at))
+    };
+    let mut starts = (from..rows.len().max(from + 1)).step_by(page.max(1));
+    let pages: Vec<Value> =
+        starts.by_ref().take(SIDE_BY_SIDE).map(|at| json!({"resultUrl": url("results", at)})).collect();
+    let next = starts.next().map(|at| url("resultPages", at));
+    answer(200, &json!({"resultPages": pages, "done": next.is_none(), "nextRecordsUrl": next}))
+}

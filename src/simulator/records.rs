@@ -1,0 +1,129 @@
+//! The records of one object, in the order of their ids, which count up without a gap. A copy costs next to nothing:
+//! so a query reads what there was when it came, while others write, and nobody waits.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::ids::{make_id, number_of};
+
+/// How many records are copied at most when one of them changes under a reader.
+const CHUNK: usize = 512;
+
+/// One record.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) id: String,
+    /// Values by field name; a missing one is null.
+    pub(super) fields: Map<String, Value>,
+    pub(super) created: DateTime<Utc>,
+    pub(super) modified: DateTime<Utc>,
+    pub(super) deleted: bool,
+}
+
+impl Record {
+    /// A field's value, the system's own included; the name in its own spelling.
+    pub(super) fn get(&self, field: &str) -> Value {
+        match field {
+            "Id" => Value::from(self.id.clone()),
+            "IsDeleted" => Value::from(self.deleted),
+            "CreatedDate" => Value::from(datetime(self.created)),
+            "LastModifiedDate" | "SystemModstamp" => Value::from(datetime(self.modified)),
+            other => self.fields.get(other).cloned().unwrap_or(Value::Null),
+        }
+    }
+}
+
+/// As Salesforce writes instants: whole seconds, offset without a colon.
+pub(super) fn datetime(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%S.000+0000").to_string()
+}
+
+type Chunk = Vec<Arc<Record>>;
+
+/// All records of an object, deleted ones included.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Records {
+    chunks: Arc<Vec<Arc<Chunk>>>,
+    count: usize,
+}
+
+impl Records {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The id of the record that comes next.
+    pub(super) fn next_id(&self, prefix: &str) -> String {
+        make_id(prefix, self.count as u64 + 1)
+    }
+
+    /// A record by its long id.
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Record>> {
+        let at = position(id)?;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK).filter(|record| record.id == id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// Adds a record that has the next id, or puts it in the place of the one that has its id.
+    pub(super) fn put(&mut self, record: Record) {
+        let Some(at) = position(&record.id).filter(|at| *at <= self.count) else { return };
+        let chunks = Arc::make_mut(&mut self.chunks);
+        if at / CHUNK == chunks.len() {
+            chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
+        }
+        let chunk = Arc::make_mut(&mut chunks[at / CHUNK]);
+        match chunk.get_mut(at % CHUNK) {
+            Some(place) => *place = Arc::new(record),
+            None => {
+                chunk.push(Arc::new(record));
+                self.count += 1;
+            }
+        }
+    }
+
+    /// Changes every record.
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut Record)) {
+        for chunk in Arc::make_mut(&mut self.chunks) {
+            Arc::make_mut(chunk).iter_mut().for_each(|record| change(Arc::make_mut(record)));
+        }
+    }
+}
+
+fn position(id: &str) -> Option<usize> {
+    usize::try_from(number_of(id)?.checked_sub(1)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: usize, deleted: bool) -> Record {
+        let at = DateTime::UNIX_EPOCH;
+        let id = make_id("003", number as u64);
+        Record { id, fields: Map::new(), created: at, modified: at, deleted }
+    }
+
+    #[test]
+    fn a_copy_stays_as_it_was_while_the_records_change() {
+        let mut records = Records::default();
+        for number in 1..=CHUNK + 3 {
+            assert_eq!(records.next_id("003"), make_id("003", number as u64));
+            records.put(record(number, false));
+        }
+        let before = records.clone();
+        records.put(record(CHUNK, true));
+        records.put(record(CHUNK + 4, false));
+        // Neither a gap nor an id of another object.
+        records.put(record(CHUNK + 9, false));
+        let id = make_id("003", CHUNK as u64);
+        assert_eq!((before.len(), before.get(&id).map(|record| record.deleted)), (CHUNK + 3, Some(false)));
+        assert_eq!((records.len(), records.get(&id).map(|record| record.deleted)), (CHUNK + 4, Some(true)));
+        assert_eq!(records.iter().count(), CHUNK + 4);
+        assert!(records.get(&make_id("001", 1)).is_none());
+    }
+}
