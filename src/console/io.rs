@@ -226,7 +226,7 @@ impl Doing {
             }
             Effect::FindParents { row, column, text } => {
                 tokio::time::sleep(TYPING).await;
-                let found = client.parents(&row.table, &column, &text).await.unwrap_or_default();
+                let found = client.parents(&row.table, &column, &text).await;
                 Msg::Parents { column, text, found }
             }
             Effect::CountCause(group) => {

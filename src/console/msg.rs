@@ -187,7 +187,7 @@ pub enum Msg {
         /// What their names have in them.
         text: String,
         /// The records.
-        found: Vec<(String, String)>,
+        found: Result<Vec<(String, String)>, ClientError>,
     },
     /// How many errors of a group need a person.
     CauseCounted {

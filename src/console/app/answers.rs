@@ -134,7 +134,11 @@ impl App {
                     self.say(Tone::Neutral, "the end was not found in time; the same key looks again");
                 }
             }
-            Ok(page) => self.errors.take_before(page),
+            Ok(page) => {
+                self.errors.take_before(page);
+                self.settle(Pane::Errors);
+                return self.errors.want_before().into_iter().collect();
+            }
             Err(refused) => {
                 self.errors.more = false;
                 self.say_refused(&refused);
@@ -142,7 +146,7 @@ impl App {
             }
         }
         self.settle(Pane::Errors);
-        if end { self.debounce().into_iter().collect() } else { Vec::new() }
+        self.debounce().into_iter().collect()
     }
 
     pub(super) fn trends_came(

@@ -150,7 +150,7 @@ impl App {
             Id::Remedy => self.choose_remedy(),
             Id::Numbered => self.numbered(),
             Id::Parent => self.go_to_parent(),
-            Id::Standing => self.choose(|app| Menu::standing(&app.errors.standing)),
+            Id::Standing => self.choose(|app| Menu::standing(&app.errors.standing, app.errors.more_standing)),
             Id::HideEmpty => self.of_record(RecordPane::hide_empty),
             Id::ScrollRight => self.of_record(|pane| pane.scroll(true)),
             Id::ScrollLeft => self.of_record(|pane| pane.scroll(false)),

@@ -18,7 +18,7 @@ use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::msg::Sent;
 use crate::console::overlays::{
-    About, ConfirmPlan, ConflictPicker, Menu, Overlay, ProgressBar, Prompt, ReportView, suggestions,
+    About, ConfirmPlan, ConflictPicker, Menu, Overlay, ProgressBar, Prompt, ReportView, group_of, suggestions,
 };
 use crate::console::pane::Pane;
 use crate::console::panes::errors::Moved;
@@ -144,10 +144,15 @@ impl App {
         }
     }
 
+    /// Whether the record shows what somebody put there: an error of no row follows the list, which may have moved by itself.
+    pub(super) fn stays(&self) -> bool {
+        self.selection.record.is_some() || self.errors.moved == Moved::ByHand
+    }
+
     /// Whether what the key does stands on the screen: in the record, or in the line in the same words.
     fn stands_there(&self, effect: &Effect) -> bool {
         if self.ctx.focus != Pane::Errors {
-            return true;
+            return self.stays();
         }
         let Some(error) = self.errors.selected() else { return false };
         let is_beside = layout::shows(&self.ctx, Pane::Record);
@@ -173,7 +178,8 @@ impl App {
         if self.is_away() {
             return Vec::new();
         }
-        let one = self.errors.items.iter().find(|error| filter == format!("group:{}", error.group)).cloned();
+        let group = group_of(filter);
+        let one = self.errors.items.iter().find(|error| group == Some(&error.group)).cloned();
         let mut effects = self.drill(filter, Some(label));
         self.errors.all = true;
         self.navigation.from_groups = true;

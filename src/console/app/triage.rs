@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::App;
+use super::update::one_line;
 use crate::client::api::{ClientError, Count};
 use crate::client::operations::execute::Targets;
 use crate::console::context::Tone;
@@ -69,6 +70,7 @@ impl App {
     pub(super) fn numbered(&mut self) -> Vec<Effect> {
         let Some(number) = self.navigation.digit else { return self.choose_remedy() };
         match (self.numbered_remedies(), number.checked_sub(1).and_then(|at| PANES.get(at))) {
+            (Some(_), _) if !self.stays() => self.choose(App::remedies),
             (Some(menu), _) => match menu.numbered(number) {
                 Some(outcome) => self.settle_outcome(outcome),
                 None => {
@@ -250,10 +252,15 @@ impl App {
         self.inflight.parents.start().then_some(effect)
     }
 
-    pub(super) fn parents_came(&mut self, column: &str, text: &str, found: Vec<(String, String)>) {
+    pub(super) fn parents_came(
+        &mut self,
+        column: &str,
+        text: &str,
+        found: Result<Vec<(String, String)>, ClientError>,
+    ) {
         self.inflight.parents.finish();
         if let Some(Overlay::Editor(editor)) = self.overlays.last_mut() {
-            editor.take_parents(column, text, found);
+            editor.take_parents(column, text, found.map_err(|refused| one_line(&refused.to_string())));
         }
     }
 

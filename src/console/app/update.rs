@@ -112,7 +112,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Standing(result) => {
             let again = app.inflight.standing.finish();
             if let Ok(page) = result {
-                app.errors.standing = page.items;
+                (app.errors.standing, app.errors.more_standing) = (page.items, page.next.is_some());
             }
             if again { app.load_standing().into_iter().collect() } else { Vec::new() }
         }

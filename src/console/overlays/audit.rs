@@ -39,7 +39,7 @@ impl AuditLog {
         let operation = self.operations.get(self.cursor.at)?;
         match self.tallies.get(&operation.operation) {
             None if SENDING.contains(&operation.action.as_str()) => Some((operation.operation, false)),
-            Some(tally) if tally.is_none_or(|tally| tally.waiting > 0) => Some((operation.operation, true)),
+            Some(tally) if tally.is_none_or(|tally| tally.open() > 0) => Some((operation.operation, true)),
             _ => None,
         }
     }

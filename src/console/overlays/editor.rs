@@ -30,6 +30,8 @@ pub struct Editor {
     /// Records that a lookup may name, each with its id and its name; what was typed for them, for which text they were
     /// looked for last, and which is chosen.
     parents: Vec<(String, String)>,
+    /// Why they could not be found.
+    unfound: Option<String>,
     named: String,
     sought: String,
     parent: Option<usize>,
@@ -54,6 +56,7 @@ impl Editor {
             shown: value,
             area: Box::new(area),
             parents: Vec::new(),
+            unfound: None,
             named: String::new(),
             sought: String::new(),
             parent: None,
@@ -122,7 +125,7 @@ impl Editor {
     /// Something else stands there: what was found for a lookup is not what it names.
     fn typed(&mut self) {
         let text = self.value().filter(|_| !self.field.reference_to.is_empty()).unwrap_or_default();
-        (self.parents, self.parent) = (Vec::new(), None);
+        (self.parents, self.parent, self.unfound) = (Vec::new(), None, None);
         text.trim().clone_into(&mut self.named);
     }
 
@@ -138,10 +141,13 @@ impl Editor {
         Some(Effect::FindParents { row, column, text: self.named.clone() })
     }
 
-    /// Records came whose names have what is typed.
-    pub fn take_parents(&mut self, column: &str, text: &str, found: Vec<(String, String)>) {
+    /// Records came whose names have what is typed, or the reason why they could not be found.
+    pub fn take_parents(&mut self, column: &str, text: &str, found: Result<Vec<(String, String)>, String>) {
         if self.field.column == column && self.named == text && self.parent.is_none() {
-            self.parents = found;
+            (self.parents, self.unfound) = match found {
+                Ok(found) => (found, None),
+                Err(why) => (Vec::new(), Some(why)),
+            };
         }
     }
 
@@ -164,6 +170,9 @@ impl Editor {
     fn parents_in_words(&self) -> String {
         if self.field.reference_to.is_empty() {
             return String::new();
+        }
+        if let Some(why) = &self.unfound {
+            return format!(" · no names now: {why}");
         }
         if self.parents.is_empty() {
             return " · a name finds its id".to_owned();

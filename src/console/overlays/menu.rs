@@ -69,6 +69,11 @@ impl MenuItem {
     }
 }
 
+/// The group that the filter of a line of groups begins with.
+pub fn group_of(filter: &str) -> Option<&str> {
+    filter.split(' ').next()?.strip_prefix("group:")
+}
+
 impl Menu {
     pub(super) fn of(title: String, items: Vec<MenuItem>, at: usize) -> Menu {
         Menu { title, items, cursor: Cursor { at, ..Cursor::default() }, kind: MenuKind::Plain }
@@ -166,7 +171,7 @@ impl Menu {
     /// What a letter says or tells about the cause of the selected group.
     fn of_cause(&self, letter: char) -> Option<Outcome> {
         let MenuKind::Groups { lives, .. } = &self.kind else { return None };
-        let group = self.items.get(self.cursor.at)?.filter()?.strip_prefix("group:")?.to_owned();
+        let group = self.items.get(self.cursor.at)?.filter().and_then(group_of)?.to_owned();
         let cause = match &self.items.get(self.cursor.at)?.does {
             Some(Outcome::List { label: Some(label), .. }) => {
                 label.split(": ").next().unwrap_or(label).to_owned()

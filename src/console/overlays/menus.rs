@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::menu::{Menu, MenuItem, MenuKind, NO_DIGIT};
+use super::menu::{Menu, MenuItem, MenuKind, NO_DIGIT, group_of};
 use crate::client::api::ClientError;
 use crate::config::console::THEMES;
 use crate::console::command::COMMANDS;
@@ -95,7 +95,8 @@ impl Menu {
     }
 
     /// Conditions that stand, each with what helps: choosing one does that, or says what it means. `None` without any.
-    pub fn standing(conditions: &[SyncError]) -> Option<Menu> {
+    /// `more` tells that there are others.
+    pub fn standing(conditions: &[SyncError], more: bool) -> Option<Menu> {
         let item = |error: &SyncError| {
             let Diagnosis { title, cause, remedies } = catalogue::diagnose_error(error);
             let first = remedies.first().map_or(String::new(), |remedy| remedy.text.clone());
@@ -112,7 +113,12 @@ impl Menu {
             }
         };
         let items: Vec<MenuItem> = conditions.iter().map(item).collect();
-        let title = "What stands in the way, and what helps".to_owned();
+        let title = match more {
+            false => "What stands in the way, and what helps".to_owned(),
+            true => {
+                format!("What stands in the way, and what helps: the newest {}; ! lists all", items.len())
+            }
+        };
         (!items.is_empty()).then(|| Menu::of(title, items, 0))
     }
 
@@ -171,6 +177,13 @@ impl Menu {
 
     /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors.
     pub fn groups(groups: &[Group], filter: &str, clock: impl Fn(DateTime<Utc>) -> String) -> Option<Menu> {
+        // What needs a person is what the list begins with.
+        let typed = filter.strip_prefix(PERSON).unwrap_or(filter).trim();
+        let of = |group: &str| match (group_of(typed) == Some(group), typed) {
+            (true, _) => typed.to_owned(),
+            (false, "") => format!("group:{group}"),
+            (false, typed) => format!("group:{group} {typed}"),
+        };
         let item = |group: &Group| {
             let fields =
                 if group.fields.is_empty() { String::new() } else { format!(" {}", group.fields.join(",")) };
@@ -198,13 +211,12 @@ impl Menu {
                     group.template
                 ),
                 does: Some(Outcome::List {
-                    filter: format!("group:{}", group.group),
+                    // Its errors that were counted, and no others.
+                    filter: of(&group.group),
                     label: Some(format!("{} {}{fields}: {}", group.mapping, group.code, group.template)),
                 }),
             }
         };
-        // What needs a person is what the list begins with.
-        let typed = filter.strip_prefix(PERSON).unwrap_or(filter).trim();
         let title = if typed.is_empty() { String::new() } else { format!(" that match {typed}") };
         let items: Vec<MenuItem> = groups.iter().map(item).collect();
         let mut menu = Menu::of(format!("Groups of errors{title}"), items, 0);

@@ -31,7 +31,7 @@ pub use conflicts::ConflictPicker;
 pub use editor::Editor;
 pub use filter::FilterLine;
 pub use health::HealthView;
-pub use menu::Menu;
+pub use menu::{Menu, group_of};
 pub use palette::{Palette, Thing};
 pub use patterns::Patterns;
 pub use progress::{ProgressBar, ReportView};

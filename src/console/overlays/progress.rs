@@ -78,7 +78,7 @@ impl ReportView {
     /// time.
     pub fn uncounted(&self) -> Option<(i64, bool)> {
         let operation = self.sent?;
-        self.tally.is_none_or(|tally| tally.waiting > 0).then_some((operation, self.asked))
+        self.tally.is_none_or(|tally| tally.open() > 0).then_some((operation, self.asked))
     }
 
     /// Answers were counted, or could not be this time.
@@ -117,10 +117,11 @@ fn tally_line(ctx: &Context, tally: Option<Tally>) -> Line<'static> {
         ("✓", tally.taken, "taken", theme.good()),
         ("✗", tally.rejected, "rejected", theme.bad()),
         ("↻", tally.waiting, "waiting", theme.warn()),
+        ("○", tally.held, "held for a parent", theme.text()),
         ("·", tally.settled, "no longer to be sent", theme.text()),
     ] {
         let style = if rows > 0 { style.patch(theme.strong()) } else { theme.dim() };
-        if rows > 0 || what != "no longer to be sent" {
+        if rows > 0 || ["taken", "rejected", "waiting"].contains(&what) {
             spans.push(Span::styled(format!("{sign} {} {what}   ", count(rows, 0)), style));
         }
     }

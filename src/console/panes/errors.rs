@@ -74,6 +74,8 @@ pub struct ErrorsPane {
     pub more: bool,
     /// Where the list begins, when so many came at once that it goes on from where one looks.
     begins: Option<Key>,
+    /// How far above the first that is known nothing was found, where the look went on in vain for as long as one may take.
+    above: Option<Key>,
     /// Whether the beginning is asked for as far as a page may go, to find what is selected.
     far: bool,
     /// The errors that are marked, by their numbers.
@@ -90,6 +92,8 @@ pub struct ErrorsPane {
     pub everything: bool,
     /// Conditions of mappings and of the connection that stand, the newest first.
     pub standing: Vec<SyncError>,
+    /// Whether there are more of them than were asked for.
+    pub more_standing: bool,
     /// Filters that were typed, newest last.
     pub typed: Vec<String>,
     /// The error on which the last console stood.
@@ -364,7 +368,7 @@ impl ErrorsPane {
         self.next = None;
         self.count = None;
         (self.loaded, self.more, self.touched) = (false, false, false);
-        (self.begins, self.far) = (None, false);
+        (self.begins, self.above, self.far) = (None, None, false);
     }
 
     /// Asks how many there are.

@@ -99,6 +99,17 @@ fn errors_are_shown_by_cause_and_one_cause_lists_its_errors() {
     waited_for(&mut app, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
     press(&mut app, "j Enter");
     assert_eq!((app.errors.filter.as_str(), app.overlays.len()), ("group:8fb2", 0));
+    // Those of the groups that were counted, and no others; one of the groups itself is not named twice.
+    for (counted, listed) in [
+        ("state:held code:EMAIL", "group:8fb2 state:held code:EMAIL"),
+        ("needs:person phone", "group:8fb2 phone"),
+        ("needs:person group:8fb2", "group:8fb2"),
+    ] {
+        let mut app = full((120, 40));
+        waited_for(&mut app, Msg::Groups { filter: counted.to_owned(), result: Ok(super::world::groups()) });
+        press(&mut app, "j Enter");
+        assert_eq!((app.errors.filter.as_str(), app.overlays.len()), (listed, 0));
+    }
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn marked_errors_are_mended_after_a_table_and_counted_until_salesforce_has_answe
     let effects = update(&mut app, counted(tally(2)));
     assert!(effects.contains(&Effect::LoadTally { operation: 12, later: true }), "some are waited for");
     assert!(text(&app).contains("✓ 2 taken   ✗ 1 rejected   ↻ 3 waiting"), "{}", text(&app));
-    let all = Tally { taken: 7, rejected: 2, waiting: 0, settled: 0 };
+    let all = Tally { taken: 7, rejected: 2, ..Tally::default() };
     let effects = update(&mut app, counted(all));
     assert!(effects.iter().all(is_by_itself), "all are answered: {effects:?}");
     press(&mut app, "Enter");
@@ -324,6 +324,15 @@ fn the_end_of_a_long_list_is_one_key_away_and_goes_on_upwards() {
     let effects = press(&mut app, "k");
     assert!(
         matches!(&effects[..], [Effect::LoadBackwards { query, .. }] if query.after.is_some()),
+        "{effects:?}"
+    );
+    // A look that ended in vain for its time is gone on with, from where it ended.
+    let key = crate::domain::errors::sort::Key::of(app.errors.sort.by, &errors()[4]);
+    let vain = crate::client::api::ErrorPage { next: Some(key.clone()), done: false, ..page(Vec::new()) };
+    let generation = app.errors.generation;
+    let effects = update(&mut app, Msg::Backwards { generation, end: false, result: Ok(vain) });
+    assert!(
+        matches!(&effects[..], [Effect::LoadBackwards { query, .. }] if query.after == Some(key)),
         "{effects:?}"
     );
     let before = page(vec![errors().remove(3)]);
@@ -503,11 +512,15 @@ fn a_lookup_is_looked_for_once_at_a_time_and_never_by_an_id() {
     };
     assert_eq!(typed(&mut app, "acme"), ["ac"]);
     let found = vec![("001sd0000000001AAA".to_owned(), "Acme Ltd".to_owned())];
-    let came = Msg::Parents { column: column.clone(), text: "ac".to_owned(), found: found.clone() };
+    let came = Msg::Parents { column: column.clone(), text: "ac".to_owned(), found: Ok(found.clone()) };
     assert_eq!(texts(&update(&mut app, came)), ["acme"], "what was typed meanwhile is looked for then");
-    let came = Msg::Parents { column, text: "acme".to_owned(), found };
+    let came = Msg::Parents { column: column.clone(), text: "acme".to_owned(), found: Ok(found) };
     assert_eq!(texts(&update(&mut app, came)), [""; 0]);
     assert!(text(&app).contains("Acme Ltd"), "{}", text(&app));
+    press(&mut app, "s");
+    let refused = Err(ClientError::refused("the table is too large"));
+    update(&mut app, Msg::Parents { column, text: "acmes".to_owned(), found: refused });
+    assert!(text(&app).contains("no names now: the table is too large"), "{}", text(&app));
     press(&mut app, "C-u");
     assert_eq!(typed(&mut app, "001sd0000000001AAA"), [""; 0]);
 }

@@ -406,7 +406,7 @@ pub fn words(error: &SyncError, value: &str) -> Summary {
 /// Answers to rows of an operation, more of them with every look.
 pub fn tally(looks: usize) -> Tally {
     let answered = looks as i64 % 5;
-    Tally { taken: answered, rejected: answered / 2, waiting: 5 - answered, settled: 0 }
+    Tally { taken: answered, rejected: answered / 2, waiting: 5 - answered, ..Tally::default() }
 }
 
 /// Two groups.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Answer {
     /// Salesforce has not answered for good: it is on its way, or is tried again by itself.
     Waiting,
+    /// It waits for its parent, which may be in nobody's hands.
+    Held,
     /// Salesforce took it.
     Taken,
     /// It was rejected again, and needs a person.
@@ -17,12 +19,18 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether another answer follows, if nobody does anything.
+    pub fn is_open(self) -> bool {
+        matches!(self, Answer::Waiting | Answer::Held)
+    }
+
     /// From the word by which the database tells it.
     pub fn from_word(word: &str) -> Answer {
         match word {
             "taken" => Answer::Taken,
             "rejected" => Answer::Rejected,
             "settled" => Answer::Settled,
+            "held" => Answer::Held,
             _ => Answer::Waiting,
         }
     }
@@ -33,6 +41,8 @@ impl Answer {
 pub struct Tally {
     /// Not answered yet.
     pub waiting: i64,
+    /// Waiting for their parents.
+    pub held: i64,
     /// Taken.
     pub taken: i64,
     /// Rejected again.
@@ -46,6 +56,7 @@ impl Tally {
     pub fn add(&mut self, answer: Answer, rows: i64) {
         *match answer {
             Answer::Waiting => &mut self.waiting,
+            Answer::Held => &mut self.held,
             Answer::Taken => &mut self.taken,
             Answer::Rejected => &mut self.rejected,
             Answer::Settled => &mut self.settled,
@@ -54,7 +65,12 @@ impl Tally {
 
     /// How many rows it counts.
     pub fn rows(&self) -> i64 {
-        self.waiting + self.taken + self.rejected + self.settled
+        self.open() + self.taken + self.rejected + self.settled
+    }
+
+    /// How many of them have no answer yet.
+    pub fn open(&self) -> i64 {
+        self.waiting + self.held
     }
 
     /// In a line, without what there is none of: `7 taken, 2 rejected`.
@@ -63,6 +79,7 @@ impl Tally {
             (self.taken, "taken"),
             (self.rejected, "rejected"),
             (self.waiting, "waiting"),
+            (self.held, "held for a parent"),
             (self.settled, "no longer to be sent"),
         ];
         let parts = parts.into_iter().filter(|(rows, _)| *rows > 0);
@@ -80,5 +97,10 @@ mod tests {
         tally.add(Answer::Taken, 7);
         tally.add(Answer::Rejected, 2);
         assert_eq!((tally.rows(), tally.text(|rows| rows.to_string()).as_str()), (9, "7 taken, 2 rejected"));
+        tally.add(Answer::from_word("held"), 1);
+        assert_eq!(
+            (tally.rows(), tally.open(), tally.text(|rows| rows.to_string()).as_str()),
+            (10, 1, "7 taken, 2 rejected, 1 held for a parent")
+        );
     }
 }

@@ -12,6 +12,7 @@ fn standing(since: &str) -> String {
         "CASE WHEN error.resolution = 'accepted' THEN 'taken'
               WHEN error.resolved_at IS NOT NULL OR error.state = 'ignored' THEN 'settled'
               WHEN error.state IN ('open', 'review') AND error.last_seen > {since} THEN 'rejected'
+              WHEN error.state = 'held' THEN 'held'
               ELSE 'waiting' END"
     )
 }

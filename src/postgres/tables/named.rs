@@ -8,8 +8,10 @@ use crate::postgres::{Error, ErrorContext, Store, quote};
 const OFFERED: i64 = 8;
 
 impl Store {
-    /// Records of a mapping whose name has a text in it, with their names; those that begin with it come first. A table
-    /// that cannot be looked through while one types offers none.
+    /// Records of a mapping whose name has a text in it, with their names; those that begin with it come first.
+    ///
+    /// # Errors
+    /// Also where the table cannot be looked through while one types.
     pub async fn records_named(
         &self,
         mapping: &Mapping,
@@ -31,7 +33,7 @@ impl Store {
             .batch_execute("SET LOCAL statement_timeout = '700ms'")
             .await
             .context("look for records by name")?;
-        let rows = transaction.query(&sql, &[&text, &OFFERED]).await.unwrap_or_default();
+        let rows = transaction.query(&sql, &[&text, &OFFERED]).await.context("look for records by name")?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 }

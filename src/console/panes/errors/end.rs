@@ -22,7 +22,7 @@ impl ErrorsPane {
     pub fn want_page_before(&mut self) -> Option<Effect> {
         let wanted = self.goes_on_from_here() && !self.more && self.items.len() < MOST;
         let first = self.items.first().filter(|_| wanted)?;
-        let after = Key::of(self.sort.by, first);
+        let after = self.above.clone().unwrap_or_else(|| Key::of(self.sort.by, first));
         self.more = true;
         Some(self.backwards(Some(after)))
     }
@@ -43,7 +43,7 @@ impl ErrorsPane {
         let mut items = page.items;
         items.reverse();
         self.begins = items.first().filter(|_| !page.done).map(|first| Key::before(self.sort, first));
-        (self.next, self.more, self.far) = (None, false, false);
+        (self.next, self.above, self.more, self.far) = (None, None, false, false);
         self.items = items;
         let at = self.items.len().saturating_sub(1);
         self.cursor = Cursor { at, top: at };
@@ -52,10 +52,11 @@ impl ErrorsPane {
     }
 
     /// Takes what stands before in; one stays where one is. A list that is under way begins behind it, and is asked for
-    /// anew.
+    /// anew. A page may be empty though there is more: the next look goes on from there.
     pub fn take_before(&mut self, page: ErrorPage) {
         self.generation += 1;
         self.more = false;
+        self.above = page.next.filter(|_| page.items.is_empty());
         let mut items = page.items;
         items.retain(|error| self.items.iter().all(|known| known.id != error.id));
         items.reverse();

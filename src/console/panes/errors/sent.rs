@@ -56,8 +56,8 @@ impl ErrorsPane {
 
     /// The errors whose answers are waited for, each with when it had been seen last.
     pub fn unanswered(&self) -> Vec<(i64, DateTime<Utc>)> {
-        let waiting = self.sent.iter().filter(|sent| sent.answer == Answer::Waiting);
-        waiting.map(|sent| (sent.error.id, sent.error.last_seen)).collect()
+        let open = self.sent.iter().filter(|sent| sent.answer.is_open());
+        open.map(|sent| (sent.error.id, sent.error.last_seen)).collect()
     }
 
     /// What became of some of them.
@@ -73,7 +73,7 @@ impl ErrorsPane {
     /// Puts the lines that were sent where they were, whether the list still has them or not. What was answered and is no
     /// longer looked at goes.
     pub(super) fn keep_lines(&mut self, selected: Option<i64>) {
-        self.sent.retain(|sent| sent.answer == Answer::Waiting || Some(sent.error.id) == selected);
+        self.sent.retain(|sent| sent.answer.is_open() || Some(sent.error.id) == selected);
         for sent in &self.sent {
             let there = self.items.iter().position(|error| error.id == sent.error.id);
             let error = there.map_or_else(|| sent.error.clone(), |at| self.items.remove(at));

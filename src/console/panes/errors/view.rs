@@ -124,7 +124,11 @@ fn banner(ctx: &Context, pane: &ErrorsPane, area: Rect) -> Vec<Line<'static>> {
     let told = usize::from(area.height);
     let hidden = pane.standing.len().saturating_sub(told);
     let line = |(at, error): (usize, &SyncError)| {
-        let more = if at + 1 == told && hidden > 0 { format!(" +{hidden}") } else { String::new() };
+        let more = if at + 1 == told && hidden > 0 {
+            format!(" +{hidden}{}", if pane.more_standing { " and more" } else { "" })
+        } else {
+            String::new()
+        };
         let key = format!("{more}  B what helps ");
         let room = usize::from(area.width).saturating_sub(key.width() + 3);
         let text = fit(&format!("{}: {} · {}", subject(error), error.code, error.message), room);
@@ -328,6 +332,7 @@ fn standing_of(ctx: &Context, pane: &ErrorsPane, error: &SyncError) -> (&'static
         Some(Answer::Taken) => return ("✓", "taken".to_owned(), theme.good()),
         Some(Answer::Settled) => return ("-", "settled".to_owned(), theme.dim()),
         Some(Answer::Rejected) => return ("✗", "again".to_owned(), theme.bad()),
+        Some(Answer::Held) => return ("○", "held".to_owned(), theme.dim()),
         Some(Answer::Waiting) if error.state != ErrorState::Retrying => {
             return ("↻", "sending".to_owned(), theme.warn());
         }

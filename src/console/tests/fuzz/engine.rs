@@ -118,7 +118,8 @@ impl Engine {
                 Msg::Standing(or(manner, page(errors().into_iter().take(turn % 3).collect())))
             }
             Effect::LoadAnswers(sent) => {
-                let answers = [Answer::Waiting, Answer::Taken, Answer::Rejected, Answer::Settled];
+                let answers =
+                    [Answer::Waiting, Answer::Held, Answer::Taken, Answer::Rejected, Answer::Settled];
                 let all = sent.iter().enumerate().map(|(at, (id, _))| (*id, answers[(turn + at) % 4]));
                 Msg::Answers(or(manner, all.collect()))
             }
@@ -130,7 +131,7 @@ impl Engine {
                 Msg::Words { asked, result: or(manner, words) }
             }
             Effect::FindParents { column, text, .. } => {
-                let found = vec![("001sd0000000001AAA".to_owned(), HOSTILE.to_owned())];
+                let found = or(manner, vec![("001sd0000000001AAA".to_owned(), HOSTILE.to_owned())]);
                 Msg::Parents { column, text, found }
             }
             Effect::CountCause(group) => {
