@@ -189,12 +189,13 @@ impl Contents {
             hasher.write(bytes);
             hasher.finish()
         };
+        let written = written.filter(|text| !text.trim().is_empty());
         let written = written.map(|text| hash(config.engine_part(text).as_bytes()));
         let secrets = config.secret_files.iter().map(|file| std::fs::read(file).ok().map(|text| hash(&text)));
         Contents(std::iter::once(written).chain(secrets).collect())
     }
 
-    /// Whether there is a file at all.
+    /// Whether there is a file at all, and something in it.
     pub fn is_there(&self) -> bool {
         self.0.first().is_some_and(Option::is_some)
     }

@@ -239,10 +239,10 @@ impl Shared {
 /// How long the parts have to end in good order: a batch whose answer comes meanwhile is acknowledged. What takes longer is
 /// cut off; its lease covers it, as if the machine had gone.
 const GRACE: Duration = Duration::from_secs(4);
-/// How long is spent on telling the end.
+/// How long is spent on each part of telling the end: what was counted, that it is over, the log.
 const LAST_WORDS: Duration = Duration::from_millis(1_500);
 /// After this an engine is gone, whatever keeps it.
-const LAST: Duration = Duration::from_secs(8);
+const LAST: Duration = Duration::from_secs(9);
 
 /// A running engine.
 pub struct Engine {
@@ -340,6 +340,11 @@ async fn refuse_foreign(config: &Config, store: &Store) -> Result<(), StartError
     }
 }
 
+/// Tells the log what takes long when it begins.
+fn told_by(log: &Log) -> impl Fn(String) + Sync {
+    |line: String| log.of("layout").info(line, serde_json::json!({}))
+}
+
 /// Lays out the schema for the mappings, under the rules in force.
 async fn lay_out(
     config: &Config,
@@ -354,7 +359,7 @@ async fn lay_out(
         let settings = store.settings().await.unwrap_or_default();
         rules::overlay(config, &settings, mappings, log);
     }
-    match store.install_telling(org_id, mappings).await {
+    match store.install_telling(org_id, mappings, &told_by(log)).await {
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
@@ -408,12 +413,10 @@ async fn generations(
         shared.log.error("the engine ended by itself", serde_json::json!({"cause": failure.0}));
     }
     shared.log.info("engine stopped", serde_json::json!({"owner": shared.owner}));
-    let last_words = async {
-        let _ = shared.store.retire(&shared.owner).await;
-        log_done.cancel();
-        log_store.failure(&log_done).await
-    };
-    let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+    // What it holds is free for the next one, whatever becomes of its log.
+    let _ = tokio::time::timeout(LAST_WORDS, shared.store.retire(&shared.owner)).await;
+    log_done.cancel();
+    let _ = tokio::time::timeout(LAST_WORDS, log_store.failure(&log_done)).await;
     ended
 }
 

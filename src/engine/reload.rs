@@ -19,7 +19,7 @@ use crate::postgres::Store;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::salesforce::Client;
 
-use super::{Failure, Shared, StartError, client, lay_out, prepare, refuse_foreign, rules};
+use super::{Failure, Shared, StartError, client, lay_out, prepare, refuse_foreign, rules, told_by};
 
 /// Between two looks at the file. SIGHUP looks at once.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -74,7 +74,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 return;
             }
             Ok(None) => {}
-            Err(error) => refuse(&shared, &error).await,
+            Err(error) => {
+                // It may be half of it, as an editor writes: what is refused reads the same a moment later.
+                if shared.pause(INTERVAL).await && shared.config.contents_now() == before {
+                    refuse(&shared, &error).await;
+                }
+            }
         }
     }
 }
@@ -94,6 +99,10 @@ async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>
     refuse_foreign(&config, &shared.store).await?;
     let known = shared.store.definitions().await?;
     let prepared = prepare::mappings(&config, &client, &known).await;
+    if let Ok((_, mappings)) = &prepared {
+        // Everybody goes on with it, the parts of this engine too.
+        shared.store.index_large(mappings, &told_by(&shared.log)).await?;
+    }
     let turn = shared.turn.clone().write_owned().await;
     let mappings = match prepared {
         Ok((org_id, mut mappings)) => {

@@ -1,5 +1,6 @@
 //! An installation that is laid out anew by a newer program, while everybody goes on.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use syncdeck::postgres::Store;
@@ -47,10 +48,21 @@ async fn an_upgrade_may_take_longer_than_any_other_statement() {
         )
         .await;
     world.run(OLDER).await;
-    let hasty =
-        Store::connect(&world.direct, "salesforce", "test", Duration::from_millis(500)).await.unwrap();
-    install(&world, &hasty).await.unwrap();
-    assert!(hasty.build_indexes().await.unwrap().is_some_and(|built| built > 0));
+    // Both wait for somebody's operation for longer than a statement of theirs may take otherwise.
+    let hasty = Store::connect(&world.direct, "salesforce", "test", Duration::from_secs(3)).await.unwrap();
+    let operation = world.another_session().await;
+    let busy = "BEGIN; LOCK TABLE syncdeck.error IN ROW EXCLUSIVE MODE";
+    let ends = async || {
+        world.until_text(WAITING, "1").await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        operation.batch_execute("COMMIT").await.unwrap();
+    };
+    operation.batch_execute(busy).await.unwrap();
+    let (installed, ()) = tokio::join!(install(&world, &hasty), ends());
+    installed.unwrap();
+    operation.batch_execute(busy).await.unwrap();
+    let (built, ()) = tokio::join!(hasty.build_indexes(), ends());
+    assert!(built.unwrap().is_some_and(|built| built > 0));
     let there = "SELECT concat_ws(' ', to_regclass('syncdeck.error_properties') IS NOT NULL,
          to_regclass('syncdeck.error_words') IS NOT NULL
              OR NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'))";
@@ -79,4 +91,90 @@ async fn of_two_installations_that_begin_together_the_second_lays_nothing_out_ag
     let once = "SELECT (space.xmin = layout.xmin)::text FROM pg_namespace space, syncdeck.layout
          WHERE nspname = 'syncdeck' AND layout.name = '_syncdeck'";
     assert_eq!(world.text(once).await.as_deref(), Some("true"));
+}
+
+/// Rows of a table that is not indexed while its users wait.
+const LARGE: &str = "INSERT INTO salesforce.contact (lastname, email, external_id__c)
+     SELECT 'Doe', repeat('x', 60) || n || '@acme.com', 'K' || n FROM generate_series(1, 90000) n";
+/// The indexes of a table that are of use.
+const VALID: &str = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE indrelid IN ('salesforce.contact'::regclass, 'salesforce._trigger_log_archive'::regclass) AND indisvalid
+         AND relname ~ '^(hc_|hcu_|_trigger)'";
+
+/// A world without an engine whose tables are large, and what indexes these have.
+async fn large_world() -> (World, String) {
+    let world = World::without_engine(MAPPINGS).await;
+    world.plant(LARGE).await;
+    world
+        .run(
+            "INSERT INTO salesforce._trigger_log_archive (id, state, action, table_name, record_id, values)
+             SELECT n, 'SUCCESS', 'UPDATE', 'contact', n, repeat('x', 200) FROM generate_series(1, 50000) n;
+             DELETE FROM syncdeck.layout WHERE name IN ('', 'contact')",
+        )
+        .await;
+    let indexes = world.text(VALID).await.unwrap();
+    (world, indexes)
+}
+
+/// What an installation tells of itself before it does it.
+async fn install_told(world: &World) -> (Result<(), syncdeck::postgres::Error>, Vec<String>) {
+    let told = Mutex::new(Vec::new());
+    let tell = |line: String| told.lock().unwrap().push(line);
+    let mappings = world.store.definitions().await.unwrap();
+    let installed = world.store.install_telling("", &mappings, &tell).await.map(drop);
+    (installed, told.into_inner().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_table_gets_the_indexes_that_it_lacks_while_its_users_write() {
+    let (world, indexes) = large_world().await;
+    // As in a table that is taken over; two of them were broken off before.
+    world
+        .run(
+            "DROP INDEX salesforce.hcu_idx_contact_external_id__c, salesforce._trigger_log_archive_idx_ignored;
+             UPDATE pg_index SET indisvalid = false WHERE indexrelid = ANY (ARRAY['salesforce.hc_idx_contact_systemmodstamp',
+                 'salesforce._trigger_log_archive_idx_created_at']::regclass[]);
+             DROP FUNCTION salesforce.hc_fold_key(text) CASCADE",
+        )
+        .await;
+    // Somebody writes, and does not end for a while.
+    let user = world.another_session().await;
+    user.batch_execute("BEGIN; UPDATE salesforce.contact SET firstname = 'Ada' WHERE id = 1").await.unwrap();
+    let ((installed, told), ()) = tokio::join!(install_told(&world), async {
+        world.until_text(WAITING, "1").await;
+        world
+            .run("SET lock_timeout = '5s'; UPDATE salesforce.contact SET firstname = 'Eve' WHERE id = 2")
+            .await;
+        user.batch_execute("COMMIT").await.unwrap();
+    });
+    installed.unwrap();
+    assert_eq!(world.text(VALID).await.unwrap(), indexes);
+    let names = [
+        "hcu_idx_contact_external_id__c",
+        "hc_key_contact_external_id__c",
+        "hc_idx_contact_systemmodstamp",
+        "_trigger_log_archive_idx_created_at",
+        "_trigger_log_archive_idx_ignored",
+    ];
+    for name in names {
+        assert!(told.iter().any(|line| line.contains(&format!("the index {name} on "))), "{name}: {told:?}");
+    }
+    assert_eq!(told.len(), names.len(), "{told:?}");
+    // The next start has nothing to do.
+    assert_eq!(install_told(&world).await.1, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_stands_in_several_rows_of_a_large_table_is_refused_and_leaves_nothing_broken() {
+    let (world, _) = large_world().await;
+    world.run("DROP INDEX salesforce.hcu_idx_contact_external_id__c, salesforce.hcu_idx_contact_sfid").await;
+    world.plant("UPDATE salesforce.contact SET external_id__c = 'K1' WHERE id = 2").await;
+    let (installed, told) = install_told(&world).await;
+    let refused = installed.unwrap_err().to_string();
+    assert!(refused.contains("external_id__c") && refused.contains("stand in several rows"), "{refused}");
+    assert_eq!(told, Vec::<String>::new(), "it is found before hours are spent");
+    let broken = "SELECT count(*)::text FROM pg_index WHERE NOT indisvalid";
+    assert_eq!(world.text(broken).await.unwrap(), "0");
+    world.plant("UPDATE salesforce.contact SET external_id__c = 'K2' WHERE id = 2").await;
+    install_told(&world).await.0.unwrap();
 }

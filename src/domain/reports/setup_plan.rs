@@ -45,7 +45,7 @@ pub enum Action {
         /// Its type.
         kind: String,
     },
-    /// An index is made; who writes to the table waits for that.
+    /// An index is made.
     CreateIndex {
         /// Its name.
         name: String,
@@ -53,6 +53,8 @@ pub enum Action {
         table: String,
         /// Whether it refuses equal values.
         unique: bool,
+        /// Whether it is made while everybody goes on writing, as on large tables; else whoever writes waits for that.
+        beside: bool,
     },
     /// A trigger of a predecessor is dropped.
     DropTrigger {
@@ -79,9 +81,10 @@ impl Action {
             Action::MendSequence { what } => what.clone(),
             Action::CreateTable { columns } => format!("the table is made, with {} columns", columns.len()),
             Action::AddColumn { column, kind } => format!("the column {column} is added ({kind})"),
-            Action::CreateIndex { name, table, unique } => {
+            Action::CreateIndex { name, table, unique, beside } => {
                 let unique = if *unique { "unique index" } else { "index" };
-                format!("the {unique} {name} on {table} is made; who writes to {table} waits for that")
+                let waits = if *beside { "everybody goes on meanwhile" } else { "its writers wait for that" };
+                format!("the {unique} {name} on {table} is made; {waits}")
             }
             Action::DropTrigger { trigger, function } => {
                 format!(

@@ -106,11 +106,23 @@ fn with_settings(template: &str, types: &[&str]) -> String {
 
 /// What stands beside the mapped tables. `schema` and `hstore` are quoted.
 pub(in crate::postgres) fn of_connection(schema: &str, hstore: &str) -> String {
-    with_settings(include_str!("../../../assets/sql/connection.sql"), &[ANY])
-        .replace("{schema}", schema)
-        .replace("{schema_literal}", &schema.replace('\'', "''"))
-        .replace("{hstore}", hstore)
-        .replace("{hstore_literal}", &hstore.replace('\'', "''"))
+    with_settings(
+        concat!(
+            include_str!("../../../assets/sql/connection.sql"),
+            "\n",
+            include_str!("../../../assets/sql/keys.sql")
+        ),
+        &[ANY],
+    )
+    .replace("{schema}", schema)
+    .replace("{schema_literal}", &schema.replace('\'', "''"))
+    .replace("{hstore}", hstore)
+    .replace("{hstore_literal}", &hstore.replace('\'', "''"))
+}
+
+/// What keys are compared by, which indexes of tables need. `schema` is quoted.
+pub(in crate::postgres) fn of_keys(schema: &str) -> String {
+    include_str!("../../../assets/sql/keys.sql").replace("{schema}", schema)
 }
 
 /// The capture of one mapped table whose columns are of these types.

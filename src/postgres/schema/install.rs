@@ -26,8 +26,8 @@ const OWN_SQL: &str = concat!(
 );
 /// The name of its layout; no mapped table begins like this.
 pub(super) const OWN: &str = "_syncdeck";
-/// The longest that an upgrade may take.
-const PATIENCE: Duration = Duration::from_secs(1_800);
+/// The longest that an upgrade may take, and a look at all that is there.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1_800);
 
 impl Store {
     /// Installs or completes everything the mappings need.
@@ -35,12 +35,19 @@ impl Store {
     /// # Errors
     /// Refuses a table that exists with other columns, by name.
     pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
-        self.install_telling(org_id, mappings).await.map(drop)
+        self.install_telling(org_id, mappings, &|_| ()).await.map(drop)
     }
 
-    /// As [`Store::install`]; tells what was done to things that a predecessor left, a line each.
-    pub async fn install_telling(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<String>, Error> {
+    /// As [`Store::install`]; tells what was done to things that a predecessor left, a line each. What may take long is told
+    /// when it begins.
+    pub async fn install_telling(
+        &self,
+        org_id: &str,
+        mappings: &[Mapping],
+        tell: &(dyn Fn(String) + Sync),
+    ) -> Result<Vec<String>, Error> {
         self.upgrade().await?;
+        self.index_large(mappings, tell).await?;
         self.lay_out(org_id, mappings).await
     }
 
@@ -283,7 +290,7 @@ pub(super) fn own_is_older(layouts: &BTreeMap<String, String>) -> bool {
 
 /// Begins a transaction in which nobody else does the same: two engines that start together would trip over each other's
 /// CREATE IF NOT EXISTS. Whoever is at it may take minutes.
-async fn alone<'a>(client: &'a mut Client, what: &str) -> Result<Transaction<'a>, Error> {
+pub(super) async fn alone<'a>(client: &'a mut Client, what: &str) -> Result<Transaction<'a>, Error> {
     let transaction = client.transaction().await.context("begin the installation")?;
     let sql = format!(
         "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext({})); SET LOCAL lock_timeout = '10s'",
@@ -332,7 +339,7 @@ async fn remember_layout(transaction: &Transaction<'_>, name: &str, stamp: &str)
 
 /// The collation by which keys are folded: one that knows all letters, where the server has it; its databases' own may know
 /// those of English only.
-async fn folding_collation(transaction: &Transaction<'_>) -> Result<&'static str, Error> {
+pub(super) async fn folding_collation(transaction: &Transaction<'_>) -> Result<&'static str, Error> {
     let sql = "SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu' AND collencoding = -1)
          AND current_setting('server_encoding') = 'UTF8'";
     let knows_all: bool =

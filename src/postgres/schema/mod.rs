@@ -3,6 +3,7 @@
 pub(super) mod capture;
 pub(super) mod indexes;
 pub mod install;
+mod large;
 mod setup_plan;
 pub(super) mod step;
 pub mod table_check;

@@ -6,7 +6,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::forecast::Writes;
 use crate::domain::reports::setup_plan::{Action, Entries, Origin, SetupPlan, TablePlan};
 
-use crate::postgres::schema::install::{OWN, found_hstore, layouts, own_is_older};
+use crate::postgres::schema::install::{OWN, PATIENCE, found_hstore, layouts, own_is_older};
 use crate::postgres::schema::step::Step;
 use crate::postgres::schema::table_steps::{TableSteps, stamp_of};
 use crate::postgres::schema::takeover::is_own;
@@ -23,7 +23,9 @@ const DAY: f64 = 86_400.0;
 impl Store {
     /// What [`Store::install`] would do now.
     pub async fn setup_plan(&self, org_id: &str, mappings: &[Mapping]) -> Result<SetupPlan, Error> {
-        let mut client = self.client().await?;
+        // A large table is counted and searched for doubled values.
+        let patient = self.with_patience(PATIENCE)?;
+        let mut client = patient.client().await?;
         let transaction = client.transaction().await.context("begin a look at the database")?;
         transaction.batch_execute(LOOK).await.context("begin a look at the database")?;
         let layouts = layouts(&transaction).await?;

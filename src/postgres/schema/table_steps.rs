@@ -56,9 +56,10 @@ impl Index {
         format!("CREATE {unique}INDEX IF NOT EXISTS {} ON {full_table} ({on}){condition};", quote(name))
     }
 
-    fn step(&self, full_table: &str) -> Step {
+    fn step(&self, full_table: &str, beside: bool) -> Step {
         let (name, table) = (self.name.clone(), self.table.clone());
-        Step { action: Action::CreateIndex { name, table, unique: self.unique }, sql: self.sql(full_table) }
+        let action = Action::CreateIndex { name, table, unique: self.unique, beside };
+        Step { action, sql: self.sql(full_table) }
     }
 }
 
@@ -101,7 +102,7 @@ impl Store {
             Origin::New => vec![self.create_table(mapping)],
             _ => self.adopt_table(mapping, &columns)?,
         };
-        steps.extend(self.missing_indexes(transaction, mapping).await?);
+        steps.extend(self.missing_indexes(transaction, mapping, &columns).await?);
         steps.extend(self.drop_predecessors(&mapping.table, &triggers));
         let renewed = has(Role::Ours) > 0;
         steps.push(Step { action: Action::Capture { renewed }, sql: capture });
@@ -186,15 +187,20 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
+        columns: &BTreeMap<String, String>,
     ) -> Result<Vec<Step>, Error> {
         let table = self.table(&mapping.table);
         let indexes = self.indexes(mapping);
         let taken = self.taken_names(transaction, &indexes).await?;
-        let mut steps: Vec<Step> = indexes
-            .iter()
-            .filter(|index| !taken.contains(&index.name))
-            .map(|index| index.step(&table))
-            .collect();
+        let is_large = self.is_large(transaction, &mapping.table).await?;
+        // One of a column that is added in the same transaction is made there, and has nothing to sort.
+        let is_there = |on: &str| columns.keys().any(|column| on == column || on.contains(&quote(column)));
+        let step = |index: &Index| match is_large && is_there(&index.on) {
+            true => index.step(&table, true),
+            false => self.clear_before(index.step(&table, false)),
+        };
+        let mut steps: Vec<Step> =
+            indexes.iter().filter(|index| !taken.contains(&index.name)).map(step).collect();
         let unique = self.unique_columns(transaction, &mapping.table).await?;
         for column in std::iter::once("sfid".to_owned()).chain(mapping.external_id_column()) {
             let is_made = indexes.iter().any(|index| {
@@ -207,13 +213,22 @@ impl Store {
             }
             let name = format!("hcu_idx_{}", stamp_of(&format!("{}.{column}", mapping.table)));
             let sql = format!("CREATE UNIQUE INDEX {} ON {table} ({})", quote(&name), quote(&column));
-            let action = Action::CreateIndex { name, table: mapping.table.clone(), unique: true };
-            steps.push(Step { action, sql });
+            let beside = is_large && is_there(&column);
+            let action = Action::CreateIndex { name, table: mapping.table.clone(), unique: true, beside };
+            let step = Step { action, sql };
+            steps.push(if beside { step } else { self.clear_before(step) });
         }
         Ok(steps)
     }
 
-    /// Names among these that something in the schema has.
+    /// What was broken off while it was made beside everything else has the name, and is of no use.
+    fn clear_before(&self, step: Step) -> Step {
+        let Action::CreateIndex { name, .. } = &step.action else { return step };
+        let sql = format!("DROP INDEX IF EXISTS {}.{}; {}", self.schema, quote(name), step.sql);
+        Step { sql, ..step }
+    }
+
+    /// Names among these that something in the schema has; not those of indexes that were broken off.
     async fn taken_names(
         &self,
         transaction: &Transaction<'_>,
@@ -223,7 +238,8 @@ impl Store {
         let rows = transaction
             .query(
                 "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-                 WHERE nspname = $1 AND relname = ANY($2)",
+                 WHERE nspname = $1 AND relname = ANY($2)
+                     AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = pg_class.oid AND NOT indisvalid)",
                 &[&self.schema_name, &names],
             )
             .await
@@ -240,7 +256,7 @@ impl Store {
         let rows = transaction
             .query(
                 "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-                 WHERE indrelid = to_regclass($1) AND indisunique AND indnkeyatts = 1 AND indpred IS NULL",
+                 WHERE indrelid = to_regclass($1) AND indisunique AND indisvalid AND indnkeyatts = 1 AND indpred IS NULL",
                 &[&self.table(table)],
             )
             .await
@@ -313,7 +329,7 @@ impl Store {
         let taken = self.taken_names(transaction, std::slice::from_ref(&index)).await?;
         let full = format!("{}._trigger_log", self.schema);
         let missing = (!taken.contains(&index.name))
-            .then(|| Step { sql: self.log_indexes_sql(mapping), ..index.step(&full) });
+            .then(|| Step { sql: self.log_indexes_sql(mapping), ..index.step(&full, false) });
         Ok(missing.into_iter().collect())
     }
 
