@@ -39,12 +39,19 @@ struct State {
     /// Closed until then.
     until: Option<Instant>,
     failures: u32,
+    /// Counts how often it was closed.
+    closed: u64,
 }
+
+/// When a request began: before which failures of the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun(u64);
 
 impl Link {
     /// A way that nobody went yet.
     pub fn new(name: &str, environment: &str) -> Link {
-        let state = State { word: ConnectionState::Connecting, detail: None, until: None, failures: 0 };
+        let state =
+            State { word: ConnectionState::Connecting, detail: None, until: None, failures: 0, closed: 0 };
         let (name, environment) = (name.to_owned(), environment.to_owned());
         Link { name, environment, state: Mutex::new(state), listed: AtomicBool::default() }
     }
@@ -93,6 +100,7 @@ impl Link {
                 detail: Some(detail),
                 until: Instant::now().checked_add(wait),
                 failures: state.failures.saturating_add(1),
+                closed: state.closed.wrapping_add(1),
             };
         }
         pause.unwrap_or_default()
@@ -105,12 +113,22 @@ impl Link {
         }
     }
 
-    /// It works. True when that is news.
-    fn open(&self) -> bool {
-        let Ok(mut state) = self.state.lock() else { return false };
+    /// To be noted before a request.
+    pub(super) fn begin(&self) -> Begun {
+        Begun(self.state.lock().map_or(0, |state| state.closed))
+    }
+
+    /// A request that began then was answered: it works, unless it was closed since. `None` where it stays closed; true
+    /// when it is news that it works.
+    fn open(&self, begun: Begun) -> Option<bool> {
+        let mut state = self.state.lock().ok()?;
+        if state.closed != begun.0 {
+            return None;
+        }
         let news = state.word != ConnectionState::Ok;
-        *state = State { word: ConnectionState::Ok, detail: None, until: None, failures: 0 };
-        news
+        *state =
+            State { word: ConnectionState::Ok, detail: None, until: None, failures: 0, closed: state.closed };
+        Some(news)
     }
 }
 
@@ -149,6 +167,7 @@ pub(super) async fn note_unusable(shared: &Shared, error: &Error) -> bool {
 pub(super) async fn probe(shared: &Shared) -> bool {
     let mappings = shared.mappings();
     let Some(mapping) = mappings.iter().find(|mapping| !mapping.gone) else { return true };
+    let begun = shared.link.begin();
     match shared.client.query(&format!("SELECT Id FROM {} LIMIT 1", mapping.object)).await {
         // Whatever Salesforce itself says is an answer.
         Err(error) if !matches!(error, Error::Api { .. }) || concerns_link(&error) => {
@@ -156,7 +175,7 @@ pub(super) async fn probe(shared: &Shared) -> bool {
             false
         }
         _ => {
-            works(shared).await;
+            works(shared, begun).await;
             true
         }
     }
@@ -174,9 +193,11 @@ pub(super) async fn report(shared: &Shared, error: &Error) {
     keep(shared, &code, &message, Some(pause)).await;
 }
 
-/// It works: the connection's errors are over, also one that was listed after another part had an answer already.
-pub(super) async fn works(shared: &Shared) {
-    let (news, listed) = (shared.link.open(), shared.link.listed.swap(false, Ordering::Relaxed));
+/// A request that began then was answered. It works: the connection's errors are over, also one that was listed after another
+/// part had an answer already. Not where the way was closed since: what was asked before says nothing of it.
+pub(super) async fn works(shared: &Shared, begun: Begun) {
+    let Some(news) = shared.link.open(begun) else { return };
+    let listed = shared.link.listed.swap(false, Ordering::Relaxed);
     if news {
         shared.log.of("link").info("Salesforce answers", json!({}));
     }

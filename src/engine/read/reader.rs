@@ -46,11 +46,12 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>, name: String) {
         } else if mapping.gone || shared.guard.is_unfit(&mapping.table) {
             // What was listed is waited for.
         } else {
+            let begun = shared.link.begin();
             match poll(&shared, mapping, &mut shape).await {
                 // Another engine reads it: nothing was asked, so nothing is known.
                 Ok(false) => {}
                 Ok(true) => {
-                    connection::works(&shared).await;
+                    connection::works(&shared, begun).await;
                     if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                         counted = Some(Instant::now());
                         count(&shared, mapping).await;

@@ -175,7 +175,7 @@ async fn send_call(
             continue;
         }
         let batch = claim.name_batch();
-        let began = tokio::time::Instant::now();
+        let (began, begun) = (tokio::time::Instant::now(), shared.link.begin());
         let sent = async {
             found?;
             request(shared, mapping, &call).await
@@ -188,12 +188,12 @@ async fn send_call(
         let took = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         match answer {
             Ok(results) if is_gone(shared, mapping, &results).await => {
-                connection::works(shared).await;
+                connection::works(shared, begun).await;
                 let units = call.into_iter().map(|out| out.job.unit).collect();
                 release(shared, claim, units, Duration::ZERO).await?;
             }
             Ok(results) => {
-                connection::works(shared).await;
+                connection::works(shared, begun).await;
                 settle(shared, claim, mapping, &batch, call, results, took).await?;
             }
             Err(error) if connection::concerns_link(&error) => {
