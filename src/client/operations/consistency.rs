@@ -54,6 +54,12 @@ impl Client {
         Ok(self.store.notify("findings").await?)
     }
 
+    /// The same after something was done about it: whoever has looked meanwhile and found it in order has closed it.
+    async fn look_after(&self, table: &str, subject: String) -> Result<(), ClientError> {
+        self.store.ask_for_look(table, &[subject]).await?;
+        Ok(self.store.notify("findings").await?)
+    }
+
     /// Takes one side for a row: Salesforce's values as the engine fetches them now, or the row's, which are sent.
     async fn repair_row(&self, at: &RowRef, side: Side) -> Result<String, ClientError> {
         let mapping = self.store.registered(&at.table).await?;
@@ -80,7 +86,7 @@ impl Client {
             }
         };
         let done = only(fates)?;
-        self.look_at_again(&mapping.table, at.row.to_string()).await?;
+        self.look_after(&mapping.table, at.row.to_string()).await?;
         Ok(done)
     }
 
@@ -126,7 +132,7 @@ impl Client {
                 "its delete is sent"
             }
         };
-        self.look_at_again(&mapping.table, sfid).await?;
+        self.look_after(&mapping.table, sfid).await?;
         Ok(done.to_owned())
     }
 
