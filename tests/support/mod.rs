@@ -24,7 +24,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Patience {
     began: Instant,
     looked: Instant,
-    moved: Instant,
+    /// How long nothing has moved, by the time between looks: a machine that stood still moved nothing either.
+    still: Duration,
     seen: u64,
 }
 
@@ -32,7 +33,7 @@ pub struct Patience {
 impl Patience {
     pub fn new() -> Patience {
         let now = Instant::now();
-        Patience { began: now, looked: now, moved: now, seen: 0 }
+        Patience { began: now, looked: now, still: Duration::ZERO, seen: 0 }
     }
 
     /// Whether it is time to look again at what moves.
@@ -45,15 +46,15 @@ impl Patience {
         let mut hasher = DefaultHasher::new();
         what.hash(&mut hasher);
         let seen = hasher.finish();
+        let since = self.looked.elapsed().min(2 * LOOK);
         self.looked = Instant::now();
-        if seen != self.seen {
-            (self.seen, self.moved) = (seen, self.looked);
-        }
+        self.still = if seen == self.seen { self.still + since } else { Duration::ZERO };
+        self.seen = seen;
     }
 
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
-        self.moved.elapsed() > STILL || self.began.elapsed() > LONGEST
+        self.still > STILL || self.began.elapsed() > LONGEST
     }
 }
 
@@ -89,7 +90,10 @@ pub async fn database_on(server: &PrivateServer) -> String {
     let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let (sql, connection) = tokio_postgres::connect(&server.url("postgres"), NoTls).await.unwrap();
     tokio::spawn(connection);
-    sql.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    // Somebody may look at the template just then.
+    while let Err(error) = sql.batch_execute(&format!("CREATE DATABASE {name}")).await {
+        assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::OBJECT_IN_USE), "{error}");
+    }
     name
 }
 

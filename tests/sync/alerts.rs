@@ -115,7 +115,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_errors_in_a_minute_are_one_message_of_their_cause() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     world.fail("0dd", 90_000, 3).await;
     let mut desk =
@@ -152,7 +152,7 @@ async fn ten_thousand_errors_in_a_minute_are_one_message_of_their_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_down_for_an_hour_loses_nothing_and_floods_nobody() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     let alerts = hooked("[[alert]]\nwhen = \"new_cause\"\nfor = \"30s\"", &hook);
     let mut desk = Desk::open(&world, "one", &alerts).await;
@@ -192,7 +192,7 @@ async fn a_channel_that_is_down_for_an_hour_loses_nothing_and_floods_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn causes_that_come_one_after_the_other_are_told_together_and_none_is_left_out() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     let alerts = hooked("[[alert]]\nwhen = \"new_cause\"\nfor = \"10s\"", &hook);
     let mut desk = Desk::open(&world, "one", &alerts).await;
@@ -224,7 +224,7 @@ async fn causes_that_come_one_after_the_other_are_told_together_and_none_is_left
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_engines_never_tell_twice_and_the_next_one_goes_on() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     let alerts = hooked("[[alert]]\nwhen = \"new_cause\"\nfor = \"10s\"\nagain = \"1s\"", &hook);
     let mut one = Desk::open(&world, "one", &alerts).await;
@@ -296,7 +296,7 @@ async fn a_restart_in_the_middle_forgets_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_signed_refused_switched_off_and_told_through_another_channel() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let (hook, other) = (Hook::start().await, Hook::start().await);
     let secret = STANDARD.encode([7_u8; 32]);
     let alerts = format!(
@@ -359,7 +359,7 @@ async fn a_webhook_is_signed_refused_switched_off_and_told_through_another_chann
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_goes_through_a_real_server_with_a_login_and_never_without_the_tls_that_is_wanted() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let login = Manners { login: Some(("sync", "p@ss word")), ..Manners::default() };
     let (post, hook) = (Post::start(login.clone()).await, Hook::start().await);
     let mail = |tls: &str, password: &str| {
@@ -467,7 +467,7 @@ async fn a_mail_server_with_tls_is_proved_by_its_certificate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slack_changes_its_message_in_place_and_pagerduty_keeps_one_incident() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let (slack, duty) = (Hook::start().await, Hook::start().await);
     slack.answers(200, Vec::new(), "{\"ok\": true, \"channel\": \"C1\", \"ts\": \"171.001\"}");
     duty.answers(202, Vec::new(), "{\"status\": \"success\"}");
@@ -522,7 +522,7 @@ async fn slack_changes_its_message_in_place_and_pagerduty_keeps_one_incident() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_silenced_is_not_told_and_what_is_over_is() {
-    let mut world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     let alerts =
         hooked("[[alert]]\nwhen = \"new_cause\"\nfor = \"10s\"\nagain = \"1s\"\nrepeat = \"1h\"", &hook);
@@ -551,12 +551,11 @@ async fn what_is_silenced_is_not_told_and_what_is_over_is() {
     assert_eq!(changes(&hook.taken()), ["resolved"]);
     let audit = "SELECT string_agg(action, ', ' ORDER BY id) FROM syncdeck.audit";
     assert_eq!(world.text(audit).await.as_deref(), Some("silenced, ended a silence, acknowledged, silenced"));
-    world.stop_engine().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cause_that_is_muted_is_told_again_when_so_many_more_came() {
-    let mut world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     let alerts = hooked("[[alert]]\nwhen = \"new_cause\"\nfor = \"10s\"\nagain = \"1s\"", &hook);
     let mut desk = Desk::open(&world, "one", &alerts).await;
@@ -584,7 +583,6 @@ async fn a_cause_that_is_muted_is_told_again_when_so_many_more_came() {
     assert_eq!(changes(&hook.taken()), ["resolved"]);
     desk.pass(3_700, 100).await;
     assert_eq!(changes(&hook.taken()), ["fired"], "its time is over, and it still is so");
-    world.stop_engine().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -660,16 +658,17 @@ async fn every_condition_is_found_in_what_is_kept() {
         "{of_budget:#?}"
     );
     world.fail("abc", 0, 5).await;
+    let now = desk.now;
     world
-        .run(
+        .run(&format!(
             "INSERT INTO syncdeck.minute (mapping, minute, accepted, rejected) VALUES ('Contact', date_trunc('minute', clock_timestamp()), 60, 40);
              INSERT INTO syncdeck.unit (table_name, record_id, state, created_at)
-                 VALUES ('contact', 1, 'ready', clock_timestamp() - interval '1 hour'), ('contact', 2, 'held', clock_timestamp() - interval '30 min');
+                 VALUES ('contact', 1, 'ready', '{now}'::timestamptz - interval '1 hour'), ('contact', 2, 'held', '{now}'::timestamptz - interval '30 min');
              UPDATE syncdeck.mapping SET writes = 'stopped', writes_detail = 'the first error' WHERE name = 'Account';
              INSERT INTO syncdeck.verified VALUES ('Contact', clock_timestamp(), 12);
              INSERT INTO syncdeck.log (time, level, source, dyno, message, fields)
-                 SELECT clock_timestamp(), 'warn', 'syncdeck', 'writer', 'row locked', '{\"code\": \"LOCKED\"}' FROM generate_series(1, 3)",
-        )
+                 SELECT clock_timestamp(), 'warn', 'syncdeck', 'writer', 'row locked', '{{\"code\": \"LOCKED\"}}' FROM generate_series(1, 3)",
+        ))
         .await;
     desk.pass(10, 5).await;
     let came = hook.taken();
@@ -727,6 +726,10 @@ async fn an_engine_tells_what_it_meets_and_a_command_tries_lists_and_silences() 
     let mappings =
         MAPPINGS.replace("external_id = \"External_Id__c\"\npoll_interval = \"200ms\"\n\"\"\"", "");
     let world = World::start(&format!("{mappings}\n[mapping.field.Email]\nmask = true\n{alerts}")).await;
+    // What is there before anybody looks is no news.
+    let looks = "SELECT (SELECT looked_at IS NOT NULL FROM syncdeck.cause_mark)
+        AND (SELECT count(*) = 2 FROM syncdeck.alert_rule WHERE since IS NOT NULL)";
+    world.until_text(&format!("SELECT ({looks})::text"), "true").await;
     world
         .run("INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Doe', 'jane@acme,com', 'K1')")
         .await;
@@ -736,6 +739,8 @@ async fn an_engine_tells_what_it_meets_and_a_command_tries_lists_and_silences() 
     assert_eq!((&alert["mapping"], &alert["count"]), (&json!("Contact"), &json!(1)), "{message:?}");
     assert!(alert["command"].as_str().unwrap().starts_with("syncdeck show "), "{alert}");
     assert!(!message.body.contains("jane"), "{message:?}");
+    let told = "SELECT count(*)::text FROM syncdeck.alert_channel WHERE state = 'ok'";
+    world.until_text(told, "1").await;
     let listed = json_of(&world, &["alert"]).await;
     assert_eq!(
         (&listed["alerts"][0]["state"], &listed["channels"][0]["state"]),
@@ -784,7 +789,7 @@ async fn an_engine_tells_what_it_meets_and_a_command_tries_lists_and_silences() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_another_version_queued_is_dropped_told_and_holds_up_nobody() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     let mut desk = Desk::open(&world, "one", &hooked("[[alert]]\nwhen = \"new_cause\"", &hook)).await;
     desk.round().await;
@@ -804,7 +809,7 @@ async fn a_message_that_another_version_queued_is_dropped_told_and_holds_up_nobo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_a_rule_finds_more_than_it_tells_is_said_once() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::without_engine(MAPPINGS).await;
     let hook = Hook::start().await;
     let mut desk = Desk::open(&world, "one", &hooked("[[alert]]\nwhen = \"new_cause\"", &hook)).await;
     desk.round().await;

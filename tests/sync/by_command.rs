@@ -269,6 +269,9 @@ async fn what_waits_for_an_answer_says_at_once_that_none_will_come() {
         vec!["retry", "--where", "mapping:contact", "--yes", "--wait"],
         vec!["undo", "2", "--yes", "--wait"],
     ] {
+        // What was just sent again is told to be so until the engine has put it aside.
+        let sent = "SELECT count(*)::text FROM syncdeck.unit WHERE state IN ('ready', 'inflight')";
+        world.until_text(sent, "0").await;
         let output = run(&world, &arguments).await;
         let remedy = "let them go on with: syncdeck mapping Contact resume";
         rejected(&output, 1, &["the writes of Contact are paused (by ", remedy]);
@@ -341,9 +344,14 @@ async fn an_answer_is_waited_for_where_something_was_sent_and_claimed_nowhere_el
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_waits_for_its_answer() {
-    let world = World::start(&MAPPINGS.replace("\"Email\"", "\"Email\", \"Legacy_Code__c\"")).await;
-    let fields = json!({"LastName": "Doe", "Legacy_Code__c": "L77", "External_Id__c": "THEIRS"});
-    let theirs = world.org.user_create("Contact", fields.as_object().unwrap().clone()).unwrap();
+    // A poll that has the row in hand is told as somebody who is changing it.
+    let mappings = MAPPINGS.replace("\"Email\"", "\"Email\", \"Legacy_Code__c\"").replace("200ms", "1h");
+    let world = World::with(&mappings, |org| {
+        let fields = json!({"LastName": "Doe", "Legacy_Code__c": "L77", "External_Id__c": "THEIRS"});
+        org.user_create("Contact", fields.as_object().unwrap().clone()).unwrap();
+    })
+    .await;
+    let theirs = world.org.find_by_external_id("Contact", "THEIRS").unwrap();
     world.until_text("SELECT count(*)::text FROM salesforce.contact", "1").await;
     world
         .run("INSERT INTO salesforce.contact (lastname, legacy_code__c, external_id__c) VALUES ('Roe', 'L77', 'K1')")

@@ -113,9 +113,10 @@ async fn postgres_wins_where_one_field_says_so_against_the_mapping() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_later_change_wins_by_default() {
     let (world, id) = resting("").await;
-    // Within one second ours counts as the later.
+    // Within one second ours counts as the later. Until that is there, no poll may bring theirs.
+    world.run("BEGIN; SELECT FROM salesforce.contact FOR UPDATE").await;
     there(&world, &id, "Email", "theirs@acme.com");
-    world.run("UPDATE salesforce.contact SET email = 'ours@acme.com', title = 'Mx'").await;
+    world.run("UPDATE salesforce.contact SET email = 'ours@acme.com', title = 'Mx'; COMMIT").await;
     // A record has one time for all its fields: the first change must be read before the next one.
     world.until("theirs was read", async || !conflicts(&world).await.is_empty()).await;
     next_second(&world).await;

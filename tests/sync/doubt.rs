@@ -102,6 +102,8 @@ async fn a_retry_that_may_make_a_second_record_asks_and_one_that_was_not_asked_a
     // The first one is a record of its own then.
     world.until_text(ROWS, "2").await;
     world.until_text("SELECT firstname FROM salesforce.contact WHERE id <> 1", "Ada").await;
+    // Its own row is written a moment after the org took it, where the reader had it locked.
+    world.until_text("SELECT (sfid IS NOT NULL)::text FROM salesforce.contact WHERE id = 1", "true").await;
     assert_ne!(world.text("SELECT sfid FROM salesforce.contact WHERE id = 1").await.unwrap(), id);
     world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
 }

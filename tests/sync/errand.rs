@@ -29,7 +29,7 @@ async fn until_at_work(world: &World) {
 async fn the_engine_verifies_for_whoever_asks_and_answers_others_meanwhile() {
     let world = large_world().await;
     world.plant("UPDATE salesforce.contact SET lastname = 'Wrong' WHERE external_id__c = 'K7'").await;
-    world.org.change_faults(|faults| faults.latency_ms = 300);
+    world.org.change_faults(|faults| faults.latency_ms = 600);
     let stages = Mutex::new(Vec::new());
     let told = |stage| stages.lock().unwrap().push(stage);
     let never = CancellationToken::new();

@@ -112,8 +112,13 @@ async fn a_row_that_was_mended_goes_before_those_that_waited_behind_it() {
     world.until_text("SELECT writes FROM syncdeck.mapping", "stopped").await;
     world.until_text(STATES, "stopped 0, failed 1, stopped 0, stopped 0, stopped 0, stopped 0").await;
     // Sent at once, they would go in the order in which they became ready: the mended one last.
-    world.run("UPDATE syncdeck.mapping SET writes = 'on'").await;
-    world.run("UPDATE salesforce.contact SET lastname = 'Name 2' WHERE id = 2").await;
+    // In one transaction: else those behind it might go before it is mended.
+    world
+        .run(
+            "UPDATE syncdeck.mapping SET writes = 'on';
+             UPDATE salesforce.contact SET lastname = 'Name 2' WHERE id = 2",
+        )
+        .await;
     world.until_text("SELECT count(*)::text FROM syncdeck.unit", "0").await;
     assert_eq!(written(&world), (1..=6).map(|number| format!("create C{number}")).collect::<Vec<_>>());
 }

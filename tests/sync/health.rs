@@ -315,7 +315,7 @@ async fn an_engine_is_not_ready_while_the_org_refuses_its_login_and_is_again_aft
         .until("it says that the login is lost", async || {
             let (status, text) = ask(&address, "/readyz").await;
             told = text;
-            status == 503
+            status == 503 && told.contains("LOGIN_FAILED")
         })
         .await;
     assert!(told.contains("Salesforce cannot be asked: unauthorized: LOGIN_FAILED"), "{told}");
@@ -389,7 +389,9 @@ async fn what_a_real_engine_counted_is_what_people_are_told() {
         .until("it is counted", async || {
             user_writes(&world);
             let figures = health(Some("contact")).await.figures;
-            (figures.accepted, figures.rejected, figures.began) == (1, 1, 1) && figures.read_lag.count > 0
+            (figures.accepted, figures.rejected, figures.began) == (1, 1, 1)
+                && figures.waited.count == 1
+                && figures.read_lag.count > 0
         })
         .await;
     let told = health(None).await;
@@ -400,10 +402,10 @@ async fn what_a_real_engine_counted_is_what_people_are_told() {
     assert!(told.to - told.from < TimeDelta::hours(25));
     // The same for scripts, for people, and for those who were not there.
     let document = json_of(&world, &["stats", "--since", "24h"]).await;
-    assert_eq!(
-        (&document["figures"]["error_rate"], &document["series"][24]["rejected"]),
-        (&json!(0.5), &json!(1))
-    );
+    assert_eq!(document["figures"]["error_rate"], json!(0.5));
+    // In the hour that it was in.
+    let hours = document["series"].as_array().unwrap();
+    assert_eq!(hours.iter().filter(|hour| hour["rejected"] == json!(1)).count(), 1, "{hours:?}");
     let glance = text(&run(&world, &["stats"]).await);
     assert!(glance.contains("1 taken, 1 refused, 0 without an answer; 50.0 % failed"), "{glance}");
     assert!(glance.contains("INVALID_EMAIL_ADDRESS"), "{glance}");

@@ -35,12 +35,14 @@ async fn each_attempt_is_kept_with_what_was_sent_answered_and_done_in_between() 
     assert_eq!(last.response.as_ref().unwrap()["success"], json!(true));
     // The spell of sending says the same in numbers.
     let runs = async || {
-        let runs = world.handle.runs(Some("contact"), true, 10).await.unwrap();
-        runs.into_iter().find(|run| run.kind == Kind::Send)
+        let runs = world.handle.runs(Some("contact"), false, 100).await.unwrap();
+        // One, or two where there were seconds between them.
+        runs.into_iter().filter(|run| run.kind == Kind::Send).fold((0, 0, 0, 0), |sum, run| {
+            let invalid = run.codes.get("INVALID_EMAIL_ADDRESS").copied().unwrap_or_default();
+            (sum.0 + run.records, sum.1 + run.changed, sum.2 + run.failed, sum.3 + invalid)
+        })
     };
-    world.until("the run is kept", async || runs().await.is_some_and(|run| run.records == 2)).await;
-    let run = runs().await.unwrap();
-    assert_eq!((run.changed, run.failed, run.codes["INVALID_EMAIL_ADDRESS"]), (1, 1, 1));
+    world.until("the runs are kept", async || runs().await == (2, 1, 1, 1)).await;
     let refused = world.handle.runs(Some("nothing"), false, 10).await.unwrap_err().to_string();
     assert!(refused.contains("no mapping"), "{refused}");
 }

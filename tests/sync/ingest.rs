@@ -35,9 +35,13 @@ async fn a_plan_made_for_an_empty_log_is_right_for_a_burst() {
         assert_eq!(world.store.ingest(&tables, 100_000).await.unwrap(), 0);
     }
     let (mut small, mut large) = (Duration::MAX, Duration::MAX);
-    for _ in 0..3 {
+    // The least of many is what it takes where nothing else runs; what is slow by itself stays so however often it is tried.
+    for _ in 0..40 {
         small = small.min(burst(&world, 1_200).await);
         large = large.min(burst(&world, 9_600).await);
+        if large.as_secs_f64() / small.as_secs_f64() < 24.0 {
+            break;
+        }
     }
     // Eight times as many; with every change compared with every other it would be 64 times as long.
     let ratio = large.as_secs_f64() / small.as_secs_f64();
@@ -81,9 +85,13 @@ async fn an_acknowledgement_grows_with_its_changes_alone() {
         acknowledge(&world, 0).await;
     }
     let (mut small, mut large) = (Duration::MAX, Duration::MAX);
-    for _ in 0..3 {
+    // The least of many is what it takes where nothing else runs; what is slow by itself stays so however often it is tried.
+    for _ in 0..40 {
         small = small.min(acknowledge(&world, 6).await);
         large = large.min(acknowledge(&world, 48).await);
+        if large.as_secs_f64() / small.as_secs_f64() < 24.0 {
+            break;
+        }
     }
     let ratio = large.as_secs_f64() / small.as_secs_f64();
     assert!(ratio < 24.0, "{small:?} {large:?}");

@@ -132,7 +132,7 @@ async fn a_record_that_another_row_has_is_not_taken() {
     let id = world.org.find_by_external_id("Account", "K-1").unwrap();
     let key = json!({"External_Id__c": "K-2"});
     world.org.user_update("Account", &id, key.as_object().unwrap().clone()).unwrap();
-    world.run("UPDATE syncdeck.lease SET owner = 'another', until = now() + interval '1 h'; INSERT INTO syncdeck.engine (owner, state, connection, environment, connection_state) VALUES ('another', 'running', 'acme', 'test', 'ok')").await;
+    world.run("UPDATE syncdeck.lease SET owner = 'another', until = now() + interval '1 h'; INSERT INTO syncdeck.engine (owner, state, connection, environment, connection_state, seen_at) VALUES ('another', 'running', 'acme', 'test', 'ok', now() + interval '1 h')").await;
     world.run("INSERT INTO syncdeck.lease SELECT 'reader Account', 'another', now() + interval '1 h' ON CONFLICT DO NOTHING").await;
     insert(&world, "Second", "k-2 ").await;
     world.start_engine().await;

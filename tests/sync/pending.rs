@@ -72,7 +72,7 @@ async fn what_is_held_names_what_it_waits_for_and_what_is_tried_again_says_when(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_flight_bears_the_word_with_which_the_name_of_its_batch_begins() {
     let world = World::start(MAPPINGS).await;
-    world.org.change_faults(|faults| faults.latency_ms = 3_000);
+    world.org.change_faults(|faults| faults.latency_ms = 8_000);
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('A', 'K1')").await;
     world.until_text("SELECT state FROM syncdeck.unit", "inflight").await;
     let query = PendingQuery { limit: 10, ..PendingQuery::default() };

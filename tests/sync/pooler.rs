@@ -1,7 +1,7 @@
 //! A transaction pooler in front: PgBouncer itself, where it is there.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -38,6 +38,20 @@ impl Pooler {
             println!("skipped: there is no pgbouncer here");
             return None;
         };
+        // Another test may take the port before it does.
+        for _ in 0..5 {
+            let mut pooler = Pooler::at_a_free_port(&program);
+            while pooler.child.try_wait().unwrap().is_none() {
+                if tokio::net::TcpStream::connect(("127.0.0.1", pooler.port)).await.is_ok() {
+                    return Some(pooler);
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        panic!("{} ends by itself", program.display());
+    }
+
+    fn at_a_free_port(program: &Path) -> Pooler {
         let dir = tempfile::Builder::new().prefix("syncdeck-pooler-").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -61,11 +75,7 @@ impl Pooler {
             command.args(["-u", &account.name]);
         }
         let child = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let pooler = Pooler { child, port, _dir: dir };
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        Some(pooler)
+        Pooler { child, port, _dir: dir }
     }
 
     fn url(&self, direct: &str) -> String {

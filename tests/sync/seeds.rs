@@ -282,9 +282,13 @@ async fn rights_that_the_login_lacks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daily_limit_lets_everything_wait_and_costs_no_attempt() {
     let world = contacts("").await;
-    world.org.change_faults(|faults| faults.daily_limit = 1);
+    world.org.change_faults(|faults| faults.daily_limit = 1_000);
     told_of_all(&world, ("REQUEST_LIMIT_EXCEEDED", "connection", "transient", "Rate limit exceeded")).await;
-    assert_ne!(world.handle.overview().await.unwrap().connection.state.word(), "ok");
+    world
+        .until("the sign of life says so", async || {
+            world.handle.overview().await.unwrap().connection.state.word() == "limited"
+        })
+        .await;
     // What is written meanwhile waits with the connection, and is no error of its own.
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K1')").await;
     world.until_text("SELECT state FROM salesforce._trigger_log", "PENDING").await;
@@ -301,9 +305,9 @@ async fn reads_that_take_too_long_and_answers_that_do_not_come() {
     told_of_all(&world, ("QUERY_TIMEOUT", "connection", "transient", "Query took too long")).await;
     until_all_is_over(&world).await;
     world.stop_engine().await;
-    world.config.salesforce.request_timeout = Duration::from_secs(2);
+    world.config.salesforce.request_timeout = Duration::from_secs(10);
     world.start_engine().await;
-    world.org.change_faults(|faults| faults.latency_ms = 2_500);
+    world.org.change_faults(|faults| faults.latency_ms = 11_000);
     told_of_all(&world, ("REQUEST_TIMEOUT", "connection", "transient", "Connection timeout")).await;
     world.org.change_faults(|faults| faults.latency_ms = 0);
     until_all_is_over(&world).await;

@@ -96,14 +96,14 @@ impl Secured {
             .stderr(log)
             .spawn()
             .unwrap();
-        let secured = Secured { dir, server, port, user };
+        let mut secured = Secured { dir, server, port, user };
         secured.until_up().await;
         Some(secured)
     }
 
-    async fn until_up(&self) {
+    async fn until_up(&mut self) {
         let address = format!("host=127.0.0.1 port={} user={} dbname=postgres", self.port, self.user);
-        for _ in 0..600 {
+        while self.server.try_wait().unwrap().is_none() {
             if tokio_postgres::connect(&address, tokio_postgres::NoTls).await.is_ok() {
                 return;
             }

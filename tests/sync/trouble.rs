@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -66,13 +67,16 @@ async fn an_engine_that_may_not_write_says_so_at_once_and_is_not_ok() {
     world.until("it runs", async || status(&config, "connection").status.code() == Some(0)).await;
     let (sql, connection) = tokio_postgres::connect(&server().url(&database), NoTls).await.unwrap();
     tokio::spawn(connection);
+    // Each cause is told once in a minute.
+    let began = Instant::now();
+    let at_most = |began: Instant| 1 + usize::try_from(began.elapsed().as_secs() / 60).unwrap();
     sql.batch_execute(&format!(
         "REVOKE INSERT ON syncdeck.log, syncdeck.unit FROM {role};
          INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'T1')"
     ))
     .await
     .unwrap();
-    world.until("it says so", async || counted(&config, "permission denied for table unit") == 1).await;
+    world.until("it says so", async || counted(&config, "permission denied for table unit") >= 1).await;
     world
         .until("it is not ok", async || {
             let told = status(&config, "connection");
@@ -83,8 +87,8 @@ async fn an_engine_that_may_not_write_says_so_at_once_and_is_not_ok() {
         })
         .await;
     assert_eq!(status(&config, "stopped").status.code(), Some(3));
-    // Each cause is told once.
-    assert_eq!(counted(&config, "permission denied for table unit"), 1);
+    let told = counted(&config, "permission denied for table unit");
+    assert!((1..=at_most(began)).contains(&told), "{told}");
     sql.batch_execute(&format!("GRANT INSERT ON syncdeck.log, syncdeck.unit TO {role}")).await.unwrap();
     world
         .until("it says that it is over", async || counted(&config, "PostgreSQL takes everything again") == 1)
@@ -93,6 +97,7 @@ async fn an_engine_that_may_not_write_says_so_at_once_and_is_not_ok() {
     world.until("it is ok", async || status(&config, "connection").status.code() == Some(0)).await;
 
     // PostgreSQL takes no writes at all: not even the sign of life is given.
+    let began = Instant::now();
     sql.batch_execute(&format!("ALTER ROLE {role} SET default_transaction_read_only = on")).await.unwrap();
     sql.batch_execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
         .await
@@ -105,6 +110,7 @@ async fn an_engine_that_may_not_write_says_so_at_once_and_is_not_ok() {
             told.status.code() == Some(3) && text.contains("no engine gave a sign of life since")
         })
         .await;
-    assert_eq!(counted(&config, "takes no writes (read-only)"), 1);
+    let told = counted(&config, "takes no writes (read-only)");
+    assert!((1..=at_most(began)).contains(&told), "{told}");
     drop(service);
 }

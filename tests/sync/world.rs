@@ -18,7 +18,7 @@ use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Patience, connect, new_database, operator, server};
+use crate::support::{LONGEST, Patience, connect, new_database, operator, server};
 
 pub struct World {
     pub org: Org,
@@ -65,6 +65,13 @@ poll_interval = "200ms"
 impl World {
     pub async fn start(mappings: &str) -> World {
         World::with(mappings, |_| {}).await
+    }
+
+    /// A world whose engine has laid everything out and gone: somebody else counts, by another clock.
+    pub async fn without_engine(mappings: &str) -> World {
+        let mut world = World::start(mappings).await;
+        world.stop_engine().await;
+        world
     }
 
     /// A world whose org is made ready by `prepare` before the engine comes.
@@ -163,12 +170,16 @@ impl World {
     /// Waits for something that must come true.
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let mut patience = Patience::new();
-        while !holds().await {
+        let mut look = async || {
+            let held = tokio::time::timeout(LONGEST, holds()).await;
+            held.unwrap_or_else(|_| panic!("the look itself does not end: {what}"))
+        };
+        while !look().await {
             if patience.wants_a_look() {
                 patience.sees(self.work_done().await);
             }
             if patience.is_over() {
-                let log = self.store.log(None, 30).await.unwrap();
+                let log = self.store.log(None, 30).await.unwrap_or_default();
                 let lines: Vec<String> =
                     log.iter().map(|r| format!("{} {:?}", r.message, r.fields)).collect();
                 panic!("this did not come true in time: {what}\n{}", lines.join("\n"));
@@ -181,7 +192,8 @@ impl World {
     async fn work_done(&self) -> (Option<String>, usize) {
         let sql = "SELECT concat_ws(' ', (SELECT max(id) FROM syncdeck.attempt), (SELECT max(id) FROM syncdeck.log),
                  (SELECT max(id) FROM syncdeck.run), (SELECT max(id) FROM syncdeck.audit), (SELECT max(id) FROM syncdeck.error),
-                 (SELECT sum(row_count) FROM syncdeck.mapping), (SELECT sum(version) FROM syncdeck.unit),
+                 (SELECT sum(row_count + coalesce(load_records, 0)) FROM syncdeck.mapping), (SELECT sum(version) FROM syncdeck.unit),
+                 (SELECT max(told_at) FROM syncdeck.command), (SELECT max(id) FROM syncdeck.alert_delivery),
                  (SELECT last_value FROM salesforce._trigger_log_id_seq))";
         let row = self.sql.query_one(sql, &[]).await.ok();
         (row.and_then(|row| row.get(0)), self.org.journal_since(0).len())
@@ -243,11 +255,13 @@ impl Drop for World {
     }
 }
 
-/// A file that only its owner reads.
+/// A file that only its owner reads; whoever looks meanwhile finds the whole of one or the other.
 pub fn write_private(path: &Path, text: &str) {
+    let next = path.with_extension("next");
     let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next).unwrap();
     file.write_all(text.as_bytes()).unwrap();
+    std::fs::rename(next, path).unwrap();
 }
 
 async fn session(url: &str) -> Client {
