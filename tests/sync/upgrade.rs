@@ -178,3 +178,27 @@ async fn a_key_that_stands_in_several_rows_of_a_large_table_is_refused_and_leave
     world.plant("UPDATE salesforce.contact SET external_id__c = 'K2' WHERE id = 2").await;
     install_told(&world).await.0.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_whose_usual_name_another_table_has_gets_another_one() {
+    let world = World::without_engine(MAPPINGS).await;
+    world
+        .run(
+            "DROP INDEX salesforce.hc_idx_contact_systemmodstamp, salesforce.hcu_idx_contact_sfid;
+             CREATE TABLE salesforce.other (at timestamp, id varchar);
+             CREATE INDEX hc_idx_contact_systemmodstamp ON salesforce.other (at);
+             CREATE INDEX hcu_idx_contact_sfid ON salesforce.other (id);
+             DELETE FROM syncdeck.layout WHERE name = 'contact'",
+        )
+        .await;
+    let of_contact = "SELECT string_agg(substring(indexdef FROM '(?:UNIQUE )?INDEX') || substring(indexdef FROM '\\(.*'), ', ' ORDER BY indexdef)
+         FROM pg_indexes WHERE schemaname = 'salesforce' AND tablename = 'contact' AND indexdef ~ '\\((sfid|systemmodstamp)\\)'";
+    assert_eq!(world.text(of_contact).await, None);
+    // Once, however often an engine starts.
+    for _ in 0..2 {
+        world.run("DELETE FROM syncdeck.layout WHERE name = 'contact'").await;
+        install(&world, &world.store).await.unwrap();
+        let wanted = "INDEX(systemmodstamp), UNIQUE INDEX(sfid)";
+        assert_eq!(world.text(of_contact).await.unwrap(), wanted);
+    }
+}

@@ -56,6 +56,13 @@ impl Index {
         format!("CREATE {unique}INDEX IF NOT EXISTS {} ON {full_table} ({on}){condition};", quote(name))
     }
 
+    /// The same under a name that no other table's has.
+    fn spare(&self) -> Index {
+        let name = format!("hc_idx_{}", stamp_of(&format!("{}.{}", self.table, self.on)));
+        let (table, on, condition) = (self.table.clone(), self.on.clone(), self.condition.clone());
+        Index { name, table, on, unique: self.unique, condition }
+    }
+
     fn step(&self, full_table: &str, beside: bool) -> Step {
         let (name, table) = (self.name.clone(), self.table.clone());
         let action = Action::CreateIndex { name, table, unique: self.unique, beside };
@@ -181,8 +188,8 @@ impl Store {
         written.join("").replacen("(sfid);", "(sfid); ", 1)
     }
 
-    /// Those that a table lacks. A unique one is made under another name where the usual one is that of another table's
-    /// index: `a_b.sfid` and `a.b_sfid` would have one name, and the second would be left out without a word.
+    /// Those that a table lacks, under another name where the usual one is that of another table's index: `a_b.sfid` and
+    /// `a.b_sfid` would have one name, and the second would be left out without a word.
     async fn missing_indexes(
         &self,
         transaction: &Transaction<'_>,
@@ -191,7 +198,8 @@ impl Store {
     ) -> Result<Vec<Step>, Error> {
         let table = self.table(&mapping.table);
         let indexes = self.indexes(mapping);
-        let taken = self.taken_names(transaction, &indexes).await?;
+        let spares: Vec<Index> = indexes.iter().map(Index::spare).collect();
+        let taken = self.taken_names(transaction, indexes.iter().chain(&spares)).await?;
         let is_large = self.is_large(transaction, &mapping.table).await?;
         // One of a column that is added in the same transaction is made there, and has nothing to sort.
         let is_there = |on: &str| columns.keys().any(|column| on == column || on.contains(&quote(column)));
@@ -199,14 +207,19 @@ impl Store {
             true => index.step(&table, true),
             false => self.clear_before(index.step(&table, false)),
         };
-        let mut steps: Vec<Step> =
-            indexes.iter().filter(|index| !taken.contains(&index.name)).map(step).collect();
+        let is_free = |index: &&Index| !taken.contains_key(&index.name);
+        let is_elsewhere = |index: &Index| {
+            taken.get(&index.name).is_some_and(|holder| holder.as_deref() != Some(&mapping.table))
+        };
+        let mut steps: Vec<Step> = indexes.iter().filter(is_free).map(step).collect();
+        let plain = indexes.iter().zip(&spares).filter(|(index, _)| !index.unique && is_elsewhere(index));
+        steps.extend(plain.map(|(_, spare)| spare).filter(is_free).map(step));
         let unique = self.unique_columns(transaction, &mapping.table).await?;
         for column in std::iter::once("sfid".to_owned()).chain(mapping.external_id_column()) {
             let is_made = indexes.iter().any(|index| {
                 index.unique
                     && (index.on == column || index.on == quote(&column))
-                    && !taken.contains(&index.name)
+                    && !taken.contains_key(&index.name)
             });
             if unique.contains(&column) || is_made {
                 continue;
@@ -228,23 +241,26 @@ impl Store {
         Step { sql, ..step }
     }
 
-    /// Names among these that something in the schema has; not those of indexes that were broken off.
+    /// Names of these that something in the schema has, each with the table whose index that is; not those of indexes that
+    /// were broken off.
     async fn taken_names(
         &self,
         transaction: &Transaction<'_>,
-        indexes: &[Index],
-    ) -> Result<BTreeSet<String>, Error> {
-        let names: Vec<&str> = indexes.iter().map(|index| index.name.as_str()).collect();
+        indexes: impl Iterator<Item = &Index>,
+    ) -> Result<BTreeMap<String, Option<String>>, Error> {
+        let names: Vec<&str> = indexes.map(|index| index.name.as_str()).collect();
         let rows = transaction
             .query(
-                "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+                "SELECT relname::text, (SELECT held.relname::text FROM pg_index JOIN pg_class held ON held.oid = indrelid
+                     WHERE indexrelid = pg_class.oid)
+                 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
                  WHERE nspname = $1 AND relname = ANY($2)
                      AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = pg_class.oid AND NOT indisvalid)",
                 &[&self.schema_name, &names],
             )
             .await
             .context("look for indexes of a mapped table")?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// The columns of a table that have a unique index of their own.
@@ -326,9 +342,9 @@ impl Store {
         mapping: &Mapping,
     ) -> Result<Vec<Step>, Error> {
         let Some(index) = self.log_index(mapping) else { return Ok(Vec::new()) };
-        let taken = self.taken_names(transaction, std::slice::from_ref(&index)).await?;
+        let taken = self.taken_names(transaction, std::iter::once(&index)).await?;
         let full = format!("{}._trigger_log", self.schema);
-        let missing = (!taken.contains(&index.name))
+        let missing = (!taken.contains_key(&index.name))
             .then(|| Step { sql: self.log_indexes_sql(mapping), ..index.step(&full, false) });
         Ok(missing.into_iter().collect())
     }
