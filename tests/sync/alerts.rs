@@ -81,7 +81,7 @@ fn hooked(rules: &str, hook: &Hook) -> String {
 }
 
 /// Each alert that a message tells, with what is told of it.
-fn told(came: &Received) -> Vec<(String, String)> {
+pub fn told(came: &Received) -> Vec<(String, String)> {
     let word = |value: &Value| value.as_str().unwrap().to_owned();
     let body = came.json();
     let alerts = body["data"]["alerts"].as_array().unwrap().clone();

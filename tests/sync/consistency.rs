@@ -14,6 +14,8 @@ use syncdeck::domain::reports::overview::Writes;
 use syncdeck::engine;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::told;
+use crate::receivers::Hook;
 use crate::support::operation;
 use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World, contact};
@@ -442,6 +444,35 @@ async fn more_than_are_listed_are_counted_and_said() {
     world.plant(back).await;
     world.compared().await;
     world.until_found(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_comparison_by_itself_finds_is_told_and_so_is_its_end() {
+    let hook = Hook::start().await;
+    let alerts = format!(
+        "[[alert]]\nwhen = \"verify\"\nfor = \"0s\"\nagain = \"1s\"\n\
+         [alert.channel.ops]\nkind = \"webhook\"\nurl = \"{}/hook\"\n",
+        hook.url()
+    );
+    let world = World::watched(&format!("{WATCHED}{alerts}"), 12).await;
+    let until_told = async |change: &str| {
+        let what = ("Contact: verify found 2 differences".to_owned(), change.to_owned());
+        world
+            .until(&format!("{what:?} is told"), async || {
+                hook.came().iter().any(|came| told(came).contains(&what))
+            })
+            .await;
+    };
+    world
+        .plant(
+            "UPDATE salesforce.contact SET lastname = 'Drifted ' || id WHERE external_id__c IN ('K1', 'K2')",
+        )
+        .await;
+    world.compared().await;
+    until_told("fired").await;
+    world.plant("UPDATE salesforce.contact SET lastname = 'Doe ' || substr(external_id__c, 2)").await;
+    world.compared().await;
+    until_told("resolved").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
