@@ -158,14 +158,13 @@ async fn a_console_whose_terminal_takes_nothing_ends_on_a_signal_and_stops_its_e
     let mut office = Office::open().await;
     office.world.stop_engine().await;
     office.world.write(&office.world.written().replace("engine = \"service\"\n", ""));
-    let running = "SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'";
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         let mut terminal = office.console("one", 120, 40);
-        office.world.until_text(running, "1").await;
+        office.until_runs(&terminal).await;
         terminal.stall();
         terminal.signal(signal);
         assert_eq!(terminal.exit_code(), 1, "{signal}");
-        office.world.until_text(running, "0").await;
+        office.until_none_runs().await;
     }
 }
 
