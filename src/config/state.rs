@@ -24,9 +24,9 @@ use super::edit::write_private;
 const HISTORY: usize = 100;
 /// The longest part of a file name that is the connection's, in bytes.
 const NAME: usize = 200;
-/// How often it is tried to be the only one who writes, and the time between. Whoever writes needs milliseconds, unless
-/// it was stopped right then.
-const TRIES: u32 = 100;
+/// How often it is tried to be the only one who writes, and the time between. Whoever writes needs milliseconds, seconds
+/// on a slow disk, unless it was stopped right then; who does not wait for it may lose a filter.
+const TRIES: u32 = 1_000;
 const BETWEEN: Duration = Duration::from_millis(10);
 
 /// Where a console was.

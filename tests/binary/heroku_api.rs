@@ -41,6 +41,22 @@ struct Stand {
     refusals: Vec<u16>,
 }
 
+impl Stand {
+    fn write(&mut self, text: &str) {
+        // A line a second, from 16:00 on.
+        let seconds = 1_730_131_200 + i64::try_from(self.lines.len()).unwrap();
+        let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap().format("%Y-%m-%dT%H:%M:%S");
+        let line = format!("{time}.215250+00:00 {text}");
+        self.open.retain(|open| open.send(event(&line)).is_ok());
+        self.lines.push(line);
+    }
+
+    fn cut(&mut self) {
+        let half = Bytes::from("data: 2024-10-28T16:00:00.215250+00:00 app[web.1]: hal");
+        self.open.drain(..).for_each(|open| drop(open.send(half.clone())));
+    }
+}
+
 impl Heroku {
     pub async fn start() -> Heroku {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -61,19 +77,19 @@ impl Heroku {
 
     /// The app writes a line.
     pub fn write(&self, text: &str) {
-        self.with(|stand| {
-            let time = format!("2024-10-28T16:{:02}:{:02}", stand.lines.len() / 60, stand.lines.len() % 60);
-            let line = format!("{time}.215250+00:00 {text}");
-            stand.open.retain(|open| open.send(event(&line)).is_ok());
-            stand.lines.push(line);
-        });
+        self.with(|stand| stand.write(text));
     }
 
     /// Sends the beginning of a line and cuts every stream.
     pub fn cut(&self) {
+        self.with(Stand::cut);
+    }
+
+    /// The same, and the app writes a line before any other stream is opened.
+    pub fn cut_before(&self, text: &str) {
         self.with(|stand| {
-            let half = Bytes::from("data: 2024-10-28T16:00:00.215250+00:00 app[web.1]: hal");
-            stand.open.drain(..).for_each(|open| drop(open.send(half.clone())));
+            stand.cut();
+            stand.write(text);
         });
     }
 

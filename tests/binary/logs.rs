@@ -252,8 +252,9 @@ fn a_file_is_followed_through_rotation_and_when_it_is_cut_short() {
     assert_eq!([following.next(), following.next()], ["one", "two"]);
     let append =
         |text: &str| OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
-    append("Error: no org\n    at sync (/app/in");
-    append("dex.js:10:5)\nfour\n");
+    // A line may come in parts, at any pace; what goes on an entry must follow it at once.
+    append("Error: no org\n    at sync (/app/index.js:10:5)\nfo");
+    append("ur\n");
     assert_eq!(following.next(), "Error: no org\n    at sync (/app/index.js:10:5)");
     assert_eq!(following.next(), "four");
 

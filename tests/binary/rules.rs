@@ -17,8 +17,8 @@ fn until(demo: &Demo, what: &str, holds: impl Fn() -> bool) {
 /// Waits until an application's worker has made so many rows.
 fn until_made(demo: &Demo, rows: u32) {
     for worker in 0..2 {
-        // One that was deleted again shows in the next.
-        let keys = [rows, rows + 1].map(|number| format!("APP-{worker}-{number:06}"));
+        // One that was deleted again shows in the next ones.
+        let keys: Vec<String> = (rows..rows + 5).map(|number| format!("APP-{worker}-{number:06}")).collect();
         until(demo, &keys[0], || keys.iter().any(|key| demo.run(&["find", key]).status == 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Several connections in one console.
 
 use crate::support::server;
-use crate::workspace::{CONTACTS, Office};
+use crate::workspace::{CONTACTS, LEASES, Office};
 use crate::world::World;
 
 /// A connection of a configuration, with the tables of a world's own.
@@ -25,9 +25,7 @@ async fn a_connection_that_cannot_be_opened_leads_back_with_the_reason_and_the_e
     office.world.write(&format!("{here}{there}"));
     let mut terminal = office.console("one", 120, 40);
     terminal.wait_for(" here ⇄ test");
-    let running = "SELECT string_agg(owner, ' ') FROM syncdeck.engine WHERE state = 'running'";
-    let engine = office.world.text(running).await;
-    assert!(engine.is_some());
+    let engine = office.until_runs(&terminal).await;
     for (text, reasons) in [
         (format!("{here}{there}"), ["there cannot be opened: PostgreSQL at ", "has no database \"missing\""]),
         (format!("{here}[connections.there]\n"), ["syncdeck.toml:", "missing field `postgres`"]),
@@ -41,10 +39,10 @@ async fn a_connection_that_cannot_be_opened_leads_back_with_the_reason_and_the_e
         terminal.wait_for(" here ⇄ test");
         terminal.wait_for(" of 8 ");
     }
-    assert_eq!(office.world.text(running).await, engine);
+    assert_eq!(office.until_runs(&terminal).await, engine);
     terminal.keys("q");
     assert_eq!(terminal.exit_code(), 0);
     // In good order, whatever the file is like.
-    office.world.until_text("SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'", "0").await;
-    office.world.until_text("SELECT count(*)::text FROM syncdeck.lease", "0").await;
+    office.until_none_runs().await;
+    office.world.until_text(LEASES, "0").await;
 }

@@ -1,9 +1,7 @@
 //! Who of several consoles runs the engine.
 
 use crate::screen::Terminal;
-use crate::workspace::{CONTACTS, Office};
-
-const RUNNING: &str = "SELECT count(*)::text FROM syncdeck.engine WHERE state = 'running'";
+use crate::workspace::{CONTACTS, LEASES, Office, RUNNING};
 
 fn quit(mut terminal: Terminal) {
     terminal.keys("q");
@@ -25,15 +23,18 @@ async fn a_console_takes_over_with_what_the_file_says_then_and_one_that_cannot_s
     let more = written.replace("[console]", &format!("{lead}[console]"));
     world.write(&more);
     two.wait_for("Lead ");
+    let left = one.process();
     quit(one);
-    world.until_text(RUNNING, "1").await;
+    let is_taken =
+        format!("SELECT (count(*) = 1 AND bool_and(owner NOT LIKE '%/{left}/%'))::text FROM {RUNNING}");
+    world.until_text(&is_taken, "true").await;
     world
         .run("INSERT INTO salesforce.lead (lastname, company, external_id__c) VALUES ('Roe', 'Acme', 'L1')")
         .await;
     world.until("the lead arrives", async || world.record("Lead", "L1").is_some()).await;
 
     // Whoever took over is the one that is left first; the others cannot start what does not fit the org.
-    let taken = world.text("SELECT owner FROM syncdeck.engine WHERE state = 'running'").await.unwrap();
+    let taken = world.text(&format!("SELECT owner FROM {RUNNING}")).await.unwrap();
     let pid = |terminal: &Terminal| format!("/{}/", terminal.process());
     let (next, mut last) = if taken.contains(&pid(&two)) { (two, three) } else { (three, two) };
     assert!(taken.contains(&pid(&next)), "{taken}");
@@ -47,13 +48,13 @@ async fn a_console_takes_over_with_what_the_file_says_then_and_one_that_cannot_s
     let listed = "SELECT count(*)::text FROM syncdeck.error WHERE code = 'CONFIGURATION_REFUSED' AND resolved_at IS NULL";
     world.until_text(listed, "1").await;
     // Meanwhile anybody else may start it.
-    world.until_text("SELECT count(*)::text FROM syncdeck.lease", "0").await;
+    world.until_text(LEASES, "0").await;
 
     world.write(&more);
     last.wait_for("● running");
     world.until_text(listed, "0").await;
     quit(last);
-    world.until_text(RUNNING, "0").await;
+    office.until_none_runs().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,13 @@ poll_interval = "200ms"
 clock = false
 "#;
 
+/// Engines that run. One that had no time to say that it ended counts as running until it was silent for a while.
+pub const RUNNING: &str =
+    "syncdeck.engine WHERE state = 'running' AND seen_at > clock_timestamp() - interval '10 s'";
+/// How many leases are held. One that ran out is nobody's, unless its engine said that it stopped: that gives all back.
+pub const LEASES: &str = "SELECT count(*)::text FROM syncdeck.lease WHERE until > clock_timestamp()
+     OR owner IN (SELECT owner FROM syncdeck.engine WHERE state = 'stopped')";
+
 pub struct Office {
     pub world: World,
     homes: tempfile::TempDir,
@@ -88,6 +95,20 @@ impl Office {
         terminal.wait_for(" running ");
         terminal.wait_for(" of 8 ");
         terminal
+    }
+
+    /// Waits until no engine runs.
+    pub async fn until_none_runs(&self) {
+        self.world.until_text(&format!("SELECT count(*)::text FROM {RUNNING}"), "0").await;
+    }
+
+    /// Waits until that console's engine runs, and no other one; its name.
+    pub async fn until_runs(&self, terminal: &Terminal) -> String {
+        let own = format!("owner LIKE '%/{}/%'", terminal.process());
+        let alone = format!("SELECT (count(*) = 1 AND bool_and({own}))::text FROM {RUNNING}");
+        self.world.until_text(&alone, "true").await;
+        let name = format!("SELECT owner FROM syncdeck.engine WHERE {own} ORDER BY seen_at DESC LIMIT 1");
+        self.world.text(&name).await.unwrap()
     }
 
     /// A value of a contact.
