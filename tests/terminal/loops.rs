@@ -226,7 +226,8 @@ fn five_thousand_errors_are_mended_at_once_undone_and_mended_again() {
     session.wait_for(" of 5,000 ");
     assert_eq!(session.sql(phones), "0");
     // They are listed before Salesforce has refused them again, and what is refused after it was counted is left alone.
-    let refused = "SELECT count(*)::text FROM syncdeck.unit JOIN salesforce.contact ON contact.id = unit.record_id
+    let refused =
+        "SELECT count(*)::text FROM syncdeck.unit JOIN salesforce.contact ON contact.id = unit.record_id
          WHERE unit.table_name = 'contact' AND unit.state = 'failed' AND external_id__c LIKE 'APP-BULK-%'";
     session.wait_for_sql(refused, "5000");
 
