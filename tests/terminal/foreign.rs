@@ -28,6 +28,13 @@ async fn the_line_of_a_failing_request_leads_to_its_record_and_back() {
     )
     .unwrap();
     terminal.wait_for("shop[router]");
+    // The engine's own lines would come behind it.
+    terminal.keys("/source:shop\r");
+    terminal.wait_for("4 Log · source:shop");
+    terminal.keys("G");
+    terminal.wait_until("its line is the newest", |screen| {
+        screen.contains("4 Log · source:shop") && screen.contains("shop[router]")
+    });
     // Everything of that request, and nothing else.
     terminal.keys("t");
     terminal.wait_until("the request alone shows", |screen| {

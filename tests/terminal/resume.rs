@@ -49,7 +49,7 @@ async fn through_tmux_one_detaches_comes_back_and_copies() {
         .await;
 
     terminal.keys("\x02d");
-    assert_eq!(terminal.ended(), 0);
+    assert_eq!(terminal.exit_code(), 0);
     let mut terminal = Terminal::start(office.command("one", &tmux.words(&["attach"])), 110, 36);
     terminal.wait_for("┏ 3 Record");
     terminal.wait_for(&email);

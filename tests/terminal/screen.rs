@@ -90,6 +90,11 @@ impl Terminal {
         drop(self.wait(what, |shown| holds(&shown.parser.screen().contents())));
     }
 
+    /// Whether the screen has this text.
+    pub fn shows(&self, text: &str) -> bool {
+        self.wait("a whole frame", |_| true).parser.screen().contents().contains(text)
+    }
+
     /// Waits until these bytes were sent.
     pub fn wait_for_bytes(&mut self, bytes: &str) {
         self.wait_for_times(bytes, 1);
@@ -227,11 +232,12 @@ impl Terminal {
         drop(self.master.take());
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for the last of what was sent where that is still read.
     pub fn exit_code(&mut self) -> u32 {
         let mut patience = Patience::new();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            let all_read = self.reading.is_none() || self.shown().ended;
+            if let Some(status) = self.child.try_wait().unwrap().filter(|_| all_read) {
                 return status.exit_code();
             }
             if patience.wants_a_look() {
@@ -250,15 +256,6 @@ impl Terminal {
     pub fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-
-    /// Waits for the end and for the last of what was sent.
-    pub fn ended(&mut self) -> u32 {
-        let code = self.exit_code();
-        if let Some(reading) = self.reading.take() {
-            reading.join().unwrap();
-        }
-        code
     }
 }
 
