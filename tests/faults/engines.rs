@@ -90,15 +90,28 @@ async fn an_engine_stopped_longer_than_its_lease_and_resumed_is_fenced() {
     world.engine().await;
     world.org.change_faults(|faults| faults.latency_ms = 200);
     world.application.start(2, world.seed, PACE);
-    world
-        .until("a unit is in flight", async |world| {
-            let sql = "SELECT count(*) FROM syncdeck.unit WHERE state = 'inflight'";
-            world.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) > 0
-        })
-        .await;
-    world.engines[0].signal(Signal::SIGSTOP);
-    // What it holds now; the other one takes that over when the lease runs out.
-    world.run("CREATE TABLE held AS SELECT DISTINCT token FROM syncdeck.unit WHERE state = 'inflight'").await;
+    loop {
+        world
+            .until("a unit is in flight", async |world| {
+                let sql = "SELECT count(*) FROM syncdeck.unit WHERE state = 'inflight'";
+                world.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) > 0
+            })
+            .await;
+        world.engines[0].signal(Signal::SIGSTOP);
+        // A statement that is under way in the server may still end, and with it the flight.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        // What it holds now; the other one takes that over when the lease runs out.
+        world
+            .run(
+                "DROP TABLE IF EXISTS held;
+                 CREATE TABLE held AS SELECT DISTINCT token FROM syncdeck.unit WHERE state = 'inflight'",
+            )
+            .await;
+        if world.count("SELECT count(*) FROM held").await > 0 {
+            break;
+        }
+        world.engines[0].signal(Signal::SIGCONT);
+    }
     world.start_engine("");
     let held =
         "SELECT count(*) FROM syncdeck.unit WHERE state = 'inflight' AND token IN (SELECT token FROM held)";

@@ -92,9 +92,10 @@ async fn a_poison_record_among_200_is_found_in_few_calls_and_costs_the_others_no
         .filter(|entry| entry.object == "Account")
         .map(|entry| entry.request)
         .collect();
-    // A call that a slow machine let run out of time is halved as well, and a claim that it lets run out is made again.
+    // A call that a slow machine let run out of time may have been carried out, and goes again in two halves; a claim
+    // that it lets run out is made again.
     let is_late = |line: &&str| line.contains("timed out") || line.contains("wait for the next claim");
     let late = world.printed().lines().filter(is_late).count();
-    assert!(requests.len() <= 9 + late, "the 199 went in {} calls, {late} were late", requests.len());
+    assert!(requests.len() <= 9 + 2 * late, "the 199 went in {} calls, {late} were late", requests.len());
     world.judge().await;
 }

@@ -40,7 +40,7 @@ impl Session {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap()
+        tokio::time::timeout(Duration::from_secs(600), asked).await.unwrap()
     }
 
     async fn until_over(&self, kind: &str, id: &str) -> Value {
