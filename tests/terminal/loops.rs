@@ -117,8 +117,8 @@ fn an_operator_finds_a_cause_and_mends_it_by_a_remedy_with_two_keys() {
     session.assert_nothing_left();
 }
 
-/// Asks what is said when an alert is taken in hand. The list goes on by itself: a key about a line that has just left it,
-/// or that fires no more, is refused with the reason, and pressed again when that no longer shows.
+/// Asks what is said when an alert is taken in hand. The list goes on by itself: a key about a line that has just left
+/// it, or that fires no more, is refused with the reason, and pressed again when that no longer shows.
 fn ask_to_take(session: &mut Session) {
     let is_refused =
         |screen: &str| ["the list went on", "it does not fire"].iter().any(|why| screen.contains(why));
