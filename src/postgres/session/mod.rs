@@ -2,6 +2,7 @@
 
 pub(super) mod client;
 pub mod connect;
+mod conninfo;
 pub(super) mod passfile;
 pub(super) mod permissions;
 pub(super) mod storable;

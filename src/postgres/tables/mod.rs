@@ -1,6 +1,7 @@
 //! The users' tables: what was read into them, what they hold, what their database refuses, and how they differ from Salesforce.
 
 pub mod conflicts;
+mod deletes;
 pub(super) mod duplicates;
 pub(super) mod load;
 pub(super) mod masked;

@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::changes::merge::Policy;
 use crate::domain::changes::outgoing::is_in_step;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
@@ -42,17 +41,6 @@ pub struct Applied {
     pub uncaptured: Vec<Uncaptured>,
 }
 
-/// What became of the rows of deleted records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Deletes {
-    /// How many are removed.
-    pub deleted: u64,
-    /// Records whose row somebody holds: they are to be looked at again.
-    pub locked: Vec<String>,
-    /// Records whose row stays although nothing of it is unsent: a trigger or a rule let the delete fall.
-    pub kept: Vec<String>,
-}
-
 /// What became of a record that was inserted alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Alone {
@@ -76,7 +64,7 @@ pub struct Holder {
 }
 
 /// Longer is nobody waited for, who holds a row or a value: the record is read again instead.
-const LIMIT_WAITS: &str = "SET LOCAL lock_timeout = '500ms'";
+pub(super) const LIMIT_WAITS: &str = "SET LOCAL lock_timeout = '500ms'";
 
 impl Store {
     /// Applies records of one mapping. `asked_at` is PostgreSQL's time from before Salesforce was asked: a row whose
@@ -520,63 +508,6 @@ impl Store {
                  AND gone.action = 'DELETE' AND gone.state = 'IGNORED' AND gone.sfid = i.sfid)",
             self.schema
         )
-    }
-
-    /// Removes the rows of records that were deleted in Salesforce, unless a change of theirs is unsent.
-    pub async fn apply_deletes(
-        &self,
-        lease: &Lease,
-        mapping: &Mapping,
-        sfids: &[String],
-    ) -> Result<Deletes, Error> {
-        if sfids.is_empty() || mapping.rules.ignore_deletes.salesforce {
-            return Ok(Deletes::default());
-        }
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.context("begin applying deletes")?;
-        lease.prove(&transaction).await?;
-        transaction.batch_execute(AS_ENGINE).await.context("mark the engine's own write")?;
-        transaction.batch_execute(LIMIT_WAITS).await.context("limit the wait for locks")?;
-        let table = self.table(&mapping.table);
-        let ids: Vec<i32> = transaction
-            .query_cached(
-                &format!("SELECT id FROM {table} WHERE sfid = ANY($1) FOR UPDATE SKIP LOCKED"),
-                &[&sfids],
-            )
-            .await
-            .context("lock deleted rows")?
-            .iter()
-            .map(|row| row.get(0))
-            .collect();
-        let locked = transaction
-            .query_cached(
-                &format!("SELECT sfid::text FROM {table} WHERE sfid = ANY($1) AND id <> ALL($2)"),
-                &[&sfids, &ids],
-            )
-            .await
-            .context("find deleted rows that somebody holds")?;
-        if mapping.rules.conflicts == Policy::SalesforceWins {
-            self.give_up_changes(&transaction, mapping, &ids).await?;
-        }
-        let sql = format!(
-            "SELECT t.id FROM {table} t WHERE t.id = ANY($1) AND NOT EXISTS (
-                 SELECT FROM {}._trigger_log log WHERE log.table_name = $2 AND log.record_id = t.id AND log.{UNSENT})",
-            self.schema
-        );
-        let settled = transaction.query_cached(&sql, &[&ids, &mapping.table]).await;
-        let settled = settled.context("find deleted rows without unsent changes")?;
-        let settled: Vec<i32> = settled.iter().map(|row| row.get(0)).collect();
-        let deleted = transaction
-            .write_rows(&format!("DELETE FROM {table} WHERE id = ANY($1)"), &[&settled])
-            .await
-            .context("delete rows")?;
-        let kept = transaction
-            .query_cached(&format!("SELECT sfid::text FROM {table} WHERE id = ANY($1)"), &[&settled])
-            .await
-            .context("find rows that stay although they were deleted")?;
-        transaction.commit().await.context("finish applying deletes")?;
-        let ids_of = |rows: &[tokio_postgres::Row]| rows.iter().map(|row| row.get(0)).collect();
-        Ok(Deletes { deleted, locked: ids_of(&locked), kept: ids_of(&kept) })
     }
 
     /// PostgreSQL's clock.
