@@ -9,6 +9,7 @@ mod alerts;
 mod by_command;
 mod capture;
 mod causes;
+mod channels;
 mod conditions;
 mod conflicts;
 mod consistency;
