@@ -78,6 +78,18 @@ fn a_digit_does_its_remedy_where_there_is_no_row_either() {
 }
 
 #[test]
+fn a_digit_shows_what_it_would_do_where_the_list_has_moved_to_another_error() {
+    let mut app = full((120, 40));
+    list(&mut app, vec![without_row(8, "003sd0000000002AAA"), without_row(7, "003sd0000000001AAA")]);
+    press(&mut app, "Enter");
+    list(&mut app, vec![without_row(7, "003sd0000000001AAA")]);
+    let effects = press(&mut app, "1");
+    assert!(put_right(&effects).is_empty(), "nobody chose that one: {effects:?}");
+    assert!(matches!(app.overlays.last(), Some(Overlay::Menu(_))), "{}", text(&app));
+    assert_eq!(put_right(&press(&mut app, "1")), [&Action::Repair(Side::Salesforce)]);
+}
+
+#[test]
 fn a_record_without_a_row_is_among_what_needs_a_person() {
     let mut app = full((120, 40));
     let of_a_row = error(9, "CODE", "Email", "bad", ErrorState::Open);
