@@ -54,6 +54,8 @@ impl App {
             (self.navigation.came_from, self.navigation.came_zoomed) = (self.ctx.focus, self.ctx.zoom);
         }
         self.ctx.focus = Pane::Record;
+        // Whoever goes there looks at it.
+        self.errors.moved = Moved::ByHand;
         self.selection
             .record
             .as_mut()
