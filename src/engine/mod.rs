@@ -57,7 +57,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Auth, Config, ConfigError};
 use crate::domain::mappings::mapping::Mapping;
-use crate::logs::log::Log;
+use crate::logs::log::{Log, record};
 use crate::logs::{Level, LogRecord};
 use crate::postgres::{self, Store};
 use crate::salesforce::{self, Client, Credentials, Grant};
@@ -302,6 +302,14 @@ pub async fn start_logging(
     let prepared = prepare::mappings(&config, &client, &known).await;
     let mappings = match prepared {
         Ok((org_id, mut mappings)) => {
+            if config.adopts {
+                // The log is not read yet, and this may take hours.
+                let tell = |line: String| {
+                    let told = record(Level::Info, "layout", line, serde_json::Map::new());
+                    tell.iter().for_each(|tell| tell(&told));
+                };
+                store.index_large(&org_id, &mappings, &tell).await?;
+            }
             lay_out(&config, &store, &log, &org_id, &mut mappings).await?;
             Some(mappings)
         }
@@ -340,11 +348,6 @@ async fn refuse_foreign(config: &Config, store: &Store) -> Result<(), StartError
     }
 }
 
-/// Tells the log what takes long when it begins.
-fn told_by(log: &Log) -> impl Fn(String) + Sync {
-    |line: String| log.of("layout").info(line, serde_json::json!({}))
-}
-
 /// Lays out the schema for the mappings, under the rules in force.
 async fn lay_out(
     config: &Config,
@@ -359,7 +362,7 @@ async fn lay_out(
         let settings = store.settings().await.unwrap_or_default();
         rules::overlay(config, &settings, mappings, log);
     }
-    match store.install_telling(org_id, mappings, &told_by(log)).await {
+    match store.install_telling(org_id, mappings).await {
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));

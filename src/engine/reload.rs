@@ -19,7 +19,7 @@ use crate::postgres::Store;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::salesforce::Client;
 
-use super::{Failure, Shared, StartError, client, lay_out, prepare, refuse_foreign, rules, told_by};
+use super::{Failure, Shared, StartError, client, lay_out, prepare, refuse_foreign, rules};
 
 /// Between two looks at the file. SIGHUP looks at once.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -64,6 +64,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
             continue;
         }
         before = now;
+        if before == shared.config.contents {
+            // As it was taken up: what was refused of it meanwhile is over.
+            let _ = shared.store.resolve_mapping_errors("", &[OP]).await;
+            let _ = shared.store.notify("errors").await;
+            continue;
+        }
         match load(&shared).await {
             Ok(Some((next, _turn))) => {
                 if let Ok(mut waiting) = shared.next.lock() {
@@ -99,10 +105,6 @@ async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>
     refuse_foreign(&config, &shared.store).await?;
     let known = shared.store.definitions().await?;
     let prepared = prepare::mappings(&config, &client, &known).await;
-    if let Ok((_, mappings)) = &prepared {
-        // Everybody goes on with it, the parts of this engine too.
-        shared.store.index_large(mappings, &told_by(&shared.log)).await?;
-    }
     let turn = shared.turn.clone().write_owned().await;
     let mappings = match prepared {
         Ok((org_id, mut mappings)) => {

@@ -101,7 +101,7 @@ const VALID: &str = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_in
      WHERE indrelid IN ('salesforce.contact'::regclass, 'salesforce._trigger_log_archive'::regclass) AND indisvalid
          AND relname ~ '^(hc_|hcu_|_trigger)'";
 
-/// A world without an engine whose tables are large, and what indexes these have.
+/// A world without an engine whose tables are large and somebody else's, and what indexes these have.
 async fn large_world() -> (World, String) {
     let world = World::without_engine(MAPPINGS).await;
     world.plant(LARGE).await;
@@ -109,26 +109,33 @@ async fn large_world() -> (World, String) {
         .run(
             "INSERT INTO salesforce._trigger_log_archive (id, state, action, table_name, record_id, values)
              SELECT n, 'SUCCESS', 'UPDATE', 'contact', n, repeat('x', 200) FROM generate_series(1, 50000) n;
-             DELETE FROM syncdeck.layout WHERE name IN ('', 'contact')",
+             DELETE FROM syncdeck.layout WHERE name IN ('', 'contact');
+             DO $$ DECLARE name text; BEGIN
+                 FOR name IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'salesforce.contact'::regclass AND NOT tgisinternal
+                 LOOP EXECUTE format('DROP TRIGGER %I ON salesforce.contact', name); END LOOP; END $$",
         )
         .await;
     let indexes = world.text(VALID).await.unwrap();
     (world, indexes)
 }
 
-/// What an installation tells of itself before it does it.
-async fn install_told(world: &World) -> (Result<(), syncdeck::postgres::Error>, Vec<String>) {
+/// Takes the tables over; tells what was told of it before it was done.
+async fn taken_over(world: &World, org: &str) -> (Result<(), syncdeck::postgres::Error>, Vec<String>) {
     let told = Mutex::new(Vec::new());
     let tell = |line: String| told.lock().unwrap().push(line);
     let mappings = world.store.definitions().await.unwrap();
-    let installed = world.store.install_telling("", &mappings, &tell).await.map(drop);
-    (installed, told.into_inner().unwrap())
+    let made = world.store.index_large(org, &mappings, &tell).await;
+    let done = match made {
+        Ok(()) => world.store.install(org, &mappings).await,
+        Err(error) => Err(error),
+    };
+    (done, told.into_inner().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_table_gets_the_indexes_that_it_lacks_while_its_users_write() {
     let (world, indexes) = large_world().await;
-    // As in a table that is taken over; two of them were broken off before.
+    // Two of them were broken off before.
     world
         .run(
             "DROP INDEX salesforce.hcu_idx_contact_external_id__c, salesforce._trigger_log_archive_idx_ignored;
@@ -140,7 +147,7 @@ async fn a_large_table_gets_the_indexes_that_it_lacks_while_its_users_write() {
     // Somebody writes, and does not end for a while.
     let user = world.another_session().await;
     user.batch_execute("BEGIN; UPDATE salesforce.contact SET firstname = 'Ada' WHERE id = 1").await.unwrap();
-    let ((installed, told), ()) = tokio::join!(install_told(&world), async {
+    let ((installed, told), ()) = tokio::join!(taken_over(&world, ""), async {
         world.until_text(WAITING, "1").await;
         world
             .run("SET lock_timeout = '5s'; UPDATE salesforce.contact SET firstname = 'Eve' WHERE id = 2")
@@ -161,7 +168,21 @@ async fn a_large_table_gets_the_indexes_that_it_lacks_while_its_users_write() {
     }
     assert_eq!(told.len(), names.len(), "{told:?}");
     // The next start has nothing to do.
-    assert_eq!(install_told(&world).await.1, Vec::<String>::new());
+    assert_eq!(taken_over(&world, "").await.1, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_another_org_and_a_table_that_is_refused_get_no_index_before_they_are_refused() {
+    let (world, _) = large_world().await;
+    world.run("DROP INDEX salesforce.hcu_idx_contact_external_id__c").await;
+    let indexes = world.text(VALID).await;
+    let (refused, told) = taken_over(&world, "00D000000000009AAA").await;
+    assert!(refused.unwrap_err().to_string().contains("belongs to the org"), "{told:?}");
+    world.run("ALTER TABLE salesforce.account ALTER COLUMN name TYPE integer USING 1").await;
+    world.run("DELETE FROM syncdeck.layout WHERE name = 'account'").await;
+    let (refused, more) = taken_over(&world, "").await;
+    assert!(refused.unwrap_err().to_string().contains("the column name of the table"), "{more:?}");
+    assert_eq!((told.len(), more.len(), world.text(VALID).await), (0, 0, indexes));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,14 +190,14 @@ async fn a_key_that_stands_in_several_rows_of_a_large_table_is_refused_and_leave
     let (world, _) = large_world().await;
     world.run("DROP INDEX salesforce.hcu_idx_contact_external_id__c, salesforce.hcu_idx_contact_sfid").await;
     world.plant("UPDATE salesforce.contact SET external_id__c = 'K1' WHERE id = 2").await;
-    let (installed, told) = install_told(&world).await;
+    let (installed, told) = taken_over(&world, "").await;
     let refused = installed.unwrap_err().to_string();
     assert!(refused.contains("external_id__c") && refused.contains("stand in several rows"), "{refused}");
     assert_eq!(told, Vec::<String>::new(), "it is found before hours are spent");
     let broken = "SELECT count(*)::text FROM pg_index WHERE NOT indisvalid";
     assert_eq!(world.text(broken).await.unwrap(), "0");
     world.plant("UPDATE salesforce.contact SET external_id__c = 'K2' WHERE id = 2").await;
-    install_told(&world).await.0.unwrap();
+    taken_over(&world, "").await.0.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,19 +35,12 @@ impl Store {
     /// # Errors
     /// Refuses a table that exists with other columns, by name.
     pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
-        self.install_telling(org_id, mappings, &|_| ()).await.map(drop)
+        self.install_telling(org_id, mappings).await.map(drop)
     }
 
-    /// As [`Store::install`]; tells what was done to things that a predecessor left, a line each. What may take long is told
-    /// when it begins.
-    pub async fn install_telling(
-        &self,
-        org_id: &str,
-        mappings: &[Mapping],
-        tell: &(dyn Fn(String) + Sync),
-    ) -> Result<Vec<String>, Error> {
+    /// As [`Store::install`]; tells what was done to things that a predecessor left, a line each.
+    pub async fn install_telling(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<String>, Error> {
         self.upgrade().await?;
-        self.index_large(mappings, tell).await?;
         self.lay_out(org_id, mappings).await
     }
 

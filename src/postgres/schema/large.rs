@@ -1,6 +1,7 @@
-//! Indexes that large tables lack. They are made before everything else is laid out, each while everybody goes on writing:
-//! in the transaction of the layout, whoever writes to the table would wait for minutes, and the layout would end at the
-//! time that a statement may take.
+//! Indexes that large tables of others lack, which are taken over. They are made before everything else is laid out, each
+//! while everybody goes on writing: in the transaction of the layout, whoever writes to the table would wait for minutes,
+//! and the layout would end at the time that a statement may take. Not behind a transaction pooler, where no session is
+//! ours for as long as that takes.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::domain::reports::setup_plan::Action;
 use crate::postgres::schema::capture;
 use crate::postgres::schema::install::{alone, folding_collation, found_hstore, layouts};
 use crate::postgres::schema::step::Step;
+use crate::postgres::schema::table_steps::stamp_of;
 use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
 
 /// Tables of up to so many bytes are indexed in the layout itself, while their writers wait: some 100 ms.
@@ -25,42 +27,43 @@ const LOOK: Duration = Duration::from_secs(1);
 const CREATE_INDEX: &str = "CREATE INDEX IF NOT EXISTS ";
 
 impl Store {
-    /// Makes the indexes that large tables lack, and tells each. Nothing where a table is refused: the layout says why.
+    /// Makes the indexes that large tables lack, and tells each when it begins. Nothing where something is refused: the layout
+    /// says why.
     ///
     /// # Errors
     /// Where values of a column that is to be unique stand in several rows. What was made until then stays.
     pub async fn index_large(
         &self,
+        org_id: &str,
         mappings: &[Mapping],
         tell: &(dyn Fn(String) + Sync),
     ) -> Result<(), Error> {
-        if self.missing_of_large(mappings).await?.is_empty() {
+        let missing = self.missing_of_large(org_id, mappings).await?;
+        if missing.is_empty() {
             return Ok(());
         }
         let session = self.patient_session(PATIENCE).await?;
-        // Nobody waits in a statement: the index would wait for the end of that, and so for itself.
-        while !session
-            .query_one("SELECT pg_try_advisory_lock(hashtext('syncdeck large'))", &[])
-            .await
-            .context("begin to index large tables")?
-            .get::<_, bool>(0)
-        {
-            tokio::time::sleep(LOOK).await;
-        }
-        let steps = self.missing_of_large(mappings).await?;
-        self.check_doubled(mappings, &steps).await?;
+        wait_for_others(&session, tell).await?;
+        self.check_doubled(mappings, &missing).await?;
         self.make_keys().await?;
-        for step in &steps {
-            self.index_beside(&session, step, tell).await?;
+        for _ in &missing {
+            // Another engine may have made it, and what was made may have the name that the next one was to have.
+            let left = self.missing_of_large(org_id, mappings).await?;
+            let Some(step) = left.first() else { break };
+            self.index_beside(&session, mappings, step, tell).await?;
         }
         Ok(())
     }
 
     /// The indexes that large tables lack, as steps.
-    async fn missing_of_large(&self, mappings: &[Mapping]) -> Result<Vec<Step>, Error> {
+    async fn missing_of_large(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<Step>, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to look for large tables")?;
-        let hstore = found_hstore(&transaction).await?.unwrap_or_else(|| quote("public"));
+        let hstore = found_hstore(&transaction).await?;
+        if hstore.is_none() || self.foreign_org(&transaction, org_id).await?.is_some() {
+            return Ok(Vec::new());
+        }
+        let hstore = hstore.unwrap_or_default();
         let layouts = layouts(&transaction).await?;
         let mut missing = Vec::new();
         for mapping in mappings {
@@ -70,11 +73,17 @@ impl Store {
                 Err(Error::Refused(_)) => return Ok(Vec::new()),
                 Err(error) => return Err(error),
             };
+            let actions: Vec<Action> = steps.iter().map(|step| step.action.clone()).collect();
+            if self.condition_fault(&transaction, mapping, &actions).await?.is_some() {
+                return Ok(Vec::new());
+            }
             let beside = |step: &Step| matches!(step.action, Action::CreateIndex { beside: true, .. });
             missing.extend(steps.into_iter().filter(beside));
         }
         let connection = self.connection_sql(&transaction, &hstore).await?;
-        missing.extend(self.missing_of_log(&transaction, &connection).await?);
+        if layouts.get("") != Some(&stamp_of(&connection)) {
+            missing.extend(self.missing_of_log(&transaction, &connection).await?);
+        }
         Ok(missing)
     }
 
@@ -97,7 +106,7 @@ impl Store {
                 )
                 .await
                 .context("look for an index of the change log")?;
-            if !there.get::<_, bool>(0) && self.is_large(transaction, &table).await? {
+            if !there.get::<_, bool>(0) && self.indexes_beside(transaction, &table).await? {
                 let action =
                     Action::CreateIndex { name: name.to_owned(), table, unique: false, beside: true };
                 missing.push(Step { action, sql: format!("{CREATE_INDEX}{statement}") });
@@ -106,8 +115,15 @@ impl Store {
         Ok(missing)
     }
 
-    /// Whether a table is there, and so large that its writers should not wait for an index.
-    pub(super) async fn is_large(&self, transaction: &Transaction<'_>, table: &str) -> Result<bool, Error> {
+    /// Whether a table is so large that its writers should not wait for an index, and need not.
+    pub(super) async fn indexes_beside(
+        &self,
+        transaction: &Transaction<'_>,
+        table: &str,
+    ) -> Result<bool, Error> {
+        if self.pooled.is_some() {
+            return Ok(false);
+        }
         let sql = "SELECT coalesce(pg_relation_size(to_regclass($1)), 0) > $2";
         let row = transaction.query_one(sql, &[&self.table(table), &SMALL]).await;
         Ok(row.context("look how large a table is")?.get(0))
@@ -121,10 +137,14 @@ impl Store {
                 _ => false,
             })
         };
+        self.refuse_doubled(mappings.iter().filter(unique)).await
+    }
+
+    async fn refuse_doubled(&self, mappings: impl Iterator<Item = &Mapping>) -> Result<(), Error> {
         let patient = self.with_patience(PATIENCE)?;
         let mut client = patient.client().await?;
         let transaction = client.transaction().await.context("begin to look for doubled values")?;
-        for mapping in mappings.iter().filter(unique) {
+        for mapping in mappings {
             if let Some(why) = self.doubled_values(&transaction, mapping).await? {
                 return Err(Error::Refused(why));
             }
@@ -156,6 +176,7 @@ impl Store {
     async fn index_beside(
         &self,
         session: &Client,
+        mappings: &[Mapping],
         step: &Step,
         tell: &(dyn Fn(String) + Sync),
     ) -> Result<(), Error> {
@@ -176,15 +197,33 @@ impl Store {
         }
         let build = step.sql.replacen("INDEX ", "INDEX CONCURRENTLY ", 1);
         let Err(source) = session.batch_execute(&build).await else { return Ok(()) };
-        session.batch_execute(&drop).await.context("drop an index that could not be made")?;
-        if source.code() == Some(&SqlState::UNIQUE_VIOLATION) {
-            let detail = source.as_db_error().and_then(|error| error.detail()).unwrap_or_default();
-            return Err(Error::Refused(format!(
-                "the table {} needs a unique index, but a value stands in several rows: {detail}\n\
-                 leave each value in one row",
-                self.table(table)
-            )));
+        // Where that fails too, the next one drops it.
+        let _ = session.batch_execute(&drop).await;
+        let mapping = mappings.iter().find(|mapping| mapping.table == *table);
+        if let (Some(&SqlState::UNIQUE_VIOLATION), Some(mapping)) = (source.code(), mapping) {
+            // Not by what PostgreSQL says: a value is in that.
+            self.refuse_doubled(std::iter::once(mapping)).await?;
         }
         Err(Error::Sql { what: "index a large table", source })
+    }
+}
+
+/// Waits until no other engine is at it.
+async fn wait_for_others(session: &Client, tell: &(dyn Fn(String) + Sync)) -> Result<(), Error> {
+    let mut told = false;
+    loop {
+        // Nobody waits in a statement: the index would wait for the end of that, and so for itself.
+        let alone = session
+            .query_one("SELECT pg_try_advisory_lock(hashtext('syncdeck large')::bigint)", &[])
+            .await
+            .context("begin to index large tables")?;
+        if alone.get(0) {
+            return Ok(());
+        }
+        if !told {
+            tell("another engine indexes large tables; that is waited for".to_owned());
+            told = true;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }

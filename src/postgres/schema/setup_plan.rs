@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// Why the schema is not this org's.
-    async fn foreign_org(
+    pub(super) async fn foreign_org(
         &self,
         transaction: &Transaction<'_>,
         org_id: &str,
@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// Why the condition of a mapping is none that its table can answer, once these actions are done.
-    async fn condition_fault(
+    pub(super) async fn condition_fault(
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,

@@ -109,7 +109,9 @@ impl Store {
             Origin::New => vec![self.create_table(mapping)],
             _ => self.adopt_table(mapping, &columns)?,
         };
-        steps.extend(self.missing_indexes(transaction, mapping, &columns).await?);
+        // Others' tables may be large, and whoever takes them over waits for that, not their users.
+        let beside = origin == Origin::Foreign && self.indexes_beside(transaction, &mapping.table).await?;
+        steps.extend(self.missing_indexes(transaction, mapping, &columns, beside).await?);
         steps.extend(self.drop_predecessors(&mapping.table, &triggers));
         let renewed = has(Role::Ours) > 0;
         steps.push(Step { action: Action::Capture { renewed }, sql: capture });
@@ -195,15 +197,15 @@ impl Store {
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         columns: &BTreeMap<String, String>,
+        beside: bool,
     ) -> Result<Vec<Step>, Error> {
         let table = self.table(&mapping.table);
         let indexes = self.indexes(mapping);
         let spares: Vec<Index> = indexes.iter().map(Index::spare).collect();
         let taken = self.taken_names(transaction, indexes.iter().chain(&spares)).await?;
-        let is_large = self.is_large(transaction, &mapping.table).await?;
-        // One of a column that is added in the same transaction is made there, and has nothing to sort.
+        // One of a column that is added in the same transaction is made there.
         let is_there = |on: &str| columns.keys().any(|column| on == column || on.contains(&quote(column)));
-        let step = |index: &Index| match is_large && is_there(&index.on) {
+        let step = |index: &Index| match beside && is_there(&index.on) {
             true => index.step(&table, true),
             false => self.clear_before(index.step(&table, false)),
         };
@@ -226,7 +228,7 @@ impl Store {
             }
             let name = format!("hcu_idx_{}", stamp_of(&format!("{}.{column}", mapping.table)));
             let sql = format!("CREATE UNIQUE INDEX {} ON {table} ({})", quote(&name), quote(&column));
-            let beside = is_large && is_there(&column);
+            let beside = beside && is_there(&column);
             let action = Action::CreateIndex { name, table: mapping.table.clone(), unique: true, beside };
             let step = Step { action, sql };
             steps.push(if beside { step } else { self.clear_before(step) });

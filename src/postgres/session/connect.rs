@@ -327,7 +327,10 @@ impl Store {
         let (client, _) = connected.map_err(|error| explain(dial.config(), &error))?;
         // What is set behind a pooler stays there, with whoever comes next.
         if self.pooled.is_none() {
-            let sql = format!("SET statement_timeout = {}; SET lock_timeout = 0", timeout.as_millis());
+            let sql = format!(
+                "SET statement_timeout = {}; SET lock_timeout = 0; SET search_path = {OUR_PATH}",
+                timeout.as_millis()
+            );
             client.batch_execute(&sql).await.map_err(|error| explain(dial.config(), &error))?;
         }
         Ok(client)
