@@ -26,7 +26,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// Between two looks whether an engine runs.
 const LOOK: Duration = Duration::from_millis(2_500);
 /// How long the end of all engines may take.
-const END: Duration = Duration::from_secs(9);
+const END: Duration = Duration::from_millis(9_500);
 /// An engine that ran for so long before it ended by itself is started again without a long rest.
 const LASTED: Duration = Duration::from_secs(600);
 /// Between two tries of a console that cannot start one; meanwhile any other may.

@@ -134,11 +134,7 @@ impl App {
                     self.say(Tone::Neutral, "the end was not found in time; the same key looks again");
                 }
             }
-            Ok(page) => {
-                self.errors.take_before(page);
-                self.settle(Pane::Errors);
-                return self.errors.want_before().into_iter().collect();
-            }
+            Ok(page) => self.errors.take_before(page),
             Err(refused) => {
                 self.errors.more = false;
                 self.say_refused(&refused);
@@ -146,7 +142,7 @@ impl App {
             }
         }
         self.settle(Pane::Errors);
-        self.debounce().into_iter().collect()
+        if end { self.debounce().into_iter().collect() } else { Vec::new() }
     }
 
     pub(super) fn trends_came(
@@ -197,7 +193,7 @@ impl App {
     /// The causes once more: nothing but what still shows is touched, and nobody waits for a word about it.
     pub(super) fn renew_groups(&mut self, filter: &str, result: Result<Vec<Group>, ClientError>) {
         let Ok(groups) = result else { return };
-        let now = Menu::groups(&groups, filter, |time| self.ctx.clock(time));
+        let now = Menu::groups(&groups, filter, self.errors.everything, |time| self.ctx.clock(time));
         let Some(Overlay::Menu(open)) = self.overlays.last_mut() else { return };
         if open.groups_of() != Some(filter) {
             return;
@@ -220,16 +216,18 @@ impl App {
             return Vec::new();
         }
         match result {
-            Ok(groups) => match Menu::groups(&groups, filter, |time| self.ctx.clock(time)) {
-                Some(mut menu) => {
-                    if let Some(group) = self.navigation.group.take() {
-                        menu.stand_on(&group);
+            Ok(groups) => {
+                match Menu::groups(&groups, filter, self.errors.everything, |time| self.ctx.clock(time)) {
+                    Some(mut menu) => {
+                        if let Some(group) = self.navigation.group.take() {
+                            menu.stand_on(&group);
+                        }
+                        self.ctx.toast = None;
+                        self.lay(Overlay::Menu(menu));
                     }
-                    self.ctx.toast = None;
-                    self.lay(Overlay::Menu(menu));
+                    None => self.say(Tone::Neutral, "there are no errors to group"),
                 }
-                None => self.say(Tone::Neutral, "there are no errors to group"),
-            },
+            }
             Err(refused) => self.say_refused(&refused),
         }
         Vec::new()

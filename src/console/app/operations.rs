@@ -191,7 +191,10 @@ impl App {
             Id::Ignore => OperationKind::Ignore,
             Id::QuickFix => OperationKind::Mend,
             _ => {
-                let count = "all errors of this cause".to_owned();
+                let count = match filter.split_once(' ') {
+                    Some((_, typed)) => format!("all errors of this cause that match {typed}"),
+                    None => "all errors of this cause".to_owned(),
+                };
                 effects.extend(self.ask_of_fix(chosen, count, suggestions(one.as_ref())));
                 return effects;
             }

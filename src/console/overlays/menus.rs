@@ -175,10 +175,18 @@ impl Menu {
         Menu::of(format!("{name}: what becomes of errors"), items.into(), at)
     }
 
-    /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors.
-    pub fn groups(groups: &[Group], filter: &str, clock: impl Fn(DateTime<Utc>) -> String) -> Option<Menu> {
+    /// The causes of the errors that match a filter; choosing one lists its errors. `None` without errors. `everything`
+    /// tells whether the list adds nothing to what was typed.
+    pub fn groups(
+        groups: &[Group],
+        filter: &str,
+        everything: bool,
+        clock: impl Fn(DateTime<Utc>) -> String,
+    ) -> Option<Menu> {
         // What needs a person is what the list begins with.
-        let typed = filter.strip_prefix(PERSON).unwrap_or(filter).trim();
+        let added = if everything { "" } else { PERSON };
+        let typed = filter.strip_prefix(added).unwrap_or(filter).trim();
+        let matches = if typed.is_empty() { String::new() } else { format!(" · {typed}") };
         let of = |group: &str| match (group_of(typed) == Some(group), typed) {
             (true, _) => typed.to_owned(),
             (false, "") => format!("group:{group}"),
@@ -213,7 +221,10 @@ impl Menu {
                 does: Some(Outcome::List {
                     // Its errors that were counted, and no others.
                     filter: of(&group.group),
-                    label: Some(format!("{} {}{fields}: {}", group.mapping, group.code, group.template)),
+                    label: Some(format!(
+                        "{} {}{fields}: {}{matches}",
+                        group.mapping, group.code, group.template
+                    )),
                 }),
             }
         };

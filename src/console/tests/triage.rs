@@ -326,11 +326,12 @@ fn the_end_of_a_long_list_is_one_key_away_and_goes_on_upwards() {
         matches!(&effects[..], [Effect::LoadBackwards { query, .. }] if query.after.is_some()),
         "{effects:?}"
     );
-    // A look that ended in vain for its time is gone on with, from where it ended.
+    // A look that ended in vain for its time is gone on with by the same key, from where it ended.
     let key = crate::domain::errors::sort::Key::of(app.errors.sort.by, &errors()[4]);
     let vain = crate::client::api::ErrorPage { next: Some(key.clone()), done: false, ..page(Vec::new()) };
     let generation = app.errors.generation;
-    let effects = update(&mut app, Msg::Backwards { generation, end: false, result: Ok(vain) });
+    assert_eq!(update(&mut app, Msg::Backwards { generation, end: false, result: Ok(vain) }), []);
+    let effects = press(&mut app, "k");
     assert!(
         matches!(&effects[..], [Effect::LoadBackwards { query, .. }] if query.after == Some(key)),
         "{effects:?}"

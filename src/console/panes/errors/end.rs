@@ -52,11 +52,15 @@ impl ErrorsPane {
     }
 
     /// Takes what stands before in; one stays where one is. A list that is under way begins behind it, and is asked for
-    /// anew. A page may be empty though there is more: the next look goes on from there.
+    /// anew. A page may be empty though there is more: the next key upwards goes on from there.
     pub fn take_before(&mut self, page: ErrorPage) {
-        self.generation += 1;
         self.more = false;
-        self.above = page.next.filter(|_| page.items.is_empty());
+        if page.items.is_empty() && !page.done {
+            self.above = page.next;
+            return;
+        }
+        self.generation += 1;
+        self.above = None;
         let mut items = page.items;
         items.retain(|error| self.items.iter().all(|known| known.id != error.id));
         items.reverse();
