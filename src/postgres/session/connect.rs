@@ -1,5 +1,6 @@
 //! The pool: connecting, TLS, and why it did not work.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use deadpool_postgres::{
     Connect, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use rand::seq::SliceRandom;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -20,6 +21,9 @@ use crate::postgres::session::stream::IdleTimeoutStream;
 use crate::postgres::session::tls::{self, Tls};
 use crate::postgres::session::url::{Address, Target, Wanted};
 use crate::postgres::{CHANNEL, Error, Store, describe, quote};
+
+/// Questions that a look for a pooler asks at once in each of two sessions.
+const AT_ONCE: usize = 20;
 
 /// What every session is set to: nothing of ours waits or stays open for long, times and numbers print one way.
 fn session_settings(session: &Session) -> Vec<String> {
@@ -159,22 +163,29 @@ impl Connector {
             Err(error) => return Err(explain(&self.config, &error)),
         };
         let Ok(second) = second else { return Ok(false) };
-        let mut seen: [Option<i32>; 2] = [None; 2];
+        // By turns, where a pooler gives each the server that the other has just left; and all at once, where it has so much
+        // to do that each may meet the same one for a while.
+        let mut seen = [BTreeSet::new(), BTreeSet::new()];
         for turn in 0..6 {
             let client = if turn % 2 == 0 { &first.0 } else { &second.0 };
-            let Ok(messages) = client.simple_query("SELECT pg_backend_pid()").await else { return Ok(false) };
-            let pid = messages.iter().find_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
-                _ => None,
-            });
-            let (mine, other) = (seen[turn % 2], seen[1 - turn % 2]);
-            if mine.is_some_and(|mine| Some(mine) != pid) || other.is_some() && other == pid {
-                return Ok(true);
-            }
-            seen[turn % 2] = pid;
+            let Ok(Some(server)) = server_of(client).await else { return Ok(false) };
+            seen[turn % 2].insert(server);
         }
-        Ok(false)
+        let many = |client| join_all((0..AT_ONCE).map(move |_| server_of(client)));
+        let (of_first, of_second) = tokio::join!(many(&first.0), many(&second.0));
+        seen[0].extend(of_first.into_iter().flatten().flatten());
+        seen[1].extend(of_second.into_iter().flatten().flatten());
+        Ok(seen.iter().any(|servers| servers.len() > 1) || !seen[0].is_disjoint(&seen[1]))
     }
+}
+
+/// The process of the server that answers.
+async fn server_of(client: &tokio_postgres::Client) -> Result<Option<i32>, tokio_postgres::Error> {
+    let messages = client.simple_query("SELECT pg_backend_pid()").await?;
+    Ok(messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    }))
 }
 
 /// Whether a server is as `target_session_attrs` wants it.
