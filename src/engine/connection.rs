@@ -88,22 +88,26 @@ impl Link {
         }
     }
 
-    /// Closes it for a while. Returns for how long.
+    /// Closes it for a while. Returns for how long. What fails while it is closed was asked before: several that were under
+    /// way together are one failure, and make nobody wait for longer.
     fn close(&self, word: ConnectionState, detail: String, pause: Option<Duration>) -> Duration {
-        let mut pause = pause;
-        if let Ok(mut state) = self.state.lock() {
-            let wait =
-                pause.unwrap_or_else(|| OUTAGE.delay(state.failures, 0.5 + rand::random::<f64>() / 2.0));
-            pause = Some(wait);
-            *state = State {
-                word,
-                detail: Some(detail),
-                until: Instant::now().checked_add(wait),
-                failures: state.failures.saturating_add(1),
-                closed: state.closed.wrapping_add(1),
-            };
-        }
-        pause.unwrap_or_default()
+        let Ok(mut state) = self.state.lock() else { return pause.unwrap_or_default() };
+        let now = Instant::now();
+        let left = state.until.and_then(|until| until.checked_duration_since(now));
+        let left = left.filter(|left| !left.is_zero());
+        let fresh = || OUTAGE.delay(state.failures, 0.5 + rand::random::<f64>() / 2.0);
+        let wait = match left {
+            Some(left) => pause.map_or(left, |pause| pause.max(left)),
+            None => pause.unwrap_or_else(fresh),
+        };
+        *state = State {
+            word,
+            detail: Some(detail),
+            until: now.checked_add(wait),
+            failures: state.failures.saturating_add(u32::from(left.is_none())),
+            closed: state.closed.wrapping_add(1),
+        };
+        wait
     }
 
     /// Somebody mended something: it is tried again now.
@@ -258,5 +262,47 @@ fn verdict(error: &Error) -> (ConnectionState, String, String, Option<Duration>)
 pub(in crate::engine) async fn note_failure(shared: &Shared, error: &Error) {
     if concerns_link(error) || matches!(error, Error::Unusable { .. }) {
         report(shared, error).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn down(link: &Link) -> Duration {
+        link.close(ConnectionState::Down, "away".to_owned(), None)
+    }
+
+    fn failures(link: &Link) -> u32 {
+        link.state.lock().unwrap().failures
+    }
+
+    #[test]
+    fn failures_of_requests_that_were_under_way_together_are_one() {
+        let link = Link::new("acme", "test");
+        let first = down(&link);
+        assert!((0..20).all(|_| down(&link) <= first));
+        assert_eq!(failures(&link), 1);
+        // A limit that is told meanwhile holds for as long as it says.
+        let limit = Duration::from_secs(60);
+        assert_eq!(link.close(ConnectionState::Limited, "limit".to_owned(), Some(limit)), limit);
+        assert!(down(&link) > limit - Duration::from_secs(10));
+        // Once somebody was asked again, it is another one.
+        link.state.lock().unwrap().until = None;
+        down(&link);
+        assert_eq!(failures(&link), 2);
+    }
+
+    #[test]
+    fn an_answer_opens_only_what_was_closed_before_it_was_asked_for() {
+        let link = Link::new("acme", "test");
+        let early = link.begin();
+        assert_eq!(link.open(early), Some(true));
+        down(&link);
+        assert_eq!(link.open(early), None);
+        assert!(link.closed_for().is_some());
+        let again = link.begin();
+        assert_eq!((link.open(again), link.open(again)), (Some(true), Some(false)));
+        assert!(link.closed_for().is_none());
     }
 }
