@@ -117,7 +117,7 @@ fn tally_line(ctx: &Context, tally: Option<Tally>) -> Line<'static> {
         ("✓", tally.taken, "taken", theme.good()),
         ("✗", tally.rejected, "rejected", theme.bad()),
         ("↻", tally.waiting, "waiting", theme.warn()),
-        ("○", tally.held, "held for a parent", theme.text()),
+        ("○", tally.held, "held", theme.text()),
         ("·", tally.settled, "no longer to be sent", theme.text()),
     ] {
         let style = if rows > 0 { style.patch(theme.strong()) } else { theme.dim() };
