@@ -19,17 +19,7 @@ impl OrgAddress {
     /// # Errors
     /// What is wrong with it, as it goes on behind its name.
     pub fn parse(text: &str) -> Result<OrgAddress, String> {
-        let url = Url::parse(text).map_err(|error| format!("is no https URL ({error})"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("names a user before an @, which hides the host that is really asked".to_owned());
-        }
-        match (url.scheme(), is_loopback(&url)) {
-            ("https", _) | ("http", true) => {}
-            ("http", false) => {
-                return Err("is no https URL; plain http is for this machine (127.0.0.1) only".to_owned());
-            }
-            _ => return Err("is no https URL".to_owned()),
-        }
+        let url = secure(text)?;
         if url.host().is_none() {
             return Err("names no host".to_owned());
         }
@@ -79,6 +69,19 @@ impl fmt::Display for OrgAddress {
     }
 }
 
+/// What is asked over https, or over plain http on this machine alone, with nothing before its host that hides it.
+fn secure(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is no https URL ({error})"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("names a user before an @, which hides the host that is really asked".to_owned());
+    }
+    match (url.scheme(), is_loopback(&url)) {
+        ("https", _) | ("http", true) => Ok(url),
+        ("http", false) => Err("is no https URL; plain http is for this machine (127.0.0.1) only".to_owned()),
+        _ => Err("is no https URL".to_owned()),
+    }
+}
+
 /// An address that what alerts tell may be sent to: https, or plain http on this machine alone, and never one that only
 /// this machine's surroundings answer at, such as a cloud's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,17 +93,7 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with it, as it goes on behind its name; never a part of it, which may be a secret.
     pub fn parse(text: &str) -> Result<Endpoint, String> {
-        let url = Url::parse(text).map_err(|error| format!("is no https URL ({error})"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("names a user before an @, which hides the host that is really asked".to_owned());
-        }
-        match (url.scheme(), is_loopback(&url)) {
-            ("https", _) | ("http", true) => {}
-            ("http", false) => {
-                return Err("is no https URL; plain http is for this machine (127.0.0.1) only".to_owned());
-            }
-            _ => return Err("is no https URL".to_owned()),
-        }
+        let url = secure(text)?;
         let address = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
