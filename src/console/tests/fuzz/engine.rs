@@ -52,6 +52,7 @@ pub fn changes(effect: &Effect) -> bool {
         Effect::Save(_)
             | Effect::Retry(_)
             | Effect::Apply { .. }
+            | Effect::PutRight { .. }
             | Effect::Execute { .. }
             | Effect::Resolve { .. }
             | Effect::Link { .. }
