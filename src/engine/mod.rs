@@ -303,8 +303,9 @@ pub async fn start_logging(
     let mappings = match prepared {
         Ok((org_id, mut mappings)) => {
             if config.adopts {
-                // The log is not read yet, and this may take hours.
+                // This may take hours, and the log is kept after it only.
                 let tell = |line: String| {
+                    log.of("layout").info(line.clone(), serde_json::json!({}));
                     let told = record(Level::Info, "layout", line, serde_json::Map::new());
                     tell.iter().for_each(|tell| tell(&told));
                 };
