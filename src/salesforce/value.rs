@@ -123,24 +123,7 @@ mod tests {
     use super::*;
 
     fn field(kind: FieldType) -> Field {
-        Field {
-            name: "F__c".to_owned(),
-            column: "f__c".to_owned(),
-            label: "F".to_owned(),
-            kind,
-            length: 0,
-            precision: 18,
-            scale: 2,
-            nillable: true,
-            createable: true,
-            updateable: true,
-            defaulted: false,
-            case_sensitive: false,
-            picklist: Vec::new(),
-            restricted: false,
-            reference_to: Vec::new(),
-            trouble: None,
-        }
+        Field { precision: 18, scale: 2, ..Field::plain("F__c", kind) }
     }
 
     #[test]

@@ -56,7 +56,7 @@ const BUILT: &str = "SELECT relname::text FROM pg_index JOIN pg_class ON pg_clas
 /// Tables of up to so many rows are indexed while everybody waits: some 100 ms.
 const FEW: i64 = 10_000;
 /// The longest that one index may take.
-const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
 /// An index that is missing.
 struct Missing {

@@ -12,6 +12,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::setup_plan::Action;
 
 use crate::postgres::schema::capture;
+use crate::postgres::schema::indexes::PATIENCE;
 use crate::postgres::schema::install::{alone, folding_collation, found_hstore, layouts};
 use crate::postgres::schema::step::Step;
 use crate::postgres::schema::table_steps::stamp_of;
@@ -19,8 +20,6 @@ use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
 
 /// Tables of up to so many bytes are indexed in the layout itself, while their writers wait: some 100 ms.
 const SMALL: i64 = 8 << 20;
-/// The longest that one index may take.
-const PATIENCE: Duration = Duration::from_secs(6 * 3600);
 /// Between two looks whether another engine has done it.
 const LOOK: Duration = Duration::from_secs(1);
 /// Begins the statements of the indexes beside the mapped tables.
