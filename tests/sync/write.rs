@@ -1,6 +1,7 @@
 //! From rows to records.
 
 use serde_json::json;
+use syncdeck::engine;
 
 use crate::world::{INVOICES, MAPPINGS, World};
 
@@ -181,6 +182,61 @@ async fn a_row_deleted_while_its_insert_is_in_flight_takes_its_record_with_it() 
         .await;
     world.until_quiet().await;
     assert!(world.record("Contact", "K1").is_none());
+}
+
+/// A row that an application inserts with the number of one that it deleted.
+const AGAIN: &str = "INSERT INTO salesforce.contact (id, lastname, external_id__c) VALUES (1, 'Again', 'K1')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_comes_back_with_its_number_gets_a_record_of_its_own() {
+    let world = World::start(MAPPINGS).await;
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('First', 'K1')").await;
+    world.until_quiet().await;
+    let first = world.record("Contact", "K1").unwrap()["Id"].clone();
+    // Its delete was taken.
+    world.run("DELETE FROM salesforce.contact").await;
+    world.until_quiet().await;
+    world.run(AGAIN).await;
+    world.until_quiet().await;
+    let second = world.record("Contact", "K1").unwrap();
+    assert_eq!(second["LastName"], json!("Again"));
+    assert_ne!(second["Id"], first);
+    // It comes back while its delete is on its way, of a unit that kept the id from call to call: while one engine
+    // sends, the other one ingests what came since.
+    let other = engine::start(world.config.clone(), world.store.clone()).await.unwrap();
+    world.run("DELETE FROM salesforce.contact").await;
+    world.until_quiet().await;
+    let before: usize =
+        world.text("SELECT count(*)::text FROM syncdeck.attempt").await.unwrap().parse().unwrap();
+    world.org.change_faults(|faults| faults.latency_ms = 1000);
+    let changes =
+        [AGAIN, "UPDATE salesforce.contact SET lastname = 'Twice'", "DELETE FROM salesforce.contact", AGAIN];
+    for (sent, change) in changes.into_iter().enumerate() {
+        world.run(change).await;
+        // The next one comes while this one is on its way, unless it was answered before anybody looked.
+        let on_its_way = format!(
+            "SELECT (count(*) > {0} OR count(*) = {0} AND EXISTS (SELECT FROM syncdeck.unit WHERE state = 'inflight')
+                 AND NOT EXISTS (SELECT FROM salesforce._trigger_log WHERE state = 'NEW'))::text
+             FROM syncdeck.attempt",
+            before + sent
+        );
+        world.until_text(&on_its_way, "true").await;
+    }
+    world.org.change_faults(|faults| faults.latency_ms = 0);
+    world.until_quiet().await;
+    other.stop().await;
+    assert_eq!(world.record("Contact", "K1").unwrap()["LastName"], json!("Again"));
+    // The record was deleted in Salesforce, and the row went with it.
+    let third = world.record("Contact", "K1").unwrap()["Id"].as_str().unwrap().to_owned();
+    world.until_text("SELECT sfid FROM salesforce.contact", &third).await;
+    world.until_quiet().await;
+    world.org.user_delete("Contact", &third).unwrap();
+    world.until_text("SELECT count(*)::text FROM salesforce.contact", "0").await;
+    world.run(AGAIN).await;
+    world.until("it is there once more", async || world.record("Contact", "K1").is_some()).await;
+    world.until_quiet().await;
+    let told = "SELECT coalesce(string_agg(code, ' '), '') FROM syncdeck.error";
+    assert_eq!(world.text(told).await.as_deref(), Some(""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -322,6 +322,8 @@ struct Next<'a> {
     recreate: bool,
     first_upto: Option<i64>,
     sfid: Option<&'a str>,
+    /// Its record was deleted: what came since makes a new one.
+    gone: bool,
     owes_row: bool,
     outcome: Option<&'a Value>,
 }
@@ -380,12 +382,12 @@ async fn settle_units(
                      outcome) = (
                      SELECT next.state, clock_timestamp() + make_interval(secs => next.pause), next.attempts, next.lost,
                          next.lost_alone, next.held_table, next.held_record, next.held_key, next.held_text,
-                         coalesce(next.sfid, unit.sfid),
-                         unit.recreate AND next.sfid IS NULL OR next.recreate, next.first_upto,
+                         CASE WHEN NOT next.gone THEN coalesce(next.sfid, unit.sfid) END,
+                         unit.recreate AND next.sfid IS NULL AND NOT next.gone OR next.recreate, next.first_upto,
                          CASE WHEN next.owes_row THEN coalesce(next.outcome, unit.outcome) END
                      FROM jsonb_to_record($3::jsonb -> unit.record_id::text) AS next (state text, pause double precision,
                          attempts integer, lost integer, lost_alone integer, held_table text, held_record integer,
-                         held_key text, held_text text, recreate boolean, first_upto integer, sfid text, owes_row boolean, outcome jsonb))
+                         held_key text, held_text text, recreate boolean, first_upto integer, sfid text, gone boolean, owes_row boolean, outcome jsonb))
                  WHERE table_name = $1 AND record_id = ANY($2)",
                 &[&table, &rows, &serde_json::to_value(&next).unwrap_or_default()],
             )
@@ -451,6 +453,7 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         recreate: matches!(ack.outcome, Outcome::Recreate),
         first_upto: first_upto(ack),
         sfid,
+        gone: ack.op == "delete" && matches!(ack.outcome, Outcome::Accepted { .. }),
         owes_row: after.owes_row,
         outcome: owed,
     }

@@ -404,8 +404,13 @@ impl Store {
                 undecided: row.get(3),
             });
         }
+        // Before its insert a row was not there: what Salesforce gave its number then, it gave another row.
+        let unknown = |content: &Content| {
+            let begins = content.entries.first().is_some_and(|entry| entry.action == Action::Insert);
+            content.sfid.is_none() && !begins
+        };
         let unknown: Vec<i32> =
-            contents.iter().filter(|(_, content)| content.sfid.is_none()).map(|(row, _)| row.0).collect();
+            contents.iter().filter(|(_, content)| unknown(content)).map(|(row, _)| row.0).collect();
         for (row, sfid) in self.accepted_ids(&client, table, &unknown).await? {
             contents.entry(row).or_default().sfid = Some(sfid);
         }
@@ -532,7 +537,8 @@ impl Store {
     }
 
     /// The record ids that Salesforce gave these rows, from the archive. A row that was deleted while its insert was
-    /// in flight never carried its id; without this, its delete would seem to concern a record never sent.
+    /// in flight never carried its id; without this, its delete would seem to concern a record never sent. A record whose
+    /// delete Salesforce took is nobody's: a row that comes back with the same number gets one of its own.
     async fn accepted_ids(
         &self,
         client: &Client,
@@ -543,10 +549,11 @@ impl Store {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT DISTINCT ON (record_id) record_id, sfid::text FROM {}._trigger_log_archive
-             WHERE table_name = $1 AND record_id = ANY($2) AND state IN ('SUCCESS', 'MERGED') AND sfid IS NOT NULL
-                 AND action <> 'DELETE'
-             ORDER BY record_id, id DESC",
+            "SELECT record_id, sfid::text FROM (
+                 SELECT DISTINCT ON (record_id) record_id, sfid, action FROM {}._trigger_log_archive
+                 WHERE table_name = $1 AND record_id = ANY($2) AND (action = 'DELETE' AND state = 'SUCCESS'
+                     OR action <> 'DELETE' AND state IN ('SUCCESS', 'MERGED') AND sfid IS NOT NULL)
+                 ORDER BY record_id, id DESC) AS last WHERE action <> 'DELETE'",
             self.schema
         );
         let ids: &[i32] = rows;
