@@ -16,12 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alerts::told;
 use crate::receivers::Hook;
-use crate::support::operation;
 use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World, contact};
 
 /// Contacts that are compared by themselves, the first time at once.
-const WATCHED: &str = r#"
+pub const WATCHED: &str = r#"
 [verify]
 every = "24h"
 [[mapping]]
@@ -44,7 +43,7 @@ fn fields(fields: Value) -> Map<String, Value> {
 
 impl World {
     /// A world of so many contacts, all of them in order, after the first comparison.
-    async fn watched(mappings: &str, contacts: usize) -> World {
+    pub async fn watched(mappings: &str, contacts: usize) -> World {
         let world = World::with(mappings, |org| long_ago(org, contacts)).await;
         world.until_text("SELECT string_agg(mapping, ' ') FROM syncdeck.verified", "Contact").await;
         assert_eq!(world.findings().await, Vec::<String>::new());
@@ -52,7 +51,7 @@ impl World {
     }
 
     /// Makes a comparison of the contacts due, as if a day had gone by, and waits until it is through.
-    async fn compared(&self) {
+    pub async fn compared(&self) {
         let ended = "SELECT at::text FROM syncdeck.verified WHERE mapping = 'Contact'";
         let before = self.text(ended).await;
         self.due().await;
@@ -60,12 +59,12 @@ impl World {
         self.until_text("SELECT count(*)::text FROM syncdeck.verify", "0").await;
     }
 
-    async fn due(&self) {
+    pub async fn due(&self) {
         self.run("UPDATE syncdeck.verified SET began_at = began_at - interval '25 hours'").await;
     }
 
     /// What is listed of comparisons: code, state and row.
-    async fn findings(&self) -> Vec<String> {
+    pub async fn findings(&self) -> Vec<String> {
         let sql =
             "SELECT coalesce(string_agg(concat_ws(' ', code, state, coalesce(record_id::text, 'record')), ','
                  ORDER BY code, record_id), '')
@@ -77,12 +76,12 @@ impl World {
         found
     }
 
-    async fn until_found(&self, wanted: &[&str]) {
+    pub async fn until_found(&self, wanted: &[&str]) {
         self.until(&format!("{wanted:?} is listed"), async || self.findings().await == wanted).await;
     }
 
     /// The error of that code.
-    async fn listed(&self, code: &str) -> SyncError {
+    pub async fn listed(&self, code: &str) -> SyncError {
         let sql =
             format!("SELECT id::text FROM syncdeck.error WHERE resolved_at IS NULL AND code = '{code}'");
         let id = self.text(&sql).await.unwrap_or_else(|| panic!("no {code} is listed"));
@@ -94,7 +93,7 @@ impl World {
         overview.mappings.into_iter().find(|mapping| mapping.name == "Contact").unwrap().verify
     }
 
-    async fn row_of(&self, key: &str) -> i32 {
+    pub async fn row_of(&self, key: &str) -> i32 {
         let sql = format!("SELECT id::text FROM salesforce.contact WHERE external_id__c = '{key}'");
         self.text(&sql).await.unwrap().parse().unwrap()
     }
@@ -239,93 +238,9 @@ async fn a_row_or_a_record_alone_is_put_right_by_either_side() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_are_the_same_are_merged_into_the_one_that_is_named() {
-    let world = World::watched(WATCHED, 4).await;
-    world
-        .run(
-            "INSERT INTO salesforce.contact (lastname, email, phone, external_id__c)
-             VALUES ('Jane', 'jane@acme.com', NULL, 'J1'), ('Jane Doe', 'JANE@acme.com', '+1 415 555 0100', 'J2')",
-        )
-        .await;
-    world.until_quiet().await;
-    world.compared().await;
-    let error = world.listed("DUPLICATE_ROWS").await;
-    let (first, second) = (world.row_of("J1").await, world.row_of("J2").await);
-    assert_eq!((error.row_id, error.fields), (Some(RowId(first)), vec!["Email".to_owned()]));
-    assert!(error.message.contains(&format!("the row {second} has the same")), "{}", error.message);
-    let stranger =
-        world.handle.merge(&contact(first), Some(RowId(second + 1))).await.unwrap_err().to_string();
-    assert!(stranger.contains("is not among those that are the same thing"), "{stranger}");
-    // A row that the engine has in hand just then is refused; one tries again.
-    let merge = async || world.handle.merge(&contact(first), Some(RowId(first))).await.is_ok();
-    world.until("they are merged", merge).await;
-    world.until_quiet().await;
-    world.until_found(&[]).await;
-    assert!(world.record("Contact", "J2").is_none());
-    let merged = world.record("Contact", "J1").unwrap();
-    assert_eq!((&merged["LastName"], &merged["Phone"]), (&json!("Jane"), &json!("+1 415 555 0100")));
-    // Merging can be taken back: the row comes back, with a record of its own.
-    let operation = world.handle.last_act().await.unwrap();
-    assert_eq!((operation.action.as_str(), operation.rows), ("merged", 2));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_are_not_the_same_any_more_are_not_merged() {
-    let mut world = World::watched(WATCHED, 4).await;
-    world
-        .run(
-            "INSERT INTO salesforce.contact (lastname, email, external_id__c)
-             VALUES ('Jane', 'jane@acme.com', 'J1'), ('Jane Doe', 'JANE@acme.com', 'J2')",
-        )
-        .await;
-    world.until_quiet().await;
-    let (first, second) = (world.row_of("J1").await, world.row_of("J2").await);
-    // Somebody merges what was the same when they looked.
-    world.run("UPDATE salesforce.contact SET email = 'roe@acme.com' WHERE external_id__c = 'J2'").await;
-    world.until_quiet().await;
-    // Nobody else locks a row meanwhile.
-    world.stop_engine().await;
-    let merge = async |rows: &[RowId]| {
-        world.store.merge_rows(&contact(first), rows, &operation("jane")).await.unwrap_err().to_string()
-    };
-    let refused = merge(&[RowId(second)]).await;
-    assert!(refused.contains("they are not the same thing any more\ncompare again"), "{refused}");
-    assert_eq!(world.row_of("J2").await, second);
-    let many: Vec<RowId> = (first + 1..=first + 100).map(RowId).collect();
-    let many = merge(&many).await;
-    assert!(many.contains("more than 100 rows are not merged at once"), "{many}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_others_name_is_not_merged_away() {
-    let mappings = WATCHED
-        .replace("fields = [\"Name\", \"Phone\"]", "fields = [\"Name\", \"Phone\"]\nmatch = \"Phone\"");
-    let mappings = mappings.replace("verify = \"off\"\n", "");
-    let world = World::watched_all(&mappings).await;
-    world
-        .run(
-            "INSERT INTO salesforce.account (name, phone, external_id__c)
-             VALUES ('Acme', '(415) 555-0100', 'A1'), ('Acme Inc.', '415 555 0100', 'A2')",
-        )
-        .await;
-    world.until_quiet().await;
-    let id = world.record("Account", "A2").unwrap()["Id"].as_str().unwrap().to_owned();
-    world
-        .run(&format!("INSERT INTO salesforce.contact (lastname, accountid, external_id__c) VALUES ('Doe', '{id}', 'C1')"))
-        .await;
-    world.until_quiet().await;
-    world.due().await;
-    world.until("the accounts are listed", async || world.findings().await.len() == 1).await;
-    let error = world.listed("DUPLICATE_ROWS").await;
-    let refused = world.handle.merge(&error.row().unwrap(), None).await.unwrap_err().to_string();
-    assert!(refused.contains("of contact refers to one that would go, by AccountId"), "{refused}");
-    assert!(world.record("Account", "A2").is_some());
-}
-
 impl World {
     /// A world of which every mapping was compared once.
-    async fn watched_all(mappings: &str) -> World {
+    pub async fn watched_all(mappings: &str) -> World {
         let world = World::start(mappings).await;
         world.until_text("SELECT count(*)::text FROM syncdeck.verified", "2").await;
         world

@@ -30,6 +30,7 @@ mod lookups;
 mod lost;
 mod masked;
 mod mend;
+mod merges;
 mod names;
 mod numbers;
 mod operate;

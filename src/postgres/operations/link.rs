@@ -67,8 +67,7 @@ impl Store {
         }
         transaction.batch_execute(AS_ENGINE).await.context("mark the engine's own write")?;
         if let Some(other) = other {
-            let values = rows.remove(&other).unwrap_or_default();
-            self.replace(&transaction, &mapping, (other, &values), sfid, owner, operation).await?;
+            self.replace(&transaction, &mapping, other, sfid, owner, operation).await?;
         }
         transaction
             .write_rows(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])
@@ -92,7 +91,7 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
-        (other, values): (i32, &serde_json::Value),
+        other: i32,
         sfid: &str,
         owner: Owner,
         operation: &Operation,
@@ -117,6 +116,7 @@ impl Store {
                 "{name}, which has the record {sfid}, has changes that are not sent\nwait for them, or revert them first"
             )));
         }
+        let before = self.removed_rows(transaction, mapping, &[other]).await?.remove(&other);
         let sql = format!("DELETE FROM {} WHERE id = $1", self.table(&mapping.table));
         transaction.write_rows(&sql, &[&other]).await.context("remove the replaced row").map_err(
             |error| {
@@ -129,7 +129,7 @@ impl Store {
                 error
             },
         )?;
-        let entry = Entry { row: Some(other), before: Some(values.clone()), ..Entry::default() };
+        let entry = Entry { row: Some(other), before, ..Entry::default() };
         // Of another kind than a revert: bringing the row back would need its record.
         audit(transaction, operation, "replaced", mapping, &[entry]).await
     }

@@ -88,6 +88,7 @@ impl Store {
             let row = json!({"id": into.row, "after": after});
             self.write_columns(&transaction, &mapping, &columns, vec![row]).await.map_err(refused)?;
         }
+        let whole = self.removed_rows(&transaction, &mapping, &ids).await?;
         let mut entries = vec![Entry {
             row: Some(into.row.0),
             before: Some(Value::Object(before)),
@@ -96,7 +97,7 @@ impl Store {
         }];
         entries.extend(ids.iter().map(|id| Entry {
             row: Some(*id),
-            before: locked.rows.get(id).map(|row| values(&mapping, row)),
+            before: whole.get(id).cloned(),
             ..Entry::default()
         }));
         audit(&transaction, operation, "merged", &mapping, &entries).await?;
@@ -175,14 +176,4 @@ fn lacking(mapping: &Mapping, kept: &Value, gone: &[&Value]) -> (Map<String, Val
         }
     }
     (before, after)
-}
-
-/// The mapped values of a row that goes, as the audit keeps them.
-fn values(mapping: &Mapping, row: &Value) -> Value {
-    let mut kept: Map<String, Value> = mapping
-        .read_fields()
-        .map(|field| (field.column.clone(), json!(row.get(&field.column).and_then(json_text))))
-        .collect();
-    kept.insert("sfid".to_owned(), json!(row.get("sfid").and_then(json_text)));
-    Value::Object(kept)
 }

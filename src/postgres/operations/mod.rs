@@ -7,6 +7,7 @@ pub mod commands;
 pub mod edit;
 pub mod link;
 pub(super) mod merge;
+mod removed;
 pub mod revert;
 pub mod settings;
 pub mod undo;

@@ -50,7 +50,7 @@ enum Change {
     /// These columns get Salesforce's values; none where they agree already.
     Values { before: Map<String, Value>, after: Map<String, Value>, sfid: Option<String> },
     /// The row goes: Salesforce never had it, or has it no longer.
-    Remove { before: Value },
+    Remove,
     /// The row comes back.
     Restore { after: Map<String, Value> },
     /// Neither side has it.
@@ -134,7 +134,7 @@ impl Store {
             let change = change(mapping, there.get(&row.0), unit, record);
             match (left, &change) {
                 (Some(why), _) => results.push(RowResult::new(*row, RowStatus::Skipped, why)),
-                (None, Change::Remove { .. }) if !remove => {
+                (None, Change::Remove) if !remove => {
                     let why =
                         "Salesforce has no record for it: this would remove the row, which nobody confirmed";
                     results.push(RowResult::new(*row, RowStatus::Skipped, why));
@@ -145,7 +145,14 @@ impl Store {
                 }
             }
         }
-        let entries: Vec<Entry> = changes.iter().map(|(id, change)| entry(*id, change)).collect();
+        let removed: Vec<i32> = changes
+            .iter()
+            .filter(|(_, change)| matches!(change, Change::Remove))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut whole = self.removed_rows(&transaction, mapping, &removed).await?;
+        let entries: Vec<Entry> =
+            changes.iter().map(|(id, change)| entry(*id, change, whole.remove(id))).collect();
         let action = if wanted == Wanted::Revert { "reverted" } else { "repaired" };
         audit(&transaction, operation, action, mapping, &entries).await?;
         let touched: Vec<i32> = changes.keys().copied().collect();
@@ -178,7 +185,7 @@ impl Store {
                     let own = there.get(id).and_then(|row| json_text(row.get("sfid")?));
                     settled.push(json!({"id": id, "sfid": own.or(known).or_else(|| sfid.clone())}));
                 }
-                Change::Remove { .. } => removed.push(*id),
+                Change::Remove => removed.push(*id),
                 Change::Restore { after } => {
                     let mut row = after.clone();
                     row.insert("id".to_owned(), json!(id));
@@ -335,13 +342,7 @@ impl Store {
 fn change(mapping: &Mapping, row: Option<&Value>, unit: Option<&Unit>, record: &SalesforceValues) -> Change {
     let found = record.state == SalesforceState::Found;
     match row {
-        Some(row) if !found => {
-            let known = mapping.fields.iter().map(|field| field.column.as_str());
-            let own = known.chain(["sfid"]).filter_map(|column| Some((column.to_owned(), row.get(column)?)));
-            let own: Map<String, Value> =
-                own.map(|(column, value)| (column, json!(json_text(value)))).collect();
-            Change::Remove { before: Value::Object(own) }
-        }
+        Some(_) if !found => Change::Remove,
         Some(row) => {
             let (mut before, mut after) = (Map::new(), Map::new());
             for field in mapping.read_fields() {
@@ -376,16 +377,17 @@ fn told(change: &Change) -> &'static str {
             "it has Salesforce's values already; its unsent changes are given up"
         }
         Change::Values { .. } => "it has Salesforce's values",
-        Change::Remove { .. } => "the row is removed",
+        Change::Remove => "the row is removed",
         Change::Restore { .. } => "the row is back",
         Change::Nothing => "neither side has it any more",
     }
 }
 
-fn entry(id: i32, change: &Change) -> Entry {
+/// The entry of the audit for a row; `whole` is the row that goes.
+fn entry(id: i32, change: &Change, whole: Option<Value>) -> Entry {
     let (before, after) = match change {
         Change::Values { before, after, .. } => (Some(json!(before)), Some(json!(after))),
-        Change::Remove { before } => (Some(before.clone()), None),
+        Change::Remove => (whole, None),
         Change::Restore { after } => (None, Some(json!(after))),
         Change::Nothing => (None, None),
     };

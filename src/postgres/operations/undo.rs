@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
+use crate::domain::changes::merge::same;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::operations::operation::{AuditEntry, Operation, RowResult, RowStatus};
@@ -89,26 +90,20 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin an undo")?;
         let there = self.lock_rows(&transaction, mapping, &[row.0]).await?.rows.remove(&row.0);
-        let is_as_left = |row: &Value| {
-            let after = entry.after.iter().flatten();
-            after.clone().all(|(column, value)| {
-                column == "id" || row.get(column).and_then(records::json_text) == *value
-            })
-        };
         let skipped = |why: &str| Ok(RowResult::new(row, RowStatus::Skipped, why));
         let done = match (&entry.before, there) {
             (Some(_), Some(_)) => return skipped("the row is there again"),
             (None, None) => return skipped("the row is gone again"),
             (Some(before), None) => {
-                let mut values = json!(before);
                 // The record, if there was one, is gone: a new one is made from the whole row.
-                (values["id"], values["sfid"]) = (json!(row), Value::Null);
-                self.insert_rows(&transaction, mapping, vec![values], "PENDING")
-                    .await
-                    .map(|()| "the row is back")
+                let back = self.reinsert(&transaction, mapping, (row.0, &json!(before))).await;
+                back.map(|lost| match lost.as_slice() {
+                    [] => "the row is back".to_owned(),
+                    lost => format!("the row is back, but for columns that are gone: {}", lost.join(", ")),
+                })
             }
             (None, Some(now)) => {
-                if !is_as_left(&now) {
+                if !is_as_left(mapping, entry, &now) {
                     return skipped("the row was changed meanwhile");
                 }
                 let sql = format!("DELETE FROM {} WHERE id = $1", self.table(&mapping.table));
@@ -116,7 +111,7 @@ impl Store {
                     .write_rows(&sql, &[&row.0])
                     .await
                     .context("remove a row")
-                    .map(|_| "the row is removed again")
+                    .map(|_| "the row is removed again".to_owned())
             }
         };
         let message = match done {
@@ -177,6 +172,14 @@ impl Store {
         };
         Ok(entries.iter().map(fate).collect())
     }
+}
+
+/// Whether a row that came back has the values that it came back with; those that Salesforce computes become others by themselves.
+fn is_as_left(mapping: &Mapping, entry: &AuditEntry, now: &Value) -> bool {
+    mapping.fields.iter().filter(|field| !field.read_only()).all(|field| {
+        let Some(left) = entry.after.as_ref().and_then(|after| after.get(&field.column)) else { return true };
+        same(field, left.as_deref(), now.get(&field.column).and_then(records::json_text).as_deref())
+    })
 }
 
 /// The edit that takes an entry's values back; `None` when it changed none.
