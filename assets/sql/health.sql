@@ -13,13 +13,15 @@ CREATE TABLE IF NOT EXISTS syncdeck.health (
     -- sends that repeat one that failed, and how many of those were taken
     repeated bigint NOT NULL DEFAULT 0,
     repeated_accepted bigint NOT NULL DEFAULT 0,
-    -- how long changes waited, how long requests took, how old what was read was, how old the oldest change was
+    -- how long changes waited, how long requests took that write, how old what was read was, how old the oldest change was
     waited bigint[] NOT NULL DEFAULT '{}',
     requests bigint[] NOT NULL DEFAULT '{}',
     read_lag bigint[] NOT NULL DEFAULT '{}',
     oldest bigint[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (at, mapping, span)
 ) WITH (fillfactor = 70);
+-- how long requests took that read
+ALTER TABLE syncdeck.health ADD COLUMN IF NOT EXISTS reads bigint[] NOT NULL DEFAULT '{}';
 
 -- Errors that came.
 CREATE TABLE IF NOT EXISTS syncdeck.health_began (

@@ -133,6 +133,7 @@ fn lines(health: &Health) -> Vec<(&'static str, String)> {
         ("sent again", repeated),
         ("changes waited", format!("{}{to_salesforce}", spread(&figures.waited))),
         ("requests took", spread(&figures.requests)),
+        ("reads took", spread(&figures.reads)),
         ("oldest change", spread(&figures.oldest)),
         ("reads behind", format!("{}{late_reads}", spread(&figures.read_lag))),
     ]
@@ -227,7 +228,7 @@ fn section(text: &mut String, title: &str, body: impl FnOnce(&mut String)) {
 type Told = fn(&Figures) -> String;
 
 fn figures(now: &Figures, before: &Figures) -> Vec<Vec<String>> {
-    let rows: [(&str, Told); 10] = [
+    let rows: [(&str, Told); 11] = [
         ("changes taken", |figures| number(figures.accepted)),
         ("changes refused", |figures| number(figures.rejected)),
         ("share of changes that fail", |figures| figures.error_rate.map_or_else(dash, percent)),
@@ -239,6 +240,7 @@ fn figures(now: &Figures, before: &Figures) -> Vec<Vec<String>> {
         }),
         ("changes waited", |figures| spread(&figures.waited)),
         ("requests took", |figures| spread(&figures.requests)),
+        ("reads took", |figures| spread(&figures.reads)),
         ("reads behind", |figures| spread(&figures.read_lag)),
     ];
     rows.into_iter().map(|(name, of)| vec![name.to_owned(), of(now), of(before)]).collect()

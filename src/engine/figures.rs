@@ -146,6 +146,9 @@ impl Figures {
         .histograms(encoder, measured(|total| &total.read_lag))?;
         seconds("request_duration", "Requests that write records, until their answer", MetricType::Histogram)
             .histograms(encoder, measured(|total| &total.requests))?;
+        let help = "Requests that read records, until their answer";
+        seconds("read_request_duration", help, MetricType::Histogram)
+            .histograms(encoder, measured(|total| &total.reads))?;
         let outcomes = totals().flat_map(|(name, total)| {
             let counts = &total.counts;
             let of = [("accepted", counts.accepted), ("rejected", counts.rejected), ("lost", counts.lost)];

@@ -27,6 +27,7 @@ pub(super) struct Total {
     pub(super) counts: Counts,
     pub(super) waited: Measured,
     pub(super) requests: Measured,
+    pub(super) reads: Measured,
     pub(super) read_lag: Measured,
 }
 
@@ -97,6 +98,11 @@ impl Tally {
     /// Notes how long a request that writes records took.
     pub(super) fn requested(&self, mapping: &str, took: Duration) {
         self.measure(mapping, &[took], |times| &mut times.requests, |total| &mut total.requests);
+    }
+
+    /// Notes how long a request that reads records took.
+    pub(super) fn asked(&self, mapping: &str, took: Duration) {
+        self.measure(mapping, &[took], |times| &mut times.reads, |total| &mut total.reads);
     }
 
     /// Notes how old records were when they were read.

@@ -398,6 +398,7 @@ async fn what_a_real_engine_counted_is_what_people_are_told() {
     assert_eq!(told.figures.error_rate, Some(0.5));
     assert_eq!((told.figures.waited.count, told.now.errors, told.mappings.len()), (1, 1, 2));
     assert!(told.figures.requests.count >= 1);
+    assert!(told.figures.reads.count >= 1);
     assert_eq!((told.causes[0].code.as_str(), told.causes[0].count), ("INVALID_EMAIL_ADDRESS", 1));
     assert!(told.to - told.from < TimeDelta::hours(25));
     // The same for scripts, for people, and for those who were not there.

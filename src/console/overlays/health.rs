@@ -173,7 +173,10 @@ fn figures(ctx: &Context, health: &Health, area: Rect) -> Vec<Line<'static>> {
     let number = |number: i64| count(number, 0);
     let taken = figures.repeat_success.map(|success| (percent(success), "taken"));
     let again = [(number(figures.repeated), "sent again")].into_iter().chain(taken);
-    let requests: Vec<(String, &str)> = spread(&figures.requests).into_iter().chain(again).collect();
+    let wide = usize::from(area.width) >= WIDE;
+    let reads = figures.reads.median.filter(|_| wide).map(|median| (measured(median), "a read"));
+    let requests: Vec<(String, &str)> =
+        spread(&figures.requests).into_iter().chain(reads).chain(again).collect();
     let ways: Vec<(String, &str)> =
         figures.ways.iter().map(|way| (number(way.count), way.way.as_str())).collect();
     let oldest = match health.now.lag_to_salesforce {
@@ -185,7 +188,7 @@ fn figures(ctx: &Context, health: &Health, area: Rect) -> Vec<Line<'static>> {
         None => (String::new(), "on time now"),
     };
     let width = usize::from(area.width).saturating_sub(NAME + 14).max(8);
-    let space = if usize::from(area.width) >= WIDE { "   " } else { "  " };
+    let space = if wide { "   " } else { "  " };
     let line = |name: &str, parts: &[(String, &str)]| line(ctx, name, space, parts);
     let each = match health.step {
         Some(Scale::Hour) => ["taken/h", "refused/h"],

@@ -41,6 +41,8 @@ pub struct Figures {
     pub waited: Spread,
     /// A request that writes records, until its answer.
     pub requests: Spread,
+    /// A request that reads records, until its answer.
+    pub reads: Spread,
     /// From a record's stamp in Salesforce until its row was written here.
     pub read_lag: Spread,
     /// The age of the oldest change that waits, looked at once a minute.
@@ -105,7 +107,7 @@ impl Figures {
     /// Those of everything that a history has.
     pub fn of(history: &History) -> Figures {
         let mut figures = Figures::default();
-        let (mut waited, mut requests) = (Histogram::default(), Histogram::default());
+        let (mut waited, mut requests, mut reads) = <(Histogram, Histogram, Histogram)>::default();
         let (mut read_lag, mut oldest) = (Histogram::default(), Histogram::default());
         for cell in &history.cells {
             figures.accepted += cell.counts.accepted;
@@ -115,11 +117,13 @@ impl Figures {
             figures.repeated += cell.counts.repeated;
             waited.join(&cell.times.waited);
             requests.join(&cell.times.requests);
+            reads.join(&cell.times.reads);
             read_lag.join(&cell.times.read_lag);
             oldest.join(&cell.times.oldest);
         }
         figures.waited = Spread::of(&waited);
         figures.requests = Spread::of(&requests);
+        figures.reads = Spread::of(&reads);
         figures.read_lag = Spread::of(&read_lag);
         figures.oldest = Spread::of(&oldest);
         figures.error_rate = share(figures.rejected, figures.accepted + figures.rejected);

@@ -41,6 +41,8 @@ pub struct Times {
     pub waited: Histogram,
     /// A request that writes records, until its answer.
     pub requests: Histogram,
+    /// A request that reads records, until its answer.
+    pub reads: Histogram,
     /// From a record's stamp in Salesforce until its row was written here.
     pub read_lag: Histogram,
     /// The age of the oldest change that waits, looked at once a minute.
@@ -72,6 +74,7 @@ impl Cell {
         self.counts.add(other.counts);
         self.times.waited.join(&other.times.waited);
         self.times.requests.join(&other.times.requests);
+        self.times.reads.join(&other.times.reads);
         self.times.read_lag.join(&other.times.read_lag);
         self.times.oldest.join(&other.times.oldest);
     }

@@ -17,7 +17,7 @@ use crate::salesforce::query::{Selection, instant};
 use crate::salesforce::value;
 
 use super::apply::{apply, note, remove};
-use super::fetch::{ReadError, lease_length, newest, records, stamp_of};
+use super::fetch::{ReadError, lease_length, newest, records, stamp_of, timed};
 use super::{gone, replaced};
 use crate::engine::Shared;
 
@@ -74,8 +74,8 @@ async fn changes(
     let selection = Selection::of(mapping);
     let name = stamp.name();
     let from = instant(back_from(since, shared.config.salesforce.look_back));
-    let mut page =
-        shared.client.select(&selection, &format!(" WHERE {name} >= {from} ORDER BY {name} ASC")).await?;
+    let later = format!(" WHERE {name} >= {from} ORDER BY {name} ASC");
+    let mut page = timed(shared, mapping, shared.client.select(&selection, &later)).await?;
     // A stamp may lie anywhere; from one in the future on, nothing would be read until that day has come.
     let newest_possible = asked_at;
     let mut reached = since;
@@ -105,7 +105,7 @@ async fn changes(
         }
         let Some(next) = page.next else { break };
         (begin, asked_at) = (Instant::now(), shared.store.now().await?);
-        page = shared.client.select_more(&selection, &next).await?;
+        page = timed(shared, mapping, shared.client.select_more(&selection, &next)).await?;
     }
     cursor.read = Some(skipped.map_or(reached, |stamp| reached.min(stamp)).max(since));
     Ok(read)
@@ -136,7 +136,7 @@ async fn everything(
     let mut read = Read::default();
     let asked_at = shared.store.now().await?;
     let selection = Selection::of(mapping);
-    let mut page = shared.client.select(&selection, "").await?;
+    let mut page = timed(shared, mapping, shared.client.select(&selection, "")).await?;
     let mut met = gone::Met::default();
     loop {
         let rows: Vec<RecordRow> = page.records.iter().map(|record| value::to_row(mapping, record)).collect();
@@ -149,7 +149,7 @@ async fn everything(
         read.changed.extend(applied.changed);
         let Some(next) = page.next else { break };
         shared.store.lease(lease, lease_length(shared, mapping)).await?;
-        page = shared.client.select_more(&selection, &next).await?;
+        page = timed(shared, mapping, shared.client.select_more(&selection, &next)).await?;
     }
     read.written += gone::remove_gone(shared, mapping, lease, &met).await?;
     Ok(read)

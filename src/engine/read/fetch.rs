@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::domain::mappings::mapping::Mapping;
 use crate::postgres::{self, Store};
@@ -25,6 +26,18 @@ pub(in crate::engine) enum ReadError {
 /// A reader holds its mapping over the pause to its next poll.
 pub(in crate::engine) fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
     shared.config.salesforce.lease + mapping.rules.poll_interval
+}
+
+/// An answer of Salesforce about records of this mapping; notes how long it took.
+pub(in crate::engine) async fn timed<T>(
+    shared: &Shared,
+    mapping: &Mapping,
+    answer: impl Future<Output = Result<T, salesforce::Error>>,
+) -> Result<T, salesforce::Error> {
+    let asked = Instant::now();
+    let answer = answer.await;
+    shared.tally.asked(&mapping.object, asked.elapsed());
+    answer
 }
 
 /// Records by their ids, with everything that a read asks for; those that are gone are not among them.

@@ -108,7 +108,8 @@ impl Load<'_> {
     async fn pages(&mut self, cursor: &mut Cursor) -> Result<bool, ReadError> {
         // Ordering and limits would switch off how Salesforce cuts large reads.
         let selection = Selection::of(self.mapping);
-        let mut page = self.shared.client.select(&selection, "").await?;
+        let first = self.shared.client.select(&selection, "");
+        let mut page = fetch::timed(self.shared, self.mapping, first).await?;
         self.progress.total = page.total;
         loop {
             self.take(&page).await?;
@@ -121,7 +122,8 @@ impl Load<'_> {
             if cursor.loaded && told_apart && self.polled.elapsed() >= self.mapping.rules.poll_interval {
                 self.poll(cursor).await?;
             }
-            page = self.shared.client.select_more(&selection, &next).await?;
+            page = fetch::timed(self.shared, self.mapping, self.shared.client.select_more(&selection, &next))
+                .await?;
         }
     }
 

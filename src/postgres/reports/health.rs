@@ -86,7 +86,7 @@ impl Store {
              INSERT INTO syncdeck.health AS day
              SELECT 'day', date_trunc('day', at, 'UTC'), mapping, sum(accepted), sum(rejected), sum(lost), sum(read),
                  sum(repeated), sum(repeated_accepted), syncdeck.sum_counts(waited), syncdeck.sum_counts(requests),
-                 syncdeck.sum_counts(read_lag), syncdeck.sum_counts(oldest)
+                 syncdeck.sum_counts(read_lag), syncdeck.sum_counts(oldest), syncdeck.sum_counts(reads)
              FROM gone GROUP BY 2, 3
              ON CONFLICT (at, mapping, span) DO UPDATE SET
                  accepted = day.accepted + excluded.accepted, rejected = day.rejected + excluded.rejected,
@@ -95,6 +95,7 @@ impl Store {
                  requests = syncdeck.add_counts(day.requests, excluded.requests),
                  read_lag = syncdeck.add_counts(day.read_lag, excluded.read_lag),
                  oldest = syncdeck.add_counts(day.oldest, excluded.oldest),
+                 reads = syncdeck.add_counts(day.reads, excluded.reads),
                  repeated = day.repeated + excluded.repeated,
                  repeated_accepted = day.repeated_accepted + excluded.repeated_accepted",
             "WITH gone AS (DELETE FROM syncdeck.health_began WHERE span = 'hour' AND at < $1 RETURNING *)
@@ -357,8 +358,8 @@ pub(in crate::postgres) async fn add_cells(
         transaction
             .execute_cached(
                 "INSERT INTO syncdeck.health AS hour (span, at, mapping, accepted, rejected, lost, read, repeated,
-                     repeated_accepted, waited, requests, read_lag, oldest)
-                 VALUES ('hour', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                     repeated_accepted, waited, requests, read_lag, oldest, reads)
+                 VALUES ('hour', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
                  ON CONFLICT (at, mapping, span) DO UPDATE SET
                      accepted = hour.accepted + excluded.accepted, rejected = hour.rejected + excluded.rejected,
                      lost = hour.lost + excluded.lost, read = hour.read + excluded.read,
@@ -367,7 +368,8 @@ pub(in crate::postgres) async fn add_cells(
                      waited = syncdeck.add_counts(hour.waited, excluded.waited),
                      requests = syncdeck.add_counts(hour.requests, excluded.requests),
                      read_lag = syncdeck.add_counts(hour.read_lag, excluded.read_lag),
-                     oldest = syncdeck.add_counts(hour.oldest, excluded.oldest)",
+                     oldest = syncdeck.add_counts(hour.oldest, excluded.oldest),
+                     reads = syncdeck.add_counts(hour.reads, excluded.reads)",
                 &[
                     at,
                     mapping,
@@ -381,6 +383,7 @@ pub(in crate::postgres) async fn add_cells(
                     &times.requests.counts(),
                     &times.read_lag.counts(),
                     &times.oldest.counts(),
+                    &times.reads.counts(),
                 ],
             )
             .await
@@ -393,14 +396,15 @@ pub(in crate::postgres) async fn add_cells(
 async fn summed_up(transaction: &Transaction<'_>, from: DateTime<Utc>) -> Result<History, Error> {
     let from = hour_of(from);
     let mut history = History::default();
-    let sql = "SELECT at, mapping, accepted, rejected, lost, read, repeated, repeated_accepted, waited, requests, read_lag, oldest
-         FROM syncdeck.health WHERE at >= $1 ORDER BY at, mapping";
+    let sql = "SELECT at, mapping, accepted, rejected, lost, read, repeated, repeated_accepted, waited, requests, read_lag, oldest,
+             reads FROM syncdeck.health WHERE at >= $1 ORDER BY at, mapping";
     for row in transaction.query(sql, &[&from]).await.context("read the hours")? {
         let [accepted, rejected, lost, read, repeated, repeated_accepted] =
             [2, 3, 4, 5, 6, 7].map(|at| row.get(at));
-        let [waited, requests, read_lag, oldest] = [8, 9, 10, 11].map(|at| Histogram::of(row.get(at)));
+        let [waited, requests, read_lag, oldest, reads] =
+            [8, 9, 10, 11, 12].map(|at| Histogram::of(row.get(at)));
         let counts = Counts { accepted, rejected, lost, read, repeated, repeated_accepted };
-        let times = Times { waited, requests, read_lag, oldest };
+        let times = Times { waited, requests, reads, read_lag, oldest };
         history.cells.push(Cell { at: row.get(0), mapping: row.get(1), counts, times });
     }
     let sql = "SELECT at, mapping, category, code, n FROM syncdeck.health_began WHERE at >= $1 ORDER BY at";

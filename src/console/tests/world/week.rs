@@ -33,6 +33,7 @@ pub fn health() -> Health {
             };
             cell.times.waited.add(Duration::from_millis(400 + 90 * (hour % 11).unsigned_abs()), 5);
             cell.times.requests.add(Duration::from_millis(180), 2);
+            cell.times.reads.add(Duration::from_millis(90), 12);
             cell.times.read_lag.add(Duration::from_secs(4), 2);
             cell.times.oldest.add(Duration::from_secs(2), 60);
             history.cells.push(cell);
