@@ -248,6 +248,44 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_forgot_its_record_is_linked_with_it() {
+    let world = World::watched(WATCHED, 4).await;
+    world
+        .plant("UPDATE salesforce.contact SET sfid = NULL, lastname = 'Forgot ' || id WHERE external_id__c IN ('K1', 'K2')")
+        .await;
+    world.compared().await;
+    let (first, second) = (world.row_of("K1").await, world.row_of("K2").await);
+    let missing = |row: i32| format!("RECORD_MISSING open {row}");
+    world
+        .until_found(&[
+            &missing(first),
+            &missing(second),
+            "ROW_MISSING open record",
+            "ROW_MISSING open record",
+        ])
+        .await;
+    let sfid = world.record("Contact", "K1").unwrap()["Id"].as_str().unwrap().to_owned();
+    let link = async |row: i32| {
+        let shown = world.handle.record(&contact(row)).await.unwrap();
+        let offers = shown.advice.remedies;
+        let link = offers.iter().find(|offer| offer.action == Some(Action::Link) && offer.number.is_some());
+        world.handle.apply(&contact(row), link.unwrap_or_else(|| panic!("{offers:#?}"))).await
+    };
+    link(first).await.unwrap();
+    world.until_text(&format!("SELECT sfid FROM salesforce.contact WHERE id = {first}"), &sfid).await;
+    // The row has a record by that, and the record a row; that they differ is another thing.
+    let differs = format!("RECORD_DIFFERS open {first}");
+    world.until_found(&[&differs, &missing(second), "ROW_MISSING open record"]).await;
+    // The record got a row of its own meanwhile: nothing of that row is lost by linking.
+    let taken = world.record("Contact", "K2").unwrap()["Id"].as_str().unwrap().to_owned();
+    world
+        .plant(&format!("INSERT INTO salesforce.contact (lastname, sfid) VALUES ('Doe 2', '{taken}')"))
+        .await;
+    let refused = link(second).await.unwrap_err().to_string();
+    assert!(refused.contains("replace that one, with: syncdeck link --replace"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_on_its_way_is_no_finding_and_closes_none() {
     let world = World::watched(WATCHED, 40).await;
     world.plant("UPDATE salesforce.contact SET lastname = 'Drifted' WHERE external_id__c = 'K1'").await;

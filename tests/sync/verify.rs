@@ -2,6 +2,7 @@
 //! on trial leaves no trace.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
@@ -272,6 +273,28 @@ async fn what_is_pending_failed_or_of_one_key_is_told_apart() {
         .await
         .unwrap();
     assert_eq!((report.done, report.skipped), (1, 1), "a duplicate is left to a person");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_reader_may_have_still_to_read_is_not_said_to_differ() {
+    let mut world = World::with(MAPPINGS, |org| long_ago(org, 3)).await;
+    world.plant("UPDATE salesforce.contact SET lastname = 'Drifted' WHERE external_id__c = 'K1'").await;
+    // An engine that seems to run, and whose reader does not come by.
+    world.stop_engine().await;
+    world
+        .run("UPDATE syncdeck.engine SET state = 'running', seen_at = clock_timestamp() + interval '1 day'")
+        .await;
+    let mapping = world.store.registered("Contact").await.unwrap();
+    let mut sides = world.sides();
+    sides.reader_patience = Duration::from_secs(1);
+    let verdict = sides.verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap();
+    assert_eq!((counts(&verdict), verdict.unread), (Vec::new(), 1), "{:#?}", verdict.findings);
+    let clauses = verdict.explained().join("; ");
+    assert!(clauses.contains("looked different, but nobody read meanwhile: 1; verify again"), "{clauses}");
+    // Where no engine runs, both sides are as they are.
+    world.run("DELETE FROM syncdeck.engine").await;
+    let verdict = sides.verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap();
+    assert_eq!((counts(&verdict), verdict.unread), (vec![(Kind::Mismatch, 1)], 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

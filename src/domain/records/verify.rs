@@ -221,8 +221,12 @@ pub struct VerifyReport {
     pub counts: BTreeMap<Kind, i64>,
     /// What was found, at most as many as are listed.
     pub findings: Vec<Finding>,
-    /// How many looked different but changed each time that one looked: nothing can be said about them.
+    /// How many looked different but changed each time that one looked, or were too many to look at again: nothing can be said
+    /// about them.
     pub unsettled: i64,
+    /// How many looked different while the reader was not by: it may have had them still to read.
+    #[serde(default)]
+    pub unread: i64,
     /// Whether it was stopped before its end.
     pub stopped: bool,
     /// Why what was found could not be listed as errors.
@@ -272,9 +276,13 @@ impl VerifyReport {
         }
         if self.unsettled > 0 {
             clauses.push(format!(
-                "changed each time one looked: {}; verify again when it is calmer",
+                "changed each time one looked, or too many at once: {}; verify again when it is calmer",
                 self.unsettled
             ));
+        }
+        if self.unread > 0 {
+            clauses
+                .push(format!("looked different, but nobody read meanwhile: {}; verify again", self.unread));
         }
         clauses
     }

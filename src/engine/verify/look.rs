@@ -151,8 +151,9 @@ impl Look {
         let told = Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text())));
         let told: Vec<String> = told.collect();
         let mut found = if told.is_empty() { "no difference".to_owned() } else { told.join(", ") };
-        if self.report.unsettled > 0 {
-            found.push_str(&format!("; {} could not be settled", self.report.unsettled));
+        let open = self.report.unsettled + self.report.unread;
+        if open > 0 {
+            found.push_str(&format!("; {open} could not be settled"));
         }
         if let Some(trouble) = &self.trouble {
             found.push_str(&format!("; duplicates and orphans could not be looked for: {trouble}"));
@@ -162,7 +163,8 @@ impl Look {
 
     /// Whether all was looked at, and nothing differs.
     pub(in crate::engine) fn is_in_order(&self) -> bool {
-        self.report.counts.is_empty() && self.report.unsettled == 0 && self.trouble.is_none()
+        let open = self.report.unsettled + self.report.unread;
+        self.report.counts.is_empty() && open == 0 && self.trouble.is_none()
     }
 
     /// Whether a subject waits for the end, where all of a row is found together: one of a duplicate or an orphan.

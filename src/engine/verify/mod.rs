@@ -23,7 +23,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowRef;
 use crate::domain::records::consistency::{LEFT_OUT, OP};
 use crate::domain::records::verify::{Finding, Kind, Stage, Unsent, VerifyReport, differences};
-use crate::domain::state::EngineState;
+use crate::domain::state::{EngineState, MappingState};
 use crate::domain::values::hstore::Hstore;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::reports::status::Lease;
@@ -52,6 +52,8 @@ const ROUNDS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// Between looks at whether the reader was by, where nobody hurries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A reader that takes longer for a poll has not been by.
+const READER_PATIENCE: Duration = Duration::from_secs(120);
 /// Requests by which the reader is had by, at most.
 const POLLS: i64 = 2;
 
@@ -74,6 +76,8 @@ pub struct Verifier {
     pub client: Arc<Client>,
     /// Findings of a mapping that are listed as errors, at most.
     pub listed: i64,
+    /// How long a reader may take for a poll, beside the time between two.
+    pub reader_patience: Duration,
     /// Whether somebody waits for it: then the readers are asked to come by at once.
     hurries: bool,
 }
@@ -85,13 +89,20 @@ impl Verifier {
     /// When TLS cannot be set up.
     pub fn new(config: &Config, store: Store) -> Result<Verifier, StartError> {
         let client = Arc::new(super::client(&config.salesforce)?);
-        Ok(Verifier { store, client, listed: config.verify.listed, hurries: true })
+        Ok(Verifier {
+            store,
+            client,
+            listed: config.verify.listed,
+            reader_patience: READER_PATIENCE,
+            hurries: true,
+        })
     }
 
     /// With the engine's own login, for somebody who waits for it.
     pub(in crate::engine) fn of(shared: &Shared) -> Verifier {
         let listed = shared.config.verify.listed;
-        Verifier { store: shared.store.clone(), client: shared.client.clone(), listed, hurries: true }
+        let (store, client) = (shared.store.clone(), shared.client.clone());
+        Verifier { store, client, listed, reader_patience: READER_PATIENCE, hurries: true }
     }
 
     /// The same for nobody: readers come by in their own time.
@@ -347,9 +358,13 @@ impl Verifier {
         let (mut suspects, places) = look.take_part();
         for round in 0..ROUNDS {
             told(Stage::Settling(suspects.len() + places.len() + look.suspects.len() + look.places.len()));
-            self.wait_for_reader(mapping, stop).await?;
+            let was_by = self.wait_for_reader(mapping, stop).await?;
             look.requests += if self.hurries { POLLS } else { 0 };
             if stop.is_cancelled() {
+                return Ok(());
+            }
+            if !was_by {
+                look.report.unread += (suspects.len() + if round == 0 { places.len() } else { 0 }) as i64;
                 return Ok(());
             }
             if round == 0 {
@@ -469,10 +484,14 @@ impl Verifier {
         Ok(seen)
     }
 
-    /// Until the mapping's reader has begun and ended a whole poll: the second end from now. Without an engine there is
-    /// nothing to wait for.
-    async fn wait_for_reader(&self, mapping: &Mapping, stop: &CancellationToken) -> Result<(), Error> {
-        let patience = mapping.rules.poll_interval * 3 + Duration::from_secs(15);
+    /// Until the mapping's reader has begun and ended a whole poll: the second end from now. Where nobody reads there is nothing
+    /// to wait for. False when it was not by in a time in which it comes by even on a machine that has much else to do:
+    /// what looks different may be what it has not read.
+    async fn wait_for_reader(&self, mapping: &Mapping, stop: &CancellationToken) -> Result<bool, Error> {
+        if !self.is_read(mapping).await? {
+            return Ok(true);
+        }
+        let patience = mapping.rules.poll_interval * 3 + self.reader_patience;
         let least = Duration::from_millis(100);
         let pause =
             if self.hurries { least } else { (mapping.rules.poll_interval / 4).clamp(least, LONGEST_PAUSE) };
@@ -480,9 +499,6 @@ impl Verifier {
         let mut ends = 0;
         let mut last = self.store.last_read(&mapping.object).await?;
         while ends < 2 && begin.elapsed() < patience && !stop.is_cancelled() {
-            if self.store.overview().await?.engine.state != EngineState::Running {
-                return Ok(());
-            }
             if self.hurries {
                 self.store.notify("poll").await?;
             }
@@ -490,9 +506,19 @@ impl Verifier {
             let now = self.store.last_read(&mapping.object).await?;
             if now != last {
                 (last, ends) = (now, ends + 1);
+            } else if !self.is_read(mapping).await? {
+                break;
             }
         }
-        Ok(())
+        Ok(ends == 2)
+    }
+
+    /// Whether an engine reads the mapping.
+    async fn is_read(&self, mapping: &Mapping) -> Result<bool, Error> {
+        let overview = self.store.overview().await?;
+        let of = overview.mappings.iter().find(|status| status.name == mapping.object);
+        Ok(overview.engine.state == EngineState::Running
+            && of.is_some_and(|status| status.state != MappingState::Broken))
     }
 }
 
