@@ -76,6 +76,19 @@ pub const QUALIFIERS: &str = "mapping: code: field: category: class: state: op: 
 impl Filter {
     /// Reads a filter as typed; `now` is what `since:1h` counts from.
     ///
+    /// ```
+    /// use chrono::Utc;
+    /// use syncdeck::domain::errors::filter::{Filter, Term};
+    ///
+    /// let filter = Filter::parse("mapping:Contact -code:LOCK \"acme ltd\"", Utc::now()).unwrap();
+    /// assert_eq!(filter.terms[0].term, Term::Mapping("Contact".to_owned()));
+    /// assert!(filter.terms[1].negated);
+    /// assert_eq!(filter.terms[2].term, Term::Word("acme ltd".to_owned()));
+    ///
+    /// let unknown = Filter::parse("maping:Contact", Utc::now()).unwrap_err();
+    /// assert!(unknown.to_string().contains("did you mean mapping:?"));
+    /// ```
+    ///
     /// # Errors
     /// An unknown qualifier or a value that it does not take.
     pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Filter, FilterError> {

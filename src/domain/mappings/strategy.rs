@@ -122,6 +122,19 @@ impl RetryDecision {
 }
 
 /// Decides about a record that was rejected, `before` times already, with `random` in 0..1 for the jitter.
+///
+/// ```
+/// use syncdeck::domain::errors::sync_error::Class;
+/// use syncdeck::domain::mappings::strategy::{Retries, RetryDecision, Strategy, decide};
+///
+/// let retries = Retries::default();
+/// // What passes by itself is sent again, whatever the strategy; the third time was the last.
+/// assert!(matches!(decide(Strategy::FailFast, &retries, Class::Transient, 0, 0.5), RetryDecision::Again(_)));
+/// assert_eq!(decide(Strategy::FailFast, &retries, Class::Transient, 3, 0.5), RetryDecision::Stop);
+/// // What does not, waits for a person, who may have to release it.
+/// assert_eq!(decide(Strategy::Skip, &retries, Class::Permanent, 0, 0.5), RetryDecision::Open);
+/// assert_eq!(decide(Strategy::ManualReview, &retries, Class::Permanent, 0, 0.5), RetryDecision::Review);
+/// ```
 pub fn decide(
     strategy: Strategy,
     retries: &Retries,

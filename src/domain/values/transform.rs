@@ -160,6 +160,19 @@ impl Transform {
 /// Applies transforms one behind the other. One that leaves nothing of a value clears it in Salesforce, which nobody
 /// is told: that is refused unless a later one says what is meant by nothing.
 ///
+/// ```
+/// use syncdeck::domain::mappings::field::{Field, FieldType};
+/// use syncdeck::domain::values::transform::{Transform, apply_all};
+///
+/// let phone = Field::plain("Phone", FieldType::Phone);
+/// let transforms = Transform::parse_all("trim | phone_e164(US)").unwrap();
+/// let sent = apply_all(&transforms, &phone, Some(" (415) 555-2671 ")).unwrap();
+/// assert_eq!(sent.as_deref(), Some("+14155552671"));
+///
+/// let digits = Transform::parse_all(r#"replace("[^0-9]", "")"#).unwrap();
+/// assert!(apply_all(&digits, &phone, Some("none")).is_err());
+/// ```
+///
 /// # Errors
 /// The transform that failed, and why.
 pub fn apply_all(
