@@ -240,6 +240,40 @@ async fn a_row_that_comes_back_with_its_number_gets_a_record_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_comes_back_before_its_delete_was_sent_does_without_its_record() {
+    let mut world = World::start(MAPPINGS).await;
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('First', 'K1')").await;
+    world.until_quiet().await;
+    world.stop_engine().await;
+    // Somebody deletes the record in Salesforce, which nobody has read yet.
+    let first = world.record("Contact", "K1").unwrap()["Id"].as_str().unwrap().to_owned();
+    world.org.user_delete("Contact", &first).unwrap();
+    world.run(&format!("DELETE FROM salesforce.contact; {AGAIN}")).await;
+    world.start_engine().await;
+    world.until("it is there anew", async || world.record("Contact", "K1").is_some()).await;
+    world.until_quiet().await;
+    let told = "SELECT coalesce(string_agg(code, ' '), '') FROM syncdeck.error WHERE resolved_at IS NULL";
+    assert_eq!(world.text(told).await.as_deref(), Some(""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_deletes_are_not_passed_on_a_row_that_comes_back_keeps_its_record() {
+    let mappings = MAPPINGS.replace("external_id = \"External_Id__c\"", "ignore_deletes = \"postgres\"");
+    let world = World::start(&mappings).await;
+    let names = async || -> Vec<String> {
+        let records = world.org.ids("Contact").into_iter().filter_map(|id| world.org.record("Contact", &id));
+        records.map(|record| record["LastName"].as_str().unwrap().to_owned()).collect()
+    };
+    world.run("INSERT INTO salesforce.contact (id, lastname) VALUES (1, 'First')").await;
+    world.until_quiet().await;
+    world.run("DELETE FROM salesforce.contact").await;
+    world.until_quiet().await;
+    world.run("INSERT INTO salesforce.contact (id, lastname) VALUES (1, 'Again')").await;
+    world.until_quiet().await;
+    assert_eq!(names().await, ["Again"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plain_insert_whose_answer_is_lost_waits_for_a_person_and_is_not_sent_twice() {
     let mapping = "[[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\", \"External_Id__c\"]\npoll_interval = \"1h\"\n";
     let world = World::start(mapping).await;

@@ -170,6 +170,8 @@ pub struct Job {
     pub left_out: Vec<LeftOut>,
     /// Whether a reference is left out that can only be set once the record is there.
     pub begins: bool,
+    /// Whether the row was inserted since its record was made: it gets a new one, should that be gone.
+    pub reborn: bool,
 }
 
 impl Job {
@@ -187,6 +189,7 @@ impl Job {
             captured_at: DateTime::UNIX_EPOCH,
             left_out: Vec::new(),
             begins: false,
+            reborn: false,
         }
     }
 }
@@ -336,7 +339,15 @@ fn send_change(
     if let (Call::Upsert, Some(column), Some(key)) = (call, mapping.external_id_column(), &key) {
         patch.insert(column, Some(key.text.clone()));
     }
-    Planned::Send(Box::new(Job { patch, key, left_out, ..Job::bare(unit.clone(), call, op, sfid, upto) }))
+    // A unit's own id is that of a record which it made itself.
+    let reborn = inserted && call == Call::Update && unit.sfid.is_none();
+    Planned::Send(Box::new(Job {
+        patch,
+        key,
+        left_out,
+        reborn,
+        ..Job::bare(unit.clone(), call, op, sfid, upto)
+    }))
 }
 
 /// Whether the first send of a new record has to be noted before it goes out.

@@ -516,7 +516,7 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
         return Outcome::Accepted { sfid: None, lastop: None };
     }
     let missing = gone || (error.status_code == "INVALID_CROSS_REFERENCE_KEY" && error.fields.is_empty());
-    if out.job.call == Call::Update && missing && mapping.rules.create_if_missing {
+    if out.job.call == Call::Update && missing && (mapping.rules.create_if_missing || out.job.reborn) {
         return Outcome::Recreate;
     }
     let error =

@@ -404,14 +404,16 @@ impl Store {
                 undecided: row.get(3),
             });
         }
-        // Before its insert a row was not there: what Salesforce gave its number then, it gave another row.
-        let unknown = |content: &Content| {
-            let begins = content.entries.first().is_some_and(|entry| entry.action == Action::Insert);
-            content.sfid.is_none() && !begins
+        let begin = |content: &Content| match content.entries.first() {
+            Some(entry) if entry.action == Action::Insert => entry.id,
+            _ => 0,
         };
-        let unknown: Vec<i32> =
-            contents.iter().filter(|(_, content)| unknown(content)).map(|(row, _)| row.0).collect();
-        for (row, sfid) in self.accepted_ids(&client, table, &unknown).await? {
+        let unknown: Vec<(i32, i64)> = contents
+            .iter()
+            .filter(|(_, content)| content.sfid.is_none())
+            .map(|(row, content)| (row.0, begin(content)))
+            .collect();
+        for (row, sfid) in self.accepted_ids(&client, mapping, &unknown).await? {
             contents.entry(row).or_default().sfid = Some(sfid);
         }
         if mapping.rules.filter.is_some() {
@@ -536,28 +538,45 @@ impl Store {
         Ok(found.iter().map(|row| (RowId(row.get(0)), row_values(&row.get(1)))).collect())
     }
 
-    /// The record ids that Salesforce gave these rows, from the archive. A row that was deleted while its insert was
-    /// in flight never carried its id; without this, its delete would seem to concern a record never sent. A record whose
-    /// delete Salesforce took is nobody's: a row that comes back with the same number gets one of its own.
+    /// The record ids that Salesforce gave these rows, from the archive; each row with the entry by which it was inserted, 0
+    /// where that was sent before. A row that was deleted while its insert was in flight never carried its id; without this,
+    /// its delete would seem to concern a record never sent.
+    ///
+    /// A row that comes back with its number gets a record of its own: what Salesforce gave before its insert, it gave another
+    /// row, and a record whose delete it took is nobody's. Where deletes are not passed on, the record lives, and is the row's.
     async fn accepted_ids(
         &self,
         client: &Client,
-        table: &str,
-        rows: &[i32],
+        mapping: &Mapping,
+        rows: &[(i32, i64)],
     ) -> Result<Vec<(RowId, String)>, Error> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = format!(
-            "SELECT record_id, sfid::text FROM (
-                 SELECT DISTINCT ON (record_id) record_id, sfid, action FROM {}._trigger_log_archive
-                 WHERE table_name = $1 AND record_id = ANY($2) AND (action = 'DELETE' AND state = 'SUCCESS'
-                     OR action <> 'DELETE' AND state IN ('SUCCESS', 'MERGED') AND sfid IS NOT NULL)
-                 ORDER BY record_id, id DESC) AS last WHERE action <> 'DELETE'",
+        let archived = format!(
+            "{}._trigger_log_archive WHERE table_name = $1 AND record_id = wanted.record",
             self.schema
         );
-        let ids: &[i32] = rows;
-        let found = client.query_cached(&sql, &[&table, &ids]).await.context("find the records of rows")?;
+        // `OFFSET 0` keeps the index of records: the one of ids would be walked to its beginning.
+        let sql = format!(
+            "SELECT wanted.record, last.sfid::text FROM unnest($2::integer[], $3::bigint[]) AS wanted (record, inserted),
+             LATERAL (SELECT CASE WHEN NOT $4 OR wanted.inserted = 0 THEN wanted.inserted
+                          WHEN (SELECT action = 'DELETE' AND state = 'IGNORED'
+                                FROM (SELECT id, action, state FROM {archived} OFFSET 0) e ORDER BY id DESC LIMIT 1) THEN 0
+                          ELSE wanted.inserted END AS begin) since,
+             LATERAL (SELECT * FROM (
+                          SELECT id, sfid, action, state FROM {archived} AND id > since.begin AND (
+                              action = 'DELETE' AND state = 'SUCCESS' AND since.begin = 0 OR action = 'INSERT'
+                              OR action <> 'DELETE' AND state IN ('SUCCESS', 'MERGED') AND sfid IS NOT NULL) OFFSET 0) e
+                      ORDER BY id DESC LIMIT 1) last
+             WHERE last.action <> 'DELETE' AND last.state IN ('SUCCESS', 'MERGED') AND last.sfid IS NOT NULL"
+        );
+        let (ids, inserted): (Vec<i32>, Vec<i64>) = rows.iter().copied().unzip();
+        let keeps = mapping.rules.ignore_deletes.postgres;
+        let found = client
+            .query_cached(&sql, &[&mapping.table, &ids, &inserted, &keeps])
+            .await
+            .context("find the records of rows")?;
         Ok(found.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())
     }
 }
