@@ -157,7 +157,7 @@ impl Client {
         let mappings = self.store.definitions().await?;
         for operation in &mut operations {
             if let Some(mapping) = mappings.iter().find(|mapping| mapping.object == operation.mapping) {
-                operation.first.mask(&mapping.rules);
+                operation.first.mask(mapping);
             }
         }
         Ok(operations)
@@ -177,7 +177,7 @@ impl Client {
         let mappings = self.store.definitions().await?;
         for entry in &mut entries {
             if let Some(mapping) = mappings.iter().find(|mapping| mapping.table == entry.table) {
-                entry.mask(&mapping.rules);
+                entry.mask(mapping);
             }
         }
         Ok(entries)

@@ -102,7 +102,7 @@ impl Error {
     /// True when a statement does not fit what is in the database: tables, columns, triggers, constraints. The way is
     /// fine, and nobody else is concerned.
     pub fn is_of_this_table(&self) -> bool {
-        let classes = ["22", "23", "42", "P0", "09", "27", "38", "39", "44"];
+        let classes = ["22", "23", "42", "P0", "09", "27", "38", "39", "44", "54"];
         self.sql_state().is_some_and(|state| classes.contains(&&state.code()[..2]))
     }
 

@@ -84,12 +84,19 @@ async fn a_merge_is_taken_back_whole_with_a_record_of_its_own() {
     // They are the same again, and said to be so.
     world.compared().await;
     world.until_found(&[&format!("DUPLICATE_ROWS open {first}")]).await;
+    // What an application made of its own columns meanwhile is left alone, and can be taken back to what it was.
+    world.run("UPDATE salesforce.contact SET tags = '{new}' WHERE external_id__c = 'J2'").await;
+    let left = undo(&world.handle, back.operation.unwrap()).await;
+    assert_eq!((left.done, left.skipped), (1, 1), "{left:?}");
+    assert_eq!(undo(&world.handle, left.operation.unwrap()).await.done, 1);
+    world.run("UPDATE salesforce.contact SET tags = '{a,\"b,c\"}' WHERE external_id__c = 'J2'").await;
+    world.until_quiet().await;
     // What was taken back can be done again, although Salesforce gave the row an id and times since.
+    // The row that stayed had its part of it done and taken back already.
     let again = undo(&world.handle, back.operation.unwrap()).await;
-    assert_eq!((again.done, again.failed, again.skipped), (2, 0, 0), "{again:?}");
+    assert_eq!((again.done, again.failed, again.skipped), (1, 0, 1), "{again:?}");
     world.until("its record is gone again", async || world.record("Contact", "J2").is_none()).await;
     world.until_quiet().await;
-    assert_eq!(world.record("Contact", "J1").unwrap()["Phone"], json!("+1 415 555 0100"));
     assert_eq!(world.writes("create", "J2"), 2);
 }
 

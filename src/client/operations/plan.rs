@@ -114,7 +114,7 @@ impl Client {
             if plan.preview.sample.len() < SAMPLE {
                 let mut shown = entry.clone();
                 if let Some(mapping) = rules.get(&entry.table) {
-                    shown.mask(&mapping.rules);
+                    shown.mask(mapping);
                 }
                 plan.preview.sample.extend(back(&shown));
             }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::group::template;
 use crate::domain::mappings::field::Field;
-use crate::domain::mappings::rules::{MASK, Rules};
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::mappings::rules::MASK;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::transform::{Transform, apply_all};
 
@@ -417,14 +418,20 @@ impl AuditRecord {
 }
 
 impl AuditEntry {
-    /// Takes out the values that the rules keep out of histories.
-    pub fn mask(&mut self, rules: &Rules) {
+    /// Takes out the values that the rules keep out of histories, and those of columns that are not mapped: of a row that was
+    /// removed all are kept, and nobody could say which of the application's own may be shown.
+    pub fn mask(&mut self, mapping: &Mapping) {
+        let shown = |column: &str| {
+            let known =
+                ["id", "sfid"].contains(&column) || mapping.fields.iter().any(|field| field.column == column);
+            known && !mapping.rules.masked(column)
+        };
+        let of_row = self.row.is_some();
         for values in [&mut self.before, &mut self.after].into_iter().flatten() {
-            for (_, value) in
-                values.iter_mut().filter(|(column, value)| value.is_some() && rules.masked(column))
-            {
-                *value = Some(MASK.to_owned());
-            }
+            let hidden = |(column, value): &(&String, &mut Option<String>)| {
+                value.is_some() && of_row && !shown(column)
+            };
+            values.iter_mut().filter(hidden).for_each(|(_, value)| *value = Some(MASK.to_owned()));
         }
     }
 

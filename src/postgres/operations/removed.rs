@@ -8,7 +8,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::postgres::{Error, ErrorContext, Store, Transaction, literal, quote};
 
 /// What the engine says of a row, which a row that comes back gets anew.
-const OURS: &[&str] = &["id", "sfid", "systemmodstamp", "_hc_lastop", "_hc_err"];
+pub(super) const OURS: &[&str] = &["id", "sfid", "systemmodstamp", "_hc_lastop", "_hc_err"];
 
 /// A column that a row is brought back into.
 struct Column {

@@ -16,6 +16,7 @@ use crate::postgres::tables::records;
 
 use crate::postgres::operations::audit::{Entry, audit};
 use crate::postgres::operations::edit::{RowEdit, announce};
+use crate::postgres::operations::removed::OURS;
 use crate::postgres::{Error, ErrorContext, Store};
 
 impl Store {
@@ -91,6 +92,7 @@ impl Store {
         let transaction = client.transaction().await.context("begin an undo")?;
         let there = self.lock_rows(&transaction, mapping, &[row.0]).await?.rows.remove(&row.0);
         let skipped = |why: &str| Ok(RowResult::new(row, RowStatus::Skipped, why));
+        let mut removed = None;
         let done = match (&entry.before, there) {
             (Some(_), Some(_)) => return skipped("the row is there again"),
             (None, None) => return skipped("the row is gone again"),
@@ -103,9 +105,17 @@ impl Store {
                 })
             }
             (None, Some(now)) => {
-                if !is_as_left(mapping, entry, &now) {
+                let whole = self.removed_rows(&transaction, mapping, &[row.0]).await?.remove(&row.0);
+                let linked = "SELECT FROM syncdeck.audit
+                    WHERE table_name = $1 AND record_id = $2 AND id > $3 AND action = 'linked' LIMIT 1";
+                let linked = transaction.query_opt(linked, &[&mapping.table, &row.0, &entry.id]).await;
+                if linked.context("look whether a row was linked")?.is_some() {
+                    return skipped("the row took another record as its own meanwhile");
+                }
+                if !is_as_left(mapping, entry, (&now, whole.as_ref())) {
                     return skipped("the row was changed meanwhile");
                 }
+                removed = whole;
                 let sql = format!("DELETE FROM {} WHERE id = $1", self.table(&mapping.table));
                 transaction
                     .write_rows(&sql, &[&row.0])
@@ -127,7 +137,7 @@ impl Store {
         };
         let undo = Entry {
             row: Some(row.0),
-            before: entry.after.as_ref().map(|values| json!(values)),
+            before: removed.or_else(|| entry.after.as_ref().map(|values| json!(values))),
             after: entry.before.as_ref().map(|values| json!(values)),
             undoes: Some(entry.id),
         };
@@ -174,12 +184,20 @@ impl Store {
     }
 }
 
-/// Whether a row that came back has the values that it came back with; those that Salesforce computes become others by themselves.
-fn is_as_left(mapping: &Mapping, entry: &AuditEntry, now: &Value) -> bool {
-    mapping.fields.iter().filter(|field| !field.read_only()).all(|field| {
-        let Some(left) = entry.after.as_ref().and_then(|after| after.get(&field.column)) else { return true };
-        same(field, left.as_deref(), now.get(&field.column).and_then(records::json_text).as_deref())
-    })
+/// Whether a row that came back has the values that it came back with, as the row is and as it is kept; those that Salesforce
+/// computes become others by themselves.
+fn is_as_left(mapping: &Mapping, entry: &AuditEntry, (now, whole): (&Value, Option<&Value>)) -> bool {
+    let kept = |column: &str| whole?.get(column)?.as_str();
+    entry.after.iter().flatten().filter(|(column, _)| !OURS.contains(&column.as_str())).all(
+        |(column, left)| match mapping.fields.iter().find(|field| field.column == *column) {
+            Some(field) if field.read_only() => true,
+            Some(field) => {
+                let value = now.get(column).and_then(records::json_text);
+                same(field, left.as_deref(), value.as_deref())
+            }
+            None => kept(column) == left.as_deref(),
+        },
+    )
 }
 
 /// The edit that takes an entry's values back; `None` when it changed none.

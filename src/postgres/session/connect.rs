@@ -44,6 +44,8 @@ fn session_settings(session: &Session) -> Vec<String> {
         "intervalstyle = 'postgres'".to_owned(),
         "extra_float_digits = 1".to_owned(),
         "bytea_output = 'hex'".to_owned(),
+        // What stands between quotes in a statement ends where the quotes do.
+        "standard_conforming_strings = on".to_owned(),
         // What operators write is captured, whatever the database has by default.
         "xmlbinary = 'base64'".to_owned(),
         "client_min_messages = warning".to_owned(),

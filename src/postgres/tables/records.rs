@@ -121,7 +121,7 @@ impl Store {
         let query = AuditQuery { row: Some(at.clone()), limit: HISTORY, ..AuditQuery::default() };
         let operations = self.operations(&query).await?;
         let operation = |mut operation: AuditRecord| {
-            operation.first.mask(&mapping.rules);
+            operation.first.mask(mapping);
             HistoryEntry {
                 at: operation.at,
                 what: operation.action.clone(),
