@@ -70,7 +70,7 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
         };
         print::json(&document, true)?;
     }
-    let found = verdicts.iter().any(|verdict| !verdict.counts.is_empty());
+    let found = verdicts.iter().any(|verdict| !verdict.counts.is_empty() || verdict.unread > 0);
     let mended = side.is_some()
         && !options.how.dry_run
         && reports.iter().all(|report| report.failed + report.skipped == 0);

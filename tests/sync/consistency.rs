@@ -199,10 +199,13 @@ async fn a_row_that_differs_is_put_right_by_either_side() {
     world.until("it was looked at", async || world.text(looked).await != before).await;
     assert_eq!(world.listed("RECORD_DIFFERS").await.id, error.id);
     // As long as nothing comes of it, the next look waits longer and longer.
-    let waits = "SELECT waits::text FROM syncdeck.finding";
-    world.until_text(waits, "5").await;
+    let waits = async || -> f64 {
+        world.text("SELECT waits::text FROM syncdeck.finding").await.unwrap().parse().unwrap()
+    };
+    world.until("it waits for the next look", async || waits().await >= 5.0).await;
+    let first = waits().await;
     world.run("UPDATE syncdeck.finding SET due = clock_timestamp()").await;
-    world.until_text(waits, "10").await;
+    world.until("the wait is twice as long", async || waits().await >= 2.0 * first).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -321,7 +321,7 @@ impl Menu {
 
     /// What a comparison of rows and records found; choosing one opens its row.
     pub fn findings(table: String, verdict: Arc<VerifyReport>) -> Menu {
-        let VerifyReport { mapping, rows, records, findings, unsettled, stopped, .. } = &*verdict;
+        let VerifyReport { mapping, rows, records, findings, unsettled, unread, stopped, .. } = &*verdict;
         let item = |finding: &Finding| {
             let row = finding.row.as_ref().map_or("no row".to_owned(), |at| format!("row {}", at.row));
             let sfid = finding.sfid.as_deref().unwrap_or("no record");
@@ -343,9 +343,14 @@ impl Menu {
         let more = if findings.len() > ROWS { format!(", the first {ROWS}") } else { String::new() };
         let unsettled =
             if *unsettled > 0 { format!(", {unsettled} changed while one looked") } else { String::new() };
+        let unread = if *unread > 0 {
+            format!(", {unread} looked different while nobody read")
+        } else {
+            String::new()
+        };
         let ended = if *stopped { ", stopped before the end" } else { "" };
         let title = format!(
-            "{mapping}: {} of {rows} rows and {records} records differ{more}{unsettled}{ended}",
+            "{mapping}: {} of {rows} rows and {records} records differ{more}{unsettled}{unread}{ended}",
             findings.len()
         );
         let items = findings.iter().take(ROWS).map(item).collect();

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -23,7 +24,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowRef;
 use crate::domain::records::consistency::{LEFT_OUT, OP};
 use crate::domain::records::verify::{Finding, Kind, Stage, Unsent, VerifyReport, differences};
-use crate::domain::state::{EngineState, MappingState};
+use crate::domain::state::EngineState;
 use crate::domain::values::hstore::Hstore;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::reports::status::Lease;
@@ -48,7 +49,7 @@ const IDS: usize = 200;
 const TRIES: usize = 5;
 /// How often a suspect that changes each time is looked at.
 const ROUNDS: usize = 5;
-/// The longest that looking for duplicates and orphans in a whole table may take.
+/// The longest that looking for duplicates and orphans in a whole table may take, and a reader that goes on is waited for.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// Between looks at whether the reader was by, where nobody hurries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -484,41 +485,39 @@ impl Verifier {
         Ok(seen)
     }
 
-    /// Until the mapping's reader has begun and ended a whole poll: the second end from now. Where nobody reads there is nothing
-    /// to wait for. False when it was not by in a time in which it comes by even on a machine that has much else to do:
-    /// what looks different may be what it has not read.
+    /// Until the mapping's reader has begun and ended a whole poll: the second end from now. Where no engine runs there is
+    /// nothing to wait for. False when it was not by, although it had all the time that a poll takes on a machine that has much
+    /// else to do, and longer as long as it goes on: what looks different may be what it has not read.
     async fn wait_for_reader(&self, mapping: &Mapping, stop: &CancellationToken) -> Result<bool, Error> {
-        if !self.is_read(mapping).await? {
+        if !self.engine_runs().await? {
             return Ok(true);
         }
         let patience = mapping.rules.poll_interval * 3 + self.reader_patience;
         let least = Duration::from_millis(100);
         let pause =
             if self.hurries { least } else { (mapping.rules.poll_interval / 4).clamp(least, LONGEST_PAUSE) };
-        let begin = tokio::time::Instant::now();
-        let mut ends = 0;
-        let mut last = self.store.last_read(&mapping.object).await?;
-        while ends < 2 && begin.elapsed() < patience && !stop.is_cancelled() {
+        let begin = Instant::now();
+        let (mut moved_at, mut ends) = (begin, 0);
+        let mut last = self.store.reader_trace(&mapping.object).await?;
+        while ends < 2 && moved_at.elapsed() < patience && begin.elapsed() < patience.max(PATIENCE) {
+            if stop.is_cancelled() || !self.engine_runs().await? {
+                break;
+            }
             if self.hurries {
                 self.store.notify("poll").await?;
             }
             tokio::time::sleep(pause).await;
-            let now = self.store.last_read(&mapping.object).await?;
+            let now = self.store.reader_trace(&mapping.object).await?;
+            ends += usize::from(now.last_read != last.last_read);
             if now != last {
-                (last, ends) = (now, ends + 1);
-            } else if !self.is_read(mapping).await? {
-                break;
+                (last, moved_at) = (now, Instant::now());
             }
         }
-        Ok(ends == 2)
+        Ok(ends >= 2)
     }
 
-    /// Whether an engine reads the mapping.
-    async fn is_read(&self, mapping: &Mapping) -> Result<bool, Error> {
-        let overview = self.store.overview().await?;
-        let of = overview.mappings.iter().find(|status| status.name == mapping.object);
-        Ok(overview.engine.state == EngineState::Running
-            && of.is_some_and(|status| status.state != MappingState::Broken))
+    async fn engine_runs(&self) -> Result<bool, Error> {
+        Ok(self.store.overview().await?.engine.state == EngineState::Running)
     }
 }
 

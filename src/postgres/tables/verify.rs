@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -63,6 +64,15 @@ pub(in crate::postgres) fn is_still(found: &AsFound, row: Option<&Value>) -> boo
         let now = |column: &str| row.get(column).and_then(json_text);
         now("sfid") == found.sfid && found.values.iter().all(|(column, value)| now(column) == *value)
     })
+}
+
+/// How far the reader of a mapping is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReaderTrace {
+    /// When its last poll ended.
+    pub last_read: Option<DateTime<Utc>>,
+    /// Up to when it holds the mapping; it extends that with each page.
+    pub lease: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -279,14 +289,18 @@ impl Store {
         Ok(rows.iter().map(|row| (RowId(row.get(0)), row_values(&row.get(1)))).collect())
     }
 
-    /// When a mapping was read last.
-    pub async fn last_read(&self, object: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, Error> {
+    /// What the reader of a mapping leaves as it goes on.
+    pub async fn reader_trace(&self, object: &str) -> Result<ReaderTrace, Error> {
         let client = self.client().await?;
         let row = client
-            .query_opt("SELECT last_read FROM syncdeck.mapping WHERE name = $1", &[&object])
+            .query_one(
+                "SELECT (SELECT last_read FROM syncdeck.mapping WHERE name = $1),
+                     (SELECT until FROM syncdeck.lease WHERE name = 'reader ' || $1)",
+                &[&object],
+            )
             .await
             .context("look when a mapping was read")?;
-        Ok(row.and_then(|row| row.get(0)))
+        Ok(ReaderTrace { last_read: row.get(0), lease: row.get(1) })
     }
 
     /// Sends rows again as they are: columns of a row that has a record, or the whole row as a new record. Rows with
