@@ -24,6 +24,7 @@ mod routes;
 mod rows;
 mod save;
 mod schema;
+mod search;
 pub mod seed;
 mod soql;
 mod tables;

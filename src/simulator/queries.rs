@@ -76,6 +76,28 @@ fn first_page(
     }
 }
 
+/// The columns of a query, without its records.
+pub(super) fn columns(org: &Org, call: &Call<'_>) -> Response<Body> {
+    let text = call.query.get("q").map_or("", String::as_str);
+    let plan = soql::parse(text).and_then(|query| soql::bind(&query, &org.lock().tables, false));
+    match plan {
+        Ok(plan) => answer(200, &soql::columns(&plan)),
+        Err(fault) => refusal(400, fault.code, &fault.told(text)),
+    }
+}
+
+/// A query of the Tooling API: this org has nothing that it could be about.
+pub(super) fn tooling(call: &Call<'_>) -> Response<Body> {
+    let text = call.query.get("q").map_or("", String::as_str);
+    match soql::parse(text) {
+        Ok(query) => {
+            let message = format!("sObject type '{}' is not supported.", query.object());
+            refusal(400, "INVALID_TYPE", &message)
+        }
+        Err(fault) => refusal(400, fault.code, &fault.told(text)),
+    }
+}
+
 /// A further page.
 pub(super) async fn query_more(org: &Org, call: &Call<'_>, locator: &str, version: &str) -> Response<Body> {
     let place = locator.split_once('-').and_then(|(cursor, from)| {

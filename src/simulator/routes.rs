@@ -18,7 +18,7 @@ use super::response::{answer, empty, not_found, refusal};
 use super::schema::{describe, object_head};
 use super::tables::{Snapshot, View, child_relationships};
 use super::values::parse_datetime;
-use super::{bulk, composite, oauth, queries, transaction};
+use super::{bulk, composite, oauth, queries, search, transaction};
 
 /// The largest body that is read; a real org takes 50 MB.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
@@ -175,11 +175,18 @@ async fn rest_api(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> R
         (&Method::GET, ["sobjects", object, "describe"]) => describe_object(org, call, object, version),
         (&Method::GET, ["sobjects", object, "deleted"]) => deleted(&snapshot(org), call, object),
         (&Method::GET, ["sobjects", object, "updated"]) => updated(&snapshot(org), call, object),
+        (&Method::GET, ["query"]) if call.query.get("columns").is_some_and(|wanted| wanted == "true") => {
+            queries::columns(org, call)
+        }
         (&Method::GET, ["query"]) => queries::query(org, call, version, false).await,
         (&Method::GET, ["queryAll"]) => queries::query(org, call, version, true).await,
         (&Method::GET, ["query" | "queryAll", locator]) => {
             queries::query_more(org, call, locator, version).await
         }
+        (&Method::GET, ["search"]) => search::answer_search(org, call, version),
+        // Nobody looks at records in a browser here.
+        (&Method::GET, ["recent"]) => answer(200, &json!([])),
+        (&Method::GET, ["tooling", "query"]) => queries::tooling(call),
         (&Method::POST, ["composite"]) => composite::answer_composite(&mut org.lock(), call),
         (&Method::POST, ["composite", "graph"]) => composite::answer_graph(&mut org.lock(), call),
         (_, ["jobs", rest @ ..]) => bulk::answer_jobs(org, call, version, rest).await,

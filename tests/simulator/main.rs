@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod bulk;
+mod clients;
 mod composite;
 mod keys;
 mod soql;
+#[path = "../support/tls.rs"]
+mod tls_server;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};

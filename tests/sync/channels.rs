@@ -8,9 +8,10 @@ use hmac::{KeyInit, Mac};
 use serde_json::{Value, json};
 
 use crate::alerts::Desk;
-use crate::receivers::{Hook, Manners, Post, Received, acceptor};
+use crate::receivers::{Hook, Manners, Post, Received};
 use crate::scripts::text;
 use crate::tls::{authority, signed};
+use crate::tls_server::acceptor;
 use crate::world::{MAPPINGS, World, config_text, write_private};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,8 @@ mod steps;
 mod support;
 mod takeover;
 mod tls;
+#[path = "../support/tls.rs"]
+mod tls_server;
 mod triage;
 mod trouble;
 mod upgrade;

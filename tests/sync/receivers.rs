@@ -2,7 +2,6 @@
 //! server.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -11,8 +10,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::TcpListener;
@@ -249,18 +246,4 @@ async fn hear(wire: &mut BufStream<Box<dyn Wire>>) -> Option<String> {
     let mut line = String::new();
     let read = wire.read_line(&mut line).await.ok()?;
     (read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-/// What speaks TLS with the certificate `NAME.crt` and its key.
-pub fn acceptor(dir: &Path, name: &str) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_file(dir.join(format!("{name}.crt"))).unwrap();
-    let key = PrivateKeyDer::from_pem_file(dir.join(format!("{name}.key"))).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
 }

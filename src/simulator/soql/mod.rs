@@ -7,6 +7,7 @@
 mod ast;
 mod bind;
 mod cells;
+mod columns;
 mod conditions;
 mod fault;
 mod groups;
@@ -17,6 +18,7 @@ mod run;
 mod tokens;
 
 pub(super) use bind::bind;
+pub(super) use columns::columns;
 pub(super) use fault::Fault;
 pub(super) use parser::parse;
 pub(super) use run::{Answer, Rows, run};
