@@ -12,6 +12,7 @@ use crate::domain::errors::group::template;
 use crate::domain::mappings::field::Field;
 use crate::domain::mappings::rules::{MASK, Rules};
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::records::duplicate::Merge;
 use crate::domain::values::transform::{Transform, apply_all};
 
 /// Who acts, and from where.
@@ -117,6 +118,8 @@ pub enum OperationKind {
     Mend,
     /// Every field that changed on both sides goes by one side.
     Choose(Side),
+    /// A row that was refused takes over the record that has the same, with the values that were chosen.
+    Merge(Box<Merge>),
     /// The entries of an operation are taken back.
     Undo(i64),
 }
@@ -139,6 +142,7 @@ impl OperationKind {
             }
             OperationKind::Mend => "fix each row by its own first remedy".to_owned(),
             OperationKind::Choose(side) => format!("choose {} everywhere", side.word()),
+            OperationKind::Merge(merge) => format!("merge into the record {}", merge.sfid),
             OperationKind::Undo(operation) => format!("undo operation {operation}"),
         }
     }
