@@ -169,6 +169,7 @@ fn sends(plan: &Plan, step: i64) -> bool {
         | OperationKind::Release
         | OperationKind::Fix { .. }
         | OperationKind::Mend
+        | OperationKind::Merge(_)
         | OperationKind::Choose(_) => true,
         OperationKind::Ignore | OperationKind::Revert => false,
         OperationKind::Undo(_) => plan.entries.get(&step).is_some_and(|entry| entry.action != "ignored"),

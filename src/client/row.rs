@@ -69,17 +69,20 @@ impl Client {
     /// When nothing can be done by itself, when the row or its error changed since the remedy was offered, while
     /// the row is being sent, or when the engine is needed and does not answer.
     pub async fn apply(&self, row: &RowRef, offer: &SuggestedFix) -> Result<String, ClientError> {
-        let Some(action) = &offer.action else {
+        let is_open = |action: &&Action| match action {
+            Action::Pick => offer.changes.is_empty(),
+            Action::Compare => true,
+            _ => false,
+        };
+        let Some(action) = offer.action.as_ref().filter(|action| !is_open(action)) else {
             return Err(ClientError::refused(format!("this is for a person to do: {}", offer.text)));
         };
         // What changes the row's values compares in its own transaction.
-        if let (Some(against), false) =
-            (offer.against, matches!(action, Action::Apply(_) | Action::Nearest | Action::Clear))
-        {
+        if let (Some(against), false) = (offer.against, action.sets_values()) {
             self.store.still_fails(row, against).await?;
         }
         match action {
-            Action::Apply(_) | Action::Nearest | Action::Clear => {
+            Action::Apply(_) | Action::Nearest | Action::Pick | Action::Clear => {
                 let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
                 self.store.mend(&edit, offer.against, &self.operation()).await?;
             }
@@ -96,6 +99,8 @@ impl Client {
                     )));
                 }
             }
+            // It is looked at, and done as an operation.
+            Action::Compare => {}
             Action::Reread => {
                 self.ask(&Request::Reread { at: row.clone() }).await?;
                 self.retry(row).await?;

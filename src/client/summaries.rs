@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::errors::summary::{Summary, name_columns};
+use crate::domain::errors::summary::{Blocked, Summary, name_columns};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
@@ -12,6 +12,9 @@ use crate::domain::values::key;
 
 use super::api::{Client, ClientError};
 use crate::postgres::Error;
+
+/// Rows that are told of at most which wait for one.
+pub const BLOCKED: usize = 100;
 
 impl Client {
     /// What rows say of their errors; nothing of one that is of no row, or whose row is gone.
@@ -49,6 +52,24 @@ impl Client {
 }
 
 impl Client {
+    /// The errors of rows that wait for those of these errors, at most [`BLOCKED`] of each.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn blocked(&self, parents: &[(i64, RowRef)]) -> Result<Vec<(i64, Blocked)>, ClientError> {
+        let mut found = Vec::new();
+        for (id, at) in parents {
+            let mapping = self.store.registered(&at.table).await?;
+            let values = self.store.values(&at.table, &[at.row]).await?;
+            let key = values.get(&at.row).and_then(|row| key_of(&mapping, row));
+            let mut errors = self.store.blocked_by(at, key.as_deref(), BLOCKED as i64 + 1).await?;
+            let more = errors.len() > BLOCKED;
+            errors.truncate(BLOCKED);
+            found.push((*id, Blocked { errors, more }));
+        }
+        Ok(found)
+    }
+
     /// Records that a lookup of a row may name, whose names have a text in them: each with its id and its name.
     ///
     /// # Errors

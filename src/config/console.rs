@@ -18,6 +18,15 @@ use super::written::Check;
 /// The looks that `console.theme` may name.
 pub const THEMES: [&str; 7] = ["auto", "dark", "light", "contrast", "16", "mono", "ascii"];
 
+/// What takes a text that is copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyTo {
+    /// A program with its arguments, which reads the text from its standard input.
+    Command(Vec<String>),
+    /// A file, which holds what was copied last.
+    File(String),
+}
+
 /// How the console looks and behaves; the defaults are those of a file without `[console]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsoleSettings {
@@ -31,6 +40,8 @@ pub struct ConsoleSettings {
     pub utc: bool,
     /// Take the mouse, which then no longer selects text in the terminal.
     pub mouse: bool,
+    /// Where `copy` brings a text, where that is not the terminal's clipboard.
+    pub copy: Option<CopyTo>,
     /// How much of the log is kept at hand, in bytes.
     pub log_memory: u64,
     /// `[console.keys]`: the keys of a command, by its name as it is written.
@@ -53,6 +64,7 @@ impl Default for ConsoleSettings {
             clock: true,
             utc: false,
             mouse: false,
+            copy: None,
             log_memory: 64 << 20,
             keys: BTreeMap::new(),
             colors: BTreeMap::new(),
@@ -84,6 +96,8 @@ pub(super) struct ConsoleKeys {
     utc: Option<Spanned<Value>>,
     #[serde(default)]
     mouse: Option<Spanned<Value>>,
+    #[serde(default)]
+    copy: Option<Spanned<Value>>,
     #[serde(default)]
     log_memory: Option<Spanned<Value>>,
     #[serde(default)]
@@ -118,6 +132,9 @@ impl Check<'_> {
                 let problem = "is neither true nor false";
                 self.refuse(&written, &format!("console.{key}"), problem, "use true or false, without quotes")
             })?;
+        }
+        if let Some(copy) = keys.copy {
+            settings.copy = self.copy_to(&copy)?;
         }
         if let Some(memory) = keys.log_memory {
             let bytes = memory.get_ref().as_str().and_then(size::parse);
@@ -158,6 +175,28 @@ impl Check<'_> {
             settings.log_filters.insert(name, filter);
         }
         Ok(settings)
+    }
+
+    /// What takes a text that is copied; `None` is the terminal's clipboard.
+    fn copy_to(&self, value: &Spanned<Value>) -> Result<Option<CopyTo>, ConfigError> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let found = match value.get_ref() {
+            Value::Array(words) => words.iter().map(text).collect::<Option<Vec<_>>>().map(CopyTo::Command),
+            one => match text(one).as_deref() {
+                Some("terminal") => return Ok(None),
+                one => one.map(|path| CopyTo::File(path.to_owned())),
+            },
+        };
+        let is_named = |to: &CopyTo| match to {
+            CopyTo::Command(words) => words.first().is_some_and(|program| !program.is_empty()),
+            CopyTo::File(path) => path.starts_with('/') || path.starts_with("~/"),
+        };
+        found.filter(is_named).map(Some).ok_or_else(|| {
+            let problem = "is neither a command, nor the path of a file, nor \"terminal\"";
+            let remedy =
+                "write [\"wl-copy\"], [\"xclip\", \"-selection\", \"clipboard\"] or \"~/copied.txt\"";
+            self.refuse(value, "console.copy", problem, remedy)
+        })
     }
 
     /// A filter in which nothing is wrong.
@@ -237,6 +276,15 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_goes_to_the_terminal_a_command_or_a_file() {
+        let copy = |text: &str| read(&format!("[console]\ncopy = {text}\n")).unwrap().copy;
+        assert_eq!(copy("\"terminal\""), None);
+        let command = ["xclip", "-i"].map(str::to_owned).to_vec();
+        assert_eq!(copy("[\"xclip\", \"-i\"]"), Some(CopyTo::Command(command)));
+        assert_eq!(copy("\"~/copied\""), Some(CopyTo::File("~/copied".to_owned())));
+    }
+
+    #[test]
     fn a_refusal_names_the_place_and_the_remedy() {
         for (text, wanted) in [
             ("theme = \"loud\"", "x.toml:2: console.theme: is unknown\nuse one of auto, dark, light"),
@@ -253,6 +301,9 @@ mod tests {
             ),
             ("[console.colors]\nbad = true", "x.toml:3: console.colors.bad: is no text\nwrite a colour word"),
             ("theme = 3", "x.toml:2: console.theme: is unknown"),
+            ("copy = []", "x.toml:2: console.copy: is neither a command, nor the path of a file"),
+            ("copy = \"xclip\"", "x.toml:2: console.copy: is neither a command"),
+            ("copy = [\"xclip\", 3]", "x.toml:2: console.copy: is neither a command"),
             ("log_memory = 64", "x.toml:2: console.log_memory: is no amount of memory"),
             ("mouse = \"yes\"", "x.toml:2: console.mouse: is neither true nor false"),
             (

@@ -57,6 +57,8 @@ pub struct SessionState {
     pub log_history: Vec<String>,
     /// Filters of the log that were saved in the console, by name.
     pub log_saved: BTreeMap<String, String>,
+    /// What is wanted of the columns of errors, by their names.
+    pub columns: BTreeMap<String, String>,
     /// Sources of the log whose lines do not show.
     pub sources_off: Vec<String>,
 }
@@ -258,6 +260,7 @@ mod tests {
             saved: BTreeMap::from([("mine".to_owned(), "state:open".to_owned())]),
             log_history: vec!["level:warn".to_owned()],
             log_saved: BTreeMap::from([("slow".to_owned(), "service>5s".to_owned())]),
+            columns: BTreeMap::from([("code".to_owned(), "hidden".to_owned())]),
             sources_off: vec!["shop".to_owned()],
         }
     }

@@ -39,7 +39,8 @@ fn stand_in(symbol: &str, of_a_word: bool, of_a_number: bool) -> &'static str {
         "●" | "✓" => "*",
         "○" => "o",
         "▲" => "!",
-        "▶" => ">",
+        "▶" | "▸" => ">",
+        "▾" => "v",
         "✎" => "*",
         "✗" => "x",
         "◌" | "·" => ".",
@@ -55,6 +56,8 @@ fn stand_in(symbol: &str, of_a_word: bool, of_a_number: bool) -> &'static str {
         "…" => "~",
         "▌" => "|",
         "█" | "▓" => "#",
+        // Where one is in a list, in the side of a frame.
+        "▐" => "%",
         "░" => ".",
         "▁" | "▂" => "_",
         "▃" | "▄" => "-",

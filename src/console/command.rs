@@ -25,6 +25,7 @@ pub enum Id {
     Retry,
     Mark,
     MarkAll,
+    Unfold,
     Fix,
     Revert,
     Ignore,
@@ -36,6 +37,7 @@ pub enum Id {
     HideEmpty,
     ScrollRight,
     ScrollLeft,
+    Columns,
     NextOpen,
     PreviousOpen,
     Conflict,
@@ -239,8 +241,8 @@ pub static COMMANDS: &[Command] = &[
     command(Id::HideEmpty, "hide-empty", "hide empty", &["h"], "Show only fields that have a value, or all of them again")
         .only(&[Record])
         .overriding(),
-    command(Id::ScrollRight, "scroll-right", "scroll right", &[">"], "Show what a long value has further right").only(&[Record]),
-    command(Id::ScrollLeft, "scroll-left", "scroll left", &["<"], "Show what a long value has further left").only(&[Record]),
+    command(Id::ScrollRight, "scroll-right", "scroll right", &[">"], "Show what a long value has further right").only(&[Errors, Record]),
+    command(Id::ScrollLeft, "scroll-left", "scroll left", &["<"], "Show what a long value has further left").only(&[Errors, Record]),
     command(Id::NextOpen, "next-open", "next", &["n"], "To the next error that needs a person").only(&[Errors, Record]).hinted(),
     command(Id::PreviousOpen, "previous-open", "previous", &["N"], "To the error before that needs a person").only(&[Errors, Record]),
     command(
@@ -252,6 +254,9 @@ pub static COMMANDS: &[Command] = &[
     )
     .only(&[Errors])
     .hinted(),
+    command(Id::Unfold, "unfold", "who waits", &["w"], "Show the rows that wait for this one below it, or fold them again")
+        .only(&[Errors])
+        .hinted(),
     command(Id::Fix, "fix", "fix", &["f"], "Mend the marked errors' rows, each by its own remedy, or change a field; with a preview")
         .only(&[Errors])
         .mutating()
@@ -302,7 +307,7 @@ pub static COMMANDS: &[Command] = &[
         "Mark all that the filter matches, or take all marks away",
     )
     .only(&[Errors]),
-    command(Id::Conflict, "conflict", "conflict", &["c"], "Choose a side of fields that changed here and there")
+    command(Id::Conflict, "conflict", "conflict", &["c"], "Choose a side of fields that changed here and there; of a duplicate, what stays of both rows and the record")
         .formerly("both-sides")
         .only(&[Record])
         .mutating()
@@ -333,6 +338,8 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Sort, "sort", "sort", &["s"], "Sort by another column; the same one again turns it round")
         .only(&[Errors])
         .hinted(),
+    command(Id::Columns, "columns", "columns", &["v"], "Show or leave out columns of the list, make them wider or narrower")
+        .only(&[Errors]),
     command(Id::Actionable, "actionable", "actionable", &["!"], "List also what is tried again, waits or is a condition; or only what needs a person again")
         .formerly("faults")
         .only(&[Errors]),

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::client::api::ErrorQuery;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
+use crate::config::console::CopyTo;
 use crate::config::state::SessionState;
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::cause::Until;
@@ -131,6 +132,8 @@ pub enum Effect {
     RenewGroups(String),
     /// Ask which conditions of mappings and of the connection stand.
     LoadStanding,
+    /// Ask which rows wait for those of these errors.
+    LoadBlocked(Vec<(i64, RowRef)>),
     /// Ask what became of the rows of these errors, each with when it had been seen last.
     LoadAnswers(Vec<(i64, DateTime<Utc>)>),
     /// Ask what became of the rows of an operation.
@@ -175,6 +178,8 @@ pub enum Effect {
         /// What is done.
         action: Action,
     },
+    /// Ask for a row that is refused beside the record that has the same, and the row that has that.
+    LoadDuplicate(RowRef),
     /// Look at what an operation on many errors would do.
     Plan {
         /// Which errors.
@@ -308,6 +313,13 @@ pub enum Effect {
     Connect(String),
     /// Put text on the clipboard of the operator's terminal.
     Copy(String),
+    /// Give text to what the configuration names for it.
+    CopyTo {
+        /// What takes it.
+        to: CopyTo,
+        /// The text.
+        text: String,
+    },
     /// Stop for job control (Ctrl-Z).
     Suspend,
     /// Draw everything anew.

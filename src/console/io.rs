@@ -25,6 +25,7 @@ use crate::domain::values::duration::spoken;
 use crate::logs::ring::{self, Kept, Line};
 use crate::logs::source::{self, Batch, Manner, Source, Sources};
 
+use super::copy::{self, at_home};
 use super::effect::{AlertChange, CauseChange, Effect};
 use super::msg::{Msg, Sent};
 use super::panes::{log, record};
@@ -213,6 +214,7 @@ impl Doing {
                     ErrorQuery { filter: "needs:care".to_owned(), limit: STANDING, ..ErrorQuery::default() };
                 Msg::Standing(client.errors(&query).await)
             }
+            Effect::LoadBlocked(parents) => Msg::Blocked(client.blocked(&parents).await),
             Effect::LoadAnswers(sent) => Msg::Answers(client.answered(&sent).await),
             Effect::LoadTally { operation, later } => {
                 if later {
@@ -281,11 +283,16 @@ impl Doing {
                 };
                 Msg::Found { text, result }
             }
+            Effect::LoadDuplicate(row) => {
+                let result = client.duplicate(&row).await.map(Box::new);
+                Msg::Duplicate { row, result }
+            }
             Effect::Plan { chosen, kind } => Msg::Planned(client.plan(&chosen, kind).await.map(Arc::new)),
             Effect::CountRemedies(chosen) => {
                 let plan = client.plan(&chosen, OperationKind::Mend).await;
                 Msg::Remedies { chosen, result: plan.map(|plan| (plan.len(), plan.preview.selected)) }
             }
+            Effect::CopyTo { to, text } => Msg::Copied(copy::copy(&to, &text).await),
             Effect::UndoLast => Msg::Planned(undo_last(client).await.map(Arc::new)),
             effect => return self.operation(effect).await,
         })
@@ -313,6 +320,7 @@ impl Doing {
                     plan.kind,
                     OperationKind::Fix { .. }
                         | OperationKind::Mend
+                        | OperationKind::Merge(_)
                         | OperationKind::Retry
                         | OperationKind::Release
                 );
@@ -478,10 +486,8 @@ fn is_json(path: &Path) -> bool {
 
 /// Where a file of this name is to be; one that is there already stays as it is. `key` asks for another name.
 fn new_file(path: &str, key: &str) -> Result<PathBuf, ClientError> {
-    let path = match (path.strip_prefix("~/"), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) => Path::new(&home).join(rest),
-        _ => std::path::absolute(path).map_err(|error| ClientError::refused(format!("{path}: {error}")))?,
-    };
+    let path = std::path::absolute(at_home(path))
+        .map_err(|error| ClientError::refused(format!("{path}: {error}")))?;
     let shown = path.display();
     if path.exists() {
         return Err(ClientError::refused(format!(

@@ -28,8 +28,10 @@
 
 pub mod app;
 mod ascii;
+pub mod columns;
 pub mod command;
 pub mod context;
+mod copy;
 pub mod effect;
 pub mod invalid_setting;
 mod io;

@@ -14,12 +14,13 @@ use crate::client::row::Linked;
 use crate::domain::changes::dry_run::DryRun;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::group::Group;
-use crate::domain::errors::summary::Summary;
+use crate::domain::errors::summary::{Blocked, Summary};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::health::review::Health;
 use crate::domain::names::RowRef;
 use crate::domain::operations::answer::{Answer, Tally};
 use crate::domain::operations::operation::{AuditEntry, AuditRecord, Progress, Report};
+use crate::domain::records::duplicate::Duplicate;
 use crate::domain::records::record::{Hit, RecordView, Relative, SalesforceValues};
 use crate::domain::records::verify::Stage;
 use crate::domain::records::verify::VerifyReport;
@@ -46,6 +47,8 @@ pub enum Msg {
     Key(KeyEvent),
     /// The mouse did something.
     Mouse(MouseEvent),
+    /// A button was pressed a second time, soon and in the same place.
+    DoubleClick(MouseEvent),
     /// Text was pasted.
     Paste(String),
     /// The terminal has another size; columns and lines.
@@ -164,6 +167,8 @@ pub enum Msg {
     },
     /// Conditions of mappings and of the connection that stand.
     Standing(Result<ErrorPage, ClientError>),
+    /// The rows that wait for those of unfolded lines, by the numbers of their errors.
+    Blocked(Result<Vec<(i64, Blocked)>, ClientError>),
     /// What became of rows that were sent, by the numbers of their errors.
     Answers(Result<Vec<(i64, Answer)>, ClientError>),
     /// What became of the rows of an operation so far.
@@ -238,6 +243,13 @@ pub enum Msg {
         /// What it does, or why not.
         result: Result<String, ClientError>,
     },
+    /// A row that is refused, beside the record that has the same.
+    Duplicate {
+        /// Which row.
+        row: RowRef,
+        /// What is there.
+        result: Result<Box<Duplicate>, ClientError>,
+    },
     /// What an operation would do, or why it cannot be done.
     Planned(Result<Arc<Plan>, ClientError>),
     /// Of so many errors, for how many a remedy of the row's own passes.
@@ -299,6 +311,8 @@ pub enum Msg {
     Lines(Batch),
     /// Older log records.
     OlderLog(Result<Vec<LogRecord>, ClientError>),
+    /// A text was copied by what the configuration names, or not.
+    Copied(Result<String, ClientError>),
     /// Lines of the log were written into a file, or not.
     Kept(Result<String, ClientError>),
     /// What a filter of the log hides that is being typed.

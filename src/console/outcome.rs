@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
+use super::columns::ErrorColumns;
 use super::command::{Command, Id};
 use super::context::Tone;
 use super::effect::Effect;
 use super::pane::Pane;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::domain::changes::merge::Side;
+use crate::domain::errors::remedy::SuggestedFix;
 use crate::domain::errors::sort::SortBy;
+use crate::domain::mappings::field::Field;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation::OperationKind;
 use crate::domain::records::record::{Edit, FieldEdit};
@@ -90,6 +93,17 @@ pub enum Outcome {
         /// `KEY=VALUE`, as far as it is known.
         rule: String,
     },
+    /// A value of a field is to be chosen among those that it may have.
+    PickValue {
+        /// Of which row.
+        row: RowRef,
+        /// The field.
+        field: Box<Field>,
+        /// The value that shows.
+        shown: Option<String>,
+        /// The remedy that sets the value.
+        offer: Box<SuggestedFix>,
+    },
     /// Something to read is shown.
     Info {
         /// What about.
@@ -112,6 +126,8 @@ pub enum Outcome {
         /// What is done.
         kind: OperationKind,
     },
+    /// A row that is refused is shown beside the record that has the same.
+    Compare(RowRef),
     /// An operation on all errors of a group begins.
     OfGroup {
         /// The filter that lists them.
@@ -139,6 +155,8 @@ pub enum Outcome {
         /// Whose values stay.
         side: Side,
     },
+    /// These are the columns of the errors.
+    Columns(ErrorColumns),
     /// These are the colours.
     Theme(&'static str),
     /// For how long is alerts' silence? Of what is named: all alerts, those of a rule, or one.
@@ -198,7 +216,8 @@ impl Outcome {
             Outcome::Plan { kind: OperationKind::Undo(_), .. } => Some(Id::Undo),
             Outcome::Plan { .. } => Some(Id::Fix),
             Outcome::Repair { .. } => Some(Id::Verify),
-            Outcome::AskRule { .. } => Some(Id::Remedy),
+            Outcome::Compare(_) => Some(Id::Conflict),
+            Outcome::AskRule { .. } | Outcome::PickValue { .. } => Some(Id::Remedy),
             Outcome::AskSilence { .. } | Outcome::AskAcknowledge { .. } => Some(Id::Silence),
             Outcome::AskNote { .. } => Some(Id::NoteCause),
             Outcome::AskMute { .. } => Some(Id::MuteCause),

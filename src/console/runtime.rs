@@ -26,6 +26,7 @@ use super::app::{App, draw};
 use super::effect::Effect;
 use super::io::Io;
 use super::msg::Msg;
+use super::term::clicks::Clicks;
 use super::term::guard::{self, Guard};
 use super::term::input::{Keys, Read};
 use super::term::{clipboard, failpoint, hangup, writer::Frames};
@@ -91,6 +92,8 @@ struct Screen {
     terminal: Terminal<CrosstermBackend<Frames>>,
     /// When it was drawn last.
     drawn: Instant,
+    /// Where the mouse was pressed last.
+    clicks: Clicks,
     /// What the loop is to perform.
     waiting: Vec<Effect>,
     /// What the loop is to end with. Keys that come after that are not for this console.
@@ -104,7 +107,8 @@ impl Screen {
         let frames = Frames::default();
         let terminal = terminal(&frames)?;
         let drawn = Instant::now();
-        Ok(Screen { app, frames, terminal, drawn, waiting: Vec::new(), ended: None, open: false })
+        let clicks = Clicks::default();
+        Ok(Screen { app, frames, terminal, drawn, clicks, waiting: Vec::new(), ended: None, open: false })
     }
 
     /// Begins on a terminal that was just taken, and has nothing of what was drawn before.
@@ -191,7 +195,10 @@ impl Screen {
                 self.take(Msg::Key(key));
             }
             Ok(Input::Paste(text)) => self.take(Msg::Paste(text)),
-            Ok(Input::Mouse(event)) => self.take(Msg::Mouse(event)),
+            Ok(Input::Mouse(event)) => {
+                let twice = self.clicks.is_second(event, Instant::now());
+                self.take(if twice { Msg::DoubleClick(event) } else { Msg::Mouse(event) });
+            }
             Ok(Input::Resize(columns, lines)) => self.take(Msg::Resize(columns, lines)),
             Ok(_) => {}
             Err(_) => self.end(Ok(Ended::Left(Left::Quit))),

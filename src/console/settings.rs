@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use chrono::{FixedOffset, Offset, Utc};
 
+use crate::config::console::CopyTo;
+
+use super::columns::ErrorColumns;
 use super::keymap::Keymap;
 use super::pane::Pane;
 use super::theme::Theme;
@@ -26,12 +29,16 @@ pub struct Settings {
     pub keymap: Arc<Keymap>,
     /// Nothing that changes anything is offered.
     pub read_only: bool,
+    /// What takes a text that is copied; `None` is the terminal's clipboard.
+    pub copy: Option<CopyTo>,
     /// What the log may take in memory, in bytes.
     pub log_memory: usize,
     /// Filters of errors that were saved, by name.
     pub filters: BTreeMap<String, String>,
     /// Filters of the log that were saved, by name.
     pub log_filters: BTreeMap<String, String>,
+    /// The columns of the errors.
+    pub columns: ErrorColumns,
     /// The connection that shows.
     pub connection: String,
     /// What is said while it is opened.
@@ -52,9 +59,11 @@ impl Default for Settings {
             tmux: false,
             keymap: Arc::default(),
             read_only: false,
+            copy: None,
             log_memory: 64 << 20,
             filters: BTreeMap::new(),
             log_filters: BTreeMap::new(),
+            columns: ErrorColumns::default(),
             connection: String::new(),
             opening: "reading ...".to_owned(),
             notice: None,

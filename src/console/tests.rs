@@ -3,8 +3,10 @@
 
 mod alerts;
 mod clipboard;
+mod columns;
 mod compared;
 mod doubt;
+mod duplicates;
 mod fuzz;
 mod guarantees;
 mod harm;
@@ -17,4 +19,5 @@ mod pointer;
 mod scenes;
 mod screens;
 mod triage;
+mod unfold;
 mod world;

@@ -66,6 +66,7 @@ async fn answer(shared: Arc<Shared>, command: Command) {
     let result = match &command.request {
         Ok(Request::Fetch { table, rows, candidates }) => fetch(&shared, table, rows, *candidates).await,
         Ok(Request::Existing { at, sfid }) => existing(&shared, at, sfid.as_deref()).await,
+        Ok(Request::Record { table, sfid }) => record(&shared, table, sfid).await,
         Ok(Request::Reread { at }) => reread(&shared, at).await,
         Ok(Request::Verify { table }) => verify(&shared, id, table).await,
         Ok(Request::DryRun { table, limit }) => dry_run(&shared, id, table, *limit).await,
@@ -182,6 +183,17 @@ fn shown(record: &RecordView) -> Hstore {
 async fn reread(shared: &Shared, at: &RowRef) -> Result<Value, String> {
     let mapping = mapping_of(shared, &at.table).await?;
     reader::reread(shared, &mapping, at).await
+}
+
+/// The values of a record, whichever row has it.
+async fn record(shared: &Shared, table: &str, sfid: &String) -> Result<Value, String> {
+    let mapping = mapping_of(shared, table).await?;
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let asked_at = shared.store.now().await.map_err(|error| told(&error))?;
+    let ids = [sfid.as_str()];
+    let records = again(TRIES, || fetch::records(&shared.client, &mapping, &ids)).await;
+    let records = records.map_err(|error| told(&error))?;
+    Ok(json!(side(&mapping, asked_at, Some(sfid), records.get(sfid.as_str()))))
 }
 
 /// The values of rows' records, by row.

@@ -14,6 +14,7 @@ mod conditions;
 mod conflicts;
 mod consistency;
 mod doubt;
+mod duplicates;
 mod economy;
 mod errand;
 mod fail_fast;

@@ -52,4 +52,14 @@ async fn a_parent_that_failed_shows_the_children_that_are_held_for_it() {
     let by = "by Invoice__r.External_Id__c";
     assert_eq!(told(&world, &invoice).await, [format!("child Invoice_Line__c 1 {by}: held, with an error")]);
     assert_eq!(told(&world, &line).await, [format!("parent Invoice__c 1 {by}: failed, with an error")]);
+    // What waits for it is told with its errors, by the external id that it is named by.
+    let blocked = world.handle.blocked(&[(7, invoice), (8, line.clone())]).await.unwrap();
+    let told: Vec<_> = blocked
+        .iter()
+        .map(|(id, found)| {
+            let errors = found.errors.iter().map(|error| (error.row(), error.code.as_str()));
+            (*id, errors.collect::<Vec<_>>(), found.more)
+        })
+        .collect();
+    assert_eq!(told, [(7, vec![(Some(line), "PARENT_NOT_SYNCED")], false), (8, vec![], false)]);
 }

@@ -9,6 +9,7 @@ mod demo;
 mod engines;
 mod foreign;
 mod harm;
+mod keys;
 mod loops;
 mod resume;
 mod screen;

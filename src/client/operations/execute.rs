@@ -290,6 +290,7 @@ impl Client {
                 self.fix_rows(table, steps, (field, how), *retry, operation).await?
             }
             OperationKind::Mend => self.mend_rows(table, steps, &plan.proposed, operation).await?,
+            OperationKind::Merge(merge) => self.merge_into_record(steps, merge, operation).await?,
             OperationKind::Choose(side) => {
                 let mut results = Vec::new();
                 for step in steps {

@@ -3,6 +3,7 @@
 //! comparison found, and `consistency` for one thing of it.
 
 mod consistency;
+mod duplicates;
 pub mod execute;
 mod plan;
 mod quick_fix;

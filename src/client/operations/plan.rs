@@ -49,6 +49,7 @@ impl Client {
         plan.steps.sort_by(|a, b| (&a.at.table, a.at.row).cmp(&(&b.at.table, b.at.row)));
         match &kind {
             OperationKind::Fix { field, how, .. } => self.look_at_fix(field, how, &mut plan).await?,
+            OperationKind::Merge(merge) => self.look_at_merge(merge, &mut plan).await?,
             OperationKind::Mend => self.look_at_remedies(&mut plan).await?,
             OperationKind::Revert => self.look_at_revert(&mut plan).await?,
             OperationKind::Retry | OperationKind::Release => self.look_at_doubles(&mut plan).await?,

@@ -13,6 +13,7 @@ use crate::console::panes::record::SendStatus;
 use crate::console::widgets::cursor::Step;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::group::Group;
+use crate::domain::errors::summary::Blocked;
 use crate::domain::health::review::Health;
 use crate::domain::names::RowRef;
 use crate::domain::records::record::RecordView;
@@ -99,6 +100,9 @@ impl App {
                     self.errors.restore();
                     self.errors.read_at = Some(self.ctx.now);
                     self.list_went_on();
+                    if !append {
+                        effects.extend(self.load_blocked());
+                    }
                     // A page may end before it is full: rows show as they are found.
                     effects.extend(self.errors.want_more());
                     if first && !self.errors.items.is_empty() {
@@ -116,6 +120,22 @@ impl App {
             effects.extend(self.load_errors());
         }
         effects
+    }
+
+    /// The rows came that wait for those of unfolded lines.
+    pub(super) fn blocked_came(&mut self, result: Result<Vec<(i64, Blocked)>, ClientError>) -> Vec<Effect> {
+        let again = self.inflight.blocked.finish();
+        match result {
+            Ok(came) => {
+                self.errors.take_blocked(came);
+                self.settle(Pane::Errors);
+                self.list_went_on();
+            }
+            // What shows stays, and the line above says that PostgreSQL is away.
+            Err(_) if self.ctx.database.lost.is_some() => {}
+            Err(refused) => self.say_refused(&refused),
+        }
+        if again { self.load_blocked().into_iter().collect() } else { Vec::new() }
     }
 
     /// The end of the list came, or what stands before what is known of it.

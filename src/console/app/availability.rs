@@ -1,6 +1,7 @@
 //! Why a command cannot be used right now: said when its key is pressed, and beside it in the help and the palette.
 
 use super::App;
+use super::operations::is_duplicate;
 use crate::console::command::{Command, Id};
 use crate::console::overlays::Menu;
 use crate::console::pane::Pane;
@@ -94,13 +95,20 @@ impl Command {
                 !app.errors.standing.is_empty(),
                 "nothing stands in the way of a mapping or the connection",
             ),
+            Id::Unfold => unless(app.errors.can_unfold(), "no row waits for this one"),
             Id::Parent => unless(view(app).is_some(), "no record is open"),
+            Id::ScrollRight | Id::ScrollLeft if pane == Pane::Errors => {
+                unless(!app.errors.items.is_empty(), no_errors(app))
+            }
             Id::HideEmpty | Id::ScrollRight | Id::ScrollLeft => {
                 unless(app.selection.record.is_some(), "no record is open")
             }
             Id::NextView | Id::PreviousView => unless(app.selection.record.is_some(), "no record is open"),
             Id::QuickFix => unless(view(app).is_some_and(offers), NO_QUICK_FIX),
-            Id::Conflict => unless(view(app).is_some_and(contested), "no field waits for a choice of sides"),
+            Id::Conflict => unless(
+                view(app).is_some_and(contested) || app.selection.record.as_ref().is_some_and(is_duplicate),
+                "no field waits for a choice of sides, and no record has the same",
+            ),
             Id::Save => {
                 let changes = app.selection.record.as_ref().is_some_and(RecordPane::has_changes);
                 unless(changes, "nothing is changed yet; e edits the selected field")
@@ -143,6 +151,7 @@ impl Command {
             | Id::Actionable
             | Id::OlderFilter
             | Id::NewerFilter
+            | Id::Unfold
             | Id::Trends
             | Id::Health
             | Id::Alerts => true,

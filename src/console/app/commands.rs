@@ -11,7 +11,7 @@ use crate::console::command::{Command, Id};
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::keys;
-use crate::console::overlays::{HealthView, Menu, Overlay, Palette, Trends};
+use crate::console::overlays::{ColumnsView, HealthView, Menu, Overlay, Palette, Trends};
 use crate::console::pane::Pane;
 use crate::console::panes::errors::Moved;
 use crate::console::panes::log::LogPane;
@@ -137,6 +137,7 @@ impl App {
             Id::Retry => self.retry(),
             Id::Mark => self.mark(),
             Id::MarkAll => self.mark_all(),
+            Id::Unfold => self.unfold(),
             Id::Fix => self.ask_fix(),
             Id::Revert => self.plan(OperationKind::Revert),
             Id::Ignore => self.plan(OperationKind::Ignore),
@@ -152,8 +153,13 @@ impl App {
             Id::Parent => self.go_to_parent(),
             Id::Standing => self.choose(|app| Menu::standing(&app.errors.standing, app.errors.more_standing)),
             Id::HideEmpty => self.of_record(RecordPane::hide_empty),
-            Id::ScrollRight => self.of_record(|pane| pane.scroll(true)),
-            Id::ScrollLeft => self.of_record(|pane| pane.scroll(false)),
+            Id::ScrollRight => self.scroll(true),
+            Id::ScrollLeft => self.scroll(false),
+            Id::Columns => {
+                let columns = self.ctx.settings.columns.clone();
+                self.overlays.push(Overlay::Columns(ColumnsView::new(columns)));
+                Vec::new()
+            }
             Id::NextOpen => self.next_open(true),
             Id::PreviousOpen => self.next_open(false),
             Id::Groups => {
@@ -282,6 +288,15 @@ impl App {
             Some(pane) => pane.turn(by).into_iter().collect(),
             None => Vec::new(),
         }
+    }
+
+    /// Scrolls values sideways, in the list or in the record.
+    fn scroll(&mut self, right: bool) -> Vec<Effect> {
+        match self.ctx.focus {
+            Pane::Errors => self.errors.scroll(right),
+            _ => return self.of_record(|pane| pane.scroll(right)),
+        }
+        Vec::new()
     }
 
     fn of_record(&mut self, change: impl FnOnce(&mut RecordPane)) -> Vec<Effect> {

@@ -33,6 +33,8 @@ pub struct Requests {
     pub overview: InFlight,
     /// The list of errors.
     pub errors: InFlight,
+    /// The rows that wait for those of unfolded lines.
+    pub blocked: InFlight,
     /// How many errors match.
     pub count: InFlight,
     /// The open record.

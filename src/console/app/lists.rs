@@ -10,6 +10,7 @@ use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::overlays::{About, FilterLine, Overlay, Prompt};
 use crate::console::pane::Pane;
+use crate::console::panes::errors::Moved;
 use crate::console::panes::record::RecordPane;
 use crate::console::term::clipboard;
 
@@ -94,6 +95,25 @@ impl App {
         };
         self.say(Tone::Neutral, text);
         self.relist()
+    }
+
+    /// Shows the rows that wait for the selected one below it, or folds them again.
+    pub(super) fn unfold(&mut self) -> Vec<Effect> {
+        self.errors.touched = true;
+        self.errors.moved = Moved::ByHand;
+        let everything = self.errors.everything;
+        let was = self.errors.selected().map(|error| error.id);
+        let mut effects: Vec<Effect> = match self.errors.unfold() {
+            true => self.load_blocked().into_iter().collect(),
+            // Where they are listed themselves, they stand in their own places again.
+            false if everything => self.load_errors(),
+            false => Vec::new(),
+        };
+        self.settle(Pane::Errors);
+        if self.errors.selected().map(|error| error.id) != was {
+            effects.extend(self.debounce());
+        }
+        effects
     }
 
     /// Sorts by a column; by the one in force, the other way round.
@@ -209,7 +229,7 @@ impl App {
                 };
                 let text = known.iter().map(told).collect::<Vec<_>>().join("\n\n");
                 let title = known.first().map(|known| known.entry.title.clone()).unwrap_or_default();
-                self.overlays.push(Overlay::Info { title, text });
+                self.overlays.push(Overlay::info(title, text));
             }
             Some(Explained::NoError) => self.say(Tone::Neutral, "this line is no error"),
             Some(Explained::Unknown(Some(code))) => {
@@ -273,6 +293,10 @@ impl App {
             self.say(Tone::Neutral, without);
             return Vec::new();
         };
+        if let Some(to) = self.ctx.settings.copy.clone() {
+            self.say(Tone::Neutral, "copying ...");
+            return vec![Effect::CopyTo { to, text }];
+        }
         // Before the text, which may fill the line.
         let cut = match clipboard::fitting(&text).len() {
             fitting if fitting < text.len() => format!(", cut to its first {} kB", fitting / 1_000),

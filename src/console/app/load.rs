@@ -39,6 +39,12 @@ impl App {
         self.inflight.standing.start().then_some(Effect::LoadStanding)
     }
 
+    /// The rows that wait for those of unfolded lines.
+    pub(super) fn load_blocked(&mut self) -> Option<Effect> {
+        let unfolded = self.errors.unfolded();
+        (!unfolded.is_empty() && self.inflight.blocked.start()).then_some(Effect::LoadBlocked(unfolded))
+    }
+
     /// How many there are: beside the list, which does not wait for it.
     pub(super) fn count_errors(&mut self) -> Vec<Effect> {
         if self.inflight.count.start() { vec![self.errors.count()] } else { Vec::new() }

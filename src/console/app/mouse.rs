@@ -1,6 +1,6 @@
-//! The mouse, where it is wanted: a click chooses, the wheel moves. Everything works without it.
+//! The mouse, where it is wanted: a click chooses, a second one opens, the wheel moves. Everything works without it.
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -8,26 +8,32 @@ use ratatui::layout::{Position, Rect};
 
 use super::App;
 use super::{draw, layout};
+use crate::console::command::{COMMANDS, Id};
 use crate::console::effect::Effect;
+use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
 use crate::console::panes::errors::banner_height;
 use crate::console::panes::log;
-use crate::console::panes::record::RecordPane;
+use crate::console::panes::record::{RecordPane, Tab};
 use crate::console::widgets::cursor::Step;
 
 /// Lines that one notch of the wheel moves.
 const NOTCH: isize = 3;
 
 impl App {
-    /// The mouse did something over the panes; what lies on top of them has the keyboard only.
-    pub(super) fn mouse(&mut self, event: MouseEvent) -> Vec<Effect> {
+    /// The mouse did something over the panes; of what lies on top of them, the wheel scrolls lists. `twice` tells that a
+    /// button was pressed a second time in the same place.
+    pub(super) fn mouse(&mut self, event: MouseEvent, twice: bool) -> Vec<Effect> {
         // What is too small to show anything takes no click either.
-        if !self.overlays.is_empty() || !layout::fits(self.ctx.size) {
+        if !layout::fits(self.ctx.size) {
             return Vec::new();
+        }
+        if !self.overlays.is_empty() {
+            return self.wheel_on_top(event.kind);
         }
         let pressed = event.kind == MouseEventKind::Down(MouseButton::Left);
         if pressed && event.row + 1 == self.ctx.size.1 {
-            let command = draw::hint_at(self, event.column);
+            let command = draw::hint_at(self, event.column).filter(|_| !twice);
             return command.map_or(Vec::new(), |command| self.run(command));
         }
         let middle = Rect::new(0, 1, self.ctx.size.0, self.ctx.size.1.saturating_sub(2));
@@ -41,11 +47,36 @@ impl App {
             return Vec::new();
         }
         match event.kind {
+            MouseEventKind::Down(MouseButton::Left) if twice => self.click_twice(pane, area, at),
             MouseEventKind::Down(MouseButton::Left) => self.click(pane, area, at),
             MouseEventKind::ScrollDown => self.wheel(pane, NOTCH),
             MouseEventKind::ScrollUp => self.wheel(pane, -NOTCH),
             _ => Vec::new(),
         }
+    }
+
+    /// The wheel over what lies on top moves in its list, one line a notch, as the arrow keys do.
+    fn wheel_on_top(&mut self, kind: MouseEventKind) -> Vec<Effect> {
+        let code = match kind {
+            MouseEventKind::ScrollDown => KeyCode::Down,
+            MouseEventKind::ScrollUp => KeyCode::Up,
+            _ => return Vec::new(),
+        };
+        // In others an arrow changes what is typed.
+        let lists = matches!(
+            self.overlays.last(),
+            Some(
+                Overlay::Menu(_)
+                    | Overlay::AuditLog(_)
+                    | Overlay::Palette(_)
+                    | Overlay::Patterns(_)
+                    | Overlay::Sources(_)
+                    | Overlay::Alerts(_)
+                    | Overlay::Info { .. }
+                    | Overlay::ConfirmPlan(_)
+            )
+        );
+        if lists { self.overlay_key(code.into()) } else { Vec::new() }
     }
 
     /// Moves in the pane under the pointer, which need not have the keys.
@@ -62,25 +93,51 @@ impl App {
         let had_keys = self.ctx.focus == pane;
         // Whoever went on with the mouse has not left the record: they are told again what that throws away.
         self.navigation.leaving = None;
-        let below = usize::from(at.y.saturating_sub(area.y + 1));
         if at.y == area.y {
             return self.go(self.named_at(at).unwrap_or(pane));
         }
-        let line_of_log = log::line_at(&self.ctx, &self.log, area, below).filter(|_| pane == Pane::Log);
+        if let Some(tab) = self.tab_at(pane, area, at) {
+            let mut effects = self.go(pane);
+            effects.extend(self.selection.record.as_mut().and_then(|record| record.turn_to(tab)));
+            return effects;
+        }
+        let line = self.line_at(pane, area, at);
         let mut effects = self.go(pane);
-        match (pane, line_of_log) {
-            (Pane::Log, Some(index)) => {
-                let by = index as isize - self.log.index() as isize;
-                effects.extend(self.step(Step::Lines(by)));
-            }
+        match (pane, line) {
             // Without the keys it had less room, and none of its lines stays where it is pointed at.
-            (Pane::Record, _) if had_keys => self.point_at_line(at),
-            (Pane::Record | Pane::Log, _) => {}
-            (Pane::Mappings | Pane::Errors | Pane::Pending, _) => {
-                effects.extend(self.point(pane, had_keys, below, area));
+            (Pane::Record, _) if had_keys => drop(self.point_at_line(at)),
+            (_, Some((there, now))) => {
+                effects.extend(self.step(Step::Lines(there as isize - now as isize)));
             }
+            _ => {}
         }
         effects
+    }
+
+    /// Opens what is pointed at, where the first click has selected it.
+    fn click_twice(&mut self, pane: Pane, area: Rect, at: Position) -> Vec<Effect> {
+        let selected = match self.line_at(pane, area, at) {
+            Some((there, now)) => there == now,
+            None => pane == Pane::Record && self.point_at_line(at) == Some(0),
+        };
+        if self.ctx.focus != pane || !selected {
+            return self.click(pane, area, at);
+        }
+        let id = if pane == Pane::Record { Id::Edit } else { Id::Open };
+        let command = COMMANDS.iter().find(|command| command.id == id && command.is_in(pane));
+        command.map_or(Vec::new(), |command| self.run(command))
+    }
+
+    /// The view of the record whose name is pointed at, in the lower edge of its frame.
+    fn tab_at(&self, pane: Pane, area: Rect, at: Position) -> Option<Tab> {
+        self.selection.record.as_ref().filter(|_| pane == Pane::Record && at.y + 1 == area.bottom())?;
+        let mut end = area.right().saturating_sub(1);
+        Tab::ALL.into_iter().rev().find(|tab| {
+            let begin = end.saturating_sub(tab.columns());
+            let there = (begin..end).contains(&at.x);
+            end = begin;
+            there
+        })
     }
 
     /// The list whose name is pointed at in the frame of the other one.
@@ -96,20 +153,23 @@ impl App {
     }
 
     /// Selects the line of the record that is pointed at, where it is one that can be selected: only then does the
-    /// selection, so many lines further, rest on the same words, wherever the view has scrolled to.
-    fn point_at_line(&mut self, at: Position) {
-        let Some((before, rests)) = self.picture() else { return };
+    /// selection, so many lines further, rest on the same words, wherever the view has scrolled to. Returns how many lines
+    /// further that was.
+    fn point_at_line(&mut self, at: Position) -> Option<isize> {
+        let (before, rests) = self.picture()?;
         let by = isize::from(at.y.cast_signed()) - isize::from(rests.y.cast_signed());
-        let Some((cursor, len)) = self.selection.record.as_mut().map(RecordPane::here) else { return };
+        let (cursor, len) = self.selection.record.as_mut().map(RecordPane::here)?;
         let was = *cursor;
-        let Some(there) = was.at.checked_add_signed(by).filter(|there| *there < len) else { return };
+        let there = was.at.checked_add_signed(by).filter(|there| *there < len)?;
         cursor.at = there;
         let same = |(after, rests): (Buffer, Position)| cells(&before, at.y).eq(cells(&after, rests.y));
-        if !self.picture().is_some_and(same)
-            && let Some((cursor, _)) = self.selection.record.as_mut().map(RecordPane::here)
-        {
+        if self.picture().is_some_and(same) {
+            return Some(by);
+        }
+        if let Some((cursor, _)) = self.selection.record.as_mut().map(RecordPane::here) {
             *cursor = was;
         }
+        None
     }
 
     /// The screen as it shows now, and where its cursor rests. Only a click asks for it.
@@ -120,30 +180,23 @@ impl App {
         Some((terminal.backend().buffer().clone(), cursor))
     }
 
-    /// Selects the line of a list that is `line` lines below its frame; the first is the head of the columns.
-    fn point(&mut self, pane: Pane, had_keys: bool, line: usize, area: Rect) -> Vec<Effect> {
+    /// The line of a list that is pointed at, by its place, and the one that is selected.
+    fn line_at(&self, pane: Pane, area: Rect, at: Position) -> Option<(usize, usize)> {
+        let below = usize::from(at.y.checked_sub(area.y + 1)?);
+        let (cursor, len) = match pane {
+            Pane::Mappings => (&self.mappings.cursor, self.ctx.mappings().len()),
+            Pane::Errors => (&self.errors.cursor, self.errors.items.len()),
+            Pane::Pending => (&self.pending.cursor, self.pending.items.len()),
+            Pane::Log => return Some((log::line_at(&self.ctx, &self.log, area, below)?, self.log.index())),
+            Pane::Record => return None,
+        };
         let banner =
             if pane == Pane::Errors { banner_height(&self.errors, area.height.saturating_sub(2)) } else { 0 };
         let height = usize::from(area.height.saturating_sub(banner)).saturating_sub(3);
-        let line = line.saturating_sub(usize::from(banner));
-        let (cursor, len) = match pane {
-            Pane::Mappings => {
-                let len = self.ctx.mappings().len();
-                (&self.mappings.cursor, len)
-            }
-            Pane::Errors => (&self.errors.cursor, self.errors.items.len()),
-            Pane::Pending => (&self.pending.cursor, self.pending.items.len()),
-            Pane::Record | Pane::Log => return Vec::new(),
-        };
-        let Some(line) = line.checked_sub(1).filter(|line| *line < height) else { return Vec::new() };
+        // The first line is the head of the columns.
+        let line = below.checked_sub(usize::from(banner) + 1).filter(|line| *line < height)?;
         let there = cursor.window(len, height).start + line;
-        let by = there as isize - cursor.at as isize;
-        match by {
-            _ if there >= len => Vec::new(),
-            // A click on the line that is selected already opens it, and so does the second of two.
-            0 if had_keys => self.open(),
-            by => self.step(Step::Lines(by)),
-        }
+        (there < len).then_some((there, cursor.at))
     }
 }
 

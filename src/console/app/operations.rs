@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::client::api::ClientError;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
+use crate::domain::errors::remedy::{Action, SuggestedFix};
 use crate::domain::names::RowRef;
 use crate::domain::operations::answer::Answer;
 use crate::domain::operations::operation::{Confirm, OperationKind, Progress, Report, RowStatus};
+use crate::domain::records::duplicate::Duplicate;
 use crate::domain::records::record::Hit;
 
 use super::update::one_line;
@@ -17,11 +19,14 @@ use crate::console::command::Id;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::msg::Sent;
+use crate::console::outcome::Outcome;
 use crate::console::overlays::{
-    About, ConfirmPlan, ConflictPicker, Menu, Overlay, ProgressBar, Prompt, ReportView, group_of, suggestions,
+    About, ConfirmPlan, ConflictPicker, DuplicatePicker, Menu, Overlay, ProgressBar, Prompt, ReportView,
+    group_of, suggestions,
 };
 use crate::console::pane::Pane;
 use crate::console::panes::errors::Moved;
+use crate::console::panes::record::RecordPane;
 use crate::console::widgets::cursor::Step;
 
 impl App {
@@ -124,10 +129,43 @@ impl App {
         Vec::new()
     }
 
-    /// Fields that changed on both sides, side by side.
+    /// Fields that changed on both sides, side by side; of a row that is refused because a record has the same, all three.
     pub(super) fn conflict(&mut self) -> Vec<Effect> {
+        if let Some(row) =
+            self.selection.record.as_ref().filter(|pane| is_duplicate(pane)).map(|pane| pane.row.clone())
+        {
+            return self.compare(row);
+        }
         let picker = self.selection.record.as_ref().and_then(ConflictPicker::of);
         self.overlays.extend(picker.map(Overlay::ConflictPicker));
+        Vec::new()
+    }
+
+    /// Shows a row that is refused beside the record that has the same.
+    pub(super) fn compare(&mut self, row: RowRef) -> Vec<Effect> {
+        self.wait_for("asking Salesforce for the record that has the same", Effect::LoadDuplicate(row))
+    }
+
+    /// It came: one chooses what stays. It is about the record that shows.
+    pub(super) fn duplicate_came(
+        &mut self,
+        row: &RowRef,
+        result: Result<Duplicate, ClientError>,
+    ) -> Vec<Effect> {
+        let shows = self.selection.record.as_ref().is_some_and(|pane| pane.row == *row);
+        if !self.was_waited_for() {
+            return Vec::new();
+        }
+        match result {
+            Ok(_) if !shows => {
+                self.say(Tone::Neutral, "the record went on to another row meanwhile; ask again")
+            }
+            Ok(found) => {
+                self.ctx.toast = None;
+                self.lay(Overlay::DuplicatePicker(Box::new(DuplicatePicker::new(found))));
+            }
+            Err(refused) => self.say_refused(&refused),
+        }
         Vec::new()
     }
 
@@ -137,7 +175,11 @@ impl App {
             return self.plan(OperationKind::Mend);
         }
         match self.remedies_here().and_then(Menu::first) {
-            Some(effect) if self.stands_there(&effect) => self.begin_or_ask(effect, None),
+            Some(Outcome::Begin { effect, .. }) if self.stands_there(&effect) => {
+                self.begin_or_ask(effect, None)
+            }
+            // It shows what may be chosen, and changes nothing by itself.
+            Some(pick @ Outcome::PickValue { .. }) if self.stays() => self.settle_outcome(pick),
             // Nobody saw what it would do.
             Some(_) => self.choose(App::remedies_here),
             None => Vec::new(),
@@ -336,6 +378,17 @@ impl App {
             Ok(Linked::Done { sfid }) => {
                 self.sent(row, None, &format!("it has the record {sfid}; sending ..."))
             }
+            // Another row has the record: one looks at both before one of them goes.
+            Ok(Linked::Taken { .. })
+                if self
+                    .selection
+                    .record
+                    .as_ref()
+                    .is_some_and(|pane| pane.row == *row && is_duplicate(pane))
+                    && self.overlays.is_empty() =>
+            {
+                self.compare(row.clone())
+            }
             Ok(Linked::Taken { sfid, row: other }) => {
                 let text = format!(
                     "The record {sfid} belongs to the row {other} of {} already. If both rows are the same thing, the row \
@@ -390,4 +443,12 @@ impl App {
         self.errors.unmark();
         self.undrill()
     }
+}
+
+/// Whether a record is refused because another one has the same.
+pub(super) fn is_duplicate(pane: &RecordPane) -> bool {
+    pane.view.as_ref().is_some_and(|view| {
+        let action = |offer: &SuggestedFix| offer.action == Some(Action::Compare);
+        view.advice.remedies.iter().any(action)
+    })
 }

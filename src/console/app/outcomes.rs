@@ -7,7 +7,7 @@ use crate::console::command::Command;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::outcome::Outcome;
-use crate::console::overlays::{About, Overlay, Prompt};
+use crate::console::overlays::{About, Menu, Overlay, Prompt};
 use crate::console::pane::Pane;
 use crate::domain::errors::filter::Filter;
 
@@ -16,8 +16,8 @@ impl App {
     pub(super) fn overlay_key(&mut self, key: KeyEvent) -> Vec<Effect> {
         let log = &self.log;
         let outcomes = self.overlays.last_mut().map(|overlay| overlay.key(log, key)).unwrap_or_default();
-        if let Some(Overlay::ConfirmPlan(confirm)) = self.overlays.last_mut() {
-            confirm.settle(&self.ctx);
+        if let Some(overlay) = self.overlays.last_mut() {
+            overlay.settle(&self.ctx);
         }
         self.settle_outcomes(outcomes)
     }
@@ -55,9 +55,14 @@ impl App {
             Outcome::AskRule { mapping, rule } => {
                 self.overlays.push(Overlay::Prompt(Prompt::new(About::Rule { mapping }, vec![rule])));
             }
-            Outcome::Info { title, text } => self.overlays.push(Overlay::Info { title, text }),
+            Outcome::PickValue { row, field, shown, offer } => {
+                let menu = Menu::values(&self.ctx.row_name(&row), &row, &field, shown.as_ref(), &offer);
+                self.overlays.push(Overlay::Menu(menu));
+            }
+            Outcome::Info { title, text } => self.overlays.push(Overlay::info(title, text)),
             Outcome::OpenRow(row) => return self.open_row(row),
             Outcome::Save(edit) => return self.save(edit),
+            Outcome::Compare(row) => return self.compare(row),
             Outcome::Plan { chosen, kind } => return self.look_first(Effect::Plan { chosen, kind }),
             Outcome::OfGroup { filter, label, command } => return self.of_group(&filter, label, command),
             Outcome::AskSilence { rule, subject } => return self.ask_silence(rule, subject),
@@ -75,6 +80,7 @@ impl App {
             Outcome::ConfirmLeave => self.overlays.push(Overlay::ConfirmLeave),
             Outcome::Say(tone, text) => self.say(tone, text),
             Outcome::Unsay => self.ctx.toast = None,
+            Outcome::Columns(columns) => self.ctx.settings.columns = columns,
             Outcome::Theme(name) => self.ctx.theme = self.ctx.theme.chosen(name).unwrap_or(self.ctx.theme),
         }
         Vec::new()

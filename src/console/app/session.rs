@@ -8,6 +8,7 @@ use crate::domain::records::record::FieldEdit;
 
 use super::App;
 use super::update::one_line;
+use crate::console::columns::ErrorColumns;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::overlays::Overlay;
@@ -31,6 +32,7 @@ impl App {
             saved: self.ctx.settings.filters.clone(),
             log_history: self.log.typed.clone(),
             log_saved: self.ctx.settings.log_filters.clone(),
+            columns: self.ctx.settings.columns.kept(),
             sources_off: self.log.sources.off().map(str::to_owned).collect(),
         }
     }
@@ -61,6 +63,7 @@ impl App {
         }
         self.log.typed.clone_from(&state.log_history);
         self.log.sources.switch_off(&state.sources_off);
+        self.ctx.settings.columns = ErrorColumns::read(&state.columns);
         self.errors.typed.clone_from(&state.history);
         self.errors.sort = Sort::parse(&state.sort).unwrap_or_default();
         if Filter::parse(&state.filter, self.ctx.now).is_ok() {

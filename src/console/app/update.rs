@@ -46,7 +46,8 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Msg::Key(key) => app.key(key),
-        Msg::Mouse(event) => app.mouse(event),
+        Msg::Mouse(event) => app.mouse(event, false),
+        Msg::DoubleClick(event) => app.mouse(event, true),
         Msg::Paste(text) => app.paste(&text),
         Msg::Resize(columns, lines) => {
             app.ctx.size = (columns, lines);
@@ -116,6 +117,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             }
             if again { app.load_standing().into_iter().collect() } else { Vec::new() }
         }
+        Msg::Blocked(result) => app.blocked_came(result),
         Msg::Answers(result) => app.answers_came(result),
         Msg::Tallied { operation, result } => {
             app.tallied(operation, result);
@@ -160,6 +162,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::CauseNote { group, cause, note } => app.note_came(group, cause, note),
         Msg::AlertsChanged(result) => app.alerts_changed(result),
         Msg::CauseChanged(result) => app.cause_changed(result),
+        Msg::Duplicate { row, result } => app.duplicate_came(&row, result.map(|found| *found)),
         Msg::Planned(result) => app.planned(result),
         Msg::Progress(progress) => {
             app.progressed(progress);
@@ -207,7 +210,7 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Msg::Kept(result) => {
+        Msg::Copied(result) | Msg::Kept(result) => {
             app.say_done(result);
             Vec::new()
         }

@@ -87,6 +87,7 @@ pub fn draw(ctx: &Context, operations: &AuditLog, frame: &mut Frame) {
     let mut lines = vec![head(ctx, room)];
     let window = operations.cursor.window(operations.operations.len(), visible);
     let top = window.start;
+    super::place_in_list(ctx, frame, area, operations.operations.len(), &window);
     for (at, operation) in operations.operations.iter().enumerate().take(window.end).skip(top) {
         lines.push(super::chosen_line(ctx, at == operations.cursor.at, line(ctx, operation, room)));
     }

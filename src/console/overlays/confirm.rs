@@ -2,6 +2,7 @@
 //! confirmed by typing its number.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent};
@@ -205,8 +206,11 @@ pub fn draw(ctx: &Context, confirm: &ConfirmPlan, frame: &mut Frame) {
     let room = room(screen.width);
     let mut lines = summary(ctx, plan, room);
     let space = space(screen.height, lines.len());
+    let mut part = (0, 0..0);
     if space > 2 {
-        lines.extend(table(ctx, confirm, room, space));
+        let (table, len, shown) = table(ctx, confirm, room, space);
+        lines.extend(table);
+        part = (len, shown);
     }
     lines.push(Line::default());
     let cursor = lines.len();
@@ -214,6 +218,7 @@ pub fn draw(ctx: &Context, confirm: &ConfirmPlan, frame: &mut Frame) {
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(screen.height.saturating_sub(2));
     let area = screen.centered(Constraint::Length(width(screen.width)), Constraint::Length(height));
     let inner = super::panel(ctx, frame, area, &clip(&plan.kind.text(), room.saturating_sub(4)));
+    super::place_in_list(ctx, frame, area, part.0, &part.1);
     frame.render_widget(Paragraph::new(lines), inner);
     let (line, column) = match (confirm.on_why, plan.confirm) {
         (true, _) => (cursor, 8 + confirm.why.shown(why_room(room)).1),
@@ -277,11 +282,16 @@ fn table_lines(ctx: &Context, plan: &Plan, room: usize) -> Vec<Line<'static>> {
     all
 }
 
-/// As much of that as there is space for, and how much does not show.
-fn table(ctx: &Context, confirm: &ConfirmPlan, room: usize, space: usize) -> Vec<Line<'static>> {
+/// As much of that as there is space for, and how much does not show; how many lines there are, and which of them show.
+fn table(
+    ctx: &Context,
+    confirm: &ConfirmPlan,
+    room: usize,
+    space: usize,
+) -> (Vec<Line<'static>>, usize, Range<usize>) {
     let all = table_lines(ctx, &confirm.plan, room);
     if all.is_empty() {
-        return Vec::new();
+        return (Vec::new(), 0, 0..0);
     }
     let mut lines = vec![Line::default()];
     if rows_of(&confirm.plan).iter().any(|row| !row.field.is_empty()) {
@@ -289,13 +299,14 @@ fn table(ctx: &Context, confirm: &ConfirmPlan, room: usize, space: usize) -> Vec
     }
     let shown = shown(all.len(), space);
     let top = confirm.top.min(all.len().saturating_sub(shown));
-    let below = all.len().saturating_sub(top + shown);
+    let len = all.len();
+    let below = len.saturating_sub(top + shown);
     lines.extend(all.into_iter().skip(top).take(shown));
     if top > 0 || below > 0 {
         let text = format!("   ↑↓  {top} above, {below} below");
         lines.push(Line::from(Span::styled(clip(&text, room), ctx.theme.dim())));
     }
-    lines
+    (lines, len, top..(top + shown).min(len))
 }
 
 /// The columns of the table: row, field, value now.
@@ -335,11 +346,19 @@ fn summary(ctx: &Context, plan: &Plan, room: usize) -> Vec<Line<'static>> {
     let preview = &plan.preview;
     let number = |n: usize| count(n as i64, 0);
     let mut text = format!(" {} selected · {} to do", number(preview.selected), number(preview.touched));
-    if matches!(plan.kind, OperationKind::Fix { .. } | OperationKind::Mend) {
+    if matches!(plan.kind, OperationKind::Fix { .. } | OperationKind::Mend | OperationKind::Merge(_)) {
         text += &format!(" · {} would then pass the checks", number(preview.passing));
     }
     let mut lines = vec![Line::from(Span::styled(clip(&text, room), theme.strong()))];
-    if preview.removed > 0 {
+    if let OperationKind::Merge(merge) = &plan.kind {
+        let mut text = format!(" ▲ it takes the record {} over", merge.sfid);
+        if let Some(row) = merge.replaces {
+            text += &format!("; the row {row} is removed and stays so (the audit has its values)");
+        }
+        lines.extend(
+            wrap(&text, room, 3).into_iter().map(|line| Line::from(Span::styled(line, theme.warn()))),
+        );
+    } else if preview.removed > 0 {
         let text = match preview.removed {
             1 => " ▲ the row is removed: Salesforce has no record of it".to_owned(),
             rows => format!(" ▲ {} rows are removed: Salesforce has no record of them", number(rows)),

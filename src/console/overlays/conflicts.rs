@@ -90,6 +90,7 @@ pub fn draw(ctx: &Context, picker: &ConflictPicker, frame: &mut Frame) {
     let visible = usize::from(inner.height).saturating_sub(3);
     let window = picker.cursor.window(picker.fields.len(), visible);
     let top = window.start;
+    super::place_in_list(ctx, frame, area, picker.fields.len(), &window);
     let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
     for at in window {
         let (field, side) = &picker.fields[at];

@@ -16,6 +16,7 @@ use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{clip, count, fit, short, wrap};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::{Cursor, Step};
+use crate::console::widgets::scroll::beyond;
 use crate::domain::errors::filter::all_of_mapping;
 use crate::domain::health::figures::{Bucket, Figures, Point, Spread, Step as Scale};
 use crate::domain::health::review::{Health, MappingHealth};
@@ -293,13 +294,14 @@ fn mappings(
         &["taken", "refused", "open", "lasted"]
     };
     let head: String = heads.iter().map(|head| format!("{head:>9}")).collect();
-    let head = format!(" {}{:>8}{head}", fit("mapping", name), "failed");
-    let mut lines = vec![Line::from(Span::styled(head, theme.label()))];
     let room = width.saturating_sub(name + 11 + 9 * heads.len());
     let highest = health.mappings.iter().filter_map(|one| one.figures.error_rate).fold(0.0, f64::max);
     let height = usize::from(area.height).saturating_sub(2).max(1);
     let window = view.cursor.window(health.mappings.len(), height);
     let first = window.start;
+    let named = format!("mapping{}", beyond(health.mappings.len(), &window));
+    let head = format!(" {}{:>8}{head}", fit(&named, name), "failed");
+    let mut lines = vec![Line::from(Span::styled(head, theme.label()))];
     for at in window {
         let mapping = &health.mappings[at];
         let picture = mapping.figures.error_rate.unwrap_or(0.0) / highest.max(f64::MIN_POSITIVE);

@@ -199,12 +199,12 @@ impl Menu {
         })
     }
 
-    /// What the first does that can be done by itself, and concerns nothing but what one looks at.
-    pub fn first(self) -> Option<Effect> {
-        self.items.into_iter().find_map(|item| match item.does {
-            Some(Outcome::Begin { effect, question: None }) => Some(effect),
-            _ => None,
-        })
+    /// What the first does that can be done by itself, or by one more key, and concerns nothing but what one looks at.
+    pub fn first(self) -> Option<Outcome> {
+        let by_itself = |does: &Outcome| {
+            matches!(does, Outcome::Begin { question: None, .. } | Outcome::PickValue { .. })
+        };
+        self.items.into_iter().filter_map(|item| item.does).find(by_itself)
     }
 
     fn chosen(&self, at: usize) -> Vec<Outcome> {
@@ -288,6 +288,7 @@ pub fn draw(ctx: &Context, menu: &Menu, frame: &mut Frame) {
     // The keys stay in sight, however long the list is.
     let visible = usize::from(inner.height).saturating_sub(2);
     let top = (cursor + 2).saturating_sub(visible).min(text.len().saturating_sub(visible));
+    super::place_in_list(ctx, frame, area, text.len(), &(top..(top + visible).min(text.len())));
     let mut text: Vec<Line> = text.into_iter().skip(top).take(visible).collect();
     text.resize(visible + 1, Line::default());
     let keys = menu.keys(ctx.read_only);

@@ -18,10 +18,11 @@ use crate::domain::changes::dry_run::{DryRun, DryRunRow};
 use crate::domain::errors::catalogue;
 use crate::domain::errors::cause::Life;
 use crate::domain::errors::group::Group;
-use crate::domain::errors::remedy::{Action, SuggestedFix};
+use crate::domain::errors::remedy::{Action, SuggestedFix, picked};
 use crate::domain::errors::sort::{Sort, SortBy};
 use crate::domain::errors::suggested_fix::removal;
 use crate::domain::errors::sync_error::SyncError;
+use crate::domain::mappings::field::Field;
 use crate::domain::mappings::strategy::Strategy;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation::AuditEntry;
@@ -69,13 +70,21 @@ impl Menu {
                 }
                 _ => Effect::Apply { row: pane.row.clone(), offer: Box::new(offer.clone()) },
             };
-            let does = offer.action.as_ref().map(|action| match (action, offer.question(view)) {
-                (_, Some(question)) => Outcome::Begin { effect: apply(), question: Some(question) },
-                (Action::Link, None) => {
-                    Outcome::begin(Effect::Link { row: pane.row.clone(), replace: false })
-                }
-                (_, None) => Outcome::begin(apply()),
-            });
+            let does =
+                offer.action.as_ref().map(|action| match (action, offer.question(view), picked(view)) {
+                    (Action::Pick, _, Some((field, shown))) => Outcome::PickValue {
+                        row: pane.row.clone(),
+                        field: Box::new(field.clone()),
+                        shown: shown.clone(),
+                        offer: Box::new(offer.clone()),
+                    },
+                    (Action::Compare, ..) => Outcome::Compare(pane.row.clone()),
+                    (_, Some(question), _) => Outcome::Begin { effect: apply(), question: Some(question) },
+                    (Action::Link, None, _) => {
+                        Outcome::begin(Effect::Link { row: pane.row.clone(), replace: false })
+                    }
+                    (_, None, _) => Outcome::begin(apply()),
+                });
             let does = does.or_else(|| by_hand(&offer.text));
             let note = match offer.action {
                 Some(Action::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
@@ -92,6 +101,27 @@ impl Menu {
         offers.sort_by_key(|offer| (offer.clears, offer.number.is_none()));
         let items = offers.into_iter().map(item).collect();
         Some(Menu::of(format!("{}: what to do", view.advice.title), items, 0))
+    }
+
+    /// The values that a field may have; choosing one gives it to the row and sends that.
+    pub fn values(
+        name: &str,
+        row: &RowRef,
+        field: &Field,
+        shown: Option<&String>,
+        offer: &SuggestedFix,
+    ) -> Menu {
+        let item = |value: &String| MenuItem {
+            number: None,
+            text: value.clone(),
+            note: String::new(),
+            does: Some(Outcome::begin(Effect::Apply {
+                row: row.clone(),
+                offer: Box::new(offer.with_value(&field.column, shown.cloned(), value)),
+            })),
+        };
+        let items = field.picklist.iter().map(item).collect();
+        Menu::of(format!("{} of {name}: choose its value", field.name), items, 0)
     }
 
     /// Conditions that stand, each with what helps: choosing one does that, or says what it means. `None` without any.

@@ -3,8 +3,10 @@
 
 mod alerts;
 mod audit;
+mod columns;
 mod confirm;
 mod conflicts;
+mod duplicate;
 mod editor;
 mod filter;
 mod health;
@@ -17,6 +19,8 @@ mod prompt;
 mod sources;
 mod trends;
 
+use std::ops::Range;
+
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
@@ -26,8 +30,10 @@ use unicode_width::UnicodeWidthStr;
 
 pub use alerts::{Alerts, RECEIVER};
 pub use audit::AuditLog;
+pub use columns::ColumnsView;
 pub use confirm::{ConfirmEffect, ConfirmPlan};
 pub use conflicts::ConflictPicker;
+pub use duplicate::DuplicatePicker;
 pub use editor::Editor;
 pub use filter::FilterLine;
 pub use health::HealthView;
@@ -45,6 +51,7 @@ use super::effect::Effect;
 use super::outcome::Outcome;
 use super::panes::log::LogPane;
 use super::widgets::cells::{clip, wrap};
+use super::widgets::scroll::scrollbar;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation::Confirm;
 
@@ -80,6 +87,8 @@ pub enum Overlay {
     AuditLog(AuditLog),
     /// Fields that changed on both sides.
     ConflictPicker(ConflictPicker),
+    /// A row that is refused, beside the record that has the same.
+    DuplicatePicker(Box<DuplicatePicker>),
     /// What was asked for is on its way, in these words: a key pressed meanwhile was not meant for what shows now. Esc gives
     /// it up.
     Loading(&'static str),
@@ -98,6 +107,8 @@ pub enum Overlay {
         title: String,
         /// The words, by paragraphs.
         text: String,
+        /// The first line that shows.
+        top: usize,
     },
     /// The filter of a list.
     Filter(FilterLine),
@@ -105,6 +116,8 @@ pub enum Overlay {
     Patterns(Patterns),
     /// Where the lines of the log come from.
     Sources(SourceList),
+    /// The columns of the errors.
+    Columns(ColumnsView),
     /// Errors and throughput as pictures.
     Trends(Trends),
     /// How well the sync goes.
@@ -116,6 +129,23 @@ pub enum Overlay {
 }
 
 impl Overlay {
+    /// Something to read, from its beginning.
+    pub fn info(title: String, text: String) -> Overlay {
+        Overlay::Info { title, text, top: 0 }
+    }
+
+    /// What it scrolled past its end, on a screen of that size, it is back at the end.
+    pub fn settle(&mut self, ctx: &Context) {
+        match self {
+            Overlay::ConfirmPlan(confirm) => confirm.settle(ctx),
+            Overlay::Info { text, top, .. } => {
+                let (words, most) = info_words(ctx.size, text);
+                *top = (*top).min(words.len().saturating_sub(most));
+            }
+            _ => {}
+        }
+    }
+
     /// A question as much as is due.
     pub fn confirm(text: String, confirm: Confirm, effect: Effect) -> Overlay {
         Overlay::Confirm(ConfirmEffect::new(text, confirm, effect))
@@ -135,9 +165,11 @@ impl Overlay {
             Overlay::Report(view) => view.key(key),
             Overlay::AuditLog(audit) => audit.key(key),
             Overlay::ConflictPicker(picker) => picker.key(key),
+            Overlay::DuplicatePicker(picker) => picker.key(key),
             Overlay::Filter(line) => line.key(key),
             Overlay::Patterns(patterns) => patterns.key(key),
             Overlay::Sources(list) => list.key(key, log.sources.all().len()),
+            Overlay::Columns(view) => view.key(key),
             Overlay::Trends(trends) => trends.key(key),
             Overlay::Health(view) => view.key(key),
             Overlay::Alerts(alerts) => alerts.key(key),
@@ -153,7 +185,17 @@ impl Overlay {
                 Vec::new()
             }
             Overlay::Info { .. } if leaves => vec![Outcome::Close],
-            Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::Info { .. } => Vec::new(),
+            Overlay::Info { top, .. } => {
+                *top = top.saturating_add_signed(match key.code {
+                    KeyCode::Char('j') | KeyCode::Down => 1,
+                    KeyCode::Char('k') | KeyCode::Up => -1,
+                    KeyCode::PageDown => 10,
+                    KeyCode::PageUp => -10,
+                    _ => 0,
+                });
+                Vec::new()
+            }
+            Overlay::Loading(_) | Overlay::Awaiting { .. } => Vec::new(),
         }
     }
 
@@ -186,12 +228,14 @@ impl Overlay {
             Overlay::Report(view) => progress::draw_report(ctx, view, frame),
             Overlay::AuditLog(audit) => audit::draw(ctx, audit, frame),
             Overlay::ConflictPicker(picker) => conflicts::draw(ctx, picker, frame),
+            Overlay::DuplicatePicker(picker) => duplicate::draw(ctx, picker, frame),
             // It is over in a moment, and the last line says it.
             Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_) => {}
-            Overlay::Info { title, text } => info(ctx, frame, title, text),
+            Overlay::Info { title, text, top } => info(ctx, frame, title, text, *top),
             Overlay::Filter(line) => filter::draw(ctx, line, frame),
             Overlay::Patterns(list) => patterns::draw(ctx, list, frame),
             Overlay::Sources(list) => sources::draw(ctx, log, list, frame),
+            Overlay::Columns(view) => columns::draw(ctx, view, frame),
             Overlay::Trends(trends) => trends::draw(ctx, trends, frame),
             Overlay::Health(view) => health::draw(ctx, view, frame),
             Overlay::Alerts(list) => alerts::draw(ctx, log, list, frame),
@@ -212,6 +256,11 @@ fn panel(ctx: &Context, frame: &mut Frame, area: Rect, title: &str) -> Rect {
     clear(frame, area);
     frame.render_widget(block, area);
     inner
+}
+
+/// Where one is in a list that is longer than its overlay.
+fn place_in_list(ctx: &Context, frame: &mut Frame, area: Rect, len: usize, shown: &Range<usize>) {
+    scrollbar(frame, area, ctx.theme.border(true), len, shown);
 }
 
 /// Empties a place for what lies on top. A wide letter that reaches into it goes as a whole: the terminal would draw it
@@ -245,18 +294,35 @@ fn hints(ctx: &Context, keys: &[(&'static str, &'static str)], width: usize) -> 
     Line::from_iter(spans)
 }
 
-/// Something to read, as long as it is.
-fn info(ctx: &Context, frame: &mut Frame, title: &str, text: &str) {
+/// The columns of something to read, on a screen of so many.
+fn info_width(columns: u16) -> u16 {
+    columns.saturating_sub(4).min(90)
+}
+
+/// The lines of something to read, and how many of them show at most on a screen of that size.
+fn info_words((columns, lines): (u16, u16), text: &str) -> (Vec<String>, usize) {
+    let room = usize::from(info_width(columns)).saturating_sub(4);
+    let words = text.lines().flat_map(|line| wrap(line, room, usize::MAX)).collect();
+    (words, usize::from(lines).saturating_sub(6).max(1))
+}
+
+/// Something to read; what does not fit is scrolled to.
+fn info(ctx: &Context, frame: &mut Frame, title: &str, text: &str, top: usize) {
     let screen = frame.area();
-    let width = screen.width.saturating_sub(4).min(90);
-    let most = usize::from(screen.height).saturating_sub(6);
-    let room = usize::from(width).saturating_sub(4);
-    let mut words: Vec<String> = text.lines().flat_map(|line| wrap(line, room, most)).collect();
-    words.truncate(most);
-    let height = u16::try_from(words.len()).unwrap_or(u16::MAX).saturating_add(4);
+    let width = info_width(screen.width);
+    let (words, most) = info_words((screen.width, screen.height), text);
+    let height = u16::try_from(words.len().min(most)).unwrap_or(u16::MAX).saturating_add(4);
     let area = screen.centered(Constraint::Length(width), Constraint::Length(height));
     let inner = panel(ctx, frame, area, title);
-    let mut lines: Vec<Line> = words.into_iter().map(|line| Line::from(format!(" {line}"))).collect();
-    lines.extend([Line::default(), hints(ctx, &[("Esc", "close")], room)]);
+    let top = top.min(words.len().saturating_sub(most));
+    let part = top..(top + most).min(words.len());
+    place_in_list(ctx, frame, area, words.len(), &part);
+    let keys: &[(&str, &str)] = if part.len() < words.len() {
+        &[("↑↓", "scroll"), ("Esc", "close")]
+    } else {
+        &[("Esc", "close")]
+    };
+    let mut lines: Vec<Line> = words[part].iter().map(|line| Line::from(format!(" {line}"))).collect();
+    lines.extend([Line::default(), hints(ctx, keys, usize::from(inner.width))]);
     frame.render_widget(Paragraph::new(lines), inner);
 }

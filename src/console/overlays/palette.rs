@@ -240,7 +240,9 @@ pub fn draw(ctx: &Context, palette: &Palette, frame: &mut Frame) {
     };
     let mut lines = vec![Line::from(vec![Span::styled(" : ", theme.key()), typed])];
     let height = usize::from(inner.height).saturating_sub(3);
-    for at in palette.cursor.window(palette.lines(), height) {
+    let window = palette.cursor.window(palette.lines(), height);
+    super::place_in_list(ctx, frame, area, palette.lines(), &window);
+    for at in window {
         let Some(entry) = palette.shown.get(at).map(|place| &palette.entries[*place]) else {
             let line = find_line(ctx, palette.input.text().trim(), title, room);
             lines.push(super::chosen_line(ctx, at == palette.cursor.at, line));

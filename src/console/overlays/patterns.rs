@@ -77,9 +77,9 @@ pub fn draw(ctx: &Context, list: &Patterns, frame: &mut Frame) {
     );
     let inner = super::panel(ctx, frame, area, &title);
     let room = usize::from(inner.width);
-    let mut lines: Vec<Line> = list
-        .cursor
-        .window(list.patterns.len(), shown)
+    let window = list.cursor.window(list.patterns.len(), shown);
+    super::place_in_list(ctx, frame, area, list.patterns.len(), &window);
+    let mut lines: Vec<Line> = window
         .map(|at| {
             let Pattern { text, count: lines, level } = &list.patterns[at];
             let (word, style) = match level {

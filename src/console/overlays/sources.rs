@@ -64,6 +64,7 @@ pub fn draw(ctx: &Context, log: &LogPane, list: &SourceList, frame: &mut Frame) 
     let mut lines = vec![Line::from(Span::styled(clip(&head, room), theme.dim()))];
     let window = list.cursor.window(all.len(), shown);
     let (top, at) = (window.start, list.cursor.at);
+    super::place_in_list(ctx, frame, area, all.len(), &window);
     for index in window {
         let line = drawn(ctx, log, &all[index], room);
         lines.push(super::chosen_line(ctx, index == at, line));

@@ -13,6 +13,7 @@ use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{count, fit, short, wrap};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::{Cursor, Step};
+use crate::console::widgets::scroll::beyond;
 use crate::domain::reports::trend::{Minute, Share, Trend};
 
 /// Spans of time that can be chosen, in minutes, with their names.
@@ -188,8 +189,11 @@ fn top(all: &[Trend], width: usize, of: impl Fn(&Minute) -> i64) -> i64 {
 /// The errors that are open now, by category and code, as bars.
 fn causes(ctx: &Context, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Option<u16>) {
     let theme = ctx.theme;
-    let mut lines =
-        vec![Line::from(Span::styled(" errors that are open now, by category and code", theme.label()))];
+    let head = |beyond: &str| {
+        let text = format!(" errors that are open now, by category and code{beyond}");
+        Line::from(Span::styled(text, theme.label()))
+    };
+    let mut lines = vec![head("")];
     let shares = match &trends.shares {
         Some(shares) if !shares.is_empty() => shares,
         Some(_) => {
@@ -205,6 +209,7 @@ fn causes(ctx: &Context, trends: &Trends, area: Rect) -> (Vec<Line<'static>>, Op
     let height = usize::from(area.height).saturating_sub(1).max(1);
     let window = trends.cursor.window(shares.len(), height);
     let first = window.start;
+    lines[0] = head(&beyond(shares.len(), &window));
     for at in window {
         let share = &shares[at];
         // The bar of the chosen one stays a bar.

@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use crate::client::api::{Count, ErrorPage, ErrorQuery};
 use crate::client::operations::execute::Targets;
 use crate::console::effect::Effect;
-use crate::console::widgets::cells::count;
+use crate::console::widgets::cells::{SIDEWAYS, count};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::errors::filter::{Filter, Term};
 use crate::domain::errors::sort::{Key, Sort};
 use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::SyncError;
 
+mod blocked;
 mod end;
 mod sent;
 mod typing;
@@ -111,6 +112,10 @@ pub struct ErrorsPane {
     unseen: usize,
     /// The list before a filter was typed, while one is.
     before: Option<typing::Before>,
+    /// Lines below which the rows show that wait for theirs.
+    unfolded: blocked::Unfolded,
+    /// Columns by which values are scrolled to the left.
+    scrolled: usize,
     /// Filters that were gone through, and where in them one is.
     visited: Vec<String>,
     at_visited: usize,
@@ -120,6 +125,12 @@ impl ErrorsPane {
     /// The selected error.
     pub fn selected(&self) -> Option<&SyncError> {
         self.items.get(self.cursor.at)
+    }
+
+    /// The line of the list itself that one is on, or below.
+    fn listed(&self) -> Option<&SyncError> {
+        let upto = &self.items[..(self.cursor.at + 1).min(self.items.len())];
+        upto.iter().rev().find(|error| self.depth(error) == 0)
     }
 
     /// Whether something is marked.
@@ -157,6 +168,15 @@ impl ErrorsPane {
         }
     }
 
+    /// How many lines the list has, as far as that is known, and how many of them lie before the first that is known.
+    fn length(&self) -> (usize, usize) {
+        let counted = self.count.and_then(|count| usize::try_from(count.matching).ok());
+        let all = counted.unwrap_or(0).max(self.items.len());
+        // From its end it is known backwards.
+        let to_the_end = self.goes_on_from_here() && self.next.is_none();
+        (all, if to_the_end { all - self.items.len() } else { 0 })
+    }
+
     /// Marks the selected error, or takes the mark away. Where all were marked, none is any more, and it is false.
     pub fn mark(&mut self) -> bool {
         if std::mem::take(&mut self.all) {
@@ -168,6 +188,15 @@ impl ErrorsPane {
             self.marked.insert(id);
         }
         true
+    }
+
+    /// Scrolls values sideways, no further than the longest that is known needs.
+    pub fn scroll(&mut self, right: bool) {
+        let longest = self.items.iter().filter_map(|error| self.words_of(error));
+        let length = |value: &Option<String>| value.as_ref().map_or(0, |value| value.chars().count());
+        let most = longest.map(|words| length(&words.value).max(length(&words.becomes))).max().unwrap_or(0);
+        self.scrolled =
+            self.scrolled.saturating_add_signed(if right { SIDEWAYS } else { -SIDEWAYS }).min(most);
     }
 
     /// Marks all that the filter matches, or takes all marks away.
@@ -241,7 +270,7 @@ impl ErrorsPane {
         if self.goes_on_from_here() {
             return false;
         }
-        let selected = self.selected().filter(|_| self.touched && page.next.is_some());
+        let selected = self.listed().filter(|_| self.touched && page.next.is_some());
         let lost = selected.zip(page.items.last()).is_some_and(|(selected, last)| {
             let known = self.items.iter().any(|error| error.id == last.id);
             !known && Key::is_behind(self.sort, selected, last)
@@ -262,6 +291,7 @@ impl ErrorsPane {
     pub fn take(&mut self, page: ErrorPage, append: bool) {
         let selected = self.selected().map(|error| error.id);
         let offset = self.cursor.at.saturating_sub(self.cursor.top);
+        self.without_blocked();
         let known: HashSet<i64> = self.items.iter().map(|error| error.id).collect();
         self.note_listed(&page, append);
         self.refusal = None;
@@ -285,6 +315,7 @@ impl ErrorsPane {
             self.items.append(&mut behind);
         }
         self.keep_lines(selected);
+        self.with_blocked();
         let there = selected.and_then(|id| self.items.iter().position(|error| error.id == id));
         self.cursor.at = there.unwrap_or(self.cursor.at).min(self.items.len().saturating_sub(1));
         // The line stays where the eye is, also when others come in above it.
@@ -359,9 +390,10 @@ impl ErrorsPane {
     /// Begins the list anew.
     pub fn begin(&mut self) {
         self.generation += 1;
+        self.unfolded = blocked::Unfolded::default();
         self.filter_label = None;
         self.items.clear();
-        self.unseen = 0;
+        (self.unseen, self.scrolled) = (0, 0);
         self.sent.clear();
         self.unmark();
         self.cursor = Cursor::default();

@@ -78,6 +78,7 @@ pub fn draw(ctx: &Context, pane: &MappingsPane, frame: &mut Frame, slot: Slot) {
     let height = usize::from(inner.height).saturating_sub(1 + details.len()).max(3);
     let window = cursor.window(mappings.len(), height);
     let top = window.start;
+    super::place_in_list(ctx, frame, slot, mappings.len(), &window);
     for at in window {
         let row = columns.row(ctx, pane, &mappings[at]);
         lines.push(super::list_line(ctx, Pane::Mappings, at == cursor.at, row));
@@ -113,7 +114,7 @@ impl Columns {
         // A trend says more than the end of a long name.
         let name = width.saturating_sub(if words { taken + 10 } else { taken }).clamp(8, 24);
         let left = width.saturating_sub(taken + name + 2);
-        Columns { name, words, all, trend: if words && left >= 6 { left.min(60) } else { 0 } }
+        Columns { name, words, all, trend: if words && left >= NUMBER { left.min(NUMBER + 61) } else { 0 } }
     }
 
     fn head(&self, ctx: &Context) -> Line<'static> {
@@ -139,10 +140,9 @@ impl Columns {
             text += &format!("{:>8}", "wrote");
         }
         if self.trend > 0 {
-            text += &format!(
-                "  {}",
-                fit(if self.trend > 20 { "sent, the last hour" } else { "sent/h" }, self.trend)
-            );
+            let told = if self.trend >= NUMBER + 20 { "sent/h  by minutes" } else { "sent/h" };
+            text += &format!("  {}", fit(&format!("{:>NUMBER$}", "sent/h"), NUMBER));
+            text += &fit(told.strip_prefix("sent/h").unwrap_or_default(), self.trend - NUMBER);
         }
         Line::from(Span::styled(text, ctx.theme.label()))
     }
@@ -206,13 +206,36 @@ impl Columns {
             }
         }
         if self.trend > 0 {
-            spans.push(Span::raw("  "));
-            spans.push(Span::styled(
-                line_of(pane, mapping, self.trend, |minute| minute.accepted).0,
-                theme.good(),
-            ));
+            spans.extend(self.sent(ctx, pane, mapping));
         }
         Line::from(spans)
+    }
+}
+
+/// Columns of how many were sent.
+const NUMBER: usize = 7;
+
+impl Columns {
+    /// How many changes were sent within the hour, and beside it when: a constant stream fills half of the height, and
+    /// nothing all of it, so that what is drawn is a line and not a block.
+    fn sent(&self, ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus) -> Vec<Span<'static>> {
+        let trend = pane.trends.iter().find(|trend| trend.mapping == mapping.name);
+        let Some(trend) = trend else {
+            return vec![Span::styled(format!("  {:>NUMBER$}", "-"), ctx.theme.dim())];
+        };
+        let values: Vec<i64> = trend.minutes.iter().map(|minute| minute.accepted).collect();
+        let sum: i64 = values.iter().sum();
+        let width = self.trend.saturating_sub(NUMBER + 1);
+        let parts = fold(&values, width.max(1));
+        let mean = parts.iter().sum::<i64>() / i64::try_from(parts.len()).unwrap_or(1).max(1);
+        let highest = parts.into_iter().max().unwrap_or(0);
+        let top = (highest * 4 / 3).max(2 * mean);
+        let picture = if width > 0 { sparkline(&values, width, top) } else { String::new() };
+        let number = if sum > 0 { ctx.theme.text() } else { ctx.theme.dim() };
+        vec![
+            Span::styled(format!("  {}", short(sum, NUMBER)), number),
+            Span::styled(format!(" {picture}"), ctx.theme.good()),
+        ]
     }
 }
 

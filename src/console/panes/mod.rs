@@ -6,6 +6,8 @@ pub mod mappings;
 pub mod pending;
 pub mod record;
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -17,6 +19,7 @@ use unicode_width::UnicodeWidthStr;
 use super::context::Context;
 use super::pane::Pane;
 use super::widgets::cells::{clip, wrap};
+use super::widgets::scroll::scrollbar;
 use crate::logs::sanitize::sanitize;
 
 /// Where a pane is drawn.
@@ -73,6 +76,11 @@ pub(super) fn frame<'a>(ctx: &Context, slot: Slot, shows: &str, right: &str) -> 
         block = block.title(Line::from(Span::styled(format!(" {right} "), theme.dim())).right_aligned());
     }
     block
+}
+
+/// Where one is in a list that is longer than its pane.
+pub(super) fn place_in_list(ctx: &Context, frame: &mut Frame, slot: Slot, len: usize, shown: &Range<usize>) {
+    scrollbar(frame, slot.area, ctx.theme.border(slot.has_keys), len, shown);
 }
 
 /// The terminal's own cursor rests on the selected line, where screen readers and magnifiers look.

@@ -137,6 +137,7 @@ pub fn draw(ctx: &Context, pane: &PendingPane, frame: &mut Frame, slot: Slot) {
     let height = usize::from(inner.height).saturating_sub(1);
     let window = pane.cursor.window(pane.items.len(), height);
     let top = window.start;
+    super::place_in_list(ctx, frame, slot, pane.items.len(), &window);
     for at in window {
         let selected = at == pane.cursor.at;
         lines.push(super::list_line(ctx, Pane::Pending, selected, row(ctx, &pane.items[at], widths)));

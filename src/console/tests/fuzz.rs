@@ -20,6 +20,7 @@ use super::screens::{drawn, text, unfit};
 use super::world::{HOSTILE, console, failing, full, jane, key, now, press, type_in, verdict};
 use crate::client::api::Event;
 use crate::client::operations::execute::Targets;
+use crate::config::console::CopyTo;
 use crate::console::app::App;
 use crate::console::app::layout;
 use crate::console::app::update::update;
@@ -202,6 +203,7 @@ impl Running {
         app.ctx.read_only = rights == Rights::NotWanted;
         let named = |name: &str| Connection { name: name.to_owned(), environment: HOSTILE.to_owned() };
         app.ctx.settings.connections = vec![named("acme"), named(HOSTILE)];
+        app.ctx.settings.copy = (theme == "mono").then(|| CopyTo::Command(vec!["xclip".to_owned()]));
         app.ctx.settings.filters = [(HOSTILE.to_owned(), "code:EMAIL".to_owned())].into();
         app.ctx.settings.log_filters = [(HOSTILE.to_owned(), "level:warn".to_owned())].into();
         let asked = update(&mut app, Msg::Opened(vec![(HOSTILE.to_owned(), "file")]));
@@ -220,6 +222,10 @@ impl Running {
             Happens::Paste(text) => self.step(Msg::Paste(text.to_owned()))?,
             Happens::Mouse(kind, column, row) => {
                 self.step(Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))?;
+            }
+            Happens::DoubleClick(column, row) => {
+                let (kind, modifiers) = (MouseEventKind::Down(MouseButton::Left), KeyModifiers::NONE);
+                self.step(Msg::DoubleClick(MouseEvent { kind, column, row, modifiers }))?;
             }
             Happens::Resize(columns, lines) => self.step(Msg::Resize(columns, lines))?,
             Happens::Tick(seconds) => {
@@ -321,8 +327,8 @@ impl Running {
 
     fn step(&mut self, msg: Msg) -> Result<(), TestCaseError> {
         let pressed = if let Msg::Key(key) = &msg { Some(*key) } else { None };
-        let by_hand = matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_));
-        let clicked = matches!(msg, Msg::Mouse(_));
+        let by_hand = matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::DoubleClick(_) | Msg::Paste(_));
+        let clicked = matches!(msg, Msg::Mouse(_) | Msg::DoubleClick(_));
         let (found, planned) = (matches!(msg, Msg::Found { .. }), matches!(msg, Msg::Planned(_)));
         let before = Before::of(&self.app, pressed);
         let effects = update(&mut self.app, msg);

@@ -273,7 +273,7 @@ fn the_log_follows_until_one_scrolls_back() {
     press(&mut app, "Enter g");
     assert!(app.log.selected().unwrap().message().starts_with("Lead"));
     press(&mut app, "x");
-    let Some(Overlay::Info { title, text }) = app.overlays.last() else { panic!("{:?}", app.overlays) };
+    let Some(Overlay::Info { title, text, .. }) = app.overlays.last() else { panic!("{:?}", app.overlays) };
     assert!(title == "Object type changed" && text.contains('→'), "{title}: {text}");
 }
 

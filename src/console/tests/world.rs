@@ -1,6 +1,8 @@
 //! A console with values of the demo in it, at a fixed time.
 
 pub mod alerts;
+mod lists;
+mod operations;
 mod sums;
 mod week;
 
@@ -19,7 +21,6 @@ use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::settings::Settings;
 use crate::domain::changes::dry_run::{DryRun, DryRunRow};
-use crate::domain::changes::pending::Pending;
 use crate::domain::errors::catalogue;
 use crate::domain::errors::group::{self, Group};
 use crate::domain::errors::summary::Summary;
@@ -28,25 +29,22 @@ use crate::domain::errors::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::operations::answer::Tally;
-use crate::domain::operations::operation::{
-    AuditEntry, AuditRecord, FieldChange, Item, OperationKind, Preview, Report, RowStatus, Sample,
-};
 use crate::domain::records::record::{
-    Conflict, Diagnosis, HistoryEntry, Hit, RecordView, Relative, SalesforceState, SalesforceValues, Sending,
+    Conflict, Diagnosis, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
 };
 use crate::domain::records::verify::{self, Difference, Finding, VerifyReport};
 use crate::domain::reports::overview::{
     AlertsStatus, ConnectionStatus, EngineStatus, MappingStatus, Overview,
 };
 use crate::domain::reports::trend::{Minute, Share, Trend};
-use crate::domain::state::{ConnectionState, EngineState, MappingState, PendingState};
-use crate::logs::{Level, LogRecord};
+use crate::domain::state::{ConnectionState, EngineState, MappingState};
 
 pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_183_331, 0).unwrap()
 }
 
+pub use lists::{blocked, diagnosed, duplicate, duplicated, hits, log, many_lines, pending, relatives};
+pub use operations::{operations, plan, report, tally};
 pub use sums::{shares, trends, trial, verdict};
 pub use week::{health, week};
 
@@ -355,41 +353,6 @@ pub fn values() -> SalesforceValues {
     }
 }
 
-pub fn log() -> Vec<LogRecord> {
-    let record = |id, level, dyno: &str, message: &str, fields: serde_json::Value| LogRecord {
-        id,
-        time: now() - TimeDelta::seconds(30 - id),
-        level,
-        source: "syncdeck".to_owned(),
-        dyno: dyno.to_owned(),
-        message: message.to_owned(),
-        fields: fields.as_object().cloned().unwrap_or_default(),
-    };
-    vec![
-        record(
-            1,
-            Level::Info,
-            "writer",
-            "200 accepted",
-            serde_json::json!({"mapping": "Account", "batch": "7aa"}),
-        ),
-        record(
-            2,
-            Level::Warn,
-            "writer",
-            "3 of 200 rejected",
-            serde_json::json!({"mapping": "Contact", "batch": "8f2"}),
-        ),
-        record(
-            3,
-            Level::Error,
-            "reader",
-            "Lead cannot be read \u{1b}[31m",
-            serde_json::json!({"code": "INVALID_TYPE"}),
-        ),
-    ]
-}
-
 /// What an error's row says of it.
 pub fn words(error: &SyncError, value: &str) -> Summary {
     Summary {
@@ -401,12 +364,6 @@ pub fn words(error: &SyncError, value: &str) -> Summary {
         becomes: (error.id % 2 == 1).then(|| value.replace(',', ".")),
         waiting: error.id % 3,
     }
-}
-
-/// Answers to rows of an operation, more of them with every look.
-pub fn tally(looks: usize) -> Tally {
-    let answered = looks as i64 % 5;
-    Tally { taken: answered, rejected: answered / 2, waiting: 5 - answered, ..Tally::default() }
 }
 
 /// Two groups.
@@ -449,87 +406,6 @@ pub fn waited_for(app: &mut App, msg: Msg) -> Vec<Effect> {
     update(app, msg)
 }
 
-pub fn plan(touched: usize) -> Arc<Plan> {
-    let line = |row: i32, before: &str, refused: Option<&str>| Sample {
-        id: i64::from(row),
-        row: RowRef { table: "contact".to_owned(), row: RowId(row) },
-        field: "Phone".to_owned(),
-        before: Some(before.to_owned()),
-        after: Some(before.replace("call ", "")),
-        refused: refused.map(str::to_owned),
-    };
-    let preview = Preview {
-        selected: touched + 3,
-        touched,
-        removed: 0,
-        doubled: 0,
-        passing: touched - 1,
-        refused: [("STRING_TOO_LONG Phone".to_owned(), 1)].into(),
-        left: [("its value stays as it is".to_owned(), 2), ("it is resolved already".to_owned(), 1)].into(),
-        sample: vec![
-            line(10_235, "call 415-555-2671", None),
-            line(10_236, "call \u{1b}[31m415\u{202e}", Some("too long")),
-        ],
-    };
-    let (field, how) = FieldChange::parse("Phone | replace(\"call \", \"\")").unwrap();
-    Arc::new(Plan::shown(OperationKind::Fix { field, how, retry: true }, preview, "demo"))
-}
-
-/// What came of it.
-pub fn report(done: usize) -> Report {
-    let mut report = Report { operation: Some(12), ..Report::default() };
-    let item = |id, result, message: &str| Item { id, result, message: message.to_owned() };
-    (0..done as i64).for_each(|id| report.note(item(id, RowStatus::Done, "saved; it is sent")));
-    if done > 1 {
-        report.note(item(90_001, RowStatus::Skipped, "phone was changed meanwhile"));
-        report.note(item(90_002, RowStatus::Failed, "the row 4 of contact is gone"));
-        report.note(item(90_003, RowStatus::Failed, "the row 5 of contact is gone"));
-    }
-    report
-}
-
-/// Three operations of two people.
-pub fn operations() -> Vec<AuditRecord> {
-    let values = |column: &str, value: &str| Some([(column.to_owned(), Some(value.to_owned()))].into());
-    let operation = |operation: i64, action: &str, rows, undone, before, after| AuditRecord {
-        db_user: None,
-        is_final: action == "retried",
-        mappings: 1,
-        operation,
-        at: now() - TimeDelta::minutes(10 - operation),
-        actor: if operation == 2 { "ada@sync-1" } else { "grace@sync-1" }.to_owned(),
-        origin: if operation == 2 { "10.0.0.7" } else { "local" }.to_owned(),
-        action: action.to_owned(),
-        mapping: "Contact".to_owned(),
-        rows,
-        undone,
-        first: AuditEntry {
-            id: operation,
-            operation,
-            action: action.to_owned(),
-            table: "contact".to_owned(),
-            row: Some(RowId(10_235)),
-            error: Some(35),
-            before,
-            after,
-            undoes: None,
-        },
-        why: (operation == 2).then(|| "the import wrote call".to_owned()),
-    };
-    vec![
-        operation(3, "ignored", 1, 0, None, None),
-        operation(
-            2,
-            "edited",
-            4_990,
-            0,
-            values("phone", "call 415-555-2671"),
-            values("phone", "415-555-2671"),
-        ),
-        operation(1, "edited", 1, 1, values("email", "jane@acme,com"), values("email", "jane@acme.com")),
-    ]
-}
-
 /// Jane's record with two fields that changed on both sides.
 pub fn contested() -> RecordView {
     let conflict = |column: &str, base: &str, ours: &str, theirs: &str| Conflict {
@@ -553,68 +429,3 @@ pub fn contested() -> RecordView {
 /// wide.
 pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}]52;c;aGk=\u{7}\rback\u{202e}gpj.exe\u{200b}\u{fe0f} 株式会社 🏳\u{fe0f}\u{200d}🌈 שלום \
     \u{2066}lri\u{2067}rli\u{2068}fsi\u{2069}\u{200e}lrm\u{200f}rlm\u{9b}2Jc1\ttab\0nul";
-
-/// What waits: in flight, ready, held.
-pub fn pending() -> Vec<Pending> {
-    let waiting = |row: i32, state: PendingState, reason: &str| Pending {
-        row: RowRef { table: "contact".to_owned(), row: RowId(row) },
-        mapping: "Contact".to_owned(),
-        op: "update".to_owned(),
-        state,
-        since: now() - TimeDelta::seconds(i64::from(row)),
-        ready_at: now() + TimeDelta::seconds(42),
-        batch: (state == PendingState::InFlight).then(|| "8f2a".to_owned()),
-        attempts: 1,
-        changes: i64::from(row % 3),
-        reason: reason.to_owned(),
-        rests: reason == "tried again",
-    };
-    vec![
-        waiting(7, PendingState::InFlight, "in flight"),
-        waiting(8, PendingState::Ready, "waits its turn"),
-        waiting(12, PendingState::Ready, "tried again"),
-        waiting(9, PendingState::Held, "waits for Account 88"),
-        waiting(10, PendingState::Stopped, HOSTILE),
-    ]
-}
-
-/// A parent that failed, and a child that waits.
-pub fn relatives() -> Vec<Relative> {
-    let relative = |mapping: &str, row: i32, is_parent: bool, unit: &str| Relative {
-        row: RowRef { table: mapping.to_lowercase(), row: RowId(row) },
-        mapping: mapping.to_owned(),
-        field: if is_parent { "AccountId" } else { "ContactId" }.to_owned(),
-        is_parent,
-        sfid: is_parent.then(|| "001sd0000000001AAA".to_owned()),
-        unit: unit.to_owned(),
-        error: (!is_parent).then_some(35),
-    };
-    vec![relative("Account", 88, true, "in step"), relative("Case", 12, false, "held")]
-}
-
-/// So many ordinary lines of the log, one of which in a hundred is a warning about invoices.
-pub fn many_lines(from: i64, count: i64) -> Vec<LogRecord> {
-    let line = |id: i64| LogRecord {
-        id,
-        level: if id % 100 == 0 { Level::Warn } else { Level::Info },
-        message: if id % 100 == 0 { "Invoice rejected".to_owned() } else { format!("line {id}") },
-        ..log().remove(0)
-    };
-    (from..from + count).map(line).collect()
-}
-
-/// Rows that a text named: one that fails, one that is gone.
-pub fn hits() -> Vec<Hit> {
-    let hit = |row: i32, state: Option<&str>| Hit {
-        mapping: "Contact".to_owned(),
-        row: RowRef { table: "contact".to_owned(), row: RowId(row) },
-        sfid: state.map(|_| "003sd0000000001AAA".to_owned()),
-        external_id: Some("C-10235".to_owned()),
-        exists: state.is_some(),
-        unit: "failed".to_owned(),
-        error: Some(35),
-        state: state.map(str::to_owned),
-        by: "external id".to_owned(),
-    };
-    vec![hit(10_235, Some("open")), hit(7, None)]
-}

@@ -36,6 +36,18 @@ pub fn clip(text: &str, width: usize) -> String {
     cut
 }
 
+/// Columns by which one key scrolls values sideways.
+pub const SIDEWAYS: isize = 20;
+
+/// A text scrolled to the left, as far as its end needs to be seen in so many columns; a short one stays in sight.
+pub fn sideways(text: &str, by: usize, width: usize) -> String {
+    let most = text.chars().count().saturating_sub(width.saturating_sub(2));
+    match by.min(most) {
+        0 => text.to_owned(),
+        by => format!("…{}", text.chars().skip(by).collect::<String>()),
+    }
+}
+
 /// A number at the right of `width` columns, with thousands apart.
 pub fn count(number: i64, width: usize) -> String {
     let digits = number.abs().to_string();

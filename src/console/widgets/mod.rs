@@ -4,3 +4,4 @@ pub mod cells;
 pub mod charts;
 pub mod cursor;
 pub mod input;
+pub mod scroll;

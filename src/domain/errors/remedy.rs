@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::sync_error::SyncError;
-use crate::domain::mappings::field::Field;
-use crate::domain::mappings::field::Op;
+use crate::domain::mappings::field::{Field, FieldType, Op};
 use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::domain::records::consistency;
 use crate::domain::records::record::{FieldEdit, RecordView};
@@ -52,10 +51,14 @@ pub enum Action {
     },
     /// Sets the fields at fault to the values of their picklists that are nearest.
     Nearest,
+    /// Has a person choose one of the values that the field at fault may have, where none is near.
+    Pick,
     /// Sets the fields at fault to NULL.
     Clear,
     /// Takes the record that is in Salesforce already as this row's own.
     Link,
+    /// Shows the row beside the record that has the same, and the row that has that: a person chooses what stays.
+    Compare,
     /// Reads the object's definition and the record again.
     Reread,
     /// Nothing else.
@@ -94,8 +97,10 @@ struct Table {
 #[serde(rename_all = "snake_case")]
 enum Step {
     Nearest,
+    Pick,
     Clear,
     Link,
+    Compare,
     Reread,
     Retry,
     ChoosePostgres,
@@ -132,8 +137,10 @@ impl TryFrom<Written> for Remedy {
             }
             (None, None, Some(step)) => match step {
                 Step::Nearest => Action::Nearest,
+                Step::Pick => Action::Pick,
                 Step::Clear => Action::Clear,
                 Step::Link => Action::Link,
+                Step::Compare => Action::Compare,
                 Step::Reread => Action::Reread,
                 Step::Retry => Action::Retry,
                 Step::ChoosePostgres => Action::Choose(Side::Postgres),
@@ -203,9 +210,12 @@ fn offer(
             remedy.action.clone()
         }
         Some(Action::Nearest) => {
-            changes = edits(mapping, record, faults, |field, value| {
-                Some(Some(nearest_value(value?, &field.picklist)?.to_owned()))
-            })?;
+            changes =
+                edits(mapping, record, faults, |field, value| Some(Some(near(field, value)?.to_owned())))?;
+            remedy.action.clone()
+        }
+        Some(Action::Pick) => {
+            picked(record).filter(|(field, value)| near(field, value.as_deref()).is_none())?;
             remedy.action.clone()
         }
         Some(Action::Clear) => {
@@ -218,7 +228,7 @@ fn offer(
             let rule = rule(mapping, &name(key)?, &name(value)?)?;
             Some(rule).filter(|rule| helps(mapping, rule, faults)).map(Some)?
         }
-        Some(Action::Link) if record.sfid.is_some() || !record.exists => return None,
+        Some(Action::Link | Action::Compare) if record.sfid.is_some() || !record.exists => return None,
         // What goes to Salesforce goes by a mapping that may write there.
         Some(Action::Repair(Side::Postgres) | Action::Merge) if mapping.access == Access::ReadOnly => {
             return None;
@@ -240,6 +250,11 @@ fn offer(
 }
 
 impl Action {
+    /// Whether it gives the row's own fields other values.
+    pub fn sets_values(&self) -> bool {
+        matches!(self, Action::Apply(_) | Action::Nearest | Action::Pick | Action::Clear)
+    }
+
     /// Whether it is about what a comparison found: it is done without the row's being sent by itself.
     pub fn is_of_comparison(&self) -> bool {
         matches!(self, Action::Repair(_) | Action::Merge | Action::LookAgain)
@@ -255,6 +270,18 @@ impl Action {
             _ => false,
         }
     }
+}
+
+/// The value of a field's list that one was meant to be.
+fn near<'a>(field: &'a Field, value: Option<&str>) -> Option<&'a str> {
+    nearest_value(value?, &field.picklist)
+}
+
+/// The field at fault whose value is one of a list, and can be chosen here.
+pub fn picked(record: &RecordView) -> Option<&(Field, Option<String>)> {
+    let lists = |field: &Field| field.kind == FieldType::Picklist && !field.picklist.is_empty();
+    let mut faults = record.values.iter().filter(|(field, _)| record.is_at_fault(field));
+    faults.find(|(field, _)| record.exists && lists(field) && !field.read_only())
 }
 
 /// Whether a side that is chosen has nothing where the other one has something.
@@ -371,7 +398,6 @@ mod tests {
     use crate::domain::errors::catalogue::classify;
     use crate::domain::errors::sync_error::Source;
     use crate::domain::errors::sync_error::{ErrorState, SyncError};
-    use crate::domain::mappings::field::FieldType;
     use crate::domain::names::{RowId, RowRef};
 
     fn mapping() -> Mapping {
@@ -463,6 +489,34 @@ mod tests {
         assert_eq!(made(&phone("(202) 555-0143")), [Some("+12025550143"), None]);
         assert_eq!(made(&phone("+49 30 901820")), [Some("+4930901820"), None]);
         assert_eq!(made(&phone("(555) 555-0143")), [None]);
+    }
+
+    #[test]
+    fn what_is_near_no_value_of_a_list_is_chosen_by_a_person() {
+        let mut mapping = mapping();
+        let picklist = ["Hot", "Warm", "Cold"].map(str::to_owned).to_vec();
+        mapping.fields.push(Field {
+            picklist,
+            restricted: true,
+            nillable: true,
+            createable: true,
+            updateable: true,
+            ..Field::plain("Rating", FieldType::Picklist)
+        });
+        let rating = |value| {
+            offered(&mapping, "Rating", value, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "bad value")
+        };
+        assert_eq!(made(&rating(Some("Clod"))), [Some("Cold"), None]);
+        let picks = |offers: &[SuggestedFix]| {
+            offers.iter().find(|offer| offer.action == Some(Action::Pick)).and_then(|offer| offer.number)
+        };
+        assert_eq!(picks(&rating(Some("Clod"))), None);
+        for value in ["Hotel", "Lukewarm", "Colour"] {
+            let offers = rating(Some(value));
+            assert_eq!((made(&offers), picks(&offers)), (vec![None], Some(1)), "{value}: {offers:#?}");
+        }
+        let missing = offered(&mapping, "Rating", None, "REQUIRED_FIELD_MISSING", "");
+        assert_eq!(picks(&missing), Some(1), "{missing:#?}");
     }
 
     fn rules_of(offers: &[SuggestedFix]) -> Vec<&str> {

@@ -46,6 +46,12 @@ impl SuggestedFix {
             && !self.changes.is_empty()
     }
 
+    /// The same remedy with the value that a person chose.
+    pub fn with_value(&self, column: &str, shown: Option<String>, value: &str) -> SuggestedFix {
+        let edit = FieldEdit { column: column.to_owned(), shown, new: Some(value.to_owned()) };
+        SuggestedFix { changes: vec![edit], ..self.clone() }
+    }
+
     /// What it changes, in a line.
     pub fn changes_in_words(&self) -> String {
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());

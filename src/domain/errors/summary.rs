@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::domain::errors::remedy;
+use crate::domain::errors::sync_error::SyncError;
 use crate::domain::errors::{catalogue, remedy::SuggestedFix};
 use crate::domain::mappings::field::Field;
 use crate::domain::mappings::mapping::Mapping;
@@ -30,6 +31,15 @@ pub struct Summary {
     pub becomes: Option<String>,
     /// How many rows wait for this one.
     pub waiting: i64,
+}
+
+/// Rows that wait for another one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Blocked {
+    /// Their errors, those that have waited longest first.
+    pub errors: Vec<SyncError>,
+    /// Whether there are more.
+    pub more: bool,
 }
 
 impl Summary {

@@ -13,6 +13,7 @@ use crate::domain::mappings::field::Field;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::mappings::rules::MASK;
 use crate::domain::names::{RowId, RowRef};
+use crate::domain::records::duplicate::Merge;
 use crate::domain::values::transform::{Transform, apply_all};
 
 /// Who acts, and from where.
@@ -118,6 +119,8 @@ pub enum OperationKind {
     Mend,
     /// Every field that changed on both sides goes by one side.
     Choose(Side),
+    /// A row that was refused takes over the record that has the same, with the values that were chosen.
+    Merge(Box<Merge>),
     /// The entries of an operation are taken back.
     Undo(i64),
 }
@@ -140,6 +143,7 @@ impl OperationKind {
             }
             OperationKind::Mend => "fix each row by its own first remedy".to_owned(),
             OperationKind::Choose(side) => format!("choose {} everywhere", side.word()),
+            OperationKind::Merge(merge) => format!("merge into the record {}", merge.sfid),
             OperationKind::Undo(operation) => format!("undo operation {operation}"),
         }
     }

@@ -27,6 +27,14 @@ pub enum Request {
         /// The record that is meant, where the person says it.
         sfid: Option<String>,
     },
+    /// The values of a record in Salesforce, now, whichever row has it. Answer:
+    /// [`crate::domain::records::record::SalesforceValues`].
+    Record {
+        /// The table of its mapping.
+        table: String,
+        /// The record's id.
+        sfid: String,
+    },
     /// Reads the object's definition and the row's record again. The answer has nothing in it.
     Reread {
         /// The row.
@@ -66,6 +74,10 @@ mod tests {
             (
                 json!({"kind": "existing", "args": {"table": "contact", "row": 7, "sfid": null}}),
                 Request::Existing { at: row(), sfid: None },
+            ),
+            (
+                json!({"kind": "record", "args": {"table": "contact", "sfid": "003A"}}),
+                Request::Record { table: "contact".to_owned(), sfid: "003A".to_owned() },
             ),
             (
                 json!({"kind": "reread", "args": {"table": "contact", "row": 7}}),

@@ -1,6 +1,7 @@
 //! A row and its record side by side, and what differs between the two sides.
 
 pub mod consistency;
+pub mod duplicate;
 pub mod matching;
 pub mod record;
 pub mod verify;

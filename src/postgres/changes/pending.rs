@@ -7,10 +7,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::domain::changes::pending::{Pending, Waiting};
+use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::state::{PendingState, WritesState};
 
 use crate::postgres::changes::queue::{CAPTURED_AT, CLAIM_WORD, FITS, UNSENT};
+use crate::postgres::errors::sync_errors::{COLUMNS, read_error};
 use crate::postgres::{Error, ErrorContext, Store};
 
 /// Changes that are not taken in and looked at for one page, or for a count, at most: many may be of one row.
@@ -73,6 +75,33 @@ impl Store {
             .await
             .context("count rows that wait for others")?;
         Ok(found.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())
+    }
+
+    /// The errors of rows that wait for one, which is named by its number or by its external id as Salesforce compares it:
+    /// those that have waited longest first. Indexes `unit_held`, `unit_held_key`, `error_row`.
+    pub async fn blocked_by(
+        &self,
+        at: &RowRef,
+        key: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<SyncError>, Error> {
+        let client = self.client().await?;
+        let held = |what: &str| {
+            format!(
+                "SELECT table_name, record_id, created_at FROM syncdeck.unit
+                 WHERE state = 'held' AND held_table = $1 AND {what} ORDER BY created_at LIMIT $4"
+            )
+        };
+        let sql = format!(
+            "SELECT error.* FROM (({}) UNION ALL ({}) ORDER BY created_at LIMIT $4) held, LATERAL (
+                 SELECT {COLUMNS} FROM syncdeck.error
+                 WHERE table_name = held.table_name AND record_id = held.record_id AND resolved_at IS NULL) error
+             ORDER BY held.created_at, error.id",
+            held("held_record = $2"),
+            held("held_key = $3")
+        );
+        let rows = client.query(&sql, &[&at.table, &at.row.0, &key, &limit]).await;
+        Ok(rows.context("list rows that wait for one")?.iter().map(read_error).collect())
     }
 
     /// Units out of a source of them, the oldest first; the second parameter is how many at most.

@@ -488,7 +488,7 @@ fn may_write(mapping: &Mapping, edits: &[RowEdit]) -> Result<(), Error> {
 type Values = Map<String, Value>;
 
 /// The values before and after, if the row still holds what was shown.
-fn compare(
+pub(in crate::postgres) fn compare(
     mapping: &Mapping,
     edit: &RowEdit,
     row: Option<&Value>,

@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 
+use crate::domain::errors::remedy::Against;
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::names::RowRef;
+use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::{Operation, Owner};
+use crate::domain::records::duplicate::Merge;
+use crate::domain::records::record::FieldEdit;
 
 use crate::postgres::changes::queue::UNSENT;
+use crate::postgres::errors::failing::failing;
 use crate::postgres::operations::audit::{Entry, audit};
-use crate::postgres::operations::edit::{announce, plain};
+use crate::postgres::operations::edit::{RowEdit, announce, compare, plain};
 use crate::postgres::tables::records::json_text;
-use crate::postgres::{AS_ENGINE, Error, ErrorContext, Store, Transaction};
+use crate::postgres::{AS_ENGINE, AS_USER, Error, ErrorContext, Store, Transaction};
 
 /// A row that somebody has, in words.
 fn busy(error: Error, row: i32) -> Error {
@@ -23,6 +27,17 @@ fn busy(error: Error, row: i32) -> Error {
         }
         _ => error,
     }
+}
+
+/// What a row takes over.
+#[derive(Clone, Copy)]
+struct Taken<'a> {
+    sfid: &'a str,
+    owner: Owner,
+    /// Values that it gets.
+    fields: &'a [FieldEdit],
+    /// What was looked at: the row's error, and the row that has the record.
+    against: Option<(Against, Option<RowId>)>,
 }
 
 impl Store {
@@ -38,6 +53,23 @@ impl Store {
         owner: Owner,
         operation: &Operation,
     ) -> Result<(), Error> {
+        let taken = Taken { sfid, owner, fields: &[], against: None };
+        self.take_record(at, &taken, operation).await
+    }
+
+    /// The same, where the row gets the values that were chosen; the row that has the record is replaced where that is known.
+    ///
+    /// # Errors
+    /// As `link`, and when the row, its error, or which row has the record is not what was looked at.
+    pub async fn link_with(&self, at: &RowRef, merge: &Merge, operation: &Operation) -> Result<(), Error> {
+        let owner = if merge.replaces.is_some() { Owner::IsReplaced } else { Owner::Keeps };
+        let against = Some((merge.against, merge.replaces));
+        let taken = Taken { sfid: &merge.sfid, owner, fields: &merge.fields, against };
+        self.take_record(at, &taken, operation).await
+    }
+
+    async fn take_record(&self, at: &RowRef, taken: &Taken<'_>, operation: &Operation) -> Result<(), Error> {
+        let Taken { sfid, owner, fields, against } = *taken;
         let mapping = self.registered(&at.table).await?;
         let table = self.table(&mapping.table);
         let mut client = self.client().await?;
@@ -47,6 +79,13 @@ impl Store {
             .await
             .context("look for the record's row")?
             .map(|row| row.get::<_, i32>(0));
+        if let Some((_, replaces)) = against
+            && other.filter(|other| *other != at.row.0) != replaces.map(|row| row.0)
+        {
+            return Err(Error::Conflict(format!(
+                "the record {sfid} has gone to another row meanwhile\nlook at both again"
+            )));
+        }
         // Both rows are waited for, but for a shorter time than the server takes to look for deadlocks.
         transaction
             .batch_execute("SET LOCAL lock_timeout = '500ms'")
@@ -65,9 +104,36 @@ impl Store {
         if let Some(known) = row.get("sfid").and_then(json_text) {
             return Err(Error::Refused(format!("the row {} has a record already, {known}", at.row)));
         }
+        if let Some((against, _)) = against {
+            self.lock_new_entries(&transaction, &mapping.table, &[at.row.0]).await?;
+            let failing = failing(&transaction, &mapping.table, &[at.row.0]).await?;
+            failing.compare(at.row, against).map_err(|(_, why)| Error::Conflict(why))?;
+        }
+        let edit = RowEdit { row: at.row, fields: fields.to_vec(), undoes: None, against: None };
+        let (before, after) = compare(&mapping, &edit, Some(row)).map_err(|(_, why)| Error::Conflict(why))?;
         transaction.batch_execute(AS_ENGINE).await.context("mark the engine's own write")?;
         if let Some(other) = other {
             self.replace(&transaction, &mapping, other, sfid, owner, operation).await?;
+        }
+        if !fields.is_empty() {
+            // What the operator chose is a change like any other, and is captured.
+            transaction.batch_execute(AS_USER).await.context("mark an operator's write")?;
+            let columns: Vec<&str> = fields.iter().map(|field| field.column.as_str()).collect();
+            let row = json!({"id": at.row, "after": after});
+            self.write_columns(&transaction, &mapping, &columns, vec![row]).await.map_err(
+                |error| match error.is_of_this_table() {
+                    true => Error::Refused(format!(
+                        "PostgreSQL refuses it for {}: {}",
+                        mapping.table,
+                        plain(&error)
+                    )),
+                    false => error,
+                },
+            )?;
+            let (before, after) = (Some(Value::Object(before)), Some(Value::Object(after)));
+            let entry = Entry { row: Some(at.row.0), before, after, undoes: None };
+            audit(&transaction, operation, "edited", &mapping, &[entry]).await?;
+            transaction.batch_execute(AS_ENGINE).await.context("mark the engine's own write")?;
         }
         transaction
             .write_rows(&format!("UPDATE {table} SET sfid = $1 WHERE id = $2"), &[&sfid, &at.row.0])

@@ -33,6 +33,7 @@ pub fn draw(ctx: &Context, log: &LogPane, alerts: &Alerts, frame: &mut Frame) {
     let visible = height.saturating_sub(detail.len() + 6).max(1);
     let window = alerts.cursor().window(len, visible);
     let (top, at) = (window.start, alerts.cursor().at);
+    super::super::place_in_list(ctx, frame, area, len, &window);
     let mut lines = vec![tabs(ctx, alerts, room), Line::default()];
     match empty(alerts) {
         Some(text) => {

@@ -39,6 +39,7 @@ impl ErrorsPane {
         if page.items.is_empty() && !page.done {
             return false;
         }
+        self.fold_all();
         self.generation += 1;
         let mut items = page.items;
         items.reverse();
@@ -59,6 +60,7 @@ impl ErrorsPane {
             self.above = page.next;
             return;
         }
+        self.fold_all();
         self.generation += 1;
         self.above = None;
         let mut items = page.items;

@@ -96,7 +96,9 @@ impl ErrorsPane {
 
     /// The place of the selected error among those that are listed without the lines that were sent; the first is 1.
     pub fn place(&self) -> usize {
-        let kept = |error: &&SyncError| self.sent_of(error.id).is_some_and(|sent| !sent.is_listed);
+        let kept = |error: &&SyncError| {
+            self.depth(error) > 0 || self.sent_of(error.id).is_some_and(|sent| !sent.is_listed)
+        };
         let upto = &self.items[..(self.cursor.at + 1).min(self.items.len())];
         (self.cursor.at + 1).saturating_sub(upto.iter().filter(kept).count()).max(1)
     }

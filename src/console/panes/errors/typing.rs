@@ -44,6 +44,7 @@ impl ErrorsPane {
             return false;
         }
         if self.before.is_none() {
+            self.fold_all();
             self.before = Some(Before {
                 filter: self.filter.clone(),
                 label: self.filter_label.take(),

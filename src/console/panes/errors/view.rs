@@ -10,10 +10,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::ErrorsPane;
 use crate::client::api::Count;
+use crate::console::columns::{Column, ErrorColumns};
 use crate::console::context::Context;
 use crate::console::pane::Pane;
 use crate::console::panes::{self, Slot};
-use crate::console::widgets::cells::{ago, cell, clip, count, fit};
+use crate::console::widgets::cells::{ago, cell, clip, count, fit, sideways};
 use crate::domain::errors::sort::{Sort, SortBy};
 use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
@@ -79,11 +80,13 @@ pub fn draw(
         frame.render_widget(Paragraph::new(panes::empty(ctx, inner, &text)), inner);
         return;
     }
-    let columns = Columns::of(usize::from(inner.width));
+    let columns = Columns::of(usize::from(inner.width), &ctx.settings.columns);
     let mut lines = vec![columns.head(ctx, pane)];
     let height = usize::from(inner.height).saturating_sub(1);
     let window = pane.cursor.window(pane.items.len(), height);
     let top = window.start;
+    let (all, before) = pane.length();
+    panes::place_in_list(ctx, frame, slot, all, &(before + top..before + window.end));
     for at in window {
         lines.push(panes::list_line(
             ctx,
@@ -232,8 +235,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(width: usize) -> Columns {
+    fn of(width: usize, wanted: &ErrorColumns) -> Columns {
         let time = match width {
+            _ if wanted.hides(Column::Time) => 0,
             100.. => 9,
             60.. => 6,
             _ => 0,
@@ -241,6 +245,10 @@ impl Columns {
         let room = width.saturating_sub(SIGNS + time);
         let record = (room * 3 / 10).clamp(14, 34);
         let code = if width >= 110 { ((room - record) / 3).clamp(16, 34) } else { 0 };
+        // Whatever is wanted of the others, the field has room.
+        let left = room.saturating_sub(FIELD);
+        let record = wanted.width(Column::Record, record).min(left);
+        let code = wanted.width(Column::Code, code).min(left.saturating_sub(record));
         Columns { time, record, words: room.saturating_sub(record + code), code }
     }
 
@@ -274,7 +282,7 @@ impl Columns {
     fn row(&self, ctx: &Context, pane: &ErrorsPane, error: &SyncError) -> Line<'static> {
         let theme = ctx.theme;
         let (sign, note, style) = standing_of(ctx, pane, error);
-        let marked = pane.all || pane.marked.contains(&error.id);
+        let marked = pane.is_marked(error);
         let time = if pane.sort.by == SortBy::FirstSeen { error.first_seen } else { error.last_seen };
         let words = pane.words_of(error);
         let mut spans = vec![
@@ -282,9 +290,9 @@ impl Columns {
             Span::styled(format!("{sign} "), style),
             Span::styled(fit(&self.when(ctx, time), self.time), theme.dim()),
         ];
-        spans.extend(self.record(ctx, error, words.map_or("", |words| &words.name)));
+        spans.extend(self.record(ctx, error, words.map_or("", |words| &words.name), pane.depth(error)));
         let room = self.words.saturating_sub(if note.is_empty() { 1 } else { note.width() + 2 });
-        let said = in_words(ctx, error, words, room, self.code == 0);
+        let said = in_words(ctx, error, (words, pane.scrolled), room, self.code == 0);
         let used: usize = said.iter().map(Span::width).sum();
         spans.extend(said);
         spans.push(Span::raw(" ".repeat(self.words.saturating_sub(used + note.width() + 1))));
@@ -296,18 +304,30 @@ impl Columns {
     }
 
     /// The record by its number, and by its name where there is room.
-    fn record(&self, ctx: &Context, error: &SyncError, name: &str) -> Vec<Span<'static>> {
+    fn record(&self, ctx: &Context, error: &SyncError, name: &str, depth: usize) -> Vec<Span<'static>> {
         let theme = ctx.theme;
+        if self.record == 0 {
+            return Vec::new();
+        }
         let width = self.record.saturating_sub(1);
         let Some(row) = error.row_id else {
             return vec![cell(&subject(error), width, theme.text()), Span::raw(" ")];
         };
+        // What waits for the line above stands below it.
+        let below =
+            if depth > 0 { format!("{}└ ", "  ".repeat(depth.min(DEEP) - 1)) } else { String::new() };
+        let width = width.saturating_sub(below.width());
         // The number tells rows apart; where room is short, the name gives way.
         let number = row.to_string();
         let id = format!("{} {number}", clip(&error.mapping, width.saturating_sub(number.len() + 1)));
         let left = width.saturating_sub(id.width());
         let name = if left < 5 { String::new() } else { format!(" {name}") };
-        vec![Span::styled(id, theme.text()), cell(&name, left, theme.dim()), Span::raw(" ")]
+        vec![
+            Span::styled(below, theme.dim()),
+            Span::styled(id, theme.text()),
+            cell(&name, left, theme.dim()),
+            Span::raw(" "),
+        ]
     }
 
     /// The time of day; the day, when it is another one.
@@ -322,6 +342,10 @@ impl Columns {
     }
 }
 
+/// Lines below each other that are indented.
+const DEEP: usize = 4;
+/// Columns that the field has at least, with its value.
+const FIELD: usize = 22;
 /// Columns of the mark, the sign and the blank behind it.
 const SIGNS: usize = 3;
 
@@ -343,7 +367,11 @@ fn standing_of(ctx: &Context, pane: &ErrorsPane, error: &SyncError) -> (&'static
         (ErrorState::Retrying, _) => word,
         (_, 0) if error.attempts > 1 => format!("{} tries", error.attempts),
         (_, 0) => String::new(),
-        (_, waiting) => format!("{} wait", count(waiting, 0)),
+        (_, waiting) if pane.is_unfolded(error) => {
+            let some = if pane.shows_some(error) { "+" } else { "" };
+            format!("▾{some} {} wait", count(waiting, 0))
+        }
+        (_, waiting) => format!("▸ {} wait", count(waiting, 0)),
     };
     (sign, note, style)
 }
@@ -352,7 +380,7 @@ fn standing_of(ctx: &Context, pane: &ErrorsPane, error: &SyncError) -> (&'static
 fn in_words(
     ctx: &Context,
     error: &SyncError,
-    words: Option<&Summary>,
+    (words, scrolled): (Option<&Summary>, usize),
     room: usize,
     with_code: bool,
 ) -> Vec<Span<'static>> {
@@ -381,7 +409,8 @@ fn in_words(
     let value = words.value.as_deref().unwrap_or("nothing");
     let Some(becomes) = &words.becomes else {
         let field = clip(&words.field, room.saturating_sub(8));
-        let value = clip(value, room.saturating_sub(field.width() + 2));
+        let left = room.saturating_sub(field.width() + 2);
+        let value = clip(&sideways(value, scrolled, left), left);
         let left = room.saturating_sub(field.width() + value.width() + 4);
         let mut spans =
             vec![Span::styled(field, theme.strong()), Span::styled(format!("  {value}"), theme.text())];
@@ -393,8 +422,10 @@ fn in_words(
     // What becomes of the value may not vanish: field and value give way.
     let field = clip(&words.field, (room / 4).max(5));
     let left = room.saturating_sub(field.width() + 5);
-    let value = clip(value, left.saturating_sub(becomes.width().min(left / 2)));
-    let becomes = clip(becomes, left.saturating_sub(value.width()));
+    let half = left.saturating_sub(becomes.width().min(left / 2));
+    let value = clip(&sideways(value, scrolled, half), half);
+    let rest = left.saturating_sub(value.width());
+    let becomes = clip(&sideways(becomes, scrolled, rest), rest);
     vec![
         Span::styled(field, theme.strong()),
         Span::styled(format!("  {value}"), theme.text()),

@@ -44,6 +44,7 @@ pub fn draw(ctx: &Context, pane: &LogPane, frame: &mut Frame, slot: Slot) {
     let height = usize::from(inner.height).saturating_sub(whole.len()).max(1);
     let window = pane.window(height);
     let (at, top) = (pane.index(), window.start);
+    panes::place_in_list(ctx, frame, slot, pane.len(), &window);
     let mut lines = Vec::with_capacity(height);
     for index in window {
         let Some(line) = pane.line(index) else { continue };

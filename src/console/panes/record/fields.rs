@@ -7,22 +7,23 @@ use ratatui::text::{Line, Span};
 use crate::console::context::Context;
 use crate::console::pane::Pane;
 use crate::console::panes::list_line;
-use crate::console::widgets::cells::{cell, clip, fit};
+use crate::console::widgets::cells::{cell, clip, fit, sideways};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::mappings::field::Field;
 use crate::domain::records::record::{RecordView, SalesforceState};
 
 use super::diagnosis::{answer_line, dated_line, error_lines};
+use super::part::{Part, View};
 use super::{RecordPane, Remote};
 
-/// All lines of the view, and which of them is the selected one.
+/// All lines of the view, which of them is the selected one, and which fields show of how many.
 pub(super) fn lines(
     ctx: &Context,
     pane: &RecordPane,
     view: &RecordView,
     being_sent: bool,
     inner: Rect,
-) -> (Vec<Line<'static>>, usize) {
+) -> View {
     let width = usize::from(inner.width);
     let mut lines = dated_line(ctx, pane, width);
     lines.extend(answer_line(ctx, pane, view, width));
@@ -36,6 +37,7 @@ pub(super) fn lines(
     let place = shown.iter().position(|at| *at == pane.cursor.at).unwrap_or(0);
     let window = Cursor { at: place, ..pane.cursor }.window(shown.len(), height);
     let top = window.start;
+    let part = Part { len: shown.len(), shown: window.clone() };
     let hidden = (top, shown.len() - window.end, view.values.len() - shown.len());
     lines[head_at] = head(ctx, pane, hidden, width);
     for at in shown[window].iter().copied() {
@@ -44,7 +46,7 @@ pub(super) fn lines(
         lines.push(list_line(ctx, Pane::Record, at == pane.cursor.at, line));
     }
     lines.extend(history);
-    (lines, before + place.saturating_sub(top))
+    (lines, before + place.saturating_sub(top), part)
 }
 
 /// Columns of what happened, in a word or two.
@@ -124,14 +126,7 @@ fn field_line(
     };
     let mine = if fault { theme.bad().patch(theme.strong()) } else { Style::new() };
     let null = value.is_none();
-    // A long value goes to the left, a short one stays in sight.
-    let scrolled = |text: &str, width: usize| -> String {
-        let most = text.chars().count().saturating_sub(width.saturating_sub(2));
-        match pane.scrolled.min(most) {
-            0 => text.to_owned(),
-            by => format!("…{}", text.chars().skip(by).collect::<String>()),
-        }
-    };
+    let scrolled = |text: &str, width: usize| sideways(text, pane.scrolled, width);
     Line::from(vec![
         sign,
         cell(&field.name, name.saturating_sub(1), if fault { theme.strong() } else { theme.text() }),

@@ -4,6 +4,7 @@
 mod diagnosis;
 mod fields;
 mod lazy;
+mod part;
 mod tabs;
 mod view;
 
@@ -14,6 +15,7 @@ pub use view::{draw, draw_without};
 use chrono::{DateTime, Utc};
 
 use crate::console::effect::Effect;
+use crate::console::widgets::cells::SIDEWAYS;
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::mappings::field::Field;
@@ -24,9 +26,6 @@ use crate::logs::line::logfmt;
 
 /// Said of what would be done about an error that is about to be answered anew.
 pub const BEING_SENT: &str = "being sent: what helps is known when Salesforce has answered";
-
-/// Columns by which one key scrolls values sideways.
-const SIDEWAYS: isize = 20;
 
 /// Log lines of a record that are shown.
 pub const LINES: usize = 500;
@@ -48,6 +47,11 @@ pub enum Tab {
 impl Tab {
     /// In their order.
     pub const ALL: [Tab; 4] = [Tab::Fields, Tab::Attempts, Tab::Relatives, Tab::Log];
+
+    /// The columns of its name in the frame.
+    pub fn columns(self) -> u16 {
+        u16::try_from(self.title().len() + 2).unwrap_or(u16::MAX)
+    }
 
     fn title(self) -> &'static str {
         match self {
@@ -361,6 +365,12 @@ impl RecordPane {
     pub fn turn(&mut self, by: usize) -> Option<Effect> {
         let at = Tab::ALL.iter().position(|tab| *tab == self.tab).unwrap_or(0);
         self.tab = Tab::ALL[(at + by) % Tab::ALL.len()];
+        self.ask_lazy()
+    }
+
+    /// Goes to a view; asks for what it shows.
+    pub fn turn_to(&mut self, tab: Tab) -> Option<Effect> {
+        self.tab = tab;
         self.ask_lazy()
     }
 

@@ -12,15 +12,11 @@ use crate::console::widgets::cursor::Cursor;
 use crate::domain::records::record::{HistoryEntry, RecordView, Relative};
 use crate::logs::{Level, LogRecord};
 
+use super::part::{Part, View};
 use super::{Lazy, RecordPane, Tab};
 
-/// All lines of the view, and which of them is the selected one.
-pub(super) fn lines(
-    ctx: &Context,
-    pane: &RecordPane,
-    view: &RecordView,
-    inner: Rect,
-) -> (Vec<Line<'static>>, usize) {
+/// All lines of the view, which of them is the selected one, and which part of what it lists shows.
+pub(super) fn lines(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) -> View {
     let width = usize::from(inner.width);
     match pane.tab {
         Tab::Relatives => beside(
@@ -46,7 +42,7 @@ fn beside<T>(
     inner: Rect,
     none: &str,
     line: impl Fn(&T) -> Line<'static>,
-) -> (Vec<Line<'static>>, usize) {
+) -> View {
     let instead = match items {
         Lazy::Known(items) if !items.is_empty() => {
             return listed(ctx, items, cursor, usize::from(inner.height), line);
@@ -55,7 +51,7 @@ fn beside<T>(
         Lazy::Refused(why) => why,
         Lazy::Unknown | Lazy::Loading => "reading ...",
     };
-    (empty(ctx, inner, instead), 1)
+    (empty(ctx, inner, instead), 1, Part::default())
 }
 
 fn listed<T>(
@@ -64,15 +60,16 @@ fn listed<T>(
     cursor: Cursor,
     height: usize,
     line: impl Fn(&T) -> Line<'static>,
-) -> (Vec<Line<'static>>, usize) {
+) -> View {
     let window = cursor.window(items.len(), height);
     let top = window.start;
+    let part = Part { len: items.len(), shown: window.clone() };
     let lines = window.map(|at| list_line(ctx, Pane::Record, at == cursor.at, line(&items[at]))).collect();
-    (lines, cursor.at.saturating_sub(top))
+    (lines, cursor.at.saturating_sub(top), part)
 }
 
 /// What was sent and answered, newest first; of the selected one the call itself.
-fn attempts(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) -> (Vec<Line<'static>>, usize) {
+fn attempts(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) -> View {
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
     let cursor = pane.beside[0];
     let Some(entry) = view.history.get(cursor.at.min(view.history.len().saturating_sub(1))) else {
@@ -87,9 +84,9 @@ fn attempts(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) ->
     };
     let call = call(ctx, entry, width);
     let room = height.saturating_sub(call.len()).clamp(3.min(height), view.history.len().max(3));
-    let (mut lines, at) = listed(ctx, &view.history, cursor, room, |entry| attempt(ctx, entry, width));
+    let (mut lines, at, part) = listed(ctx, &view.history, cursor, room, |entry| attempt(ctx, entry, width));
     lines.extend(call.into_iter().take(height.saturating_sub(lines.len())));
-    (lines, at)
+    (lines, at, part)
 }
 
 fn attempt(ctx: &Context, entry: &HistoryEntry, width: usize) -> Line<'static> {

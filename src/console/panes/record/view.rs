@@ -35,11 +35,12 @@ pub fn draw(
         frame.render_widget(Paragraph::new(panes::empty(ctx, inner, text)), inner);
         return;
     };
-    let (lines, at) = match pane.tab {
+    let (lines, at, part) = match pane.tab {
         Tab::Fields => fields::lines(ctx, pane, view, being_sent, inner),
         _ => tabs::lines(ctx, pane, view, inner),
     };
     frame.render_widget(Paragraph::new(lines), inner);
+    panes::place_in_list(ctx, frame, slot, part.len, &part.shown);
     panes::place_cursor(frame, slot, inner, at);
 }
 

@@ -12,8 +12,9 @@ use crate::console::msg::{Msg, Sent};
 use crate::console::panes::log;
 use crate::console::tests::world::alerts::{alerts_view, life, muted};
 use crate::console::tests::world::{
-    HOSTILE, contested, errors, failing, groups, health, hits, many_lines, operations, overview, page,
-    pending, plan, record, relatives, report, shares, tally, trends, trial, values, verdict, words,
+    HOSTILE, blocked, contested, duplicate, duplicated, errors, failing, groups, health, hits, many_lines,
+    operations, overview, page, pending, plan, record, relatives, report, shares, tally, trends, trial,
+    values, verdict, words,
 };
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::cause::CauseState;
@@ -22,6 +23,7 @@ use crate::domain::errors::sort::Key;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::answer::Answer;
+use crate::domain::records::duplicate::Duplicate;
 use crate::domain::records::record::RecordView;
 use crate::domain::records::verify::VerifyReport;
 use crate::domain::reports::overview::Overview;
@@ -118,6 +120,18 @@ impl Engine {
             Effect::LoadStanding => {
                 Msg::Standing(or(manner, page(errors().into_iter().take(turn % 3).collect())))
             }
+            Effect::LoadBlocked(parents) => {
+                // Some of them stand in the list themselves, or wait for each other.
+                let ids = |id: i64| [id + 1_000_000, id - 1, id + 1][..turn % 4].to_vec();
+                let found = parents.iter().map(|(id, _)| (*id, blocked(&ids(*id)))).collect();
+                Msg::Blocked(or(manner, found))
+            }
+            Effect::LoadDuplicate(row) => {
+                let found = Duplicate { row: row.clone(), ..duplicate(HOSTILE) };
+                let found = if turn.is_multiple_of(2) { Duplicate { other: None, ..found } } else { found };
+                Msg::Duplicate { row, result: or(manner, Box::new(found)) }
+            }
+            Effect::CopyTo { .. } => Msg::Copied(or(manner, HOSTILE.to_owned())),
             Effect::LoadAnswers(sent) => {
                 let answers =
                     [Answer::Waiting, Answer::Held, Answer::Taken, Answer::Rejected, Answer::Settled];
@@ -248,7 +262,8 @@ fn standing(turn: usize) -> Overview {
 
 /// A row as it stands: failing, changed on both sides, on its way, in step, gone, hostile.
 fn seen(row: &RowRef, turn: usize) -> RecordView {
-    let view = match turn % 7 {
+    let view = match turn % 8 {
+        6 => duplicated(),
         0 => failing(),
         1 => contested(),
         2 => record("in flight", "jane@acme.com", None),

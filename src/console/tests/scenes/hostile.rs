@@ -308,6 +308,9 @@ fn overlays() -> Vec<Scene> {
                 app
             },
         ),
+        ("duplicate_hostile", &[(Focus, "a record has the same"), (Any, "\\e[31m")], |size| {
+            super::overlays::compared(size, HOSTILE)
+        }),
         (
             "edit_picklist_hostile",
             &[

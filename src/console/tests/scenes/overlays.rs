@@ -7,15 +7,39 @@ use crate::console::app::App;
 use crate::console::app::update::update;
 use crate::console::msg::Msg;
 use crate::console::settings::Connection;
+use crate::console::tests::world::record as world_record;
 use crate::console::tests::world::waited_for;
-use crate::console::tests::world::{contested, failing, full, groups, hits, jane, page, press, type_in};
+use crate::console::tests::world::{
+    contested, diagnosed, duplicate, duplicated, error, failing, full, groups, hits, jane, page, press,
+    type_in,
+};
+use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::names::RowId;
+use crate::domain::records::record::RecordView;
 use crate::logs::source::{Failure, Standing};
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = of_a_record();
     all.extend(of_lists());
     all
+}
+
+/// Jane's record with a level that is not in its list, nor near one that is.
+fn unlisted(level: &str) -> RecordView {
+    let message = "bad value for restricted picklist field: Hotel";
+    let code = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
+    let error = error(35, code, "Level__c", message, ErrorState::Open);
+    let mut view = world_record("failed", "jane@acme.com", None);
+    view.values[3].1 = Some(level.to_owned());
+    diagnosed(view, error)
+}
+
+/// The view over a row that is refused and the record that has the same.
+pub fn compared(size: (u16, u16), email: &str) -> App {
+    let mut app = record(size, duplicated());
+    press(&mut app, "c");
+    update(&mut app, Msg::Duplicate { row: jane(), result: Ok(Box::new(duplicate(email))) });
+    app
 }
 
 fn of_a_record() -> Vec<Scene> {
@@ -107,6 +131,31 @@ fn of_a_record() -> Vec<Scene> {
                 press(&mut app, "f j");
                 app
             },
+        ),
+        (
+            "pick_value",
+            &[
+                (Focus, "Level__c of Contact 10235: choose its value"),
+                (Selected, "Primary"),
+                (Plain, "Secondary"),
+                (Plain, "or its number does it"),
+            ],
+            |size| {
+                let mut app = record(size, unlisted("Hotel"));
+                press(&mut app, "m");
+                app
+            },
+        ),
+        (
+            "duplicate",
+            &[
+                (Focus, "Contact 10235: a record has the same"),
+                (Good, "● jane@acme.com"),
+                (Dim, "○ Janet"),
+                (Plain, "This row takes the record over"),
+                (Key, "Enter"),
+            ],
+            |size| compared(size, "jane@acme.com"),
         ),
         (
             "sides",

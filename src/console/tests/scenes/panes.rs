@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::look::Look::{Any, Bad, Differs, Dim, Good, Key, Plain, Selected, Warn};
+use super::look::Look::{Any, Bad, Differs, Dim, Focus, Good, Key, Plain, Selected, Warn};
 use super::{Scene, record, refused, with};
 use crate::client::api::{ErrorPage, Event};
 use crate::console::app::App;
@@ -10,10 +10,11 @@ use crate::console::app::update::update;
 use crate::console::msg::Msg;
 use crate::console::tests::world::record as row;
 use crate::console::tests::world::{
-    console, contested, errors, failing, full, jane, log, many_lines, now, overview, page, pending, press,
-    relatives, trends, type_in, words,
+    blocked, console, contested, errors, failing, full, jane, log, many_lines, now, overview, page, pending,
+    press, relatives, trends, type_in, words,
 };
 use crate::domain::errors::sort::{self, SortBy};
+use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::operations::answer::Answer;
 use crate::domain::records::record::RecordView;
@@ -202,6 +203,30 @@ fn lists() -> Vec<Scene> {
             press(&mut app, "j Space Space");
             app
         }),
+        ("errors_unfolded", &[(Selected, "▾ 2 wait"), (Dim, "└"), (Any, "Case 11")], |size| {
+            let mut app = full(size);
+            let wait = |error: &SyncError| Summary { waiting: 2, ..words(error, "jane@acme,com") };
+            let told = errors().iter().take(2).map(wait).collect();
+            update(&mut app, Msg::Words { asked: errors(), result: Ok(told) });
+            press(&mut app, "j w");
+            update(&mut app, Msg::Blocked(Ok(vec![(35, blocked(&[901, 902]))])));
+            app
+        }),
+        (
+            "columns",
+            &[
+                (Focus, "Columns of the errors"),
+                (Key, "on"),
+                (Selected, "record"),
+                (Selected, "+4"),
+                (Key, "Space"),
+            ],
+            |size| {
+                let mut app = full(size);
+                press(&mut app, "v j l l");
+                app
+            },
+        ),
         (
             "pending",
             &[
