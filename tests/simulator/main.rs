@@ -1,6 +1,7 @@
 //! The simulated org over real HTTP, as any Salesforce client sees it: shapes, codes and messages.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod bulk;
 mod clients;
