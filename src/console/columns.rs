@@ -104,7 +104,10 @@ impl ErrorColumns {
     pub fn read(kept: &BTreeMap<String, String>) -> ErrorColumns {
         let wanted = |column: &Column| {
             let word = kept.get(column.name())?;
-            let by = word.parse::<i16>().ok().filter(|by| column.is_elastic() && by.abs() <= MOST);
+            let by = word
+                .parse::<i16>()
+                .ok()
+                .filter(|by| column.is_elastic() && *by != 0 && (-MOST..=MOST).contains(by));
             let wanted = if word == "hidden" { Wanted::Hidden } else { Wanted::Shown(by?) };
             Some((*column, wanted))
         };

@@ -83,11 +83,20 @@ fn run(words: &[String], text: &str, patience: Duration) -> Result<(), String> {
         Ok(Some(status)) if status.success() => Ok(()),
         Ok(Some(status)) => Err(format!("failed: {}", told(&mut said).unwrap_or_else(|| status.to_string()))),
         Ok(None) => {
+            end_group(&child);
             let _ = child.kill();
             let _ = child.wait();
             Err(format!("did not end within {} s", patience.as_secs_f32()))
         }
         Err(error) => Err(format!("was lost: {error}")),
+    }
+}
+
+/// Ends a program with those that it started, which may hold what is written to it.
+fn end_group(child: &Child) {
+    use nix::sys::signal::{Signal, killpg};
+    if let Ok(id) = i32::try_from(child.id()) {
+        let _ = killpg(nix::unistd::Pid::from_raw(id), Signal::SIGKILL);
     }
 }
 

@@ -107,7 +107,7 @@ impl Command {
             Id::QuickFix => unless(view(app).is_some_and(offers), NO_QUICK_FIX),
             Id::Conflict => unless(
                 view(app).is_some_and(contested) || app.selection.record.as_ref().is_some_and(is_duplicate),
-                "no field waits for a choice of sides, and no record has the same",
+                "no conflict, and no duplicate of it",
             ),
             Id::Save => {
                 let changes = app.selection.record.as_ref().is_some_and(RecordPane::has_changes);

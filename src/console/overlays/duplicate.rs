@@ -73,10 +73,17 @@ impl DuplicatePicker {
     /// The value at the right of the chosen one, or at the left.
     fn choose(&mut self, right: bool) {
         let sides = self.sides();
-        if let Some(chosen) = self.chosen.get_mut(self.cursor.at) {
+        let field = self.found.fields.get(self.cursor.at);
+        if let (Some(chosen), Some(field)) = (self.chosen.get_mut(self.cursor.at), field) {
             let at = sides.iter().position(|side| side == chosen).unwrap_or(0);
-            let to = if right { at + 1 } else { at.wrapping_sub(1) };
-            *chosen = sides.get(to).copied().unwrap_or(*chosen);
+            let (before, after) = (sides[..at].iter().rev(), sides.iter().skip(at + 1));
+            let can_be = |whose: &&Whose| field.can_be(**whose);
+            let to = if right {
+                after.copied().find(|whose| can_be(&whose))
+            } else {
+                before.copied().find(|whose| can_be(&whose))
+            };
+            *chosen = to.unwrap_or(*chosen);
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Duplicate {
     pub fields: Vec<DuplicateField>,
     /// How many are.
     pub same: usize,
+    /// What the other row had when it was looked at, by column.
+    pub others: Vec<(String, Option<String>)>,
 }
 
 /// A field of them.
@@ -53,6 +55,8 @@ pub struct DuplicateField {
     pub row: Option<String>,
     /// What the record has.
     pub record: Option<String>,
+    /// What this row has to the letter: an empty text is no NULL to PostgreSQL.
+    pub shown: Option<String>,
 }
 
 impl DuplicateField {
@@ -63,6 +67,12 @@ impl DuplicateField {
             Whose::Row => self.row.as_ref(),
             Whose::Record => self.record.as_ref(),
         }
+    }
+
+    /// Whether a side can be chosen. One that has nothing cannot where the record has something: a row that takes a record over
+    /// sends what it has, and would soon have the record's value itself.
+    pub fn can_be(&self, whose: Whose) -> bool {
+        self.value(whose).is_some() || self.record.is_none()
     }
 }
 
@@ -75,6 +85,8 @@ pub struct Merge {
     pub replaces: Option<RowId>,
     /// What becomes of the row's fields, compared with what was shown.
     pub fields: Vec<FieldEdit>,
+    /// What the row that is removed was shown with.
+    pub others: Vec<(String, Option<String>)>,
     /// The error that it is about.
     pub against: Against,
 }
@@ -96,14 +108,21 @@ impl Duplicate {
             other: other.and_then(|(_, row)| of(row, &field.column)),
             row: of(values, &field.column),
             record: filled(record.values.get(&field.column).cloned().flatten()),
+            shown: values.get(&field.column).cloned().flatten(),
         };
+        let others = |(_, row): (RowId, &Hstore)| -> Vec<(String, Option<String>)> {
+            let columns = mapping.read_fields().filter(|field| !field.read_only()).map(|field| &field.column);
+            columns.map(|column| (column.clone(), row.get(column).cloned().flatten())).collect()
+        };
+        let others = other.map(others).unwrap_or_default();
         let fields = mapping.read_fields().filter(|field| !field.read_only()).map(field);
         let differs = |field: &DuplicateField| {
             field.row != field.record || (other.is_some() && field.row != field.other)
         };
         let (fields, same): (Vec<_>, Vec<_>) = fields.partition(differs);
         let sfid = record.sfid.clone().unwrap_or_default();
-        Duplicate { row, against, sfid, other: other.map(|(row, _)| row), fields, same: same.len() }
+        let other = other.map(|(row, _)| row);
+        Duplicate { row, against, sfid, other, fields, same: same.len(), others }
     }
 
     /// Whose value stays where nobody has chosen: this row's; what it lacks is taken from the record, else from the other.
@@ -116,13 +135,14 @@ impl Duplicate {
     pub fn merge(&self, chosen: &[Whose]) -> Merge {
         let edit = |(field, whose): (&DuplicateField, &Whose)| {
             let new = field.value(*whose).cloned();
-            let edit = FieldEdit { column: field.column.clone(), shown: field.row.clone(), new };
-            (edit.new != edit.shown).then_some(edit)
+            let edit = FieldEdit { column: field.column.clone(), shown: field.shown.clone(), new };
+            (edit.new != field.row && field.can_be(*whose)).then_some(edit)
         };
         Merge {
             sfid: self.sfid.clone(),
             replaces: self.other,
             fields: self.fields.iter().zip(chosen).filter_map(edit).collect(),
+            others: self.others.clone(),
             against: self.against,
         }
     }

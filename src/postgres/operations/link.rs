@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 
-use crate::domain::errors::remedy::Against;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::{Operation, Owner};
@@ -37,7 +36,7 @@ struct Taken<'a> {
     /// Values that it gets.
     fields: &'a [FieldEdit],
     /// What was looked at: the row's error, and the row that has the record.
-    against: Option<(Against, Option<RowId>)>,
+    against: Option<&'a Merge>,
 }
 
 impl Store {
@@ -63,8 +62,7 @@ impl Store {
     /// As `link`, and when the row, its error, or which row has the record is not what was looked at.
     pub async fn link_with(&self, at: &RowRef, merge: &Merge, operation: &Operation) -> Result<(), Error> {
         let owner = if merge.replaces.is_some() { Owner::IsReplaced } else { Owner::Keeps };
-        let against = Some((merge.against, merge.replaces));
-        let taken = Taken { sfid: &merge.sfid, owner, fields: &merge.fields, against };
+        let taken = Taken { sfid: &merge.sfid, owner, fields: &merge.fields, against: Some(merge) };
         self.take_record(at, &taken, operation).await
     }
 
@@ -79,8 +77,8 @@ impl Store {
             .await
             .context("look for the record's row")?
             .map(|row| row.get::<_, i32>(0));
-        if let Some((_, replaces)) = against
-            && other.filter(|other| *other != at.row.0) != replaces.map(|row| row.0)
+        if let Some(merge) = against
+            && other.filter(|other| *other != at.row.0) != merge.replaces.map(|row| row.0)
         {
             return Err(Error::Conflict(format!(
                 "the record {sfid} has gone to another row meanwhile\nlook at both again"
@@ -104,10 +102,21 @@ impl Store {
         if let Some(known) = row.get("sfid").and_then(json_text) {
             return Err(Error::Refused(format!("the row {} has a record already, {known}", at.row)));
         }
-        if let Some((against, _)) = against {
+        if let Some(merge) = against {
             self.lock_new_entries(&transaction, &mapping.table, &[at.row.0]).await?;
             let failing = failing(&transaction, &mapping.table, &[at.row.0]).await?;
-            failing.compare(at.row, against).map_err(|(_, why)| Error::Conflict(why))?;
+            failing.compare(at.row, merge.against).map_err(|(_, why)| Error::Conflict(why))?;
+        }
+        if let (Some(merge), Some(other)) = (against, other) {
+            // Nothing of it is written: what was shown is compared.
+            let same = |(column, shown): &(String, Option<String>)| FieldEdit {
+                column: column.clone(),
+                shown: shown.clone(),
+                new: shown.clone(),
+            };
+            let fields = merge.others.iter().map(same).collect();
+            let edit = RowEdit { row: RowId(other), fields, undoes: None, against: None };
+            compare(&mapping, &edit, rows.get(&other)).map_err(|(_, why)| Error::Conflict(why))?;
         }
         let edit = RowEdit { row: at.row, fields: fields.to_vec(), undoes: None, against: None };
         let (before, after) = compare(&mapping, &edit, Some(row)).map_err(|(_, why)| Error::Conflict(why))?;

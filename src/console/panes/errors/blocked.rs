@@ -15,6 +15,9 @@ pub(super) struct Unfolded {
     parents: Vec<Parent>,
     /// How far each line that was put below another one is indented.
     depths: HashMap<i64, usize>,
+    /// Lines of the list itself that moved below another one, each with the line of the list that it came after; those together
+    /// that moved at once.
+    moved: Vec<Vec<(Option<i64>, SyncError)>>,
 }
 
 #[derive(Debug)]
@@ -123,10 +126,17 @@ impl ErrorsPane {
         if !depths.is_empty() {
             self.items.retain(|error| !depths.contains_key(&error.id));
         }
+        // What moved later may have stood before what moved first.
+        for (after, error) in std::mem::take(&mut self.unfolded.moved).into_iter().rev().flatten() {
+            if self.items.iter().all(|other| other.id != error.id) {
+                let after = self.items.iter().position(|other| Some(other.id) == after);
+                self.items.insert(after.map_or(0, |at| at + 1), error);
+            }
+        }
     }
 
-    /// Puts what waits below the lines that have it. One that stands in the list itself moves there, unless it is unfolded
-    /// itself: of rows that wait for each other in a circle, each shows once.
+    /// Puts what waits below the lines that have it. One that stands in the list itself moves there, unless it was unfolded
+    /// before: of rows that wait for each other in a circle, each shows once.
     pub(super) fn with_blocked(&mut self) {
         let mut parents = std::mem::take(&mut self.unfolded.parents);
         let ids: Vec<i64> = parents.iter().map(|parent| parent.id).collect();
@@ -137,17 +147,37 @@ impl ErrorsPane {
             let depth = self.unfolded.depths.get(&parent.id).copied().unwrap_or(0) + 1;
             let blocked = parent.blocked.iter().flat_map(|blocked| &blocked.errors);
             let there = |error: &&SyncError| {
-                let is_above = ids.contains(&error.id) && self.items.iter().any(|other| other.id == error.id);
+                let before = ids.iter().take_while(|id| **id != parent.id);
+                let is_above = before.chain([&parent.id]).any(|id| *id == error.id)
+                    && self.items.iter().any(|other| other.id == error.id);
                 !is_above && !self.unfolded.depths.contains_key(&error.id)
             };
             let fresh: Vec<SyncError> = blocked.filter(there).cloned().collect();
-            self.items.retain(|error| fresh.iter().all(|other| other.id != error.id));
+            self.move_out(&fresh);
             self.unfolded.depths.extend(fresh.iter().map(|error| (error.id, depth)));
             let at = self.items.iter().position(|error| error.id == parent.id).map_or(0, |at| at + 1);
             self.items.splice(at..at, fresh);
             true
         });
         self.unfolded.parents = parents;
+    }
+
+    /// Takes lines out of the list that show elsewhere, and keeps where they stood.
+    fn move_out(&mut self, fresh: &[SyncError]) {
+        let (mut before, mut moved) = (None, Vec::new());
+        let mut items = Vec::with_capacity(self.items.len());
+        for error in std::mem::take(&mut self.items) {
+            let of_list = self.depth(&error) == 0;
+            let last = before;
+            before = if of_list { Some(error.id) } else { before };
+            match fresh.iter().any(|other| other.id == error.id) {
+                false => items.push(error),
+                true if of_list => moved.push((last, error)),
+                true => {}
+            }
+        }
+        self.items = items;
+        self.unfolded.moved.push(moved);
     }
 
     /// Whether an error is marked; what only stands below a line is none of all that match.

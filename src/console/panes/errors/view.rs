@@ -245,10 +245,12 @@ impl Columns {
         let room = width.saturating_sub(SIGNS + time);
         let record = (room * 3 / 10).clamp(14, 34);
         let code = if width >= 110 { ((room - record) / 3).clamp(16, 34) } else { 0 };
-        // Whatever is wanted of the others, the field has room.
+        // However wide the others are made, the field has room.
         let left = room.saturating_sub(FIELD);
-        let record = wanted.width(Column::Record, record).min(left);
-        let code = wanted.width(Column::Code, code).min(left.saturating_sub(record));
+        let usual = (record, code);
+        let record = wanted.width(Column::Record, usual.0).min(left.max(usual.0));
+        let least = if record > usual.0 { 0 } else { usual.1 };
+        let code = wanted.width(Column::Code, usual.1).min(left.saturating_sub(record).max(least));
         Columns { time, record, words: room.saturating_sub(record + code), code }
     }
 

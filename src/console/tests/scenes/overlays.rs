@@ -235,7 +235,7 @@ fn of_lists() -> Vec<Scene> {
                 (Focus, "Keys in Record"),
                 (Selected, "edit"),
                 (Key, "m"),
-                (Dim, "✗ no field waits for a choice of sides"),
+                (Dim, "✗ no conflict, and no duplicate of it"),
                 (Plain, "run it"),
             ],
             |size| {

@@ -144,7 +144,14 @@ pub fn diagnosed(view: RecordView, error: SyncError) -> RecordView {
 pub fn duplicate(email: &str) -> Duplicate {
     let field = |name: &str, values: [Option<&str>; 3]| {
         let [other, row, record] = values.map(|value| value.map(str::to_owned));
-        DuplicateField { name: name.to_owned(), column: name.to_lowercase(), other, row, record }
+        DuplicateField {
+            name: name.to_owned(),
+            column: name.to_lowercase(),
+            other,
+            shown: row.clone(),
+            row,
+            record,
+        }
     };
     Duplicate {
         row: jane(),
@@ -158,5 +165,6 @@ pub fn duplicate(email: &str) -> Duplicate {
             field("Level__c", [None, None, Some("Secondary")]),
         ],
         same: 14,
+        others: Vec::new(),
     }
 }
