@@ -25,9 +25,9 @@ const BIG: usize = 8 << 20;
 pub(super) const BIG_AT_ONCE: usize = 2;
 /// Stands for what is no text while an answer is parsed: a noncharacter, which Unicode keeps for such uses and no text
 /// holds.
-const STANDS_IN: char = '\u{FDD0}';
+pub(super) const STANDS_IN: char = '\u{FDD0}';
 /// What was replaced is named up to this many times an answer.
-const NAMED: usize = 10_000;
+pub(super) const NAMED: usize = 10_000;
 
 /// Why a body cannot be had.
 #[derive(Debug)]
@@ -82,7 +82,14 @@ pub(super) async fn json(body: Body<'_>) -> Result<Json, String> {
     if bytes.len() < LONG {
         return parse(bytes);
     }
-    match tokio::task::spawn_blocking(move || parse(bytes)).await {
+    beside(move || parse(bytes)).await
+}
+
+/// Takes a long answer apart beside the runtime.
+pub(super) async fn beside<T: Send + 'static>(
+    parse: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    match tokio::task::spawn_blocking(parse).await {
         Ok(parsed) => parsed,
         Err(failed) => match failed.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -222,7 +229,7 @@ fn escape_raw(bytes: &[u8], raw: &[usize]) -> Vec<u8> {
 }
 
 /// Text with the stand-in for each run of bytes that is no UTF-8.
-fn stand_in(bytes: &[u8]) -> String {
+pub(super) fn stand_in(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 64);
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
