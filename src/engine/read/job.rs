@@ -26,7 +26,7 @@ use crate::salesforce::{self, value};
 
 use super::apply::{self, Applied, settle};
 use super::fetch::{self, ReadError};
-use super::load::Load;
+use super::loading::Load;
 use super::replaced;
 use crate::engine::{Shared, connection};
 
