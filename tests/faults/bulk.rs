@@ -75,6 +75,15 @@ async fn no_page_of_a_job_whatever_costs_a_record_or_a_row() {
     assert!(peak > 0 && peak < 500, "it held {peak} MiB");
 }
 
+/// What is kept of the job by which contacts are loaded.
+async fn kept(world: &World, what: &str) -> Option<String> {
+    if !world.store.is_installed().await.unwrap_or(false) {
+        return None;
+    }
+    let sql = format!("SELECT load_job->>'{what}' FROM syncdeck.mapping WHERE name = 'Contact'");
+    world.sql.query_opt(&sql, &[]).await.ok().flatten().and_then(|row| row.get(0))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_by_a_job_goes_on_after_its_engine_died_and_loses_and_doubles_nothing() {
     let mut world = World::new("job killed").await;
@@ -82,13 +91,6 @@ async fn a_load_by_a_job_goes_on_after_its_engine_died_and_loses_and_doubles_not
     populate(&world);
     world.org.change_faults(|faults| faults.latency_ms = 400);
     world.start_engine("");
-    let kept = async |world: &mut World, what: &str| {
-        if !world.store.is_installed().await.unwrap_or(false) {
-            return None;
-        }
-        let sql = format!("SELECT load_job->>'{what}' FROM syncdeck.mapping WHERE name = 'Contact'");
-        world.sql.query_opt(&sql, &[]).await.ok().flatten().and_then(|row| row.get::<_, Option<String>>(0))
-    };
     let mut job = None;
     let mut done = String::from("0");
     // Killed while the job is worked off, and after some page.

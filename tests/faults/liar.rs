@@ -33,6 +33,8 @@ pub enum Lie {
     Nulls,
     /// A number of records below zero.
     NegativeTotal,
+    /// One record or result less than there are.
+    OneLess,
     /// Results in another order; records without ids.
     MixedUp,
     /// A byte a second.
