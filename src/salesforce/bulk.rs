@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::Sfid;
+use crate::domain::reports::forecast::JOB_PAGE;
 
 use super::query::{Selection, encode};
 use super::sheet::{Columns, Sheet};
@@ -17,10 +18,8 @@ use super::{Ask, Client, Error, auth, body, told};
 
 /// The longest query that Salesforce takes.
 pub const LONGEST_QUERY: usize = 100_000;
-/// Records on one page. Of twenty fields each they are about 8 MB, and half a million take 25 calls.
-const PAGE: usize = 20_000;
 /// Records on a page where that many are longer than what is read of an answer.
-const SHORT_PAGE: usize = 500;
+const SHORT_PAGE: i64 = 500;
 /// The longest locator that is believed.
 const LONGEST_LOCATOR: usize = 2_000;
 /// Records in one result, at most: no org has so many.
@@ -137,7 +136,7 @@ impl Client {
         if pages.over {
             return Ok(None);
         }
-        let answer = match self.ask_for_sheet(pages, if pages.short { SHORT_PAGE } else { PAGE }).await {
+        let answer = match self.ask_for_sheet(pages, if pages.short { SHORT_PAGE } else { JOB_PAGE }).await {
             Err(Error::Unusable { cause, .. }) if !pages.short && cause == body::too_long() => {
                 pages.short = true;
                 self.ask_for_sheet(pages, SHORT_PAGE).await
@@ -151,7 +150,7 @@ impl Client {
     }
 
     /// A page of so many records, and where the next one is.
-    async fn ask_for_sheet(&self, of: &Pages, records: usize) -> Result<(Sheet, Option<String>), Error> {
+    async fn ask_for_sheet(&self, of: &Pages, records: i64) -> Result<(Sheet, Option<String>), Error> {
         let mut path = format!("jobs/query/{}/results?maxRecords={records}", of.job);
         if let Some(locator) = &of.locator {
             path += &format!("&locator={}", encode(locator));

@@ -116,33 +116,19 @@ impl Lie {
 pub enum JobLie {
     /// Salesforce gave the job up.
     Failed,
-    /// The job is another one.
-    Another,
     /// A page of HTML for all of it.
     Html,
     /// A page's first half, as if it were all.
     HalfPage,
     /// Another column.
     OtherColumn,
-    /// A number of records that the page does not have.
-    WrongCount,
     /// A next page that is this one.
     Again,
-    /// Nothing of what follows.
-    NothingFollows,
 }
 
 impl JobLie {
-    pub const ALL: [JobLie; 8] = [
-        JobLie::Html,
-        JobLie::Failed,
-        JobLie::Another,
-        JobLie::HalfPage,
-        JobLie::OtherColumn,
-        JobLie::WrongCount,
-        JobLie::Again,
-        JobLie::NothingFollows,
-    ];
+    pub const ALL: [JobLie; 5] =
+        [JobLie::Html, JobLie::Failed, JobLie::HalfPage, JobLie::OtherColumn, JobLie::Again];
 
     /// What becomes of an answer; nothing where it is not about that.
     fn spoil(self, request: &Request, head: &str, body: &[u8]) -> Option<Vec<u8>> {
@@ -155,25 +141,22 @@ impl JobLie {
         let page = |head: &str, body: &[u8]| is_page.then(|| answer(head, body));
         match self {
             JobLie::Failed => told("\"JobComplete\"", "\"Failed\""),
-            JobLie::Another => told("\"id\":\"750", "\"id\":\"751"),
             JobLie::Html => {
                 let html = b"<!DOCTYPE html><html><body>Scheduled maintenance</body></html>\n";
                 Some(answer("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", html))
             }
             JobLie::HalfPage => page(head, &body[..body.len() / 2]),
             JobLie::OtherColumn => page(head, &replace(body, b"\"LastName\"", b"\"LastLame\"")),
-            JobLie::WrongCount => page(&with_header(head, "sforce-numberofrecords", Some("7")), body),
-            JobLie::Again => page(&with_header(head, "sforce-locator", Some("MjUwMA")), body),
-            JobLie::NothingFollows => page(&with_header(head, "sforce-locator", None), body),
+            JobLie::Again => page(&with_header(head, "sforce-locator", "MjUwMA"), body),
         }
     }
 }
 
-/// A head whose header says something else, or lacks.
-fn with_header(head: &str, name: &str, value: Option<&str>) -> String {
+/// A head whose header says something else.
+fn with_header(head: &str, name: &str, value: &str) -> String {
     let others = head.lines().filter(|line| !line.to_lowercase().starts_with(&format!("{name}:")));
     let others = others.map(|line| format!("{line}\r\n"));
-    others.chain(value.map(|value| format!("{name}: {value}\r\n"))).collect()
+    others.chain([format!("{name}: {value}\r\n")]).collect()
 }
 
 /// Pauses and limits that nobody has.

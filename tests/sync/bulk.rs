@@ -113,7 +113,7 @@ async fn a_job_brings_the_rows_that_a_query_brings() {
     };
     let world = World::made(KIND, options, kinds).await;
     assert_eq!(
-        world.told("Kind__c is read by a job of Bulk API 2.0: there are more than 10,000 records").await,
+        world.told("Kind__c is read by a job of Bulk API 2.0: it has more than 10000 records").await,
         1
     );
     assert_eq!((world.told("is read page by page").await, world.rows("kind__c").await), (0, MANY));

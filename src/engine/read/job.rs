@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::domain::mappings::field::FieldType;
 use crate::domain::mappings::mapping::Mapping;
+use crate::domain::reports::forecast::FEW;
 use crate::domain::values::checksum::checksum;
-use crate::domain::values::size::thousands;
 use crate::postgres::reports::status::{Cursor, Lease};
 use crate::postgres::tables::copy::CopyText;
 use crate::postgres::tables::load::LoadJob;
@@ -30,8 +30,6 @@ use super::loading::Load;
 use super::replaced;
 use crate::engine::{Shared, connection};
 
-/// Up to so many records are read by a query: five pages of it, which is what a job costs in calls before its first page.
-const FEW: usize = 10_000;
 /// So often a job may fail in a row before the records are read by a query.
 const FAILURES: u32 = 3;
 /// Between two looks at a job, at first and at most.
@@ -169,12 +167,11 @@ impl Load<'_> {
     async fn few(&self) -> Result<Option<String>, ReadError> {
         let counted = self.shared.client.query(&format!("SELECT COUNT() FROM {}", self.mapping.object)).await;
         let count = match counted {
-            Ok(page) => usize::try_from(page.total).unwrap_or(usize::MAX),
+            Ok(page) => page.total,
             Err(salesforce::Error::Api { code, .. }) if code == "QUERY_TIMEOUT" => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let few =
-            || format!("it has {} records, and a job is for more than {}", thousands(count), thousands(FEW));
+        let few = || format!("it has {count} records, and a job is for more than {FEW}");
         Ok((count <= FEW).then(few))
     }
 
@@ -238,10 +235,7 @@ impl Load<'_> {
         job.id = Some(id.clone());
         shared.store.keep_load_job(self.lease, name, Some(job)).await?;
         shared.log.of("reader").info(
-            format!(
-                "{name} is read by a job of Bulk API 2.0: there are more than {} records",
-                thousands(FEW)
-            ),
+            format!("{name} is read by a job of Bulk API 2.0: it has more than {FEW} records"),
             json!({"mapping": name, "job": id}),
         );
         Ok(Ok(id))
