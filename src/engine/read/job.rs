@@ -272,13 +272,16 @@ impl Load<'_> {
         mut pages: Pages,
         cursor: &mut Cursor,
     ) -> Result<Outcome, Failed> {
-        let (shared, name) = (self.shared, &self.mapping.object);
-        let mut next = next_sheet(shared, &mut pages).await?;
+        let (shared, mapping) = (self.shared, self.mapping);
+        let name = &mapping.object;
+        let mut next = next_sheet(shared, mapping, &mut pages).await?;
         let mut copies = Copies { possible: !cursor.loaded, ..Copies::default() };
         while let Some(sheet) = next {
             let (locator, read) = (pages.locator().map(str::to_owned), pages.read());
-            let (stored, fetched) =
-                tokio::join!(self.store(&sheet, cursor.loaded, &mut copies), next_sheet(shared, &mut pages));
+            let (stored, fetched) = tokio::join!(
+                self.store(&sheet, cursor.loaded, &mut copies),
+                next_sheet(shared, mapping, &mut pages)
+            );
             stored?;
             if read > job.done {
                 (job.locator, job.done, job.failures) = (locator, read, 0);
@@ -374,16 +377,16 @@ fn copy_text(mapping: &Mapping, sheet: &Sheet) -> CopyText {
 }
 
 /// The next page of a job's result, asked for several times while Salesforce only is not well.
-async fn next_sheet(shared: &Shared, pages: &mut Pages) -> Result<Option<Sheet>, Failed> {
+async fn next_sheet(shared: &Shared, mapping: &Mapping, pages: &mut Pages) -> Result<Option<Sheet>, Failed> {
     let mut pause = Duration::from_millis(500);
     for _ in 1..TRIES {
-        match shared.client.next_sheet(pages).await {
+        match fetch::timed(shared, mapping, shared.client.next_sheet(pages)).await {
             Err(error) if is_passing(&error) => tokio::time::sleep(pause).await,
             done => return done.map_err(of_job),
         }
         pause *= 2;
     }
-    shared.client.next_sheet(pages).await.map_err(of_job)
+    fetch::timed(shared, mapping, shared.client.next_sheet(pages)).await.map_err(of_job)
 }
 
 /// What Salesforce refuses of a job is of that job: it was forgotten, or its result is that of another version.
