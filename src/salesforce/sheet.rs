@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use csv::{ReaderBuilder, StringRecord, Terminator};
+use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
 use crate::domain::mappings::field::FieldType;
@@ -68,18 +68,15 @@ impl Sheet {
         if !text.ends_with('\n') || quotes % 2 == 1 {
             return Err("it ends in the middle".to_owned());
         }
-        let mut reader = ReaderBuilder::new()
-            .terminator(Terminator::Any(b'\n'))
-            .has_headers(false)
-            .from_reader(text.as_bytes());
+        // A row ends with any line end outside of quotes.
+        let mut reader = ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
         let mut rows = Vec::new();
         let mut row = StringRecord::new();
         let mut is_header = true;
         // Rows of different lengths are an error to the reader.
         while reader.read_record(&mut row).map_err(|_| "its rows have different lengths")? {
             if is_header {
-                let is =
-                    |(name, known): (&str, &String)| name.trim_end_matches('\r').eq_ignore_ascii_case(known);
+                let is = |(name, known): (&str, &String)| name.eq_ignore_ascii_case(known);
                 if row.len() != columns.names.len() || !row.iter().zip(&columns.names).all(is) {
                     return Err("its columns are others than those that were asked for".to_owned());
                 }
