@@ -92,7 +92,7 @@ impl Store {
         &self,
         lease: &Lease,
         mapping: &Mapping,
-        records: CopyText,
+        mut records: CopyText,
         asked_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
         let mut client = self.client().await?;
@@ -111,13 +111,17 @@ impl Store {
         let columns: Vec<String> =
             fields.chain(SYSTEM.map(str::to_owned)).chain(["_hc_lastop".to_owned()]).collect();
         let sql = format!("COPY {} ({}) FROM STDIN", self.table(&mapping.table), columns.join(", "));
-        let count = records.ids.len() as u64;
+        let ids = std::mem::take(&mut records.ids);
         let copied = transaction
             .copy_rows(&sql, records.finished())
             .await
             .context("copy records read from Salesforce")?;
-        if copied != count {
+        if copied != ids.len() as u64 {
             // A trigger let some fall without a word; which is found out one by one.
+            return Ok(false);
+        }
+        // Nobody was kept from writing meanwhile.
+        if !self.is_undisturbed(&transaction, mapping, &ids, asked_at).await? {
             return Ok(false);
         }
         let held = "SELECT EXISTS (SELECT FROM syncdeck.unit WHERE state = 'held' AND held_table = $1)";
@@ -159,8 +163,8 @@ impl Store {
         Ok(taken.first().is_some_and(|row| !row.get::<_, bool>(0)).then_some(folded))
     }
 
-    /// Whether nothing here can have to do with records that no row has: no change of the table is unsent, or was made while
-    /// they were on their way; and whether COPY does with the table what INSERT does.
+    /// Whether nothing here can have to do with records that no row has: no change of the table is unsent, and no record of it
+    /// was deleted from here while they were on their way; and whether COPY does with the table what INSERT does.
     async fn is_undisturbed(
         &self,
         transaction: &Transaction<'_>,
@@ -169,23 +173,15 @@ impl Store {
         asked_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
         let (schema, table) = (&self.schema, self.table(&mapping.table));
-        let given_up = match mapping.rules.ignore_deletes.postgres {
-            true => format!(
-                "AND NOT EXISTS (SELECT FROM {schema}._trigger_log_archive gone WHERE gone.table_name = $1
-                     AND gone.action = 'DELETE' AND gone.state = 'IGNORED' AND gone.sfid = ANY($2))"
-            ),
-            false => String::new(),
-        };
         let sql = format!(
             "SELECT NOT EXISTS (SELECT FROM {schema}._trigger_log WHERE table_name = $1 AND {UNSENT})
                  AND NOT EXISTS (SELECT FROM syncdeck.unit WHERE table_name = $1)
                  AND NOT EXISTS (SELECT FROM syncdeck.candidate WHERE table_name = $1)
                  AND NOT EXISTS (SELECT FROM {table} WHERE sfid IS NULL)
                  AND NOT EXISTS (SELECT FROM syncdeck.attempt
-                     JOIN {schema}._trigger_log_archive archive USING (table_name, record_id)
-                     WHERE attempt.at >= $3 AND outcome = 'accepted' AND op = 'delete' AND table_name = $1
-                         AND archive.sfid = ANY($2))
-                 {given_up}
+                     WHERE at >= $3 AND outcome = 'accepted' AND op = 'delete' AND table_name = $1)
+                 AND NOT ($5 AND EXISTS (SELECT FROM {schema}._trigger_log_archive gone WHERE gone.table_name = $1
+                     AND gone.action = 'DELETE' AND gone.state = 'IGNORED' AND gone.sfid = ANY($2)))
                  AND EXISTS (SELECT FROM pg_class WHERE oid = to_regclass($4) AND relkind IN ('r', 'p') AND NOT relrowsecurity)
                  AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = to_regclass($4))
                  AND NOT EXISTS (SELECT FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
@@ -193,7 +189,10 @@ impl Store {
                          AND (typcategory IN ('A', 'C') OR typname IN ('json', 'jsonb')))"
         );
         let found = transaction
-            .query_cached(&sql, &[&mapping.table, &ids, &asked_at, &table])
+            .query_cached(
+                &sql,
+                &[&mapping.table, &ids, &asked_at, &table, &mapping.rules.ignore_deletes.postgres],
+            )
             .await
             .context("look whether records can be copied")?;
         Ok(found.first().is_some_and(|row| row.get(0)))
