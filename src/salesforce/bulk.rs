@@ -8,11 +8,10 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 
-use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::Sfid;
 use crate::domain::reports::forecast::JOB_PAGE;
 
-use super::query::{Selection, encode};
+use super::query::encode;
 use super::sheet::{Columns, Sheet};
 use super::{Ask, Client, Error, auth, body, told};
 
@@ -54,11 +53,11 @@ pub struct Pages {
 
 impl Pages {
     /// The pages of a job's result of `total` records, from the locator on that was told after `read` of them.
-    pub fn new(job: &str, mapping: &Mapping, total: i64, read: i64, locator: Option<&str>) -> Pages {
+    pub fn new(job: &str, columns: &Arc<Columns>, total: i64, read: i64, locator: Option<&str>) -> Pages {
         Pages {
             job: job.to_owned(),
             locator: locator.map(str::to_owned),
-            columns: Arc::new(Columns::of(mapping, &Selection::of(mapping))),
+            columns: columns.clone(),
             short: false,
             seen: locator.map(str::to_owned).into_iter().collect(),
             read: if locator.is_some() { read } else { 0 },
@@ -175,9 +174,10 @@ impl Client {
         }
         let none = |cause: &str| self.unusable(&format!("the page of a job's records is none: {cause}"));
         let (count, next) = page_head(response.headers()).map_err(none)?;
-        let bytes = self.body(response).await?.bytes;
+        let body = self.body(response).await?;
         let columns = columns.clone();
-        let sheet = body::beside(move || Sheet::parse(bytes, columns)).await.map_err(|cause| none(&cause))?;
+        let sheet =
+            body::beside(body, |bytes| Sheet::parse(bytes, columns)).await.map_err(|cause| none(&cause))?;
         if sheet.len() != count {
             return Err(none("it has more or fewer records than it says"));
         }
@@ -227,6 +227,7 @@ fn page_head(headers: &HeaderMap) -> Result<(usize, Option<String>), &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::mappings::mapping::Mapping;
 
     const JOB: &str = "750sd0000000001AAA";
 
@@ -270,8 +271,8 @@ mod tests {
     #[test]
     fn pages_lead_on_until_all_records_were_read_and_never_back() {
         let mapping = Mapping::plain("Account", Vec::new());
-        let pages = |total| Pages::new(JOB, &mapping, total, 0, None);
-        let columns = Arc::new(Columns::of(&mapping, &Selection::of(&mapping)));
+        let columns = Arc::new(Columns::of(&mapping, &[]));
+        let pages = |total| Pages::new(JOB, &columns, total, 0, None);
         let sheet = |records: usize| {
             let row = "\"001sd0000000001AAA\",\"\",\"false\"\n".repeat(records);
             let text = format!("\"Id\",\"SystemModstamp\",\"IsDeleted\"\n{row}");

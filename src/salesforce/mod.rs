@@ -18,8 +18,8 @@ pub mod sheet;
 mod told;
 pub mod value;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -94,7 +94,7 @@ pub struct Client {
     renewals: AtomicU64,
     timeout: Duration,
     /// Big answers wait for each other, so that not all readers hold one at once.
-    big: tokio::sync::Semaphore,
+    big: Arc<tokio::sync::Semaphore>,
 }
 
 /// One request.
@@ -144,7 +144,7 @@ impl Client {
             usage: Mutex::new(None),
             renewals: AtomicU64::new(0),
             timeout,
-            big: tokio::sync::Semaphore::new(body::BIG_AT_ONCE),
+            big: Arc::new(tokio::sync::Semaphore::new(body::BIG_AT_ONCE)),
         })
     }
 
@@ -301,7 +301,7 @@ impl Client {
     }
 
     /// The body of an answer, which is to be UTF-8.
-    async fn body(&self, response: reqwest::Response) -> Result<body::Body<'_>, Error> {
+    async fn body(&self, response: reqwest::Response) -> Result<body::Body, Error> {
         let charset = told::foreign_charset(response.headers());
         match body::read(response, &self.big).await {
             Ok(body) => match charset {

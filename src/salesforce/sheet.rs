@@ -7,7 +7,7 @@ use std::sync::Arc;
 use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
-use crate::domain::mappings::field::FieldType;
+use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::{Mapping, Stamp};
 use crate::domain::names::Sfid;
 
@@ -24,15 +24,21 @@ pub struct Columns {
 }
 
 impl Columns {
-    pub(super) fn of(mapping: &Mapping, selection: &Selection) -> Columns {
-        let names = selection.columns().to_vec();
+    /// Those of a mapping. `parents` has the type of each external id by which a parent is named, in their order: as a query
+    /// answers them, not as their columns hold them.
+    pub fn of(mapping: &Mapping, parents: &[FieldType]) -> Columns {
+        let names = Selection::of(mapping).columns().to_vec();
+        let kind_of = |field: &Field| {
+            let named = mapping.parents.iter().zip(parents).find(|(parent, _)| parent.column == field.column);
+            named.map_or(field.kind, |(_, kind)| *kind)
+        };
         let kind = |name: &String| {
             let field = mapping.read_fields().find(|field| field.name.eq_ignore_ascii_case(name));
             match name.as_str() {
                 "Id" => FieldType::Id,
                 "IsDeleted" => FieldType::Boolean,
                 name if Stamp::ALL.iter().any(|stamp| stamp.name() == name) => FieldType::Datetime,
-                _ => field.map_or(FieldType::Other, |field| field.kind),
+                _ => field.map_or(FieldType::Other, kind_of),
             }
         };
         Columns { kinds: names.iter().map(kind).collect(), names }
@@ -48,7 +54,10 @@ impl Columns {
 #[derive(Debug)]
 pub struct Sheet {
     columns: Arc<Columns>,
-    rows: Vec<StringRecord>,
+    /// All values, one behind the other: a text of its own for each would cost far more than what it holds.
+    text: String,
+    /// Where each value ends in it, row by row.
+    ends: Vec<usize>,
     /// Values that could not be held as they came: each has a U+FFFD where something was no text.
     pub replaced: Vec<Replaced>,
 }
@@ -70,7 +79,7 @@ impl Sheet {
         }
         // A row ends with any line end outside of quotes.
         let mut reader = ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
-        let mut rows = Vec::new();
+        let (mut values, mut ends) = (String::with_capacity(text.len()), Vec::new());
         let mut row = StringRecord::new();
         let mut is_header = true;
         // Rows of different lengths are an error to the reader.
@@ -86,12 +95,15 @@ impl Sheet {
             if row.get(0).and_then(Sfid::parse).is_none() {
                 return Err("one of its records has no id".to_owned());
             }
-            rows.push(row.clone());
+            for value in &row {
+                values.push_str(value);
+                ends.push(values.len());
+            }
         }
         if is_header {
             return Err("it has no columns".to_owned());
         }
-        let mut sheet = Sheet { columns, rows, replaced: Vec::new() };
+        let mut sheet = Sheet { columns, text: values, ends, replaced: Vec::new() };
         if spoilt {
             sheet.mark();
         }
@@ -100,12 +112,12 @@ impl Sheet {
 
     /// Records on it.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.ends.len() / self.columns.names.len()
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.ends.is_empty()
     }
 
     /// The columns.
@@ -115,21 +127,27 @@ impl Sheet {
 
     /// The ids of its records.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.rows.iter().filter_map(|row| row.get(0))
+        (0..self.len()).map(|row| self.value(row, 0))
     }
 
     /// A value as PostgreSQL is given it; nothing where it is null.
     pub fn text(&self, row: usize, column: usize) -> Option<Cow<'_, str>> {
-        let text = self.rows.get(row)?.get(column).filter(|text| !text.is_empty())?;
+        let text = Some(self.value(row, column)).filter(|text| !text.is_empty())?;
         Some(value::plain_of_csv(self.columns.kinds[column], text))
+    }
+
+    /// A value as it came.
+    fn value(&self, row: usize, column: usize) -> &str {
+        let at = row * self.columns.names.len() + column;
+        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[begin..self.ends[at]]
     }
 
     /// A record as a query answers it: each parent as an object of its own.
     pub fn record(&self, row: usize) -> Value {
         let mut record = Map::new();
-        let cells = self.rows.get(row).into_iter().flat_map(StringRecord::iter);
-        for ((name, kind), text) in self.columns.names.iter().zip(&self.columns.kinds).zip(cells) {
-            let value = value::of_csv(*kind, text);
+        for (at, (name, kind)) in self.columns.names.iter().zip(&self.columns.kinds).enumerate() {
+            let value = value::of_csv(*kind, self.value(row, at));
             match name.split_once('.') {
                 None => {
                     record.insert(name.clone(), value);
@@ -143,22 +161,22 @@ impl Sheet {
         Value::Object(record)
     }
 
-    /// Puts the mark that people know in place of the stand-in, and notes where.
+    /// Puts the mark that people know in place of the stand-in, which is as long, and notes where.
     fn mark(&mut self) {
-        for row in &mut self.rows {
-            if !row.iter().any(|text| text.contains(STANDS_IN)) {
-                continue;
-            }
-            let id = row.get(0).unwrap_or_default().to_owned();
-            for (name, text) in self.columns.names.iter().zip(row.iter()) {
-                if text.contains(STANDS_IN) && self.replaced.len() < NAMED {
-                    self.replaced.push(Replaced { id: id.clone(), field: name.clone() });
-                }
-            }
-            *row = row.iter().map(|text| text.replace(STANDS_IN, "\u{FFFD}")).collect();
-        }
+        let places = (0..self.len()).flat_map(|row| (0..self.columns.names.len()).map(move |at| (row, at)));
+        let spoilt = places.filter(|(row, at)| self.value(*row, *at).contains(STANDS_IN)).take(NAMED);
+        let named = |(row, at): (usize, usize)| Replaced {
+            id: self.value(row, 0).to_owned(),
+            field: self.columns.names[at].clone(),
+        };
+        self.replaced = spoilt.map(named).collect();
+        self.text = self.text.replace(STANDS_IN, MARK);
     }
 }
+
+/// What people know as the sign of what was no text. It takes the place of the stand-in without moving what follows.
+const MARK: &str = "\u{FFFD}";
+const _: () = assert!(MARK.len() == STANDS_IN.len_utf8());
 
 /// The bytes as text, with a stand-in for all that is none or that PostgreSQL cannot hold; and whether there is any.
 fn readable(bytes: Vec<u8>) -> (String, bool) {
@@ -177,7 +195,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::mappings::field::Field;
+    use crate::domain::mappings::mapping::Parent;
 
     const ID: &str = "003sd0000000001AAA";
 
@@ -200,7 +218,7 @@ mod tests {
 
     fn parse(text: impl AsRef<[u8]>) -> Result<Sheet, String> {
         let mapping = mapping();
-        let columns = Columns::of(&mapping, &Selection::of(&mapping));
+        let columns = Columns::of(&mapping, &[]);
         Sheet::parse(text.as_ref().to_vec(), Arc::new(columns))
     }
 
@@ -249,6 +267,25 @@ mod tests {
         }
         let odd = parse(page(r#""x","many","","","","","""#)).unwrap();
         assert_eq!(odd.record(0)["Score__c"], json!("many"));
+    }
+
+    #[test]
+    fn an_external_id_of_a_parent_is_what_its_field_holds() {
+        let parent = Parent {
+            column: "boss__r__key__c".to_owned(),
+            relationship: "Boss__r".to_owned(),
+            field: "Key__c".to_owned(),
+            object: "Boss__c".to_owned(),
+        };
+        let mapping = Mapping { parents: vec![parent], ..mapping() };
+        for (kind, text) in [(FieldType::Double, "1"), (FieldType::String, "1.0")] {
+            let columns = Arc::new(Columns::of(&mapping, &[kind]));
+            let bytes = page(r#""x","1","","","","","1.0""#).into_bytes();
+            let sheet = Sheet::parse(bytes, columns).unwrap();
+            assert_eq!(sheet.text(0, 9).as_deref(), Some(text));
+            let row = value::to_row(&mapping, &sheet.record(0));
+            assert_eq!(row["boss__r__key__c"].to_string().trim_matches('"'), text);
+        }
     }
 
     #[test]

@@ -179,6 +179,11 @@ impl Org {
         state.journal[from..].to_vec()
     }
 
+    /// How many jobs of Bulk API 2.0 that read were made.
+    pub fn query_jobs(&self) -> u64 {
+        self.lock().jobs.queries
+    }
+
     /// Sets what is to go wrong.
     pub fn set_faults(&self, faults: Faults) {
         self.lock().faults.faults = faults;

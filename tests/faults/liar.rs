@@ -124,11 +124,13 @@ pub enum JobLie {
     OtherColumn,
     /// A next page that is this one.
     Again,
+    /// No page but the first one.
+    NoMore,
 }
 
 impl JobLie {
-    pub const ALL: [JobLie; 5] =
-        [JobLie::Html, JobLie::Failed, JobLie::HalfPage, JobLie::OtherColumn, JobLie::Again];
+    pub const ALL: [JobLie; 6] =
+        [JobLie::Html, JobLie::Failed, JobLie::HalfPage, JobLie::OtherColumn, JobLie::Again, JobLie::NoMore];
 
     /// What becomes of an answer; nothing where it is not about that.
     fn spoil(self, request: &Request, head: &str, body: &[u8]) -> Option<Vec<u8>> {
@@ -147,6 +149,10 @@ impl JobLie {
             }
             JobLie::HalfPage => page(head, &body[..body.len() / 2]),
             JobLie::OtherColumn => page(head, &replace(body, b"\"LastName\"", b"\"LastLame\"")),
+            JobLie::NoMore => path.contains("locator=").then(|| {
+                let body = b"[{\"errorCode\":\"INVALIDQUERYLOCATOR\",\"message\":\"invalid query locator\"}]";
+                answer("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n", body)
+            }),
             JobLie::Again => page(&with_header(head, "sforce-locator", "MjUwMA"), body),
         }
     }

@@ -13,9 +13,14 @@ const MANY: usize = 10_050;
 const PAGE: usize = 3_000;
 
 /// Every kind of value, and a parent.
-const KINDS: &str = "object Kind__c a20 Kind
+const KINDS: &str = "object Site__c a21 Site
+  Name | Name | text 80
+  Number__c | Number | number 10,1 | key
+
+object Kind__c a20 Kind
   Name | Name | text 80
   Account__c | Account | lookup Account Account__r
+  Site__c | Site | lookup Site__c Site__r
   Note__c | Note | long 32000
   Mail__c | Mail | email
   Level__c | Level | picklist Low/High
@@ -29,7 +34,7 @@ const KINDS: &str = "object Kind__c a20 Kind
 const KIND: &str = r#"
 [[mapping]]
 object = "Kind__c"
-fields = ["Name", "Account__c", "Account__r.External_Id__c", "Note__c", "Mail__c", "Level__c", "Amount__c", "Steps__c", "Done__c", "Born__c", "Seen__c"]
+fields = ["Name", "Account__c", "Account__r.External_Id__c", "Site__c", "Site__r.Number__c", "Note__c", "Mail__c", "Level__c", "Amount__c", "Steps__c", "Done__c", "Born__c", "Seen__c"]
 external_id = "External_Id__c"
 poll_interval = "200ms"
 "#;
@@ -50,12 +55,13 @@ fn kinds(org: &Org) {
     org.define(KINDS);
     let account = fields(json!({"Name": "Acme", "External_Id__c": "A1"}));
     let account = org.user_create("Account", account).unwrap();
+    let site = org.user_create("Site__c", fields(json!({"Name": "Here", "Number__c": 7.0}))).unwrap();
     for number in 0..MANY {
         let text = TEXTS[number % TEXTS.len()];
         let mut record =
             fields(json!({"External_Id__c": format!("K{number}"), "Name": format!("N{number} {text}")}));
         if number % 3 > 0 {
-            record.extend(fields(json!({"Account__c": account, "Note__c": text, "Mail__c": "a@acme.com",
+            record.extend(fields(json!({"Account__c": account, "Site__c": site, "Note__c": text, "Mail__c": "a@acme.com",
                 "Level__c": "High", "Amount__c": number as f64 / 16.0, "Steps__c": number, "Done__c": number % 2 == 0,
                 "Born__c": "1815-12-10", "Seen__c": "2026-03-04T05:06:07.000Z"})));
         }
@@ -95,8 +101,8 @@ impl World {
         );
         self.until_text(&sql, "true").await;
         // The job is forgotten with the load.
-        let kept = "SELECT count(load_job)::text FROM syncdeck.mapping";
-        assert_eq!(self.text(kept).await.unwrap(), "0");
+        let kept = format!("SELECT count(load_job)::text FROM syncdeck.mapping WHERE name = '{object}'");
+        assert_eq!(self.text(&kept).await.unwrap(), "0");
     }
 
     /// The id of the job by which an object is loaded.
@@ -122,7 +128,7 @@ async fn a_job_brings_the_rows_that_a_query_brings() {
     assert_eq!(world.text("SELECT count(*)::text FROM salesforce._trigger_log").await.unwrap(), "0");
     let all = "SELECT string_agg((to_jsonb(t) - 'id')::text, E'\\n' ORDER BY sfid) FROM salesforce.kind__c t";
     let by_job = world.text(all).await.unwrap();
-    let parents = "SELECT count(*)::text FROM salesforce.kind__c WHERE account__r__external_id__c = 'A1' AND account__c IS NOT NULL";
+    let parents = "SELECT count(*)::text FROM salesforce.kind__c WHERE account__r__external_id__c = 'A1' AND account__c IS NOT NULL AND site__r__number__c = '7'";
     assert_eq!(world.text(parents).await.unwrap(), "6700");
     let texts = "SELECT count(DISTINCT note__c)::text FROM salesforce.kind__c";
     assert_eq!(world.text(texts).await.unwrap(), TEXTS.len().to_string());
@@ -205,6 +211,35 @@ async fn an_engine_goes_on_with_the_job_that_another_left() {
     assert_eq!(world.rows("contact").await, MANY);
     assert_eq!(world.told("Contact is read by a job of Bulk API 2.0").await, 1);
     assert_eq!(world.text("SELECT count(*)::text FROM salesforce._trigger_log").await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_whose_job_is_lost_still_knows_when_it_began() {
+    let options = |options: &mut syncdeck::simulator::OrgOptions| options.bulk_page_limit = PAGE;
+    let mut world = World::made(MAPPINGS, options, |_| {}).await;
+    world.stop_engine().await;
+    long_ago(&world.org, MANY);
+    world.org.change_faults(|faults| faults.hold_jobs = Some(0));
+    world.load_anew("Contact").await;
+    world.until("the job is made", async || world.job("Contact").await.is_some()).await;
+    world.stop_engine().await;
+    let known = "SELECT load_job->>'began_at' || ' ' || (load_job->>'read') FROM syncdeck.mapping WHERE name = 'Contact'";
+    let before = world.text(known).await.unwrap();
+    // Nobody knows this one.
+    let lost = "750sd00000000zzAAA";
+    world
+        .run(&format!(
+            "UPDATE syncdeck.mapping SET load_job = load_job || '{{\"id\": \"{lost}\"}}' WHERE name = 'Contact'"
+        ))
+        .await;
+    world.start_engine().await;
+    world
+        .until("another one is made", async || world.job("Contact").await.is_some_and(|job| job != lost))
+        .await;
+    assert_eq!(world.text(known).await.unwrap(), before);
+    world.org.change_faults(|faults| faults.hold_jobs = None);
+    world.until_loaded("Contact").await;
+    assert_eq!(world.rows("contact").await, MANY + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,11 @@
 //! worth its calls where there are many records; what it cannot read is read by a query.
 //!
 //! The job is kept with the mapping (`LoadJob`), so that an engine that takes over finds it: a first load goes on with the page
-//! that was to come, a reload takes the result from its beginning, for it must know which records it met. While a page is
-//! stored the next one is on its way; more than these two are never held.
+//! that was to come, a reload takes the result from its beginning, for it must know which records it met. When the load began
+//! is kept until it is done, whatever becomes of its jobs: what was deleted since then is looked for afterwards. While a page
+//! is stored the next one is on its way; more than these two are never held.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -21,7 +23,7 @@ use crate::postgres::tables::load::LoadJob;
 use crate::salesforce::bulk::{JobState, LONGEST_QUERY, Pages};
 use crate::salesforce::query::Selection;
 use crate::salesforce::retry::{TRIES, again, is_passing};
-use crate::salesforce::sheet::Sheet;
+use crate::salesforce::sheet::{Columns, Sheet};
 use crate::salesforce::{self, value};
 
 use super::apply::{self, Applied, settle};
@@ -30,8 +32,10 @@ use super::loading::Load;
 use super::replaced;
 use crate::engine::{Shared, connection};
 
-/// So often a job may fail in a row before the records are read by a query.
+/// So often jobs may fail, none coming further than those before, until the records are read by a query.
 const FAILURES: u32 = 3;
+/// Before another job takes the place of one that failed.
+const NEXT_JOB: Duration = Duration::from_secs(1);
 /// Between two looks at a job, at first and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const NEXT_LOOK: Duration = Duration::from_secs(10);
@@ -54,33 +58,52 @@ pub(super) enum Outcome {
 enum Failed {
     /// Another one may bring more.
     Job(String),
-    /// The answer to one request. The job may be well.
-    Request(ReadError),
+    /// The answer to one request about it. The job may be well.
+    Request(salesforce::Error),
+    /// Something else, which says nothing of the job.
+    Other(ReadError),
 }
 
 impl<E: Into<ReadError>> From<E> for Failed {
     fn from(error: E) -> Failed {
-        Failed::Request(error.into())
+        Failed::Other(error.into())
     }
 }
 
-/// The job of a load that an engine left, if it still is about what is read now. Another one is taken back.
+/// The load as an engine left it, with its job if that still is about what is read now; or one that begins now. A job that is
+/// about something else is taken back.
 pub(super) async fn kept(
     shared: &Shared,
     mapping: &Mapping,
     lease: &Lease,
     reload: Option<DateTime<Utc>>,
-) -> Result<Option<LoadJob>, ReadError> {
-    let Some(job) = shared.store.load_job(&mapping.object).await? else { return Ok(None) };
-    if job.query == query_of(shared, mapping) && job.reload == reload {
-        return Ok(Some(job));
-    }
-    take_back(shared, mapping, job.id.as_deref()).await;
-    shared.store.keep_load_job(lease, &mapping.object, None).await?;
-    Ok(None)
+    now: DateTime<Utc>,
+) -> Result<LoadJob, ReadError> {
+    let query = query_of(shared, mapping);
+    let left = shared.store.load_job(&mapping.object).await?;
+    let id = match &left {
+        Some(job) if job.query == query && job.reload == reload => return Ok(job.clone()),
+        left => left.as_ref().and_then(|job| job.id.clone()),
+    };
+    // Rows that it stored are there, whatever is asked now.
+    let same = left.filter(|job| job.reload == reload);
+    let load = LoadJob {
+        id: None,
+        query,
+        reload,
+        began_at: same.as_ref().map_or(now, |job| job.began_at),
+        read: same.and_then(|job| job.read),
+        locator: None,
+        done: 0,
+        furthest: 0,
+        failures: 0,
+    };
+    shared.store.keep_load_job(lease, &mapping.object, Some(&load)).await?;
+    take_back(shared, mapping, id.as_deref()).await;
+    Ok(load)
 }
 
-/// Has the job of a load that is done, or is not gone on with, forgotten on both sides.
+/// Has a load that is done, and its job, forgotten on both sides.
 pub(super) async fn forget(shared: &Shared, mapping: &Mapping, lease: &Lease) -> Result<(), ReadError> {
     if let Some(job) = shared.store.load_job(&mapping.object).await? {
         shared.store.keep_load_job(lease, &mapping.object, None).await?;
@@ -129,38 +152,65 @@ impl Load<'_> {
     pub(super) async fn by_job(
         &mut self,
         cursor: &mut Cursor,
-        kept: Option<LoadJob>,
+        job: &mut LoadJob,
     ) -> Result<Outcome, ReadError> {
         if let Some(why) = unreadable(self.mapping) {
             return Ok(Outcome::Pages(why));
         }
-        let mut job = match kept {
-            Some(job) => job,
-            None => {
-                if let Some(few) = self.few().await? {
-                    return Ok(Outcome::Pages(few));
-                }
-                self.new_job(cursor)
-            }
+        if job.id.is_none()
+            && job.failures < FAILURES
+            && let Some(few) = self.few().await?
+        {
+            return Ok(Outcome::Pages(few));
+        }
+        let columns = match self.columns().await? {
+            Ok(columns) => Arc::new(columns),
+            Err(why) => return Ok(Outcome::Pages(why)),
         };
         while job.failures < FAILURES {
-            let ended = match self.go_on(&mut job, cursor).await {
-                Ok(ended) => ended,
-                Err(Failed::Job(why)) => {
-                    self.note_failure(&mut job, true, &why).await?;
-                    continue;
-                }
+            self.begin_anew();
+            match self.go_on(job, &columns, cursor).await {
+                Ok(ended) => return Ok(ended),
+                Err(Failed::Other(error)) => return Err(error),
                 Err(Failed::Request(error)) => {
-                    if is_of_the_job(&error) {
-                        self.note_failure(&mut job, false, &error.to_string()).await?;
+                    // What says that nobody can be asked now is not the job's.
+                    if !connection::concerns_link(&error) {
+                        self.note_failure(job, false, &error.to_string()).await?;
                     }
-                    return Err(error);
+                    return Err(error.into());
                 }
-            };
-            return Ok(ended);
+                Err(Failed::Job(why)) => {
+                    self.note_failure(job, true, &why).await?;
+                    if job.failures < FAILURES && !self.shared.pause(NEXT_JOB).await {
+                        return Ok(Outcome::Stopped);
+                    }
+                }
+            }
         }
-        forget(self.shared, self.mapping, self.lease).await?;
+        self.drop_job(job).await?;
         Ok(Outcome::Pages(format!("jobs of Bulk API 2.0 failed {} times", job.failures)))
+    }
+
+    /// The columns of a page. An external id by which a parent is named is taken as the parent's field has it; or why that is
+    /// not known.
+    async fn columns(&self) -> Result<Result<Columns, String>, ReadError> {
+        let mut kinds = Vec::new();
+        for parent in &self.mapping.parents {
+            let described = match self.shared.client.describe(&parent.object, None).await {
+                Err(error) if is_refusal(&error) => None,
+                described => described?,
+            };
+            let field = described.as_ref().and_then(|(described, _)| described.field(&parent.field));
+            match field.map(|field| field.to_field().kind).filter(|kind| *kind != FieldType::Other) {
+                Some(kind) => kinds.push(kind),
+                None => {
+                    let why =
+                        format!("Salesforce does not tell what {}.{} holds", parent.object, parent.field);
+                    return Ok(Err(why));
+                }
+            }
+        }
+        Ok(Ok(Columns::of(self.mapping, &kinds)))
     }
 
     /// Why a job is not worth it, where the records are few. Those that Salesforce does not count in time are many.
@@ -175,49 +225,47 @@ impl Load<'_> {
         Ok((count <= FEW).then(few))
     }
 
-    fn new_job(&self, cursor: &Cursor) -> LoadJob {
-        LoadJob {
-            id: None,
-            query: query_of(self.shared, self.mapping),
-            reload: cursor.reload.filter(|_| cursor.loaded),
-            began_at: self.progress.began_at,
-            read: cursor.read,
-            locator: None,
-            done: 0,
-            failures: 0,
-        }
-    }
-
     /// Takes note of a failure, and of the job, unless another one is to take its place.
     async fn note_failure(&mut self, job: &mut LoadJob, is_over: bool, why: &str) -> Result<(), ReadError> {
-        let (shared, mapping) = (self.shared, self.mapping);
+        let (shared, name) = (self.shared, &self.mapping.object);
         job.failures += 1;
         shared.log.of("reader").warn(
-            format!("{}: the job of Bulk API 2.0 that reads its records failed: {why}", mapping.object),
-            json!({"mapping": mapping.object, "job": job.id, "failures": job.failures}),
+            format!("{name}: the job of Bulk API 2.0 that reads its records failed: {why}"),
+            json!({"mapping": name, "job": job.id, "failures": job.failures}),
         );
         if is_over {
-            take_back(shared, mapping, job.id.as_deref()).await;
-            (job.id, job.locator, job.done) = (None, None, 0);
+            return self.drop_job(job).await;
         }
-        Ok(shared.store.keep_load_job(self.lease, &mapping.object, Some(job)).await?)
+        Ok(shared.store.keep_load_job(self.lease, name, Some(job)).await?)
+    }
+
+    /// Drops a job. When its load began is kept, and how far its jobs came.
+    async fn drop_job(&self, job: &mut LoadJob) -> Result<(), ReadError> {
+        let id = job.id.take();
+        (job.locator, job.done) = (None, 0);
+        // Where another engine has the lease, the job is that engine's.
+        self.shared.store.keep_load_job(self.lease, &self.mapping.object, Some(job)).await?;
+        take_back(self.shared, self.mapping, id.as_deref()).await;
+        Ok(())
     }
 
     /// Makes the job if there is none, waits for its end, and stores what it brings.
-    async fn go_on(&mut self, job: &mut LoadJob, cursor: &mut Cursor) -> Result<Outcome, Failed> {
+    async fn go_on(
+        &mut self,
+        job: &mut LoadJob,
+        columns: &Arc<Columns>,
+        cursor: &mut Cursor,
+    ) -> Result<Outcome, Failed> {
         let id = match &job.id {
             Some(id) => id.clone(),
             None => match self.create(job).await? {
                 Ok(id) => id,
-                Err(why) => {
-                    forget(self.shared, self.mapping, self.lease).await?;
-                    return Ok(Outcome::Pages(why));
-                }
+                Err(why) => return Ok(Outcome::Pages(why)),
             },
         };
         let Some(total) = self.until_complete(&id, cursor).await? else { return Ok(Outcome::Stopped) };
         let resumed = job.locator.clone().filter(|_| !cursor.loaded);
-        let pages = Pages::new(&id, self.mapping, total, job.done, resumed.as_deref());
+        let pages = Pages::new(&id, columns, total, job.done, resumed.as_deref());
         (self.progress.total, self.progress.done) = (total, pages.read());
         self.sheets(job, pages, cursor).await
     }
@@ -227,10 +275,10 @@ impl Load<'_> {
         let (shared, name) = (self.shared, &self.mapping.object);
         let id = match shared.client.create_query_job(&Selection::of(self.mapping).whole()).await {
             Ok(id) => id,
-            Err(error @ salesforce::Error::Api { .. }) if !connection::concerns_link(&error) => {
+            Err(error) if is_refusal(&error) => {
                 return Ok(Err(format!("Salesforce makes no job of Bulk API 2.0 for it: {error}")));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Failed::Request(error)),
         };
         job.id = Some(id.clone());
         shared.store.keep_load_job(self.lease, name, Some(job)).await?;
@@ -284,7 +332,10 @@ impl Load<'_> {
             );
             stored?;
             if read > job.done {
-                (job.locator, job.done, job.failures) = (locator, read, 0);
+                (job.locator, job.done) = (locator, read);
+                if read > job.furthest {
+                    (job.furthest, job.failures) = (read, 0);
+                }
                 shared.store.keep_load_job(self.lease, name, Some(job)).await?;
             }
             self.tell().await?;
@@ -391,15 +442,13 @@ async fn next_sheet(shared: &Shared, mapping: &Mapping, pages: &mut Pages) -> Re
 
 /// What Salesforce refuses of a job is of that job: it was forgotten, or its result is that of another version.
 fn of_job(error: salesforce::Error) -> Failed {
-    match &error {
-        salesforce::Error::Api { .. } if !connection::concerns_link(&error) && !is_passing(&error) => {
-            Failed::Job(error.to_string())
-        }
-        _ => Failed::Request(error.into()),
+    match is_refusal(&error) {
+        true => Failed::Job(error.to_string()),
+        false => Failed::Request(error),
     }
 }
 
-/// Whether a failure counts against the job: not what is PostgreSQL's, nor what says that nobody can be asked now.
-fn is_of_the_job(error: &ReadError) -> bool {
-    matches!(error, ReadError::Salesforce(error) if !connection::concerns_link(error))
+/// Whether Salesforce said no, and would say it again.
+fn is_refusal(error: &salesforce::Error) -> bool {
+    matches!(error, salesforce::Error::Api { .. }) && !connection::concerns_link(error) && !is_passing(error)
 }

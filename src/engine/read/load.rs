@@ -18,6 +18,7 @@ use crate::postgres::tables::rows::RecordRow;
 use crate::salesforce::query::{Page, Selection};
 use crate::salesforce::value;
 
+use super::changes::DELETES_KEPT;
 use super::fetch::{self, ReadError};
 use super::gone::{Met, remove_gone};
 use super::job::{self, Outcome};
@@ -39,8 +40,8 @@ pub(in crate::engine) async fn run(
     let now = shared.store.now().await?;
     let before = cursor.clone();
     let reload = before.reload.filter(|_| before.loaded);
-    let kept = job::kept(shared, mapping, lease, reload).await?;
-    let began_at = kept.as_ref().map_or(now, |job| job.began_at);
+    let mut job = job::kept(shared, mapping, lease, reload, now).await?;
+    let began_at = job.began_at;
     let mut load = Load {
         shared,
         mapping,
@@ -52,18 +53,19 @@ pub(in crate::engine) async fn run(
     };
     shared.store.set_mapping_state(name, MappingState::Loading, Some("asking Salesforce")).await?;
     if !cursor.loaded {
-        cursor.read = match &kept {
-            Some(job) => job.read,
+        if job.read.is_none() {
             // A stamp in the future is nobody's change.
-            None => Some(load.newest().await?.unwrap_or(began_at).min(began_at)),
-        };
+            job.read = Some(load.newest().await?.unwrap_or(began_at).min(began_at));
+            shared.store.keep_load_job(lease, name, Some(&job)).await?;
+        }
+        cursor.read = job.read;
     }
-    let is_read = match load.by_job(cursor, kept).await? {
+    let is_read = match load.by_job(cursor, &mut job).await? {
         Outcome::Read => true,
         Outcome::Stopped => false,
         Outcome::Pages(why) => {
             log.info(format!("{name} is read page by page: {why}"), json!({"mapping": name}));
-            (load.met, load.progress.done) = (Met::default(), 0);
+            load.begin_anew();
             load.pages(cursor).await?
         }
     };
@@ -81,6 +83,10 @@ pub(in crate::engine) async fn run(
             shared.store.reload_done(name, asked).await?;
         }
         None => {
+            if began_at < shared.store.now().await? - DELETES_KEPT {
+                // What was deleted at first is told no more.
+                deleted = remove_gone(shared, mapping, lease, &load.met).await?;
+            }
             (cursor.loaded, cursor.deletes) = (true, Some(began_at));
             shared.store.set_cursor(lease, name, cursor, records).await?;
         }

@@ -52,9 +52,23 @@ impl Load<'_> {
         Ok(())
     }
 
+    /// Extends the lease.
+    ///
+    /// # Errors
+    /// Also that another engine has it, which goes on with the load.
     pub(super) async fn renew(&self) -> Result<(), ReadError> {
-        self.shared.store.lease(self.lease, fetch::lease_length(self.shared, self.mapping)).await?;
-        Ok(())
+        let length = fetch::lease_length(self.shared, self.mapping);
+        match self.shared.store.lease(self.lease, length).await? {
+            true => Ok(()),
+            false => Err(self.lease.lost().into()),
+        }
+    }
+
+    /// Forgets what it met and counted: the records are read from the first one on.
+    pub(super) fn begin_anew(&mut self) {
+        (self.met, self.progress.done) = (Met::default(), 0);
+        (self.run.records, self.run.failed) = (0, 0);
+        self.run.codes.clear();
     }
 
     /// Polls in the midst of a reload when it is time.

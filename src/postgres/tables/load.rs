@@ -16,24 +16,27 @@ use crate::postgres::tables::records::json_text;
 use crate::postgres::tables::rows::RecordRow;
 use crate::postgres::{CHANNEL, Cached, Error, ErrorContext, Store};
 
-/// A job that a load reads by, and how far it is: whoever takes over goes on there.
+/// A load that is not done, the job that it reads by, and how far that is: whoever takes over goes on there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadJob {
-    /// The job's id in Salesforce; none before it is made.
+    /// The job's id in Salesforce; none before it is made, and where no job is of use.
     pub id: Option<String>,
     /// What tells its query from others.
     pub query: String,
     /// The reload that it is for; none for the first load.
     pub reload: Option<DateTime<Utc>>,
-    /// PostgreSQL's time from before Salesforce was asked.
+    /// PostgreSQL's time from before Salesforce was asked first, by whichever job or query.
     pub began_at: DateTime<Utc>,
-    /// Where polls begin after the load.
+    /// Where polls begin after a first load; none before that is known.
     pub read: Option<DateTime<Utc>>,
     /// Of the page that comes next; none for the first one.
     pub locator: Option<String>,
     /// Records on the pages before.
     pub done: i64,
-    /// How often it failed since a new page was read.
+    /// Records on the pages of that job which came furthest.
+    #[serde(default)]
+    pub furthest: i64,
+    /// How often jobs failed since one came further than all before.
     pub failures: u32,
 }
 
