@@ -228,6 +228,8 @@ CREATE TABLE IF NOT EXISTS syncdeck.mapping (
     load_began_at timestamptz,
     load_records bigint,
     load_total bigint,
+    -- the job of Bulk API 2.0 that it reads by, as postgres::tables::load::LoadJob
+    load_job jsonb,
     -- since when every answer was a rejection
     failing_since timestamptz
 );
@@ -371,7 +373,7 @@ ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS definition jsonb,
     ADD COLUMN IF NOT EXISTS drain_upto integer, ADD COLUMN IF NOT EXISTS reload_at timestamptz,
     ADD COLUMN IF NOT EXISTS load_began_at timestamptz, ADD COLUMN IF NOT EXISTS load_records bigint,
     ADD COLUMN IF NOT EXISTS load_total bigint, ADD COLUMN IF NOT EXISTS failing_since timestamptz;
-ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS configured jsonb;
+ALTER TABLE syncdeck.mapping ADD COLUMN IF NOT EXISTS configured jsonb, ADD COLUMN IF NOT EXISTS load_job jsonb;
 ALTER TABLE syncdeck.command ADD COLUMN IF NOT EXISTS progress jsonb, ADD COLUMN IF NOT EXISTS told_at timestamptz,
     ADD COLUMN IF NOT EXISTS wanted_at timestamptz, ADD COLUMN IF NOT EXISTS stop boolean NOT NULL DEFAULT false;
 ALTER TABLE syncdeck.engine ADD COLUMN IF NOT EXISTS instance_url text;

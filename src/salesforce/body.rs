@@ -5,9 +5,11 @@
 //! no UTF-8. Neither Rust's texts nor PostgreSQL's can hold those, and a parser refuses the whole page for one of them.
 //! Each is replaced by U+FFFD, and it is told where.
 
+use std::sync::Arc;
+
 use reqwest::Response;
 use serde_json::Value;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most bytes of one answer, decompressed. A page holds 2,000 records at most, and Salesforce makes pages of long
 /// records shorter; one that is longer than this is asked for again with 200.
@@ -25,9 +27,9 @@ const BIG: usize = 8 << 20;
 pub(super) const BIG_AT_ONCE: usize = 2;
 /// Stands for what is no text while an answer is parsed: a noncharacter, which Unicode keeps for such uses and no text
 /// holds.
-const STANDS_IN: char = '\u{FDD0}';
+pub(super) const STANDS_IN: char = '\u{FDD0}';
 /// What was replaced is named up to this many times an answer.
-const NAMED: usize = 10_000;
+pub(super) const NAMED: usize = 10_000;
 
 /// Why a body cannot be had.
 #[derive(Debug)]
@@ -44,9 +46,9 @@ pub(super) fn too_long() -> String {
 }
 
 /// A body, and the right to hold it where it is big.
-pub(super) struct Body<'a> {
+pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
-    _big: Option<SemaphorePermit<'a>>,
+    _big: Option<OwnedSemaphorePermit>,
 }
 
 /// JSON that can be held, and where something in it was replaced.
@@ -58,7 +60,7 @@ pub(super) struct Json {
 }
 
 /// Reads a body up to its end or its bound. `big` is shared by all answers of a client.
-pub(super) async fn read(mut response: Response, big: &Semaphore) -> Result<Body<'_>, Unread> {
+pub(super) async fn read(mut response: Response, big: &Arc<Semaphore>) -> Result<Body, Unread> {
     let mut bytes = Vec::new();
     let mut permit = None;
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
@@ -67,7 +69,7 @@ pub(super) async fn read(mut response: Response, big: &Semaphore) -> Result<Body
         }
         bytes.extend_from_slice(&chunk);
         if permit.is_none() && bytes.len() > BIG {
-            permit = big.acquire().await.ok();
+            permit = big.clone().acquire_owned().await.ok();
         }
     }
     Ok(Body { bytes, _big: permit })
@@ -77,12 +79,23 @@ pub(super) async fn read(mut response: Response, big: &Semaphore) -> Result<Body
 ///
 /// # Errors
 /// In words, why it is no JSON that can be held.
-pub(super) async fn json(body: Body<'_>) -> Result<Json, String> {
-    let Body { bytes, _big } = body;
-    if bytes.len() < LONG {
-        return parse(bytes);
+pub(super) async fn json(body: Body) -> Result<Json, String> {
+    if body.bytes.len() < LONG {
+        return parse(body.bytes);
     }
-    match tokio::task::spawn_blocking(move || parse(bytes)).await {
+    beside(body, parse).await
+}
+
+/// Takes a long answer apart beside the runtime. The right to hold it ends with that, even where nobody waits any more.
+pub(super) async fn beside<T: Send + 'static>(
+    body: Body,
+    parse: impl FnOnce(Vec<u8>) -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let parse = move || {
+        let Body { bytes, _big } = body;
+        parse(bytes)
+    };
+    match tokio::task::spawn_blocking(parse).await {
         Ok(parsed) => parsed,
         Err(failed) => match failed.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -222,7 +235,7 @@ fn escape_raw(bytes: &[u8], raw: &[usize]) -> Vec<u8> {
 }
 
 /// Text with the stand-in for each run of bytes that is no UTF-8.
-fn stand_in(bytes: &[u8]) -> String {
+pub(super) fn stand_in(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 64);
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

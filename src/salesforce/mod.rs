@@ -1,4 +1,5 @@
-//! The only room that speaks Salesforce's API: login, describe, query, sObject Collections, limits.
+//! The only room that speaks Salesforce's API: login, describe, query, jobs of Bulk API 2.0 that read, sObject Collections,
+//! limits.
 //!
 //! A [`Client`] sends each request once. It renews an expired session and replays that one request, which Salesforce
 //! had refused unread; every other failure goes to the caller, who alone knows what may be sent again. What a failure
@@ -7,16 +8,18 @@
 
 pub mod auth;
 mod body;
+pub mod bulk;
 pub mod collections;
 pub mod describe;
 mod page;
 pub mod query;
 pub mod retry;
+pub mod sheet;
 mod told;
 pub mod value;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -91,7 +94,7 @@ pub struct Client {
     renewals: AtomicU64,
     timeout: Duration,
     /// Big answers wait for each other, so that not all readers hold one at once.
-    big: tokio::sync::Semaphore,
+    big: Arc<tokio::sync::Semaphore>,
 }
 
 /// One request.
@@ -141,7 +144,7 @@ impl Client {
             usage: Mutex::new(None),
             renewals: AtomicU64::new(0),
             timeout,
-            big: tokio::sync::Semaphore::new(body::BIG_AT_ONCE),
+            big: Arc::new(tokio::sync::Semaphore::new(body::BIG_AT_ONCE)),
         })
     }
 
@@ -185,11 +188,19 @@ impl Client {
     async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
         let session = self.session().await?;
         match self.send(&session, ask).await {
-            Err(Error::Api { status: 401, code, .. }) if code == "INVALID_SESSION_ID" => {
-                let session = self.renew(&session).await?;
-                self.send(&session, ask).await
-            }
-            other => other,
+            Err(error) => self.send(&self.session_after(&session, error).await?, ask).await,
+            answer => answer,
+        }
+    }
+
+    /// The session in which a request is sent once more that was refused because its own had expired.
+    ///
+    /// # Errors
+    /// Every other refusal.
+    async fn session_after(&self, expired: &auth::Session, error: Error) -> Result<auth::Session, Error> {
+        match error {
+            Error::Api { status: 401, code, .. } if code == "INVALID_SESSION_ID" => self.renew(expired).await,
+            other => Err(other),
         }
     }
 
@@ -228,7 +239,8 @@ impl Client {
         Ok(session)
     }
 
-    async fn send(&self, session: &auth::Session, ask: &Ask<'_>) -> Result<Answer, Error> {
+    /// Sends a request. A redirect is no answer.
+    async fn respond(&self, session: &auth::Session, ask: &Ask<'_>) -> Result<reqwest::Response, Error> {
         let path = ask.path;
         let url = if path.starts_with('/') {
             format!("{}{path}", session.instance)
@@ -252,32 +264,48 @@ impl Client {
             // The token is for this host alone, and Salesforce's API sends nobody elsewhere.
             return Err(self.unusable(&format!("a redirect ({status}), which is not followed")));
         }
-        let retry_after = told::retry_after(response.headers(), Utc::now());
+        Ok(response)
+    }
+
+    async fn send(&self, session: &auth::Session, ask: &Ask<'_>) -> Result<Answer, Error> {
+        let response = self.respond(session, ask).await?;
+        let status = response.status();
         let modified = response.headers().get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
         let modified = modified.map(str::to_owned);
         if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
             let unmodified = status == StatusCode::NOT_MODIFIED;
             return Ok(Answer { body: Value::Null, replaced: Vec::new(), modified, unmodified });
         }
-        let read = self.json(response).await;
-        if status.is_success() {
-            let body::Json { value: body, replaced } = read?;
-            return Ok(Answer { body, replaced, modified, unmodified: false });
+        if !status.is_success() {
+            return Err(self.refusal(response).await);
         }
-        // How it was refused is known, whatever else came.
-        let body = read.ok().map(|json| json.value);
+        let body::Json { value: body, replaced } = self.json(response).await?;
+        Ok(Answer { body, replaced, modified, unmodified: false })
+    }
+
+    /// How a request was refused. That is known, whatever else came.
+    async fn refusal(&self, response: reqwest::Response) -> Error {
+        let status = response.status();
+        let retry_after = told::retry_after(response.headers(), Utc::now());
+        let body = self.json(response).await.ok().map(|json| json.value);
         if told::is_by_salesforce(status, body.as_ref()) {
-            return Err(told::api_error(status.as_u16(), body.as_ref(), retry_after));
+            return told::api_error(status.as_u16(), body.as_ref(), retry_after);
         }
-        Err(self.unusable(&format!("{status} in words that are not Salesforce's")))
+        self.unusable(&format!("{status} in words that are not Salesforce's"))
     }
 
     /// The JSON of an answer.
     async fn json(&self, response: reqwest::Response) -> Result<body::Json, Error> {
+        let body = self.body(response).await?;
+        body::json(body).await.map_err(|cause| self.unusable(&cause))
+    }
+
+    /// The body of an answer, which is to be UTF-8.
+    async fn body(&self, response: reqwest::Response) -> Result<body::Body, Error> {
         let charset = told::foreign_charset(response.headers());
         match body::read(response, &self.big).await {
             Ok(body) => match charset {
-                None => body::json(body).await.map_err(|cause| self.unusable(&cause)),
+                None => Ok(body),
                 Some(charset) => Err(self.unusable(&format!("the answer is in {charset}, not in UTF-8"))),
             },
             Err(body::Unread::TooLong) => Err(self.unusable(&body::too_long())),

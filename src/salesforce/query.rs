@@ -35,6 +35,8 @@ pub struct Selection {
     stamp: Option<&'static str>,
     /// Each with Id and the stamp.
     parts: Vec<String>,
+    /// All columns, each once.
+    columns: Vec<String>,
 }
 
 impl Selection {
@@ -59,7 +61,18 @@ impl Selection {
                 *part += name;
             }
         }
-        Selection { object: mapping.object.clone(), stamp, parts }
+        let columns = named.into_iter().map(str::to_owned).collect();
+        Selection { object: mapping.object.clone(), stamp, parts, columns }
+    }
+
+    /// The columns that are asked for, in their order.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// One query for all of it, for where it need not fit into a URL.
+    pub fn whole(&self) -> String {
+        format!("SELECT {} FROM {}", self.columns.join(", "), self.object)
     }
 
     /// How many requests it takes to have so many records of it.
@@ -340,7 +353,7 @@ pub fn literal(text: &str) -> String {
 }
 
 /// Percent-encodes a query value (RFC 3986, everything but unreserved characters).
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len() * 3), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));

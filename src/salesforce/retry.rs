@@ -30,7 +30,8 @@ pub(crate) async fn again<T, F: Future<Output = Result<T, salesforce::Error>>>(
     ask().await
 }
 
-fn is_passing(error: &salesforce::Error) -> bool {
+/// Whether Salesforce, or the way to it, only is not well.
+pub(crate) fn is_passing(error: &salesforce::Error) -> bool {
     match error {
         salesforce::Error::Api { status, code, message, .. } => {
             *status >= 500 || catalogue::classify(Source::Salesforce, code, message).class == Class::Transient

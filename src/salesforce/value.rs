@@ -3,6 +3,8 @@
 //! Types are told by describe, because a value of the wrong JSON type fails a whole request (JSON_PARSER_ERROR), and
 //! the change log keeps everything as text.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value, json};
 
 use crate::domain::mappings::field::{Field, FieldType};
@@ -76,6 +78,35 @@ fn to_json(field: &Field, text: Option<&str>) -> Result<Value, Unsendable> {
 fn number_json(text: &str) -> Value {
     let number = Decimal::parse(text).and_then(|number| number.to_string().parse::<Number>().ok());
     number.map_or_else(|| json!(text.trim()), Value::Number)
+}
+
+/// A value of a job's CSV as JSON has the same value. What is empty there is null.
+pub(super) fn of_csv(kind: FieldType, text: &str) -> Value {
+    match (kind, text) {
+        (_, "") => Value::Null,
+        (FieldType::Boolean, "true") => Value::Bool(true),
+        (FieldType::Boolean, "false") => Value::Bool(false),
+        (FieldType::Int | FieldType::Double, text) => number_json(text),
+        (_, text) => json!(plain_of_csv(kind, text)),
+    }
+}
+
+/// The same as the text in which [`to_row`] gives it.
+pub(super) fn plain_of_csv(kind: FieldType, text: &str) -> Cow<'_, str> {
+    let is_short =
+        text.len() < 16 && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    match kind {
+        FieldType::Int | FieldType::Double if !is_short => match Decimal::parse(text) {
+            Some(number) => Cow::Owned(number.to_string()),
+            None => Cow::Borrowed(text.trim()),
+        },
+        // Here an instant ends in `Z`, in JSON in `+0000`.
+        FieldType::Datetime => match text.strip_suffix('Z') {
+            Some(time) => Cow::Owned(format!("{time}+0000")),
+            None => Cow::Borrowed(text),
+        },
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// A record as read, in the columns of its table; relationship columns are taken from the nested parent.

@@ -42,6 +42,8 @@ pub struct OrgOptions {
     pub daily_query_jobs: u64,
     /// Records on a page of a Bulk query's results, where nothing else is asked for.
     pub bulk_page: usize,
+    /// Records on such a page at most, whatever is asked for.
+    pub bulk_page_limit: usize,
     /// Bytes of one upload to a Bulk job; in base64 they may be half as many again.
     pub upload_limit: usize,
     /// How long a client waits for an answer that is lost, before its connection ends.
@@ -62,6 +64,7 @@ impl Default for OrgOptions {
             daily_bulk_batches: 15_000,
             daily_query_jobs: 10_000,
             bulk_page: 50_000,
+            bulk_page_limit: 250_000,
             upload_limit: 100 * 1024 * 1024,
             lost_after: Duration::from_secs(300),
         }
@@ -174,6 +177,11 @@ impl Org {
         let state = self.lock();
         let from = usize::try_from(seq).unwrap_or(usize::MAX).min(state.journal.len());
         state.journal[from..].to_vec()
+    }
+
+    /// How many jobs of Bulk API 2.0 that read were made.
+    pub fn query_jobs(&self) -> u64 {
+        self.lock().jobs.queries
     }
 
     /// Sets what is to go wrong.

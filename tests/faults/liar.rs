@@ -111,6 +111,60 @@ impl Lie {
     ];
 }
 
+/// What it does to what is told of a job of Bulk API 2.0, and to the pages of its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobLie {
+    /// Salesforce gave the job up.
+    Failed,
+    /// A page of HTML for all of it.
+    Html,
+    /// A page's first half, as if it were all.
+    HalfPage,
+    /// Another column.
+    OtherColumn,
+    /// A next page that is this one.
+    Again,
+    /// No page but the first one.
+    NoMore,
+}
+
+impl JobLie {
+    pub const ALL: [JobLie; 6] =
+        [JobLie::Html, JobLie::Failed, JobLie::HalfPage, JobLie::OtherColumn, JobLie::Again, JobLie::NoMore];
+
+    /// What becomes of an answer; nothing where it is not about that.
+    fn spoil(self, request: &Request, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+        let path = request.path.split_once("/jobs/query").map(|(_, path)| path)?;
+        let is_page = path.contains("/results");
+        let told = |from: &str, to: &str| {
+            let spoilt = replace(body, from.as_bytes(), to.as_bytes());
+            (!is_page && spoilt != body).then(|| answer(head, &spoilt))
+        };
+        let page = |head: &str, body: &[u8]| is_page.then(|| answer(head, body));
+        match self {
+            JobLie::Failed => told("\"JobComplete\"", "\"Failed\""),
+            JobLie::Html => {
+                let html = b"<!DOCTYPE html><html><body>Scheduled maintenance</body></html>\n";
+                Some(answer("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", html))
+            }
+            JobLie::HalfPage => page(head, &body[..body.len() / 2]),
+            JobLie::OtherColumn => page(head, &replace(body, b"\"LastName\"", b"\"LastLame\"")),
+            JobLie::NoMore => path.contains("locator=").then(|| {
+                let body = b"[{\"errorCode\":\"INVALIDQUERYLOCATOR\",\"message\":\"invalid query locator\"}]";
+                answer("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n", body)
+            }),
+            JobLie::Again => page(&with_header(head, "sforce-locator", "MjUwMA"), body),
+        }
+    }
+}
+
+/// A head whose header says something else.
+fn with_header(head: &str, name: &str, value: &str) -> String {
+    let others = head.lines().filter(|line| !line.to_lowercase().starts_with(&format!("{name}:")));
+    let others = others.map(|line| format!("{line}\r\n"));
+    others.chain([format!("{name}: {value}\r\n")]).collect()
+}
+
 /// Pauses and limits that nobody has.
 const LONG_PAUSE: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 18446744073709551615\r\n\
     Sforce-Limit-Info: api-usage=-7/99999999999999999999\r\n";
@@ -125,6 +179,8 @@ pub struct Story {
     pub writes: Option<bool>,
     /// Texts of bodies that become others.
     pub texts: Vec<(&'static str, &'static str)>,
+    /// Of jobs of Bulk API 2.0, whatever else is told.
+    pub job: Option<JobLie>,
 }
 
 /// A running proxy. Ends with its runtime.
@@ -208,6 +264,11 @@ impl Liar {
             let (head, mut body) = forward(org, &request.bytes).await?;
             for (from, to) in &story.texts {
                 body = replace(&body, from.as_bytes(), to.as_bytes());
+            }
+            if let Some(spoilt) = story.job.and_then(|lie| lie.spoil(&request, &head, &body)) {
+                self.told.fetch_add(1, Ordering::Relaxed);
+                client.write_all(&spoilt).await?;
+                continue;
             }
             match story.lie.filter(|_| concerned) {
                 Some(lie) => {

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod application;
+mod bulk;
 mod ends;
 mod engines;
 mod hostile;

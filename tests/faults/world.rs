@@ -152,7 +152,8 @@ impl World {
             std::env::var("FAULT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
         // Not by a macro: the test runner would keep it to itself.
         let _ = writeln!(std::io::stderr(), "{name}: FAULT_SEED={seed}");
-        let org = Org::new(OrgOptions { seed, ..OrgOptions::default() });
+        // What a job found comes in several pages.
+        let org = Org::new(OrgOptions { seed, bulk_page_limit: 2_500, ..OrgOptions::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to_org = Proxy::start(Upstream::Tcp(way(listener.local_addr().unwrap()).await)).await;
         let stop = CancellationToken::new();

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod alerts;
+mod bulk;
 mod by_command;
 mod capture;
 mod causes;

@@ -88,6 +88,19 @@ impl World {
         World::of(Org::new(org), auth, mappings).await
     }
 
+    /// A world whose org is made otherwise, and made ready by `prepare` before the engine comes.
+    pub async fn made(
+        mappings: &str,
+        options: impl FnOnce(&mut OrgOptions),
+        prepare: impl FnOnce(&Org),
+    ) -> World {
+        let mut made = org_options();
+        options(&mut made);
+        let org = Org::new(made);
+        prepare(&org);
+        World::of(org, "client_secret = \"simulated-secret\"\n", mappings).await
+    }
+
     async fn of(org: Org, auth: &str, mappings: &str) -> World {
         World::on(org, auth, mappings, str::to_owned).await
     }

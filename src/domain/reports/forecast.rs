@@ -13,6 +13,11 @@ use crate::domain::values::size::thousands;
 pub const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 /// Records on one page of a query.
 pub const PAGE: i64 = 2_000;
+/// Up to so many records are loaded by a query: five pages of it, which is what a job of Bulk API 2.0 costs in calls before its
+/// first page.
+pub const FEW: i64 = 10_000;
+/// Records on one page of a job's result. Of twenty fields each they are about 8 MB, and half a million take 25 calls.
+pub const JOB_PAGE: i64 = 20_000;
 /// Records in one call that writes, at most.
 pub const BATCH: i64 = 200;
 /// What an org may call a day where nobody says: Enterprise Edition's, without what its licences add.

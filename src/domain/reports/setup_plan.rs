@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::forecast::{Forecast, PAGE};
+use super::forecast::{FEW, Forecast, JOB_PAGE, PAGE};
 
 /// One thing that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +175,8 @@ impl SetupPlan {
     }
 }
 
+/// Calls by which a job is made, looked at and taken back, about.
+const LOOKS: i64 = 10;
 /// How fast records are loaded where nothing was loaded yet, in records a second.
 pub const LOAD_RATE: f64 = 1_000.0;
 
@@ -196,9 +198,12 @@ impl LoadPlan {
     pub fn of(mapping: &str, records: Option<i64>, calls_a_page: i64, rate: f64) -> LoadPlan {
         let records = records.map(|count| count.max(0));
         let rate = if rate > 0.0 { rate } else { LOAD_RATE };
-        // One call asks for the newest change, at which polls begin.
-        let calls =
-            records.map(|count| 1 + (count.max(1) as u64).div_ceil(PAGE as u64) as i64 * calls_a_page);
+        // One call asks for the newest change, at which polls begin, and one how many records there are.
+        let pages = |count: i64, page: i64| (count.max(1) as u64).div_ceil(page as u64) as i64;
+        let calls = records.map(|count| match count > FEW {
+            true => 2 + LOOKS + pages(count, JOB_PAGE),
+            false => 2 + pages(count, PAGE) * calls_a_page,
+        });
         let seconds = records.map(|count| count as f64 / rate);
         LoadPlan { mapping: mapping.to_owned(), records, calls, seconds }
     }
@@ -230,12 +235,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_takes_a_call_a_page_and_one_more() {
+    fn a_load_takes_a_call_a_page_and_a_few_more() {
         let of = |records, calls_a_page| LoadPlan::of("Contact", Some(records), calls_a_page, 500.0).calls;
         assert_eq!(
             [of(0, 1), of(1, 1), of(2_000, 1), of(2_001, 1), of(5_000, 6)],
-            [2, 2, 2, 3, 19].map(Some)
+            [3, 3, 3, 4, 20].map(Some)
         );
+        assert_eq!([of(10_000, 1), of(10_001, 6), of(500_000, 1)], [7, 13, 37].map(Some));
         assert_eq!(LoadPlan::of("Contact", Some(1_000), 1, 500.0).takes(), Some(Duration::from_secs(2)));
         assert_eq!(LoadPlan::of("Contact", Some(1_000), 1, 0.0).takes(), Some(Duration::from_secs(1)));
         let unknown = LoadPlan::of("Contact", None, 1, 500.0);

@@ -22,7 +22,7 @@ use super::{gone, replaced};
 use crate::engine::Shared;
 
 /// Salesforce tells deletes for the last 15 days only.
-const DELETES_KEPT: chrono::Duration = chrono::Duration::days(14);
+pub(super) const DELETES_KEPT: chrono::Duration = chrono::Duration::days(14);
 
 /// Records read once more in one poll.
 const REREADS: i64 = 1_000;

@@ -20,7 +20,12 @@ pub(in crate::engine) struct Met(HashSet<[u8; 15]>);
 impl Met {
     /// Notes a page.
     pub(in crate::engine) fn note(&mut self, rows: &[RecordRow]) {
-        self.0.extend(rows.iter().filter_map(|row| short(row.get("sfid")?.as_str()?)));
+        self.note_ids(rows.iter().filter_map(|row| row.get("sfid")?.as_str()));
+    }
+
+    /// Notes records by their ids.
+    pub(in crate::engine) fn note_ids<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+        self.0.extend(ids.filter_map(short));
     }
 }
 

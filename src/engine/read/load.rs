@@ -1,5 +1,6 @@
 //! A mapping's load: every record is read, page by page, with its progress told. The first one fills the table; one that an
-//! operator asks for brings every row in step again, while polls go on in between.
+//! operator asks for brings every row in step again, while polls go on in between. Many records are read by a job (`job`), few
+//! by a query.
 //!
 //! Salesforce may tell a later page as it was when the first was asked for. So nothing that happened since then is taken
 //! back by a page: a row that was sent or read meanwhile is read once more instead.
@@ -8,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::mappings::mapping::{Mapping, Stamp};
+use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::overview::LoadProgress;
 use crate::domain::reports::run::{Kind, Run};
 use crate::domain::state::MappingState;
@@ -17,23 +18,13 @@ use crate::postgres::tables::rows::RecordRow;
 use crate::salesforce::query::{Page, Selection};
 use crate::salesforce::value;
 
-use super::apply;
-use super::changes::look;
+use super::changes::DELETES_KEPT;
 use super::fetch::{self, ReadError};
 use super::gone::{Met, remove_gone};
+use super::job::{self, Outcome};
+use super::loading::Load;
 use super::replaced;
 use crate::engine::Shared;
-
-/// A load under way.
-struct Load<'a> {
-    shared: &'a Shared,
-    mapping: &'a Mapping,
-    lease: &'a Lease,
-    run: Run,
-    progress: LoadProgress,
-    met: Met,
-    polled: Instant,
-}
 
 /// Loads a mapping for the first time, or again. False when the engine's end came first.
 pub(in crate::engine) async fn run(
@@ -46,7 +37,11 @@ pub(in crate::engine) async fn run(
     let what = if cursor.loaded { "reload" } else { "first load" };
     log.info(format!("{name} {what} begins"), json!({"mapping": name}));
     let began = Instant::now();
-    let began_at = shared.store.now().await?;
+    let now = shared.store.now().await?;
+    let before = cursor.clone();
+    let reload = before.reload.filter(|_| before.loaded);
+    let mut job = job::kept(shared, mapping, lease, reload, now).await?;
+    let began_at = job.began_at;
     let mut load = Load {
         shared,
         mapping,
@@ -57,29 +52,46 @@ pub(in crate::engine) async fn run(
         polled: began,
     };
     shared.store.set_mapping_state(name, MappingState::Loading, Some("asking Salesforce")).await?;
-    let before = cursor.clone();
     if !cursor.loaded {
-        // A stamp in the future is nobody's change.
-        cursor.read = Some(load.newest().await?.unwrap_or(began_at).min(began_at));
+        if job.read.is_none() {
+            // A stamp in the future is nobody's change.
+            job.read = Some(load.newest().await?.unwrap_or(began_at).min(began_at));
+            shared.store.keep_load_job(lease, name, Some(&job)).await?;
+        }
+        cursor.read = job.read;
     }
-    if !load.pages(cursor).await? {
+    let is_read = match load.by_job(cursor, &mut job).await? {
+        Outcome::Read => true,
+        Outcome::Stopped => false,
+        Outcome::Pages(why) => {
+            log.info(format!("{name} is read page by page: {why}"), json!({"mapping": name}));
+            load.begin_anew();
+            load.pages(cursor).await?
+        }
+    };
+    if !is_read {
         return Ok(false);
     }
     let records = load.progress.done;
     let mut deleted = 0;
-    match before.reload.filter(|_| before.loaded) {
+    match reload {
         Some(asked) => {
             deleted = remove_gone(shared, mapping, lease, &load.met).await?;
-            // A page may have brought back what a poll in between had removed.
-            cursor.deletes = before.deletes;
+            // A page may have brought back what a poll in between had removed, also one of an engine before this.
+            cursor.deletes = before.deletes.map(|at| at.min(began_at));
             shared.store.set_cursor(lease, name, cursor, records).await?;
             shared.store.reload_done(name, asked).await?;
         }
         None => {
+            if began_at < shared.store.now().await? - DELETES_KEPT {
+                // What was deleted at first is told no more.
+                deleted = remove_gone(shared, mapping, lease, &load.met).await?;
+            }
             (cursor.loaded, cursor.deletes) = (true, Some(began_at));
             shared.store.set_cursor(lease, name, cursor, records).await?;
         }
     }
+    job::forget(shared, mapping, lease).await?;
     fetch::count(shared, mapping).await;
     load.run.changed += deleted as i64;
     shared.store.keep_run(&load.run).await?;
@@ -117,11 +129,7 @@ impl Load<'_> {
             if self.shared.stop.is_cancelled() {
                 return Ok(false);
             }
-            // What a poll read is told from an older page by its stamp.
-            let told_apart = self.mapping.system.stamp == Some(Stamp::SystemModstamp);
-            if cursor.loaded && told_apart && self.polled.elapsed() >= self.mapping.rules.poll_interval {
-                self.poll(cursor).await?;
-            }
+            self.poll_when_due(cursor).await?;
             page = fetch::timed(self.shared, self.mapping, self.shared.client.select_more(&selection, &next))
                 .await?;
         }
@@ -129,41 +137,11 @@ impl Load<'_> {
 
     /// Applies a page and tells the progress.
     async fn take(&mut self, page: &Page) -> Result<(), ReadError> {
-        let (store, name) = (&self.shared.store, &self.mapping.object);
-        let mut rows: Vec<RecordRow> =
+        let rows: Vec<RecordRow> =
             page.records.iter().map(|record| value::to_row(self.mapping, record)).collect();
         self.met.note(&rows);
-        let count = rows.len();
-        let overtaken = store.overtaken(self.mapping, &rows).await?;
-        rows.retain(|row| {
-            !row.get("sfid").and_then(|id| id.as_str()).is_some_and(|id| overtaken.contains(id))
-        });
         replaced::tell(self.shared, self.mapping, &page.replaced);
-        let asked_at = self.progress.began_at;
-        let applied = apply::apply(self.shared, self.lease, self.mapping, &rows, asked_at).await?;
-        store.want_reread(&self.mapping.table, &applied.skipped).await?;
-        apply::note(&mut self.run, count, &applied);
-        self.progress.done += count as i64;
-        store.set_load_progress(name, &self.progress).await?;
-        self.renew().await?;
-        store.notify("overview").await?;
-        Ok(())
-    }
-
-    async fn renew(&self) -> Result<(), ReadError> {
-        self.shared.store.lease(self.lease, fetch::lease_length(self.shared, self.mapping)).await?;
-        Ok(())
-    }
-
-    /// What changed while the load goes on.
-    async fn poll(&mut self, cursor: &mut Cursor) -> Result<(), ReadError> {
-        let mut run = Run::begin(&self.mapping.object, Kind::Poll);
-        look(self.shared, self.lease, self.mapping, cursor, &mut run).await?;
-        self.shared.tally.read(&self.mapping.object, run.changed);
-        if run.changed + run.failed > 0 {
-            self.shared.store.keep_run(&run).await?;
-        }
-        self.polled = Instant::now();
-        Ok(())
+        self.apply(rows).await?;
+        self.tell().await
     }
 }

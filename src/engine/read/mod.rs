@@ -1,12 +1,14 @@
-//! From Salesforce into the rows: a task for each mapping (`reader`) loads it first (`load`) and then polls (`changes`). Both
-//! ask by `fetch`. What was read goes into the rows (`apply`); what PostgreSQL refuses of it is kept and tried again
+//! From Salesforce into the rows: a task for each mapping (`reader`) loads it first (`load`, `loading`; of many records by a `job` of
+//! Bulk API 2.0) and then polls (`changes`). All ask by `fetch`. What was read goes into the rows (`apply`); what PostgreSQL refuses of it is kept and tried again
 //! (`refused`), what it cannot hold is replaced and told (`replaced`), and rows that a whole read did not meet go (`gone`).
 
 mod apply;
 mod changes;
 pub(super) mod fetch;
 mod gone;
+mod job;
 mod load;
+mod loading;
 pub(super) mod reader;
 mod refused;
 pub(super) mod replaced;

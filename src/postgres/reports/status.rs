@@ -303,10 +303,13 @@ impl Lease {
             .context("prove a lease")?;
         match held {
             Some(_) => Ok(()),
-            None => {
-                Err(Error::Conflict(format!("the lease {:?} went to another engine meanwhile", self.name)))
-            }
+            None => Err(self.lost()),
         }
+    }
+
+    /// That it is held no more.
+    pub fn lost(&self) -> Error {
+        Error::Conflict(format!("the lease {:?} went to another engine meanwhile", self.name))
     }
 }
 

@@ -2,11 +2,13 @@
 //! within a transaction: there each statement gets one of its own, with our settings, and nothing is prepared for later.
 
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::FutureExt;
+use bytes::Bytes;
 use futures_util::future::join3;
+use futures_util::{FutureExt, SinkExt};
 use tokio::sync::Mutex;
 use tokio_postgres::{Row, Statement};
 
@@ -142,6 +144,19 @@ impl Transaction<'_> {
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let (statement, params) = (self.prepared(sql).await?, storable(params));
         self.among_users(self.inner.query(&statement, &refs(&params))).await
+    }
+
+    /// Copies users' rows in, in PostgreSQL's text format, under the same search path. Returns how many rows came of it.
+    pub async fn copy_rows(&self, sql: &str, text: Vec<Bytes>) -> Result<u64, tokio_postgres::Error> {
+        self.wrote_rows.store(true, Ordering::Relaxed);
+        self.inner.batch_execute(&set_path(USERS_PATH)).await?;
+        let mut sink = pin!(self.inner.copy_in::<_, Bytes>(sql).await?);
+        for piece in text {
+            sink.send(piece).await?;
+        }
+        let copied = sink.finish().await?;
+        self.inner.batch_execute(&set_path(OUR_PATH)).await?;
+        Ok(copied)
     }
 
     async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {

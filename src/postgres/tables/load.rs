@@ -3,15 +3,42 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::operations::operation::Operation;
 use crate::domain::reports::overview::LoadProgress;
 
 use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::records::json_text;
 use crate::postgres::tables::rows::RecordRow;
 use crate::postgres::{CHANNEL, Cached, Error, ErrorContext, Store};
+
+/// A load that is not done, the job that it reads by, and how far that is: whoever takes over goes on there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadJob {
+    /// The job's id in Salesforce; none before it is made, and where no job is of use.
+    pub id: Option<String>,
+    /// What tells its query from others.
+    pub query: String,
+    /// The reload that it is for; none for the first load.
+    pub reload: Option<DateTime<Utc>>,
+    /// PostgreSQL's time from before Salesforce was asked first, by whichever job or query.
+    pub began_at: DateTime<Utc>,
+    /// Where polls begin after a first load; none before that is known.
+    pub read: Option<DateTime<Utc>>,
+    /// Of the page that comes next; none for the first one.
+    pub locator: Option<String>,
+    /// Records on the pages before.
+    pub done: i64,
+    /// Records on the pages of that job which came furthest.
+    #[serde(default)]
+    pub furthest: i64,
+    /// How often jobs failed since one came further than all before.
+    pub failures: u32,
+}
 
 impl Store {
     /// Has all records of a mapping, or of every mapping, read again by whichever engine reads it. Returns the objects of
@@ -86,6 +113,30 @@ impl Store {
             .await
             .context("tell how far a load is")
             .map(drop)
+    }
+
+    /// The job that a load reads by, as an engine left it.
+    pub async fn load_job(&self, name: &str) -> Result<Option<LoadJob>, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt("SELECT load_job FROM syncdeck.mapping WHERE name = $1", &[&name])
+            .await
+            .context("look for a load's job")?;
+        let kept: Option<Value> = row.and_then(|row| row.get(0));
+        Ok(kept.and_then(|job| serde_json::from_value(job).ok()))
+    }
+
+    /// Keeps the job that a load reads by, with how far it is; or forgets it.
+    pub async fn keep_load_job(&self, lease: &Lease, name: &str, job: Option<&LoadJob>) -> Result<(), Error> {
+        let job = job.and_then(|job| serde_json::to_value(job).ok());
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.context("begin to keep a load's job")?;
+        lease.prove(&transaction).await?;
+        transaction
+            .execute("UPDATE syncdeck.mapping SET load_job = $2 WHERE name = $1", &[&name, &job])
+            .await
+            .context("keep a load's job")?;
+        transaction.commit().await.context("keep a load's job")
     }
 
     /// Of records of one page, those whose row holds a later state of its record.

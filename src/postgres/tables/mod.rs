@@ -1,9 +1,10 @@
 //! The users' tables: what was read into them, what they hold, what their database refuses, and how they differ from Salesforce.
 
 pub mod conflicts;
+pub mod copy;
 mod deletes;
 pub(super) mod duplicates;
-pub(super) mod load;
+pub mod load;
 pub(super) mod masked;
 pub mod named;
 pub mod obstacle;

@@ -182,9 +182,11 @@ async fn results(org: &Org, call: &Call<'_>, version: &str, id: &str) -> Respons
         Ok(found) => found,
         Err(response) => return *response,
     };
+    let most = org.lock().options.bulk_page_limit;
     let Some(from) = position(call, rows.len()) else { return no_locator() };
     let wanted = call.query.get("maxRecords").and_then(|text| text.parse::<usize>().ok());
-    let end = from.saturating_add(wanted.filter(|most| *most > 0).unwrap_or(page)).min(rows.len());
+    let size = wanted.filter(|wanted| *wanted > 0).unwrap_or(page).min(most);
+    let end = from.saturating_add(size).min(rows.len());
     let next = if end < rows.len() { locator(end) } else { "null".to_owned() };
     aside(move || {
         let records = (from..end).map(|at| rows.texts(at));
