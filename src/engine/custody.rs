@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::changes::dispatch::Content;
-use crate::domain::errors::catalogue;
+use crate::domain::errors::catalogue::{self, code_and_message};
 use crate::domain::errors::sync_error::Source;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
@@ -132,19 +132,6 @@ fn failure(mapping: &Mapping, one: &Unowned) -> NewError {
             &message,
             Vec::new(),
         )
-    }
-}
-
-/// `CODE: message` as Salesforce's answers are noted; a message alone has no code of its own.
-fn code_and_message(text: &str) -> (&str, &str) {
-    let is_code = |code: &str| {
-        code.len() > 3
-            && code.starts_with(|c: char| c.is_ascii_uppercase())
-            && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-    };
-    match text.split_once(':') {
-        Some((code, message)) if is_code(code) => (code, message.trim_start()),
-        _ => ("UNKNOWN_EXCEPTION", text),
     }
 }
 
