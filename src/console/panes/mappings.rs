@@ -50,6 +50,7 @@ fn state(ctx: &Context, mapping: &MappingStatus) -> (&'static str, String, Style
         MappingState::Paused => ("=", theme.dim()),
         MappingState::Draining => ("↓", theme.warn()),
         MappingState::Broken | MappingState::Stopped => ("✗", theme.bad()),
+        MappingState::Unmapped => ("-", theme.dim()),
         MappingState::Unknown => ("?", theme.dim()),
     };
     (sign, mapping.state.to_string(), style)

@@ -4,6 +4,7 @@
 use crate::domain::attached::history::SYSTEM_COLUMNS;
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::{Access, Mapping};
+use crate::domain::names::RowId;
 
 use crate::postgres::{Error, ErrorContext, Store, quote};
 
@@ -21,12 +22,16 @@ const NAMES: &str = "Name FirstName LastName Email Phone MobilePhone Fax Title S
 /// A table that has Heroku Connect's columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttachedTable {
+    /// Its number in PostgreSQL.
+    pub oid: i64,
     /// The mapping, as far as the table tells it.
     pub mapping: Mapping,
     /// Rows, as PostgreSQL estimates them; `None` where nobody has counted yet.
     pub estimate: Option<i64>,
     /// Why its rows cannot be read, if so.
     pub unreadable: Option<String>,
+    /// Whether nothing captures its changes: it is left over from a mapping that there was.
+    pub is_unmapped: bool,
     /// Why a change of its rows cannot reach Salesforce, if so.
     pub unsent: Option<String>,
 }
@@ -58,7 +63,7 @@ const TABLES: &str = r#"
         (SELECT string_agg(p.prosrc, ' ') FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
          WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
              AND p.prosrc ~* '_trigger_log'),
-        EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '00_hc_logger')
+        EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '00_hc_logger'), c.oid::bigint
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
         AND 4 = (SELECT count(*) FROM pg_attribute WHERE attrelid = c.oid AND NOT attisdropped
@@ -136,6 +141,51 @@ impl Store {
         Ok(schema)
     }
 
+    /// Why this session cannot change what Heroku Connect sends, in words; `None` when it can.
+    pub async fn attached_lacks_rights(&self) -> Result<Option<String>, Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on', current_user::text,
+                     (SELECT has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'INSERT') FROM pg_class c
+                      JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relname = '_trigger_log')",
+                &[&self.schema_name],
+            )
+            .await
+            .context("look at the rights of the session's role")?;
+        let (standby, read_only, user, log): (bool, bool, String, Option<bool>) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        Ok(match () {
+            () if standby => Some("this server is a follower, which takes no writes: errors are looked at here, and mended at the primary".to_owned()),
+            () if read_only => Some("the session is read-only".to_owned()),
+            () if log != Some(true) => Some(format!(
+                "the role {user} has no right INSERT, UPDATE on {schema}._trigger_log\nlet its owner run: GRANT INSERT, UPDATE ON TABLE {schema}._trigger_log TO {}",
+                quote(&user),
+                schema = quote(&self.schema_name),
+            )),
+            () => None,
+        })
+    }
+
+    /// Rows of a table by their number, or by their record: 15 or 18 characters.
+    pub async fn attached_find(
+        &self,
+        table: &str,
+        text: &str,
+    ) -> Result<Vec<(RowId, Option<String>)>, Error> {
+        let client = self.client().await?;
+        let (id, sfid) = (text.parse::<i32>().ok(), Some(text).filter(|text| [15, 18].contains(&text.len())));
+        if id.is_none() && sfid.is_none() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT id, sfid::text FROM {} WHERE id = $1 OR sfid::text COLLATE \"C\" BETWEEN $2 AND $2 || '~' ORDER BY id LIMIT 20",
+            self.table(table)
+        );
+        let rows = client.query(&sql, &[&id, &sfid]).await.context("find rows")?;
+        Ok(rows.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())
+    }
+
     fn attached_table(&self, row: &tokio_postgres::Row, table: String, fields: Vec<Field>) -> AttachedTable {
         let estimate = Some(row.get::<_, i64>(1)).filter(|rows| *rows >= 0);
         let (readable, writable, narrow, capture): (bool, bool, bool, Option<String>) =
@@ -160,7 +210,14 @@ impl Store {
         };
         let access = if capture.is_none() || read_only { Access::ReadOnly } else { Access::ReadWrite };
         let mapping = Mapping { access, table: table.clone(), ..Mapping::plain(&spelt(&table), fields) };
-        AttachedTable { mapping, estimate, unreadable, unsent }
+        AttachedTable {
+            oid: row.get(7),
+            mapping,
+            estimate,
+            unreadable,
+            is_unmapped: capture.is_none(),
+            unsent,
+        }
     }
 }
 
