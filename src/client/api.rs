@@ -90,9 +90,9 @@ impl Client {
     pub(in crate::client) fn own(&self) -> Result<&Store, ClientError> {
         match &self.backend {
             Backend::Own(store) => Ok(store),
-            Backend::Attached(_) => Err(beside(
-                "beside Heroku Connect this is not to be had: it needs an engine of syncdeck, or what that keeps in its own schema",
-            )),
+            Backend::Attached(_) => {
+                Err(beside("this needs an engine of syncdeck, or what that keeps in its own schema"))
+            }
         }
     }
 
@@ -209,9 +209,7 @@ impl Client {
     /// ones, which say by `fetched_at` how old they are.
     pub async fn salesforce_values(&self, row: &RowRef) -> Result<SalesforceValues, ClientError> {
         if self.beside_heroku().is_some() {
-            return Err(beside(
-                "only Heroku Connect asks Salesforce here, and it keeps no values of its own",
-            ));
+            return Err(beside("only Heroku Connect asks Salesforce"));
         }
         let running = self.own()?.overview().await?.engine.state == EngineState::Running;
         if !running || self.own()?.is_read_only() {

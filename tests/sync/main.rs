@@ -6,6 +6,7 @@
 
 mod addresses;
 mod alerts;
+mod attached;
 mod by_command;
 mod capture;
 mod causes;
@@ -20,6 +21,7 @@ mod errand;
 mod fail_fast;
 mod harm;
 mod health;
+mod heroku_engine;
 mod history;
 mod import;
 mod ingest;

@@ -32,7 +32,7 @@ use super::picture::{Known, Picture};
 use super::session::Attached;
 
 /// Said in the log, where Heroku Connect's own lines would stand.
-const NO_LOG: &str = "attached to Heroku Connect: its log is not in the database; a source of kind heroku in [log] follows it here";
+const NO_LOG: &str = "attached to Heroku Connect: its log is not in the database; a [log.source] of the kind heroku brings it here";
 /// Said of everything that is done here.
 const NO_AUDIT: &str = "nothing of syncdeck is installed in this database: what is done here is in no audit, and cannot be undone";
 
@@ -46,7 +46,7 @@ impl Attached {
             name: self.name.clone(),
             environment: environment.to_owned(),
             state: ConnectionState::Ok,
-            detail: Some(details.join("\n")),
+            detail: Some(details.join("; ")),
             ..ConnectionStatus::default()
         };
         let engine = EngineStatus {

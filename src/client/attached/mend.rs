@@ -39,7 +39,7 @@ impl Attached {
                 table.mapping.object, unknown.column
             )));
         }
-        let picture = self.picture().await?;
+        let picture = self.last_picture().await?;
         let error = picture.error_of(at).map(|error| error.id);
         let mend = Mend {
             mapping: &table.mapping,
@@ -70,7 +70,7 @@ impl Attached {
         seen: Option<AsSeen>,
     ) -> Result<(), ClientError> {
         let table = self.table(&at.table).await?;
-        let picture = self.picture().await?;
+        let picture = self.last_picture().await?;
         let mend = Mend {
             mapping: &table.mapping,
             at,

@@ -75,6 +75,7 @@ impl Attached {
             if !record.is_being_sent() {
                 advice.remedies = what_helps(advice.remedies, error.class, table.unsent.as_deref());
             }
+            advice.cause = without_own_retries(&advice.cause);
             record.advice = advice;
         }
         Ok(record)
@@ -118,6 +119,18 @@ fn what_helps(remedies: Vec<SuggestedFix>, class: Class, unsent: Option<&str>) -
     }
     number(&mut helps);
     helps
+}
+
+/// A cause without what is said of what an engine of ours does by itself.
+fn without_own_retries(cause: &str) -> String {
+    let sentences: Vec<&str> =
+        cause.split_inclusive(". ").filter(|part| !part.contains("by itself")).collect();
+    if sentences.concat().len() == cause.len() {
+        return cause.to_owned();
+    }
+    format!("{} Heroku Connect tries nothing again by itself.", sentences.concat().trim_end())
+        .trim_start()
+        .to_owned()
 }
 
 /// What waits to be sent of a row, or why nothing does.
@@ -203,14 +216,12 @@ fn history(entries: &[LogEntry]) -> Vec<HistoryEntry> {
         }
     };
     let mut lines: Vec<HistoryEntry> = entries.iter().rev().take(HISTORY).map(line).collect();
-    if let Some(oldest) = lines.last().map(|line| line.at) {
-        lines.push(HistoryEntry {
-            at: oldest,
-            what: "noted".to_owned(),
-            text: NO_ATTEMPTS.to_owned(),
-            request: None,
-            response: None,
-        });
-    }
+    lines.push(HistoryEntry {
+        at: lines.last().map_or_else(Utc::now, |oldest| oldest.at),
+        what: "noted".to_owned(),
+        text: NO_ATTEMPTS.to_owned(),
+        request: None,
+        response: None,
+    });
     lines
 }

@@ -48,7 +48,7 @@ struct Held {
 
 /// Why something is not to be had beside Heroku Connect.
 pub(in crate::client) fn beside(why: &str) -> ClientError {
-    ClientError::refused(format!("not on a connection that is attached to Heroku Connect: {why}"))
+    ClientError::refused(format!("{why} (this connection is attached to Heroku Connect)"))
 }
 
 impl Attached {
@@ -90,6 +90,15 @@ impl Attached {
         Ok(picture)
     }
 
+    /// The last picture, however old: enough for who looks at the row itself besides.
+    pub(super) async fn last_picture(&self) -> Result<Arc<Picture>, ClientError> {
+        let last = self.held.lock().await.picture.clone();
+        match last {
+            Some(picture) => Ok(picture),
+            None => self.picture().await,
+        }
+    }
+
     /// Has the next look be a new one: something was changed.
     pub(super) async fn look_again(&self) {
         self.held.lock().await.taken = None;
@@ -120,7 +129,7 @@ impl Attached {
 
     /// A table by its name or its mapping's.
     pub(super) async fn table(&self, name: &str) -> Result<AttachedTable, ClientError> {
-        let picture = self.picture().await?;
+        let picture = self.last_picture().await?;
         if let Some(table) = picture.schema.table(name) {
             return Ok(table.clone());
         }

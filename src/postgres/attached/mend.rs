@@ -224,7 +224,7 @@ impl Store {
         let sql = format!(
             "INSERT INTO {schema}._trigger_log (txid, created_at, state, action, table_name, record_id, sfid, old, values)
              SELECT pg_catalog.txid_current(), pg_catalog.clock_timestamp(), 'NEW', action, table_name, record_id, sfid, old, values
-             FROM {schema}._trigger_log_archive WHERE id = ANY($1) ORDER BY id",
+             FROM {schema}._trigger_log_archive WHERE id = ANY($1::bigint[]) ORDER BY id",
             schema = self.schema
         );
         transaction.write_rows(&sql, &[&archived]).await.context("copy failed changes out of the archive")?;
@@ -246,7 +246,7 @@ impl Store {
                 continue;
             }
             let sql = format!(
-                "UPDATE {}.{table} SET state = $2 WHERE id = ANY($1) AND state = 'FAILED'",
+                "UPDATE {}.{table} SET state = $2 WHERE id = ANY($1::bigint[]) AND state = 'FAILED'",
                 self.schema
             );
             let set = transaction
