@@ -10,6 +10,7 @@ use crate::domain::reports::overview::MappingStatus;
 use crate::domain::values::duration;
 
 use super::api::{Client, ClientError};
+use super::attached::session::beside;
 
 /// The shortest span.
 const SHORTEST: TimeDelta = TimeDelta::hours(1);
@@ -27,6 +28,9 @@ impl Client {
     /// # Errors
     /// When there is no such mapping, and when the span is shorter than an hour or longer than a year.
     pub async fn health(&self, span: Duration, mapping: Option<&str>) -> Result<Health, ClientError> {
+        if self.beside_heroku().is_some() {
+            return Err(beside("Heroku Connect keeps no figures of the past in the database"));
+        }
         let length = TimeDelta::from_std(span).ok().filter(|length| (SHORTEST..=LONGEST).contains(length));
         let Some(length) = length else {
             let text = format!("{} is no span of health\nuse 1h to 366d", duration::text(span));

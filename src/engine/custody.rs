@@ -168,19 +168,3 @@ pub(super) async fn set_unreadable_aside(
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_noted_failure_is_read_with_its_code_and_without() {
-        let told = "INVALID_EMAIL_ADDRESS: Email: invalid email address: no-mail";
-        assert_eq!(
-            code_and_message(told),
-            ("INVALID_EMAIL_ADDRESS", "Email: invalid email address: no-mail")
-        );
-        let told = "duplicate value found: Key__c duplicates value on record with id: 003";
-        assert_eq!(code_and_message(told), ("UNKNOWN_EXCEPTION", told));
-    }
-}

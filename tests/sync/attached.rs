@@ -47,6 +47,11 @@ impl Beside {
         Beside { url, sql: owner, client }
     }
 
+    /// With a client that has not looked yet: whole tables are looked at every 30 s.
+    async fn afresh(self) -> Beside {
+        Beside { client: client(&self.url, None, false).await, ..self }
+    }
+
     async fn errors(&self, filter: &str) -> Vec<SyncError> {
         let query = ErrorQuery { filter: filter.to_owned(), limit: 1_000, ..ErrorQuery::default() };
         self.client.errors(&query).await.unwrap().items
@@ -196,6 +201,7 @@ async fn errors_of_the_log_the_archive_and_the_rows_are_one_list() {
         )
         .await;
 
+    let beside = beside.afresh().await;
     let listed: BTreeMap<(String, i32), SyncError> = beside
         .errors("state:open|retrying|ignored")
         .await
@@ -311,7 +317,7 @@ async fn a_record_shows_its_values_and_why_there_is_no_more() {
         beside.client.trends(10).await.unwrap_err(),
         beside.client.operations(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap_err(),
         beside.client.alerts().await.unwrap_err(),
-        beside.client.health(Duration::from_secs(60), None).await.unwrap_err(),
+        beside.client.health(Duration::from_secs(3_600), None).await.unwrap_err(),
         beside.client.plan(&Targets::Filter(String::new()), OperationKind::Revert).await.unwrap_err(),
     ];
     for refused in why {
@@ -473,9 +479,9 @@ async fn an_applications_own_rights_are_enough_and_a_session_that_only_reads_say
              GRANT USAGE ON ALL SEQUENCES IN SCHEMA salesforce TO {role}"
         ))
         .await;
-    let mut url = beside.url.parse::<reqwest::Url>().unwrap();
-    url.set_username(&role).unwrap();
-    let app = client(url.as_str(), None, false).await;
+    let (before, _) = beside.url.rsplit_once("user=").unwrap();
+    let url = format!("{before}user={role}");
+    let app = client(&url, None, false).await;
     assert_eq!(app.may_write().await.unwrap(), None);
     app.retry(&contact(1)).await.unwrap();
     assert_eq!(beside.log(1).await, "REQUEUED UPDATE email=no-mail; NEW UPDATE email=no-mail");
@@ -492,7 +498,7 @@ async fn an_applications_own_rights_are_enough_and_a_session_that_only_reads_say
     assert_eq!(reader.retry(&contact(2)).await.unwrap_err().kind, ErrorKind::NoRights);
     // Less than that: the archive cannot be read, and nothing of the log be changed. Both are told.
     beside.run(&format!("REVOKE SELECT ON salesforce._trigger_log_archive FROM {role}; REVOKE UPDATE ON salesforce._trigger_log FROM {role}")).await;
-    let less = client(url.as_str(), None, false).await;
+    let less = client(&url, None, false).await;
     assert!(less.may_write().await.unwrap().unwrap().contains("GRANT INSERT, UPDATE"));
     assert!(
         less.overview().await.unwrap().connection.detail.unwrap().contains("older failures are not listed")

@@ -145,7 +145,8 @@ impl Scan {
             };
             new.counts.insert(name.clone(), count);
         }
-        new.merges = store.attached_merges(schema.archive.is_none()).await?;
+        new.merges = self.merges
+            || (attached.writes.is_none() && store.attached_merges(schema.archive.is_none()).await?);
         new.cost = begin.elapsed();
         new.taken = Some(Instant::now());
         *self = new;

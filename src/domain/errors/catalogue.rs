@@ -305,4 +305,15 @@ mod tests {
         assert_eq!(of_code("INVALID_EMAIL_ADDRESS", "x").unwrap().title, "Invalid e-mail address");
         assert!(of_code("NOBODY_KNOWS", "x").is_none() && of_words("all is well", true).is_none());
     }
+
+    #[test]
+    fn a_noted_failure_is_read_with_its_code_and_without() {
+        let told = "INVALID_EMAIL_ADDRESS: Email: invalid email address: no-mail";
+        assert_eq!(
+            code_and_message(told),
+            ("INVALID_EMAIL_ADDRESS", "Email: invalid email address: no-mail")
+        );
+        let told = "duplicate value found: Key__c duplicates value on record with id: 003";
+        assert_eq!(code_and_message(told), ("UNKNOWN_EXCEPTION", told));
+    }
 }

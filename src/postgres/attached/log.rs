@@ -223,10 +223,13 @@ impl Store {
 
     /// Whether Heroku Connect folds changes into each other: only merged writes leave entries that say so.
     pub async fn attached_merges(&self, archive: bool) -> Result<bool, Error> {
-        let client = self.client().await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.context("begin to look how changes are written")?;
+        // The archive has no index of it.
+        read_whole(&transaction).await?;
         let sql =
             format!("SELECT EXISTS (SELECT FROM ({}) log WHERE state = 'MERGED')", self.whole_log(archive));
-        Ok(client.query_one(&sql, &[]).await.context("look how changes are written")?.get(0))
+        Ok(transaction.query_one(&sql, &[]).await.context("look how changes are written")?.get(0))
     }
 }
 

@@ -72,7 +72,7 @@ impl Store {
         loop {
             match self.mend_once(mend).await {
                 Err(error) if error.is_passing() && !error.is_connection() && tries < TRIES => tries += 1,
-                Err(error) if error.is_of_this_table() && !mend.fields.is_empty() => {
+                Err(error) if error.is_of_a_record() && !mend.fields.is_empty() => {
                     return Err(Error::Refused(format!(
                         "PostgreSQL refuses the value for {}: {}",
                         mend.mapping.table,
