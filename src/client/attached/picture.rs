@@ -18,10 +18,9 @@ use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::hstore;
+use crate::postgres::Store;
 use crate::postgres::attached::catalog::{AttachedSchema, AttachedTable};
 use crate::postgres::attached::log::Waiting;
-
-use super::session::Attached;
 
 /// Rows with failed changes that are held at most, the newest; how many there are besides is told.
 const MOST: i64 = 20_000;
@@ -73,14 +72,17 @@ pub(super) struct Picture {
 
 impl Picture {
     /// Looks.
-    pub(super) async fn take(attached: &Attached, scan: &mut Scan) -> Result<Picture, ClientError> {
-        let store = attached.store();
+    pub(super) async fn take(
+        store: &Store,
+        writes: Option<WriteMode>,
+        scan: &mut Scan,
+    ) -> Result<Picture, ClientError> {
         let schema = store.attached_schema().await?;
         let archive = schema.archive.is_none();
         if scan.taken.is_none_or(|taken| taken.elapsed() >= SCAN.max(scan.cost * SCAN_SHARE)) {
-            scan.again(attached, &schema).await?;
+            scan.again(store, writes, &schema).await?;
         }
-        let (mode, known) = match (attached.writes, scan.merges) {
+        let (mode, known) = match (writes, scan.merges) {
             (Some(mode), _) => (mode, Known::Configured),
             (None, true) => (WriteMode::Merged, Known::Seen),
             (None, false) => (WriteMode::Ordered, Known::Assumed),
@@ -89,7 +91,7 @@ impl Picture {
         let rows: HashSet<RowRef> = failed.into_iter().chain(scan.failing.keys().cloned()).collect();
         let rows: Vec<RowRef> = rows.into_iter().collect();
         let entries = store.attached_entries(archive, &rows).await?;
-        let states = states(attached, &schema, &rows).await?;
+        let states = states(store, &schema, &rows).await?;
         let none = Vec::new();
         let judged = rows.iter().filter_map(|at| {
             let table = schema.tables.iter().find(|table| table.mapping.table == at.table);
@@ -125,8 +127,13 @@ impl Picture {
 
 impl Scan {
     /// Looks at whole tables.
-    async fn again(&mut self, attached: &Attached, schema: &AttachedSchema) -> Result<(), ClientError> {
-        let (begin, store) = (Instant::now(), attached.store());
+    async fn again(
+        &mut self,
+        store: &Store,
+        writes: Option<WriteMode>,
+        schema: &AttachedSchema,
+    ) -> Result<(), ClientError> {
+        let begin = Instant::now();
         let (mut new, now) = (Scan::default(), Utc::now());
         for table in schema.tables.iter().filter(|table| table.unreadable.is_none()) {
             let name = &table.mapping.table;
@@ -145,8 +152,8 @@ impl Scan {
             };
             new.counts.insert(name.clone(), count);
         }
-        new.merges = self.merges
-            || (attached.writes.is_none() && store.attached_merges(schema.archive.is_none()).await?);
+        new.merges =
+            self.merges || (writes.is_none() && store.attached_merges(schema.archive.is_none()).await?);
         new.cost = begin.elapsed();
         new.taken = Some(Instant::now());
         *self = new;
@@ -156,7 +163,7 @@ impl Scan {
 
 /// What rows say of themselves, of those whose tables can be read.
 async fn states(
-    attached: &Attached,
+    store: &Store,
     schema: &AttachedSchema,
     rows: &[RowRef],
 ) -> Result<HashMap<RowRef, RowState>, ClientError> {
@@ -168,7 +175,7 @@ async fn states(
     for table in schema.tables.iter().filter(|table| table.unreadable.is_none()) {
         let name = table.mapping.table.as_str();
         let Some(rows) = by_table.get(name) else { continue };
-        let found = attached.store().attached_rows(name, rows).await?;
+        let found = store.attached_rows(name, rows).await?;
         states.extend(found.into_iter().map(|(row, state)| (RowRef { table: name.to_owned(), row }, state)));
     }
     Ok(states)

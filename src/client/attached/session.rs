@@ -32,7 +32,7 @@ pub struct Attached {
     /// What the connection is called.
     pub(super) name: String,
     /// How Heroku Connect writes, where somebody said so.
-    pub(super) writes: Option<WriteMode>,
+    writes: Option<WriteMode>,
     held: Arc<Mutex<Held>>,
 }
 
@@ -83,7 +83,7 @@ impl Attached {
             return Ok(picture.clone());
         }
         let begin = Instant::now();
-        let picture = Arc::new(Picture::take(self, &mut held.scan).await?);
+        let picture = Arc::new(Picture::take(&self.store, self.writes, &mut held.scan).await?);
         held.cost = begin.elapsed();
         held.taken = Some(Instant::now());
         held.picture = Some(picture.clone());
