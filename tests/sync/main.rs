@@ -7,6 +7,7 @@
 mod addresses;
 mod alerts;
 mod attached;
+mod beside;
 mod by_command;
 mod capture;
 mod causes;
