@@ -119,8 +119,8 @@ impl Client {
     /// Log records before the one at position `before`, oldest first. Where the log's beginning is reached and records
     /// were removed before it, the first one says how many (`fields.dropped`).
     pub async fn log_before(&self, before: i64, limit: usize) -> Result<Vec<LogRecord>, ClientError> {
-        if self.beside_heroku().is_some() {
-            return Ok(Vec::new());
+        if let Some(attached) = self.beside_heroku() {
+            return Ok(attached.log((before <= 1).then_some(1)));
         }
         Ok(self.own()?.log_before(before, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }

@@ -114,6 +114,12 @@ pub enum ConfigError {
         /// The parser's words.
         text: String,
     },
+    /// Nothing names the database that Heroku Connect keeps.
+    #[error(
+        "DATABASE_URL is not set: it names the database that Heroku Connect syncs\nset it, such as: export \
+         DATABASE_URL=$(heroku config:get DATABASE_URL -a APP)"
+    )]
+    NoDatabase,
     /// An engine was to be started beside Heroku Connect's.
     #[error(
         "the connection {name} is attached to Heroku Connect (engine = \"heroku-connect\"): a second engine would send the same changes \
@@ -439,6 +445,9 @@ impl Config {
     /// # Errors
     /// When the variable is not set.
     pub fn attached(schema: &str, writes: Option<&str>) -> Result<Config, ConfigError> {
+        if std::env::var_os("DATABASE_URL").is_none() {
+            return Err(ConfigError::NoDatabase);
+        }
         let writes = writes.map(|writes| format!("writes = {}\n", edit::quoted(writes))).unwrap_or_default();
         let text = format!(
             "[connection]\nname = \"heroku-connect\"\nengine = \"heroku-connect\"\n{writes}\

@@ -118,7 +118,7 @@ impl Store {
         if !has_log {
             return Err(Error::Refused(format!(
                 "the schema {:?} has no table _trigger_log: Heroku Connect keeps nothing there\n\
-                 name its schema (postgres.schema, or --schema), and check which database DATABASE_URL names",
+                 name its schema (postgres.schema, or --attach-heroku-connect=SCHEMA), and check which database DATABASE_URL names",
                 self.schema_name
             )));
         }
