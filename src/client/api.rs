@@ -234,6 +234,14 @@ impl Client {
         Ok(self.own()?.definitions().await?)
     }
 
+    /// One mapping, by its object or table.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn mapping(&self, name: &str) -> Result<Mapping, ClientError> {
+        self.registered(name).await
+    }
+
     /// The rules of a mapping, with where each comes from.
     ///
     /// # Errors
