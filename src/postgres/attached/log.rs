@@ -12,7 +12,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::hstore;
 
 use crate::postgres::errors::condition::read_whole;
-use crate::postgres::session::client::Transaction;
+use crate::postgres::session::client::{Client, Transaction};
 use crate::postgres::{Error, ErrorContext, Params, Store};
 
 /// What of an entry is read.
@@ -46,7 +46,7 @@ pub struct WaitingRow {
 
 /// Whoever can be asked.
 enum Asked<'a> {
-    Client(crate::postgres::session::client::Client),
+    Client(&'a Client),
     Transaction(&'a Transaction<'a>),
 }
 
@@ -98,7 +98,8 @@ impl Store {
         archive: bool,
         rows: &[RowRef],
     ) -> Result<HashMap<RowRef, Vec<LogEntry>>, Error> {
-        self.entries_by(&Asked::Client(self.client().await?), archive, rows).await
+        let client = self.client().await?;
+        self.entries_by(&Asked::Client(&client), archive, rows).await
     }
 
     /// The same within a transaction.
