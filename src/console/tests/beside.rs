@@ -19,7 +19,7 @@ fn the_header_says_what_it_is_and_the_bar_that_nothing_is_noted() {
         let mut app = console(size);
         update(&mut app, Msg::Overview(Ok(attached())));
         let screen = text(&app);
-        assert!(screen.contains(word) && screen.contains("cannot be undone"), "{screen}");
+        assert!(screen.contains(word) && screen.contains("what you do here is in no audit"), "{screen}");
     }
 }
 
