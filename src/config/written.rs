@@ -194,6 +194,11 @@ impl<'a> Check<'a> {
         let secret_files =
             of.into_iter().flat_map(|of| [&of.client_secret_file, &of.private_key_file]).flatten();
         let secret_files = secret_files.map(|file| file.get_ref().clone()).collect();
+        if let Some(mapping) = written.mapping.first().filter(|_| is_attached) {
+            let remedy = "leave [[mapping]] out: beside Heroku Connect the tables themselves tell what is mapped (fields are masked only \
+                          where an engine of syncdeck keeps them)";
+            return Err(self.refuse(mapping, "mapping", "it would have no effect", remedy));
+        }
         let mut tables = HashSet::new();
         let mut mappings = written
             .mapping

@@ -118,6 +118,7 @@ BEGIN
     RETURN e.id;
 END $$;
 
--- What the stand-in for Salesforce was sent, by row.
+-- What the stand-in for Salesforce was sent, by row. It takes a second insert of a row as Salesforce does: as another record.
 CREATE SCHEMA org;
-CREATE TABLE org.contact (record_id integer PRIMARY KEY, sfid varchar(18) UNIQUE, lastname text, email text, phone text);
+CREATE TABLE org.contact (record_id integer, sfid varchar(18), lastname text, email text, phone text);
+CREATE SEQUENCE org.number START 1000;

@@ -85,7 +85,7 @@ async fn send(sql: &mut Client, group: &[Taken], mode: WriteMode) -> bool {
         .query_opt("SELECT sfid, to_jsonb(c)->>'email', lastname, phone FROM contact c WHERE id = $1 FOR NO KEY UPDATE", &[&last.row])
         .await
         .unwrap();
-    let sfid: Option<String> = row.as_ref().and_then(|row| row.get(0));
+    let mut sfid: Option<String> = row.as_ref().and_then(|row| row.get(0));
     let inserts = group.iter().any(|entry| entry.action == "INSERT");
     let values: Vec<(String, Option<String>)> = {
         let sql = "SELECT key, value FROM (SELECT DISTINCT ON (key) key, value FROM _trigger_log, LATERAL each(values::hstore)
@@ -94,7 +94,7 @@ async fn send(sql: &mut Client, group: &[Taken], mode: WriteMode) -> bool {
     };
     let mut values: BTreeMap<String, Option<String>> = values.into_iter().collect();
     // With merged writes the next update tries the insert again, with all that the row has.
-    let whole = sfid.is_none() && (inserts || mode == WriteMode::Merged);
+    let whole = inserts || (sfid.is_none() && mode == WriteMode::Merged);
     if whole
         && mode == WriteMode::Merged
         && let Some(row) = &row
@@ -108,14 +108,11 @@ async fn send(sql: &mut Client, group: &[Taken], mode: WriteMode) -> bool {
     let taken = !bad && (sfid.is_some() || whole);
     let message = if bad { NO_MAIL } else { "INVALID_CROSS_REFERENCE_KEY: there is no record yet" };
     if taken {
-        let sfid = sfid.unwrap_or_else(|| format!("003HC{:013}", last.row));
-        transaction
-            .execute(
-                "INSERT INTO org.contact (record_id, sfid) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                &[&last.row, &sfid],
-            )
-            .await
-            .unwrap();
+        if whole {
+            // Every insert makes a record of its own, whatever the row says.
+            let created = "INSERT INTO org.contact (record_id, sfid) SELECT $1, '003HC' || lpad(nextval('org.number')::text, 13, '0') RETURNING sfid";
+            sfid = Some(transaction.query_one(created, &[&last.row]).await.unwrap().get(0));
+        }
         for (column, value) in &values {
             let sql = format!("UPDATE org.contact SET {column} = $2 WHERE record_id = $1");
             transaction.execute(&sql, &[&last.row, value]).await.unwrap();

@@ -7,6 +7,7 @@
 mod addresses;
 mod alerts;
 mod attached;
+mod attached_mends;
 mod beside;
 mod by_command;
 mod capture;

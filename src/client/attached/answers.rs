@@ -8,7 +8,7 @@ use serde_json::Map;
 use tokio::time::Instant;
 
 use crate::client::error::ClientError;
-use crate::domain::attached::history::{EntryState, Seen, failure};
+use crate::domain::attached::history::{EntryState, Failure, LogEntry, Seen, failure};
 use crate::domain::attached::mode::WriteMode;
 use crate::domain::attached::select::{groups, matches, page};
 use crate::domain::changes::dispatch::Content;
@@ -28,7 +28,7 @@ use crate::logs::{Level, LogRecord, OWN_SOURCE};
 use crate::postgres::errors::listing::ErrorPage;
 use crate::postgres::errors::sync_errors::{Selection, Target};
 
-use super::picture::{Known, Picture};
+use super::picture::{Known, Picture, seen, states};
 use super::session::Attached;
 
 /// Said in the log, where Heroku Connect's own lines would stand.
@@ -286,17 +286,24 @@ impl Attached {
         &self,
         sent: &[(i64, DateTime<Utc>)],
     ) -> Result<Vec<(i64, Answer)>, ClientError> {
-        let mut answers = Vec::new();
-        for (id, seen) in sent {
-            let row = match self.remembered(*id).await {
-                Some(row) => Some(row),
-                None => self.errors_by_id(&[*id]).await?.first().and_then(SyncError::row),
-            };
-            if let Some(row) = row {
-                answers.push((*id, self.answer_of(&row, *seen).await?.0));
+        let mut rows: HashMap<i64, RowRef> = HashMap::new();
+        let mut others = Vec::new();
+        for (id, _) in sent {
+            match self.remembered(*id).await {
+                Some(row) => drop(rows.insert(*id, row)),
+                None => others.push(*id),
             }
         }
-        Ok(answers)
+        if !others.is_empty() {
+            let errors = self.errors_by_id(&others).await?;
+            rows.extend(errors.iter().filter_map(|error| Some((error.id, error.row()?))));
+        }
+        let asked: Vec<(i64, RowRef, DateTime<Utc>)> =
+            sent.iter().filter_map(|(id, seen)| Some((*id, rows.remove(id)?, *seen))).collect();
+        let of: Vec<(RowRef, DateTime<Utc>)> =
+            asked.iter().map(|(_, row, seen)| (row.clone(), *seen)).collect();
+        let answers = self.answers_of(&of).await?;
+        Ok(asked.iter().zip(answers).map(|((id, ..), (answer, _))| (*id, answer)).collect())
     }
 
     /// Waits until each of these rows is answered.
@@ -309,11 +316,10 @@ impl Attached {
         let until = Instant::now() + patience;
         let mut told = HashMap::new();
         loop {
-            for (row, seen) in sent {
-                if told.contains_key(row) {
-                    continue;
-                }
-                let outcome = match self.answer_of(row, *seen).await? {
+            let open: Vec<(RowRef, DateTime<Utc>)> =
+                sent.iter().filter(|(row, _)| !told.contains_key(row)).cloned().collect();
+            for ((row, _), answer) in open.iter().zip(self.answers_of(&open).await?) {
+                let outcome = match answer {
                     (Answer::Waiting | Answer::Held, _) => continue,
                     (Answer::Rejected, message) => (RowStatus::Failed, message),
                     (Answer::Taken | Answer::Settled, message) => (RowStatus::Done, message),
@@ -331,25 +337,56 @@ impl Attached {
         Ok(told)
     }
 
-    /// Where a row stands that was sent again, and in words.
-    async fn answer_of(&self, at: &RowRef, since: DateTime<Utc>) -> Result<(Answer, String), ClientError> {
+    /// Where rows stand that were sent again, and in words; in the order in which they are asked for.
+    async fn answers_of(
+        &self,
+        asked: &[(RowRef, DateTime<Utc>)],
+    ) -> Result<Vec<(Answer, String)>, ClientError> {
         let picture = self.picture().await?;
-        let archive = picture.schema.archive.is_none();
-        let entries = self.store().attached_entries(archive, std::slice::from_ref(at)).await?;
-        let entries = entries.into_values().next().unwrap_or_default();
-        let states = self.store().attached_rows(&at.table, &[at.row]).await?;
-        let seen = states.get(&at.row).map_or(Seen::Gone, Seen::Row);
-        let failed = failure(&entries, seen, picture.mode);
-        if entries.iter().any(|entry| entry.state == EntryState::Waiting) {
-            return Ok((Answer::Waiting, "it waits for Heroku Connect".to_owned()));
-        }
-        let Some(failed) = failed else { return Ok((Answer::Taken, "Salesforce took it".to_owned())) };
-        let entry = failed.entry.and_then(|id| entries.iter().find(|entry| entry.id == id));
-        Ok(match failed.state {
-            ErrorState::Ignored => (Answer::Settled, "it is ignored".to_owned()),
-            _ if entry.is_some_and(|entry| entry.settled_at > since) => (Answer::Rejected, failed.message),
-            _ => (Answer::Waiting, failed.message),
-        })
+        let mut schema = picture.schema.clone();
+        let rows: Vec<RowRef> = asked.iter().map(|(row, _)| row.clone()).collect();
+        let entries = self.store().attached_entries(schema.archive.is_none(), &rows).await?;
+        let states = states(self.store(), &mut schema, &rows).await?;
+        let answer = |(at, since): &(RowRef, DateTime<Utc>)| {
+            let entries = entries.get(at).map(Vec::as_slice).unwrap_or_default();
+            let seen = seen(schema.table(&at.table), states.get(at));
+            let failed = failure(entries, seen, picture.mode);
+            answer_of(entries, (seen, *since), failed, schema.archive.as_deref())
+        };
+        Ok(asked.iter().map(answer).collect())
+    }
+}
+
+/// Where a row stands that was sent again; `unread` is why the archive cannot be read, if so.
+fn answer_of(
+    entries: &[LogEntry],
+    (seen, since): (Seen<'_>, DateTime<Utc>),
+    failed: Option<Failure>,
+    unread: Option<&str>,
+) -> (Answer, String) {
+    if entries.iter().any(|entry| entry.state == EntryState::Waiting) {
+        return (Answer::Waiting, "it waits for Heroku Connect".to_owned());
+    }
+    let Some(failed) = failed else {
+        let lastop = match seen {
+            Seen::Row(row) => row.lastop.as_deref(),
+            _ => None,
+        };
+        let was_taken = matches!(lastop, Some("INSERTED" | "UPDATED"))
+            || entries.iter().any(|entry| entry.state == EntryState::Success && entry.settled_at > since);
+        return match unread {
+            // Its answer may have moved there.
+            Some(why) if !was_taken => {
+                (Answer::Waiting, format!("what came of it is not to be seen here: {why}"))
+            }
+            _ => (Answer::Taken, "Salesforce took it".to_owned()),
+        };
+    };
+    let entry = failed.entry.and_then(|id| entries.iter().find(|entry| entry.id == id));
+    match failed.state {
+        ErrorState::Ignored => (Answer::Settled, "it is ignored".to_owned()),
+        _ if entry.is_some_and(|entry| entry.settled_at > since) => (Answer::Rejected, failed.message),
+        _ => (Answer::Waiting, failed.message),
     }
 }
 

@@ -18,9 +18,9 @@ use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::hstore;
-use crate::postgres::Store;
 use crate::postgres::attached::catalog::{AttachedSchema, AttachedTable};
 use crate::postgres::attached::log::Waiting;
+use crate::postgres::{Error, Store};
 
 /// Rows with failed changes that are held at most, the newest; how many there are besides is told.
 const MOST: i64 = 20_000;
@@ -45,6 +45,8 @@ pub(super) struct Scan {
     merges: bool,
     /// Tables with more failed rows than are held.
     cut: Vec<String>,
+    /// What could not be looked at, in words.
+    gaps: Vec<String>,
 }
 
 /// How it is known how Heroku Connect writes.
@@ -77,7 +79,7 @@ impl Picture {
         writes: Option<WriteMode>,
         scan: &mut Scan,
     ) -> Result<Picture, ClientError> {
-        let schema = store.attached_schema().await?;
+        let mut schema = store.attached_schema().await?;
         let archive = schema.archive.is_none();
         if scan.taken.is_none_or(|taken| taken.elapsed() >= SCAN.max(scan.cost * SCAN_SHARE)) {
             scan.again(store, writes, &schema).await?;
@@ -91,7 +93,7 @@ impl Picture {
         let rows: HashSet<RowRef> = failed.into_iter().chain(scan.failing.keys().cloned()).collect();
         let rows: Vec<RowRef> = rows.into_iter().collect();
         let entries = store.attached_entries(archive, &rows).await?;
-        let states = states(store, &schema, &rows).await?;
+        let states = states(store, &mut schema, &rows).await?;
         let none = Vec::new();
         let judged = rows.iter().filter_map(|at| {
             let table = schema.tables.iter().find(|table| table.mapping.table == at.table);
@@ -109,6 +111,7 @@ impl Picture {
         gaps.extend(scan.cut.iter().map(|table| {
             format!("of the rows of {table} that say FAILED, and of which the log tells nothing, the first {MOST_OF_A_TABLE} are listed")
         }));
+        gaps.extend(scan.gaps.iter().cloned());
         gaps.extend(schema.archive.as_ref().map(|why| format!("older failures are not listed: {why}")));
         let unread = schema.tables.iter().filter_map(|table| Some((table, table.unreadable.as_ref()?)));
         gaps.extend(
@@ -126,7 +129,7 @@ impl Picture {
 }
 
 impl Scan {
-    /// Looks at whole tables.
+    /// Looks at whole tables. What cannot be looked at is a gap, and what was known of it stays.
     async fn again(
         &mut self,
         store: &Store,
@@ -137,23 +140,43 @@ impl Scan {
         let (mut new, now) = (Scan::default(), Utc::now());
         for table in schema.tables.iter().filter(|table| table.unreadable.is_none()) {
             let name = &table.mapping.table;
-            let failing = store.attached_failing(name, MOST_OF_A_TABLE).await?;
-            if i64::try_from(failing.len()).is_ok_and(|found| found == MOST_OF_A_TABLE) {
-                new.cut.push(name.clone());
+            match or_gap(store.attached_failing(name, MOST_OF_A_TABLE).await)? {
+                Ok(failing) => {
+                    if i64::try_from(failing.len()).is_ok_and(|found| found == MOST_OF_A_TABLE) {
+                        new.cut.push(name.clone());
+                    }
+                    new.failing.extend(failing.into_iter().map(|row| {
+                        let at = RowRef { table: name.clone(), row };
+                        let since = self.failing.get(&at).copied().unwrap_or(now);
+                        (at, since)
+                    }));
+                }
+                Err(why) => {
+                    new.gaps.push(format!("{name}: rows that say FAILED were not looked for: {why}"));
+                    let known = self.failing.iter().filter(|(at, _)| at.table == *name);
+                    new.failing.extend(known.map(|(at, since)| (at.clone(), *since)));
+                }
             }
-            new.failing.extend(failing.into_iter().map(|row| {
-                let at = RowRef { table: name.clone(), row };
-                let since = self.failing.get(&at).copied().unwrap_or(now);
-                (at, since)
-            }));
             let count = match table.estimate {
-                Some(estimate) if estimate > COUNTED => estimate,
-                _ => store.attached_count(name).await?,
+                Some(estimate) if estimate > COUNTED => Ok(estimate),
+                _ => or_gap(store.attached_count(name).await)?,
             };
-            new.counts.insert(name.clone(), count);
+            match count {
+                Ok(count) => drop(new.counts.insert(name.clone(), count)),
+                Err(why) => {
+                    new.gaps.push(format!("{name}: its rows were not counted: {why}"));
+                    let known = self.counts.get(name).copied().or(table.estimate);
+                    new.counts.extend(known.map(|count| (name.clone(), count)));
+                }
+            }
         }
-        new.merges =
-            self.merges || (writes.is_none() && store.attached_merges(schema.archive.is_none()).await?);
+        new.merges = self.merges;
+        if !new.merges && writes.is_none() {
+            match or_gap(store.attached_merges(schema.archive.is_none()).await)? {
+                Ok(merges) => new.merges = merges,
+                Err(why) => new.gaps.push(format!("how changes are written was not looked for: {why}")),
+            }
+        }
         new.cost = begin.elapsed();
         new.taken = Some(Instant::now());
         *self = new;
@@ -161,10 +184,18 @@ impl Scan {
     }
 }
 
-/// What rows say of themselves, of those whose tables can be read.
-async fn states(
+/// What a look found, or in words why it failed; an error where there is nobody to ask.
+fn or_gap<T>(found: Result<T, Error>) -> Result<Result<T, String>, ClientError> {
+    match found {
+        Err(error) if error.is_connection() => Err(error.into()),
+        found => Ok(found.map_err(|error| error.to_string())),
+    }
+}
+
+/// What rows say of themselves, of those whose tables can be read; a table that cannot is noted to be so.
+pub(super) async fn states(
     store: &Store,
-    schema: &AttachedSchema,
+    schema: &mut AttachedSchema,
     rows: &[RowRef],
 ) -> Result<HashMap<RowRef, RowState>, ClientError> {
     let mut by_table: BTreeMap<&str, Vec<RowId>> = BTreeMap::new();
@@ -172,11 +203,14 @@ async fn states(
         by_table.entry(&at.table).or_default().push(at.row);
     }
     let mut states = HashMap::new();
-    for table in schema.tables.iter().filter(|table| table.unreadable.is_none()) {
-        let name = table.mapping.table.as_str();
-        let Some(rows) = by_table.get(name) else { continue };
-        let found = store.attached_rows(name, rows).await?;
-        states.extend(found.into_iter().map(|(row, state)| (RowRef { table: name.to_owned(), row }, state)));
+    for table in schema.tables.iter_mut().filter(|table| table.unreadable.is_none()) {
+        let name = table.mapping.table.clone();
+        let Some(rows) = by_table.get(name.as_str()) else { continue };
+        match or_gap(store.attached_rows(&name, rows).await)? {
+            Ok(found) => states
+                .extend(found.into_iter().map(|(row, state)| (RowRef { table: name.clone(), row }, state))),
+            Err(why) => table.unreadable = Some(why),
+        }
     }
     Ok(states)
 }

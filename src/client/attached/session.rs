@@ -39,6 +39,8 @@ pub struct Attached {
 #[derive(Default)]
 struct Held {
     picture: Option<Arc<Picture>>,
+    /// Why the last look failed, if it did.
+    failed: Option<ClientError>,
     taken: Option<Instant>,
     cost: Duration,
     scan: Scan,
@@ -58,13 +60,7 @@ impl Attached {
     /// Where it does not, or where syncdeck has taken its tables over: an engine works there, and its console is the one to
     /// use.
     pub async fn open(store: Store, name: &str, writes: Option<WriteMode>) -> Result<Attached, ClientError> {
-        if store.attached_schema().await?.is_ours {
-            return Err(ClientError::refused(format!(
-                "the tables in the schema {:?} were taken over from Heroku Connect: an engine of syncdeck keeps them\n\
-                 leave --attach-heroku-connect out, or set engine = \"with-console\" or \"service\"",
-                store.schema_name
-            )));
-        }
+        store.attached_schema().await?;
         Ok(Attached { store, name: name.to_owned(), writes, held: Arc::default() })
     }
 
@@ -76,18 +72,25 @@ impl Attached {
     /// All errors and counts, not much older than it takes to look.
     pub(super) async fn picture(&self) -> Result<Arc<Picture>, ClientError> {
         let mut held = self.held.lock().await;
-        let good_for = GOOD_FOR.max(held.cost * SHARE);
-        if let (Some(picture), Some(taken)) = (&held.picture, held.taken)
-            && taken.elapsed() < good_for
-        {
-            return Ok(picture.clone());
+        if let Some(taken) = held.taken {
+            match (&held.failed, &held.picture) {
+                // A look that fails slowly is not taken without a pause.
+                (Some(failed), _) if taken.elapsed() < GOOD_FOR.max(held.cost) => return Err(failed.clone()),
+                (None, Some(picture)) if taken.elapsed() < GOOD_FOR.max(held.cost * SHARE) => {
+                    return Ok(picture.clone());
+                }
+                _ => {}
+            }
         }
         let begin = Instant::now();
-        let picture = Arc::new(Picture::take(&self.store, self.writes, &mut held.scan).await?);
+        let picture = Picture::take(&self.store, self.writes, &mut held.scan).await.map(Arc::new);
         held.cost = begin.elapsed();
         held.taken = Some(Instant::now());
-        held.picture = Some(picture.clone());
-        Ok(picture)
+        held.failed = picture.as_ref().err().cloned();
+        if let Ok(picture) = &picture {
+            held.picture = Some(picture.clone());
+        }
+        picture
     }
 
     /// The last picture, however old: enough for who looks at the row itself besides.

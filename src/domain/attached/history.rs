@@ -145,9 +145,11 @@ pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
     let mut unsent = Unsent::default();
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let mut waiting: BTreeSet<String> = BTreeSet::new();
-    let (mut created, mut deleted, mut succeeded) = (false, false, false);
+    let (mut created, mut deleted) = (false, false);
     let (mut waits_insert, mut waits_delete, mut waits_update) = (false, false, false);
     let mut all_waits = true;
+    let is_gone = matches!(seen, Seen::Gone);
+    let mut folded_into: Option<(EntryState, i64)> = None;
     if let Seen::Row(row) = seen {
         created = row.sfid.is_some();
     }
@@ -160,26 +162,35 @@ pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
                 waits_update |= action == Some(Action::Update);
             }
             (EntryState::Success, action) => {
-                succeeded = true;
                 created = true;
                 deleted |= action == Some(Action::Delete);
                 taken.extend(entry.columns());
             }
-            // Folded into what Salesforce took, or into what it refused: that is the newer one.
-            (EntryState::Merged, _) if succeeded && unsent.failed.is_empty() => taken.extend(entry.columns()),
-            (EntryState::Merged, action) if !unsent.failed.is_empty() => {
-                let columns: Vec<String> = entry.columns().difference(&taken).cloned().collect();
-                unsent.folded |= !columns.is_empty();
-                all_waits &= columns.iter().all(|column| waiting.contains(column));
-                unsent.columns.extend(columns);
-                unsent.insert |= action == Some(Action::Insert) && !created;
-            }
+            // Folded into the next newer entry, whose fate it has.
+            (EntryState::Merged, action) => match folded_into {
+                Some((EntryState::Success, _)) => taken.extend(entry.columns()),
+                Some((EntryState::Waiting, _)) => waiting.extend(entry.columns()),
+                Some((EntryState::Failed, id)) if !deleted && !is_gone => {
+                    let columns: Vec<String> = entry.columns().difference(&taken).cloned().collect();
+                    if columns.is_empty() {
+                        continue;
+                    }
+                    unsent.folded = true;
+                    all_waits &= columns.iter().all(|column| waiting.contains(column));
+                    unsent.columns.extend(columns);
+                    unsent.insert |= action == Some(Action::Insert) && !created;
+                    if !unsent.failed.contains(&id) {
+                        unsent.failed.push(id);
+                    }
+                }
+                _ => {}
+            },
             (EntryState::Failed, action) => {
                 let columns: Vec<String> = entry.columns().difference(&taken).cloned().collect();
                 let (still, waits) = match action {
                     _ if deleted => (false, false),
-                    // Nothing is left here that Salesforce could lack.
-                    Some(Action::Insert) if matches!(seen, Seen::Gone) => (false, false),
+                    // Nothing is left here that Salesforce could lack, but that it is gone.
+                    action if is_gone && action != Some(Action::Delete) => (false, false),
                     Some(Action::Insert) => {
                         (!created, waits_insert || (mode == WriteMode::Merged && waits_update))
                     }
@@ -200,6 +211,10 @@ pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
                 }
             }
             _ => {}
+        }
+        // Nothing is folded into what is never sent.
+        if entry.state != EntryState::Merged && !["IGNORE", "READONLY"].contains(&entry.word.as_str()) {
+            folded_into = Some((entry.state, entry.id));
         }
     }
     unsent.is_on_its_way = all_waits && !unsent.failed.is_empty();
@@ -336,6 +351,26 @@ mod tests {
         // What it was folded into was taken: it is not unsent.
         let entries = [entry(1, "MERGED", Update, &["email"]), entry(2, "SUCCESS", Update, &["phone"])];
         assert_eq!(unsent(&entries, Seen::Unknown, Merged), Unsent::default());
+        // Taken with the next newer entry, whatever failed after that.
+        let failed = entry(3, "FAILED", Update, &["phone"]);
+        let mut entries = [&entries[..], &[entry(3, "IGNORE", Update, &[]), failed]].concat();
+        let left = unsent(&entries, Seen::Unknown, Merged);
+        assert_eq!((left.columns, left.folded), (BTreeSet::from(["phone".to_owned()]), false));
+        // Refused with an entry that was made good itself: what was folded into it was not.
+        entries[1] = entry(2, "FAILED", Update, &["phone"]);
+        entries[3] = entry(4, "SUCCESS", Update, &["phone"]);
+        let left = unsent(&entries, Seen::Unknown, Merged);
+        assert_eq!((left.failed, left.columns), (vec![2], BTreeSet::from(["email".to_owned()])));
+    }
+
+    #[test]
+    fn of_a_row_that_is_gone_only_a_refused_delete_stands() {
+        let mut entries =
+            vec![entry(1, "FAILED", Insert, &["email"]), entry(2, "FAILED", Update, &["email"])];
+        assert_eq!(failure(&entries, Seen::Gone, Merged), None);
+        assert_eq!(failure(&entries, Seen::Unknown, Merged).unwrap().entry, Some(2));
+        entries.push(entry(3, "FAILED", Delete, &[]));
+        assert_eq!(unsent(&entries, Seen::Gone, Ordered).failed, [3]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::domain::attached::history::SYSTEM_COLUMNS;
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::{Access, Mapping};
-use crate::domain::names::RowId;
+use crate::domain::names::{RowId, Sfid};
 
 use crate::postgres::{Error, ErrorContext, Store, quote};
 
@@ -43,8 +43,6 @@ pub struct AttachedSchema {
     pub tables: Vec<AttachedTable>,
     /// Why the archive cannot be read, if so.
     pub archive: Option<String>,
-    /// Whether syncdeck's own triggers are there: then it is no database of Heroku Connect's any more.
-    pub is_ours: bool,
 }
 
 impl AttachedSchema {
@@ -58,7 +56,8 @@ impl AttachedSchema {
 }
 
 const TABLES: &str = r#"
-    SELECT c.relname::text, c.reltuples::bigint, has_any_column_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'UPDATE'),
+    SELECT c.relname::text, c.reltuples::bigint, (SELECT bool_and(has_column_privilege(c.oid, name, 'SELECT')) FROM unnest(ARRAY['id', 'sfid', '_hc_lastop', '_hc_err']) name),
+        has_any_column_privilege(c.oid, 'UPDATE'),
         (SELECT atttypid = 'int4'::regtype FROM pg_attribute WHERE attrelid = c.oid AND attname = 'id' AND NOT attisdropped),
         (SELECT string_agg(p.prosrc, ' ') FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
          WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
@@ -83,7 +82,8 @@ impl Store {
     /// What Heroku Connect has in this schema.
     ///
     /// # Errors
-    /// Refused where there is nothing of Heroku Connect, or what there is may not be read: the text names it and the remedy.
+    /// Refused where there is nothing of Heroku Connect, where what there is may not be read, and where syncdeck has taken the
+    /// tables over: the text names it and the remedy.
     pub async fn attached_schema(&self) -> Result<AttachedSchema, Error> {
         let client = self.client().await?;
         let log = client
@@ -132,7 +132,9 @@ impl Store {
             .await
             .context("look at the columns of mapped tables")?;
         for row in &rows {
-            schema.is_ours |= row.get::<_, bool>(6);
+            if row.get(6) {
+                return Err(Error::Refused(taken_over(&self.schema_name)));
+            }
             let table: String = row.get(0);
             let fields =
                 columns.iter().filter(|column| column.get::<_, &str>(0) == table).filter_map(field).collect();
@@ -148,21 +150,29 @@ impl Store {
             .query_one(
                 "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on', current_user::text,
                      (SELECT has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'INSERT') FROM pg_class c
-                      JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relname = '_trigger_log')",
+                      JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relname = '_trigger_log'),
+                     (SELECT has_sequence_privilege(c.oid, 'USAGE') FROM pg_class c
+                      JOIN pg_namespace n ON n.oid = relnamespace
+                      WHERE nspname = $1 AND relname = '_trigger_log_id_seq' AND relkind = 'S')",
                 &[&self.schema_name],
             )
             .await
             .context("look at the rights of the session's role")?;
-        let (standby, read_only, user, log): (bool, bool, String, Option<bool>) =
-            (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (standby, read_only, user): (bool, bool, String) = (row.get(0), row.get(1), row.get(2));
+        let (log, numbers): (Option<bool>, Option<bool>) = (row.get(3), row.get(4));
+        let lacks = |right: &str, kind: &str, name: &str| {
+            format!(
+                "the role {user} has no right {right} on {schema}.{name}\nlet its owner run: GRANT {right} ON {kind} {schema}.{name} TO {}",
+                quote(&user),
+                schema = quote(&self.schema_name),
+            )
+        };
         Ok(match () {
             () if standby => Some("this server is a follower, which takes no writes: errors are looked at here, and mended at the primary".to_owned()),
             () if read_only => Some("the session is read-only".to_owned()),
-            () if log != Some(true) => Some(format!(
-                "the role {user} has no right INSERT, UPDATE on {schema}._trigger_log\nlet its owner run: GRANT INSERT, UPDATE ON TABLE {schema}._trigger_log TO {}",
-                quote(&user),
-                schema = quote(&self.schema_name),
-            )),
+            () if log != Some(true) => Some(lacks("INSERT, UPDATE", "TABLE", "_trigger_log")),
+            // Its triggers number what they capture with the rights of whoever writes.
+            () if numbers == Some(false) => Some(lacks("USAGE", "SEQUENCE", "_trigger_log_id_seq")),
             () => None,
         })
     }
@@ -174,12 +184,15 @@ impl Store {
         text: &str,
     ) -> Result<Vec<(RowId, Option<String>)>, Error> {
         let client = self.client().await?;
-        let (id, sfid) = (text.parse::<i32>().ok(), Some(text).filter(|text| [15, 18].contains(&text.len())));
-        if id.is_none() && sfid.is_none() {
+        // Compared as it is, so that the index of records serves.
+        let id = text.parse::<i32>().ok();
+        let given = Some(text.to_owned()).filter(|text| [15, 18].contains(&text.len()));
+        let sfid: Vec<String> = Sfid::parse(text).map(|id| id.to_string()).into_iter().chain(given).collect();
+        if id.is_none() && sfid.is_empty() {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT id, sfid::text FROM {} WHERE id = $1 OR sfid::text COLLATE \"C\" BETWEEN $2 AND $2 || '~' ORDER BY id LIMIT 20",
+            "SELECT id, sfid::text FROM {} WHERE id = $1 OR sfid = ANY($2::text[]) ORDER BY id LIMIT 20",
             self.table(table)
         );
         let rows = client.query(&sql, &[&id, &sfid]).await.context("find rows")?;
@@ -219,6 +232,14 @@ impl Store {
             unsent,
         }
     }
+}
+
+/// Said where syncdeck's own triggers are there: it is no database of Heroku Connect's any more.
+pub(super) fn taken_over(schema: &str) -> String {
+    format!(
+        "the tables in the schema {schema:?} were taken over from Heroku Connect: an engine of syncdeck keeps them\n\
+         leave --attach-heroku-connect out, or set engine = \"with-console\" or \"service\""
+    )
 }
 
 /// A mapped column; `None` for one of Heroku Connect's own.

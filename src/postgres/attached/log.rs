@@ -60,12 +60,12 @@ impl Asked<'_> {
 }
 
 impl Store {
-    /// The log and its archive as one relation, with what is read of each; `archive` says whether that is there to read.
-    fn whole_log(&self, archive: bool) -> String {
-        let live = format!("SELECT {COLUMNS}, false AS archived FROM {}._trigger_log", self.schema);
+    /// What `of` makes of the log, and of its archive where that is there to read, as one relation.
+    fn whole_log(&self, archive: bool, of: impl Fn(&str, bool) -> String) -> String {
+        let live = of(&format!("{}._trigger_log", self.schema), false);
         match archive {
             true => {
-                format!("{live} UNION ALL SELECT {COLUMNS}, true FROM {}._trigger_log_archive", self.schema)
+                format!("{live} UNION ALL {}", of(&format!("{}._trigger_log_archive", self.schema), true))
             }
             false => live,
         }
@@ -74,16 +74,11 @@ impl Store {
     /// The rows with entries that failed, those that failed last first, `most` of them; and how many there are.
     pub async fn attached_failed(&self, archive: bool, most: i64) -> Result<(Vec<RowRef>, i64), Error> {
         let client = self.client().await?;
-        let failed = |table: &str| {
+        let sql = self.whole_log(archive, |log, _| {
             format!(
-                "SELECT coalesce(table_name, '')::text AS table_name, coalesce(record_id, 0) AS record_id, id FROM {}.{table} WHERE state = 'FAILED'",
-                self.schema
+                "SELECT coalesce(table_name, '')::text AS table_name, coalesce(record_id, 0) AS record_id, id FROM {log} WHERE state = 'FAILED'"
             )
-        };
-        let mut sql = failed("_trigger_log");
-        if archive {
-            sql = format!("{sql} UNION ALL {}", failed("_trigger_log_archive"));
-        }
+        });
         let sql = format!(
             "SELECT table_name, record_id, count(*) OVER () FROM ({sql}) failed GROUP BY 1, 2 ORDER BY max(id) DESC LIMIT $1"
         );
@@ -124,11 +119,22 @@ impl Store {
         }
         let tables: Vec<String> = rows.iter().map(|row| row.table.clone()).collect();
         let ids: Vec<i32> = rows.iter().map(|row| row.row.0).collect();
-        let sql = format!(
-            "SELECT log.* FROM ({}) log JOIN unnest($1::text[], $2::integer[]) AS wanted (of_table, of_row)
-                 ON log.table_name = of_table AND log.record_id = of_row ORDER BY log.id",
-            self.whole_log(archive)
-        );
+        // Compared as they are, so that the archive's index of rows serves. Entries that name no row are looked for only when
+        // asked for: there is no index for that.
+        let names_none = rows.iter().any(|row| row.table.is_empty() || row.row.0 == 0);
+        let sql = self.whole_log(archive, |log, archived| {
+            let of = |on: &str| {
+                format!(
+                    "SELECT {COLUMNS}, {archived} AS archived FROM {log} log
+                     JOIN unnest($1::text[], $2::integer[]) AS wanted (of_table, of_row) ON {on}"
+                )
+            };
+            let named = of("record_id = of_row AND table_name = of_table");
+            let unnamed = of("(record_id IS NULL OR table_name IS NULL) AND coalesce(record_id, 0) = of_row
+                     AND coalesce(table_name, '') = of_table");
+            if names_none { format!("{named} UNION ALL {unnamed}") } else { named }
+        });
+        let sql = format!("SELECT * FROM ({sql}) log ORDER BY id");
         let found = asked.query(&sql, &[&tables, &ids]).await.context("read the entries of rows")?;
         let mut entries: HashMap<RowRef, Vec<LogEntry>> = HashMap::new();
         for row in &found {
@@ -228,8 +234,8 @@ impl Store {
         let transaction = client.transaction().await.context("begin to look how changes are written")?;
         // The archive has no index of it.
         read_whole(&transaction).await?;
-        let sql =
-            format!("SELECT EXISTS (SELECT FROM ({}) log WHERE state = 'MERGED')", self.whole_log(archive));
+        let merged = self.whole_log(archive, |log, _| format!("SELECT FROM {log} WHERE state = 'MERGED'"));
+        let sql = format!("SELECT EXISTS ({merged})");
         Ok(transaction.query_one(&sql, &[]).await.context("look how changes are written")?.get(0))
     }
 }

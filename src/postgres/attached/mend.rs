@@ -15,11 +15,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::attached::history::{
-    EntryState, Failure, LogEntry, RowState, SYSTEM_COLUMNS, Seen, Unsent, failure,
-};
+use crate::domain::attached::history::{EntryState, Failure, LogEntry, RowState, Seen, failure};
 use crate::domain::attached::mode::WriteMode;
-use crate::domain::changes::coalesce::Action;
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowRef;
@@ -30,6 +27,9 @@ use crate::postgres::operations::edit::{compare_fields, plain};
 use crate::postgres::schema::install::found_hstore;
 use crate::postgres::session::client::Transaction;
 use crate::postgres::{Error, ErrorContext, Store};
+
+use super::catalog::taken_over;
+use super::recipe::Recipe;
 
 /// How often a transaction is tried that PostgreSQL broke off: it and Heroku Connect waited for each other.
 const TRIES: u32 = 3;
@@ -54,11 +54,18 @@ pub struct Mend<'a> {
 }
 
 /// A row as it is locked.
-struct Locked {
-    json: Value,
-    state: RowState,
+pub(super) struct Locked {
+    pub(super) json: Value,
+    pub(super) state: RowState,
     /// The values as the log writes them; empty without the extension hstore.
-    values: Hstore,
+    pub(super) values: Hstore,
+}
+
+/// What Heroku Connect's trigger captured of an edit, to be sent.
+#[derive(Default)]
+struct Captured {
+    entries: Vec<i64>,
+    columns: BTreeSet<String>,
 }
 
 impl Store {
@@ -99,39 +106,34 @@ impl Store {
             return Err(Error::NotFound(format!("the row {} of {} is gone", mend.at.row, mend.at.table)));
         }
         let entries = if mend.retry || mend.seen.is_some() {
-            self.lock_failed(&transaction, mend).await?;
-            self.attached_entries_in(&transaction, mend.archive, mend.at).await?
+            self.lock_failed(&transaction, mend).await?
         } else {
             Vec::new()
         };
         let seen = row.as_ref().map_or(Seen::Gone, |row| Seen::Row(&row.state));
         let failed = failure(&entries, seen, mend.mode);
         still_fails(mend, &entries, failed.as_ref())?;
-        if let Some(row) = &row {
+        let mut captured = Captured::default();
+        if let Some(row) = row.as_ref().filter(|_| !mend.fields.is_empty()) {
             compare_fields(mend.fields, &row.json)?;
+            captured = self.write_edit(&transaction, mend).await?;
         }
-        let unsent = failed.map(|failed| failed.unsent).unwrap_or_default();
-        let recipe =
-            if mend.retry { Recipe::of(mend, &entries, &unsent, row.as_ref()) } else { Recipe::Nothing };
-        if let Recipe::Again { live, archived } = &recipe {
-            // Before the edit: of two entries with the same column the later one wins.
-            self.send_entries(&transaction, live, archived).await?;
+        let failed = failed.as_ref().filter(|_| mend.retry);
+        // What the edit came to is known only now: a trigger may have turned a value back into the old one.
+        let recipe = Recipe::of(mend, &entries, failed, row.as_ref(), &captured.columns)?;
+        if !recipe.sends() && captured.entries.is_empty() {
+            return Err(nothing_sent(mend));
         }
-        if !mend.fields.is_empty() {
-            self.write_edit(&transaction, mend, matches!(recipe, Recipe::Capture { insert: true, .. }))
-                .await?;
-        }
-        if let Recipe::Capture { insert, columns, failed } = &recipe {
-            let hstore = hstore.ok_or_else(|| lacks("the extension hstore"))?;
-            self.capture_again(&transaction, mend, &hstore, (*insert, columns)).await?;
-            self.set_state(&transaction, failed, "REQUEUED").await?;
-        }
-        if let Recipe::Unknown = recipe {
-            return Err(Error::Refused(format!(
-                "the change log of {} no longer holds what was refused of the row {}\nchange the field that the message names: that is \
-                 captured and sent",
-                mend.at.table, mend.at.row
-            )));
+        match &recipe {
+            Recipe::Nothing => {}
+            Recipe::Again { live, archived } => self.send_entries(&transaction, live, archived).await?,
+            Recipe::Capture { insert, columns, failed } => {
+                if *insert {
+                    self.leave_unsent(&transaction, &captured.entries).await?;
+                }
+                self.capture_again(&transaction, mend, hstore.as_deref(), (*insert, columns)).await?;
+                self.set_state(&transaction, failed, "REQUEUED").await?;
+            }
         }
         // Heroku Connect listens to it; its own trigger tells it of new entries only, not of those that are new again.
         let channel = format!("{}.hc_trigger_log", self.schema_name);
@@ -150,8 +152,7 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to ignore an error")?;
         let row = self.lock_attached(&transaction, mend, None).await?;
-        self.lock_failed(&transaction, mend).await?;
-        let entries = self.attached_entries_in(&transaction, mend.archive, mend.at).await?;
+        let entries = self.lock_failed(&transaction, mend).await?;
         let seen = row.as_ref().map_or(Seen::Gone, |row| Seen::Row(&row.state));
         let failed = failure(&entries, seen, mend.mode);
         still_fails(mend, &entries, failed.as_ref())?;
@@ -176,13 +177,16 @@ impl Store {
         mend: &Mend<'_>,
         hstore: Option<&str>,
     ) -> Result<Option<Locked>, Error> {
+        // The row of a subquery is of no type but record: for one of the table's own type somebody may have made another
+        // function of this name.
         let values = hstore.map_or("NULL".to_owned(), |schema| format!("{schema}.hstore(t)::text"));
         let sql = format!(
             "SELECT to_jsonb(t), t.sfid::text, t._hc_lastop::text, t._hc_err::text, {values}
-             FROM {} t WHERE t.id = $1 FOR NO KEY UPDATE",
+             FROM (SELECT r.* FROM {} r WHERE r.id = $1 FOR NO KEY UPDATE) t",
             self.table(&mend.at.table)
         );
         let row = transaction.query_opt(&sql, &[&mend.at.row.0]).await.context("lock the row")?;
+        self.refuse_if_ours(transaction, &mend.at.table).await?;
         Ok(row.map(|row| Locked {
             json: row.get(0),
             state: RowState { sfid: row.get(1), lastop: row.get(2), err: row.get(3) },
@@ -193,20 +197,49 @@ impl Store {
         }))
     }
 
-    /// Locks the entries that failed, so that nobody else sends them again.
-    async fn lock_failed(&self, transaction: &Transaction<'_>, mend: &Mend<'_>) -> Result<(), Error> {
-        for table in ["_trigger_log", "_trigger_log_archive"].into_iter().take(1 + usize::from(mend.archive))
-        {
-            let sql = format!(
-                "SELECT FROM {}.{table} WHERE table_name = $1 AND record_id = $2 AND state = 'FAILED' ORDER BY id FOR UPDATE",
-                self.schema
-            );
-            transaction
-                .query(&sql, &[&mend.at.table, &mend.at.row.0])
-                .await
-                .context("lock the failed changes")?;
+    /// Refused where syncdeck took the table over: Heroku Connect sends nothing of it any more.
+    async fn refuse_if_ours(&self, transaction: &Transaction<'_>, table: &str) -> Result<(), Error> {
+        let ours = transaction
+            .query_opt(
+                "SELECT FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = $1 AND c.relname = $2 AND g.tgname = '00_hc_logger'",
+                &[&self.schema_name, &table],
+            )
+            .await
+            .context("look who captures changes")?;
+        match ours {
+            Some(_) => Err(Error::Refused(taken_over(&self.schema_name))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Locks the entries that failed, so that nobody else sends them again; returns all entries of the row as they are
+    /// then. The archive, which asks for a right of its own, is locked only where one of its entries failed.
+    async fn lock_failed(
+        &self,
+        transaction: &Transaction<'_>,
+        mend: &Mend<'_>,
+    ) -> Result<Vec<LogEntry>, Error> {
+        let sql = format!(
+            "SELECT FROM {}._trigger_log WHERE table_name = $1 AND record_id = $2 AND state = 'FAILED' ORDER BY id FOR UPDATE",
+            self.schema
+        );
+        transaction
+            .query(&sql, &[&mend.at.table, &mend.at.row.0])
+            .await
+            .context("lock the failed changes")?;
+        let entries = self.attached_entries_in(transaction, mend.archive, mend.at).await?;
+        let is_archived = |entry: &&LogEntry| entry.archived && entry.state == EntryState::Failed;
+        let archived: Vec<i64> = entries.iter().filter(is_archived).map(|entry| entry.id).collect();
+        if archived.is_empty() {
+            return Ok(entries);
+        }
+        let sql = format!(
+            "SELECT FROM {}._trigger_log_archive WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE",
+            self.schema
+        );
+        transaction.query(&sql, &[&archived]).await.context("lock the failed changes in the archive")?;
+        self.attached_entries_in(transaction, mend.archive, mend.at).await
     }
 
     /// The documented way of merged writes.
@@ -260,46 +293,52 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the changed fields as an application would, and makes sure that Heroku Connect's trigger captured them.
-    /// `whole`: the row is captured as a whole besides, so that this entry of its own is not to be sent.
-    async fn write_edit(
-        &self,
-        transaction: &Transaction<'_>,
-        mend: &Mend<'_>,
-        whole: bool,
-    ) -> Result<(), Error> {
+    /// Writes the changed fields as an application would, and tells what Heroku Connect's trigger captured of it: nothing
+    /// where the row is the same afterwards.
+    async fn write_edit(&self, transaction: &Transaction<'_>, mend: &Mend<'_>) -> Result<Captured, Error> {
+        let newest = format!("SELECT coalesce(max(id), 0)::bigint FROM {}._trigger_log", self.schema);
+        let newest: i64 =
+            transaction.query_one(&newest, &[]).await.context("look at the newest change")?.get(0);
         let columns: Vec<&str> = mend.fields.iter().map(|field| field.column.as_str()).collect();
         let after: Map<String, Value> =
             mend.fields.iter().map(|field| (field.column.clone(), json!(field.new))).collect();
         let row = json!({"id": mend.at.row, "after": after});
         self.write_columns(transaction, mend.mapping, &columns, vec![row]).await?;
-        let own = format!(
-            "{}._trigger_log WHERE table_name = $1 AND record_id = $2 AND txid = txid_current() AND action = 'UPDATE'",
+        let sql = format!(
+            "SELECT id::bigint, state::text, values FROM {}._trigger_log
+             WHERE id > $3::bigint AND table_name = $1 AND record_id = $2 AND txid = txid_current() AND action = 'UPDATE'",
             self.schema
         );
-        let sql = format!("SELECT state::text FROM {own}");
-        let captured = transaction
-            .query(&sql, &[&mend.at.table, &mend.at.row.0])
+        let found = transaction
+            .query(&sql, &[&mend.at.table, &mend.at.row.0, &newest])
             .await
             .context("look for what was captured")?;
-        if !captured.iter().any(|entry| ["NEW", "IGNORE"].contains(&entry.get(0))) {
+        if !found.iter().any(|entry| ["NEW", "IGNORE"].contains(&entry.get(1))) {
             return Err(Error::Refused(format!(
                 "Heroku Connect's triggers did not capture the change of {}: it would never reach Salesforce, and was not made",
                 mend.at.table
             )));
         }
-        if whole {
-            let schema = &self.schema;
-            let sql = format!(
-                "UPDATE {schema}._trigger_log SET state = 'IGNORED' WHERE table_name = $1 AND record_id = $2
-                     AND txid = txid_current() AND action = 'UPDATE' AND state = 'NEW'"
-            );
-            transaction
-                .execute(&sql, &[&mend.at.table, &mend.at.row.0])
-                .await
-                .context("set the change aside that the whole row has")?;
+        let mut captured = Captured::default();
+        for entry in found.iter().filter(|entry| entry.get::<_, &str>(1) == "NEW") {
+            captured.entries.push(entry.get(0));
+            let values = entry.get::<_, Option<String>>(2).and_then(|text| hstore::parse(&text).ok());
+            captured.columns.extend(values.unwrap_or_default().into_keys());
         }
-        Ok(())
+        Ok(captured)
+    }
+
+    /// Has an edit's own entries not be sent: the row is captured as a whole besides.
+    async fn leave_unsent(&self, transaction: &Transaction<'_>, entries: &[i64]) -> Result<(), Error> {
+        let sql = format!(
+            "UPDATE {}._trigger_log SET state = 'IGNORED' WHERE id = ANY($1::bigint[]) AND state = 'NEW'",
+            self.schema
+        );
+        transaction
+            .execute(&sql, &[&entries])
+            .await
+            .context("set the change aside that the whole row has")
+            .map(drop)
     }
 
     /// The documented way of ordered writes: Heroku Connect's own functions make an entry of the row as it is now.
@@ -307,12 +346,13 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         mend: &Mend<'_>,
-        hstore: &str,
+        hstore: Option<&str>,
         (insert, columns): (bool, &BTreeSet<String>),
     ) -> Result<(), Error> {
         if !insert && columns.is_empty() {
             return Ok(());
         }
+        let hstore = hstore.ok_or_else(|| lacks("the extension hstore"))?;
         let name = if insert { "hc_capture_insert_from_row" } else { "hc_capture_update_from_row" };
         let there = transaction
             .query_opt(
@@ -328,18 +368,16 @@ impl Store {
                 self.schema_name
             )));
         }
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let chosen = if insert { "" } else { ", $3::text[]" };
+        // Of an insert no column is left out.
+        let columns: Vec<&str> =
+            if insert { Vec::new() } else { columns.iter().map(String::as_str).collect() };
         let sql = format!(
-            "SELECT {}.{name}({hstore}.hstore(t.*), $2::varchar{chosen})::bigint FROM {} t WHERE t.id = $1",
+            "SELECT {}.{name}({hstore}.hstore(t), $2::varchar, $3::text[])::bigint
+             FROM (SELECT r.* FROM {} r WHERE r.id = $1) t",
             self.schema,
             self.table(&mend.at.table)
         );
-        let found = if insert {
-            transaction.write_rows_returning(&sql, &[&mend.at.row.0, &mend.at.table]).await
-        } else {
-            transaction.write_rows_returning(&sql, &[&mend.at.row.0, &mend.at.table, &columns]).await
-        };
+        let found = transaction.write_rows_returning(&sql, &[&mend.at.row.0, &mend.at.table, &columns]).await;
         let found = found.context("capture the row again")?;
         match found.first().and_then(|row| row.get::<_, Option<i64>>(0)) {
             Some(_) => Ok(()),
@@ -356,6 +394,22 @@ fn lacks(what: &str) -> Error {
         "this database lacks {what}: the row cannot be captured again in the documented way\nchange a field of it, which is captured \
          by itself"
     ))
+}
+
+/// Why nothing is left of what was asked for.
+fn nothing_sent(mend: &Mend<'_>) -> Error {
+    let (row, table) = (mend.at.row, &mend.at.table);
+    Error::Refused(match (mend.fields.is_empty(), mend.retry) {
+        (false, false) => format!(
+            "this changes nothing of the row {row} of {table}: it holds the same value, or a trigger turns the new one back into it"
+        ),
+        (false, true) => format!(
+            "this changes nothing of the row {row} of {table}, and nothing of it can be sent again\ngive another value"
+        ),
+        _ => format!(
+            "nothing of the row {row} of {table} can be sent again now: it waits for Heroku Connect, or the columns that failed are gone"
+        ),
+    })
 }
 
 /// Whether there is something to send again, and the error is the one that was seen.
@@ -383,77 +437,4 @@ fn still_fails(mend: &Mend<'_>, entries: &[LogEntry], failed: Option<&Failure>) 
         }
         _ => Ok(()),
     }
-}
-
-/// How what failed of a row is sent again.
-#[derive(Debug, PartialEq)]
-enum Recipe {
-    /// There is nothing, or the edit itself carries it.
-    Nothing,
-    /// The entries themselves, by number: those of the log, and copies of those of the archive.
-    Again { live: Vec<i64>, archived: Vec<i64> },
-    /// The row is captured anew: whole, or these columns. The failed entries are done with.
-    Capture { insert: bool, columns: BTreeSet<String>, failed: Vec<(i64, bool)> },
-    /// Nobody knows any more what failed.
-    Unknown,
-}
-
-impl Recipe {
-    fn of(mend: &Mend<'_>, entries: &[LogEntry], unsent: &Unsent, row: Option<&Locked>) -> Recipe {
-        // It is under way; what the edit changes comes behind it.
-        if unsent.is_on_its_way {
-            return Recipe::Nothing;
-        }
-        let failed: Vec<&LogEntry> =
-            entries.iter().filter(|entry| unsent.failed.contains(&entry.id)).collect();
-        let Some(row) = row else {
-            // Nothing captures a delete again; one is never out of date.
-            let deletes = failed.iter().filter(|entry| entry.action == Some(Action::Delete));
-            let (archived, live): (Vec<&LogEntry>, Vec<&LogEntry>) =
-                deletes.copied().partition(|entry| entry.archived);
-            let ids = |of: Vec<&LogEntry>| of.into_iter().map(|entry| entry.id).collect();
-            return Recipe::Again { live: ids(live), archived: ids(archived) };
-        };
-        let numbers: Vec<(i64, bool)> = failed.iter().map(|entry| (entry.id, entry.archived)).collect();
-        if failed.is_empty() {
-            // Only the row says that it failed. Without a record it can be sent whole, else nobody knows what of it.
-            return match (&row.state.sfid, mend.fields.is_empty()) {
-                (None, _) => Recipe::Capture { insert: true, columns: BTreeSet::new(), failed: numbers },
-                (Some(_), false) => Recipe::Nothing,
-                (Some(_), true) => Recipe::Unknown,
-            };
-        }
-        let edited = |column: &String| mend.fields.iter().any(|field| field.column == *column);
-        if mend.mode == WriteMode::Merged
-            && !unsent.folded
-            && failed.iter().all(|entry| is_current(entry, entries, row, &edited))
-        {
-            let (archived, live): (Vec<&LogEntry>, Vec<&LogEntry>) =
-                failed.into_iter().partition(|entry| entry.archived);
-            let ids = |of: Vec<&LogEntry>| of.into_iter().map(|entry| entry.id).collect();
-            return Recipe::Again { live: ids(live), archived: ids(archived) };
-        }
-        let there =
-            |column: &String| row.json.get(column).is_some() && !SYSTEM_COLUMNS.contains(&column.as_str());
-        let columns =
-            unsent.columns.iter().filter(|column| there(column) && !edited(column)).cloned().collect();
-        if !unsent.insert && failed.iter().any(|entry| entry.values.is_none()) {
-            return Recipe::Unknown;
-        }
-        Recipe::Capture { insert: unsent.insert, columns, failed: numbers }
-    }
-}
-
-/// Whether an entry would not bring an old value back: the row has its values still, or somebody later has newer ones.
-fn is_current(entry: &LogEntry, all: &[LogEntry], row: &Locked, edited: &impl Fn(&String) -> bool) -> bool {
-    let Some(values) = &entry.values else { return false };
-    let later = |column: &String| {
-        let waits =
-            |other: &&LogEntry| other.id > entry.id && other.state == EntryState::Waiting && !entry.archived;
-        all.iter().filter(waits).any(|other| other.columns().contains(column))
-    };
-    entry
-        .columns()
-        .iter()
-        .all(|column| edited(column) || later(column) || row.values.get(column) == values.get(column))
 }

@@ -2,8 +2,10 @@
 //! schema `syncdeck` is not asked for.
 //!
 //! - [`catalog`] is what Heroku Connect maps, read from PostgreSQL's catalogue; [`log`] its change log and what rows say.
-//! - [`mend`] changes rows and has failed changes sent again, in the ways that are documented for people.
+//! - [`mend`] changes rows and has failed changes sent again, in the ways that are documented for people; `recipe` chooses
+//!   which of them.
 
 pub mod catalog;
 pub mod log;
 pub mod mend;
+mod recipe;
