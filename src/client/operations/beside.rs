@@ -22,6 +22,9 @@ impl Client {
             }
             OperationKind::Release => "nothing waits for a release there",
             OperationKind::Revert => "Salesforce's values are known to Heroku Connect only",
+            OperationKind::Merge(_) => {
+                "the record that is there already is asked of Salesforce by an engine of syncdeck only"
+            }
             OperationKind::Choose(_) => "it does not tell what changed on both sides",
             OperationKind::Undo(_) => "nothing notes here who did what, so nothing can be undone",
         };

@@ -299,7 +299,9 @@ impl Client {
             OperationKind::Mend => {
                 Client::mend_rows(self.own()?, table, steps, &plan.proposed, operation).await?
             }
-            OperationKind::Merge(merge) => self.merge_into_record(steps, merge, operation).await?,
+            OperationKind::Merge(merge) => {
+                Client::merge_into_record(self.own()?, steps, merge, operation).await?
+            }
             OperationKind::Choose(side) => {
                 let mut results = Vec::new();
                 for step in steps {
