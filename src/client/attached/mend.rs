@@ -7,7 +7,7 @@ use crate::domain::errors::remedy::Action;
 use crate::domain::errors::suggested_fix::SuggestedFix;
 use crate::domain::names::RowRef;
 use crate::domain::records::record::FieldEdit;
-use crate::postgres::attached::mend::Mend;
+use crate::postgres::attached::asked::Mend;
 
 use super::session::{Attached, beside};
 

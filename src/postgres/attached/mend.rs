@@ -12,54 +12,23 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::domain::attached::history::{EntryState, Failure, LogEntry, RowState, Seen, failure};
-use crate::domain::attached::mode::WriteMode;
 use crate::domain::errors::sync_error::ErrorState;
-use crate::domain::mappings::mapping::Mapping;
-use crate::domain::names::RowRef;
-use crate::domain::records::record::FieldEdit;
-use crate::domain::values::hstore::{self, Hstore};
+use crate::domain::values::hstore;
 
 use crate::postgres::operations::edit::{compare_fields, plain};
 use crate::postgres::schema::install::found_hstore;
 use crate::postgres::session::client::Transaction;
 use crate::postgres::{Error, ErrorContext, Store};
 
+use super::asked::{Locked, Mend};
 use super::catalog::taken_over;
 use super::recipe::Recipe;
 
 /// How often a transaction is tried that PostgreSQL broke off: it and Heroku Connect waited for each other.
 const TRIES: u32 = 3;
-
-/// What is done to a row.
-#[derive(Clone, Debug)]
-pub struct Mend<'a> {
-    /// Its mapping.
-    pub mapping: &'a Mapping,
-    /// Which row.
-    pub at: &'a RowRef,
-    /// Fields that change, compared with what was shown.
-    pub fields: &'a [FieldEdit],
-    /// Whether what failed is sent again.
-    pub retry: bool,
-    /// The error that it is done about, by its entry and when that was seen last; compared where it is given.
-    pub seen: Option<(Option<i64>, DateTime<Utc>)>,
-    /// How Heroku Connect writes.
-    pub mode: WriteMode,
-    /// Whether the archive is there to read.
-    pub archive: bool,
-}
-
-/// A row as it is locked.
-pub(super) struct Locked {
-    pub(super) json: Value,
-    pub(super) state: RowState,
-    /// The values as the log writes them; empty without the extension hstore.
-    pub(super) values: Hstore,
-}
 
 /// What Heroku Connect's trigger captured of an edit, to be sent.
 #[derive(Default)]

@@ -3,8 +3,9 @@
 //!
 //! - [`catalog`] is what Heroku Connect maps, read from PostgreSQL's catalogue; [`log`] its change log and what rows say.
 //! - [`mend`] changes rows and has failed changes sent again, in the ways that are documented for people; `recipe` chooses
-//!   which of them.
+//!   which of them, by what is [`asked`].
 
+pub mod asked;
 pub mod catalog;
 pub mod log;
 pub mod mend;

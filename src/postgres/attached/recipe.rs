@@ -8,7 +8,7 @@ use crate::domain::changes::coalesce::Action;
 
 use crate::postgres::Error;
 
-use super::mend::{Locked, Mend};
+use super::asked::{Locked, Mend};
 
 /// How what failed of a row is sent again.
 #[derive(Debug, PartialEq)]
