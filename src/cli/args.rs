@@ -39,6 +39,22 @@ pub(super) struct Cli {
     /// One of several connections in the configuration [default: the first; of run and status: all]
     #[arg(long, global = true, value_name = "NAME", help_heading = COMMON)]
     pub(super) connection: Option<String>,
+    /// Look and mend beside Heroku Connect, on the database that DATABASE_URL names: no configuration is read, no engine
+    /// started, nothing installed
+    #[arg(
+        long,
+        global = true,
+        value_name = "SCHEMA",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "salesforce",
+        conflicts_with_all = ["config", "connection"],
+        help_heading = COMMON
+    )]
+    pub(super) attach_heroku_connect: Option<String>,
+    /// How Heroku Connect writes, as its settings have it [default: as its log shows]
+    #[arg(long, global = true, value_name = "WAY", value_parser = ["merged", "ordered"], help_heading = COMMON)]
+    pub(super) writes: Option<String>,
     /// Start no engine and change nothing
     #[arg(long, global = true, help_heading = COMMON)]
     pub(super) read_only: bool,

@@ -20,7 +20,7 @@ use crate::postgres::session::connect::{Session, database_of};
 
 use super::args::Cli;
 use super::engines::Engines;
-use super::{DONE, FAILED, config, explain, init, print, store};
+use super::{DONE, FAILED, attached, config, explain, init, print, store};
 
 /// The console; with `engine = "with-console"` the first one runs the engine too.
 pub(super) async fn run(cli: &Cli) -> Result<u8> {
@@ -112,6 +112,9 @@ fn other(cli: &Cli, config: &Config, name: &str) -> Result<Config, ConfigError> 
 /// Opens a connection.
 async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Client> {
     let own = Session::of_console(config.postgres.timeout, cli.read_only);
+    if config.engine == EngineMode::HerokuConnect {
+        return attached(config, &own).await;
+    }
     let own = store(config, &own).await?;
     if config.engine == EngineMode::WithConsole && !cli.read_only {
         engines.keep(config).await?;

@@ -144,7 +144,7 @@ impl Fix {
         let error = client.error(id).await?;
         let row = row_of(&error)?;
         let record = client.record(&row).await?;
-        let mapping = client.rules(&row.table).await?.0;
+        let mapping = client.mapping(&row.table).await?;
         let edits = pairs
             .iter()
             .map(|(name, value)| field_edit(&mapping, &record, name, value))

@@ -239,6 +239,7 @@ fn mapping(ask: &mut Dialogue, describe: &Describe) -> Result<String> {
 /// Replaces the login of a configuration that is there, and waits until the engine, if one runs, has signed in.
 async fn reconnect(cli: &Cli, ask: &mut Dialogue) -> Result<u8> {
     let config = super::config(cli)?;
+    super::needs_org(&config)?;
     loop {
         print::line(&format!("signing in to {}", sanitize(&config.salesforce.login_url)))?;
         let (auth, done) = new_login(ask, &config)?;

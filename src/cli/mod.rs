@@ -35,8 +35,9 @@ use color_eyre::config::HookBuilder;
 use color_eyre::eyre::Report;
 
 use crate::client::api::{Client, ClientError, ErrorKind, operator};
+use crate::client::attached::session::Attached;
 use crate::config::heroku_connect::ImportError;
-use crate::config::{Config, ConfigError, ConnectionName};
+use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::demo::private::PrivateServerError;
 use crate::domain::operations::operation::OperationKind;
 use crate::engine::StartError;
@@ -94,6 +95,7 @@ fn report_bugs() {
 }
 
 async fn dispatch(cli: Cli) -> Result<u8, Report> {
+    refuse_attached(&cli)?;
     match &cli.command {
         None => console::run(&cli).await,
         Some(Command::Init { reconnect }) => init::run(&cli, *reconnect).await,
@@ -206,12 +208,59 @@ fn status_of(report: &Report) -> u8 {
 
 /// The configuration that the options name.
 fn config(cli: &Cli) -> Result<Config, ConfigError> {
-    Config::load(cli.config.as_deref(), cli.connection.as_deref())
+    match &cli.attach_heroku_connect {
+        Some(schema) => Config::attached(schema, cli.writes.as_deref()),
+        None => Config::load(cli.config.as_deref(), cli.connection.as_deref()),
+    }
+}
+
+/// Refuses what asks Salesforce itself where only Heroku Connect does.
+fn needs_org(config: &Config) -> Result<(), ClientError> {
+    if config.engine != EngineMode::HerokuConnect {
+        return Ok(());
+    }
+    Err(ClientError::refused(format!(
+        "this asks Salesforce itself, and the connection {} is attached to Heroku Connect: it has no login to the org\n\
+         it needs a configuration of its own: syncdeck import heroku-connect",
+        config.name
+    )))
+}
+
+/// Refuses commands that are not about a connection, or make one, together with --attach-heroku-connect.
+fn refuse_attached(cli: &Cli) -> Result<(), print::Usage> {
+    let stray = matches!(
+        &cli.command,
+        Some(
+            Command::Init { .. }
+                | Command::Import(_)
+                | Command::Demo(_)
+                | Command::Simulator(_)
+                | Command::Export { what: Exported::HerokuConnect, .. }
+                | Command::Keys
+                | Command::Completions { .. }
+                | Command::Man { .. }
+        )
+    );
+    let text = match (&cli.attach_heroku_connect, &cli.writes) {
+        (Some(_), _) if stray => "--attach-heroku-connect is not for this command\nleave it out",
+        (None, Some(_)) => {
+            "--writes goes with --attach-heroku-connect\nin a configuration it is: writes, beside engine = \"heroku-connect\""
+        }
+        _ => return Ok(()),
+    };
+    Err(print::Usage(text.to_owned()))
+}
+
+/// A connection to a database that Heroku Connect keeps.
+async fn attached(config: &Config, session: &Session) -> Result<Client, Report> {
+    let store = store(config, session).await?;
+    let attached = Attached::open(store, &config.name, config.writes).await?;
+    Ok(Client::attached(attached, operator()).meant_for(&config.environment))
 }
 
 /// The connections that a command is about which takes all of several; `None` where it is one.
 fn several(cli: &Cli) -> Result<Option<Vec<ConnectionName>>, ConfigError> {
-    if cli.connection.is_some() {
+    if cli.connection.is_some() || cli.attach_heroku_connect.is_some() {
         return Ok(None);
     }
     let names = Config::connections(cli.config.as_deref())?;
@@ -239,6 +288,9 @@ async fn client(cli: &Cli) -> Result<Client, Report> {
 
 /// The client of one connection.
 async fn client_of(cli: &Cli, config: &Config) -> Result<Client, Report> {
+    if config.engine == EngineMode::HerokuConnect {
+        return attached(config, &session(cli, config)).await;
+    }
     let store = store(config, &session(cli, config)).await?;
     if !store.is_installed().await? {
         let text = format!(

@@ -21,6 +21,7 @@ use super::{DONE, UNHEALTHY, forecast, print, store};
 /// Shows the plan.
 pub(super) async fn run(cli: &Cli, options: &CallOptions) -> Result<u8> {
     let config = super::config(cli)?;
+    super::needs_org(&config)?;
     let store = looking(&config).await?;
     let assumed = Assumed { changes_a_day: options.changes_a_day, allowance: options.allowance };
     let plan = engine::plan(&config, &store, assumed).await?;

@@ -1,6 +1,6 @@
 //! The engine alone, of one connection or of all that the configuration has, until a signal ends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -11,7 +11,7 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, EngineMode};
 use crate::domain::mappings::backoff::Backoff;
 use crate::domain::values::duration::spoken;
 use crate::engine::{self, Engine, TROUBLE, Teller};
@@ -40,9 +40,13 @@ pub(super) async fn run(cli: &Cli, adopt: bool) -> Result<u8> {
         )
         .into());
     }
+    if cli.attach_heroku_connect.is_some() {
+        super::config(cli)?.refuse_engine()?;
+    }
     match super::several(cli)? {
         None => {
             let config = Config::load_engine(cli.config.as_deref(), cli.connection.as_deref())?;
+            config.refuse_engine()?;
             // Without a terminal nobody can be asked, and the start itself refuses what is not ours.
             let adopts = adopt || (std::io::stdin().is_terminal() && plan::may_adopt(&config).await?);
             let config = Config { adopts, ..config };
@@ -97,6 +101,8 @@ async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationTok
     let mut services: JoinSet<Result<()>> = JoinSet::new();
     let mut failed = None;
     let mut kept: BTreeMap<String, CancellationToken> = BTreeMap::new();
+    // Connections that have another engine.
+    let mut left: BTreeSet<String> = BTreeSet::new();
     while !stop.is_cancelled() {
         // A file that cannot be read now ends nothing: each engine tells what is wrong, and goes on.
         if let Ok(there) = Config::connections(path.as_deref()) {
@@ -109,6 +115,15 @@ async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationTok
             });
             for of in there {
                 if kept.contains_key(&of.name) {
+                    continue;
+                }
+                if of.engine == EngineMode::HerokuConnect {
+                    if left.insert(of.name.clone()) {
+                        print::note(&format!(
+                            "{}: Heroku Connect does its work; no engine is started for it",
+                            of.name
+                        ));
+                    }
                     continue;
                 }
                 let ends = stop.child_token();

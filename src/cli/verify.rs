@@ -28,7 +28,7 @@ use super::args::{Cli, VerifyOptions};
 use super::bulk::{self, refuse_read_only};
 use super::dialogue::Dialogue;
 use super::mapping::named;
-use super::{DONE, FAILED, UNHEALTHY, client, config, print, session, store};
+use super::{DONE, FAILED, UNHEALTHY, client, config, needs_org, print, session, store};
 
 /// Compares, tells, and repairs where that was asked for.
 pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
@@ -37,6 +37,7 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
         refuse_read_only(cli)?;
     }
     let config = config(cli)?;
+    needs_org(&config)?;
     let client = client(cli).await?;
     let mappings = match &options.mapping {
         Some(name) => vec![named(&client, name).await?],
@@ -281,6 +282,7 @@ async fn put_right<D: Future<Output = Result<String, ClientError>>>(
 /// Tries a mapping with some of its rows.
 pub(super) async fn test(cli: &Cli, name: &str, limit: usize, offline: bool, yes: bool) -> Result<u8> {
     let config = config(cli)?;
+    needs_org(&config)?;
     configured(&config, name)?;
     let store = store(&config, &session(cli, &config)).await?;
     let sides = Verifier::new(&config, store.clone())?;

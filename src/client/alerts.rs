@@ -58,15 +58,15 @@ impl Client {
     /// # Errors
     /// When the database does not answer.
     pub async fn alerts(&self) -> Result<AlertsView, ClientError> {
-        let now = self.store.now().await?;
-        let kept = self.store.kept_alerts(now).await?;
+        let now = self.own()?.now().await?;
+        let kept = self.own()?.kept_alerts(now).await?;
         Ok(AlertsView {
-            alerts: self.store.listed_alerts(now).await?,
+            alerts: self.own()?.listed_alerts(now).await?,
             silences: kept.silences,
             channels: kept.channels.into_values().collect(),
-            waiting: self.store.waiting_messages().await?,
-            messages: self.store.posted_messages(MESSAGES).await?.into_iter().map(Told::of).collect(),
-            configured: self.store.configured_alerts().await?,
+            waiting: self.own()?.waiting_messages().await?,
+            messages: self.own()?.posted_messages(MESSAGES).await?.into_iter().map(Told::of).collect(),
+            configured: self.own()?.configured_alerts().await?,
         })
     }
 
@@ -83,8 +83,8 @@ impl Client {
     ) -> Result<i64, ClientError> {
         let too_long = || ClientError::refused("a silence lasts for 365 days at most");
         let length = TimeDelta::from_std(length).ok().filter(|length| *length <= TimeDelta::days(365));
-        let until = self.store.now().await? + length.ok_or_else(too_long)?;
-        Ok(self.store.silence(rule, subject, until, note, &self.operation()).await?)
+        let until = self.own()?.now().await? + length.ok_or_else(too_long)?;
+        Ok(self.own()?.silence(rule, subject, until, note, &self.operation()).await?)
     }
 
     /// Ends a silence.
@@ -95,7 +95,7 @@ impl Client {
         let none = || {
             ClientError::refused(format!("no silence {id} is in force\nlist them with: syncdeck alert list"))
         };
-        self.store.end_silence(id, &self.operation()).await?.then_some(()).ok_or_else(none)
+        self.own()?.end_silence(id, &self.operation()).await?.then_some(()).ok_or_else(none)
     }
 
     /// Takes alerts that fire in hand: all of a rule, or one. Returns their names.
@@ -108,7 +108,7 @@ impl Client {
         subject: Option<&str>,
         note: &str,
     ) -> Result<Vec<String>, ClientError> {
-        let names = self.store.acknowledge_alerts(rule, subject, note, &self.operation()).await?;
+        let names = self.own()?.acknowledge_alerts(rule, subject, note, &self.operation()).await?;
         if names.is_empty() {
             let name = name_of(rule, subject.unwrap_or_default());
             return Err(ClientError::refused(format!(

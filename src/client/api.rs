@@ -22,10 +22,11 @@ use crate::domain::state::EngineState;
 use crate::logs::LogRecord;
 use crate::postgres::Store;
 
+use super::attached::session::{Attached, beside};
 pub use super::error::{ClientError, ErrorKind};
 pub use super::events::Event;
 pub use super::queries::{Count, ErrorPage, ErrorQuery, PendingQuery};
-use super::{events, preview};
+use super::{attached, events, preview};
 pub use crate::postgres::operations::settings::SetTo;
 
 /// How long Salesforce's values are waited for, and an engine that takes a command.
@@ -44,10 +45,19 @@ pub struct ShownRule {
     pub meaning: &'static str,
 }
 
+/// Whose database it is.
+#[derive(Clone)]
+pub(in crate::client) enum Backend {
+    /// One that syncdeck keeps.
+    Own(Store),
+    /// One that Heroku Connect keeps, looked at and mended from beside it.
+    Attached(Attached),
+}
+
 /// The client of one connection. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    pub(in crate::client) store: Store,
+    pub(in crate::client) backend: Backend,
     pub(in crate::client) operator: Operator,
     /// What the connection is for, as its configuration says; empty where nobody said.
     environment: String,
@@ -62,7 +72,52 @@ impl Client {
     pub fn new(store: Store, operator: Operator) -> Client {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(events::hear(store.clone(), events.clone().downgrade()));
-        Client { store, operator, environment: String::new(), why: None, events }
+        Client { backend: Backend::Own(store), operator, environment: String::new(), why: None, events }
+    }
+
+    /// A client of a database that Heroku Connect keeps, and the task that looks what changes.
+    pub fn attached(attached: Attached, operator: Operator) -> Client {
+        let (events, _) = broadcast::channel(1024);
+        tokio::spawn(attached::events::look(attached.clone(), events.clone().downgrade()));
+        let backend = Backend::Attached(attached);
+        Client { backend, operator, environment: String::new(), why: None, events }
+    }
+
+    /// The database, where it is one that syncdeck keeps.
+    ///
+    /// # Errors
+    /// Beside Heroku Connect: what is asked for has nothing there that could tell or do it.
+    pub(in crate::client) fn own(&self) -> Result<&Store, ClientError> {
+        match &self.backend {
+            Backend::Own(store) => Ok(store),
+            Backend::Attached(_) => {
+                Err(beside("this needs an engine of syncdeck, or what that keeps in its own schema"))
+            }
+        }
+    }
+
+    /// The database that Heroku Connect keeps, where it is one.
+    pub(in crate::client) fn beside_heroku(&self) -> Option<&Attached> {
+        match &self.backend {
+            Backend::Own(_) => None,
+            Backend::Attached(attached) => Some(attached),
+        }
+    }
+
+    /// The database, whoever keeps it, for what is in mapped tables.
+    pub(in crate::client) fn tables(&self) -> &Store {
+        match &self.backend {
+            Backend::Own(store) => store,
+            Backend::Attached(attached) => attached.store(),
+        }
+    }
+
+    /// A mapping by its object or table.
+    pub(in crate::client) async fn registered(&self, name: &str) -> Result<Mapping, ClientError> {
+        match self.beside_heroku() {
+            Some(attached) => attached.mapping(name).await,
+            None => Ok(self.own()?.registered(name).await?),
+        }
     }
 
     /// The same client, of a connection whose configuration says what it is for.
@@ -75,7 +130,10 @@ impl Client {
     /// # Errors
     /// When the database does not answer.
     pub async fn environment(&self) -> Result<String, ClientError> {
-        let told = self.store.overview().await?.connection.environment;
+        if self.beside_heroku().is_some() {
+            return Ok(self.environment.clone());
+        }
+        let told = self.own()?.overview().await?.connection.environment;
         Ok(operation::environment(&self.environment, &told).to_owned())
     }
 
@@ -96,7 +154,10 @@ impl Client {
 
     /// How things stand.
     pub async fn overview(&self) -> Result<Overview, ClientError> {
-        Ok(self.store.overview().await?)
+        if let Some(attached) = self.beside_heroku() {
+            return attached.overview(&self.environment).await;
+        }
+        Ok(self.own()?.overview().await?)
     }
 
     /// The errors that match, by cause, the most frequent first.
@@ -105,7 +166,10 @@ impl Client {
     /// A filter that cannot be read is refused with what is allowed.
     pub async fn groups(&self, filter: &str, limit: usize) -> Result<Vec<Group>, ClientError> {
         let filter = Filter::parse(filter, chrono::Utc::now())?;
-        Ok(self.store.groups(&filter, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
+        if let Some(attached) = self.beside_heroku() {
+            return attached.groups(&filter, limit).await;
+        }
+        Ok(self.own()?.groups(&filter, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }
 
     /// One error by its number.
@@ -113,7 +177,10 @@ impl Client {
     /// # Errors
     /// When there is none of that number.
     pub async fn error(&self, id: i64) -> Result<SyncError, ClientError> {
-        self.store.error(id).await?.ok_or_else(|| {
+        if let Some(attached) = self.beside_heroku() {
+            return attached.error(id).await;
+        }
+        self.own()?.error(id).await?.ok_or_else(|| {
             ClientError::not_found(format!("there is no error {id}\nlist them with: syncdeck errors"))
         })
     }
@@ -123,11 +190,14 @@ impl Client {
     /// # Errors
     /// Of the kind [`ErrorKind::NotFound`] when the row is gone, [`ErrorKind::Invalid`] when its mapping is.
     pub async fn record(&self, row: &RowRef) -> Result<RecordView, ClientError> {
-        let mapping = self.store.registered(&row.table).await?;
-        let mut record = self.store.record(&mapping, row).await?;
+        if let Some(attached) = self.beside_heroku() {
+            return attached.record(row).await;
+        }
+        let mapping = self.own()?.registered(&row.table).await?;
+        let mut record = self.own()?.record(&mapping, row).await?;
         let values =
             record.values.iter().map(|(field, value)| (field.column.clone(), value.clone())).collect();
-        record.sending = preview::sending(&self.store, &mapping, row, &values).await?;
+        record.sending = preview::sending(self.own()?, &mapping, row, &values).await?;
         if let Some(error) = &record.error {
             let entry = catalogue::classify(catalogue::source_of(&error.code), &error.code, &error.message);
             record.advice = catalogue::diagnose(entry, &mapping, &record);
@@ -138,9 +208,12 @@ impl Client {
     /// Salesforce's values of a row's record, fetched now by the engine; without a running engine the last known
     /// ones, which say by `fetched_at` how old they are.
     pub async fn salesforce_values(&self, row: &RowRef) -> Result<SalesforceValues, ClientError> {
-        let running = self.store.overview().await?.engine.state == EngineState::Running;
-        if !running || self.store.is_read_only() {
-            return self.store.last_fetched(row).await?.ok_or_else(|| {
+        if self.beside_heroku().is_some() {
+            return Err(beside("only Heroku Connect asks Salesforce"));
+        }
+        let running = self.own()?.overview().await?.engine.state == EngineState::Running;
+        if !running || self.own()?.is_read_only() {
+            return self.own()?.last_fetched(row).await?.ok_or_else(|| {
                 ClientError::unavailable(
                     "these values were never fetched, and no engine runs or may be asked; start one with: syncdeck run",
                 )
@@ -155,7 +228,18 @@ impl Client {
 
     /// All mappings as they are worked.
     pub async fn mappings(&self) -> Result<Vec<Mapping>, ClientError> {
-        Ok(self.store.definitions().await?)
+        if let Some(attached) = self.beside_heroku() {
+            return attached.mappings().await;
+        }
+        Ok(self.own()?.definitions().await?)
+    }
+
+    /// One mapping, by its object or table.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn mapping(&self, name: &str) -> Result<Mapping, ClientError> {
+        self.registered(name).await
     }
 
     /// The rules of a mapping, with where each comes from.
@@ -163,8 +247,8 @@ impl Client {
     /// # Errors
     /// When there is none of that name.
     pub async fn rules(&self, mapping: &str) -> Result<(Mapping, Vec<ShownRule>), ClientError> {
-        let mapping = self.store.registered(mapping).await?;
-        let at_run_time = self.store.settings().await?.remove(&mapping.object).unwrap_or_default();
+        let mapping = self.own()?.registered(mapping).await?;
+        let at_run_time = self.own()?.settings().await?.remove(&mapping.object).unwrap_or_default();
         let written = mapping.rules.settings();
         let shown = mapping.rules.shown().into_iter().map(|(key, value)| ShownRule {
             origin: match () {
@@ -190,7 +274,7 @@ impl Client {
         key: &str,
         value: Option<&str>,
     ) -> Result<SetTo, ClientError> {
-        Ok(self.store.set_rule(mapping, key, value, &self.operation(), None).await?)
+        Ok(self.own()?.set_rule(mapping, key, value, &self.operation(), None).await?)
     }
 
     /// Sets several rules of a mapping together: all of them, or none.
@@ -202,7 +286,7 @@ impl Client {
         mapping: &str,
         rules: &[(String, Option<String>)],
     ) -> Result<Vec<SetTo>, ClientError> {
-        Ok(self.store.set_rules(mapping, rules, &self.operation(), None).await?)
+        Ok(self.own()?.set_rules(mapping, rules, &self.operation(), None).await?)
     }
 
     /// Sets a rule of every mapping, as one operation; one that does not take it is told, and the others have it. Returns for
@@ -211,11 +295,11 @@ impl Client {
     /// # Errors
     /// When no mapping took it.
     pub async fn set_rule_everywhere(&self, key: &str, value: &str) -> Result<usize, ClientError> {
-        let operation = self.store.begin_act(&self.operator, self.why.as_deref()).await?;
+        let operation = self.own()?.begin_act(&self.operator, self.why.as_deref()).await?;
         let mut set = 0;
         let mut refused = None;
         for mapping in self.overview().await?.mappings {
-            match self.store.set_rule(&mapping.name, key, Some(value), &operation, None).await {
+            match self.own()?.set_rule(&mapping.name, key, Some(value), &operation, None).await {
                 Ok(_) => set += 1,
                 Err(error) => refused = Some(ClientError::from(error)),
             }
@@ -237,16 +321,22 @@ impl Client {
         failed: bool,
         limit: usize,
     ) -> Result<Vec<Run>, ClientError> {
+        if self.beside_heroku().is_some() {
+            return Err(beside("Heroku Connect notes no runs in the database"));
+        }
         let object = match mapping {
-            Some(name) => Some(self.store.registered(name).await?.object),
+            Some(name) => Some(self.own()?.registered(name).await?.object),
             None => None,
         };
-        Ok(self.store.runs(object.as_deref(), failed, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
+        Ok(self.own()?.runs(object.as_deref(), failed, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }
 
     /// The log: records after `after` (oldest first), or the newest `limit` when `after` is None.
     pub async fn log(&self, after: Option<i64>, limit: usize) -> Result<Vec<LogRecord>, ClientError> {
-        Ok(self.store.log(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
+        if let Some(attached) = self.beside_heroku() {
+            return Ok(attached.log(after));
+        }
+        Ok(self.own()?.log(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }
 }
 

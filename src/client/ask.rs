@@ -41,17 +41,17 @@ impl Client {
 
     /// Asks the engine something that is answered soon.
     pub(super) async fn ask(&self, request: &Request) -> Result<Value, ClientError> {
-        if self.store.is_read_only() {
+        if self.own()?.is_read_only() {
             return Err(ClientError::refused("--read-only asks nothing of the engine"));
         }
-        if !self.store.holdups().await?.engine {
+        if !self.own()?.holdups().await?.engine {
             return Err(ClientError::unavailable(
                 "no engine runs, which has to be asked\nstart one with: syncdeck run",
             ));
         }
         let begin = Instant::now();
-        let id = self.store.ask(request, &self.operator.actor).await?;
-        match self.store.wait_answer(id, FETCH_LIMIT).await? {
+        let id = self.own()?.ask(request, &self.operator.actor).await?;
+        match self.own()?.wait_answer(id, FETCH_LIMIT).await? {
             Some(answer) => answer.map_err(ClientError::refused),
             None => Err(ClientError::unavailable(format!(
                 "the engine, asked {} s ago, did not answer\nsee whether one runs, with: syncdeck status",
@@ -67,10 +67,10 @@ impl Client {
         told: &(dyn Fn(&Value) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<Value, ClientError> {
-        let id = self.store.ask(request, &self.operator.actor).await?;
+        let id = self.own()?.ask(request, &self.operator.actor).await?;
         let mut last = None;
         loop {
-            match self.store.follow_command(id, stop.is_cancelled()).await? {
+            match self.own()?.follow_command(id, stop.is_cancelled()).await? {
                 Course::Answered(answer) => return answer.map_err(ClientError::refused),
                 Course::Waiting(seconds) if seconds > FETCH_LIMIT.as_secs_f64() => {
                     return Err(ClientError::unavailable(format!(

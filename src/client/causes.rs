@@ -52,9 +52,9 @@ impl Client {
         mended: bool,
         limit: usize,
     ) -> Result<Vec<ListedCause>, ClientError> {
-        let now = self.store.now().await?;
+        let now = self.own()?.now().await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let causes = self.store.causes(prefix, mended, limit).await?;
+        let causes = self.own()?.causes(prefix, mended, limit).await?;
         Ok(causes.into_iter().map(|cause| ListedCause::of(cause, now)).collect())
     }
 
@@ -121,7 +121,7 @@ impl Client {
                 "there is no cause {group}, or the engine has not looked at it yet\nlist them with: syncdeck cause"
             ))
         };
-        let cause = self.store.say_of_cause(group, &say, &self.operation()).await?.ok_or_else(none)?;
-        Ok(ListedCause::of(cause, self.store.now().await?))
+        let cause = self.own()?.say_of_cause(group, &say, &self.operation()).await?.ok_or_else(none)?;
+        Ok(ListedCause::of(cause, self.own()?.now().await?))
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::reports::overview::MappingStatus;
 use crate::domain::values::duration;
 
 use super::api::{Client, ClientError};
+use super::attached::session::beside;
 
 /// The shortest span.
 const SHORTEST: TimeDelta = TimeDelta::hours(1);
@@ -27,20 +28,23 @@ impl Client {
     /// # Errors
     /// When there is no such mapping, and when the span is shorter than an hour or longer than a year.
     pub async fn health(&self, span: Duration, mapping: Option<&str>) -> Result<Health, ClientError> {
+        if self.beside_heroku().is_some() {
+            return Err(beside("Heroku Connect keeps no figures of the past in the database"));
+        }
         let length = TimeDelta::from_std(span).ok().filter(|length| (SHORTEST..=LONGEST).contains(length));
         let Some(length) = length else {
             let text = format!("{} is no span of health\nuse 1h to 366d", duration::text(span));
             return Err(ClientError::invalid(text));
         };
         let only = match mapping {
-            Some(name) => Some(self.store.registered(name).await?.object),
+            Some(name) => Some(self.own()?.registered(name).await?.object),
             None => None,
         };
-        let now = self.store.now().await?;
-        let overview = self.store.overview().await?;
+        let now = self.own()?.now().await?;
+        let overview = self.own()?.overview().await?;
         let from = begin(now - length, length);
         let before = begin(from - length, length);
-        let history = self.store.health_history(before).await?;
+        let history = self.own()?.health_history(before).await?;
         let history = match &only {
             Some(name) => history.of_mapping(name),
             None => history,
@@ -48,8 +52,8 @@ impl Client {
         let of_interest = |status: &&MappingStatus| only.as_ref().is_none_or(|name| *name == status.name);
         let mappings = overview.mappings.iter().filter(of_interest);
         let mappings = mappings.map(|status| (status.name.clone(), standing(status, now))).collect();
-        let causes = self.store.frequent_causes(before, from, only.as_deref(), CAUSES).await?;
-        let kept = self.store.health_kept().await?;
+        let causes = self.own()?.frequent_causes(before, from, only.as_deref(), CAUSES).await?;
+        let kept = self.own()?.health_kept().await?;
         Ok(Health { mapping: only, causes, kept, ..review(history, from, now, mappings) })
     }
 }

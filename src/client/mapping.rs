@@ -15,6 +15,7 @@ use crate::domain::reports::overview::Writes;
 use crate::domain::reports::trend::{Share, Trend};
 
 use super::api::{Client, ClientError};
+use super::attached::session::beside;
 
 /// The most minutes that are told at once: a week.
 const MINUTES: u32 = 7 * 24 * 60;
@@ -26,7 +27,10 @@ impl Client {
     /// What happened in each of the last `minutes` minutes (a week at most) of every mapping: the oldest first, none
     /// left out, the one that goes on last.
     pub async fn trends(&self, minutes: u32) -> Result<Vec<Trend>, ClientError> {
-        Ok(self.store.trends(minutes.min(MINUTES)).await?)
+        if self.beside_heroku().is_some() {
+            return Err(beside("Heroku Connect keeps no figures of past minutes in the database"));
+        }
+        Ok(self.own()?.trends(minutes.min(MINUTES)).await?)
     }
 
     /// The unresolved errors that match, by category and code, the most frequent first.
@@ -36,7 +40,7 @@ impl Client {
     pub async fn breakdown(&self, filter: &str) -> Result<Vec<Share>, ClientError> {
         let filter =
             Filter::parse(filter, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?;
-        Ok(self.store.breakdown(&filter).await?)
+        Ok(self.own()?.breakdown(&filter).await?)
     }
 
     /// Pauses, drains or resumes the writes of a mapping; without a name, of every mapping at once that this changes.
@@ -45,7 +49,12 @@ impl Client {
     /// # Errors
     /// When there is no such mapping, and when there is nothing to pause or to drain.
     pub async fn writes(&self, mapping: Option<&str>, to: Writes) -> Result<String, ClientError> {
-        let changed = self.store.set_writes(mapping, to, &self.act_on(mapping).await?).await?;
+        if self.beside_heroku().is_some() {
+            return Err(beside(
+                "only Heroku Connect can rest its writes, and for all mappings at once: heroku connect:pause",
+            ));
+        }
+        let changed = self.own()?.set_writes(mapping, to, &self.act_on(mapping).await?).await?;
         let whose = mapping.map_or_else(|| "all mappings".to_owned(), str::to_owned);
         match (to, of_these(&changed)) {
             (Writes::Pause, Some(whose)) => Ok(format!("{whose} writes rest; changes are kept, reads go on")),
@@ -70,7 +79,12 @@ impl Client {
     /// # Errors
     /// When there is no such mapping, when it is not loaded yet, or being read again already.
     pub async fn reload(&self, mapping: Option<&str>) -> Result<String, ClientError> {
-        let asked = self.store.ask_reload(mapping, &self.act_on(mapping).await?).await?;
+        if self.beside_heroku().is_some() {
+            return Err(beside(
+                "only Heroku Connect reads from Salesforce here; its dashboard reloads a mapping",
+            ));
+        }
+        let asked = self.own()?.ask_reload(mapping, &self.act_on(mapping).await?).await?;
         match of_these(&asked) {
             Some(whose) => {
                 Ok(format!("{whose} records are all read again; reads and writes go on meanwhile"))
@@ -92,7 +106,7 @@ impl Client {
         told: &(dyn Fn(Stage) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<VerifyReport, ClientError> {
-        let table = self.store.registered(mapping).await?.table;
+        let table = self.own()?.registered(mapping).await?.table;
         let told = |progress: &Value| {
             if let Ok(stage) = Stage::deserialize(progress) {
                 told(stage);
@@ -108,7 +122,7 @@ impl Client {
     /// # Errors
     /// When there is no such mapping, no engine, or when Salesforce does not answer.
     pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<DryRun, ClientError> {
-        let table = self.store.registered(mapping).await?.table;
+        let table = self.own()?.registered(mapping).await?.table;
         let request = Request::DryRun { table, limit };
         let trial = self.ask_long(&request, &|_| {}, &CancellationToken::new()).await?;
         serde_json::from_value(trial).map_err(|error| ClientError::refused(error.to_string()))
@@ -118,7 +132,7 @@ impl Client {
     async fn act_on(&self, mapping: Option<&str>) -> Result<Operation, ClientError> {
         Ok(match mapping {
             Some(_) => self.operation(),
-            None => self.store.begin_act(&self.operator, self.why.as_deref()).await?,
+            None => self.own()?.begin_act(&self.operator, self.why.as_deref()).await?,
         })
     }
 }

@@ -6,6 +6,7 @@
 //!   `summaries` what their lines say; `export` the same into files; `events` what changed
 //!   meanwhile; `preview` what of a row waits to be sent, as it would be sent; `health` how well it goes.
 //! - `row` what is done to one row, `mapping` what is done to mappings, `operations/` what is done to many rows.
+//! - `attached` answers the same questions on a database that Heroku Connect keeps, and says of the others why not.
 //! - `ask` is the client's end of a request to the engine; `answers` waits for what becomes of rows that somebody has just
 //!   sent, `tally` looks what became of them so far.
 
@@ -13,6 +14,7 @@ pub mod alerts;
 pub mod answers;
 pub mod api;
 mod ask;
+pub mod attached;
 pub mod causes;
 mod error;
 mod events;

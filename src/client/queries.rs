@@ -13,6 +13,7 @@ use crate::logs::LogRecord;
 use crate::postgres::errors::listing::COUNT_CAP;
 
 use super::api::{Client, ClientError};
+use super::attached::session::beside;
 
 pub use crate::postgres::errors::listing::ErrorPage;
 
@@ -54,8 +55,11 @@ impl Client {
     /// A filter that cannot be read is refused with what is allowed.
     pub async fn errors(&self, query: &ErrorQuery) -> Result<ErrorPage, ClientError> {
         let filter = filter(&query.filter)?;
+        if let Some(attached) = self.beside_heroku() {
+            return attached.errors(&filter, query.sort, query.after.as_ref(), query.limit).await;
+        }
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        Ok(self.store.errors(&filter, query.sort, query.after.as_ref(), limit).await?)
+        Ok(self.own()?.errors(&filter, query.sort, query.after.as_ref(), limit).await?)
     }
 
     /// How many unresolved errors match.
@@ -63,7 +67,11 @@ impl Client {
     /// # Errors
     /// A filter that cannot be read is refused with what is allowed.
     pub async fn count(&self, text: &str) -> Result<Count, ClientError> {
-        let count = self.store.count_errors(&filter(text)?).await?;
+        let filter = filter(text)?;
+        let count = match self.beside_heroku() {
+            Some(attached) => attached.count(&filter).await?,
+            None => self.own()?.count_errors(&filter).await?,
+        };
         Ok(Count { matching: count.min(COUNT_CAP), capped: count > COUNT_CAP })
     }
 }
@@ -86,11 +94,14 @@ impl Client {
     /// # Errors
     /// When there is no such mapping.
     pub async fn pending(&self, query: &PendingQuery) -> Result<Vec<Pending>, ClientError> {
+        if let Some(attached) = self.beside_heroku() {
+            return attached.pending(query.mapping.as_deref(), query.after.as_ref(), query.limit).await;
+        }
         let table = match &query.mapping {
-            Some(name) => Some(self.store.registered(name).await?.table),
+            Some(name) => Some(self.own()?.registered(name).await?.table),
             None => None,
         };
-        Ok(self.store.waiting(table.as_deref(), query.after.as_ref(), query.limit).await?)
+        Ok(self.own()?.waiting(table.as_deref(), query.after.as_ref(), query.limit).await?)
     }
 
     /// The rows around one: the parents that its lookup and relationship columns name, where they have rows here, and the
@@ -99,13 +110,19 @@ impl Client {
     /// # Errors
     /// When there is no such mapping.
     pub async fn relatives(&self, row: &RowRef) -> Result<Vec<Relative>, ClientError> {
-        Ok(self.store.relatives(row).await?)
+        if self.beside_heroku().is_some() {
+            return Err(beside("the database does not tell which object a lookup names"));
+        }
+        Ok(self.own()?.relatives(row).await?)
     }
 
     /// Log records before the one at position `before`, oldest first. Where the log's beginning is reached and records
     /// were removed before it, the first one says how many (`fields.dropped`).
     pub async fn log_before(&self, before: i64, limit: usize) -> Result<Vec<LogRecord>, ClientError> {
-        Ok(self.store.log_before(before, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
+        if let Some(attached) = self.beside_heroku() {
+            return Ok(attached.log((before <= 1).then_some(1)));
+        }
+        Ok(self.own()?.log_before(before, i64::try_from(limit).unwrap_or(i64::MAX)).await?)
     }
 
     /// The newest log records that speak of a row, oldest first.
@@ -113,9 +130,12 @@ impl Client {
     /// # Errors
     /// When there is no such mapping.
     pub async fn log_of(&self, row: &RowRef, limit: usize) -> Result<Vec<LogRecord>, ClientError> {
-        let mapping = self.store.registered(&row.table).await?;
+        if self.beside_heroku().is_some() {
+            return Err(beside("Heroku Connect's log names no rows, and is not in the database"));
+        }
+        let mapping = self.own()?.registered(&row.table).await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Ok(self.store.log_of(&mapping.object, row.row, limit).await?)
+        Ok(self.own()?.log_of(&mapping.object, row.row, limit).await?)
     }
 
     /// The values that unresolved errors have for a qualifier of the filter, of those that begin with `prefix`, at most 50,
@@ -125,7 +145,10 @@ impl Client {
     /// # Errors
     /// When the qualifier is none whose values can be told.
     pub async fn values_of(&self, qualifier: &str, prefix: &str) -> Result<Vec<(String, i64)>, ClientError> {
-        let store = &self.store;
+        if let Some(attached) = self.beside_heroku() {
+            return attached.values_of(qualifier, prefix).await;
+        }
+        let store = self.own()?;
         Ok(match qualifier {
             "mapping" | "code" | "state" => store.ordered_values(qualifier, prefix).await?,
             "field" => store.ordered_values("fields", prefix).await?,
@@ -153,7 +176,10 @@ impl Client {
     /// Why operators cannot change anything in this session, in words: which right on which table is missing. `None`
     /// when they can.
     pub async fn may_write(&self) -> Result<Option<String>, ClientError> {
-        Ok(self.store.lacks_rights().await?)
+        if let Some(attached) = self.beside_heroku() {
+            return attached.may_write().await;
+        }
+        Ok(self.own()?.lacks_rights().await?)
     }
 }
 

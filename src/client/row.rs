@@ -12,6 +12,7 @@ use crate::domain::records::consistency::OP;
 use crate::domain::records::record::{Edit, Hit};
 
 use super::api::{Client, ClientError};
+use super::attached::session::beside;
 
 /// What linking came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +37,12 @@ impl Client {
     /// # Errors
     /// When the row changed under the editor, naming the field, or cannot take the value.
     pub async fn save(&self, edit: &Edit) -> Result<(), ClientError> {
-        match self.store.save(edit, &self.operation()).await {
+        if let Some(attached) = self.beside_heroku() {
+            return attached.mend(&edit.row, &edit.fields, edit.retry, None).await;
+        }
+        match self.own()?.save(edit, &self.operation()).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(ClientError::refused(self.store.masked(&edit.row.table, &error).await)),
+            Err(error) => Err(ClientError::refused(self.own()?.masked(&edit.row.table, &error).await)),
         }
     }
 
@@ -48,11 +52,14 @@ impl Client {
     /// # Errors
     /// When the row has nothing unsent.
     pub async fn retry(&self, row: &RowRef) -> Result<(), ClientError> {
-        let found = self.store.error_of(row).await?.filter(|error| error.op == OP);
+        if let Some(attached) = self.beside_heroku() {
+            return attached.mend(row, &[], true, None).await;
+        }
+        let found = self.own()?.error_of(row).await?.filter(|error| error.op == OP);
         if let Some(found) = found.filter(|error| error.state != ErrorState::Retrying) {
             return self.put_right(&found, &Action::LookAgain).await.map(drop);
         }
-        Ok(self.store.retry(row, &self.operation()).await?)
+        Ok(self.own()?.retry(row, &self.operation()).await?)
     }
 
     /// Stops asking about a failing row, until it changes again.
@@ -60,7 +67,10 @@ impl Client {
     /// # Errors
     /// When the row has no open error.
     pub async fn ignore(&self, row: &RowRef) -> Result<(), ClientError> {
-        Ok(self.store.ignore(row, &self.operation()).await?)
+        if let Some(attached) = self.beside_heroku() {
+            return attached.ignore(row, None).await;
+        }
+        Ok(self.own()?.ignore(row, &self.operation()).await?)
     }
 
     /// Does what a remedy says, and sends the row again. Tells what was done.
@@ -77,14 +87,18 @@ impl Client {
         let Some(action) = offer.action.as_ref().filter(|action| !is_open(action)) else {
             return Err(ClientError::refused(format!("this is for a person to do: {}", offer.text)));
         };
+        if let Some(attached) = self.beside_heroku() {
+            attached.apply(row, action, offer).await?;
+            return Ok(offer.text.clone());
+        }
         // What changes the row's values compares in its own transaction.
         if let (Some(against), false) = (offer.against, action.sets_values()) {
-            self.store.still_fails(row, against).await?;
+            self.own()?.still_fails(row, against).await?;
         }
         match action {
             Action::Apply(_) | Action::Nearest | Action::Pick | Action::Clear => {
                 let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
-                self.store.mend(&edit, offer.against, &self.operation()).await?;
+                self.own()?.mend(&edit, offer.against, &self.operation()).await?;
             }
             Action::Rule { key, value } => {
                 let set = self.set_rule(&row.table, key, Some(value)).await;
@@ -107,15 +121,15 @@ impl Client {
             }
             Action::Retry => {
                 let seen = offer.against.map(|against| against.seen);
-                self.store.retry_seen(row, seen, &self.operation()).await?;
+                self.own()?.retry_seen(row, seen, &self.operation()).await?;
             }
             Action::Repair(_) | Action::Merge | Action::LookAgain => {
-                let error = self.store.error_of(row).await?;
+                let error = self.own()?.error_of(row).await?;
                 let error = error.ok_or_else(|| ClientError::refused("the row has no error any more"))?;
                 return self.put_right(&error, action).await;
             }
             Action::Choose(side) => {
-                let open = self.store.conflicts(row).await?;
+                let open = self.own()?.conflicts(row).await?;
                 let open = open.iter().filter(|conflict| conflict.winner.is_none());
                 let sides: Vec<(String, Side)> =
                     open.map(|conflict| (conflict.column.clone(), *side)).collect();
@@ -130,9 +144,9 @@ impl Client {
     /// # Errors
     /// When a column has no open conflict.
     pub async fn choose(&self, row: &RowRef, sides: &[(String, Side)]) -> Result<(), ClientError> {
-        let operation = self.store.begin_act(&self.operator, self.why.as_deref()).await?;
+        let operation = self.own()?.begin_act(&self.operator, self.why.as_deref()).await?;
         for (column, side) in sides {
-            self.store.choose(row, column, *side, &operation).await?;
+            self.own()?.choose(row, column, *side, &operation).await?;
         }
         Ok(())
     }
@@ -143,23 +157,26 @@ impl Client {
     /// # Errors
     /// When there is none, when the row has a record, or when the row that has the record cannot be replaced.
     pub async fn link(&self, row: &RowRef, sfid: Option<&str>, owner: Owner) -> Result<Linked, ClientError> {
-        let mapping = self.store.registered(&row.table).await?;
+        let mapping = self.own()?.registered(&row.table).await?;
         let at = RowRef { table: mapping.table.clone(), row: row.row };
         let found = self.ask(&Request::Existing { at, sfid: sfid.map(str::to_owned) }).await?;
         let sfid = found.as_str().unwrap_or_default().to_owned();
-        let other = self.store.row_of(&mapping, &sfid).await?;
+        let other = self.own()?.row_of(&mapping, &sfid).await?;
         if let Some(other) = other.filter(|other| owner == Owner::Keeps && *other != row.row) {
             return Ok(Linked::Taken { sfid, row: other });
         }
         let at = RowRef { table: mapping.table, row: row.row };
-        self.store.link(&at, &sfid, owner, &self.operation()).await?;
+        self.own()?.link(&at, &sfid, owner, &self.operation()).await?;
         Ok(Linked::Done { sfid })
     }
 
     /// Operations of operators, the newest first; masked values are not in them.
     pub async fn operations(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, ClientError> {
-        let mut operations = self.store.operations(query).await?;
-        let mappings = self.store.definitions().await?;
+        if self.beside_heroku().is_some() {
+            return Err(beside("nothing notes here who did what, so nothing can be undone"));
+        }
+        let mut operations = self.own()?.operations(query).await?;
+        let mappings = self.own()?.definitions().await?;
         for operation in &mut operations {
             if let Some(mapping) = mappings.iter().find(|mapping| mapping.object == operation.mapping) {
                 operation.first.mask(mapping);
@@ -173,13 +190,13 @@ impl Client {
     /// # Errors
     /// When there is no such operation.
     pub async fn act_entries(&self, operation: i64) -> Result<Vec<AuditEntry>, ClientError> {
-        let mut entries = self.store.entries(operation).await?;
+        let mut entries = self.own()?.entries(operation).await?;
         if entries.is_empty() {
             return Err(ClientError::not_found(format!(
                 "there is no operation {operation}\nlist them with: syncdeck audit"
             )));
         }
-        let mappings = self.store.definitions().await?;
+        let mappings = self.own()?.definitions().await?;
         for entry in &mut entries {
             if let Some(mapping) = mappings.iter().find(|mapping| mapping.table == entry.table) {
                 entry.mask(mapping);
@@ -224,6 +241,9 @@ impl Client {
     /// # Errors
     /// When there is no such mapping.
     pub async fn find(&self, text: &str, mapping: Option<&str>) -> Result<Vec<Hit>, ClientError> {
-        Ok(self.store.find(text, mapping).await?)
+        if let Some(attached) = self.beside_heroku() {
+            return attached.find(text, mapping).await;
+        }
+        Ok(self.own()?.find(text, mapping).await?)
     }
 }

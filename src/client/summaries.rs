@@ -10,8 +10,7 @@ use crate::domain::records::record::RecordView;
 use crate::domain::values::hstore::Hstore;
 use crate::domain::values::key;
 
-use super::api::{Client, ClientError};
-use crate::postgres::Error;
+use super::api::{Client, ClientError, ErrorKind};
 
 /// Rows that are told of at most which wait for one.
 pub const BLOCKED: usize = 100;
@@ -28,19 +27,23 @@ impl Client {
         }
         let mut summaries = Vec::new();
         for (table, errors) in by_table {
-            let mapping = match self.store.registered(table).await {
+            let mapping = match self.registered(table).await {
                 Ok(mapping) => mapping,
                 // It left the configuration, or is of another version: the others have their words.
-                Err(Error::Wrong(_) | Error::Refused(_)) => continue,
-                Err(error) => return Err(error.into()),
+                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Refused) => continue,
+                Err(error) => return Err(error),
             };
             let rows: Vec<RowId> = errors.iter().filter_map(|error| error.row_id).collect();
-            let values = self.store.values(table, &rows).await?;
+            let values = self.tables().values(table, &rows).await?;
             let keys: Vec<(RowId, Option<String>)> = rows
                 .iter()
                 .map(|row| (*row, values.get(row).and_then(|row| key_of(&mapping, row))))
                 .collect();
-            let waiting = self.store.waiting_for(table, &keys).await?;
+            let waiting = match self.beside_heroku() {
+                // Which rows wait for which is not told there.
+                Some(_) => HashMap::new(),
+                None => self.own()?.waiting_for(table, &keys).await?,
+            };
             summaries.extend(errors.into_iter().filter_map(|error| {
                 let row = error.row_id?;
                 let record = failed(&mapping, values.get(&row)?, error.clone());
@@ -58,11 +61,13 @@ impl Client {
     /// When the database does not answer.
     pub async fn blocked(&self, parents: &[(i64, RowRef)]) -> Result<Vec<(i64, Blocked)>, ClientError> {
         let mut found = Vec::new();
+        // Beside Heroku Connect nothing tells which row waits for which.
+        let parents = if self.beside_heroku().is_some() { &[] } else { parents };
         for (id, at) in parents {
-            let mapping = self.store.registered(&at.table).await?;
-            let values = self.store.values(&at.table, &[at.row]).await?;
+            let mapping = self.own()?.registered(&at.table).await?;
+            let values = self.own()?.values(&at.table, &[at.row]).await?;
             let key = values.get(&at.row).and_then(|row| key_of(&mapping, row));
-            let mut errors = self.store.blocked_by(at, key.as_deref(), BLOCKED as i64 + 1).await?;
+            let mut errors = self.own()?.blocked_by(at, key.as_deref(), BLOCKED as i64 + 1).await?;
             let more = errors.len() > BLOCKED;
             errors.truncate(BLOCKED);
             found.push((*id, Blocked { errors, more }));
@@ -80,7 +85,11 @@ impl Client {
         column: &str,
         text: &str,
     ) -> Result<Vec<(String, String)>, ClientError> {
-        let all = self.store.definitions().await?;
+        if self.beside_heroku().is_some() {
+            // Which object a lookup names is not told there.
+            return Ok(Vec::new());
+        }
+        let all = self.own()?.definitions().await?;
         let of = all.iter().find(|mapping| mapping.table == table);
         let field = of.and_then(|mapping| mapping.field(column));
         let objects = field.map_or(&[][..], |field| &field.reference_to);
@@ -88,7 +97,7 @@ impl Client {
         for parent in all.iter().filter(|parent| objects.contains(&parent.object)) {
             let columns = name_columns(parent);
             if !columns.is_empty() {
-                found.extend(self.store.records_named(parent, &columns, text).await?);
+                found.extend(self.own()?.records_named(parent, &columns, text).await?);
             }
         }
         Ok(found)

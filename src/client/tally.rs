@@ -12,7 +12,10 @@ impl Client {
     /// # Errors
     /// When the database does not answer.
     pub async fn answered(&self, sent: &[(i64, DateTime<Utc>)]) -> Result<Vec<(i64, Answer)>, ClientError> {
-        Ok(self.store.answers(sent).await?)
+        if let Some(attached) = self.beside_heroku() {
+            return attached.answered(sent).await;
+        }
+        Ok(self.own()?.answers(sent).await?)
     }
 
     /// What became of the rows of an operation, by its number.
@@ -20,6 +23,6 @@ impl Client {
     /// # Errors
     /// When the database does not answer.
     pub async fn tally(&self, act: i64) -> Result<Tally, ClientError> {
-        Ok(self.store.tally(act).await?)
+        Ok(self.own()?.tally(act).await?)
     }
 }

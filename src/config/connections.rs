@@ -12,6 +12,7 @@ use super::mapping::MappingKeys;
 use super::metrics::MetricsKeys;
 use super::written::{Check, HistoryKeys, PostgresKeys, SalesforceKeys, VerifyKeys};
 use super::{ConfigError, EngineMode};
+use crate::domain::attached::mode::WriteMode;
 
 /// The environment of a connection that names none: what asks most carefully.
 const ENVIRONMENT: &str = "prod";
@@ -43,7 +44,8 @@ struct Top {
 struct One {
     connection: Head,
     postgres: PostgresKeys,
-    salesforce: SalesforceKeys,
+    #[serde(default)]
+    salesforce: Option<SalesforceKeys>,
     #[serde(default)]
     history: HistoryKeys,
     #[serde(default)]
@@ -71,6 +73,8 @@ struct Head {
     environment: Option<String>,
     #[serde(default)]
     engine: Option<Spanned<String>>,
+    #[serde(default)]
+    writes: Option<Spanned<String>>,
 }
 
 /// A file of several.
@@ -95,8 +99,11 @@ struct Sections {
     environment: Option<String>,
     #[serde(default)]
     engine: Option<Spanned<String>>,
+    #[serde(default)]
+    writes: Option<Spanned<String>>,
     postgres: PostgresKeys,
-    salesforce: SalesforceKeys,
+    #[serde(default)]
+    salesforce: Option<SalesforceKeys>,
     #[serde(default)]
     history: HistoryKeys,
     #[serde(default)]
@@ -115,7 +122,10 @@ pub(super) struct Written {
     pub(super) environment: String,
     pub(super) engine: EngineMode,
     pub(super) postgres: PostgresKeys,
-    pub(super) salesforce: SalesforceKeys,
+    /// How Heroku Connect writes, where it is the engine and somebody said so.
+    pub(super) writes: Option<WriteMode>,
+    /// None only where Heroku Connect is the engine.
+    pub(super) salesforce: Option<SalesforceKeys>,
     pub(super) history: HistoryKeys,
     pub(super) verify: VerifyKeys,
     pub(super) metrics: Option<MetricsKeys>,
@@ -159,8 +169,12 @@ impl Check<'_> {
 
     fn one(&self, file: One) -> Result<Written, ConfigError> {
         self.named(&file.connection.name, "connection.name")?;
+        let engine = self.engine("connection.engine", file.connection.engine.as_ref())?;
+        let at = file.connection.name.span().start;
+        self.has_org("", at, engine, file.salesforce.is_some())?;
         Ok(Written {
-            engine: self.engine("connection.engine", file.connection.engine.as_ref())?,
+            engine,
+            writes: self.writes("connection.writes", file.connection.writes.as_ref(), engine)?,
             name: file.connection.name,
             place: String::new(),
             environment: file.connection.environment.unwrap_or_else(|| ENVIRONMENT.to_owned()),
@@ -176,8 +190,11 @@ impl Check<'_> {
     fn one_of_several(&self, name: Spanned<String>, sections: Sections) -> Result<Written, ConfigError> {
         self.named(&name, "connections")?;
         let place = format!("connections.{}.", name.get_ref());
+        let engine = self.engine(&format!("{place}engine"), sections.engine.as_ref())?;
+        self.has_org(&place, name.span().start, engine, sections.salesforce.is_some())?;
         Ok(Written {
-            engine: self.engine(&format!("{place}engine"), sections.engine.as_ref())?,
+            engine,
+            writes: self.writes(&format!("{place}writes"), sections.writes.as_ref(), engine)?,
             name,
             place,
             environment: sections.environment.unwrap_or_else(|| ENVIRONMENT.to_owned()),
@@ -201,13 +218,46 @@ impl Check<'_> {
         match written.map(|mode| (mode, mode.get_ref().as_str())) {
             None | Some((_, "with-console")) => Ok(EngineMode::WithConsole),
             Some((_, "service")) => Ok(EngineMode::Service),
+            Some((_, "heroku-connect")) => Ok(EngineMode::HerokuConnect),
             Some((mode, _)) => Err(self.refuse(
                 mode,
                 key,
                 "is unknown",
-                "use \"with-console\" (the console runs the engine) or \"service\" (only `syncdeck run` does)",
+                "use \"with-console\" (the console runs the engine), \"service\" (only `syncdeck run` does) or \"heroku-connect\" (Heroku \
+                 Connect does the work, and syncdeck looks and mends)",
             )),
         }
+    }
+
+    /// Only Heroku Connect knows its org by itself.
+    fn has_org(&self, place: &str, at: usize, engine: EngineMode, written: bool) -> Result<(), ConfigError> {
+        if written || engine == EngineMode::HerokuConnect {
+            return Ok(());
+        }
+        let remedy = format!("add [{place}salesforce] with login_url, client_id and how the app signs in");
+        Err(self.refuse_at(at, &format!("{place}salesforce"), "is missing", &remedy))
+    }
+
+    /// How Heroku Connect writes to Salesforce.
+    fn writes(
+        &self,
+        key: &str,
+        written: Option<&Spanned<String>>,
+        engine: EngineMode,
+    ) -> Result<Option<WriteMode>, ConfigError> {
+        let Some(word) = written else { return Ok(None) };
+        if engine != EngineMode::HerokuConnect {
+            let remedy = "leave it out, or set engine = \"heroku-connect\"";
+            return Err(self.refuse(
+                word,
+                key,
+                "says how Heroku Connect writes, which is not the engine here",
+                remedy,
+            ));
+        }
+        let mode = WriteMode::from_word(word.get_ref());
+        let remedy = "use \"merged\" or \"ordered\", as Heroku Connect's settings have it";
+        mode.map(Some).ok_or_else(|| self.refuse(word, key, "is unknown", remedy))
     }
 
     /// Two engines with different mappings in one database would undo each other's work.

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::domain::attached::mode::WriteMode;
 use crate::domain::errors::grouping::Grouping;
 use crate::domain::mappings::mapping::Access;
 use crate::domain::mappings::rules::Rules;
@@ -113,6 +114,23 @@ pub enum ConfigError {
         /// The parser's words.
         text: String,
     },
+    /// Nothing names the database that Heroku Connect keeps.
+    #[error(
+        "DATABASE_URL is not set: it names the database that Heroku Connect syncs\nset it, such as: export \
+         DATABASE_URL=$(heroku config:get DATABASE_URL -a APP)"
+    )]
+    NoDatabase,
+    /// An engine was to be started beside Heroku Connect's.
+    #[error(
+        "the connection {name} is attached to Heroku Connect (engine = \"heroku-connect\"): a second engine would send the same changes \
+         again, so none is started\nthree ways on: look and mend beside it, with the console (syncdeck); take its tables over (make a \
+         configuration with: syncdeck import heroku-connect, pause Heroku Connect, then start: syncdeck run --adopt); or name another \
+         database in postgres.url"
+    )]
+    Attached {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Who runs the engine.
@@ -122,6 +140,8 @@ pub enum EngineMode {
     WithConsole,
     /// Only `syncdeck run`; consoles attach.
     Service,
+    /// Nobody here: Heroku Connect does the work, and syncdeck looks and mends beside it.
+    HerokuConnect,
 }
 
 /// One of the connections of a file.
@@ -150,6 +170,8 @@ pub struct Config {
     pub environment: String,
     /// Who runs the engine.
     pub engine: EngineMode,
+    /// How Heroku Connect writes to Salesforce, where it is the engine and somebody said so.
+    pub writes: Option<WriteMode>,
     /// PostgreSQL.
     pub postgres: Postgres,
     /// Salesforce.
@@ -160,7 +182,7 @@ pub struct Config {
     pub verify: Verify,
     /// Where figures for Prometheus are told; nowhere unless it is asked for.
     pub metrics: Option<metrics::Metrics>,
-    /// The mappings, at least one.
+    /// The mappings, at least one where an engine of ours works.
     pub mappings: Vec<MappingConfig>,
     /// The console.
     pub console: ConsoleSettings,
@@ -233,7 +255,7 @@ pub struct Postgres {
 /// Where the records are, and how hard it is asked.
 #[derive(Clone, Debug)]
 pub struct Salesforce {
-    /// My Domain URL.
+    /// My Domain URL; empty where only Heroku Connect goes there.
     pub login_url: String,
     /// Consumer key.
     pub client_id: String,
@@ -249,6 +271,22 @@ pub struct Salesforce {
     pub look_back: Duration,
     /// How often describe is read again.
     pub describe_interval: Duration,
+}
+
+impl Salesforce {
+    /// No org: nothing here asks Salesforce.
+    fn nowhere() -> Salesforce {
+        Salesforce {
+            login_url: String::new(),
+            client_id: String::new(),
+            auth: Auth::ClientCredentials { secret: SecretString::default() },
+            api_version: String::new(),
+            request_timeout: Duration::ZERO,
+            lease: Duration::ZERO,
+            look_back: Duration::ZERO,
+            describe_interval: Duration::ZERO,
+        }
+    }
 }
 
 /// How the app signs in; `salesforce.auth` in the file.
@@ -400,6 +438,34 @@ impl Config {
     pub fn table(&self, name: &str) -> Vec<String> {
         let below: &[&str] = if self.among_several { &["connections", &self.name] } else { &[] };
         below.iter().chain([&name]).map(|part| (*part).to_owned()).collect()
+    }
+
+    /// The configuration of a database that Heroku Connect keeps, named by `DATABASE_URL`: for who has no file.
+    ///
+    /// # Errors
+    /// When the variable is not set.
+    pub fn attached(schema: &str, writes: Option<&str>) -> Result<Config, ConfigError> {
+        if std::env::var_os("DATABASE_URL").is_none() {
+            return Err(ConfigError::NoDatabase);
+        }
+        let writes = writes.map(|writes| format!("writes = {}\n", edit::quoted(writes))).unwrap_or_default();
+        let text = format!(
+            "[connection]\nname = \"heroku-connect\"\nengine = \"heroku-connect\"\n{writes}\
+             [postgres]\nurl_env = \"DATABASE_URL\"\nschema = {}\n",
+            edit::quoted(schema)
+        );
+        Config::of(Path::new("--attach-heroku-connect"), &text, None)
+    }
+
+    /// Refuses an engine of ours where Heroku Connect does the work.
+    ///
+    /// # Errors
+    /// With the reason, and the ways on.
+    pub fn refuse_engine(&self) -> Result<(), ConfigError> {
+        if self.engine != EngineMode::HerokuConnect {
+            return Ok(());
+        }
+        Err(ConfigError::Attached { name: self.name.clone() })
     }
 
     /// The URL of the database, for the driver's eyes only.

@@ -19,8 +19,8 @@ use super::connections::Written;
 use super::console::ConsoleFile;
 use super::log::LogFile;
 use super::{
-    Config, ConfigError, ConnectionName, ConsoleSettings, Contents, History, MappingConfig, Postgres,
-    Salesforce, Verify,
+    Config, ConfigError, ConnectionName, ConsoleSettings, Contents, EngineMode, History, MappingConfig,
+    Postgres, Salesforce, Verify,
 };
 
 #[derive(Deserialize)]
@@ -189,9 +189,16 @@ impl<'a> Check<'a> {
     }
 
     fn connection(&self, written: Written) -> Result<Config, ConfigError> {
-        let of = &written.salesforce;
-        let secret_files = [&of.client_secret_file, &of.private_key_file];
-        let secret_files = secret_files.into_iter().flatten().map(|file| file.get_ref().clone()).collect();
+        let is_attached = written.engine == EngineMode::HerokuConnect;
+        let of = written.salesforce.as_ref().filter(|_| !is_attached);
+        let secret_files =
+            of.into_iter().flat_map(|of| [&of.client_secret_file, &of.private_key_file]).flatten();
+        let secret_files = secret_files.map(|file| file.get_ref().clone()).collect();
+        if let Some(mapping) = written.mapping.first().filter(|_| is_attached) {
+            let remedy = "leave [[mapping]] out: beside Heroku Connect the tables themselves tell what is mapped (fields are masked only \
+                          where an engine of syncdeck keeps them)";
+            return Err(self.refuse(mapping, "mapping", "it would have no effect", remedy));
+        }
         let mut tables = HashSet::new();
         let mut mappings = written
             .mapping
@@ -199,7 +206,7 @@ impl<'a> Check<'a> {
             .map(|mapping| self.mapping(mapping, &mut tables))
             .collect::<Result<Vec<_>, _>>()?;
         let verify = self.verify(&written.verify, &mut mappings)?;
-        if mappings.is_empty() {
+        if mappings.is_empty() && !is_attached {
             let remedy = format!("add at least one [[{}mapping]] with object and fields", self.place);
             let at = if self.place.is_empty() { self.text.len() } else { written.name.span().start };
             return Err(self.refuse_at(at, "mapping", "there is none", &remedy));
@@ -211,8 +218,13 @@ impl<'a> Check<'a> {
             among_several: !written.place.is_empty(),
             environment: written.environment,
             engine: written.engine,
+            writes: written.writes,
             postgres: self.postgres(written.postgres)?,
-            salesforce: self.salesforce(written.salesforce)?,
+            // What only an engine of ours needs is not looked at where there is none.
+            salesforce: match written.salesforce.filter(|_| !is_attached) {
+                Some(keys) => self.salesforce(keys)?,
+                None => Salesforce::nowhere(),
+            },
             history: self.history(&written.history)?,
             verify,
             metrics: self.metrics(written.metrics.as_ref())?,

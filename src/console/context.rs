@@ -12,6 +12,7 @@ use super::theme::Theme;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation;
 use crate::domain::reports::overview::{MappingStatus, Overview};
+use crate::domain::state::EngineState;
 
 /// After so many seconds without an answer the console says that PostgreSQL is silent.
 const SILENCE: i64 = 3;
@@ -139,6 +140,11 @@ impl Context {
     /// A time where the operator is, or in UTC.
     pub fn local(&self, time: DateTime<Utc>) -> DateTime<FixedOffset> {
         time.with_timezone(&if self.settings.utc { Utc.fix() } else { self.settings.zone })
+    }
+
+    /// Whether Heroku Connect keeps the database.
+    pub fn is_attached(&self) -> bool {
+        self.overview.as_ref().is_some_and(|overview| overview.engine.state == EngineState::Attached)
     }
 
     /// The mappings, as far as they are known.

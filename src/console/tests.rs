@@ -2,6 +2,7 @@
 //! terminal.
 
 mod alerts;
+mod beside;
 mod clipboard;
 mod columns;
 mod compared;

@@ -101,6 +101,8 @@ states! {
         Starting = "starting",
         /// None gave a sign of life for 10 s.
         Stopped = "stopped",
+        /// There is none of ours: Heroku Connect does its work.
+        Attached = "attached",
     }
 }
 
@@ -123,6 +125,8 @@ states! {
         Stopped = "stopped",
         /// It cannot be read.
         Broken = "broken",
+        /// Its table is left over from a mapping that there was.
+        Unmapped = "unmapped",
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::changes::dispatch::Content;
-use crate::domain::errors::catalogue;
+use crate::domain::errors::catalogue::{self, code_and_message};
 use crate::domain::errors::sync_error::Source;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
@@ -135,19 +135,6 @@ fn failure(mapping: &Mapping, one: &Unowned) -> NewError {
     }
 }
 
-/// `CODE: message` as Salesforce's answers are noted; a message alone has no code of its own.
-fn code_and_message(text: &str) -> (&str, &str) {
-    let is_code = |code: &str| {
-        code.len() > 3
-            && code.starts_with(|c: char| c.is_ascii_uppercase())
-            && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-    };
-    match text.split_once(':') {
-        Some((code, message)) if is_code(code) => (code, message.trim_start()),
-        _ => ("UNKNOWN_EXCEPTION", text),
-    }
-}
-
 /// Lists, or no longer lists, tables whose changes no mapping sends.
 async fn tell_strangers(shared: &Shared, tables: &BTreeSet<String>) {
     let codes: &[&str] = if tables.is_empty() { &[] } else { &["TABLE_NOT_MAPPED"] };
@@ -180,20 +167,4 @@ pub(super) async fn set_unreadable_aside(
         let _ = shared.store.notify("errors").await;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_noted_failure_is_read_with_its_code_and_without() {
-        let told = "INVALID_EMAIL_ADDRESS: Email: invalid email address: no-mail";
-        assert_eq!(
-            code_and_message(told),
-            ("INVALID_EMAIL_ADDRESS", "Email: invalid email address: no-mail")
-        );
-        let told = "duplicate value found: Key__c duplicates value on record with id: 003";
-        assert_eq!(code_and_message(told), ("UNKNOWN_EXCEPTION", told));
-    }
 }

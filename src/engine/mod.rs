@@ -294,6 +294,7 @@ pub async fn start_logging(
     least: Level,
     tell: Option<Teller>,
 ) -> Result<Engine, StartError> {
+    config.refuse_engine()?;
     let (log, records) = Log::new(least);
     let client = client(&config.salesforce)?;
     refuse_foreign(&config, &store).await?;

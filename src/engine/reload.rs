@@ -94,6 +94,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// when it says nothing new.
 async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>)>, StartError> {
     let config = shared.config.load_again()?;
+    config.refuse_engine()?;
     let told = changes(&shared.config, &config);
     let log = shared.log.of("config");
     if config.postgres_url() != shared.config.postgres_url()

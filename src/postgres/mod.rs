@@ -3,11 +3,13 @@
 //!
 //! - [`session`] is the way to the server, [`schema`] what is laid out there.
 //! - [`changes`] are on their way to Salesforce, [`tables`] are the users', [`errors`] what fails.
+//! - [`attached`] is a schema that Heroku Connect keeps, looked at and mended from beside it.
 //! - [`operations`] are what people do, [`reports`] what engines tell.
 //! - [`failpoint`] lets tests of debug builds stop an engine at a named place.
 //!
 //! Nothing here decides what an error means or when to try again; that comes in as values.
 
+pub mod attached;
 pub mod changes;
 pub mod errors;
 pub mod failpoint;

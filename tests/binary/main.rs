@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod app_log;
+mod attached;
 mod configuration;
 mod docs;
 mod drain;

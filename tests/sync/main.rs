@@ -6,6 +6,9 @@
 
 mod addresses;
 mod alerts;
+mod attached;
+mod attached_mends;
+mod beside;
 mod bulk;
 mod by_command;
 mod capture;
@@ -21,6 +24,7 @@ mod errand;
 mod fail_fast;
 mod harm;
 mod health;
+mod heroku_engine;
 mod history;
 mod import;
 mod ingest;

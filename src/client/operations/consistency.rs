@@ -47,22 +47,22 @@ impl Client {
 
     /// Has the engine look at a finding at once.
     async fn look_at_again(&self, table: &str, subject: String) -> Result<(), ClientError> {
-        let mapping = self.store.registered(table).await?;
-        if self.store.ask_for_look(&mapping.table, &[subject]).await?.is_empty() {
+        let mapping = self.own()?.registered(table).await?;
+        if self.own()?.ask_for_look(&mapping.table, &[subject]).await?.is_empty() {
             return Err(ClientError::refused("no comparison found it to differ, or it is in order by now"));
         }
-        Ok(self.store.notify("findings").await?)
+        Ok(self.own()?.notify("findings").await?)
     }
 
     /// The same after something was done about it: whoever has looked meanwhile and found it in order has closed it.
     async fn look_after(&self, table: &str, subject: String) -> Result<(), ClientError> {
-        self.store.ask_for_look(table, &[subject]).await?;
-        Ok(self.store.notify("findings").await?)
+        self.own()?.ask_for_look(table, &[subject]).await?;
+        Ok(self.own()?.notify("findings").await?)
     }
 
     /// Takes one side for a row: Salesforce's values as the engine fetches them now, or the row's, which are sent.
     async fn repair_row(&self, at: &RowRef, side: Side) -> Result<String, ClientError> {
-        let mapping = self.store.registered(&at.table).await?;
+        let mapping = self.own()?.registered(&at.table).await?;
         let finding = self.finding(&mapping, at.row).await?;
         let record = self.fetch(&mapping.table, &[at.row]).await?.remove(&at.row);
         let record =
@@ -77,12 +77,12 @@ impl Client {
         let fates = match side {
             Side::Salesforce => {
                 let row = Reverted { row: at.row, record, remove: gone, as_found: None };
-                self.store.revert_rows(&mapping.table, &[row], Wanted::Repair, &self.operation()).await?
+                self.own()?.revert_rows(&mapping.table, &[row], Wanted::Repair, &self.operation()).await?
             }
             Side::Postgres => {
                 refuse_read_only(&mapping)?;
                 let found = self.as_found(&mapping, at.row, &record, gone).await?;
-                self.store.send_again(&mapping.table, &[(at.row, found)], &self.operation()).await?
+                self.own()?.send_again(&mapping.table, &[(at.row, found)], &self.operation()).await?
             }
         };
         let done = only(fates)?;
@@ -98,7 +98,7 @@ impl Client {
         record: &SalesforceValues,
         gone: bool,
     ) -> Result<AsFound, ClientError> {
-        let values = self.store.values(&mapping.table, &[row]).await?.remove(&row).unwrap_or_default();
+        let values = self.own()?.values(&mapping.table, &[row]).await?.remove(&row).unwrap_or_default();
         let sfid = values.get("sfid").cloned().flatten();
         if gone {
             return Ok(AsFound { sfid, values: Hstore::default() });
@@ -115,18 +115,18 @@ impl Client {
 
     /// Takes one side for a record that no row has: it is read in, or deleted.
     async fn repair_record(&self, error: &SyncError, side: Side) -> Result<String, ClientError> {
-        let mapping = self.store.registered(&error.table).await?;
+        let mapping = self.own()?.registered(&error.table).await?;
         let sfid = error.sfid.clone().ok_or_else(|| ClientError::refused("it names no record"))?;
         let sfids = [sfid.clone()];
         let done = match side {
             Side::Salesforce => {
-                self.store.want_read(&mapping.table, &sfids, &self.operation()).await?;
-                self.store.notify("poll").await?;
+                self.own()?.want_read(&mapping.table, &sfids, &self.operation()).await?;
+                self.own()?.notify("poll").await?;
                 "it is read with the next poll"
             }
             Side::Postgres => {
                 refuse_read_only(&mapping)?;
-                if self.store.delete_records(&mapping.table, &sfids, &self.operation()).await?.is_empty() {
+                if self.own()?.delete_records(&mapping.table, &sfids, &self.operation()).await?.is_empty() {
                     return Err(ClientError::refused("it has a row meanwhile"));
                 }
                 "its delete is sent"
@@ -141,7 +141,7 @@ impl Client {
     /// # Errors
     /// When no comparison found that, and as [`crate::postgres::Store::merge_rows`].
     pub async fn merge(&self, at: &RowRef, into: Option<RowId>) -> Result<String, ClientError> {
-        let mapping = self.store.registered(&at.table).await?;
+        let mapping = self.own()?.registered(&at.table).await?;
         let finding = self.finding(&mapping, at.row).await?;
         let mut rows: Vec<RowId> = finding.others.clone();
         rows.push(at.row);
@@ -154,14 +154,16 @@ impl Client {
             )));
         }
         rows.retain(|row| *row != into);
-        let operation = self.store.begin_act(&self.operator, self.why.as_deref()).await?;
-        self.store.merge_rows(&RowRef { table: mapping.table.clone(), row: into }, &rows, &operation).await?;
+        let operation = self.own()?.begin_act(&self.operator, self.why.as_deref()).await?;
+        self.own()?
+            .merge_rows(&RowRef { table: mapping.table.clone(), row: into }, &rows, &operation)
+            .await?;
         let told: Vec<String> = rows.iter().map(ToString::to_string).collect();
         Ok(format!("merged into the row {into}; the delete of {} is sent", told.join(", ")))
     }
 
     async fn finding(&self, mapping: &Mapping, row: RowId) -> Result<KeptFinding, ClientError> {
-        let found = self.store.findings_of(mapping, &[row.to_string()]).await?;
+        let found = self.own()?.findings_of(mapping, &[row.to_string()]).await?;
         found.into_iter().next().ok_or_else(|| {
             ClientError::refused(format!(
                 "no comparison found the row {row} to differ, or it is in order by now\ncompare again, with: syncdeck verify {}",

@@ -19,8 +19,8 @@ impl Client {
     /// When the row's error is of no duplicate, when it has a record, when there is no such record (any more), and when no
     /// engine runs, which has to be asked.
     pub async fn duplicate(&self, row: &RowRef) -> Result<Duplicate, ClientError> {
-        let mapping = self.store.registered(&row.table).await?;
-        let error = self.store.error_of(row).await?;
+        let mapping = self.own()?.registered(&row.table).await?;
+        let error = self.own()?.error_of(row).await?;
         let error = error.filter(|error| CODES.contains(&error.code.as_str()));
         let error =
             error.ok_or_else(|| ClientError::refused("the row's error is of no duplicate any more"))?;
@@ -36,9 +36,9 @@ impl Client {
                 "Salesforce has no record {sfid} any more; r sends the row again"
             )));
         }
-        let other = self.store.row_of(&mapping, &sfid).await?.filter(|other| *other != row.row);
+        let other = self.own()?.row_of(&mapping, &sfid).await?.filter(|other| *other != row.row);
         let rows: Vec<_> = other.into_iter().chain([row.row]).collect();
-        let values = self.store.values(&mapping.table, &rows).await?;
+        let values = self.own()?.values(&mapping.table, &rows).await?;
         let here = values.get(&row.row).ok_or_else(|| {
             ClientError::not_found(format!("the row {} of {} is gone", row.row, mapping.table))
         })?;
@@ -66,9 +66,9 @@ impl Client {
                 );
                 continue;
             }
-            let mapping = self.store.registered(&step.at.table).await?;
+            let mapping = self.own()?.registered(&step.at.table).await?;
             let rows = [step.at.row];
-            let content = self.store.contents(&mapping, &rows, &[]).await?.remove(&step.at.row);
+            let content = self.own()?.contents(&mapping, &rows, &[]).await?.remove(&step.at.row);
             let refused = refusal(&mapping, step.at.row, content.unwrap_or_default(), &merge.fields);
             match &refused {
                 None => plan.preview.passing += 1,
@@ -94,14 +94,14 @@ impl Client {
 
     /// Makes the row one with the record, and with the row that had it.
     pub(in crate::client) async fn merge_into_record(
-        &self,
+        store: &postgres::Store,
         steps: &[Step],
         merge: &Merge,
         operation: &Operation,
     ) -> Result<Vec<RowResult>, postgres::Error> {
         let mut results = Vec::new();
         for step in steps {
-            self.store.link_with(&step.at, merge, operation).await?;
+            store.link_with(&step.at, merge, operation).await?;
             let gone = merge.replaces.map(|row| format!("; the row {row} is removed")).unwrap_or_default();
             let message = format!("it has the record {} now; it is sent{gone}", merge.sfid);
             results.push(RowResult::new(step.at.row, RowStatus::Done, message));

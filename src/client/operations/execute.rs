@@ -18,10 +18,10 @@ use crate::domain::operations::operation::{
     RowStatus, Sample,
 };
 use crate::domain::records::record::{FieldEdit, SalesforceValues};
-use crate::postgres;
 use crate::postgres::changes::custody::LOG;
 use crate::postgres::operations::edit::{Listed, RowEdit};
 use crate::postgres::operations::revert::{Reverted, Wanted};
+use crate::postgres::{self, Store};
 
 use crate::client::api::{Client, ClientError};
 
@@ -150,9 +150,13 @@ impl Client {
         if plan.is_empty() {
             return Ok(report);
         }
-        let operation = self.store.begin_act(&self.operator, why).await?;
+        let operation = match self.beside_heroku() {
+            // Nothing notes it.
+            Some(_) => self.operation(),
+            None => self.own()?.begin_act(&self.operator, why).await?,
+        };
         for entry in plan.entries.values().filter(|entry| entry.row.is_none()) {
-            report.note(self.undo_rule(entry, &operation).await);
+            report.note(undo_rule(self.own()?, entry, &operation).await);
         }
         let mut through = 0;
         progress(Progress { through, total: plan.steps.len() });
@@ -170,7 +174,7 @@ impl Client {
                     let broken =
                         matches!(stopped, Stopped::Postgres(_)) || plan.kind == OperationKind::Revert;
                     let why = match &stopped {
-                        Stopped::Postgres(error) => self.store.masked(&part[0].at.table, error).await,
+                        Stopped::Postgres(error) => self.own()?.masked(&part[0].at.table, error).await,
                         Stopped::Refused(refused) => refused.to_string(),
                     };
                     let failed = |step: &Step| RowResult::new(step.at.row, RowStatus::Failed, why.clone());
@@ -233,7 +237,7 @@ impl Client {
                     pause *= 4;
                     let rows: Vec<i32> = left.iter().map(|step| step.at.row.0).collect();
                     let number = operation.number.unwrap_or_default();
-                    let reached = self.store.reached(number, table, &rows).await.unwrap_or_default();
+                    let reached = self.own()?.reached(number, table, &rows).await.unwrap_or_default();
                     let (there, rest) = left.into_iter().partition(|step| reached.contains(&step.at.row.0));
                     left = rest;
                     let there: Vec<Step> = there;
@@ -257,16 +261,19 @@ impl Client {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
+        if let Some(attached) = self.beside_heroku() {
+            return self.work_beside_heroku(attached, plan, steps).await.map_err(Stopped::Refused);
+        }
         let listed = |step: &Step| Listed { row: step.at.row, seen: Some(step.seen), twice: step.doubles };
         let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
         Ok(match &plan.kind {
             OperationKind::Retry | OperationKind::Release => {
                 let action = if plan.kind == OperationKind::Retry { "retried" } else { "released" };
                 let listed: Vec<Listed> = steps.iter().map(listed).collect();
-                self.store.retry_rows(table, &listed, operation, action).await?
+                self.own()?.retry_rows(table, &listed, operation, action).await?
             }
-            OperationKind::Ignore if table == LOG => self.store.ignore_entries(&rows, operation).await?,
-            OperationKind::Ignore => self.store.ignore_rows(table, &rows, operation).await?,
+            OperationKind::Ignore if table == LOG => self.own()?.ignore_entries(&rows, operation).await?,
+            OperationKind::Ignore => self.own()?.ignore_rows(table, &rows, operation).await?,
             OperationKind::Revert => {
                 let mut sides = self.sides(table, steps).await?;
                 let (mut reverted, mut results) = (Vec::new(), Vec::new());
@@ -283,14 +290,18 @@ impl Client {
                         )),
                     }
                 }
-                results.extend(self.store.revert_rows(table, &reverted, Wanted::Revert, operation).await?);
+                results.extend(self.own()?.revert_rows(table, &reverted, Wanted::Revert, operation).await?);
                 results
             }
             OperationKind::Fix { field, how, retry } => {
                 self.fix_rows(table, steps, (field, how), *retry, operation).await?
             }
-            OperationKind::Mend => self.mend_rows(table, steps, &plan.proposed, operation).await?,
-            OperationKind::Merge(merge) => self.merge_into_record(steps, merge, operation).await?,
+            OperationKind::Mend => {
+                Client::mend_rows(self.own()?, table, steps, &plan.proposed, operation).await?
+            }
+            OperationKind::Merge(merge) => {
+                Client::merge_into_record(self.own()?, steps, merge, operation).await?
+            }
             OperationKind::Choose(side) => {
                 let mut results = Vec::new();
                 for step in steps {
@@ -301,17 +312,17 @@ impl Client {
             OperationKind::Undo(_) => {
                 let entries: Vec<AuditEntry> =
                     steps.iter().filter_map(|step| plan.entries.get(&step.id).cloned()).collect();
-                self.store.undo_entries(table, &entries, operation).await?
+                self.own()?.undo_entries(table, &entries, operation).await?
             }
         })
     }
 
     /// Every open conflict of a row goes by one side.
     async fn choose_all(&self, step: &Step, side: Side, operation: &Operation) -> Result<RowResult, Stopped> {
-        let conflicts = self.store.conflicts(&step.at).await?;
+        let conflicts = self.own()?.conflicts(&step.at).await?;
         let mut chosen = Vec::new();
         for conflict in conflicts.iter().filter(|conflict| conflict.winner.is_none()) {
-            match self.store.choose(&step.at, &conflict.column, side, operation).await {
+            match self.own()?.choose(&step.at, &conflict.column, side, operation).await {
                 Ok(()) => chosen.push(conflict.column.as_str()),
                 // Somebody else has chosen meanwhile.
                 Err(postgres::Error::NotFound(_)) => {}
@@ -337,10 +348,10 @@ impl Client {
         retry: bool,
         operation: &Operation,
     ) -> Result<Vec<RowResult>, Stopped> {
-        let mapping = self.store.registered(table).await?;
+        let mapping = self.own()?.registered(table).await?;
         let field = field_of(&mapping, name)?;
         let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
-        let values = self.store.values(table, &rows).await?;
+        let values = self.own()?.values(table, &rows).await?;
         let mut results = Vec::new();
         let mut edits = Vec::new();
         for step in steps {
@@ -371,39 +382,38 @@ impl Client {
             }
         }
         let said = if retry { "saved; it is sent" } else { "saved" };
-        let saved = self.store.edit_rows(table, &edits, retry, operation, "edited").await?;
+        let saved = self.own()?.edit_rows(table, &edits, retry, operation, "edited").await?;
         results.extend(saved.into_iter().map(|fate| match fate.status {
             RowStatus::Done => RowResult { message: said.to_owned(), ..fate },
             _ => fate,
         }));
         Ok(results)
     }
+}
 
-    async fn undo_rule(&self, entry: &AuditEntry, operation: &Operation) -> Item {
-        let (before, after) =
-            (entry.before.clone().unwrap_or_default(), entry.after.clone().unwrap_or_default());
-        let item = |result, message: String| Item { id: entry.id, result, message };
-        let Some((key, value)) = before.into_iter().next().filter(|_| entry.action == "set") else {
-            return item(RowStatus::Skipped, format!("{:?} leaves nothing to take back", entry.action));
-        };
-        let now = match self.store.registered(&entry.table).await {
-            Ok(mapping) => self.store.rule_set(&mapping.object, &key).await,
-            Err(error) => Err(error),
-        };
-        let now = match now {
-            Ok(now) => now,
-            Err(error) => return item(RowStatus::Failed, error.to_string()),
-        };
-        if now != after.get(&key).cloned().flatten() {
-            return item(RowStatus::Skipped, format!("{key} was changed meanwhile"));
+/// Takes back that a rule was set.
+async fn undo_rule(store: &Store, entry: &AuditEntry, operation: &Operation) -> Item {
+    let (before, after) = (entry.before.clone().unwrap_or_default(), entry.after.clone().unwrap_or_default());
+    let item = |result, message: String| Item { id: entry.id, result, message };
+    let Some((key, value)) = before.into_iter().next().filter(|_| entry.action == "set") else {
+        return item(RowStatus::Skipped, format!("{:?} leaves nothing to take back", entry.action));
+    };
+    let now = match store.registered(&entry.table).await {
+        Ok(mapping) => store.rule_set(&mapping.object, &key).await,
+        Err(error) => Err(error),
+    };
+    let now = match now {
+        Ok(now) => now,
+        Err(error) => return item(RowStatus::Failed, error.to_string()),
+    };
+    if now != after.get(&key).cloned().flatten() {
+        return item(RowStatus::Skipped, format!("{key} was changed meanwhile"));
+    }
+    match store.set_rule(&entry.table, &key, value.as_deref(), operation, Some(entry.id)).await {
+        Ok(_) => {
+            item(RowStatus::Done, format!("{key} is {} again", value.as_deref().unwrap_or("as configured")))
         }
-        match self.store.set_rule(&entry.table, &key, value.as_deref(), operation, Some(entry.id)).await {
-            Ok(_) => item(
-                RowStatus::Done,
-                format!("{key} is {} again", value.as_deref().unwrap_or("as configured")),
-            ),
-            Err(error) => item(RowStatus::Failed, error.to_string()),
-        }
+        Err(error) => item(RowStatus::Failed, error.to_string()),
     }
 }
 

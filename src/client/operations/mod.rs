@@ -2,6 +2,7 @@
 //! carried out in transactions of a few hundred rows and told row by row (`execute`). `repair` does the same for what a
 //! comparison found, and `consistency` for one thing of it.
 
+mod beside;
 mod consistency;
 mod duplicates;
 pub mod execute;

@@ -42,6 +42,7 @@ impl Client {
             persons: Vec::new(),
             more_persons: 0,
         };
+        self.refuse_beside_heroku(&kind)?;
         match kind {
             OperationKind::Undo(operation) => self.plan_undo(operation, &mut plan).await?,
             _ => self.select(chosen, &mut plan).await?,
@@ -52,7 +53,9 @@ impl Client {
             OperationKind::Merge(merge) => self.look_at_merge(merge, &mut plan).await?,
             OperationKind::Mend => self.look_at_remedies(&mut plan).await?,
             OperationKind::Revert => self.look_at_revert(&mut plan).await?,
-            OperationKind::Retry | OperationKind::Release => self.look_at_doubles(&mut plan).await?,
+            OperationKind::Retry | OperationKind::Release if self.beside_heroku().is_none() => {
+                self.look_at_doubles(&mut plan).await?
+            }
             _ => {}
         }
         plan.preview.touched = plan.steps.len();
@@ -70,7 +73,10 @@ impl Client {
                 Filter::parse(text, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?,
             ),
         };
-        let targets = self.store.targets(&selection).await?;
+        let targets = match self.beside_heroku() {
+            Some(attached) => attached.targets(&selection).await?,
+            None => self.own()?.targets(&selection).await?,
+        };
         if let Targets::Ids(ids) = chosen {
             for id in ids.iter().filter(|id| !targets.iter().any(|target| target.id == **id)) {
                 plan.settle(
@@ -94,7 +100,7 @@ impl Client {
     }
 
     async fn plan_undo(&self, operation: i64, plan: &mut Plan) -> Result<(), ClientError> {
-        let entries = self.store.entries(operation).await?;
+        let entries = self.own()?.entries(operation).await?;
         if entries.is_empty() {
             return Err(ClientError::not_found(format!(
                 "there is no operation {operation}\nlist them with: syncdeck audit"
@@ -102,7 +108,7 @@ impl Client {
         }
         plan.preview.selected = entries.len();
         let rules: HashMap<String, Mapping> = self
-            .store
+            .own()?
             .definitions()
             .await?
             .into_iter()
@@ -131,7 +137,7 @@ impl Client {
         let (mut unfit, mut fits) = (None, false);
         for part in steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|of_table| of_table.chunks(LOOK))
         {
-            let mapping = self.store.registered(&part[0].at.table).await?;
+            let mapping = self.registered(&part[0].at.table).await?;
             let field = match field_of(&mapping, name) {
                 Ok(field) => field,
                 // Of errors of several mappings, those that have the field are fixed.
@@ -143,8 +149,8 @@ impl Client {
             };
             fits = true;
             let rows: Vec<RowId> = part.iter().map(|step| step.at.row).collect();
-            let mut values = self.store.values(&mapping.table, &rows).await?;
-            let mut contents = self.store.contents(&mapping, &rows, &[]).await?;
+            let mut values = self.tables().values(&mapping.table, &rows).await?;
+            let mut contents = self.contents(&mapping, &rows).await?;
             for step in part {
                 let Some(row) = values.remove(&step.at.row) else {
                     let why = format!("the row {} of {} is gone", step.at.row, mapping.table);
@@ -190,11 +196,23 @@ impl Client {
         }
     }
 
+    /// What of rows is unsent, as far as that is known; the values of an edit are checked with it.
+    pub(in crate::client) async fn contents(
+        &self,
+        mapping: &Mapping,
+        rows: &[RowId],
+    ) -> Result<HashMap<RowId, Content>, ClientError> {
+        match self.beside_heroku() {
+            Some(attached) => attached.contents(&mapping.table, rows).await,
+            None => Ok(self.own()?.contents(mapping, rows, &[]).await?),
+        }
+    }
+
     /// Which rows may have a record already: the answer to their insert was lost, and nothing but a person can tell.
     async fn look_at_doubles(&self, plan: &mut Plan) -> Result<(), ClientError> {
         for part in plan.steps.chunk_by_mut(|a, b| a.at.table == b.at.table) {
-            let mapping = self.store.registered(&part[0].at.table).await?;
-            let lost = self.store.lost_rows(&mapping).await?;
+            let mapping = self.own()?.registered(&part[0].at.table).await?;
+            let lost = self.own()?.lost_rows(&mapping).await?;
             for step in part.iter_mut().filter(|step| lost.contains(&step.at.row)) {
                 step.doubles = true;
                 plan.preview.doubled += 1;
@@ -207,16 +225,16 @@ impl Client {
     async fn look_at_revert(&self, plan: &mut Plan) -> Result<(), ClientError> {
         let mut steps = std::mem::take(&mut plan.steps);
         for part in steps.chunk_by_mut(|a, b| a.at.table == b.at.table) {
-            let mapping = self.store.registered(&part[0].at.table).await?;
+            let mapping = self.own()?.registered(&part[0].at.table).await?;
             let rows: Vec<RowId> = part.iter().map(|step| step.at.row).collect();
-            let known = self.store.sfids_of(&mapping.table, &rows).await?;
+            let known = self.own()?.sfids_of(&mapping.table, &rows).await?;
             part.iter_mut().for_each(|step| step.removes = !known.contains_key(&step.at.row));
             // Of the first, also those that Salesforce has under their external id, or has no more.
             let first = part.len().min(CHUNK);
             let first = &mut part[..first];
             let sides = self.sides(&mapping.table, first).await?;
             let rows: Vec<RowId> = first.iter().map(|step| step.at.row).collect();
-            let values = self.store.values(&mapping.table, &rows).await?;
+            let values = self.own()?.values(&mapping.table, &rows).await?;
             for step in first {
                 let side = sides.get(&step.at.row);
                 step.removes = side.is_none_or(|side| side.state != SalesforceState::Found);

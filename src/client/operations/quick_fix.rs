@@ -13,8 +13,8 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::operations::operation::{Operation, RowResult, RowStatus, Sample};
 use crate::domain::records::record::{FieldEdit, RecordView};
-use crate::postgres;
 use crate::postgres::operations::edit::RowEdit;
+use crate::postgres::{self, Store};
 
 use super::execute::{LOOK, Plan, Step};
 use super::plan::{SAMPLE, refusal};
@@ -33,13 +33,17 @@ impl Client {
         let parts =
             steps.chunk_by(|a, b| a.at.table == b.at.table).flat_map(|of_table| of_table.chunks(LOOK));
         for part in parts {
-            let mapping = self.store.registered(&part[0].at.table).await?;
+            let mapping = self.registered(&part[0].at.table).await?;
             let rows: Vec<RowId> = part.iter().map(|step| step.at.row).collect();
             let ids: Vec<i64> = part.iter().map(|step| step.id).collect();
-            let mut values = self.store.values(&mapping.table, &rows).await?;
-            let mut contents = self.store.contents(&mapping, &rows, &[]).await?;
-            let errors = self.store.errors_by_id(&ids).await?.into_iter();
-            let mut errors: HashMap<i64, SyncError> = errors.map(|error| (error.id, error)).collect();
+            let mut values = self.tables().values(&mapping.table, &rows).await?;
+            let mut contents = self.contents(&mapping, &rows).await?;
+            let errors = match self.beside_heroku() {
+                Some(attached) => attached.errors_by_id(&ids).await?,
+                None => self.own()?.errors_by_id(&ids).await?,
+            };
+            let mut errors: HashMap<i64, SyncError> =
+                errors.into_iter().map(|error| (error.id, error)).collect();
             for step in part {
                 let row = values.remove(&step.at.row);
                 let content = contents.remove(&step.at.row).unwrap_or_default();
@@ -63,7 +67,7 @@ impl Client {
 
     /// Gives the rows the values that were proposed, where they and their errors are as they were looked at.
     pub(in crate::client) async fn mend_rows(
-        &self,
+        store: &Store,
         table: &str,
         steps: &[Step],
         proposed: &HashMap<i64, Vec<FieldEdit>>,
@@ -76,7 +80,7 @@ impl Client {
             against: Some(Against { error: step.id, seen: step.seen }),
         };
         let edits: Vec<RowEdit> = steps.iter().map(edit).collect();
-        let saved = self.store.edit_rows(table, &edits, true, operation, "edited").await?;
+        let saved = store.edit_rows(table, &edits, true, operation, "edited").await?;
         let told = |fate: RowResult| match fate.status {
             RowStatus::Done => RowResult { message: "saved; it is sent".to_owned(), ..fate },
             _ => fate,

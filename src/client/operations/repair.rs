@@ -68,7 +68,7 @@ impl Client {
         progress: &(dyn Fn(Progress) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<Report, ClientError> {
-        let operation = self.store.begin_act(&self.operator, why).await?;
+        let operation = self.own()?.begin_act(&self.operator, why).await?;
         let mut report = Report::default();
         let mut kinds: BTreeMap<Kind, Vec<(i64, &Finding)>> = BTreeMap::new();
         for (number, finding) in (1..).zip(&verdict.findings) {
@@ -122,15 +122,15 @@ impl Client {
         let row_of = |finding: &Finding| finding.row.as_ref().map_or(RowId::default(), |at| at.row);
         let results: Vec<RowResult> = match (kind, side) {
             (Kind::RecordWithoutRow, Side::Salesforce) => {
-                self.store.want_read(table, &sfids, operation).await?;
-                self.store.notify("poll").await?;
+                self.own()?.want_read(table, &sfids, operation).await?;
+                self.own()?.notify("poll").await?;
                 return Ok(part
                     .iter()
                     .map(|(number, _)| done(*number, "it is read with the next poll"))
                     .collect());
             }
             (Kind::RecordWithoutRow, Side::Postgres) => {
-                let deleted = self.store.delete_records(table, &sfids, operation).await?;
+                let deleted = self.own()?.delete_records(table, &sfids, operation).await?;
                 let item = |(number, finding): &(i64, &Finding)| match &finding.sfid {
                     Some(sfid) if deleted.contains(sfid) => done(*number, "its delete is sent"),
                     _ => Item {
@@ -144,12 +144,12 @@ impl Client {
             (_, Side::Salesforce) => {
                 let rows: Vec<Reverted> =
                     part.iter().map(|(_, finding)| reverted(finding, looked_at)).collect();
-                self.store.revert_rows(table, &rows, Wanted::Repair, operation).await?
+                self.own()?.revert_rows(table, &rows, Wanted::Repair, operation).await?
             }
             (_, Side::Postgres) => {
                 let rows: Vec<(RowId, AsFound)> =
                     part.iter().map(|(_, finding)| (row_of(finding), finding.as_found())).collect();
-                self.store.send_again(table, &rows, operation).await?
+                self.own()?.send_again(table, &rows, operation).await?
             }
         };
         let numbers: BTreeMap<RowId, i64> =

@@ -20,6 +20,9 @@ use crate::domain::records::record::RecordView;
 use crate::domain::reports::overview::Overview;
 use crate::domain::reports::trend::{Share, Trend};
 
+/// Said once of a database that Heroku Connect keeps.
+const ATTACHED: &str = "attached to Heroku Connect: what you do here is in no audit, and cannot be undone";
+
 impl App {
     pub(super) fn rights_came(&mut self, result: Result<Option<String>, ClientError>) {
         if let Ok(Some(why)) = result {
@@ -37,7 +40,10 @@ impl App {
             Ok(overview) => {
                 self.ctx.database.told_at = Some(self.ctx.now);
                 self.mappings.cursor.step(Step::Lines(0), overview.mappings.len());
-                self.ctx.overview = Some(overview);
+                let is_first = self.ctx.overview.replace(overview).is_none();
+                if is_first && self.ctx.is_attached() && !self.ctx.read_only {
+                    self.say(Tone::Neutral, ATTACHED);
+                }
             }
             // It is asked for every few seconds then, and the line above says why it does not come.
             Err(_) if self.ctx.database.lost.is_some() => {}

@@ -31,6 +31,9 @@ impl Command {
         if self.mutates && app.ctx.read_only {
             return Some("this console is read-only");
         }
+        if let Some(why) = beside_heroku(self.id).filter(|_| app.ctx.is_attached()) {
+            return Some(why);
+        }
         if app.ctx.database.lost.is_some() && self.needs_the_database(app, pane) {
             return Some(AWAY);
         }
@@ -132,6 +135,34 @@ impl Command {
             Id::Retry => retry(app, pane),
             _ => None,
         }
+    }
+}
+
+/// Why a command cannot be used beside Heroku Connect, if so.
+fn beside_heroku(id: Id) -> Option<&'static str> {
+    match id {
+        Id::Revert | Id::Conflict => Some("Heroku Connect alone knows what Salesforce has"),
+        Id::Undo | Id::Audit => {
+            Some("attached to Heroku Connect: nothing notes here who did what, so nothing can be undone")
+        }
+        Id::Trends | Id::Health => Some("Heroku Connect keeps no figures of the past in the database"),
+        Id::Alerts | Id::Silence => Some("attached to Heroku Connect: alerts need an engine of syncdeck"),
+        Id::OwnCause | Id::NoteCause | Id::MuteCause => {
+            Some("attached to Heroku Connect: nothing of syncdeck is installed here that could keep it")
+        }
+        Id::Strategy | Id::StrategyAll => {
+            Some("Heroku Connect has no strategies: what failed waits for a person")
+        }
+        Id::Writes | Id::Drain | Id::PauseAll | Id::DrainAll | Id::ResumeAll => {
+            Some("Heroku Connect pauses all of its mappings at once: heroku connect:pause")
+        }
+        Id::Reload | Id::ReloadAll => {
+            Some("only Heroku Connect reads from Salesforce: its dashboard reloads a mapping")
+        }
+        Id::Verify | Id::Test | Id::TestAll => Some(
+            "this asks Salesforce itself, and a connection that is attached to Heroku Connect has no login",
+        ),
+        _ => None,
     }
 }
 

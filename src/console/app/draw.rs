@@ -142,6 +142,10 @@ fn header(app: &App, width: usize) -> Line<'static> {
             ("▲", "PostgreSQL refuses the engine".to_owned(), theme.bad())
         }
         (_, EngineState::Running, state) => ("▲", format!("Salesforce {state}"), theme.bad()),
+        (_, EngineState::Attached, _) if width >= 100 => {
+            ("●", "attached to Heroku Connect".to_owned(), theme.good())
+        }
+        (_, EngineState::Attached, _) => ("●", "Heroku Connect".to_owned(), theme.good()),
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };
     spans.push(Span::styled(clip(&format!("  {sign} {word}"), 44), style));

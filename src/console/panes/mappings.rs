@@ -50,6 +50,7 @@ fn state(ctx: &Context, mapping: &MappingStatus) -> (&'static str, String, Style
         MappingState::Paused => ("=", theme.dim()),
         MappingState::Draining => ("↓", theme.warn()),
         MappingState::Broken | MappingState::Stopped => ("✗", theme.bad()),
+        MappingState::Unmapped => ("-", theme.dim()),
         MappingState::Unknown => ("?", theme.dim()),
     };
     (sign, mapping.state.to_string(), style)
@@ -65,8 +66,11 @@ pub fn draw(ctx: &Context, pane: &MappingsPane, frame: &mut Frame, slot: Slot) {
     let inner = block.inner(slot.area);
     frame.render_widget(block, slot.area);
     if mappings.is_empty() {
-        let text =
-            if ctx.overview.is_none() { "reading ..." } else { "no mapping yet: the engine has not started" };
+        let text = match ctx.overview {
+            None => "reading ...",
+            Some(_) if ctx.is_attached() => "Heroku Connect maps nothing in this schema",
+            Some(_) => "no mapping yet: the engine has not started",
+        };
         frame.render_widget(Paragraph::new(super::empty(ctx, inner, text)), inner);
         return;
     }

@@ -98,6 +98,19 @@ pub fn source_of(code: &str) -> Source {
     own.map_or(Source::Salesforce, |entry| entry.source)
 }
 
+/// `CODE: message` as Salesforce's answers are noted; a message alone has no code of its own.
+pub fn code_and_message(text: &str) -> (&str, &str) {
+    let is_code = |code: &str| {
+        code.len() > 3
+            && code.starts_with(|c: char| c.is_ascii_uppercase())
+            && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    match text.split_once(':') {
+        Some((code, message)) if is_code(code) => (code, message.trim_start()),
+        _ => ("UNKNOWN_EXCEPTION", text),
+    }
+}
+
 /// What a code means, with the message that it came with; `None` where the table does not know it.
 pub(in crate::domain) fn of_code(code: &str, message: &str) -> Option<&'static Entry> {
     let entry = classify(source_of(code), code, message);
@@ -291,5 +304,16 @@ mod tests {
         assert_eq!(classify(Source::Engine, "STRING_TOO_LONG", "").title, "Value too long");
         assert_eq!(of_code("INVALID_EMAIL_ADDRESS", "x").unwrap().title, "Invalid e-mail address");
         assert!(of_code("NOBODY_KNOWS", "x").is_none() && of_words("all is well", true).is_none());
+    }
+
+    #[test]
+    fn a_noted_failure_is_read_with_its_code_and_without() {
+        let told = "INVALID_EMAIL_ADDRESS: Email: invalid email address: no-mail";
+        assert_eq!(
+            code_and_message(told),
+            ("INVALID_EMAIL_ADDRESS", "Email: invalid email address: no-mail")
+        );
+        let told = "duplicate value found: Key__c duplicates value on record with id: 003";
+        assert_eq!(code_and_message(told), ("UNKNOWN_EXCEPTION", told));
     }
 }

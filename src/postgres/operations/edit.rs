@@ -499,19 +499,34 @@ pub(in crate::postgres) fn compare(
     let (mut before, mut after) = (Map::new(), Map::new());
     for field in &edit.fields {
         let there = row.get(&field.column).and_then(json_text);
-        if there != field.shown {
-            let text = format!(
-                "{} was changed meanwhile: it is now {}, you were shown {}\nlook at the new value and edit again",
-                field.column,
-                shown(there.as_deref()),
-                shown(field.shown.as_deref())
-            );
+        if let Some(text) = moved(field, there.as_deref()) {
             return Err((RowStatus::Skipped, text));
         }
         before.insert(field.column.clone(), json!(there));
         after.insert(field.column.clone(), json!(field.new));
     }
     Ok((before, after))
+}
+
+/// Whether a row still holds what was shown of the fields that are edited.
+///
+/// # Errors
+/// Names the first that it does not.
+pub(in crate::postgres) fn compare_fields(fields: &[FieldEdit], row: &Value) -> Result<(), Error> {
+    let found = |field: &FieldEdit| moved(field, row.get(&field.column).and_then(json_text).as_deref());
+    fields.iter().find_map(found).map_or(Ok(()), |text| Err(Error::Conflict(text)))
+}
+
+/// What is told of a field that does not hold what was shown of it.
+fn moved(field: &FieldEdit, there: Option<&str>) -> Option<String> {
+    (there != field.shown.as_deref()).then(|| {
+        format!(
+            "{} was changed meanwhile: it is now {}, you were shown {}\nlook at the new value and edit again",
+            field.column,
+            shown(there),
+            shown(field.shown.as_deref())
+        )
+    })
 }
 
 fn shown(value: Option<&str>) -> String {

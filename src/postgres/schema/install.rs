@@ -358,7 +358,9 @@ pub(in crate::postgres) async fn hstore_schema(transaction: &Transaction<'_>) ->
 }
 
 /// The schema that holds hstore, where it is there.
-pub(super) async fn found_hstore(transaction: &Transaction<'_>) -> Result<Option<String>, Error> {
+pub(in crate::postgres) async fn found_hstore(
+    transaction: &Transaction<'_>,
+) -> Result<Option<String>, Error> {
     let sql = "SELECT nspname::text FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'hstore'";
     let found = transaction.query_opt(sql, &[]).await.context("find the extension hstore")?;
     Ok(found.map(|row| quote(row.get(0))))

@@ -93,7 +93,11 @@ impl ErrorsPane {
 
     /// Folds a line, and all below it; one that was selected there is left for the line.
     fn fold(&mut self, id: i64) {
-        self.unfolded.parents.retain(|parent| parent.id != id);
+        let from = self.items.iter().position(|error| error.id == id).unwrap_or(self.items.len());
+        let depth = self.items.get(from).map_or(0, |error| self.depth(error));
+        let below = self.items.iter().skip(from + 1).take_while(|error| self.depth(error) > depth);
+        let folded: Vec<i64> = below.map(|error| error.id).chain([id]).collect();
+        self.unfolded.parents.retain(|parent| !folded.contains(&parent.id));
         self.arrange(Some(id));
     }
 

@@ -1,0 +1,156 @@
+//! A database that Heroku Connect keeps, and the picture of its errors. There is no table of errors to ask: they are found
+//! anew by looking at the change log and at rows, and held in memory for as long as that is cheaper than to look again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::client::error::ClientError;
+use crate::domain::attached::mode::WriteMode;
+use crate::domain::mappings::mapping::Mapping;
+use crate::domain::names::RowRef;
+use crate::domain::values::nearest::nearest;
+use crate::postgres::Store;
+use crate::postgres::attached::catalog::AttachedTable;
+
+use super::picture::{Picture, Scan};
+
+/// A picture is at least good for so long.
+const GOOD_FOR: Duration = Duration::from_millis(700);
+/// Looking takes this part of the time at most.
+const SHARE: u32 = 10;
+/// How many rows that were sent again are remembered by their error's number.
+const REMEMBERED: usize = 10_000;
+
+/// A connection to a database that Heroku Connect keeps. Cheap to clone.
+#[derive(Clone)]
+pub struct Attached {
+    store: Store,
+    /// What the connection is called.
+    pub(super) name: String,
+    /// How Heroku Connect writes, where somebody said so.
+    writes: Option<WriteMode>,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    picture: Option<Arc<Picture>>,
+    /// Why the last look failed, if it did.
+    failed: Option<ClientError>,
+    taken: Option<Instant>,
+    cost: Duration,
+    scan: Scan,
+    sent: HashMap<i64, RowRef>,
+    order: VecDeque<i64>,
+}
+
+/// Why something is not to be had beside Heroku Connect.
+pub(in crate::client) fn beside(why: &str) -> ClientError {
+    ClientError::refused(format!("{why} (this connection is attached to Heroku Connect)"))
+}
+
+impl Attached {
+    /// Looks whether Heroku Connect keeps this database.
+    ///
+    /// # Errors
+    /// Where it does not, or where syncdeck has taken its tables over: an engine works there, and its console is the one to
+    /// use.
+    pub async fn open(store: Store, name: &str, writes: Option<WriteMode>) -> Result<Attached, ClientError> {
+        store.attached_schema().await?;
+        Ok(Attached { store, name: name.to_owned(), writes, held: Arc::default() })
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// All errors and counts, not much older than it takes to look.
+    pub(super) async fn picture(&self) -> Result<Arc<Picture>, ClientError> {
+        let mut held = self.held.lock().await;
+        if let Some(taken) = held.taken {
+            match (&held.failed, &held.picture) {
+                // A look that fails slowly is not taken without a pause.
+                (Some(failed), _) if taken.elapsed() < GOOD_FOR.max(held.cost) => return Err(failed.clone()),
+                (None, Some(picture)) if taken.elapsed() < GOOD_FOR.max(held.cost * SHARE) => {
+                    return Ok(picture.clone());
+                }
+                _ => {}
+            }
+        }
+        let begin = Instant::now();
+        let picture = Picture::take(&self.store, self.writes, &mut held.scan).await.map(Arc::new);
+        held.cost = begin.elapsed();
+        held.taken = Some(Instant::now());
+        held.failed = picture.as_ref().err().cloned();
+        if let Ok(picture) = &picture {
+            held.picture = Some(picture.clone());
+        }
+        picture
+    }
+
+    /// The last picture, however old: enough for who looks at the row itself besides.
+    pub(super) async fn last_picture(&self) -> Result<Arc<Picture>, ClientError> {
+        let last = self.held.lock().await.picture.clone();
+        match last {
+            Some(picture) => Ok(picture),
+            None => self.picture().await,
+        }
+    }
+
+    /// Has the next look be a new one: something was changed.
+    pub(super) async fn look_again(&self) {
+        self.held.lock().await.taken = None;
+    }
+
+    /// Remembers which row an error was about that is sent again: its next error has another number.
+    pub(super) async fn remember(&self, error: i64, row: &RowRef) {
+        let mut held = self.held.lock().await;
+        if held.sent.insert(error, row.clone()).is_none() {
+            held.order.push_back(error);
+        }
+        if held.order.len() > REMEMBERED
+            && let Some(oldest) = held.order.pop_front()
+        {
+            held.sent.remove(&oldest);
+        }
+    }
+
+    /// The row that an error was about when it was sent again.
+    pub(super) async fn remembered(&self, error: i64) -> Option<RowRef> {
+        self.held.lock().await.sent.get(&error).cloned()
+    }
+
+    /// The rows that were sent again.
+    pub(super) async fn all_remembered(&self) -> Vec<RowRef> {
+        self.held.lock().await.sent.values().cloned().collect()
+    }
+
+    /// A table by its name or its mapping's.
+    pub(super) async fn table(&self, name: &str) -> Result<AttachedTable, ClientError> {
+        let picture = self.last_picture().await?;
+        if let Some(table) = picture.schema.table(name) {
+            return Ok(table.clone());
+        }
+        let known: Vec<&str> =
+            picture.schema.tables.iter().map(|table| table.mapping.object.as_str()).collect();
+        let near = nearest(name, known.iter().copied())
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
+        let there = if known.is_empty() {
+            "there are none".to_owned()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
+        Err(ClientError::invalid(format!("Heroku Connect has no table {name:?} here{near}\n{there}")))
+    }
+
+    /// A mapping by its name or table.
+    pub(in crate::client) async fn mapping(&self, name: &str) -> Result<Mapping, ClientError> {
+        Ok(self.table(name).await?.mapping)
+    }
+}

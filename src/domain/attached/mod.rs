@@ -1,0 +1,6 @@
+//! A database that Heroku Connect syncs, as it is seen from beside it: its change log, and what the entries of a row
+//! come to together.
+
+pub mod history;
+pub mod mode;
+pub mod select;
