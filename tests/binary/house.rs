@@ -57,7 +57,7 @@ const CIRCLES: [(&str, &[&str]); 7] = [
     ),
     (
         "a unit's end carries its error, and an error is listed with what its row waits for",
-        &["postgres/changes/queue", "postgres/errors/sync_errors", "postgres/tables/records"],
+        &["postgres/changes/queue", "postgres/errors/sync_errors"],
     ),
     (
         "a password is looked up for the servers that a URL names",

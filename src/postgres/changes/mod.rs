@@ -2,6 +2,7 @@
 
 pub mod acknowledge;
 pub mod candidates;
+mod contents;
 pub mod custody;
 pub mod keys;
 pub(super) mod locks;
