@@ -235,6 +235,11 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
+    /// How many looked different, of which nothing can be said.
+    pub fn open(&self) -> i64 {
+        self.unsettled + self.unread
+    }
+
     /// Why there are not as many rows as records, and not as many compared, although nothing is wrong: a clause for each
     /// reason.
     pub fn explained(&self) -> Vec<String> {

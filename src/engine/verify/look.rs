@@ -151,7 +151,7 @@ impl Look {
         let told = Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text())));
         let told: Vec<String> = told.collect();
         let mut found = if told.is_empty() { "no difference".to_owned() } else { told.join(", ") };
-        let open = self.report.unsettled + self.report.unread;
+        let open = self.report.open();
         if open > 0 {
             found.push_str(&format!("; {open} could not be settled"));
         }
@@ -163,8 +163,7 @@ impl Look {
 
     /// Whether all was looked at, and nothing differs.
     pub(in crate::engine) fn is_in_order(&self) -> bool {
-        let open = self.report.unsettled + self.report.unread;
-        self.report.counts.is_empty() && open == 0 && self.trouble.is_none()
+        self.report.counts.is_empty() && self.report.open() == 0 && self.trouble.is_none()
     }
 
     /// Whether a subject waits for the end, where all of a row is found together: one of a duplicate or an orphan.
