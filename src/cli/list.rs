@@ -36,6 +36,7 @@ pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) ->
             break;
         }
     }
+    client.gaps().await?.iter().for_each(|gap| print::note(gap));
     if cli.json {
         print::json(&items, true)?;
         return Ok(DONE);
@@ -51,7 +52,9 @@ pub(super) async fn errors(cli: &Cli, filter: &str, sort: Sort, limit: usize) ->
 /// The errors by cause.
 pub(super) async fn groups(cli: &Cli, filter: &str, limit: usize) -> Result<u8> {
     bulk::matching(filter)?;
-    let groups = client(cli).await?.groups(filter, limit).await?;
+    let client = client(cli).await?;
+    let groups = client.groups(filter, limit).await?;
+    client.gaps().await?.iter().for_each(|gap| print::note(gap));
     if cli.json {
         print::json(&groups, true)?;
         return Ok(DONE);

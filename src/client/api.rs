@@ -96,6 +96,17 @@ impl Client {
         }
     }
 
+    /// What of the errors is not listed, and why. Nothing is left out where an engine of ours keeps them.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be asked.
+    pub async fn gaps(&self) -> Result<Vec<String>, ClientError> {
+        match self.beside_heroku() {
+            Some(attached) => attached.gaps().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// The database that Heroku Connect keeps, where it is one.
     pub(in crate::client) fn beside_heroku(&self) -> Option<&Attached> {
         match &self.backend {

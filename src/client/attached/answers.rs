@@ -37,6 +37,11 @@ const NO_LOG: &str = "attached to Heroku Connect: its log is not in the database
 const NO_AUDIT: &str = "nothing of syncdeck is installed in this database: what is done here is in no audit, and cannot be undone";
 
 impl Attached {
+    /// What of the errors is not listed, and why.
+    pub(in crate::client) async fn gaps(&self) -> Result<Vec<String>, ClientError> {
+        Ok(self.picture().await?.gaps.clone())
+    }
+
     /// How things stand.
     pub(in crate::client) async fn overview(&self, environment: &str) -> Result<Overview, ClientError> {
         let picture = self.picture().await?;
@@ -218,7 +223,8 @@ impl Attached {
                 "class" => vec![error.class.word().to_owned()],
                 "op" => vec![error.op.clone()],
                 "source" => vec![error.source.word().to_owned()],
-                "needs" => vec!["person".to_owned()],
+                "needs" if error.waits_for_a_person() && error.row_id.is_some() => vec!["person".to_owned()],
+                "needs" => Vec::new(),
                 _ => return None,
             })
         };

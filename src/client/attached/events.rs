@@ -73,7 +73,7 @@ pub(in crate::client) async fn look(attached: Attached, events: broadcast::WeakS
                     rows.clear();
                 }
                 // What was sent again may have come further without an error that tells of it.
-                rows.extend(attached.all_remembered().await);
+                rows.extend(attached.last_remembered(ROWS).await);
                 found.extend(rows.into_iter().map(Event::Record));
                 before = Some(now);
                 if std::mem::take(&mut is_lost) {

@@ -97,9 +97,7 @@ impl Attached {
     ) -> Result<(), ClientError> {
         let seen = offer.against.map(|against| (against.error, against.seen));
         match action {
-            Action::Apply(_) | Action::Nearest | Action::Clear => {
-                self.mend(at, &offer.changes, true, seen).await
-            }
+            action if action.sets_values() => self.mend(at, &offer.changes, true, seen).await,
             Action::Retry => self.mend(at, &[], true, seen).await,
             _ => Err(beside("this remedy needs an engine of syncdeck")),
         }

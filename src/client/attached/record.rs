@@ -106,9 +106,7 @@ fn what_helps(remedies: Vec<SuggestedFix>, class: Class, unsent: Option<&str>) -
     if let Some(why) = unsent {
         return vec![plain(format!("Mend the record in Salesforce: {why}"), None)];
     }
-    let here = |action: &Action| {
-        matches!(action, Action::Apply(_) | Action::Nearest | Action::Clear | Action::Retry)
-    };
+    let here = |action: &Action| action.sets_values() || *action == Action::Retry;
     let mut helps: Vec<SuggestedFix> = remedies
         .into_iter()
         .filter(|remedy| remedy.action.as_ref().is_none_or(here) && !remedy.text.contains("by itself"))
@@ -219,7 +217,10 @@ fn history(entries: &[LogEntry]) -> Vec<HistoryEntry> {
     lines.push(HistoryEntry {
         at: lines.last().map_or_else(Utc::now, |oldest| oldest.at),
         what: "noted".to_owned(),
-        text: NO_ATTEMPTS.to_owned(),
+        text: match entries.len().saturating_sub(HISTORY) {
+            0 => NO_ATTEMPTS.to_owned(),
+            older => format!("{older} older entries of it are not shown"),
+        },
         request: None,
         response: None,
     });

@@ -22,8 +22,8 @@ use super::picture::{Picture, Scan};
 const GOOD_FOR: Duration = Duration::from_millis(700);
 /// Looking takes this part of the time at most.
 const SHARE: u32 = 10;
-/// How many rows that were sent again are remembered by their error's number.
-const REMEMBERED: usize = 10_000;
+/// How many rows that were sent again are remembered by their error's number: as many as are listed.
+const REMEMBERED: usize = 20_000;
 
 /// A connection to a database that Heroku Connect keeps. Cheap to clone.
 #[derive(Clone)]
@@ -125,9 +125,10 @@ impl Attached {
         self.held.lock().await.sent.get(&error).cloned()
     }
 
-    /// The rows that were sent again.
-    pub(super) async fn all_remembered(&self) -> Vec<RowRef> {
-        self.held.lock().await.sent.values().cloned().collect()
+    /// The rows that were sent again last.
+    pub(super) async fn last_remembered(&self, most: usize) -> Vec<RowRef> {
+        let held = self.held.lock().await;
+        held.order.iter().rev().take(most).filter_map(|error| held.sent.get(error).cloned()).collect()
     }
 
     /// A table by its name or its mapping's.
