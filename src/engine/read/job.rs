@@ -81,10 +81,17 @@ pub(super) async fn kept(
 ) -> Result<LoadJob, ReadError> {
     let query = query_of(shared, mapping);
     let left = shared.store.load_job(&mapping.object).await?;
-    let id = match &left {
-        Some(job) if job.query == query && job.reload == reload => return Ok(job.clone()),
-        left => left.as_ref().and_then(|job| job.id.clone()),
-    };
+    let left_id = left.as_ref().and_then(|job| job["id"].as_str().map(str::to_owned));
+    let left = left.map(serde_json::from_value::<LoadJob>).transpose().unwrap_or_else(|why| {
+        let text = format!("the load of {} begins anew: what was kept of it cannot be read", mapping.object);
+        shared.log.of("reader").warn(text, json!({"mapping": mapping.object, "why": why.to_string()}));
+        None
+    });
+    if let Some(job) = &left
+        && (&job.query, job.reload) == (&query, reload)
+    {
+        return Ok(job.clone());
+    }
     // Rows that it stored are there, whatever is asked now.
     let same = left.filter(|job| job.reload == reload);
     let load = LoadJob {
@@ -99,7 +106,7 @@ pub(super) async fn kept(
         failures: 0,
     };
     shared.store.keep_load_job(lease, &mapping.object, Some(&load)).await?;
-    take_back(shared, mapping, id.as_deref()).await;
+    take_back(shared, mapping, left_id.as_deref()).await;
     Ok(load)
 }
 
@@ -107,7 +114,7 @@ pub(super) async fn kept(
 pub(super) async fn forget(shared: &Shared, mapping: &Mapping, lease: &Lease) -> Result<(), ReadError> {
     if let Some(job) = shared.store.load_job(&mapping.object).await? {
         shared.store.keep_load_job(lease, &mapping.object, None).await?;
-        take_back(shared, mapping, job.id.as_deref()).await;
+        take_back(shared, mapping, job["id"].as_str()).await;
     }
     Ok(())
 }

@@ -173,6 +173,8 @@ impl Store {
         asked_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
         let (schema, table) = (&self.schema, self.table(&mapping.table));
+        let ignores = mapping.rules.ignore_deletes.postgres;
+        let ids: &[String] = if ignores { ids } else { &[] };
         let sql = format!(
             "SELECT NOT EXISTS (SELECT FROM {schema}._trigger_log WHERE table_name = $1 AND {UNSENT})
                  AND NOT EXISTS (SELECT FROM syncdeck.unit WHERE table_name = $1)
@@ -189,10 +191,7 @@ impl Store {
                          AND (typcategory IN ('A', 'C') OR typname IN ('json', 'jsonb')))"
         );
         let found = transaction
-            .query_cached(
-                &sql,
-                &[&mapping.table, &ids, &asked_at, &table, &mapping.rules.ignore_deletes.postgres],
-            )
+            .query_cached(&sql, &[&mapping.table, &ids, &asked_at, &table, &ignores])
             .await
             .context("look whether records can be copied")?;
         Ok(found.first().is_some_and(|row| row.get(0)))

@@ -115,20 +115,19 @@ impl Store {
             .map(drop)
     }
 
-    /// The job that a load reads by, as an engine left it.
-    pub async fn load_job(&self, name: &str) -> Result<Option<LoadJob>, Error> {
+    /// The job that a load reads by, as an engine left it: a [`LoadJob`], or what another version made of one.
+    pub async fn load_job(&self, name: &str) -> Result<Option<Value>, Error> {
         let client = self.client().await?;
         let row = client
             .query_opt("SELECT load_job FROM syncdeck.mapping WHERE name = $1", &[&name])
             .await
             .context("look for a load's job")?;
-        let kept: Option<Value> = row.and_then(|row| row.get(0));
-        Ok(kept.and_then(|job| serde_json::from_value(job).ok()))
+        Ok(row.and_then(|row| row.get(0)))
     }
 
     /// Keeps the job that a load reads by, with how far it is; or forgets it.
     pub async fn keep_load_job(&self, lease: &Lease, name: &str, job: Option<&LoadJob>) -> Result<(), Error> {
-        let job = job.and_then(|job| serde_json::to_value(job).ok());
+        let job = job.map(|job| serde_json::json!(job));
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to keep a load's job")?;
         lease.prove(&transaction).await?;
