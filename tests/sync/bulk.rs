@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use syncdeck::domain::reports::overview::Writes;
-use syncdeck::simulator::Org;
+use syncdeck::simulator::{Org, OrgOptions};
 
 use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World};
@@ -114,7 +114,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_brings_the_rows_that_a_query_brings() {
     // One job a day: the reload finds it used up.
-    let options = |options: &mut syncdeck::simulator::OrgOptions| {
+    let options = |options: &mut OrgOptions| {
         (options.daily_query_jobs, options.bulk_page_limit) = (1, PAGE);
     };
     let world = World::made(KIND, options, kinds).await;
@@ -146,8 +146,7 @@ async fn a_job_brings_the_rows_that_a_query_brings() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_by_a_job_mends_what_differs_and_removes_what_is_gone() {
-    let options = |options: &mut syncdeck::simulator::OrgOptions| options.bulk_page_limit = PAGE;
-    let world = World::made(MAPPINGS, options, |org| long_ago(org, MANY)).await;
+    let world = World::made(MAPPINGS, paged, |org| long_ago(org, MANY)).await;
     let untouched = "SELECT xmin::text FROM salesforce.contact WHERE external_id__c = 'K10'";
     let before = world.text(untouched).await;
     world
@@ -176,15 +175,26 @@ async fn a_reload_by_a_job_mends_what_differs_and_removes_what_is_gone() {
     assert_eq!(world.told("Contact is read by a job of Bulk API 2.0").await, 2);
 }
 
+/// Small pages.
+fn paged(options: &mut OrgOptions) {
+    options.bulk_page_limit = PAGE;
+}
+
+impl World {
+    /// Has an engine begin a first load of many contacts by a job, which Salesforce keeps in its hands.
+    async fn load_by_a_held_job(&mut self) {
+        self.stop_engine().await;
+        long_ago(&self.org, MANY);
+        self.org.change_faults(|faults| faults.hold_jobs = Some(0));
+        self.load_anew("Contact").await;
+        self.until("the job is made", async || self.job("Contact").await.is_some()).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_goes_on_with_the_job_that_another_left() {
-    let options = |options: &mut syncdeck::simulator::OrgOptions| options.bulk_page_limit = PAGE;
-    let mut world = World::made(MAPPINGS, options, |_| {}).await;
-    world.stop_engine().await;
-    long_ago(&world.org, MANY);
-    world.org.change_faults(|faults| faults.hold_jobs = Some(0));
-    world.load_anew("Contact").await;
-    world.until("the job is made", async || world.job("Contact").await.is_some()).await;
+    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    world.load_by_a_held_job().await;
     let job = world.job("Contact").await;
     world.stop_engine().await;
     // While nobody looked, somebody changed a record that the job finds as it is then, and one that polls find.
@@ -215,13 +225,8 @@ async fn an_engine_goes_on_with_the_job_that_another_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_whose_job_is_lost_still_knows_when_it_began() {
-    let options = |options: &mut syncdeck::simulator::OrgOptions| options.bulk_page_limit = PAGE;
-    let mut world = World::made(MAPPINGS, options, |_| {}).await;
-    world.stop_engine().await;
-    long_ago(&world.org, MANY);
-    world.org.change_faults(|faults| faults.hold_jobs = Some(0));
-    world.load_anew("Contact").await;
-    world.until("the job is made", async || world.job("Contact").await.is_some()).await;
+    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    world.load_by_a_held_job().await;
     world.stop_engine().await;
     let known = "SELECT load_job->>'began_at' || ' ' || (load_job->>'read') FROM syncdeck.mapping WHERE name = 'Contact'";
     let before = world.text(known).await.unwrap();
@@ -244,14 +249,9 @@ async fn a_load_whose_job_is_lost_still_knows_when_it_began() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_while_a_job_is_worked_off_stays() {
-    let options = |options: &mut syncdeck::simulator::OrgOptions| options.bulk_page_limit = PAGE;
-    let mut world = World::made(MAPPINGS, options, |_| {}).await;
+    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
     world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
-    world.stop_engine().await;
-    long_ago(&world.org, MANY);
-    world.org.change_faults(|faults| faults.hold_jobs = Some(0));
-    world.load_anew("Contact").await;
-    world.until("the job is made", async || world.job("Contact").await.is_some()).await;
+    world.load_by_a_held_job().await;
     world
         .run(
             "INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Mine', 'k7'), ('New', 'N1');
@@ -279,8 +279,7 @@ async fn what_is_written_while_a_job_is_worked_off_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_its_table_refuses_costs_the_others_of_its_page_nothing() {
-    let options = |options: &mut syncdeck::simulator::OrgOptions| options.bulk_page_limit = PAGE;
-    let mut world = World::made(MAPPINGS, options, |_| {}).await;
+    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
     world.stop_engine().await;
     long_ago(&world.org, MANY);
     world

@@ -34,9 +34,16 @@ impl Counted {
         self.keys += 1;
     }
 
-    /// Typed, and not counted.
-    fn value(&mut self, value: &str) {
+    /// Gives the field at fault another value, whose letters are not counted; `clear` takes away what stands there.
+    fn edit(&mut self, clear: bool, value: &str) {
+        self.key("e");
+        self.session.wait_for("save and retry");
+        if clear {
+            self.key("\x15");
+        }
         self.session.keys(value);
+        self.session.wait_for("✓ fits the field");
+        self.key("\r");
     }
 
     /// Salesforce took the row: its line says so, and so does the row. Tells how many keys that took.
@@ -74,21 +81,12 @@ fn a_record_is_mended_by_one_key_or_by_three_beside_what_is_typed() {
 
     // A name that is missing has to be typed.
     let row = console.stand_on("code:REQUIRED mapping:lead state:open", "Lead", "LastName");
-    console.key("e");
-    console.session.wait_for("save and retry");
-    console.value("Rau");
-    console.session.wait_for("✓ fits the field");
-    console.key("\r");
+    console.edit(false, "Rau");
     assert_eq!(console.is_mended("Lead", row), 2);
 
     // A number in words is no number: what stands there goes, and another one is typed.
     let row = console.stand_on("field:Phone mapping:contact state:open", "Contact", "Phone");
-    console.key("e");
-    console.session.wait_for("save and retry");
-    console.key("\x15");
-    console.value("+1 206 555 0152");
-    console.session.wait_for("✓ fits the field");
-    console.key("\r");
+    console.edit(true, "+1 206 555 0152");
     assert_eq!(console.is_mended("Contact", row), 3);
     console.session.keys("q");
     assert_eq!(console.session.exit_code(), 0);
