@@ -468,7 +468,7 @@ pub static COMMANDS: &[Command] = &[
         "copy",
         "copy",
         &["y"],
-        "Copy the selected value or line to your terminal's clipboard (OSC 52)",
+        "Copy the selected value or line to the terminal's clipboard (OSC 52), or where `copy` says",
     ),
     command(Id::CopyLink, "copy-link", "copy link", &["Y"], "Copy the record's address in Salesforce")
         .only(&[Errors, Record, Pending]),

@@ -103,10 +103,7 @@ impl ErrorsPane {
 
     /// Folds everything; one stays on the line of the list that one is on, or below.
     pub(super) fn fold_all(&mut self) {
-        let of_list = (0..=self.cursor.at.min(self.items.len().saturating_sub(1))).rev();
-        let root = of_list
-            .map(|at| &self.items[at..])
-            .find_map(|rest| rest.first().filter(|error| self.depth(error) == 0).map(|error| error.id));
+        let root = self.listed().map(|error| error.id);
         self.unfolded.parents.clear();
         self.arrange(root);
     }
