@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use syncdeck::logs::parse::line;
-use syncdeck::logs::source::{self, DrainAt, Kind, Manner, Receipt, Source, SourceEvent};
+use syncdeck::logs::source::{self, DrainAt, LogSource, ReadManner, Receipt, SourceEvent, SourceKind};
 
 use super::a_line;
 use super::figures::counted;
@@ -28,9 +28,9 @@ pub fn figures() {
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (took, seen) = runtime.block_on(async {
-        let kind = Kind::Drain(DrainAt { listen, login: None });
-        let manner = Manner { follow: true, lines: 0 };
-        let mut sources = source::start(vec![Source { name: "bench".to_owned(), kind }], manner);
+        let kind = SourceKind::Drain(DrainAt { listen, login: None });
+        let manner = ReadManner { follow: true, lines: 0 };
+        let mut sources = source::start(vec![LogSource { name: "bench".to_owned(), kind }], manner);
         while !matches!(sources.next().await.unwrap(), SourceEvent::CaughtUp) {}
         let begin = Instant::now();
         let sender = std::thread::spawn(move || send(listen, &bodies, 0));

@@ -16,7 +16,7 @@ use syncdeck::console::msg::Msg;
 use syncdeck::console::settings::Settings;
 use syncdeck::demo::private::{Options, PrivateServer};
 use syncdeck::engine;
-use syncdeck::logs::source::{self, Batch, DrainAt, Kind, Manner, Receipt, Source, SourceEvent};
+use syncdeck::logs::source::{self, Batch, DrainAt, LogSource, ReadManner, Receipt, SourceEvent, SourceKind};
 use syncdeck::logs::{ELSEWHERE, LogRecord};
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
@@ -177,9 +177,9 @@ struct Flood {
 impl Flood {
     async fn start() -> Flood {
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let kind = Kind::Drain(DrainAt { listen, login: None });
-        let manner = Manner { follow: true, lines: 0 };
-        let mut sources = source::start(vec![Source { name: "bench".to_owned(), kind }], manner);
+        let kind = SourceKind::Drain(DrainAt { listen, login: None });
+        let manner = ReadManner { follow: true, lines: 0 };
+        let mut sources = source::start(vec![LogSource { name: "bench".to_owned(), kind }], manner);
         while !matches!(sources.next().await.unwrap(), SourceEvent::CaughtUp) {}
         let (over, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let stop = over.clone();

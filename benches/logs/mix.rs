@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use syncdeck::logs::LogRecord;
 use syncdeck::logs::packed::Packed;
 use syncdeck::logs::parse::Zone;
-use syncdeck::logs::parse::origin::Origin;
+use syncdeck::logs::parse::origin::LineOrigin;
 use syncdeck::logs::parse::stream::Stream;
 
 const SAMPLES: [&str; 3] = [
@@ -44,7 +44,7 @@ pub const PIECE: usize = 64 << 10;
 /// Gives each record of a text in one piece, one behind the other.
 pub fn each_packed(text: &str, mut each: impl FnMut(&Packed)) {
     let seen: DateTime<Utc> = DateTime::UNIX_EPOCH;
-    let mut stream = Stream::new(Origin::new("file", "app.log", Zone::Utc));
+    let mut stream = Stream::new(LineOrigin::new("file", "app.log", Zone::Utc));
     for piece in text.as_bytes().chunks(PIECE) {
         stream.feed(piece, seen);
         while let Some(packed) = stream.next_packed() {
@@ -60,7 +60,7 @@ pub fn each_packed(text: &str, mut each: impl FnMut(&Packed)) {
 /// Gives each record of a text, one behind the other.
 pub fn each_record(text: &str, mut each: impl FnMut(LogRecord)) {
     let seen: DateTime<Utc> = DateTime::UNIX_EPOCH;
-    let mut stream = Stream::new(Origin::new("file", "app.log", Zone::Utc));
+    let mut stream = Stream::new(LineOrigin::new("file", "app.log", Zone::Utc));
     for piece in text.as_bytes().chunks(PIECE) {
         stream.feed(piece, seen);
         std::iter::from_fn(|| stream.pop()).for_each(&mut each);

@@ -8,7 +8,7 @@ use syncdeck::domain::mappings::mapping::Mapping;
 use syncdeck::domain::names::RowId;
 use syncdeck::postgres::Store;
 use syncdeck::postgres::changes::acknowledge::Rows;
-use syncdeck::postgres::changes::queue::{Ack, Outcome};
+use syncdeck::postgres::changes::queue::{Ack, UnitOutcome};
 use tokio_postgres::Client;
 
 use super::by_hand::ByHand;
@@ -133,7 +133,7 @@ async fn work(store: Store, mapping: Mapping, number: i64, batches: i64) -> i64 
             .map(|unit| {
                 let content = &contents[&unit.row];
                 let upto = content.entries.iter().map(|entry| entry.id).max().unwrap_or(0);
-                let outcome = Outcome::Accepted { sfid: content.sfid.clone(), lastop: Some("UPDATED") };
+                let outcome = UnitOutcome::Accepted { sfid: content.sfid.clone(), lastop: Some("UPDATED") };
                 let request = Some(json!({"id": content.sfid, "LastName": "Name 2"}));
                 let key = content.external_id.clone();
                 Ack { unit, upto, op: "update", key, request, response: None, outcome }

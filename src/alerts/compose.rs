@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::config::alert::Alerts;
-use crate::domain::alert::life::{Phase, Standing};
-use crate::domain::alert::look::Look;
-use crate::domain::alert::message::{Change, Example, Item, MOST, Message};
+use crate::config::alert::AlertSettings;
+use crate::domain::alert::life::{AlertPhase, AlertStanding};
+use crate::domain::alert::look::AlertLook;
+use crate::domain::alert::message::{Example, MOST, Message, MessageChange, MessageItem};
 use crate::domain::alert::rule::{Rule, When};
 use crate::domain::errors::sync_error::SyncError;
 use crate::postgres::{Error, Store};
 
-use super::Place;
+use super::AlertPlace;
 
 /// Items that get a count and examples; what stands behind them in a message is seldom read.
 const DETAILED: usize = 10;
@@ -24,9 +24,9 @@ pub(super) struct Draft<'a> {
     /// The rule.
     pub(super) rule: &'a Rule,
     /// What changed.
-    pub(super) news: &'a [(Standing, Change)],
+    pub(super) news: &'a [(AlertStanding, MessageChange)],
     /// All of the rule that fires.
-    pub(super) firing: &'a [Standing],
+    pub(super) firing: &'a [AlertStanding],
     /// What a message that can be changed is known by.
     pub(super) episode: String,
     /// The time.
@@ -36,18 +36,18 @@ pub(super) struct Draft<'a> {
 /// The message.
 pub(super) async fn message(
     store: &Store,
-    alerts: &Alerts,
-    place: &Place,
-    look: &Look,
+    alerts: &AlertSettings,
+    place: &AlertPlace,
+    look: &AlertLook,
     draft: &Draft<'_>,
 ) -> Result<Message, Error> {
     let mut items = Vec::new();
     for (at, (standing, change)) in draft.news.iter().take(MOST).enumerate() {
         let mut item = item_of(standing, *change);
-        if let Some(muted) = muted(look, standing, draft.now).filter(|_| *change == Change::Over) {
+        if let Some(muted) = muted(look, standing, draft.now).filter(|_| *change == MessageChange::Over) {
             item.why = Some(muted);
         }
-        if at < DETAILED && *change != Change::Over {
+        if at < DETAILED && *change != MessageChange::Over {
             let mapping = standing.seen.mapping.as_deref();
             let counted = match (&draft.rule.when, &standing.seen.cause) {
                 (_, Some(cause)) => Some(store.open_errors(Some(cause), None, EXAMPLES).await?),
@@ -69,7 +69,7 @@ pub(super) async fn message(
         items.iter_mut().flat_map(|item| &mut item.examples).for_each(|example| example.message.clear());
     }
     let told =
-        |standing: &&Standing| !draft.news.iter().any(|(other, _)| other.incident == standing.incident);
+        |standing: &&AlertStanding| !draft.news.iter().any(|(other, _)| other.incident == standing.incident);
     let also = draft.firing.iter().filter(told).take(NAMED).map(|standing| standing.seen.headline.clone());
     Ok(Message {
         connection: place.connection.clone(),
@@ -89,19 +89,19 @@ pub(super) async fn message(
 }
 
 /// That somebody muted the cause, which is why it says nothing any more.
-fn muted(look: &Look, standing: &Standing, now: DateTime<Utc>) -> Option<String> {
+fn muted(look: &AlertLook, standing: &AlertStanding, now: DateTime<Utc>) -> Option<String> {
     let cause = look.causes.iter().find(|cause| Some(&cause.fingerprint) == standing.seen.cause.as_ref())?;
     let mute = cause.mute.as_ref().filter(|_| cause.is_muted(now))?;
     Some(format!("it is not over, but muted {} by {}", mute.text(&cause.course), mute.by))
 }
 
-fn allows_values(alerts: &Alerts, rule: &Rule) -> bool {
+fn allows_values(alerts: &AlertSettings, rule: &Rule) -> bool {
     alerts.channels.iter().any(|channel| channel.values && rule.channels.contains(&channel.name))
 }
 
-fn item_of(standing: &Standing, change: Change) -> Item {
+fn item_of(standing: &AlertStanding, change: MessageChange) -> MessageItem {
     let seen = &standing.seen;
-    Item {
+    MessageItem {
         incident: standing.incident.clone(),
         subject: seen.subject.clone(),
         change,
@@ -112,7 +112,7 @@ fn item_of(standing: &Standing, change: Change) -> Item {
         count: None,
         examples: Vec::new(),
         fired_at: standing.fired_at,
-        over_at: (standing.phase == Phase::Over).then_some(standing.since),
+        over_at: (standing.phase == AlertPhase::Over).then_some(standing.since),
         acknowledged: standing.acknowledged.as_ref().map(|one| (one.by.clone(), one.note.clone())),
     }
 }

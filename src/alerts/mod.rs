@@ -21,15 +21,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::config::alert::Alerts;
-use crate::domain::alert::life::{Gate, Observed, Phase, Seen, Standing, step};
-use crate::domain::alert::look::{self, Look};
-use crate::domain::alert::message::{Change, Message};
+use crate::config::alert::AlertSettings;
+use crate::domain::alert::life::{AlertPhase, AlertSeen, AlertStanding, Gate, Observed, step};
+use crate::domain::alert::look::{self, AlertLook};
+use crate::domain::alert::message::{Message, MessageChange};
 use crate::domain::alert::rule::{Rule, Severity, When};
 use crate::domain::state::ChannelHealth;
 use crate::logs::log::Log;
 use crate::postgres::reports::alert_lists::Configured;
-use crate::postgres::reports::alerts::{Kept, LEASE, Round, RuleState, name_of};
+use crate::postgres::reports::alerts::{LEASE, Round, RuleState, StoredAlerts, name_of};
 use crate::postgres::reports::deliveries::{Delivery, DeliveryResult, Taken};
 use crate::postgres::reports::status::Lease;
 use crate::postgres::{Error, Store};
@@ -51,12 +51,12 @@ pub const PART: &str = "alerts";
 /// What looks after the alerts of a connection.
 pub struct Watch {
     store: Store,
-    alerts: Alerts,
+    alerts: AlertSettings,
     /// Those of the configuration, and the one about the channels.
     rules: Vec<Rule>,
     lease: Lease,
     /// The connection's name, what it is for, and what commands need to find it.
-    place: Place,
+    place: AlertPlace,
     lines: Lines,
     /// Rules that find more than they tell, as was said once.
     overflowing: BTreeSet<String>,
@@ -66,7 +66,7 @@ pub struct Watch {
 
 /// Whose alerts they are.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct AlertPlace {
     /// The connection's name.
     pub connection: String,
     /// What it is for.
@@ -75,28 +75,28 @@ pub struct Place {
     pub option: String,
 }
 
-impl Place {
+impl AlertPlace {
     /// That of a configuration.
-    pub fn of(config: &Config) -> Place {
+    pub fn of(config: &Config) -> AlertPlace {
         let option = match config.among_several {
             true => format!(" --connection {}", config.name),
             false => String::new(),
         };
-        Place { connection: config.name.clone(), environment: config.environment.clone(), option }
+        AlertPlace { connection: config.name.clone(), environment: config.environment.clone(), option }
     }
 }
 
 /// What a rule came to in one look.
 #[derive(Default)]
 struct Step {
-    alerts: Vec<Standing>,
+    alerts: Vec<AlertStanding>,
     forgotten: Vec<String>,
     state: Option<RuleState>,
-    news: Vec<(Standing, Change)>,
+    news: Vec<(AlertStanding, MessageChange)>,
     /// How many were found beyond those that are told.
     untold: usize,
     /// All that fire after it and that people know of.
-    firing: Vec<Standing>,
+    firing: Vec<AlertStanding>,
 }
 
 impl Watch {
@@ -117,7 +117,7 @@ impl Watch {
             alerts,
             rules,
             lease: Lease { name: LEASE.to_owned(), owner: owner.to_owned() },
-            place: Place::of(config),
+            place: AlertPlace::of(config),
             lines: Lines::default(),
             overflowing: BTreeSet::new(),
             sender: Sender::new(),
@@ -173,7 +173,7 @@ impl Watch {
     }
 
     /// Takes each alert of a rule one step further.
-    fn step(&self, rule: &Rule, kept: &Kept, seen: &Look, now: DateTime<Utc>) -> Step {
+    fn step(&self, rule: &Rule, kept: &StoredAlerts, seen: &AlertLook, now: DateTime<Utc>) -> Step {
         let observed = look::observe(rule, seen, now);
         let state = kept.rules.get(&rule.name).cloned().unwrap_or_default();
         let mut result = Step::default();
@@ -188,7 +188,7 @@ impl Watch {
         let gathers =
             last.is_some_and(|last| (now - last).to_std().is_ok_and(|passed| passed < rule.manner.again));
         let manner = Turn { digest, gathers };
-        let known: Vec<&Standing> =
+        let known: Vec<&AlertStanding> =
             kept.alerts.iter().filter(|(name, _)| *name == rule.name).map(|(_, standing)| standing).collect();
         let mut subjects: BTreeSet<&str> =
             known.iter().map(|standing| standing.seen.subject.as_str()).collect();
@@ -199,14 +199,14 @@ impl Watch {
             let before = known.iter().find(|standing| standing.seen.subject == subject);
             let found = observed.iter().flatten().find(|observed| observed.subject == subject);
             let what = match (&observed, found) {
-                (None, _) => Seen::Unknown,
-                (_, Some(found)) if look::is_inhibited(rule, found, seen, &self.rules) => Seen::Unknown,
-                (_, Some(found)) => Seen::Holds(found),
-                (_, None) => Seen::Clear,
+                (None, _) => AlertSeen::Unknown,
+                (_, Some(found)) if look::is_inhibited(rule, found, seen, &self.rules) => AlertSeen::Unknown,
+                (_, Some(found)) => AlertSeen::Holds(found),
+                (_, None) => AlertSeen::Clear,
             };
             let gate = match what {
                 // What follows from something else that is told says nothing meanwhile.
-                Seen::Unknown => Gate::Later,
+                AlertSeen::Unknown => Gate::Later,
                 _ => self.gate(rule, subject, kept, manner, now),
             };
             let before = before.copied().cloned();
@@ -216,7 +216,7 @@ impl Watch {
             }
             match after {
                 Some(after) => {
-                    if after.phase == Phase::Firing && after.is_known() {
+                    if after.phase == AlertPhase::Firing && after.is_known() {
                         result.firing.push(after.clone());
                     }
                     if is_worth_keeping(before.as_ref(), &after) {
@@ -228,11 +228,11 @@ impl Watch {
             }
         }
         // What is worst comes first: what fires, and of that what there is most of.
-        result.news.sort_by_key(|(standing, change)| (*change == Change::Over, -standing.seen.total));
+        result.news.sort_by_key(|(standing, change)| (*change == MessageChange::Over, -standing.seen.total));
         result
     }
 
-    fn gate(&self, rule: &Rule, subject: &str, kept: &Kept, turn: Turn, now: DateTime<Utc>) -> Gate {
+    fn gate(&self, rule: &Rule, subject: &str, kept: &StoredAlerts, turn: Turn, now: DateTime<Utc>) -> Gate {
         let is_quiet = rule.severity < Severity::Critical
             && rule.quiet.is_some_and(|quiet| quiet.cover(wall(now).time()));
         let is_silenced = kept.silences.iter().any(|silence| silence.covers(&rule.name, subject, now));
@@ -248,7 +248,7 @@ impl Watch {
 
     /// Where a message goes: to the rule's channels, but for those that take nothing any more. That a channel fails is
     /// told by the first other one that works.
-    fn channels_for(&self, rule: &Rule, kept: &Kept, message: &Message) -> Vec<String> {
+    fn channels_for(&self, rule: &Rule, kept: &StoredAlerts, message: &Message) -> Vec<String> {
         let health = |name: &str| kept.channels.get(name).map_or(ChannelHealth::Ok, |channel| channel.state);
         let usable = rule.channels.iter().filter(|name| health(name) != ChannelHealth::Disabled);
         if rule.when != When::ChannelFails {
@@ -305,16 +305,16 @@ impl Watch {
     }
 
     /// A line for each alert, or one for all of a kind where they are many.
-    fn log_news(&self, rule: &Rule, news: &[(Standing, Change)]) {
-        let kinds: BTreeSet<Change> = news.iter().map(|(_, change)| *change).collect();
+    fn log_news(&self, rule: &Rule, news: &[(AlertStanding, MessageChange)]) {
+        let kinds: BTreeSet<MessageChange> = news.iter().map(|(_, change)| *change).collect();
         for change in kinds {
-            let of: Vec<&Standing> =
+            let of: Vec<&AlertStanding> =
                 news.iter().filter(|(_, other)| *other == change).map(|(standing, _)| standing).collect();
             let lines: Vec<(String, Value)> = if of.len() > LINES {
                 let text = format!("{} alerts {}: {}", of.len(), change.word(), rule.name);
                 vec![(text, json!({"key": rule.name, "state": change.word(), "records": of.len()}))]
             } else {
-                let line = |standing: &&Standing| {
+                let line = |standing: &&AlertStanding| {
                     let key = name_of(&rule.name, &standing.seen.subject);
                     let text = format!("alert {}: {}", change.word(), standing.seen.headline);
                     (text, json!({"key": key, "state": change.word(), "mapping": standing.seen.mapping}))
@@ -323,8 +323,10 @@ impl Watch {
             };
             for (text, fields) in lines {
                 match change {
-                    Change::Fired | Change::More | Change::Still => self.log.warn(text, fields),
-                    Change::Acknowledged | Change::Over => self.log.info(text, fields),
+                    MessageChange::Fired | MessageChange::More | MessageChange::Still => {
+                        self.log.warn(text, fields)
+                    }
+                    MessageChange::Acknowledged | MessageChange::Over => self.log.info(text, fields),
                 }
             }
         }
@@ -397,7 +399,7 @@ impl Watch {
     fn log_failure(
         &self,
         delivery: &Delivery,
-        failure: &channel::Failure,
+        failure: &channel::DeliveryFailure,
         result: &DeliveryResult,
         now: DateTime<Utc>,
     ) {
@@ -433,8 +435,8 @@ fn wall(time: DateTime<Utc>) -> NaiveDateTime {
 }
 
 /// Whether something changed that the next look, or the next engine, could not see by itself.
-fn is_worth_keeping(before: Option<&Standing>, after: &Standing) -> bool {
+fn is_worth_keeping(before: Option<&AlertStanding>, after: &AlertStanding) -> bool {
     let Some(before) = before else { return true };
     let seen = Observed { total: before.seen.total, ..after.seen.clone() };
-    *before != Standing { seen, ..after.clone() }
+    *before != AlertStanding { seen, ..after.clone() }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::alert::look::Look;
+use crate::domain::alert::look::AlertLook;
 use crate::domain::alert::rule::{Rule, When};
 use crate::domain::state::ChannelHealth;
 use crate::logs::line::LogFilter;
-use crate::postgres::reports::alerts::Kept;
+use crate::postgres::reports::alerts::StoredAlerts;
 use crate::postgres::{Error, Store};
 
 use super::PART;
@@ -22,11 +22,11 @@ const HITS: usize = 100_000;
 pub(super) async fn look(
     store: &Store,
     rules: &[Rule],
-    kept: &Kept,
+    kept: &StoredAlerts,
     lines: &mut Lines,
     now: DateTime<Utc>,
-) -> Result<Look, Error> {
-    let mut look = Look { overview: store.overview().await?, ..Look::default() };
+) -> Result<AlertLook, Error> {
+    let mut look = AlertLook { overview: store.overview().await?, ..AlertLook::default() };
     for rule in rules {
         let since = kept.rules.get(&rule.name).and_then(|state| state.since);
         look.since.insert(rule.name.clone(), since.unwrap_or(now));

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::domain::mappings::backoff::Backoff;
 use crate::postgres::reports::deliveries::{Delivery, DeliveryResult};
 
-use super::channel::{Failure, Reason};
+use super::channel::{DeliveryFailure, Reason};
 
 /// Waits between tries.
 const TRIES: Backoff =
@@ -22,7 +22,7 @@ const REFUSED: i32 = 5;
 
 /// What becomes of a message after a failure; `random` in 0..1.
 pub fn after_failure(
-    failure: &Failure,
+    failure: &DeliveryFailure,
     delivery: &Delivery,
     now: DateTime<Utc>,
     random: f64,
@@ -75,8 +75,8 @@ mod tests {
         }
     }
 
-    fn failure(reason: Reason, retry_after: Option<u64>) -> Failure {
-        Failure { reason, detail: String::new(), retry_after: retry_after.map(Duration::from_secs) }
+    fn failure(reason: Reason, retry_after: Option<u64>) -> DeliveryFailure {
+        DeliveryFailure { reason, detail: String::new(), retry_after: retry_after.map(Duration::from_secs) }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::alert::message::{Change, Example, Item, Message};
+use crate::domain::alert::message::{Example, Message, MessageChange, MessageItem};
 use crate::domain::values::size::thousands;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::reports::alert_look::COUNTED;
@@ -48,13 +48,13 @@ impl Text {
 
 /// The first word of a message: what it is above all.
 pub fn state(message: &Message) -> &'static str {
-    let has = |change: Change| message.items.iter().any(|item| item.change == change);
+    let has = |change: MessageChange| message.items.iter().any(|item| item.change == change);
     match () {
         () if message.digest => "DIGEST",
-        () if has(Change::Fired) => "FIRING",
-        () if has(Change::More) => "MORE",
-        () if has(Change::Still) => "STILL FIRING",
-        () if has(Change::Acknowledged) => "ACKNOWLEDGED",
+        () if has(MessageChange::Fired) => "FIRING",
+        () if has(MessageChange::More) => "MORE",
+        () if has(MessageChange::Still) => "STILL FIRING",
+        () if has(MessageChange::Acknowledged) => "ACKNOWLEDGED",
         () => "RESOLVED",
     }
 }
@@ -71,7 +71,7 @@ fn title(message: &Message) -> String {
     }
 }
 
-fn item_lines(message: &Message, item: &Item, values: bool) -> Vec<String> {
+fn item_lines(message: &Message, item: &MessageItem, values: bool) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", word(item.change), line(&item.headline))];
     let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
     if let Some(count) = item.count {
@@ -104,13 +104,13 @@ fn item_lines(message: &Message, item: &Item, values: bool) -> Vec<String> {
     lines
 }
 
-fn word(change: Change) -> &'static str {
+fn word(change: MessageChange) -> &'static str {
     match change {
-        Change::Fired => "Firing",
-        Change::More => "More",
-        Change::Still => "Still firing",
-        Change::Acknowledged => "Acknowledged",
-        Change::Over => "Resolved",
+        MessageChange::Fired => "Firing",
+        MessageChange::More => "More",
+        MessageChange::Still => "Still firing",
+        MessageChange::Acknowledged => "Acknowledged",
+        MessageChange::Over => "Resolved",
     }
 }
 
@@ -133,7 +133,7 @@ fn example_line(example: &Example, values: bool) -> String {
 }
 
 /// Where the first record is that has an address of its own.
-pub fn record_link(message: &Message, item: &Item) -> Option<String> {
+pub fn record_link(message: &Message, item: &MessageItem) -> Option<String> {
     let url = message.instance_url.as_ref()?;
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let found = item.examples.iter().find_map(|example| Some((&example.mapping, example.sfid.as_ref()?)));
@@ -142,7 +142,7 @@ pub fn record_link(message: &Message, item: &Item) -> Option<String> {
 }
 
 /// The command that shows what an alert is about.
-pub fn command(message: &Message, item: &Item) -> String {
+pub fn command(message: &Message, item: &MessageItem) -> String {
     let what = match (&item.cause, &item.mapping) {
         (Some(cause), _) if item.count == Some(1) => match item.examples.first() {
             Some(example) => format!("show {}", example.error),
@@ -181,10 +181,10 @@ pub(super) mod tests {
             fields: vec!["Email".to_owned()],
             message: "Email: invalid email address: jane@acme,com".to_owned(),
         };
-        let item = Item {
+        let item = MessageItem {
             incident: "1f1b12".to_owned(),
             subject: "8fb2".to_owned(),
-            change: Change::Fired,
+            change: MessageChange::Fired,
             headline: "Contact: Invalid e-mail address (Email) [INVALID_EMAIL_ADDRESS]".to_owned(),
             why: Some("The address is none.".to_owned()),
             mapping: Some("Contact".to_owned()),

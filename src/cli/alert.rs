@@ -7,12 +7,12 @@ use color_eyre::eyre::Result;
 use serde_json::json;
 
 use crate::alerts::channel::{self, Out, Sender};
-use crate::alerts::{Place, channel::Failure};
+use crate::alerts::{AlertPlace, channel::DeliveryFailure};
 use crate::client::alerts::AlertsView;
 use crate::client::api::Client;
 use crate::config::Config;
 use crate::config::channel::{Channel, ChannelKind};
-use crate::domain::alert::message::{Change, Item, Message};
+use crate::domain::alert::message::{Message, MessageChange, MessageItem};
 use crate::domain::alert::rule::{CHANNELS, Severity};
 use crate::domain::values::duration::spoken;
 use crate::domain::values::nearest::suggestion;
@@ -233,7 +233,7 @@ async fn test(cli: &Cli, config: &Config, name: &str) -> Result<u8> {
         && let Ok(store) = store(config, &session(cli, config)).await
         && let Ok(true) = store.is_installed().await
     {
-        let refusal = tried.as_ref().err().map(Failure::refusal);
+        let refusal = tried.as_ref().err().map(DeliveryFailure::refusal);
         let _ = store.note_channel(name, refusal.as_ref(), &channel::stamp(channel), Utc::now()).await;
     }
     let failure = tried.err();
@@ -251,23 +251,23 @@ async fn test(cli: &Cli, config: &Config, name: &str) -> Result<u8> {
     Ok(if failure.is_none() { DONE } else { FAILED })
 }
 
-async fn try_channel(config: &Config, channel: &Channel) -> Result<(), Failure> {
+async fn try_channel(config: &Config, channel: &Channel) -> Result<(), DeliveryFailure> {
     let now = Utc::now();
-    let message = test_message(&Place::of(config), &channel.name, now, Change::Fired);
+    let message = test_message(&AlertPlace::of(config), &channel.name, now, MessageChange::Fired);
     let id = format!("msg_test_{:016x}", rand::random::<u64>());
     let sender = Sender::new();
     let place = sender.send(channel, &Out { message: &message, id: &id, place: None, now }).await?;
     // What stands until it is over is ended at once.
     if matches!(channel.kind, ChannelKind::PagerDuty { .. } | ChannelKind::SlackBot { .. }) {
-        let message = test_message(&Place::of(config), &channel.name, now, Change::Over);
+        let message = test_message(&AlertPlace::of(config), &channel.name, now, MessageChange::Over);
         let id = format!("{id}_end");
         sender.send(channel, &Out { message: &message, id: &id, place, now }).await?;
     }
     Ok(())
 }
 
-fn test_message(place: &Place, channel: &str, now: DateTime<Utc>, change: Change) -> Message {
-    let item = Item {
+fn test_message(place: &AlertPlace, channel: &str, now: DateTime<Utc>, change: MessageChange) -> Message {
+    let item = MessageItem {
         incident: format!("test-{channel}-{}", now.timestamp()),
         subject: channel.to_owned(),
         change,
@@ -278,7 +278,7 @@ fn test_message(place: &Place, channel: &str, now: DateTime<Utc>, change: Change
         count: None,
         examples: Vec::new(),
         fired_at: Some(now - TimeDelta::seconds(1)),
-        over_at: (change == Change::Over).then_some(now),
+        over_at: (change == MessageChange::Over).then_some(now),
         acknowledged: None,
     };
     Message {
@@ -292,14 +292,14 @@ fn test_message(place: &Place, channel: &str, now: DateTime<Utc>, change: Change
         items: vec![item],
         omitted: 0,
         also: Vec::new(),
-        firing: usize::from(change != Change::Over),
+        firing: usize::from(change != MessageChange::Over),
         instance_url: None,
         option: place.option.clone(),
     }
 }
 
 /// What to do about it.
-fn remedy(failure: &Failure) -> &'static str {
+fn remedy(failure: &DeliveryFailure) -> &'static str {
     use channel::Reason;
     match failure.reason {
         Reason::Auth => "check its secret, token, key or password",

@@ -65,11 +65,11 @@ pub(super) struct Cli {
     #[arg(short, long, global = true, help_heading = COMMON)]
     pub(super) verbose: bool,
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
+    pub(super) command: Option<CliCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum CliCommand {
     /// Set up: asks for database, org and first mappings, tests each, and writes the configuration
     Init {
         /// Replace a login that was lost or revoked; the engine waits for it and goes on
@@ -195,7 +195,7 @@ pub(super) enum Command {
         #[arg(value_parser = operation)]
         operation: Option<i64>,
         #[command(flatten)]
-        how: Manner,
+        how: OperationOptions,
     },
     /// What operators did, newest first; with a number, each row of that operation
     Audit {
@@ -234,7 +234,7 @@ pub(super) enum Command {
     Export {
         /// What to export
         #[arg(value_enum, value_name = "WHAT", default_value_t)]
-        what: Exported,
+        what: ExportWhat,
         /// Only those that match, in the console's filter language (group:NAME for a group)
         #[arg(long = "where", value_name = "FILTER", default_value = "", hide_default_value = true, value_parser = free_text, allow_hyphen_values = true)]
         filter: String,
@@ -355,7 +355,7 @@ pub(super) enum System {
 
 /// What can be exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Exported {
+pub(super) enum ExportWhat {
     /// The errors that match
     #[default]
     Errors,
@@ -415,12 +415,12 @@ pub(super) struct Many {
     #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
     pub(super) filter: Option<String>,
     #[command(flatten)]
-    pub(super) how: Manner,
+    pub(super) how: OperationOptions,
 }
 
 /// How an operation goes.
 #[derive(Debug, Args)]
-pub(super) struct Manner {
+pub(super) struct OperationOptions {
     /// Show what it would do, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -454,7 +454,7 @@ pub(super) struct FixOptions {
     #[arg(long)]
     pub(super) retry: bool,
     #[command(flatten)]
-    pub(super) how: Manner,
+    pub(super) how: OperationOptions,
 }
 
 /// What is done about alerts.
@@ -580,7 +580,7 @@ pub(super) struct VerifyOptions {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(super) limit: usize,
     #[command(flatten)]
-    pub(super) how: Manner,
+    pub(super) how: OperationOptions,
 }
 
 #[derive(Debug, Args)]
@@ -593,7 +593,7 @@ pub(super) struct ResolveOptions {
     #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
     pub(super) filter: Option<String>,
     #[command(flatten)]
-    pub(super) how: Manner,
+    pub(super) how: OperationOptions,
 }
 
 /// A text that may begin with a hyphen; one that looks like an option is most likely the next option, with the text

@@ -6,13 +6,13 @@ use std::path::Path;
 use color_eyre::eyre::{Result, WrapErr};
 use serde_json::json;
 
-use crate::client::export::{Format, export as write_export};
+use crate::client::export::{ExportFormat, export as write_export};
 use crate::client::operations::execute::Targets;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::AuditQuery;
 use crate::domain::operations::operation::{AuditRecord, OperationKind};
 
-use super::args::{Cli, Manner};
+use super::args::{Cli, OperationOptions};
 use super::bulk::{self, list_json, row_of};
 use super::mapping::named;
 use super::{DONE, FAILED, client, print};
@@ -87,7 +87,7 @@ pub(super) async fn operation(cli: &Cli, operation: i64) -> Result<u8> {
 }
 
 /// Takes an operation back.
-pub(super) async fn undo(cli: &Cli, operation: Option<i64>, how: &Manner) -> Result<u8> {
+pub(super) async fn undo(cli: &Cli, operation: Option<i64>, how: &OperationOptions) -> Result<u8> {
     let operation = match operation {
         Some(operation) => operation,
         None => client(cli).await?.last_act().await?.operation,
@@ -153,8 +153,8 @@ pub(super) async fn export(
     }
     let by_name = by_name.filter(|name| ["json", "jsonl", "ndjson"].contains(name));
     let format = match format.or(of_output.then_some("jsonl")).or(by_name) {
-        Some("csv") | None => Format::Csv,
-        Some(_) => Format::JsonLines,
+        Some("csv") | None => ExportFormat::Csv,
+        Some(_) => ExportFormat::JsonLines,
     };
     let client = client(cli).await?;
     let count = match output {

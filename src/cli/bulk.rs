@@ -16,7 +16,7 @@ use crate::domain::operations::operation::{
 use crate::domain::values::duration::spoken;
 use crate::logs::sanitize::sanitize;
 
-use super::args::{Cli, Manner, Many};
+use super::args::{Cli, Many, OperationOptions};
 use super::dialogue::Dialogue;
 use super::{DONE, FAILED, client, print};
 
@@ -43,7 +43,12 @@ pub(super) fn matching(filter: &str) -> Result<Targets, print::Usage> {
 }
 
 /// Plans an operation, shows it, asks where that is due, and carries it out.
-pub(super) async fn operation(cli: &Cli, chosen: &Targets, kind: OperationKind, how: &Manner) -> Result<u8> {
+pub(super) async fn operation(
+    cli: &Cli,
+    chosen: &Targets,
+    kind: OperationKind,
+    how: &OperationOptions,
+) -> Result<u8> {
     if !how.dry_run {
         refuse_read_only(cli)?;
     }

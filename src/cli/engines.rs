@@ -13,7 +13,7 @@ use crate::config::{Config, EngineMode};
 use crate::domain::mappings::backoff::Backoff;
 use crate::domain::state::EngineState;
 use crate::domain::values::duration::spoken;
-use crate::engine::{self, Engine, Failure, StartError};
+use crate::engine::{self, Engine, PartFailure, StartError};
 use crate::postgres::reports::status::Lease;
 use crate::postgres::session::connect::Session;
 use crate::postgres::{self, Store};
@@ -184,7 +184,7 @@ impl Keeper {
     }
 
     /// The engine ended by itself: the console says so, and when it is started again.
-    async fn lost(&mut self, failure: &Failure) {
+    async fn lost(&mut self, failure: &PartFailure) {
         self.engine = None;
         if self.started_at.elapsed() >= LASTED {
             self.failures = 0;

@@ -6,7 +6,7 @@ use crate::client::api::{Client, ClientError};
 use crate::client::operations::execute::Targets;
 use crate::client::row::Linked;
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::remedy::{Action, SuggestedFix, picked};
+use crate::domain::errors::remedy::{RemedyAction, SuggestedFix, picked};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowRef;
@@ -122,14 +122,14 @@ impl Fix {
                 "there is no remedy {number} that can be done by itself (there are {count})\nsee them with: syncdeck show {id}"
             )));
         };
-        if let (Some(Action::Pick), Some((field, _))) = (&offer.action, picked(&record)) {
+        if let (Some(RemedyAction::Pick), Some((field, _))) = (&offer.action, picked(&record)) {
             return Err(ClientError::refused(format!(
                 "a person chooses the value of {name}; one of: {}\nset it with: syncdeck fix {id} '{name}=VALUE'",
                 field.picklist.join(", "),
                 name = field.name
             )));
         }
-        if offer.action == Some(Action::Compare) {
+        if offer.action == Some(RemedyAction::Compare) {
             return Err(ClientError::refused(format!(
                 "a person compares both in the console (c there)\nor take the record as it is, with: syncdeck link {id}"
             )));

@@ -8,11 +8,13 @@ use chrono::Utc;
 use color_eyre::eyre::Result;
 use serde_json::json;
 
-use crate::config::heroku_connect::written::{Choices, Written, write};
+use crate::config::heroku_connect::written::{Choices, WrittenExport, write};
 use crate::config::heroku_connect::{Note, export as to_heroku, read};
 use crate::config::{Config, edit};
 use crate::domain::mappings::mapping::Access;
-use crate::domain::reports::forecast::{self, BATCH, CHANGES, Circumstances, Demand, Forecast, Writes};
+use crate::domain::reports::forecast::{
+    self, BATCH, CHANGES, Circumstances, Demand, Forecast, WriteForecast,
+};
 use crate::domain::values::address::OrgAddress;
 use crate::domain::values::size::thousands;
 
@@ -73,7 +75,7 @@ fn tell_import(
     path: &Path,
     config: &Config,
     notes: &[Note],
-    written: &Written,
+    written: &WrittenExport,
     dry_run: bool,
 ) -> io::Result<()> {
     let (count, shown) = (config.mappings.len(), path.display());
@@ -100,7 +102,7 @@ fn tell_notes(notes: &[Note], all: usize) -> Vec<String> {
     notes.iter().map(|note| format!("  {}{}: {}", whose(note), note.what, note.instead)).collect()
 }
 
-fn tell_next(path: &Path, written: &Written) -> io::Result<()> {
+fn tell_next(path: &Path, written: &WrittenExport) -> io::Result<()> {
     print::line("\nBefore the first start:")?;
     for (line, what) in &written.to_fill {
         print::line(&format!("  {}:{line}: {what}", path.display()))?;
@@ -125,7 +127,7 @@ fn foretell(config: &Config, options: &CallOptions) -> Forecast {
             calls_a_page: 1,
             reads_all: false,
             batch_size: (mapping.rules.batch_size as i64).min(BATCH),
-            writes: Writes::Assumed {
+            writes: WriteForecast::Assumed {
                 changes: match mapping.access {
                     Access::ReadWrite => shares.next().unwrap_or(0),
                     Access::ReadOnly => 0,

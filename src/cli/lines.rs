@@ -7,7 +7,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Result, WrapErr};
 
 use crate::logs::LogRecord;
-use crate::logs::input::{Input, OpenError};
+use crate::logs::input::{LogInput, OpenError};
 use crate::logs::line::LogFilter;
 use crate::logs::parse::Zone;
 
@@ -18,7 +18,7 @@ use super::{DONE, list, print};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// What is read, and what of it is shown.
-pub(super) struct Wanted<'a> {
+pub(super) struct FollowedLines<'a> {
     pub(super) files: &'a [PathBuf],
     pub(super) zone: Zone,
     pub(super) follow: bool,
@@ -28,7 +28,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The lines of all files in the order of their times, then those that come.
-pub(super) async fn run(cli: &Cli, wanted: &Wanted<'_>) -> Result<u8> {
+pub(super) async fn run(cli: &Cli, wanted: &FollowedLines<'_>) -> Result<u8> {
     let filter = LogFilter::parse_any(wanted.filter).map_err(print::Usage)?;
     let open = wanted.files.iter().map(|path| Named::open(path, wanted));
     let mut inputs = open.collect::<Result<Vec<_>, _>>().map_err(|error| print::Usage(error.to_string()))?;
@@ -59,12 +59,12 @@ pub(super) async fn run(cli: &Cli, wanted: &Wanted<'_>) -> Result<u8> {
 
 struct Named<'a> {
     path: &'a PathBuf,
-    input: Input,
+    input: LogInput,
 }
 
 impl<'a> Named<'a> {
-    fn open(path: &'a PathBuf, wanted: &Wanted<'_>) -> Result<Named<'a>, OpenError> {
-        Ok(Named { path, input: Input::open(path, wanted.zone, wanted.follow)? })
+    fn open(path: &'a PathBuf, wanted: &FollowedLines<'_>) -> Result<Named<'a>, OpenError> {
+        Ok(Named { path, input: LogInput::open(path, wanted.zone, wanted.follow)? })
     }
 
     /// The next one that passes.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::client::api::{Client, ClientError, ErrorQuery, PendingQuery};
 use crate::domain::errors::catalogue;
-use crate::domain::errors::explain::{self, Explained, Known};
+use crate::domain::errors::explain::{self, Explained, KnownError};
 use crate::domain::errors::remedy::Remedy;
 use crate::domain::errors::sort::Sort;
 use crate::domain::errors::sync_error::SyncError;
@@ -295,8 +295,8 @@ pub(super) async fn explain(cli: &Cli, text: &str) -> Result<u8> {
 }
 
 /// The first error that was found, and the others of the same text.
-fn explained_json(known: &[Known]) -> Value {
-    let one = |known: &Known| {
+fn explained_json(known: &[KnownError]) -> Value {
+    let one = |known: &KnownError| {
         let remedies: Vec<String> = known.entry.remedies.iter().map(Remedy::plainly).collect();
         json!({"code": known.code, "category": known.entry.category, "class": known.entry.class,
             "title": known.entry.title, "cause": known.entry.cause, "remedies": remedies})
@@ -310,7 +310,7 @@ fn explained_json(known: &[Known]) -> Value {
     document
 }
 
-fn show_meaning(known: &Known) -> Result<()> {
+fn show_meaning(known: &KnownError) -> Result<()> {
     let entry = known.entry;
     print::line(&format!("{}  ({}, {})", known.code, entry.category.word(), entry.class.word()))?;
     print::line(&format!("{}. {}", entry.title, entry.cause))?;

@@ -44,7 +44,7 @@ use crate::engine::StartError;
 use crate::postgres::session::connect::Session;
 use crate::postgres::{self, Store};
 
-use args::{Cli, Command, Exported};
+use args::{Cli, CliCommand, ExportWhat};
 
 /// Done.
 const DONE: u8 = 0;
@@ -98,81 +98,86 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
     refuse_attached(&cli)?;
     match &cli.command {
         None => console::run(&cli).await,
-        Some(Command::Init { reconnect }) => init::run(&cli, *reconnect).await,
-        Some(Command::Plan(options)) => plan::run(&cli, options).await,
-        Some(Command::Run { adopt }) => service::run(&cli, *adopt).await,
-        Some(Command::Demo(options)) => demo::run(&cli, options).await,
-        Some(Command::Simulator(options)) => demo::simulator(options).await,
-        Some(Command::Status { fail_on }) => status::run(&cli, fail_on).await,
-        Some(Command::Errors { filter, limit, group: true, .. }) => {
+        Some(CliCommand::Init { reconnect }) => init::run(&cli, *reconnect).await,
+        Some(CliCommand::Plan(options)) => plan::run(&cli, options).await,
+        Some(CliCommand::Run { adopt }) => service::run(&cli, *adopt).await,
+        Some(CliCommand::Demo(options)) => demo::run(&cli, options).await,
+        Some(CliCommand::Simulator(options)) => demo::simulator(options).await,
+        Some(CliCommand::Status { fail_on }) => status::run(&cli, fail_on).await,
+        Some(CliCommand::Errors { filter, limit, group: true, .. }) => {
             list::groups(&cli, filter.as_deref().unwrap_or(""), *limit).await
         }
-        Some(Command::Errors { filter, sort, limit, .. }) => {
+        Some(CliCommand::Errors { filter, sort, limit, .. }) => {
             list::errors(&cli, filter.as_deref().unwrap_or(""), *sort, *limit).await
         }
-        Some(Command::Pending { mapping, limit }) => list::pending(&cli, mapping.as_deref(), *limit).await,
-        Some(Command::Show { what, full }) => list::show(&cli, what, *full).await,
-        Some(Command::Logs { check: true, names, .. }) => sources::check(&cli, names).await,
-        Some(Command::Logs { files, follow, filter, lines, zone, names, check: false }) => {
+        Some(CliCommand::Pending { mapping, limit }) => list::pending(&cli, mapping.as_deref(), *limit).await,
+        Some(CliCommand::Show { what, full }) => list::show(&cli, what, *full).await,
+        Some(CliCommand::Logs { check: true, names, .. }) => sources::check(&cli, names).await,
+        Some(CliCommand::Logs { files, follow, filter, lines, zone, names, check: false }) => {
             let (follow, filter, lines) = (*follow, filter.as_deref().unwrap_or(""), *lines);
             match files.as_slice() {
                 [] => {
                     let lines = lines.unwrap_or(list::LOG_LINES);
-                    sources::run(&cli, &sources::Wanted { names, follow, filter, lines }).await
+                    sources::run(&cli, &sources::FollowedSources { names, follow, filter, lines }).await
                 }
-                files => lines::run(&cli, &lines::Wanted { files, zone: *zone, follow, filter, lines }).await,
+                files => {
+                    lines::run(&cli, &lines::FollowedLines { files, zone: *zone, follow, filter, lines })
+                        .await
+                }
             }
         }
-        Some(Command::Runs { mapping, failed, limit }) => {
+        Some(CliCommand::Runs { mapping, failed, limit }) => {
             list::runs(&cli, mapping.as_deref(), *failed, *limit).await
         }
-        Some(Command::Mapping { name: None, .. }) => mapping::list(&cli).await,
-        Some(Command::Mapping { name: Some(name), changes, yes }) => {
+        Some(CliCommand::Mapping { name: None, .. }) => mapping::list(&cli).await,
+        Some(CliCommand::Mapping { name: Some(name), changes, yes }) => {
             mapping::one(&cli, name, changes, *yes).await
         }
-        Some(Command::Fix(options)) => fix::fix(&cli, options).await,
-        Some(Command::Retry(many)) => bulk::run(&cli, many, OperationKind::Retry).await,
-        Some(Command::Release(many)) => bulk::run(&cli, many, OperationKind::Release).await,
-        Some(Command::Revert(many)) => bulk::run(&cli, many, OperationKind::Revert).await,
-        Some(Command::Ignore(many)) => bulk::run(&cli, many, OperationKind::Ignore).await,
-        Some(Command::Resolve(options)) => fix::resolve(&cli, options).await,
-        Some(Command::Repair { id, side, yes, why }) => {
+        Some(CliCommand::Fix(options)) => fix::fix(&cli, options).await,
+        Some(CliCommand::Retry(many)) => bulk::run(&cli, many, OperationKind::Retry).await,
+        Some(CliCommand::Release(many)) => bulk::run(&cli, many, OperationKind::Release).await,
+        Some(CliCommand::Revert(many)) => bulk::run(&cli, many, OperationKind::Revert).await,
+        Some(CliCommand::Ignore(many)) => bulk::run(&cli, many, OperationKind::Ignore).await,
+        Some(CliCommand::Resolve(options)) => fix::resolve(&cli, options).await,
+        Some(CliCommand::Repair { id, side, yes, why }) => {
             verify::repair_one(&cli, *id, side.as_deref(), *yes, why.as_deref()).await
         }
-        Some(Command::Merge { id, into, yes, why }) => {
+        Some(CliCommand::Merge { id, into, yes, why }) => {
             verify::merge(&cli, *id, *into, *yes, why.as_deref()).await
         }
-        Some(Command::Link { id, sfid, replace, wait, why }) => {
+        Some(CliCommand::Link { id, sfid, replace, wait, why }) => {
             let how = fix::Linking { replace: *replace, wait: *wait, why: why.as_deref() };
             fix::link(&cli, *id, sfid.as_deref(), &how).await
         }
-        Some(Command::Undo { operation, how }) => audit::undo(&cli, *operation, how).await,
-        Some(Command::Audit { operation: Some(operation), .. }) => audit::operation(&cli, *operation).await,
-        Some(Command::Audit { mapping, row, actor, limit, .. }) => {
+        Some(CliCommand::Undo { operation, how }) => audit::undo(&cli, *operation, how).await,
+        Some(CliCommand::Audit { operation: Some(operation), .. }) => {
+            audit::operation(&cli, *operation).await
+        }
+        Some(CliCommand::Audit { mapping, row, actor, limit, .. }) => {
             audit::audit(&cli, mapping.as_deref(), row.as_deref(), actor.as_deref(), *limit).await
         }
-        Some(Command::Verify(options)) => verify::run(&cli, options).await,
-        Some(Command::Test { mapping, limit, offline, yes }) => {
+        Some(CliCommand::Verify(options)) => verify::run(&cli, options).await,
+        Some(CliCommand::Test { mapping, limit, offline, yes }) => {
             verify::test(&cli, mapping, usize::from(*limit), *offline, *yes).await
         }
-        Some(Command::Stats(options)) => stats::run(&cli, options).await,
-        Some(Command::Alert(options)) => alert::run(&cli, options).await,
-        Some(Command::Cause(options)) => cause::run(&cli, options).await,
-        Some(Command::Find { text, mapping }) => audit::find(&cli, text, mapping.as_deref()).await,
-        Some(Command::Import(options)) => heroku::import(&cli, options),
-        Some(Command::Export { what: Exported::HerokuConnect, filter, format, output }) => {
+        Some(CliCommand::Stats(options)) => stats::run(&cli, options).await,
+        Some(CliCommand::Alert(options)) => alert::run(&cli, options).await,
+        Some(CliCommand::Cause(options)) => cause::run(&cli, options).await,
+        Some(CliCommand::Find { text, mapping }) => audit::find(&cli, text, mapping.as_deref()).await,
+        Some(CliCommand::Import(options)) => heroku::import(&cli, options),
+        Some(CliCommand::Export { what: ExportWhat::HerokuConnect, filter, format, output }) => {
             heroku::export(&cli, filter, format.as_deref(), output.as_deref())
         }
-        Some(Command::Export { filter, format, output, .. }) => {
+        Some(CliCommand::Export { filter, format, output, .. }) => {
             audit::export(&cli, filter, format.as_deref(), output.as_deref()).await
         }
-        Some(Command::Explain { text }) => list::explain(&cli, text).await,
-        Some(Command::Keys) => docs::keys(&cli),
-        Some(Command::Completions { .. } | Command::Man { .. }) if cli.json => {
+        Some(CliCommand::Explain { text }) => list::explain(&cli, text).await,
+        Some(CliCommand::Keys) => docs::keys(&cli),
+        Some(CliCommand::Completions { .. } | CliCommand::Man { .. }) if cli.json => {
             Err(print::Usage("this has no JSON\nleave --json out".to_owned()).into())
         }
-        Some(Command::Completions { shell }) => docs::completions(*shell),
-        Some(Command::Man { command }) => docs::man(command.as_deref()),
+        Some(CliCommand::Completions { shell }) => docs::completions(*shell),
+        Some(CliCommand::Man { command }) => docs::man(command.as_deref()),
     }
 }
 
@@ -231,14 +236,14 @@ fn refuse_attached(cli: &Cli) -> Result<(), print::Usage> {
     let stray = matches!(
         &cli.command,
         Some(
-            Command::Init { .. }
-                | Command::Import(_)
-                | Command::Demo(_)
-                | Command::Simulator(_)
-                | Command::Export { what: Exported::HerokuConnect, .. }
-                | Command::Keys
-                | Command::Completions { .. }
-                | Command::Man { .. }
+            CliCommand::Init { .. }
+                | CliCommand::Import(_)
+                | CliCommand::Demo(_)
+                | CliCommand::Simulator(_)
+                | CliCommand::Export { what: ExportWhat::HerokuConnect, .. }
+                | CliCommand::Keys
+                | CliCommand::Completions { .. }
+                | CliCommand::Man { .. }
         )
     );
     let text = match (&cli.attach_heroku_connect, &cli.writes) {

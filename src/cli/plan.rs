@@ -7,7 +7,9 @@ use color_eyre::eyre::Result;
 
 use crate::config::Config;
 use crate::domain::mappings::mapping::Access;
-use crate::domain::reports::setup_plan::{Action, Entries, Origin, SetupPlan, StartPlan, TablePlan};
+use crate::domain::reports::setup_plan::{
+    Entries, SetupAction, SetupPlan, StartPlan, TableOrigin, TablePlan,
+};
 use crate::domain::values::duration::spoken;
 use crate::domain::values::size::thousands;
 use crate::engine::{self, Assumed};
@@ -78,9 +80,9 @@ fn tell(plan: &StartPlan) -> io::Result<()> {
 
 fn tell_table(table: &TablePlan, plan: &StartPlan) -> io::Result<()> {
     let whose = match table.origin {
-        Origin::New => "is new",
-        Origin::Own => "is syncdeck's",
-        Origin::Foreign => "was there before syncdeck",
+        TableOrigin::New => "is new",
+        TableOrigin::Own => "is syncdeck's",
+        TableOrigin::Foreign => "was there before syncdeck",
     };
     let rows =
         if table.rows > 0 { format!(", with about {} rows", count(table.rows)) } else { String::new() };
@@ -113,7 +115,7 @@ fn tell_table(table: &TablePlan, plan: &StartPlan) -> io::Result<()> {
             ),
             _ => "all records are read; how many there are is not known".to_owned(),
         });
-    } else if table.actions.iter().any(|action| matches!(action, Action::AddColumn { .. })) {
+    } else if table.actions.iter().any(|action| matches!(action, SetupAction::AddColumn { .. })) {
         lines.push(format!(
             "old records show in new columns when they change, or by: syncdeck mapping {} reload",
             table.mapping

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::config::log::ENGINE;
 use crate::logs::LogRecord;
 use crate::logs::line::{LogFilter, logfmt};
-use crate::logs::source::{self, Manner, Receipt, Source, SourceEvent, Sources};
+use crate::logs::source::{self, LogSource, LogSources, ReadManner, Receipt, SourceEvent};
 
 use super::args::Cli;
 use super::{DONE, FAILED, client_of, config, list, print};
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(300);
 const GATHER: Duration = Duration::from_secs(3);
 
 /// What is read, and what of it is shown.
-pub(super) struct Wanted<'a> {
+pub(super) struct FollowedSources<'a> {
     /// Only these; all without.
     pub(super) names: &'a [String],
     pub(super) follow: bool,
@@ -32,7 +32,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The newest lines of all, then those that come.
-pub(super) async fn run(cli: &Cli, wanted: &Wanted<'_>) -> Result<u8> {
+pub(super) async fn run(cli: &Cli, wanted: &FollowedSources<'_>) -> Result<u8> {
     let config = config(cli)?;
     let (with_engine, sources) = chosen(&config, wanted.names)?;
     let filter = match sources.as_slice() {
@@ -49,7 +49,7 @@ pub(super) async fn run(cli: &Cli, wanted: &Wanted<'_>) -> Result<u8> {
         begun.extend(list::newest(&engine.client, engine.after, &filter, wanted.lines).await?);
     }
     let count = sources.len();
-    let mut told = source::start(sources, Manner { follow: wanted.follow, lines: wanted.lines });
+    let mut told = source::start(sources, ReadManner { follow: wanted.follow, lines: wanted.lines });
     let receipts = gather(&mut told, count, wanted.follow, &mut begun).await;
     begun.retain(|record| filter.matches(record));
     begun.sort_by_key(|record| record.time);
@@ -66,7 +66,7 @@ pub(super) async fn check(cli: &Cli, names: &[String]) -> Result<u8> {
     let mut failed = 0;
     let mut told = Vec::new();
     for source in &sources {
-        let Source { name, kind } = source;
+        let LogSource { name, kind } = source;
         let kind = kind.word();
         let result = source::check(source).await;
         failed += usize::from(result.is_err());
@@ -94,7 +94,7 @@ pub(super) async fn check(cli: &Cli, names: &[String]) -> Result<u8> {
 }
 
 /// Whether the engine's own log is wanted, and which sources.
-fn chosen(config: &Config, names: &[String]) -> Result<(bool, Vec<Source>), print::Usage> {
+fn chosen(config: &Config, names: &[String]) -> Result<(bool, Vec<LogSource>), print::Usage> {
     let known = || config.log_sources.iter().map(|source| source.name.as_str());
     if let Some(name) = names.iter().find(|name| *name != ENGINE && !known().any(|known| known == *name)) {
         let there = std::iter::once(ENGINE).chain(known()).collect::<Vec<_>>().join(", ");
@@ -111,7 +111,7 @@ fn chosen(config: &Config, names: &[String]) -> Result<(bool, Vec<Source>), prin
 /// Takes what the sources have already. One that is slow, or tells without end, is not waited for for long.
 /// Returns those to be told when the lines are shown.
 async fn gather(
-    told: &mut Sources,
+    told: &mut LogSources,
     mut waiting: usize,
     follow: bool,
     begun: &mut Vec<LogRecord>,
@@ -140,7 +140,7 @@ async fn follow(
     cli: &Cli,
     filter: &LogFilter,
     mut engine: Option<&mut Engine>,
-    told: &mut Sources,
+    told: &mut LogSources,
 ) -> Result<u8> {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use color_eyre::eyre::Result;
 
 use crate::console::widgets::charts::bar;
-use crate::domain::health::figures::{Figures, Point, Spread, Step};
-use crate::domain::health::review::{Change, Health, MappingHealth, Pattern, Subject};
+use crate::domain::health::figures::{Figures, Point, SpanStep, Spread};
+use crate::domain::health::review::{FigureChange, Health, MappingHealth, PatternReview, ReviewSubject};
 use crate::domain::values::duration::{self, measured};
 use crate::domain::values::size::{bytes, percent, thousands};
 use crate::logs::sanitize::sanitize;
@@ -54,7 +54,7 @@ fn glance(span: Duration, health: &Health) -> Result<()> {
     }
     if !figures.by_code.is_empty() {
         print::line("")?;
-        let code = |share: &crate::domain::reports::trend::Share| {
+        let code = |share: &crate::domain::reports::trend::ErrorShare| {
             vec![share.category.word().to_owned(), share.code.clone(), number(share.count)]
         };
         let rows: Vec<Vec<String>> = figures.by_code.iter().take(CODES).map(code).collect();
@@ -250,7 +250,7 @@ fn figures(now: &Figures, before: &Figures) -> Vec<Vec<String>> {
 fn rates(text: &mut String, health: &Health) {
     let highest = health.series.iter().map(|point| point.rejected).max().unwrap_or(0);
     let label = |at: DateTime<Utc>| match health.step {
-        Some(Step::Hour) => at.format("%a %H:00").to_string(),
+        Some(SpanStep::Hour) => at.format("%a %H:00").to_string(),
         _ => at.format("%Y-%m-%d").to_string(),
     };
     let told = |point: &Point| {
@@ -270,7 +270,7 @@ fn causes(text: &mut String, health: &Health) {
         let _ = writeln!(text, "No error came.");
         return;
     }
-    let cause = |cause: &crate::domain::health::review::Cause| {
+    let cause = |cause: &crate::domain::health::review::CauseReview| {
         let whose = if cause.mapping.is_empty() { "connection" } else { &cause.mapping };
         let fields = cause.fields.join(", ");
         vec![
@@ -292,41 +292,47 @@ fn list(text: &mut String, items: impl Iterator<Item = String>, none: &str) {
     let _ = writeln!(text, "{}", if lines.is_empty() { none.to_owned() } else { lines.join("\n") });
 }
 
-fn pattern(pattern: &Pattern) -> String {
+fn pattern(pattern: &PatternReview) -> String {
     match pattern {
-        Pattern::Hours { from, to, share } => {
+        PatternReview::Hours { from, to, share } => {
             format!("{} of the errors came between {from}:00 and {to}:00 UTC.", percent(*share))
         }
-        Pattern::Weekday { day, share } => {
+        PatternReview::Weekday { day, share } => {
             let names = ["Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"];
             format!("{} of the errors came on {}.", percent(*share), names[*day as usize % 7])
         }
-        Pattern::Mapping { name, share } => {
+        PatternReview::Mapping { name, share } => {
             format!("{} of the errors are of {}.", percent(*share), cell(name))
         }
-        Pattern::Code { code, share } => format!("{} of the errors are {}.", percent(*share), cell(code)),
+        PatternReview::Code { code, share } => {
+            format!("{} of the errors are {}.", percent(*share), cell(code))
+        }
     }
 }
 
-fn change(change: &Change) -> String {
+fn change(change: &FigureChange) -> String {
     let (as_share, as_time) = (|value: f64| percent(value), |value: f64| measured(value));
     let as_number = |value: f64| number(value as i64);
     let (what, (before, now)) = match &change.subject {
-        Subject::ErrorRate => ("The share of changes that fail".to_owned(), both(change, as_share)),
-        Subject::MappingErrorRate { mapping } => {
+        ReviewSubject::ErrorRate => ("The share of changes that fail".to_owned(), both(change, as_share)),
+        ReviewSubject::MappingErrorRate { mapping } => {
             (format!("The share of changes of {} that fail", cell(mapping)), both(change, as_share))
         }
-        Subject::Errors => ("Errors that came".to_owned(), both(change, as_number)),
-        Subject::Code { code } => (format!("Errors {}", cell(code)), both(change, as_number)),
-        Subject::Resolution => ("Half of the errors ended within".to_owned(), both(change, as_time)),
-        Subject::RepeatSuccess => ("Repeated sends that were taken".to_owned(), both(change, as_share)),
-        Subject::Waited => ("Nine of ten changes waited no longer than".to_owned(), both(change, as_time)),
-        Subject::Requests => ("Nine of ten requests took no longer than".to_owned(), both(change, as_time)),
+        ReviewSubject::Errors => ("Errors that came".to_owned(), both(change, as_number)),
+        ReviewSubject::Code { code } => (format!("Errors {}", cell(code)), both(change, as_number)),
+        ReviewSubject::Resolution => ("Half of the errors ended within".to_owned(), both(change, as_time)),
+        ReviewSubject::RepeatSuccess => ("Repeated sends that were taken".to_owned(), both(change, as_share)),
+        ReviewSubject::Waited => {
+            ("Nine of ten changes waited no longer than".to_owned(), both(change, as_time))
+        }
+        ReviewSubject::Requests => {
+            ("Nine of ten requests took no longer than".to_owned(), both(change, as_time))
+        }
     };
     format!("{what}: {before} before, {now} now.")
 }
 
-fn both(change: &Change, told: impl Fn(f64) -> String) -> (String, String) {
+fn both(change: &FigureChange, told: impl Fn(f64) -> String) -> (String, String) {
     (told(change.before), told(change.now))
 }
 
@@ -376,7 +382,7 @@ mod tests {
     use super::*;
     use crate::domain::errors::sync_error::Category;
     use crate::domain::health::history::{Began, Cell, Counts, History};
-    use crate::domain::health::review::{Cause, Kept, Now, review};
+    use crate::domain::health::review::{CauseReview, HistorySize, Now, review};
 
     /// Two days: one without anything, and one with a failing Contact.
     fn two_days() -> Health {
@@ -395,7 +401,7 @@ mod tests {
         };
         let now = Now { errors: 40, ..Now::default() };
         let health = review(history, to - TimeDelta::days(3), to, vec![("Contact".to_owned(), now)]);
-        let cause = Cause {
+        let cause = CauseReview {
             mapping: "Contact".to_owned(),
             code,
             category,
@@ -405,7 +411,7 @@ mod tests {
             before: 0,
             open: 40,
         };
-        let kept = Kept { since: Some(to - TimeDelta::days(9)), bytes: 99_000 };
+        let kept = HistorySize { since: Some(to - TimeDelta::days(9)), bytes: 99_000 };
         Health { causes: vec![cause], kept, ..health }
     }
 

@@ -11,14 +11,14 @@ use crate::client::operations::repair::{confirm, summary, what};
 use crate::config::Config;
 use crate::domain::changes::dry_run::{DryRunRow, NOT_TAKEN_BACK};
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::remedy::Action;
+use crate::domain::errors::remedy::RemedyAction;
 use crate::domain::errors::suggested_fix::removal;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::operations::operation::{Confirm, Progress, Report, RowStatus};
 use crate::domain::records::verify::Stage;
-use crate::domain::records::verify::{Finding, Kind, VerifyReport};
+use crate::domain::records::verify::{Finding, FindingKind, VerifyReport};
 use crate::domain::values::nearest::nearest;
 use crate::engine::dry_run;
 use crate::engine::verify::Verifier;
@@ -120,8 +120,10 @@ fn clear_line() {
 /// What was found, in words.
 fn tell(verdict: &VerifyReport, limit: usize) -> Result<()> {
     let VerifyReport { mapping, rows, records, compared, counts, findings, stopped, .. } = verdict;
-    let told: Vec<String> =
-        Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text()))).collect();
+    let told: Vec<String> = FindingKind::ALL
+        .iter()
+        .filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text())))
+        .collect();
     let found = if told.is_empty() { "no inconsistency".to_owned() } else { told.join(", ") };
     print::line(&format!("{mapping}: {rows} rows, {records} records, {compared} compared: {found}"))?;
     for clause in verdict.explained() {
@@ -239,7 +241,7 @@ pub(super) async fn repair_one(
     why: Option<&str>,
 ) -> Result<u8> {
     refuse_read_only(cli)?;
-    let action = side.and_then(Side::from_word).map_or(Action::LookAgain, Action::Repair);
+    let action = side.and_then(Side::from_word).map_or(RemedyAction::LookAgain, RemedyAction::Repair);
     put_right(cli, id, yes, why, &action, |client, error| {
         let action = action.clone();
         async move { client.put_right(&error, &action).await }
@@ -250,7 +252,7 @@ pub(super) async fn repair_one(
 /// Merges rows that are the same thing.
 pub(super) async fn merge(cli: &Cli, id: i64, into: Option<i32>, yes: bool, why: Option<&str>) -> Result<u8> {
     refuse_read_only(cli)?;
-    put_right(cli, id, yes, why, &Action::Merge, |client, error| async move {
+    put_right(cli, id, yes, why, &RemedyAction::Merge, |client, error| async move {
         let row = error.row().ok_or_else(|| ClientError::invalid("this error is not of one row"))?;
         client.merge(&row, into.map(RowId)).await
     })
@@ -263,7 +265,7 @@ async fn put_right<D: Future<Output = Result<String, ClientError>>>(
     id: i64,
     yes: bool,
     why: Option<&str>,
-    action: &Action,
+    action: &RemedyAction,
     does: impl FnOnce(Client, SyncError) -> D,
 ) -> Result<u8> {
     let client = client(cli).await?.because(why);

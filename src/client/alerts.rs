@@ -9,7 +9,7 @@ use crate::domain::alert::rule::Silence;
 use crate::postgres::reports::alerts::name_of;
 
 pub use crate::postgres::reports::alert_lists::{Configured, Posted};
-pub use crate::postgres::reports::alerts::{ChannelState, Listed, Waiting};
+pub use crate::postgres::reports::alerts::{ChannelState, ListedAlert, WaitingMessage};
 
 use super::api::{Client, ClientError};
 
@@ -18,7 +18,7 @@ const MESSAGES: i64 = 40;
 
 /// A message in words.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct ToldMessage {
     /// The message, and how its delivery went.
     pub posted: Posted,
     /// What it is about, in a line.
@@ -27,11 +27,11 @@ pub struct Told {
     pub text: String,
 }
 
-impl Told {
-    fn of(posted: Posted) -> Told {
+impl ToldMessage {
+    fn of(posted: Posted) -> ToldMessage {
         // Whoever looks here may look at the errors as well; what no channel may have is in none of them.
         let words = Text::of(&posted.message, true);
-        Told { title: words.title.clone(), text: words.plain(), posted }
+        ToldMessage { title: words.title.clone(), text: words.plain(), posted }
     }
 }
 
@@ -39,15 +39,15 @@ impl Told {
 #[derive(Clone, Debug, Default)]
 pub struct AlertsView {
     /// Those that there are, those that fire first.
-    pub alerts: Vec<Listed>,
+    pub alerts: Vec<ListedAlert>,
     /// What is silenced now.
     pub silences: Vec<Silence>,
     /// Channels that something was sent to.
     pub channels: Vec<ChannelState>,
     /// What waits for which channel.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingMessage>,
     /// What was told last, newest first.
-    pub messages: Vec<Told>,
+    pub messages: Vec<ToldMessage>,
     /// What the configuration has.
     pub configured: Configured,
 }
@@ -65,7 +65,7 @@ impl Client {
             silences: kept.silences,
             channels: kept.channels.into_values().collect(),
             waiting: self.own()?.waiting_messages().await?,
-            messages: self.own()?.posted_messages(MESSAGES).await?.into_iter().map(Told::of).collect(),
+            messages: self.own()?.posted_messages(MESSAGES).await?.into_iter().map(ToldMessage::of).collect(),
             configured: self.own()?.configured_alerts().await?,
         })
     }

@@ -11,7 +11,7 @@ use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation::{Item, OperationKind, Report, RowStatus};
 use crate::domain::state::ConnectionState;
-use crate::postgres::changes::outcomes::{Failure, Holdups, Standing};
+use crate::postgres::changes::outcomes::{Holdups, RowStanding, UnresolvedError};
 
 use super::api::{Client, ClientError};
 use super::operations::execute::{LOOK, Plan};
@@ -21,7 +21,7 @@ const LOOKS: [Duration; 2] = [Duration::from_millis(30), Duration::from_millis(2
 
 /// A row that was sent.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub struct SentRow {
     /// Which.
     pub at: RowRef,
     /// When its error was seen last before that: what was seen later is the answer.
@@ -36,7 +36,7 @@ impl Client {
     /// time.
     pub async fn answer(&self, before: &SyncError, patience: Duration) -> Result<String, ClientError> {
         let at = before.row().ok_or_else(|| ClientError::invalid("this error is not of one row"))?;
-        let sent = Sent { at: at.clone(), seen: before.last_seen };
+        let sent = SentRow { at: at.clone(), seen: before.last_seen };
         match self.outcomes(&[sent], patience).await?.remove(&at) {
             Some((RowStatus::Done, message)) => Ok(message),
             Some((_, message)) => Err(ClientError::refused(message)),
@@ -52,14 +52,14 @@ impl Client {
         report: &mut Report,
         patience: Duration,
     ) -> Result<(), ClientError> {
-        let sent: HashMap<i64, Sent> = plan
+        let sent: HashMap<i64, SentRow> = plan
             .steps
             .iter()
             .filter(|step| sends(plan, step.id))
-            .map(|step| (step.id, Sent { at: step.at.clone(), seen: step.seen }))
+            .map(|step| (step.id, SentRow { at: step.at.clone(), seen: step.seen }))
             .collect();
         let done = |item: &&Item| item.result == RowStatus::Done;
-        let awaited: Vec<Sent> =
+        let awaited: Vec<SentRow> =
             report.items.iter().filter(done).filter_map(|item| sent.get(&item.id).cloned()).collect();
         let outcomes = self.outcomes(&awaited, patience).await?;
         let items = std::mem::take(&mut report.items);
@@ -81,7 +81,7 @@ impl Client {
     /// When PostgreSQL does not answer.
     pub async fn outcomes(
         &self,
-        sent: &[Sent],
+        sent: &[SentRow],
         patience: Duration,
     ) -> Result<HashMap<RowRef, (RowStatus, String)>, ClientError> {
         if let Some(attached) = self.beside_heroku() {
@@ -90,7 +90,7 @@ impl Client {
         }
         let until = Instant::now() + patience;
         let mut told = HashMap::new();
-        let mut waiting: BTreeMap<String, Vec<Sent>> = BTreeMap::new();
+        let mut waiting: BTreeMap<String, Vec<SentRow>> = BTreeMap::new();
         for one in sent {
             waiting.entry(one.at.table.clone()).or_default().push(one.clone());
         }
@@ -187,11 +187,11 @@ fn sends(plan: &Plan, step: i64) -> bool {
 }
 
 /// What became of a row; `None` while it is on its way. What is tried again by itself before `soon` is.
-fn outcome(row: &Standing, seen: DateTime<Utc>, soon: DateTime<Utc>) -> Option<(RowStatus, String)> {
+fn outcome(row: &RowStanding, seen: DateTime<Utc>, soon: DateTime<Utc>) -> Option<(RowStatus, String)> {
     if row.untaken {
         return None;
     }
-    let told = |failure: &Failure| format!("{}: {}", failure.code, failure.message);
+    let told = |failure: &UnresolvedError| format!("{}: {}", failure.code, failure.message);
     let answered = row.error.as_ref().filter(|failure| failure.last_seen > seen);
     Some(match (row.unit.as_deref(), &row.error) {
         (None | Some("writeback"), _) => match &row.unsent {
@@ -237,7 +237,7 @@ fn holdup(holdups: &Holdups, table: &str) -> Option<(RowStatus, String)> {
     Some((RowStatus::Failed, why))
 }
 
-impl Standing {
+impl RowStanding {
     /// Whether an engine has it in its hands: it sees that through whatever was said since.
     fn is_in_flight(&self, holdups: &Holdups) -> bool {
         holdups.engine && self.unit.as_deref() == Some("inflight")
@@ -253,8 +253,8 @@ mod tests {
     use super::*;
     use crate::domain::state::WritesState;
 
-    fn failure(state: &str, seconds: i64) -> Failure {
-        Failure {
+    fn failure(state: &str, seconds: i64) -> UnresolvedError {
+        UnresolvedError {
             id: 7,
             state: state.to_owned(),
             code: "CODE".to_owned(),
@@ -264,8 +264,8 @@ mod tests {
         }
     }
 
-    fn told(unit: Option<&str>, error: Option<Failure>) -> Option<(RowStatus, String)> {
-        let row = Standing { unit: unit.map(str::to_owned), error, ..Standing::default() };
+    fn told(unit: Option<&str>, error: Option<UnresolvedError>) -> Option<(RowStatus, String)> {
+        let row = RowStanding { unit: unit.map(str::to_owned), error, ..RowStanding::default() };
         let seen = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(10);
         outcome(&row, seen, seen + chrono::TimeDelta::seconds(30))
     }
@@ -284,17 +284,18 @@ mod tests {
             "{waits}"
         );
         assert_eq!(told(Some("review"), Some(failure("review", 11))), rejected);
-        let again = |after: i64| Failure {
+        let again = |after: i64| UnresolvedError {
             next_retry_at: Some(DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(after)),
             ..failure("retrying", 11)
         };
         assert_eq!(told(Some("ready"), Some(again(39))), None);
         let late = told(Some("ready"), Some(again(41))).unwrap().1;
         assert!(late.contains("rejected again: CODE: why\nit is tried again at 01-01 00:00:41"), "{late}");
-        let kept = Standing { unsent: Some("a condition keeps it out".to_owned()), ..Standing::default() };
+        let kept =
+            RowStanding { unsent: Some("a condition keeps it out".to_owned()), ..RowStanding::default() };
         let kept = outcome(&kept, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH).unwrap();
         assert_eq!(kept.1, "nothing was sent: a condition keeps it out");
-        let new = Standing { untaken: true, ..Standing::default() };
+        let new = RowStanding { untaken: true, ..RowStanding::default() };
         assert_eq!(outcome(&new, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH), None);
     }
 

@@ -47,7 +47,7 @@ pub struct ShownRule {
 
 /// Whose database it is.
 #[derive(Clone)]
-pub(in crate::client) enum Backend {
+pub(in crate::client) enum DatabaseOwner {
     /// One that syncdeck keeps.
     Own(Store),
     /// One that Heroku Connect keeps, looked at and mended from beside it.
@@ -57,7 +57,7 @@ pub(in crate::client) enum Backend {
 /// The client of one connection. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    pub(in crate::client) backend: Backend,
+    pub(in crate::client) backend: DatabaseOwner,
     pub(in crate::client) operator: Operator,
     /// What the connection is for, as its configuration says; empty where nobody said.
     environment: String,
@@ -72,14 +72,14 @@ impl Client {
     pub fn new(store: Store, operator: Operator) -> Client {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(events::hear(store.clone(), events.clone().downgrade()));
-        Client { backend: Backend::Own(store), operator, environment: String::new(), why: None, events }
+        Client { backend: DatabaseOwner::Own(store), operator, environment: String::new(), why: None, events }
     }
 
     /// A client of a database that Heroku Connect keeps, and the task that looks what changes.
     pub fn attached(attached: Attached, operator: Operator) -> Client {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(attached::events::look(attached.clone(), events.clone().downgrade()));
-        let backend = Backend::Attached(attached);
+        let backend = DatabaseOwner::Attached(attached);
         Client { backend, operator, environment: String::new(), why: None, events }
     }
 
@@ -89,8 +89,8 @@ impl Client {
     /// Beside Heroku Connect: what is asked for has nothing there that could tell or do it.
     pub(in crate::client) fn own(&self) -> Result<&Store, ClientError> {
         match &self.backend {
-            Backend::Own(store) => Ok(store),
-            Backend::Attached(_) => {
+            DatabaseOwner::Own(store) => Ok(store),
+            DatabaseOwner::Attached(_) => {
                 Err(beside("this needs an engine of syncdeck, or what that keeps in its own schema"))
             }
         }
@@ -110,16 +110,16 @@ impl Client {
     /// The database that Heroku Connect keeps, where it is one.
     pub(in crate::client) fn beside_heroku(&self) -> Option<&Attached> {
         match &self.backend {
-            Backend::Own(_) => None,
-            Backend::Attached(attached) => Some(attached),
+            DatabaseOwner::Own(_) => None,
+            DatabaseOwner::Attached(attached) => Some(attached),
         }
     }
 
     /// The database, whoever keeps it, for what is in mapped tables.
     pub(in crate::client) fn tables(&self) -> &Store {
         match &self.backend {
-            Backend::Own(store) => store,
-            Backend::Attached(attached) => attached.store(),
+            DatabaseOwner::Own(store) => store,
+            DatabaseOwner::Attached(attached) => attached.store(),
         }
     }
 

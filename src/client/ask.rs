@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::names::RowId;
 use crate::domain::operations::request::Request;
 use crate::domain::records::record::SalesforceValues;
-use crate::postgres::operations::commands::Course;
+use crate::postgres::operations::commands::CommandProgress;
 
 use crate::client::api::{Client, ClientError, FETCH_LIMIT};
 
@@ -71,24 +71,24 @@ impl Client {
         let mut last = None;
         loop {
             match self.own()?.follow_command(id, stop.is_cancelled()).await? {
-                Course::Answered(answer) => return answer.map_err(ClientError::refused),
-                Course::Waiting(seconds) if seconds > FETCH_LIMIT.as_secs_f64() => {
+                CommandProgress::Answered(answer) => return answer.map_err(ClientError::refused),
+                CommandProgress::Waiting(seconds) if seconds > FETCH_LIMIT.as_secs_f64() => {
                     return Err(ClientError::unavailable(format!(
                         "no engine took it within {} s\nsee whether one runs, with: syncdeck status",
                         FETCH_LIMIT.as_secs()
                     )));
                 }
-                Course::Silent => {
+                CommandProgress::Silent => {
                     return Err(ClientError::unavailable(
                         "the engine that was at it gives no sign of life any more\n\
                          see whether one runs, with: syncdeck status",
                     ));
                 }
-                Course::Worked(progress) if progress != last => {
+                CommandProgress::Worked(progress) if progress != last => {
                     progress.iter().for_each(told);
                     last = progress;
                 }
-                Course::Waiting(_) | Course::Worked(_) => {}
+                CommandProgress::Waiting(_) | CommandProgress::Worked(_) => {}
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -15,7 +15,7 @@ const PAGE: usize = 1_000;
 
 /// A file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     /// RFC 4180, with a head line.
     Csv,
     /// One JSON document a line.
@@ -27,7 +27,12 @@ impl Client {
     ///
     /// # Errors
     /// A filter that cannot be read, or a place that cannot be written.
-    pub async fn export_to(&self, path: &Path, filter: &str, format: Format) -> Result<usize, ClientError> {
+    pub async fn export_to(
+        &self,
+        path: &Path,
+        filter: &str,
+        format: ExportFormat,
+    ) -> Result<usize, ClientError> {
         let told = |error: &dyn std::fmt::Display| {
             ClientError::refused(format!("cannot write {}: {error}", path.display()))
         };
@@ -53,22 +58,22 @@ impl Client {
 pub async fn export(
     client: &Client,
     filter: &str,
-    format: Format,
+    format: ExportFormat,
     out: &mut (dyn Write + Send),
 ) -> Result<usize, ClientError> {
     let told =
         |error: &dyn std::fmt::Display| ClientError::refused(format!("cannot write the list: {error}"));
     let mut query = ErrorQuery { filter: filter.to_owned(), limit: PAGE, ..ErrorQuery::default() };
     let mut count = 0;
-    if format == Format::Csv {
+    if format == ExportFormat::Csv {
         out.write_all(&csv_line(&HEAD).map_err(|error| told(&error))?).map_err(|error| told(&error))?;
     }
     loop {
         let page = client.errors(&query).await?;
         for error in &page.items {
             let line = match format {
-                Format::Csv => csv_line(&cells(error)),
-                Format::JsonLines => json_line(error),
+                ExportFormat::Csv => csv_line(&cells(error)),
+                ExportFormat::JsonLines => json_line(error),
             };
             out.write_all(&line.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
         }

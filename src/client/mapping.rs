@@ -12,7 +12,7 @@ use crate::domain::operations::operation::Operation;
 use crate::domain::operations::request::Request;
 use crate::domain::records::verify::{Stage, VerifyReport};
 use crate::domain::reports::overview::Writes;
-use crate::domain::reports::trend::{Share, Trend};
+use crate::domain::reports::trend::{ErrorShare, Trend};
 
 use super::api::{Client, ClientError};
 use super::attached::session::beside;
@@ -37,7 +37,7 @@ impl Client {
     ///
     /// # Errors
     /// A filter that cannot be read is refused with what is allowed.
-    pub async fn breakdown(&self, filter: &str) -> Result<Vec<Share>, ClientError> {
+    pub async fn breakdown(&self, filter: &str) -> Result<Vec<ErrorShare>, ClientError> {
         let filter =
             Filter::parse(filter, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?;
         Ok(self.own()?.breakdown(&filter).await?)

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::filter::Filter;
-use crate::domain::errors::sort::{Key, Sort};
+use crate::domain::errors::sort::{PageKey, Sort};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::RowRef;
 use crate::domain::records::record::Relative;
@@ -27,14 +27,14 @@ pub struct ErrorQuery {
     /// How many at most.
     pub limit: usize,
     /// Continue behind this place: [`ErrorPage::next`], or an error's.
-    pub after: Option<Key>,
+    pub after: Option<PageKey>,
 }
 
 impl ErrorQuery {
     /// The same list, continued behind an error.
     #[must_use]
     pub fn after(mut self, last: &SyncError) -> ErrorQuery {
-        self.after = Some(Key::of(self.sort.by, last));
+        self.after = Some(PageKey::of(self.sort.by, last));
         self
     }
 }

@@ -1,7 +1,7 @@
 //! What an operator does with one row, and what operators did.
 
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::remedy::{Action, SuggestedFix};
+use crate::domain::errors::remedy::{RemedyAction, SuggestedFix};
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::AuditQuery;
@@ -57,7 +57,7 @@ impl Client {
         }
         let found = self.own()?.error_of(row).await?.filter(|error| error.op == OP);
         if let Some(found) = found.filter(|error| error.state != ErrorState::Retrying) {
-            return self.put_right(&found, &Action::LookAgain).await.map(drop);
+            return self.put_right(&found, &RemedyAction::LookAgain).await.map(drop);
         }
         Ok(self.own()?.retry(row, &self.operation()).await?)
     }
@@ -79,9 +79,9 @@ impl Client {
     /// When nothing can be done by itself, when the row or its error changed since the remedy was offered, while
     /// the row is being sent, or when the engine is needed and does not answer.
     pub async fn apply(&self, row: &RowRef, offer: &SuggestedFix) -> Result<String, ClientError> {
-        let is_open = |action: &&Action| match action {
-            Action::Pick => offer.changes.is_empty(),
-            Action::Compare => true,
+        let is_open = |action: &&RemedyAction| match action {
+            RemedyAction::Pick => offer.changes.is_empty(),
+            RemedyAction::Compare => true,
             _ => false,
         };
         let Some(action) = offer.action.as_ref().filter(|action| !is_open(action)) else {
@@ -96,16 +96,16 @@ impl Client {
             self.own()?.still_fails(row, against).await?;
         }
         match action {
-            Action::Apply(_) | Action::Nearest | Action::Pick | Action::Clear => {
+            RemedyAction::Apply(_) | RemedyAction::Nearest | RemedyAction::Pick | RemedyAction::Clear => {
                 let edit = Edit { row: row.clone(), fields: offer.changes.clone(), retry: true };
                 self.own()?.mend(&edit, offer.against, &self.operation()).await?;
             }
-            Action::Rule { key, value } => {
+            RemedyAction::Rule { key, value } => {
                 let set = self.set_rule(&row.table, key, Some(value)).await;
                 set.map_err(|not_set| ClientError::refused(not_set.to_string()))?;
                 self.retry(row).await?;
             }
-            Action::Link => {
+            RemedyAction::Link => {
                 if let Linked::Taken { sfid, row: other } = self.link(row, None, Owner::Keeps).await? {
                     return Err(ClientError::refused(format!(
                         "the record {sfid} belongs to the row {other} already\nif both rows are the same thing, \
@@ -114,21 +114,21 @@ impl Client {
                 }
             }
             // It is looked at, and done as an operation.
-            Action::Compare => {}
-            Action::Reread => {
+            RemedyAction::Compare => {}
+            RemedyAction::Reread => {
                 self.ask(&Request::Reread { at: row.clone() }).await?;
                 self.retry(row).await?;
             }
-            Action::Retry => {
+            RemedyAction::Retry => {
                 let seen = offer.against.map(|against| against.seen);
                 self.own()?.retry_seen(row, seen, &self.operation()).await?;
             }
-            Action::Repair(_) | Action::Merge | Action::LookAgain => {
+            RemedyAction::Repair(_) | RemedyAction::Merge | RemedyAction::LookAgain => {
                 let error = self.own()?.error_of(row).await?;
                 let error = error.ok_or_else(|| ClientError::refused("the row has no error any more"))?;
                 return self.put_right(&error, action).await;
             }
-            Action::Choose(side) => {
+            RemedyAction::Choose(side) => {
                 let open = self.own()?.conflicts(row).await?;
                 let open = open.iter().filter(|conflict| conflict.winner.is_none());
                 let sides: Vec<(String, Side)> =

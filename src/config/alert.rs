@@ -10,19 +10,19 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use crate::domain::alert::rule::{
-    CHANNELS, CONDITIONS, LOG, Manner, QuietHours, Rule, Scope, Severity, Share, Tell, When,
+    AlertManner, AnswerShare, CHANNELS, CONDITIONS, LOG, QuietHours, Rule, Scope, Severity, Tell, When,
 };
 use crate::domain::errors::sync_error::Category;
 use crate::domain::values::nearest::suggestion;
 use crate::logs::line::LogFilter;
 
 use super::ConfigError;
-use super::channel::{Channel, ChannelKeys, Written};
+use super::channel::{Channel, ChannelKeys, WrittenChannels};
 use super::written::Check;
 
 /// What people are told about, and where.
 #[derive(Clone, Debug, Default)]
-pub struct Alerts {
+pub struct AlertSettings {
     /// What is looked for.
     pub rules: Vec<Rule>,
     /// Where it is told.
@@ -132,7 +132,7 @@ fn keys_of(when: &str) -> &'static [&'static str] {
 
 impl Check<'_> {
     /// What people of a connection are told about, and where.
-    pub(super) fn alerts(&self, connection: &str) -> Result<Alerts, ConfigError> {
+    pub(super) fn alerts(&self, connection: &str) -> Result<AlertSettings, ConfigError> {
         let (rules, channels) = self.written_alerts()?;
         let channels = self.channels(channels)?;
         let mut names = Vec::new();
@@ -149,11 +149,11 @@ impl Check<'_> {
                 kept.push(rule);
             }
         }
-        Ok(Alerts { rules: kept, channels })
+        Ok(AlertSettings { rules: kept, channels })
     }
 
     /// The rules and the channels as they are written, in whichever form TOML allows.
-    fn written_alerts(&self) -> Result<(Vec<RuleKeys>, Written), ConfigError> {
+    fn written_alerts(&self) -> Result<(Vec<RuleKeys>, WrittenChannels), ConfigError> {
         let text = self.text();
         // What TOML says of this is of no help.
         let line_of = |head: &str| text.lines().position(|line| line.trim_start().starts_with(head));
@@ -229,10 +229,11 @@ impl Check<'_> {
                 })
             }
         };
-        let share = |key: &str, value: &Option<Spanned<Value>>, default: f64| -> Result<Share, ConfigError> {
-            let least = keys.least.as_ref().map_or(20, |least| *least.get_ref());
-            Ok(Share { percent: percent(key, value, default)?, within: within(600)?, least })
-        };
+        let share =
+            |key: &str, value: &Option<Spanned<Value>>, default: f64| -> Result<AnswerShare, ConfigError> {
+                let least = keys.least.as_ref().map_or(20, |least| *least.get_ref());
+                Ok(AnswerShare { percent: percent(key, value, default)?, within: within(600)?, least })
+            };
         Ok(match keys.when.get_ref().as_str() {
             "error" => When::Error,
             "new_cause" => When::NewCause,
@@ -315,7 +316,7 @@ impl Check<'_> {
         Severity::from_word(written.get_ref()).ok_or_else(refuse)
     }
 
-    fn manner(&self, keys: &RuleKeys) -> Result<Manner, ConfigError> {
+    fn manner(&self, keys: &RuleKeys) -> Result<AlertManner, ConfigError> {
         let of_causes = keys.when.get_ref() == "error";
         let word =
             keys.tell.as_ref().map_or(if of_causes { "every" } else { "threshold" }, |tell| tell.get_ref());
@@ -347,7 +348,12 @@ impl Check<'_> {
             Some(written) if written.get_ref() == "never" => None,
             written => Some(self.duration("alert.repeat", written.as_ref(), 4 * 3_600)?),
         };
-        Ok(Manner { delay, tell, again: self.duration("alert.again", keys.again.as_ref(), 300)?, repeat })
+        Ok(AlertManner {
+            delay,
+            tell,
+            again: self.duration("alert.again", keys.again.as_ref(), 300)?,
+            repeat,
+        })
     }
 
     /// The channels that a rule names; all of them where it names none.
@@ -393,7 +399,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Alerts, String> {
+    fn read(text: &str) -> Result<AlertSettings, String> {
         super::super::written::alerts(Path::new("x.toml"), text, "acme").map_err(|error| error.to_string())
     }
 

@@ -18,7 +18,7 @@ use super::written::Check;
 type Text = Option<Spanned<String>>;
 
 /// Channels as they are written, each with its name.
-pub(super) type Written = Vec<(Spanned<String>, ChannelKeys)>;
+pub(super) type WrittenChannels = Vec<(Spanned<String>, ChannelKeys)>;
 
 /// A way to tell people.
 #[derive(Clone, Debug)]
@@ -236,7 +236,7 @@ impl ChannelKeys {
 
 impl Check<'_> {
     /// The channels, once they are checked.
-    pub(super) fn channels(&self, written: Written) -> Result<Vec<Channel>, ConfigError> {
+    pub(super) fn channels(&self, written: WrittenChannels) -> Result<Vec<Channel>, ConfigError> {
         let mut written = written;
         written.sort_by_key(|(name, _)| name.span().start);
         let mut channels: Vec<Channel> = Vec::new();

@@ -115,7 +115,7 @@ struct Sections {
 }
 
 /// One connection as it is written.
-pub(super) struct Written {
+pub(super) struct WrittenConnection {
     pub(super) name: Spanned<String>,
     /// Before its keys in messages: empty, or `connections.NAME.`.
     pub(super) place: String,
@@ -134,7 +134,7 @@ pub(super) struct Written {
 
 impl Check<'_> {
     /// The connections of the file, at least one, the default first.
-    pub(super) fn connections(&self) -> Result<Vec<Written>, ConfigError> {
+    pub(super) fn connections(&self) -> Result<Vec<WrittenConnection>, ConfigError> {
         let top: Top = self.parse()?;
         let Some(several) = &top.connections else { return Ok(vec![self.one(self.parse()?)?]) };
         for (table, found) in [
@@ -167,12 +167,12 @@ impl Check<'_> {
         Ok(connections)
     }
 
-    fn one(&self, file: One) -> Result<Written, ConfigError> {
+    fn one(&self, file: One) -> Result<WrittenConnection, ConfigError> {
         self.named(&file.connection.name, "connection.name")?;
         let engine = self.engine("connection.engine", file.connection.engine.as_ref())?;
         let at = file.connection.name.span().start;
         self.has_org("", at, engine, file.salesforce.is_some())?;
-        Ok(Written {
+        Ok(WrittenConnection {
             engine,
             writes: self.writes("connection.writes", file.connection.writes.as_ref(), engine)?,
             name: file.connection.name,
@@ -187,12 +187,16 @@ impl Check<'_> {
         })
     }
 
-    fn one_of_several(&self, name: Spanned<String>, sections: Sections) -> Result<Written, ConfigError> {
+    fn one_of_several(
+        &self,
+        name: Spanned<String>,
+        sections: Sections,
+    ) -> Result<WrittenConnection, ConfigError> {
         self.named(&name, "connections")?;
         let place = format!("connections.{}.", name.get_ref());
         let engine = self.engine(&format!("{place}engine"), sections.engine.as_ref())?;
         self.has_org(&place, name.span().start, engine, sections.salesforce.is_some())?;
-        Ok(Written {
+        Ok(WrittenConnection {
             engine,
             writes: self.writes(&format!("{place}writes"), sections.writes.as_ref(), engine)?,
             name,
@@ -261,13 +265,13 @@ impl Check<'_> {
     }
 
     /// Two engines with different mappings in one database would undo each other's work.
-    fn refuse_shared_databases(&self, connections: &[Written]) -> Result<(), ConfigError> {
+    fn refuse_shared_databases(&self, connections: &[WrittenConnection]) -> Result<(), ConfigError> {
         let at = |keys: &PostgresKeys| -> [Option<PathBuf>; 3] {
             let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| value.get_ref().into());
             [text(&keys.url), text(&keys.url_env), keys.url_file.as_ref().map(|file| file.get_ref().clone())]
         };
         for (number, second) in connections.iter().enumerate() {
-            let same = |first: &&Written| at(&first.postgres) == at(&second.postgres);
+            let same = |first: &&WrittenConnection| at(&first.postgres) == at(&second.postgres);
             if let Some(first) = connections[..number].iter().find(same) {
                 let problem = format!("is the database of connection {} already", first.name.get_ref());
                 let key = format!("{}postgres.url", second.place);

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::domain::errors::grouping::{By, GroupRule, Grouping, Pattern};
+use crate::domain::errors::grouping::{By, GroupPattern, GroupRule, Grouping};
 
 use super::ConfigError;
 use super::written::Check;
@@ -77,7 +77,7 @@ impl Check<'_> {
         }
         let pattern = match &keys.message {
             None => None,
-            Some(written) => Some(Pattern::parse(written.get_ref()).map_err(|problem| {
+            Some(written) => Some(GroupPattern::parse(written.get_ref()).map_err(|problem| {
                 let remedy = "write a text of the message, with {name} for what differs: \"Rule {rule}: \"";
                 self.refuse(written, "group.message", &problem, remedy)
             })?),
@@ -98,7 +98,7 @@ impl Check<'_> {
     }
 
     /// What tells causes apart: what is written, or all holes of the pattern.
-    fn group_by(&self, keys: &GroupKeys, pattern: Option<&Pattern>) -> Result<Vec<By>, ConfigError> {
+    fn group_by(&self, keys: &GroupKeys, pattern: Option<&GroupPattern>) -> Result<Vec<By>, ConfigError> {
         let holes: Vec<&str> = pattern.iter().flat_map(|pattern| pattern.holes()).collect();
         let Some(written) = &keys.by else {
             return Ok(holes.into_iter().map(|hole| By::Hole(hole.to_owned())).collect());

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::domain::values::address::OrgAddress;
 use crate::logs::parse::Zone;
-use crate::logs::source::{DrainAt, FileAt, HerokuApp, Kind, Login, Source};
+use crate::logs::source::{DrainAt, FileAt, HerokuApp, LogSource, Login, SourceKind};
 
 use super::ConfigError;
 use super::written::Check;
@@ -92,7 +92,7 @@ impl SourceKeys {
 
 impl Check<'_> {
     /// The sources of a connection: those that name it, and those that name none.
-    pub(super) fn sources(&self, keys: LogKeys, connection: &str) -> Result<Vec<Source>, ConfigError> {
+    pub(super) fn sources(&self, keys: LogKeys, connection: &str) -> Result<Vec<LogSource>, ConfigError> {
         let mut names: Vec<String> = Vec::new();
         let mut sources = Vec::new();
         for keys in keys.source {
@@ -109,7 +109,7 @@ impl Check<'_> {
                 return Err(self.refuse(&keys.name, "log.source.name", problem, remedy));
             }
             names.push(name.to_owned());
-            let source = Source { name: name.to_owned(), kind: self.source_kind(&keys)? };
+            let source = LogSource { name: name.to_owned(), kind: self.source_kind(&keys)? };
             if keys.connection.is_none_or(|named| named.get_ref() == connection) {
                 sources.push(source);
             }
@@ -117,7 +117,7 @@ impl Check<'_> {
         Ok(sources)
     }
 
-    fn source_kind(&self, keys: &SourceKeys) -> Result<Kind, ConfigError> {
+    fn source_kind(&self, keys: &SourceKeys) -> Result<SourceKind, ConfigError> {
         let kind = keys.kind.get_ref().as_str();
         if !["file", "heroku", "drain"].contains(&kind) {
             let remedy = "use \"file\", \"heroku\" or \"drain\"";
@@ -130,9 +130,9 @@ impl Check<'_> {
             return Err(self.refuse(value, &format!("log.source.{key}"), &problem, &remedy));
         }
         match kind {
-            "file" => self.file(keys).map(Kind::File),
-            "heroku" => self.heroku(keys).map(Kind::Heroku),
-            _ => self.drain(keys).map(Kind::Drain),
+            "file" => self.file(keys).map(SourceKind::File),
+            "heroku" => self.heroku(keys).map(SourceKind::Heroku),
+            _ => self.drain(keys).map(SourceKind::Drain),
         }
     }
 
@@ -226,7 +226,7 @@ mod tests {
     use super::super::written::log;
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<Source>, String> {
+    fn read(text: &str) -> Result<Vec<LogSource>, String> {
         log(Path::new("x.toml"), text, "acme").map_err(|error| error.to_string())
     }
 
@@ -242,10 +242,10 @@ mod tests {
         let named: Vec<(&str, &str)> =
             sources.iter().map(|source| (source.name.as_str(), source.kind.word())).collect();
         assert_eq!(named, [("shop", "heroku"), ("access", "file"), ("lines", "drain")]);
-        let Kind::Heroku(app) = &sources[0].kind else { panic!("{sources:?}") };
+        let SourceKind::Heroku(app) = &sources[0].kind else { panic!("{sources:?}") };
         assert_eq!((app.api_url.as_str(), app.api_key_env.as_str()), (API, "HEROKU_API_KEY"));
         assert_eq!((app.renew, app.dyno.as_deref()), (Duration::from_secs(900), Some("web.1")));
-        let Kind::Drain(drain) = &sources[2].kind else { panic!("{sources:?}") };
+        let SourceKind::Drain(drain) = &sources[2].kind else { panic!("{sources:?}") };
         assert_eq!(drain.listen.to_string(), "127.0.0.1:5140");
         assert!(read("[connection]\nname = \"acme\"\n").unwrap().is_empty());
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::ConfigError;
-use super::connections::Written;
+use super::connections::WrittenConnection;
 use super::written::Check;
 
 /// Where an engine answers that is told nothing else.
@@ -48,7 +48,10 @@ impl Check<'_> {
     }
 
     /// Engines of several connections may run in one program, and each needs an address of its own.
-    pub(super) fn refuse_shared_addresses(&self, connections: &[Written]) -> Result<(), ConfigError> {
+    pub(super) fn refuse_shared_addresses(
+        &self,
+        connections: &[WrittenConnection],
+    ) -> Result<(), ConfigError> {
         let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
         for connection in connections {
             let check = self.below(&connection.place);

@@ -30,7 +30,7 @@ use crate::domain::attached::mode::WriteMode;
 use crate::domain::errors::grouping::Grouping;
 use crate::domain::mappings::mapping::Access;
 use crate::domain::mappings::rules::Rules;
-use crate::logs::source::Source;
+use crate::logs::source::LogSource;
 
 pub use console::ConsoleSettings;
 pub use state::SessionState;
@@ -177,7 +177,7 @@ pub struct Config {
     /// Salesforce.
     pub salesforce: Salesforce,
     /// How long history is kept.
-    pub history: History,
+    pub history: HistorySettings,
     /// What holds for comparisons that go on by themselves.
     pub verify: Verify,
     /// Where figures for Prometheus are told; nowhere unless it is asked for.
@@ -187,9 +187,9 @@ pub struct Config {
     /// The console.
     pub console: ConsoleSettings,
     /// Where lines of other programs' logs come from.
-    pub log_sources: Vec<Source>,
+    pub log_sources: Vec<LogSource>,
     /// What people are told about, and where.
-    pub alerts: alert::Alerts,
+    pub alerts: alert::AlertSettings,
     /// What splits groups of errors.
     pub grouping: Grouping,
     /// What it was read from.
@@ -225,7 +225,7 @@ impl Contents {
 
 /// How long history is kept; the audit is kept for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct History {
+pub struct HistorySettings {
     /// Attempts, resolved errors, conflicts, runs, archived changes.
     pub keep: Duration,
     /// Log records.

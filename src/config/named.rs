@@ -7,7 +7,7 @@ use toml::Spanned;
 use crate::domain::values::nearest::suggestion;
 
 use super::ConfigError;
-use super::connections::Written;
+use super::connections::WrittenConnection;
 use super::written::Check;
 
 /// What such a rule names, whatever else it says.
@@ -39,7 +39,7 @@ struct Log {
 
 impl Check<'_> {
     /// Refuses a rule about a connection or a mapping that the file does not have.
-    pub(super) fn refuse_unknown_names(&self, connections: &[Written]) -> Result<(), ConfigError> {
+    pub(super) fn refuse_unknown_names(&self, connections: &[WrittenConnection]) -> Result<(), ConfigError> {
         // Without rules, `alert` is no list.
         let Alerts { alert } = self.parse().unwrap_or_default();
         let File { group, log } = self.parse()?;
@@ -51,7 +51,12 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn known(&self, table: &str, rule: &Naming, connections: &[Written]) -> Result<(), ConfigError> {
+    fn known(
+        &self,
+        table: &str,
+        rule: &Naming,
+        connections: &[WrittenConnection],
+    ) -> Result<(), ConfigError> {
         if let Some(named) = &rule.connection {
             let names = connections.iter().map(|of| of.name.get_ref().as_str());
             self.one_of(named, &format!("{table}.connection"), "connection", names, str::eq)?;

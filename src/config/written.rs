@@ -12,15 +12,15 @@ use toml::Spanned;
 use crate::domain::errors::grouping::Grouping;
 use crate::domain::values::address::OrgAddress;
 use crate::domain::values::duration;
-use crate::logs::source::Source;
+use crate::logs::source::LogSource;
 
-use super::alert::Alerts;
-use super::connections::Written;
+use super::alert::AlertSettings;
+use super::connections::WrittenConnection;
 use super::console::ConsoleFile;
 use super::log::LogFile;
 use super::{
-    Config, ConfigError, ConnectionName, ConsoleSettings, Contents, EngineMode, History, MappingConfig,
-    Postgres, Salesforce, Verify,
+    Config, ConfigError, ConnectionName, ConsoleSettings, Contents, EngineMode, HistorySettings,
+    MappingConfig, Postgres, Salesforce, Verify,
 };
 
 #[derive(Deserialize)]
@@ -110,7 +110,7 @@ pub(super) fn shape(path: &Path, text: &str, connection: Option<&str>) -> Result
 
 /// All connections in the order of the file, of which only name, environment and engine are looked at.
 pub(super) fn names(path: &Path, text: &str) -> Result<Vec<ConnectionName>, ConfigError> {
-    let named = |of: Written| ConnectionName {
+    let named = |of: WrittenConnection| ConnectionName {
         name: of.name.into_inner(),
         environment: of.environment,
         engine: of.engine,
@@ -126,14 +126,14 @@ pub(super) fn console(path: &Path, text: &str) -> Result<ConsoleSettings, Config
 }
 
 /// The sources of log lines of a connection, whatever stands beside them.
-pub(super) fn log(path: &Path, text: &str, connection: &str) -> Result<Vec<Source>, ConfigError> {
+pub(super) fn log(path: &Path, text: &str, connection: &str) -> Result<Vec<LogSource>, ConfigError> {
     let check = Check::new(path, text);
     let file: LogFile = check.parse()?;
     check.sources(file.log, connection)
 }
 
 /// What people of a connection are told about, and where.
-pub(super) fn alerts(path: &Path, text: &str, connection: &str) -> Result<Alerts, ConfigError> {
+pub(super) fn alerts(path: &Path, text: &str, connection: &str) -> Result<AlertSettings, ConfigError> {
     Check::new(path, text).alerts(connection)
 }
 
@@ -174,7 +174,7 @@ impl<'a> Check<'a> {
     }
 
     /// The connection of that name, or the first.
-    fn chosen(&self, connection: Option<&str>) -> Result<Written, ConfigError> {
+    fn chosen(&self, connection: Option<&str>) -> Result<WrittenConnection, ConfigError> {
         let mut connections = self.connections()?;
         let named = |name: &str| connections.iter().position(|of| of.name.get_ref() == name);
         let Some(at) = connection.map_or(Some(0), named) else {
@@ -188,7 +188,7 @@ impl<'a> Check<'a> {
         Ok(connections.swap_remove(at))
     }
 
-    fn connection(&self, written: Written) -> Result<Config, ConfigError> {
+    fn connection(&self, written: WrittenConnection) -> Result<Config, ConfigError> {
         let is_attached = written.engine == EngineMode::HerokuConnect;
         let of = written.salesforce.as_ref().filter(|_| !is_attached);
         let secret_files =
@@ -231,7 +231,7 @@ impl<'a> Check<'a> {
             mappings,
             console: ConsoleSettings::default(),
             log_sources: Vec::new(),
-            alerts: Alerts::default(),
+            alerts: AlertSettings::default(),
             grouping: Grouping::default(),
             contents: Contents::default(),
             adopts: false,
@@ -239,7 +239,7 @@ impl<'a> Check<'a> {
         Ok(Config { contents: Contents::of(&config, Some(self.text)), ..config })
     }
 
-    fn history(&self, keys: &HistoryKeys) -> Result<History, ConfigError> {
+    fn history(&self, keys: &HistoryKeys) -> Result<HistorySettings, ConfigError> {
         let keep = self.duration("history.keep", keys.keep.as_ref(), 30 * 86_400)?;
         let log_rows = keys.log_rows.as_ref().map_or(100_000, |rows| *rows.get_ref());
         match &keys.log_rows {
@@ -249,7 +249,7 @@ impl<'a> Check<'a> {
                 "is less than 1000",
                 "keep at least 1000 lines of the log",
             )),
-            _ => Ok(History { keep, log_rows }),
+            _ => Ok(HistorySettings { keep, log_rows }),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::config::console::CopyTo;
 use crate::config::state::SessionState;
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::cause::Until;
-use crate::domain::errors::remedy::{Action, SuggestedFix};
+use crate::domain::errors::remedy::{RemedyAction, SuggestedFix};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::strategy::Strategy;
 use crate::domain::names::RowRef;
@@ -21,7 +21,7 @@ use crate::domain::records::record::Edit;
 use crate::domain::records::verify::VerifyReport;
 use crate::domain::reports::overview::Writes;
 use crate::logs::line::LogFilter;
-use crate::logs::ring::{Chunk, Kept, Place};
+use crate::logs::ring::{Chunk, KeptLines, Place};
 
 /// What is done about alerts.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,7 +176,7 @@ pub enum Effect {
         /// The error that it is listed as.
         error: Box<SyncError>,
         /// What is done.
-        action: Action,
+        action: RemedyAction,
     },
     /// Ask for a row that is refused beside the record that has the same, and the row that has that.
     LoadDuplicate(RowRef),
@@ -296,7 +296,7 @@ pub enum Effect {
         /// The file's name.
         path: String,
         /// The lines.
-        kept: Kept,
+        kept: KeptLines,
     },
     /// Count the lines of the log that pass a filter that is being typed.
     PreviewLog {

@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::api::{Client, ClientError, ErrorKind, ErrorQuery, Event, SetTo};
-use crate::client::export::Format;
+use crate::client::export::ExportFormat;
 use crate::client::mapping::DryRuns;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
@@ -20,14 +20,14 @@ use crate::console::panes::errors::PERSON;
 use crate::domain::operations::operation::AuditQuery;
 use crate::domain::operations::operation::Owner;
 use crate::domain::operations::operation::{OperationKind, Progress, Report};
-use crate::domain::reports::trend::{Share, Trend};
+use crate::domain::reports::trend::{ErrorShare, Trend};
 use crate::domain::values::duration::spoken;
-use crate::logs::ring::{self, Kept, Line};
-use crate::logs::source::{self, Batch, Manner, Source, Sources};
+use crate::logs::ring::{self, KeptLines, Line};
+use crate::logs::source::{self, Batch, LogSource, LogSources, ReadManner};
 
 use super::copy::{self, at_home};
 use super::effect::{AlertChange, CauseChange, Effect};
-use super::msg::{Msg, Sent};
+use super::msg::{Msg, SendState};
 use super::panes::{log, record};
 use super::term::failpoint;
 
@@ -59,17 +59,17 @@ pub(super) struct Io {
     /// Ends the operation under way between two transactions.
     stop: CancellationToken,
     /// Other programs' lines; `None` when none come any more.
-    sources: Option<Sources>,
+    sources: Option<LogSources>,
     /// Whether the engine's log was read: other lines stand behind those of it that were there before.
     log_read: bool,
 }
 
 impl Io {
-    pub(super) fn new(client: Client, file: Option<Arc<StateFile>>, sources: Vec<Source>) -> Io {
+    pub(super) fn new(client: Client, file: Option<Arc<StateFile>>, sources: Vec<LogSource>) -> Io {
         let events = client.events();
         let (sender, replies) = mpsc::unbounded_channel();
-        let sources =
-            (!sources.is_empty()).then(|| source::start(sources, Manner { follow: true, lines: BACKLOG }));
+        let sources = (!sources.is_empty())
+            .then(|| source::start(sources, ReadManner { follow: true, lines: BACKLOG }));
         let stop = CancellationToken::new();
         Io { client, file, events, replies, sender, stop, sources, log_read: false }
     }
@@ -152,7 +152,7 @@ impl Io {
 }
 
 /// The next lines of sources; never, when none come any more.
-async fn lines(sources: &mut Option<Sources>) -> Batch {
+async fn lines(sources: &mut Option<LogSources>) -> Batch {
     if let Some(open) = sources {
         match open.batch(LINES).await {
             Some(batch) => return batch,
@@ -329,7 +329,7 @@ impl Doing {
                     OperationKind::Retry | OperationKind::Release | OperationKind::Undo(_)
                 );
                 let number = result.as_ref().ok().and_then(|report| report.operation);
-                let sent = if sends { Sent::Rows(number) } else { Sent::Nothing };
+                let sent = if sends { SendState::Rows(number) } else { SendState::Nothing };
                 let result = result.map(|report| Report {
                     operation: report.operation.filter(|_| !leaves_nothing),
                     ..report
@@ -347,7 +347,11 @@ impl Doing {
                 let told = self.sender.clone();
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
                 let result = client.repair(&table, &verdict, side, None, &progress, &self.stop).await;
-                Msg::Reported { text: format!("repair {}", verdict.mapping), sent: Sent::Nothing, result }
+                Msg::Reported {
+                    text: format!("repair {}", verdict.mapping),
+                    sent: SendState::Nothing,
+                    result,
+                }
             }
             Effect::Test(Some(mapping)) => {
                 let result = client.rehearse(&mapping, TRIED).await;
@@ -409,7 +413,7 @@ async fn trends(
     client: &Client,
     minutes: u32,
     shares: bool,
-) -> Result<(Vec<Trend>, Option<Vec<Share>>), ClientError> {
+) -> Result<(Vec<Trend>, Option<Vec<ErrorShare>>), ClientError> {
     let trends = client.trends(minutes).await?;
     Ok((trends, if shares { Some(client.breakdown("").await?) } else { None }))
 }
@@ -458,13 +462,13 @@ async fn undo_last(client: &Client) -> Result<Plan, ClientError> {
 
 async fn export(client: &Client, filter: &str, path: &str) -> Result<String, ClientError> {
     let path = new_file(path, "x")?;
-    let format = if is_json(&path) { Format::JsonLines } else { Format::Csv };
+    let format = if is_json(&path) { ExportFormat::JsonLines } else { ExportFormat::Csv };
     let count = client.export_to(&path, filter, format).await?;
     Ok(format!("{count} errors written to {}", path.display()))
 }
 
 /// Writes lines of the log into a new file: as JSON lines where its name says so, else as text.
-fn keep_lines(path: &str, kept: &Kept) -> Result<String, ClientError> {
+fn keep_lines(path: &str, kept: &KeptLines) -> Result<String, ClientError> {
     let path = new_file(path, "w")?;
     let shown = path.display();
     let failed = |error: std::io::Error| ClientError::refused(format!("{shown}: {error}"));

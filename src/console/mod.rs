@@ -63,7 +63,7 @@ use futures_util::FutureExt;
 
 use crate::client::api::Client;
 use crate::config::state::{SessionState, StateFile};
-use crate::logs::source::Source;
+use crate::logs::source::LogSource;
 
 /// How the console is to behave.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,7 @@ pub struct Backend {
     /// The connection.
     pub client: Client,
     /// Where lines of other programs' logs come from.
-    pub sources: Vec<Source>,
+    pub sources: Vec<LogSource>,
 }
 
 /// How a console was left.

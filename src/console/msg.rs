@@ -25,14 +25,14 @@ use crate::domain::records::record::{Hit, RecordView, Relative, SalesforceValues
 use crate::domain::records::verify::Stage;
 use crate::domain::records::verify::VerifyReport;
 use crate::domain::reports::overview::Overview;
-use crate::domain::reports::trend::{Share, Trend};
+use crate::domain::reports::trend::{ErrorShare, Trend};
 use crate::logs::LogRecord;
 use crate::logs::ring::{Place, Sifted};
 use crate::logs::source::Batch;
 
 /// Whether an operation has rows sent, by which number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendState {
     /// Nothing is sent because of it.
     #[default]
     Nothing,
@@ -129,7 +129,7 @@ pub enum Msg {
         /// How many minutes.
         minutes: u32,
         /// What happened.
-        result: Result<(Vec<Trend>, Option<Vec<Share>>), ClientError>,
+        result: Result<(Vec<Trend>, Option<Vec<ErrorShare>>), ClientError>,
     },
     /// How well the sync goes.
     Health {
@@ -266,7 +266,7 @@ pub enum Msg {
         /// What it was.
         text: String,
         /// What of it sends rows.
-        sent: Sent,
+        sent: SendState,
         /// What it came to, or why not.
         result: Result<Report, ClientError>,
     },

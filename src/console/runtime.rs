@@ -27,8 +27,8 @@ use super::effect::Effect;
 use super::io::Io;
 use super::msg::Msg;
 use super::term::clicks::Clicks;
-use super::term::guard::{self, Guard};
-use super::term::input::{Keys, Read};
+use super::term::guard::{self, TerminalGuard};
+use super::term::input::{Keys, TerminalEvent};
 use super::term::{clipboard, failpoint, hangup, writer::Frames};
 use super::{Left, Options};
 
@@ -43,7 +43,7 @@ enum Ended {
 }
 
 /// The engine's side, which is still being opened when the first frame is drawn.
-pub(super) enum Connection<'a> {
+pub(super) enum OpenConnection<'a> {
     /// Being opened.
     Opening {
         /// What opens it.
@@ -57,30 +57,30 @@ pub(super) enum Connection<'a> {
     Open(Box<Io>),
 }
 
-impl Connection<'_> {
+impl OpenConnection<'_> {
     /// What happens next on the engine's side.
     ///
     /// # Errors
     /// When it cannot be opened.
     async fn next(&mut self) -> Result<Option<Msg>> {
         match self {
-            Connection::Opening { opening, file, waiting } => {
+            OpenConnection::Opening { opening, file, waiting } => {
                 let Backend { client, sources } = opening.await?;
                 let named = sources.iter().map(|source| (source.name.clone(), source.kind.word())).collect();
                 let mut io = Io::new(client, file.take(), sources);
                 std::mem::take(waiting).into_iter().for_each(|effect| io.perform(effect));
-                *self = Connection::Open(Box::new(io));
+                *self = OpenConnection::Open(Box::new(io));
                 Ok(Some(Msg::Opened(named)))
             }
-            Connection::Open(io) => Ok(io.next().await),
+            OpenConnection::Open(io) => Ok(io.next().await),
         }
     }
 
     fn perform(&mut self, effect: Effect) {
         match self {
-            Connection::Open(io) => io.perform(effect),
-            Connection::Opening { .. } if effect.comes_with_the_start() => {}
-            Connection::Opening { waiting, .. } => waiting.push(effect),
+            OpenConnection::Open(io) => io.perform(effect),
+            OpenConnection::Opening { .. } if effect.comes_with_the_start() => {}
+            OpenConnection::Opening { waiting, .. } => waiting.push(effect),
         }
     }
 }
@@ -185,7 +185,7 @@ impl Screen {
     }
 
     /// Takes in what was read, and draws it at once; gives back what is not for this console.
-    fn read(&mut self, read: Read) -> Option<Read> {
+    fn read(&mut self, read: TerminalEvent) -> Option<TerminalEvent> {
         if !self.open {
             return Some(read);
         }
@@ -226,7 +226,7 @@ impl SharedScreen {
     }
 
     /// Takes in what was read. What comes once the screen is broken is for nobody.
-    fn read(&self, read: Read) -> Option<Read> {
+    fn read(&self, read: TerminalEvent) -> Option<TerminalEvent> {
         let (given_back, leaves) = self.on(|screen| {
             let given_back = screen.read(read);
             (given_back, !screen.waiting.is_empty() || screen.ended.is_some())
@@ -254,10 +254,10 @@ pub(super) async fn run(
     if let Some(file) = &options.file {
         file.begin(app.session());
     }
-    let mut connection = Connection::Opening { opening, file: options.file, waiting: Vec::new() };
+    let mut connection = OpenConnection::Opening { opening, file: options.file, waiting: Vec::new() };
     let shared = SharedScreen { screen: Arc::new(Mutex::new(Screen::new(app)?)), left: Arc::default() };
     loop {
-        let _guard = Guard::take(options.mouse).wrap_err("cannot take the terminal")?;
+        let _guard = TerminalGuard::take(options.mouse).wrap_err("cannot take the terminal")?;
         let Some(entered) = shared.on(Screen::enter) else { return broken().await };
         entered?;
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
@@ -266,7 +266,9 @@ pub(super) async fn run(
         let ended = run_loop(&shared, &mut connection, &ended_outside).await;
         shared.on(|screen| screen.open = false);
         keys.close().await;
-        if let (Connection::Open(io), Some(state)) = (&connection, shared.on(|screen| screen.app.session())) {
+        if let (OpenConnection::Open(io), Some(state)) =
+            (&connection, shared.on(|screen| screen.app.session()))
+        {
             io.keep(&state);
         }
         match ended? {
@@ -289,13 +291,13 @@ async fn broken<T>() -> Result<T> {
 /// Runs until the console is left or suspended. What comes by itself is drawn at most every [`FRAME`].
 async fn run_loop(
     shared: &SharedScreen,
-    connection: &mut Connection<'_>,
+    connection: &mut OpenConnection<'_>,
     ended_outside: &CancellationToken,
 ) -> Result<Ended> {
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // After a suspension everything may be other than it was.
-    let again = matches!(connection, Connection::Open(_));
+    let again = matches!(connection, OpenConnection::Open(_));
     let begun = shared.on(|screen| {
         let effects = if again { screen.app.start() } else { Vec::new() };
         screen.settle(effects);

@@ -24,7 +24,7 @@ pub(super) struct AppLog {
 }
 
 /// One request to the application.
-pub(super) struct Request<'a> {
+pub(super) struct WebRequest<'a> {
     /// Which of its processes took it, from 1.
     pub web: usize,
     /// Tells it from others.
@@ -48,7 +48,7 @@ impl AppLog {
     }
 
     /// Writes the lines of a request. A log that cannot be written is no reason to stop.
-    pub(super) fn request(&self, request: &Request<'_>) {
+    pub(super) fn request(&self, request: &WebRequest<'_>) {
         let Ok(mut file) = self.file.lock() else { return };
         let _ = file.write_all(lines(request, Utc::now()).as_bytes());
         if file.metadata().is_ok_and(|now| now.len() > LONGEST)
@@ -65,8 +65,8 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The lines of a request that ended at a moment.
-fn lines(request: &Request<'_>, ended: DateTime<Utc>) -> String {
-    let Request { web, id, method, object, row, done, took } = request;
+fn lines(request: &WebRequest<'_>, ended: DateTime<Utc>) -> String {
+    let WebRequest { web, id, method, object, row, done, took } = request;
     let began = ended - *took;
     let at = |time: DateTime<Utc>| time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00");
     let hex = format!("{id:032x}");
@@ -111,13 +111,13 @@ mod tests {
 
     use super::*;
     use crate::logs::parse::Zone;
-    use crate::logs::parse::origin::Origin;
+    use crate::logs::parse::origin::LineOrigin;
     use crate::logs::parse::stream::Stream;
     use crate::logs::{Level, LogRecord};
 
     #[test]
     fn a_request_is_read_back_with_its_id_its_row_and_what_became_of_it() {
-        let request = Request {
+        let request = WebRequest {
             web: 2,
             id: 0x8601_b555_6a83_4c12_8269_97c8_e32c_db22,
             method: "POST",
@@ -127,7 +127,7 @@ mod tests {
             took: Duration::from_millis(180),
         };
         let text = lines(&request, DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(1));
-        let mut stream = Stream::new(Origin::named("shop", "", Zone::Utc));
+        let mut stream = Stream::new(LineOrigin::named("shop", "", Zone::Utc));
         stream.feed(text.as_bytes(), Utc::now());
         stream.finish(Utc::now());
         let records: Vec<LogRecord> = std::iter::from_fn(|| stream.pop()).collect();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::postgres::Store;
 use crate::simulator::{Org, seed};
 
-use super::app_log::{AppLog, Request};
+use super::app_log::{AppLog, WebRequest};
 use super::ledger::{Commits, Ledger};
 
 /// How many workers there are.
@@ -351,7 +351,7 @@ impl Worker {
         }
         let late = self.writes.is_multiple_of(LATE_EVERY);
         let took = if late { 30_000 } else { rand::random_range(20..400) };
-        self.log.request(&Request {
+        self.log.request(&WebRequest {
             web: self.number + 1,
             id: rand::random(),
             method,

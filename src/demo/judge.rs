@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::postgres::{Error, Store};
 use crate::simulator::Org;
 
-use super::Report;
+use super::DemoReport;
 use super::ledger::{Commits, Ledger};
 use super::rulebook::Rulebook;
 use super::verdict::judge_under;
@@ -23,7 +23,7 @@ pub(super) async fn report(
     since: DateTime<Utc>,
     seconds: f64,
     loaded: Duration,
-) -> Result<Report, Error> {
+) -> Result<DemoReport, Error> {
     // In this order: what is sent between the two is in both, and not in neither.
     let standing = store.standing().await?;
     let journal = org.journal_since(0);
@@ -69,7 +69,7 @@ pub(super) async fn report(
             "latency_ms": {"p50": p50.round(), "p99": p99.round()}},
     });
     let holds = verdict.lost.is_empty() && verdict.duplicated == 0 && verdict.out_of_order.is_empty();
-    Ok(Report { document, holds })
+    Ok(DemoReport { document, holds })
 }
 
 /// What operators committed to the application's rows belongs to the ledger as well; the audit has it.

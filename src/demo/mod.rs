@@ -98,7 +98,7 @@ impl Demo {
     ///
     /// # Errors
     /// When PostgreSQL cannot be asked.
-    pub async fn report(self, time: Duration, interrupted: impl Future<Output = ()>) -> Result<Report> {
+    pub async fn report(self, time: Duration, interrupted: impl Future<Output = ()>) -> Result<DemoReport> {
         let looked_at = CancellationToken::new();
         let rules = tokio::spawn(Rulebook::keep(self.store.clone(), looked_at.clone()));
         let loaded = self.wait_loaded().await;
@@ -159,7 +159,7 @@ impl Demo {
 
 /// What a headless demo says at its end.
 #[derive(Debug)]
-pub struct Report {
+pub struct DemoReport {
     /// The document of design 8.
     pub document: Value,
     /// Whether nothing was lost, doubled or out of order.

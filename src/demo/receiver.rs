@@ -72,7 +72,7 @@ fn write(path: &Path, message: &Value) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::logs::parse::Zone;
-    use crate::logs::parse::origin::Origin;
+    use crate::logs::parse::origin::LineOrigin;
     use crate::logs::parse::stream::Stream;
     use crate::logs::{Level, LogRecord};
 
@@ -83,7 +83,7 @@ mod tests {
         let message = json!({"type": "alert.firing", "data": {"severity": "critical", "rule": "login",
             "title": "[acme/demo] FIRING: the login is lost", "text": "one\ntwo", "firing": 1}});
         write(&path, &message).unwrap();
-        let mut stream = Stream::new(Origin::named("alerts", "", Zone::Utc));
+        let mut stream = Stream::new(LineOrigin::named("alerts", "", Zone::Utc));
         stream.feed(&std::fs::read(&path).unwrap(), Utc::now());
         stream.finish(Utc::now());
         let record: LogRecord = stream.pop().unwrap();

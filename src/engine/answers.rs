@@ -17,7 +17,7 @@ use crate::domain::records::record::{RecordView, SalesforceState, SalesforceValu
 use crate::domain::values::hstore::Hstore;
 use crate::domain::values::key::{self, Key};
 use crate::domain::values::masking::Hidden;
-use crate::postgres::operations::commands::Command;
+use crate::postgres::operations::commands::EngineCommand;
 use crate::salesforce::{self, query, value};
 
 use super::read::{fetch, reader};
@@ -61,7 +61,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     answering.detach_all();
 }
 
-async fn answer(shared: Arc<Shared>, command: Command) {
+async fn answer(shared: Arc<Shared>, command: EngineCommand) {
     let id = command.id;
     let result = match &command.request {
         Ok(Request::Fetch { table, rows, candidates }) => fetch(&shared, table, rows, *candidates).await,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::backoff::Backoff;
 use crate::domain::reports::overview::ConnectionStatus;
 use crate::domain::state::ConnectionState;
@@ -221,7 +221,7 @@ pub(super) async fn works(shared: &Shared, begun: Begun) {
 /// Keeps a connection error without closing the way, for what mended itself at once.
 pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry: Option<Duration>) {
     let op = if matches!(code, "LOGIN_FAILED" | "INVALID_SESSION_ID") { "login" } else { "request" };
-    let error = NewError::classified("", op, Source::Salesforce, code, message, Vec::new());
+    let error = NewError::classified("", op, ErrorSource::Salesforce, code, message, Vec::new());
     let _ = shared.store.keep_mapping_error("", &error, retry).await;
     shared.link.listed.store(true, Ordering::Relaxed);
     let _ = shared.store.notify("errors").await;

@@ -16,7 +16,7 @@ use crate::postgres;
 use crate::postgres::reports::status::Lease;
 
 use super::recurring::Recurring;
-use super::verify::{Error, Look, Verifier};
+use super::verify::{Error, Examination, Verifier};
 use super::{Shared, connection};
 
 /// Between looks at what is to be compared.
@@ -144,7 +144,7 @@ async fn compare(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<En
     let store = &shared.store;
     let sides = Verifier::patient(shared);
     let round = store.comparison(lease, &mapping.object).await?;
-    let mut look = Look::kept(mapping, round.state);
+    let mut look = Examination::kept(mapping, round.state);
     store.notify("overview").await?;
     while !look.is_over() {
         if shared.stop.is_cancelled() || shared.link.closed_for().is_some() {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::domain::changes::dispatch::Content;
 use crate::domain::errors::catalogue::{self, code_and_message};
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::postgres::Error;
@@ -144,7 +144,7 @@ async fn tell_strangers(shared: &Shared, tables: &BTreeSet<String>) {
     }
     let names = tables.iter().cloned().collect::<Vec<_>>().join(", ");
     let message = format!("changes of {names} wait in _trigger_log, and no mapping sends them");
-    let error = NewError::classified("", OP, Source::Engine, "TABLE_NOT_MAPPED", &message, Vec::new());
+    let error = NewError::classified("", OP, ErrorSource::Engine, "TABLE_NOT_MAPPED", &message, Vec::new());
     let _ = shared.store.keep_mapping_error("", &error, None).await;
 }
 

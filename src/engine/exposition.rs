@@ -25,7 +25,7 @@ use crate::postgres::Error;
 use crate::postgres::reports::status::Lease;
 
 use super::Shared;
-use super::figures::Figures;
+use super::figures::EngineFigures;
 
 /// How long an answer of PostgreSQL counts.
 const FRESH: Duration = Duration::from_secs(1);
@@ -126,7 +126,7 @@ async fn figures(State(desk): State<Arc<Desk>>) -> Response {
     let seen = desk.look().await;
     let reasons = desk.reasons(&seen);
     let shared = &desk.shared;
-    let figures = Figures {
+    let figures = EngineFigures {
         totals: shared.tally.totals(),
         connection: shared.link.status(shared.client.usage(), None),
         seen: seen.ok().map(|seen| (seen.at, seen.overview)),

@@ -20,7 +20,7 @@ use super::metrics::{Measured, Total};
 
 /// Everything at the time of a question.
 #[derive(Clone, Debug)]
-pub(super) struct Figures {
+pub(super) struct EngineFigures {
     /// What this engine counted.
     pub(super) totals: BTreeMap<String, Total>,
     /// The way to Salesforce.
@@ -123,7 +123,7 @@ fn as_number(is: bool) -> f64 {
     if is { 1.0 } else { 0.0 }
 }
 
-impl Figures {
+impl EngineFigures {
     /// A registry that has nothing but these.
     pub(super) fn registry(self, connection: &str) -> Registry {
         let labels = [(Cow::from("connection"), Cow::from(connection.to_owned()))].into_iter();
@@ -203,7 +203,7 @@ fn lags(mapping: &MappingStatus, now: DateTime<Utc>) -> Vec<(Labels<'_>, f64)> {
     [(labels("to_salesforce"), out)].into_iter().chain(back).collect()
 }
 
-impl Collector for Figures {
+impl Collector for EngineFigures {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let encoder = &mut encoder;
         if let Some((now, overview)) = &self.seen {

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::state::EngineState;
 use crate::logs::LogRecord;
 use crate::postgres::errors::sync_errors::NewError;
@@ -129,7 +129,7 @@ async fn keep_refusal(shared: &Shared, table: &str, refusal: &postgres::Error) {
     let of_table = mappings.iter().filter(|mapping| mapping.table == table);
     let (code, text) = ("WRITE_BACK_REFUSED", refusal.masked(of_table));
     let object = object_of(shared, table);
-    let error = NewError::classified(&object, WRITE_BACK, Source::Postgres, code, &text, Vec::new());
+    let error = NewError::classified(&object, WRITE_BACK, ErrorSource::Postgres, code, &text, Vec::new());
     let _ = shared.store.keep_mapping_error(table, &error, Some(SWEEP_INTERVAL)).await;
 }
 

@@ -9,13 +9,13 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use crate::domain::health::histogram::Histogram;
 use crate::domain::health::history::{Cell, Counts, Times};
-use crate::domain::reports::run::{Kind, Run};
+use crate::domain::reports::run::{Run, RunKind};
 use crate::domain::reports::trend::{Answers, Minute};
 use crate::postgres::{Error, Store};
 
 /// Counts and marks that are not stored yet.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct EngineMetrics {
     waiting: Mutex<Waiting>,
     /// Everything since this engine began, by mapping.
     totals: Mutex<BTreeMap<String, Total>>,
@@ -55,7 +55,7 @@ struct Waiting {
     hours: BTreeMap<(String, DateTime<Utc>), Cell>,
 }
 
-impl Tally {
+impl EngineMetrics {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +75,7 @@ impl Tally {
 
     /// Notes what became of a call's records.
     pub(super) fn sent(&self, mapping: &str, accepted: i64, codes: impl IntoIterator<Item = String>) {
-        let mut run = Run::begin(mapping, Kind::Send);
+        let mut run = Run::begin(mapping, RunKind::Send);
         for code in codes {
             *run.codes.entry(code).or_default() += 1;
             run.failed += 1;

@@ -65,7 +65,7 @@ use crate::salesforce::{self, Client, Credentials, Grant};
 use connection::Link;
 use parts::Parts;
 
-pub use parts::{Failure, is_of_engine};
+pub use parts::{PartFailure, is_of_engine};
 pub(crate) use plan::{Assumed, plan};
 pub(crate) use reload::{tell_ended, tell_unstarted};
 pub use trouble::{PART as TROUBLE, Teller};
@@ -131,8 +131,8 @@ struct Shared {
     /// The mappings as describe tells them now; replaced when describe changes.
     mappings: RwLock<Arc<Vec<Mapping>>>,
     link: Link,
-    guard: table_check::Guard,
-    tally: metrics::Tally,
+    guard: table_check::TableCheck,
+    tally: metrics::EngineMetrics,
     pulse: exposition::Pulse,
     trouble: Arc<trouble::Trouble>,
     /// Values that could not be kept as they came.
@@ -162,7 +162,7 @@ struct Shared {
     /// What is remembered of objects.
     schema: std::sync::Mutex<schema::Memory>,
     /// What takes over when this generation of parts ends.
-    next: std::sync::Mutex<Option<Box<reload::Next>>>,
+    next: std::sync::Mutex<Option<Box<reload::NextConfig>>>,
     /// This engine among others: host, process and a random part.
     owner: String,
     stop: CancellationToken,
@@ -180,8 +180,8 @@ impl Shared {
     ) -> Arc<Shared> {
         Arc::new(Shared {
             link: Link::new(&config.name, &config.environment),
-            guard: table_check::Guard::default(),
-            tally: metrics::Tally::default(),
+            guard: table_check::TableCheck::default(),
+            tally: metrics::EngineMetrics::default(),
             pulse: exposition::Pulse::default(),
             trouble,
             replaced: read::replaced::Reported::default(),
@@ -248,7 +248,7 @@ const LAST: Duration = Duration::from_secs(9);
 pub struct Engine {
     stop: CancellationToken,
     /// `None` once its end was told.
-    task: Option<JoinHandle<Result<(), Failure>>>,
+    task: Option<JoinHandle<Result<(), PartFailure>>>,
 }
 
 impl Engine {
@@ -262,14 +262,14 @@ impl Engine {
     }
 
     /// Returns when it ended without being stopped, and says why.
-    pub async fn ended(&mut self) -> Failure {
+    pub async fn ended(&mut self) -> PartFailure {
         let Some(task) = &mut self.task else { return std::future::pending().await };
         let ended = task.await;
         self.task = None;
         match ended {
             Ok(Err(failure)) => failure,
-            Ok(Ok(())) => Failure("it was stopped from within".to_owned()),
-            Err(error) => Failure(error.to_string()),
+            Ok(Ok(())) => PartFailure("it was stopped from within".to_owned()),
+            Err(error) => PartFailure(error.to_string()),
         }
     }
 }
@@ -395,7 +395,7 @@ async fn generations(
     mappings: Option<Vec<Mapping>>,
     records: mpsc::Receiver<LogRecord>,
     stop: CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), PartFailure> {
     let log_done = CancellationToken::new();
     let (store, trouble) = (first.store.clone(), first.trouble.clone());
     let mut log_store = Parts::default();
@@ -408,7 +408,7 @@ async fn generations(
         };
         let next = shared.next.lock().ok().and_then(|mut next| next.take()).filter(|_| !stop.is_cancelled());
         let (Some(next), Ok(())) = (next, &ended) else { break ended };
-        let reload::Next { config, client, mappings: prepared } = *next;
+        let reload::NextConfig { config, client, mappings: prepared } = *next;
         let (store, log, owner) = (shared.store.clone(), shared.log.clone(), shared.owner.clone());
         let trouble = shared.trouble.clone();
         shared = Shared::new(config, store, client, log, trouble, owner, stop.child_token());
@@ -433,7 +433,7 @@ async fn supervise(
     shared: &Arc<Shared>,
     mappings: Option<Vec<Mapping>>,
     stop: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), PartFailure> {
     let mut parts = Parts::default();
     parts.spawn("signs of life", maintenance::signs_of_life(shared.clone()));
     parts.spawn("configuration", reload::run(shared.clone()));

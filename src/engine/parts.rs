@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 #[error(
     "the engine ended by itself: {0}\nthis is a bug of syncdeck; nothing is lost, and it can be started again"
 )]
-pub struct Failure(pub(super) String);
+pub struct PartFailure(pub(super) String);
 
 tokio::task_local! {
     /// Set in every task of an engine.
@@ -70,7 +70,7 @@ impl Parts {
     }
 
     /// The next end that is none in good order; `None` when all have ended. `stop` says whether they were to end.
-    pub(super) async fn failure(&mut self, stop: &CancellationToken) -> Option<Failure> {
+    pub(super) async fn failure(&mut self, stop: &CancellationToken) -> Option<PartFailure> {
         loop {
             let ended = self.running.join_next_with_id().await?;
             let id = match &ended {
@@ -80,8 +80,8 @@ impl Parts {
             let name = self.names.remove(&id).unwrap_or_default();
             match ended {
                 Ok((_, errand)) if errand || stop.is_cancelled() => {}
-                Ok(_) => return Some(Failure(format!("its part \"{name}\" came to an end"))),
-                Err(error) if error.is_panic() => return Some(Failure(panicked(&name, error))),
+                Ok(_) => return Some(PartFailure(format!("its part \"{name}\" came to an end"))),
+                Err(error) if error.is_panic() => return Some(PartFailure(panicked(&name, error))),
                 // Cut off by us.
                 Err(_) => {}
             }

@@ -4,13 +4,13 @@
 use crate::config::Config;
 use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::domain::reports::forecast::{
-    Allowance, BATCH, CHANGES, Circumstances, Demand, PAGE, Writes, forecast, shares,
+    Allowance, BATCH, CHANGES, Circumstances, Demand, PAGE, WriteForecast, forecast, shares,
 };
 use crate::domain::reports::setup_plan::{LOAD_RATE, LoadPlan, StartPlan};
 use crate::logs::Level;
 use crate::postgres::Store;
 use crate::salesforce::Client;
-use crate::salesforce::query::Selection;
+use crate::salesforce::query::FieldSelection;
 
 use super::{Log, StartError, client, prepare, rules};
 
@@ -51,12 +51,12 @@ pub async fn plan(config: &Config, store: &Store, assumed: Assumed) -> Result<St
     for (mapping, table) in mappings.iter().zip(&setup.tables).filter(|(mapping, _)| !mapping.gone) {
         let counts = table.loads || mapping.rules.verify.is_some() || mapping.system.stamp.is_none();
         let records = if counts { records(&client, mapping).await } else { None };
-        let calls_a_page = Selection::of(mapping).requests(PAGE as usize);
+        let calls_a_page = FieldSelection::of(mapping).requests(PAGE as usize);
         if table.loads {
             loads.push(LoadPlan::of(&mapping.object, records, calls_a_page, load_rate));
         }
         let share = if writes(mapping) { shares.next().unwrap_or(0) } else { 0 };
-        let share = Writes::Assumed { changes: share };
+        let share = WriteForecast::Assumed { changes: share };
         let measured = written.get(&mapping.table).copied().filter(|_| assumed.changes_a_day.is_none());
         demands.push(Demand {
             mapping: mapping.object.clone(),
@@ -102,7 +102,10 @@ async fn measured_rate(store: &Store) -> Option<f64> {
 }
 
 /// What was written lately, by table. A log that cannot be measured, or not in time, leaves it to assumptions.
-async fn written_lately(store: &Store, mappings: &[Mapping]) -> std::collections::BTreeMap<String, Writes> {
+async fn written_lately(
+    store: &Store,
+    mappings: &[Mapping],
+) -> std::collections::BTreeMap<String, WriteForecast> {
     let tables: Vec<(&str, i64)> = mappings
         .iter()
         .map(|mapping| (mapping.table.as_str(), (mapping.rules.batch_size as i64).clamp(1, BATCH)))

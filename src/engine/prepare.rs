@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::config::{Config, MappingConfig};
-use crate::domain::mappings::field::{Field, FieldType, Trouble};
+use crate::domain::mappings::field::{Field, FieldTrouble, FieldType};
 use crate::domain::mappings::mapping::{Mapping, Parent, SYSTEM_FIELDS, column_type};
 use crate::domain::names::{LONGEST_NAME, column_of, cut};
 use crate::domain::values::nearest::suggestion;
@@ -215,13 +215,13 @@ fn distinct(config: &Config, written: &MappingConfig, fields: &[Field]) -> Resul
 
 /// A mapped field that the org does not tell of any more.
 fn removed(before: &Field) -> Field {
-    Field { trouble: Some(Trouble::Removed), column: cut(&before.column).to_owned(), ..before.clone() }
+    Field { trouble: Some(FieldTrouble::Removed), column: cut(&before.column).to_owned(), ..before.clone() }
 }
 
 /// A field as it is now, marked when the login could write it before.
 fn denied(now: Field, before: Option<&Field>) -> Field {
-    let had = before.is_some_and(|field| !field.read_only() || field.trouble == Some(Trouble::Denied));
-    let trouble = (had && now.read_only()).then_some(Trouble::Denied);
+    let had = before.is_some_and(|field| !field.read_only() || field.trouble == Some(FieldTrouble::Denied));
+    let trouble = (had && now.read_only()).then_some(FieldTrouble::Denied);
     Field { trouble, ..now }
 }
 

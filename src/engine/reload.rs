@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::config::{Auth, Config};
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::overview::ConnectionStatus;
 use crate::domain::state::{ConnectionState, EngineState};
@@ -19,7 +19,7 @@ use crate::postgres::Store;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::salesforce::Client;
 
-use super::{Failure, Shared, StartError, client, lay_out, prepare, refuse_foreign, rules};
+use super::{PartFailure, Shared, StartError, client, lay_out, prepare, refuse_foreign, rules};
 
 /// Between two looks at the file. SIGHUP looks at once.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const OP: &str = "configuration";
 
 /// What takes over.
-pub(super) struct Next {
+pub(super) struct NextConfig {
     pub(super) config: Config,
     pub(super) client: Client,
     /// As describe tells them; without, the next generation asks until it is told.
@@ -92,7 +92,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// The new configuration, checked against the org, with the tables laid out for it and nobody at work in them; `None`
 /// when it says nothing new.
-async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>)>, StartError> {
+async fn load(shared: &Shared) -> Result<Option<(NextConfig, OwnedRwLockWriteGuard<()>)>, StartError> {
     let config = shared.config.load_again()?;
     config.refuse_engine()?;
     let told = changes(&shared.config, &config);
@@ -122,7 +122,7 @@ async fn load(shared: &Shared) -> Result<Option<(Next, OwnedRwLockWriteGuard<()>
     if told.is_empty() {
         log.info("the configuration changed in nothing but a secret", json!({}));
     }
-    Ok(Some((Next { config, client, mappings }, turn)))
+    Ok(Some((NextConfig { config, client, mappings }, turn)))
 }
 
 /// Lists a configuration that cannot be taken up.
@@ -152,7 +152,13 @@ pub(crate) async fn tell_unstarted(store: &Store, config: &Config, owner: &str, 
 }
 
 /// Says the same of an engine that ended by itself, and what comes next.
-pub(crate) async fn tell_ended(store: &Store, config: &Config, owner: &str, failure: &Failure, next: &str) {
+pub(crate) async fn tell_ended(
+    store: &Store,
+    config: &Config,
+    owner: &str,
+    failure: &PartFailure,
+    next: &str,
+) {
     // What comes next is first: the cause may be longer than a line of the screen.
     let what = "the engine ended by itself";
     tell(store, config, owner, what, &format!("{what}; {next}: {}", failure.0), &failure.0).await;
@@ -177,7 +183,7 @@ async fn tell(store: &Store, config: &Config, owner: &str, what: &str, detail: &
 }
 
 fn refusal(text: &str) -> NewError {
-    NewError::classified("", OP, Source::Engine, "CONFIGURATION_REFUSED", text, Vec::new())
+    NewError::classified("", OP, ErrorSource::Engine, "CONFIGURATION_REFUSED", text, Vec::new())
 }
 
 /// What is different, a line each; of secrets only that they are.

@@ -11,7 +11,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::mappings::rules::Rules;
 use crate::logs::log::Log;
 use crate::postgres::Error;
-use crate::postgres::operations::settings::Settings;
+use crate::postgres::operations::settings::RunTimeRules;
 
 use super::Shared;
 
@@ -46,7 +46,7 @@ pub(super) async fn follow(shared: &Shared) -> Result<(), Error> {
 }
 
 /// Makes the rules what the configuration and these settings say, and tells what changed.
-async fn take_up(shared: &Shared, settings: &Settings) {
+async fn take_up(shared: &Shared, settings: &RunTimeRules) {
     let before = shared.mappings();
     let mut after = before.as_ref().clone();
     overlay(&shared.config, settings, &mut after, &shared.log);
@@ -92,7 +92,7 @@ fn is_read_sooner(before: &[Mapping], after: &[Mapping]) -> bool {
 
 /// Gives each mapping the configuration's rules with those set at run time over them. One that cannot be read any more,
 /// as after a change of versions, is told and left out.
-pub(super) fn overlay(config: &Config, settings: &Settings, mappings: &mut [Mapping], log: &Log) {
+pub(super) fn overlay(config: &Config, settings: &RunTimeRules, mappings: &mut [Mapping], log: &Log) {
     for mapping in mappings {
         let written =
             config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping.object));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::domain::errors::sync_error::Source;
-use crate::domain::mappings::field::{Field, Trouble};
+use crate::domain::errors::sync_error::ErrorSource;
+use crate::domain::mappings::field::{Field, FieldTrouble};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::state::MappingState;
 use crate::postgres::errors::sync_errors::NewError;
@@ -138,7 +138,7 @@ async fn fit(shared: &Shared, held: &Mapping, fresh: &mut Mapping) -> Result<(),
     let before = |field: &Field| held.fields.iter().find(|before| before.name == field.name);
     let changed = |field: &Field| {
         before(field).is_some_and(|before| {
-            before.trouble == Some(Trouble::Retyped)
+            before.trouble == Some(FieldTrouble::Retyped)
                 || before.kind != field.kind
                 || (before.length, before.precision) != (field.length, field.precision)
         })
@@ -148,7 +148,7 @@ async fn fit(shared: &Shared, held: &Mapping, fresh: &mut Mapping) -> Result<(),
     }
     let misfits = shared.store.fit_columns(fresh).await?;
     for field in fresh.fields.iter_mut().filter(|field| misfits.contains(&field.column)) {
-        field.trouble = field.trouble.or(Some(Trouble::Retyped));
+        field.trouble = field.trouble.or(Some(FieldTrouble::Retyped));
     }
     Ok(())
 }
@@ -202,14 +202,14 @@ fn changes(held: &Mapping, fresh: &Mapping) -> Vec<String> {
         Some(match (old.trouble, new.trouble) {
             _ if old == new => return None,
             (was, is) if was != is => match (was, is) {
-                (_, Some(Trouble::Removed)) => format!("{object}.{name} is gone in Salesforce"),
-                (_, Some(Trouble::Retyped)) => {
+                (_, Some(FieldTrouble::Removed)) => format!("{object}.{name} is gone in Salesforce"),
+                (_, Some(FieldTrouble::Retyped)) => {
                     format!(
                         "{object}.{name} is {} in Salesforce now, which its column cannot hold",
                         new.type_text()
                     )
                 }
-                (_, Some(Trouble::Denied)) => format!("{object}.{name} may no longer be written"),
+                (_, Some(FieldTrouble::Denied)) => format!("{object}.{name} may no longer be written"),
                 (_, None) => format!("{object}.{name} is as it was mapped again"),
             },
             _ if old.type_text() != new.type_text() => {
@@ -249,7 +249,7 @@ fn tell_new_fields(shared: &Shared, name: &str, describe: &Describe) {
 /// Lists what is wrong with a mapping's fields, one error for each kind of trouble, and resolves what is over.
 async fn list(shared: &Shared, mapping: &Mapping, news: bool) {
     let object = &mapping.object;
-    let fields = |trouble: Trouble| -> Vec<&Field> {
+    let fields = |trouble: FieldTrouble| -> Vec<&Field> {
         mapping.fields.iter().filter(|field| field.trouble == Some(trouble)).collect()
     };
     let mut found: Vec<(&str, String, Vec<String>)> = Vec::new();
@@ -258,16 +258,16 @@ async fn list(shared: &Shared, mapping: &Mapping, news: bool) {
         found.push(("OBJECT_REMOVED", message, Vec::new()));
     }
     for (trouble, code, words) in [
-        (Trouble::Removed, "FIELD_REMOVED", "gone in Salesforce, or hidden from the login"),
-        (Trouble::Retyped, "FIELD_RETYPED", "of another type in Salesforce than its column"),
-        (Trouble::Denied, "FIELD_NOT_WRITABLE", "no longer to be written by the login"),
+        (FieldTrouble::Removed, "FIELD_REMOVED", "gone in Salesforce, or hidden from the login"),
+        (FieldTrouble::Retyped, "FIELD_RETYPED", "of another type in Salesforce than its column"),
+        (FieldTrouble::Denied, "FIELD_NOT_WRITABLE", "no longer to be written by the login"),
     ] {
         let fields = fields(trouble);
         if fields.is_empty() || mapping.gone {
             continue;
         }
         let named = |field: &&Field| match trouble {
-            Trouble::Retyped => format!("{object}.{} ({})", field.name, field.type_text()),
+            FieldTrouble::Retyped => format!("{object}.{} ({})", field.name, field.type_text()),
             _ => format!("{object}.{}", field.name),
         };
         let list: Vec<String> = fields.iter().map(named).collect();
@@ -277,7 +277,7 @@ async fn list(shared: &Shared, mapping: &Mapping, news: bool) {
     let codes: Vec<&str> = found.iter().map(|(code, ..)| *code).collect();
     let resolved = shared.store.resolve_other_errors(object, OP, &codes).await.unwrap_or(0);
     for (code, message, names) in &found {
-        let error = NewError::classified(object, OP, Source::Engine, code, message, names.clone());
+        let error = NewError::classified(object, OP, ErrorSource::Engine, code, message, names.clone());
         let _ = shared.store.keep_mapping_error(&mapping.table, &error, None).await;
     }
     if mapping.gone {
@@ -304,9 +304,9 @@ mod tests {
         let field = |name: &str| Field { length: 20, ..Field::plain(name, FieldType::String) };
         let held = mapping(["A", "B", "C", "D"].map(field).to_vec());
         let mut fresh = held.clone();
-        fresh.fields[0].trouble = Some(Trouble::Removed);
+        fresh.fields[0].trouble = Some(FieldTrouble::Removed);
         fresh.fields[1].length = 10;
-        (fresh.fields[2].kind, fresh.fields[2].trouble) = (FieldType::Boolean, Some(Trouble::Retyped));
+        (fresh.fields[2].kind, fresh.fields[2].trouble) = (FieldType::Boolean, Some(FieldTrouble::Retyped));
         let told = changes(&held, &fresh);
         assert_eq!(
             told,

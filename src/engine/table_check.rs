@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::state::MappingState;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::schema::table_check::Defect;
@@ -22,14 +22,14 @@ const OP: &str = "schema";
 
 /// What the guard knows.
 #[derive(Default)]
-pub(super) struct Guard {
+pub(super) struct TableCheck {
     /// Tables that do not fit their mapping.
     unfit: RwLock<HashSet<String>>,
     /// Mappings with any defect.
     defective: RwLock<HashSet<String>>,
 }
 
-impl Guard {
+impl TableCheck {
     /// Whether a table cannot be read or written as its mapping says.
     pub(super) fn is_unfit(&self, table: &str) -> bool {
         self.unfit.read().is_ok_and(|tables| tables.contains(table))
@@ -54,7 +54,7 @@ async fn keep_common(shared: &Shared, defects: &[Defect]) {
     let codes: Vec<&str> = common().map(|defect| defect.code).collect();
     let _ = shared.store.resolve_other_errors("", OP, &codes).await;
     for Defect { code, message, .. } in common() {
-        let error = NewError::classified("", OP, Source::Engine, code, message, Vec::new());
+        let error = NewError::classified("", OP, ErrorSource::Engine, code, message, Vec::new());
         let _ = shared.store.keep_mapping_error("", &error, None).await;
     }
 }
@@ -93,7 +93,7 @@ pub(super) async fn look(shared: &Shared) {
             let error = NewError::classified(
                 &mapping.object,
                 OP,
-                Source::Engine,
+                ErrorSource::Engine,
                 defect.code,
                 &defect.message,
                 Vec::new(),

@@ -5,9 +5,9 @@ use regex::Regex;
 
 use super::Level;
 use super::line::LogFilter;
-use super::numbers::Columns;
+use super::numbers::NumberColumns;
 use super::packed::{BETWEEN, Line, Packed};
-use super::term::{Term, is};
+use super::term::{LogTerm, is};
 
 /// A line's place: grows by one a line, whatever is dropped before it.
 pub type Place = u64;
@@ -28,7 +28,7 @@ pub struct Chunk {
     text: String,
     /// The sources that its lines come from.
     sources: Vec<String>,
-    columns: Columns,
+    columns: NumberColumns,
     /// The lines that tell that others are missing.
     gaps: Vec<usize>,
 }
@@ -141,19 +141,19 @@ impl Chunk {
     }
 
     /// Which lines have what a term asks for, where that is known without a look at each of them.
-    fn known(&self, term: &Term) -> Option<Mask> {
+    fn known(&self, term: &LogTerm) -> Option<Mask> {
         let of_lines = |has: &dyn Fn(&Meta) -> bool| Some(self.lines.iter().map(has).collect());
         match term {
-            Term::Word(word) => Some(self.having(word)),
-            Term::Named(level, word) => {
+            LogTerm::Word(word) => Some(self.having(word)),
+            LogTerm::Named(level, word) => {
                 let mut mask = self.having(word);
                 mask.iter_mut().zip(&self.lines).for_each(|(has, line)| *has |= line.level == *level);
                 Some(mask)
             }
-            Term::Level(level) => of_lines(&|line| line.level >= *level),
-            Term::Since(time) => of_lines(&|line| line.time >= *time),
-            Term::Until(time) => of_lines(&|line| line.time <= *time),
-            Term::Field(key, wanted) if key == "source" => {
+            LogTerm::Level(level) => of_lines(&|line| line.level >= *level),
+            LogTerm::Since(time) => of_lines(&|line| line.time >= *time),
+            LogTerm::Until(time) => of_lines(&|line| line.time <= *time),
+            LogTerm::Field(key, wanted) if key == "source" => {
                 let is_it: Vec<bool> = self.sources.iter().map(|source| is(source, wanted)).collect();
                 of_lines(&|line| is_it.get(usize::from(line.source)).copied().unwrap_or_default())
             }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::line::LogFilter;
 use super::log::record;
 use super::parse::Zone;
-use super::parse::origin::Origin;
+use super::parse::origin::LineOrigin;
 use super::parse::stream::Stream;
 use super::{Level, LogRecord, UNKNOWN};
 
@@ -44,7 +44,7 @@ pub enum OpenError {
 }
 
 /// A log that is read.
-pub struct Input {
+pub struct LogInput {
     bytes: Bytes,
     /// Source and part of what is said about the file itself.
     place: (String, String),
@@ -77,39 +77,39 @@ enum Got {
     End,
 }
 
-impl Input {
+impl LogInput {
     /// Opens a file, or standard input for `-`. `follow` waits for what a file gets later; what is compressed gets
     /// nothing.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn open(path: &Path, zone: Zone, follow: bool) -> Result<Input, OpenError> {
+    pub fn open(path: &Path, zone: Zone, follow: bool) -> Result<LogInput, OpenError> {
         if path.as_os_str() == "-" {
             let bytes = Bytes::Standard(io::stdin());
-            return Ok(Input::new(bytes, Origin::new("stdin", "-", zone)));
+            return Ok(LogInput::new(bytes, LineOrigin::new("stdin", "-", zone)));
         }
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        Input::open_as(path, Origin::new("file", &name, zone), follow.then_some(u64::MAX))
+        LogInput::open_as(path, LineOrigin::new("file", &name, zone), follow.then_some(u64::MAX))
     }
 
     /// The same for lines of that origin. What is followed begins so many bytes before its end, at a whole line.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn open_as(path: &Path, origin: Origin, follow: Option<u64>) -> Result<Input, OpenError> {
+    pub fn open_as(path: &Path, origin: LineOrigin, follow: Option<u64>) -> Result<LogInput, OpenError> {
         let bytes = Bytes::open(path, follow).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
             io::ErrorKind::IsADirectory => OpenError::Directory(path.to_owned()),
             io::ErrorKind::PermissionDenied => OpenError::Denied(path.to_owned()),
             _ => OpenError::Other(path.to_owned(), error),
         })?;
-        Ok(Input::new(bytes, origin))
+        Ok(LogInput::new(bytes, origin))
     }
 
-    fn new(bytes: Bytes, origin: Origin) -> Input {
+    fn new(bytes: Bytes, origin: LineOrigin) -> LogInput {
         let place = (origin.source().to_owned(), origin.dyno().to_owned());
         let stream = Stream::new(origin);
-        Input { bytes, place, stream, buffer: vec![0; PIECE], quiet: false, caught_up: false, over: false }
+        LogInput { bytes, place, stream, buffer: vec![0; PIECE], quiet: false, caught_up: false, over: false }
     }
 
     /// The next record that passes; `None` when there is none for now, or none any more. Waits for standard input.

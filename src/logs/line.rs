@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::packed::{Line, Packed};
 use super::sanitize::{sanitize, sanitize_json};
-use super::term::{Keys, Term, literal};
+use super::term::{KnownKeys, LogTerm, literal};
 use super::{Level, LogRecord};
 use crate::domain::errors::filter::words;
 
@@ -66,7 +66,7 @@ impl Line<'_> {
 #[derive(Clone, Debug, Default)]
 pub struct LogFilter {
     typed: String,
-    terms: Vec<(bool, Term)>,
+    terms: Vec<(bool, LogTerm)>,
     /// What every line that passes has somewhere in its text, so that many lines are searched as one text.
     probe: Option<Regex>,
 }
@@ -83,7 +83,7 @@ impl LogFilter {
     /// # Errors
     /// A key or a level that there is not, or a word too long to be searched for.
     pub fn parse(text: &str) -> Result<LogFilter, String> {
-        LogFilter::read(text, Keys::Own, Utc::now())
+        LogFilter::read(text, KnownKeys::Own, Utc::now())
     }
 
     /// Reads a filter of other programs' lines, which may have any field.
@@ -99,18 +99,18 @@ impl LogFilter {
     /// # Errors
     /// As [`LogFilter::parse_any`].
     pub fn parse_any_at(text: &str, now: DateTime<Utc>) -> Result<LogFilter, String> {
-        LogFilter::read(text, Keys::Any, now)
+        LogFilter::read(text, KnownKeys::Any, now)
     }
 
-    fn read(text: &str, keys: Keys, now: DateTime<Utc>) -> Result<LogFilter, String> {
+    fn read(text: &str, keys: KnownKeys, now: DateTime<Utc>) -> Result<LogFilter, String> {
         let may_name = match keys {
-            Keys::Own => is_name,
-            Keys::Any => is_any_name,
+            KnownKeys::Own => is_name,
+            KnownKeys::Any => is_any_name,
         };
         let terms = words(text, may_name)
             .iter()
-            .map(|word| Ok((word.negated, Term::parse(word, keys, now)?)))
-            .collect::<Result<Vec<(bool, Term)>, String>>()?;
+            .map(|word| Ok((word.negated, LogTerm::parse(word, keys, now)?)))
+            .collect::<Result<Vec<(bool, LogTerm)>, String>>()?;
         let probe = terms.iter().filter(|(negated, _)| !negated).find_map(|(_, term)| term.probe());
         Ok(LogFilter { typed: text.to_owned(), terms, probe })
     }
@@ -122,7 +122,7 @@ impl LogFilter {
     pub fn phrase(text: &str) -> Result<LogFilter, String> {
         let word = literal(text)?;
         let probe = Some(word.clone());
-        Ok(LogFilter { typed: format!("\"{text}\""), terms: vec![(false, Term::Word(word))], probe })
+        Ok(LogFilter { typed: format!("\"{text}\""), terms: vec![(false, LogTerm::Word(word))], probe })
     }
 
     /// The same without the lines of these sources.
@@ -130,7 +130,7 @@ impl LogFilter {
     pub fn without<'a>(mut self, sources: impl Iterator<Item = &'a str>) -> LogFilter {
         for source in sources {
             self.typed.push_str(&format!(" -source:{source}"));
-            self.terms.push((true, Term::Field("source".to_owned(), source.to_lowercase())));
+            self.terms.push((true, LogTerm::Field("source".to_owned(), source.to_lowercase())));
         }
         self
     }
@@ -138,7 +138,7 @@ impl LogFilter {
     /// Where its words stand in a text, in bytes, in order.
     pub fn found_in(&self, text: &str) -> Vec<Range<usize>> {
         let words = self.terms.iter().filter_map(|(negated, term)| match term {
-            Term::Word(word) | Term::Named(_, word) if !negated => Some(word),
+            LogTerm::Word(word) | LogTerm::Named(_, word) if !negated => Some(word),
             _ => None,
         });
         let mut found: Vec<Range<usize>> = words
@@ -171,7 +171,7 @@ impl LogFilter {
     }
 
     /// Each thing that it asks for, and whether it asks for its opposite.
-    pub(super) fn terms(&self) -> &[(bool, Term)] {
+    pub(super) fn terms(&self) -> &[(bool, LogTerm)] {
         &self.terms
     }
 
@@ -188,14 +188,14 @@ impl LogFilter {
     /// The same of one whose numbers stand beside its text.
     pub fn passes_packed(&self, packed: &Packed) -> bool {
         let line = packed.line();
-        let holds = |term: &Term| {
+        let holds = |term: &LogTerm| {
             let compared = term.compares().and_then(|(at, holds)| Some(holds(packed.numbers.get(at)?)));
             compared.unwrap_or_else(|| term.passes(&line))
         };
         self.all(holds) || packed.is_gap() && self.lets_gaps() && self.bounds(&line)
     }
 
-    fn all(&self, holds: impl Fn(&Term) -> bool) -> bool {
+    fn all(&self, holds: impl Fn(&LogTerm) -> bool) -> bool {
         self.terms.iter().all(|(negated, term)| holds(term) != *negated)
     }
 

@@ -46,13 +46,13 @@ impl Numbers {
 
 /// Those of many lines, one behind the other.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Columns {
+pub(super) struct NumberColumns {
     columns: [Vec<f64>; KEYS.len()],
     /// Lines of which a column's text must tell.
     several: [Vec<u32>; KEYS.len()],
 }
 
-impl Columns {
+impl NumberColumns {
     /// Takes in those of the line behind so many others.
     pub(super) fn push(&mut self, line: usize, numbers: &Numbers) {
         for (at, (column, several)) in self.columns.iter_mut().zip(&mut self.several).enumerate() {

@@ -15,14 +15,14 @@ pub use super::packed::Line;
 
 /// Lines that were held at a time, to be written elsewhere.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
+pub struct KeptLines {
     /// All lines.
     pub lines: Vec<Arc<Chunk>>,
     /// The places of those that are wanted, in their order; `None` is all.
     pub places: Option<Vec<Place>>,
 }
 
-impl Kept {
+impl KeptLines {
     /// Gives each wanted line to `write`; how many.
     ///
     /// # Errors

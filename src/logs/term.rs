@@ -13,7 +13,7 @@ use crate::domain::names::Sfid;
 
 /// Which keys a filter may ask for.
 #[derive(Clone, Copy)]
-pub(super) enum Keys {
+pub(super) enum KnownKeys {
     /// Those that are known; another one is a mistake.
     Own,
     /// Any: other programs' lines have what they like.
@@ -22,7 +22,7 @@ pub(super) enum Keys {
 
 /// What a line must have.
 #[derive(Clone, Debug)]
-pub(super) enum Term {
+pub(super) enum LogTerm {
     /// A text anywhere in what shows.
     Word(Regex),
     /// A name anywhere in what shows, where it is no part of a longer one.
@@ -75,66 +75,66 @@ pub(super) enum Which {
     Row { mapping: Option<(String, Regex)>, row: String, spoken: Regex },
 }
 
-impl Term {
+impl LogTerm {
     /// Reads one word of a filter; `now` is what `since:1h` counts from.
-    pub(super) fn parse(word: &Word, keys: Keys, now: DateTime<Utc>) -> Result<Term, String> {
+    pub(super) fn parse(word: &Word, keys: KnownKeys, now: DateTime<Utc>) -> Result<LogTerm, String> {
         let Word { typed, qualifier, value, .. } = word;
         let at = |value: &str| time(value, now).ok_or_else(|| format!("{typed}: {TIME_HELP}"));
         match qualifier.as_deref() {
             // `http://...` and `Phone: ...` are words.
             Some(key) if value.is_empty() || is_address(key, value, keys) => {
-                Ok(Term::Word(literal(&format!("{key}:{value}"))?))
+                Ok(LogTerm::Word(literal(&format!("{key}:{value}"))?))
             }
-            Some("level") => Ok(Term::Level(parse_level(value)?)),
-            Some("since") => Ok(Term::Since(at(value)?)),
-            Some("until") => Ok(Term::Until(at(value)?)),
-            Some("request") => Ok(Term::Whole(whole(value)?)),
-            Some("record") => Term::record(value),
+            Some("level") => Ok(LogTerm::Level(parse_level(value)?)),
+            Some("since") => Ok(LogTerm::Since(at(value)?)),
+            Some("until") => Ok(LogTerm::Until(at(value)?)),
+            Some("request") => Ok(LogTerm::Whole(whole(value)?)),
+            Some("record") => LogTerm::record(value),
             Some("pattern") => {
                 let pattern = shape::pattern(value);
                 let probe = pattern.split(HOLE).max_by_key(|part| part.len()).filter(|part| part.len() > 2);
-                Ok(Term::Pattern { probe: probe.map(literal).transpose()?, pattern })
+                Ok(LogTerm::Pattern { probe: probe.map(literal).transpose()?, pattern })
             }
-            Some(key) if is_known(key) => Ok(Term::Field(key.to_owned(), value.to_lowercase())),
+            Some(key) if is_known(key) => Ok(LogTerm::Field(key.to_owned(), value.to_lowercase())),
             Some(key) => match keys {
-                Keys::Own => Err(format!("{typed}: {}", unknown(key, typed, QUALIFIERS))),
-                Keys::Any => Ok(Term::Loose {
+                KnownKeys::Own => Err(format!("{typed}: {}", unknown(key, typed, QUALIFIERS))),
+                KnownKeys::Any => Ok(LogTerm::Loose {
                     key: key.to_owned(),
                     value: value.to_lowercase(),
                     typed: literal(&format!("{key}:{value}"))?,
                 }),
             },
-            None if typed.contains('"') => Ok(Term::Word(literal(value)?)),
+            None if typed.contains('"') => Ok(LogTerm::Word(literal(value)?)),
             None => match (compared(value), parse_level(value)) {
                 (Some(("level", ..)), _) => {
                     Err(format!("{typed}: level:warn is that level and those above it"))
                 }
                 (Some((key, order, to)), _) => match (keys, quantity(to)) {
-                    (Keys::Own, _) if !is_known(key) => {
+                    (KnownKeys::Own, _) if !is_known(key) => {
                         Err(format!("{typed}: {}", unknown(key, typed, QUALIFIERS)))
                     }
-                    (_, Some(to)) => Ok(Term::Compared { key: key.to_owned(), order, to }),
-                    (_, None) => Ok(Term::Word(literal(value)?)),
+                    (_, Some(to)) => Ok(LogTerm::Compared { key: key.to_owned(), order, to }),
+                    (_, None) => Ok(LogTerm::Word(literal(value)?)),
                 },
-                (None, Ok(level)) => Ok(Term::Named(level, literal(value)?)),
-                (None, Err(_)) => Ok(Term::Word(literal(value)?)),
+                (None, Ok(level)) => Ok(LogTerm::Named(level, literal(value)?)),
+                (None, Err(_)) => Ok(LogTerm::Word(literal(value)?)),
             },
         }
     }
 
     /// `003...`, `42`, `Contact:42`; several with `|` between are names of one record.
-    fn record(value: &str) -> Result<Term, String> {
+    fn record(value: &str) -> Result<LogTerm, String> {
         let names = value.split('|').filter(|name| !name.is_empty());
         let which = names.map(Which::parse).collect::<Result<Vec<_>, _>>()?;
         let parts: Vec<&str> = which.iter().map(|which| which.probe().as_str()).collect();
         let probe = built(&parts.join("|"))?;
-        Ok(Term::Record { which, probe })
+        Ok(LogTerm::Record { which, probe })
     }
 
     /// The key of a field, where it asks for one that need not be known.
     pub(super) fn key(&self) -> Option<&str> {
         match self {
-            Term::Loose { key, .. } | Term::Compared { key, .. } => {
+            LogTerm::Loose { key, .. } | LogTerm::Compared { key, .. } => {
                 Some(key).filter(|key| !is_known(key)).map(String::as_str)
             }
             _ => None,
@@ -144,7 +144,7 @@ impl Term {
     /// The number that it compares, where that stands beside the text of lines, and how.
     pub(super) fn compares(&self) -> Option<(usize, impl Fn(f64) -> bool)> {
         match self {
-            Term::Compared { key, order, to } => {
+            LogTerm::Compared { key, order, to } => {
                 Some((numbers::of_key(key)?, |value| order.holds(value, *to)))
             }
             _ => None,
@@ -153,32 +153,32 @@ impl Term {
 
     /// Whether it bounds the places where lines are missing, too.
     pub(super) fn bounds_gaps(&self) -> bool {
-        matches!(self, Term::Since(_) | Term::Until(_))
-            || matches!(self, Term::Field(key, _) if key == "source" || key == "dropped")
+        matches!(self, LogTerm::Since(_) | LogTerm::Until(_))
+            || matches!(self, LogTerm::Field(key, _) if key == "source" || key == "dropped")
     }
 
     /// Whether it asks for all lines about one thing.
     pub(super) fn is_thread(&self) -> bool {
-        matches!(self, Term::Whole(_) | Term::Record { .. })
-            || matches!(self, Term::Field(key, _) if key == "batch")
+        matches!(self, LogTerm::Whole(_) | LogTerm::Record { .. })
+            || matches!(self, LogTerm::Field(key, _) if key == "batch")
     }
 
     /// What every line that has it has somewhere in its text, where that can be told.
     pub(super) fn probe(&self) -> Option<Regex> {
         match self {
-            Term::Word(word) | Term::Whole(word) => Some(word.clone()),
-            Term::Record { probe, .. } => Some(probe.clone()),
-            Term::Pattern { probe, .. } => probe.clone(),
-            Term::Field(key, value) if key != "source" && key != "dyno" => {
+            LogTerm::Word(word) | LogTerm::Whole(word) => Some(word.clone()),
+            LogTerm::Record { probe, .. } => Some(probe.clone()),
+            LogTerm::Pattern { probe, .. } => probe.clone(),
+            LogTerm::Field(key, value) if key != "source" && key != "dyno" => {
                 literal(&format!("{key}={value}")).ok()
             }
             // A small letter may have a large one in two parts, which no search here finds.
-            Term::Loose { key, value, .. } if value.is_ascii() => {
+            LogTerm::Loose { key, value, .. } if value.is_ascii() => {
                 let [key, value] = [key, value].map(|text| regex::escape(text));
                 built(&format!("(?i:{key}[:=]{value})")).ok()
             }
             // As names are compared: without regard to the case of ASCII letters alone.
-            Term::Compared { key, .. } => built(&format!("(?i-u:{BETWEEN}{}=)", regex::escape(key))).ok(),
+            LogTerm::Compared { key, .. } => built(&format!("(?i-u:{BETWEEN}{}=)", regex::escape(key))).ok(),
             _ => None,
         }
     }
@@ -186,25 +186,25 @@ impl Term {
     /// Whether a line has it.
     pub(super) fn passes(&self, line: &Line<'_>) -> bool {
         match self {
-            Term::Level(level) => line.level >= *level,
-            Term::Since(time) => line.time >= *time,
-            Term::Until(time) => line.time <= *time,
-            Term::Named(level, word) => line.level == *level || word.is_match(line.shown()),
-            Term::Field(key, wanted) => match key.as_str() {
+            LogTerm::Level(level) => line.level >= *level,
+            LogTerm::Since(time) => line.time >= *time,
+            LogTerm::Until(time) => line.time <= *time,
+            LogTerm::Named(level, word) => line.level == *level || word.is_match(line.shown()),
+            LogTerm::Field(key, wanted) => match key.as_str() {
                 "source" => is(line.source(), wanted),
                 "dyno" => is(line.dyno(), wanted),
                 key => line.field(key).is_some_and(|value| is(value, wanted)),
             },
-            Term::Loose { key, value: wanted, typed } => {
+            LogTerm::Loose { key, value: wanted, typed } => {
                 let has = |(name, value): (&str, &str)| name.eq_ignore_ascii_case(key) && is(value, wanted);
                 line.fields().any(has) || typed.is_match(line.shown())
             }
-            Term::Compared { key, order, to } => line
+            LogTerm::Compared { key, order, to } => line
                 .fields()
                 .any(|(name, value)| name.eq_ignore_ascii_case(key) && order.holds_of(value, *to)),
-            Term::Pattern { pattern, .. } => shape::pattern(line.message()) == *pattern,
-            Term::Record { which, .. } => which.iter().any(|which| which.is_in(line)),
-            Term::Word(word) | Term::Whole(word) => word.is_match(line.shown()),
+            LogTerm::Pattern { pattern, .. } => shape::pattern(line.message()) == *pattern,
+            LogTerm::Record { which, .. } => which.iter().any(|which| which.is_in(line)),
+            LogTerm::Word(word) | LogTerm::Whole(word) => word.is_match(line.shown()),
         }
     }
 }
@@ -272,8 +272,8 @@ pub(super) fn is_known(key: &str) -> bool {
 }
 
 /// Whether what stands behind a colon begins a path, and the colon is none of a key's.
-fn is_address(key: &str, value: &str, keys: Keys) -> bool {
-    let may_be_key = is_known(key) || matches!(keys, Keys::Any);
+fn is_address(key: &str, value: &str, keys: KnownKeys) -> bool {
+    let may_be_key = is_known(key) || matches!(keys, KnownKeys::Any);
     value.starts_with("//") || (value.starts_with('/') && !may_be_key)
 }
 

@@ -27,7 +27,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::domain::errors::grouping::Grouping;
 
-use session::client::{Cached, Client, Transaction};
+use session::client::{Cached, PooledClient, Transaction};
 
 /// The channel on which engines and operators announce what changed; the payload is its subject, such as `errors`.
 pub const CHANNEL: &str = "syncdeck";
@@ -226,13 +226,13 @@ impl Store {
         format!("{}.{}", self.schema, quote(table))
     }
 
-    async fn client(&self) -> Result<Client, Error> {
+    async fn client(&self) -> Result<PooledClient, Error> {
         let object = self
             .pool
             .get()
             .await
             .map_err(|error| session::connect::explain_pool(self.dial.config(), &error))?;
-        Ok(Client::new(object, self.pooled.clone()))
+        Ok(PooledClient::new(object, self.pooled.clone()))
     }
 }
 

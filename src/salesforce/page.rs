@@ -13,7 +13,7 @@ pub struct Page {
     /// How many there are on all pages.
     pub total: i64,
     /// Where the next page is.
-    pub next: Option<Next>,
+    pub next: Option<NextPage>,
     /// Values that could not be held as they came: each has a U+FFFD where something was no text.
     pub replaced: Vec<Replaced>,
 }
@@ -29,7 +29,7 @@ pub struct Replaced {
 
 /// The way to a further page.
 #[derive(Clone, Debug)]
-pub struct Next {
+pub struct NextPage {
     pub(super) path: String,
     pub(super) asked: Asked,
 }
@@ -103,7 +103,7 @@ pub(super) fn read_page(
         Some(Replaced { id: valid_id(record, "Id").unwrap_or_default().to_owned(), field: field.join(".") })
     });
     let replaced = replaced.collect();
-    Ok(Page { total: told, next: next.map(|path| Next { path, asked }), records, replaced })
+    Ok(Page { total: told, next: next.map(|path| NextPage { path, asked }), records, replaced })
 }
 
 /// The path of an address on the org's own host, where alone the token may go.

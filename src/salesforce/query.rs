@@ -13,7 +13,7 @@ use crate::domain::values::key;
 use super::page::{Asked, read_page, valid_id};
 use super::{Answer, Ask, Client, Error, body, value};
 
-pub use super::page::{Next, Page, Replaced};
+pub use super::page::{NextPage, Page, Replaced};
 
 /// How long the keys of one query may be in its URL. Salesforce takes 16,384 bytes for the whole of URL and headers, and
 /// answers 414 or 431 to more.
@@ -30,7 +30,7 @@ const TRIES: usize = 3;
 /// What is asked of the records of an object. Columns that would not fit into one URL go over several queries, whose
 /// answers are joined by Id.
 #[derive(Clone, Debug)]
-pub struct Selection {
+pub struct FieldSelection {
     object: String,
     stamp: Option<&'static str>,
     /// Each with Id and the stamp.
@@ -39,9 +39,9 @@ pub struct Selection {
     columns: Vec<String>,
 }
 
-impl Selection {
+impl FieldSelection {
     /// The columns that a mapping reads.
-    pub fn of(mapping: &Mapping) -> Selection {
+    pub fn of(mapping: &Mapping) -> FieldSelection {
         let stamp = mapping.system.stamp.map(Stamp::name);
         let head: Vec<&str> = ["Id"].into_iter().chain(stamp).collect();
         let own = mapping.read_fields().map(|field| field.name.as_str());
@@ -62,7 +62,7 @@ impl Selection {
             }
         }
         let columns = named.into_iter().map(str::to_owned).collect();
-        Selection { object: mapping.object.clone(), stamp, parts, columns }
+        FieldSelection { object: mapping.object.clone(), stamp, parts, columns }
     }
 
     /// The columns that are asked for, in their order.
@@ -88,25 +88,25 @@ impl Selection {
 
 impl Client {
     /// Records of an object, all of them or those of some clauses; the first page.
-    pub async fn select(&self, of: &Selection, clauses: &str) -> Result<Page, Error> {
+    pub async fn select(&self, of: &FieldSelection, clauses: &str) -> Result<Page, Error> {
         let page = self.query(&format!("SELECT {} FROM {}{clauses}", of.parts[0], of.object)).await?;
         self.complete(of, page).await
     }
 
     /// A further page of them.
-    pub async fn select_more(&self, of: &Selection, next: &Next) -> Result<Page, Error> {
+    pub async fn select_more(&self, of: &FieldSelection, next: &NextPage) -> Result<Page, Error> {
         let page = self.query_more(next).await?;
         self.complete(of, page).await
     }
 
     /// Records by their ids; those that are gone are not among them.
-    pub async fn select_ids(&self, of: &Selection, ids: &[&str]) -> Result<Vec<Value>, Error> {
+    pub async fn select_ids(&self, of: &FieldSelection, ids: &[&str]) -> Result<Vec<Value>, Error> {
         let mut replaced = Vec::new();
         let found = self.part_by_ids(of, &of.parts[0], ids, &mut replaced).await?;
         self.joined(of, found, &mut replaced).await
     }
 
-    async fn complete(&self, of: &Selection, mut page: Page) -> Result<Page, Error> {
+    async fn complete(&self, of: &FieldSelection, mut page: Page) -> Result<Page, Error> {
         page.records = self.joined(of, page.records, &mut page.replaced).await?;
         Ok(page)
     }
@@ -115,7 +115,7 @@ impl Client {
     /// or changes each time, is left out: whoever reads what changed meets it again.
     async fn joined(
         &self,
-        of: &Selection,
+        of: &FieldSelection,
         first: Vec<Value>,
         replaced: &mut Vec<Replaced>,
     ) -> Result<Vec<Value>, Error> {
@@ -139,7 +139,7 @@ impl Client {
     /// The records whose parts are of one moment, in their order, and the ids of the others.
     async fn join_once(
         &self,
-        of: &Selection,
+        of: &FieldSelection,
         first: Vec<Value>,
         replaced: &mut Vec<Replaced>,
     ) -> Result<(Vec<Value>, Vec<String>), Error> {
@@ -174,7 +174,7 @@ impl Client {
     /// One part of records, by ids in queries that fit into a URL. What could not be held as it came is added to `replaced`.
     async fn part_by_ids(
         &self,
-        of: &Selection,
+        of: &FieldSelection,
         part: &str,
         ids: &[&str],
         replaced: &mut Vec<Replaced>,
@@ -222,7 +222,7 @@ impl Client {
     }
 
     /// A further page.
-    pub async fn query_more(&self, next: &Next) -> Result<Page, Error> {
+    pub async fn query_more(&self, next: &NextPage) -> Result<Page, Error> {
         self.page(&next.path, next.asked.clone()).await
     }
 
@@ -380,13 +380,13 @@ mod tests {
         let narrow =
             ["Name", "CreatedDate", "SystemModstamp"].map(|name| Field::plain(name, FieldType::String));
         assert_eq!(
-            Selection::of(&mapping(narrow.to_vec())).parts,
+            FieldSelection::of(&mapping(narrow.to_vec())).parts,
             ["Id, SystemModstamp, IsDeleted, Name, CreatedDate"]
         );
         let wide: Vec<Field> = (0..480)
             .map(|at| Field::plain(&format!("A_Field_With_A_Long_Name_{at:03}__c"), FieldType::String))
             .collect();
-        let parts = Selection::of(&mapping(wide.clone())).parts;
+        let parts = FieldSelection::of(&mapping(wide.clone())).parts;
         assert!(parts.len() > 1 && parts.iter().all(|part| encode(part).len() <= COLUMNS), "{}", parts.len());
         assert!(parts.iter().all(|part| part.starts_with("Id, SystemModstamp, ")));
         for field in wide {

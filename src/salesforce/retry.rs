@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::errors::catalogue;
 use crate::domain::errors::sync_error::Class;
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::salesforce;
 
 /// How often Salesforce is asked for whoever waits.
@@ -34,7 +34,8 @@ pub(crate) async fn again<T, F: Future<Output = Result<T, salesforce::Error>>>(
 pub(crate) fn is_passing(error: &salesforce::Error) -> bool {
     match error {
         salesforce::Error::Api { status, code, message, .. } => {
-            *status >= 500 || catalogue::classify(Source::Salesforce, code, message).class == Class::Transient
+            *status >= 500
+                || catalogue::classify(ErrorSource::Salesforce, code, message).class == Class::Transient
         }
         _ => true,
     }

@@ -13,7 +13,7 @@ use crate::domain::names::Sfid;
 
 use super::body::{NAMED, STANDS_IN, stand_in};
 use super::page::Replaced;
-use super::query::Selection;
+use super::query::FieldSelection;
 use super::value;
 
 /// The columns that a page must have, in this order.
@@ -27,7 +27,7 @@ impl Columns {
     /// Those of a mapping. `parents` has the type of each external id by which a parent is named, in their order: as a query
     /// answers them, not as their columns hold them.
     pub fn of(mapping: &Mapping, parents: &[FieldType]) -> Columns {
-        let names = Selection::of(mapping).columns().to_vec();
+        let names = FieldSelection::of(mapping).columns().to_vec();
         let kind_of = |field: &Field| {
             let named = mapping.parents.iter().zip(parents).find(|(parent, _)| parent.column == field.column);
             named.map_or(field.kind, |(_, kind)| *kind)

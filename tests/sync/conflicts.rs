@@ -3,7 +3,7 @@
 use chrono::Utc;
 use serde_json::{Value, json};
 use syncdeck::domain::changes::merge::Side;
-use syncdeck::domain::errors::remedy::Action;
+use syncdeck::domain::errors::remedy::RemedyAction;
 use syncdeck::domain::records::record::{Conflict, Edit, FieldEdit};
 use syncdeck::domain::reports::overview::Writes;
 
@@ -163,7 +163,7 @@ async fn a_person_chooses_field_by_field_and_both_values_wait() {
     // The rest by the remedy of the error.
     let view = world.handle.record(&contact(1)).await.unwrap();
     let ours =
-        view.advice.remedies.iter().find(|o| o.action == Some(Action::Choose(Side::Postgres))).unwrap();
+        view.advice.remedies.iter().find(|o| o.action == Some(RemedyAction::Choose(Side::Postgres))).unwrap();
     world.handle.apply(&contact(1), ours).await.unwrap();
     world.until("it went", async || record(&world, "Title") == json!("Mx")).await;
     world.until_quiet().await;
@@ -217,7 +217,7 @@ async fn a_record_deleted_while_its_row_changed_goes_by_the_policy_too() {
     world.until_text("SELECT code FROM syncdeck.error WHERE resolved_at IS NULL", "ENTITY_IS_DELETED").await;
     assert_eq!(row(&world, "email").await.as_deref(), Some("ours@acme.com"));
     let view = world.handle.record(&contact(1)).await.unwrap();
-    let create = |offer: &&syncdeck::domain::errors::remedy::SuggestedFix| matches!(&offer.action, Some(Action::Rule { key, .. }) if key == "create_if_missing");
+    let create = |offer: &&syncdeck::domain::errors::remedy::SuggestedFix| matches!(&offer.action, Some(RemedyAction::Rule { key, .. }) if key == "create_if_missing");
     let create = view.advice.remedies.iter().find(create).unwrap();
     world.handle.apply(&contact(1), create).await.unwrap();
     world

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use syncdeck::domain::changes::merge::Side;
-use syncdeck::domain::errors::remedy::Action;
+use syncdeck::domain::errors::remedy::RemedyAction;
 use syncdeck::domain::errors::sync_error::SyncError;
 use syncdeck::domain::names::RowId;
 use syncdeck::domain::records::consistency::VerifyStatus;
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Puts what a code lists right, and waits until nothing is listed any more.
-    async fn put_right(&self, code: &str, action: &Action) -> String {
+    async fn put_right(&self, code: &str, action: &RemedyAction) -> String {
         let error = self.listed(code).await;
         let done = self.handle.put_right(&error, action).await.unwrap();
         self.until_found(&[]).await;
@@ -180,13 +180,13 @@ async fn a_row_that_differs_is_put_right_by_either_side() {
     };
     world.plant(&drift("K1")).await;
     world.compared().await;
-    assert_eq!(world.put_right("RECORD_DIFFERS", &Action::Repair(Side::Postgres)).await, "it is sent");
+    assert_eq!(world.put_right("RECORD_DIFFERS", &RemedyAction::Repair(Side::Postgres)).await, "it is sent");
     let record = world.record("Contact", "K1").unwrap();
     assert_eq!(record["LastName"], json!("Drifted"));
     assert!(record.get("Email").is_none_or(Value::is_null), "{record:?}");
     world.plant(&drift("K2")).await;
     world.compared().await;
-    world.put_right("RECORD_DIFFERS", &Action::Repair(Side::Salesforce)).await;
+    world.put_right("RECORD_DIFFERS", &RemedyAction::Repair(Side::Salesforce)).await;
     let row = "SELECT lastname || ' ' || email FROM salesforce.contact WHERE external_id__c = 'K2'";
     assert_eq!(world.text(row).await.unwrap(), "Doe 2 doe2@acme.com");
     // What nobody put right stays, however often it is looked at.
@@ -195,7 +195,7 @@ async fn a_row_that_differs_is_put_right_by_either_side() {
     let error = world.listed("RECORD_DIFFERS").await;
     let looked = "SELECT looked_at::text FROM syncdeck.finding";
     let before = world.text(looked).await;
-    world.handle.put_right(&error, &Action::LookAgain).await.unwrap();
+    world.handle.put_right(&error, &RemedyAction::LookAgain).await.unwrap();
     world.until("it was looked at", async || world.text(looked).await != before).await;
     assert_eq!(world.listed("RECORD_DIFFERS").await.id, error.id);
     // As long as nothing comes of it, the next look waits longer and longer.
@@ -213,25 +213,25 @@ async fn a_row_or_a_record_alone_is_put_right_by_either_side() {
     let world = World::watched(WATCHED, 6).await;
     world.plant("DELETE FROM salesforce.contact WHERE external_id__c = 'K1'").await;
     world.compared().await;
-    world.put_right("ROW_MISSING", &Action::Repair(Side::Salesforce)).await;
+    world.put_right("ROW_MISSING", &RemedyAction::Repair(Side::Salesforce)).await;
     assert_eq!(
         world.text("SELECT lastname FROM salesforce.contact WHERE external_id__c = 'K1'").await.unwrap(),
         "Doe 1"
     );
     world.plant("DELETE FROM salesforce.contact WHERE external_id__c = 'K1'").await;
     world.compared().await;
-    world.put_right("ROW_MISSING", &Action::Repair(Side::Postgres)).await;
+    world.put_right("ROW_MISSING", &RemedyAction::Repair(Side::Postgres)).await;
     world.until_quiet().await;
     assert!(world.record("Contact", "K1").is_none());
     let alone = "INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Alone', 'N1')";
     world.plant(alone).await;
     world.compared().await;
-    world.put_right("RECORD_MISSING", &Action::Repair(Side::Postgres)).await;
+    world.put_right("RECORD_MISSING", &RemedyAction::Repair(Side::Postgres)).await;
     world.until_quiet().await;
     assert_eq!(world.record("Contact", "N1").unwrap()["LastName"], json!("Alone"));
     world.plant(&alone.replace("N1", "N2")).await;
     world.compared().await;
-    world.put_right("RECORD_MISSING", &Action::Repair(Side::Salesforce)).await;
+    world.put_right("RECORD_MISSING", &RemedyAction::Repair(Side::Salesforce)).await;
     assert_eq!(
         world
             .text("SELECT count(*)::text FROM salesforce.contact WHERE external_id__c = 'N2'")
@@ -271,7 +271,8 @@ async fn a_row_that_forgot_its_record_is_linked_with_it() {
     let link = async |row: i32| {
         let shown = world.handle.record(&contact(row)).await.unwrap();
         let offers = shown.advice.remedies;
-        let link = offers.iter().find(|offer| offer.action == Some(Action::Link) && offer.number.is_some());
+        let link =
+            offers.iter().find(|offer| offer.action == Some(RemedyAction::Link) && offer.number.is_some());
         world.handle.apply(&contact(row), link.unwrap_or_else(|| panic!("{offers:#?}"))).await
     };
     link(first).await.unwrap();

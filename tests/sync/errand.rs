@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use syncdeck::domain::records::verify::Kind;
+use syncdeck::domain::records::verify::FindingKind;
 use syncdeck::domain::records::verify::Stage;
 use syncdeck::domain::reports::overview::Writes;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +50,7 @@ async fn the_engine_verifies_for_whoever_asks_and_answers_others_meanwhile() {
     );
     let found: Vec<_> =
         verdict.findings.iter().map(|finding| (finding.kind, finding.fields[0].row.as_deref())).collect();
-    assert_eq!(found, [(Kind::Mismatch, Some("Wrong"))]);
+    assert_eq!(found, [(FindingKind::Mismatch, Some("Wrong"))]);
     let stages = stages.into_inner().unwrap();
     assert!(stages.iter().any(|stage| matches!(stage, Stage::Comparing(_, 4_501))), "{stages:?}");
     // What was answered is not kept: it quotes rows.

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use syncdeck::client::operations::execute::Targets;
-use syncdeck::domain::errors::remedy::{Action, SuggestedFix};
+use syncdeck::domain::errors::remedy::{RemedyAction, SuggestedFix};
 use syncdeck::domain::operations::operation::{OperationKind, RowStatus};
 use syncdeck::domain::records::record::RecordView;
 use syncdeck::domain::reports::overview::Writes;
@@ -46,7 +46,7 @@ async fn what_was_offered_for_a_value_does_nothing_to_the_one_that_was_just_mend
     let world = failing("jane@acme,com").await;
     let seen = world.handle.record(&contact(1)).await.unwrap();
     let (dot, clear) = (offered(&seen, |o| o.number == Some(1)), offered(&seen, |o| o.clears));
-    assert_eq!((clear.action.as_ref(), dot.clears), (Some(&Action::Clear), false));
+    assert_eq!((clear.action.as_ref(), dot.clears), (Some(&RemedyAction::Clear), false));
     // It stays on its way while the writes rest.
     world.handle.writes(Some("Contact"), Writes::Pause).await.unwrap();
     world.handle.apply(&contact(1), &dot).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_script_empties_no_value_and_sets_no_rule_without_a_yes() {
     let id = record.error.as_ref().unwrap().id.to_string();
     let number = |offer: SuggestedFix| offer.number.unwrap().to_string();
     let clear = number(offered(&record, |offer| offer.clears));
-    let rule = number(offered(&record, |offer| matches!(offer.action, Some(Action::Rule { .. }))));
+    let rule = number(offered(&record, |offer| matches!(offer.action, Some(RemedyAction::Rule { .. }))));
     assert_ne!(clear, "1");
     for (number, words) in [(&clear, "call me maybe"), (&rule, "the mapping Contact for all of its rows")] {
         let (status, said) = run(&world, &["fix", &id, "--remedy", number]).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use syncdeck::domain::health::figures::{Figures, Step, series};
+use syncdeck::domain::health::figures::{Figures, SpanStep, series};
 use syncdeck::domain::health::history::{Cell, Counts, History};
 use syncdeck::postgres::Store;
 use syncdeck::postgres::reports::health::RolledUp;
@@ -145,7 +145,7 @@ fn holds(history: &History) {
     assert_eq!(Figures::of(&history.of_mapping("Account")).error_rate, Some(0.0));
 }
 
-fn points(history: &History, step: Step) -> Vec<(i64, i64, i64, i64)> {
+fn points(history: &History, step: SpanStep) -> Vec<(i64, i64, i64, i64)> {
     let points = series(history, at("2026-03-02T00:00:00"), at("2026-03-04T00:00:00"), step);
     points.iter().map(|point| (point.accepted, point.rejected, point.began, point.ended)).collect()
 }
@@ -161,11 +161,11 @@ async fn figures_are_those_worked_out_by_hand_however_much_of_them_is_summed_up(
         holds(&history(store).await);
     }
     let known = history(store).await;
-    let hours = points(&known, Step::Hour);
+    let hours = points(&known, SpanStep::Hour);
     assert_eq!(hours.len(), 48);
     assert_eq!((hours[9], hours[10], hours[11]), ((0, 0, 0, 0), (6, 2, 6, 3), (0, 0, 0, 1)));
     assert_eq!((hours[23], hours[24], hours[25]), ((3, 1, 3, 1), (10, 0, 0, 1), (0, 0, 0, 0)));
-    assert_eq!(points(&known, Step::Day), [(9, 3, 9, 7), (10, 0, 0, 1)]);
+    assert_eq!(points(&known, SpanStep::Day), [(9, 3, 9, 7), (10, 0, 0, 1)]);
     // The age of the oldest change is looked at once a minute, whoever comes.
     let oldest = [("Contact".to_owned(), Duration::from_secs(90))];
     assert_eq!(store.roll_up(at("2026-03-04T00:31:10"), &oldest).await.unwrap(), RolledUp::All);
@@ -181,14 +181,14 @@ async fn two_engines_sum_up_nothing_twice_and_days_come_of_hours_and_go_after_a_
     sum_up(&world.store, "2026-03-04T00:30:00").await;
     let known = history(&world.store).await;
     holds(&known);
-    let days = points(&known, Step::Day);
+    let days = points(&known, SpanStep::Day);
     let spans = "SELECT string_agg(DISTINCT span, ' ') FROM syncdeck.health";
     assert_eq!(world.text(spans).await.as_deref(), Some("hour"));
     for _ in 0..2 {
         world.store.prune_health(at("2026-04-20T00:00:00")).await.unwrap();
         let kept = history(&world.store).await;
         holds(&kept);
-        assert_eq!(points(&kept, Step::Day), days);
+        assert_eq!(points(&kept, SpanStep::Day), days);
         assert_eq!(world.text(spans).await.as_deref(), Some("day"));
     }
     // What comes late joins its day.
@@ -196,7 +196,7 @@ async fn two_engines_sum_up_nothing_twice_and_days_come_of_hours_and_go_after_a_
     late.counts.accepted = 5;
     world.store.add(&[], &[], &[late]).await.unwrap();
     world.store.prune_health(at("2026-04-20T00:00:00")).await.unwrap();
-    assert_eq!(points(&history(&world.store).await, Step::Day)[1].0, 15);
+    assert_eq!(points(&history(&world.store).await, SpanStep::Day)[1].0, 15);
     assert!(world.store.health_kept().await.unwrap().bytes > 0);
     world.store.prune_health(at("2027-03-04T00:00:00")).await.unwrap();
     assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.health").await.as_deref(), Some("1"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use syncdeck::domain::records::record::{Edit, FieldEdit};
 use syncdeck::domain::reports::overview::Writes;
-use syncdeck::domain::reports::run::Kind;
+use syncdeck::domain::reports::run::RunKind;
 
 use crate::world::{MAPPINGS, World, contact};
 
@@ -37,7 +37,7 @@ async fn each_attempt_is_kept_with_what_was_sent_answered_and_done_in_between() 
     let runs = async || {
         let runs = world.handle.runs(Some("contact"), false, 100).await.unwrap();
         // One, or two where there were seconds between them.
-        runs.into_iter().filter(|run| run.kind == Kind::Send).fold((0, 0, 0, 0), |sum, run| {
+        runs.into_iter().filter(|run| run.kind == RunKind::Send).fold((0, 0, 0, 0), |sum, run| {
             let invalid = run.codes.get("INVALID_EMAIL_ADDRESS").copied().unwrap_or_default();
             (sum.0 + run.records, sum.1 + run.changed, sum.2 + run.failed, sum.3 + invalid)
         })
@@ -52,18 +52,18 @@ async fn reads_are_kept_as_runs_and_failing_ones_as_one() {
     let world = World::start(MAPPINGS).await;
     let made = [("LastName".to_owned(), json!("Hopper"))].into_iter().collect();
     world.org.user_create("Contact", made).unwrap();
-    let of = async |kind: Kind, failed: bool| {
+    let of = async |kind: RunKind, failed: bool| {
         let runs = world.handle.runs(Some("Contact"), failed, 100).await.unwrap();
         runs.into_iter().filter(|run| run.kind == kind).collect::<Vec<_>>()
     };
     world
-        .until("the poll is kept", async || of(Kind::Poll, false).await.iter().any(|run| run.changed == 1))
+        .until("the poll is kept", async || of(RunKind::Poll, false).await.iter().any(|run| run.changed == 1))
         .await;
-    assert_eq!(of(Kind::Load, false).await.len(), 1);
+    assert_eq!(of(RunKind::Load, false).await.len(), 1);
     world.org.change_faults(|faults| faults.query_timeout = 6);
     world
         .until("the failure is kept", async || {
-            of(Kind::Poll, true).await.iter().any(|run| run.codes.contains_key("QUERY_TIMEOUT"))
+            of(RunKind::Poll, true).await.iter().any(|run| run.codes.contains_key("QUERY_TIMEOUT"))
         })
         .await;
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use syncdeck::postgres::changes::acknowledge::Rows;
-use syncdeck::postgres::changes::queue::{Ack, Outcome};
+use syncdeck::postgres::changes::queue::{Ack, UnitOutcome};
 
 use crate::world::{MAPPINGS, World};
 
@@ -65,7 +65,7 @@ async fn acknowledge(world: &World, each: i32) -> Duration {
         key: None,
         request: None,
         response: None,
-        outcome: Outcome::Accepted { sfid: None, lastop: Some("UPDATED") },
+        outcome: UnitOutcome::Accepted { sfid: None, lastop: Some("UPDATED") },
     };
     let acks: Vec<Ack> = units.into_iter().map(ack).collect();
     let begin = Instant::now();

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use syncdeck::client::api::ErrorQuery;
-use syncdeck::client::export::Format;
+use syncdeck::client::export::ExportFormat;
 use syncdeck::domain::changes::merge::Side;
 use syncdeck::domain::operations::operation::AuditQuery;
 use syncdeck::domain::operations::operation::OperationKind;
@@ -83,7 +83,7 @@ async fn writes_reads_and_errors_call_nothing_of_an_intruders() {
     handle.trends(60).await.unwrap();
     handle.rehearse("contact", 5).await.unwrap();
     let file = world.config.path.with_file_name("errors.csv");
-    handle.export_to(&file, "", Format::Csv).await.unwrap();
+    handle.export_to(&file, "", ExportFormat::Csv).await.unwrap();
     handle
         .set_rule("Contact", "where", Some("lastname <> 'Nobody' AND (email IS NULL OR email LIKE '%@%')"))
         .await

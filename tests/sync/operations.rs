@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use syncdeck::client::api::Client;
-use syncdeck::client::export::Format;
+use syncdeck::client::export::ExportFormat;
 use syncdeck::client::operations::execute::{Plan, Targets};
 use syncdeck::client::row::Linked;
 use syncdeck::domain::changes::merge::Side;
@@ -313,7 +313,7 @@ async fn a_revert_does_not_lose_what_changed_there_after_it_was_shown() {
         as_found: None,
     };
     let operation = crate::support::operation("tester@here");
-    let wanted = syncdeck::postgres::operations::revert::Wanted::Revert;
+    let wanted = syncdeck::postgres::operations::revert::RevertFor::Revert;
     let results = world.store.revert_rows("contact", &[reverted], wanted, &operation).await.unwrap();
     assert_eq!(results[0].status, RowStatus::Done, "{results:?}");
     world.until_text("SELECT email FROM salesforce.contact", "b@acme.com").await;
@@ -552,12 +552,12 @@ async fn a_list_is_exported_whole_and_harmless() {
     world.run("UPDATE syncdeck.error SET message = '=cmd()' WHERE code = 'INVALID_EMAIL_ADDRESS'").await;
     let dir = tempfile::tempdir().unwrap();
     let csv = dir.path().join("errors.csv");
-    assert_eq!(world.handle.export_to(&csv, "", Format::Csv).await.unwrap(), 4);
+    assert_eq!(world.handle.export_to(&csv, "", ExportFormat::Csv).await.unwrap(), 4);
     let text = std::fs::read_to_string(&csv).unwrap();
     assert_eq!(text.lines().count(), 5);
     assert!(text.starts_with("id,mapping,table,") && text.contains(",'=cmd(),"), "{text}");
     let lines = dir.path().join("errors.jsonl");
-    assert_eq!(world.handle.export_to(&lines, "field:phone", Format::JsonLines).await.unwrap(), 3);
+    assert_eq!(world.handle.export_to(&lines, "field:phone", ExportFormat::JsonLines).await.unwrap(), 3);
     for line in std::fs::read_to_string(&lines).unwrap().lines() {
         assert_eq!(
             serde_json::from_str::<Value>(line).unwrap()["code"],
@@ -565,6 +565,6 @@ async fn a_list_is_exported_whole_and_harmless() {
         );
     }
     let nowhere =
-        world.handle.export_to(&dir.path().join("no/where.csv"), "", Format::Csv).await.unwrap_err();
+        world.handle.export_to(&dir.path().join("no/where.csv"), "", ExportFormat::Csv).await.unwrap_err();
     assert!(nowhere.to_string().contains("cannot write"), "{nowhere}");
 }

@@ -7,13 +7,13 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use syncdeck::domain::changes::dispatch::Claimed;
-use syncdeck::domain::changes::unit::{Event, SendResult, Unit, step};
-use syncdeck::domain::errors::sync_error::Source;
+use syncdeck::domain::changes::unit::{SendResult, Unit, UnitEvent, step};
+use syncdeck::domain::errors::sync_error::ErrorSource;
 use syncdeck::domain::mappings::strategy::RetryDecision;
 use syncdeck::domain::names::{RowId, RowRef};
 use syncdeck::domain::reports::overview::Writes;
 use syncdeck::postgres::changes::acknowledge::Rows;
-use syncdeck::postgres::changes::queue::{Ack, Awaited, Outcome};
+use syncdeck::postgres::changes::queue::{Ack, Awaited, UnitOutcome};
 use syncdeck::postgres::errors::sync_errors::NewError;
 
 use crate::support::operation;
@@ -25,36 +25,41 @@ const LEASE: Duration = Duration::from_secs(3_600);
 
 type Model = BTreeMap<i32, Unit>;
 
-fn happen(model: &mut Model, row: i32, event: &Event) {
+fn happen(model: &mut Model, row: i32, event: &UnitEvent) {
     if let (Some(unit), _) = step(model.remove(&row), event) {
         model.insert(row, unit);
     }
 }
 
-fn outcome(dice: &mut StdRng) -> Outcome {
-    let error =
-        || Box::new(NewError::classified("Contact", "update", Source::Salesforce, "ANY", "any", Vec::new()));
+fn outcome(dice: &mut StdRng) -> UnitOutcome {
+    let error = || {
+        Box::new(NewError::classified("Contact", "update", ErrorSource::Salesforce, "ANY", "any", Vec::new()))
+    };
     let pause = Duration::from_secs(1_000);
     match dice.random_range(0..12) {
-        0 | 1 => Outcome::Accepted { sfid: None, lastop: Some("UPDATED") },
-        2 => Outcome::Nothing { reason: "nothing to send" },
-        3 => Outcome::Rejected {
+        0 | 1 => UnitOutcome::Accepted { sfid: None, lastop: Some("UPDATED") },
+        2 => UnitOutcome::Nothing { reason: "nothing to send" },
+        3 => UnitOutcome::Rejected {
             error: error(),
             next: *[RetryDecision::Open, RetryDecision::Stop].choose(dice).unwrap(),
         },
-        4 => Outcome::Rejected { error: error(), next: RetryDecision::Again(Duration::ZERO) },
-        9 => Outcome::Rejected { error: error(), next: RetryDecision::Review },
-        10 => Outcome::Rejected { error: found_here(error()), next: RetryDecision::Open },
-        11 => Outcome::Stopped,
-        5 => Outcome::Held { error: error(), awaited: Awaited::Row(parent()) },
-        6 => Outcome::Lost { alone: true, retry: Duration::ZERO, park: Some((error(), RetryDecision::Open)) },
-        7 => Outcome::Lost { alone: false, retry: Duration::ZERO, park: None },
-        _ => Outcome::Released { pause: if dice.random() { pause } else { Duration::ZERO } },
+        4 => UnitOutcome::Rejected { error: error(), next: RetryDecision::Again(Duration::ZERO) },
+        9 => UnitOutcome::Rejected { error: error(), next: RetryDecision::Review },
+        10 => UnitOutcome::Rejected { error: found_here(error()), next: RetryDecision::Open },
+        11 => UnitOutcome::Stopped,
+        5 => UnitOutcome::Held { error: error(), awaited: Awaited::Row(parent()) },
+        6 => UnitOutcome::Lost {
+            alone: true,
+            retry: Duration::ZERO,
+            park: Some((error(), RetryDecision::Open)),
+        },
+        7 => UnitOutcome::Lost { alone: false, retry: Duration::ZERO, park: None },
+        _ => UnitOutcome::Released { pause: if dice.random() { pause } else { Duration::ZERO } },
     }
 }
 
 fn found_here(mut error: Box<NewError>) -> Box<NewError> {
-    error.source = Source::Engine;
+    error.source = ErrorSource::Engine;
     error
 }
 
@@ -109,7 +114,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                     .run(&format!("UPDATE salesforce.contact SET lastname = 'n{round}' WHERE id = {row}"))
                     .await;
                 world.store.ingest(&tables, 100).await.unwrap();
-                happen(&mut model, row, &Event::Changed);
+                happen(&mut model, row, &UnitEvent::Changed);
             }
             3 | 4 => {
                 let token = format!("token {round}");
@@ -118,7 +123,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 let claimed = world.store.claim(&token, LEASE, 200).await.unwrap();
                 assert_eq!(claimed.len(), ready, "seed {seed}: {story:#?}");
                 for unit in claimed {
-                    happen(&mut model, unit.row.0, &Event::Claimed { token: token.clone() });
+                    happen(&mut model, unit.row.0, &UnitEvent::Claimed { token: token.clone() });
                     claims.push((token.clone(), unit));
                 }
             }
@@ -139,7 +144,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                     response: None,
                     outcome: outcome.clone(),
                 };
-                if matches!(outcome, Outcome::Stopped) {
+                if matches!(outcome, UnitOutcome::Stopped) {
                     world.run("UPDATE syncdeck.mapping SET writes = 'stopped' WHERE name = 'Contact'").await;
                 }
                 let answer: SendResult = outcome.answer();
@@ -149,7 +154,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 world
                     .run("UPDATE syncdeck.unit SET ready_at = now() + interval '1 h' WHERE state = 'held'")
                     .await;
-                let event = Event::Answered { token, version: unit.version, answer, row_locked };
+                let event = UnitEvent::Answered { token, version: unit.version, answer, row_locked };
                 happen(&mut model, unit.row.0, &event);
             }
             7 => {
@@ -158,7 +163,7 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 );
                 world.run(&sql).await;
                 world.store.rescue_expired().await.unwrap();
-                happen(&mut model, row, &Event::LeaseRanOut);
+                happen(&mut model, row, &UnitEvent::LeaseRanOut);
             }
             8 => {
                 let sql = format!(
@@ -166,23 +171,23 @@ async fn the_sql_of_the_queue_takes_the_same_steps_as_the_model() {
                 );
                 world.run(&sql).await;
                 world.store.rescue_expired().await.unwrap();
-                happen(&mut model, row, &Event::Woken);
+                happen(&mut model, row, &UnitEvent::Woken);
                 world
                     .store
                     .set_writes(Some("Contact"), Writes::Resume, &operation("tester@here"))
                     .await
                     .unwrap();
                 for row in 1..=ROWS {
-                    happen(&mut model, row, &Event::Resumed);
+                    happen(&mut model, row, &UnitEvent::Resumed);
                 }
                 world.store.write_back_deferred().await.unwrap();
                 for row in 1..=ROWS {
-                    happen(&mut model, row, &Event::RowTold);
+                    happen(&mut model, row, &UnitEvent::RowTold);
                 }
             }
             _ => {
                 if world.store.retry(&at, &operation("tester@here")).await.is_ok() {
-                    happen(&mut model, row, &Event::RetryAsked { twice: false });
+                    happen(&mut model, row, &UnitEvent::RetryAsked { twice: false });
                 }
             }
         }
@@ -205,9 +210,9 @@ async fn an_error_of_more_fields_than_an_index_holds_is_kept_with_the_first_of_t
     let fields: Vec<String> = (0..300).map(|_| format!("F{:016x}__c", dice.random::<u64>())).collect();
     let code = "REQUIRED_FIELD_MISSING";
     let error =
-        NewError::classified("Contact", "insert", Source::Salesforce, code, "missing", fields.clone());
+        NewError::classified("Contact", "insert", ErrorSource::Salesforce, code, "missing", fields.clone());
     world.store.keep_mapping_error("contact", &error, None).await.unwrap();
-    let outcome = Outcome::Rejected { error: Box::new(error), next: RetryDecision::Open };
+    let outcome = UnitOutcome::Rejected { error: Box::new(error), next: RetryDecision::Open };
     let ack = Ack { unit, upto: 1, op: "insert", key: None, request: None, response: None, outcome };
     world.store.acknowledge("token", "batch", &[ack], Rows::Now).await.unwrap();
     let kept = "SELECT string_agg(fields[1], ' ') FROM syncdeck.error WHERE code = 'REQUIRED_FIELD_MISSING'";
@@ -234,7 +239,8 @@ async fn an_entry_that_an_intake_holds_is_left_to_it_and_the_record_stays_known(
         .await
         .unwrap();
     world.run("SET syncdeck.writer = 'engine'; SET xmlbinary = 'hex'; DELETE FROM salesforce.contact; RESET syncdeck.writer; RESET xmlbinary").await;
-    let outcome = Outcome::Accepted { sfid: Some("003000000000001AAA".to_owned()), lastop: Some("INSERTED") };
+    let outcome =
+        UnitOutcome::Accepted { sfid: Some("003000000000001AAA".to_owned()), lastop: Some("INSERTED") };
     let upto = content.entries[0].id;
     let ack = Ack { unit, upto, op: "insert", key: None, request: None, response: None, outcome };
     world.store.acknowledge("token", "batch", &[ack], Rows::Now).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use syncdeck::domain::changes::merge::Side;
 use syncdeck::domain::operations::operation::RowStatus;
 use syncdeck::domain::records::verify::Stage;
-use syncdeck::domain::records::verify::{Kind, VerifyReport};
+use syncdeck::domain::records::verify::{FindingKind, VerifyReport};
 use syncdeck::engine::dry_run;
 use syncdeck::engine::verify::Verifier;
 use syncdeck::simulator::Org;
@@ -58,7 +58,7 @@ pub fn long_ago(org: &Org, count: usize) {
     org.user_create("Contact", fields.as_object().unwrap().clone()).unwrap();
 }
 
-fn counts(verdict: &VerifyReport) -> Vec<(Kind, i64)> {
+fn counts(verdict: &VerifyReport) -> Vec<(FindingKind, i64)> {
     verdict.counts.iter().map(|(kind, count)| (*kind, *count)).collect()
 }
 
@@ -124,10 +124,10 @@ async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
     // A record whose row names another one has no row: three of those, beside the four whose rows are gone. A row that
     // names a wrong parent differs from its record as well.
     let expected = [
-        (Kind::Mismatch, 5 + 1 + 2),
-        (Kind::Orphan, 2),
-        (Kind::RowWithoutRecord, 3),
-        (Kind::RecordWithoutRow, 4 + 3),
+        (FindingKind::Mismatch, 5 + 1 + 2),
+        (FindingKind::Orphan, 2),
+        (FindingKind::RowWithoutRecord, 3),
+        (FindingKind::RecordWithoutRow, 4 + 3),
     ];
     assert_eq!(counts(&verdict), expected, "{:#?}", verdict.findings);
     assert_eq!(verdict.unsettled, 0);
@@ -140,7 +140,7 @@ async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
     let fields: BTreeMap<i32, Vec<&str>> = verdict
         .findings
         .iter()
-        .filter(|finding| finding.kind == Kind::Mismatch)
+        .filter(|finding| finding.kind == FindingKind::Mismatch)
         .map(|finding| {
             let fields = finding.fields.iter().map(|field| field.field.as_str()).collect();
             (finding.row.as_ref().unwrap().row.0, fields)
@@ -175,7 +175,8 @@ async fn drifted() -> World {
 async fn salesforces_side_mends_the_rows() {
     let world = drifted().await;
     let verdict = world.verify("Contact").await;
-    let found = [(Kind::Mismatch, 1), (Kind::RowWithoutRecord, 1), (Kind::RecordWithoutRow, 2)];
+    let found =
+        [(FindingKind::Mismatch, 1), (FindingKind::RowWithoutRecord, 1), (FindingKind::RecordWithoutRow, 2)];
     assert_eq!(counts(&verdict), found, "{:#?}", verdict.findings);
     let before = world.org.journal_since(0).len();
     assert_eq!(repair(&world, &verdict, Side::Salesforce).await, 4);
@@ -209,7 +210,7 @@ async fn nothing_changed_since_the_look_is_repaired(side: Side) {
         )
         .await;
     let verdict = world.verify("Contact").await;
-    assert_eq!(counts(&verdict), [(Kind::Mismatch, 3), (Kind::RowWithoutRecord, 1)]);
+    assert_eq!(counts(&verdict), [(FindingKind::Mismatch, 3), (FindingKind::RowWithoutRecord, 1)]);
     world.run("UPDATE salesforce.contact SET lastname = 'Ours' WHERE external_id__c = 'K1'").await;
     world.run("DELETE FROM salesforce.contact WHERE external_id__c = 'K2'").await;
     world.run("UPDATE salesforce.contact SET email = 'alone@acme.com' WHERE lastname = 'Alone'").await;
@@ -263,10 +264,15 @@ async fn what_is_pending_failed_or_of_one_key_is_told_apart() {
     world.run("UPDATE salesforce.invoice__c SET billing_email__c = NULL WHERE external_id__c = 'I1'").await;
     world.until_quiet().await;
     let verdict = world.verify("Invoice__c").await;
-    assert_eq!(counts(&verdict), [(Kind::Mismatch, 1), (Kind::Duplicate, 1)], "{:#?}", verdict.findings);
+    assert_eq!(
+        counts(&verdict),
+        [(FindingKind::Mismatch, 1), (FindingKind::Duplicate, 1)],
+        "{:#?}",
+        verdict.findings
+    );
     world.plant("UPDATE salesforce.invoice_line__c SET invoice__r__external_id__c = 'I9' WHERE external_id__c = 'L1'").await;
     let lines = world.verify("Invoice_Line__c").await;
-    assert!(counts(&lines).contains(&(Kind::Orphan, 1)), "{:#?}", lines.findings);
+    assert!(counts(&lines).contains(&(FindingKind::Orphan, 1)), "{:#?}", lines.findings);
     let report = world
         .handle
         .repair("invoice__c", &verdict, Side::Salesforce, None, &|_| {}, &CancellationToken::new())
@@ -294,7 +300,7 @@ async fn what_the_reader_may_have_still_to_read_is_not_said_to_differ() {
     // Where no engine runs, both sides are as they are.
     world.run("DELETE FROM syncdeck.engine").await;
     let verdict = sides.verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap();
-    assert_eq!((counts(&verdict), verdict.unread), (vec![(Kind::Mismatch, 1)], 0));
+    assert_eq!((counts(&verdict), verdict.unread), (vec![(FindingKind::Mismatch, 1)], 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -382,7 +388,7 @@ async fn a_row_is_no_orphan_while_its_parents_are_read() {
     let mut world = World::with(MAPPINGS, |org| long_ago(org, 4)).await;
     world.stop_engine().await;
     world.plant("UPDATE salesforce.contact SET accountid = '001000000000000AAA' WHERE id = 1").await;
-    let orphans = async || world.verify("Contact").await.counts.get(&Kind::Orphan).copied();
+    let orphans = async || world.verify("Contact").await.counts.get(&FindingKind::Orphan).copied();
     let loaded =
         |done: bool| format!("UPDATE syncdeck.mapping SET load_done = {done} WHERE name = 'Account'");
     world.run(&loaded(false)).await;

@@ -9,9 +9,9 @@ pub(super) use crate::domain::values::address::SURROUNDINGS as REFUSED;
 use crate::domain::values::address::is_of_surroundings;
 
 /// Looks names up for HTTP.
-pub(super) struct Guard;
+pub(super) struct AddressGuard;
 
-impl Resolve for Guard {
+impl Resolve for AddressGuard {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = lookup(name.as_str(), 0).await?;

@@ -9,26 +9,29 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 
-use super::{Failure, Out, Reason, TIMEOUT, guard, secret};
+use super::{DeliveryFailure, Out, Reason, TIMEOUT, guard, secret};
 use crate::alerts::text::Text;
 use crate::config::channel::{Mail, MailTls};
-use crate::domain::alert::message::Change;
+use crate::domain::alert::message::MessageChange;
 
-pub(super) async fn send(mail: &Mail, values: bool, out: &Out<'_>) -> Result<(), Failure> {
+pub(super) async fn send(mail: &Mail, values: bool, out: &Out<'_>) -> Result<(), DeliveryFailure> {
     // That somebody has it in hand is no reason for a mail.
-    if out.message.items.iter().all(|item| item.change == Change::Acknowledged) {
+    if out.message.items.iter().all(|item| item.change == MessageChange::Acknowledged) {
         return Ok(());
     }
     let letter = letter(mail, values, out)?;
     let found = guard::lookup(&mail.host, mail.port).await;
     let found = found.map_err(|error| {
         if error.to_string() == guard::REFUSED {
-            Failure::new(Reason::Unset, format!("{} leads to an address that {}", mail.host, guard::REFUSED))
+            DeliveryFailure::new(
+                Reason::Unset,
+                format!("{} leads to an address that {}", mail.host, guard::REFUSED),
+            )
         } else {
-            Failure::new(Reason::Unreachable, format!("{}: {error}", mail.host))
+            DeliveryFailure::new(Reason::Unreachable, format!("{}: {error}", mail.host))
         }
     })?;
-    let mut last = Failure::new(Reason::Unreachable, format!("{} has no address", mail.host));
+    let mut last = DeliveryFailure::new(Reason::Unreachable, format!("{} has no address", mail.host));
     for address in found {
         match send_to(mail, &address.ip().to_string(), &letter).await {
             Err(failure) if failure.reason == Reason::Unreachable => last = failure,
@@ -39,7 +42,7 @@ pub(super) async fn send(mail: &Mail, values: bool, out: &Out<'_>) -> Result<(),
 }
 
 /// Sends it to the server at an address that was looked at; its certificate must be that of its name.
-async fn send_to(mail: &Mail, address: &str, letter: &lettre::Message) -> Result<(), Failure> {
+async fn send_to(mail: &Mail, address: &str, letter: &lettre::Message) -> Result<(), DeliveryFailure> {
     let tls = match mail.tls {
         MailTls::None => Tls::None,
         MailTls::Tls => Tls::Wrapper(parameters(mail)?),
@@ -57,9 +60,9 @@ async fn send_to(mail: &Mail, address: &str, letter: &lettre::Message) -> Result
     builder.build().send(letter.clone()).await.map(drop).map_err(|error| failure(&error))
 }
 
-fn parameters(mail: &Mail) -> Result<TlsParameters, Failure> {
+fn parameters(mail: &Mail) -> Result<TlsParameters, DeliveryFailure> {
     TlsParameters::new(mail.host.clone())
-        .map_err(|error| Failure::new(Reason::Unset, format!("TLS cannot be set up: {error}")))
+        .map_err(|error| DeliveryFailure::new(Reason::Unset, format!("TLS cannot be set up: {error}")))
 }
 
 /// How this machine names itself to the server.
@@ -89,10 +92,10 @@ impl Header for AutoSubmitted {
     }
 }
 
-fn letter(mail: &Mail, values: bool, out: &Out<'_>) -> Result<lettre::Message, Failure> {
+fn letter(mail: &Mail, values: bool, out: &Out<'_>) -> Result<lettre::Message, DeliveryFailure> {
     let mailbox = |text: &str| {
         text.parse::<Mailbox>()
-            .map_err(|_| Failure::new(Reason::Unset, format!("{text:?} is no mail address")))
+            .map_err(|_| DeliveryFailure::new(Reason::Unset, format!("{text:?} is no mail address")))
     };
     let text = Text::of(out.message, values);
     let host = mail.from.rsplit('@').next().unwrap_or("syncdeck").trim_end_matches('>');
@@ -108,12 +111,12 @@ fn letter(mail: &Mail, values: bool, out: &Out<'_>) -> Result<lettre::Message, F
     for to in &mail.to {
         letter = letter.to(mailbox(to)?);
     }
-    letter
-        .body(format!("{}\n\n{}\n", text.title, text.plain()))
-        .map_err(|error| Failure::new(Reason::Refused, format!("the mail cannot be written: {error}")))
+    letter.body(format!("{}\n\n{}\n", text.title, text.plain())).map_err(|error| {
+        DeliveryFailure::new(Reason::Refused, format!("the mail cannot be written: {error}"))
+    })
 }
 
-fn failure(error: &lettre::transport::smtp::Error) -> Failure {
+fn failure(error: &lettre::transport::smtp::Error) -> DeliveryFailure {
     let mut detail = error.to_string();
     let mut inner = std::error::Error::source(error);
     while let Some(source) = inner {
@@ -132,5 +135,5 @@ fn failure(error: &lettre::transport::smtp::Error) -> Failure {
         None if error.is_client() && detail.contains("authentication") => Reason::Auth,
         None => Reason::Unreachable,
     };
-    Failure::new(reason, detail)
+    DeliveryFailure::new(reason, detail)
 }

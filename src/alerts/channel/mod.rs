@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::config::channel::{Channel, ChannelKind, Secret};
 use crate::domain::alert::message::Message;
 use crate::domain::values::address::Endpoint;
-use crate::postgres::reports::deliveries::Refusal;
+use crate::postgres::reports::deliveries::DeliveryRefusal;
 
 /// How long one message may take; Standard Webhooks advises 15 to 30 s.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
@@ -61,7 +61,7 @@ impl Reason {
 /// The same with all that is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", reason.word())]
-pub struct Failure {
+pub struct DeliveryFailure {
     /// In a word.
     pub reason: Reason,
     /// In a sentence, without a secret.
@@ -70,14 +70,14 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
 }
 
-impl Failure {
-    fn new(reason: Reason, detail: impl Into<String>) -> Failure {
-        Failure { reason, detail: detail.into(), retry_after: None }
+impl DeliveryFailure {
+    fn new(reason: Reason, detail: impl Into<String>) -> DeliveryFailure {
+        DeliveryFailure { reason, detail: detail.into(), retry_after: None }
     }
 
     /// As it is kept.
-    pub fn refusal(&self) -> Refusal {
-        Refusal {
+    pub fn refusal(&self) -> DeliveryRefusal {
+        DeliveryRefusal {
             reason: self.reason.word(),
             detail: self.detail.clone(),
             disables: self.reason == Reason::Gone,
@@ -118,7 +118,7 @@ impl Sender {
             .connect_timeout(TIMEOUT / 2)
             .retry(reqwest::retry::never())
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(guard::Guard)
+            .dns_resolver(guard::AddressGuard)
             .user_agent(concat!("syncdeck/", env!("CARGO_PKG_VERSION")))
             .build();
         Sender { http: http.ok() }
@@ -128,7 +128,7 @@ impl Sender {
     ///
     /// # Errors
     /// Why it was not taken.
-    pub async fn send(&self, channel: &Channel, out: &Out<'_>) -> Result<Option<Value>, Failure> {
+    pub async fn send(&self, channel: &Channel, out: &Out<'_>) -> Result<Option<Value>, DeliveryFailure> {
         let sent = async {
             match &channel.kind {
                 ChannelKind::SlackHook { url } => {
@@ -147,22 +147,24 @@ impl Sender {
                 }
             }
         };
-        let late = || Failure::new(Reason::Unreachable, format!("no answer within {} s", TIMEOUT.as_secs()));
+        let late =
+            || DeliveryFailure::new(Reason::Unreachable, format!("no answer within {} s", TIMEOUT.as_secs()));
         tokio::time::timeout(TIMEOUT, sent).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// A request to an address, once it may be used.
-    fn post(&self, address: &str) -> Result<reqwest::RequestBuilder, Failure> {
-        let unusable = |problem: String| Failure::new(Reason::Unset, format!("its address {problem}"));
+    fn post(&self, address: &str) -> Result<reqwest::RequestBuilder, DeliveryFailure> {
+        let unusable =
+            |problem: String| DeliveryFailure::new(Reason::Unset, format!("its address {problem}"));
         let endpoint = Endpoint::parse(address.trim()).map_err(unusable)?;
-        let no_tls = || Failure::new(Reason::Unset, "TLS cannot be set up on this machine");
+        let no_tls = || DeliveryFailure::new(Reason::Unset, "TLS cannot be set up on this machine");
         Ok(self.http.as_ref().ok_or_else(no_tls)?.post(endpoint.url().clone()))
     }
 }
 
 /// A secret of a channel.
-fn secret(of: &Secret) -> Result<SecretString, Failure> {
-    of.read().map_err(|problem| Failure::new(Reason::Unset, problem))
+fn secret(of: &Secret) -> Result<SecretString, DeliveryFailure> {
+    of.read().map_err(|problem| DeliveryFailure::new(Reason::Unset, problem))
 }
 
 /// Tells whether a channel is configured as it was: a hash that gives nothing of its secrets away.
@@ -186,39 +188,39 @@ pub fn stamp(channel: &Channel) -> String {
 }
 
 /// Sends a request and looks at the status of its answer. Returns the beginning of the body.
-async fn answer(request: reqwest::RequestBuilder, now: DateTime<Utc>) -> Result<String, Failure> {
+async fn answer(request: reqwest::RequestBuilder, now: DateTime<Utc>) -> Result<String, DeliveryFailure> {
     let response = request.send().await.map_err(unreached)?;
     let (status, retry_after) = (response.status(), retry_after(&response, now));
     let body = beginning(response).await;
     if status.is_success() {
         return Ok(body);
     }
-    Err(Failure { retry_after, ..refused(status, &body) })
+    Err(DeliveryFailure { retry_after, ..refused(status, &body) })
 }
 
 /// What a status says that is no success.
-fn refused(status: StatusCode, body: &str) -> Failure {
+fn refused(status: StatusCode, body: &str) -> DeliveryFailure {
     let said: String = body.lines().next().unwrap_or_default().trim().chars().take(200).collect();
     let said = if said.is_empty() || said.starts_with('<') { String::new() } else { format!(": {said}") };
     let detail = format!("it answers {}{said}", status.as_u16());
     match status.as_u16() {
-        410 => Failure::new(Reason::Gone, detail),
-        401 | 403 | 407 => Failure::new(Reason::Auth, detail),
-        429 => Failure::new(Reason::Rate, detail),
-        300..=399 => Failure::new(
+        410 => DeliveryFailure::new(Reason::Gone, detail),
+        401 | 403 | 407 => DeliveryFailure::new(Reason::Auth, detail),
+        429 => DeliveryFailure::new(Reason::Rate, detail),
+        300..=399 => DeliveryFailure::new(
             Reason::Refused,
             format!(
                 "it answers {}, a redirect, which is not followed; name the new address",
                 status.as_u16()
             ),
         ),
-        408 | 425 | 500.. => Failure::new(Reason::Unreachable, detail),
-        _ => Failure::new(Reason::Refused, detail),
+        408 | 425 | 500.. => DeliveryFailure::new(Reason::Unreachable, detail),
+        _ => DeliveryFailure::new(Reason::Refused, detail),
     }
 }
 
 /// Why nothing came back. The request's address, which may be a secret, is no part of it.
-fn unreached(error: reqwest::Error) -> Failure {
+fn unreached(error: reqwest::Error) -> DeliveryFailure {
     let error = error.without_url();
     let mut cause = error.to_string();
     let mut inner = error.source();
@@ -227,9 +229,9 @@ fn unreached(error: reqwest::Error) -> Failure {
         inner = source.source();
     }
     if cause == guard::REFUSED {
-        return Failure::new(Reason::Unset, format!("its name leads to an address that {cause}"));
+        return DeliveryFailure::new(Reason::Unset, format!("its name leads to an address that {cause}"));
     }
-    Failure::new(Reason::Unreachable, cause)
+    DeliveryFailure::new(Reason::Unreachable, cause)
 }
 
 /// The beginning of a body; what does not come counts as nothing.

@@ -3,10 +3,10 @@
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Failure, Out, Sender, answer, secret};
+use super::{DeliveryFailure, Out, Sender, answer, secret};
 use crate::alerts::text::{Text, command, record_link};
 use crate::config::channel::Secret;
-use crate::domain::alert::message::{Change, Item, Message};
+use crate::domain::alert::message::{Message, MessageChange, MessageItem};
 use crate::domain::alert::rule::Severity;
 
 /// A summary may have so many characters.
@@ -18,7 +18,7 @@ pub(super) async fn send(
     api_url: &str,
     values: bool,
     out: &Out<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), DeliveryFailure> {
     let key = secret(routing_key)?;
     for item in &out.message.items {
         // Sent twice, an event changes nothing: its incident has a name.
@@ -31,11 +31,11 @@ pub(super) async fn send(
 }
 
 /// An event, but for the key.
-fn event(message: &Message, item: &Item, values: bool) -> Value {
+fn event(message: &Message, item: &MessageItem, values: bool) -> Value {
     let action = match item.change {
-        Change::Fired | Change::More | Change::Still => "trigger",
-        Change::Acknowledged => "acknowledge",
-        Change::Over => "resolve",
+        MessageChange::Fired | MessageChange::More | MessageChange::Still => "trigger",
+        MessageChange::Acknowledged => "acknowledge",
+        MessageChange::Over => "resolve",
     };
     let mut event = json!({"event_action": action, "dedup_key": format!("syncdeck-{}", item.incident)});
     if action != "trigger" {
@@ -77,11 +77,13 @@ mod tests {
     #[test]
     fn one_incident_is_triggered_acknowledged_and_resolved_by_one_name() {
         let message = message();
-        let actions = [Change::Fired, Change::Still, Change::Acknowledged, Change::Over].map(|change| {
-            let event = event(&message, &Item { change, ..message.items[0].clone() }, false);
-            assert_eq!(event["dedup_key"], "syncdeck-1f1b12");
-            event["event_action"].as_str().unwrap().to_owned()
-        });
+        let actions =
+            [MessageChange::Fired, MessageChange::Still, MessageChange::Acknowledged, MessageChange::Over]
+                .map(|change| {
+                    let event = event(&message, &MessageItem { change, ..message.items[0].clone() }, false);
+                    assert_eq!(event["dedup_key"], "syncdeck-1f1b12");
+                    event["event_action"].as_str().unwrap().to_owned()
+                });
         assert_eq!(actions, ["trigger", "trigger", "acknowledge", "resolve"]);
         let event = event(&message, &message.items[0], false);
         assert_eq!(

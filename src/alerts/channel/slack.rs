@@ -4,10 +4,10 @@
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Failure, Out, Reason, Sender, answer, secret};
+use super::{DeliveryFailure, Out, Reason, Sender, answer, secret};
 use crate::alerts::text::{Text, state};
 use crate::config::channel::Secret;
-use crate::domain::alert::message::{Change, Message};
+use crate::domain::alert::message::{Message, MessageChange};
 use crate::domain::alert::rule::Severity;
 
 /// A bot, and where it writes.
@@ -22,7 +22,12 @@ const SECTION: usize = 2_900;
 /// A message may have 50 blocks.
 const BLOCKS: usize = 14;
 
-pub(super) async fn hook(sender: &Sender, url: &Secret, values: bool, out: &Out<'_>) -> Result<(), Failure> {
+pub(super) async fn hook(
+    sender: &Sender,
+    url: &Secret,
+    values: bool,
+    out: &Out<'_>,
+) -> Result<(), DeliveryFailure> {
     let request = sender.post(secret(url)?.expose_secret())?.json(&content(out.message, values));
     answer(request, out.now).await.map(drop)
 }
@@ -33,10 +38,10 @@ pub(super) async fn post(
     bot: &Bot<'_>,
     values: bool,
     out: &Out<'_>,
-) -> Result<Value, Failure> {
+) -> Result<Value, DeliveryFailure> {
     let content = content(out.message, values);
     // A change makes no sound: what goes on for hours, or begins anew, is posted below.
-    let is_change = !out.message.items.iter().any(|item| matches!(item.change, Change::Still));
+    let is_change = !out.message.items.iter().any(|item| matches!(item.change, MessageChange::Still));
     if let Some(place) = out.place.as_ref().filter(|_| is_change) {
         let mut update = content.clone();
         update["channel"] = place["channel"].clone();
@@ -60,12 +65,12 @@ async fn call(
     method: &str,
     content: &Value,
     out: &Out<'_>,
-) -> Result<Value, Failure> {
+) -> Result<Value, DeliveryFailure> {
     let token = secret(bot.token)?;
     let request = sender.post(&format!("{}/{method}", bot.api_url))?.bearer_auth(token.expose_secret());
     let body = answer(request.json(content), out.now).await?;
     let told: Value = serde_json::from_str(&body)
-        .map_err(|_| Failure::new(Reason::Unreachable, "what it answers is not Slack's"))?;
+        .map_err(|_| DeliveryFailure::new(Reason::Unreachable, "what it answers is not Slack's"))?;
     if told["ok"] == true {
         return Ok(told);
     }
@@ -77,7 +82,7 @@ async fn call(
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => Reason::Unreachable,
         _ => Reason::Refused,
     };
-    Err(Failure::new(reason, format!("Slack says {error}")))
+    Err(DeliveryFailure::new(reason, format!("Slack says {error}")))
 }
 
 /// A message as Slack shows it, with the same as plain text for its notices.

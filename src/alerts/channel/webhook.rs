@@ -8,10 +8,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Failure, Out, Reason, Sender, answer, secret};
+use super::{DeliveryFailure, Out, Reason, Sender, answer, secret};
 use crate::alerts::text::{Text, command, record_link};
 use crate::config::channel::Secret;
-use crate::domain::alert::message::{Change, Message};
+use crate::domain::alert::message::{Message, MessageChange};
 
 /// Where it goes, and how it is proved.
 pub(super) struct Hook<'a> {
@@ -25,7 +25,7 @@ pub(super) async fn send(
     hook: &Hook<'_>,
     values: bool,
     out: &Out<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), DeliveryFailure> {
     let body = serde_json::to_string(&body(out.message, values)).unwrap_or_default();
     let timestamp = out.now.timestamp().to_string();
     let mut request = sender
@@ -39,11 +39,12 @@ pub(super) async fn send(
     }
     for (name, value) in hook.headers {
         let value = secret(value)?;
-        let wrong = |_| Failure::new(Reason::Unset, format!("the value of the header {name} cannot be sent"));
+        let wrong =
+            |_| DeliveryFailure::new(Reason::Unset, format!("the value of the header {name} cannot be sent"));
         let mut value = HeaderValue::from_str(value.expose_secret()).map_err(wrong)?;
         value.set_sensitive(true);
         let name: HeaderName =
-            name.parse().map_err(|_| Failure::new(Reason::Unset, format!("{name} is no header")))?;
+            name.parse().map_err(|_| DeliveryFailure::new(Reason::Unset, format!("{name} is no header")))?;
         request = request.header(name, value);
     }
     answer(request.body(body), out.now).await.map(drop)
@@ -51,11 +52,11 @@ pub(super) async fn send(
 
 /// `v1,` and what proves that whoever has the secret sent it. Secrets are written as `whsec_` and base64; one that is not
 /// is taken as it stands.
-fn signature(secret: &str, id: &str, timestamp: &str, body: &str) -> Result<String, Failure> {
+fn signature(secret: &str, id: &str, timestamp: &str, body: &str) -> Result<String, DeliveryFailure> {
     let written = secret.strip_prefix("whsec_").unwrap_or(secret);
     let key = STANDARD.decode(written).unwrap_or_else(|_| secret.as_bytes().to_vec());
     let mut hash = hmac::Hmac::<sha2::Sha256>::new_from_slice(&key)
-        .map_err(|_| Failure::new(Reason::Unset, "its secret cannot sign"))?;
+        .map_err(|_| DeliveryFailure::new(Reason::Unset, "its secret cannot sign"))?;
     hash.update(format!("{id}.{timestamp}.{body}").as_bytes());
     Ok(format!("v1,{}", STANDARD.encode(hash.finalize().into_bytes())))
 }
@@ -97,10 +98,10 @@ pub(super) fn body(message: &Message, values: bool) -> Value {
             })
         })
         .collect();
-    let kind = match (message.digest, message.items.iter().all(|item| item.change == Change::Over)) {
+    let kind = match (message.digest, message.items.iter().all(|item| item.change == MessageChange::Over)) {
         (true, _) => "alert.digest",
         (false, true) => "alert.resolved",
-        (false, false) if message.items.iter().all(|item| item.change == Change::Acknowledged) => {
+        (false, false) if message.items.iter().all(|item| item.change == MessageChange::Acknowledged) => {
             "alert.acknowledged"
         }
         (false, false) => "alert.firing",

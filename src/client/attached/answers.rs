@@ -8,14 +8,14 @@ use serde_json::Map;
 use tokio::time::Instant;
 
 use crate::client::error::ClientError;
-use crate::domain::attached::history::{EntryState, Failure, LogEntry, Seen, failure};
+use crate::domain::attached::history::{EntryState, LogEntry, RowFailure, RowSeen, failure};
 use crate::domain::attached::mode::WriteMode;
 use crate::domain::attached::select::{groups, matches, page};
 use crate::domain::changes::dispatch::Content;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::filter::Filter;
 use crate::domain::errors::group::Group;
-use crate::domain::errors::sort::{Key, Sort};
+use crate::domain::errors::sort::{PageKey, Sort};
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
@@ -26,9 +26,9 @@ use crate::domain::reports::overview::{ConnectionStatus, EngineStatus, MappingSt
 use crate::domain::state::{ConnectionState, EngineState, MappingState, PendingState};
 use crate::logs::{Level, LogRecord, OWN_SOURCE};
 use crate::postgres::errors::listing::ErrorPage;
-use crate::postgres::errors::sync_errors::{Selection, Target};
+use crate::postgres::errors::sync_errors::{ErrorSelection, ErrorTarget};
 
-use super::picture::{Known, Picture, seen, states};
+use super::picture::{ModeKnown, Picture, seen, states};
 use super::session::Attached;
 
 /// Said in the log, where Heroku Connect's own lines would stand.
@@ -68,14 +68,14 @@ impl Attached {
         &self,
         filter: &Filter,
         sort: Sort,
-        after: Option<&Key>,
+        after: Option<&PageKey>,
         limit: usize,
     ) -> Result<ErrorPage, ClientError> {
         let picture = self.picture().await?;
         let mut items = page(picture.errors.iter(), filter, sort, after);
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|last| Key::of(sort.by, last));
+        let next = items.last().filter(|_| more).map(|last| PageKey::of(sort.by, last));
         Ok(ErrorPage { items, done: next.is_none(), next })
     }
 
@@ -114,15 +114,18 @@ impl Attached {
     }
 
     /// What an operation would be about.
-    pub(in crate::client) async fn targets(&self, of: &Selection) -> Result<Vec<Target>, ClientError> {
+    pub(in crate::client) async fn targets(
+        &self,
+        of: &ErrorSelection,
+    ) -> Result<Vec<ErrorTarget>, ClientError> {
         // Looked at anew: what is decided now is done to what is there now.
         self.look_again().await;
         let picture = self.picture().await?;
         let chosen = picture.errors.iter().filter(|listed| match of {
-            Selection::Ids(ids) => ids.contains(&listed.error.id),
-            Selection::Filter(filter) => matches(filter, listed),
+            ErrorSelection::Ids(ids) => ids.contains(&listed.error.id),
+            ErrorSelection::Filter(filter) => matches(filter, listed),
         });
-        let target = |error: &SyncError| Target {
+        let target = |error: &SyncError| ErrorTarget {
             id: error.id,
             table: error.table.clone(),
             row: error.row_id,
@@ -366,8 +369,8 @@ impl Attached {
 /// Where a row stands that was sent again; `unread` is why the archive cannot be read, if so.
 fn answer_of(
     entries: &[LogEntry],
-    (seen, since): (Seen<'_>, DateTime<Utc>),
-    failed: Option<Failure>,
+    (seen, since): (RowSeen<'_>, DateTime<Utc>),
+    failed: Option<RowFailure>,
     unread: Option<&str>,
 ) -> (Answer, String) {
     if entries.iter().any(|entry| entry.state == EntryState::Waiting) {
@@ -375,7 +378,7 @@ fn answer_of(
     }
     let Some(failed) = failed else {
         let lastop = match seen {
-            Seen::Row(row) => row.lastop.as_deref(),
+            RowSeen::Row(row) => row.lastop.as_deref(),
             _ => None,
         };
         let was_taken = matches!(lastop, Some("INSERTED" | "UPDATED"))
@@ -399,8 +402,8 @@ fn answer_of(
 /// How Heroku Connect writes, and how that is known.
 fn writes(picture: &Picture) -> &'static str {
     match (picture.mode, picture.known) {
-        (WriteMode::Merged, Known::Configured) => "merged writes, as configured",
-        (WriteMode::Ordered, Known::Configured) => "ordered writes, as configured",
+        (WriteMode::Merged, ModeKnown::Configured) => "merged writes, as configured",
+        (WriteMode::Ordered, ModeKnown::Configured) => "ordered writes, as configured",
         (WriteMode::Merged, _) => "merged writes, as its log shows",
         (WriteMode::Ordered, _) => {
             "merged or ordered writes: nothing tells which; failed changes are sent again in the way of ordered writes, which is right \

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use crate::client::events::Event;
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::names::RowRef;
-use crate::postgres::attached::log::Waiting;
+use crate::postgres::attached::log::WaitingChanges;
 
 use super::picture::Picture;
 use super::session::Attached;
@@ -28,7 +28,7 @@ const ROWS: usize = 100;
 #[derive(Default, PartialEq)]
 struct Look {
     errors: HashMap<RowRef, Standing>,
-    waiting: BTreeMap<String, Waiting>,
+    waiting: BTreeMap<String, WaitingChanges>,
     counts: BTreeMap<String, i64>,
     gaps: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::client::error::ClientError;
-use crate::domain::errors::remedy::Action;
+use crate::domain::errors::remedy::RemedyAction;
 use crate::domain::errors::suggested_fix::SuggestedFix;
 use crate::domain::names::RowRef;
 use crate::domain::records::record::FieldEdit;
@@ -92,13 +92,13 @@ impl Attached {
     pub(in crate::client) async fn apply(
         &self,
         at: &RowRef,
-        action: &Action,
+        action: &RemedyAction,
         offer: &SuggestedFix,
     ) -> Result<(), ClientError> {
         let seen = offer.against.map(|against| (against.error, against.seen));
         match action {
             action if action.sets_values() => self.mend(at, &offer.changes, true, seen).await,
-            Action::Retry => self.mend(at, &[], true, seen).await,
+            RemedyAction::Retry => self.mend(at, &[], true, seen).await,
             _ => Err(beside("this remedy needs an engine of syncdeck")),
         }
     }

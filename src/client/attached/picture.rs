@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::client::error::ClientError;
-use crate::domain::attached::history::{Failure, LogEntry, RowState, Seen, failure};
+use crate::domain::attached::history::{LogEntry, RowFailure, RowSeen, RowState, failure};
 use crate::domain::attached::mode::WriteMode;
-use crate::domain::attached::select::Listed;
-use crate::domain::changes::coalesce::Action;
+use crate::domain::attached::select::ListedError;
+use crate::domain::changes::coalesce::WriteKind;
 use crate::domain::errors::catalogue::{self, code_and_message};
 use crate::domain::errors::explain::{Explained, explain};
 use crate::domain::errors::group::fingerprint;
@@ -19,7 +19,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::hstore;
 use crate::postgres::attached::catalog::{AttachedSchema, AttachedTable};
-use crate::postgres::attached::log::Waiting;
+use crate::postgres::attached::log::WaitingChanges;
 use crate::postgres::{Error, Store};
 
 /// Rows with failed changes that are held at most, the newest; how many there are besides is told.
@@ -51,7 +51,7 @@ pub(super) struct Scan {
 
 /// How it is known how Heroku Connect writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum ModeKnown {
     /// Somebody said so.
     Configured,
     /// Its log has entries that only merged writes leave.
@@ -64,9 +64,9 @@ pub(super) enum Known {
 pub(super) struct Picture {
     pub(super) schema: AttachedSchema,
     pub(super) mode: WriteMode,
-    pub(super) known: Known,
-    pub(super) errors: Vec<Listed>,
-    pub(super) waiting: BTreeMap<String, Waiting>,
+    pub(super) known: ModeKnown,
+    pub(super) errors: Vec<ListedError>,
+    pub(super) waiting: BTreeMap<String, WaitingChanges>,
     pub(super) counts: BTreeMap<String, i64>,
     /// What is not in it, in words.
     pub(super) gaps: Vec<String>,
@@ -85,9 +85,9 @@ impl Picture {
             scan.again(store, writes, &schema).await?;
         }
         let (mode, known) = match (writes, scan.merges) {
-            (Some(mode), _) => (mode, Known::Configured),
-            (None, true) => (WriteMode::Merged, Known::Seen),
-            (None, false) => (WriteMode::Ordered, Known::Assumed),
+            (Some(mode), _) => (mode, ModeKnown::Configured),
+            (None, true) => (WriteMode::Merged, ModeKnown::Seen),
+            (None, false) => (WriteMode::Ordered, ModeKnown::Assumed),
         };
         let (failed, all) = store.attached_failed(archive, MOST).await?;
         let rows: HashSet<RowRef> = failed.into_iter().chain(scan.failing.keys().cloned()).collect();
@@ -216,11 +216,11 @@ pub(super) async fn states(
 }
 
 /// What is known of a row.
-pub(super) fn seen<'a>(table: Option<&AttachedTable>, state: Option<&'a RowState>) -> Seen<'a> {
+pub(super) fn seen<'a>(table: Option<&AttachedTable>, state: Option<&'a RowState>) -> RowSeen<'a> {
     match (table, state) {
-        (_, Some(state)) => Seen::Row(state),
-        (Some(table), None) if table.unreadable.is_none() => Seen::Gone,
-        _ => Seen::Unknown,
+        (_, Some(state)) => RowSeen::Row(state),
+        (Some(table), None) if table.unreadable.is_none() => RowSeen::Gone,
+        _ => RowSeen::Unknown,
     }
 }
 
@@ -229,21 +229,21 @@ pub(super) fn listed(
     (at, found): (&RowRef, DateTime<Utc>),
     table: Option<&AttachedTable>,
     entries: &[LogEntry],
-    seen: Seen<'_>,
-    failure: &Failure,
-) -> Listed {
+    seen: RowSeen<'_>,
+    failure: &RowFailure,
+) -> ListedError {
     let entry = failure.entry.and_then(|id| entries.iter().find(|entry| entry.id == id));
     let first =
         failure.unsent.failed.last().and_then(|id| entries.iter().find(|entry| entry.id == *id)).or(entry);
     let row = match seen {
-        Seen::Row(row) => Some(row),
+        RowSeen::Row(row) => Some(row),
         _ => None,
     };
     let sfid = row.and_then(|row| row.sfid.clone()).or_else(|| entry.and_then(|entry| entry.sfid.clone()));
     let op = match entry.and_then(|entry| entry.action) {
-        Some(Action::Delete) => "delete",
-        Some(Action::Update) => "update",
-        Some(Action::Insert) => "insert",
+        Some(WriteKind::Delete) => "delete",
+        Some(WriteKind::Update) => "update",
+        Some(WriteKind::Insert) => "insert",
         None if sfid.is_some() => "update",
         None => "insert",
     };
@@ -274,7 +274,7 @@ pub(super) fn listed(
     };
     let failed = entries.iter().filter(|entry| failure.unsent.failed.contains(&entry.id));
     let sent: Vec<String> = failed.filter_map(|entry| entry.values.as_ref()).map(hstore::format).collect();
-    Listed { error, sent: sent.join("\n") }
+    ListedError { error, sent: sent.join("\n") }
 }
 
 /// The number of an error that no entry tells of: above those of entries, and the same at every look.

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use chrono::Utc;
 
 use crate::client::error::ClientError;
-use crate::domain::attached::history::{EntryState, LogEntry, Seen, failure};
-use crate::domain::changes::coalesce::Action as Change;
+use crate::domain::attached::history::{EntryState, LogEntry, RowSeen, failure};
+use crate::domain::changes::coalesce::WriteKind as Change;
 use crate::domain::errors::catalogue;
-use crate::domain::errors::remedy::{Action, number};
+use crate::domain::errors::remedy::{RemedyAction, number};
 use crate::domain::errors::suggested_fix::SuggestedFix;
 use crate::domain::errors::sync_error::{Class, ErrorState};
 use crate::domain::mappings::field::Field;
@@ -95,7 +95,7 @@ fn unit(entries: &[LogEntry], error: Option<ErrorState>) -> &'static str {
 
 /// What of an error's remedies can be done beside Heroku Connect. It tries nothing again by itself, whatever is said of that.
 fn what_helps(remedies: Vec<SuggestedFix>, class: Class, unsent: Option<&str>) -> Vec<SuggestedFix> {
-    let plain = |text: String, action: Option<Action>| SuggestedFix {
+    let plain = |text: String, action: Option<RemedyAction>| SuggestedFix {
         number: None,
         text,
         action,
@@ -106,14 +106,14 @@ fn what_helps(remedies: Vec<SuggestedFix>, class: Class, unsent: Option<&str>) -
     if let Some(why) = unsent {
         return vec![plain(format!("Mend the record in Salesforce: {why}"), None)];
     }
-    let here = |action: &Action| action.sets_values() || *action == Action::Retry;
+    let here = |action: &RemedyAction| action.sets_values() || *action == RemedyAction::Retry;
     let mut helps: Vec<SuggestedFix> = remedies
         .into_iter()
         .filter(|remedy| remedy.action.as_ref().is_none_or(here) && !remedy.text.contains("by itself"))
         .collect();
-    if class == Class::Transient && !helps.iter().any(|remedy| remedy.action == Some(Action::Retry)) {
+    if class == Class::Transient && !helps.iter().any(|remedy| remedy.action == Some(RemedyAction::Retry)) {
         let text = "Send it again: Heroku Connect tries nothing again by itself".to_owned();
-        helps.insert(0, plain(text, Some(Action::Retry)));
+        helps.insert(0, plain(text, Some(RemedyAction::Retry)));
     }
     number(&mut helps);
     helps
@@ -132,7 +132,7 @@ fn without_own_retries(cause: &str) -> String {
 }
 
 /// What waits to be sent of a row, or why nothing does.
-fn sending(table: &AttachedTable, entries: &[LogEntry], seen: Seen<'_>) -> Sending {
+fn sending(table: &AttachedTable, entries: &[LogEntry], seen: RowSeen<'_>) -> Sending {
     let waiting: Vec<&LogEntry> = entries.iter().filter(|entry| entry.state == EntryState::Waiting).collect();
     let name = |column: &String| {
         let field = table.mapping.fields.iter().find(|field| field.column == *column);
@@ -150,7 +150,7 @@ fn sending(table: &AttachedTable, entries: &[LogEntry], seen: Seen<'_>) -> Sendi
         return Sending { what: word(what).to_owned(), why: None, values, left_out: Vec::new() };
     }
     let lastop = match seen {
-        Seen::Row(row) => row.lastop.as_deref(),
+        RowSeen::Row(row) => row.lastop.as_deref(),
         _ => None,
     };
     let why = match (&table.unsent, lastop) {

@@ -5,7 +5,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::operations::operation::{FieldChange, OperationKind, RowResult, RowStatus};
 use crate::domain::records::record::FieldEdit;
 
-use super::execute::{Plan, Step, field_of, print};
+use super::execute::{Plan, PlanStep, field_of, print};
 use crate::client::api::{Client, ClientError, ErrorKind};
 use crate::client::attached::session::{Attached, beside};
 
@@ -36,7 +36,7 @@ impl Client {
         &self,
         attached: &Attached,
         plan: &Plan,
-        steps: &[Step],
+        steps: &[PlanStep],
     ) -> Result<Vec<RowResult>, ClientError> {
         let mapping = self.registered(&steps[0].at.table).await?;
         let mut results = Vec::new();
@@ -74,7 +74,7 @@ impl Client {
         &self,
         attached: &Attached,
         mapping: &Mapping,
-        step: &Step,
+        step: &PlanStep,
         (name, how): (&str, &FieldChange),
     ) -> Result<Vec<FieldEdit>, ClientError> {
         let field = field_of(mapping, name)?;

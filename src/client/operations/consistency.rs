@@ -3,17 +3,17 @@
 
 use crate::client::api::{Client, ClientError};
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::remedy::Action;
+use crate::domain::errors::remedy::RemedyAction;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::{RowResult, RowStatus};
 use crate::domain::records::consistency::OP;
 use crate::domain::records::record::{SalesforceState, SalesforceValues};
-use crate::domain::records::verify::{AsFound, Kind, differences};
+use crate::domain::records::verify::{AsFound, FindingKind, differences};
 use crate::domain::values::hstore::Hstore;
 use crate::postgres::errors::findings::KeptFinding;
-use crate::postgres::operations::revert::{Reverted, Wanted};
+use crate::postgres::operations::revert::{RevertFor, Reverted};
 
 /// Said when there is nothing to put right.
 const AGREE: &str = "both sides agree by now; it is looked at again";
@@ -24,12 +24,12 @@ impl Client {
     /// # Errors
     /// When it is not found to differ any more, when somebody changes it just now, and when the engine is needed and does not
     /// answer.
-    pub async fn put_right(&self, error: &SyncError, action: &Action) -> Result<String, ClientError> {
+    pub async fn put_right(&self, error: &SyncError, action: &RemedyAction) -> Result<String, ClientError> {
         if error.op != OP {
             return Err(ClientError::refused("no comparison found this; its own remedies put it right"));
         }
         let done = match (action, error.row()) {
-            (Action::LookAgain, at) => {
+            (RemedyAction::LookAgain, at) => {
                 let subject = match at {
                     Some(at) => at.row.to_string(),
                     None => error.sfid.clone().unwrap_or_default(),
@@ -37,9 +37,9 @@ impl Client {
                 self.look_at_again(&error.table, subject).await?;
                 return Ok("it is looked at again".to_owned());
             }
-            (Action::Repair(side), Some(at)) => self.repair_row(&at, *side).await?,
-            (Action::Repair(side), None) => self.repair_record(error, *side).await?,
-            (Action::Merge, Some(at)) => self.merge(&at, None).await?,
+            (RemedyAction::Repair(side), Some(at)) => self.repair_row(&at, *side).await?,
+            (RemedyAction::Repair(side), None) => self.repair_record(error, *side).await?,
+            (RemedyAction::Merge, Some(at)) => self.merge(&at, None).await?,
             _ => return Err(ClientError::refused("this does nothing about what a comparison found")),
         };
         Ok(done)
@@ -68,7 +68,7 @@ impl Client {
         let record =
             record.ok_or_else(|| ClientError::unavailable("Salesforce's side of it is not known"))?;
         let gone = record.state != SalesforceState::Found;
-        let was_gone = finding.kinds.contains(&Kind::RowWithoutRecord);
+        let was_gone = finding.kinds.contains(&FindingKind::RowWithoutRecord);
         if gone != was_gone {
             self.look_at_again(&mapping.table, at.row.to_string()).await?;
             let now = if gone { "has no record of it any more" } else { "has its record again" };
@@ -77,7 +77,7 @@ impl Client {
         let fates = match side {
             Side::Salesforce => {
                 let row = Reverted { row: at.row, record, remove: gone, as_found: None };
-                self.own()?.revert_rows(&mapping.table, &[row], Wanted::Repair, &self.operation()).await?
+                self.own()?.revert_rows(&mapping.table, &[row], RevertFor::Repair, &self.operation()).await?
             }
             Side::Postgres => {
                 refuse_read_only(&mapping)?;

@@ -9,7 +9,7 @@ use crate::domain::records::duplicate::{CODES, Duplicate, Merge};
 use crate::domain::records::record::{FieldEdit, SalesforceState, SalesforceValues};
 use crate::postgres;
 
-use super::execute::{Plan, Step};
+use super::execute::{Plan, PlanStep};
 use super::plan::{SAMPLE, refusal};
 
 impl Client {
@@ -95,7 +95,7 @@ impl Client {
     /// Makes the row one with the record, and with the row that had it.
     pub(in crate::client) async fn merge_into_record(
         store: &postgres::Store,
-        steps: &[Step],
+        steps: &[PlanStep],
         merge: &Merge,
         operation: &Operation,
     ) -> Result<Vec<RowResult>, postgres::Error> {

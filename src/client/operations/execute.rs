@@ -19,8 +19,8 @@ use crate::domain::operations::operation::{
 };
 use crate::domain::records::record::{FieldEdit, SalesforceValues};
 use crate::postgres::changes::custody::LOG;
-use crate::postgres::operations::edit::{Listed, RowEdit};
-use crate::postgres::operations::revert::{Reverted, Wanted};
+use crate::postgres::operations::edit::{ListedRow, RowEdit};
+use crate::postgres::operations::revert::{RevertFor, Reverted};
 use crate::postgres::{self, Store};
 
 use crate::client::api::{Client, ClientError};
@@ -50,7 +50,7 @@ pub struct Plan {
     pub preview: Preview,
     /// How it is to be confirmed.
     pub confirm: Confirm,
-    pub(in crate::client) steps: Vec<Step>,
+    pub(in crate::client) steps: Vec<PlanStep>,
     /// What is decided already: errors that it does not touch.
     pub(in crate::client) settled: Vec<Item>,
     /// Of an undo: what is taken back, by its number.
@@ -67,7 +67,7 @@ pub struct Plan {
 
 /// One row of a plan.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::client) struct Step {
+pub(in crate::client) struct PlanStep {
     pub(in crate::client) id: i64,
     pub(in crate::client) at: RowRef,
     pub(in crate::client) seen: DateTime<Utc>,
@@ -94,7 +94,7 @@ impl Plan {
     #[cfg(test)]
     pub fn shown(kind: OperationKind, preview: Preview, environment: &str) -> Plan {
         let at = RowRef { table: "contact".to_owned(), row: RowId(1) };
-        let step = |id| Step {
+        let step = |id| PlanStep {
             id,
             at: at.clone(),
             seen: DateTime::UNIX_EPOCH,
@@ -129,7 +129,7 @@ impl Plan {
     }
 
     pub(in crate::client) fn step(&mut self, id: i64, at: RowRef, seen: DateTime<Utc>) {
-        self.steps.push(Step { id, at, seen, print: 0, removes: false, doubles: false });
+        self.steps.push(PlanStep { id, at, seen, print: 0, removes: false, doubles: false });
     }
 }
 
@@ -177,7 +177,8 @@ impl Client {
                         Stopped::Postgres(error) => self.own()?.masked(&part[0].at.table, error).await,
                         Stopped::Refused(refused) => refused.to_string(),
                     };
-                    let failed = |step: &Step| RowResult::new(step.at.row, RowStatus::Failed, why.clone());
+                    let failed =
+                        |step: &PlanStep| RowResult::new(step.at.row, RowStatus::Failed, why.clone());
                     (part.iter().map(failed).collect(), broken)
                 }
             };
@@ -202,7 +203,7 @@ impl Client {
     pub(in crate::client) async fn sides(
         &self,
         table: &str,
-        steps: &[Step],
+        steps: &[PlanStep],
     ) -> Result<HashMap<RowId, SalesforceValues>, ClientError> {
         let asked: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
         let mut sides = HashMap::new();
@@ -216,12 +217,12 @@ impl Client {
     async fn execute_batch(
         &self,
         plan: &Plan,
-        part: &[Step],
+        part: &[PlanStep],
         operation: &Operation,
     ) -> Result<Vec<RowResult>, Stopped> {
         let table = part[0].at.table.as_str();
         let mut done = Vec::new();
-        let mut left: Vec<Step> = part.to_vec();
+        let mut left: Vec<PlanStep> = part.to_vec();
         let mut pause = Duration::from_millis(50);
         for tries in 1.. {
             match self.work(plan, table, &left, operation).await {
@@ -240,7 +241,7 @@ impl Client {
                     let reached = self.own()?.reached(number, table, &rows).await.unwrap_or_default();
                     let (there, rest) = left.into_iter().partition(|step| reached.contains(&step.at.row.0));
                     left = rest;
-                    let there: Vec<Step> = there;
+                    let there: Vec<PlanStep> = there;
                     done.extend(
                         there.iter().map(|step| RowResult::new(step.at.row, RowStatus::Done, "done")),
                     );
@@ -255,7 +256,7 @@ impl Client {
         &self,
         plan: &Plan,
         table: &str,
-        steps: &[Step],
+        steps: &[PlanStep],
         operation: &Operation,
     ) -> Result<Vec<RowResult>, Stopped> {
         if steps.is_empty() {
@@ -264,12 +265,13 @@ impl Client {
         if let Some(attached) = self.beside_heroku() {
             return self.work_beside_heroku(attached, plan, steps).await.map_err(Stopped::Refused);
         }
-        let listed = |step: &Step| Listed { row: step.at.row, seen: Some(step.seen), twice: step.doubles };
+        let listed =
+            |step: &PlanStep| ListedRow { row: step.at.row, seen: Some(step.seen), twice: step.doubles };
         let rows: Vec<RowId> = steps.iter().map(|step| step.at.row).collect();
         Ok(match &plan.kind {
             OperationKind::Retry | OperationKind::Release => {
                 let action = if plan.kind == OperationKind::Retry { "retried" } else { "released" };
-                let listed: Vec<Listed> = steps.iter().map(listed).collect();
+                let listed: Vec<ListedRow> = steps.iter().map(listed).collect();
                 self.own()?.retry_rows(table, &listed, operation, action).await?
             }
             OperationKind::Ignore if table == LOG => self.own()?.ignore_entries(&rows, operation).await?,
@@ -290,7 +292,8 @@ impl Client {
                         )),
                     }
                 }
-                results.extend(self.own()?.revert_rows(table, &reverted, Wanted::Revert, operation).await?);
+                results
+                    .extend(self.own()?.revert_rows(table, &reverted, RevertFor::Revert, operation).await?);
                 results
             }
             OperationKind::Fix { field, how, retry } => {
@@ -318,7 +321,12 @@ impl Client {
     }
 
     /// Every open conflict of a row goes by one side.
-    async fn choose_all(&self, step: &Step, side: Side, operation: &Operation) -> Result<RowResult, Stopped> {
+    async fn choose_all(
+        &self,
+        step: &PlanStep,
+        side: Side,
+        operation: &Operation,
+    ) -> Result<RowResult, Stopped> {
         let conflicts = self.own()?.conflicts(&step.at).await?;
         let mut chosen = Vec::new();
         for conflict in conflicts.iter().filter(|conflict| conflict.winner.is_none()) {
@@ -343,7 +351,7 @@ impl Client {
     async fn fix_rows(
         &self,
         table: &str,
-        steps: &[Step],
+        steps: &[PlanStep],
         (name, how): (&str, &FieldChange),
         retry: bool,
         operation: &Operation,
@@ -454,7 +462,7 @@ pub(in crate::client) fn print(value: Option<&String>) -> u64 {
 }
 
 /// Puts what became of rows under the numbers by which they were asked for; a row may be asked for more than once.
-fn note(report: &mut Report, part: &[Step], results: Vec<RowResult>) {
+fn note(report: &mut Report, part: &[PlanStep], results: Vec<RowResult>) {
     let mut by_row: HashMap<RowId, VecDeque<RowResult>> = HashMap::new();
     for fate in results {
         by_row.entry(fate.row).or_default().push_back(fate);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::changes::coalesce::{Action, Entry};
+use crate::domain::changes::coalesce::{Entry, WriteKind};
 use crate::domain::changes::dispatch::{self, Claimed, Content, Planned};
 use crate::domain::errors::filter::Filter;
 use crate::domain::errors::sync_error::ErrorState;
@@ -16,9 +16,9 @@ use crate::domain::operations::operation::{
 use crate::domain::records::record::{FieldEdit, SalesforceState, SalesforceValues};
 use crate::domain::values::hstore::Hstore;
 use crate::postgres::changes::custody::LOG;
-use crate::postgres::errors::sync_errors::{Selection, Target};
+use crate::postgres::errors::sync_errors::{ErrorSelection, ErrorTarget};
 
-use super::execute::{CHUNK, LOOK, Plan, Step, Targets, field_of, print};
+use super::execute::{CHUNK, LOOK, Plan, PlanStep, Targets, field_of, print};
 use crate::client::api::{Client, ClientError};
 
 /// Rows that a preview shows.
@@ -68,8 +68,8 @@ impl Client {
     /// Every error that is chosen becomes a step, or is decided already.
     async fn select(&self, chosen: &Targets, plan: &mut Plan) -> Result<(), ClientError> {
         let selection = match chosen {
-            Targets::Ids(ids) => Selection::Ids(ids.clone()),
-            Targets::Filter(text) => Selection::Filter(
+            Targets::Ids(ids) => ErrorSelection::Ids(ids.clone()),
+            Targets::Filter(text) => ErrorSelection::Filter(
                 Filter::parse(text, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?,
             ),
         };
@@ -187,7 +187,7 @@ impl Client {
                         refused: refused.map(|(_, message)| message),
                     });
                 }
-                plan.steps.push(Step { print: print(before.as_ref()), ..step.clone() });
+                plan.steps.push(PlanStep { print: print(before.as_ref()), ..step.clone() });
             }
         }
         match unfit.filter(|_| !fits) {
@@ -250,7 +250,7 @@ impl Client {
 }
 
 /// Why an error is left alone, whatever its row is like.
-fn settled(kind: &OperationKind, target: &Target) -> Option<&'static str> {
+fn settled(kind: &OperationKind, target: &ErrorTarget) -> Option<&'static str> {
     match (target.row, target.state, kind) {
         (_, ErrorState::Resolved, _) => Some("it is resolved already"),
         (Some(_), ErrorState::Ignored, OperationKind::Ignore) => Some("it is ignored already"),
@@ -291,7 +291,7 @@ pub(in crate::client) fn refusal(
     content.conflicts.retain(|conflict| edits.iter().all(|edit| edit.column != conflict.column));
     content.entries.push(Entry {
         id: i64::from(i32::MAX),
-        action: Action::Update,
+        action: WriteKind::Update,
         sfid: content.sfid.clone(),
         old: None,
         values: edits.iter().map(|edit| (edit.column.clone(), edit.new.clone())).collect::<Hstore>(),
@@ -337,7 +337,7 @@ fn back(entry: &AuditEntry) -> Vec<Sample> {
 /// What a revert would do to a row: a line for each value.
 fn reverted(
     mapping: &Mapping,
-    step: &Step,
+    step: &PlanStep,
     row: Option<&Hstore>,
     side: Option<&SalesforceValues>,
 ) -> Vec<Sample> {

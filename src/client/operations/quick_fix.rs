@@ -16,7 +16,7 @@ use crate::domain::records::record::{FieldEdit, RecordView};
 use crate::postgres::operations::edit::RowEdit;
 use crate::postgres::{self, Store};
 
-use super::execute::{LOOK, Plan, Step};
+use super::execute::{LOOK, Plan, PlanStep};
 use super::plan::{SAMPLE, refusal};
 use crate::client::api::{Client, ClientError};
 use crate::client::summaries::failed;
@@ -69,11 +69,11 @@ impl Client {
     pub(in crate::client) async fn mend_rows(
         store: &Store,
         table: &str,
-        steps: &[Step],
+        steps: &[PlanStep],
         proposed: &HashMap<i64, Vec<FieldEdit>>,
         operation: &Operation,
     ) -> Result<Vec<RowResult>, postgres::Error> {
-        let edit = |step: &Step| RowEdit {
+        let edit = |step: &PlanStep| RowEdit {
             row: step.at.row,
             fields: proposed.get(&step.id).cloned().unwrap_or_default(),
             undoes: None,
@@ -95,7 +95,7 @@ fn is_on_its_way(error: &SyncError) -> bool {
 }
 
 /// The first remedy that gives a value which passes becomes the row's step.
-fn propose(plan: &mut Plan, mapping: &Mapping, step: &Step, record: RecordView, content: &Content) {
+fn propose(plan: &mut Plan, mapping: &Mapping, step: &PlanStep, record: RecordView, content: &Content) {
     let Some(error) = &record.error else { return };
     let entry = catalogue::classify(catalogue::source_of(&error.code), &error.code, &error.message);
     let passes =
@@ -124,7 +124,7 @@ fn propose(plan: &mut Plan, mapping: &Mapping, step: &Step, record: RecordView, 
 }
 
 /// A row that a person has to look at: what it holds, and why it was refused.
-fn person(mapping: &Mapping, step: &Step, record: &RecordView, error: &SyncError) -> Sample {
+fn person(mapping: &Mapping, step: &PlanStep, record: &RecordView, error: &SyncError) -> Sample {
     let fault = record.values.iter().find(|(field, _)| record.is_at_fault(field));
     Sample {
         id: step.id,
@@ -136,7 +136,7 @@ fn person(mapping: &Mapping, step: &Step, record: &RecordView, error: &SyncError
     }
 }
 
-fn sample(mapping: &Mapping, step: &Step, edit: &FieldEdit) -> Sample {
+fn sample(mapping: &Mapping, step: &PlanStep, edit: &FieldEdit) -> Sample {
     let field = mapping.field(&edit.column).map_or(&edit.column, |field| &field.name);
     Sample {
         id: step.id,

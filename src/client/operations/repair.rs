@@ -12,8 +12,8 @@ use crate::domain::operations::operation::{
     Confirm, Item, Operation, Progress, Report, RowResult, RowStatus, confirmation,
 };
 use crate::domain::records::record::{SalesforceState, SalesforceValues};
-use crate::domain::records::verify::{AsFound, Finding, Kind, VerifyReport};
-use crate::postgres::operations::revert::{Reverted, Wanted};
+use crate::domain::records::verify::{AsFound, Finding, FindingKind, VerifyReport};
+use crate::postgres::operations::revert::{RevertFor, Reverted};
 
 use crate::client::api::{Client, ClientError};
 
@@ -21,22 +21,22 @@ use crate::client::api::{Client, ClientError};
 const CHUNK: usize = 200;
 
 /// What a repair does about one kind, in words; `None` where a person has to decide.
-pub fn what(kind: Kind, side: Side) -> Option<&'static str> {
+pub fn what(kind: FindingKind, side: Side) -> Option<&'static str> {
     match (kind, side) {
-        (Kind::Mismatch, Side::Salesforce) => Some("the rows get Salesforce's values"),
-        (Kind::Mismatch, Side::Postgres) => Some("the rows' values are sent"),
-        (Kind::RowWithoutRecord, Side::Salesforce) => Some("the rows are removed"),
-        (Kind::RowWithoutRecord, Side::Postgres) => Some("the records are created anew from the rows"),
-        (Kind::RecordWithoutRow, Side::Salesforce) => Some("the records are read in as rows"),
-        (Kind::RecordWithoutRow, Side::Postgres) => Some("the records are deleted in Salesforce"),
-        (Kind::Duplicate | Kind::Orphan, _) => None,
+        (FindingKind::Mismatch, Side::Salesforce) => Some("the rows get Salesforce's values"),
+        (FindingKind::Mismatch, Side::Postgres) => Some("the rows' values are sent"),
+        (FindingKind::RowWithoutRecord, Side::Salesforce) => Some("the rows are removed"),
+        (FindingKind::RowWithoutRecord, Side::Postgres) => Some("the records are created anew from the rows"),
+        (FindingKind::RecordWithoutRow, Side::Salesforce) => Some("the records are read in as rows"),
+        (FindingKind::RecordWithoutRow, Side::Postgres) => Some("the records are deleted in Salesforce"),
+        (FindingKind::Duplicate | FindingKind::Orphan, _) => None,
     }
 }
 
 /// What a repair does: how many of each kind there are, and what becomes of them.
-pub fn summary(findings: &[Finding], side: Side) -> Vec<(usize, Kind, &'static str)> {
-    let count = |kind: Kind| findings.iter().filter(|finding| finding.kind == kind).count();
-    let kinds = Kind::ALL.into_iter().map(|kind| (count(kind), kind));
+pub fn summary(findings: &[Finding], side: Side) -> Vec<(usize, FindingKind, &'static str)> {
+    let count = |kind: FindingKind| findings.iter().filter(|finding| finding.kind == kind).count();
+    let kinds = FindingKind::ALL.into_iter().map(|kind| (count(kind), kind));
     kinds
         .filter(|(count, _)| *count > 0)
         .map(|(count, kind)| (count, kind, what(kind, side).unwrap_or("left to a person")))
@@ -47,8 +47,8 @@ pub fn summary(findings: &[Finding], side: Side) -> Vec<(usize, Kind, &'static s
 pub fn confirm(findings: &[Finding], side: Side, environment: &str) -> Confirm {
     let mended = findings.iter().filter(|finding| what(finding.kind, side).is_some());
     let removes = findings.iter().any(|finding| match side {
-        Side::Salesforce => finding.kind == Kind::RowWithoutRecord,
-        Side::Postgres => finding.kind == Kind::RecordWithoutRow,
+        Side::Salesforce => finding.kind == FindingKind::RowWithoutRecord,
+        Side::Postgres => finding.kind == FindingKind::RecordWithoutRow,
     });
     confirmation(mended.count(), environment, removes)
 }
@@ -70,7 +70,7 @@ impl Client {
     ) -> Result<Report, ClientError> {
         let operation = self.own()?.begin_act(&self.operator, why).await?;
         let mut report = Report::default();
-        let mut kinds: BTreeMap<Kind, Vec<(i64, &Finding)>> = BTreeMap::new();
+        let mut kinds: BTreeMap<FindingKind, Vec<(i64, &Finding)>> = BTreeMap::new();
         for (number, finding) in (1..).zip(&verdict.findings) {
             match what(finding.kind, side) {
                 Some(_) => kinds.entry(finding.kind).or_default().push((number, finding)),
@@ -83,7 +83,7 @@ impl Client {
         let looked_at = verdict.looked_at.unwrap_or_default();
         let total = kinds.values().map(Vec::len).sum();
         let mut through = 0;
-        let mut parts: Vec<(Kind, &[(i64, &Finding)])> = Vec::new();
+        let mut parts: Vec<(FindingKind, &[(i64, &Finding)])> = Vec::new();
         for (kind, all) in &kinds {
             parts.extend(all.chunks(CHUNK).map(|part| (*kind, part)));
         }
@@ -112,7 +112,7 @@ impl Client {
     async fn repair_part(
         &self,
         table: &str,
-        kind: Kind,
+        kind: FindingKind,
         part: &[(i64, &Finding)],
         side: Side,
         looked_at: DateTime<Utc>,
@@ -121,7 +121,7 @@ impl Client {
         let sfids: Vec<String> = part.iter().filter_map(|(_, finding)| finding.sfid.clone()).collect();
         let row_of = |finding: &Finding| finding.row.as_ref().map_or(RowId::default(), |at| at.row);
         let results: Vec<RowResult> = match (kind, side) {
-            (Kind::RecordWithoutRow, Side::Salesforce) => {
+            (FindingKind::RecordWithoutRow, Side::Salesforce) => {
                 self.own()?.want_read(table, &sfids, operation).await?;
                 self.own()?.notify("poll").await?;
                 return Ok(part
@@ -129,7 +129,7 @@ impl Client {
                     .map(|(number, _)| done(*number, "it is read with the next poll"))
                     .collect());
             }
-            (Kind::RecordWithoutRow, Side::Postgres) => {
+            (FindingKind::RecordWithoutRow, Side::Postgres) => {
                 let deleted = self.own()?.delete_records(table, &sfids, operation).await?;
                 let item = |(number, finding): &(i64, &Finding)| match &finding.sfid {
                     Some(sfid) if deleted.contains(sfid) => done(*number, "its delete is sent"),
@@ -144,7 +144,7 @@ impl Client {
             (_, Side::Salesforce) => {
                 let rows: Vec<Reverted> =
                     part.iter().map(|(_, finding)| reverted(finding, looked_at)).collect();
-                self.own()?.revert_rows(table, &rows, Wanted::Repair, operation).await?
+                self.own()?.revert_rows(table, &rows, RevertFor::Repair, operation).await?
             }
             (_, Side::Postgres) => {
                 let rows: Vec<(RowId, AsFound)> =
@@ -169,7 +169,7 @@ fn done(number: i64, message: &str) -> Item {
 
 /// A row with Salesforce's side as it was found.
 fn reverted(finding: &Finding, looked_at: DateTime<Utc>) -> Reverted {
-    let gone = finding.kind == Kind::RowWithoutRecord;
+    let gone = finding.kind == FindingKind::RowWithoutRecord;
     Reverted {
         row: finding.row.as_ref().map_or(RowId::default(), |at| at.row),
         record: SalesforceValues {

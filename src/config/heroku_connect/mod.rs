@@ -24,7 +24,7 @@ pub(super) const POLLING: (u64, u64) = (120, 3_600);
 
 /// What a file of Heroku Connect says, as far as syncdeck has it too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exported {
+pub struct ConnectExport {
     /// The Heroku app that it was of.
     pub app_name: Option<String>,
     /// The mappings, in its order.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::domain::mappings::mapping::{Access, SYSTEM_FIELDS};
 use crate::domain::values::duration;
 
-use super::{Exported, ExportedMapping, ID, ImportError, Notes, SYSTEM_MODSTAMP};
+use super::{ConnectExport, ExportedMapping, ID, ImportError, Notes, SYSTEM_MODSTAMP};
 
 /// No export is larger, in bytes: one of 200 mappings with 500 fields each takes some 4 MB.
 pub const LARGEST: u64 = 32 << 20;
@@ -25,7 +25,7 @@ const SHOWN: usize = 60;
 ///
 /// # Errors
 /// See [`ImportError`].
-pub fn load(path: &Path) -> Result<Exported, ImportError> {
+pub fn load(path: &Path) -> Result<ConnectExport, ImportError> {
     let failed = |source| ImportError::Unreadable { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -43,7 +43,7 @@ pub fn load(path: &Path) -> Result<Exported, ImportError> {
 ///
 /// # Errors
 /// See [`ImportError`].
-pub fn parse(path: &Path, bytes: &[u8]) -> Result<Exported, ImportError> {
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<ConnectExport, ImportError> {
     // Some editors put a mark before the text.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let value: Value = serde_json::from_slice(bytes).map_err(|error| ImportError::NoJson {
@@ -82,7 +82,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Exported, ImportError> {
             mappings.refuse("there is none", "map an object in Heroku Connect first, and export again")
         );
     }
-    Ok(Exported { app_name, mappings: read, notes: notes.take() })
+    Ok(ConnectExport { app_name, mappings: read, notes: notes.take() })
 }
 
 fn version(file: &At) -> Result<(), ImportError> {

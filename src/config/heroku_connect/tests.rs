@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::export::export;
 use super::read::{LARGEST, load, parse};
 use super::written::{CLIENT_ID, Choices, LOGIN_URL, write};
-use super::{Exported, ImportError, Note};
+use super::{ConnectExport, ImportError, Note};
 use crate::config::Config;
 use crate::domain::mappings::mapping::Access;
 
 /// As the documented ones are, with what an Account, a Contact and a User have.
 const EXPORT: &str = include_str!("../../../tests/support/connect-export.json");
 
-fn read(value: &Value) -> Result<Exported, ImportError> {
+fn read(value: &Value) -> Result<ConnectExport, ImportError> {
     parse(Path::new("e.json"), value.to_string().as_bytes())
 }
 
@@ -21,7 +21,7 @@ fn sample() -> Value {
     serde_json::from_str(EXPORT).unwrap()
 }
 
-fn text_of(exported: &Exported) -> String {
+fn text_of(exported: &ConnectExport) -> String {
     write(exported, &Choices::default()).text
 }
 

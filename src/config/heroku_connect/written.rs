@@ -7,7 +7,7 @@ use crate::config::edit::quoted;
 use crate::domain::mappings::mapping::Access;
 use crate::domain::values::duration;
 
-use super::{Exported, ExportedMapping};
+use super::{ConnectExport, ExportedMapping};
 
 /// Stands for the org's address until somebody writes it: no name that ends so ever leads anywhere.
 pub const LOGIN_URL: &str = "https://my-domain.invalid";
@@ -29,7 +29,7 @@ pub struct Choices {
 
 /// A configuration as it is written.
 #[derive(Clone, Debug)]
-pub struct Written {
+pub struct WrittenExport {
     /// The text of the file.
     pub text: String,
     /// What somebody has to write or set before the first start: the line, and what.
@@ -37,7 +37,7 @@ pub struct Written {
 }
 
 /// Writes the configuration.
-pub fn write(exported: &Exported, choices: &Choices) -> Written {
+pub fn write(exported: &ConnectExport, choices: &Choices) -> WrittenExport {
     let name = choices.name.as_deref().or(exported.app_name.as_deref());
     let name = name.map(str::trim).filter(|name| !name.is_empty()).unwrap_or("salesforce");
     let login_url = choices.login_url.as_deref().unwrap_or(LOGIN_URL);
@@ -56,7 +56,7 @@ pub fn write(exported: &Exported, choices: &Choices) -> Written {
     );
     exported.mappings.iter().for_each(|mapping| text += &of_mapping(mapping));
     let to_fill = to_fill(&text, choices);
-    Written { text, to_fill }
+    WrittenExport { text, to_fill }
 }
 
 fn of_mapping(mapping: &ExportedMapping) -> String {

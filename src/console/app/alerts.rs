@@ -6,7 +6,7 @@ use crate::client::alerts::AlertsView;
 use crate::client::api::ClientError;
 use crate::console::context::Tone;
 use crate::console::effect::{CauseChange, Effect};
-use crate::console::overlays::{About, Alerts, Overlay, Prompt, RECEIVER};
+use crate::console::overlays::{About, AlertsOverlay, Overlay, Prompt, RECEIVER};
 use crate::console::pane::Pane;
 
 /// What is offered for how long a silence lasts.
@@ -17,7 +17,7 @@ const UNTIL: [&str; 5] = ["grows", "100 more", "1d", "7d", "off"];
 impl App {
     /// Shows how alerts stand.
     pub(super) fn alerts(&mut self) -> Vec<Effect> {
-        self.overlays.push(Overlay::Alerts(Alerts::default()));
+        self.overlays.push(Overlay::Alerts(AlertsOverlay::default()));
         self.load_alerts()
     }
 

@@ -18,7 +18,7 @@ use crate::domain::health::review::Health;
 use crate::domain::names::RowRef;
 use crate::domain::records::record::RecordView;
 use crate::domain::reports::overview::Overview;
-use crate::domain::reports::trend::{Share, Trend};
+use crate::domain::reports::trend::{ErrorShare, Trend};
 
 /// Said once of a database that Heroku Connect keeps.
 const ATTACHED: &str = "attached to Heroku Connect: what you do here is in no audit, and cannot be undone";
@@ -174,7 +174,7 @@ impl App {
     pub(super) fn trends_came(
         &mut self,
         minutes: u32,
-        result: Result<(Vec<Trend>, Option<Vec<Share>>), ClientError>,
+        result: Result<(Vec<Trend>, Option<Vec<ErrorShare>>), ClientError>,
     ) {
         let (trends, shares) = match result {
             Ok(came) => came,

@@ -5,7 +5,7 @@ use super::operations::is_duplicate;
 use crate::console::command::{Command, Id};
 use crate::console::overlays::Menu;
 use crate::console::pane::Pane;
-use crate::console::panes::record::{BEING_SENT, RecordPane, Tab};
+use crate::console::panes::record::{BEING_SENT, RecordPane, RecordTab};
 use crate::domain::errors::remedy::SuggestedFix;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::records::record::RecordView;
@@ -71,7 +71,7 @@ impl Command {
             ),
             Id::Edit
                 if app.ctx.read_only
-                    && app.selection.record.as_ref().is_some_and(|pane| pane.tab == Tab::Fields) =>
+                    && app.selection.record.as_ref().is_some_and(|pane| pane.tab == RecordTab::Fields) =>
             {
                 Some("this console is read-only")
             }

@@ -15,7 +15,7 @@ use crate::console::overlays::{ColumnsView, HealthView, Menu, Overlay, Palette, 
 use crate::console::pane::Pane;
 use crate::console::panes::errors::Moved;
 use crate::console::panes::log::LogPane;
-use crate::console::panes::record::{RecordPane, Tab};
+use crate::console::panes::record::{RecordPane, RecordTab};
 use crate::console::widgets::cursor::Step;
 
 /// Said when leaving was tried while a save is on its way.
@@ -191,7 +191,7 @@ impl App {
             }),
             Id::Sources => self.sources(),
             Id::NextView => self.turn(1),
-            Id::PreviousView => self.turn(Tab::ALL.len() - 1),
+            Id::PreviousView => self.turn(RecordTab::ALL.len() - 1),
             Id::Follow => self.of_log(|log| log.follow(!log.following)),
             Id::Explain => self.explain(),
             Id::Thread => self.thread(),

@@ -28,7 +28,7 @@ impl InFlight {
 
 /// All kinds of requests.
 #[derive(Debug, Default)]
-pub struct Requests {
+pub struct InFlightRequests {
     /// The overview.
     pub overview: InFlight,
     /// The list of errors.
@@ -67,12 +67,19 @@ pub struct Requests {
     pub planning: bool,
 }
 
-impl Requests {
+impl InFlightRequests {
     /// What was asked for while there was no way to the database never left.
     pub fn forget(&mut self) {
         let (groups, trends, alerts) = (self.groups, self.trends, self.alerts);
         let (awaits_answer, planning) = (self.awaits_answer, self.planning);
-        *self = Requests { groups, trends, alerts, awaits_answer, planning, ..Requests::default() };
+        *self = InFlightRequests {
+            groups,
+            trends,
+            alerts,
+            awaits_answer,
+            planning,
+            ..InFlightRequests::default()
+        };
     }
 
     /// Whether PostgreSQL owes an answer that shows.

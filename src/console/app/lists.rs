@@ -1,6 +1,6 @@
 //! What is listed, and how: filters with their history and names, sorting, searching; and what is copied from a list.
 
-use crate::domain::errors::explain::{Explained, Known, explain};
+use crate::domain::errors::explain::{Explained, KnownError, explain};
 use crate::domain::errors::filter::Filter;
 use crate::domain::errors::sort::{Sort, SortBy};
 
@@ -222,7 +222,7 @@ impl App {
     pub(super) fn explain(&mut self) -> Vec<Effect> {
         match self.log.selected().map(|line| explain(&line.logfmt())) {
             Some(Explained::Known(known)) => {
-                let told = |known: &Known| {
+                let told = |known: &KnownError| {
                     let remedies =
                         known.entry.remedies.iter().map(|remedy| format!("\n→ {}", remedy.plainly()));
                     format!("{}\n{}", known.entry.cause, remedies.collect::<String>())

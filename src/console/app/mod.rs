@@ -2,7 +2,7 @@
 //! answers ([`super::outcome::Outcome`]) is done here to the others.
 //!
 //! Each part of the state has one owner: `Navigation` the way back, `Selection` the selected row and its record,
-//! `Requests` what is under way, each pane its list. What all of them may read is [`Context`].
+//! `InFlightRequests` what is under way, each pane its list. What all of them may read is [`Context`].
 
 mod alerts;
 mod answers;
@@ -30,7 +30,7 @@ mod writes;
 
 use chrono::{DateTime, Utc};
 
-use self::inflight::Requests;
+use self::inflight::InFlightRequests;
 use self::navigation::Navigation;
 use self::selection::Selection;
 use self::update::one_line;
@@ -56,7 +56,7 @@ pub struct App {
     /// The selected row and its record.
     pub selection: Selection,
     /// Requests that are under way.
-    pub inflight: Requests,
+    pub inflight: InFlightRequests,
     /// Mappings.
     pub mappings: MappingsPane,
     /// Errors.
@@ -79,7 +79,7 @@ impl App {
         App {
             navigation: Navigation::default(),
             selection: Selection::default(),
-            inflight: Requests::default(),
+            inflight: InFlightRequests::default(),
             mappings: MappingsPane::default(),
             errors: ErrorsPane::default(),
             log: LogPane::new(settings.log_memory),

@@ -14,7 +14,7 @@ use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
 use crate::console::panes::errors::banner_height;
 use crate::console::panes::log;
-use crate::console::panes::record::{RecordPane, Tab};
+use crate::console::panes::record::{RecordPane, RecordTab};
 use crate::console::widgets::cursor::Step;
 
 /// Lines that one notch of the wheel moves.
@@ -129,10 +129,10 @@ impl App {
     }
 
     /// The view of the record whose name is pointed at, in the lower edge of its frame.
-    fn tab_at(&self, pane: Pane, area: Rect, at: Position) -> Option<Tab> {
+    fn tab_at(&self, pane: Pane, area: Rect, at: Position) -> Option<RecordTab> {
         self.selection.record.as_ref().filter(|_| pane == Pane::Record && at.y + 1 == area.bottom())?;
         let mut end = area.right().saturating_sub(1);
-        Tab::ALL.into_iter().rev().find(|tab| {
+        RecordTab::ALL.into_iter().rev().find(|tab| {
             let begin = end.saturating_sub(tab.columns());
             let there = (begin..end).contains(&at.x);
             end = begin;

@@ -8,7 +8,7 @@ use crate::console::effect::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
 use crate::console::panes::errors::{Moved, banner_height};
-use crate::console::panes::record::{RecordPane, Tab};
+use crate::console::panes::record::{RecordPane, RecordTab};
 use crate::console::widgets::cursor::Step;
 use crate::domain::names::RowRef;
 
@@ -239,7 +239,7 @@ impl App {
         let mut effects = self.load_record();
         effects.extend(self.enter_record());
         if let Some(pane) = &mut self.selection.record {
-            pane.tab = Tab::Relatives;
+            pane.tab = RecordTab::Relatives;
             effects.extend(pane.ask_lazy());
         }
         effects
@@ -265,8 +265,10 @@ impl App {
         }
         match self.ctx.focus {
             Pane::Record => {
-                if let Some(pane) = self.selection.record.as_mut().filter(|pane| pane.tab != Tab::Fields) {
-                    pane.tab = Tab::Fields;
+                if let Some(pane) =
+                    self.selection.record.as_mut().filter(|pane| pane.tab != RecordTab::Fields)
+                {
+                    pane.tab = RecordTab::Fields;
                     return Vec::new();
                 }
                 if !self.may_leave(Id::Back) {

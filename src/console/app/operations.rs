@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::client::api::ClientError;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
-use crate::domain::errors::remedy::{Action, SuggestedFix};
+use crate::domain::errors::remedy::{RemedyAction, SuggestedFix};
 use crate::domain::names::RowRef;
 use crate::domain::operations::answer::Answer;
 use crate::domain::operations::operation::{Confirm, OperationKind, Progress, Report, RowStatus};
@@ -18,7 +18,7 @@ use super::{App, layout};
 use crate::console::command::Id;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
-use crate::console::msg::Sent;
+use crate::console::msg::SendState;
 use crate::console::outcome::Outcome;
 use crate::console::overlays::{
     About, ConfirmPlan, ConflictPicker, DuplicatePicker, Menu, Overlay, ProgressBar, Prompt, ReportView,
@@ -321,10 +321,10 @@ impl App {
     pub(super) fn reported(
         &mut self,
         text: String,
-        sent: Sent,
+        sent: SendState,
         result: Result<Report, ClientError>,
     ) -> Vec<Effect> {
-        let sends = sent != Sent::Nothing;
+        let sends = sent != SendState::Nothing;
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Progress(_)));
         // Marks that it was not about are for the next operation, and so are those of one that was refused.
         // What failed stays marked: it is what one looks at next.
@@ -360,7 +360,7 @@ impl App {
                     }
                 }
                 _ => {
-                    let number = if let Sent::Rows(number) = sent { number } else { None };
+                    let number = if let SendState::Rows(number) = sent { number } else { None };
                     self.overlays.push(Overlay::Report(ReportView::new(text, report, number)));
                 }
             },
@@ -448,7 +448,7 @@ impl App {
 /// Whether a record is refused because another one has the same.
 pub(super) fn is_duplicate(pane: &RecordPane) -> bool {
     pane.view.as_ref().is_some_and(|view| {
-        let action = |offer: &SuggestedFix| offer.action == Some(Action::Compare);
+        let action = |offer: &SuggestedFix| offer.action == Some(RemedyAction::Compare);
         view.advice.remedies.iter().any(action)
     })
 }

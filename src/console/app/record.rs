@@ -19,13 +19,13 @@ use crate::console::context::Tone;
 use crate::console::effect::Effect;
 use crate::console::overlays::{Ahead, Editor, Menu, Overlay, ProgressBar};
 use crate::console::pane::Pane;
-use crate::console::panes::record::{RecordPane, Tab};
+use crate::console::panes::record::{RecordPane, RecordTab};
 
 impl App {
     /// Edits the selected field; among the relatives, goes to the selected one.
     pub(super) fn edit(&mut self) -> Vec<Effect> {
         if let (Pane::Errors, Some(pane)) = (self.ctx.focus, &mut self.selection.record) {
-            pane.tab = Tab::Fields;
+            pane.tab = RecordTab::Fields;
         }
         let Some(pane) = &self.selection.record else { return Vec::new() };
         if let Some(relative) = pane.relative() {
@@ -35,7 +35,7 @@ impl App {
             self.overlays.push(Overlay::TypeAhead(Vec::new()));
             return Vec::new();
         }
-        if pane.tab == Tab::Fields
+        if pane.tab == RecordTab::Fields
             && let Some((field, value)) = pane.selected().cloned()
         {
             let kept = pane.kept(&field.column).cloned();

@@ -18,7 +18,7 @@ use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::console::widgets::scroll::beyond;
 use crate::domain::errors::filter::all_of_mapping;
-use crate::domain::health::figures::{Bucket, Figures, Point, Spread, Step as Scale};
+use crate::domain::health::figures::{Bucket, Figures, Point, SpanStep as Scale, Spread};
 use crate::domain::health::review::{Health, MappingHealth};
 use crate::domain::values::duration::measured;
 use crate::domain::values::size::percent;

@@ -18,7 +18,7 @@ use crate::domain::changes::dry_run::{DryRun, DryRunRow};
 use crate::domain::errors::catalogue;
 use crate::domain::errors::cause::Life;
 use crate::domain::errors::group::Group;
-use crate::domain::errors::remedy::{Action, SuggestedFix, picked};
+use crate::domain::errors::remedy::{RemedyAction, SuggestedFix, picked};
 use crate::domain::errors::sort::{Sort, SortBy};
 use crate::domain::errors::suggested_fix::removal;
 use crate::domain::errors::sync_error::SyncError;
@@ -72,22 +72,22 @@ impl Menu {
             };
             let does =
                 offer.action.as_ref().map(|action| match (action, offer.question(view), picked(view)) {
-                    (Action::Pick, _, Some((field, shown))) => Outcome::PickValue {
+                    (RemedyAction::Pick, _, Some((field, shown))) => Outcome::PickValue {
                         row: pane.row.clone(),
                         field: Box::new(field.clone()),
                         shown: shown.clone(),
                         offer: Box::new(offer.clone()),
                     },
-                    (Action::Compare, ..) => Outcome::Compare(pane.row.clone()),
+                    (RemedyAction::Compare, ..) => Outcome::Compare(pane.row.clone()),
                     (_, Some(question), _) => Outcome::Begin { effect: apply(), question: Some(question) },
-                    (Action::Link, None, _) => {
+                    (RemedyAction::Link, None, _) => {
                         Outcome::begin(Effect::Link { row: pane.row.clone(), replace: false })
                     }
                     (_, None, _) => Outcome::begin(apply()),
                 });
             let does = does.or_else(|| by_hand(&offer.text));
             let note = match offer.action {
-                Some(Action::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
+                Some(RemedyAction::Rule { .. }) => format!("for all rows of {}; asks first", view.mapping),
                 _ if offer.clears && offer.changes.is_empty() => "asks first".to_owned(),
                 _ if offer.clears => format!("{}; asks first", offer.changes_in_words()),
                 _ => offer.changes_in_words(),

@@ -28,7 +28,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-pub use alerts::{Alerts, RECEIVER};
+pub use alerts::{AlertsOverlay, RECEIVER};
 pub use audit::AuditLog;
 pub use columns::ColumnsView;
 pub use confirm::{ConfirmEffect, ConfirmPlan};
@@ -123,7 +123,7 @@ pub enum Overlay {
     /// How well the sync goes.
     Health(HealthView),
     /// What fires, what is silenced, how the channels are, what was told.
-    Alerts(Alerts),
+    Alerts(AlertsOverlay),
     /// Commands to choose from.
     Palette(Palette),
 }

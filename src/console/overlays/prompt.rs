@@ -16,7 +16,7 @@ use crate::console::widgets::cells::clip;
 use crate::console::widgets::input::Input;
 use crate::domain::errors::catalogue;
 use crate::domain::errors::cause::Until;
-use crate::domain::errors::remedy::Action;
+use crate::domain::errors::remedy::RemedyAction;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::operations::operation::{FieldChange, OperationKind};
 use crate::domain::values::duration;
@@ -298,8 +298,8 @@ fn by_hand(error: &SyncError) -> Vec<String> {
         .remedies
         .iter()
         .filter_map(|remedy| match &remedy.action {
-            Some(Action::Apply(transforms)) => Some(format!("{field} | {transforms}")),
-            Some(Action::Clear) => Some(format!("{field}=")),
+            Some(RemedyAction::Apply(transforms)) => Some(format!("{field} | {transforms}")),
+            Some(RemedyAction::Clear) => Some(format!("{field}=")),
             _ => None,
         })
         .collect();

@@ -9,11 +9,11 @@ use ratatui::widgets::Paragraph;
 
 use crate::console::context::Context;
 use crate::console::outcome::Outcome;
-use crate::console::panes::log::{LogPane, Source};
+use crate::console::panes::log::{LogPane, ShownSource};
 use crate::console::widgets::cells::{clip, count, fit, wrap};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::OWN_SOURCE;
-use crate::logs::source::Standing;
+use crate::logs::source::SourceStanding;
 
 /// Lines that the selected source's failure takes at most.
 const WHY: usize = 3;
@@ -82,7 +82,7 @@ pub fn draw(ctx: &Context, log: &LogPane, list: &SourceList, frame: &mut Frame) 
     frame.set_cursor_position((inner.x, inner.y.saturating_add(line)));
 }
 
-fn drawn(ctx: &Context, log: &LogPane, source: &Source, room: usize) -> Line<'static> {
+fn drawn(ctx: &Context, log: &LogPane, source: &ShownSource, room: usize) -> Line<'static> {
     let theme = ctx.theme;
     let (word, style) = state(ctx, log, source);
     let lost = match (source.lost, source.lost_more) {
@@ -108,22 +108,22 @@ fn number(number: u64) -> String {
 }
 
 /// The word for how it stands. The engine's log comes as long as PostgreSQL is there.
-fn state(ctx: &Context, log: &LogPane, source: &Source) -> (&'static str, Style) {
+fn state(ctx: &Context, log: &LogPane, source: &ShownSource) -> (&'static str, Style) {
     let theme = ctx.theme;
     match &source.standing {
         _ if source.name == OWN_SOURCE && ctx.database.lost.is_some() => ("fails", theme.bad()),
         _ if source.name == OWN_SOURCE && log.loaded => ("works", theme.good()),
-        Standing::Opening => ("opening", theme.dim()),
-        Standing::Works => ("works", theme.good()),
-        Standing::Fails(_) => ("fails", theme.bad()),
-        Standing::Ended => ("read", theme.dim()),
+        SourceStanding::Opening => ("opening", theme.dim()),
+        SourceStanding::Works => ("works", theme.good()),
+        SourceStanding::Fails(_) => ("fails", theme.bad()),
+        SourceStanding::Ended => ("read", theme.dim()),
     }
 }
 
 /// Why it brings nothing, and what helps.
-fn why(ctx: &Context, source: &Source) -> Option<String> {
+fn why(ctx: &Context, source: &ShownSource) -> Option<String> {
     match &source.standing {
-        Standing::Fails(failure) => Some(format!("{}; {}", failure.what, failure.remedy)),
+        SourceStanding::Fails(failure) => Some(format!("{}; {}", failure.what, failure.remedy)),
         _ if source.name == OWN_SOURCE => ctx.database.lost.clone(),
         _ => None,
     }

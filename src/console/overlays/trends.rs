@@ -14,7 +14,7 @@ use crate::console::widgets::cells::{count, fit, short, wrap};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::console::widgets::scroll::beyond;
-use crate::domain::reports::trend::{Minute, Share, Trend};
+use crate::domain::reports::trend::{ErrorShare, Minute, Trend};
 
 /// Spans of time that can be chosen, in minutes, with their names.
 const SPANS: [(u32, &str); 3] = [(60, "1 h"), (6 * 60, "6 h"), (24 * 60, "24 h")];
@@ -28,7 +28,7 @@ pub struct Trends {
     /// What happened, once known.
     pub trends: Option<Vec<Trend>>,
     /// What the errors are about, once known.
-    pub shares: Option<Vec<Share>>,
+    pub shares: Option<Vec<ErrorShare>>,
     /// Why nothing newer is known.
     pub refusal: Option<String>,
     span: usize,
@@ -47,7 +47,7 @@ impl Trends {
     }
 
     /// Takes in what came.
-    pub fn take(&mut self, trends: Vec<Trend>, shares: Vec<Share>) {
+    pub fn take(&mut self, trends: Vec<Trend>, shares: Vec<ErrorShare>) {
         self.cursor.step(Step::Lines(0), shares.len());
         (self.trends, self.shares, self.refusal) = (Some(trends), Some(shares), None);
     }

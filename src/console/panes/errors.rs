@@ -10,7 +10,7 @@ use crate::console::effect::Effect;
 use crate::console::widgets::cells::{SIDEWAYS, count};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::errors::filter::{Filter, Term};
-use crate::domain::errors::sort::{Key, Sort};
+use crate::domain::errors::sort::{PageKey, Sort};
 use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::SyncError;
 
@@ -54,7 +54,7 @@ pub struct ErrorsPane {
     /// How many match, once counted: rows do not wait for it.
     pub count: Option<Count>,
     /// Where the next page begins, when there is one.
-    pub next: Option<Key>,
+    pub next: Option<PageKey>,
     /// Where one is. The selected error is followed by its number, wherever new ones put it.
     pub cursor: Cursor,
     /// What brought it there.
@@ -74,9 +74,9 @@ pub struct ErrorsPane {
     /// Whether a further page is on its way.
     pub more: bool,
     /// Where the list begins, when so many came at once that it goes on from where one looks.
-    begins: Option<Key>,
+    begins: Option<PageKey>,
     /// How far above the first that is known nothing was found, where the look went on in vain for as long as one may take.
-    above: Option<Key>,
+    above: Option<PageKey>,
     /// Whether the beginning is asked for as far as a page may go, to find what is selected.
     far: bool,
     /// The errors that are marked, by their numbers.
@@ -103,7 +103,7 @@ pub struct ErrorsPane {
     words: HashMap<i64, Summary>,
     words_are: words::Words,
     /// Lines that were sent, until one has gone on.
-    sent: Vec<sent::Sent>,
+    sent: Vec<sent::SentLine>,
     /// Errors about which something is being done, as they were when that began.
     begun: Vec<SyncError>,
     /// How many errors that need a person have a cause: that of the record that shows.
@@ -273,10 +273,10 @@ impl ErrorsPane {
         let selected = self.listed().filter(|_| self.touched && page.next.is_some());
         let lost = selected.zip(page.items.last()).is_some_and(|(selected, last)| {
             let known = self.items.iter().any(|error| error.id == last.id);
-            !known && Key::is_behind(self.sort, selected, last)
+            !known && PageKey::is_behind(self.sort, selected, last)
         });
         if lost && self.far {
-            self.begins = self.items.first().map(|first| Key::before(self.sort, first));
+            self.begins = self.items.first().map(|first| PageKey::before(self.sort, first));
         }
         self.far = lost && !self.far;
         lost

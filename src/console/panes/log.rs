@@ -10,14 +10,14 @@ use crate::console::effect::Effect;
 use crate::console::pane::Pane;
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::logs::line::{LogFilter, QUALIFIERS};
-use crate::logs::ring::{self, Kept, Line, Place, Ring, Sifted};
+use crate::logs::ring::{self, KeptLines, Line, Place, Ring, Sifted};
 use crate::logs::shape::{Minutes, Pattern, patterns};
 use crate::logs::{ELSEWHERE, Level, LogRecord};
 
 mod sources;
 mod view;
 
-pub use sources::{Source, Sources};
+pub use sources::{ShownSource, ShownSources};
 pub use view::{draw, line_at};
 
 /// Records asked for at once.
@@ -71,7 +71,7 @@ pub struct LogPane {
     /// Where one was before all lines about one thing showed.
     before: Option<Before>,
     /// Where lines come from.
-    pub sources: Sources,
+    pub sources: ShownSources,
     /// Filters that were typed, newest last.
     pub typed: Vec<String>,
     /// Whether other programs' lines came too: then each line says whose it is.
@@ -117,7 +117,7 @@ impl LogPane {
             minutes: Minutes::default(),
             counted_in_part: false,
             before: None,
-            sources: Sources::default(),
+            sources: ShownSources::default(),
             typed: Vec::new(),
             elsewhere: false,
         }
@@ -350,8 +350,8 @@ impl LogPane {
     }
 
     /// What shows, to be written elsewhere.
-    pub fn kept(&self) -> Kept {
-        Kept { lines: self.ring.snapshot(), places: self.passing.clone() }
+    pub fn kept(&self) -> KeptLines {
+        KeptLines { lines: self.ring.snapshot(), places: self.passing.clone() }
     }
 
     /// Whether all lines are looked through in no time.

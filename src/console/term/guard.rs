@@ -29,14 +29,14 @@ static SPARED: OnceLock<fn(&PanicHookInfo<'_>) -> bool> = OnceLock::new();
 
 /// Holds the terminal until it is dropped.
 #[derive(Debug)]
-pub struct Guard(());
+pub struct TerminalGuard(());
 
-impl Guard {
+impl TerminalGuard {
     /// Takes the terminal, and the mouse where that is wanted.
     ///
     /// # Errors
     /// When it cannot be put into raw mode.
-    pub fn take(mouse: bool) -> io::Result<Guard> {
+    pub fn take(mouse: bool) -> io::Result<TerminalGuard> {
         install_panic_hook();
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
@@ -48,11 +48,11 @@ impl Guard {
         }
         io::stdout().write_all(&out)?;
         io::stdout().flush()?;
-        Ok(Guard(()))
+        Ok(TerminalGuard(()))
     }
 }
 
-impl Drop for Guard {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         give_back();
     }

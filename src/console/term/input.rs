@@ -17,12 +17,12 @@ const LET_GO: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(3_600);
 
 /// What is read from a terminal, or why nothing more is.
-pub type Read = io::Result<Event>;
+pub type TerminalEvent = io::Result<Event>;
 
 /// The keys as they come. What was read and not taken when reading stops is there when it begins again.
 #[derive(Debug, Default)]
 pub struct Keys {
-    unread: VecDeque<Read>,
+    unread: VecDeque<TerminalEvent>,
     reader: Option<Reader>,
 }
 
@@ -32,7 +32,7 @@ struct Reader {
     stop: Arc<AtomicBool>,
     /// Wakes the thread out of its wait when it is dropped.
     waker: oneshot::Receiver<EventStream>,
-    ended: oneshot::Receiver<VecDeque<Read>>,
+    ended: oneshot::Receiver<VecDeque<TerminalEvent>>,
 }
 
 impl Keys {
@@ -41,7 +41,10 @@ impl Keys {
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn open(&mut self, take: impl FnMut(Read) -> Option<Read> + Send + 'static) -> io::Result<()> {
+    pub fn open(
+        &mut self,
+        take: impl FnMut(TerminalEvent) -> Option<TerminalEvent> + Send + 'static,
+    ) -> io::Result<()> {
         let unread = std::mem::take(&mut self.unread);
         let (wake, waker) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -71,10 +74,10 @@ impl Keys {
 
 /// Reads until it is stopped; returns what was not taken.
 fn read(
-    mut unread: VecDeque<Read>,
-    mut take: impl FnMut(Read) -> Option<Read>,
+    mut unread: VecDeque<TerminalEvent>,
+    mut take: impl FnMut(TerminalEvent) -> Option<TerminalEvent>,
     stop: &AtomicBool,
-) -> VecDeque<Read> {
+) -> VecDeque<TerminalEvent> {
     loop {
         while let Some(event) = unread.pop_front() {
             if let Some(event) = take(event) {

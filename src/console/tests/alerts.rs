@@ -10,7 +10,7 @@ use crate::console::effect::{AlertChange, CauseChange, Effect};
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
-use crate::domain::alert::life::Phase;
+use crate::domain::alert::life::AlertPhase;
 use crate::domain::alert::rule::Silence;
 use crate::domain::errors::cause::{CauseState, Until};
 use crate::domain::errors::group::Group;
@@ -163,7 +163,7 @@ fn the_selected_alert_stays_selected_while_others_come_and_go() {
     let mut app = open(SIZE);
     press(&mut app, "j");
     let mut view = alerts_view();
-    view.alerts.insert(0, listed("verify", "Lead", Phase::Firing, "Lead: verify found 12 differences"));
+    view.alerts.insert(0, listed("verify", "Lead", AlertPhase::Firing, "Lead: verify found 12 differences"));
     update(&mut app, Msg::Alerts(Ok(view.clone())));
     press(&mut app, "Enter");
     assert_eq!(app.errors.filter, "group:03aa");

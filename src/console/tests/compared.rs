@@ -9,14 +9,14 @@ use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::remedy::Action;
-use crate::domain::errors::sync_error::{ErrorState, Source, SyncError};
+use crate::domain::errors::remedy::RemedyAction;
+use crate::domain::errors::sync_error::{ErrorSource, ErrorState, SyncError};
 
 /// A record that no row has.
 fn without_row(id: i64, sfid: &str) -> SyncError {
     SyncError {
         op: "verify".to_owned(),
-        source: Source::Engine,
+        source: ErrorSource::Engine,
         row_id: None,
         sfid: Some(sfid.to_owned()),
         ..error(id, "ROW_MISSING", "", &format!("the record {sfid} has no row"), ErrorState::Open)
@@ -36,7 +36,7 @@ fn listing() -> App {
     app
 }
 
-fn put_right(effects: &[Effect]) -> Vec<&Action> {
+fn put_right(effects: &[Effect]) -> Vec<&RemedyAction> {
     let action = |effect: &'_ Effect| matches!(effect, Effect::PutRight { .. });
     let found = effects.iter().filter(|effect| action(effect));
     found
@@ -52,7 +52,7 @@ fn a_record_without_a_row_has_its_remedies_under_their_numbers() {
     let mut app = listing();
     press(&mut app, "f");
     let effects = press(&mut app, "1");
-    assert_eq!(put_right(&effects), [&Action::Repair(Side::Salesforce)], "{effects:?}");
+    assert_eq!(put_right(&effects), [&RemedyAction::Repair(Side::Salesforce)], "{effects:?}");
 }
 
 #[test]
@@ -64,14 +64,14 @@ fn a_record_is_deleted_after_a_yes_only() {
     assert!(app.overlays.iter().any(|overlay| matches!(overlay, Overlay::Confirm(_))), "it asks");
     assert!(text(&app).contains("003sd0000000001AAA"), "the question names it: {}", text(&app));
     let effects = press(&mut app, "y");
-    assert_eq!(put_right(&effects), [&Action::Repair(Side::Postgres)], "{effects:?}");
+    assert_eq!(put_right(&effects), [&RemedyAction::Repair(Side::Postgres)], "{effects:?}");
 }
 
 #[test]
 fn a_digit_does_its_remedy_where_there_is_no_row_either() {
     let mut app = listing();
     let effects = press(&mut app, "1");
-    assert_eq!(put_right(&effects), [&Action::Repair(Side::Salesforce)], "{effects:?}");
+    assert_eq!(put_right(&effects), [&RemedyAction::Repair(Side::Salesforce)], "{effects:?}");
     assert_eq!(app.ctx.focus, Pane::Record);
     press(&mut app, "A-4");
     assert_eq!(app.ctx.focus, Pane::Log, "Alt and a digit go to a pane wherever one is");
@@ -86,7 +86,7 @@ fn a_digit_shows_what_it_would_do_where_the_list_has_moved_to_another_error() {
     let effects = press(&mut app, "1");
     assert!(put_right(&effects).is_empty(), "nobody chose that one: {effects:?}");
     assert!(matches!(app.overlays.last(), Some(Overlay::Menu(_))), "{}", text(&app));
-    assert_eq!(put_right(&press(&mut app, "1")), [&Action::Repair(Side::Salesforce)]);
+    assert_eq!(put_right(&press(&mut app, "1")), [&RemedyAction::Repair(Side::Salesforce)]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_record_without_a_row_is_among_what_needs_a_person() {
     press(&mut app, "g n");
     assert_eq!(app.errors.selected().map(|error| error.id), Some(7));
     let effects = press(&mut app, "m");
-    assert_eq!(put_right(&effects), [&Action::Repair(Side::Salesforce)], "{effects:?}");
+    assert_eq!(put_right(&effects), [&RemedyAction::Repair(Side::Salesforce)], "{effects:?}");
 }
 
 #[test]

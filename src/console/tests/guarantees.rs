@@ -10,12 +10,12 @@ use super::world::{
 use crate::client::api::{ClientError, ErrorPage, Event};
 use crate::console::app::update::update;
 use crate::console::effect::Effect;
-use crate::console::msg::{Msg, Sent};
+use crate::console::msg::{Msg, SendState};
 use crate::console::overlays::{ConfirmEffect, Overlay};
 use crate::console::pane::Pane;
 use crate::console::panes::record::SendStatus;
-use crate::domain::errors::remedy::Action;
-use crate::domain::errors::sort::{Key, SortBy};
+use crate::domain::errors::remedy::RemedyAction;
+use crate::domain::errors::sort::{PageKey, SortBy};
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::operations::operation::{Item, Report, RowStatus};
 use crate::domain::records::record::RecordView;
@@ -72,11 +72,14 @@ fn an_answer_is_told_of_the_row_that_was_sent_whatever_shows_by_then() {
     done.note(Item { id: 34, result: RowStatus::Done, message: "it is sent".to_owned() });
     update(
         &mut app,
-        Msg::Reported { text: "retry".to_owned(), sent: Sent::Rows(None), result: Ok(done.clone()) },
+        Msg::Reported { text: "retry".to_owned(), sent: SendState::Rows(None), result: Ok(done.clone()) },
     );
     assert_eq!(answer(&app), None);
     done.items[0].id = 35;
-    update(&mut app, Msg::Reported { text: "retry".to_owned(), sent: Sent::Rows(None), result: Ok(done) });
+    update(
+        &mut app,
+        Msg::Reported { text: "retry".to_owned(), sent: SendState::Rows(None), result: Ok(done) },
+    );
     assert!(matches!(answer(&app), Some(SendStatus::Sending { .. })));
 }
 
@@ -176,7 +179,7 @@ fn however_many_errors_come_at_once_the_selection_stays_on_its_own() {
         ids.rev().map(|id| error(id, "CODE", "Email", "bad", ErrorState::Open)).collect()
     };
     let part = |items: Vec<SyncError>| {
-        let next = items.last().map(|last| Key::of(SortBy::LastSeen, last));
+        let next = items.last().map(|last| PageKey::of(SortBy::LastSeen, last));
         ErrorPage { items, next, done: false }
     };
     let mut app = console((120, 40));
@@ -217,7 +220,7 @@ fn however_many_errors_come_at_once_the_selection_stays_on_its_own() {
 fn what_concerns_a_whole_mapping_is_asked_about_and_never_done_by_m() {
     let mut app = opened();
     let only_rules = |mut view: RecordView| {
-        view.advice.remedies.retain(|offer| matches!(offer.action, Some(Action::Rule { .. })));
+        view.advice.remedies.retain(|offer| matches!(offer.action, Some(RemedyAction::Rule { .. })));
         view
     };
     let view = only_rules(failing());
@@ -369,7 +372,7 @@ fn marks_stay_for_the_act_they_were_made_for() {
     update(&mut app, Msg::Planned(Ok(plan(1))));
     let mut undone = Report { operation: None, ..Report::default() };
     undone.note(Item { id: 34, result: RowStatus::Failed, message: "no".to_owned() });
-    update(&mut app, Msg::Reported { text: "undo".to_owned(), sent: Sent::Nothing, result: Ok(undone) });
+    update(&mut app, Msg::Reported { text: "undo".to_owned(), sent: SendState::Nothing, result: Ok(undone) });
     assert_eq!(app.errors.marked.iter().copied().collect::<Vec<_>>(), [35]);
     // An operation on the marks that is refused leaves them.
     press(&mut app, "Esc");

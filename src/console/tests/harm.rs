@@ -14,7 +14,7 @@ use crate::client::operations::execute::{Plan, Targets};
 use crate::console::app::App;
 use crate::console::app::update::update;
 use crate::console::effect::Effect;
-use crate::console::msg::{Msg, Sent};
+use crate::console::msg::{Msg, SendState};
 use crate::console::overlays::{ConfirmEffect, EACH, Overlay};
 use crate::console::pane::Pane;
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
@@ -169,7 +169,7 @@ fn after_an_error_left_the_list_no_key_acts_on_the_next_one_before_it_is_seen() 
             done.note(Item { id: 35, result: RowStatus::Done, message: "it is off the list".to_owned() });
             update(
                 &mut app,
-                Msg::Reported { text: "ignore".to_owned(), sent: Sent::Nothing, result: Ok(done) },
+                Msg::Reported { text: "ignore".to_owned(), sent: SendState::Nothing, result: Ok(done) },
             );
         } else {
             update(&mut app, Msg::Retried { row: jane(), result: Ok(()) });

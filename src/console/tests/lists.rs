@@ -14,10 +14,10 @@ use crate::console::effect::Effect;
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
-use crate::console::panes::record::{Remote, Tab};
+use crate::console::panes::record::{RecordTab, Remote};
 use crate::console::settings::Connection;
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::errors::sort::{Key, Sort, SortBy};
+use crate::domain::errors::sort::{PageKey, Sort, SortBy};
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 
 /// The one request for errors among effects: its filter and its order.
@@ -127,7 +127,7 @@ fn what_needs_a_person_is_listed_and_a_key_lists_everything() {
 #[test]
 fn rows_show_as_they_are_found_and_the_rest_is_asked_for() {
     let mut app = console((120, 40));
-    let next = Some(Key::of(SortBy::LastSeen, &errors()[1]));
+    let next = Some(PageKey::of(SortBy::LastSeen, &errors()[1]));
     let part = ErrorPage { items: errors().into_iter().take(2).collect(), next: next.clone(), done: false };
     let effects = update(&mut app, Msg::Errors { generation: 0, append: false, result: Ok(part) });
     assert_eq!(app.errors.items.len(), 2);
@@ -217,13 +217,16 @@ fn the_records_views_are_asked_for_when_they_are_looked_at_and_lead_to_relatives
     assert!(effects.contains(&Effect::LoadRecord(child.clone())), "{effects:?}");
     assert_eq!(app.selection.record.as_ref().unwrap().row, child);
     press(&mut app, "]");
-    assert_eq!(app.selection.record.as_ref().unwrap().tab, Tab::Attempts);
+    assert_eq!(app.selection.record.as_ref().unwrap().tab, RecordTab::Attempts);
     press(&mut app, "Esc");
-    assert_eq!((app.selection.record.as_ref().unwrap().tab, app.ctx.focus), (Tab::Fields, Pane::Record));
+    assert_eq!(
+        (app.selection.record.as_ref().unwrap().tab, app.ctx.focus),
+        (RecordTab::Fields, Pane::Record)
+    );
     // Back to the record that one came from, among its relatives, and only then out of it.
     press(&mut app, "Esc");
     let pane = app.selection.record.as_ref().unwrap();
-    assert_eq!((&pane.row, pane.tab, app.ctx.focus), (&jane(), Tab::Relatives, Pane::Record));
+    assert_eq!((&pane.row, pane.tab, app.ctx.focus), (&jane(), RecordTab::Relatives, Pane::Record));
     press(&mut app, "Esc Esc");
     assert_eq!(app.ctx.focus, Pane::Errors);
 }

@@ -11,7 +11,7 @@ use crate::console::app::update::update;
 use crate::console::effect::Effect;
 use crate::console::msg::Msg;
 use crate::console::pane::Pane;
-use crate::logs::source::{Batch, Failure, Standing};
+use crate::logs::source::{Batch, SourceFailure, SourceStanding};
 use crate::logs::{ELSEWHERE, Level, LogRecord, OWN_SOURCE};
 
 /// A console with two sources, at the log.
@@ -30,13 +30,13 @@ fn from(source: &str, message: &str, fields: Value) -> LogRecord {
     LogRecord { source: source.to_owned(), ..line(ELSEWHERE, 5, Level::Info, "web.1", message, fields) }
 }
 
-fn stands(app: &mut App, source: &str, standing: Standing) {
+fn stands(app: &mut App, source: &str, standing: SourceStanding) {
     let standings = vec![(source.to_owned(), standing)];
     update(app, Msg::Lines(Batch { standings, ..Batch::default() }));
 }
 
-fn fails() -> Standing {
-    Standing::Fails(Failure {
+fn fails() -> SourceStanding {
+    SourceStanding::Fails(SourceFailure {
         what: "acme-shop: the API key is refused".to_owned(),
         remedy: "set HEROKU_API_KEY to a valid one".to_owned(),
     })
@@ -58,8 +58,8 @@ fn a_source_that_fails_is_named_in_the_header_until_it_is_back() {
         assert!(header(&app).contains(one), "{}", header(&app));
         stands(&mut app, "access", fails());
         assert!(header(&app).contains(two), "{}", header(&app));
-        stands(&mut app, "access", Standing::Works);
-        stands(&mut app, "shop", Standing::Works);
+        stands(&mut app, "access", SourceStanding::Works);
+        stands(&mut app, "shop", SourceStanding::Works);
         assert!(!header(&app).contains("▲ log"), "{}", header(&app));
         stands(&mut app, "nobody", fails());
         assert!(!header(&app).contains("▲ log"), "{}", header(&app));
@@ -78,7 +78,7 @@ fn the_sources_are_listed_with_how_they_stand_what_came_and_what_is_missing() {
             from("access", "lines may be missing here", json!({"dropped": "unknown"})),
         ])),
     );
-    stands(&mut app, "shop", Standing::Works);
+    stands(&mut app, "shop", SourceStanding::Works);
     stands(&mut app, "access", fails());
     press(&mut app, "S");
     let drawn = text(&app);
@@ -92,7 +92,7 @@ fn the_sources_are_listed_with_how_they_stand_what_came_and_what_is_missing() {
     assert!(!drawn.contains("the API key is refused"), "{drawn}");
     press(&mut app, "G");
     assert!(text(&app).contains("the API key is refused; set HEROKU_API_KEY"), "{}", text(&app));
-    stands(&mut app, "access", Standing::Works);
+    stands(&mut app, "access", SourceStanding::Works);
     assert!(!text(&app).contains("the API key is refused"), "{}", text(&app));
 }
 

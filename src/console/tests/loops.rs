@@ -11,12 +11,12 @@ use crate::console::app::App;
 use crate::console::app::update::update;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
-use crate::console::msg::{Msg, Sent};
+use crate::console::msg::{Msg, SendState};
 use crate::console::overlays::{EACH, Overlay};
 use crate::console::pane::Pane;
 use crate::console::panes::record::SendStatus;
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::sort::{Key, SortBy};
+use crate::domain::errors::sort::{PageKey, SortBy};
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::{FieldChange, Item, OperationKind, Report, RowStatus};
@@ -232,7 +232,7 @@ fn who_went_far_down_the_list_stays_there_while_its_beginning_is_read_again() {
         ids.map(|id| error(id, "CODE", "Email", "bad", ErrorState::Open)).collect()
     };
     let part = |items: Vec<SyncError>| {
-        let next = items.last().map(|last| Key::of(SortBy::LastSeen, last));
+        let next = items.last().map(|last| PageKey::of(SortBy::LastSeen, last));
         ErrorPage { items, next, done: false }
     };
     let mut app = console((120, 40));
@@ -337,7 +337,7 @@ fn a_bulk_fix_is_shown_confirmed_by_its_count_watched_and_told() {
     assert_eq!(press(&mut app, "Esc Esc"), [Effect::Stop]);
     let effects = update(
         &mut app,
-        Msg::Reported { text: "fix".to_owned(), sent: Sent::Rows(None), result: Ok(report(2_000)) },
+        Msg::Reported { text: "fix".to_owned(), sent: SendState::Rows(None), result: Ok(report(2_000)) },
     );
     assert!(effects.iter().any(|effect| matches!(effect, Effect::LoadErrors { .. })));
     let failed = |item: &Item| item.result == RowStatus::Failed;
@@ -361,7 +361,7 @@ fn one_row_is_ignored_without_a_question_and_told_in_a_line() {
     assert!(matches!(effects.as_slice(), [Effect::Execute { .. }]));
     let mut done = Report { operation: Some(3), ..Report::default() };
     done.note(Item { id: 35, result: RowStatus::Done, message: "it is off the list".to_owned() });
-    update(&mut app, Msg::Reported { text: "ignore".to_owned(), sent: Sent::Nothing, result: Ok(done) });
+    update(&mut app, Msg::Reported { text: "ignore".to_owned(), sent: SendState::Nothing, result: Ok(done) });
     let toast = app.ctx.toast.clone().unwrap();
     assert_eq!(
         (toast.tone, toast.text.as_str()),

@@ -9,7 +9,7 @@ use crate::console::app::update::update;
 use crate::console::msg::Msg;
 use crate::console::overlays::Overlay;
 use crate::console::pane::Pane;
-use crate::console::panes::record::Tab;
+use crate::console::panes::record::RecordTab;
 
 fn mouse(app: &mut App, kind: MouseEventKind, (column, row): (u16, u16)) {
     update(app, Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
@@ -114,10 +114,10 @@ fn a_click_on_the_name_of_a_view_shows_it() {
     update(&mut app, Msg::Record { row: jane(), result: Box::new(Ok(failing())) });
     let tab = |app: &App| app.selection.record.as_ref().unwrap().tab;
     for (name, is) in [
-        (" relatives ", Tab::Relatives),
-        (" attempts ", Tab::Attempts),
-        (" log ", Tab::Log),
-        (" fields ", Tab::Fields),
+        (" relatives ", RecordTab::Relatives),
+        (" attempts ", RecordTab::Attempts),
+        (" log ", RecordTab::Log),
+        (" fields ", RecordTab::Fields),
     ] {
         click(&mut app, name);
         assert_eq!(tab(&app), is);

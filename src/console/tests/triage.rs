@@ -14,10 +14,10 @@ use crate::client::operations::execute::Plan;
 use crate::console::app::App;
 use crate::console::app::update::update;
 use crate::console::effect::Effect;
-use crate::console::msg::{Msg, Sent};
+use crate::console::msg::{Msg, SendState};
 use crate::console::overlays::{Editor, Overlay};
 use crate::console::pane::Pane;
-use crate::domain::errors::sort::{Key, SortBy};
+use crate::domain::errors::sort::{PageKey, SortBy};
 use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::mappings::field::Field;
@@ -216,7 +216,7 @@ fn marked_errors_are_mended_after_a_table_and_counted_until_salesforce_has_answe
     }
     assert!(matches!(&press(&mut app, "y")[..], [Effect::Execute { .. }]));
     let reported =
-        Msg::Reported { text: "mend".to_owned(), sent: Sent::Rows(Some(12)), result: Ok(report(9)) };
+        Msg::Reported { text: "mend".to_owned(), sent: SendState::Rows(Some(12)), result: Ok(report(9)) };
     let effects = update(&mut app, reported);
     assert!(effects.contains(&Effect::LoadTally { operation: 12, later: false }), "{effects:?}");
     let counted = |tally| Msg::Tallied { operation: 12, result: Ok(tally) };
@@ -311,7 +311,7 @@ fn the_list_follows_what_is_typed_and_is_as_before_when_nothing_was() {
 #[test]
 fn the_end_of_a_long_list_is_one_key_away_and_goes_on_upwards() {
     let mut app = on_jane();
-    app.errors.next = Some(crate::domain::errors::sort::Key::of(app.errors.sort.by, &errors()[5]));
+    app.errors.next = Some(crate::domain::errors::sort::PageKey::of(app.errors.sort.by, &errors()[5]));
     let effects = press(&mut app, "G");
     let [Effect::LoadBackwards { generation, query }] = &effects[..] else { panic!("{effects:?}") };
     assert!(!query.sort.descending && query.after.is_none());
@@ -327,7 +327,7 @@ fn the_end_of_a_long_list_is_one_key_away_and_goes_on_upwards() {
         "{effects:?}"
     );
     // A look that ended in vain for its time is gone on with by the same key, from where it ended.
-    let key = crate::domain::errors::sort::Key::of(app.errors.sort.by, &errors()[4]);
+    let key = crate::domain::errors::sort::PageKey::of(app.errors.sort.by, &errors()[4]);
     let vain = crate::client::api::ErrorPage { next: Some(key.clone()), done: false, ..page(Vec::new()) };
     let generation = app.errors.generation;
     assert_eq!(update(&mut app, Msg::Backwards { generation, end: false, result: Ok(vain) }), []);
@@ -374,7 +374,7 @@ fn many(numbers: std::ops::Range<i64>, state: ErrorState) -> Vec<SyncError> {
 
 /// A page behind which there are others.
 fn part(items: Vec<SyncError>) -> ErrorPage {
-    let next = items.last().map(|last| Key::of(SortBy::LastSeen, last));
+    let next = items.last().map(|last| PageKey::of(SortBy::LastSeen, last));
     ErrorPage { items, next, done: false }
 }
 
@@ -551,7 +551,7 @@ fn what_enter_does_in_the_palette_can_be_seen() {
 fn answers_are_counted_on_after_one_count_failed() {
     let mut app = on_jane();
     let reported =
-        Msg::Reported { text: "mend".to_owned(), sent: Sent::Rows(Some(12)), result: Ok(report(9)) };
+        Msg::Reported { text: "mend".to_owned(), sent: SendState::Rows(Some(12)), result: Ok(report(9)) };
     update(&mut app, reported);
     let failed = Msg::Tallied { operation: 12, result: Err(ClientError::refused("too late")) };
     let effects = update(&mut app, failed);

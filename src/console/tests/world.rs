@@ -24,7 +24,7 @@ use crate::domain::changes::dry_run::{DryRun, DryRunRow};
 use crate::domain::errors::catalogue;
 use crate::domain::errors::group::{self, Group};
 use crate::domain::errors::summary::Summary;
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::errors::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
@@ -36,7 +36,7 @@ use crate::domain::records::verify::{self, Difference, Finding, VerifyReport};
 use crate::domain::reports::overview::{
     AlertsStatus, ConnectionStatus, EngineStatus, MappingStatus, Overview,
 };
-use crate::domain::reports::trend::{Minute, Share, Trend};
+use crate::domain::reports::trend::{ErrorShare, Minute, Trend};
 use crate::domain::state::{ConnectionState, EngineState, MappingState};
 
 pub fn now() -> DateTime<Utc> {
@@ -173,7 +173,7 @@ pub fn overview() -> Overview {
 }
 
 pub fn error(id: i64, code: &str, field: &str, message: &str, state: ErrorState) -> SyncError {
-    let entry = catalogue::classify(Source::Salesforce, code, message);
+    let entry = catalogue::classify(ErrorSource::Salesforce, code, message);
     SyncError {
         id,
         mapping: "Contact".to_owned(),
@@ -181,7 +181,7 @@ pub fn error(id: i64, code: &str, field: &str, message: &str, state: ErrorState)
         row_id: Some(RowId(10_200 + id as i32)),
         sfid: None,
         op: "insert".to_owned(),
-        source: Source::Salesforce,
+        source: ErrorSource::Salesforce,
         code: code.to_owned(),
         category: entry.category,
         class: entry.class,
@@ -323,7 +323,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
         view.history.insert(0, accepted);
     }
     if let Some(error) = error {
-        let entry = catalogue::classify(Source::Salesforce, &error.code, &error.message);
+        let entry = catalogue::classify(ErrorSource::Salesforce, &error.code, &error.message);
         let fields = view.values.iter().map(|(field, _)| field.clone()).collect();
         let mapping = Mapping::plain("Contact", fields);
         view.advice = catalogue::diagnose(entry, &mapping, &view);
@@ -379,7 +379,7 @@ pub fn groups() -> Vec<Group> {
         count,
         first_seen: now() - TimeDelta::hours(3),
         last_seen: now() - TimeDelta::seconds(20),
-        trend: group::Trend { last_hour: count / 4, hour_before: count / 2 },
+        trend: group::GroupTrend { last_hour: count / 4, hour_before: count / 2 },
         aside: 0,
         life: None,
     };

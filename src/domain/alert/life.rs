@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::message::Change;
-use super::rule::{Manner, Tell};
+use super::message::MessageChange;
+use super::rule::{AlertManner, Tell};
 use crate::domain::values::checksum::checksum;
 
 /// What was seen of the subject of a rule.
@@ -29,7 +29,7 @@ pub struct Observed {
 
 /// What a look says about an alert.
 #[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
+pub enum AlertSeen<'a> {
     /// It is so.
     Holds(&'a Observed),
     /// It is not so.
@@ -57,7 +57,7 @@ pub enum Gate {
 /// Where an alert is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Phase {
+pub enum AlertPhase {
     /// It is so, but not for long enough.
     Pending,
     /// It is so.
@@ -66,13 +66,13 @@ pub enum Phase {
     Over,
 }
 
-impl Phase {
+impl AlertPhase {
     /// Its word.
     pub fn word(self) -> &'static str {
         match self {
-            Phase::Pending => "pending",
-            Phase::Firing => "firing",
-            Phase::Over => "resolved",
+            AlertPhase::Pending => "pending",
+            AlertPhase::Firing => "firing",
+            AlertPhase::Over => "resolved",
         }
     }
 }
@@ -104,11 +104,11 @@ pub struct Acknowledged {
 
 /// How an alert stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct AlertStanding {
     /// Tells this one from an earlier one of the same subject.
     pub incident: String,
     /// Where it is in its life.
-    pub phase: Phase,
+    pub phase: AlertPhase,
     /// Since when it is so; of one that is over, since when it is over.
     pub since: DateTime<Utc>,
     /// When it fired.
@@ -126,12 +126,12 @@ pub struct Standing {
     pub seen: Observed,
 }
 
-impl Standing {
-    fn begin(rule: &str, seen: &Observed, now: DateTime<Utc>) -> Standing {
+impl AlertStanding {
+    fn begin(rule: &str, seen: &Observed, now: DateTime<Utc>) -> AlertStanding {
         let name = [rule, &seen.subject, &now.to_rfc3339()].join("\u{1f}");
-        Standing {
+        AlertStanding {
             incident: format!("{:016x}", checksum(&name)),
-            phase: Phase::Pending,
+            phase: AlertPhase::Pending,
             since: now,
             fired_at: None,
             clear_since: None,
@@ -156,28 +156,29 @@ impl Standing {
 /// How an alert stands now, and what of that is told. `None` is one that there is not, or that nobody needs to know of.
 pub fn step(
     rule: &str,
-    manner: &Manner,
-    before: Option<Standing>,
-    seen: Seen<'_>,
+    manner: &AlertManner,
+    before: Option<AlertStanding>,
+    seen: AlertSeen<'_>,
     gate: Gate,
     now: DateTime<Utc>,
-) -> (Option<Standing>, Option<Change>) {
+) -> (Option<AlertStanding>, Option<MessageChange>) {
     let Some(mut after) = moved(rule, manner, before, seen, now) else { return (None, None) };
-    after.owed |= gate == Gate::Gather && after.phase == Phase::Firing;
+    after.owed |= gate == Gate::Gather && after.phase == AlertPhase::Firing;
     let change = news(manner, &after, gate, now);
     match change {
-        Some(Change::Acknowledged) => {
+        Some(MessageChange::Acknowledged) => {
             if let Some(acknowledged) = &mut after.acknowledged {
                 acknowledged.told = true;
             }
         }
         Some(change) => {
-            after.told = Some(LastNotice { at: now, total: after.seen.total, over: change == Change::Over });
+            after.told =
+                Some(LastNotice { at: now, total: after.seen.total, over: change == MessageChange::Over });
         }
         None => {}
     }
     // Of what came and went without a word, nothing is kept; but in a digest it is told.
-    let forgotten = after.phase == Phase::Over
+    let forgotten = after.phase == AlertPhase::Over
         && after.told.is_none()
         && !after.has_end_to_tell()
         && !manner.tell.is_digest();
@@ -187,53 +188,57 @@ pub fn step(
 /// Where it is in its life now.
 fn moved(
     rule: &str,
-    manner: &Manner,
-    before: Option<Standing>,
-    seen: Seen<'_>,
+    manner: &AlertManner,
+    before: Option<AlertStanding>,
+    seen: AlertSeen<'_>,
     now: DateTime<Utc>,
-) -> Option<Standing> {
+) -> Option<AlertStanding> {
     let mut standing = match (before, seen) {
         // An earlier one whose end is not told yet goes on, instead of two messages at once.
-        (Some(mut again), Seen::Holds(seen)) if again.phase == Phase::Over && again.has_end_to_tell() => {
-            again.phase = Phase::Firing;
+        (Some(mut again), AlertSeen::Holds(seen))
+            if again.phase == AlertPhase::Over && again.has_end_to_tell() =>
+        {
+            again.phase = AlertPhase::Firing;
             again.since = again.fired_at.unwrap_or(now);
             again.seen = seen.clone();
             again
         }
-        (None, Seen::Holds(seen)) => Standing::begin(rule, seen, now),
-        (Some(over), Seen::Holds(seen)) if over.phase == Phase::Over => Standing::begin(rule, seen, now),
-        (Some(mut held), Seen::Holds(seen)) => {
+        (None, AlertSeen::Holds(seen)) => AlertStanding::begin(rule, seen, now),
+        (Some(over), AlertSeen::Holds(seen)) if over.phase == AlertPhase::Over => {
+            AlertStanding::begin(rule, seen, now)
+        }
+        (Some(mut held), AlertSeen::Holds(seen)) => {
             held.seen = seen.clone();
             held.clear_since = None;
             held
         }
         (None, _) => return None,
-        (Some(standing), Seen::Clear) if standing.phase == Phase::Pending => {
+        (Some(standing), AlertSeen::Clear) if standing.phase == AlertPhase::Pending => {
             debug_assert!(standing.told.is_none());
             return None;
         }
-        (Some(mut standing), Seen::Clear) if standing.phase == Phase::Firing => {
+        (Some(mut standing), AlertSeen::Clear) if standing.phase == AlertPhase::Firing => {
             let clear = *standing.clear_since.get_or_insert(now);
             if has_passed(clear, manner.delay, now) {
-                standing.phase = Phase::Over;
+                standing.phase = AlertPhase::Over;
                 standing.since = now;
                 standing.clear_since = None;
             }
             standing
         }
         // What cannot be seen does not wait either.
-        (Some(mut standing), Seen::Unknown) if standing.phase == Phase::Pending => {
+        (Some(mut standing), AlertSeen::Unknown) if standing.phase == AlertPhase::Pending => {
             standing.since = now;
             return Some(standing);
         }
-        (Some(mut standing), Seen::Unknown) => {
+        (Some(mut standing), AlertSeen::Unknown) => {
             standing.clear_since = None;
             standing
         }
         (Some(standing), _) => standing,
     };
-    if standing.phase == Phase::Pending && has_passed(standing.since, manner.delay, now) {
-        standing.phase = Phase::Firing;
+    if standing.phase == AlertPhase::Pending && has_passed(standing.since, manner.delay, now) {
+        standing.phase = AlertPhase::Firing;
         standing.fired_at = Some(now);
     }
     Some(standing)
@@ -244,20 +249,27 @@ fn has_passed(since: DateTime<Utc>, length: Duration, now: DateTime<Utc>) -> boo
 }
 
 /// What is told of it now.
-fn news(manner: &Manner, standing: &Standing, gate: Gate, now: DateTime<Utc>) -> Option<Change> {
+fn news(
+    manner: &AlertManner,
+    standing: &AlertStanding,
+    gate: Gate,
+    now: DateTime<Utc>,
+) -> Option<MessageChange> {
     let untold_end = match gate {
         Gate::Digest => standing.told.is_none_or(|told| !told.over),
         _ => standing.has_end_to_tell(),
     };
     match (standing.phase, gate) {
-        (Phase::Pending, _) | (_, Gate::Later | Gate::Gather) => None,
-        (Phase::Over, _) => untold_end.then_some(Change::Over),
-        (Phase::Firing, Gate::Silenced) => None,
-        (Phase::Firing, Gate::Open | Gate::Digest) => {
-            let Some(told) = standing.told.filter(|told| !told.over) else { return Some(Change::Fired) };
+        (AlertPhase::Pending, _) | (_, Gate::Later | Gate::Gather) => None,
+        (AlertPhase::Over, _) => untold_end.then_some(MessageChange::Over),
+        (AlertPhase::Firing, Gate::Silenced) => None,
+        (AlertPhase::Firing, Gate::Open | Gate::Digest) => {
+            let Some(told) = standing.told.filter(|told| !told.over) else {
+                return Some(MessageChange::Fired);
+            };
             match &standing.acknowledged {
-                Some(acknowledged) => return (!acknowledged.told).then_some(Change::Acknowledged),
-                None if gate == Gate::Digest => return Some(Change::Still),
+                Some(acknowledged) => return (!acknowledged.told).then_some(MessageChange::Acknowledged),
+                None if gate == Gate::Digest => return Some(MessageChange::Still),
                 None => {}
             }
             // What is not seen at this moment is about to be over.
@@ -267,9 +279,9 @@ fn news(manner: &Manner, standing: &Standing, gate: Gate, now: DateTime<Utc>) ->
             let more = manner.tell == Tell::Every && standing.seen.total > told.total;
             match () {
                 () if manner.repeat.is_some_and(|repeat| has_passed(told.at, repeat, now)) => {
-                    Some(Change::Still)
+                    Some(MessageChange::Still)
                 }
-                () if more && has_passed(told.at, manner.again, now) => Some(Change::More),
+                () if more && has_passed(told.at, manner.again, now) => Some(MessageChange::More),
                 () => None,
             }
         }
@@ -283,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    const MANNER: Manner = Manner {
+    const MANNER: AlertManner = AlertManner {
         delay: Duration::from_secs(60),
         tell: Tell::Threshold,
         again: Duration::from_secs(300),
@@ -300,27 +312,27 @@ mod tests {
 
     /// A life: what is seen at which second, and through which gate.
     struct Life {
-        manner: Manner,
-        standing: Option<Standing>,
+        manner: AlertManner,
+        standing: Option<AlertStanding>,
     }
 
     impl Life {
-        fn new(manner: Manner) -> Life {
+        fn new(manner: AlertManner) -> Life {
             Life { manner, standing: None }
         }
 
-        fn goes_on(&mut self, seconds: i64, seen: Seen<'_>, gate: Gate) -> Option<Change> {
+        fn goes_on(&mut self, seconds: i64, seen: AlertSeen<'_>, gate: Gate) -> Option<MessageChange> {
             let (after, change) = step("r", &self.manner, self.standing.take(), seen, gate, at(seconds));
             self.standing = after;
             change
         }
 
-        fn holds(&mut self, seconds: i64) -> Option<Change> {
-            self.goes_on(seconds, Seen::Holds(&seen(1)), Gate::Open)
+        fn holds(&mut self, seconds: i64) -> Option<MessageChange> {
+            self.goes_on(seconds, AlertSeen::Holds(&seen(1)), Gate::Open)
         }
 
-        fn clear(&mut self, seconds: i64) -> Option<Change> {
-            self.goes_on(seconds, Seen::Clear, Gate::Open)
+        fn clear(&mut self, seconds: i64) -> Option<MessageChange> {
+            self.goes_on(seconds, AlertSeen::Clear, Gate::Open)
         }
     }
 
@@ -328,12 +340,12 @@ mod tests {
     fn it_fires_after_a_delay_tells_once_and_tells_when_it_is_over() {
         let mut life = Life::new(MANNER);
         let told: Vec<_> = [0, 30, 59, 60, 90, 3_600].iter().map(|now| life.holds(*now)).collect();
-        assert_eq!(told, [None, None, None, Some(Change::Fired), None, None]);
+        assert_eq!(told, [None, None, None, Some(MessageChange::Fired), None, None]);
         assert_eq!([life.clear(3_610), life.clear(3_669)], [None, None]);
-        assert_eq!(life.clear(3_670), Some(Change::Over));
+        assert_eq!(life.clear(3_670), Some(MessageChange::Over));
         assert_eq!(life.clear(3_700), None);
         assert_eq!(life.holds(4_000), None);
-        assert_eq!(life.holds(4_060), Some(Change::Fired), "another one, another message");
+        assert_eq!(life.holds(4_060), Some(MessageChange::Fired), "another one, another message");
     }
 
     #[test]
@@ -347,7 +359,7 @@ mod tests {
         }
         // A short absence while it fires is no end either.
         life.holds(5_000);
-        assert_eq!(life.holds(5_060), Some(Change::Fired));
+        assert_eq!(life.holds(5_060), Some(MessageChange::Fired));
         for round in 0..20 {
             assert_eq!(life.clear(5_100 + round * 60), None);
             assert_eq!(life.holds(5_150 + round * 60), None);
@@ -358,53 +370,53 @@ mod tests {
     fn it_is_repeated_after_hours_unless_somebody_has_it_in_hand() {
         let mut life = Life::new(MANNER);
         life.holds(0);
-        assert_eq!(life.holds(60), Some(Change::Fired));
+        assert_eq!(life.holds(60), Some(MessageChange::Fired));
         assert_eq!(life.holds(60 + 4 * 3_600 - 1), None);
-        assert_eq!(life.holds(60 + 4 * 3_600), Some(Change::Still));
+        assert_eq!(life.holds(60 + 4 * 3_600), Some(MessageChange::Still));
         let by = Acknowledged { at: at(20_000), by: "ada".to_owned(), note: String::new(), told: false };
         life.standing.as_mut().unwrap().acknowledged = Some(by);
-        assert_eq!(life.holds(20_000), Some(Change::Acknowledged));
+        assert_eq!(life.holds(20_000), Some(MessageChange::Acknowledged));
         assert_eq!(life.holds(60 + 20 * 3_600), None);
         life.clear(100_000);
-        assert_eq!(life.clear(100_060), Some(Change::Over));
+        assert_eq!(life.clear(100_060), Some(MessageChange::Over));
     }
 
     #[test]
     fn more_of_the_same_is_told_now_and_then_where_every_error_is_wanted() {
-        let mut life = Life::new(Manner { tell: Tell::Every, ..MANNER });
+        let mut life = Life::new(AlertManner { tell: Tell::Every, ..MANNER });
         let mut total = 0;
         let mut told = Vec::new();
         for second in 0..1_000 {
             total += 10;
-            let change = life.goes_on(second, Seen::Holds(&seen(total)), Gate::Open);
+            let change = life.goes_on(second, AlertSeen::Holds(&seen(total)), Gate::Open);
             told.extend(change.map(|change| (second, change)));
         }
-        let more = Change::More;
-        assert_eq!(told, [(60, Change::Fired), (360, more), (660, more), (960, more)]);
+        let more = MessageChange::More;
+        assert_eq!(told, [(60, MessageChange::Fired), (360, more), (660, more), (960, more)]);
     }
 
     #[test]
     fn a_silence_and_quiet_hours_hold_back_what_begins() {
         let mut life = Life::new(MANNER);
         for now in [0, 60, 600] {
-            assert_eq!(life.goes_on(now, Seen::Holds(&seen(1)), Gate::Silenced), None);
+            assert_eq!(life.goes_on(now, AlertSeen::Holds(&seen(1)), Gate::Silenced), None);
         }
-        assert_eq!(life.holds(700), Some(Change::Fired), "it still is so when the silence ends");
-        life.goes_on(800, Seen::Clear, Gate::Silenced);
-        let over = life.goes_on(900, Seen::Clear, Gate::Silenced);
-        assert_eq!(over, Some(Change::Over), "whoever was told hears of the end");
+        assert_eq!(life.holds(700), Some(MessageChange::Fired), "it still is so when the silence ends");
+        life.goes_on(800, AlertSeen::Clear, Gate::Silenced);
+        let over = life.goes_on(900, AlertSeen::Clear, Gate::Silenced);
+        assert_eq!(over, Some(MessageChange::Over), "whoever was told hears of the end");
         let mut night = Life::new(MANNER);
         night.holds(0);
-        assert_eq!(night.holds(60), Some(Change::Fired));
-        night.goes_on(100, Seen::Clear, Gate::Later);
-        assert_eq!(night.goes_on(200, Seen::Clear, Gate::Later), None);
-        assert_eq!(night.clear(1_000), Some(Change::Over), "told in the morning");
+        assert_eq!(night.holds(60), Some(MessageChange::Fired));
+        night.goes_on(100, AlertSeen::Clear, Gate::Later);
+        assert_eq!(night.goes_on(200, AlertSeen::Clear, Gate::Later), None);
+        assert_eq!(night.clear(1_000), Some(MessageChange::Over), "told in the morning");
         let mut short = Life::new(MANNER);
         for now in [0, 60] {
-            short.goes_on(now, Seen::Holds(&seen(1)), Gate::Later);
+            short.goes_on(now, AlertSeen::Holds(&seen(1)), Gate::Later);
         }
-        short.goes_on(100, Seen::Clear, Gate::Later);
-        short.goes_on(160, Seen::Clear, Gate::Later);
+        short.goes_on(100, AlertSeen::Clear, Gate::Later);
+        short.goes_on(160, AlertSeen::Clear, Gate::Later);
         assert_eq!((short.clear(1_000), short.standing), (None, None), "it came and went in the night");
     }
 
@@ -412,21 +424,21 @@ mod tests {
     fn what_waits_for_the_next_message_is_told_even_when_it_is_over() {
         let mut life = Life::new(MANNER);
         for now in [0, 60] {
-            assert_eq!(life.goes_on(now, Seen::Holds(&seen(1)), Gate::Gather), None);
+            assert_eq!(life.goes_on(now, AlertSeen::Holds(&seen(1)), Gate::Gather), None);
         }
         for now in [100, 160] {
-            assert_eq!(life.goes_on(now, Seen::Clear, Gate::Gather), None);
+            assert_eq!(life.goes_on(now, AlertSeen::Clear, Gate::Gather), None);
         }
-        assert_eq!(life.clear(300), Some(Change::Over), "it came and went meanwhile");
+        assert_eq!(life.clear(300), Some(MessageChange::Over), "it came and went meanwhile");
         assert_eq!(life.clear(301), None);
         let mut back = Life::new(MANNER);
         for now in [0, 60] {
-            back.goes_on(now, Seen::Holds(&seen(1)), Gate::Gather);
+            back.goes_on(now, AlertSeen::Holds(&seen(1)), Gate::Gather);
         }
         for now in [100, 160] {
-            back.goes_on(now, Seen::Clear, Gate::Gather);
+            back.goes_on(now, AlertSeen::Clear, Gate::Gather);
         }
-        assert_eq!(back.holds(300), Some(Change::Fired), "it is back before it was told");
+        assert_eq!(back.holds(300), Some(MessageChange::Fired), "it is back before it was told");
     }
 
     #[test]
@@ -434,36 +446,36 @@ mod tests {
         let mut life = Life::new(MANNER);
         life.holds(0);
         for now in [50, 100, 1_000] {
-            assert_eq!(life.goes_on(now, Seen::Unknown, Gate::Open), None);
+            assert_eq!(life.goes_on(now, AlertSeen::Unknown, Gate::Open), None);
         }
         assert_eq!(life.holds(1_030), None, "the delay begins anew");
-        assert_eq!(life.holds(1_060), Some(Change::Fired));
+        assert_eq!(life.holds(1_060), Some(MessageChange::Fired));
         life.clear(1_100);
-        assert_eq!(life.goes_on(1_200, Seen::Unknown, Gate::Open), None);
+        assert_eq!(life.goes_on(1_200, AlertSeen::Unknown, Gate::Open), None);
         assert_eq!(life.clear(1_201), None);
-        assert_eq!(life.clear(1_261), Some(Change::Over));
+        assert_eq!(life.clear(1_261), Some(MessageChange::Over));
     }
 
     #[test]
     fn a_digest_tells_what_stands_and_what_came_and_went() {
-        let mut life = Life::new(Manner { tell: Tell::Hourly, ..MANNER });
+        let mut life = Life::new(AlertManner { tell: Tell::Hourly, ..MANNER });
         for now in [0, 60] {
-            assert_eq!(life.goes_on(now, Seen::Holds(&seen(1)), Gate::Later), None);
+            assert_eq!(life.goes_on(now, AlertSeen::Holds(&seen(1)), Gate::Later), None);
         }
-        assert_eq!(life.goes_on(3_600, Seen::Holds(&seen(1)), Gate::Digest), Some(Change::Fired));
-        assert_eq!(life.goes_on(7_200, Seen::Holds(&seen(1)), Gate::Digest), Some(Change::Still));
-        life.goes_on(7_300, Seen::Clear, Gate::Later);
-        life.goes_on(7_400, Seen::Clear, Gate::Later);
-        assert_eq!(life.goes_on(10_800, Seen::Clear, Gate::Digest), Some(Change::Over));
-        assert_eq!(life.goes_on(14_400, Seen::Clear, Gate::Digest), None);
-        let mut short = Life::new(Manner { tell: Tell::Hourly, ..MANNER });
+        assert_eq!(life.goes_on(3_600, AlertSeen::Holds(&seen(1)), Gate::Digest), Some(MessageChange::Fired));
+        assert_eq!(life.goes_on(7_200, AlertSeen::Holds(&seen(1)), Gate::Digest), Some(MessageChange::Still));
+        life.goes_on(7_300, AlertSeen::Clear, Gate::Later);
+        life.goes_on(7_400, AlertSeen::Clear, Gate::Later);
+        assert_eq!(life.goes_on(10_800, AlertSeen::Clear, Gate::Digest), Some(MessageChange::Over));
+        assert_eq!(life.goes_on(14_400, AlertSeen::Clear, Gate::Digest), None);
+        let mut short = Life::new(AlertManner { tell: Tell::Hourly, ..MANNER });
         for now in [0, 60] {
-            short.goes_on(now, Seen::Holds(&seen(1)), Gate::Later);
+            short.goes_on(now, AlertSeen::Holds(&seen(1)), Gate::Later);
         }
         for now in [100, 200] {
-            short.goes_on(now, Seen::Clear, Gate::Later);
+            short.goes_on(now, AlertSeen::Clear, Gate::Later);
         }
-        assert_eq!(short.goes_on(3_600, Seen::Clear, Gate::Digest), Some(Change::Over));
+        assert_eq!(short.goes_on(3_600, AlertSeen::Clear, Gate::Digest), Some(MessageChange::Over));
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -488,7 +500,7 @@ mod tests {
             course in proptest::collection::vec(happens(), 1..200), every in any::<bool>(),
         ) {
             let tell = if every { Tell::Every } else { Tell::Threshold };
-            let mut life = Life::new(Manner { tell, ..MANNER });
+            let mut life = Life::new(AlertManner { tell, ..MANNER });
             let (mut now, mut total) = (0, 0);
             let mut known = false;
             let mut last = i64::MIN;
@@ -497,16 +509,16 @@ mod tests {
             for happens in course {
                 now += happens.seconds;
                 total += 1;
-                if happens.acknowledge && let Some(standing) = &mut life.standing && standing.phase == Phase::Firing {
+                if happens.acknowledge && let Some(standing) = &mut life.standing && standing.phase == AlertPhase::Firing {
                     let by = Acknowledged { at: at(now), by: String::new(), note: String::new(), told: false };
                     standing.acknowledged = Some(by);
                 }
                 let in_hand = life.standing.as_ref().is_some_and(|standing| standing.acknowledged.is_some());
                 let observed = seen(total);
                 let what = match happens.holds {
-                    Some(true) => Seen::Holds(&observed),
-                    Some(false) => Seen::Clear,
-                    None => Seen::Unknown,
+                    Some(true) => AlertSeen::Holds(&observed),
+                    Some(false) => AlertSeen::Clear,
+                    None => AlertSeen::Unknown,
                 };
                 match happens.holds {
                     Some(true) => since = since.or(Some(now)),
@@ -514,24 +526,24 @@ mod tests {
                 }
                 let change = life.goes_on(now, what, happens.gate);
                 match change {
-                    Some(Change::Fired) => {
+                    Some(MessageChange::Fired) => {
                         prop_assert!(!known, "told twice that it fires");
                         known = true;
                     }
-                    Some(Change::Over) => {
+                    Some(MessageChange::Over) => {
                         prop_assert!(known, "an end without a beginning");
                         known = false;
                     }
-                    Some(Change::Still) => {
+                    Some(MessageChange::Still) => {
                         prop_assert!(known && !in_hand && now - last >= 4 * 3_600);
                     }
-                    Some(Change::More) => prop_assert!(known && every && !in_hand && now - last >= 300),
-                    Some(Change::Acknowledged) => prop_assert!(known),
+                    Some(MessageChange::More) => prop_assert!(known && every && !in_hand && now - last >= 300),
+                    Some(MessageChange::Acknowledged) => prop_assert!(known),
                     None => {}
                 }
                 if let Some(change) = change {
                     prop_assert!(happens.gate != Gate::Later);
-                    prop_assert!(happens.gate != Gate::Silenced || change == Change::Over);
+                    prop_assert!(happens.gate != Gate::Silenced || change == MessageChange::Over);
                     last = now;
                 }
                 // What was seen for long enough through an open gate is known.
@@ -550,9 +562,9 @@ mod tests {
                 now += happens.seconds;
                 let observed = seen(now);
                 let what = match happens.holds {
-                    Some(true) => Seen::Holds(&observed),
-                    Some(false) => Seen::Clear,
-                    None => Seen::Unknown,
+                    Some(true) => AlertSeen::Holds(&observed),
+                    Some(false) => AlertSeen::Clear,
+                    None => AlertSeen::Unknown,
                 };
                 let told = through.goes_on(now, what, happens.gate);
                 let kept = serde_json::to_string(&stored.standing).unwrap();

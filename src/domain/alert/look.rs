@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::life::Observed;
-use super::rule::{Rule, Scope, Share, When};
+use super::rule::{AnswerShare, Rule, Scope, When};
 use crate::domain::errors::cause::Cause;
 use crate::domain::errors::sync_error::Category;
 use crate::domain::reports::overview::{MappingStatus, Overview};
@@ -15,7 +15,7 @@ use crate::domain::values::size::thousands;
 
 /// How things stand, as far as rules ask.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct AlertLook {
     /// The connection and the mappings.
     pub overview: Overview,
     /// Causes of errors that are not mended, and those that were mended not long ago.
@@ -25,7 +25,7 @@ pub struct Look {
     /// For each rule that asks for errors of a time: how many of each mapping and category.
     pub recent: BTreeMap<String, Vec<(String, Category, i64)>>,
     /// For each rule that asks for a share: the answers of each mapping.
-    pub answers: BTreeMap<String, Vec<(String, Answers)>>,
+    pub answers: BTreeMap<String, Vec<(String, AnswerCounts)>>,
     /// Since when the oldest row of a mapping waits for another one.
     pub blocked: BTreeMap<String, DateTime<Utc>>,
     /// What the last comparison of a mapping found.
@@ -38,7 +38,7 @@ pub struct Look {
 
 /// Answers of a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
+pub struct AnswerCounts {
     /// Records that Salesforce took.
     pub accepted: i64,
     /// Those that it did not take.
@@ -46,7 +46,7 @@ pub struct Answers {
 }
 
 /// What of a rule is so at a time; `None` where nobody can say.
-pub fn observe(rule: &Rule, look: &Look, now: DateTime<Utc>) -> Option<Vec<Observed>> {
+pub fn observe(rule: &Rule, look: &AlertLook, now: DateTime<Utc>) -> Option<Vec<Observed>> {
     if rule.when.follows_from_connection() && look.overview.connection.state != ConnectionState::Ok {
         return None;
     }
@@ -180,12 +180,12 @@ fn above_limit(scope: &Scope, count: i64, above: i64, what: &str) -> Vec<Observe
 
 fn shares(
     rule: &Rule,
-    share: &Share,
-    look: &Look,
+    share: &AnswerShare,
+    look: &AlertLook,
     what: &str,
-    beyond: impl Fn(Answers, i64) -> Option<f64>,
+    beyond: impl Fn(AnswerCounts, i64) -> Option<f64>,
 ) -> Vec<Observed> {
-    let mut sum = Answers::default();
+    let mut sum = AnswerCounts::default();
     for (mapping, answers) in look.answers.get(&rule.name).into_iter().flatten() {
         if rule.scope.has_mapping(mapping) {
             sum.accepted += answers.accepted;
@@ -200,7 +200,7 @@ fn shares(
     vec![Observed { headline, mapping: rule.scope.mapping.clone(), ..Observed::default() }]
 }
 
-fn connection(look: &Look, is_so: impl Fn(ConnectionState) -> bool) -> Vec<Observed> {
+fn connection(look: &AlertLook, is_so: impl Fn(ConnectionState) -> bool) -> Vec<Observed> {
     let of = &look.overview.connection;
     if !is_so(of.state) {
         return Vec::new();
@@ -211,7 +211,7 @@ fn connection(look: &Look, is_so: impl Fn(ConnectionState) -> bool) -> Vec<Obser
     vec![Observed { headline, why: of.detail.clone(), ..Observed::default() }]
 }
 
-fn budget(look: &Look, limits: &[i64]) -> Vec<Observed> {
+fn budget(look: &AlertLook, limits: &[i64]) -> Vec<Observed> {
     let of = &look.overview.connection;
     let (Some(used), Some(limit @ 1..)) = (of.api_used, of.api_limit) else { return Vec::new() };
     let part = used.saturating_mul(100) / limit;
@@ -228,7 +228,7 @@ fn budget(look: &Look, limits: &[i64]) -> Vec<Observed> {
 }
 
 /// Causes that a rule is about. One that somebody muted is none of them, until what the mute waits for has come.
-fn causes(rule: &Rule, look: &Look, now: DateTime<Utc>) -> Vec<Observed> {
+fn causes(rule: &Rule, look: &AlertLook, now: DateTime<Utc>) -> Vec<Observed> {
     let since = look.since.get(&rule.name).copied().unwrap_or(now);
     let of = look.causes.iter().filter(|cause| {
         let scope = &rule.scope;
@@ -269,7 +269,7 @@ fn causes(rule: &Rule, look: &Look, now: DateTime<Utc>) -> Vec<Observed> {
 }
 
 /// Whether something of a rule says no more than that the connection is down, which another rule tells.
-pub fn is_inhibited(rule: &Rule, observed: &Observed, look: &Look, rules: &[Rule]) -> bool {
+pub fn is_inhibited(rule: &Rule, observed: &Observed, look: &AlertLook, rules: &[Rule]) -> bool {
     let down = look.overview.connection.state != ConnectionState::Ok;
     let told_elsewhere = || rules.iter().any(|rule| rule.when.is_of_connection());
     let of_connection = || {
@@ -286,7 +286,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::domain::alert::rule::Manner;
+    use crate::domain::alert::rule::AlertManner;
     use crate::domain::alert::rule::{Severity, Tell};
     use crate::domain::errors::cause::{Course, Mute, Sight, Until};
     use crate::domain::reports::overview::ConnectionStatus;
@@ -304,14 +304,17 @@ mod tests {
             scope: Scope::default(),
             severity: Severity::Warning,
             channels: Vec::new(),
-            manner: Manner { delay: MINUTE, tell: Tell::Threshold, again: MINUTE, repeat: None },
+            manner: AlertManner { delay: MINUTE, tell: Tell::Threshold, again: MINUTE, repeat: None },
             quiet: None,
         }
     }
 
-    fn look(mappings: Vec<MappingStatus>) -> Look {
+    fn look(mappings: Vec<MappingStatus>) -> AlertLook {
         let connection = ConnectionStatus { state: ConnectionState::Ok, ..ConnectionStatus::default() };
-        Look { overview: Overview { connection, mappings, ..Overview::default() }, ..Look::default() }
+        AlertLook {
+            overview: Overview { connection, mappings, ..Overview::default() },
+            ..AlertLook::default()
+        }
     }
 
     fn mapping(name: &str) -> MappingStatus {
@@ -323,7 +326,7 @@ mod tests {
         }
     }
 
-    fn headlines(when: When, look: &Look) -> Vec<String> {
+    fn headlines(when: When, look: &AlertLook) -> Vec<String> {
         let found = observe(&rule(when), look, now()).unwrap();
         found.into_iter().map(|observed| observed.headline).collect()
     }
@@ -344,12 +347,12 @@ mod tests {
             ..rule(When::Errors { above: 7, within: None })
         };
         assert_eq!(observe(&of_account, &look, now()), Some(Vec::new()));
-        let answers = |accepted, rejected| Answers { accepted, rejected };
+        let answers = |accepted, rejected| AnswerCounts { accepted, rejected };
         look.answers.insert(
             "r".to_owned(),
             vec![("Account".to_owned(), answers(60, 20)), ("Contact".to_owned(), answers(10, 10))],
         );
-        let share = |percent, least| Share { percent, within: MINUTE, least };
+        let share = |percent, least| AnswerShare { percent, within: MINUTE, least };
         assert_eq!(
             headlines(When::ErrorRate(share(25.0, 100)), &look),
             ["30.0 % of 100 answers within 60 s rejected"]

@@ -12,7 +12,7 @@ pub const MOST: usize = 50;
 /// What is told of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum MessageChange {
     /// It fires.
     Fired,
     /// There are more of the same.
@@ -26,15 +26,15 @@ pub enum Change {
     Over,
 }
 
-impl Change {
+impl MessageChange {
     /// Its word.
     pub fn word(self) -> &'static str {
         match self {
-            Change::Fired => "fired",
-            Change::More => "more",
-            Change::Still => "still",
-            Change::Acknowledged => "acknowledged",
-            Change::Over => "resolved",
+            MessageChange::Fired => "fired",
+            MessageChange::More => "more",
+            MessageChange::Still => "still",
+            MessageChange::Acknowledged => "acknowledged",
+            MessageChange::Over => "resolved",
         }
     }
 }
@@ -58,13 +58,13 @@ pub struct Example {
 
 /// What is told of one alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Item {
+pub struct MessageItem {
     /// The alert.
     pub incident: String,
     /// What of the rule.
     pub subject: String,
     /// What is told.
-    pub change: Change,
+    pub change: MessageChange,
     /// A few words.
     pub headline: String,
     /// Why, where that is known.
@@ -111,7 +111,7 @@ pub struct Message {
     /// Whether it is a digest.
     pub digest: bool,
     /// What changed.
-    pub items: Vec<Item>,
+    pub items: Vec<MessageItem>,
     /// How many more items there are.
     pub omitted: usize,
     /// What else of the rule fires, in a few words each.
@@ -133,7 +133,7 @@ impl Message {
     /// This message after an earlier one that never arrived: nothing of that is lost, and what both tell is told once.
     #[must_use]
     pub fn after(self, earlier: Message) -> Message {
-        let mut items: Vec<Item> = Vec::new();
+        let mut items: Vec<MessageItem> = Vec::new();
         for old in earlier.items {
             if !self.items.iter().any(|new| new.incident == old.incident) {
                 items.push(old);
@@ -145,7 +145,7 @@ impl Message {
             );
         }
         let new = self.items.iter().filter(|new| !items.iter().any(|known| known.incident == new.incident));
-        let new: Vec<Item> = new.cloned().collect();
+        let new: Vec<MessageItem> = new.cloned().collect();
         items.extend(new);
         let mut omitted = earlier.omitted + self.omitted;
         if items.len() > MOST {
@@ -158,14 +158,16 @@ impl Message {
 }
 
 /// Two that are told of one alert, of which the earlier one never arrived.
-fn joined(old: &Item, new: &Item) -> Item {
+fn joined(old: &MessageItem, new: &MessageItem) -> MessageItem {
     let change = match (old.change, new.change) {
         // That it fired is still news.
-        (Change::Fired, Change::More | Change::Still | Change::Acknowledged) => Change::Fired,
+        (MessageChange::Fired, MessageChange::More | MessageChange::Still | MessageChange::Acknowledged) => {
+            MessageChange::Fired
+        }
         (_, change) => change,
     };
     let examples = if new.examples.is_empty() { old.examples.clone() } else { new.examples.clone() };
-    Item { change, examples, fired_at: new.fired_at.or(old.fired_at), ..new.clone() }
+    MessageItem { change, examples, fired_at: new.fired_at.or(old.fired_at), ..new.clone() }
 }
 
 #[cfg(test)]
@@ -176,8 +178,8 @@ mod tests {
 
     use super::*;
 
-    fn item(incident: usize, change: Change) -> Item {
-        Item {
+    fn item(incident: usize, change: MessageChange) -> MessageItem {
+        MessageItem {
             incident: format!("i{incident}"),
             subject: String::new(),
             change,
@@ -193,7 +195,7 @@ mod tests {
         }
     }
 
-    fn message(items: Vec<Item>) -> Message {
+    fn message(items: Vec<MessageItem>) -> Message {
         Message {
             connection: "acme".to_owned(),
             environment: "prod".to_owned(),
@@ -213,20 +215,27 @@ mod tests {
 
     #[test]
     fn what_waited_is_told_once_and_as_it_is_now() {
-        let waiting = message(vec![item(1, Change::Fired), item(2, Change::Fired)]);
-        let joined = message(vec![item(2, Change::Over), item(1, Change::Still), item(3, Change::Fired)])
-            .after(waiting);
+        let waiting = message(vec![item(1, MessageChange::Fired), item(2, MessageChange::Fired)]);
+        let joined = message(vec![
+            item(2, MessageChange::Over),
+            item(1, MessageChange::Still),
+            item(3, MessageChange::Fired),
+        ])
+        .after(waiting);
         let told: Vec<_> = joined.items.iter().map(|item| (item.incident.as_str(), item.change)).collect();
-        assert_eq!(told, [("i1", Change::Fired), ("i2", Change::Over), ("i3", Change::Fired)]);
+        assert_eq!(
+            told,
+            [("i1", MessageChange::Fired), ("i2", MessageChange::Over), ("i3", MessageChange::Fired)]
+        );
     }
 
-    fn change() -> impl Strategy<Value = Change> {
+    fn change() -> impl Strategy<Value = MessageChange> {
         prop_oneof![
-            Just(Change::Fired),
-            Just(Change::More),
-            Just(Change::Still),
-            Just(Change::Acknowledged),
-            Just(Change::Over)
+            Just(MessageChange::Fired),
+            Just(MessageChange::More),
+            Just(MessageChange::Still),
+            Just(MessageChange::Acknowledged),
+            Just(MessageChange::Over)
         ]
     }
 
@@ -236,10 +245,10 @@ mod tests {
         fn nothing_is_lost_and_nothing_is_told_twice(
             messages in proptest::collection::vec(proptest::collection::btree_map(0_usize..20, change(), 0..8), 1..12),
         ) {
-            let mut last: BTreeMap<String, Change> = BTreeMap::new();
+            let mut last: BTreeMap<String, MessageChange> = BTreeMap::new();
             let mut waiting: Option<Message> = None;
             for changes in &messages {
-                let items: Vec<Item> = changes.iter().map(|(incident, change)| item(*incident, *change)).collect();
+                let items: Vec<MessageItem> = changes.iter().map(|(incident, change)| item(*incident, *change)).collect();
                 last.extend(items.iter().map(|item| (item.incident.clone(), item.change)));
                 let new = message(items);
                 waiting = Some(match waiting {
@@ -253,13 +262,13 @@ mod tests {
             prop_assert_eq!(names, last.keys().cloned().collect());
             for item in &told {
                 // The end of an alert is never hidden, and no end is made up.
-                prop_assert_eq!(item.change == Change::Over, last[&item.incident] == Change::Over);
+                prop_assert_eq!(item.change == MessageChange::Over, last[&item.incident] == MessageChange::Over);
             }
         }
 
         #[test]
         fn a_message_has_an_end(count in 0_usize..300) {
-            let items = (0..count).map(|incident| item(incident, Change::Fired)).collect();
+            let items = (0..count).map(|incident| item(incident, MessageChange::Fired)).collect();
             let told = message(Vec::new()).after(message(items));
             prop_assert!(told.items.len() <= MOST);
             prop_assert_eq!(told.items.len() + told.omitted, count);

@@ -48,9 +48,9 @@ pub enum When {
         within: Option<Duration>,
     },
     /// A greater share of rejections than this many percent.
-    ErrorRate(Share),
+    ErrorRate(AnswerShare),
     /// A smaller share of acceptances than this many percent.
-    SuccessRate(Share),
+    SuccessRate(AnswerShare),
     /// A cause that nobody saw before.
     NewCause,
     /// A cause that was mended and has errors again.
@@ -94,7 +94,7 @@ pub enum When {
 
 /// A share of answers, in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share {
+pub struct AnswerShare {
     /// The limit, in percent.
     pub percent: f64,
     /// The time that counts.
@@ -241,7 +241,7 @@ impl Scope {
 
 /// The manner in which finds of a rule are told.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Manner {
+pub struct AlertManner {
     /// It must hold for so long before it fires, and not hold for so long before it is over.
     pub delay: Duration,
     /// How often.
@@ -266,7 +266,7 @@ pub struct Rule {
     /// Where it is told, by the channels' names.
     pub channels: Vec<String>,
     /// In which manner.
-    pub manner: Manner,
+    pub manner: AlertManner,
     /// When it is not told.
     pub quiet: Option<QuietHours>,
 }
@@ -290,7 +290,7 @@ impl Rule {
             scope: Scope::default(),
             severity: Severity::Warning,
             channels,
-            manner: Manner {
+            manner: AlertManner {
                 delay: Duration::from_secs(60),
                 tell: Tell::Threshold,
                 again: Duration::from_secs(300),

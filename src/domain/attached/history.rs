@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::domain::attached::mode::WriteMode;
-use crate::domain::changes::coalesce::Action;
+use crate::domain::changes::coalesce::WriteKind;
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::names::RowRef;
 use crate::domain::values::hstore::Hstore;
@@ -58,7 +58,7 @@ pub struct LogEntry {
     /// The state's own word.
     pub word: String,
     /// What was done to the row; `None` for a word that is none of the three.
-    pub action: Option<Action>,
+    pub action: Option<WriteKind>,
     /// The row.
     pub at: RowRef,
     /// The record, where the entry names one.
@@ -96,7 +96,7 @@ pub struct RowState {
 
 /// What is known of a row when its entries are judged.
 #[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
+pub enum RowSeen<'a> {
     /// The row as it stands.
     Row(&'a RowState),
     /// There is no such row.
@@ -107,7 +107,7 @@ pub enum Seen<'a> {
 
 /// What of a row Salesforce has not got because it refused it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Unsent {
+pub struct RefusedPart {
     /// The entries that failed and that nothing later made good, the newest first.
     pub failed: Vec<i64>,
     /// Whether the record itself was refused.
@@ -124,7 +124,7 @@ pub struct Unsent {
 
 /// The error of a row, from its entries and what it says itself.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
+pub struct RowFailure {
     /// The entry that tells of it; `None` where only the row does.
     pub entry: Option<i64>,
     /// Where it stands: open, retrying or ignored.
@@ -134,36 +134,36 @@ pub struct Failure {
     /// How many entries of the row failed, as far as the log goes back.
     pub attempts: i32,
     /// What was refused.
-    pub unsent: Unsent,
+    pub unsent: RefusedPart,
 }
 
 /// Said where neither the log nor the row holds Salesforce's words.
 const NOTHING_NOTED: &str = "it failed, and Heroku Connect noted nothing of why";
 
 /// What Salesforce refused of a row and still lacks. The entries are of one row, in the order of their numbers.
-pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
-    let mut unsent = Unsent::default();
+pub fn unsent(entries: &[LogEntry], seen: RowSeen<'_>, mode: WriteMode) -> RefusedPart {
+    let mut unsent = RefusedPart::default();
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let mut waiting: BTreeSet<String> = BTreeSet::new();
     let (mut created, mut deleted) = (false, false);
     let (mut waits_insert, mut waits_delete, mut waits_update) = (false, false, false);
     let mut all_waits = true;
-    let is_gone = matches!(seen, Seen::Gone);
+    let is_gone = matches!(seen, RowSeen::Gone);
     let mut folded_into: Option<(EntryState, i64)> = None;
-    if let Seen::Row(row) = seen {
+    if let RowSeen::Row(row) = seen {
         created = row.sfid.is_some();
     }
     for entry in entries.iter().rev() {
         match (entry.state, entry.action) {
             (EntryState::Waiting, action) => {
                 waiting.extend(entry.columns());
-                waits_insert |= action == Some(Action::Insert);
-                waits_delete |= action == Some(Action::Delete);
-                waits_update |= action == Some(Action::Update);
+                waits_insert |= action == Some(WriteKind::Insert);
+                waits_delete |= action == Some(WriteKind::Delete);
+                waits_update |= action == Some(WriteKind::Update);
             }
             (EntryState::Success, action) => {
                 created = true;
-                deleted |= action == Some(Action::Delete);
+                deleted |= action == Some(WriteKind::Delete);
                 taken.extend(entry.columns());
             }
             // Folded into the next newer entry, whose fate it has.
@@ -178,7 +178,7 @@ pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
                     unsent.folded = true;
                     all_waits &= columns.iter().all(|column| waiting.contains(column));
                     unsent.columns.extend(columns);
-                    unsent.insert |= action == Some(Action::Insert) && !created;
+                    unsent.insert |= action == Some(WriteKind::Insert) && !created;
                     if !unsent.failed.contains(&id) {
                         unsent.failed.push(id);
                     }
@@ -190,11 +190,11 @@ pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
                 let (still, waits) = match action {
                     _ if deleted => (false, false),
                     // Nothing is left here that Salesforce could lack, but that it is gone.
-                    action if is_gone && action != Some(Action::Delete) => (false, false),
-                    Some(Action::Insert) => {
+                    action if is_gone && action != Some(WriteKind::Delete) => (false, false),
+                    Some(WriteKind::Insert) => {
                         (!created, waits_insert || (mode == WriteMode::Merged && waits_update))
                     }
-                    Some(Action::Delete) => (true, waits_delete),
+                    Some(WriteKind::Delete) => (true, waits_delete),
                     // What it changed cannot be read, so that nothing later can be seen to make it good.
                     _ if entry.values.is_none() => (true, false),
                     _ => (
@@ -205,8 +205,8 @@ pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
                 if still {
                     all_waits &= waits;
                     unsent.failed.push(entry.id);
-                    unsent.insert |= action == Some(Action::Insert);
-                    unsent.delete |= action == Some(Action::Delete);
+                    unsent.insert |= action == Some(WriteKind::Insert);
+                    unsent.delete |= action == Some(WriteKind::Delete);
                     unsent.columns.extend(columns);
                 }
             }
@@ -222,7 +222,7 @@ pub fn unsent(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Unsent {
 }
 
 /// The error of a row, if it has one. The entries are of one row, in the order of their numbers.
-pub fn failure(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Option<Failure> {
+pub fn failure(entries: &[LogEntry], seen: RowSeen<'_>, mode: WriteMode) -> Option<RowFailure> {
     let unsent = unsent(entries, seen, mode);
     let entry = |id: &i64| entries.iter().find(|entry| entry.id == *id);
     let said = |entry: Option<&LogEntry>| {
@@ -231,14 +231,14 @@ pub fn failure(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Option<
     let failed = entries.iter().filter(|entry| entry.state == EntryState::Failed || entry.word == "REQUEUED");
     let attempts = i32::try_from(failed.count()).unwrap_or(i32::MAX);
     let row = match seen {
-        Seen::Row(row) if row.lastop.as_deref() == Some("FAILED") => Some(row),
+        RowSeen::Row(row) if row.lastop.as_deref() == Some("FAILED") => Some(row),
         _ => None,
     };
     let noted = row.and_then(|row| row.err.as_deref()).map(told_by_row);
     if let Some(newest) = unsent.failed.first().and_then(entry) {
         let state = if unsent.is_on_its_way { ErrorState::Retrying } else { ErrorState::Open };
         let message = said(Some(newest)).or(noted).unwrap_or_else(|| NOTHING_NOTED.to_owned());
-        return Some(Failure { entry: Some(newest.id), state, message, attempts, unsent });
+        return Some(RowFailure { entry: Some(newest.id), state, message, attempts, unsent });
     }
     row?;
     let newest = entries.last();
@@ -249,7 +249,7 @@ pub fn failure(entries: &[LogEntry], seen: Seen<'_>, mode: WriteMode) -> Option<
         (None, _) => (ErrorState::Open, None),
     };
     let message = noted.or_else(|| said(told)).unwrap_or_else(|| NOTHING_NOTED.to_owned());
-    Some(Failure { entry: told.map(|entry| entry.id), state, message, attempts: attempts.max(1), unsent })
+    Some(RowFailure { entry: told.map(|entry| entry.id), state, message, attempts: attempts.max(1), unsent })
 }
 
 /// The message in `_hc_err`: a JSON object with the key `msg`, or whatever else somebody wrote there.
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::domain::names::RowId;
 
-    fn entry(id: i64, word: &str, action: Action, columns: &[&str]) -> LogEntry {
+    fn entry(id: i64, word: &str, action: WriteKind, columns: &[&str]) -> LogEntry {
         let value = |column: &&str| ((*column).to_owned(), Some(format!("{column}-{id}")));
         LogEntry {
             id,
@@ -288,11 +288,11 @@ mod tests {
     }
 
     fn state(entries: &[LogEntry], row: &RowState, mode: WriteMode) -> Option<(Option<i64>, ErrorState)> {
-        failure(entries, Seen::Row(row), mode).map(|failure| (failure.entry, failure.state))
+        failure(entries, RowSeen::Row(row), mode).map(|failure| (failure.entry, failure.state))
     }
 
-    use Action::{Delete, Insert, Update};
     use ErrorState::{Ignored, Open, Retrying};
+    use WriteKind::{Delete, Insert, Update};
     use WriteMode::{Merged, Ordered};
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
         // A retry through the log that fails again turns the row to SYNCED.
         let synced = row("SYNCED", Some("003A"));
         let twice = [entry(1, "REQUEUED", Update, &["email"]), entry(2, "FAILED", Update, &["email"])];
-        let found = failure(&twice, Seen::Row(&synced), Ordered).unwrap();
+        let found = failure(&twice, RowSeen::Row(&synced), Ordered).unwrap();
         assert_eq!((found.entry, found.state, found.attempts), (Some(2), Open, 2));
         assert_eq!(found.message, "refused 2");
     }
@@ -308,9 +308,9 @@ mod tests {
     #[test]
     fn a_row_is_believed_where_the_log_says_nothing() {
         let failed = row("FAILED", Some("003A"));
-        let found = failure(&[], Seen::Row(&failed), Merged).unwrap();
+        let found = failure(&[], RowSeen::Row(&failed), Merged).unwrap();
         assert_eq!((found.entry, found.state, found.message.as_str()), (None, Open, "the row says no"));
-        assert_eq!(failure(&[], Seen::Row(&row("SYNCED", None)), Merged), None);
+        assert_eq!(failure(&[], RowSeen::Row(&row("SYNCED", None)), Merged), None);
         // Somebody silenced it.
         let silenced = [entry(1, "IGNORED", Update, &["email"])];
         assert_eq!(state(&silenced, &failed, Merged), Some((Some(1), Ignored)));
@@ -321,7 +321,7 @@ mod tests {
         let synced = row("SYNCED", Some("003A"));
         let failed = entry(1, "FAILED", Update, &["email", "phone"]);
         let mut entries = vec![failed, entry(2, "SUCCESS", Update, &["email"])];
-        let left = unsent(&entries, Seen::Row(&synced), Ordered);
+        let left = unsent(&entries, RowSeen::Row(&synced), Ordered);
         assert_eq!((left.failed, left.columns), (vec![1], BTreeSet::from(["phone".to_owned()])));
         entries.push(entry(3, "NEW", Update, &["phone"]));
         assert_eq!(state(&entries, &synced, Ordered), Some((Some(1), Retrying)));
@@ -339,27 +339,27 @@ mod tests {
         assert_eq!(state(&entries, &failed, Merged), Some((Some(1), Retrying)));
         assert_eq!(state(&entries, &failed, Ordered), Some((Some(1), Open)));
         assert_eq!(state(&entries, &row("UPDATED", Some("003A")), Merged), None);
-        assert_eq!(failure(&[insert], Seen::Gone, Merged), None);
+        assert_eq!(failure(&[insert], RowSeen::Gone, Merged), None);
     }
 
     #[test]
     fn what_was_folded_into_a_failed_entry_failed_with_it() {
         let entries = [entry(1, "MERGED", Update, &["email"]), entry(2, "FAILED", Update, &["phone"])];
-        let left = unsent(&entries, Seen::Row(&row("FAILED", Some("003A"))), Merged);
+        let left = unsent(&entries, RowSeen::Row(&row("FAILED", Some("003A"))), Merged);
         assert!(left.folded);
         assert_eq!(left.columns, BTreeSet::from(["email".to_owned(), "phone".to_owned()]));
         // What it was folded into was taken: it is not unsent.
         let entries = [entry(1, "MERGED", Update, &["email"]), entry(2, "SUCCESS", Update, &["phone"])];
-        assert_eq!(unsent(&entries, Seen::Unknown, Merged), Unsent::default());
+        assert_eq!(unsent(&entries, RowSeen::Unknown, Merged), RefusedPart::default());
         // Taken with the next newer entry, whatever failed after that.
         let failed = entry(3, "FAILED", Update, &["phone"]);
         let mut entries = [&entries[..], &[entry(3, "IGNORE", Update, &[]), failed]].concat();
-        let left = unsent(&entries, Seen::Unknown, Merged);
+        let left = unsent(&entries, RowSeen::Unknown, Merged);
         assert_eq!((left.columns, left.folded), (BTreeSet::from(["phone".to_owned()]), false));
         // Refused with an entry that was made good itself: what was folded into it was not.
         entries[1] = entry(2, "FAILED", Update, &["phone"]);
         entries[3] = entry(4, "SUCCESS", Update, &["phone"]);
-        let left = unsent(&entries, Seen::Unknown, Merged);
+        let left = unsent(&entries, RowSeen::Unknown, Merged);
         assert_eq!((left.failed, left.columns), (vec![2], BTreeSet::from(["email".to_owned()])));
     }
 
@@ -367,18 +367,18 @@ mod tests {
     fn of_a_row_that_is_gone_only_a_refused_delete_stands() {
         let mut entries =
             vec![entry(1, "FAILED", Insert, &["email"]), entry(2, "FAILED", Update, &["email"])];
-        assert_eq!(failure(&entries, Seen::Gone, Merged), None);
-        assert_eq!(failure(&entries, Seen::Unknown, Merged).unwrap().entry, Some(2));
+        assert_eq!(failure(&entries, RowSeen::Gone, Merged), None);
+        assert_eq!(failure(&entries, RowSeen::Unknown, Merged).unwrap().entry, Some(2));
         entries.push(entry(3, "FAILED", Delete, &[]));
-        assert_eq!(unsent(&entries, Seen::Gone, Ordered).failed, [3]);
+        assert_eq!(unsent(&entries, RowSeen::Gone, Ordered).failed, [3]);
     }
 
     #[test]
     fn a_delete_stands_until_one_is_taken_and_what_cannot_be_read_stays() {
         let mut entries = vec![entry(1, "FAILED", Delete, &[])];
-        assert_eq!(failure(&entries, Seen::Gone, Ordered).unwrap().entry, Some(1));
+        assert_eq!(failure(&entries, RowSeen::Gone, Ordered).unwrap().entry, Some(1));
         entries.push(entry(2, "SUCCESS", Delete, &[]));
-        assert_eq!(failure(&entries, Seen::Gone, Ordered), None);
+        assert_eq!(failure(&entries, RowSeen::Gone, Ordered), None);
         let unreadable = LogEntry { values: None, ..entry(1, "FAILED", Update, &[]) };
         let entries = [unreadable, entry(2, "SUCCESS", Update, &["email"])];
         assert_eq!(state(&entries, &row("SYNCED", None), Ordered), Some((Some(1), Open)));

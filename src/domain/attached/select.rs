@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::domain::errors::filter::{Filter, Qualified, Term};
-use crate::domain::errors::group::{Group, Trend, template};
-use crate::domain::errors::sort::{Key, Sort};
+use crate::domain::errors::group::{Group, GroupTrend, template};
+use crate::domain::errors::sort::{PageKey, Sort};
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 
 /// An error with what words are looked up in beside it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
+pub struct ListedError {
     /// The error.
     pub error: SyncError,
     /// The values that were refused, as one text.
@@ -20,7 +20,7 @@ pub struct Listed {
 }
 
 /// Whether an error is listed under a filter.
-pub fn matches(filter: &Filter, listed: &Listed) -> bool {
+pub fn matches(filter: &Filter, listed: &ListedError) -> bool {
     let names_state = filter.terms.iter().any(|term| !term.negated && matches!(term.term, Term::State(_)));
     // What a person said to stop asking about is listed only when asked for.
     if listed.error.state == ErrorState::Ignored && !names_state {
@@ -29,7 +29,7 @@ pub fn matches(filter: &Filter, listed: &Listed) -> bool {
     filter.terms.iter().all(|Qualified { term, negated }| holds(term, listed) != *negated)
 }
 
-fn holds(term: &Term, listed: &Listed) -> bool {
+fn holds(term: &Term, listed: &ListedError) -> bool {
     let error = &listed.error;
     let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
     let within = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
@@ -65,13 +65,13 @@ fn holds(term: &Term, listed: &Listed) -> bool {
 
 /// The errors that match, in order, from behind a place.
 pub fn page<'a>(
-    all: impl Iterator<Item = &'a Listed>,
+    all: impl Iterator<Item = &'a ListedError>,
     filter: &Filter,
     sort: Sort,
-    after: Option<&Key>,
+    after: Option<&PageKey>,
 ) -> Vec<SyncError> {
     let place = |error: &SyncError| {
-        let Key { place, last_seen, id, .. } = Key::of(sort.by, error);
+        let PageKey { place, last_seen, id, .. } = PageKey::of(sort.by, error);
         (place, last_seen, id)
     };
     let after = after.map(|key| (key.place.clone(), key.last_seen, key.id));
@@ -92,7 +92,11 @@ pub fn page<'a>(
 }
 
 /// The errors that match, by cause, the most frequent first.
-pub fn groups<'a>(all: impl Iterator<Item = &'a Listed>, filter: &Filter, now: DateTime<Utc>) -> Vec<Group> {
+pub fn groups<'a>(
+    all: impl Iterator<Item = &'a ListedError>,
+    filter: &Filter,
+    now: DateTime<Utc>,
+) -> Vec<Group> {
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     for listed in all.filter(|listed| matches(filter, listed)) {
         let error = &listed.error;
@@ -107,7 +111,7 @@ pub fn groups<'a>(all: impl Iterator<Item = &'a Listed>, filter: &Filter, now: D
             count: 0,
             first_seen: error.first_seen,
             last_seen: error.last_seen,
-            trend: Trend::default(),
+            trend: GroupTrend::default(),
             aside: 0,
             life: None,
         });
@@ -130,10 +134,10 @@ pub fn groups<'a>(all: impl Iterator<Item = &'a Listed>, filter: &Filter, now: D
 mod tests {
     use super::*;
     use crate::domain::errors::sort::SortBy;
-    use crate::domain::errors::sync_error::{Category, Class, Source};
+    use crate::domain::errors::sync_error::{Category, Class, ErrorSource};
     use crate::domain::names::RowId;
 
-    fn listed(id: i64, code: &str, state: ErrorState) -> Listed {
+    fn listed(id: i64, code: &str, state: ErrorState) -> ListedError {
         let seen = DateTime::UNIX_EPOCH + Duration::hours(id);
         let error = SyncError {
             id,
@@ -142,7 +146,7 @@ mod tests {
             row_id: Some(RowId(100 + i32::try_from(id).unwrap())),
             sfid: (id == 1).then(|| "003AAAAAAAAAAAAAAA".to_owned()),
             op: "update".to_owned(),
-            source: Source::Salesforce,
+            source: ErrorSource::Salesforce,
             code: code.to_owned(),
             category: Category::Data,
             class: Class::Permanent,
@@ -155,10 +159,10 @@ mod tests {
             last_seen: seen,
             group: format!("{:016x}", code.len()),
         };
-        Listed { error, sent: format!("ada{id}@example.com") }
+        ListedError { error, sent: format!("ada{id}@example.com") }
     }
 
-    fn all() -> Vec<Listed> {
+    fn all() -> Vec<ListedError> {
         vec![
             listed(1, "INVALID_EMAIL_ADDRESS", ErrorState::Open),
             listed(2, "STRING_TOO_LONG", ErrorState::Retrying),
@@ -166,7 +170,7 @@ mod tests {
         ]
     }
 
-    fn found(text: &str, sort: Sort, after: Option<&Key>) -> Vec<i64> {
+    fn found(text: &str, sort: Sort, after: Option<&PageKey>) -> Vec<i64> {
         let now = DateTime::UNIX_EPOCH + Duration::hours(4);
         let filter = Filter::parse(text, now).unwrap();
         page(all().iter(), &filter, sort, after).iter().map(|error| error.id).collect()
@@ -208,7 +212,12 @@ mod tests {
                 assert_eq!(whole.len(), 3, "{}", by.word());
                 let errors = all();
                 let first = errors.iter().find(|listed| listed.error.id == whole[0]).unwrap();
-                assert_eq!(found(text, sort, Some(&Key::of(by, &first.error))), whole[1..], "{}", by.word());
+                assert_eq!(
+                    found(text, sort, Some(&PageKey::of(by, &first.error))),
+                    whole[1..],
+                    "{}",
+                    by.word()
+                );
             }
         }
     }

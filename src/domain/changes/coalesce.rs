@@ -8,7 +8,7 @@ use crate::domain::values::hstore::Hstore;
 
 /// What a captured write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum WriteKind {
     /// A row came.
     Insert,
     /// A row changed.
@@ -17,13 +17,13 @@ pub enum Action {
     Delete,
 }
 
-impl Action {
+impl WriteKind {
     /// From the word in `_trigger_log.action`.
-    pub fn from_word(word: &str) -> Option<Action> {
+    pub fn from_word(word: &str) -> Option<WriteKind> {
         match word {
-            "INSERT" => Some(Action::Insert),
-            "UPDATE" => Some(Action::Update),
-            "DELETE" => Some(Action::Delete),
+            "INSERT" => Some(WriteKind::Insert),
+            "UPDATE" => Some(WriteKind::Update),
+            "DELETE" => Some(WriteKind::Delete),
             _ => None,
         }
     }
@@ -35,7 +35,7 @@ pub struct Entry {
     /// Its id; the order of one record's changes.
     pub id: i64,
     /// What it did.
-    pub action: Action,
+    pub action: WriteKind,
     /// The record's id as the row knew it.
     pub sfid: Option<String>,
     /// The row before, where it was read.
@@ -78,12 +78,12 @@ pub fn coalesce(entries: &[Entry], known: bool) -> Coalesced {
     let mut patch = Hstore::new();
     for entry in entries {
         match entry.action {
-            Action::Insert => {
+            WriteKind::Insert => {
                 (inserted, deleted) = (true, false);
                 patch = entry.values.clone();
             }
-            Action::Update => patch.extend(entry.values.clone()),
-            Action::Delete => {
+            WriteKind::Update => patch.extend(entry.values.clone()),
+            WriteKind::Delete => {
                 deleted = true;
                 patch.clear();
             }
@@ -109,7 +109,7 @@ pub fn named_after(entries: &[Entry], sent: i64) -> BTreeSet<&str> {
         let columns = entry.values.iter().map(|(column, value)| (column.as_str(), value.is_some()));
         if entry.id <= sent {
             carried.extend(columns.filter(|(_, there)| *there).map(|(column, _)| column));
-        } else if entry.action == Action::Update {
+        } else if entry.action == WriteKind::Update {
             named.extend(columns.map(|(column, _)| column));
         } else {
             named.extend(columns.map(|(column, _)| column).filter(|column| carried.contains(column)));
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(id: i64, action: Action, values: &[(&str, Option<&str>)]) -> Entry {
+    fn entry(id: i64, action: WriteKind, values: &[(&str, Option<&str>)]) -> Entry {
         Entry {
             id,
             action,
@@ -138,11 +138,11 @@ mod tests {
     #[test]
     fn an_insert_takes_its_updates_with_it() {
         let entries = [
-            entry(1, Action::Insert, &[("a", Some("1")), ("b", Some("2"))]),
-            entry(2, Action::Update, &[("b", None)]),
-            entry(5, Action::Update, &[("a", Some("3"))]),
+            entry(1, WriteKind::Insert, &[("a", Some("1")), ("b", Some("2"))]),
+            entry(2, WriteKind::Update, &[("b", None)]),
+            entry(5, WriteKind::Update, &[("a", Some("3"))]),
         ];
-        let wanted = entry(0, Action::Insert, &[("a", Some("3")), ("b", None)]).values;
+        let wanted = entry(0, WriteKind::Insert, &[("a", Some("3")), ("b", None)]).values;
         assert_eq!(
             coalesce(&entries, false),
             Coalesced { change: NetChange::Insert(wanted.clone()), upto: 5 }
@@ -152,27 +152,27 @@ mod tests {
 
     #[test]
     fn a_delete_counts_only_where_salesforce_has_the_record() {
-        let entries = [entry(1, Action::Insert, &[("a", None)]), entry(2, Action::Delete, &[])];
+        let entries = [entry(1, WriteKind::Insert, &[("a", None)]), entry(2, WriteKind::Delete, &[])];
         assert_eq!(coalesce(&entries, false).change, NetChange::Nothing);
         assert_eq!(coalesce(&entries, true).change, NetChange::Delete);
         assert_eq!(coalesce(&entries[1..], false).change, NetChange::Nothing);
         assert_eq!(coalesce(&[], true), Coalesced { change: NetChange::Nothing, upto: 0 });
-        assert_eq!(coalesce(&[entry(3, Action::Update, &[])], true).change, NetChange::Nothing);
+        assert_eq!(coalesce(&[entry(3, WriteKind::Update, &[])], true).change, NetChange::Nothing);
     }
 
     #[test]
     fn what_was_named_after_a_send_is_what_later_changes_name() {
         let entries = [
-            entry(1, Action::Insert, &[("a", Some("1")), ("b", None), ("c", None)]),
-            entry(2, Action::Update, &[("b", Some("2"))]),
-            entry(5, Action::Update, &[("b", None), ("a", Some("3"))]),
+            entry(1, WriteKind::Insert, &[("a", Some("1")), ("b", None), ("c", None)]),
+            entry(2, WriteKind::Update, &[("b", Some("2"))]),
+            entry(5, WriteKind::Update, &[("b", None), ("a", Some("3"))]),
         ];
         let named = |sent| named_after(&entries, sent).into_iter().collect::<String>();
         assert_eq!((named(1), named(2), named(5)), ("ab".to_owned(), "ab".to_owned(), String::new()));
         let again = [
             entries[0].clone(),
-            entry(7, Action::Delete, &[]),
-            entry(8, Action::Insert, &[("a", None), ("c", None)]),
+            entry(7, WriteKind::Delete, &[]),
+            entry(8, WriteKind::Insert, &[("a", None), ("c", None)]),
         ];
         assert_eq!(named_after(&again, 1).into_iter().collect::<String>(), "a");
     }
@@ -183,7 +183,7 @@ mod tests {
             updates in prop::collection::vec(prop::collection::btree_map("[a-c]", prop::option::of("[xy]"), 0..3), 0..6)
         ) {
             let entries: Vec<Entry> = updates.iter().enumerate().map(|(i, values)| Entry {
-                values: values.clone(), ..entry(i as i64 + 1, Action::Update, &[])
+                values: values.clone(), ..entry(i as i64 + 1, WriteKind::Update, &[])
             }).collect();
             let mut row = Hstore::new();
             for entry in &entries {

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::domain::changes::coalesce::{Action, Coalesced, Entry, NetChange, coalesce, named_after};
+use crate::domain::changes::coalesce::{Coalesced, Entry, NetChange, WriteKind, coalesce, named_after};
 use crate::domain::changes::lost::first_upto;
-use crate::domain::changes::outgoing::{LeftOut, Refusal, outgoing_by};
+use crate::domain::changes::outgoing::{FieldRefusal, LeftOut, outgoing_by};
 use crate::domain::mappings::field::Op;
 use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::domain::names::{RowId, RowRef};
@@ -217,7 +217,7 @@ pub enum Planned {
         /// What it would have sent.
         patch: Hstore,
         /// Why not.
-        refusal: Refusal,
+        refusal: FieldRefusal,
     },
 }
 
@@ -242,7 +242,7 @@ fn coalesced(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
     let Coalesced { mut change, .. } = coalesce(&entries, sfid.is_some());
     if change == NetChange::Nothing && unit.lost > 0 {
         // Inserted and deleted again, but an answer was lost in between: the record may be there, under its key.
-        let inserted = content.entries.iter().rev().find(|entry| entry.action == Action::Insert);
+        let inserted = content.entries.iter().rev().find(|entry| entry.action == WriteKind::Insert);
         let column = mapping.external_id_column();
         let key = inserted.and_then(|entry| entry.values.get(column.as_ref()?).cloned().flatten());
         let key = key.and_then(|key| Key::of(mapping.external_id_field()?, &key));
@@ -256,7 +256,7 @@ fn coalesced(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
             let message = "the row was deleted after its insert without an external id had lost its answer: Salesforce \
                 may have the record. Look for it there; retry gives it up";
             let refusal =
-                Refusal { code: "OUTCOME_UNKNOWN", message: message.to_owned(), fields: Vec::new() };
+                FieldRefusal { code: "OUTCOME_UNKNOWN", message: message.to_owned(), fields: Vec::new() };
             return Planned::Refused { upto, op: "delete", patch: Hstore::new(), refusal };
         }
     }
@@ -315,7 +315,7 @@ fn send_change(
     upto: i64,
 ) -> Planned {
     let later = named_after(&content.entries, first_upto(&content.entries, unit.first_upto));
-    let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
+    let inserted = content.entries.iter().any(|entry| entry.action == WriteKind::Insert);
     let how = |column: &str| match (op, later.contains(column)) {
         ("insert", true) if unit.lost > 0 => Op::InsertAgain,
         ("insert", _) => Op::Insert,
@@ -372,7 +372,7 @@ fn without_lost(entry: &Entry, conflicts: &[Contested]) -> Entry {
 }
 
 /// The conflict that a person has to decide before the row goes.
-fn undecided(mapping: &Mapping, content: &Content) -> Option<Refusal> {
+fn undecided(mapping: &Mapping, content: &Content) -> Option<FieldRefusal> {
     let open: Vec<&Contested> = content.conflicts.iter().filter(|conflict| conflict.undecided).collect();
     let names: Vec<String> = open
         .iter()
@@ -382,7 +382,7 @@ fn undecided(mapping: &Mapping, content: &Content) -> Option<Refusal> {
         })
         .collect();
     let message = format!("changed here and in Salesforce: {}", names.join(", "));
-    (!names.is_empty()).then_some(Refusal { code: "CONFLICT", message, fields: names })
+    (!names.is_empty()).then_some(FieldRefusal { code: "CONFLICT", message, fields: names })
 }
 
 /// What tests plan and send.
@@ -417,7 +417,7 @@ pub(crate) mod samples {
         }
     }
 
-    pub(crate) fn content(action: Action, values: &[(&str, &str)], sfid: Option<&str>) -> Content {
+    pub(crate) fn content(action: WriteKind, values: &[(&str, &str)], sfid: Option<&str>) -> Content {
         let values = values.iter().map(|(k, v)| ((*k).to_owned(), Some((*v).to_owned()))).collect();
         let entry = Entry { id: 7, action, sfid: None, old: None, values, captured_at: DateTime::UNIX_EPOCH };
         Content { entries: vec![entry], sfid: sfid.map(str::to_owned), ..Content::default() }
@@ -439,22 +439,23 @@ mod tests {
     #[test]
     fn an_insert_goes_by_its_key_and_without_one_as_it_is() {
         let values = [("lastname", "Lovelace"), ("createddate", "x"), ("key__c", "K1"), ("unmapped", "y")];
-        let upsert = job(plan(&mapping(Some("Key__c")), &unit(1), &content(Action::Insert, &values, None)));
+        let upsert =
+            job(plan(&mapping(Some("Key__c")), &unit(1), &content(WriteKind::Insert, &values, None)));
         assert_eq!(
             (upsert.call, upsert.op, upsert.key.unwrap().text.as_str()),
             (Call::Upsert, "insert", "K1")
         );
         assert_eq!(upsert.patch.keys().collect::<Vec<_>>(), ["key__c", "lastname"]);
-        let create = job(plan(&mapping(None), &unit(1), &content(Action::Insert, &values, None)));
+        let create = job(plan(&mapping(None), &unit(1), &content(WriteKind::Insert, &values, None)));
         assert_eq!(create.call, Call::Create);
         let known =
-            job(plan(&mapping(Some("Key__c")), &unit(1), &content(Action::Insert, &values, Some("003"))));
+            job(plan(&mapping(Some("Key__c")), &unit(1), &content(WriteKind::Insert, &values, Some("003"))));
         assert_eq!((known.call, known.sfid.as_deref()), (Call::Update, Some("003")));
     }
 
     #[test]
     fn a_change_of_a_row_without_a_record_takes_the_whole_row_with_it() {
-        let mut change = content(Action::Update, &[("lastname", "New")], None);
+        let mut change = content(WriteKind::Update, &[("lastname", "New")], None);
         let whole = [("lastname", Some("Old")), ("key__c", Some("K1"))];
         change.whole =
             Some(whole.map(|(column, value)| (column.to_owned(), value.map(str::to_owned))).into());
@@ -484,10 +485,10 @@ mod tests {
         let entries = vec![
             entry(
                 1,
-                Action::Insert,
+                WriteKind::Insert,
                 &[("lastname", Some("A")), ("key__c", Some("K")), ("createddate", None)],
             ),
-            entry(2, Action::Update, &[("lastname", None)]),
+            entry(2, WriteKind::Update, &[("lastname", None)]),
         ];
         let content = Content { entries, ..Content::default() };
         let named = |unit: &Claimed, sfid: Option<&str>| {
@@ -507,7 +508,7 @@ mod tests {
 
     #[test]
     fn a_value_that_lost_against_the_record_is_not_sent_and_an_undecided_one_waits() {
-        let mut change = content(Action::Update, &[("lastname", "Ours"), ("key__c", "K2")], Some("003"));
+        let mut change = content(WriteKind::Update, &[("lastname", "Ours"), ("key__c", "K2")], Some("003"));
         let contested = |upto, undecided| Contested { column: "lastname".to_owned(), upto, undecided };
         change.conflicts = vec![contested(7, false)];
         assert_eq!(job(plan(&mapping(None), &unit(1), &change)).patch.keys().collect::<Vec<_>>(), ["key__c"]);
@@ -523,16 +524,16 @@ mod tests {
         let mut own = mapping(Some("Key__c"));
         own.rules.set("upsert", "false").unwrap();
         own.rules.set("ignore_deletes", "postgres").unwrap();
-        let insert = content(Action::Insert, &[("key__c", "K1")], None);
+        let insert = content(WriteKind::Insert, &[("key__c", "K1")], None);
         assert_eq!(job(plan(&own, &unit(1), &insert)).call, Call::Create);
-        let delete = content(Action::Delete, &[], Some("003"));
+        let delete = content(WriteKind::Delete, &[], Some("003"));
         assert!(matches!(plan(&own, &unit(1), &delete), Planned::Nothing { reason: IGNORED_DELETE, .. }));
     }
 
     #[test]
     fn a_change_of_columns_that_cannot_be_written_needs_no_send() {
         let planned =
-            plan(&mapping(None), &unit(1), &content(Action::Update, &[("createddate", "x")], Some("003")));
+            plan(&mapping(None), &unit(1), &content(WriteKind::Update, &[("createddate", "x")], Some("003")));
         assert!(matches!(planned, Planned::Nothing { .. }));
     }
 }

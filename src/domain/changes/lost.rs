@@ -1,7 +1,7 @@
 //! New records whose answer was lost: what they carried, and which of Salesforce's records may be one of them. Without an
 //! external id only what was sent can tell, and only a person can say.
 
-use crate::domain::changes::coalesce::{Action, Entry, NetChange, coalesce};
+use crate::domain::changes::coalesce::{Entry, NetChange, WriteKind, coalesce};
 use crate::domain::changes::merge::same;
 use crate::domain::mappings::field::FieldType;
 use crate::domain::mappings::mapping::Mapping;
@@ -22,7 +22,7 @@ const ONE_OF: usize = 4;
 /// The newest entry that was in the first send of a new record; what was captured after it cannot have arrived with it.
 /// A first send of several entries is `noted` before it goes out, so that this is known although the engine died with it.
 pub fn first_upto(entries: &[Entry], noted: Option<i64>) -> i64 {
-    let inserted = || entries.iter().find(|entry| entry.action == Action::Insert);
+    let inserted = || entries.iter().find(|entry| entry.action == WriteKind::Insert);
     noted.or_else(|| inserted().map(|entry| entry.id)).unwrap_or(0)
 }
 

@@ -2,7 +2,7 @@
 //! at all. The engine sends it, the console shows it before, and a read compares with it.
 
 use crate::domain::changes::merge::same;
-use crate::domain::mappings::field::{Field, FieldType, Op, Trouble};
+use crate::domain::mappings::field::{Field, FieldTrouble, FieldType, Op};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::mappings::rules::FieldRules;
 use crate::domain::mappings::rules::MASK;
@@ -30,7 +30,7 @@ pub struct LeftOut {
 
 /// Why a record is not sent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
+pub struct FieldRefusal {
     /// Salesforce's code, or ours.
     pub code: &'static str,
     /// As Salesforce would put it.
@@ -46,7 +46,7 @@ const AUDIT_FIELDS: [&str; 4] = ["CreatedDate", "CreatedById", "LastModifiedDate
 enum Evaluation {
     Sent(Option<String>),
     LeftOut(String),
-    Refused(Refusal),
+    Refused(FieldRefusal),
     Missing,
     Unnamed,
 }
@@ -55,7 +55,7 @@ enum Evaluation {
 ///
 /// # Errors
 /// The first fault that Salesforce, or a transform, is certain to find; all missing fields together.
-pub fn outgoing(mapping: &Mapping, op: Op, values: &Hstore) -> Result<Outgoing, Refusal> {
+pub fn outgoing(mapping: &Mapping, op: Op, values: &Hstore) -> Result<Outgoing, FieldRefusal> {
     outgoing_by(mapping, values, |_| op)
 }
 
@@ -67,7 +67,7 @@ pub fn outgoing_by(
     mapping: &Mapping,
     values: &Hstore,
     op_of: impl Fn(&str) -> Op,
-) -> Result<Outgoing, Refusal> {
+) -> Result<Outgoing, FieldRefusal> {
     let mut out = Outgoing::default();
     let mut missing = Vec::new();
     let mut refused = None;
@@ -85,7 +85,7 @@ pub fn outgoing_by(
     }
     if !missing.is_empty() {
         let message = format!("Required fields are missing: [{}]", missing.join(", "));
-        return Err(Refusal { code: "REQUIRED_FIELD_MISSING", message, fields: missing });
+        return Err(FieldRefusal { code: "REQUIRED_FIELD_MISSING", message, fields: missing });
     }
     refused.map_or(Ok(out), Err)
 }
@@ -108,7 +108,7 @@ fn evaluate_field(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>)
         Err(why) if rules.skip_invalid => return Evaluation::LeftOut(why),
         Err(why) => {
             let message = format!("{}: {why}", field.label);
-            return Evaluation::Refused(Refusal {
+            return Evaluation::Refused(FieldRefusal {
                 code: "TRANSFORM_FAILED",
                 message,
                 fields: vec![field.name.clone()],
@@ -126,13 +126,13 @@ fn evaluate_field(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>)
     if blank && writable && rules.required == Some(true) {
         return Evaluation::Missing;
     }
-    if field.trouble == Some(Trouble::Removed) && !unnamed {
+    if field.trouble == Some(FieldTrouble::Removed) && !unnamed {
         let message = format!("No such column '{}' on sobject of type {}", field.name, mapping.object);
         if rules.skip_invalid {
             return Evaluation::LeftOut(message);
         }
         let fields = vec![field.name.clone()];
-        return Evaluation::Refused(Refusal { code: "INVALID_FIELD", message, fields });
+        return Evaluation::Refused(FieldRefusal { code: "INVALID_FIELD", message, fields });
     }
     let mut fault = check::fault(field, value.as_deref())
         .filter(|fault| fault.code != "REQUIRED_FIELD_MISSING" || is_required(mapping, op, field, &rules));
@@ -151,10 +151,10 @@ fn evaluate_field(mapping: &Mapping, op: Op, field: &Field, value: Option<&str>)
                 && mapping.parent(&field.column).is_none() =>
         {
             let fields = vec![field.name.clone()];
-            Evaluation::Refused(Refusal { code: fault.code, message: fault.message, fields })
+            Evaluation::Refused(FieldRefusal { code: fault.code, message: fault.message, fields })
         }
         _ if unnamed => Evaluation::Unnamed,
-        _ if !writable && mapping.rules.check => Evaluation::Refused(Refusal {
+        _ if !writable && mapping.rules.check => Evaluation::Refused(FieldRefusal {
             code: "INVALID_FIELD_FOR_INSERT_UPDATE",
             message: format!(
                 "Unable to create/update fields: {}. Please check the security settings of this field and verify that \
@@ -177,7 +177,7 @@ fn is_required(mapping: &Mapping, op: Op, field: &Field, rules: &FieldRules) -> 
 /// Whether nothing of a field ever leaves the rows: nobody here may write it. One that the login may no longer write is
 /// waited for.
 pub fn never_sent(mapping: &Mapping, field: &Field) -> bool {
-    let denied = field.trouble == Some(Trouble::Denied);
+    let denied = field.trouble == Some(FieldTrouble::Denied);
     (field.read_only() && !denied) || mapping.rules.of(&field.column).is_some_and(|rules| rules.read_only)
 }
 

@@ -36,7 +36,7 @@ pub struct Pending {
 
 /// What is known of why a row waits.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Waiting {
+pub struct WaitReason {
     /// As [`Pending::state`].
     pub state: PendingState,
     /// What its mapping's writes are.
@@ -49,7 +49,7 @@ pub struct Waiting {
     pub parent: Option<(String, String)>,
 }
 
-impl Waiting {
+impl WaitReason {
     /// Whether it waits for nothing but its time.
     pub fn rests(&self) -> bool {
         self.state == PendingState::Ready && self.writes == WritesState::On && !self.due
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_state_has_its_reason() {
-        let waiting = |state: &str, writes: &str, due: bool, sends: i32| Waiting {
+        let waiting = |state: &str, writes: &str, due: bool, sends: i32| WaitReason {
             state: PendingState::of(state),
             writes: WritesState::of(writes),
             due,

@@ -26,7 +26,7 @@ pub const LOST_WITH_ENGINE: i32 = 3;
 
 /// Where a unit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum UnitPhase {
     /// Waits to be claimed.
     Ready,
     /// Claimed, under a token.
@@ -43,17 +43,17 @@ pub enum Phase {
     WriteBack,
 }
 
-impl Phase {
+impl UnitPhase {
     /// The word in the database.
     pub fn word(self) -> &'static str {
         match self {
-            Phase::Ready => "ready",
-            Phase::InFlight => "inflight",
-            Phase::Held => "held",
-            Phase::Failed => "failed",
-            Phase::Review => "review",
-            Phase::Stopped => "stopped",
-            Phase::WriteBack => "writeback",
+            UnitPhase::Ready => "ready",
+            UnitPhase::InFlight => "inflight",
+            UnitPhase::Held => "held",
+            UnitPhase::Failed => "failed",
+            UnitPhase::Review => "review",
+            UnitPhase::Stopped => "stopped",
+            UnitPhase::WriteBack => "writeback",
         }
     }
 }
@@ -62,7 +62,7 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// Where it stands.
-    pub phase: Phase,
+    pub phase: UnitPhase,
     /// Grows with every change that joins and every retry that a person asks for.
     pub version: i64,
     /// Rejections of the record itself (I8).
@@ -127,12 +127,12 @@ impl SendResult {
     }
 
     /// In which phase it waits for a person, if it does.
-    fn parks(self) -> Option<Phase> {
+    fn parks(self) -> Option<UnitPhase> {
         match self {
             SendResult::Rejected { next, .. } | SendResult::Lost { parked: Some(next), .. } => match next {
                 RetryDecision::Again(_) => None,
-                RetryDecision::Open | RetryDecision::Stop => Some(Phase::Failed),
-                RetryDecision::Review => Some(Phase::Review),
+                RetryDecision::Open | RetryDecision::Stop => Some(UnitPhase::Failed),
+                RetryDecision::Review => Some(UnitPhase::Review),
             },
             _ => None,
         }
@@ -141,7 +141,7 @@ impl SendResult {
 
 /// What happens to a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum UnitEvent {
     /// Ingest found changes of its record.
     Changed,
     /// An engine claims it.
@@ -178,7 +178,7 @@ pub enum Event {
 
 /// What is to be done about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum UnitEffect {
     /// What it is about is sent.
     Send,
     /// Its entries up to the sent one are archived (accepted, or needing no send).
@@ -194,39 +194,44 @@ pub enum Effect {
 }
 
 /// One step. `None` is a record with nothing unsent.
-pub fn step(unit: Option<Unit>, event: &Event) -> (Option<Unit>, Vec<Effect>) {
+pub fn step(unit: Option<Unit>, event: &UnitEvent) -> (Option<Unit>, Vec<UnitEffect>) {
     let Some(unit) = unit else {
         return match event {
-            Event::Changed => (Some(Unit::new()), Vec::new()),
-            Event::Answered { .. } => (None, vec![Effect::Fence]),
+            UnitEvent::Changed => (Some(Unit::new()), Vec::new()),
+            UnitEvent::Answered { .. } => (None, vec![UnitEffect::Fence]),
             _ => (None, Vec::new()),
         };
     };
     match event {
-        Event::Changed => (Some(unit.joined()), Vec::new()),
-        Event::RetryAsked { twice } => {
-            let unit = if unit.phase == Phase::Review { unit.ready(Duration::ZERO) } else { unit };
+        UnitEvent::Changed => (Some(unit.joined()), Vec::new()),
+        UnitEvent::RetryAsked { twice } => {
+            let unit = if unit.phase == UnitPhase::Review { unit.ready(Duration::ZERO) } else { unit };
             let lost = if *twice { 0 } else { unit.lost };
             (Some(Unit { lost, ..unit.joined() }), Vec::new())
         }
-        Event::Claimed { token } if unit.phase == Phase::Ready => {
+        UnitEvent::Claimed { token } if unit.phase == UnitPhase::Ready => {
             let token = Some(token.clone());
-            (Some(Unit { phase: Phase::InFlight, token, pause: Duration::ZERO, ..unit }), vec![Effect::Send])
+            (
+                Some(Unit { phase: UnitPhase::InFlight, token, pause: Duration::ZERO, ..unit }),
+                vec![UnitEffect::Send],
+            )
         }
-        Event::LeaseRanOut if unit.phase == Phase::InFlight => {
+        UnitEvent::LeaseRanOut if unit.phase == UnitPhase::InFlight => {
             let lost = unit.lost.max((unit.lost + 1).min(LOST_WITH_ENGINE));
             (Some(Unit { lost, ..unit.ready(Duration::ZERO) }), Vec::new())
         }
-        Event::Woken if unit.phase == Phase::Held => (Some(unit.ready(Duration::ZERO)), Vec::new()),
-        Event::Resumed if unit.phase == Phase::Stopped => (Some(unit.ready(Duration::ZERO)), Vec::new()),
-        Event::Answered { token, version, answer, row_locked } => {
-            if unit.phase != Phase::InFlight || unit.token.as_ref() != Some(token) {
-                return (Some(unit), vec![Effect::Fence]);
+        UnitEvent::Woken if unit.phase == UnitPhase::Held => (Some(unit.ready(Duration::ZERO)), Vec::new()),
+        UnitEvent::Resumed if unit.phase == UnitPhase::Stopped => {
+            (Some(unit.ready(Duration::ZERO)), Vec::new())
+        }
+        UnitEvent::Answered { token, version, answer, row_locked } => {
+            if unit.phase != UnitPhase::InFlight || unit.token.as_ref() != Some(token) {
+                return (Some(unit), vec![UnitEffect::Fence]);
             }
             answered(unit, *version, *answer, *row_locked)
         }
-        Event::RowTold if unit.owes_row && unit.phase == Phase::WriteBack => (None, Vec::new()),
-        Event::RowTold if unit.phase != Phase::InFlight => {
+        UnitEvent::RowTold if unit.owes_row && unit.phase == UnitPhase::WriteBack => (None, Vec::new()),
+        UnitEvent::RowTold if unit.phase != UnitPhase::InFlight => {
             (Some(Unit { owes_row: false, ..unit }), Vec::new())
         }
         _ => (Some(unit), Vec::new()),
@@ -236,7 +241,7 @@ pub fn step(unit: Option<Unit>, event: &Event) -> (Option<Unit>, Vec<Effect>) {
 impl Unit {
     fn new() -> Unit {
         Unit {
-            phase: Phase::Ready,
+            phase: UnitPhase::Ready,
             version: 1,
             attempts: 0,
             lost: 0,
@@ -248,7 +253,7 @@ impl Unit {
     }
 
     fn ready(self, pause: Duration) -> Unit {
-        Unit { phase: Phase::Ready, token: None, pause, ..self }
+        Unit { phase: UnitPhase::Ready, token: None, pause, ..self }
     }
 
     /// Something new joined: ready at once with no attempts spent, or, in flight, ready after its answer; under review it
@@ -256,24 +261,29 @@ impl Unit {
     fn joined(self) -> Unit {
         let unit = Unit { version: self.version + 1, attempts: 0, lost_alone: 0, ..self };
         match unit.phase {
-            Phase::InFlight | Phase::Review => unit,
+            UnitPhase::InFlight | UnitPhase::Review => unit,
             _ => unit.ready(Duration::ZERO),
         }
     }
 }
 
 /// A unit leaves only at the version it was read at; what joined meanwhile makes it ready again (I1).
-fn answered(unit: Unit, version: i64, answer: SendResult, row_locked: bool) -> (Option<Unit>, Vec<Effect>) {
+fn answered(
+    unit: Unit,
+    version: i64,
+    answer: SendResult,
+    row_locked: bool,
+) -> (Option<Unit>, Vec<UnitEffect>) {
     let unchanged = unit.version == version;
     let mut effects = match answer {
-        SendResult::Accepted | SendResult::Nothing => vec![Effect::Archive, Effect::Wake],
-        SendResult::Begun => vec![Effect::Wake],
-        _ if answer.parks().is_some() => vec![Effect::Fail],
+        SendResult::Accepted | SendResult::Nothing => vec![UnitEffect::Archive, UnitEffect::Wake],
+        SendResult::Begun => vec![UnitEffect::Wake],
+        _ if answer.parks().is_some() => vec![UnitEffect::Fail],
         _ => Vec::new(),
     };
     let owes_row = if answer.tells_row() { row_locked } else { unit.owes_row };
     if answer.tells_row() && !row_locked {
-        effects.push(Effect::TellRow);
+        effects.push(UnitEffect::TellRow);
     }
     let unit = Unit { owes_row, ..unit.ready(Duration::ZERO) };
     let next = match answer {
@@ -284,7 +294,7 @@ fn answered(unit: Unit, version: i64, answer: SendResult, row_locked: bool) -> (
             };
             match (unchanged, owes_row) {
                 (true, false) => return (None, effects),
-                (true, true) => Unit { phase: Phase::WriteBack, ..unit },
+                (true, true) => Unit { phase: UnitPhase::WriteBack, ..unit },
                 (false, _) => unit,
             }
         }
@@ -292,21 +302,21 @@ fn answered(unit: Unit, version: i64, answer: SendResult, row_locked: bool) -> (
             let pause = next.pause().unwrap_or_default();
             let attempts = unit.attempts + i32::from(counted);
             match answer.parks() {
-                Some(Phase::Review) => Unit { phase: Phase::Review, attempts, ..unit },
+                Some(UnitPhase::Review) => Unit { phase: UnitPhase::Review, attempts, ..unit },
                 _ if !unchanged => unit,
-                parked => Unit { phase: parked.unwrap_or(Phase::Ready), attempts, pause, ..unit },
+                parked => Unit { phase: parked.unwrap_or(UnitPhase::Ready), attempts, pause, ..unit },
             }
         }
-        SendResult::Held { pause } if unchanged => Unit { phase: Phase::Held, pause, ..unit },
+        SendResult::Held { pause } if unchanged => Unit { phase: UnitPhase::Held, pause, ..unit },
         SendResult::Held { .. } => unit,
         SendResult::Lost { alone, retry, .. } => Unit {
-            phase: answer.parks().unwrap_or(Phase::Ready),
+            phase: answer.parks().unwrap_or(UnitPhase::Ready),
             lost: unit.lost + 1,
             lost_alone: unit.lost_alone + i32::from(alone),
             pause: retry,
             ..unit
         },
-        SendResult::Stopped if unchanged => Unit { phase: Phase::Stopped, ..unit },
+        SendResult::Stopped if unchanged => Unit { phase: UnitPhase::Stopped, ..unit },
         SendResult::Stopped => unit,
         SendResult::Released { pause } => Unit { pause, ..unit },
         SendResult::Begun => Unit { attempts: 0, lost: 0, lost_alone: 0, ..unit },
@@ -389,7 +399,7 @@ mod tests {
     }
 
     impl World {
-        fn step(&mut self, event: &Event) -> Vec<Effect> {
+        fn step(&mut self, event: &UnitEvent) -> Vec<UnitEffect> {
             let (unit, effects) = step(self.unit.take(), event);
             self.unit = unit;
             effects
@@ -403,17 +413,17 @@ mod tests {
         fn ingest(&mut self) {
             if !self.new.is_empty() {
                 self.pending.append(&mut self.new);
-                self.step(&Event::Changed);
+                self.step(&UnitEvent::Changed);
             }
         }
 
         fn claim(&mut self) {
-            let Some(unit) = self.unit.as_ref().filter(|unit| unit.phase == Phase::Ready) else { return };
+            let Some(unit) = self.unit.as_ref().filter(|unit| unit.phase == UnitPhase::Ready) else { return };
             let version = unit.version;
             self.tokens += 1;
             let token = self.tokens.to_string();
             let upto = self.pending.iter().chain(&self.new).max().copied().unwrap_or(0);
-            assert_eq!(self.step(&Event::Claimed { token: token.clone() }), [Effect::Send]);
+            assert_eq!(self.step(&UnitEvent::Claimed { token: token.clone() }), [UnitEffect::Send]);
             self.claims.push(Claim { token, version, upto, lease_lives: true, sent: None });
         }
 
@@ -428,10 +438,14 @@ mod tests {
                 None if matches!(refusal, SendResult::Held { .. }) => SendResult::Stopped,
                 None => SendResult::Released { pause: Duration::ZERO },
             };
-            let event =
-                Event::Answered { token: claim.token.clone(), version: claim.version, answer, row_locked };
+            let event = UnitEvent::Answered {
+                token: claim.token.clone(),
+                version: claim.version,
+                answer,
+                row_locked,
+            };
             let effects = self.step(&event);
-            if effects.contains(&Effect::Archive) {
+            if effects.contains(&UnitEffect::Archive) {
                 let taken = self.taken.last().copied().unwrap_or(0);
                 assert!(taken >= claim.upto, "archived what Salesforce never took (I1)");
                 self.pending.retain(|value| *value > claim.upto);
@@ -472,13 +486,13 @@ mod tests {
                 Happening::LeaseRunsOut => {
                     // Those that are in the middle of a request have it behind them by then.
                     self.claims.iter_mut().for_each(|claim| claim.lease_lives = false);
-                    self.step(&Event::LeaseRanOut);
+                    self.step(&UnitEvent::LeaseRanOut);
                 }
-                Happening::Wake => drop(self.step(&Event::Woken)),
-                Happening::Resume => drop(self.step(&Event::Resumed)),
-                Happening::TellRow => drop(self.step(&Event::RowTold)),
+                Happening::Wake => drop(self.step(&UnitEvent::Woken)),
+                Happening::Resume => drop(self.step(&UnitEvent::Resumed)),
+                Happening::TellRow => drop(self.step(&UnitEvent::RowTold)),
                 Happening::Retry if self.unit.is_some() => {
-                    drop(self.step(&Event::RetryAsked { twice: false }))
+                    drop(self.step(&UnitEvent::RetryAsked { twice: false }))
                 }
                 Happening::Retry => {}
             }
@@ -495,19 +509,22 @@ mod tests {
         /// Everybody is well from now on.
         fn drain(&mut self) {
             self.claims.clear();
-            self.step(&Event::LeaseRanOut);
+            self.step(&UnitEvent::LeaseRanOut);
             for _ in 0..4 {
                 self.ingest();
-                self.step(&Event::Woken);
-                self.step(&Event::Resumed);
-                if self.unit.as_ref().is_some_and(|unit| matches!(unit.phase, Phase::Failed | Phase::Review))
+                self.step(&UnitEvent::Woken);
+                self.step(&UnitEvent::Resumed);
+                if self
+                    .unit
+                    .as_ref()
+                    .is_some_and(|unit| matches!(unit.phase, UnitPhase::Failed | UnitPhase::Review))
                 {
-                    self.step(&Event::RetryAsked { twice: false });
+                    self.step(&UnitEvent::RetryAsked { twice: false });
                 }
                 self.claim();
                 self.apply(&Happening::Send(0, true, false));
                 self.apply(&Happening::Acknowledge(0, SendResult::Nothing, false, false));
-                self.step(&Event::RowTold);
+                self.step(&UnitEvent::RowTold);
             }
         }
     }
@@ -532,13 +549,13 @@ mod tests {
 
     #[test]
     fn a_result_under_another_token_is_dropped_and_changes_nothing() {
-        let unit = Unit { phase: Phase::InFlight, token: Some("mine".to_owned()), ..Unit::new() };
-        let event = Event::Answered {
+        let unit = Unit { phase: UnitPhase::InFlight, token: Some("mine".to_owned()), ..Unit::new() };
+        let event = UnitEvent::Answered {
             token: "theirs".to_owned(),
             version: 1,
             answer: SendResult::Accepted,
             row_locked: false,
         };
-        assert_eq!(step(Some(unit.clone()), &event), (Some(unit), vec![Effect::Fence]));
+        assert_eq!(step(Some(unit.clone()), &event), (Some(unit), vec![UnitEffect::Fence]));
     }
 }

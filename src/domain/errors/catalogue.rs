@@ -5,20 +5,20 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::domain::errors::remedy::{Action, Remedy, SuggestedFix, named, number, offers};
-use crate::domain::errors::sync_error::{Category, Class, Source, SyncError};
+use crate::domain::errors::remedy::{Remedy, RemedyAction, SuggestedFix, named, number, offers};
+use crate::domain::errors::sync_error::{Category, Class, ErrorSource, SyncError};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::records::record::{Diagnosis, RecordView};
 
 /// What is known of one kind of failure.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct CatalogueEntry {
     /// Code.
     pub code: String,
     /// Who says it.
     #[serde(default)]
-    source: Source,
+    source: ErrorSource,
     /// Parts of the message, `*` between them, that tell this meaning of the code from others.
     #[serde(default)]
     message: Option<String>,
@@ -42,15 +42,15 @@ pub struct Entry {
 
 #[derive(Deserialize)]
 struct File {
-    error: Vec<Entry>,
+    error: Vec<CatalogueEntry>,
 }
 
 /// The table. A test holds that it can be read; were it not, every failure would get the default.
-static CATALOGUE: LazyLock<Vec<Entry>> = LazyLock::new(|| read().unwrap_or_default());
+static CATALOGUE: LazyLock<Vec<CatalogueEntry>> = LazyLock::new(|| read().unwrap_or_default());
 
-static UNKNOWN: LazyLock<Entry> = LazyLock::new(|| Entry {
+static UNKNOWN: LazyLock<CatalogueEntry> = LazyLock::new(|| CatalogueEntry {
     code: String::new(),
-    source: Source::Salesforce,
+    source: ErrorSource::Salesforce,
     message: None,
     says: Vec::new(),
     names: Vec::new(),
@@ -60,11 +60,11 @@ static UNKNOWN: LazyLock<Entry> = LazyLock::new(|| Entry {
     cause: "This code is not in the catalogue; the message is Salesforce's own.".to_owned(),
     remedies: vec![
         Remedy { text: "Correct what the message speaks of (e)".to_owned(), action: None, only: None },
-        Remedy { text: "Send it again".to_owned(), action: Some(Action::Retry), only: None },
+        Remedy { text: "Send it again".to_owned(), action: Some(RemedyAction::Retry), only: None },
     ],
 });
 
-static UNAVAILABLE: LazyLock<Entry> = LazyLock::new(|| Entry {
+static UNAVAILABLE: LazyLock<CatalogueEntry> = LazyLock::new(|| CatalogueEntry {
     category: Category::Connection,
     class: Class::Transient,
     title: "Salesforce did not answer properly".to_owned(),
@@ -73,7 +73,7 @@ static UNAVAILABLE: LazyLock<Entry> = LazyLock::new(|| Entry {
     ..UNKNOWN.clone()
 });
 
-fn read() -> Result<Vec<Entry>, toml::de::Error> {
+fn read() -> Result<Vec<CatalogueEntry>, toml::de::Error> {
     let mut own: File = toml::from_str(include_str!("../../../assets/errors.toml"))?;
     let others: File = toml::from_str(include_str!("../../../assets/others.toml"))?;
     own.error.extend(others.error);
@@ -82,8 +82,8 @@ fn read() -> Result<Vec<Entry>, toml::de::Error> {
 
 /// What a failure means. Codes come before texts: a user's language translates messages. What was found here before
 /// anything was sent has Salesforce's code, and means the same.
-pub fn classify(source: Source, code: &str, message: &str) -> &'static Entry {
-    let fits = |entry: &&Entry| entry.code == code && entry.speaks(message);
+pub fn classify(source: ErrorSource, code: &str, message: &str) -> &'static CatalogueEntry {
+    let fits = |entry: &&CatalogueEntry| entry.code == code && entry.speaks(message);
     let own = CATALOGUE.iter().find(|entry| fits(entry) && entry.source == source);
     match own.or_else(|| CATALOGUE.iter().find(fits)) {
         Some(entry) => entry,
@@ -93,9 +93,9 @@ pub fn classify(source: Source, code: &str, message: &str) -> &'static Entry {
 }
 
 /// Where a code comes from: our own stand in the catalogue, all others are Salesforce's.
-pub fn source_of(code: &str) -> Source {
+pub fn source_of(code: &str) -> ErrorSource {
     let own = CATALOGUE.iter().find(|entry| entry.code == code);
-    own.map_or(Source::Salesforce, |entry| entry.source)
+    own.map_or(ErrorSource::Salesforce, |entry| entry.source)
 }
 
 /// `CODE: message` as Salesforce's answers are noted; a message alone has no code of its own.
@@ -112,7 +112,7 @@ pub fn code_and_message(text: &str) -> (&str, &str) {
 }
 
 /// What a code means, with the message that it came with; `None` where the table does not know it.
-pub(in crate::domain) fn of_code(code: &str, message: &str) -> Option<&'static Entry> {
+pub(in crate::domain) fn of_code(code: &str, message: &str) -> Option<&'static CatalogueEntry> {
     let entry = classify(source_of(code), code, message);
     // Of a code that has a meaning for some messages only, these are all that is known.
     let with_code = || CATALOGUE.iter().rfind(|entry| entry.code == code);
@@ -121,11 +121,11 @@ pub(in crate::domain) fn of_code(code: &str, message: &str) -> Option<&'static E
 
 /// What a text without a code means, by what is most certainly said: the longest of the words that fit. Words of which
 /// there is more than one meaning are left out unless they are asked for.
-pub(in crate::domain) fn of_words(text: &str, weak: bool) -> Option<&'static Entry> {
+pub(in crate::domain) fn of_words(text: &str, weak: bool) -> Option<&'static CatalogueEntry> {
     let text = plain(text);
-    let mut best: Option<(usize, &'static Entry)> = None;
+    let mut best: Option<(usize, &'static CatalogueEntry)> = None;
     for entry in CATALOGUE.iter() {
-        let own = entry.message.as_ref().filter(|_| entry.source == Source::Log);
+        let own = entry.message.as_ref().filter(|_| entry.source == ErrorSource::Log);
         for pattern in entry.says.iter().chain(own) {
             let length = pattern.chars().filter(|c| !"*=".contains(*c)).count();
             let counts = weak || length >= CERTAIN || pattern.starts_with('=');
@@ -138,14 +138,14 @@ pub(in crate::domain) fn of_words(text: &str, weak: bool) -> Option<&'static Ent
 }
 
 /// What people call by this name.
-pub(in crate::domain) fn of_name(text: &str) -> Option<&'static Entry> {
+pub(in crate::domain) fn of_name(text: &str) -> Option<&'static CatalogueEntry> {
     let text = plain(text);
     let named = CATALOGUE.iter().find(|entry| entry.names.iter().any(|name| plain(name) == text));
     named.or_else(|| CATALOGUE.iter().find(|entry| plain(&entry.title) == text))
 }
 
 /// What the first of these names in a text stands for.
-pub(in crate::domain) fn of_name_in(text: &str) -> Option<&'static Entry> {
+pub(in crate::domain) fn of_name_in(text: &str) -> Option<&'static CatalogueEntry> {
     let text = format!(" {} ", plain(text).replace(|c: char| !c.is_alphanumeric(), " "));
     let names = CATALOGUE.iter().flat_map(|entry| entry.names.iter().map(move |name| (plain(name), entry)));
     let named = names.filter(|(name, _)| text.contains(&format!(" {name} ")));
@@ -185,14 +185,14 @@ fn says(pattern: &str, text: &str) -> bool {
 
 /// An entry's words for the operator, with the remedies that fit the record; none while that is on its way, for the
 /// answer may ask for another.
-pub fn diagnose(entry: &Entry, mapping: &Mapping, record: &RecordView) -> Diagnosis {
+pub fn diagnose(entry: &CatalogueEntry, mapping: &Mapping, record: &RecordView) -> Diagnosis {
     let remedies = if record.is_being_sent() { Vec::new() } else { offers(&entry.remedies, mapping, record) };
     Diagnosis { title: entry.title.clone(), cause: entry.cause.clone(), remedies }
 }
 
 /// Every entry.
 #[cfg(test)]
-pub(in crate::domain) fn all() -> impl Iterator<Item = &'static Entry> {
+pub(in crate::domain) fn all() -> impl Iterator<Item = &'static CatalogueEntry> {
     CATALOGUE.iter()
 }
 
@@ -220,7 +220,7 @@ pub fn diagnose_error(error: &SyncError) -> Diagnosis {
     Diagnosis { title: entry.title.clone(), cause: entry.cause.clone(), remedies }
 }
 
-impl Entry {
+impl CatalogueEntry {
     /// Whether it is one of several meanings of its code.
     pub(in crate::domain) fn is_specific(&self) -> bool {
         self.message.is_some()
@@ -260,7 +260,7 @@ mod tests {
             let [source, code, message, category, class, title] = cells[..] else { panic!("{line}") };
             let entry = match (source, code) {
                 ("log", "") => of_words(message, false).unwrap_or_else(|| panic!("{line}")),
-                _ => classify(Source::from_word(source).unwrap(), code, message),
+                _ => classify(ErrorSource::from_word(source).unwrap(), code, message),
             };
             let found = (entry.category.word(), entry.class.word(), entry.title.as_str());
             assert_eq!(found, (category, class, title), "{line}");
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn every_entry_is_met_by_a_real_message_or_comes_from_here() {
-        for entry in read().unwrap().iter().filter(|entry| entry.source == Source::Salesforce) {
+        for entry in read().unwrap().iter().filter(|entry| entry.source == ErrorSource::Salesforce) {
             let named = format!("| {} |", entry.code);
             assert!(REAL.contains(&named), "{} is in no line of the table of messages", entry.code);
         }
@@ -295,13 +295,13 @@ mod tests {
 
     #[test]
     fn codes_tell_who_says_them() {
-        assert_eq!(classify(Source::Engine, "OUTCOME_UNKNOWN", "").class, Class::Unknown);
-        assert_eq!(source_of("CAPTURE_MISSING"), Source::Engine);
-        assert_eq!(source_of("WRITE_BACK_REFUSED"), Source::Postgres);
-        assert_eq!(source_of("INVALID_EMAIL_ADDRESS"), Source::Salesforce);
-        assert_eq!(source_of("NOBODY_KNOWS"), Source::Salesforce);
+        assert_eq!(classify(ErrorSource::Engine, "OUTCOME_UNKNOWN", "").class, Class::Unknown);
+        assert_eq!(source_of("CAPTURE_MISSING"), ErrorSource::Engine);
+        assert_eq!(source_of("WRITE_BACK_REFUSED"), ErrorSource::Postgres);
+        assert_eq!(source_of("INVALID_EMAIL_ADDRESS"), ErrorSource::Salesforce);
+        assert_eq!(source_of("NOBODY_KNOWS"), ErrorSource::Salesforce);
         // Found here before it was sent, it means what it means there.
-        assert_eq!(classify(Source::Engine, "STRING_TOO_LONG", "").title, "Value too long");
+        assert_eq!(classify(ErrorSource::Engine, "STRING_TOO_LONG", "").title, "Value too long");
         assert_eq!(of_code("INVALID_EMAIL_ADDRESS", "x").unwrap().title, "Invalid e-mail address");
         assert!(of_code("NOBODY_KNOWS", "x").is_none() && of_words("all is well", true).is_none());
     }

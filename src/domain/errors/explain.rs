@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::domain::errors::catalogue::{Entry, of_code, of_name, of_name_in, of_words};
+use crate::domain::errors::catalogue::{CatalogueEntry, of_code, of_name, of_name_in, of_words};
 
 /// What was found in a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Explained {
     /// Errors that the catalogue knows, each once, in the order in which they stand there.
-    Known(Vec<Known>),
+    Known(Vec<KnownError>),
     /// Nothing that went wrong.
     NoError,
     /// Nothing that the catalogue knows; with the code of an error that it does not know.
@@ -21,11 +21,11 @@ pub enum Explained {
 
 /// One known error.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct KnownError {
     /// The code that was there, or the one that belongs to what was said.
     pub code: String,
     /// What it means.
-    pub entry: &'static Entry,
+    pub entry: &'static CatalogueEntry,
 }
 
 /// As much of a text as is looked at: an answer of 200 results is 100 kB.
@@ -58,7 +58,7 @@ fn unquoted(text: &str) -> &str {
 /// What has been found so far.
 #[derive(Default)]
 struct Findings {
-    known: Vec<Known>,
+    known: Vec<KnownError>,
     /// The first code that the catalogue does not know.
     code: Option<String>,
     /// Something went well.
@@ -68,10 +68,10 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, code: &str, entry: &'static Entry) {
+    fn add(&mut self, code: &str, entry: &'static CatalogueEntry) {
         let code = if code.is_empty() { &entry.code } else { code };
         if !self.known.iter().any(|known| known.code == code && known.entry == entry) {
-            self.known.push(Known { code: code.to_owned(), entry });
+            self.known.push(KnownError { code: code.to_owned(), entry });
         }
     }
 

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::errors::sync_error::{Category, Class, ErrorState};
 use crate::domain::values::nearest::nearest;
 
@@ -53,7 +53,7 @@ pub enum Term {
     /// Group, by the beginning of its name.
     Group(String),
     /// Who found it.
-    Source(Source),
+    Source(ErrorSource),
     /// What an operation was about, by its number.
     Operation(i64),
     /// That a person has to do something about a row: nothing else will.
@@ -203,7 +203,7 @@ fn term(word: &Word, now: DateTime<Utc>) -> Result<Qualified, FilterError> {
         }
         "group" => return Err(fail("a group is named as in: syncdeck errors --group".to_owned())),
         "source" => Term::Source(
-            Source::from_word(&value.to_lowercase())
+            ErrorSource::from_word(&value.to_lowercase())
                 .ok_or_else(|| fail("use salesforce, engine or postgres".to_owned()))?,
         ),
         "needs" => match value.to_lowercase().as_str() {
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(parse("needs:person"), only(Term::Person));
         assert!(parse("needs:help").unwrap_err().contains("person"));
         assert_eq!(parse("operation:12"), only(Term::Operation(12)));
-        assert_eq!(parse("source:engine"), only(Term::Source(Source::Engine)));
+        assert_eq!(parse("source:engine"), only(Term::Source(ErrorSource::Engine)));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Group {
     /// When the last of them was seen last.
     pub last_seen: DateTime<Utc>,
     /// Whether they become more.
-    pub trend: Trend,
+    pub trend: GroupTrend,
     /// How many of them wait for something else, or were set aside: these are no cause of their own.
     #[serde(default)]
     pub aside: i64,
@@ -53,14 +53,14 @@ impl Group {
 
 /// How many of a group came in the last hour, and in the one before; what was resolved since is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trend {
+pub struct GroupTrend {
     /// In the last hour.
     pub last_hour: i64,
     /// In the hour before.
     pub hour_before: i64,
 }
 
-impl Trend {
+impl GroupTrend {
     /// `▲12` when more came than in the hour before, `▼3` when fewer, nothing when none came in either.
     pub fn sign(self) -> String {
         match (self.last_hour, self.hour_before) {
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_trend_compares_two_hours() {
-        let sign = |last_hour, hour_before| Trend { last_hour, hour_before }.sign();
+        let sign = |last_hour, hour_before| GroupTrend { last_hour, hour_before }.sign();
         assert_eq!(
             [sign(0, 0), sign(5, 2), sign(1, 4), sign(3, 3), sign(0, 2)],
             ["", "▲5", "▼1", "=3", "▼0"]

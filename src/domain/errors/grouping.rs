@@ -18,14 +18,14 @@ enum Piece {
 
 /// A text with holes, which is looked for anywhere in a message: `Rule {rule}: `.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(Vec<Piece>);
+pub struct GroupPattern(Vec<Piece>);
 
-impl Pattern {
+impl GroupPattern {
     /// Reads one; `{{` and `}}` are braces.
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Pattern, String> {
+    pub fn parse(text: &str) -> Result<GroupPattern, String> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut plain = String::new();
         let mut letters = text.chars().peekable();
@@ -66,7 +66,7 @@ impl Pattern {
             pieces.push(Piece::Text(plain));
         }
         match pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if !text.trim().is_empty())) {
-            true => Ok(Pattern(pieces)),
+            true => Ok(GroupPattern(pieces)),
             false => Err("it has no text of its own, so that it would fit every message".to_owned()),
         }
     }
@@ -125,7 +125,7 @@ pub struct GroupRule {
     /// Only errors of this code.
     pub code: Option<String>,
     /// Only errors whose message has this.
-    pub pattern: Option<Pattern>,
+    pub pattern: Option<GroupPattern>,
     /// What tells causes apart; without anything, errors that the rule is about are one group beside the others.
     pub by: Vec<By>,
 }
@@ -226,7 +226,7 @@ mod tests {
     use crate::domain::errors::group;
 
     fn rule(pattern: &str) -> GroupRule {
-        let pattern = Pattern::parse(pattern).unwrap();
+        let pattern = GroupPattern::parse(pattern).unwrap();
         let by = pattern.holes().map(|hole| By::Hole(hole.to_owned())).collect();
         GroupRule { name: "rules".to_owned(), mapping: None, code: None, pattern: Some(pattern), by }
     }
@@ -283,7 +283,7 @@ mod tests {
         assert_ne!(with(|rule| rule.mapping = Some("contact".to_owned())), base);
         assert_eq!(with(|rule| rule.mapping = Some("Account".to_owned())), base);
         assert_eq!(with(|rule| rule.code = Some("OTHER".to_owned())), base);
-        assert_eq!(with(|rule| rule.pattern = Pattern::parse("limits").ok()), base);
+        assert_eq!(with(|rule| rule.pattern = GroupPattern::parse("limits").ok()), base);
         let rules = Grouping(vec![GroupRule { by: vec![By::Op], pattern: None, ..rule("x") }]);
         let updated = Grouped { op: "update", ..of("limit is 5") };
         assert_ne!(print(&rules, updated), print(&rules, of("limit is 5")));
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_pattern_is_read_or_refused_with_what_is_wrong() {
         let read = |pattern: &str, message: &'static str| -> Option<Vec<String>> {
-            let pattern = Pattern::parse(pattern).unwrap();
+            let pattern = GroupPattern::parse(pattern).unwrap();
             Some(pattern.read(message)?.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
         };
         assert_eq!(
@@ -317,7 +317,7 @@ mod tests {
             ("x {}", "no name"),
             ("x {a b}", "no letter of a hole's name"),
         ] {
-            let refused = Pattern::parse(wrong).unwrap_err();
+            let refused = GroupPattern::parse(wrong).unwrap_err();
             assert!(refused.contains(why), "{wrong}: {refused}");
         }
     }
@@ -336,7 +336,7 @@ mod tests {
 
         #[test]
         fn no_pattern_and_no_message_makes_it_panic(pattern in "\\PC{0,30}", message in "\\PC{0,60}") {
-            if let Ok(pattern) = Pattern::parse(&pattern) {
+            if let Ok(pattern) = GroupPattern::parse(&pattern) {
                 let _ = pattern.read(&message);
             }
         }

@@ -9,7 +9,7 @@ use crate::domain::mappings::field::{Field, FieldType, Op};
 use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::domain::records::consistency;
 use crate::domain::records::record::{FieldEdit, RecordView};
-use crate::domain::records::verify::Kind;
+use crate::domain::records::verify::FindingKind;
 use crate::domain::values::check;
 use crate::domain::values::nearest::nearest_value;
 use crate::domain::values::transform::{Transform, apply_all};
@@ -23,7 +23,7 @@ pub struct Remedy {
     /// An imperative in a few words; `{field}` stands for the field at fault.
     pub text: String,
     /// What does it.
-    pub action: Option<Action>,
+    pub action: Option<RemedyAction>,
     /// Where it is no remedy otherwise.
     pub only: Option<Only>,
 }
@@ -39,7 +39,7 @@ pub enum Only {
 /// What a remedy does. Afterwards the record is sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum RemedyAction {
     /// Puts the values of the fields at fault through these transforms, once.
     Apply(String),
     /// Sets a rule of the mapping; `{field}` and `{column}` stand for the field at fault.
@@ -129,26 +129,26 @@ impl TryFrom<Written> for Remedy {
         let action = match (apply, rule, step) {
             (Some(transforms), None, None) => {
                 Transform::parse_all(&transforms)?;
-                Action::Apply(transforms)
+                RemedyAction::Apply(transforms)
             }
             (None, Some(rule), None) => {
                 let (key, value) = rule.split_once('=').ok_or_else(|| format!("{rule:?} is no KEY=VALUE"))?;
-                Action::Rule { key: key.to_owned(), value: value.to_owned() }
+                RemedyAction::Rule { key: key.to_owned(), value: value.to_owned() }
             }
             (None, None, Some(step)) => match step {
-                Step::Nearest => Action::Nearest,
-                Step::Pick => Action::Pick,
-                Step::Clear => Action::Clear,
-                Step::Link => Action::Link,
-                Step::Compare => Action::Compare,
-                Step::Reread => Action::Reread,
-                Step::Retry => Action::Retry,
-                Step::ChoosePostgres => Action::Choose(Side::Postgres),
-                Step::ChooseSalesforce => Action::Choose(Side::Salesforce),
-                Step::RepairPostgres => Action::Repair(Side::Postgres),
-                Step::RepairSalesforce => Action::Repair(Side::Salesforce),
-                Step::Merge => Action::Merge,
-                Step::LookAgain => Action::LookAgain,
+                Step::Nearest => RemedyAction::Nearest,
+                Step::Pick => RemedyAction::Pick,
+                Step::Clear => RemedyAction::Clear,
+                Step::Link => RemedyAction::Link,
+                Step::Compare => RemedyAction::Compare,
+                Step::Reread => RemedyAction::Reread,
+                Step::Retry => RemedyAction::Retry,
+                Step::ChoosePostgres => RemedyAction::Choose(Side::Postgres),
+                Step::ChooseSalesforce => RemedyAction::Choose(Side::Salesforce),
+                Step::RepairPostgres => RemedyAction::Repair(Side::Postgres),
+                Step::RepairSalesforce => RemedyAction::Repair(Side::Salesforce),
+                Step::Merge => RemedyAction::Merge,
+                Step::LookAgain => RemedyAction::LookAgain,
             },
             (None, None, None) if only.is_some() => return Ok(Remedy { text, action: None, only }),
             _ => return Err(format!("{text:?} needs one of apply, rule and do")),
@@ -201,7 +201,7 @@ fn offer(
         None if remedy.text.contains(BY_EDITING) && all_read_only(faults) => return None,
         None if remedy.only == Some(Only::ReadOnly) && !all_read_only(faults) => return None,
         None => None,
-        Some(Action::Apply(transforms)) => {
+        Some(RemedyAction::Apply(transforms)) => {
             let transforms = Transform::parse_all(transforms).ok()?;
             // What leaves nothing of a value is Clear under another name.
             changes = edits(mapping, record, faults, |field, value| {
@@ -209,39 +209,47 @@ fn offer(
             })?;
             remedy.action.clone()
         }
-        Some(Action::Nearest) => {
+        Some(RemedyAction::Nearest) => {
             changes =
                 edits(mapping, record, faults, |field, value| Some(Some(near(field, value)?.to_owned())))?;
             remedy.action.clone()
         }
-        Some(Action::Pick) => {
+        Some(RemedyAction::Pick) => {
             picked(record).filter(|(field, value)| near(field, value.as_deref()).is_none())?;
             remedy.action.clone()
         }
-        Some(Action::Clear) => {
+        Some(RemedyAction::Clear) => {
             changes = edits(mapping, record, faults, |_, value| value.map(|_| None))?;
             remedy.action.clone()
         }
         // It is about changes to a record that is gone, and this one was never there.
-        Some(Action::Rule { key, .. }) if key == "create_if_missing" && record.sfid.is_none() => return None,
-        Some(Action::Rule { key, value }) => {
+        Some(RemedyAction::Rule { key, .. }) if key == "create_if_missing" && record.sfid.is_none() => {
+            return None;
+        }
+        Some(RemedyAction::Rule { key, value }) => {
             let rule = rule(mapping, &name(key)?, &name(value)?)?;
             Some(rule).filter(|rule| helps(mapping, rule, faults)).map(Some)?
         }
-        Some(Action::Link | Action::Compare) if record.sfid.is_some() || !record.exists => return None,
-        // What goes to Salesforce goes by a mapping that may write there.
-        Some(Action::Repair(Side::Postgres) | Action::Merge) if mapping.access == Access::ReadOnly => {
+        Some(RemedyAction::Link | RemedyAction::Compare) if record.sfid.is_some() || !record.exists => {
             return None;
         }
-        Some(Action::Choose(_)) if record.conflicts.iter().all(|conflict| conflict.winner.is_some()) => {
+        // What goes to Salesforce goes by a mapping that may write there.
+        Some(RemedyAction::Repair(Side::Postgres) | RemedyAction::Merge)
+            if mapping.access == Access::ReadOnly =>
+        {
+            return None;
+        }
+        Some(RemedyAction::Choose(_))
+            if record.conflicts.iter().all(|conflict| conflict.winner.is_some()) =>
+        {
             return None;
         }
         Some(_) => remedy.action.clone(),
     };
     let text = named(&name(&remedy.text)?, &mapping.object, field.map(|field| field.name.as_str()));
     let clears = match &action {
-        Some(Action::Clear) => true,
-        Some(Action::Choose(side)) => empties(record, *side),
+        Some(RemedyAction::Clear) => true,
+        Some(RemedyAction::Choose(side)) => empties(record, *side),
         Some(action) if action.removes(record.error.as_ref()) => true,
         _ => changes.iter().any(|edit| !is_empty(&edit.shown) && is_empty(&edit.new)),
     };
@@ -249,24 +257,31 @@ fn offer(
     Some(SuggestedFix { number: None, text, action, changes, clears, against })
 }
 
-impl Action {
+impl RemedyAction {
     /// Whether it gives the row's own fields other values.
     pub fn sets_values(&self) -> bool {
-        matches!(self, Action::Apply(_) | Action::Nearest | Action::Pick | Action::Clear)
+        matches!(
+            self,
+            RemedyAction::Apply(_) | RemedyAction::Nearest | RemedyAction::Pick | RemedyAction::Clear
+        )
     }
 
     /// Whether it is about what a comparison found: it is done without the row's being sent by itself.
     pub fn is_of_comparison(&self) -> bool {
-        matches!(self, Action::Repair(_) | Action::Merge | Action::LookAgain)
+        matches!(self, RemedyAction::Repair(_) | RemedyAction::Merge | RemedyAction::LookAgain)
     }
 
     /// Whether it takes a row or a record away.
     pub fn removes(&self, error: Option<&SyncError>) -> bool {
         let code = error.map(|error| error.code.as_str());
         match self {
-            Action::Merge => true,
-            Action::Repair(Side::Salesforce) => code == Some(consistency::code(Kind::RowWithoutRecord)),
-            Action::Repair(Side::Postgres) => code == Some(consistency::code(Kind::RecordWithoutRow)),
+            RemedyAction::Merge => true,
+            RemedyAction::Repair(Side::Salesforce) => {
+                code == Some(consistency::code(FindingKind::RowWithoutRecord))
+            }
+            RemedyAction::Repair(Side::Postgres) => {
+                code == Some(consistency::code(FindingKind::RecordWithoutRow))
+            }
             _ => false,
         }
     }
@@ -319,8 +334,8 @@ fn all_read_only(faults: &[&(Field, Option<String>)]) -> bool {
 
 /// Whether a rule of the fields at fault makes their values pass: a value that passes here already, and was refused all
 /// the same, is sent and refused again.
-fn helps(mapping: &Mapping, rule: &Action, faults: &[&(Field, Option<String>)]) -> bool {
-    let Action::Rule { key, value } = rule else { return true };
+fn helps(mapping: &Mapping, rule: &RemedyAction, faults: &[&(Field, Option<String>)]) -> bool {
+    let RemedyAction::Rule { key, value } = rule else { return true };
     let mut rules = mapping.rules.clone();
     match key.rsplit_once('.').map(|(_, what)| what) {
         Some("transforms") => {
@@ -366,7 +381,7 @@ fn edits(
 }
 
 /// A rule that is not set like this yet, and can be.
-fn rule(mapping: &Mapping, key: &str, value: &str) -> Option<Action> {
+fn rule(mapping: &Mapping, key: &str, value: &str) -> Option<RemedyAction> {
     let set =
         |key: &str| mapping.rules.shown().into_iter().find(|(known, _)| known == key).map(|(_, text)| text);
     let (key, value) = match key.strip_suffix('+') {
@@ -389,14 +404,14 @@ fn rule(mapping: &Mapping, key: &str, value: &str) -> Option<Action> {
         return None;
     }
     mapping.rules.clone().set(key, &value).ok()?;
-    Some(Action::Rule { key: key.to_owned(), value })
+    Some(RemedyAction::Rule { key: key.to_owned(), value })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::errors::catalogue::classify;
-    use crate::domain::errors::sync_error::Source;
+    use crate::domain::errors::sync_error::ErrorSource;
     use crate::domain::errors::sync_error::{ErrorState, SyncError};
     use crate::domain::names::{RowId, RowRef};
 
@@ -427,12 +442,12 @@ mod tests {
         code: &str,
         message: &str,
     ) -> Vec<SuggestedFix> {
-        let entry = classify(Source::Salesforce, code, message);
+        let entry = classify(ErrorSource::Salesforce, code, message);
         offers(&entry.remedies, mapping, &failing(mapping, name, value, code, message))
     }
 
     fn failing(mapping: &Mapping, name: &str, value: Option<&str>, code: &str, message: &str) -> RecordView {
-        let entry = classify(Source::Salesforce, code, message);
+        let entry = classify(ErrorSource::Salesforce, code, message);
         let at = chrono::DateTime::UNIX_EPOCH;
         let error = SyncError {
             id: 1,
@@ -441,7 +456,7 @@ mod tests {
             row_id: Some(RowId(1)),
             sfid: None,
             op: "insert".to_owned(),
-            source: Source::Salesforce,
+            source: ErrorSource::Salesforce,
             code: code.to_owned(),
             category: entry.category,
             class: entry.class,
@@ -508,7 +523,10 @@ mod tests {
         };
         assert_eq!(made(&rating(Some("Clod"))), [Some("Cold"), None]);
         let picks = |offers: &[SuggestedFix]| {
-            offers.iter().find(|offer| offer.action == Some(Action::Pick)).and_then(|offer| offer.number)
+            offers
+                .iter()
+                .find(|offer| offer.action == Some(RemedyAction::Pick))
+                .and_then(|offer| offer.number)
         };
         assert_eq!(picks(&rating(Some("Clod"))), None);
         for value in ["Hotel", "Lukewarm", "Colour"] {
@@ -520,7 +538,7 @@ mod tests {
     }
 
     fn rules_of(offers: &[SuggestedFix]) -> Vec<&str> {
-        let is_rule = |offer: &&SuggestedFix| matches!(offer.action, Some(Action::Rule { .. }));
+        let is_rule = |offer: &&SuggestedFix| matches!(offer.action, Some(RemedyAction::Rule { .. }));
         offers.iter().filter(is_rule).map(|offer| offer.text.as_str()).collect()
     }
 
@@ -574,7 +592,7 @@ mod tests {
             offers
                 .into_iter()
                 .filter_map(|offer| match offer.action {
-                    Some(Action::Rule { key, value }) => Some((key, value)),
+                    Some(RemedyAction::Rule { key, value }) => Some((key, value)),
                     _ => None,
                 })
                 .collect()
@@ -588,7 +606,9 @@ mod tests {
         // Upserts need a key to go by.
         let upsert = |mapping: &Mapping| {
             let offers = offered(mapping, "LastName", Some("x"), "DUPLICATE_VALUE", "");
-            offers.iter().any(|o| matches!(&o.action, Some(Action::Rule { key, .. }) if key == "upsert"))
+            offers
+                .iter()
+                .any(|o| matches!(&o.action, Some(RemedyAction::Rule { key, .. }) if key == "upsert"))
         };
         mapping.rules.set("upsert", "false").unwrap();
         assert!(!upsert(&mapping));

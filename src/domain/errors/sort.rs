@@ -103,9 +103,9 @@ impl SortBy {
 
 /// A place in a list: the list goes on behind it. Of one order only.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+pub struct PageKey {
     /// What the order is by.
-    pub(crate) place: Place,
+    pub(crate) place: SortValue,
     /// When the error there was seen last.
     pub(crate) last_seen: DateTime<Utc>,
     /// Its number.
@@ -116,7 +116,7 @@ pub struct Key {
 
 /// A value that an order is by.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
-pub(crate) enum Place {
+pub(crate) enum SortValue {
     Time(DateTime<Utc>),
     Never(Option<DateTime<Utc>>),
     Word(String),
@@ -124,34 +124,37 @@ pub(crate) enum Place {
     Number(i32),
 }
 
-impl Key {
+impl PageKey {
     /// The place of an error in an order.
-    pub fn of(by: SortBy, error: &SyncError) -> Key {
+    pub fn of(by: SortBy, error: &SyncError) -> PageKey {
         let place = match by {
-            SortBy::LastSeen => Place::Time(error.last_seen),
-            SortBy::FirstSeen => Place::Time(error.first_seen),
-            SortBy::Mapping => Place::Word(error.mapping.clone()),
-            SortBy::Row => Place::Number(error.row_id.map_or(0, |row| row.0)),
-            SortBy::Code => Place::Word(error.code.clone()),
-            SortBy::Field => Place::Words(error.fields.clone()),
-            SortBy::Attempts => Place::Number(error.attempts),
-            SortBy::State => Place::Word(error.state.word().to_owned()),
-            SortBy::NextRetry => Place::Never(error.next_retry_at),
+            SortBy::LastSeen => SortValue::Time(error.last_seen),
+            SortBy::FirstSeen => SortValue::Time(error.first_seen),
+            SortBy::Mapping => SortValue::Word(error.mapping.clone()),
+            SortBy::Row => SortValue::Number(error.row_id.map_or(0, |row| row.0)),
+            SortBy::Code => SortValue::Word(error.code.clone()),
+            SortBy::Field => SortValue::Words(error.fields.clone()),
+            SortBy::Attempts => SortValue::Number(error.attempts),
+            SortBy::State => SortValue::Word(error.state.word().to_owned()),
+            SortBy::NextRetry => SortValue::Never(error.next_retry_at),
         };
-        Key { place, last_seen: error.last_seen, id: error.id, walking: false }
+        PageKey { place, last_seen: error.last_seen, id: error.id, walking: false }
     }
 
     /// The place right before an error: the list goes on with the error itself.
-    pub fn before(sort: Sort, error: &SyncError) -> Key {
-        let key = Key::of(sort.by, error);
-        Key { id: if sort.descending { key.id.saturating_add(1) } else { key.id.saturating_sub(1) }, ..key }
+    pub fn before(sort: Sort, error: &SyncError) -> PageKey {
+        let key = PageKey::of(sort.by, error);
+        PageKey {
+            id: if sort.descending { key.id.saturating_add(1) } else { key.id.saturating_sub(1) },
+            ..key
+        }
     }
 
     /// Whether an error stands behind another one in an order, as far as that can be told here: of words PostgreSQL may
     /// have an order of its own.
     pub fn is_behind(sort: Sort, error: &SyncError, other: &SyncError) -> bool {
         let place = |error| {
-            let Key { place, last_seen, id, .. } = Key::of(sort.by, error);
+            let PageKey { place, last_seen, id, .. } = PageKey::of(sort.by, error);
             (place, last_seen, id)
         };
         let (error, other) = (place(error), place(other));
@@ -162,7 +165,7 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::errors::sync_error::Source;
+    use crate::domain::errors::sync_error::ErrorSource;
     use crate::domain::errors::sync_error::{Category, Class, ErrorState};
 
     #[test]
@@ -174,7 +177,7 @@ mod tests {
             row_id: None,
             sfid: None,
             op: String::new(),
-            source: Source::Engine,
+            source: ErrorSource::Engine,
             code: String::new(),
             category: Category::Data,
             class: Class::Permanent,
@@ -188,10 +191,10 @@ mod tests {
             group: String::new(),
         };
         let newest = Sort::default();
-        assert!(Key::is_behind(newest, &error(9, 1), &error(1, 2)));
-        assert!(Key::is_behind(newest, &error(1, 2), &error(2, 2)));
-        assert!(!Key::is_behind(Sort { descending: false, ..newest }, &error(1, 2), &error(2, 2)));
-        assert_eq!(Key::before(newest, &error(7, 1)).id, 8);
+        assert!(PageKey::is_behind(newest, &error(9, 1), &error(1, 2)));
+        assert!(PageKey::is_behind(newest, &error(1, 2), &error(2, 2)));
+        assert!(!PageKey::is_behind(Sort { descending: false, ..newest }, &error(1, 2), &error(2, 2)));
+        assert_eq!(PageKey::before(newest, &error(7, 1)).id, 8);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::changes::merge::Side;
-use crate::domain::errors::remedy::Action;
+use crate::domain::errors::remedy::RemedyAction;
 use crate::domain::mappings::rules::MASK;
 use crate::domain::records::record::{FieldEdit, RecordView};
 
@@ -17,7 +17,7 @@ pub struct SuggestedFix {
     /// An imperative in a few words.
     pub text: String,
     /// What it does.
-    pub action: Option<Action>,
+    pub action: Option<RemedyAction>,
     /// The values that it changes.
     pub changes: Vec<FieldEdit>,
     /// Whether it empties a value, here or in Salesforce: such a one is never the first, and is asked about.
@@ -41,7 +41,7 @@ impl SuggestedFix {
     /// Whether it gives a row a value that fits, and touches nothing else: the only kind that is done without being
     /// looked at row by row.
     pub fn mends_a_value(&self) -> bool {
-        matches!(self.action, Some(Action::Apply(_) | Action::Nearest))
+        matches!(self.action, Some(RemedyAction::Apply(_) | RemedyAction::Nearest))
             && !self.clears
             && !self.changes.is_empty()
     }
@@ -68,7 +68,7 @@ impl SuggestedFix {
             shown => format!("{} = {}", edit.column, shown.unwrap_or("nothing")),
         };
         match &self.action {
-            Some(Action::Rule { key, value }) => Some(format!(
+            Some(RemedyAction::Rule { key, value }) => Some(format!(
                 "{}. This sets a rule of the mapping {mapping} for all of its rows, now and later: {key} = {value}.",
                 self.text
             )),
@@ -90,12 +90,12 @@ impl SuggestedFix {
 }
 
 /// What is asked before a row or a record is taken away.
-pub fn removal(text: &str, action: &Action) -> String {
+pub fn removal(text: &str, action: &RemedyAction) -> String {
     let goes = match action {
-        Action::Merge => {
+        RemedyAction::Merge => {
             "What this row lacks is taken from the others; then they are deleted, and so are their records in Salesforce"
         }
-        Action::Repair(Side::Postgres) => "The record is deleted in Salesforce",
+        RemedyAction::Repair(Side::Postgres) => "The record is deleted in Salesforce",
         _ => "The row is removed here",
     };
     format!("{text}. {goes}.")

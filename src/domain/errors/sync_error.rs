@@ -11,7 +11,7 @@ pub const NOWHERE: &str = "neither here nor in Salesforce";
 /// Who said that it failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum ErrorSource {
     /// Salesforce, or the way there.
     #[default]
     Salesforce,
@@ -23,20 +23,20 @@ pub enum Source {
     Log,
 }
 
-impl Source {
+impl ErrorSource {
     /// The word used in the database and in JSON.
     pub fn word(self) -> &'static str {
         match self {
-            Source::Salesforce => "salesforce",
-            Source::Engine => "engine",
-            Source::Postgres => "postgres",
-            Source::Log => "log",
+            ErrorSource::Salesforce => "salesforce",
+            ErrorSource::Engine => "engine",
+            ErrorSource::Postgres => "postgres",
+            ErrorSource::Log => "log",
         }
     }
 
     /// From its word.
-    pub fn from_word(word: &str) -> Option<Source> {
-        [Source::Salesforce, Source::Engine, Source::Postgres, Source::Log]
+    pub fn from_word(word: &str) -> Option<ErrorSource> {
+        [ErrorSource::Salesforce, ErrorSource::Engine, ErrorSource::Postgres, ErrorSource::Log]
             .into_iter()
             .find(|source| source.word() == word)
     }
@@ -122,7 +122,7 @@ pub struct SyncError {
     pub op: String,
     /// Who found it: Salesforce, or the engine before sending.
     #[serde(default)]
-    pub source: Source,
+    pub source: ErrorSource,
     /// Salesforce's code, or ours in the same style.
     pub code: String,
     /// Category.

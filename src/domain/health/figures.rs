@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::histogram::{EDGES, Histogram};
 use super::history::{History, Way};
 use crate::domain::errors::sync_error::Category;
-use crate::domain::reports::trend::Share;
+use crate::domain::reports::trend::ErrorShare;
 
 /// What happened in a span of time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Figures {
     /// Of the changes that were answered, the share that was refused; none where nothing was answered.
     pub error_rate: Option<f64>,
     /// Errors that came, the most frequent code first.
-    pub by_code: Vec<Share>,
+    pub by_code: Vec<ErrorShare>,
     /// Errors that came.
     pub began: i64,
     /// How long errors were there that ended.
@@ -153,14 +153,17 @@ impl Figures {
     }
 }
 
-fn by_code(history: &History) -> Vec<Share> {
+fn by_code(history: &History) -> Vec<ErrorShare> {
     let mut codes: BTreeMap<(Category, &str), i64> = BTreeMap::new();
     for began in &history.began {
         *codes.entry((began.category, &began.code)).or_default() += began.count;
     }
-    let share =
-        |((category, code), count): ((Category, &str), i64)| Share { category, code: code.to_owned(), count };
-    let mut shares: Vec<Share> = codes.into_iter().map(share).collect();
+    let share = |((category, code), count): ((Category, &str), i64)| ErrorShare {
+        category,
+        code: code.to_owned(),
+        count,
+    };
+    let mut shares: Vec<ErrorShare> = codes.into_iter().map(share).collect();
     shares.sort_by_key(|share| -share.count);
     shares
 }
@@ -174,23 +177,23 @@ fn ways(history: &History) -> Vec<Ways> {
 /// How finely a span of time is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Step {
+pub enum SpanStep {
     /// By hour.
     Hour,
     /// By day, as UTC has them.
     Day,
 }
 
-impl Step {
+impl SpanStep {
     /// The one that fits a span: hours up to two days.
-    pub fn fitting(span: TimeDelta) -> Step {
-        if span <= TimeDelta::days(2) { Step::Hour } else { Step::Day }
+    pub fn fitting(span: TimeDelta) -> SpanStep {
+        if span <= TimeDelta::days(2) { SpanStep::Hour } else { SpanStep::Day }
     }
 
     fn length(self) -> TimeDelta {
         match self {
-            Step::Hour => TimeDelta::hours(1),
-            Step::Day => TimeDelta::days(1),
+            SpanStep::Hour => TimeDelta::hours(1),
+            SpanStep::Day => TimeDelta::days(1),
         }
     }
 
@@ -221,7 +224,7 @@ pub struct Point {
 }
 
 /// Every hour or day from `from` to `to`, the oldest first, those in which nothing happened included.
-pub fn series(history: &History, from: DateTime<Utc>, to: DateTime<Utc>, step: Step) -> Vec<Point> {
+pub fn series(history: &History, from: DateTime<Utc>, to: DateTime<Utc>, step: SpanStep) -> Vec<Point> {
     let mut points = BTreeMap::new();
     let mut at = step.begin(from);
     while at < to {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::figures::{Figures, Point, Step, series};
+use super::figures::{Figures, Point, SpanStep, series};
 use super::history::History;
 use crate::domain::errors::sync_error::Category;
 
@@ -28,21 +28,21 @@ pub struct Health {
     /// Those of the span before.
     pub before: Figures,
     /// Whether `series` is by hour or by day.
-    pub step: Option<Step>,
+    pub step: Option<SpanStep>,
     /// Hour by hour, or day by day.
     pub series: Vec<Point>,
     /// Each mapping.
     pub mappings: Vec<MappingHealth>,
     /// The causes of most errors that came, as far as errors are still kept.
-    pub causes: Vec<Cause>,
+    pub causes: Vec<CauseReview>,
     /// What the errors that came have in common.
-    pub patterns: Vec<Pattern>,
+    pub patterns: Vec<PatternReview>,
     /// What changed since the span before.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FigureChange>,
     /// How things stand now.
     pub now: Now,
     /// How much of it is kept.
-    pub kept: Kept,
+    pub kept: HistorySize,
 }
 
 /// One mapping.
@@ -73,7 +73,7 @@ pub struct Now {
 
 /// How much is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct HistorySize {
     /// From when on.
     pub since: Option<DateTime<Utc>>,
     /// What that takes in the database.
@@ -82,7 +82,7 @@ pub struct Kept {
 
 /// Errors of one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
+pub struct CauseReview {
     /// The mapping; empty for the connection.
     pub mapping: String,
     /// Code.
@@ -104,7 +104,7 @@ pub struct Cause {
 /// What many of the errors that came have in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Pattern {
+pub enum PatternReview {
     /// They came at the same hours of the day.
     Hours {
         /// From this hour on, as UTC has it.
@@ -140,7 +140,7 @@ pub enum Pattern {
 /// What is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum Subject {
+pub enum ReviewSubject {
     /// The share of changes that fail.
     ErrorRate,
     /// The errors that came.
@@ -167,10 +167,10 @@ pub enum Subject {
 
 /// What got better or worse.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Change {
+pub struct FigureChange {
     /// What.
     #[serde(flatten)]
-    pub subject: Subject,
+    pub subject: ReviewSubject,
     /// As it was: a share, a number or seconds.
     pub before: f64,
     /// As it is.
@@ -179,14 +179,14 @@ pub struct Change {
     pub better: bool,
 }
 
-impl Change {
+impl FigureChange {
     /// What changed by so much that it is worth telling. `more_is_better` says which way is good.
-    fn of(subject: Subject, before: f64, now: f64, more_is_better: bool) -> Option<Change> {
+    fn of(subject: ReviewSubject, before: f64, now: f64, more_is_better: bool) -> Option<FigureChange> {
         let greatest = before.max(now);
         if greatest <= 0.0 || (now - before).abs() < greatest * SAME {
             return None;
         }
-        Some(Change { subject, before, now, better: (now > before) == more_is_better })
+        Some(FigureChange { subject, before, now, better: (now > before) == more_is_better })
     }
 
     /// By how much of the greater one it changed.
@@ -201,44 +201,44 @@ fn rate(figures: &Figures) -> Option<f64> {
 }
 
 /// What got better and what got worse, what changed most first; only what both spans tell is compared.
-fn changes(now: &History, before: &History, mappings: &[String]) -> Vec<Change> {
+fn changes(now: &History, before: &History, mappings: &[String]) -> Vec<FigureChange> {
     let (of_now, of_before) = (Figures::of(now), Figures::of(before));
     let mut changes = Vec::new();
     let mut compare = |subject, before: Option<f64>, now: Option<f64>, more_is_better| {
         if let (Some(before), Some(now)) = (before, now) {
-            changes.extend(Change::of(subject, before, now, more_is_better));
+            changes.extend(FigureChange::of(subject, before, now, more_is_better));
         }
     };
-    compare(Subject::ErrorRate, rate(&of_before), rate(&of_now), false);
+    compare(ReviewSubject::ErrorRate, rate(&of_before), rate(&of_now), false);
     for mapping in mappings {
         let of = |history: &History| rate(&Figures::of(&history.of_mapping(mapping)));
-        let subject = Subject::MappingErrorRate { mapping: mapping.clone() };
+        let subject = ReviewSubject::MappingErrorRate { mapping: mapping.clone() };
         compare(subject, of(before), of(now), false);
     }
     let known = |figures: &Figures| figures.accepted + figures.rejected + figures.began > 0;
     if known(&of_before) {
         let enough = |one: i64, other: i64| one.max(other) >= FEW;
         if enough(of_before.began, of_now.began) {
-            compare(Subject::Errors, Some(of_before.began as f64), Some(of_now.began as f64), false);
+            compare(ReviewSubject::Errors, Some(of_before.began as f64), Some(of_now.began as f64), false);
         }
         let mut codes: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         of_before.by_code.iter().for_each(|share| codes.entry(&share.code).or_default().0 += share.count);
         of_now.by_code.iter().for_each(|share| codes.entry(&share.code).or_default().1 += share.count);
         for (code, (before, now)) in codes.into_iter().filter(|(_, (one, other))| enough(*one, *other)) {
-            let subject = Subject::Code { code: code.to_owned() };
+            let subject = ReviewSubject::Code { code: code.to_owned() };
             compare(subject, Some(before as f64), Some(now as f64), false);
         }
     }
-    compare(Subject::Resolution, of_before.resolution.median, of_now.resolution.median, false);
-    compare(Subject::RepeatSuccess, of_before.repeat_success, of_now.repeat_success, true);
-    compare(Subject::Waited, of_before.waited.p90, of_now.waited.p90, false);
-    compare(Subject::Requests, of_before.requests.p90, of_now.requests.p90, false);
+    compare(ReviewSubject::Resolution, of_before.resolution.median, of_now.resolution.median, false);
+    compare(ReviewSubject::RepeatSuccess, of_before.repeat_success, of_now.repeat_success, true);
+    compare(ReviewSubject::Waited, of_before.waited.p90, of_now.waited.p90, false);
+    compare(ReviewSubject::Requests, of_before.requests.p90, of_now.requests.p90, false);
     changes.sort_by(|one, other| other.weight().total_cmp(&one.weight()));
     changes
 }
 
 /// What the errors that came have in common; nothing where they are few.
-fn patterns(history: &History, span: TimeDelta) -> Vec<Pattern> {
+fn patterns(history: &History, span: TimeDelta) -> Vec<PatternReview> {
     let total: i64 = history.began.iter().map(|began| began.count).sum();
     if total < FEW {
         return Vec::new();
@@ -261,7 +261,7 @@ fn patterns(history: &History, span: TimeDelta) -> Vec<Pattern> {
         && share(three(from)) >= 0.375
     {
         let from_hour = from as u32;
-        patterns.push(Pattern::Hours {
+        patterns.push(PatternReview::Hours {
             from: from_hour,
             to: (from_hour + 3) % 24,
             share: share(three(from)),
@@ -272,17 +272,17 @@ fn patterns(history: &History, span: TimeDelta) -> Vec<Pattern> {
             (0..).zip(days).max_by_key(|(day, count)| (*count, std::cmp::Reverse(*day)))
         && share(count) >= 0.4
     {
-        patterns.push(Pattern::Weekday { day, share: share(count) });
+        patterns.push(PatternReview::Weekday { day, share: share(count) });
     }
     let most = |counts: &BTreeMap<&str, i64>| {
         let most = counts.iter().max_by_key(|(_, count)| **count);
         most.map(|(name, count)| ((*name).to_owned(), share(*count)))
     };
     if let Some((name, share)) = most(&mappings).filter(|(name, share)| !name.is_empty() && *share >= 0.6) {
-        patterns.push(Pattern::Mapping { name, share });
+        patterns.push(PatternReview::Mapping { name, share });
     }
     if let Some((code, share)) = most(&codes).filter(|(_, share)| *share >= 0.5) {
-        patterns.push(Pattern::Code { code, share });
+        patterns.push(PatternReview::Code { code, share });
     }
     patterns
 }
@@ -296,7 +296,7 @@ pub fn review(
     mappings: Vec<(String, Now)>,
 ) -> Health {
     let (before, now) = history.split(from);
-    let step = Step::fitting(to - from);
+    let step = SpanStep::fitting(to - from);
     let names: Vec<String> = mappings.iter().map(|(name, _)| name.clone()).collect();
     let of_mapping = |(name, standing): (String, Now)| {
         let part = now.of_mapping(&name);
@@ -323,7 +323,7 @@ pub fn review(
             lag_from_salesforce: latest(|standing| standing.lag_from_salesforce),
         },
         mappings: mappings.into_iter().map(of_mapping).collect(),
-        kept: Kept::default(),
+        kept: HistorySize::default(),
     }
 }
 
@@ -355,7 +355,7 @@ mod tests {
         let health = reviewed(History::default());
         assert_eq!(health.series.len(), 7);
         assert_eq!((health.figures.error_rate, health.figures.resolution.median), (None, None));
-        assert_eq!((health.patterns.len(), health.changes.len(), health.step), (0, 0, Some(Step::Day)));
+        assert_eq!((health.patterns.len(), health.changes.len(), health.step), (0, 0, Some(SpanStep::Day)));
     }
 
     #[test]
@@ -363,15 +363,15 @@ mod tests {
         let cells = vec![cell(at(-2, 0), "Contact", 90, 10), cell(at(1, 0), "Contact", 60, 40)];
         let came = vec![began(at(-2, 0), "OLD", 100), began(at(1, 0), "OLD", 90), began(at(1, 0), "NEW", 30)];
         let health = reviewed(History { cells, began: came, ..History::default() });
-        let told: Vec<(&Subject, f64, f64, bool)> =
+        let told: Vec<(&ReviewSubject, f64, f64, bool)> =
             health.changes.iter().map(|one| (&one.subject, one.before, one.now, one.better)).collect();
-        let new = Subject::Code { code: "NEW".to_owned() };
-        let of_contact = Subject::MappingErrorRate { mapping: "Contact".to_owned() };
+        let new = ReviewSubject::Code { code: "NEW".to_owned() };
+        let of_contact = ReviewSubject::MappingErrorRate { mapping: "Contact".to_owned() };
         assert_eq!(
             told,
             [
                 (&new, 0.0, 30.0, false),
-                (&Subject::ErrorRate, 0.1, 0.4, false),
+                (&ReviewSubject::ErrorRate, 0.1, 0.4, false),
                 (&of_contact, 0.1, 0.4, false)
             ]
         );
@@ -388,7 +388,7 @@ mod tests {
         let history =
             History { ended: vec![ended(at(-1, 0), 3_600), ended(at(1, 0), 60)], ..History::default() };
         let health = reviewed(history);
-        assert!(health.changes[0].better && health.changes[0].subject == Subject::Resolution);
+        assert!(health.changes[0].better && health.changes[0].subject == ReviewSubject::Resolution);
         assert_eq!(health.changes.len(), 1);
         assert_eq!(health.figures.ways[1].count, 3);
         let alone = History {
@@ -409,14 +409,14 @@ mod tests {
         assert_eq!(
             reviewed(history(came)).patterns,
             [
-                Pattern::Hours { from: 21, to: 0, share },
-                Pattern::Mapping { name: "Contact".to_owned(), share: 1.0 },
-                Pattern::Code { code: "ROW_LOCK".to_owned(), share },
+                PatternReview::Hours { from: 21, to: 0, share },
+                PatternReview::Mapping { name: "Contact".to_owned(), share: 1.0 },
+                PatternReview::Code { code: "ROW_LOCK".to_owned(), share },
             ]
         );
         assert_eq!(reviewed(history(nights(2))).patterns, []);
         let tuesday = vec![began(at(1, 1), "A", 10), began(at(1, 9), "B", 10), began(at(4, 16), "C", 9)];
-        let days: Vec<Pattern> = reviewed(history(tuesday)).patterns;
-        assert!(days.contains(&Pattern::Weekday { day: 1, share: 20.0 / 29.0 }), "{days:?}");
+        let days: Vec<PatternReview> = reviewed(history(tuesday)).patterns;
+        assert!(days.contains(&PatternReview::Weekday { day: 1, share: 20.0 / 29.0 }), "{days:?}");
     }
 }

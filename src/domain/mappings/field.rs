@@ -132,13 +132,13 @@ pub struct Field {
     pub reference_to: Vec<String>,
     /// What the org did to it since it was mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<FieldTrouble>,
 }
 
 /// Why a mapped field is not worked as it was mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum FieldTrouble {
     /// It is gone, or the login may not see it: neither read nor sent.
     Removed,
     /// Its values no longer fit the column: not read.
@@ -150,7 +150,7 @@ pub enum Trouble {
 impl Field {
     /// Whether its values are read.
     pub fn is_read(&self) -> bool {
-        !matches!(self.trouble, Some(Trouble::Removed | Trouble::Retyped))
+        !matches!(self.trouble, Some(FieldTrouble::Removed | FieldTrouble::Retyped))
     }
 
     /// A field that may hold anything of its type, and be written.
@@ -190,7 +190,7 @@ impl Field {
     /// The type with its size for people: `text(80)`, `number(16,2)`, `picklist`.
     pub fn type_text(&self) -> String {
         match self.kind {
-            _ if self.trouble == Some(Trouble::Removed) => "gone there".to_owned(),
+            _ if self.trouble == Some(FieldTrouble::Removed) => "gone there".to_owned(),
             FieldType::Double if self.precision > 0 => {
                 format!("number({},{})", self.precision, self.scale)
             }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::records::verify::{Difference, Finding, Kind};
+use crate::domain::records::verify::{Difference, Finding, FindingKind};
 
 /// The operation under which findings are listed as errors.
 pub const OP: &str = "verify";
@@ -19,7 +19,7 @@ const LONGEST: usize = 60;
 
 /// A finding in the words of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ToldFinding {
     /// The catalogue's code of the gravest kind.
     pub code: &'static str,
     /// All that was found of one row or record; masked values are not in it.
@@ -29,18 +29,18 @@ pub struct Told {
 }
 
 /// The catalogue's code of a kind.
-pub fn code(kind: Kind) -> &'static str {
+pub fn code(kind: FindingKind) -> &'static str {
     match kind {
-        Kind::Mismatch => "RECORD_DIFFERS",
-        Kind::Duplicate => "DUPLICATE_ROWS",
-        Kind::Orphan => "ORPHANED_ROW",
-        Kind::RowWithoutRecord => "RECORD_MISSING",
-        Kind::RecordWithoutRow => "ROW_MISSING",
+        FindingKind::Mismatch => "RECORD_DIFFERS",
+        FindingKind::Duplicate => "DUPLICATE_ROWS",
+        FindingKind::Orphan => "ORPHANED_ROW",
+        FindingKind::RowWithoutRecord => "RECORD_MISSING",
+        FindingKind::RecordWithoutRow => "ROW_MISSING",
     }
 }
 
 /// What was found of one row or record, the gravest first.
-pub fn told(mapping: &Mapping, found: &[Finding]) -> Told {
+pub fn told(mapping: &Mapping, found: &[Finding]) -> ToldFinding {
     let mut found: Vec<&Finding> = found.iter().collect();
     found.sort_by_key(|finding| rank(finding.kind));
     let texts: Vec<String> = found.iter().map(|finding| text(mapping, finding)).collect();
@@ -50,32 +50,34 @@ pub fn told(mapping: &Mapping, found: &[Finding]) -> Told {
             fields.push(field.clone());
         }
     }
-    let code = found.first().map_or(code(Kind::Mismatch), |finding| code(finding.kind));
-    Told { code, message: texts.join("; "), fields }
+    let code = found.first().map_or(code(FindingKind::Mismatch), |finding| code(finding.kind));
+    ToldFinding { code, message: texts.join("; "), fields }
 }
 
 /// What is told first: a row that lacks its other side has nothing else to be put right before.
-fn rank(kind: Kind) -> u8 {
+fn rank(kind: FindingKind) -> u8 {
     match kind {
-        Kind::RowWithoutRecord | Kind::RecordWithoutRow => 0,
-        Kind::Mismatch => 1,
-        Kind::Orphan => 2,
-        Kind::Duplicate => 3,
+        FindingKind::RowWithoutRecord | FindingKind::RecordWithoutRow => 0,
+        FindingKind::Mismatch => 1,
+        FindingKind::Orphan => 2,
+        FindingKind::Duplicate => 3,
     }
 }
 
 fn text(mapping: &Mapping, finding: &Finding) -> String {
     let sfid = finding.sfid.as_deref();
     match (finding.kind, sfid) {
-        (Kind::Mismatch, _) => differences(mapping, &finding.fields),
-        (Kind::RowWithoutRecord, Some(sfid)) => {
+        (FindingKind::Mismatch, _) => differences(mapping, &finding.fields),
+        (FindingKind::RowWithoutRecord, Some(sfid)) => {
             format!("Salesforce has no record {sfid}, which the row names")
         }
-        (Kind::RowWithoutRecord, None) => {
+        (FindingKind::RowWithoutRecord, None) => {
             "the row has no record, and nothing of it waits to be sent".to_owned()
         }
-        (Kind::RecordWithoutRow, sfid) => format!("the record {} has no row", sfid.unwrap_or_default()),
-        (Kind::Orphan | Kind::Duplicate, _) => finding.text.clone(),
+        (FindingKind::RecordWithoutRow, sfid) => {
+            format!("the record {} has no row", sfid.unwrap_or_default())
+        }
+        (FindingKind::Orphan | FindingKind::Duplicate, _) => finding.text.clone(),
     }
 }
 
@@ -194,7 +196,7 @@ mod tests {
         }
     }
 
-    fn finding(kind: Kind, fields: &[(&str, &str, &str)]) -> Finding {
+    fn finding(kind: FindingKind, fields: &[(&str, &str, &str)]) -> Finding {
         let difference = |(field, row, record): &(&str, &str, &str)| Difference {
             field: (*field).to_owned(),
             column: field.to_lowercase(),
@@ -215,10 +217,10 @@ mod tests {
 
     #[test]
     fn all_that_was_found_of_a_row_is_one_error_without_masked_values() {
-        let mut orphan = finding(Kind::Orphan, &[]);
+        let mut orphan = finding(FindingKind::Orphan, &[]);
         (orphan.text, orphan.at) =
             ("AccountId names 001, which has no row".to_owned(), vec!["AccountId".to_owned()]);
-        let differs = finding(Kind::Mismatch, &[("LastName", "Doe", "Roe"), ("Phone", "555", "556")]);
+        let differs = finding(FindingKind::Mismatch, &[("LastName", "Doe", "Roe"), ("Phone", "555", "556")]);
         let told = told(&mapping(), &[orphan, differs]);
         assert_eq!(told.code, "RECORD_DIFFERS");
         assert_eq!(
@@ -227,7 +229,7 @@ mod tests {
              AccountId names 001, which has no row"
         );
         assert_eq!(told.fields, ["LastName", "Phone", "AccountId"]);
-        let long = finding(Kind::Mismatch, &[("LastName", &"ä".repeat(500), "Roe")]);
+        let long = finding(FindingKind::Mismatch, &[("LastName", &"ä".repeat(500), "Roe")]);
         assert!(super::told(&mapping(), &[long]).message.chars().count() < 120);
     }
 

@@ -18,7 +18,7 @@ pub const TOGETHER: usize = 100;
 /// A kind of inconsistency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FindingKind {
     /// A row and its record hold different values.
     Mismatch,
     /// Several rows have one external id.
@@ -31,35 +31,40 @@ pub enum Kind {
     RecordWithoutRow,
 }
 
-impl Kind {
+impl FindingKind {
     /// In the order in which they are told.
-    pub const ALL: [Kind; 5] =
-        [Kind::Mismatch, Kind::Duplicate, Kind::Orphan, Kind::RowWithoutRecord, Kind::RecordWithoutRow];
+    pub const ALL: [FindingKind; 5] = [
+        FindingKind::Mismatch,
+        FindingKind::Duplicate,
+        FindingKind::Orphan,
+        FindingKind::RowWithoutRecord,
+        FindingKind::RecordWithoutRow,
+    ];
 
     /// The word in JSON and in the database.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Mismatch => "mismatch",
-            Kind::Duplicate => "duplicate",
-            Kind::Orphan => "orphan",
-            Kind::RowWithoutRecord => "row_without_record",
-            Kind::RecordWithoutRow => "record_without_row",
+            FindingKind::Mismatch => "mismatch",
+            FindingKind::Duplicate => "duplicate",
+            FindingKind::Orphan => "orphan",
+            FindingKind::RowWithoutRecord => "row_without_record",
+            FindingKind::RecordWithoutRow => "record_without_row",
         }
     }
 
     /// From its word.
-    pub fn from_word(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.word() == word)
+    pub fn from_word(word: &str) -> Option<FindingKind> {
+        FindingKind::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
     /// In words.
     pub fn text(self) -> &'static str {
         match self {
-            Kind::Mismatch => "mismatch",
-            Kind::Duplicate => "duplicate",
-            Kind::Orphan => "orphan",
-            Kind::RowWithoutRecord => "row without a record",
-            Kind::RecordWithoutRow => "record without a row",
+            FindingKind::Mismatch => "mismatch",
+            FindingKind::Duplicate => "duplicate",
+            FindingKind::Orphan => "orphan",
+            FindingKind::RowWithoutRecord => "row without a record",
+            FindingKind::RecordWithoutRow => "record without a row",
         }
     }
 }
@@ -81,7 +86,7 @@ pub struct Difference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: FindingKind,
     /// The mapping's object name.
     pub mapping: String,
     /// The row, where there is one.
@@ -138,7 +143,7 @@ pub enum Stage {
 /// Why a row may differ from its record, or have none, with nothing being wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unsent {
+pub enum UnsentReason {
     /// Its change is on its way.
     Pending,
     /// Its change waits for another row.
@@ -153,34 +158,40 @@ pub enum Unsent {
     KeptOut,
 }
 
-impl Unsent {
+impl UnsentReason {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Unsent; 6] =
-        [Unsent::Pending, Unsent::Blocked, Unsent::Failed, Unsent::Review, Unsent::Ignored, Unsent::KeptOut];
+    pub const ALL: [UnsentReason; 6] = [
+        UnsentReason::Pending,
+        UnsentReason::Blocked,
+        UnsentReason::Failed,
+        UnsentReason::Review,
+        UnsentReason::Ignored,
+        UnsentReason::KeptOut,
+    ];
 
     /// The word in JSON.
     pub fn word(self) -> &'static str {
         match self {
-            Unsent::Pending => "pending",
-            Unsent::Blocked => "blocked",
-            Unsent::Failed => "failed",
-            Unsent::Review => "review",
-            Unsent::Ignored => "ignored",
-            Unsent::KeptOut => "kept_out",
+            UnsentReason::Pending => "pending",
+            UnsentReason::Blocked => "blocked",
+            UnsentReason::Failed => "failed",
+            UnsentReason::Review => "review",
+            UnsentReason::Ignored => "ignored",
+            UnsentReason::KeptOut => "kept_out",
         }
     }
 
     /// From its word.
-    pub fn from_word(word: &str) -> Option<Unsent> {
-        Unsent::ALL.into_iter().find(|unsent| unsent.word() == word)
+    pub fn from_word(word: &str) -> Option<UnsentReason> {
+        UnsentReason::ALL.into_iter().find(|unsent| unsent.word() == word)
     }
 
     /// In words; `condition` is what keeps rows out.
     fn text(self, condition: Option<&str>) -> String {
         match (self, condition) {
-            (Unsent::Review, _) => "waiting for a release".to_owned(),
-            (Unsent::KeptOut, Some(condition)) => format!("kept out by the condition {condition}"),
-            (Unsent::KeptOut, None) => "kept out by a condition".to_owned(),
+            (UnsentReason::Review, _) => "waiting for a release".to_owned(),
+            (UnsentReason::KeptOut, Some(condition)) => format!("kept out by the condition {condition}"),
+            (UnsentReason::KeptOut, None) => "kept out by a condition".to_owned(),
             (other, _) => other.word().to_owned(),
         }
     }
@@ -201,10 +212,10 @@ pub struct VerifyReport {
     pub compared: i64,
     /// How many rows Salesforce has no record of, by why: they are in order.
     #[serde(default)]
-    pub absent: BTreeMap<Unsent, i64>,
+    pub absent: BTreeMap<UnsentReason, i64>,
     /// How many rows were not compared with their records, by why something of them is not sent.
     #[serde(default)]
-    pub unsent: BTreeMap<Unsent, i64>,
+    pub unsent: BTreeMap<UnsentReason, i64>,
     /// How many records have no row any more because it was deleted here, which is not sent, or is not passed on.
     #[serde(default)]
     pub leaving: i64,
@@ -218,7 +229,7 @@ pub struct VerifyReport {
     #[serde(default)]
     pub condition: Option<String>,
     /// How many of each kind were found.
-    pub counts: BTreeMap<Kind, i64>,
+    pub counts: BTreeMap<FindingKind, i64>,
     /// What was found, at most as many as are listed.
     pub findings: Vec<Finding>,
     /// How many looked different but changed each time that one looked, or were too many to look at again: nothing can be said
@@ -246,12 +257,12 @@ impl VerifyReport {
         let rows = |count: i64| if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
         let records =
             |count: i64| if count == 1 { "1 record".to_owned() } else { format!("{count} records") };
-        let reasons = |counts: &BTreeMap<Unsent, i64>| {
+        let reasons = |counts: &BTreeMap<UnsentReason, i64>| {
             let told =
                 counts.iter().map(|(why, count)| format!("{count} {}", why.text(self.condition.as_deref())));
             told.collect::<Vec<_>>().join(", ")
         };
-        let sum = |counts: &BTreeMap<Unsent, i64>| counts.values().sum::<i64>();
+        let sum = |counts: &BTreeMap<UnsentReason, i64>| counts.values().sum::<i64>();
         let mut clauses = Vec::new();
         if !self.absent.is_empty() {
             clauses.push(format!(
@@ -320,8 +331,9 @@ mod tests {
     #[test]
     fn what_is_not_in_salesforce_is_told_with_its_reasons() {
         let verdict = VerifyReport {
-            absent: [(Unsent::KeptOut, 2), (Unsent::Pending, 12), (Unsent::Failed, 5)].into(),
-            unsent: [(Unsent::Review, 1)].into(),
+            absent: [(UnsentReason::KeptOut, 2), (UnsentReason::Pending, 12), (UnsentReason::Failed, 5)]
+                .into(),
+            unsent: [(UnsentReason::Review, 1)].into(),
             leaving: 1,
             condition: Some("email IS NOT NULL".to_owned()),
             ..VerifyReport::default()
@@ -335,10 +347,10 @@ mod tests {
             ]
         );
         assert_eq!(VerifyReport::default().explained(), Vec::<String>::new());
-        for unsent in Unsent::ALL {
+        for unsent in UnsentReason::ALL {
             assert_eq!(serde_json::to_value(unsent).unwrap(), unsent.word());
         }
-        for kind in Kind::ALL {
+        for kind in FindingKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.word());
         }
     }

@@ -52,13 +52,13 @@ pub struct Demand {
     /// Records in one call that writes, at most.
     pub batch_size: i64,
     /// What is written.
-    pub writes: Writes,
+    pub writes: WriteForecast,
 }
 
 /// What is written of a mapping a day.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "from")]
-pub enum Writes {
+pub enum WriteForecast {
     /// Nobody looked: so many changes, spread over the hours in which people work.
     Assumed {
         /// Changes a day.
@@ -171,7 +171,7 @@ pub struct MappingForecast {
     #[serde(flatten)]
     pub calls: Calls,
     /// What was taken for its writes; nothing where it is read only.
-    pub written: Option<Writes>,
+    pub written: Option<WriteForecast>,
 }
 
 /// The forecast of a connection.
@@ -248,8 +248,8 @@ fn calls(demand: &Demand, describe_interval: Duration) -> Calls {
 
 fn write_calls(demand: &Demand) -> i64 {
     match demand.writes {
-        Writes::Measured { calls, .. } => calls,
-        Writes::Assumed { changes } => {
+        WriteForecast::Measured { calls, .. } => calls,
+        WriteForecast::Assumed { changes } => {
             // A change that comes alone takes a call of its own; those that come during a call share the next one.
             let one_behind_the_other = BUSY_HOURS * 3_600 * CALLS_A_SECOND;
             let full = changes.max(0) as u64;
@@ -267,8 +267,8 @@ fn assumptions(demands: &[Demand], around: &Circumstances, comparisons_wait: boo
     let assumed: i64 = written
         .iter()
         .filter_map(|of| match of.writes {
-            Writes::Assumed { changes } => Some(changes),
-            Writes::Measured { .. } => None,
+            WriteForecast::Assumed { changes } => Some(changes),
+            WriteForecast::Measured { .. } => None,
         })
         .sum();
     if assumed > 0 {
@@ -278,7 +278,7 @@ fn assumptions(demands: &[Demand], around: &Circumstances, comparisons_wait: boo
             count(assumed)
         ));
     }
-    if written.iter().any(|of| matches!(of.writes, Writes::Measured { .. })) {
+    if written.iter().any(|of| matches!(of.writes, WriteForecast::Measured { .. })) {
         told.push("writes are those that the log of changes tells of the last days".to_owned());
     }
     if demands.iter().any(|of| of.verify.is_some() && of.records.is_none()) {
@@ -325,7 +325,7 @@ mod tests {
 
     use super::*;
 
-    fn demand(poll: u64, writes: Writes) -> Demand {
+    fn demand(poll: u64, writes: WriteForecast) -> Demand {
         Demand {
             mapping: "Contact".to_owned(),
             access: Access::ReadWrite,
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_mapping_polled_every_ten_minutes_takes_three_calls_each_time_and_its_definition() {
-        let calls = of(demand(600, Writes::Assumed { changes: 1_000 }));
+        let calls = of(demand(600, WriteForecast::Assumed { changes: 1_000 }));
         let wanted = Calls {
             changes: 144,
             deletes: 144,
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn records_are_counted_no_more_often_than_the_engine_does() {
-        let calls = of(demand(10, Writes::Assumed { changes: 0 }));
+        let calls = of(demand(10, WriteForecast::Assumed { changes: 0 }));
         assert_eq!((calls.changes, calls.deletes, calls.counts, calls.writes), (8_640, 8_640, 2_880, 0));
     }
 
@@ -378,7 +378,7 @@ mod tests {
         let quiet = Demand {
             access: Access::ReadOnly,
             asks_deletes: false,
-            ..demand(60, Writes::Measured { changes: 9, calls: 9 })
+            ..demand(60, WriteForecast::Measured { changes: 9, calls: 9 })
         };
         let told = forecast(&[quiet], &around(100_000));
         assert_eq!((told.total.writes, told.total.deletes, told.mappings[0].written), (0, 0, None));
@@ -386,19 +386,22 @@ mod tests {
 
     #[test]
     fn a_poll_of_what_does_not_say_when_it_changed_reads_all_of_it() {
-        let stock =
-            Demand { reads_all: true, records: Some(5_000), ..demand(600, Writes::Assumed { changes: 0 }) };
+        let stock = Demand {
+            reads_all: true,
+            records: Some(5_000),
+            ..demand(600, WriteForecast::Assumed { changes: 0 })
+        };
         assert_eq!(of(stock).changes, 432);
     }
 
     #[test]
     fn many_changes_share_calls_up_to_the_size_of_a_batch() {
         // In 8 hours there is time for 57,600 calls, one behind the other.
-        assert_eq!(of(demand(60, Writes::Assumed { changes: 1_152_000 })).writes, 57_600);
-        assert_eq!(of(demand(60, Writes::Assumed { changes: 20_000_000 })).writes, 100_000);
-        let small = Demand { batch_size: 10, ..demand(60, Writes::Assumed { changes: 1_152_000 }) };
+        assert_eq!(of(demand(60, WriteForecast::Assumed { changes: 1_152_000 })).writes, 57_600);
+        assert_eq!(of(demand(60, WriteForecast::Assumed { changes: 20_000_000 })).writes, 100_000);
+        let small = Demand { batch_size: 10, ..demand(60, WriteForecast::Assumed { changes: 1_152_000 }) };
         assert_eq!(of(small).writes, 115_200);
-        assert_eq!(of(demand(60, Writes::Measured { changes: 5_000, calls: 40 })).writes, 40);
+        assert_eq!(of(demand(60, WriteForecast::Measured { changes: 5_000, calls: 40 })).writes, 40);
     }
 
     #[test]
@@ -407,15 +410,17 @@ mod tests {
             verify: Some(Duration::from_secs(86_400)),
             records: Some(4_000_000),
             calls_a_page: 2,
-            ..demand(600, Writes::Assumed { changes: 0 })
+            ..demand(600, WriteForecast::Assumed { changes: 0 })
         };
         let all = forecast(std::slice::from_ref(&compared), &around(1_000_000));
         assert_eq!(all.total.comparisons, 4_002);
         let cut = forecast(&[compared], &around(10_000));
         assert_eq!(cut.total.comparisons, 1_000);
         assert!(cut.assumptions.iter().any(|told| told.contains("wait where they have had 10 %")));
-        let unknown =
-            Demand { verify: Some(Duration::from_secs(60)), ..demand(60, Writes::Assumed { changes: 0 }) };
+        let unknown = Demand {
+            verify: Some(Duration::from_secs(60)),
+            ..demand(60, WriteForecast::Assumed { changes: 0 })
+        };
         let told = forecast(&[unknown], &around(1_000));
         assert_eq!(told.total.comparisons, 0);
         assert!(told.assumptions[0].starts_with("comparisons are not counted"), "{:?}", told.assumptions);
@@ -423,7 +428,7 @@ mod tests {
 
     #[test]
     fn the_share_is_that_of_the_allowance() {
-        let told = forecast(&[demand(600, Writes::Assumed { changes: 1_280 })], &around(4_000));
+        let told = forecast(&[demand(600, WriteForecast::Assumed { changes: 1_280 })], &around(4_000));
         assert!((told.share() - 0.5).abs() < 1e-9, "{}", told.share());
     }
 
@@ -434,7 +439,7 @@ mod tests {
         fn more_work_never_takes_fewer_calls(
             poll in 1_u64..7_200, changes in 0_i64..5_000_000, more in 0_i64..5_000_000, batch in 1_i64..=200
         ) {
-            let with = |poll, changes| of(Demand { batch_size: batch, ..demand(poll, Writes::Assumed { changes }) });
+            let with = |poll, changes| of(Demand { batch_size: batch, ..demand(poll, WriteForecast::Assumed { changes }) });
             let calls = with(poll, changes);
             prop_assert_eq!(calls.total(), calls.reads() + calls.writes);
             prop_assert!(calls.writes <= changes && calls.writes >= changes / BATCH);
@@ -445,7 +450,7 @@ mod tests {
         #[test]
         fn the_total_is_the_sum_of_the_mappings(polls in proptest::collection::vec(1_u64..10_000, 0..8)) {
             let demands: Vec<Demand> =
-                polls.iter().map(|poll| demand(*poll, Writes::Assumed { changes: 77 })).collect();
+                polls.iter().map(|poll| demand(*poll, WriteForecast::Assumed { changes: 77 })).collect();
             let told = forecast(&demands, &around(100_000));
             let sum: i64 = told.mappings.iter().map(|of| of.calls.total()).sum();
             prop_assert_eq!(told.total.total(), sum);
@@ -460,7 +465,7 @@ mod tests {
 
     #[test]
     fn polls_that_read_an_unknown_number_of_records_are_told() {
-        let demand = Demand { reads_all: true, ..demand(600, Writes::Assumed { changes: 0 }) };
+        let demand = Demand { reads_all: true, ..demand(600, WriteForecast::Assumed { changes: 0 }) };
         let told = forecast(&[demand], &around(i64::MAX)).assumptions;
         assert!(
             told.iter().any(|line| line.starts_with("each poll of Contact reads all records")),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum RunKind {
     /// The first load.
     Load,
     /// One look for what changed. Those that find nothing are not kept.
@@ -17,19 +17,19 @@ pub enum Kind {
     Send,
 }
 
-impl Kind {
+impl RunKind {
     /// The word in the database and in JSON.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Load => "load",
-            Kind::Poll => "poll",
-            Kind::Send => "send",
+            RunKind::Load => "load",
+            RunKind::Poll => "poll",
+            RunKind::Send => "send",
         }
     }
 
     /// From its word.
-    pub fn from_word(word: &str) -> Option<Kind> {
-        [Kind::Load, Kind::Poll, Kind::Send].into_iter().find(|kind| kind.word() == word)
+    pub fn from_word(word: &str) -> Option<RunKind> {
+        [RunKind::Load, RunKind::Poll, RunKind::Send].into_iter().find(|kind| kind.word() == word)
     }
 }
 
@@ -41,7 +41,7 @@ pub struct Run {
     /// The mapping's object name.
     pub mapping: String,
     /// Kind.
-    pub kind: Kind,
+    pub kind: RunKind,
     /// When it began.
     pub began_at: DateTime<Utc>,
     /// When it did something last.
@@ -60,7 +60,7 @@ pub struct Run {
 
 impl Run {
     /// One that begins now and did nothing yet.
-    pub fn begin(mapping: &str, kind: Kind) -> Run {
+    pub fn begin(mapping: &str, kind: RunKind) -> Run {
         let now = Utc::now();
         Run {
             id: 0,

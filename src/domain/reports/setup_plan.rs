@@ -10,7 +10,7 @@ use super::forecast::{FEW, Forecast, JOB_PAGE, PAGE};
 /// One thing that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "action")]
-pub enum Action {
+pub enum SetupAction {
     /// An extension is made in the database.
     CreateExtension {
         /// Its name.
@@ -70,29 +70,35 @@ pub enum Action {
     },
 }
 
-impl Action {
+impl SetupAction {
     /// In words.
     pub fn text(&self) -> String {
         match self {
-            Action::CreateExtension { name } => format!("the extension {name} is made"),
-            Action::LayOut { schema, new: true } => format!("the schema {schema} is made"),
-            Action::LayOut { schema, new: false } => format!("the schema {schema} gets what it lacks"),
-            Action::CreateFunction { name } => format!("the function {name} is made"),
-            Action::MendSequence { what } => what.clone(),
-            Action::CreateTable { columns } => format!("the table is made, with {} columns", columns.len()),
-            Action::AddColumn { column, kind } => format!("the column {column} is added ({kind})"),
-            Action::CreateIndex { name, table, unique, beside } => {
+            SetupAction::CreateExtension { name } => format!("the extension {name} is made"),
+            SetupAction::LayOut { schema, new: true } => format!("the schema {schema} is made"),
+            SetupAction::LayOut { schema, new: false } => format!("the schema {schema} gets what it lacks"),
+            SetupAction::CreateFunction { name } => format!("the function {name} is made"),
+            SetupAction::MendSequence { what } => what.clone(),
+            SetupAction::CreateTable { columns } => {
+                format!("the table is made, with {} columns", columns.len())
+            }
+            SetupAction::AddColumn { column, kind } => format!("the column {column} is added ({kind})"),
+            SetupAction::CreateIndex { name, table, unique, beside } => {
                 let unique = if *unique { "unique index" } else { "index" };
                 let waits = if *beside { "everybody goes on meanwhile" } else { "its writers wait for that" };
                 format!("the {unique} {name} on {table} is made; {waits}")
             }
-            Action::DropTrigger { trigger, function } => {
+            SetupAction::DropTrigger { trigger, function } => {
                 format!(
                     "the trigger {trigger} (which calls {function}) is dropped; ours captures in its place"
                 )
             }
-            Action::Capture { renewed: false } => "the triggers that capture changes are made".to_owned(),
-            Action::Capture { renewed: true } => "the triggers that capture changes are made anew".to_owned(),
+            SetupAction::Capture { renewed: false } => {
+                "the triggers that capture changes are made".to_owned()
+            }
+            SetupAction::Capture { renewed: true } => {
+                "the triggers that capture changes are made anew".to_owned()
+            }
         }
     }
 }
@@ -100,7 +106,7 @@ impl Action {
 /// Whose a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum TableOrigin {
     /// There is none yet.
     New,
     /// syncdeck laid it out, or took it over before.
@@ -126,9 +132,9 @@ pub struct TablePlan {
     /// The table.
     pub table: String,
     /// Whose it is.
-    pub origin: Origin,
+    pub origin: TableOrigin,
     /// What is done, in this order.
-    pub actions: Vec<Action>,
+    pub actions: Vec<SetupAction>,
     /// Columns of a foreign table that are mapped as they are.
     pub adopted: Vec<String>,
     /// Rows that are there, as PostgreSQL estimates them.
@@ -145,7 +151,7 @@ pub struct TablePlan {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupPlan {
     /// Beside the mapped tables.
-    pub actions: Vec<Action>,
+    pub actions: Vec<SetupAction>,
     /// To each mapped table, in the order of the configuration.
     pub tables: Vec<TablePlan>,
     /// Mappings that are no longer configured: their tables stay as they are.
@@ -157,7 +163,7 @@ pub struct SetupPlan {
 impl SetupPlan {
     /// The tables that were there before syncdeck.
     pub fn foreign(&self) -> impl Iterator<Item = &TablePlan> {
-        self.tables.iter().filter(|table| table.origin == Origin::Foreign)
+        self.tables.iter().filter(|table| table.origin == TableOrigin::Foreign)
     }
 
     /// Whether something of it cannot be done.
@@ -248,7 +254,7 @@ mod tests {
         assert_eq!((unknown.calls, unknown.takes()), (None, None));
     }
 
-    fn table(origin: Origin) -> TablePlan {
+    fn table(origin: TableOrigin) -> TablePlan {
         TablePlan {
             mapping: "Contact".to_owned(),
             table: "contact".to_owned(),
@@ -264,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_empty_only_where_nothing_is_done_loaded_forgotten_or_refused() {
-        let plan = SetupPlan { tables: vec![table(Origin::Own)], ..SetupPlan::default() };
+        let plan = SetupPlan { tables: vec![table(TableOrigin::Own)], ..SetupPlan::default() };
         assert!(plan.is_empty() && !plan.is_refused() && plan.foreign().next().is_none());
         let with = |change: fn(&mut SetupPlan)| {
             let mut plan = plan.clone();
@@ -273,14 +279,14 @@ mod tests {
         };
         for plan in [
             with(|plan| plan.tables[0].loads = true),
-            with(|plan| plan.tables[0].actions.push(Action::Capture { renewed: true })),
+            with(|plan| plan.tables[0].actions.push(SetupAction::Capture { renewed: true })),
             with(|plan| plan.forgotten.push("Lead".to_owned())),
             with(|plan| plan.tables[0].refused = Some("no".to_owned())),
             with(|plan| plan.refused = Some("no".to_owned())),
         ] {
             assert!(!plan.is_empty(), "{plan:?}");
         }
-        let foreign = SetupPlan { tables: vec![table(Origin::Foreign)], ..SetupPlan::default() };
+        let foreign = SetupPlan { tables: vec![table(TableOrigin::Foreign)], ..SetupPlan::default() };
         assert_eq!(foreign.foreign().count(), 1);
     }
 }

@@ -62,7 +62,7 @@ impl Trend {
 
 /// Errors of one category and code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
+pub struct ErrorShare {
     /// Category.
     pub category: Category,
     /// Code.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::reports::run::Run;
@@ -19,7 +19,7 @@ use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::obstacle::{Obstacle, RowWrite};
 use crate::postgres::tables::records::json_text;
-use crate::postgres::tables::refused::Refusal;
+use crate::postgres::tables::refused::RowRefusal;
 use crate::postgres::tables::rows::{Alone, RecordRow};
 use crate::postgres::tables::uncaptured::Uncaptured;
 use crate::postgres::{self, Store};
@@ -36,7 +36,7 @@ const CLAIM_ANEW: Duration = Duration::from_secs(2);
 
 /// What an application of records did.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Applied {
+pub(in crate::engine) struct PageApplied {
     pub(in crate::engine) written: u64,
     /// The rows that changed.
     pub(in crate::engine) changed: Vec<RowId>,
@@ -57,7 +57,7 @@ pub(in crate::engine) struct Removed {
 }
 
 /// Notes what became of a page.
-pub(in crate::engine) fn note(run: &mut Run, records: usize, applied: &Applied) {
+pub(in crate::engine) fn note(run: &mut Run, records: usize, applied: &PageApplied) {
     run.ended_at = Utc::now();
     run.records += records as i64;
     run.changed += applied.written as i64;
@@ -74,9 +74,9 @@ pub(in crate::engine) async fn apply(
     mapping: &Mapping,
     rows: &[RecordRow],
     asked_at: DateTime<Utc>,
-) -> Result<Applied, ReadError> {
+) -> Result<PageApplied, ReadError> {
     let store = &shared.store;
-    let mut total = Applied::default();
+    let mut total = PageApplied::default();
     let mut refused = Refused::new(mapping, RowWrite::Store);
     let mut waits = WAITS;
     let mut waiting: Vec<&[RecordRow]> = vec![rows];
@@ -131,7 +131,7 @@ async fn alone(
     lease: &Lease,
     record: &RecordRow,
     asked_at: DateTime<Utc>,
-    total: &mut Applied,
+    total: &mut PageApplied,
     refused: &mut Refused<'_>,
 ) -> Result<(), ReadError> {
     let (mapping, sfid) = (refused.mapping, id_of(record));
@@ -241,7 +241,7 @@ pub(in crate::engine) async fn settle(
 struct Refused<'a> {
     mapping: &'a Mapping,
     write: RowWrite,
-    found: Vec<(&'static str, Refusal)>,
+    found: Vec<(&'static str, RowRefusal)>,
 }
 
 impl Refused<'_> {
@@ -272,9 +272,9 @@ impl Refused<'_> {
             }
         };
         let (object, op) = (&self.mapping.object, self.write.word());
-        let error = NewError::classified(object, op, Source::Postgres, code, &message, fields);
+        let error = NewError::classified(object, op, ErrorSource::Postgres, code, &message, fields);
         let error = NewError { sfid: Some(sfid.to_owned()), ..error };
-        self.found.push((code, Refusal { sfid: sfid.to_owned(), write: self.write, cause, error }));
+        self.found.push((code, RowRefusal { sfid: sfid.to_owned(), write: self.write, cause, error }));
     }
 
     /// What others say of a record, without the masked values of the record and of its row.
@@ -299,7 +299,7 @@ impl Refused<'_> {
             format!("{}: {} records cannot be {what}", mapping.object, self.found.len()),
             json!({"mapping": mapping.object, "code": code, "sfid": first.sfid}),
         );
-        let refusals: Vec<Refusal> = self.found.into_iter().map(|(_, refusal)| refusal).collect();
+        let refusals: Vec<RowRefusal> = self.found.into_iter().map(|(_, refusal)| refusal).collect();
         shared.store.keep_refused(lease, mapping, &refusals).await?;
         shared.store.notify("errors").await
     }

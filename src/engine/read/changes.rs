@@ -10,10 +10,10 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::reports::run::Run;
 use crate::postgres::failpoint;
-use crate::postgres::reports::status::{Cursor, Lease};
+use crate::postgres::reports::status::{Lease, ReadCursor};
 use crate::postgres::tables::rows::RecordRow;
 use crate::postgres::tables::uncaptured::Uncaptured;
-use crate::salesforce::query::{Selection, instant};
+use crate::salesforce::query::{FieldSelection, instant};
 use crate::salesforce::value;
 
 use super::apply::{apply, note, remove};
@@ -33,9 +33,9 @@ pub(in crate::engine) async fn look(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,
-    cursor: &mut Cursor,
+    cursor: &mut ReadCursor,
     run: &mut Run,
-) -> Result<(Read, u64), ReadError> {
+) -> Result<(PollRead, u64), ReadError> {
     // Deletes come first: a record that takes the place of one that is gone may have its unique values.
     let deleted = deletes(shared, lease, mapping, cursor).await?;
     let mut read = changes(shared, lease, mapping, cursor, run).await?;
@@ -48,7 +48,7 @@ pub(in crate::engine) async fn look(
 
 /// What one poll read.
 #[derive(Default)]
-pub(in crate::engine) struct Read {
+pub(in crate::engine) struct PollRead {
     /// How many records were read.
     pub(super) records: i64,
     /// How many rows were written.
@@ -63,15 +63,15 @@ async fn changes(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,
-    cursor: &mut Cursor,
+    cursor: &mut ReadCursor,
     run: &mut Run,
-) -> Result<Read, ReadError> {
-    let mut read = Read::default();
+) -> Result<PollRead, ReadError> {
+    let mut read = PollRead::default();
     let Some(since) = cursor.read else { return Ok(read) };
     let Some(stamp) = mapping.system.stamp else { return everything(shared, lease, mapping, run).await };
     let (mut begin, mut asked_at) = (Instant::now(), shared.store.now().await?);
     let since = since.min(asked_at);
-    let selection = Selection::of(mapping);
+    let selection = FieldSelection::of(mapping);
     let name = stamp.name();
     let from = instant(back_from(since, shared.config.salesforce.look_back));
     let later = format!(" WHERE {name} >= {from} ORDER BY {name} ASC");
@@ -132,10 +132,10 @@ async fn everything(
     lease: &Lease,
     mapping: &Mapping,
     run: &mut Run,
-) -> Result<Read, ReadError> {
-    let mut read = Read::default();
+) -> Result<PollRead, ReadError> {
+    let mut read = PollRead::default();
     let asked_at = shared.store.now().await?;
-    let selection = Selection::of(mapping);
+    let selection = FieldSelection::of(mapping);
     let mut page = timed(shared, mapping, shared.client.select(&selection, "")).await?;
     let mut met = gone::Met::default();
     loop {
@@ -185,7 +185,7 @@ async fn deletes(
     shared: &Shared,
     lease: &Lease,
     mapping: &Mapping,
-    cursor: &mut Cursor,
+    cursor: &mut ReadCursor,
 ) -> Result<u64, ReadError> {
     let now = shared.store.now().await?.trunc_subsecs(0);
     let minute = chrono::Duration::minutes(1);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::domain::mappings::mapping::Mapping;
 use crate::postgres::{self, Store};
-use crate::salesforce::query::Selection;
+use crate::salesforce::query::FieldSelection;
 use crate::salesforce::{self, Client};
 
 use crate::engine::{Shared, connection};
@@ -46,7 +46,7 @@ pub(in crate::engine) async fn records(
     mapping: &Mapping,
     ids: &[&str],
 ) -> Result<HashMap<String, Value>, salesforce::Error> {
-    let found = client.select_ids(&Selection::of(mapping), ids).await?;
+    let found = client.select_ids(&FieldSelection::of(mapping), ids).await?;
     let id = |record: &Value| record.get("Id").and_then(Value::as_str).map(str::to_owned);
     Ok(found.into_iter().filter_map(|record| Some((id(&record)?, record))).collect())
 }

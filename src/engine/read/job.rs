@@ -17,16 +17,16 @@ use crate::domain::mappings::field::FieldType;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::forecast::FEW;
 use crate::domain::values::checksum::checksum;
-use crate::postgres::reports::status::{Cursor, Lease};
+use crate::postgres::reports::status::{Lease, ReadCursor};
 use crate::postgres::tables::copy::CopyText;
 use crate::postgres::tables::load::LoadJob;
 use crate::salesforce::bulk::{JobState, LONGEST_QUERY, Pages};
-use crate::salesforce::query::Selection;
+use crate::salesforce::query::FieldSelection;
 use crate::salesforce::retry::{TRIES, again, is_passing};
 use crate::salesforce::sheet::{Columns, Sheet};
 use crate::salesforce::{self, value};
 
-use super::apply::{self, Applied, settle};
+use super::apply::{self, PageApplied, settle};
 use super::fetch::{self, ReadError};
 use super::loading::Load;
 use super::replaced;
@@ -45,7 +45,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const PART: usize = 2_000;
 
 /// How a load by a job ended.
-pub(super) enum Outcome {
+pub(super) enum JobOutcome {
     /// Every record was read.
     Read,
     /// The engine's end came first; the job goes on by itself.
@@ -141,7 +141,7 @@ async fn take_back(shared: &Shared, mapping: &Mapping, id: Option<&str>) {
 /// What tells a query from others: its text, and the org that is asked.
 fn query_of(shared: &Shared, mapping: &Mapping) -> String {
     let org = &shared.config.salesforce;
-    let text = format!("{} {} {}", org.login_url, org.api_version, Selection::of(mapping).whole());
+    let text = format!("{} {} {}", org.login_url, org.api_version, FieldSelection::of(mapping).whole());
     format!("{:016x}", checksum(&text))
 }
 
@@ -150,7 +150,7 @@ fn unreadable(mapping: &Mapping) -> Option<String> {
     if let Some(field) = mapping.read_fields().find(|field| field.kind == FieldType::Other) {
         return Some(format!("Bulk API 2.0 does not read values like those of {}", field.name));
     }
-    let long = Selection::of(mapping).whole().len() > LONGEST_QUERY;
+    let long = FieldSelection::of(mapping).whole().len() > LONGEST_QUERY;
     long.then(|| "its query is too long for one job".to_owned())
 }
 
@@ -158,21 +158,21 @@ impl Load<'_> {
     /// Reads all records by a job, where that is possible and worth it.
     pub(super) async fn by_job(
         &mut self,
-        cursor: &mut Cursor,
+        cursor: &mut ReadCursor,
         job: &mut LoadJob,
-    ) -> Result<Outcome, ReadError> {
+    ) -> Result<JobOutcome, ReadError> {
         if let Some(why) = unreadable(self.mapping) {
-            return Ok(Outcome::Pages(why));
+            return Ok(JobOutcome::Pages(why));
         }
         if job.id.is_none()
             && job.failures < FAILURES
             && let Some(few) = self.few().await?
         {
-            return Ok(Outcome::Pages(few));
+            return Ok(JobOutcome::Pages(few));
         }
         let columns = match self.columns().await? {
             Ok(columns) => Arc::new(columns),
-            Err(why) => return Ok(Outcome::Pages(why)),
+            Err(why) => return Ok(JobOutcome::Pages(why)),
         };
         while job.failures < FAILURES {
             self.begin_anew();
@@ -189,13 +189,13 @@ impl Load<'_> {
                 Err(Failed::Job(why)) => {
                     self.note_failure(job, true, &why).await?;
                     if job.failures < FAILURES && !self.shared.pause(NEXT_JOB).await {
-                        return Ok(Outcome::Stopped);
+                        return Ok(JobOutcome::Stopped);
                     }
                 }
             }
         }
         self.drop_job(job).await?;
-        Ok(Outcome::Pages(format!("jobs of Bulk API 2.0 failed {} times", job.failures)))
+        Ok(JobOutcome::Pages(format!("jobs of Bulk API 2.0 failed {} times", job.failures)))
     }
 
     /// The columns of a page. An external id by which a parent is named is taken as the parent's field has it; or why that is
@@ -261,16 +261,16 @@ impl Load<'_> {
         &mut self,
         job: &mut LoadJob,
         columns: &Arc<Columns>,
-        cursor: &mut Cursor,
-    ) -> Result<Outcome, Failed> {
+        cursor: &mut ReadCursor,
+    ) -> Result<JobOutcome, Failed> {
         let id = match &job.id {
             Some(id) => id.clone(),
             None => match self.create(job).await? {
                 Ok(id) => id,
-                Err(why) => return Ok(Outcome::Pages(why)),
+                Err(why) => return Ok(JobOutcome::Pages(why)),
             },
         };
-        let Some(total) = self.until_complete(&id, cursor).await? else { return Ok(Outcome::Stopped) };
+        let Some(total) = self.until_complete(&id, cursor).await? else { return Ok(JobOutcome::Stopped) };
         let resumed = job.locator.clone().filter(|_| !cursor.loaded);
         let pages = Pages::new(&id, columns, total, job.done, resumed.as_deref());
         (self.progress.total, self.progress.done) = (total, pages.read());
@@ -280,7 +280,7 @@ impl Load<'_> {
     /// Makes the job; or says why Salesforce does not make it.
     async fn create(&mut self, job: &mut LoadJob) -> Result<Result<String, String>, Failed> {
         let (shared, name) = (self.shared, &self.mapping.object);
-        let id = match shared.client.create_query_job(&Selection::of(self.mapping).whole()).await {
+        let id = match shared.client.create_query_job(&FieldSelection::of(self.mapping).whole()).await {
             Ok(id) => id,
             Err(error) if is_refusal(&error) => {
                 return Ok(Err(format!("Salesforce makes no job of Bulk API 2.0 for it: {error}")));
@@ -297,7 +297,7 @@ impl Load<'_> {
     }
 
     /// Waits for the end of a job. Returns how many records it found; nothing when the engine's end came first.
-    async fn until_complete(&mut self, id: &str, cursor: &mut Cursor) -> Result<Option<i64>, Failed> {
+    async fn until_complete(&mut self, id: &str, cursor: &mut ReadCursor) -> Result<Option<i64>, Failed> {
         let (shared, began) = (self.shared, Instant::now());
         // The lease is renewed at each look.
         let longest = NEXT_LOOK.min(fetch::lease_length(shared, self.mapping) / 4);
@@ -325,8 +325,8 @@ impl Load<'_> {
         &mut self,
         job: &mut LoadJob,
         mut pages: Pages,
-        cursor: &mut Cursor,
-    ) -> Result<Outcome, Failed> {
+        cursor: &mut ReadCursor,
+    ) -> Result<JobOutcome, Failed> {
         let (shared, mapping) = (self.shared, self.mapping);
         let name = &mapping.object;
         let mut next = next_sheet(shared, mapping, &mut pages).await?;
@@ -348,7 +348,7 @@ impl Load<'_> {
             self.tell().await?;
             next = fetched?;
             if next.is_some() && shared.stop.is_cancelled() {
-                return Ok(Outcome::Stopped);
+                return Ok(JobOutcome::Stopped);
             }
             self.poll_when_due(cursor).await?;
         }
@@ -356,7 +356,7 @@ impl Load<'_> {
             format!("{name}: {} of {} pages were copied at one go", copies.done, copies.pages),
             json!({"mapping": name}),
         );
-        Ok(Outcome::Read)
+        Ok(JobOutcome::Read)
     }
 
     /// Stores a page: at one go where nothing stands in its way, else with a look at each record.
@@ -400,7 +400,7 @@ impl Load<'_> {
         let ids: Vec<&str> = sheet.ids().collect();
         settle(shared, mapping, &ids, "it is stored").await?;
         shared.store.notice_read_findings(&mapping.table, &ids).await?;
-        let applied = Applied { written: ids.len() as u64, ..Applied::default() };
+        let applied = PageApplied { written: ids.len() as u64, ..PageApplied::default() };
         apply::note(&mut self.run, ids.len(), &applied);
         self.progress.done += ids.len() as i64;
         Ok(true)

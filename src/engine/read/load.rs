@@ -11,17 +11,17 @@ use tokio::time::Instant;
 
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::overview::LoadProgress;
-use crate::domain::reports::run::{Kind, Run};
+use crate::domain::reports::run::{Run, RunKind};
 use crate::domain::state::MappingState;
-use crate::postgres::reports::status::{Cursor, Lease};
+use crate::postgres::reports::status::{Lease, ReadCursor};
 use crate::postgres::tables::rows::RecordRow;
-use crate::salesforce::query::{Page, Selection};
+use crate::salesforce::query::{FieldSelection, Page};
 use crate::salesforce::value;
 
 use super::changes::DELETES_KEPT;
 use super::fetch::{self, ReadError};
 use super::gone::{Met, remove_gone};
-use super::job::{self, Outcome};
+use super::job::{self, JobOutcome};
 use super::loading::Load;
 use super::replaced;
 use crate::engine::Shared;
@@ -31,7 +31,7 @@ pub(in crate::engine) async fn run(
     shared: &Shared,
     mapping: &Mapping,
     lease: &Lease,
-    cursor: &mut Cursor,
+    cursor: &mut ReadCursor,
 ) -> Result<bool, ReadError> {
     let (log, name) = (shared.log.of("reader"), &mapping.object);
     let what = if cursor.loaded { "reload" } else { "first load" };
@@ -46,7 +46,7 @@ pub(in crate::engine) async fn run(
         shared,
         mapping,
         lease,
-        run: Run::begin(name, Kind::Load),
+        run: Run::begin(name, RunKind::Load),
         progress: LoadProgress { began_at, ..LoadProgress::default() },
         met: Met::default(),
         polled: began,
@@ -61,9 +61,9 @@ pub(in crate::engine) async fn run(
         cursor.read = job.read;
     }
     let is_read = match load.by_job(cursor, &mut job).await? {
-        Outcome::Read => true,
-        Outcome::Stopped => false,
-        Outcome::Pages(why) => {
+        JobOutcome::Read => true,
+        JobOutcome::Stopped => false,
+        JobOutcome::Pages(why) => {
             log.info(format!("{name} is read page by page: {why}"), json!({"mapping": name}));
             load.begin_anew();
             load.pages(cursor).await?
@@ -117,9 +117,9 @@ impl Load<'_> {
     }
 
     /// All pages. False when the engine's end came first.
-    async fn pages(&mut self, cursor: &mut Cursor) -> Result<bool, ReadError> {
+    async fn pages(&mut self, cursor: &mut ReadCursor) -> Result<bool, ReadError> {
         // Ordering and limits would switch off how Salesforce cuts large reads.
-        let selection = Selection::of(self.mapping);
+        let selection = FieldSelection::of(self.mapping);
         let first = self.shared.client.select(&selection, "");
         let mut page = fetch::timed(self.shared, self.mapping, first).await?;
         self.progress.total = page.total;

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use crate::domain::mappings::mapping::{Mapping, Stamp};
 use crate::domain::reports::overview::LoadProgress;
-use crate::domain::reports::run::{Kind, Run};
-use crate::postgres::reports::status::{Cursor, Lease};
+use crate::domain::reports::run::{Run, RunKind};
+use crate::postgres::reports::status::{Lease, ReadCursor};
 use crate::postgres::tables::rows::RecordRow;
 
 use super::apply;
@@ -72,7 +72,7 @@ impl Load<'_> {
     }
 
     /// Polls in the midst of a reload when it is time.
-    pub(super) async fn poll_when_due(&mut self, cursor: &mut Cursor) -> Result<(), ReadError> {
+    pub(super) async fn poll_when_due(&mut self, cursor: &mut ReadCursor) -> Result<(), ReadError> {
         // What a poll read is told from an older page by its stamp.
         let told_apart = self.mapping.system.stamp == Some(Stamp::SystemModstamp);
         if cursor.loaded && told_apart && self.polled.elapsed() >= self.mapping.rules.poll_interval {
@@ -82,8 +82,8 @@ impl Load<'_> {
     }
 
     /// What changed while the load goes on.
-    async fn poll(&mut self, cursor: &mut Cursor) -> Result<(), ReadError> {
-        let mut run = Run::begin(&self.mapping.object, Kind::Poll);
+    async fn poll(&mut self, cursor: &mut ReadCursor) -> Result<(), ReadError> {
+        let mut run = Run::begin(&self.mapping.object, RunKind::Poll);
         look(self.shared, self.lease, self.mapping, cursor, &mut run).await?;
         self.shared.tally.read(&self.mapping.object, run.changed);
         if run.changed + run.failed > 0 {

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::errors::sync_error::Class;
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::reports::forecast::COUNT_INTERVAL;
-use crate::domain::reports::run::{Kind, Run};
+use crate::domain::reports::run::{Run, RunKind};
 use crate::domain::state::MappingState;
 use crate::postgres;
 use crate::postgres::errors::sync_errors::NewError;
@@ -99,7 +99,7 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
         return Ok(false);
     }
     let mut cursor = shared.store.cursor(&mapping.object).await?;
-    let mut run = Run::begin(&mapping.object, Kind::Poll);
+    let mut run = Run::begin(&mapping.object, RunKind::Poll);
     if (!cursor.loaded || cursor.reload.is_some()) && !load::run(shared, mapping, &lease, &mut cursor).await?
     {
         return Ok(true);
@@ -143,7 +143,7 @@ async fn announce(shared: &Shared, mapping: &Mapping, rows: &[RowId]) -> Result<
 
 /// Keeps a poll that failed whole.
 async fn note_failed(shared: &Shared, mapping: &Mapping, code: &str, text: &str) {
-    let mut run = Run::begin(&mapping.object, Kind::Poll);
+    let mut run = Run::begin(&mapping.object, RunKind::Poll);
     run.failed = 1;
     run.codes.insert(code.to_owned(), 1);
     run.failure = Some(text.to_owned());
@@ -171,7 +171,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
             );
             // What PostgreSQL itself refuses stays until somebody looks; a lost connection does not.
             if error.sql_state().is_some_and(|state| !state.code().starts_with("57")) {
-                let new = read_failure(mapping, Source::Postgres, "TABLE_NOT_WRITTEN", &text);
+                let new = read_failure(mapping, ErrorSource::Postgres, "TABLE_NOT_WRITTEN", &text);
                 let _ = shared.store.keep_mapping_error(&mapping.table, &new, Some(FAILURE_PAUSE)).await;
                 note_failed(shared, mapping, "TABLE_NOT_WRITTEN", &text).await;
             }
@@ -190,7 +190,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
         other @ salesforce::Error::Unusable { .. } => ("ANSWER_UNUSABLE".to_owned(), other.to_string()),
         other => ("REQUEST_TIMEOUT".to_owned(), other.to_string()),
     };
-    let new = read_failure(mapping, Source::Salesforce, &code, &message);
+    let new = read_failure(mapping, ErrorSource::Salesforce, &code, &message);
     let transient = new.class == Class::Transient;
     shared.log.of("reader").warn(
         format!("{} cannot be read", mapping.object),
@@ -207,7 +207,7 @@ async fn report(shared: &Shared, mapping: &Mapping, error: &ReadError) {
     let _ = shared.store.notify("errors").await;
 }
 
-fn read_failure(mapping: &Mapping, source: Source, code: &str, message: &str) -> NewError {
+fn read_failure(mapping: &Mapping, source: ErrorSource, code: &str, message: &str) -> NewError {
     NewError::classified(&mapping.object, "read", source, code, message, Vec::new())
 }
 

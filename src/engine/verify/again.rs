@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::records::consistency::{OP, told};
-use crate::domain::records::verify::{Finding, Kind, TOGETHER, Unsent};
+use crate::domain::records::verify::{Finding, FindingKind, TOGETHER, UnsentReason};
 use crate::postgres::errors::findings::{KeptFinding, Looked, NewFinding};
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::tables::verify::Compared;
 
-use super::look::{Found, LISTED, Seen, Subject};
+use super::look::{LISTED, SuspectState, SuspectSubject, Suspicion};
 use super::{Error, Verifier, places};
 
 /// Findings looked at in one go.
@@ -43,19 +43,27 @@ impl Verifier {
                 looks.push((finding, Looked::Unsent));
                 continue;
             }
-            let mut now: Vec<Found> = finding.row.and_then(|row| places.remove(&row)).unwrap_or_default();
+            let mut now: Vec<Suspicion> = finding.row.and_then(|row| places.remove(&row)).unwrap_or_default();
             now.retain(|(_, place)| finding.kinds.contains(&place.kind));
             match seen.remove(&finding.subject) {
-                Some(Seen::Differs(print, found)) if print == finding.print => now.push((print, *found)),
-                Some(Seen::Differs(print, _)) => {
+                Some(SuspectState::Differs(print, found)) if print == finding.print => {
+                    now.push((print, *found))
+                }
+                Some(SuspectState::Differs(print, _)) => {
                     looks.push((finding, Looked::Moving(print)));
                     continue;
                 }
-                Some(Seen::Unsent(_, why)) if why != Unsent::KeptOut => {
+                Some(SuspectState::Unsent(_, why)) if why != UnsentReason::KeptOut => {
                     looks.push((finding, Looked::Unsent));
                     continue;
                 }
-                Some(Seen::Fine | Seen::Leaving | Seen::Aside | Seen::Unsent(..)) | None => {}
+                Some(
+                    SuspectState::Fine
+                    | SuspectState::Leaving
+                    | SuspectState::Aside
+                    | SuspectState::Unsent(..),
+                )
+                | None => {}
             }
             if now.is_empty() {
                 gone.push(finding);
@@ -82,22 +90,23 @@ impl Verifier {
         mapping: &Mapping,
         asked: &[&KeptFinding],
         requests: &mut i64,
-    ) -> Result<HashMap<String, Seen>, Error> {
+    ) -> Result<HashMap<String, SuspectState>, Error> {
         let of_both = |finding: &&&KeptFinding| {
-            finding.kinds.iter().any(|kind| !matches!(kind, Kind::Duplicate | Kind::Orphan))
+            finding.kinds.iter().any(|kind| !matches!(kind, FindingKind::Duplicate | FindingKind::Orphan))
         };
         let subject = |finding: &KeptFinding| match (finding.row, &finding.sfid) {
-            (Some(row), _) => Subject::Row(row.0),
-            (None, sfid) => Subject::Record(sfid.clone().unwrap_or_default()),
+            (Some(row), _) => SuspectSubject::Row(row.0),
+            (None, sfid) => SuspectSubject::Record(sfid.clone().unwrap_or_default()),
         };
-        let subjects: Vec<Subject> = asked.iter().filter(of_both).map(|finding| subject(finding)).collect();
+        let subjects: Vec<SuspectSubject> =
+            asked.iter().filter(of_both).map(|finding| subject(finding)).collect();
         if subjects.is_empty() {
             return Ok(HashMap::new());
         }
         let seen = self.look_again(mapping, &subjects, requests).await?;
-        let name = |subject: Subject| match subject {
-            Subject::Row(row) => row.to_string(),
-            Subject::Record(sfid) => sfid,
+        let name = |subject: SuspectSubject| match subject {
+            SuspectSubject::Row(row) => row.to_string(),
+            SuspectSubject::Record(sfid) => sfid,
         };
         Ok(seen.into_iter().map(|(subject, seen)| (name(subject), seen)).collect())
     }
@@ -110,7 +119,7 @@ impl Verifier {
             .map(|row| row.0)
             .collect();
         let rows = self.store.rows_to_compare(mapping, &rows).await?;
-        let waits = |row: &Compared| row.unsent.is_some_and(|why| why != Unsent::KeptOut);
+        let waits = |row: &Compared| row.unsent.is_some_and(|why| why != UnsentReason::KeptOut);
         Ok(rows.into_iter().filter(waits).map(|row| row.row).collect())
     }
 
@@ -119,13 +128,13 @@ impl Verifier {
         &self,
         mapping: &Mapping,
         due: &[KeptFinding],
-    ) -> Result<BTreeMap<RowId, Vec<Found>>, Error> {
+    ) -> Result<BTreeMap<RowId, Vec<Suspicion>>, Error> {
         // Only rows that are known: a look at these few reads no whole table.
-        let rows = |kind: Kind| -> Vec<i32> {
+        let rows = |kind: FindingKind| -> Vec<i32> {
             let of_kind = due.iter().filter(|finding| finding.kinds.contains(&kind));
             of_kind.flat_map(|finding| finding.row.iter().chain(&finding.others)).map(|row| row.0).collect()
         };
-        let (duplicates, orphans) = (rows(Kind::Duplicate), rows(Kind::Orphan));
+        let (duplicates, orphans) = (rows(FindingKind::Duplicate), rows(FindingKind::Orphan));
         let limit = LISTED as i64;
         let mut now = HashSet::new();
         if !duplicates.is_empty() {
@@ -134,7 +143,7 @@ impl Verifier {
         if !orphans.is_empty() {
             now.extend(places::orphans(&self.store, mapping, Some(&orphans), limit).await?);
         }
-        let mut found: BTreeMap<RowId, Vec<Found>> = BTreeMap::new();
+        let mut found: BTreeMap<RowId, Vec<Suspicion>> = BTreeMap::new();
         for (kind, suspect) in now {
             let place = places::finding(mapping, kind, &suspect);
             found.entry(suspect.row).or_default().push((0, place));
@@ -143,8 +152,8 @@ impl Verifier {
     }
 }
 
-fn is_same(finding: &KeptFinding, now: &[Found]) -> bool {
-    let sorted = |mut kinds: Vec<Kind>| {
+fn is_same(finding: &KeptFinding, now: &[Suspicion]) -> bool {
+    let sorted = |mut kinds: Vec<FindingKind>| {
         kinds.sort();
         kinds.dedup();
         kinds
@@ -153,7 +162,7 @@ fn is_same(finding: &KeptFinding, now: &[Found]) -> bool {
     kinds == sorted(finding.kinds.clone()) && others(now) == finding.others
 }
 
-fn others(found: &[Found]) -> Vec<RowId> {
+fn others(found: &[Suspicion]) -> Vec<RowId> {
     let mut others: Vec<RowId> = found.iter().flat_map(|(_, found)| found.others.iter().copied()).collect();
     others.sort();
     others.dedup();
@@ -162,15 +171,15 @@ fn others(found: &[Found]) -> Vec<RowId> {
 }
 
 /// All that was found of each row or record together, as it is kept and listed.
-pub(super) fn by_subject(mapping: &Mapping, found: Vec<Found>) -> Vec<NewFinding> {
-    let mut subjects: BTreeMap<(Option<RowId>, Option<String>), Vec<Found>> = BTreeMap::new();
+pub(super) fn by_subject(mapping: &Mapping, found: Vec<Suspicion>) -> Vec<NewFinding> {
+    let mut subjects: BTreeMap<(Option<RowId>, Option<String>), Vec<Suspicion>> = BTreeMap::new();
     for (print, finding) in found {
         let row = finding.row.as_ref().map(|at| at.row);
         let sfid = if row.is_some() { None } else { finding.sfid.clone() };
         subjects.entry((row, sfid)).or_default().push((print, finding));
     }
     let kept = subjects.into_iter().map(|((row, _), found)| {
-        let mut kinds: Vec<Kind> = found.iter().map(|(_, finding)| finding.kind).collect();
+        let mut kinds: Vec<FindingKind> = found.iter().map(|(_, finding)| finding.kind).collect();
         kinds.sort();
         kinds.dedup();
         let print = found.iter().map(|(print, _)| *print).find(|print| *print != 0).unwrap_or(0);
@@ -184,6 +193,6 @@ pub(super) fn by_subject(mapping: &Mapping, found: Vec<Found>) -> Vec<NewFinding
 fn error(mapping: &Mapping, found: &[Finding]) -> NewError {
     let told = told(mapping, found);
     let error =
-        NewError::classified(&mapping.object, OP, Source::Engine, told.code, &told.message, told.fields);
+        NewError::classified(&mapping.object, OP, ErrorSource::Engine, told.code, &told.message, told.fields);
     NewError { sfid: found.iter().find_map(|finding| finding.sfid.clone()), ..error }
 }

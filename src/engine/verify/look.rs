@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::records::verify::{Finding, Kind, Unsent, VerifyReport};
+use crate::domain::records::verify::{Finding, FindingKind, UnsentReason, VerifyReport};
 use crate::postgres::tables::verify::{Compared, Suspect};
-use crate::salesforce::query::Next;
+use crate::salesforce::query::NextPage;
 
 /// Suspects that are followed up and findings that are listed; the rest is counted.
 pub(super) const LISTED: usize = 100_000;
@@ -20,7 +20,7 @@ pub(super) const SETTLED_AT: usize = 2_000;
 /// What a comparison does next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Phase {
+pub(super) enum LookPhase {
     /// Duplicates and orphans are looked for.
     #[default]
     Places,
@@ -36,18 +36,18 @@ pub(super) enum Phase {
 
 /// What is looked at again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) enum Subject {
+pub(super) enum SuspectSubject {
     Row(i32),
     Record(String),
 }
 
-impl Subject {
+impl SuspectSubject {
     pub(super) fn row(&self) -> Option<i32> {
-        if let Subject::Row(row) = self { Some(*row) } else { None }
+        if let SuspectSubject::Row(row) = self { Some(*row) } else { None }
     }
 
     pub(super) fn record(&self) -> Option<&str> {
-        if let Subject::Record(sfid) = self { Some(sfid) } else { None }
+        if let SuspectSubject::Record(sfid) = self { Some(sfid) } else { None }
     }
 }
 
@@ -69,10 +69,10 @@ pub(super) struct Suspected {
 }
 
 /// How a suspect looks now.
-pub(super) enum Seen {
+pub(super) enum SuspectState {
     Fine,
     /// A change of the row is not sent.
-    Unsent(Box<Compared>, Unsent),
+    Unsent(Box<Compared>, UnsentReason),
     /// The record's row was deleted, which is not sent.
     Leaving,
     /// An error of its own tells why it lacks its other side.
@@ -81,17 +81,17 @@ pub(super) enum Seen {
 }
 
 /// Something that was found, with both sides in a number; 0 where only the rows were looked at.
-pub(super) type Found = (u64, Finding);
+pub(super) type Suspicion = (u64, Finding);
 
 /// A comparison under way. What it holds of each suspect is a few words.
 #[derive(Default, Serialize, Deserialize)]
-pub(in crate::engine) struct Look {
-    pub(super) phase: Phase,
+pub(in crate::engine) struct Examination {
+    pub(super) phase: LookPhase,
     pub(super) report: VerifyReport,
     /// Records that were met.
     pub(super) met: i64,
     #[serde(serialize_with = "as_pairs", deserialize_with = "from_pairs")]
-    pub(super) suspects: BTreeMap<Subject, Suspected>,
+    pub(super) suspects: BTreeMap<SuspectSubject, Suspected>,
     /// Duplicates and orphans as they stood at the beginning: the row, and all of it in a number.
     pub(super) places: BTreeSet<(i32, u64)>,
     /// Rows between records that were met, of which not all were looked at yet.
@@ -102,10 +102,10 @@ pub(in crate::engine) struct Look {
     pub(in crate::engine) trouble: Option<String>,
     /// What was found since it was kept last.
     #[serde(skip)]
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<Suspicion>,
     /// Where the next page of records is; who goes on later asks for what lies behind the last record.
     #[serde(skip)]
-    pub(super) next: Option<Next>,
+    pub(super) next: Option<NextPage>,
     /// API requests since it was kept last.
     #[serde(skip)]
     pub(super) requests: i64,
@@ -113,21 +113,21 @@ pub(in crate::engine) struct Look {
     pub(super) left_out: i64,
 }
 
-impl Look {
-    pub(in crate::engine) fn begin(mapping: &Mapping) -> Look {
+impl Examination {
+    pub(in crate::engine) fn begin(mapping: &Mapping) -> Examination {
         let condition = mapping.rules.filter.as_ref().map(ToString::to_string);
         let report = VerifyReport { mapping: mapping.object.clone(), condition, ..VerifyReport::default() };
-        Look { report, ..Look::default() }
+        Examination { report, ..Examination::default() }
     }
 
     /// One that was kept; it begins anew where another version kept it otherwise.
-    pub(in crate::engine) fn kept(mapping: &Mapping, state: Option<Value>) -> Look {
+    pub(in crate::engine) fn kept(mapping: &Mapping, state: Option<Value>) -> Examination {
         let kept = state.and_then(|state| serde_json::from_value(state).ok());
-        kept.unwrap_or_else(|| Look::begin(mapping))
+        kept.unwrap_or_else(|| Examination::begin(mapping))
     }
 
     pub(in crate::engine) fn is_over(&self) -> bool {
-        self.phase == Phase::Over
+        self.phase == LookPhase::Over
     }
 
     /// Records and rows looked at, of how many.
@@ -148,7 +148,8 @@ impl Look {
     pub(in crate::engine) fn summary(&self) -> String {
         let VerifyReport { mapping, rows, records, .. } = &self.report;
         let counts = &self.report.counts;
-        let told = Kind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text())));
+        let told =
+            FindingKind::ALL.iter().filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text())));
         let told: Vec<String> = told.collect();
         let mut found = if told.is_empty() { "no difference".to_owned() } else { told.join(", ") };
         let open = self.report.open();
@@ -167,7 +168,7 @@ impl Look {
     }
 
     /// Whether a subject waits for the end, where all of a row is found together: one of a duplicate or an orphan.
-    fn waits_for_end(&self, subject: &Subject) -> bool {
+    fn waits_for_end(&self, subject: &SuspectSubject) -> bool {
         subject.row().is_some_and(|row| self.places.range((row, 0)..=(row, u64::MAX)).next().is_some())
     }
 
@@ -178,8 +179,8 @@ impl Look {
     }
 
     /// The next suspects to be settled, and, when no others are left, the places that belong with them. Both are taken.
-    pub(super) fn take_part(&mut self) -> (BTreeMap<Subject, Suspected>, BTreeSet<(i32, u64)>) {
-        let ready: Vec<Subject> = self
+    pub(super) fn take_part(&mut self) -> (BTreeMap<SuspectSubject, Suspected>, BTreeSet<(i32, u64)>) {
+        let ready: Vec<SuspectSubject> = self
             .suspects
             .keys()
             .filter(|subject| !self.waits_for_end(subject))
@@ -189,23 +190,23 @@ impl Look {
         if !ready.is_empty() {
             return (self.take(&ready), BTreeSet::new());
         }
-        let ready: Vec<Subject> = self.suspects.keys().take(SETTLED_AT).cloned().collect();
+        let ready: Vec<SuspectSubject> = self.suspects.keys().take(SETTLED_AT).cloned().collect();
         let part = self.take(&ready);
         if self.suspects.is_empty() {
             return (part, std::mem::take(&mut self.places));
         }
-        let rows: BTreeSet<i32> = ready.iter().filter_map(Subject::row).collect();
+        let rows: BTreeSet<i32> = ready.iter().filter_map(SuspectSubject::row).collect();
         let (now, later) =
             std::mem::take(&mut self.places).into_iter().partition(|(row, _)| rows.contains(row));
         self.places = later;
         (part, now)
     }
 
-    fn take(&mut self, subjects: &[Subject]) -> BTreeMap<Subject, Suspected> {
+    fn take(&mut self, subjects: &[SuspectSubject]) -> BTreeMap<SuspectSubject, Suspected> {
         subjects.iter().filter_map(|subject| self.suspects.remove_entry(subject)).collect()
     }
 
-    pub(super) fn suspect(&mut self, subject: Subject, suspected: Suspected) {
+    pub(super) fn suspect(&mut self, subject: SuspectSubject, suspected: Suspected) {
         if self.suspects.len() < LISTED {
             self.suspects.insert(subject, suspected);
         } else {
@@ -214,7 +215,7 @@ impl Look {
     }
 
     /// A row of which something is not sent is in order, whatever its record holds.
-    pub(super) fn leave_out(&mut self, row: &Compared, why: Unsent, met: bool) {
+    pub(super) fn leave_out(&mut self, row: &Compared, why: UnsentReason, met: bool) {
         let VerifyReport { absent, unsent, compared, .. } = &mut self.report;
         if met {
             // It counted as compared before it changed.
@@ -239,7 +240,7 @@ pub(super) fn print(row: Option<&Compared>, record: Option<&Value>) -> u64 {
 }
 
 /// A duplicate or an orphan in a number.
-pub(super) fn place(kind: Kind, suspect: &Suspect) -> (i32, u64) {
+pub(super) fn place(kind: FindingKind, suspect: &Suspect) -> (i32, u64) {
     let mut hasher = DefaultHasher::new();
     (kind, suspect).hash(&mut hasher);
     (suspect.row.0, hasher.finish())
@@ -247,14 +248,16 @@ pub(super) fn place(kind: Kind, suspect: &Suspect) -> (i32, u64) {
 
 /// JSON has texts only for keys.
 fn as_pairs<S: Serializer>(
-    suspects: &BTreeMap<Subject, Suspected>,
+    suspects: &BTreeMap<SuspectSubject, Suspected>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(suspects)
 }
 
-fn from_pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Subject, Suspected>, D::Error> {
-    Ok(Vec::<(Subject, Suspected)>::deserialize(deserializer)?.into_iter().collect())
+fn from_pairs<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<SuspectSubject, Suspected>, D::Error> {
+    Ok(Vec::<(SuspectSubject, Suspected)>::deserialize(deserializer)?.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -264,12 +267,16 @@ mod tests {
 
     #[test]
     fn a_look_that_was_kept_goes_on_where_it_was() {
-        let mut look = Look { phase: Phase::Records(Some("003A".to_owned())), met: 7, ..Look::default() };
+        let mut look = Examination {
+            phase: LookPhase::Records(Some("003A".to_owned())),
+            met: 7,
+            ..Examination::default()
+        };
         look.report.mapping = "Contact".to_owned();
-        look.report.unsent.insert(Unsent::Pending, 2);
-        look.report.counts.insert(Kind::Orphan, 3);
-        look.suspect(Subject::Row(4), Suspected { print: u64::MAX, met: true });
-        look.suspect(Subject::Record("003B".to_owned()), Suspected { print: 1, met: false });
+        look.report.unsent.insert(UnsentReason::Pending, 2);
+        look.report.counts.insert(FindingKind::Orphan, 3);
+        look.suspect(SuspectSubject::Row(4), Suspected { print: u64::MAX, met: true });
+        look.suspect(SuspectSubject::Record("003B".to_owned()), Suspected { print: 1, met: false });
         let suspect = Suspect {
             row: RowId(9),
             sfid: None,
@@ -278,29 +285,32 @@ mod tests {
             others: vec![10],
             more: 0,
         };
-        look.places.insert(place(Kind::Duplicate, &suspect));
+        look.places.insert(place(FindingKind::Duplicate, &suspect));
         look.between =
             Some(Between { after: Some("003A".to_owned()), until: None, but: vec!["003B".to_owned()] });
         let kept = serde_json::to_value(&look).unwrap();
         let mapping = Mapping::plain("Contact", Vec::new());
-        let again = Look::kept(&mapping, Some(kept.clone()));
+        let again = Examination::kept(&mapping, Some(kept.clone()));
         assert_eq!(serde_json::to_value(&again).unwrap(), kept);
-        assert_eq!(again.phase, Phase::Records(Some("003A".to_owned())));
-        assert_eq!(Look::kept(&mapping, Some(serde_json::json!({"other": 1}))).phase, Phase::Places);
+        assert_eq!(again.phase, LookPhase::Records(Some("003A".to_owned())));
+        assert_eq!(
+            Examination::kept(&mapping, Some(serde_json::json!({"other": 1}))).phase,
+            LookPhase::Places
+        );
     }
 
     #[test]
     fn a_step_settles_some_suspects_and_those_of_places_with_these_at_the_end() {
-        let mut look = Look::begin(&Mapping::plain("Contact", Vec::new()));
+        let mut look = Examination::begin(&Mapping::plain("Contact", Vec::new()));
         let met = Suspected { print: 1, met: true };
         for row in 0..SETTLED_AT as i32 + 5 {
-            look.suspect(Subject::Row(row), met);
+            look.suspect(SuspectSubject::Row(row), met);
         }
         look.places = BTreeSet::from([(0, 7), (1, 8), (1, 9), (90_000, 10)]);
         assert!(look.is_full());
         let (part, places) = look.take_part();
         assert_eq!((part.len(), places.len(), look.suspects.len()), (SETTLED_AT, 0, 5));
-        assert!(!part.contains_key(&Subject::Row(0)) && !part.contains_key(&Subject::Row(1)));
+        assert!(!part.contains_key(&SuspectSubject::Row(0)) && !part.contains_key(&SuspectSubject::Row(1)));
         assert!(!look.is_full(), "the comparison goes on");
         let (part, places) = look.take_part();
         assert_eq!((part.len(), places.len()), (3, 0));
@@ -311,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_settled_is_said() {
-        let mut look = Look::begin(&Mapping::plain("Contact", Vec::new()));
+        let mut look = Examination::begin(&Mapping::plain("Contact", Vec::new()));
         assert!(look.is_in_order() && look.summary().ends_with("no difference"));
         look.report.unsettled = 3;
         assert!(!look.is_in_order() && look.summary().ends_with("no difference; 3 could not be settled"));

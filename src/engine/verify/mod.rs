@@ -19,27 +19,27 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowRef;
 use crate::domain::records::consistency::{LEFT_OUT, OP};
-use crate::domain::records::verify::{Finding, Kind, Stage, Unsent, VerifyReport, differences};
+use crate::domain::records::verify::{Finding, FindingKind, Stage, UnsentReason, VerifyReport, differences};
 use crate::domain::state::EngineState;
 use crate::domain::values::hstore::Hstore;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
-use crate::salesforce::query::Selection;
+use crate::salesforce::query::FieldSelection;
 use crate::salesforce::{self, Client, query, value};
 
 use super::read::fetch;
 use super::{Shared, StartError};
 use crate::salesforce::retry::again;
 use again::by_subject;
-use look::{Between, LISTED, Phase, SETTLED_AT, Seen, Subject, Suspected, place, print};
+use look::{Between, LISTED, LookPhase, SETTLED_AT, SuspectState, SuspectSubject, Suspected, place, print};
 
-pub(in crate::engine) use look::Look;
+pub(in crate::engine) use look::Examination;
 
 /// Rows listed in one step: as many suspects as one step settles.
 const ROWS: i64 = SETTLED_AT as i64;
@@ -122,7 +122,7 @@ impl Verifier {
         stop: &CancellationToken,
     ) -> Result<VerifyReport, Error> {
         let began_at = self.store.now().await?;
-        let mut look = Look::begin(mapping);
+        let mut look = Examination::begin(mapping);
         while !look.is_over() && !stop.is_cancelled() {
             self.step(mapping, &mut look, told, stop).await?;
         }
@@ -150,7 +150,7 @@ impl Verifier {
     async fn list(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         began_at: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), Error> {
         let round = self.store.next_round().await?;
@@ -162,7 +162,7 @@ impl Verifier {
     pub(in crate::engine) async fn step(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         told: &(dyn Fn(Stage) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<(), Error> {
@@ -173,20 +173,20 @@ impl Verifier {
             return self.rows_between(mapping, look, between).await;
         }
         match look.phase.clone() {
-            Phase::Places => {
+            LookPhase::Places => {
                 let places = self.places_now(mapping, look).await?;
                 look.places = places.iter().map(|(kind, suspect)| place(*kind, suspect)).collect();
-                look.phase = Phase::Records(None);
+                look.phase = LookPhase::Records(None);
             }
-            Phase::Records(after) => self.compare(mapping, look, after, told).await?,
-            Phase::Rows(after) => self.rows_without_record(mapping, look, after, told).await?,
-            Phase::Settling => {
+            LookPhase::Records(after) => self.compare(mapping, look, after, told).await?,
+            LookPhase::Rows(after) => self.rows_without_record(mapping, look, after, told).await?,
+            LookPhase::Settling => {
                 self.settle(mapping, look, told, stop).await?;
                 if look.suspects.is_empty() && look.places.is_empty() {
-                    look.phase = Phase::Over;
+                    look.phase = LookPhase::Over;
                 }
             }
-            Phase::Over => {}
+            LookPhase::Over => {}
         }
         Ok(())
     }
@@ -196,8 +196,8 @@ impl Verifier {
     async fn places_now(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
-    ) -> Result<HashSet<(Kind, Suspect)>, Error> {
+        look: &mut Examination,
+    ) -> Result<HashSet<(FindingKind, Suspect)>, Error> {
         let store = self.store.with_patience(PATIENCE)?;
         match places::suspects(&store, mapping, LISTED as i64).await {
             Err(error) if !self.hurries && !error.is_connection() => {
@@ -213,7 +213,7 @@ impl Verifier {
         &self,
         lease: Option<&Lease>,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         round: i64,
     ) -> Result<(), Error> {
         let found = by_subject(mapping, std::mem::take(&mut look.found));
@@ -225,7 +225,7 @@ impl Verifier {
     pub(in crate::engine) async fn end(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         round: i64,
         began_at: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), Error> {
@@ -235,7 +235,8 @@ impl Verifier {
             "{found} differences were found; {left_out} of the rows and records are not listed (verify.listed = {})",
             self.listed
         );
-        let error = NewError::classified(&mapping.object, OP, Source::Engine, LEFT_OUT, &message, Vec::new());
+        let error =
+            NewError::classified(&mapping.object, OP, ErrorSource::Engine, LEFT_OUT, &message, Vec::new());
         self.store.note_left_out(mapping, (left_out > 0).then_some(&error)).await?;
         self.store.doubt_findings(mapping, round).await?;
         self.look_at_due(mapping, &mut look.requests).await?;
@@ -246,11 +247,11 @@ impl Verifier {
     async fn compare(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         after: Option<String>,
         told: &(dyn Fn(Stage) + Send + Sync),
     ) -> Result<(), Error> {
-        let selection = Selection::of(mapping);
+        let selection = FieldSelection::of(mapping);
         // It counts also when it fails.
         look.requests += 1;
         let mut page = match look.next.take() {
@@ -272,7 +273,7 @@ impl Verifier {
             match rows.get(sfid) {
                 None => {
                     let suspected = Suspected { print: print(None, Some(record)), met: false };
-                    look.suspect(Subject::Record(sfid.to_owned()), suspected);
+                    look.suspect(SuspectSubject::Record(sfid.to_owned()), suspected);
                 }
                 Some(row) => {
                     if let Some(why) = row.unsent {
@@ -282,7 +283,7 @@ impl Verifier {
                     look.report.compared += 1;
                     if !differences(mapping, &row.values, &texts(mapping, record)).is_empty() {
                         let suspected = Suspected { print: print(Some(row), Some(record)), met: true };
-                        look.suspect(Subject::Row(row.row.0), suspected);
+                        look.suspect(SuspectSubject::Row(row.row.0), suspected);
                     }
                 }
             }
@@ -294,12 +295,17 @@ impl Verifier {
         // Behind the last record there may be rows as well.
         let until = newest.clone().filter(|_| look.next.is_some());
         let between = Between { after, until, but: ids.into_iter().map(str::to_owned).collect() };
-        look.phase = if look.next.is_some() { Phase::Records(newest) } else { Phase::Rows(0) };
+        look.phase = if look.next.is_some() { LookPhase::Records(newest) } else { LookPhase::Rows(0) };
         self.rows_between(mapping, look, between).await
     }
 
     /// Some rows between records that were met; the rest is left to the next step.
-    async fn rows_between(&self, mapping: &Mapping, look: &mut Look, between: Between) -> Result<(), Error> {
+    async fn rows_between(
+        &self,
+        mapping: &Mapping,
+        look: &mut Examination,
+        between: Between,
+    ) -> Result<(), Error> {
         let span = (between.after.as_deref(), between.until.as_deref());
         let but: Vec<&str> = between.but.iter().map(String::as_str).collect();
         let unmet = self.store.rows_between(&mapping.table, span, &but, ROWS).await?;
@@ -315,24 +321,24 @@ impl Verifier {
     async fn rows_without_record(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         after: i32,
         told: &(dyn Fn(Stage) + Send + Sync),
     ) -> Result<(), Error> {
         let rows = self.store.rows_without_record(&mapping.table, after, ROWS).await?;
         let Some(last) = rows.last() else {
             let suspicious = !look.suspects.is_empty() || !look.places.is_empty();
-            look.phase = if suspicious { Phase::Settling } else { Phase::Over };
+            look.phase = if suspicious { LookPhase::Settling } else { LookPhase::Over };
             return Ok(());
         };
         self.unmet(mapping, look, &rows).await?;
         told(Stage::Rows(look.report.rows, look.report.rows.max(look.report.records)));
-        look.phase = Phase::Rows(*last);
+        look.phase = LookPhase::Rows(*last);
         Ok(())
     }
 
     /// Rows that no record was met for.
-    async fn unmet(&self, mapping: &Mapping, look: &mut Look, rows: &[i32]) -> Result<(), Error> {
+    async fn unmet(&self, mapping: &Mapping, look: &mut Examination, rows: &[i32]) -> Result<(), Error> {
         let rows = self.store.rows_to_compare(mapping, rows).await?;
         look.report.rows += rows.len() as i64;
         for row in rows {
@@ -340,7 +346,7 @@ impl Verifier {
                 Some(why) => look.leave_out(&row, why, false),
                 None => {
                     let suspected = Suspected { print: print(Some(&row), None), met: false };
-                    look.suspect(Subject::Row(row.row.0), suspected);
+                    look.suspect(SuspectSubject::Row(row.row.0), suspected);
                 }
             }
         }
@@ -352,7 +358,7 @@ impl Verifier {
     async fn settle(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         told: &(dyn Fn(Stage) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<(), Error> {
@@ -373,20 +379,22 @@ impl Verifier {
                 self.find_places(mapping, look, &places).await?;
             }
             let mut left = BTreeMap::new();
-            let subjects: Vec<Subject> = suspects.keys().cloned().collect();
+            let subjects: Vec<SuspectSubject> = suspects.keys().cloned().collect();
             for part in subjects.chunks(IDS) {
                 let seen = self.look_again(mapping, part, &mut look.requests).await?;
                 for (subject, seen) in seen {
                     let Some(before) = suspects.get(&subject).copied() else { continue };
                     match seen {
-                        Seen::Fine if !before.met => look.report.meanwhile += 1,
-                        Seen::Fine => {}
-                        Seen::Unsent(row, why) => look.leave_out(&row, why, before.met),
-                        Seen::Leaving => look.report.leaving += 1,
-                        Seen::Aside => look.report.aside += 1,
+                        SuspectState::Fine if !before.met => look.report.meanwhile += 1,
+                        SuspectState::Fine => {}
+                        SuspectState::Unsent(row, why) => look.leave_out(&row, why, before.met),
+                        SuspectState::Leaving => look.report.leaving += 1,
+                        SuspectState::Aside => look.report.aside += 1,
                         // The same as before the reader came by: it will not mend it.
-                        Seen::Differs(print, finding) if before.print == print => look.find(print, *finding),
-                        Seen::Differs(print, _) => {
+                        SuspectState::Differs(print, finding) if before.print == print => {
+                            look.find(print, *finding)
+                        }
+                        SuspectState::Differs(print, _) => {
                             left.insert(subject, Suspected { print, ..before });
                         }
                     }
@@ -405,7 +413,7 @@ impl Verifier {
     async fn find_places(
         &self,
         mapping: &Mapping,
-        look: &mut Look,
+        look: &mut Examination,
         places: &BTreeSet<(i32, u64)>,
     ) -> Result<(), Error> {
         if places.is_empty() {
@@ -423,11 +431,11 @@ impl Verifier {
     async fn look_again(
         &self,
         mapping: &Mapping,
-        subjects: &[Subject],
+        subjects: &[SuspectSubject],
         requests: &mut i64,
-    ) -> Result<Vec<(Subject, Seen)>, Error> {
-        let ids: Vec<i32> = subjects.iter().filter_map(Subject::row).collect();
-        let sfids: Vec<&str> = subjects.iter().filter_map(Subject::record).collect();
+    ) -> Result<Vec<(SuspectSubject, SuspectState)>, Error> {
+        let ids: Vec<i32> = subjects.iter().filter_map(SuspectSubject::row).collect();
+        let sfids: Vec<&str> = subjects.iter().filter_map(SuspectSubject::record).collect();
         let rows: HashMap<i32, Compared> = self
             .store
             .rows_to_compare(mapping, &ids)
@@ -448,36 +456,38 @@ impl Verifier {
         let aside = self.store.listed_on_their_own(&mapping.table, &asked).await?;
         let mut records = HashMap::new();
         if !asked.is_empty() {
-            *requests += Selection::of(mapping).requests(asked.len());
+            *requests += FieldSelection::of(mapping).requests(asked.len());
             records = again(TRIES, || fetch::records(&self.client, mapping, &asked)).await?;
         }
         let mut seen = Vec::new();
         for subject in subjects {
             let now = match subject {
-                Subject::Record(sfid) => match records.get(sfid) {
-                    Some(_) if by_record.contains_key(sfid) => Seen::Fine,
-                    Some(_) if leaving.contains(sfid) => Seen::Leaving,
-                    Some(_) if aside.contains(sfid) => Seen::Aside,
-                    Some(record) => Seen::Differs(print(None, Some(record)), Box::new(no_row(mapping, sfid))),
-                    None => Seen::Fine,
+                SuspectSubject::Record(sfid) => match records.get(sfid) {
+                    Some(_) if by_record.contains_key(sfid) => SuspectState::Fine,
+                    Some(_) if leaving.contains(sfid) => SuspectState::Leaving,
+                    Some(_) if aside.contains(sfid) => SuspectState::Aside,
+                    Some(record) => {
+                        SuspectState::Differs(print(None, Some(record)), Box::new(no_row(mapping, sfid)))
+                    }
+                    None => SuspectState::Fine,
                 },
-                Subject::Row(id) => match rows.get(id) {
+                SuspectSubject::Row(id) => match rows.get(id) {
                     Some(row) => match row.unsent {
-                        Some(why) => Seen::Unsent(Box::new(row.clone()), why),
+                        Some(why) => SuspectState::Unsent(Box::new(row.clone()), why),
                         None => {
                             let record = row.sfid.as_ref().and_then(|sfid| records.get(sfid));
                             let is_aside = row.sfid.as_ref().is_some_and(|sfid| aside.contains(sfid));
                             match (record, is_aside) {
-                                (None, true) => Seen::Aside,
+                                (None, true) => SuspectState::Aside,
                                 // Its changes are not sent, so it may differ.
                                 (Some(_), _) if kept_out.contains(id) => {
-                                    Seen::Unsent(Box::new(row.clone()), Unsent::KeptOut)
+                                    SuspectState::Unsent(Box::new(row.clone()), UnsentReason::KeptOut)
                                 }
                                 _ => compared(mapping, row, record),
                             }
                         }
                     },
-                    None => Seen::Fine,
+                    None => SuspectState::Fine,
                 },
             };
             seen.push((subject.clone(), now));
@@ -521,7 +531,7 @@ impl Verifier {
     }
 }
 
-fn compared(mapping: &Mapping, row: &Compared, record: Option<&Value>) -> Seen {
+fn compared(mapping: &Mapping, row: &Compared, record: Option<&Value>) -> SuspectState {
     let finding = |kind, fields| Finding {
         kind,
         mapping: mapping.object.clone(),
@@ -534,17 +544,17 @@ fn compared(mapping: &Mapping, row: &Compared, record: Option<&Value>) -> Seen {
     };
     let print = print(Some(row), record);
     match record {
-        None => Seen::Differs(print, Box::new(finding(Kind::RowWithoutRecord, Vec::new()))),
+        None => SuspectState::Differs(print, Box::new(finding(FindingKind::RowWithoutRecord, Vec::new()))),
         Some(record) => match differences(mapping, &row.values, &texts(mapping, record)) {
-            fields if fields.is_empty() => Seen::Fine,
-            fields => Seen::Differs(print, Box::new(finding(Kind::Mismatch, fields))),
+            fields if fields.is_empty() => SuspectState::Fine,
+            fields => SuspectState::Differs(print, Box::new(finding(FindingKind::Mismatch, fields))),
         },
     }
 }
 
 fn no_row(mapping: &Mapping, sfid: &str) -> Finding {
     Finding {
-        kind: Kind::RecordWithoutRow,
+        kind: FindingKind::RecordWithoutRow,
         mapping: mapping.object.clone(),
         row: None,
         sfid: Some(sfid.to_owned()),

@@ -6,7 +6,7 @@ use crate::domain::mappings::field::FieldType;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef, Sfid};
 use crate::domain::records::consistency::shown;
-use crate::domain::records::verify::{Finding, Kind};
+use crate::domain::records::verify::{Finding, FindingKind};
 use crate::postgres::tables::verify::Suspect;
 use crate::postgres::{self, Store};
 
@@ -18,7 +18,7 @@ pub(super) async fn suspects(
     store: &Store,
     mapping: &Mapping,
     limit: i64,
-) -> Result<HashSet<(Kind, Suspect)>, postgres::Error> {
+) -> Result<HashSet<(FindingKind, Suspect)>, postgres::Error> {
     let mut found = duplicates(store, mapping, None, limit).await?;
     found.extend(orphans(store, mapping, None, limit).await?);
     Ok(found)
@@ -30,12 +30,12 @@ pub(super) async fn duplicates(
     mapping: &Mapping,
     rows: Option<&[i32]>,
     limit: i64,
-) -> Result<HashSet<(Kind, Suspect)>, postgres::Error> {
+) -> Result<HashSet<(FindingKind, Suspect)>, postgres::Error> {
     let mut found = store.duplicates(mapping, rows, limit).await?;
     for by in &mapping.rules.matches {
         found.extend(store.matching(mapping, by, rows, limit).await?);
     }
-    Ok(found.into_iter().map(|suspect| (Kind::Duplicate, suspect)).collect())
+    Ok(found.into_iter().map(|suspect| (FindingKind::Duplicate, suspect)).collect())
 }
 
 /// Rows that name a parent which has no row; of `rows` only, where these are given.
@@ -44,8 +44,8 @@ pub(super) async fn orphans(
     mapping: &Mapping,
     rows: Option<&[i32]>,
     limit: i64,
-) -> Result<HashSet<(Kind, Suspect)>, postgres::Error> {
-    let mut found: HashSet<(Kind, Suspect)> = HashSet::new();
+) -> Result<HashSet<(FindingKind, Suspect)>, postgres::Error> {
+    let mut found: HashSet<(FindingKind, Suspect)> = HashSet::new();
     let mappings = store.definitions().await?;
     let loading = store.loading().await?;
     let of_object = |object: &str| mappings.iter().find(|mapping| mapping.object == object);
@@ -71,7 +71,7 @@ pub(super) async fn orphans(
             parents.iter().map(|(of, key)| (of.table.as_str(), key.as_str())).collect();
         for orphan in store.orphans(mapping, &field.column, &places, rows, limit).await? {
             if !is_there_in_long(store, &parents, &orphan).await? {
-                found.insert((Kind::Orphan, orphan));
+                found.insert((FindingKind::Orphan, orphan));
             }
         }
     }
@@ -96,7 +96,7 @@ async fn is_there_in_long(
 }
 
 /// A suspect as it is told; masked values are not in it.
-pub(super) fn finding(mapping: &Mapping, kind: Kind, suspect: &Suspect) -> Finding {
+pub(super) fn finding(mapping: &Mapping, kind: FindingKind, suspect: &Suspect) -> Finding {
     let name = |column: &String| mapping.field(column).map_or(column.clone(), |field| field.name.clone());
     let names: Vec<String> = suspect.fields.iter().map(name).collect();
     let told = suspect.fields.iter().zip(&names).zip(&suspect.values).map(|((column, name), value)| {
@@ -105,8 +105,8 @@ pub(super) fn finding(mapping: &Mapping, kind: Kind, suspect: &Suspect) -> Findi
     });
     let told = told.collect::<Vec<_>>().join(" and ");
     let text = match (kind, suspect.others.as_slice()) {
-        (Kind::Duplicate, [other]) => format!("{told}: the row {other} has the same"),
-        (Kind::Duplicate, others) => {
+        (FindingKind::Duplicate, [other]) => format!("{told}: the row {other} has the same"),
+        (FindingKind::Duplicate, others) => {
             let first: Vec<String> = others.iter().take(TOLD).map(ToString::to_string).collect();
             let more = match (others.len() + suspect.more).saturating_sub(TOLD) {
                 0 => String::new(),

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::changes::dispatch::{Claimed, Job};
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::mappings::strategy::{self, RetryDecision};
 use crate::postgres::Error;
-use crate::postgres::changes::queue::{Ack, Acked, Outcome};
+use crate::postgres::changes::queue::{Ack, Acked, UnitOutcome};
 use crate::postgres::errors::sync_errors::NewError;
 
 use super::claim::Claim;
@@ -24,7 +24,7 @@ pub(in crate::engine) async fn release(
     units: Vec<Claimed>,
     pause: Duration,
 ) -> Result<(), Error> {
-    give_back(shared, claim, units, Outcome::Released { pause }).await
+    give_back(shared, claim, units, UnitOutcome::Released { pause }).await
 }
 
 /// Gives units back unsent.
@@ -32,7 +32,7 @@ pub(in crate::engine) async fn give_back(
     shared: &Shared,
     claim: &Claim,
     units: Vec<Claimed>,
-    outcome: Outcome,
+    outcome: UnitOutcome,
 ) -> Result<(), Error> {
     if units.is_empty() {
         return Ok(());
@@ -56,7 +56,7 @@ pub(in crate::engine) fn outcome_unknown(
     job: &Job,
     why: &str,
 ) -> (Box<NewError>, RetryDecision) {
-    let error = failure(mapping, job, Source::Engine, "OUTCOME_UNKNOWN", why, Vec::new());
+    let error = failure(mapping, job, ErrorSource::Engine, "OUTCOME_UNKNOWN", why, Vec::new());
     let next = strategy::waits(mapping.rules.strategy, error.class);
     (Box::new(error), next)
 }
@@ -73,12 +73,12 @@ pub(in crate::engine) async fn finish(
     }
     note_stop(shared, mapping, &acks);
     let codes = acks.iter().filter_map(|ack| match &ack.outcome {
-        Outcome::Rejected { error, .. } => Some(error.code.clone()),
+        UnitOutcome::Rejected { error, .. } => Some(error.code.clone()),
         _ => None,
     });
     shared.tally.sent(&mapping.object, 0, codes);
     for ack in &acks {
-        if let Outcome::Rejected { error, .. } = &ack.outcome {
+        if let UnitOutcome::Rejected { error, .. } = &ack.outcome {
             shared.log.of("writer").warn(
                 format!("{} {} cannot be sent", mapping.object, ack.unit.row),
                 json!({"mapping": mapping.object, "row": ack.unit.row, "code": error.code, "fields": error.fields.join(",")}),
@@ -105,7 +105,7 @@ pub(in crate::engine) async fn acknowledge(
 }
 
 /// What became of a job.
-pub(in crate::engine) fn ack(job: Job, request: Option<Value>, outcome: Outcome) -> Ack {
+pub(in crate::engine) fn ack(job: Job, request: Option<Value>, outcome: UnitOutcome) -> Ack {
     let key = job.key.map(|key| key.folded);
     Ack { unit: job.unit, upto: job.upto, op: job.op, key, request, response: None, outcome }
 }
@@ -114,7 +114,7 @@ pub(in crate::engine) fn ack(job: Job, request: Option<Value>, outcome: Outcome)
 pub(in crate::engine) fn failure(
     mapping: &Mapping,
     job: &Job,
-    source: Source,
+    source: ErrorSource,
     code: &str,
     message: &str,
     fields: Vec<String>,
@@ -128,9 +128,9 @@ pub(in crate::engine) fn failure(
 }
 
 /// A record that is not sent: the fault was found here.
-pub(in crate::engine) fn refused(mapping: &Mapping, error: NewError) -> Outcome {
+pub(in crate::engine) fn refused(mapping: &Mapping, error: NewError) -> UnitOutcome {
     let next = strategy::waits(mapping.rules.strategy, error.class);
-    Outcome::Rejected { error: Box::new(NewError { source: Source::Engine, ..error }), next }
+    UnitOutcome::Rejected { error: Box::new(NewError { source: ErrorSource::Engine, ..error }), next }
 }
 
 /// The strategy fail_fast stops the writes of a mapping with the acknowledgement; the rest of the claim is not sent.
@@ -138,8 +138,8 @@ pub(in crate::engine) fn note_stop(shared: &Shared, mapping: &Mapping, acks: &[A
     let stops = |ack: &&Ack| {
         matches!(
             ack.outcome,
-            Outcome::Rejected { next: RetryDecision::Stop, .. }
-                | Outcome::Lost { park: Some((_, RetryDecision::Stop)), .. }
+            UnitOutcome::Rejected { next: RetryDecision::Stop, .. }
+                | UnitOutcome::Lost { park: Some((_, RetryDecision::Stop)), .. }
         )
     };
     if let Some(ack) = acks.iter().find(stops) {

@@ -93,7 +93,7 @@ fn call_size(unit: &Claimed, most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::changes::coalesce::Action;
+    use crate::domain::changes::coalesce::WriteKind;
     use crate::domain::changes::dispatch::plan;
     use crate::domain::changes::dispatch::samples::{content, job, mapping, unit};
 
@@ -102,7 +102,7 @@ mod tests {
         let mut own = mapping(Some("Key__c"));
         own.rules.set("strategy", "fail_fast").unwrap();
         let of = |row: i32, id, sfid: Option<&str>| {
-            let action = if sfid.is_some() { Action::Update } else { Action::Insert };
+            let action = if sfid.is_some() { WriteKind::Update } else { WriteKind::Insert };
             let key = format!("K{row}");
             let mut content = content(action, &[("lastname", "A"), ("key__c", &key)], sfid);
             content.entries[0].id = id;
@@ -121,16 +121,16 @@ mod tests {
             job(plan(
                 &mapping(Some("Key__c")),
                 &unit(row),
-                &content(Action::Insert, &[("key__c", "K")], None),
+                &content(WriteKind::Insert, &[("key__c", "K")], None),
             ))
         };
         assert_eq!(calls(&mapping(Some("Key__c")), vec![same(1), same(2)]).len(), 2);
-        let padded = content(Action::Insert, &[("key__c", "k ")], None);
+        let padded = content(WriteKind::Insert, &[("key__c", "k ")], None);
         let padded = job(plan(&mapping(Some("Key__c")), &unit(3), &padded));
         assert_eq!(calls(&mapping(Some("Key__c")), vec![same(1), padded]).len(), 2);
         let mut many: Vec<Job> = (0..500)
             .map(|row| {
-                job(plan(&mapping(None), &unit(row), &content(Action::Insert, &[("lastname", "A")], None)))
+                job(plan(&mapping(None), &unit(row), &content(WriteKind::Insert, &[("lastname", "A")], None)))
             })
             .collect();
         assert_eq!(
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn calls_are_bounded_by_their_bytes_and_a_record_beyond_that_goes_alone() {
         let sized = |row, text: &str| {
-            job(plan(&mapping(None), &unit(row), &content(Action::Insert, &[("lastname", text)], None)))
+            job(plan(&mapping(None), &unit(row), &content(WriteKind::Insert, &[("lastname", text)], None)))
         };
         let mb = "x".repeat(1 << 20);
         let many = (0..20).map(|row| sized(row, &mb)).collect();
@@ -163,7 +163,7 @@ mod tests {
     fn no_call_is_larger_than_the_rules_say() {
         let mut own = mapping(Some("Key__c"));
         own.rules.set("batch_size", "10").unwrap();
-        let insert = content(Action::Insert, &[("key__c", "K1")], None);
+        let insert = content(WriteKind::Insert, &[("key__c", "K1")], None);
         let many = (0..25).map(|row| job(plan(&own, &unit(row), &insert))).collect();
         assert!(calls(&own, many).iter().all(|call| call.len() <= 10));
     }

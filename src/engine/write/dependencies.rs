@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::domain::changes::dispatch::{Call, Job};
-use crate::domain::errors::sync_error::{NOWHERE, Source};
+use crate::domain::errors::sync_error::{ErrorSource, NOWHERE};
 use crate::domain::mappings::field::Field;
 use crate::domain::mappings::mapping::{Mapping, Parent};
 use crate::domain::mappings::rules::MASK;
@@ -13,7 +13,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::key::{self, Key};
 use crate::postgres::Error;
 use crate::postgres::changes::keys::KeyHolder;
-use crate::postgres::changes::queue::{Ack, Awaited, Outcome};
+use crate::postgres::changes::queue::{Ack, Awaited, UnitOutcome};
 
 use super::acknowledge::{ack, failure, refused};
 use crate::engine::Shared;
@@ -56,9 +56,10 @@ pub(in crate::engine) async fn hold(
         {
             message += &format!(", which failed: {}", error.code);
         }
-        let error = Box::new(failure(mapping, &job, Source::Engine, obstacle.code, &message, Vec::new()));
+        let error =
+            Box::new(failure(mapping, &job, ErrorSource::Engine, obstacle.code, &message, Vec::new()));
         let outcome = match obstacle.waits_for {
-            Some(row) => Outcome::Held { error, awaited: Awaited::Row(row) },
+            Some(row) => UnitOutcome::Held { error, awaited: Awaited::Row(row) },
             None => refused(mapping, *error),
         };
         acks.push(ack(job, None, outcome));
@@ -68,8 +69,13 @@ pub(in crate::engine) async fn hold(
 
 /// A child that Salesforce refused because it does not know the parent either, whose table is mapped here, is held for
 /// the row that is still to come. Any other outcome stays what it is.
-pub(in crate::engine) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, outcome: Outcome) -> Outcome {
-    let Outcome::Rejected { error, .. } = &outcome else { return outcome };
+pub(in crate::engine) fn orphan(
+    shared: &Shared,
+    mapping: &Mapping,
+    job: &Job,
+    outcome: UnitOutcome,
+) -> UnitOutcome {
+    let UnitOutcome::Rejected { error, .. } = &outcome else { return outcome };
     if error.code != "INVALID_FIELD" || !error.message.contains("Foreign key external ID") {
         return outcome;
     }
@@ -85,8 +91,9 @@ pub(in crate::engine) fn orphan(shared: &Shared, mapping: &Mapping, job: &Job, o
     });
     let Some((of, key)) = parent else { return outcome };
     let message = format!("waits for {} {}, which is {NOWHERE}", of.object, key.text);
-    let error = Box::new(failure(mapping, job, Source::Engine, "PARENT_NOT_SYNCED", &message, Vec::new()));
-    Outcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key } }
+    let error =
+        Box::new(failure(mapping, job, ErrorSource::Engine, "PARENT_NOT_SYNCED", &message, Vec::new()));
+    UnitOutcome::Held { error, awaited: Awaited::Key { table: of.table.clone(), key } }
 }
 
 /// The field by whose values a column of a child names its parents.
@@ -97,7 +104,7 @@ fn key_field<'a>(mapping: &'a Mapping, of: &'a Mapping, parent: &Parent) -> Opti
 /// The keys that acknowledged units wait for.
 pub(in crate::engine) fn awaited_keys(acks: &[Ack]) -> Vec<(String, String)> {
     let key = |ack: &Ack| match &ack.outcome {
-        Outcome::Held { awaited: Awaited::Key { table, key }, .. } => {
+        UnitOutcome::Held { awaited: Awaited::Key { table, key }, .. } => {
             Some((table.clone(), key.folded.clone()))
         }
         _ => None,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::postgres::Error;
 use crate::postgres::changes::acknowledge::Rows;
-use crate::postgres::changes::queue::{Ack, Acked, Outcome};
+use crate::postgres::changes::queue::{Ack, Acked, UnitOutcome};
 use crate::postgres::errors::sync_errors::NewError;
 
 use super::claim::Claim;
@@ -127,20 +127,20 @@ async fn list(shared: &Shared, ack: &Ack, why: &str) {
     let mapping = mappings.iter().find(|mapping| mapping.table == ack.unit.table);
     let object = mapping.map_or(ack.unit.table.as_str(), |mapping| mapping.object.as_str());
     let text = format!("row {}: {}, and {why}", ack.unit.row, told(&ack.outcome));
-    let error = NewError::classified(object, OP, Source::Postgres, CODE, &text, Vec::new());
+    let error = NewError::classified(object, OP, ErrorSource::Postgres, CODE, &text, Vec::new());
     let _ = shared.store.keep_mapping_error(&ack.unit.table, &error, None).await;
     let _ = shared.store.notify("errors").await;
 }
 
 /// What is known of a record, in words.
-fn told(outcome: &Outcome) -> String {
+fn told(outcome: &UnitOutcome) -> String {
     match outcome {
-        Outcome::Accepted { sfid: Some(sfid), .. } | Outcome::Begun { sfid: Some(sfid) } => {
+        UnitOutcome::Accepted { sfid: Some(sfid), .. } | UnitOutcome::Begun { sfid: Some(sfid) } => {
             format!("Salesforce has it as {sfid}")
         }
-        Outcome::Accepted { .. } | Outcome::Begun { .. } => "Salesforce took it".to_owned(),
-        Outcome::Rejected { error, .. } => format!("Salesforce refused it ({})", error.code),
-        Outcome::Lost { .. } => "whether Salesforce has it is not known".to_owned(),
+        UnitOutcome::Accepted { .. } | UnitOutcome::Begun { .. } => "Salesforce took it".to_owned(),
+        UnitOutcome::Rejected { error, .. } => format!("Salesforce refused it ({})", error.code),
+        UnitOutcome::Lost { .. } => "whether Salesforce has it is not known".to_owned(),
         _ => "it was not sent".to_owned(),
     }
 }
@@ -155,10 +155,12 @@ fn bare(ack: &Ack, why: &str) -> Ack {
         Box::new(NewError { sfid: error.sfid.clone(), ..bare })
     };
     let outcome = match &ack.outcome {
-        Outcome::Rejected { error, next } => Outcome::Rejected { error: plain(error), next: *next },
-        Outcome::Held { error, awaited } => Outcome::Held { error: plain(error), awaited: awaited.clone() },
-        Outcome::Lost { alone, retry, park: Some((error, next)) } => {
-            Outcome::Lost { alone: *alone, retry: *retry, park: Some((plain(error), *next)) }
+        UnitOutcome::Rejected { error, next } => UnitOutcome::Rejected { error: plain(error), next: *next },
+        UnitOutcome::Held { error, awaited } => {
+            UnitOutcome::Held { error: plain(error), awaited: awaited.clone() }
+        }
+        UnitOutcome::Lost { alone, retry, park: Some((error, next)) } => {
+            UnitOutcome::Lost { alone: *alone, retry: *retry, park: Some((plain(error), *next)) }
         }
         other => other.clone(),
     };

@@ -11,7 +11,7 @@ use crate::domain::names::RowId;
 use crate::domain::values::hstore::Hstore;
 use crate::domain::values::masking::{Hidden, hides};
 use crate::postgres::Store;
-use crate::postgres::changes::queue::Outcome;
+use crate::postgres::changes::queue::UnitOutcome;
 use crate::salesforce::collections::SaveResult;
 
 /// A request as its attempt keeps it.
@@ -67,8 +67,8 @@ pub(in crate::engine) async fn hidden<'a>(
 }
 
 /// An outcome whose error quotes nothing of that.
-pub(in crate::engine) fn outcome(hidden: &Hidden, mut outcome: Outcome) -> Outcome {
-    if let Outcome::Rejected { error, .. } | Outcome::Held { error, .. } = &mut outcome {
+pub(in crate::engine) fn outcome(hidden: &Hidden, mut outcome: UnitOutcome) -> UnitOutcome {
+    if let UnitOutcome::Rejected { error, .. } | UnitOutcome::Held { error, .. } = &mut outcome {
         error.message = hidden.hide(&error.message);
     }
     outcome

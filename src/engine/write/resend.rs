@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use crate::domain::changes::dispatch::{Call, Job};
 use crate::domain::changes::lost::{Candidate, differences, message};
 use crate::domain::changes::outgoing::LeftOut;
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::mappings::strategy;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::hstore::Hstore;
 use crate::postgres::changes::candidates::LostInsert;
-use crate::postgres::changes::queue::{Ack, Outcome};
+use crate::postgres::changes::queue::{Ack, UnitOutcome};
 use crate::postgres::{self, Error};
-use crate::salesforce::query::{Selection, instant, literal};
+use crate::salesforce::query::{FieldSelection, instant, literal};
 use crate::salesforce::{self, value};
 
 use super::acknowledge::{ack, failure};
@@ -87,7 +87,7 @@ pub(in crate::engine) async fn park(
         Err(Trouble::Salesforce(error)) if connection::concerns_link(&error) => {
             // Once Salesforce answers again, it is asked.
             connection::report(shared, &error).await;
-            let wait = |job| ack(job, None, Outcome::Released { pause: LOST_PAUSE });
+            let wait = |job| ack(job, None, UnitOutcome::Released { pause: LOST_PAUSE });
             return Ok(jobs.into_iter().map(wait).collect());
         }
         Err(Trouble::Salesforce(error)) => (Vec::new(), Some(error.to_string())),
@@ -97,10 +97,10 @@ pub(in crate::engine) async fn park(
         let of_row = found.iter().filter(|(row, _)| *row == job.unit.row);
         let candidates: Vec<Candidate> = of_row.map(|(_, candidate)| candidate.clone()).collect();
         let text = message(&mapping.object, &candidates, trouble.as_deref());
-        let error = failure(mapping, &job, Source::Engine, "OUTCOME_UNKNOWN", &text, Vec::new());
+        let error = failure(mapping, &job, ErrorSource::Engine, "OUTCOME_UNKNOWN", &text, Vec::new());
         let next = strategy::waits(mapping.rules.strategy, error.class);
         let park = Some((Box::new(error), next));
-        ack(job, None, Outcome::Lost { alone: true, retry: LOST_PAUSE, park })
+        ack(job, None, UnitOutcome::Lost { alone: true, retry: LOST_PAUSE, park })
     };
     Ok(jobs.into_iter().map(park).collect())
 }
@@ -157,7 +157,7 @@ async fn look(
 ) -> Result<Vec<(RowId, Candidate)>, Trouble> {
     let Some(since) = lost.iter().map(|lost| lost.captured_at).min() else { return Ok(Vec::new()) };
     let narrowed = telling(mapping, lost);
-    let selection = Selection::of(mapping);
+    let selection = FieldSelection::of(mapping);
     let mut page = match shared.client.select(&selection, &clauses(mapping, since, narrowed.as_deref())).await
     {
         // That field is one of those by which a query may not be narrowed.

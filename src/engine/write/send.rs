@@ -7,14 +7,14 @@ use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
 use crate::domain::changes::dispatch::{Call, Claimed, Job};
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::mappings::strategy::{self, RetryDecision, Strategy};
 use crate::domain::names::RowId;
 use crate::domain::values::key::Key;
 use crate::domain::values::masking::Hidden;
-use crate::postgres::changes::queue::{Ack, Outcome};
+use crate::postgres::changes::queue::{Ack, UnitOutcome};
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
@@ -63,7 +63,7 @@ pub(in crate::engine) async fn send_all(
             Ok(record) => ready.push((job, record)),
             Err(unsendable) => {
                 let (code, text) = ("NOT_A_NUMBER", unsendable.to_string());
-                let error = failure(mapping, &job, Source::Engine, code, &text, vec![unsendable.field]);
+                let error = failure(mapping, &job, ErrorSource::Engine, code, &text, vec![unsendable.field]);
                 acks.push(ack(job, None, refused(mapping, error)));
             }
         }
@@ -84,7 +84,7 @@ pub(in crate::engine) async fn send_all(
         }
         if shared.writes_are_off(&mapping.table) {
             let units = call.into_iter().chain(calls.flatten()).map(|job| job.unit).collect();
-            return give_back(shared, claim, units, Outcome::Stopped).await;
+            return give_back(shared, claim, units, UnitOutcome::Stopped).await;
         }
         let (call, early) = turn::split(shared, claim, mapping, call).await?;
         release(shared, claim, early, turn::PAUSE).await?;
@@ -157,7 +157,7 @@ async fn send_call(
         if shared.writes_are_off(&mapping.table) {
             // An earlier part of this call stopped them.
             let units = call.into_iter().map(|out| out.job.unit).collect();
-            give_back(shared, claim, units, Outcome::Stopped).await?;
+            give_back(shared, claim, units, UnitOutcome::Stopped).await?;
             continue;
         }
         let found = find_by_key(shared, mapping, &mut call).await;
@@ -341,7 +341,7 @@ async fn settle(
     for ((out, response), outcome) in call.into_iter().zip(responses).zip(outcomes) {
         let outcome = mask::outcome(hidden(&out.job), outcome);
         match &outcome {
-            Outcome::Rejected { error, next } => {
+            UnitOutcome::Rejected { error, next } => {
                 let retry = next.pause();
                 rejected += 1;
                 codes.push(error.code.clone());
@@ -353,11 +353,11 @@ async fn settle(
                         "retry_in": retry.map(|pause| format!("{:.1} s", pause.as_secs_f64()))}),
                 );
             }
-            Outcome::Accepted { .. } | Outcome::Begun { .. } => {
+            UnitOutcome::Accepted { .. } | UnitOutcome::Begun { .. } => {
                 accepted += 1;
                 waited.extend(wait_of(claim, &out.job));
             }
-            Outcome::Stopped | Outcome::Released { .. } => taken_back += 1,
+            UnitOutcome::Stopped | UnitOutcome::Released { .. } => taken_back += 1,
             _ => {}
         }
         let request = Some(mask::request(mapping, out.record));
@@ -416,7 +416,7 @@ fn outcomes(
     call: &[Outgoing],
     results: Vec<SaveResult>,
     taken: &HashMap<String, RowId>,
-) -> Vec<Outcome> {
+) -> Vec<UnitOutcome> {
     let innocent: Vec<bool> = results.iter().map(SaveResult::is_rolled_back).collect();
     let of_result = |(out, result): (&Outgoing, SaveResult)| {
         let owner = result.id.as_ref().and_then(|id| Some((id, *taken.get(id)?)));
@@ -425,20 +425,20 @@ fn outcomes(
             None => dependencies::orphan(shared, mapping, &out.job, outcome(mapping, out, result)),
         }
     };
-    let mut outcomes: Vec<Outcome> = call.iter().zip(results).map(of_result).collect();
+    let mut outcomes: Vec<UnitOutcome> = call.iter().zip(results).map(of_result).collect();
     if innocent.iter().all(|innocent| *innocent) {
         return outcomes;
     }
     let verdicts = || {
         let of_the_others = outcomes.iter().zip(&innocent).filter(|(_, innocent)| !**innocent);
         of_the_others.filter_map(|(outcome, _)| {
-            if let Outcome::Rejected { next, .. } = outcome { Some(*next) } else { None }
+            if let UnitOutcome::Rejected { next, .. } = outcome { Some(*next) } else { None }
         })
     };
     let wait = if verdicts().any(|verdict| verdict == RetryDecision::Stop) {
-        Outcome::Stopped
+        UnitOutcome::Stopped
     } else {
-        Outcome::Released { pause: verdicts().filter_map(RetryDecision::pause).max().unwrap_or_default() }
+        UnitOutcome::Released { pause: verdicts().filter_map(RetryDecision::pause).max().unwrap_or_default() }
     };
     for (outcome, _) in outcomes.iter_mut().zip(&innocent).filter(|(_, innocent)| **innocent) {
         *outcome = wait.clone();
@@ -488,11 +488,11 @@ fn of_another(mapping: &Mapping, job: &Job, sfid: &str, owner: RowId) -> NewErro
         "Salesforce found the record {sfid}{by}, which is that of the row {owner}: the values of the row {} went into it",
         job.unit.row
     );
-    failure(mapping, job, Source::Engine, "RECORD_OF_ANOTHER_ROW", &message, Vec::new())
+    failure(mapping, job, ErrorSource::Engine, "RECORD_OF_ANOTHER_ROW", &message, Vec::new())
 }
 
 /// What one answer means for its unit.
-fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
+fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> UnitOutcome {
     let lastop = match out.job.op {
         "insert" => Some("INSERTED"),
         "update" => Some("UPDATED"),
@@ -501,9 +501,9 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
     if result.success {
         let sfid = if lastop.is_some() { result.id.or_else(|| out.job.sfid.clone()) } else { None };
         if out.job.begins {
-            return Outcome::Begun { sfid };
+            return UnitOutcome::Begun { sfid };
         }
-        return Outcome::Accepted { sfid, lastop };
+        return UnitOutcome::Accepted { sfid, lastop };
     }
     let error = result.errors.into_iter().next().unwrap_or(SaveError {
         status_code: "UNKNOWN_EXCEPTION".to_owned(),
@@ -513,18 +513,18 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> Outcome {
     let gone = ["ENTITY_IS_DELETED", "NOT_FOUND"].contains(&error.status_code.as_str());
     if out.job.call == Call::Delete && gone {
         // Deleting the deleted is done (I5).
-        return Outcome::Accepted { sfid: None, lastop: None };
+        return UnitOutcome::Accepted { sfid: None, lastop: None };
     }
     let missing = gone || (error.status_code == "INVALID_CROSS_REFERENCE_KEY" && error.fields.is_empty());
     if out.job.call == Call::Update && missing && (mapping.rules.create_if_missing || out.job.reborn) {
-        return Outcome::Recreate;
+        return UnitOutcome::Recreate;
     }
     let error =
-        failure(mapping, &out.job, Source::Salesforce, &error.status_code, &error.message, error.fields);
+        failure(mapping, &out.job, ErrorSource::Salesforce, &error.status_code, &error.message, error.fields);
     let before = u32::try_from(out.job.unit.attempts).unwrap_or(0);
     let rules = &mapping.rules;
     let next = strategy::decide(rules.strategy, &rules.retries, error.class, before, rand::random());
-    Outcome::Rejected { error: Box::new(error), next }
+    UnitOutcome::Rejected { error: Box::new(error), next }
 }
 
 /// Acknowledges a call whose answer never came. What may be sent again is; a plain insert is looked up first, for
@@ -566,7 +566,7 @@ async fn lose(
                 None
             };
             let park = why.map(|why| outcome_unknown(mapping, &out.job, &format!("{why} ({cause})")));
-            let outcome = Outcome::Lost { alone, retry: LOST_PAUSE, park };
+            let outcome = UnitOutcome::Lost { alone, retry: LOST_PAUSE, park };
             ack(out.job, Some(mask::request(mapping, out.record)), outcome)
         })
         .collect::<Vec<_>>();

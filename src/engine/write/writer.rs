@@ -12,7 +12,7 @@ use crate::domain::errors::catalogue;
 use crate::domain::mappings::mapping::{Mapping, ranks};
 use crate::domain::names::RowId;
 use crate::postgres::changes::custody::UNREADABLE_CHANGES;
-use crate::postgres::changes::queue::{Ack, Outcome};
+use crate::postgres::changes::queue::{Ack, UnitOutcome};
 use crate::postgres::{Error, failpoint};
 
 use super::acknowledge::{self, ack, failure, finish, give_back, release};
@@ -125,7 +125,7 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     let mut room = CLAIM_BYTES;
     for (table, units) in tables {
         if shared.writes_are_off(table) {
-            give_back(shared, &claim, units, Outcome::Stopped).await?;
+            give_back(shared, &claim, units, UnitOutcome::Stopped).await?;
             continue;
         }
         let mapping = mappings.iter().find(|mapping| mapping.table == table);
@@ -227,7 +227,7 @@ async fn plan_table(
     for unit in units {
         let content = contents.remove(&unit.row).unwrap_or_default();
         if let (true, Some(last)) = (content.entries.is_empty(), content.unreadable.last()) {
-            let outcome = Outcome::Nothing { reason: UNREADABLE_CHANGES };
+            let outcome = UnitOutcome::Nothing { reason: UNREADABLE_CHANGES };
             let job = Job::bare(unit, Call::Update, "update", content.sfid, i64::from(last.entry));
             nothing.push(ack(job, None, outcome));
             continue;
@@ -248,7 +248,7 @@ async fn plan_table(
                     key: None,
                     request: None,
                     response: None,
-                    outcome: Outcome::Nothing { reason },
+                    outcome: UnitOutcome::Nothing { reason },
                 });
             }
             Planned::Refused { upto, op, patch, refusal } => {

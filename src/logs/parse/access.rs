@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::logfmt::quoted_text;
 use super::names::piece;
-use super::{Entry, Format, Value, level, names, time};
+use super::{LineFormat, ParsedEntry, Value, level, names, time};
 
 /// A line cut where both shapes have brackets and quotes.
 struct Cut<'a> {
@@ -19,7 +19,7 @@ struct Cut<'a> {
 }
 
 /// A line of an answered request.
-pub(super) fn read(line: &str) -> Option<Entry<'_>> {
+pub(super) fn read(line: &str) -> Option<ParsedEntry<'_>> {
     let quote = memchr::memchr(b'"', line.as_bytes())?;
     let (before, inside) = line[..quote].strip_suffix("] ")?.split_once('[')?;
     let (request, behind) = quoted_text(&line[quote + 1..])?;
@@ -27,7 +27,7 @@ pub(super) fn read(line: &str) -> Option<Entry<'_>> {
     mesh(&cut).or_else(|| common(&cut))
 }
 
-fn mesh<'a>(cut: &Cut<'a>) -> Option<Entry<'a>> {
+fn mesh<'a>(cut: &Cut<'a>) -> Option<ParsedEntry<'a>> {
     let (stamp, rest) = time::leading(cut.before)?;
     let (client, answer) = cut.behind.strip_prefix("from ")?.split_once(" - ")?;
     let (status, answer) = answer.split_once(' ')?;
@@ -43,7 +43,7 @@ fn mesh<'a>(cut: &Cut<'a>) -> Option<Entry<'a>> {
     Some(entry)
 }
 
-fn common<'a>(cut: &Cut<'a>) -> Option<Entry<'a>> {
+fn common<'a>(cut: &Cut<'a>) -> Option<ParsedEntry<'a>> {
     let stamp = time::common(cut.inside)?;
     let mut who = cut.before.split(' ');
     let (client, _, user) = (who.next()?, who.next()?, who.next()?);
@@ -66,8 +66,8 @@ fn common<'a>(cut: &Cut<'a>) -> Option<Entry<'a>> {
 }
 
 /// What every such line says.
-fn answered<'a>(cut: &Cut<'a>, client: &'a str, status: &'a str) -> Option<Entry<'a>> {
-    let mut entry = Entry::new(Format::Access);
+fn answered<'a>(cut: &Cut<'a>, client: &'a str, status: &'a str) -> Option<ParsedEntry<'a>> {
+    let mut entry = ParsedEntry::new(LineFormat::Access);
     entry.level = Some(level::of_status(status.parse().ok().filter(|status| (100..1000).contains(status))?));
     asked(&mut entry, &cut.request);
     entry.put("client", Value::Text(Cow::Borrowed(client)));
@@ -77,7 +77,7 @@ fn answered<'a>(cut: &Cut<'a>, client: &'a str, status: &'a str) -> Option<Entry
 
 /// Method, host, path and protocol; what is no request of HTTP is the message as it is.
 #[allow(clippy::ptr_arg, reason = "parts of it are borrowed for as long as the line where it is borrowed")]
-fn asked<'a>(entry: &mut Entry<'a>, request: &Cow<'a, str>) {
+fn asked<'a>(entry: &mut ParsedEntry<'a>, request: &Cow<'a, str>) {
     let space = |text: &str| text.find(' ');
     let (Some(first), Some(last)) = (space(request), request.rfind(' ')) else {
         entry.message = request.clone();

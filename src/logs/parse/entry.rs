@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::time::Stamp;
+use super::time::LineTime;
 use super::{level, names, time};
 use crate::logs::Level;
 
 /// How a line was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LineFormat {
     /// Text that no reader takes apart.
     Plain,
     /// The same behind a time.
@@ -43,15 +43,15 @@ pub enum Value<'a> {
 }
 
 /// A key and its value.
-pub type Field<'a> = (Cow<'a, str>, Value<'a>);
+pub type EntryField<'a> = (Cow<'a, str>, Value<'a>);
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry<'a> {
+pub struct ParsedEntry<'a> {
     /// How it was written.
-    pub format: Format,
+    pub format: LineFormat,
     /// When, if it says so.
-    pub stamp: Option<Stamp>,
+    pub stamp: Option<LineTime>,
     /// Its level, if it says so.
     pub level: Option<Level>,
     /// `app` or `heroku`; empty where the line does not say it.
@@ -61,17 +61,17 @@ pub struct Entry<'a> {
     /// The message.
     pub message: Cow<'a, str>,
     /// Keys and values beside it.
-    pub fields: Vec<Field<'a>>,
+    pub fields: Vec<EntryField<'a>>,
 }
 
 /// Fields that a line has room for before it takes more memory: as many as the lines of a router have. Twice as many
 /// would be more than memory that is given out again at once.
 const FIELDS: usize = 18;
 
-impl<'a> Entry<'a> {
+impl<'a> ParsedEntry<'a> {
     /// One that says nothing yet.
-    pub(super) fn new(format: Format) -> Entry<'a> {
-        Entry {
+    pub(super) fn new(format: LineFormat) -> ParsedEntry<'a> {
+        ParsedEntry {
             format,
             stamp: None,
             level: None,

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::time::{self, Stamp};
+use super::time::{self, LineTime};
 
 /// A line that was taken in so much later than it was written says both times.
 pub const LATE: TimeDelta = TimeDelta::seconds(2);
@@ -10,7 +10,7 @@ pub const LATE: TimeDelta = TimeDelta::seconds(2);
 /// What stands before the message.
 pub struct Head<'a> {
     /// When the line was taken in.
-    pub stamp: Stamp,
+    pub stamp: LineTime,
     /// `app` or `heroku`.
     pub source: &'a str,
     /// `web.1`, `router`, `postgres.123`.
@@ -32,8 +32,8 @@ pub fn head(line: &str) -> Option<(Head<'_>, &str)> {
     }
     // Without a zone, too, Heroku's times are in UTC; syslog, which begins its lines alike, has its machine's.
     let stamp = match stamp {
-        Stamp::Wall(wall) if source == "app" || source.starts_with("heroku") => {
-            Stamp::Instant(wall.and_utc())
+        LineTime::Wall(wall) if source == "app" || source.starts_with("heroku") => {
+            LineTime::Instant(wall.and_utc())
         }
         stamp => stamp,
     };

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Format, level};
+use super::{LineFormat, level};
 use crate::logs::Level;
 use crate::logs::packed::Packed;
 
@@ -33,11 +33,11 @@ struct Held {
 
 impl Joiner {
     /// Takes a line's record in; `levelled` where the line named its level.
-    pub fn push(&mut self, format: Format, levelled: bool, record: Packed) {
+    pub fn push(&mut self, format: LineFormat, levelled: bool, record: Packed) {
         let before = self.held.iter_mut().rev().find(|held| held.is_beside(&record));
         let mut trace = Trace::begin(format, record.message());
         if let Some(held) = before {
-            let follows = held.open.take().filter(|_| format == Format::Plain);
+            let follows = held.open.take().filter(|_| format == LineFormat::Plain);
             if let Some(next) = follows.and_then(|trace| trace.next(record.message())) {
                 held.fail();
                 if held.lines < LINES && held.record.message().len() + record.message().len() < BYTES {
@@ -120,8 +120,8 @@ const TRACEBACK: &str = "Traceback (most recent call last):";
 
 impl Trace {
     /// What may follow a line that begins a record.
-    fn begin(format: Format, line: &str) -> Option<Trace> {
-        if !matches!(format, Format::Plain | Format::Timed | Format::Json | Format::Logfmt) {
+    fn begin(format: LineFormat, line: &str) -> Option<Trace> {
+        if !matches!(format, LineFormat::Plain | LineFormat::Timed | LineFormat::Json | LineFormat::Logfmt) {
             return None;
         }
         Some(if line.trim_end().ends_with(TRACEBACK) {

@@ -6,17 +6,17 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use super::{Entry, Format, Value, entry};
+use super::{LineFormat, ParsedEntry, Value, entry};
 
 /// Objects in objects that are taken apart; deeper ones stay JSON.
 const DEPTH: usize = 4;
 
 /// A line of JSON.
-pub(super) fn read(line: &str) -> Option<Entry<'_>> {
+pub(super) fn read(line: &str) -> Option<ParsedEntry<'_>> {
     if !line.starts_with('{') {
         return None;
     }
-    let mut entry = Entry::new(Format::Json);
+    let mut entry = ParsedEntry::new(LineFormat::Json);
     let mut scan = Scan { text: line, at: 0 };
     scan.object("", 0, &mut entry)?;
     scan.blanks();
@@ -52,7 +52,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The members of an object, whose names follow that of the object itself.
-    fn object(&mut self, name: &str, depth: usize, entry: &mut Entry<'a>) -> Option<()> {
+    fn object(&mut self, name: &str, depth: usize, entry: &mut ParsedEntry<'a>) -> Option<()> {
         self.expect(b'{')?;
         self.blanks();
         if self.peek()? == b'}' {

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use super::{Entry, Format, Value};
+use super::{LineFormat, ParsedEntry, Value};
 
 /// Fewer pairs than this may stand in any text.
 const PAIRS: usize = 2;
 
 /// A line of pairs.
-pub(super) fn read(line: &str) -> Option<Entry<'_>> {
+pub(super) fn read(line: &str) -> Option<ParsedEntry<'_>> {
     let mut pairs = Pairs::of(line);
     // Most lines of text are none by their first word.
     let first = pairs.next()??;
-    let mut entry = Entry::new(Format::Logfmt);
+    let mut entry = ParsedEntry::new(LineFormat::Logfmt);
     let mut count = 0;
     for pair in std::iter::once(Some(first)).chain(pairs) {
         let (key, value) = pair?;

@@ -28,11 +28,11 @@ mod time;
 
 use chrono::{DateTime, Utc};
 
-pub use entry::{Entry, Field, Format, Value};
-pub use time::{Stamp, Zone};
+pub use entry::{EntryField, LineFormat, ParsedEntry, Value};
+pub use time::{LineTime, Zone};
 
 /// Takes a line without its beginning, or leaves it to the next.
-type Reader = for<'a> fn(&'a str) -> Option<Entry<'a>>;
+type Reader = for<'a> fn(&'a str) -> Option<ParsedEntry<'a>>;
 
 /// In this order: what can be told by its first bytes comes first.
 const READERS: [Reader; 7] =
@@ -41,18 +41,18 @@ const READERS: [Reader; 7] =
 /// When Heroku's log router took a line in, where it is one of its lines.
 pub fn taken_at(text: &str) -> Option<DateTime<Utc>> {
     match heroku::head(text)?.0.stamp {
-        Stamp::Instant(time) => Some(time),
-        Stamp::Wall(_) => None,
+        LineTime::Instant(time) => Some(time),
+        LineTime::Wall(_) => None,
     }
 }
 
 /// What a line says. Its end is no part of it.
-pub fn line(text: &str) -> Entry<'_> {
+pub fn line(text: &str) -> ParsedEntry<'_> {
     let Some((head, body)) = heroku::head(text) else { return read(text) };
     let mut entry = read(body);
     // When the line was taken in tells less than when it was written only where the two are far apart.
     let written = entry.stamp.replace(head.stamp);
-    if let (Some(Stamp::Instant(written)), Stamp::Instant(taken)) = (written, head.stamp)
+    if let (Some(LineTime::Instant(written)), LineTime::Instant(taken)) = (written, head.stamp)
         && (written - taken).abs() >= heroku::LATE
     {
         let written = written.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
@@ -62,7 +62,7 @@ pub fn line(text: &str) -> Entry<'_> {
     entry
 }
 
-fn read(text: &str) -> Entry<'_> {
+fn read(text: &str) -> ParsedEntry<'_> {
     READERS.iter().find_map(|reader| reader(text)).unwrap_or_else(|| plain::read(text))
 }
 

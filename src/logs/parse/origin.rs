@@ -7,13 +7,13 @@ use serde::de::IgnoredAny;
 use serde_json::map::Entry as Member;
 use serde_json::{Map, Number, Value as Json};
 
-use super::{Entry, Format, Value, Zone};
+use super::{LineFormat, ParsedEntry, Value, Zone};
 use crate::logs::packed::Packed;
 use crate::logs::{Level, LogRecord};
 
 /// Where lines come from: a file, standard input.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct LineOrigin {
     source: String,
     dyno: String,
     /// Whether a person named it: its lines keep that name, and tell in a field what they say themselves.
@@ -23,16 +23,16 @@ pub struct Origin {
     last: Option<DateTime<Utc>>,
 }
 
-impl Origin {
+impl LineOrigin {
     /// Names for lines that have none of their own, and the zone of times that name none.
-    pub fn new(source: &str, dyno: &str, zone: Zone) -> Origin {
-        Origin { source: source.to_owned(), dyno: dyno.to_owned(), named: false, zone, last: None }
+    pub fn new(source: &str, dyno: &str, zone: Zone) -> LineOrigin {
+        LineOrigin { source: source.to_owned(), dyno: dyno.to_owned(), named: false, zone, last: None }
     }
 
     /// That of a source with a name in the configuration: all its records have the name, and the source that a line names
     /// itself (`app`, `heroku`) is their field `from`.
-    pub fn named(name: &str, dyno: &str, zone: Zone) -> Origin {
-        Origin { named: true, ..Origin::new(name, dyno, zone) }
+    pub fn named(name: &str, dyno: &str, zone: Zone) -> LineOrigin {
+        LineOrigin { named: true, ..LineOrigin::new(name, dyno, zone) }
     }
 
     /// The name for lines that have none.
@@ -46,7 +46,7 @@ impl Origin {
     }
 
     /// A line that was read at `seen`, in one piece. One without a time has that of the one before it.
-    pub fn packed(&mut self, entry: Entry<'_>, seen: DateTime<Utc>) -> Packed {
+    pub fn packed(&mut self, entry: ParsedEntry<'_>, seen: DateTime<Utc>) -> Packed {
         self.packed_within(String::new(), entry, seen)
     }
 
@@ -54,7 +54,7 @@ impl Origin {
     pub(super) fn packed_within(
         &mut self,
         memory: String,
-        mut entry: Entry<'_>,
+        mut entry: ParsedEntry<'_>,
         seen: DateTime<Utc>,
     ) -> Packed {
         if self.named && !entry.source.is_empty() {
@@ -68,7 +68,7 @@ impl Origin {
         let mut packed = Packed::within(memory);
         packed.begin(source, dyno, &entry.message);
         // Only JSON has keys that may be any text.
-        if entry.format == Format::Json {
+        if entry.format == LineFormat::Json {
             entry.fields.iter().for_each(|(key, _)| packed.doubt(key));
         }
         let is_plain = is_plain(&mut entry.fields);
@@ -97,7 +97,7 @@ impl Origin {
 
 /// Whether fields are as JSON would have them, each name once and values that it writes as they stand here. The second
 /// of a name gets a name of its own, as in [`members`].
-fn is_plain(fields: &mut [super::Field<'_>]) -> bool {
+fn is_plain(fields: &mut [super::EntryField<'_>]) -> bool {
     let mut seen = 0_u64;
     for at in 0..fields.len() {
         let key = &fields[at].0;
@@ -152,7 +152,7 @@ fn dense(text: &str) -> Cow<'_, str> {
 const SAME: usize = 8;
 
 /// Two fields of one name are both kept.
-fn members(fields: Vec<super::Field<'_>>) -> Map<String, Json> {
+fn members(fields: Vec<super::EntryField<'_>>) -> Map<String, Json> {
     let mut members = Map::with_capacity(fields.len());
     for (key, value) in fields {
         put(&mut members, key.into_owned(), json(value));
@@ -206,7 +206,7 @@ mod tests {
     /// The record of a line, made member by member.
     fn plainly(text: &str) -> LogRecord {
         let entry = line(text);
-        let mut origin = Origin::new("file", "app.log", Zone::Utc);
+        let mut origin = LineOrigin::new("file", "app.log", Zone::Utc);
         let time = entry.stamp.map_or(DateTime::UNIX_EPOCH, |stamp| origin.zone.instant(stamp, None));
         let or = |told: &str, other: &str| if told.is_empty() { other.to_owned() } else { told.to_owned() };
         LogRecord {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn packed(text: &str) -> Packed {
-        Origin::new("file", "app.log", Zone::Utc).packed(line(text), DateTime::UNIX_EPOCH)
+        LineOrigin::new("file", "app.log", Zone::Utc).packed(line(text), DateTime::UNIX_EPOCH)
     }
 
     fn holds(text: &str) {

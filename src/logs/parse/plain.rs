@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-use super::{Entry, Format, level, time};
+use super::{LineFormat, ParsedEntry, level, time};
 use crate::logs::Level;
 
 /// The level stands among so many first words.
 const WORDS: usize = 6;
 
 /// Any line.
-pub(super) fn read(line: &str) -> Entry<'_> {
-    let mut entry = Entry::new(Format::Plain);
+pub(super) fn read(line: &str) -> ParsedEntry<'_> {
+    let mut entry = ParsedEntry::new(LineFormat::Plain);
     let rest = match time::leading(line.strip_prefix('[').unwrap_or(line)) {
         Some((stamp, rest)) => {
-            (entry.format, entry.stamp) = (Format::Timed, Some(stamp));
+            (entry.format, entry.stamp) = (LineFormat::Timed, Some(stamp));
             let rest = if line.starts_with('[') { rest.strip_prefix(']').unwrap_or(rest) } else { rest };
             rest.trim_start_matches(' ')
         }

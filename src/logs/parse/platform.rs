@@ -3,25 +3,25 @@
 
 use std::borrow::Cow;
 
-use super::{Entry, Format, Value};
+use super::{LineFormat, ParsedEntry, Value};
 use crate::logs::{Level, UNKNOWN};
 
 /// A line with such an error.
-pub(super) fn read(line: &str) -> Option<Entry<'_>> {
+pub(super) fn read(line: &str) -> Option<ParsedEntry<'_>> {
     let rest = line.strip_prefix("Error ")?;
     let code = rest.split([' ', ':']).next()?;
     let format = match code.as_bytes() {
-        [b'R', b'0'..=b'9', b'0'..=b'9'] => Format::Dyno,
-        [b'L', b'0'..=b'9', b'0'..=b'9'] => Format::Logplex,
+        [b'R', b'0'..=b'9', b'0'..=b'9'] => LineFormat::Dyno,
+        [b'L', b'0'..=b'9', b'0'..=b'9'] => LineFormat::Logplex,
         _ => return None,
     };
-    let mut entry = Entry::new(format);
+    let mut entry = ParsedEntry::new(format);
     entry.level = Some(Level::Error);
     entry.message = Cow::Borrowed(line);
     entry.put("code", Value::Text(Cow::Borrowed(code)));
     // These three say that lines were lost, also where they do not say how many.
     let unknown = || ["L10", "L11", "L12"].contains(&code).then_some(Value::Text(Cow::Borrowed(UNKNOWN)));
-    let count = if format == Format::Logplex { dropped(rest).or_else(unknown) } else { None };
+    let count = if format == LineFormat::Logplex { dropped(rest).or_else(unknown) } else { None };
     if let Some(count) = count {
         entry.put("dropped", count);
     }

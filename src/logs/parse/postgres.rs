@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use super::logfmt::quoted_text;
-use super::{Entry, Format, Value, names, time};
+use super::{LineFormat, ParsedEntry, Value, names, time};
 use crate::logs::Level;
 
 /// A line of PostgreSQL.
-pub(super) fn read(line: &str) -> Option<Entry<'_>> {
+pub(super) fn read(line: &str) -> Option<ParsedEntry<'_>> {
     let (stamp, rest) = match time::leading(line) {
         Some((stamp, rest)) => (Some(stamp), rest.trim_start_matches(' ')),
         None => (None, line),
@@ -16,7 +16,7 @@ pub(super) fn read(line: &str) -> Option<Entry<'_>> {
     if !rest.starts_with('[') && !rest.starts_with("sql_error_code") {
         return None;
     }
-    let mut entry = Entry::new(Format::Postgres);
+    let mut entry = ParsedEntry::new(LineFormat::Postgres);
     entry.stamp = stamp;
     let mut rest = brackets(rest, &mut entry)?;
     while let Some((key, value, behind)) = pair(rest) {
@@ -31,7 +31,7 @@ pub(super) fn read(line: &str) -> Option<Entry<'_>> {
 }
 
 /// `[DATABASE]`, `[12-1]` and `[7]`: the database, the statement, the process.
-fn brackets<'a>(mut rest: &'a str, entry: &mut Entry<'a>) -> Option<&'a str> {
+fn brackets<'a>(mut rest: &'a str, entry: &mut ParsedEntry<'a>) -> Option<&'a str> {
     while let Some(inside) = rest.strip_prefix('[') {
         let (word, behind) = inside.split_once(']')?;
         let first = word.as_bytes().first()?;

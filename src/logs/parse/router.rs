@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 
 use super::logfmt::Pairs;
-use super::{Entry, Format, Value, level};
+use super::{LineFormat, ParsedEntry, Value, level};
 
 /// A line of the router.
-pub(super) fn read(line: &str) -> Option<Entry<'_>> {
+pub(super) fn read(line: &str) -> Option<ParsedEntry<'_>> {
     if !line.starts_with("at=") && !line.starts_with("sock=") {
         return None;
     }
-    let mut entry = Entry::new(Format::Router);
+    let mut entry = ParsedEntry::new(LineFormat::Router);
     let (mut method, mut path, mut description) = ("", None, None);
     for pair in Pairs::of(line) {
         match pair? {

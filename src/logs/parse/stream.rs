@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::joiner::Joiner;
 use super::line;
-use super::origin::Origin;
+use super::origin::LineOrigin;
 use super::splitter::Splitter;
 use crate::logs::LogRecord;
 use crate::logs::packed::Packed;
@@ -21,7 +21,7 @@ const LARGE: usize = 4 << 10;
 /// What is read from one place.
 #[derive(Debug)]
 pub struct Stream {
-    origin: Origin,
+    origin: LineOrigin,
     splitter: Splitter,
     joiner: Joiner,
     ready: VecDeque<Packed>,
@@ -33,7 +33,7 @@ pub struct Stream {
 
 impl Stream {
     /// One that has read nothing yet.
-    pub fn new(origin: Origin) -> Stream {
+    pub fn new(origin: LineOrigin) -> Stream {
         Stream {
             origin,
             splitter: Splitter::default(),
@@ -96,7 +96,7 @@ impl Stream {
 }
 
 fn take(
-    origin: &mut Origin,
+    origin: &mut LineOrigin,
     joiner: &mut Joiner,
     ready: &mut VecDeque<Packed>,
     spare: &mut Vec<String>,

@@ -4,17 +4,17 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::origin::Origin;
+use super::origin::LineOrigin;
 use super::stream::Stream;
-use super::{Entry, Format, Zone, line};
+use super::{LineFormat, ParsedEntry, Zone, line};
 use crate::logs::{Level, LogRecord};
 
 const APPLINK: &str = include_str!("samples/applink.log");
 const HEROKU: &str = include_str!("samples/heroku.log");
 const LOGGERS: &str = include_str!("samples/loggers.log");
 
-fn origin() -> Origin {
-    Origin::new("file", "app.log", Zone::Utc)
+fn origin() -> LineOrigin {
+    LineOrigin::new("file", "app.log", Zone::Utc)
 }
 
 fn records(bytes: &[u8]) -> Vec<LogRecord> {
@@ -25,7 +25,7 @@ fn records(bytes: &[u8]) -> Vec<LogRecord> {
 }
 
 /// The one line of a sample that has this in it.
-fn sample(sample: &'static str, part: &str) -> (Entry<'static>, LogRecord) {
+fn sample(sample: &'static str, part: &str) -> (ParsedEntry<'static>, LogRecord) {
     let text = sample.lines().find(|line| line.contains(part)).unwrap();
     (line(text), origin().packed(line(text), DateTime::UNIX_EPOCH).record())
 }
@@ -132,11 +132,11 @@ fn the_fields_of_a_request_are_named_alike_and_its_numbers_are_numbers() {
 #[test]
 fn what_heroku_and_its_addons_say_is_read() {
     for (part, format, level, dyno, message, field) in [
-        ("H12", Format::Router, Level::Error, "router", "Request timeout", ("service", json!(30001))),
-        ("H10", Format::Router, Level::Error, "router", "App crashed", ("code", json!("H10"))),
+        ("H12", LineFormat::Router, Level::Error, "router", "Request timeout", ("service", json!(30001))),
+        ("H10", LineFormat::Router, Level::Error, "router", "App crashed", ("code", json!("H10"))),
         (
             "R14",
-            Format::Dyno,
+            LineFormat::Dyno,
             Level::Error,
             "web.1",
             "Error R14 (Memory quota exceeded)",
@@ -144,7 +144,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "R15",
-            Format::Dyno,
+            LineFormat::Dyno,
             Level::Error,
             "worker.1",
             "Error R15 (Memory quota vastly exceeded)",
@@ -152,7 +152,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "R10",
-            Format::Dyno,
+            LineFormat::Dyno,
             Level::Error,
             "web.1",
             "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch",
@@ -160,7 +160,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "L10",
-            Format::Logplex,
+            LineFormat::Logplex,
             Level::Error,
             "logplex",
             "Error L10 (output buffer overflow): 500 messages dropped since 2024-10-28T16:02:15+00:00.",
@@ -168,7 +168,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "L11",
-            Format::Logplex,
+            LineFormat::Logplex,
             Level::Error,
             "logplex",
             "Error L11 (Tail buffer overflow) -> 1 message dropped.",
@@ -176,7 +176,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "53300",
-            Format::Postgres,
+            LineFormat::Postgres,
             Level::Error,
             "postgres.30543",
             "too many connections for role \"u123\"",
@@ -184,7 +184,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "kontakt\"",
-            Format::Postgres,
+            LineFormat::Postgres,
             Level::Error,
             "postgres.30543",
             "relation \"salesforce.kontakt\" does not exist at character 15",
@@ -192,16 +192,23 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "STATEMENT",
-            Format::Postgres,
+            LineFormat::Postgres,
             Level::Info,
             "postgres.30543",
             "SELECT * FROM salesforce.kontakt;",
             ("severity", json!("STATEMENT")),
         ),
-        ("sample#", Format::Logfmt, Level::Info, "heroku-postgres", "", ("sample#load-avg-1m", json!(0.32))),
+        (
+            "sample#",
+            LineFormat::Logfmt,
+            Level::Info,
+            "heroku-postgres",
+            "",
+            ("sample#load-avg-1m", json!(0.32)),
+        ),
         (
             "RELOAD",
-            Format::Connect,
+            LineFormat::Connect,
             Level::Info,
             "herokuconnect",
             "RELOAD TABLE contact",
@@ -209,7 +216,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ),
         (
             "INSERT",
-            Format::Connect,
+            LineFormat::Connect,
             Level::Debug,
             "herokuconnect",
             "Contact INSERT →DATABASE 500 rows (0.02 secs)",
@@ -232,7 +239,7 @@ fn what_heroku_and_its_addons_say_is_read() {
         ("Process", "Process running mem=1028M(103.3%)"),
     ] {
         let text = HEROKU.lines().find(|line| line.contains(part) && line.ends_with(message)).unwrap();
-        assert_eq!((line(text).format, &*line(text).message), (Format::Plain, message));
+        assert_eq!((line(text).format, &*line(text).message), (LineFormat::Plain, message));
     }
 }
 
@@ -241,7 +248,7 @@ fn what_common_loggers_write_is_read() {
     for (part, format, level, time, message, (key, value)) in [
         (
             "banana",
-            Format::Json,
+            LineFormat::Json,
             Level::Error,
             "2013-01-04T18:46:23.851Z",
             "db down",
@@ -249,7 +256,7 @@ fn what_common_loggers_write_is_read() {
         ),
         (
             "batch.go",
-            Format::Json,
+            LineFormat::Json,
             Level::Warn,
             "2024-10-28T16:02:15.395Z",
             "slow batch",
@@ -257,7 +264,7 @@ fn what_common_loggers_write_is_read() {
         ),
         (
             "\"walrus",
-            Format::Json,
+            LineFormat::Json,
             Level::Error,
             "2014-03-10T23:57:38.562264131Z",
             "The ice breaks!",
@@ -265,7 +272,7 @@ fn what_common_loggers_write_is_read() {
         ),
         (
             "logged in",
-            Format::Json,
+            LineFormat::Json,
             Level::Info,
             "2024-10-28T16:02:15.123456Z",
             "user logged in",
@@ -273,7 +280,7 @@ fn what_common_loggers_write_is_read() {
         ),
         (
             "ecs.version",
-            Format::Json,
+            LineFormat::Json,
             Level::Error,
             "2024-10-28T16:02:15.123Z",
             "Cannot reach org",
@@ -281,16 +288,23 @@ fn what_common_loggers_write_is_read() {
         ),
         (
             "=walrus",
-            Format::Logfmt,
+            LineFormat::Logfmt,
             Level::Debug,
             "2015-03-26T05:27:38Z",
             "Started observing \"beach\"",
             ("number", json!(8)),
         ),
-        ("Controller", Format::Logfmt, Level::Info, "1970-01-01T00:00:00Z", "", ("duration", json!(58.33))),
+        (
+            "Controller",
+            LineFormat::Logfmt,
+            Level::Info,
+            "1970-01-01T00:00:00Z",
+            "",
+            ("duration", json!(58.33)),
+        ),
         (
             "curl",
-            Format::Access,
+            LineFormat::Access,
             Level::Warn,
             "2024-10-28T16:02:15Z",
             "GET /accounts?q=1",
@@ -298,7 +312,7 @@ fn what_common_loggers_write_is_read() {
         ),
         (
             "duplicate",
-            Format::Postgres,
+            LineFormat::Postgres,
             Level::Error,
             "2024-10-28T16:02:15.123Z",
             "duplicate key value violates unique constraint \"hc_contact\"",
@@ -317,12 +331,12 @@ fn what_common_loggers_write_is_read() {
     for (part, format, level, message) in [
         (
             "upstream",
-            Format::Timed,
+            LineFormat::Timed,
             Some(Level::Error),
             "[error] 1234#0: *7 connect() failed (111: Connection refused) while connecting to upstream",
         ),
-        ("rejected", Format::Timed, Some(Level::Warn), "- sync.batch - WARNING - 3 of 200 rejected"),
-        ("ordinary", Format::Plain, None, "an ordinary line, in which no error is meant"),
+        ("rejected", LineFormat::Timed, Some(Level::Warn), "- sync.batch - WARNING - 3 of 200 rejected"),
+        ("ordinary", LineFormat::Plain, None, "an ordinary line, in which no error is meant"),
     ] {
         let (entry, _) = sample(LOGGERS, part);
         assert_eq!((entry.format, entry.level, &*entry.message), (format, level, message), "{part}");
@@ -372,7 +386,7 @@ fn text_that_looks_like_a_format_and_is_none_is_text() {
         "   ",
     ] {
         let entry = line(text);
-        assert_eq!((entry.format, &*entry.message, entry.fields.len()), (Format::Plain, text, 0));
+        assert_eq!((entry.format, &*entry.message, entry.fields.len()), (LineFormat::Plain, text, 0));
     }
 }
 
@@ -542,7 +556,7 @@ proptest! {
     #[test]
     fn no_line_is_too_much(text in ".{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let entry = line(&text);
-        if entry.format == Format::Plain {
+        if entry.format == LineFormat::Plain {
             prop_assert!(text.ends_with(&*entry.message));
         }
         for record in records(&bytes) {

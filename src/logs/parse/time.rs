@@ -9,7 +9,7 @@ use super::Value;
 
 /// A time as a line says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamp {
+pub enum LineTime {
     /// With its zone.
     Instant(DateTime<Utc>),
     /// What a clock on the wall showed.
@@ -51,12 +51,12 @@ impl Zone {
     }
 
     /// When that was. In the hour that clocks repeat in autumn, `last` decides, the time of the line before.
-    pub fn instant(self, stamp: Stamp, last: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    pub fn instant(self, stamp: LineTime, last: Option<DateTime<Utc>>) -> DateTime<Utc> {
         match (stamp, self) {
-            (Stamp::Instant(time), _) => time,
-            (Stamp::Wall(wall), Zone::Utc) => wall.and_utc(),
-            (Stamp::Wall(wall), Zone::Fixed(zone)) => settle(&zone, wall, last),
-            (Stamp::Wall(wall), Zone::Local) => settle(&Local, wall, last),
+            (LineTime::Instant(time), _) => time,
+            (LineTime::Wall(wall), Zone::Utc) => wall.and_utc(),
+            (LineTime::Wall(wall), Zone::Fixed(zone)) => settle(&zone, wall, last),
+            (LineTime::Wall(wall), Zone::Local) => settle(&Local, wall, last),
         }
     }
 }
@@ -84,7 +84,7 @@ fn settle(zone: &impl TimeZone, wall: NaiveDateTime, last: Option<DateTime<Utc>>
 }
 
 /// The time that a value is.
-pub fn of(value: &Value<'_>) -> Option<Stamp> {
+pub fn of(value: &Value<'_>) -> Option<LineTime> {
     match value {
         Value::Text(text) => leading(text).filter(|(_, rest)| rest.is_empty()).map(|(stamp, _)| stamp),
         Value::Number(number) => epoch(number),
@@ -93,7 +93,7 @@ pub fn of(value: &Value<'_>) -> Option<Stamp> {
 }
 
 /// The time at the beginning of a text, `2024-10-28T16:02:15.215Z` or `2024/10/28 16:02:15`, and what stands behind it.
-pub fn leading(text: &str) -> Option<(Stamp, &str)> {
+pub fn leading(text: &str) -> Option<(LineTime, &str)> {
     let bytes = text.as_bytes();
     let &[_, _, _, _, dash @ (b'-' | b'/'), _, _, other, _, _, b'T' | b't' | b' ', ..] = bytes else {
         return None;
@@ -108,7 +108,7 @@ pub fn leading(text: &str) -> Option<(Stamp, &str)> {
 }
 
 /// `28/Oct/2024:16:02:15 +0000`, as nginx and Apache write it, whole.
-pub fn common(text: &str) -> Option<Stamp> {
+pub fn common(text: &str) -> Option<LineTime> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let bytes = text.as_bytes();
@@ -148,18 +148,18 @@ fn fraction(digits: &[u8]) -> u32 {
 }
 
 /// A time with the zone that follows it, if one does.
-fn zoned(wall: NaiveDateTime, rest: &str) -> (Stamp, &str) {
+fn zoned(wall: NaiveDateTime, rest: &str) -> (LineTime, &str) {
     let spaced = rest.strip_prefix(' ').unwrap_or(rest);
     let found = if rest.starts_with(['+', '-']) { offset(rest) } else { offset_of_four(spaced) };
     let Some((zone, behind)) = found.or_else(|| abbreviation(spaced)) else {
-        return (Stamp::Wall(wall), rest);
+        return (LineTime::Wall(wall), rest);
     };
     if zone.local_minus_utc() == 0 {
-        return (Stamp::Instant(wall.and_utc()), behind);
+        return (LineTime::Instant(wall.and_utc()), behind);
     }
     match wall.and_local_timezone(zone).single() {
-        Some(time) => (Stamp::Instant(time.to_utc()), behind),
-        None => (Stamp::Wall(wall), rest),
+        Some(time) => (LineTime::Instant(time.to_utc()), behind),
+        None => (LineTime::Wall(wall), rest),
     }
 }
 
@@ -208,7 +208,7 @@ fn abbreviation(text: &str) -> Option<(FixedOffset, &str)> {
 }
 
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size.
-fn epoch(number: &str) -> Option<Stamp> {
+fn epoch(number: &str) -> Option<LineTime> {
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let Ok(whole) = whole.parse::<i64>() else { return epoch_of_float(number) };
     if part.bytes().any(|byte| !byte.is_ascii_digit()) {
@@ -225,13 +225,13 @@ fn epoch(number: &str) -> Option<Stamp> {
         100_000_000_000_000_000.. => DateTime::from_timestamp_nanos(whole),
         _ => return None,
     };
-    Some(Stamp::Instant(time))
+    Some(LineTime::Instant(time))
 }
 
 /// `1.7301313353954e9`, as zap may write it.
-fn epoch_of_float(number: &str) -> Option<Stamp> {
+fn epoch_of_float(number: &str) -> Option<LineTime> {
     let seconds = number.parse::<f64>().ok().filter(|seconds| (1e8..1e11).contains(seconds))?;
-    DateTime::from_timestamp_micros((seconds * 1e6) as i64).map(Stamp::Instant)
+    DateTime::from_timestamp_micros((seconds * 1e6) as i64).map(LineTime::Instant)
 }
 
 /// The number of two digits.
@@ -261,7 +261,7 @@ mod tests {
             ("2024-10-28 16:02:15.123456789012 +0530", "2024-10-28T10:32:15.123456789Z", ""),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z", ""),
         ] {
-            assert_eq!(leading(text), Some((Stamp::Instant(utc(time)), rest)), "{text}");
+            assert_eq!(leading(text), Some((LineTime::Instant(utc(time)), rest)), "{text}");
         }
         let wall = utc("2024-10-28T16:02:15Z").naive_utc();
         for (text, rest) in [
@@ -270,14 +270,17 @@ mod tests {
             ("2024-10-28 16:02:15 ZEBRA", " ZEBRA"),
             ("2024-10-28 16:02:15. End", ". End"),
         ] {
-            assert_eq!(leading(text), Some((Stamp::Wall(wall), rest)), "{text}");
+            assert_eq!(leading(text), Some((LineTime::Wall(wall), rest)), "{text}");
         }
         for text in
             ["", "2024-10-28", "2024-13-28 16:02:15", "2024-10/28 16:02:15", "2024-10-28 16:02:1", "ü024"]
         {
             assert_eq!(leading(text), None, "{text}");
         }
-        assert_eq!(common("28/Oct/2024:18:02:15 +0200"), Some(Stamp::Instant(utc("2024-10-28T16:02:15Z"))));
+        assert_eq!(
+            common("28/Oct/2024:18:02:15 +0200"),
+            Some(LineTime::Instant(utc("2024-10-28T16:02:15Z")))
+        );
         assert_eq!(common("28/Okt/2024:18:02:15 +0200"), None);
     }
 
@@ -291,7 +294,7 @@ mod tests {
             ("1730131335395250", "2024-10-28T16:02:15.395250Z"),
             ("1730131335395250001", "2024-10-28T16:02:15.395250001Z"),
         ] {
-            assert_eq!(epoch(number), Some(Stamp::Instant(utc(time))), "{number}");
+            assert_eq!(epoch(number), Some(LineTime::Instant(utc(time))), "{number}");
         }
         assert_eq!(epoch("37"), None);
         assert_eq!(epoch("-1730131335"), None);

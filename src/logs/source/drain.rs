@@ -19,9 +19,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Failure, Manner, QUIET, Receipt, Teller, frames};
+use super::{QUIET, ReadManner, Receipt, SourceFailure, Teller, frames};
 use crate::logs::parse::Zone;
-use crate::logs::parse::origin::Origin;
+use crate::logs::parse::origin::LineOrigin;
 use crate::logs::parse::stream::Stream;
 
 /// Lines that were taken in and not told.
@@ -67,7 +67,11 @@ enum Proof {
 }
 
 /// Takes in what is sent.
-pub(super) async fn read(drain: &DrainAt, manner: Manner, teller: &mut Teller) -> Result<(), Failure> {
+pub(super) async fn read(
+    drain: &DrainAt,
+    manner: ReadManner,
+    teller: &mut Teller,
+) -> Result<(), SourceFailure> {
     if !manner.follow {
         // A drain has nothing of what was sent before.
         return Ok(());
@@ -83,7 +87,7 @@ pub(super) async fn read(drain: &DrainAt, manner: Manner, teller: &mut Teller) -
     let app = Router::new().fallback(answer).with_state(Arc::new(intake));
     teller.works().await;
     teller.caught_up().await;
-    let mut stream = Stream::new(Origin::named(&teller.name, "logplex", Zone::Utc));
+    let mut stream = Stream::new(LineOrigin::named(&teller.name, "logplex", Zone::Utc));
     // A task of its own: it answers while the lines that were taken in wait for their reader.
     let mut server = AbortOnDropHandle::new(tokio::spawn(async { axum::serve(listener, app).await }));
     loop {
@@ -94,7 +98,7 @@ pub(super) async fn read(drain: &DrainAt, manner: Manner, teller: &mut Teller) -
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
                 };
-                return Err(Failure::new(format!("the drain broke: {why}"), "it is opened again"));
+                return Err(SourceFailure::new(format!("the drain broke: {why}"), "it is opened again"));
             }
             batch = batches.recv() => if let Some(batch) = batch {
                 tell(batch, &mut stream, teller).await;
@@ -108,14 +112,14 @@ pub(super) async fn read(drain: &DrainAt, manner: Manner, teller: &mut Teller) -
 }
 
 /// Whether it can listen.
-pub(super) async fn check(drain: &DrainAt) -> Result<(), Failure> {
+pub(super) async fn check(drain: &DrainAt) -> Result<(), SourceFailure> {
     Proof::of(drain.login.as_ref())?;
     listen(drain).await.map(|_| ())
 }
 
-async fn listen(drain: &DrainAt) -> Result<TcpListener, Failure> {
+async fn listen(drain: &DrainAt) -> Result<TcpListener, SourceFailure> {
     TcpListener::bind(drain.listen).await.map_err(|error| {
-        Failure::new(
+        SourceFailure::new(
             format!("cannot listen on {}: {error}", drain.listen),
             "end what listens there, perhaps another console or syncdeck logs -f, or change listen",
         )
@@ -263,11 +267,11 @@ impl Intake {
 }
 
 impl Proof {
-    fn of(login: Option<&Login>) -> Result<Proof, Failure> {
+    fn of(login: Option<&Login>) -> Result<Proof, SourceFailure> {
         let secret = |name: &String| {
             std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or_else(|| {
                 let what = format!("the environment variable {name} is not set");
-                Failure::new(what, "set it to what the drain's sender shows")
+                SourceFailure::new(what, "set it to what the drain's sender shows")
             })
         };
         Ok(match login {

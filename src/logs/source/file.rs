@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Failure, Manner, Teller};
+use super::{ReadManner, SourceFailure, Teller};
 use crate::logs::LogRecord;
-use crate::logs::input::{Input, OpenError};
+use crate::logs::input::{LogInput, OpenError};
 use crate::logs::line::LogFilter;
 use crate::logs::parse::Zone;
-use crate::logs::parse::origin::Origin;
+use crate::logs::parse::origin::LineOrigin;
 
 /// How often a file is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -40,10 +40,10 @@ pub(super) enum Opened {
 /// Reads it, or follows it. A compressed one is read once.
 pub(super) async fn read(
     file: &FileAt,
-    manner: Manner,
+    manner: ReadManner,
     opened: &mut Opened,
     teller: &mut Teller,
-) -> Result<(), Failure> {
+) -> Result<(), SourceFailure> {
     let back = match std::mem::replace(opened, Opened::Missing) {
         Opened::Untried => BACK,
         Opened::Missing => u64::MAX,
@@ -57,7 +57,7 @@ pub(super) async fn read(
     loop {
         let next = input.read(&all).map_err(|error| {
             let what = format!("cannot read {} any further: {error}", file.path.display());
-            Failure::new(what, "look at the disk, and whether the file is whole")
+            SourceFailure::new(what, "look at the disk, and whether the file is whole")
         })?;
         match next {
             Some(record) if teller.caught_up => teller.line(record).await,
@@ -82,23 +82,30 @@ pub(super) async fn read(
 }
 
 /// Whether it can be read.
-pub(super) fn check(file: &FileAt) -> Result<(), Failure> {
+pub(super) fn check(file: &FileAt) -> Result<(), SourceFailure> {
     open(file, "", Some(0)).map(|_| ())
 }
 
-fn open(file: &FileAt, name: &str, follow: Option<u64>) -> Result<Input, Failure> {
+fn open(file: &FileAt, name: &str, follow: Option<u64>) -> Result<LogInput, SourceFailure> {
     let called = file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy();
     let shown = file.path.display();
-    Input::open_as(&file.path, Origin::named(name, &called, file.zone), follow).map_err(|error| match error {
-        OpenError::Missing(_) => {
-            Failure::new(format!("there is no file {shown}"), "correct path, or start what writes it")
-        }
-        OpenError::Directory(_) => Failure::new(format!("{shown} is a directory"), "name a file in it"),
-        OpenError::Denied(_) => {
-            Failure::new(format!("you may not read {shown}"), "let this account read it: a group, or setfacl")
-        }
-        OpenError::Other(_, error) => {
-            Failure::new(format!("cannot read {shown}: {error}"), "correct path, or look at the disk")
+    LogInput::open_as(&file.path, LineOrigin::named(name, &called, file.zone), follow).map_err(|error| {
+        match error {
+            OpenError::Missing(_) => SourceFailure::new(
+                format!("there is no file {shown}"),
+                "correct path, or start what writes it",
+            ),
+            OpenError::Directory(_) => {
+                SourceFailure::new(format!("{shown} is a directory"), "name a file in it")
+            }
+            OpenError::Denied(_) => SourceFailure::new(
+                format!("you may not read {shown}"),
+                "let this account read it: a group, or setfacl",
+            ),
+            OpenError::Other(_, error) => SourceFailure::new(
+                format!("cannot read {shown}: {error}"),
+                "correct path, or look at the disk",
+            ),
         }
     })
 }

@@ -15,10 +15,10 @@ use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
 
-use super::seam::{self, HISTORY, Line, Seam};
-use super::{Failure, Manner, QUIET, Teller};
+use super::seam::{self, HISTORY, Seam, SeamLine};
+use super::{QUIET, ReadManner, SourceFailure, Teller};
 use crate::logs::parse::Zone;
-use crate::logs::parse::origin::Origin;
+use crate::logs::parse::origin::LineOrigin;
 use crate::logs::parse::splitter::Splitter;
 use crate::logs::parse::stream::Stream;
 
@@ -63,16 +63,16 @@ struct Session {
 /// Reads it, or follows it.
 pub(super) async fn read(
     app: &HerokuApp,
-    manner: Manner,
+    manner: ReadManner,
     seam: &mut Seam,
     teller: &mut Teller,
-) -> Result<(), Failure> {
+) -> Result<(), SourceFailure> {
     let mut api = Api::new(app)?;
     api.is_fir = api.asks_fir().await;
     let lines = if seam.is_new() { manner.lines.min(HISTORY) } else { HISTORY };
     let response = api.open(lines, manner.follow).await?;
     teller.works().await;
-    let stream = Stream::new(Origin::named(&teller.name, &app.app, Zone::Utc));
+    let stream = Stream::new(LineOrigin::named(&teller.name, &app.app, Zone::Utc));
     let mut reading = Reading { newest: Incoming::new(response), before: None, stream, seam, teller };
     reading.seam.begin();
     let ended = reading.follow(&api, manner).await;
@@ -83,7 +83,7 @@ pub(super) async fn read(
 }
 
 /// Whether its log can be read.
-pub(super) async fn check(app: &HerokuApp) -> Result<(), Failure> {
+pub(super) async fn check(app: &HerokuApp) -> Result<(), SourceFailure> {
     let mut api = Api::new(app)?;
     api.is_fir = api.asks_fir().await;
     api.open(1, false).await.map(|_| ())
@@ -100,7 +100,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn follow(&mut self, api: &Api<'_>, manner: Manner) -> Result<(), Failure> {
+    async fn follow(&mut self, api: &Api<'_>, manner: ReadManner) -> Result<(), SourceFailure> {
         let mut renewal = Instant::now() + api.app.renew;
         // Counted from the last line, whatever else happens: a trace that ended is told.
         let mut silent_since = Instant::now();
@@ -111,7 +111,7 @@ impl Reading<'_> {
                     Ok(Some(piece)) => {
                         silent_since = Instant::now();
                         quiet = silent_since + QUIET;
-                        self.take(seam::Stream::Newest, &piece).await;
+                        self.take(seam::SeamStream::Newest, &piece).await;
                     }
                     Ok(None) if manner.follow => return Err(api.broken("it ended")),
                     Ok(None) => {
@@ -121,7 +121,7 @@ impl Reading<'_> {
                     Err(error) => return Err(api.broken(&cause(error))),
                 },
                 piece = before(&mut self.before) => match piece {
-                    Some(piece) => self.take(seam::Stream::Before, &piece).await,
+                    Some(piece) => self.take(seam::SeamStream::Before, &piece).await,
                     None => self.leave(),
                 },
                 () = tokio::time::sleep_until(renewal), if manner.follow => {
@@ -156,9 +156,9 @@ impl Reading<'_> {
         self.seam.leave();
     }
 
-    async fn take(&mut self, from: seam::Stream, piece: &[u8]) {
+    async fn take(&mut self, from: seam::SeamStream, piece: &[u8]) {
         let incoming = match (from, &mut self.before) {
-            (seam::Stream::Before, Some((before, _))) => before,
+            (seam::SeamStream::Before, Some((before, _))) => before,
             _ => &mut self.newest,
         };
         for line in incoming.lines(piece) {
@@ -166,11 +166,11 @@ impl Reading<'_> {
         }
     }
 
-    async fn line(&mut self, from: seam::Stream, line: &str) {
+    async fn line(&mut self, from: seam::SeamStream, line: &str) {
         match self.seam.take(from, line) {
-            Line::Known => return,
-            Line::New => {}
-            Line::NewBehindGap => {
+            SeamLine::Known => return,
+            SeamLine::New => {}
+            SeamLine::NewBehindGap => {
                 self.stream.idle();
                 self.teller.lines(&mut self.stream).await;
                 let why = "Heroku no longer had the lines that came while the stream was interrupted";
@@ -184,7 +184,7 @@ impl Reading<'_> {
     /// The end of what is not followed: a last line may lack its end.
     fn finish(&mut self) {
         for line in self.newest.rest() {
-            if self.seam.take(seam::Stream::Newest, &line) != Line::Known {
+            if self.seam.take(seam::SeamStream::Newest, &line) != SeamLine::Known {
                 self.stream.line(&line, Utc::now());
             }
         }
@@ -245,10 +245,10 @@ struct Api<'a> {
 }
 
 impl Api<'_> {
-    fn new(app: &HerokuApp) -> Result<Api<'_>, Failure> {
+    fn new(app: &HerokuApp) -> Result<Api<'_>, SourceFailure> {
         let name = &app.api_key_env;
         let key = std::env::var(name).map_err(|_| {
-            Failure::new(
+            SourceFailure::new(
                 format!("the environment variable {name} is not set"),
                 "set it to what this prints: heroku authorizations:create -s read-protected -d syncdeck",
             )
@@ -259,18 +259,18 @@ impl Api<'_> {
             .user_agent(concat!("syncdeck/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
-                Failure::new(format!("TLS cannot be set up: {error}"), "look at its settings")
+                SourceFailure::new(format!("TLS cannot be set up: {error}"), "look at its settings")
             })?;
         Ok(Api { app, http, key: key.into(), is_fir: false })
     }
 
     /// The answer of a new session: the newest lines, and what comes if that is wanted.
-    async fn open(&self, lines: usize, tail: bool) -> Result<Response, Failure> {
+    async fn open(&self, lines: usize, tail: bool) -> Result<Response, SourceFailure> {
         let session = self.session(lines, tail).await?;
         let response = self.send(self.http.get(session).header(ACCEPT, "text/event-stream")).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Err(Failure::new(
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Err(SourceFailure::new(
                 self.of("the log session is not valid any more"),
                 "another one is asked for",
             )),
@@ -308,7 +308,7 @@ impl Api<'_> {
         request.header(ACCEPT, "application/vnd.heroku+json; version=3.sdk")
     }
 
-    async fn session(&self, lines: usize, tail: bool) -> Result<Url, Failure> {
+    async fn session(&self, lines: usize, tail: bool) -> Result<Url, SourceFailure> {
         let HerokuApp { app, api_url, .. } = self.app;
         let request = self.http.post(format!("{api_url}/apps/{app}/log-sessions"));
         let request = self.authorized(request).json(&self.wanted(lines, tail));
@@ -321,7 +321,7 @@ impl Api<'_> {
         // A log must not come from somewhere else on the way, nor a stranger choose where this program calls.
         let is_safe = |url: &Url| url.scheme() == "https" || api_url.starts_with("http://");
         url.filter(is_safe).ok_or_else(|| {
-            Failure::new(
+            SourceFailure::new(
                 self.of("the Platform API's answer names no log with https"),
                 "look at api_url, and whether a proxy answers there",
             )
@@ -329,41 +329,44 @@ impl Api<'_> {
     }
 
     /// The head of an answer. What follows it has all the time it wants.
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+    async fn send(&self, request: RequestBuilder) -> Result<Response, SourceFailure> {
         let answer = tokio::time::timeout(TIMEOUT, request.send()).await;
         let why = match answer {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => cause(error),
             Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
         };
-        Err(Failure::new(
+        Err(SourceFailure::new(
             self.of(&format!("Heroku cannot be reached: {why}")),
             "look at the network, and at status.heroku.com",
         ))
     }
 
-    fn broken(&self, why: &str) -> Failure {
-        Failure::new(self.of(&format!("the log's stream broke: {why}")), "it is asked for again")
+    fn broken(&self, why: &str) -> SourceFailure {
+        SourceFailure::new(self.of(&format!("the log's stream broke: {why}")), "it is asked for again")
     }
 
-    fn refused(&self, status: StatusCode) -> Failure {
+    fn refused(&self, status: StatusCode) -> SourceFailure {
         let (app, name) = (&self.app.app, &self.app.api_key_env);
         match status {
-            StatusCode::UNAUTHORIZED => Failure::new(
+            StatusCode::UNAUTHORIZED => SourceFailure::new(
                 self.of("the API key is refused"),
                 format!("set {name} to a valid one: heroku authorizations:create -s read-protected"),
             ),
-            StatusCode::FORBIDDEN => Failure::new(
+            StatusCode::FORBIDDEN => SourceFailure::new(
                 self.of("the API key may not read this log"),
                 format!("give its account access: heroku access:add -a {app}"),
             ),
             StatusCode::NOT_FOUND => {
-                Failure::new(format!("there is no app {app}"), "correct app; heroku apps lists yours")
+                SourceFailure::new(format!("there is no app {app}"), "correct app; heroku apps lists yours")
             }
-            StatusCode::TOO_MANY_REQUESTS => {
-                Failure::new(self.of("Heroku's limit of requests is used up"), "it is tried again later")
+            StatusCode::TOO_MANY_REQUESTS => SourceFailure::new(
+                self.of("Heroku's limit of requests is used up"),
+                "it is tried again later",
+            ),
+            status => {
+                SourceFailure::new(self.of(&format!("Heroku answers {status}")), "look at status.heroku.com")
             }
-            status => Failure::new(self.of(&format!("Heroku answers {status}")), "look at status.heroku.com"),
         }
     }
 

@@ -33,16 +33,16 @@ const BACKOFF: Backoff =
 
 /// A source of lines.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct LogSource {
     /// What its lines are called by.
     pub name: String,
     /// Where they come from.
-    pub kind: Kind,
+    pub kind: SourceKind,
 }
 
 /// Where lines come from.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub enum SourceKind {
     /// A file.
     File(FileAt),
     /// An app's log at Heroku.
@@ -51,13 +51,13 @@ pub enum Kind {
     Drain(DrainAt),
 }
 
-impl Kind {
+impl SourceKind {
     /// Its word in the configuration.
     pub fn word(&self) -> &'static str {
         match self {
-            Kind::File(_) => "file",
-            Kind::Heroku(_) => "heroku",
-            Kind::Drain(_) => "drain",
+            SourceKind::File(_) => "file",
+            SourceKind::Heroku(_) => "heroku",
+            SourceKind::Drain(_) => "drain",
         }
     }
 }
@@ -65,22 +65,22 @@ impl Kind {
 /// Why a source brings nothing, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}\n{remedy}")]
-pub struct Failure {
+pub struct SourceFailure {
     /// What failed, on what.
     pub what: String,
     /// What to do.
     pub remedy: String,
 }
 
-impl Failure {
-    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
-        Failure { what: what.into(), remedy: remedy.into() }
+impl SourceFailure {
+    fn new(what: impl Into<String>, remedy: impl Into<String>) -> SourceFailure {
+        SourceFailure { what: what.into(), remedy: remedy.into() }
     }
 }
 
 /// How sources are read.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct ReadManner {
     /// Go on as they grow; else read what is there.
     pub follow: bool,
     /// Begin with so many lines, the newest.
@@ -89,14 +89,14 @@ pub struct Manner {
 
 /// How a source stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum SourceStanding {
     /// It is being opened.
     #[default]
     Opening,
     /// It is open.
     Works,
     /// It brings nothing until it is back.
-    Fails(Failure),
+    Fails(SourceFailure),
     /// All of it was read.
     Ended,
 }
@@ -111,7 +111,7 @@ pub enum SourceEvent {
         /// Its name.
         source: String,
         /// How.
-        standing: Standing,
+        standing: SourceStanding,
     },
     /// What was there when it was opened is told, or it could not be opened. Told once.
     CaughtUp,
@@ -133,12 +133,12 @@ impl Receipt {
 
 /// Sources that are read. They end when this is dropped.
 #[derive(Debug)]
-pub struct Sources {
+pub struct LogSources {
     told: mpsc::Receiver<SourceEvent>,
     _stop: DropGuard,
 }
 
-impl Sources {
+impl LogSources {
     /// What is told next; `None` when all have ended.
     pub async fn next(&mut self) -> Option<SourceEvent> {
         self.told.recv().await
@@ -169,13 +169,13 @@ pub struct Batch {
     /// Their lines.
     pub records: Vec<LogRecord>,
     /// Those that stand otherwise than before, by name.
-    pub standings: Vec<(String, Standing)>,
+    pub standings: Vec<(String, SourceStanding)>,
     /// For those who wait for the lines to be taken in.
     pub receipts: Vec<Receipt>,
 }
 
 /// Begins to read them.
-pub fn start(sources: Vec<Source>, manner: Manner) -> Sources {
+pub fn start(sources: Vec<LogSource>, manner: ReadManner) -> LogSources {
     let (sender, told) = mpsc::channel(WAITING);
     let stop = CancellationToken::new();
     for source in sources {
@@ -183,25 +183,25 @@ pub fn start(sources: Vec<Source>, manner: Manner) -> Sources {
         let stop = stop.clone();
         drop(tokio::spawn(async move { stop.run_until_cancelled(keep(source, manner, teller)).await }));
     }
-    Sources { told, _stop: stop.drop_guard() }
+    LogSources { told, _stop: stop.drop_guard() }
 }
 
 /// Reads a source, again and again when it fails.
-async fn keep(source: Source, manner: Manner, mut teller: Teller) {
+async fn keep(source: LogSource, manner: ReadManner, mut teller: Teller) {
     let mut opened = file::Opened::default();
     let mut seam = seam::Seam::default();
     loop {
         let ended = match &source.kind {
-            Kind::File(file) => file::read(file, manner, &mut opened, &mut teller).await,
-            Kind::Heroku(app) => heroku::read(app, manner, &mut seam, &mut teller).await,
-            Kind::Drain(drain) => drain::read(drain, manner, &mut teller).await,
+            SourceKind::File(file) => file::read(file, manner, &mut opened, &mut teller).await,
+            SourceKind::Heroku(app) => heroku::read(app, manner, &mut seam, &mut teller).await,
+            SourceKind::Drain(drain) => drain::read(drain, manner, &mut teller).await,
         };
         if let Err(failure) = &ended {
             teller.fails(failure).await;
         }
         teller.caught_up().await;
         if ended.is_ok() {
-            teller.stands(Standing::Ended).await;
+            teller.stands(SourceStanding::Ended).await;
         }
         if ended.is_ok() || !manner.follow {
             return;
@@ -214,11 +214,11 @@ async fn keep(source: Source, manner: Manner, mut teller: Teller) {
 ///
 /// # Errors
 /// Why it brings nothing.
-pub async fn check(source: &Source) -> Result<(), Failure> {
+pub async fn check(source: &LogSource) -> Result<(), SourceFailure> {
     match &source.kind {
-        Kind::File(file) => file::check(file),
-        Kind::Heroku(app) => heroku::check(app).await,
-        Kind::Drain(drain) => drain::check(drain).await,
+        SourceKind::File(file) => file::check(file),
+        SourceKind::Heroku(app) => heroku::check(app).await,
+        SourceKind::Drain(drain) => drain::check(drain).await,
     }
 }
 
@@ -230,13 +230,13 @@ struct Teller {
     sender: mpsc::Sender<SourceEvent>,
     caught_up: bool,
     /// What was told last about its failure, until it works.
-    failing: Option<Failure>,
+    failing: Option<SourceFailure>,
     /// Failures since it worked.
     failures: u32,
 }
 
 impl Teller {
-    fn new(source: &Source, sender: mpsc::Sender<SourceEvent>) -> Teller {
+    fn new(source: &LogSource, sender: mpsc::Sender<SourceEvent>) -> Teller {
         let (name, kind) = (source.name.clone(), source.kind.word());
         Teller { name, kind, sender, caught_up: false, failing: None, failures: 0 }
     }
@@ -281,25 +281,25 @@ impl Teller {
         let _ = self.sender.send(SourceEvent::Until(receipt)).await;
     }
 
-    async fn stands(&self, standing: Standing) {
+    async fn stands(&self, standing: SourceStanding) {
         let _ = self.sender.send(SourceEvent::Stands { source: self.name.clone(), standing }).await;
     }
 
     /// It was opened.
     async fn works(&mut self) {
         self.failures = 0;
-        self.stands(Standing::Works).await;
+        self.stands(SourceStanding::Works).await;
         if self.failing.take().is_some() {
             self.say(Level::Info, "the source works again".to_owned(), Map::new()).await;
         }
     }
 
     /// It failed. The same failure is told once.
-    async fn fails(&mut self, failure: &Failure) {
+    async fn fails(&mut self, failure: &SourceFailure) {
         self.failures = self.failures.saturating_add(1);
         if self.failing.as_ref() != Some(failure) {
             self.failing = Some(failure.clone());
-            self.stands(Standing::Fails(failure.clone())).await;
+            self.stands(SourceStanding::Fails(failure.clone())).await;
             let message = format!("{}; {}", failure.what, failure.remedy);
             self.say(Level::Warn, message, Map::new()).await;
         }

@@ -16,7 +16,7 @@ const KNOWN: usize = 2 * HISTORY;
 
 /// What a line of a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum SeamLine {
     /// One that was told, or that was written before the first one that was.
     Known,
     /// A new one.
@@ -27,7 +27,7 @@ pub(super) enum Line {
 
 /// Which of the streams a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stream {
+pub(super) enum SeamStream {
     /// The one that began last.
     Newest,
     /// The one before it, which is still followed.
@@ -86,9 +86,9 @@ impl Seam {
     }
 
     /// Takes a line of a stream in.
-    pub(super) fn take(&mut self, from: Stream, line: &str) -> Line {
+    pub(super) fn take(&mut self, from: SeamStream, line: &str) -> SeamLine {
         let hash = self.hasher.hash_one(line);
-        let is_newest = from == Stream::Newest;
+        let is_newest = from == SeamStream::Newest;
         let (owed, other) = match (is_newest, &mut self.before) {
             (true, before) => (Some(&mut self.newest), before.as_mut()),
             (false, before) => (before.as_mut(), Some(&mut self.newest)),
@@ -98,14 +98,14 @@ impl Seam {
             if is_newest {
                 (self.begins, self.earliest) = (false, None);
             }
-            return Line::Known;
+            return SeamLine::Known;
         }
         let time = taken_at(line);
         if let (Some(earliest), Some(time), true) = (self.earliest, time, is_newest)
             && time < earliest
         {
             self.begins = false;
-            return Line::Known;
+            return SeamLine::Known;
         }
         if let Some(other) = other {
             *other.entry(hash).or_default() += 1;
@@ -115,10 +115,10 @@ impl Seam {
             self.told.pop_front();
         }
         if !is_newest {
-            return Line::New;
+            return SeamLine::New;
         }
         self.earliest = None;
-        if std::mem::take(&mut self.begins) { Line::NewBehindGap } else { Line::New }
+        if std::mem::take(&mut self.begins) { SeamLine::NewBehindGap } else { SeamLine::New }
     }
 }
 
@@ -137,9 +137,9 @@ mod tests {
         seam.begin();
         let mut gap = false;
         let new = lines.filter(|number| {
-            let taken = seam.take(Stream::Newest, &line(*number));
-            gap |= taken == Line::NewBehindGap;
-            taken != Line::Known
+            let taken = seam.take(SeamStream::Newest, &line(*number));
+            gap |= taken == SeamLine::NewBehindGap;
+            taken != SeamLine::Known
         });
         (new.collect(), gap)
     }
@@ -161,13 +161,16 @@ mod tests {
     }
 
     /// What two streams tell that are followed side by side, in that order; both send a line once.
-    fn both(seam: &mut Seam, lines: impl Iterator<Item = (Stream, usize)>) -> Vec<usize> {
-        lines.filter(|(from, number)| seam.take(*from, &line(*number)) == Line::New).map(|(_, n)| n).collect()
+    fn both(seam: &mut Seam, lines: impl Iterator<Item = (SeamStream, usize)>) -> Vec<usize> {
+        lines
+            .filter(|(from, number)| seam.take(*from, &line(*number)) == SeamLine::New)
+            .map(|(_, n)| n)
+            .collect()
     }
 
     #[test]
     fn two_streams_side_by_side_tell_each_line_once_also_without_any_history() {
-        use Stream::{Before, Newest};
+        use SeamStream::{Before, Newest};
         let mut seam = Seam::default();
         assert_eq!(told(&mut seam, 1..4), (vec![1, 2, 3], false));
         seam.overlap();
@@ -191,12 +194,12 @@ mod tests {
             seam.overlap();
             let (mut before, mut newest) = (20..20 + ends.0, 20 - history..20 + ends.0 + ends.1);
             for first in order {
-                let next = if first { before.next().map(|n| (Stream::Before, n)) } else { None };
-                let next = next.or_else(|| newest.next().map(|n| (Stream::Newest, n)));
+                let next = if first { before.next().map(|n| (SeamStream::Before, n)) } else { None };
+                let next = next.or_else(|| newest.next().map(|n| (SeamStream::Newest, n)));
                 all.extend(both(&mut seam, next.into_iter()));
             }
             seam.leave();
-            all.extend(both(&mut seam, newest.map(|n| (Stream::Newest, n))));
+            all.extend(both(&mut seam, newest.map(|n| (SeamStream::Newest, n))));
             all.sort_unstable();
             prop_assert_eq!(all, (0..20 + ends.0 + ends.1).collect::<Vec<_>>());
         }

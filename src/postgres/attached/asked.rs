@@ -30,7 +30,7 @@ pub struct Mend<'a> {
 }
 
 /// A row as it is locked.
-pub(super) struct Locked {
+pub(super) struct LockedRow {
     pub(super) json: Value,
     pub(super) state: RowState,
     /// The values as the log writes them; empty without the extension hstore.

@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
 use crate::domain::attached::history::{EntryState, LogEntry, RowState};
-use crate::domain::changes::coalesce::Action;
+use crate::domain::changes::coalesce::WriteKind;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::hstore;
 
 use crate::postgres::errors::condition::read_whole;
-use crate::postgres::session::client::{Client, Transaction};
+use crate::postgres::session::client::{PooledClient, Transaction};
 use crate::postgres::{Error, ErrorContext, Params, Store};
 
 /// What of an entry is read.
@@ -22,7 +22,7 @@ const COLUMNS: &str = "id::bigint AS id, state::text, action::text, coalesce(tab
 
 /// Changes that wait, of one table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Waiting {
+pub struct WaitingChanges {
     /// How many rows have some.
     pub rows: i64,
     /// Since when the oldest waits.
@@ -46,7 +46,7 @@ pub struct WaitingRow {
 
 /// Whoever can be asked.
 enum Asked<'a> {
-    Client(&'a Client),
+    Client(&'a PooledClient),
     Transaction(&'a Transaction<'a>),
 }
 
@@ -182,7 +182,7 @@ impl Store {
     }
 
     /// What waits to be sent, by table.
-    pub async fn attached_waiting(&self) -> Result<BTreeMap<String, Waiting>, Error> {
+    pub async fn attached_waiting(&self) -> Result<BTreeMap<String, WaitingChanges>, Error> {
         let client = self.client().await?;
         let sql = format!(
             "SELECT coalesce(table_name, '')::text, count(DISTINCT record_id), coalesce(min(created_at), now())
@@ -190,7 +190,10 @@ impl Store {
             self.schema
         );
         let rows = client.query(&sql, &[]).await.context("count changes that wait")?;
-        Ok(rows.iter().map(|row| (row.get(0), Waiting { rows: row.get(1), since: row.get(2) })).collect())
+        Ok(rows
+            .iter()
+            .map(|row| (row.get(0), WaitingChanges { rows: row.get(1), since: row.get(2) }))
+            .collect())
     }
 
     /// The rows that wait, the oldest first: of one table, or of all; behind a time and a row.
@@ -248,7 +251,7 @@ fn entry(row: &Row) -> LogEntry {
         id: row.get(0),
         state: EntryState::of(&word),
         word,
-        action: action.as_deref().and_then(Action::from_word),
+        action: action.as_deref().and_then(WriteKind::from_word),
         at: RowRef { table: row.get(3), row: RowId(row.get(4)) },
         sfid: row.get(5),
         values: values(6),

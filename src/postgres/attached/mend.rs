@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::attached::history::{EntryState, Failure, LogEntry, RowState, Seen, failure};
+use crate::domain::attached::history::{EntryState, LogEntry, RowFailure, RowSeen, RowState, failure};
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::values::hstore;
 
@@ -23,7 +23,7 @@ use crate::postgres::schema::install::found_hstore;
 use crate::postgres::session::client::Transaction;
 use crate::postgres::{Error, ErrorContext, Store};
 
-use super::asked::{Locked, Mend};
+use super::asked::{LockedRow, Mend};
 use super::catalog::taken_over;
 use super::recipe::Recipe;
 
@@ -79,7 +79,7 @@ impl Store {
         } else {
             Vec::new()
         };
-        let seen = row.as_ref().map_or(Seen::Gone, |row| Seen::Row(&row.state));
+        let seen = row.as_ref().map_or(RowSeen::Gone, |row| RowSeen::Row(&row.state));
         let failed = failure(&entries, seen, mend.mode);
         still_fails(mend, &entries, failed.as_ref())?;
         let mut captured = Captured::default();
@@ -122,7 +122,7 @@ impl Store {
         let transaction = client.transaction().await.context("begin to ignore an error")?;
         let row = self.lock_attached(&transaction, mend, None).await?;
         let entries = self.lock_failed(&transaction, mend).await?;
-        let seen = row.as_ref().map_or(Seen::Gone, |row| Seen::Row(&row.state));
+        let seen = row.as_ref().map_or(RowSeen::Gone, |row| RowSeen::Row(&row.state));
         let failed = failure(&entries, seen, mend.mode);
         still_fails(mend, &entries, failed.as_ref())?;
         let unsent = failed.map(|failed| failed.unsent).unwrap_or_default();
@@ -145,7 +145,7 @@ impl Store {
         transaction: &Transaction<'_>,
         mend: &Mend<'_>,
         hstore: Option<&str>,
-    ) -> Result<Option<Locked>, Error> {
+    ) -> Result<Option<LockedRow>, Error> {
         // The row of a subquery is of no type but record: for one of the table's own type somebody may have made another
         // function of this name.
         let values = hstore.map_or("NULL".to_owned(), |schema| format!("{schema}.hstore(t)::text"));
@@ -156,7 +156,7 @@ impl Store {
         );
         let row = transaction.query_opt(&sql, &[&mend.at.row.0]).await.context("lock the row")?;
         self.refuse_if_ours(transaction, &mend.at.table).await?;
-        Ok(row.map(|row| Locked {
+        Ok(row.map(|row| LockedRow {
             json: row.get(0),
             state: RowState { sfid: row.get(1), lastop: row.get(2), err: row.get(3) },
             values: row
@@ -382,7 +382,7 @@ fn nothing_sent(mend: &Mend<'_>) -> Error {
 }
 
 /// Whether there is something to send again, and the error is the one that was seen.
-fn still_fails(mend: &Mend<'_>, entries: &[LogEntry], failed: Option<&Failure>) -> Result<(), Error> {
+fn still_fails(mend: &Mend<'_>, entries: &[LogEntry], failed: Option<&RowFailure>) -> Result<(), Error> {
     let newest = failed.and_then(|failed| failed.entry);
     if let Some((entry, at)) = mend.seen {
         let settled = entries.iter().find(|entry| Some(entry.id) == newest).map(|entry| entry.settled_at);

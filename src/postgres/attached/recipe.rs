@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::attached::history::{EntryState, Failure, LogEntry, SYSTEM_COLUMNS};
+use crate::domain::attached::history::{EntryState, LogEntry, RowFailure, SYSTEM_COLUMNS};
 use crate::domain::attached::mode::WriteMode;
-use crate::domain::changes::coalesce::Action;
+use crate::domain::changes::coalesce::WriteKind;
 
 use crate::postgres::Error;
 
-use super::asked::{Locked, Mend};
+use super::asked::{LockedRow, Mend};
 
 /// How what failed of a row is sent again.
 #[derive(Debug, PartialEq)]
@@ -29,8 +29,8 @@ impl Recipe {
     pub(super) fn of(
         mend: &Mend<'_>,
         entries: &[LogEntry],
-        failed: Option<&Failure>,
-        row: Option<&Locked>,
+        failed: Option<&RowFailure>,
+        row: Option<&LockedRow>,
         captured: &BTreeSet<String>,
     ) -> Result<Recipe, Error> {
         let Some(unsent) = failed.map(|failed| &failed.unsent) else { return Ok(Recipe::Nothing) };
@@ -42,7 +42,7 @@ impl Recipe {
         }
         let Some(row) = row else {
             // Nothing captures a delete again; one is never out of date.
-            let deletes = failed.into_iter().filter(|entry| entry.action == Some(Action::Delete));
+            let deletes = failed.into_iter().filter(|entry| entry.action == Some(WriteKind::Delete));
             return match Recipe::again(deletes) {
                 again if again.sends() => Ok(again),
                 _ => Err(Error::Refused(format!(
@@ -93,11 +93,11 @@ impl Recipe {
 
 /// Whether something that waits may create the row's record: an insert, and without a record whatever is being sent, for
 /// merged writes try the insert again with an update. A second insert would create it twice.
-fn creates(mend: &Mend<'_>, entries: &[LogEntry], row: Option<&Locked>) -> bool {
+fn creates(mend: &Mend<'_>, entries: &[LogEntry], row: Option<&LockedRow>) -> bool {
     let has_record = row.is_none_or(|row| row.state.sfid.is_some());
     entries.iter().filter(|entry| entry.state == EntryState::Waiting).any(|entry| match entry.action {
-        Some(Action::Insert) => true,
-        Some(Action::Update) => !has_record && (mend.mode == WriteMode::Merged || entry.word == "PENDING"),
+        Some(WriteKind::Insert) => true,
+        Some(WriteKind::Update) => !has_record && (mend.mode == WriteMode::Merged || entry.word == "PENDING"),
         _ => false,
     })
 }
@@ -112,7 +112,7 @@ fn unknown(mend: &Mend<'_>) -> Error {
 
 /// Whether an entry that is sent again brings no old value back: the row has its values still, or a later entry has newer
 /// ones. Nothing is later than the copy of an archived entry.
-fn is_current(entry: &LogEntry, all: &[LogEntry], row: &Locked, captured: &BTreeSet<String>) -> bool {
+fn is_current(entry: &LogEntry, all: &[LogEntry], row: &LockedRow, captured: &BTreeSet<String>) -> bool {
     let Some(values) = &entry.values else { return false };
     let waits = |column: &String| {
         all.iter().any(|other| {

@@ -8,14 +8,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 
-use crate::domain::changes::unit::{self, Effect, Event, Phase, Unit};
+use crate::domain::changes::unit::{self, Unit, UnitEffect, UnitEvent, UnitPhase};
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
 use crate::postgres::changes::keys;
 use crate::postgres::changes::writeback;
 use crate::postgres::errors::sync_errors;
 
-use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, Outcome, UNSENT};
+use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, UNSENT, UnitOutcome};
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
 
 /// When the users' rows are told.
@@ -69,7 +69,7 @@ impl Store {
         .await?;
         stop_writes(&transaction, &mine).await?;
         transaction.commit().await.context("acknowledge a batch")?;
-        if mine.iter().any(|ack| matches!(ack.outcome, Outcome::Held { awaited: Awaited::Row(_), .. })) {
+        if mine.iter().any(|ack| matches!(ack.outcome, UnitOutcome::Held { awaited: Awaited::Row(_), .. })) {
             drop(client);
             self.wake_released().await?;
         }
@@ -84,8 +84,8 @@ impl Store {
         let mut tables: BTreeMap<&str, Done> = BTreeMap::new();
         for ack in acks {
             let how = match &ack.outcome {
-                Outcome::Accepted { sfid, .. } => json!({"last": "SUCCESS", "sfid": sfid}),
-                Outcome::Nothing { reason } => json!({"last": "IGNORED", "message": reason}),
+                UnitOutcome::Accepted { sfid, .. } => json!({"last": "SUCCESS", "sfid": sfid}),
+                UnitOutcome::Nothing { reason } => json!({"last": "IGNORED", "message": reason}),
                 _ => continue,
             };
             tables.entry(&ack.unit.table).or_default().note(ack, how);
@@ -118,8 +118,8 @@ impl Store {
         let mut tables: BTreeMap<&str, Done> = BTreeMap::new();
         for ack in acks {
             let message = match &ack.outcome {
-                Outcome::Rejected { next: RetryDecision::Again(_), .. } => continue,
-                Outcome::Rejected { error, .. } | Outcome::Lost { park: Some((error, _)), .. } => {
+                UnitOutcome::Rejected { next: RetryDecision::Again(_), .. } => continue,
+                UnitOutcome::Rejected { error, .. } | UnitOutcome::Lost { park: Some((error, _)), .. } => {
                     format!("{}: {}", error.code, error.message)
                 }
                 _ => continue,
@@ -181,8 +181,8 @@ async fn both<A, B>(
 async fn stop_writes(transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
     for ack in acks {
         let error = match &ack.outcome {
-            Outcome::Rejected { error, next: RetryDecision::Stop } => error,
-            Outcome::Lost { park: Some((error, RetryDecision::Stop)), .. } => error,
+            UnitOutcome::Rejected { error, next: RetryDecision::Stop } => error,
+            UnitOutcome::Lost { park: Some((error, RetryDecision::Stop)), .. } => error,
             _ => continue,
         };
         let why = format!("{} on row {}", error.code, ack.unit.row);
@@ -219,8 +219,8 @@ impl Done {
 /// The same acknowledgement of a record that a person ignored meanwhile: it does not go again by itself.
 fn stop_asking(ack: &Ack) -> Ack {
     match &ack.outcome {
-        Outcome::Rejected { error, .. } => Ack {
-            outcome: Outcome::Rejected { error: error.clone(), next: RetryDecision::Open },
+        UnitOutcome::Rejected { error, .. } => Ack {
+            outcome: UnitOutcome::Rejected { error: error.clone(), next: RetryDecision::Open },
             ..ack.clone()
         },
         _ => ack.clone(),
@@ -250,7 +250,7 @@ async fn lock_units(
             .context("lock the units of a batch")?;
         units.extend(locked.iter().map(|row| {
             let unit = Unit {
-                phase: Phase::InFlight,
+                phase: UnitPhase::InFlight,
                 version: row.get(1),
                 attempts: row.get(2),
                 lost: row.get(3),
@@ -272,10 +272,10 @@ async fn record_attempts(transaction: &Transaction<'_>, batch: &str, acks: &[&Ac
     for ack in acks {
         let Some(request) = &ack.request else { continue };
         let (outcome, error) = match &ack.outcome {
-            Outcome::Accepted { .. } | Outcome::Begun { .. } => ("accepted", None),
-            Outcome::Rejected { error, .. } => ("rejected", Some(error)),
-            Outcome::Lost { .. } => ("lost", None),
-            Outcome::Recreate => ("rejected", None),
+            UnitOutcome::Accepted { .. } | UnitOutcome::Begun { .. } => ("accepted", None),
+            UnitOutcome::Rejected { error, .. } => ("rejected", Some(error)),
+            UnitOutcome::Lost { .. } => ("lost", None),
+            UnitOutcome::Recreate => ("rejected", None),
             _ => continue,
         };
         tables.push(ack.unit.table.as_str());
@@ -342,14 +342,14 @@ async fn settle_units(
     for ack in acks {
         let claimed = &ack.unit;
         let owed = deferred.get(&claimed.row());
-        let event = Event::Answered {
+        let event = UnitEvent::Answered {
             token: token.to_owned(),
             version: claimed.version,
             answer: ack.outcome.answer(),
             row_locked: owed.is_some(),
         };
         let (after, effects) = unit::step(units.remove(&(claimed.table.clone(), claimed.row.0)), &event);
-        if effects.contains(&Effect::Wake) {
+        if effects.contains(&UnitEffect::Wake) {
             let (rows, keys) = awaited.entry(&claimed.table).or_default();
             rows.push(claimed.row.0);
             keys.extend(ack.key.as_deref());
@@ -418,24 +418,24 @@ async fn settle_units(
 /// The newest entry of the unit's first send as a new record, as long as that may matter.
 fn first_upto(ack: &Ack) -> Option<i64> {
     match &ack.outcome {
-        Outcome::Lost { .. } if ack.op == "insert" && ack.unit.lost == 0 => Some(ack.upto),
+        UnitOutcome::Lost { .. } if ack.op == "insert" && ack.unit.lost == 0 => Some(ack.upto),
         // The rest of it goes into the record that it made.
-        Outcome::Begun { .. } => Some(ack.upto),
-        Outcome::Accepted { .. } | Outcome::Nothing { .. } | Outcome::Recreate => None,
+        UnitOutcome::Begun { .. } => Some(ack.upto),
+        UnitOutcome::Accepted { .. } | UnitOutcome::Nothing { .. } | UnitOutcome::Recreate => None,
         _ => ack.unit.first_upto,
     }
 }
 
 fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a> {
     let (held_table, held_record, held) = match &ack.outcome {
-        Outcome::Held { awaited, .. } if after.phase == Phase::Held => match awaited {
+        UnitOutcome::Held { awaited, .. } if after.phase == UnitPhase::Held => match awaited {
             Awaited::Row(row) => (Some(row.table.as_str()), Some(row.row), None),
             Awaited::Key { table, key } => (Some(table.as_str()), None, Some(key)),
         },
         _ => (None, None, None),
     };
     let sfid = match &ack.outcome {
-        Outcome::Accepted { sfid, .. } | Outcome::Begun { sfid } => sfid.as_deref(),
+        UnitOutcome::Accepted { sfid, .. } | UnitOutcome::Begun { sfid } => sfid.as_deref(),
         _ => None,
     };
     Next {
@@ -450,10 +450,10 @@ fn next_row<'a>(ack: &'a Ack, after: &Unit, owed: Option<&'a Value>) -> Next<'a>
         held_record,
         held_key: held.map(|key| key.folded.as_str()),
         held_text: held.map(|key| key.text.as_str()),
-        recreate: matches!(ack.outcome, Outcome::Recreate),
+        recreate: matches!(ack.outcome, UnitOutcome::Recreate),
         first_upto: first_upto(ack),
         sfid,
-        gone: ack.op == "delete" && matches!(ack.outcome, Outcome::Accepted { .. }),
+        gone: ack.op == "delete" && matches!(ack.outcome, UnitOutcome::Accepted { .. }),
         owes_row: after.owes_row,
         outcome: owed,
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::changes::coalesce::{Action, Entry};
+use crate::domain::changes::coalesce::{Entry, WriteKind};
 use crate::domain::changes::dispatch::{Content, Contested, KEPT_OUT, Misfit, Why};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
@@ -11,7 +11,7 @@ use crate::domain::values::hstore::{self, Hstore};
 use crate::postgres::changes::queue::{CAPTURED_AT, UNSENT};
 use crate::postgres::tables::records::row_values;
 use crate::postgres::tables::row_condition::RowCondition;
-use crate::postgres::{Cached, Client, Error, ErrorContext, Store, quote};
+use crate::postgres::{Cached, Error, ErrorContext, PooledClient, Store, quote};
 
 impl Store {
     /// Reads what claimed units of one table are about: their PENDING and FAILED entries, for a unit's entries share its
@@ -78,7 +78,7 @@ impl Store {
             });
         }
         let begin = |content: &Content| match content.entries.first() {
-            Some(entry) if entry.action == Action::Insert => entry.id,
+            Some(entry) if entry.action == WriteKind::Insert => entry.id,
             _ => 0,
         };
         let unknown: Vec<(i32, i64)> = contents
@@ -93,7 +93,7 @@ impl Store {
             self.bring_back(&client, table, &mut contents).await?;
         }
         let partial = |(row, content): &(&RowId, &Content)| {
-            let inserted = content.entries.iter().any(|entry| entry.action == Action::Insert);
+            let inserted = content.entries.iter().any(|entry| entry.action == WriteKind::Insert);
             recreated.contains(row) || (content.sfid.is_none() && !inserted && !content.entries.is_empty())
         };
         let partial: Vec<i32> = contents.iter().filter(partial).map(|(row, _)| row.0).collect();
@@ -121,12 +121,12 @@ impl Store {
     /// were changed meanwhile, what the row has now.
     async fn bring_back(
         &self,
-        client: &Client,
+        client: &PooledClient,
         table: &str,
         contents: &mut HashMap<RowId, Content>,
     ) -> Result<(), Error> {
         let returning = |(_, content): &(&RowId, &Content)| {
-            !content.stays_out && content.entries.iter().any(|entry| entry.action == Action::Update)
+            !content.stays_out && content.entries.iter().any(|entry| entry.action == WriteKind::Update)
         };
         let rows: Vec<i32> = contents.iter().filter(returning).map(|(row, _)| row.0).collect();
         if rows.is_empty() {
@@ -199,7 +199,7 @@ impl Store {
     /// The same in a session that is there.
     async fn whole_rows(
         &self,
-        client: &Client,
+        client: &PooledClient,
         table: &str,
         rows: &[i32],
     ) -> Result<Vec<(RowId, Hstore)>, Error> {
@@ -219,7 +219,7 @@ impl Store {
     /// row, and a record whose delete it took is nobody's. Where deletes are not passed on, the record lives, and is the row's.
     async fn accepted_ids(
         &self,
-        client: &Client,
+        client: &PooledClient,
         mapping: &Mapping,
         rows: &[(i32, i64)],
     ) -> Result<Vec<(RowId, String)>, Error> {
@@ -262,7 +262,7 @@ fn read_entry(row: &tokio_postgres::Row) -> Result<Entry, Misfit> {
     let values: Option<String> = row.get(4);
     Ok(Entry {
         id: i64::from(id),
-        action: Action::from_word(&action).ok_or_else(|| misfit(Why::of_action(Some(&action))))?,
+        action: WriteKind::from_word(&action).ok_or_else(|| misfit(Why::of_action(Some(&action))))?,
         sfid: row.get(3),
         old: None,
         values: hstore::parse(values.as_deref().unwrap_or(""))

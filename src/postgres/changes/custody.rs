@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::domain::changes::dispatch::{Misfit, Why};
 use crate::domain::errors::grouping::Grouping;
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::{Operation, RowResult, RowStatus};
@@ -52,7 +52,7 @@ pub struct Unowned {
 
 /// What a part of the log holds that somebody must look after.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct LeftBehind {
     /// Where the next part begins; `None` at the end of the log.
     pub next: Option<i32>,
     /// Entries that fit nowhere.
@@ -76,7 +76,12 @@ pub struct RowHint {
 
 impl Store {
     /// Looks at up to `limit` entries from `after` on. Index: the primary key; a unit and an error are looked up for each.
-    pub async fn look_after(&self, mappings: &[Mapping], after: i32, limit: i64) -> Result<Found, Error> {
+    pub async fn look_after(
+        &self,
+        mappings: &[Mapping],
+        after: i32,
+        limit: i64,
+    ) -> Result<LeftBehind, Error> {
         let client = self.client().await?;
         let sql = format!(
             "SELECT max(id), count(*) FROM (SELECT id FROM {}._trigger_log WHERE id > $1 ORDER BY id LIMIT $2) part",
@@ -84,7 +89,7 @@ impl Store {
         );
         let part =
             client.query_one(&sql, &[&after, &limit]).await.context("walk along the log of changes")?;
-        let Some(end) = part.get::<_, Option<i32>>(0) else { return Ok(Found::default()) };
+        let Some(end) = part.get::<_, Option<i32>>(0) else { return Ok(LeftBehind::default()) };
         let whole = part.get::<_, i64>(1) == limit;
         let tables: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
         let sql = format!(
@@ -111,7 +116,7 @@ impl Store {
             .query(&sql, &[&after, &end, &tables, &FOUND])
             .await
             .context("look for changes that nothing answers for")?;
-        let mut found = Found { next: whole.then_some(end), ..Found::default() };
+        let mut found = LeftBehind { next: whole.then_some(end), ..LeftBehind::default() };
         if i64::try_from(rows.len()).unwrap_or(0) == FOUND {
             found.next = rows.last().map(|row| row.get(0));
         }
@@ -333,7 +338,7 @@ impl Store {
     }
 }
 
-impl Found {
+impl LeftBehind {
     fn note(&mut self, row: &tokio_postgres::Row) {
         let entry: i32 = row.get(0);
         let (state, action): (Option<String>, Option<String>) = (row.get(1), row.get(2));
@@ -393,7 +398,7 @@ fn listed(grouping: &Grouping, mappings: &[Mapping], misfit: &Misfit, hint: &Row
     };
     let why = misfit.why.text();
     let message = format!("the entry {} of _trigger_log{of}: {why}", misfit.entry);
-    let error = NewError::classified(object, OP, Source::Engine, UNREADABLE, &message, Vec::new());
+    let error = NewError::classified(object, OP, ErrorSource::Engine, UNREADABLE, &message, Vec::new());
     json!({"mapping": error.mapping, "table_name": table, "op": error.op, "source": error.source, "code": error.code,
         "category": error.category, "class": error.class, "message": error.message, "fingerprint": error.group(grouping),
         "told": format!("{UNREADABLE}: {why}")})

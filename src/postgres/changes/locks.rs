@@ -7,7 +7,7 @@ use crate::domain::errors::remedy::Against;
 use crate::postgres::{Error, ErrorContext, Transaction};
 
 /// A unit as an operator finds it.
-pub(in crate::postgres) struct Unit {
+pub(in crate::postgres) struct LockedUnit {
     /// In flight, or about to be.
     pub sending: bool,
     /// In flight.
@@ -23,7 +23,7 @@ pub(in crate::postgres) async fn lock_units(
     transaction: &Transaction<'_>,
     table: &str,
     ids: &[i32],
-) -> Result<HashMap<i32, Unit>, Error> {
+) -> Result<HashMap<i32, LockedUnit>, Error> {
     let rows = transaction
         .query(
             "SELECT record_id, state = 'inflight', state = 'ready' AND ready_at <= clock_timestamp(), sfid::text,
@@ -35,7 +35,7 @@ pub(in crate::postgres) async fn lock_units(
         .context("lock units")?;
     let unit = |row: &tokio_postgres::Row| {
         let (in_flight, due): (bool, bool) = (row.get(1), row.get(2));
-        (row.get(0), Unit { sending: in_flight || due, in_flight, waits: row.get(4), sfid: row.get(3) })
+        (row.get(0), LockedUnit { sending: in_flight || due, in_flight, waits: row.get(4), sfid: row.get(3) })
     };
     Ok(rows.iter().map(unit).collect())
 }

@@ -10,20 +10,20 @@ use crate::postgres::{Cached, Error, ErrorContext, Store};
 
 /// Where a row stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct RowStanding {
     /// The state of its unit, where something of it is left to do.
     pub unit: Option<String>,
     /// Whether it has a change that no engine took in yet.
     pub untaken: bool,
     /// Its unresolved error.
-    pub error: Option<Failure>,
+    pub error: Option<UnresolvedError>,
     /// Why the newest of its changes that is over was not sent, where it was not.
     pub unsent: Option<String>,
 }
 
 /// An unresolved error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct UnresolvedError {
     /// Its number.
     pub id: i64,
     /// `open`, `retrying`, ...
@@ -49,7 +49,7 @@ pub struct Holdups {
 
 impl Store {
     /// Where rows of one table stand, by their ids.
-    pub async fn standings(&self, table: &str, rows: &[i32]) -> Result<HashMap<i32, Standing>, Error> {
+    pub async fn standings(&self, table: &str, rows: &[i32]) -> Result<HashMap<i32, RowStanding>, Error> {
         let client = self.client().await?;
         let sql = format!(
             "SELECT wanted.id, unit.state,
@@ -68,7 +68,7 @@ impl Store {
         );
         let found = client.query_cached(&sql, &[&table, &rows]).await.context("look where rows stand")?;
         let failure = |row: &tokio_postgres::Row| {
-            Some(Failure {
+            Some(UnresolvedError {
                 id: row.get::<_, Option<i64>>(3)?,
                 state: row.get(4),
                 code: row.get(5),
@@ -77,7 +77,7 @@ impl Store {
                 next_retry_at: row.get(8),
             })
         };
-        let standing = |row: &tokio_postgres::Row| Standing {
+        let standing = |row: &tokio_postgres::Row| RowStanding {
             unit: row.get(1),
             untaken: row.get(2),
             error: failure(row),

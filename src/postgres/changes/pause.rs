@@ -7,7 +7,7 @@ use crate::domain::operations::operation::Operation;
 use crate::domain::reports::overview::Writes;
 
 use crate::postgres::changes::queue::FITS;
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::settings::announce;
 use crate::postgres::{Cached, Error, ErrorContext, Store};
 
@@ -59,7 +59,8 @@ impl Store {
             .context("set the writes of mappings")?;
         for (mapping, before) in mappings.iter().filter_map(|mapping| Some((mapping, before(mapping)?))) {
             let (before, after) = (json!({ "writes": before }), json!({ "writes": state }));
-            let entry = Entry { before: Some(before), after: Some(after), ..Entry::default() };
+            let entry =
+                NewAuditEntry { before: Some(before), after: Some(after), ..NewAuditEntry::default() };
             audit(&transaction, operation, action, mapping, &[entry]).await?;
         }
         announce(&transaction).await?;

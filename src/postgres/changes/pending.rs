@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::domain::changes::pending::{Pending, Waiting};
+use crate::domain::changes::pending::{Pending, WaitReason};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::state::{PendingState, WritesState};
@@ -191,7 +191,7 @@ fn waiting_units(further: &str) -> String {
 
 fn read_pending(row: &Row) -> Pending {
     let held: Option<String> = row.get(10);
-    let waiting = Waiting {
+    let waiting = WaitReason {
         state: PendingState::of(row.get(3)),
         due: row.get(6),
         sends: row.get(8),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::domain::changes::dispatch::Claimed;
 use crate::domain::changes::unit::{LOST_WITH_ENGINE, SendResult};
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::values::key::Key;
@@ -20,7 +20,7 @@ pub const CLAIM_WORD: usize = 6;
 
 /// What became of one unit of a batch.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum UnitOutcome {
     /// Salesforce took it.
     Accepted {
         /// The record's id, when the row is to have it.
@@ -72,25 +72,25 @@ pub enum Outcome {
     Recreate,
 }
 
-impl Outcome {
+impl UnitOutcome {
     /// What it means for its unit.
     pub fn answer(&self) -> SendResult {
         match self {
-            Outcome::Accepted { .. } => SendResult::Accepted,
-            Outcome::Begun { .. } => SendResult::Begun,
-            Outcome::Nothing { .. } => SendResult::Nothing,
-            Outcome::Rejected { error, next } => {
-                SendResult::Rejected { next: *next, counted: error.source == Source::Salesforce }
+            UnitOutcome::Accepted { .. } => SendResult::Accepted,
+            UnitOutcome::Begun { .. } => SendResult::Begun,
+            UnitOutcome::Nothing { .. } => SendResult::Nothing,
+            UnitOutcome::Rejected { error, next } => {
+                SendResult::Rejected { next: *next, counted: error.source == ErrorSource::Salesforce }
             }
-            Outcome::Held { awaited, .. } => SendResult::Held { pause: awaited.pause() },
-            Outcome::Lost { alone, retry, park } => SendResult::Lost {
+            UnitOutcome::Held { awaited, .. } => SendResult::Held { pause: awaited.pause() },
+            UnitOutcome::Lost { alone, retry, park } => SendResult::Lost {
                 alone: *alone,
                 retry: *retry,
                 parked: park.as_ref().map(|(_, verdict)| *verdict),
             },
-            Outcome::Released { pause } => SendResult::Released { pause: *pause },
-            Outcome::Stopped => SendResult::Stopped,
-            Outcome::Recreate => SendResult::Anew,
+            UnitOutcome::Released { pause } => SendResult::Released { pause: *pause },
+            UnitOutcome::Stopped => SendResult::Stopped,
+            UnitOutcome::Recreate => SendResult::Anew,
         }
     }
 }
@@ -136,7 +136,7 @@ pub struct Ack {
     /// What Salesforce answered for it.
     pub response: Option<Value>,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: UnitOutcome,
 }
 
 /// What an acknowledgement did.

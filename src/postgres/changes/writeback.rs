@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
 
 use crate::domain::changes::dispatch::KEPT_OUT;
 use crate::postgres::changes::custody::{UNREADABLE, UNREADABLE_CHANGES};
-use crate::postgres::changes::queue::{Ack, Outcome};
+use crate::postgres::changes::queue::{Ack, UnitOutcome};
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
 
 impl Store {
@@ -205,20 +205,20 @@ pub(in crate::postgres) fn all_deferred(acks: &[&Ack]) -> HashMap<RowRef, Value>
 /// What the row is to say, if this outcome says anything to it.
 fn row_outcome(ack: &Ack) -> Option<Value> {
     let (lastop, err, sfid) = match &ack.outcome {
-        Outcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.clone()),
-        Outcome::Nothing { reason: UNREADABLE_CHANGES } => {
-            let err = json!({"op": ack.op.to_uppercase(), "src": Source::Engine, "code": UNREADABLE,
+        UnitOutcome::Accepted { sfid, lastop: Some(lastop) } => (*lastop, None, sfid.clone()),
+        UnitOutcome::Nothing { reason: UNREADABLE_CHANGES } => {
+            let err = json!({"op": ack.op.to_uppercase(), "src": ErrorSource::Engine, "code": UNREADABLE,
                 "msg": format!("{UNREADABLE_CHANGES}; see the errors of the log"), "fields": []});
             ("FAILED", Some(err.to_string()), None)
         }
         // It waits for nothing, and is in step with nothing.
-        Outcome::Nothing { reason: KEPT_OUT } => {
+        UnitOutcome::Nothing { reason: KEPT_OUT } => {
             return Some(json!({"lastop": null, "err": null, "sfid": null, "upto": ack.upto}));
         }
         // Nothing of it concerns Salesforce, so nothing is pending either.
-        Outcome::Nothing { .. } => ("SYNCED", None, None),
-        Outcome::Rejected { next: RetryDecision::Again(_), .. } => return None,
-        Outcome::Rejected { error, .. } | Outcome::Lost { park: Some((error, _)), .. } => {
+        UnitOutcome::Nothing { .. } => ("SYNCED", None, None),
+        UnitOutcome::Rejected { next: RetryDecision::Again(_), .. } => return None,
+        UnitOutcome::Rejected { error, .. } | UnitOutcome::Lost { park: Some((error, _)), .. } => {
             let err = json!({"op": ack.op.to_uppercase(), "src": error.source, "code": error.code,
                 "msg": error.message, "fields": error.fields});
             ("FAILED", Some(err.to_string()), None)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::domain::errors::catalogue;
 use crate::domain::errors::cause::{Cause, Course, Mute, Sight};
 use crate::domain::errors::grouping::Grouped;
-use crate::domain::errors::sync_error::{Category, Source};
+use crate::domain::errors::sync_error::{Category, ErrorSource};
 
 use crate::postgres::session::client::Cached;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
@@ -188,7 +188,7 @@ impl Store {
     pub(in crate::postgres) fn cause_json(&self, row: &tokio_postgres::Row, course: &Value) -> Value {
         let (mapping, code, fields): (String, String, Vec<String>) = (row.get(1), row.get(2), row.get(3));
         let (message, op): (String, String) = (row.get(6), row.get(7));
-        let source = Source::from_word(row.get(5)).unwrap_or_default();
+        let source = ErrorSource::from_word(row.get(5)).unwrap_or_default();
         let entry = catalogue::classify(source, &code, &message);
         let of = Grouped { mapping: &mapping, code: &code, fields: &fields, op: &op, message: &message };
         json!({

@@ -23,7 +23,7 @@ const TEXT: &str = "(message || E'\\n' || code || E'\\n' || sent || E'\\n' || co
 const TRIGRAM: usize = 3;
 
 /// A filter as a WHERE condition with its parameters; values are always bound.
-pub(in crate::postgres) struct Condition {
+pub(in crate::postgres) struct ErrorCondition {
     /// With a place for each value; right for any row, whatever index led to it.
     pub sql: String,
     /// What must hold besides (it follows from the filter) and can be looked up in an index.
@@ -34,9 +34,9 @@ pub(in crate::postgres) struct Condition {
     pub values: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
-impl Condition {
-    pub fn of(filter: &Filter) -> Condition {
-        let mut condition = Condition {
+impl ErrorCondition {
+    pub fn of(filter: &Filter) -> ErrorCondition {
+        let mut condition = ErrorCondition {
             sql: "resolved_at IS NULL".to_owned(),
             lookups: Vec::new(),
             words: false,

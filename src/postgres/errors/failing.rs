@@ -6,7 +6,7 @@ use crate::domain::errors::remedy::Against;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::RowStatus;
 
-use crate::postgres::changes::locks::{Unit, lock_errors, lock_units};
+use crate::postgres::changes::locks::{LockedUnit, lock_errors, lock_units};
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
 
 impl Store {
@@ -26,7 +26,7 @@ impl Store {
 
 /// The errors of rows, and which of the rows are on their way.
 pub(in crate::postgres) struct Failing {
-    units: HashMap<i32, Unit>,
+    units: HashMap<i32, LockedUnit>,
     errors: HashMap<i32, (String, Against)>,
 }
 

@@ -9,7 +9,7 @@ use crate::domain::errors::grouping::Grouping;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::records::consistency::{LEFT_OUT, OP};
-use crate::domain::records::verify::Kind;
+use crate::domain::records::verify::FindingKind;
 use crate::postgres::errors::sync_errors::{NewError, listed};
 use crate::postgres::reports::status::Lease;
 use crate::postgres::{Cached, Error, ErrorContext, Store, Transaction};
@@ -30,7 +30,7 @@ pub struct NewFinding {
     /// The row; `None` of a record without one.
     pub row: Option<RowId>,
     /// All that was found of it.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<FindingKind>,
     /// Of a duplicate: the other rows.
     pub others: Vec<RowId>,
     /// Both sides in a number.
@@ -58,7 +58,7 @@ pub struct KeptFinding {
     /// The record.
     pub sfid: Option<String>,
     /// What was found.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<FindingKind>,
     /// Of a duplicate: the other rows.
     pub others: Vec<RowId>,
     /// Both sides in a number, as they were.
@@ -429,7 +429,7 @@ fn read(row: &tokio_postgres::Row) -> KeptFinding {
         subject: row.get(0),
         row: row.get::<_, Option<i32>>(1).map(RowId),
         sfid: row.get(2),
-        kinds: kinds.iter().filter_map(|word| Kind::from_word(word)).collect(),
+        kinds: kinds.iter().filter_map(|word| FindingKind::from_word(word)).collect(),
         others: others.into_iter().map(RowId).collect(),
         print: row.get::<_, i64>(5) as u64,
         version: row.get(6),

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use crate::domain::errors::filter::{Filter, Term};
-use crate::domain::errors::sort::{Key, Place, Sort, SortBy};
+use crate::domain::errors::sort::{PageKey, Sort, SortBy, SortValue};
 use crate::domain::errors::sync_error::SyncError;
 
-use crate::postgres::errors::condition::{Condition, walks_again};
+use crate::postgres::errors::condition::{ErrorCondition, walks_again};
 use crate::postgres::errors::sync_errors::{COLUMNS, read_error};
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
 
@@ -33,7 +33,7 @@ pub struct ErrorPage {
     /// What was found, in order; may be fewer than asked for, or none, though more match.
     pub items: Vec<SyncError>,
     /// Where to go on; `None` at the end of the list.
-    pub next: Option<Key>,
+    pub next: Option<PageKey>,
     /// Whether the list ends here.
     pub done: bool,
 }
@@ -72,14 +72,14 @@ fn order(sort: Sort, place: &str) -> String {
 }
 
 /// The condition of standing behind a place.
-fn behind(condition: &mut Condition, sort: Sort, key: &Key) -> String {
+fn behind(condition: &mut ErrorCondition, sort: Sort, key: &PageKey) -> String {
     let sign = if sort.descending { "<" } else { ">" };
     let place = match &key.place {
-        Place::Time(time) => condition.bind(*time),
-        Place::Never(time) => format!("coalesce({}, 'infinity'::timestamptz)", condition.bind(*time)),
-        Place::Word(word) => condition.bind(word.clone()),
-        Place::Words(words) => condition.bind(words.clone()),
-        Place::Number(number) => condition.bind(*number),
+        SortValue::Time(time) => condition.bind(*time),
+        SortValue::Never(time) => format!("coalesce({}, 'infinity'::timestamptz)", condition.bind(*time)),
+        SortValue::Word(word) => condition.bind(word.clone()),
+        SortValue::Words(words) => condition.bind(words.clone()),
+        SortValue::Number(number) => condition.bind(*number),
     };
     let column = place_of(sort.by);
     let then = has_last_seen(sort.by).then(|| condition.bind(key.last_seen));
@@ -91,15 +91,15 @@ fn behind(condition: &mut Condition, sort: Sort, key: &Key) -> String {
 }
 
 /// Reads a place from columns 0 to 2: place, last_seen, id.
-fn read_key(row: &Row, by: SortBy) -> Key {
+fn read_key(row: &Row, by: SortBy) -> PageKey {
     let place = match by {
-        SortBy::LastSeen | SortBy::FirstSeen => Place::Time(row.get(0)),
-        SortBy::Mapping | SortBy::Code | SortBy::State => Place::Word(row.get(0)),
-        SortBy::Row | SortBy::Attempts => Place::Number(row.get(0)),
-        SortBy::Field => Place::Words(row.get(0)),
-        SortBy::NextRetry => Place::Never(row.get::<_, Option<DateTime<Utc>>>(0)),
+        SortBy::LastSeen | SortBy::FirstSeen => SortValue::Time(row.get(0)),
+        SortBy::Mapping | SortBy::Code | SortBy::State => SortValue::Word(row.get(0)),
+        SortBy::Row | SortBy::Attempts => SortValue::Number(row.get(0)),
+        SortBy::Field => SortValue::Words(row.get(0)),
+        SortBy::NextRetry => SortValue::Never(row.get::<_, Option<DateTime<Utc>>>(0)),
     };
-    Key { place, last_seen: row.get(1), id: row.get(2), walking: true }
+    PageKey { place, last_seen: row.get(1), id: row.get(2), walking: true }
 }
 
 impl Store {
@@ -109,7 +109,7 @@ impl Store {
         &self,
         filter: &Filter,
         sort: Sort,
-        after: Option<&Key>,
+        after: Option<&PageKey>,
         limit: i64,
     ) -> Result<ErrorPage, Error> {
         let begin = Instant::now();
@@ -128,8 +128,8 @@ impl Store {
             let missing = i64::try_from(wanted - items.len()).unwrap_or(i64::MAX);
             items.extend(walk(&transaction, filter, sort, place.as_ref(), missing).await?);
             if items.len() >= wanted {
-                let mut next = items.last().map(|error| Key::of(sort.by, error)).or(place);
-                next = next.map(|key| Key { walking: looked_up, ..key });
+                let mut next = items.last().map(|error| PageKey::of(sort.by, error)).or(place);
+                next = next.map(|key| PageKey { walking: looked_up, ..key });
                 return Ok(ErrorPage { items, done: next.is_none(), next });
             }
             place = end_of_step(&transaction, filter, sort, place.as_ref()).await?;
@@ -142,7 +142,7 @@ impl Store {
                 if let Some(found) = look_up(&transaction, filter, sort, place.as_ref(), missing).await? {
                     let ends = found.len() < wanted - items.len();
                     items.extend(found);
-                    let next = items.last().filter(|_| !ends).map(|error| Key::of(sort.by, error));
+                    let next = items.last().filter(|_| !ends).map(|error| PageKey::of(sort.by, error));
                     return Ok(ErrorPage { items, done: next.is_none(), next });
                 }
             }
@@ -154,7 +154,7 @@ impl Store {
 
     /// How many unresolved errors match, counted up to one more than [`COUNT_CAP`].
     pub async fn count_errors(&self, filter: &Filter) -> Result<i64, Error> {
-        let mut condition = Condition::of(filter);
+        let mut condition = ErrorCondition::of(filter);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to count sync errors")?;
         if filter.terms.iter().any(|asked| asked.term == Term::Person)
@@ -176,7 +176,7 @@ impl Store {
 /// How many match, as far as the newest errors tell it: where they are all that there are, or have more than is counted. What
 /// most errors match is not looked up, which would first gather all of them.
 async fn among_newest(transaction: &Transaction<'_>, filter: &Filter) -> Result<Option<i64>, Error> {
-    let mut condition = Condition::of(filter);
+    let mut condition = ErrorCondition::of(filter);
     let limit = condition.bind(2 * COUNT_CAP);
     let sql = format!(
         "SELECT count(*), count(*) FILTER (WHERE {}) FROM (
@@ -193,10 +193,10 @@ async fn walk(
     transaction: &Transaction<'_>,
     filter: &Filter,
     sort: Sort,
-    after: Option<&Key>,
+    after: Option<&PageKey>,
     limit: i64,
 ) -> Result<Vec<SyncError>, Error> {
-    let mut condition = Condition::of(filter);
+    let mut condition = ErrorCondition::of(filter);
     let step = step(&mut condition, filter, sort, after);
     let limit = condition.bind(limit);
     let sql = format!(
@@ -214,9 +214,9 @@ async fn end_of_step(
     transaction: &Transaction<'_>,
     filter: &Filter,
     sort: Sort,
-    after: Option<&Key>,
-) -> Result<Option<Key>, Error> {
-    let mut condition = Condition::of(&Filter::default());
+    after: Option<&PageKey>,
+) -> Result<Option<PageKey>, Error> {
+    let mut condition = ErrorCondition::of(&Filter::default());
     let step = step(&mut condition, filter, sort, after);
     // The endless time stands for no retry, and cannot be read as a time.
     let place = if sort.by == SortBy::NextRetry { "next_retry_at" } else { place_of(sort.by) };
@@ -226,7 +226,7 @@ async fn end_of_step(
 }
 
 /// The errors of an order from a place on.
-fn step(condition: &mut Condition, filter: &Filter, sort: Sort, after: Option<&Key>) -> String {
+fn step(condition: &mut ErrorCondition, filter: &Filter, sort: Sort, after: Option<&PageKey>) -> String {
     let range = condition.range(filter, sort.by);
     let behind = after.map(|key| behind(condition, sort, key)).unwrap_or_default();
     let order = order(sort, place_of(sort.by));
@@ -239,10 +239,10 @@ async fn look_up(
     transaction: &Transaction<'_>,
     filter: &Filter,
     sort: Sort,
-    after: Option<&Key>,
+    after: Option<&PageKey>,
     limit: i64,
 ) -> Result<Option<Vec<SyncError>>, Error> {
-    let mut condition = Condition::of(filter);
+    let mut condition = ErrorCondition::of(filter);
     let Some(by_index) = condition.looked_up(transaction).await? else { return Ok(None) };
     let behind = after.map(|key| behind(&mut condition, sort, key)).unwrap_or_default();
     let limit = condition.bind(limit);

@@ -11,16 +11,16 @@ use tokio_postgres::types::ToSql;
 
 use crate::domain::errors::catalogue;
 use crate::domain::errors::filter::Filter;
-use crate::domain::errors::group::{self, Group, Trend};
+use crate::domain::errors::group::{self, Group, GroupTrend};
 use crate::domain::errors::grouping::{Grouped, Grouping};
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::errors::sync_error::{Category, Class, ErrorState, SyncError};
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
 
-use crate::postgres::changes::queue::{Ack, Outcome};
+use crate::postgres::changes::queue::{Ack, UnitOutcome};
 use crate::postgres::errors::causes::{OPEN, causes_of};
-use crate::postgres::errors::condition::{Condition, read_whole};
+use crate::postgres::errors::condition::{ErrorCondition, read_whole};
 use crate::postgres::{Cached, Error, ErrorContext, Store, Transaction};
 
 /// A failure as it is to be kept.
@@ -33,7 +33,7 @@ pub struct NewError {
     /// The record's id, where known.
     pub sfid: Option<String>,
     /// Who found it.
-    pub source: Source,
+    pub source: ErrorSource,
     /// Code.
     pub code: String,
     /// Category, from the catalogue.
@@ -55,7 +55,7 @@ impl NewError {
     pub fn classified(
         mapping: &str,
         op: &str,
-        source: Source,
+        source: ErrorSource,
         code: &str,
         message: &str,
         fields: Vec<String>,
@@ -86,7 +86,7 @@ impl NewError {
 
 /// Which errors an operation is about.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Selection {
+pub enum ErrorSelection {
     /// These.
     Ids(Vec<i64>),
     /// Those that match.
@@ -95,7 +95,7 @@ pub enum Selection {
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Target {
+pub struct ErrorTarget {
     /// Its number.
     pub id: i64,
     /// Table.
@@ -122,7 +122,7 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to group sync errors")?;
         read_whole(&transaction).await?;
-        let mut condition = Condition::of(filter);
+        let mut condition = ErrorCondition::of(filter);
         let limit = condition.bind(limit);
         let sql = format!(
             "SELECT fingerprint, mapping, code, fields, min(message), min(category), min(class), count(*),
@@ -156,7 +156,7 @@ impl Store {
                 count: row.get(7),
                 first_seen: row.get(8),
                 last_seen: row.get(9),
-                trend: Trend { last_hour: row.get(10), hour_before: row.get(11) },
+                trend: GroupTrend { last_hour: row.get(10), hour_before: row.get(11) },
                 aside: row.get(12),
             })
             .collect())
@@ -164,15 +164,15 @@ impl Store {
 
     /// Which unresolved errors an operation would be about, by their numbers: those that match, or those that are named
     /// (resolved ones included). Read as a stream, a few words each.
-    pub async fn targets(&self, of: &Selection) -> Result<Vec<Target>, Error> {
+    pub async fn targets(&self, of: &ErrorSelection) -> Result<Vec<ErrorTarget>, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to select sync errors")?;
         let (condition, values) = match of {
-            Selection::Filter(filter) => {
-                let condition = Condition::of(filter);
+            ErrorSelection::Filter(filter) => {
+                let condition = ErrorCondition::of(filter);
                 (condition.sql, condition.values)
             }
-            Selection::Ids(ids) => {
+            ErrorSelection::Ids(ids) => {
                 ("id = ANY($1)".to_owned(), vec![Box::new(ids.clone()) as Box<dyn ToSql + Sync + Send>])
             }
         };
@@ -184,7 +184,7 @@ impl Store {
         let mut rows = std::pin::pin!(rows);
         let mut targets = Vec::new();
         while let Some(row) = rows.try_next().await.context("select sync errors")? {
-            targets.push(Target {
+            targets.push(ErrorTarget {
                 id: row.get(0),
                 table: row.get(1),
                 row: row.get::<_, Option<i32>>(2).map(RowId),
@@ -349,22 +349,22 @@ pub(in crate::postgres) async fn settle_errors(
     let mut resolved: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
     for ack in acks {
         let (error, state, retry, attempts) = match &ack.outcome {
-            Outcome::Rejected { error, next } => {
-                let attempts = ack.unit.attempts + i32::from(error.source == Source::Salesforce);
+            UnitOutcome::Rejected { error, next } => {
+                let attempts = ack.unit.attempts + i32::from(error.source == ErrorSource::Salesforce);
                 (error, state_of(*next), next.pause(), attempts)
             }
-            Outcome::Held { error, .. } => (error, "held", None, ack.unit.attempts),
-            Outcome::Lost { park: Some((error, next)), .. } => {
+            UnitOutcome::Held { error, .. } => (error, "held", None, ack.unit.attempts),
+            UnitOutcome::Lost { park: Some((error, next)), .. } => {
                 (error, state_of(*next), None, ack.unit.attempts)
             }
-            Outcome::Accepted { .. } => {
+            UnitOutcome::Accepted { .. } => {
                 resolved
                     .entry(ack.unit.table.as_str())
                     .or_default()
                     .insert(ack.unit.row.to_string(), json!("accepted"));
                 continue;
             }
-            Outcome::Nothing { reason } => {
+            UnitOutcome::Nothing { reason } => {
                 resolved
                     .entry(ack.unit.table.as_str())
                     .or_default()
@@ -475,7 +475,7 @@ pub(in crate::postgres) async fn ignored_rows(
 ) -> Result<HashSet<RowRef>, Error> {
     let again: Vec<Value> = acks
         .iter()
-        .filter(|ack| matches!(ack.outcome, Outcome::Rejected { next: RetryDecision::Again(_), .. }))
+        .filter(|ack| matches!(ack.outcome, UnitOutcome::Rejected { next: RetryDecision::Again(_), .. }))
         .map(|ack| json!({"table": ack.unit.table, "row": ack.unit.row, "upto": ack.upto}))
         .collect();
     if again.is_empty() {
@@ -515,7 +515,7 @@ pub(in crate::postgres) fn read_error(row: &tokio_postgres::Row) -> SyncError {
         first_seen: row.get(14),
         last_seen: row.get(15),
         group: row.get(16),
-        source: Source::from_word(&word(17)).unwrap_or_default(),
+        source: ErrorSource::from_word(&word(17)).unwrap_or_default(),
     }
 }
 

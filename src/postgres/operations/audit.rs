@@ -13,7 +13,7 @@ use crate::postgres::{Error, ErrorContext, Store, Transaction};
 
 /// One row of an operation, as it is written.
 #[derive(Clone, Debug, Default)]
-pub(in crate::postgres) struct Entry {
+pub(in crate::postgres) struct NewAuditEntry {
     /// `None` for what concerns the whole mapping.
     pub row: Option<i32>,
     /// Values by column.
@@ -30,7 +30,7 @@ pub(in crate::postgres) async fn audit(
     operation: &Operation,
     action: &str,
     mapping: &Mapping,
-    entries: &[Entry],
+    entries: &[NewAuditEntry],
 ) -> Result<(), Error> {
     let rows: Vec<Value> = entries
         .iter()

@@ -11,7 +11,7 @@ use crate::postgres::{CHANNEL, Error, ErrorContext, Store};
 
 /// A command that an engine took.
 #[derive(Clone, Debug)]
-pub struct Command {
+pub struct EngineCommand {
     /// Number.
     pub id: i64,
     /// What is asked, or the kind of it where this version does not know it.
@@ -26,7 +26,7 @@ const LONGER: u32 = 6;
 
 /// How a long command stands, for whoever asked.
 #[derive(Clone, Debug)]
-pub enum Course {
+pub enum CommandProgress {
     /// No engine took it yet: since when, in seconds.
     Waiting(f64),
     /// It is worked, and this far.
@@ -56,7 +56,7 @@ impl Store {
 
     /// Takes the waiting commands, each by one engine only. Commands nobody took for a minute are left: whoever
     /// asked has given up.
-    pub async fn take_commands(&self) -> Result<Vec<Command>, Error> {
+    pub async fn take_commands(&self) -> Result<Vec<EngineCommand>, Error> {
         let client = self.client().await?;
         let rows = client
             .query(
@@ -73,7 +73,7 @@ impl Store {
             .map(|row| {
                 let (kind, args): (String, Value) = (row.get(1), row.get(2));
                 let request = serde_json::from_value(json!({"kind": kind, "args": args}));
-                Command { id: row.get(0), request: request.map_err(|_| kind) }
+                EngineCommand { id: row.get(0), request: request.map_err(|_| kind) }
             })
             .collect())
     }
@@ -134,7 +134,7 @@ impl Store {
 
     /// Says that a long command is still wanted, or is to stop, and tells how it stands. What was answered is told once
     /// and then forgotten: it may be large, and quotes rows.
-    pub async fn follow_command(&self, id: i64, stop: bool) -> Result<Course, Error> {
+    pub async fn follow_command(&self, id: i64, stop: bool) -> Result<CommandProgress, Error> {
         let client = self.client().await?;
         let row = client
             .query_one(
@@ -154,14 +154,14 @@ impl Store {
                     .execute("UPDATE syncdeck.command SET result = NULL WHERE id = $1", &[&id])
                     .await
                     .context("forget an answer")?;
-                Course::Answered(match row.get::<_, Option<String>>(2) {
+                CommandProgress::Answered(match row.get::<_, Option<String>>(2) {
                     Some(failure) => Err(failure),
                     None => Ok(row.get::<_, Option<Value>>(1).unwrap_or_default()),
                 })
             }
-            () if !row.get::<_, bool>(4) => Course::Waiting(row.get(5)),
-            () if row.get(6) => Course::Silent,
-            () => Course::Worked(row.get(3)),
+            () if !row.get::<_, bool>(4) => CommandProgress::Waiting(row.get(5)),
+            () if row.get(6) => CommandProgress::Silent,
+            () => CommandProgress::Worked(row.get(3)),
         })
     }
 

@@ -13,10 +13,10 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::operation::{Operation, RowResult, RowStatus};
 use crate::domain::records::record::{Edit, FieldEdit};
 
-use crate::postgres::changes::locks::{Unit, lock_errors, lock_units};
+use crate::postgres::changes::locks::{LockedUnit, lock_errors, lock_units};
 use crate::postgres::changes::queue::UNSENT;
 use crate::postgres::errors::failing::failing;
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::tables::records::json_text;
 use crate::postgres::{AS_ENGINE, CHANNEL, Error, ErrorContext, Store, Transaction, describe, quote};
 
@@ -38,7 +38,7 @@ pub struct RowEdit {
 
 /// A row as it was listed.
 #[derive(Clone, Copy, Debug)]
-pub struct Listed {
+pub struct ListedRow {
     /// Which row.
     pub row: RowId,
     /// When its error was seen last; `None` compares nothing.
@@ -90,8 +90,13 @@ impl Store {
         operation: &Operation,
     ) -> Result<(), Error> {
         done(
-            self.retry_rows(&at.table, &[Listed { row: at.row, seen, twice: false }], operation, "retried")
-                .await?,
+            self.retry_rows(
+                &at.table,
+                &[ListedRow { row: at.row, seen, twice: false }],
+                operation,
+                "retried",
+            )
+            .await?,
         )
     }
 
@@ -172,7 +177,7 @@ impl Store {
                 Ok((before, after)) => {
                     let names = edit.fields.iter().map(|field| field.column.as_str()).collect();
                     columns.entry(names).or_default().push(json!({"id": edit.row, "after": after}));
-                    entries.push(Entry {
+                    entries.push(NewAuditEntry {
                         row: Some(edit.row.0),
                         before: Some(Value::Object(before)),
                         after: Some(Value::Object(after)),
@@ -234,13 +239,13 @@ impl Store {
     pub async fn retry_rows(
         &self,
         table: &str,
-        rows: &[Listed],
+        rows: &[ListedRow],
         operation: &Operation,
         action: &str,
     ) -> Result<Vec<RowResult>, Error> {
         let mapping = self.registered(table).await?;
         let mut results = Vec::new();
-        let mut waiting: Vec<&[Listed]> = vec![rows];
+        let mut waiting: Vec<&[ListedRow]> = vec![rows];
         while let Some(part) = waiting.pop() {
             let (done, busy) = self.retry_together(&mapping, part, operation, action).await?;
             results.extend(done);
@@ -253,7 +258,7 @@ impl Store {
     async fn retry_together(
         &self,
         mapping: &Mapping,
-        rows: &[Listed],
+        rows: &[ListedRow],
         operation: &Operation,
         action: &str,
     ) -> Result<(Vec<RowResult>, HashSet<i32>), Error> {
@@ -272,7 +277,7 @@ impl Store {
             let answered =
                 listed.seen.is_some_and(|at| errors.get(&id).is_some_and(|(_, error)| error.seen > at));
             let fate = match units.get(&id) {
-                Some(Unit { sending: true, .. }) => {
+                Some(LockedUnit { sending: true, .. }) => {
                     Some((RowStatus::Skipped, "it is being sent already".to_owned()))
                 }
                 _ if answered => {
@@ -293,8 +298,8 @@ impl Store {
             );
             results.push(RowResult::new(RowId(*id), RowStatus::Failed, why));
         }
-        let entries: Vec<Entry> =
-            made.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
+        let entries: Vec<NewAuditEntry> =
+            made.iter().map(|id| NewAuditEntry { row: Some(*id), ..NewAuditEntry::default() }).collect();
         audit(&transaction, operation, action, mapping, &entries).await?;
         announce(&transaction, &mapping.table, &made).await?;
         transaction.commit().await.context("retry rows")?;
@@ -354,8 +359,8 @@ impl Store {
             self.schema
         );
         transaction.execute(&sql, &[&mapping.table, &ignored]).await.context("ignore errors")?;
-        let entries: Vec<Entry> =
-            ignored.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
+        let entries: Vec<NewAuditEntry> =
+            ignored.iter().map(|id| NewAuditEntry { row: Some(*id), ..NewAuditEntry::default() }).collect();
         audit(&transaction, operation, "ignored", &mapping, &entries).await?;
         announce(&transaction, &mapping.table, &ignored).await?;
         transaction.commit().await.context("ignore errors")?;

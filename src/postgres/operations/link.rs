@@ -13,7 +13,7 @@ use crate::domain::records::record::FieldEdit;
 
 use crate::postgres::changes::queue::UNSENT;
 use crate::postgres::errors::failing::failing;
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::{RowEdit, announce, compare, plain};
 use crate::postgres::tables::records::json_text;
 use crate::postgres::{AS_ENGINE, AS_USER, Error, ErrorContext, Store, Transaction};
@@ -140,7 +140,7 @@ impl Store {
                 },
             )?;
             let (before, after) = (Some(Value::Object(before)), Some(Value::Object(after)));
-            let entry = Entry { row: Some(at.row.0), before, after, undoes: None };
+            let entry = NewAuditEntry { row: Some(at.row.0), before, after, undoes: None };
             audit(&transaction, operation, "edited", &mapping, &[entry]).await?;
             transaction.batch_execute(AS_ENGINE).await.context("mark the engine's own write")?;
         }
@@ -150,7 +150,7 @@ impl Store {
             .context("link a row")?;
         // Whatever was lost before: this is its record.
         self.make_ready(&transaction, &mapping, &[at.row.0], &[at.row.0]).await?;
-        let entry = Entry {
+        let entry = NewAuditEntry {
             row: Some(at.row.0),
             before: Some(json!({"sfid": null})),
             after: Some(json!({"sfid": sfid})),
@@ -204,7 +204,7 @@ impl Store {
                 error
             },
         )?;
-        let entry = Entry { row: Some(other), before, ..Entry::default() };
+        let entry = NewAuditEntry { row: Some(other), before, ..NewAuditEntry::default() };
         // Of another kind than a revert: bringing the row back would need its record.
         audit(transaction, operation, "replaced", mapping, &[entry]).await
     }

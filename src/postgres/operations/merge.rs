@@ -10,7 +10,7 @@ use crate::domain::operations::operation::Operation;
 use crate::domain::records::verify::TOGETHER;
 
 use crate::postgres::changes::locks::lock_units;
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::{announce, plain};
 use crate::postgres::tables::records::json_text;
 use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
@@ -89,16 +89,16 @@ impl Store {
             self.write_columns(&transaction, &mapping, &columns, vec![row]).await.map_err(refused)?;
         }
         let whole = self.removed_rows(&transaction, &mapping, &ids).await?;
-        let mut entries = vec![Entry {
+        let mut entries = vec![NewAuditEntry {
             row: Some(into.row.0),
             before: Some(Value::Object(before)),
             after: Some(Value::Object(after.clone())),
-            ..Entry::default()
+            ..NewAuditEntry::default()
         }];
-        entries.extend(ids.iter().map(|id| Entry {
+        entries.extend(ids.iter().map(|id| NewAuditEntry {
             row: Some(*id),
             before: whole.get(id).cloned(),
-            ..Entry::default()
+            ..NewAuditEntry::default()
         }));
         audit(&transaction, operation, "merged", &mapping, &entries).await?;
         let sql = format!("DELETE FROM {} WHERE id = ANY($1)", self.table(&mapping.table));

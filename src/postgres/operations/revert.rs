@@ -14,9 +14,9 @@ use crate::domain::operations::operation::{Operation, RowResult, RowStatus};
 use crate::domain::records::record::{SalesforceState, SalesforceValues};
 use crate::domain::records::verify::AsFound;
 
-use crate::postgres::changes::locks::{Unit, lock_units};
+use crate::postgres::changes::locks::{LockedUnit, lock_units};
 use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, UNSENT};
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::{Locked, announce, plain};
 use crate::postgres::tables::records::json_text;
 use crate::postgres::tables::rows::recently_accepted;
@@ -38,7 +38,7 @@ pub struct Reverted {
 
 /// What rows may be reverted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RevertFor {
     /// Something unsent is given up.
     Revert,
     /// Nothing is unsent, and yet the row differs from its record.
@@ -63,7 +63,7 @@ impl Store {
         &self,
         table: &str,
         rows: &[Reverted],
-        wanted: Wanted,
+        wanted: RevertFor,
         operation: &Operation,
     ) -> Result<Vec<RowResult>, Error> {
         let mapping = self.registered(table).await?;
@@ -97,7 +97,7 @@ impl Store {
         &self,
         mapping: &Mapping,
         rows: &[Reverted],
-        wanted: Wanted,
+        wanted: RevertFor,
         operation: &Operation,
     ) -> Result<(Vec<RowResult>, HashSet<i32>), Error> {
         let mut client = self.client().await?;
@@ -125,8 +125,8 @@ impl Store {
                 _ if !as_found.as_ref().is_none_or(|found| is_still(found, there.get(&row.0))) => {
                     Some(CHANGED_SINCE)
                 }
-                Wanted::Revert if !unsent.contains(&row.0) => Some("nothing of it is unsent"),
-                Wanted::Repair if unit.is_some() || unsent.contains(&row.0) => {
+                RevertFor::Revert if !unsent.contains(&row.0) => Some("nothing of it is unsent"),
+                RevertFor::Repair if unit.is_some() || unsent.contains(&row.0) => {
                     Some("it was changed meanwhile, and the change is on its way")
                 }
                 _ => None,
@@ -151,9 +151,9 @@ impl Store {
             .map(|(id, _)| *id)
             .collect();
         let mut whole = self.removed_rows(&transaction, mapping, &removed).await?;
-        let entries: Vec<Entry> =
+        let entries: Vec<NewAuditEntry> =
             changes.iter().map(|(id, change)| entry(*id, change, whole.remove(id))).collect();
-        let action = if wanted == Wanted::Revert { "reverted" } else { "repaired" };
+        let action = if wanted == RevertFor::Revert { "reverted" } else { "repaired" };
         audit(&transaction, operation, action, mapping, &entries).await?;
         let touched: Vec<i32> = changes.keys().copied().collect();
         let why = format!("given up by {}", operation.operator.actor);
@@ -171,7 +171,7 @@ impl Store {
         mapping: &Mapping,
         changes: &BTreeMap<i32, Change>,
         there: &HashMap<i32, Value>,
-        units: &HashMap<i32, Unit>,
+        units: &HashMap<i32, LockedUnit>,
     ) -> Result<(), Error> {
         let table = self.table(&mapping.table);
         let mut columns: BTreeMap<Vec<&str>, Vec<Value>> = BTreeMap::new();
@@ -339,7 +339,12 @@ impl Store {
 }
 
 /// What becomes of a row, given its record.
-fn change(mapping: &Mapping, row: Option<&Value>, unit: Option<&Unit>, record: &SalesforceValues) -> Change {
+fn change(
+    mapping: &Mapping,
+    row: Option<&Value>,
+    unit: Option<&LockedUnit>,
+    record: &SalesforceValues,
+) -> Change {
     let found = record.state == SalesforceState::Found;
     match row {
         Some(_) if !found => Change::Remove,
@@ -384,12 +389,12 @@ fn told(change: &Change) -> &'static str {
 }
 
 /// The entry of the audit for a row; `whole` is the row that goes.
-fn entry(id: i32, change: &Change, whole: Option<Value>) -> Entry {
+fn entry(id: i32, change: &Change, whole: Option<Value>) -> NewAuditEntry {
     let (before, after) = match change {
         Change::Values { before, after, .. } => (Some(json!(before)), Some(json!(after))),
         Change::Remove => (whole, None),
         Change::Restore { after } => (None, Some(json!(after))),
         Change::Nothing => (None, None),
     };
-    Entry { row: Some(id), before, after, undoes: None }
+    NewAuditEntry { row: Some(id), before, after, undoes: None }
 }

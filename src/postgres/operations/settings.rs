@@ -8,11 +8,11 @@ use crate::domain::mappings::mapping::{Mapping, no_such_mapping};
 use crate::domain::mappings::rules::Rules;
 use crate::domain::operations::operation::Operation;
 
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::{CHANNEL, Cached, Error, ErrorContext, Store, Transaction};
 
 /// Rules set at run time, by mapping and key.
-pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
+pub type RunTimeRules = BTreeMap<String, BTreeMap<String, String>>;
 
 /// What setting a rule came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,13 +112,13 @@ impl Store {
     }
 
     /// The rules set at run time.
-    pub async fn settings(&self) -> Result<Settings, Error> {
+    pub async fn settings(&self) -> Result<RunTimeRules, Error> {
         let client = self.client().await?;
         let rows = client
             .query_cached("SELECT mapping, key, value FROM syncdeck.setting", &[])
             .await
             .context("read the rules set at run time")?;
-        let mut settings = Settings::new();
+        let mut settings = RunTimeRules::new();
         for row in rows {
             settings.entry(row.get(0)).or_default().insert(row.get(1), row.get(2));
         }
@@ -180,7 +180,12 @@ impl Store {
             if !is_so || undoes.is_some() {
                 store_rule(&transaction, &mapping.object, &key, value, operation).await?;
                 let (before, after) = (json!({ key.as_str(): before }), json!({ key.as_str(): value }));
-                entries.push(Entry { before: Some(before), after: Some(after), undoes, ..Entry::default() });
+                entries.push(NewAuditEntry {
+                    before: Some(before),
+                    after: Some(after),
+                    undoes,
+                    ..NewAuditEntry::default()
+                });
             }
             set.push(SetTo { key, value: value.map(str::to_owned), is_so });
         }

@@ -14,7 +14,7 @@ use crate::postgres::operations::audit::FINAL;
 use crate::postgres::operations::edit;
 use crate::postgres::tables::records;
 
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::{RowEdit, announce};
 use crate::postgres::operations::removed::OURS;
 use crate::postgres::{Error, ErrorContext, Store};
@@ -135,7 +135,7 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        let undo = Entry {
+        let undo = NewAuditEntry {
             row: Some(row.0),
             before: removed.or_else(|| entry.after.as_ref().map(|values| json!(values))),
             after: entry.before.as_ref().map(|values| json!(values)),
@@ -168,10 +168,14 @@ impl Store {
             .await
             .context("open ignored errors again")?;
         let opened: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
-        let undos: Vec<Entry> = entries
+        let undos: Vec<NewAuditEntry> = entries
             .iter()
             .filter(|(row, _)| opened.contains(&row.0))
-            .map(|(row, entry)| Entry { row: Some(row.0), undoes: Some(entry.id), ..Entry::default() })
+            .map(|(row, entry)| NewAuditEntry {
+                row: Some(row.0),
+                undoes: Some(entry.id),
+                ..NewAuditEntry::default()
+            })
             .collect();
         audit(&transaction, operation, "undid", mapping, &undos).await?;
         announce(&transaction, &mapping.table, &ids).await?;

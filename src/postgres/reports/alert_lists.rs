@@ -9,7 +9,7 @@ use crate::domain::reports::overview::{AlertsStatus, FailingChannel};
 use crate::domain::state::DeliveryState;
 
 use crate::postgres::reports::status::Lease;
-use crate::postgres::session::client::{Cached, Client};
+use crate::postgres::session::client::{Cached, PooledClient};
 use crate::postgres::{Error, ErrorContext, Store};
 
 /// What the configuration has, as the engine read it that looks after the alerts.
@@ -56,7 +56,10 @@ pub struct Posted {
 impl Store {
     /// How many alerts fire, and which channels fail: cheap enough to be asked several times a second. Index
     /// `alert_firing`.
-    pub(in crate::postgres) async fn alerts_status(&self, client: &Client) -> Result<AlertsStatus, Error> {
+    pub(in crate::postgres) async fn alerts_status(
+        &self,
+        client: &PooledClient,
+    ) -> Result<AlertsStatus, Error> {
         let rows = client
             .query_cached(
                 "SELECT count(*), count(*) FILTER (WHERE acknowledged_at IS NULL AND NOT EXISTS (

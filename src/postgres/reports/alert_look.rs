@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::alert::look::Answers;
+use crate::domain::alert::look::AnswerCounts;
 use crate::domain::errors::sync_error::{Category, SyncError};
 
 use crate::postgres::errors::causes::OPEN;
@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// The answers of each mapping after a time, whole minutes. Along the primary key of `syncdeck.minute`.
-    pub async fn answers_since(&self, since: DateTime<Utc>) -> Result<Vec<(String, Answers)>, Error> {
+    pub async fn answers_since(&self, since: DateTime<Utc>) -> Result<Vec<(String, AnswerCounts)>, Error> {
         let client = self.client().await?;
         let sql = "SELECT name, accepted, rejected FROM syncdeck.mapping, LATERAL (
                  SELECT coalesce(sum(accepted), 0)::bigint AS accepted, coalesce(sum(rejected), 0)::bigint AS rejected
@@ -36,7 +36,7 @@ impl Store {
         let rows = client.query(sql, &[&since]).await.context("count recent answers")?;
         Ok(rows
             .iter()
-            .map(|row| (row.get(0), Answers { accepted: row.get(1), rejected: row.get(2) }))
+            .map(|row| (row.get(0), AnswerCounts { accepted: row.get(1), rejected: row.get(2) }))
             .collect())
     }
 

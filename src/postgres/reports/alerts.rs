@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::domain::alert::life::{Acknowledged, Phase, Standing};
+use crate::domain::alert::life::{Acknowledged, AlertPhase, AlertStanding};
 use crate::domain::alert::message::Message;
 use crate::domain::alert::rule::{Severity, Silence};
 use crate::domain::errors::filter::all_of_mapping;
@@ -17,7 +17,7 @@ use crate::domain::operations::operation::Operation;
 use crate::domain::state::ChannelHealth;
 
 use crate::postgres::errors::causes::causes_of;
-use crate::postgres::reports::deliveries::{Refusal, note_channel, queue};
+use crate::postgres::reports::deliveries::{DeliveryRefusal, note_channel, queue};
 use crate::postgres::reports::status::Lease;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
 
@@ -26,9 +26,9 @@ pub const LEASE: &str = "alerts";
 
 /// All that is kept, but for what waits.
 #[derive(Clone, Debug, Default)]
-pub struct Kept {
+pub struct StoredAlerts {
     /// How each alert stands, by its rule.
-    pub alerts: Vec<(String, Standing)>,
+    pub alerts: Vec<(String, AlertStanding)>,
     /// By rule.
     pub rules: BTreeMap<String, RuleState>,
     /// Those that have not ended.
@@ -74,7 +74,7 @@ pub struct Round {
     /// When.
     pub now: DateTime<Utc>,
     /// How alerts stand now.
-    pub alerts: Vec<(String, Standing)>,
+    pub alerts: Vec<(String, AlertStanding)>,
     /// Those that are forgotten, by rule and subject.
     pub forgotten: Vec<(String, String)>,
     /// What is kept of rules now.
@@ -85,7 +85,7 @@ pub struct Round {
 
 /// An alert as it is listed (`alert list --json` prints exactly these members).
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Listed {
+pub struct ListedAlert {
     /// `RULE`, or `RULE:SUBJECT`.
     pub name: String,
     /// The rule.
@@ -94,7 +94,7 @@ pub struct Listed {
     pub subject: String,
     /// Where it is in its life; by its word.
     #[serde(serialize_with = "by_word")]
-    pub state: Phase,
+    pub state: AlertPhase,
     /// Since when.
     pub since: DateTime<Utc>,
     /// When it fired.
@@ -121,11 +121,11 @@ pub struct Listed {
     pub count: i64,
 }
 
-fn by_word<S: Serializer>(phase: &Phase, serializer: S) -> Result<S::Ok, S::Error> {
+fn by_word<S: Serializer>(phase: &AlertPhase, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(phase.word())
 }
 
-impl Listed {
+impl ListedAlert {
     /// The filter of the errors that it is about, where it is about errors of a cause or a mapping: a rule may speak of
     /// rows that wait.
     pub fn filter(&self) -> Option<String> {
@@ -139,7 +139,7 @@ impl Listed {
 
 /// What waits for a channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct WaitingMessage {
     /// The channel.
     pub channel: String,
     /// How many messages.
@@ -150,7 +150,7 @@ pub struct Waiting {
 
 impl Store {
     /// All that is kept about alerts.
-    pub async fn kept_alerts(&self, now: DateTime<Utc>) -> Result<Kept, Error> {
+    pub async fn kept_alerts(&self, now: DateTime<Utc>) -> Result<StoredAlerts, Error> {
         let client = self.client().await?;
         let rows = client
             .query(
@@ -193,7 +193,7 @@ impl Store {
             stamp: row.get(5),
         };
         let channels = rows.iter().map(|row| (row.get(0), channel(row))).collect();
-        Ok(Kept { alerts, rules, silences, channels })
+        Ok(StoredAlerts { alerts, rules, silences, channels })
     }
 
     /// Keeps what a look changed, and puts what is to be told into the queue: all of it or nothing, under the lease.
@@ -253,7 +253,7 @@ impl Store {
     pub async fn note_channel(
         &self,
         name: &str,
-        refusal: Option<&Refusal>,
+        refusal: Option<&DeliveryRefusal>,
         stamp: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
@@ -302,23 +302,23 @@ impl Store {
     }
 
     /// The alerts, those that fire first.
-    pub async fn listed_alerts(&self, now: DateTime<Utc>) -> Result<Vec<Listed>, Error> {
+    pub async fn listed_alerts(&self, now: DateTime<Utc>) -> Result<Vec<ListedAlert>, Error> {
         let kept = self.kept_alerts(now).await?;
         let configured = self.configured_alerts().await?;
         let names: Vec<&str> =
             kept.alerts.iter().filter_map(|(_, standing)| standing.seen.cause.as_deref()).collect();
         let causes = causes_of(&self.client().await?, &names).await?;
-        let counted = |standing: &Standing| {
+        let counted = |standing: &AlertStanding| {
             let cause = standing.seen.cause.as_ref().and_then(|cause| causes.get(cause));
             cause.map_or(standing.seen.total, |cause| cause.course.total())
         };
-        let mut listed: Vec<Listed> = kept
+        let mut listed: Vec<ListedAlert> = kept
             .alerts
             .iter()
             .map(|(rule, standing)| {
                 let subject = &standing.seen.subject;
                 let silence = kept.silences.iter().find(|silence| silence.covers(rule, subject, now));
-                Listed {
+                ListedAlert {
                     name: name_of(rule, subject),
                     rule: rule.clone(),
                     subject: subject.clone(),
@@ -330,7 +330,7 @@ impl Store {
                     told_at: standing.told.map(|told| told.at),
                     acknowledged_by: standing.acknowledged.as_ref().map(|one| one.by.clone()),
                     note: standing.acknowledged.as_ref().map(|one| one.note.clone()),
-                    silence: silence.filter(|_| standing.phase != Phase::Over).map(|silence| silence.id),
+                    silence: silence.filter(|_| standing.phase != AlertPhase::Over).map(|silence| silence.id),
                     severity: configured.severity(rule),
                     mapping: standing.seen.mapping.clone(),
                     cause: standing.seen.cause.clone(),
@@ -338,20 +338,21 @@ impl Store {
                 }
             })
             .collect();
-        let place =
-            |state: Phase| [Phase::Firing, Phase::Pending, Phase::Over].iter().position(|one| *one == state);
+        let place = |state: AlertPhase| {
+            [AlertPhase::Firing, AlertPhase::Pending, AlertPhase::Over].iter().position(|one| *one == state)
+        };
         listed.sort_by(|a, b| place(a.state).cmp(&place(b.state)).then(b.since.cmp(&a.since)));
         Ok(listed)
     }
 
     /// What waits for which channel.
-    pub async fn waiting_messages(&self) -> Result<Vec<Waiting>, Error> {
+    pub async fn waiting_messages(&self) -> Result<Vec<WaitingMessage>, Error> {
         let client = self.client().await?;
         let sql =
             "SELECT channel, count(*), min(next_try) FROM syncdeck.alert_delivery WHERE state = 'waiting'
              GROUP BY channel ORDER BY channel";
         let rows = client.query(sql, &[]).await.context("count the messages that wait")?;
-        let waiting = |row: &tokio_postgres::Row| Waiting {
+        let waiting = |row: &tokio_postgres::Row| WaitingMessage {
             channel: row.get(0),
             count: row.get(1),
             next_try: row.get(2),
@@ -456,8 +457,8 @@ async fn audit(
         .map(drop)
 }
 
-fn read_standing(row: &tokio_postgres::Row) -> Option<Standing> {
-    let mut standing: Standing = serde_json::from_value(row.get(1)).ok()?;
+fn read_standing(row: &tokio_postgres::Row) -> Option<AlertStanding> {
+    let mut standing: AlertStanding = serde_json::from_value(row.get(1)).ok()?;
     let told = standing.acknowledged.as_ref().is_some_and(|one| one.told);
     standing.acknowledged = row.get::<_, Option<DateTime<Utc>>>(2).map(|at| Acknowledged {
         at,

@@ -50,7 +50,7 @@ pub enum DeliveryResult {
 
 /// Why a channel did not take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct DeliveryRefusal {
     /// In a word.
     pub reason: &'static str,
     /// In a sentence.
@@ -115,7 +115,7 @@ impl Store {
         lease: &Lease,
         delivery: &Delivery,
         result: &DeliveryResult,
-        refusal: Option<&Refusal>,
+        refusal: Option<&DeliveryRefusal>,
         stamp: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
@@ -249,7 +249,7 @@ fn read_delivery(row: &tokio_postgres::Row) -> Option<Delivery> {
 pub(in crate::postgres) async fn note_channel(
     transaction: &Transaction<'_>,
     name: &str,
-    refusal: Option<&Refusal>,
+    refusal: Option<&DeliveryRefusal>,
     stamp: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {

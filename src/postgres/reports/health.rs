@@ -11,7 +11,7 @@ use crate::domain::errors::group::template;
 use crate::domain::errors::sync_error::Category;
 use crate::domain::health::histogram::{EDGES, Histogram};
 use crate::domain::health::history::{Began, Cell, Counts, Ended, History, Times, Way, hour_of};
-use crate::domain::health::review::{Cause, Kept};
+use crate::domain::health::review::{CauseReview, HistorySize};
 
 use crate::postgres::{Cached, Error, ErrorContext, Store, Transaction};
 
@@ -144,7 +144,7 @@ impl Store {
         from: DateTime<Utc>,
         mapping: Option<&str>,
         limit: i64,
-    ) -> Result<Vec<Cause>, Error> {
+    ) -> Result<Vec<CauseReview>, Error> {
         let client = self.client().await?;
         let rows = client
             .query(
@@ -159,7 +159,7 @@ impl Store {
             )
             .await
             .context("count the causes of errors")?;
-        let cause = |row: &tokio_postgres::Row| Cause {
+        let cause = |row: &tokio_postgres::Row| CauseReview {
             mapping: row.get(0),
             code: row.get(1),
             category: category(row.get(2)),
@@ -173,7 +173,7 @@ impl Store {
     }
 
     /// How much of the history is kept.
-    pub async fn health_kept(&self) -> Result<Kept, Error> {
+    pub async fn health_kept(&self) -> Result<HistorySize, Error> {
         let client = self.client().await?;
         let row = client
             .query_one(
@@ -184,7 +184,7 @@ impl Store {
             )
             .await
             .context("measure the history")?;
-        Ok(Kept { since: row.get(0), bytes: row.get(1) })
+        Ok(HistorySize { since: row.get(0), bytes: row.get(1) })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::values::duration;
 use crate::postgres::changes::pending::LOOKED_AT;
 use crate::postgres::changes::queue::{CAPTURED_AT, FITS};
 use crate::postgres::reports::status::SILENT_AFTER;
-use crate::postgres::{Cached, Client, Error, ErrorContext, Store};
+use crate::postgres::{Cached, Error, ErrorContext, PooledClient, Store};
 
 /// Units that wait beyond this many make a mapping that is well otherwise `behind`.
 const BEHIND: i64 = 2_000;
@@ -114,7 +114,7 @@ impl Store {
     /// The rows of each table of which no engine took the changes in: how many beside those that wait anyway, and since
     /// when. Of more changes than [`LOOKED_AT`] only so many count, in no order: sorting a million takes 500 ms, and this
     /// 40. Index `_trigger_log_idx_state_id`.
-    async fn untaken(&self, client: &Client) -> Result<HashMap<String, Untaken>, Error> {
+    async fn untaken(&self, client: &PooledClient) -> Result<HashMap<String, Untaken>, Error> {
         let sql = format!(
             "SELECT table_name::text, count(DISTINCT record_id), min(at)
              FROM (SELECT table_name, record_id, {CAPTURED_AT} AS at FROM {}._trigger_log
@@ -234,7 +234,9 @@ fn read_mapping(row: &Row, counted: &[Counted], untaken: &HashMap<String, Untake
 }
 
 /// How the comparisons of mappings stand, but for when the next one is; with when the last one began.
-async fn compared(client: &Client) -> Result<HashMap<String, (VerifyStatus, Option<DateTime<Utc>>)>, Error> {
+async fn compared(
+    client: &PooledClient,
+) -> Result<HashMap<String, (VerifyStatus, Option<DateTime<Utc>>)>, Error> {
     let sql = "SELECT mapping, at, coalesce(verified.began_at, at), found, left_out, done, total, waits
          FROM syncdeck.verified FULL JOIN syncdeck.verify USING (mapping)";
     let rows = client.query_cached(sql, &[]).await.context("read when mappings were compared")?;

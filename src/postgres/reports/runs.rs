@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::domain::reports::run::{Kind, Run};
+use crate::domain::reports::run::{Run, RunKind};
 
 use crate::postgres::{Error, ErrorContext, Store};
 
@@ -27,9 +27,9 @@ impl Store {
             .await
             .context("find the run before")?;
         let goes_on = |before: &Run| match run.kind {
-            Kind::Send => (run.ended_at - before.ended_at).as_seconds_f64() < SPELL,
-            Kind::Load => before.ended_at >= run.began_at,
-            Kind::Poll => run.failure.is_some() && run.failure == before.failure,
+            RunKind::Send => (run.ended_at - before.ended_at).as_seconds_f64() < SPELL,
+            RunKind::Load => before.ended_at >= run.began_at,
+            RunKind::Poll => run.failure.is_some() && run.failure == before.failure,
         };
         let mut whole = run.clone();
         if let Some(before) = before.as_ref().map(read).filter(|before| goes_on(before)) {
@@ -80,7 +80,7 @@ fn read(row: &tokio_postgres::Row) -> Run {
     Run {
         id: row.get(0),
         mapping: row.get(1),
-        kind: Kind::from_word(row.get(2)).unwrap_or(Kind::Poll),
+        kind: RunKind::from_word(row.get(2)).unwrap_or(RunKind::Poll),
         began_at: row.get(3),
         ended_at: row.get::<_, Option<_>>(4).unwrap_or_else(|| row.get(3)),
         records: row.get(5),

@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// How far a mapping was read.
-    pub async fn cursor(&self, name: &str) -> Result<Cursor, Error> {
+    pub async fn cursor(&self, name: &str) -> Result<ReadCursor, Error> {
         let client = self.client().await?;
         let row = client
             .query_one(
@@ -109,7 +109,7 @@ impl Store {
             )
             .await
             .context("read a mapping's cursor")?;
-        Ok(Cursor { loaded: row.get(0), read: row.get(1), deletes: row.get(2), reload: row.get(3) })
+        Ok(ReadCursor { loaded: row.get(0), read: row.get(1), deletes: row.get(2), reload: row.get(3) })
     }
 
     /// Moves a mapping's cursor after a read, with what that read brought.
@@ -117,7 +117,7 @@ impl Store {
         &self,
         lease: &Lease,
         name: &str,
-        cursor: &Cursor,
+        cursor: &ReadCursor,
         read: i64,
     ) -> Result<(), Error> {
         let mut client = self.client().await?;
@@ -213,7 +213,7 @@ impl Store {
 
 /// How far a mapping was read.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cursor {
+pub struct ReadCursor {
     /// Whether the first load is complete.
     pub loaded: bool,
     /// The newest SystemModstamp that was read.

@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::domain::errors::filter::Filter;
 use crate::domain::errors::sync_error::Category;
 use crate::domain::health::history::Cell;
-use crate::domain::reports::trend::{Answers, Minute, Share, Trend};
+use crate::domain::reports::trend::{Answers, ErrorShare, Minute, Trend};
 
-use crate::postgres::errors::condition::{Condition, read_whole};
+use crate::postgres::errors::condition::{ErrorCondition, read_whole};
 use crate::postgres::reports::health::add_cells;
 use crate::postgres::{Error, ErrorContext, Store};
 
@@ -114,18 +114,18 @@ impl Store {
     }
 
     /// Unresolved errors that match, by category and code, the most frequent first. Reads every error that matches.
-    pub async fn breakdown(&self, filter: &Filter) -> Result<Vec<Share>, Error> {
+    pub async fn breakdown(&self, filter: &Filter) -> Result<Vec<ErrorShare>, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to count sync errors by code")?;
         read_whole(&transaction).await?;
-        let condition = Condition::of(filter);
+        let condition = ErrorCondition::of(filter);
         let sql = format!(
             "SELECT category, code, count(*) FROM syncdeck.error WHERE {} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
             condition.sql
         );
         let rows = transaction.query(&sql, &condition.params()).await.context("count sync errors by code")?;
         transaction.commit().await.context("end counting sync errors by code")?;
-        let share = |row: &tokio_postgres::Row| Share {
+        let share = |row: &tokio_postgres::Row| ErrorShare {
             category: Category::from_word(row.get(0)).unwrap_or(Category::Data),
             code: row.get(1),
             count: row.get(2),

@@ -8,13 +8,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::mappings::mapping::{Mapping, column_type};
-use crate::domain::reports::setup_plan::Action;
+use crate::domain::reports::setup_plan::SetupAction;
 
 use crate::postgres::errors::findings::forget_comparisons;
 use crate::postgres::schema::indexes::index_few;
-use crate::postgres::schema::step::Step;
+use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::{TableSteps, fits, stamp_of};
-use crate::postgres::{Client, Error, ErrorContext, Store, Transaction, literal, quote, schema::capture};
+use crate::postgres::{
+    Error, ErrorContext, PooledClient, Store, Transaction, literal, quote, schema::capture,
+};
 
 /// Our own schema.
 const OWN_SQL: &str = concat!(
@@ -165,7 +167,7 @@ impl Store {
         mapping: &Mapping,
         hstore: &str,
         known: Option<&String>,
-    ) -> Result<Option<(Vec<String>, Vec<Step>)>, Error> {
+    ) -> Result<Option<(Vec<String>, Vec<SetupStep>)>, Error> {
         let TableSteps { steps, of_log, stamp, .. } =
             self.table_steps(transaction, mapping, hstore, known).await?;
         if steps.is_empty() {
@@ -174,7 +176,7 @@ impl Store {
         let mut told = Vec::new();
         for step in &steps {
             step.execute(transaction).await?;
-            if let Action::DropTrigger { .. } = step.action {
+            if let SetupAction::DropTrigger { .. } = step.action {
                 let done = step.action.text().replace(" is dropped", " was dropped");
                 told.push(format!("{}: {done}", mapping.table));
             }
@@ -283,7 +285,7 @@ pub(super) fn own_is_older(layouts: &BTreeMap<String, String>) -> bool {
 
 /// Begins a transaction in which nobody else does the same: two engines that start together would trip over each other's
 /// CREATE IF NOT EXISTS. Whoever is at it may take minutes.
-pub(super) async fn alone<'a>(client: &'a mut Client, what: &str) -> Result<Transaction<'a>, Error> {
+pub(super) async fn alone<'a>(client: &'a mut PooledClient, what: &str) -> Result<Transaction<'a>, Error> {
     let transaction = client.transaction().await.context("begin the installation")?;
     let sql = format!(
         "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext({})); SET LOCAL lock_timeout = '10s'",

@@ -9,12 +9,12 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::reports::setup_plan::Action;
+use crate::domain::reports::setup_plan::SetupAction;
 
 use crate::postgres::schema::capture;
 use crate::postgres::schema::indexes::PATIENCE;
 use crate::postgres::schema::install::{alone, folding_collation, found_hstore, layouts};
-use crate::postgres::schema::step::Step;
+use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::stamp_of;
 use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
 
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// The indexes that large tables lack, as steps.
-    async fn missing_of_large(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<Step>, Error> {
+    async fn missing_of_large(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<SetupStep>, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to look for large tables")?;
         let hstore = found_hstore(&transaction).await?;
@@ -72,11 +72,12 @@ impl Store {
                 Err(Error::Refused(_)) => return Ok(Vec::new()),
                 Err(error) => return Err(error),
             };
-            let actions: Vec<Action> = steps.iter().map(|step| step.action.clone()).collect();
+            let actions: Vec<SetupAction> = steps.iter().map(|step| step.action.clone()).collect();
             if self.condition_fault(&transaction, mapping, &actions).await?.is_some() {
                 return Ok(Vec::new());
             }
-            let beside = |step: &Step| matches!(step.action, Action::CreateIndex { beside: true, .. });
+            let beside =
+                |step: &SetupStep| matches!(step.action, SetupAction::CreateIndex { beside: true, .. });
             missing.extend(steps.into_iter().filter(beside));
         }
         let connection = self.connection_sql(&transaction, &hstore).await?;
@@ -91,7 +92,7 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         connection: &str,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<SetupStep>, Error> {
         let mut missing = Vec::new();
         for part in connection.split(CREATE_INDEX).skip(1) {
             let Some((statement, _)) = part.split_once(';') else { continue };
@@ -107,8 +108,8 @@ impl Store {
                 .context("look for an index of the change log")?;
             if !there.get::<_, bool>(0) && self.indexes_beside(transaction, &table).await? {
                 let action =
-                    Action::CreateIndex { name: name.to_owned(), table, unique: false, beside: true };
-                missing.push(Step { action, sql: format!("{CREATE_INDEX}{statement}") });
+                    SetupAction::CreateIndex { name: name.to_owned(), table, unique: false, beside: true };
+                missing.push(SetupStep { action, sql: format!("{CREATE_INDEX}{statement}") });
             }
         }
         Ok(missing)
@@ -129,10 +130,10 @@ impl Store {
     }
 
     /// Refuses what would be found only after hours.
-    async fn check_doubled(&self, mappings: &[Mapping], steps: &[Step]) -> Result<(), Error> {
+    async fn check_doubled(&self, mappings: &[Mapping], steps: &[SetupStep]) -> Result<(), Error> {
         let unique = |mapping: &&Mapping| {
             steps.iter().any(|step| match &step.action {
-                Action::CreateIndex { table, unique: true, .. } => *table == mapping.table,
+                SetupAction::CreateIndex { table, unique: true, .. } => *table == mapping.table,
                 _ => false,
             })
         };
@@ -176,10 +177,10 @@ impl Store {
         &self,
         session: &Client,
         mappings: &[Mapping],
-        step: &Step,
+        step: &SetupStep,
         tell: &(dyn Fn(String) + Sync),
     ) -> Result<(), Error> {
-        let Action::CreateIndex { name, table, .. } = &step.action else { return Ok(()) };
+        let SetupAction::CreateIndex { name, table, .. } = &step.action else { return Ok(()) };
         let full = format!("{}.{}", self.schema, quote(name));
         tell(format!("the index {name} on {table} is being made; everybody goes on meanwhile"));
         // What was broken off is there, and of no use.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::reports::forecast::Writes;
-use crate::domain::reports::setup_plan::{Action, Entries, Origin, SetupPlan, TablePlan};
+use crate::domain::reports::forecast::WriteForecast;
+use crate::domain::reports::setup_plan::{Entries, SetupAction, SetupPlan, TableOrigin, TablePlan};
 
 use crate::postgres::schema::install::{OWN, PATIENCE, found_hstore, layouts, own_is_older};
-use crate::postgres::schema::step::Step;
+use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::{TableSteps, stamp_of};
 use crate::postgres::schema::takeover::is_own;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
@@ -95,14 +95,14 @@ impl Store {
         transaction: &Transaction<'_>,
         layouts: &BTreeMap<String, String>,
         hstore: Option<&str>,
-    ) -> Result<Vec<Action>, Error> {
+    ) -> Result<Vec<SetupAction>, Error> {
         let mut actions = Vec::new();
         if hstore.is_none() {
-            actions.push(Action::CreateExtension { name: "hstore".to_owned() });
+            actions.push(SetupAction::CreateExtension { name: "hstore".to_owned() });
         }
         let own_is_new = !layouts.contains_key(OWN);
         if own_is_new || own_is_older(layouts) {
-            actions.push(Action::LayOut {
+            actions.push(SetupAction::LayOut {
                 schema: "syncdeck".to_owned(),
                 new: own_is_new && layouts.is_empty(),
             });
@@ -111,11 +111,11 @@ impl Store {
         if layouts.get("") != Some(&stamp_of(&sql)) {
             let row = transaction.query_one("SELECT to_regnamespace($1) IS NULL", &[&self.schema]).await;
             let new = row.context("look for the schema")?.get(0);
-            actions.push(Action::LayOut { schema: self.schema_name.clone(), new });
+            actions.push(SetupAction::LayOut { schema: self.schema_name.clone(), new });
         }
         actions.extend(self.sequence_steps(transaction).await?.into_iter().map(|step| step.action));
         if self.lacks_get_xmlbinary(transaction).await? {
-            actions.push(Action::CreateFunction { name: "public.get_xmlbinary()".to_owned() });
+            actions.push(SetupAction::CreateFunction { name: "public.get_xmlbinary()".to_owned() });
         }
         Ok(actions)
     }
@@ -143,7 +143,7 @@ impl Store {
         let mut plan = TablePlan {
             mapping: mapping.object.clone(),
             table: mapping.table.clone(),
-            origin: Origin::New,
+            origin: TableOrigin::New,
             actions: Vec::new(),
             adopted: Vec::new(),
             rows: self.estimated_rows(transaction, &mapping.table).await?.unwrap_or(0),
@@ -155,20 +155,20 @@ impl Store {
         match self.table_steps(transaction, mapping, hstore, laid_out).await {
             Ok(TableSteps { steps, of_log, origin, there, .. }) => {
                 plan.origin = origin;
-                let actions = |steps: Vec<Step>| steps.into_iter().map(|step| step.action);
+                let actions = |steps: Vec<SetupStep>| steps.into_iter().map(|step| step.action);
                 plan.actions = actions(steps).chain(actions(of_log)).collect();
-                plan.adopted = if origin == Origin::Foreign { there } else { Vec::new() };
+                plan.adopted = if origin == TableOrigin::Foreign { there } else { Vec::new() };
             }
             Err(Error::Refused(why)) => {
-                plan.origin = if laid_out.is_some() { Origin::Own } else { Origin::Foreign };
+                plan.origin = if laid_out.is_some() { TableOrigin::Own } else { TableOrigin::Foreign };
                 plan.refused = Some(why);
             }
             Err(error) => return Err(error),
         }
-        if plan.origin == Origin::Foreign {
+        if plan.origin == TableOrigin::Foreign {
             plan.entries = self.entries_about(transaction, &mapping.table).await?;
         }
-        if plan.refused.is_none() && plan.origin == Origin::Foreign {
+        if plan.refused.is_none() && plan.origin == TableOrigin::Foreign {
             plan.refused = self.doubled_values(transaction, mapping).await?;
         }
         if plan.refused.is_none() {
@@ -182,7 +182,7 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
-        actions: &[Action],
+        actions: &[SetupAction],
     ) -> Result<Option<String>, Error> {
         if mapping.rules.filter.is_none() {
             return Ok(None);
@@ -228,7 +228,10 @@ impl Store {
     /// How much was written a day lately, and in how many calls that would have gone: by table, each with the size of its
     /// batches. Nothing of tables without a log, or with one of a few minutes. What changed in the same second goes in one
     /// call.
-    pub async fn written_lately(&self, tables: &[(&str, i64)]) -> Result<BTreeMap<String, Writes>, Error> {
+    pub async fn written_lately(
+        &self,
+        tables: &[(&str, i64)],
+    ) -> Result<BTreeMap<String, WriteForecast>, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin a look at the change log")?;
         transaction.batch_execute(LOOK).await.context("begin a look at the change log")?;
@@ -265,7 +268,7 @@ impl Store {
             let a_day = |count: f64| (count * DAY / seconds).round() as i64;
             written.insert(
                 row.get(0),
-                Writes::Measured { changes: a_day(row.get(1)), calls: a_day(row.get(2)) },
+                WriteForecast::Measured { changes: a_day(row.get(1)), calls: a_day(row.get(2)) },
             );
         }
         Ok(written)
@@ -273,10 +276,10 @@ impl Store {
 }
 
 /// The columns that an action makes.
-fn added(action: &Action) -> Vec<&str> {
+fn added(action: &SetupAction) -> Vec<&str> {
     match action {
-        Action::CreateTable { columns } => columns.iter().map(|(name, _)| name.as_str()).collect(),
-        Action::AddColumn { column, .. } => vec![column],
+        SetupAction::CreateTable { columns } => columns.iter().map(|(name, _)| name.as_str()).collect(),
+        SetupAction::AddColumn { column, .. } => vec![column],
         _ => Vec::new(),
     }
 }

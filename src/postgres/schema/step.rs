@@ -1,31 +1,31 @@
 //! A step of an installation: what it does, and by which statements. A plan shows what an installation executes.
 
-use crate::domain::reports::setup_plan::Action;
+use crate::domain::reports::setup_plan::SetupAction;
 
 use crate::postgres::{Error, ErrorContext, Transaction};
 
 /// One step.
 #[derive(Clone, Debug)]
-pub(in crate::postgres) struct Step {
+pub(in crate::postgres) struct SetupStep {
     /// What it does.
-    pub action: Action,
+    pub action: SetupAction,
     /// By which statements.
     pub sql: String,
 }
 
-impl Step {
+impl SetupStep {
     /// Executes it.
     pub async fn execute(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
         let what = match &self.action {
-            Action::CreateExtension { .. } => "make an extension",
-            Action::LayOut { .. } => "lay out the schema",
-            Action::CreateFunction { .. } => "make a function",
-            Action::MendSequence { .. } => "mend the sequence of _trigger_log",
-            Action::CreateTable { .. } => "create a mapped table",
-            Action::AddColumn { .. } => "add a column to a mapped table",
-            Action::CreateIndex { .. } => "create the indexes of a mapped table",
-            Action::DropTrigger { .. } => "replace a predecessor's trigger",
-            Action::Capture { .. } => "install the capture triggers",
+            SetupAction::CreateExtension { .. } => "make an extension",
+            SetupAction::LayOut { .. } => "lay out the schema",
+            SetupAction::CreateFunction { .. } => "make a function",
+            SetupAction::MendSequence { .. } => "mend the sequence of _trigger_log",
+            SetupAction::CreateTable { .. } => "create a mapped table",
+            SetupAction::AddColumn { .. } => "add a column to a mapped table",
+            SetupAction::CreateIndex { .. } => "create the indexes of a mapped table",
+            SetupAction::DropTrigger { .. } => "replace a predecessor's trigger",
+            SetupAction::Capture { .. } => "install the capture triggers",
         };
         transaction.batch_execute(&self.sql).await.context(what)
     }

@@ -6,7 +6,7 @@ use crate::domain::mappings::mapping::{Mapping, column_type};
 
 use crate::postgres::schema::table_steps::{SYSTEM_COLUMNS, fits};
 use crate::postgres::schema::takeover::{Role, TRIGGERS, Trigger};
-use crate::postgres::session::client::Client;
+use crate::postgres::session::client::PooledClient;
 use crate::postgres::{Error, ErrorContext, Store};
 
 /// Something that is not as it must be.
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// How many ids a session takes at once from the sequence of the change log.
-    async fn sequence_cache(&self, client: &Client) -> Result<Option<i64>, Error> {
+    async fn sequence_cache(&self, client: &PooledClient) -> Result<Option<i64>, Error> {
         let row = client
             .query_opt(
                 "SELECT max(seqcache) FROM pg_attrdef d JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = d.oid
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Who has `xmlbinary = hex` by default, with which nothing is captured.
-    async fn uncaptured(&self, client: &Client) -> Result<Vec<Defect>, Error> {
+    async fn uncaptured(&self, client: &PooledClient) -> Result<Vec<Defect>, Error> {
         let rows = client
             .query(
                 "SELECT concat_ws(' in ', 'the role ' || quote_ident(rolname), 'the database ' || quote_ident(datname))

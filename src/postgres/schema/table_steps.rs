@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::mappings::mapping::{Mapping, column_type};
 use crate::domain::names::fitting;
-use crate::domain::reports::setup_plan::{Action, Origin};
+use crate::domain::reports::setup_plan::{SetupAction, TableOrigin};
 use crate::domain::values::checksum::checksum;
 
 use crate::postgres::changes::keys::gives_up_key;
 use crate::postgres::schema::capture;
-use crate::postgres::schema::step::Step;
+use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::takeover::{Role, TRIGGERS, Trigger, is_own};
 use crate::postgres::{Error, ErrorContext, Store, Transaction, literal, quote};
 
@@ -29,11 +29,11 @@ const IS_DELETED: &str = "isdeleted";
 /// What a look at a mapped table found, and what follows from it.
 pub(in crate::postgres) struct TableSteps {
     /// What is to be done; nothing where the table is as it was laid out.
-    pub steps: Vec<Step>,
+    pub steps: Vec<SetupStep>,
     /// What is to be done to the change log for it, after all tables.
-    pub of_log: Vec<Step>,
+    pub of_log: Vec<SetupStep>,
     /// Whose the table is.
-    pub origin: Origin,
+    pub origin: TableOrigin,
     /// The mapped columns that are there.
     pub there: Vec<String>,
     /// What is noted once it is done.
@@ -63,10 +63,10 @@ impl Index {
         Index { name, table, on, unique: self.unique, condition }
     }
 
-    fn step(&self, full_table: &str, beside: bool) -> Step {
+    fn step(&self, full_table: &str, beside: bool) -> SetupStep {
         let (name, table) = (self.name.clone(), self.table.clone());
-        let action = Action::CreateIndex { name, table, unique: self.unique, beside };
-        Step { action, sql: self.sql(full_table) }
+        let action = SetupAction::CreateIndex { name, table, unique: self.unique, beside };
+        SetupStep { action, sql: self.sql(full_table) }
     }
 }
 
@@ -96,9 +96,9 @@ impl Store {
         let stamp =
             stamp_of(&format!("{}{}{capture}", self.indexes_sql(mapping), self.log_indexes_sql(mapping)));
         let origin = match known {
-            _ if columns.is_empty() => Origin::New,
-            _ if is_own(known.is_some(), &triggers) => Origin::Own,
-            _ => Origin::Foreign,
+            _ if columns.is_empty() => TableOrigin::New,
+            _ if is_own(known.is_some(), &triggers) => TableOrigin::Own,
+            _ => TableOrigin::Foreign,
         };
         let fields = mapping.fields.iter().map(|field| &field.column);
         let there = fields.filter(|column| columns.contains_key(*column)).cloned().collect();
@@ -106,15 +106,16 @@ impl Store {
             return Ok(TableSteps { steps: Vec::new(), of_log: Vec::new(), origin, there, stamp });
         }
         let mut steps = match origin {
-            Origin::New => vec![self.create_table(mapping)],
+            TableOrigin::New => vec![self.create_table(mapping)],
             _ => self.adopt_table(mapping, &columns)?,
         };
         // Others' tables may be large, and whoever takes them over waits for that, not their users.
-        let beside = origin == Origin::Foreign && self.indexes_beside(transaction, &mapping.table).await?;
+        let beside =
+            origin == TableOrigin::Foreign && self.indexes_beside(transaction, &mapping.table).await?;
         steps.extend(self.missing_indexes(transaction, mapping, &columns, beside).await?);
         steps.extend(self.drop_predecessors(&mapping.table, &triggers));
         let renewed = has(Role::Ours) > 0;
-        steps.push(Step { action: Action::Capture { renewed }, sql: capture });
+        steps.push(SetupStep { action: SetupAction::Capture { renewed }, sql: capture });
         let of_log = self.missing_log_indexes(transaction, mapping).await?;
         Ok(TableSteps { steps, of_log, origin, there, stamp })
     }
@@ -135,7 +136,7 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    fn create_table(&self, mapping: &Mapping) -> Step {
+    fn create_table(&self, mapping: &Mapping) -> SetupStep {
         let table = self.table(&mapping.table);
         let sequence = self.table(&fitting(&format!("{}_id_seq", mapping.table)));
         let key = ("id".to_owned(), format!("integer PRIMARY KEY DEFAULT nextval({})", literal(&sequence)));
@@ -150,7 +151,10 @@ impl Store {
             list.join(", ")
         );
         let key = ("id".to_owned(), "integer".to_owned());
-        Step { action: Action::CreateTable { columns: std::iter::once(key).chain(columns).collect() }, sql }
+        SetupStep {
+            action: SetupAction::CreateTable { columns: std::iter::once(key).chain(columns).collect() },
+            sql,
+        }
     }
 
     /// The indexes that a mapped table has.
@@ -198,7 +202,7 @@ impl Store {
         mapping: &Mapping,
         columns: &BTreeMap<String, String>,
         beside: bool,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<SetupStep>, Error> {
         let table = self.table(&mapping.table);
         let indexes = self.indexes(mapping);
         let spares: Vec<Index> = indexes.iter().map(Index::spare).collect();
@@ -213,7 +217,7 @@ impl Store {
         let is_elsewhere = |index: &Index| {
             taken.get(&index.name).is_some_and(|holder| holder.as_deref() != Some(&mapping.table))
         };
-        let mut steps: Vec<Step> = indexes.iter().filter(is_free).map(step).collect();
+        let mut steps: Vec<SetupStep> = indexes.iter().filter(is_free).map(step).collect();
         let plain = indexes.iter().zip(&spares).filter(|(index, _)| !index.unique && is_elsewhere(index));
         steps.extend(plain.map(|(_, spare)| spare).filter(is_free).map(step));
         let unique = self.unique_columns(transaction, &mapping.table).await?;
@@ -229,18 +233,19 @@ impl Store {
             let name = format!("hcu_idx_{}", stamp_of(&format!("{}.{column}", mapping.table)));
             let sql = format!("CREATE UNIQUE INDEX {} ON {table} ({})", quote(&name), quote(&column));
             let beside = beside && is_there(&column);
-            let action = Action::CreateIndex { name, table: mapping.table.clone(), unique: true, beside };
-            let step = Step { action, sql };
+            let action =
+                SetupAction::CreateIndex { name, table: mapping.table.clone(), unique: true, beside };
+            let step = SetupStep { action, sql };
             steps.push(if beside { step } else { self.clear_before(step) });
         }
         Ok(steps)
     }
 
     /// What was broken off while it was made beside everything else has the name, and is of no use.
-    fn clear_before(&self, step: Step) -> Step {
-        let Action::CreateIndex { name, .. } = &step.action else { return step };
+    fn clear_before(&self, step: SetupStep) -> SetupStep {
+        let SetupAction::CreateIndex { name, .. } = &step.action else { return step };
         let sql = format!("DROP INDEX IF EXISTS {}.{}; {}", self.schema, quote(name), step.sql);
-        Step { sql, ..step }
+        SetupStep { sql, ..step }
     }
 
     /// Names of these that something in the schema has, each with the table whose index that is; not those of indexes that
@@ -342,12 +347,12 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<SetupStep>, Error> {
         let Some(index) = self.log_index(mapping) else { return Ok(Vec::new()) };
         let taken = self.taken_names(transaction, std::iter::once(&index)).await?;
         let full = format!("{}._trigger_log", self.schema);
         let missing = (!taken.contains_key(&index.name))
-            .then(|| Step { sql: self.log_indexes_sql(mapping), ..index.step(&full, false) });
+            .then(|| SetupStep { sql: self.log_indexes_sql(mapping), ..index.step(&full, false) });
         Ok(missing.into_iter().collect())
     }
 
@@ -369,7 +374,11 @@ impl Store {
 
     /// Takes a table that is there: it must have the system columns, and each mapped column either is missing (and
     /// is added) or can hold the field.
-    fn adopt_table(&self, mapping: &Mapping, columns: &BTreeMap<String, String>) -> Result<Vec<Step>, Error> {
+    fn adopt_table(
+        &self,
+        mapping: &Mapping,
+        columns: &BTreeMap<String, String>,
+    ) -> Result<Vec<SetupStep>, Error> {
         let table = self.table(&mapping.table);
         let system = SYSTEM_COLUMNS.iter().map(|(name, _)| *name).filter(|name| *name != IS_DELETED);
         let missing: Vec<&str> =
@@ -382,9 +391,9 @@ impl Store {
                 mapping.object
             )));
         }
-        let add = |column: &str, kind: &str| Step {
+        let add = |column: &str, kind: &str| SetupStep {
             sql: format!("ALTER TABLE {table} ADD COLUMN {} {kind}", quote(column)),
-            action: Action::AddColumn { column: column.to_owned(), kind: kind.to_owned() },
+            action: SetupAction::AddColumn { column: column.to_owned(), kind: kind.to_owned() },
         };
         let mut steps = Vec::new();
         if !columns.contains_key(IS_DELETED) {
@@ -411,10 +420,13 @@ impl Store {
     }
 
     /// The steps that drop a predecessor's triggers: they would capture every change a second time.
-    fn drop_predecessors(&self, table: &str, triggers: &[Trigger]) -> Vec<Step> {
-        let drop = |trigger: &Trigger| Step {
+    fn drop_predecessors(&self, table: &str, triggers: &[Trigger]) -> Vec<SetupStep> {
+        let drop = |trigger: &Trigger| SetupStep {
             sql: format!("DROP TRIGGER {} ON {}", quote(&trigger.name), self.table(table)),
-            action: Action::DropTrigger { trigger: trigger.name.clone(), function: trigger.function.clone() },
+            action: SetupAction::DropTrigger {
+                trigger: trigger.name.clone(),
+                function: trigger.function.clone(),
+            },
         };
         triggers.iter().filter(|trigger| trigger.role == Role::Predecessor).map(drop).collect()
     }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::reports::setup_plan::Action;
+use crate::domain::reports::setup_plan::SetupAction;
 use crate::postgres::schema::capture::{LOGGER, STATUS, function};
-use crate::postgres::schema::step::Step;
+use crate::postgres::schema::step::SetupStep;
 use crate::postgres::{Cached, Error, ErrorContext, Store, Transaction, describe};
 
 /// Our triggers on a mapped table, each with what it does; the first two are the capture.
@@ -108,7 +108,7 @@ impl Store {
     pub(in crate::postgres) async fn sequence_steps(
         &self,
         transaction: &Transaction<'_>,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<SetupStep>, Error> {
         let log = format!("{}._trigger_log", self.schema);
         let there = "SELECT to_regclass($1) IS NOT NULL AND to_regclass($1 || '_archive') IS NOT NULL";
         if !transaction.query_one(there, &[&log]).await.context("look for _trigger_log")?.get::<_, bool>(0) {
@@ -126,7 +126,7 @@ impl Store {
             )
             .await
             .context("look at the sequence of _trigger_log")?;
-        let step = |what: String, sql: String| Step { action: Action::MendSequence { what }, sql };
+        let step = |what: String, sql: String| SetupStep { action: SetupAction::MendSequence { what }, sql };
         let Some(found) = found else {
             // Copied without its default.
             let sql = format!(

@@ -17,7 +17,7 @@ use crate::postgres::session::connect::{OUR_PATH, USERS_PATH};
 use crate::postgres::session::storable::{refs, storable};
 
 /// A session.
-pub(in crate::postgres) struct Client {
+pub(in crate::postgres) struct PooledClient {
     object: deadpool_postgres::Object,
     /// What each transaction is set to, behind a pooler.
     settings: Option<Arc<str>>,
@@ -48,9 +48,9 @@ impl Drop for Open<'_> {
     }
 }
 
-impl Client {
-    pub fn new(object: deadpool_postgres::Object, settings: Option<Arc<str>>) -> Client {
-        Client { object, settings, turn: Mutex::new(()) }
+impl PooledClient {
+    pub fn new(object: deadpool_postgres::Object, settings: Option<Arc<str>>) -> PooledClient {
+        PooledClient { object, settings, turn: Mutex::new(()) }
     }
 
     /// What `ask` asks; behind a pooler in a transaction of its own.
@@ -217,7 +217,7 @@ pub(in crate::postgres) trait Cached {
     async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, tokio_postgres::Error>;
 }
 
-impl Cached for Client {
+impl Cached for PooledClient {
     async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
         if self.settings.is_some() {
             return self.execute(sql, params).await;

@@ -19,7 +19,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, SimpleQueryMessag
 
 use crate::postgres::session::stream::IdleTimeoutStream;
 use crate::postgres::session::tls::{self, Tls};
-use crate::postgres::session::url::{Address, Target, Wanted};
+use crate::postgres::session::url::{Address, ServerAddress, SessionKind};
 use crate::postgres::{CHANNEL, Error, Store, describe, quote};
 
 /// Questions that a look for a pooler asks at once in each of two sessions.
@@ -101,9 +101,9 @@ impl Connector {
         if self.address.shuffled {
             targets.shuffle(&mut rand::rng());
         }
-        let mut tries: Vec<(Wanted, Target)> = Vec::new();
+        let mut tries: Vec<(SessionKind, ServerAddress)> = Vec::new();
         for wanted in match self.address.wanted {
-            Wanted::PreferStandby => vec![Wanted::Standby, Wanted::Any],
+            SessionKind::PreferStandby => vec![SessionKind::Standby, SessionKind::Any],
             wanted => vec![wanted],
         } {
             tries.extend(targets.iter().map(|target| (wanted, target.clone())));
@@ -133,7 +133,7 @@ impl Connector {
         }
     }
 
-    async fn connect_to(&self, target: &Target) -> Result<Made, tokio_postgres::Error> {
+    async fn connect_to(&self, target: &ServerAddress) -> Result<Made, tokio_postgres::Error> {
         let limit = self.config.get_connect_timeout().copied();
         let stream = IdleTimeoutStream::connect(target, &self.address.keeping, limit, self.timeout).await;
         // A socket of this machine needs no TLS, and has none.
@@ -191,8 +191,8 @@ async fn server_of(client: &tokio_postgres::Client) -> Result<Option<i32>, tokio
 }
 
 /// Whether a server is as `target_session_attrs` wants it.
-async fn is_as_wanted(wanted: Wanted, made: &mut Made) -> Result<bool, tokio_postgres::Error> {
-    if wanted == Wanted::Any {
+async fn is_as_wanted(wanted: SessionKind, made: &mut Made) -> Result<bool, tokio_postgres::Error> {
+    if wanted == SessionKind::Any {
         return Ok(true);
     }
     let (client, connection) = made;
@@ -207,11 +207,11 @@ async fn is_as_wanted(wanted: Wanted, made: &mut Made) -> Result<bool, tokio_pos
         _ => None,
     });
     Ok(row.is_some_and(|(standby, read_only)| match wanted {
-        Wanted::ReadWrite => !read_only && !standby,
-        Wanted::ReadOnly => read_only || standby,
-        Wanted::Primary => !standby,
-        Wanted::Standby => standby,
-        Wanted::Any | Wanted::PreferStandby => true,
+        SessionKind::ReadWrite => !read_only && !standby,
+        SessionKind::ReadOnly => read_only || standby,
+        SessionKind::Primary => !standby,
+        SessionKind::Standby => standby,
+        SessionKind::Any | SessionKind::PreferStandby => true,
     }))
 }
 

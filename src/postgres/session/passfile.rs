@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-use crate::postgres::session::url::Target;
+use crate::postgres::session::url::ServerAddress;
 
 /// The password of the first server that has one.
 pub(in crate::postgres) fn password(
     file: Option<PathBuf>,
     config: &Config,
-    targets: &[Target],
+    targets: &[ServerAddress],
 ) -> Option<String> {
     if let Some(password) = std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty()) {
         return Some(password);

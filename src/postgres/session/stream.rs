@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 use tokio_postgres::config::Host;
 
-use crate::postgres::session::url::{Keeping, Target};
+use crate::postgres::session::url::{Keeping, ServerAddress};
 
 /// How much longer than a statement may take a connection may be silent.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub(in crate::postgres) struct IdleTimeoutStream {
 impl IdleTimeoutStream {
     /// The way to a server, if it answers within the limit.
     pub(in crate::postgres) async fn connect(
-        target: &Target,
+        target: &ServerAddress,
         keeping: &Keeping,
         limit: Option<Duration>,
         statement: Duration,
@@ -78,7 +78,7 @@ impl IdleTimeoutStream {
     }
 }
 
-async fn reach(target: &Target, keeping: &Keeping) -> io::Result<Way> {
+async fn reach(target: &ServerAddress, keeping: &Keeping) -> io::Result<Way> {
     let stream = match (&target.host, target.address) {
         (Host::Unix(directory), _) => {
             let path = directory.join(format!(".s.PGSQL.{}", target.port));

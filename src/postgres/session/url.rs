@@ -18,7 +18,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// One server that an address names.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::postgres) struct Target {
+pub(in crate::postgres) struct ServerAddress {
     /// By name, or by the directory of its socket.
     pub(in crate::postgres) host: Host,
     /// Where the name need not be looked up.
@@ -27,7 +27,7 @@ pub(in crate::postgres) struct Target {
     pub(in crate::postgres) port: u16,
 }
 
-impl Target {
+impl ServerAddress {
     /// The name that its certificate must have.
     pub(in crate::postgres) fn name(&self) -> String {
         match (&self.host, self.address) {
@@ -48,7 +48,7 @@ impl Target {
 
 /// What a session must be able to do (`target_session_attrs`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::postgres) enum Wanted {
+pub(in crate::postgres) enum SessionKind {
     #[default]
     Any,
     ReadWrite,
@@ -74,8 +74,8 @@ pub(in crate::postgres) struct Keeping {
 pub(in crate::postgres) struct Address {
     /// For the driver.
     pub(in crate::postgres) config: Config,
-    pub(in crate::postgres) targets: Vec<Target>,
-    pub(in crate::postgres) wanted: Wanted,
+    pub(in crate::postgres) targets: Vec<ServerAddress>,
+    pub(in crate::postgres) wanted: SessionKind,
     pub(in crate::postgres) keeping: Keeping,
     /// Whether the servers are tried in any order.
     pub(in crate::postgres) shuffled: bool,
@@ -164,7 +164,7 @@ fn listed(words: &[&str]) -> String {
 }
 
 /// The servers, each with its own port.
-fn targets(given: &mut Parameters, config: &mut Config) -> Result<Vec<Target>, Refused> {
+fn targets(given: &mut Parameters, config: &mut Config) -> Result<Vec<ServerAddress>, Refused> {
     let list = |text: Option<String>| -> Vec<String> {
         text.map(|text| text.split(',').map(|one| one.trim().to_owned()).collect()).unwrap_or_default()
     };
@@ -208,7 +208,7 @@ fn targets(given: &mut Parameters, config: &mut Config) -> Result<Vec<Target>, R
             (Host::Tcp(name), _) => config.host(name),
         };
         config.port(port);
-        targets.push(Target { host, address, port });
+        targets.push(ServerAddress { host, address, port });
     }
     Ok(targets)
 }
@@ -261,15 +261,15 @@ fn session(given: &mut Parameters, application: &str, config: &mut Config) -> Re
     }
 }
 
-fn wanted(given: &mut Parameters) -> Result<Wanted, Refused> {
+fn wanted(given: &mut Parameters) -> Result<SessionKind, Refused> {
     let known = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"];
     Ok(match given.one_of("target_session_attrs", &known)?.as_deref() {
-        Some("read-write") => Wanted::ReadWrite,
-        Some("read-only") => Wanted::ReadOnly,
-        Some("primary") => Wanted::Primary,
-        Some("standby") => Wanted::Standby,
-        Some("prefer-standby") => Wanted::PreferStandby,
-        _ => Wanted::Any,
+        Some("read-write") => SessionKind::ReadWrite,
+        Some("read-only") => SessionKind::ReadOnly,
+        Some("primary") => SessionKind::Primary,
+        Some("standby") => SessionKind::Standby,
+        Some("prefer-standby") => SessionKind::PreferStandby,
+        _ => SessionKind::Any,
     })
 }
 
@@ -287,7 +287,7 @@ fn keeping(given: &mut Parameters) -> Result<Keeping, Refused> {
 }
 
 /// Everything about TLS: `verify-full` unless all servers are on this machine, or the address says otherwise.
-fn wishes(given: &mut Parameters, targets: &[Target], config: &mut Config) -> Result<Wishes, Refused> {
+fn wishes(given: &mut Parameters, targets: &[ServerAddress], config: &mut Config) -> Result<Wishes, Refused> {
     let old = given
         .take("requiressl")
         .filter(|value| value == "1")
@@ -299,7 +299,7 @@ fn wishes(given: &mut Parameters, targets: &[Target], config: &mut Config) -> Re
         Some(file) => Some(Root::File(file.into())),
         None => None,
     };
-    let here = targets.iter().all(Target::is_here);
+    let here = targets.iter().all(ServerAddress::is_here);
     let mode = match (said.as_deref(), &root) {
         (None, Some(Root::System)) => "verify-full",
         (Some(weak), Some(Root::System)) if weak != "verify-full" => {
@@ -413,7 +413,7 @@ mod tests {
             assert_eq!(address.config.get_options(), Some("-c geqo=off"));
             assert_eq!(
                 address.targets,
-                [Target { host: Host::Tcp("h".to_owned()), address: None, port: 5433 }]
+                [ServerAddress { host: Host::Tcp("h".to_owned()), address: None, port: 5433 }]
             );
         }
         // What nobody encoded.
@@ -424,7 +424,7 @@ mod tests {
     #[test]
     fn servers_are_named_in_every_way_that_libpq_knows() {
         let named = |text: &str| -> Vec<String> {
-            let one = |target: &Target| match &target.host {
+            let one = |target: &ServerAddress| match &target.host {
                 Host::Unix(path) => format!("{}:{}", path.display(), target.port),
                 Host::Tcp(name) => match target.address {
                     Some(address) => format!("{name}@{address}:{}", target.port),
@@ -516,7 +516,10 @@ mod tests {
              &channel_binding=require&application_name=acme&fallback_application_name=x&client_encoding=UTF8\
              &gssencmode=prefer&krbsrvname=postgres&sslcompression=0&ssl_min_protocol_version=TLSv1.3&replication=false",
         );
-        assert_eq!((address.wanted, address.shuffled, address.tls.hides_name), (Wanted::Primary, true, true));
+        assert_eq!(
+            (address.wanted, address.shuffled, address.tls.hides_name),
+            (SessionKind::Primary, true, true)
+        );
         assert_eq!(address.config.get_connect_timeout(), None);
         assert_eq!(address.config.get_application_name(), Some("acme"));
         assert_eq!(address.config.get_channel_binding(), ChannelBinding::Require);

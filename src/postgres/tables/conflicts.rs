@@ -16,14 +16,14 @@ use crate::domain::values::hstore;
 
 use crate::domain::changes::dispatch::KEPT_OUT;
 use crate::postgres::changes::queue::{CAPTURED_AT, FITS, UNSENT};
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::announce;
 use crate::postgres::tables::records::json_text;
 use crate::postgres::tables::rows::RecordRow;
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, quote};
 
 /// The unsent changes of one row.
-pub(in crate::postgres) struct Unsent {
+pub(in crate::postgres) struct UnsentChanges {
     /// By column; what they did to it.
     pub columns: BTreeMap<String, Local>,
     /// The oldest of them, and the newest.
@@ -49,7 +49,7 @@ impl Store {
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         ids: &[i32],
-    ) -> Result<HashMap<i32, Unsent>, Error> {
+    ) -> Result<HashMap<i32, UnsentChanges>, Error> {
         let sql = format!(
             "SELECT record_id, id, action, old, values, {CAPTURED_AT} FROM {}._trigger_log
              WHERE table_name = $1 AND record_id = ANY($2) AND {UNSENT} AND {FITS} ORDER BY id",
@@ -67,14 +67,14 @@ impl Store {
             let unsent = std::mem::replace(&mut entries, kept.context("find changes that were kept out")?);
             entries.extend(unsent);
         }
-        let mut rows: HashMap<i32, Unsent> = HashMap::new();
+        let mut rows: HashMap<i32, UnsentChanges> = HashMap::new();
         if entries.is_empty() {
             return Ok(rows);
         }
         let lost = lost_values(transaction, mapping, ids).await?;
         for entry in entries {
             let id: i32 = entry.get(0);
-            let unsent = rows.entry(id).or_insert_with(Unsent::none);
+            let unsent = rows.entry(id).or_insert_with(UnsentChanges::none);
             unsent.join(mapping, &entry, |column, entry| {
                 lost.get(&(id, column.to_owned())).is_some_and(|upto| entry <= *upto)
             });
@@ -126,7 +126,7 @@ impl Store {
         transaction: &Transaction<'_>,
         mapping: &Mapping,
         id: i32,
-        unsent: &Unsent,
+        unsent: &UnsentChanges,
         record: &RecordRow,
     ) -> Result<Vec<String>, Error> {
         let known = known(transaction, mapping, id).await?;
@@ -172,7 +172,7 @@ impl Store {
         mapping: &Mapping,
         id: i32,
         field: &Field,
-        unsent: &Unsent,
+        unsent: &UnsentChanges,
         ours: &Local,
         theirs: Option<String>,
         merged: Merged,
@@ -348,16 +348,17 @@ impl Store {
         self.make_ready(&transaction, &mapping, &[at.row.0], &[]).await?;
         let action =
             if side == Side::Postgres { "chose the row's value" } else { "chose Salesforce's value" };
-        let entry = Entry { row: Some(at.row.0), before: Some(before), after: Some(after), undoes: None };
+        let entry =
+            NewAuditEntry { row: Some(at.row.0), before: Some(before), after: Some(after), undoes: None };
         audit(&transaction, operation, action, &mapping, &[entry]).await?;
         announce(&transaction, &mapping.table, &[at.row.0]).await?;
         transaction.commit().await.context("choose a side")
     }
 }
 
-impl Unsent {
-    fn none() -> Unsent {
-        Unsent { columns: BTreeMap::new(), first: i32::MAX, upto: 0, free: true, failed: false }
+impl UnsentChanges {
+    fn none() -> UnsentChanges {
+        UnsentChanges { columns: BTreeMap::new(), first: i32::MAX, upto: 0, free: true, failed: false }
     }
 
     /// The record may have what was sent without an answer, in the words of rules that are no more: to have it is no

@@ -10,7 +10,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::operations::operation::Operation;
 use crate::domain::reports::overview::LoadProgress;
 
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::records::json_text;
 use crate::postgres::tables::rows::RecordRow;
@@ -66,7 +66,7 @@ impl Store {
         let asked: Vec<&Mapping> =
             mappings.iter().filter(|mapping| asked.contains(&mapping.object)).collect();
         for mapping in &asked {
-            audit(&transaction, operation, "reloaded", mapping, &[Entry::default()]).await?;
+            audit(&transaction, operation, "reloaded", mapping, &[NewAuditEntry::default()]).await?;
         }
         transaction
             .execute("SELECT pg_notify($1, 'poll')", &[&CHANNEL])

@@ -20,7 +20,7 @@ const LONGEST_WAIT: &str = "10 min";
 
 /// A record that PostgreSQL refuses.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct RowRefusal {
     /// The record.
     pub sfid: String,
     /// What was to be done.
@@ -59,7 +59,7 @@ impl Store {
         &self,
         lease: &Lease,
         mapping: &Mapping,
-        refusals: &[Refusal],
+        refusals: &[RowRefusal],
     ) -> Result<(), Error> {
         if refusals.is_empty() {
             return Ok(());
@@ -68,7 +68,7 @@ impl Store {
         let transaction = client.transaction().await.context("begin to keep refused records")?;
         lease.prove(&transaction).await?;
         // The last of what a page says of one record counts.
-        let by_id: HashMap<&str, &Refusal> =
+        let by_id: HashMap<&str, &RowRefusal> =
             refusals.iter().map(|refusal| (refusal.sfid.as_str(), refusal)).collect();
         let rows: Vec<Value> = by_id.values().map(|refusal| written(&self.grouping, refusal)).collect();
         let rows = Value::from(rows);
@@ -163,7 +163,7 @@ impl Store {
     }
 }
 
-fn written(grouping: &Grouping, refusal: &Refusal) -> Value {
+fn written(grouping: &Grouping, refusal: &RowRefusal) -> Value {
     let error = &refusal.error;
     json!({"sfid": refusal.sfid, "deed": refusal.write.word(), "cause": refusal.cause, "mapping": error.mapping,
         "op": error.op, "source": error.source, "code": error.code, "category": error.category, "class": error.class,

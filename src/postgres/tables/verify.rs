@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::operations::operation::{Operation, RowResult, RowStatus};
-use crate::domain::records::verify::{AsFound, Unsent};
+use crate::domain::records::verify::{AsFound, UnsentReason};
 use crate::domain::values::hstore::Hstore;
 
 use crate::postgres::changes::locks::lock_units;
 use crate::postgres::changes::queue::UNSENT;
-use crate::postgres::operations::audit::{Entry, audit};
+use crate::postgres::operations::audit::{NewAuditEntry, audit};
 use crate::postgres::operations::edit::announce;
 use crate::postgres::tables::records::{json_text, row_values};
 use crate::postgres::tables::row_condition::RowCondition;
@@ -31,7 +31,7 @@ pub struct Compared {
     /// Its values.
     pub values: Hstore,
     /// Why it may differ, where something of it is not sent.
-    pub unsent: Option<Unsent>,
+    pub unsent: Option<UnsentReason>,
 }
 
 /// A row whose parent is missing, or that shares its key.
@@ -110,7 +110,7 @@ impl Store {
             row: RowId(row.get(0)),
             sfid: row.get(1),
             values: row_values(&row.get(2)),
-            unsent: row.get::<_, Option<&str>>(3).and_then(Unsent::from_word),
+            unsent: row.get::<_, Option<&str>>(3).and_then(UnsentReason::from_word),
         };
         Ok(rows.iter().map(compared).collect())
     }
@@ -120,7 +120,7 @@ impl Store {
         format!("({} IS NOT NULL)", self.why_unsent(takes_part))
     }
 
-    /// Why something of the row `t` of the table `$1` is not sent, as the word of [`Unsent`]; NULL where nothing is.
+    /// Why something of the row `t` of the table `$1` is not sent, as the word of [`UnsentReason`]; NULL where nothing is.
     fn why_unsent(&self, takes_part: &RowCondition) -> String {
         let kept_out =
             format!("CASE WHEN t.sfid IS NULL AND ({}) IS NOT TRUE THEN 'kept_out' END", takes_part.sql);
@@ -344,8 +344,8 @@ impl Store {
                 results.push(RowResult::new(*row, RowStatus::Done, "it is sent"));
             }
         }
-        let entries: Vec<Entry> =
-            again.iter().map(|id| Entry { row: Some(*id), ..Entry::default() }).collect();
+        let entries: Vec<NewAuditEntry> =
+            again.iter().map(|id| NewAuditEntry { row: Some(*id), ..NewAuditEntry::default() }).collect();
         audit(&transaction, operation, "sent again", &mapping, &entries).await?;
         self.make_ready(&transaction, &mapping, &again, &[]).await?;
         announce(&transaction, table, &again).await?;
@@ -403,12 +403,12 @@ impl Store {
         let rows =
             transaction.write_rows_returning(&sql, &[&sfids]).await.context("make rows for records")?;
         let ids: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
-        let entries: Vec<Entry> = rows
+        let entries: Vec<NewAuditEntry> = rows
             .iter()
-            .map(|row| Entry {
+            .map(|row| NewAuditEntry {
                 row: Some(row.get(0)),
                 before: Some(json!({"sfid": row.get::<_, String>(1)})),
-                ..Entry::default()
+                ..NewAuditEntry::default()
             })
             .collect();
         audit(&transaction, operation, "deleted the record", &mapping, &entries).await?;
@@ -437,7 +437,8 @@ impl Store {
             )
             .await
             .context("have records read")?;
-        let entry = Entry { after: Some(json!({"sfid": sfids.join(" ")})), ..Entry::default() };
+        let entry =
+            NewAuditEntry { after: Some(json!({"sfid": sfids.join(" ")})), ..NewAuditEntry::default() };
         audit(&transaction, operation, "read again", &mapping, &[entry]).await?;
         transaction.commit().await.context("have records read")
     }

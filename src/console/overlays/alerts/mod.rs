@@ -5,12 +5,12 @@ mod view;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use crate::client::alerts::{AlertsView, ChannelState, Listed, Told};
+use crate::client::alerts::{AlertsView, ChannelState, ListedAlert, ToldMessage};
 use crate::console::context::Tone;
 use crate::console::effect::{AlertChange, Effect};
 use crate::console::outcome::Outcome;
 use crate::console::widgets::cursor::{Cursor, Step};
-use crate::domain::alert::life::Phase;
+use crate::domain::alert::life::AlertPhase;
 use crate::domain::alert::rule::Silence;
 
 pub use view::draw;
@@ -20,7 +20,7 @@ pub const RECEIVER: &str = "alerts";
 
 /// What is listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tab {
+pub enum AlertsTab {
     /// Alerts, those that fire first.
     #[default]
     Alerts,
@@ -32,12 +32,13 @@ pub enum Tab {
     Messages,
 }
 
-impl Tab {
+impl AlertsTab {
     /// In their order.
-    pub const ALL: [Tab; 4] = [Tab::Alerts, Tab::Silences, Tab::Channels, Tab::Messages];
+    pub const ALL: [AlertsTab; 4] =
+        [AlertsTab::Alerts, AlertsTab::Silences, AlertsTab::Channels, AlertsTab::Messages];
 
     fn place(self) -> usize {
-        Tab::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
+        AlertsTab::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
     }
 }
 
@@ -53,12 +54,12 @@ struct ChannelLine<'a> {
 
 /// The lists.
 #[derive(Debug, Default)]
-pub struct Alerts {
+pub struct AlertsOverlay {
     /// How alerts stand, once known.
     view: Option<AlertsView>,
     /// Why nothing newer is known.
     refusal: Option<String>,
-    tab: Tab,
+    tab: AlertsTab,
     cursors: [Cursor; 4],
     /// The channel whose messages alone are listed.
     only: Option<String>,
@@ -66,13 +67,14 @@ pub struct Alerts {
     went_on: bool,
 }
 
-impl Alerts {
+impl AlertsOverlay {
     /// Takes in how alerts stand; what is selected stays selected.
     pub fn take(&mut self, view: AlertsView) {
-        let selected = Tab::ALL.map(|tab| self.names(tab).into_iter().nth(self.cursors[tab.place()].at));
+        let selected =
+            AlertsTab::ALL.map(|tab| self.names(tab).into_iter().nth(self.cursors[tab.place()].at));
         self.view = Some(view);
         self.refusal = None;
-        for (tab, selected) in Tab::ALL.into_iter().zip(selected) {
+        for (tab, selected) in AlertsTab::ALL.into_iter().zip(selected) {
             let names = self.names(tab);
             let place = names.iter().position(|name| Some(name) == selected.as_ref());
             let cursor = &mut self.cursors[tab.place()];
@@ -84,12 +86,12 @@ impl Alerts {
     }
 
     /// What tells the lines of a list apart.
-    fn names(&self, tab: Tab) -> Vec<String> {
+    fn names(&self, tab: AlertsTab) -> Vec<String> {
         match tab {
-            Tab::Alerts => self.alerts().iter().map(|alert| alert.name.clone()).collect(),
-            Tab::Silences => self.silences().iter().map(|silence| silence.id.to_string()).collect(),
-            Tab::Channels => self.channels().iter().map(|channel| channel.name.to_owned()).collect(),
-            Tab::Messages => self.messages().iter().map(|told| told.posted.id.to_string()).collect(),
+            AlertsTab::Alerts => self.alerts().iter().map(|alert| alert.name.clone()).collect(),
+            AlertsTab::Silences => self.silences().iter().map(|silence| silence.id.to_string()).collect(),
+            AlertsTab::Channels => self.channels().iter().map(|channel| channel.name.to_owned()).collect(),
+            AlertsTab::Messages => self.messages().iter().map(|told| told.posted.id.to_string()).collect(),
         }
     }
 
@@ -98,7 +100,7 @@ impl Alerts {
         self.refusal = Some(why);
     }
 
-    fn alerts(&self) -> &[Listed] {
+    fn alerts(&self) -> &[ListedAlert] {
         self.view.as_ref().map_or(&[], |view| &view.alerts)
     }
 
@@ -106,7 +108,7 @@ impl Alerts {
         self.view.as_ref().map_or(&[], |view| &view.silences)
     }
 
-    fn messages(&self) -> Vec<&Told> {
+    fn messages(&self) -> Vec<&ToldMessage> {
         let all = self.view.iter().flat_map(|view| &view.messages);
         all.filter(|told| self.only.as_ref().is_none_or(|channel| *channel == told.posted.channel)).collect()
     }
@@ -130,12 +132,12 @@ impl Alerts {
             .collect()
     }
 
-    fn len(&self, tab: Tab) -> usize {
+    fn len(&self, tab: AlertsTab) -> usize {
         match tab {
-            Tab::Alerts => self.alerts().len(),
-            Tab::Silences => self.silences().len(),
-            Tab::Channels => self.channels().len(),
-            Tab::Messages => self.messages().len(),
+            AlertsTab::Alerts => self.alerts().len(),
+            AlertsTab::Silences => self.silences().len(),
+            AlertsTab::Channels => self.channels().len(),
+            AlertsTab::Messages => self.messages().len(),
         }
     }
 
@@ -143,13 +145,13 @@ impl Alerts {
         self.cursors[self.tab.place()]
     }
 
-    fn selected(&self) -> Option<&Listed> {
-        self.alerts().get(self.cursors[Tab::Alerts.place()].at)
+    fn selected(&self) -> Option<&ListedAlert> {
+        self.alerts().get(self.cursors[AlertsTab::Alerts.place()].at)
     }
 
     fn turn(&mut self, by: usize) {
-        let all = Tab::ALL.len();
-        self.tab = Tab::ALL[(self.tab.place() + by) % all];
+        let all = AlertsTab::ALL.len();
+        self.tab = AlertsTab::ALL[(self.tab.place() + by) % all];
         self.only = None;
     }
 
@@ -158,7 +160,7 @@ impl Alerts {
         let went_on = std::mem::take(&mut self.went_on);
         let step = match key.code {
             KeyCode::Esc | KeyCode::Char('q') if self.only.take().is_some() => {
-                self.tab = Tab::Channels;
+                self.tab = AlertsTab::Channels;
                 return Vec::new();
             }
             KeyCode::Esc | KeyCode::Char('q') => return vec![Outcome::Close],
@@ -167,7 +169,7 @@ impl Alerts {
                 return Vec::new();
             }
             KeyCode::BackTab | KeyCode::Left | KeyCode::Char('[') => {
-                self.turn(Tab::ALL.len() - 1);
+                self.turn(AlertsTab::ALL.len() - 1);
                 return Vec::new();
             }
             KeyCode::Char('v') => return vec![Outcome::ReadReceived],
@@ -191,26 +193,28 @@ impl Alerts {
     /// A key about the selected line.
     fn act(&mut self, code: KeyCode) -> Vec<Outcome> {
         match (self.tab, code) {
-            (Tab::Alerts, code) => self.act_on_alert(code),
-            (Tab::Silences, KeyCode::Char('e')) => {
+            (AlertsTab::Alerts, code) => self.act_on_alert(code),
+            (AlertsTab::Silences, KeyCode::Char('e')) => {
                 let silence = self.silences().get(self.cursor().at).map(|silence| silence.id);
                 silence
                     .map(|id| Outcome::Effect(Effect::Alert(AlertChange::EndSilence(id))))
                     .into_iter()
                     .collect()
             }
-            (Tab::Channels, KeyCode::Enter) => {
+            (AlertsTab::Channels, KeyCode::Enter) => {
                 let name = self.channels().get(self.cursor().at).map(|channel| channel.name.to_owned());
                 if name.is_some() {
-                    (self.only, self.tab) = (name, Tab::Messages);
-                    self.cursors[Tab::Messages.place()] = Cursor::default();
+                    (self.only, self.tab) = (name, AlertsTab::Messages);
+                    self.cursors[AlertsTab::Messages.place()] = Cursor::default();
                 }
                 Vec::new()
             }
-            (Tab::Messages, KeyCode::Enter) => {
+            (AlertsTab::Messages, KeyCode::Enter) => {
                 let messages = self.messages();
-                let read =
-                    |told: &&Told| Outcome::Info { title: told.title.clone(), text: told.text.clone() };
+                let read = |told: &&ToldMessage| Outcome::Info {
+                    title: told.title.clone(),
+                    text: told.text.clone(),
+                };
                 messages.get(self.cursor().at).map(read).into_iter().collect()
             }
             _ => Vec::new(),
@@ -226,7 +230,7 @@ impl Alerts {
                 Some(filter) => Outcome::List { filter, label: Some(alert.headline.clone()) }.closing(),
                 None => vec![Outcome::Say(Tone::Neutral, "this alert is about no errors".to_owned())],
             },
-            KeyCode::Char('a') if alert.state == Phase::Firing => {
+            KeyCode::Char('a') if alert.state == AlertPhase::Firing => {
                 vec![Outcome::AskAcknowledge { rule, subject }]
             }
             KeyCode::Char('a') => vec![Outcome::Say(Tone::Neutral, "it does not fire".to_owned())],

@@ -7,12 +7,12 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::{Alerts, ChannelLine, Tab};
-use crate::client::alerts::{Listed, Told};
+use super::{AlertsOverlay, AlertsTab, ChannelLine};
+use crate::client::alerts::{ListedAlert, ToldMessage};
 use crate::console::context::Context;
 use crate::console::panes::log::LogPane;
 use crate::console::widgets::cells::{cell, clip, count, fit, short, wrap};
-use crate::domain::alert::life::Phase;
+use crate::domain::alert::life::AlertPhase;
 use crate::domain::alert::rule::{Severity, Silence};
 use crate::domain::state::{ChannelHealth, DeliveryState};
 
@@ -22,7 +22,7 @@ const DETAIL: (usize, usize) = (14, 7);
 const WIDE: usize = 110;
 
 /// Draws them over the panes: the header stays, and what a key came to is said below.
-pub fn draw(ctx: &Context, log: &LogPane, alerts: &Alerts, frame: &mut Frame) {
+pub fn draw(ctx: &Context, log: &LogPane, alerts: &AlertsOverlay, frame: &mut Frame) {
     let screen = frame.area();
     let area = Rect { y: screen.y + 1, height: screen.height.saturating_sub(2), ..screen };
     let inner = super::super::panel(ctx, frame, area, "Alerts");
@@ -58,23 +58,23 @@ pub fn draw(ctx: &Context, log: &LogPane, alerts: &Alerts, frame: &mut Frame) {
 }
 
 /// The lists by name, with how many lines each has.
-fn tabs(ctx: &Context, alerts: &Alerts, room: usize) -> Line<'static> {
-    let firing = alerts.alerts().iter().filter(|alert| alert.state == Phase::Firing).count();
+fn tabs(ctx: &Context, alerts: &AlertsOverlay, room: usize) -> Line<'static> {
+    let firing = alerts.alerts().iter().filter(|alert| alert.state == AlertPhase::Firing).count();
     let failing = alerts.channels().iter().filter(|channel| is_failing(channel)).count();
     let mut spans = Vec::new();
-    for tab in Tab::ALL {
+    for tab in AlertsTab::ALL {
         let (name, number) = match tab {
-            Tab::Alerts => ("firing", firing),
-            Tab::Silences => ("silences", alerts.silences().len()),
-            Tab::Channels => ("channels", alerts.channels().len()),
-            Tab::Messages => ("messages", alerts.messages().len()),
+            AlertsTab::Alerts => ("firing", firing),
+            AlertsTab::Silences => ("silences", alerts.silences().len()),
+            AlertsTab::Channels => ("channels", alerts.channels().len()),
+            AlertsTab::Messages => ("messages", alerts.messages().len()),
         };
         let known = alerts.view.is_some();
         let text = if known { format!(" {name} {number} ") } else { format!(" {name} ") };
         spans.push(Span::raw(" "));
         let style = if tab == alerts.tab { ctx.theme.selected(true) } else { ctx.theme.dim() };
         spans.push(Span::styled(text, style));
-        if tab == Tab::Channels && failing > 0 {
+        if tab == AlertsTab::Channels && failing > 0 {
             spans.push(Span::styled(format!("▲ {failing} failing "), ctx.theme.bad()));
         }
     }
@@ -87,7 +87,7 @@ fn tabs(ctx: &Context, alerts: &Alerts, room: usize) -> Line<'static> {
 }
 
 /// What is said where there is nothing to list.
-fn empty(alerts: &Alerts) -> Option<String> {
+fn empty(alerts: &AlertsOverlay) -> Option<String> {
     let Some(view) = &alerts.view else {
         return Some(match &alerts.refusal {
             Some(why) => format!("The alerts cannot be read: {why}"),
@@ -100,22 +100,22 @@ fn empty(alerts: &Alerts) -> Option<String> {
     let unconfigured = view.configured.rules.is_empty();
     Some(
         match alerts.tab {
-            Tab::Alerts | Tab::Channels if unconfigured => {
+            AlertsTab::Alerts | AlertsTab::Channels if unconfigured => {
                 "No alerts are configured, or no engine looked after them yet: [[alert]] in syncdeck.toml says what is \
                  told, and where."
             }
-            Tab::Alerts => "Nothing fires.",
-            Tab::Silences => "Nothing is silenced. s on an alert silences it, S its whole rule.",
-            Tab::Channels => "No channel is configured: [alert.channel.NAME] in syncdeck.toml has one.",
-            Tab::Messages => "Nothing was told yet.",
+            AlertsTab::Alerts => "Nothing fires.",
+            AlertsTab::Silences => "Nothing is silenced. s on an alert silences it, S its whole rule.",
+            AlertsTab::Channels => "No channel is configured: [alert.channel.NAME] in syncdeck.toml has one.",
+            AlertsTab::Messages => "Nothing was told yet.",
         }
         .to_owned(),
     )
 }
 
-fn head(tab: Tab, room: usize) -> String {
+fn head(tab: AlertsTab, room: usize) -> String {
     match tab {
-        Tab::Alerts => {
+        AlertsTab::Alerts => {
             let rule = if room >= WIDE { fit("rule", 18) } else { String::new() };
             format!(
                 " {}{}{}{}  {rule}what",
@@ -125,23 +125,29 @@ fn head(tab: Tab, room: usize) -> String {
                 fit("  count", 7)
             )
         }
-        Tab::Silences => format!(" {}{}{}{}note", fit("", 6), fit("of", 26), fit("until", 10), fit("by", 18)),
-        Tab::Channels => {
+        AlertsTab::Silences => {
+            format!(" {}{}{}{}note", fit("", 6), fit("of", 26), fit("until", 10), fit("by", 18))
+        }
+        AlertsTab::Channels => {
             let (name, kind) = (fit("channel", 16), fit("kind", 11));
             format!(" {name}{kind}{}{}{}  why", fit("", 11), fit("since", 9), fit("waiting", 8))
         }
-        Tab::Messages => {
+        AlertsTab::Messages => {
             format!(" {}{}{}what", fit("made", 9), fit("channel", 14), fit("delivery", 13))
         }
     }
 }
 
-fn rows(ctx: &Context, alerts: &Alerts, room: usize) -> Vec<Line<'static>> {
+fn rows(ctx: &Context, alerts: &AlertsOverlay, room: usize) -> Vec<Line<'static>> {
     match alerts.tab {
-        Tab::Alerts => alerts.alerts().iter().map(|alert| alert_line(ctx, alert, room)).collect(),
-        Tab::Silences => alerts.silences().iter().map(|silence| silence_line(ctx, silence, room)).collect(),
-        Tab::Channels => alerts.channels().iter().map(|channel| channel_line(ctx, channel, room)).collect(),
-        Tab::Messages => alerts.messages().iter().map(|told| message_line(ctx, told, room)).collect(),
+        AlertsTab::Alerts => alerts.alerts().iter().map(|alert| alert_line(ctx, alert, room)).collect(),
+        AlertsTab::Silences => {
+            alerts.silences().iter().map(|silence| silence_line(ctx, silence, room)).collect()
+        }
+        AlertsTab::Channels => {
+            alerts.channels().iter().map(|channel| channel_line(ctx, channel, room)).collect()
+        }
+        AlertsTab::Messages => alerts.messages().iter().map(|told| message_line(ctx, told, room)).collect(),
     }
 }
 
@@ -156,14 +162,14 @@ fn whole(ctx: &Context, at: DateTime<Utc>) -> String {
     ctx.local(at).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn standing(ctx: &Context, alert: &Listed) -> (&'static str, Style) {
+fn standing(ctx: &Context, alert: &ListedAlert) -> (&'static str, Style) {
     let theme = ctx.theme;
     match (alert.state, alert.silence, &alert.acknowledged_by) {
-        (Phase::Firing, Some(_), _) => ("○ silenced", theme.dim()),
-        (Phase::Firing, None, Some(_)) => ("● in hand", theme.warn()),
-        (Phase::Firing, None, None) => ("▲ firing", theme.bad()),
-        (Phase::Pending, ..) => ("◌ waiting", theme.warn()),
-        (Phase::Over, ..) => ("✓ over", theme.good()),
+        (AlertPhase::Firing, Some(_), _) => ("○ silenced", theme.dim()),
+        (AlertPhase::Firing, None, Some(_)) => ("● in hand", theme.warn()),
+        (AlertPhase::Firing, None, None) => ("▲ firing", theme.bad()),
+        (AlertPhase::Pending, ..) => ("◌ waiting", theme.warn()),
+        (AlertPhase::Over, ..) => ("✓ over", theme.good()),
     }
 }
 
@@ -176,7 +182,7 @@ fn severity(ctx: &Context, severity: Option<Severity>) -> (&'static str, Style) 
     (severity.map_or("", Severity::word), style)
 }
 
-fn alert_line(ctx: &Context, alert: &Listed, room: usize) -> Line<'static> {
+fn alert_line(ctx: &Context, alert: &ListedAlert, room: usize) -> Line<'static> {
     let theme = ctx.theme;
     let (word, style) = standing(ctx, alert);
     let (urgency, color) = severity(ctx, alert.severity);
@@ -253,7 +259,7 @@ fn delivery(ctx: &Context, state: DeliveryState) -> (&'static str, Style) {
     }
 }
 
-fn message_line(ctx: &Context, told: &Told, room: usize) -> Line<'static> {
+fn message_line(ctx: &Context, told: &ToldMessage, room: usize) -> Line<'static> {
     let theme = ctx.theme;
     let (word, style) = delivery(ctx, told.posted.state);
     Line::from(vec![
@@ -266,15 +272,19 @@ fn message_line(ctx: &Context, told: &Told, room: usize) -> Line<'static> {
 }
 
 /// All about the selected line.
-fn detail(ctx: &Context, alerts: &Alerts, room: usize, most: usize) -> Vec<Line<'static>> {
+fn detail(ctx: &Context, alerts: &AlertsOverlay, room: usize, most: usize) -> Vec<Line<'static>> {
     let at = alerts.cursor().at;
     let mut text: Vec<String> = match alerts.tab {
-        Tab::Alerts => alerts.selected().map(|alert| of_alert(ctx, alerts, alert)).unwrap_or_default(),
-        Tab::Silences => {
+        AlertsTab::Alerts => alerts.selected().map(|alert| of_alert(ctx, alerts, alert)).unwrap_or_default(),
+        AlertsTab::Silences => {
             alerts.silences().get(at).map(|silence| of_silence(ctx, silence)).unwrap_or_default()
         }
-        Tab::Channels => alerts.channels().get(at).map(|channel| vec![why(channel)]).unwrap_or_default(),
-        Tab::Messages => alerts.messages().get(at).map(|told| of_message(ctx, told)).unwrap_or_default(),
+        AlertsTab::Channels => {
+            alerts.channels().get(at).map(|channel| vec![why(channel)]).unwrap_or_default()
+        }
+        AlertsTab::Messages => {
+            alerts.messages().get(at).map(|told| of_message(ctx, told)).unwrap_or_default()
+        }
     };
     if let Some(why) = alerts.refusal.as_ref().filter(|_| alerts.view.is_some()) {
         text.insert(0, format!("This is how it was: {why}"));
@@ -283,7 +293,7 @@ fn detail(ctx: &Context, alerts: &Alerts, room: usize, most: usize) -> Vec<Line<
     lines.take(most).map(|line| Line::from(Span::styled(format!("  {line}"), ctx.theme.text()))).collect()
 }
 
-fn of_alert(ctx: &Context, alerts: &Alerts, alert: &Listed) -> Vec<String> {
+fn of_alert(ctx: &Context, alerts: &AlertsOverlay, alert: &ListedAlert) -> Vec<String> {
     let told = alert.told_at.map(|at| format!(", told {}", whole(ctx, at))).unwrap_or_default();
     let hand = alert.acknowledged_by.as_ref().map(|by| {
         let note = alert.note.as_deref().filter(|note| !note.is_empty());
@@ -310,7 +320,7 @@ fn of_silence(ctx: &Context, silence: &Silence) -> Vec<String> {
     )]
 }
 
-fn of_message(ctx: &Context, told: &Told) -> Vec<String> {
+fn of_message(ctx: &Context, told: &ToldMessage) -> Vec<String> {
     let posted = &told.posted;
     let went = match posted.state {
         DeliveryState::Sent => posted.done_at.map(|at| format!("Taken {}", whole(ctx, at))),
@@ -330,11 +340,11 @@ fn of_message(ctx: &Context, told: &Told) -> Vec<String> {
     lines
 }
 
-fn keys(ctx: &Context, log: &LogPane, alerts: &Alerts, room: usize) -> Line<'static> {
+fn keys(ctx: &Context, log: &LogPane, alerts: &AlertsOverlay, room: usize) -> Line<'static> {
     let acts = !ctx.read_only;
     let mut keys: Vec<(&'static str, &'static str)> = Vec::new();
     match alerts.tab {
-        Tab::Alerts if !alerts.alerts().is_empty() => {
+        AlertsTab::Alerts if !alerts.alerts().is_empty() => {
             keys.push(("Enter", "its errors"));
             if acts {
                 keys.extend([("a", "acknowledge"), ("s", "silence"), ("S", "its rule")]);
@@ -343,9 +353,9 @@ fn keys(ctx: &Context, log: &LogPane, alerts: &Alerts, room: usize) -> Line<'sta
                 keys.push(("e", "end the silence"));
             }
         }
-        Tab::Silences if acts && !alerts.silences().is_empty() => keys.push(("e", "end it")),
-        Tab::Channels if alerts.len(Tab::Channels) > 0 => keys.push(("Enter", "its messages")),
-        Tab::Messages if alerts.len(Tab::Messages) > 0 => keys.push(("Enter", "read it")),
+        AlertsTab::Silences if acts && !alerts.silences().is_empty() => keys.push(("e", "end it")),
+        AlertsTab::Channels if alerts.len(AlertsTab::Channels) > 0 => keys.push(("Enter", "its messages")),
+        AlertsTab::Messages if alerts.len(AlertsTab::Messages) > 0 => keys.push(("Enter", "read it")),
         _ => {}
     }
     keys.push(("Tab", "next list"));

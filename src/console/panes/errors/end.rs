@@ -4,7 +4,7 @@ use super::{ErrorsPane, MOST, PAGE};
 use crate::client::api::{ErrorPage, ErrorQuery};
 use crate::console::effect::Effect;
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::errors::sort::{Key, Sort};
+use crate::domain::errors::sort::{PageKey, Sort};
 
 impl ErrorsPane {
     /// Asks for the end of the list, where that is not known.
@@ -22,12 +22,12 @@ impl ErrorsPane {
     pub fn want_page_before(&mut self) -> Option<Effect> {
         let wanted = self.goes_on_from_here() && !self.more && self.items.len() < MOST;
         let first = self.items.first().filter(|_| wanted)?;
-        let after = self.above.clone().unwrap_or_else(|| Key::of(self.sort.by, first));
+        let after = self.above.clone().unwrap_or_else(|| PageKey::of(self.sort.by, first));
         self.more = true;
         Some(self.backwards(Some(after)))
     }
 
-    fn backwards(&self, after: Option<Key>) -> Effect {
+    fn backwards(&self, after: Option<PageKey>) -> Effect {
         let sort = Sort { descending: !self.sort.descending, ..self.sort };
         let query = ErrorQuery { filter: self.asked_filter(), sort, limit: PAGE, after };
         Effect::LoadBackwards { generation: self.generation, query }
@@ -43,7 +43,7 @@ impl ErrorsPane {
         self.generation += 1;
         let mut items = page.items;
         items.reverse();
-        self.begins = items.first().filter(|_| !page.done).map(|first| Key::before(self.sort, first));
+        self.begins = items.first().filter(|_| !page.done).map(|first| PageKey::before(self.sort, first));
         (self.next, self.above, self.more, self.far) = (None, None, false, false);
         self.items = items;
         let at = self.items.len().saturating_sub(1);
@@ -69,7 +69,8 @@ impl ErrorsPane {
         let came = items.len();
         items.append(&mut self.items);
         self.items = items;
-        self.begins = self.items.first().filter(|_| !page.done).map(|first| Key::before(self.sort, first));
+        self.begins =
+            self.items.first().filter(|_| !page.done).map(|first| PageKey::before(self.sort, first));
         (self.cursor.at, self.cursor.top) = (self.cursor.at + came, self.cursor.top + came);
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{ErrorsPane, PERSON};
 use crate::client::api::ErrorPage;
-use crate::domain::errors::sort::Key;
+use crate::domain::errors::sort::PageKey;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::operations::answer::Answer;
 
@@ -13,7 +13,7 @@ const MOST: usize = 50;
 
 /// A line that was sent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sent {
+pub struct SentLine {
     /// The error as it was then: its line keeps the place of that.
     pub error: SyncError,
     /// What became of it.
@@ -46,11 +46,11 @@ impl ErrorsPane {
         if self.sent.len() >= MOST {
             self.sent.remove(0);
         }
-        self.sent.push(Sent { error, answer, at: now, is_listed: true });
+        self.sent.push(SentLine { error, answer, at: now, is_listed: true });
     }
 
     /// What became of the line of an error, where something was done about it.
-    pub fn sent_of(&self, id: i64) -> Option<&Sent> {
+    pub fn sent_of(&self, id: i64) -> Option<&SentLine> {
         self.sent.iter().find(|sent| sent.error.id == id)
     }
 
@@ -77,7 +77,7 @@ impl ErrorsPane {
         for sent in &self.sent {
             let there = self.items.iter().position(|error| error.id == sent.error.id);
             let error = there.map_or_else(|| sent.error.clone(), |at| self.items.remove(at));
-            let behind = |other: &SyncError| Key::is_behind(self.sort, other, &sent.error);
+            let behind = |other: &SyncError| PageKey::is_behind(self.sort, other, &sent.error);
             let at = self.items.iter().position(behind).unwrap_or(self.items.len());
             self.items.insert(at, error);
         }
@@ -89,7 +89,7 @@ impl ErrorsPane {
         for sent in &mut self.sent {
             let has = page.items.iter().any(|error| error.id == sent.error.id);
             let last = page.items.last().filter(|_| page.next.is_some());
-            let behind = last.is_some_and(|last| Key::is_behind(self.sort, &sent.error, last));
+            let behind = last.is_some_and(|last| PageKey::is_behind(self.sort, &sent.error, last));
             sent.is_listed = has || (sent.is_listed && (append || behind));
         }
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::sent::Sent;
+use super::sent::SentLine;
 use super::{ErrorsPane, Moved};
 use crate::client::api::Count;
 use crate::console::widgets::cursor::Cursor;
-use crate::domain::errors::sort::Key;
+use crate::domain::errors::sort::PageKey;
 use crate::domain::errors::sync_error::SyncError;
 
 /// The list before a filter was typed.
@@ -17,9 +17,9 @@ pub(super) struct Before {
     marked: BTreeSet<i64>,
     all: bool,
     items: Vec<SyncError>,
-    sent: Vec<Sent>,
-    begins: Option<Key>,
-    next: Option<Key>,
+    sent: Vec<SentLine>,
+    begins: Option<PageKey>,
+    next: Option<PageKey>,
     count: Option<Count>,
     cursor: Cursor,
     moved: Moved,

@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::logs::source::{Failure, Standing};
+use crate::logs::source::{SourceFailure, SourceStanding};
 use crate::logs::{LogRecord, OWN_SOURCE};
 
 /// All of them, the engine's own log first.
 #[derive(Debug)]
-pub struct Sources {
-    all: Vec<Source>,
+pub struct ShownSources {
+    all: Vec<ShownSource>,
     /// The names of those whose lines do not show.
     off: BTreeSet<String>,
 }
 
 /// One of them.
 #[derive(Debug)]
-pub struct Source {
+pub struct ShownSource {
     /// What its lines are called by.
     pub name: String,
     /// Its word in the configuration; `engine` for the engine's own log.
     pub kind: &'static str,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: SourceStanding,
     /// Lines that came.
     pub lines: u64,
     /// Lines that are known to be missing.
@@ -32,30 +32,30 @@ pub struct Source {
     pub lost_more: bool,
 }
 
-impl Source {
-    fn new(name: &str, kind: &'static str) -> Source {
+impl ShownSource {
+    fn new(name: &str, kind: &'static str) -> ShownSource {
         let name = name.to_owned();
-        Source { name, kind, standing: Standing::Opening, lines: 0, lost: 0, lost_more: false }
+        ShownSource { name, kind, standing: SourceStanding::Opening, lines: 0, lost: 0, lost_more: false }
     }
 }
 
-impl Default for Sources {
+impl Default for ShownSources {
     /// The engine's own log alone.
-    fn default() -> Sources {
-        Sources { all: vec![Source::new(OWN_SOURCE, "engine")], off: BTreeSet::new() }
+    fn default() -> ShownSources {
+        ShownSources { all: vec![ShownSource::new(OWN_SOURCE, "engine")], off: BTreeSet::new() }
     }
 }
 
-impl Sources {
+impl ShownSources {
     /// These are followed beside the engine's own log, by name and kind.
     pub fn open(&mut self, sources: &[(String, &'static str)]) {
         self.all.truncate(1);
-        self.all.extend(sources.iter().map(|(name, kind)| Source::new(name, kind)));
+        self.all.extend(sources.iter().map(|(name, kind)| ShownSource::new(name, kind)));
         self.off.retain(|name| self.all.iter().any(|source| source.name == *name));
     }
 
     /// Each of them.
-    pub fn all(&self) -> &[Source] {
+    pub fn all(&self) -> &[ShownSource] {
         &self.all
     }
 
@@ -71,16 +71,16 @@ impl Sources {
     }
 
     /// One of them stands otherwise.
-    pub fn stands(&mut self, name: &str, standing: Standing) {
+    pub fn stands(&mut self, name: &str, standing: SourceStanding) {
         if let Some(source) = self.all.iter_mut().find(|source| source.name == name) {
             source.standing = standing;
         }
     }
 
     /// Those that bring nothing, and why.
-    pub fn failing(&self) -> impl Iterator<Item = (&str, &Failure)> {
+    pub fn failing(&self) -> impl Iterator<Item = (&str, &SourceFailure)> {
         self.all.iter().filter_map(|source| match &source.standing {
-            Standing::Fails(failure) => Some((source.name.as_str(), failure)),
+            SourceStanding::Fails(failure) => Some((source.name.as_str(), failure)),
             _ => None,
         })
     }
@@ -101,7 +101,7 @@ impl Sources {
     }
 
     /// Whether the lines of one do not show.
-    pub fn is_off(&self, source: &Source) -> bool {
+    pub fn is_off(&self, source: &ShownSource) -> bool {
         self.off.contains(&source.name)
     }
 

@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use crate::console::context::Context;
 use crate::console::widgets::cells::{clip, wrap};
 use crate::domain::errors::catalogue;
-use crate::domain::errors::remedy::{Action, SuggestedFix};
-use crate::domain::errors::sync_error::Source;
+use crate::domain::errors::remedy::{RemedyAction, SuggestedFix};
+use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::records::record::RecordView;
 
@@ -152,7 +152,7 @@ fn remedy_lines(
     let theme = ctx.theme;
     let words = |offer: &SuggestedFix| {
         let changes = offer.changes_in_words();
-        if matches!(offer.action, Some(Action::Rule { .. })) {
+        if matches!(offer.action, Some(RemedyAction::Rule { .. })) {
             return format!("for all of {}: {}", view.mapping, offer.text);
         }
         let asks = if offer.clears { "; asks first" } else { "" };
@@ -236,8 +236,8 @@ fn standing(ctx: &Context, error: &SyncError) -> String {
         (state, _) => state.word().to_owned(),
     };
     let tries = match (error.source, error.attempts) {
-        (Source::Salesforce, 1) => "1 attempt".to_owned(),
-        (Source::Salesforce, attempts) => format!("{attempts} attempts"),
+        (ErrorSource::Salesforce, 1) => "1 attempt".to_owned(),
+        (ErrorSource::Salesforce, attempts) => format!("{attempts} attempts"),
         // Salesforce was not asked.
         _ => "found here".to_owned(),
     };

@@ -32,7 +32,7 @@ pub const LINES: usize = 500;
 
 /// A view of the record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tab {
+pub enum RecordTab {
     /// Both sides' values, and what is wrong.
     #[default]
     Fields,
@@ -44,9 +44,10 @@ pub enum Tab {
     Log,
 }
 
-impl Tab {
+impl RecordTab {
     /// In their order.
-    pub const ALL: [Tab; 4] = [Tab::Fields, Tab::Attempts, Tab::Relatives, Tab::Log];
+    pub const ALL: [RecordTab; 4] =
+        [RecordTab::Fields, RecordTab::Attempts, RecordTab::Relatives, RecordTab::Log];
 
     /// The columns of its name in the frame.
     pub fn columns(self) -> u16 {
@@ -55,10 +56,10 @@ impl Tab {
 
     fn title(self) -> &'static str {
         match self {
-            Tab::Fields => "fields",
-            Tab::Attempts => "attempts",
-            Tab::Relatives => "relatives",
-            Tab::Log => "log",
+            RecordTab::Fields => "fields",
+            RecordTab::Attempts => "attempts",
+            RecordTab::Relatives => "relatives",
+            RecordTab::Log => "log",
         }
     }
 }
@@ -115,7 +116,7 @@ pub struct RecordPane {
     /// Salesforce's values.
     pub remote: Remote,
     /// Which view.
-    pub tab: Tab,
+    pub tab: RecordTab,
     /// Parents and children.
     pub relatives: Lazy<Relative>,
     /// Lines of the log.
@@ -230,7 +231,7 @@ impl RecordPane {
             view: None,
             refusal: None,
             remote: Remote::Unasked,
-            tab: Tab::default(),
+            tab: RecordTab::default(),
             relatives: Lazy::default(),
             lines: Lazy::default(),
             cursor: Cursor::default(),
@@ -326,10 +327,14 @@ impl RecordPane {
     /// Why the selected field cannot be edited, if so.
     pub fn edit_refusal(&self) -> Option<&'static str> {
         match self.tab {
-            Tab::Relatives if self.relative().is_none() => return Some("there is no relative here to open"),
-            Tab::Relatives => return None,
-            Tab::Attempts | Tab::Log => return Some("this view only shows; Esc goes back to the fields"),
-            Tab::Fields => {}
+            RecordTab::Relatives if self.relative().is_none() => {
+                return Some("there is no relative here to open");
+            }
+            RecordTab::Relatives => return None,
+            RecordTab::Attempts | RecordTab::Log => {
+                return Some("this view only shows; Esc goes back to the fields");
+            }
+            RecordTab::Fields => {}
         }
         self.field_refusal()
     }
@@ -363,13 +368,13 @@ impl RecordPane {
 
     /// Goes on to the view `by` places further; asks for what it shows.
     pub fn turn(&mut self, by: usize) -> Option<Effect> {
-        let at = Tab::ALL.iter().position(|tab| *tab == self.tab).unwrap_or(0);
-        self.tab = Tab::ALL[(at + by) % Tab::ALL.len()];
+        let at = RecordTab::ALL.iter().position(|tab| *tab == self.tab).unwrap_or(0);
+        self.tab = RecordTab::ALL[(at + by) % RecordTab::ALL.len()];
         self.ask_lazy()
     }
 
     /// Goes to a view; asks for what it shows.
-    pub fn turn_to(&mut self, tab: Tab) -> Option<Effect> {
+    pub fn turn_to(&mut self, tab: RecordTab) -> Option<Effect> {
         self.tab = tab;
         self.ask_lazy()
     }
@@ -377,11 +382,11 @@ impl RecordPane {
     /// Asks for what the view shows, where that is not known.
     pub fn ask_lazy(&mut self) -> Option<Effect> {
         match (self.tab, &self.relatives, &self.lines) {
-            (Tab::Relatives, Lazy::Unknown, _) => {
+            (RecordTab::Relatives, Lazy::Unknown, _) => {
                 self.relatives = Lazy::Loading;
                 Some(Effect::LoadRelatives(self.row.clone()))
             }
-            (Tab::Log, _, Lazy::Unknown) => {
+            (RecordTab::Log, _, Lazy::Unknown) => {
                 self.lines = Lazy::Loading;
                 Some(Effect::LoadRecordLog(self.row.clone()))
             }
@@ -394,15 +399,15 @@ impl RecordPane {
         let row = self.row.clone();
         // What shows stays until its successor comes.
         match (self.tab, &self.relatives, &self.lines) {
-            (Tab::Relatives, Lazy::Known(_) | Lazy::Refused(_), _) => {
+            (RecordTab::Relatives, Lazy::Known(_) | Lazy::Refused(_), _) => {
                 self.lines = Lazy::Unknown;
                 Some(Effect::LoadRelatives(row))
             }
-            (Tab::Log, _, Lazy::Known(_) | Lazy::Refused(_)) => {
+            (RecordTab::Log, _, Lazy::Known(_) | Lazy::Refused(_)) => {
                 self.relatives = Lazy::Unknown;
                 Some(Effect::LoadRecordLog(row))
             }
-            (Tab::Fields | Tab::Attempts, ..) => {
+            (RecordTab::Fields | RecordTab::Attempts, ..) => {
                 (self.relatives, self.lines) = (Lazy::Unknown, Lazy::Unknown);
                 None
             }
@@ -454,10 +459,12 @@ impl RecordPane {
     /// The position in the view, and how many lines that has.
     pub fn here(&mut self) -> (&mut Cursor, usize) {
         match self.tab {
-            Tab::Fields => (&mut self.cursor, self.view.as_ref().map_or(0, |view| view.values.len())),
-            Tab::Attempts => (&mut self.beside[0], self.view.as_ref().map_or(0, |view| view.history.len())),
-            Tab::Relatives => (&mut self.beside[1], self.relatives.len()),
-            Tab::Log => (&mut self.beside[2], self.lines.len()),
+            RecordTab::Fields => (&mut self.cursor, self.view.as_ref().map_or(0, |view| view.values.len())),
+            RecordTab::Attempts => {
+                (&mut self.beside[0], self.view.as_ref().map_or(0, |view| view.history.len()))
+            }
+            RecordTab::Relatives => (&mut self.beside[1], self.relatives.len()),
+            RecordTab::Log => (&mut self.beside[2], self.lines.len()),
         }
     }
 
@@ -466,7 +473,7 @@ impl RecordPane {
         let (cursor, len) = self.here();
         let before = cursor.at;
         cursor.step(step, len);
-        if self.tab == Tab::Fields {
+        if self.tab == RecordTab::Fields {
             self.stay_in_sight(self.cursor.at > before);
         }
     }
@@ -475,15 +482,15 @@ impl RecordPane {
     pub fn copied(&self) -> Option<String> {
         let [attempt, relative, line] = self.beside.map(|cursor| cursor.at);
         match (self.tab, &self.relatives, &self.lines) {
-            (Tab::Fields, ..) => self.selected()?.1.clone(),
-            (Tab::Attempts, ..) => {
+            (RecordTab::Fields, ..) => self.selected()?.1.clone(),
+            (RecordTab::Attempts, ..) => {
                 let entry = self.view.as_ref()?.history.get(attempt)?;
                 Some(format!("{} {} {}", entry.at.to_rfc3339(), entry.what, entry.text))
             }
-            (Tab::Relatives, Lazy::Known(relatives), _) => {
+            (RecordTab::Relatives, Lazy::Known(relatives), _) => {
                 relatives.get(relative).map(|relative| format!("{} {}", relative.mapping, relative.row.row))
             }
-            (Tab::Log, _, Lazy::Known(lines)) => lines.get(line).map(logfmt),
+            (RecordTab::Log, _, Lazy::Known(lines)) => lines.get(line).map(logfmt),
             _ => None,
         }
     }
@@ -491,7 +498,7 @@ impl RecordPane {
     /// The selected relative, where the relatives show.
     pub fn relative(&self) -> Option<&Relative> {
         match (&self.relatives, self.tab) {
-            (Lazy::Known(relatives), Tab::Relatives) => relatives.get(self.beside[1].at),
+            (Lazy::Known(relatives), RecordTab::Relatives) => relatives.get(self.beside[1].at),
             _ => None,
         }
     }

@@ -13,13 +13,13 @@ use crate::domain::records::record::{HistoryEntry, RecordView, Relative};
 use crate::logs::{Level, LogRecord};
 
 use super::part::{Part, View};
-use super::{Lazy, RecordPane, Tab};
+use super::{Lazy, RecordPane, RecordTab};
 
 /// All lines of the view, which of them is the selected one, and which part of what it lists shows.
 pub(super) fn lines(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: Rect) -> View {
     let width = usize::from(inner.width);
     match pane.tab {
-        Tab::Relatives => beside(
+        RecordTab::Relatives => beside(
             ctx,
             &pane.relatives,
             pane.beside[1],
@@ -27,9 +27,11 @@ pub(super) fn lines(ctx: &Context, pane: &RecordPane, view: &RecordView, inner: 
             "no parents, and nothing waits for it",
             |one| relative(ctx, one, width),
         ),
-        Tab::Log => beside(ctx, &pane.lines, pane.beside[2], inner, "the log has no line about it", |one| {
-            log_line(ctx, one, width)
-        }),
+        RecordTab::Log => {
+            beside(ctx, &pane.lines, pane.beside[2], inner, "the log has no line about it", |one| {
+                log_line(ctx, one, width)
+            })
+        }
         _ => attempts(ctx, pane, view, inner),
     }
 }

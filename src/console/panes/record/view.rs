@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::{RecordPane, Tab, diagnosis, fields, tabs};
+use super::{RecordPane, RecordTab, diagnosis, fields, tabs};
 use crate::console::context::Context;
 use crate::console::panes::{self, Slot, errors};
 use crate::domain::errors::sync_error::SyncError;
@@ -36,7 +36,7 @@ pub fn draw(
         return;
     };
     let (lines, at, part) = match pane.tab {
-        Tab::Fields => fields::lines(ctx, pane, view, being_sent, inner),
+        RecordTab::Fields => fields::lines(ctx, pane, view, being_sent, inner),
         _ => tabs::lines(ctx, pane, view, inner),
     };
     frame.render_widget(Paragraph::new(lines), inner);
@@ -70,7 +70,7 @@ pub fn draw_without(ctx: &Context, error: Option<&SyncError>, listed: bool, fram
 /// The views, the one that shows marked.
 fn turns(ctx: &Context, pane: &RecordPane) -> Line<'static> {
     let theme = ctx.theme;
-    let spans = Tab::ALL.iter().flat_map(|tab| {
+    let spans = RecordTab::ALL.iter().flat_map(|tab| {
         let shows = *tab == pane.tab;
         let style = if shows { theme.strong() } else { theme.dim() };
         let text = if shows { format!("[{}]", tab.title()) } else { format!(" {} ", tab.title()) };

@@ -8,7 +8,7 @@ use crate::client::operations::execute::Plan;
 use crate::client::queries::PendingQuery;
 use crate::client::row::Linked;
 use crate::console::effect::Effect;
-use crate::console::msg::{Msg, Sent};
+use crate::console::msg::{Msg, SendState};
 use crate::console::panes::log;
 use crate::console::tests::world::alerts::{alerts_view, life, muted};
 use crate::console::tests::world::{
@@ -19,7 +19,7 @@ use crate::console::tests::world::{
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::cause::CauseState;
 use crate::domain::errors::group::Group;
-use crate::domain::errors::sort::Key;
+use crate::domain::errors::sort::PageKey;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::operations::answer::Answer;
@@ -168,7 +168,7 @@ impl Engine {
             Effect::CountRemedies(chosen) => Msg::Remedies { chosen, result: or(manner, (turn % 3, 2)) },
             Effect::UndoLast => Msg::Planned(or(manner, plan(2))),
             Effect::Execute { .. } | Effect::Repair { .. } => {
-                let sent = Sent::Rows(Some(12));
+                let sent = SendState::Rows(Some(12));
                 Msg::Reported { text: HOSTILE.to_owned(), sent, result: or(manner, report(turn % 3)) }
             }
             Effect::LoadAlerts => Msg::Alerts(or(manner, alerts_view())),
@@ -237,7 +237,7 @@ impl Engine {
         };
         let items: Vec<SyncError> = (1..before).rev().take(limit).map(one).collect();
         let last = items.last().filter(|error| error.id > 1);
-        let next = last.map(|error| Key::of(query.sort.by, error));
+        let next = last.map(|error| PageKey::of(query.sort.by, error));
         ErrorPage { items, done: next.is_none(), next }
     }
 }

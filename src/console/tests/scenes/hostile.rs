@@ -8,7 +8,7 @@ use crate::client::api::{ClientError, Event};
 use crate::client::operations::execute::Plan;
 use crate::console::app::App;
 use crate::console::app::update::update;
-use crate::console::msg::{Msg, Sent};
+use crate::console::msg::{Msg, SendState};
 use crate::console::settings::Connection;
 use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{
@@ -20,7 +20,7 @@ use crate::domain::names::RowRef;
 use crate::domain::operations::operation::{FieldChange, Item, OperationKind, RowStatus};
 use crate::domain::records::record::{PendingChange, RecordView};
 use crate::domain::state::{ConnectionState, EngineState, MappingState};
-use crate::logs::source::{Failure, Standing};
+use crate::logs::source::{SourceFailure, SourceStanding};
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = panes();
@@ -384,8 +384,8 @@ fn overlays() -> Vec<Scene> {
             |size| {
                 let mut app = full(size);
                 app.log.sources.open(&[(hostile(), "heroku")]);
-                let failure = Failure { what: hostile(), remedy: hostile() };
-                app.log.sources.stands(HOSTILE, Standing::Fails(failure));
+                let failure = SourceFailure { what: hostile(), remedy: hostile() };
+                app.log.sources.stands(HOSTILE, SourceStanding::Fails(failure));
                 press(&mut app, "4 S G Enter");
                 app
             },
@@ -474,7 +474,7 @@ fn overlays() -> Vec<Scene> {
                 status.note(Item { id: 4, result: RowStatus::Failed, message: hostile() });
                 update(
                     &mut app,
-                    Msg::Reported { text: hostile(), sent: Sent::Rows(None), result: Ok(status) },
+                    Msg::Reported { text: hostile(), sent: SendState::Rows(None), result: Ok(status) },
                 );
                 app
             },

@@ -6,7 +6,7 @@ use super::{Scene, refused, with};
 use crate::client::operations::execute::Targets;
 use crate::console::app::App;
 use crate::console::app::update::update;
-use crate::console::msg::{Msg, Sent};
+use crate::console::msg::{Msg, SendState};
 use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{
     full, now, operations, plan, planned, press, report, shares, trends, trial, type_in, verdict,
@@ -187,7 +187,10 @@ fn of_acts() -> Vec<Scene> {
             |size| {
                 let mut app = full(size);
                 let text = "fix Phone".to_owned();
-                update(&mut app, Msg::Reported { text, sent: Sent::Rows(None), result: Ok(report(4_997)) });
+                update(
+                    &mut app,
+                    Msg::Reported { text, sent: SendState::Rows(None), result: Ok(report(4_997)) },
+                );
                 app
             },
         ),

@@ -16,7 +16,7 @@ use crate::console::tests::world::{
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::names::RowId;
 use crate::domain::records::record::RecordView;
-use crate::logs::source::{Failure, Standing};
+use crate::logs::source::{SourceFailure, SourceStanding};
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = of_a_record();
@@ -436,12 +436,12 @@ fn of_lists() -> Vec<Scene> {
             |size| {
                 let mut app = full(size);
                 app.log.sources.open(&[("shop".to_owned(), "heroku"), ("access".to_owned(), "file")]);
-                let failure = Failure {
+                let failure = SourceFailure {
                     what: "acme-shop: the API key is refused".to_owned(),
                     remedy: "set HEROKU_API_KEY to a valid one".to_owned(),
                 };
-                app.log.sources.stands("shop", Standing::Fails(failure));
-                app.log.sources.stands("access", Standing::Works);
+                app.log.sources.stands("shop", SourceStanding::Fails(failure));
+                app.log.sources.stands("access", SourceStanding::Works);
                 press(&mut app, "4 S j j Enter k");
                 app
             },

@@ -194,7 +194,7 @@ fn lists() -> Vec<Scene> {
             press(&mut app, "/");
             type_in(&mut app, "jane");
             press(&mut app, "Enter");
-            let next = Some(sort::Key::of(SortBy::LastSeen, &errors()[5]));
+            let next = Some(sort::PageKey::of(SortBy::LastSeen, &errors()[5]));
             listed(&mut app, ErrorPage { items: Vec::new(), next, done: false });
             app
         }),

@@ -13,7 +13,7 @@ use crate::console::command::Id;
 use crate::console::keys;
 use crate::console::pane::Pane;
 use crate::console::panes::errors;
-use crate::console::panes::record::Tab;
+use crate::console::panes::record::RecordTab;
 use crate::console::tests::screens::{drawn, rows, text_of};
 use crate::console::theme::Theme;
 use crate::console::widgets::cells::count;
@@ -171,7 +171,7 @@ fn selected(app: &App) -> Option<String> {
         Pane::Pending => app.pending.selected()?.row.row.to_string(),
         Pane::Mappings => app.ctx.overview.as_ref()?.mappings.get(app.mappings.cursor.at)?.name.clone(),
         Pane::Record => {
-            let pane = app.selection.record.as_ref().filter(|pane| pane.tab == Tab::Fields)?;
+            let pane = app.selection.record.as_ref().filter(|pane| pane.tab == RecordTab::Fields)?;
             pane.selected()?.0.name.clone()
         }
         Pane::Log => app.log.selected()?.message().to_owned(),

@@ -3,15 +3,17 @@
 use chrono::TimeDelta;
 
 use super::now;
-use crate::client::alerts::{AlertsView, ChannelState, Configured, Listed, Posted, Told, Waiting};
-use crate::domain::alert::life::Phase;
-use crate::domain::alert::message::{Change, Item, Message};
+use crate::client::alerts::{
+    AlertsView, ChannelState, Configured, ListedAlert, Posted, ToldMessage, WaitingMessage,
+};
+use crate::domain::alert::life::AlertPhase;
+use crate::domain::alert::message::{Message, MessageChange, MessageItem};
 use crate::domain::alert::rule::{Severity, Silence};
 use crate::domain::errors::cause::{CauseState, Life};
 use crate::domain::state::{ChannelHealth, DeliveryState};
 
-pub fn listed(rule: &str, subject: &str, state: Phase, headline: &str) -> Listed {
-    Listed {
+pub fn listed(rule: &str, subject: &str, state: AlertPhase, headline: &str) -> ListedAlert {
+    ListedAlert {
         name: if subject.is_empty() { rule.to_owned() } else { format!("{rule}:{subject}") },
         rule: rule.to_owned(),
         subject: subject.to_owned(),
@@ -32,10 +34,10 @@ pub fn listed(rule: &str, subject: &str, state: Phase, headline: &str) -> Listed
 }
 
 fn message(rule: &str, headline: &str) -> Message {
-    let item = Item {
+    let item = MessageItem {
         incident: "i1".to_owned(),
         subject: "8fb2".to_owned(),
-        change: Change::Fired,
+        change: MessageChange::Fired,
         headline: headline.to_owned(),
         why: None,
         mapping: Some("Contact".to_owned()),
@@ -63,7 +65,7 @@ fn message(rule: &str, headline: &str) -> Message {
     }
 }
 
-pub fn told(id: i64, channel: &str, state: DeliveryState, title: &str) -> Told {
+pub fn told(id: i64, channel: &str, state: DeliveryState, title: &str) -> ToldMessage {
     let failed = matches!(state, DeliveryState::Failed | DeliveryState::Dropped);
     let posted = Posted {
         id,
@@ -79,49 +81,51 @@ pub fn told(id: i64, channel: &str, state: DeliveryState, title: &str) -> Told {
     };
     let text = "Firing: a new cause: Contact: Invalid e-mail address (Email)\nOpen errors: 44\n\
                 Open it with: syncdeck errors --where group:8fb2";
-    Told { posted, title: format!("[acme/demo] FIRING: {title}"), text: text.to_owned() }
+    ToldMessage { posted, title: format!("[acme/demo] FIRING: {title}"), text: text.to_owned() }
 }
 
 /// Some that fire, one silenced, one in hand; a channel that fails.
 pub fn alerts_view() -> AlertsView {
     let cause = "a new cause: Contact: Invalid e-mail address (Email) [INVALID_EMAIL_ADDRESS]";
     let back = "back again: Contact: A rule of the org refuses it [FIELD_CUSTOM_VALIDATION_EXCEPTION]";
-    let silenced =
-        Listed { silence: Some(3), ..listed("many", "", Phase::Firing, "231 open errors, more than 100") };
-    let in_hand = Listed {
+    let silenced = ListedAlert {
+        silence: Some(3),
+        ..listed("many", "", AlertPhase::Firing, "231 open errors, more than 100")
+    };
+    let in_hand = ListedAlert {
         acknowledged_by: Some("ada@ops".to_owned()),
         note: Some("the rule is being changed".to_owned()),
         cause: Some("03aa".to_owned()),
         mapping: Some("Contact".to_owned()),
         count: 187,
-        ..listed("cause_back", "03aa", Phase::Firing, back)
+        ..listed("cause_back", "03aa", AlertPhase::Firing, back)
     };
     AlertsView {
         alerts: vec![
-            Listed {
+            ListedAlert {
                 cause: Some("8fb2".to_owned()),
                 mapping: Some("Contact".to_owned()),
                 why: Some("Salesforce takes no such address.".to_owned()),
                 told_at: Some(now() - TimeDelta::minutes(11)),
                 severity: Some(Severity::Critical),
                 count: 44,
-                ..listed("new_cause", "8fb2", Phase::Firing, cause)
+                ..listed("new_cause", "8fb2", AlertPhase::Firing, cause)
             },
             in_hand,
             silenced,
             listed(
                 "login_lost",
                 "",
-                Phase::Pending,
+                AlertPhase::Pending,
                 "the connection to Salesforce is unauthorized, and 12 changes wait",
             ),
-            Listed {
+            ListedAlert {
                 mapping: Some("Account".to_owned()),
                 since: now() - TimeDelta::days(2),
                 ..listed(
                     "blocked",
                     "Account",
-                    Phase::Over,
+                    AlertPhase::Over,
                     "Account: the oldest of 3 blocked rows waits for 90 min",
                 )
             },
@@ -153,7 +157,7 @@ pub fn alerts_view() -> AlertsView {
                 stamp: String::new(),
             },
         ],
-        waiting: vec![Waiting { channel: "page".to_owned(), count: 2, next_try: now() }],
+        waiting: vec![WaitingMessage { channel: "page".to_owned(), count: 2, next_try: now() }],
         messages: vec![
             told(4, "page", DeliveryState::Failed, cause),
             told(3, "ops", DeliveryState::Sent, cause),

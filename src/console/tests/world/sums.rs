@@ -18,13 +18,13 @@ pub fn trends() -> Vec<Trend> {
 }
 
 /// What the errors are about.
-pub fn shares() -> Vec<Share> {
+pub fn shares() -> Vec<ErrorShare> {
     [
         (Category::Data, "INVALID_EMAIL_ADDRESS", 187),
         (Category::Data, HOSTILE, 44),
         (Category::Mapping, "INVALID_TYPE", 1),
     ]
-    .map(|(category, code, count)| Share { category, code: code.to_owned(), count })
+    .map(|(category, code, count)| ErrorShare { category, code: code.to_owned(), count })
     .into()
 }
 
@@ -50,7 +50,10 @@ pub fn verdict() -> VerifyReport {
         looked_at: Some(now()),
         rows: 6_000,
         records: 6_001,
-        findings: vec![finding(verify::Kind::Mismatch, 7, HOSTILE), finding(verify::Kind::Orphan, 8, "x")],
+        findings: vec![
+            finding(verify::FindingKind::Mismatch, 7, HOSTILE),
+            finding(verify::FindingKind::Orphan, 8, "x"),
+        ],
         ..VerifyReport::default()
     }
 }

@@ -8,7 +8,7 @@ use super::now;
 use crate::domain::errors::sync_error::Category;
 use crate::domain::health::histogram::Histogram;
 use crate::domain::health::history::{Began, Cell, Counts, Ended, History, Way};
-use crate::domain::health::review::{Health, Kept, Now, review};
+use crate::domain::health::review::{Health, HistorySize, Now, review};
 
 /// Seven days.
 pub fn week() -> Duration {
@@ -63,6 +63,6 @@ pub fn health() -> Health {
         lag_from_salesforce: Some(0.0),
     };
     let mappings = vec![("Account".to_owned(), standing(0, 0.4)), ("Contact".to_owned(), standing(47, 2.0))];
-    let kept = Kept { since: Some(now() - TimeDelta::days(40)), bytes: 1_300_000 };
+    let kept = HistorySize { since: Some(now() - TimeDelta::days(40)), bytes: 1_300_000 };
     Health { kept, ..review(history, now() - TimeDelta::days(7), now(), mappings) }
 }
