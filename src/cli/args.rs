@@ -11,6 +11,10 @@ use crate::logs::parse::Zone;
 
 use super::{DONE, FAILED, UNHEALTHY, WRONG};
 
+mod operations;
+
+pub(super) use operations::{FixOptions, Many, OperationOptions, ResolveOptions, VerifyOptions};
+
 /// What every command takes, apart from what is its own.
 const COMMON: &str = "Common options";
 
@@ -405,58 +409,6 @@ pub(super) struct SimulatorOptions {
     pub(super) rows: usize,
 }
 
-/// Errors by number or by filter, and how an operation on them goes.
-#[derive(Debug, Args)]
-pub(super) struct Many {
-    /// The errors' numbers
-    #[arg(required_unless_present = "filter", conflicts_with = "filter", value_parser = number)]
-    pub(super) ids: Vec<i64>,
-    /// All errors that match, in the console's filter language (group:NAME for a group)
-    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
-    pub(super) filter: Option<String>,
-    #[command(flatten)]
-    pub(super) how: OperationOptions,
-}
-
-/// How an operation goes.
-#[derive(Debug, Args)]
-pub(super) struct OperationOptions {
-    /// Show what it would do, and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
-    /// Wait for Salesforce's answers to what is sent
-    #[arg(long)]
-    pub(super) wait: bool,
-    /// Why, for the audit
-    #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
-    pub(super) why: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct FixOptions {
-    /// An error's number (not with --where), then fields and their new values; FIELD= sets NULL
-    #[arg(required = true, value_name = "ID|FIELD=VALUE")]
-    pub(super) what: Vec<String>,
-    /// All errors that match, in the console's filter language (group:NAME for a group); one field
-    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
-    pub(super) filter: Option<String>,
-    /// Put the field's value through transforms instead: --apply 'trim | phone_e164(US)' Phone; a regular expression is
-    /// one of them: replace("from", "to")
-    #[arg(long, value_name = "TRANSFORMS", value_parser = free_text, allow_hyphen_values = true)]
-    pub(super) apply: Option<String>,
-    /// Do instead what this remedy says, by its number in `syncdeck show`, and send the row again
-    #[arg(long, value_name = "N", conflicts_with_all = ["filter", "apply"])]
-    pub(super) remedy: Option<usize>,
-    /// Send the rows again at once
-    #[arg(long)]
-    pub(super) retry: bool,
-    #[command(flatten)]
-    pub(super) how: OperationOptions,
-}
-
 /// What is done about alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum AlertAction {
@@ -567,33 +519,6 @@ pub(super) struct StatsOptions {
     /// A review in Markdown: rates, most frequent causes, patterns, what got better and worse
     #[arg(long, conflicts_with = "json")]
     pub(super) report: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct VerifyOptions {
-    /// Object or table; without, all of them
-    pub(super) mapping: Option<String>,
-    /// Make the other side like this one, where that can be done by itself
-    #[arg(long, value_name = "SIDE", value_parser = ["postgres", "salesforce"])]
-    pub(super) repair: Option<String>,
-    /// Tell at most this many of what is found, in words
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(super) limit: usize,
-    #[command(flatten)]
-    pub(super) how: OperationOptions,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ResolveOptions {
-    /// The error's number and fields with the side that wins: 12 Email=salesforce; * is every one that is open. With
-    /// --where, the side alone
-    #[arg(required = true, value_name = "ID FIELD=SIDE|SIDE")]
-    pub(super) what: Vec<String>,
-    /// All errors that match, in the console's filter language
-    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
-    pub(super) filter: Option<String>,
-    #[command(flatten)]
-    pub(super) how: OperationOptions,
 }
 
 /// A text that may begin with a hyphen; one that looks like an option is most likely the next option, with the text

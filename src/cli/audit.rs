@@ -69,7 +69,7 @@ pub(super) async fn audit(
 
 /// The rows of one operation.
 pub(super) async fn operation(cli: &Cli, operation: i64) -> Result<u8> {
-    let entries = client(cli).await?.act_entries(operation).await?;
+    let entries = client(cli).await?.operation_entries(operation).await?;
     if cli.json {
         list_json(&entries)?;
         return Ok(DONE);
@@ -90,7 +90,7 @@ pub(super) async fn operation(cli: &Cli, operation: i64) -> Result<u8> {
 pub(super) async fn undo(cli: &Cli, operation: Option<i64>, how: &OperationOptions) -> Result<u8> {
     let operation = match operation {
         Some(operation) => operation,
-        None => client(cli).await?.last_act().await?.operation,
+        None => client(cli).await?.last_operation().await?.operation,
     };
     bulk::operation(cli, &Targets::Ids(Vec::new()), OperationKind::Undo(operation), how).await
 }

@@ -1,4 +1,4 @@
-//! Both sides compared, and mended by taking one; a mapping on trial.
+//! Both sides compared, and mended by taking one; a mapping's dry run.
 
 use std::io::{self, IsTerminal};
 
@@ -45,38 +45,38 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
     };
     let sides = Verifier::new(&config, store(&config, &session(cli, &config)).await?)?;
     let stop = interrupted();
-    let mut verdicts = Vec::new();
-    let mut reports = Vec::new();
+    let mut compared = Vec::new();
+    let mut repairs = Vec::new();
     for mapping in &mappings {
         let name = mapping.object.clone();
-        let verdict = sides.verify(mapping, &progress(name), &stop).await;
+        let report = sides.verify(mapping, &progress(name), &stop).await;
         clear_line();
-        let verdict = verdict.wrap_err_with(|| format!("cannot verify {}", mapping.object))?;
+        let report = report.wrap_err_with(|| format!("cannot verify {}", mapping.object))?;
         if !cli.json {
-            tell(&verdict, options.limit)?;
+            tell(&report, options.limit)?;
             tell_schedule(&client, &mapping.object).await?;
         }
-        if let Some(side) = side.filter(|_| !verdict.findings.is_empty() && !verdict.stopped) {
-            reports.extend(repair(cli, &client, mapping, &verdict, side, options, &stop).await?);
+        if let Some(side) = side.filter(|_| !report.findings.is_empty() && !report.stopped) {
+            repairs.extend(repair(cli, &client, mapping, &report, side, options, &stop).await?);
         }
-        verdicts.push(verdict);
+        compared.push(report);
         if stop.is_cancelled() {
             break;
         }
     }
     if cli.json {
         let document = match side {
-            Some(_) => json!({"verdicts": verdicts, "repairs": reports}),
-            None => json!(verdicts),
+            Some(_) => json!({"verdicts": compared, "repairs": repairs}),
+            None => json!(compared),
         };
         print::json(&document, true)?;
     }
-    let found = verdicts.iter().any(|verdict| !verdict.counts.is_empty() || verdict.unread > 0);
+    let found = compared.iter().any(|report| !report.counts.is_empty() || report.unread > 0);
     let mended = side.is_some()
         && !options.how.dry_run
-        && reports.iter().all(|report| report.failed + report.skipped == 0);
+        && repairs.iter().all(|report| report.failed + report.skipped == 0);
     Ok(match () {
-        () if stop.is_cancelled() || reports.iter().any(|report| report.failed > 0) => FAILED,
+        () if stop.is_cancelled() || repairs.iter().any(|report| report.failed > 0) => FAILED,
         () if found && !mended => UNHEALTHY,
         () => DONE,
     })
@@ -118,15 +118,15 @@ fn clear_line() {
 }
 
 /// What was found, in words.
-fn tell(verdict: &VerifyReport, limit: usize) -> Result<()> {
-    let VerifyReport { mapping, rows, records, compared, counts, findings, stopped, .. } = verdict;
+fn tell(report: &VerifyReport, limit: usize) -> Result<()> {
+    let VerifyReport { mapping, rows, records, compared, counts, findings, stopped, .. } = report;
     let told: Vec<String> = FindingKind::ALL
         .iter()
         .filter_map(|kind| Some(format!("{} {}", counts.get(kind)?, kind.text())))
         .collect();
     let found = if told.is_empty() { "no inconsistency".to_owned() } else { told.join(", ") };
     print::line(&format!("{mapping}: {rows} rows, {records} records, {compared} compared: {found}"))?;
-    for clause in verdict.explained() {
+    for clause in report.explained() {
         print::line(&sanitize(&format!("  {clause}")))?;
     }
     if *stopped {
@@ -177,12 +177,12 @@ async fn repair(
     cli: &Cli,
     client: &Client,
     mapping: &Mapping,
-    verdict: &VerifyReport,
+    report: &VerifyReport,
     side: Side,
     options: &VerifyOptions,
     stop: &CancellationToken,
 ) -> Result<Option<Report>> {
-    let plan: Vec<String> = summary(&verdict.findings, side)
+    let plan: Vec<String> = summary(&report.findings, side)
         .into_iter()
         .map(|(count, kind, what)| format!("  {count} {}: {what}", kind.text()))
         .collect();
@@ -193,23 +193,23 @@ async fn repair(
         }
         false => print::line(line),
     };
-    said(&format!("repair of {} as in {}:", verdict.mapping, side.word()))?;
+    said(&format!("repair of {} as in {}:", report.mapping, side.word()))?;
     plan.iter().try_for_each(|line| said(line))?;
     if options.how.dry_run {
         return Ok(None);
     }
     let environment = client.environment().await?;
-    let mended = verdict.findings.iter().filter(|finding| what(finding.kind, side).is_some()).count();
+    let mended = report.findings.iter().filter(|finding| what(finding.kind, side).is_some()).count();
     if mended == 0 {
         return Ok(None);
     }
-    if !options.how.yes && !confirmed(confirm(&verdict.findings, side, &environment), mended)? {
+    if !options.how.yes && !confirmed(confirm(&report.findings, side, &environment), mended)? {
         print::problem("nothing was changed");
         return Ok(None);
     }
     let quiet = |_: Progress| {};
     let why = options.how.why.as_deref();
-    let report = client.repair(&mapping.table, verdict, side, why, &quiet, stop).await?;
+    let report = client.repair(&mapping.table, report, side, why, &quiet, stop).await?;
     if !cli.json {
         super::bulk::tell(cli, &report)?;
     }

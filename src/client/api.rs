@@ -306,7 +306,7 @@ impl Client {
     /// # Errors
     /// When no mapping took it.
     pub async fn set_rule_everywhere(&self, key: &str, value: &str) -> Result<usize, ClientError> {
-        let operation = self.own()?.begin_act(&self.operator, self.why.as_deref()).await?;
+        let operation = self.own()?.begin_operation(&self.operator, self.why.as_deref()).await?;
         let mut set = 0;
         let mut refused = None;
         for mapping in self.overview().await?.mappings {

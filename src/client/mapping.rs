@@ -54,7 +54,7 @@ impl Client {
                 "only Heroku Connect can rest its writes, and for all mappings at once: heroku connect:pause",
             ));
         }
-        let changed = self.own()?.set_writes(mapping, to, &self.act_on(mapping).await?).await?;
+        let changed = self.own()?.set_writes(mapping, to, &self.operation_on(mapping).await?).await?;
         let whose = mapping.map_or_else(|| "all mappings".to_owned(), str::to_owned);
         match (to, of_these(&changed)) {
             (Writes::Pause, Some(whose)) => Ok(format!("{whose} writes rest; changes are kept, reads go on")),
@@ -84,7 +84,7 @@ impl Client {
                 "only Heroku Connect reads from Salesforce here; its dashboard reloads a mapping",
             ));
         }
-        let asked = self.own()?.ask_reload(mapping, &self.act_on(mapping).await?).await?;
+        let asked = self.own()?.ask_reload(mapping, &self.operation_on(mapping).await?).await?;
         match of_these(&asked) {
             Some(whose) => {
                 Ok(format!("{whose} records are all read again; reads and writes go on meanwhile"))
@@ -112,8 +112,8 @@ impl Client {
                 told(stage);
             }
         };
-        let verdict = self.ask_long(&Request::Verify { table }, &told, stop).await?;
-        serde_json::from_value(verdict).map_err(|error| ClientError::refused(error.to_string()))
+        let report = self.ask_long(&Request::Verify { table }, &told, stop).await?;
+        serde_json::from_value(report).map_err(|error| ClientError::refused(error.to_string()))
     }
 
     /// Tries the newest rows of a mapping, at most `limit` and as many as a call takes, done by the engine with its own login.
@@ -121,18 +121,18 @@ impl Client {
     ///
     /// # Errors
     /// When there is no such mapping, no engine, or when Salesforce does not answer.
-    pub async fn rehearse(&self, mapping: &str, limit: usize) -> Result<DryRun, ClientError> {
+    pub async fn dry_run(&self, mapping: &str, limit: usize) -> Result<DryRun, ClientError> {
         let table = self.own()?.registered(mapping).await?.table;
         let request = Request::DryRun { table, limit };
-        let trial = self.ask_long(&request, &|_| {}, &CancellationToken::new()).await?;
-        serde_json::from_value(trial).map_err(|error| ClientError::refused(error.to_string()))
+        let dry_run = self.ask_long(&request, &|_| {}, &CancellationToken::new()).await?;
+        serde_json::from_value(dry_run).map_err(|error| ClientError::refused(error.to_string()))
     }
 
     /// An operation on one mapping, or one operation on all of them.
-    async fn act_on(&self, mapping: Option<&str>) -> Result<Operation, ClientError> {
+    async fn operation_on(&self, mapping: Option<&str>) -> Result<Operation, ClientError> {
         Ok(match mapping {
             Some(_) => self.operation(),
-            None => self.own()?.begin_act(&self.operator, self.why.as_deref()).await?,
+            None => self.own()?.begin_operation(&self.operator, self.why.as_deref()).await?,
         })
     }
 }

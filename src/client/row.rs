@@ -144,7 +144,7 @@ impl Client {
     /// # Errors
     /// When a column has no open conflict.
     pub async fn choose(&self, row: &RowRef, sides: &[(String, Side)]) -> Result<(), ClientError> {
-        let operation = self.own()?.begin_act(&self.operator, self.why.as_deref()).await?;
+        let operation = self.own()?.begin_operation(&self.operator, self.why.as_deref()).await?;
         for (column, side) in sides {
             self.own()?.choose(row, column, *side, &operation).await?;
         }
@@ -189,7 +189,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no such operation.
-    pub async fn act_entries(&self, operation: i64) -> Result<Vec<AuditEntry>, ClientError> {
+    pub async fn operation_entries(&self, operation: i64) -> Result<Vec<AuditEntry>, ClientError> {
         let mut entries = self.own()?.entries(operation).await?;
         if entries.is_empty() {
             return Err(ClientError::not_found(format!(
@@ -209,7 +209,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn last_act(&self) -> Result<AuditRecord, ClientError> {
+    pub async fn last_operation(&self) -> Result<AuditRecord, ClientError> {
         let actor = Some(self.operator.actor.clone());
         let query = AuditQuery { actor, undoable: true, limit: 1, ..AuditQuery::default() };
         let operation = self.operations(&query).await?.into_iter().next();

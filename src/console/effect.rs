@@ -272,7 +272,7 @@ pub enum Effect {
         /// The table.
         table: String,
         /// What was found.
-        verdict: Arc<VerifyReport>,
+        report: Arc<VerifyReport>,
         /// Whose values stay.
         side: Side,
     },

@@ -45,7 +45,7 @@ const ANSWERS: Duration = Duration::from_millis(500);
 const BACKLOG: usize = 200;
 /// Lines of sources that are taken in at once: a key waits for no more than these.
 const LINES: usize = 250;
-/// Rows of a trial.
+/// Rows of a dry run.
 const TRIED: usize = 20;
 
 /// The engine's side: events in, effects out, replies back.
@@ -271,7 +271,7 @@ impl Doing {
                 let query = AuditQuery { limit: 200, ..AuditQuery::default() };
                 Msg::Audit(client.operations(&query).await)
             }
-            Effect::LoadAuditRows(operation) => Msg::AuditRows(client.act_entries(operation).await),
+            Effect::LoadAuditRows(operation) => Msg::AuditRows(client.operation_entries(operation).await),
             Effect::LoadLog(after) => Msg::Log(client.log(after, log::PAGE).await),
             Effect::LoadOlderLog(before) => Msg::OlderLog(client.log_before(before, log::PAGE).await),
             Effect::Find(text) => {
@@ -343,18 +343,14 @@ impl Doing {
                 let stage = move |stage| drop(told.send(Msg::Stage(stage)));
                 Msg::Verified(client.verify(&mapping, &stage, &self.stop).await)
             }
-            Effect::Repair { table, verdict, side } => {
+            Effect::Repair { table, report, side } => {
                 let told = self.sender.clone();
                 let progress = move |progress| drop(told.send(Msg::Progress(progress)));
-                let result = client.repair(&table, &verdict, side, None, &progress, &self.stop).await;
-                Msg::Reported {
-                    text: format!("repair {}", verdict.mapping),
-                    sent: SendState::Nothing,
-                    result,
-                }
+                let result = client.repair(&table, &report, side, None, &progress, &self.stop).await;
+                Msg::Reported { text: format!("repair {}", report.mapping), sent: SendState::Nothing, result }
             }
             Effect::Test(Some(mapping)) => {
-                let result = client.rehearse(&mapping, TRIED).await;
+                let result = client.dry_run(&mapping, TRIED).await;
                 Msg::DryRunDone { mapping, result }
             }
             Effect::Test(None) => Msg::DryRunsDone(self.try_all().await),
@@ -391,7 +387,7 @@ impl Doing {
 }
 
 impl Doing {
-    /// Every mapping on trial, one after the other, until it is stopped.
+    /// A dry run of every mapping, one after the other, until it is stopped.
     async fn try_all(&self) -> Result<DryRuns, ClientError> {
         let mut tried = Vec::new();
         let mappings = self.client.overview().await?.mappings;
@@ -401,8 +397,8 @@ impl Doing {
             if self.stop.is_cancelled() {
                 break;
             }
-            let trial = self.client.rehearse(&mapping.name, TRIED).await;
-            tried.push((mapping.name, trial));
+            let dry_run = self.client.dry_run(&mapping.name, TRIED).await;
+            tried.push((mapping.name, dry_run));
         }
         Ok(tried)
     }
@@ -456,7 +452,7 @@ async fn cause(client: &Client, group: &str, change: CauseChange) -> Result<Stri
 
 /// What it would be to take the operator's own last operation back.
 async fn undo_last(client: &Client) -> Result<Plan, ClientError> {
-    let operation = client.last_act().await?.operation;
+    let operation = client.last_operation().await?.operation;
     client.plan(&Targets::Ids(Vec::new()), OperationKind::Undo(operation)).await
 }
 

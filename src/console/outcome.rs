@@ -151,7 +151,7 @@ pub enum Outcome {
         /// In which table.
         table: String,
         /// What was found.
-        verdict: Arc<VerifyReport>,
+        report: Arc<VerifyReport>,
         /// Whose values stay.
         side: Side,
     },

@@ -47,7 +47,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
-            () = shared.answers_bell.notified() => {}
+            () = shared.wake_answers.notified() => {}
             // A bug in an answer is one of the engine; whoever asked would wait in vain.
             Some(Err(failed)) = answering.join_next() => {
                 if let Ok(panic) = failed.try_into_panic() {

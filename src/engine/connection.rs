@@ -187,7 +187,7 @@ pub(super) async fn probe(shared: &Shared) -> bool {
 
 /// Takes note of a failure of the way: closes it, keeps it as a connection error, tells the log.
 pub(super) async fn report(shared: &Shared, error: &Error) {
-    let (word, code, message, pause) = verdict(error);
+    let (word, code, message, pause) = state_after(error);
     let detail = format!("{code}: {message}");
     let pause = shared.link.close(word, detail, pause);
     shared.log.of("link").warn(
@@ -227,7 +227,7 @@ pub(super) async fn keep(shared: &Shared, code: &str, message: &str, retry: Opti
     let _ = shared.store.notify("errors").await;
 }
 
-fn verdict(error: &Error) -> (ConnectionState, String, String, Option<Duration>) {
+fn state_after(error: &Error) -> (ConnectionState, String, String, Option<Duration>) {
     match error {
         Error::Login { code, message } => (
             ConnectionState::Unauthorized,

@@ -220,7 +220,7 @@ pub(super) async fn look(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(FINDINGS) => {}
-            () = shared.findings_bell.notified() => {}
+            () = shared.wake_findings.notified() => {}
             () = shared.stop.cancelled() => return,
         }
         if shared.link.closed_for().is_some() {

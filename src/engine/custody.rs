@@ -112,7 +112,7 @@ async fn adopt(shared: &Shared, mappings: &[Mapping], unowned: Vec<Unowned>) -> 
         ),
         json!({"rows": rows}),
     );
-    shared.writer_bell.notify_one();
+    shared.wake_writer.notify_one();
     Ok(true)
 }
 

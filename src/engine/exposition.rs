@@ -127,7 +127,7 @@ async fn figures(State(desk): State<Arc<Desk>>) -> Response {
     let reasons = desk.reasons(&seen);
     let shared = &desk.shared;
     let figures = EngineFigures {
-        totals: shared.tally.totals(),
+        totals: shared.metrics.totals(),
         connection: shared.link.status(shared.client.usage(), None),
         seen: seen.ok().map(|seen| (seen.at, seen.overview)),
         is_ready: reasons.is_empty(),

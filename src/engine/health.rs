@@ -22,7 +22,7 @@ const PRUNE: u64 = 60;
 /// Sums up until the end of the engine. What goes wrong with it says nothing about the sync: it stands in the log, once for
 /// each cause.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let log = shared.log.of("upkeep");
+    let log = shared.log.of("maintenance");
     let mut told = Recurring::default();
     let mut rounds = 0_u64;
     let mut is_indexed = false;

@@ -24,16 +24,16 @@ pub(super) async fn verify(shared: &Shared, id: i64, mapping: &Mapping) -> Resul
     let stage: Mutex<Option<Stage>> = Mutex::default();
     let told = |now| *stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     let stop = shared.stop.child_token();
-    let verdict = attend(shared, id, &stage, &stop, sides.verify(mapping, &told, &stop)).await;
-    let verdict: VerifyReport =
-        verdict.map_err(|error| format!("cannot verify {}: {error}", mapping.object))?;
-    if verdict.stopped && shared.stop.is_cancelled() {
+    let report = attend(shared, id, &stage, &stop, sides.verify(mapping, &told, &stop)).await;
+    let report: VerifyReport =
+        report.map_err(|error| format!("cannot verify {}: {error}", mapping.object))?;
+    if report.stopped && shared.stop.is_cancelled() {
         return Err(
             "the engine ended, or took up a changed configuration, before it was through\nverify again"
                 .to_owned(),
         );
     }
-    serde_json::to_value(verdict).map_err(|error| error.to_string())
+    serde_json::to_value(report).map_err(|error| error.to_string())
 }
 
 /// Tries a mapping with some of its rows, with this engine's own login.
@@ -43,10 +43,10 @@ pub(super) async fn dry_run(
     mapping: &Mapping,
     limit: usize,
 ) -> Result<Value, String> {
-    let trial = dry_run::run(&shared.store, Some(&shared.client), mapping, limit);
-    // A trial is one or two calls, which Salesforce takes back whole: it is not stopped in between.
-    let trial = attend(shared, id, &Mutex::new(None::<()>), &CancellationToken::new(), trial).await;
-    Ok(json!(trial.map_err(|error| format!("cannot try {}: {error}", mapping.object))?))
+    let dry_run = dry_run::run(&shared.store, Some(&shared.client), mapping, limit);
+    // A dry run is one or two calls, which Salesforce takes back whole: it is not stopped in between.
+    let dry_run = attend(shared, id, &Mutex::new(None::<()>), &CancellationToken::new(), dry_run).await;
+    Ok(json!(dry_run.map_err(|error| format!("cannot try {}: {error}", mapping.object))?))
 }
 
 /// Sees work through, telling now and then how far it is, and stops it when it is not wanted any more.

@@ -1,5 +1,5 @@
 //! What must go on beside reading and writing: the sign of life, leases that ran out, late write-backs, the log
-//! store, pruning, and the bells that announcements ring.
+//! store, pruning, and whom announcements wake.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ const WRITE_BACK: &str = "write back";
 
 /// Leases, late write-backs, pruning; until the end of the engine.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let log = shared.log.of("upkeep");
+    let log = shared.log.of("maintenance");
     let mut rounds = 0_u64;
     let mut refusing: Vec<String> = Vec::new();
     while shared.pause(SWEEP_INTERVAL).await {
@@ -46,10 +46,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 format!("{expired} units were taken back: their engine gave no answer in time"),
                 json!({}),
             );
-            shared.writer_bell.notify_one();
+            shared.wake_writer.notify_one();
         }
         finish_drains(&shared).await;
-        let stored = shared.tally.store(&shared.store).await;
+        let stored = shared.metrics.store(&shared.store).await;
         shared.trouble.check("counters cannot be stored", stored);
         if rounds.is_multiple_of(COUNT_ROUNDS) {
             shared.trouble.check("counts cannot be added up", shared.store.add_up_counts().await);
@@ -82,7 +82,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// Builds the indexes of errors that an older layout lacks, beside everything else; once.
 pub(super) async fn index(shared: Arc<Shared>) {
-    let log = shared.log.of("upkeep");
+    let log = shared.log.of("maintenance");
     let mut told = false;
     loop {
         let built = tokio::select! {
@@ -111,7 +111,7 @@ pub(super) async fn index(shared: Arc<Shared>) {
 
 /// Pauses the mappings that are drained.
 async fn finish_drains(shared: &Shared) {
-    let log = shared.log.of("upkeep");
+    let log = shared.log.of("maintenance");
     let drained = shared.store.finish_drains().await;
     let drained = shared.trouble.check("drained mappings cannot be paused", drained).unwrap_or_default();
     if drained.is_empty() {
@@ -176,7 +176,7 @@ pub(super) async fn signs_of_life(shared: Arc<Shared>) {
     }
 }
 
-/// Hears announcements of operators and consoles and rings the bells; reconnects by itself.
+/// Hears announcements of operators and consoles and wakes who waits for them; reconnects by itself.
 pub(super) async fn listen(shared: Arc<Shared>) {
     while !shared.stop.is_cancelled() {
         if let Ok(mut notices) = shared.store.listen().await {
@@ -186,14 +186,14 @@ pub(super) async fn listen(shared: Arc<Shared>) {
                     () = shared.stop.cancelled() => return,
                 };
                 match notice.as_deref().map(|notice| notice.split(' ').next().unwrap_or_default()) {
-                    Some("retry") => shared.writer_bell.notify_one(),
-                    Some("settings") => shared.rules_bell.notify_one(),
-                    Some("command") => shared.answers_bell.notify_one(),
-                    Some("poll") => shared.readers_bell.notify_waiters(),
-                    Some("findings") => shared.findings_bell.notify_one(),
+                    Some("retry") => shared.wake_writer.notify_one(),
+                    Some("settings") => shared.wake_rules.notify_one(),
+                    Some("command") => shared.wake_answers.notify_one(),
+                    Some("poll") => shared.wake_readers.notify_waiters(),
+                    Some("findings") => shared.wake_findings.notify_one(),
                     Some("reconnect") => {
                         shared.link.try_again();
-                        shared.reload_bell.notify_one();
+                        shared.wake_reload.notify_one();
                     }
                     Some(_) => {}
                     None => break,

@@ -15,7 +15,7 @@
 //!               ├─ health   the history summed up by hour                 (health.rs)
 //!               ├─ metrics  what Prometheus and supervisors ask           (exposition.rs, figures.rs)
 //!               ├─ answers  what consoles ask: Salesforce's values        (answers.rs)
-//!               └─ upkeep   sign of life, expired leases, late write-backs, log store, pruning
+//!               └─ maintenance   sign of life, expired leases, late write-backs, log store, pruning
 //! ```
 //!
 //! They share an [`connection::Link`], which knows whether Salesforce can be asked at all, and a store. PostgreSQL is the
@@ -132,7 +132,7 @@ struct Shared {
     mappings: RwLock<Arc<Vec<Mapping>>>,
     link: Link,
     guard: table_check::TableCheck,
-    tally: metrics::EngineMetrics,
+    metrics: metrics::EngineMetrics,
     pulse: exposition::Pulse,
     trouble: Arc<trouble::Trouble>,
     /// Values that could not be kept as they came.
@@ -146,19 +146,19 @@ struct Shared {
     rules_version: tokio::sync::Mutex<Option<i64>>,
     log: Log,
     /// Rung when there may be work for the writer.
-    writer_bell: Notify,
+    wake_writer: Notify,
     /// Rung when a console asked something.
-    answers_bell: Notify,
+    wake_answers: Notify,
     /// Rung for all readers at once.
-    readers_bell: Notify,
+    wake_readers: Notify,
     /// Rung when rules were set at run time.
-    rules_bell: Notify,
+    wake_rules: Notify,
     /// Rung when an object is to be described again.
-    schema_bell: Notify,
+    wake_schema: Notify,
     /// Rung when the configuration is to be looked at again.
-    reload_bell: Notify,
+    wake_reload: Notify,
     /// Rung when findings are to be looked at again.
-    findings_bell: Notify,
+    wake_findings: Notify,
     /// What is remembered of objects.
     schema: std::sync::Mutex<schema::Memory>,
     /// What takes over when this generation of parts ends.
@@ -181,7 +181,7 @@ impl Shared {
         Arc::new(Shared {
             link: Link::new(&config.name, &config.environment),
             guard: table_check::TableCheck::default(),
-            tally: metrics::EngineMetrics::default(),
+            metrics: metrics::EngineMetrics::default(),
             pulse: exposition::Pulse::default(),
             trouble,
             replaced: read::replaced::Reported::default(),
@@ -193,13 +193,13 @@ impl Shared {
             turn: Arc::default(),
             rules_version: tokio::sync::Mutex::default(),
             log,
-            writer_bell: Notify::new(),
-            answers_bell: Notify::new(),
-            readers_bell: Notify::new(),
-            rules_bell: Notify::new(),
-            schema_bell: Notify::new(),
-            reload_bell: Notify::new(),
-            findings_bell: Notify::new(),
+            wake_writer: Notify::new(),
+            wake_answers: Notify::new(),
+            wake_readers: Notify::new(),
+            wake_rules: Notify::new(),
+            wake_schema: Notify::new(),
+            wake_reload: Notify::new(),
+            wake_findings: Notify::new(),
             schema: std::sync::Mutex::default(),
             next: std::sync::Mutex::default(),
             owner,
@@ -474,7 +474,7 @@ async fn supervise(
             }
         }
     }
-    let _ = tokio::time::timeout(LAST_WORDS, shared.tally.store(&shared.store)).await;
+    let _ = tokio::time::timeout(LAST_WORDS, shared.metrics.store(&shared.store)).await;
     ended
 }
 
@@ -488,7 +488,7 @@ fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
     parts.spawn("watch", write::watch::run(shared.clone()));
     parts.spawn("answers", answers::run(shared.clone()));
     parts.spawn("rules", rules::run(shared.clone()));
-    parts.spawn("upkeep", maintenance::run(shared.clone()));
+    parts.spawn("maintenance", maintenance::run(shared.clone()));
     parts.spawn_errand("indexes", maintenance::index(shared.clone()));
     parts.spawn("health", health::run(shared.clone()));
     parts.spawn("guard", table_check::run(shared.clone()));

@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         };
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
-            () = shared.reload_bell.notified() => {}
+            () = shared.wake_reload.notified() => {}
             _ = hung_up => {
                 shared.log.of("config").info("SIGHUP: the configuration is looked at", json!({}));
                 // However long a pause was asked for, a person may say that it is over.

@@ -23,12 +23,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
     while !shared.stop.is_cancelled() {
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
-            () = shared.rules_bell.notified() => {}
+            () = shared.wake_rules.notified() => {}
             () = shared.stop.cancelled() => return,
         }
         // Without PostgreSQL the rules stay what they are.
         if follow(&shared).await.is_ok() {
-            shared.writer_bell.notify_one();
+            shared.wake_writer.notify_one();
         }
     }
 }
@@ -80,7 +80,7 @@ async fn take_up(shared: &Shared, settings: &RunTimeRules) {
     }
     if sooner {
         // Whoever rests by the longer interval would take the shorter one up only after it.
-        shared.readers_bell.notify_waiters();
+        shared.wake_readers.notify_waiters();
     }
     let _ = shared.store.notify("overview").await;
 }

@@ -48,7 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     while !shared.stop.is_cancelled() {
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
-            () = shared.schema_bell.notified() => {}
+            () = shared.wake_schema.notified() => {}
             () = shared.stop.cancelled() => return,
         }
         for mapping in shared.mappings().iter() {
@@ -66,7 +66,7 @@ pub(super) fn want(shared: &Shared, object: &str, force: bool) {
     if let Ok(mut memory) = shared.schema.lock() {
         let wanted = memory.wanted.entry(object.to_owned()).or_default();
         *wanted |= force;
-        shared.schema_bell.notify_one();
+        shared.wake_schema.notify_one();
     }
 }
 
@@ -178,7 +178,7 @@ async fn put(shared: &Shared, held: &Mapping, fresh: Mapping) -> bool {
         let names: Vec<String> = touched(held, &stored);
         // What was refused for what the field was may be right for what it is.
         let _ = shared.store.wake_for_fields(&stored.table, &names).await;
-        shared.writer_bell.notify_one();
+        shared.wake_writer.notify_one();
     }
     true
 }

@@ -245,6 +245,53 @@ fn the_console_is_a_tree_whose_lower_floors_do_not_know_the_upper_ones() {
 }
 
 /// All that a module knows, directly or through others.
+/// Names that several rooms have, because each is always written with its room: `salesforce::Error`, `postgres::Error`.
+const WITH_THEIR_ROOM: [&str; 4] = ["Client", "Error", "Options", "Session"];
+
+/// The name of a type that a line defines for others.
+fn public_type(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("pub")?;
+    let rest = match rest.strip_prefix('(') {
+        Some(within) => within.split_once(')')?.1,
+        None => rest,
+    };
+    let (kind, name) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+    ["struct", "enum", "trait", "type"].contains(&kind).then_some(&name[..end])
+}
+
+#[test]
+fn a_name_means_one_thing() {
+    let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // The simulated org stands for somebody else's program, and has that one's words.
+    for (module, text) in
+        modules().into_iter().filter(|(module, _)| module.first().is_some_and(|room| room != "simulator"))
+    {
+        for name in text.lines().filter_map(public_type) {
+            homes.entry(name.to_owned()).or_default().push(module.join("/"));
+        }
+    }
+    assert!(homes.len() > 500, "the types were not found: {}", homes.len());
+    let twice: Vec<_> = homes
+        .iter()
+        .filter(|(name, homes)| homes.len() > 1 && !WITH_THEIR_ROOM.contains(&name.as_str()))
+        .collect();
+    assert!(twice.is_empty(), "these names mean several things: {twice:#?}");
+}
+
+#[test]
+fn types_are_read_out_of_code() {
+    let found = [
+        "pub struct A {",
+        "pub(in crate::x) enum B<T> {",
+        "pub(super) type C = D;",
+        "struct E;",
+        "    pub struct F;",
+        "pub fn g() {}",
+    ];
+    assert_eq!(found.map(public_type), [Some("A"), Some("B"), Some("C"), None, None, None]);
+}
+
 fn reach(arrows: &BTreeMap<Module, BTreeSet<Module>>, from: &Module) -> BTreeSet<Module> {
     let mut reached = BTreeSet::new();
     let mut next = vec![from.clone()];

@@ -96,9 +96,11 @@ async fn decide(
         6 => ("ignored", Targets::Ids(some), OperationKind::Ignore),
         7..9 => ("reverted", Targets::Ids(some), OperationKind::Revert),
         9 => ("released", all("state:review"), OperationKind::Release),
-        _ => {
-            ("undone", Targets::Ids(Vec::new()), OperationKind::Undo(handle.last_act().await.ok()?.operation))
-        }
+        _ => (
+            "undone",
+            Targets::Ids(Vec::new()),
+            OperationKind::Undo(handle.last_operation().await.ok()?.operation),
+        ),
     })
 }
 

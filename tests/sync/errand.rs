@@ -96,7 +96,7 @@ async fn a_look_ends_when_it_is_stopped_or_nobody_wants_it_or_the_engine_ends() 
     ] {
         let asked = async {
             match kind {
-                "test" => world.handle.rehearse("Contact", 5).await.map(drop),
+                "test" => world.handle.dry_run("Contact", 5).await.map(drop),
                 _ => world.handle.verify("Contact", &|_| {}, &never).await.map(drop),
             }
         };
@@ -125,7 +125,7 @@ async fn the_engine_tries_a_mapping_and_salesforce_takes_all_of_it_back() {
              VALUES ('New', 'b@acme.com', 'K2'), ('Bad', 'nobody', 'K3')",
         )
         .await;
-    let trial = world.handle.rehearse("contact", 10).await.unwrap();
+    let trial = world.handle.dry_run("contact", 10).await.unwrap();
     let told: Vec<_> = trial
         .items
         .iter()
@@ -136,7 +136,7 @@ async fn the_engine_tries_a_mapping_and_salesforce_takes_all_of_it_back() {
     assert!(world.org.ids("Contact").is_empty());
     // The reader takes some of them.
     world.org.change_faults(|faults| faults.server_error = 1_000);
-    let refused = world.handle.rehearse("contact", 10).await.unwrap_err().to_string();
+    let refused = world.handle.dry_run("contact", 10).await.unwrap_err().to_string();
     assert!(refused.contains("cannot try Contact: UNKNOWN_EXCEPTION"), "{refused}");
 }
 

@@ -81,7 +81,7 @@ async fn writes_reads_and_errors_call_nothing_of_an_intruders() {
     handle.log_of(&contact(3), 10).await.unwrap();
     handle.runs(None, false, 10).await.unwrap();
     handle.trends(60).await.unwrap();
-    handle.rehearse("contact", 5).await.unwrap();
+    handle.dry_run("contact", 5).await.unwrap();
     let file = world.config.path.with_file_name("errors.csv");
     handle.export_to(&file, "", ExportFormat::Csv).await.unwrap();
     handle

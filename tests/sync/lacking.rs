@@ -66,7 +66,7 @@ async fn users_have_no_is_deleted_and_are_synced_both_ways() {
     let own = "SELECT count(isdeleted) || ' ' || count(systemmodstamp) FROM salesforce.\"user\"";
     world.until_text(own, "0 2").await;
     assert_eq!(world.state("User").await, ("ok".to_owned(), String::new()));
-    world.handle.rehearse("User", 5).await.unwrap();
+    world.handle.dry_run("User", 5).await.unwrap();
     world.handle.reload(Some("User")).await.unwrap();
     world.until_text("SELECT count(reload_at)::text FROM syncdeck.mapping", "0").await;
     world.in_step("User").await;

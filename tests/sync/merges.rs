@@ -35,7 +35,7 @@ async fn rows_that_are_the_same_are_merged_into_the_one_that_is_named() {
     assert!(world.record("Contact", "J2").is_none());
     let merged = world.record("Contact", "J1").unwrap();
     assert_eq!((&merged["LastName"], &merged["Phone"]), (&json!("Jane"), &json!("+1 415 555 0100")));
-    let last = world.handle.last_act().await.unwrap();
+    let last = world.handle.last_operation().await.unwrap();
     assert_eq!((last.action.as_str(), last.rows), ("merged", 2));
 }
 
@@ -72,7 +72,7 @@ async fn a_merge_is_taken_back_whole_with_a_record_of_its_own() {
     world.until("they are merged", merge).await;
     world.until("its record is gone", async || world.record("Contact", "J2").is_none()).await;
     world.until_quiet().await;
-    let merged = world.handle.last_act().await.unwrap().operation;
+    let merged = world.handle.last_operation().await.unwrap().operation;
     let back = undo(&world.handle, merged).await;
     assert_eq!((back.done, back.failed, back.skipped), (2, 0, 0), "{back:?}");
     assert_eq!((world.text(OWN).await.unwrap(), world.row_of("J2").await), (own, second));
@@ -107,7 +107,7 @@ async fn a_merge_is_taken_back_before_any_of_it_was_sent() {
     let (first, second) = (world.row_of("J1").await, world.row_of("J2").await);
     let own = world.text(OWN).await.unwrap();
     world.handle.merge(&contact(first), Some(RowId(first))).await.unwrap();
-    let merged = world.handle.last_act().await.unwrap().operation;
+    let merged = world.handle.last_operation().await.unwrap().operation;
     let back = undo(&world.handle, merged).await;
     assert_eq!((back.done, back.failed, back.skipped), (2, 0, 0), "{back:?}");
     assert_eq!((world.text(OWN).await.unwrap(), world.row_of("J2").await), (own, second));
@@ -127,7 +127,7 @@ async fn what_a_row_that_comes_back_has_no_place_for_is_told() {
     world.until("they are merged", merge).await;
     world.until_quiet().await;
     world.run("ALTER TABLE salesforce.contact DROP tags, DROP code, ADD code character(2)").await;
-    let merged = world.handle.last_act().await.unwrap().operation;
+    let merged = world.handle.last_operation().await.unwrap().operation;
     let failed = undo(&world.handle, merged).await;
     assert_eq!((failed.done, failed.failed), (1, 1), "{failed:?}");
     assert!(failed.reasons(RowStatus::Failed)[0].0.contains("value too long"), "{failed:?}");

@@ -328,11 +328,11 @@ async fn ignored_errors_leave_the_list_and_come_back() {
     world.until_text(OPEN, "2").await;
     let again = operation(handle, &all("state:ignored"), OperationKind::Ignore).await;
     assert_eq!((again.skipped, again.operation), (1, None));
-    let last = handle.last_act().await.unwrap();
+    let last = handle.last_operation().await.unwrap();
     assert_eq!((Some(last.operation), last.action.as_str()), (report.operation, "ignored"));
     assert_eq!(undo(handle, last.operation).await.done, 1);
     world.until_text(OPEN, "3").await;
-    assert!(handle.last_act().await.unwrap_err().to_string().contains("nothing of yours"));
+    assert!(handle.last_operation().await.unwrap_err().to_string().contains("nothing of yours"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -346,17 +346,17 @@ async fn the_last_act_is_taken_back_once_and_what_leaves_nothing_says_so() {
     assert_eq!(world.text(strategies).await.unwrap(), "Account retry, Contact retry");
     // One operation for all of them, taken back as one; then the operation before it, and then there is none.
     for (rows, left) in [(2, ""), (1, "")] {
-        let last = handle.last_act().await.unwrap();
+        let last = handle.last_operation().await.unwrap();
         assert_eq!((last.action.as_str(), last.rows), ("set", rows));
         let back = undo(handle, last.operation).await;
         assert_eq!(back.done, usize::try_from(rows).unwrap(), "{back:?}");
         assert_eq!(world.text(strategies).await.unwrap(), left);
     }
-    assert!(handle.last_act().await.unwrap_err().to_string().contains("nothing of yours"));
+    assert!(handle.last_operation().await.unwrap_err().to_string().contains("nothing of yours"));
     // Whoever sent many again does not take back by it what they did before.
     operation(handle, &all("row:1"), OperationKind::Ignore).await;
     operation(handle, &all("field:phone"), OperationKind::Retry).await;
-    let refused = handle.last_act().await.unwrap_err().to_string();
+    let refused = handle.last_operation().await.unwrap_err().to_string();
     assert!(refused.contains("retried Contact 2 rows, leaves nothing to take back"), "{refused}");
 }
 
@@ -472,7 +472,7 @@ async fn sides_that_were_chosen_field_by_field_are_taken_back_together() {
     world.handle.choose(&contact(1), &sides).await.unwrap();
     let row = "SELECT format('%s %s', lastname, email) FROM salesforce.contact";
     world.until_text(row, "Theirs theirs@acme.com").await;
-    let last = world.handle.last_act().await.unwrap();
+    let last = world.handle.last_operation().await.unwrap();
     assert_eq!(last.rows, 2, "one operation, an entry for each field");
     let back = undo(&world.handle, last.operation).await;
     assert_eq!((back.done, back.items.len()), (2, 2), "{back:?}");

@@ -154,7 +154,7 @@ impl Client {
             )));
         }
         rows.retain(|row| *row != into);
-        let operation = self.own()?.begin_act(&self.operator, self.why.as_deref()).await?;
+        let operation = self.own()?.begin_operation(&self.operator, self.why.as_deref()).await?;
         self.own()?
             .merge_rows(&RowRef { table: mapping.table.clone(), row: into }, &rows, &operation)
             .await?;

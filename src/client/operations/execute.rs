@@ -153,7 +153,7 @@ impl Client {
         let operation = match self.beside_heroku() {
             // Nothing notes it.
             Some(_) => self.operation(),
-            None => self.own()?.begin_act(&self.operator, why).await?,
+            None => self.own()?.begin_operation(&self.operator, why).await?,
         };
         for entry in plan.entries.values().filter(|entry| entry.row.is_none()) {
             report.note(undo_rule(self.own()?, entry, &operation).await);

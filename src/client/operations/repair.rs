@@ -62,16 +62,16 @@ impl Client {
     pub async fn repair(
         &self,
         table: &str,
-        verdict: &VerifyReport,
+        found: &VerifyReport,
         side: Side,
         why: Option<&str>,
         progress: &(dyn Fn(Progress) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<Report, ClientError> {
-        let operation = self.own()?.begin_act(&self.operator, why).await?;
+        let operation = self.own()?.begin_operation(&self.operator, why).await?;
         let mut report = Report::default();
         let mut kinds: BTreeMap<FindingKind, Vec<(i64, &Finding)>> = BTreeMap::new();
-        for (number, finding) in (1..).zip(&verdict.findings) {
+        for (number, finding) in (1..).zip(&found.findings) {
             match what(finding.kind, side) {
                 Some(_) => kinds.entry(finding.kind).or_default().push((number, finding)),
                 None => {
@@ -80,7 +80,7 @@ impl Client {
                 }
             }
         }
-        let looked_at = verdict.looked_at.unwrap_or_default();
+        let looked_at = found.looked_at.unwrap_or_default();
         let total = kinds.values().map(Vec::len).sum();
         let mut through = 0;
         let mut parts: Vec<(FindingKind, &[(i64, &Finding)])> = Vec::new();

@@ -293,9 +293,9 @@ impl App {
     /// Begins what was asked about; what takes a while shows how far it is.
     pub(super) fn begin(&mut self, effect: Effect) -> Vec<Effect> {
         match &effect {
-            Effect::Repair { verdict, .. } => {
+            Effect::Repair { report, .. } => {
                 self.errors.acted = false;
-                let bar = ProgressBar::begun(format!("repair {}", verdict.mapping), self.ctx.now);
+                let bar = ProgressBar::begun(format!("repair {}", report.mapping), self.ctx.now);
                 self.overlays.push(Overlay::Progress(bar));
             }
             Effect::Test(Some(name)) => self.say(Tone::Neutral, format!("trying {name} ...")),

@@ -72,7 +72,7 @@ impl App {
             Outcome::ReadReceived => return self.read_received(),
             Outcome::Execute { plan, why } => return self.execute(plan, why),
             Outcome::GiveUp => return self.gave_up(),
-            Outcome::Repair { table, verdict, side } => self.ask_repair(table, verdict, side),
+            Outcome::Repair { table, report, side } => self.ask_repair(table, report, side),
             Outcome::Keep(row, change) => {
                 self.selection.record_of(&row).into_iter().for_each(|pane| pane.keep(change.clone()));
             }

@@ -199,37 +199,37 @@ impl App {
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Progress(_)));
         match result {
             Err(refused) => self.say_refused(&refused),
-            Ok(verdict) if verdict.findings.is_empty() => {
-                let ended = if verdict.stopped { "stopped; so far " } else { "" };
+            Ok(report) if report.findings.is_empty() => {
+                let ended = if report.stopped { "stopped; so far " } else { "" };
                 let head = format!(
                     "{}: {ended}{} rows and {} records, no difference",
-                    verdict.mapping, verdict.rows, verdict.records
+                    report.mapping, report.rows, report.records
                 );
-                let text = [vec![head], verdict.explained()].concat().join("; ");
-                self.say(if verdict.stopped { Tone::Neutral } else { Tone::Good }, text);
+                let text = [vec![head], report.explained()].concat().join("; ");
+                self.say(if report.stopped { Tone::Neutral } else { Tone::Good }, text);
             }
-            Ok(verdict) => {
-                let table = self.ctx.table_of(&verdict.mapping);
-                self.lay(Overlay::Menu(Menu::findings(table, Arc::new(verdict))));
+            Ok(report) => {
+                let table = self.ctx.table_of(&report.mapping);
+                self.lay(Overlay::Menu(Menu::findings(table, Arc::new(report))));
             }
         }
         Vec::new()
     }
 
     /// Asks before one side is taken for what a comparison found.
-    pub(super) fn ask_repair(&mut self, table: String, verdict: Arc<VerifyReport>, side: Side) {
-        let does: Vec<String> = repair::summary(&verdict.findings, side)
+    pub(super) fn ask_repair(&mut self, table: String, report: Arc<VerifyReport>, side: Side) {
+        let does: Vec<String> = repair::summary(&report.findings, side)
             .into_iter()
             .map(|(count, kind, what)| format!("{count} {}: {what}", kind.text()))
             .collect();
         let text = format!(
             "{}, as in {}. {}. Rows that were changed since they were looked at are left alone.",
-            verdict.mapping,
+            report.mapping,
             side.word(),
             does.join("; ")
         );
-        let confirm = repair::confirm(&verdict.findings, side, self.ctx.environment());
-        let effect = Effect::Repair { table, verdict, side };
+        let confirm = repair::confirm(&report.findings, side, self.ctx.environment());
+        let effect = Effect::Repair { table, report, side };
         self.overlays.push(Overlay::confirm(text, confirm, effect));
     }
 
@@ -246,17 +246,17 @@ impl App {
         Vec::new()
     }
 
-    /// What the trial of a mapping came to.
+    /// What the dry run of a mapping came to.
     pub(super) fn tried(&mut self, mapping: &str, result: Result<DryRun, ClientError>) -> Vec<Effect> {
         let table = self.ctx.table_of(mapping);
         match result {
             Err(refused) => self.say_refused(&refused),
-            Ok(trial) if trial.items.is_empty() => {
-                self.say(Tone::Neutral, format!("{}: there are no rows to try", trial.mapping));
+            Ok(dry_run) if dry_run.items.is_empty() => {
+                self.say(Tone::Neutral, format!("{}: there are no rows to try", dry_run.mapping));
             }
-            Ok(trial) => {
+            Ok(dry_run) => {
                 self.ctx.toast = None;
-                self.lay(Overlay::Menu(Menu::trial(&table, &trial)));
+                self.lay(Overlay::Menu(Menu::dry_run(&table, &dry_run)));
             }
         }
         Vec::new()

@@ -40,7 +40,7 @@ pub(super) enum MenuKind {
         lives: Vec<Result<Life, &'static str>>,
     },
     /// What a comparison of this table found: one side may be taken for all of it.
-    Findings { table: String, verdict: Arc<VerifyReport> },
+    Findings { table: String, report: Arc<VerifyReport> },
 }
 
 /// The number of a line that no digit chooses.
@@ -139,9 +139,9 @@ impl Menu {
             (MenuKind::Groups { .. }, 'r') => self.of_group(Id::Retry),
             (MenuKind::Groups { .. }, 'u') => self.of_group(Id::Revert),
             (MenuKind::Groups { .. }, 'i') => self.of_group(Id::Ignore),
-            (MenuKind::Findings { table, verdict }, 's' | 'p') => Some(Outcome::Repair {
+            (MenuKind::Findings { table, report }, 's' | 'p') => Some(Outcome::Repair {
                 table: table.clone(),
-                verdict: verdict.clone(),
+                report: report.clone(),
                 side: if letter == 's' { Side::Salesforce } else { Side::Postgres },
             }),
             _ => None,

@@ -350,8 +350,8 @@ impl Menu {
     }
 
     /// What a comparison of rows and records found; choosing one opens its row.
-    pub fn findings(table: String, verdict: Arc<VerifyReport>) -> Menu {
-        let VerifyReport { mapping, rows, records, findings, unsettled, unread, stopped, .. } = &*verdict;
+    pub fn findings(table: String, report: Arc<VerifyReport>) -> Menu {
+        let VerifyReport { mapping, rows, records, findings, unsettled, unread, stopped, .. } = &*report;
         let item = |finding: &Finding| {
             let row = finding.row.as_ref().map_or("no row".to_owned(), |at| format!("row {}", at.row));
             let sfid = finding.sfid.as_deref().unwrap_or("no record");
@@ -384,11 +384,11 @@ impl Menu {
             findings.len()
         );
         let items = findings.iter().take(ROWS).map(item).collect();
-        Menu { kind: MenuKind::Findings { table, verdict }, ..Menu::of(title, items, 0) }
+        Menu { kind: MenuKind::Findings { table, report }, ..Menu::of(title, items, 0) }
     }
 
-    /// What a trial came to, row by row; choosing one opens it.
-    pub fn trial(table: &str, trial: &DryRun) -> Menu {
+    /// What a dry run came to, row by row; choosing one opens it.
+    pub fn dry_run(table: &str, dry_run: &DryRun) -> Menu {
         let item = |tried: &DryRunRow| {
             let said = match (&tried.code, &tried.message) {
                 (Some(code), Some(message)) => format!("✗ {code}: {message}"),
@@ -404,8 +404,9 @@ impl Menu {
                 does: Some(Outcome::OpenRow(row)),
             }
         };
-        let title = format!("{}: {} of {} rows would go through", trial.mapping, trial.passed, trial.rows);
-        Menu::of(title, trial.items.iter().map(item).collect(), 0)
+        let title =
+            format!("{}: {} of {} rows would go through", dry_run.mapping, dry_run.passed, dry_run.rows);
+        Menu::of(title, dry_run.items.iter().map(item).collect(), 0)
     }
 
     /// What trials of all mappings came to: each in a line, below it the rows that would be refused; choosing one opens it.
@@ -413,18 +414,18 @@ impl Menu {
         let line = |text: String, does| MenuItem { number: None, text, note: String::new(), does };
         let mut items = Vec::new();
         for (table, (name, result)) in tables.iter().zip(tried) {
-            let trial = match result {
-                Ok(trial) => trial,
+            let dry_run = match result {
+                Ok(dry_run) => dry_run,
                 Err(refused) => {
                     items.push(line(format!("{name}: {}", refused.to_string().replace('\n', " · ")), None));
                     continue;
                 }
             };
             items.push(line(
-                format!("{name}: {} of {} rows would go through", trial.passed, trial.rows),
+                format!("{name}: {} of {} rows would go through", dry_run.passed, dry_run.rows),
                 None,
             ));
-            items.extend(Menu::trial(table, trial).items.into_iter().zip(&trial.items).filter_map(
+            items.extend(Menu::dry_run(table, dry_run).items.into_iter().zip(&dry_run.items).filter_map(
                 |(item, tried)| {
                     (!tried.passes).then_some(MenuItem {
                         number: None,

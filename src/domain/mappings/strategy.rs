@@ -181,7 +181,7 @@ mod tests {
         for before in 0.. {
             match decide(strategy, retries, class, before, 1.0) {
                 RetryDecision::Again(wait) => waits.push(wait.as_secs()),
-                verdict => return (waits, verdict),
+                decision => return (waits, decision),
             }
         }
         unreachable!()
@@ -222,8 +222,8 @@ mod tests {
             for strategy in Strategy::ALL {
                 for class in [Class::Transient, Class::Permanent, Class::Unknown] {
                     let last = max.max(u32::try_from(steps).unwrap());
-                    let verdict = decide(strategy, &retries, class, last, random);
-                    prop_assert!(!matches!(verdict, RetryDecision::Again(_)));
+                    let decision = decide(strategy, &retries, class, last, random);
+                    prop_assert!(!matches!(decision, RetryDecision::Again(_)));
                 }
             }
         }

@@ -42,7 +42,7 @@ pub enum Request {
         at: RowRef,
     },
     /// Compares a table's rows with their records. Progress: [`crate::domain::records::verify::Stage`]; answer: a
-    /// [`crate::domain::records::verify::Verdict`].
+    /// [`crate::domain::records::verify::VerifyReport`].
     Verify {
         /// The table.
         table: String,

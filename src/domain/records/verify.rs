@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_salesforce_is_told_with_its_reasons() {
-        let verdict = VerifyReport {
+        let report = VerifyReport {
             absent: [(UnsentReason::KeptOut, 2), (UnsentReason::Pending, 12), (UnsentReason::Failed, 5)]
                 .into(),
             unsent: [(UnsentReason::Review, 1)].into(),
@@ -339,7 +339,7 @@ mod tests {
             ..VerifyReport::default()
         };
         assert_eq!(
-            verdict.explained(),
+            report.explained(),
             [
                 "not in Salesforce: 19 rows (12 pending, 5 failed, 2 kept out by the condition email IS NOT NULL)",
                 "not compared: 1 row with changes that are not sent (1 waiting for a release)",

@@ -91,7 +91,7 @@ async fn changes(
         // Where Salesforce's clock is ahead, a record is no older than nothing.
         let age = |stamp: DateTime<Utc>| (stored_at - stamp).to_std().unwrap_or_default();
         let lags = new.filter(|stamp| *stamp > since).map(age);
-        shared.tally.lagged(&mapping.object, &lags.collect::<Vec<_>>());
+        shared.metrics.lagged(&mapping.object, &lags.collect::<Vec<_>>());
         read.records += rows.len() as i64;
         read.written += applied.written;
         read.changed.extend(&applied.changed);

@@ -36,7 +36,7 @@ pub(in crate::engine) async fn timed<T>(
 ) -> Result<T, salesforce::Error> {
     let asked = Instant::now();
     let answer = answer.await;
-    shared.tally.asked(&mapping.object, asked.elapsed());
+    shared.metrics.asked(&mapping.object, asked.elapsed());
     answer
 }
 

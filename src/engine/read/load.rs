@@ -95,13 +95,13 @@ pub(in crate::engine) async fn run(
     fetch::count(shared, mapping).await;
     load.run.changed += deleted as i64;
     shared.store.keep_run(&load.run).await?;
-    shared.tally.read(name, load.run.changed);
+    shared.metrics.read(name, load.run.changed);
     let seconds = began.elapsed().as_secs_f64();
     log.info(
         format!("{name} {what} complete: {records} records in {seconds:.1} s, {deleted} rows deleted"),
         json!({"mapping": name, "records": records}),
     );
-    shared.tally.add(&[("loaded", records), ("load_ms", began.elapsed().as_millis() as i64)]);
+    shared.metrics.add(&[("loaded", records), ("load_ms", began.elapsed().as_millis() as i64)]);
     Ok(true)
 }
 

@@ -85,7 +85,7 @@ impl Load<'_> {
     async fn poll(&mut self, cursor: &mut ReadCursor) -> Result<(), ReadError> {
         let mut run = Run::begin(&self.mapping.object, RunKind::Poll);
         look(self.shared, self.lease, self.mapping, cursor, &mut run).await?;
-        self.shared.tally.read(&self.mapping.object, run.changed);
+        self.shared.metrics.read(&self.mapping.object, run.changed);
         if run.changed + run.failed > 0 {
             self.shared.store.keep_run(&run).await?;
         }

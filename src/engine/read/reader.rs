@@ -63,8 +63,8 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>, name: String) {
                 }
             }
         }
-        // The interval may have become shorter while it was read; from here on the bell rings for that.
-        let bell = shared.readers_bell.notified();
+        // The interval may have become shorter while it was read; from here on the woken rings for that.
+        let woken = shared.wake_readers.notified();
         let fresh = shared.mappings();
         if let Some(fresh) = fresh.iter().find(|fresh| fresh.object == name)
             && pause == mapping.rules.poll_interval
@@ -73,7 +73,7 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>, name: String) {
         }
         tokio::select! {
             _ = shared.pause(pause) => {}
-            () = bell => {}
+            () = woken => {}
         }
     }
 }
@@ -111,7 +111,7 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
     let costs = mapping.system.costs();
     let news =
         well && shared.store.set_mapping_state(&mapping.object, MappingState::Ok, costs.as_deref()).await?;
-    shared.tally.read(&mapping.object, run.changed);
+    shared.metrics.read(&mapping.object, run.changed);
     if run.changed + run.failed > 0 {
         shared.store.keep_run(&run).await?;
     }

@@ -76,7 +76,7 @@ pub(in crate::engine) async fn finish(
         UnitOutcome::Rejected { error, .. } => Some(error.code.clone()),
         _ => None,
     });
-    shared.tally.sent(&mapping.object, 0, codes);
+    shared.metrics.sent(&mapping.object, 0, codes);
     for ack in &acks {
         if let UnitOutcome::Rejected { error, .. } = &ack.outcome {
             shared.log.of("writer").warn(

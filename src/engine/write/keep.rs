@@ -60,7 +60,7 @@ pub(in crate::engine) async fn keep_answer(
             format!("{} results came after the lease had passed on; they are dropped", total.fenced),
             json!({"batch": batch}),
         );
-        shared.tally.add(&[("fenced", total.fenced as i64)]);
+        shared.metrics.add(&[("fenced", total.fenced as i64)]);
     }
     Ok(total)
 }

@@ -184,7 +184,7 @@ async fn send_call(
         passed?;
         failpoint::pass(failpoint::AFTER_ANSWER).await?;
         let elapsed = began.elapsed();
-        shared.tally.requested(&mapping.object, elapsed);
+        shared.metrics.requested(&mapping.object, elapsed);
         let took = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         match answer {
             Ok(results) if is_gone(shared, mapping, &results).await => {
@@ -363,8 +363,8 @@ async fn settle(
         let request = Some(mask::request(mapping, out.record));
         acks.push(Ack { response: Some(response), ..ack(out.job, request, outcome) });
     }
-    shared.tally.sent(&mapping.object, accepted, codes);
-    shared.tally.waited(&mapping.object, &waited);
+    shared.metrics.sent(&mapping.object, accepted, codes);
+    shared.metrics.waited(&mapping.object, &waited);
     note_stop(shared, mapping, &acks);
     let total = acks.len();
     let text = match rejected {
@@ -389,7 +389,7 @@ async fn settle(
             json!({"mapping": mapping.object, "batch": batch}),
         );
     }
-    shared.tally.add(&[
+    shared.metrics.add(&[
         ("sent", total as i64),
         ("succeeded", accepted),
         ("rejected", rejected),
@@ -397,7 +397,7 @@ async fn settle(
         ("calls", 1),
     ]);
     if accepted > 0 {
-        shared.tally.written(&mapping.table);
+        shared.metrics.written(&mapping.table);
     }
     Ok(())
 }
@@ -429,16 +429,18 @@ fn outcomes(
     if innocent.iter().all(|innocent| *innocent) {
         return outcomes;
     }
-    let verdicts = || {
+    let decisions = || {
         let of_the_others = outcomes.iter().zip(&innocent).filter(|(_, innocent)| !**innocent);
         of_the_others.filter_map(|(outcome, _)| {
             if let UnitOutcome::Rejected { next, .. } = outcome { Some(*next) } else { None }
         })
     };
-    let wait = if verdicts().any(|verdict| verdict == RetryDecision::Stop) {
+    let wait = if decisions().any(|decision| decision == RetryDecision::Stop) {
         UnitOutcome::Stopped
     } else {
-        UnitOutcome::Released { pause: verdicts().filter_map(RetryDecision::pause).max().unwrap_or_default() }
+        UnitOutcome::Released {
+            pause: decisions().filter_map(RetryDecision::pause).max().unwrap_or_default(),
+        }
     };
     for (outcome, _) in outcomes.iter_mut().zip(&innocent).filter(|(_, innocent)| **innocent) {
         *outcome = wait.clone();
@@ -571,7 +573,7 @@ async fn lose(
         })
         .collect::<Vec<_>>();
     note_stop(shared, mapping, &acks);
-    shared.tally.add(&[("lost_answers", acks.len() as i64)]);
-    shared.tally.lost(&mapping.object, acks.len() as i64);
+    shared.metrics.add(&[("lost_answers", acks.len() as i64)]);
+    shared.metrics.lost(&mapping.object, acks.len() as i64);
     acknowledge(shared, claim, mapping, batch, acks).await.map(drop)
 }

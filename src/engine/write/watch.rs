@@ -41,7 +41,7 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
 async fn look_once(shared: &Shared, watch: &mut Watch) -> Result<(), Error> {
     let state = shared.store.capture_state().await?;
     if watch.wakes(&state, Instant::now()) {
-        shared.writer_bell.notify_one();
+        shared.wake_writer.notify_one();
     }
     if watch.wants_bound(Instant::now()) {
         watch.bound = Some(shared.store.newest_transaction().await?);

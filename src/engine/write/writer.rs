@@ -52,7 +52,7 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
                 shared.trouble.over(WORK);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE_PAUSE),
-                    () = shared.writer_bell.notified() => pause = BUSY_PAUSE,
+                    () = shared.wake_writer.notified() => pause = BUSY_PAUSE,
                     () = shared.stop.cancelled() => {}
                 }
             }
@@ -97,7 +97,7 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     let mut taken = 0;
     if ingest.is_due() {
         taken = shared.store.ingest(&tables, INGEST).await?;
-        shared.tally.add(&[("captured", taken)]);
+        shared.metrics.add(&[("captured", taken)]);
         failpoint::pass(failpoint::AFTER_INTAKE).await?;
     }
     if let Some(wait) = shared.link.closed_for() {
@@ -267,7 +267,7 @@ async fn plan_table(
     finish(shared, claim, mapping, refused).await?;
     if !nothing.is_empty() {
         keep_answer(shared, claim, "-", &nothing).await?;
-        shared.tally.add(&[("nothing", nothing.len() as i64)]);
+        shared.metrics.add(&[("nothing", nothing.len() as i64)]);
     }
     if !noted.is_empty() {
         let (rows, upto): (Vec<RowId>, Vec<i64>) = noted.into_iter().unzip();

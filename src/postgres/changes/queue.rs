@@ -86,7 +86,7 @@ impl UnitOutcome {
             UnitOutcome::Lost { alone, retry, park } => SendResult::Lost {
                 alone: *alone,
                 retry: *retry,
-                parked: park.as_ref().map(|(_, verdict)| *verdict),
+                parked: park.as_ref().map(|(_, decision)| *decision),
             },
             UnitOutcome::Released { pause } => SendResult::Released { pause: *pause },
             UnitOutcome::Stopped => SendResult::Stopped,

@@ -111,7 +111,7 @@ const ENTRY: &str = "id, act, action, table_name::text, record_id, error_id, bef
 
 impl Store {
     /// An operation of several transactions, with its number.
-    pub async fn begin_act(&self, operator: &Operator, why: Option<&str>) -> Result<Operation, Error> {
+    pub async fn begin_operation(&self, operator: &Operator, why: Option<&str>) -> Result<Operation, Error> {
         let client = self.client().await?;
         let row =
             client.query_one("SELECT nextval('syncdeck.act')", &[]).await.context("number an operation")?;

@@ -1,0 +1,84 @@
+//! Options of commands that do something to rows: which errors, and how it goes.
+
+use clap::Args;
+
+use super::{free_text, number};
+
+/// Errors by number or by filter, and how an operation on them goes.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Many {
+    /// The errors' numbers
+    #[arg(required_unless_present = "filter", conflicts_with = "filter", value_parser = number)]
+    pub(in crate::cli) ids: Vec<i64>,
+    /// All errors that match, in the console's filter language (group:NAME for a group)
+    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
+    pub(in crate::cli) filter: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) how: OperationOptions,
+}
+
+/// How an operation goes.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct OperationOptions {
+    /// Show what it would do, and change nothing
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
+    /// Wait for Salesforce's answers to what is sent
+    #[arg(long)]
+    pub(in crate::cli) wait: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
+    pub(in crate::cli) why: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct FixOptions {
+    /// An error's number (not with --where), then fields and their new values; FIELD= sets NULL
+    #[arg(required = true, value_name = "ID|FIELD=VALUE")]
+    pub(in crate::cli) what: Vec<String>,
+    /// All errors that match, in the console's filter language (group:NAME for a group); one field
+    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
+    pub(in crate::cli) filter: Option<String>,
+    /// Put the field's value through transforms instead: --apply 'trim | phone_e164(US)' Phone; a regular expression is
+    /// one of them: replace("from", "to")
+    #[arg(long, value_name = "TRANSFORMS", value_parser = free_text, allow_hyphen_values = true)]
+    pub(in crate::cli) apply: Option<String>,
+    /// Do instead what this remedy says, by its number in `syncdeck show`, and send the row again
+    #[arg(long, value_name = "N", conflicts_with_all = ["filter", "apply"])]
+    pub(in crate::cli) remedy: Option<usize>,
+    /// Send the rows again at once
+    #[arg(long)]
+    pub(in crate::cli) retry: bool,
+    #[command(flatten)]
+    pub(in crate::cli) how: OperationOptions,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyOptions {
+    /// Object or table; without, all of them
+    pub(in crate::cli) mapping: Option<String>,
+    /// Make the other side like this one, where that can be done by itself
+    #[arg(long, value_name = "SIDE", value_parser = ["postgres", "salesforce"])]
+    pub(in crate::cli) repair: Option<String>,
+    /// Tell at most this many of what is found, in words
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(in crate::cli) limit: usize,
+    #[command(flatten)]
+    pub(in crate::cli) how: OperationOptions,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ResolveOptions {
+    /// The error's number and fields with the side that wins: 12 Email=salesforce; * is every one that is open. With
+    /// --where, the side alone
+    #[arg(required = true, value_name = "ID FIELD=SIDE|SIDE")]
+    pub(in crate::cli) what: Vec<String>,
+    /// All errors that match, in the console's filter language
+    #[arg(long = "where", value_name = "FILTER", value_parser = free_text, allow_hyphen_values = true)]
+    pub(in crate::cli) filter: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) how: OperationOptions,
+}
