@@ -7,7 +7,6 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::domain::errors::catalogue;
-use crate::domain::errors::filter::Filter;
 use crate::domain::errors::group::Group;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
@@ -26,7 +25,7 @@ use super::attached::session::{Attached, beside};
 pub use super::error::{ClientError, ErrorKind};
 pub use super::events::Event;
 pub use super::queries::{Count, ErrorPage, ErrorQuery, PendingQuery};
-use super::{attached, events, preview};
+use super::{attached, events, preview, queries};
 pub use crate::postgres::operations::settings::SetTo;
 
 /// How long Salesforce's values are waited for, and an engine that takes a command.
@@ -176,7 +175,7 @@ impl Client {
     /// # Errors
     /// A filter that cannot be read is refused with what is allowed.
     pub async fn groups(&self, filter: &str, limit: usize) -> Result<Vec<Group>, ClientError> {
-        let filter = Filter::parse(filter, chrono::Utc::now())?;
+        let filter = queries::filter(filter)?;
         if let Some(attached) = self.beside_heroku() {
             return attached.groups(&filter, limit).await;
         }

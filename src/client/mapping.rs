@@ -1,13 +1,11 @@
 //! What the operator of a mapping sees and does: its last minutes, what its errors are about, whether its
 //! rows are sent; all of it read again, compared, or tried.
 
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::changes::dry_run::DryRun;
-use crate::domain::errors::filter::Filter;
 use crate::domain::operations::operation::Operation;
 use crate::domain::operations::request::Request;
 use crate::domain::records::verify::{Stage, VerifyReport};
@@ -16,6 +14,7 @@ use crate::domain::reports::trend::{ErrorShare, Trend};
 
 use super::api::{Client, ClientError};
 use super::attached::session::beside;
+use super::queries;
 
 /// The most minutes that are told at once: a week.
 const MINUTES: u32 = 7 * 24 * 60;
@@ -38,9 +37,7 @@ impl Client {
     /// # Errors
     /// A filter that cannot be read is refused with what is allowed.
     pub async fn breakdown(&self, filter: &str) -> Result<Vec<ErrorShare>, ClientError> {
-        let filter =
-            Filter::parse(filter, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?;
-        Ok(self.own()?.breakdown(&filter).await?)
+        Ok(self.own()?.breakdown(&queries::filter(filter)?).await?)
     }
 
     /// Pauses, drains or resumes the writes of a mapping; without a name, of every mapping at once that this changes.

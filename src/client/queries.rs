@@ -183,7 +183,11 @@ impl Client {
     }
 }
 
-/// A filter as typed, read now.
-fn filter(text: &str) -> Result<Filter, ClientError> {
-    Filter::parse(text, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))
+/// A filter as typed. It is read when it is asked for, here alone, and goes on as a value: until then it is text, for `since:1h`
+/// means an hour before each look.
+///
+/// # Errors
+/// Of the kind [`super::error::ErrorKind::Invalid`] when it cannot be read, with what is allowed.
+pub(in crate::client) fn filter(text: &str) -> Result<Filter, ClientError> {
+    Ok(Filter::parse(text, Utc::now())?)
 }

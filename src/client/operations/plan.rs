@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::changes::coalesce::{Entry, WriteKind};
 use crate::domain::changes::dispatch::{self, Claimed, Content, Planned};
-use crate::domain::errors::filter::Filter;
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
@@ -20,6 +19,7 @@ use crate::postgres::errors::sync_errors::{ErrorSelection, ErrorTarget};
 
 use super::execute::{CHUNK, LOOK, Plan, PlanStep, Targets, field_of, print};
 use crate::client::api::{Client, ClientError};
+use crate::client::queries::filter;
 
 /// Rows that a preview shows.
 pub(in crate::client) const SAMPLE: usize = 12;
@@ -69,9 +69,7 @@ impl Client {
     async fn select(&self, chosen: &Targets, plan: &mut Plan) -> Result<(), ClientError> {
         let selection = match chosen {
             Targets::Ids(ids) => ErrorSelection::Ids(ids.clone()),
-            Targets::Filter(text) => ErrorSelection::Filter(
-                Filter::parse(text, Utc::now()).map_err(|error| ClientError::refused(error.to_string()))?,
-            ),
+            Targets::Filter(text) => ErrorSelection::Filter(filter(text)?),
         };
         let targets = match self.beside_heroku() {
             Some(attached) => attached.targets(&selection).await?,
