@@ -22,6 +22,8 @@ use crate::postgres::{Error, ErrorContext, Store, Transaction};
 pub const COUNT_CAP: i64 = 10_000;
 /// Errors looked at in one statement: 5 to 20 ms.
 const STEP: i64 = 2_000;
+/// One in so many of the newest errors, or fewer, is rare.
+const RARE: i64 = 10;
 /// More matches than this are not put in order: they are frequent enough to come upon (50 ms to fetch them).
 const MOST_LOOKED_UP: i64 = 5_000;
 /// After this a page ends with what was found.
@@ -157,10 +159,17 @@ impl Store {
         let mut condition = ErrorCondition::of(filter);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to count sync errors")?;
-        if filter.terms.iter().any(|asked| asked.term == Term::Person)
-            && let Some(count) = among_newest(&transaction, filter).await?
-        {
-            return Ok(count);
+        if filter.terms.iter().any(|asked| asked.term == Term::Person) {
+            let sample = among_newest(&transaction, filter, STEP).await?;
+            let newest = match sample {
+                Newest { all: true, .. } => sample,
+                // What is rare is looked up sooner than it is come upon.
+                Newest { matching, .. } if matching * RARE < STEP => sample,
+                _ => among_newest(&transaction, filter, 2 * COUNT_CAP).await?,
+            };
+            if newest.all || newest.matching > COUNT_CAP {
+                return Ok(newest.matching.min(COUNT_CAP + 1));
+            }
         }
         let by_index = condition.looked_up(&transaction).await?;
         let sql = format!(
@@ -173,11 +182,18 @@ impl Store {
     }
 }
 
-/// How many match, as far as the newest errors tell it: where they are all that there are, or have more than is counted. What
-/// most errors match is not looked up, which would first gather all of them.
-async fn among_newest(transaction: &Transaction<'_>, filter: &Filter) -> Result<Option<i64>, Error> {
+/// How many of the newest errors match.
+struct Newest {
+    matching: i64,
+    /// Whether these are all errors that there are.
+    all: bool,
+}
+
+/// How many match of the `most` newest errors. Where most errors match, this tells more than is counted; to look them up would
+/// first gather all of them.
+async fn among_newest(transaction: &Transaction<'_>, filter: &Filter, most: i64) -> Result<Newest, Error> {
     let mut condition = ErrorCondition::of(filter);
-    let limit = condition.bind(2 * COUNT_CAP);
+    let limit = condition.bind(most);
     let sql = format!(
         "SELECT count(*), count(*) FILTER (WHERE {}) FROM (
              SELECT * FROM syncdeck.error WHERE resolved_at IS NULL ORDER BY last_seen DESC, id DESC LIMIT {limit}) error",
@@ -185,7 +201,7 @@ async fn among_newest(transaction: &Transaction<'_>, filter: &Filter) -> Result<
     );
     let row = transaction.query_one(&sql, &condition.params()).await.context("count sync errors")?;
     let (all, matching): (i64, i64) = (row.get(0), row.get(1));
-    Ok((all < 2 * COUNT_CAP || matching > COUNT_CAP).then(|| matching.min(COUNT_CAP + 1)))
+    Ok(Newest { matching, all: all < most })
 }
 
 /// What matches among the next [`STEP`] errors.
