@@ -172,7 +172,11 @@ impl Ring {
 
 /// The places of a snapshot's lines that pass a filter, in their order; on two threads where that is worth it.
 pub fn search(chunks: &[Arc<Chunk>], filter: &LogFilter) -> Vec<Place> {
-    let of = |part: &[Arc<Chunk>]| part.iter().flat_map(|chunk| chunk.matching(filter)).collect::<Vec<_>>();
+    // Of a copy: who uses an expression that another thread used first waits for what it works with, at each line.
+    let of = |part: &[Arc<Chunk>]| {
+        let filter = filter.clone();
+        part.iter().flat_map(|chunk| chunk.matching(&filter)).collect::<Vec<_>>()
+    };
     if chunks.len() < 8 {
         return of(chunks);
     }

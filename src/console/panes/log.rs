@@ -336,8 +336,15 @@ impl LogPane {
     fn count_all(&mut self) {
         let mut minutes = Minutes::default();
         let len = self.len();
-        let newest = (len.saturating_sub(COUNTED)..len).filter_map(|index| self.line(index));
-        newest.for_each(|line| minutes.add(line.time, line.level));
+        let from = len.saturating_sub(COUNTED);
+        let mut count = |place: Place| {
+            self.ring.get(place).iter().for_each(|line| minutes.add(line.time, line.level));
+        };
+        // Where what was dropped ends is looked for once, not for each line.
+        match &self.passing {
+            Some(passing) => passing[self.gone(passing) + from..].iter().copied().for_each(&mut count),
+            None => (self.ring.places().start + from as Place..self.ring.places().end).for_each(&mut count),
+        }
         (self.minutes, self.counted_in_part) = (minutes, len > COUNTED);
     }
 
