@@ -207,7 +207,7 @@ impl Demo {
                 (_, Some("UNABLE_TO_LOCK_ROW")) => {}
                 (_, code) => return (ran, format!("rejected again: {}", code.unwrap_or_default())),
             }
-            patience.sees(&error.to_string());
+            patience.sees(error.to_string());
         }
         panic!("the record stays locked: {ran:?}");
     }
