@@ -271,7 +271,9 @@ impl Doing {
                 let query = AuditQuery { limit: 200, ..AuditQuery::default() };
                 Msg::Audit(client.operations(&query).await)
             }
-            Effect::LoadAuditRows(operation) => Msg::AuditRows(client.operation_entries(operation).await),
+            Effect::LoadAuditRows(operation) => {
+                Msg::AuditRows { operation, result: client.operation_entries(operation).await }
+            }
             Effect::LoadLog(after) => Msg::Log(client.log(after, log::PAGE).await),
             Effect::LoadOlderLog(before) => Msg::OlderLog(client.log_before(before, log::PAGE).await),
             Effect::Find(text) => {

@@ -273,7 +273,12 @@ pub enum Msg {
     /// What operators did.
     Audit(Result<Vec<AuditRecord>, ClientError>),
     /// The rows of an operation.
-    AuditRows(Result<Vec<AuditEntry>, ClientError>),
+    AuditRows {
+        /// Its number.
+        operation: i64,
+        /// The rows.
+        result: Result<Vec<AuditEntry>, ClientError>,
+    },
     /// Rows that were looked for.
     Found {
         /// By what.

@@ -238,7 +238,7 @@ impl App {
         filter: &str,
         result: Result<Vec<Group>, ClientError>,
     ) -> Vec<Effect> {
-        if !self.was_waited_for() {
+        if !self.was_waited_for(|asked| matches!(asked, Effect::LoadGroups(of) if of == filter)) {
             return Vec::new();
         }
         match result {

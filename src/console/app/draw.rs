@@ -288,7 +288,7 @@ fn failing_sources(app: &App) -> Vec<String> {
 fn footer(app: &App, frame: &mut Frame, area: Rect) {
     // These two draw nothing themselves: the line stays as long as they take the keys.
     let takes_keys = match app.overlays.last() {
-        Some(Overlay::Loading(what)) => Some(format!("{what} ... (Esc gives it up)")),
+        Some(Overlay::Loading { words, .. }) => Some(format!("{words} ... (Esc gives it up)")),
         Some(Overlay::Awaiting { row, command }) => Some(format!(
             "reading {}; {} waits for it (Esc gives it up)",
             app.ctx.row_name(row),

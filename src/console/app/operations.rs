@@ -153,7 +153,7 @@ impl App {
         result: Result<Duplicate, ClientError>,
     ) -> Vec<Effect> {
         let shows = self.selection.record.as_ref().is_some_and(|pane| pane.row == *row);
-        if !self.was_waited_for() {
+        if !self.was_waited_for(|asked| matches!(asked, Effect::LoadDuplicate(of) if of == row)) {
             return Vec::new();
         }
         match result {
@@ -247,13 +247,15 @@ impl App {
 
     /// Asks for something that shows when it comes; until then keys mean nothing.
     pub(super) fn wait_for(&mut self, words: &'static str, effect: Effect) -> Vec<Effect> {
-        self.overlays.push(Overlay::Loading(words));
+        self.overlays.push(Overlay::Loading { words, asked: effect.clone() });
         vec![effect]
     }
 
-    /// Whether what comes is still waited for; it is, once.
-    pub(super) fn was_waited_for(&mut self) -> bool {
-        let at = self.overlays.iter().position(|overlay| matches!(overlay, Overlay::Loading(_)));
+    /// Whether what comes is still waited for; it is, once. The answer to a question that was given up is told by that from
+    /// the answer to one that was asked since.
+    pub(super) fn was_waited_for(&mut self, answers: impl Fn(&Effect) -> bool) -> bool {
+        let waits = |overlay: &Overlay| matches!(overlay, Overlay::Loading { asked, .. } if answers(asked));
+        let at = self.overlays.iter().position(waits);
         at.map(|at| self.overlays.remove(at)).is_some()
     }
 
@@ -262,7 +264,8 @@ impl App {
     /// A plan came: what cannot hurt is done, the rest is asked about.
     pub(super) fn planned(&mut self, result: Result<Arc<Plan>, ClientError>) -> Vec<Effect> {
         self.inflight.planning = false;
-        if !self.was_waited_for() {
+        // One is made at a time: there is no other that it could be.
+        if !self.was_waited_for(|asked| matches!(asked, Effect::Plan { .. } | Effect::UndoLast)) {
             return Vec::new();
         }
         let plan = match result {
@@ -405,7 +408,7 @@ impl App {
 
     /// Rows were found: the only one is opened.
     pub(super) fn found(&mut self, text: &str, result: Result<Vec<Hit>, ClientError>) -> Vec<Effect> {
-        if !self.was_waited_for() {
+        if !self.was_waited_for(|asked| matches!(asked, Effect::Find(what) if what == text)) {
             return Vec::new();
         }
         let hits = match result {

@@ -169,19 +169,24 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Reported { text, sent, result } => app.reported(text, sent, result),
-        Msg::Audit(_) | Msg::AuditRows(_) if !app.was_waited_for() => Vec::new(),
+        Msg::Audit(_) if !app.was_waited_for(|asked| *asked == Effect::LoadAudit) => Vec::new(),
+        Msg::AuditRows { operation, .. }
+            if !app.was_waited_for(|asked| *asked == Effect::LoadAuditRows(operation)) =>
+        {
+            Vec::new()
+        }
         Msg::Audit(Ok(operations)) => {
             app.ctx.toast = None;
             app.lay(Overlay::AuditLog(AuditLog::new(operations)));
             Vec::new()
         }
-        Msg::AuditRows(Ok(entries)) => {
+        Msg::AuditRows { result: Ok(entries), .. } => {
             if let Some(menu) = Menu::operation(&entries) {
                 app.lay(Overlay::Menu(menu));
             }
             Vec::new()
         }
-        Msg::Audit(Err(refused)) | Msg::AuditRows(Err(refused)) => {
+        Msg::Audit(Err(refused)) | Msg::AuditRows { result: Err(refused), .. } => {
             app.say_refused(&refused);
             Vec::new()
         }

@@ -75,7 +75,8 @@ impl DuplicatePicker {
         let sides = self.sides();
         let field = self.found.fields.get(self.cursor.at);
         if let (Some(chosen), Some(field)) = (self.chosen.get_mut(self.cursor.at), field) {
-            let at = sides.iter().position(|side| side == chosen).unwrap_or(0);
+            let marked = marked(field, *chosen);
+            let at = sides.iter().position(|side| *side == marked).unwrap_or(0);
             let (before, after) = (sides[..at].iter().rev(), sides.iter().skip(at + 1));
             let can_be = |whose: &&Whose| field.can_be(**whose);
             let to = if right {
@@ -87,6 +88,8 @@ impl DuplicatePicker {
         }
     }
 
+    /// One side for all fields. Where it has nothing to give, the row sends nothing for it and the record's value stays:
+    /// the mark stands there (see [`marked`]).
     fn choose_all(&mut self, whose: Whose) {
         if self.sides().contains(&whose) {
             self.chosen.fill(whose);
@@ -102,6 +105,12 @@ impl DuplicatePicker {
             (Whose::Record, _) => format!("Salesforce {}", self.found.sfid),
         }
     }
+}
+
+/// The side whose value a field has in the end where this side was chosen: a side that cannot be chosen gives nothing, and
+/// the record keeps what it has.
+fn marked(field: &DuplicateField, chosen: Whose) -> Whose {
+    if field.can_be(chosen) { chosen } else { Whose::Record }
 }
 
 /// Draws them over the panes.
@@ -182,8 +191,9 @@ fn field_line(
         Span::styled(if here { "▌" } else { " " }, theme.key()),
         cell(&field.name, name, if here { theme.strong() } else { theme.text() }),
     ];
+    let marked = marked(field, chosen);
     for side in picker.sides() {
-        let is_chosen = *side == chosen;
+        let is_chosen = *side == marked;
         let text = field.value(*side).map_or("–", String::as_str);
         let text = clip(&sideways(text, picker.scrolled, value.saturating_sub(3)), value.saturating_sub(3));
         let style = if is_chosen { theme.good().patch(theme.strong()) } else { theme.dim() };

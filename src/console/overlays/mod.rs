@@ -91,7 +91,12 @@ pub enum Overlay {
     DuplicatePicker(Box<DuplicatePicker>),
     /// What was asked for is on its way, in these words: a key pressed meanwhile was not meant for what shows now. Esc gives
     /// it up.
-    Loading(&'static str),
+    Loading {
+        /// The words.
+        words: &'static str,
+        /// What was asked: only the answer to it ends this.
+        asked: Effect,
+    },
     /// The record of this row is being read, and this command waits for it.
     Awaiting {
         /// Which row.
@@ -175,7 +180,7 @@ impl Overlay {
             Overlay::Alerts(alerts) => alerts.key(key),
             Overlay::Palette(palette) => palette.key(key),
             // Esc gives it up: the answer is dropped when it comes.
-            Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_)
+            Overlay::Loading { .. } | Overlay::Awaiting { .. } | Overlay::TypeAhead(_)
                 if key.code == KeyCode::Esc =>
             {
                 Outcome::Unsay.closing()
@@ -195,7 +200,7 @@ impl Overlay {
                 });
                 Vec::new()
             }
-            Overlay::Loading(_) | Overlay::Awaiting { .. } => Vec::new(),
+            Overlay::Loading { .. } | Overlay::Awaiting { .. } => Vec::new(),
         }
     }
 
@@ -230,7 +235,7 @@ impl Overlay {
             Overlay::ConflictPicker(picker) => conflicts::draw(ctx, picker, frame),
             Overlay::DuplicatePicker(picker) => duplicate::draw(ctx, picker, frame),
             // It is over in a moment, and the last line says it.
-            Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_) => {}
+            Overlay::Loading { .. } | Overlay::Awaiting { .. } | Overlay::TypeAhead(_) => {}
             Overlay::Info { title, text, top } => info(ctx, frame, title, text, *top),
             Overlay::Filter(line) => filter::draw(ctx, line, frame),
             Overlay::Patterns(list) => patterns::draw(ctx, list, frame),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::client::api::{Count, ErrorPage, ErrorQuery};
 use crate::client::operations::execute::Targets;
 use crate::console::effect::Effect;
-use crate::console::widgets::cells::{SIDEWAYS, count};
+use crate::console::widgets::cells::{SIDEWAYS, columns, count};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::errors::filter::{Filter, Term};
 use crate::domain::errors::sort::{PageKey, Sort};
@@ -193,7 +193,7 @@ impl ErrorsPane {
     /// Scrolls values sideways, no further than the longest that is known needs.
     pub fn scroll(&mut self, right: bool) {
         let longest = self.items.iter().filter_map(|error| self.words_of(error));
-        let length = |value: &Option<String>| value.as_ref().map_or(0, |value| value.chars().count());
+        let length = |value: &Option<String>| value.as_deref().map_or(0, columns);
         let most = longest.map(|words| length(&words.value).max(length(&words.becomes))).max().unwrap_or(0);
         self.scrolled =
             self.scrolled.saturating_add_signed(if right { SIDEWAYS } else { -SIDEWAYS }).min(most);

@@ -80,6 +80,23 @@ fn one_side_is_chosen_for_all_by_one_key() {
 }
 
 #[test]
+fn no_side_is_marked_that_has_nothing_to_give() {
+    // Only the record has a level: whichever side is chosen for all, it keeps that.
+    for key in ["t", "o", "s"] {
+        let mut app = compared();
+        press(&mut app, key);
+        let screen = text(&app);
+        let line = screen.lines().find(|line| line.contains("Level__c")).unwrap();
+        assert!(line.contains("● Secondary") && line.matches('●').count() == 1, "{key}: {line}");
+    }
+    // From there, one goes on from the side that is marked.
+    let mut app = compared();
+    press(&mut app, "t G h");
+    assert!(text(&app).contains("● Secondary"), "{}", text(&app));
+    assert!(merge_of(&press(&mut app, "Enter")).fields.is_empty());
+}
+
+#[test]
 fn it_is_said_what_it_does_and_asked_before_anything_is_done() {
     let mut app = compared();
     let merge = merge_of(&press(&mut app, "Enter"));

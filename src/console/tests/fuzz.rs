@@ -171,7 +171,7 @@ impl Before {
             awaits: matches!(
                 top,
                 Some(
-                    Overlay::Loading(_)
+                    Overlay::Loading { .. }
                         | Overlay::TypeAhead(_)
                         | Overlay::Awaiting { .. }
                         | Overlay::Progress(_)

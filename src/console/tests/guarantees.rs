@@ -416,7 +416,7 @@ fn keys_wait_for_what_was_asked_for_and_act_on_nothing_else() {
     assert!(app.overlays.is_empty());
     // The same for groups; and given up, they do not come.
     press(&mut app, "2 c r Esc");
-    update(&mut app, Msg::Groups { filter: String::new(), result: Ok(groups()) });
+    update(&mut app, Msg::Groups { filter: "needs:person".to_owned(), result: Ok(groups()) });
     assert!(app.overlays.is_empty());
     // Those of a list that is still read are grouped by what was typed.
     press(&mut app, "/");
@@ -438,6 +438,41 @@ fn keys_wait_for_what_was_asked_for_and_act_on_nothing_else() {
 }
 
 #[test]
+fn an_answer_that_comes_late_ends_no_question_that_was_asked_since() {
+    let found = |text: &str| Msg::Found { text: text.to_owned(), result: Ok(Vec::new()) };
+    let groups = |filter: &str| Msg::Groups { filter: filter.to_owned(), result: Ok(groups()) };
+    let entry = || vec![super::world::operations().remove(0).first];
+    let late: [(&str, Msg); 6] = [
+        ("an operation", Msg::Planned(Ok(plan(2)))),
+        ("groups", groups("needs:person")),
+        ("another search", found("contact:8")),
+        ("what operators did", Msg::Audit(Ok(super::world::operations()))),
+        ("the rows of one", Msg::AuditRows { operation: 12, result: Ok(entry()) }),
+        ("a refusal", Msg::AuditRows { operation: 12, result: Err(ClientError::refused("no")) }),
+    ];
+    for (what, late) in late {
+        let mut app = opened();
+        press(&mut app, "o");
+        type_in(&mut app, "contact:7");
+        press(&mut app, "Enter");
+        assert_eq!(update(&mut app, late), [], "{what}");
+        let waits = matches!(&app.overlays[..], [Overlay::Loading { asked: Effect::Find(_), .. }]);
+        assert!(waits, "{what}: {:?}", app.overlays);
+        assert!(text(&app).contains("looking for it ... (Esc gives it up)"), "{what}");
+        // Its own answer ends it.
+        update(&mut app, found("contact:7"));
+        assert!(app.overlays.is_empty(), "{what}");
+    }
+    // Of the same kind, but about something else.
+    let mut app = full((120, 40));
+    press(&mut app, "2 c");
+    update(&mut app, groups("code:PHONE"));
+    assert!(matches!(&app.overlays[..], [Overlay::Loading { .. }]), "{:?}", app.overlays);
+    update(&mut app, groups("needs:person"));
+    assert!(matches!(&app.overlays[..], [Overlay::Menu(_)]), "{:?}", app.overlays);
+}
+
+#[test]
 fn only_the_same_key_again_throws_changes_away() {
     let mut app = opened();
     press(&mut app, "g e");
@@ -451,7 +486,7 @@ fn only_the_same_key_again_throws_changes_away() {
 #[test]
 fn an_act_on_a_cause_that_is_given_up_leads_back_to_that_cause() {
     let mut app = full((120, 40));
-    let status = || Msg::Groups { filter: String::new(), result: Ok(groups()) };
+    let status = || Msg::Groups { filter: "needs:person".to_owned(), result: Ok(groups()) };
     waited_for(&mut app, status());
     press(&mut app, "j f Esc");
     update(&mut app, status());

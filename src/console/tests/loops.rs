@@ -94,7 +94,7 @@ fn a_remedy_is_chosen_by_its_number_and_does_what_it_showed() {
 fn errors_are_shown_by_cause_and_one_cause_lists_its_errors() {
     let mut app = full((120, 40));
     assert_eq!(press(&mut app, "2 c"), [Effect::LoadGroups("needs:person".to_owned())]);
-    update(&mut app, Msg::Groups { filter: String::new(), result: Ok(Vec::new()) });
+    update(&mut app, Msg::Groups { filter: "needs:person".to_owned(), result: Ok(Vec::new()) });
     assert!(app.overlays.is_empty(), "without errors there is nothing to choose from");
     waited_for(&mut app, Msg::Groups { filter: String::new(), result: Ok(super::world::groups()) });
     press(&mut app, "j Enter");

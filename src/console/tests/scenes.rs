@@ -95,7 +95,7 @@ fn at_the_main_sizes(mut what: impl FnMut(Scene, &mut App)) {
 /// The lines at the foot of a screen that the next keys take, or what is said there: that begins with a sign.
 fn said_lines(app: &App, screen: &Buffer) -> u16 {
     let waits = |overlay: &Overlay| {
-        matches!(overlay, Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_))
+        matches!(overlay, Overlay::Loading { .. } | Overlay::Awaiting { .. } | Overlay::TypeAhead(_))
     };
     if app.ctx.toast.is_none() && !app.overlays.last().is_some_and(waits) {
         return 1;

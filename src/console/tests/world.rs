@@ -402,7 +402,15 @@ pub fn planned(app: &mut App, plan: Arc<Plan>) -> Vec<Effect> {
 
 /// Something comes that was asked for, and shows then.
 pub fn waited_for(app: &mut App, msg: Msg) -> Vec<Effect> {
-    app.overlays.push(Overlay::Loading("reading"));
+    let asked = match &msg {
+        Msg::Groups { filter, .. } => Effect::LoadGroups(filter.clone()),
+        Msg::Found { text, .. } => Effect::Find(text.clone()),
+        Msg::Audit(_) => Effect::LoadAudit,
+        Msg::AuditRows { operation, .. } => Effect::LoadAuditRows(*operation),
+        Msg::Planned(_) => Effect::UndoLast,
+        msg => panic!("nobody waits for {msg:?}"),
+    };
+    app.overlays.push(Overlay::Loading { words: "reading", asked });
     update(app, msg)
 }
 

@@ -2,7 +2,8 @@
 
 use ratatui::style::Style;
 use ratatui::text::Span;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 use crate::logs::sanitize::sanitize;
 
@@ -22,12 +23,12 @@ pub fn clip(text: &str, width: usize) -> String {
     }
     let mut cut = String::new();
     let mut used = 0;
-    for c in clean.chars() {
-        let columns = c.width().unwrap_or(0);
+    for shown in clean.graphemes(true) {
+        let columns = shown.width();
         if used + columns + 1 > width {
             break;
         }
-        cut.push(c);
+        cut.push_str(shown);
         used += columns;
     }
     if width > 0 {
@@ -41,11 +42,28 @@ pub const SIDEWAYS: isize = 20;
 
 /// A text scrolled to the left, as far as its end needs to be seen in so many columns; a short one stays in sight.
 pub fn sideways(text: &str, by: usize, width: usize) -> String {
-    let most = text.chars().count().saturating_sub(width.saturating_sub(2));
-    match by.min(most) {
-        0 => text.to_owned(),
-        by => format!("…{}", text.chars().skip(by).collect::<String>()),
+    let clean = sanitize(text);
+    let most = clean.width().saturating_sub(width.saturating_sub(2));
+    let by = by.min(most);
+    if by == 0 {
+        return clean.into_owned();
     }
+    // What a reader takes for one character goes as a whole: it may be wide, and marks may stand on it.
+    let (mut gone, mut at) = (0, 0);
+    for shown in clean.graphemes(true) {
+        if gone >= by {
+            break;
+        }
+        gone += shown.width();
+        at += shown.len();
+    }
+    // Half of a wide one is a blank: what follows stays in its column.
+    format!("…{}{}", " ".repeat(gone.saturating_sub(by)), &clean[at..])
+}
+
+/// How many columns hostile text takes, made harmless.
+pub fn columns(text: &str) -> usize {
+    sanitize(text).width()
 }
 
 /// A number at the right of `width` columns, with thousands apart.
@@ -127,7 +145,32 @@ mod tests {
         assert_eq!(wrap("one two three four", 8, 2), ["one two", "three f…"]);
     }
 
+    #[test]
+    fn a_scrolled_text_goes_by_columns_and_no_character_is_halved() {
+        // Five wide characters are ten columns.
+        let wide = "東京都千代";
+        assert_eq!(sideways(wide, 4, 4), "…都千代");
+        assert_eq!(sideways(wide, 3, 4), "… 都千代", "half of one is a blank");
+        assert_eq!(clip(&sideways(wide, 99, 6), 6), "…千代", "its end is in sight");
+        assert_eq!(sideways(wide, 99, 12), wide, "one that fits stays");
+        assert_eq!(sideways("👍🏽👍🏽ab", 2, 2), "…👍🏽ab");
+        // A mark goes with what it stands on.
+        assert_eq!(sideways("e\u{301}e\u{301}abc", 1, 2), "…e\u{301}abc");
+        // What is made visible is counted as it shows.
+        assert_eq!(sideways("\u{1b}[31mred", 2, 4), "…[31mred");
+        assert_eq!(clip("🇩🇪🇫🇷🇮🇹", 4), "🇩🇪…", "no half of a flag");
+        assert_eq!((columns(wide), columns("\u{1b}"), columns("e\u{301}")), (10, 2, 1));
+    }
+
     proptest! {
+        #[test]
+        fn a_scrolled_text_stands_in_its_columns(text in "[a-z東京é👍]{0,30}", by in 0_usize..40, width in 3_usize..20) {
+            let scrolled = sideways(&text, by, width);
+            let gone = by.min(text.width().saturating_sub(width - 2));
+            let ellipsis = usize::from(gone > 0);
+            prop_assert_eq!(scrolled.width(), text.width() - gone + ellipsis);
+        }
+
         #[test]
         fn any_text_fills_exactly_its_width(text in any::<String>(), width in 0_usize..40) {
             prop_assert_eq!(fit(&text, width).width(), width);

@@ -15,7 +15,7 @@ pub use view::{draw, draw_without};
 use chrono::{DateTime, Utc};
 
 use crate::console::effect::Effect;
-use crate::console::widgets::cells::SIDEWAYS;
+use crate::console::widgets::cells::{SIDEWAYS, columns};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::mappings::field::Field;
@@ -451,7 +451,7 @@ impl RecordPane {
     /// Scrolls values sideways.
     pub fn scroll(&mut self, right: bool) {
         let longest = self.view.iter().flat_map(|view| &view.values).filter_map(|(_, value)| value.as_ref());
-        let most = longest.map(|value| value.chars().count()).max().unwrap_or(0);
+        let most = longest.map(|value| columns(value)).max().unwrap_or(0);
         self.scrolled =
             self.scrolled.saturating_add_signed(if right { SIDEWAYS } else { -SIDEWAYS }).min(most);
     }

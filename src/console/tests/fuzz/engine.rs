@@ -178,10 +178,10 @@ impl Engine {
             Effect::Alert(_) => Msg::AlertsChanged(or(manner, HOSTILE.to_owned())),
             Effect::Cause { .. } => Msg::CauseChanged(or(manner, HOSTILE.to_owned())),
             Effect::LoadAudit => Msg::Audit(or(manner, operations())),
-            Effect::LoadAuditRows(_) => Msg::AuditRows(or(
-                manner,
-                operations().into_iter().map(|operation| operation.first).collect(),
-            )),
+            Effect::LoadAuditRows(operation) => {
+                let rows = operations().into_iter().map(|operation| operation.first).collect();
+                Msg::AuditRows { operation, result: or(manner, rows) }
+            }
             Effect::Find(text) => {
                 let found = hits().into_iter().take(turn % 3).collect();
                 Msg::Found { text, result: or(manner, found) }

@@ -66,7 +66,7 @@ fn gaps(app: &App, screen: &Buffer) -> Vec<String> {
     let said = screen.area.height - said_lines(app, screen);
     let below = |at: Position| at.y >= said;
     let framed = |overlay: &&Overlay| {
-        !matches!(overlay, Overlay::Loading(_) | Overlay::Awaiting { .. } | Overlay::TypeAhead(_))
+        !matches!(overlay, Overlay::Loading { .. } | Overlay::Awaiting { .. } | Overlay::TypeAhead(_))
     };
     let overlays = draw::shown_overlays(app).filter(framed).count();
     let focused = usize::from(app.overlays.is_empty());

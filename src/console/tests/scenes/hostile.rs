@@ -497,7 +497,7 @@ fn overlays() -> Vec<Scene> {
             let mut app = full(size);
             let mut entry = operations().remove(1).first;
             (entry.table, entry.action) = (hostile(), hostile());
-            waited_for(&mut app, Msg::AuditRows(Ok(vec![entry])));
+            waited_for(&mut app, Msg::AuditRows { operation: 2, result: Ok(vec![entry]) });
             app
         }),
         (

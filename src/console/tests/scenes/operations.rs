@@ -228,14 +228,8 @@ fn of_acts() -> Vec<Scene> {
             ],
             |size| {
                 let mut app = full(size);
-                waited_for(
-                    &mut app,
-                    Msg::AuditRows(Ok(operations()
-                        .into_iter()
-                        .skip(1)
-                        .map(|operation| operation.first)
-                        .collect())),
-                );
+                let rows = operations().into_iter().skip(1).map(|operation| operation.first).collect();
+                waited_for(&mut app, Msg::AuditRows { operation: 2, result: Ok(rows) });
                 app
             },
         ),
