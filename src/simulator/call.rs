@@ -13,6 +13,8 @@ pub(super) struct Call<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Bytes,
     pub(super) host: String,
+    /// What change events say of where a change comes from.
+    pub(super) origin: String,
     /// Number of the request among those of the API.
     pub(super) request: u64,
 }
