@@ -70,9 +70,9 @@ pub(super) struct SalesforceKeys {
     #[serde(default)]
     describe_interval: Option<Spanned<String>>,
     #[serde(default)]
-    change_events: Option<Spanned<bool>>,
+    pub(super) change_events: Option<Spanned<bool>>,
     #[serde(default)]
-    poll_with_events: Option<Spanned<String>>,
+    pub(super) poll_with_events: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -281,35 +281,6 @@ impl<'a> Check<'a> {
             api_share: number("verify.api_share", &keys.api_share, 10, 100)? as u32,
             listed: number("verify.listed", &keys.listed, 1_000, 10_000)?,
         })
-    }
-
-    /// What is said of change events of a connection is the rule of each mapping that has none of its own.
-    fn change_events(
-        &self,
-        keys: &SalesforceKeys,
-        mappings: &mut [MappingConfig],
-    ) -> Result<(), ConfigError> {
-        let flag = keys.change_events.as_ref().map(|flag| (flag.span().start, flag.get_ref().to_string()));
-        let time = keys.poll_with_events.as_ref().map(|time| (time.span().start, time.get_ref().clone()));
-        for (key, written) in [("change_events", flag), ("poll_with_events", time)] {
-            let Some((at, text)) = written else { continue };
-            let without = mappings.iter_mut().filter(|mapping| !mapping.rules.settings().contains_key(key));
-            for mapping in without {
-                let set = mapping.rules.set(key, &text);
-                set.map_err(|bad| {
-                    self.refuse_at(at, &format!("salesforce.{key}"), &bad.problem, &bad.remedy)
-                })?;
-            }
-        }
-        match keys.poll_with_events.as_ref().filter(|_| !mappings.iter().any(|of| of.rules.change_events)) {
-            Some(time) => Err(self.refuse(
-                time,
-                "salesforce.poll_with_events",
-                "has no effect without change events",
-                "add change_events = true to [salesforce] or to a mapping, or leave poll_with_events out",
-            )),
-            None => Ok(()),
-        }
     }
 
     fn postgres(&self, keys: PostgresKeys) -> Result<Postgres, ConfigError> {
@@ -538,28 +509,6 @@ poll_interval = "10s"
         let own = text.replace("match", "verify = \"off\"\nmatch");
         let config = check(Path::new("/nowhere/syncdeck.toml"), &own, None).unwrap();
         assert_eq!(config.mappings[0].rules.verify, None);
-    }
-
-    #[test]
-    fn change_events_are_for_every_mapping_that_says_nothing_else() {
-        let path = Path::new("/nowhere/syncdeck.toml");
-        let both = "client_secret = \"hush\"\nchange_events = true\npoll_with_events = \"1h\"";
-        let text = GOOD.replace("client_secret = \"hush\"", both);
-        let rules = check(path, &text, None).unwrap().mappings[0].rules.clone();
-        assert_eq!(
-            (rules.poll_pause(false), rules.poll_pause(true)),
-            (Duration::from_secs(10), Duration::from_secs(3_600))
-        );
-        let own =
-            format!("{text}change_events = false\n[[mapping]]\nobject = \"Lead\"\nfields = [\"LastName\"]\n");
-        let mappings = check(path, &own, None).unwrap().mappings;
-        let told: Vec<bool> = mappings.iter().map(|mapping| mapping.rules.change_events).collect();
-        assert_eq!(told, [false, true]);
-        assert_eq!(mappings[0].rules.poll_pause(true), Duration::from_secs(10));
-        let text = refusal(&text.replace("change_events = true\n", ""));
-        let wanted =
-            "/nowhere/syncdeck.toml:10: salesforce.poll_with_events: has no effect without change events";
-        assert!(text.starts_with(wanted), "{text}");
     }
 
     #[test]

@@ -4,8 +4,6 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::streaming::How;
-
 /// What is to go wrong. Shares are of 1; counts go down by one each time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -122,6 +120,16 @@ pub(super) enum Late {
     Cut,
 }
 
+/// How an event tells a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    Whole,
+    /// Without its fields.
+    Gap,
+    /// Without its record.
+    Overflow,
+}
+
 /// The faults in force, their counters, and the dice, which fall the same way for the same seed.
 #[derive(Debug)]
 pub(super) struct FaultState {
@@ -211,15 +219,15 @@ impl FaultState {
     }
 
     /// How the next change is told.
-    pub(super) fn event_is(&mut self) -> How {
+    pub(super) fn telling(&mut self) -> Telling {
         let faults = &mut self.faults;
         if faults.overflow_events > 0 {
             faults.overflow_events -= 1;
-            return How::Overflow;
+            return Telling::Overflow;
         }
         let gap = faults.gap_events > 0;
         faults.gap_events = faults.gap_events.saturating_sub(1);
-        if gap { How::Gap } else { How::Whole }
+        if gap { Telling::Gap } else { Telling::Whole }
     }
 
     /// Whether an answer that brings events is cut.

@@ -15,7 +15,8 @@ use super::ids::long_id;
 use super::records::Record;
 use super::save::{self, Rejection};
 use super::schema::{demo_objects, read_objects};
-use super::streaming::{Clients, Events};
+use super::streaming::clients::Clients;
+use super::streaming::events::Events;
 use super::tables::Table;
 
 /// How an org is made.

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::administrator::Order;
-use super::call::{Call, form, percent_decode};
+use super::call::{Call, form, percent_decode, token_of};
 use super::faults::{Early, Faults, Late};
 use super::org::{Org, State};
 use super::records::datetime;
-use super::response::{answer, empty, not_found, refusal};
+use super::response::{answer, cut, empty, not_found, refusal};
 use super::schema::{describe, object_head};
 use super::tables::{Snapshot, View, child_relationships};
 use super::values::parse_datetime;
@@ -159,12 +159,6 @@ fn origin(headers: &HeaderMap, version: &str, rest: &[&str]) -> String {
     let client = options.find_map(|option| option.strip_prefix("client=")).unwrap_or_default();
     let api = if rest.first() == Some(&"jobs") { "bulk" } else { "rest" };
     format!("com/salesforce/api/{api}/{};client={client}", version.trim_start_matches('v'))
-}
-
-/// The token that comes with a request, if it comes in a way that there is.
-pub(super) fn token_of(headers: &HeaderMap) -> Option<&str> {
-    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("OAuth "))
 }
 
 /// Why a request has no session.
@@ -396,13 +390,4 @@ fn admin(org: &Org, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
         },
         _ => not_found(),
     }
-}
-
-/// Half of the body, then the connection breaks.
-pub(super) async fn cut(response: Response<Body>) -> Response<Body> {
-    let (parts, body) = response.into_parts();
-    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let half = whole.slice(..whole.len() / 2);
-    let pieces = futures_util::stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
-    Response::from_parts(parts, Body::from_stream(pieces))
 }

@@ -10,7 +10,7 @@ use super::ids::long_id;
 use super::org::{JournalEntry, State};
 use super::records::Record;
 use super::schema::{FieldDef, Kind};
-use super::streaming::{self, Change, ChangeType};
+use super::streaming::events::{self, Author, Change, ChangeType};
 use super::tables::Table;
 use super::values::normalise;
 
@@ -62,16 +62,8 @@ impl Writer {
         Writer { source: "user", request: 0, batch_size: 1, origin: String::new(), transaction }
     }
 
-    pub(super) fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    pub(super) fn transaction(&self) -> u64 {
-        self.transaction
-    }
-
     /// Whose it is: the app's user, or somebody in the org.
-    pub(super) fn user_id(&self) -> &'static str {
+    fn user_id(&self) -> &'static str {
         if self.is_api() { "005sd0000000001AAA" } else { "005sd0000000002AAA" }
     }
 
@@ -108,8 +100,8 @@ pub(super) fn create(
     let record = Record { id: id.clone(), fields: holds, created: now, modified: now, deleted: false };
     table.index(&record);
     table.records.put(record.clone());
-    let change = Change { what: ChangeType::Create, object, before: None, after: &record };
-    streaming::note(state, writer, &change);
+    let change = Change { what: ChangeType::Create, before: None, after: &record };
+    tell(state, writer, object, &change);
     journal(state, writer, "create", object, &id, written);
     Ok(id)
 }
@@ -147,8 +139,8 @@ pub(super) fn update(
         let record = Record { fields: merged, modified: now, ..Record::clone(&old) };
         table.index(&record);
         table.records.put(record.clone());
-        let change = Change { what: ChangeType::Update, object, before: Some(&old), after: &record };
-        streaming::note(state, writer, &change);
+        let change = Change { what: ChangeType::Update, before: Some(&old), after: &record };
+        tell(state, writer, object, &change);
     }
     journal(state, writer, "update", object, &id, written);
     Ok(())
@@ -245,8 +237,8 @@ pub(super) fn delete(state: &mut State, id: &str, writer: &Writer) -> Saved<Stri
         let modified = Utc::now().trunc_subsecs(0);
         let gone = Record { deleted: true, modified, ..Record::clone(&record) };
         table.records.put(gone.clone());
-        let change = Change { what: ChangeType::Delete, object: &object, before: None, after: &gone };
-        streaming::note(state, writer, &change);
+        let change = Change { what: ChangeType::Delete, before: None, after: &gone };
+        tell(state, writer, &object, &change);
     }
     journal(state, writer, "delete", &object, &id, Map::new());
     Ok(id)
@@ -263,8 +255,8 @@ pub(super) fn undelete(state: &mut State, object: &str, id: &str, writer: &Write
     let back = Record { deleted: false, modified: Utc::now().trunc_subsecs(0), ..Record::clone(&record) };
     table.index(&back);
     table.records.put(back.clone());
-    let change = Change { what: ChangeType::Undelete, object, before: None, after: &back };
-    streaming::note(state, writer, &change);
+    let change = Change { what: ChangeType::Undelete, before: None, after: &back };
+    tell(state, writer, object, &change);
     journal(state, writer, "undelete", object, &id, Map::new());
     Ok(())
 }
@@ -435,6 +427,13 @@ fn ordered(state: &mut State) -> Saved<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Tells of a change those who listen.
+fn tell(state: &mut State, writer: &Writer, object: &str, change: &Change<'_>) {
+    let Some(def) = state.table(object).map(|table| table.def.clone()) else { return };
+    let by = Author { user: writer.user_id(), origin: &writer.origin, transaction: writer.transaction };
+    events::note(&mut state.events, &mut state.faults, &def, &by, change);
 }
 
 fn journal(

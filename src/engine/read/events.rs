@@ -284,6 +284,9 @@ impl Listener<'_> {
 
     /// Notes what events ask for, mapping by mapping.
     async fn take(&mut self, channels: &Channels, events: Vec<ChangeEvent>) -> Result<(), Stopped> {
+        if events.is_empty() {
+            return Ok(());
+        }
         failpoint::pass(failpoint::AFTER_EVENT).await?;
         let mut by_channel: BTreeMap<String, Vec<ChangeEvent>> = BTreeMap::new();
         for event in events {

@@ -8,9 +8,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
-use crate::simulator::org::State;
+use crate::simulator::faults::{FaultState, Telling};
 use crate::simulator::records::{Record, instant};
-use crate::simulator::save::Writer;
 use crate::simulator::schema::{Kind, ObjectDef};
 
 /// What an overflow event names instead of a record.
@@ -199,46 +198,48 @@ pub(super) fn channel_of(object: &str) -> String {
 /// A record that changed.
 pub(in crate::simulator) struct Change<'a> {
     pub(in crate::simulator) what: ChangeType,
-    pub(in crate::simulator) object: &'a str,
     pub(in crate::simulator) before: Option<&'a Record>,
     pub(in crate::simulator) after: &'a Record,
 }
 
+/// Who changed it.
+pub(in crate::simulator) struct Author<'a> {
+    pub(in crate::simulator) user: &'static str,
+    /// Where the change comes from.
+    pub(in crate::simulator) origin: &'a str,
+    pub(in crate::simulator) transaction: u64,
+}
+
 /// Tells of a change, as a part of its transaction.
-pub(in crate::simulator) fn note(state: &mut State, writer: &Writer, change: &Change<'_>) {
-    let Some(def) = state.table(change.object).map(|table| table.def.clone()) else { return };
-    if !state.events.is_selected(&def.name) {
+pub(in crate::simulator) fn note(
+    events: &mut Events,
+    faults: &mut FaultState,
+    def: &ObjectDef,
+    by: &Author<'_>,
+    change: &Change<'_>,
+) {
+    if !events.is_selected(&def.name) {
         return;
     }
     let (mut fields, mut changed, mut nulled) = (Map::new(), Vec::new(), Vec::new());
-    let how = state.faults.event_is();
-    if how == How::Whole {
-        (fields, changed, nulled) = told_fields(&def, change);
+    let telling = faults.telling();
+    if telling == Telling::Whole {
+        (fields, changed, nulled) = told_fields(def, change);
     }
-    let (word, id) = match how {
-        How::Whole => (change.what.word().to_owned(), change.after.id.as_str()),
-        How::Gap => (format!("GAP_{}", change.what.word()), change.after.id.as_str()),
-        How::Overflow => ("GAP_OVERFLOW".to_owned(), NO_RECORD),
+    let (word, id) = match telling {
+        Telling::Whole => (change.what.word().to_owned(), change.after.id.as_str()),
+        Telling::Gap => (format!("GAP_{}", change.what.word()), change.after.id.as_str()),
+        Telling::Overflow => ("GAP_OVERFLOW".to_owned(), NO_RECORD),
     };
-    let (commit, sequence) = state.events.number(writer.transaction());
-    let header = json!({"commitNumber": commit, "commitUser": writer.user_id(), "sequenceNumber": sequence,
+    let (commit, sequence) = events.number(by.transaction);
+    let header = json!({"commitNumber": commit, "commitUser": by.user, "sequenceNumber": sequence,
         "entityName": def.name, "changeType": word, "changedFields": changed, "nulledFields": nulled, "diffFields": [],
-        "changeOrigin": writer.origin(), "transactionKey": transaction_key(writer.transaction()),
+        "changeOrigin": by.origin, "transactionKey": transaction_key(by.transaction),
         "commitTimestamp": Utc::now().timestamp_millis(), "recordIds": [id]});
     let Value::Object(header) = header else { return };
     let channel = channel_of(&def.name);
-    state.events.add(Event { replay: 0, channel, transaction: writer.transaction(), header, fields });
-    state.events.bell.notify_waiters();
-}
-
-/// How a change is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::simulator) enum How {
-    Whole,
-    /// Without its fields.
-    Gap,
-    /// Without its record.
-    Overflow,
+    events.add(Event { replay: 0, channel, transaction: by.transaction, header, fields });
+    events.bell.notify_waiters();
 }
 
 fn transaction_key(transaction: u64) -> String {

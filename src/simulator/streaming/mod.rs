@@ -2,8 +2,8 @@
 //! It speaks of what Change Data Capture makes (`events`) to those who listen (`clients`). These requests are none of the
 //! day's API requests; what counts there are the events that are delivered.
 
-mod clients;
-mod events;
+pub(super) mod clients;
+pub(super) mod events;
 
 use std::time::Duration;
 
@@ -14,13 +14,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::call::Call;
+use super::call::{Call, token_of};
 use super::org::{Org, State};
-use super::response::answer;
-use super::routes::token_of;
-
-pub(super) use clients::Clients;
-pub(super) use events::{Change, ChangeType, Events, How, note};
+use super::response::{answer, cut};
 
 /// Messages of one request.
 const MESSAGES: usize = 100;
@@ -84,7 +80,7 @@ pub(super) async fn answer_cometd(
     {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
-    if is_cut { super::routes::cut(response).await } else { response }
+    if is_cut { cut(response).await } else { response }
 }
 
 /// What is answered.
