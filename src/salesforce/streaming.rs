@@ -1,4 +1,4 @@
-//! Change events by the Streaming API: Bayeux 1.0 by long polling. A [`Stream`] is one client of the org, from its handshake
+//! Change events by the Streaming API: Bayeux 1.0 by long polling. A [`EventStream`] is one client of the org, from its handshake
 //! on. It is used up by the first thing that goes wrong: what was told in an answer that broke is not told again, so its
 //! owner opens another one, and says from which replay id on it wants to be told.
 //!
@@ -39,7 +39,7 @@ pub enum Replay {
 
 /// What happened to records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ChangeKind {
     /// They were created, changed or taken out of the recycle bin: read them.
     Changed,
     /// They were deleted.
@@ -48,7 +48,7 @@ pub enum Kind {
 
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq)]
-pub enum About {
+pub enum EventSubject {
     /// These records.
     Records(Vec<String>),
     /// Records that it does not name: too many, or all.
@@ -63,9 +63,9 @@ pub struct ChangeEvent {
     /// Its replay id.
     pub replay: i64,
     /// What happened.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// Which records.
-    pub about: About,
+    pub about: EventSubject,
     /// Whether Salesforce could not tell all of it, as with a change past its application servers.
     pub is_gap: bool,
     /// Whether a record was created by it.
@@ -87,7 +87,7 @@ pub struct Refused {
 
 /// Why a stream has come to its end.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Ended {
+pub enum StreamEnd {
     /// The org does not know it any more, or wants another handshake.
     #[error("{0}")]
     Unknown(String),
@@ -103,7 +103,7 @@ pub enum Ended {
 }
 
 /// A client of the org that listens.
-pub struct Stream {
+pub struct EventStream {
     session: Session,
     client: String,
     cookies: Vec<(String, String)>,
@@ -128,10 +128,10 @@ impl Client {
     ///
     /// # Errors
     /// Why nobody may listen.
-    pub async fn open_stream(&self) -> Result<Stream, Ended> {
+    pub async fn open_stream(&self) -> Result<EventStream, StreamEnd> {
         let session = self.session().await?;
         match self.shake_hands(session.clone()).await {
-            Err(Ended::Unauthorised(_)) => {
+            Err(StreamEnd::Unauthorised(_)) => {
                 let session = self.renew(&session).await?;
                 self.shake_hands(session).await
             }
@@ -143,12 +143,12 @@ impl Client {
     ///
     /// # Errors
     /// When the login is refused.
-    pub async fn renew_for(&self, stream: &Stream) -> Result<(), Error> {
+    pub async fn renew_for(&self, stream: &EventStream) -> Result<(), Error> {
         self.renew(&stream.session).await.map(drop)
     }
 
-    async fn shake_hands(&self, session: Session) -> Result<Stream, Ended> {
-        let mut stream = Stream {
+    async fn shake_hands(&self, session: Session) -> Result<EventStream, StreamEnd> {
+        let mut stream = EventStream {
             session,
             client: String::new(),
             cookies: Vec::new(),
@@ -177,10 +177,10 @@ impl Client {
     /// When the stream is over. What is refused of the channel alone is told as the value.
     pub async fn subscribe(
         &self,
-        stream: &mut Stream,
+        stream: &mut EventStream,
         channel: &str,
         replay: Replay,
-    ) -> Result<Result<(), Refused>, Ended> {
+    ) -> Result<Result<(), Refused>, StreamEnd> {
         let replay = match replay {
             Replay::New => -1,
             Replay::After(id) => id,
@@ -203,7 +203,7 @@ impl Client {
     ///
     /// # Errors
     /// When the stream is over.
-    pub async fn next_events(&self, stream: &mut Stream) -> Result<Vec<ChangeEvent>, Ended> {
+    pub async fn next_events(&self, stream: &mut EventStream) -> Result<Vec<ChangeEvent>, StreamEnd> {
         tokio::time::sleep(stream.interval).await;
         let message =
             json!({"channel": "/meta/connect", "clientId": stream.client, "connectionType": "long-polling"});
@@ -226,10 +226,10 @@ impl Client {
     /// Sends one message; what it was answered, and what came with that.
     async fn talk(
         &self,
-        stream: &mut Stream,
+        stream: &mut EventStream,
         mut message: Value,
         timeout: Duration,
-    ) -> Result<(Value, Vec<Value>), Ended> {
+    ) -> Result<(Value, Vec<Value>), StreamEnd> {
         stream.next += 1;
         let id = stream.next.to_string();
         message["id"] = json!(id);
@@ -252,8 +252,8 @@ impl Client {
         if !status.is_success() {
             let refused = self.refusal(response).await;
             return Err(match refused {
-                Error::Api { status: 401, message, .. } => Ended::Unauthorised(message),
-                other => Ended::Failed(other),
+                Error::Api { status: 401, message, .. } => StreamEnd::Unauthorised(message),
+                other => StreamEnd::Failed(other),
             });
         }
         let body = self.json(response).await?.value;
@@ -271,7 +271,7 @@ impl Client {
     }
 }
 
-impl Stream {
+impl EventStream {
     /// Keeps what the org wants to know it by: it answers from several machines.
     fn keep_cookies(&mut self, response: &reqwest::Response) {
         for line in response.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
@@ -300,17 +300,17 @@ fn is_over(error: &str) -> bool {
 }
 
 /// Why a stream is over, from the answer that says so.
-fn ended(answered: &Value) -> Ended {
+fn ended(answered: &Value) -> StreamEnd {
     let error = answered["error"].as_str().unwrap_or_default();
     let reason = answered["ext"]["sfdc"]["failureReason"].as_str().unwrap_or_default();
     let message =
         |text: &str| told::message(if text.is_empty() { "the org wants another handshake" } else { text });
     if error.starts_with("401:") || reason.starts_with("401:") {
-        return Ended::Unauthorised(message(if reason.is_empty() { error } else { reason }));
+        return StreamEnd::Unauthorised(message(if reason.is_empty() { error } else { reason }));
     }
     match answered["advice"]["reconnect"].as_str() {
-        Some("none") => Ended::Denied(message(error)),
-        _ => Ended::Unknown(message(error)),
+        Some("none") => StreamEnd::Denied(message(error)),
+        _ => StreamEnd::Unknown(message(error)),
     }
 }
 
@@ -332,15 +332,15 @@ fn read_event(message: &Value) -> Result<ChangeEvent, &'static str> {
     });
     let named: Option<Vec<String>> = named.collect();
     let about = match named.filter(|ids| !ids.is_empty() && word != "GAP_OVERFLOW") {
-        Some(ids) => About::Records(ids),
-        None => About::Unnamed,
+        Some(ids) => EventSubject::Records(ids),
+        None => EventSubject::Unnamed,
     };
     let origin = header["changeOrigin"].as_str().unwrap_or_default();
     let client = origin.split(';').find_map(|part| part.trim().strip_prefix("client="));
     Ok(ChangeEvent {
         channel,
         replay,
-        kind: if matches!(word, "DELETE" | "GAP_DELETE") { Kind::Deleted } else { Kind::Changed },
+        kind: if matches!(word, "DELETE" | "GAP_DELETE") { ChangeKind::Deleted } else { ChangeKind::Changed },
         about,
         is_gap: word.starts_with("GAP_"),
         creates: word == "CREATE",
@@ -405,8 +405,8 @@ mod tests {
             "changedFields": ["Name.LastName", "MailingAddress.City", "Phone"]});
         let payload = json!({"Name": {"LastName": "Doe"}, "MailingAddress": {"City": "Ulm"}});
         let told = event(header.clone(), payload).unwrap();
-        assert!(told.is_own && !told.is_gap && told.kind == Kind::Changed, "{told:?}");
-        assert_eq!(told.about, About::Records(vec![long.clone()]));
+        assert!(told.is_own && !told.is_gap && told.kind == ChangeKind::Changed, "{told:?}");
+        assert_eq!(told.about, EventSubject::Records(vec![long.clone()]));
         let fields = [("LastName", json!("Doe")), ("MailingCity", json!("Ulm")), ("Phone", Value::Null)];
         assert_eq!(told.fields, fields.map(|(name, value)| (name.to_owned(), value)));
         for (ids, word) in [
@@ -417,13 +417,13 @@ mod tests {
         ] {
             let mut header = header.clone();
             (header["recordIds"], header["changeType"]) = (ids, json!(word));
-            assert_eq!(event(header, json!({})).unwrap().about, About::Unnamed);
+            assert_eq!(event(header, json!({})).unwrap().about, EventSubject::Unnamed);
         }
         let mut other = header.clone();
         (other["changeOrigin"], other["changeType"]) =
             (json!("com/salesforce/api/soap/58.0;client=syncdeck2"), json!("GAP_DELETE"));
         let told = event(other, json!({})).unwrap();
-        assert!(!told.is_own && told.is_gap && told.kind == Kind::Deleted);
+        assert!(!told.is_own && told.is_gap && told.kind == ChangeKind::Deleted);
         assert!(event(json!({"changeType": "UPDATE"}), json!({})).is_err());
         assert!(read_event(&json!({"channel": "/data/ContactChangeEvent", "data": {}})).is_err());
     }
@@ -432,13 +432,13 @@ mod tests {
     fn a_stream_ends_for_the_reason_that_is_told() {
         let end =
             |error: &str, advice: &str| ended(&json!({"error": error, "advice": {"reconnect": advice}}));
-        assert!(matches!(end("403::Unknown client", "handshake"), Ended::Unknown(_)));
-        assert!(matches!(end("401::Authentication invalid", "none"), Ended::Unauthorised(_)));
+        assert!(matches!(end("403::Unknown client", "handshake"), StreamEnd::Unknown(_)));
+        assert!(matches!(end("401::Authentication invalid", "none"), StreamEnd::Unauthorised(_)));
         assert!(matches!(
             end("403::Organization total events daily limit exceeded", "none"),
-            Ended::Denied(_)
+            StreamEnd::Denied(_)
         ));
         let denied = json!({"error": "403::Handshake denied", "ext": {"sfdc": {"failureReason": "401::Authentication invalid"}}});
-        assert_eq!(ended(&denied), Ended::Unauthorised("401::Authentication invalid".to_owned()));
+        assert_eq!(ended(&denied), StreamEnd::Unauthorised("401::Authentication invalid".to_owned()));
     }
 }

@@ -45,14 +45,14 @@ mod tests {
     use super::*;
     use crate::domain::mappings::field::FieldType;
     use crate::domain::mappings::mapping::Parent;
-    use crate::salesforce::streaming::{About, Kind};
+    use crate::salesforce::streaming::{ChangeKind, EventSubject};
 
     fn event(creates: bool, fields: &[(&str, Value)]) -> ChangeEvent {
         ChangeEvent {
             channel: String::new(),
             replay: 1,
-            kind: Kind::Changed,
-            about: About::Records(vec!["003".to_owned()]),
+            kind: ChangeKind::Changed,
+            about: EventSubject::Records(vec!["003".to_owned()]),
             is_gap: false,
             creates,
             is_own: true,

@@ -17,9 +17,11 @@ use tokio::time::Instant;
 use crate::domain::mappings::backoff::Backoff;
 use crate::domain::mappings::mapping::Mapping;
 use crate::postgres::reports::status::Lease;
-use crate::postgres::tables::change_events::{Asked, LISTENER};
+use crate::postgres::tables::change_events::{EventsAsked, LISTENER};
 use crate::postgres::{self, failpoint};
-use crate::salesforce::streaming::{About, ChangeEvent, Ended, Kind, Replay, Stream, channel_of};
+use crate::salesforce::streaming::{
+    ChangeEvent, ChangeKind, EventStream, EventSubject, Replay, StreamEnd, channel_of,
+};
 
 use super::echo::is_echo;
 use crate::engine::Shared;
@@ -47,7 +49,7 @@ enum Stopped {
     /// It is to be begun anew at once: other channels, another handshake.
     Anew,
     /// The stream.
-    Ended(Ended),
+    Ended(StreamEnd),
     /// PostgreSQL.
     Postgres(postgres::Error),
 }
@@ -58,8 +60,8 @@ impl From<postgres::Error> for Stopped {
     }
 }
 
-impl From<Ended> for Stopped {
-    fn from(ended: Ended) -> Stopped {
+impl From<StreamEnd> for Stopped {
+    fn from(ended: StreamEnd) -> Stopped {
         Stopped::Ended(ended)
     }
 }
@@ -189,12 +191,12 @@ impl Listener<'_> {
         }
         loop {
             let events = match self.next(&mut stream, &channels, retry_at).await {
-                Err(Stopped::Ended(Ended::Unauthorised(why))) => {
+                Err(Stopped::Ended(StreamEnd::Unauthorised(why))) => {
                     // The usual way; who cannot sign in is told by those who read and write.
-                    client.renew_for(&stream).await.map_err(Ended::from)?;
+                    client.renew_for(&stream).await.map_err(StreamEnd::from)?;
                     return Err(self.anew(&why));
                 }
-                Err(Stopped::Ended(Ended::Unknown(why))) => return Err(self.anew(&why)),
+                Err(Stopped::Ended(StreamEnd::Unknown(why))) => return Err(self.anew(&why)),
                 events => events?,
             };
             self.failures = 0;
@@ -217,7 +219,7 @@ impl Listener<'_> {
     /// with a stream that is left: what it would have told is asked for by replay id.
     async fn next(
         &self,
-        stream: &mut Stream,
+        stream: &mut EventStream,
         channels: &Channels,
         retry_at: Option<Instant>,
     ) -> Result<Vec<ChangeEvent>, Stopped> {
@@ -244,7 +246,7 @@ impl Listener<'_> {
 
     /// Subscribes to each channel from where it was left. Where that is not known any more, a poll reads what was missed.
     /// Returns how many are refused.
-    async fn subscribe(&mut self, stream: &mut Stream, channels: &Channels) -> Result<usize, Stopped> {
+    async fn subscribe(&mut self, stream: &mut EventStream, channels: &Channels) -> Result<usize, Stopped> {
         let client = self.shared.client.clone();
         let (store, mut refused) = (&self.shared.store, 0);
         let known = store.replay_ids().await?;
@@ -305,11 +307,11 @@ impl Listener<'_> {
         let poll = self.wants_poll(mapping, events).is_some();
         let Sorted { asked, own } = sort(events);
         let whole = own.is_empty().then_some(replay);
-        let asked = Asked { poll, replay: whole, ..asked };
+        let asked = EventsAsked { poll, replay: whole, ..asked };
         self.note(mapping, &asked).await?;
         if whole.is_none() {
             let rest = self.not_echoed(mapping, own).await?;
-            self.note(mapping, &Asked { replay: Some(replay), ..rest }).await?;
+            self.note(mapping, &EventsAsked { replay: Some(replay), ..rest }).await?;
         }
         self.shared.log.of("events").debug(
             format!("{}: {} change events", mapping.object, events.len()),
@@ -319,7 +321,7 @@ impl Listener<'_> {
     }
 
     /// Notes what is asked for, and wakes whoever does it.
-    async fn note(&self, mapping: &Mapping, asked: &Asked) -> Result<(), postgres::Error> {
+    async fn note(&self, mapping: &Mapping, asked: &EventsAsked) -> Result<(), postgres::Error> {
         if asked.is_empty() && asked.replay.is_none() {
             return Ok(());
         }
@@ -333,10 +335,10 @@ impl Listener<'_> {
     /// Why a poll is to read what events do not tell, if it is. It is told once, not each time.
     fn wants_poll(&mut self, mapping: &Mapping, events: &[ChangeEvent]) -> Option<&'static str> {
         let named = events.iter().map(|event| match &event.about {
-            About::Records(ids) => ids.len(),
-            About::Unnamed => 0,
+            EventSubject::Records(ids) => ids.len(),
+            EventSubject::Unnamed => 0,
         });
-        let why = if events.iter().any(|event| event.about == About::Unnamed) {
+        let why = if events.iter().any(|event| event.about == EventSubject::Unnamed) {
             Some("an event names no records, for too many changed at once")
         } else if events.iter().any(|event| event.is_gap) {
             Some("Salesforce could not tell all of a change (a gap event)")
@@ -357,7 +359,7 @@ impl Listener<'_> {
 
     /// Of events of our own changes, what they ask for beyond what we sent. An event may be here before the answer to our
     /// request is noted, so it is looked for a few times.
-    async fn not_echoed(&self, mapping: &Mapping, mut own: Own<'_>) -> Result<Asked, postgres::Error> {
+    async fn not_echoed(&self, mapping: &Mapping, mut own: Own<'_>) -> Result<EventsAsked, postgres::Error> {
         for look in 0..LOOKS {
             if own.is_empty() {
                 break;
@@ -369,13 +371,13 @@ impl Listener<'_> {
             let sent = self.shared.store.lately_sent(&mapping.table, &ids).await?;
             own.retain(|id, events| match sent.get(*id) {
                 // A record without a row that we deleted ourselves.
-                None => !events.iter().all(|event| event.kind == Kind::Deleted),
-                Some(sent) => {
-                    !events.iter().all(|event| event.kind == Kind::Changed && is_echo(mapping, event, sent))
-                }
+                None => !events.iter().all(|event| event.kind == ChangeKind::Deleted),
+                Some(sent) => !events
+                    .iter()
+                    .all(|event| event.kind == ChangeKind::Changed && is_echo(mapping, event, sent)),
             });
         }
-        let mut asked = Asked::default();
+        let mut asked = EventsAsked::default();
         for (id, events) in own {
             asked.add(id, is_deleted(&events));
         }
@@ -392,7 +394,7 @@ fn wait(failures: &mut u32) -> Duration {
 
 /// Whether the last of a record's events deleted it.
 fn is_deleted(events: &[&ChangeEvent]) -> bool {
-    events.last().is_some_and(|event| event.kind == Kind::Deleted)
+    events.last().is_some_and(|event| event.kind == ChangeKind::Deleted)
 }
 
 /// The events of records that only we changed, by record.
@@ -401,19 +403,19 @@ type Own<'a> = HashMap<&'a str, Vec<&'a ChangeEvent>>;
 /// Events by who made the changes.
 struct Sorted<'a> {
     /// What those of others ask for.
-    asked: Asked,
+    asked: EventsAsked,
     own: Own<'a>,
 }
 
 fn sort(events: &[ChangeEvent]) -> Sorted<'_> {
     let mut by_record: HashMap<&str, Vec<&ChangeEvent>> = HashMap::new();
     for event in events {
-        let About::Records(ids) = &event.about else { continue };
+        let EventSubject::Records(ids) = &event.about else { continue };
         for id in ids {
             by_record.entry(id).or_default().push(event);
         }
     }
-    let mut sorted = Sorted { asked: Asked::default(), own: HashMap::new() };
+    let mut sorted = Sorted { asked: EventsAsked::default(), own: HashMap::new() };
     // A poll reads them faster; a delete is told by it as well.
     if by_record.len() > MOST {
         return sorted;

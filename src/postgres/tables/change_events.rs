@@ -15,7 +15,7 @@ pub const LISTENER: &str = "change events";
 
 /// What events ask for, of one mapping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct EventsAsked {
     /// Records that changed.
     pub changed: Vec<String>,
     /// Records that were deleted.
@@ -26,7 +26,7 @@ pub struct Asked {
     pub replay: Option<i64>,
 }
 
-impl Asked {
+impl EventsAsked {
     /// Adds a record by what happened to it last.
     pub fn add(&mut self, sfid: &str, deleted: bool) {
         let records = if deleted { &mut self.deleted } else { &mut self.changed };
@@ -41,7 +41,7 @@ impl Asked {
 
 /// What is still to be done, of one mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Due {
+pub struct EventsDue {
     /// Whether records are to be read.
     pub records: bool,
     /// Whether a poll is to be made.
@@ -65,7 +65,7 @@ impl Store {
         lease: &Lease,
         mapping: &str,
         table: &str,
-        asked: &Asked,
+        asked: &EventsAsked,
     ) -> Result<(), Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin noting events")?;
@@ -138,7 +138,7 @@ impl Store {
     }
 
     /// What events ask for of a mapping that is still to be done.
-    pub async fn events_due(&self, mapping: &str, table: &str) -> Result<Due, Error> {
+    pub async fn events_due(&self, mapping: &str, table: &str) -> Result<EventsDue, Error> {
         let client = self.client().await?;
         let sql = "SELECT EXISTS (SELECT FROM syncdeck.reread WHERE table_name = $2), poll_at IS NOT NULL,
                  coalesce(flows, false) AND EXISTS (SELECT FROM syncdeck.lease WHERE name = $3 AND until > clock_timestamp())
@@ -147,7 +147,8 @@ impl Store {
             .query_cached(sql, &[&mapping, &table, &LISTENER])
             .await
             .context("look what events ask for")?;
-        let due = rows.first().map(|row| Due { records: row.get(0), poll: row.get(1), flows: row.get(2) });
+        let due =
+            rows.first().map(|row| EventsDue { records: row.get(0), poll: row.get(1), flows: row.get(2) });
         Ok(due.unwrap_or_default())
     }
 
