@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
-use figures::figure;
+use figures::{counted, figure};
 
 const CHANGES: usize = 100;
 /// Between two changes: none of them finds its reader at work.
@@ -91,6 +91,12 @@ async fn run(url: &str, latency: u64) {
     }
     by_hand.abort();
     engine.stop().await;
+    counted(
+        &format!("the slowest of {CHANGES} changes, {latency} ms of network"),
+        percentile(&mut ours, 100),
+        "ms",
+        1_000.0,
+    );
     for (share, limit) in [(50, 2.0), (99, 3.0)] {
         let name = format!("saved in Salesforce, in its row, {latency} ms of network, p{share}");
         let peer =
