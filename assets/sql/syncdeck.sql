@@ -145,7 +145,24 @@ CREATE TABLE IF NOT EXISTS syncdeck.reread (
     table_name varchar(128) NOT NULL,
     sfid varchar(18) NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- an event says that it was deleted: where it is not found, its row goes
+    deleted boolean NOT NULL DEFAULT false,
     PRIMARY KEY (table_name, sfid)
+);
+ALTER TABLE syncdeck.reread ADD COLUMN IF NOT EXISTS deleted boolean NOT NULL DEFAULT false;
+
+-- Salesforce's change events of a mapping. Whoever listens notes here what they ask for; its reader does it.
+CREATE TABLE IF NOT EXISTS syncdeck.change_events (
+    mapping text PRIMARY KEY,
+    -- the last event of which everything is noted: its records in reread, or a poll below
+    replay_id bigint,
+    -- a poll that is to be made at once, until it is done
+    poll_at timestamptz,
+    -- whether events come, since when that is so, and why not
+    flows boolean NOT NULL DEFAULT false,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reason text,
+    last_event timestamptz
 );
 
 -- Records that PostgreSQL refuses to store, or of which it keeps the row: by id until it does, each with an error.

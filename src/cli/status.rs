@@ -127,6 +127,9 @@ fn show_overview(overview: &Overview) -> Result<()> {
     print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows", ""], &rows)?;
     let now = chrono::Utc::now();
     for mapping in &overview.mappings {
+        if let Some(events) = &mapping.events {
+            print::line(&sanitize(&format!("{}: {}", mapping.name, events.text(super::verify::clock))))?;
+        }
         let verify = &mapping.verify;
         if verify.next.is_some() || verify.progress.is_some() || verify.found > 0 {
             let text = verify.text(super::verify::clock, now);

@@ -28,6 +28,10 @@ pub(super) struct MappingKeys {
     #[serde(default)]
     poll_interval: Option<Spanned<Value>>,
     #[serde(default)]
+    change_events: Option<Spanned<Value>>,
+    #[serde(default)]
+    poll_with_events: Option<Spanned<Value>>,
+    #[serde(default)]
     strategy: Option<Spanned<Value>>,
     #[serde(default)]
     max_retries: Option<Spanned<Value>>,
@@ -68,6 +72,8 @@ impl MappingKeys {
     fn rules(&self) -> Vec<(String, &Spanned<Value>)> {
         let own = [
             ("poll_interval", &self.poll_interval),
+            ("change_events", &self.change_events),
+            ("poll_with_events", &self.poll_with_events),
             ("strategy", &self.strategy),
             ("max_retries", &self.max_retries),
             ("retry_delay", &self.retry_delay),

@@ -3,6 +3,7 @@
 //! can read it), from another file or from the environment, and never leave as text.
 
 pub mod alert;
+mod change_events;
 pub mod channel;
 mod connections;
 pub mod console;

@@ -69,6 +69,10 @@ pub(super) struct SalesforceKeys {
     look_back: Option<Spanned<String>>,
     #[serde(default)]
     describe_interval: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) change_events: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) poll_with_events: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -206,6 +210,9 @@ impl<'a> Check<'a> {
             .map(|mapping| self.mapping(mapping, &mut tables))
             .collect::<Result<Vec<_>, _>>()?;
         let verify = self.verify(&written.verify, &mut mappings)?;
+        if let Some(keys) = written.salesforce.as_ref().filter(|_| !is_attached) {
+            self.change_events(keys, &mut mappings)?;
+        }
         if mappings.is_empty() && !is_attached {
             let remedy = format!("add at least one [[{}mapping]] with object and fields", self.place);
             let at = if self.place.is_empty() { self.text.len() } else { written.name.span().start };
@@ -560,6 +567,11 @@ poll_interval = "10s"
                 ":16: verify.listed: is no such number\nuse a whole number from 1 to 10000",
             ),
             ("[verify]\neach = \"1h\"", ":16: unknown field `each`"),
+            (
+                "change_events = \"on\"",
+                ":15: mapping.change_events: is neither true nor false\nuse true or false",
+            ),
+            ("poll_with_events = \"0s\"", ":15: mapping.poll_with_events: is no length of time"),
             ("check = 1", ":15: mapping.check: is neither true nor false\nuse true or false"),
             (
                 "[mapping.field.Email]\ntransforms = [\"trim\", \"shout\"]",

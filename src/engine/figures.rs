@@ -187,6 +187,11 @@ fn standing(encoder: &mut DescriptorEncoder, mappings: &[MappingStatus], now: Da
         mapping.by_category.iter().map(of).collect::<Vec<_>>()
     });
     gauge("errors_open", "Errors that need a person or a retry").gauges(encoder, open)?;
+    let events = mappings.iter().filter_map(|mapping| {
+        mapping.events.as_ref().map(|events| (of_mapping(&mapping.name), as_number(events.flow)))
+    });
+    gauge("change_events", "Whether the change events come that a mapping asks for")
+        .gauges(encoder, events)?;
     let state = mappings.iter().map(|mapping| {
         (vec![("mapping", mapping.name.as_str().into()), ("state", mapping.state.word().into())], 1.0)
     });

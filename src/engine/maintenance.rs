@@ -189,6 +189,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
                     Some("retry") => shared.wake_writer.notify_one(),
                     Some("settings") => shared.wake_rules.notify_one(),
                     Some("command") => shared.wake_answers.notify_one(),
+                    Some("events") => shared.wake_events.notify_waiters(),
                     Some("poll") => shared.wake_readers.notify_waiters(),
                     Some("findings") => shared.wake_findings.notify_one(),
                     Some("reconnect") => {

@@ -6,6 +6,7 @@
 //!    supervisor ── writer   ingest, claim, coalesce, send, acknowledge        (write/)
 //!               ├─ watch    was something captured?                     (write/watch.rs)
 //!               ├─ readers  one per mapping: first load, then polls       (read/)
+//!               ├─ events   which records changed in Salesforce just now  (read/events.rs)
 //!               ├─ guard    are the tables still what they must be?       (table_check.rs)
 //!               ├─ custody  does every entry of the change log have an owner? (custody.rs)
 //!               ├─ rules    what was set at run time, without a restart (rules.rs)
@@ -135,6 +136,8 @@ struct Shared {
     metrics: metrics::EngineMetrics,
     pulse: exposition::Pulse,
     trouble: Arc<trouble::Trouble>,
+    /// Mappings whose change events come.
+    flows: read::events::Flows,
     /// Values that could not be kept as they came.
     replaced: read::replaced::Reported,
     /// Tables whose writes are stopped or paused.
@@ -151,6 +154,8 @@ struct Shared {
     wake_answers: Notify,
     /// Rung for all readers at once.
     wake_readers: Notify,
+    /// Rung when change events ask readers for something.
+    wake_events: Notify,
     /// Rung when rules were set at run time.
     wake_rules: Notify,
     /// Rung when an object is to be described again.
@@ -184,6 +189,7 @@ impl Shared {
             metrics: metrics::EngineMetrics::default(),
             pulse: exposition::Pulse::default(),
             trouble,
+            flows: read::events::Flows::default(),
             replaced: read::replaced::Reported::default(),
             store: store.grouped_by(&config.grouping),
             client: Arc::new(client),
@@ -196,6 +202,7 @@ impl Shared {
             wake_writer: Notify::new(),
             wake_answers: Notify::new(),
             wake_readers: Notify::new(),
+            wake_events: Notify::new(),
             wake_rules: Notify::new(),
             wake_schema: Notify::new(),
             wake_reload: Notify::new(),
@@ -497,6 +504,7 @@ fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
     parts.spawn("custody", custody::run(shared.clone()));
     parts.spawn("schema", schema::run(shared.clone()));
     parts.spawn("notices", maintenance::listen(shared.clone()));
+    parts.spawn("change events", read::events::run(shared.clone()));
     for mapping in mappings {
         let name = mapping.object.clone();
         parts.spawn(format!("reader of {name}"), read::reader::run(shared.clone(), name));

@@ -15,6 +15,11 @@ impl Recurring {
         };
         self.0.insert(about.to_owned(), cause.to_owned()).as_deref() != Some(cause)
     }
+
+    /// Whether something was wrong with that when it was told last.
+    pub(super) fn was_told(&self, about: &str) -> bool {
+        self.0.contains_key(about)
+    }
 }
 
 #[cfg(test)]

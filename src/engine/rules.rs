@@ -87,7 +87,10 @@ async fn take_up(shared: &Shared, settings: &RunTimeRules) {
 
 /// Whether one of the mappings is to be read more often than before.
 fn is_read_sooner(before: &[Mapping], after: &[Mapping]) -> bool {
-    before.iter().zip(after).any(|(old, new)| new.rules.poll_interval < old.rules.poll_interval)
+    let sooner = |old: &Rules, new: &Rules| {
+        [false, true].into_iter().any(|flow| new.poll_pause(flow) < old.poll_pause(flow))
+    };
+    before.iter().zip(after).any(|(old, new)| sooner(&old.rules, &new.rules))
 }
 
 /// Gives each mapping the configuration's rules with those set at run time over them. One that cannot be read any more,

@@ -27,7 +27,15 @@ pub const BEFORE_WRITE_BACK: &str = "before_write_back";
 /// After a read was applied, before its cursor moves.
 pub const BEFORE_CURSOR: &str = "before_cursor";
 
-/// Every failpoint, in the order in which a change passes them.
+/// After change events came, before anything of them is noted.
+pub const AFTER_EVENT: &str = "after_event";
+/// After it was noted what change events ask for, before it is done.
+pub const BEFORE_FETCH: &str = "before_fetch";
+
+/// Those that only change events pass.
+pub const EVENTS: [&str; 2] = [AFTER_EVENT, BEFORE_FETCH];
+
+/// Every other failpoint, in the order in which a change passes them.
 pub const ALL: [&str; 8] = [
     AFTER_INTAKE,
     AFTER_CLAIM,

@@ -1,5 +1,5 @@
 //! The only room that speaks Salesforce's API: login, describe, query, jobs of Bulk API 2.0 that read, sObject Collections,
-//! limits.
+//! limits, change events.
 //!
 //! A [`Client`] sends each request once. It renews an expired session and replays that one request, which Salesforce
 //! had refused unread; every other failure goes to the caller, who alone knows what may be sent again. What a failure
@@ -15,6 +15,7 @@ mod page;
 pub mod query;
 pub mod retry;
 pub mod sheet;
+pub mod streaming;
 mod told;
 pub mod value;
 
@@ -239,7 +240,7 @@ impl Client {
         Ok(session)
     }
 
-    /// Sends a request. A redirect is no answer.
+    /// Sends a request.
     async fn respond(&self, session: &auth::Session, ask: &Ask<'_>) -> Result<reqwest::Response, Error> {
         let path = ask.path;
         let url = if path.starts_with('/') {
@@ -248,6 +249,10 @@ impl Client {
             format!("{}/services/data/v{}/{path}", session.instance, self.version)
         };
         let mut request = self.http.request(ask.method.clone(), url).bearer_auth(session.token());
+        if ask.method != Method::GET {
+            // Change events name it: so our own are told from others.
+            request = request.header("Sforce-Call-Options", format!("client={}", streaming::CLIENT_NAME));
+        }
         if let Some(body) = ask.body {
             request = request.json(body);
         }
@@ -257,6 +262,11 @@ impl Client {
         if ask.short_page {
             request = request.header("Sforce-Query-Options", "batchSize=200");
         }
+        self.answered(request).await
+    }
+
+    /// The answer to a request. A redirect is none.
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Error> {
         let response = request.send().await.map_err(|error| self.failure(&error))?;
         self.note_usage(response.headers());
         let status = response.status();

@@ -26,6 +26,8 @@ pub enum Order {
     ShowObject { object: String },
     ChangeSecret { secret: String },
     ChangeRefreshToken { token: String },
+    SelectEntity { object: String },
+    DeselectEntity { object: String },
 }
 
 impl Org {
@@ -46,6 +48,8 @@ impl Org {
             Order::ShowObject { object } => self.show_object(object),
             Order::ChangeSecret { secret } => self.change_secret(secret),
             Order::ChangeRefreshToken { token } => self.change_refresh_token(token),
+            Order::SelectEntity { object } => self.select_entity(object),
+            Order::DeselectEntity { object } => self.deselect_entity(object),
         }
     }
 
@@ -163,6 +167,21 @@ impl Org {
         let mut state = self.lock();
         token.clone_into(&mut state.options.refresh_token);
         state.tokens.clear();
+    }
+
+    /// Has an object's changes told as events. An org tells none by itself, and those of so many objects at most
+    /// ([`super::OrgOptions::selectable_entities`]): one more changes nothing.
+    pub fn select_entity(&self, object: &str) {
+        let mut state = self.lock();
+        let most = state.options.selectable_entities;
+        if let Some(name) = state.table(object).map(|table| table.def.name.clone()) {
+            state.events.select(name, most);
+        }
+    }
+
+    /// Has them told no more.
+    pub fn deselect_entity(&self, object: &str) {
+        self.lock().events.deselect(object);
     }
 
     /// The refresh token that is good now.

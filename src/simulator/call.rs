@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, header};
 
 /// A request in its parts.
 pub(super) struct Call<'a> {
@@ -13,6 +13,8 @@ pub(super) struct Call<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Bytes,
     pub(super) host: String,
+    /// What change events say of where a change comes from.
+    pub(super) origin: String,
     /// Number of the request among those of the API.
     pub(super) request: u64,
 }
@@ -48,4 +50,10 @@ pub(super) fn percent_decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// The token that comes with a request, if it comes in a way that there is.
+pub(super) fn token_of(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("OAuth "))
 }

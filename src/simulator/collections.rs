@@ -34,7 +34,7 @@ pub(super) fn answer_collection(
         let ids: Vec<String> =
             call.query.get("ids").map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default();
         let all_or_none = call.query.get("allOrNone").is_some_and(|word| word == "true");
-        return each(state, call.request, ids.len(), all_or_none, |state, at, writer| {
+        return each(state, call, ids.len(), all_or_none, |state, at, writer| {
             save::delete(state, &ids[at], writer).map(|id| (id, None))
         });
     }
@@ -75,10 +75,10 @@ pub(super) fn answer_collection(
         _ => long_id(given(at, "Id")?.as_str()?),
     }));
     match (call.method, rest) {
-        (&Method::POST, []) => each(state, call.request, records.len(), all_or_none, |state, at, writer| {
+        (&Method::POST, []) => each(state, call, records.len(), all_or_none, |state, at, writer| {
             save::create(state, &kind(&records[at]), records[at].clone(), writer).map(|id| (id, None))
         }),
-        (&Method::PATCH, []) => each(state, call.request, records.len(), all_or_none, |state, at, writer| {
+        (&Method::PATCH, []) => each(state, call, records.len(), all_or_none, |state, at, writer| {
             let id = records[at]
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case("id"))
@@ -99,7 +99,7 @@ pub(super) fn answer_collection(
                 .map(|()| (long_id(id).unwrap_or_default(), None))
         }),
         (&Method::PATCH, [object, key]) => {
-            each(state, call.request, records.len(), all_or_none, |state, at, writer| {
+            each(state, call, records.len(), all_or_none, |state, at, writer| {
                 if twice.contains_key(&at) {
                     let value = given(at, key)
                         .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
@@ -129,7 +129,7 @@ pub(super) fn named_twice(names: impl Iterator<Item = Option<String>>) -> HashMa
 /// Saves each record of a collection, answering in its order. With allOrNone, one that fails takes all back.
 fn each(
     state: &mut State,
-    request: u64,
+    call: &Call<'_>,
     count: usize,
     all_or_none: bool,
     mut one: impl FnMut(&mut State, usize, &Writer) -> save::Saved<(String, Option<bool>)>,
@@ -144,7 +144,7 @@ fn each(
             "record limit reached. cannot submit more than 200 records into this call",
         );
     }
-    let writer = Writer::api(request, count);
+    let writer = Writer::api(call.request, &call.origin, count);
     let before = all_or_none.then(|| Mark::of(state));
     let results: Vec<save::Saved<(String, Option<bool>)>> =
         (0..count).map(|at| one(state, at, &writer)).collect();

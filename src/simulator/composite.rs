@@ -170,6 +170,7 @@ fn carry_out_part(
         headers: &headers,
         body: if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) },
         host: outer.host.clone(),
+        origin: outer.origin.clone(),
         request: outer.request,
     };
     let answered = match call.segments.as_slice() {

@@ -44,6 +44,12 @@ pub struct Faults {
     pub hold_jobs: Option<u64>,
     /// The next this many Bulk jobs that write fail in the middle.
     pub fail_jobs: u32,
+    /// The next this many changes are told by events without their fields.
+    pub gap_events: u32,
+    /// The next this many changes are told by events that do not even name their records.
+    pub overflow_events: u32,
+    /// The next this many answers that bring events are cut in the middle.
+    pub cut_events: u32,
 }
 
 /// What written records are refused with.
@@ -87,6 +93,8 @@ pub struct FaultCounts {
     pub reorder_answer: u64,
     /// Bulk jobs that failed in the middle.
     pub fail_jobs: u64,
+    /// Answers cut that brought events.
+    pub cut_events: u64,
 }
 
 /// A fault that meets a request before it is looked at.
@@ -110,6 +118,16 @@ pub(super) enum Early {
 pub(super) enum Late {
     Lost,
     Cut,
+}
+
+/// How an event tells a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    Whole,
+    /// Without its fields.
+    Gap,
+    /// Without its record.
+    Overflow,
 }
 
 /// The faults in force, their counters, and the dice, which fall the same way for the same seed.
@@ -198,6 +216,26 @@ impl FaultState {
         self.faults.fail_jobs = self.faults.fail_jobs.saturating_sub(1);
         self.counts.fail_jobs += u64::from(fails);
         fails
+    }
+
+    /// How the next change is told.
+    pub(super) fn telling(&mut self) -> Telling {
+        let faults = &mut self.faults;
+        if faults.overflow_events > 0 {
+            faults.overflow_events -= 1;
+            return Telling::Overflow;
+        }
+        let gap = faults.gap_events > 0;
+        faults.gap_events = faults.gap_events.saturating_sub(1);
+        if gap { Telling::Gap } else { Telling::Whole }
+    }
+
+    /// Whether an answer that brings events is cut.
+    pub(super) fn cuts_events(&mut self) -> bool {
+        let cut = self.faults.cut_events > 0;
+        self.faults.cut_events = self.faults.cut_events.saturating_sub(1);
+        self.counts.cut_events += u64::from(cut);
+        cut
     }
 
     /// Whether a query runs too long.

@@ -1,5 +1,5 @@
 //! The org in a box: a Salesforce org over real HTTP on loopback, for the demo and the tests. OAuth, describe, SOQL,
-//! rows, sObject Collections, Bulk API 2.0, deletes and limits, with the codes, messages and shapes of the real thing; field types,
+//! rows, sObject Collections, Bulk API 2.0, deletes, change events and limits, with the codes, messages and shapes of the real thing; field types,
 //! validation and duplicate rules, an Apex trigger; faults on demand; and a journal of every accepted write, so that
 //! a test can prove what arrived, how often and in which order.
 //!
@@ -27,6 +27,7 @@ mod schema;
 mod search;
 pub mod seed;
 mod soql;
+mod streaming;
 mod tables;
 mod transaction;
 mod undo;
@@ -47,7 +48,7 @@ pub use org::{JournalEntry, Org, OrgOptions};
 /// # Errors
 /// When the listener fails.
 pub async fn serve(org: Org, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-    let app = Router::new().fallback(routes::dispatch).with_state(org);
+    let app = Router::new().fallback(routes::dispatch).with_state((org, stop.clone()));
     // Headers and body leave in two segments; with Nagle's algorithm each answer would cost 40 ms.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);

@@ -15,6 +15,8 @@ use super::ids::long_id;
 use super::records::Record;
 use super::save::{self, Rejection};
 use super::schema::{demo_objects, read_objects};
+use super::streaming::clients::Clients;
+use super::streaming::events::Events;
 use super::tables::Table;
 
 /// How an org is made.
@@ -46,6 +48,16 @@ pub struct OrgOptions {
     pub bulk_page_limit: usize,
     /// Bytes of one upload to a Bulk job; in base64 they may be half as many again.
     pub upload_limit: usize,
+    /// Objects whose changes may be told as events.
+    pub selectable_entities: usize,
+    /// Change events that are kept to be told again; Salesforce keeps those of three days.
+    pub kept_events: usize,
+    /// Change events a day that may be delivered, to all who listen together.
+    pub daily_events: u64,
+    /// How long a client of the Streaming API waits for an event, before its request is answered without one.
+    pub long_poll: Duration,
+    /// How soon it must come back then.
+    pub reconnect_within: Duration,
     /// How long a client waits for an answer that is lost, before its connection ends.
     pub lost_after: Duration,
 }
@@ -66,6 +78,11 @@ impl Default for OrgOptions {
             bulk_page: 50_000,
             bulk_page_limit: 250_000,
             upload_limit: 100 * 1024 * 1024,
+            selectable_entities: 5,
+            kept_events: 100_000,
+            daily_events: 50_000,
+            long_poll: Duration::from_secs(110),
+            reconnect_within: Duration::from_secs(40),
             lost_after: Duration::from_secs(300),
         }
     }
@@ -80,7 +97,7 @@ pub struct JournalEntry {
     pub at: DateTime<Utc>,
     /// `api`, or `user` for somebody in the org itself.
     pub source: &'static str,
-    /// `create`, `update` or `delete`.
+    /// `create`, `update`, `delete` or `undelete`.
     pub op: &'static str,
     /// Object.
     pub object: String,
@@ -107,6 +124,9 @@ pub(super) struct State {
     /// Queries that have more pages.
     pub(super) cursors: Cursors,
     pub(super) jobs: Jobs,
+    /// What changed, for those who listen.
+    pub(super) events: Events,
+    pub(super) clients: Clients,
     /// Objects that the login may not see.
     pub(super) hidden: Vec<Table>,
 }
@@ -141,6 +161,7 @@ impl Org {
         let described = Utc::now();
         let tables = demo_objects().into_iter().map(|def| Table::of(def, described)).collect();
         let faults = FaultState::new(options.seed);
+        let events = Events::new(options.kept_events);
         let state = State {
             options,
             tables,
@@ -150,6 +171,8 @@ impl Org {
             requests: 0,
             cursors: Cursors::default(),
             jobs: Jobs::default(),
+            events,
+            clients: Clients::default(),
             hidden: Vec::new(),
         };
         Org { state: Arc::new(Mutex::new(state)), changed: Arc::default() }
@@ -254,6 +277,15 @@ impl Org {
     pub fn user_delete(&self, object: &str, id: &str) -> Result<(), String> {
         let mut state = self.lock();
         save::delete_of(&mut state, object, id, &save::Writer::user()).map(drop).map_err(first_message)
+    }
+
+    /// Somebody in the org takes a deleted record out of the recycle bin.
+    ///
+    /// # Errors
+    /// As through the API.
+    pub fn user_undelete(&self, object: &str, id: &str) -> Result<(), String> {
+        let mut state = self.lock();
+        save::undelete(&mut state, object, id, &save::Writer::user()).map_err(first_message)
     }
 
     /// Makes all that an object has older, as if it had been written long ago.

@@ -40,6 +40,14 @@ pub(super) fn datetime(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%S.000+0000").to_string()
 }
 
+/// An instant as events tell it.
+pub(super) fn instant(value: &Value) -> Value {
+    match value.as_str().and_then(|text| text.strip_suffix("+0000")) {
+        Some(time) => Value::from(format!("{time}Z")),
+        None => value.clone(),
+    }
+}
+
 type Chunk = Vec<Arc<Record>>;
 
 /// All records of an object, deleted ones included.

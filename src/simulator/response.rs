@@ -62,3 +62,12 @@ fn row_error(rejection: &Rejection) -> Value {
 pub(super) fn not_found() -> Response<Body> {
     refusal(404, "NOT_FOUND", "The requested resource does not exist")
 }
+
+/// Half of the body, then the connection breaks.
+pub(super) async fn cut(response: Response<Body>) -> Response<Body> {
+    let (parts, body) = response.into_parts();
+    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let half = whole.slice(..whole.len() / 2);
+    let pieces = futures_util::stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
+    Response::from_parts(parts, Body::from_stream(pieces))
+}

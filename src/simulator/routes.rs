@@ -8,17 +8,18 @@ use axum::extract::State as Extract;
 use axum::http::{HeaderMap, Method, Request, Response, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::administrator::Order;
-use super::call::{Call, form, percent_decode};
+use super::call::{Call, form, percent_decode, token_of};
 use super::faults::{Early, Faults, Late};
 use super::org::{Org, State};
 use super::records::datetime;
-use super::response::{answer, empty, not_found, refusal};
+use super::response::{answer, cut, empty, not_found, refusal};
 use super::schema::{describe, object_head};
 use super::tables::{Snapshot, View, child_relationships};
 use super::values::parse_datetime;
-use super::{bulk, composite, oauth, queries, search, transaction};
+use super::{bulk, composite, oauth, queries, search, streaming, transaction};
 
 /// The largest body that is read; a real org takes 50 MB.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
@@ -28,7 +29,10 @@ const UPLOAD_LIMIT: usize = 150 * 1024 * 1024;
 const LINE_LIMIT: usize = 16_384;
 
 /// Answers any request.
-pub(super) async fn dispatch(Extract(org): Extract<Org>, request: Request<Body>) -> Response<Body> {
+pub(super) async fn dispatch(
+    Extract((org, stop)): Extract<(Org, CancellationToken)>,
+    request: Request<Body>,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let limit = if parts.uri.path().ends_with("/batches") { UPLOAD_LIMIT } else { BODY_LIMIT };
     let Ok(body) = axum::body::to_bytes(body, limit).await else {
@@ -47,6 +51,7 @@ pub(super) async fn dispatch(Extract(org): Extract<Org>, request: Request<Body>)
         headers: &parts.headers,
         body,
         host: host.to_owned(),
+        origin: String::new(),
         request: 0,
     };
     let latency = org.lock().faults.faults.latency_ms;
@@ -57,6 +62,8 @@ pub(super) async fn dispatch(Extract(org): Extract<Org>, request: Request<Body>)
         ["_simulator", rest @ ..] => admin(&org, &call, rest),
         ["services", "oauth2", rest @ ..] => oauth::answer_oauth(&mut org.lock(), &call, rest),
         ["id", organisation, user] => oauth::identity(&org.lock(), &call, organisation, user),
+        ["cometd"] => streaming::answer_cometd(&org, &call, "", &stop).await,
+        ["cometd", version, ..] => streaming::answer_cometd(&org, &call, version, &stop).await,
         ["services", "data"] => versions(),
         ["services", "data", version, rest @ ..] => {
             let (version, rest) = (*version, rest.to_vec());
@@ -79,6 +86,7 @@ fn too_long() -> Response<Body> {
 
 /// Everything below `/services/data/vXX.0`: the session, the faults, the limit header.
 async fn data(org: &Org, mut call: Call<'_>, version: &str, rest: &[&str]) -> Response<Body> {
+    call.origin = origin(call.headers, version, rest);
     let early = {
         let mut state = org.lock();
         state.requests += 1;
@@ -143,12 +151,22 @@ fn early_answer(early: Early) -> Response<Body> {
     }
 }
 
+/// What change events say of where a change comes from: the API, its version, and the name that the client gave itself.
+fn origin(headers: &HeaderMap, version: &str, rest: &[&str]) -> String {
+    let options =
+        headers.get("Sforce-Call-Options").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut options = options.split([',', ';']).map(str::trim);
+    let client = options.find_map(|option| option.strip_prefix("client=")).unwrap_or_default();
+    let api = if rest.first() == Some(&"jobs") { "bulk" } else { "rest" };
+    format!("com/salesforce/api/{api}/{};client={client}", version.trim_start_matches('v'))
+}
+
 /// Why a request has no session.
 fn no_session(state: &State, headers: &HeaderMap) -> Option<Early> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(header) = header else { return Some(Early::SessionExpired) };
-    let token = header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("OAuth "));
-    match token {
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Some(Early::SessionExpired);
+    }
+    match token_of(headers) {
         None => Some(Early::InvalidHeader),
         Some(token) if state.tokens.iter().any(|known| known == token) => None,
         Some(_) => Some(Early::SessionExpired),
@@ -221,6 +239,7 @@ fn limits(state: &State) -> Response<Body> {
         &json!({"DailyApiRequests": left(limit, state.requests),
             "DailyBulkApiBatches": left(options.daily_bulk_batches, state.jobs.batches),
             "DailyBulkV2QueryJobs": left(options.daily_query_jobs, state.jobs.queries),
+            "DailyDeliveredPlatformEvents": left(options.daily_events, state.events.delivered()),
             "DailyBulkV2QueryFileStorageMB": whole(976_562), "DataStorageMB": whole(1_024), "FileStorageMB": whole(1_024)}),
     )
 }
@@ -371,13 +390,4 @@ fn admin(org: &Org, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
         },
         _ => not_found(),
     }
-}
-
-/// Half of the body, then the connection breaks.
-async fn cut(response: Response<Body>) -> Response<Body> {
-    let (parts, body) = response.into_parts();
-    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let half = whole.slice(..whole.len() / 2);
-    let pieces = futures_util::stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
-    Response::from_parts(parts, Body::from_stream(pieces))
 }

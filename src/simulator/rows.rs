@@ -40,7 +40,7 @@ pub(super) fn create_row(state: &mut State, call: &Call<'_>, object: &str, versi
         Ok(record) => record,
         Err(response) => return *response,
     };
-    let writer = Writer::api(call.request, 1);
+    let writer = Writer::api(call.request, &call.origin, 1);
     match save::create(state, object, record, &writer) {
         Ok(id) => created_at(object, &id, version, &json!({"id": id, "success": true, "errors": []})),
         Err(rejections) => rejected(&rejections),
@@ -77,7 +77,7 @@ pub(super) fn row(
     if call.method == Method::GET {
         return get_row(state, call, object, id, version);
     }
-    let writer = Writer::api(call.request, 1);
+    let writer = Writer::api(call.request, &call.origin, 1);
     match *call.method {
         Method::PATCH => match record_body(state, call, object) {
             Err(response) => *response,
@@ -137,7 +137,7 @@ pub(super) fn row_by_key(
                 Err(response) => return *response,
             };
             record.insert(field.name.clone(), Value::from(value));
-            let writer = Writer::api(call.request, 1);
+            let writer = Writer::api(call.request, &call.origin, 1);
             match save::upsert(state, object, &field.name, record, &writer) {
                 Ok((id, created)) => upserted(object, &id, created, version),
                 Err(rejections) => rejected(&rejections),

@@ -1,5 +1,7 @@
 //! Saving: create, update, upsert, delete of single records, with their checks, triggers and journal.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use chrono::{SubsecRound, Utc};
 use serde_json::{Map, Value, json};
 
@@ -8,6 +10,7 @@ use super::ids::long_id;
 use super::org::{JournalEntry, State};
 use super::records::Record;
 use super::schema::{FieldDef, Kind};
+use super::streaming::events::{self, Author, Change, ChangeType};
 use super::tables::Table;
 use super::values::normalise;
 
@@ -40,15 +43,28 @@ pub(super) struct Writer {
     source: &'static str,
     request: u64,
     batch_size: usize,
+    /// Where it comes from, as change events tell it.
+    origin: String,
+    /// What all that it writes is a part of.
+    transaction: u64,
 }
 
+/// The number of the next transaction, of whatever org.
+static TRANSACTION: AtomicU64 = AtomicU64::new(1);
+
 impl Writer {
-    pub(super) fn api(request: u64, batch_size: usize) -> Writer {
-        Writer { source: "api", request, batch_size }
+    pub(super) fn api(request: u64, origin: &str, batch_size: usize) -> Writer {
+        Writer { source: "api", request, batch_size, origin: origin.to_owned(), ..Writer::user() }
     }
 
     pub(super) fn user() -> Writer {
-        Writer { source: "user", request: 0, batch_size: 1 }
+        let transaction = TRANSACTION.fetch_add(1, Ordering::Relaxed);
+        Writer { source: "user", request: 0, batch_size: 1, origin: String::new(), transaction }
+    }
+
+    /// Whose it is: the app's user, or somebody in the org.
+    fn user_id(&self) -> &'static str {
+        if self.is_api() { "005sd0000000001AAA" } else { "005sd0000000002AAA" }
     }
 
     fn is_api(&self) -> bool {
@@ -83,7 +99,9 @@ pub(super) fn create(
     table.def.compose(&mut holds);
     let record = Record { id: id.clone(), fields: holds, created: now, modified: now, deleted: false };
     table.index(&record);
-    table.records.put(record);
+    table.records.put(record.clone());
+    let change = Change { what: ChangeType::Create, before: None, after: &record };
+    tell(state, writer, object, &change);
     journal(state, writer, "create", object, &id, written);
     Ok(id)
 }
@@ -120,7 +138,9 @@ pub(super) fn update(
         table.def.compose(&mut merged);
         let record = Record { fields: merged, modified: now, ..Record::clone(&old) };
         table.index(&record);
-        table.records.put(record);
+        table.records.put(record.clone());
+        let change = Change { what: ChangeType::Update, before: Some(&old), after: &record };
+        tell(state, writer, object, &change);
     }
     journal(state, writer, "update", object, &id, written);
     Ok(())
@@ -215,10 +235,30 @@ pub(super) fn delete(state: &mut State, id: &str, writer: &Writer) -> Saved<Stri
     {
         table.unindex(&record);
         let modified = Utc::now().trunc_subsecs(0);
-        table.records.put(Record { deleted: true, modified, ..Record::clone(&record) });
+        let gone = Record { deleted: true, modified, ..Record::clone(&record) };
+        table.records.put(gone.clone());
+        let change = Change { what: ChangeType::Delete, before: None, after: &gone };
+        tell(state, writer, &object, &change);
     }
     journal(state, writer, "delete", &object, &id, Map::new());
     Ok(id)
+}
+
+/// Takes a deleted record out of the recycle bin.
+pub(super) fn undelete(state: &mut State, object: &str, id: &str, writer: &Writer) -> Saved<()> {
+    let id = long_id(id).unwrap_or_default();
+    let table = state.table_mut(object).ok_or_else(|| vec![no_object()])?;
+    let Some(record) = table.records.get(&id).filter(|record| record.deleted).cloned() else {
+        let message = "entity is not in the recycle bin".to_owned();
+        return Err(vec![Rejection::new("UNDELETE_FAILED", message, &[])]);
+    };
+    let back = Record { deleted: false, modified: Utc::now().trunc_subsecs(0), ..Record::clone(&record) };
+    table.index(&back);
+    table.records.put(back.clone());
+    let change = Change { what: ChangeType::Undelete, before: None, after: &back };
+    tell(state, writer, object, &change);
+    journal(state, writer, "undelete", object, &id, Map::new());
+    Ok(())
 }
 
 /// The values to store: names in their own spelling, parents by external id looked up, rights checked.
@@ -387,6 +427,13 @@ fn ordered(state: &mut State) -> Saved<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Tells of a change those who listen.
+fn tell(state: &mut State, writer: &Writer, object: &str, change: &Change<'_>) {
+    let Some(def) = state.table(object).map(|table| table.def.clone()) else { return };
+    let by = Author { user: writer.user_id(), origin: &writer.origin, transaction: writer.transaction };
+    events::note(&mut state.events, &mut state.faults, &def, &by, change);
 }
 
 fn journal(

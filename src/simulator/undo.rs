@@ -8,16 +8,18 @@ use super::records::Records;
 pub(super) struct Mark {
     records: Vec<Records>,
     journal: usize,
+    events: u64,
 }
 
 impl Mark {
     pub(super) fn of(state: &State) -> Mark {
         let records = state.tables.iter().map(|table| table.records.clone()).collect();
-        Mark { records, journal: state.journal.len() }
+        Mark { records, journal: state.journal.len(), events: state.events.mark() }
     }
 
     /// Takes everything back that was written since.
     pub(super) fn restore(self, state: &mut State) {
+        state.events.restore(self.events);
         let written: Vec<(String, String)> =
             state.journal.drain(self.journal..).map(|entry| (entry.object, entry.id)).collect();
         for (object, id) in &written {

@@ -238,7 +238,9 @@ fn every_key_of_the_configuration_is_in_the_guide() {
             "[history]" | "[metrics]" | "[verify]" => format!("{CONFIG}{name}\nnonsense = 1\n"),
             name => CONFIG.replacen(name, &format!("{name}\nnonsense = 1"), 1),
         };
-        let known: BTreeSet<String> = keys_of(&dir, &written).difference(&rules).cloned().collect();
+        let mut known = keys_of(&dir, &written);
+        // Its rules have a page of their own.
+        known.retain(|key| name != "[[mapping]]" || !rules.contains(key));
         assert_eq!(*told, known, "{name}");
     }
     let tables = keys_of(&dir, &format!("{CONFIG}[nonsense]\n"));

@@ -11,6 +11,7 @@ mod application;
 mod bulk;
 mod ends;
 mod engines;
+mod events;
 mod hostile;
 mod judge;
 mod liar;

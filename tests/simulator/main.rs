@@ -8,6 +8,7 @@ mod clients;
 mod composite;
 mod keys;
 mod soql;
+mod streaming;
 #[path = "../support/tls.rs"]
 mod tls_server;
 

@@ -21,6 +21,7 @@ mod doubt;
 mod duplicates;
 mod economy;
 mod errand;
+mod events;
 mod fail_fast;
 mod harm;
 mod health;

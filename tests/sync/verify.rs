@@ -374,12 +374,13 @@ async fn a_record_that_is_wished_for_while_it_is_read_is_read_once_more() {
     let wish = async || store.want_read("contact", &sfids, &operation("tester@here")).await.unwrap();
     wish().await;
     let wanted = store.take_rereads("contact", 10).await.unwrap();
+    assert_eq!(wanted, [(sfids[0].clone(), false)]);
     let asked_at = store.now().await.unwrap();
     // Somebody takes what a record was a while ago, while its reader has it as it was a moment ago.
     wish().await;
-    store.reread_done("contact", &wanted, asked_at).await.unwrap();
-    assert_eq!(store.take_rereads("contact", 10).await.unwrap(), sfids);
-    store.reread_done("contact", &wanted, store.now().await.unwrap()).await.unwrap();
+    store.reread_done("contact", &sfids, asked_at).await.unwrap();
+    assert_eq!(store.take_rereads("contact", 10).await.unwrap(), wanted);
+    store.reread_done("contact", &sfids, store.now().await.unwrap()).await.unwrap();
     assert!(store.take_rereads("contact", 10).await.unwrap().is_empty());
 }
 

@@ -16,7 +16,7 @@ use crate::domain::values::nearest::nearest;
 use crate::domain::values::transform::Transform;
 
 /// The keys of a mapping, each with its default and what it means.
-pub const KEYS: [(&str, &str, &str); 14] = [
+pub const KEYS: [(&str, &str, &str); 16] = [
     ("strategy", "skip", "on an error: skip, retry, fail_fast or manual_review"),
     ("max_retries", "3", "how often what passes by itself is sent again"),
     ("retry_delay", "exponential", "before that: exponential, or a length of time"),
@@ -33,6 +33,8 @@ pub const KEYS: [(&str, &str, &str); 14] = [
     ),
     ("where", "", "a condition on the row's columns; rows that do not meet it stay out"),
     ("poll_interval", "1m", "from one read to the next"),
+    ("change_events", "false", "Salesforce's change events say which records to read at once"),
+    ("poll_with_events", "", "from one read to the next while change events come, where it is longer"),
     ("verify", "off", "from one comparison of all rows and records to the next"),
     ("match", "", "fields by which rows are the same thing although their keys differ: Email, Name + Phone"),
 ];
@@ -94,6 +96,10 @@ pub struct Rules {
     pub filter: Option<Condition>,
     /// From one read to the next.
     pub poll_interval: Duration,
+    /// Whether change events say which records to read at once.
+    pub change_events: bool,
+    /// From one read to the next while they come, where it is longer.
+    pub poll_with_events: Option<Duration>,
     /// From one comparison of all rows and records to the next, if it is compared by itself.
     pub verify: Option<Duration>,
     /// By what rows are the same thing although their keys differ.
@@ -146,6 +152,8 @@ impl Default for Rules {
             conflicts: Policy::NewestWins,
             filter: None,
             poll_interval: Duration::from_secs(60),
+            change_events: false,
+            poll_with_events: None,
             verify: None,
             matches: Vec::new(),
             fields: BTreeMap::new(),
@@ -224,10 +232,10 @@ impl Rules {
                 let read = Condition::parse(text).map_err(|bad| (bad.problem, bad.remedy))?;
                 self.filter = Some(read);
             }
-            "poll_interval" => {
-                self.poll_interval =
-                    time(text).and_then(|time| if time.is_zero() { Err(no_time()) } else { Ok(time) })?;
-            }
+            "poll_interval" => self.poll_interval = some_time(text)?,
+            "change_events" => self.change_events = flag(text)?,
+            "poll_with_events" if text.is_empty() => self.poll_with_events = None,
+            "poll_with_events" => self.poll_with_events = Some(some_time(text)?),
             "verify" if text == "off" => self.verify = None,
             "verify" => {
                 let every = time(text)?;
@@ -273,6 +281,12 @@ impl Rules {
         });
         let fields = self.settings.iter().filter(|(key, _)| key.contains('.'));
         own.chain(fields.map(|(key, text)| (key.clone(), text.clone()))).collect()
+    }
+
+    /// From one read to the next, while change events come or not.
+    pub fn poll_pause(&self, events_flow: bool) -> Duration {
+        let longer = self.poll_with_events.filter(|_| self.change_events && events_flow);
+        longer.map_or(self.poll_interval, |longer| longer.max(self.poll_interval))
     }
 
     /// Whether both come to the same, however each was written.
@@ -383,6 +397,10 @@ fn no_time() -> Refusal {
 
 fn time(text: &str) -> Result<Duration, Refusal> {
     duration::parse(text).ok_or_else(no_time)
+}
+
+fn some_time(text: &str) -> Result<Duration, Refusal> {
+    time(text).and_then(|time| if time.is_zero() { Err(no_time()) } else { Ok(time) })
 }
 
 fn policy(text: &str) -> Result<Policy, Refusal> {

@@ -154,6 +154,35 @@ pub struct MappingStatus {
     /// How the comparisons of both sides stand.
     #[serde(default)]
     pub verify: VerifyStatus,
+    /// How Salesforce's change events stand, where they are asked for.
+    #[serde(default)]
+    pub events: Option<EventsStatus>,
+}
+
+/// How the change events of a mapping stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsStatus {
+    /// Whether they come.
+    pub flow: bool,
+    /// Since when that is so; nothing while nobody tried.
+    pub since: Option<DateTime<Utc>>,
+    /// Why they do not come.
+    pub reason: Option<String>,
+    /// When the last one came.
+    pub last: Option<DateTime<Utc>>,
+}
+
+impl EventsStatus {
+    /// In a sentence; `clock` shows a time.
+    pub fn text(&self, clock: impl Fn(DateTime<Utc>) -> String) -> String {
+        let since = self.since.map(|since| format!(" since {}", clock(since))).unwrap_or_default();
+        let last = self.last.map(|last| format!(", the last one at {}", clock(last))).unwrap_or_default();
+        match &self.reason {
+            _ if self.flow => format!("change events come{since}{last}"),
+            Some(reason) => format!("change events do not come{since}{last}: {reason}"),
+            None => format!("change events do not come yet{last}"),
+        }
+    }
 }
 
 /// How far a load is.

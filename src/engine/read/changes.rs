@@ -39,7 +39,7 @@ pub(in crate::engine) async fn look(
     // Deletes come first: a record that takes the place of one that is gone may have its unique values.
     let deleted = deletes(shared, lease, mapping, cursor).await?;
     let mut read = changes(shared, lease, mapping, cursor, run).await?;
-    read.changed.extend(once_more(shared, lease, mapping).await?);
+    read.changed.extend(once_more(shared, lease, mapping).await?.changed);
     failpoint::pass(failpoint::BEFORE_CURSOR).await?;
     shared.store.set_cursor(lease, &mapping.object, cursor, read.records).await?;
     run.changed += deleted as i64;
@@ -91,7 +91,10 @@ async fn changes(
         // Where Salesforce's clock is ahead, a record is no older than nothing.
         let age = |stamp: DateTime<Utc>| (stored_at - stamp).to_std().unwrap_or_default();
         let lags = new.filter(|stamp| *stamp > since).map(age);
-        shared.metrics.lagged(&mapping.object, &lags.collect::<Vec<_>>());
+        // While events come they bring what changes: to a poll it only looks as old as the poll is rare.
+        if !shared.flows.is(&mapping.object) {
+            shared.metrics.lagged(&mapping.object, &lags.collect::<Vec<_>>());
+        }
         read.records += rows.len() as i64;
         read.written += applied.written;
         read.changed.extend(&applied.changed);
@@ -161,23 +164,55 @@ fn back_from(stamp: DateTime<Utc>, back: Duration) -> DateTime<Utc> {
     stamp.checked_sub_signed(back).unwrap_or(stamp)
 }
 
-/// Records whose rows were written by hand: what a person was shown may be older than what is there. Returns the rows
-/// that changed.
-async fn once_more(shared: &Shared, lease: &Lease, mapping: &Mapping) -> Result<Vec<RowId>, ReadError> {
+/// What was read by the records' ids.
+#[derive(Default)]
+pub(super) struct Fetched {
+    /// The rows that changed.
+    pub(super) changed: Vec<RowId>,
+    /// How many were written or deleted.
+    pub(super) written: u64,
+    /// How many records were asked for.
+    pub(super) records: usize,
+    /// Whether some are still to be read: somebody holds their rows.
+    pub(super) is_left: bool,
+}
+
+/// Records that are to be read by their ids: those that events name, and those whose rows were written by hand, for what a
+/// person was shown may be older than what is there. The cursor knows nothing of it.
+pub(super) async fn once_more(
+    shared: &Shared,
+    lease: &Lease,
+    mapping: &Mapping,
+) -> Result<Fetched, ReadError> {
     shared.store.release_candidates(mapping).await?;
     let wanted = shared.store.take_rereads(&mapping.table, REREADS).await?;
     if wanted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Fetched::default());
     }
-    let asked_at = shared.store.now().await?;
-    let ids: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let found = records(&shared.client, mapping, &ids).await?;
+    let (begin, asked_at) = (Instant::now(), shared.store.now().await?);
+    let ids: Vec<&str> = wanted.iter().map(|(id, _)| id.as_str()).collect();
+    let found = timed(shared, mapping, records(&shared.client, mapping, &ids)).await?;
     let rows: Vec<RecordRow> = found.values().map(|record| value::to_row(mapping, record)).collect();
     let applied = apply(shared, lease, mapping, &rows, asked_at).await?;
-    // One that is gone is told by the deletes.
-    let done: Vec<String> = wanted.into_iter().filter(|id| !applied.skipped.contains(id)).collect();
+    // One that is gone without an event that says so is told by the deletes.
+    let gone: Vec<String> = wanted
+        .iter()
+        .filter(|(id, deleted)| *deleted && !found.contains_key(id))
+        .map(|(id, _)| id.clone())
+        .collect();
+    let removed = remove(shared, lease, mapping, &gone).await?;
+    if shared.flows.is(&mapping.object) && applied.written > 0 {
+        let stored_at = asked_at + begin.elapsed();
+        let stamps = found.values().filter_map(|record| stamp_of(mapping, record));
+        let lags = stamps.map(|stamp| (stored_at - stamp).to_std().unwrap_or_default());
+        shared.metrics.lagged(&mapping.object, &lags.collect::<Vec<_>>());
+    }
+    let records = wanted.len();
+    let is_left = |id: &String| applied.skipped.contains(id) || removed.locked.contains(id);
+    let done: Vec<String> = wanted.into_iter().map(|(id, _)| id).filter(|id| !is_left(id)).collect();
+    let is_left = done.len() < records;
     shared.store.reread_done(&mapping.table, &done, asked_at).await?;
-    Ok(applied.changed)
+    Ok(Fetched { changed: applied.changed, written: applied.written + removed.deleted, records, is_left })
 }
 
 /// What was deleted. Salesforce cuts the span to whole minutes, so it is widened by one on either side.

@@ -25,7 +25,7 @@ pub(in crate::engine) enum ReadError {
 
 /// A reader holds its mapping over the pause to its next poll.
 pub(in crate::engine) fn lease_length(shared: &Shared, mapping: &Mapping) -> Duration {
-    shared.config.salesforce.lease + mapping.rules.poll_interval
+    shared.config.salesforce.lease + mapping.rules.poll_pause(true)
 }
 
 /// An answer of Salesforce about records of this mapping; notes how long it took.

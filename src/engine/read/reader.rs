@@ -14,20 +14,28 @@ use crate::domain::names::{RowId, RowRef};
 use crate::domain::reports::forecast::COUNT_INTERVAL;
 use crate::domain::reports::run::{Run, RunKind};
 use crate::domain::state::MappingState;
-use crate::postgres;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::rows::RecordRow;
+use crate::postgres::{self, failpoint};
 use crate::salesforce::{self, value};
 
 use super::apply::apply;
-use super::changes::look;
+use super::changes::{Fetched, look, once_more};
 use super::fetch::{ReadError, count, lease_length, records};
 use super::{load, refused};
 use crate::engine::{Shared, connection, schema, table_check};
 
 /// After a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// Between looks at what change events ask for, should an announcement be missed.
+const LOOK: Duration = Duration::from_secs(5);
+/// Between two reads of records that events name.
+const SPACING: Duration = Duration::from_millis(250);
+/// After a failure, at most, where change events ask for something.
+const ASKED_PAUSE: Duration = Duration::from_secs(60);
+/// Before a record is read again whose row somebody held.
+const LEFT_PAUSE: Duration = Duration::from_secs(1);
 /// Rows that one announcement names at most; PostgreSQL's take 8,000 bytes.
 const ANNOUNCED: usize = 200;
 
@@ -40,17 +48,19 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>, name: String) {
         let mappings = shared.mappings();
         let Some(mapping) = mappings.iter().find(|mapping| mapping.object == name) else { return };
         tell_costs(&shared, mapping, &mut told);
-        let mut pause = mapping.rules.poll_interval;
+        let mut pause = None;
+        let mut rest = Rest::default();
         if let Some(wait) = shared.link.closed_for() {
-            pause = wait.min(FAILURE_PAUSE);
+            pause = Some(wait.min(FAILURE_PAUSE));
         } else if mapping.gone || shared.guard.is_unfit(&mapping.table) {
             // What was listed is waited for.
         } else {
             let begun = shared.link.begin();
             match poll(&shared, mapping, &mut shape).await {
                 // Another engine reads it: nothing was asked, so nothing is known.
-                Ok(false) => {}
+                Ok(false) => rest.fetches = true,
                 Ok(true) => {
+                    (rest.fetches, rest.is_ours) = (true, true);
                     connection::works(&shared, begun).await;
                     if counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                         counted = Some(Instant::now());
@@ -59,23 +69,126 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>, name: String) {
                 }
                 Err(error) => {
                     report(&shared, mapping, &error).await;
-                    pause = pause.max(FAILURE_PAUSE);
+                    // What events asked for must not wait as long as polls may where events come.
+                    let most = if mapping.rules.change_events { ASKED_PAUSE } else { Duration::MAX };
+                    pause = Some(mapping.rules.poll_interval.min(most).max(FAILURE_PAUSE));
                 }
             }
         }
-        // The interval may have become shorter while it was read; from here on the woken rings for that.
-        let woken = shared.wake_readers.notified();
-        let fresh = shared.mappings();
-        if let Some(fresh) = fresh.iter().find(|fresh| fresh.object == name)
-            && pause == mapping.rules.poll_interval
-        {
-            pause = fresh.rules.poll_interval;
-        }
-        tokio::select! {
-            _ = shared.pause(pause) => {}
-            () = woken => {}
+        rest.until_poll(&shared, &name, pause).await;
+    }
+}
+
+/// The time between two polls.
+struct Rest {
+    began: Instant,
+    /// Whether records that events name are read meanwhile: not where the poll before did not read.
+    fetches: bool,
+    /// Whether it was this engine that polled.
+    is_ours: bool,
+    /// When some were read last.
+    fetched: Option<Instant>,
+}
+
+impl Default for Rest {
+    fn default() -> Rest {
+        Rest { began: Instant::now(), fetches: false, is_ours: false, fetched: None }
+    }
+}
+
+impl Rest {
+    /// Waits for the next poll: `pause`, or as the rules say.
+    async fn until_poll(mut self, shared: &Shared, name: &str, mut pause: Option<Duration>) {
+        self.began = Instant::now();
+        loop {
+            // Before the look: what is asked for, and an interval that becomes shorter, is not missed.
+            let (polls, events) = (shared.wake_readers.notified(), shared.wake_events.notified());
+            let mappings = shared.mappings();
+            let Some(mapping) = mappings.iter().find(|mapping| mapping.object == name) else { return };
+            let mut look = Duration::MAX;
+            if pause.is_none() && self.fetches && mapping.rules.change_events {
+                match self.fetch(shared, mapping).await {
+                    Ok(Some(next)) => look = next,
+                    Ok(None) => return,
+                    Err(error) => {
+                        report(shared, mapping, &error).await;
+                        // The poll reads them too.
+                        pause = Some(self.began.elapsed() + FAILURE_PAUSE);
+                    }
+                }
+            } else {
+                shared.flows.set(name, false);
+            }
+            let pause = pause.unwrap_or_else(|| mapping.rules.poll_pause(shared.flows.is(name)));
+            let left = pause.saturating_sub(self.began.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left.min(look)) => {}
+                () = polls => return,
+                () = events => {}
+                () = shared.stop.cancelled() => return,
+            }
         }
     }
+
+    /// Reads what events ask for. Returns when to look again, `None` where a poll is to be made now.
+    async fn fetch(&mut self, shared: &Shared, mapping: &Mapping) -> Result<Option<Duration>, ReadError> {
+        let due = shared.store.events_due(&mapping.object, &mapping.table).await?;
+        shared.flows.set(&mapping.object, due.flows);
+        let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
+        if !self.is_ours {
+            // Whoever reads it from now on begins with a poll; as long as another engine does, that one is told too.
+            let taken = shared.store.lease(&lease, lease_length(shared, mapping)).await?;
+            return Ok((!taken).then_some(LOOK));
+        }
+        if due.poll {
+            return Ok(None);
+        }
+        if !due.records {
+            return Ok(Some(LOOK));
+        }
+        // One that comes alone is read at once; of many those that come meanwhile are read together.
+        let spacing = self.fetched.map_or(Duration::ZERO, |at| SPACING.saturating_sub(at.elapsed()));
+        if !spacing.is_zero() {
+            return Ok(Some(spacing));
+        }
+        self.fetched = Some(Instant::now());
+        if !shared.store.lease(&lease, lease_length(shared, mapping)).await?
+            || !shared.store.cursor(&mapping.object).await?.loaded
+        {
+            return Ok(Some(LOOK));
+        }
+        failpoint::pass(failpoint::BEFORE_FETCH).await?;
+        let run = Run::begin(&mapping.object, RunKind::Poll);
+        let fetched = once_more(shared, &lease, mapping).await?;
+        tell_fetched(shared, mapping, run, &fetched).await?;
+        Ok(Some(if fetched.is_left { LEFT_PAUSE } else { SPACING }))
+    }
+}
+
+/// Keeps and tells what was read between two polls.
+async fn tell_fetched(
+    shared: &Shared,
+    mapping: &Mapping,
+    mut run: Run,
+    fetched: &Fetched,
+) -> Result<(), ReadError> {
+    if fetched.written == 0 {
+        return Ok(());
+    }
+    (run.records, run.changed) = (fetched.records as i64, fetched.written as i64);
+    run.ended_at = chrono::Utc::now();
+    shared.metrics.read(&mapping.object, run.changed);
+    shared.store.keep_run(&run).await?;
+    let _ = announce(shared, mapping, &fetched.changed).await;
+    shared.log.of("reader").info(
+        format!("{} read by change events: {} rows changed", mapping.object, fetched.written),
+        json!({"mapping": mapping.object, "records": fetched.records}),
+    );
+    shared.store.notify("overview").await?;
+    Ok(())
 }
 
 /// Says once what it costs that the object lacks some of Salesforce's own fields.
@@ -104,8 +217,12 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
     {
         return Ok(true);
     }
+    let began_at = shared.store.now().await?;
     let (mut read, deleted) = look(shared, &lease, mapping, &mut cursor, &mut run).await?;
     read.changed.extend(refused::retry(shared, &lease, mapping, shape).await?);
+    if mapping.rules.change_events {
+        shared.store.event_poll_done(&mapping.object, began_at).await?;
+    }
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;
     let well = !shared.guard.is_defective(&mapping.object);
     let costs = mapping.system.costs();

@@ -504,8 +504,10 @@ impl Verifier {
         }
         let patience = mapping.rules.poll_interval * 3 + self.reader_patience;
         let least = Duration::from_millis(100);
+        // Nobody waits an hour for a reader that is told by events what to read.
+        let hurries = self.hurries || mapping.rules.poll_pause(true) > mapping.rules.poll_interval;
         let pause =
-            if self.hurries { least } else { (mapping.rules.poll_interval / 4).clamp(least, LONGEST_PAUSE) };
+            if hurries { least } else { (mapping.rules.poll_interval / 4).clamp(least, LONGEST_PAUSE) };
         let begin = Instant::now();
         let (mut moved_at, mut ends) = (begin, 0);
         let mut last = self.store.reader_trace(&mapping.object).await?;
@@ -513,7 +515,7 @@ impl Verifier {
             if stop.is_cancelled() || !self.engine_runs().await? {
                 break;
             }
-            if self.hurries {
+            if hurries {
                 self.store.notify("poll").await?;
             }
             tokio::time::sleep(pause).await;

@@ -306,17 +306,18 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Records that are to be read once more, those wished for longest first: at most `limit`.
-    pub async fn take_rereads(&self, table: &str, limit: i64) -> Result<Vec<String>, Error> {
+    /// Records that are to be read once more, those wished for longest first: at most `limit`. Of each, whether an event
+    /// said that it was deleted.
+    pub async fn take_rereads(&self, table: &str, limit: i64) -> Result<Vec<(String, bool)>, Error> {
         let client = self.client().await?;
         let rows = client
             .query(
-                "SELECT sfid::text FROM syncdeck.reread WHERE table_name = $1 ORDER BY at LIMIT $2",
+                "SELECT sfid::text, deleted FROM syncdeck.reread WHERE table_name = $1 ORDER BY at LIMIT $2",
                 &[&table, &limit],
             )
             .await
             .context("look for records to read again")?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// These records were read once more, after `asked_at`: what was wished for since then is still to be done.

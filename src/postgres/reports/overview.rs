@@ -17,6 +17,7 @@ use crate::domain::values::duration;
 use crate::postgres::changes::pending::LOOKED_AT;
 use crate::postgres::changes::queue::{CAPTURED_AT, FITS};
 use crate::postgres::reports::status::SILENT_AFTER;
+use crate::postgres::tables::change_events::events_status;
 use crate::postgres::{Cached, Error, ErrorContext, PooledClient, Store};
 
 /// Units that wait beyond this many make a mapping that is well otherwise `behind`.
@@ -82,7 +83,7 @@ impl Store {
                          (SELECT min(created_at) FROM syncdeck.unit WHERE unit.table_name = mapping.table_name AND state = 'ready'),
                          (SELECT min(created_at) FROM syncdeck.unit WHERE unit.table_name = mapping.table_name AND state = 'stopped'),
                          (SELECT min(created_at) FROM in_flight WHERE in_flight.table_name = mapping.table_name)),
-                     rules ->> 'verify'
+                     rules ->> 'verify', rules ->> 'change_events', rules ->> 'poll_with_events'
                  FROM syncdeck.mapping, LATERAL (
                      SELECT coalesce(configured, definition -> 'rules', '{}') || coalesce(jsonb_object_agg(key, value), '{}')
                          AS rules FROM syncdeck.setting WHERE setting.mapping = name) in_force
@@ -100,7 +101,20 @@ impl Store {
         overview.mappings = rows.iter().map(|row| read_mapping(row, &counted, &untaken)).collect();
         // Rights that were given before there were these tables hold for all the rest.
         let mut compared = compared(&client).await.unwrap_or_default();
+        let mut events = events_status(&client).await.unwrap_or_default();
         for (mapping, row) in overview.mappings.iter_mut().zip(&rows) {
+            let events = events.remove(&mapping.name).unwrap_or_default();
+            if row.get::<_, Option<&str>>(20) == Some("true") {
+                // Whoever is told by events polls less often.
+                let longer = row.get::<_, Option<&str>>(21).and_then(duration::parse).filter(|_| events.flow);
+                mapping.lag_seconds = mapping.lag_seconds.map(|lag| {
+                    let interval = row.get::<_, Option<&str>>(12).and_then(duration::parse);
+                    let interval = interval.unwrap_or_else(|| Rules::default().poll_interval);
+                    let spared = longer.map_or(0, |longer| longer.saturating_sub(interval).as_secs() as i64);
+                    (lag - spared).max(0)
+                });
+                mapping.events = Some(events);
+            }
             let every = row.get::<_, Option<&str>>(19).and_then(duration::parse);
             let (status, began_at) = compared.remove(&mapping.name).unwrap_or_default();
             // One that was begun rests as long as the rule is off.
@@ -227,6 +241,7 @@ fn read_mapping(row: &Row, counted: &[Counted], untaken: &HashMap<String, Untake
         failing_since: row.get(17),
         load: row.get::<_, Option<_>>(14).map(progress),
         verify: VerifyStatus::default(),
+        events: None,
         lag_seconds: row.get::<_, Option<f64>>(13).filter(|_| !loading).map(|since| lag(since, row.get(12))),
         name,
         table,

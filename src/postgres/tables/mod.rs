@@ -1,5 +1,6 @@
 //! The users' tables: what was read into them, what they hold, what their database refuses, and how they differ from Salesforce.
 
+pub mod change_events;
 pub mod conflicts;
 pub mod copy;
 mod deletes;

@@ -138,7 +138,7 @@ fn change(org: &Org, call: &Call<'_>, id: &str) -> Response<Body> {
     let told = job.told_short();
     drop(state);
     if wanted == JobState::UploadComplete {
-        tokio::spawn(load::run(org.clone(), id.to_owned(), call.request));
+        tokio::spawn(load::run(org.clone(), id.to_owned(), call.request, call.origin.clone()));
     }
     org.changed().notify_waiters();
     answer(200, &told)

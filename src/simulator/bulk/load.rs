@@ -33,11 +33,12 @@ struct Load {
     sheet: Arc<Sheet>,
     columns: Columns,
     request: u64,
+    origin: String,
 }
 
 /// Carries a job out whose upload is complete.
-pub(super) async fn run(org: Org, job: String, request: u64) {
-    let work = carry_out(org.clone(), job.clone(), request);
+pub(super) async fn run(org: Org, job: String, request: u64, origin: String) {
+    let work = carry_out(org.clone(), job.clone(), request, origin);
     watch(&org, &job, work).await;
 }
 
@@ -49,9 +50,9 @@ async fn watch(org: &Org, job: &str, work: impl Future<Output = ()> + Send + 'st
     }
 }
 
-async fn carry_out(org: Org, job: String, request: u64) {
+async fn carry_out(org: Org, job: String, request: u64, origin: String) {
     let reading = org.clone();
-    let load = match tokio::task::spawn_blocking(move || read(&reading, job, request)).await {
+    let load = match tokio::task::spawn_blocking(move || read(&reading, job, request, origin)).await {
         Ok(Some(load)) => load,
         Ok(None) => return,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
@@ -88,7 +89,7 @@ fn end(state: &mut State, job: &str, how: JobState, error: Option<String>) {
 }
 
 /// Takes the upload apart; `None` when the job ends with that.
-fn read(org: &Org, id: String, request: u64) -> Option<Load> {
+fn read(org: &Org, id: String, request: u64, origin: String) -> Option<Load> {
     let (upload, dialect, operation, key, object) = {
         let mut state = org.lock();
         let job = state.jobs.ingest.get_mut(&id).filter(|job| !job.head.state.is_over())?;
@@ -113,7 +114,7 @@ fn read(org: &Org, id: String, request: u64) -> Option<Load> {
             state.jobs.batches += sheet.rows.len().div_ceil(BATCH) as u64;
             let job = state.jobs.ingest.get_mut(&id).filter(|job| !job.head.state.is_over())?;
             job.head.enter(JobState::InProgress);
-            Some(Load { job: id, object, operation, key, sheet, columns, request })
+            Some(Load { job: id, object, operation, key, sheet, columns, request, origin })
         }
         Err(message) => {
             end(&mut state, &id, JobState::Failed, Some(message));
@@ -156,7 +157,7 @@ impl Load {
 
     /// Saves the rows of a chunk, each for itself.
     fn save(&self, state: &mut State, rows: &[usize]) -> Vec<Done> {
-        let writer = Writer::api(self.request, rows.len());
+        let writer = Writer::api(self.request, &self.origin, rows.len());
         let mut twice = self.named_twice(rows);
         let mut done: Vec<Done> = rows
             .iter()

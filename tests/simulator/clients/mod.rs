@@ -41,6 +41,21 @@ async fn jsforce_finds_an_org() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jsforce_hears_what_changes() {
+    let Some(folder) = folder("node_modules/jsforce") else { return };
+    let session = Session::start().await;
+    session.org.select_entity("Account");
+    let mut command = Command::new("node");
+    command.arg(script("streams_with_jsforce.mjs")).args([
+        &session.base,
+        "simulated-app",
+        "simulated-secret",
+    ]);
+    command.env("SYNCDECK_CLIENTS", folder);
+    run(command).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn simple_salesforce_finds_an_org() {
     let Some(folder) = folder("python/simple_salesforce") else { return };
     let session = Session::start().await;
