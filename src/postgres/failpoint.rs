@@ -27,7 +27,12 @@ pub const BEFORE_WRITE_BACK: &str = "before_write_back";
 /// After a read was applied, before its cursor moves.
 pub const BEFORE_CURSOR: &str = "before_cursor";
 
-/// Every failpoint, in the order in which a change passes them.
+/// In the transaction of a takeover, with everything done in it.
+pub const MID_ADOPT: &str = "mid_adopt";
+/// In the transaction of a takeover's way back, with everything done in it.
+pub const MID_UNDO: &str = "mid_undo";
+
+/// Every failpoint of an engine, in the order in which a change passes them.
 pub const ALL: [&str; 8] = [
     AFTER_INTAKE,
     AFTER_CLAIM,

@@ -71,6 +71,9 @@ impl Store {
         if !layouts.contains_key(OWN) {
             lay_out_own(&transaction).await?;
         }
+        let tables: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
+        let adopts = !self.foreign_among(&transaction, &tables, &layouts).await?.is_empty();
+        let adoption = if adopts { Some(self.note_definitions(&transaction).await?) } else { None };
         let connection = self.connection_sql(&transaction, &hstore).await?;
         let stamp = stamp_of(&connection);
         if layouts.get("") != Some(&stamp) {
@@ -107,6 +110,9 @@ impl Store {
             .await
             .context("forget mappings that are no longer configured")?;
         forget_comparisons(&transaction, &names).await?;
+        if let Some(adoption) = adoption {
+            self.note_changes(&transaction, adoption).await?;
+        }
         transaction.commit().await.context("finish the installation")?;
         Ok(told)
     }

@@ -105,6 +105,9 @@ impl Store {
         if known == Some(&stamp) && captured && !missing {
             return Ok(TableSteps { steps: Vec::new(), of_log: Vec::new(), origin, there, stamp });
         }
+        if origin == Origin::Foreign {
+            self.refuse_unfit(transaction, &mapping.table).await?;
+        }
         let mut steps = match origin {
             TableOrigin::New => vec![self.create_table(mapping)],
             _ => self.adopt_table(mapping, &columns)?,
