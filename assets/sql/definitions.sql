@@ -27,7 +27,10 @@ WHERE pronamespace = quote_ident($1)::regnamespace AND prokind IN ('f', 'p')
 UNION ALL
 SELECT 'index', indexrelid::regclass::text, indrelid::regclass::text, pg_get_indexdef(indexrelid)
 FROM pg_index JOIN pg_class c ON c.oid = indrelid
-WHERE relnamespace = quote_ident($1)::regnamespace
+WHERE relnamespace = quote_ident($1)::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+UNION ALL
+SELECT 'table', oid::regclass::text, oid::regclass::text, format('TABLE %s', oid::regclass)
+FROM pg_class WHERE relnamespace = quote_ident($1)::regnamespace AND relkind IN ('r', 'p')
 UNION ALL
 SELECT 'column', format('%s.%I', attrelid::regclass, attname), attrelid::regclass::text,
     format('ALTER TABLE %s ADD COLUMN %I %s', attrelid::regclass, attname, format_type(atttypid, atttypmod))

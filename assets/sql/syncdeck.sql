@@ -485,7 +485,7 @@ CREATE TABLE IF NOT EXISTS syncdeck.adoption (
 -- where it removed something.
 CREATE TABLE IF NOT EXISTS syncdeck.replaced (
     adoption bigint NOT NULL REFERENCES syncdeck.adoption,
-    kind text NOT NULL CONSTRAINT replaced_kind_check CHECK (kind IN ('trigger', 'function', 'index', 'column')),
+    kind text NOT NULL CONSTRAINT replaced_kind_check CHECK (kind IN ('trigger', 'function', 'index', 'column', 'table')),
     name text NOT NULL,
     relation text NOT NULL,
     before text,

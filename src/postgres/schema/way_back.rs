@@ -25,7 +25,9 @@ fn changed() -> String {
                      WHERE starts_with(now.name, format('%I ON ', own.name))))
                  AND NOT EXISTS (SELECT FROM noted WHERE (noted.kind, noted.name) = (now.kind, now.name)))
          SELECT kind, name, before, now.definition,
-             relation <> '' AND to_regclass(relation) IS NULL
+             relation <> '' AND to_regclass(relation) IS NULL,
+             kind IN ('column', 'index') AND EXISTS (SELECT FROM noted made
+                 WHERE made.kind = 'table' AND made.name = all_of_it.relation AND made.before IS NULL)
          FROM (SELECT * FROM noted UNION ALL SELECT * FROM made) all_of_it (kind, name, relation, before)
          LEFT JOIN (SELECT kind, name, definition FROM now) now USING (kind, name)
          ORDER BY kind, name"
@@ -39,6 +41,8 @@ struct Change {
     before: Option<String>,
     now: Option<String>,
     table_is_gone: bool,
+    /// Whether it is part of a table that a takeover made, and stays with that.
+    of_new_table: bool,
 }
 
 impl Change {
@@ -50,12 +54,16 @@ impl Change {
         format!("{} {}", self.kind, self.name)
     }
 
+    fn is_kept(&self) -> bool {
+        self.of_new_table || self.is("column") || self.is("table")
+    }
+
     fn goes(&self) -> bool {
-        self.now.is_some() && self.before.is_none() && !self.is("column")
+        self.now.is_some() && self.before.is_none() && !self.is_kept()
     }
 
     fn comes_back(&self) -> bool {
-        self.before.is_some() && self.before != self.now && !self.table_is_gone && !self.is("column")
+        self.before.is_some() && self.before != self.now && !self.table_is_gone && !self.is_kept()
     }
 }
 
@@ -182,6 +190,7 @@ impl Store {
                 before: row.get(2),
                 now: row.get(3),
                 table_is_gone: row.get(4),
+                of_new_table: row.get(5),
             })
             .collect();
         let texts = |of: &dyn Fn(&&Change) -> bool| changes.iter().filter(of).map(Change::text).collect();
@@ -197,7 +206,9 @@ impl Store {
             adopted_by,
             restored: texts(&|change| change.comes_back()),
             removed: texts(&|change| change.goes()),
-            kept: texts(&|change| change.is("column") && change.before.is_none() && change.now.is_some()),
+            kept: texts(&|change| {
+                change.is_kept() && !change.of_new_table && change.before.is_none() && change.now.is_some()
+            }),
             unsent: counts.get(0),
             failed: counts.get(1),
         };
