@@ -105,7 +105,7 @@ impl Store {
         if known == Some(&stamp) && captured && !missing {
             return Ok(TableSteps { steps: Vec::new(), of_log: Vec::new(), origin, there, stamp });
         }
-        if origin == Origin::Foreign {
+        if origin == TableOrigin::Foreign {
             self.refuse_unfit(transaction, &mapping.table).await?;
         }
         let mut steps = match origin {

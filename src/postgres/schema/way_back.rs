@@ -35,7 +35,7 @@ fn changed() -> String {
 }
 
 /// One thing that a takeover changed.
-struct Change {
+struct ReplacedItem {
     kind: String,
     name: String,
     before: Option<String>,
@@ -45,7 +45,7 @@ struct Change {
     of_new_table: bool,
 }
 
-impl Change {
+impl ReplacedItem {
     fn is(&self, kind: &str) -> bool {
         self.kind == kind
     }
@@ -161,7 +161,7 @@ impl Store {
         Ok(way_back)
     }
 
-    async fn put(&self, transaction: &Transaction<'_>, change: &Change, sql: &str) -> Result<(), Error> {
+    async fn put(&self, transaction: &Transaction<'_>, change: &ReplacedItem, sql: &str) -> Result<(), Error> {
         transaction.batch_execute(sql).await.map_err(|source| match source.as_db_error() {
             Some(error) => Error::Refused(format!(
                 "the {} cannot be put back as it was: {}\nnothing was changed; its definition is in syncdeck.replaced",
@@ -172,7 +172,7 @@ impl Store {
         })
     }
 
-    async fn look_back(&self, transaction: &Transaction<'_>) -> Result<(WayBack, Vec<Change>), Error> {
+    async fn look_back(&self, transaction: &Transaction<'_>) -> Result<(WayBack, Vec<ReplacedItem>), Error> {
         let (adopted_at, adopted_by) = self.adoption(transaction).await?;
         refuse_work(transaction).await?;
         let path = empty_path(transaction).await?;
@@ -182,9 +182,9 @@ impl Store {
             .await
             .context("read what was replaced")?;
         set_path(transaction, &path).await?;
-        let changes: Vec<Change> = rows
+        let changes: Vec<ReplacedItem> = rows
             .iter()
-            .map(|row| Change {
+            .map(|row| ReplacedItem {
                 kind: row.get(0),
                 name: row.get(1),
                 before: row.get(2),
@@ -193,7 +193,7 @@ impl Store {
                 of_new_table: row.get(5),
             })
             .collect();
-        let texts = |of: &dyn Fn(&&Change) -> bool| changes.iter().filter(of).map(Change::text).collect();
+        let texts = |of: &dyn Fn(&&ReplacedItem) -> bool| changes.iter().filter(of).map(ReplacedItem::text).collect();
         let counts = format!(
             "SELECT count(*) FILTER (WHERE NOT failed), count(*) FILTER (WHERE failed) FROM (
                  SELECT state = 'FAILED' OR state = 'PENDING' AND {UNSURE} FROM {}._trigger_log log
@@ -261,12 +261,12 @@ impl Store {
     }
 
     /// Whether all that was to come back is there, to the letter.
-    async fn check_restored(&self, transaction: &Transaction<'_>, changes: &[Change]) -> Result<(), Error> {
+    async fn check_restored(&self, transaction: &Transaction<'_>, changes: &[ReplacedItem]) -> Result<(), Error> {
         let rows = transaction
             .query(DEFINITIONS, &[&self.schema_name])
             .await
             .context("look at what was put back")?;
-        let is_there = |change: &&Change| {
+        let is_there = |change: &&ReplacedItem| {
             rows.iter().any(|row| {
                 let (kind, name, definition): (&str, &str, Option<&str>) =
                     (row.get(0), row.get(1), row.get(3));
