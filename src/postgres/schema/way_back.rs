@@ -161,7 +161,12 @@ impl Store {
         Ok(way_back)
     }
 
-    async fn put(&self, transaction: &Transaction<'_>, change: &ReplacedItem, sql: &str) -> Result<(), Error> {
+    async fn put(
+        &self,
+        transaction: &Transaction<'_>,
+        change: &ReplacedItem,
+        sql: &str,
+    ) -> Result<(), Error> {
         transaction.batch_execute(sql).await.map_err(|source| match source.as_db_error() {
             Some(error) => Error::Refused(format!(
                 "the {} cannot be put back as it was: {}\nnothing was changed; its definition is in syncdeck.replaced",
@@ -193,7 +198,8 @@ impl Store {
                 of_new_table: row.get(5),
             })
             .collect();
-        let texts = |of: &dyn Fn(&&ReplacedItem) -> bool| changes.iter().filter(of).map(ReplacedItem::text).collect();
+        let texts =
+            |of: &dyn Fn(&&ReplacedItem) -> bool| changes.iter().filter(of).map(ReplacedItem::text).collect();
         let counts = format!(
             "SELECT count(*) FILTER (WHERE NOT failed), count(*) FILTER (WHERE failed) FROM (
                  SELECT state = 'FAILED' OR state = 'PENDING' AND {UNSURE} FROM {}._trigger_log log
@@ -261,7 +267,11 @@ impl Store {
     }
 
     /// Whether all that was to come back is there, to the letter.
-    async fn check_restored(&self, transaction: &Transaction<'_>, changes: &[ReplacedItem]) -> Result<(), Error> {
+    async fn check_restored(
+        &self,
+        transaction: &Transaction<'_>,
+        changes: &[ReplacedItem],
+    ) -> Result<(), Error> {
         let rows = transaction
             .query(DEFINITIONS, &[&self.schema_name])
             .await
