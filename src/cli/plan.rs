@@ -50,7 +50,9 @@ pub(super) fn next(plan: &SetupPlan) -> String {
     }
     match plan.foreign().next() {
         Some(_) => {
-            "Nothing was changed. To do it, switch Heroku Connect off, and say: syncdeck adopt".to_owned()
+            "Nothing was changed. To do it, switch Heroku Connect off, then take over with: syncdeck adopt (or take over and start \
+             at once: syncdeck run --adopt)"
+                .to_owned()
         }
         None => "Nothing was changed. To do it: syncdeck run".to_owned(),
     }

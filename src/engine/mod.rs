@@ -101,7 +101,8 @@ fn explain_foreign(tables: &[String], schema: &str) -> String {
     let (noun, verb) = if tables.len() == 1 { ("table", "was") } else { ("tables", "were") };
     format!(
         "the {noun} {} of the schema {schema} {verb} there before syncdeck, and to take over is to change: columns are added, \
-         triggers replaced\nlook at what would be done with: syncdeck plan; then start the engine with: syncdeck run --adopt",
+         triggers replaced\nlook at what would be done with: syncdeck plan; then take over with: syncdeck adopt (or take over and start at once: syncdeck run \
+         --adopt)",
         tables.join(", ")
     )
 }
@@ -341,7 +342,7 @@ pub async fn adopt(
     let known = if installed { store.definitions().await? } else { Vec::new() };
     let (org_id, mut mappings) = prepare::mappings(config, &client, &known).await?;
     store.index_large(&org_id, &mappings, tell).await?;
-    lay_out_telling(config, store, &Log::new(Level::Error).0, &org_id, &mut mappings).await
+    lay_out_telling(config, store, &Log::new(Level::Error).0, &org_id, &mut mappings, true).await
 }
 
 /// The client of the configured org.
@@ -378,26 +379,27 @@ async fn lay_out(
     mappings: &mut [Mapping],
 ) -> Result<(), StartError> {
     refuse_foreign(config, store).await?;
-    for line in lay_out_telling(config, store, log, org_id, mappings).await? {
+    for line in lay_out_telling(config, store, log, org_id, mappings, config.adopts).await? {
         log.of("layout").warn(line, serde_json::json!({}));
     }
     Ok(())
 }
 
-/// The same, whosever the tables are; what was done to things that a predecessor left is returned, a line each.
+/// The same, where `adopts` says whether tables of others may be taken over; what was done to things that a predecessor left is returned, a line each.
 async fn lay_out_telling(
     config: &Config,
     store: &Store,
     log: &Log,
     org_id: &str,
     mappings: &mut [Mapping],
+    adopts: bool,
 ) -> Result<Vec<String>, StartError> {
     if store.is_installed().await? {
         // An older layout may lack the table of settings; it is there after this installation.
         let settings = store.settings().await.unwrap_or_default();
         rules::overlay(config, &settings, mappings, log);
     }
-    let told = match store.install_telling(org_id, mappings).await {
+    let told = match store.install_telling(org_id, mappings, adopts).await {
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));

@@ -20,6 +20,7 @@ const PARTICULAR: &str = r#"
     REVOKE ALL ON FUNCTION salesforce.hc_contact_logger() FROM PUBLIC;
     CREATE FUNCTION salesforce.hc_capture_insert_from_row(a hstore, b text) RETURNS bigint LANGUAGE sql AS $$ SELECT 1::bigint $$;
     COMMENT ON FUNCTION salesforce.hc_capture_insert_from_row(hstore, text) IS 'old';
+    CREATE FUNCTION salesforce.hc_capture_update_from_row(r hstore, t varchar, c text[]) RETURNS bigint LANGUAGE sql AS $$ SELECT 2::bigint $$;
     INSERT INTO salesforce.contact (id, lastname, external_id__c) VALUES (1, 'One', 'A-1'), (2, 'Two', 'A-2'), (3, 'Three', 'A-3');
     UPDATE salesforce._trigger_log SET state = 'PENDING' WHERE record_id = 2;
     UPDATE salesforce._trigger_log SET state = 'FAILED', sf_message = 'no' WHERE record_id = 3"#;
@@ -153,6 +154,33 @@ async fn no_undo_while_an_engine_works_or_something_is_in_flight() {
     place.done(&["adopt", "--undo", "--yes"]).await;
     // What may be in Salesforce is not sent a second time by itself.
     assert_eq!(place.text(ENTRIES).await, "1 INSERT NEW;2 INSERT FAILED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_starts_meanwhile_keeps_the_undo_out_or_is_refused() {
+    let world = World::without_engine(MAPPINGS).await;
+    let place = Place::new(&world, HEROKU).await;
+    place.done(&["adopt", "--yes"]).await;
+    // Within one transaction, pg_stat_activity stays as it was first seen: so it is looked at by another session.
+    let lock = session(&place.url).await;
+    lock.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(hashtext('syncdeck install'))").await.unwrap();
+    let starting = place.ask(&["run"]);
+    let meanwhile = async {
+        // It has seen that the tables are syncdeck's, and waits to lay them out.
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'
+             AND NOT granted AND datname = current_database())::text";
+        world.until("the engine waits", async || place.text(waits).await == "true").await;
+        place.refused(&["adopt", "--undo", "--yes"], "of an engine").await;
+        let taken_back = "DELETE FROM syncdeck.layout WHERE name <> '_syncdeck';
+             DROP TRIGGER \"00_hc_logger\" ON salesforce.contact; DROP TRIGGER zz_hc_status ON salesforce.contact;
+             DROP TRIGGER \"00_hc_truncate\" ON salesforce.contact; COMMIT";
+        lock.batch_execute(taken_back).await.unwrap();
+    };
+    let (refused, ()) = tokio::join!(starting, meanwhile);
+    assert_ne!(refused.status.code(), Some(0), "{}", words(&refused));
+    assert!(words(&refused).contains("others took these tables"), "{}", words(&refused));
+    let triggers = "SELECT count(*)::text FROM pg_trigger WHERE tgrelid = 'salesforce.contact'::regclass";
+    assert_eq!(place.text(triggers).await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,13 +105,13 @@ impl Store {
         if known == Some(&stamp) && captured && !missing {
             return Ok(TableSteps { steps: Vec::new(), of_log: Vec::new(), origin, there, stamp });
         }
-        if origin == TableOrigin::Foreign {
-            self.refuse_unfit(transaction, &mapping.table).await?;
-        }
         let mut steps = match origin {
             TableOrigin::New => vec![self.create_table(mapping)],
             _ => self.adopt_table(mapping, &columns)?,
         };
+        if origin == TableOrigin::Foreign {
+            self.refuse_unfit(transaction, &mapping.table).await?;
+        }
         // Others' tables may be large, and whoever takes them over waits for that, not their users.
         let beside =
             origin == TableOrigin::Foreign && self.indexes_beside(transaction, &mapping.table).await?;

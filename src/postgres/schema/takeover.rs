@@ -112,7 +112,8 @@ impl Store {
         let full = self.table(table);
         let sql = "SELECT c.relkind::text, c.relpersistence = 'u', pg_has_role(c.relowner, 'USAGE'),
                  pg_get_userbyid(c.relowner)::text, current_user::text,
-                 (SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = c.oid AND attname = 'id'),
+                 (SELECT format_type(CASE typtype WHEN 'd' THEN typbasetype ELSE atttypid END, NULL)
+                     FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = c.oid AND attname = 'id'),
                  EXISTS (SELECT FROM pg_index JOIN pg_attribute a ON a.attrelid = indrelid AND attnum = indkey[0]
                      WHERE indrelid = c.oid AND attname = 'id' AND indisunique AND indisvalid AND indnkeyatts = 1
                          AND indpred IS NULL),

@@ -1,12 +1,15 @@
 //! The way back from a takeover: what it replaces is noted in the transaction that replaces it, as statements that make it,
 //! and is put back by them in one transaction.
 
+use tokio_postgres::error::SqlState;
+
 use crate::domain::reports::way_back::WayBack;
 
 use crate::postgres::failpoint::{self, MID_ADOPT, MID_UNDO};
 use crate::postgres::reports::status::SILENT_AFTER;
-use crate::postgres::schema::install::alone;
+use crate::postgres::schema::install::{PATIENCE, alone};
 use crate::postgres::schema::takeover::TRIGGERS;
+use crate::postgres::session::connect::ENGINE_SESSION;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
 
 const DEFINITIONS: &str = include_str!("../../../assets/sql/definitions.sql");
@@ -125,7 +128,8 @@ impl Store {
     /// # Errors
     /// As [`Store::way_back`]; and where something cannot be put back as it was. Nothing is changed then.
     pub async fn undo_adoption(&self) -> Result<WayBack, Error> {
-        let mut client = self.client().await?;
+        // As many changes as there are may be given back.
+        let mut client = self.with_patience(PATIENCE)?.client().await?;
         let mut transaction = alone(&mut client, "syncdeck install").await?;
         // A starting engine takes its lease, and writes that it lives, after this or is seen by it.
         transaction
@@ -137,16 +141,19 @@ impl Store {
         // Tables before the log, as whoever writes locks them. From here on writers wait, so each change is captured once.
         for trigger in changes.iter().filter(|change| change.is("trigger") && change.now.is_some()) {
             if trigger.goes() || trigger.comes_back() {
-                self.put(&transaction, trigger, &format!("DROP TRIGGER {}", trigger.name)).await?;
+                put(&transaction, trigger, &format!("DROP TRIGGER {}", trigger.name)).await?;
             }
         }
-        for kind in ["function", "trigger", "index"] {
+        for function in changes.iter().filter(|change| change.is("function") && change.comes_back()) {
+            put_function(&mut transaction, function).await?;
+        }
+        for kind in ["trigger", "index"] {
             for change in changes.iter().filter(|change| change.is(kind) && change.comes_back()) {
-                self.put(&transaction, change, change.before.as_deref().unwrap_or_default()).await?;
+                put(&transaction, change, change.before.as_deref().unwrap_or_default()).await?;
             }
         }
         for index in changes.iter().filter(|change| change.is("index") && change.goes()) {
-            self.put(&transaction, index, &format!("DROP INDEX {}", index.name)).await?;
+            put(&transaction, index, &format!("DROP INDEX {}", index.name)).await?;
         }
         for function in changes.iter().filter(|change| change.is("function") && change.goes()) {
             if !drop_unused(&mut transaction, &function.name).await? {
@@ -159,22 +166,6 @@ impl Store {
         failpoint::pass(MID_UNDO).await?;
         transaction.commit().await.context("finish the way back")?;
         Ok(way_back)
-    }
-
-    async fn put(
-        &self,
-        transaction: &Transaction<'_>,
-        change: &ReplacedItem,
-        sql: &str,
-    ) -> Result<(), Error> {
-        transaction.batch_execute(sql).await.map_err(|source| match source.as_db_error() {
-            Some(error) => Error::Refused(format!(
-                "the {} cannot be put back as it was: {}\nnothing was changed; its definition is in syncdeck.replaced",
-                change.text(),
-                error.message()
-            )),
-            None => Error::Sql { what: "put back what was replaced", source },
-        })
     }
 
     async fn look_back(&self, transaction: &Transaction<'_>) -> Result<(WayBack, Vec<ReplacedItem>), Error> {
@@ -297,19 +288,22 @@ impl Store {
 const UNSURE: &str = "EXISTS (SELECT FROM syncdeck.unit WHERE unit.table_name = log.table_name
     AND unit.record_id = log.record_id AND unit.state IN ('failed', 'review'))";
 
-/// Refuses while an engine works, or left something whose outcome is not noted yet.
+/// Refuses while an engine starts or works, or left something whose outcome is not noted yet.
 async fn refuse_work(transaction: &Transaction<'_>) -> Result<(), Error> {
     let sql = format!(
         "SELECT (SELECT string_agg(DISTINCT owner, ', ') FROM (
                  SELECT owner FROM syncdeck.lease WHERE until > clock_timestamp()
                  UNION ALL SELECT owner FROM syncdeck.engine
-                 WHERE state <> 'stopped' AND seen_at > clock_timestamp() - interval '{SILENT_AFTER}') at_work),
+                 WHERE state <> 'stopped' AND seen_at > clock_timestamp() - interval '{SILENT_AFTER}'
+                 UNION ALL SELECT 'the session ' || pid || ' of an engine' FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name = '{ENGINE_SESSION}') at_work),
              (SELECT count(*) FROM syncdeck.unit WHERE state IN ('inflight', 'writeback'))"
     );
     let row = transaction.query_one(&sql, &[]).await.context("look for engines")?;
     if let Some(owners) = row.get::<_, Option<String>>(0) {
         return Err(Error::Refused(format!(
-            "an engine is at work, or was a moment ago: {owners}\nstop syncdeck run and wait for its leases to end, then undo"
+            "an engine is at work, or was a moment ago: {owners}\n\
+             stop syncdeck run and wait for its sessions and leases to end, then undo"
         )));
     }
     match row.get::<_, i64>(1) {
@@ -321,13 +315,44 @@ async fn refuse_work(transaction: &Transaction<'_>) -> Result<(), Error> {
     }
 }
 
+async fn put(transaction: &Transaction<'_>, change: &ReplacedItem, sql: &str) -> Result<(), Error> {
+    transaction.batch_execute(sql).await.map_err(|source| not_put_back(change, source))
+}
+
+/// Puts a function back: over what has its name now, so that whatever uses it stays; where that has other parameters or
+/// returns something else, in its place.
+async fn put_function(transaction: &mut Transaction<'_>, change: &ReplacedItem) -> Result<(), Error> {
+    let what = "put a function back";
+    let before = change.before.as_deref().unwrap_or_default();
+    let attempt = transaction.savepoint("over").await.context(what)?;
+    match attempt.batch_execute(before).await {
+        Ok(()) => return attempt.commit().await.context(what),
+        Err(source) if source.code() == Some(&SqlState::INVALID_FUNCTION_DEFINITION) => {
+            attempt.rollback().await.context(what)?;
+        }
+        Err(source) => return Err(not_put_back(change, source)),
+    }
+    put(transaction, change, &format!("DROP ROUTINE {}; {before}", change.name)).await
+}
+
+fn not_put_back(change: &ReplacedItem, source: tokio_postgres::Error) -> Error {
+    match source.as_db_error() {
+        Some(error) => Error::Refused(format!(
+            "the {} cannot be put back as it was: {}\nnothing was changed; its definition is in syncdeck.replaced",
+            change.text(),
+            error.message()
+        )),
+        None => Error::Sql { what: "put back what was replaced", source },
+    }
+}
+
 /// Drops a function, unless something else uses it. Returns whether it did.
 async fn drop_unused(transaction: &mut Transaction<'_>, name: &str) -> Result<bool, Error> {
     let what = "remove a function";
     let attempt = transaction.savepoint("unused").await.context(what)?;
     match attempt.batch_execute(&format!("DROP ROUTINE {name}")).await {
         Ok(()) => attempt.commit().await.context(what).map(|()| true),
-        Err(source) if source.code().is_some_and(|code| code.code() == "2BP01") => {
+        Err(source) if source.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => {
             attempt.rollback().await.context(what).map(|()| false)
         }
         Err(source) => Err(Error::Sql { what, source }),
