@@ -488,3 +488,24 @@ SELECT 'error', mapping, category, CASE WHEN first_seen > clock_timestamp() - in
 FROM syncdeck.error WHERE resolved_at IS NULL AND state NOT IN ('held', 'ignored') GROUP BY 2, 3, 4
 UNION ALL SELECT CASE state WHEN 'held' THEN 'held' ELSE 'pending' END, table_name, '', '-infinity', count(*)
 FROM syncdeck.unit WHERE state IN ('ready', 'inflight', 'stopped', 'held') GROUP BY 1, 2;
+
+-- Takeovers of a schema that was there before: who did it, when, and whether it was taken back.
+CREATE TABLE IF NOT EXISTS syncdeck.adoption (
+    id bigserial PRIMARY KEY,
+    adopted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    adopted_by text NOT NULL DEFAULT session_user,
+    undone_at timestamptz,
+    undone_by text
+);
+
+-- What a takeover replaced, removed or made, as statements that make it: before is NULL where it made something, after
+-- where it removed something.
+CREATE TABLE IF NOT EXISTS syncdeck.replaced (
+    adoption bigint NOT NULL REFERENCES syncdeck.adoption,
+    kind text NOT NULL CONSTRAINT replaced_kind_check CHECK (kind IN ('trigger', 'function', 'index', 'column', 'table')),
+    name text NOT NULL,
+    relation text NOT NULL,
+    before text,
+    after text,
+    PRIMARY KEY (adoption, kind, name)
+);

@@ -84,6 +84,15 @@ pub(super) enum CliCommand {
     Import(ImportOptions),
     /// What a start with the configuration will do: tables, columns, triggers, loads, API calls a day; changes nothing
     Plan(CallOptions),
+    /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: shows what it does, and asks
+    Adopt {
+        /// Put back what it replaced, as it was, and give unsent changes back
+        #[arg(long)]
+        undo: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// The engine alone, as a service
     Run {
         /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: see syncdeck plan

@@ -15,7 +15,7 @@ use crate::domain::state::EngineState;
 use crate::domain::values::duration::spoken;
 use crate::engine::{self, Engine, PartFailure, StartError};
 use crate::postgres::reports::status::Lease;
-use crate::postgres::session::connect::Session;
+use crate::postgres::session::connect::{ENGINE_SESSION, Session};
 use crate::postgres::{self, Store};
 
 use super::store;
@@ -64,7 +64,7 @@ impl Engines {
         if self.kept.lock().is_ok_and(|kept| kept.contains(&config.name)) {
             return Ok(());
         }
-        let store = store(config, &Session::new("syncdeck engine", config.postgres.timeout)).await?;
+        let store = store(config, &Session::new(ENGINE_SESSION, config.postgres.timeout)).await?;
         let engine = self.first(config, &store).await?;
         let keeper = Keeper {
             lease: self.lease(),

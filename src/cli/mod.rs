@@ -1,6 +1,7 @@
 //! The command line: arguments, one file per family of commands. Prints, decides nothing: what it shows and does goes
 //! through a client, or starts the console, an engine, the demo or the simulator.
 
+mod adopt;
 mod alert;
 mod args;
 mod audit;
@@ -100,6 +101,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         None => console::run(&cli).await,
         Some(CliCommand::Init { reconnect }) => init::run(&cli, *reconnect).await,
         Some(CliCommand::Plan(options)) => plan::run(&cli, options).await,
+        Some(CliCommand::Adopt { undo: false, yes }) => adopt::run(&cli, *yes).await,
+        Some(CliCommand::Adopt { undo: true, yes }) => adopt::undo(&cli, *yes).await,
         Some(CliCommand::Run { adopt }) => service::run(&cli, *adopt).await,
         Some(CliCommand::Demo(options)) => demo::run(&cli, options).await,
         Some(CliCommand::Simulator(options)) => demo::simulator(options).await,

@@ -37,27 +37,28 @@ pub(super) async fn run(cli: &Cli, options: &CallOptions) -> Result<u8> {
 }
 
 /// The database, in sessions that PostgreSQL lets change nothing.
-async fn looking(config: &Config) -> Result<Store, crate::postgres::Error> {
+pub(super) async fn looking(config: &Config) -> Result<Store, crate::postgres::Error> {
     let session =
         Session { connections: 2, read_only: true, ..Session::new("syncdeck plan", config.postgres.timeout) };
     store(config, &session).await
 }
 
-fn next(plan: &SetupPlan) -> String {
+pub(super) fn next(plan: &SetupPlan) -> String {
     if plan.is_refused() {
         return "Nothing was changed. An engine does not start like this: what is refused comes first."
             .to_owned();
     }
     match plan.foreign().next() {
         Some(_) => {
-            "Nothing was changed. To do it, switch Heroku Connect off, and start: syncdeck run --adopt"
+            "Nothing was changed. To do it, switch Heroku Connect off, then take over with: syncdeck adopt (or take over and start \
+             at once: syncdeck run --adopt)"
                 .to_owned()
         }
         None => "Nothing was changed. To do it: syncdeck run".to_owned(),
     }
 }
 
-fn tell(plan: &StartPlan) -> io::Result<()> {
+pub(super) fn tell(plan: &StartPlan) -> io::Result<()> {
     let setup = &plan.setup;
     if let Some(why) = &setup.refused {
         print::line(&format!("refused: {}", why.replace('\n', "\n  ")))?;

@@ -19,7 +19,7 @@ use crate::logs::Level;
 use crate::logs::line::logfmt;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
-use crate::postgres::session::connect::Session;
+use crate::postgres::session::connect::{ENGINE_SESSION, Session};
 
 use super::args::Cli;
 use super::signals::{ended, terminated};
@@ -196,7 +196,7 @@ struct Service {
 impl Service {
     /// Each line of the log begins with `lead`.
     async fn start(config: &Config, lead: String) -> Result<Service> {
-        let store = store(config, &Session::new("syncdeck engine", config.postgres.timeout)).await?;
+        let store = store(config, &Session::new(ENGINE_SESSION, config.postgres.timeout)).await?;
         let least = if print::is_verbose() { Level::Debug } else { Level::Info };
         let of_trouble = lead.clone();
         // What keeps PostgreSQL from keeping the log is told here at once.

@@ -102,7 +102,8 @@ fn explain_foreign(tables: &[String], schema: &str) -> String {
     let (noun, verb) = if tables.len() == 1 { ("table", "was") } else { ("tables", "were") };
     format!(
         "the {noun} {} of the schema {schema} {verb} there before syncdeck, and to take over is to change: columns are added, \
-         triggers replaced\nlook at what would be done with: syncdeck plan; then start the engine with: syncdeck run --adopt",
+         triggers replaced\nlook at what would be done with: syncdeck plan; then take over with: syncdeck adopt (or take over and start at once: syncdeck run \
+         --adopt)",
         tables.join(", ")
     )
 }
@@ -332,6 +333,25 @@ pub async fn start_logging(
     Ok(Engine { stop, task: Some(task) })
 }
 
+/// Takes over what was there before, as a start that may adopt does, and starts nothing. Returns what was done to things that
+/// a predecessor left, a line each.
+///
+/// # Errors
+/// As [`start`]; nothing is changed then but for indexes that were made beside.
+pub async fn adopt(
+    config: &Config,
+    store: &Store,
+    tell: &(dyn Fn(String) + Sync),
+) -> Result<Vec<String>, StartError> {
+    config.refuse_engine()?;
+    let client = client(&config.salesforce)?;
+    let installed = store.is_installed().await?;
+    let known = if installed { store.definitions().await? } else { Vec::new() };
+    let (org_id, mut mappings) = prepare::mappings(config, &client, &known).await?;
+    store.index_large(&org_id, &mappings, tell).await?;
+    lay_out_telling(config, store, &Log::new(Level::Error).0, &org_id, &mut mappings, true).await
+}
+
 /// The client of the configured org.
 pub(crate) fn client(of: &config::Salesforce) -> Result<Client, StartError> {
     let grant = match of.auth.clone() {
@@ -366,12 +386,27 @@ async fn lay_out(
     mappings: &mut [Mapping],
 ) -> Result<(), StartError> {
     refuse_foreign(config, store).await?;
+    for line in lay_out_telling(config, store, log, org_id, mappings, config.adopts).await? {
+        log.of("layout").warn(line, serde_json::json!({}));
+    }
+    Ok(())
+}
+
+/// The same, where `adopts` says whether tables of others may be taken over; what was done to things that a predecessor left is returned, a line each.
+async fn lay_out_telling(
+    config: &Config,
+    store: &Store,
+    log: &Log,
+    org_id: &str,
+    mappings: &mut [Mapping],
+    adopts: bool,
+) -> Result<Vec<String>, StartError> {
     if store.is_installed().await? {
         // An older layout may lack the table of settings; it is there after this installation.
         let settings = store.settings().await.unwrap_or_default();
         rules::overlay(config, &settings, mappings, log);
     }
-    match store.install_telling(org_id, mappings).await {
+    let told = match store.install_telling(org_id, mappings, adopts).await {
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
@@ -381,15 +416,12 @@ async fn lay_out(
                 None => postgres::Error::BadFilter { mapping, problem }.into(),
             });
         }
-        Ok(told) => {
-            for line in told {
-                log.of("layout").warn(line, serde_json::json!({}));
-            }
-        }
+        Ok(told) => told,
         Err(error) => return Err(error.into()),
-    }
+    };
     let rules = config.mappings.iter().map(|written| (written.object.as_str(), &written.rules));
-    Ok(store.set_configured(rules).await?)
+    store.set_configured(rules).await?;
+    Ok(told)
 }
 
 /// Runs one generation of parts behind the other: a changed configuration ends one in good order and begins the next,

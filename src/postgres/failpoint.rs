@@ -27,6 +27,11 @@ pub const BEFORE_WRITE_BACK: &str = "before_write_back";
 /// After a read was applied, before its cursor moves.
 pub const BEFORE_CURSOR: &str = "before_cursor";
 
+/// In the transaction of a takeover, with everything done in it.
+pub const MID_ADOPT: &str = "mid_adopt";
+/// In the transaction of a takeover's way back, with everything done in it.
+pub const MID_UNDO: &str = "mid_undo";
+
 /// After change events came, before anything of them is noted.
 pub const AFTER_EVENT: &str = "after_event";
 /// After it was noted what change events ask for, before it is done.

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
 mod addresses;
+mod adopt;
 mod alerts;
 mod attached;
 mod attached_mends;

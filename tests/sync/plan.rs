@@ -204,7 +204,7 @@ async fn tables_of_heroku_connect_are_taken_over_only_where_somebody_says_so() {
     assert_eq!(refused.status.code(), Some(2), "{told}");
     for wanted in [
         "syncdeck: the table contact of the schema salesforce was there before syncdeck",
-        "  look at what would be done with: syncdeck plan; then start the engine with: syncdeck run --adopt",
+        "  look at what would be done with: syncdeck plan; then take over with: syncdeck adopt (or take over and start at once: syncdeck run --adopt)",
     ] {
         assert!(told.contains(wanted), "{wanted}\n{told}");
     }

@@ -5,3 +5,4 @@ pub mod overview;
 pub mod run;
 pub mod setup_plan;
 pub mod trend;
+pub mod way_back;

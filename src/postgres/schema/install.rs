@@ -37,13 +37,22 @@ impl Store {
     /// # Errors
     /// Refuses a table that exists with other columns, by name.
     pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
-        self.install_telling(org_id, mappings).await.map(drop)
+        self.install_telling(org_id, mappings, true).await.map(drop)
     }
 
-    /// As [`Store::install`]; tells what was done to things that a predecessor left, a line each.
-    pub async fn install_telling(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<String>, Error> {
+    /// As [`Store::install`], where `adopts` says whether tables of others may be taken over; tells what was done to things
+    /// that a predecessor left, a line each.
+    ///
+    /// # Errors
+    /// Refuses tables of others that may not be taken over, too.
+    pub async fn install_telling(
+        &self,
+        org_id: &str,
+        mappings: &[Mapping],
+        adopts: bool,
+    ) -> Result<Vec<String>, Error> {
         self.upgrade().await?;
-        self.lay_out(org_id, mappings).await
+        self.lay_out(org_id, mappings, adopts).await
     }
 
     /// Brings our own schema up to date where there is an older one.
@@ -63,7 +72,7 @@ impl Store {
         transaction.commit().await.context("finish the upgrade")
     }
 
-    async fn lay_out(&self, org_id: &str, mappings: &[Mapping]) -> Result<Vec<String>, Error> {
+    async fn lay_out(&self, org_id: &str, mappings: &[Mapping], adopts: bool) -> Result<Vec<String>, Error> {
         let mut client = self.client().await?;
         let mut transaction = alone(&mut client, "syncdeck install").await?;
         let layouts = layouts(&transaction).await?;
@@ -71,6 +80,22 @@ impl Store {
         if !layouts.contains_key(OWN) {
             lay_out_own(&transaction).await?;
         }
+        let tables: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
+        let foreign = self.foreign_among(&transaction, &tables, &layouts).await?;
+        // Whoever starts looked before, and may have waited here for a takeover's way back.
+        if !adopts && !foreign.is_empty() {
+            return Err(Error::Refused(format!(
+                "while this engine started, others took these tables of the schema {} back: {}\n\
+                 if syncdeck is to have them, take them over again with: syncdeck adopt",
+                self.schema_name,
+                foreign.join(", ")
+            )));
+        }
+        let taken_over: Vec<&Mapping> =
+            mappings.iter().filter(|mapping| foreign.contains(&mapping.table)).collect();
+        self.lock_tables(&transaction, &taken_over, &hstore, &layouts).await?;
+        let adoption =
+            if foreign.is_empty() { None } else { Some(self.note_definitions(&transaction).await?) };
         let connection = self.connection_sql(&transaction, &hstore).await?;
         let stamp = stamp_of(&connection);
         if layouts.get("") != Some(&stamp) {
@@ -107,8 +132,30 @@ impl Store {
             .await
             .context("forget mappings that are no longer configured")?;
         forget_comparisons(&transaction, &names).await?;
+        if let Some(adoption) = adoption {
+            self.note_changes(&transaction, adoption).await?;
+        }
         transaction.commit().await.context("finish the installation")?;
         Ok(told)
+    }
+
+    /// Locks tables that are taken over, before the change log gets the indexes that it lacks: their users write a table first
+    /// and the log then, and the other way round each would wait for the other. What is refused is refused before.
+    async fn lock_tables(
+        &self,
+        transaction: &Transaction<'_>,
+        mappings: &[&Mapping],
+        hstore: &str,
+        layouts: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        for mapping in mappings {
+            self.table_steps(transaction, mapping, hstore, layouts.get(&mapping.table)).await?;
+        }
+        for mapping in mappings {
+            let sql = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.table(&mapping.table));
+            transaction.batch_execute(&sql).await.context("wait for those who use a table")?;
+        }
+        Ok(())
     }
 
     /// What is laid out beside the mapped tables.

@@ -9,3 +9,4 @@ pub(super) mod step;
 pub mod table_check;
 pub(super) mod table_steps;
 pub(super) mod takeover;
+pub mod way_back;

@@ -51,8 +51,18 @@ impl Store {
         let transaction = client.transaction().await.context("look for tables of others")?;
         // Another program's first start may finish between two looks.
         transaction.batch_execute(LOOK).await.context("look for tables of others")?;
-        let triggers = self.triggers(&transaction, tables).await?;
         let noted = layouts(&transaction).await?;
+        self.foreign_among(&transaction, tables, &noted).await
+    }
+
+    /// The same in a transaction, with what was noted about tables.
+    pub(super) async fn foreign_among(
+        &self,
+        transaction: &Transaction<'_>,
+        tables: &[&str],
+        noted: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, Error> {
+        let triggers = self.triggers(transaction, tables).await?;
         let is_own = |table: &&&str| {
             is_own(noted.contains_key(**table), triggers.get(**table).map_or(&[], Vec::as_slice))
         };

@@ -109,6 +109,9 @@ impl Store {
             TableOrigin::New => vec![self.create_table(mapping)],
             _ => self.adopt_table(mapping, &columns)?,
         };
+        if origin == TableOrigin::Foreign {
+            self.refuse_unfit(transaction, &mapping.table).await?;
+        }
         // Others' tables may be large, and whoever takes them over waits for that, not their users.
         let beside =
             origin == TableOrigin::Foreign && self.indexes_beside(transaction, &mapping.table).await?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::domain::reports::setup_plan::SetupAction;
 use crate::postgres::schema::capture::{LOGGER, STATUS, function};
 use crate::postgres::schema::step::SetupStep;
-use crate::postgres::{Cached, Error, ErrorContext, Store, Transaction, describe};
+use crate::postgres::{Cached, Error, ErrorContext, Store, Transaction, describe, quote};
 
 /// Our triggers on a mapped table, each with what it does; the first two are the capture.
 pub(in crate::postgres) const TRIGGERS: [&str; 3] = ["00_hc_logger", "zz_hc_status", "00_hc_truncate"];
@@ -101,6 +101,72 @@ impl Store {
             triggers.entry(table).or_default().push(trigger);
         }
         Ok(triggers)
+    }
+
+    /// Refuses a table of others that capture cannot work on, or that is not this role's to change.
+    pub(in crate::postgres) async fn refuse_unfit(
+        &self,
+        transaction: &Transaction<'_>,
+        table: &str,
+    ) -> Result<(), Error> {
+        let full = self.table(table);
+        let sql = "SELECT c.relkind::text, c.relpersistence = 'u', pg_has_role(c.relowner, 'USAGE'),
+                 pg_get_userbyid(c.relowner)::text, current_user::text,
+                 (SELECT format_type(CASE typtype WHEN 'd' THEN typbasetype ELSE atttypid END, NULL)
+                     FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = c.oid AND attname = 'id'),
+                 EXISTS (SELECT FROM pg_index JOIN pg_attribute a ON a.attrelid = indrelid AND attnum = indkey[0]
+                     WHERE indrelid = c.oid AND attname = 'id' AND indisunique AND indisvalid AND indnkeyatts = 1
+                         AND indpred IS NULL),
+                 (SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p WHERE pronamespace = c.relnamespace
+                     AND proname = ANY($2) AND NOT pg_has_role(proowner, 'USAGE'))
+             FROM pg_class c WHERE c.oid = to_regclass($1)";
+        let replaced = [
+            function(table, LOGGER),
+            function(table, STATUS),
+            "hc_capture_insert_from_row".to_owned(),
+            "hc_capture_update_from_row".to_owned(),
+        ];
+        let found = transaction.query_opt(sql, &[&full, &replaced.as_slice()]).await;
+        let Some(row) = found.context("look whether a table can be taken over")? else { return Ok(()) };
+        let (kind, unlogged, is_owner): (String, bool, bool) = (row.get(0), row.get(1), row.get(2));
+        let (owner, user): (String, String) = (row.get(3), row.get(4));
+        let id: Option<String> = row.get(5);
+        let why = match (kind.as_str(), id.as_deref()) {
+            ("v" | "m", _) => format!("{full} is a view, and its changes cannot be captured\nmap a table"),
+            ("f", _) => {
+                format!(
+                    "{full} is a foreign table, and its changes cannot be captured\nmap it where it is a table"
+                )
+            }
+            ("p", _) => {
+                format!("the table {full} is partitioned, as Heroku Connect's are not\nmap a plain table")
+            }
+            _ if unlogged => format!(
+                "the table {full} is unlogged, and empty after a crash\nmake it safe first: ALTER TABLE {full} SET LOGGED"
+            ),
+            _ if !is_owner => format!(
+                "the table {full} belongs to {owner}, and {user} cannot replace its triggers\n\
+                 log in as {owner}, or let it run: GRANT {} TO {}",
+                quote(&owner),
+                quote(&user)
+            ),
+            (_, Some(kind)) if !["smallint", "integer", "bigint"].contains(&kind) => format!(
+                "the column id of the table {full} is {kind}, but changes are captured by a number\n\
+                 change it: ALTER TABLE {full} ALTER COLUMN id TYPE integer USING id::integer"
+            ),
+            (_, Some(_)) if !row.get::<_, bool>(6) => format!(
+                "the column id of the table {full} is not unique, but changes are captured by it\n\
+                 make it the key: ALTER TABLE {full} ADD PRIMARY KEY (id); doubled ones are found with: \
+                 SELECT id FROM {full} GROUP BY 1 HAVING count(*) > 1"
+            ),
+            _ => match row.get::<_, Option<String>>(7) {
+                None => return Ok(()),
+                Some(functions) => format!(
+                    "{user} does not own what is to be replaced: {functions}\nlog in as the owner, or have it granted to {user}"
+                ),
+            },
+        };
+        Err(Error::Refused(why))
     }
 
     /// What makes the sequence of the change log what capture needs: one id at a time, for the order of ids is the order of

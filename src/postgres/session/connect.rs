@@ -69,6 +69,8 @@ fn transaction_settings(session: &Session) -> String {
     settings.iter().map(|setting| format!("SET LOCAL {setting}")).collect::<Vec<_>>().join("; ")
 }
 
+/// What an engine's sessions are called, from before it looks at the schema until it has ended.
+pub const ENGINE_SESSION: &str = "syncdeck engine";
 /// Where names of ours are looked up: what stands elsewhere is named with its schema.
 pub(in crate::postgres) const OUR_PATH: &str = "pg_catalog, pg_temp";
 /// Where an application's are, unless it says otherwise: as the database or the role has it.

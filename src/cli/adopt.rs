@@ -1,0 +1,119 @@
+//! `syncdeck adopt`: takes over mapped tables that were there before syncdeck, and `--undo` gives them back. Both show what
+//! they do, ask, and do it in one transaction; neither starts an engine.
+
+use std::io;
+
+use color_eyre::eyre::Result;
+use serde_json::json;
+
+use crate::domain::reports::way_back::WayBack;
+use crate::domain::values::size::thousands;
+use crate::engine::{self, Assumed};
+use crate::postgres::session::connect::Session;
+
+use super::args::Cli;
+use super::{DONE, FAILED, bulk, plan, print, store};
+
+const NEXT: &str = "start the engine with: syncdeck run";
+
+/// Takes over.
+pub(super) async fn run(cli: &Cli, yes: bool) -> Result<u8> {
+    bulk::refuse_read_only(cli)?;
+    let config = super::config(cli)?;
+    super::needs_org(&config)?;
+    let looking = plan::looking(&config).await?;
+    let tables: Vec<&str> = config.mappings.iter().map(|mapping| mapping.table.as_str()).collect();
+    let foreign = looking.foreign_tables(&tables).await?;
+    if foreign.is_empty() {
+        let text = "none of the mapped tables is anybody else's, so there is nothing to take over";
+        if cli.json {
+            print::json(&json!({"adopted": foreign, "done": Vec::<String>::new()}), true)?;
+        } else {
+            print::line(&format!("{text}\n{NEXT}"))?;
+        }
+        return Ok(DONE);
+    }
+    let planned = engine::plan(&config, &looking, Assumed::default()).await?;
+    if !cli.json {
+        plan::tell(&planned)?;
+    }
+    if planned.setup.is_refused() {
+        if cli.json {
+            print::json(&planned, true)?;
+        }
+        return Err(print::Usage(plan::next(&planned.setup)).into());
+    }
+    let question = format!(
+        "{} of these tables were there before syncdeck, and are taken over. Heroku Connect must be off: two programs would \
+         send the same changes.",
+        foreign.len()
+    );
+    if !yes && !bulk::agreed(&question)? {
+        print::problem("nothing was changed");
+        return Ok(FAILED);
+    }
+    let store = store(&config, &session(&config)).await?;
+    let done = engine::adopt(&config, &store, &|line| print::note(&line)).await?;
+    if cli.json {
+        print::json(&json!({"adopted": foreign, "done": done}), true)?;
+        return Ok(DONE);
+    }
+    done.iter().try_for_each(|line| print::line(line))?;
+    print::line(&format!(
+        "Taken over: {}. What was replaced is kept in syncdeck.replaced; the way back is: syncdeck adopt --undo\n{NEXT}",
+        foreign.join(", ")
+    ))?;
+    Ok(DONE)
+}
+
+/// Gives back.
+pub(super) async fn undo(cli: &Cli, yes: bool) -> Result<u8> {
+    bulk::refuse_read_only(cli)?;
+    let config = super::config(cli)?;
+    super::needs_org(&config)?;
+    let way_back = plan::looking(&config).await?.way_back().await?;
+    if !cli.json {
+        tell(&way_back)?;
+    }
+    let question = "What the takeover replaced is put back, and syncdeck captures nothing here any more.";
+    if !yes && !bulk::agreed(question)? {
+        print::problem("nothing was changed");
+        return Ok(FAILED);
+    }
+    let done = store(&config, &session(&config)).await?.undo_adoption().await?;
+    if cli.json {
+        print::json(&done, true)?;
+        return Ok(DONE);
+    }
+    for text in done.kept.iter().filter(|text| !way_back.kept.contains(text)) {
+        print::line(&format!("  {text} stays"))?;
+    }
+    print::line("Done. Switch Heroku Connect on again; to take over once more: syncdeck adopt")?;
+    Ok(DONE)
+}
+
+fn session(config: &crate::config::Config) -> Session {
+    Session { connections: 2, ..Session::new("syncdeck adopt", config.postgres.timeout) }
+}
+
+fn tell(way_back: &WayBack) -> io::Result<()> {
+    let WayBack { adopted_at, adopted_by, restored, removed, kept, unsent, failed } = way_back;
+    print::line(&format!("Taken over at {adopted_at} by {adopted_by}."))?;
+    let each = |title: &str, texts: &[String]| -> io::Result<()> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        print::line(title)?;
+        texts.iter().try_for_each(|text| print::line(&format!("  {text}")))
+    };
+    each("Put back as it was:", restored)?;
+    each("Removed:", removed)?;
+    each("Kept, though the takeover added it:", kept)?;
+    print::line("All rows stay, and so do the schema syncdeck and what it says about the past.")?;
+    let count = |number: i64| thousands(number.max(0) as usize);
+    print::line(&format!(
+        "Of the changes in _trigger_log, {} that are not sent are NEW, in their order, and {} that failed or may have been sent are FAILED.",
+        count(*unsent),
+        count(*failed)
+    ))
+}
