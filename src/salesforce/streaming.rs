@@ -113,6 +113,8 @@ pub struct EventStream {
     timeout: Duration,
     /// What the org wants between two connects.
     interval: Duration,
+    /// What came with the answer to something else than a connect: it is told first.
+    early: Vec<Value>,
 }
 
 /// The channel of an object: `/data/AccountChangeEvent`, `/data/Invoice__ChangeEvent`.
@@ -155,6 +157,7 @@ impl Client {
             next: 0,
             timeout: TIMEOUT,
             interval: Duration::ZERO,
+            early: Vec::new(),
         };
         let hello = json!({"channel": "/meta/handshake", "version": "1.0", "minimumVersion": "1.0",
             "supportedConnectionTypes": ["long-polling"], "ext": {"replay": true}});
@@ -187,7 +190,8 @@ impl Client {
         };
         let message = json!({"channel": "/meta/subscribe", "clientId": stream.client, "subscription": channel,
             "ext": {"replay": {channel: replay}}});
-        let (answered, _) = self.talk(stream, message, self.timeout).await?;
+        let (answered, early) = self.talk(stream, message, self.timeout).await?;
+        stream.early.extend(early);
         if answered["successful"] == true {
             return Ok(Ok(()));
         }
@@ -204,6 +208,10 @@ impl Client {
     /// # Errors
     /// When the stream is over.
     pub async fn next_events(&self, stream: &mut EventStream) -> Result<Vec<ChangeEvent>, StreamEnd> {
+        let read = |messages: &[Value]| messages.iter().map(read_event).collect::<Result<Vec<_>, _>>();
+        if !stream.early.is_empty() {
+            return Ok(read(&std::mem::take(&mut stream.early)).map_err(|why| self.unusable(why))?);
+        }
         tokio::time::sleep(stream.interval).await;
         let message =
             json!({"channel": "/meta/connect", "clientId": stream.client, "connectionType": "long-polling"});
@@ -219,8 +227,7 @@ impl Client {
         if answered["successful"] != true || advice["reconnect"] == "handshake" {
             return Err(ended(&answered));
         }
-        let read = messages.iter().map(read_event).collect::<Result<Vec<_>, _>>();
-        Ok(read.map_err(|why| self.unusable(why))?)
+        Ok(read(&messages).map_err(|why| self.unusable(why))?)
     }
 
     /// Sends one message; what it was answered, and what came with that.

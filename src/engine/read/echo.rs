@@ -1,5 +1,6 @@
-//! Whether a change event only tells what we sent ourselves. Then nothing need be read: the row has it. It is compared with what
-//! was sent, field by field, so that what a trigger or a flow of the org made of it in the same transaction is read.
+//! Whether a change event only tells what we sent ourselves: then nothing is read. It is compared, field by field, with the newest
+//! request that Salesforce accepted. What a trigger or a flow of the org changed in the same transaction is read, also where it
+//! put a field back to what it was, which no event tells: then a field that we sent is missing.
 
 use serde_json::Value;
 
@@ -14,22 +15,30 @@ const STAMPS: [&str; 6] =
 /// Of these, what a change leaves as it is.
 const LASTING: [&str; 2] = ["CreatedDate", "CreatedById"];
 
-/// Whether an event tells no more than one of these requests sent.
+/// Whether an event tells all that one of these requests sent, and no more.
 pub(super) fn is_echo(mapping: &Mapping, event: &ChangeEvent, sent: &[Value]) -> bool {
     let lasts = |field: &Field| !event.creates && LASTING.contains(&field.name.as_str());
     // What Salesforce makes itself, such as a formula, may be another now, and no event tells it.
     if mapping.read_fields().any(|field| field.read_only() && !lasts(field)) {
         return false;
     }
+    let told = |field: &Field| event.fields.iter().find(|(name, _)| field.name.eq_ignore_ascii_case(name));
     sent.iter().any(|sent| {
-        event.fields.iter().all(|(name, theirs)| {
-            let field = mapping.read_fields().find(|field| field.name.eq_ignore_ascii_case(name));
-            match field {
-                Some(field) => sent.get(&field.name).is_some_and(|ours| is_same(field, ours, theirs)),
-                // Another field may be the lookup behind a column that names a parent.
-                None => mapping.parents.is_empty() || STAMPS.contains(&name.as_str()),
-            }
-        })
+        let all_told = mapping.read_fields().all(|field| match (sent.get(&field.name), told(field)) {
+            (None, _) => true,
+            // A new record's event leaves out what is empty.
+            (Some(ours), None) => event.creates && ours.is_null(),
+            (Some(ours), Some((_, theirs))) => is_same(field, ours, theirs),
+        });
+        all_told
+            && event.fields.iter().all(|(name, theirs)| {
+                let field = mapping.read_fields().find(|field| field.name.eq_ignore_ascii_case(name));
+                match field {
+                    Some(field) => sent.get(&field.name).is_some_and(|ours| is_same(field, ours, theirs)),
+                    // Another field may be the lookup behind a column that names a parent.
+                    None => mapping.parents.is_empty() || STAMPS.contains(&name.as_str()),
+                }
+            })
     })
 }
 
@@ -91,7 +100,15 @@ mod tests {
         assert!(is_echo(&mapping(), &event(false, &same), &sent));
         assert!(is_echo(&mapping(), &event(true, &same), &sent));
         // A field that is not read here may be whatever it likes.
-        assert!(is_echo(&mapping(), &event(false, &[("Title", json!("Dr")), stamp.clone()]), &sent));
+        let with_another = [&same[..], &[("Title", json!("Dr"))]].concat();
+        assert!(is_echo(&mapping(), &event(false, &with_another), &sent));
+        // What was sent and is not told was put back to what it was.
+        assert!(!is_echo(&mapping(), &event(false, &[stamp.clone()]), &sent));
+        assert!(!is_echo(&mapping(), &event(false, &same[1..]), &sent));
+        // Of a new record, what is empty is not told.
+        let empty = [json!({"LastName": "Doe", "Score__c": null})];
+        assert!(is_echo(&mapping(), &event(true, &same[..1]), &empty));
+        assert!(!is_echo(&mapping(), &event(false, &same[..1]), &empty));
         for changed in [("LastName", json!("DOE")), ("Score__c", Value::Null)] {
             assert!(!is_echo(&mapping(), &event(false, &[changed]), &sent));
         }

@@ -38,16 +38,27 @@ const AGAIN: Backoff =
 const MOST: usize = 400;
 /// Why a poll was needed is told once in so long.
 const TOLD: Duration = Duration::from_secs(3_600);
-/// How often, and in what time, it is looked whether a change of our own was acknowledged: events may be faster than answers.
-const LOOKS: usize = 4;
+/// How often it is looked whether a change of our own was acknowledged: an event may be here before the answer is noted.
+const LOOKS: usize = 15;
+/// Between two of these looks.
 const BETWEEN: Duration = Duration::from_millis(100);
+
+/// A stream that lasted as long went well, though it told nothing.
+const LASTED: Duration = Duration::from_secs(30);
+/// Between two connects that are answered at once, with nothing.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// Why nobody listens any more.
 enum Stopped {
     /// The engine ends, or another one listens.
     Over,
-    /// It is to be begun anew at once: other channels, another handshake.
+    /// It is to be begun anew at once: other channels.
     Anew,
+    /// The org wants another handshake, of a stream that lasted or did not.
+    Handshake {
+        /// Whether it went well until then.
+        lasted: bool,
+    },
     /// The stream.
     Ended(StreamEnd),
     /// PostgreSQL.
@@ -138,7 +149,9 @@ impl Listener<'_> {
         let ended = match self.listen().await {
             Err(Stopped::Over) => return Ok(LOOK),
             Ok(pause) => return Ok(pause),
-            Err(Stopped::Anew) => return Ok(Duration::ZERO),
+            Err(Stopped::Anew | Stopped::Handshake { lasted: true }) => return Ok(Duration::ZERO),
+            // An org, or a proxy, that wants one after the other is not asked without a pause.
+            Err(Stopped::Handshake { lasted: false }) => return Ok(wait(&mut self.failures)),
             Err(Stopped::Postgres(error)) => return Err(error),
             Err(Stopped::Ended(ended)) => ended.to_string(),
         };
@@ -189,30 +202,42 @@ impl Listener<'_> {
                 retry_at = Some(Instant::now() + pause);
             }
         }
+        let (opened, mut connected, mut told) = (Instant::now(), false, false);
         loop {
+            let asked = Instant::now();
             let events = match self.next(&mut stream, &channels, retry_at).await {
                 Err(Stopped::Ended(StreamEnd::Unauthorised(why))) => {
                     // The usual way; who cannot sign in is told by those who read and write.
                     client.renew_for(&stream).await.map_err(StreamEnd::from)?;
-                    return Err(self.anew(&why));
+                    return Err(self.anew(&why, told || opened.elapsed() >= LASTED));
                 }
-                Err(Stopped::Ended(StreamEnd::Unknown(why))) => return Err(self.anew(&why)),
+                Err(Stopped::Ended(StreamEnd::Unknown(why))) => {
+                    return Err(self.anew(&why, told || opened.elapsed() >= LASTED));
+                }
                 events => events?,
             };
-            self.failures = 0;
+            told |= !events.is_empty();
+            if told || opened.elapsed() >= LASTED {
+                self.failures = 0;
+            }
             if self.told.was_told("stream") {
                 self.shared.log.of("events").info("Salesforce's change events come again", json!({}));
             }
             self.told.is_news("stream", None);
+            let hurries = connected && events.is_empty() && asked.elapsed() < LEAST;
+            connected = true;
             self.take(&channels, events).await?;
+            if hurries && !self.shared.pause(LEAST).await {
+                return Err(Stopped::Over);
+            }
         }
     }
 
     /// The org wants another handshake, which is no failure: what is behind the last event is told then.
-    fn anew(&self, why: &str) -> Stopped {
+    fn anew(&self, why: &str, lasted: bool) -> Stopped {
         let text = format!("change events are listened to anew: {why}");
         self.shared.log.of("events").info(text, json!({"cause": why}));
-        Stopped::Anew
+        Stopped::Handshake { lasted }
     }
 
     /// Waits for events, and sees meanwhile that the lease is kept and the right channels are listened to. Nothing is lost

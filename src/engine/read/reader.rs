@@ -139,7 +139,7 @@ impl Rest {
         shared.flows.set(&mapping.object, due.flows);
         let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
         if !self.is_ours {
-            // Whoever reads it from now on begins with a poll; as long as another engine does, that one is told too.
+            // Another engine reads it, and is woken too. If its lease has ended, this one begins with a poll.
             let taken = shared.store.lease(&lease, lease_length(shared, mapping)).await?;
             return Ok((!taken).then_some(LOOK));
         }
@@ -217,10 +217,13 @@ async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) ->
     {
         return Ok(true);
     }
-    let began_at = shared.store.now().await?;
+    let began_at = match mapping.rules.change_events {
+        true => Some(shared.store.now().await?),
+        false => None,
+    };
     let (mut read, deleted) = look(shared, &lease, mapping, &mut cursor, &mut run).await?;
     read.changed.extend(refused::retry(shared, &lease, mapping, shape).await?);
-    if mapping.rules.change_events {
+    if let Some(began_at) = began_at {
         shared.store.event_poll_done(&mapping.object, began_at).await?;
     }
     let resolved = shared.store.resolve_mapping_errors(&mapping.object, &["read"]).await?;

@@ -170,7 +170,7 @@ impl Store {
         let sql = format!(
             "SELECT t.sfid::text, sent.request FROM {} t LEFT JOIN LATERAL (
                  SELECT request FROM syncdeck.attempt WHERE table_name = $2 AND record_id = t.id AND outcome = 'accepted'
-                     AND request IS NOT NULL AND at > clock_timestamp() - interval '1 hour' ORDER BY attempt.id DESC LIMIT 5) sent ON true
+                     AND request IS NOT NULL AND at > clock_timestamp() - interval '5 minutes' ORDER BY attempt.id DESC LIMIT 1) sent ON true
              WHERE t.sfid = ANY($1)",
             self.table(table)
         );
