@@ -1,4 +1,4 @@
-//! Change events by the Streaming API: Bayeux 1.0 by long polling. A [`EventStream`] is one client of the org, from its handshake
+//! Change events by the Streaming API: Bayeux 1.0 by long polling. An [`EventStream`] is one client of the org, from its handshake
 //! on. It is used up by the first thing that goes wrong: what was told in an answer that broke is not told again, so its
 //! owner opens another one, and says from which replay id on it wants to be told.
 //!
