@@ -52,13 +52,10 @@ const LEAST: Duration = Duration::from_secs(1);
 enum Stopped {
     /// The engine ends, or another one listens.
     Over,
-    /// It is to be begun anew at once: other channels.
+    /// It is to be begun anew at once: other channels, another handshake.
     Anew,
-    /// The org wants another handshake, of a stream that lasted or did not.
-    Handshake {
-        /// Whether it went well until then.
-        lasted: bool,
-    },
+    /// The same after a pause: the org wants another handshake of a stream that has just begun.
+    AnewSoon,
     /// The stream.
     Ended(StreamEnd),
     /// PostgreSQL.
@@ -77,13 +74,13 @@ impl From<StreamEnd> for Stopped {
     }
 }
 
-/// The mappings whose events are wanted, by channel.
-type Channels = BTreeMap<String, Mapping>;
+/// The objects whose events are wanted, by channel.
+type Channels = BTreeMap<String, String>;
 
 fn wanted(shared: &Shared) -> Channels {
     let mappings = shared.mappings();
     let wanted = mappings.iter().filter(|mapping| mapping.rules.change_events && !mapping.gone);
-    wanted.map(|mapping| (channel_of(&mapping.object), mapping.clone())).collect()
+    wanted.map(|mapping| (channel_of(&mapping.object), mapping.object.clone())).collect()
 }
 
 /// The mappings whose events come, as their readers saw it last.
@@ -149,14 +146,13 @@ impl Listener<'_> {
         let ended = match self.listen().await {
             Err(Stopped::Over) => return Ok(LOOK),
             Ok(pause) => return Ok(pause),
-            Err(Stopped::Anew | Stopped::Handshake { lasted: true }) => return Ok(Duration::ZERO),
-            // An org, or a proxy, that wants one after the other is not asked without a pause.
-            Err(Stopped::Handshake { lasted: false }) => return Ok(wait(&mut self.failures)),
+            Err(Stopped::Anew) => return Ok(Duration::ZERO),
+            Err(Stopped::AnewSoon) => return Ok(wait(&mut self.failures)),
             Err(Stopped::Postgres(error)) => return Err(error),
             Err(Stopped::Ended(ended)) => ended.to_string(),
         };
-        for mapping in wanted(self.shared).values() {
-            self.note_flow(mapping, Some(&ended)).await?;
+        for object in wanted(self.shared).values() {
+            self.note_flow(object, Some(&ended)).await?;
         }
         if self.told.is_news("stream", Some(&ended)) {
             let text =
@@ -171,8 +167,8 @@ impl Listener<'_> {
     }
 
     /// Keeps whether a mapping's events come, and wakes its reader, which polls by another interval then.
-    async fn note_flow(&self, mapping: &Mapping, reason: Option<&str>) -> Result<(), postgres::Error> {
-        if self.shared.store.set_events_flow(&self.lease, &mapping.object, reason).await? {
+    async fn note_flow(&self, object: &str, reason: Option<&str>) -> Result<(), postgres::Error> {
+        if self.shared.store.set_events_flow(&self.lease, object, reason).await? {
             self.wake().await;
             self.shared.store.notify("overview").await?;
         }
@@ -205,21 +201,21 @@ impl Listener<'_> {
         let (opened, mut connected, mut told) = (Instant::now(), false, false);
         loop {
             let asked = Instant::now();
-            let events = match self.next(&mut stream, &channels, retry_at).await {
+            let next = self.next(&mut stream, &channels, retry_at).await;
+            told |= next.as_ref().is_ok_and(|events| !events.is_empty());
+            let lasted = told || opened.elapsed() >= LASTED;
+            if lasted {
+                self.failures = 0;
+            }
+            let events = match next {
                 Err(Stopped::Ended(StreamEnd::Unauthorised(why))) => {
                     // The usual way; who cannot sign in is told by those who read and write.
                     client.renew_for(&stream).await.map_err(StreamEnd::from)?;
-                    return Err(self.anew(&why, told || opened.elapsed() >= LASTED));
+                    return Err(self.anew(&why, lasted));
                 }
-                Err(Stopped::Ended(StreamEnd::Unknown(why))) => {
-                    return Err(self.anew(&why, told || opened.elapsed() >= LASTED));
-                }
+                Err(Stopped::Ended(StreamEnd::Unknown(why))) => return Err(self.anew(&why, lasted)),
                 events => events?,
             };
-            told |= !events.is_empty();
-            if told || opened.elapsed() >= LASTED {
-                self.failures = 0;
-            }
             if self.told.was_told("stream") {
                 self.shared.log.of("events").info("Salesforce's change events come again", json!({}));
             }
@@ -237,7 +233,7 @@ impl Listener<'_> {
     fn anew(&self, why: &str, lasted: bool) -> Stopped {
         let text = format!("change events are listened to anew: {why}");
         self.shared.log.of("events").info(text, json!({"cause": why}));
-        Stopped::Handshake { lasted }
+        if lasted { Stopped::Anew } else { Stopped::AnewSoon }
     }
 
     /// Waits for events, and sees meanwhile that the lease is kept and the right channels are listened to. Nothing is lost
@@ -257,7 +253,7 @@ impl Listener<'_> {
                 () = tokio::time::sleep(LOOK) => {}
             }
             let is_time = retry_at.is_some_and(|at| Instant::now() >= at);
-            if is_time || !wanted(self.shared).keys().eq(channels.keys()) {
+            if is_time || wanted(self.shared) != *channels {
                 return Err(Stopped::Anew);
             }
             if renewed.elapsed() >= RENEW {
@@ -275,8 +271,7 @@ impl Listener<'_> {
         let client = self.shared.client.clone();
         let (store, mut refused) = (&self.shared.store, 0);
         let known = store.replay_ids().await?;
-        for (channel, mapping) in channels {
-            let object = &mapping.object;
+        for (channel, object) in channels {
             let mut replay = known.get(object).map_or(Replay::New, |id| Replay::After(*id));
             let mut answer = client.subscribe(stream, channel, replay).await?;
             if let (Replay::After(_), Err(no)) = (replay, &answer)
@@ -295,7 +290,7 @@ impl Listener<'_> {
                 store.forget_replay_id(&self.lease, object).await?;
                 self.wake().await;
             }
-            self.note_flow(mapping, reason.as_deref()).await?;
+            self.note_flow(object, reason.as_deref()).await?;
             refused += usize::from(reason.is_some());
             if self.told.is_news(channel, reason.as_deref()) {
                 let why = reason.unwrap_or_default();
@@ -319,8 +314,11 @@ impl Listener<'_> {
         for event in events {
             by_channel.entry(event.channel.clone()).or_default().push(event);
         }
+        // As they are now: an object may have got a field since it was subscribed to.
+        let mappings = self.shared.mappings();
         for (channel, events) in &by_channel {
-            let Some(mapping) = channels.get(channel) else { continue };
+            let of_channel = |mapping: &&Mapping| channels.get(channel) == Some(&mapping.object);
+            let Some(mapping) = mappings.iter().find(of_channel) else { continue };
             self.take_some(mapping, events).await?;
         }
         Ok(())
@@ -399,7 +397,7 @@ impl Listener<'_> {
                 None => !events.iter().all(|event| event.kind == ChangeKind::Deleted),
                 Some(sent) => !events
                     .iter()
-                    .all(|event| event.kind == ChangeKind::Changed && is_echo(mapping, event, sent)),
+                    .all(|event| event.kind == ChangeKind::Changed && is_echo(mapping, event, sent.as_ref())),
             });
         }
         let mut asked = EventsAsked::default();

@@ -159,13 +159,13 @@ impl Store {
         client.execute(sql, &[&mapping, &began_at]).await.context("note that a poll was made").map(drop)
     }
 
-    /// What was sent of records lately and accepted, by their ids; of records without a row there is nothing. Index
-    /// `attempt_record`.
+    /// What was sent last of records, where that was lately and accepted, by their ids; of records without a row there is
+    /// nothing. Index `attempt_record`.
     pub async fn lately_sent(
         &self,
         table: &str,
         sfids: &[&str],
-    ) -> Result<HashMap<String, Vec<Value>>, Error> {
+    ) -> Result<HashMap<String, Option<Value>>, Error> {
         let client = self.client().await?;
         let sql = format!(
             "SELECT t.sfid::text, sent.request FROM {} t LEFT JOIN LATERAL (
@@ -175,11 +175,7 @@ impl Store {
             self.table(table)
         );
         let rows = client.query_cached(&sql, &[&sfids, &table]).await.context("look what was sent lately")?;
-        let mut sent: HashMap<String, Vec<Value>> = HashMap::new();
-        for row in rows {
-            sent.entry(row.get(0)).or_default().extend(row.get::<_, Option<Value>>(1));
-        }
-        Ok(sent)
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 }
 
