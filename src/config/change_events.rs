@@ -40,27 +40,13 @@ mod tests {
     use std::time::Duration;
 
     use crate::config::Config;
-
-    const GOOD: &str = r#"
-[connection]
-name = "acme"
-[postgres]
-url = "postgresql:///app"
-[salesforce]
-login_url = "https://acme.my.salesforce.com"
-client_id = "id"
-client_secret_env = "HOME"
-[[mapping]]
-object = "Contact"
-fields = ["LastName", "Email"]
-poll_interval = "10s"
-"#;
+    use crate::config::group::tests::FILE;
 
     #[test]
     fn change_events_are_for_every_mapping_that_says_nothing_else() {
         let path = Path::new("/nowhere/syncdeck.toml");
         let both = "client_secret_env = \"HOME\"\nchange_events = true\npoll_with_events = \"1h\"";
-        let text = GOOD.replace("client_secret_env = \"HOME\"", both);
+        let text = FILE.replace("client_secret_env = \"HOME\"", both) + "poll_interval = \"10s\"\n";
         let rules = Config::parse(path, &text).unwrap().mappings[0].rules.clone();
         assert_eq!(
             (rules.poll_pause(false), rules.poll_pause(true)),

@@ -127,11 +127,13 @@ impl Check<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use super::*;
-    const FILE: &str = r#"
+
+    /// The least that a configuration has, for the tests of its sections.
+    pub const FILE: &str = r#"
 [connection]
 name = "acme"
 [postgres]
