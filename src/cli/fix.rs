@@ -14,6 +14,7 @@ use crate::domain::operations::operation::Owner;
 use crate::domain::operations::operation::{FieldChange, OperationKind, Preview, RowStatus, Sample};
 use crate::domain::records::record::{Conflict, Edit, FieldEdit, RecordView};
 use crate::domain::values::check::check;
+use crate::domain::values::picklist::choices;
 use crate::domain::values::transform::Transform;
 
 use super::args::{Cli, FixOptions, ResolveOptions};
@@ -122,10 +123,12 @@ impl Fix {
                 "there is no remedy {number} that can be done by itself (there are {count})\nsee them with: syncdeck show {id}"
             )));
         };
-        if let (Some(RemedyAction::Pick), Some((field, _))) = (&offer.action, picked(&record)) {
+        if let (Some(RemedyAction::Pick), Some((field, value))) = (&offer.action, picked(&record)) {
+            let values: Vec<String> =
+                choices(field, value.as_deref()).into_iter().map(|(_, makes)| makes).collect();
             return Err(ClientError::refused(format!(
                 "a person chooses the value of {name}; one of: {}\nset it with: syncdeck fix {id} '{name}=VALUE'",
-                field.picklist.join(", "),
+                values.join(", "),
                 name = field.name
             )));
         }

@@ -72,6 +72,11 @@ impl App {
                     | Overlay::Patterns(_)
                     | Overlay::Sources(_)
                     | Overlay::Alerts(_)
+                    | Overlay::Columns(_)
+                    | Overlay::ConflictPicker(_)
+                    | Overlay::DuplicatePicker(_)
+                    | Overlay::Health(_)
+                    | Overlay::Trends(_)
                     | Overlay::Info { .. }
                     | Overlay::ConfirmPlan(_)
             )

@@ -10,7 +10,7 @@ use ratatui::widgets::Paragraph;
 use crate::client::operations::execute::Targets;
 use crate::console::context::Context;
 use crate::console::outcome::Outcome;
-use crate::console::widgets::cells::{cell, clip, fit, sideways, wrap};
+use crate::console::widgets::cells::{cell, clip, columns, fit, sideways, wrap};
 use crate::console::widgets::cursor::{Cursor, Step};
 use crate::domain::operations::operation::OperationKind;
 use crate::domain::records::duplicate::{Duplicate, DuplicateField, Whose};
@@ -55,7 +55,7 @@ impl DuplicatePicker {
             KeyCode::End | KeyCode::Char('G') => self.cursor.step(Step::Last, len),
             KeyCode::Char('h') | KeyCode::Left => self.choose(false),
             KeyCode::Char('l') | KeyCode::Right => self.choose(true),
-            KeyCode::Char('>') => self.scrolled += SIDEWAYS,
+            KeyCode::Char('>') => self.scrolled = (self.scrolled + SIDEWAYS).min(self.widest()),
             KeyCode::Char('<') => self.scrolled = self.scrolled.saturating_sub(SIDEWAYS),
             KeyCode::Char('o') => self.choose_all(Whose::Other),
             KeyCode::Char('t') => self.choose_all(Whose::Row),
@@ -68,6 +68,16 @@ impl DuplicatePicker {
             _ => {}
         }
         Vec::new()
+    }
+
+    /// The columns of its widest value: there is nothing to see further to the right.
+    fn widest(&self) -> usize {
+        let values = self
+            .found
+            .fields
+            .iter()
+            .flat_map(|field| self.sides().iter().filter_map(|side| field.value(*side)));
+        values.map(|value| columns(value)).max().unwrap_or(0)
     }
 
     /// The value at the right of the chosen one, or at the left.

@@ -29,6 +29,7 @@ use crate::domain::operations::operation::AuditEntry;
 use crate::domain::records::record::{Diagnosis, Hit};
 use crate::domain::records::verify::{Finding, VerifyReport};
 use crate::domain::reports::overview::MappingStatus;
+use crate::domain::values::picklist::choices;
 
 /// Rows of an operation that are listed.
 const ROWS: usize = 500;
@@ -111,16 +112,16 @@ impl Menu {
         shown: Option<&String>,
         offer: &SuggestedFix,
     ) -> Menu {
-        let item = |value: &String| MenuItem {
+        let item = |(value, makes): (&str, String)| MenuItem {
             number: None,
-            text: value.clone(),
-            note: String::new(),
+            text: value.to_owned(),
+            note: if makes == value { String::new() } else { makes.clone() },
             does: Some(Outcome::begin(Effect::Apply {
                 row: row.clone(),
-                offer: Box::new(offer.with_value(&field.column, shown.cloned(), value)),
+                offer: Box::new(offer.with_value(&field.column, shown.cloned(), &makes)),
             })),
         };
-        let items = field.picklist.iter().map(item).collect();
+        let items = choices(field, shown.map(String::as_str)).into_iter().map(item).collect();
         Menu::of(format!("{} of {name}: choose its value", field.name), items, 0)
     }
 

@@ -1,7 +1,7 @@
 //! What a comparison found is put right by its remedies, of a record without a row as well; what takes something away asks.
 
 use super::screens::text;
-use super::world::{error, full, page, press, verdict};
+use super::world::{error, full, page, press, verified};
 use crate::console::app::App;
 use crate::console::app::update::update;
 use crate::console::effect::Effect;
@@ -104,7 +104,7 @@ fn a_record_without_a_row_is_among_what_needs_a_person() {
 fn one_side_is_taken_for_all_that_a_comparison_found_by_its_key() {
     for (key, side) in [("s", "as in salesforce"), ("p", "as in postgres")] {
         let mut app = full((120, 40));
-        update(&mut app, Msg::Verified(Ok(verdict())));
+        update(&mut app, Msg::Verified(Ok(verified())));
         press(&mut app, key);
         let asks = app.overlays.iter().any(|overlay| matches!(overlay, Overlay::Confirm(_)));
         assert!(asks && text(&app).contains(side), "{key}: {}", text(&app));

@@ -17,7 +17,7 @@ use ratatui::style::Modifier;
 use self::engine::{Engine, Manner, changes};
 use self::happens::{Happens, Tells, happens};
 use super::screens::{drawn, text, unfit};
-use super::world::{HOSTILE, console, failing, full, jane, key, now, press, type_in, verdict};
+use super::world::{HOSTILE, console, failing, full, jane, key, now, press, type_in, verified};
 use crate::client::api::Event;
 use crate::client::operations::execute::Targets;
 use crate::config::console::CopyTo;
@@ -589,7 +589,7 @@ fn progress_is_drawn_while_rows_and_records_are_compared() {
     let screen = super::screens::text(&app);
     assert!(screen.contains("1,500 of 6,000 records compared · 30 s left"), "{screen}");
     update(&mut app, Msg::Progress(Progress { through: 1, total: 2 }));
-    update(&mut app, Msg::Verified(Ok(verdict())));
+    update(&mut app, Msg::Verified(Ok(verified())));
     let screen = super::screens::text(&app);
     assert!(screen.contains("2 of 6000 rows and 6001 records differ"), "{screen}");
 }

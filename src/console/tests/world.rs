@@ -30,7 +30,7 @@ use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::records::record::{
-    Conflict, Diagnosis, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
+    Conflict, HistoryEntry, RecordView, SalesforceState, SalesforceValues, Sending,
 };
 use crate::domain::records::verify::{self, Difference, Finding, VerifyReport};
 use crate::domain::reports::overview::{
@@ -45,7 +45,7 @@ pub fn now() -> DateTime<Utc> {
 
 pub use lists::{blocked, diagnosed, duplicate, duplicated, hits, log, many_lines, pending, relatives};
 pub use operations::{operations, plan, report, tally};
-pub use sums::{shares, trends, trial, verdict};
+pub use sums::{dry_run, shares, trends, verified};
 pub use week::{health, week};
 
 /// An empty console of that size, in UTC, with colours.
@@ -175,24 +175,16 @@ pub fn overview() -> Overview {
 pub fn error(id: i64, code: &str, field: &str, message: &str, state: ErrorState) -> SyncError {
     let entry = catalogue::classify(ErrorSource::Salesforce, code, message);
     SyncError {
-        id,
-        mapping: "Contact".to_owned(),
-        table: "contact".to_owned(),
         row_id: Some(RowId(10_200 + id as i32)),
-        sfid: None,
-        op: "insert".to_owned(),
-        source: ErrorSource::Salesforce,
-        code: code.to_owned(),
         category: entry.category,
         class: entry.class,
         message: message.to_owned(),
         fields: if field.is_empty() { Vec::new() } else { vec![field.to_owned()] },
-        attempts: 1,
         state,
         next_retry_at: (state == ErrorState::Retrying).then(|| now() + TimeDelta::seconds(40)),
         first_seen: now() - TimeDelta::seconds(300 - id),
         last_seen: now() - TimeDelta::seconds(300 - id),
-        group: String::new(),
+        ..SyncError::sample(id, code)
     }
 }
 
@@ -245,27 +237,15 @@ pub fn jane() -> RowRef {
 }
 
 fn field(name: &str, kind: FieldType, length: u32) -> Field {
+    let choices: &[&str] = if kind == FieldType::Picklist { &["Primary", "Secondary"] } else { &[] };
     Field {
-        name: name.to_owned(),
-        column: name.to_lowercase(),
-        label: name.to_owned(),
-        kind,
         length,
-        precision: 0,
-        scale: 0,
         nillable: name != "LastName",
         createable: name != "CreatedDate",
         updateable: name != "CreatedDate",
-        defaulted: false,
-        case_sensitive: false,
-        picklist: if kind == FieldType::Picklist {
-            vec!["Primary".to_owned(), "Secondary".to_owned()]
-        } else {
-            Vec::new()
-        },
+        picklist: choices.iter().map(|choice| (*choice).to_owned()).collect(),
         restricted: true,
-        reference_to: Vec::new(),
-        trouble: None,
+        ..Field::plain(name, kind)
     }
 }
 
@@ -273,32 +253,25 @@ fn field(name: &str, kind: FieldType, length: u32) -> Field {
 pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
     let value =
         |name: &str, kind, length, value: Option<&str>| (field(name, kind, length), value.map(str::to_owned));
+    let values = vec![
+        value("LastName", FieldType::String, 80, Some("Doe")),
+        value("FirstName", FieldType::String, 40, Some("Jane")),
+        value("Email", FieldType::Email, 80, Some(email)),
+        value("Level__c", FieldType::Picklist, 255, Some("Primary")),
+        value("Description", FieldType::Textarea, 32_000, Some("first line\nsecond \u{1b}[2Jline")),
+        value("CreatedDate", FieldType::Datetime, 0, None),
+    ];
     let mut view = RecordView {
-        row: jane(),
-        mapping: "Contact".to_owned(),
         sfid: Some("003sd0000000001AAA".to_owned()),
         lastop: Some("FAILED".to_owned()),
         unit: unit.to_owned(),
-        exists: true,
-        values: vec![
-            value("LastName", FieldType::String, 80, Some("Doe")),
-            value("FirstName", FieldType::String, 40, Some("Jane")),
-            value("Email", FieldType::Email, 80, Some(email)),
-            value("Level__c", FieldType::Picklist, 255, Some("Primary")),
-            value("Description", FieldType::Textarea, 32_000, Some("first line\nsecond \u{1b}[2Jline")),
-            value("CreatedDate", FieldType::Datetime, 0, None),
-        ],
         error: error.clone(),
-        advice: Diagnosis::default(),
-        conflicts: Vec::new(),
         sending: Sending {
             what: "update".to_owned(),
             why: None,
             values: vec![("Email".to_owned(), Some(email.to_owned()))],
             left_out: Vec::new(),
         },
-        pending: Vec::new(),
-        masked: Vec::new(),
         history: vec![
             HistoryEntry {
                 at: now() - TimeDelta::seconds(9),
@@ -316,6 +289,7 @@ pub fn record(unit: &str, email: &str, error: Option<SyncError>) -> RecordView {
             },
         ],
         due: unit == "pending",
+        ..RecordView::failed(jane(), "Contact", values, SyncError::sample(35, ""))
     };
     if unit == "in step" {
         let accepted =

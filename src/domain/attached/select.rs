@@ -134,30 +134,21 @@ pub fn groups<'a>(
 mod tests {
     use super::*;
     use crate::domain::errors::sort::SortBy;
-    use crate::domain::errors::sync_error::{Category, Class, ErrorSource};
     use crate::domain::names::RowId;
 
     fn listed(id: i64, code: &str, state: ErrorState) -> ListedError {
         let seen = DateTime::UNIX_EPOCH + Duration::hours(id);
         let error = SyncError {
-            id,
-            mapping: "Contact".to_owned(),
-            table: "contact".to_owned(),
             row_id: Some(RowId(100 + i32::try_from(id).unwrap())),
             sfid: (id == 1).then(|| "003AAAAAAAAAAAAAAA".to_owned()),
             op: "update".to_owned(),
-            source: ErrorSource::Salesforce,
-            code: code.to_owned(),
-            category: Category::Data,
-            class: Class::Permanent,
             message: format!("{code} of row {id}"),
             fields: vec!["email".to_owned()],
-            attempts: 1,
             state,
-            next_retry_at: None,
             first_seen: seen,
             last_seen: seen,
             group: format!("{:016x}", code.len()),
+            ..SyncError::sample(id, code)
         };
         ListedError { error, sent: format!("ada{id}@example.com") }
     }

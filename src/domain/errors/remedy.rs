@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::sync_error::SyncError;
-use crate::domain::mappings::field::{Field, FieldType, Op};
+use crate::domain::mappings::field::{Field, Op};
 use crate::domain::mappings::mapping::{Access, Mapping};
 use crate::domain::records::consistency;
 use crate::domain::records::record::{FieldEdit, RecordView};
 use crate::domain::records::verify::FindingKind;
 use crate::domain::values::check;
-use crate::domain::values::nearest::nearest_value;
+use crate::domain::values::picklist::{choices, nearest_of};
 use crate::domain::values::transform::{Transform, apply_all};
 
 pub use crate::domain::errors::suggested_fix::{Against, SuggestedFix};
@@ -210,12 +210,11 @@ fn offer(
             remedy.action.clone()
         }
         Some(RemedyAction::Nearest) => {
-            changes =
-                edits(mapping, record, faults, |field, value| Some(Some(near(field, value)?.to_owned())))?;
+            changes = edits(mapping, record, faults, |field, value| Some(Some(nearest_of(field, value?)?)))?;
             remedy.action.clone()
         }
         Some(RemedyAction::Pick) => {
-            picked(record).filter(|(field, value)| near(field, value.as_deref()).is_none())?;
+            picked(record).filter(|(field, value)| !has_nearest(field, value.as_deref()))?;
             remedy.action.clone()
         }
         Some(RemedyAction::Clear) => {
@@ -287,16 +286,17 @@ impl RemedyAction {
     }
 }
 
-/// The value of a field's list that one was meant to be.
-fn near<'a>(field: &'a Field, value: Option<&str>) -> Option<&'a str> {
-    nearest_value(value?, &field.picklist)
+/// Whether a value of a field's list is near to this one, and another than it.
+fn has_nearest(field: &Field, value: Option<&str>) -> bool {
+    value.and_then(|value| nearest_of(field, value)).is_some_and(|near| Some(near.as_str()) != value)
 }
 
-/// The field at fault whose value is one of a list, and can be chosen here.
+/// The field at fault whose value is of a list, and can be chosen here.
 pub fn picked(record: &RecordView) -> Option<&(Field, Option<String>)> {
-    let lists = |field: &Field| field.kind == FieldType::Picklist && !field.picklist.is_empty();
     let mut faults = record.values.iter().filter(|(field, _)| record.is_at_fault(field));
-    faults.find(|(field, _)| record.exists && lists(field) && !field.read_only())
+    faults.find(|(field, value)| {
+        record.exists && !field.read_only() && !choices(field, value.as_deref()).is_empty()
+    })
 }
 
 /// Whether a side that is chosen has nothing where the other one has something.

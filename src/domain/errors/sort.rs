@@ -165,30 +165,12 @@ impl PageKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::errors::sync_error::ErrorSource;
-    use crate::domain::errors::sync_error::{Category, Class, ErrorState};
 
     #[test]
     fn what_was_seen_earlier_stands_behind_in_the_order_of_the_newest() {
         let error = |id: i64, seen: i64| SyncError {
-            id,
-            mapping: String::new(),
-            table: String::new(),
-            row_id: None,
-            sfid: None,
-            op: String::new(),
-            source: ErrorSource::Engine,
-            code: String::new(),
-            category: Category::Data,
-            class: Class::Permanent,
-            message: String::new(),
-            fields: Vec::new(),
-            attempts: 0,
-            state: ErrorState::Open,
-            next_retry_at: None,
-            first_seen: DateTime::UNIX_EPOCH,
             last_seen: DateTime::UNIX_EPOCH + chrono::Duration::seconds(seen),
-            group: String::new(),
+            ..SyncError::sample(id, "STRING_TOO_LONG")
         };
         let newest = Sort::default();
         assert!(PageKey::is_behind(newest, &error(9, 1), &error(1, 2)));

@@ -147,6 +147,34 @@ pub struct SyncError {
     pub group: String,
 }
 
+#[cfg(test)]
+impl SyncError {
+    /// An error that a person mends, of an insert that Salesforce rejected once: the row has the error's number. A test
+    /// changes what it is about.
+    pub fn sample(id: i64, code: &str) -> SyncError {
+        SyncError {
+            id,
+            mapping: "Contact".to_owned(),
+            table: "contact".to_owned(),
+            row_id: i32::try_from(id).ok().map(RowId),
+            sfid: None,
+            op: "insert".to_owned(),
+            source: ErrorSource::Salesforce,
+            code: code.to_owned(),
+            category: Category::Data,
+            class: Class::Permanent,
+            message: String::new(),
+            fields: Vec::new(),
+            attempts: 1,
+            state: ErrorState::Open,
+            next_retry_at: None,
+            first_seen: DateTime::UNIX_EPOCH,
+            last_seen: DateTime::UNIX_EPOCH,
+            group: String::new(),
+        }
+    }
+}
+
 impl SyncError {
     /// The row at fault, if it is a row.
     pub fn row(&self) -> Option<RowRef> {

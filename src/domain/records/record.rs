@@ -272,39 +272,18 @@ pub struct FieldEdit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::errors::sync_error::{Category, Class, ErrorState};
+    use crate::domain::errors::sync_error::ErrorState;
+    use crate::domain::mappings::field::FieldType;
     use crate::domain::names::RowId;
 
     #[test]
     fn a_parent_that_is_not_there_points_to_the_key_that_names_it() {
-        let field = |name: &str, kind: &str| -> Field {
-            serde_json::from_value(serde_json::json!({
-                "name": name, "column": name.to_lowercase(), "label": name, "type": kind,
-                "nillable": true, "createable": true, "updateable": true,
-            }))
-            .unwrap()
-        };
-        let (lookup, key) = (field("Invoice__c", "reference"), field("Invoice__r.External_Id__c", "string"));
-        let now = DateTime::UNIX_EPOCH;
+        let lookup = Field::plain("Invoice__c", FieldType::Reference);
+        let key = Field::plain("Invoice__r.External_Id__c", FieldType::String);
         let error = SyncError {
-            id: 1,
-            mapping: "Invoice_Line__c".to_owned(),
-            table: "invoice_line__c".to_owned(),
-            row_id: Some(RowId(1)),
-            sfid: None,
-            op: "insert".to_owned(),
-            source: Default::default(),
-            code: "PARENT_NOT_SYNCED".to_owned(),
-            category: Category::Data,
-            class: Class::Transient,
             message: "waits for Invoice__c INV-UNKNOWN, which is neither here nor in Salesforce".to_owned(),
-            fields: Vec::new(),
-            attempts: 0,
             state: ErrorState::Held,
-            next_retry_at: None,
-            first_seen: now,
-            last_seen: now,
-            group: String::new(),
+            ..SyncError::sample(1, "PARENT_NOT_SYNCED")
         };
         let row = RowRef { table: "invoice_line__c".to_owned(), row: RowId(1) };
         let values = vec![(lookup.clone(), None), (key.clone(), Some("INV-UNKNOWN".to_owned()))];

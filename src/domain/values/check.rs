@@ -5,6 +5,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use crate::domain::mappings::field::Op;
 use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::names::Sfid;
+use crate::domain::values::picklist::{is_listed, parts};
 
 /// Says why the field cannot hold the text (`None` is NULL), in one short sentence.
 ///
@@ -102,14 +103,11 @@ fn find(field: &Field, text: Option<&str>) -> Found {
         FieldType::Picklist if field.restricted && !is_listed(field, text) => {
             Err((PICKLIST, format!("choose one of: {}", list(&field.picklist))))
         }
-        FieldType::Multipicklist
-            if text.split(';').filter(|part| !part.trim().is_empty()).count() > MOST_VALUES =>
-        {
+        FieldType::Multipicklist if parts(text).count() > MOST_VALUES => {
             Err((TOO_MANY, format!("at most {MOST_VALUES} values")))
         }
         FieldType::Multipicklist if field.restricted => {
-            let mut parts = text.split(';').filter(|part| !part.trim().is_empty());
-            parts.find(|part| !is_listed(field, part)).map_or(Ok(()), |part| {
+            parts(text).find(|part| !is_listed(field, part)).map_or(Ok(()), |part| {
                 Err((PICKLIST, format!("{part:?} is none of: {}", list(&field.picklist))))
             })
         }
@@ -128,11 +126,6 @@ fn is_endless(field: &Field, text: &str) -> bool {
     let time = matches!(field.kind, FieldType::Date | FieldType::Datetime);
     let endless = text.trim_start_matches(['-', '+']).eq_ignore_ascii_case("infinity");
     (endless && (number || time)) || (number && text.parse::<f64>().is_ok_and(|number| !number.is_finite()))
-}
-
-/// Salesforce takes a picklist's value in any case.
-fn is_listed(field: &Field, text: &str) -> bool {
-    field.picklist.iter().any(|value| value.eq_ignore_ascii_case(text.trim()))
 }
 
 fn number(field: &Field, text: &str) -> Found {

@@ -10,5 +10,6 @@ pub mod masking;
 pub mod nearest;
 pub mod number;
 pub(super) mod phone;
+pub mod picklist;
 pub mod size;
 pub mod transform;

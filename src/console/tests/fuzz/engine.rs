@@ -12,9 +12,9 @@ use crate::console::msg::{Msg, SendState};
 use crate::console::panes::log;
 use crate::console::tests::world::alerts::{alerts_view, life, muted};
 use crate::console::tests::world::{
-    HOSTILE, blocked, contested, duplicate, duplicated, errors, failing, groups, health, hits, many_lines,
-    operations, overview, page, pending, plan, record, relatives, report, shares, tally, trends, trial,
-    values, verdict, words,
+    HOSTILE, blocked, contested, dry_run, duplicate, duplicated, errors, failing, groups, health, hits,
+    many_lines, operations, overview, page, pending, plan, record, relatives, report, shares, tally, trends,
+    values, verified, words,
 };
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::cause::CauseState;
@@ -193,11 +193,11 @@ impl Engine {
                 Msg::Linked { row, result: or(manner, linked) }
             }
             Effect::Verify(_) => {
-                let clean = VerifyReport { findings: Vec::new(), ..verdict() };
-                Msg::Verified(or(manner, if turn.is_multiple_of(3) { clean } else { verdict() }))
+                let clean = VerifyReport { findings: Vec::new(), ..verified() };
+                Msg::Verified(or(manner, if turn.is_multiple_of(3) { clean } else { verified() }))
             }
-            Effect::Test(Some(mapping)) => Msg::DryRunDone { mapping, result: or(manner, trial()) },
-            Effect::Test(None) => Msg::DryRunsDone(or(manner, vec![("Contact".to_owned(), Ok(trial()))])),
+            Effect::Test(Some(mapping)) => Msg::DryRunDone { mapping, result: or(manner, dry_run()) },
+            Effect::Test(None) => Msg::DryRunsDone(or(manner, vec![("Contact".to_owned(), Ok(dry_run()))])),
             Effect::SetRule { .. } | Effect::Writes { .. } | Effect::Reload(_) | Effect::Export { .. } => {
                 Msg::Changed(or(manner, HOSTILE.to_owned()))
             }

@@ -12,8 +12,8 @@ use crate::console::msg::{Msg, SendState};
 use crate::console::settings::Connection;
 use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{
-    HOSTILE, console, contested, error, errors, failing, full, groups, hits, jane, log, operations, page,
-    pending, plan, planned, press, relatives, report, shares, trends, trial, type_in, verdict,
+    HOSTILE, console, contested, dry_run, error, errors, failing, full, groups, hits, jane, log, operations,
+    page, pending, plan, planned, press, relatives, report, shares, trends, type_in, verified,
 };
 use crate::domain::errors::sync_error::ErrorState;
 use crate::domain::names::RowRef;
@@ -510,7 +510,7 @@ fn overlays() -> Vec<Scene> {
             ],
             |size| {
                 let mut app = full(size);
-                let mut found = verdict();
+                let mut found = verified();
                 found.mapping = hostile();
                 (found.findings[0].sfid, found.findings[0].text) = (Some(hostile()), hostile());
                 found.findings[1].fields[0].field = hostile();
@@ -523,7 +523,7 @@ fn overlays() -> Vec<Scene> {
             &[(Plain, "\\e[31m"), (Any, "1 mismatch: the rows get Salesforce's values"), (Key, "y")],
             |size| {
                 let mut app = full(size);
-                let mut found = verdict();
+                let mut found = verified();
                 found.mapping = hostile();
                 update(&mut app, Msg::Verified(Ok(found)));
                 press(&mut app, "s");
@@ -535,7 +535,7 @@ fn overlays() -> Vec<Scene> {
             &[(Focus, "\\e[31m"), (Selected, "row 7  \\e[31m"), (Any, "✗ \\e[31m"), (Dim, "\\e[31m")],
             |size| {
                 let mut app = full(size);
-                let mut tried = trial();
+                let mut tried = dry_run();
                 (tried.mapping, tried.items[0].op) = (hostile(), hostile());
                 tried.items[0].left_out.insert(hostile(), hostile());
                 tried.items[1].code = Some(hostile());

@@ -9,7 +9,7 @@ use crate::console::app::update::update;
 use crate::console::msg::{Msg, SendState};
 use crate::console::tests::world::waited_for;
 use crate::console::tests::world::{
-    full, now, operations, plan, planned, press, report, shares, trends, trial, type_in, verdict,
+    dry_run, full, now, operations, plan, planned, press, report, shares, trends, type_in, verified,
 };
 use crate::domain::operations::operation::Progress;
 use crate::domain::records::verify::Stage;
@@ -298,7 +298,7 @@ fn of_mappings() -> Vec<Scene> {
             ],
             |size| {
                 let mut app = full(size);
-                update(&mut app, Msg::Verified(Ok(verdict())));
+                update(&mut app, Msg::Verified(Ok(verified())));
                 app
             },
         ),
@@ -313,7 +313,7 @@ fn of_mappings() -> Vec<Scene> {
             |size| {
                 let mut app = full(size);
                 with(&mut app, |overview| overview.connection.environment = "prod".to_owned());
-                update(&mut app, Msg::Verified(Ok(verdict())));
+                update(&mut app, Msg::Verified(Ok(verified())));
                 press(&mut app, "s");
                 app
             },
@@ -328,7 +328,7 @@ fn of_mappings() -> Vec<Scene> {
             ],
             |size| {
                 let mut app = full(size);
-                update(&mut app, Msg::DryRunDone { mapping: "Contact".to_owned(), result: Ok(trial()) });
+                update(&mut app, Msg::DryRunDone { mapping: "Contact".to_owned(), result: Ok(dry_run()) });
                 app
             },
         ),
@@ -341,7 +341,8 @@ fn of_mappings() -> Vec<Scene> {
             ],
             |size| {
                 let mut app = full(size);
-                let tried = vec![("Contact".to_owned(), Ok(trial())), ("Account".to_owned(), Err(refused()))];
+                let tried =
+                    vec![("Contact".to_owned(), Ok(dry_run())), ("Account".to_owned(), Err(refused()))];
                 update(&mut app, Msg::DryRunsDone(Ok(tried)));
                 app
             },

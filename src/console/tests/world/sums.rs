@@ -29,7 +29,7 @@ pub fn shares() -> Vec<ErrorShare> {
 }
 
 /// What a comparison of rows and records found.
-pub fn verdict() -> VerifyReport {
+pub fn verified() -> VerifyReport {
     let finding = |kind, row: i32, value: &str| Finding {
         kind,
         mapping: "Contact".to_owned(),
@@ -59,7 +59,7 @@ pub fn verdict() -> VerifyReport {
 }
 
 /// A trial of which one row would not go through.
-pub fn trial() -> DryRun {
+pub fn dry_run() -> DryRun {
     let tried = |row: i32, code: Option<&str>| DryRunRow {
         row: RowId(row),
         sfid: None,

@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::errors::catalogue::classify;
 use crate::domain::errors::sync_error::ErrorSource;
-use crate::domain::errors::sync_error::{ErrorState, SyncError};
+use crate::domain::errors::sync_error::SyncError;
+use crate::domain::mappings::field::FieldType;
 use crate::domain::names::{RowId, RowRef};
 
 fn mapping() -> Mapping {
@@ -39,26 +40,14 @@ fn offered(
 
 fn failing(mapping: &Mapping, name: &str, value: Option<&str>, code: &str, message: &str) -> RecordView {
     let entry = classify(ErrorSource::Salesforce, code, message);
-    let at = chrono::DateTime::UNIX_EPOCH;
     let error = SyncError {
-        id: 1,
         mapping: mapping.object.clone(),
         table: mapping.table.clone(),
-        row_id: Some(RowId(1)),
-        sfid: None,
-        op: "insert".to_owned(),
-        source: ErrorSource::Salesforce,
-        code: code.to_owned(),
         category: entry.category,
         class: entry.class,
         message: message.to_owned(),
         fields: vec![name.to_owned()],
-        attempts: 1,
-        state: ErrorState::Open,
-        next_retry_at: None,
-        first_seen: at,
-        last_seen: at,
-        group: String::new(),
+        ..SyncError::sample(1, code)
     };
     let value_of = |field: &Field| (field.name == name).then(|| value.map(str::to_owned)).flatten();
     let row = RowRef { table: mapping.table.clone(), row: RowId(1) };
@@ -121,6 +110,15 @@ fn what_is_near_no_value_of_a_list_is_chosen_by_a_person() {
     }
     let missing = offered(&mapping, "Rating", None, "REQUIRED_FIELD_MISSING", "");
     assert_eq!(picks(&missing), Some(1), "{missing:#?}");
+    // The list has it, and the record's type or another field of it forbids it.
+    let forbidden = rating(Some("Warm"));
+    assert_eq!((made(&forbidden), picks(&forbidden)), (vec![None], Some(1)), "{forbidden:#?}");
+    mapping.fields.last_mut().unwrap().kind = FieldType::Multipicklist;
+    let many = |value| {
+        offered(&mapping, "Rating", Some(value), "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "bad value")
+    };
+    assert_eq!(made(&many("Warm;Clod")), [Some("Warm;Cold"), None]);
+    assert_eq!((made(&many("Warm;Hotel")), picks(&many("Warm;Hotel"))), (vec![None], Some(1)));
 }
 
 fn rules_of(offers: &[SuggestedFix]) -> Vec<&str> {
