@@ -85,11 +85,11 @@ impl Heroku {
         self.with(Stand::cut);
     }
 
-    /// The same, and the app writes a line before any other stream is opened.
-    pub fn cut_before(&self, text: &str) {
+    /// The same, and the app writes lines before any other stream is opened.
+    pub fn cut_before(&self, texts: &[&str]) {
         self.with(|stand| {
             stand.cut();
-            stand.write(text);
+            texts.iter().for_each(|text| stand.write(text));
         });
     }
 

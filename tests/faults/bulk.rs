@@ -108,7 +108,7 @@ async fn a_load_by_a_job_goes_on_after_its_engine_died_and_loses_and_doubles_not
     let mut world = World::new("job killed").await;
     world.limits = "request_timeout = \"10s\"\nlease = \"30s\"".to_owned();
     populate(&world);
-    world.org.change_faults(|faults| faults.latency_ms = 400);
+    world.org.change_faults(|faults| faults.latency_ms = 2_000);
     world.start_engine("");
     let mut job = None;
     let mut done = String::from("0");

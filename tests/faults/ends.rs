@@ -119,7 +119,7 @@ async fn sigterm_ends_it_within_seconds_while_answers_trickle_and_a_batch_that_i
     patient(&mut world);
     world.start_engine("after_send=wait:1");
     world.until_loaded().await;
-    world.org.change_faults(|faults| faults.latency_ms = 1_500);
+    world.org.change_faults(|faults| faults.latency_ms = 300);
     world.run("INSERT INTO salesforce.account (name, external_id__c) SELECT 'N', 'K' || n FROM generate_series(1, 20) n").await;
     world
         .until("they are on their way", async |world| world.printed().contains("failpoint after_send"))

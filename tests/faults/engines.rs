@@ -100,6 +100,9 @@ async fn an_engine_stopped_longer_than_its_lease_and_resumed_is_fenced() {
         world.engines[0].signal(Signal::SIGSTOP);
         // A statement that is under way in the server may still end, and with it the flight.
         tokio::time::sleep(Duration::from_millis(300)).await;
+        let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND application_name LIKE 'syncdeck engine%' AND state = 'active'";
+        world.until_count("the server is done with what it was told", busy, 0).await;
         // What it holds now; the other one takes that over when the lease runs out.
         world
             .run(

@@ -21,7 +21,7 @@ use crate::support::{Patience, operator};
 use crate::world::{World, span};
 
 /// How much later than an operator's operation a writer may have noted a commit that came before it.
-const NOTED: chrono::TimeDelta = chrono::TimeDelta::milliseconds(1_500);
+const NOTED: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 
 /// How many rows each kind of operation changed.
 type Done = Arc<Mutex<BTreeMap<&'static str, usize>>>;

@@ -58,10 +58,16 @@ impl World {
     }
 }
 
-/// A world in which nothing is refused before Salesforce was asked.
+/// How long a request is under way, in milliseconds: whoever looks for it finds it.
+const LONG: u64 = 5_000;
+
+/// A world in which nothing is refused before Salesforce was asked, and in which its answer may take long.
 async fn asking_salesforce(name: &str) -> World {
     let mappings = MAPPINGS.replace("poll_interval", "check = false\npoll_interval");
-    World::build(name, server(), &mappings, &[ACCOUNT, CONTACT]).await
+    let mut world = World::build(name, server(), &mappings, &[ACCOUNT, CONTACT]).await;
+    world.limits = "request_timeout = \"30s\"\nlease = \"90s\"".to_owned();
+    world.statement_timeout = "30s";
+    world
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,9 +76,10 @@ async fn mending_while_a_retry_is_in_flight_and_mending_twice_send_the_last_valu
     world.engine().await;
     let id = world.failing_contact("K1").await;
     world.until_state(id, "open").await;
-    world.org.change_faults(|faults| faults.latency_ms = 400);
+    world.org.change_faults(|faults| faults.latency_ms = LONG);
     world.store.retry(&row(id), &operation("one@here")).await.unwrap();
     world.until_in_flight(id).await;
+    world.org.change_faults(|faults| faults.latency_ms = 0);
     // Two operators, one after the other, both before the retry is answered.
     world.store.save(&edit(id, "K1 at acme", "first@acme.com"), &operation("one@here")).await.unwrap();
     world.application.note(CONTACT, "K1", id, &[("Email", json!("first@acme.com"))]);
@@ -95,19 +102,21 @@ async fn ignoring_in_flight_is_kept_until_the_row_changes_again() {
     world.engine().await;
     let id = world.failing_contact("K1").await;
     world.until_state(id, "open").await;
-    world.org.change_faults(|faults| faults.latency_ms = 400);
+    world.org.change_faults(|faults| faults.latency_ms = LONG);
     world.store.retry(&row(id), &operation("one@here")).await.unwrap();
     world.until_in_flight(id).await;
+    world.org.change_faults(|faults| faults.latency_ms = 0);
     world.store.ignore(&row(id), &operation("one@here")).await.unwrap();
     let parked = format!("SELECT count(*) FROM syncdeck.unit WHERE record_id = {id} AND state = 'failed'");
     world.until_count("the retry was answered", &parked, 1).await;
     assert_eq!(world.state_of(id).await, "ignored");
 
     // One that would be tried again by itself is not, once it is ignored.
-    world.org.change_faults(|faults| (faults.latency_ms, faults.row_lock) = (400, 1.0));
+    world.org.change_faults(|faults| (faults.latency_ms, faults.row_lock) = (LONG, 1.0));
     let locked = world.contact("K2", "k2@acme.com").await;
     world.until_state(locked, "retrying").await;
     world.until_in_flight(locked).await;
+    world.org.change_faults(|faults| faults.latency_ms = 0);
     world.store.ignore(&row(locked), &operation("one@here")).await.unwrap();
     let parked =
         format!("SELECT count(*) FROM syncdeck.unit WHERE record_id = {locked} AND state = 'failed'");

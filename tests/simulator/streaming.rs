@@ -234,7 +234,7 @@ async fn clients_that_are_not_known_any_more_shake_hands_anew_and_sessions_that_
 async fn a_connect_without_events_ends_in_time_and_who_does_not_come_back_is_forgotten() {
     let options = OrgOptions {
         long_poll: Duration::from_millis(50),
-        reconnect_within: Duration::from_millis(200),
+        reconnect_within: Duration::from_secs(5),
         ..OrgOptions::default()
     };
     let session = Session::with(options).await;
@@ -243,7 +243,7 @@ async fn a_connect_without_events_ends_in_time_and_who_does_not_come_back_is_for
     let (events, told) = listener.connect().await;
     assert_eq!((events.len(), &told["successful"]), (0, &json!(true)));
     assert_eq!(session.org.listeners(), 1);
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(5_200)).await;
     let (_, told) = listener.connect().await;
     assert_eq!(told["error"], "403::Unknown client");
 }

@@ -501,6 +501,7 @@ async fn what_became_of_a_row_is_told_when_heroku_connect_has_answered() {
         .run("INSERT INTO org.contact SELECT id, sfid, lastname, email, phone FROM salesforce.contact")
         .await;
     beside.run(&format!("{} {}", bad_email(1), bad_email(2))).await;
+    let beside = beside.afresh().await;
     let before = beside.errors("").await;
     let seen: Vec<_> = before.iter().map(|error| (error.id, error.last_seen)).collect();
     beside.client.retry(&contact(1)).await.unwrap();

@@ -171,6 +171,7 @@ async fn what_is_refused_of_a_row_that_is_gone_is_no_error_and_a_takeover_ends_t
     assert!(gone.message.contains("nothing of the row 1 of contact failed"), "{gone}");
     // syncdeck takes the tables over while somebody looks.
     beside.run(&bad_email(2)).await;
+    let beside = beside.afresh().await;
     assert_eq!(beside.errors("row:2").await.len(), 1);
     beside.run("CREATE TRIGGER \"00_hc_logger\" AFTER UPDATE ON salesforce.contact FOR EACH ROW EXECUTE FUNCTION salesforce.hc_contact_logger()").await;
     let log = beside.log(2).await;

@@ -201,7 +201,7 @@ async fn an_engine_goes_on_with_the_job_that_another_left() {
     let org = world.org.clone();
     let id = |key: &str| org.find_by_external_id("Contact", key).unwrap();
     world.org.user_update("Contact", &id("K7"), fields(json!({"LastName": "Renamed"}))).unwrap();
-    world.org.change_faults(|faults| (faults.hold_jobs, faults.latency_ms) = (None, 1_000));
+    world.org.change_faults(|faults| (faults.hold_jobs, faults.latency_ms) = (None, 3_000));
     world.start_engine().await;
     let pages = "SELECT (load_job->>'done')::bigint > 0 FROM syncdeck.mapping WHERE name = 'Contact'";
     world

@@ -394,7 +394,7 @@ async fn a_comparison_says_what_is_not_in_salesforce_and_why() {
         "{}",
         text(&told)
     );
-    let verdict = json_of(&world, &["verify", "Contact"]).await;
-    assert_eq!(verdict[0]["absent"], json!({"pending": 1, "failed": 1, "kept_out": 1}));
-    assert_eq!((&verdict[0]["leaving"], &verdict[0]["unsent"]), (&json!(1), &json!({})));
+    let comparison = json_of(&world, &["verify", "Contact"]).await;
+    assert_eq!(comparison[0]["absent"], json!({"pending": 1, "failed": 1, "kept_out": 1}));
+    assert_eq!((&comparison[0]["leaving"], &comparison[0]["unsent"]), (&json!(1), &json!({})));
 }

@@ -198,6 +198,7 @@ async fn a_rule_of_the_configuration_splits_a_group_and_is_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_lists_owns_notes_and_mutes_causes() {
     let world = World::start(MAPPINGS).await;
+    world.until_causes_are_looked_at().await;
     world.reject("K1", "jane@acme,com").await;
     let cause = world.until_state(CauseState::New).await;
     let begin = &cause.group[..6];

@@ -463,8 +463,8 @@ async fn an_ignored_finding_stays_ignored_and_masked_values_are_not_told() {
 async fn a_mapping_without_the_rule_is_compared_when_somebody_asks_and_lists_what_is_found() {
     let world = World::with(MAPPINGS, |org| long_ago(org, 4)).await;
     world.plant("UPDATE salesforce.contact SET lastname = 'Drifted' WHERE external_id__c = 'K1'").await;
-    let verdict = world.handle.verify("Contact", &|_| {}, &CancellationToken::new()).await.unwrap();
-    assert_eq!(verdict.findings.len(), 1);
+    let comparison = world.handle.verify("Contact", &|_| {}, &CancellationToken::new()).await.unwrap();
+    assert_eq!(comparison.findings.len(), 1);
     assert_eq!(world.listed("RECORD_DIFFERS").await.row_id, Some(RowId(world.row_of("K1").await)));
     assert_eq!(world.status_of_verify().await.next, None);
     world.plant("UPDATE salesforce.contact SET lastname = 'Doe 1' WHERE external_id__c = 'K1'").await;

@@ -153,15 +153,17 @@ async fn the_first_start_on_a_terminal_leads_through_init_into_the_console() {
     command.env("TERM", "xterm-256color");
     let mut child = pair.slave.spawn_command(command).unwrap();
     drop(pair.slave);
-    let shown = Arc::new(Mutex::new(String::new()));
+    let shown = Arc::new(Mutex::new(Vec::new()));
     let mut reader = pair.master.try_clone_reader().unwrap();
     let feed = shown.clone();
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = reader.read(&mut buffer) {
-            feed.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+            feed.lock().unwrap().extend_from_slice(&buffer[..read]);
         }
     });
+    // As a whole: a piece may end within a character.
+    let text = || String::from_utf8_lossy(&shown.lock().unwrap()).into_owned();
     let mut writer = pair.master.take_writer().unwrap();
     let database = server().url(&new_database().await);
     let login = world.config.salesforce.login_url.clone();
@@ -179,10 +181,10 @@ async fn the_first_start_on_a_terminal_leads_through_init_into_the_console() {
         ("External id", ""),
         ("Who runs the engine", ""),
     ] {
-        world.until(question, async || shown.lock().unwrap().contains(question)).await;
+        world.until(question, async || text().contains(question)).await;
         writeln!(writer, "{answer}").unwrap();
     }
-    world.until("the console runs the engine", async || shown.lock().unwrap().contains("● running")).await;
+    world.until("the console runs the engine", async || text().contains("● running")).await;
     writer.write_all(b"q").unwrap();
     let mut ended = None;
     world
@@ -191,7 +193,7 @@ async fn the_first_start_on_a_terminal_leads_through_init_into_the_console() {
             ended.is_some()
         })
         .await;
-    let text = shown.lock().unwrap().clone();
+    let text = text();
     assert_eq!(ended.unwrap().exit_code(), 0, "{text}");
     for part in ["no configuration found: looked for syncdeck.toml", "a few questions make one", "written to"]
     {

@@ -124,9 +124,9 @@ async fn repairs_links_and_decisions_call_nothing_of_an_intruders() {
                  DELETE FROM salesforce.contact WHERE external_id__c = 'K4'",
             )
             .await;
-        let verdict = handle.verify("Contact", &|_| {}, &never).await.unwrap();
-        assert!(verdict.findings.len() >= 3, "{side:?}: {verdict:?}");
-        handle.repair("contact", &verdict, side, None, &|_| {}, &never).await.unwrap();
+        let comparison = handle.verify("Contact", &|_| {}, &never).await.unwrap();
+        assert!(comparison.findings.len() >= 3, "{side:?}: {comparison:?}");
+        handle.repair("contact", &comparison, side, None, &|_| {}, &never).await.unwrap();
         world.until_quiet().await;
         world.until_text("SELECT count(*)::text FROM syncdeck.reread", "0").await;
     }

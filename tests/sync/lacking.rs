@@ -27,8 +27,8 @@ fn mapping(object: &str, fields: &str) -> String {
 impl World {
     async fn in_step(&self, object: &str) {
         let never = CancellationToken::new();
-        let verdict = self.handle.verify(object, &|_| {}, &never).await.unwrap();
-        assert_eq!((verdict.findings, verdict.unsettled), (Vec::new(), 0));
+        let comparison = self.handle.verify(object, &|_| {}, &never).await.unwrap();
+        assert_eq!((comparison.findings, comparison.unsettled), (Vec::new(), 0));
     }
 
     async fn state(&self, object: &str) -> (String, String) {

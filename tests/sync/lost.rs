@@ -1,6 +1,7 @@
 //! Answers that were lost: what is sent again is what was sent first, and what changed since.
 
 use serde_json::{Map, Value, json};
+use syncdeck::simulator::OrgOptions;
 
 use crate::world::{MAPPINGS, World};
 
@@ -186,6 +187,11 @@ fn names(world: &World, id: &str) -> Vec<Value> {
     updates(world, id).iter().map(|update| update["Name"].clone()).collect()
 }
 
+/// Answers are lost late, so that the engine can be ended before it sends again.
+fn slowly(options: &mut OrgOptions) {
+    options.lost_after = std::time::Duration::from_secs(2);
+}
+
 async fn without_uppercase(world: &mut World) {
     world.stop_engine().await;
     world.run(LONG_AGO).await;
@@ -196,7 +202,7 @@ async fn without_uppercase(world: &mut World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_again_after_its_rules_changed_goes_by_the_new_ones() {
-    let mut world = World::start(&format!("{PRODUCTS}\n{UPPERCASE}")).await;
+    let mut world = World::made(&format!("{PRODUCTS}\n{UPPERCASE}"), slowly, |_| {}).await;
     let insert = "INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')";
     let id = lose_answer(&world, insert, "P1").await;
     without_uppercase(&mut world).await;
@@ -209,7 +215,7 @@ async fn what_goes_again_after_its_rules_changed_goes_by_the_new_ones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_whose_answer_was_lost_under_other_rules_contests_nothing() {
-    let mut world = World::start(&format!("{PRODUCTS}\n{UPPERCASE}")).await;
+    let mut world = World::made(&format!("{PRODUCTS}\n{UPPERCASE}"), slowly, |_| {}).await;
     world.run("INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')").await;
     world.until_quiet().await;
     let id = world.org.find_by_external_id("Product2", "P1").unwrap();
@@ -224,7 +230,7 @@ async fn an_update_whose_answer_was_lost_under_other_rules_contests_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_salesforce_has_changed_after_a_lost_answer_still_contests() {
-    let mut world = World::start(&format!("{PRODUCTS}\n{UPPERCASE}")).await;
+    let mut world = World::made(&format!("{PRODUCTS}\n{UPPERCASE}"), slowly, |_| {}).await;
     let insert = "INSERT INTO salesforce.product2 (name, external_id__c) VALUES ('Lamp', 'P1')";
     let id = lose_answer(&world, insert, "P1").await;
     world.stop_engine().await;

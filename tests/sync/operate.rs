@@ -317,7 +317,7 @@ async fn a_reload_brings_every_row_in_step_but_those_with_unsent_changes_while_t
     world.run("UPDATE salesforce.contact SET email = 'mine@acme.com' WHERE external_id__c = 'K7'").await;
     let untouched = "SELECT xmin::text FROM salesforce.contact WHERE external_id__c = 'K10'";
     let before = world.text(untouched).await;
-    world.org.change_faults(|faults| faults.latency_ms = 1_000);
+    world.org.change_faults(|faults| faults.latency_ms = 4_000);
     let told = world.handle.reload(Some("contact")).await.unwrap();
     assert!(told.starts_with("Contact: its records are all read again"), "{told}");
     let refused = world.handle.reload(Some("Contact")).await.unwrap_err().to_string();
@@ -398,7 +398,7 @@ async fn a_record_that_its_row_cannot_hold_does_not_keep_the_others_from_being_l
 async fn a_reload_that_an_engine_left_undone_is_done_by_the_next() {
     let mut world = slow_world().await;
     world.plant("UPDATE salesforce.contact SET lastname = 'Wrong' WHERE external_id__c = 'K4400'").await;
-    world.org.change_faults(|faults| faults.latency_ms = 1_500);
+    world.org.change_faults(|faults| faults.latency_ms = 5_000);
     world.handle.reload(None).await.unwrap();
     world
         .until("it is loading", async || world.status("Contact").await.load.is_some_and(|load| load.done > 0))

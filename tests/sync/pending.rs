@@ -22,6 +22,11 @@ async fn what_waits_is_listed_page_by_page_whether_it_was_taken_in_or_not() {
     world.until_text("SELECT count(*)::text FROM syncdeck.unit WHERE state = 'stopped'", "2").await;
     world.stop_engine().await;
     world
+        .until("its end is told", async || {
+            world.handle.overview().await.unwrap().engine.state.word() == "stopped"
+        })
+        .await;
+    world
         .run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('C', 'K3'), ('D', 'K4')")
         .await;
     world.run("UPDATE salesforce.contact SET phone = '1' WHERE id IN (1, 3); DELETE FROM salesforce.contact WHERE id = 2").await;
@@ -72,7 +77,7 @@ async fn what_is_held_names_what_it_waits_for_and_what_is_tried_again_says_when(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_flight_bears_the_word_with_which_the_name_of_its_batch_begins() {
     let world = World::start(MAPPINGS).await;
-    world.org.change_faults(|faults| faults.latency_ms = 8_000);
+    world.org.change_faults(|faults| faults.latency_ms = 20_000);
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('A', 'K1')").await;
     world.until_text("SELECT state FROM syncdeck.unit", "inflight").await;
     let query = PendingQuery { limit: 10, ..PendingQuery::default() };

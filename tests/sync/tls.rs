@@ -19,6 +19,16 @@ struct Secured {
     server: Child,
     port: u16,
     user: String,
+    _held: tokio::net::TcpSocket,
+}
+
+/// A port of this machine that nobody else is given while this is kept; nobody listens there.
+fn held() -> (tokio::net::TcpSocket, u16) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 impl Drop for Secured {
@@ -72,7 +82,7 @@ impl Secured {
              hostssl secure all 127.0.0.1/32 trust\n\
              host postgres all 127.0.0.1/32 trust\n";
         std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (_held, port) = held();
         let settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -96,7 +106,7 @@ impl Secured {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut secured = Secured { dir, server, port, user };
+        let mut secured = Secured { dir, server, port, user, _held };
         secured.until_up().await;
         Some(secured)
     }
@@ -272,9 +282,7 @@ async fn the_first_server_that_is_as_it_is_wanted_is_taken() {
     let Some(server) = Secured::start().await else { return };
     let (port, user) = (server.port, &server.user);
     // One where nobody listens stands before it.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = free.local_addr().unwrap().port();
-    drop(free);
+    let (_free, closed) = held();
     let address = |wanted: &str| {
         format!(
             "postgresql://{user}@127.0.0.1:{closed},127.0.0.1:{port}/secure?sslmode=require&target_session_attrs={wanted}"

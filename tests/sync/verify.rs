@@ -1,5 +1,5 @@
-//! Both sides compared while writers run: what was planted is found, nothing else is, and either side mends it. A mapping
-//! on trial leaves no trace.
+//! Both sides compared while writers run: what was planted is found, nothing else is, and either side mends it. A dry run
+//! leaves no trace.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,8 +58,8 @@ pub fn long_ago(org: &Org, count: usize) {
     org.user_create("Contact", fields.as_object().unwrap().clone()).unwrap();
 }
 
-fn counts(verdict: &VerifyReport) -> Vec<(FindingKind, i64)> {
-    verdict.counts.iter().map(|(kind, count)| (*kind, *count)).collect()
+fn counts(comparison: &VerifyReport) -> Vec<(FindingKind, i64)> {
+    comparison.counts.iter().map(|(kind, count)| (*kind, *count)).collect()
 }
 
 /// Writers on both sides until they are told to stop: changes, inserts and deletes of rows, changes of records.
@@ -116,7 +116,7 @@ async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
         .await;
     let stop = CancellationToken::new();
     let tasks = writers(&world, stop.clone()).await;
-    let verdict = world.verify("Contact").await;
+    let comparison = world.verify("Contact").await;
     stop.cancel();
     for task in tasks {
         assert!(task.await.unwrap() > 50, "the writers really wrote");
@@ -129,15 +129,15 @@ async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
         (FindingKind::RowWithoutRecord, 3),
         (FindingKind::RecordWithoutRow, 4 + 3),
     ];
-    assert_eq!(counts(&verdict), expected, "{:#?}", verdict.findings);
-    assert_eq!(verdict.unsettled, 0);
-    let looked_at = verdict.compared + verdict.unsent.values().sum::<i64>();
+    assert_eq!(counts(&comparison), expected, "{:#?}", comparison.findings);
+    assert_eq!(comparison.unsettled, 0);
+    let looked_at = comparison.compared + comparison.unsent.values().sum::<i64>();
     assert!(
-        looked_at > MANY as i64 - 100 && verdict.records >= MANY as i64,
+        looked_at > MANY as i64 - 100 && comparison.records >= MANY as i64,
         "{looked_at} {}",
-        verdict.records
+        comparison.records
     );
-    let fields: BTreeMap<i32, Vec<&str>> = verdict
+    let fields: BTreeMap<i32, Vec<&str>> = comparison
         .findings
         .iter()
         .filter(|finding| finding.kind == FindingKind::Mismatch)
@@ -151,10 +151,10 @@ async fn exactly_what_was_planted_is_found_among_many_rows_while_writers_run() {
     assert_eq!(fields[&41], ["AccountId"]);
 }
 
-/// Repairs what a verdict found; tells how many were done.
-async fn repair(world: &World, verdict: &VerifyReport, side: Side) -> usize {
+/// Repairs what a comparison found; tells how many were done.
+async fn repair(world: &World, comparison: &VerifyReport, side: Side) -> usize {
     let stop = CancellationToken::new();
-    let report = world.handle.repair("contact", verdict, side, None, &|_| {}, &stop).await.unwrap();
+    let report = world.handle.repair("contact", comparison, side, None, &|_| {}, &stop).await.unwrap();
     assert_eq!(report.failed, 0, "{:?}", report.reasons(RowStatus::Failed));
     report.done
 }
@@ -174,12 +174,12 @@ async fn drifted() -> World {
 #[tokio::test(flavor = "multi_thread")]
 async fn salesforces_side_mends_the_rows() {
     let world = drifted().await;
-    let verdict = world.verify("Contact").await;
+    let comparison = world.verify("Contact").await;
     let found =
         [(FindingKind::Mismatch, 1), (FindingKind::RowWithoutRecord, 1), (FindingKind::RecordWithoutRow, 2)];
-    assert_eq!(counts(&verdict), found, "{:#?}", verdict.findings);
+    assert_eq!(counts(&comparison), found, "{:#?}", comparison.findings);
     let before = world.org.journal_since(0).len();
-    assert_eq!(repair(&world, &verdict, Side::Salesforce).await, 4);
+    assert_eq!(repair(&world, &comparison, Side::Salesforce).await, 4);
     let names = "SELECT string_agg(lastname, ',' ORDER BY lastname) FROM salesforce.contact";
     world.until_text(names, "Doe 0,Doe 1,Doe 2,Doe 3,Doe 4,Doe 5,Last").await;
     assert_eq!(world.org.journal_since(0).len(), before, "nothing was sent");
@@ -189,8 +189,8 @@ async fn salesforces_side_mends_the_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_side_mends_the_records() {
     let world = drifted().await;
-    let verdict = world.verify("Contact").await;
-    assert_eq!(repair(&world, &verdict, Side::Postgres).await, 4);
+    let comparison = world.verify("Contact").await;
+    assert_eq!(repair(&world, &comparison, Side::Postgres).await, 4);
     world.until_quiet().await;
     assert_eq!(world.record("Contact", "K1").unwrap()["LastName"], json!("Drifted"));
     assert!(world.record("Contact", "K2").is_none() && world.record("Contact", "K3").is_none());
@@ -209,8 +209,8 @@ async fn nothing_changed_since_the_look_is_repaired(side: Side) {
              INSERT INTO salesforce.contact (lastname) VALUES ('Alone')",
         )
         .await;
-    let verdict = world.verify("Contact").await;
-    assert_eq!(counts(&verdict), [(FindingKind::Mismatch, 3), (FindingKind::RowWithoutRecord, 1)]);
+    let comparison = world.verify("Contact").await;
+    assert_eq!(counts(&comparison), [(FindingKind::Mismatch, 3), (FindingKind::RowWithoutRecord, 1)]);
     world.run("UPDATE salesforce.contact SET lastname = 'Ours' WHERE external_id__c = 'K1'").await;
     world.run("DELETE FROM salesforce.contact WHERE external_id__c = 'K2'").await;
     world.run("UPDATE salesforce.contact SET email = 'alone@acme.com' WHERE lastname = 'Alone'").await;
@@ -222,7 +222,7 @@ async fn nothing_changed_since_the_look_is_repaired(side: Side) {
     world.until_text(names, now).await;
     world.until_quiet().await;
     let before = world.org.journal_since(0).len();
-    assert_eq!(repair(&world, &verdict, side).await, 0);
+    assert_eq!(repair(&world, &comparison, side).await, 0);
     world.until_quiet().await;
     assert_eq!(world.text(names).await.unwrap(), now);
     assert_eq!(world.org.journal_since(0).len(), before, "nothing was sent");
@@ -263,19 +263,19 @@ async fn what_is_pending_failed_or_of_one_key_is_told_apart() {
     world.plant("UPDATE salesforce.invoice__c SET external_id__c = 'i1' WHERE external_id__c = 'I2'").await;
     world.run("UPDATE salesforce.invoice__c SET billing_email__c = NULL WHERE external_id__c = 'I1'").await;
     world.until_quiet().await;
-    let verdict = world.verify("Invoice__c").await;
+    let comparison = world.verify("Invoice__c").await;
     assert_eq!(
-        counts(&verdict),
+        counts(&comparison),
         [(FindingKind::Mismatch, 1), (FindingKind::Duplicate, 1)],
         "{:#?}",
-        verdict.findings
+        comparison.findings
     );
     world.plant("UPDATE salesforce.invoice_line__c SET invoice__r__external_id__c = 'I9' WHERE external_id__c = 'L1'").await;
     let lines = world.verify("Invoice_Line__c").await;
     assert!(counts(&lines).contains(&(FindingKind::Orphan, 1)), "{:#?}", lines.findings);
     let report = world
         .handle
-        .repair("invoice__c", &verdict, Side::Salesforce, None, &|_| {}, &CancellationToken::new())
+        .repair("invoice__c", &comparison, Side::Salesforce, None, &|_| {}, &CancellationToken::new())
         .await
         .unwrap();
     assert_eq!((report.done, report.skipped), (1, 1), "a duplicate is left to a person");
@@ -293,14 +293,14 @@ async fn what_the_reader_may_have_still_to_read_is_not_said_to_differ() {
     let mapping = world.store.registered("Contact").await.unwrap();
     let mut sides = world.sides();
     sides.reader_patience = Duration::from_secs(1);
-    let verdict = sides.verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap();
-    assert_eq!((counts(&verdict), verdict.unread), (Vec::new(), 1), "{:#?}", verdict.findings);
-    let clauses = verdict.explained().join("; ");
+    let comparison = sides.verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap();
+    assert_eq!((counts(&comparison), comparison.unread), (Vec::new(), 1), "{:#?}", comparison.findings);
+    let clauses = comparison.explained().join("; ");
     assert!(clauses.contains("looked different, but nobody read meanwhile: 1; verify again"), "{clauses}");
     // Where no engine runs, both sides are as they are.
     world.run("DELETE FROM syncdeck.engine").await;
-    let verdict = sides.verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap();
-    assert_eq!((counts(&verdict), verdict.unread), (vec![(FindingKind::Mismatch, 1)], 0));
+    let comparison = sides.verify(&mapping, &|_| {}, &CancellationToken::new()).await.unwrap();
+    assert_eq!((counts(&comparison), comparison.unread), (vec![(FindingKind::Mismatch, 1)], 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,8 +314,8 @@ async fn a_look_can_be_stopped_and_tells_how_far_it_is() {
             ending.cancel();
         }
     };
-    let verdict = world.sides().verify(&mapping, &told, &stop).await.unwrap();
-    assert!(verdict.stopped && verdict.compared == 2_000, "{}", verdict.compared);
+    let comparison = world.sides().verify(&mapping, &told, &stop).await.unwrap();
+    assert!(comparison.stopped && comparison.compared == 2_000, "{}", comparison.compared);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -338,24 +338,24 @@ async fn a_trial_lets_salesforce_speak_and_leaves_no_trace() {
     let sides = world.sides();
     let mapping = dry_run::mapping(config, store, &sides.client, "contact").await.unwrap();
     let before = (world.org.journal_since(0), world.org.ids("Contact").len());
-    fn told(trial: &syncdeck::domain::changes::dry_run::DryRun) -> Vec<(i32, &str, Option<&str>)> {
-        trial
+    fn told(shown: &syncdeck::domain::changes::dry_run::DryRun) -> Vec<(i32, &str, Option<&str>)> {
+        shown
             .items
             .iter()
             .map(|tried| (tried.row.0, tried.op.as_str(), tried.refused_by.as_deref()))
             .collect()
     }
-    let trial = dry_run::run(store, Some(&sides.client), &mapping, 20).await.unwrap();
+    let shown = dry_run::run(store, Some(&sides.client), &mapping, 20).await.unwrap();
     let expected = [
         (4, "insert", Some("salesforce")),
         (3, "insert", Some("check")),
         (2, "insert", None),
         (1, "update", Some("salesforce")),
     ];
-    assert_eq!(told(&trial), expected, "{:#?}", trial.items);
-    assert_eq!((trial.rows, trial.passed), (4, 1));
+    assert_eq!(told(&shown), expected, "{:#?}", shown.items);
+    assert_eq!((shown.rows, shown.passed), (4, 1));
     assert_eq!(
-        trial.items[3].message.as_deref(),
+        shown.items[3].message.as_deref(),
         Some("Phone must be a valid phone number, for example +1 555 010 1234")
     );
     let offline = dry_run::run(store, None, &mapping, 20).await.unwrap();

@@ -172,11 +172,14 @@ async fn a_connection_error_that_closed_nothing_is_over_with_the_next_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_deleted_while_its_insert_is_in_flight_takes_its_record_with_it() {
     let world = World::start(MAPPINGS).await;
-    world.org.change_faults(|faults| faults.latency_ms = 300);
+    // Its answer cannot be kept as long as this is locked: it stays in flight.
+    let held = world.another_session().await;
+    held.batch_execute("BEGIN; LOCK TABLE syncdeck.attempt IN SHARE MODE").await.unwrap();
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Brief', 'K1')").await;
     let in_flight = "SELECT count(*)::text FROM syncdeck.unit WHERE state = 'inflight'";
     world.until_text(in_flight, "1").await;
     world.run("DELETE FROM salesforce.contact").await;
+    held.batch_execute("COMMIT").await.unwrap();
     world
         .until("the record came and went", async || {
             world.org.journal_since(0).iter().filter(|entry| entry.source == "api").count() == 2
