@@ -120,7 +120,8 @@ fn foretell(config: &Config, options: &CallOptions) -> Forecast {
         .map(|mapping| Demand {
             mapping: mapping.object.clone(),
             access: mapping.access,
-            poll_interval: mapping.rules.poll_interval,
+            poll_interval: mapping.rules.poll_pause(true),
+            change_events: mapping.rules.change_events,
             asks_deletes: true,
             verify: mapping.rules.verify,
             records: None,

@@ -61,7 +61,8 @@ pub async fn plan(config: &Config, store: &Store, assumed: Assumed) -> Result<St
         demands.push(Demand {
             mapping: mapping.object.clone(),
             access: mapping.access,
-            poll_interval: mapping.rules.poll_interval,
+            poll_interval: mapping.rules.poll_pause(true),
+            change_events: mapping.rules.change_events,
             asks_deletes: mapping.system.asks_deletes(),
             verify: mapping.rules.verify,
             records,

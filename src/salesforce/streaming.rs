@@ -321,17 +321,31 @@ fn ended(answered: &Value) -> StreamEnd {
     }
 }
 
-/// An event, as far as it is one.
+/// An event, as far as it is one. Where only its place is to be read, it says that something changed: it would come again
+/// with each handshake if it were refused.
 fn read_event(message: &Value) -> Result<ChangeEvent, &'static str> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let channel = text(&message["channel"]).ok_or("an event has no channel")?;
+    let channel = message["channel"].as_str().ok_or("an event has no channel")?;
     let data = &message["data"];
     let replay = data["event"]["replayId"].as_i64().ok_or("an event has no replay id")?;
-    let payload = data["payload"].as_object().ok_or("an event has no payload")?;
-    let header = payload.get("ChangeEventHeader").filter(|header| header.is_object());
-    let header = header.ok_or("an event has no header")?;
-    let word = header["changeType"].as_str().ok_or("an event does not say what changed")?;
-    let ids = header["recordIds"].as_array().ok_or("an event names no records")?;
+    let event = read_payload(channel, replay, &data["payload"]);
+    Ok(event.unwrap_or_else(|| ChangeEvent {
+        channel: channel.to_owned(),
+        replay,
+        kind: ChangeKind::Changed,
+        about: EventSubject::Unnamed,
+        is_gap: true,
+        creates: false,
+        is_own: false,
+        fields: Vec::new(),
+    }))
+}
+
+/// What an event says of a change, where it has the shape of one.
+fn read_payload(channel: &str, replay: i64, payload: &Value) -> Option<ChangeEvent> {
+    let payload = payload.as_object()?;
+    let header = payload.get("ChangeEventHeader").filter(|header| header.is_object())?;
+    let word = header["changeType"].as_str()?;
+    let ids = header["recordIds"].as_array()?;
     // A wildcard, or the empty id: some record, or all.
     let named = ids.iter().map(|id| {
         let id = id.as_str().filter(|id| Sfid::parse(id).is_some() && !id.starts_with("000000000000000"))?;
@@ -344,8 +358,8 @@ fn read_event(message: &Value) -> Result<ChangeEvent, &'static str> {
     };
     let origin = header["changeOrigin"].as_str().unwrap_or_default();
     let client = origin.split(';').find_map(|part| part.trim().strip_prefix("client="));
-    Ok(ChangeEvent {
-        channel,
+    Some(ChangeEvent {
+        channel: channel.to_owned(),
         replay,
         kind: if matches!(word, "DELETE" | "GAP_DELETE") { ChangeKind::Deleted } else { ChangeKind::Changed },
         about,
@@ -431,8 +445,27 @@ mod tests {
             (json!("com/salesforce/api/soap/58.0;client=syncdeck2"), json!("GAP_DELETE"));
         let told = event(other, json!({})).unwrap();
         assert!(!told.is_own && told.is_gap && told.kind == ChangeKind::Deleted);
-        assert!(event(json!({"changeType": "UPDATE"}), json!({})).is_err());
-        assert!(read_event(&json!({"channel": "/data/ContactChangeEvent", "data": {}})).is_err());
+    }
+
+    #[test]
+    fn what_is_no_change_that_one_knows_is_a_gap_and_without_a_place_it_is_no_event() {
+        for header in
+            [json!({"changeType": "UPDATE"}), json!({"recordIds": []}), json!("UPDATE"), Value::Null]
+        {
+            let told = event(header, json!({})).unwrap();
+            assert_eq!(
+                (told.replay, told.is_gap, &told.about),
+                (7, true, &EventSubject::Unnamed),
+                "{told:?}"
+            );
+        }
+        let place = json!({"channel": "/data/ContactChangeEvent", "data": {"event": {"replayId": 7}}});
+        assert_eq!(read_event(&place).unwrap().about, EventSubject::Unnamed);
+        for missing in
+            [json!({"channel": "/data/ContactChangeEvent", "data": {}}), json!({"data": place["data"]})]
+        {
+            assert!(read_event(&missing).is_err());
+        }
     }
 
     #[test]

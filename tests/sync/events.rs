@@ -210,6 +210,27 @@ async fn an_object_that_is_not_selected_is_polled_and_told_and_heard_once_it_is(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trying_what_is_not_selected_again_costs_the_others_no_poll() {
+    let both = format!(
+        "{RARELY}{}",
+        RARELY
+            .replace("Contact", "Account")
+            .replace("\"LastName\", \"FirstName\", \"Email\", \"Phone\"", "\"Name\"")
+    );
+    let world = World::made(&both, |options| options.long_poll = Duration::from_millis(500), selected).await;
+    heard(&world).await;
+    let before = polled(&world).await;
+    world.until("it is told", async || told(&world, "its change events cannot be had").await == 1).await;
+    // Nothing was told of contacts yet: a new handshake would have to poll them.
+    world.org.select_entity("Account");
+    let flows = "SELECT flows::text FROM syncdeck.change_events WHERE mapping = 'Account'";
+    world.until_text(flows, "true").await;
+    hears_of(&world, "K1").await;
+    assert_eq!(polled(&world).await, before, "a poll brought it");
+    assert_eq!(world.org.listeners(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_is_unknown_and_a_session_that_ends_lose_nothing() {
     let world = listening(RARELY).await;
     let id = hears_of(&world, "K1").await;

@@ -378,10 +378,27 @@ async fn a_record_that_is_wished_for_while_it_is_read_is_read_once_more() {
     let asked_at = store.now().await.unwrap();
     // Somebody takes what a record was a while ago, while its reader has it as it was a moment ago.
     wish().await;
-    store.reread_done("contact", &sfids, asked_at).await.unwrap();
+    store.reread_done("contact", &sfids, &[], asked_at).await.unwrap();
     assert_eq!(store.take_rereads("contact", 10).await.unwrap(), wanted);
-    store.reread_done("contact", &sfids, store.now().await.unwrap()).await.unwrap();
+    store.reread_done("contact", &sfids, &[], store.now().await.unwrap()).await.unwrap();
     assert!(store.take_rereads("contact", 10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_row_is_held_is_read_again_behind_all_others() {
+    let mut world = World::start(MAPPINGS).await;
+    world.stop_engine().await;
+    let store = &world.store;
+    let sfids = ["003000000000001AAA", "003000000000002AAA"].map(str::to_owned);
+    for sfid in &sfids {
+        let wished = std::slice::from_ref(sfid);
+        store.want_read("contact", wished, &operation("tester@here")).await.unwrap();
+    }
+    let first = async || store.take_rereads("contact", 1).await.unwrap().remove(0).0;
+    assert_eq!(first().await, sfids[0]);
+    store.reread_done("contact", &[], &sfids[..1], store.now().await.unwrap()).await.unwrap();
+    assert_eq!(first().await, sfids[1]);
+    assert_eq!(store.take_rereads("contact", 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

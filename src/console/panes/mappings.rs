@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 use crate::console::context::Context;
 use crate::console::pane::Pane;
 use crate::console::panes::Slot;
-use crate::console::widgets::cells::{ago, cell, clip, count, fit, short};
+use crate::console::widgets::cells::{ago, cell, clip, count, fit, short, wrap};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::reports::overview::{LoadProgress, MappingStatus};
@@ -305,6 +305,13 @@ fn details(ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus, width: u
     if let Some(lag) = mapping.lag_seconds.filter(|lag| *lag > 0) {
         let text = format!("{} later than its interval says", ago(lag));
         lines.push(Line::from(vec![label("reads"), Span::raw(clip(&text, room))]));
+    }
+    if let Some(events) = &mapping.events {
+        let style = if events.flow { theme.text() } else { theme.warn() };
+        let text = wrap(&events.text(|at| ctx.clock(at)), room, 3);
+        let names = ["events", "", ""].into_iter();
+        let told = |(name, part)| Line::from(vec![label(name), Span::styled(part, style)]);
+        lines.extend(names.zip(text).map(told));
     }
     let verify = &mapping.verify;
     if verify.last.is_some() || verify.next.is_some() || verify.progress.is_some() {

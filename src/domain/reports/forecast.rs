@@ -37,8 +37,10 @@ pub struct Demand {
     pub mapping: String,
     /// Direction.
     pub access: Access,
-    /// From one read to the next.
+    /// From one poll to the next, while change events come where they are asked for.
     pub poll_interval: Duration,
+    /// Whether change events say what to read between polls.
+    pub change_events: bool,
     /// Whether deletes are asked for in a call of their own.
     pub asks_deletes: bool,
     /// From one comparison to the next, if there are any.
@@ -295,6 +297,15 @@ fn assumptions(demands: &[Demand], around: &Circumstances, comparisons_wait: boo
             unknown.join(", ")
         ));
     }
+    let by_events: Vec<&str> =
+        demands.iter().filter(|of| of.change_events).map(|of| of.mapping.as_str()).collect();
+    if !by_events.is_empty() {
+        told.push(format!(
+            "change events of {} come all day; the records that they name are read in calls that are not counted here: one for \
+             changes that come alone, and one for up to 400 that come within a quarter of a second",
+            by_events.join(", ")
+        ));
+    }
     if comparisons_wait {
         told.push(format!("comparisons wait where they have had {} % of the calls", around.verify_share));
     }
@@ -330,6 +341,7 @@ mod tests {
             mapping: "Contact".to_owned(),
             access: Access::ReadWrite,
             poll_interval: Duration::from_secs(poll),
+            change_events: false,
             asks_deletes: true,
             verify: None,
             records: None,
@@ -382,6 +394,18 @@ mod tests {
         };
         let told = forecast(&[quiet], &around(100_000));
         assert_eq!((told.total.writes, told.total.deletes, told.mappings[0].written), (0, 0, None));
+    }
+
+    #[test]
+    fn what_change_events_name_is_told_as_not_counted() {
+        let heard = Demand { change_events: true, ..demand(3_600, WriteForecast::Assumed { changes: 0 }) };
+        let told = forecast(&[heard], &around(100_000));
+        assert_eq!(told.total.changes, 24);
+        assert!(
+            told.assumptions.iter().any(|told| told.starts_with("change events of Contact come all day"))
+        );
+        let silent = forecast(&[demand(60, WriteForecast::Assumed { changes: 0 })], &around(100_000));
+        assert!(!silent.assumptions.iter().any(|told| told.contains("change events")));
     }
 
     #[test]

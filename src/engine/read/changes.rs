@@ -209,9 +209,10 @@ pub(super) async fn once_more(
     }
     let records = wanted.len();
     let is_left = |id: &String| applied.skipped.contains(id) || removed.locked.contains(id);
-    let done: Vec<String> = wanted.into_iter().map(|(id, _)| id).filter(|id| !is_left(id)).collect();
-    let is_left = done.len() < records;
-    shared.store.reread_done(&mapping.table, &done, asked_at).await?;
+    let (left, done): (Vec<String>, Vec<String>) =
+        wanted.into_iter().map(|(id, _)| id).partition(|id| is_left(id));
+    let is_left = !left.is_empty();
+    shared.store.reread_done(&mapping.table, &done, &left, asked_at).await?;
     Ok(Fetched { changed: applied.changed, written: applied.written + removed.deleted, records, is_left })
 }
 

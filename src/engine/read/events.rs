@@ -186,22 +186,20 @@ impl Listener<'_> {
         let client = self.shared.client.clone();
         let mut stream = client.open_stream().await?;
         let channels = wanted(self.shared);
-        let refused = self.subscribe(&mut stream, &channels).await?;
-        let mut retry_at = None;
-        match refused {
-            0 => self.refusals = 0,
-            refused => {
-                let pause = wait(&mut self.refusals);
-                if refused == channels.len() {
-                    return Ok(pause);
-                }
-                retry_at = Some(Instant::now() + pause);
-            }
+        let mut refused = self.subscribe(&mut stream, &channels).await?;
+        let mut retry_at = self.retry_at(&refused);
+        if refused.len() == channels.len() {
+            return Ok(retry_at.saturating_duration_since(Instant::now()));
         }
         let (opened, mut connected, mut told) = (Instant::now(), false, false);
         loop {
+            // Between two connects, on the same stream: another one would miss what quiet channels tell meanwhile.
+            if !refused.is_empty() && Instant::now() >= retry_at {
+                refused = self.subscribe(&mut stream, &refused).await?;
+                retry_at = self.retry_at(&refused);
+            }
             let asked = Instant::now();
-            let next = self.next(&mut stream, &channels, retry_at).await;
+            let next = self.next(&mut stream, &channels).await;
             told |= next.as_ref().is_ok_and(|events| !events.is_empty());
             let lasted = told || opened.elapsed() >= LASTED;
             if lasted {
@@ -229,6 +227,15 @@ impl Listener<'_> {
         }
     }
 
+    /// When channels that are refused are tried again.
+    fn retry_at(&mut self, refused: &Channels) -> Instant {
+        if refused.is_empty() {
+            self.refusals = 0;
+            return Instant::now();
+        }
+        Instant::now() + wait(&mut self.refusals)
+    }
+
     /// The org wants another handshake, which is no failure: what is behind the last event is told then.
     fn anew(&self, why: &str, lasted: bool) -> Stopped {
         let text = format!("change events are listened to anew: {why}");
@@ -238,12 +245,7 @@ impl Listener<'_> {
 
     /// Waits for events, and sees meanwhile that the lease is kept and the right channels are listened to. Nothing is lost
     /// with a stream that is left: what it would have told is asked for by replay id.
-    async fn next(
-        &self,
-        stream: &mut EventStream,
-        channels: &Channels,
-        retry_at: Option<Instant>,
-    ) -> Result<Vec<ChangeEvent>, Stopped> {
+    async fn next(&self, stream: &mut EventStream, channels: &Channels) -> Result<Vec<ChangeEvent>, Stopped> {
         let mut next = pin!(self.shared.client.next_events(stream));
         let mut renewed = Instant::now();
         loop {
@@ -252,26 +254,35 @@ impl Listener<'_> {
                 () = self.shared.stop.cancelled() => return Err(Stopped::Over),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let is_time = retry_at.is_some_and(|at| Instant::now() >= at);
-            if is_time || wanted(self.shared) != *channels {
+            if wanted(self.shared) != *channels {
                 return Err(Stopped::Anew);
             }
             if renewed.elapsed() >= RENEW {
                 renewed = Instant::now();
-                if !self.shared.store.lease(&self.lease, self.length()).await? {
-                    return Err(Stopped::Over);
-                }
+                self.keep_lease().await?;
             }
         }
     }
 
+    /// Holds the lease for longer, or ends where another engine has it.
+    async fn keep_lease(&self) -> Result<(), Stopped> {
+        let is_ours = self.shared.store.lease(&self.lease, self.length()).await?;
+        if is_ours { Ok(()) } else { Err(Stopped::Over) }
+    }
+
     /// Subscribes to each channel from where it was left. Where that is not known any more, a poll reads what was missed.
-    /// Returns how many are refused.
-    async fn subscribe(&mut self, stream: &mut EventStream, channels: &Channels) -> Result<usize, Stopped> {
+    /// Returns those that are refused.
+    async fn subscribe(
+        &mut self,
+        stream: &mut EventStream,
+        channels: &Channels,
+    ) -> Result<Channels, Stopped> {
         let client = self.shared.client.clone();
-        let (store, mut refused) = (&self.shared.store, 0);
+        let (store, mut refused) = (&self.shared.store, Channels::new());
         let known = store.replay_ids().await?;
         for (channel, object) in channels {
+            // Many of them take longer than the lease lasts.
+            self.keep_lease().await?;
             let mut replay = known.get(object).map_or(Replay::New, |id| Replay::After(*id));
             let mut answer = client.subscribe(stream, channel, replay).await?;
             if let (Replay::After(_), Err(no)) = (replay, &answer)
@@ -291,7 +302,9 @@ impl Listener<'_> {
                 self.wake().await;
             }
             self.note_flow(object, reason.as_deref()).await?;
-            refused += usize::from(reason.is_some());
+            if reason.is_some() {
+                refused.insert(channel.clone(), object.clone());
+            }
             if self.told.is_news(channel, reason.as_deref()) {
                 let why = reason.unwrap_or_default();
                 let text = format!(

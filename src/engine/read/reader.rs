@@ -34,8 +34,9 @@ const LOOK: Duration = Duration::from_secs(5);
 const SPACING: Duration = Duration::from_millis(250);
 /// After a failure, at most, where change events ask for something.
 const ASKED_PAUSE: Duration = Duration::from_secs(60);
-/// Before a record is read again whose row somebody held.
+/// Before a record is read again whose row somebody held, at first; twice as long each time, up to the other.
 const LEFT_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_LEFT_PAUSE: Duration = Duration::from_secs(60);
 /// Rows that one announcement names at most; PostgreSQL's take 8,000 bytes.
 const ANNOUNCED: usize = 200;
 
@@ -88,11 +89,13 @@ struct Rest {
     is_ours: bool,
     /// When some were read last.
     fetched: Option<Instant>,
+    /// How long it is waited for rows that somebody holds.
+    left_pause: Duration,
 }
 
 impl Default for Rest {
     fn default() -> Rest {
-        Rest { began: Instant::now(), fetches: false, is_ours: false, fetched: None }
+        Rest { began: Instant::now(), fetches: false, is_ours: false, fetched: None, left_pause: LEFT_PAUSE }
     }
 }
 
@@ -164,7 +167,13 @@ impl Rest {
         let run = Run::begin(&mapping.object, RunKind::Poll);
         let fetched = once_more(shared, &lease, mapping).await?;
         tell_fetched(shared, mapping, run, &fetched).await?;
-        Ok(Some(if fetched.is_left { LEFT_PAUSE } else { SPACING }))
+        if !fetched.is_left {
+            self.left_pause = LEFT_PAUSE;
+            return Ok(Some(SPACING));
+        }
+        let pause = self.left_pause;
+        self.left_pause = (pause * 2).min(LONGEST_LEFT_PAUSE);
+        Ok(Some(pause))
     }
 }
 

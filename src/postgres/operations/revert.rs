@@ -320,18 +320,22 @@ impl Store {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// These records were read once more, after `asked_at`: what was wished for since then is still to be done.
+    /// These records were read once more, after `asked_at`: what was wished for since then is still to be done. Those that
+    /// are left go behind all others, which would never have their turn behind many whose rows are held.
     pub async fn reread_done(
         &self,
         table: &str,
-        sfids: &[String],
+        done: &[String],
+        left: &[String],
         asked_at: DateTime<Utc>,
     ) -> Result<(), Error> {
         let client = self.client().await?;
         client
             .execute(
-                "DELETE FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2) AND at < $3",
-                &[&table, &sfids, &asked_at],
+                "WITH behind AS (
+                     UPDATE syncdeck.reread SET at = clock_timestamp() WHERE table_name = $1 AND sfid = ANY($3) AND at < $4)
+                 DELETE FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2) AND at < $4",
+                &[&table, &done, &left, &asked_at],
             )
             .await
             .context("note what was read again")

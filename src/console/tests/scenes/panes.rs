@@ -18,7 +18,7 @@ use crate::domain::errors::summary::Summary;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::operations::answer::Answer;
 use crate::domain::records::record::RecordView;
-use crate::domain::reports::overview::LoadProgress;
+use crate::domain::reports::overview::{EventsStatus, LoadProgress};
 
 pub fn scenes() -> Vec<Scene> {
     let mut all = lists();
@@ -85,6 +85,7 @@ fn lists() -> Vec<Scene> {
                 (Bad, "✗ failing"),
                 (Bad, "nothing that was sent since 13:59:11 went through"),
                 (Any, "5 min later than its interval says"),
+                (Warn, "change events do not come since 13:57:11: the object is not"),
                 (Any, "200 data · 31 mapping"),
                 (Dim, "198,000 in 1 h"),
             ],
@@ -95,6 +96,11 @@ fn lists() -> Vec<Scene> {
                     overview.mappings[1].by_category =
                         [("data".to_owned(), 200), ("mapping".to_owned(), 31)].into();
                     overview.mappings[1].lag_seconds = Some(300);
+                    overview.mappings[1].events = Some(EventsStatus {
+                        since: Some(now() - TimeDelta::minutes(5)),
+                        reason: Some("the object is not selected".to_owned()),
+                        ..EventsStatus::default()
+                    });
                     overview.mappings[2].load = Some(LoadProgress {
                         done: 2_000,
                         total: 6_000,
