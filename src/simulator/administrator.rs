@@ -166,6 +166,7 @@ impl Org {
     pub fn change_refresh_token(&self, token: &str) {
         let mut state = self.lock();
         token.clone_into(&mut state.options.refresh_token);
+        state.spent_refresh_tokens.clear();
         state.tokens.clear();
     }
 

@@ -1,4 +1,4 @@
-//! Queries that have more pages.
+//! Queries that have more pages: they are there for the session that asked, and end with it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,27 +12,35 @@ const OPEN: usize = 1_000;
 /// The open queries, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
-    open: VecDeque<(String, Arc<Rows>)>,
+    open: VecDeque<Cursor>,
     opened: u64,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    id: String,
+    session: String,
+    rows: Arc<Rows>,
 }
 
 impl Cursors {
     /// Keeps a query; its locator, without the position.
-    pub(super) fn open(&mut self, rows: Arc<Rows>) -> String {
+    pub(super) fn open(&mut self, session: &str, rows: Arc<Rows>) -> String {
         self.opened += 1;
         let id = make_id("01g", self.opened);
-        self.open.push_back((id.clone(), rows));
+        self.open.push_back(Cursor { id: id.clone(), session: session.to_owned(), rows });
         if self.open.len() > OPEN {
             self.open.pop_front();
         }
         id
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<Arc<Rows>> {
-        self.open.iter().find(|(open, _)| open == id).map(|(_, rows)| rows.clone())
+    pub(super) fn get(&self, session: &str, id: &str) -> Option<Arc<Rows>> {
+        let is_it = |cursor: &&Cursor| cursor.id == id && cursor.session == session;
+        self.open.iter().find(is_it).map(|cursor| cursor.rows.clone())
     }
 
     pub(super) fn close(&mut self, id: &str) {
-        self.open.retain(|(open, _)| open != id);
+        self.open.retain(|cursor| cursor.id != id);
     }
 }

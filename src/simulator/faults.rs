@@ -26,6 +26,8 @@ pub struct Faults {
     pub unavailable: u32,
     /// The next this many requests are answered 500, before anything is done.
     pub server_error: u32,
+    /// The org is under maintenance: whatever is asked, a token too, is answered by a page (503), and nothing is done.
+    pub maintenance: bool,
     /// The next this many writes are carried out and never answered.
     pub lose_answer: u32,
     /// The next this many answers are cut in the middle of their body.

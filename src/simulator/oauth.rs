@@ -91,6 +91,17 @@ fn has_session(state: &State, call: &Call<'_>) -> bool {
     bearer.or_else(parameter).is_some_and(|token| state.tokens.iter().any(|known| known == token))
 }
 
+fn fresh_refresh_token() -> String {
+    format!("5Aep861SIM{:016x}", rand::random::<u64>())
+}
+
+/// Nobody has access any more before somebody grants it again.
+fn revoke_all(state: &mut State) {
+    state.options.refresh_token = fresh_refresh_token();
+    state.spent_refresh_tokens.clear();
+    state.tokens.clear();
+}
+
 /// Ends a session, or all of them with the refresh token.
 fn revoke(state: &mut State, call: &Call<'_>) -> Response<Body> {
     let fields = form(&String::from_utf8_lossy(&call.body));
@@ -98,8 +109,7 @@ fn revoke(state: &mut State, call: &Call<'_>) -> Response<Body> {
     let known = state.tokens.len();
     state.tokens.retain(|session| *session != token);
     if token == state.options.refresh_token {
-        state.options.refresh_token = format!("5Aep861SIM{:016x}", rand::random::<u64>());
-        state.tokens.clear();
+        revoke_all(state);
     } else if state.tokens.len() == known {
         return answer(
             400,
@@ -129,13 +139,23 @@ fn token(state: &mut State, call: &Call<'_>) -> Response<Body> {
         "refresh_token" if id != state.options.client_id => {
             return denied("invalid_client_id", "client identifier invalid");
         }
+        "refresh_token" if state.spent_refresh_tokens.contains(&field("refresh_token")) => {
+            // Two have it, and one of them may have stolen it.
+            revoke_all(state);
+            return denied("invalid_grant", "expired access/refresh token");
+        }
         "refresh_token" if field("refresh_token") != state.options.refresh_token => {
             return denied("invalid_grant", "expired access/refresh token");
         }
         "refresh_token" => {
             if state.options.rotate_refresh_tokens {
-                state.options.refresh_token = format!("5Aep861SIM{:016x}", rand::random::<u64>());
-                next = Some(state.options.refresh_token.clone());
+                let fresh = fresh_refresh_token();
+                let spent = std::mem::replace(&mut state.options.refresh_token, fresh.clone());
+                if state.spent_refresh_tokens.len() == SESSIONS {
+                    state.spent_refresh_tokens.remove(0);
+                }
+                state.spent_refresh_tokens.push(spent);
+                next = Some(fresh);
             }
         }
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {

@@ -120,6 +120,8 @@ pub(super) struct State {
     pub(super) journal: Vec<JournalEntry>,
     pub(super) faults: FaultState,
     pub(super) tokens: Vec<String>,
+    /// Refresh tokens that were good once.
+    pub(super) spent_refresh_tokens: Vec<String>,
     pub(super) requests: u64,
     /// Queries that have more pages.
     pub(super) cursors: Cursors,
@@ -168,6 +170,7 @@ impl Org {
             journal: Vec::new(),
             faults,
             tokens: Vec::new(),
+            spent_refresh_tokens: Vec::new(),
             requests: 0,
             cursors: Cursors::default(),
             jobs: Jobs::default(),

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Response;
 use serde_json::json;
 
-use super::call::Call;
+use super::call::{Call, token_of};
 use super::org::{Org, State};
 use super::response::{answer, refusal};
 use super::soql::{self, Answer, Fault, Rows};
@@ -38,7 +38,7 @@ pub(super) fn query_locked(state: &mut State, call: &Call<'_>, version: &str, al
     let text = call.query.get("q").map_or("", String::as_str);
     match ask_locked(state, text, all) {
         Err(fault) => refusal(400, fault.code, &fault.told(text)),
-        Ok(found) => first_page(found, PAGE, version, |rows| state.cursors.open(rows)),
+        Ok(found) => first_page(found, PAGE, version, |rows| state.cursors.open(session(call), rows)),
     }
 }
 
@@ -48,12 +48,17 @@ pub(super) async fn query(org: &Org, call: &Call<'_>, version: &str, all: bool) 
         return refusal(400, "QUERY_TIMEOUT", "Your query request was running for too long.");
     }
     let (org, text) = (org.clone(), call.query.get("q").cloned().unwrap_or_default());
-    let (size, version) = (page_size(call), version.to_owned());
+    let (size, version, session) = (page_size(call), version.to_owned(), session(call).to_owned());
     aside(move || match ask(&org, &text, all) {
         Err(fault) => refusal(400, fault.code, &fault.told(&text)),
-        Ok(found) => first_page(found, size, &version, |rows| org.lock().cursors.open(rows)),
+        Ok(found) => first_page(found, size, &version, |rows| org.lock().cursors.open(&session, rows)),
     })
     .await
+}
+
+/// The session that asks.
+fn session<'a>(call: &Call<'a>) -> &'a str {
+    token_of(call.headers).unwrap_or_default()
 }
 
 fn first_page(
@@ -103,7 +108,7 @@ pub(super) async fn query_more(org: &Org, call: &Call<'_>, locator: &str, versio
     let place = locator.split_once('-').and_then(|(cursor, from)| {
         let from: usize = from.parse().ok()?;
         let mut state = org.lock();
-        let rows = state.cursors.get(cursor).filter(|rows| from < rows.len())?;
+        let rows = state.cursors.get(session(call), cursor).filter(|rows| from < rows.len())?;
         if from + page_size(call) >= rows.len() {
             state.cursors.close(cursor);
         }

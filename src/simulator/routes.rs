@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State as Extract;
-use axum::http::{HeaderMap, Method, Request, Response, header};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ pub(super) async fn dispatch(
     };
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     if format!("{} {target} HTTP/1.1", parts.method).len() > LINE_LIMIT {
-        return too_long();
+        return page(StatusCode::URI_TOO_LONG, "text/html;charset=iso-8859-1", TOO_LONG);
     }
     let path = percent_decode(parts.uri.path());
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
@@ -58,6 +58,9 @@ pub(super) async fn dispatch(
     if latency > 0 && call.segments.first() != Some(&"_simulator") {
         tokio::time::sleep(Duration::from_millis(latency)).await;
     }
+    if org.lock().faults.faults.maintenance && call.segments.first() != Some(&"_simulator") {
+        return page(StatusCode::SERVICE_UNAVAILABLE, "text/html;charset=UTF-8", MAINTENANCE);
+    }
     match call.segments.as_slice() {
         ["_simulator", rest @ ..] => admin(&org, &call, rest),
         ["services", "oauth2", rest @ ..] => oauth::answer_oauth(&mut org.lock(), &call, rest),
@@ -73,14 +76,14 @@ pub(super) async fn dispatch(
     }
 }
 
-/// What the front of the org answers before anybody reads the request: a page.
-fn too_long() -> Response<Body> {
-    let page = "<html><head><title>Error 414 URI Too Long</title></head><body><h1>Bad Message 414</h1><pre>reason: URI Too Long</pre></body></html>";
+const TOO_LONG: &str = "<html><head><title>Error 414 URI Too Long</title></head><body><h1>Bad Message 414</h1><pre>reason: URI Too Long</pre></body></html>";
+const MAINTENANCE: &str = "<!DOCTYPE html><html><head><title>Scheduled Maintenance</title></head><body><h1>We are down for maintenance.</h1><p>Sorry for the inconvenience. We'll be back shortly.</p></body></html>";
+
+/// What the front of the org answers before anybody reads the request.
+fn page(status: StatusCode, kind: &'static str, page: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(page));
-    *response.status_mut() = axum::http::StatusCode::URI_TOO_LONG;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html;charset=iso-8859-1"));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
 }
 

@@ -372,6 +372,62 @@ async fn faults_come_as_ordered_and_a_lost_answer_was_carried_out() {
 }
 
 #[tokio::test]
+async fn under_maintenance_a_page_answers_whatever_is_asked() {
+    let session = Session::start().await;
+    session.org.change_faults(|faults| faults.maintenance = true);
+    for (method, path) in [
+        (Method::GET, "services/data/v62.0/query?q=SELECT+Id+FROM+Contact"),
+        (Method::POST, "services/data/v62.0/sobjects/Contact"),
+        (Method::POST, "services/oauth2/token"),
+        (Method::POST, "cometd/62.0"),
+    ] {
+        let request = session.http.request(method, format!("{}/{path}", session.base));
+        let answer =
+            request.bearer_auth(&session.token).json(&json!({"LastName": "x"})).send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!((answer.status().as_u16(), kind.as_str()), (503, "text/html;charset=UTF-8"), "{path}");
+        assert!(answer.text().await.unwrap().contains("down for maintenance"), "{path}");
+    }
+    session.org.change_faults(|faults| faults.maintenance = false);
+    assert!(session.org.ids("Contact").is_empty());
+    assert_eq!(session.create("Contact", json!({"LastName": "x"})).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_query_has_more_pages_for_the_session_that_asked_and_no_other() {
+    let mut session = Session::start().await;
+    seed::populate(&session.org, 9_000, 3);
+    let (_, first) = session.query("SELECT Id FROM Contact").await;
+    let next = first["nextRecordsUrl"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let path = format!("query/{next}");
+    let own = std::mem::take(&mut session.token);
+    let (_, other) = session.login("simulated-app", "simulated-secret").await;
+    session.token = other["access_token"].as_str().unwrap().to_owned();
+    let (status, refused) = session.call(Method::GET, &path, Value::Null).await;
+    assert_eq!((status, &refused[0]["errorCode"]), (400, &json!("INVALID_QUERY_LOCATOR")));
+    session.token = own;
+    assert_eq!(session.call(Method::GET, &path, Value::Null).await.1["done"], json!(true));
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_comes_a_second_time_ends_all_access() {
+    let session = Session::with(OrgOptions { rotate_refresh_tokens: true, ..OrgOptions::default() }).await;
+    let refresh = async |token: &str| {
+        let form =
+            [("grant_type", "refresh_token"), ("client_id", "simulated-app"), ("refresh_token", token)];
+        let url = format!("{}/services/oauth2/token", session.base);
+        session.http.post(url).form(&form).send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let first = session.org.refresh_token();
+    let second = refresh(&first).await["refresh_token"].as_str().unwrap().to_owned();
+    assert_eq!(session.query("SELECT Id FROM Contact").await.0, 200);
+    assert_eq!(refresh(&first).await["error"], "invalid_grant");
+    assert_eq!(refresh(&second).await["error"], "invalid_grant", "who stole it goes on");
+    let (status, refused) = session.query("SELECT Id FROM Contact").await;
+    assert_eq!((status, &refused[0]["errorCode"]), (401, &json!("INVALID_SESSION_ID")));
+}
+
+#[tokio::test]
 async fn the_administrator_changes_fields_and_objects_over_http() {
     let session = Session::start().await;
     let order = async |order: Value| {

@@ -1,6 +1,7 @@
 //! From rows to records.
 
 use serde_json::json;
+use syncdeck::domain::state::ConnectionState;
 use syncdeck::engine;
 
 use crate::world::{INVOICES, MAPPINGS, World};
@@ -140,6 +141,25 @@ async fn limits_outages_and_expired_sessions_stop_the_connection_and_no_record()
         world.text("SELECT count(*)::text FROM syncdeck.attempt WHERE outcome = 'rejected'").await.unwrap(),
         "0"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_stops_the_connection_and_no_record() {
+    let world = World::start(MAPPINGS).await;
+    // In the middle of it the session is lost too: whoever asks for another one is answered by a page.
+    world.org.change_faults(|faults| faults.maintenance = true);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Patient', 'K1')").await;
+    let stops = "SELECT (count(*) > 0)::text FROM syncdeck.error WHERE mapping = '' AND resolved_at IS NULL";
+    world.until_text(stops, "true").await;
+    world.org.end_sessions();
+    let overview = world.handle.overview().await.unwrap();
+    assert_ne!(overview.connection.state, ConnectionState::Unauthorized, "{:?}", overview.connection);
+    world.org.change_faults(|faults| faults.maintenance = false);
+    world.until_quiet().await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
+    assert_eq!(world.writes("create", "K1"), 1);
+    let codes = "SELECT string_agg(DISTINCT code, ' ') FROM syncdeck.error WHERE code IN ('LOGIN_FAILED', 'OUTCOME_UNKNOWN')";
+    assert_eq!(world.text(codes).await, None, "it is told as something else");
 }
 
 #[tokio::test(flavor = "multi_thread")]
