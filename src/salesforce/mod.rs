@@ -81,6 +81,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether a query's further pages are gone: the session that asked has ended, or it took too long.
+    pub fn is_lost_place(&self) -> bool {
+        matches!(self, Error::Api { code, .. } if code == "INVALID_QUERY_LOCATOR")
+    }
+}
+
 /// A connection to one org. Shared by reference; requests run side by side.
 pub struct Client {
     http: reqwest::Client,

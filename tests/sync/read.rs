@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use syncdeck::client::api::Event;
 use syncdeck::simulator::seed;
 
+use crate::verify::long_ago;
 use crate::world::{MAPPINGS, World, contact};
 
 fn fields(value: Value) -> Map<String, Value> {
@@ -92,4 +93,22 @@ async fn a_delete_of_a_row_that_a_user_holds_is_asked_for_again_however_long_tha
     user.batch_execute("COMMIT").await.unwrap();
     world.until_text("SELECT count(*)::text FROM salesforce.contact", "0").await;
     world.until_text(waits, "false").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_goes_on_where_it_was_when_its_session_ends() {
+    let world = World::with(MAPPINGS, |org| long_ago(org, 4_500)).await;
+    world.org.change_faults(|faults| faults.latency_ms = 1_500);
+    for id in world.org.ids("Contact") {
+        world.org.user_update("Contact", &id, fields(json!({"FirstName": "New"}))).unwrap();
+    }
+    // Its further pages are gone with the session that asked for the first one.
+    let some = "SELECT (count(*) >= 2000)::text FROM salesforce.contact WHERE firstname = 'New'";
+    world.until_text(some, "true").await;
+    world.org.end_sessions();
+    let rest = "SELECT count(*)::text FROM salesforce.contact WHERE firstname IS DISTINCT FROM 'New'";
+    world.until_text(rest, "0").await;
+    world.org.change_faults(|faults| faults.latency_ms = 0);
+    let listed = "SELECT count(*)::text FROM syncdeck.error WHERE mapping = 'Contact'";
+    assert_eq!(world.text(listed).await.unwrap(), "0");
 }

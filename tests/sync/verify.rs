@@ -2,6 +2,7 @@
 //! leaves no trace.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -316,6 +317,25 @@ async fn a_look_can_be_stopped_and_tells_how_far_it_is() {
     };
     let comparison = world.sides().verify(&mapping, &told, &stop).await.unwrap();
     assert!(comparison.stopped && comparison.compared == 2_000, "{}", comparison.compared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_goes_on_where_it_was_when_its_session_ends() {
+    let world = World::with(MAPPINGS, |org| long_ago(org, 4_999)).await;
+    world.plant("UPDATE salesforce.contact SET lastname = 'Wrong' WHERE id IN (7, 4990)").await;
+    let mapping = world.store.registered("Contact").await.unwrap();
+    let ended = AtomicUsize::new(0);
+    let org = world.org.clone();
+    let told = |stage| {
+        if matches!(stage, Stage::Comparing(..)) {
+            org.end_sessions();
+            ended.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let comparison = world.sides().verify(&mapping, &told, &CancellationToken::new()).await.unwrap();
+    assert_eq!((comparison.records, comparison.compared), (5_000, 5_000));
+    assert_eq!(counts(&comparison), [(FindingKind::Mismatch, 2)]);
+    assert!(ended.into_inner() >= 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,9 +73,12 @@ async fn changes(
     let since = since.min(asked_at);
     let selection = FieldSelection::of(mapping);
     let name = stamp.name();
-    let from = instant(back_from(since, shared.config.salesforce.look_back));
-    let later = format!(" WHERE {name} >= {from} ORDER BY {name} ASC");
-    let mut page = timed(shared, mapping, shared.client.select(&selection, &later)).await?;
+    let later = |since| {
+        let from = instant(back_from(since, shared.config.salesforce.look_back));
+        format!(" WHERE {name} >= {from} ORDER BY {name} ASC")
+    };
+    let mut page = timed(shared, mapping, shared.client.select(&selection, &later(since))).await?;
+    let mut begun = since;
     // A stamp may lie anywhere; from one in the future on, nothing would be read until that day has come.
     let newest_possible = asked_at;
     let mut reached = since;
@@ -108,7 +111,14 @@ async fn changes(
         }
         let Some(next) = page.next else { break };
         (begin, asked_at) = (Instant::now(), shared.store.now().await?);
-        page = timed(shared, mapping, shared.client.select_more(&selection, &next)).await?;
+        page = match timed(shared, mapping, shared.client.select_more(&selection, &next)).await {
+            // Asked anew from where it was, if it has come further since it was asked last.
+            Err(error) if error.is_lost_place() && reached > begun => {
+                begun = reached;
+                timed(shared, mapping, shared.client.select(&selection, &later(begun))).await?
+            }
+            page => page?,
+        };
     }
     cursor.read = Some(skipped.map_or(reached, |stamp| reached.min(stamp)).max(since));
     Ok(read)

@@ -30,7 +30,7 @@ use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
-use crate::salesforce::query::FieldSelection;
+use crate::salesforce::query::{FieldSelection, Page};
 use crate::salesforce::{self, Client, query, value};
 
 use super::read::fetch;
@@ -243,6 +243,30 @@ impl Verifier {
         Ok(())
     }
 
+    /// The next page of records, or those behind a record where there is none: a query has more pages only as long as the
+    /// session lasts that asked.
+    async fn page(
+        &self,
+        selection: &FieldSelection,
+        look: &mut Examination,
+        after: Option<&str>,
+    ) -> Result<Page, Error> {
+        if let Some(next) = look.next.take() {
+            // It counts also when it fails.
+            look.requests += 1;
+            match again(TRIES, || self.client.select_more(selection, &next)).await {
+                Err(error) if error.is_lost_place() => {}
+                page => return Ok(page?),
+            }
+        }
+        look.requests += 1;
+        let behind = after.map(|id| format!(" WHERE Id > {}", query::literal(id)));
+        let clauses = format!("{} ORDER BY Id", behind.unwrap_or_default());
+        let page = again(TRIES, || self.client.select(selection, &clauses)).await?;
+        look.report.records = look.met + page.total;
+        Ok(page)
+    }
+
     /// A page of records with their rows, and the rows between them that have no record.
     async fn compare(
         &self,
@@ -252,18 +276,7 @@ impl Verifier {
         told: &(dyn Fn(Stage) + Send + Sync),
     ) -> Result<(), Error> {
         let selection = FieldSelection::of(mapping);
-        // It counts also when it fails.
-        look.requests += 1;
-        let mut page = match look.next.take() {
-            Some(next) => again(TRIES, || self.client.select_more(&selection, &next)).await?,
-            None => {
-                let behind = after.as_deref().map(|id| format!(" WHERE Id > {}", query::literal(id)));
-                let clauses = format!("{} ORDER BY Id", behind.unwrap_or_default());
-                let page = again(TRIES, || self.client.select(&selection, &clauses)).await?;
-                look.report.records = look.met + page.total;
-                page
-            }
-        };
+        let mut page = self.page(&selection, look, after.as_deref()).await?;
         look.requests += selection.requests(page.records.len()) - 1;
         let ids: Vec<&str> = page.records.iter().filter_map(id_of).collect();
         let rows = self.store.rows_of_records(mapping, &ids).await?;
