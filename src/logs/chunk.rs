@@ -1,13 +1,13 @@
 //! Some lines of the log one behind the other: their texts in one piece, and beside it what filters ask for most.
 
 use chrono::{DateTime, Utc};
-use regex::Regex;
 
 use super::Level;
 use super::line::LogFilter;
+use super::needle::Needle;
 use super::numbers::NumberColumns;
 use super::packed::{BETWEEN, Line, Packed};
-use super::term::{LogTerm, is};
+use super::term::{LogTerm, SearchWord, is};
 
 /// A line's place: grows by one a line, whatever is dropped before it.
 pub type Place = u64;
@@ -157,6 +157,7 @@ impl Chunk {
                 let is_it: Vec<bool> = self.sources.iter().map(|source| is(source, wanted)).collect();
                 of_lines(&|line| is_it.get(usize::from(line.source)).copied().unwrap_or_default())
             }
+            LogTerm::Field(key, wanted) if key != "dyno" => self.with_field(term, key, wanted),
             _ => {
                 let (column, holds) = term.compares()?;
                 let mut mask = vec![false; self.lines.len()];
@@ -170,16 +171,52 @@ impl Chunk {
         }
     }
 
-    /// Which lines show a word: one search through all the text finds the next one sooner than a search of each line.
-    fn having(&self, word: &Regex) -> Mask {
+    /// Which lines show a word.
+    fn having(&self, word: &SearchWord) -> Mask {
+        // The source stands in the text, and does not show.
+        let shows = |at: usize, line: Line<'_>, hit: usize| {
+            memchr::memchr(BETWEEN as u8, &self.text.as_bytes()[self.start(at)..hit]).is_some()
+                || word.regex.is_match(line.shown())
+        };
+        match word.plain.as_ref().filter(|_| self.text.is_ascii()) {
+            Some(needle) => self.hits(|from| needle.find_at(self.text.as_bytes(), from), shows),
+            None => self.hits(|from| Some(word.regex.find_at(&self.text, from)?.start()), shows),
+        }
+    }
+
+    /// Which lines have a field, where all is ASCII.
+    fn with_field(&self, term: &LogTerm, key: &str, wanted: &str) -> Option<Mask> {
+        let needle = Needle::of(&format!("{key}={wanted}"));
+        let needle = needle.filter(|_| !wanted.is_empty() && self.text.is_ascii())?;
+        let text = self.text.as_bytes();
+        let field = format!("{BETWEEN}{key}=");
+        let earlier = memchr::memmem::Finder::new(&field);
+        // Most often it is all of a part behind the message, and the first of its key; else the line tells.
+        let has = |at: usize, line: Line<'_>, hit: usize| {
+            let start = self.start(at);
+            let is_part = text[start..hit].ends_with(&field.as_bytes()[..1])
+                && text.get(hit + needle.len()) == Some(&(BETWEEN as u8))
+                && text[hit..].starts_with(key.as_bytes())
+                && self.parts(start, hit) >= 3;
+            is_part && earlier.find(&text[start..hit]).is_none() || term.passes(&line)
+        };
+        Some(self.hits(|from| needle.find_at(text, from), has))
+    }
+
+    /// Which lines have what is found somewhere in them: one search through all the text finds the next one sooner than a
+    /// search of each line. `has` is asked of the first hit in a line, by its
+    /// number, the line, and where the hit is.
+    fn hits(
+        &self,
+        find: impl Fn(usize) -> Option<usize>,
+        has: impl Fn(usize, Line<'_>, usize) -> bool,
+    ) -> Mask {
         let mut mask = vec![false; self.lines.len()];
         let mut at = 0_usize;
-        while let Some(hit) = word.find_at(&self.text, self.start(at)) {
-            at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit.start()).count();
+        while let Some(hit) = find(self.start(at)) {
+            at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit).count();
             let Some(line) = self.line(at) else { break };
-            // The source stands in the text, and does not show.
-            let shows = self.parts(self.start(at), hit.start()) >= 1;
-            mask[at] = shows || word.is_match(line.shown());
+            mask[at] = has(at, line, hit);
             at += 1;
         }
         mask
@@ -192,18 +229,8 @@ impl Chunk {
         let Some(probe) = filter.probe().filter(|_| left > FEW) else {
             return mask.iter_mut().enumerate().for_each(|(at, wanted)| *wanted = *wanted && passes(at));
         };
-        // One search through all the text finds the next line worth a look sooner than a search of each line.
-        let mut found = vec![false; self.lines.len()];
-        let mut at = 0_usize;
-        while let Some(hit) = probe.find_at(&self.text, self.start(at)) {
-            at += self.lines[at..].iter().take_while(|line| line.end as usize <= hit.start()).count();
-            if at == self.lines.len() {
-                break;
-            }
-            found[at] = mask[at] && passes(at);
-            at += 1;
-        }
-        *mask = found;
+        let find = |from: usize| Some(probe.find_at(&self.text, from)?.start());
+        *mask = self.hits(find, |at, line, _| mask[at] && filter.passes(&line));
     }
 
     /// Parts of a line that have ended between two places.

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::packed::{Line, Packed};
 use super::sanitize::{sanitize, sanitize_json};
-use super::term::{KnownKeys, LogTerm, literal};
+use super::term::{KnownKeys, LogTerm, SearchWord};
 use super::{Level, LogRecord};
 use crate::domain::errors::filter::words;
 
@@ -120,8 +120,8 @@ impl LogFilter {
     /// # Errors
     /// As [`LogFilter::parse`].
     pub fn phrase(text: &str) -> Result<LogFilter, String> {
-        let word = literal(text)?;
-        let probe = Some(word.clone());
+        let word = SearchWord::new(text)?;
+        let probe = Some(word.regex.clone());
         Ok(LogFilter { typed: format!("\"{text}\""), terms: vec![(false, LogTerm::Word(word))], probe })
     }
 
@@ -138,7 +138,7 @@ impl LogFilter {
     /// Where its words stand in a text, in bytes, in order.
     pub fn found_in(&self, text: &str) -> Vec<Range<usize>> {
         let words = self.terms.iter().filter_map(|(negated, term)| match term {
-            LogTerm::Word(word) | LogTerm::Named(_, word) if !negated => Some(word),
+            LogTerm::Word(word) | LogTerm::Named(_, word) if !negated => Some(&word.regex),
             _ => None,
         });
         let mut found: Vec<Range<usize>> = words

@@ -7,6 +7,7 @@ mod chunk;
 pub mod input;
 pub mod line;
 pub mod log;
+mod needle;
 mod numbers;
 pub mod packed;
 pub mod parse;

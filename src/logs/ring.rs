@@ -341,6 +341,46 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_found_without_a_look_at_each_line_is_what_each_line_says() {
+        let fields = [
+            json!({"mapping": "Contact", "row": 7}),
+            json!({"Mapping": "contact"}),
+            json!({"mapping": "", "note": "mapping=contact"}),
+            json!({"mapping": "contacts", "x": "mapping=contact"}),
+            json!({"note": "a b\u{1f}mapping=contact"}),
+            json!({}),
+        ];
+        let messages = ["mapping=contact", "WARN of writer", "CONTACT", "", "syncdeck"];
+        let mut plain = Ring::new(100 << 20);
+        let mut other = Ring::new(100 << 20);
+        for at in 0..900_usize {
+            let mut line = record(at as i64, messages[at % messages.len()]);
+            line.fields = fields[at % fields.len()].as_object().cloned().unwrap();
+            plain.push(&line);
+            line.message.push_str(if at % 7 == 0 { " ſtraße" } else { "" });
+            other.push(&line);
+        }
+        for filter in [
+            "mapping:contact",
+            "-mapping:contact",
+            "contact",
+            "warn",
+            "-warn",
+            "row:7",
+            "syncdeck",
+            "straSSE",
+            "note:a",
+        ] {
+            let filter = LogFilter::parse_any(filter).unwrap();
+            for ring in [&plain, &other] {
+                let says = |place: &Place| filter.passes(&ring.get(*place).unwrap());
+                let expected: Vec<Place> = ring.places().filter(says).collect();
+                assert_eq!(search(&ring.snapshot(), &filter), expected, "{filter:?}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn a_line_comes_out_as_it_went_in(message in any::<String>(), value in any::<String>()) {

@@ -5,6 +5,7 @@ use regex::Regex;
 
 use super::Level;
 use super::line::{QUALIFIERS, parse_level};
+use super::needle::Needle;
 use super::numbers::{self, quantity};
 use super::packed::{BETWEEN, Line};
 use super::shape::{self, HOLE};
@@ -24,7 +25,7 @@ pub(super) enum KnownKeys {
 #[derive(Clone, Debug)]
 pub(super) enum LogTerm {
     /// A text anywhere in what shows.
-    Word(Regex),
+    Word(SearchWord),
     /// A name anywhere in what shows, where it is no part of a longer one.
     Whole(Regex),
     /// A key that lines may have, with its value, or both as they are typed: `localhost:3000`.
@@ -34,7 +35,7 @@ pub(super) enum LogTerm {
         typed: Regex,
     },
     /// A word that names a level, as lines show it.
-    Named(Level, Regex),
+    Named(Level, SearchWord),
     Level(Level),
     Field(String, String),
     /// A key whose value is a number that compares so.
@@ -55,6 +56,26 @@ pub(super) enum LogTerm {
         which: Vec<Which>,
         probe: Regex,
     },
+}
+
+/// A text that is looked for whatever its case.
+#[derive(Clone, Debug)]
+pub(super) struct SearchWord {
+    pub(super) regex: Regex,
+    /// The same for texts that are all ASCII, where it is.
+    pub(super) plain: Option<Needle>,
+}
+
+impl SearchWord {
+    /// # Errors
+    /// When it is too long.
+    pub(super) fn new(text: &str) -> Result<SearchWord, String> {
+        Ok(SearchWord { regex: literal(text)?, plain: Needle::of(text) })
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
 }
 
 /// How a number compares.
@@ -83,7 +104,7 @@ impl LogTerm {
         match qualifier.as_deref() {
             // `http://...` and `Phone: ...` are words.
             Some(key) if value.is_empty() || is_address(key, value, keys) => {
-                Ok(LogTerm::Word(literal(&format!("{key}:{value}"))?))
+                Ok(LogTerm::Word(SearchWord::new(&format!("{key}:{value}"))?))
             }
             Some("level") => Ok(LogTerm::Level(parse_level(value)?)),
             Some("since") => Ok(LogTerm::Since(at(value)?)),
@@ -104,7 +125,7 @@ impl LogTerm {
                     typed: literal(&format!("{key}:{value}"))?,
                 }),
             },
-            None if typed.contains('"') => Ok(LogTerm::Word(literal(value)?)),
+            None if typed.contains('"') => Ok(LogTerm::Word(SearchWord::new(value)?)),
             None => match (compared(value), parse_level(value)) {
                 (Some(("level", ..)), _) => {
                     Err(format!("{typed}: level:warn is that level and those above it"))
@@ -114,10 +135,10 @@ impl LogTerm {
                         Err(format!("{typed}: {}", unknown(key, typed, QUALIFIERS)))
                     }
                     (_, Some(to)) => Ok(LogTerm::Compared { key: key.to_owned(), order, to }),
-                    (_, None) => Ok(LogTerm::Word(literal(value)?)),
+                    (_, None) => Ok(LogTerm::Word(SearchWord::new(value)?)),
                 },
-                (None, Ok(level)) => Ok(LogTerm::Named(level, literal(value)?)),
-                (None, Err(_)) => Ok(LogTerm::Word(literal(value)?)),
+                (None, Ok(level)) => Ok(LogTerm::Named(level, SearchWord::new(value)?)),
+                (None, Err(_)) => Ok(LogTerm::Word(SearchWord::new(value)?)),
             },
         }
     }
@@ -166,7 +187,8 @@ impl LogTerm {
     /// What every line that has it has somewhere in its text, where that can be told.
     pub(super) fn probe(&self) -> Option<Regex> {
         match self {
-            LogTerm::Word(word) | LogTerm::Whole(word) => Some(word.clone()),
+            LogTerm::Word(word) => Some(word.regex.clone()),
+            LogTerm::Whole(word) => Some(word.clone()),
             LogTerm::Record { probe, .. } => Some(probe.clone()),
             LogTerm::Pattern { probe, .. } => probe.clone(),
             LogTerm::Field(key, value) if key != "source" && key != "dyno" => {
@@ -189,7 +211,7 @@ impl LogTerm {
             LogTerm::Level(level) => line.level >= *level,
             LogTerm::Since(time) => line.time >= *time,
             LogTerm::Until(time) => line.time <= *time,
-            LogTerm::Named(level, word) => line.level == *level || word.is_match(line.shown()),
+            LogTerm::Named(level, word) => line.level == *level || word.is_in(line.shown()),
             LogTerm::Field(key, wanted) => match key.as_str() {
                 "source" => is(line.source(), wanted),
                 "dyno" => is(line.dyno(), wanted),
@@ -204,7 +226,8 @@ impl LogTerm {
                 .any(|(name, value)| name.eq_ignore_ascii_case(key) && order.holds_of(value, *to)),
             LogTerm::Pattern { pattern, .. } => shape::pattern(line.message()) == *pattern,
             LogTerm::Record { which, .. } => which.iter().any(|which| which.is_in(line)),
-            LogTerm::Word(word) | LogTerm::Whole(word) => word.is_match(line.shown()),
+            LogTerm::Word(word) => word.is_in(line.shown()),
+            LogTerm::Whole(word) => word.is_match(line.shown()),
         }
     }
 }
