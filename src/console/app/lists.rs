@@ -139,7 +139,7 @@ impl App {
                 line.sources = self.log.sources.all().iter().map(|source| source.name.clone()).collect();
                 line
             }
-            _ => FilterLine::new(pane, &self.errors.filter, self.errors.typed.clone(), mappings),
+            _ => FilterLine::new(pane, &self.errors.filter, self.errors.trail.typed.clone(), mappings),
         };
         self.overlays.push(Overlay::Filter(line));
         let preview = self.preview();

@@ -223,7 +223,7 @@ impl App {
         let group = group_of(filter);
         let one = self.errors.items.iter().find(|error| group == Some(&error.group)).cloned();
         let mut effects = self.drill(filter, Some(label));
-        self.errors.all = true;
+        self.errors.marks.all = true;
         self.navigation.from_groups = true;
         // Of those that are counted and listed, and of no others of the group.
         let chosen = Targets::Filter(self.errors.asked_filter());
@@ -337,7 +337,7 @@ impl App {
         {
             self.errors.unmark();
             let failed = report.items.iter().filter(|item| item.result == RowStatus::Failed);
-            self.errors.marked.extend(failed.map(|item| item.id));
+            self.errors.marks.ids.extend(failed.map(|item| item.id));
         }
         match result {
             Err(refused) => self.say_refused(&refused),

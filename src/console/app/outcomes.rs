@@ -104,7 +104,7 @@ impl App {
             self.log.remember(text);
             return self.filter_log(text);
         }
-        self.errors.remember(text);
+        self.errors.trail.remember(text);
         self.navigation.list_stack.clear();
         if self.errors.keep_typed(text) {
             return Vec::new();

@@ -28,7 +28,7 @@ impl App {
             record: self.selection.record.as_ref().map(|pane| (pane.row.table.clone(), pane.row.row.0)),
             draft: self.draft(),
             log_filter: self.log.filter.clone(),
-            history: self.errors.typed.clone(),
+            history: self.errors.trail.typed.clone(),
             saved: self.ctx.settings.filters.clone(),
             log_history: self.log.typed.clone(),
             log_saved: self.ctx.settings.log_filters.clone(),
@@ -64,7 +64,7 @@ impl App {
         self.log.typed.clone_from(&state.log_history);
         self.log.sources.switch_off(&state.sources_off);
         self.ctx.settings.columns = ErrorColumns::read(&state.columns);
-        self.errors.typed.clone_from(&state.history);
+        self.errors.trail.typed.clone_from(&state.history);
         self.errors.sort = Sort::parse(&state.sort).unwrap_or_default();
         if Filter::parse(&state.filter, self.ctx.now).is_ok() {
             self.errors.filter.clone_from(&state.filter);

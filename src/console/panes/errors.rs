@@ -1,6 +1,6 @@
 //! Errors: the list, newest first, a window onto PostgreSQL page by page.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -16,11 +16,15 @@ use crate::domain::errors::sync_error::SyncError;
 
 mod blocked;
 mod end;
+mod marks;
 mod sent;
+mod trail;
 mod typing;
 mod view;
 mod words;
 
+pub use marks::Marks;
+pub use trail::FilterTrail;
 pub use view::{banner_height, cause_left, draw, subject};
 
 /// The filter of what needs a person.
@@ -31,8 +35,6 @@ pub const PAGE: usize = 100;
 const MOST: usize = 20_000;
 /// Errors of the list's beginning that are read again at most.
 const FAR: usize = 10 * PAGE;
-/// Typed filters that are remembered.
-const REMEMBERED: usize = 100;
 
 /// What brought the selection to the error that it is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,10 +81,8 @@ pub struct ErrorsPane {
     above: Option<PageKey>,
     /// Whether the beginning is asked for as far as a page may go, to find what is selected.
     far: bool,
-    /// The errors that are marked, by their numbers.
-    pub marked: BTreeSet<i64>,
-    /// Whether all that match are marked.
-    pub all: bool,
+    /// What is marked.
+    pub marks: Marks,
     /// Whether the operation under way is about what is marked.
     pub acted: bool,
     /// Whether the operator moved the cursor; until then it stays on the newest error.
@@ -95,8 +95,8 @@ pub struct ErrorsPane {
     pub standing: Vec<SyncError>,
     /// Whether there are more of them than were asked for.
     pub more_standing: bool,
-    /// Filters that were typed, newest last.
-    pub typed: Vec<String>,
+    /// The filters that one went through.
+    pub trail: FilterTrail,
     /// The error on which the last console stood.
     pub restore_id: Option<i64>,
     /// What errors' rows say of them, by the errors' numbers.
@@ -116,9 +116,6 @@ pub struct ErrorsPane {
     unfolded: blocked::Unfolded,
     /// Columns by which values are scrolled to the left.
     scrolled: usize,
-    /// Filters that were gone through, and where in them one is.
-    visited: Vec<String>,
-    at_visited: usize,
 }
 
 impl ErrorsPane {
@@ -135,7 +132,7 @@ impl ErrorsPane {
 
     /// Whether something is marked.
     pub fn any_marked(&self) -> bool {
-        self.all || !self.marked.is_empty()
+        self.marks.any()
     }
 
     /// Whether one step back lists something else.
@@ -146,11 +143,11 @@ impl ErrorsPane {
     /// Which errors an operation is about: what is marked, else the selected one where it is of a row; and how many these
     /// are, in words.
     pub fn chosen(&self) -> Option<(Targets, String)> {
-        if self.all {
+        if self.marks.all {
             return Some((Targets::Filter(self.asked_filter()), format!("all {}", self.how_many())));
         }
-        if !self.marked.is_empty() {
-            let ids: Vec<i64> = self.marked.iter().copied().collect();
+        if !self.marks.ids.is_empty() {
+            let ids: Vec<i64> = self.marks.ids.iter().copied().collect();
             let text = if ids.len() == 1 { "1 error".to_owned() } else { format!("{} errors", ids.len()) };
             return Some((Targets::Ids(ids), text));
         }
@@ -179,13 +176,13 @@ impl ErrorsPane {
 
     /// Marks the selected error, or takes the mark away. Where all were marked, none is any more, and it is false.
     pub fn mark(&mut self) -> bool {
-        if std::mem::take(&mut self.all) {
+        if std::mem::take(&mut self.marks.all) {
             return false;
         }
         if let Some(id) = self.selected().map(|error| error.id)
-            && !self.marked.remove(&id)
+            && !self.marks.ids.remove(&id)
         {
-            self.marked.insert(id);
+            self.marks.ids.insert(id);
         }
         true
     }
@@ -201,14 +198,14 @@ impl ErrorsPane {
 
     /// Marks all that the filter matches, or takes all marks away.
     pub fn mark_all(&mut self) {
-        self.all = !self.all && self.marked.is_empty();
-        self.marked.clear();
+        self.marks.all = !self.marks.all && self.marks.ids.is_empty();
+        self.marks.ids.clear();
     }
 
     /// Takes all marks away.
     pub fn unmark(&mut self) {
-        self.all = false;
-        self.marked.clear();
+        self.marks.all = false;
+        self.marks.ids.clear();
     }
 
     /// The filter as it is asked for: with what needs nobody left out, where that is wanted.
@@ -241,9 +238,9 @@ impl ErrorsPane {
     /// The next look begins at the first error again, wherever one is.
     pub fn from_the_beginning(&mut self) {
         if self.goes_on_from_here() {
-            let (marked, all) = (std::mem::take(&mut self.marked), self.all);
+            let marks = std::mem::take(&mut self.marks);
             self.begin();
-            (self.marked, self.all) = (marked, all);
+            self.marks = marks;
         }
     }
 
@@ -347,21 +344,12 @@ impl ErrorsPane {
         if filter == self.filter {
             return;
         }
-        self.visited.truncate(self.at_visited);
-        self.visited.push(std::mem::replace(&mut self.filter, filter));
-        self.at_visited = self.visited.len();
+        self.trail.leave(std::mem::replace(&mut self.filter, filter));
     }
 
     /// To the filter before, or on to the one after it; false when there is none.
     pub fn travel(&mut self, newer: bool) -> bool {
-        if self.at_visited == self.visited.len() {
-            self.visited.push(self.filter.clone());
-        }
-        let to = if newer { self.at_visited.checked_add(1) } else { self.at_visited.checked_sub(1) };
-        let Some((at, filter)) = to.and_then(|at| Some((at, self.visited.get(at)?.clone()))) else {
-            return false;
-        };
-        self.at_visited = at;
+        let Some(filter) = self.trail.step(&self.filter, newer) else { return false };
         self.filter = filter;
         true
     }
@@ -373,17 +361,6 @@ impl ErrorsPane {
         {
             self.cursor = Cursor { at, top: at.saturating_sub(5) };
             self.touched = true;
-        }
-    }
-
-    /// Remembers a filter that was typed.
-    pub fn remember(&mut self, filter: &str) {
-        let filter = filter.trim();
-        if !filter.is_empty() {
-            self.typed.retain(|other| other != filter);
-            self.typed.push(filter.to_owned());
-            let surplus = self.typed.len().saturating_sub(REMEMBERED);
-            self.typed.drain(..surplus);
         }
     }
 

@@ -366,14 +366,14 @@ fn the_record_follows_a_selection_that_came_to_rest_under_something() {
 fn marks_stay_for_the_act_they_were_made_for() {
     let mut app = full((120, 40));
     press(&mut app, "j Space");
-    assert_eq!(app.errors.marked.len(), 1);
+    assert_eq!(app.errors.marks.ids.len(), 1);
     // Another operation, taken back: its entries bear other numbers.
     press(&mut app, "U");
     update(&mut app, Msg::Planned(Ok(plan(1))));
     let mut undone = Report { operation: None, ..Report::default() };
     undone.note(Item { id: 34, result: RowStatus::Failed, message: "no".to_owned() });
     update(&mut app, Msg::Reported { text: "undo".to_owned(), sent: SendState::Nothing, result: Ok(undone) });
-    assert_eq!(app.errors.marked.iter().copied().collect::<Vec<_>>(), [35]);
+    assert_eq!(app.errors.marks.ids.iter().copied().collect::<Vec<_>>(), [35]);
     // An operation on the marks that is refused leaves them.
     press(&mut app, "Esc");
     press(&mut app, "j k Space k r");

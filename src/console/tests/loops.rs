@@ -343,7 +343,7 @@ fn a_bulk_fix_is_shown_confirmed_by_its_count_watched_and_told() {
     let failed = |item: &Item| item.result == RowStatus::Failed;
     let failed: Vec<i64> =
         report(2_000).items.iter().filter(|item| failed(item)).map(|item| item.id).collect();
-    assert!(!failed.is_empty() && app.errors.marked.iter().eq(&failed), "what failed is still marked");
+    assert!(!failed.is_empty() && app.errors.marks.ids.iter().eq(&failed), "what failed is still marked");
     let undo = Effect::Plan { chosen: Targets::Ids(Vec::new()), kind: OperationKind::Undo(12) };
     assert_eq!(press(&mut app, "U"), [undo]);
     update(&mut app, Msg::Planned(Ok(plan(2))));

@@ -293,13 +293,13 @@ fn conditions_stand_above_the_list_with_the_key_that_helps() {
 fn the_list_follows_what_is_typed_and_is_as_before_when_nothing_was() {
     let mut app = on_jane();
     press(&mut app, "Space /");
-    let marked = app.errors.marked.clone();
+    let marked = app.errors.marks.ids.clone();
     type_in(&mut app, "phone");
     assert_eq!(app.errors.filter, "phone");
     let generation = app.errors.generation;
     update(&mut app, Msg::Counted { generation, result: Ok(Count { matching: 3, capped: false }) });
     press(&mut app, "Esc");
-    assert_eq!((app.errors.filter.as_str(), &app.errors.marked), ("", &marked));
+    assert_eq!((app.errors.filter.as_str(), &app.errors.marks.ids), ("", &marked));
     press(&mut app, "/");
     type_in(&mut app, "phone");
     press(&mut app, "Enter");

@@ -86,7 +86,7 @@ fn the_list_comes_anew_and_one_stays_on_the_row_that_waits() {
 fn marks_are_of_what_is_marked_and_all_that_match_are_none_of_those_below() {
     let mut app = unfolded(blocked(&[901, 902]));
     press(&mut app, "j Space");
-    assert_eq!(app.errors.marked.iter().copied().collect::<Vec<_>>(), [901]);
+    assert_eq!(app.errors.marks.ids.iter().copied().collect::<Vec<_>>(), [901]);
     press(&mut app, "w w");
     update(&mut app, Msg::Blocked(Ok(vec![(35, blocked(&[901, 902]))])));
     assert!(text(&app).lines().any(|line| line.contains("●") && line.contains("└ Case 11101")));

@@ -183,6 +183,6 @@ impl ErrorsPane {
 
     /// Whether an error is marked; what only stands below a line is none of all that match.
     pub fn is_marked(&self, error: &SyncError) -> bool {
-        (self.all && self.depth(error) == 0) || self.marked.contains(&error.id)
+        (self.marks.all && self.depth(error) == 0) || self.marks.ids.contains(&error.id)
     }
 }

@@ -1,9 +1,7 @@
 //! The list while a filter is typed: it shows what would match, and is as it was when nothing was typed after all.
 
-use std::collections::BTreeSet;
-
 use super::sent::SentLine;
-use super::{ErrorsPane, Moved};
+use super::{ErrorsPane, Marks, Moved};
 use crate::client::api::Count;
 use crate::console::widgets::cursor::Cursor;
 use crate::domain::errors::sort::PageKey;
@@ -14,8 +12,7 @@ use crate::domain::errors::sync_error::SyncError;
 pub(super) struct Before {
     filter: String,
     label: Option<String>,
-    marked: BTreeSet<i64>,
-    all: bool,
+    marks: Marks,
     items: Vec<SyncError>,
     sent: Vec<SentLine>,
     begins: Option<PageKey>,
@@ -48,8 +45,7 @@ impl ErrorsPane {
             self.before = Some(Before {
                 filter: self.filter.clone(),
                 label: self.filter_label.take(),
-                marked: std::mem::take(&mut self.marked),
-                all: self.all,
+                marks: std::mem::take(&mut self.marks),
                 items: std::mem::take(&mut self.items),
                 sent: std::mem::take(&mut self.sent),
                 begins: self.begins.take(),
@@ -72,7 +68,7 @@ impl ErrorsPane {
         self.filter = before.filter;
         self.begin();
         self.filter_label = before.label;
-        (self.marked, self.all) = (before.marked, before.all);
+        self.marks = before.marks;
         // What showed before shows until it is read again, and one stands where one stood.
         (self.items, self.sent, self.count) = (before.items, before.sent, before.count);
         (self.begins, self.next) = (before.begins, before.next);

@@ -155,7 +155,7 @@ fn standing(pane: &ErrorsPane, room: usize) -> String {
     if !pane.loaded || pane.items.is_empty() {
         return String::new();
     }
-    let marked = match (pane.all, pane.marked.len()) {
+    let marked = match (pane.marks.all, pane.marks.ids.len()) {
         (true, _) => "all marked".to_owned(),
         (false, 0) => String::new(),
         (false, marked) => format!("{marked} marked"),
