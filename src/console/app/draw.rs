@@ -181,6 +181,10 @@ fn header(app: &App, width: usize) -> Line<'static> {
             spans.push(Span::styled(text, style));
         }
     }
+    // It belongs to the number before it, and leaves room for what fires.
+    if recent > 0 && well && width >= if overview.alerts.firing > 0 { 110 } else { 100 } {
+        spans.push(Span::styled(format!(" ▲{} in 1 h", count(recent, 0)), theme.dim()));
+    }
     // The clock, which stands behind it, takes ten columns at most.
     let left = width.saturating_sub(spans.iter().map(Span::width).sum::<usize>() + 10);
     let (alerts, style) = alerts(app, &overview.alerts);
@@ -190,9 +194,6 @@ fn header(app: &App, width: usize) -> Line<'static> {
     let left = width.saturating_sub(spans.iter().map(Span::width).sum::<usize>() + 10);
     if let Some(text) = failing.into_iter().find(|text| text.width() <= left) {
         spans.push(Span::styled(text, theme.warn()));
-    }
-    if recent > 0 && width >= 100 && well {
-        spans.push(Span::styled(format!(" ▲{} in 1 h", count(recent, 0)), theme.dim()));
     }
     if held > 0 && width >= 100 {
         spans.push(Span::styled(format!("   held {}", count(held, 0)), theme.dim()));
