@@ -60,7 +60,8 @@ impl Attached {
             seen_at: None,
         };
         let mappings = mappings(&picture);
-        Ok(Overview { connection, engine, mappings, ..Overview::default() })
+        let gaps = picture.gaps.clone();
+        Ok(Overview { connection, engine, mappings, gaps, ..Overview::default() })
     }
 
     /// A page of the errors that match.
