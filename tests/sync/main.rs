@@ -8,6 +8,7 @@ mod addresses;
 mod adopt;
 mod alerts;
 mod attached;
+mod attached_lists;
 mod attached_mends;
 mod beside;
 mod bulk;
