@@ -11,7 +11,7 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, EngineMode};
+use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::domain::mappings::backoff::Backoff;
 use crate::domain::values::duration::spoken;
 use crate::engine::{self, Engine, TROUBLE, Teller};
@@ -60,7 +60,11 @@ pub(super) async fn run(cli: &Cli, adopt: bool) -> Result<u8> {
             };
             until(ended, &stop, service).await?;
         }
-        Some(_) => {
+        Some(there) => {
+            // One that comes into the file later needs no start of its own, but nothing at all is no service.
+            if let Some(of) = there.first().filter(|_| there.iter().all(is_attached)) {
+                return Err(ConfigError::Attached { name: of.name.clone() }.into());
+            }
             let stop = CancellationToken::new();
             until(pin!(until_ended()), &stop, keep_all(cli.config.clone(), adopt, &stop)).await?;
         }
@@ -117,12 +121,9 @@ async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationTok
                 if kept.contains_key(&of.name) {
                     continue;
                 }
-                if of.engine == EngineMode::HerokuConnect {
+                if is_attached(&of) {
                     if left.insert(of.name.clone()) {
-                        print::note(&format!(
-                            "{}: Heroku Connect does its work; no engine is started for it",
-                            of.name
-                        ));
+                        print::problem(&ConfigError::Attached { name: of.name }.to_string());
                     }
                     continue;
                 }
@@ -148,6 +149,11 @@ async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationTok
         failed = failed.or(flat(ended).err());
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// Whether Heroku Connect does the work of a connection.
+fn is_attached(of: &ConnectionName) -> bool {
+    of.engine == EngineMode::HerokuConnect
 }
 
 /// A task that panicked failed like any other.
