@@ -242,3 +242,37 @@ async fn what_cannot_be_taken_over_is_named_and_nothing_is_changed() {
         assert_eq!(place.text("SELECT to_regnamespace('syncdeck')::text").await, "");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_beside_one_that_was_taken_over_is_another_one() {
+    let world = World::without_engine(MAPPINGS).await;
+    // The other one has a table of the same name, and nothing but its schema tells whose that is.
+    let sibling = HEROKU[HEROKU.find("CREATE SCHEMA").unwrap()..].replace("salesforce", "sibling");
+    let found = format!(
+        "{HEROKU}; {sibling}; DROP TRIGGER hc_contact_logtrigger ON sibling.contact;
+         DROP TRIGGER hc_contact_status_trigger ON sibling.contact"
+    );
+    let place = Place::new(&world, &found).await;
+    let (catalog, of_sibling) = (place.text(CATALOG).await, CATALOG.replace("salesforce", "sibling"));
+    let before = place.text(&of_sibling).await;
+    place.done(&["adopt", "--yes"]).await;
+    let first = std::fs::read_to_string(&place.file).unwrap();
+    let other = first.replace("[postgres]\n", "[postgres]\nschema = \"sibling\"\n");
+    assert_ne!(first, other);
+    write_private(&place.file, &other);
+    let plan = place.ask(&["plan", "--json"]).await;
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_else(|_| panic!("{}", words(&plan)));
+    assert_eq!(plan["tables"][0]["origin"], "foreign", "{plan}");
+    place.refused(&["adopt", "--yes"], "one database holds one connection").await;
+    place.refused(&["run"], "was there before syncdeck").await;
+    place.refused(&["adopt", "--undo", "--yes"], "no takeover of the schema \"sibling\" is noted").await;
+    assert_eq!(place.text(&of_sibling).await, before);
+    // Once the first one is given back, the other one may be taken over.
+    write_private(&place.file, &first);
+    place.done(&["adopt", "--undo", "--yes"]).await;
+    assert_eq!(place.text(CATALOG).await, catalog);
+    write_private(&place.file, &other);
+    let json = place.done(&["adopt", "--yes", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["adopted"], serde_json::json!(["contact"]));
+    assert_eq!(place.text(CATALOG).await, catalog);
+}

@@ -6,7 +6,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::forecast::WriteForecast;
 use crate::domain::reports::setup_plan::{Entries, SetupAction, SetupPlan, TableOrigin, TablePlan};
 
-use crate::postgres::schema::install::{OWN, PATIENCE, found_hstore, layouts, own_is_older};
+use crate::postgres::schema::install::{OWN, PATIENCE, found_hstore, own_is_older};
 use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::{TableSteps, stamp_of};
 use crate::postgres::schema::takeover::is_own;
@@ -28,7 +28,7 @@ impl Store {
         let mut client = patient.client().await?;
         let transaction = client.transaction().await.context("begin a look at the database")?;
         transaction.batch_execute(LOOK).await.context("begin a look at the database")?;
-        let layouts = layouts(&transaction).await?;
+        let layouts = self.layouts(&transaction).await?;
         let hstore = found_hstore(&transaction).await?;
         let mut plan =
             SetupPlan { refused: self.foreign_org(&transaction, org_id).await?, ..SetupPlan::default() };
@@ -51,7 +51,7 @@ impl Store {
         let transaction = client.transaction().await.context("look for tables of others")?;
         // Another program's first start may finish between two looks.
         transaction.batch_execute(LOOK).await.context("look for tables of others")?;
-        let noted = layouts(&transaction).await?;
+        let noted = self.layouts(&transaction).await?;
         self.foreign_among(&transaction, tables, &noted).await
     }
 
@@ -83,12 +83,15 @@ impl Store {
         Ok(row.context("look for a table")?.get(0))
     }
 
-    /// Why the schema is not this org's.
+    /// Why the schema is not to be kept: another one of this database is, or it is another org's.
     pub(super) async fn foreign_org(
         &self,
         transaction: &Transaction<'_>,
         org_id: &str,
     ) -> Result<Option<String>, Error> {
+        if let Some(why) = self.other_schema(transaction).await? {
+            return Ok(Some(why));
+        }
         if !self.is_there(transaction, &format!("{}._hcmeta", self.schema)).await? {
             return Ok(None);
         }

@@ -222,7 +222,8 @@ impl Store {
             ))
         };
         let there = "SELECT to_regclass('syncdeck.adoption') IS NOT NULL";
-        if !transaction.query_one(there, &[]).await.context("look for takeovers")?.get::<_, bool>(0) {
+        let there: bool = transaction.query_one(there, &[]).await.context("look for takeovers")?.get(0);
+        if !there || self.other_schema(transaction).await?.is_some() {
             return Err(nothing());
         }
         let sql = "SELECT to_char(adopted_at, 'YYYY-MM-DD HH24:MI:SS TZ'), adopted_by,
