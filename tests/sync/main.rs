@@ -6,6 +6,7 @@
 
 mod addresses;
 mod adopt;
+mod adopted;
 mod alerts;
 mod attached;
 mod attached_lists;

@@ -55,7 +55,8 @@ impl Store {
         adopts: bool,
     ) -> Result<Vec<String>, Error> {
         self.upgrade().await?;
-        self.lay_out(org_id, mappings, adopts).await
+        let done = self.lay_out(org_id, mappings, adopts).await;
+        done.map_err(|error| if adopts { told_in_use(error) } else { error })
     }
 
     /// Brings our own schema up to date where there is an older one.
@@ -338,6 +339,18 @@ impl Store {
         }
         Ok(misfits)
     }
+}
+
+/// A lock that was not to be had, told with what to do: a takeover and its way back need what applications use.
+pub(super) fn told_in_use(error: Error) -> Error {
+    if !error.is_lock_timeout() {
+        return error;
+    }
+    Error::Conflict(format!(
+        "{error}: others used a mapped table or the change log all the while, and nothing was changed\n\
+         find them with: SELECT pid, usename, application_name, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL \
+         ORDER BY xact_start; try again when these transactions have ended"
+    ))
 }
 
 /// Whether our own schema is there, and is an older program's. Still older ones are under the name of the other part.
