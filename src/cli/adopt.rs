@@ -17,10 +17,10 @@ use super::{DONE, FAILED, bulk, plan, print, store};
 
 const NEXT: &str = "start the engine with: syncdeck run";
 
-/// Takes over.
-pub(super) async fn run(cli: &Cli, yes: bool) -> Result<u8> {
+/// Takes over. `two_engines` says that it goes on where Heroku Connect was seen at work.
+pub(super) async fn run(cli: &Cli, yes: bool, two_engines: bool) -> Result<u8> {
     bulk::refuse_read_only(cli)?;
-    let config = super::config(cli)?;
+    let config = Config { adopts: true, allows_two_engines: two_engines, ..super::config(cli)? };
     super::needs_org(&config)?;
     let looking = plan::looking(&config).await?;
     let tables: Vec<&str> = config.mappings.iter().map(|mapping| mapping.table.as_str()).collect();
@@ -43,6 +43,10 @@ pub(super) async fn run(cli: &Cli, yes: bool) -> Result<u8> {
             print::json(&planned, true)?;
         }
         return Err(print::Usage(plan::next(&planned.setup)).into());
+    }
+    let seen = planned.setup.at_work;
+    if !seen.is_empty() && !two_engines {
+        return Err(engine::StartError::AtWork { seen }.into());
     }
     let question = format!(
         "Of {} of the {}, these tables were there before syncdeck and are taken over: {}. Heroku Connect must be off: two \

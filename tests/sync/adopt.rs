@@ -22,6 +22,7 @@ const PARTICULAR: &str = r#"
     COMMENT ON FUNCTION salesforce.hc_capture_insert_from_row(hstore, text) IS 'old';
     CREATE FUNCTION salesforce.hc_capture_update_from_row(r hstore, t varchar, c text[]) RETURNS bigint LANGUAGE sql AS $$ SELECT 2::bigint $$;
     INSERT INTO salesforce.contact (id, lastname, external_id__c) VALUES (1, 'One', 'A-1'), (2, 'Two', 'A-2'), (3, 'Three', 'A-3');
+    UPDATE salesforce._trigger_log SET created_at = now() - interval '1 hour';
     UPDATE salesforce._trigger_log SET state = 'PENDING' WHERE record_id = 2;
     UPDATE salesforce._trigger_log SET state = 'FAILED', sf_message = 'no' WHERE record_id = 3"#;
 /// Triggers and functions to the letter, with whether they fire, whose they are, who may call them and what is said of them.

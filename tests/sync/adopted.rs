@@ -71,6 +71,63 @@ async fn applications_work_after_a_takeover_as_they_did_before() {
     assert_eq!(uses(10_003).await, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_over_while_heroku_connect_is_seen_at_work() {
+    let world = World::without_engine(MAPPINGS).await;
+    let long_ago = "INSERT INTO salesforce.contact (id, lastname) VALUES (1, 'One'), (2, 'Two'), (3, 'Three'), (4, 'Four');
+        UPDATE salesforce._trigger_log SET created_at = now() - interval '1 hour';
+        UPDATE salesforce._trigger_log SET state = 'FAILED' WHERE record_id = 3;
+        INSERT INTO salesforce._trigger_log (state, action, table_name, record_id) VALUES ('NEW', 'UPDATE', 'lead', 1)";
+    let place = Place::new(&world, &format!("{HEROKU}; {long_ago}")).await;
+    let catalog = place.text(CATALOG).await;
+    let plan = words(&place.ask(&["plan"]).await);
+    for part in [
+        "was not seen at work here",
+        "of tables that are not mapped here, not sent or failed: 1; nobody sends them",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    let refused = async |part: &str| {
+        // What this session did itself is not to be seen.
+        place.text("SELECT ''").await;
+        for args in [&["adopt", "--yes"][..], &["run", "--adopt"]] {
+            let output = place.ask(args).await;
+            assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+            for part in [part, "two engines on one table create records twice", "--allow-two-engines"] {
+                assert!(words(&output).contains(part), "{part}: {}", words(&output));
+            }
+        }
+        assert!(words(&place.ask(&["plan"]).await).contains(part));
+        assert_eq!(place.text(CATALOG).await, catalog);
+        assert_eq!(place.text("SELECT to_regnamespace('syncdeck')::text").await, "");
+    };
+    // It took a change that was made an hour ago; it noted when.
+    let takes = "UPDATE salesforce._trigger_log SET state = 'PENDING', updated_at = clock_timestamp() WHERE record_id = 2";
+    place.sql.batch_execute(takes).await.unwrap();
+    refused("1 change of its log was taken or answered a moment ago").await;
+    // It answered another, which is in the archive by now.
+    let answers = "UPDATE salesforce._trigger_log SET updated_at = NULL WHERE record_id = 2;
+         WITH done AS (DELETE FROM salesforce._trigger_log WHERE record_id = 4 RETURNING *)
+         INSERT INTO salesforce._trigger_log_archive SELECT * FROM done;
+         UPDATE salesforce._trigger_log_archive SET state = 'SUCCESS', processed_at = clock_timestamp()";
+    place.sql.batch_execute(answers).await.unwrap();
+    refused("1 change of its log was taken or answered a moment ago").await;
+    let rests = "UPDATE salesforce._trigger_log_archive SET processed_at = now() - interval '1 hour'";
+    place.sql.batch_execute(rests).await.unwrap();
+    // It listens for new entries.
+    let listener = session(&place.url).await;
+    listener
+        .batch_execute("SET application_name = 'worker'; LISTEN \"salesforce.hc_trigger_log\"")
+        .await
+        .unwrap();
+    refused("(worker) listens for new entries of _trigger_log").await;
+    // Whoever knows better says so.
+    let told = place.done(&["adopt", "--yes", "--allow-two-engines"]).await;
+    assert!(told.contains("(worker) listens") && told.contains("Taken over: contact"), "{told}");
+    let wrong = place.ask(&["adopt", "--undo", "--allow-two-engines"]).await;
+    assert_eq!(wrong.status.code(), Some(2), "{}", words(&wrong));
+}
+
 /// Whoever `args` name waits for the change log, its session is ended, and it says so.
 async fn ended_while_it_waits(world: &World, place: &Place, args: &[&str]) {
     let lock = session(&place.url).await;
