@@ -71,6 +71,99 @@ async fn applications_work_after_a_takeover_as_they_did_before() {
     assert_eq!(uses(10_003).await, before);
 }
 
+/// Owners, rights and defaults of everything in the schema that was there at first.
+const RIGHTS: &str = "SELECT string_agg(thing, E'\n' ORDER BY thing) FROM (
+    SELECT concat_ws(' ', oid::regclass, pg_get_userbyid(relowner), relacl, relrowsecurity) FROM pg_class
+        WHERE relnamespace = 'salesforce'::regnamespace AND relkind IN ('r', 'S')
+    UNION ALL SELECT concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, attacl,
+        pg_get_expr(adbin, adrelid)) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE relnamespace = 'salesforce'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+    UNION ALL SELECT concat_ws(' ', nspname, pg_get_userbyid(nspowner), nspacl) FROM pg_namespace WHERE nspname = 'salesforce') things (thing)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_rights_and_defaults_stay_and_applications_write_whoever_takes_over() {
+    let world = World::without_engine(MAPPINGS).await;
+    let place = Place::new(&world, HEROKU).await;
+    let (owner, app) = (role(&place, "owner").await, role(&place, "app").await);
+    // The tables are one role's, an application writes as another, and an administrator takes over.
+    let found = format!(
+        "CREATE ROLE {owner}; CREATE ROLE {app} LOGIN; ALTER SCHEMA salesforce OWNER TO {owner};
+         DO $$ DECLARE thing text; BEGIN
+             FOR thing IN SELECT oid::regclass FROM pg_class WHERE relnamespace = 'salesforce'::regnamespace AND relkind = 'r' LOOP
+                 EXECUTE format('ALTER TABLE %s OWNER TO {owner}', thing); END LOOP;
+             FOR thing IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'salesforce'::regnamespace LOOP
+                 EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', thing); END LOOP; END $$;
+         ALTER TABLE salesforce.contact ALTER phone SET DEFAULT '+1';
+         GRANT USAGE ON SCHEMA salesforce TO {app}; GRANT SELECT, INSERT, UPDATE ON salesforce.contact TO {app};
+         GRANT SELECT (state), INSERT ON salesforce._trigger_log TO {app};
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA salesforce TO {app}"
+    );
+    place.sql.batch_execute(&found).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let (before, catalog) = (place.text(RIGHTS).await, place.text(CATALOG).await);
+    let writes = async |name: &str| {
+        let sql = session(&address(&place.url, &app)).await;
+        let insert =
+            "INSERT INTO salesforce.contact (lastname) VALUES ($1) RETURNING _hc_lastop || ' ' || phone";
+        let told: String =
+            sql.query_one(insert, &[&name]).await.unwrap_or_else(|error| panic!("{error:?}")).get(0);
+        assert_eq!(told, "PENDING +1");
+        let captured =
+            format!("SELECT count(*)::text FROM salesforce._trigger_log WHERE values LIKE '%{name}%'");
+        assert_eq!(place.text(&captured).await, "1");
+    };
+    writes("Before").await;
+    let stays = async || {
+        let now = place.text(RIGHTS).await;
+        before
+            .lines()
+            .filter(|line| !now.lines().any(|other| other == *line))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    // One whose functions are a role's that may not write the log would leave nobody able to write.
+    let other = role(&place, "other").await;
+    let of_other =
+        format!("CREATE ROLE {other}; ALTER FUNCTION salesforce.hc_contact_logger() OWNER TO {other}");
+    place.sql.batch_execute(&of_other).await.unwrap();
+    place
+        .refused(&["adopt", "--yes"], &format!("GRANT INSERT ON \"salesforce\"._trigger_log TO \"{other}\""))
+        .await;
+    let back = format!("ALTER FUNCTION salesforce.hc_contact_logger() OWNER TO {owner}");
+    place.sql.batch_execute(&back).await.unwrap();
+    let told = place.done(&["adopt", "--yes"]).await;
+    assert!(
+        told.contains(&format!("{owner}, whose functions capture changes, may use the schema syncdeck")),
+        "{told}"
+    );
+    assert_eq!(stays().await, Vec::<String>::new());
+    writes("Between").await;
+    // What an engine may leave behind.
+    place
+        .sql
+        .batch_execute(
+            "INSERT INTO syncdeck.conflict (mapping, table_name, record_id, column_name, postgres, salesforce, upto)
+                 VALUES ('Contact', 'contact', 1, 'email', 'a', 'b', 1);
+             INSERT INTO syncdeck.candidate (table_name, record_id, sfid) VALUES ('contact', 1, '003');
+             INSERT INTO syncdeck.refused (table_name, sfid, deed, cause, retry_at) VALUES ('contact', '003', 'store', 'x', now());
+             INSERT INTO syncdeck.reread (table_name, sfid) VALUES ('contact', '003');
+             INSERT INTO syncdeck.command (kind, args, actor) VALUES ('reload', '{}', 'somebody');
+             INSERT INTO syncdeck.setting (mapping, key, value, actor) VALUES ('Contact', 'strategy', 'retry', 'somebody')",
+        )
+        .await
+        .unwrap();
+    let told = place.done(&["adopt", "--undo", "--yes"]).await;
+    for part in ["1 fields that changed on both sides", "hold again after another takeover: Contact.strategy"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let left = "SELECT concat_ws(' ', (SELECT count(*) FROM syncdeck.conflict WHERE winner IS NULL), (SELECT count(*) FROM syncdeck.candidate),
+        (SELECT count(*) FROM syncdeck.refused), (SELECT count(*) FROM syncdeck.reread),
+        (SELECT count(*) FROM syncdeck.command WHERE done_at IS NULL), (SELECT count(*) FROM syncdeck.mapping))";
+    assert_eq!(place.text(left).await, "0 0 0 0 0 0");
+    assert_eq!((stays().await, place.text(CATALOG).await), (Vec::new(), catalog));
+    writes("After").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_taken_over_while_heroku_connect_is_seen_at_work() {
     let world = World::without_engine(MAPPINGS).await;
@@ -187,4 +280,44 @@ async fn a_lock_that_is_not_to_be_had_is_told_and_nothing_is_changed() {
     );
     new.done(&["adopt", "--yes"]).await;
     taken.done(&["adopt", "--undo", "--yes"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_is_refused_before_anything_is_done() {
+    let world = World::without_engine(MAPPINGS).await;
+    let place = Place::new(&world, HEROKU).await;
+    let may = role(&place, "may").await;
+    let rights = format!(
+        "CREATE ROLE {may} LOGIN; GRANT CREATE, USAGE ON SCHEMA salesforce TO {may};
+         GRANT ALL ON ALL TABLES IN SCHEMA salesforce TO {may}; GRANT ALL ON ALL SEQUENCES IN SCHEMA salesforce TO {may};
+         DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {may}', current_database()); END $$"
+    );
+    place.sql.batch_execute(&rights).await.unwrap();
+    let own = std::fs::read_to_string(&place.file).unwrap();
+    write_private(&place.file, &own.replace(&place.url, &address(&place.url, &may)));
+    let catalog = place.text(CATALOG).await;
+    let refused = async |parts: &[&str]| {
+        for args in [&["run", "--adopt"][..], &["adopt", "--yes"]] {
+            for part in parts {
+                place.refused(args, part).await;
+            }
+        }
+        assert_eq!(place.text(CATALOG).await, catalog);
+        assert_eq!(place.text("SELECT to_regnamespace('syncdeck')::text").await, "");
+    };
+    let grant = format!("TO {may}");
+    refused(&["the table salesforce.contact belongs to", "or let it run: GRANT", &grant]).await;
+    // The table alone is not enough: the log gets indexes, too.
+    let owns = format!("ALTER TABLE salesforce.contact OWNER TO {may}; ALTER FUNCTION salesforce.hc_contact_logger() OWNER TO {may};
+         ALTER FUNCTION salesforce.hc_contact_status() OWNER TO {may}");
+    place.sql.batch_execute(&owns).await.unwrap();
+    let catalog = place.text(CATALOG).await;
+    place.refused(&["run", "--adopt"], "salesforce._trigger_log belongs to").await;
+    let all = format!("ALTER TABLE salesforce._trigger_log OWNER TO {may}; ALTER TABLE salesforce._trigger_log_archive OWNER TO {may};
+         REVOKE CREATE ON SCHEMA salesforce FROM {may}");
+    place.sql.batch_execute(&all).await.unwrap();
+    place.refused(&["adopt", "--yes"], "GRANT CREATE ON SCHEMA salesforce TO").await;
+    assert_eq!(place.text(CATALOG).await, catalog);
+    place.sql.batch_execute(&format!("GRANT CREATE ON SCHEMA salesforce TO {may}")).await.unwrap();
+    place.done(&["adopt", "--yes"]).await;
 }

@@ -83,10 +83,6 @@ impl Store {
         if let Some(why) = self.other_schema(&transaction).await? {
             return Err(Error::Refused(why));
         }
-        let hstore = hstore_schema(&transaction).await?;
-        if !layouts.contains_key(OWN) {
-            lay_out_own(&transaction).await?;
-        }
         let tables: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
         let foreign = self.foreign_among(&transaction, &tables, &layouts).await?;
         // Whoever starts looked before, and may have waited here for a takeover's way back.
@@ -97,6 +93,11 @@ impl Store {
                 self.schema_name,
                 foreign.join(", ")
             )));
+        }
+        self.refuse_without_rights(&transaction, &foreign).await?;
+        let hstore = hstore_schema(&transaction).await?;
+        if !layouts.contains_key(OWN) {
+            lay_out_own(&transaction).await?;
         }
         let taken_over: Vec<&Mapping> =
             mappings.iter().filter(|mapping| foreign.contains(&mapping.table)).collect();
@@ -142,6 +143,8 @@ impl Store {
         for step in &of_log {
             step.execute(&transaction).await?;
         }
+        told.extend(self.let_owners_capture(&transaction, &tables).await?);
+        self.refuse_unable_owners(&transaction, &foreign).await?;
         let names: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
         transaction
             .execute("DELETE FROM syncdeck.mapping WHERE name <> ALL($1)", &[&names])
@@ -153,6 +156,18 @@ impl Store {
         }
         transaction.commit().await.context("finish the installation")?;
         Ok(told)
+    }
+
+    async fn refuse_without_rights(
+        &self,
+        transaction: &Transaction<'_>,
+        foreign: &[String],
+    ) -> Result<(), Error> {
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let tables: Vec<&str> = foreign.iter().map(String::as_str).collect();
+        self.lacking_rights(transaction, &tables).await?.map_or(Ok(()), |why| Err(Error::Refused(why)))
     }
 
     /// Locks tables that are taken over, before the change log gets the indexes that it lacks: their users write a table first
@@ -390,8 +405,7 @@ impl Store {
             .query("SELECT name, stamp FROM syncdeck.layout", &[])
             .await
             .context("read the layout")?;
-        let mut layouts: BTreeMap<String, String> =
-            rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let mut layouts: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         // Nothing is noted where an older program laid it out: then it is the one that is configured.
         if layouts.get(SCHEMA).is_some_and(|schema| *schema != self.schema_name) {
             layouts.retain(|name, _| name == OWN);

@@ -43,6 +43,10 @@ impl Store {
         let is_forgotten = |name: &&String| !mappings.iter().any(|mapping| mapping.object == **name);
         plan.forgotten = loaded.keys().filter(is_forgotten).cloned().collect();
         if plan.foreign().next().is_some() {
+            let tables: Vec<&str> = plan.foreign().map(|table| table.table.as_str()).collect();
+            if let Some(why) = self.lacking_rights(&transaction, &tables).await? {
+                plan.refused.get_or_insert(why);
+            }
             let mapped: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
             plan.strangers = self.entries_of_others(&transaction, &mapped).await?;
         }
