@@ -6,6 +6,7 @@ use std::io;
 use color_eyre::eyre::Result;
 use serde_json::json;
 
+use crate::config::Config;
 use crate::domain::reports::way_back::WayBack;
 use crate::domain::values::size::thousands;
 use crate::engine::{self, Assumed};
@@ -16,10 +17,10 @@ use super::{DONE, FAILED, bulk, plan, print, store};
 
 const NEXT: &str = "start the engine with: syncdeck run";
 
-/// Takes over.
-pub(super) async fn run(cli: &Cli, yes: bool) -> Result<u8> {
+/// Takes over. `two_engines` says that it goes on where Heroku Connect was seen at work.
+pub(super) async fn run(cli: &Cli, yes: bool, two_engines: bool) -> Result<u8> {
     bulk::refuse_read_only(cli)?;
-    let config = super::config(cli)?;
+    let config = Config { adopts: true, allows_two_engines: two_engines, ..super::config(cli)? };
     super::needs_org(&config)?;
     let looking = plan::looking(&config).await?;
     let tables: Vec<&str> = config.mappings.iter().map(|mapping| mapping.table.as_str()).collect();
@@ -43,10 +44,16 @@ pub(super) async fn run(cli: &Cli, yes: bool) -> Result<u8> {
         }
         return Err(print::Usage(plan::next(&planned.setup)).into());
     }
+    let seen = planned.setup.at_work;
+    if !seen.is_empty() && !two_engines {
+        return Err(engine::StartError::AtWork { seen }.into());
+    }
     let question = format!(
-        "{} of these tables were there before syncdeck, and are taken over. Heroku Connect must be off: two programs would \
-         send the same changes.",
-        foreign.len()
+        "Of {} of the {}, these tables were there before syncdeck and are taken over: {}. Heroku Connect must be off: two \
+         programs would send the same changes.",
+        of(&config),
+        looking.place(),
+        foreign.join(", ")
     );
     if !yes && !bulk::agreed(&question)? {
         print::problem("nothing was changed");
@@ -60,8 +67,9 @@ pub(super) async fn run(cli: &Cli, yes: bool) -> Result<u8> {
     }
     done.iter().try_for_each(|line| print::line(line))?;
     print::line(&format!(
-        "Taken over: {}. What was replaced is kept in syncdeck.replaced; the way back is: syncdeck adopt --undo\n{NEXT}",
-        foreign.join(", ")
+        "Taken over: {}, of {}. What was replaced is kept in syncdeck.replaced; the way back is: syncdeck adopt --undo\n{NEXT}",
+        foreign.join(", "),
+        of(&config)
     ))?;
     Ok(DONE)
 }
@@ -71,12 +79,17 @@ pub(super) async fn undo(cli: &Cli, yes: bool) -> Result<u8> {
     bulk::refuse_read_only(cli)?;
     let config = super::config(cli)?;
     super::needs_org(&config)?;
-    let way_back = plan::looking(&config).await?.way_back().await?;
+    let looking = plan::looking(&config).await?;
+    let way_back = looking.way_back().await?;
     if !cli.json {
         tell(&way_back)?;
     }
-    let question = "What the takeover replaced is put back, and syncdeck captures nothing here any more.";
-    if !yes && !bulk::agreed(question)? {
+    let question = format!(
+        "In {} of the {}, what the takeover replaced is put back, and syncdeck captures nothing any more.",
+        of(&config),
+        looking.place()
+    );
+    if !yes && !bulk::agreed(&question)? {
         print::problem("nothing was changed");
         return Ok(FAILED);
     }
@@ -92,12 +105,18 @@ pub(super) async fn undo(cli: &Cli, yes: bool) -> Result<u8> {
     Ok(DONE)
 }
 
-fn session(config: &crate::config::Config) -> Session {
+/// Which schema it is about, as whoever is asked knows it.
+fn of(config: &Config) -> String {
+    format!("the schema {} (connection {}, {})", config.postgres.schema, config.name, config.environment)
+}
+
+fn session(config: &Config) -> Session {
     Session { connections: 2, ..Session::new("syncdeck adopt", config.postgres.timeout) }
 }
 
 fn tell(way_back: &WayBack) -> io::Result<()> {
-    let WayBack { adopted_at, adopted_by, restored, removed, kept, unsent, failed } = way_back;
+    let WayBack { adopted_at, adopted_by, restored, removed, kept, unsent, failed, conflicts, settings } =
+        way_back;
     print::line(&format!("Taken over at {adopted_at} by {adopted_by}."))?;
     let each = |title: &str, texts: &[String]| -> io::Result<()> {
         if texts.is_empty() {
@@ -115,5 +134,18 @@ fn tell(way_back: &WayBack) -> io::Result<()> {
         "Of the changes in _trigger_log, {} that are not sent are NEW, in their order, and {} that failed or may have been sent are FAILED.",
         count(*unsent),
         count(*failed)
+    ))?;
+    if *conflicts > 0 {
+        print::line(&format!(
+            "{} fields that changed on both sides, and about which nobody decided, keep the row's value.",
+            count(*conflicts)
+        ))?;
+    }
+    if settings.is_empty() {
+        return Ok(());
+    }
+    print::line(&format!(
+        "Rules that were set at run time are noted still, and hold again after another takeover: {}",
+        settings.join(", ")
     ))
 }

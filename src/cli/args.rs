@@ -92,12 +92,18 @@ pub(super) enum CliCommand {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Take over although Heroku Connect was seen at work: two engines create records twice
+        #[arg(long, conflicts_with = "undo")]
+        allow_two_engines: bool,
     },
     /// The engine alone, as a service
     Run {
         /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: see syncdeck plan
         #[arg(long)]
         adopt: bool,
+        /// Take over although Heroku Connect was seen at work: two engines create records twice
+        #[arg(long, requires = "adopt")]
+        allow_two_engines: bool,
     },
     /// Everything on this machine: private PostgreSQL, simulated org, engine, console
     Demo(DemoOptions),

@@ -101,9 +101,14 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         None => console::run(&cli).await,
         Some(CliCommand::Init { reconnect }) => init::run(&cli, *reconnect).await,
         Some(CliCommand::Plan(options)) => plan::run(&cli, options).await,
-        Some(CliCommand::Adopt { undo: false, yes }) => adopt::run(&cli, *yes).await,
-        Some(CliCommand::Adopt { undo: true, yes }) => adopt::undo(&cli, *yes).await,
-        Some(CliCommand::Run { adopt }) => service::run(&cli, *adopt).await,
+        Some(CliCommand::Adopt { undo: false, yes, allow_two_engines }) => {
+            adopt::run(&cli, *yes, *allow_two_engines).await
+        }
+        Some(CliCommand::Adopt { undo: true, yes, .. }) => adopt::undo(&cli, *yes).await,
+        Some(CliCommand::Run { adopt, allow_two_engines }) => {
+            service::run(&cli, service::Consent { adopts: *adopt, allows_two_engines: *allow_two_engines })
+                .await
+        }
         Some(CliCommand::Demo(options)) => demo::run(&cli, options).await,
         Some(CliCommand::Simulator(options)) => demo::simulator(options).await,
         Some(CliCommand::Status { fail_on }) => status::run(&cli, fail_on).await,

@@ -2,6 +2,7 @@
 //! same before it takes over tables that were there.
 
 use std::io;
+use std::time::Duration;
 
 use color_eyre::eyre::Result;
 
@@ -13,7 +14,9 @@ use crate::domain::reports::setup_plan::{
 use crate::domain::values::duration::spoken;
 use crate::domain::values::size::thousands;
 use crate::engine::{self, Assumed};
+use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
+use crate::postgres::schema::at_work::LOOK_BACK_SECONDS;
 use crate::postgres::session::connect::Session;
 
 use super::args::{CallOptions, Cli};
@@ -68,6 +71,7 @@ pub(super) fn tell(plan: &StartPlan) -> io::Result<()> {
         setup.actions.iter().try_for_each(|action| print::line(&format!("  {}", action.text())))?;
     }
     setup.tables.iter().try_for_each(|table| tell_table(table, plan))?;
+    tell_takeover(setup)?;
     if !setup.forgotten.is_empty() {
         print::line(&format!(
             "no longer mapped: {}; their tables stay as they are",
@@ -77,6 +81,28 @@ pub(super) fn tell(plan: &StartPlan) -> io::Result<()> {
     tell_loads(plan)?;
     forecast::print(&plan.forecast)?;
     print::line("")
+}
+
+/// What is to be known before tables of others are taken over.
+fn tell_takeover(setup: &SetupPlan) -> io::Result<()> {
+    if setup.foreign().next().is_none() {
+        return Ok(());
+    }
+    if setup.strangers > 0 {
+        print::line(&format!(
+            "changes in _trigger_log of tables that are not mapped here, not sent or failed: {}; nobody sends them once Heroku Connect \
+             is off",
+            count(setup.strangers)
+        ))?;
+    }
+    if setup.at_work.is_empty() {
+        return print::line(&format!(
+            "In the last {} Heroku Connect was not seen at work here, which does not prove that it is off.",
+            spoken(Duration::from_secs(LOOK_BACK_SECONDS.unsigned_abs().into()))
+        ));
+    }
+    print::line("Heroku Connect still works here, as it seems:")?;
+    setup.at_work.iter().try_for_each(|seen| print::line(&format!("  {}", sanitize(seen))))
 }
 
 fn tell_table(table: &TablePlan, plan: &StartPlan) -> io::Result<()> {
@@ -93,18 +119,8 @@ fn tell_table(table: &TablePlan, plan: &StartPlan) -> io::Result<()> {
         lines.push(format!("mapped as they are: {}", table.adopted.join(", ")));
     }
     match table.entries {
-        Entries { unsent: 0, failed: 0 } => {}
-        Entries { unsent, failed } => {
-            let are_sent = match access_of(table, plan) {
-                Some(Access::ReadOnly) => "are never sent, for the mapping is read only",
-                _ => "are sent",
-            };
-            lines.push(format!(
-                "of its changes in _trigger_log, {} that are not sent yet {are_sent}, and {} that failed are listed",
-                count(unsent),
-                count(failed)
-            ));
-        }
+        Entries { unsent: 0, failed: 0, .. } => {}
+        entries => lines.push(of_entries(entries, access_of(table, plan))),
     }
     if let Some(load) = plan.loads.iter().find(|load| load.mapping == table.mapping) {
         lines.push(match (load.records, load.calls, load.takes()) {
@@ -129,6 +145,29 @@ fn tell_table(table: &TablePlan, plan: &StartPlan) -> io::Result<()> {
         lines.push("nothing is done".to_owned());
     }
     lines.iter().try_for_each(|line| print::line(&format!("  {line}")))
+}
+
+/// What a predecessor's entries become.
+fn of_entries(Entries { unsent, in_flight, failed }: Entries, access: Option<Access>) -> String {
+    let parts = match access {
+        Some(Access::ReadOnly) => {
+            vec![(unsent, "not sent (NEW, PENDING)", "never sent, for the mapping is read only")]
+        }
+        _ => vec![
+            (unsent - in_flight, "waiting (NEW)", "sent in their order"),
+            (
+                in_flight,
+                "in flight (PENDING)",
+                "sent again, inserts once Salesforce was asked whether it has them",
+            ),
+        ],
+    };
+    let all = parts.into_iter().chain([(failed, "failed (FAILED)", "listed as errors")]);
+    let told: Vec<String> = all
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, which, become_of)| format!("{which}: {}, {become_of}", count(number)))
+        .collect();
+    format!("of its changes in _trigger_log: {}", told.join("; "))
 }
 
 fn access_of(table: &TablePlan, plan: &StartPlan) -> Option<Access> {
@@ -175,6 +214,9 @@ pub(super) async fn may_adopt(config: &Config) -> Result<bool> {
     tell(&plan)?;
     if plan.setup.is_refused() {
         return Err(print::Usage(next(&plan.setup)).into());
+    }
+    if !plan.setup.at_work.is_empty() {
+        return Err(engine::StartError::AtWork { seen: plan.setup.at_work }.into());
     }
     let question = format!("{} of these tables were there before syncdeck. Take them over?", foreign.len());
     match Dialogue::new().yes(&question, false)? {

@@ -11,7 +11,7 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, EngineMode};
+use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::domain::mappings::backoff::Backoff;
 use crate::domain::values::duration::spoken;
 use crate::engine::{self, Engine, TROUBLE, Teller};
@@ -32,8 +32,23 @@ const END: Duration = Duration::from_millis(9_300);
 /// Between two looks at which connections the file has.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// What whoever starts an engine says yes to, about tables that were there before.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Consent {
+    /// That they are taken over.
+    pub(super) adopts: bool,
+    /// Also where Heroku Connect was seen at work.
+    pub(super) allows_two_engines: bool,
+}
+
+impl Consent {
+    fn of(self, config: Config) -> Config {
+        Config { adopts: self.adopts, allows_two_engines: self.allows_two_engines, ..config }
+    }
+}
+
 /// The engine alone; of several connections each its own. Its log goes to standard error as well.
-pub(super) async fn run(cli: &Cli, adopt: bool) -> Result<u8> {
+pub(super) async fn run(cli: &Cli, consent: Consent) -> Result<u8> {
     if cli.read_only {
         return Err(print::Usage(
             "--read-only starts no engine\nleave it out, or run the console".to_owned(),
@@ -48,8 +63,9 @@ pub(super) async fn run(cli: &Cli, adopt: bool) -> Result<u8> {
             let config = Config::load_engine(cli.config.as_deref(), cli.connection.as_deref())?;
             config.refuse_engine()?;
             // Without a terminal nobody can be asked, and the start itself refuses what is not ours.
-            let adopts = adopt || (std::io::stdin().is_terminal() && plan::may_adopt(&config).await?);
-            let config = Config { adopts, ..config };
+            let adopts =
+                consent.adopts || (std::io::stdin().is_terminal() && plan::may_adopt(&config).await?);
+            let config = Consent { adopts, ..consent }.of(config);
             let ended = pin!(until_ended());
             let stop = CancellationToken::new();
             let service = async {
@@ -60,9 +76,13 @@ pub(super) async fn run(cli: &Cli, adopt: bool) -> Result<u8> {
             };
             until(ended, &stop, service).await?;
         }
-        Some(_) => {
+        Some(there) => {
+            // One that comes into the file later needs no start of its own, but nothing at all is no service.
+            if let Some(of) = there.first().filter(|_| there.iter().all(is_attached)) {
+                return Err(ConfigError::Attached { name: of.name.clone() }.into());
+            }
             let stop = CancellationToken::new();
-            until(pin!(until_ended()), &stop, keep_all(cli.config.clone(), adopt, &stop)).await?;
+            until(pin!(until_ended()), &stop, keep_all(cli.config.clone(), consent, &stop)).await?;
         }
     }
     Ok(DONE)
@@ -97,7 +117,7 @@ async fn until_ended() {
 ///
 /// # Errors
 /// When an engine ended by itself. The others are stopped then: whoever runs this program starts all of them again.
-async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationToken) -> Result<()> {
+async fn keep_all(path: Option<PathBuf>, mut consent: Consent, stop: &CancellationToken) -> Result<()> {
     let mut services: JoinSet<Result<()>> = JoinSet::new();
     let mut failed = None;
     let mut kept: BTreeMap<String, CancellationToken> = BTreeMap::new();
@@ -117,21 +137,18 @@ async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationTok
                 if kept.contains_key(&of.name) {
                     continue;
                 }
-                if of.engine == EngineMode::HerokuConnect {
+                if is_attached(&of) {
                     if left.insert(of.name.clone()) {
-                        print::note(&format!(
-                            "{}: Heroku Connect does its work; no engine is started for it",
-                            of.name
-                        ));
+                        print::problem(&ConfigError::Attached { name: of.name }.to_string());
                     }
                     continue;
                 }
                 let ends = stop.child_token();
-                services.spawn(keep(path.clone(), of.name.clone(), adopt, ends.clone()));
+                services.spawn(keep(path.clone(), of.name.clone(), consent, ends.clone()));
                 kept.insert(of.name, ends);
             }
             // It was said about the connections that were there then.
-            adopt = false;
+            consent = Consent::default();
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -150,6 +167,11 @@ async fn keep_all(path: Option<PathBuf>, mut adopt: bool, stop: &CancellationTok
     failed.map_or(Ok(()), Err)
 }
 
+/// Whether Heroku Connect does the work of a connection.
+fn is_attached(of: &ConnectionName) -> bool {
+    of.engine == EngineMode::HerokuConnect
+}
+
 /// A task that panicked failed like any other.
 fn flat(ended: Result<Result<()>, JoinError>) -> Result<()> {
     ended.unwrap_or_else(|error| Err(error.into()))
@@ -160,9 +182,9 @@ fn flat(ended: Result<Result<()>, JoinError>) -> Result<()> {
 ///
 /// # Errors
 /// When it ended by itself.
-async fn keep(path: Option<PathBuf>, name: String, adopts: bool, stop: CancellationToken) -> Result<()> {
+async fn keep(path: Option<PathBuf>, name: String, consent: Consent, stop: CancellationToken) -> Result<()> {
     let start = async || {
-        let config = Config { adopts, ..Config::load_engine(path.as_deref(), Some(&name))? };
+        let config = consent.of(Config::load_engine(path.as_deref(), Some(&name))?);
         Service::start(&config, format!("{} ", sanitize(&name))).await
     };
     let mut attempts = 0;

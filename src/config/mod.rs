@@ -197,6 +197,8 @@ pub struct Config {
     pub contents: Contents,
     /// Whether tables that were there before syncdeck may be taken over. No file says so: somebody does, once.
     pub adopts: bool,
+    /// Whether that goes on although Heroku Connect was seen at work. No file says that either.
+    pub allows_two_engines: bool,
 }
 
 /// What an engine minds of the files that a configuration is read from: the file itself, and the secrets beside it. Only

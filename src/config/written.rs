@@ -242,6 +242,7 @@ impl<'a> Check<'a> {
             grouping: Grouping::default(),
             contents: Contents::default(),
             adopts: false,
+            allows_two_engines: false,
         };
         Ok(Config { contents: Contents::of(&config, Some(self.text)), ..config })
     }

@@ -147,6 +147,11 @@ impl Context {
         self.overview.as_ref().is_some_and(|overview| overview.engine.state == EngineState::Attached)
     }
 
+    /// What of the errors is not listed, and why.
+    pub fn gaps(&self) -> &[String] {
+        self.overview.as_ref().map_or(&[], |overview| &overview.gaps)
+    }
+
     /// The mappings, as far as they are known.
     pub fn mappings(&self) -> &[MappingStatus] {
         self.overview.as_ref().map_or(&[], |overview| &overview.mappings)

@@ -59,6 +59,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Auth, Config, ConfigError};
 use crate::domain::mappings::mapping::Mapping;
 use crate::logs::log::{Log, record};
+use crate::logs::sanitize::sanitize;
 use crate::logs::{Level, LogRecord};
 use crate::postgres::{self, Store};
 use crate::salesforce::{self, Client, Credentials, Grant};
@@ -96,6 +97,21 @@ pub enum StartError {
         /// Their schema.
         schema: String,
     },
+    /// Tables are to be taken over on which Heroku Connect was seen at work.
+    #[error("{}", explain_at_work(seen))]
+    AtWork {
+        /// What was seen of it.
+        seen: Vec<String>,
+    },
+}
+
+fn explain_at_work(seen: &[String]) -> String {
+    format!(
+        "Heroku Connect still works on these tables, as it seems: {}\n\
+         two engines on one table create records twice. Pause it (heroku connect:pause -a APP) or remove the add-on, and try again three \
+         minutes later. Where you know that it is off: --allow-two-engines",
+        sanitize(&seen.join("; "))
+    )
 }
 
 fn explain_foreign(tables: &[String], schema: &str) -> String {
@@ -337,18 +353,21 @@ pub async fn start_logging(
 /// a predecessor left, a line each.
 ///
 /// # Errors
-/// As [`start`]; nothing is changed then but for indexes that were made beside.
+/// As [`start`]; nothing is changed then but for indexes that were made beside. The configuration must say that it adopts.
 pub async fn adopt(
     config: &Config,
     store: &Store,
     tell: &(dyn Fn(String) + Sync),
 ) -> Result<Vec<String>, StartError> {
     config.refuse_engine()?;
+    refuse_foreign(config, store).await?;
     let client = client(&config.salesforce)?;
     let installed = store.is_installed().await?;
     let known = if installed { store.definitions().await? } else { Vec::new() };
     let (org_id, mut mappings) = prepare::mappings(config, &client, &known).await?;
     store.index_large(&org_id, &mappings, tell).await?;
+    // That may have taken hours.
+    refuse_foreign(config, store).await?;
     lay_out_telling(config, store, &Log::new(Level::Error).0, &org_id, &mut mappings, true).await
 }
 
@@ -367,14 +386,25 @@ pub(crate) fn client(of: &config::Salesforce) -> Result<Client, StartError> {
 /// Refuses tables that were there before syncdeck, unless they may be taken over. Salesforce is asked nothing, so that it is
 /// refused while that is away too.
 async fn refuse_foreign(config: &Config, store: &Store) -> Result<(), StartError> {
-    if config.adopts {
-        return Ok(());
-    }
     let tables: Vec<&str> = config.mappings.iter().map(|mapping| mapping.table.as_str()).collect();
     match store.foreign_tables(&tables).await? {
         tables if tables.is_empty() => Ok(()),
+        foreign if config.adopts => {
+            let own: Vec<&str> =
+                tables.into_iter().filter(|table| !foreign.iter().any(|of| of == table)).collect();
+            refuse_two_engines(config, store, &own).await
+        }
         tables => Err(StartError::Foreign { tables, schema: config.postgres.schema.clone() }),
     }
+}
+
+/// Refuses while Heroku Connect is seen at work, unless somebody said that it goes on then.
+async fn refuse_two_engines(config: &Config, store: &Store, own: &[&str]) -> Result<(), StartError> {
+    if config.allows_two_engines {
+        return Ok(());
+    }
+    let seen = store.heroku_at_work(own).await?;
+    if seen.is_empty() { Ok(()) } else { Err(StartError::AtWork { seen }) }
 }
 
 /// Lays out the schema for the mappings, under the rules in force.

@@ -1,11 +1,12 @@
 //! The program on a database that Heroku Connect keeps, named by nothing but DATABASE_URL.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use tokio_postgres::NoTls;
 
 use crate::support::{new_database, server};
-use crate::{Ran, directory};
+use crate::{Ran, config, directory};
 
 const SCHEMA: &str = include_str!("../sync/attached.sql");
 /// A row that Salesforce refused, in words that act on a terminal.
@@ -79,5 +80,57 @@ async fn errors_are_listed_and_mended_with_an_address_and_nothing_else() {
     assert_eq!(states, "REQUEUED NEW");
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'syncdeck'";
     assert_eq!(sql.query_one(schemas, &[]).await.unwrap().get::<_, i64>(0), 0);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A file of connections, `(name, engine)` each; those of ours find no database.
+fn file_of(dir: &std::path::Path, connections: &[(&str, &str)]) -> String {
+    let section = |(name, engine): &(&str, &str)| {
+        let salesforce = match *engine {
+            "heroku-connect" => String::new(),
+            _ => format!(
+                "[connections.{name}.salesforce]\nlogin_url = \"https://{name}.my.salesforce.com\"\nclient_id = \"id\"\n\
+                 client_secret = \"secret\"\n[[connections.{name}.mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\n"
+            ),
+        };
+        format!(
+            "[connections.{name}]\nengine = \"{engine}\"\n[connections.{name}.postgres]\n\
+             url = \"host={} dbname={name}\"\n{salesforce}",
+            dir.join("nowhere").display()
+        )
+    };
+    let text: String = connections.iter().map(section).collect();
+    config(dir, &text, 0o600)
+}
+
+#[test]
+fn an_engine_of_several_connections_says_why_an_attached_one_has_none() {
+    let dir = directory();
+    let program = |file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
+        command.arg("run").arg("--config").arg(file).current_dir(&dir).stdin(Stdio::null());
+        command
+    };
+    let parts = ["second engine would send the same changes", "three ways on"];
+    // Among others it is told, and the others are started.
+    let file = file_of(&dir, &[("own", "service"), ("kept", "heroku-connect")]);
+    let mut child = program(&file).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut told, mut wanted) = (String::new(), vec!["the connection kept is attached", "own: "]);
+    wanted.extend(parts);
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        told += &line.unwrap();
+        if wanted.iter().all(|part| told.contains(part)) {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(wanted.iter().all(|part| told.contains(part)), "{told}");
+    // Where there is nothing else, there is nothing to run.
+    let file = file_of(&dir, &[("one", "heroku-connect"), ("other", "heroku-connect")]);
+    let output = program(&file).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     std::fs::remove_dir_all(dir).unwrap();
 }

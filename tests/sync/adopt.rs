@@ -9,7 +9,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::support::{new_database, server};
 use crate::world::{MAPPINGS, World, config_text, write_private};
 
-const HEROKU: &str = include_str!("heroku.sql");
+pub const HEROKU: &str = include_str!("heroku.sql");
 const CONTACT: &str = "[[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\", \"Email\", \"Title\"]\n\
     external_id = \"External_Id__c\"\npoll_interval = \"10m\"\n";
 /// What is easily lost on the way back: states of triggers, comments, rights, the old forms of a function.
@@ -22,10 +22,11 @@ const PARTICULAR: &str = r#"
     COMMENT ON FUNCTION salesforce.hc_capture_insert_from_row(hstore, text) IS 'old';
     CREATE FUNCTION salesforce.hc_capture_update_from_row(r hstore, t varchar, c text[]) RETURNS bigint LANGUAGE sql AS $$ SELECT 2::bigint $$;
     INSERT INTO salesforce.contact (id, lastname, external_id__c) VALUES (1, 'One', 'A-1'), (2, 'Two', 'A-2'), (3, 'Three', 'A-3');
+    UPDATE salesforce._trigger_log SET created_at = now() - interval '1 hour';
     UPDATE salesforce._trigger_log SET state = 'PENDING' WHERE record_id = 2;
     UPDATE salesforce._trigger_log SET state = 'FAILED', sf_message = 'no' WHERE record_id = 3"#;
 /// Triggers and functions to the letter, with whether they fire, whose they are, who may call them and what is said of them.
-const CATALOG: &str = "SELECT string_agg(thing, E'\\n' ORDER BY thing) FROM (
+pub const CATALOG: &str = "SELECT string_agg(thing, E'\\n' ORDER BY thing) FROM (
     SELECT concat_ws(' ', pg_get_triggerdef(t.oid), tgenabled, obj_description(t.oid, 'pg_trigger')) FROM pg_trigger t
         JOIN pg_class c ON c.oid = tgrelid WHERE relnamespace = 'salesforce'::regnamespace AND NOT tgisinternal
     UNION ALL SELECT concat_ws(' ', pg_get_functiondef(oid), proowner, proacl, obj_description(oid, 'pg_proc')) FROM pg_proc
@@ -34,15 +35,15 @@ const ROWS: &str = "SELECT string_agg(format('%s %s %s', id, lastname, external_
 const ENTRIES: &str = "SELECT string_agg(format('%s %s %s', record_id, action, state), ';' ORDER BY id) FROM salesforce._trigger_log";
 
 /// A database without an engine, and the configuration for it.
-struct Place {
-    sql: Client,
-    url: String,
-    file: PathBuf,
+pub struct Place {
+    pub sql: Client,
+    pub url: String,
+    pub file: PathBuf,
     _dir: tempfile::TempDir,
 }
 
 impl Place {
-    async fn new(world: &World, found: &str) -> Place {
+    pub async fn new(world: &World, found: &str) -> Place {
         let url = server().url(&new_database().await);
         let sql = session(&url).await;
         sql.batch_execute(found).await.unwrap_or_else(|error| panic!("{error:?}"));
@@ -53,12 +54,12 @@ impl Place {
         Place { sql, url, file, _dir: dir }
     }
 
-    async fn text(&self, sql: &str) -> String {
+    pub async fn text(&self, sql: &str) -> String {
         let row = self.sql.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         row.get::<_, Option<String>>(0).unwrap_or_default()
     }
 
-    async fn ask(&self, args: &[&str]) -> Output {
+    pub async fn ask(&self, args: &[&str]) -> Output {
         self.ask_with(args, "").await
     }
 
@@ -70,26 +71,26 @@ impl Place {
     }
 
     /// Does it, and returns what it said.
-    async fn done(&self, args: &[&str]) -> String {
+    pub async fn done(&self, args: &[&str]) -> String {
         let output = self.ask(args).await;
         assert_eq!(output.status.code(), Some(0), "{}", words(&output));
         words(&output)
     }
 
-    async fn refused(&self, args: &[&str], part: &str) {
+    pub async fn refused(&self, args: &[&str], part: &str) {
         let output = self.ask(args).await;
         assert_ne!(output.status.code(), Some(0), "{}", words(&output));
         assert!(words(&output).contains(part), "{part}: {}", words(&output));
     }
 }
 
-async fn session(url: &str) -> Client {
+pub async fn session(url: &str) -> Client {
     let (sql, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     sql
 }
 
-fn words(output: &Output) -> String {
+pub fn words(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -122,7 +123,10 @@ async fn an_adopt_is_undone_to_the_letter_and_changes_stay_in_order() {
     let undone = place.done(&["adopt", "--undo", "--yes"]).await;
     assert!(undone.contains("trigger hc_contact_logtrigger") && undone.contains("contact.title"), "{undone}");
     assert_eq!(place.text(CATALOG).await, catalog);
-    assert_eq!(place.text(ENTRIES).await, "1 INSERT NEW;2 INSERT NEW;3 INSERT FAILED;1 UPDATE NEW");
+    // Heroku Connect had the second one in flight.
+    let told = "SELECT sf_message FROM salesforce._trigger_log WHERE record_id = 2";
+    assert!(place.text(told).await.contains("may be in Salesforce already"));
+    assert_eq!(place.text(ENTRIES).await, "1 INSERT NEW;2 INSERT FAILED;3 INSERT FAILED;1 UPDATE NEW");
     place.sql.batch_execute("UPDATE salesforce.contact SET lastname = 'Uno' WHERE id = 1").await.unwrap();
     assert!(place.text(ENTRIES).await.ends_with(";1 UPDATE NEW;1 UPDATE NEW"));
     place.refused(&["adopt", "--undo", "--yes"], "was undone at").await;
@@ -145,15 +149,16 @@ async fn no_undo_while_an_engine_works_or_something_is_in_flight() {
     place
         .refused(&["adopt", "--undo", "--yes"], "an engine is at work, or was a moment ago: somebody-1")
         .await;
-    set("DELETE FROM syncdeck.lease; INSERT INTO salesforce.contact (id, lastname) VALUES (1, 'One'), (2, 'Two');
+    set("DELETE FROM syncdeck.lease; INSERT INTO salesforce.contact (id, lastname) VALUES (1, 'One'), (2, 'Two'), (3, 'Three');
         UPDATE salesforce._trigger_log SET state = 'PENDING';
-        INSERT INTO syncdeck.unit (table_name, record_id, state) VALUES ('contact', 1, 'inflight'), ('contact', 2, 'review')")
+        INSERT INTO syncdeck.unit (table_name, record_id, state) VALUES ('contact', 1, 'inflight'), ('contact', 2, 'review'), ('contact', 3, 'ready');
+        UPDATE syncdeck.unit SET lost = 1 WHERE record_id = 3")
     .await;
     place.refused(&["adopt", "--undo", "--yes"], "the changes of 1 rows were in flight").await;
     set("UPDATE syncdeck.unit SET state = 'ready' WHERE record_id = 1").await;
     place.done(&["adopt", "--undo", "--yes"]).await;
     // What may be in Salesforce is not sent a second time by itself.
-    assert_eq!(place.text(ENTRIES).await, "1 INSERT NEW;2 INSERT FAILED");
+    assert_eq!(place.text(ENTRIES).await, "1 INSERT NEW;2 INSERT FAILED;3 INSERT FAILED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,4 +246,38 @@ async fn what_cannot_be_taken_over_is_named_and_nothing_is_changed() {
         assert_eq!(place.text(CATALOG).await, catalog);
         assert_eq!(place.text("SELECT to_regnamespace('syncdeck')::text").await, "");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_beside_one_that_was_taken_over_is_another_one() {
+    let world = World::without_engine(MAPPINGS).await;
+    // The other one has a table of the same name, and nothing but its schema tells whose that is.
+    let sibling = HEROKU[HEROKU.find("CREATE SCHEMA").unwrap()..].replace("salesforce", "sibling");
+    let found = format!(
+        "{HEROKU}; {sibling}; DROP TRIGGER hc_contact_logtrigger ON sibling.contact;
+         DROP TRIGGER hc_contact_status_trigger ON sibling.contact"
+    );
+    let place = Place::new(&world, &found).await;
+    let (catalog, of_sibling) = (place.text(CATALOG).await, CATALOG.replace("salesforce", "sibling"));
+    let before = place.text(&of_sibling).await;
+    place.done(&["adopt", "--yes"]).await;
+    let first = std::fs::read_to_string(&place.file).unwrap();
+    let other = first.replace("[postgres]\n", "[postgres]\nschema = \"sibling\"\n");
+    assert_ne!(first, other);
+    write_private(&place.file, &other);
+    let plan = place.ask(&["plan", "--json"]).await;
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_else(|_| panic!("{}", words(&plan)));
+    assert_eq!(plan["tables"][0]["origin"], "foreign", "{plan}");
+    place.refused(&["adopt", "--yes"], "one database holds one connection").await;
+    place.refused(&["run"], "was there before syncdeck").await;
+    place.refused(&["adopt", "--undo", "--yes"], "no takeover of the schema \"sibling\" is noted").await;
+    assert_eq!(place.text(&of_sibling).await, before);
+    // Once the first one is given back, the other one may be taken over.
+    write_private(&place.file, &first);
+    place.done(&["adopt", "--undo", "--yes"]).await;
+    assert_eq!(place.text(CATALOG).await, catalog);
+    write_private(&place.file, &other);
+    let json = place.done(&["adopt", "--yes", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["adopted"], serde_json::json!(["contact"]));
+    assert_eq!(place.text(CATALOG).await, catalog);
 }

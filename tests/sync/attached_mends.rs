@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use syncdeck::client::api::ErrorQuery;
+use syncdeck::client::operations::execute::Targets;
 use syncdeck::domain::attached::mode::WriteMode;
+use syncdeck::domain::operations::operation::OperationKind;
+use tokio_util::sync::CancellationToken;
 
 use crate::beside::{ARCHIVE, Beside, ROWS, bad_email, client, refused, session};
 use crate::support::Patience;
@@ -214,4 +217,32 @@ async fn a_table_that_cannot_be_looked_at_is_told_and_hides_no_other() {
     );
     let errors = app.errors(&ErrorQuery { limit: 10, ..ErrorQuery::default() }).await.unwrap().items;
     assert_eq!(errors.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_mend_ends_where_the_way_to_postgresql_breaks() {
+    let beside = Beside::new(Some(WriteMode::Merged), ROWS).await;
+    for row in 1..=6 {
+        beside.run(&bad_email(row)).await;
+    }
+    let all = Targets::Filter("code:INVALID_EMAIL".to_owned());
+    let plan = beside.client.plan(&all, OperationKind::Retry).await.unwrap();
+    assert_eq!(plan.len(), 6);
+    // Whoever sends the fourth of them is cut off, and only then; the others would have another session each.
+    beside
+        .run(
+            "CREATE SEQUENCE public.sends;
+             CREATE FUNCTION public.cut() RETURNS trigger LANGUAGE plpgsql AS
+              $$ BEGIN IF nextval('public.sends') = 4 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NEW; END $$;
+             CREATE TRIGGER a_cut BEFORE UPDATE ON salesforce._trigger_log FOR EACH ROW EXECUTE FUNCTION public.cut()",
+        )
+        .await;
+    let report = beside.client.execute(&plan, None, &|_| {}, &CancellationToken::new()).await.unwrap();
+    assert_eq!((report.done, report.failed, report.skipped), (3, 3, 0), "{report:?}");
+    let messages: Vec<&str> = report.items.iter().map(|item| item.message.as_str()).collect();
+    let not_reached = messages.iter().filter(|message| message.contains("it was not reached")).count();
+    assert_eq!(not_reached, 2, "{messages:?}");
+    let states = "SELECT concat_ws(' ', count(*) FILTER (WHERE state = 'NEW'), count(*) FILTER (WHERE state = 'FAILED'))
+        FROM salesforce._trigger_log";
+    assert_eq!(beside.text(states).await.unwrap(), "3 3");
 }

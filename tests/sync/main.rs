@@ -6,8 +6,10 @@
 
 mod addresses;
 mod adopt;
+mod adopted;
 mod alerts;
 mod attached;
+mod attached_lists;
 mod attached_mends;
 mod beside;
 mod bulk;

@@ -175,14 +175,14 @@ async fn a_plan_of_an_empty_database_is_what_the_start_does_then_and_changes_not
 async fn tables_of_heroku_connect_are_taken_over_only_where_somebody_says_so() {
     let world = World::start(MAPPINGS).await;
     let left = "INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Okafor', 'HC-1');
-         UPDATE salesforce._trigger_log SET state = 'FAILED' WHERE record_id = 1;
+         UPDATE salesforce._trigger_log SET state = 'FAILED', created_at = now() - interval '1 hour' WHERE record_id = 1;
          INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Lindqvist', 'HC-2'); ANALYZE salesforce.contact";
     let place = Place::new(&world, CONTACT, &format!("{HEROKU}; {left}")).await;
     let before = place.shape().await;
     let plan = place.plan().await;
     let table = &plan["tables"][0];
     assert_eq!((&table["origin"], &table["rows"]), (&json!("foreign"), &json!(2)));
-    assert_eq!(table["entries"], json!({"unsent": 1, "failed": 1}));
+    assert_eq!(table["entries"], json!({"unsent": 1, "in_flight": 0, "failed": 1}));
     assert_eq!(named(&plan, "add_column", "column"), ["birthdate", "title"].map(str::to_owned).into());
     assert_eq!(table["adopted"], json!(["lastname", "email", "external_id__c"]));
     assert_eq!(
@@ -194,7 +194,10 @@ async fn tables_of_heroku_connect_are_taken_over_only_where_somebody_says_so() {
         "Contact: the table contact was there before syncdeck, with about 2 rows",
         "  the column title is added (varchar(128))",
         "  mapped as they are: lastname, email, external_id__c",
-        "  of its changes in _trigger_log, 1 that are not sent yet are sent, and 1 that failed are listed",
+        "  of its changes in _trigger_log: waiting (NEW): 1, sent in their order; failed (FAILED): 1, listed as errors",
+        "  the function hc_contact_logger() is replaced by ours of that name",
+        "  the function hc_contact_status() is replaced by ours of that name",
+        "Heroku Connect was not seen at work here",
     ] {
         assert!(told.contains(wanted), "{wanted}\n{told}");
     }

@@ -144,7 +144,13 @@ impl World {
         let path = dir.path().join("syncdeck.toml");
         write_private(&path, &text);
         // Whether somebody is asked before is tested with the program itself.
-        let config = Config { adopts: !found.is_empty(), ..Config::load(Some(&path), None).unwrap() };
+        // What is found was made a moment ago, as by an engine that is at work.
+        let is_found = !found.is_empty();
+        let config = Config {
+            adopts: is_found,
+            allows_two_engines: is_found,
+            ..Config::load(Some(&path), None).unwrap()
+        };
         let store = connect(&url).await.unwrap();
         let engine = engine::start(config.clone(), store.clone()).await.unwrap();
         let sql = session(&direct).await;

@@ -1,6 +1,6 @@
 //! Lists, counts, and how things stand, from the picture of all errors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -60,7 +60,8 @@ impl Attached {
             seen_at: None,
         };
         let mappings = mappings(&picture);
-        Ok(Overview { connection, engine, mappings, ..Overview::default() })
+        let gaps = picture.gaps.clone();
+        Ok(Overview { connection, engine, mappings, gaps, ..Overview::default() })
     }
 
     /// A page of the errors that match.
@@ -72,7 +73,8 @@ impl Attached {
         limit: usize,
     ) -> Result<ErrorPage, ClientError> {
         let picture = self.picture().await?;
-        let mut items = page(picture.errors.iter(), filter, sort, after);
+        let sorted = picture.sorted(sort.by);
+        let mut items = page((&picture.errors, &sorted), filter, sort, after, limit.saturating_add(1));
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|last| PageKey::of(sort.by, last));
@@ -109,6 +111,7 @@ impl Attached {
     /// Errors by their numbers.
     pub(in crate::client) async fn errors_by_id(&self, ids: &[i64]) -> Result<Vec<SyncError>, ClientError> {
         let picture = self.picture().await?;
+        let ids: HashSet<i64> = ids.iter().copied().collect();
         let errors = picture.errors.iter().map(|listed| &listed.error);
         Ok(errors.filter(|error| ids.contains(&error.id)).cloned().collect())
     }
@@ -121,8 +124,12 @@ impl Attached {
         // Looked at anew: what is decided now is done to what is there now.
         self.look_again().await;
         let picture = self.picture().await?;
+        let ids: HashSet<i64> = match of {
+            ErrorSelection::Ids(ids) => ids.iter().copied().collect(),
+            ErrorSelection::Filter(_) => HashSet::new(),
+        };
         let chosen = picture.errors.iter().filter(|listed| match of {
-            ErrorSelection::Ids(ids) => ids.contains(&listed.error.id),
+            ErrorSelection::Ids(_) => ids.contains(&listed.error.id),
             ErrorSelection::Filter(filter) => matches(filter, listed),
         });
         let target = |error: &SyncError| ErrorTarget {

@@ -1,6 +1,7 @@
 //! One look at all errors of a database that Heroku Connect keeps.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -9,11 +10,12 @@ use tokio::time::Instant;
 use crate::client::error::ClientError;
 use crate::domain::attached::history::{LogEntry, RowFailure, RowSeen, RowState, failure};
 use crate::domain::attached::mode::WriteMode;
-use crate::domain::attached::select::ListedError;
+use crate::domain::attached::select::{ListedError, sorted};
 use crate::domain::changes::coalesce::WriteKind;
 use crate::domain::errors::catalogue::{self, code_and_message};
 use crate::domain::errors::explain::{Explained, explain};
 use crate::domain::errors::group::fingerprint;
+use crate::domain::errors::sort::SortBy;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
@@ -70,6 +72,8 @@ pub(super) struct Picture {
     pub(super) counts: BTreeMap<String, i64>,
     /// What is not in it, in words.
     pub(super) gaps: Vec<String>,
+    /// The orders that somebody asked for: a picture is listed page by page.
+    orders: Mutex<HashMap<SortBy, Arc<Vec<usize>>>>,
 }
 
 impl Picture {
@@ -77,13 +81,10 @@ impl Picture {
     pub(super) async fn take(
         store: &Store,
         writes: Option<WriteMode>,
-        scan: &mut Scan,
+        scan: &Scan,
     ) -> Result<Picture, ClientError> {
         let mut schema = store.attached_schema().await?;
         let archive = schema.archive.is_none();
-        if scan.taken.is_none_or(|taken| taken.elapsed() >= SCAN.max(scan.cost * SCAN_SHARE)) {
-            scan.again(store, writes, &schema).await?;
-        }
         let (mode, known) = match (writes, scan.merges) {
             (Some(mode), _) => (mode, ModeKnown::Configured),
             (None, true) => (WriteMode::Merged, ModeKnown::Seen),
@@ -118,7 +119,14 @@ impl Picture {
             unread.map(|(table, why)| format!("{}: its rows are not looked at: {why}", table.mapping.table)),
         );
         let waiting = store.attached_waiting().await?;
-        Ok(Picture { mode, known, errors, waiting, counts: scan.counts.clone(), gaps, schema })
+        let (counts, orders) = (scan.counts.clone(), Mutex::default());
+        Ok(Picture { mode, known, errors, waiting, counts, gaps, schema, orders })
+    }
+
+    /// The errors in an order, as [`sorted`] has it; sorted once.
+    pub(super) fn sorted(&self, by: SortBy) -> Arc<Vec<usize>> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.entry(by).or_insert_with(|| Arc::new(sorted(&self.errors, by))).clone()
     }
 
     /// The error of a row.
@@ -129,14 +137,20 @@ impl Picture {
 }
 
 impl Scan {
+    /// Whether it is time to look again.
+    pub(super) fn is_due(&self) -> bool {
+        self.taken.is_none_or(|taken| taken.elapsed() >= SCAN.max(self.cost * SCAN_SHARE))
+    }
+
+    /// Whether nobody looked yet.
+    pub(super) fn is_none(&self) -> bool {
+        self.taken.is_none()
+    }
+
     /// Looks at whole tables. What cannot be looked at is a gap, and what was known of it stays.
-    async fn again(
-        &mut self,
-        store: &Store,
-        writes: Option<WriteMode>,
-        schema: &AttachedSchema,
-    ) -> Result<(), ClientError> {
+    pub(super) async fn again(&self, store: &Store, writes: Option<WriteMode>) -> Result<Scan, ClientError> {
         let begin = Instant::now();
+        let schema = store.attached_schema().await?;
         let (mut new, now) = (Scan::default(), Utc::now());
         for table in schema.tables.iter().filter(|table| table.unreadable.is_none()) {
             let name = &table.mapping.table;
@@ -179,8 +193,7 @@ impl Scan {
         }
         new.cost = begin.elapsed();
         new.taken = Some(Instant::now());
-        *self = new;
-        Ok(())
+        Ok(new)
     }
 }
 

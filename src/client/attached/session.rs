@@ -34,6 +34,8 @@ pub struct Attached {
     /// How Heroku Connect writes, where somebody said so.
     writes: Option<WriteMode>,
     held: Arc<Mutex<Held>>,
+    /// Whoever holds it takes the next picture; it stays behind what is held, which nobody waits for.
+    looking: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -43,9 +45,33 @@ struct Held {
     failed: Option<ClientError>,
     taken: Option<Instant>,
     cost: Duration,
-    scan: Scan,
+    /// Goes up when something was changed; what was looked at before that is out of date.
+    changes: u64,
+    /// The number of changes that the last look knew of.
+    seen: u64,
+    scan: Arc<Scan>,
+    /// Whether somebody looks at whole tables.
+    is_scanning: bool,
     sent: HashMap<i64, RowRef>,
     order: VecDeque<i64>,
+}
+
+impl Held {
+    /// What the last look came to, where that is not too long ago.
+    fn fresh(&self) -> Option<Result<Arc<Picture>, ClientError>> {
+        let age = self.taken.filter(|_| self.changes == self.seen)?.elapsed();
+        match (&self.failed, &self.picture) {
+            // A look that fails slowly is not taken without a pause.
+            (Some(failed), _) if age < GOOD_FOR.max(self.cost) => Some(Err(failed.clone())),
+            (None, Some(picture)) if age < GOOD_FOR.max(self.cost * SHARE) => Some(Ok(picture.clone())),
+            _ => None,
+        }
+    }
+
+    /// The last picture, for whoever comes while the next one is taken.
+    fn last(&self) -> Option<Arc<Picture>> {
+        self.picture.clone().filter(|_| self.failed.is_none() && self.changes == self.seen)
+    }
 }
 
 /// Why something is not to be had beside Heroku Connect.
@@ -61,7 +87,7 @@ impl Attached {
     /// use.
     pub async fn open(store: Store, name: &str, writes: Option<WriteMode>) -> Result<Attached, ClientError> {
         store.attached_schema().await?;
-        Ok(Attached { store, name: name.to_owned(), writes, held: Arc::default() })
+        Ok(Attached { store, name: name.to_owned(), writes, held: Arc::default(), looking: Arc::default() })
     }
 
     /// The database.
@@ -69,28 +95,69 @@ impl Attached {
         &self.store
     }
 
-    /// All errors and counts, not much older than it takes to look.
+    /// All errors and counts, not much older than it takes to look. While somebody looks, others have the last picture,
+    /// unless something was changed since.
     pub(super) async fn picture(&self) -> Result<Arc<Picture>, ClientError> {
-        let mut held = self.held.lock().await;
-        if let Some(taken) = held.taken {
-            match (&held.failed, &held.picture) {
-                // A look that fails slowly is not taken without a pause.
-                (Some(failed), _) if taken.elapsed() < GOOD_FOR.max(held.cost) => return Err(failed.clone()),
-                (None, Some(picture)) if taken.elapsed() < GOOD_FOR.max(held.cost * SHARE) => {
-                    return Ok(picture.clone());
-                }
-                _ => {}
+        let last = {
+            let held = self.held.lock().await;
+            if let Some(fresh) = held.fresh() {
+                return fresh;
             }
-        }
+            held.last()
+        };
+        let _looking = match (self.looking.try_lock(), last) {
+            (Ok(looking), _) => looking,
+            (Err(_), Some(last)) => return Ok(last),
+            (Err(_), None) => self.looking.lock().await,
+        };
+        let changes = {
+            let held = self.held.lock().await;
+            // Whoever was waited for looked.
+            if let Some(fresh) = held.fresh() {
+                return fresh;
+            }
+            held.changes
+        };
         let begin = Instant::now();
-        let picture = Picture::take(&self.store, self.writes, &mut held.scan).await.map(Arc::new);
+        let picture = self.take().await.map(Arc::new);
+        let mut held = self.held.lock().await;
         held.cost = begin.elapsed();
         held.taken = Some(Instant::now());
+        held.seen = changes;
         held.failed = picture.as_ref().err().cloned();
         if let Ok(picture) = &picture {
             held.picture = Some(picture.clone());
         }
         picture
+    }
+
+    /// Takes a picture. Whole tables are looked at beside it, but for the first time.
+    async fn take(&self) -> Result<Picture, ClientError> {
+        let scan = {
+            let mut held = self.held.lock().await;
+            if held.scan.is_due() && !held.scan.is_none() && !held.is_scanning {
+                held.is_scanning = true;
+                tokio::spawn(self.clone().scan_beside(held.scan.clone()));
+            }
+            held.scan.clone()
+        };
+        if !scan.is_none() {
+            return Picture::take(&self.store, self.writes, &scan).await;
+        }
+        let scan = Arc::new(scan.again(&self.store, self.writes).await?);
+        self.held.lock().await.scan = scan.clone();
+        Picture::take(&self.store, self.writes, &scan).await
+    }
+
+    /// Looks at whole tables while pictures are taken with what was found before. Where PostgreSQL is away, that is told by
+    /// the picture, and it is tried with the next one.
+    async fn scan_beside(self, before: Arc<Scan>) {
+        let found = before.again(&self.store, self.writes).await;
+        let mut held = self.held.lock().await;
+        held.is_scanning = false;
+        if let Ok(scan) = found {
+            held.scan = Arc::new(scan);
+        }
     }
 
     /// The last picture, however old: enough for who looks at the row itself besides.
@@ -104,7 +171,7 @@ impl Attached {
 
     /// Has the next look be a new one: something was changed.
     pub(super) async fn look_again(&self) {
-        self.held.lock().await.taken = None;
+        self.held.lock().await.changes += 1;
     }
 
     /// Remembers which row an error was about that is sent again: its next error has another number.

@@ -5,7 +5,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::operations::operation::{FieldChange, OperationKind, RowResult, RowStatus};
 use crate::domain::records::record::FieldEdit;
 
-use super::execute::{Plan, PlanStep, field_of, print};
+use super::execute::{Plan, PlanStep, Stopped, field_of, print};
 use crate::client::api::{Client, ClientError, ErrorKind};
 use crate::client::attached::session::{Attached, beside};
 
@@ -31,13 +31,13 @@ impl Client {
         Err(beside(why))
     }
 
-    /// Does what was planned to rows of one table.
+    /// Does what was planned to rows of one table. Where PostgreSQL is away it ends: each row would wait as long as the first.
     pub(super) async fn work_beside_heroku(
         &self,
         attached: &Attached,
         plan: &Plan,
         steps: &[PlanStep],
-    ) -> Result<Vec<RowResult>, ClientError> {
+    ) -> Result<Vec<RowResult>, Stopped> {
         let mapping = self.registered(&steps[0].at.table).await?;
         let mut results = Vec::new();
         for step in steps {
@@ -58,13 +58,21 @@ impl Client {
                 }
                 _ => (attached.mend(&step.at, &[], true, seen).await, "Heroku Connect sends it again"),
             };
-            results.push(match done {
+            let result = match done {
                 Ok(()) => RowResult::new(step.at.row, RowStatus::Done, said),
                 Err(error) if error.kind == ErrorKind::Conflict => {
                     RowResult::new(step.at.row, RowStatus::Skipped, error.message)
                 }
-                Err(error) => RowResult::new(step.at.row, RowStatus::Failed, error.to_string()),
-            });
+                Err(error) => {
+                    let result = RowResult::new(step.at.row, RowStatus::Failed, error.to_string());
+                    if error.kind == ErrorKind::Unavailable {
+                        results.push(result);
+                        return Err(Stopped::Midway(results));
+                    }
+                    result
+                }
+            };
+            results.push(result);
         }
         Ok(results)
     }

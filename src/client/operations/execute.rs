@@ -23,12 +23,14 @@ use crate::postgres::operations::edit::{ListedRow, RowEdit};
 use crate::postgres::operations::revert::{RevertFor, Reverted};
 use crate::postgres::{self, Store};
 
-use crate::client::api::{Client, ClientError};
+use crate::client::api::{Client, ClientError, ErrorKind};
 
 /// Rows in one transaction: their locks are held while it lasts.
 pub(in crate::client) const CHUNK: usize = 200;
 /// Rows looked at together.
 pub(in crate::client) const LOOK: usize = 1_000;
+/// Said of rows behind one that ended the operation.
+const NOT_REACHED: &str = "it was not reached: what was before it failed";
 /// How often a transaction that PostgreSQL broke off is tried again.
 const TRIES: u32 = 4;
 
@@ -171,15 +173,19 @@ impl Client {
                 // What one table refuses says nothing of the next; a way that is broken, and an engine that does not
                 // answer, would cost each part its patience.
                 Err(stopped) => {
-                    let broken =
-                        matches!(stopped, Stopped::Postgres(_)) || plan.kind == OperationKind::Revert;
-                    let why = match &stopped {
-                        Stopped::Postgres(error) => self.own()?.masked(&part[0].at.table, error).await,
-                        Stopped::Refused(refused) => refused.to_string(),
+                    let broken = stopped.is_broken() || plan.kind == OperationKind::Revert;
+                    let (mut results, why) = match stopped {
+                        Stopped::Postgres(error) => {
+                            (Vec::new(), self.own()?.masked(&part[0].at.table, &error).await)
+                        }
+                        Stopped::Refused(refused) => (Vec::new(), refused.to_string()),
+                        Stopped::Midway(results) => (results, NOT_REACHED.to_owned()),
                     };
+                    let rest = &part[results.len()..];
                     let failed =
                         |step: &PlanStep| RowResult::new(step.at.row, RowStatus::Failed, why.clone());
-                    (part.iter().map(failed).collect(), broken)
+                    results.extend(rest.iter().map(failed));
+                    (results, broken)
                 }
             };
             note(&mut report, part, results);
@@ -189,7 +195,7 @@ impl Client {
                 // What broke one transaction for good would break them all.
                 let rest = &plan.steps[through..];
                 rest.iter().for_each(|step| {
-                    let message = "it was not reached: what was before it failed".to_owned();
+                    let message = NOT_REACHED.to_owned();
                     report.note(Item { id: step.id, result: RowStatus::Failed, message });
                 });
                 break;
@@ -263,7 +269,7 @@ impl Client {
             return Ok(Vec::new());
         }
         if let Some(attached) = self.beside_heroku() {
-            return self.work_beside_heroku(attached, plan, steps).await.map_err(Stopped::Refused);
+            return self.work_beside_heroku(attached, plan, steps).await;
         }
         let listed =
             |step: &PlanStep| ListedRow { row: step.at.row, seen: Some(step.seen), twice: step.doubles };
@@ -427,11 +433,24 @@ async fn undo_rule(store: &Store, entry: &AuditEntry, operation: &Operation) -> 
 
 /// Why a transaction's worth came to nothing.
 #[derive(Debug, thiserror::Error)]
-enum Stopped {
+pub(super) enum Stopped {
     #[error(transparent)]
     Postgres(postgres::Error),
     #[error(transparent)]
     Refused(#[from] ClientError),
+    /// Beside Heroku Connect: what became of the rows up to the one at which PostgreSQL was away.
+    #[error("PostgreSQL is away")]
+    Midway(Vec<RowResult>),
+}
+
+impl Stopped {
+    /// Whether what comes after it would fail in the same way.
+    fn is_broken(&self) -> bool {
+        match self {
+            Stopped::Postgres(_) | Stopped::Midway(_) => true,
+            Stopped::Refused(refused) => refused.kind == ErrorKind::Unavailable,
+        }
+    }
 }
 
 impl From<postgres::Error> for Stopped {

@@ -95,7 +95,7 @@ impl Command {
             | Id::NoteCause
             | Id::MuteCause => unless(!app.errors.items.is_empty(), no_errors(app)),
             Id::Standing => unless(
-                !app.errors.standing.is_empty(),
+                !app.errors.standing.is_empty() || !app.ctx.gaps().is_empty(),
                 "nothing stands in the way of a mapping or the connection",
             ),
             Id::Unfold => unless(app.errors.can_unfold(), "no row waits for this one"),

@@ -151,6 +151,11 @@ impl App {
             Id::Remedy => self.choose_remedy(),
             Id::Numbered => self.numbered(),
             Id::Parent => self.go_to_parent(),
+            Id::Standing if self.errors.standing.is_empty() => {
+                let text = self.ctx.gaps().join("\n\n");
+                self.overlays.push(Overlay::info("Not listed".to_owned(), text));
+                Vec::new()
+            }
             Id::Standing => self.choose(|app| Menu::standing(&app.errors.standing, app.errors.more_standing)),
             Id::HideEmpty => self.of_record(RecordPane::hide_empty),
             Id::ScrollRight => self.scroll(true),

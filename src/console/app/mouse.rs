@@ -195,8 +195,10 @@ impl App {
             Pane::Log => return Some((log::line_at(&self.ctx, &self.log, area, below)?, self.log.index())),
             Pane::Record => return None,
         };
-        let banner =
-            if pane == Pane::Errors { banner_height(&self.errors, area.height.saturating_sub(2)) } else { 0 };
+        let banner = match pane {
+            Pane::Errors => banner_height(&self.ctx, &self.errors, area.height.saturating_sub(2)),
+            _ => 0,
+        };
         let height = usize::from(area.height.saturating_sub(banner)).saturating_sub(3);
         // The first line is the head of the columns.
         let line = below.checked_sub(usize::from(banner) + 1).filter(|line| *line < height)?;

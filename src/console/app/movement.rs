@@ -102,7 +102,8 @@ impl App {
             }
             Pane::Errors => {
                 // The head of the columns is one of the lines that it is measured by.
-                let above = banner_height(&self.errors, u16::try_from(height + 1).unwrap_or(u16::MAX));
+                let above =
+                    banner_height(&self.ctx, &self.errors, u16::try_from(height + 1).unwrap_or(u16::MAX));
                 let height = height.saturating_sub(usize::from(above));
                 self.errors.cursor.settle(self.errors.items.len(), height);
                 self.errors.look_above();

@@ -169,6 +169,7 @@ pub fn overview() -> Overview {
             },
         ],
         alerts: AlertsStatus::default(),
+        gaps: Vec::new(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Lists, counts and groups of errors that are held in memory: the filter language and the orders mean here what they mean
 //! in the database.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::domain::errors::filter::{Filter, Qualified, Term};
 use crate::domain::errors::group::{Group, GroupTrend, template};
-use crate::domain::errors::sort::{PageKey, Sort};
+use crate::domain::errors::sort::{PageKey, Sort, SortBy, SortValue};
 use crate::domain::errors::sync_error::{ErrorState, SyncError};
 
 /// An error with what words are looked up in beside it.
@@ -63,32 +64,50 @@ fn holds(term: &Term, listed: &ListedError) -> bool {
     }
 }
 
-/// The errors that match, in order, from behind a place.
-pub fn page<'a>(
-    all: impl Iterator<Item = &'a ListedError>,
+/// Where an error stands in an order.
+type Place = (SortValue, DateTime<Utc>, i64);
+
+fn place(by: SortBy, listed: &ListedError) -> Place {
+    let PageKey { place, last_seen, id, .. } = PageKey::of(by, &listed.error);
+    (place, last_seen, id)
+}
+
+/// All errors in an order, the least first, by their places in `all`.
+pub fn sorted(all: &[ListedError], by: SortBy) -> Vec<usize> {
+    let mut places: Vec<(Place, usize)> =
+        all.iter().enumerate().map(|(at, listed)| (place(by, listed), at)).collect();
+    places.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    places.into_iter().map(|(_, at)| at).collect()
+}
+
+/// The first errors that match, `most` of them, from behind a place. `sorted` is the order of all by what they are sorted by.
+pub fn page(
+    (all, sorted): (&[ListedError], &[usize]),
     filter: &Filter,
     sort: Sort,
     after: Option<&PageKey>,
+    most: usize,
 ) -> Vec<SyncError> {
-    let place = |error: &SyncError| {
-        let PageKey { place, last_seen, id, .. } = PageKey::of(sort.by, error);
-        (place, last_seen, id)
-    };
     let after = after.map(|key| (key.place.clone(), key.last_seen, key.id));
-    let behind = |error: &SyncError| match &after {
-        None => true,
-        Some(after) if sort.descending => place(error) < *after,
-        Some(after) => place(error) > *after,
+    let matching = |at: &usize| all.get(*at).filter(|listed| matches(filter, listed));
+    let error = |listed: &ListedError| listed.error.clone();
+    // Errors before the place, and those up to it.
+    let before = |stands: fn(Ordering) -> bool| match &after {
+        None => sorted.len(),
+        Some(after) => sorted.partition_point(|at| {
+            all.get(*at).and_then(|listed| place(sort.by, listed).partial_cmp(after)).is_some_and(stands)
+        }),
     };
-    let mut found: Vec<SyncError> = all
-        .filter(|listed| matches(filter, listed) && behind(&listed.error))
-        .map(|listed| listed.error.clone())
-        .collect();
-    found.sort_by(|a, b| {
-        let order = place(a).partial_cmp(&place(b)).unwrap_or(std::cmp::Ordering::Equal);
-        if sort.descending { order.reverse() } else { order }
-    });
-    found
+    match (sort.descending, after.is_some()) {
+        (true, _) => {
+            let rest = sorted.iter().take(before(Ordering::is_lt)).rev();
+            rest.filter_map(matching).take(most).map(error).collect()
+        }
+        (false, behind) => {
+            let skipped = if behind { before(Ordering::is_le) } else { 0 };
+            sorted.iter().skip(skipped).filter_map(matching).take(most).map(error).collect()
+        }
+    }
 }
 
 /// The errors that match, by cause, the most frequent first.
@@ -133,7 +152,6 @@ pub fn groups<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::errors::sort::SortBy;
     use crate::domain::names::RowId;
 
     fn listed(id: i64, code: &str, state: ErrorState) -> ListedError {
@@ -164,7 +182,8 @@ mod tests {
     fn found(text: &str, sort: Sort, after: Option<&PageKey>) -> Vec<i64> {
         let now = DateTime::UNIX_EPOCH + Duration::hours(4);
         let filter = Filter::parse(text, now).unwrap();
-        page(all().iter(), &filter, sort, after).iter().map(|error| error.id).collect()
+        let all = all();
+        page((&all, &sorted(&all, sort.by)), &filter, sort, after, 10).iter().map(|error| error.id).collect()
     }
 
     #[test]

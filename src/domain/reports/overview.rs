@@ -22,6 +22,9 @@ pub struct Overview {
     /// What people are told about.
     #[serde(default)]
     pub alerts: AlertsStatus,
+    /// What of the errors is not listed, and why, a line each: where they are found by looking, as beside Heroku Connect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<String>,
 }
 
 /// Alerts at a glance.

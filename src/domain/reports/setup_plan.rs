@@ -56,6 +56,11 @@ pub enum SetupAction {
         /// Whether it is made while everybody goes on writing, as on large tables; else whoever writes waits for that.
         beside: bool,
     },
+    /// A function of a predecessor is replaced by ours of the same name, or dropped for it.
+    ReplaceFunction {
+        /// The function, with its parameters.
+        function: String,
+    },
     /// A trigger of a predecessor is dropped.
     DropTrigger {
         /// The trigger.
@@ -88,13 +93,16 @@ impl SetupAction {
                 let waits = if *beside { "everybody goes on meanwhile" } else { "its writers wait for that" };
                 format!("the {unique} {name} on {table} is made; {waits}")
             }
+            SetupAction::ReplaceFunction { function } => {
+                format!("the function {function} is replaced by ours of that name")
+            }
             SetupAction::DropTrigger { trigger, function } => {
                 format!(
                     "the trigger {trigger} (which calls {function}) is dropped; ours captures in its place"
                 )
             }
             SetupAction::Capture { renewed: false } => {
-                "the triggers that capture changes are made".to_owned()
+                "the triggers that capture changes are made; they refuse TRUNCATE".to_owned()
             }
             SetupAction::Capture { renewed: true } => {
                 "the triggers that capture changes are made anew".to_owned()
@@ -120,6 +128,9 @@ pub enum TableOrigin {
 pub struct Entries {
     /// Those that are not sent yet; they are sent, but of a mapping that is read only.
     pub unsent: i64,
+    /// Of these, those that were in flight: what became of them is not known.
+    #[serde(default)]
+    pub in_flight: i64,
     /// Those that failed, and are listed.
     pub failed: i64,
 }
@@ -158,6 +169,12 @@ pub struct SetupPlan {
     pub forgotten: Vec<String>,
     /// Why nothing of it can be done.
     pub refused: Option<String>,
+    /// What is seen of Heroku Connect at work, where tables that were there before are taken over.
+    #[serde(default)]
+    pub at_work: Vec<String>,
+    /// Entries of the change log about tables that no mapping is about, not sent or failed: nobody sends them then.
+    #[serde(default)]
+    pub strangers: i64,
 }
 
 impl SetupPlan {

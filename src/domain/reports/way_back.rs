@@ -19,4 +19,8 @@ pub struct WayBack {
     pub unsent: i64,
     /// Changes that failed, or whose outcome is not known, and are FAILED.
     pub failed: i64,
+    /// Fields that changed on both sides and wait for a decision; the row's value stays.
+    pub conflicts: i64,
+    /// Rules that were set at run time, and stay noted: `Contact.strategy`.
+    pub settings: Vec<String>,
 }

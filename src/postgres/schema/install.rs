@@ -14,6 +14,7 @@ use crate::postgres::errors::findings::forget_comparisons;
 use crate::postgres::schema::indexes::index_few;
 use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::{TableSteps, fits, stamp_of};
+use crate::postgres::schema::takeover::TRIGGERS;
 use crate::postgres::{
     Error, ErrorContext, PooledClient, Store, Transaction, literal, quote, schema::capture,
 };
@@ -28,6 +29,8 @@ const OWN_SQL: &str = concat!(
 );
 /// The name of its layout; no mapped table begins like this.
 pub(super) const OWN: &str = "_syncdeck";
+/// Under this name stands the schema that the layouts are of, in the place of a stamp.
+pub(super) const SCHEMA: &str = "_schema";
 /// The longest that an upgrade may take, and a look at all that is there.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1_800);
 
@@ -52,7 +55,8 @@ impl Store {
         adopts: bool,
     ) -> Result<Vec<String>, Error> {
         self.upgrade().await?;
-        self.lay_out(org_id, mappings, adopts).await
+        let done = self.lay_out(org_id, mappings, adopts).await;
+        done.map_err(|error| if adopts { told_in_use(error) } else { error })
     }
 
     /// Brings our own schema up to date where there is an older one.
@@ -60,13 +64,13 @@ impl Store {
         {
             let mut client = self.client().await?;
             let transaction = client.transaction().await.context("look for an installation")?;
-            if !own_is_older(&layouts(&transaction).await?) {
+            if !own_is_older(&self.layouts(&transaction).await?) {
                 return Ok(());
             }
         }
         let mut client = self.with_patience(PATIENCE)?.client().await?;
         let transaction = alone(&mut client, "syncdeck install").await?;
-        if own_is_older(&layouts(&transaction).await?) {
+        if own_is_older(&self.layouts(&transaction).await?) {
             lay_out_own(&transaction).await?;
         }
         transaction.commit().await.context("finish the upgrade")
@@ -75,10 +79,9 @@ impl Store {
     async fn lay_out(&self, org_id: &str, mappings: &[Mapping], adopts: bool) -> Result<Vec<String>, Error> {
         let mut client = self.client().await?;
         let mut transaction = alone(&mut client, "syncdeck install").await?;
-        let layouts = layouts(&transaction).await?;
-        let hstore = hstore_schema(&transaction).await?;
-        if !layouts.contains_key(OWN) {
-            lay_out_own(&transaction).await?;
+        let layouts = self.layouts(&transaction).await?;
+        if let Some(why) = self.other_schema(&transaction).await? {
+            return Err(Error::Refused(why));
         }
         let tables: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
         let foreign = self.foreign_among(&transaction, &tables, &layouts).await?;
@@ -91,9 +94,23 @@ impl Store {
                 foreign.join(", ")
             )));
         }
+        self.refuse_without_rights(&transaction, &foreign).await?;
+        let hstore = hstore_schema(&transaction).await?;
+        if !layouts.contains_key(OWN) {
+            lay_out_own(&transaction).await?;
+        }
         let taken_over: Vec<&Mapping> =
             mappings.iter().filter(|mapping| foreign.contains(&mapping.table)).collect();
         self.lock_tables(&transaction, &taken_over, &hstore, &layouts).await?;
+        if layouts.get(SCHEMA) != Some(&self.schema_name) {
+            // What another schema's tables were laid out as says nothing of these.
+            let kept: Vec<&str> = layouts.keys().map(String::as_str).chain([OWN]).collect();
+            transaction
+                .execute("DELETE FROM syncdeck.layout WHERE name <> ALL($1)", &[&kept])
+                .await
+                .context("forget the layout of another schema")?;
+            remember_layout(&transaction, SCHEMA, &self.schema_name).await?;
+        }
         let adoption =
             if foreign.is_empty() { None } else { Some(self.note_definitions(&transaction).await?) };
         let connection = self.connection_sql(&transaction, &hstore).await?;
@@ -126,6 +143,8 @@ impl Store {
         for step in &of_log {
             step.execute(&transaction).await?;
         }
+        told.extend(self.let_owners_capture(&transaction, &tables).await?);
+        self.refuse_unable_owners(&transaction, &foreign).await?;
         let names: Vec<&str> = mappings.iter().map(|mapping| mapping.object.as_str()).collect();
         transaction
             .execute("DELETE FROM syncdeck.mapping WHERE name <> ALL($1)", &[&names])
@@ -137,6 +156,18 @@ impl Store {
         }
         transaction.commit().await.context("finish the installation")?;
         Ok(told)
+    }
+
+    async fn refuse_without_rights(
+        &self,
+        transaction: &Transaction<'_>,
+        foreign: &[String],
+    ) -> Result<(), Error> {
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let tables: Vec<&str> = foreign.iter().map(String::as_str).collect();
+        self.lacking_rights(transaction, &tables).await?.map_or(Ok(()), |why| Err(Error::Refused(why)))
     }
 
     /// Locks tables that are taken over, before the change log gets the indexes that it lacks: their users write a table first
@@ -325,6 +356,18 @@ impl Store {
     }
 }
 
+/// A lock that was not to be had, told with what to do: a takeover and its way back need what applications use.
+pub(super) fn told_in_use(error: Error) -> Error {
+    if !error.is_lock_timeout() {
+        return error;
+    }
+    Error::Conflict(format!(
+        "{error}: others used a mapped table or the change log all the while, and nothing was changed\n\
+         find them with: SELECT pid, usename, application_name, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL \
+         ORDER BY xact_start; try again when these transactions have ended"
+    ))
+}
+
 /// Whether our own schema is there, and is an older program's. Still older ones are under the name of the other part.
 pub(super) fn own_is_older(layouts: &BTreeMap<String, String>) -> bool {
     layouts.get(OWN).or(layouts.get("")).is_some_and(|known| *known != stamp_of(OWN_SQL))
@@ -347,25 +390,59 @@ async fn lay_out_own(transaction: &Transaction<'_>) -> Result<(), Error> {
     remember_layout(transaction, OWN, &stamp_of(OWN_SQL)).await
 }
 
-/// What was laid out before: the stamp of each table's DDL, of our own schema's, and under an empty name of what stands
-/// beside the mapped tables.
-pub(super) async fn layouts(transaction: &Transaction<'_>) -> Result<BTreeMap<String, String>, Error> {
+impl Store {
+    /// What was laid out before: the stamp of each table's DDL, of our own schema's, and under an empty name of what stands
+    /// beside the mapped tables. Only our own schema's where the rest is of another connection's schema, for its tables are
+    /// called the same.
+    pub(super) async fn layouts(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        if !has_layouts(transaction).await? {
+            return Ok(BTreeMap::new());
+        }
+        let rows = transaction
+            .query("SELECT name, stamp FROM syncdeck.layout", &[])
+            .await
+            .context("read the layout")?;
+        let mut layouts: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        // Nothing is noted where an older program laid it out: then it is the one that is configured.
+        if layouts.get(SCHEMA).is_some_and(|schema| *schema != self.schema_name) {
+            layouts.retain(|name, _| name == OWN);
+        }
+        Ok(layouts)
+    }
+
+    /// Why this schema cannot be kept: another one of this database is, and the queue and the errors are of its tables. `None`
+    /// where there is no other, or nothing of it is captured any more.
+    pub(super) async fn other_schema(&self, transaction: &Transaction<'_>) -> Result<Option<String>, Error> {
+        if !has_layouts(transaction).await? {
+            return Ok(None);
+        }
+        let sql = "SELECT stamp FROM syncdeck.layout WHERE name = $2 AND stamp <> $1 AND EXISTS (
+                 SELECT FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
+                 WHERE nspname = stamp AND tgname = $3)";
+        let found = transaction
+            .query_opt(sql, &[&self.schema_name, &SCHEMA, &TRIGGERS[0]])
+            .await
+            .context("look which schema is kept in this database")?;
+        Ok(found.map(|row| {
+            format!(
+                "syncdeck keeps the schema {0:?} of this database already, and one database holds one connection\n\
+                 use another database for the schema {1:?}, or end that one first, with its configuration: syncdeck adopt --undo",
+                row.get::<_, String>(0),
+                self.schema_name
+            )
+        }))
+    }
+}
+
+/// Whether anything was laid out here.
+async fn has_layouts(transaction: &Transaction<'_>) -> Result<bool, Error> {
     // By the catalog's rows: a session that looked before and then waited for another installation would still hold that
     // there is no such name, lay everything out again and lock out, or deadlock with, the engine that began meanwhile.
-    let there: bool = transaction
-        .query_one(
-            "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'syncdeck' AND tablename = 'layout')",
-            &[],
-        )
-        .await
-        .context("look for an installation")?
-        .get(0);
-    if !there {
-        return Ok(BTreeMap::new());
-    }
-    let rows =
-        transaction.query("SELECT name, stamp FROM syncdeck.layout", &[]).await.context("read the layout")?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    let sql = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'syncdeck' AND tablename = 'layout')";
+    Ok(transaction.query_one(sql, &[]).await.context("look for an installation")?.get(0))
 }
 
 async fn remember_layout(transaction: &Transaction<'_>, name: &str, stamp: &str) -> Result<(), Error> {

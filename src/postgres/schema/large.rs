@@ -13,7 +13,7 @@ use crate::domain::reports::setup_plan::SetupAction;
 
 use crate::postgres::schema::capture;
 use crate::postgres::schema::indexes::PATIENCE;
-use crate::postgres::schema::install::{alone, folding_collation, found_hstore, layouts};
+use crate::postgres::schema::install::{alone, folding_collation, found_hstore};
 use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::stamp_of;
 use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
@@ -63,7 +63,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let hstore = hstore.unwrap_or_default();
-        let layouts = layouts(&transaction).await?;
+        let layouts = self.layouts(&transaction).await?;
         let mut missing = Vec::new();
         for mapping in mappings {
             let known = layouts.get(&mapping.table);

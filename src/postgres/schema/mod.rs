@@ -1,5 +1,6 @@
 //! What is laid out: our tables and Heroku Connect's, triggers and functions, indexes; what is taken over, and whether it is still there.
 
+pub mod at_work;
 pub(super) mod capture;
 pub(super) mod indexes;
 pub mod install;

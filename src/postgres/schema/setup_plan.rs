@@ -6,7 +6,8 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::forecast::WriteForecast;
 use crate::domain::reports::setup_plan::{Entries, SetupAction, SetupPlan, TableOrigin, TablePlan};
 
-use crate::postgres::schema::install::{OWN, PATIENCE, found_hstore, layouts, own_is_older};
+use crate::postgres::schema::capture::{LOGGER, STATUS, function};
+use crate::postgres::schema::install::{OWN, PATIENCE, found_hstore, own_is_older};
 use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::{TableSteps, stamp_of};
 use crate::postgres::schema::takeover::is_own;
@@ -28,7 +29,7 @@ impl Store {
         let mut client = patient.client().await?;
         let transaction = client.transaction().await.context("begin a look at the database")?;
         transaction.batch_execute(LOOK).await.context("begin a look at the database")?;
-        let layouts = layouts(&transaction).await?;
+        let layouts = self.layouts(&transaction).await?;
         let hstore = found_hstore(&transaction).await?;
         let mut plan =
             SetupPlan { refused: self.foreign_org(&transaction, org_id).await?, ..SetupPlan::default() };
@@ -41,7 +42,20 @@ impl Store {
         }
         let is_forgotten = |name: &&String| !mappings.iter().any(|mapping| mapping.object == **name);
         plan.forgotten = loaded.keys().filter(is_forgotten).cloned().collect();
+        if plan.foreign().next().is_some() {
+            let tables: Vec<&str> = plan.foreign().map(|table| table.table.as_str()).collect();
+            if let Some(why) = self.lacking_rights(&transaction, &tables).await? {
+                plan.refused.get_or_insert(why);
+            }
+            let mapped: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
+            plan.strangers = self.entries_of_others(&transaction, &mapped).await?;
+        }
         transaction.rollback().await.context("end a look at the database")?;
+        if plan.foreign().next().is_some() {
+            let own = plan.tables.iter().filter(|table| table.origin == TableOrigin::Own);
+            let own: Vec<&str> = own.map(|table| table.table.as_str()).collect();
+            plan.at_work = self.heroku_at_work(&own).await?;
+        }
         Ok(plan)
     }
 
@@ -51,7 +65,7 @@ impl Store {
         let transaction = client.transaction().await.context("look for tables of others")?;
         // Another program's first start may finish between two looks.
         transaction.batch_execute(LOOK).await.context("look for tables of others")?;
-        let noted = layouts(&transaction).await?;
+        let noted = self.layouts(&transaction).await?;
         self.foreign_among(&transaction, tables, &noted).await
     }
 
@@ -83,12 +97,15 @@ impl Store {
         Ok(row.context("look for a table")?.get(0))
     }
 
-    /// Why the schema is not this org's.
+    /// Why the schema is not to be kept: another one of this database is, or it is another org's.
     pub(super) async fn foreign_org(
         &self,
         transaction: &Transaction<'_>,
         org_id: &str,
     ) -> Result<Option<String>, Error> {
+        if let Some(why) = self.other_schema(transaction).await? {
+            return Ok(Some(why));
+        }
         if !self.is_there(transaction, &format!("{}._hcmeta", self.schema)).await? {
             return Ok(None);
         }
@@ -122,6 +139,8 @@ impl Store {
             let row = transaction.query_one("SELECT to_regnamespace($1) IS NULL", &[&self.schema]).await;
             let new = row.context("look for the schema")?.get(0);
             actions.push(SetupAction::LayOut { schema: self.schema_name.clone(), new });
+            let captures = ["hc_capture_insert_from_row", "hc_capture_update_from_row"];
+            actions.extend(self.replaced_functions(transaction, &captures).await?);
         }
         actions.extend(self.sequence_steps(transaction).await?.into_iter().map(|step| step.action));
         if self.lacks_get_xmlbinary(transaction).await? {
@@ -167,6 +186,10 @@ impl Store {
                 plan.origin = origin;
                 let actions = |steps: Vec<SetupStep>| steps.into_iter().map(|step| step.action);
                 plan.actions = actions(steps).chain(actions(of_log)).collect();
+                if origin == TableOrigin::Foreign {
+                    let names = [function(&mapping.table, LOGGER), function(&mapping.table, STATUS)];
+                    plan.actions.extend(self.replaced_functions(transaction, &names).await?);
+                }
                 plan.adopted = if origin == TableOrigin::Foreign { there } else { Vec::new() };
             }
             Err(Error::Refused(why)) => {
@@ -228,11 +251,39 @@ impl Store {
             return Ok(Entries::default());
         }
         let sql = format!(
-            "SELECT count(*) FILTER (WHERE state IN ('NEW', 'PENDING')), count(*) FILTER (WHERE state = 'FAILED')
-             FROM {log} WHERE table_name = $1 AND state IN ('NEW', 'PENDING', 'FAILED')"
+            "SELECT count(*) FILTER (WHERE state IN ('NEW', 'PENDING')), count(*) FILTER (WHERE state = 'PENDING'),
+                 count(*) FILTER (WHERE state = 'FAILED') FROM {log} WHERE table_name = $1 AND state IN ('NEW', 'PENDING', 'FAILED')"
         );
         let row = transaction.query_one(&sql, &[&table]).await.context("count what a predecessor left")?;
-        Ok(Entries { unsent: row.get(0), failed: row.get(1) })
+        Ok(Entries { unsent: row.get(0), in_flight: row.get(1), failed: row.get(2) })
+    }
+
+    /// How many entries a predecessor left about tables that are not mapped here.
+    async fn entries_of_others(&self, transaction: &Transaction<'_>, mapped: &[&str]) -> Result<i64, Error> {
+        let log = format!("{}._trigger_log", self.schema);
+        if !self.is_there(transaction, &log).await? {
+            return Ok(0);
+        }
+        let sql = format!(
+            "SELECT count(*) FROM {log} WHERE state IN ('NEW', 'PENDING', 'FAILED') AND (table_name = ANY($1)) IS NOT TRUE"
+        );
+        let row = transaction.query_one(&sql, &[&mapped]).await;
+        Ok(row.context("count what a predecessor left about other tables")?.get(0))
+    }
+
+    /// Functions of a predecessor in the place of ours of these names.
+    async fn replaced_functions(
+        &self,
+        transaction: &Transaction<'_>,
+        names: &[impl AsRef<str> + Sync],
+    ) -> Result<Vec<SetupAction>, Error> {
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let sql = "SELECT format('%I(%s)', proname, pg_get_function_identity_arguments(p.oid)) FROM pg_proc p
+             JOIN pg_namespace n ON n.oid = pronamespace
+             WHERE nspname = $1 AND proname = ANY($2) AND prosrc NOT LIKE '%of syncdeck%' ORDER BY 1";
+        let rows = transaction.query(sql, &[&self.schema_name, &names]).await;
+        let rows = rows.context("look for functions of a predecessor")?;
+        Ok(rows.iter().map(|row| SetupAction::ReplaceFunction { function: row.get(0) }).collect())
     }
 
     /// How much was written a day lately, and in how many calls that would have gone: by table, each with the size of its

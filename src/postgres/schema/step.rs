@@ -24,6 +24,7 @@ impl SetupStep {
             SetupAction::CreateTable { .. } => "create a mapped table",
             SetupAction::AddColumn { .. } => "add a column to a mapped table",
             SetupAction::CreateIndex { .. } => "create the indexes of a mapped table",
+            SetupAction::ReplaceFunction { .. } => "replace a predecessor's function",
             SetupAction::DropTrigger { .. } => "replace a predecessor's trigger",
             SetupAction::Capture { .. } => "install the capture triggers",
         };

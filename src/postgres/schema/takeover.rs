@@ -103,6 +103,83 @@ impl Store {
         Ok(triggers)
     }
 
+    /// What this role may not do that a takeover of these tables does, with the remedy; asked before anything is done.
+    pub(in crate::postgres) async fn lacking_rights(
+        &self,
+        transaction: &Transaction<'_>,
+        tables: &[&str],
+    ) -> Result<Option<String>, Error> {
+        let sql = "SELECT 'the table ' || c.oid::regclass || ' belongs to ' || pg_get_userbyid(relowner) || ', and '
+                     || current_user || ' cannot replace its triggers' || E'\n' || 'log in as ' || pg_get_userbyid(relowner)
+                     || format(', or let it run: GRANT %I TO %I', pg_get_userbyid(relowner), current_user), 1, relname
+             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+             WHERE nspname = $1 AND relkind = 'r' AND relname = ANY($2) AND NOT pg_has_role(relowner, 'USAGE')
+             UNION ALL
+             SELECT c.oid::regclass || ' belongs to ' || pg_get_userbyid(relowner) || ', and ' || current_user
+                     || ' cannot make indexes on it' || E'\n' || 'log in as ' || pg_get_userbyid(relowner)
+                     || format(', or let it run: GRANT %I TO %I', pg_get_userbyid(relowner), current_user), 2, relname
+             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+             WHERE nspname = $1 AND relname IN ('_trigger_log', '_trigger_log_archive', '_trigger_log_id_seq', '_sf_event_log')
+                 AND NOT pg_has_role(relowner, 'USAGE')
+             UNION ALL
+             SELECT format(E'%s may not make functions in the schema %I\nlet its owner run: GRANT CREATE ON SCHEMA %2$I TO %3$I',
+                 current_user, nspname, current_user), 3, nspname
+             FROM pg_namespace WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'CREATE')
+             UNION ALL
+             SELECT format(E'%s may not make schemas in %I\nlet its owner run: GRANT CREATE ON DATABASE %2$I TO %3$I',
+                 current_user, current_database(), current_user), 4, ''
+             WHERE to_regnamespace('syncdeck') IS NULL AND NOT has_database_privilege(current_database(), 'CREATE')
+             ORDER BY 2, 3 LIMIT 1";
+        let found = transaction.query_opt(sql, &[&self.schema_name, &tables]).await;
+        Ok(found.context("look at the rights of the session's role")?.map(|row| row.get(0)))
+    }
+
+    /// Lets the owners of the functions that capture changes use what these use: a function that a predecessor made keeps its
+    /// owner, and runs with that one's rights. Returns what is to be said.
+    pub(in crate::postgres) async fn let_owners_capture(
+        &self,
+        transaction: &Transaction<'_>,
+        tables: &[&str],
+    ) -> Result<Vec<String>, Error> {
+        let names: Vec<String> = tables.iter().map(|table| function(table, LOGGER)).collect();
+        let sql = "SELECT DISTINCT pg_get_userbyid(proowner)::text FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+             WHERE nspname = $1 AND proname = ANY($2) AND NOT has_schema_privilege(proowner, 'syncdeck', 'USAGE')";
+        let rows = transaction.query(sql, &[&self.schema_name, &names]).await;
+        let mut told = Vec::new();
+        for row in rows.context("look who owns the functions that capture")? {
+            let owner: String = row.get(0);
+            let sql = format!("GRANT USAGE ON SCHEMA syncdeck TO {}", quote(&owner));
+            transaction.batch_execute(&sql).await.context("let an owner's functions capture changes")?;
+            told.push(format!("{owner}, whose functions capture changes, may use the schema syncdeck"));
+        }
+        Ok(told)
+    }
+
+    /// Refuses to leave functions that cannot capture: with them no application could write a table that is taken over.
+    pub(in crate::postgres) async fn refuse_unable_owners(
+        &self,
+        transaction: &Transaction<'_>,
+        tables: &[String],
+    ) -> Result<(), Error> {
+        let names: Vec<String> = tables.iter().map(|table| function(table, LOGGER)).collect();
+        let sql = "SELECT pg_get_userbyid(proowner)::text, c.relkind::text FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+             JOIN pg_class c ON c.relnamespace = n.oid AND CASE relkind
+                 WHEN 'S' THEN relname = '_trigger_log_id_seq' AND NOT has_sequence_privilege(proowner, c.oid, 'USAGE')
+                 WHEN 'r' THEN relname = '_trigger_log' AND NOT has_table_privilege(proowner, c.oid, 'INSERT') END
+             WHERE nspname = $1 AND proname = ANY($2) ORDER BY relkind = 'S' LIMIT 1";
+        let lacking = transaction.query_opt(sql, &[&self.schema_name, &names]).await;
+        let Some(row) = lacking.context("look who may write the change log")? else { return Ok(()) };
+        let (owner, kind): (String, String) = (row.get(0), row.get(1));
+        let right = if kind == "S" { "USAGE ON SEQUENCE" } else { "INSERT ON" };
+        let thing = if kind == "S" { "_trigger_log_id_seq" } else { "_trigger_log" };
+        Err(Error::Refused(format!(
+            "the functions that capture changes belong to {owner}, which may not write {thing}: no application could write any more\n\
+             let its owner run: GRANT {right} {}.{thing} TO {}",
+            self.schema,
+            quote(&owner)
+        )))
+    }
+
     /// Refuses a table of others that capture cannot work on, or that is not this role's to change.
     pub(in crate::postgres) async fn refuse_unfit(
         &self,

@@ -7,7 +7,7 @@ use crate::domain::reports::way_back::WayBack;
 
 use crate::postgres::failpoint::{self, MID_ADOPT, MID_UNDO};
 use crate::postgres::reports::status::SILENT_AFTER;
-use crate::postgres::schema::install::{PATIENCE, alone};
+use crate::postgres::schema::install::{PATIENCE, alone, told_in_use};
 use crate::postgres::schema::takeover::TRIGGERS;
 use crate::postgres::session::connect::ENGINE_SESSION;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
@@ -128,6 +128,10 @@ impl Store {
     /// # Errors
     /// As [`Store::way_back`]; and where something cannot be put back as it was. Nothing is changed then.
     pub async fn undo_adoption(&self) -> Result<WayBack, Error> {
+        self.put_back().await.map_err(told_in_use)
+    }
+
+    async fn put_back(&self) -> Result<WayBack, Error> {
         // As many changes as there are may be given back.
         let mut client = self.with_patience(PATIENCE)?.client().await?;
         let mut transaction = alone(&mut client, "syncdeck install").await?;
@@ -198,6 +202,9 @@ impl Store {
             self.schema
         );
         let counts = transaction.query_one(&counts, &[]).await.context("count what is not sent")?;
+        let noted = "SELECT (SELECT count(*) FROM syncdeck.conflict WHERE winner IS NULL),
+             (SELECT coalesce(array_agg(mapping || '.' || key ORDER BY mapping, key), '{}') FROM syncdeck.setting)";
+        let noted = transaction.query_one(noted, &[]).await.context("look what was decided")?;
         let way_back = WayBack {
             adopted_at,
             adopted_by,
@@ -208,6 +215,8 @@ impl Store {
             }),
             unsent: counts.get(0),
             failed: counts.get(1),
+            conflicts: noted.get(0),
+            settings: noted.get(1),
         };
         Ok((way_back, changes))
     }
@@ -222,7 +231,8 @@ impl Store {
             ))
         };
         let there = "SELECT to_regclass('syncdeck.adoption') IS NOT NULL";
-        if !transaction.query_one(there, &[]).await.context("look for takeovers")?.get::<_, bool>(0) {
+        let there: bool = transaction.query_one(there, &[]).await.context("look for takeovers")?.get(0);
+        if !there || self.other_schema(transaction).await?.is_some() {
             return Err(nothing());
         }
         let sql = "SELECT to_char(adopted_at, 'YYYY-MM-DD HH24:MI:SS TZ'), adopted_by,
@@ -244,8 +254,20 @@ impl Store {
     async fn release_changes(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
         let sql = format!(
             "UPDATE {}._trigger_log log SET state = CASE WHEN {UNSURE} THEN 'FAILED' ELSE 'NEW' END,
+                 sf_message = CASE WHEN {UNSURE} THEN coalesce(sf_message, '{UNSURE_MESSAGE}') ELSE sf_message END,
                  updated_at = pg_catalog.clock_timestamp() WHERE state = 'PENDING';
              DELETE FROM syncdeck.unit;
+             DELETE FROM syncdeck.candidate;
+             DELETE FROM syncdeck.refused;
+             DELETE FROM syncdeck.reread;
+             DELETE FROM syncdeck.fetched;
+             DELETE FROM syncdeck.change_events;
+             DELETE FROM syncdeck.finding;
+             DELETE FROM syncdeck.verify;
+             UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = 'Heroku Connect took the work back',
+                 decided_at = pg_catalog.clock_timestamp() WHERE winner IS NULL;
+             UPDATE syncdeck.command SET done_at = pg_catalog.clock_timestamp(), failure = 'Heroku Connect took the work back'
+                 WHERE done_at IS NULL;
              UPDATE syncdeck.error SET state = 'resolved', resolved_at = pg_catalog.clock_timestamp(), next_retry_at = NULL,
                  resolution = 'Heroku Connect took the work back' WHERE resolved_at IS NULL;
              DELETE FROM syncdeck.mapping;
@@ -285,8 +307,12 @@ impl Store {
 }
 
 /// Whether a change in flight, an entry of `log`, failed, or may be in Salesforce already: it is not to be sent by itself.
-const UNSURE: &str = "EXISTS (SELECT FROM syncdeck.unit WHERE unit.table_name = log.table_name
-    AND unit.record_id = log.record_id AND unit.state IN ('failed', 'review'))";
+/// What the predecessor had in flight, and no engine of ours has looked at, has no unit.
+const UNSURE: &str = "NOT EXISTS (SELECT FROM syncdeck.unit WHERE unit.table_name = log.table_name
+    AND unit.record_id = log.record_id AND unit.state NOT IN ('failed', 'review') AND unit.lost = 0)";
+/// What an entry says then, where Salesforce said nothing.
+const UNSURE_MESSAGE: &str =
+    "it may be in Salesforce already, for its answer was lost: look there before it is sent again";
 
 /// Refuses while an engine starts or works, or left something whose outcome is not noted yet.
 async fn refuse_work(transaction: &Transaction<'_>) -> Result<(), Error> {
@@ -336,7 +362,9 @@ async fn put_function(transaction: &mut Transaction<'_>, change: &ReplacedItem) 
 }
 
 fn not_put_back(change: &ReplacedItem, source: tokio_postgres::Error) -> Error {
-    match source.as_db_error() {
+    // A lock that is not to be had, and a session that was ended, say nothing about the thing.
+    let passes = source.code().is_some_and(|code| code.code() == "55P03" || code.code().starts_with("57"));
+    match source.as_db_error().filter(|_| !passes) {
         Some(error) => Error::Refused(format!(
             "the {} cannot be put back as it was: {}\nnothing was changed; its definition is in syncdeck.replaced",
             change.text(),

@@ -72,7 +72,7 @@ pub fn draw(
     let inner = block.inner(slot.area);
     frame.render_widget(block, slot.area);
     let [above, inner] = inner.layout(&Layout::vertical([
-        Constraint::Length(banner_height(pane, inner.height)),
+        Constraint::Length(banner_height(ctx, pane, inner.height)),
         Constraint::Fill(1),
     ]));
     frame.render_widget(Paragraph::new(banner(ctx, pane, above)), above);
@@ -114,34 +114,45 @@ pub fn cause_left(pane: &ErrorsPane, error: Option<&SyncError>) -> Option<String
 /// The most conditions that are told of above the list.
 const TOLD: usize = 2;
 
-/// The lines that conditions take above a list of so many.
-pub fn banner_height(pane: &ErrorsPane, height: u16) -> u16 {
+/// The lines that stand above a list of so many: what it leaves out, and conditions.
+pub fn banner_height(ctx: &Context, pane: &ErrorsPane, height: u16) -> u16 {
+    let gaps = u16::from(!ctx.gaps().is_empty());
     let most = if height >= 8 { TOLD } else { 1 };
     // Listed with everything, they need no banner.
-    if pane.everything { 0 } else { u16::try_from(pane.standing.len().min(most)).unwrap_or(0) }
+    let standing = if pane.everything { 0 } else { pane.standing.len().min(most) };
+    gaps + u16::try_from(standing).unwrap_or(0)
 }
 
-/// What stands in the way of more than one row, with the key that shows what helps.
+/// What the list leaves out, and what stands in the way of more than one row, with the key that shows what helps.
 fn banner(ctx: &Context, pane: &ErrorsPane, area: Rect) -> Vec<Line<'static>> {
     let theme = ctx.theme;
-    let told = usize::from(area.height);
+    let line = |text: &str, key: String| {
+        let room = usize::from(area.width).saturating_sub(key.width() + 3);
+        Line::from(vec![
+            Span::styled(" ▲ ", theme.warn()),
+            Span::styled(fit(text, room), theme.warn()),
+            Span::styled(key, theme.key()),
+        ])
+    };
+    let gaps = ctx.gaps().first().map(|first| {
+        let more = ctx.gaps().len() - 1;
+        let more = if more > 0 { format!(" +{more}") } else { String::new() };
+        // Where conditions stand below it, the key shows those.
+        let key = if pane.standing.is_empty() { "  B all " } else { " " };
+        line(&format!("incomplete: {first}"), format!("{more}{key}"))
+    });
+    let told = usize::from(area.height).saturating_sub(usize::from(gaps.is_some()));
     let hidden = pane.standing.len().saturating_sub(told);
-    let line = |(at, error): (usize, &SyncError)| {
+    let condition = |(at, error): (usize, &SyncError)| {
         let more = if at + 1 == told && hidden > 0 {
             format!(" +{hidden}{}", if pane.more_standing { " and more" } else { "" })
         } else {
             String::new()
         };
-        let key = format!("{more}  B what helps ");
-        let room = usize::from(area.width).saturating_sub(key.width() + 3);
-        let text = fit(&format!("{}: {} · {}", subject(error), error.code, error.message), room);
-        Line::from(vec![
-            Span::styled(" ▲ ", theme.warn()),
-            Span::styled(text, theme.warn()),
-            Span::styled(key, theme.key()),
-        ])
+        let text = format!("{}: {} · {}", subject(error), error.code, error.message);
+        line(&text, format!("{more}  B what helps "))
     };
-    pane.standing.iter().take(told).enumerate().map(line).collect()
+    gaps.into_iter().chain(pane.standing.iter().take(told).enumerate().map(condition)).collect()
 }
 
 /// Whether the selected error's line stands out: not while the record of another row has been opened, for a key there
