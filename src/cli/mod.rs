@@ -209,7 +209,7 @@ fn status_of(report: &Report) -> u8 {
         cause.is::<ConfigError>()
             || matches!(
                 cause.downcast_ref::<StartError>(),
-                Some(StartError::Config(_) | StartError::Foreign { .. })
+                Some(StartError::Config(_) | StartError::Foreign { .. } | StartError::AtWork { .. })
             )
             || matches!(cause.downcast_ref::<PrivateServerError>(), Some(PrivateServerError::Closed { .. }))
             || cause.downcast_ref::<ClientError>().is_some_and(|error| error.kind == ErrorKind::Invalid)

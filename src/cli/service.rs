@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
 use crate::domain::mappings::backoff::Backoff;
 use crate::domain::values::duration::spoken;
-use crate::engine::{self, Engine, TROUBLE, Teller};
+use crate::engine::{self, Engine, StartError, TROUBLE, Teller};
 use crate::logs::Level;
 use crate::logs::line::logfmt;
 use crate::logs::sanitize::sanitize;
@@ -182,21 +182,30 @@ fn flat(ended: Result<Result<()>, JoinError>) -> Result<()> {
 ///
 /// # Errors
 /// When it ended by itself.
-async fn keep(path: Option<PathBuf>, name: String, consent: Consent, stop: CancellationToken) -> Result<()> {
-    let start = async || {
+async fn keep(
+    path: Option<PathBuf>,
+    name: String,
+    mut consent: Consent,
+    stop: CancellationToken,
+) -> Result<()> {
+    let start = async |consent: Consent| {
         let config = consent.of(Config::load_engine(path.as_deref(), Some(&name))?);
         Service::start(&config, format!("{} ", sanitize(&name))).await
     };
     let mut attempts = 0;
     let service = loop {
         let started = tokio::select! {
-            started = start() => started,
+            started = start(consent) => started,
             () = stop.cancelled() => return Ok(()),
         };
         let report = match started {
             Ok(service) => break service,
             Err(report) => report,
         };
+        if report.chain().any(|cause| matches!(cause.downcast_ref(), Some(StartError::AtWork { .. }))) {
+            // That nothing is seen of it later is no proof that it is off: somebody is to say so again.
+            consent = Consent::default();
+        }
         let wait = Backoff::default().delay(attempts, 1.0);
         attempts += 1;
         print::problem(&format!("{name}: {}\nit is tried again in {}", explain(&report), spoken(wait)));

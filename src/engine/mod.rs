@@ -109,7 +109,8 @@ fn explain_at_work(seen: &[String]) -> String {
     format!(
         "Heroku Connect still works on these tables, as it seems: {}\n\
          two engines on one table create records twice. Pause it (heroku connect:pause -a APP) or remove the add-on, and try again three \
-         minutes later. Where you know that it is off: --allow-two-engines",
+         minutes later. A session that stays all the same may be an application's: end it with SELECT pg_terminate_backend(its number), \
+         and see whether it comes back. Where you know that Heroku Connect is off: --allow-two-engines",
         sanitize(&seen.join("; "))
     )
 }

@@ -47,6 +47,8 @@ impl Place {
         let url = server().url(&new_database().await);
         let sql = session(&url).await;
         sql.batch_execute(found).await.unwrap_or_else(|error| panic!("{error:?}"));
+        // What this session did itself is not to be seen.
+        sql.batch_execute("SELECT").await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("syncdeck.toml");
         let text = config_text(&url, &world.config.salesforce.login_url, "simulated-secret", CONTACT);

@@ -185,7 +185,7 @@ async fn nothing_is_taken_over_while_heroku_connect_is_seen_at_work() {
         place.text("SELECT ''").await;
         for args in [&["adopt", "--yes"][..], &["run", "--adopt"]] {
             let output = place.ask(args).await;
-            assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+            assert_eq!(output.status.code(), Some(2), "{}", words(&output));
             for part in [part, "two engines on one table create records twice", "--allow-two-engines"] {
                 assert!(words(&output).contains(part), "{part}: {}", words(&output));
             }
@@ -207,8 +207,14 @@ async fn nothing_is_taken_over_while_heroku_connect_is_seen_at_work() {
     refused("1 change of its log was taken or answered a moment ago").await;
     let rests = "UPDATE salesforce._trigger_log_archive SET processed_at = now() - interval '1 hour'";
     place.sql.batch_execute(rests).await.unwrap();
-    // It listens for new entries.
+    // Another schema's is another matter.
     let listener = session(&place.url).await;
+    listener.batch_execute("LISTEN \"other.hc_trigger_log\"").await.unwrap();
+    // What this session did itself is not to be seen.
+    place.text("SELECT ''").await;
+    let plan = words(&place.ask(&["plan"]).await);
+    assert!(plan.contains("was not seen at work here"), "{plan}");
+    // It listens for new entries.
     listener
         .batch_execute("SET application_name = 'worker'; LISTEN \"salesforce.hc_trigger_log\"")
         .await
@@ -319,5 +325,12 @@ async fn a_role_that_may_not_is_refused_before_anything_is_done() {
     place.refused(&["adopt", "--yes"], "GRANT CREATE ON SCHEMA salesforce TO").await;
     assert_eq!(place.text(CATALOG).await, catalog);
     place.sql.batch_execute(&format!("GRANT CREATE ON SCHEMA salesforce TO {may}")).await.unwrap();
+    // Of another role's session it may not see what that does, but how it is called.
+    let other = session(&place.url).await;
+    other.batch_execute("SET application_name = 'Heroku Connect'").await.unwrap();
+    let output = place.ask(&["adopt", "--yes"]).await;
+    assert!(words(&output).contains("(Heroku Connect) is connected"), "{}", words(&output));
+    assert_eq!(place.text(CATALOG).await, catalog);
+    other.batch_execute("RESET application_name").await.unwrap();
     place.done(&["adopt", "--yes"]).await;
 }

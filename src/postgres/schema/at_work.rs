@@ -51,9 +51,9 @@ impl Store {
         let sql = format!(
             "SELECT count(*), max(at) FROM (
                  SELECT {at} FROM {log} log WHERE state IN ('PENDING', 'SUCCESS', 'FAILED', 'MERGED') AND (table_name = ANY($3)) IS NOT TRUE
-                 UNION ALL SELECT * FROM (SELECT {at} FROM {log}_archive log
-                     WHERE state IN ('SUCCESS', 'FAILED', 'MERGED') AND (table_name = ANY($3)) IS NOT TRUE
-                     ORDER BY id DESC LIMIT $2) newest) touched (at)
+                 UNION ALL SELECT at FROM (
+                     SELECT {at} AS at, state, table_name FROM {log}_archive log ORDER BY id DESC LIMIT $2) newest
+                 WHERE state IN ('SUCCESS', 'FAILED', 'MERGED') AND (table_name = ANY($3)) IS NOT TRUE) touched (at)
              WHERE at > greatest(clock_timestamp() - make_interval(secs => $1::integer), {ours_until})"
         );
         let row = client
@@ -70,21 +70,26 @@ impl Store {
         }))
     }
 
-    /// Sessions of others that listen for new entries, that changed the log a moment ago, or that are named like it. Whose
-    /// statements this role may not see are known by their names only.
+    /// Sessions of others that listen for new entries of this schema's log, that changed it a moment ago, or that are named
+    /// like Heroku Connect. Of those that this role may not look at, PostgreSQL tells nothing but role and name.
     async fn sessions_on_log(&self) -> Result<Vec<String>, Error> {
         let client = self.client().await?;
         let sql = r#"
             SELECT pid, coalesce(usename, '')::text, coalesce(application_name, ''), listens, changes FROM (
                 SELECT pid, usename, application_name,
-                    query ~* '\mlisten\M.*hc_trigger_log' AS listens,
-                    query ~* '(update|delete\s+from|insert\s+into)\s+\S*_trigger_log' AND (state <> 'idle'
-                        OR state_change > clock_timestamp() - make_interval(secs => $1::integer)) AS changes
-                FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-                    AND backend_type = 'client backend' AND coalesce(application_name, '') NOT LIKE 'syncdeck%') sessions
+                    query ~* '\mlisten\M' AND position($2 || '.hc_trigger_log' IN plain) > 0 AS listens,
+                    query ~* '(update|delete\s+from|insert\s+into)\s+\S*_trigger_log'
+                        AND (plain !~ '\._trigger_log' OR position($2 || '._trigger_log' IN plain) > 0)
+                        AND (state <> 'idle' OR state_change > clock_timestamp() - make_interval(secs => $1::integer)) AS changes
+                FROM pg_stat_activity, replace(query, '"', '') plain
+                WHERE datname = current_database() AND pid <> pg_backend_pid()
+                    AND coalesce(backend_type, 'client backend') = 'client backend'
+                    AND coalesce(application_name, '') NOT LIKE 'syncdeck%') sessions
             WHERE listens OR changes OR application_name ~* 'heroku.?connect|hconnect' ORDER BY pid"#;
-        let rows =
-            client.query(sql, &[&LOOK_BACK_SECONDS]).await.context("look for sessions of Heroku Connect")?;
+        let rows = client
+            .query(sql, &[&LOOK_BACK_SECONDS, &self.schema_name])
+            .await
+            .context("look for sessions of Heroku Connect")?;
         Ok(rows
             .iter()
             .map(|row| {

@@ -51,7 +51,7 @@ impl Store {
             plan.strangers = self.entries_of_others(&transaction, &mapped).await?;
         }
         transaction.rollback().await.context("end a look at the database")?;
-        if plan.foreign().next().is_some() {
+        if plan.foreign().next().is_some() && plan.refused.is_none() {
             let own = plan.tables.iter().filter(|table| table.origin == TableOrigin::Own);
             let own: Vec<&str> = own.map(|table| table.table.as_str()).collect();
             plan.at_work = self.heroku_at_work(&own).await?;

@@ -143,7 +143,7 @@ impl Store {
     ) -> Result<Vec<String>, Error> {
         let names: Vec<String> = tables.iter().map(|table| function(table, LOGGER)).collect();
         let sql = "SELECT DISTINCT pg_get_userbyid(proowner)::text FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
-             WHERE nspname = $1 AND proname = ANY($2) AND NOT has_schema_privilege(proowner, 'syncdeck', 'USAGE')";
+             WHERE nspname = $1 AND proname = ANY($2) AND pronargs = 0 AND NOT has_schema_privilege(proowner, 'syncdeck', 'USAGE')";
         let rows = transaction.query(sql, &[&self.schema_name, &names]).await;
         let mut told = Vec::new();
         for row in rows.context("look who owns the functions that capture")? {
@@ -164,9 +164,9 @@ impl Store {
         let names: Vec<String> = tables.iter().map(|table| function(table, LOGGER)).collect();
         let sql = "SELECT pg_get_userbyid(proowner)::text, c.relkind::text FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
              JOIN pg_class c ON c.relnamespace = n.oid AND CASE relkind
-                 WHEN 'S' THEN relname = '_trigger_log_id_seq' AND NOT has_sequence_privilege(proowner, c.oid, 'USAGE')
+                 WHEN 'S' THEN relname = '_trigger_log_id_seq' AND NOT has_sequence_privilege(proowner, c.oid, 'USAGE, UPDATE')
                  WHEN 'r' THEN relname = '_trigger_log' AND NOT has_table_privilege(proowner, c.oid, 'INSERT') END
-             WHERE nspname = $1 AND proname = ANY($2) ORDER BY relkind = 'S' LIMIT 1";
+             WHERE nspname = $1 AND proname = ANY($2) AND pronargs = 0 ORDER BY relkind = 'S' LIMIT 1";
         let lacking = transaction.query_opt(sql, &[&self.schema_name, &names]).await;
         let Some(row) = lacking.context("look who may write the change log")? else { return Ok(()) };
         let (owner, kind): (String, String) = (row.get(0), row.get(1));

@@ -255,7 +255,8 @@ impl Store {
         let sql = format!(
             "UPDATE {}._trigger_log log SET state = CASE WHEN {UNSURE} THEN 'FAILED' ELSE 'NEW' END,
                  sf_message = CASE WHEN {UNSURE} THEN coalesce(sf_message, '{UNSURE_MESSAGE}') ELSE sf_message END,
-                 updated_at = pg_catalog.clock_timestamp() WHERE state = 'PENDING';
+                 updated_at = pg_catalog.clock_timestamp() WHERE state = 'PENDING'
+                 AND table_name IN (SELECT table_name FROM syncdeck.mapping UNION SELECT name FROM syncdeck.layout);
              DELETE FROM syncdeck.unit;
              DELETE FROM syncdeck.candidate;
              DELETE FROM syncdeck.refused;
