@@ -3,6 +3,7 @@
 
 use nix::sys::signal::Signal;
 use serde_json::json;
+use tokio_postgres::NoTls;
 
 use crate::liar::{JobLie, Story};
 use crate::support::operation;
@@ -135,5 +136,93 @@ async fn a_load_by_a_job_goes_on_after_its_engine_died_and_loses_and_doubles_not
     let captured = "SELECT (SELECT count(*) FROM salesforce._trigger_log) + (SELECT count(*) FROM salesforce._trigger_log_archive)";
     assert_eq!(world.count(captured).await, 0);
     assert_eq!(world.org.query_jobs(), 1, "it began anew");
+    world.judge().await;
+}
+
+/// Whether what applications write to contacts is captured.
+const CAPTURED: &str =
+    "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'salesforce.contact'::regclass AND tgenabled = 'O'
+     AND tgname IN ('00_hc_logger', 'zz_hc_status')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_come_in_another_order_are_stored_in_theirs() {
+    let (mut world, liar) = World::lied_to("pages overtaken").await;
+    world.limits = "request_timeout = \"30s\"\nlease = \"60s\"".to_owned();
+    populate(&world);
+    liar.tell(Story { job: Some(JobLie::Overtaken), ..Story::default() });
+    world.start_engine("");
+    world.until_loaded().await;
+    world.is_right().await;
+    // The first page and the third one waited for those behind them.
+    assert_eq!(liar.told(), 2);
+    assert_eq!(world.org.query_jobs(), 1);
+    assert_eq!(world.count(CAPTURED).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_breaks_off_while_those_behind_it_are_there_is_asked_for_again() {
+    let (mut world, liar) = World::lied_to("middle page broken").await;
+    world.limits = "request_timeout = \"30s\"\nlease = \"60s\"".to_owned();
+    populate(&world);
+    liar.tell(Story { job: Some(JobLie::MiddleBroken), ..Story::default() });
+    world.start_engine("");
+    world.until_loaded().await;
+    world.is_right().await;
+    assert_eq!(liar.told(), 2);
+    assert_eq!(world.org.query_jobs(), 1, "it began anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_dies_while_it_copies_leaves_capture_on_and_no_row_of_that_page() {
+    let mut world = World::new("copy killed").await;
+    world.limits = "request_timeout = \"10s\"\nlease = \"30s\"".to_owned();
+    populate(&world);
+    world.start_engine("mid_copy=kill");
+    let mut ended = false;
+    world
+        .until("it died", async |world| {
+            ended = ended || world.printed().contains("failpoint mid_copy: Kill");
+            ended
+        })
+        .await;
+    world.engines.remove(0).forget();
+    assert_eq!(world.count(CAPTURED).await, 2);
+    assert_eq!(world.count("SELECT count(*) FROM salesforce.contact").await, 0);
+    world.start_engine("");
+    world.until_loaded().await;
+    world.is_right().await;
+    assert_eq!(world.count(CAPTURED).await, 2);
+    assert_eq!(world.org.query_jobs(), 1, "it began anew");
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_while_a_page_is_copied_waits_for_it_and_is_captured_and_who_reads_does_not_wait() {
+    let mut world = World::new("written while copied").await;
+    world.limits = "request_timeout = \"10s\"\nlease = \"30s\"".to_owned();
+    populate(&world);
+    world.start_engine("mid_copy=wait:1500");
+    let locked = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'ShareRowExclusiveLock'
+         AND relation = to_regclass('salesforce.contact')";
+    world.until_count("a page is copied", locked, 1).await;
+    let url = world.server.url(&world.database);
+    let (writer, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let written = tokio::spawn(async move {
+        let sql = "INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Mine', 'N1')";
+        writer.execute(sql, &[]).await
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'RowExclusiveLock'
+         AND relation = to_regclass('salesforce.contact')";
+    world.until_count("the writer waits", waits, 1).await;
+    // A reader sees what was there before, at once.
+    assert_eq!(world.count("SELECT count(*) FROM salesforce.contact WHERE lastname = 'Mine'").await, 0);
+    assert_eq!(written.await.unwrap().unwrap(), 1);
+    world.until_loaded().await;
+    world
+        .until("the org has it", async |world| world.org.find_by_external_id("Contact", "N1").is_some())
+        .await;
+    assert_eq!(world.count(CAPTURED).await, 2);
+    assert_eq!(world.count("SELECT count(*) FROM salesforce.contact").await, MANY as i64 + 1);
     world.judge().await;
 }
