@@ -3,7 +3,6 @@
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use tokio_postgres::NoTls;
 
 use crate::liar::{JobLie, Story};
 use crate::support::operation;
@@ -193,41 +192,5 @@ async fn an_engine_that_dies_while_it_copies_leaves_capture_on_and_no_row_of_tha
     world.is_right().await;
     assert_eq!(world.count(CAPTURED).await, 2);
     assert_eq!(world.org.query_jobs(), 1, "it began anew");
-    world.judge().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_writes_while_a_page_is_copied_waits_for_it_and_is_captured_and_who_reads_does_not_wait() {
-    let mut world = World::new("written while copied").await;
-    world.limits = "request_timeout = \"10s\"\nlease = \"30s\"".to_owned();
-    populate(&world);
-    let url = world.server.url(&world.database);
-    let (writer, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    // Longer, and PostgreSQL would end the engine's session.
-    world.start_engine("mid_copy=wait:1500");
-    let locked = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'ShareRowExclusiveLock'
-         AND relation = to_regclass('salesforce.contact')";
-    world.until_count("a page is copied", locked, 1).await;
-    let written = tokio::spawn(async move {
-        let sql = "INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Mine', 'N1')";
-        writer.execute(sql, &[]).await
-    });
-    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'RowExclusiveLock'
-         AND relation = to_regclass('salesforce.contact')";
-    world
-        .until("the writer waits, or came between two pages", async |world| {
-            written.is_finished() || world.sql.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
-    // A reader sees what was there before, at once.
-    assert_eq!(world.count("SELECT count(*) FROM salesforce.contact WHERE lastname = 'Mine'").await, 0);
-    assert_eq!(written.await.unwrap().unwrap(), 1);
-    world.until_loaded().await;
-    world
-        .until("the org has it", async |world| world.org.find_by_external_id("Contact", "N1").is_some())
-        .await;
-    assert_eq!(world.count(CAPTURED).await, 2);
-    assert_eq!(world.count("SELECT count(*) FROM salesforce.contact").await, MANY as i64 + 1);
     world.judge().await;
 }

@@ -18,8 +18,8 @@ use crate::salesforce::sheet::Columns;
 use super::fetch;
 use crate::engine::Shared;
 
-/// Pages that are on their way, or wait, beside the one that is stored.
-const AHEAD: usize = 2;
+/// Pages that are on their way, or wait, beside the one that is next.
+const AHEAD: usize = 1;
 
 /// A page that comes, unless the one before it was the last one, or did not come.
 type Coming = AbortOnDropHandle<Result<Option<JobPage>, salesforce::Error>>;
@@ -37,6 +37,8 @@ pub(super) struct PagesAhead {
     /// Of the page that is handed out next, as it was told: where it is, and how many records are before it.
     at: (Option<String>, i64),
     short: bool,
+    /// Whether each page has the way for itself: several at a time came too slowly.
+    alone: bool,
 }
 
 impl PagesAhead {
@@ -58,6 +60,7 @@ impl PagesAhead {
             at: (at.0, pages.read()),
             behind: known(pages),
             short: false,
+            alone: false,
         }
     }
 
@@ -69,7 +72,7 @@ impl PagesAhead {
     /// The next page; `None` behind the last one.
     pub(super) async fn next(&mut self) -> Result<Option<JobPage>, salesforce::Error> {
         loop {
-            while self.coming.len() <= AHEAD {
+            while self.coming.len() <= if self.alone { 0 } else { AHEAD } {
                 self.ask();
             }
             let Some(first) = self.coming.pop_front() else { return self.end() };
@@ -81,7 +84,14 @@ impl PagesAhead {
                 },
             };
             match page {
-                Err(error) if is_too_long(&error) && !self.short => self.go_back(),
+                Err(error) if is_too_long(&error) && !self.short => {
+                    self.short = true;
+                    self.go_back();
+                }
+                Err(error) if is_passing(&error) && !self.alone => {
+                    self.alone = true;
+                    self.go_back();
+                }
                 Ok(Some(page)) => {
                     self.at = (page.next.clone(), page.read);
                     return Ok(Some(page));
@@ -104,16 +114,16 @@ impl PagesAhead {
     fn ask(&mut self) {
         let (tell, behind) = oneshot::channel();
         let before = std::mem::replace(&mut self.behind, behind);
-        let coming = fetch_page(self.shared.clone(), self.mapping.clone(), before, tell);
+        let tries = if self.alone { TRIES } else { 1 };
+        let coming = fetch_page(self.shared.clone(), self.mapping.clone(), tries, before, tell);
         self.coming.push_back(AbortOnDropHandle::new(tokio::spawn(coming)));
     }
 
-    /// From the page that is next on, all are asked for in short pages: those that are on their way begin elsewhere.
+    /// From the page that is next on, all are asked for anew: those that are on their way begin elsewhere, or take its room.
     fn go_back(&mut self) {
         self.coming.clear();
-        self.short = true;
         let pages = Pages::new(&self.job, &self.columns, self.total, self.at.1, self.at.0.as_deref());
-        self.behind = known(pages.shortened());
+        self.behind = known(if self.short { pages.shortened() } else { pages });
     }
 }
 
@@ -124,17 +134,18 @@ fn known(pages: Pages) -> oneshot::Receiver<Pages> {
     behind
 }
 
-/// Fetches the page that `before` tells, asking several times while Salesforce only is not well, and tells what is behind it.
+/// Fetches the page that `before` tells, asking so many times while Salesforce only is not well, and tells what is behind it.
 async fn fetch_page(
     shared: Arc<Shared>,
     mapping: Arc<Mapping>,
+    tries: usize,
     before: oneshot::Receiver<Pages>,
     behind: oneshot::Sender<Pages>,
 ) -> Result<Option<JobPage>, salesforce::Error> {
     let Ok(pages) = before.await else { return Ok(None) };
     let mut request = PageRequest::new(pages, behind);
     let mut pause = Duration::from_millis(500);
-    for _ in 1..TRIES {
+    for _ in 1..tries {
         match fetch::timed(&shared, &mapping, shared.client.job_page(&mut request)).await {
             Err(error) if is_passing(&error) && !is_too_long(&error) => tokio::time::sleep(pause).await,
             done => return done.map(Some),

@@ -118,8 +118,7 @@ impl Load<'_> {
             None => Vec::new(),
         };
         let (written, pieces) = write(sheet.clone(), places, format.clone());
-        let bytes = sheet.bytes();
-        let records = CopyRecords { ids: &ids, keys: &keys, format: &format, pieces, bytes };
+        let records = CopyRecords { ids: &ids, keys: &keys, format: &format, pieces };
         let began_at = self.progress.began_at;
         let copied = self.shared.store.copy_records(self.lease, self.mapping, records, began_at).await;
         // Whoever broke off because nobody took the pieces says nothing of the values.

@@ -14,14 +14,10 @@ use crate::postgres::changes::keys::wake_for_keys;
 use crate::postgres::changes::queue::UNSENT;
 use crate::postgres::changes::writeback::lock_new_records;
 use crate::postgres::reports::status::Lease;
-use crate::postgres::schema::takeover::TRIGGERS;
 use crate::postgres::tables::copy_format::CopyFormat;
-use crate::postgres::tables::load::COMMIT_LATER;
 use crate::postgres::tables::rows::LIMIT_WAITS;
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint, quote};
 
-/// Up to so many bytes are copied while nobody else can write to the table: that takes a fraction of a second.
-const MOST_ALONE: usize = 16 << 20;
 /// The columns that every table has, in the order in which they stand behind those of the fields.
 const SYSTEM: [&str; 4] = ["sfid", "systemmodstamp", "isdeleted", "_hc_lastop"];
 
@@ -35,36 +31,7 @@ pub struct CopyRecords<'a> {
     pub format: &'a CopyFormat,
     /// What a [`CopyWriter`] makes of them. Where it ends early, nothing is copied.
     pub pieces: mpsc::Receiver<Bytes>,
-    /// About how many bytes that is.
-    pub bytes: usize,
 }
-
-/// Switches the capture's triggers on or off.
-fn switch(table: &str, how: &str) -> String {
-    let each = TRIGGERS[..2].iter().map(|name| format!("{how} TRIGGER {}", quote(name)));
-    format!("ALTER TABLE {table} {}", each.collect::<Vec<_>>().join(", "))
-}
-
-/// Whether ours are the only triggers that a table ($1) has, keys of other tables included, and on; whether this role may switch
-/// them; whether nothing else is called in the course of an insert that might write; whether nobody is told of the switching,
-/// and nobody is writing or changing the table.
-const ONLY_OURS: &str = "
-    SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'r' AND NOT relispartition
-            AND NOT relhassubclass AND pg_has_role(relowner, 'USAGE'))
-        AND (SELECT count(*) = count(*) FILTER (WHERE tgname::text = ANY($2::text[]) AND tgenabled = 'O')
-                AND count(*) FILTER (WHERE tgname::text = ANY($3::text[])) = 2
-            FROM pg_trigger WHERE tgrelid = to_regclass($1))
-        AND NOT EXISTS (SELECT FROM pg_depend WHERE refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
-            AND (classid = 'pg_attrdef'::regclass AND objid IN (
-                    SELECT oid FROM pg_attrdef WHERE adrelid = to_regclass($1))
-                OR classid = 'pg_constraint'::regclass AND objid IN (
-                    SELECT oid FROM pg_constraint WHERE conrelid = to_regclass($1))))
-        AND NOT EXISTS (SELECT FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
-            WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND typtype = 'd')
-        AND NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled <> 'D')
-        AND NOT EXISTS (SELECT FROM pg_locks WHERE relation = to_regclass($1) AND pid IS DISTINCT FROM pg_backend_pid()
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND mode NOT IN ('AccessShareLock', 'RowShareLock'))";
 
 /// The columns that get a value, in their order.
 fn copied_columns(mapping: &Mapping) -> impl Iterator<Item = &str> {
@@ -86,7 +53,6 @@ impl Store {
         lease.prove(&transaction).await?;
         transaction.batch_execute(AS_ENGINE).await.context("mark the engine's own write")?;
         transaction.batch_execute(LIMIT_WAITS).await.context("limit the wait for locks")?;
-        transaction.batch_execute(COMMIT_LATER).await.context("let a load's commits be written later")?;
         lock_new_records(&transaction, &mapping.table, true).await?;
         let Some(keys) = self.free_keys(&transaction, mapping, records.keys).await? else {
             return Ok(false);
@@ -97,7 +63,6 @@ impl Store {
         let columns: Vec<String> = copied_columns(mapping).map(quote).collect();
         let (table, options) = (self.table(&mapping.table), records.format.options());
         let sql = format!("COPY {table} ({}) FROM STDIN{options}", columns.join(", "));
-        let ours_are_off = records.bytes <= MOST_ALONE && self.switch_off_ours(&transaction, mapping).await?;
         let copied =
             transaction.copy_rows(&sql, records.pieces).await.context("copy records read from Salesforce")?;
         if copied != records.ids.len() as u64 {
@@ -110,12 +75,8 @@ impl Store {
         {
             return Ok(false);
         }
-        if ours_are_off {
-            failpoint::pass(failpoint::MID_COPY).await?;
-            let sql = switch(&table, "ENABLE");
-            transaction.batch_execute(&sql).await.context("switch our triggers on again")?;
-        }
-        // Where they were on, nobody was kept from writing meanwhile.
+        failpoint::pass(failpoint::MID_COPY).await?;
+        // Nobody was kept from writing meanwhile.
         if !self.is_undisturbed(&transaction, mapping, records.ids, asked_at).await? {
             return Ok(false);
         }
@@ -148,32 +109,6 @@ impl Store {
             .await
             .context("look at the types of columns")?;
         Ok(CopyFormat::of(rows.iter().map(|row| row.get::<_, Option<u32>>(0))))
-    }
-
-    /// Switches our own triggers off until the transaction switches them on again, or ends without: they do nothing in what the
-    /// engine writes, and cost a third of what else copying costs. Others cannot write to the table meanwhile, for as long as a
-    /// page takes; they read it as ever. It is done only where nobody writes to the table just now, so that nobody waits in turn
-    /// for this, and where nothing but ours can write in the course of it, which would not be captured.
-    async fn switch_off_ours(&self, transaction: &Transaction<'_>, mapping: &Mapping) -> Result<bool, Error> {
-        let table = self.table(&mapping.table);
-        let found = transaction
-            .query_cached(ONLY_OURS, &[&table, &TRIGGERS.as_slice(), &TRIGGERS[..2].as_ref()])
-            .await
-            .context("look whether our triggers can be switched off")?;
-        if !found.first().is_some_and(|row| row.get(0)) {
-            return Ok(false);
-        }
-        transaction.batch_execute("SAVEPOINT ours").await.context("begin to switch our triggers off")?;
-        let sql =
-            format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE NOWAIT; {}", switch(&table, "DISABLE"));
-        let (is_off, sql) = match transaction.batch_execute(&sql).await {
-            Ok(()) => (true, "RELEASE ours"),
-            // Somebody came first.
-            Err(error) if error.as_db_error().is_some() => (false, "ROLLBACK TO ours; RELEASE ours"),
-            Err(error) => return Err(error).context("switch our triggers off"),
-        };
-        transaction.batch_execute(sql).await.context("go on with copying")?;
-        Ok(is_off)
     }
 
     /// The external ids of some records as Salesforce compares them; nothing where two of them are one, or a row has one.

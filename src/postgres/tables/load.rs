@@ -17,11 +17,6 @@ use crate::postgres::tables::records::json_text;
 use crate::postgres::tables::rows::RecordRow;
 use crate::postgres::{CHANNEL, Cached, Error, ErrorContext, Store};
 
-/// A load's pages, and how far it is, are not waited for until they are on disk: PostgreSQL writes them there in the order of their
-/// commits, and the last one of a load, which is waited for, has all of them there. After a crash of the server a load
-/// goes on where both are.
-pub(super) const COMMIT_LATER: &str = "SET LOCAL synchronous_commit = off";
-
 /// A load that is not done, the job that it reads by, and how far that is: whoever takes over goes on there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadJob {
@@ -122,7 +117,6 @@ impl Store {
         let job = job.map(|job| serde_json::json!(job));
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to tell how far a load is")?;
-        transaction.batch_execute(COMMIT_LATER).await.context("let a load's commits be written later")?;
         lease.extend(&transaction, length).await?;
         transaction
             .execute(
