@@ -37,6 +37,9 @@ pub const AFTER_EVENT: &str = "after_event";
 /// After it was noted what change events ask for, before it is done.
 pub const BEFORE_FETCH: &str = "before_fetch";
 
+/// In the transaction that copies a page of records, when they are there.
+pub const MID_COPY: &str = "mid_copy";
+
 /// Those that only change events pass.
 pub const EVENTS: [&str; 2] = [AFTER_EVENT, BEFORE_FETCH];
 

@@ -194,7 +194,7 @@ impl super::Client {
             .map_err(|error| unreachable(&error))?;
         let status = response.status();
         let retry_after = told::retry_after(response.headers(), Utc::now());
-        let read = match body::read(response, &self.big).await {
+        let read = match body::read(response, Vec::new(), &self.big).await {
             Err(body::Unread::Broken(error)) => return Err(unreachable(&error)),
             Err(body::Unread::TooLong) => Err(body::too_long()),
             Ok(body) => body::json(body).await,

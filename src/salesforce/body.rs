@@ -59,9 +59,12 @@ pub(super) struct Json {
     pub(super) replaced: Vec<Vec<String>>,
 }
 
-/// Reads a body up to its end or its bound. `big` is shared by all answers of a client.
-pub(super) async fn read(mut response: Response, big: &Arc<Semaphore>) -> Result<Body, Unread> {
-    let mut bytes = Vec::new();
+/// Reads a body up to its end or its bound, into `bytes`. `big` is shared by all answers of a client.
+pub(super) async fn read(
+    mut response: Response,
+    mut bytes: Vec<u8>,
+    big: &Arc<Semaphore>,
+) -> Result<Body, Unread> {
     let mut permit = None;
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
         if bytes.len() + chunk.len() > MAX_BYTES {

@@ -1,5 +1,6 @@
 //! Jobs of Bulk API 2.0 that read: a query is handed over, Salesforce works it off by itself, and its result is fetched page by
-//! page as CSV. Nothing is asked twice here; who asks decides what may be.
+//! page as CSV. Nothing is asked twice here; who asks decides what may be. The head of an answer tells where the next page is,
+//! so that one can be asked for while the records of this one still come.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::domain::names::Sfid;
 use crate::domain::reports::forecast::JOB_PAGE;
@@ -19,6 +21,9 @@ use super::{Ask, Client, Error, auth, body, told};
 pub const LONGEST_QUERY: usize = 100_000;
 /// Records on a page where that many are longer than what is read of an answer.
 const SHORT_PAGE: i64 = 500;
+/// What is set aside for a page, of which only what it fills is memory. An allocator takes so much from the system, and gives it
+/// back with the page, instead of keeping pieces of pages that are gone.
+const ROOM: usize = 33 << 20;
 /// The longest locator that is believed.
 const LONGEST_LOCATOR: usize = 2_000;
 /// Records in one result, at most: no org has so many.
@@ -35,7 +40,7 @@ pub enum JobState {
     Over(String),
 }
 
-/// The result of a job, from page to page.
+/// The result of a job, from the page on that comes next.
 #[derive(Debug)]
 pub struct Pages {
     job: String,
@@ -66,26 +71,41 @@ impl Pages {
         }
     }
 
-    /// Where the next page is, to go on there another time.
-    pub fn locator(&self) -> Option<&str> {
-        self.locator.as_deref()
-    }
-
-    /// Records on the pages so far.
+    /// Records on the pages before.
     pub fn read(&self) -> i64 {
         self.read
     }
 
-    /// Takes note of a page.
+    /// The same in pages of few records, which are not longer than what is read of an answer.
+    pub fn shortened(self) -> Pages {
+        Pages { short: true, ..self }
+    }
+
+    /// Whether they are short already.
+    pub fn is_short(&self) -> bool {
+        self.short
+    }
+
+    /// Where the page is asked for.
+    fn path(&self) -> String {
+        let records = if self.short { SHORT_PAGE } else { JOB_PAGE };
+        let path = format!("jobs/query/{}/results?maxRecords={records}", self.job);
+        match &self.locator {
+            Some(locator) => format!("{path}&locator={}", encode(locator)),
+            None => path,
+        }
+    }
+
+    /// Takes note of a page, by its head: of its records, and where the next one is.
     ///
     /// # Errors
     /// In words, why it is none of this result.
-    fn take(&mut self, sheet: &Sheet, next: Option<String>) -> Result<(), &'static str> {
-        let read = self.read.saturating_add(i64::try_from(sheet.len()).unwrap_or(i64::MAX));
+    fn take(&mut self, records: usize, next: Option<String>) -> Result<(), &'static str> {
+        let read = self.read.saturating_add(i64::try_from(records).unwrap_or(i64::MAX));
         if read > self.total || next.is_none() && read != self.total {
             return Err("there are more or fewer records than the job counted");
         }
-        if next.is_some() && sheet.is_empty() {
+        if next.is_some() && records == 0 {
             return Err("it leads on for ever");
         }
         if let Some(next) = &next
@@ -98,6 +118,68 @@ impl Pages {
         self.locator = next;
         Ok(())
     }
+}
+
+/// A page that is asked for, as often as it takes.
+#[derive(Debug)]
+pub struct PageRequest {
+    path: String,
+    columns: Arc<Columns>,
+    /// The result from this page on, until its head came.
+    pages: Option<Pages>,
+    /// Who waits for where the next one is.
+    behind: Option<oneshot::Sender<Pages>>,
+    /// What its head told: its records, where the next page is, and how many records were read then.
+    head: Option<(usize, Option<String>, i64)>,
+}
+
+impl PageRequest {
+    /// Of the next page of a result. `behind` is told the result behind it, if there is more, as soon as its head came.
+    pub fn new(pages: Pages, behind: oneshot::Sender<Pages>) -> PageRequest {
+        let (path, columns) = (pages.path(), pages.columns.clone());
+        PageRequest { path, columns, pages: Some(pages), behind: Some(behind), head: None }
+    }
+
+    /// Takes note of the head of an answer.
+    ///
+    /// # Errors
+    /// In words, why it is not that of this page.
+    fn take(&mut self, records: usize, next: Option<String>) -> Result<(), &'static str> {
+        if let Some((told, told_next, _)) = &self.head
+            && (*told, told_next) != (records, &next)
+        {
+            return Err("it is another page than when it was asked for before");
+        }
+        if let Some(pages) = &mut self.pages {
+            pages.take(records, next.clone())?;
+            self.head = Some((records, next, pages.read));
+        }
+        if let Some(pages) = self.pages.take_if(|pages| !pages.over)
+            && let Some(behind) = self.behind.take()
+        {
+            // Who does not wait any more needs no other page.
+            let _ = behind.send(pages);
+        }
+        // Behind the last one comes nothing.
+        (self.pages, self.behind) = (None, None);
+        Ok(())
+    }
+}
+
+/// A page of a job's result.
+#[derive(Debug)]
+pub struct JobPage {
+    /// Its records.
+    pub sheet: Sheet,
+    /// Where the next page is; nothing behind the last one.
+    pub next: Option<String>,
+    /// Records on the pages so far.
+    pub read: i64,
+}
+
+/// Whether a page was longer than what is read of an answer: in short pages its records may come.
+pub fn is_too_long(error: &Error) -> bool {
+    matches!(error, Error::Unusable { cause, .. } if *cause == body::too_long())
 }
 
 impl Client {
@@ -130,43 +212,17 @@ impl Client {
         self.request(Method::DELETE, &format!("jobs/query/{id}"), None).await.map(drop)
     }
 
-    /// The next page of a job's result; `None` behind the last one. After an error the same page is next.
-    pub async fn next_sheet(&self, pages: &mut Pages) -> Result<Option<Sheet>, Error> {
-        if pages.over {
-            return Ok(None);
-        }
-        let answer = match self.ask_for_sheet(pages, if pages.short { SHORT_PAGE } else { JOB_PAGE }).await {
-            Err(Error::Unusable { cause, .. }) if !pages.short && cause == body::too_long() => {
-                pages.short = true;
-                self.ask_for_sheet(pages, SHORT_PAGE).await
-            }
-            answer => answer,
-        };
-        let (sheet, next) = answer?;
-        let taken = pages.take(&sheet, next);
-        taken.map_err(|cause| self.unusable(&format!("the page of a job's records is none: {cause}")))?;
-        Ok(Some(sheet))
-    }
-
-    /// A page of so many records, and where the next one is.
-    async fn ask_for_sheet(&self, of: &Pages, records: i64) -> Result<(Sheet, Option<String>), Error> {
-        let mut path = format!("jobs/query/{}/results?maxRecords={records}", of.job);
-        if let Some(locator) = &of.locator {
-            path += &format!("&locator={}", encode(locator));
-        }
+    /// A page of a job's result. After an error it can be asked for again.
+    pub async fn job_page(&self, request: &mut PageRequest) -> Result<JobPage, Error> {
         let session = self.session().await?;
-        match self.sheet(&session, &path, &of.columns).await {
-            Err(error) => self.sheet(&self.session_after(&session, error).await?, &path, &of.columns).await,
+        match self.page_in(&session, request).await {
+            Err(error) => self.page_in(&self.session_after(&session, error).await?, request).await,
             answer => answer,
         }
     }
 
-    async fn sheet(
-        &self,
-        session: &auth::Session,
-        path: &str,
-        columns: &Arc<Columns>,
-    ) -> Result<(Sheet, Option<String>), Error> {
+    async fn page_in(&self, session: &auth::Session, request: &mut PageRequest) -> Result<JobPage, Error> {
+        let path = &request.path;
         let ask = Ask { method: Method::GET, path, body: None, since: None, short_page: false };
         let response = self.respond(session, &ask).await?;
         if !response.status().is_success() {
@@ -174,14 +230,16 @@ impl Client {
         }
         let none = |cause: &str| self.unusable(&format!("the page of a job's records is none: {cause}"));
         let (count, next) = page_head(response.headers()).map_err(none)?;
-        let body = self.body(response).await?;
-        let columns = columns.clone();
+        request.take(count, next).map_err(none)?;
+        let body = self.body(response, Vec::with_capacity(ROOM)).await?;
+        let columns = request.columns.clone();
         let sheet =
             body::beside(body, |bytes| Sheet::parse(bytes, columns)).await.map_err(|cause| none(&cause))?;
         if sheet.len() != count {
             return Err(none("it has more or fewer records than it says"));
         }
-        Ok((sheet, next))
+        let (_, next, read) = request.head.clone().unwrap_or_default();
+        Ok(JobPage { sheet, next, read })
     }
 }
 
@@ -273,24 +331,37 @@ mod tests {
         let mapping = Mapping::plain("Account", Vec::new());
         let columns = Arc::new(Columns::of(&mapping, &[]));
         let pages = |total| Pages::new(JOB, &columns, total, 0, None);
-        let sheet = |records: usize| {
-            let row = "\"001sd0000000001AAA\",\"\",\"false\"\n".repeat(records);
-            let text = format!("\"Id\",\"SystemModstamp\",\"IsDeleted\"\n{row}");
-            Sheet::parse(text.into_bytes(), columns.clone()).unwrap()
-        };
         let at = |locator: &str| Some(locator.to_owned());
         let mut good = pages(3);
-        assert_eq!(good.take(&sheet(2), at("b")), Ok(()));
-        assert_eq!((good.locator(), good.read()), (Some("b"), 2));
-        assert_eq!(good.take(&sheet(1), None), Ok(()));
+        assert_eq!(good.take(2, at("b")), Ok(()));
+        assert_eq!((good.locator.as_deref(), good.read()), (Some("b"), 2));
+        assert_eq!(good.take(1, None), Ok(()));
         assert!(good.over);
-        assert!(pages(3).take(&sheet(4), at("b")).is_err());
-        assert!(pages(3).take(&sheet(2), None).is_err());
-        assert!(pages(3).take(&sheet(0), at("b")).is_err());
+        assert!(pages(3).take(4, at("b")).is_err());
+        assert!(pages(3).take(2, None).is_err());
+        assert!(pages(3).take(0, at("b")).is_err());
         let mut back = pages(9);
-        assert_eq!(back.take(&sheet(1), at("b")), Ok(()));
-        assert_eq!(back.take(&sheet(1), at("c")), Ok(()));
-        assert!(back.take(&sheet(1), at("b")).is_err());
+        assert_eq!(back.take(1, at("b")), Ok(()));
+        assert_eq!(back.take(1, at("c")), Ok(()));
+        assert!(back.take(1, at("b")).is_err());
         assert_eq!(back.read(), 2);
+    }
+
+    #[test]
+    fn a_page_tells_what_is_behind_it_once_and_is_the_same_when_it_is_asked_for_again() {
+        let columns = Arc::new(Columns::of(&Mapping::plain("Account", Vec::new()), &[]));
+        let at = |locator: &str| Some(locator.to_owned());
+        let (behind, mut next) = oneshot::channel();
+        let mut page = PageRequest::new(Pages::new(JOB, &columns, 3, 0, None), behind);
+        // What cannot be its head tells nothing.
+        assert!(page.take(4, at("b")).is_err() && next.try_recv().is_err());
+        assert_eq!(page.take(2, at("b")), Ok(()));
+        let behind = next.try_recv().unwrap();
+        assert_eq!((behind.locator.as_deref(), behind.read()), (Some("b"), 2));
+        assert_eq!(page.take(2, at("b")), Ok(()));
+        assert!(page.take(1, at("b")).is_err() && page.take(2, at("c")).is_err());
+        let (last, mut next) = oneshot::channel();
+        assert_eq!(PageRequest::new(behind, last).take(1, None), Ok(()));
+        assert!(next.try_recv().is_err());
     }
 }

@@ -313,14 +313,14 @@ impl Client {
 
     /// The JSON of an answer.
     async fn json(&self, response: reqwest::Response) -> Result<body::Json, Error> {
-        let body = self.body(response).await?;
+        let body = self.body(response, Vec::new()).await?;
         body::json(body).await.map_err(|cause| self.unusable(&cause))
     }
 
-    /// The body of an answer, which is to be UTF-8.
-    async fn body(&self, response: reqwest::Response) -> Result<body::Body, Error> {
+    /// The body of an answer, which is to be UTF-8, read into `bytes`.
+    async fn body(&self, response: reqwest::Response, bytes: Vec<u8>) -> Result<body::Body, Error> {
         let charset = told::foreign_charset(response.headers());
-        match body::read(response, &self.big).await {
+        match body::read(response, bytes, &self.big).await {
             Ok(body) => match charset {
                 None => Ok(body),
                 Some(charset) => Err(self.unusable(&format!("the answer is in {charset}, not in UTF-8"))),

@@ -2,9 +2,12 @@
 //! records or shorter values, so each row, and the end, must be whole.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use csv::{ReaderBuilder, StringRecord};
+use csv::{ByteRecord, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use crate::domain::mappings::field::{Field, FieldType};
@@ -56,8 +59,8 @@ pub struct Sheet {
     columns: Arc<Columns>,
     /// All values, one behind the other: a text of its own for each would cost far more than what it holds.
     text: String,
-    /// Where each value ends in it, row by row.
-    ends: Vec<usize>,
+    /// Where each value ends in it, row by row. No answer is so long that this would not do.
+    ends: Vec<u32>,
     /// Values that could not be held as they came: each has a U+FFFD where something was no text.
     pub replaced: Vec<Replaced>,
 }
@@ -68,8 +71,8 @@ impl Sheet {
     /// # Errors
     /// In words, and without a word of it, why it is no page.
     pub(super) fn parse(bytes: Vec<u8>, columns: Arc<Columns>) -> Result<Sheet, String> {
-        let (text, spoilt) = readable(bytes);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let (whole, spoilt) = readable(bytes);
+        let text = whole.strip_prefix('\u{feff}').unwrap_or(&whole);
         if text.trim_start().starts_with('<') {
             return Err("it is a page of HTML or XML".to_owned());
         }
@@ -78,32 +81,39 @@ impl Sheet {
             return Err("it ends in the middle".to_owned());
         }
         // A row ends with any line end outside of quotes.
-        let mut reader = ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
-        let (mut values, mut ends) = (String::with_capacity(text.len()), Vec::new());
-        let mut row = StringRecord::new();
+        let taken = whole.len() - text.len();
+        let text = Rc::new(RefCell::new(InPlace { bytes: whole.into_bytes(), taken, put: 0 }));
+        let mut reader = ReaderBuilder::new().has_headers(false).from_reader(Unread(text.clone()));
+        let mut ends: Vec<u32> = Vec::with_capacity(quotes / 2);
+        let mut row = ByteRecord::new();
         let mut is_header = true;
         // Rows of different lengths are an error to the reader.
-        while reader.read_record(&mut row).map_err(|_| "its rows have different lengths")? {
+        while reader.read_byte_record(&mut row).map_err(|_| "its rows have different lengths")? {
             if is_header {
-                let is = |(name, known): (&str, &String)| name.eq_ignore_ascii_case(known);
+                let is = |(name, known): (&[u8], &String)| name.eq_ignore_ascii_case(known.as_bytes());
                 if row.len() != columns.names.len() || !row.iter().zip(&columns.names).all(is) {
                     return Err("its columns are others than those that were asked for".to_owned());
                 }
                 is_header = false;
                 continue;
             }
-            if row.get(0).and_then(Sfid::parse).is_none() {
+            let id = row.get(0).and_then(|id| std::str::from_utf8(id).ok());
+            if id.and_then(Sfid::parse).is_none() {
                 return Err("one of its records has no id".to_owned());
             }
-            for value in &row {
-                values.push_str(value);
-                ends.push(values.len());
+            let mut text = text.borrow_mut();
+            let begin = text.put;
+            text.put(row.as_slice())?;
+            for range in (0..row.len()).filter_map(|at| row.range(at)) {
+                ends.push(u32::try_from(begin + range.end).map_err(|_| "it is too long")?);
             }
         }
         if is_header {
             return Err("it has no columns".to_owned());
         }
-        let mut sheet = Sheet { columns, text: values, ends, replaced: Vec::new() };
+        drop(reader);
+        let text = text.take().values().ok_or("its values are no text")?;
+        let mut sheet = Sheet { columns, text, ends, replaced: Vec::new() };
         if spoilt {
             sheet.mark();
         }
@@ -113,6 +123,11 @@ impl Sheet {
     /// Records on it.
     pub fn len(&self) -> usize {
         self.ends.len() / self.columns.names.len()
+    }
+
+    /// Bytes of all its values.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// Whether it has none.
@@ -139,8 +154,8 @@ impl Sheet {
     /// A value as it came.
     fn value(&self, row: usize, column: usize) -> &str {
         let at = row * self.columns.names.len() + column;
-        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[begin..self.ends[at]]
+        let end = |at: usize| self.ends[at] as usize;
+        &self.text[at.checked_sub(1).map_or(0, end)..end(at)]
     }
 
     /// A record as a query answers it: each parent as an object of its own.
@@ -171,6 +186,46 @@ impl Sheet {
         };
         self.replaced = spoilt.map(named).collect();
         self.text = self.text.replace(STANDS_IN, MARK);
+    }
+}
+
+/// A page that becomes its values, without another one of its size: they are shorter than what they are read from, so each is
+/// put where something was that is taken already.
+#[derive(Default)]
+struct InPlace {
+    bytes: Vec<u8>,
+    /// Up to where it was taken to be read.
+    taken: usize,
+    /// Up to where the values stand.
+    put: usize,
+}
+
+impl InPlace {
+    fn put(&mut self, values: &[u8]) -> Result<(), &'static str> {
+        let end = self.put + values.len();
+        let place =
+            self.bytes[..self.taken].get_mut(self.put..end).ok_or("its values are longer than itself")?;
+        place.copy_from_slice(values);
+        self.put = end;
+        Ok(())
+    }
+
+    /// The values, which were text before they were put together.
+    fn values(mut self) -> Option<String> {
+        self.bytes.truncate(self.put);
+        String::from_utf8(self.bytes).ok()
+    }
+}
+
+/// What of it is still to be read.
+struct Unread(Rc<RefCell<InPlace>>);
+
+impl Read for Unread {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut page = self.0.borrow_mut();
+        let taken = (&page.bytes[page.taken..]).read(into)?;
+        page.taken += taken;
+        Ok(taken)
     }
 }
 

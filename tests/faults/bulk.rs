@@ -137,3 +137,60 @@ async fn a_load_by_a_job_goes_on_after_its_engine_died_and_loses_and_doubles_not
     assert_eq!(world.org.query_jobs(), 1, "it began anew");
     world.judge().await;
 }
+
+/// Whether what applications write to contacts is captured.
+const CAPTURED: &str =
+    "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'salesforce.contact'::regclass AND tgenabled = 'O'
+     AND tgname IN ('00_hc_logger', 'zz_hc_status')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_come_in_another_order_are_stored_in_theirs() {
+    let (mut world, liar) = World::lied_to("pages overtaken").await;
+    world.limits = "request_timeout = \"30s\"\nlease = \"60s\"".to_owned();
+    populate(&world);
+    liar.tell(Story { job: Some(JobLie::Overtaken), ..Story::default() });
+    world.start_engine("");
+    world.until_loaded().await;
+    world.is_right().await;
+    // The first page and the third one waited for those behind them.
+    assert_eq!(liar.told(), 2);
+    assert_eq!(world.org.query_jobs(), 1);
+    assert_eq!(world.count(CAPTURED).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_breaks_off_while_those_behind_it_are_there_is_asked_for_again() {
+    let (mut world, liar) = World::lied_to("middle page broken").await;
+    world.limits = "request_timeout = \"30s\"\nlease = \"60s\"".to_owned();
+    populate(&world);
+    liar.tell(Story { job: Some(JobLie::MiddleBroken), ..Story::default() });
+    world.start_engine("");
+    world.until_loaded().await;
+    world.is_right().await;
+    assert_eq!(liar.told(), 2);
+    assert_eq!(world.org.query_jobs(), 1, "it began anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_dies_while_it_copies_leaves_capture_on_and_no_row_of_that_page() {
+    let mut world = World::new("copy killed").await;
+    world.limits = "request_timeout = \"10s\"\nlease = \"30s\"".to_owned();
+    populate(&world);
+    world.start_engine("mid_copy=kill");
+    let mut ended = false;
+    world
+        .until("it died", async |world| {
+            ended = ended || world.printed().contains("failpoint mid_copy: Kill");
+            ended
+        })
+        .await;
+    world.engines.remove(0).forget();
+    assert_eq!(world.count(CAPTURED).await, 2);
+    assert_eq!(world.count("SELECT count(*) FROM salesforce.contact").await, 0);
+    world.start_engine("");
+    world.until_loaded().await;
+    world.is_right().await;
+    assert_eq!(world.count(CAPTURED).await, 2);
+    assert_eq!(world.org.query_jobs(), 1, "it began anew");
+    world.judge().await;
+}

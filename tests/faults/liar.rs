@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// What it does to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +129,10 @@ pub enum JobLie {
     Again,
     /// No page but the first one.
     NoMore,
+    /// Every other page's head comes at once, and its records after the whole of the page behind it.
+    Overtaken,
+    /// The second page ends in the middle, twice, when the whole of the page behind it is there.
+    MiddleBroken,
 }
 
 impl JobLie {
@@ -154,8 +161,22 @@ impl JobLie {
                 answer("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n", body)
             }),
             JobLie::Again => page(&with_header(head, "sforce-locator", "MjUwMA"), body),
+            // Those are no matter of words.
+            JobLie::Overtaken | JobLie::MiddleBroken => None,
         }
     }
+}
+
+/// Records on a page, as the world's org has them.
+const PAGE: usize = 2_500;
+
+/// Which page of a job's result a request is for, by its locator: the number of records before it.
+fn page_of(request: &Request) -> Option<usize> {
+    let (_, results) = request.path.split_once("/results?")?;
+    let locator = results.split('&').find_map(|pair| pair.strip_prefix("locator="));
+    let Some(locator) = locator else { return Some(0) };
+    let before = String::from_utf8(STANDARD_NO_PAD.decode(locator).ok()?).ok()?;
+    Some(before.parse::<usize>().ok()? / PAGE)
 }
 
 /// A head whose header says something else.
@@ -193,6 +214,8 @@ pub struct Liar {
     /// How often somebody came to where nobody should.
     strayed: Arc<AtomicU64>,
     elsewhere: SocketAddr,
+    /// Pages of a job's result up to the last one that was told as a whole.
+    whole: watch::Sender<usize>,
 }
 
 struct Request {
@@ -212,6 +235,7 @@ impl Liar {
             asked: Arc::default(),
             strayed: Arc::default(),
             elsewhere: elsewhere.local_addr().unwrap(),
+            whole: watch::Sender::new(0),
         };
         let strayed = liar.strayed.clone();
         tokio::spawn(async move {
@@ -270,6 +294,14 @@ impl Liar {
                 client.write_all(&spoilt).await?;
                 continue;
             }
+            if let Some(lie) = story.job
+                && let Some(page) = page_of(&request)
+            {
+                if !self.turn(lie, page, &mut client, &head, &body).await? {
+                    return Ok(());
+                }
+                continue;
+            }
             match story.lie.filter(|_| concerned) {
                 Some(lie) => {
                     self.told.fetch_add(1, Ordering::Relaxed);
@@ -281,6 +313,35 @@ impl Liar {
             }
         }
         Ok(())
+    }
+
+    /// Tells a page of a job in its turn. False when the connection is of no use any more.
+    async fn turn(
+        &self,
+        lie: JobLie,
+        page: usize,
+        to: &mut TcpStream,
+        head: &str,
+        body: &[u8],
+    ) -> std::io::Result<bool> {
+        let is_last = header(head, "sforce-locator") == Some("null");
+        let waits = lie == JobLie::Overtaken && page.is_multiple_of(2) && !is_last;
+        let breaks = lie == JobLie::MiddleBroken && page == 1 && self.told() < 2;
+        let begun = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+        to.write_all(begun.as_bytes()).await?;
+        if waits || breaks {
+            to.write_all(&body[..body.len() / 2]).await?;
+            let _ = self.whole.subscribe().wait_for(|whole| *whole > page + 1).await;
+            self.told.fetch_add(1, Ordering::Relaxed);
+            if breaks {
+                return Ok(false);
+            }
+            to.write_all(&body[body.len() / 2..]).await?;
+        } else {
+            to.write_all(body).await?;
+        }
+        self.whole.send_modify(|whole| *whole = (*whole).max(page + 1));
+        Ok(true)
     }
 
     /// Tells one. False when the connection is of no use any more.

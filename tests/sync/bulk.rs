@@ -300,3 +300,46 @@ async fn a_record_that_its_table_refuses_costs_the_others_of_its_page_nothing() 
     world.run("ALTER TABLE salesforce.contact DROP CONSTRAINT no_such_name; DROP TRIGGER not_that ON salesforce.contact").await;
     world.until("both are stored", async || world.rows("contact").await == MANY + 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_trigger_of_the_application_writes_while_a_page_is_copied_is_captured() {
+    let mut world = World::made(MAPPINGS, paged, |_| {}).await;
+    world.stop_engine().await;
+    long_ago(&world.org, MANY);
+    world
+        .run(
+            "CREATE FUNCTION public.greets() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 SET LOCAL xmlbinary TO 'base64';
+                 UPDATE salesforce.contact SET firstname = 'Greeted' WHERE id = NEW.id;
+                 SET LOCAL xmlbinary TO 'hex'; RETURN NULL; END $$;
+             CREATE TRIGGER greets AFTER INSERT ON salesforce.contact FOR EACH ROW WHEN (NEW.lastname = 'Doe 7')
+                 EXECUTE FUNCTION public.greets()",
+        )
+        .await;
+    world.load_anew("Contact").await;
+    world.until_loaded("Contact").await;
+    world
+        .until("the org has it", async || {
+            world.record("Contact", "K7").is_some_and(|record| record["FirstName"] == json!("Greeted"))
+        })
+        .await;
+    assert_eq!(world.rows("contact").await, MANY + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_the_same_in_columns_of_other_types() {
+    let mut world = World::made(KIND, paged, kinds).await;
+    let all = "SELECT string_agg(concat_ws('|', sfid, name, note__c, amount__c::float8, steps__c::int, done__c, born__c, seen__c::timestamp), E'\\n' ORDER BY sfid) FROM salesforce.kind__c";
+    let before = world.text(all).await.unwrap();
+    world.plant("DELETE FROM salesforce.kind__c").await;
+    world.stop_engine().await;
+    world
+        .run(
+            "ALTER TABLE salesforce.kind__c ALTER amount__c TYPE numeric, ALTER steps__c TYPE bigint, ALTER name TYPE text,
+                 ALTER seen__c TYPE timestamptz",
+        )
+        .await;
+    world.load_anew("Kind__c").await;
+    world.until_loaded("Kind__c").await;
+    assert!(world.text(all).await.unwrap() == before, "rows copied as text are others than those in binary");
+}

@@ -4,7 +4,7 @@
 //! The job is kept with the mapping (`LoadJob`), so that an engine that takes over finds it: a first load goes on with the page
 //! that was to come, a reload takes the result from its beginning, for it must know which records it met. When the load began
 //! is kept until it is done, whatever becomes of its jobs: what was deleted since then is looked for afterwards. While a page
-//! is stored the next one is on its way; more than these two are never held.
+//! is stored (`copy`) the next ones are on their way (`ahead`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,31 +18,30 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::forecast::FEW;
 use crate::domain::values::checksum::checksum;
 use crate::postgres::reports::status::{Lease, ReadCursor};
-use crate::postgres::tables::copy::CopyText;
 use crate::postgres::tables::load::LoadJob;
-use crate::salesforce::bulk::{JobState, LONGEST_QUERY, Pages};
+use crate::salesforce;
+use crate::salesforce::bulk::{JobPage, JobState, LONGEST_QUERY};
 use crate::salesforce::query::FieldSelection;
 use crate::salesforce::retry::{TRIES, again, is_passing};
-use crate::salesforce::sheet::{Columns, Sheet};
-use crate::salesforce::{self, value};
+use crate::salesforce::sheet::Columns;
 
-use super::apply::{self, PageApplied, settle};
+use super::ahead::PagesAhead;
+use super::copy::Copies;
 use super::fetch::{self, ReadError};
 use super::loading::Load;
-use super::replaced;
 use crate::engine::{Shared, connection};
 
 /// So often jobs may fail, none coming further than those before, until the records are read by a query.
 const FAILURES: u32 = 3;
 /// Before another job takes the place of one that failed.
 const NEXT_JOB: Duration = Duration::from_secs(1);
-/// Between two looks at a job, at first and at most.
+/// So many looks at a job come close upon each other: most jobs are done by then.
+const FIRST_LOOKS: u32 = 5;
+/// Between two of them, and between two of those after them at most.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const NEXT_LOOK: Duration = Duration::from_secs(10);
 /// How long a job may take. Salesforce gives one up after far less.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// Records that are looked at one by one in one go.
-const PART: usize = 2_000;
 
 /// How a load by a job ended.
 pub(super) enum JobOutcome {
@@ -272,9 +271,10 @@ impl Load<'_> {
         };
         let Some(total) = self.until_complete(&id, cursor).await? else { return Ok(JobOutcome::Stopped) };
         let resumed = job.locator.clone().filter(|_| !cursor.loaded);
-        let pages = Pages::new(&id, columns, total, job.done, resumed.as_deref());
-        (self.progress.total, self.progress.done) = (total, pages.read());
-        self.sheets(job, pages, cursor).await
+        let at = (resumed, job.done);
+        let ahead = PagesAhead::new(self.shared, self.mapping, (&id, columns, total), at);
+        (self.progress.total, self.progress.done) = (total, ahead.read());
+        self.sheets(job, ahead, cursor).await
     }
 
     /// Makes the job; or says why Salesforce does not make it.
@@ -301,7 +301,7 @@ impl Load<'_> {
         let (shared, began) = (self.shared, Instant::now());
         // The lease is renewed at each look.
         let longest = NEXT_LOOK.min(fetch::lease_length(shared, self.mapping) / 4);
-        let mut pause = FIRST_LOOK;
+        let (mut pause, mut looks) = (FIRST_LOOK, 0);
         loop {
             match again(TRIES, || shared.client.query_job(id)).await.map_err(of_job)? {
                 JobState::Complete(total) => return Ok(Some(total)),
@@ -316,135 +316,42 @@ impl Load<'_> {
             if !shared.pause(pause.min(longest)).await {
                 return Ok(None);
             }
-            pause = (pause * 2).min(longest);
+            looks += 1;
+            if looks >= FIRST_LOOKS {
+                pause = (pause * 2).min(longest);
+            }
         }
     }
 
-    /// Stores page by page, each while the next one is on its way.
+    /// Stores page by page, each while the next ones are on their way.
     async fn sheets(
         &mut self,
         job: &mut LoadJob,
-        mut pages: Pages,
+        mut ahead: PagesAhead,
         cursor: &mut ReadCursor,
     ) -> Result<JobOutcome, Failed> {
-        let (shared, mapping) = (self.shared, self.mapping);
-        let name = &mapping.object;
-        let mut next = next_sheet(shared, mapping, &mut pages).await?;
-        let mut copies = Copies { possible: !cursor.loaded, ..Copies::default() };
-        while let Some(sheet) = next {
-            let (locator, read) = (pages.locator().map(str::to_owned), pages.read());
-            let (stored, fetched) = tokio::join!(
-                self.store(&sheet, cursor.loaded, &mut copies),
-                next_sheet(shared, mapping, &mut pages)
-            );
-            stored?;
-            if read > job.done {
-                (job.locator, job.done) = (locator, read);
+        let (shared, name) = (self.shared, &self.mapping.object);
+        let mut copies = Copies::new(!cursor.loaded);
+        while let Some(page) = ahead.next().await.map_err(of_job)? {
+            let JobPage { sheet, next, read } = page;
+            let is_last = next.is_none();
+            self.store(&Arc::new(sheet), cursor.loaded, &mut copies).await?;
+            let is_further = read > job.done;
+            if is_further {
+                (job.locator, job.done) = (next, read);
                 if read > job.furthest {
                     (job.furthest, job.failures) = (read, 0);
                 }
-                shared.store.keep_load_job(self.lease, name, Some(job)).await?;
             }
-            self.tell().await?;
-            next = fetched?;
-            if next.is_some() && shared.stop.is_cancelled() {
+            self.tell_with(is_further.then_some(&*job)).await?;
+            if !is_last && shared.stop.is_cancelled() {
                 return Ok(JobOutcome::Stopped);
             }
             self.poll_when_due(cursor).await?;
         }
-        shared.log.of("reader").debug(
-            format!("{name}: {} of {} pages were copied at one go", copies.done, copies.pages),
-            json!({"mapping": name}),
-        );
+        shared.log.of("reader").debug(format!("{name}: {copies}"), json!({"mapping": name}));
         Ok(JobOutcome::Read)
     }
-
-    /// Stores a page: at one go where nothing stands in its way, else with a look at each record.
-    async fn store(&mut self, sheet: &Sheet, loaded: bool, copies: &mut Copies) -> Result<(), ReadError> {
-        replaced::tell(self.shared, self.mapping, &sheet.replaced);
-        if loaded {
-            self.met.note_ids(sheet.ids());
-        }
-        copies.pages += 1;
-        if copies.possible && self.copy(sheet, copies).await? {
-            copies.done += 1;
-            return Ok(());
-        }
-        for from in (0..sheet.len()).step_by(PART) {
-            let part = from..sheet.len().min(from + PART);
-            self.apply(part.map(|at| value::to_row(self.mapping, &sheet.record(at))).collect()).await?;
-            self.renew().await?;
-        }
-        Ok(())
-    }
-
-    /// Copies a page into the table. False where one of its records needs a look; then nothing was written.
-    async fn copy(&mut self, sheet: &Sheet, copies: &mut Copies) -> Result<bool, ReadError> {
-        let (shared, mapping) = (self.shared, self.mapping);
-        let text = copy_text(mapping, sheet);
-        match shared.store.copy_records(self.lease, mapping, text, self.progress.began_at).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            // What is wrong with one record, or with COPY into this table, the other way tells better.
-            Err(error) if error.sql_state().is_some() && !error.is_connection() => {
-                shared.log.of("reader").debug(
-                    format!("{}: a page cannot be copied at one go", mapping.object),
-                    json!({"mapping": mapping.object, "cause": error.masked([mapping].into_iter())}),
-                );
-                copies.refused += 1;
-                copies.possible = copies.refused < MANY_REFUSED || copies.done > 0;
-                return Ok(false);
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let ids: Vec<&str> = sheet.ids().collect();
-        settle(shared, mapping, &ids, "it is stored").await?;
-        shared.store.notice_read_findings(&mapping.table, &ids).await?;
-        let applied = PageApplied { written: ids.len() as u64, ..PageApplied::default() };
-        apply::note(&mut self.run, ids.len(), &applied);
-        self.progress.done += ids.len() as i64;
-        Ok(true)
-    }
-}
-
-/// Pages that PostgreSQL refused to copy before one was copied, after which no more is tried so: the table has the records.
-const MANY_REFUSED: u32 = 3;
-
-/// How pages were stored.
-#[derive(Default)]
-struct Copies {
-    /// Whether it may be tried to copy one at one go.
-    possible: bool,
-    pages: u32,
-    done: u32,
-    refused: u32,
-}
-
-/// A page as COPY takes it.
-fn copy_text(mapping: &Mapping, sheet: &Sheet) -> CopyText {
-    let place = |name: &str| sheet.columns().place(name);
-    let fields: Vec<Option<usize>> = mapping.read_fields().map(|field| place(&field.name)).collect();
-    let key = mapping.external_id_field().and_then(|field| place(&field.name));
-    let system = ["Id", "SystemModstamp", "IsDeleted"].map(place);
-    let mut text = CopyText::default();
-    for row in 0..sheet.len() {
-        let value = |place: &Option<usize>| place.and_then(|place| sheet.text(row, place));
-        text.add(fields.iter().map(value), value(&key), system.each_ref().map(value));
-    }
-    text
-}
-
-/// The next page of a job's result, asked for several times while Salesforce only is not well.
-async fn next_sheet(shared: &Shared, mapping: &Mapping, pages: &mut Pages) -> Result<Option<Sheet>, Failed> {
-    let mut pause = Duration::from_millis(500);
-    for _ in 1..TRIES {
-        match fetch::timed(shared, mapping, shared.client.next_sheet(pages)).await {
-            Err(error) if is_passing(&error) => tokio::time::sleep(pause).await,
-            done => return done.map_err(of_job),
-        }
-        pause *= 2;
-    }
-    fetch::timed(shared, mapping, shared.client.next_sheet(pages)).await.map_err(of_job)
 }
 
 /// What Salesforce refuses of a job is of that job: it was forgotten, or its result is that of another version.

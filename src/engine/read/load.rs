@@ -5,6 +5,8 @@
 //! Salesforce may tell a later page as it was when the first was asked for. So nothing that happened since then is taken
 //! back by a page: a row that was sent or read meanwhile is read once more instead.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
@@ -28,7 +30,7 @@ use crate::engine::Shared;
 
 /// Loads a mapping for the first time, or again. False when the engine's end came first.
 pub(in crate::engine) async fn run(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     mapping: &Mapping,
     lease: &Lease,
     cursor: &mut ReadCursor,

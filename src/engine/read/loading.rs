@@ -1,11 +1,14 @@
 //! A load under way: what it stores and tells, whichever way its records come, and the polls that go on in between.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::domain::mappings::mapping::{Mapping, Stamp};
 use crate::domain::reports::overview::LoadProgress;
 use crate::domain::reports::run::{Run, RunKind};
 use crate::postgres::reports::status::{Lease, ReadCursor};
+use crate::postgres::tables::load::LoadJob;
 use crate::postgres::tables::rows::RecordRow;
 
 use super::apply;
@@ -16,7 +19,7 @@ use crate::engine::Shared;
 
 /// A load under way.
 pub(super) struct Load<'a> {
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a Arc<Shared>,
     pub(super) mapping: &'a Mapping,
     pub(super) lease: &'a Lease,
     pub(super) run: Run,
@@ -46,10 +49,17 @@ impl Load<'_> {
 
     /// Tells the progress.
     pub(super) async fn tell(&self) -> Result<(), ReadError> {
-        self.shared.store.set_load_progress(&self.mapping.object, &self.progress).await?;
-        self.renew().await?;
-        self.shared.store.notify("overview").await?;
-        Ok(())
+        self.tell_with(None).await
+    }
+
+    /// Tells the progress, and keeps the job that is so far. Extends the lease with it.
+    ///
+    /// # Errors
+    /// Also that another engine has it, which goes on with the load.
+    pub(super) async fn tell_with(&self, job: Option<&LoadJob>) -> Result<(), ReadError> {
+        let length = fetch::lease_length(self.shared, self.mapping);
+        let store = &self.shared.store;
+        Ok(store.load_goes_on(self.lease, length, &self.mapping.object, &self.progress, job).await?)
     }
 
     /// Extends the lease.

@@ -215,7 +215,11 @@ fn tell_costs(shared: &Shared, mapping: &Mapping, told: &mut Option<String>) {
 
 /// One look at Salesforce, when this engine holds the mapping's lease; false when it does not. `shape` is what the table's
 /// constraints were at the last one.
-async fn poll(shared: &Shared, mapping: &Mapping, shape: &mut Option<String>) -> Result<bool, ReadError> {
+async fn poll(
+    shared: &Arc<Shared>,
+    mapping: &Mapping,
+    shape: &mut Option<String>,
+) -> Result<bool, ReadError> {
     let lease = Lease { name: format!("reader {}", mapping.object), owner: shared.owner.clone() };
     if !shared.store.lease(&lease, lease_length(shared, mapping)).await? {
         return Ok(false);

@@ -307,6 +307,26 @@ impl Lease {
         }
     }
 
+    /// Proves it, and extends it.
+    ///
+    /// # Errors
+    /// That another engine has it.
+    pub(in crate::postgres) async fn extend(
+        &self,
+        transaction: &Transaction<'_>,
+        length: Duration,
+    ) -> Result<(), Error> {
+        let held = transaction
+            .execute(
+                "UPDATE syncdeck.lease SET until = clock_timestamp() + make_interval(secs => $3)
+                 WHERE name = $1 AND owner = $2",
+                &[&self.name, &self.owner, &length.as_secs_f64()],
+            )
+            .await
+            .context("extend a lease")?;
+        if held == 1 { Ok(()) } else { Err(self.lost()) }
+    }
+
     /// That it is held no more.
     pub fn lost(&self) -> Error {
         Error::Conflict(format!("the lease {:?} went to another engine meanwhile", self.name))

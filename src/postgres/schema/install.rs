@@ -196,7 +196,7 @@ impl Store {
         hstore: &str,
     ) -> Result<String, Error> {
         let sql = capture::of_connection(&self.schema, hstore);
-        Ok(sql.replace("{key_collation}", folding_collation(transaction).await?))
+        Ok(folding(&sql, folding_collation(transaction).await?))
     }
 
     /// The org that a schema belongs to, where that is noted.
@@ -464,6 +464,13 @@ pub(super) async fn folding_collation(transaction: &Transaction<'_>) -> Result<&
     let knows_all: bool =
         transaction.query_one(sql, &[]).await.context("look for a collation that folds keys")?.get(0);
     Ok(if knows_all { "pg_catalog.\"und-x-icu\"" } else { "pg_catalog.\"default\"" })
+}
+
+/// The SQL of the functions of keys, for a collation that folds them. What is ASCII is folded by PostgreSQL itself, where that
+/// is the same: ICU's collation knows no language, the default one may.
+pub(super) fn folding(sql: &str, collation: &str) -> String {
+    let ascii = if collation.contains("icu") { "pg_catalog.\"C\"" } else { collation };
+    sql.replace("{key_collation}", collation).replace("{ascii_collation}", ascii)
 }
 
 /// The schema that holds hstore, made in `public` where it is missing.

@@ -13,7 +13,7 @@ use crate::domain::reports::setup_plan::SetupAction;
 
 use crate::postgres::schema::capture;
 use crate::postgres::schema::indexes::PATIENCE;
-use crate::postgres::schema::install::{alone, folding_collation, found_hstore};
+use crate::postgres::schema::install::{alone, folding, folding_collation, found_hstore};
 use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::stamp_of;
 use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
@@ -167,7 +167,7 @@ impl Store {
             return Ok(());
         }
         let collation = folding_collation(&transaction).await?;
-        let sql = capture::of_keys(&self.schema).replace("{key_collation}", collation);
+        let sql = folding(&capture::of_keys(&self.schema), collation);
         transaction.batch_execute(&sql).await.context("make the functions of keys")?;
         transaction.commit().await.context("make the functions of keys")
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use futures_util::future::join3;
 use futures_util::{FutureExt, SinkExt};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::{Row, Statement};
 
 use crate::postgres::Params;
@@ -146,12 +146,17 @@ impl Transaction<'_> {
         self.among_users(self.inner.query(&statement, &refs(&params))).await
     }
 
-    /// Copies users' rows in, in PostgreSQL's text format, under the same search path. Returns how many rows came of it.
-    pub async fn copy_rows(&self, sql: &str, text: Vec<Bytes>) -> Result<u64, tokio_postgres::Error> {
+    /// Copies users' rows in, in PostgreSQL's text format, piece by piece as it comes, under the same search path. Returns how
+    /// many rows came of it.
+    pub async fn copy_rows(
+        &self,
+        sql: &str,
+        mut text: mpsc::Receiver<Bytes>,
+    ) -> Result<u64, tokio_postgres::Error> {
         self.wrote_rows.store(true, Ordering::Relaxed);
         self.inner.batch_execute(&set_path(USERS_PATH)).await?;
         let mut sink = pin!(self.inner.copy_in::<_, Bytes>(sql).await?);
-        for piece in text {
+        while let Some(piece) = text.recv().await {
             sink.send(piece).await?;
         }
         let copied = sink.finish().await?;

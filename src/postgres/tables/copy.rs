@@ -2,87 +2,40 @@
 //! only where that is certain, page by page, in one transaction; else [`Store::apply_records`] does it, which looks at each
 //! record.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
 
 use crate::domain::mappings::mapping::Mapping;
 use crate::postgres::changes::keys::wake_for_keys;
 use crate::postgres::changes::queue::UNSENT;
 use crate::postgres::changes::writeback::lock_new_records;
 use crate::postgres::reports::status::Lease;
+use crate::postgres::tables::copy_format::CopyFormat;
 use crate::postgres::tables::rows::LIMIT_WAITS;
-use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, quote};
+use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint, quote};
 
-/// Bytes that are sent at a time.
-const PIECE: usize = 256 << 10;
 /// The columns that every table has, in the order in which they stand behind those of the fields.
-const SYSTEM: [&str; 3] = ["sfid", "systemmodstamp", "isdeleted"];
+const SYSTEM: [&str; 4] = ["sfid", "systemmodstamp", "isdeleted", "_hc_lastop"];
 
-/// Records in PostgreSQL's own text format.
-#[derive(Debug, Default)]
-pub struct CopyText {
-    pieces: Vec<Bytes>,
-    last: BytesMut,
-    /// Whether a value stands in the row already.
-    begun: bool,
-    ids: Vec<String>,
-    keys: Vec<String>,
+/// Records that are to be copied.
+pub struct CopyRecords<'a> {
+    /// Their ids.
+    pub ids: &'a [&'a str],
+    /// The external ids of those that have one, where the mapping goes by one.
+    pub keys: &'a [Cow<'a, str>],
+    /// How they are written.
+    pub format: &'a CopyFormat,
+    /// What a [`CopyWriter`] makes of them. Where it ends early, nothing is copied.
+    pub pieces: mpsc::Receiver<Bytes>,
 }
 
-impl CopyText {
-    /// Adds a record: the values of the mapping's read fields in their order, its key where the mapping goes by one, and of
-    /// the system's fields the id, the stamp and whether it is deleted.
-    pub fn add<T: AsRef<str>>(
-        &mut self,
-        fields: impl Iterator<Item = Option<T>>,
-        key: Option<T>,
-        system: [Option<T>; 3],
-    ) {
-        fields.for_each(|value| self.value(value.as_ref().map(AsRef::as_ref)));
-        system.iter().for_each(|value| self.value(value.as_ref().map(AsRef::as_ref)));
-        self.value(Some("SYNCED"));
-        self.last.put_u8(b'\n');
-        self.begun = false;
-        self.ids.extend(system[0].as_ref().map(|id| id.as_ref().to_owned()));
-        self.keys.extend(key.map(|key| key.as_ref().to_owned()));
-        if self.last.len() >= PIECE {
-            self.pieces.push(self.last.split().freeze());
-        }
-    }
-
-    fn value(&mut self, value: Option<&str>) {
-        if self.begun {
-            self.last.put_u8(b'\t');
-        }
-        self.begun = true;
-        match value {
-            None => self.last.put_slice(b"\\N"),
-            Some(text) => escape(text.as_bytes(), &mut self.last),
-        }
-    }
-
-    fn finished(mut self) -> Vec<Bytes> {
-        self.pieces.push(self.last.freeze());
-        self.pieces
-    }
-}
-
-/// Writes a value so that it ends neither the value nor the row.
-fn escape(mut text: &[u8], into: &mut BytesMut) {
-    let special = |byte: &u8| matches!(byte, b'\\' | b'\n' | b'\r' | b'\t');
-    while let Some(at) = text.iter().position(special) {
-        into.put_slice(&text[..at]);
-        into.put_slice(match text[at] {
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            _ => b"\\\\",
-        });
-        text = &text[at + 1..];
-    }
-    into.put_slice(text);
+/// The columns that get a value, in their order.
+fn copied_columns(mapping: &Mapping) -> impl Iterator<Item = &str> {
+    mapping.read_fields().map(|field| field.column.as_str()).chain(SYSTEM)
 }
 
 impl Store {
@@ -92,7 +45,7 @@ impl Store {
         &self,
         lease: &Lease,
         mapping: &Mapping,
-        mut records: CopyText,
+        records: CopyRecords<'_>,
         asked_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
         let mut client = self.client().await?;
@@ -101,27 +54,30 @@ impl Store {
         transaction.batch_execute(AS_ENGINE).await.context("mark the engine's own write")?;
         transaction.batch_execute(LIMIT_WAITS).await.context("limit the wait for locks")?;
         lock_new_records(&transaction, &mapping.table, true).await?;
-        let Some(keys) = self.free_keys(&transaction, mapping, &records.keys).await? else {
+        let Some(keys) = self.free_keys(&transaction, mapping, records.keys).await? else {
             return Ok(false);
         };
-        if !self.is_undisturbed(&transaction, mapping, &records.ids, asked_at).await? {
+        if !self.is_undisturbed(&transaction, mapping, records.ids, asked_at).await? {
             return Ok(false);
         }
-        let fields = mapping.read_fields().map(|field| quote(&field.column));
-        let columns: Vec<String> =
-            fields.chain(SYSTEM.map(str::to_owned)).chain(["_hc_lastop".to_owned()]).collect();
-        let sql = format!("COPY {} ({}) FROM STDIN", self.table(&mapping.table), columns.join(", "));
-        let ids = std::mem::take(&mut records.ids);
-        let copied = transaction
-            .copy_rows(&sql, records.finished())
-            .await
-            .context("copy records read from Salesforce")?;
-        if copied != ids.len() as u64 {
+        let columns: Vec<String> = copied_columns(mapping).map(quote).collect();
+        let (table, options) = (self.table(&mapping.table), records.format.options());
+        let sql = format!("COPY {table} ({}) FROM STDIN{options}", columns.join(", "));
+        let copied =
+            transaction.copy_rows(&sql, records.pieces).await.context("copy records read from Salesforce")?;
+        if copied != records.ids.len() as u64 {
             // A trigger let some fall without a word; which is found out one by one.
             return Ok(false);
         }
+        // From the copying on the table stays as it is: now it is certain that the values were taken for what they are.
+        if *records.format != CopyFormat::Text
+            && self.copy_format_of(&transaction, mapping).await? != *records.format
+        {
+            return Ok(false);
+        }
+        failpoint::pass(failpoint::MID_COPY).await?;
         // Nobody was kept from writing meanwhile.
-        if !self.is_undisturbed(&transaction, mapping, &ids, asked_at).await? {
+        if !self.is_undisturbed(&transaction, mapping, records.ids, asked_at).await? {
             return Ok(false);
         }
         let held = "SELECT EXISTS (SELECT FROM syncdeck.unit WHERE state = 'held' AND held_table = $1)";
@@ -135,12 +91,32 @@ impl Store {
         Ok(true)
     }
 
+    /// How records are written that are to be copied into a mapping's table.
+    pub async fn copy_format(&self, mapping: &Mapping) -> Result<CopyFormat, Error> {
+        let client = self.client().await?;
+        self.copy_format_of(&client, mapping).await
+    }
+
+    async fn copy_format_of(&self, session: &impl Cached, mapping: &Mapping) -> Result<CopyFormat, Error> {
+        let columns: Vec<&str> = copied_columns(mapping).collect();
+        let rows = session
+            .query_cached(
+                "SELECT atttypid FROM unnest($2::text[]) WITH ORDINALITY AS wanted (name, place)
+                 LEFT JOIN pg_attribute ON attrelid = to_regclass($1) AND attname::text = wanted.name AND NOT attisdropped
+                 ORDER BY place",
+                &[&self.table(&mapping.table), &columns],
+            )
+            .await
+            .context("look at the types of columns")?;
+        Ok(CopyFormat::of(rows.iter().map(|row| row.get::<_, Option<u32>>(0))))
+    }
+
     /// The external ids of some records as Salesforce compares them; nothing where two of them are one, or a row has one.
     async fn free_keys(
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
-        keys: &[String],
+        keys: &[Cow<'_, str>],
     ) -> Result<Option<HashSet<String>>, Error> {
         let Some(column) = mapping.external_id_column() else { return Ok(Some(HashSet::new())) };
         let of = self.key_column(mapping, &column);
@@ -148,12 +124,18 @@ impl Store {
         if folded.len() < keys.len() {
             return Ok(None);
         }
+        // Pages often come in the order of their keys; then there is no row between their first and their last one, as the
+        // column orders them: it gives its collation to the keys by the rows that it lends them, which are none.
         let sql = format!(
-            "SELECT EXISTS (SELECT FROM unnest($1::text[]) AS key, LATERAL (
-                 SELECT FROM {} t WHERE {} = {} LIMIT 1) t)",
-            self.table(&mapping.table),
-            of.of_row("t"),
-            of.of_text("key"),
+            "WITH wanted AS MATERIALIZED (
+                 SELECT {own} AS key FROM {table} t WHERE false UNION ALL SELECT {named} FROM unnest($1::text[]) AS key)
+             SELECT CASE WHEN EXISTS (SELECT FROM {table} t WHERE {own} >= (SELECT min(key) FROM wanted)
+                     AND {own} <= (SELECT max(key) FROM wanted))
+                 THEN EXISTS (SELECT FROM wanted, LATERAL (SELECT FROM {table} t WHERE {own} = key LIMIT 1) t)
+                 ELSE false END",
+            table = self.table(&mapping.table),
+            own = of.of_row("t"),
+            named = of.of_text("key"),
         );
         let list: Vec<&str> = folded.iter().map(String::as_str).collect();
         let taken = transaction
@@ -169,12 +151,12 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         mapping: &Mapping,
-        ids: &[String],
+        ids: &[&str],
         asked_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
         let (schema, table) = (&self.schema, self.table(&mapping.table));
         let ignores = mapping.rules.ignore_deletes.postgres;
-        let ids: &[String] = if ignores { ids } else { &[] };
+        let ids: &[&str] = if ignores { ids } else { &[] };
         let sql = format!(
             "SELECT NOT EXISTS (SELECT FROM {schema}._trigger_log WHERE table_name = $1 AND {UNSENT})
                  AND NOT EXISTS (SELECT FROM syncdeck.unit WHERE table_name = $1)
@@ -195,22 +177,5 @@ impl Store {
             .await
             .context("look whether records can be copied")?;
         Ok(found.first().is_some_and(|row| row.get(0)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_neither_end_early_nor_become_others() {
-        let mut text = CopyText::default();
-        let fields = ["a\tb\\N", "line\r\nend", "plain"].map(Some).into_iter().chain([None]);
-        text.add(fields, Some("K1"), [Some("001"), None, Some("false")]);
-        text.add([None; 4].into_iter(), None, [Some("002"), None, None]);
-        assert_eq!((text.ids.join(" "), text.keys.join(" ")), ("001 002".to_owned(), "K1".to_owned()));
-        let written: Vec<u8> = text.finished().concat();
-        let wanted = "a\\tb\\\\N\tline\\r\\nend\tplain\t\\N\t001\t\\N\tfalse\tSYNCED\n\\N\t\\N\t\\N\t\\N\t002\t\\N\t\\N\tSYNCED\n";
-        assert_eq!(String::from_utf8(written).unwrap(), wanted);
     }
 }

@@ -1,6 +1,7 @@
 //! A mapping's load: that it is wanted again, how far it is, and what it must not take back.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -99,20 +100,37 @@ impl Store {
             .map(drop)
     }
 
-    /// Tells how far a mapping's load is.
-    pub async fn set_load_progress(&self, name: &str, progress: &LoadProgress) -> Result<(), Error> {
+    /// Tells how far a mapping's load is, keeps the job that is so far, and extends the lease under which it goes on.
+    ///
+    /// # Errors
+    /// Also that another engine has the lease.
+    pub async fn load_goes_on(
+        &self,
+        lease: &Lease,
+        length: Duration,
+        name: &str,
+        progress: &LoadProgress,
+        job: Option<&LoadJob>,
+    ) -> Result<(), Error> {
         let LoadProgress { done, total, began_at } = progress;
         let detail = format!("{done} of {total}");
-        let client = self.client().await?;
-        client
+        let job = job.map(|job| serde_json::json!(job));
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.context("begin to tell how far a load is")?;
+        lease.extend(&transaction, length).await?;
+        transaction
             .execute(
                 "UPDATE syncdeck.mapping SET state = 'loading', detail = $2, load_records = $3, load_total = $4,
-                     load_began_at = $5 WHERE name = $1",
-                &[&name, &detail, done, total, began_at],
+                     load_began_at = $5, load_job = coalesce($6, load_job) WHERE name = $1",
+                &[&name, &detail, done, total, began_at, &job],
             )
             .await
-            .context("tell how far a load is")
-            .map(drop)
+            .context("tell how far a load is")?;
+        transaction
+            .execute("SELECT pg_notify($1, 'overview')", &[&CHANNEL])
+            .await
+            .context("announce how far a load is")?;
+        transaction.commit().await.context("tell how far a load is")
     }
 
     /// The job that a load reads by, as an engine left it: a [`LoadJob`], or what another version made of one.

@@ -3,6 +3,7 @@
 pub mod change_events;
 pub mod conflicts;
 pub mod copy;
+pub mod copy_format;
 mod deletes;
 pub(super) mod duplicates;
 pub mod load;

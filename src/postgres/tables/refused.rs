@@ -119,6 +119,20 @@ impl Store {
             .context("settle refused records")
     }
 
+    /// Whether any record of a table is refused, or has a finding: else there is nothing to settle of what is read.
+    pub async fn knows_of_records(&self, table: &str) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let rows = client
+            .query_cached(
+                "SELECT EXISTS (SELECT FROM syncdeck.refused WHERE table_name = $1)
+                     OR EXISTS (SELECT FROM syncdeck.finding WHERE table_name = $1)",
+                &[&table],
+            )
+            .await
+            .context("look whether records are refused")?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
     /// Refused records to try again, a few of each cause, those that wait longest first. Index `refused_due`.
     pub async fn refused_due(&self, table: &str, choice: Choice<'_>) -> Result<Vec<Due>, Error> {
         let client = self.client().await?;
