@@ -238,10 +238,12 @@ async fn a_row_that_comes_back_with_its_number_gets_a_record_of_its_own() {
         [AGAIN, "UPDATE salesforce.contact SET lastname = 'Twice'", "DELETE FROM salesforce.contact", AGAIN];
     for (sent, change) in changes.into_iter().enumerate() {
         world.run(change).await;
-        // The next one comes while this one is on its way, unless it was answered before anybody looked.
+        // The next one comes while this one is on its way, unless it was answered before anybody looked, perhaps together with
+        // the one before.
         let on_its_way = format!(
-            "SELECT (count(*) > {0} OR count(*) = {0} AND EXISTS (SELECT FROM syncdeck.unit WHERE state = 'inflight')
-                 AND NOT EXISTS (SELECT FROM salesforce._trigger_log WHERE state = 'NEW'))::text
+            "SELECT (count(*) > {0} OR NOT EXISTS (SELECT FROM salesforce._trigger_log WHERE state = 'NEW')
+                 AND (count(*) = {0} AND EXISTS (SELECT FROM syncdeck.unit WHERE state = 'inflight')
+                     OR NOT EXISTS (SELECT FROM syncdeck.unit WHERE state IN ('ready', 'inflight', 'writeback'))))::text
              FROM syncdeck.attempt",
             before + sent
         );
