@@ -43,6 +43,7 @@ mod recurring;
 mod reload;
 mod rules;
 mod schema;
+mod start_error;
 mod table_check;
 mod trouble;
 pub mod verify;
@@ -56,13 +57,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Auth, Config, ConfigError};
+use crate::config::{self, Auth, Config};
 use crate::domain::mappings::mapping::Mapping;
 use crate::logs::log::{Log, record};
-use crate::logs::sanitize::sanitize;
 use crate::logs::{Level, LogRecord};
 use crate::postgres::{self, Store};
-use crate::salesforce::{self, Client, Credentials, Grant};
+use crate::salesforce::{Client, Credentials, Grant};
 
 use connection::Link;
 use parts::Parts;
@@ -70,77 +70,8 @@ use parts::Parts;
 pub use parts::{PartFailure, is_of_engine};
 pub(crate) use plan::{Assumed, plan};
 pub(crate) use reload::{tell_ended, tell_unstarted};
+pub use start_error::StartError;
 pub use trouble::{PART as TROUBLE, Teller};
-
-/// Why an engine does not start. The text names the thing and the remedy.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration does not fit the org.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// PostgreSQL.
-    #[error(transparent)]
-    Postgres(#[from] postgres::Error),
-    /// Salesforce.
-    #[error("{}", explain(source, login_url))]
-    Salesforce {
-        /// What it said.
-        source: salesforce::Error,
-        /// Where.
-        login_url: String,
-    },
-    /// Mapped tables were there before syncdeck, and nobody said that they may be taken over.
-    #[error("{}", explain_foreign(tables, schema))]
-    Foreign {
-        /// The tables.
-        tables: Vec<String>,
-        /// Their schema.
-        schema: String,
-    },
-    /// Tables are to be taken over on which Heroku Connect was seen at work.
-    #[error("{}", explain_at_work(seen))]
-    AtWork {
-        /// What was seen of it.
-        seen: Vec<String>,
-    },
-}
-
-fn explain_at_work(seen: &[String]) -> String {
-    format!(
-        "Heroku Connect still works on these tables, as it seems: {}\n\
-         two engines on one table create records twice. Pause it (heroku connect:pause -a APP) or remove the add-on, and try again three \
-         minutes later. A session that stays all the same may be an application's: end it with SELECT pg_terminate_backend(its number), \
-         and see whether it comes back. Where you know that Heroku Connect is off: --allow-two-engines",
-        sanitize(&seen.join("; "))
-    )
-}
-
-fn explain_foreign(tables: &[String], schema: &str) -> String {
-    let (noun, verb) = if tables.len() == 1 { ("table", "was") } else { ("tables", "were") };
-    format!(
-        "the {noun} {} of the schema {schema} {verb} there before syncdeck, and to take over is to change: columns are added, \
-         triggers replaced\nlook at what would be done with: syncdeck plan; then take over with: syncdeck adopt (or take over and start at once: syncdeck run \
-         --adopt)",
-        tables.join(", ")
-    )
-}
-
-/// What went wrong on the way to Salesforce, and what to do.
-fn explain(error: &salesforce::Error, login_url: &str) -> String {
-    let remedy = match error {
-        salesforce::Error::Login { .. } => {
-            "check salesforce.client_id and the secret, and that the external client app has the client credentials flow switched on"
-        }
-        salesforce::Error::Unreachable { .. } | salesforce::Error::Lost { .. } => {
-            "is salesforce.login_url your org's My Domain, and does this machine reach it?"
-        }
-        salesforce::Error::Unusable { .. } => {
-            "is salesforce.login_url your org's My Domain, and does a proxy or gateway on the way answer in its place?"
-        }
-        salesforce::Error::Api { .. } => "try again; see status.salesforce.com if it stays so",
-    };
-    format!("Salesforce at {login_url}: {error}\n{remedy}")
-}
 
 /// What the parts of one engine share.
 struct Shared {
