@@ -125,11 +125,6 @@ impl Sheet {
         self.ends.len() / self.columns.names.len()
     }
 
-    /// Bytes of all its values.
-    pub fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
