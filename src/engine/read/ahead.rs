@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -89,6 +90,11 @@ impl PagesAhead {
                     self.go_back();
                 }
                 Err(error) if is_passing(&error) && !self.alone => {
+                    let object = &self.mapping.object;
+                    self.shared.log.of("reader").info(
+                        format!("{object}: a page did not come beside the next one, so they are asked for one by one from here on"),
+                        json!({"mapping": object, "cause": error.to_string()}),
+                    );
                     self.alone = true;
                     self.go_back();
                 }
