@@ -200,7 +200,13 @@ fn header(app: &App, width: usize) -> Line<'static> {
     }
     if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 110 && well)
     {
-        spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
+        // Where all is well and something is told, it is that polls are rarer.
+        let (slowed, style) = match connection.detail {
+            Some(_) => (" polls slowed", theme.warn()),
+            None => ("", theme.dim()),
+        };
+        let text = format!("   API {}/{}{slowed}", count(used, 0), count(limit, 0));
+        spans.push(Span::styled(text, style));
     }
     let zone = if app.ctx.settings.utc { " UTC" } else { "" };
     let clock = if app.ctx.settings.clock {
