@@ -69,7 +69,7 @@ BEGIN
                     entry.record_id := OLD.id;
                     entry.sfid := OLD.sfid;
                     entry.old := (hstore(OLD) - own)::text;
-                    IF entry.state = 'NEW' AND OLD.sfid IS NULL THEN entry.state := 'IGNORE'; END IF;
+                    IF entry.state <> 'READONLY' AND OLD.sfid IS NULL THEN entry.state := 'IGNORE'; END IF;
                 ELSIF TG_OP = 'INSERT' THEN
                     entry.record_id := NEW.id;
                     entry.values := (hstore(NEW) - own)::text;
@@ -78,7 +78,7 @@ BEGIN
                     entry.sfid := OLD.sfid;
                     entry.old := (hstore(OLD) - own)::text;
                     entry.values := ((hstore(NEW) - hstore(OLD)) - own)::text;
-                    IF entry.state = 'NEW' AND entry.values = '' THEN entry.state := 'IGNORE'; END IF;
+                    IF entry.state <> 'READONLY' AND entry.values = '' THEN entry.state := 'IGNORE'; END IF;
                 END IF;
                 INSERT INTO salesforce._trigger_log VALUES (entry.*);
                 RETURN NULL;
