@@ -11,7 +11,7 @@ use crate::config::console::ConsoleSettings;
 use crate::console::Backend;
 use crate::console::settings::Settings;
 use crate::console::term::hangup;
-use crate::demo::heroku_connect::HerokuConnectDemo;
+use crate::demo::heroku_connect::{HerokuConnectDemo, WORDS};
 use crate::demo::private::{install_line, is_installed};
 use crate::demo::{Demo, Options};
 use crate::postgres::session::connect::Session;
@@ -52,7 +52,7 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
             let demo = beside.insert(HerokuConnectDemo::start(&wanted).await?);
             let config = demo.workspace.config()?;
             let session = Session::of_console(config.postgres.timeout, cli.read_only);
-            return Ok(Backend { client: attached(&config, &session).await?, sources: Vec::new() });
+            return Ok(Backend { client: attached(&config, &session).await?, sources: config.log_sources });
         }
         let demo = started.insert(Demo::start(&wanted).await?);
         let client = Client::new(demo.store.clone(), operator());
@@ -87,7 +87,7 @@ async fn headless_heroku_connect(cli: &Cli, options: &DemoOptions, wanted: &Opti
     };
     let dir = demo.workspace.dir.clone();
     if !cli.json {
-        print::note(&format!("syncdeck: what to try stands in {}", dir.join("README.txt").display()));
+        print::note(&format!("syncdeck: what to try stands in {}", dir.join(WORDS).display()));
     }
     tokio::select! {
         () = tokio::time::sleep(options.time) => {}

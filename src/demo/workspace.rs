@@ -201,10 +201,12 @@ impl Workspace {
     fn write_attached_config(&self, org: &str) -> Result<()> {
         let url = self.database_url();
         let words = heroku_connect::words(&self.dir, &url, org, &OrgOptions::default().client_id);
-        heroku_connect::write(&self.dir.join("README.txt"), &words)?;
+        heroku_connect::write(&self.dir.join(heroku_connect::WORDS), &words)?;
         self.write_secret(&format!(
             "{MARKER} It is made anew by the next demo in this directory.\n\n[connection]\nname = \"acme\"\n\
-             environment = \"demo\"\nengine = \"heroku-connect\"\nwrites = \"merged\"\n\n[postgres]\nurl = \"{url}\"\n"
+             environment = \"demo\"\nengine = \"heroku-connect\"\nwrites = \"merged\"\n\n[postgres]\nurl = \"{url}\"\n\n\
+             [[log.source]]\nname = \"heroku\"\nkind = \"file\"\npath = {:?}\n",
+            self.dir.join(heroku_connect::LOG)
         ))
     }
 

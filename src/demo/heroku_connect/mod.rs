@@ -18,6 +18,11 @@ use super::{Options, Workspace};
 /// The schema, as Heroku Connect makes it.
 const SCHEMA: &str = include_str!("../../../assets/demo/heroku_connect.sql");
 
+/// What to try.
+pub const WORDS: &str = "README.txt";
+/// What the stand-in for Heroku Connect's engine tells.
+pub(super) const LOG: &str = "heroku.log";
+
 /// What Heroku Connect maps here: object, whether it is read only, and its fields.
 const MAPPINGS: [Mapped; 3] = [
     Mapped {
@@ -92,7 +97,10 @@ impl HerokuConnectDemo {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let sql = connect(&workspace).await?;
         sql.batch_execute(SCHEMA).await.wrap_err("the schema cannot be laid out")?;
-        let mut stand_in = stand_in::StandIn::new(workspace.org.clone(), pause, stop.clone());
+        let log = workspace.dir.join(LOG);
+        let log = std::fs::File::create(&log).wrap_err_with(|| format!("cannot write {}", log.display()))?;
+        let mut stand_in = stand_in::StandIn::new(workspace.org.clone(), pause, log, stop.clone());
+        stand_in.tell("info", &format!("what to try: {}", workspace.dir.join(WORDS).display()), "");
         stand_in.poll(&sql).await.wrap_err("the records cannot be read")?;
         tasks.spawn(stand_in.run(sql));
         tasks.spawn(shop::run(connect(&workspace).await?, stop.clone()));

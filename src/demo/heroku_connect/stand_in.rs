@@ -3,9 +3,12 @@
 //! workspace, as Heroku Connect does after `heroku connect:pause`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Error};
@@ -24,10 +27,12 @@ const ROWS: usize = 500;
 
 /// The stand-in.
 pub(super) struct StandIn {
-    pub(super) org: Org,
+    org: Org,
     /// Where it is switched off.
-    pub(super) pause: PathBuf,
-    pub(super) stop: CancellationToken,
+    pause: PathBuf,
+    /// What it tells, as the platform's log has it.
+    log: File,
+    stop: CancellationToken,
     /// Of each mapping, up to when the org was read.
     read: [String; MAPPINGS.len()],
 }
@@ -42,15 +47,25 @@ struct Entry {
 }
 
 impl StandIn {
-    pub(super) fn new(org: Org, pause: PathBuf, stop: CancellationToken) -> StandIn {
-        StandIn { org, pause, stop, read: Default::default() }
+    pub(super) fn new(org: Org, pause: PathBuf, log: File, stop: CancellationToken) -> StandIn {
+        StandIn { org, pause, log, stop, read: Default::default() }
+    }
+
+    /// Writes a line of its log; without one it works all the same.
+    pub(super) fn tell(&self, level: &str, event: &str, of: &str) {
+        let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let _ = writeln!(&self.log, "{time} app[herokuconnect]: event={event:?} {of}level={level}");
     }
 
     /// Works until the end. What PostgreSQL refuses is tried again with the next look.
     pub(super) async fn run(mut self, mut sql: Client) {
-        let mut polled = Instant::now();
+        let (mut polled, mut paused) = (Instant::now(), false);
         while !self.stop.is_cancelled() {
-            if !self.pause.exists() {
+            let rests = self.pause.exists();
+            if rests != std::mem::replace(&mut paused, rests) {
+                self.tell("info", if rests { "paused" } else { "resumed" }, "");
+            }
+            if !rests {
                 let _ = self.send(&mut sql).await;
                 if polled.elapsed() >= POLL {
                     let _ = self.poll(&sql).await;
@@ -179,7 +194,13 @@ impl StandIn {
                 &[&ids],
             )
             .await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        let of = format!("mapping={} row={row} ", mapped.object);
+        match message {
+            None => self.tell("info", &format!("{} 1 record", word.to_lowercase()), &of),
+            Some(message) => self.tell("error", message, &of),
+        }
+        Ok(())
     }
 }
 
