@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::simulator::Org;
@@ -129,6 +129,42 @@ impl StandIn {
         Ok(())
     }
 
+    /// What is done in the org with a row's entries, and the record's id, or why the org refuses it.
+    async fn offer(
+        &self,
+        transaction: &Transaction<'_>,
+        mapped: &Mapped,
+        row: Option<&Row>,
+        entries: &[Entry],
+    ) -> Result<(&'static str, Result<String, String>), Error> {
+        let sfid: Option<String> = match row {
+            Some(row) => row.get(0),
+            None => entries.iter().find_map(|entry| entry.sfid.clone()),
+        };
+        Ok(match (entries.iter().any(|entry| entry.action == "DELETE"), sfid) {
+            (true, Some(sfid)) => ("DELETED", self.org.user_delete(mapped.object, &sfid).map(|()| sfid)),
+            (true, None) => ("DELETED", Ok(String::new())),
+            (false, Some(sfid)) => {
+                let mut values = Map::new();
+                entries.iter().for_each(|entry| values.extend(entry.values.clone()));
+                // As the table's types have them.
+                let table = mapped.table();
+                let typed = format!("SELECT to_jsonb(jsonb_populate_record(NULL::salesforce.{table}, $1))");
+                let typed: Value =
+                    transaction.query_one(&typed, &[&Value::from(values.clone())]).await?.get(0);
+                let fields = fields_of(mapped, &typed, |column| values.contains_key(column));
+                ("UPDATED", self.org.user_update(mapped.object, &sfid, fields).map(|()| sfid))
+            }
+            // There is no record yet: all that the row has is sent, whatever was changed last.
+            (false, None) => {
+                let whole = row.map(|row| row.get::<_, Value>(1)).unwrap_or_default();
+                let fields = fields_of(mapped, &whole, |column| !whole[column].is_null());
+                ("INSERTED", self.org.user_create(mapped.object, fields))
+            }
+        })
+    }
+
+    /// Sends a row's entries as one change, and answers in the row and in the log.
     async fn send_unit(
         &self,
         sql: &mut Client,
@@ -143,30 +179,7 @@ impl StandIn {
         let now =
             format!("SELECT sfid, to_jsonb(t) FROM salesforce.{table} t WHERE id = $1 FOR NO KEY UPDATE");
         let now = transaction.query_opt(&now, &[&row]).await?;
-        let sfid: Option<String> = match &now {
-            Some(now) => now.get(0),
-            None => entries.iter().find_map(|entry| entry.sfid.clone()),
-        };
-        let (word, outcome) = match (entries.iter().any(|entry| entry.action == "DELETE"), sfid) {
-            (true, Some(sfid)) => ("DELETED", self.org.user_delete(mapped.object, &sfid).map(|()| sfid)),
-            (true, None) => ("DELETED", Ok(String::new())),
-            (false, Some(sfid)) => {
-                let mut values = Map::new();
-                entries.iter().for_each(|entry| values.extend(entry.values.clone()));
-                // As the table's types have them.
-                let typed = format!("SELECT to_jsonb(jsonb_populate_record(NULL::salesforce.{table}, $1))");
-                let typed: Value =
-                    transaction.query_one(&typed, &[&Value::from(values.clone())]).await?.get(0);
-                let fields = fields_of(mapped, &typed, |column| values.contains_key(column));
-                ("UPDATED", self.org.user_update(mapped.object, &sfid, fields).map(|()| sfid))
-            }
-            // There is no record yet: all that the row has is sent, whatever was changed last.
-            (false, None) => {
-                let whole = now.map(|now| now.get::<_, Value>(1)).unwrap_or_default();
-                let fields = fields_of(mapped, &whole, |column| !whole[column].is_null());
-                ("INSERTED", self.org.user_create(mapped.object, fields))
-            }
-        };
+        let (word, outcome) = self.offer(&transaction, mapped, now.as_ref(), entries).await?;
         let ids: Vec<i32> = entries.iter().map(|entry| entry.id).collect();
         let (taken, message) = match &outcome {
             Ok(_) => (true, None),
@@ -180,10 +193,9 @@ impl StandIn {
         transaction.execute(&answer, &[&row, &outcome.as_ref().ok(), &word, &err]).await?;
         transaction
             .execute(
-                "WITH answered AS (UPDATE salesforce._trigger_log SET processed_at = clock_timestamp(), updated_at = clock_timestamp(),
+                "UPDATE salesforce._trigger_log SET processed_at = clock_timestamp(), updated_at = clock_timestamp(),
                      state = CASE WHEN NOT $2 THEN 'FAILED' WHEN id < $3 THEN 'MERGED' ELSE 'SUCCESS' END,
-                     sf_message = $4 WHERE id = ANY($1) RETURNING *)
-                 SELECT count(*) FROM answered",
+                     sf_message = $4 WHERE id = ANY($1)",
                 &[&ids, &taken, &ids.iter().max(), &message],
             )
             .await?;
