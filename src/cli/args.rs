@@ -13,7 +13,7 @@ use super::{DONE, FAILED, UNHEALTHY, WRONG};
 
 mod operations;
 
-pub(super) use operations::{FixOptions, Many, OperationOptions, ResolveOptions, VerifyOptions};
+pub(super) use operations::{FixOptions, Many, OperationOptions, ResolveOptions, ShadowKeys, VerifyOptions};
 
 /// What every command takes, apart from what is its own.
 const COMMON: &str = "Common options";
@@ -23,7 +23,10 @@ pub(super) const STATUSES: [(u8, &str); 4] = [
     (DONE, "done"),
     (FAILED, "it failed"),
     (WRONG, "wrong usage or configuration"),
-    (UNHEALTHY, "done, but what was asked about is not healthy (plan, status --fail-on, test, verify)"),
+    (
+        UNHEALTHY,
+        "done, but what was asked about is not healthy (plan, shadow, status --fail-on, test, verify)",
+    ),
 ];
 
 fn statuses() -> String {
@@ -84,6 +87,8 @@ pub(super) enum CliCommand {
     Import(ImportOptions),
     /// What a start with the configuration will do: tables, columns, triggers, loads, API calls a day; changes nothing
     Plan(CallOptions),
+    /// Compare Salesforce with the rows that Heroku Connect keeps, round by round: the proof before a move; changes nothing
+    Shadow(ShadowKeys),
     /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: shows what it does, and asks
     Adopt {
         /// Put back what it replaced, as it was, and give unsent changes back

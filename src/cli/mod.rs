@@ -22,6 +22,7 @@ mod mapping;
 mod plan;
 mod print;
 mod service;
+mod shadow;
 mod signals;
 mod sources;
 mod stats;
@@ -101,6 +102,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         None => console::run(&cli).await,
         Some(CliCommand::Init { reconnect }) => init::run(&cli, *reconnect).await,
         Some(CliCommand::Plan(options)) => plan::run(&cli, options).await,
+        Some(CliCommand::Shadow(keys)) => shadow::run(&cli, keys).await,
         Some(CliCommand::Adopt { undo: false, yes, allow_two_engines }) => {
             adopt::run(&cli, *yes, *allow_two_engines).await
         }

@@ -83,7 +83,7 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
 }
 
 /// Ends what is under way on Ctrl-C, between two steps.
-fn interrupted() -> CancellationToken {
+pub(super) fn interrupted() -> CancellationToken {
     let stop = CancellationToken::new();
     let ending = stop.clone();
     tokio::spawn(async move {
@@ -111,7 +111,7 @@ fn progress(name: String) -> impl Fn(Stage) + Send + Sync {
     }
 }
 
-fn clear_line() {
+pub(super) fn clear_line() {
     if io::stderr().is_terminal() {
         print::aside("\r\x1b[K");
     }

@@ -43,6 +43,7 @@ mod recurring;
 mod reload;
 mod rules;
 mod schema;
+pub mod shadow;
 mod start_error;
 mod table_check;
 mod trouble;

@@ -59,6 +59,7 @@ mod schema;
 mod scripts;
 mod seeds;
 mod service;
+mod shadow;
 mod signin;
 mod steps;
 #[path = "../support/mod.rs"]

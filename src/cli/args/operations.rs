@@ -1,8 +1,10 @@
-//! Options of commands that do something to rows: which errors, and how it goes.
+//! Options of commands that do something to rows, or compare them: which errors, and how it goes.
+
+use std::time::Duration;
 
 use clap::Args;
 
-use super::{free_text, number};
+use super::{duration, free_text, number};
 
 /// Errors by number or by filter, and how an operation on them goes.
 #[derive(Debug, Args)]
@@ -68,6 +70,24 @@ pub(in crate::cli) struct VerifyOptions {
     pub(in crate::cli) limit: usize,
     #[command(flatten)]
     pub(in crate::cli) how: OperationOptions,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ShadowKeys {
+    /// Begin rounds for so long; Ctrl-C ends it with the report [default: until what differs in the first round has come
+    /// to agree or stays different, at most 1h]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) time: Option<Duration>,
+    /// From the beginning of one round to that of the next [default: 15m, or half as much again as the longest --catch-up]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) every: Option<Duration>,
+    /// How long Heroku Connect may take to bring a change: what stays different longer, over two rounds or more, is a
+    /// difference [default: each mapping's poll_interval; 10m where the tables tell what is mapped]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) catch_up: Option<Duration>,
+    /// Only this mapping, by object or table
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) mapping: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,283 @@
+//! Salesforce's records beside the rows that Heroku Connect keeps, compared round by round for as long as somebody wants: what
+//! syncdeck would read, before it reads. Nothing is written and nothing installed; the rights of an application's credentials
+//! are enough, and so is a follower.
+//!
+//! [`mapped`] finds what can be compared, [`look`] reads both sides once; what that means from round to round is in
+//! `domain/records/shadow`.
+
+mod look;
+mod mapped;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{SecondsFormat, Utc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::domain::attached::mode::WriteMode;
+use crate::domain::records::shadow::follow::{ShadowMoment, ShadowSubject};
+use crate::domain::records::shadow::report::{ShadowCost, ShadowReport, ShadowRound};
+use crate::domain::reports::forecast::PAGE;
+use crate::postgres::{self, Store};
+use crate::salesforce::query::FieldSelection;
+use crate::salesforce::{self, Client};
+
+use super::StartError;
+use super::verify::Error;
+use look::{ShadowWalk, Sides};
+use mapped::{Shadowed, ShadowedMapping, shadowed};
+
+/// From the beginning of one round to that of the next, where nobody says otherwise and Heroku Connect polls often enough.
+const EVERY: Duration = Duration::from_secs(15 * 60);
+/// Without a time, no round begins later than this.
+const LONGEST: Duration = Duration::from_secs(3_600);
+/// How long a look at a whole table may take.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// Rows and records looked at again at once.
+const TOGETHER: usize = 200;
+
+/// Why nothing is compared.
+#[derive(Debug, thiserror::Error)]
+pub enum ShadowError {
+    /// The configuration does not fit the org, or one of both sides cannot be reached.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// One of both sides cannot be read.
+    #[error(transparent)]
+    Look(#[from] Error),
+    /// The schema is none that can be shadowed; the text names the reason and the remedy.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such mapping; the text names those that there are.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// How it is compared.
+#[derive(Clone, Debug, Default)]
+pub struct ShadowOptions {
+    /// For how long rounds begin; without, until what differed in the first one is decided.
+    pub time: Option<Duration>,
+    /// From the beginning of one round to that of the next.
+    pub every: Option<Duration>,
+    /// How long Heroku Connect may take to bring a change; without, as long as from one of its polls to the next.
+    pub catch_up: Option<Duration>,
+    /// One mapping only.
+    pub mapping: Option<String>,
+}
+
+/// What is being done, for whoever waits.
+#[derive(Clone, Copy, Debug)]
+pub enum ShadowStage<'a> {
+    /// Records of a mapping are compared: how many of how many.
+    Comparing(&'a str, i64, i64),
+    /// What looks different is looked at again: how many.
+    Settling(&'a str, usize),
+    /// A round is over.
+    Over(&'a ShadowRound),
+    /// The next one begins in a while.
+    Pausing(Duration),
+}
+
+/// A comparison that is ready to begin.
+pub struct Shadow {
+    store: Store,
+    patient: Store,
+    client: Client,
+    options: ShadowOptions,
+    every: Duration,
+    writes: WriteMode,
+    of: Shadowed,
+    report: ShadowReport,
+}
+
+/// Whoever is told what is being done.
+type Told<'a> = &'a (dyn Fn(ShadowStage<'_>) + Send + Sync);
+
+impl Shadow {
+    /// Signs in and looks at what can be compared, and what that will cost.
+    ///
+    /// # Errors
+    /// When nothing can be compared; the text says why.
+    pub async fn open(config: &Config, store: Store, options: ShadowOptions) -> Result<Shadow, ShadowError> {
+        let client = super::client(&config.salesforce)?;
+        let of = shadowed(config, &store, &client, &options).await?;
+        let longest = of.mappings.iter().map(|of| of.catch_up).max().unwrap_or_default();
+        let every = options.every.unwrap_or(EVERY.max(longest * 3 / 2));
+        let mut calls = 0;
+        for compared in &of.mappings {
+            calls += calls_of(&client, compared).await;
+        }
+        let report = ShadowReport {
+            org_id: of.org_id.clone(),
+            cost: ShadowCost::of(calls, every, client.usage()),
+            uncompared: of.uncompared.clone(),
+            mappings: of.mappings.iter().map(|of| of.report.clone()).collect(),
+            ..ShadowReport::default()
+        };
+        let patient = store.with_patience(PATIENCE)?;
+        // It decides only whether a change that failed is on its way again.
+        let writes = config.writes.unwrap_or(WriteMode::Merged);
+        Ok(Shadow { store, patient, client, options, every, writes, of, report })
+    }
+
+    /// What is known before the first round: the mappings, what cannot be compared, what a round costs.
+    pub fn report(&self) -> &ShadowReport {
+        &self.report
+    }
+
+    /// Round after round, until its time is over or it is stopped. A round that is broken off later than the first one is
+    /// told, and the next one goes on.
+    ///
+    /// # Errors
+    /// When the first round cannot be made.
+    pub async fn run(
+        mut self,
+        told: Told<'_>,
+        stop: &CancellationToken,
+    ) -> Result<ShadowReport, ShadowError> {
+        let began = Instant::now();
+        for number in 1.. {
+            let round_began = Instant::now();
+            let mut round = ShadowRound {
+                number,
+                began_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+                ..ShadowRound::default()
+            };
+            match self.round(&mut round, began, told, stop).await {
+                Ok(()) if stop.is_cancelled() => round.broken = Some("it was stopped".to_owned()),
+                Ok(()) => {}
+                Err(error) if self.report.whole_rounds() == 0 => return Err(error.into()),
+                Err(error) => round.broken = Some(error.to_string()),
+            }
+            round.seconds = round_began.elapsed().as_secs();
+            self.sum(&mut round);
+            told(ShadowStage::Over(&round));
+            self.report.rounds.push(round);
+            let next = round_began + self.every;
+            if stop.is_cancelled() || self.is_enough(next.duration_since(began)) {
+                break;
+            }
+            told(ShadowStage::Pausing(next.saturating_duration_since(Instant::now())));
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        self.report.stopped = stop.is_cancelled();
+        self.report.in_step = self.report.is_in_step();
+        self.report.cost.allowance = self.client.usage();
+        Ok(self.report)
+    }
+
+    /// Whether no further round begins so long after the first.
+    fn is_enough(&self, next: Duration) -> bool {
+        match self.options.time {
+            Some(time) => next > time,
+            None => next > LONGEST || !self.of.mappings.iter().any(|of| of.follower.has_undecided(1)),
+        }
+    }
+
+    /// All mappings once.
+    async fn round(
+        &mut self,
+        round: &mut ShadowRound,
+        began: Instant,
+        told: Told<'_>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        let sides = Sides {
+            store: &self.store,
+            patient: &self.patient,
+            client: &self.client,
+            has_log: self.of.has_log,
+            has_archive: self.of.has_archive,
+            writes: self.writes,
+        };
+        for (compared, report) in self.of.mappings.iter_mut().zip(&mut self.report.mappings) {
+            if stop.is_cancelled() {
+                break;
+            }
+            let name = compared.mapping.object.clone();
+            let progress = |done: i64, total: i64| told(ShadowStage::Comparing(&name, done, total));
+            let walk = sides.walk(compared, &progress, stop).await?;
+            round.calls += walk.calls;
+            if walk.stopped {
+                partly(compared, walk);
+            } else {
+                settle(&sides, compared, walk, round, began, told).await?;
+            }
+            *report = compared.report.clone();
+        }
+        Ok(())
+    }
+
+    /// What a round comes to, over all mappings.
+    fn sum(&self, round: &mut ShadowRound) {
+        for of in &self.report.mappings {
+            round.compared += of.counts.compared;
+            round.differences += of.different();
+            round.waiting += of.waiting.values().sum::<i64>();
+            round.undecided += of.undecided;
+            round.caught_up += of.caught_up;
+        }
+    }
+}
+
+/// What a walk over part of a mapping met counts where nothing better is known.
+fn partly(compared: &mut ShadowedMapping, walk: ShadowWalk) {
+    if compared.report.rounds == 0 {
+        compared.report.undecided = walk.subjects.len() as i64;
+        compared.report.counts = walk.counts;
+    }
+}
+
+/// What looked different in a walk, and what did so before, once more.
+async fn settle(
+    sides: &Sides<'_>,
+    compared: &mut ShadowedMapping,
+    walk: ShadowWalk,
+    round: &mut ShadowRound,
+    began: Instant,
+    told: Told<'_>,
+) -> Result<(), Error> {
+    let mut subjects: BTreeSet<ShadowSubject> = walk.subjects;
+    subjects.extend(compared.follower.subjects().cloned());
+    told(ShadowStage::Settling(&compared.mapping.object, subjects.len()));
+    let subjects: Vec<ShadowSubject> = subjects.into_iter().collect();
+    let mut seen = Vec::new();
+    for some in subjects.chunks(TOGETHER) {
+        let (states, calls) = sides.look_again(compared, some).await?;
+        round.calls += calls;
+        let at = began.elapsed();
+        seen.extend(states.into_iter().map(|(subject, state)| (subject, state, at)));
+    }
+    // Only a whole look counts, so that one that breaks off leaves what was known.
+    compared.follower.begin_round();
+    for (subject, state, at) in seen {
+        let moment = ShadowMoment { round: round.number, at, catch_up: compared.catch_up };
+        compared.follower.see(&compared.mapping, subject, state, moment);
+    }
+    compared.report.rounds += 1;
+    compared.report.counts = walk.counts;
+    compared.follower.tell(&mut compared.report);
+    Ok(())
+}
+
+/// The API calls of one walk over a mapping, where nothing differs. What cannot be counted is one page.
+async fn calls_of(client: &Client, compared: &ShadowedMapping) -> i64 {
+    let mapping = &compared.mapping;
+    let counted: Result<_, salesforce::Error> =
+        client.query(&format!("SELECT COUNT() FROM {}", mapping.object)).await;
+    let records = counted.map_or(0, |page| page.total);
+    let pages = (records + PAGE - 1) / PAGE;
+    pages.max(1) * FieldSelection::of(mapping).requests(PAGE.min(records.max(1)) as usize)
+}
+
+impl From<postgres::Error> for ShadowError {
+    fn from(error: postgres::Error) -> ShadowError {
+        ShadowError::Start(StartError::Postgres(error))
+    }
+}
