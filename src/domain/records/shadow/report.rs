@@ -250,10 +250,12 @@ pub struct ShadowReport {
 }
 
 impl ShadowReport {
-    /// Whether each mapping was compared as a whole once, and nothing of it stays different or is left undecided.
+    /// Whether each mapping was compared as a whole once, also in the last round unless somebody stopped that, and nothing of
+    /// it stays different or is left undecided.
     pub fn is_in_step(&self) -> bool {
+        let ended = self.stopped || self.rounds.last().is_some_and(|round| round.broken.is_none());
         let fine = |of: &ShadowMappingReport| of.rounds > 0 && of.different() == 0 && of.undecided == 0;
-        !self.mappings.is_empty() && self.mappings.iter().all(fine)
+        ended && !self.mappings.is_empty() && self.mappings.iter().all(fine)
     }
 
     /// Rounds that came to their end.
