@@ -13,7 +13,9 @@ use super::{DONE, FAILED, UNHEALTHY, WRONG};
 
 mod operations;
 
-pub(super) use operations::{FixOptions, Many, OperationOptions, ResolveOptions, ShadowKeys, VerifyOptions};
+pub(super) use operations::{
+    FixOptions, Many, OperationOptions, RebindOptions, ResolveOptions, ShadowKeys, VerifyOptions,
+};
 
 /// What every command takes, apart from what is its own.
 const COMMON: &str = "Common options";
@@ -25,7 +27,7 @@ pub(super) const STATUSES: [(u8, &str); 4] = [
     (WRONG, "wrong usage or configuration"),
     (
         UNHEALTHY,
-        "done, but what was asked about is not healthy (plan, shadow, status --fail-on, test, verify)",
+        "done, but what was asked about is not healthy (plan, shadow, rebind --dry-run, status --fail-on, test, verify)",
     ),
 ];
 
@@ -101,6 +103,8 @@ pub(super) enum CliCommand {
         #[arg(long, conflicts_with = "undo")]
         allow_two_engines: bool,
     },
+    /// Put another org behind the same tables, such as a refreshed sandbox: rows find their records by external id
+    Rebind(RebindOptions),
     /// The engine alone, as a service
     Run {
         /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: see syncdeck plan

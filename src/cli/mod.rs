@@ -21,6 +21,7 @@ mod list;
 mod mapping;
 mod plan;
 mod print;
+mod rebind;
 mod service;
 mod shadow;
 mod signals;
@@ -107,6 +108,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
             adopt::run(&cli, *yes, *allow_two_engines).await
         }
         Some(CliCommand::Adopt { undo: true, yes, .. }) => adopt::undo(&cli, *yes).await,
+        Some(CliCommand::Rebind(options)) => rebind::run(&cli, options).await,
         Some(CliCommand::Run { adopt, allow_two_engines }) => {
             service::run(&cli, service::Consent { adopts: *adopt, allows_two_engines: *allow_two_engines })
                 .await

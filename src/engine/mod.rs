@@ -39,6 +39,7 @@ mod parts;
 mod plan;
 mod prepare;
 mod read;
+pub mod rebind;
 mod recurring;
 mod reload;
 mod rules;

@@ -49,6 +49,7 @@ mod pending;
 mod plan;
 mod pooler;
 mod read;
+mod rebind;
 mod receivers;
 mod refuse;
 mod refused;

@@ -91,6 +91,25 @@ pub(in crate::cli) struct ShadowKeys {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct RebindOptions {
+    /// Show what it would do, and change nothing
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
+    /// The id of the org that is meant; needed where it may be a production org
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) org: Option<String>,
+    /// Send the changes that the org before has not got, or refused, to the new one
+    #[arg(long)]
+    pub(in crate::cli) keep_changes: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
+    pub(in crate::cli) why: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct ResolveOptions {
     /// The error's number and fields with the side that wins: 12 Email=salesforce; * is every one that is open. With
     /// --where, the side alone

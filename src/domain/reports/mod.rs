@@ -2,6 +2,7 @@
 
 pub mod forecast;
 pub mod overview;
+pub mod rebind;
 pub mod run;
 pub mod setup_plan;
 pub mod trend;
