@@ -1,9 +1,11 @@
 //! `syncdeck shadow`: Salesforce beside the rows that Heroku Connect keeps, round by round, without changing anything.
 
 use std::io::{self, IsTerminal};
+use std::pin::pin;
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::api::ClientError;
 use crate::config::{Config, ConfigError};
@@ -17,7 +19,8 @@ use crate::engine::shadow::{Shadow, ShadowError, ShadowOptions, ShadowStage};
 use crate::postgres::session::connect::Session;
 
 use super::args::{Cli, ShadowKeys};
-use super::verify::{clear_line, interrupted};
+use super::signals::terminated;
+use super::verify::clear_line;
 use super::{DONE, FAILED, UNHEALTHY, print, store};
 
 /// Compares for as long as it was asked to, and tells.
@@ -47,9 +50,20 @@ pub(super) async fn run(cli: &Cli, keys: &ShadowKeys) -> Result<u8> {
     };
     let shadow = Shadow::open(&config, store, options).await.map_err(explained)?;
     tell_beginning(shadow.report());
-    let stop = interrupted();
-    let is_json = cli.json;
-    let report = shadow.run(&move |stage: ShadowStage<'_>| tell_stage(stage, is_json), &stop).await;
+    let (stop, is_json) = (CancellationToken::new(), cli.json);
+    let told = move |stage: ShadowStage<'_>| tell_stage(stage, is_json);
+    let report = {
+        let mut comparison = pin!(shadow.run(&told, &stop));
+        // It may go on for days, as a job of a supervisor: a signal ends it with what was seen. It is listened for first.
+        tokio::select! {
+            biased;
+            () = terminated() => {
+                stop.cancel();
+                comparison.await
+            }
+            report = &mut comparison => report,
+        }
+    };
     clear_line();
     let report = report.map_err(explained)?;
     if cli.json {

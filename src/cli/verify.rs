@@ -83,7 +83,7 @@ pub(super) async fn run(cli: &Cli, options: &VerifyOptions) -> Result<u8> {
 }
 
 /// Ends what is under way on Ctrl-C, between two steps.
-pub(super) fn interrupted() -> CancellationToken {
+fn interrupted() -> CancellationToken {
     let stop = CancellationToken::new();
     let ending = stop.clone();
     tokio::spawn(async move {

@@ -488,6 +488,15 @@ poll_interval = "10s"
     }
 
     #[test]
+    fn the_login_of_an_attached_connection_is_looked_at_by_who_needs_it() {
+        let text = "[connection]\nname = \"a\"\nengine = \"heroku-connect\"\n[postgres]\nurl = \"postgresql:///a\"\n\
+            [salesforce]\nlogin_url = \"https://a.my.salesforce.com\"\nclient_id = \"id\"\nclient_secret_env = \"NOT_SET_ANYWHERE\"\n";
+        let path = Path::new("a.toml");
+        assert!(!Config::parse(path, text).unwrap().salesforce.is_somewhere());
+        assert!(super::with_org(path, text, None).unwrap_err().to_string().contains("NOT_SET_ANYWHERE"));
+    }
+
+    #[test]
     fn comparisons_are_for_every_mapping_that_says_nothing_else() {
         let text = format!(
             "{GOOD}match = [[\"Email\"], [\"LastName\", \"External_Id__c\"]]\n[verify]\nevery = \"12h\"\n"

@@ -1,9 +1,13 @@
 //! `syncdeck shadow`: Salesforce beside the rows that Heroku Connect keeps. What is only late is no difference, what was changed
 //! behind Heroku Connect's back is, and the database is as it was.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 use syncdeck::config::Config;
 use syncdeck::domain::records::shadow::report::{ShadowKind, ShadowReport, ShadowWait};
@@ -268,4 +272,26 @@ async fn what_our_own_engine_keeps_is_compared_by_verify() {
     let place = Place::new(&world, HEROKU).await;
     place.done(&["adopt", "--yes"]).await;
     place.refused(&["shadow"], "compare both sides with: syncdeck verify").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_it_with_the_report_of_what_was_seen() {
+    let (_world, place, _) = beside(HEROKU, 3).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
+    command.args(["shadow", "--for", "7d", "--every", "1d", "--config"]).arg(&place.file);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let told = lines.map(Result::unwrap).find(|line| line.contains("round 1:"));
+        assert!(told.is_some_and(|line| line.contains("3 rows compared")));
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        kill(pid, Signal::SIGINT).unwrap();
+        child.wait_with_output().unwrap()
+    })
+    .await
+    .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    let part = "In step, as far as it was compared, over 1 round, stopped before its time.";
+    assert!(words(&output).contains(part), "{}", words(&output));
 }
