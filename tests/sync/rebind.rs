@@ -223,3 +223,60 @@ async fn changes_of_the_org_before_are_settled_first_or_kept_and_doubled_keys_re
     world.stop_engine().await;
     stop.cancel();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_external_id_that_several_records_have_is_refused_and_named() {
+    let titled = |org: &Org, title: &str| {
+        org.user_create("Contact", fields(json!({"LastName": title, "Title": title}))).unwrap();
+    };
+    let contacts = "[[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"Title\"\npoll_interval = \"200ms\"\n";
+    let mut world = World::with(contacts, |org| {
+        org.make_key("Contact", "Title");
+        titled(org, "Head");
+        titled(org, "Hand");
+    })
+    .await;
+    world.stop_engine().await;
+    let (org, stop) = refreshed(&world, Some(true)).await;
+    titled(&org, "Head");
+    titled(&org, "head");
+    titled(&org, "Hand");
+    org.make_key("Contact", "Title");
+    let before =
+        "SELECT string_agg(concat_ws(' ', title, sfid), '; ' ORDER BY title) FROM salesforce.contact";
+    let rows = world.text(before).await;
+    let told = ask(&world, &["--yes"], "").await;
+    assert_eq!(told.status.code(), Some(2), "{}", words(&told));
+    for part in [
+        "\"Head\" is found more than once: 2 records there, 1 rows here",
+        "merge these records, or rows, first",
+    ] {
+        assert!(words(&told).contains(part), "{part}: {}", words(&told));
+    }
+    assert_eq!(world.text(before).await, rows);
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn external_ids_that_are_numbers_are_found_by_their_value() {
+    let scored = |org: &Org, name: &str, score: f64| {
+        org.user_create("Contact", fields(json!({"LastName": name, "Score__c": score}))).unwrap()
+    };
+    let contacts = "[[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"Score__c\"\npoll_interval = \"200ms\"\n";
+    let mut world = World::with(contacts, |org| {
+        org.make_key("Contact", "Score__c");
+        scored(org, "One", 1.5);
+        scored(org, "Two", 2.0);
+    })
+    .await;
+    world.stop_engine().await;
+    let (org, stop) = refreshed(&world, Some(true)).await;
+    org.make_key("Contact", "Score__c");
+    let two = scored(&org, "Two", 2.0);
+    let done = ask(&world, &["--yes"], "").await;
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    let rows =
+        "SELECT string_agg(concat_ws(' ', lastname, sfid), '; ' ORDER BY lastname) FROM salesforce.contact";
+    assert_eq!(world.text(rows).await.unwrap(), format!("One; Two {two}"));
+    stop.cancel();
+}
