@@ -19,7 +19,7 @@ use crate::engine::shadow::{Shadow, ShadowError, ShadowOptions, ShadowStage};
 use crate::postgres::session::connect::Session;
 
 use super::args::{Cli, ShadowKeys};
-use super::signals::terminated;
+use super::signals::ended;
 use super::verify::clear_line;
 use super::{DONE, FAILED, UNHEALTHY, print, store};
 
@@ -57,7 +57,12 @@ pub(super) async fn run(cli: &Cli, keys: &ShadowKeys) -> Result<u8> {
         // It may go on for days, as a job of a supervisor: a signal ends it with what was seen. It is listened for first.
         tokio::select! {
             biased;
-            () = terminated() => {
+            () = ended() => {
+                // Nothing that hangs from here on, a pipe that nobody reads either, keeps the program from a second one.
+                tokio::spawn(async {
+                    ended().await;
+                    std::process::exit(FAILED.into());
+                });
                 stop.cancel();
                 comparison.await
             }
@@ -90,11 +95,12 @@ fn no_org(config: &Config) -> ClientError {
     ))
 }
 
-/// What was typed wrongly ends with another status than what the schema does not allow.
+/// What was typed wrongly, or configured, ends with another status than what the schema does not allow.
 fn explained(error: ShadowError) -> color_eyre::eyre::Report {
     match error {
         ShadowError::Unknown(text) => print::Usage(text).into(),
         ShadowError::Refused(text) => ClientError::refused(text).into(),
+        ShadowError::Start(error) => error.into(),
         error => error.into(),
     }
 }
@@ -102,7 +108,7 @@ fn explained(error: ShadowError) -> color_eyre::eyre::Report {
 fn status(report: &ShadowReport) -> u8 {
     match () {
         () if report.in_step => DONE,
-        () if report.whole_rounds() == 0 => FAILED,
+        () if !report.was_compared() => FAILED,
         () => UNHEALTHY,
     }
 }
@@ -171,7 +177,10 @@ fn round_line(round: &ShadowRound) -> String {
     let count = |number: i64| thousands(number.max(0) as usize);
     let begin = format!("{} round {}", round.began_at, round.number);
     if let Some(why) = &round.broken {
-        return format!("{begin} was broken off: {why}");
+        return format!("{begin} is not whole: {}", why.replace('\n', "\n  "));
+    }
+    if round.stopped {
+        return format!("{begin} was stopped before its end");
     }
     let mut found = vec![format!("{} stay different", count(round.differences))];
     for (number, text) in [
@@ -217,12 +226,12 @@ fn tell(report: &ShadowReport) -> io::Result<()> {
     uncompared(report).iter().try_for_each(|line| print::line(line))?;
     let rounds = report.whole_rounds();
     let broken: Vec<&ShadowRound> = report.rounds.iter().filter(|round| round.broken.is_some()).collect();
-    if let Some(last) = broken.last().filter(|_| !report.stopped || broken.len() > 1) {
+    if let Some(last) = broken.last() {
         print::line(&format!(
-            "{} of {} rounds were broken off, the last one because: {}",
+            "{} of {} rounds are not whole, the last such one because: {}",
             broken.len(),
             report.rounds.len(),
-            last.broken.as_deref().unwrap_or_default()
+            last.broken.as_deref().unwrap_or_default().replace('\n', "\n  ")
         ))?;
     }
     let stopped = if report.stopped { ", stopped before its time" } else { "" };
@@ -231,13 +240,20 @@ fn tell(report: &ShadowReport) -> io::Result<()> {
     let part = if is_whole { "" } else { ", as far as it was compared" };
     print::line(&match () {
         () if report.in_step => format!("In step{part}, over {many}{stopped}."),
-        () if rounds == 0 => format!("No round came to its end{stopped}: nothing is proved."),
+        () if !report.was_compared() => format!("No round came to its end{stopped}: nothing is proved."),
+        () if rounds == 0 => format!("Not in step: no round came to its end{stopped}."),
         () => format!("Not in step, over {many}{stopped}."),
     })
 }
 
 fn tell_mapping(of: &ShadowMappingReport) -> io::Result<()> {
     let count = |number: i64| thousands(number.max(0) as usize);
+    if let Some(why) = &of.broken {
+        print::line(&format!("{}: not compared in the last round: {why}", of.mapping))?;
+    }
+    if of.rounds == 0 {
+        return print::line(&format!("{}: never compared to its end", of.mapping));
+    }
     let found = if of.different() == 0 { "no difference" } else { "differences" };
     print::line(&format!(
         "{}: {} rows, {} records, {} compared: {found}",

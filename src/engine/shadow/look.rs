@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::domain::attached::history::{EntryState, LogEntry, RowSeen, unsent};
 use crate::domain::attached::mode::WriteMode;
@@ -45,8 +44,6 @@ pub(super) struct ShadowWalk {
     pub(super) counts: ShadowCounts,
     /// What looks different.
     pub(super) subjects: BTreeSet<ShadowSubject>,
-    pub(super) calls: i64,
-    pub(super) stopped: bool,
 }
 
 impl ShadowWalk {
@@ -60,29 +57,20 @@ impl ShadowWalk {
 }
 
 impl Sides<'_> {
-    /// All records of a mapping and all its rows, once.
+    /// All records of a mapping and all its rows, once; the API calls are added up, also those of a walk that fails.
     pub(super) async fn walk(
         &self,
         of: &ShadowedMapping,
         told: &(dyn Fn(i64, i64) + Send + Sync),
-        stop: &CancellationToken,
+        calls: &mut i64,
     ) -> Result<ShadowWalk, Error> {
         let mapping = &of.mapping;
         let selection = FieldSelection::of(mapping);
-        let mut walk = ShadowWalk {
-            counts: ShadowCounts::default(),
-            subjects: BTreeSet::new(),
-            calls: 0,
-            stopped: false,
-        };
+        let mut walk = ShadowWalk { counts: ShadowCounts::default(), subjects: BTreeSet::new() };
         let (mut next, mut after, mut total): (_, Option<String>, i64) = (None, None, 0);
         loop {
-            if stop.is_cancelled() {
-                walk.stopped = true;
-                return Ok(walk);
-            }
             let RecordPage { page, is_first } =
-                next_page(self.client, &selection, next, after.as_deref(), &mut walk.calls).await?;
+                next_page(self.client, &selection, next, after.as_deref(), calls).await?;
             if is_first {
                 total = walk.counts.records + page.total;
             }
@@ -98,7 +86,7 @@ impl Sides<'_> {
                 break;
             }
         }
-        self.rows_without_record(mapping, &mut walk, stop).await?;
+        self.rows_without_record(mapping, &mut walk).await?;
         Ok(walk)
     }
 
@@ -155,22 +143,15 @@ impl Sides<'_> {
     }
 
     /// Rows that name no record.
-    async fn rows_without_record(
-        &self,
-        mapping: &Mapping,
-        walk: &mut ShadowWalk,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
+    async fn rows_without_record(&self, mapping: &Mapping, walk: &mut ShadowWalk) -> Result<(), Error> {
         let mut after = 0;
-        while !stop.is_cancelled() {
+        loop {
             let rows = self.patient.rows_without_record(&mapping.table, after, ROWS).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = *last;
             walk.counts.rows += rows.len() as i64;
             rows.iter().for_each(|id| walk.suspect(ShadowSubject::Row(*id)));
         }
-        walk.stopped = true;
-        Ok(())
     }
 
     /// How rows and records look now, some at a time; with the API calls that it took.

@@ -128,11 +128,11 @@ impl Shadow {
         &self.report
     }
 
-    /// Round after round, until its time is over or it is stopped. A round that is broken off later than the first one is
-    /// told, and the next one goes on.
+    /// Round after round, until its time is over or it is stopped. What of a round fails is told, and the next one goes on;
+    /// what a stopped one has not looked at as a whole is dropped.
     ///
     /// # Errors
-    /// When the first round cannot be made.
+    /// When no mapping can be compared in the first round.
     pub async fn run(
         mut self,
         told: Told<'_>,
@@ -146,12 +146,18 @@ impl Shadow {
                 began_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
                 ..ShadowRound::default()
             };
-            match self.round(&mut round, began, told, stop).await {
-                Ok(()) if stop.is_cancelled() => round.broken = Some("it was stopped".to_owned()),
-                Ok(()) => {}
-                Err(error) if self.report.whole_rounds() == 0 => return Err(error.into()),
-                Err(error) => round.broken = Some(error.to_string()),
-            }
+            let stopped = tokio::select! {
+                // A round that ends as it is stopped has ended.
+                biased;
+                failed = self.round(&mut round, began, told) => {
+                    if let Some(error) = failed.filter(|_| !self.report.was_compared()) {
+                        return Err(error.into());
+                    }
+                    false
+                }
+                () = stop.cancelled() => true,
+            };
+            round.stopped = stopped && round.broken.is_none();
             round.seconds = round_began.elapsed().as_secs();
             self.sum(&mut round);
             told(ShadowStage::Over(&round));
@@ -180,14 +186,8 @@ impl Shadow {
         }
     }
 
-    /// All mappings once.
-    async fn round(
-        &mut self,
-        round: &mut ShadowRound,
-        began: Instant,
-        told: Told<'_>,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
+    /// All mappings once, each by itself: what goes wrong with one says nothing of the next. The first error.
+    async fn round(&mut self, round: &mut ShadowRound, began: Instant, told: Told<'_>) -> Option<Error> {
         let sides = Sides {
             store: &self.store,
             patient: &self.patient,
@@ -196,22 +196,21 @@ impl Shadow {
             has_archive: self.of.has_archive,
             writes: self.writes,
         };
+        let mut first = None;
         for (compared, report) in self.of.mappings.iter_mut().zip(&mut self.report.mappings) {
-            if stop.is_cancelled() {
-                break;
-            }
-            let name = compared.mapping.object.clone();
-            let progress = |done: i64, total: i64| told(ShadowStage::Comparing(&name, done, total));
-            let walk = sides.walk(compared, &progress, stop).await?;
-            round.calls += walk.calls;
-            if walk.stopped {
-                partly(compared, walk);
-            } else {
-                settle(&sides, compared, walk, round, began, told).await?;
-            }
+            let looked = look(&sides, compared, round, began, told).await;
+            compared.report.broken = looked.as_ref().err().map(ToString::to_string);
             *report = compared.report.clone();
+            if let Err(error) = looked {
+                let why = format!("{}: {error}", report.mapping);
+                round.broken = Some(match round.broken.take() {
+                    Some(others) => format!("{others}\n{why}"),
+                    None => why,
+                });
+                first = first.or(Some(error));
+            }
         }
-        Ok(())
+        first
     }
 
     /// What a round comes to, over all mappings.
@@ -226,12 +225,18 @@ impl Shadow {
     }
 }
 
-/// What a walk over part of a mapping met counts where nothing better is known.
-fn partly(compared: &mut ShadowedMapping, walk: ShadowWalk) {
-    if compared.report.rounds == 0 {
-        compared.report.undecided = walk.subjects.len() as i64;
-        compared.report.counts = walk.counts;
-    }
+/// A mapping once.
+async fn look(
+    sides: &Sides<'_>,
+    compared: &mut ShadowedMapping,
+    round: &mut ShadowRound,
+    began: Instant,
+    told: Told<'_>,
+) -> Result<(), Error> {
+    let name = compared.mapping.object.clone();
+    let progress = |done: i64, total: i64| told(ShadowStage::Comparing(&name, done, total));
+    let walk = sides.walk(compared, &progress, &mut round.calls).await?;
+    settle(sides, compared, walk, round, began, told).await
 }
 
 /// What looked different in a walk, and what did so before, once more.

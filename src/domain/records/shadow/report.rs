@@ -170,6 +170,8 @@ pub struct ShadowMappingReport {
     pub caught_up: i64,
     /// Of these, those that took longer than Heroku Connect should.
     pub late: i64,
+    /// Why it could not be compared in the last round that tried, if so: the rest is of an earlier one then.
+    pub broken: Option<String>,
     /// What could not be compared, and why.
     pub uncompared: Vec<String>,
     /// Columns of the table that the configuration does not map: nobody keeps them after a move.
@@ -204,8 +206,17 @@ pub struct ShadowRound {
     pub undecided: i64,
     /// How many came to agree, since the beginning.
     pub caught_up: i64,
-    /// Why it was broken off, if so: it says nothing then.
+    /// What of it failed, if anything: the mapping and why.
     pub broken: Option<String>,
+    /// Whether it was stopped before its end, and nothing failed until then.
+    pub stopped: bool,
+}
+
+impl ShadowRound {
+    /// Whether all mappings were compared in it.
+    pub fn is_whole(&self) -> bool {
+        self.broken.is_none() && !self.stopped
+    }
 }
 
 /// What rounds cost.
@@ -250,17 +261,24 @@ pub struct ShadowReport {
 }
 
 impl ShadowReport {
-    /// Whether each mapping was compared as a whole once, also in the last round unless somebody stopped that, and nothing of
-    /// it stays different or is left undecided.
+    /// Whether each mapping was compared as a whole, also in the last round but for one that was stopped, and nothing of it
+    /// stays different or is left undecided.
     pub fn is_in_step(&self) -> bool {
-        let ended = self.stopped || self.rounds.last().is_some_and(|round| round.broken.is_none());
-        let fine = |of: &ShadowMappingReport| of.rounds > 0 && of.different() == 0 && of.undecided == 0;
-        ended && !self.mappings.is_empty() && self.mappings.iter().all(fine)
+        let last = self.rounds.iter().rev().find(|round| !round.stopped);
+        let fine = |of: &ShadowMappingReport| {
+            of.rounds > 0 && of.broken.is_none() && of.different() == 0 && of.undecided == 0
+        };
+        last.is_some_and(ShadowRound::is_whole) && !self.mappings.is_empty() && self.mappings.iter().all(fine)
+    }
+
+    /// Whether any mapping was compared as a whole.
+    pub fn was_compared(&self) -> bool {
+        self.mappings.iter().any(|of| of.rounds > 0)
     }
 
     /// Rounds that came to their end.
     pub fn whole_rounds(&self) -> usize {
-        self.rounds.iter().filter(|round| round.broken.is_none()).count()
+        self.rounds.iter().filter(|round| round.is_whole()).count()
     }
 }
 
@@ -272,5 +290,30 @@ mod tests {
     fn the_cost_is_of_a_round_and_of_a_day() {
         let cost = ShadowCost::of(7, Duration::from_secs(900), None);
         assert_eq!((cost.calls_a_day, cost.every_seconds), (672, 900));
+    }
+
+    #[test]
+    fn only_a_round_that_was_stopped_is_overlooked() {
+        let whole = || ShadowRound::default();
+        let stopped = || ShadowRound { stopped: true, ..ShadowRound::default() };
+        let broken = || ShadowRound { broken: Some("no answer".to_owned()), ..ShadowRound::default() };
+        let mapping = ShadowMappingReport { rounds: 1, ..ShadowMappingReport::default() };
+        let of = |rounds: Vec<ShadowRound>| ShadowReport {
+            rounds,
+            stopped: true,
+            mappings: vec![mapping.clone()],
+            ..ShadowReport::default()
+        };
+        assert!(of(vec![whole()]).is_in_step());
+        assert!(of(vec![whole(), stopped()]).is_in_step());
+        assert!(of(vec![broken(), whole()]).is_in_step());
+        assert!(!of(vec![whole(), broken()]).is_in_step());
+        assert!(!of(vec![whole(), broken(), stopped()]).is_in_step());
+        assert!(!of(vec![stopped()]).is_in_step());
+        assert!(!of(Vec::new()).is_in_step());
+        // One mapping that could not be compared is enough.
+        let mut report = of(vec![whole()]);
+        report.mappings.push(ShadowMappingReport { broken: Some("no right".to_owned()), ..mapping });
+        assert!(!report.is_in_step() && report.was_compared());
     }
 }
