@@ -184,8 +184,8 @@ fn round_line(round: &ShadowRound) -> String {
     }
     let mut found = vec![format!("{} stay different", count(round.differences))];
     for (number, text) in [
-        (round.undecided, "differ for the first time, or not for long enough"),
-        (round.waiting, "differ and may catch up"),
+        (round.undecided, "differ, and it cannot be said yet whether they catch up"),
+        (round.waiting, "differ while a change is not sent"),
         (round.caught_up, "caught up so far"),
     ] {
         if number > 0 {
@@ -254,7 +254,11 @@ fn tell_mapping(of: &ShadowMappingReport) -> io::Result<()> {
     if of.rounds == 0 {
         return print::line(&format!("{}: never compared to its end", of.mapping));
     }
-    let found = if of.different() == 0 { "no difference" } else { "differences" };
+    let found = match () {
+        () if of.different() > 0 => "differences",
+        () if of.all_undecided() > 0 => "no difference is sure, and not everything is decided",
+        () => "no difference",
+    };
     print::line(&format!(
         "{}: {} rows, {} records, {} compared: {found}",
         of.mapping,
@@ -273,7 +277,7 @@ fn tell_mapping(of: &ShadowMappingReport) -> io::Result<()> {
         }
     }
     for (number, text) in [
-        (of.counts.unfollowed, "more looked different, too many to be followed"),
+        (of.counts.unfollowed, "more look different, too many to be followed: undecided"),
         (of.undecided, "differ, and were not looked at often or long enough to say: compare longer (--for)"),
         (
             of.waiting.get(&ShadowWait::Unsent).copied().unwrap_or(0),
@@ -281,7 +285,11 @@ fn tell_mapping(of: &ShadowMappingReport) -> io::Result<()> {
         ),
         (
             of.waiting.get(&ShadowWait::Recent).copied().unwrap_or(0),
-            "differ because the record changed a moment ago",
+            "differ, and the record changed a moment ago: undecided, compare longer (--for)",
+        ),
+        (
+            of.waiting.get(&ShadowWait::Untold).copied().unwrap_or(0),
+            "differ, and a change waits or was refused of which nothing tells what it was: undecided, look at them",
         ),
         (of.refused, "differ because Salesforce refused the change: see syncdeck errors"),
         (of.caught_up, "differed and caught up"),

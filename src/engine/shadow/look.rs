@@ -7,11 +7,12 @@ use std::time::Duration;
 use chrono::Utc;
 use serde_json::Value;
 
-use crate::domain::attached::history::{EntryState, LogEntry, RowSeen, unsent};
+use crate::domain::attached::history::LogEntry;
 use crate::domain::attached::mode::WriteMode;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 use crate::domain::records::shadow::follow::{FOLLOWED, SeenDifference, ShadowState, ShadowSubject};
+use crate::domain::records::shadow::judge::{DifferingRow, judged};
 use crate::domain::records::shadow::report::{ShadowCounts, ShadowKind, ShadowWait};
 use crate::domain::records::verify::differences;
 use crate::engine::read::fetch;
@@ -125,16 +126,22 @@ impl Sides<'_> {
         &self,
         mapping: &Mapping,
         walk: &mut ShadowWalk,
-        after: Option<&str>,
+        first: Option<&str>,
         until: Option<&str>,
         but: &[&str],
     ) -> Result<(), Error> {
-        let mut after = after.map(str::to_owned);
+        let mut after = first.map(str::to_owned);
         loop {
             let span = (after.as_deref(), until);
             let unmet = self.patient.rows_between(&mapping.table, span, but, ROWS).await?;
-            walk.counts.rows += unmet.len() as i64;
-            unmet.iter().for_each(|(id, _)| walk.suspect(ShadowSubject::Row(*id)));
+            // The column may sort otherwise than Salesforce does: what another page meets, or met, is no suspect.
+            let is_between =
+                |sfid: &str| first.is_none_or(|id| sfid > id) && until.is_none_or(|id| sfid <= id);
+            let between = unmet.iter().filter(|(_, sfid)| is_between(sfid));
+            for (id, _) in between {
+                walk.counts.rows += 1;
+                walk.suspect(ShadowSubject::Row(*id));
+            }
             if (unmet.len() as i64) < ROWS {
                 return Ok(());
             }
@@ -226,31 +233,16 @@ fn of_row(
     writes: WriteMode,
 ) -> ShadowState {
     let sfid = row.state.sfid.as_deref();
-    let mut differs = match (sfid, record) {
+    let differs = match (sfid, record) {
         (None, _) => vec![SeenDifference::whole(ShadowKind::NeverSent, Some(row.id), None)],
         (Some(_), None) => vec![SeenDifference::whole(ShadowKind::RowWithoutRecord, Some(row.id), sfid)],
         (Some(_), Some(record)) => differences(&of.mapping, &row.values, &texts(&of.mapping, record))
-            .into_iter()
-            .map(|of| SeenDifference {
-                column: of.column,
-                row_value: of.row,
-                record_value: of.record,
-                ..SeenDifference::whole(ShadowKind::FieldDiffers, Some(row.id), sfid)
-            })
+            .iter()
+            .map(|differs| SeenDifference::of_field(&of.mapping, row.id, sfid, differs))
             .collect(),
     };
-    let before = differs.len();
-    let refused = unsent(entries, RowSeen::Row(&row.state), writes);
-    // Where the log holds nothing of it any more, the row alone says that something was refused.
-    let says_so = entries.is_empty() && row.state.lastop.as_deref() == Some("FAILED");
-    differs.retain(|seen| match seen.kind {
-        ShadowKind::FieldDiffers => !says_so && !refused.columns.contains(&seen.column),
-        ShadowKind::NeverSent => !says_so && !refused.insert,
-        _ => true,
-    });
-    let waits = entries.iter().any(|entry| entry.state == EntryState::Waiting).then_some(ShadowWait::Unsent);
-    let waits = waits.or_else(|| recent(of, record));
-    ShadowState { refused: before > 0 && differs.is_empty(), differs, waits }
+    let (state, values, is_recent) = (&row.state, &row.values, is_recent(of, record));
+    judged(&of.mapping, DifferingRow { state, values, entries, is_recent }, differs, writes)
 }
 
 /// A record that had no row, or several.
@@ -269,15 +261,18 @@ fn of_record(
     let waits = match delete_waits.filter(|_| rows.is_empty()) {
         Some(true) => Some(ShadowWait::Unsent),
         Some(false) => return ShadowState { refused: true, ..ShadowState::default() },
-        None => recent(of, record),
+        None => is_recent(of, record).then_some(ShadowWait::Recent),
     };
-    let differs = vec![SeenDifference::whole(kind, row, Some(sfid))];
-    ShadowState { differs, waits, refused: false }
+    let mut seen = SeenDifference::whole(kind, row, Some(sfid));
+    seen.waits = waits;
+    ShadowState { differs: vec![seen], refused: false }
 }
 
 /// Whether a record changed so lately that Heroku Connect need not have it.
-fn recent(of: &ShadowedMapping, record: Option<&Value>) -> Option<ShadowWait> {
-    let changed = fetch::stamp_of(&of.mapping, record?)?;
-    let age = Utc::now().signed_duration_since(changed).to_std().unwrap_or(Duration::ZERO);
-    (age < of.catch_up).then_some(ShadowWait::Recent)
+fn is_recent(of: &ShadowedMapping, record: Option<&Value>) -> bool {
+    let changed = record.and_then(|record| fetch::stamp_of(&of.mapping, record));
+    changed.is_some_and(|changed| {
+        let age = Utc::now().signed_duration_since(changed).to_std().unwrap_or(Duration::ZERO);
+        age < of.catch_up
+    })
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::domain::attached::mode::WriteMode;
 use crate::domain::records::shadow::follow::{ShadowMoment, ShadowSubject};
-use crate::domain::records::shadow::report::{ShadowCost, ShadowReport, ShadowRound};
+use crate::domain::records::shadow::report::{ShadowCost, ShadowReport, ShadowRound, ShadowWait};
 use crate::domain::reports::forecast::PAGE;
 use crate::postgres::{self, Store};
 use crate::salesforce::query::FieldSelection;
@@ -218,8 +218,8 @@ impl Shadow {
         for of in &self.report.mappings {
             round.compared += of.counts.compared;
             round.differences += of.different();
-            round.waiting += of.waiting.values().sum::<i64>();
-            round.undecided += of.undecided;
+            round.waiting += of.waiting.get(&ShadowWait::Unsent).copied().unwrap_or(0);
+            round.undecided += of.all_undecided();
             round.caught_up += of.caught_up;
         }
     }

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::domain::mappings::mapping::Mapping;
+use crate::domain::records::verify::Difference;
 
 use super::format::example_value;
 use super::report::{FieldDifferences, ShadowExample, ShadowKind, ShadowMappingReport, ShadowWait};
@@ -35,25 +36,43 @@ pub struct SeenDifference {
     pub row: Option<i32>,
     /// The record.
     pub sfid: Option<String>,
-    /// The row's value, of a field.
+    /// The row's value, of a field; masked and cut.
     pub row_value: Option<String>,
-    /// The record's value, of a field.
+    /// The record's value, the same.
     pub record_value: Option<String>,
+    /// Why it is no difference yet, if so.
+    pub waits: Option<ShadowWait>,
+    /// The row's side in a number: the same number is the same state. The record's is not in it, for it may change all the
+    /// time, and a row that Heroku Connect leaves as it was is no less wrong for that.
+    print: u64,
 }
 
 impl SeenDifference {
     /// Of something else than a field.
     pub fn whole(kind: ShadowKind, row: Option<i32>, sfid: Option<&str>) -> SeenDifference {
         let sfid = sfid.map(str::to_owned);
-        SeenDifference { kind, column: String::new(), row, sfid, row_value: None, record_value: None }
+        let print = print(sfid.as_deref(), None);
+        let (row_value, record_value) = (None, None);
+        SeenDifference { kind, column: String::new(), row, sfid, row_value, record_value, waits: None, print }
     }
 
-    /// Both sides in a number: the same number is the same state.
-    fn print(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (&self.sfid, &self.row_value, &self.record_value).hash(&mut hasher);
-        hasher.finish()
+    /// Of a field. Values are kept as they are shown: there may be many, and long ones.
+    pub fn of_field(mapping: &Mapping, row: i32, sfid: Option<&str>, of: &Difference) -> SeenDifference {
+        let shown = |value: &Option<String>| example_value(mapping, &of.column, value.as_deref());
+        SeenDifference {
+            column: of.column.clone(),
+            row_value: shown(&of.row),
+            record_value: shown(&of.record),
+            print: print(sfid, of.row.as_deref()),
+            ..SeenDifference::whole(ShadowKind::FieldDiffers, Some(row), sfid)
+        }
     }
+}
+
+fn print(sfid: Option<&str>, row_value: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (sfid, row_value).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// How a row or a record looks in a round.
@@ -61,8 +80,6 @@ impl SeenDifference {
 pub struct ShadowState {
     /// In what both sides differ.
     pub differs: Vec<SeenDifference>,
-    /// Why that may go away.
-    pub waits: Option<ShadowWait>,
     /// Whether Salesforce refused what differs, which Heroku Connect lists as an error.
     pub refused: bool,
 }
@@ -84,13 +101,20 @@ struct Mark {
     since: Duration,
     looks: u64,
     stays: bool,
+    waits: Option<ShadowWait>,
+}
+
+impl Mark {
+    /// Whether a later look can tell more.
+    fn is_open(&self) -> bool {
+        !self.stays && self.waits != Some(ShadowWait::Untold)
+    }
 }
 
 #[derive(Clone, Debug)]
 struct FollowedSubject {
     first_round: u64,
     was_difference: bool,
-    waits: Option<ShadowWait>,
     marks: BTreeMap<(ShadowKind, String), Mark>,
 }
 
@@ -137,32 +161,36 @@ impl ShadowFollower {
         }
         let (first_round, was_difference) =
             before.as_ref().map_or((moment.round, false), |of| (of.first_round, of.was_difference));
-        let mut followed =
-            FollowedSubject { first_round, was_difference, waits: now.waits, marks: BTreeMap::new() };
+        let mut followed = FollowedSubject { first_round, was_difference, marks: BTreeMap::new() };
         for seen in &now.differs {
             let key = (seen.kind, seen.column.clone());
-            let print = seen.print();
+            let (print, waits) = (seen.print, seen.waits);
             let mark = before.as_ref().and_then(|of| of.marks.get(&key)).filter(|mark| mark.print == print);
-            let (since, looks) = mark.map_or((moment.at, 1), |mark| (mark.since, mark.looks + 1));
-            let had_time = looks >= 2 && moment.at.saturating_sub(since) >= moment.catch_up;
-            let stays = had_time && now.waits != Some(ShadowWait::Unsent);
+            let (since, looks) = match waits {
+                // Its time begins when nothing of it waits any more.
+                Some(ShadowWait::Unsent | ShadowWait::Untold) => (moment.at, 0),
+                _ => match mark.filter(|mark| mark.looks > 0) {
+                    Some(mark) => (mark.since, mark.looks + 1),
+                    None => (moment.at, 1),
+                },
+            };
+            let stays = looks >= 2 && moment.at.saturating_sub(since) >= moment.catch_up;
             if stays {
                 followed.was_difference = true;
                 self.give_example(mapping, seen);
             }
-            followed.marks.insert(key, Mark { print, since, looks, stays });
+            followed.marks.insert(key, Mark { print, since, looks, stays, waits });
         }
         self.open.insert(subject, followed);
     }
 
     fn give_example(&mut self, mapping: &Mapping, seen: &SeenDifference) {
-        let shown = |value: &Option<String>| example_value(mapping, &seen.column, value.as_deref());
         let example = ShadowExample {
             kind: seen.kind,
             row: seen.row,
             sfid: seen.sfid.clone(),
-            row_value: shown(&seen.row_value),
-            record_value: shown(&seen.record_value),
+            row_value: seen.row_value.clone(),
+            record_value: seen.record_value.clone(),
         };
         if seen.kind != ShadowKind::FieldDiffers {
             if self.examples.iter().filter(|one| one.kind == seen.kind).count() < EXAMPLES {
@@ -185,8 +213,7 @@ impl ShadowFollower {
 
     /// Whether something that was met in a round up to this one is neither a difference yet nor gone.
     pub fn has_undecided(&self, up_to: u64) -> bool {
-        let decided = |of: &FollowedSubject| of.marks.values().all(|mark| mark.stays);
-        self.open.values().any(|of| of.first_round <= up_to && !decided(of))
+        self.open.values().any(|of| of.first_round <= up_to && of.marks.values().any(Mark::is_open))
     }
 
     /// Adds what there is after a round to the report of its mapping.
@@ -197,7 +224,8 @@ impl ShadowFollower {
         for of in self.open.values() {
             let stays: Vec<ShadowKind> =
                 of.marks.iter().filter(|(_, mark)| mark.stays).map(|((kind, _), _)| *kind).collect();
-            match (stays.first(), of.waits) {
+            // What can be said least of one part of it is said of all.
+            match (stays.first(), of.marks.values().map(|mark| mark.waits).min().flatten()) {
                 (Some(kind), _) => *report.differences.entry(*kind).or_default() += 1,
                 (None, Some(waits)) => *report.waiting.entry(waits).or_default() += 1,
                 (None, None) => report.undecided += 1,
@@ -225,16 +253,15 @@ mod tests {
     }
 
     fn seen(column: &str, row: &str, record: &str) -> SeenDifference {
-        SeenDifference {
-            column: column.to_owned(),
-            row_value: Some(row.to_owned()),
-            record_value: Some(record.to_owned()),
-            ..SeenDifference::whole(ShadowKind::FieldDiffers, Some(7), Some("003A"))
-        }
+        let (field, column) = (column.to_owned(), column.to_owned());
+        let differs =
+            Difference { field, column, row: Some(row.to_owned()), record: Some(record.to_owned()) };
+        SeenDifference::of_field(&mapping(), 7, Some("003A"), &differs)
     }
 
-    fn state(differs: Vec<SeenDifference>, waits: Option<ShadowWait>) -> ShadowState {
-        ShadowState { differs, waits, refused: false }
+    fn state(mut differs: Vec<SeenDifference>, waits: Option<ShadowWait>) -> ShadowState {
+        differs.iter_mut().for_each(|seen| seen.waits = waits);
+        ShadowState { differs, refused: false }
     }
 
     fn at(round: u64, minutes: u64) -> ShadowMoment {
@@ -261,7 +288,7 @@ mod tests {
         // One field is another now, the other one stays.
         follower.begin_round();
         let moved =
-            state(vec![seen("amount", "1", "3"), seen("email", "a@b", "c@d")], Some(ShadowWait::Recent));
+            state(vec![seen("amount", "3", "2"), seen("email", "a@b", "c@d")], Some(ShadowWait::Recent));
         follower.see(&mapping, subject.clone(), moved, at(3, 10));
         let report = told(&follower);
         assert_eq!(report.differences, [(ShadowKind::FieldDiffers, 1)].into());
@@ -282,9 +309,39 @@ mod tests {
         follower.see(&mapping, ShadowSubject::Row(1), unsent(), at(1, 0));
         follower.see(&mapping, ShadowSubject::Row(1), unsent(), at(2, 60));
         assert_eq!(told(&follower).waiting, [(ShadowWait::Unsent, 1)].into());
+        // Its time begins when it waits no more.
+        let sent = || state(vec![seen("amount", "1", "2")], None);
+        follower.see(&mapping, ShadowSubject::Row(1), sent(), at(3, 70));
+        assert_eq!((told(&follower).different(), told(&follower).undecided), (0, 1));
         let refused = ShadowState { refused: true, ..unsent() };
-        follower.see(&mapping, ShadowSubject::Row(1), refused, at(3, 70));
+        follower.see(&mapping, ShadowSubject::Row(1), refused, at(4, 80));
         let report = told(&follower);
         assert_eq!((report.refused, report.caught_up, report.different()), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_record_that_changes_all_the_time_hides_no_row_that_stands_still() {
+        let (mapping, subject) = (mapping(), ShadowSubject::Row(7));
+        let mut follower = ShadowFollower::default();
+        let recent = |record: &str| state(vec![seen("amount", "1", record)], Some(ShadowWait::Recent));
+        follower.see(&mapping, subject.clone(), recent("2"), at(1, 0));
+        let report = told(&follower);
+        assert_eq!(report.waiting, [(ShadowWait::Recent, 1)].into());
+        assert_eq!((report.different(), report.all_undecided()), (0, 1));
+        follower.see(&mapping, subject, recent("3"), at(2, 10));
+        assert_eq!(told(&follower).differences, [(ShadowKind::FieldDiffers, 1)].into());
+    }
+
+    #[test]
+    fn one_part_that_cannot_be_told_leaves_the_row_undecided() {
+        let (mapping, mut follower) = (mapping(), ShadowFollower::default());
+        let mut now = state(vec![seen("amount", "1", "2"), seen("email", "a@b", "c@d")], None);
+        now.differs[0].waits = Some(ShadowWait::Unsent);
+        now.differs[1].waits = Some(ShadowWait::Untold);
+        follower.see(&mapping, ShadowSubject::Row(7), now.clone(), at(1, 0));
+        follower.see(&mapping, ShadowSubject::Row(7), now, at(2, 60));
+        let report = told(&follower);
+        assert_eq!((report.different(), report.all_undecided()), (0, 1));
+        assert_eq!(report.waiting, [(ShadowWait::Untold, 1)].into());
     }
 }

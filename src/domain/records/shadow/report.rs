@@ -48,14 +48,16 @@ impl ShadowKind {
     }
 }
 
-/// Why a difference may still go away.
+/// Why something that differs is no difference yet; what can be said least of comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShadowWait {
-    /// A change of the row is captured and not sent, or is being sent.
-    Unsent,
+    /// A change of the row waits or was refused, and nothing tells what it changed.
+    Untold,
     /// The record changed within the time that Heroku Connect may take.
     Recent,
+    /// A change of just this is captured and not sent, or is being sent.
+    Unsent,
 }
 
 /// A difference to look at.
@@ -179,9 +181,15 @@ pub struct ShadowMappingReport {
 }
 
 impl ShadowMappingReport {
-    /// How many rows and records stayed different, or were too many to be followed.
+    /// How many rows and records stayed different.
     pub fn different(&self) -> i64 {
-        self.differences.values().sum::<i64>() + self.counts.unfollowed
+        self.differences.values().sum()
+    }
+
+    /// How many differ of which nothing can be said: not looked at long enough, changed a moment ago, not followed, not told of.
+    pub fn all_undecided(&self) -> i64 {
+        let waiting = self.waiting.iter().filter(|(waits, _)| **waits != ShadowWait::Unsent);
+        self.undecided + self.counts.unfollowed + waiting.map(|(_, number)| number).sum::<i64>()
     }
 }
 
@@ -200,9 +208,9 @@ pub struct ShadowRound {
     pub compared: i64,
     /// Rows and records that stayed different.
     pub differences: i64,
-    /// Those that differ, and may come to agree.
+    /// Those that differ because a change of them is not sent.
     pub waiting: i64,
-    /// Those that differ, and were not looked at long enough.
+    /// Those that differ, and of which nothing can be said yet.
     pub undecided: i64,
     /// How many came to agree, since the beginning.
     pub caught_up: i64,
@@ -266,7 +274,7 @@ impl ShadowReport {
     pub fn is_in_step(&self) -> bool {
         let last = self.rounds.iter().rev().find(|round| !round.stopped);
         let fine = |of: &ShadowMappingReport| {
-            of.rounds > 0 && of.broken.is_none() && of.different() == 0 && of.undecided == 0
+            of.rounds > 0 && of.broken.is_none() && of.different() == 0 && of.all_undecided() == 0
         };
         last.is_some_and(ShadowRound::is_whole) && !self.mappings.is_empty() && self.mappings.iter().all(fine)
     }
@@ -311,6 +319,10 @@ mod tests {
         assert!(!of(vec![whole(), broken(), stopped()]).is_in_step());
         assert!(!of(vec![stopped()]).is_in_step());
         assert!(!of(Vec::new()).is_in_step());
+        // What looked different and was not followed is no difference, and no proof either.
+        let mut report = of(vec![whole()]);
+        report.mappings[0].counts.unfollowed = 1;
+        assert_eq!((report.is_in_step(), report.mappings[0].different()), (false, 0));
         // One mapping that could not be compared is enough.
         let mut report = of(vec![whole()]);
         report.mappings.push(ShadowMappingReport { broken: Some("no right".to_owned()), ..mapping });
