@@ -129,6 +129,10 @@ fn tell_beginning(report: &ShadowReport) {
 fn cost(cost: &ShadowCost) -> String {
     let count = |number: i64| thousands(number.max(0) as usize);
     let calls = if cost.calls_a_round == 1 { "API call" } else { "API calls" };
+    let uncounted = match cost.uncounted {
+        0 => String::new(),
+        _ => " or more (Salesforce does not say how many records all of them have)".to_owned(),
+    };
     let of_org = match cost.allowance {
         Some((used, allowed)) if allowed > 0 => format!(
             ", which is {} of the {} that the org allows ({} are used today)",
@@ -139,7 +143,8 @@ fn cost(cost: &ShadowCost) -> String {
         _ => String::new(),
     };
     format!(
-        "a round costs {} {calls} and a few more where something differs; every {} that is {} a day{of_org}",
+        "a round costs {} {calls}{uncounted}, and at least another for each 200 of a mapping that look different, 10,000 at most; \
+         every {} that is {} a day{of_org}",
         count(cost.calls_a_round),
         spoken(Duration::from_secs(cost.every_seconds)),
         count(cost.calls_a_day)
@@ -162,6 +167,12 @@ fn tell_stage(stage: ShadowStage<'_>, is_json: bool) {
         }
         ShadowStage::Pausing(time) => {
             written_over(format!("the next round begins in {}; Ctrl-C ends with the report", spoken(time)));
+        }
+        ShadowStage::Waiting(time) => {
+            written_over(format!(
+                "what is not decided is looked at again in {}; Ctrl-C ends with the report",
+                spoken(time)
+            ));
         }
         ShadowStage::Over(round) => {
             clear_line();

@@ -2,6 +2,7 @@
 //! PostgreSQL, then Salesforce: a change that is not known to wait when its row is read has arrived when its record is.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -30,11 +31,11 @@ use super::mapped::ShadowedMapping;
 const ROWS: i64 = 2_000;
 
 /// Both sides, as they are read.
-pub(super) struct Sides<'a> {
-    pub(super) store: &'a Store,
+pub(super) struct Sides {
+    pub(super) store: Store,
     /// The same, for what reads a whole table.
-    pub(super) patient: &'a Store,
-    pub(super) client: &'a Client,
+    pub(super) patient: Store,
+    pub(super) client: Arc<Client>,
     pub(super) has_log: bool,
     pub(super) has_archive: bool,
     pub(super) writes: WriteMode,
@@ -57,7 +58,7 @@ impl ShadowWalk {
     }
 }
 
-impl Sides<'_> {
+impl Sides {
     /// All records of a mapping and all its rows, once; the API calls are added up, also those of a walk that fails.
     pub(super) async fn walk(
         &self,
@@ -71,7 +72,7 @@ impl Sides<'_> {
         let (mut next, mut after, mut total): (_, Option<String>, i64) = (None, None, 0);
         loop {
             let RecordPage { page, is_first } =
-                next_page(self.client, &selection, next, after.as_deref(), calls).await?;
+                next_page(&self.client, &selection, next, after.as_deref(), calls).await?;
             if is_first {
                 total = walk.counts.records + page.total;
             }
@@ -151,22 +152,23 @@ impl Sides<'_> {
 
     /// Rows that name no record.
     async fn rows_without_record(&self, mapping: &Mapping, walk: &mut ShadowWalk) -> Result<(), Error> {
-        let mut after = 0;
-        loop {
-            let rows = self.patient.rows_without_record(&mapping.table, after, ROWS).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = *last;
+        let mut from = Some(i32::MIN);
+        while let Some(first) = from {
+            let rows = self.patient.shadow_unnamed(&mapping.table, first, ROWS).await?;
+            from = rows.last().and_then(|last| last.checked_add(1));
             walk.counts.rows += rows.len() as i64;
             rows.iter().for_each(|id| walk.suspect(ShadowSubject::Row(*id)));
         }
+        Ok(())
     }
 
-    /// How rows and records look now, some at a time; with the API calls that it took.
+    /// How rows and records look now, some at a time; the API calls are added up.
     pub(super) async fn look_again(
         &self,
         of: &ShadowedMapping,
         subjects: &[ShadowSubject],
-    ) -> Result<(Vec<(ShadowSubject, ShadowState)>, i64), Error> {
+        calls: &mut i64,
+    ) -> Result<Vec<(ShadowSubject, ShadowState)>, Error> {
         let mapping = &of.mapping;
         let (mut ids, mut sfids): (Vec<i32>, Vec<&str>) = (Vec::new(), Vec::new());
         for subject in subjects {
@@ -184,17 +186,17 @@ impl Sides<'_> {
         let (entries, deletes) = match self.has_log {
             true => (
                 self.store.attached_entries(self.has_archive, &named).await?,
-                self.store.shadow_deletes(&mapping.table, &sfids).await?,
+                self.store.shadow_deletes(&mapping.table, self.has_archive, &sfids).await?,
             ),
             false => (HashMap::new(), HashMap::new()),
         };
         let asked: HashSet<&str> =
             rows.values().filter_map(|row| row.state.sfid.as_deref()).chain(sfids).collect();
         let asked: Vec<&str> = asked.into_iter().collect();
-        let (mut records, mut calls) = (HashMap::new(), 0);
+        let mut records = HashMap::new();
         if !asked.is_empty() {
-            calls = FieldSelection::of(mapping).requests(asked.len());
-            records = again(TRIES, || fetch::records(self.client, mapping, &asked)).await?;
+            *calls += FieldSelection::of(mapping).requests(asked.len());
+            records = again(TRIES, || fetch::records(&self.client, mapping, &asked)).await?;
         }
         let seen = subjects.iter().map(|subject| {
             let now = match subject {
@@ -210,7 +212,7 @@ impl Sides<'_> {
             };
             (subject.clone(), now)
         });
-        Ok((seen.collect(), calls))
+        Ok(seen.collect())
     }
 }
 

@@ -74,6 +74,14 @@ pub(super) async fn shadowed(
         uncompared
             .push(format!("changes that were refused and archived cannot be told from differences: {why}"));
     }
+    if !is_attached && options.mapping.is_none() {
+        let others = store.shadow_others(&tables).await?;
+        uncompared.extend(others.iter().map(|name| {
+            format!(
+                "the table {name}: it has Heroku Connect's columns, and the configuration does not map it"
+            )
+        }));
+    }
     let mut compared = Vec::new();
     for (mapping, noted) in mappings {
         match compared_part(&schema, mapping, noted, !is_attached) {

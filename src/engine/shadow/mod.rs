@@ -9,6 +9,7 @@ mod look;
 mod mapped;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
@@ -17,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::domain::attached::mode::WriteMode;
-use crate::domain::records::shadow::follow::{ShadowMoment, ShadowSubject};
-use crate::domain::records::shadow::report::{ShadowCost, ShadowReport, ShadowRound, ShadowWait};
+use crate::domain::records::shadow::follow::{ShadowMoment, ShadowState, ShadowSubject};
+use crate::domain::records::shadow::report::{
+    ShadowCost, ShadowMappingReport, ShadowReport, ShadowRound, ShadowWait,
+};
 use crate::domain::reports::forecast::PAGE;
 use crate::postgres::{self, Store};
 use crate::salesforce::query::FieldSelection;
@@ -31,10 +34,12 @@ use mapped::{Shadowed, ShadowedMapping, shadowed};
 
 /// From the beginning of one round to that of the next, where nobody says otherwise and Heroku Connect polls often enough.
 const EVERY: Duration = Duration::from_secs(15 * 60);
-/// Without a time, no round begins later than this.
+/// Without a time, no round begins later than this, or than two times the time between rounds.
 const LONGEST: Duration = Duration::from_secs(3_600);
 /// How long a look at a whole table may take.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+/// Looks, without a round, at what is undecided at the end.
+const LAST_LOOKS: usize = 5;
 /// Rows and records looked at again at once.
 const TOGETHER: usize = 200;
 
@@ -79,13 +84,15 @@ pub enum ShadowStage<'a> {
     Over(&'a ShadowRound),
     /// The next one begins in a while.
     Pausing(Duration),
+    /// What is undecided is looked at alone in a while.
+    Waiting(Duration),
 }
 
 /// A comparison that is ready to begin.
 pub struct Shadow {
     store: Store,
     patient: Store,
-    client: Client,
+    client: Arc<Client>,
     options: ShadowOptions,
     every: Duration,
     writes: WriteMode,
@@ -102,17 +109,20 @@ impl Shadow {
     /// # Errors
     /// When nothing can be compared; the text says why.
     pub async fn open(config: &Config, store: Store, options: ShadowOptions) -> Result<Shadow, ShadowError> {
-        let client = super::client(&config.salesforce)?;
+        let client = Arc::new(super::client(&config.salesforce)?);
         let of = shadowed(config, &store, &client, &options).await?;
         let longest = of.mappings.iter().map(|of| of.catch_up).max().unwrap_or_default();
         let every = options.every.unwrap_or(EVERY.max(longest * 3 / 2));
-        let mut calls = 0;
+        let (mut calls, mut uncounted) = (0, 0);
         for compared in &of.mappings {
-            calls += calls_of(&client, compared).await;
+            let counted = calls_of(&client, compared).await;
+            uncounted += usize::from(counted.is_none());
+            calls += counted.unwrap_or(1);
         }
+        let cost = ShadowCost { uncounted, ..ShadowCost::of(calls, every, client.usage()) };
         let report = ShadowReport {
             org_id: of.org_id.clone(),
-            cost: ShadowCost::of(calls, every, client.usage()),
+            cost,
             uncompared: of.uncompared.clone(),
             mappings: of.mappings.iter().map(|of| of.report.clone()).collect(),
             ..ShadowReport::default()
@@ -159,11 +169,16 @@ impl Shadow {
             };
             round.stopped = stopped && round.broken.is_none();
             round.seconds = round_began.elapsed().as_secs();
-            self.sum(&mut round);
+            sum(&self.report.mappings, &mut round);
             told(ShadowStage::Over(&round));
             self.report.rounds.push(round);
             let next = round_began + self.every;
             if stop.is_cancelled() || self.is_enough(next.duration_since(began)) {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = self.decide(began, told) => {}
+                }
                 break;
             }
             told(ShadowStage::Pausing(next.saturating_duration_since(Instant::now())));
@@ -182,20 +197,41 @@ impl Shadow {
     fn is_enough(&self, next: Duration) -> bool {
         match self.options.time {
             Some(time) => next > time,
-            None => next > LONGEST || !self.of.mappings.iter().any(|of| of.follower.has_undecided(1)),
+            None => next > self.longest() || !self.of.mappings.iter().any(|of| of.follower.has_undecided(1)),
+        }
+    }
+
+    fn longest(&self) -> Duration {
+        self.options.time.unwrap_or(LONGEST.max(self.every * 2))
+    }
+
+    /// No whole round comes any more: what is not decided is looked at alone, as soon as it can be, while there is time. A busy
+    /// org always has something that changed just before the last round.
+    async fn decide(&mut self, began: Instant, told: Told<'_>) {
+        for _ in 0..LAST_LOOKS {
+            let due = self.of.mappings.iter().filter_map(|of| of.follower.due(of.catch_up)).max();
+            let Some(due) = due.filter(|due| *due <= self.longest()) else { return };
+            let next = began + due;
+            told(ShadowStage::Waiting(next.saturating_duration_since(Instant::now())));
+            tokio::time::sleep_until(next).await;
+            let sides = self.sides();
+            let Some(round) = self.report.rounds.last_mut() else { return };
+            for (compared, report) in self.of.mappings.iter_mut().zip(&mut self.report.mappings) {
+                let subjects: Vec<ShadowSubject> = compared.follower.undecided().cloned().collect();
+                match look_at(&sides, compared, &subjects, &mut round.calls, began).await {
+                    Ok(seen) => see(compared, seen, round.number),
+                    // It stays undecided, and the round as it was.
+                    Err(error) => compared.report.broken = Some(error.to_string()),
+                }
+                *report = compared.report.clone();
+            }
+            sum(&self.report.mappings, round);
         }
     }
 
     /// All mappings once, each by itself: what goes wrong with one says nothing of the next. The first error.
     async fn round(&mut self, round: &mut ShadowRound, began: Instant, told: Told<'_>) -> Option<Error> {
-        let sides = Sides {
-            store: &self.store,
-            patient: &self.patient,
-            client: &self.client,
-            has_log: self.of.has_log,
-            has_archive: self.of.has_archive,
-            writes: self.writes,
-        };
+        let sides = self.sides();
         let mut first = None;
         for (compared, report) in self.of.mappings.iter_mut().zip(&mut self.report.mappings) {
             let looked = look(&sides, compared, round, began, told).await;
@@ -213,21 +249,31 @@ impl Shadow {
         first
     }
 
-    /// What a round comes to, over all mappings.
-    fn sum(&self, round: &mut ShadowRound) {
-        for of in &self.report.mappings {
-            round.compared += of.counts.compared;
-            round.differences += of.different();
-            round.waiting += of.waiting.get(&ShadowWait::Unsent).copied().unwrap_or(0);
-            round.undecided += of.all_undecided();
-            round.caught_up += of.caught_up;
+    fn sides(&self) -> Sides {
+        Sides {
+            store: self.store.clone(),
+            patient: self.patient.clone(),
+            client: self.client.clone(),
+            has_log: self.of.has_log,
+            has_archive: self.of.has_archive,
+            writes: self.writes,
         }
     }
 }
 
+/// What a round comes to, over all mappings.
+fn sum(mappings: &[ShadowMappingReport], round: &mut ShadowRound) {
+    let over = |of: fn(&ShadowMappingReport) -> i64| mappings.iter().map(of).sum();
+    round.compared = over(|of| of.counts.compared);
+    round.differences = over(ShadowMappingReport::different);
+    round.waiting = over(|of| of.waiting.get(&ShadowWait::Unsent).copied().unwrap_or(0));
+    round.undecided = over(ShadowMappingReport::all_undecided);
+    round.caught_up = over(|of| of.caught_up);
+}
+
 /// A mapping once.
 async fn look(
-    sides: &Sides<'_>,
+    sides: &Sides,
     compared: &mut ShadowedMapping,
     round: &mut ShadowRound,
     began: Instant,
@@ -241,7 +287,7 @@ async fn look(
 
 /// What looked different in a walk, and what did so before, once more.
 async fn settle(
-    sides: &Sides<'_>,
+    sides: &Sides,
     compared: &mut ShadowedMapping,
     walk: ShadowWalk,
     round: &mut ShadowRound,
@@ -252,33 +298,51 @@ async fn settle(
     subjects.extend(compared.follower.subjects().cloned());
     told(ShadowStage::Settling(&compared.mapping.object, subjects.len()));
     let subjects: Vec<ShadowSubject> = subjects.into_iter().collect();
-    let mut seen = Vec::new();
-    for some in subjects.chunks(TOGETHER) {
-        let (states, calls) = sides.look_again(compared, some).await?;
-        round.calls += calls;
-        let at = began.elapsed();
-        seen.extend(states.into_iter().map(|(subject, state)| (subject, state, at)));
-    }
+    let seen = look_at(sides, compared, &subjects, &mut round.calls, began).await?;
     // Only a whole look counts, so that one that breaks off leaves what was known.
     compared.follower.begin_round();
-    for (subject, state, at) in seen {
-        let moment = ShadowMoment { round: round.number, at, catch_up: compared.catch_up };
-        compared.follower.see(&compared.mapping, subject, state, moment);
-    }
     compared.report.rounds += 1;
     compared.report.counts = walk.counts;
-    compared.follower.tell(&mut compared.report);
+    see(compared, seen, round.number);
     Ok(())
 }
 
-/// The API calls of one walk over a mapping, where nothing differs. What cannot be counted is one page.
-async fn calls_of(client: &Client, compared: &ShadowedMapping) -> i64 {
+/// Rows and records as they look, each with when that was.
+type Seen = Vec<(ShadowSubject, ShadowState, Duration)>;
+
+async fn look_at(
+    sides: &Sides,
+    compared: &ShadowedMapping,
+    subjects: &[ShadowSubject],
+    calls: &mut i64,
+    began: Instant,
+) -> Result<Seen, Error> {
+    let mut seen = Vec::new();
+    for some in subjects.chunks(TOGETHER) {
+        let states = sides.look_again(compared, some, calls).await?;
+        let at = began.elapsed();
+        seen.extend(states.into_iter().map(|(subject, state)| (subject, state, at)));
+    }
+    Ok(seen)
+}
+
+/// Takes in what was seen.
+fn see(compared: &mut ShadowedMapping, seen: Seen, round: u64) {
+    for (subject, state, at) in seen {
+        let moment = ShadowMoment { round, at, catch_up: compared.catch_up };
+        compared.follower.see(&compared.mapping, subject, state, moment);
+    }
+    compared.follower.tell(&mut compared.report);
+}
+
+/// The API calls of one walk over a mapping, where nothing differs; `None` where Salesforce does not count its records.
+async fn calls_of(client: &Client, compared: &ShadowedMapping) -> Option<i64> {
     let mapping = &compared.mapping;
     let counted: Result<_, salesforce::Error> =
         client.query(&format!("SELECT COUNT() FROM {}", mapping.object)).await;
-    let records = counted.map_or(0, |page| page.total);
+    let records = counted.ok()?.total;
     let pages = (records + PAGE - 1) / PAGE;
-    pages.max(1) * FieldSelection::of(mapping).requests(PAGE.min(records.max(1)) as usize)
+    Some(pages.max(1) * FieldSelection::of(mapping).requests(PAGE.min(records.max(1)) as usize))
 }
 
 impl From<postgres::Error> for ShadowError {

@@ -69,6 +69,12 @@ const COLUMNS: &str = "SELECT c.relname::text, a.attname::text, has_column_privi
     LEFT JOIN pg_collation o ON o.oid = a.attcollation
     WHERE n.nspname = $1 AND c.relname = ANY($2) AND a.attnum > 0 AND NOT a.attisdropped";
 
+const OTHERS: &str = "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relname <> ALL($2)
+        AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = $3)
+        AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
+            AND a.attname IN ('id', 'sfid', '_hc_lastop', '_hc_err')) = 4 ORDER BY 1";
+
 const LOG: &str = "_trigger_log";
 const ARCHIVE: &str = "_trigger_log_archive";
 const META: &str = "_hcmeta";
@@ -171,7 +177,7 @@ impl Store {
             RowsBy::Ids(_) => "id = ANY($1::integer[])",
         };
         let sql = format!(
-            "SELECT t.id, t.sfid::text, {told}, to_jsonb(fields) FROM {} t, LATERAL (SELECT t.id{columns}) fields WHERE t.{condition}",
+            "SELECT t.id, nullif(t.sfid::text, ''), {told}, to_jsonb(fields) FROM {} t, LATERAL (SELECT t.id{columns}) fields WHERE t.{condition}",
             self.table(&mapping.table)
         );
         let found = match by {
@@ -186,18 +192,48 @@ impl Store {
         Ok(found.context("read rows to compare")?.iter().map(row).collect())
     }
 
+    /// The next rows that name no record, from an id on.
+    pub async fn shadow_unnamed(&self, table: &str, from: i32, limit: i64) -> Result<Vec<i32>, Error> {
+        let client = self.client().await?;
+        let sql = format!(
+            "SELECT id FROM {} WHERE id >= $1 AND (sfid IS NULL OR sfid = '') ORDER BY id LIMIT $2",
+            self.table(table)
+        );
+        let rows = client.query(&sql, &[&from, &limit]).await.context("list rows that name no record")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// The tables that look like Heroku Connect's, and are none of these nor syncdeck's.
+    pub async fn shadow_others(&self, tables: &[&str]) -> Result<Vec<String>, Error> {
+        let client = self.client().await?;
+        let rows = client.query(OTHERS, &[&self.schema_name, &tables, &TRIGGERS[0]]).await;
+        Ok(rows.context("look for tables that are not mapped")?.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Of records that have no row, those whose row was deleted, and whether that waits to be sent; refused otherwise.
     pub async fn shadow_deletes(
         &self,
         table: &str,
+        archive: bool,
         records: &[&str],
     ) -> Result<HashMap<String, bool>, Error> {
+        if records.is_empty() {
+            return Ok(HashMap::new());
+        }
         let client = self.client().await?;
-        let sql = format!(
-            "SELECT sfid::text, bool_or(state IN ('NEW', 'PENDING')) FROM {}._trigger_log
-             WHERE table_name = $1 AND action = 'DELETE' AND sfid = ANY($2::text[]) AND state IN ('NEW', 'PENDING', 'FAILED') GROUP BY 1",
-            self.schema
-        );
+        let of = |log: &str, states: &str| {
+            format!(
+                "SELECT sfid::text, state IN ('NEW', 'PENDING') AS waits FROM {}.{log}
+                 WHERE table_name = $1 AND action = 'DELETE' AND sfid = ANY($2::text[]) AND {states}",
+                self.schema
+            )
+        };
+        let mut deletes = of(LOG, "state IN ('NEW', 'PENDING', 'FAILED')");
+        if archive {
+            // In the words of the archive's index.
+            deletes = format!("{deletes} UNION ALL {}", of(ARCHIVE, "state = 'FAILED'"));
+        }
+        let sql = format!("SELECT sfid, bool_or(waits) FROM ({deletes}) deletes GROUP BY 1");
         let rows = client.query(&sql, &[&table, &records]).await.context("look for deletes that wait")?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }

@@ -118,6 +118,13 @@ struct FollowedSubject {
     marks: BTreeMap<(ShadowKind, String), Mark>,
 }
 
+impl FollowedSubject {
+    fn is_undecided(&self) -> bool {
+        let may_go = |mark: &Mark| matches!(mark.waits, None | Some(ShadowWait::Recent));
+        self.marks.values().all(|mark| !mark.stays && may_go(mark))
+    }
+}
+
 /// What is followed of one mapping.
 #[derive(Clone, Debug, Default)]
 pub struct ShadowFollower {
@@ -214,6 +221,17 @@ impl ShadowFollower {
     /// Whether something that was met in a round up to this one is neither a difference yet nor gone.
     pub fn has_undecided(&self, up_to: u64) -> bool {
         self.open.values().any(|of| of.first_round <= up_to && of.marks.values().any(Mark::is_open))
+    }
+
+    /// What is undecided although nothing of it is known to wait in Heroku Connect: a look alone can decide it.
+    pub fn undecided(&self) -> impl Iterator<Item = &ShadowSubject> {
+        self.open.iter().filter(|(_, of)| of.is_undecided()).map(|(subject, _)| subject)
+    }
+
+    /// When all that is undecided will have had its time.
+    pub fn due(&self, catch_up: Duration) -> Option<Duration> {
+        let undecided = self.open.values().filter(|of| of.is_undecided());
+        undecided.flat_map(|of| of.marks.values()).map(|mark| mark.since + catch_up).max()
     }
 
     /// Adds what there is after a round to the report of its mapping.
@@ -328,7 +346,10 @@ mod tests {
         let report = told(&follower);
         assert_eq!(report.waiting, [(ShadowWait::Recent, 1)].into());
         assert_eq!((report.different(), report.all_undecided()), (0, 1));
+        let minute = Duration::from_secs(60);
+        assert_eq!((follower.undecided().count(), follower.due(minute * 10)), (1, Some(minute * 10)));
         follower.see(&mapping, subject, recent("3"), at(2, 10));
+        assert_eq!((follower.undecided().count(), follower.due(minute)), (0, None));
         assert_eq!(told(&follower).differences, [(ShadowKind::FieldDiffers, 1)].into());
     }
 

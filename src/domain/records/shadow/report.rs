@@ -234,6 +234,8 @@ pub struct ShadowCost {
     pub every_seconds: u64,
     /// The API calls of a round, at least: what differs is looked at again.
     pub calls_a_round: i64,
+    /// The mappings whose records Salesforce did not count; one call is assumed of each.
+    pub uncounted: usize,
     /// The same of a day.
     pub calls_a_day: i64,
     /// What the org has used of its allowance, and that, where it says so.
@@ -245,7 +247,7 @@ impl ShadowCost {
     pub fn of(calls_a_round: i64, every: Duration, allowance: Option<(i64, i64)>) -> ShadowCost {
         let rounds = 86_400.0 / every.as_secs_f64().max(1.0);
         let calls_a_day = (calls_a_round as f64 * rounds.max(1.0)).ceil() as i64;
-        ShadowCost { every_seconds: every.as_secs(), calls_a_round, calls_a_day, allowance }
+        ShadowCost { every_seconds: every.as_secs(), calls_a_round, calls_a_day, allowance, uncounted: 0 }
     }
 }
 
