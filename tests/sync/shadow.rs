@@ -88,7 +88,6 @@ async fn compared(place: &Place, rounds: u64, after: impl AsyncFn(u64) + Send + 
     let told = |stage: ShadowStage<'_>| {
         if let ShadowStage::Over(round) = stage {
             *ended.lock().unwrap() = round.number;
-            assert_eq!(round.broken, None);
             if round.number == rounds {
                 stop.cancel();
             }
@@ -119,22 +118,30 @@ async fn what_is_late_catches_up_and_what_was_changed_behind_its_back_is_told() 
     };
     // 1: behind Heroku Connect's back. 2: Salesforce is ahead, and Heroku Connect comes by later. 3: a change is not sent. 4: its
     // row is gone. 5: its record is. 6: only written otherwise. 7: Salesforce refused the change. 8: several rows have it.
+    // 9: Salesforce refused the delete, which is archived. 10: one column waits, another was changed behind its back. 11: what
+    // was refused was changed behind its back.
     change(2, "Ahead");
     world.org.user_delete("Contact", &sfids[5]).unwrap();
     let planted = format!(
         "UPDATE salesforce.contact SET lastname = 'Unsent' WHERE id = 3;
          UPDATE salesforce.contact SET email = 'no-mail' WHERE id = 7;
-         UPDATE salesforce._trigger_log SET state = 'FAILED', sf_message = 'INVALID_EMAIL_ADDRESS' WHERE record_id = 7;
+         UPDATE salesforce.contact SET lastname = 'Unsent' WHERE id = 10;
+         UPDATE salesforce.contact SET email = 'no-mail' WHERE id = 11;
+         UPDATE salesforce._trigger_log SET state = 'FAILED', sf_message = 'INVALID_EMAIL_ADDRESS' WHERE record_id IN (7, 11);
+         INSERT INTO salesforce._trigger_log_archive (id, table_name, record_id, sfid, action, state)
+             VALUES (900, 'contact', 9, '{}', 'DELETE', 'FAILED');
          SET xmlbinary = 'hex';
          UPDATE salesforce.contact SET lastname = 'Behind', email = 'behind@example.com' WHERE id = 1;
-         DELETE FROM salesforce.contact WHERE id = 4;
+         UPDATE salesforce.contact SET email = 'behind@example.com' WHERE id IN (10, 11);
+         DELETE FROM salesforce.contact WHERE id IN (4, 9);
          UPDATE salesforce.contact SET lastname = 'Row6 ' WHERE id = 6;
          DROP INDEX salesforce.hcu_idx_contact_sfid;
          INSERT INTO salesforce.contact (id, lastname, sfid) VALUES (108, 'Row8', '{}');
          INSERT INTO salesforce.contact (id, lastname) VALUES (109, 'Never');
+         INSERT INTO salesforce.contact (id, lastname, sfid) VALUES (-5, 'Blank', '');
          RESET xmlbinary;
          INSERT INTO salesforce.contact (id, lastname) VALUES (110, 'Waits')",
-        sfids[8]
+        sfids[9], sfids[8]
     );
     place.sql.batch_execute(&planted).await.unwrap_or_else(|error| panic!("{error:?}"));
     let brought = "SET xmlbinary = 'hex'; UPDATE salesforce.contact SET lastname = 'Ahead' WHERE id = 2; RESET xmlbinary";
@@ -149,10 +156,10 @@ async fn what_is_late_catches_up_and_what_was_changed_behind_its_back_is_told() 
     assert_eq!(
         of.differences,
         [
-            (ShadowKind::FieldDiffers, 1),
+            (ShadowKind::FieldDiffers, 3),
             (ShadowKind::RecordWithoutRow, 1),
             (ShadowKind::RowWithoutRecord, 1),
-            (ShadowKind::NeverSent, 1),
+            (ShadowKind::NeverSent, 2),
             (ShadowKind::SfidTwice, 1),
         ]
         .into(),
@@ -169,17 +176,46 @@ async fn what_is_late_catches_up_and_what_was_changed_behind_its_back_is_told() 
     assert_eq!(
         fields,
         [
-            ("Email", 1, Some("behind@example.com"), Some("row1@example.com")),
+            ("Email", 3, Some("behind@example.com"), Some("row1@example.com")),
             ("LastName", 1, Some("Behind"), Some("Row1")),
         ]
     );
-    assert_eq!((of.caught_up, of.late, of.refused, of.undecided), (1, 0, 1, 0), "{report:#?}");
+    assert_eq!((of.caught_up, of.late, of.refused, of.undecided), (1, 0, 2, 0), "{report:#?}");
     assert_eq!(of.waiting, [(ShadowWait::Unsent, 2)].into());
     let formats: Vec<&str> = of.counts.formats.iter().map(|of| of.field.as_str()).collect();
     assert_eq!(formats, ["LastName"]);
     assert_eq!(of.uncompared, ["the field Title: the table has no column title"]);
     assert_eq!(of.unmapped, ["createddate", "firstname", "phone"]);
-    assert!(!report.in_step && report.stopped && report.rounds.len() == 3);
+    assert!(!report.in_step && report.stopped && report.whole_rounds() == 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_cannot_be_read_leaves_the_others_and_no_proof() {
+    let tables = "CREATE TABLE salesforce.account (id serial PRIMARY KEY, sfid varchar(18), name varchar(255), phone varchar(40));
+        CREATE TABLE salesforce.lead (id serial PRIMARY KEY, sfid varchar(18), _hc_lastop varchar(32), _hc_err text)";
+    let (_world, place, _) = beside(&format!("{HEROKU}; {tables}"), 3).await;
+    let text = std::fs::read_to_string(&place.file).unwrap();
+    let text = format!("{text}\n[[mapping]]\nobject = \"Account\"\nfields = [\"Name\", \"Phone\"]\n");
+    write_private(&place.file, &text);
+    let report = compared(&place, 2, async |round| {
+        if round == 1 {
+            place.sql.batch_execute("ALTER TABLE salesforce.account DROP COLUMN name").await.unwrap();
+        }
+    })
+    .await;
+    let rounds: Vec<(&str, u64, bool)> =
+        report.mappings.iter().map(|of| (of.mapping.as_str(), of.rounds, of.broken.is_some())).collect();
+    assert_eq!(rounds, [("Contact", 2, false), ("Account", 1, true)], "{report:#?}");
+    let broken = report.rounds[1].broken.as_deref().unwrap_or_default();
+    assert!(broken.starts_with("Account: ") && report.rounds[0].is_whole(), "{report:#?}");
+    // It was stopped after that, which excuses nothing.
+    assert!(report.stopped && !report.in_step, "{report:#?}");
+    assert!(report.uncompared.iter().any(|why| why.contains("the table lead")), "{report:#?}");
+
+    // What does not fit the org is the configuration's fault.
+    write_private(&place.file, &text.replace("[\"Name\", ", "[\"Nome\", "));
+    let output = place.ask(&["shadow"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
 }
 
 #[tokio::test(flavor = "multi_thread")]
