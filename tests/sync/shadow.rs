@@ -74,12 +74,21 @@ async fn reader(place: &Place) -> String {
 
 /// What a comparison finds in so many rounds, which nothing delays; `after` comes after each of them.
 async fn compared(place: &Place, rounds: u64, after: impl AsyncFn(u64) + Send + Sync) -> ShadowReport {
+    compared_every(place, Duration::from_millis(1), rounds, after).await
+}
+
+async fn compared_every(
+    place: &Place,
+    every: Duration,
+    rounds: u64,
+    after: impl AsyncFn(u64) + Send + Sync,
+) -> ShadowReport {
     let config = Config::load_with_org(Some(&place.file), None).unwrap();
     let session = Session { read_only: true, ..Session::new("test", Duration::from_secs(30)) };
     let store = Store::open(config.postgres_url(), "salesforce", &session).await.unwrap();
     let options = ShadowOptions {
         time: Some(Duration::from_secs(3_600)),
-        every: Some(Duration::from_millis(1)),
+        every: Some(every),
         catch_up: Some(Duration::ZERO),
         mapping: None,
     };
@@ -187,6 +196,29 @@ async fn what_is_late_catches_up_and_what_was_changed_behind_its_back_is_told() 
     assert_eq!(of.uncompared, ["the field Title: the table has no column title"]);
     assert_eq!(of.unmapped, ["createddate", "firstname", "phone"]);
     assert!(!report.in_step && report.stopped && report.whole_rounds() == 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_round_leaves_undecided_is_looked_at_alone() {
+    let (_world, place, _) = beside(HEROKU, 3).await;
+    let behind = |number: usize, name: &str| {
+        format!(
+            "SET xmlbinary = 'hex'; UPDATE salesforce.contact SET lastname = '{name}' WHERE id = {number}; RESET xmlbinary"
+        )
+    };
+    for number in [1, 2] {
+        place.sql.batch_execute(&behind(number, "Behind")).await.unwrap();
+    }
+    // There is time for one round, and for more looks than that.
+    let report = compared_every(&place, Duration::from_secs(7_200), 2, async |_| {
+        place.sql.batch_execute(&behind(2, "Row2")).await.unwrap();
+    })
+    .await;
+    let of = &report.mappings[0];
+    assert_eq!(of.differences, [(ShadowKind::FieldDiffers, 1)].into(), "{report:#?}");
+    assert_eq!((report.rounds.len(), of.caught_up, of.all_undecided()), (1, 1, 0), "{report:#?}");
+    assert_eq!((report.rounds[0].differences, report.rounds[0].undecided), (1, 0), "{report:#?}");
+    assert!(!report.stopped && !report.in_step, "{report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
