@@ -13,7 +13,9 @@ use super::{DONE, FAILED, UNHEALTHY, WRONG};
 
 mod operations;
 
-pub(super) use operations::{FixOptions, Many, OperationOptions, ResolveOptions, VerifyOptions};
+pub(super) use operations::{
+    FixOptions, Many, OperationOptions, RebindOptions, ResolveOptions, ShadowKeys, VerifyOptions,
+};
 
 /// What every command takes, apart from what is its own.
 const COMMON: &str = "Common options";
@@ -23,7 +25,10 @@ pub(super) const STATUSES: [(u8, &str); 4] = [
     (DONE, "done"),
     (FAILED, "it failed"),
     (WRONG, "wrong usage or configuration"),
-    (UNHEALTHY, "done, but what was asked about is not healthy (plan, status --fail-on, test, verify)"),
+    (
+        UNHEALTHY,
+        "done, but what was asked about is not healthy (plan, shadow, rebind --dry-run, status --fail-on, test, verify)",
+    ),
 ];
 
 fn statuses() -> String {
@@ -84,6 +89,8 @@ pub(super) enum CliCommand {
     Import(ImportOptions),
     /// What a start with the configuration will do: tables, columns, triggers, loads, API calls a day; changes nothing
     Plan(CallOptions),
+    /// Compare Salesforce with the rows that Heroku Connect keeps, round by round: the proof before a move; changes nothing
+    Shadow(ShadowKeys),
     /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: shows what it does, and asks
     Adopt {
         /// Put back what it replaced, as it was, and give unsent changes back
@@ -96,6 +103,8 @@ pub(super) enum CliCommand {
         #[arg(long, conflicts_with = "undo")]
         allow_two_engines: bool,
     },
+    /// Put another org behind the same tables, such as a refreshed sandbox: rows find their records by external id
+    Rebind(RebindOptions),
     /// The engine alone, as a service
     Run {
         /// Take over mapped tables that were there before syncdeck, such as Heroku Connect's: see syncdeck plan

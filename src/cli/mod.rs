@@ -21,7 +21,9 @@ mod list;
 mod mapping;
 mod plan;
 mod print;
+mod rebind;
 mod service;
+mod shadow;
 mod signals;
 mod sources;
 mod stats;
@@ -101,10 +103,12 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         None => console::run(&cli).await,
         Some(CliCommand::Init { reconnect }) => init::run(&cli, *reconnect).await,
         Some(CliCommand::Plan(options)) => plan::run(&cli, options).await,
+        Some(CliCommand::Shadow(keys)) => shadow::run(&cli, keys).await,
         Some(CliCommand::Adopt { undo: false, yes, allow_two_engines }) => {
             adopt::run(&cli, *yes, *allow_two_engines).await
         }
         Some(CliCommand::Adopt { undo: true, yes, .. }) => adopt::undo(&cli, *yes).await,
+        Some(CliCommand::Rebind(options)) => rebind::run(&cli, options).await,
         Some(CliCommand::Run { adopt, allow_two_engines }) => {
             service::run(&cli, service::Consent { adopts: *adopt, allows_two_engines: *allow_two_engines })
                 .await

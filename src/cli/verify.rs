@@ -111,7 +111,7 @@ fn progress(name: String) -> impl Fn(Stage) + Send + Sync {
     }
 }
 
-fn clear_line() {
+pub(super) fn clear_line() {
     if io::stderr().is_terminal() {
         print::aside("\r\x1b[K");
     }

@@ -10,12 +10,32 @@ use toml::Spanned;
 
 use super::mapping::MappingKeys;
 use super::metrics::MetricsKeys;
-use super::written::{Check, HistoryKeys, PostgresKeys, SalesforceKeys, VerifyKeys};
+use super::written::{Check, PostgresKeys, SalesforceKeys};
 use super::{ConfigError, EngineMode};
 use crate::domain::attached::mode::WriteMode;
 
 /// The environment of a connection that names none: what asks most carefully.
 const ENVIRONMENT: &str = "prod";
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryKeys {
+    #[serde(default)]
+    pub(super) keep: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) log_rows: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyKeys {
+    #[serde(default)]
+    pub(super) every: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) api_share: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub(super) listed: Option<Spanned<i64>>,
+}
 
 /// The top of a file, to tell its form.
 #[derive(Deserialize)]

@@ -280,6 +280,11 @@ pub struct Salesforce {
 }
 
 impl Salesforce {
+    /// Whether there is a login to an org.
+    pub fn is_somewhere(&self) -> bool {
+        !self.login_url.is_empty()
+    }
+
     /// No org: nothing here asks Salesforce.
     fn nowhere() -> Salesforce {
         Salesforce {
@@ -352,6 +357,16 @@ impl Config {
     pub fn load(explicit: Option<&Path>, connection: Option<&str>) -> Result<Config, ConfigError> {
         let path = find(explicit)?;
         Config::of(&path, &read(&path)?, connection)
+    }
+
+    /// As [`Config::load`], for who reads the org also where Heroku Connect is the engine: `[salesforce]` is looked at there,
+    /// where it is written. `[console]` and `[log]` are not.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load_with_org(explicit: Option<&Path>, connection: Option<&str>) -> Result<Config, ConfigError> {
+        let path = find(explicit)?;
+        written::with_org(&path, &read(&path)?, connection)
     }
 
     /// As [`Config::load`], for an engine alone, which must not rest for what is wrong in `[console]` or `[log]`: that is

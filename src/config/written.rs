@@ -16,7 +16,7 @@ use crate::domain::values::duration;
 use crate::logs::source::LogSource;
 
 use super::alert::AlertSettings;
-use super::connections::WrittenConnection;
+use super::connections::{HistoryKeys, VerifyKeys, WrittenConnection};
 use super::console::ConsoleFile;
 use super::log::LogFile;
 use super::{
@@ -78,26 +78,6 @@ pub(super) struct SalesforceKeys {
     pub(super) poll_with_events: Option<Spanned<String>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HistoryKeys {
-    #[serde(default)]
-    keep: Option<Spanned<String>>,
-    #[serde(default)]
-    log_rows: Option<Spanned<i64>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VerifyKeys {
-    #[serde(default)]
-    every: Option<Spanned<String>>,
-    #[serde(default)]
-    api_share: Option<Spanned<i64>>,
-    #[serde(default)]
-    listed: Option<Spanned<i64>>,
-}
-
 /// The connection of that name, or the first; its console settings are the defaults.
 pub(super) fn check(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
     let check = Check::new(path, text);
@@ -106,6 +86,13 @@ pub(super) fn check(path: &Path, text: &str, connection: Option<&str>) -> Result
     let grouping = check.grouping(written.name.get_ref())?;
     let config = check.below(&written.place).connection(written)?;
     Ok(Config { alerts, grouping, ..config })
+}
+
+/// The same, with the login to the org also where Heroku Connect is the engine.
+pub(super) fn with_org(path: &Path, text: &str, connection: Option<&str>) -> Result<Config, ConfigError> {
+    let check = Check { reads_org: true, ..Check::new(path, text) };
+    let written = check.chosen(connection)?;
+    check.below(&written.place).connection(written)
 }
 
 /// The same, of which secrets, alerts and groups are not looked at.
@@ -151,16 +138,18 @@ pub(super) struct Check<'a> {
     place: String,
     /// Whether secrets must be there; without, none is held.
     reads_secrets: bool,
+    /// Whether the login to the org is looked at where no engine of ours needs it.
+    reads_org: bool,
 }
 
 impl<'a> Check<'a> {
     pub(super) fn new(path: &'a Path, text: &'a str) -> Check<'a> {
-        Check { path, text, place: String::new(), reads_secrets: true }
+        Check { path, text, place: String::new(), reads_secrets: true, reads_org: false }
     }
 
     /// Of the same file, with the keys of another connection.
     pub(super) fn below(&self, place: &str) -> Check<'a> {
-        Check { place: place.to_owned(), path: self.path, text: self.text, reads_secrets: self.reads_secrets }
+        Check { place: place.to_owned(), ..*self }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -197,7 +186,8 @@ impl<'a> Check<'a> {
 
     fn connection(&self, written: WrittenConnection) -> Result<Config, ConfigError> {
         let is_attached = written.engine == EngineMode::HerokuConnect;
-        let of = written.salesforce.as_ref().filter(|_| !is_attached);
+        let has_org = !is_attached || self.reads_org;
+        let of = written.salesforce.as_ref().filter(|_| has_org);
         let secret_files =
             of.into_iter().flat_map(|of| [&of.client_secret_file, &of.private_key_file]).flatten();
         let secret_files = secret_files.map(|file| file.get_ref().clone()).collect();
@@ -231,7 +221,7 @@ impl<'a> Check<'a> {
             writes: written.writes,
             postgres: self.postgres(written.postgres)?,
             // What only an engine of ours needs is not looked at where there is none.
-            salesforce: match written.salesforce.filter(|_| !is_attached) {
+            salesforce: match written.salesforce.filter(|_| has_org) {
                 Some(keys) => self.salesforce(keys)?,
                 None => Salesforce::nowhere(),
             },
@@ -511,6 +501,15 @@ poll_interval = "10s"
         assert_eq!((rules.strategy.word(), rules.retries.max, rules.retries.schedule.len()), ("retry", 5, 2));
         assert_eq!(rules.settings()["Email.transforms"], "trim | lowercase");
         assert!(rules.of("email").unwrap().skip_invalid);
+    }
+
+    #[test]
+    fn the_login_of_an_attached_connection_is_looked_at_by_who_needs_it() {
+        let text = "[connection]\nname = \"a\"\nengine = \"heroku-connect\"\n[postgres]\nurl = \"postgresql:///a\"\n\
+            [salesforce]\nlogin_url = \"https://a.my.salesforce.com\"\nclient_id = \"id\"\nclient_secret_env = \"NOT_SET_ANYWHERE\"\n";
+        let path = Path::new("a.toml");
+        assert!(!Config::parse(path, text).unwrap().salesforce.is_somewhere());
+        assert!(super::with_org(path, text, None).unwrap_err().to_string().contains("NOT_SET_ANYWHERE"));
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub const MID_ADOPT: &str = "mid_adopt";
 /// In the transaction of a takeover's way back, with everything done in it.
 pub const MID_UNDO: &str = "mid_undo";
 
+/// In the transaction of a rebind, with everything done in it.
+pub const MID_REBIND: &str = "mid_rebind";
+
 /// After change events came, before anything of them is noted.
 pub const AFTER_EVENT: &str = "after_event";
 /// After it was noted what change events ask for, before it is done.

@@ -11,6 +11,7 @@ mod body;
 pub mod bulk;
 pub mod collections;
 pub mod describe;
+pub mod organization;
 mod page;
 pub mod query;
 pub mod retry;

@@ -11,8 +11,6 @@ use super::call::{Call, form};
 use super::org::State;
 use super::response::{answer, empty, not_found};
 
-/// The id of the org.
-const ORGANISATION: &str = "00Dsd0000000001MAA";
 /// The id of the user whom the app speaks for.
 const USER: &str = "005sd0000000001AAA";
 /// Sessions at a time; the oldest ends.
@@ -34,10 +32,10 @@ fn user_info(state: &State, call: &Call<'_>) -> Response<Body> {
         return bad_token();
     }
     let base = format!("http://{}", call.host);
-    let name = &state.options.username;
+    let (name, organisation) = (&state.options.username, &state.options.organisation);
     answer(
         200,
-        &json!({"sub": format!("{base}/id/{ORGANISATION}/{USER}"), "user_id": USER, "organization_id": ORGANISATION,
+        &json!({"sub": format!("{base}/id/{organisation}/{USER}"), "user_id": USER, "organization_id": organisation,
             "preferred_username": name, "nickname": "integration", "name": "Integration User", "email": name,
             "email_verified": true, "given_name": "Integration", "family_name": "User", "zoneinfo": "GMT",
             "active": true, "user_type": "STANDARD", "language": "en_US", "locale": "en_US", "utcOffset": 0,
@@ -50,15 +48,15 @@ pub(super) fn identity(state: &State, call: &Call<'_>, organisation: &str, user:
     if !has_session(state, call) {
         return bad_token();
     }
-    if [organisation, user] != [ORGANISATION, USER] {
+    if [organisation, user] != [&state.options.organisation, USER] {
         return not_found();
     }
     let base = format!("http://{}", call.host);
     let name = &state.options.username;
     answer(
         200,
-        &json!({"id": format!("{base}/id/{ORGANISATION}/{USER}"), "asserted_user": true, "user_id": USER,
-            "organization_id": ORGANISATION, "username": name, "nick_name": "integration",
+        &json!({"id": format!("{base}/id/{organisation}/{USER}"), "asserted_user": true, "user_id": USER,
+            "organization_id": organisation, "username": name, "nick_name": "integration",
             "display_name": "Integration User", "email": name, "email_verified": true, "first_name": "Integration",
             "last_name": "User", "timezone": "GMT", "active": true, "user_type": "STANDARD", "language": "en_US",
             "locale": "en_US", "utcOffset": 0, "urls": urls(&base), "is_app_installed": true}),
@@ -171,7 +169,7 @@ fn token(state: &mut State, call: &Call<'_>) -> Response<Body> {
     }
     state.tokens.push(token.clone());
     let mut granted = json!({"access_token": token, "signature": "c2ltdWxhdGVk", "scope": "api", "instance_url": format!("http://{}", call.host),
-            "id": format!("http://{}/id/{ORGANISATION}/{USER}", call.host), "token_type": "Bearer",
+            "id": format!("http://{}/id/{}/{USER}", call.host, state.options.organisation), "token_type": "Bearer",
             "issued_at": Utc::now().timestamp_millis().to_string()});
     if let Some(next) = next {
         granted["refresh_token"] = json!(next);

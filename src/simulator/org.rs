@@ -24,6 +24,8 @@ use super::tables::Table;
 pub struct OrgOptions {
     /// The dice of the faults.
     pub seed: u64,
+    /// The id of the org itself.
+    pub organisation: String,
     /// The only app that may log in.
     pub client_id: String,
     /// Its secret.
@@ -66,6 +68,7 @@ impl Default for OrgOptions {
     fn default() -> OrgOptions {
         OrgOptions {
             seed: 1,
+            organisation: "00Dsd0000000001MAA".to_owned(),
             client_id: "simulated-app".to_owned(),
             client_secret: "simulated-secret".to_owned(),
             username: "integration@acme.example".to_owned(),

@@ -40,12 +40,12 @@ async fn text(sql: &Client, query: &str) -> String {
 }
 
 /// A role of this database's own: roles are the server's.
-async fn role(place: &Place, name: &str) -> String {
+pub async fn role(place: &Place, name: &str) -> String {
     format!("{name}_{}", place.text("SELECT replace(current_database(), '-', '_')").await)
 }
 
 /// The address for another role.
-fn address(url: &str, role: &str) -> String {
+pub fn address(url: &str, role: &str) -> String {
     format!("{}user={role}", url.rsplit_once("user=").unwrap().0)
 }
 

@@ -50,6 +50,7 @@ mod pending;
 mod plan;
 mod pooler;
 mod read;
+mod rebind;
 mod receivers;
 mod refuse;
 mod refused;
@@ -60,6 +61,7 @@ mod schema;
 mod scripts;
 mod seeds;
 mod service;
+mod shadow;
 mod signin;
 mod steps;
 #[path = "../support/mod.rs"]

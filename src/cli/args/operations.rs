@@ -1,8 +1,10 @@
-//! Options of commands that do something to rows: which errors, and how it goes.
+//! Options of commands that do something to rows, or compare them: which errors, and how it goes.
+
+use std::time::Duration;
 
 use clap::Args;
 
-use super::{free_text, number};
+use super::{duration, free_text, number};
 
 /// Errors by number or by filter, and how an operation on them goes.
 #[derive(Debug, Args)]
@@ -68,6 +70,43 @@ pub(in crate::cli) struct VerifyOptions {
     pub(in crate::cli) limit: usize,
     #[command(flatten)]
     pub(in crate::cli) how: OperationOptions,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ShadowKeys {
+    /// Begin rounds for so long; Ctrl-C ends it with the report [default: until what differs in the first round has come
+    /// to agree or stays different, at most 1h]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) time: Option<Duration>,
+    /// From the beginning of one round to that of the next [default: 15m, or half as much again as the longest --catch-up]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) every: Option<Duration>,
+    /// How long Heroku Connect may take to bring a change: what stays different longer, over two rounds or more, is a
+    /// difference [default: each mapping's poll_interval; 10m where the tables tell what is mapped]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) catch_up: Option<Duration>,
+    /// Only this mapping, by object or table
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) mapping: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RebindOptions {
+    /// Show what it would do, and change nothing
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
+    /// The id of the org that is meant; needed where it may be a production org
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) org: Option<String>,
+    /// Send the changes that the org before has not got, or refused, to the new one
+    #[arg(long)]
+    pub(in crate::cli) keep_changes: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
+    pub(in crate::cli) why: Option<String>,
 }
 
 #[derive(Debug, Args)]

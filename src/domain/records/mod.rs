@@ -4,4 +4,5 @@ pub mod consistency;
 pub mod duplicate;
 pub mod matching;
 pub mod record;
+pub mod shadow;
 pub mod verify;

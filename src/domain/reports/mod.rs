@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod forecast;
 pub mod overview;
+pub mod rebind;
 pub mod run;
 pub mod setup_plan;
 pub mod trend;

@@ -9,6 +9,7 @@
 mod again;
 mod look;
 mod places;
+pub(super) mod records;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -25,13 +26,12 @@ use crate::domain::names::RowRef;
 use crate::domain::records::consistency::{LEFT_OUT, OP};
 use crate::domain::records::verify::{Finding, FindingKind, Stage, UnsentReason, VerifyReport, differences};
 use crate::domain::state::EngineState;
-use crate::domain::values::hstore::Hstore;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::reports::status::Lease;
 use crate::postgres::tables::verify::{Compared, Suspect};
 use crate::postgres::{self, Store};
-use crate::salesforce::query::{FieldSelection, Page};
-use crate::salesforce::{self, Client, query, value};
+use crate::salesforce::query::FieldSelection;
+use crate::salesforce::{self, Client};
 
 use super::read::fetch;
 use super::{Shared, StartError};
@@ -39,14 +39,14 @@ use crate::salesforce::retry::again;
 use again::by_subject;
 use look::{Between, LISTED, LookPhase, SETTLED_AT, SuspectState, SuspectSubject, Suspected, place, print};
 
+use records::{RecordPage, TRIES, id_of, next_page, texts};
+
 pub(in crate::engine) use look::Examination;
 
 /// Rows listed in one step: as many suspects as one step settles.
 const ROWS: i64 = SETTLED_AT as i64;
 /// Records asked for by id at once.
 const IDS: usize = 200;
-/// How often Salesforce is asked again.
-const TRIES: usize = 5;
 /// How often a suspect that changes each time is looked at.
 const ROUNDS: usize = 5;
 /// The longest that looking for duplicates and orphans in a whole table may take, and a reader that goes on is waited for.
@@ -243,30 +243,6 @@ impl Verifier {
         Ok(())
     }
 
-    /// The next page of records, or those behind a record where there is none: a query has more pages only as long as the
-    /// session lasts that asked.
-    async fn page(
-        &self,
-        selection: &FieldSelection,
-        look: &mut Examination,
-        after: Option<&str>,
-    ) -> Result<Page, Error> {
-        if let Some(next) = look.next.take() {
-            // It counts also when it fails.
-            look.requests += 1;
-            match again(TRIES, || self.client.select_more(selection, &next)).await {
-                Err(error) if error.is_lost_place() => {}
-                page => return Ok(page?),
-            }
-        }
-        look.requests += 1;
-        let behind = after.map(|id| format!(" WHERE Id > {}", query::literal(id)));
-        let clauses = format!("{} ORDER BY Id", behind.unwrap_or_default());
-        let page = again(TRIES, || self.client.select(selection, &clauses)).await?;
-        look.report.records = look.met + page.total;
-        Ok(page)
-    }
-
     /// A page of records with their rows, and the rows between them that have no record.
     async fn compare(
         &self,
@@ -276,8 +252,12 @@ impl Verifier {
         told: &(dyn Fn(Stage) + Send + Sync),
     ) -> Result<(), Error> {
         let selection = FieldSelection::of(mapping);
-        let mut page = self.page(&selection, look, after.as_deref()).await?;
-        look.requests += selection.requests(page.records.len()) - 1;
+        let next = look.next.take();
+        let RecordPage { mut page, is_first } =
+            next_page(&self.client, &selection, next, after.as_deref(), &mut look.requests).await?;
+        if is_first {
+            look.report.records = look.met + page.total;
+        }
         let ids: Vec<&str> = page.records.iter().filter_map(id_of).collect();
         let rows = self.store.rows_of_records(mapping, &ids).await?;
         look.report.rows += rows.len() as i64;
@@ -578,17 +558,4 @@ fn no_row(mapping: &Mapping, sfid: &str) -> Finding {
         at: Vec::new(),
         others: Vec::new(),
     }
-}
-
-fn id_of(record: &Value) -> Option<&str> {
-    record.get("Id").and_then(Value::as_str)
-}
-
-/// A record's values by column, as PostgreSQL would print them.
-fn texts(mapping: &Mapping, record: &Value) -> Hstore {
-    let row = value::to_row(mapping, record);
-    let text = |field: &crate::domain::mappings::field::Field| {
-        row.get(&field.column).and_then(|found| value::to_text(field, found))
-    };
-    mapping.read_fields().map(|field| (field.column.clone(), text(field))).collect()
 }

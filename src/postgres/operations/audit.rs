@@ -97,6 +97,7 @@ pub(in crate::postgres) const FINAL: &[&str] = &[
     "drained",
     "resumed",
     "reloaded",
+    "rebound",
     "gave up",
     "silenced",
     "ended a silence",

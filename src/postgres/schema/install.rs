@@ -218,7 +218,8 @@ impl Store {
             Some(known) if !org_id.is_empty() && known.get(..15) != org_id.get(..15) => {
                 Err(Error::Refused(format!(
                     "the schema {} belongs to the org {known}, but the login is to {org_id}\n\
-                 use another schema (postgres.schema), or the login of that org",
+                 use another schema (postgres.schema), or the login of that org; where this org took its place (a sandbox that was \
+                 refreshed): syncdeck rebind",
                     self.schema
                 )))
             }

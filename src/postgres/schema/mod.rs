@@ -5,6 +5,7 @@ pub(super) mod capture;
 pub(super) mod indexes;
 pub mod install;
 mod large;
+pub mod rebind;
 mod setup_plan;
 pub(super) mod step;
 pub mod table_check;

@@ -174,7 +174,7 @@ impl Store {
 
     async fn look_back(&self, transaction: &Transaction<'_>) -> Result<(WayBack, Vec<ReplacedItem>), Error> {
         let (adopted_at, adopted_by) = self.adoption(transaction).await?;
-        refuse_work(transaction).await?;
+        refuse_work(transaction, "undo").await?;
         let path = empty_path(transaction).await?;
         let own: Vec<&str> = TRIGGERS.to_vec();
         let rows = transaction
@@ -315,8 +315,8 @@ const UNSURE: &str = "NOT EXISTS (SELECT FROM syncdeck.unit WHERE unit.table_nam
 const UNSURE_MESSAGE: &str =
     "it may be in Salesforce already, for its answer was lost: look there before it is sent again";
 
-/// Refuses while an engine starts or works, or left something whose outcome is not noted yet.
-async fn refuse_work(transaction: &Transaction<'_>) -> Result<(), Error> {
+/// Refuses while an engine starts or works, or left something whose outcome is not noted yet. `then` is what is refused.
+pub(super) async fn refuse_work(transaction: &Transaction<'_>, then: &str) -> Result<(), Error> {
     let sql = format!(
         "SELECT (SELECT string_agg(DISTINCT owner, ', ') FROM (
                  SELECT owner FROM syncdeck.lease WHERE until > clock_timestamp()
@@ -330,14 +330,14 @@ async fn refuse_work(transaction: &Transaction<'_>) -> Result<(), Error> {
     if let Some(owners) = row.get::<_, Option<String>>(0) {
         return Err(Error::Refused(format!(
             "an engine is at work, or was a moment ago: {owners}\n\
-             stop syncdeck run and wait for its sessions and leases to end, then undo"
+             stop syncdeck run and wait for its sessions and leases to end, then {then}"
         )));
     }
     match row.get::<_, i64>(1) {
         0 => Ok(()),
         rows => Err(Error::Refused(format!(
             "the changes of {rows} rows were in flight when the engine ended, and Salesforce may have them\n\
-             start syncdeck run until they are settled (syncdeck pending shows them), stop it, then undo"
+             start syncdeck run until they are settled (syncdeck pending shows them), stop it, then {then}"
         ))),
     }
 }
