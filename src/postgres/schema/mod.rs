@@ -6,6 +6,7 @@ pub(super) mod indexes;
 pub mod install;
 mod large;
 pub mod rebind;
+mod rebind_guard;
 mod setup_plan;
 pub(super) mod step;
 pub mod table_check;
