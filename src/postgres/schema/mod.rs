@@ -5,6 +5,7 @@ pub(super) mod capture;
 pub(super) mod indexes;
 pub mod install;
 mod large;
+mod lookups;
 pub mod rebind;
 mod rebind_guard;
 mod setup_plan;

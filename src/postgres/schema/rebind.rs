@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
 
-use crate::domain::mappings::field::FieldType;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::operations::operation::Operation;
 use crate::domain::reports::rebind::{DoubledKey, LookupColumn, OrgIdentity, RebindMapping, RebindPlan};
@@ -16,6 +15,7 @@ use crate::postgres::failpoint::{self, MID_REBIND};
 use crate::postgres::operations::audit::audit_table;
 use crate::postgres::operations::settings::announce;
 use crate::postgres::schema::install::{PATIENCE, alone, told_in_use};
+use crate::postgres::schema::lookups::{Lookup, lookups};
 use crate::postgres::schema::rebind_guard::refusal_of;
 use crate::postgres::schema::way_back::refuse_engines;
 use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
@@ -471,25 +471,4 @@ async fn audit_rebind(
         audit_table(transaction, operation, "rebound", (mapping, table), (before, after)).await?;
     }
     Ok(())
-}
-
-/// A column that names records by their ids, and of which objects.
-pub(super) struct Lookup {
-    pub(super) column: String,
-    objects: Vec<String>,
-}
-
-impl Lookup {
-    /// The tables of its objects, as far as they are mapped.
-    fn tables<'a>(&self, mappings: &'a [Mapping]) -> Vec<&'a str> {
-        let is = |mapping: &&Mapping| self.objects.contains(&mapping.object);
-        mappings.iter().filter(is).map(|mapping| mapping.table.as_str()).collect()
-    }
-}
-
-pub(super) fn lookups(mapping: &Mapping) -> Vec<Lookup> {
-    let ids = mapping.read_fields().filter(|field| field.kind == FieldType::Reference);
-    ids.filter(|field| mapping.parent(&field.column).is_none())
-        .map(|field| Lookup { column: field.column.clone(), objects: field.reference_to.clone() })
-        .collect()
 }

@@ -5,7 +5,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::reports::rebind::{RebindPlan, UnmappedTable, UnsettledChanges};
 
 use crate::postgres::changes::queue::ARCHIVE_COLUMNS;
-use crate::postgres::schema::rebind::lookups;
+use crate::postgres::schema::lookups::lookups;
 use crate::postgres::{AS_ENGINE, Error, ErrorContext, Store, Transaction};
 
 /// Entries about which nothing is decided, whoever can read them.
