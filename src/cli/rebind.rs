@@ -8,9 +8,10 @@ use serde_json::json;
 
 use crate::client::api::operator;
 use crate::domain::operations::operation::Operation;
-use crate::domain::reports::rebind::{LookupColumn, RebindMapping, RebindPlan};
+use crate::domain::reports::rebind::{LookupColumn, RebindMapping, RebindPlan, UnsettledChanges};
 use crate::domain::values::size::thousands;
 use crate::engine::rebind::Rebind;
+use crate::logs::sanitize::sanitize;
 use crate::postgres::session::connect::Session;
 
 use super::args::{Cli, RebindOptions};
@@ -32,7 +33,7 @@ pub(super) async fn run(cli: &Cli, options: &RebindOptions) -> Result<u8> {
             print::aside(&format!("\r\x1b[K{object}: {records} records read"));
         }
     };
-    let rebind = Rebind::plan(&config, store, options.keep_changes, &progress).await;
+    let rebind = Rebind::plan(&config, store, options.give_up_changes, &progress).await;
     clear_line();
     let rebind = rebind?;
     let plan = rebind.preview();
@@ -49,6 +50,12 @@ pub(super) async fn run(cli: &Cli, options: &RebindOptions) -> Result<u8> {
             print::json(&json!({"plan": plan}), true)?;
         }
         return Err(print::Usage(format!("nothing was changed: {}", plan.refused.join("\n"))).into());
+    }
+    if cli.json && !options.yes {
+        print::json(&json!({"plan": plan}), true)?;
+        let text =
+            "nothing was changed: with --json nobody is asked\nsay --yes, and which org is meant: --org ID";
+        return Err(print::Usage(text.to_owned()).into());
     }
     if !agreed(plan, options)? {
         print::problem("nothing was changed");
@@ -67,9 +74,11 @@ pub(super) async fn run(cli: &Cli, options: &RebindOptions) -> Result<u8> {
     Ok(DONE)
 }
 
-/// Whether it is wanted. An org that may be production is named by whoever wants it.
+/// Whether it is wanted. Whoever is not asked names the org that is meant, whichever it is.
 fn agreed(plan: &RebindPlan, options: &RebindOptions) -> Result<bool> {
     let (to, is_there) = (&plan.to, io::stdin().is_terminal());
+    let strangers: Vec<String> =
+        plan.strangers().map(|of| format!("{} (none of {})", of.mapping, count(of.keyed))).collect();
     if let Some(named) = &options.org {
         if named.len() < 15 || named.get(..15) != to.id.get(..15) {
             let text = format!(
@@ -78,19 +87,49 @@ fn agreed(plan: &RebindPlan, options: &RebindOptions) -> Result<bool> {
             );
             return Err(print::Usage(text).into());
         }
-    } else if to.is_production() && (options.yes || !is_there) {
+    } else if !strangers.is_empty() {
+        let text = format!(
+            "no external id of these mappings is found in the org {}, which may be a wrong one: {}\nname it to go on: --org {}",
+            to.text(),
+            strangers.join(", "),
+            to.id
+        );
+        return Err(print::Usage(text).into());
+    } else if options.yes || !is_there {
         let text = format!("{}: its rows would be written to\nname it to go on: --org {}", to.text(), to.id);
         return Err(print::Usage(text).into());
     }
     if options.yes {
         return Ok(true);
     }
-    let question = format!("The rows of the schema {} become those of the org {}.", plan.schema, to.text());
-    if !to.is_production() || options.org.is_some() || !is_there {
+    let question = question(plan, &strangers);
+    if !(to.is_production() || plan.from.is_production()) || !is_there {
         return bulk::agreed(&question);
     }
-    let question = format!("{question} Type the org's id to do it");
+    let question = format!("{} Type the org's id to do it", sanitize(&question));
     Ok(Dialogue::new().text(&question, Some("no"))? == to.id)
+}
+
+/// What is agreed to, in one sentence each.
+fn question(plan: &RebindPlan, strangers: &[String]) -> String {
+    let mut text =
+        format!("The rows of the schema {} become those of the org {}.", plan.schema, plan.to.text());
+    if !strangers.is_empty() {
+        text += &format!(" No external id is found there of {}.", strangers.join(", "));
+    }
+    let unlinked: i64 = plan.mappings.iter().map(|of| of.unlinked).sum();
+    let unmapped: i64 = plan.unmapped.iter().map(|of| of.rows).sum();
+    if unlinked + unmapped > 0 {
+        text += &format!(" {} rows will name no record.", count(unlinked + unmapped));
+    }
+    if !plan.unsettled.is_empty() {
+        text += &format!(" Given up, and never sent: {}.", unsettled(plan));
+    }
+    text
+}
+
+fn unsettled(plan: &RebindPlan) -> String {
+    plan.unsettled.iter().map(UnsettledChanges::text).collect::<Vec<_>>().join("; ")
 }
 
 fn count(number: i64) -> String {
@@ -105,12 +144,16 @@ fn tell(plan: &RebindPlan) -> io::Result<()> {
     ))?;
     print::line(&format!("now:    {}", plan.to.text()))?;
     plan.mappings.iter().try_for_each(tell_mapping)?;
-    if plan.unsent + plan.failed > 0 {
+    for of in &plan.unmapped {
         print::line(&format!(
-            "changes of the org before: {} are not sent, {} failed",
-            count(plan.unsent),
-            count(plan.failed)
+            "{}: not mapped, its {} rows become unlinked and stay",
+            of.table,
+            count(of.rows)
         ))?;
+    }
+    if !plan.unsettled.is_empty() {
+        let what = if plan.gives_up { "are given up" } else { "are not settled" };
+        print::line(&format!("changes of the org before that {what}: {}", unsettled(plan)))?;
     }
     plan.refused.iter().try_for_each(|why| print::line(&format!("refused: {}", why.replace('\n', "\n  "))))
 }
@@ -126,6 +169,9 @@ fn tell_mapping(of: &RebindMapping) -> io::Result<()> {
         return of.lookups.iter().try_for_each(tell_lookup);
     };
     print::line(&format!("  {} find their record there by {key}", count(of.relinked)))?;
+    if of.keyed > 0 && of.relinked == 0 && of.doubled == 0 {
+        print::line("  none of them: the org may be a wrong one, and is only taken where --org names it")?;
+    }
     for (number, text) in [
         (
             of.unlinked,

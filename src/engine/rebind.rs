@@ -1,7 +1,10 @@
 //! Another org behind the same tables: signs in, reads which records have which external ids there, and has PostgreSQL give
 //! rows the records that are theirs now.
 
+use chrono::{DateTime, Utc};
+
 use crate::config::Config;
+use crate::domain::mappings::field::Field;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::operations::operation::Operation;
 use crate::domain::reports::rebind::{OrgIdentity, RebindPlan};
@@ -20,7 +23,8 @@ pub struct Rebind {
     to: OrgIdentity,
     mappings: Vec<Mapping>,
     records: Vec<OrgRecords>,
-    keeps_changes: bool,
+    gives_up: bool,
+    read_at: DateTime<Utc>,
     plan: RebindPlan,
 }
 
@@ -33,7 +37,7 @@ impl Rebind {
     pub async fn plan(
         config: &Config,
         store: Store,
-        keeps_changes: bool,
+        gives_up: bool,
         told: &(dyn Fn(&str, i64) + Send + Sync),
     ) -> Result<Rebind, StartError> {
         let from = store.noted_org().await?;
@@ -43,7 +47,7 @@ impl Rebind {
         let to = client.organization().await.map_err(failed)?;
         refuse_same(&store, &from, &to)?;
         let known = store.definitions().await?;
-        let (_, mappings) = prepare::mappings(config, &client, &known).await?;
+        let (_, mut mappings) = prepare::mappings(config, &client, &known).await?;
         let gone: Vec<&str> =
             mappings.iter().filter(|mapping| mapping.gone).map(|mapping| mapping.object.as_str()).collect();
         if !gone.is_empty() {
@@ -54,13 +58,23 @@ impl Rebind {
             ))
             .into());
         }
+        refuse_unread_keys(&to, &mappings)?;
+        for mapping in &mut mappings {
+            // What is masked at run time is masked here.
+            let column = mapping.external_id_column().unwrap_or_default();
+            let known = known.iter().find(|known| known.object == mapping.object);
+            if let Some(known) = known.filter(|known| known.rules.masked(&column)) {
+                mapping.rules = known.rules.clone();
+            }
+        }
+        let read_at = store.now().await?;
         let mut records = Vec::new();
         for mapping in &mappings {
             records.push(keyed(&client, mapping, told).await.map_err(failed)?);
         }
-        let rebinding = Rebinding { to: &to, mappings: &mappings, records: &records, keeps_changes };
+        let rebinding = Rebinding { to: &to, mappings: &mappings, records: &records, gives_up, read_at };
         let plan = store.rebind_plan(rebinding).await?;
-        Ok(Rebind { store, to, mappings, records, keeps_changes, plan })
+        Ok(Rebind { store, to, mappings, records, gives_up, read_at, plan })
     }
 
     /// What it would do.
@@ -77,9 +91,10 @@ impl Rebind {
             to: &self.to,
             mappings: &self.mappings,
             records: &self.records,
-            keeps_changes: self.keeps_changes,
+            gives_up: self.gives_up,
+            read_at: self.read_at,
         };
-        Ok(self.store.rebind(rebinding, &self.plan.from, operation).await?)
+        Ok(self.store.rebind(rebinding, &self.plan, operation).await?)
     }
 }
 
@@ -97,6 +112,26 @@ fn refuse_same(store: &Store, from: &OrgIdentity, to: &OrgIdentity) -> Result<()
         }
         () => return Ok(()),
     };
+    Err(postgres::Error::Refused(text).into())
+}
+
+/// Without its keys, every row of a mapping would seem to be nobody's.
+fn refuse_unread_keys(to: &OrgIdentity, mappings: &[Mapping]) -> Result<(), StartError> {
+    let is_read = |mapping: &Mapping| mapping.external_id_field().is_some_and(Field::is_read);
+    let unread: Vec<String> = mappings
+        .iter()
+        .filter(|mapping| mapping.external_id.is_some() && !is_read(mapping))
+        .map(|mapping| format!("{}.{}", mapping.object, mapping.external_id.as_deref().unwrap_or_default()))
+        .collect();
+    if unread.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "the login to the org {} cannot read {}, by which rows find their records\n\
+         grant the login read access to it, or have the field made there",
+        to.id,
+        unread.join(", ")
+    );
     Err(postgres::Error::Refused(text).into())
 }
 

@@ -167,6 +167,7 @@ async fn without_an_external_id_rows_stay_alone_and_records_come_beside_them() {
     world.stop_engine().await;
     let (org, stop) = refreshed(&world, Some(false)).await;
     refused(&world, &["--yes"], "a production org: its rows would be written to").await;
+    refused(&world, &["--json", "--org", OTHER], "with --json nobody is asked").await;
     let done = ask(&world, &["--yes", "--org", OTHER], "").await;
     assert_eq!(done.status.code(), Some(0), "{}", words(&done));
     let part =
@@ -182,44 +183,170 @@ async fn without_an_external_id_rows_stay_alone_and_records_come_beside_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_the_org_before_are_settled_first_or_kept_and_doubled_keys_refused() {
+async fn changes_of_the_org_before_are_settled_first_or_given_up() {
     let mut world = world().await;
+    // One that Salesforce refuses, so that there is an error, and a unit with it.
+    world.run("UPDATE salesforce.contact SET email = 'no address' WHERE external_id__c = 'K-1'").await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "1").await;
     world.stop_engine().await;
     let (org, stop) = refreshed(&world, Some(true)).await;
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c, accountid) SELECT 'New', 'K-9', sfid FROM salesforce.account WHERE external_id__c = 'A-1';
-         UPDATE salesforce.contact SET lastname = 'Changed' WHERE external_id__c = 'K-2'").await;
-    refused(&world, &["--yes"], "2 changes of the org before are not sent").await;
-    world.run("UPDATE salesforce.contact SET lastname = 'Changed' WHERE external_id__c = 'K-3'").await;
-    refused(&world, &["--yes", "--keep-changes"], "1 changes of rows that have no record in the new org")
-        .await;
-    world.run("DELETE FROM salesforce._trigger_log WHERE table_name = 'contact' AND record_id = (SELECT id FROM salesforce.contact WHERE external_id__c = 'K-3')").await;
-    // Two rows with what is one external id to Salesforce.
-    let doubled = "BEGIN; SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex';
-        INSERT INTO salesforce.contact (lastname, external_id__c, sfid) VALUES ('Twin', 'k-1', '003sd00000zzzzzAAA'); COMMIT";
-    world.run(doubled).await;
-    refused(&world, &["--yes", "--keep-changes"], "Contact: ").await;
-    refused(&world, &["--yes", "--keep-changes"], "external ids are found more than once").await;
-    let gone = "BEGIN; SET LOCAL syncdeck.writer = 'engine'; SET LOCAL xmlbinary = 'hex';
-        DELETE FROM salesforce.contact WHERE external_id__c = 'k-1'; COMMIT";
-    world.run(gone).await;
-    let told = ask(&world, &["--yes", "--keep-changes"], "").await;
+         UPDATE salesforce.contact SET lastname = 'Changed' WHERE external_id__c = 'K-2';
+         DELETE FROM salesforce.contact WHERE external_id__c = 'K-3'").await;
+    let told = "contact: 1 changes FAILED; contact: 3 changes NEW; contact: 1 rows queued as failed";
+    refused(&world, &["--yes", "--org", OTHER], told).await;
+    refused(&world, &["--dry-run"], "or give it up: --give-up-changes").await;
+    let told = ask(&world, &["--yes", "--org", OTHER, "--give-up-changes"], "").await;
     assert_eq!(told.status.code(), Some(0), "{}", words(&told));
     assert!(words(&told).contains("(Acme UAT)") && words(&told).contains("a sandbox"), "{}", words(&told));
+    let left = "SELECT concat_ws(' ', (SELECT count(*) FROM salesforce._trigger_log), (SELECT count(*) FROM syncdeck.unit),
+        (SELECT count(*) FROM syncdeck.error WHERE resolved_at IS NULL),
+        (SELECT string_agg(concat_ws(':', action, sfid), ' ' ORDER BY id) FROM salesforce._trigger_log_archive WHERE state = 'IGNORED'),
+        (SELECT count(*) FROM salesforce._trigger_log_archive WHERE state = 'IGNORED' AND values LIKE '%Changed%'),
+        (SELECT after->>'given_up' FROM syncdeck.audit WHERE action = 'rebound' AND mapping = 'Contact'))";
+    let id = |key: &str| org.find_by_external_id("Contact", key).unwrap();
+    let wanted = format!(
+        "0 0 0 UPDATE:{} INSERT UPDATE:{} DELETE 1 {{\"NEW\": 3, \"FAILED\": 1, \"queued failed\": 1}}",
+        id("K-1"),
+        id("K-2")
+    );
+    assert_eq!(world.text(left).await.unwrap(), wanted);
 
     world.config = Config::load(Some(&world.config.path), None).unwrap();
     world.start_engine().await;
     world.until_text("SELECT bool_and(load_done)::text FROM syncdeck.mapping", "true").await;
     world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
+    world.run("UPDATE salesforce.contact SET lastname = 'Sent' WHERE external_id__c = 'K-1'").await;
     let record = |key: &str| org.record("Contact", &org.find_by_external_id("Contact", key)?);
-    let is = |key: &str, field: &str, value: Value| record(key).is_some_and(|of| of[field] == value);
-    let account = |key: &str| Value::from(org.find_by_external_id("Account", key).unwrap());
     world
-        .until("what was kept is sent, with the ids of the new org", async || {
-            is("K-2", "LastName", json!("Changed")) && is("K-9", "AccountId", account("A-1"))
+        .until("what is changed later is sent", async || {
+            record("K-1").is_some_and(|of| of["LastName"] == json!("Sent"))
         })
         .await;
     world.until_quiet().await;
-    assert!(org.find_by_external_id("Contact", "K-3").is_none());
+    assert!(org.find_by_external_id("Contact", "K-9").is_none());
+    assert_eq!(record("K-2").unwrap()["LastName"], json!("K-2"), "what was given up is not sent");
+    world.stop_engine().await;
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_sent_to_the_org_before_is_not_taken_for_its_record_there() {
+    let mut world = world().await;
+    // Its id is known from the log as well.
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Sent', 'K-7')").await;
+    let sent = "SELECT count(*)::text FROM salesforce._trigger_log_archive WHERE state = 'SUCCESS' AND sfid IS NOT NULL";
+    world.until_text(sent, "1").await;
+    world.until_quiet().await;
+    world.stop_engine().await;
+    let was =
+        world.text("SELECT sfid::text FROM salesforce.contact WHERE external_id__c = 'K-7'").await.unwrap();
+    let (org, stop) = refreshed(&world, Some(true)).await;
+    let second = account(&org, "A-3");
+    // Somebody else's records have the ids that are in the log.
+    while org.record("Contact", &was).is_none() {
+        contact(&org, &format!("L-{}", org.journal_since(0).len()), &second);
+    }
+    let somebody = org.record("Contact", &was).unwrap();
+    let done = ask(&world, &["--yes", "--org", OTHER], "").await;
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    assert_eq!(world.text(sent).await.unwrap(), "0", "whose record a row's was is believed no more");
+    world.config = Config::load(Some(&world.config.path), None).unwrap();
+    world.start_engine().await;
+    world.until_text("SELECT bool_and(load_done)::text FROM syncdeck.mapping", "true").await;
+    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
+    world.run("UPDATE salesforce.contact SET lastname = 'Later' WHERE external_id__c = 'K-7'").await;
+    world.until("it is another record", async || org.find_by_external_id("Contact", "K-7").is_some()).await;
+    world.until_quiet().await;
+    assert_ne!(org.find_by_external_id("Contact", "K-7").unwrap(), was);
+    assert_eq!(org.record("Contact", &was).unwrap(), somebody);
+    world.stop_engine().await;
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_or_finds_nothing_is_refused_by_name() {
+    let mut world = world().await;
+    world.stop_engine().await;
+    let (org, stop) = refreshed(&world, Some(true)).await;
+    let before = world.text(ALL).await;
+    org.hide_field("Contact", "External_Id__c");
+    refused(&world, &["--yes", "--org", OTHER], "cannot read Contact.External_Id__c").await;
+    org.show_field("Contact", "External_Id__c");
+    refused(&world, &["--yes"], "name it to go on: --org 00Dsd0000000002MAA").await;
+    assert_eq!(world.text(ALL).await, before);
+    for key in ["A-1", "A-2"] {
+        let id = org.find_by_external_id("Account", key).unwrap();
+        org.user_update("Account", &id, fields(json!({"External_Id__c": format!("B{key}")}))).unwrap();
+    }
+    refused(&world, &["--yes"], "which may be a wrong one: Account (none of 2)").await;
+    assert_eq!(world.text(ALL).await, before);
+    let done = ask(&world, &["--yes", "--org", OTHER], "").await;
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_are_not_mapped_are_unlinked_and_mappings_that_are_not_registered_refused() {
+    let mut world = world().await;
+    world.stop_engine().await;
+    let (org, stop) = refreshed(&world, Some(true)).await;
+    let text = world.written();
+    let whole = text.find("[[mapping]]").unwrap();
+    let second = whole + 1 + text[whole + 1..].find("[[mapping]]").unwrap();
+    world.write(&format!("{text}\n[[mapping]]\nobject = \"Invoice__c\"\nfields = [\"Name\"]\n"));
+    refused(&world, &["--yes", "--org", OTHER], "Invoice__c is not registered in this database").await;
+    org.add_lookup("Contact", "Partner__c", "Partner__r", "Account");
+    world.write(&text.replace("\"LastName\"", "\"LastName\", \"Partner__c\""));
+    refused(&world, &["--yes", "--org", OTHER], "lacks columns: partner__c").await;
+    // Accounts are mapped no more; their changes count all the same.
+    world.write(&format!("{}{}", &text[..whole], &text[second..]));
+    world.run("UPDATE salesforce.account SET name = 'Changed' WHERE external_id__c = 'A-1'").await;
+    refused(&world, &["--yes", "--org", OTHER], "account: 1 changes NEW").await;
+    let done = ask(&world, &["--yes", "--org", OTHER, "--give-up-changes"], "").await;
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    assert!(words(&done).contains("account: not mapped, its 2 rows become unlinked"), "{}", words(&done));
+    let rows = "SELECT concat_ws(' ', (SELECT count(*) FROM salesforce.account), (SELECT count(sfid) FROM salesforce.account),
+        (SELECT count(sfid) FROM salesforce.contact), (SELECT string_agg(concat_ws(':', name, writes), ' ' ORDER BY name) FROM syncdeck.mapping),
+        (SELECT after->>'unlinked' FROM syncdeck.audit WHERE action = 'rebound' AND table_name = 'account'))";
+    assert_eq!(world.text(rows).await.unwrap(), "2 0 2 Account:paused Contact:paused 2");
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_key_on_the_ids_is_refused_by_name() {
+    let mut world = world().await;
+    world.stop_engine().await;
+    let (_, stop) = refreshed(&world, Some(true)).await;
+    world.run("CREATE TABLE public.bill (id serial, account varchar(18) CONSTRAINT bill_of REFERENCES salesforce.account (sfid));
+         INSERT INTO public.bill (account) SELECT sfid FROM salesforce.account").await;
+    let before = world.text(ALL).await;
+    refused(
+        &world,
+        &["--yes", "--org", OTHER],
+        "the foreign key bill_of of public.bill is on ids that become others",
+    )
+    .await;
+    refused(&world, &["--dry-run"], "ALTER TABLE public.bill DROP CONSTRAINT bill_of").await;
+    assert_eq!(world.text(ALL).await, before);
+    world.run("ALTER TABLE public.bill DROP CONSTRAINT bill_of").await;
+    let done = ask(&world, &["--yes", "--org", OTHER], "").await;
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_deleted_before_the_next_start_takes_its_row_along() {
+    let mut world = world().await;
+    world.stop_engine().await;
+    let (org, stop) = refreshed(&world, Some(true)).await;
+    let done = ask(&world, &["--yes", "--org", OTHER], "").await;
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    org.user_delete("Contact", &org.find_by_external_id("Contact", "K-2").unwrap()).unwrap();
+    world.config = Config::load(Some(&world.config.path), None).unwrap();
+    world.start_engine().await;
+    let rows = "SELECT string_agg(external_id__c, ' ' ORDER BY external_id__c) FROM salesforce.contact WHERE sfid IS NOT NULL";
+    world.until_text(rows, "K-1 K-4").await;
     world.stop_engine().await;
     stop.cancel();
 }
@@ -254,6 +381,11 @@ async fn an_external_id_that_several_records_have_is_refused_and_named() {
         assert!(words(&told).contains(part), "{part}: {}", words(&told));
     }
     assert_eq!(world.text(before).await, rows);
+    world.write(&format!("{}\n[mapping.field.Title]\nmask = true\n", world.written()));
+    for args in [&["--dry-run"][..], &["--dry-run", "--json"]] {
+        let told = ask(&world, args, "").await;
+        assert!(words(&told).contains("•••") && !words(&told).contains("Head"), "{}", words(&told));
+    }
     stop.cancel();
 }
 
@@ -267,16 +399,22 @@ async fn external_ids_that_are_numbers_are_found_by_their_value() {
         org.make_key("Contact", "Score__c");
         scored(org, "One", 1.5);
         scored(org, "Two", 2.0);
+        scored(org, "Zero", 0.0);
     })
     .await;
     world.stop_engine().await;
     let (org, stop) = refreshed(&world, Some(true)).await;
-    org.make_key("Contact", "Score__c");
     let two = scored(&org, "Two", 2.0);
-    let done = ask(&world, &["--yes"], "").await;
+    let zero = scored(&org, "Zero", 0.0);
+    let other = scored(&org, "Less", -0.0);
+    org.make_key("Contact", "Score__c");
+    refused(&world, &["--yes", "--org", OTHER], "is found more than once: 2 records there, 1 rows here")
+        .await;
+    org.user_delete("Contact", &other).unwrap();
+    let done = ask(&world, &["--yes", "--org", OTHER], "").await;
     assert_eq!(done.status.code(), Some(0), "{}", words(&done));
     let rows =
         "SELECT string_agg(concat_ws(' ', lastname, sfid), '; ' ORDER BY lastname) FROM salesforce.contact";
-    assert_eq!(world.text(rows).await.unwrap(), format!("One; Two {two}"));
+    assert_eq!(world.text(rows).await.unwrap(), format!("One; Two {two}; Zero {zero}"));
     stop.cancel();
 }

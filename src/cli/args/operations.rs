@@ -95,15 +95,15 @@ pub(in crate::cli) struct RebindOptions {
     /// Show what it would do, and change nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// Do not ask
+    /// Do not ask; needs --org
     #[arg(long)]
     pub(in crate::cli) yes: bool,
-    /// The id of the org that is meant; needed where it may be a production org
+    /// The id of the org that is meant; needed with --yes, and where a mapping finds no record there
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) org: Option<String>,
-    /// Send the changes that the org before has not got, or refused, to the new one
+    /// Give the changes up that are not settled with the org before: they go to the archive, and are never sent
     #[arg(long)]
-    pub(in crate::cli) keep_changes: bool,
+    pub(in crate::cli) give_up_changes: bool,
     /// Why, for the audit
     #[arg(long, value_name = "TEXT", value_parser = free_text, allow_hyphen_values = true)]
     pub(in crate::cli) why: Option<String>,

@@ -67,7 +67,9 @@ pub struct RebindMapping {
     pub external_id: Option<String>,
     /// Rows that name a record of the org before.
     pub rows: i64,
-    /// Of these, those whose external id a record there has.
+    /// Of these, those that have an external id.
+    pub keyed: i64,
+    /// Those whose external id a record there has.
     pub relinked: i64,
     /// Those that name no record any more.
     pub unlinked: i64,
@@ -81,6 +83,28 @@ pub struct RebindMapping {
     pub lookups: Vec<LookupColumn>,
 }
 
+/// A table that syncdeck or Heroku Connect kept, and the configuration does not map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnmappedTable {
+    /// Its name.
+    pub table: String,
+    /// Rows that name a record of the org before.
+    pub rows: i64,
+}
+
+/// What one table has that is not settled with the org before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnsettledChanges {
+    /// Its table.
+    pub table: String,
+    /// Whether they are rows in the queue; else entries of the change log.
+    pub is_queue: bool,
+    /// Where they stand.
+    pub state: String,
+    /// How many.
+    pub count: i64,
+}
+
 /// What is done to a schema whose org is another one now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RebindPlan {
@@ -92,10 +116,27 @@ pub struct RebindPlan {
     pub to: OrgIdentity,
     /// By mapping.
     pub mappings: Vec<RebindMapping>,
-    /// Changes that are not sent.
-    pub unsent: i64,
-    /// Changes that failed.
-    pub failed: i64,
+    /// Tables here that the configuration does not map: their rows name no record any more.
+    pub unmapped: Vec<UnmappedTable>,
+    /// Changes that are not settled with the org before.
+    pub unsettled: Vec<UnsettledChanges>,
+    /// Whether these are given up.
+    pub gives_up: bool,
     /// Why it is not done, each reason with its remedy.
     pub refused: Vec<String>,
+}
+
+impl RebindPlan {
+    /// Mappings whose rows have external ids of which the org of the login has none: it may be a wrong one.
+    pub fn strangers(&self) -> impl Iterator<Item = &RebindMapping> {
+        self.mappings.iter().filter(|of| of.keyed > 0 && of.relinked == 0 && of.doubled == 0)
+    }
+}
+
+impl UnsettledChanges {
+    /// In words.
+    pub fn text(&self) -> String {
+        let what = if self.is_queue { "rows queued as" } else { "changes" };
+        format!("{}: {} {what} {}", self.table, self.count, self.state)
+    }
 }

@@ -85,11 +85,13 @@ pub(in crate::engine) async fn run(
             shared.store.reload_done(name, asked).await?;
         }
         None => {
-            if began_at < shared.store.now().await? - DELETES_KEPT {
+            // Where rows got their records before the load (rebind), deletes since then count.
+            let since = before.deletes.map_or(began_at, |at| at.min(began_at));
+            if since < shared.store.now().await? - DELETES_KEPT {
                 // What was deleted at first is told no more.
                 deleted = remove_gone(shared, mapping, lease, &load.met).await?;
             }
-            (cursor.loaded, cursor.deletes) = (true, Some(began_at));
+            (cursor.loaded, cursor.deletes) = (true, Some(since));
             shared.store.set_cursor(lease, name, cursor, records).await?;
         }
     }

@@ -62,6 +62,35 @@ pub(in crate::postgres) async fn audit(
         .map(drop)
 }
 
+/// Writes what an operation did to a whole table: its mapping and its name, and what was so before and after.
+pub(in crate::postgres) async fn audit_table(
+    transaction: &Transaction<'_>,
+    operation: &Operation,
+    action: &str,
+    (mapping, table): (&str, &str),
+    (before, after): (Value, Value),
+) -> Result<(), Error> {
+    transaction
+        .execute(
+            "INSERT INTO syncdeck.audit (act, actor, origin, why, action, mapping, table_name, before, after)
+             SELECT coalesce($1, (SELECT nextval('syncdeck.act'))), $2, $3, $4, $5, $6, $7, $8, $9",
+            &[
+                &operation.number,
+                &operation.operator.actor,
+                &operation.operator.origin,
+                &operation.why,
+                &action,
+                &mapping,
+                &table,
+                &before,
+                &after,
+            ],
+        )
+        .await
+        .context("write the audit")
+        .map(drop)
+}
+
 /// Writes that an operation was about these entries of the change log, which are of no row.
 pub(in crate::postgres) async fn audit_entries(
     transaction: &Transaction<'_>,

@@ -29,12 +29,18 @@ impl Store {
     ) -> Result<Vec<RowResult>, Error> {
         let mapping = self.registered(table).await?;
         let undone = self.undone(entries).await?;
+        let rebound = self.rebound(table).await?;
         let mut results = Vec::new();
         let (mut edits, mut removed, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             let Some(row) = entry.row else { continue };
             if undone.contains(&entry.id) {
                 results.push(RowResult::new(row, RowStatus::Skipped, "it was undone already"));
+                continue;
+            }
+            if entry.id <= rebound {
+                let why = "another org took the place of its own since (rebind)";
+                results.push(RowResult::new(row, RowStatus::Skipped, why));
                 continue;
             }
             match (&entry.before, &entry.after) {
@@ -78,6 +84,15 @@ impl Store {
             .await
             .context("look what was undone")?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// The last entry by which a table's rows became those of another org; 0 without one. What was done before it was about
+    /// records that are not these.
+    async fn rebound(&self, table: &str) -> Result<i64, Error> {
+        let client = self.client().await?;
+        let sql =
+            "SELECT coalesce(max(id), 0) FROM syncdeck.audit WHERE table_name = $1 AND action = 'rebound'";
+        Ok(client.query_one(sql, &[&table]).await.context("look whether the org is another one now")?.get(0))
     }
 
     /// A row that was removed comes back as an insert; one that was brought back goes as a delete. Both are captured.

@@ -3,21 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, json};
 
-use crate::domain::mappings::field::FieldType;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::operations::operation::Operation;
 use crate::domain::reports::rebind::{DoubledKey, LookupColumn, OrgIdentity, RebindMapping, RebindPlan};
 
-use crate::postgres::changes::queue::UNSENT;
 use crate::postgres::errors::condition::read_whole;
 use crate::postgres::failpoint::{self, MID_REBIND};
-use crate::postgres::operations::audit::{NewAuditEntry, audit};
+use crate::postgres::operations::audit::audit_table;
 use crate::postgres::operations::settings::announce;
-use crate::postgres::schema::install::{PATIENCE, alone, hstore_schema, told_in_use};
-use crate::postgres::schema::way_back::refuse_work;
-use crate::postgres::{AS_ENGINE, Error, ErrorContext, Store, Transaction, quote};
+use crate::postgres::schema::install::{PATIENCE, alone, told_in_use};
+use crate::postgres::schema::lookups::{Lookup, lookups};
+use crate::postgres::schema::rebind_guard::refusal_of;
+use crate::postgres::schema::way_back::refuse_engines;
+use crate::postgres::{Error, ErrorContext, Store, Transaction, quote};
 
 /// Records staged by one statement.
 const STAGED: usize = 10_000;
@@ -46,8 +47,10 @@ pub struct Rebinding<'a> {
     pub mappings: &'a [Mapping],
     /// What is there, by table.
     pub records: &'a [OrgRecords],
-    /// Whether changes that are not sent, or failed, go to the new org.
-    pub keeps_changes: bool,
+    /// Whether changes that are not settled are given up.
+    pub gives_up: bool,
+    /// PostgreSQL's time before the first record was read there: deletes since then are still to be told.
+    pub read_at: DateTime<Utc>,
 }
 
 /// The rows that name a record, with the record that they are to name.
@@ -96,7 +99,7 @@ impl Store {
         let mut client = self.with_patience(PATIENCE)?.client().await?;
         let transaction = client.transaction().await.context("begin to look what is rebound")?;
         let mut plan = self.count(&transaction, rebinding, from).await?;
-        match refuse_work(&transaction, THEN).await {
+        match refuse_engines(&transaction, THEN).await {
             Err(Error::Refused(why)) => plan.refused.insert(0, why),
             other => other?,
         }
@@ -107,20 +110,21 @@ impl Store {
     /// Gives rows the records of another org, and notes that org.
     ///
     /// # Errors
-    /// Where the plan is refused by now, or the noted org is another one than in the plan. Nothing is changed then.
+    /// Where it is refused by now, the noted org is another one than in the plan that was shown, or other changes are not
+    /// settled than were shown. Nothing is changed then.
     pub async fn rebind(
         &self,
         rebinding: Rebinding<'_>,
-        from: &OrgIdentity,
+        shown: &RebindPlan,
         operation: &Operation,
     ) -> Result<RebindPlan, Error> {
-        self.rebind_alone(rebinding, from, operation).await.map_err(told_in_use)
+        self.rebind_alone(rebinding, shown, operation).await.map_err(told_in_use)
     }
 
     async fn rebind_alone(
         &self,
         rebinding: Rebinding<'_>,
-        from: &OrgIdentity,
+        shown: &RebindPlan,
         operation: &Operation,
     ) -> Result<RebindPlan, Error> {
         let mut client = self.with_patience(PATIENCE)?.client().await?;
@@ -130,38 +134,39 @@ impl Store {
             .batch_execute("LOCK TABLE syncdeck.lease, syncdeck.engine IN SHARE ROW EXCLUSIVE MODE")
             .await
             .context("keep engines from starting")?;
-        refuse_work(&transaction, THEN).await?;
-        let tables: Vec<String> =
-            rebinding.mappings.iter().map(|mapping| self.table(&mapping.table)).collect();
-        let lock = format!("{AS_ENGINE}; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.join(", "));
-        transaction.batch_execute(&lock).await.context("keep the mapped tables as they are")?;
-        if self.known_org(&transaction, "").await?.as_deref() != Some(from.id.as_str()) {
+        refuse_engines(&transaction, THEN).await?;
+        self.lock_for_rebind(&transaction, rebinding.mappings).await?;
+        if self.known_org(&transaction, "").await?.as_deref() != Some(shown.from.id.as_str()) {
             let text =
                 "another org is noted by now than the plan was made for\nlook again with: syncdeck rebind";
             return Err(Error::Conflict(text.to_owned()));
         }
-        let plan = self.count(&transaction, rebinding, from.clone()).await?;
+        let plan = self.count(&transaction, rebinding, shown.from.clone()).await?;
         if !plan.refused.is_empty() {
             return Err(Error::Refused(plan.refused.join("\n")));
         }
-        let hstore = hstore_schema(&transaction).await?;
+        if plan.unsettled != shown.unsettled {
+            let text =
+                "other changes are not settled by now than were shown\nlook again with: syncdeck rebind";
+            return Err(Error::Conflict(text.to_owned()));
+        }
+        self.give_up_all(&transaction).await?;
         for mapping in rebinding.mappings {
             self.relink_rows(&transaction, mapping).await?;
         }
+        for other in &plan.unmapped {
+            self.unlink_rows(&transaction, &other.table).await?;
+        }
         for mapping in rebinding.mappings {
             for column in lookups(mapping) {
-                self.relink_lookup(&transaction, rebinding.mappings, mapping, &column, &hstore).await?;
+                self.relink_lookup(&transaction, rebinding.mappings, mapping, &column).await?;
             }
         }
-        self.forget_org(&transaction, rebinding.to).await?;
-        pause_unlinked(&transaction, &plan).await?;
-        for (mapping, of) in rebinding.mappings.iter().zip(&plan.mappings) {
-            let before = json!({"org": plan.from.id, "linked": of.rows});
-            let after = json!({"org": plan.to.id, "linked": of.relinked, "unlinked": of.unlinked});
-            let entry =
-                NewAuditEntry { before: Some(before), after: Some(after), ..NewAuditEntry::default() };
-            audit(&transaction, operation, "rebound", mapping, &[entry]).await?;
-        }
+        self.relink_log(&transaction).await?;
+        self.forget_org(&transaction, rebinding).await?;
+        self.pause_unlinked(&transaction, &plan).await?;
+        audit_rebind(&transaction, operation, &plan).await?;
+        self.refuse_captured(&transaction).await?;
         announce(&transaction).await?;
         failpoint::pass(MID_REBIND).await?;
         transaction.commit().await.context("finish a rebind")?;
@@ -182,6 +187,19 @@ impl Store {
             ..RebindPlan::default()
         };
         read_whole(transaction).await?;
+        plan.unsettled = self.unsettled(transaction).await?;
+        if !rebinding.gives_up {
+            plan.refused.extend(refusal_of(&plan.unsettled));
+        }
+        plan.gives_up = rebinding.gives_up;
+        plan.unmapped = self.unmapped(transaction, rebinding.mappings).await?;
+        plan.refused.extend(self.named_by_others(transaction, &plan, rebinding.mappings).await?);
+        let unknown = self.unknown_mappings(transaction, rebinding.mappings).await?;
+        if !unknown.is_empty() {
+            // What is not there cannot be counted.
+            plan.refused.extend(unknown);
+            return Ok(plan);
+        }
         transaction.batch_execute(STAGE).await.context("stage the records of an org")?;
         for mapping in rebinding.mappings {
             let records = rebinding.records.iter().find(|records| records.table == mapping.table);
@@ -197,7 +215,6 @@ impl Store {
                 of.lookups.push(self.count_lookup(transaction, rebinding.mappings, mapping, &column).await?);
             }
         }
-        self.count_changes(transaction, &mut plan, rebinding.keeps_changes).await?;
         for of in plan.mappings.iter().filter(|of| of.doubled > 0) {
             let named: Vec<&str> = of.doubled_keys.iter().map(|key| key.key.as_str()).collect();
             plan.refused.push(format!(
@@ -250,31 +267,36 @@ impl Store {
                 .await
                 .context("stage the records of an org")?;
         }
-        let there = "there AS MATERIALIZED (SELECT folded, min(sfid) AS sfid, count(*) AS n FROM rebind_record WHERE of_table = $1 GROUP BY folded)";
-        let (own, named) = (key.of_row("t"), key.of_text("there.folded"));
+        // Grouped as the join compares them, or two keys that are one to it would not be seen to be doubled.
+        let (own, named) = (key.of_row("t"), key.of_text("folded"));
+        let there = format!(
+            "there AS MATERIALIZED (SELECT {named} AS key, min(sfid) AS sfid, count(*) AS n FROM rebind_record
+             WHERE of_table = $1 GROUP BY 1)"
+        );
         let sql = format!(
             "WITH {there} INSERT INTO rebind_row
              SELECT $1, t.id, t.sfid, CASE WHEN there.n = 1 THEN there.sfid END, t.{column}::text, coalesce(there.n, 0),
                  CASE WHEN {own} IS NULL THEN 1 ELSE count(*) OVER (PARTITION BY {own}) END
-             FROM {table} t LEFT JOIN there ON {own} = {named} WHERE t.sfid IS NOT NULL",
+             FROM {table} t LEFT JOIN there ON {own} = there.key WHERE t.sfid IS NOT NULL",
             column = quote(&column)
         );
         transaction.execute(&sql, &[&mapping.table]).await.context("stage the rows of an org")?;
         let sql = format!(
-            "WITH {there} SELECT count(*), coalesce(sum(n), 0)::bigint FROM there WHERE EXISTS (SELECT FROM {table} t WHERE {own} = {named})"
+            "WITH {there} SELECT count(*), coalesce(sum(n), 0)::bigint FROM there WHERE EXISTS (SELECT FROM {table} t WHERE {own} = there.key)"
         );
         let met = transaction.query_one(&sql, &[&mapping.table]).await.context("count records with a row")?;
         of.unread = (all - met.get::<_, i64>(1)).max(0);
         let counts = transaction
             .query_one(
                 "SELECT count(*), count(*) FILTER (WHERE after IS NOT NULL), count(*) FILTER (WHERE after IS NULL),
-                     count(DISTINCT key) FILTER (WHERE records > 1 OR \"rows\" > 1 AND records > 0) FROM rebind_row WHERE of_table = $1",
+                     count(DISTINCT key) FILTER (WHERE records > 1 OR \"rows\" > 1 AND records > 0),
+                     count(*) FILTER (WHERE key <> '') FROM rebind_row WHERE of_table = $1",
                 &[&mapping.table],
             )
             .await
             .context("count what becomes of rows")?;
-        (of.rows, of.relinked, of.unlinked, of.doubled) =
-            (counts.get(0), counts.get(1), counts.get(2), counts.get(3));
+        (of.rows, of.relinked, of.unlinked, of.doubled, of.keyed) =
+            (counts.get(0), counts.get(1), counts.get(2), counts.get(3), counts.get(4));
         let doubled = transaction
             .query(
                 "SELECT key, max(records), max(\"rows\") FROM rebind_row
@@ -284,8 +306,9 @@ impl Store {
             .await
             .context("list external ids that are doubled")?;
         let doubled = doubled.iter();
+        let shown = |key| mapping.rules.shown_value(&column, key).unwrap_or_default();
         of.doubled_keys = doubled
-            .map(|row| DoubledKey { key: row.get(0), records: row.get(1), rows: row.get(2) })
+            .map(|row| DoubledKey { key: shown(row.get(0)), records: row.get(1), rows: row.get(2) })
             .collect();
         Ok(of)
     }
@@ -311,50 +334,6 @@ impl Store {
         Ok(LookupColumn { column: lookup.column.clone(), relinked: counts.get(0), unresolved: counts.get(1) })
     }
 
-    /// What the old org's changes keep from being done.
-    async fn count_changes(
-        &self,
-        transaction: &Transaction<'_>,
-        plan: &mut RebindPlan,
-        keeps: bool,
-    ) -> Result<(), Error> {
-        let sql = format!(
-            "SELECT count(*) FILTER (WHERE state <> 'FAILED'), count(*) FILTER (WHERE state = 'FAILED'),
-                 count(*) FILTER (WHERE action = 'DELETE' AND sfid IS NOT NULL),
-                 count(*) FILTER (WHERE EXISTS (SELECT FROM rebind_row r WHERE r.of_table = log.table_name AND r.id = log.record_id
-                     AND r.after IS NULL)),
-                 (SELECT count(*) FROM syncdeck.unit WHERE lost > 0)
-             FROM {}._trigger_log log WHERE {UNSENT} AND table_name = ANY($1)",
-            self.schema
-        );
-        let tables: Vec<&str> = plan.mappings.iter().map(|of| of.table.as_str()).collect();
-        let counts =
-            transaction.query_one(&sql, &[&tables]).await.context("count changes of the org before")?;
-        (plan.unsent, plan.failed) = (counts.get(0), counts.get(1));
-        let (deletes, unlinked, lost): (i64, i64, i64) = (counts.get(2), counts.get(3), counts.get(4));
-        if lost > 0 {
-            plan.refused.push(format!(
-                "the answers to {lost} changes were lost, and the org before may have them\nstart syncdeck run with its login until they \
-                 are settled, or give them up: syncdeck revert, syncdeck ignore"
-            ));
-        }
-        let all = plan.unsent + plan.failed;
-        if all > 0 && !keeps {
-            plan.refused.push(format!(
-                "{} changes of the org before are not sent, and {} failed\nsettle them first (syncdeck pending, syncdeck errors), or send \
-                 them to the new org: --keep-changes",
-                plan.unsent, plan.failed
-            ));
-        }
-        if all > 0 && keeps && deletes + unlinked > 0 {
-            plan.refused.push(format!(
-                "--keep-changes cannot keep {deletes} deletes, and {unlinked} changes of rows that have no record in the new org: nobody \
-                 would know what they are about there\nsettle these first, or give them up: syncdeck revert"
-            ));
-        }
-        Ok(())
-    }
-
     /// Gives the rows of one mapping their new records; first none, for an id may have been another row's.
     async fn relink_rows(&self, transaction: &Transaction<'_>, mapping: &Mapping) -> Result<(), Error> {
         let table = self.table(&mapping.table);
@@ -365,28 +344,38 @@ impl Store {
             );
             transaction.execute(&sql, &[&mapping.table]).await.context("give rows their new records")?;
         }
-        for log in ["_trigger_log", "error"] {
-            let (of, open) = match log {
-                "error" => ("syncdeck.error".to_owned(), "t.resolved_at IS NULL".to_owned()),
-                _ => (self.table(log), format!("t.{UNSENT}")),
-            };
-            let sql = format!(
-                "UPDATE {of} t SET sfid = r.after FROM rebind_row r
-                 WHERE r.of_table = $1 AND t.table_name = $1 AND t.record_id = r.id AND t.sfid IS NOT NULL AND {open}"
-            );
-            transaction.execute(&sql, &[&mapping.table]).await.context("give changes their new records")?;
-        }
         Ok(())
     }
 
-    /// Has a column name the same parents in the new org, in rows and in changes that are not sent.
+    /// Has rows of a table that is not mapped name no record.
+    async fn unlink_rows(&self, transaction: &Transaction<'_>, table: &str) -> Result<(), Error> {
+        let sql = format!("UPDATE {} SET sfid = NULL WHERE sfid IS NOT NULL", self.table(table));
+        transaction.execute(&sql, &[]).await.context("unlink rows of tables that are not mapped").map(drop)
+    }
+
+    /// What was once sent tells whose record a row's is: of the org before, nothing is believed any more. Deletes are of
+    /// rows that are gone, whatever row has their number now.
+    async fn relink_log(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        let sql = format!(
+            "UPDATE {archive} done SET sfid = r.after FROM rebind_row r
+             WHERE r.of_table = done.table_name AND r.id = done.record_id AND r.after IS NOT NULL AND done.sfid = r.before
+                 AND done.action <> 'DELETE';
+             UPDATE {archive} done SET sfid = NULL WHERE sfid IS NOT NULL AND NOT (action <> 'DELETE' AND EXISTS (
+                 SELECT FROM rebind_row r WHERE r.of_table = done.table_name AND r.id = done.record_id AND r.after = done.sfid));
+             UPDATE {log} SET sfid = NULL WHERE sfid IS NOT NULL",
+            archive = self.table("_trigger_log_archive"),
+            log = self.table("_trigger_log"),
+        );
+        transaction.batch_execute(&sql).await.context("forget whose records rows had")
+    }
+
+    /// Has a column name the same parents in the new org.
     async fn relink_lookup(
         &self,
         transaction: &Transaction<'_>,
         mappings: &[Mapping],
         mapping: &Mapping,
         lookup: &Lookup,
-        hstore: &str,
     ) -> Result<(), Error> {
         let (column, parents) = (quote(&lookup.column), lookup.tables(mappings));
         let sql = format!(
@@ -396,89 +385,90 @@ impl Store {
             old = short("named.before"),
             now = short(&format!("t.{column}::text")),
         );
-        transaction.execute(&sql, &[&parents]).await.context("give lookups their new records")?;
-        let sql = format!(
-            "UPDATE {schema}._trigger_log t
-             SET values = (t.values::{hstore}.hstore OPERATOR({hstore}.||) {hstore}.hstore($3::text, named.after::text))::text
-             FROM rebind_row named
-             WHERE t.table_name = $2 AND t.{UNSENT} AND {old} = {now} AND named.of_table = ANY($1)
-                 AND named.after IS DISTINCT FROM named.before AND named.after IS NOT NULL",
-            schema = self.schema,
-            old = short("named.before"),
-            now = short(&format!("(t.values::{hstore}.hstore OPERATOR({hstore}.->) $3::text)")),
-        );
-        transaction
-            .execute(&sql, &[&parents, &mapping.table, &lookup.column])
-            .await
-            .context("give changes of lookups their new records")
-            .map(drop)
+        transaction.execute(&sql, &[&parents]).await.context("give lookups their new records").map(drop)
     }
 
     /// Notes the new org and forgets what was known of the records of the one before: the next start reads all of them.
-    async fn forget_org(&self, transaction: &Transaction<'_>, to: &OrgIdentity) -> Result<(), Error> {
+    async fn forget_org(&self, transaction: &Transaction<'_>, rebinding: Rebinding<'_>) -> Result<(), Error> {
         let sql = format!(
             "UPDATE {schema}._hcmeta SET org_id = $1 WHERE id = (SELECT id FROM {schema}._hcmeta ORDER BY id LIMIT 1)",
             schema = self.schema
         );
-        transaction.execute(&sql, &[&to.id]).await.context("note the new org")?;
-        let sql = "DELETE FROM syncdeck.candidate; DELETE FROM syncdeck.refused; DELETE FROM syncdeck.reread;
+        transaction.execute(&sql, &[&rebinding.to.id]).await.context("note the new org")?;
+        // An engine that was only asleep proves its lease in vain.
+        let sql = "DELETE FROM syncdeck.lease;
+             DELETE FROM syncdeck.candidate; DELETE FROM syncdeck.refused; DELETE FROM syncdeck.reread;
              DELETE FROM syncdeck.fetched; DELETE FROM syncdeck.change_events; DELETE FROM syncdeck.finding; DELETE FROM syncdeck.verify;
              UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = 'another org took its place',
                  decided_at = pg_catalog.clock_timestamp() WHERE winner IS NULL;
              UPDATE syncdeck.command SET done_at = pg_catalog.clock_timestamp(), failure = 'another org took its place'
                  WHERE done_at IS NULL;
              UPDATE syncdeck.error SET state = 'resolved', resolved_at = pg_catalog.clock_timestamp(), next_retry_at = NULL,
-                 resolution = 'another org took its place' WHERE resolved_at IS NULL AND NOT EXISTS (SELECT FROM syncdeck.unit
-                     WHERE unit.table_name = error.table_name AND unit.record_id = error.record_id);
-             UPDATE syncdeck.mapping SET load_done = false, read_cursor = NULL, deletes_cursor = NULL, last_read = NULL, records = NULL,
+                 resolution = 'another org took its place' WHERE resolved_at IS NULL;
+             UPDATE syncdeck.mapping SET load_done = false, read_cursor = NULL, last_read = NULL, records = NULL,
                  reload_at = NULL, load_began_at = NULL, load_records = NULL, load_total = NULL, load_job = NULL, state = 'loading',
                  detail = NULL";
-        transaction.batch_execute(sql).await.context("forget the records of the org before")
+        transaction.batch_execute(sql).await.context("forget the records of the org before")?;
+        // What is deleted there from here to the next start has a row that names it.
+        let sql = "UPDATE syncdeck.mapping SET deletes_cursor = $1";
+        transaction
+            .execute(sql, &[&rebinding.read_at])
+            .await
+            .context("note since when deletes count")
+            .map(drop)
+    }
+
+    /// A change of a row that names no record would create one: nothing of such a mapping is sent until a person says so,
+    /// whatever access it is registered with.
+    async fn pause_unlinked(&self, transaction: &Transaction<'_>, plan: &RebindPlan) -> Result<(), Error> {
+        let gave_up = |table: &str| plan.unsettled.iter().any(|of| of.table == table);
+        let of = plan.mappings.iter().filter(|of| of.unlinked > 0 || gave_up(&of.table));
+        let others = plan.unmapped.iter().filter(|other| other.rows > 0).map(|other| &other.table);
+        for table in of.map(|of| &of.table).chain(others) {
+            let sql = format!("SELECT count(*) FROM {} WHERE sfid IS NULL", self.table(table));
+            let rows: i64 =
+                transaction.query_one(&sql, &[]).await.context("count rows without a record")?.get(0);
+            if rows == 0 {
+                continue;
+            }
+            let detail = format!(
+                "rebind: {rows} rows have no record in the org {}, and a change of one would create it; look at them (syncdeck verify), then resume",
+                plan.to.id
+            );
+            transaction
+                .execute(
+                    "UPDATE syncdeck.mapping SET writes = 'paused', writes_detail = $2, drain_upto = NULL WHERE table_name = $1",
+                    &[table, &detail],
+                )
+                .await
+                .context("pause the writes of unlinked rows")?;
+        }
+        Ok(())
     }
 }
 
-/// A change of a row that names no record would create one: nothing of such a mapping is sent until a person says so.
-async fn pause_unlinked(transaction: &Transaction<'_>, plan: &RebindPlan) -> Result<(), Error> {
-    let unlinked: BTreeMap<&str, i64> = plan
-        .mappings
-        .iter()
-        .filter(|of| of.unlinked > 0)
-        .map(|of| (of.mapping.as_str(), of.unlinked))
-        .collect();
-    for (mapping, rows) in unlinked {
-        let detail = format!(
-            "rebind: {rows} rows have no record in the org {}, and a change of one would create it; look at them (syncdeck verify), then resume",
-            plan.to.id
-        );
-        transaction
-            .execute(
-                "UPDATE syncdeck.mapping SET writes = 'paused', writes_detail = $2, drain_upto = NULL
-                 WHERE name = $1 AND access = 'read_write'",
-                &[&mapping, &detail],
-            )
-            .await
-            .context("pause the writes of unlinked rows")?;
+/// Writes of each table what became of its rows, and what was given up.
+async fn audit_rebind(
+    transaction: &Transaction<'_>,
+    operation: &Operation,
+    plan: &RebindPlan,
+) -> Result<(), Error> {
+    // Mapping, rows with a record before, and after.
+    let mut tables: BTreeMap<&str, (&str, i64, i64)> =
+        plan.unsettled.iter().map(|of| (of.table.as_str(), (of.table.as_str(), 0, 0))).collect();
+    tables.extend(plan.unmapped.iter().map(|of| (of.table.as_str(), (of.table.as_str(), of.rows, 0))));
+    let mapped = plan.mappings.iter();
+    tables.extend(mapped.map(|of| (of.table.as_str(), (of.mapping.as_str(), of.rows, of.relinked))));
+    for (table, (mapping, rows, relinked)) in tables {
+        let mut given_up = Map::new();
+        for of in plan.unsettled.iter().filter(|of| of.table == table) {
+            let state = if of.is_queue { format!("queued {}", of.state) } else { of.state.clone() };
+            given_up.insert(state, json!(of.count));
+        }
+        let before = json!({"org": plan.from.id, "linked": rows});
+        let after =
+            json!({"org": plan.to.id, "linked": relinked, "unlinked": rows - relinked, "given_up": given_up});
+        audit_table(transaction, operation, "rebound", (mapping, table), (before, after)).await?;
     }
     Ok(())
-}
-
-/// A column that names records by their ids, and of which objects.
-struct Lookup {
-    column: String,
-    objects: Vec<String>,
-}
-
-impl Lookup {
-    /// The tables of its objects, as far as they are mapped.
-    fn tables<'a>(&self, mappings: &'a [Mapping]) -> Vec<&'a str> {
-        let is = |mapping: &&Mapping| self.objects.contains(&mapping.object);
-        mappings.iter().filter(is).map(|mapping| mapping.table.as_str()).collect()
-    }
-}
-
-fn lookups(mapping: &Mapping) -> Vec<Lookup> {
-    let ids = mapping.read_fields().filter(|field| field.kind == FieldType::Reference);
-    ids.filter(|field| mapping.parent(&field.column).is_none())
-        .map(|field| Lookup { column: field.column.clone(), objects: field.reference_to.clone() })
-        .collect()
 }

@@ -317,28 +317,34 @@ const UNSURE_MESSAGE: &str =
 
 /// Refuses while an engine starts or works, or left something whose outcome is not noted yet. `then` is what is refused.
 pub(super) async fn refuse_work(transaction: &Transaction<'_>, then: &str) -> Result<(), Error> {
+    refuse_engines(transaction, then).await?;
+    let sql = "SELECT count(*) FROM syncdeck.unit WHERE state IN ('inflight', 'writeback')";
+    match transaction.query_one(sql, &[]).await.context("look what is in flight")?.get::<_, i64>(0) {
+        0 => Ok(()),
+        rows => Err(Error::Refused(format!(
+            "the changes of {rows} rows were in flight when the engine ended, and Salesforce may have them\n\
+             start syncdeck run until they are settled (syncdeck pending shows them), stop it, then {then}"
+        ))),
+    }
+}
+
+/// Refuses while an engine starts, works or has leases.
+pub(super) async fn refuse_engines(transaction: &Transaction<'_>, then: &str) -> Result<(), Error> {
     let sql = format!(
         "SELECT (SELECT string_agg(DISTINCT owner, ', ') FROM (
                  SELECT owner FROM syncdeck.lease WHERE until > clock_timestamp()
                  UNION ALL SELECT owner FROM syncdeck.engine
                  WHERE state <> 'stopped' AND seen_at > clock_timestamp() - interval '{SILENT_AFTER}'
                  UNION ALL SELECT 'the session ' || pid || ' of an engine' FROM pg_stat_activity
-                 WHERE datname = current_database() AND application_name = '{ENGINE_SESSION}') at_work),
-             (SELECT count(*) FROM syncdeck.unit WHERE state IN ('inflight', 'writeback'))"
+                 WHERE datname = current_database() AND application_name = '{ENGINE_SESSION}') at_work)"
     );
     let row = transaction.query_one(&sql, &[]).await.context("look for engines")?;
-    if let Some(owners) = row.get::<_, Option<String>>(0) {
-        return Err(Error::Refused(format!(
+    match row.get::<_, Option<String>>(0) {
+        Some(owners) => Err(Error::Refused(format!(
             "an engine is at work, or was a moment ago: {owners}\n\
              stop syncdeck run and wait for its sessions and leases to end, then {then}"
-        )));
-    }
-    match row.get::<_, i64>(1) {
-        0 => Ok(()),
-        rows => Err(Error::Refused(format!(
-            "the changes of {rows} rows were in flight when the engine ended, and Salesforce may have them\n\
-             start syncdeck run until they are settled (syncdeck pending shows them), stop it, then {then}"
         ))),
+        None => Ok(()),
     }
 }
 
