@@ -14,6 +14,7 @@ mod attached_mends;
 mod beside;
 mod bulk;
 mod by_command;
+mod by_job;
 mod capture;
 mod causes;
 mod channels;
