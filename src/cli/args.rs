@@ -357,6 +357,10 @@ pub(super) struct DemoOptions {
     /// Records in the org at the start
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub(super) rows: u32,
+    /// A database that Heroku Connect keeps, with errors to mend, and all that is needed to leave it: see README.txt in
+    /// the workspace
+    #[arg(long)]
+    pub(super) heroku_connect: bool,
     /// Draw nothing; print a JSON report at the end
     #[arg(long)]
     pub(super) headless: bool,

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use color_eyre::eyre::{Result, eyre};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::api::{Client, operator};
@@ -10,20 +11,29 @@ use crate::config::console::ConsoleSettings;
 use crate::console::Backend;
 use crate::console::settings::Settings;
 use crate::console::term::hangup;
+use crate::demo::heroku_connect::{HerokuConnectDemo, WORDS};
 use crate::demo::private::{install_line, is_installed};
 use crate::demo::{Demo, Options};
+use crate::postgres::session::connect::Session;
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::args::{Cli, DemoOptions, SimulatorOptions};
 use super::dialogue::Dialogue;
-use super::{DONE, FAILED, console, print, signals};
+use super::{DONE, FAILED, attached, console, print, signals};
 
 /// Everything on this machine.
 pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
-    let wanted = Options { dir: options.dir.clone(), rows: options.rows as usize };
+    let wanted = Options {
+        dir: options.dir.clone(),
+        rows: options.rows as usize,
+        heroku_connect: options.heroku_connect,
+    };
     offer_to_install()?;
     if options.headless {
-        return headless(cli, options, &wanted).await;
+        return match options.heroku_connect {
+            true => headless_heroku_connect(cli, options, &wanted).await,
+            false => headless(cli, options, &wanted).await,
+        };
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(print::Usage(
@@ -36,8 +46,14 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
         console::settings(cli, &ConsoleSettings::default()).map_err(|unfit| print::Usage(unfit.problem))?;
     let opening = "starting a private PostgreSQL and a simulated org ...".to_owned();
     let settings = Settings { connection: "acme".to_owned(), opening, ..settings };
-    let mut started = None;
+    let (mut started, mut beside) = (None, None);
     let open = async {
+        if wanted.heroku_connect {
+            let demo = beside.insert(HerokuConnectDemo::start(&wanted).await?);
+            let config = demo.workspace.config()?;
+            let session = Session::of_console(config.postgres.timeout, cli.read_only);
+            return Ok(Backend { client: attached(&config, &session).await?, sources: config.log_sources });
+        }
         let demo = started.insert(Demo::start(&wanted).await?);
         let client = Client::new(demo.store.clone(), operator());
         Ok(Backend { client, sources: demo.workspace.config()?.log_sources })
@@ -54,7 +70,33 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     if let Some(demo) = started {
         demo.stop().await;
     }
+    if let Some(demo) = beside {
+        demo.stop().await;
+    }
     done.map(|_| DONE)
+}
+
+/// A database that Heroku Connect keeps, for so long, and what became of its log.
+async fn headless_heroku_connect(cli: &Cli, options: &DemoOptions, wanted: &Options) -> Result<u8> {
+    print::note(
+        "syncdeck: starting a private PostgreSQL, a simulated org and a stand-in for Heroku Connect ...",
+    );
+    let demo = tokio::select! {
+        demo = HerokuConnectDemo::start(wanted) => demo?,
+        () = signals::ended() => return Ok(FAILED),
+    };
+    let dir = demo.workspace.dir.clone();
+    if !cli.json {
+        print::note(&format!("syncdeck: what to try stands in {}", dir.join(WORDS).display()));
+    }
+    tokio::select! {
+        () = tokio::time::sleep(options.time) => {}
+        () = signals::ended() => {}
+    }
+    let entries = demo.entries().await?;
+    demo.stop().await;
+    print::json(&json!({"workspace": dir, "entries": entries}), true)?;
+    Ok(DONE)
 }
 
 /// Where PostgreSQL's server programs are missing, somebody at a terminal may have them installed at once. Otherwise the

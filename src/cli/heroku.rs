@@ -140,6 +140,7 @@ fn foretell(config: &Config, options: &CallOptions) -> Forecast {
         describe_interval: config.salesforce.describe_interval,
         verify_share: config.verify.api_share,
         allowance: super::forecast::allowance(options),
+        budget: config.salesforce.api_budget,
     };
     forecast::forecast(&demands, &around)
 }

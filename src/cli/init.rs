@@ -10,12 +10,14 @@ use secrecy::SecretString;
 
 use crate::config::edit::quoted;
 use crate::config::{Auth, Config, ConfigError, Salesforce, edit};
+use crate::domain::errors::catalogue::login_advice;
+use crate::domain::reports::budget::ApiBudget;
 use crate::domain::state::{ConnectionState, EngineState};
 use crate::engine;
 use crate::logs::sanitize::sanitize;
 use crate::postgres::Store;
-use crate::salesforce::Client;
 use crate::salesforce::describe::Describe;
+use crate::salesforce::{self, Client};
 
 use super::args::Cli;
 use super::dialogue::Dialogue;
@@ -169,11 +171,19 @@ async fn org(ask: &mut Dialogue, path: &Path) -> Result<(Client, String)> {
             lease: PATIENCE * 3,
             look_back: PATIENCE,
             describe_interval: PATIENCE,
+            api_budget: ApiBudget::default(),
         })?;
         match client.org_id().await {
             Ok(org) => {
                 print::line(&format!("  ok: signed in to the org {}", sanitize(&org)))?;
                 return Ok((client, text));
+            }
+            Err(salesforce::Error::Login { code, message }) => {
+                let advice = login_advice(&code, &message);
+                print::problem(&format!(
+                    "{}\n{advice}\nthen try again",
+                    salesforce::Error::Login { code, message }
+                ));
             }
             Err(error) => print::problem(&format!("{error}\nlook at the app in Salesforce, and try again")),
         }

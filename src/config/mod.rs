@@ -31,6 +31,7 @@ use crate::domain::attached::mode::WriteMode;
 use crate::domain::errors::grouping::Grouping;
 use crate::domain::mappings::mapping::Access;
 use crate::domain::mappings::rules::Rules;
+use crate::domain::reports::budget::ApiBudget;
 use crate::logs::source::LogSource;
 
 pub use console::ConsoleSettings;
@@ -274,6 +275,8 @@ pub struct Salesforce {
     pub look_back: Duration,
     /// How often describe is read again.
     pub describe_interval: Duration,
+    /// How much of the org's requests of a day may be used before nothing more is asked.
+    pub api_budget: ApiBudget,
 }
 
 impl Salesforce {
@@ -288,6 +291,7 @@ impl Salesforce {
             lease: Duration::ZERO,
             look_back: Duration::ZERO,
             describe_interval: Duration::ZERO,
+            api_budget: ApiBudget::default(),
         }
     }
 }

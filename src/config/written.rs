@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use crate::domain::errors::grouping::Grouping;
+use crate::domain::reports::budget::ApiBudget;
 use crate::domain::values::address::OrgAddress;
 use crate::domain::values::duration;
 use crate::logs::source::LogSource;
@@ -69,6 +70,8 @@ pub(super) struct SalesforceKeys {
     look_back: Option<Spanned<String>>,
     #[serde(default)]
     describe_interval: Option<Spanned<String>>,
+    #[serde(default)]
+    api_budget: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) change_events: Option<Spanned<bool>>,
     #[serde(default)]
@@ -270,18 +273,28 @@ impl<'a> Check<'a> {
                 set.map_err(|bad| self.refuse(every, "verify.every", &bad.problem, &bad.remedy))?;
             }
         }
-        let number = |key: &str, value: &Option<Spanned<i64>>, default: i64, most: i64| match value {
+        Ok(Verify {
+            api_share: self.number("verify.api_share", &keys.api_share, 10, 100)? as u32,
+            listed: self.number("verify.listed", &keys.listed, 1_000, 10_000)?,
+        })
+    }
+
+    /// A whole number from 1 to `most`.
+    fn number(
+        &self,
+        key: &str,
+        value: &Option<Spanned<i64>>,
+        default: i64,
+        most: i64,
+    ) -> Result<i64, ConfigError> {
+        match value {
             None => Ok(default),
             Some(value) if (1..=most).contains(value.get_ref()) => Ok(*value.get_ref()),
             Some(value) => {
                 let remedy = format!("use a whole number from 1 to {most}");
                 Err(self.refuse(value, key, "is no such number", &remedy))
             }
-        };
-        Ok(Verify {
-            api_share: number("verify.api_share", &keys.api_share, 10, 100)? as u32,
-            listed: number("verify.listed", &keys.listed, 1_000, 10_000)?,
-        })
+        }
     }
 
     fn postgres(&self, keys: PostgresKeys) -> Result<Postgres, ConfigError> {
@@ -352,6 +365,9 @@ impl<'a> Check<'a> {
                 keys.describe_interval.as_ref(),
                 300,
             )?,
+            api_budget: ApiBudget::percent(
+                self.number("salesforce.api_budget", &keys.api_budget, 100, 100)? as u32
+            ),
         })
     }
 

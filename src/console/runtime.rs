@@ -34,6 +34,10 @@ use super::{Left, Options};
 
 /// What comes by itself is drawn at most this often; keys are drawn at once.
 const FRAME: Duration = Duration::from_millis(66);
+/// The same so long after a key or the beginning: somebody waits for what comes.
+const AWAITED: Duration = Duration::from_secs(1);
+/// How often then.
+const AWAITED_FRAME: Duration = Duration::from_millis(16);
 
 /// Why the loop came back.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,6 +96,8 @@ struct Screen {
     terminal: Terminal<CrosstermBackend<Frames>>,
     /// When it was drawn last.
     drawn: Instant,
+    /// When a key, or the beginning, asked for something last.
+    asked: Instant,
     /// Where the mouse was pressed last.
     clicks: Clicks,
     /// What the loop is to perform.
@@ -106,9 +112,9 @@ impl Screen {
     fn new(app: App) -> Result<Screen> {
         let frames = Frames::default();
         let terminal = terminal(&frames)?;
-        let drawn = Instant::now();
-        let clicks = Clicks::default();
-        Ok(Screen { app, frames, terminal, drawn, clicks, waiting: Vec::new(), ended: None, open: false })
+        let (drawn, asked) = (Instant::now(), Instant::now());
+        let (clicks, waiting) = (Clicks::default(), Vec::new());
+        Ok(Screen { app, frames, terminal, drawn, asked, clicks, waiting, ended: None, open: false })
     }
 
     /// Begins on a terminal that was just taken, and has nothing of what was drawn before.
@@ -117,6 +123,7 @@ impl Screen {
         self.terminal = terminal(&self.frames)?;
         self.app.dirty = true;
         self.open = true;
+        self.asked = Instant::now();
         Ok(())
     }
 
@@ -181,7 +188,8 @@ impl Screen {
 
     /// When the next frame of what came by itself is due.
     fn due(&self) -> Option<Instant> {
-        self.app.dirty.then(|| self.drawn + FRAME)
+        let pace = if self.asked.elapsed() < AWAITED { AWAITED_FRAME } else { FRAME };
+        self.app.dirty.then(|| self.drawn + pace)
     }
 
     /// Takes in what was read, and draws it at once; gives back what is not for this console.
@@ -189,6 +197,7 @@ impl Screen {
         if !self.open {
             return Some(read);
         }
+        self.asked = Instant::now();
         match read {
             Ok(Input::Key(key)) => {
                 failpoint::pass(failpoint::KEY);
@@ -288,7 +297,7 @@ async fn broken<T>() -> Result<T> {
     bail!("a part of the console broke; the report is above\nwhat was saved is saved; start it again");
 }
 
-/// Runs until the console is left or suspended. What comes by itself is drawn at most every [`FRAME`].
+/// Runs until the console is left or suspended. What comes by itself is drawn at most every [`FRAME`], or [`AWAITED_FRAME`].
 async fn run_loop(
     shared: &SharedScreen,
     connection: &mut OpenConnection<'_>,

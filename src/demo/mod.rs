@@ -2,11 +2,14 @@
 //! a Salesforce user who edits records, a program that takes its alerts, all the faults of a bad day, and a judge who compares the application's own
 //! ledger of commits with the org's journal. The private server is here for the tests as well.
 //!
+//! `heroku_connect` is another demo: a database that Heroku Connect keeps.
+//!
 //! The application here stands for somebody else's: it writes its SQL itself and knows nothing of the engine.
 
 mod app_log;
 mod application;
 mod careless;
+pub mod heroku_connect;
 mod judge;
 pub mod ledger;
 mod org_user;
@@ -43,6 +46,8 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// Records in the org at the start.
     pub rows: usize,
+    /// Whether Heroku Connect keeps the database, rather than syncdeck's engine.
+    pub heroku_connect: bool,
 }
 
 /// A running demo.

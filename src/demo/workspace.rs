@@ -15,9 +15,8 @@ use crate::demo::private::{self, PrivateServer};
 use crate::postgres::Store;
 use crate::simulator::{self, Org, OrgOptions, seed};
 
-use super::Options;
 use super::app_log::AppLog;
-use super::receiver;
+use super::{Options, heroku_connect, receiver};
 
 /// The demo's database.
 const DATABASE: &str = "app";
@@ -148,7 +147,12 @@ impl Workspace {
         std::fs::write(&alert_log, "").wrap_err_with(|| format!("cannot write {}", alert_log.display()))?;
         tokio::spawn(receiver::serve(hook, alert_log, stop.clone()));
         let workspace = Workspace { dir, org, app_log, server, stop };
-        workspace.write_config(&format!("http://{address}"), &format!("http://{told_to}/alerts"))?;
+        let org = format!("http://{address}");
+        if options.heroku_connect {
+            workspace.write_attached_config(&org)?;
+        } else {
+            workspace.write_config(&org, &format!("http://{told_to}/alerts"))?;
+        }
         Ok(workspace)
     }
 
@@ -190,6 +194,23 @@ impl Workspace {
                 COMPARED.iter().find(|(of, _)| *of == object).map_or("", |(_, rules)| rules)
             );
         }
+        self.write_secret(&text)
+    }
+
+    /// The configuration of a console beside Heroku Connect, and what to try there.
+    fn write_attached_config(&self, org: &str) -> Result<()> {
+        let url = self.database_url();
+        let words = heroku_connect::words(&self.dir, &url, org, &OrgOptions::default().client_id);
+        heroku_connect::write(&self.dir.join(heroku_connect::WORDS), &words)?;
+        self.write_secret(&format!(
+            "{MARKER} It is made anew by the next demo in this directory.\n\n[connection]\nname = \"acme\"\n\
+             environment = \"demo\"\nengine = \"heroku-connect\"\nwrites = \"merged\"\n\n[postgres]\nurl = \"{url}\"\n\n\
+             [[log.source]]\nname = \"heroku\"\nkind = \"file\"\npath = {:?}\n",
+            self.dir.join(heroku_connect::LOG)
+        ))
+    }
+
+    fn write_secret(&self, text: &str) -> Result<()> {
         let path = self.dir.join("syncdeck.toml");
         let mut file = std::fs::OpenOptions::new()
             .write(true)

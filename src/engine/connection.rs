@@ -19,6 +19,10 @@ use super::Shared;
 
 /// How a daily limit is waited out: asked again this often.
 const DAILY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
+/// The same of our own budget: each look is a request more.
+const BUDGET_PAUSE: Duration = Duration::from_secs(300);
+/// What the way is closed with then.
+const BUDGET_USED: &str = "API_BUDGET_USED";
 /// Waits between tries while the org is down.
 const OUTAGE: Backoff =
     Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30), max_retries: u32::MAX };
@@ -185,21 +189,42 @@ pub(super) async fn probe(shared: &Shared) -> bool {
     }
 }
 
-/// Takes note of a failure of the way: closes it, keeps it as a connection error, tells the log.
+/// Takes note of a failure of the way.
 pub(super) async fn report(shared: &Shared, error: &Error) {
     let (word, code, message, pause) = state_after(error);
-    let detail = format!("{code}: {message}");
-    let pause = shared.link.close(word, detail, pause);
+    close(shared, word, &code, &message, pause).await;
+}
+
+/// Closes the way, keeps that as a connection error, tells the log.
+async fn close(shared: &Shared, word: ConnectionState, code: &str, message: &str, pause: Option<Duration>) {
+    let pause = shared.link.close(word, format!("{code}: {message}"), pause);
     shared.log.of("link").warn(
         format!("Salesforce cannot be asked: {message}"),
         json!({"code": code, "state": word, "pause": format!("{:.1} s", pause.as_secs_f64())}),
     );
-    keep(shared, &code, &message, Some(pause)).await;
+    keep(shared, code, message, Some(pause)).await;
+}
+
+/// How the way is, for the sign of life.
+pub(super) fn status(shared: &Shared) -> ConnectionStatus {
+    let usage = shared.client.usage();
+    let mut status = shared.link.status(usage, shared.client.instance_url());
+    if status.state == ConnectionState::Ok {
+        status.detail = shared.config.salesforce.api_budget.slowed(usage);
+    }
+    status
 }
 
 /// A request that began then was answered. It works: the connection's errors are over, also one that was listed after another
 /// part had an answer already. Not where the way was closed since: what was asked before says nothing of it.
 pub(super) async fn works(shared: &Shared, begun: Begun) {
+    if let Some(spent) = shared.config.salesforce.api_budget.spent(shared.client.usage()) {
+        // Others that were under way find it closed already.
+        if shared.link.closed_for().is_none() {
+            close(shared, ConnectionState::Limited, BUDGET_USED, &spent, Some(BUDGET_PAUSE)).await;
+        }
+        return;
+    }
     let Some(news) = shared.link.open(begun) else { return };
     let listed = shared.link.listed.swap(false, Ordering::Relaxed);
     if news {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::errors::sync_error::ErrorSource;
-use crate::domain::state::EngineState;
+use crate::domain::state::{ConnectionState, EngineState};
 use crate::logs::LogRecord;
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::{self, Store};
@@ -143,10 +143,16 @@ fn object_of(shared: &Shared, table: &str) -> String {
 /// Tells once a second that this engine lives, and how the way to Salesforce is.
 pub(super) async fn signs_of_life(shared: Arc<Shared>) {
     let mut renewals = 0;
+    let mut slowed = false;
     let mut last = None;
     loop {
         shared.pulse.beat();
-        let status = shared.link.status(shared.client.usage(), shared.client.instance_url());
+        let status = connection::status(&shared);
+        if slowed != status.detail.is_some() && status.state == ConnectionState::Ok {
+            slowed = status.detail.is_some();
+            let now = status.detail.clone().unwrap_or_else(|| "polls come as the rules say again".to_owned());
+            shared.log.of("link").info(now, json!({"used": status.api_used, "limit": status.api_limit}));
+        }
         let status = shared.trouble.shown(status);
         let told = shared.store.heartbeat(&shared.owner, EngineState::Running, &status).await;
         shared.trouble.check("no sign of life can be given", told);

@@ -78,6 +78,7 @@ pub async fn plan(config: &Config, store: &Store, assumed: Assumed) -> Result<St
         describe_interval: config.salesforce.describe_interval,
         verify_share: config.verify.api_share,
         allowance: given.or(told).unwrap_or_default(),
+        budget: config.salesforce.api_budget,
     };
     Ok(StartPlan {
         setup,

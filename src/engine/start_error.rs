@@ -1,6 +1,7 @@
 //! Why an engine does not start, in words that name the thing and the remedy.
 
 use crate::config::ConfigError;
+use crate::domain::errors::catalogue::login_advice;
 use crate::logs::sanitize::sanitize;
 use crate::{postgres, salesforce};
 
@@ -60,9 +61,7 @@ fn explain_foreign(tables: &[String], schema: &str) -> String {
 /// What went wrong on the way to Salesforce, and what to do.
 fn explain(error: &salesforce::Error, login_url: &str) -> String {
     let remedy = match error {
-        salesforce::Error::Login { .. } => {
-            "check salesforce.client_id and the secret, and that the external client app has the client credentials flow switched on"
-        }
+        salesforce::Error::Login { code, message } => &login_advice(code, message),
         salesforce::Error::Unreachable { .. } | salesforce::Error::Lost { .. } => {
             "is salesforce.login_url your org's My Domain, and does this machine reach it?"
         }

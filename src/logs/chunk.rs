@@ -112,6 +112,11 @@ impl Chunk {
         Some(Line { id: meta.id, time: meta.time, level: meta.level, text })
     }
 
+    /// When a line was written, and its level: its text is left alone, and does not come into the processor's cache.
+    pub(super) fn stamp(&self, at: usize) -> Option<(DateTime<Utc>, Level)> {
+        self.lines.get(at).map(|line| (line.time, line.level))
+    }
+
     /// Where a line's text starts.
     fn start(&self, at: usize) -> usize {
         at.checked_sub(1).map_or(0, |before| self.lines[before].end as usize)

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::line::LogFilter;
 use super::packed::{BETWEEN, Packed};
 use super::term::literal;
@@ -81,12 +83,25 @@ impl Ring {
 
     /// The line at a place.
     pub fn get(&self, place: Place) -> Option<Line<'_>> {
-        if place >= self.open.first {
-            return self.open.line((place - self.open.first) as usize);
-        }
-        let behind = self.chunks.partition_point(|chunk| chunk.first <= place);
-        let chunk = self.chunks.get(behind.checked_sub(1)?)?;
-        chunk.line((place - chunk.first) as usize)
+        let (chunk, at) = self.find(place)?;
+        chunk.line(at)
+    }
+
+    /// When the line at a place was written, and its level.
+    pub fn stamp(&self, place: Place) -> Option<(DateTime<Utc>, Level)> {
+        let (chunk, at) = self.find(place)?;
+        chunk.stamp(at)
+    }
+
+    /// The chunk of a place, and which of its lines is there.
+    fn find(&self, place: Place) -> Option<(&Chunk, usize)> {
+        let chunk = if place >= self.open.first {
+            &self.open
+        } else {
+            let behind = self.chunks.partition_point(|chunk| chunk.first <= place);
+            self.chunks.get(behind.checked_sub(1)?)?.as_ref()
+        };
+        Some((chunk, (place - chunk.first) as usize))
     }
 
     /// The newest line.

@@ -104,6 +104,15 @@ struct Denied {
     error_description: String,
 }
 
+/// What a session is refused with that another login does not cure: it would get one of the same kind.
+const INCURABLE: [&str; 2] = ["not valid for use with", "not attached to agent"];
+
+/// Whether a session that was refused with this message had run out, rather than being of no use from its beginning.
+pub(super) fn is_cured_by_login(message: &str) -> bool {
+    let message = message.to_lowercase();
+    !INCURABLE.iter().any(|incurable| message.contains(incurable))
+}
+
 /// How long an assertion is good.
 const ASSERTION_LIFE: chrono::Duration = chrono::Duration::minutes(3);
 
@@ -255,5 +264,18 @@ impl super::Client {
     /// Logs in (if need be) and tells the org's id.
     pub async fn org_id(&self) -> Result<String, Error> {
         self.session().await.map(|session| session.org_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_ran_out_is_told_from_one_that_was_never_good() {
+        assert!(is_cured_by_login("Session expired or invalid"));
+        assert!(!is_cured_by_login("This session is not valid for use with the REST API"));
+        assert!(!is_cured_by_login("This session is not valid for use with the API"));
+        assert!(!is_cured_by_login("Connected app is not attached to Agent"));
     }
 }

@@ -207,9 +207,24 @@ impl Client {
     /// # Errors
     /// Every other refusal.
     async fn session_after(&self, expired: &auth::Session, error: Error) -> Result<auth::Session, Error> {
-        match error {
-            Error::Api { status: 401, code, .. } if code == "INVALID_SESSION_ID" => self.renew(expired).await,
-            other => Err(other),
+        match &error {
+            Error::Api { status: 401, code, message, .. } if code == "INVALID_SESSION_ID" => {
+                if !auth::is_cured_by_login(message) {
+                    // Once somebody has mended the app, the next request needs a session of it.
+                    self.forget(expired).await;
+                    return Err(error);
+                }
+                self.renew(expired).await
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Drops a session, unless somebody else renewed it meanwhile.
+    async fn forget(&self, session: &auth::Session) {
+        let mut held = self.session.lock().await;
+        if held.as_ref() == Some(session) {
+            *held = None;
         }
     }
 

@@ -155,6 +155,11 @@ impl Org {
         state.tables.extend(back);
     }
 
+    /// Sets how many API requests all programs together made in the last 24 hours.
+    pub fn count_requests(&self, requests: u64) {
+        self.lock().requests = requests;
+    }
+
     /// Gives the app another secret, and ends all its sessions.
     pub fn change_secret(&self, secret: &str) {
         let mut state = self.lock();

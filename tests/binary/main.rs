@@ -11,6 +11,7 @@ mod docs;
 mod drain;
 mod heroku_api;
 mod heroku_connect;
+mod heroku_demo;
 mod house;
 mod logs;
 mod manual;
@@ -161,9 +162,15 @@ struct Demo {
 
 impl Demo {
     fn start() -> Demo {
+        Demo::of(&[])
+    }
+
+    /// One of another kind.
+    fn of(kind: &[&str]) -> Demo {
         let dir = directory();
         let child = Command::new(env!("CARGO_BIN_EXE_syncdeck"))
             .args(["demo", "--headless", "--for", "1h", "--rows", "800", "--dir", dir.to_str().unwrap()])
+            .args(kind)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(unread())

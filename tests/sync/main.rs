@@ -12,6 +12,7 @@ mod attached;
 mod attached_lists;
 mod attached_mends;
 mod beside;
+mod budget;
 mod bulk;
 mod by_command;
 mod by_job;

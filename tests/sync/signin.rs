@@ -65,3 +65,23 @@ async fn a_refresh_token_that_is_rotated_is_written_down_each_time() {
     assert!(!world.text(told).await.unwrap().contains("5Aep861"), "a token is told");
     assert_eq!(world.record("Contact", "K2").unwrap()["LastName"], json!("Doe"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_no_login_cures_is_told_as_one_and_over_when_the_app_is_mended() {
+    let world = World::start(MAPPINGS).await;
+    syncs(&world, "K1").await;
+    // More than the requests that can be under way: each closes the way again.
+    world.org.change_faults(|faults| faults.unusable_session = 1_000);
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Doe', 'K2')").await;
+    let error = "SELECT category || ' ' || class || ' ' || message FROM syncdeck.error WHERE code = 'INVALID_SESSION_ID' AND resolved_at IS NULL";
+    world.until_text(error, "connection permanent This session is not valid for use with the REST API").await;
+    assert!(world.record("Contact", "K2").is_none());
+    world.org.change_faults(|faults| faults.unusable_session = 0);
+    // A request that was refused before may be told of after the operator's word.
+    let arrives = async || {
+        world.store.notify("reconnect").await.unwrap();
+        world.record("Contact", "K2").is_some()
+    };
+    world.until("what waited arrives", arrives).await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.error WHERE resolved_at IS NULL", "0").await;
+}

@@ -22,6 +22,8 @@ use crate::domain::state::{ConnectionState, EngineState, MappingState};
 
 /// The most lines that something said takes.
 const SAID: usize = 3;
+/// Said beside the org's API requests while polls are rarer than the rules say.
+const SLOWED: &str = ", polls slowed";
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame) {
@@ -200,7 +202,12 @@ fn header(app: &App, width: usize) -> Line<'static> {
     }
     if let (Some(used), Some(limit), true) = (connection.api_used, connection.api_limit, width >= 110 && well)
     {
-        spans.push(Span::styled(format!("   API {}/{}", count(used, 0), count(limit, 0)), theme.dim()));
+        // Where all is well and something is told, it is that polls are rarer.
+        let style = if connection.detail.is_some() { theme.warn() } else { theme.dim() };
+        let text = format!("   API {}/{}", count(used, 0), count(limit, 0));
+        let taken = spans.iter().map(Span::width).sum::<usize>() + text.width() + SLOWED.width() + 10;
+        let fits = connection.detail.is_some() && taken <= width;
+        spans.push(Span::styled(if fits { text + SLOWED } else { text }, style));
     }
     let zone = if app.ctx.settings.utc { " UTC" } else { "" };
     let clock = if app.ctx.settings.clock {

@@ -326,8 +326,7 @@ impl LogPane {
 
     /// Counts a line that shows in its minute.
     fn count(&mut self, place: Place) {
-        if let Some(line) = self.ring.get(place) {
-            let (time, level) = (line.time, line.level);
+        if let Some((time, level)) = self.ring.stamp(place) {
             self.minutes.add(time, level);
         }
     }
@@ -338,7 +337,7 @@ impl LogPane {
         let len = self.len();
         let from = len.saturating_sub(COUNTED);
         let mut count = |place: Place| {
-            self.ring.get(place).iter().for_each(|line| minutes.add(line.time, line.level));
+            self.ring.stamp(place).iter().for_each(|(time, level)| minutes.add(*time, *level));
         };
         // Where what was dropped ends is looked for once, not for each line.
         match &self.passing {

@@ -337,3 +337,20 @@ fn a_silence_that_comes_above_does_not_get_the_end_of_another_one() {
     assert!(press(&mut app, "e").is_empty());
     assert_eq!(press(&mut app, "e"), end(99));
 }
+
+#[test]
+fn the_header_tells_that_polls_are_rarer_where_there_is_room() {
+    let header = |width: u16, detail: Option<&str>| {
+        let mut app = console((width, 40));
+        let mut overview = overview();
+        overview.connection.detail = detail.map(str::to_owned);
+        update(&mut app, Msg::Overview(Ok(overview)));
+        text(&app).lines().next().unwrap_or_default().to_owned()
+    };
+    let slowed = Some("polls are 2.0 times rarer: 450 of 500 API requests used in 24 hours (50 % of 1000)");
+    assert!(header(140, slowed).contains("API 1,204/100,000, polls slowed  "), "{}", header(140, slowed));
+    assert!(header(140, slowed).trim_end().ends_with("14:02"));
+    let narrow = header(111, slowed);
+    assert!(narrow.contains("API 1,204/100,000 ") && !narrow.contains("slowed"), "{narrow}");
+    assert!(!header(140, None).contains("slowed"));
+}

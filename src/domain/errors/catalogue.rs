@@ -92,6 +92,15 @@ pub fn classify(source: ErrorSource, code: &str, message: &str) -> &'static Cata
     }
 }
 
+/// Why Salesforce refused a login, and what to do, for who is about to start: nothing waits yet.
+pub fn login_advice(code: &str, message: &str) -> String {
+    let entry = classify(ErrorSource::Salesforce, "LOGIN_FAILED", &format!("{code}: {message}"));
+    let cause = entry.cause.trim_end_matches("Reads and writes wait; nothing is lost.").trim_end();
+    let remedies = entry.remedies.iter().map(|remedy| remedy.text.as_str());
+    let now: Vec<&str> = remedies.filter(|text| !text.contains("--reconnect")).collect();
+    format!("{cause}\n{}", now.join("; "))
+}
+
 /// Where a code comes from: our own stand in the catalogue, all others are Salesforce's.
 pub fn source_of(code: &str) -> ErrorSource {
     let own = CATALOGUE.iter().find(|entry| entry.code == code);

@@ -493,7 +493,7 @@ mod tests {
             ("503".to_owned(), "Salesforce did not answer properly"),
             ("503 Service Unavailable".to_owned(), "Salesforce did not answer properly"),
             ("HTTP 418".to_owned(), "unknown HTTP_418"),
-            ("{\"error\":\"invalid_grant\",\"error_description\":\"expired access/refresh token\"}".to_owned(), "Authentication failed"),
+            ("{\"error\":\"invalid_grant\",\"error_description\":\"expired access/refresh token\"}".to_owned(), "Refresh token is no longer good"),
             ("[{\"id\":\"003\",\"success\":true,\"errors\":[]}]".to_owned(), "no error"),
             ("[{\"id\":\"003\",\"success\":true,\"errors\":[]},{\"success\":false,\"errors\":[{\"statusCode\":\"STRING_TOO_LONG\",\"message\":\"x\",\"fields\":[]}]},{\"success\":false,\"errors\":[{\"statusCode\":\"DUPLICATE_VALUE\",\"message\":\"x\",\"fields\":[]}]}]".to_owned(), "Value too long + Duplicate value"),
             ("[{\"errorCode\":\"APEX_ERROR\",\"message\":\"System.LimitException: Apex CPU time limit exceeded\\n\\nClass.A: line 1\"}]".to_owned(), "Apex trigger ran out of time"),

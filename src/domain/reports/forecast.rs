@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::mappings::mapping::Access;
+use crate::domain::reports::budget::ApiBudget;
 use crate::domain::values::size::thousands;
 
 /// Between two counts of a mapping's rows and records.
@@ -122,6 +123,8 @@ pub struct Circumstances {
     pub verify_share: u32,
     /// What the org allows.
     pub allowance: Allowance,
+    /// How much of it may be used.
+    pub budget: ApiBudget,
 }
 
 /// Calls a day, by what they are for.
@@ -218,7 +221,15 @@ pub fn forecast(demands: &[Demand], around: &Circumstances) -> Forecast {
     }
     let mut total = Calls::default();
     mappings.iter().for_each(|of| total.add(of.calls));
-    let assumptions = assumptions(demands, around, wanted > most);
+    let mut assumptions = assumptions(demands, around, wanted > most);
+    let used = (total.total(), around.allowance.calls());
+    if around.budget.stretch(Some(used)) > 1.0 {
+        assumptions.push(format!(
+            "these calls come near the budget of {} a day (api_budget, in [salesforce]): syncdeck will poll more rarely than \
+             the rules say, and stop for a while where it is used up",
+            thousands(around.budget.requests(used.1).max(0) as usize)
+        ));
+    }
     Forecast { mappings, total, allowance: around.allowance, assumptions }
 }
 
@@ -357,6 +368,7 @@ mod tests {
             describe_interval: Duration::from_secs(300),
             verify_share: 10,
             allowance: Allowance::Given { calls: allowance },
+            budget: ApiBudget::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! How things stand, and what happened.
 
+pub mod budget;
 pub mod forecast;
 pub mod overview;
 pub mod run;

@@ -122,7 +122,9 @@ impl Rest {
             } else {
                 shared.flows.set(name, false);
             }
-            let pause = pause.unwrap_or_else(|| mapping.rules.poll_pause(shared.flows.is(name)));
+            let stretch = shared.config.salesforce.api_budget.stretch(shared.client.usage());
+            let pause =
+                pause.unwrap_or_else(|| mapping.rules.poll_pause(shared.flows.is(name)).mul_f64(stretch));
             let left = pause.saturating_sub(self.began.elapsed());
             if left.is_zero() {
                 return;

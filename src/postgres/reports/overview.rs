@@ -23,6 +23,26 @@ use crate::postgres::{Cached, Error, ErrorContext, PooledClient, Store};
 /// Units that wait beyond this many make a mapping that is well otherwise `behind`.
 const BEHIND: i64 = 2_000;
 
+/// What `syncdeck.count` adds up to.
+const COUNTED: &str = "SELECT subject, name, category, sum(n)::bigint,
+         coalesce(sum(n) FILTER (WHERE minute > clock_timestamp() - interval '1 hour'), 0)::bigint
+     FROM syncdeck.count GROUP BY 1, 2, 3";
+
+/// The mappings, in the order of the configuration.
+const MAPPINGS: &str = "WITH in_flight AS MATERIALIZED (SELECT table_name, created_at FROM syncdeck.unit WHERE unit.state = 'inflight')
+     SELECT name, table_name::text, access, state, detail, row_count, records, last_read, last_write, writes,
+         writes_detail, coalesce(rules ->> 'strategy', 'skip'), rules ->> 'poll_interval',
+         extract(epoch FROM clock_timestamp() - last_read)::float8, load_began_at, load_records, load_total,
+         failing_since, least(
+             (SELECT min(created_at) FROM syncdeck.unit WHERE unit.table_name = mapping.table_name AND state = 'ready'),
+             (SELECT min(created_at) FROM syncdeck.unit WHERE unit.table_name = mapping.table_name AND state = 'stopped'),
+             (SELECT min(created_at) FROM in_flight WHERE in_flight.table_name = mapping.table_name)),
+         rules ->> 'verify', rules ->> 'change_events', rules ->> 'poll_with_events'
+     FROM syncdeck.mapping, LATERAL (
+         SELECT coalesce(configured, definition -> 'rules', '{}') || coalesce(jsonb_object_agg(key, value), '{}')
+             AS rules FROM syncdeck.setting WHERE setting.mapping = name) in_force
+     ORDER BY position";
+
 /// A sum of `syncdeck.count`.
 struct Counted {
     /// `error`, `pending`, `held`.
@@ -47,61 +67,33 @@ impl Store {
     /// is looked up (`untaken`).
     pub async fn overview(&self) -> Result<Overview, Error> {
         let client = self.client().await?;
-        let engine = client
-            .query_cached(
-                &format!(
-                    "SELECT owner, state, connection, environment, connection_state, connection_detail, api_used, api_limit,
-                         seen_at, seen_at > clock_timestamp() - interval '{SILENT_AFTER}', instance_url FROM syncdeck.engine
-                     ORDER BY seen_at DESC LIMIT 1"
-                ),
-                &[],
-            )
-            .await
-            .context("read the engine's state")?;
+        // All at once: a database that is far away is waited for once.
+        let of_engine = of_engine();
+        let (engine, counted, rows, alerts, compared, events) = tokio::join!(
+            read_all(&client, &of_engine, "read the engine's state"),
+            read_all(&client, COUNTED, "read the counts"),
+            read_all(&client, MAPPINGS, "read the mappings' states"),
+            self.alerts_status(&client),
+            compared(&client),
+            events_status(&client),
+        );
+        let (engine, counted, rows) = (engine?, counted?, rows?);
         let mut overview = Overview::default();
         match engine.first() {
             Some(row) => (overview.engine, overview.connection) = read_engine(row),
             None => overview.engine.state = EngineState::Stopped,
         }
-        let counted = client
-            .query_cached(
-                "SELECT subject, name, category, sum(n)::bigint,
-                     coalesce(sum(n) FILTER (WHERE minute > clock_timestamp() - interval '1 hour'), 0)::bigint
-                 FROM syncdeck.count GROUP BY 1, 2, 3",
-                &[],
-            )
-            .await
-            .context("read the counts")?;
         let counted: Vec<Counted> = counted.iter().map(read_counted).collect();
-        let rows = client
-            .query_cached(
-                "WITH in_flight AS MATERIALIZED (SELECT table_name, created_at FROM syncdeck.unit WHERE unit.state = 'inflight')
-                 SELECT name, table_name::text, access, state, detail, row_count, records, last_read, last_write, writes,
-                     writes_detail, coalesce(rules ->> 'strategy', 'skip'), rules ->> 'poll_interval',
-                     extract(epoch FROM clock_timestamp() - last_read)::float8, load_began_at, load_records, load_total,
-                     failing_since, least(
-                         (SELECT min(created_at) FROM syncdeck.unit WHERE unit.table_name = mapping.table_name AND state = 'ready'),
-                         (SELECT min(created_at) FROM syncdeck.unit WHERE unit.table_name = mapping.table_name AND state = 'stopped'),
-                         (SELECT min(created_at) FROM in_flight WHERE in_flight.table_name = mapping.table_name)),
-                     rules ->> 'verify', rules ->> 'change_events', rules ->> 'poll_with_events'
-                 FROM syncdeck.mapping, LATERAL (
-                     SELECT coalesce(configured, definition -> 'rules', '{}') || coalesce(jsonb_object_agg(key, value), '{}')
-                         AS rules FROM syncdeck.setting WHERE setting.mapping = name) in_force
-                 ORDER BY position",
-                &[],
-            )
-            .await
-            .context("read the mappings' states")?;
         // A layout of an older engine has no alerts yet.
-        overview.alerts = self.alerts_status(&client).await.unwrap_or_default();
+        overview.alerts = alerts.unwrap_or_default();
         let works =
             overview.engine.state == EngineState::Running && overview.connection.state == ConnectionState::Ok;
         // Who may not read the log of changes sees all the rest.
         let untaken = if works { HashMap::new() } else { self.untaken(&client).await.unwrap_or_default() };
         overview.mappings = rows.iter().map(|row| read_mapping(row, &counted, &untaken)).collect();
         // Rights that were given before there were these tables hold for all the rest.
-        let mut compared = compared(&client).await.unwrap_or_default();
-        let mut events = events_status(&client).await.unwrap_or_default();
+        let mut compared = compared.unwrap_or_default();
+        let mut events = events.unwrap_or_default();
         for (mapping, row) in overview.mappings.iter_mut().zip(&rows) {
             let events = events.remove(&mapping.name).unwrap_or_default();
             if row.get::<_, Option<&str>>(20) == Some("true") {
@@ -159,6 +151,19 @@ impl Store {
              FROM gone GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0";
         client.execute_cached(sql, &[]).await.context("add the counts up").map(drop)
     }
+}
+
+/// The engine that gave a sign of life last.
+fn of_engine() -> String {
+    format!(
+        "SELECT owner, state, connection, environment, connection_state, connection_detail, api_used, api_limit,
+             seen_at, seen_at > clock_timestamp() - interval '{SILENT_AFTER}', instance_url FROM syncdeck.engine
+         ORDER BY seen_at DESC LIMIT 1"
+    )
+}
+
+async fn read_all(client: &PooledClient, sql: &str, doing: &'static str) -> Result<Vec<Row>, Error> {
+    client.query_cached(sql, &[]).await.context(doing)
 }
 
 fn read_engine(row: &Row) -> (EngineStatus, ConnectionStatus) {
