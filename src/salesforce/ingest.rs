@@ -31,6 +31,15 @@ pub enum IngestState {
     Aborted,
 }
 
+/// How many of a job's rows Salesforce says that it looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngestCounts {
+    /// Saved or refused.
+    pub processed: u64,
+    /// Refused.
+    pub failed: u64,
+}
+
 /// Which of a job's rows are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultPart {
@@ -252,10 +261,11 @@ impl Client {
         }
     }
 
-    /// How a job is.
-    pub async fn ingest_job(&self, id: &str) -> Result<IngestState, Error> {
+    /// How a job is, and how many of its rows were looked at, where that is told.
+    pub async fn ingest_job(&self, id: &str) -> Result<(IngestState, Option<IngestCounts>), Error> {
         let told = self.get(&format!("jobs/ingest/{id}")).await?;
-        state_of(&told, id).map_err(|cause| self.unusable(cause))
+        let state = state_of(&told, id).map_err(|cause| self.unusable(cause))?;
+        Ok((state, counts_of(&told)))
     }
 
     /// Some of a job's rows, with what became of them.
@@ -291,6 +301,12 @@ impl Client {
 fn is_csv(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.trim().to_ascii_lowercase().starts_with("text/csv")
+}
+
+/// How many rows were looked at, by what is told of a job.
+fn counts_of(told: &Value) -> Option<IngestCounts> {
+    let count = |name: &str| told.get(name).and_then(Value::as_u64);
+    Some(IngestCounts { processed: count("numberRecordsProcessed")?, failed: count("numberRecordsFailed")? })
 }
 
 /// How a job is, by what is told of it.
@@ -398,6 +414,9 @@ mod tests {
         assert_eq!(told("InProgress"), Ok(IngestState::UnderWay));
         assert_eq!(told("Failed"), Ok(IngestState::Failed("why".to_owned())));
         assert!(told("Done").is_err());
+        let counts = json!({"numberRecordsProcessed": 3, "numberRecordsFailed": 1});
+        assert_eq!(counts_of(&counts), Some(IngestCounts { processed: 3, failed: 1 }));
+        assert_eq!(counts_of(&json!({"numberRecordsProcessed": 3})), None);
         assert!(state_of(&json!({"id": "750sd0000000002AAA", "state": "Open"}), JOB).is_err());
     }
 }

@@ -313,6 +313,46 @@ async fn parents_are_named_by_their_external_ids_and_come_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_parents_delete_waits_for_the_job_with_changes_of_its_children() {
+    let world = World::start(LINES).await;
+    world
+        .run("INSERT INTO salesforce.invoice__c (name, external_id__c) VALUES ('One', 'I1'), ('Two', 'I2')")
+        .await;
+    world.until_quiet().await;
+    world
+        .run(&format!(
+            "INSERT INTO salesforce.invoice_line__c (name, quantity__c, external_id__c, invoice__r__external_id__c)
+             SELECT 'Line ' || n, n, 'L' || n, 'I1' FROM generate_series(1, {MANY}) n"
+        ))
+        .await;
+    world.until_quiet().await;
+    let before = world.journal_length();
+    world.org.change_faults(|faults| faults.hold_jobs = Some(0));
+    world
+        .run("UPDATE salesforce.invoice_line__c SET quantity__c = 7, invoice__r__external_id__c = 'I2'")
+        .await;
+    world.until_job_under_way().await;
+    world.run("DELETE FROM salesforce.invoice__c WHERE external_id__c = 'I1'").await;
+    world.until_log_says("deletes wait for a job of Bulk API 2.0").await;
+    // A round of the queue passes: what is no delete goes.
+    world.run("UPDATE salesforce.invoice__c SET name = 'Second' WHERE external_id__c = 'I2'").await;
+    world
+        .until("the other one goes", async || {
+            world.record("Invoice__c", "I2").unwrap()["Name"] == json!("Second")
+        })
+        .await;
+    assert!(world.api_writes_since(before).iter().all(|entry| entry.op != "delete"));
+    let attempts = "SELECT max(attempts + lost)::text FROM syncdeck.unit WHERE table_name = 'invoice__c'";
+    assert_eq!(world.text(attempts).await.as_deref(), Some("0"));
+    world.org.change_faults(|faults| faults.hold_jobs = None);
+    world.until_quiet().await;
+    let writes = world.api_writes_since(before);
+    assert_eq!(writes.last().map(|entry| entry.op.as_ref()), Some("delete"));
+    assert!(world.record("Invoice__c", "I1").is_none());
+    assert_eq!(world.org.ids("Invoice_Line__c").len(), MANY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_sent_again_safely_or_is_few_goes_by_no_job() {
     let plain = CONTACTS.replace("external_id = \"External_Id__c\"\n", "");
     let world = World::start(&plain).await;

@@ -42,8 +42,15 @@ pub(in crate::engine) async fn send_all(
     jobs: Vec<Job>,
 ) -> Result<(), Error> {
     let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
-    let (jobs, mut acks) = match sendable(shared, mapping, jobs).await {
-        Ok(sendable) => sendable,
+    let parted = async {
+        let (jobs, early) = dependencies::after_jobs(shared, mapping, jobs).await?;
+        Ok::<_, Error>((sendable(shared, mapping, jobs).await?, early))
+    };
+    let (jobs, mut acks) = match parted.await {
+        Ok((sendable, early)) => {
+            release(shared, claim, early, dependencies::CHILDREN_PAUSE).await?;
+            sendable
+        }
         Err(error) => {
             // Nothing of them was sent: they must not count as lost.
             let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };
@@ -213,7 +220,10 @@ async fn send_call(
                 let second = call.split_off(call.len() / 2);
                 waiting.extend([second, call]);
             }
-            Err(error) => lose(shared, claim, mapping, &batch, call, &error).await?,
+            Err(error) => {
+                let alone = call.len() == 1;
+                lose(shared, claim, mapping, &batch, call, (&error, alone)).await?
+            }
         }
     }
     Ok(())
@@ -527,14 +537,14 @@ fn outcome(mapping: &Mapping, out: &JobRecord, result: SaveResult) -> UnitOutcom
 }
 
 /// Acknowledges a call whose answer never came. What may be sent again is; a plain insert is looked up first, for
-/// Salesforce may have it.
+/// Salesforce may have it. `alone`: nothing else was in the request, so that the record itself may be the cause.
 pub(in crate::engine) async fn lose(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
     batch: &str,
     call: Vec<JobRecord>,
-    error: &salesforce::Error,
+    (error, alone): (&salesforce::Error, bool),
 ) -> Result<(), Error> {
     let mut hidden = Hidden::default();
     call.iter().for_each(|out| hidden.add(mapping, &out.job.patch));
@@ -547,7 +557,6 @@ pub(in crate::engine) async fn lose(
     if let salesforce::Error::Api { code, message, .. } = error {
         connection::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;
     }
-    let alone = call.len() == 1;
     let acks = call
         .into_iter()
         .map(|out| {

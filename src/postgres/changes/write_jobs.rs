@@ -97,6 +97,14 @@ impl Store {
         Ok(rows[0].get(0))
     }
 
+    /// Whether a job of one of these tables is under way, whoever drives it.
+    pub async fn has_write_job(&self, tables: &[String]) -> Result<bool, Error> {
+        let client = self.client().await?;
+        let sql = "SELECT EXISTS (SELECT FROM syncdeck.write_job WHERE table_name = ANY($1))";
+        let rows = client.query_cached(sql, &[&tables]).await.context("look for jobs of children")?;
+        Ok(rows[0].get(0))
+    }
+
     /// How many jobs there are, whoever drives them.
     pub async fn write_jobs_under_way(&self) -> Result<i64, Error> {
         let client = self.client().await?;

@@ -12,6 +12,7 @@ use crate::domain::mappings::mapping::{Access, Mapping, ranks};
 use crate::domain::mappings::rules::Rules;
 use crate::domain::mappings::strategy::Strategy;
 use crate::engine::write::acknowledge::{finish, give_back};
+use crate::engine::write::dependencies::naming;
 use crate::engine::write::planning::plan_table;
 use crate::engine::write::send::{sendable, with_records};
 use crate::engine::{Shared, connection, rules, table_check};
@@ -89,11 +90,11 @@ async fn claim_if_many(shared: &Shared, mapping: &Mapping, from: usize) -> Resul
     if shared.store.write_jobs_under_way().await? >= AT_ONCE {
         return Ok(0);
     }
-    claim(shared, mapping, from).await
+    claim(shared, mapping).await
 }
 
 /// Claims units for a job and begins it. Whatever keeps it from that, somebody sees to its units.
-async fn claim(shared: &Shared, mapping: &Mapping, from: usize) -> Result<usize, Error> {
+async fn claim(shared: &Shared, mapping: &Mapping) -> Result<usize, Error> {
     let (token, since) = (crate::engine::random_word(), Instant::now());
     let lease = shared.config.salesforce.lease;
     let units = shared.store.claim_for_job(&token, &shared.owner, lease, mapping, UNITS).await?;
@@ -106,7 +107,7 @@ async fn claim(shared: &Shared, mapping: &Mapping, from: usize) -> Result<usize,
         closed: false,
         began_at: units.first().map(|unit| unit.claimed_at).unwrap_or_default(),
     };
-    let begun = begin(shared, Driven::new(job, since), units, from).await;
+    let begun = begin(shared, Driven::new(job, since), units).await;
     if !matches!(begun, Ok(Begun::Closed(_) | Begun::Over)) {
         // Whoever follows jobs looks how far it came: what was not closed is ended, and goes back as if nothing had been sent.
         let left = shared.store.leave_write_job(&token).await;
@@ -126,12 +127,7 @@ enum Begun {
     Left,
 }
 
-async fn begin(
-    shared: &Shared,
-    mut driven: Driven,
-    units: Vec<Claimed>,
-    from: usize,
-) -> Result<Begun, Error> {
+async fn begin(shared: &Shared, mut driven: Driven, units: Vec<Claimed>) -> Result<Begun, Error> {
     rules::follow(shared).await?;
     failpoint::pass(failpoint::AFTER_JOB_CLAIM).await?;
     // Rules that were set meanwhile hold for what was claimed.
@@ -143,6 +139,10 @@ async fn begin(
         shared.store.end_write_job(&driven.job.token).await?;
         return Ok(Begun::Over);
     }
+    let Some(from) = from(&mapping.rules).filter(|_| mapping.access != Access::ReadOnly) else {
+        driven.give_all_back(shared).await?;
+        return Ok(Begun::Over);
+    };
     let ready = units.len();
     let Some(prepared) = prepare(shared, &mut driven, &mapping, units, from).await? else {
         shared.bulk_writes.rests.found_few(&mapping.table, ready);
@@ -225,13 +225,9 @@ async fn prepare(
 
 /// Whether changes of records wait that name this object's: they go before its deletes do, or those would be refused.
 async fn children_wait(shared: &Shared, mapping: &Mapping) -> Result<bool, Error> {
-    let mappings = shared.mappings();
-    let names_it = |other: &&Mapping| {
-        let looks_up = other.fields.iter().any(|field| field.reference_to.contains(&mapping.object));
-        other.table != mapping.table
-            && (looks_up || other.parents.iter().any(|parent| parent.object == mapping.object))
-    };
-    let children: Vec<&str> = mappings.iter().filter(names_it).map(|other| other.table.as_str()).collect();
+    let naming = naming(&shared.mappings(), mapping);
+    let children: Vec<&str> =
+        naming.iter().map(String::as_str).filter(|table| *table != mapping.table).collect();
     if children.is_empty() { Ok(false) } else { shared.store.has_unsent(&children).await }
 }
 
@@ -281,6 +277,12 @@ async fn send(
     if told(shared, mapping, Some(&id), filled).await.is_none() {
         return Ok(Begun::Left);
     }
+    // What was ordered since the claim holds for it until it is closed: what was not closed is ended, and goes back.
+    rules::follow(shared).await?;
+    let goes = |now: &Mapping| from(&now.rules).is_some() && is_open(shared, now);
+    if !mapping_of(shared, &mapping.table).is_some_and(|now| goes(&now)) {
+        return Ok(Begun::Left);
+    }
     // From now on it may be worked on, whatever becomes of us.
     driven.job.closed = true;
     if !may_ask(shared, &mut driven).await? {
@@ -310,7 +312,10 @@ async fn send(
 /// Renews the lease, and tells whether a request may start.
 async fn may_ask(shared: &Shared, driven: &mut Driven) -> Result<bool, Error> {
     let ours = driven.renew(shared).await?;
-    Ok(ours && driven.may_ask(shared) && !shared.stop.is_cancelled() && shared.link.closed_for().is_none())
+    let is_open = !shared.stop.is_cancelled()
+        && shared.link.closed_for().is_none()
+        && !shared.writes_are_off(&driven.job.table);
+    Ok(ours && is_open && driven.may_ask(shared))
 }
 
 /// Makes a request about a job, and counts it.

@@ -8,12 +8,11 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::domain::mappings::mapping::Mapping;
-use crate::engine::{Shared, connection};
+use crate::engine::{Shared, connection, table_check};
 use crate::postgres::Error;
 use crate::postgres::changes::write_jobs::WriteJob;
 use crate::salesforce;
-use crate::salesforce::ingest::IngestState;
-use crate::salesforce::retry::is_passing;
+use crate::salesforce::ingest::{IngestCounts, IngestState};
 
 use super::results::{self, Known};
 use super::{Driven, mapping_of, rest};
@@ -28,8 +27,12 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 const NEXT_LOOK: Duration = Duration::from_secs(10);
 /// When a job that does not end is told of, and how often then.
 const LONG: Duration = Duration::from_secs(600);
-/// How often results are asked for that come as none.
+/// How often results are asked for that come as none, and a job is closed again whose closing is refused.
 const TRIES: u32 = 20;
+/// At how many looks, and over at least one lease, Salesforce has to know of no such job before that is believed.
+const GONE_LOOKS: u32 = 3;
+/// After something that PostgreSQL refused.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// What cannot be done while PostgreSQL refuses it.
 const WORK: &str = "jobs of Bulk API 2.0 cannot be followed";
 
@@ -41,6 +44,12 @@ struct Followed {
     looks: u32,
     /// Results that came as none.
     useless: u32,
+    /// How often it could not be closed again.
+    not_closed: u32,
+    /// At how many looks in a row Salesforce knew of no such job, and since when.
+    gone: Option<(u32, Instant)>,
+    /// What it counted when it had ended before its end, and since when.
+    counted: Option<(Option<IngestCounts>, Instant)>,
     /// When it was told last that it goes on.
     told: Instant,
     /// Whether it was told that its state cannot be learnt.
@@ -64,7 +73,10 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     }
     while !shared.stop.is_cancelled() {
         let gone_on = go_on(&shared, &mut jobs, &mut orphans).await;
-        shared.trouble.check(WORK, gone_on);
+        if shared.trouble.check(WORK, gone_on).is_none() {
+            shared.pause(ERROR_PAUSE).await;
+            continue;
+        }
         let next = jobs.iter().map(|job| job.next.saturating_duration_since(Instant::now())).min();
         tokio::select! {
             () = tokio::time::sleep(next.unwrap_or(LOOK).min(LOOK)) => {}
@@ -79,11 +91,34 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// One look at everything that is due.
+/// One look at everything that is due. What is in the way of one job keeps no other waiting; the first failure is returned.
 async fn go_on(shared: &Shared, jobs: &mut Vec<Followed>, orphans: &mut Instant) -> Result<(), Error> {
     let handed = shared.bulk_writes.handed_over();
     jobs.extend(handed.into_iter().map(follow));
     rest::look(shared).await;
+    let mut failed = take_what_is_left(shared, jobs, orphans).await.err();
+    let mut at = 0;
+    while at < jobs.len() && !shared.stop.is_cancelled() {
+        match look_if_due(shared, &mut jobs[at]).await {
+            Ok(Look::Done) => drop(jobs.remove(at)),
+            Ok(Look::Later) => at += 1,
+            Err(error) => {
+                later(shared, &mut jobs[at]);
+                let of_all = set_aside(shared, &jobs[at].driven.job, error).await;
+                failed = failed.or(of_all);
+                at += 1;
+            }
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Takes over what nobody drives any more.
+async fn take_what_is_left(
+    shared: &Shared,
+    jobs: &mut Vec<Followed>,
+    orphans: &mut Instant,
+) -> Result<(), Error> {
     if *orphans <= Instant::now() {
         *orphans = Instant::now() + ORPHANS;
         tell_orphans(shared, shared.store.rescue_without_write_job().await?);
@@ -91,28 +126,66 @@ async fn go_on(shared: &Shared, jobs: &mut Vec<Followed>, orphans: &mut Instant)
     while let Some(job) = take_over(shared).await? {
         jobs.push(job);
     }
-    let mut at = 0;
-    while at < jobs.len() && !shared.stop.is_cancelled() {
-        // The others' leases are renewed while the results of one are kept.
-        if !jobs[at].driven.renew_if_due(shared).await? {
-            tell_taken(shared, &jobs.remove(at).driven.job);
-            continue;
-        }
-        if jobs[at].next > Instant::now() {
-            at += 1;
-            continue;
-        }
-        match look(shared, &mut jobs[at]).await? {
-            Look::Done => drop(jobs.remove(at)),
-            Look::Later => at += 1,
-        }
-    }
     Ok(())
+}
+
+async fn look_if_due(shared: &Shared, followed: &mut Followed) -> Result<Look, Error> {
+    // The others' leases are renewed while the results of one are kept.
+    if !followed.driven.renew_if_due(shared).await? {
+        tell_taken(shared, &followed.driven.job);
+        return Ok(Look::Done);
+    }
+    if followed.next > Instant::now() { Ok(Look::Later) } else { look(shared, followed).await }
+}
+
+/// A failure that concerns a job's table alone is looked into by the guard; any other is returned.
+async fn set_aside(shared: &Shared, job: &WriteJob, error: Error) -> Option<Error> {
+    if !error.is_of_this_table() {
+        return Some(error);
+    }
+    let mapping = mapping_of(shared, &job.table);
+    shared.log.of("writer").error(
+        format!("what became of the rows of a job of Bulk API 2.0 for {} cannot be kept yet", job.table),
+        json!({"table": job.table, "job": job.job, "cause": error.masked(mapping.iter())}),
+    );
+    table_check::look(shared).await;
+    None
 }
 
 fn follow(driven: Driven) -> Followed {
     let now = Instant::now();
-    Followed { driven, next: now, pause: FIRST_LOOK, looks: 0, useless: 0, told: now, refused: false }
+    Followed {
+        driven,
+        next: now,
+        pause: FIRST_LOOK,
+        looks: 0,
+        useless: 0,
+        not_closed: 0,
+        gone: None,
+        counted: None,
+        told: now,
+        refused: false,
+    }
+}
+
+impl Followed {
+    /// Whether there has been no such job for long enough to believe it.
+    fn is_gone(&mut self, lease: Duration) -> bool {
+        let (looks, since) = self.gone.get_or_insert((0, Instant::now()));
+        *looks += 1;
+        *looks >= GONE_LOOKS && since.elapsed() >= lease
+    }
+
+    /// Whether nothing of a job is worked on any more that ended before its end: a while later it counts the same.
+    fn is_still(&mut self, counts: Option<IngestCounts>, pause: Duration) -> bool {
+        match self.counted {
+            Some((before, since)) if before == counts => since.elapsed() >= pause,
+            _ => {
+                self.counted = Some((counts, Instant::now()));
+                false
+            }
+        }
+    }
 }
 
 /// A job that nobody drives any more, if there is one.
@@ -141,26 +214,34 @@ async fn look(shared: &Shared, followed: &mut Followed) -> Result<Look, Error> {
         return Ok(later(shared, followed));
     }
     let begun = shared.link.begin();
-    let state = shared.client.ingest_job(&id).await;
-    if state.is_ok() {
+    let told = shared.client.ingest_job(&id).await;
+    if told.is_ok() {
         connection::works(shared, begun).await;
     }
+    if !told.as_ref().is_err_and(is_gone) {
+        followed.gone = None;
+    }
     let closed = followed.driven.job.closed;
-    match state {
-        Ok(IngestState::Open) => {
-            if let Err(error) = shared.client.abort_ingest_job(&id).await {
-                connection::note_failure(shared, &error).await;
-            }
-            Ok(later(shared, followed))
-        }
-        Ok(IngestState::UnderWay) => {
+    match told {
+        Ok((IngestState::Open, _)) => see_to_open(shared, followed, &mapping, &id).await,
+        Ok((IngestState::UnderWay, _)) => {
             tell_long(shared, followed, &mapping, &id);
             Ok(later(shared, followed))
         }
-        Ok(IngestState::Aborted) if !closed => {
+        Ok((IngestState::Aborted, _)) if !closed => {
             back(shared, followed, &mapping, "it was ended before Salesforce began").await
         }
-        Ok(state) => end(shared, followed, &mapping, &id, &state).await,
+        // What was begun of it may still be finished.
+        Ok((IngestState::Aborted | IngestState::Failed(_), counts))
+            if closed && !followed.is_still(counts, shared.client.timeout()) =>
+        {
+            Ok(later(shared, followed))
+        }
+        Ok((state, counts)) => end(shared, followed, &mapping, &id, (&state, counts)).await,
+        Err(error) if is_gone(&error) && !followed.is_gone(shared.config.salesforce.lease) => {
+            tell_refused(shared, followed, &mapping, &id, &error);
+            Ok(later(shared, followed))
+        }
         Err(error) if is_gone(&error) && !closed => {
             back(shared, followed, &mapping, &error.to_string()).await
         }
@@ -174,17 +255,48 @@ async fn look(shared: &Shared, followed: &mut Followed) -> Result<Look, Error> {
     }
 }
 
+/// Sees to a job that is open. One that was not closed is ended. One that was may be closed at any moment by the request that
+/// tells so, and would be ended in the middle then: it is closed again, unless writes are stopped.
+async fn see_to_open(
+    shared: &Shared,
+    followed: &mut Followed,
+    mapping: &Mapping,
+    id: &str,
+) -> Result<Look, Error> {
+    let closed = followed.driven.job.closed;
+    if closed && shared.writes_are_off(&mapping.table) {
+        return Ok(later(shared, followed));
+    }
+    if !followed.driven.renew(shared).await? {
+        tell_taken(shared, &followed.driven.job);
+        return Ok(Look::Done);
+    }
+    if shared.stop.is_cancelled() || !followed.driven.may_ask(shared) {
+        return Ok(later(shared, followed));
+    }
+    let asked = if closed && followed.not_closed < TRIES {
+        shared.client.close_ingest_job(id).await
+    } else {
+        shared.client.abort_ingest_job(id).await
+    };
+    if let Err(error) = asked {
+        connection::note_failure(shared, &error).await;
+        followed.not_closed += u32::from(!connection::concerns_link(&error));
+        tell_refused(shared, followed, mapping, id, &error);
+    }
+    Ok(later(shared, followed))
+}
+
 /// Takes the results of a job that is over.
 async fn end(
     shared: &Shared,
     followed: &mut Followed,
     mapping: &Mapping,
     id: &str,
-    state: &IngestState,
+    (state, counts): (&IngestState, Option<IngestCounts>),
 ) -> Result<Look, Error> {
-    let known = match Known::ask(shared, mapping, id, &followed.driven.job).await {
+    let known = match Known::ask(shared, mapping, id, &followed.driven.job, counts).await {
         Ok(known) => known,
-        Err(error) if is_final(&error) => return lose(shared, followed, mapping, &error).await,
         Err(error) => {
             connection::note_failure(shared, &error).await;
             followed.useless += u32::from(!connection::concerns_link(&error));
@@ -243,12 +355,7 @@ async fn back(shared: &Shared, followed: &mut Followed, mapping: &Mapping, why: 
 
 /// Whether there is no such job any more.
 fn is_gone(error: &salesforce::Error) -> bool {
-    matches!(error, salesforce::Error::Api { status: 404, .. })
-}
-
-/// Whether Salesforce said no, and would say it again.
-fn is_final(error: &salesforce::Error) -> bool {
-    matches!(error, salesforce::Error::Api { .. }) && !connection::concerns_link(error) && !is_passing(error)
+    matches!(error, salesforce::Error::Api { status: 404, code, .. } if code == "NOT_FOUND")
 }
 
 /// It is looked at again, the later the longer it takes.

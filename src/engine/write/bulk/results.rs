@@ -20,7 +20,7 @@ use crate::postgres::changes::write_jobs::WriteJob;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce;
 use crate::salesforce::collections::SaveResult;
-use crate::salesforce::ingest::{ResultPart, ResultRows};
+use crate::salesforce::ingest::{IngestCounts, ResultPart, ResultRows};
 
 use super::sheet::sent;
 use super::{Driven, SLICE};
@@ -46,12 +46,13 @@ impl Known {
         Known { parts: Vec::new(), places: HashMap::new(), unmarked: 0 }
     }
 
-    /// Asks for them.
+    /// Asks for them. They are useless where they are not as many as the job says that it looked at.
     pub(super) async fn ask(
         shared: &Shared,
         mapping: &Mapping,
         id: &str,
         job: &WriteJob,
+        counts: Option<IngestCounts>,
     ) -> Result<Known, salesforce::Error> {
         let mut known = Known::nothing();
         for part in ResultPart::ALL {
@@ -65,7 +66,19 @@ impl Known {
             }
             known.add(part, rows, job, |text| mark(mapping, job, text));
         }
+        if !known.adds_up(counts) {
+            return Err(shared.client.unusable("the results of a job are not as many as it says"));
+        }
         Ok(known)
+    }
+
+    fn adds_up(&self, counts: Option<IngestCounts>) -> bool {
+        let count = |wanted: ResultPart| {
+            let of_part = self.parts.iter().filter(|(part, _)| *part == wanted);
+            of_part.map(|(_, rows)| rows.len() as u64).sum::<u64>()
+        };
+        let (saved, failed) = (count(ResultPart::Successful), count(ResultPart::Failed));
+        counts == Some(IngestCounts { processed: saved + failed, failed })
     }
 
     fn add(
@@ -249,7 +262,8 @@ async fn keep_lost(
             JobRecord { job: unit.job(&driven.job.table, call, Hstore::new(), driven.now), record }
         });
         let outgoing = outgoing.collect();
-        lose(shared, &driven.claim, mapping, id, outgoing, &error).await?;
+        // However few they are, they did not go alone.
+        lose(shared, &driven.claim, mapping, id, outgoing, (&error, false)).await?;
         lost = rest;
     }
     Ok(true)
@@ -336,6 +350,11 @@ mod tests {
         assert_eq!(sorted.lost.iter().map(|unit| unit.row.0).collect::<Vec<_>>(), [4, 5, 6]);
         assert_eq!(sorted.unprocessed, HashSet::from([RowId(8)]));
         assert_eq!(known.unmarked, 1);
+        assert!(known.adds_up(Some(IngestCounts { processed: 6, failed: 2 })));
+        assert!(!known.adds_up(Some(IngestCounts { processed: 7, failed: 2 })));
+        assert!(
+            !known.adds_up(None) && !Known::nothing().adds_up(Some(IngestCounts { processed: 1, failed: 0 }))
+        );
         let nothing = sort(&mapping, Call::Update, vec![update(1)], &Known::nothing());
         assert_eq!(nothing.lost.len(), 1);
     }
