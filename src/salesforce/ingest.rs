@@ -173,7 +173,7 @@ fn errors_of(told: &str) -> Vec<SaveError> {
         };
         let end = ends.find(is_end);
         let one = &rest[..end.unwrap_or(rest.len())];
-        errors.push(error_of(one.trim()));
+        errors.push(error_of(one.trim(), end.is_some()));
         rest = end.map_or("", |end| rest[end + 2..].trim_start().trim_start_matches(';').trim_start());
     }
     errors
@@ -187,14 +187,15 @@ fn code_of(text: &str) -> Option<(&str, &str)> {
     is_code.then_some((code, rest))
 }
 
-fn error_of(text: &str) -> SaveError {
+/// One error. Only where its end was found are its last words fields.
+fn error_of(text: &str, is_whole: bool) -> SaveError {
     let Some((code, rest)) = code_of(text) else {
         let message = told::message(text);
         return SaveError { status_code: "UNKNOWN_EXCEPTION".to_owned(), message, fields: Vec::new() };
     };
     let is_name = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
     let (message, fields) = match rest.rsplit_once(':') {
-        Some((message, fields)) if fields.split_whitespace().all(is_name) => {
+        Some((message, fields)) if is_whole && fields.split_whitespace().all(is_name) => {
             (message, fields.split_whitespace().map(str::to_owned).collect())
         }
         _ => (rest, Vec::new()),
@@ -367,6 +368,7 @@ mod tests {
                 "FIELD_CUSTOM_VALIDATION_EXCEPTION:no -- never; not like THIS:\nhere:--",
                 error("FIELD_CUSTOM_VALIDATION_EXCEPTION", "no -- never; not like THIS:\nhere", &[]),
             ),
+            ("INVALID_FIELD:cut off in:Name", error("INVALID_FIELD", "cut off in:Name", &[])),
             ("Something odd", error("UNKNOWN_EXCEPTION", "Something odd", &[])),
             (
                 "STORAGE_LIMIT_EXCEEDED:storage limit exceeded",

@@ -347,7 +347,7 @@ async fn a_parents_delete_waits_for_the_job_with_changes_of_its_children() {
     world.org.change_faults(|faults| faults.hold_jobs = None);
     world.until_quiet().await;
     let writes = world.api_writes_since(before);
-    assert_eq!(writes.last().map(|entry| entry.op.as_ref()), Some("delete"));
+    assert_eq!(writes.last().map(|entry| entry.op), Some("delete"));
     assert!(world.record("Invoice__c", "I1").is_none());
     assert_eq!(world.org.ids("Invoice_Line__c").len(), MANY);
 }
@@ -424,10 +424,14 @@ async fn an_engine_that_ends_leaves_its_job_to_the_next_one() {
 async fn what_the_usual_mappings_write_at_once_may_go_by_a_job_too() {
     // The default: 2,000.
     let world = World::start(MAPPINGS).await;
-    let insert = "INSERT INTO salesforce.account (name, external_id__c) SELECT 'A' || n, 'A' || n FROM generate_series(1, 2500) n";
+    let insert = "INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'A' || n, 'A' || n FROM generate_series(1, 2500) n";
     world.run(insert).await;
     world.until_quiet().await;
-    assert_eq!((world.org.ids("Account").len(), world.org.ingest_jobs()), (2_500, (1, 0)));
-    let synced = "SELECT count(*)::text FROM salesforce.account WHERE sfid IS NOT NULL";
+    assert_eq!((world.org.ids("Contact").len(), world.org.ingest_jobs()), (2_500, (1, 0)));
+    let synced = "SELECT count(*)::text FROM salesforce.contact WHERE sfid IS NOT NULL";
     assert_eq!(world.text(synced).await.as_deref(), Some("2500"));
+    // Calls apply the org's assignment rules to an account, and a job would not.
+    world.run("INSERT INTO salesforce.account (name, external_id__c) SELECT 'A' || n, 'A' || n FROM generate_series(1, 2100) n").await;
+    world.until_quiet().await;
+    assert_eq!((world.org.ids("Account").len(), world.org.ingest_jobs()), (2_100, (1, 0)));
 }

@@ -231,7 +231,7 @@ impl Rules {
             "check" => self.check = flag(text)?,
             "batch_size" => self.batch_size = number(text, 1, 200)?,
             "bulk_from" if text == "off" => self.bulk_from = None,
-            "bulk_from" => self.bulk_from = Some(number(text, 0, 1_000_000)?).filter(|from| *from > 0),
+            "bulk_from" => self.bulk_from = Some(number(text, 0, 10_000)?).filter(|from| *from > 0),
             "conflicts" => self.conflicts = policy(text)?,
             "where" if text.is_empty() => self.filter = None,
             "where" => {
@@ -500,7 +500,7 @@ mod tests {
         for (key, text, problem, remedy) in [
             ("strategy", "hope", "is unknown", "use one of skip, retry, fail_fast, manual_review"),
             ("batch_size", "201", "is no such number", "use a whole number from 1 to 200"),
-            ("bulk_from", "some", "is no such number", "use a whole number from 0 to 1000000"),
+            ("bulk_from", "some", "is no such number", "use a whole number from 0 to 10000"),
             ("max_retries", "-1", "is no such number", "use a whole number from 0 to 100"),
             ("check", "yes", "is neither true nor false", "use true or false"),
             ("retry_delay", "soon", "is no length of time", "write it as 500ms, 10s, 2m or 1h"),

@@ -58,10 +58,12 @@ pub(in crate::engine) async fn after_jobs(
         return Ok((jobs, Vec::new()));
     }
     let (deletes, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.call == Call::Delete);
-    shared.log.of("writer").info(
-        format!("{} deletes wait for a job of Bulk API 2.0 with rows that may name them", deletes.len()),
-        json!({"mapping": mapping.object}),
-    );
+    if shared.bulk_writes.is_news(&mapping.table) {
+        shared.log.of("writer").info(
+            format!("{} deletes wait for a job of Bulk API 2.0 with rows that may name them", deletes.len()),
+            json!({"mapping": mapping.object}),
+        );
+    }
     Ok((others, deletes.into_iter().map(|job| job.unit).collect()))
 }
 

@@ -105,10 +105,15 @@ impl Store {
         Ok(rows[0].get(0))
     }
 
-    /// How many jobs there are, whoever drives them.
+    /// How many jobs are driven, by whichever engine. One that nobody drives may be of a table that is mapped no more.
     pub async fn write_jobs_under_way(&self) -> Result<i64, Error> {
         let client = self.client().await?;
-        let rows = client.query_cached("SELECT count(*) FROM syncdeck.write_job", &[]).await;
+        let rows = client
+            .query_cached(
+                "SELECT count(*) FROM syncdeck.write_job WHERE lease_until > clock_timestamp()",
+                &[],
+            )
+            .await;
         Ok(rows.context("count jobs")?[0].get(0))
     }
 

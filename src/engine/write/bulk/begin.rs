@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use crate::domain::changes::dispatch::{Call, Claimed, Job};
 use crate::domain::changes::write_job::{JobUnit, operation_of};
 use crate::domain::mappings::mapping::{Access, Mapping, ranks};
-use crate::domain::mappings::rules::Rules;
 use crate::domain::mappings::strategy::Strategy;
 use crate::engine::write::acknowledge::{finish, give_back};
 use crate::engine::write::dependencies::naming;
@@ -34,16 +33,22 @@ const BYTES: i64 = 8 << 20;
 /// Jobs under way at once, at most, of all engines.
 const AT_ONCE: i64 = 10;
 
+/// Objects to which calls apply the org's assignment rules, and jobs do not.
+const ASSIGNED: [&str; 3] = ["Account", "Case", "Lead"];
+
 /// From how many ready units on a mapping's changes go by a job. Where each call is to be small, or all of them in order, they
 /// never do: Salesforce works on the rows of a job 200 at a time, and in any order.
-fn from(rules: &Rules) -> Option<usize> {
-    let may = rules.strategy != Strategy::FailFast && rules.batch_size == MAX_RECORDS;
+fn from(mapping: &Mapping) -> Option<usize> {
+    let rules = &mapping.rules;
+    let may = !ASSIGNED.contains(&mapping.object.as_str())
+        && rules.strategy != Strategy::FailFast
+        && rules.batch_size == MAX_RECORDS;
     rules.bulk_from.filter(|_| may)
 }
 
 /// From how many changes on a look at all is worth it; `None` where no mapping has jobs.
 pub(in crate::engine::write) fn least(shared: &Shared) -> Option<usize> {
-    shared.mappings().iter().filter_map(|mapping| from(&mapping.rules)).min()
+    shared.mappings().iter().filter_map(from).min()
 }
 
 /// Begins the jobs that are due, parents first. Returns how many units went.
@@ -54,7 +59,7 @@ pub(in crate::engine::write) async fn begin_due(shared: &Shared) -> Result<usize
     order.sort_by_key(|index| ranks[*index]);
     let mut begun = 0;
     for mapping in order.into_iter().map(|index| &mappings[index]) {
-        let Some(from) = from(&mapping.rules).filter(|_| is_open(shared, mapping)) else { continue };
+        let Some(from) = from(mapping).filter(|_| is_open(shared, mapping)) else { continue };
         match claim_if_many(shared, mapping, from).await {
             Ok(units) => begun += units,
             Err(error) if error.is_of_this_table() => {
@@ -88,6 +93,15 @@ async fn claim_if_many(shared: &Shared, mapping: &Mapping, from: usize) -> Resul
         return Ok(0);
     }
     if shared.store.write_jobs_under_way().await? >= AT_ONCE {
+        return Ok(0);
+    }
+    // Two jobs with children of the same parents lock each other out.
+    let mappings = shared.mappings();
+    let is_child =
+        |of: &Mapping| of.object != mapping.object && naming(&mappings, of).contains(&mapping.table);
+    if mappings.iter().any(is_child)
+        && shared.store.has_write_job(std::slice::from_ref(&mapping.table)).await?
+    {
         return Ok(0);
     }
     claim(shared, mapping).await
@@ -131,7 +145,11 @@ async fn begin(shared: &Shared, mut driven: Driven, units: Vec<Claimed>) -> Resu
     rules::follow(shared).await?;
     failpoint::pass(failpoint::AFTER_JOB_CLAIM).await?;
     // Rules that were set meanwhile hold for what was claimed.
-    let Some(mapping) = mapping_of(shared, &driven.job.table) else { return Ok(Begun::Left) };
+    let Some(mapping) = mapping_of(shared, &driven.job.table) else {
+        // Nobody takes over what is mapped nowhere.
+        driven.give_all_back(shared).await?;
+        return Ok(Begun::Over);
+    };
     if shared.writes_are_off(&mapping.table) {
         for part in units.chunks(BACK) {
             give_back(shared, &driven.claim, part.to_vec(), UnitOutcome::Stopped).await?;
@@ -139,7 +157,7 @@ async fn begin(shared: &Shared, mut driven: Driven, units: Vec<Claimed>) -> Resu
         shared.store.end_write_job(&driven.job.token).await?;
         return Ok(Begun::Over);
     }
-    let Some(from) = from(&mapping.rules).filter(|_| mapping.access != Access::ReadOnly) else {
+    let Some(from) = from(&mapping).filter(|_| mapping.access != Access::ReadOnly) else {
         driven.give_all_back(shared).await?;
         return Ok(Begun::Over);
     };
@@ -160,6 +178,8 @@ struct Prepared {
     sheet: UploadSheet,
     /// What tells their results from each other.
     marks: HashSet<String>,
+    /// Whether there was no room for another one.
+    is_full: bool,
 }
 
 impl Prepared {
@@ -167,6 +187,7 @@ impl Prepared {
     fn take(&mut self, job: &Job, cells: super::sheet::Cells) -> bool {
         let unit = JobUnit::of(job);
         let has_room = self.sheet.bytes() < usize::try_from(BYTES).unwrap_or(usize::MAX);
+        self.is_full |= !has_room;
         let Some(mark) = unit.mark(job.call).filter(|_| has_room) else { return false };
         if !self.marks.insert(mark.to_owned()) {
             return false;
@@ -212,7 +233,10 @@ async fn prepare(
         kinds.insert(Call::Delete, Prepared::default());
     }
     let most = kinds.iter().map(|(call, kind)| (kind.units.len(), *call)).max();
-    let Some((_, call)) = most.filter(|(count, _)| *count >= from) else { return Ok(None) };
+    // What fills a job is enough, however few rows that are.
+    let is_full = |call: &Call| room < BYTES / 2 || kinds.get(call).is_some_and(|kind| kind.is_full);
+    let enough = most.filter(|(count, call)| *count >= from || *count > 0 && is_full(call));
+    let Some((_, call)) = enough else { return Ok(None) };
     let Some(prepared) = kinds.remove(&call) else { return Ok(None) };
     let goes: HashSet<_> = prepared.units.iter().map(|unit| unit.row).collect();
     if !kinds.is_empty() {
@@ -244,7 +268,8 @@ async fn send(
     mapping: &Mapping,
     (call, prepared): (Call, Prepared),
 ) -> Result<Begun, Error> {
-    let Prepared { units, sheet, .. } = prepared;
+    let Prepared { units, mut sheet, .. } = prepared;
+    sheet.sort_by_parents(mapping);
     let (count, operation) = (units.len(), operation_of(call).unwrap_or_default());
     let key = mapping.external_id.clone().filter(|_| call == Call::Upsert);
     driven.job.operation = operation.to_owned();
@@ -279,7 +304,7 @@ async fn send(
     }
     // What was ordered since the claim holds for it until it is closed: what was not closed is ended, and goes back.
     rules::follow(shared).await?;
-    let goes = |now: &Mapping| from(&now.rules).is_some() && is_open(shared, now);
+    let goes = |now: &Mapping| from(now).is_some() && is_open(shared, now);
     if !mapping_of(shared, &mapping.table).is_some_and(|now| goes(&now)) {
         return Ok(Begun::Left);
     }
@@ -319,7 +344,7 @@ async fn may_ask(shared: &Shared, driven: &mut Driven) -> Result<bool, Error> {
 }
 
 /// Makes a request about a job, and counts it.
-async fn ask<T>(
+pub(super) async fn ask<T>(
     shared: &Shared,
     mapping: &Mapping,
     request: impl Future<Output = Result<T, salesforce::Error>>,

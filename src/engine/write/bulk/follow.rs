@@ -14,6 +14,7 @@ use crate::postgres::changes::write_jobs::WriteJob;
 use crate::salesforce;
 use crate::salesforce::ingest::{IngestCounts, IngestState};
 
+use super::begin::ask;
 use super::results::{self, Known};
 use super::{Driven, mapping_of, rest};
 
@@ -213,11 +214,7 @@ async fn look(shared: &Shared, followed: &mut Followed) -> Result<Look, Error> {
     if shared.link.closed_for().is_some() {
         return Ok(later(shared, followed));
     }
-    let begun = shared.link.begin();
-    let told = shared.client.ingest_job(&id).await;
-    if told.is_ok() {
-        connection::works(shared, begun).await;
-    }
+    let told = ask(shared, &mapping, shared.client.ingest_job(&id)).await;
     if !told.as_ref().is_err_and(is_gone) {
         followed.gone = None;
     }
@@ -239,7 +236,7 @@ async fn look(shared: &Shared, followed: &mut Followed) -> Result<Look, Error> {
         }
         Ok((state, counts)) => end(shared, followed, &mapping, &id, (&state, counts)).await,
         Err(error) if is_gone(&error) && !followed.is_gone(shared.config.salesforce.lease) => {
-            tell_refused(shared, followed, &mapping, &id, &error);
+            tell_refused(shared, followed, &mapping, &id, &error).await;
             Ok(later(shared, followed))
         }
         Err(error) if is_gone(&error) && !closed => {
@@ -249,7 +246,7 @@ async fn look(shared: &Shared, followed: &mut Followed) -> Result<Look, Error> {
         // Whatever else is said, Salesforce may still work on it.
         Err(error) => {
             connection::note_failure(shared, &error).await;
-            tell_refused(shared, followed, &mapping, &id, &error);
+            tell_refused(shared, followed, &mapping, &id, &error).await;
             Ok(later(shared, followed))
         }
     }
@@ -275,14 +272,14 @@ async fn see_to_open(
         return Ok(later(shared, followed));
     }
     let asked = if closed && followed.not_closed < TRIES {
-        shared.client.close_ingest_job(id).await
+        ask(shared, mapping, shared.client.close_ingest_job(id)).await
     } else {
-        shared.client.abort_ingest_job(id).await
+        ask(shared, mapping, shared.client.abort_ingest_job(id)).await
     };
     if let Err(error) = asked {
         connection::note_failure(shared, &error).await;
         followed.not_closed += u32::from(!connection::concerns_link(&error));
-        tell_refused(shared, followed, mapping, id, &error);
+        tell_refused(shared, followed, mapping, id, &error).await;
     }
     Ok(later(shared, followed))
 }
@@ -382,7 +379,8 @@ fn tell_long(shared: &Shared, followed: &mut Followed, mapping: &Mapping, id: &s
     );
 }
 
-fn tell_refused(
+/// Tells that nothing can be learnt of a job. For long, it is listed, and no other job is made for the mapping.
+async fn tell_refused(
     shared: &Shared,
     followed: &mut Followed,
     mapping: &Mapping,
@@ -394,6 +392,10 @@ fn tell_refused(
         return;
     }
     followed.told = Instant::now();
+    if !is_news {
+        rest::rest(shared, mapping, Some(id), &format!("how it is cannot be learnt: {error}")).await;
+        return;
+    }
     shared.log.of("writer").warn(
         format!("{}: how a job of Bulk API 2.0 is cannot be learnt; its rows wait for that", mapping.object),
         json!({"mapping": mapping.object, "job": id, "cause": error.to_string()}),

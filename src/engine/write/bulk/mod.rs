@@ -54,6 +54,11 @@ pub(in crate::engine) struct BulkWrites {
 }
 
 impl BulkWrites {
+    /// Whether it is to be told that deletes of a table wait for jobs.
+    pub(super) fn is_news(&self, table: &str) -> bool {
+        self.rests.is_news(table)
+    }
+
     fn hand_over(&self, job: Driven) {
         if let Ok(mut closed) = self.closed.lock() {
             closed.push(job);

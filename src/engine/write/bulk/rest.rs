@@ -37,6 +37,8 @@ struct Rest {
     failures: u32,
     looks: u32,
     listed: bool,
+    /// When it was told last that deletes wait for jobs.
+    told: Option<Instant>,
 }
 
 impl Rests {
@@ -59,6 +61,18 @@ impl Rests {
             rest.until = Some(Instant::now() + TOO_FEW.delay(rest.looks, 1.0));
             rest.looks = rest.looks.saturating_add(1);
         });
+    }
+
+    /// Whether it is to be told that deletes of a table wait for jobs: they are looked at often.
+    pub(super) fn is_news(&self, table: &str) -> bool {
+        let is_news = |rest: &mut Rest| {
+            let is_news = rest.told.is_none_or(|told| told.elapsed() >= FAILED.base);
+            if is_news {
+                rest.told = Some(Instant::now());
+            }
+            is_news
+        };
+        self.change(table, is_news).unwrap_or(true)
     }
 
     /// A job was begun.

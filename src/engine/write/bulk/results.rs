@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::domain::changes::dispatch::Call;
 use crate::domain::changes::write_job::{JobUnit, call_of, short};
@@ -15,13 +14,14 @@ use crate::domain::values::hstore::Hstore;
 use crate::domain::values::key;
 use crate::engine::write::record::JobRecord;
 use crate::engine::write::send::{Settled, lose, settle};
-use crate::engine::{Shared, connection, schema};
+use crate::engine::{Shared, schema};
 use crate::postgres::changes::write_jobs::WriteJob;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce;
 use crate::salesforce::collections::SaveResult;
 use crate::salesforce::ingest::{IngestCounts, ResultPart, ResultRows};
 
+use super::begin::ask;
 use super::sheet::sent;
 use super::{Driven, SLICE};
 
@@ -56,11 +56,7 @@ impl Known {
     ) -> Result<Known, salesforce::Error> {
         let mut known = Known::nothing();
         for part in ResultPart::ALL {
-            let (began, begun) = (Instant::now(), shared.link.begin());
-            let rows = shared.client.ingest_results(id, part).await?;
-            shared.metrics.requested(&mapping.object, began.elapsed());
-            shared.metrics.add(&[("calls", 1)]);
-            connection::works(shared, begun).await;
+            let rows = ask(shared, mapping, shared.client.ingest_results(id, part)).await?;
             if !rows.is_empty() && rows.place(&job.key_field).is_none() {
                 return Err(shared.client.unusable("the results of a job do not name its records"));
             }

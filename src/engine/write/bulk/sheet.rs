@@ -15,6 +15,9 @@ use crate::salesforce::value;
 /// The longest text that goes by a job; older versions of the API refuse a longer one.
 const LONGEST: usize = 32_000;
 
+/// The longest record that goes by a job: Salesforce takes 400,000 characters.
+const LONGEST_RECORD: usize = 400_000;
+
 /// A record's columns and values, as they are uploaded.
 pub(super) type Cells = Vec<(String, String)>;
 
@@ -38,7 +41,8 @@ pub(super) fn cells(mapping: &Mapping, job: &Job, record: &Value) -> Option<Cell
         Value::Bool(_) | Value::Number(_) => Some((name.clone(), value.to_string())),
         Value::Array(_) => None,
     };
-    record.as_object()?.iter().map(cell).collect()
+    let cells: Option<Cells> = record.as_object()?.iter().map(cell).collect();
+    cells.filter(|cells| cells.iter().map(|(_, text)| text.len()).sum::<usize>() <= LONGEST_RECORD)
 }
 
 /// A text as a value of CSV. One that is nothing but blanks is null to Salesforce, and nothing at all in CSV.
@@ -90,6 +94,24 @@ impl UploadSheet {
             row.push((at, text));
         }
         self.rows.push(row);
+    }
+
+    /// Puts rows of the same parents next to each other: two parts of a job that Salesforce works on at once lock each other out
+    /// where they have a parent in common.
+    pub(super) fn sort_by_parents(&mut self, mapping: &Mapping) {
+        let is_parent = |name: &String| {
+            let field = mapping.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+            name.contains('.') || field.is_some_and(|field| !field.reference_to.is_empty())
+        };
+        let parents: Vec<usize> =
+            (0..self.columns.len()).filter(|at| is_parent(&self.columns[*at])).collect();
+        if parents.is_empty() {
+            return;
+        }
+        let of_row = |row: &Vec<(usize, String)>, at: usize| {
+            row.iter().find(|(column, _)| *column == at).map(|(_, text)| text.clone())
+        };
+        self.rows.sort_by_cached_key(|row| parents.iter().map(|at| of_row(row, *at)).collect::<Vec<_>>());
     }
 
     /// As CSV, every value in quotes.
@@ -203,6 +225,34 @@ mod tests {
             assert_eq!(cells(&own, &update(), &record), None, "{record}");
         }
         assert_eq!(cells(&own, &update(), &json!({"Name": " \t"})).unwrap()[0].1, NULL);
+    }
+
+    #[test]
+    fn a_record_of_more_characters_than_a_job_takes_goes_another_way() {
+        let record = |count: usize| -> Value {
+            let text = |at| (format!("Text{at}__c"), json!("x".repeat(LONGEST)));
+            Value::Object((0..count).map(text).collect())
+        };
+        assert!(cells(&mapping(), &update(), &record(12)).is_some());
+        assert_eq!(cells(&mapping(), &update(), &record(13)), None);
+    }
+
+    #[test]
+    fn rows_of_the_same_parent_are_next_to_each_other() {
+        let own = mapping();
+        let mut sheet = UploadSheet::default();
+        for (name, parent) in [("a", "P2"), ("b", "P1"), ("c", "P2")] {
+            let record = json!({"Name": name, "Boss__r": {"Key__c": parent}});
+            sheet.add(cells(&own, &update(), &record).unwrap());
+        }
+        sheet.sort_by_parents(&own);
+        let csv = String::from_utf8(sheet.csv()).unwrap();
+        let names: Vec<&str> = csv
+            .lines()
+            .skip(1)
+            .filter_map(|line| ["a", "b", "c"].into_iter().find(|name| line.contains(&format!("\"{name}\""))))
+            .collect();
+        assert_eq!(names, ["b", "a", "c"]);
     }
 
     #[test]
