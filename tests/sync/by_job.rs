@@ -421,9 +421,9 @@ async fn an_engine_that_ends_leaves_its_job_to_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_usual_mappings_write_at_once_may_go_by_a_job_too() {
-    // The default: 2,000.
-    let world = World::start(MAPPINGS).await;
+async fn what_the_usual_mappings_write_at_once_goes_by_a_job_where_that_is_switched_on() {
+    let mappings = MAPPINGS.replace("poll_interval", "bulk_from = 2000\npoll_interval");
+    let world = World::start(&mappings).await;
     let insert = "INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'A' || n, 'A' || n FROM generate_series(1, 2500) n";
     world.run(insert).await;
     world.until_quiet().await;
