@@ -55,6 +55,26 @@ CREATE INDEX IF NOT EXISTS unit_lost ON syncdeck.unit (table_name) WHERE lost > 
 CREATE INDEX IF NOT EXISTS unit_sfid ON syncdeck.unit (table_name, sfid) WHERE sfid IS NOT NULL;
 CREATE INDEX IF NOT EXISTS unit_writeback ON syncdeck.unit (ready_at) WHERE outcome IS NOT NULL;
 
+-- Units that go by one ingest job of Bulk API 2.0, under one token. As long as it is here none of them goes another way, whatever
+-- becomes of their engine: their own lease has no end, this one has. Deleted when what became of each is known.
+CREATE TABLE IF NOT EXISTS syncdeck.write_job (
+    token text PRIMARY KEY,
+    table_name varchar(128) NOT NULL,
+    -- the engine that drives it, and until when no other one may
+    owner text NOT NULL,
+    lease_until timestamptz NOT NULL,
+    -- Salesforce's id; without one nobody can have it worked off
+    job varchar(18),
+    -- update, upsert or delete, and the field by which its results are matched with its units
+    operation text,
+    key_field text,
+    -- set before Salesforce is told that the upload is complete; until then it works on none of it
+    closed boolean NOT NULL DEFAULT false,
+    -- what is needed to acknowledge each unit, as domain::changes::write_job::JobUnit
+    units jsonb,
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 CREATE TABLE IF NOT EXISTS syncdeck.attempt (
     id bigserial PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),

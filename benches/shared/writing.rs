@@ -15,6 +15,6 @@ pub fn text(url: &str, org: SocketAddr) -> String {
     format!(
         "[connection]\nname = \"bench\"\n[postgres]\nurl = \"{url}\"\n[salesforce]\nlogin_url = \"http://{org}\"\n\
          client_id = \"simulated-app\"\nclient_secret = \"simulated-secret\"\n\
-         [[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"External_Id__c\"\npoll_interval = \"60s\"\n"
+         [[mapping]]\nobject = \"Contact\"\nfields = [\"LastName\"]\nexternal_id = \"External_Id__c\"\npoll_interval = \"60s\"\nbulk_from = \"off\"\n"
     )
 }

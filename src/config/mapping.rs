@@ -50,6 +50,8 @@ pub(super) struct MappingKeys {
     #[serde(default)]
     batch_size: Option<Spanned<Value>>,
     #[serde(default)]
+    bulk_from: Option<Spanned<Value>>,
+    #[serde(default)]
     conflicts: Option<Spanned<Value>>,
     #[serde(default, rename = "where")]
     filter: Option<Spanned<Value>>,
@@ -83,6 +85,7 @@ impl MappingKeys {
             ("ignore_deletes", &self.ignore_deletes),
             ("check", &self.check),
             ("batch_size", &self.batch_size),
+            ("bulk_from", &self.bulk_from),
             ("conflicts", &self.conflicts),
             ("where", &self.filter),
             ("verify", &self.verify),

@@ -5,6 +5,7 @@
 //! ```text
 //!    supervisor ── writer   ingest, claim, coalesce, send, acknowledge        (write/)
 //!               ├─ watch    was something captured?                     (write/watch.rs)
+//!               ├─ jobs     writes by Bulk API 2.0, to their end           (write/bulk/)
 //!               ├─ readers  one per mapping: first load, then polls       (read/)
 //!               ├─ events   which records changed in Salesforce just now  (read/events.rs)
 //!               ├─ guard    are the tables still what they must be?       (table_check.rs)
@@ -89,6 +90,8 @@ struct Shared {
     trouble: Arc<trouble::Trouble>,
     /// Mappings whose change events come.
     flows: read::events::Flows,
+    /// Jobs of Bulk API 2.0 that write.
+    bulk_writes: write::bulk::BulkWrites,
     /// Values that could not be kept as they came.
     replaced: read::replaced::Reported,
     /// Tables whose writes are stopped or paused.
@@ -141,6 +144,7 @@ impl Shared {
             pulse: exposition::Pulse::default(),
             trouble,
             flows: read::events::Flows::default(),
+            bulk_writes: write::bulk::BulkWrites::default(),
             replaced: read::replaced::Reported::default(),
             store: store.grouped_by(&config.grouping),
             client: Arc::new(client),
@@ -489,6 +493,7 @@ fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
     shared.log.info("engine started", serde_json::json!({"mappings": mappings.len(), "owner": shared.owner}));
     parts.spawn("writer", write::writer::run(shared.clone()));
     parts.spawn("watch", write::watch::run(shared.clone()));
+    parts.spawn("jobs", write::bulk::run(shared.clone()));
     parts.spawn("answers", answers::run(shared.clone()));
     parts.spawn("rules", rules::run(shared.clone()));
     parts.spawn("maintenance", maintenance::run(shared.clone()));

@@ -43,6 +43,23 @@ pub const BEFORE_FETCH: &str = "before_fetch";
 /// In the transaction that copies a page of records, when they are there.
 pub const MID_COPY: &str = "mid_copy";
 
+/// After units were claimed for a job of Bulk API 2.0, before anything is read of them.
+pub const AFTER_JOB_CLAIM: &str = "after_job_claim";
+/// After such a job was made, before its id is kept.
+pub const AFTER_JOB_MADE: &str = "after_job_made";
+/// After it was filled.
+pub const AFTER_JOB_UPLOAD: &str = "after_job_upload";
+/// After it was closed, before anybody follows it.
+pub const AFTER_JOB_CLOSE: &str = "after_job_close";
+/// After its results came, before anything of them is kept.
+pub const AFTER_JOB_RESULTS: &str = "after_job_results";
+/// After some of its units were acknowledged.
+pub const MID_JOB_RESULTS: &str = "mid_job_results";
+
+/// Those that only jobs of Bulk API 2.0 pass which write, in their order.
+pub const JOBS: [&str; 6] =
+    [AFTER_JOB_CLAIM, AFTER_JOB_MADE, AFTER_JOB_UPLOAD, AFTER_JOB_CLOSE, AFTER_JOB_RESULTS, MID_JOB_RESULTS];
+
 /// Those that only change events pass.
 pub const EVENTS: [&str; 2] = [AFTER_EVENT, BEFORE_FETCH];
 

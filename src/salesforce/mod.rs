@@ -1,4 +1,4 @@
-//! The only room that speaks Salesforce's API: login, describe, query, jobs of Bulk API 2.0 that read, sObject Collections,
+//! The only room that speaks Salesforce's API: login, describe, query, jobs of Bulk API 2.0 that read and write, sObject Collections,
 //! limits, change events.
 //!
 //! A [`Client`] sends each request once. It renews an expired session and replays that one request, which Salesforce
@@ -11,6 +11,7 @@ mod body;
 pub mod bulk;
 pub mod collections;
 pub mod describe;
+pub mod ingest;
 pub mod organization;
 mod page;
 pub mod query;

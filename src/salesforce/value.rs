@@ -91,6 +91,16 @@ pub(super) fn of_csv(kind: FieldType, text: &str) -> Value {
     }
 }
 
+/// A value that was uploaded to a job as JSON has the same; without one, it was null.
+pub fn of_upload(kind: FieldType, text: Option<&str>) -> Value {
+    match (kind, text) {
+        (_, None) => Value::Null,
+        (FieldType::Boolean, Some(text)) => text.parse().map_or_else(|_| json!(text), Value::Bool),
+        (FieldType::Int | FieldType::Double, Some(text)) => number_json(text),
+        (_, Some(text)) => json!(text),
+    }
+}
+
 /// The same as the text in which [`to_row`] gives it.
 pub(super) fn plain_of_csv(kind: FieldType, text: &str) -> Cow<'_, str> {
     let is_short =

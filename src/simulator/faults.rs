@@ -30,6 +30,8 @@ pub struct Faults {
     pub maintenance: bool,
     /// The next this many writes are carried out and never answered.
     pub lose_answer: u32,
+    /// The next request whose method and path have this in them is carried out and never answered: `PUT jobs/ingest`.
+    pub lose_answer_to: Option<String>,
     /// The next this many answers are cut in the middle of their body.
     pub cut_answer: u32,
     /// The next this many requests find the API closed to the login (403).
@@ -182,7 +184,12 @@ impl FaultState {
         }
     }
 
-    pub(super) fn late(&mut self, write: bool) -> Option<Late> {
+    /// `asked` is the method and the path.
+    pub(super) fn late(&mut self, write: bool, asked: &str) -> Option<Late> {
+        if self.faults.lose_answer_to.take_if(|lost| asked.contains(lost.as_str())).is_some() {
+            self.counts.lose_answer += 1;
+            return Some(Late::Lost);
+        }
         if write && self.faults.lose_answer > 0 {
             self.faults.lose_answer -= 1;
             self.counts.lose_answer += 1;

@@ -213,6 +213,19 @@ impl Org {
         self.lock().jobs.queries
     }
 
+    /// How many jobs of Bulk API 2.0 that write are there, and how many of them are open.
+    pub fn ingest_jobs(&self) -> (usize, usize) {
+        let state = self.lock();
+        let jobs = &state.jobs.ingest;
+        (jobs.len(), jobs.values().filter(|job| job.is_open()).count())
+    }
+
+    /// Ends all jobs that write, and forgets them.
+    pub fn forget_ingest_jobs(&self) {
+        self.lock().jobs.ingest.clear();
+        self.changed.notify_waiters();
+    }
+
     /// Sets what is to go wrong.
     pub fn set_faults(&self, faults: Faults) {
         self.lock().faults.faults = faults;

@@ -105,7 +105,7 @@ async fn data(org: &Org, mut call: Call<'_>, version: &str, rest: &[&str]) -> Re
         None => rest_api(org, &call, version, rest).await,
     };
     let write = !matches!(*call.method, Method::GET) && early.is_none() && response.status().is_success();
-    let late = org.lock().faults.late(write);
+    let late = org.lock().faults.late(write, &format!("{} {}", call.method, rest.join("/")));
     match late {
         Some(Late::Lost) => {
             // Carried out, and nobody ever hears of it.

@@ -9,6 +9,7 @@
 
 mod application;
 mod bulk;
+mod bulk_writes;
 mod ends;
 mod engines;
 mod events;

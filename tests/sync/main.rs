@@ -15,6 +15,7 @@ mod beside;
 mod budget;
 mod bulk;
 mod by_command;
+mod by_job;
 mod capture;
 mod causes;
 mod channels;

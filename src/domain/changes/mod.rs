@@ -8,3 +8,4 @@ pub mod merge;
 pub mod outgoing;
 pub mod pending;
 pub mod unit;
+pub mod write_job;

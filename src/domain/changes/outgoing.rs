@@ -1,6 +1,8 @@
 //! What is really sent for a row: its values after the mapping's rules, what is left out and why, or why it is not sent
 //! at all. The engine sends it, the console shows it before, and a read compares with it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::changes::merge::same;
 use crate::domain::mappings::field::{Field, FieldTrouble, FieldType, Op};
 use crate::domain::mappings::mapping::Mapping;
@@ -20,7 +22,7 @@ pub struct Outgoing {
 }
 
 /// A value that stays behind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// API name of its field.
     pub field: String,

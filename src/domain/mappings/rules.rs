@@ -16,7 +16,7 @@ use crate::domain::values::nearest::nearest;
 use crate::domain::values::transform::Transform;
 
 /// The keys of a mapping, each with its default and what it means.
-pub const KEYS: [(&str, &str, &str); 16] = [
+pub const KEYS: [(&str, &str, &str); 17] = [
     ("strategy", "skip", "on an error: skip, retry, fail_fast or manual_review"),
     ("max_retries", "3", "how often what passes by itself is sent again"),
     ("retry_delay", "exponential", "before that: exponential, or a length of time"),
@@ -26,6 +26,7 @@ pub const KEYS: [(&str, &str, &str); 16] = [
     ("ignore_deletes", "none", "deletes that are not passed on: those of postgres, salesforce, or both"),
     ("check", "true", "values are checked against describe before they are sent"),
     ("batch_size", "200", "records in one call, at most"),
+    ("bulk_from", "off", "from so many changes on they go by a job of Bulk API 2.0, or off"),
     (
         "conflicts",
         "newest_wins",
@@ -90,6 +91,8 @@ pub struct Rules {
     pub check: bool,
     /// Records in one call, at most.
     pub batch_size: usize,
+    /// From how many changes of a kind on they go by one job of Bulk API 2.0, if they ever do.
+    pub bulk_from: Option<usize>,
     /// Who wins a field that changed on both sides.
     pub conflicts: Policy,
     /// The condition of rows that take part.
@@ -149,6 +152,7 @@ impl Default for Rules {
             ignore_deletes: IgnoreDeletes::default(),
             check: true,
             batch_size: 200,
+            bulk_from: None,
             conflicts: Policy::NewestWins,
             filter: None,
             poll_interval: Duration::from_secs(60),
@@ -226,6 +230,8 @@ impl Rules {
             "ignore_deletes" => self.ignore_deletes = ignore_deletes(text)?,
             "check" => self.check = flag(text)?,
             "batch_size" => self.batch_size = number(text, 1, 200)?,
+            "bulk_from" if text == "off" => self.bulk_from = None,
+            "bulk_from" => self.bulk_from = Some(number(text, 0, 10_000)?).filter(|from| *from > 0),
             "conflicts" => self.conflicts = policy(text)?,
             "where" if text.is_empty() => self.filter = None,
             "where" => {
@@ -494,6 +500,7 @@ mod tests {
         for (key, text, problem, remedy) in [
             ("strategy", "hope", "is unknown", "use one of skip, retry, fail_fast, manual_review"),
             ("batch_size", "201", "is no such number", "use a whole number from 1 to 200"),
+            ("bulk_from", "some", "is no such number", "use a whole number from 0 to 10000"),
             ("max_retries", "-1", "is no such number", "use a whole number from 0 to 100"),
             ("check", "yes", "is neither true nor false", "use true or false"),
             ("retry_delay", "soon", "is no length of time", "write it as 500ms, 10s, 2m or 1h"),

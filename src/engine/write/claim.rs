@@ -26,6 +26,11 @@ impl Claim {
         Claim { token: crate::engine::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
     }
 
+    /// The claim of a token whose lease was renewed just now: `since` was taken before.
+    pub(in crate::engine) fn renewed(token: &str, since: Instant) -> Claim {
+        Claim { token: token.to_owned(), since, batches: AtomicU32::new(0) }
+    }
+
     /// A name for the next batch: the word of the claim, which its units bear while they are in flight, and a number.
     pub(in crate::engine) fn name_batch(&self) -> String {
         let number = self.batches.fetch_add(1, Ordering::Relaxed) + 1;

@@ -3,8 +3,11 @@
 //! circle, begin without that reference and get it once their record is there.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use crate::domain::changes::dispatch::{Call, Job};
+use serde_json::json;
+
+use crate::domain::changes::dispatch::{Call, Claimed, Job};
 use crate::domain::errors::sync_error::{ErrorSource, NOWHERE};
 use crate::domain::mappings::field::Field;
 use crate::domain::mappings::mapping::{Mapping, Parent};
@@ -26,6 +29,42 @@ struct Obstacle {
     waits_for: Option<RowRef>,
     /// The column of the reference, where it is one.
     column: Option<String>,
+}
+
+/// How long a delete rests for which changes of its children are with Salesforce.
+pub(in crate::engine) const CHILDREN_PAUSE: Duration = Duration::from_millis(1_500);
+
+/// The tables whose rows may name records of a mapping's object.
+pub(in crate::engine) fn naming(mappings: &[Mapping], mapping: &Mapping) -> Vec<String> {
+    let names_it = |other: &&Mapping| {
+        let looks_up = other.fields.iter().any(|field| field.reference_to.contains(&mapping.object));
+        looks_up || other.parents.iter().any(|parent| parent.object == mapping.object)
+    };
+    mappings.iter().filter(names_it).map(|other| other.table.clone()).collect()
+}
+
+/// Parts jobs into those that go, and the units of deletes that wait because changes of rows that may name their records are
+/// with Salesforce in a job of Bulk API 2.0. Before those, a delete would take them along, or be refused.
+pub(in crate::engine) async fn after_jobs(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: Vec<Job>,
+) -> Result<(Vec<Job>, Vec<Claimed>), Error> {
+    if jobs.iter().all(|job| job.call != Call::Delete) {
+        return Ok((jobs, Vec::new()));
+    }
+    let children = naming(&shared.mappings(), mapping);
+    if children.is_empty() || !shared.store.has_write_job(&children).await? {
+        return Ok((jobs, Vec::new()));
+    }
+    let (deletes, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.call == Call::Delete);
+    if shared.bulk_writes.is_news(&mapping.table) {
+        shared.log.of("writer").info(
+            format!("{} deletes wait for a job of Bulk API 2.0 with rows that may name them", deletes.len()),
+            json!({"mapping": mapping.object}),
+        );
+    }
+    Ok((others, deletes.into_iter().map(|job| job.unit).collect()))
 }
 
 /// Parts the jobs of one mapping into those that go and the acknowledgements of those that do not.

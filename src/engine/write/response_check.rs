@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::domain::changes::dispatch::{Call, Job};
+use crate::domain::changes::write_job::short;
 use crate::domain::mappings::mapping::Mapping;
 use crate::salesforce::Error;
 use crate::salesforce::collections::SaveResult;
@@ -70,11 +71,6 @@ fn is_of_another(ids: &HashMap<String, String>, key: &str, told: &str) -> bool {
 fn in_order(results: &[SaveResult]) -> bool {
     let ids: Vec<&str> = results.iter().filter_map(|result| result.id.as_deref()).map(short).collect();
     ids.is_sorted()
-}
-
-/// The 15 characters of an id that tell records apart.
-fn short(id: &str) -> &str {
-    id.get(..15).unwrap_or(id)
 }
 
 #[cfg(test)]

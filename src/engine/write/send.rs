@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::DateTime;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::domain::changes::dispatch::{Call, Claimed, Job};
 use crate::domain::errors::sync_error::ErrorSource;
-use crate::domain::mappings::field::{Field, FieldType};
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::mappings::strategy::{self, RetryDecision, Strategy};
 use crate::domain::names::RowId;
@@ -17,8 +16,8 @@ use crate::domain::values::masking::Hidden;
 use crate::postgres::changes::queue::{Ack, UnitOutcome};
 use crate::postgres::errors::sync_errors::NewError;
 use crate::postgres::{Error, failpoint};
+use crate::salesforce;
 use crate::salesforce::collections::{ROLLED_BACK, SaveError, SaveResult, Whole};
-use crate::salesforce::{self, value};
 
 use super::acknowledge::{
     ack, acknowledge, failure, finish, give_back, note_stop, outcome_unknown, refused, release,
@@ -26,6 +25,7 @@ use super::acknowledge::{
 use super::batch;
 use super::claim::{Claim, LOST_PAUSE, UNFIT_PAUSE};
 use super::keep::KEEP_PAUSE;
+use super::record::{JobRecord, mistyped, record};
 use super::{dependencies, mask, resend, response_check, turn};
 use crate::engine::{Shared, connection, schema};
 
@@ -33,12 +33,6 @@ use crate::engine::{Shared, connection, schema};
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
-
-/// A job with the record that goes out for it.
-struct Outgoing {
-    job: Job,
-    record: Value,
-}
 
 /// Sends the jobs of one mapping: holds what waits for a parent, refuses what JSON cannot say, sends the rest.
 pub(in crate::engine) async fn send_all(
@@ -48,8 +42,15 @@ pub(in crate::engine) async fn send_all(
     jobs: Vec<Job>,
 ) -> Result<(), Error> {
     let units: Vec<Claimed> = jobs.iter().map(|job| job.unit.clone()).collect();
-    let (jobs, mut acks) = match sendable(shared, mapping, jobs).await {
-        Ok(sendable) => sendable,
+    let parted = async {
+        let (jobs, early) = dependencies::after_jobs(shared, mapping, jobs).await?;
+        Ok::<_, Error>((sendable(shared, mapping, jobs).await?, early))
+    };
+    let (jobs, mut acks) = match parted.await {
+        Ok((sendable, early)) => {
+            release(shared, claim, early, dependencies::CHILDREN_PAUSE).await?;
+            sendable
+        }
         Err(error) => {
             // Nothing of them was sent: they must not count as lost.
             let pause = if error.is_of_this_table() { UNFIT_PAUSE } else { Duration::ZERO };
@@ -57,17 +58,8 @@ pub(in crate::engine) async fn send_all(
             return Err(error);
         }
     };
-    let mut ready = Vec::new();
-    for job in jobs {
-        match record(mapping, &job) {
-            Ok(record) => ready.push((job, record)),
-            Err(unsendable) => {
-                let (code, text) = ("NOT_A_NUMBER", unsendable.to_string());
-                let error = failure(mapping, &job, ErrorSource::Engine, code, &text, vec![unsendable.field]);
-                acks.push(ack(job, None, refused(mapping, error)));
-            }
-        }
-    }
+    let (ready, unsendable) = with_records(mapping, jobs);
+    acks.extend(unsendable);
     finish(shared, claim, mapping, acks).await?;
     // Moved, not copied: values may be long.
     let mut records: HashMap<RowId, Value> = HashMap::new();
@@ -99,15 +91,35 @@ pub(in crate::engine) async fn send_all(
         }
         let call = call
             .into_iter()
-            .map(|job| Outgoing { record: records.remove(&job.unit.row).unwrap_or_default(), job })
+            .map(|job| JobRecord { record: records.remove(&job.unit.row).unwrap_or_default(), job })
             .collect();
         send_call(shared, claim, mapping, call).await?;
     }
     Ok(())
 }
 
+/// The jobs with their records, and the acknowledgements of those whose values JSON cannot say.
+pub(in crate::engine) fn with_records(mapping: &Mapping, jobs: Vec<Job>) -> (Vec<(Job, Value)>, Vec<Ack>) {
+    let (mut ready, mut acks) = (Vec::new(), Vec::new());
+    for job in jobs {
+        match record(mapping, &job) {
+            Ok(record) => ready.push((job, record)),
+            Err(unsendable) => {
+                let (code, text) = ("NOT_A_NUMBER", unsendable.to_string());
+                let error = failure(mapping, &job, ErrorSource::Engine, code, &text, vec![unsendable.field]);
+                acks.push(ack(job, None, refused(mapping, error)));
+            }
+        }
+    }
+    (ready, acks)
+}
+
 /// Parts jobs into those that may go now and the acknowledgements of those that may not.
-async fn sendable(shared: &Shared, mapping: &Mapping, jobs: Vec<Job>) -> Result<(Vec<Job>, Vec<Ack>), Error> {
+pub(in crate::engine) async fn sendable(
+    shared: &Shared,
+    mapping: &Mapping,
+    jobs: Vec<Job>,
+) -> Result<(Vec<Job>, Vec<Ack>), Error> {
     let (jobs, mut acks) = dependencies::hold(shared, mapping, jobs).await?;
     // Of a plain insert that lost its answer, or whose engine died with it, nobody knows whether it was made.
     let (lost, mut jobs): (Vec<Job>, Vec<Job>) =
@@ -130,27 +142,13 @@ fn may_send(shared: &Shared, claim: &Claim) -> bool {
     !shared.stop.is_cancelled() && shared.link.closed_for().is_none() && lease_outlasts(shared, claim)
 }
 
-/// The JSON of one record.
-fn record(mapping: &Mapping, job: &Job) -> Result<Value, value::Unsendable> {
-    let mut record = Map::new();
-    if let (Call::Update, Some(sfid)) = (job.call, &job.sfid) {
-        record.insert("id".to_owned(), json!(sfid));
-    }
-    for (column, text) in &job.patch {
-        if let Some(field) = mapping.field(column) {
-            value::put(&mut record, mapping, field, text.as_deref())?;
-        }
-    }
-    Ok(Value::Object(record))
-}
-
 /// One call with its acknowledgement. A request that Salesforce refused as a whole because of one record is cut in
 /// halves until that record stands alone: of 200, the other 199 lose nothing.
 async fn send_call(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
-    call: Vec<Outgoing>,
+    call: Vec<JobRecord>,
 ) -> Result<(), Error> {
     let mut waiting = vec![call];
     while let Some(mut call) = waiting.pop() {
@@ -194,7 +192,7 @@ async fn send_call(
             }
             Ok(results) => {
                 connection::works(shared, begun).await;
-                settle(shared, claim, mapping, &batch, call, results, took).await?;
+                settle_call(shared, claim, mapping, &batch, call, results, took).await?;
             }
             Err(error) if connection::concerns_link(&error) => {
                 connection::report(shared, &error).await;
@@ -212,7 +210,7 @@ async fn send_call(
                         fields: mistyped(mapping, &call[0].record),
                     }],
                 };
-                settle(shared, claim, mapping, &batch, call, vec![result], took).await?;
+                settle_call(shared, claim, mapping, &batch, call, vec![result], took).await?;
             }
             Err(salesforce::Error::Api { status: 400..=499, code, .. }) => {
                 shared.log.of("writer").warn(
@@ -222,7 +220,10 @@ async fn send_call(
                 let second = call.split_off(call.len() / 2);
                 waiting.extend([second, call]);
             }
-            Err(error) => lose(shared, claim, mapping, &batch, call, &error).await?,
+            Err(error) => {
+                let alone = call.len() == 1;
+                lose(shared, claim, mapping, &batch, call, (&error, alone)).await?
+            }
         }
     }
     Ok(())
@@ -247,18 +248,6 @@ async fn is_gone(shared: &Shared, mapping: &Mapping, results: &[SaveResult]) -> 
     shared.mappings().iter().any(|fresh| fresh.object == mapping.object && fresh.gone)
 }
 
-/// Fields whose value is not of the field's type: a request refused whole does not name them.
-fn mistyped(mapping: &Mapping, record: &Value) -> Vec<String> {
-    let numeric =
-        |field: &&Field| matches!(field.kind, FieldType::Int | FieldType::Double | FieldType::Boolean);
-    let words = mapping
-        .fields
-        .iter()
-        .filter(numeric)
-        .filter(|field| record.get(&field.name).is_some_and(Value::is_string));
-    words.map(|field| field.name.clone()).collect()
-}
-
 fn lease_outlasts(shared: &Shared, claim: &Claim) -> bool {
     claim.since.elapsed() + shared.client.timeout() + LEASE_MARGIN < shared.config.salesforce.lease
 }
@@ -267,7 +256,7 @@ fn lease_outlasts(shared: &Shared, claim: &Claim) -> bool {
 async fn request(
     shared: &Shared,
     mapping: &Mapping,
-    call: &[Outgoing],
+    call: &[JobRecord],
 ) -> Result<Vec<SaveResult>, salesforce::Error> {
     let client = &shared.client;
     if call[0].job.call == Call::Delete {
@@ -279,7 +268,7 @@ async fn request(
             if ids.is_empty() { Vec::new() } else { client.delete(&ids, wholeness(mapping)).await? };
         response_check::check(shared, mapping, &found, &results).await?;
         let mut results = results.into_iter();
-        let result = |out: &Outgoing| out.job.sfid.as_ref().and_then(|_| results.next());
+        let result = |out: &JobRecord| out.job.sfid.as_ref().and_then(|_| results.next());
         return Ok(call.iter().map(result).map(|result| result.unwrap_or_else(|| gone.clone())).collect());
     }
     let records = call.iter().map(|out| out.record.clone()).collect();
@@ -298,10 +287,10 @@ async fn request(
 async fn find_by_key(
     shared: &Shared,
     mapping: &Mapping,
-    call: &mut [Outgoing],
+    call: &mut [JobRecord],
 ) -> Result<(), salesforce::Error> {
     let (Call::Delete, Some(field)) = (call[0].job.call, mapping.external_id_field()) else { return Ok(()) };
-    let unknown = |out: &Outgoing| out.job.key.clone().filter(|_| out.job.sfid.is_none());
+    let unknown = |out: &JobRecord| out.job.key.clone().filter(|_| out.job.sfid.is_none());
     let keys: Vec<Key> = call.iter().filter_map(unknown).collect();
     let keys: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
     let ids = shared.client.ids_by_key(&mapping.object, field, &keys).await?;
@@ -313,16 +302,53 @@ async fn find_by_key(
     Ok(())
 }
 
-/// Acknowledges a call that was answered.
-async fn settle(
+/// Acknowledges a call that was answered, and tells what came of it.
+async fn settle_call(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
     batch: &str,
-    call: Vec<Outgoing>,
+    call: Vec<JobRecord>,
     results: Vec<SaveResult>,
     took: u64,
 ) -> Result<(), Error> {
+    let total = call.len();
+    let Settled { rejected, taken_back, .. } = settle(shared, claim, mapping, batch, call, results).await?;
+    let text = match rejected {
+        0 => format!("{}: {total} accepted", mapping.object),
+        _ if taken_back > 0 => {
+            format!("{}: {rejected} of {total} rejected, {taken_back} taken back with them", mapping.object)
+        }
+        _ => format!("{}: {rejected} of {total} rejected", mapping.object),
+    };
+    let (log, fields) =
+        (shared.log.of("writer"), json!({"mapping": mapping.object, "batch": batch, "ms": took}));
+    if rejected > 0 {
+        log.warn(text, fields)
+    } else {
+        log.info(text, fields)
+    }
+    shared.metrics.add(&[("send_ms", i64::try_from(took).unwrap_or(0)), ("calls", 1)]);
+    Ok(())
+}
+
+/// What came of units whose answer was acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::engine) struct Settled {
+    pub(in crate::engine) accepted: i64,
+    pub(in crate::engine) rejected: i64,
+    pub(in crate::engine) taken_back: i64,
+}
+
+/// Acknowledges units that were answered.
+pub(in crate::engine) async fn settle(
+    shared: &Shared,
+    claim: &Claim,
+    mapping: &Mapping,
+    batch: &str,
+    call: Vec<JobRecord>,
+    results: Vec<SaveResult>,
+) -> Result<Settled, Error> {
     let log = shared.log.of("writer");
     let (mut accepted, mut rejected, mut taken_back) = (0, 0, 0);
     let mut acks = Vec::new();
@@ -367,39 +393,20 @@ async fn settle(
     shared.metrics.waited(&mapping.object, &waited);
     note_stop(shared, mapping, &acks);
     let total = acks.len();
-    let text = match rejected {
-        0 => format!("{}: {total} accepted", mapping.object),
-        _ if taken_back > 0 => {
-            format!("{}: {rejected} of {total} rejected, {taken_back} taken back with them", mapping.object)
-        }
-        _ => format!("{}: {rejected} of {total} rejected", mapping.object),
-    };
     let orphaned = dependencies::awaited_keys(&acks);
     let acked = acknowledge(shared, claim, mapping, batch, acks).await?;
     dependencies::wake_if_there(shared, mapping, orphaned).await?;
-    let fields = json!({"mapping": mapping.object, "batch": batch, "ms": took});
-    if rejected > 0 {
-        log.warn(text, fields)
-    } else {
-        log.info(text, fields)
-    }
     if acked.deferred > 0 {
         log.info(
             format!("{} rows are locked by users; their outcome is written later", acked.deferred),
             json!({"mapping": mapping.object, "batch": batch}),
         );
     }
-    shared.metrics.add(&[
-        ("sent", total as i64),
-        ("succeeded", accepted),
-        ("rejected", rejected),
-        ("send_ms", i64::try_from(took).unwrap_or(0)),
-        ("calls", 1),
-    ]);
+    shared.metrics.add(&[("sent", total as i64), ("succeeded", accepted), ("rejected", rejected)]);
     if accepted > 0 {
         shared.metrics.written(&mapping.table);
     }
-    Ok(())
+    Ok(Settled { accepted, rejected, taken_back })
 }
 
 /// How long a change waited whose answer has just come; nothing where nobody knows when it was captured.
@@ -413,12 +420,12 @@ fn wait_of(claim: &Claim, job: &Job) -> Option<Duration> {
 fn outcomes(
     shared: &Shared,
     mapping: &Mapping,
-    call: &[Outgoing],
+    call: &[JobRecord],
     results: Vec<SaveResult>,
     taken: &HashMap<String, RowId>,
 ) -> Vec<UnitOutcome> {
     let innocent: Vec<bool> = results.iter().map(SaveResult::is_rolled_back).collect();
-    let of_result = |(out, result): (&Outgoing, SaveResult)| {
+    let of_result = |(out, result): (&JobRecord, SaveResult)| {
         let owner = result.id.as_ref().and_then(|id| Some((id, *taken.get(id)?)));
         match owner.filter(|_| result.success && is_new(&out.job)) {
             Some((id, owner)) => refused(mapping, of_another(mapping, &out.job, id, owner)),
@@ -458,7 +465,7 @@ async fn taken(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
-    call: &[Outgoing],
+    call: &[JobRecord],
     results: &[SaveResult],
 ) -> Result<HashMap<String, RowId>, Error> {
     let found = call.iter().zip(results).filter(|(out, result)| {
@@ -494,7 +501,7 @@ fn of_another(mapping: &Mapping, job: &Job, sfid: &str, owner: RowId) -> NewErro
 }
 
 /// What one answer means for its unit.
-fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> UnitOutcome {
+fn outcome(mapping: &Mapping, out: &JobRecord, result: SaveResult) -> UnitOutcome {
     let lastop = match out.job.op {
         "insert" => Some("INSERTED"),
         "update" => Some("UPDATED"),
@@ -530,14 +537,14 @@ fn outcome(mapping: &Mapping, out: &Outgoing, result: SaveResult) -> UnitOutcome
 }
 
 /// Acknowledges a call whose answer never came. What may be sent again is; a plain insert is looked up first, for
-/// Salesforce may have it.
-async fn lose(
+/// Salesforce may have it. `alone`: nothing else was in the request, so that the record itself may be the cause.
+pub(in crate::engine) async fn lose(
     shared: &Shared,
     claim: &Claim,
     mapping: &Mapping,
     batch: &str,
-    call: Vec<Outgoing>,
-    error: &salesforce::Error,
+    call: Vec<JobRecord>,
+    (error, alone): (&salesforce::Error, bool),
 ) -> Result<(), Error> {
     let mut hidden = Hidden::default();
     call.iter().for_each(|out| hidden.add(mapping, &out.job.patch));
@@ -550,7 +557,6 @@ async fn lose(
     if let salesforce::Error::Api { code, message, .. } = error {
         connection::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;
     }
-    let alone = call.len() == 1;
     let acks = call
         .into_iter()
         .map(|out| {

@@ -7,26 +7,21 @@ use serde_json::json;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-use crate::domain::changes::dispatch::{self, Call, Claimed, Job, Planned};
-use crate::domain::errors::catalogue;
+use crate::domain::changes::dispatch::{Call, Claimed, Job};
 use crate::domain::mappings::mapping::{Mapping, ranks};
-use crate::domain::names::RowId;
-use crate::postgres::changes::custody::UNREADABLE_CHANGES;
-use crate::postgres::changes::queue::{Ack, UnitOutcome};
+use crate::postgres::changes::queue::UnitOutcome;
 use crate::postgres::{Error, failpoint};
 
-use super::acknowledge::{self, ack, failure, finish, give_back, release};
+use super::acknowledge::{give_back, release};
+use super::bulk;
 use super::claim::{Claim, UNFIT_PAUSE};
-use super::keep::keep_answer;
+use super::planning::{CLAIM_BYTES, plan_table};
 use super::send;
-use crate::engine::{Shared, connection, custody, rules, schema, table_check};
+use crate::engine::{Shared, connection, rules, table_check};
 
 /// How many changes one ingestion takes at most, and how many units one claim.
 const INGEST: i64 = 5_000;
 const CLAIM: i64 = 200;
-/// How many bytes of changes are worked at once; what is more goes back, to be claimed next. In memory each is there
-/// several times: as it was captured, as it is sent, as the attempt keeps it.
-const CLAIM_BYTES: i64 = 16 << 20;
 /// Between two ingestions while full claims wait.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(500);
 /// Between looks: at once after work, then doubling up to this.
@@ -107,6 +102,9 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     if shared.link.is_doubtful() && !connection::probe(shared).await {
         return Ok(taken as usize);
     }
+    // Many at once go by jobs, before the first 200 of them go by calls.
+    let many = ingest.backlog.is_some() || bulk::least(shared).is_some_and(|least| taken >= least as i64);
+    let begun = if many { bulk::begin_due(shared).await? } else { 0 };
     let claim = Claim::new();
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
     let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
@@ -159,7 +157,7 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     }
     match failed {
         Some(error) => Err(error),
-        None => Ok(count + taken as usize),
+        None => Ok(count + begun + taken as usize),
     }
 }
 
@@ -183,97 +181,6 @@ async fn set_aside(
     );
     table_check::look(shared).await;
     released.err()
-}
-
-/// The units whose changes have room in memory; at least one of a claim. The others are given back.
-async fn fitting(
-    shared: &Shared,
-    claim: &Claim,
-    mapping: &Mapping,
-    units: Vec<Claimed>,
-    room: &mut i64,
-) -> Result<Vec<Claimed>, Error> {
-    let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
-    let bytes = shared.store.unsent_bytes(&mapping.table, &rows).await?;
-    let (mut fitting, mut later) = (Vec::new(), Vec::new());
-    for unit in units {
-        let weight = bytes.get(&unit.row).copied().unwrap_or(0);
-        if weight <= *room || *room == CLAIM_BYTES {
-            *room -= weight;
-            fitting.push(unit);
-        } else {
-            later.push(unit);
-        }
-    }
-    release(shared, claim, later, Duration::ZERO).await?;
-    Ok(fitting)
-}
-
-/// Folds the units of one table. What needs no send is acknowledged at once.
-async fn plan_table(
-    shared: &Shared,
-    claim: &Claim,
-    mapping: &Mapping,
-    units: Vec<Claimed>,
-    room: &mut i64,
-) -> Result<Vec<Job>, Error> {
-    let units = fitting(shared, claim, mapping, units, room).await?;
-    let rows: Vec<RowId> = units.iter().map(|unit| unit.row).collect();
-    let recreated: Vec<RowId> = units.iter().filter(|unit| unit.recreate).map(|unit| unit.row).collect();
-    let mut contents = shared.store.contents(mapping, &rows, &recreated).await?;
-    custody::set_unreadable_aside(shared, mapping, &contents).await?;
-    let mut jobs = Vec::new();
-    let (mut nothing, mut refused, mut noted) = (Vec::new(), Vec::new(), Vec::new());
-    for unit in units {
-        let content = contents.remove(&unit.row).unwrap_or_default();
-        if let (true, Some(last)) = (content.entries.is_empty(), content.unreadable.last()) {
-            let outcome = UnitOutcome::Nothing { reason: UNREADABLE_CHANGES };
-            let job = Job::bare(unit, Call::Update, "update", content.sfid, i64::from(last.entry));
-            nothing.push(ack(job, None, outcome));
-            continue;
-        }
-        match dispatch::plan(mapping, &unit, &content) {
-            Planned::Send(mut job) => {
-                if dispatch::is_to_be_noted(&job, &content) {
-                    job.unit.first_upto = Some(job.upto);
-                    noted.push((job.unit.row, job.upto));
-                }
-                jobs.push(*job);
-            }
-            Planned::Nothing { upto, op, reason } => {
-                nothing.push(Ack {
-                    unit,
-                    upto,
-                    op,
-                    key: None,
-                    request: None,
-                    response: None,
-                    outcome: UnitOutcome::Nothing { reason },
-                });
-            }
-            Planned::Refused { upto, op, patch, refusal } => {
-                // Understood like Salesforce's own words, where it would say the same.
-                let source = catalogue::source_of(refusal.code);
-                let job = Job { patch, ..Job::bare(unit, Call::Update, op, content.sfid, upto) };
-                let error = failure(mapping, &job, source, refusal.code, &refusal.message, refusal.fields);
-                refused.push(ack(job, None, acknowledge::refused(mapping, error)));
-            }
-        }
-    }
-    if !refused.is_empty() {
-        // What the org would take by now must not be refused for what it was.
-        schema::want(shared, &mapping.object, false);
-    }
-    finish(shared, claim, mapping, refused).await?;
-    if !nothing.is_empty() {
-        keep_answer(shared, claim, "-", &nothing).await?;
-        shared.metrics.add(&[("nothing", nothing.len() as i64)]);
-    }
-    if !noted.is_empty() {
-        let (rows, upto): (Vec<RowId>, Vec<i64>) = noted.into_iter().unzip();
-        shared.store.note_first_send(&claim.token, &mapping.table, &rows, &upto).await?;
-    }
-    Ok(jobs)
 }
 
 /// Parents before children; deletes last, children before parents.

@@ -10,4 +10,5 @@ pub mod outcomes;
 pub(super) mod pause;
 pub(super) mod pending;
 pub mod queue;
+pub mod write_jobs;
 pub mod writeback;

@@ -256,32 +256,19 @@ impl Store {
         let client = self.client().await?;
         let rows = client
             .query_cached(
-                "UPDATE syncdeck.unit SET state = 'inflight', token = $1,
-                     lease_until = clock_timestamp() + make_interval(secs => $2)
-                 WHERE ctid = ANY(ARRAY(
-                     SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
-                     ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
-                 RETURNING table_name, record_id, version, attempts, lost, lost_alone, sfid, recreate,
-                     first_upto::bigint, clock_timestamp()",
+                &format!(
+                    "UPDATE syncdeck.unit SET state = 'inflight', token = $1,
+                         lease_until = clock_timestamp() + make_interval(secs => $2)
+                     WHERE ctid = ANY(ARRAY(
+                         SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
+                         ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
+                     RETURNING {CLAIMED}"
+                ),
                 &[&token, &lease.as_secs_f64(), &limit],
             )
             .await
             .context("claim units")?;
-        Ok(rows
-            .iter()
-            .map(|row| Claimed {
-                table: row.get(0),
-                row: RowId(row.get(1)),
-                version: row.get(2),
-                attempts: row.get(3),
-                lost: row.get(4),
-                lost_alone: row.get(5),
-                sfid: row.get(6),
-                recreate: row.get(7),
-                first_upto: row.get(8),
-                claimed_at: row.get(9),
-            })
-            .collect())
+        Ok(rows.iter().map(claimed).collect())
     }
 
     /// Notes up to which entry rows are about to be sent as new records, under the token of their claim.
@@ -333,6 +320,25 @@ impl Store {
         drop(client);
         self.wake_stopped().await?;
         Ok(expired)
+    }
+}
+
+/// What of a unit a claim tells, for [`claimed`].
+pub(in crate::postgres) const CLAIMED: &str = "table_name, record_id, version, attempts, lost, lost_alone, sfid, recreate, first_upto::bigint, clock_timestamp()";
+
+/// A unit as it was claimed.
+pub(in crate::postgres) fn claimed(row: &tokio_postgres::Row) -> Claimed {
+    Claimed {
+        table: row.get(0),
+        row: RowId(row.get(1)),
+        version: row.get(2),
+        attempts: row.get(3),
+        lost: row.get(4),
+        lost_alone: row.get(5),
+        sfid: row.get(6),
+        recreate: row.get(7),
+        first_upto: row.get(8),
+        claimed_at: row.get(9),
     }
 }
 

@@ -56,7 +56,15 @@ impl Store {
         client
             .execute("DELETE FROM syncdeck.lease WHERE owner = $1", &[&owner])
             .await
-            .context("give leases back")
+            .context("give leases back")?;
+        client
+            .execute(
+                "UPDATE syncdeck.write_job SET lease_until = clock_timestamp()
+                 WHERE owner = $1 AND lease_until > clock_timestamp()",
+                &[&owner],
+            )
+            .await
+            .context("give jobs back")
             .map(drop)
     }
 

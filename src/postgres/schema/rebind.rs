@@ -396,7 +396,7 @@ impl Store {
         );
         transaction.execute(&sql, &[&rebinding.to.id]).await.context("note the new org")?;
         // An engine that was only asleep proves its lease in vain.
-        let sql = "DELETE FROM syncdeck.lease;
+        let sql = "DELETE FROM syncdeck.lease; DELETE FROM syncdeck.write_job;
              DELETE FROM syncdeck.candidate; DELETE FROM syncdeck.refused; DELETE FROM syncdeck.reread;
              DELETE FROM syncdeck.fetched; DELETE FROM syncdeck.change_events; DELETE FROM syncdeck.finding; DELETE FROM syncdeck.verify;
              UPDATE syncdeck.conflict SET winner = 'postgres', decided_by = 'another org took its place',

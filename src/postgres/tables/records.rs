@@ -104,7 +104,8 @@ impl Store {
         let client = self.client().await?;
         let attempts = client
             .query(
-                "SELECT at, outcome, op || coalesce(': ' || code || ' ' || message, '') || '  batch ' || batch, request, response
+                "SELECT at, outcome, op || coalesce(': ' || code || ' ' || message, '')
+                     || CASE WHEN batch ~ '^750[A-Za-z0-9]{15}$' THEN '  bulk job ' ELSE '  batch ' END || batch, request, response
                  FROM syncdeck.attempt WHERE table_name = $1 AND record_id = $2 ORDER BY id DESC LIMIT $3",
                 &[&at.table, &at.row.0, &HISTORY],
             )

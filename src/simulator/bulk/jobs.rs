@@ -141,6 +141,11 @@ pub(in crate::simulator) struct Ingest {
 }
 
 impl Ingest {
+    /// Whether it can still be filled or closed.
+    pub(in crate::simulator) fn is_open(&self) -> bool {
+        self.head.state == JobState::Open
+    }
+
     /// As the job tells itself when it is made.
     pub(super) fn told(&self) -> Value {
         let mut told = self.told_short();
@@ -216,7 +221,7 @@ const RECORD: usize = 256;
 /// All jobs, and what they used up today.
 #[derive(Debug, Default)]
 pub(in crate::simulator) struct Jobs {
-    pub(super) ingest: BTreeMap<String, Ingest>,
+    pub(in crate::simulator) ingest: BTreeMap<String, Ingest>,
     pub(super) query: BTreeMap<String, Query>,
     made: u64,
     pub(in crate::simulator) batches: u64,

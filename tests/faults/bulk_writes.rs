@@ -1,0 +1,244 @@
+//! Writes by jobs of Bulk API 2.0 while engines die, stall and compete, and answers are lost: nothing is lost, doubled or out of
+//! order, and no row goes another way while its job may still be worked on.
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use syncdeck::postgres::failpoint;
+
+use crate::application::CONTACT;
+use crate::support::server;
+use crate::world::World;
+
+/// Rows of one change, more than go in one chunk of a job.
+const MANY: usize = 420;
+
+/// Requests of a job whose answers are lost.
+const ASKED: [&str; 5] =
+    ["POST jobs/ingest", "PUT jobs/ingest", "PATCH jobs/ingest", "GET jobs/ingest", "failedResults"];
+
+const MAPPINGS: &str = r#"
+[[mapping]]
+object = "Contact"
+fields = ["LastName", "Description", "FirstName", "Email", "Title"]
+external_id = "External_Id__c"
+poll_interval = "300ms"
+bulk_from = 100
+"#;
+
+const IN_FLIGHT: &str = "SELECT count(*) FROM syncdeck.write_job WHERE closed";
+const JOBS: &str = "SELECT count(*) FROM syncdeck.write_job";
+const TAKEN_OVER: &str = "SELECT count(*) FROM syncdeck.log WHERE message LIKE '%is taken over'";
+/// Whether anything is still to be sent, or to be learnt of.
+const UNSENT: &str =
+    "SELECT (SELECT count(*) FROM syncdeck.unit) + (SELECT count(*) FROM salesforce._trigger_log)";
+
+async fn world(name: &str) -> World {
+    // A job is begun in one go, however slow the machine is. No test waits for the end of such a lease.
+    world_of(name, "request_timeout = \"20s\"\nlease = \"60s\"").await
+}
+
+async fn world_of(name: &str, limits: &str) -> World {
+    let mut world = World::build(name, server(), MAPPINGS, &[CONTACT]).await;
+    world.limits = limits.to_owned();
+    world.engine().await;
+    world
+}
+
+/// What an engine that is dead holds, as it is when its leases are over.
+const END_LEASES: &str = "UPDATE syncdeck.write_job SET lease_until = clock_timestamp();
+    UPDATE syncdeck.unit SET lease_until = clock_timestamp() WHERE state = 'inflight' AND lease_until < 'infinity';
+    UPDATE syncdeck.lease SET until = clock_timestamp()";
+
+impl World {
+    /// One transaction that changes all rows, or makes them; the ledger knows of it.
+    async fn change_all(&mut self, value: &str) {
+        let sql = format!(
+            "INSERT INTO salesforce.contact (lastname, description, external_id__c)
+             SELECT '{value} ' || n, '{value}', 'B' || n FROM generate_series(1, {MANY}) n WHERE NOT EXISTS (SELECT FROM salesforce.contact);
+             UPDATE salesforce.contact SET lastname = '{value} ' || substr(external_id__c, 2), description = '{value}'
+             WHERE description IS DISTINCT FROM '{value}'"
+        );
+        self.run(&sql).await;
+        let rows =
+            self.sql.query("SELECT id, external_id__c, lastname FROM salesforce.contact", &[]).await.unwrap();
+        assert_eq!(rows.len(), MANY);
+        for row in rows {
+            let (id, key, name): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
+            let values =
+                [("LastName", json!(name)), ("Description", json!(value)), ("External_Id__c", json!(key))];
+            self.application.note(CONTACT, &key, id, &values);
+        }
+    }
+
+    async fn until_all_sent(&mut self) {
+        self.until_count("everything is sent", UNSENT, 0).await;
+        self.until_count("no job is left", JOBS, 0).await;
+    }
+
+    /// Kills the only engine, and starts another one that finds its leases over.
+    async fn replace(&mut self, failpoints: &str) {
+        self.engines[0].signal(Signal::SIGKILL);
+        self.engines.remove(0).forget();
+        self.run(END_LEASES).await;
+        self.start_engine(failpoints);
+    }
+
+    /// Waits until an engine met the failpoint once more than before.
+    async fn until_met(&mut self, point: &str, before: usize) {
+        self.until(&format!("the engine meets {point}"), async |world| world.met(point) > before).await;
+    }
+
+    /// How often rows of `change_all` were written, or made.
+    fn written(&self) -> usize {
+        let is_own = |key: &Option<String>| key.as_deref().is_some_and(|key| key.starts_with('B'));
+        let journal = self.org.journal_since(0);
+        journal.iter().filter(|entry| entry.source == "api" && is_own(&entry.external_id)).count()
+    }
+
+    fn met(&self, point: &str) -> usize {
+        self.printed().matches(&format!("failpoint {point}:")).count()
+    }
+}
+
+/// The failpoints that a job passes, with those of every acknowledgement.
+fn points() -> impl Iterator<Item = &'static str> {
+    failpoint::JOBS.into_iter().chain([failpoint::MID_ACKNOWLEDGE, failpoint::BEFORE_WRITE_BACK])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_dies_at_each_step_of_a_job_loses_and_doubles_nothing() {
+    let mut world = world("job: dies at each step").await;
+    world.change_all("first").await;
+    world.until_all_sent().await;
+    for point in points() {
+        let before = world.met(point);
+        world.replace(&format!("{point}=kill")).await;
+        world.change_all(point).await;
+        world.until_met(point, before).await;
+        world.replace("").await;
+        world.until_all_sent().await;
+    }
+    assert!(world.org.ingest_jobs().0 > failpoint::JOBS.len());
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_fails_at_each_step_of_a_job_loses_and_doubles_nothing() {
+    let mut world = world("job: fails at each step").await;
+    for point in points() {
+        let before = world.met(point);
+        world.replace(&format!("{point}=fail")).await;
+        world.change_all(point).await;
+        world.until_met(point, before).await;
+        world.replace("").await;
+        world.until_all_sent().await;
+    }
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_job_of_a_dead_engine_is_worked_on_none_of_its_rows_goes_another_way() {
+    let mut world = world("job: left under way").await;
+    world.change_all("first").await;
+    world.until_all_sent().await;
+    world.org.change_faults(|faults| faults.hold_jobs = Some(200));
+    world.change_all("second").await;
+    world.until_count("a job is under way", IN_FLIGHT, 1).await;
+    world.until("half of it is done", async |world| world.written() >= MANY + 200).await;
+    world.engines[0].signal(Signal::SIGKILL);
+    world.engines.remove(0).forget();
+    world.run(END_LEASES).await;
+    // What changes now must not be overtaken by what the job still writes.
+    world.change_all("third").await;
+    world.start_engine("");
+    world.until_count("another engine has it", TAKEN_OVER, 1).await;
+    let done = world.written();
+    // A round of the queue passes: other changes are sent.
+    world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Else', 'E1')").await;
+    world
+        .until("another row is sent", async |world| world.org.find_by_external_id("Contact", "E1").is_some())
+        .await;
+    assert_eq!(world.written(), done);
+    world.org.change_faults(|faults| faults.hold_jobs = None);
+    world.until_all_sent().await;
+    world.run("DELETE FROM salesforce.contact WHERE external_id__c = 'E1'").await;
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_comes_back_after_its_job_was_taken_over_changes_nothing() {
+    let mut world = world("job: stopped and resumed").await;
+    world.change_all("first").await;
+    world.until_all_sent().await;
+    world.org.change_faults(|faults| faults.hold_jobs = Some(0));
+    world.change_all("second").await;
+    world.until_count("a job is under way", IN_FLIGHT, 1).await;
+    let owner = "SELECT owner FROM syncdeck.write_job";
+    let first = world.text(owner).await;
+    world.engines[0].signal(Signal::SIGSTOP);
+    world.run(END_LEASES).await;
+    world.start_engine("");
+    world
+        .until("another engine has it", async |world| {
+            world.sql.query_one(owner, &[]).await.is_ok_and(|row| Some(row.get::<_, String>(0)) != first)
+        })
+        .await;
+    world.engines[0].signal(Signal::SIGCONT);
+    world.org.change_faults(|faults| faults.hold_jobs = None);
+    world.until_all_sent().await;
+    assert_eq!(world.written(), 2 * MANY, "each row was written once more");
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_gone_counts_as_a_lost_answer() {
+    // That there is no such job is believed when a lease is over.
+    let mut world = world_of("job: gone", "request_timeout = \"10s\"\nlease = \"20s\"").await;
+    world.change_all("first").await;
+    world.until_all_sent().await;
+    world.org.change_faults(|faults| faults.hold_jobs = Some(200));
+    world.change_all("second").await;
+    world.until_count("a job is under way", IN_FLIGHT, 1).await;
+    world.until("half of it is done", async |world| world.written() >= MANY + 200).await;
+    // Somebody ends it and has it forgotten.
+    world.org.forget_ingest_jobs();
+    world.org.change_faults(|faults| faults.hold_jobs = None);
+    world.until_all_sent().await;
+    let lost = "SELECT count(*) FROM syncdeck.attempt WHERE outcome = 'lost'";
+    assert_eq!(world.count(lost).await, MANY as i64);
+    assert_eq!(world.count("SELECT count(*) FROM syncdeck.error WHERE record_id IS NOT NULL").await, 0);
+    world.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_cut_or_lost_anywhere_cost_nothing() {
+    let mut world = world("job: answers lost").await;
+    world.change_all("first").await;
+    world.until_all_sent().await;
+    let mut lost = 0;
+    for round in 0..2 {
+        for asked in ASKED {
+            // A new engine has no jobs at rest. It is up when it has sent something.
+            world.replace("").await;
+            world
+                .run(&format!(
+                    "UPDATE salesforce.contact SET title = '{asked} {round}' WHERE external_id__c = 'B1'"
+                ))
+                .await;
+            world.until_all_sent().await;
+            world.org.change_faults(|faults| {
+                faults.lose_answer_to = Some(asked.to_owned());
+                faults.cut_answer = if round == 1 { 2 } else { 0 };
+            });
+            world.change_all(&format!("{asked} {round}")).await;
+            world.until_all_sent().await;
+            lost += 1;
+            // An answer that is cut may be one without which nothing of the kind is asked.
+            if round == 0 {
+                assert_eq!(world.org.fault_counts().lose_answer, lost, "{asked}");
+            }
+            world.org.change_faults(|faults| (faults.lose_answer_to, faults.cut_answer) = (None, 0));
+        }
+    }
+    world.judge().await;
+}
