@@ -31,7 +31,7 @@ async fn what_does_not_fit_is_refused_by_name_with_the_remedy() {
         "",
     )
     .await;
-    assert!(text.contains("invalid_client") && text.contains("check salesforce.client_id"), "{text}");
+    assert!(text.contains("invalid_client") && text.contains("Check salesforce.client_id"), "{text}");
     let text =
         refusal(&world, |config| config.salesforce.login_url = "http://127.0.0.1:9".to_owned(), "").await;
     assert!(text.contains("no connection to 127.0.0.1:9"), "{text}");
