@@ -7,6 +7,8 @@
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod by_hand;
+#[path = "../shared/connected.rs"]
+mod connected;
 #[path = "../shared/figures.rs"]
 mod figures;
 #[path = "../shared/signed_in.rs"]
@@ -24,20 +26,14 @@ use syncdeck::engine;
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
 use tokio::sync::mpsc;
-use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
+use connected::connect;
 use figures::{counted, figure};
 
 const CHANGES: usize = 100;
 /// Between two changes: none of them finds its reader at work.
 const PAUSE: Duration = Duration::from_millis(300);
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 // Engine, org and client would be programs of their own, each with its threads.
 #[tokio::main(worker_threads = 4)]

@@ -9,6 +9,8 @@
 
 mod bare;
 mod by_hand;
+#[path = "../shared/connected.rs"]
+mod connected;
 mod felt;
 #[path = "../shared/figures.rs"]
 mod figures;
@@ -29,8 +31,10 @@ use syncdeck::domain::state::MappingState;
 use syncdeck::engine;
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+
+use connected::connect;
 
 /// A console's page.
 const PAGE: usize = 100;
@@ -61,12 +65,6 @@ fn ms(time: Duration) -> f64 {
 fn percentile(times: &mut [f64], p: usize) -> f64 {
     times.sort_by(f64::total_cmp);
     times[(times.len() * p / 100).min(times.len() - 1)]
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// Whether a part is to be measured: those that are named, or all.

@@ -8,6 +8,8 @@
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod by_hand;
+#[path = "../shared/connected.rs"]
+mod connected;
 #[path = "../shared/figures.rs"]
 mod figures;
 #[path = "../shared/signed_in.rs"]
@@ -23,9 +25,9 @@ use std::time::Duration;
 use serde_json::json;
 use syncdeck::demo::private::{Options, PrivateServer};
 use syncdeck::simulator::{self, Org, OrgOptions};
-use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
+use connected::connect;
 use figures::{counted, figure};
 
 /// Of how many records the memory is compared.
@@ -117,12 +119,6 @@ async fn serve(records: usize) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(simulator::serve(org, listener, CancellationToken::new()));
     address
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// A database of its own.

@@ -9,6 +9,8 @@
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod by_hand;
+#[path = "../shared/connected.rs"]
+mod connected;
 #[path = "../shared/signed_in.rs"]
 mod signed_in;
 
@@ -26,8 +28,10 @@ use syncdeck::domain::state::MappingState;
 use syncdeck::engine;
 use syncdeck::postgres::Store;
 use syncdeck::simulator::{self, Org, OrgOptions};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+
+use connected::connect;
 
 const ROWS: usize = 100_000;
 const ERRORS: usize = 5_000;
@@ -99,12 +103,6 @@ impl World {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 fn org() -> Org {

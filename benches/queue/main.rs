@@ -11,6 +11,8 @@
 
 mod by_hand;
 mod capture;
+#[path = "../shared/connected.rs"]
+mod connected;
 mod drain;
 mod engines;
 mod idle;
@@ -24,12 +26,13 @@ mod writing;
 
 use std::time::Duration;
 
+use connected::connect;
 use serde_json::{Value, json};
 use syncdeck::demo::private::{Options, PrivateServer};
 use syncdeck::domain::mappings::field::{Field, FieldType};
 use syncdeck::domain::mappings::mapping::Mapping;
 use syncdeck::postgres::Store;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use writing::config;
 
 /// The units that a claim takes at most.
@@ -90,12 +93,6 @@ fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// Runs statements one by one: some refuse to be part of a transaction.

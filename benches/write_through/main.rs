@@ -7,6 +7,8 @@
 #![allow(clippy::disallowed_macros, reason = "a bench prints its figures")]
 
 mod by_hand;
+#[path = "../shared/connected.rs"]
+mod connected;
 #[path = "../shared/figures.rs"]
 mod figures;
 #[path = "../shared/signed_in.rs"]
@@ -21,9 +23,10 @@ use std::time::{Duration, Instant};
 
 use syncdeck::demo::private::{Options, PrivateServer};
 use syncdeck::simulator::{self, Org, OrgOptions};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use connected::connect;
 use figures::{counted, figure};
 
 /// Of the bare client's speed.
@@ -73,12 +76,6 @@ async fn serve() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(simulator::serve(org, listener, CancellationToken::new()));
     address
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// Inserts rows, then changes them, while an engine sends.
