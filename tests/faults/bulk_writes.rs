@@ -50,6 +50,15 @@ const END_LEASES: &str = "UPDATE syncdeck.write_job SET lease_until = clock_time
     UPDATE syncdeck.lease SET until = clock_timestamp()";
 
 impl World {
+    /// Writes all rows twice, the second time by a job that waits once it did so many of them.
+    async fn hold_a_job(&mut self, after: u64) {
+        self.change_all("first").await;
+        self.until_all_sent().await;
+        self.org.change_faults(|faults| faults.hold_jobs = Some(after));
+        self.change_all("second").await;
+        self.until_count("a job is under way", IN_FLIGHT, 1).await;
+    }
+
     /// One transaction that changes all rows, or makes them; the ledger knows of it.
     async fn change_all(&mut self, value: &str) {
         let sql = format!(
@@ -139,11 +148,7 @@ async fn an_engine_that_fails_at_each_step_of_a_job_loses_and_doubles_nothing() 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_job_of_a_dead_engine_is_worked_on_none_of_its_rows_goes_another_way() {
     let mut world = world("job: left under way").await;
-    world.change_all("first").await;
-    world.until_all_sent().await;
-    world.org.change_faults(|faults| faults.hold_jobs = Some(200));
-    world.change_all("second").await;
-    world.until_count("a job is under way", IN_FLIGHT, 1).await;
+    world.hold_a_job(200).await;
     world.until("half of it is done", async |world| world.written() >= MANY + 200).await;
     world.engines[0].signal(Signal::SIGKILL);
     world.engines.remove(0).forget();
@@ -168,11 +173,7 @@ async fn while_a_job_of_a_dead_engine_is_worked_on_none_of_its_rows_goes_another
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_comes_back_after_its_job_was_taken_over_changes_nothing() {
     let mut world = world("job: stopped and resumed").await;
-    world.change_all("first").await;
-    world.until_all_sent().await;
-    world.org.change_faults(|faults| faults.hold_jobs = Some(0));
-    world.change_all("second").await;
-    world.until_count("a job is under way", IN_FLIGHT, 1).await;
+    world.hold_a_job(0).await;
     let owner = "SELECT owner FROM syncdeck.write_job";
     let first = world.text(owner).await;
     world.engines[0].signal(Signal::SIGSTOP);
@@ -194,11 +195,7 @@ async fn an_engine_that_comes_back_after_its_job_was_taken_over_changes_nothing(
 async fn a_job_that_is_gone_counts_as_a_lost_answer() {
     // That there is no such job is believed when a lease is over.
     let mut world = world_of("job: gone", "request_timeout = \"10s\"\nlease = \"20s\"").await;
-    world.change_all("first").await;
-    world.until_all_sent().await;
-    world.org.change_faults(|faults| faults.hold_jobs = Some(200));
-    world.change_all("second").await;
-    world.until_count("a job is under way", IN_FLIGHT, 1).await;
+    world.hold_a_job(200).await;
     world.until("half of it is done", async |world| world.written() >= MANY + 200).await;
     // Somebody ends it and has it forgotten.
     world.org.forget_ingest_jobs();
