@@ -15,7 +15,9 @@ use crate::postgres::changes::keys;
 use crate::postgres::changes::writeback;
 use crate::postgres::errors::sync_errors;
 
-use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, Ack, Acked, Awaited, UNSENT, UnitOutcome};
+use crate::postgres::changes::queue::{
+    ARCHIVE_COLUMNS, Ack, Acked, Awaited, STILL_UNSENT, UNITS_BY_KEY, UnitOutcome,
+};
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
 
 /// When the users' rows are told.
@@ -97,9 +99,9 @@ impl Store {
                      SELECT log.id FROM unnest($2::integer[], $3::integer[]) AS done (record, upto),
                      LATERAL (
                          SELECT id FROM {schema}._trigger_log
-                         WHERE table_name = $1 AND record_id = done.record AND id <= done.upto AND {UNSENT}
+                         WHERE table_name = $1 AND record_id = done.record AND id <= done.upto AND {STILL_UNSENT}
                          OFFSET 0) log))
-                     AND {UNSENT}
+                     AND {STILL_UNSENT}
                  RETURNING *, $4::jsonb -> record_id::text AS done
              ) INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
              SELECT id, txid, created_at, clock_timestamp(), clock_timestamp(), txid_current(),
@@ -133,7 +135,7 @@ impl Store {
                  SELECT log.id FROM unnest($2::integer[], $3::integer[]) AS failed (record, upto),
                  LATERAL (
                      SELECT id FROM {schema}._trigger_log
-                     WHERE table_name = $1 AND record_id = failed.record AND id <= failed.upto AND {UNSENT}
+                     WHERE table_name = $1 AND record_id = failed.record AND id <= failed.upto AND {STILL_UNSENT}
                      ORDER BY id FOR UPDATE) log))",
             schema = self.schema
         );
@@ -238,12 +240,15 @@ async fn lock_units(
         tables.entry(&ack.unit.table).or_default().push(ack.unit.row.0);
     }
     let mut units = BTreeMap::new();
-    for (table, rows) in tables {
+    for (table, mut rows) in tables {
+        // In one order, so that no two of these wait for each other.
+        rows.sort_unstable();
         let locked = transaction
             .query_cached(
-                "SELECT record_id, version, attempts, lost, lost_alone, outcome IS NOT NULL FROM syncdeck.unit
-                 WHERE table_name = $2 AND record_id = ANY($3) AND state = 'inflight' AND token = $1
-                 ORDER BY record_id FOR UPDATE",
+                "SELECT unit.* FROM unnest($3::integer[]) AS wanted (record), LATERAL (
+                     SELECT record_id, version, attempts, lost, lost_alone, outcome IS NOT NULL FROM syncdeck.unit
+                     WHERE table_name = $2 AND record_id = wanted.record AND (state || '') = 'inflight' AND token = $1
+                     FOR UPDATE) unit",
                 &[&token, &table, &rows],
             )
             .await
@@ -361,10 +366,7 @@ async fn settle_units(
     }
     for (table, rows) in finished {
         transaction
-            .execute_cached(
-                "DELETE FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2)",
-                &[&table, &rows],
-            )
+            .execute_cached(&format!("DELETE FROM syncdeck.unit WHERE {UNITS_BY_KEY}"), &[&table, &rows])
             .await
             .context("remove finished units")?;
     }
@@ -377,7 +379,7 @@ async fn settle_units(
         // Looked up for each unit, not joined: a plan made while the queue was empty is right for a million.
         transaction
             .execute_cached(
-                "UPDATE syncdeck.unit SET token = NULL, lease_until = NULL, (state, ready_at, attempts, lost, lost_alone,
+                &format!("UPDATE syncdeck.unit SET token = NULL, lease_until = NULL, (state, ready_at, attempts, lost, lost_alone,
                      held_table, held_record, held_key, held_text, sfid, recreate, first_upto,
                      outcome) = (
                      SELECT next.state, clock_timestamp() + make_interval(secs => next.pause), next.attempts, next.lost,
@@ -388,7 +390,7 @@ async fn settle_units(
                      FROM jsonb_to_record($3::jsonb -> unit.record_id::text) AS next (state text, pause double precision,
                          attempts integer, lost integer, lost_alone integer, held_table text, held_record integer,
                          held_key text, held_text text, recreate boolean, first_upto integer, sfid text, gone boolean, owes_row boolean, outcome jsonb))
-                 WHERE table_name = $1 AND record_id = ANY($2)",
+                 WHERE {UNITS_BY_KEY}"),
                 &[&table, &rows, &serde_json::to_value(&next).unwrap_or_default()],
             )
             .await

@@ -8,7 +8,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowId;
 use crate::domain::values::hstore::{self, Hstore};
 
-use crate::postgres::changes::queue::{CAPTURED_AT, UNSENT};
+use crate::postgres::changes::queue::{CAPTURED_AT, STILL_UNSENT, UNSENT};
 use crate::postgres::tables::records::row_values;
 use crate::postgres::tables::row_condition::RowCondition;
 use crate::postgres::{Cached, Error, ErrorContext, PooledClient, Store, quote};
@@ -30,10 +30,10 @@ impl Store {
         let sql = format!(
             "SELECT entry.* FROM unnest($2::integer[]) AS wanted (record), LATERAL (
                  SELECT id, record_id, action, sfid, values, {CAPTURED_AT} FROM {schema}._trigger_log
-                 WHERE table_name = $1 AND record_id = wanted.record AND {UNSENT}
+                 WHERE table_name = $1 AND record_id = wanted.record AND {STILL_UNSENT}
                      AND (state <> 'NEW' OR id < (
                          SELECT max(id) FROM {schema}._trigger_log
-                         WHERE table_name = $1 AND record_id = wanted.record AND state IN ('PENDING', 'FAILED')))
+                         WHERE table_name = $1 AND record_id = wanted.record AND (state || '') IN ('PENDING', 'FAILED')))
                  ORDER BY id OFFSET 0) entry
              ORDER BY id",
             schema = self.schema
@@ -162,7 +162,7 @@ impl Store {
         let sql = format!(
             "SELECT wanted.record, entry.bytes FROM unnest($2::integer[]) AS wanted (record), LATERAL (
                  SELECT sum(octet_length(values))::bigint AS bytes FROM {}._trigger_log
-                 WHERE table_name = $1 AND record_id = wanted.record AND {UNSENT} OFFSET 0) entry
+                 WHERE table_name = $1 AND record_id = wanted.record AND {STILL_UNSENT} OFFSET 0) entry
              WHERE entry.bytes IS NOT NULL",
             self.schema
         );

@@ -251,23 +251,28 @@ impl Store {
         Ok(taken)
     }
 
-    /// Claims up to `limit` ready units under a new random token, for `lease`. Partial index `unit_ready`.
+    /// Claims up to `limit` ready units under a new random token, for `lease`. They are read along the partial index
+    /// `unit_ready`: to a planner that saw an empty queue, sorting all that is ready would be as good.
     pub async fn claim(&self, token: &str, lease: Duration, limit: i64) -> Result<Vec<Claimed>, Error> {
-        let client = self.client().await?;
-        let rows = client
-            .query_cached(
-                &format!(
-                    "UPDATE syncdeck.unit SET state = 'inflight', token = $1,
-                         lease_until = clock_timestamp() + make_interval(secs => $2)
-                     WHERE ctid = ANY(ARRAY(
-                         SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
-                         ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
-                     RETURNING {CLAIMED}"
-                ),
-                &[&token, &lease.as_secs_f64(), &limit],
-            )
-            .await
-            .context("claim units")?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.context("begin a claim")?;
+        let planned = async { transaction.batch_execute(IN_ORDER).await.context("begin a claim") };
+        let sql = format!(
+            "UPDATE syncdeck.unit SET state = 'inflight', token = $1,
+                 lease_until = clock_timestamp() + make_interval(secs => $2)
+             WHERE ctid = ANY(ARRAY(
+                 SELECT ctid FROM syncdeck.unit WHERE state = 'ready' AND ready_at <= clock_timestamp()
+                 ORDER BY ready_at LIMIT $3 FOR UPDATE SKIP LOCKED))
+             RETURNING {CLAIMED}"
+        );
+        let claim = async {
+            transaction
+                .query_cached(&sql, &[&token, &lease.as_secs_f64(), &limit])
+                .await
+                .context("claim units")
+        };
+        let ((), rows) = tokio::try_join!(planned, claim)?;
+        transaction.commit().await.context("finish a claim")?;
         Ok(rows.iter().map(claimed).collect())
     }
 
@@ -345,6 +350,17 @@ pub(in crate::postgres) fn claimed(row: &tokio_postgres::Row) -> Claimed {
 /// Entries whose fate is open; not those that nobody can read, which are FAILED for good (`custody`).
 pub(in crate::postgres) const UNSENT: &str =
     "state IN ('NEW', 'PENDING', 'FAILED') AND (state <> 'FAILED' OR sf_result IS DISTINCT FROM -1)";
+
+/// The same of entries that are looked up by their ids or their records: no index of states fits it. To a planner that saw
+/// these tables while they were empty all indexes are as good, and one of states holds everything that waits.
+pub(in crate::postgres) const STILL_UNSENT: &str =
+    "(state || '') IN ('NEW', 'PENDING', 'FAILED') AND (state <> 'FAILED' OR sf_result IS DISTINCT FROM -1)";
+
+/// The units of the table `$1` whose records are in `$2`, for statements that have them locked: each by its key. A planner that
+/// saw an empty queue would walk all of the table's units.
+pub(in crate::postgres) const UNITS_BY_KEY: &str = "ctid = ANY(ARRAY(
+    SELECT found.ctid FROM unnest($2::integer[]) AS wanted (record), LATERAL (
+        SELECT ctid FROM syncdeck.unit WHERE table_name = $1 AND record_id = wanted.record OFFSET 0) found))";
 
 /// Entries that are about a row, and say what was done to it.
 pub(in crate::postgres) const FITS: &str =

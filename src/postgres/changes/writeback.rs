@@ -13,7 +13,7 @@ use crate::domain::names::{RowId, RowRef};
 
 use crate::domain::changes::dispatch::KEPT_OUT;
 use crate::postgres::changes::custody::{UNREADABLE, UNREADABLE_CHANGES};
-use crate::postgres::changes::queue::{Ack, UnitOutcome};
+use crate::postgres::changes::queue::{Ack, UNITS_BY_KEY, UnitOutcome};
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
 
 impl Store {
@@ -175,14 +175,14 @@ impl Store {
             .collect();
         transaction
             .execute_cached(
-                "DELETE FROM syncdeck.unit WHERE table_name = $1 AND record_id = ANY($2) AND state = 'writeback'",
+                &format!("DELETE FROM syncdeck.unit WHERE {UNITS_BY_KEY} AND (state || '') = 'writeback'"),
                 &[&table, &told],
             )
             .await
             .context("remove units written back late")?;
         transaction
             .execute_cached(
-                "UPDATE syncdeck.unit SET outcome = NULL WHERE table_name = $1 AND record_id = ANY($2)",
+                &format!("UPDATE syncdeck.unit SET outcome = NULL WHERE {UNITS_BY_KEY}"),
                 &[&table, &told],
             )
             .await

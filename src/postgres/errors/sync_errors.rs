@@ -377,21 +377,29 @@ pub(in crate::postgres) async fn settle_errors(
     }
     keep_row_errors(transaction, kept).await?;
     for (table, how) in resolved {
-        let rows: Vec<i32> = how.keys().filter_map(|row| row.parse().ok()).collect();
-        // Mostly there are none, and even an update of no row has errors counted. What a comparison found is over when both
-        // sides agree, not when one change was taken.
-        let any =
-            "SELECT FROM syncdeck.error WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL
-             AND op <> 'verify' LIMIT 1";
-        if transaction.query_cached(any, &[&table, &rows]).await.context("look for sync errors")?.is_empty() {
+        let mut rows: Vec<i32> = how.keys().filter_map(|row| row.parse().ok()).collect();
+        rows.sort_unstable();
+        // Mostly there are none, and even an update of no row has errors counted. Looked up row by row: a planner that saw an
+        // empty list would walk all of it. What a comparison found is over when both sides agree, not when one change was taken.
+        let found = transaction
+            .query_cached(
+                "SELECT error.id FROM unnest($2::integer[]) AS wanted (record), LATERAL (
+                     SELECT id FROM syncdeck.error WHERE table_name = $1 AND record_id = wanted.record AND resolved_at IS NULL
+                     AND op <> 'verify' FOR UPDATE) error",
+                &[&table, &rows],
+            )
+            .await
+            .context("look for sync errors")?;
+        if found.is_empty() {
             continue;
         }
+        let ids: Vec<i64> = found.iter().map(|row| row.get(0)).collect();
         transaction
             .execute_cached(
                 "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(),
-                     resolution = $3::jsonb ->> record_id::text, next_retry_at = NULL
-                 WHERE table_name = $1 AND record_id = ANY($2) AND resolved_at IS NULL AND op <> 'verify'",
-                &[&table, &rows, &Value::Object(how)],
+                     resolution = $2::jsonb ->> record_id::text, next_retry_at = NULL
+                 WHERE id = ANY($1)",
+                &[&ids, &Value::Object(how)],
             )
             .await
             .context("resolve sync errors")?;
