@@ -8,6 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 pub(super) struct Index(HashMap<Box<str>, Numbers>);
 
 #[derive(Debug)]
+#[allow(
+    clippy::box_collection,
+    reason = "a set in its place would make the entry of every single value larger"
+)]
 enum Numbers {
     One(u32),
     Several(Box<BTreeSet<u32>>),

@@ -92,7 +92,7 @@ impl Default for OrgOptions {
             upload_limit: 100 * 1024 * 1024,
             selectable_entities: 5,
             kept_events: 100_000,
-            kept_writes: 1_000_000,
+            kept_writes: 500_000,
             daily_events: 50_000,
             long_poll: Duration::from_secs(110),
             reconnect_within: Duration::from_secs(40),
