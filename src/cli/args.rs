@@ -435,6 +435,18 @@ pub(super) struct SimulatorOptions {
     /// Records at the start
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(super) rows: usize,
+    /// The same number gives the same records and the same dice of the faults
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Public key or certificate (PEM) of the app, for a login by JWT: assertions must be signed with its private key
+    #[arg(long, value_name = "FILE")]
+    pub(super) jwt_key: Option<PathBuf>,
+    /// Each refresh token is good once and gives the next; one that comes a second time ends all access
+    #[arg(long)]
+    pub(super) rotate_refresh_tokens: bool,
+    /// Milliseconds that each answer takes longer
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=600_000))]
+    pub(super) latency: u64,
 }
 
 /// What is done about alerts.

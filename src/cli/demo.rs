@@ -1,6 +1,8 @@
 //! The demo and the simulated org.
 
 use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
 
 use color_eyre::eyre::{Result, eyre};
 use serde_json::json;
@@ -134,17 +136,28 @@ async fn headless(cli: &Cli, options: &DemoOptions, wanted: &Options) -> Result<
 
 /// The simulated org alone.
 pub(super) async fn simulator(options: &SimulatorOptions) -> Result<u8> {
-    let app = OrgOptions::default();
+    let app = OrgOptions {
+        seed: options.seed,
+        public_key: options.jwt_key.as_deref().map(public_key).transpose()?,
+        rotate_refresh_tokens: options.rotate_refresh_tokens,
+        latency: Duration::from_millis(options.latency),
+        ..OrgOptions::default()
+    };
     let org = Org::new(app.clone());
-    seed::populate(&org, options.rows, app.seed);
+    seed::populate(&org, options.rows, options.seed);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         eyre!("cannot listen on port {}: {error}\nname another with --port", options.port)
     })?;
+    let mut login = format!("client_id {}  client_secret {}", app.client_id, app.client_secret);
+    if app.public_key.is_some() {
+        login += &format!("  username {}", app.username);
+    }
+    if app.rotate_refresh_tokens {
+        login += &format!("  refresh_token {}", app.refresh_token);
+    }
     print::note(&format!(
-        "syncdeck: a simulated org at http://{}  client_id {}  client_secret {}\nsyncdeck: its journal is at /_simulator/journal; Ctrl-C ends it",
-        listener.local_addr()?,
-        app.client_id,
-        app.client_secret
+        "syncdeck: a simulated org at http://{}  {login}\nsyncdeck: its journal is at /_simulator/journal; Ctrl-C ends it",
+        listener.local_addr()?
     ));
     let stop = CancellationToken::new();
     tokio::select! {
@@ -152,4 +165,12 @@ pub(super) async fn simulator(options: &SimulatorOptions) -> Result<u8> {
         () = signals::ended() => {}
     }
     Ok(DONE)
+}
+
+/// The key that logins by JWT must be signed for.
+fn public_key(file: &Path) -> Result<String> {
+    let key = std::fs::read_to_string(file)
+        .map_err(|error| eyre!("cannot read --jwt-key {}: {error}", file.display()))?;
+    simulator::check_public_key(&key).map_err(|why| eyre!("--jwt-key {}: {why}", file.display()))?;
+    Ok(key)
 }

@@ -26,7 +26,7 @@ pub(super) async fn report(
 ) -> Result<DemoReport, Error> {
     // In this order: what is sent between the two is in both, and not in neither.
     let standing = store.standing().await?;
-    let journal = org.journal_since(0);
+    let (journal, forgotten) = (org.journal_since(0), org.journal_forgotten());
     let mut ledger = ledger.all();
     add_operators(&mut ledger, store.edits().await?);
     rules.look_at_conditions(store, &ledger).await?;
@@ -60,6 +60,7 @@ pub(super) async fn report(
         "changes": {"captured": counter("captured"), "sent": counter("sent"), "succeeded": written,
             "failed": sum(|mapping| mapping.errors), "held": sum(|mapping| mapping.held), "lost": verdict.lost.len(),
             "duplicated": verdict.duplicated, "out_of_order": verdict.out_of_order.len()},
+        "journal_forgotten": forgotten,
         "kept_by_rules": verdict.by_rule, "lost_keys": verdict.lost, "out_of_order_keys": verdict.out_of_order,
         "errors_by_code": codes, "errors_by_category": categories,
         "retries": {"attempted": retries.0, "succeeded": retries.1},
@@ -68,7 +69,11 @@ pub(super) async fn report(
         "write": {"records": written, "records_per_second": round(written as f64 / seconds),
             "latency_ms": {"p50": p50.round(), "p99": p99.round()}},
     });
-    let holds = verdict.lost.is_empty() && verdict.duplicated == 0 && verdict.out_of_order.is_empty();
+    // What the journal forgot cannot be judged.
+    let holds = forgotten == 0
+        && verdict.lost.is_empty()
+        && verdict.duplicated == 0
+        && verdict.out_of_order.is_empty();
     Ok(DemoReport { document, holds })
 }
 

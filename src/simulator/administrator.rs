@@ -1,10 +1,11 @@
-//! What the org's administrator does while it runs: fields and objects dropped, hidden, changed; rights and logins taken
-//! away. Each of it changes what describe tells.
+//! What the org's administrator does while it runs: fields and objects dropped, hidden, changed, which changes what describe
+//! tells; rights and logins taken away; rules and triggers added and removed.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::org::Org;
+use super::org::{Org, State};
+use super::rules::{DuplicateRule, Trigger, ValidationRule};
 use super::schema::{FieldDef, Kind, ObjectDef, field_line};
 use super::tables::Table;
 
@@ -28,12 +29,27 @@ pub enum Order {
     ChangeRefreshToken { token: String },
     SelectEntity { object: String },
     DeselectEntity { object: String },
+    AddValidationRule(ValidationRule),
+    RemoveValidationRule { name: String },
+    AddDuplicateRule(DuplicateRule),
+    RemoveDuplicateRule { name: String },
+    AddTrigger(Trigger),
+    RemoveTrigger { name: String },
 }
 
 impl Org {
-    /// Does what was ordered; what names nothing changes nothing.
-    pub fn administer(&self, order: &Order) {
+    /// Does what was ordered; of objects and fields, what names nothing changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with a rule or a trigger.
+    pub fn administer(&self, order: &Order) -> Result<(), String> {
         match order {
+            Order::AddValidationRule(rule) => return self.add_validation_rule(rule.clone()),
+            Order::RemoveValidationRule { name } => return self.remove_validation_rule(name),
+            Order::AddDuplicateRule(rule) => return self.add_duplicate_rule(rule.clone()),
+            Order::RemoveDuplicateRule { name } => return self.remove_duplicate_rule(name),
+            Order::AddTrigger(trigger) => return self.add_trigger(trigger.clone()),
+            Order::RemoveTrigger { name } => return self.remove_trigger(name),
             Order::ShortenField { object, field, length } => self.shorten_field(object, field, *length),
             Order::RetypeToNumber { object, field, precision, scale } => {
                 self.retype_to_number(object, field, *precision, *scale);
@@ -51,6 +67,86 @@ impl Org {
             Order::SelectEntity { object } => self.select_entity(object),
             Order::DeselectEntity { object } => self.deselect_entity(object),
         }
+        Ok(())
+    }
+
+    /// Adds a validation rule, which holds for what is saved from now on.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add_validation_rule(&self, rule: ValidationRule) -> Result<(), String> {
+        let (_turn, mut state) = (self.turn(), self.lock());
+        let State { rules, tables, .. } = &mut *state;
+        rules.add_validation(rule, tables)
+    }
+
+    /// Removes a validation rule.
+    ///
+    /// # Errors
+    /// When there is none of the name.
+    pub fn remove_validation_rule(&self, name: &str) -> Result<(), String> {
+        let (_turn, mut state) = (self.turn(), self.lock());
+        state.rules.remove_validation(name)
+    }
+
+    /// The validation rules.
+    pub fn validation_rules(&self) -> Vec<ValidationRule> {
+        self.lock().rules.validation()
+    }
+
+    /// Adds a duplicate rule: what is saved from now on is compared with all that there is.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add_duplicate_rule(&self, rule: DuplicateRule) -> Result<(), String> {
+        let (_turn, mut state) = (self.turn(), self.lock());
+        let State { rules, tables, .. } = &mut *state;
+        let rule = rules.add_duplicate(rule, tables)?;
+        if let Some(table) = state.table_mut(&rule.object) {
+            table.watch(&rule.name, &rule.fields);
+        }
+        Ok(())
+    }
+
+    /// Removes a duplicate rule.
+    ///
+    /// # Errors
+    /// When there is none of the name.
+    pub fn remove_duplicate_rule(&self, name: &str) -> Result<(), String> {
+        let (_turn, mut state) = (self.turn(), self.lock());
+        state.rules.remove_duplicate(name)?;
+        let State { tables, hidden, .. } = &mut *state;
+        tables.iter_mut().chain(hidden).for_each(|table| table.unwatch(name));
+        Ok(())
+    }
+
+    /// The duplicate rules.
+    pub fn duplicate_rules(&self) -> Vec<DuplicateRule> {
+        self.lock().rules.duplicate()
+    }
+
+    /// Adds a trigger.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add_trigger(&self, trigger: Trigger) -> Result<(), String> {
+        let (_turn, mut state) = (self.turn(), self.lock());
+        let State { rules, tables, .. } = &mut *state;
+        rules.add_trigger(trigger, tables)
+    }
+
+    /// Removes a trigger.
+    ///
+    /// # Errors
+    /// When there is none of the name.
+    pub fn remove_trigger(&self, name: &str) -> Result<(), String> {
+        let (_turn, mut state) = (self.turn(), self.lock());
+        state.rules.remove_trigger(name)
+    }
+
+    /// The triggers.
+    pub fn triggers(&self) -> Vec<Trigger> {
+        self.lock().rules.triggers()
     }
 
     /// Shortens a text field.
@@ -111,9 +207,7 @@ impl Org {
         self.hide_field(object, field);
         self.change(object, |table| {
             table.def_mut().hidden.retain(|hidden| !hidden.name.eq_ignore_ascii_case(field));
-            table
-                .records
-                .change_all(|record| record.fields.retain(|name, _| !name.eq_ignore_ascii_case(field)));
+            table.records.change_all(|record| record.fields = record.fields.without(field));
         });
     }
 
@@ -135,7 +229,7 @@ impl Org {
 
     /// Takes the login's right to see an object away: to the API it does not exist.
     pub fn hide_object(&self, object: &str) {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         let (hidden, seen) = state
             .tables
             .drain(..)
@@ -146,7 +240,7 @@ impl Org {
 
     /// Gives it back.
     pub fn show_object(&self, object: &str) {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         let (back, hidden) = state
             .hidden
             .drain(..)
@@ -164,7 +258,7 @@ impl Org {
     pub fn change_secret(&self, secret: &str) {
         let mut state = self.lock();
         secret.clone_into(&mut state.options.client_secret);
-        state.tokens.clear();
+        state.end_sessions();
     }
 
     /// Revokes the refresh token, and ends all sessions; `token` is what somebody got instead.
@@ -172,7 +266,7 @@ impl Org {
         let mut state = self.lock();
         token.clone_into(&mut state.options.refresh_token);
         state.spent_refresh_tokens.clear();
-        state.tokens.clear();
+        state.end_sessions();
     }
 
     /// Has an object's changes told as events. An org tells none by itself, and those of so many objects at most
@@ -205,7 +299,7 @@ impl Org {
     }
 
     fn change(&self, object: &str, change: impl FnOnce(&mut Table)) {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         if let Some(table) = state.table_mut(object) {
             table.described = next_stamp(table.described);
             change(table);

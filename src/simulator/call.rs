@@ -5,18 +5,30 @@ use std::collections::HashMap;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, header};
 
+use super::save::Writer;
+
 /// A request in its parts.
-pub(super) struct Call<'a> {
-    pub(super) method: &'a Method,
-    pub(super) segments: Vec<&'a str>,
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
     pub(super) query: HashMap<String, String>,
-    pub(super) headers: &'a HeaderMap,
+    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) host: String,
     /// What change events say of where a change comes from.
     pub(super) origin: String,
     /// Number of the request among those of the API.
     pub(super) request: u64,
+}
+
+impl Call {
+    /// Who writes the records of the request, of which there are so many.
+    pub(super) fn writer(&self, batch_size: usize) -> Writer {
+        let header = self.headers.get("Sforce-Duplicate-Rule-Header").and_then(|value| value.to_str().ok());
+        let mut options = header.unwrap_or_default().split(';').map(|option| option.trim().to_lowercase());
+        let allow = options.any(|option| option.replace(' ', "") == "allowsave=true");
+        Writer::api(self.request, &self.origin, batch_size).allowing_duplicates(allow)
+    }
 }
 
 /// `a=b&c=d`, decoded.

@@ -1,54 +1,39 @@
 //! What Salesforce checks before it saves a record: types, lengths, picklists, required fields, unique values,
-//! lookups, the duplicate rule, the administrator's validation rules. Codes and messages are the real ones; messages
-//! name a field by its label, `fields` by its API name.
+//! lookups, owners, and then the administrator's own rules. Codes and messages are the real ones; messages name a field by its
+//! label, `fields` by its API name.
 
-use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
+use super::fields::Held;
 use super::ids::long_id;
 use super::org::State;
-use super::save::Rejection;
-use super::schema::{FieldDef, Kind, ObjectDef};
-use super::tables::{Table, duplicate_key};
-use super::values::parse_datetime;
+use super::records::Record;
+use super::rejection::Rejection;
+use super::rules::Candidate;
+use super::schema::{FieldDef, Kind};
+use super::tables::Table;
 
-/// A value whose JSON type cannot be read as the field's: that fails the whole request, not one record.
-pub(super) fn mistyped(def: &ObjectDef, record: &Map<String, Value>) -> Option<String> {
-    record.iter().find_map(|(name, value)| {
-        let field = def.field(name)?;
-        let (wanted, wrong) = match (&field.kind, value) {
-            (_, Value::Null) => return None,
-            (Kind::Number { .. }, Value::String(text)) => ("double", (!text.trim().parse::<f64>().is_ok_and(f64::is_finite)).then(|| text.clone())),
-            (Kind::Number { .. }, Value::Number(number)) => ("double", number.as_f64().is_none_or(f64::is_infinite).then(|| number.to_string())),
-            (Kind::Int, Value::String(text)) => ("int", text.trim().parse::<i64>().is_err().then(|| text.clone())),
-            (Kind::Boolean, Value::String(text)) => ("boolean", (!["true", "false"].contains(&text.as_str())).then(|| text.clone())),
-            (Kind::Date, Value::String(text)) => ("date", NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d").is_err().then(|| text.clone())),
-            (Kind::Datetime, Value::String(text)) => ("dateTime", parse_datetime(text).is_none().then(|| text.clone())),
-            _ => return None,
-        };
-        let text = wrong?;
-        Some(format!(
-            "Cannot deserialize instance of {wanted} from VALUE_STRING value {text} or request may be missing a required field at [line:1, column:{}]",
-            text.len() + name.len() + 8
-        ))
-    })
+/// A record that is to be saved.
+pub(super) struct Save<'a> {
+    pub(super) table: &'a Table,
+    /// As it would be.
+    pub(super) record: &'a Record,
+    /// What is written of it.
+    pub(super) written: &'a Map<String, Value>,
+    /// Its id, where there is one already.
+    pub(super) own: Option<&'a str>,
+    /// Whether what duplicate rules only warn of is saved.
+    pub(super) allow_duplicates: bool,
 }
 
-/// Everything wrong with a record that is to have `written` on top of what it `holds`. `own` is its id.
-pub(super) fn check(
-    state: &State,
-    table: &Table,
-    holds: &Map<String, Value>,
-    written: &Map<String, Value>,
-    own: Option<&str>,
-) -> Vec<Rejection> {
-    let mut merged = holds.clone();
-    merged.extend(written.clone());
+/// Everything wrong with a record.
+pub(super) fn check(state: &State, save: &Save<'_>) -> Vec<Rejection> {
+    let Save { table, record, written, own, allow_duplicates } = *save;
     let missing: Vec<&str> = table
         .def
         .fields
         .iter()
-        .filter(|field| field.required && merged.get(&field.name).is_none_or(Value::is_null))
+        .filter(|field| field.required && record.fields.get(&field.name).is_none())
         .map(|field| field.name.as_str())
         .collect();
     if !missing.is_empty() {
@@ -64,12 +49,15 @@ pub(super) fn check(
             return vec![rejection];
         }
     }
-    if let Some(rejection) =
-        check_unique(table, written, own).or_else(|| duplicate_rule(table, &merged, written, own))
-    {
+    if let Some(rejection) = check_unique(table, written, own) {
         return vec![rejection];
     }
-    validation_rules(&table.def.name, &merged)
+    let candidate = Candidate { def: &table.def, record, tables: &state.tables };
+    let refused = state.rules.validate(&candidate);
+    if !refused.is_empty() {
+        return refused;
+    }
+    state.rules.compare(&candidate, table, written, own, allow_duplicates).into_iter().collect()
 }
 
 fn check_value(state: &State, field: &FieldDef, value: &Value) -> Option<Rejection> {
@@ -88,7 +76,15 @@ fn check_value(state: &State, field: &FieldDef, value: &Value) -> Option<Rejecti
                 &fields,
             ))
         }
-        (Kind::Lookup { object, .. }, Value::String(id)) => check_lookup(state, field, object, id),
+        (_, Value::Null) if field.is_owner() => Some(Rejection::new(
+            "INVALID_CROSS_REFERENCE_KEY",
+            format!("{label}: owner cannot be blank"),
+            &fields,
+        )),
+        (Kind::Lookup { object, .. }, Value::String(id)) => {
+            let rejection = check_lookup(state, field, object, id);
+            rejection.or_else(|| field.is_owner().then(|| check_owner(state, id, &fields)).flatten())
+        }
         (Kind::Polymorphic { objects, .. }, Value::String(id)) => {
             let of_id =
                 |object: &&String| state.table(object).is_some_and(|table| id.starts_with(&table.def.prefix));
@@ -160,11 +156,20 @@ fn check_lookup(state: &State, field: &FieldDef, object: &str, id: &str) -> Opti
     }
 }
 
+/// Whoever left the company owns nothing new.
+fn check_owner(state: &State, id: &str, fields: &[&str]) -> Option<Rejection> {
+    let (_, user) = state.find(id)?;
+    (user.fields.get("IsActive") != Some(Held::Bool(true))).then(|| {
+        let message = format!("operation performed with inactive user [{}]", &user.id[..15]);
+        Rejection::new("INACTIVE_OWNER_OR_USER", message, fields)
+    })
+}
+
 fn check_unique(table: &Table, written: &Map<String, Value>, own: Option<&str>) -> Option<Rejection> {
     table.def.fields.iter().filter(|field| field.unique).find_map(|field| {
         let key = field.folded(written.get(&field.name)?)?;
-        let other = table.unique.get(&(field.name.clone(), key))?;
-        (Some(other.as_str()) != own).then(|| {
+        let others = table.ids_by(field, &key);
+        others.iter().find(|other| Some(other.as_str()) != own).map(|other| {
             Rejection::new(
                 "DUPLICATE_VALUE",
                 format!(
@@ -176,51 +181,6 @@ fn check_unique(table: &Table, written: &Map<String, Value>, own: Option<&str>) 
             )
         })
     })
-}
-
-/// The org's one duplicate rule: no two leads with one e-mail address and last name.
-fn duplicate_rule(
-    table: &Table,
-    merged: &Map<String, Value>,
-    written: &Map<String, Value>,
-    own: Option<&str>,
-) -> Option<Rejection> {
-    if table.def.name != "Lead" || !(written.contains_key("Email") || written.contains_key("LastName")) {
-        return None;
-    }
-    let alike = table.alike.get(&duplicate_key(&table.def, merged)?)?;
-    let other = alike.iter().find(|id| Some(id.as_str()) != own)?;
-    let mut rejection = Rejection::new("DUPLICATES_DETECTED", "Use one of these records?".to_owned(), &[]);
-    rejection.duplicate_of = Some((table.def.name.clone(), other.clone()));
-    Some(rejection)
-}
-
-/// The administrator's validation rules, with the administrator's own texts.
-fn validation_rules(object: &str, record: &Map<String, Value>) -> Vec<Rejection> {
-    let text = |field: &str| record.get(field).and_then(Value::as_str);
-    let refuse = |message: &str, field: &str| {
-        Rejection::new("FIELD_CUSTOM_VALIDATION_EXCEPTION", message.to_owned(), &[field])
-    };
-    let mut refused = Vec::new();
-    if matches!(object, "Contact" | "Lead") && text("Phone").is_some_and(|phone| !is_phone(phone)) {
-        refused.push(refuse("Phone must be a valid phone number, for example +1 555 010 1234", "Phone"));
-    }
-    if object == "Contact" && text("Level__c") == Some("Primary") && text("Email").is_none() {
-        refused.push(refuse("Email is required for primary contacts", "Email"));
-    }
-    let negative = |field: &str| record.get(field).and_then(Value::as_f64).is_some_and(|number| number < 0.0);
-    if object == "Opportunity" && negative("Amount") {
-        refused.push(refuse("Amount must not be negative", "Amount"));
-    }
-    if object == "Invoice__c" && text("Status__c") == Some("Sent") && text("Due_Date__c").is_none() {
-        refused.push(refuse("An invoice that is sent needs a due date", "Due_Date__c"));
-    }
-    refused
-}
-
-fn is_phone(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_digit() || " +-().x".contains(c))
-        && text.chars().filter(char::is_ascii_digit).count() >= 7
 }
 
 fn is_email(text: &str) -> bool {

@@ -7,14 +7,15 @@ use axum::http::{Method, Response};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::checks;
 use super::ids::long_id;
 use super::org::State;
-use super::queries::ask_locked;
+use super::queries::ask;
+use super::rejection::{Rejection, Saved, collection_errors};
 use super::response::{answer, not_found, refusal, unreadable};
-use super::save::{self, Rejection, Writer};
+use super::save::{self, Writer};
 use super::soql::Answer;
-use super::undo::Mark;
+use super::transaction::{Access, Savepoint};
+use super::values::mistyped;
 
 /// The most records of one call.
 const COLLECTION: usize = 200;
@@ -22,19 +23,19 @@ const COLLECTION: usize = 200;
 const RETRIEVED: usize = 2_000;
 
 pub(super) fn answer_collection(
-    state: &mut State,
-    call: &Call<'_>,
+    access: Access<'_>,
+    call: &Call,
     version: &str,
     rest: &[&str],
 ) -> Response<Body> {
-    if let (&Method::GET | &Method::POST, [object]) = (call.method, rest) {
-        return retrieve(state, call, object, version);
+    if let (&Method::GET | &Method::POST, [object]) = (&call.method, rest) {
+        return retrieve(access, call, object, version);
     }
     if call.method == Method::DELETE {
         let ids: Vec<String> =
             call.query.get("ids").map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default();
         let all_or_none = call.query.get("allOrNone").is_some_and(|word| word == "true");
-        return each(state, call, ids.len(), all_or_none, |state, at, writer| {
+        return each(access, call, ids.len(), all_or_none, |state, at, writer| {
             save::delete(state, &ids[at], writer).map(|id| (id, None))
         });
     }
@@ -56,9 +57,8 @@ pub(super) fn answer_collection(
             .to_owned()
     };
     // A value of the wrong JSON type fails the whole call before any record is looked at.
-    let mistyped =
-        records.iter().find_map(|record| checks::mistyped(&state.table(&kind(record))?.def, record));
-    if let Some(message) = mistyped {
+    let wrong = records.iter().find_map(|record| mistyped(access.def(&kind(record))?.as_ref(), record));
+    if let Some(message) = wrong {
         return refusal(400, "JSON_PARSER_ERROR", &message);
     }
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
@@ -67,18 +67,18 @@ pub(super) fn answer_collection(
     };
     // As values are compared: ids in their long form, keys by their field.
     let key = match rest {
-        [object, key] => state.table(object).and_then(|table| table.def.field(key).cloned()),
+        [object, key] => access.def(object).and_then(|def| def.field(key).cloned()),
         _ => None,
     };
     let twice = named_twice((0..records.len()).map(|at| match &key {
         Some(key) if key.name != "Id" => key.folded(given(at, &key.name)?),
         _ => long_id(given(at, "Id")?.as_str()?),
     }));
-    match (call.method, rest) {
-        (&Method::POST, []) => each(state, call, records.len(), all_or_none, |state, at, writer| {
+    match (&call.method, rest) {
+        (&Method::POST, []) => each(access, call, records.len(), all_or_none, |state, at, writer| {
             save::create(state, &kind(&records[at]), records[at].clone(), writer).map(|id| (id, None))
         }),
-        (&Method::PATCH, []) => each(state, call, records.len(), all_or_none, |state, at, writer| {
+        (&Method::PATCH, []) => each(access, call, records.len(), all_or_none, |state, at, writer| {
             let id = records[at]
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case("id"))
@@ -99,7 +99,7 @@ pub(super) fn answer_collection(
                 .map(|()| (long_id(id).unwrap_or_default(), None))
         }),
         (&Method::PATCH, [object, key]) => {
-            each(state, call, records.len(), all_or_none, |state, at, writer| {
+            each(access, call, records.len(), all_or_none, |state, at, writer| {
                 if twice.contains_key(&at) {
                     let value = given(at, key)
                         .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
@@ -128,11 +128,11 @@ pub(super) fn named_twice(names: impl Iterator<Item = Option<String>>) -> HashMa
 
 /// Saves each record of a collection, answering in its order. With allOrNone, one that fails takes all back.
 fn each(
-    state: &mut State,
-    call: &Call<'_>,
+    access: Access<'_>,
+    call: &Call,
     count: usize,
     all_or_none: bool,
-    mut one: impl FnMut(&mut State, usize, &Writer) -> save::Saved<(String, Option<bool>)>,
+    mut one: impl FnMut(&mut State, usize, &Writer) -> Saved<(String, Option<bool>)>,
 ) -> Response<Body> {
     if count == 0 {
         return refusal(400, "REQUIRED_FIELD_MISSING", "At least 1 record is required");
@@ -144,21 +144,25 @@ fn each(
             "record limit reached. cannot submit more than 200 records into this call",
         );
     }
-    let writer = Writer::api(call.request, &call.origin, count);
-    let before = all_or_none.then(|| Mark::of(state));
-    let results: Vec<save::Saved<(String, Option<bool>)>> =
-        (0..count).map(|at| one(state, at, &writer)).collect();
-    if let (Some(before), true) = (before, results.iter().any(Result::is_err)) {
-        before.restore(state);
-    }
+    let writer = call.writer(count);
+    let results: Vec<Saved<(String, Option<bool>)>> = access.write(|state| {
+        let before = all_or_none.then(|| Savepoint::of(state));
+        let results: Vec<_> = (0..count).map(|at| one(state, at, &writer)).collect();
+        match before {
+            Some(before) if results.iter().any(Result::is_err) => before.restore(state),
+            Some(before) => before.release(state),
+            None => {}
+        }
+        results
+    });
     let rolled_back = all_or_none && results.iter().any(Result::is_err);
     let mut body: Vec<Value> = results.iter().map(|result| collection_result(result, rolled_back)).collect();
-    state.faults.spoil(&mut body);
+    access.note(|state| state.faults.spoil(&mut body));
     answer(200, &Value::from(body))
 }
 
 /// Records by their ids, in the order of these; null for what is not there.
-fn retrieve(state: &State, call: &Call<'_>, object: &str, version: &str) -> Response<Body> {
+fn retrieve(access: Access<'_>, call: &Call, object: &str, version: &str) -> Response<Body> {
     let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let list = |name: &str| -> Vec<String> {
         let text =
@@ -170,7 +174,7 @@ fn retrieve(state: &State, call: &Call<'_>, object: &str, version: &str) -> Resp
         text.or_else(listed).unwrap_or_default()
     };
     let (ids, fields) = (list("ids"), list("fields"));
-    if state.table(object).is_none() {
+    if access.def(object).is_none() {
         return not_found();
     }
     if ids.is_empty() || fields.is_empty() {
@@ -188,7 +192,7 @@ fn retrieve(state: &State, call: &Call<'_>, object: &str, version: &str) -> Resp
     let condition =
         if named.is_empty() { "Id = null".to_owned() } else { format!("Id IN ({})", named.join(",")) };
     let soql = format!("SELECT {fields}{} FROM {object} WHERE {condition}", if with_id { ",Id" } else { "" });
-    match ask_locked(state, &soql, false) {
+    match ask(access, &soql, false) {
         Ok(Answer::Records(rows)) => {
             let id_of = |record: &Value| record["Id"].as_str().map(str::to_owned);
             let page = rows.page(0..rows.len(), version);
@@ -209,7 +213,7 @@ fn retrieve(state: &State, call: &Call<'_>, object: &str, version: &str) -> Resp
     }
 }
 
-fn collection_result(result: &save::Saved<(String, Option<bool>)>, rolled_back: bool) -> Value {
+fn collection_result(result: &Saved<(String, Option<bool>)>, rolled_back: bool) -> Value {
     match result {
         Ok(_) if rolled_back => {
             json!({"success": false, "errors": [{"statusCode": "ALL_OR_NONE_OPERATION_ROLLED_BACK",
@@ -222,6 +226,6 @@ fn collection_result(result: &save::Saved<(String, Option<bool>)>, rolled_back: 
             }
             body
         }
-        Err(rejections) => json!({"success": false, "errors": save::collection_errors(rejections)}),
+        Err(rejections) => json!({"success": false, "errors": collection_errors(rejections)}),
     }
 }

@@ -1,5 +1,5 @@
 //! `composite` and `composite/graph`: several requests in one, of which later ones use what earlier ones answered.
-//! All of it runs under the org's lock, queries included: nobody else sees a transaction in the middle.
+//! With all or none they are one transaction: nobody else sees it in the middle, and nobody who reads waits for its end.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -10,10 +10,11 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::call::{Call, form, percent_decode};
-use super::org::State;
+use super::hold::go_on;
+use super::org::Org;
+use super::parts::answer_part;
 use super::response::{answer, not_found, refusal, unreadable};
-use super::transaction::answer_part;
-use super::undo::Mark;
+use super::transaction::{Access, Transaction};
 
 /// Bytes that references may stand for in one part: no small request grows large.
 const FILLED: usize = 10 * 1024 * 1024;
@@ -27,7 +28,8 @@ const NODES: usize = 500;
 /// After as many failed graphs the others are not tried.
 const FAILED_GRAPHS: usize = 14;
 
-pub(super) fn answer_composite(state: &mut State, call: &Call<'_>) -> Response<Body> {
+/// Answers where it may wait: for the turn to write, and where a test holds it.
+pub(super) fn answer_composite(org: &Org, call: &Call) -> Response<Body> {
     let body: Value = match serde_json::from_slice(&call.body) {
         Ok(body) => body,
         Err(error) => return unreadable(&error),
@@ -44,11 +46,12 @@ pub(super) fn answer_composite(state: &mut State, call: &Call<'_>) -> Response<B
         return duplicate(reference);
     }
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
-    let (answers, _) = carry_out(state, call, parts, all_or_none);
+    let (answers, _) = carry_out(org, call, parts, all_or_none);
     answer(200, &json!({"compositeResponse": answers}))
 }
 
-pub(super) fn answer_graph(state: &mut State, call: &Call<'_>) -> Response<Body> {
+/// The same for graphs.
+pub(super) fn answer_graph(org: &Org, call: &Call) -> Response<Body> {
     let body: Value = match serde_json::from_slice(&call.body) {
         Ok(body) => body,
         Err(error) => return unreadable(&error),
@@ -67,7 +70,7 @@ pub(super) fn answer_graph(state: &mut State, call: &Call<'_>) -> Response<Body>
     for graph in graphs {
         let parts = parts(graph);
         let (answered, whole) = if failed < FAILED_GRAPHS {
-            carry_out(state, call, parts, true)
+            carry_out(org, call, parts, true)
         } else {
             (parts.iter().map(halted).collect(), false)
         };
@@ -98,16 +101,44 @@ fn is_large(part: &Value) -> bool {
 
 /// Carries the parts out in their order; the answers, and whether all were good. With all or none, the first that fails
 /// takes everything back.
-fn carry_out(state: &mut State, call: &Call<'_>, parts: &[Value], all_or_none: bool) -> (Vec<Value>, bool) {
-    let before = all_or_none.then(|| Mark::of(state));
+fn carry_out(org: &Org, call: &Call, parts: &[Value], all_or_none: bool) -> (Vec<Value>, bool) {
+    if !all_or_none {
+        let (answers, failed) = in_order(org, Access::alone(org), call, parts, false);
+        return (answers, failed.is_none());
+    }
+    let transaction = Transaction::begin(org);
+    let (answers, failed) = in_order(org, Access::part_of(&transaction), call, parts, true);
+    match failed {
+        None => {
+            transaction.commit();
+            (answers, true)
+        }
+        Some(failed) => {
+            drop(transaction);
+            let told =
+                |(at, part): (usize, &Value)| if at == failed { answers[at].clone() } else { halted(part) };
+            (parts.iter().enumerate().map(told).collect(), false)
+        }
+    }
+}
+
+/// The answers of the parts, and which was the first that failed.
+fn in_order(
+    org: &Org,
+    access: Access<'_>,
+    call: &Call,
+    parts: &[Value],
+    ends_at_failure: bool,
+) -> (Vec<Value>, Option<usize>) {
     let mut known: HashMap<String, Value> = HashMap::new();
     let mut answers = Vec::new();
     let mut failed = None;
     for (at, part) in parts.iter().enumerate() {
-        if all_or_none && failed.is_some() {
-            break;
-        }
-        let answered = carry_out_part(state, call, part, &known);
+        // This thread does nothing else: it may wait.
+        access.note(|state| state.faults.count_held_composite(at));
+        let is_held = go_on(org, |faults| faults.hold_composite, |_| Some(at));
+        tokio::runtime::Handle::current().block_on(is_held);
+        let answered = carry_out_part(access, call, part, &known);
         if answered["httpStatusCode"].as_u64().is_some_and(|status| status < 400) {
             known.insert(
                 part["referenceId"].as_str().unwrap_or_default().to_owned(),
@@ -117,14 +148,11 @@ fn carry_out(state: &mut State, call: &Call<'_>, parts: &[Value], all_or_none: b
             failed = failed.or(Some(at));
         }
         answers.push(answered);
+        if ends_at_failure && failed.is_some() {
+            break;
+        }
     }
-    if let (Some(before), Some(failed)) = (before, failed) {
-        before.restore(state);
-        let told =
-            |(at, part): (usize, &Value)| if at == failed { answers[at].clone() } else { halted(part) };
-        return (parts.iter().enumerate().map(told).collect(), false);
-    }
-    (answers, failed.is_none())
+    (answers, failed)
 }
 
 fn halted(part: &Value) -> Value {
@@ -136,12 +164,7 @@ fn part_answer(part: &Value, status: u16, body: Value, headers: Value) -> Value 
     json!({"body": body, "httpHeaders": headers, "httpStatusCode": status, "referenceId": part["referenceId"]})
 }
 
-fn carry_out_part(
-    state: &mut State,
-    outer: &Call<'_>,
-    part: &Value,
-    known: &HashMap<String, Value>,
-) -> Value {
+fn carry_out_part(access: Access<'_>, outer: &Call, part: &Value, known: &HashMap<String, Value>) -> Value {
     let mut room = FILLED;
     let filled = fill(&part["url"], known, &mut room)
         .and_then(|url| Ok((url, fill(&part["body"], known, &mut room)?)));
@@ -162,19 +185,17 @@ fn carry_out_part(
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let method =
         part["method"].as_str().and_then(|word| Method::from_bytes(word.as_bytes()).ok()).unwrap_or_default();
-    let headers = HeaderMap::new();
     let call = Call {
-        method: &method,
-        segments,
+        method,
         query: form(query),
-        headers: &headers,
+        headers: HeaderMap::new(),
         body: if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) },
         host: outer.host.clone(),
         origin: outer.origin.clone(),
         request: outer.request,
     };
-    let answered = match call.segments.as_slice() {
-        ["services", "data", version, rest @ ..] => answer_part(state, &call, version, rest),
+    let answered = match segments.as_slice() {
+        ["services", "data", version, rest @ ..] => answer_part(access, &call, version, rest),
         _ => None,
     };
     let answered = answered.unwrap_or_else(not_found);

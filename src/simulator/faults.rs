@@ -46,6 +46,8 @@ pub struct Faults {
     pub reorder_answer: u32,
     /// Bulk jobs that did this many records wait there, until it is taken back.
     pub hold_jobs: Option<u64>,
+    /// Composite requests that did this many parts wait there, until it is taken back.
+    pub hold_composite: Option<u64>,
     /// The next this many Bulk jobs that write fail in the middle.
     pub fail_jobs: u32,
     /// The next this many changes are told by events without their fields.
@@ -95,6 +97,8 @@ pub struct FaultCounts {
     pub short_answer: u64,
     /// Answers in another order.
     pub reorder_answer: u64,
+    /// Composite requests that had to wait.
+    pub hold_composite: u64,
     /// Bulk jobs that failed in the middle.
     pub fail_jobs: u64,
     /// Answers cut that brought events.
@@ -225,6 +229,12 @@ impl FaultState {
         self.faults.fail_jobs = self.faults.fail_jobs.saturating_sub(1);
         self.counts.fail_jobs += u64::from(fails);
         fails
+    }
+
+    /// Counts a composite request that must wait after so many parts.
+    pub(super) fn count_held_composite(&mut self, done: usize) {
+        let is_held = self.faults.hold_composite.is_some_and(|most| done as u64 >= most);
+        self.counts.hold_composite += u64::from(is_held);
     }
 
     /// How the next change is told.

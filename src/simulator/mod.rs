@@ -14,14 +14,22 @@ mod collections;
 mod composite;
 mod cursors;
 mod faults;
+mod fields;
+mod hold;
 mod ids;
+mod index;
+mod journal;
 mod oauth;
 mod org;
+mod own;
+mod parts;
 mod queries;
 mod records;
+mod rejection;
 mod response;
 mod routes;
 mod rows;
+mod rules;
 mod save;
 mod schema;
 mod search;
@@ -31,6 +39,7 @@ mod streaming;
 mod tables;
 mod transaction;
 mod undo;
+mod users;
 mod values;
 
 use std::io;
@@ -40,8 +49,12 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use administrator::Order;
 pub use faults::{FaultCounts, Faults, Refusal};
-pub use org::{JournalEntry, Org, OrgOptions};
+pub use journal::JournalEntry;
+pub use oauth::check_public_key;
+pub use org::{Org, OrgOptions};
+pub use rules::{DuplicateAction, DuplicateRule, Trigger, TriggerAction, TriggerEvent, ValidationRule};
 
 /// Serves the org until `stop`.
 ///

@@ -7,59 +7,87 @@ use base64::Engine;
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::call::{Call, form};
-use super::org::State;
+use super::call::{Call, form, token_of};
+use super::org::{Org, OrgOptions, State};
 use super::response::{answer, empty, not_found};
+use super::users::User;
 
-/// The id of the user whom the app speaks for.
-const USER: &str = "005sd0000000001AAA";
 /// Sessions at a time; the oldest ends.
 const SESSIONS: usize = 1_000;
 
 /// Everything below `/services/oauth2`.
-pub(super) fn answer_oauth(state: &mut State, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
-    match (call.method, rest) {
-        (&Method::POST, ["token"]) => token(state, call),
-        (&Method::GET | &Method::POST, ["userinfo"]) => user_info(state, call),
-        (&Method::GET | &Method::POST, ["revoke"]) => revoke(state, call),
+pub(super) fn answer_oauth(org: &Org, call: &Call, rest: &[&str]) -> Response<Body> {
+    match (&call.method, rest) {
+        (&Method::POST, ["token"]) => token(org, call),
+        (&Method::GET | &Method::POST, ["userinfo"]) => user_info(org, call),
+        (&Method::GET | &Method::POST, ["revoke"]) => revoke(org, call),
         _ => not_found(),
     }
 }
 
-/// Who speaks, as an OpenID Connect client asks it.
-fn user_info(state: &State, call: &Call<'_>) -> Response<Body> {
-    if !has_session(state, call) {
-        return bad_token();
+/// Whom the app speaks for, as the record of the object User has it.
+struct SignedIn {
+    organisation: String,
+    username: String,
+    name: String,
+    first: String,
+    last: String,
+    email: String,
+    is_active: bool,
+}
+
+impl SignedIn {
+    /// `None` where no session comes with the request.
+    fn of(org: &Org, call: &Call) -> Option<SignedIn> {
+        let organisation = {
+            let state = org.lock();
+            has_session(&state, call).then(|| state.options.organisation.clone())?
+        };
+        let record = org.record("User", User::Integration.id()).unwrap_or_default();
+        let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some(SignedIn {
+            organisation,
+            username: text("Username"),
+            name: text("Name"),
+            first: text("FirstName"),
+            last: text("LastName"),
+            email: text("Email"),
+            is_active: record.get("IsActive") == Some(&Value::Bool(true)),
+        })
     }
-    let base = format!("http://{}", call.host);
-    let (name, organisation) = (&state.options.username, &state.options.organisation);
+}
+
+/// Who speaks, as an OpenID Connect client asks it.
+fn user_info(org: &Org, call: &Call) -> Response<Body> {
+    let Some(user) = SignedIn::of(org, call) else { return bad_token() };
+    let (base, id) = (format!("http://{}", call.host), User::Integration.id());
+    let organisation = &user.organisation;
     answer(
         200,
-        &json!({"sub": format!("{base}/id/{organisation}/{USER}"), "user_id": USER, "organization_id": organisation,
-            "preferred_username": name, "nickname": "integration", "name": "Integration User", "email": name,
-            "email_verified": true, "given_name": "Integration", "family_name": "User", "zoneinfo": "GMT",
-            "active": true, "user_type": "STANDARD", "language": "en_US", "locale": "en_US", "utcOffset": 0,
+        &json!({"sub": format!("{base}/id/{organisation}/{id}"), "user_id": id, "organization_id": organisation,
+            "preferred_username": user.username, "nickname": "integration", "name": user.name, "email": user.email,
+            "email_verified": true, "given_name": user.first, "family_name": user.last, "zoneinfo": "GMT",
+            "active": user.is_active, "user_type": "STANDARD", "language": "en_US", "locale": "en_US", "utcOffset": 0,
             "urls": urls(&base), "is_app_installed": true}),
     )
 }
 
 /// What the `id` of a login's answer leads to.
-pub(super) fn identity(state: &State, call: &Call<'_>, organisation: &str, user: &str) -> Response<Body> {
-    if !has_session(state, call) {
-        return bad_token();
-    }
-    if [organisation, user] != [&state.options.organisation, USER] {
+pub(super) fn identity(org: &Org, call: &Call, organisation: &str, user: &str) -> Response<Body> {
+    let Some(signed_in) = SignedIn::of(org, call) else { return bad_token() };
+    let id = User::Integration.id();
+    if [organisation, user] != [signed_in.organisation.as_str(), id] {
         return not_found();
     }
     let base = format!("http://{}", call.host);
-    let name = &state.options.username;
     answer(
         200,
-        &json!({"id": format!("{base}/id/{organisation}/{USER}"), "asserted_user": true, "user_id": USER,
-            "organization_id": organisation, "username": name, "nick_name": "integration",
-            "display_name": "Integration User", "email": name, "email_verified": true, "first_name": "Integration",
-            "last_name": "User", "timezone": "GMT", "active": true, "user_type": "STANDARD", "language": "en_US",
-            "locale": "en_US", "utcOffset": 0, "urls": urls(&base), "is_app_installed": true}),
+        &json!({"id": format!("{base}/id/{organisation}/{id}"), "asserted_user": true, "user_id": id,
+            "organization_id": organisation, "username": signed_in.username, "nick_name": "integration",
+            "display_name": signed_in.name, "email": signed_in.email, "email_verified": true,
+            "first_name": signed_in.first, "last_name": signed_in.last, "timezone": "GMT",
+            "active": signed_in.is_active, "user_type": "STANDARD", "language": "en_US", "locale": "en_US",
+            "utcOffset": 0, "urls": urls(&base), "is_app_installed": true}),
     )
 }
 
@@ -67,7 +95,7 @@ fn urls(base: &str) -> Value {
     let data = format!("{base}/services/data/v{{version}}");
     json!({"custom_domain": base, "rest": format!("{data}/"), "sobjects": format!("{data}/sobjects/"),
         "query": format!("{data}/query/"), "recent": format!("{data}/recent/"), "search": format!("{data}/search/"),
-        "profile": format!("{base}/{USER}")})
+        "profile": format!("{base}/{}", User::Integration.id())})
 }
 
 /// Outside of the API a bad token has an answer of its own.
@@ -81,12 +109,11 @@ fn bad_token() -> Response<Body> {
 }
 
 /// Whether a session comes with the request: in its header, or as a parameter.
-fn has_session(state: &State, call: &Call<'_>) -> bool {
-    let given = call.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer =
-        given.and_then(|given| given.strip_prefix("Bearer ").or_else(|| given.strip_prefix("OAuth ")));
+fn has_session(state: &State, call: &Call) -> bool {
     let parameter = || call.query.get("access_token").map(String::as_str);
-    bearer.or_else(parameter).is_some_and(|token| state.tokens.iter().any(|known| known == token))
+    token_of(&call.headers)
+        .or_else(parameter)
+        .is_some_and(|token| state.tokens.iter().any(|known| known == token))
 }
 
 fn fresh_refresh_token() -> String {
@@ -97,90 +124,99 @@ fn fresh_refresh_token() -> String {
 fn revoke_all(state: &mut State) {
     state.options.refresh_token = fresh_refresh_token();
     state.spent_refresh_tokens.clear();
-    state.tokens.clear();
+    state.end_sessions();
 }
 
 /// Ends a session, or all of them with the refresh token.
-fn revoke(state: &mut State, call: &Call<'_>) -> Response<Body> {
+fn revoke(org: &Org, call: &Call) -> Response<Body> {
     let fields = form(&String::from_utf8_lossy(&call.body));
     let token = fields.get("token").or_else(|| call.query.get("token")).cloned().unwrap_or_default();
-    let known = state.tokens.len();
-    state.tokens.retain(|session| *session != token);
-    if token == state.options.refresh_token {
-        revoke_all(state);
-    } else if state.tokens.len() == known {
-        return answer(
-            400,
-            &json!({"error": "unsupported_token_type", "error_description": "this token type is not supported"}),
-        );
+    let is_known = {
+        let mut state = org.lock();
+        let is_session = state.end_session(&token);
+        let is_refresh = token == state.options.refresh_token;
+        if is_refresh {
+            revoke_all(&mut state);
+        }
+        is_session || is_refresh
+    };
+    if is_known {
+        return empty(200);
     }
-    empty(200)
+    answer(
+        400,
+        &json!({"error": "unsupported_token_type", "error_description": "this token type is not supported"}),
+    )
 }
 
+/// OAuth's word for a refusal, and what it says.
+type Denied = (&'static str, &'static str);
+
+const STRANGER: Denied = ("invalid_client_id", "client identifier invalid");
+const EXPIRED: Denied = ("invalid_grant", "expired access/refresh token");
+
 /// `POST /services/oauth2/token`: client credentials, JWT bearer, refresh token.
-fn token(state: &mut State, call: &Call<'_>) -> Response<Body> {
-    let denied = |error: &str, description: &str| {
-        answer(400, &json!({"error": error, "error_description": description}))
-    };
+fn token(org: &Org, call: &Call) -> Response<Body> {
     let fields = form(&String::from_utf8_lossy(&call.body));
-    let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-    let (id, secret) = basic(call.headers).unwrap_or_else(|| (field("client_id"), field("client_secret")));
-    let mut next = None;
-    match field("grant_type").as_str() {
-        "client_credentials" if id != state.options.client_id => {
-            return denied("invalid_client_id", "client identifier invalid");
+    let field = |name: &str| fields.get(name).map_or("", String::as_str);
+    let (id, secret) = basic(&call.headers)
+        .unwrap_or_else(|| (field("client_id").to_owned(), field("client_secret").to_owned()));
+    let options = org.lock().options.clone();
+    let checked = match field("grant_type") {
+        "client_credentials" | "refresh_token" if id != options.client_id => Err(STRANGER),
+        "client_credentials" if secret != options.client_secret => {
+            Err(("invalid_client", "invalid client credentials"))
         }
-        "client_credentials" if secret != state.options.client_secret => {
-            return denied("invalid_client", "invalid client credentials");
-        }
-        "client_credentials" => {}
-        "refresh_token" if id != state.options.client_id => {
-            return denied("invalid_client_id", "client identifier invalid");
-        }
-        "refresh_token" if state.spent_refresh_tokens.contains(&field("refresh_token")) => {
-            // Two have it, and one of them may have stolen it.
-            revoke_all(state);
-            return denied("invalid_grant", "expired access/refresh token");
-        }
-        "refresh_token" if field("refresh_token") != state.options.refresh_token => {
-            return denied("invalid_grant", "expired access/refresh token");
-        }
-        "refresh_token" => {
-            if state.options.rotate_refresh_tokens {
-                let fresh = fresh_refresh_token();
-                let spent = std::mem::replace(&mut state.options.refresh_token, fresh.clone());
-                if state.spent_refresh_tokens.len() == SESSIONS {
-                    state.spent_refresh_tokens.remove(0);
-                }
-                state.spent_refresh_tokens.push(spent);
-                next = Some(fresh);
-            }
-        }
+        "client_credentials" => Ok(None),
+        "refresh_token" => refresh(&mut org.lock(), field("refresh_token")),
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
-            if let Err((error, description)) = assertion(state, &field("assertion")) {
-                return denied(error, description);
-            }
+            assertion(&options, field("assertion")).map(|()| None)
         }
-        _ => return denied("unsupported_grant_type", "grant type not supported"),
-    }
+        _ => Err(("unsupported_grant_type", "grant type not supported")),
+    };
+    let next = match checked {
+        Ok(next) => next,
+        Err((error, description)) => {
+            return answer(400, &json!({"error": error, "error_description": description}));
+        }
+    };
     let token = format!("00Dsd0000000001!SIM{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-    if state.tokens.len() == SESSIONS {
-        state.tokens.remove(0);
-    }
-    state.tokens.push(token.clone());
+    org.lock().begin_session(token.clone(), SESSIONS);
+    let identity = format!("http://{}/id/{}/{}", call.host, options.organisation, User::Integration.id());
     let mut granted = json!({"access_token": token, "signature": "c2ltdWxhdGVk", "scope": "api", "instance_url": format!("http://{}", call.host),
-            "id": format!("http://{}/id/{}/{USER}", call.host, state.options.organisation), "token_type": "Bearer",
-            "issued_at": Utc::now().timestamp_millis().to_string()});
+            "id": identity, "token_type": "Bearer", "issued_at": Utc::now().timestamp_millis().to_string()});
     if let Some(next) = next {
         granted["refresh_token"] = json!(next);
     }
     answer(200, &granted)
 }
 
+/// Takes a refresh token; the next one, where each is good once.
+fn refresh(state: &mut State, token: &str) -> Result<Option<String>, Denied> {
+    if state.spent_refresh_tokens.iter().any(|spent| spent == token) {
+        // Two have it, and one of them may have stolen it.
+        revoke_all(state);
+        return Err(EXPIRED);
+    }
+    if token != state.options.refresh_token {
+        return Err(EXPIRED);
+    }
+    if !state.options.rotate_refresh_tokens {
+        return Ok(None);
+    }
+    let fresh = fresh_refresh_token();
+    let spent = std::mem::replace(&mut state.options.refresh_token, fresh.clone());
+    if state.spent_refresh_tokens.len() == SESSIONS {
+        state.spent_refresh_tokens.remove(0);
+    }
+    state.spent_refresh_tokens.push(spent);
+    Ok(Some(fresh))
+}
+
 /// Whether a JWT speaks for the user: signed by the app's key, from the app, for somebody, not too old. Real clients put
 /// the end as seconds, as text, or as milliseconds.
-fn assertion(state: &State, token: &str) -> Result<(), (&'static str, &'static str)> {
-    let key = state.options.public_key.as_deref();
+fn assertion(options: &OrgOptions, token: &str) -> Result<(), Denied> {
+    let key = options.public_key.as_deref();
     let key = key.ok_or(("invalid_grant", "user hasn't approved this consumer"))?;
     let key = jsonwebtoken::DecodingKey::from_rsa_pem(key.as_bytes());
     let key = key.map_err(|_| ("invalid_grant", "invalid assertion"))?;
@@ -194,10 +230,10 @@ fn assertion(state: &State, token: &str) -> Result<(), (&'static str, &'static s
     let end =
         claims.get("exp").and_then(|exp| exp.as_i64().or_else(|| exp.as_str()?.parse().ok())).unwrap_or(0);
     let end = if end > 100_000_000_000 { end / 1_000 } else { end };
-    if text("iss") != state.options.client_id {
-        return Err(("invalid_client_id", "client identifier invalid"));
+    if text("iss") != options.client_id {
+        return Err(STRANGER);
     }
-    if text("sub") != state.options.username {
+    if text("sub") != options.username {
         return Err(("invalid_grant", "user hasn't approved this consumer"));
     }
     if text("aud").is_empty() {
@@ -207,6 +243,23 @@ fn assertion(state: &State, token: &str) -> Result<(), (&'static str, &'static s
         return Err(("invalid_grant", "expired authorization code"));
     }
     Ok(())
+}
+
+/// Whether a text is a key that a login by JWT can be checked with.
+///
+/// # Errors
+/// What is wrong, and the remedy. The key itself is in no message.
+pub fn check_public_key(pem: &str) -> Result<(), String> {
+    if pem.contains("PRIVATE KEY") {
+        return Err("that is a private key, and the org has the public one: \
+                    openssl pkey -in PRIVATE -pubout -out PUBLIC makes it"
+            .to_owned());
+    }
+    jsonwebtoken::DecodingKey::from_rsa_pem(pem.as_bytes()).map(drop).map_err(|_| {
+        "that is no RSA public key and no certificate in PEM: openssl pkey -in PRIVATE -pubout -out PUBLIC makes the one, \
+         openssl req -x509 -key PRIVATE -out CERTIFICATE the other"
+            .to_owned()
+    })
 }
 
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {

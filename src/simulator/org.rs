@@ -3,21 +3,26 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use super::bulk::jobs::Jobs;
 use super::cursors::Cursors;
 use super::faults::{FaultCounts, FaultState, Faults};
+use super::fields::Fields;
 use super::ids::long_id;
+use super::journal::{Journal, JournalEntry};
 use super::records::Record;
-use super::save::{self, Rejection};
-use super::schema::{demo_objects, read_objects};
+use super::rejection::Rejection;
+use super::rules::Rules;
+use super::save;
+use super::schema::{FieldDef, demo_objects, read_objects};
 use super::streaming::clients::Clients;
 use super::streaming::events::Events;
-use super::tables::Table;
+use super::tables::{Seen, Snapshot, Table};
+use super::undo::UndoLog;
+use super::users::User;
 
 /// How an org is made.
 #[derive(Clone, Debug)]
@@ -54,12 +59,16 @@ pub struct OrgOptions {
     pub selectable_entities: usize,
     /// Change events that are kept to be told again; Salesforce keeps those of three days.
     pub kept_events: usize,
+    /// Writes that the journal keeps; the oldest make room.
+    pub kept_writes: usize,
     /// Change events a day that may be delivered, to all who listen together.
     pub daily_events: u64,
     /// How long a client of the Streaming API waits for an event, before its request is answered without one.
     pub long_poll: Duration,
     /// How soon it must come back then.
     pub reconnect_within: Duration,
+    /// How much longer every answer takes, whatever else goes wrong.
+    pub latency: Duration,
     /// How long a client waits for an answer that is lost, before its connection ends.
     pub lost_after: Duration,
 }
@@ -83,44 +92,21 @@ impl Default for OrgOptions {
             upload_limit: 100 * 1024 * 1024,
             selectable_entities: 5,
             kept_events: 100_000,
+            kept_writes: 500_000,
             daily_events: 50_000,
             long_poll: Duration::from_secs(110),
             reconnect_within: Duration::from_secs(40),
+            latency: Duration::ZERO,
             lost_after: Duration::from_secs(300),
         }
     }
-}
-
-/// One accepted write.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct JournalEntry {
-    /// Position, from 1.
-    pub seq: u64,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// `api`, or `user` for somebody in the org itself.
-    pub source: &'static str,
-    /// `create`, `update`, `delete` or `undelete`.
-    pub op: &'static str,
-    /// Object.
-    pub object: String,
-    /// Record.
-    pub id: String,
-    /// Its external id.
-    pub external_id: Option<String>,
-    /// What was written, as stored.
-    pub fields: Map<String, Value>,
-    /// Number of the request; 0 for users.
-    pub request: u64,
-    /// How many records that request held.
-    pub batch_size: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) options: OrgOptions,
     pub(super) tables: Vec<Table>,
-    pub(super) journal: Vec<JournalEntry>,
+    pub(super) journal: Journal,
     pub(super) faults: FaultState,
     pub(super) tokens: Vec<String>,
     /// Refresh tokens that were good once.
@@ -134,7 +120,23 @@ pub(super) struct State {
     pub(super) clients: Clients,
     /// Objects that the login may not see.
     pub(super) hidden: Vec<Table>,
+    pub(super) rules: Rules,
+    /// What was written that can still be taken back.
+    pub(super) undo: Option<UndoLog>,
+    /// While a transaction is open: what all others see.
+    pub(super) committed: Option<Committed>,
 }
+
+/// The org without what an open transaction wrote.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) snapshot: Snapshot,
+    /// The newest position of the journal.
+    pub(super) journal: u64,
+}
+
+/// The right to write; whoever has it and wants the state takes that second.
+pub(super) type Turn<'a> = MutexGuard<'a, ()>;
 
 impl State {
     pub(super) fn table(&self, object: &str) -> Option<&Table> {
@@ -146,9 +148,54 @@ impl State {
     }
 
     /// A record by id, whatever its object.
-    pub(super) fn find(&self, id: &str) -> Option<(&Table, &Record)> {
+    pub(super) fn find(&self, id: &str) -> Option<(&Table, &Arc<Record>)> {
         let id = long_id(id)?;
-        self.tables.iter().find_map(|table| Some((table, table.records.get(&id)?.as_ref())))
+        self.tables.iter().find_map(|table| Some((table, table.records.get(&id)?)))
+    }
+
+    /// Begins a session; of so many the oldest makes room.
+    pub(super) fn begin_session(&mut self, token: String, most: usize) {
+        while self.tokens.len() >= most {
+            let oldest = self.tokens.remove(0);
+            self.cursors.end(&oldest);
+        }
+        self.tokens.push(token);
+    }
+
+    /// Ends a session with its queries; whether there was one.
+    pub(super) fn end_session(&mut self, token: &str) -> bool {
+        let known = self.tokens.len();
+        self.tokens.retain(|session| session != token);
+        self.cursors.end(token);
+        self.tokens.len() < known
+    }
+
+    pub(super) fn end_sessions(&mut self) {
+        self.tokens.clear();
+        self.cursors.end_all();
+    }
+
+    /// What a query sees: of an open transaction only its own parts see what it wrote.
+    pub(super) fn seen(&self, is_part: bool) -> Seen<'_> {
+        match &self.committed {
+            Some(committed) if !is_part => Seen { snapshot: committed.snapshot.clone(), tables: None },
+            _ => Seen::of(&self.tables),
+        }
+    }
+
+    /// The ids of an object's records that have a value in a field by which records are found, in the form in which values are
+    /// compared.
+    pub(super) fn ids_by(&self, object: &str, field: &FieldDef, value: &str, is_part: bool) -> Vec<String> {
+        let Some(committed) = self.committed.as_ref().filter(|_| !is_part) else {
+            return self.table(object).map(|table| table.ids_by(field, value)).unwrap_or_default();
+        };
+        // The indexes are the transaction's.
+        let Some(place) = committed.snapshot.place(object) else { return Vec::new() };
+        let has = |record: &&Arc<Record>| {
+            !record.deleted && field.folded(&record.get(&field.name)).as_deref() == Some(value)
+        };
+        let records = committed.snapshot.views[place].records.iter();
+        records.filter(has).map(|record| record.id.clone()).collect()
     }
 }
 
@@ -156,6 +203,8 @@ impl State {
 #[derive(Clone, Debug)]
 pub struct Org {
     state: Arc<Mutex<State>>,
+    /// Who writes.
+    turn: Arc<Mutex<()>>,
     /// Told when faults or jobs were changed from outside.
     changed: Arc<Notify>,
 }
@@ -163,14 +212,26 @@ pub struct Org {
 impl Org {
     /// An org with the demo's objects and no records.
     pub fn new(options: OrgOptions) -> Org {
-        let described = Utc::now();
-        let tables = demo_objects().into_iter().map(|def| Table::of(def, described)).collect();
+        let described = Utc::now().trunc_subsecs(0);
+        let mut tables: Vec<Table> =
+            demo_objects().into_iter().map(|def| Table::of(def, described)).collect();
+        let (rules, watched) = Rules::demo(&tables);
+        for table in &mut tables {
+            for rule in &watched {
+                if rule.object == table.def.name {
+                    table.watch(&rule.name, &rule.fields);
+                }
+            }
+            if table.def.name == "User" {
+                add_users(table, &options.username, described);
+            }
+        }
         let faults = FaultState::new(options.seed);
-        let events = Events::new(options.kept_events);
+        let (events, journal) = (Events::new(options.kept_events), Journal::new(options.kept_writes));
         let state = State {
             options,
             tables,
-            journal: Vec::new(),
+            journal,
             faults,
             tokens: Vec::new(),
             spent_refresh_tokens: Vec::new(),
@@ -180,14 +241,18 @@ impl Org {
             events,
             clients: Clients::default(),
             hidden: Vec::new(),
+            rules,
+            undo: None,
+            committed: None,
         };
-        Org { state: Arc::new(Mutex::new(state)), changed: Arc::default() }
+        Org { state: Arc::new(Mutex::new(state)), turn: Arc::default(), changed: Arc::default() }
     }
 
     /// Gives the org more objects, written as those of the demo org (`assets/demo/org.txt`).
     pub fn define(&self, text: &str) {
         let described = Utc::now();
         let tables = read_objects(text).into_iter().map(|def| Table::of(def, described));
+        let _turn = self.turn();
         self.lock().tables.extend(tables);
     }
 
@@ -196,16 +261,29 @@ impl Org {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until nobody else writes. What has the state already must not wait here.
+    pub(super) fn turn(&self) -> Turn<'_> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is told when faults or jobs were changed from outside.
     pub(super) fn changed(&self) -> &Notify {
         &self.changed
     }
 
-    /// Accepted writes after `seq`.
+    /// Accepted writes after `seq`, as far as they are still kept ([`Org::journal_forgotten`]).
     pub fn journal_since(&self, seq: u64) -> Vec<JournalEntry> {
-        let state = self.lock();
-        let from = usize::try_from(seq).unwrap_or(usize::MAX).min(state.journal.len());
-        state.journal[from..].to_vec()
+        let kept = {
+            let state = self.lock();
+            let end = state.committed.as_ref().map_or(u64::MAX, |committed| committed.journal);
+            state.journal.between(seq, end)
+        };
+        kept.into_iter().map(|(seq, entry)| entry.told(seq)).collect()
+    }
+
+    /// How many of the oldest writes the journal keeps no more ([`OrgOptions::kept_writes`]).
+    pub fn journal_forgotten(&self) -> u64 {
+        self.lock().journal.forgotten()
     }
 
     /// How many jobs of Bulk API 2.0 that read were made.
@@ -245,24 +323,25 @@ impl Org {
 
     /// A record with all its fields, unless it is deleted or unknown.
     pub fn record(&self, object: &str, id: &str) -> Option<Map<String, Value>> {
-        let state = self.lock();
-        let table = state.table(object)?;
-        let record = table.records.get(&long_id(id)?).filter(|record| !record.deleted)?;
-        Some(table.def.fields.iter().map(|field| (field.name.clone(), record.get(&field.name))).collect())
+        let snapshot = self.snapshot();
+        let view = &snapshot.views[snapshot.place(object)?];
+        let record = view.records.get(&long_id(id)?).filter(|record| !record.deleted)?;
+        Some(view.def.fields.iter().map(|field| (field.name.clone(), record.get(&field.name))).collect())
     }
 
     /// A record's id by its external id.
     pub fn find_by_external_id(&self, object: &str, key: &str) -> Option<String> {
         let state = self.lock();
-        let table = state.table(object)?;
-        let key = table.def.field("External_Id__c")?.folded(&Value::from(key))?;
-        table.unique.get(&("External_Id__c".to_owned(), key)).cloned()
+        let def = state.table(object)?.def.clone();
+        let field = def.field("External_Id__c")?;
+        let key = field.folded(&Value::from(key))?;
+        state.ids_by(object, field, &key, false).into_iter().next()
     }
 
     /// The ids of an object's records, deleted ones left out.
     pub fn ids(&self, object: &str) -> Vec<String> {
-        let state = self.lock();
-        let records = state.table(object).map(|table| table.records.iter());
+        let snapshot = self.snapshot();
+        let records = snapshot.place(object).map(|place| snapshot.views[place].records.iter());
         records
             .into_iter()
             .flatten()
@@ -271,12 +350,17 @@ impl Org {
             .collect()
     }
 
+    /// All objects as they are now, without what an open transaction wrote.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.lock().seen(false).snapshot
+    }
+
     /// Somebody in the org creates a record.
     ///
     /// # Errors
     /// As through the API.
     pub fn user_create(&self, object: &str, fields: Map<String, Value>) -> Result<String, String> {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         save::create(&mut state, object, fields, &save::Writer::user()).map_err(first_message)
     }
 
@@ -285,7 +369,7 @@ impl Org {
     /// # Errors
     /// As through the API.
     pub fn user_update(&self, object: &str, id: &str, fields: Map<String, Value>) -> Result<(), String> {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         save::update(&mut state, object, id, fields, &save::Writer::user()).map_err(first_message)
     }
 
@@ -294,7 +378,7 @@ impl Org {
     /// # Errors
     /// As through the API.
     pub fn user_delete(&self, object: &str, id: &str) -> Result<(), String> {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         save::delete_of(&mut state, object, id, &save::Writer::user()).map(drop).map_err(first_message)
     }
 
@@ -303,16 +387,27 @@ impl Org {
     /// # Errors
     /// As through the API.
     pub fn user_undelete(&self, object: &str, id: &str) -> Result<(), String> {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         save::undelete(&mut state, object, id, &save::Writer::user()).map_err(first_message)
     }
 
     /// Makes all that an object has older, as if it had been written long ago.
     pub fn backdate(&self, object: &str, by: TimeDelta) {
-        let mut state = self.lock();
+        let (_turn, mut state) = (self.turn(), self.lock());
         if let Some(table) = state.table_mut(object) {
             table.records.change_all(|record| record.modified -= by);
         }
+    }
+}
+
+/// The people that every org has.
+fn add_users(table: &mut Table, username: &str, at: DateTime<Utc>) {
+    for user in User::ALL {
+        let Value::Object(mut fields) = user.fields(username) else { continue };
+        table.def.compose(&mut fields);
+        let record = Record::new(user.id().to_owned(), Fields::of(&fields), at, User::Person);
+        table.index(&record);
+        table.records.put(record);
     }
 }
 

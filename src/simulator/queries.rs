@@ -8,9 +8,10 @@ use axum::http::Response;
 use serde_json::json;
 
 use super::call::{Call, token_of};
-use super::org::{Org, State};
+use super::org::Org;
 use super::response::{answer, refusal};
 use super::soql::{self, Answer, Fault, Rows};
+use super::transaction::Access;
 
 /// Records on a page.
 const PAGE: usize = 2_000;
@@ -19,37 +20,31 @@ const PAGE: usize = 2_000;
 ///
 /// # Errors
 /// A refusal in Salesforce's words.
-pub(super) fn ask(org: &Org, text: &str, all: bool) -> Result<Answer, Fault> {
+pub(super) fn ask(access: Access<'_>, text: &str, all: bool) -> Result<Answer, Fault> {
     let query = soql::parse(text)?;
-    let plan = soql::bind(&query, &org.lock().tables, all)?;
+    let plan = access.read(|state| soql::bind(&query, state.seen(access.is_part()), all))?;
     soql::run(plan)
 }
 
-/// The same for who holds the lock, which is for small ones.
-///
-/// # Errors
-/// A refusal in Salesforce's words.
-pub(super) fn ask_locked(state: &State, text: &str, all: bool) -> Result<Answer, Fault> {
-    soql::run(soql::bind(&soql::parse(text)?, &state.tables, all)?)
-}
-
-/// A query within a transaction: the whole of its answer, which sees what the transaction wrote.
-pub(super) fn query_locked(state: &mut State, call: &Call<'_>, version: &str, all: bool) -> Response<Body> {
+/// A query as a part of a composite request: the whole of its answer.
+pub(super) fn query_in_part(access: Access<'_>, call: &Call, version: &str, all: bool) -> Response<Body> {
     let text = call.query.get("q").map_or("", String::as_str);
-    match ask_locked(state, text, all) {
+    match ask(access, text, all) {
         Err(fault) => refusal(400, fault.code, &fault.told(text)),
-        Ok(found) => first_page(found, PAGE, version, |rows| state.cursors.open(session(call), rows)),
+        Ok(found) => first_page(found, PAGE, version, |rows| {
+            access.note(|state| state.cursors.open(session(call), rows))
+        }),
     }
 }
 
 /// The first page of a query, or all of it.
-pub(super) async fn query(org: &Org, call: &Call<'_>, version: &str, all: bool) -> Response<Body> {
+pub(super) async fn query(org: &Org, call: &Call, version: &str, all: bool) -> Response<Body> {
     if org.lock().faults.query_timeout() {
         return refusal(400, "QUERY_TIMEOUT", "Your query request was running for too long.");
     }
     let (org, text) = (org.clone(), call.query.get("q").cloned().unwrap_or_default());
     let (size, version, session) = (page_size(call), version.to_owned(), session(call).to_owned());
-    aside(move || match ask(&org, &text, all) {
+    aside(move || match ask(Access::alone(&org), &text, all) {
         Err(fault) => refusal(400, fault.code, &fault.told(&text)),
         Ok(found) => first_page(found, size, &version, |rows| org.lock().cursors.open(&session, rows)),
     })
@@ -57,8 +52,8 @@ pub(super) async fn query(org: &Org, call: &Call<'_>, version: &str, all: bool) 
 }
 
 /// The session that asks.
-fn session<'a>(call: &Call<'a>) -> &'a str {
-    token_of(call.headers).unwrap_or_default()
+fn session(call: &Call) -> &str {
+    token_of(&call.headers).unwrap_or_default()
 }
 
 fn first_page(
@@ -82,9 +77,9 @@ fn first_page(
 }
 
 /// The columns of a query, without its records.
-pub(super) fn columns(org: &Org, call: &Call<'_>) -> Response<Body> {
+pub(super) fn columns(org: &Org, call: &Call) -> Response<Body> {
     let text = call.query.get("q").map_or("", String::as_str);
-    let plan = soql::parse(text).and_then(|query| soql::bind(&query, &org.lock().tables, false));
+    let plan = soql::parse(text).and_then(|query| soql::bind(&query, org.lock().seen(false), false));
     match plan {
         Ok(plan) => answer(200, &soql::columns(&plan)),
         Err(fault) => refusal(400, fault.code, &fault.told(text)),
@@ -92,7 +87,7 @@ pub(super) fn columns(org: &Org, call: &Call<'_>) -> Response<Body> {
 }
 
 /// A query of the Tooling API: this org has nothing that it could be about.
-pub(super) fn tooling(call: &Call<'_>) -> Response<Body> {
+pub(super) fn tooling(call: &Call) -> Response<Body> {
     let text = call.query.get("q").map_or("", String::as_str);
     match soql::parse(text) {
         Ok(query) => {
@@ -104,7 +99,7 @@ pub(super) fn tooling(call: &Call<'_>) -> Response<Body> {
 }
 
 /// A further page.
-pub(super) async fn query_more(org: &Org, call: &Call<'_>, locator: &str, version: &str) -> Response<Body> {
+pub(super) async fn query_more(org: &Org, call: &Call, locator: &str, version: &str) -> Response<Body> {
     let place = locator.split_once('-').and_then(|(cursor, from)| {
         let from: usize = from.parse().ok()?;
         let mut state = org.lock();
@@ -128,7 +123,7 @@ pub(super) async fn aside(work: impl FnOnce() -> Response<Body> + Send + 'static
 }
 
 /// How many records a page holds.
-fn page_size(call: &Call<'_>) -> usize {
+fn page_size(call: &Call) -> usize {
     let wanted = call.headers.get("Sforce-Query-Options");
     let wanted =
         wanted.and_then(|value| value.to_str().ok()?.split("batchSize=").nth(1)?.parse::<usize>().ok());

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::fields::{Fields, Held};
 use super::ids::{make_id, number_of};
+use super::users::User;
 
 /// How many records are copied at most when one of them changes under a reader.
 const CHUNK: usize = 512;
@@ -15,22 +17,40 @@ const CHUNK: usize = 512;
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) id: String,
-    /// Values by field name; a missing one is null.
-    pub(super) fields: Map<String, Value>,
+    /// What no field of the record itself holds; a missing one is null.
+    pub(super) fields: Fields,
     pub(super) created: DateTime<Utc>,
+    pub(super) created_by: User,
     pub(super) modified: DateTime<Utc>,
+    pub(super) modified_by: User,
     pub(super) deleted: bool,
 }
 
 impl Record {
+    /// A record that somebody makes now.
+    pub(super) fn new(id: String, fields: Fields, at: DateTime<Utc>, by: User) -> Record {
+        Record { id, fields, created: at, created_by: by, modified: at, modified_by: by, deleted: false }
+    }
+
     /// A field's value, the system's own included; the name in its own spelling.
     pub(super) fn get(&self, field: &str) -> Value {
         match field {
             "Id" => Value::from(self.id.clone()),
             "IsDeleted" => Value::from(self.deleted),
             "CreatedDate" => Value::from(datetime(self.created)),
+            "CreatedById" => Value::from(self.created_by.id()),
+            "LastModifiedById" => Value::from(self.modified_by.id()),
             "LastModifiedDate" | "SystemModstamp" => Value::from(datetime(self.modified)),
-            other => self.fields.get(other).cloned().unwrap_or(Value::Null),
+            other => self.fields.get(other).map_or(Value::Null, Held::value),
+        }
+    }
+
+    /// The record that a lookup points to; the name in its own spelling.
+    pub(super) fn lookup(&self, field: &str) -> Option<&str> {
+        match field {
+            "CreatedById" => Some(self.created_by.id()),
+            "LastModifiedById" => Some(self.modified_by.id()),
+            other => self.fields.get(other)?.text(),
         }
     }
 }
@@ -78,7 +98,8 @@ impl Records {
     }
 
     /// Adds a record that has the next id, or puts it in the place of the one that has its id.
-    pub(super) fn put(&mut self, record: Record) {
+    pub(super) fn put(&mut self, record: impl Into<Arc<Record>>) {
+        let record = record.into();
         let Some(at) = position(&record.id).filter(|at| *at <= self.count) else { return };
         let chunks = Arc::make_mut(&mut self.chunks);
         if at / CHUNK == chunks.len() {
@@ -86,12 +107,22 @@ impl Records {
         }
         let chunk = Arc::make_mut(&mut chunks[at / CHUNK]);
         match chunk.get_mut(at % CHUNK) {
-            Some(place) => *place = Arc::new(record),
+            Some(place) => *place = record,
             None => {
-                chunk.push(Arc::new(record));
+                chunk.push(record);
                 self.count += 1;
             }
         }
+    }
+
+    /// Takes back the record that was added last.
+    pub(super) fn take_back_last(&mut self) {
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let Some(chunk) = chunks.last_mut() else { return };
+        if Arc::make_mut(chunk).pop().is_some() {
+            self.count -= 1;
+        }
+        chunks.pop_if(|chunk| chunk.is_empty());
     }
 
     /// Changes every record.
@@ -111,9 +142,9 @@ mod tests {
     use super::*;
 
     fn record(number: usize, deleted: bool) -> Record {
-        let at = DateTime::UNIX_EPOCH;
         let id = make_id("003", number as u64);
-        Record { id, fields: Map::new(), created: at, modified: at, deleted }
+        let record = Record::new(id, Fields::default(), DateTime::UNIX_EPOCH, User::Person);
+        Record { deleted, ..record }
     }
 
     #[test]
@@ -133,5 +164,9 @@ mod tests {
         assert_eq!((records.len(), records.get(&id).map(|record| record.deleted)), (CHUNK + 4, Some(true)));
         assert_eq!(records.iter().count(), CHUNK + 4);
         assert!(records.get(&make_id("001", 1)).is_none());
+        for _ in 0..5 {
+            records.take_back_last();
+        }
+        assert_eq!((records.len(), records.next_id("003"), before.len()), (CHUNK - 1, id, CHUNK + 3));
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::save::Rejection;
+use super::rejection::{Duplicate, Rejection};
 
 /// A JSON answer.
 pub(super) fn answer(status: u16, body: &Value) -> Response<Body> {
@@ -45,14 +45,20 @@ fn row_error(rejection: &Rejection) -> Value {
     if rejection.status != 404 {
         error["fields"] = json!(rejection.fields);
     }
-    if let Some((object, id)) = &rejection.duplicate_of {
+    if let Some(Duplicate { rule, allow_save, object, ids }) = &rejection.duplicate {
+        let url = |id: &String| format!("/services/data/v62.0/sobjects/{object}/{id}");
+        let matches: Vec<Value> = ids
+            .iter()
+            .map(|id| {
+                json!({"additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0,
+                "record": {"attributes": {"type": object, "url": url(id)}, "Id": id}})
+            })
+            .collect();
         error["duplicateResult"] = json!({
-            "allowSave": false, "duplicateRule": "Standard_Lead_Duplicate_Rule", "duplicateRuleEntityType": object,
+            "allowSave": allow_save, "duplicateRule": rule, "duplicateRuleEntityType": object,
             "errorMessage": rejection.message,
-            "matchResults": [{"entityType": object, "errors": [], "matchEngine": "ExactMatchEngine", "matchRecords": [
-                {"additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0,
-                 "record": {"attributes": {"type": object, "url": format!("/services/data/v62.0/sobjects/{object}/{id}")}, "Id": id}}
-            ], "rule": "Standard_Lead_Match_Rule", "size": 1, "success": true}]
+            "matchResults": [{"entityType": object, "errors": [], "matchEngine": "ExactMatchEngine",
+                "matchRecords": matches, "rule": rule.replace("Duplicate", "Match"), "size": ids.len(), "success": true}]
         });
     }
     error

@@ -10,16 +10,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::administrator::Order;
 use super::call::{Call, form, percent_decode, token_of};
-use super::faults::{Early, Faults, Late};
+use super::faults::{Early, Late};
 use super::org::{Org, State};
+use super::own::admin;
 use super::records::datetime;
 use super::response::{answer, cut, empty, not_found, refusal};
 use super::schema::{describe, object_head};
 use super::tables::{Snapshot, View, child_relationships};
+use super::transaction::Access;
 use super::values::parse_datetime;
-use super::{bulk, composite, oauth, queries, search, streaming, transaction};
+use super::{bulk, composite, oauth, parts, queries, search, streaming};
 
 /// The largest body that is read; a real org takes 50 MB.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
@@ -44,34 +45,35 @@ pub(super) async fn dispatch(
     }
     let path = percent_decode(parts.uri.path());
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let call = Call {
-        method: &parts.method,
-        segments: path.split('/').filter(|segment| !segment.is_empty()).collect(),
         query: form(parts.uri.query().unwrap_or("")),
-        headers: &parts.headers,
-        body,
         host: host.to_owned(),
+        method: parts.method,
+        headers: parts.headers,
+        body,
         origin: String::new(),
         request: 0,
     };
-    let latency = org.lock().faults.faults.latency_ms;
-    if latency > 0 && call.segments.first() != Some(&"_simulator") {
-        tokio::time::sleep(Duration::from_millis(latency)).await;
+    let is_own = segments.first() == Some(&"_simulator");
+    let latency = {
+        let state = org.lock();
+        state.options.latency + Duration::from_millis(state.faults.faults.latency_ms)
+    };
+    if !latency.is_zero() && !is_own {
+        tokio::time::sleep(latency).await;
     }
-    if org.lock().faults.faults.maintenance && call.segments.first() != Some(&"_simulator") {
+    if org.lock().faults.faults.maintenance && !is_own {
         return page(StatusCode::SERVICE_UNAVAILABLE, "text/html;charset=UTF-8", MAINTENANCE);
     }
-    match call.segments.as_slice() {
-        ["_simulator", rest @ ..] => admin(&org, &call, rest),
-        ["services", "oauth2", rest @ ..] => oauth::answer_oauth(&mut org.lock(), &call, rest),
-        ["id", organisation, user] => oauth::identity(&org.lock(), &call, organisation, user),
+    match segments.as_slice() {
+        ["_simulator", rest @ ..] => admin(&org, &call, rest).await,
+        ["services", "oauth2", rest @ ..] => oauth::answer_oauth(&org, &call, rest),
+        ["id", organisation, user] => oauth::identity(&org, &call, organisation, user),
         ["cometd"] => streaming::answer_cometd(&org, &call, "", &stop).await,
         ["cometd", version, ..] => streaming::answer_cometd(&org, &call, version, &stop).await,
         ["services", "data"] => versions(),
-        ["services", "data", version, rest @ ..] => {
-            let (version, rest) = (*version, rest.to_vec());
-            data(&org, call, version, &rest).await
-        }
+        ["services", "data", version, rest @ ..] => data(&org, call, version, rest).await,
         _ => not_found(),
     }
 }
@@ -88,23 +90,23 @@ fn page(status: StatusCode, kind: &'static str, page: &'static str) -> Response<
 }
 
 /// Everything below `/services/data/vXX.0`: the session, the faults, the limit header.
-async fn data(org: &Org, mut call: Call<'_>, version: &str, rest: &[&str]) -> Response<Body> {
-    call.origin = origin(call.headers, version, rest);
+async fn data(org: &Org, mut call: Call, version: &str, rest: &[&str]) -> Response<Body> {
+    call.origin = origin(&call.headers, version, rest);
     let early = {
         let mut state = org.lock();
         state.requests += 1;
         call.request = state.requests;
         let early = state.faults.early();
         if early == Some(Early::SessionExpired) {
-            state.tokens.clear();
+            state.end_sessions();
         }
-        early.or_else(|| no_session(&state, call.headers))
+        early.or_else(|| no_session(&state, &call.headers))
     };
     let mut response = match early {
         Some(early) => early_answer(early),
         None => rest_api(org, &call, version, rest).await,
     };
-    let write = !matches!(*call.method, Method::GET) && early.is_none() && response.status().is_success();
+    let write = call.method != Method::GET && early.is_none() && response.status().is_success();
     let late = org.lock().faults.late(write, &format!("{} {}", call.method, rest.join("/")));
     match late {
         Some(Late::Lost) => {
@@ -176,8 +178,8 @@ fn no_session(state: &State, headers: &HeaderMap) -> Option<Early> {
     }
 }
 
-async fn rest_api(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> Response<Body> {
-    match (call.method, rest) {
+async fn rest_api(org: &Org, call: &Call, version: &str, rest: &[&str]) -> Response<Body> {
+    match (&call.method, rest) {
         (&Method::GET, []) => {
             let base = format!("/services/data/{version}");
             answer(
@@ -186,16 +188,19 @@ async fn rest_api(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> R
                 "queryAll": format!("{base}/queryAll"), "limits": format!("{base}/limits"), "jobs": format!("{base}/jobs"), "composite": format!("{base}/composite")}),
             )
         }
-        (&Method::GET, ["limits"]) => limits(&org.lock()),
-        (&Method::GET, ["limits", "recordCount"]) => record_count(&snapshot(org), call),
+        (&Method::GET, ["limits"]) => {
+            let limits = limits(&org.lock());
+            answer(200, &limits)
+        }
+        (&Method::GET, ["limits", "recordCount"]) => record_count(&org.snapshot(), call),
         (&Method::GET, ["sobjects"]) => {
             let objects: Vec<Value> =
-                snapshot(org).views.iter().map(|view| object_head(&view.def, version)).collect();
+                org.snapshot().views.iter().map(|view| object_head(&view.def, version)).collect();
             answer(200, &json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": objects}))
         }
         (&Method::GET, ["sobjects", object, "describe"]) => describe_object(org, call, object, version),
-        (&Method::GET, ["sobjects", object, "deleted"]) => deleted(&snapshot(org), call, object),
-        (&Method::GET, ["sobjects", object, "updated"]) => updated(&snapshot(org), call, object),
+        (&Method::GET, ["sobjects", object, "deleted"]) => deleted(&org.snapshot(), call, object),
+        (&Method::GET, ["sobjects", object, "updated"]) => updated(&org.snapshot(), call, object),
         (&Method::GET, ["query"]) if call.query.get("columns").is_some_and(|wanted| wanted == "true") => {
             queries::columns(org, call)
         }
@@ -208,15 +213,26 @@ async fn rest_api(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> R
         // Nobody looks at records in a browser here.
         (&Method::GET, ["recent"]) => answer(200, &json!([])),
         (&Method::GET, ["tooling", "query"]) => queries::tooling(call),
-        (&Method::POST, ["composite"]) => composite::answer_composite(&mut org.lock(), call),
-        (&Method::POST, ["composite", "graph"]) => composite::answer_graph(&mut org.lock(), call),
+        (&Method::POST, ["composite"]) => {
+            let (org, call) = (org.clone(), call.clone());
+            queries::aside(move || composite::answer_composite(&org, &call)).await
+        }
+        (&Method::POST, ["composite", "graph"]) => {
+            let (org, call) = (org.clone(), call.clone());
+            queries::aside(move || composite::answer_graph(&org, &call)).await
+        }
         (_, ["jobs", rest @ ..]) => bulk::answer_jobs(org, call, version, rest).await,
-        _ => transaction::answer_write(&mut org.lock(), call, version, rest).unwrap_or_else(not_found),
+        _ => {
+            let (org, call, version) = (org.clone(), call.clone(), version.to_owned());
+            let rest: Vec<String> = rest.iter().map(|part| (*part).to_owned()).collect();
+            queries::aside(move || {
+                let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+                let answered = parts::answer_write(Access::alone(&org), &call, &version, &rest);
+                answered.unwrap_or_else(not_found)
+            })
+            .await
+        }
     }
-}
-
-fn snapshot(org: &Org) -> Snapshot {
-    Snapshot::of(&org.lock().tables)
 }
 
 fn view<'a>(snapshot: &'a Snapshot, object: &str) -> Option<&'a View> {
@@ -232,22 +248,19 @@ fn versions() -> Response<Body> {
     answer(200, &Value::from(versions))
 }
 
-fn limits(state: &State) -> Response<Body> {
+fn limits(state: &State) -> Value {
     let limit = state.options.daily_limit;
     let left = |max: u64, used: u64| json!({"Max": max, "Remaining": max.saturating_sub(used)});
     let whole = |max: u64| left(max, 0);
     let options = &state.options;
-    answer(
-        200,
-        &json!({"DailyApiRequests": left(limit, state.requests),
-            "DailyBulkApiBatches": left(options.daily_bulk_batches, state.jobs.batches),
-            "DailyBulkV2QueryJobs": left(options.daily_query_jobs, state.jobs.queries),
-            "DailyDeliveredPlatformEvents": left(options.daily_events, state.events.delivered()),
-            "DailyBulkV2QueryFileStorageMB": whole(976_562), "DataStorageMB": whole(1_024), "FileStorageMB": whole(1_024)}),
-    )
+    json!({"DailyApiRequests": left(limit, state.requests),
+        "DailyBulkApiBatches": left(options.daily_bulk_batches, state.jobs.batches),
+        "DailyBulkV2QueryJobs": left(options.daily_query_jobs, state.jobs.queries),
+        "DailyDeliveredPlatformEvents": left(options.daily_events, state.events.delivered()),
+        "DailyBulkV2QueryFileStorageMB": whole(976_562), "DataStorageMB": whole(1_024), "FileStorageMB": whole(1_024)})
 }
 
-fn record_count(snapshot: &Snapshot, call: &Call<'_>) -> Response<Body> {
+fn record_count(snapshot: &Snapshot, call: &Call) -> Response<Body> {
     let wanted = call.query.get("sObjects").map(|names| names.split(',').collect::<Vec<_>>());
     let counts: Vec<Value> = snapshot
         .views
@@ -258,11 +271,12 @@ fn record_count(snapshot: &Snapshot, call: &Call<'_>) -> Response<Body> {
     answer(200, &json!({"sObjects": counts}))
 }
 
-fn describe_object(org: &Org, call: &Call<'_>, object: &str, version: &str) -> Response<Body> {
+fn describe_object(org: &Org, call: &Call, object: &str, version: &str) -> Response<Body> {
     let Some((described, place, snapshot)) = ({
         let state = org.lock();
-        let snapshot = Snapshot::of(&state.tables);
-        snapshot.place(object).map(|place| (state.tables[place].described, place, snapshot))
+        let snapshot = state.seen(false).snapshot;
+        let described = state.table(object).map(|table| table.described);
+        snapshot.place(object).zip(described).map(|(place, described)| (described, place, snapshot))
     }) else {
         return not_found();
     };
@@ -293,7 +307,7 @@ fn describe_object(org: &Org, call: &Call<'_>, object: &str, version: &str) -> R
 type Span = (DateTime<Utc>, DateTime<Utc>);
 
 /// The span that getDeleted and getUpdated are asked for; seconds do not count.
-fn span(call: &Call<'_>) -> Result<Span, Box<Response<Body>>> {
+fn span(call: &Call) -> Result<Span, Box<Response<Body>>> {
     let time = |name: &str| call.query.get(name).and_then(|text| parse_datetime(text));
     let (Some(start), Some(end)) = (time("start"), time("end")) else {
         return Err(Box::new(refusal(400, "INVALID_REPLICATION_DATE", "start and end are needed")));
@@ -315,7 +329,7 @@ fn not_replicateable(object: &str) -> Response<Body> {
     refusal(400, "INVALID_TYPE_FOR_OPERATION", &format!("object type {object} is not replicateable"))
 }
 
-fn deleted(snapshot: &Snapshot, call: &Call<'_>, object: &str) -> Response<Body> {
+fn deleted(snapshot: &Snapshot, call: &Call, object: &str) -> Response<Body> {
     let (start, end) = match span(call) {
         Ok(span) => span,
         Err(response) => return *response,
@@ -337,7 +351,7 @@ fn deleted(snapshot: &Snapshot, call: &Call<'_>, object: &str) -> Response<Body>
     )
 }
 
-fn updated(snapshot: &Snapshot, call: &Call<'_>, object: &str) -> Response<Body> {
+fn updated(snapshot: &Snapshot, call: &Call, object: &str) -> Response<Body> {
     let (start, end) = match span(call) {
         Ok(span) => span,
         Err(response) => return *response,
@@ -352,45 +366,4 @@ fn updated(snapshot: &Snapshot, call: &Call<'_>, object: &str) -> Response<Body>
         .filter(|record| !record.deleted && record.modified >= start && record.modified < end);
     let ids: Vec<&str> = changed.map(|record| record.id.as_str()).collect();
     answer(200, &json!({"ids": ids, "latestDateCovered": datetime(end.min(Utc::now()))}))
-}
-
-// ---- the simulator's own -----------------------------------------------------------------------------------------------
-
-/// What tests and the curious ask: the journal, the faults, what the administrator is to do. No session is needed; the server listens on loopback.
-fn admin(org: &Org, call: &Call<'_>, rest: &[&str]) -> Response<Body> {
-    match (call.method, rest) {
-        (&Method::GET, ["journal"]) => {
-            let since = call.query.get("since").and_then(|text| text.parse().ok()).unwrap_or(0);
-            let wanted = |name: &str, value: Option<&str>| {
-                call.query.get(name).is_none_or(|wanted| Some(wanted.as_str()) == value)
-            };
-            let entries: Vec<Value> = org
-                .journal_since(since)
-                .iter()
-                .filter(|entry| {
-                    wanted("object", Some(&entry.object))
-                        && wanted("id", Some(&entry.id))
-                        && wanted("external_id", entry.external_id.as_deref())
-                })
-                .map(|entry| json!(entry))
-                .collect();
-            answer(200, &Value::from(entries))
-        }
-        (&Method::GET, ["faults"]) => answer(200, &json!(org.fault_counts())),
-        (&Method::POST, ["administrator"]) => match serde_json::from_slice::<Order>(&call.body) {
-            Ok(order) => {
-                org.administer(&order);
-                empty(204)
-            }
-            Err(error) => refusal(400, "JSON_PARSER_ERROR", &error.to_string()),
-        },
-        (&Method::POST, ["faults"]) => match serde_json::from_slice::<Faults>(&call.body) {
-            Ok(faults) => {
-                org.set_faults(faults);
-                empty(204)
-            }
-            Err(error) => refusal(400, "JSON_PARSER_ERROR", &error.to_string()),
-        },
-        _ => not_found(),
-    }
 }

@@ -1,52 +1,36 @@
 //! Saving: create, update, upsert, delete of single records, with their checks, triggers and journal.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chrono::{SubsecRound, Utc};
-use serde_json::{Map, Value, json};
+use chrono::{DateTime, SubsecRound, Utc};
+use serde_json::{Map, Value};
 
 use super::checks;
+use super::fields::Fields;
 use super::ids::long_id;
-use super::org::{JournalEntry, State};
+use super::journal::Kept;
+use super::org::State;
 use super::records::Record;
-use super::schema::{FieldDef, Kind};
+use super::rejection::{Rejection, Saved};
+use super::rules::{Candidate, TriggerEvent};
+use super::schema::{FieldDef, Kind, ObjectDef};
 use super::streaming::events::{self, Author, Change, ChangeType};
-use super::tables::Table;
+use super::users::User;
 use super::values::normalise;
-
-/// Why a record is not saved.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Rejection {
-    pub(super) code: String,
-    pub(super) message: String,
-    pub(super) fields: Vec<String>,
-    /// HTTP status on the row endpoints.
-    pub(super) status: u16,
-    /// Object and id that a duplicate rule found.
-    pub(super) duplicate_of: Option<(String, String)>,
-}
-
-impl Rejection {
-    pub(super) fn new(code: &str, message: String, fields: &[&str]) -> Rejection {
-        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
-        Rejection { code: code.to_owned(), message, fields, status: 400, duplicate_of: None }
-    }
-
-    fn with_status(self, status: u16) -> Rejection {
-        Rejection { status, ..self }
-    }
-}
 
 /// Who writes.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
-    source: &'static str,
+    user: User,
     request: u64,
     batch_size: usize,
     /// Where it comes from, as change events tell it.
     origin: String,
     /// What all that it writes is a part of.
     transaction: u64,
+    /// Whether what duplicate rules only warn of is saved.
+    allow_duplicates: bool,
 }
 
 /// The number of the next transaction, of whatever org.
@@ -54,25 +38,66 @@ static TRANSACTION: AtomicU64 = AtomicU64::new(1);
 
 impl Writer {
     pub(super) fn api(request: u64, origin: &str, batch_size: usize) -> Writer {
-        Writer { source: "api", request, batch_size, origin: origin.to_owned(), ..Writer::user() }
+        let user = User::Integration;
+        Writer { user, request, batch_size, origin: origin.to_owned(), ..Writer::user() }
     }
 
     pub(super) fn user() -> Writer {
         let transaction = TRANSACTION.fetch_add(1, Ordering::Relaxed);
-        Writer { source: "user", request: 0, batch_size: 1, origin: String::new(), transaction }
+        Writer {
+            user: User::Person,
+            request: 0,
+            batch_size: 1,
+            origin: String::new(),
+            transaction,
+            allow_duplicates: false,
+        }
     }
 
-    /// Whose it is: the app's user, or somebody in the org.
-    fn user_id(&self) -> &'static str {
-        if self.is_api() { "005sd0000000001AAA" } else { "005sd0000000002AAA" }
+    /// Saves what duplicate rules only warn of, where that is wanted.
+    pub(super) fn allowing_duplicates(self, allow_duplicates: bool) -> Writer {
+        Writer { allow_duplicates, ..self }
+    }
+
+    /// In the journal's words.
+    fn source(&self) -> &'static str {
+        if self.is_api() { "api" } else { "user" }
     }
 
     fn is_api(&self) -> bool {
-        self.source == "api"
+        self.user == User::Integration
     }
 }
 
-pub(super) type Saved<T> = Result<T, Vec<Rejection>>;
+/// A record as it would be saved, and what was written of it.
+struct Draft {
+    written: Map<String, Value>,
+    /// What it holds beside.
+    holds: Map<String, Value>,
+    def: Arc<ObjectDef>,
+    id: String,
+    created: DateTime<Utc>,
+    created_by: User,
+    now: DateTime<Utc>,
+    by: User,
+}
+
+impl Draft {
+    fn record(&self) -> Record {
+        let mut fields = self.holds.clone();
+        fields.extend(self.written.clone());
+        self.def.compose(&mut fields);
+        Record {
+            id: self.id.clone(),
+            fields: Fields::of(&fields),
+            created: self.created,
+            created_by: self.created_by,
+            modified: self.now,
+            modified_by: self.by,
+            deleted: false,
+        }
+    }
+}
 
 /// Creates a record; its id.
 pub(super) fn create(
@@ -84,26 +109,21 @@ pub(super) fn create(
     let written = resolve(state, object, fields, writer)?;
     let table = state.table(object).ok_or_else(|| vec![no_object()])?;
     let mut holds = Map::new();
-    for field in table.def.fields.iter().filter(|field| field.kind == Kind::Boolean && !field.system) {
-        holds.insert(field.name.clone(), Value::from(false));
+    for field in &table.def.fields {
+        if field.kind == Kind::Boolean && !field.system {
+            holds.insert(field.name.clone(), Value::from(false));
+        } else if field.is_owner() {
+            holds.insert(field.name.clone(), Value::from(writer.user.id()));
+        }
     }
-    let refused = checks::check(state, table, &holds, &written, None);
-    if !refused.is_empty() {
-        return Err(refused);
-    }
-    triggers(state, object, parent_of(state, object, &written), &written, writer)?;
-    let now = Utc::now().trunc_subsecs(0);
-    let Some(table) = state.table_mut(object) else { return Err(vec![no_object()]) };
-    let id = table.records.next_id(&table.def.prefix);
-    holds.extend(written.clone());
-    table.def.compose(&mut holds);
-    let record = Record { id: id.clone(), fields: holds, created: now, modified: now, deleted: false };
-    table.index(&record);
-    table.records.put(record.clone());
-    let change = Change { what: ChangeType::Create, before: None, after: &record };
-    tell(state, writer, object, &change);
-    journal(state, writer, "create", object, &id, written);
-    Ok(id)
+    let (now, by) = (Utc::now().trunc_subsecs(0), writer.user);
+    let (id, def) = (table.records.next_id(&table.def.prefix), table.def.clone());
+    let mut draft = Draft { written, holds, def, id, created: now, created_by: by, now, by };
+    let events = (TriggerEvent::BeforeInsert, TriggerEvent::AfterInsert);
+    let parent = parent_of(&draft.def, &draft.written);
+    let record = pass(state, &mut draft, None, parent, events, writer)?;
+    keep(state, writer, ChangeType::Create, &draft.def, None, record, draft.written);
+    Ok(draft.id)
 }
 
 /// Changes a record.
@@ -122,28 +142,105 @@ pub(super) fn update(
     if writer.is_api() && !fixed.is_empty() {
         return Err(vec![denied_fields(&fixed)]);
     }
-    let holds = table.records.get(&id).map(|record| record.fields.clone()).unwrap_or_default();
-    let refused = checks::check(state, table, &holds, &written, Some(&id));
+    let before = table.records.get(&id).cloned().ok_or_else(|| vec![unknown_id()])?;
+    let (created, created_by) = (before.created, before.created_by);
+    let (now, by) = (Utc::now().trunc_subsecs(0), writer.user);
+    let (holds, def) = (before.fields.map(), table.def.clone());
+    let mut draft = Draft { written, holds, def, id, created, created_by, now, by };
+    let events = (TriggerEvent::BeforeUpdate, TriggerEvent::AfterUpdate);
+    let held = Some(draft.id.clone());
+    let record = pass(state, &mut draft, Some(&before), held, events, writer)?;
+    keep(state, writer, ChangeType::Update, &draft.def, Some(&before), record, draft.written);
+    Ok(())
+}
+
+/// What a record must pass before it is saved, in Salesforce's order: triggers, checks and rules, locks that others hold,
+/// triggers again. `held` is the record that is locked.
+fn pass(
+    state: &mut State,
+    draft: &mut Draft,
+    before: Option<&Arc<Record>>,
+    held: Option<String>,
+    (first, last): (TriggerEvent, TriggerEvent),
+    writer: &Writer,
+) -> Saved<Record> {
+    if state.rules.run_on(first, &draft.def.name) {
+        let set = fire(state, first, &draft.def, &draft.record(), writer)?;
+        draft.written.extend(set);
+    }
+    let record = draft.record();
+    let table = state.table(&draft.def.name).ok_or_else(|| vec![no_object()])?;
+    let save = checks::Save {
+        table,
+        record: &record,
+        written: &draft.written,
+        own: before.map(|before| before.id.as_str()),
+        allow_duplicates: writer.allow_duplicates,
+    };
+    let refused = checks::check(state, &save);
     if !refused.is_empty() {
         return Err(refused);
     }
-    let mut merged = holds;
-    merged.extend(written.clone());
-    triggers(state, object, Some(id.clone()), &merged, writer)?;
-    let now = Utc::now().trunc_subsecs(0);
-    if let Some(table) = state.table_mut(object)
-        && let Some(old) = table.records.get(&id).cloned()
-    {
-        table.unindex(&old);
-        table.def.compose(&mut merged);
-        let record = Record { fields: merged, modified: now, ..Record::clone(&old) };
-        table.index(&record);
-        table.records.put(record.clone());
-        let change = Change { what: ChangeType::Update, before: Some(&old), after: &record };
-        tell(state, writer, object, &change);
+    if writer.is_api() && state.faults.row_lock() {
+        return Err(vec![locked(held.as_deref())]);
     }
-    journal(state, writer, "update", object, &id, written);
-    Ok(())
+    if writer.is_api() {
+        ordered(state)?;
+    }
+    fire(state, last, &draft.def, &record, writer)?;
+    Ok(record)
+}
+
+/// Runs the triggers of an event.
+fn fire(
+    state: &State,
+    event: TriggerEvent,
+    def: &ObjectDef,
+    record: &Record,
+    writer: &Writer,
+) -> Saved<Map<String, Value>> {
+    let candidate = Candidate { def, record, tables: &state.tables };
+    state.rules.fire(event, &candidate, writer.batch_size)
+}
+
+/// Keeps a record as it is now, with all that knows of it: the indexes, what can be taken back, events, the journal.
+fn keep(
+    state: &mut State,
+    writer: &Writer,
+    what: ChangeType,
+    def: &Arc<ObjectDef>,
+    before: Option<&Arc<Record>>,
+    record: Record,
+    written: Map<String, Value>,
+) {
+    if let Some(undo) = &mut state.undo {
+        undo.note(&def.name, &record.id, before.cloned());
+    }
+    let record = Arc::new(record);
+    if let Some(table) = state.table_mut(&def.name) {
+        if let Some(before) = before.filter(|before| !before.deleted) {
+            table.unindex(before);
+        }
+        if !record.deleted {
+            table.index(&record);
+        }
+        table.records.put(record.clone());
+    }
+    let by = Author { user: writer.user.id(), origin: &writer.origin, transaction: writer.transaction };
+    let told = before.filter(|_| what == ChangeType::Update).map(Arc::as_ref);
+    let change = Change { what, before: told, after: &record };
+    events::note(&mut state.events, &mut state.faults, def, &by, &change);
+    state.journal.add(Kept {
+        source: writer.source(),
+        op: what.op(),
+        object: Box::from(def.name.as_str()),
+        id: record.id.clone(),
+        external_id: record.lookup("External_Id__c").map(str::to_owned),
+        fields: Fields::of(&written),
+        request: writer.request,
+        batch_size: writer.batch_size,
+        at: Utc::now(),
+    });
 }
 
 /// Creates or updates by a key field, which `fields` carries. The id, and whether it was created.
@@ -167,7 +264,7 @@ pub(super) fn upsert(
         let message = format!("{} not specified", field.name);
         return Err(vec![Rejection::new("MISSING_ARGUMENT", message, &[])]);
     };
-    match found_by(table, field, &value).as_slice() {
+    match table.ids_by(field, &value).as_slice() {
         [] => create(state, object, fields, writer).map(|id| (id, true)),
         [id] => update(state, object, id, fields, writer).map(|()| (id.clone(), false)),
         ids => {
@@ -195,21 +292,6 @@ fn upsert_by_id(
     }
 }
 
-/// The records that have a value, in the form in which values are compared; more than one only where the field is not
-/// unique.
-pub(super) fn found_by(table: &Table, field: &FieldDef, value: &str) -> Vec<String> {
-    if field.unique {
-        return table.unique.get(&(field.name.clone(), value.to_owned())).into_iter().cloned().collect();
-    }
-    // An administrator changes fields and leaves the index as it is: it may name too many.
-    let has = |id: &&String| {
-        let held = table.records.get(id).and_then(|record| field.folded(record.fields.get(&field.name)?));
-        held.as_deref() == Some(value)
-    };
-    let ids = table.shared.get(&(field.name.clone(), value.to_owned()));
-    ids.into_iter().flatten().filter(has).cloned().collect()
-}
-
 /// Deletes a record of an object: one of another object is unknown to it.
 pub(super) fn delete_of(state: &mut State, object: &str, id: &str, writer: &Writer) -> Saved<String> {
     let id = existing(state, object, id)?;
@@ -218,46 +300,42 @@ pub(super) fn delete_of(state: &mut State, object: &str, id: &str, writer: &Writ
 
 /// Deletes a record, whatever its object.
 pub(super) fn delete(state: &mut State, id: &str, writer: &Writer) -> Saved<String> {
-    let object = match state.find(id) {
-        Some((table, record)) if !record.deleted => table.def.name.clone(),
+    let (def, record) = match state.find(id) {
+        Some((table, record)) if !record.deleted => (table.def.clone(), record.clone()),
         Some(_) => return Err(vec![deleted()]),
         None => return Err(vec![unknown_id()]),
     };
+    if writer.is_api() && !def.is_deletable() {
+        return Err(vec![no_rights()]);
+    }
+    fire(state, TriggerEvent::BeforeDelete, &def, &record, writer)?;
     if writer.is_api() && state.faults.row_lock() {
         return Err(vec![locked(Some(id))]);
     }
     if writer.is_api() {
         ordered(state)?;
     }
-    let id = long_id(id).unwrap_or_default();
-    if let Some(table) = state.table_mut(&object)
-        && let Some(record) = table.records.get(&id).cloned()
-    {
-        table.unindex(&record);
-        let modified = Utc::now().trunc_subsecs(0);
-        let gone = Record { deleted: true, modified, ..Record::clone(&record) };
-        table.records.put(gone.clone());
-        let change = Change { what: ChangeType::Delete, before: None, after: &gone };
-        tell(state, writer, &object, &change);
-    }
-    journal(state, writer, "delete", &object, &id, Map::new());
+    fire(state, TriggerEvent::AfterDelete, &def, &record, writer)?;
+    let (modified, modified_by) = (Utc::now().trunc_subsecs(0), writer.user);
+    let gone = Record { deleted: true, modified, modified_by, ..Record::clone(&record) };
+    let id = gone.id.clone();
+    keep(state, writer, ChangeType::Delete, &def, Some(&record), gone, Map::new());
     Ok(id)
 }
 
 /// Takes a deleted record out of the recycle bin.
 pub(super) fn undelete(state: &mut State, object: &str, id: &str, writer: &Writer) -> Saved<()> {
     let id = long_id(id).unwrap_or_default();
-    let table = state.table_mut(object).ok_or_else(|| vec![no_object()])?;
+    let table = state.table(object).ok_or_else(|| vec![no_object()])?;
     let Some(record) = table.records.get(&id).filter(|record| record.deleted).cloned() else {
         let message = "entity is not in the recycle bin".to_owned();
         return Err(vec![Rejection::new("UNDELETE_FAILED", message, &[])]);
     };
-    let back = Record { deleted: false, modified: Utc::now().trunc_subsecs(0), ..Record::clone(&record) };
-    table.index(&back);
-    table.records.put(back.clone());
-    let change = Change { what: ChangeType::Undelete, before: None, after: &back };
-    tell(state, writer, object, &change);
-    journal(state, writer, "undelete", object, &id, Map::new());
+    let def = table.def.clone();
+    fire(state, TriggerEvent::AfterUndelete, &def, &record, writer)?;
+    let (modified, modified_by) = (Utc::now().trunc_subsecs(0), writer.user);
+    let back = Record { deleted: false, modified, modified_by, ..Record::clone(&record) };
+    keep(state, writer, ChangeType::Undelete, &def, Some(&record), back, Map::new());
     Ok(())
 }
 
@@ -275,36 +353,19 @@ fn resolve(
         if name.eq_ignore_ascii_case("attributes") || name.eq_ignore_ascii_case("id") {
             continue;
         }
-        let relationship = || {
-            let plain = table.def.relationship(&name).map(|(lookup, _)| lookup);
-            plain.or_else(|| table.def.polymorphic(&name).map(|(lookup, _)| lookup))
-        };
-        if let (Value::Null, None, Some(lookup)) = (&value, table.def.field(&name), relationship()) {
-            written.insert(lookup.name.clone(), Value::Null);
-            continue;
-        }
-        if let (Some((lookup, parent)), Value::Object(key)) = (table.def.relationship(&name), &value) {
-            written.insert(lookup.name.clone(), Value::from(parent_id(state, parent, key)?));
-            continue;
-        }
-        if let (Some((lookup, objects)), Value::Object(key)) = (table.def.polymorphic(&name), &value) {
-            let named = key.get("attributes").and_then(|attributes| attributes.get("type")?.as_str());
-            let parent =
-                objects.iter().find(|object| named.is_some_and(|named| named.eq_ignore_ascii_case(object)));
-            let Some(parent) = parent else {
-                let message = format!(
-                    "The relationship '{name}' is polymorphic: the type of its record must be named in attributes"
-                );
-                return Err(vec![Rejection::new("INVALID_FIELD", message, &[])]);
-            };
-            written.insert(lookup.name.clone(), Value::from(parent_id(state, parent, key)?));
+        let is_denied = |field: &FieldDef| field.system || (field.write_denied && writer.is_api());
+        if let Some((lookup, parent)) = by_relationship(state, &table.def, &name, &value)? {
+            match is_denied(lookup) {
+                true => denied.push(lookup.name.clone()),
+                false => drop(written.insert(lookup.name.clone(), parent)),
+            }
             continue;
         }
         let Some(field) = table.def.field(&name) else {
             let message = format!("No such column '{name}' on sobject of type {object}");
             return Err(vec![Rejection::new("INVALID_FIELD", message, &[])]);
         };
-        if field.system || (field.write_denied && writer.is_api()) {
+        if is_denied(field) {
             denied.push(field.name.clone());
             continue;
         }
@@ -325,17 +386,46 @@ fn denied_fields(denied: &[String]) -> Rejection {
     Rejection::new("INVALID_FIELD_FOR_INSERT_UPDATE", message, &names)
 }
 
+/// The lookup that a relationship's name stands for, with its parent's id; `None` when the name stands for none.
+fn by_relationship<'a>(
+    state: &State,
+    def: &'a ObjectDef,
+    name: &str,
+    value: &Value,
+) -> Saved<Option<(&'a FieldDef, Value)>> {
+    let plain = def.relationship(name).map(|(lookup, _)| lookup);
+    let lookup = plain.or_else(|| def.polymorphic(name).map(|(lookup, _)| lookup));
+    let Some(lookup) = lookup else { return Ok(None) };
+    let key = match value {
+        Value::Null if def.field(name).is_none() => return Ok(Some((lookup, Value::Null))),
+        Value::Object(key) => key,
+        _ => return Ok(None),
+    };
+    let named = key.get("attributes").and_then(|attributes| attributes.get("type")?.as_str());
+    let parent = match &lookup.kind {
+        Kind::Lookup { object, .. } => Some(object),
+        Kind::Polymorphic { objects, .. } => {
+            objects.iter().find(|object| named.is_some_and(|named| named.eq_ignore_ascii_case(object)))
+        }
+        _ => None,
+    };
+    let Some(parent) = parent else {
+        let message = format!(
+            "The relationship '{name}' is polymorphic: the type of its record must be named in attributes"
+        );
+        return Err(vec![Rejection::new("INVALID_FIELD", message, &[])]);
+    };
+    Ok(Some((lookup, Value::from(parent_id(state, parent, key)?))))
+}
+
 /// `{"External_Id__c": "X"}` to the parent's id.
 fn parent_id(state: &State, object: &str, key: &Map<String, Value>) -> Saved<String> {
     let found = key.iter().find(|(name, _)| *name != "attributes").and_then(|(name, value)| {
         let table = state.table(object)?;
         let field = table.def.field(name)?;
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        Some((
-            field.folded(value).and_then(|key| table.unique.get(&(field.name.clone(), key))).cloned(),
-            field.name.clone(),
-            text,
-        ))
+        let ids = field.folded(value).map(|key| table.ids_by(field, &key)).unwrap_or_default();
+        Some((ids.into_iter().next(), field.name.clone(), text))
     });
     match found {
         Some((Some(id), ..)) => Ok(id),
@@ -380,42 +470,24 @@ fn locked(id: Option<&str>) -> Rejection {
     Rejection::new("UNABLE_TO_LOCK_ROW", message, &[])
 }
 
+fn no_rights() -> Rejection {
+    let message = "insufficient access rights on object id".to_owned();
+    Rejection::new("INSUFFICIENT_ACCESS_OR_READONLY", message, &[]).with_status(403)
+}
+
 fn no_object() -> Rejection {
     Rejection::new("NOT_FOUND", "The requested resource does not exist".to_owned(), &[]).with_status(404)
 }
 
 /// The record that a new one locks: the first that it looks up to.
-fn parent_of(state: &State, object: &str, written: &Map<String, Value>) -> Option<String> {
+fn parent_of(def: &ObjectDef, written: &Map<String, Value>) -> Option<String> {
     let lookup = |kind: &Kind| matches!(kind, Kind::Lookup { .. } | Kind::Polymorphic { .. });
-    let fields = &state.table(object)?.def.fields;
-    let mut parents =
-        fields.iter().filter(|field| lookup(&field.kind)).filter_map(|field| written.get(&field.name));
+    let mut parents = def
+        .fields
+        .iter()
+        .filter(|field| lookup(&field.kind) && !field.is_owner())
+        .filter_map(|field| written.get(&field.name));
     parents.find_map(|id| id.as_str().map(str::to_owned))
-}
-
-/// What runs in the org when a record is saved: locks that others hold, and the trigger on cases, which uses up its
-/// CPU time on heavy ones in large batches, and on runaway ones always.
-fn triggers(
-    state: &mut State,
-    object: &str,
-    held: Option<String>,
-    record: &Map<String, Value>,
-    writer: &Writer,
-) -> Saved<()> {
-    if !writer.is_api() {
-        return Ok(());
-    }
-    if state.faults.row_lock() {
-        return Err(vec![locked(held.as_deref())]);
-    }
-    ordered(state)?;
-    let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or("");
-    let heavy = text("Description").contains("[heavy]") && writer.batch_size > 10;
-    if object == "Case" && (heavy || text("Subject").contains("[runaway]")) {
-        let message = "CaseTrigger: System.LimitException: Apex CPU time limit exceeded".to_owned();
-        return Err(vec![Rejection::new("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message, &[])]);
-    }
-    Ok(())
 }
 
 /// Refuses the record as a fault says.
@@ -427,48 +499,4 @@ fn ordered(state: &mut State) -> Saved<()> {
         }
         None => Ok(()),
     }
-}
-
-/// Tells of a change those who listen.
-fn tell(state: &mut State, writer: &Writer, object: &str, change: &Change<'_>) {
-    let Some(def) = state.table(object).map(|table| table.def.clone()) else { return };
-    let by = Author { user: writer.user_id(), origin: &writer.origin, transaction: writer.transaction };
-    events::note(&mut state.events, &mut state.faults, &def, &by, change);
-}
-
-fn journal(
-    state: &mut State,
-    writer: &Writer,
-    op: &'static str,
-    object: &str,
-    id: &str,
-    fields: Map<String, Value>,
-) {
-    let external_id = state
-        .table(object)
-        .and_then(|table| table.records.get(id))
-        .and_then(|record| record.fields.get("External_Id__c"))
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    let object = state.table(object).map_or_else(|| object.to_owned(), |table| table.def.name.clone());
-    state.journal.push(JournalEntry {
-        seq: state.journal.len() as u64 + 1,
-        at: Utc::now(),
-        source: writer.source,
-        op,
-        object,
-        id: id.to_owned(),
-        external_id,
-        fields,
-        request: writer.request,
-        batch_size: writer.batch_size,
-    });
-}
-
-/// The `errors` of a collection's result.
-pub(super) fn collection_errors(rejections: &[Rejection]) -> Value {
-    rejections
-        .iter()
-        .map(|rejection| json!({"statusCode": rejection.code, "message": rejection.message, "fields": rejection.fields}))
-        .collect()
 }

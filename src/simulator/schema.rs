@@ -80,6 +80,11 @@ impl FieldDef {
         }
     }
 
+    /// Whether the login may write it.
+    pub(super) fn is_writable(&self) -> bool {
+        !self.system && !self.write_denied
+    }
+
     /// Whether records can be found by it to be written.
     pub(super) fn is_id_lookup(&self) -> bool {
         self.key || self.name == "Id" || self.name == "Email"
@@ -100,6 +105,11 @@ impl FieldDef {
         self.name.ends_with("__c")
     }
 
+    /// Whether it names the user whom the record belongs to.
+    pub(super) fn is_owner(&self) -> bool {
+        self.name == "OwnerId"
+    }
+
     /// Whether Salesforce puts it together from a person's names: no null, no default, and nobody writes it.
     pub(super) fn is_composed(&self) -> bool {
         self.system && self.name == "Name"
@@ -115,6 +125,20 @@ impl ObjectDef {
             let name = Value::from(names.join(" "));
             fields.insert("Name".to_owned(), name);
         }
+    }
+
+    /// Whether the login may create records of it.
+    pub(super) fn is_createable(&self) -> bool {
+        self.fields.iter().any(FieldDef::is_writable)
+    }
+
+    pub(super) fn is_updateable(&self) -> bool {
+        self.fields.iter().any(|field| field.is_writable() && !field.fixed)
+    }
+
+    /// Users are made inactive: nobody deletes them. And what nobody may create, nobody may delete.
+    pub(super) fn is_deletable(&self) -> bool {
+        self.name != "User" && self.is_createable()
     }
 
     /// Its label for many.
@@ -255,6 +279,10 @@ fn system_fields() -> Vec<FieldDef> {
         write_denied: false,
         fixed: false,
     };
+    let user = |relationship: &str| Kind::Lookup {
+        object: "User".to_owned(),
+        relationship: relationship.to_owned(),
+    };
     let key = FieldDef {
         unique: true,
         key: true,
@@ -264,8 +292,11 @@ fn system_fields() -> Vec<FieldDef> {
     vec![
         system("Id", "Record ID", Kind::Text, 18),
         system("IsDeleted", "Deleted", Kind::Boolean, 0),
+        FieldDef { system: false, ..system("OwnerId", "Owner ID", user("Owner"), 18) },
         system("CreatedDate", "Created Date", Kind::Datetime, 0),
+        system("CreatedById", "Created By ID", user("CreatedBy"), 18),
         system("LastModifiedDate", "Last Modified Date", Kind::Datetime, 0),
+        system("LastModifiedById", "Last Modified By ID", user("LastModifiedBy"), 18),
         system("SystemModstamp", "System Modstamp", Kind::Datetime, 0),
         key,
     ]
@@ -273,15 +304,16 @@ fn system_fields() -> Vec<FieldDef> {
 
 /// One entry of describeGlobal, and the head of describe.
 pub(super) fn object_head(object: &ObjectDef, version: &str) -> Value {
+    let (createable, updateable) = (object.is_createable(), object.is_updateable());
     let base = format!("/services/data/{version}/sobjects/{}", object.name);
     json!({
-        "activateable": false, "associateEntityType": null, "associateParentEntity": null, "createable": true,
-        "custom": object.name.ends_with("__c"), "customSetting": false, "deepCloneable": false, "deletable": true,
+        "activateable": false, "associateEntityType": null, "associateParentEntity": null, "createable": createable,
+        "custom": object.name.ends_with("__c"), "customSetting": false, "deepCloneable": false, "deletable": object.is_deletable(),
         "deprecatedAndHidden": false, "feedEnabled": true, "hasSubtypes": false, "isInterface": false,
         "isSubtype": false, "keyPrefix": object.prefix, "label": object.label,
         "labelPlural": object.label_plural(), "layoutable": true, "mergeable": false, "mruEnabled": true,
         "name": object.name, "queryable": true, "replicateable": object.replicateable, "retrieveable": true, "searchable": true,
-        "triggerable": true, "undeletable": true, "updateable": true,
+        "triggerable": true, "undeletable": object.is_deletable(), "updateable": updateable,
         "urls": {"sobject": base, "describe": format!("{base}/describe"), "rowTemplate": format!("{base}/{{ID}}")}
     })
 }
@@ -311,18 +343,18 @@ fn describe_field(field: &FieldDef) -> Value {
         Kind::Polymorphic { objects, relationship } => (Vec::new(), objects.clone(), Some(relationship)),
         _ => (Vec::new(), Vec::new(), None),
     };
-    let writable = !field.system && !field.write_denied;
+    let writable = field.is_writable();
     let values: Vec<Value> = picklist
         .iter()
         .map(|value| json!({"active": true, "defaultValue": false, "label": value, "validFor": null, "value": value}))
         .collect();
-    let defaulted = (field.system && !field.is_composed()) || field.kind == Kind::Boolean;
+    let defaulted = (field.system && !field.is_composed()) || field.kind == Kind::Boolean || field.is_owner();
     let mut body = json!({
         "name": field.name, "label": field.label, "type": kind, "soapType": soap, "length": field.length,
         "byteLength": field.length * 3, "precision": precision, "scale": scale,
         "digits": if field.kind == Kind::Int { 8 } else { 0 }, "createable": writable, "updateable": writable && !field.fixed,
-        "nillable": !field.required && !field.system && field.kind != Kind::Boolean,
-        "permissionable": !field.required && !field.system, "defaultedOnCreate": defaulted,
+        "nillable": !field.required && !field.system && field.kind != Kind::Boolean && !field.is_owner(),
+        "permissionable": !field.required && !field.system && !field.is_owner(), "defaultedOnCreate": defaulted,
         "defaultValue": if field.kind == Kind::Boolean { json!(false) } else { Value::Null },
         "custom": field.is_custom(), "externalId": field.key, "unique": field.unique,
         "idLookup": field.is_id_lookup(), "nameField": field.name == "Name",

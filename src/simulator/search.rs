@@ -12,7 +12,7 @@ use super::queries;
 use super::response::{answer, refusal};
 use super::schema::{Kind, ObjectDef};
 use super::soql::Answer;
-use super::tables::Snapshot;
+use super::transaction::Access;
 
 /// Records of an object that a search finds, where it says no number.
 const FOUND: usize = 2_000;
@@ -27,13 +27,13 @@ struct Search {
 }
 
 /// What `search?q=...` answers.
-pub(super) fn answer_search(org: &Org, call: &Call<'_>, version: &str) -> Response<Body> {
+pub(super) fn answer_search(org: &Org, call: &Call, version: &str) -> Response<Body> {
     let text = call.query.get("q").map_or("", String::as_str);
     let search = match parse(text) {
         Ok(search) => search,
         Err(why) => return refusal(400, "MALFORMED_SEARCH", &why),
     };
-    let snapshot = Snapshot::of(&org.lock().tables);
+    let snapshot = org.snapshot();
     let mut records: Vec<Value> = Vec::new();
     let objects = match search.returning.as_slice() {
         [] => snapshot.views.iter().map(|view| (view.def.name.clone(), None)).collect(),
@@ -44,7 +44,7 @@ pub(super) fn answer_search(org: &Org, call: &Call<'_>, version: &str) -> Respon
             return refusal(400, "INVALID_TYPE", &format!("sObject type '{object}' is not supported."));
         };
         let Some(soql) = soql(&snapshot.views[place].def, inside.as_deref(), &search) else { continue };
-        match queries::ask(org, &soql, false) {
+        match queries::ask(Access::alone(org), &soql, false) {
             Ok(Answer::Records(rows)) => records.extend(rows.page(0..rows.len(), version)),
             Ok(_) => {}
             Err(fault) => return refusal(400, fault.code, &fault.told(&soql)),

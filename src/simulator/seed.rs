@@ -11,9 +11,12 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 
+use super::fields::Fields;
 use super::ids::make_id;
 use super::org::{Org, State};
 use super::records::Record;
+use super::schema::FieldDef;
+use super::users::User;
 
 /// Shares of the objects, of 100.
 const SHARES: [(&str, &str, usize); 8] = [
@@ -30,10 +33,12 @@ const SHARES: [(&str, &str, usize); 8] = [
 /// Fills an org with about `records` records over its objects, parents linked, changed over the past year.
 pub fn populate(org: &Org, records: usize, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut state = org.lock();
+    let _turn = org.turn();
     for (object, prefix, share) in SHARES {
         let count = (records * share).div_ceil(100);
         for number in 1..=count {
+            // Whoever reads meanwhile waits for one record at most.
+            let mut state = org.lock();
             let mut fields = values(&state, object, number, &mut dice);
             fields.insert("External_Id__c".to_owned(), json!(format!("{prefix}-{number:06}")));
             insert(&mut state, object, fields, &mut dice);
@@ -45,10 +50,14 @@ fn insert(state: &mut State, object: &str, mut fields: Map<String, Value>, dice:
     let Some(table) = state.table_mut(object) else { return };
     table.def.compose(&mut fields);
     let id = table.records.next_id(&table.def.prefix);
+    let by = User::ALL[table.records.len() % User::ALL.len()];
+    if table.def.fields.iter().any(FieldDef::is_owner) {
+        fields.insert("OwnerId".to_owned(), json!(by.id()));
+    }
     let age = TimeDelta::seconds(dice.random_range(86_400..31_536_000));
     let created = Utc::now() - age;
     let modified = created + age * dice.random_range(0..90) / 100;
-    let record = Record { id, fields, created, modified, deleted: false };
+    let record = Record { modified, ..Record::new(id, Fields::of(&fields), created, by) };
     table.index(&record);
     table.records.put(record);
 }

@@ -1,12 +1,13 @@
 //! The tables of an org, one an object, and what they all hold at one moment.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::ids::{make_id, number_of};
+use super::index::Index;
 use super::records::{Record, Records};
 use super::schema::{FieldDef, Kind, ObjectDef};
 
@@ -15,12 +16,10 @@ use super::schema::{FieldDef, Kind, ObjectDef};
 pub(super) struct Table {
     pub(super) def: Arc<ObjectDef>,
     pub(super) records: Records,
-    /// (unique field, folded value) -> id.
-    pub(super) unique: HashMap<(String, String), String>,
-    /// (field by which records are found and which is not unique, folded value) -> ids.
-    pub(super) shared: HashMap<(String, String), BTreeSet<String>>,
-    /// What the duplicate rule compares -> ids.
-    pub(super) alike: HashMap<String, BTreeSet<String>>,
+    /// By the name of each field by which records are found, or whose values no two records share.
+    keys: HashMap<String, Index>,
+    /// For each duplicate rule of the object.
+    alike: Vec<Alike>,
     pub(super) described: DateTime<Utc>,
 }
 
@@ -29,9 +28,8 @@ impl Table {
         Table {
             def: Arc::new(def),
             records: Records::default(),
-            unique: HashMap::new(),
-            shared: HashMap::new(),
-            alike: HashMap::new(),
+            keys: HashMap::new(),
+            alike: Vec::new(),
             described,
         }
     }
@@ -40,30 +38,68 @@ impl Table {
         Arc::make_mut(&mut self.def)
     }
 
-    /// Notes a record's unique values.
+    /// Notes a record's keys.
     pub(super) fn index(&mut self, record: &Record) {
-        for key in unique_keys(&self.def, record) {
-            self.unique.insert(key, record.id.clone());
+        let Some(number) = short_number(&record.id) else { return };
+        for (field, value) in keys(&self.def, record) {
+            self.keys.entry(field).or_default().add(&value, number);
         }
-        for key in shared_keys(&self.def, record) {
-            self.shared.entry(key).or_default().insert(record.id.clone());
-        }
-        if let Some(key) = duplicate_key(&self.def, &record.fields) {
-            self.alike.entry(key).or_default().insert(record.id.clone());
+        for alike in &mut self.alike {
+            if let Some(value) = alike_key(&self.def, &alike.fields, |field| record.get(field)) {
+                alike.index.add(&value, number);
+            }
         }
     }
 
     /// Forgets them.
     pub(super) fn unindex(&mut self, record: &Record) {
-        for key in unique_keys(&self.def, record) {
-            self.unique.remove(&key);
+        let Some(number) = short_number(&record.id) else { return };
+        for (field, value) in keys(&self.def, record) {
+            if let Some(index) = self.keys.get_mut(&field) {
+                index.remove(&value, number);
+            }
         }
-        for key in shared_keys(&self.def, record) {
-            take_out(&mut self.shared, &key, &record.id);
+        for alike in &mut self.alike {
+            if let Some(value) = alike_key(&self.def, &alike.fields, |field| record.get(field)) {
+                alike.index.remove(&value, number);
+            }
         }
-        if let Some(key) = duplicate_key(&self.def, &record.fields) {
-            take_out(&mut self.alike, &key, &record.id);
+    }
+
+    /// The ids of the records that have a value in a field by which records are found, in the form in which values are
+    /// compared. An administrator changes fields and leaves the index as it is: it may name too many.
+    pub(super) fn ids_by(&self, field: &FieldDef, value: &str) -> Vec<String> {
+        let numbers = self.keys.get(&field.name).map(|index| index.get(value)).unwrap_or_default();
+        let id = |number: u32| make_id(&self.def.prefix, number.into());
+        let has = |id: &String| {
+            let held = self.records.get(id).and_then(|record| field.folded(&record.get(&field.name)));
+            held.as_deref() == Some(value)
+        };
+        numbers.into_iter().map(id).filter(has).collect()
+    }
+
+    /// Has the records noted that are alike in some fields, for a duplicate rule.
+    pub(super) fn watch(&mut self, rule: &str, fields: &[String]) {
+        let mut index = Index::default();
+        for record in self.records.iter().filter(|record| !record.deleted) {
+            let value = alike_key(&self.def, fields, |field| record.get(field));
+            if let (Some(value), Some(number)) = (value, short_number(&record.id)) {
+                index.add(&value, number);
+            }
         }
+        self.alike.push(Alike { rule: rule.to_owned(), fields: fields.to_vec(), index });
+    }
+
+    pub(super) fn unwatch(&mut self, rule: &str) {
+        self.alike.retain(|alike| alike.rule != rule);
+    }
+
+    /// The ids of the records that are like one with these values, for a duplicate rule.
+    pub(super) fn ids_alike(&self, rule: &str, value: impl Fn(&str) -> Value) -> Vec<String> {
+        let Some(alike) = self.alike.iter().find(|alike| alike.rule == rule) else { return Vec::new() };
+        let key = alike_key(&self.def, &alike.fields, value);
+        let numbers = key.map(|key| alike.index.get(&key)).unwrap_or_default();
+        numbers.into_iter().map(|number| make_id(&self.def.prefix, number.into())).collect()
     }
 
     fn view(&self) -> View {
@@ -71,37 +107,31 @@ impl Table {
     }
 }
 
-/// The values of the fields that no two records share.
-fn unique_keys(def: &ObjectDef, record: &Record) -> Vec<(String, String)> {
-    keys(def, record, |field| field.unique)
+/// The records that are alike to a duplicate rule.
+#[derive(Debug)]
+struct Alike {
+    rule: String,
+    fields: Vec<String>,
+    index: Index,
 }
 
-/// The values of the fields by which a record is found beside others.
-fn shared_keys(def: &ObjectDef, record: &Record) -> Vec<(String, String)> {
-    keys(def, record, |field| field.is_id_lookup() && !field.unique)
+/// What a duplicate rule compares: records that lack one of the values are like no other.
+fn alike_key(def: &ObjectDef, fields: &[String], value: impl Fn(&str) -> Value) -> Option<String> {
+    let part = |field: &String| def.field(field).and_then(|field| field.folded(&value(&field.name)));
+    Some(fields.iter().map(part).collect::<Option<Vec<String>>>()?.join("\n"))
 }
 
-fn keys(def: &ObjectDef, record: &Record, of: impl Fn(&FieldDef) -> bool) -> Vec<(String, String)> {
-    let fields = def.fields.iter().filter(|field| of(field));
-    let key = |field: &FieldDef| Some((field.name.clone(), field.folded(record.fields.get(&field.name)?)?));
+/// A record's number, as indexes have it.
+fn short_number(id: &str) -> Option<u32> {
+    u32::try_from(number_of(id)?).ok()
+}
+
+/// The values by which a record is found, or that no other may have.
+fn keys(def: &ObjectDef, record: &Record) -> Vec<(String, String)> {
+    let fields =
+        def.fields.iter().filter(|field| field.unique || (field.is_id_lookup() && field.name != "Id"));
+    let key = |field: &FieldDef| Some((field.name.clone(), field.folded(&record.get(&field.name))?));
     fields.filter_map(key).collect()
-}
-
-/// Takes an id out of an index, which keeps no empty sets.
-fn take_out<K: Eq + Hash>(index: &mut HashMap<K, BTreeSet<String>>, key: &K, id: &str) {
-    if let Some(ids) = index.get_mut(key) {
-        ids.remove(id);
-        if ids.is_empty() {
-            index.remove(key);
-        }
-    }
-}
-
-/// What the org's one duplicate rule compares: no two leads with one e-mail address and last name.
-pub(super) fn duplicate_key(def: &ObjectDef, fields: &Map<String, Value>) -> Option<String> {
-    let text = |name: &str| fields.get(name).and_then(Value::as_str);
-    let (email, name) = (text("Email")?, text("LastName")?);
-    (def.name == "Lead").then(|| format!("{}\n{name}", email.to_lowercase()))
 }
 
 /// An object as it was at one moment.
@@ -117,9 +147,32 @@ pub(super) struct Snapshot {
     pub(super) views: Vec<View>,
 }
 
+/// What a query may see, and where it may look keys up.
+pub(super) struct Seen<'a> {
+    pub(super) snapshot: Snapshot,
+    /// The tables that have just these records; none while a transaction of others is open, whose keys are in the indexes.
+    pub(super) tables: Option<&'a [Table]>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn of(tables: &'a [Table]) -> Seen<'a> {
+        Seen { snapshot: Snapshot::of(tables), tables: Some(tables) }
+    }
+}
+
 impl Snapshot {
     pub(super) fn of(tables: &[Table]) -> Snapshot {
         Snapshot { views: tables.iter().map(Table::view).collect() }
+    }
+
+    /// With the fields that the login may not see: rules know them.
+    pub(super) fn whole(tables: &[Table]) -> Snapshot {
+        let mut snapshot = Snapshot::of(tables);
+        for view in snapshot.views.iter_mut().filter(|view| !view.def.hidden.is_empty()) {
+            let def = Arc::make_mut(&mut view.def);
+            def.fields.extend(std::mem::take(&mut def.hidden));
+        }
+        snapshot
     }
 
     /// An object's place, by its name in any case.
@@ -131,7 +184,8 @@ impl Snapshot {
 /// A lookup from a child's object, as its parent's object sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ChildRelationship {
-    pub(super) name: String,
+    /// None where queries cannot go that way: from a user to all that the user made or changed.
+    pub(super) name: Option<String>,
     pub(super) child: String,
     pub(super) field: String,
 }
@@ -156,6 +210,14 @@ pub(super) fn child_relationships<'a>(
             if !is_parent {
                 continue;
             }
+            if field.system || field.is_owner() {
+                found.push(ChildRelationship {
+                    name: None,
+                    child: object.name.clone(),
+                    field: field.name.clone(),
+                });
+                continue;
+            }
             let custom = field.name.ends_with("__c");
             let plural = object.label_plural().replace(' ', if custom { "_" } else { "" });
             let ending = if custom { "__r" } else { "" };
@@ -163,11 +225,12 @@ pub(super) fn child_relationships<'a>(
                 true => format!("Child{plural}{ending}"),
                 false => format!("{plural}{ending}"),
             };
-            if found.iter().any(|other| other.name == name) {
+            if found.iter().any(|other| other.name.as_ref() == Some(&name)) {
                 let stem = field.name.trim_end_matches("__c").trim_end_matches("Id");
                 name = format!("{stem}_{name}");
             }
-            found.push(ChildRelationship { name, child: object.name.clone(), field: field.name.clone() });
+            let (child, field) = (object.name.clone(), field.name.clone());
+            found.push(ChildRelationship { name: Some(name), child, field });
         }
     }
     found
@@ -182,7 +245,7 @@ mod tests {
     fn children_have_the_names_that_salesforce_offers() {
         let objects = demo_objects();
         let of = |parent: &str| -> Vec<String> {
-            child_relationships(objects.iter(), parent).into_iter().map(|of| of.name).collect()
+            child_relationships(objects.iter(), parent).into_iter().filter_map(|of| of.name).collect()
         };
         assert_eq!(
             of("account"),

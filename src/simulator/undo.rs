@@ -1,43 +1,33 @@
-//! What all-or-none takes back. The journal tells which records were written since; the records themselves are kept as
-//! they were, which costs nothing.
+//! What all-or-none takes back: each record as it was before it was written.
 
-use super::org::State;
-use super::records::Records;
+use std::sync::Arc;
 
-/// The org as it was.
-pub(super) struct Mark {
-    records: Vec<Records>,
-    journal: usize,
-    events: u64,
+use super::records::Record;
+
+/// The writes that can still be taken back, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct UndoLog(Vec<Written>);
+
+/// One write.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) object: String,
+    pub(super) id: String,
+    /// `None` where the write created it.
+    pub(super) before: Option<Arc<Record>>,
 }
 
-impl Mark {
-    pub(super) fn of(state: &State) -> Mark {
-        let records = state.tables.iter().map(|table| table.records.clone()).collect();
-        Mark { records, journal: state.journal.len(), events: state.events.mark() }
+impl UndoLog {
+    pub(super) fn note(&mut self, object: &str, id: &str, before: Option<Arc<Record>>) {
+        self.0.push(Written { object: object.to_owned(), id: id.to_owned(), before });
     }
 
-    /// Takes everything back that was written since.
-    pub(super) fn restore(self, state: &mut State) {
-        state.events.restore(self.events);
-        let written: Vec<(String, String)> =
-            state.journal.drain(self.journal..).map(|entry| (entry.object, entry.id)).collect();
-        for (object, id) in &written {
-            if let Some(table) = state.table_mut(object)
-                && let Some(record) = table.records.get(id).cloned()
-            {
-                table.unindex(&record);
-            }
-        }
-        for (table, records) in state.tables.iter_mut().zip(self.records) {
-            table.records = records;
-        }
-        for (object, id) in &written {
-            if let Some(table) = state.table_mut(object)
-                && let Some(record) = table.records.get(id).cloned().filter(|record| !record.deleted)
-            {
-                table.index(&record);
-            }
-        }
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What was written since there were so many, the newest first.
+    pub(super) fn take_since(&mut self, len: usize) -> impl Iterator<Item = Written> {
+        self.0.split_off(len.min(self.0.len())).into_iter().rev()
     }
 }

@@ -1,11 +1,11 @@
 //! Values as the API takes them and as the org keeps them.
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::{Map, Value};
 
 use super::ids::long_id;
 use super::records::datetime;
-use super::schema::{FieldDef, Kind};
+use super::schema::{FieldDef, Kind, ObjectDef};
 
 /// Reads the instants that the API takes.
 pub(super) fn parse_datetime(text: &str) -> Option<DateTime<Utc>> {
@@ -49,6 +49,28 @@ pub(super) fn normalise(field: &FieldDef, value: Value) -> Value {
         }
         (_, other) => other,
     }
+}
+
+/// A value whose JSON type cannot be read as the field's: that fails the whole request, not one record.
+pub(super) fn mistyped(def: &ObjectDef, record: &Map<String, Value>) -> Option<String> {
+    record.iter().find_map(|(name, value)| {
+        let field = def.field(name)?;
+        let (wanted, wrong) = match (&field.kind, value) {
+            (_, Value::Null) => return None,
+            (Kind::Number { .. }, Value::String(text)) => ("double", (!text.trim().parse::<f64>().is_ok_and(f64::is_finite)).then(|| text.clone())),
+            (Kind::Number { .. }, Value::Number(number)) => ("double", number.as_f64().is_none_or(f64::is_infinite).then(|| number.to_string())),
+            (Kind::Int, Value::String(text)) => ("int", text.trim().parse::<i64>().is_err().then(|| text.clone())),
+            (Kind::Boolean, Value::String(text)) => ("boolean", (!["true", "false"].contains(&text.as_str())).then(|| text.clone())),
+            (Kind::Date, Value::String(text)) => ("date", NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d").is_err().then(|| text.clone())),
+            (Kind::Datetime, Value::String(text)) => ("dateTime", parse_datetime(text).is_none().then(|| text.clone())),
+            _ => return None,
+        };
+        let text = wrong?;
+        Some(format!(
+            "Cannot deserialize instance of {wanted} from VALUE_STRING value {text} or request may be missing a required field at [line:1, column:{}]",
+            text.len() + name.len() + 8
+        ))
+    })
 }
 
 /// A power of ten that no number of an org comes near; beyond it a number is none, or nothing.

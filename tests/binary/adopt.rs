@@ -1,12 +1,11 @@
 //! `syncdeck adopt` as an operator runs it: what it shows, that it does nothing unasked, and how it exits.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 use tokio_postgres::{Client, NoTls};
 
+use crate::simulator::SimulatedOrg;
 use crate::support::{new_database, server};
 use crate::{Ran, config, directory, run_in};
 
@@ -17,36 +16,6 @@ const LEFT: &str = "INSERT INTO salesforce.contact (lastname, external_id__c) VA
         WHEN 4 THEN 'FAILED' ELSE 'NEW' END;
     CREATE FUNCTION salesforce.hc_capture_update_from_row(source_row public.hstore, table_name varchar, columns_to_include text[] DEFAULT '{}')
         RETURNS integer LANGUAGE sql AS 'SELECT 1'";
-
-/// The simulated org, which ends with the test.
-struct SimulatedOrg {
-    child: Child,
-    config: String,
-}
-
-impl SimulatedOrg {
-    fn start() -> SimulatedOrg {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
-        command.args(["simulator", "--port", "0", "--rows", "10"]).stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = String::new();
-        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut told).unwrap();
-        let mut words = told.split_whitespace().skip_while(|word| !word.starts_with("http://"));
-        let mut value = |at: usize| words.nth(at).unwrap().to_owned();
-        let (url, id, secret) = (value(0), value(1), value(1));
-        let config = format!(
-            "[salesforce]\nlogin_url = \"{url}\"\nclient_id = \"{id}\"\nclient_secret = \"{secret}\"\n"
-        );
-        SimulatedOrg { child, config }
-    }
-}
-
-impl Drop for SimulatedOrg {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 async fn triggers(sql: &Client) -> String {
     let triggers = "SELECT string_agg(tgname, ' ' ORDER BY tgname) FROM pg_trigger
@@ -62,12 +31,12 @@ async fn tables_are_taken_over_and_given_back_by_the_command() {
     sql.batch_execute(&format!("{HEROKU}; {LEFT}")).await.unwrap();
     // What this session did itself is not to be seen.
     sql.batch_execute("SELECT").await.unwrap();
-    let org = SimulatedOrg::start();
+    let org = SimulatedOrg::start(&[]);
     let dir = directory();
     let text = format!(
         "[connection]\nname = \"acme\"\nenvironment = \"prod\"\n[postgres]\nurl = \"{url}\"\n{}[[mapping]]\nobject = \"Contact\"\n\
          fields = [\"LastName\", \"Email\"]\nexternal_id = \"External_Id__c\"\n",
-        org.config
+        org.config()
     );
     config(&dir, &text, 0o600);
     let run = |args: &[&str]| -> Ran { run_in(Path::new(&dir), args) };

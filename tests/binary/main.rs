@@ -16,6 +16,7 @@ mod house;
 mod logs;
 mod manual;
 mod rules;
+mod simulator;
 mod sources;
 #[allow(dead_code, reason = "each way of testing uses its part of what is shared")]
 #[path = "../support/mod.rs"]

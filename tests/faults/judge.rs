@@ -82,6 +82,7 @@ impl World {
             standing.entry(of).or_insert_with(|| "mended".to_owned());
         }
         let journal = self.org.journal_since(0);
+        assert_eq!(self.org.journal_forgotten(), 0, "what the journal forgot cannot be judged");
         let verdict = judge(&ledger, &journal, &self.org, &standing);
         let unwell = !verdict.lost.is_empty() || verdict.duplicated > 0 || !verdict.out_of_order.is_empty();
         if unwell {

@@ -7,10 +7,14 @@ mod bulk;
 mod clients;
 mod composite;
 mod keys;
+mod memory;
+mod owners;
+mod rules;
 mod soql;
 mod streaming;
 #[path = "../support/tls.rs"]
 mod tls_server;
+mod transactions;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -67,6 +71,15 @@ impl Session {
         self.call(Method::POST, &format!("sobjects/{object}"), fields).await
     }
 
+    /// What the simulator itself is asked, or told.
+    async fn own(&self, path: &str, body: Value) -> (u16, Value) {
+        let url = format!("{}/_simulator/{path}", self.base);
+        let request = if body.is_null() { self.http.get(url) } else { self.http.post(url).json(&body) };
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
+    }
+
     /// The `errors[0]` that a record of a collection gets.
     async fn refused(&self, object: &str, mut fields: Value) -> Value {
         fields["attributes"] = json!({"type": object});
@@ -85,6 +98,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // What a test holds would hold its end, too.
+        self.org.set_faults(simulator::Faults::default());
         self.stop.cancel();
     }
 }

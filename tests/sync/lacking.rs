@@ -53,18 +53,19 @@ async fn users_have_no_is_deleted_and_are_synced_both_ways() {
         org.user_create("User", fields(first)).unwrap();
     })
     .await;
-    let names = "SELECT string_agg(lastname, ' ' ORDER BY id) FROM salesforce.\"user\"";
+    // Beside them stand the people whom every org has, without a key.
+    let names = "SELECT string_agg(lastname, ' ' ORDER BY id) FROM salesforce.\"user\" WHERE external_id__c IS NOT NULL";
     world.until_text(names, "Aye").await;
-    let id = world.org.ids("User")[0].clone();
+    let id = world.org.find_by_external_id("User", "U1").unwrap();
     world.org.user_update("User", &id, fields(json!({"LastName": "Bee"}))).unwrap();
     world.until_text(names, "Bee").await;
     world
         .run("INSERT INTO salesforce.\"user\" (username, lastname, external_id__c) VALUES ('c@acme.example', 'Cee', 'U2')")
         .await;
     world.until("it arrives", async || world.record("User", "U2").is_some()).await;
-    world.until_text("SELECT count(*)::text FROM salesforce.\"user\" WHERE _hc_lastop = 'SYNCED'", "2").await;
+    world.until_text("SELECT count(*)::text FROM salesforce.\"user\" WHERE _hc_lastop = 'SYNCED'", "4").await;
     let own = "SELECT count(isdeleted) || ' ' || count(systemmodstamp) FROM salesforce.\"user\"";
-    world.until_text(own, "0 2").await;
+    world.until_text(own, "0 4").await;
     assert_eq!(world.state("User").await, ("ok".to_owned(), String::new()));
     world.handle.dry_run("User", 5).await.unwrap();
     world.handle.reload(Some("User")).await.unwrap();

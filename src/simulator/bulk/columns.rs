@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::jobs::Operation;
 use super::sheet::Sheet;
-use crate::simulator::save::{Rejection, Saved};
+use crate::simulator::rejection::{Rejection, Saved};
 use crate::simulator::schema::{FieldDef, Kind, ObjectDef, type_names};
 use crate::simulator::values::parse_datetime;
 

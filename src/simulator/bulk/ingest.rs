@@ -13,27 +13,25 @@ use super::load;
 use super::results::{csv, job_body, list, no_such_state, wanted_state, wrong_state, wrong_version};
 use super::sheet::{Dialect, Sheet};
 use crate::simulator::call::Call;
-use crate::simulator::org::{Org, State};
+use crate::simulator::org::Org;
 use crate::simulator::queries::aside;
 use crate::simulator::response::{answer, empty, not_found, refusal};
 use crate::simulator::schema::ObjectDef;
 
-pub(super) async fn answer_ingest(
-    org: &Org,
-    call: &Call<'_>,
-    version: &str,
-    rest: &[&str],
-) -> Response<Body> {
-    match (call.method, rest) {
-        (&Method::POST, []) => create(&mut org.lock(), call, version),
-        (&Method::GET, []) => list(org.lock().jobs.ingest.values().map(Ingest::told_whole).collect()),
-        (&Method::GET, [id]) => match org.lock().jobs.ingest.get(*id) {
-            Some(job) => answer(200, &job.told_whole()),
-            None => not_found(),
-        },
-        (&Method::PUT, [id, "batches"]) => upload(&mut org.lock(), call, id),
+pub(super) async fn answer_ingest(org: &Org, call: &Call, version: &str, rest: &[&str]) -> Response<Body> {
+    match (&call.method, rest) {
+        (&Method::POST, []) => create(org, call, version),
+        (&Method::GET, []) => {
+            let jobs = org.lock().jobs.ingest.values().map(Ingest::told_whole).collect();
+            list(jobs)
+        }
+        (&Method::GET, [id]) => {
+            let told = org.lock().jobs.ingest.get(*id).map(Ingest::told_whole);
+            told.map_or_else(not_found, |told| answer(200, &told))
+        }
+        (&Method::PUT, [id, "batches"]) => upload(org, call, id),
         (&Method::PATCH, [id]) => change(org, call, id),
-        (&Method::DELETE, [id]) => delete(&mut org.lock(), id),
+        (&Method::DELETE, [id]) => delete(org, id),
         (&Method::GET, [id, "successfulResults"]) => results(org, version, id, Part::Successful).await,
         (&Method::GET, [id, "failedResults"]) => results(org, version, id, Part::Failed).await,
         (&Method::GET, [id, "unprocessedrecords"]) => results(org, version, id, Part::Unprocessed).await,
@@ -41,17 +39,22 @@ pub(super) async fn answer_ingest(
     }
 }
 
-fn create(state: &mut State, call: &Call<'_>, version: &str) -> Response<Body> {
+fn create(org: &Org, call: &Call, version: &str) -> Response<Body> {
     let invalid = |message: String| refusal(400, "INVALIDJOB", &format!("InvalidJob : {message}"));
     let body = match job_body(&call.body) {
         Ok(body) => body,
         Err(response) => return *response,
     };
     let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
-    if state.jobs.batches >= state.options.daily_bulk_batches {
+    let (is_spent, def) = {
+        let state = org.lock();
+        let def = state.table(text("object")).map(|table| table.def.clone());
+        (state.jobs.batches >= state.options.daily_bulk_batches, def)
+    };
+    if is_spent {
         return refusal(400, "EXCEEDEDQUOTA", "ExceededQuota : ApiBatchItems Limit exceeded.");
     }
-    let Some(def) = state.table(text("object")).map(|table| table.def.clone()) else {
+    let Some(def) = def else {
         return invalid(format!("Unable to find object: {}", text("object")));
     };
     let operation = match (text("operation"), Operation::of_word(text("operation"))) {
@@ -84,6 +87,7 @@ fn create(state: &mut State, call: &Call<'_>, version: &str) -> Response<Body> {
         Ok(dialect) => dialect,
         Err(word) => return invalid(format!("{word} is neither a line ending nor a column delimiter")),
     };
+    let mut state = org.lock();
     let head = Head::new(state.jobs.next_id(), def.name.clone(), version, dialect, JobState::Open);
     let job = Ingest {
         head,
@@ -93,11 +97,13 @@ fn create(state: &mut State, call: &Call<'_>, version: &str) -> Response<Body> {
         size: 0,
         sheet: None,
         done: Arc::default(),
+        failed: 0,
         error: None,
     };
     let told = job.told();
     state.jobs.make_room();
     state.jobs.ingest.insert(job.head.id.clone(), job);
+    drop(state);
     answer(200, &told)
 }
 
@@ -106,7 +112,8 @@ fn key_of(def: &ObjectDef, name: &str) -> Option<String> {
     def.field(name).filter(|field| field.is_id_lookup()).map(|field| field.name.clone())
 }
 
-fn upload(state: &mut State, call: &Call<'_>, id: &str) -> Response<Body> {
+fn upload(org: &Org, call: &Call, id: &str) -> Response<Body> {
+    let mut state = org.lock();
     let limit = state.options.upload_limit;
     let Some(job) = state.jobs.ingest.get_mut(id) else { return not_found() };
     if job.head.state != JobState::Open || job.upload.is_some() {
@@ -122,7 +129,7 @@ fn upload(state: &mut State, call: &Call<'_>, id: &str) -> Response<Body> {
     empty(201)
 }
 
-fn change(org: &Org, call: &Call<'_>, id: &str) -> Response<Body> {
+fn change(org: &Org, call: &Call, id: &str) -> Response<Body> {
     let Some(wanted) = wanted_state(&call.body) else { return no_such_state() };
     let mut state = org.lock();
     let Some(job) = state.jobs.ingest.get_mut(id) else { return not_found() };
@@ -144,7 +151,8 @@ fn change(org: &Org, call: &Call<'_>, id: &str) -> Response<Body> {
     answer(200, &told)
 }
 
-fn delete(state: &mut State, id: &str) -> Response<Body> {
+fn delete(org: &Org, id: &str) -> Response<Body> {
+    let mut state = org.lock();
     match state.jobs.ingest.get(id).map(|job| job.head.state) {
         None => not_found(),
         Some(JobState::Open | JobState::InProgress) => {

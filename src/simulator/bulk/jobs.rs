@@ -11,6 +11,7 @@ use super::sheet::{Dialect, Sheet};
 use crate::simulator::ids::make_id;
 use crate::simulator::records::datetime;
 use crate::simulator::soql::Rows;
+use crate::simulator::users::User;
 
 /// The life of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl Head {
 
     fn told(&self, operation: &str) -> Value {
         let version: f64 = self.version.trim_start_matches('v').parse().unwrap_or_default();
-        json!({"id": self.id, "operation": operation, "object": self.object, "createdById": "005sd0000000001AAA",
+        json!({"id": self.id, "operation": operation, "object": self.object, "createdById": User::Integration.id(),
             "createdDate": datetime(self.created), "systemModstamp": datetime(self.modified), "state": self.state.word(),
             "concurrencyMode": "Parallel", "contentType": "CSV", "apiVersion": version})
     }
@@ -136,6 +137,8 @@ pub(in crate::simulator) struct Ingest {
     pub(super) sheet: Option<Arc<Sheet>>,
     /// In the order in which it was done, which is not the upload's.
     pub(super) done: Arc<Vec<Done>>,
+    /// How many of them were refused.
+    pub(super) failed: usize,
     /// Why the job as a whole failed.
     pub(super) error: Option<String>,
 }
@@ -172,7 +175,7 @@ impl Ingest {
         told["apiActiveProcessingTime"] = told["totalProcessingTime"].clone();
         told["apexProcessingTime"] = json!(0);
         told["numberRecordsProcessed"] = json!(self.done.len());
-        told["numberRecordsFailed"] = json!(self.done.iter().filter(|done| done.outcome.is_err()).count());
+        told["numberRecordsFailed"] = json!(self.failed);
         if let Some(error) = &self.error {
             told["errorMessage"] = json!(error);
         }

@@ -10,19 +10,23 @@ use rand::seq::SliceRandom;
 use serde_json::{Map, Value};
 
 use super::columns::Columns;
-use super::hold::go_on;
 use super::jobs::{Done, JobState, Operation};
 use super::sheet::Sheet;
 use crate::simulator::collections::named_twice;
+use crate::simulator::hold::go_on;
 use crate::simulator::ids::long_id;
 use crate::simulator::org::{Org, State};
-use crate::simulator::save::{self, Rejection, Writer};
+use crate::simulator::rejection::{Rejection, Saved};
+use crate::simulator::save::{self, Writer};
 use crate::simulator::schema::{FieldDef, ObjectDef};
 
 /// Records of one transaction.
 const CHUNK: usize = 200;
 /// Rows of one of the batches that the daily limit counts.
 const BATCH: usize = 10_000;
+
+/// The id that a row names, and its values.
+type RowRead = (Option<String>, Map<String, Value>);
 
 /// A job that is carried out.
 struct Load {
@@ -58,16 +62,23 @@ async fn carry_out(org: Org, job: String, request: u64, origin: String) {
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     };
     let seed = org.lock().options.seed;
+    let load = Arc::new(load);
     let chunks = load.chunks(seed);
-    for (at, chunk) in chunks.iter().enumerate() {
-        if go_on(&org, |state| progress(state, &load.job)).await.is_none() {
+    let count = chunks.len();
+    for (at, chunk) in chunks.into_iter().enumerate() {
+        if go_on(&org, |faults| faults.hold_jobs, |state| progress(state, &load.job)).await.is_none() {
             return;
         }
-        if load.fails(&org, at == chunks.len() / 2) {
+        if load.fails(&org, at == count / 2) {
             return;
         }
-        load.save_chunk(&org, chunk);
-        tokio::task::yield_now().await;
+        let (saving, org) = (load.clone(), org.clone());
+        match tokio::task::spawn_blocking(move || saving.save_chunk(&org, &chunk)).await {
+            Ok(()) => {}
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            // The program ends.
+            Err(_) => return,
+        }
     }
     end(&mut org.lock(), &load.job, JobState::JobComplete, None);
 }
@@ -143,26 +154,28 @@ impl Load {
         fails
     }
 
+    /// Reads the rows of a chunk, waits for the turn to write, and saves them.
     fn save_chunk(&self, org: &Org, chunk: &[usize]) {
-        let mut state = org.lock();
+        let read: Vec<_> = chunk.iter().map(|&row| (row, self.record(row))).collect();
+        let (_turn, mut state) = (org.turn(), org.lock());
         if progress(&state, &self.job).is_none() {
             return;
         }
-        let done = self.save(&mut state, chunk);
+        let done = self.save(&mut state, chunk, read);
         if let Some(job) = state.jobs.ingest.get_mut(&self.job) {
+            job.failed += done.iter().filter(|done| done.outcome.is_err()).count();
             // Results are shared with readers only when the job is over: nothing is copied here.
             Arc::make_mut(&mut job.done).extend(done);
         }
     }
 
     /// Saves the rows of a chunk, each for itself.
-    fn save(&self, state: &mut State, rows: &[usize]) -> Vec<Done> {
+    fn save(&self, state: &mut State, rows: &[usize], read: Vec<(usize, Saved<RowRead>)>) -> Vec<Done> {
         let writer = Writer::api(self.request, &self.origin, rows.len());
         let mut twice = self.named_twice(rows);
-        let mut done: Vec<Done> = rows
-            .iter()
-            .map(|&row| {
-                let read = self.record(row);
+        let mut done: Vec<Done> = read
+            .into_iter()
+            .map(|(row, read)| {
                 let known = read.as_ref().ok().and_then(|(id, _)| id.clone()).unwrap_or_default();
                 let saved = read.and_then(|(id, fields)| match twice.remove(&row) {
                     Some(rejection) => Err(vec![rejection]),
@@ -179,7 +192,7 @@ impl Load {
         done
     }
 
-    fn record(&self, row: usize) -> save::Saved<(Option<String>, Map<String, Value>)> {
+    fn record(&self, row: usize) -> Saved<RowRead> {
         if self.sheet.malformed.contains(&row) {
             let message = "A value in quotes has something beside them, or no end".to_owned();
             return Err(vec![Rejection::new("CLIENT_INPUT_ERROR", message, &[])]);
@@ -193,7 +206,7 @@ impl Load {
         id: Option<String>,
         fields: Map<String, Value>,
         writer: &Writer,
-    ) -> save::Saved<(String, bool)> {
+    ) -> Saved<(String, bool)> {
         let needed = |call: &str| {
             let message = format!("Id not specified in {call} call");
             vec![Rejection::new("MISSING_ARGUMENT", message, &[])]
@@ -227,7 +240,7 @@ impl Load {
         id: &str,
         fields: Map<String, Value>,
         writer: &Writer,
-    ) -> save::Saved<(String, bool)> {
+    ) -> Saved<(String, bool)> {
         save::update(state, &self.object, id, fields, writer)?;
         Ok((long_id(id).unwrap_or_default(), false))
     }
@@ -279,8 +292,17 @@ mod tests {
         let dialect = Dialect::of(&json!({})).unwrap();
         let head = Head::new("J".to_owned(), "Contact".to_owned(), "v62.0", dialect, JobState::InProgress);
         let (operation, done) = (Operation::Insert, Arc::default());
-        let job =
-            Ingest { head, operation, key: None, upload: None, size: 0, sheet: None, done, error: None };
+        let job = Ingest {
+            head,
+            operation,
+            key: None,
+            upload: None,
+            size: 0,
+            sheet: None,
+            done,
+            failed: 0,
+            error: None,
+        };
         org.lock().jobs.ingest.insert("J".to_owned(), job);
         watch(&org, "J", async { panic!("as a test wants it") }).await;
         let told = org.lock().jobs.ingest["J"].told_whole();

@@ -1,8 +1,7 @@
 //! Bulk API 2.0: jobs that take or give records as CSV. A job lives in `jobs`; `ingest` and `query` are its endpoints;
-//! `load` carries an ingest job out, by `columns` and `sheet`; `hold` is where tests stop a job in the middle.
+//! `load` carries an ingest job out, by `columns` and `sheet`.
 
 mod columns;
-mod hold;
 mod ingest;
 pub(super) mod jobs;
 mod load;
@@ -18,7 +17,7 @@ use super::org::Org;
 use super::response::not_found;
 
 /// Answers everything below `jobs`.
-pub(super) async fn answer_jobs(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> Response<Body> {
+pub(super) async fn answer_jobs(org: &Org, call: &Call, version: &str, rest: &[&str]) -> Response<Body> {
     match rest {
         ["ingest", rest @ ..] => ingest::answer_ingest(org, call, version, rest).await,
         ["query", rest @ ..] => query::answer_query(org, call, version, rest).await,

@@ -10,27 +10,31 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
-use super::hold::go_on;
 use super::jobs::{Head, JobState, Query};
 use super::results::{csv, job_body, list, no_such_state, wanted_state, wrong_state, wrong_version};
 use super::sheet::Dialect;
 use crate::simulator::call::Call;
+use crate::simulator::hold::go_on;
 use crate::simulator::org::Org;
 use crate::simulator::queries::{aside, ask};
 use crate::simulator::response::{answer, empty, not_found, refusal};
 use crate::simulator::soql::{self, Answer, Rows};
+use crate::simulator::transaction::Access;
 
 /// Pages that are offered at a time for reading side by side.
 const SIDE_BY_SIDE: usize = 5;
 
-pub(super) async fn answer_query(org: &Org, call: &Call<'_>, version: &str, rest: &[&str]) -> Response<Body> {
-    match (call.method, rest) {
+pub(super) async fn answer_query(org: &Org, call: &Call, version: &str, rest: &[&str]) -> Response<Body> {
+    match (&call.method, rest) {
         (&Method::POST, []) => create(org, call, version),
-        (&Method::GET, []) => list(org.lock().jobs.query.values().map(Query::told_whole).collect()),
-        (&Method::GET, [id]) => match org.lock().jobs.query.get(*id) {
-            Some(job) => answer(200, &job.told_whole()),
-            None => not_found(),
-        },
+        (&Method::GET, []) => {
+            let jobs = org.lock().jobs.query.values().map(Query::told_whole).collect();
+            list(jobs)
+        }
+        (&Method::GET, [id]) => {
+            let told = org.lock().jobs.query.get(*id).map(Query::told_whole);
+            told.map_or_else(not_found, |told| answer(200, &told))
+        }
         (&Method::PATCH, [id]) => abort(org, call, id),
         (&Method::DELETE, [id]) => delete(org, id),
         (&Method::GET, [id, "results"]) => results(org, call, version, id).await,
@@ -39,7 +43,7 @@ pub(super) async fn answer_query(org: &Org, call: &Call<'_>, version: &str, rest
     }
 }
 
-fn create(org: &Org, call: &Call<'_>, version: &str) -> Response<Body> {
+fn create(org: &Org, call: &Call, version: &str) -> Response<Body> {
     let body = match job_body(&call.body) {
         Ok(body) => body,
         Err(response) => return *response,
@@ -66,7 +70,7 @@ fn create(org: &Org, call: &Call<'_>, version: &str) -> Response<Body> {
         return refusal(400, "API_ERROR", message);
     }
     let mut state = org.lock();
-    if let Err(fault) = soql::bind(&query, &state.tables, all) {
+    if let Err(fault) = soql::bind(&query, state.seen(false), all) {
         return refusal(400, fault.code, &fault.told(&soql));
     }
     let most = state.options.daily_query_jobs;
@@ -95,7 +99,7 @@ async fn run(org: Org, id: String) {
     let open = |state: &crate::simulator::org::State| {
         state.jobs.query.get(&id).filter(|job| !job.head.state.is_over()).map(|_| 0)
     };
-    if go_on(&org, open).await.is_none() {
+    if go_on(&org, |faults| faults.hold_jobs, open).await.is_none() {
         return;
     }
     let asked = {
@@ -107,7 +111,7 @@ async fn run(org: Org, id: String) {
     };
     let Some((soql, all)) = asked else { return };
     let asking = org.clone();
-    let found = tokio::task::spawn_blocking(move || ask(&asking, &soql, all)).await;
+    let found = tokio::task::spawn_blocking(move || ask(Access::alone(&asking), &soql, all)).await;
     let mut state = org.lock();
     let Some(job) = state.jobs.query.get_mut(&id).filter(|job| !job.head.state.is_over()) else { return };
     match found {
@@ -120,7 +124,7 @@ async fn run(org: Org, id: String) {
     }
 }
 
-fn abort(org: &Org, call: &Call<'_>, id: &str) -> Response<Body> {
+fn abort(org: &Org, call: &Call, id: &str) -> Response<Body> {
     if wanted_state(&call.body) != Some(JobState::Aborted) {
         return no_such_state();
     }
@@ -165,7 +169,7 @@ fn locator(from: usize) -> String {
 }
 
 /// Where the page begins that is asked for, of so many records.
-fn position(call: &Call<'_>, count: usize) -> Option<usize> {
+fn position(call: &Call, count: usize) -> Option<usize> {
     let from = match call.query.get("locator").map(String::as_str) {
         None | Some("") => Some(0),
         Some(locator) => String::from_utf8(STANDARD_NO_PAD.decode(locator).ok()?).ok()?.parse().ok(),
@@ -177,7 +181,7 @@ fn no_locator() -> Response<Body> {
     refusal(400, "INVALIDQUERYLOCATOR", "invalid query locator")
 }
 
-async fn results(org: &Org, call: &Call<'_>, version: &str, id: &str) -> Response<Body> {
+async fn results(org: &Org, call: &Call, version: &str, id: &str) -> Response<Body> {
     let (rows, dialect, page) = match found(org, version, id) {
         Ok(found) => found,
         Err(response) => return *response,
@@ -203,7 +207,7 @@ async fn results(org: &Org, call: &Call<'_>, version: &str, id: &str) -> Respons
 }
 
 /// The next pages, to be read side by side.
-fn result_pages(org: &Org, call: &Call<'_>, version: &str, id: &str) -> Response<Body> {
+fn result_pages(org: &Org, call: &Call, version: &str, id: &str) -> Response<Body> {
     let (rows, _, page) = match found(org, version, id) {
         Ok(found) => found,
         Err(response) => return *response,

@@ -1,14 +1,15 @@
 //! From a query as it was written to a plan: every object, field and relationship is found, or the query is refused as an
 //! org refuses it. Nothing is taken for null because nobody knows it.
 
-use super::ast::{FieldGroup, Function, Item, Name, Order, Query, Subject};
+use super::ast::{Condition, FieldGroup, Function, Item, Name, Order, Query, Subject};
 use super::conditions::{self, Known};
 use super::fault::Fault;
 use super::plan::{
-    Children, Column, Field, Figure, Grouping, Join, Output, Path, Plan, Selection, Slot, Sort, Step, Type,
+    Children, Column, Field, Figure, Grouping, Join, Output, Path, Plan, Selection, Slot, Sort, Step, Test,
+    Type,
 };
 use crate::simulator::schema::{FieldDef, Kind};
-use crate::simulator::tables::{Snapshot, Table, child_relationships};
+use crate::simulator::tables::{Seen, Snapshot, Table, child_relationships};
 
 /// The most steps to a parent's parent.
 const STEPS: usize = 5;
@@ -19,20 +20,33 @@ const ALL_FIELDS: usize = 200;
 /// The most queries within the condition.
 const JOINS: usize = 2;
 
-/// Binds a query to what the org holds now, with deleted records or without. Quick: the records themselves are not looked
+/// Binds a query to what its asker sees, with deleted records or without. Quick: the records themselves are not looked
 /// at.
 ///
 /// # Errors
 /// INVALID_TYPE, INVALID_FIELD and the other refusals of a query that can be parsed.
-pub(in crate::simulator) fn bind(query: &Query, tables: &[Table], all: bool) -> Result<Plan, Fault> {
-    let snapshot = Snapshot::of(tables);
-    let binder = Binder { snapshot: &snapshot, tables };
+pub(in crate::simulator) fn bind(query: &Query, seen: Seen<'_>, all: bool) -> Result<Plan, Fault> {
+    let Seen { snapshot, tables } = seen;
+    let binder = Binder { snapshot: &snapshot, tables, is_rule: false };
     let object = snapshot.place(&query.from.text).ok_or_else(|| no_object(&query.from))?;
     let scope = Scope { object, alias: query.alias.as_deref() };
     let output = binder.output(query, scope)?;
     let mut selection = binder.selection(query, scope, matches!(output, Output::Groups(_)))?;
     binder.settle_candidates(&mut selection, all);
     Ok(Plan { snapshot, selection, output, all })
+}
+
+/// Binds the condition of a query which a rule of the org has: the place of its object, and the condition. A rule knows all
+/// fields, also those that queries may not filter by, and asks no other queries.
+///
+/// # Errors
+/// As of any query.
+pub(super) fn bind_condition(query: &Query, snapshot: &Snapshot) -> Result<(usize, Test<Path>), Fault> {
+    let binder = Binder { snapshot, tables: None, is_rule: true };
+    let object = snapshot.place(&query.from.text).ok_or_else(|| no_object(&query.from))?;
+    let scope = Scope { object, alias: None };
+    let test = query.filter.as_ref().map(|condition| binder.filter(condition, scope)).transpose()?;
+    Ok((object, test.unwrap_or(Test::All(Vec::new()))))
 }
 
 #[derive(Clone, Copy)]
@@ -44,7 +58,9 @@ struct Scope<'a> {
 
 struct Binder<'a> {
     snapshot: &'a Snapshot,
-    tables: &'a [Table],
+    /// Where keys are looked up.
+    tables: Option<&'a [Table]>,
+    is_rule: bool,
 }
 
 impl Binder<'_> {
@@ -125,7 +141,7 @@ impl Binder<'_> {
         let wanted = &query.from;
         let found = child_relationships(objects, parent)
             .into_iter()
-            .find(|child| child.name.eq_ignore_ascii_case(&wanted.text));
+            .find(|child| child.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&wanted.text)));
         let place = found.as_ref().and_then(|found| self.snapshot.place(&found.child));
         let (Some(found), Some(object)) = (found, place) else {
             return Err(Fault::at(
@@ -146,44 +162,13 @@ impl Binder<'_> {
             ));
         };
         let selection = self.selection(query, scope, false)?;
-        Ok(Column::Children(Box::new(Children { name: found.name, lookup: found.field, selection, columns })))
+        let name = found.name.unwrap_or_default();
+        Ok(Column::Children(Box::new(Children { name, lookup: found.field, selection, columns })))
     }
 
     /// Filter, order and limits; of a grouped query only the filter is of its records.
     fn selection(&self, query: &Query, scope: Scope<'_>, grouped: bool) -> Result<Selection, Fault> {
-        let mut joins = 0;
-        let filter = match &query.filter {
-            None => None,
-            Some(condition) => Some(conditions::test(
-                condition,
-                &mut Known {
-                    resolve: &mut |subject| match subject {
-                        Subject::Field(name) => {
-                            let path = self.path(name, scope)?;
-                            if !path.field.searchable {
-                                let message = format!(
-                                    "field '{}' can not be filtered in a query call",
-                                    path.field.name
-                                );
-                                return Err(Fault::at("INVALID_FIELD", name.at, message));
-                            }
-                            Ok((path.clone(), path.field))
-                        }
-                        Subject::Aggregate(function, name) => {
-                            Err(Fault::unexpected(function.word(), name.at))
-                        }
-                    },
-                    join: &mut |left, query, at| {
-                        joins += 1;
-                        if joins > JOINS {
-                            let message = format!("Maximum {JOINS} semi join sub-selects are allowed");
-                            return Err(Fault::at("MALFORMED_QUERY", at, message));
-                        }
-                        self.join(left, query, at, scope)
-                    },
-                },
-            )?),
-        };
+        let filter = query.filter.as_ref().map(|condition| self.filter(condition, scope)).transpose()?;
         let mut order = Vec::new();
         for Order { subject, descending, nulls_last } in query.order.iter().filter(|_| !grouped) {
             let Subject::Field(name) = subject else {
@@ -209,6 +194,33 @@ impl Binder<'_> {
             limit: query.limit,
             offset: query.offset.unwrap_or(0),
         })
+    }
+
+    fn filter(&self, condition: &Condition, scope: Scope<'_>) -> Result<Test<Path>, Fault> {
+        let mut joins = 0;
+        let mut resolve = |subject: &Subject| match subject {
+            Subject::Field(name) => {
+                let path = self.path(name, scope)?;
+                if !path.field.searchable && !self.is_rule {
+                    let message = format!("field '{}' can not be filtered in a query call", path.field.name);
+                    return Err(Fault::at("INVALID_FIELD", name.at, message));
+                }
+                Ok((path.clone(), path.field))
+            }
+            Subject::Aggregate(function, name) => Err(Fault::unexpected(function.word(), name.at)),
+        };
+        let mut join = |left: &Field, query: &Query, at: usize| {
+            joins += 1;
+            if self.is_rule {
+                return Err(Fault::at("MALFORMED_QUERY", at, "a rule's condition has no SELECT in it"));
+            }
+            if joins > JOINS {
+                let message = format!("Maximum {JOINS} semi join sub-selects are allowed");
+                return Err(Fault::at("MALFORMED_QUERY", at, message));
+            }
+            self.join(left, query, at, scope)
+        };
+        conditions::test(condition, &mut Known { resolve: &mut resolve, join: &mut join })
     }
 
     /// `left IN (SELECT ...)`: both sides are ids of the same objects.
@@ -447,10 +459,10 @@ impl Binder<'_> {
 
     // ---- indexes -----------------------------------------------------------------------------------------------------
 
-    /// Notes the records that can match at all: an equation on Id or on a unique field is looked up, not searched for.
-    /// The index of keys has no deleted records.
+    /// Notes the records that can match at all: an equation on Id or on a key is looked up, not searched for. The index of
+    /// keys has no deleted records.
     fn settle_candidates(&self, selection: &mut Selection, all: bool) {
-        let table = &self.tables[selection.object];
+        let table = self.tables.map(|tables| &tables[selection.object]);
         let texts = |subject: &Path, texts: &mut dyn Iterator<Item = &String>| -> Option<Vec<String>> {
             if !subject.steps.is_empty() {
                 return None;
@@ -458,9 +470,11 @@ impl Binder<'_> {
             if subject.slot == Slot::Id {
                 return Some(texts.cloned().collect());
             }
-            let unique = table.def.field(&subject.field.name).is_some_and(|field| field.unique);
-            let id = |text: &String| table.unique.get(&(subject.field.name.clone(), text.clone())).cloned();
-            (unique && !all && subject.field.kind == Type::Text).then(|| texts.filter_map(id).collect())
+            let field = table?.def.field(&subject.field.name)?;
+            let is_indexed = field.unique && !all && subject.field.kind == Type::Text;
+            is_indexed.then(|| {
+                texts.flat_map(|text| table.map(|table| table.ids_by(field, text))).flatten().collect()
+            })
         };
         selection.candidates = selection.filter.as_ref().and_then(|filter| conditions::keys(filter, &texts));
     }

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::simulator) struct Fault {
     pub(in crate::simulator) code: &'static str,
-    message: String,
+    pub(in crate::simulator) message: String,
     /// Offset of the byte in the query that it is about.
     at: Option<usize>,
 }

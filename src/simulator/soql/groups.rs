@@ -95,7 +95,7 @@ fn sum(cells: &[Cell<'_>]) -> String {
     let numbers: Vec<String> = cells
         .iter()
         .filter_map(|cell| match cell {
-            Cell::Number(number) => Some(decimal(&number.to_string()).to_string()),
+            Cell::Number(number) => Some(decimal(number).to_string()),
             _ => None,
         })
         .collect();

@@ -14,13 +14,16 @@ mod groups;
 mod literals;
 mod parser;
 mod plan;
+mod rule;
 mod run;
 mod tokens;
 
+pub(super) use ast::Query;
 pub(super) use bind::bind;
 pub(super) use columns::columns;
 pub(super) use fault::Fault;
 pub(super) use parser::parse;
+pub(super) use rule::{check_condition, condition, holds_for};
 pub(super) use run::{Answer, Rows, run};
 
 #[cfg(test)]
@@ -30,9 +33,11 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::simulator::fields::Fields;
     use crate::simulator::records::Record;
     use crate::simulator::schema::demo_objects;
-    use crate::simulator::tables::Table;
+    use crate::simulator::tables::{Seen, Table};
+    use crate::simulator::users::User;
 
     type Row = (Option<String>, Option<String>, Option<i32>, Option<usize>);
 
@@ -45,7 +50,7 @@ mod tests {
         let put = |table: &mut Table, fields: Value| {
             let fields: Map<String, Value> = serde_json::from_value(fields).unwrap();
             let id = table.records.next_id(&table.def.prefix);
-            let record = Record { id: id.clone(), fields, created: at, modified: at, deleted: false };
+            let record = Record::new(id.clone(), Fields::of(&fields), at, User::Person);
             table.index(&record);
             table.records.put(record);
             id
@@ -64,7 +69,7 @@ mod tests {
 
     fn count(tables: &[Table], condition: &str) -> usize {
         let text = format!("SELECT COUNT() FROM Contact{condition}");
-        let plan = parse(&text).and_then(|query| bind(&query, tables, false));
+        let plan = parse(&text).and_then(|query| bind(&query, Seen::of(tables), false));
         match plan.and_then(run) {
             Ok(Answer::Count(count)) => count,
             other => panic!("{text}: {other:?}"),
@@ -97,7 +102,8 @@ mod tests {
     #[test]
     fn queries_in_queries_are_limited() {
         let tables = tables(&[]);
-        let refused = |text: &str| match parse(text).and_then(|query| bind(&query, &tables, false)) {
+        let refused = |text: &str| match parse(text).and_then(|query| bind(&query, Seen::of(&tables), false))
+        {
             Err(fault) => fault.told(text).lines().last().unwrap_or_default().to_owned(),
             Ok(_) => String::new(),
         };
@@ -172,7 +178,7 @@ mod tests {
         fn groups_hold_every_record_once(rows in rows()) {
             let tables = tables(&rows);
             let text = "SELECT Account.Name, COUNT(Id) n FROM Contact GROUP BY Account.Name";
-            let plan = parse(text).and_then(|query| bind(&query, &tables, false)).unwrap();
+            let plan = parse(text).and_then(|query| bind(&query, Seen::of(&tables), false)).unwrap();
             let Ok(Answer::Groups(groups)) = run(plan) else { panic!("no groups") };
             let sum: u64 = groups.iter().filter_map(|group| group["n"].as_u64()).sum();
             prop_assert_eq!(sum, rows.len() as u64);

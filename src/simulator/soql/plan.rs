@@ -121,7 +121,9 @@ pub(super) enum Slot {
     Id,
     IsDeleted,
     Created,
+    CreatedBy,
     Modified,
+    ModifiedBy,
     /// The name of the object, of a record that may be of several.
     Object,
     Stored(String),
@@ -133,6 +135,8 @@ impl Slot {
             "Id" => Slot::Id,
             "IsDeleted" => Slot::IsDeleted,
             "CreatedDate" => Slot::Created,
+            "CreatedById" => Slot::CreatedBy,
+            "LastModifiedById" => Slot::ModifiedBy,
             "LastModifiedDate" | "SystemModstamp" => Slot::Modified,
             other => Slot::Stored(other.to_owned()),
         }

@@ -78,7 +78,7 @@ fn shown(snapshot: &Snapshot, column: Column, all: bool) -> Shown {
     );
     let mut families: HashMap<String, Vec<Arc<Record>>> = HashMap::new();
     for record in find(snapshot, children.selection, all) {
-        if let Some(parent) = record.fields.get(&children.lookup).and_then(Value::as_str) {
+        if let Some(parent) = record.lookup(&children.lookup) {
             families.entry(parent.to_owned()).or_default().push(record);
         }
     }

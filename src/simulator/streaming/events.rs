@@ -25,6 +25,16 @@ pub(in crate::simulator) enum ChangeType {
 }
 
 impl ChangeType {
+    /// As the journal has it.
+    pub(in crate::simulator) fn op(self) -> &'static str {
+        match self {
+            ChangeType::Create => "create",
+            ChangeType::Update => "update",
+            ChangeType::Delete => "delete",
+            ChangeType::Undelete => "undelete",
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             ChangeType::Create => "CREATE",
@@ -82,6 +92,8 @@ pub(in crate::simulator) struct Events {
     room: usize,
     /// The newest replay id.
     newest: u64,
+    /// The newest that is told, while a transaction is open.
+    held: Option<u64>,
     commits: u64,
     /// How many were delivered today.
     pub(super) delivered: u64,
@@ -96,6 +108,7 @@ impl Events {
             kept: VecDeque::new(),
             room,
             newest: 0,
+            held: None,
             commits: 0,
             delivered: 0,
             bell: Arc::default(),
@@ -115,6 +128,16 @@ impl Events {
     /// Takes the events of a transaction back.
     pub(in crate::simulator) fn restore(&mut self, mark: u64) {
         self.kept.retain(|event| event.replay <= mark);
+    }
+
+    /// Tells nothing that comes later, until it is released.
+    pub(in crate::simulator) fn hold(&mut self) {
+        self.held = Some(self.newest);
+    }
+
+    pub(in crate::simulator) fn release(&mut self) {
+        self.held = None;
+        self.bell.notify_waiters();
     }
 
     /// Whether an object's changes are told.
@@ -141,7 +164,7 @@ impl Events {
     /// The position of a subscription that begins behind this replay id; `None` where there is no such event any more.
     pub(super) fn position(&self, replay: i64) -> Option<u64> {
         match replay {
-            -1 => Some(self.newest),
+            -1 => Some(self.held.unwrap_or(self.newest)),
             -2 => Some(0),
             id => {
                 let id = u64::try_from(id).ok()?;
@@ -158,8 +181,9 @@ impl Events {
         most: usize,
     ) -> impl Iterator<Item = &'a Event> {
         let from = self.kept.partition_point(|event| event.replay <= position);
+        let told = self.held.unwrap_or(u64::MAX);
         let of = move |event: &&Event| channel == ALL || event.channel == channel;
-        self.kept.range(from..).filter(of).take(most)
+        self.kept.range(from..).take_while(move |event| event.replay <= told).filter(of).take(most)
     }
 
     fn add(&mut self, mut event: Event) {

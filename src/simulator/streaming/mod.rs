@@ -32,7 +32,7 @@ const SPENT: &str = "403::Organization total events daily limit exceeded";
 /// Answers the messages of a request, of which a connect waits for events.
 pub(super) async fn answer_cometd(
     org: &Org,
-    call: &Call<'_>,
+    call: &Call,
     version: &str,
     stop: &CancellationToken,
 ) -> Response<Body> {
@@ -121,14 +121,14 @@ fn no_session(state: &State, headers: &HeaderMap) -> Option<&'static str> {
     }
 }
 
-fn handshake(state: &mut State, call: &Call<'_>, said: &mut Said) -> Value {
+fn handshake(state: &mut State, call: &Call, said: &mut Said) -> Value {
     let ext = || json!({"replay": true, "payload.format": true});
-    if let Some(why) = no_session(state, call.headers) {
+    if let Some(why) = no_session(state, &call.headers) {
         let mut ext = ext();
         ext["sfdc"] = json!({"failureReason": why});
         return json!({"ext": ext, "advice": {"reconnect": "none"}, "error": "403::Handshake denied", "successful": false});
     }
-    let token = token_of(call.headers).unwrap_or_default().to_owned();
+    let token = token_of(&call.headers).unwrap_or_default().to_owned();
     let Some((client, cookie)) = state.clients.add(token) else {
         return json!({"ext": ext(), "advice": {"reconnect": "none"}, "successful": false,
             "error": "403::Maximum concurrent clients exceeded"});
@@ -142,13 +142,9 @@ fn handshake(state: &mut State, call: &Call<'_>, said: &mut Said) -> Value {
 ///
 /// # Errors
 /// The answer to one that may not speak.
-fn known<'a>(
-    state: &'a mut State,
-    call: &Call<'_>,
-    message: &Value,
-) -> Result<&'a mut clients::Client, Value> {
+fn known<'a>(state: &'a mut State, call: &Call, message: &Value) -> Result<&'a mut clients::Client, Value> {
     let id = message["clientId"].as_str().unwrap_or_default();
-    let refused = no_session(state, call.headers);
+    let refused = no_session(state, &call.headers);
     let stranger = || json!({"advice": {"interval": 0, "reconnect": "handshake"}, "error": UNKNOWN, "successful": false});
     let Some(client) = state.clients.get_mut(id) else { return Err(stranger()) };
     if let Some(why) = refused {
@@ -156,7 +152,7 @@ fn known<'a>(
             "successful": false}));
     }
     // Each client has one session, and one browser.
-    if token_of(call.headers) != Some(client.token.as_str()) {
+    if token_of(&call.headers) != Some(client.token.as_str()) {
         return Err(stranger());
     }
     let cookies = call.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -171,7 +167,7 @@ fn known<'a>(
     Ok(client)
 }
 
-fn subscribe(state: &mut State, call: &Call<'_>, message: &Value) -> Value {
+fn subscribe(state: &mut State, call: &Call, message: &Value) -> Value {
     let channel = message["subscription"].as_str().unwrap_or_default().to_owned();
     let client = match known(state, call, message) {
         Ok(_) => message["clientId"].clone(),
@@ -219,7 +215,7 @@ fn subscribe(state: &mut State, call: &Call<'_>, message: &Value) -> Value {
     told(None)
 }
 
-fn unsubscribe(state: &mut State, call: &Call<'_>, message: &Value) -> Value {
+fn unsubscribe(state: &mut State, call: &Call, message: &Value) -> Value {
     let channel = message["subscription"].as_str().unwrap_or_default();
     match known(state, call, message) {
         Ok(client) => {
@@ -230,7 +226,7 @@ fn unsubscribe(state: &mut State, call: &Call<'_>, message: &Value) -> Value {
     }
 }
 
-fn disconnect(state: &mut State, call: &Call<'_>, message: &Value) -> Value {
+fn disconnect(state: &mut State, call: &Call, message: &Value) -> Value {
     if let Err(told) = known(state, call, message) {
         return told;
     }
@@ -241,7 +237,7 @@ fn disconnect(state: &mut State, call: &Call<'_>, message: &Value) -> Value {
 
 /// Holds a connect until there are events, its time is over or the server ends. The first one of a client is answered at
 /// once, with what the next ones go by.
-async fn connect(org: &Org, call: &Call<'_>, message: &Value, said: &mut Said, stop: &CancellationToken) {
+async fn connect(org: &Org, call: &Call, message: &Value, said: &mut Said, stop: &CancellationToken) {
     let (bell, number, timeout) = {
         let mut state = org.lock();
         let within = i64::try_from(state.options.reconnect_within.as_millis()).unwrap_or(i64::MAX);
@@ -303,7 +299,7 @@ impl Drop for Line {
 /// Whether a connect is answered now, and with what.
 fn look(
     state: &mut State,
-    call: &Call<'_>,
+    call: &Call,
     message: &Value,
     said: &mut Said,
     number: u64,
@@ -375,7 +371,7 @@ impl Org {
     /// Ends all sessions, those of clients that listen too.
     pub fn end_sessions(&self) {
         let mut state = self.lock();
-        state.tokens.clear();
+        state.end_sessions();
         state.events.bell.notify_waiters();
     }
 
