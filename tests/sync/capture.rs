@@ -270,3 +270,17 @@ async fn whole_rows_that_are_written_back_take_neither_the_record_nor_the_outcom
     world.run("BEGIN; SET LOCAL xmlbinary TO 'hex'; UPDATE salesforce.contact SET sfid = NULL; COMMIT").await;
     assert_eq!(world.text("SELECT count(sfid)::text FROM salesforce.contact").await.unwrap(), "0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_captured_again_keeps_its_number_and_its_record() {
+    let world = World::without_engine(MAPPINGS).await;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, phone) VALUES ('Okafor', '1');
+             SELECT salesforce.hc_capture_insert_from_row(hstore(c.*), 'contact'::text, '{id,sfid,phone}') FROM salesforce.contact c",
+        )
+        .await;
+    let kept = "SELECT concat_ws(' ', v -> 'id', v ? 'sfid', v ? 'phone', v ? '_hc_err', v -> 'lastname')
+         FROM salesforce._trigger_log, LATERAL (SELECT values::hstore) read (v) ORDER BY _trigger_log.id DESC LIMIT 1";
+    assert_eq!(world.text(kept).await.unwrap(), "1 t f f Okafor");
+}
