@@ -267,6 +267,7 @@ async fn whole_rows_that_are_written_back_take_neither_the_record_nor_the_outcom
     world.until_text(told, "t SYNCED").await;
     assert_eq!((world.writes("create", "K1"), world.org.ids("Contact").len()), (1, 1));
     // Who switches capture off means what he writes.
+    world.stop_engine().await;
     world.run("BEGIN; SET LOCAL xmlbinary TO 'hex'; UPDATE salesforce.contact SET sfid = NULL; COMMIT").await;
     assert_eq!(world.text("SELECT count(sfid)::text FROM salesforce.contact").await.unwrap(), "0");
 }

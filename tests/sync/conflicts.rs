@@ -234,8 +234,8 @@ async fn a_row_that_was_captured_again_is_in_conflict_with_nothing_that_was_befo
     // What the row had before is not known: the change was not captured, and then was, by hand.
     world
         .run(
-            "BEGIN; SET LOCAL xmlbinary TO 'hex'; UPDATE salesforce.contact SET title = 'Prof'; COMMIT;
-             SELECT salesforce.hc_capture_update_from_row(hstore(c.*), 'contact', '{title}') FROM salesforce.contact c;
+            "BEGIN; SET LOCAL xmlbinary TO 'hex'; UPDATE salesforce.contact SET title = 'Prof';
+             SELECT salesforce.hc_capture_update_from_row(hstore(c.*), 'contact', '{title}') FROM salesforce.contact c; COMMIT;
              INSERT INTO syncdeck.reread (table_name, sfid) SELECT 'contact', sfid FROM salesforce.contact",
         )
         .await;
