@@ -72,6 +72,16 @@ BEGIN
             OR pg_catalog.current_setting('xmlbinary') OPERATOR(pg_catalog.<>) 'base64') THEN
         RETURN NEW;
     END IF;
+    -- Who writes a whole row back as it once read it (an object mapper does) knows neither the record that it has since, nor
+    -- where it stands since: it takes away neither, and of that alone nothing would be sent.
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (NEW.sfid IS NULL AND OLD.sfid IS NOT NULL
+        OR coalesce(NEW._hc_lastop, '') OPERATOR(pg_catalog.<>) coalesce(OLD._hc_lastop, '')
+        OR coalesce(NEW._hc_err, '') OPERATOR(pg_catalog.<>) coalesce(OLD._hc_err, ''))
+        AND pg_catalog.current_setting('xmlbinary') OPERATOR(pg_catalog.=) 'base64' THEN
+        NEW.sfid := coalesce(NEW.sfid, OLD.sfid);
+        NEW._hc_lastop := OLD._hc_lastop;
+        NEW._hc_err := OLD._hc_err;
+    END IF;
     IF {is_read_only} OR TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND NEW OPERATOR(pg_catalog.*=) OLD THEN
         RETURN NEW;
     END IF;

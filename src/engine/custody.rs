@@ -65,9 +65,16 @@ impl Walk {
             shared.log.of("custody").error(text, json!({"code": "ENTRY_UNREADABLE"}));
         }
         if !found.finished.is_empty() {
-            let archived = shared.store.archive_finished(&found.finished).await?;
-            let text = format!("{archived} entries that a predecessor was done with were archived");
+            let (archived, given_up) = shared.store.archive_finished(&found.finished).await?;
+            let text = format!("{archived} entries whose state says that they are done with were archived");
             shared.log.of("custody").info(text, json!({}));
+            if given_up > 0 {
+                news = true;
+                let text = format!(
+                    "the failed changes of {given_up} rows were given up by their state in _trigger_log; their errors are over"
+                );
+                shared.log.of("custody").warn(text, json!({"rows": given_up}));
+            }
         }
         news |= adopt(shared, &mappings, found.unowned).await?;
         self.strangers.extend(found.strangers);

@@ -234,3 +234,54 @@ async fn nobodys_function_runs_with_the_rights_of_the_capture() {
     world.until_quiet().await;
     assert_eq!(world.text("SELECT count(*)::text FROM public.seen").await.unwrap(), "0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_rows_that_are_written_back_take_neither_the_record_nor_the_outcome_away() {
+    let mut world = World::start(MAPPINGS).await;
+    world
+        .run("INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('Still', NULL, 'K1'), ('Bad', 'no-mail', 'K2')")
+        .await;
+    let row = "SELECT string_agg(concat_ws(' ', sfid, _hc_lastop, _hc_err), '; ' ORDER BY id) FROM salesforce.contact";
+    world
+        .until_text("SELECT string_agg(_hc_lastop, ' ' ORDER BY id) FROM salesforce.contact", "SYNCED FAILED")
+        .await;
+    world.stop_engine().await;
+    let before = world.text(row).await.unwrap();
+    // As an object mapper does it that has the row as it was made.
+    world.run("UPDATE salesforce.contact SET lastname = lastname, sfid = NULL, _hc_lastop = NULL, _hc_err = 'old'").await;
+    assert_eq!(world.text(row).await.unwrap(), before);
+    let captured = "SELECT string_agg(state, ' ' ORDER BY id) FROM salesforce._trigger_log";
+    assert_eq!(world.text(captured).await.unwrap(), "FAILED IGNORE IGNORE");
+    // With a change in it.
+    world
+        .run("UPDATE salesforce.contact SET lastname = 'Other', sfid = NULL, _hc_lastop = 'SYNCED', _hc_err = 'old' WHERE id = 1")
+        .await;
+    let told =
+        "SELECT concat_ws(' ', sfid IS NOT NULL, _hc_lastop, _hc_err) FROM salesforce.contact WHERE id = 1";
+    assert_eq!(world.text(told).await.unwrap(), "t PENDING");
+    assert_eq!(world.text(CAPTURED).await.unwrap(), r#""lastname"=>"Other""#);
+    world.start_engine().await;
+    world
+        .until("it arrives", async || world.record("Contact", "K1").unwrap()["LastName"] == json!("Other"))
+        .await;
+    world.until_text(told, "t SYNCED").await;
+    assert_eq!((world.writes("create", "K1"), world.org.ids("Contact").len()), (1, 1));
+    // Who switches capture off means what he writes.
+    world.stop_engine().await;
+    world.run("BEGIN; SET LOCAL xmlbinary TO 'hex'; UPDATE salesforce.contact SET sfid = NULL; COMMIT").await;
+    assert_eq!(world.text("SELECT count(sfid)::text FROM salesforce.contact").await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_captured_again_keeps_its_number_and_its_record() {
+    let world = World::without_engine(MAPPINGS).await;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, phone) VALUES ('Okafor', '1');
+             SELECT salesforce.hc_capture_insert_from_row(hstore(c.*), 'contact'::text, '{id,sfid,phone}') FROM salesforce.contact c",
+        )
+        .await;
+    let kept = "SELECT concat_ws(' ', v -> 'id', v ? 'sfid', v ? 'phone', v ? '_hc_err', v -> 'lastname')
+         FROM salesforce._trigger_log, LATERAL (SELECT values::hstore) read (v) ORDER BY _trigger_log.id DESC LIMIT 1";
+    assert_eq!(world.text(kept).await.unwrap(), "1 t f f Okafor");
+}

@@ -22,6 +22,7 @@ mod channels;
 mod conditions;
 mod conflicts;
 mod consistency;
+mod django;
 mod doubt;
 mod duplicates;
 mod economy;

@@ -245,3 +245,37 @@ async fn changes_of_a_table_without_a_mapping_are_kept_and_told() {
     world.run("DELETE FROM salesforce._trigger_log").await;
     world.until("it is over", async || world.text(ERRORS).await.is_none()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_change_that_somebody_sets_to_ignored_is_given_up() {
+    let world = World::start(MAPPINGS).await;
+    world
+        .run(
+            "INSERT INTO salesforce.contact (lastname, email, external_id__c) VALUES ('One', 'no-mail', 'K1'), ('Two', 'no-mail', 'K2');
+             UPDATE salesforce.contact SET firstname = 'Ada' WHERE id = 2",
+        )
+        .await;
+    world.until_text("SELECT count(*)::text FROM salesforce._trigger_log WHERE state = 'FAILED'", "3").await;
+    world.until_text(ERRORS, "INVALID_EMAIL_ADDRESS INVALID_EMAIL_ADDRESS").await;
+    // Of the second row another change is left.
+    world.run("UPDATE salesforce._trigger_log SET state = 'IGNORED' WHERE action = 'INSERT'").await;
+    world.until_text("SELECT count(*)::text FROM salesforce._trigger_log", "1").await;
+    world.until_text(ERRORS, "INVALID_EMAIL_ADDRESS").await;
+    let over =
+        "SELECT concat_ws(' ', record_id, resolution) FROM syncdeck.error WHERE resolved_at IS NOT NULL";
+    assert_eq!(world.text(over).await.unwrap(), "1 ignored");
+    assert_eq!(world.text("SELECT string_agg(record_id::text, ' ') FROM syncdeck.unit").await.unwrap(), "2");
+    let kept = "SELECT concat_ws(' ', count(*), bool_and(sf_message LIKE 'INVALID_EMAIL%')) FROM salesforce._trigger_log_archive
+         WHERE state = 'IGNORED'";
+    assert_eq!(world.text(kept).await.unwrap(), "2 t");
+    // A row without a record goes on saying so, as with Heroku Connect, and its next change is sent with all that it has.
+    let row =
+        "SELECT concat_ws(' ', _hc_lastop, _hc_err LIKE '%no-mail%') FROM salesforce.contact WHERE id = 1";
+    assert_eq!(world.text(row).await.unwrap(), "FAILED t");
+    world.run("UPDATE salesforce.contact SET email = 'one@example.com' WHERE id = 1").await;
+    world
+        .until("it arrives", async || {
+            world.record("Contact", "K1").is_some_and(|one| one["LastName"] == json!("One"))
+        })
+        .await;
+}

@@ -59,12 +59,17 @@ async fn a_change_that_needs_no_send_leaves_nothing_pending() {
     let world = World::start(MAPPINGS).await;
     world.run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('Still', 'K1')").await;
     world.until_text("SELECT _hc_lastop FROM salesforce.contact", "SYNCED").await;
-    world.run("UPDATE salesforce.contact SET createddate = now(); UPDATE salesforce.contact SET lastname = lastname").await;
+    world.run("UPDATE salesforce.contact SET createddate = '2001-02-03'; UPDATE salesforce.contact SET lastname = lastname").await;
     world.until_quiet().await;
     world.until_text("SELECT _hc_lastop FROM salesforce.contact", "SYNCED").await;
     let states = "SELECT string_agg(state, ' ' ORDER BY id) FROM salesforce._trigger_log_archive";
     world.until_text(states, "SUCCESS IGNORED IGNORED").await;
     assert_eq!(world.writes("update", "K1"), 0);
+    // What Salesforce alone sets comes back.
+    let set = world.record("Contact", "K1").unwrap()["CreatedDate"].as_str().unwrap()[..19].to_owned();
+    world
+        .until_text("SELECT to_char(createddate, 'YYYY-MM-DD\"T\"HH24:MI:SS') FROM salesforce.contact", &set)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

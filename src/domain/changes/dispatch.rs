@@ -295,6 +295,8 @@ fn coalesced(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
     }
 }
 
+/// Why nothing was sent of a change of columns that Salesforce alone sets.
+pub const NONE_SENT: &str = "none of the changed columns is sent to Salesforce";
 /// Why a row's delete was not passed on.
 pub const IGNORED_DELETE: &str = "deletes are ignored";
 
@@ -333,8 +335,7 @@ fn send_change(
         (None, None) => Call::Create,
     };
     if op == "update" && patch.is_empty() {
-        let reason = "none of the changed columns is sent to Salesforce";
-        return Planned::Nothing { upto, op: "update", reason };
+        return Planned::Nothing { upto, op: "update", reason: NONE_SENT };
     }
     if let (Call::Upsert, Some(column), Some(key)) = (call, mapping.external_id_column(), &key) {
         patch.insert(column, Some(key.text.clone()));

@@ -8,12 +8,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 
+use crate::domain::changes::dispatch::NONE_SENT;
 use crate::domain::changes::unit::{self, Unit, UnitEffect, UnitEvent, UnitPhase};
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
 use crate::postgres::changes::keys;
 use crate::postgres::changes::writeback;
 use crate::postgres::errors::sync_errors;
+use crate::postgres::tables::verify::AGAIN;
 
 use crate::postgres::changes::queue::{
     ARCHIVE_COLUMNS, Ack, Acked, Awaited, STILL_UNSENT, UNITS_BY_KEY, UnitOutcome,
@@ -70,6 +72,7 @@ impl Store {
         )
         .await?;
         stop_writes(&transaction, &mine).await?;
+        self.read_again(&transaction, &mine).await?;
         transaction.commit().await.context("acknowledge a batch")?;
         if mine.iter().any(|ack| matches!(ack.outcome, UnitOutcome::Held { awaited: Awaited::Row(_), .. })) {
             drop(client);
@@ -144,6 +147,28 @@ impl Store {
                 .execute_cached(&sql, &[&table, &failed.rows, &failed.upto, &Value::Object(failed.how)])
                 .await
                 .context("mark failed changes")?;
+        }
+        Ok(())
+    }
+
+    /// What nobody sends is Salesforce's to say: of rows in which such columns alone were changed, the records are read once
+    /// more, and what they have comes back into the rows. Object mappers that write old rows back would wipe it out for long.
+    async fn read_again(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
+        let mut tables: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for ack in acks.iter().filter(|ack| matches!(ack.outcome, UnitOutcome::Nothing { reason: NONE_SENT }))
+        {
+            tables.entry(&ack.unit.table).or_default().push(ack.unit.row.0);
+        }
+        for (table, rows) in tables {
+            let sql = format!(
+                "INSERT INTO syncdeck.reread (table_name, sfid)
+                 SELECT $1, sfid FROM {} WHERE id = ANY($2) AND sfid IS NOT NULL {AGAIN}",
+                self.table(table)
+            );
+            transaction
+                .execute_cached(&sql, &[&table, &rows])
+                .await
+                .context("have records read once more")?;
         }
         Ok(())
     }
