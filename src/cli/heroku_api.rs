@@ -7,10 +7,10 @@ use crate::client::api::Client;
 use crate::config::Config;
 use crate::domain::attached::told::{CheckOutcome, NotificationFilter, ToldCheck, ToldList, ToldMapping};
 use crate::domain::values::size::thousands;
-use crate::heroku::{self, Access};
+use crate::heroku::{self, ApiAccess};
 
 use super::args::{Cli, HerokuAction, HerokuOptions};
-use super::verify::clock;
+use super::print::clock;
 use super::{DONE, FAILED, UNHEALTHY, bulk, client as open, print};
 
 /// Said where nobody named an app.
@@ -24,7 +24,7 @@ pub(super) fn client(config: &Config, read_only: bool) -> Result<heroku::Client,
         let problem = "is not set";
         return Err(heroku::Error::NoKey { place: settings.key_place.clone(), problem }.to_string());
     };
-    let access = Access {
+    let access = ApiAccess {
         app: settings.app.clone(),
         resource: settings.resource.clone(),
         schema: config.postgres.schema.clone(),

@@ -117,7 +117,7 @@ fn show_overview(overview: &Overview) -> Result<()> {
         sanitize(&detail)
     ))?;
     if let Some(heroku) = &overview.heroku {
-        print::line(&format!("heroku      {}", sanitize(&heroku.text(super::verify::clock))))?;
+        print::line(&format!("heroku      {}", sanitize(&heroku.text(print::clock))))?;
     }
     show_alerts(&overview.alerts)?;
     print::line("")?;
@@ -138,11 +138,11 @@ fn show_overview(overview: &Overview) -> Result<()> {
             print::line(&sanitize(&format!("{}: {}", mapping.name, super::heroku_api::counts(told))))?;
         }
         if let Some(events) = &mapping.events {
-            print::line(&sanitize(&format!("{}: {}", mapping.name, events.text(super::verify::clock))))?;
+            print::line(&sanitize(&format!("{}: {}", mapping.name, events.text(print::clock))))?;
         }
         let verify = &mapping.verify;
         if verify.next.is_some() || verify.progress.is_some() || verify.found > 0 {
-            let text = verify.text(super::verify::clock, now);
+            let text = verify.text(print::clock, now);
             print::line(&sanitize(&format!("{}: {text}", mapping.name)))?;
         }
     }

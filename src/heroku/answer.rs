@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::logs::sanitize::sanitize;
 
-use super::{Access, Error};
+use super::{ApiAccess, Error};
 
 /// The most bytes of an answer: a connection with some hundred mappings of some hundred fields has a few of these.
 const MAX_BYTES: usize = 16 << 20;
@@ -20,7 +20,7 @@ const SHORTEST: u64 = 1;
 const LONGEST: u64 = 900;
 
 /// An answer that is success.
-pub(super) struct Answer {
+pub(super) struct ApiAnswer {
     pub(super) status: StatusCode,
     /// Null where there is none.
     pub(super) body: Value,
@@ -30,9 +30,9 @@ pub(super) struct Answer {
 pub(super) async fn of(
     request: RequestBuilder,
     host: &str,
-    access: &Access,
+    access: &ApiAccess,
     timeout: Duration,
-) -> Result<Answer, Error> {
+) -> Result<ApiAnswer, Error> {
     let failed = |error: reqwest::Error| failure(&error, host, timeout);
     let response = request.send().await.map_err(failed)?;
     let (status, headers) = (response.status(), response.headers().clone());
@@ -46,7 +46,7 @@ pub(super) async fn of(
         return Err(refusal(status, &headers, parsed.ok(), host, access));
     }
     let body = parsed.map_err(|cause| Error::Unusable { host: host.to_owned(), cause })?;
-    Ok(Answer { status, body })
+    Ok(ApiAnswer { status, body })
 }
 
 async fn body(mut response: Response, host: &str, timeout: Duration) -> Result<Vec<u8>, Error> {
@@ -76,7 +76,7 @@ fn refusal(
     headers: &HeaderMap,
     body: Option<Value>,
     host: &str,
-    access: &Access,
+    access: &ApiAccess,
 ) -> Error {
     let (app, place) = (access.app.clone(), access.key_place.clone());
     match status {

@@ -40,7 +40,7 @@ const ID: usize = 64;
 
 /// Which connection, and how it is asked for.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct ApiAccess {
     /// The app that has the add-on.
     pub app: String,
     /// The add-on, where the app has several.
@@ -89,7 +89,7 @@ struct Place {
 /// A client of one connection's API. Shared by reference.
 pub struct Client {
     http: reqwest::Client,
-    access: Access,
+    access: ApiAccess,
     timeout: Duration,
     /// Where the connection was found.
     place: Mutex<Option<Place>>,
@@ -100,7 +100,7 @@ impl Client {
     ///
     /// # Errors
     /// When TLS cannot be set up, and for a key that cannot be one.
-    pub fn new(access: Access) -> Result<Client, Error> {
+    pub fn new(access: ApiAccess) -> Result<Client, Error> {
         let key = access.key.expose_secret();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::NoKey { place: access.key_place, problem: "holds no API key" });
@@ -208,7 +208,7 @@ impl Client {
         let (place, details) = self.details().await?;
         if let Some(object) = object {
             let path = format!("/api/v3/mappings/{}/validations", mapping_id(&details, &place, object)?);
-            let told: shapes::Diagnosis = self.read(self.at(&place, &path, &[])?).await?;
+            let told: shapes::Validations = self.read(self.at(&place, &path, &[])?).await?;
             return Ok(told.told(Some(object)));
         }
         let path = format!("/api/v3/connections/{}/validations", place.id);
@@ -224,7 +224,7 @@ impl Client {
         loop {
             let answer = self.send(Method::GET, result.clone()).await?;
             if answer.status != StatusCode::ACCEPTED {
-                let told: shapes::Diagnosis = self.shaped(&place.region, answer.body)?;
+                let told: shapes::Validations = self.shaped(&place.region, answer.body)?;
                 return Ok(told.told(None));
             }
             tokio::time::sleep(PAUSE).await;
@@ -374,7 +374,7 @@ impl Client {
     }
 
     /// Sends a request once; what is not success is an error.
-    async fn send(&self, method: Method, url: Url) -> Result<answer::Answer, Error> {
+    async fn send(&self, method: Method, url: Url) -> Result<answer::ApiAnswer, Error> {
         let host = host_of(&url);
         let request = self
             .http

@@ -233,7 +233,7 @@ pub(super) struct Ticket {
 
 /// What a diagnosis found; each of its parts may lack.
 #[derive(Deserialize)]
-pub(super) struct Diagnosis {
+pub(super) struct Validations {
     #[serde(default)]
     errors: Vec<Check>,
     #[serde(default)]
@@ -243,7 +243,7 @@ pub(super) struct Diagnosis {
     #[serde(default)]
     skips: Vec<Check>,
     #[serde(default)]
-    mappings: BTreeMap<String, Diagnosis>,
+    mappings: BTreeMap<String, Validations>,
 }
 
 #[derive(Deserialize)]
@@ -256,7 +256,7 @@ struct Check {
     doc_url: Value,
 }
 
-impl Diagnosis {
+impl Validations {
     /// Its checks: those of the connection, or of that mapping, first.
     pub(super) fn told(&self, mapping: Option<&str>) -> Vec<ToldCheck> {
         let parts = [
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_diagnosis_may_lack_everything() {
-        let told = |body: Value| serde_json::from_value::<Diagnosis>(body).unwrap().told(None);
+        let told = |body: Value| serde_json::from_value::<Validations>(body).unwrap().told(None);
         assert!(told(json!({"mappings": {"Account": {}}})).is_empty());
         let checks = told(json!({"warnings": [{"display_name": "W\u{1b}", "message": "m"}],
             "mappings": {"Account": {"errors": [{"display_name": "E"}]}}}));

@@ -64,10 +64,9 @@ impl HerokuApi {
     /// # Errors
     /// Why there is none.
     pub(in crate::client) fn client(&self) -> Result<&heroku::Client, ClientError> {
-        self.client.as_ref().map_err(|why| {
-            let text = format!("Heroku Connect's API is not asked: {why}");
-            super::session::beside(&text.replacen('\n', "; ", 1))
-        })
+        let refused =
+            |why: &String| ClientError::refused(format!("Heroku Connect's API is not asked: {why}"));
+        self.client.as_ref().map_err(refused)
     }
 
     /// What is known.
