@@ -9,6 +9,7 @@ pub mod console;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod heroku;
 pub mod logs;
 pub mod postgres;
 pub mod salesforce;

@@ -11,8 +11,10 @@ use crate::logs::parse::Zone;
 
 use super::{DONE, FAILED, UNHEALTHY, WRONG};
 
+mod heroku;
 mod operations;
 
+pub(super) use heroku::{HerokuAction, HerokuOptions};
 pub(super) use operations::{
     FixOptions, Many, OperationOptions, RebindOptions, ResolveOptions, ShadowKeys, VerifyOptions,
 };
@@ -27,7 +29,7 @@ pub(super) const STATUSES: [(u8, &str); 4] = [
     (WRONG, "wrong usage or configuration"),
     (
         UNHEALTHY,
-        "done, but what was asked about is not healthy (plan, shadow, rebind --dry-run, status --fail-on, test, verify)",
+        "done, but what was asked about is not healthy (heroku diagnose, plan, shadow, rebind --dry-run, status --fail-on, test, verify)",
     ),
 ];
 
@@ -308,6 +310,9 @@ pub(super) enum CliCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// What Heroku Connect's own API tells of a connection that it keeps: how it stands, the writes that were refused within a
+    /// day, notifications, its checks; and what it does: recover, acknowledge
+    Heroku(HerokuOptions),
     /// Loads, polls and spells of sending, newest first: what each did, and what went wrong
     Runs {
         /// Object or table; without, all of them

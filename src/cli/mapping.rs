@@ -4,6 +4,7 @@ use color_eyre::eyre::Result;
 use serde_json::json;
 
 use crate::client::api::{Client, ClientError, SetTo};
+use crate::domain::attached::told::{EMPTIES, PAUSES};
 use crate::domain::mappings::mapping::{Mapping, no_such_mapping};
 use crate::domain::mappings::strategy::Strategy;
 use crate::domain::operations::operation::{Confirm, confirm_stop};
@@ -18,7 +19,9 @@ const ALL: &str = "all";
 
 /// All mappings, a line each.
 pub(super) async fn list(cli: &Cli) -> Result<u8> {
-    let overview = client(cli).await?.overview().await?;
+    let client = client(cli).await?;
+    client.ask_heroku().await;
+    let overview = client.overview().await?;
     if cli.json {
         print::json(&overview.mappings, true)?;
         return Ok(DONE);
@@ -54,6 +57,13 @@ pub(super) async fn one(cli: &Cli, name: &str, changes: &[String], yes: bool) ->
     let client = client(cli).await?;
     if let Some(name) = name {
         named(&client, name).await?;
+    }
+    for change in &changes {
+        match change {
+            Change::Writes(to) => client.takes_writes(name, *to)?,
+            Change::Reload => client.takes_reload()?,
+            Change::Rule(..) => {}
+        }
     }
     if !yes && !agreed(&client, name, &changes).await? {
         print::problem("nothing was changed");
@@ -93,7 +103,13 @@ pub(super) async fn one(cli: &Cli, name: &str, changes: &[String], yes: bool) ->
 
 /// Whether what stops the writes is wanted indeed: on production somebody is asked, for all mappings by their count.
 async fn agreed(client: &Client, name: Option<&str>, changes: &[Change]) -> Result<bool> {
+    if client.is_attached() && changes.iter().any(|change| matches!(change, Change::Reload)) {
+        let whose = name.map_or_else(|| "all mappings".to_owned(), str::to_owned);
+        let environment = client.environment().await?;
+        return bulk::agreed(&format!("{environment}: {whose}: {EMPTIES}."));
+    }
     let Some(does) = changes.iter().find_map(stops) else { return Ok(true) };
+    let does = if client.is_attached() { PAUSES } else { does };
     let environment = client.environment().await?;
     let count = if name.is_some() { 1 } else { client.overview().await?.mappings.len() };
     let whose = name.map_or_else(|| format!("all {count} mappings"), str::to_owned);
@@ -146,14 +162,19 @@ fn read(name: Option<&str>, change: &str) -> Result<Change, print::Usage> {
 pub(super) async fn named(client: &Client, name: &str) -> Result<Mapping> {
     let mappings = client.overview().await?.mappings;
     if mappings.iter().any(|mapping| mapping.table == name || mapping.name.eq_ignore_ascii_case(name)) {
-        return Ok(client.rules(name).await?.0);
+        return Ok(client.mapping(name).await?);
     }
     let known: Vec<&str> = mappings.iter().map(|mapping| mapping.name.as_str()).collect();
     Err(print::Usage(no_such_mapping(name, &known)).into())
 }
 
 async fn show(cli: &Cli, client: &Client, name: &str) -> Result<u8> {
-    let (mapping, rules) = client.rules(name).await?;
+    // Beside Heroku Connect a mapping has no rules.
+    let (mapping, rules) = match client.is_attached() {
+        true => (client.mapping(name).await?, Vec::new()),
+        false => client.rules(name).await?,
+    };
+    client.ask_heroku().await;
     let overview = client.overview().await?;
     let status = overview.mappings.into_iter().find(|status| status.name == mapping.object);
     let status = status.ok_or_else(|| {
@@ -166,6 +187,9 @@ async fn show(cli: &Cli, client: &Client, name: &str) -> Result<u8> {
     let detail =
         status.detail.as_deref().map(|detail| format!(" ({})", sanitize(detail))).unwrap_or_default();
     print::line(&format!("{} <-> {}  {}{detail}", status.name, status.table, status.state))?;
+    if let Some(told) = &status.heroku {
+        print::line(&format!("  {}", sanitize(&super::heroku_api::counts(told))))?;
+    }
     let width = rules.iter().map(|rule| rule.key.len()).max().unwrap_or(0);
     for rule in &rules {
         let value = if rule.value.is_empty() { "-".to_owned() } else { sanitize(&rule.value).into_owned() };

@@ -15,6 +15,7 @@ mod engines;
 mod fix;
 mod forecast;
 mod heroku;
+mod heroku_api;
 mod init;
 mod lines;
 mod list;
@@ -38,6 +39,7 @@ use color_eyre::config::HookBuilder;
 use color_eyre::eyre::Report;
 
 use crate::client::api::{Client, ClientError, ErrorKind, operator};
+use crate::client::attached::heroku::HerokuApi;
 use crate::client::attached::session::Attached;
 use crate::config::heroku_connect::ImportError;
 use crate::config::{Config, ConfigError, ConnectionName, EngineMode};
@@ -176,6 +178,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Report> {
         Some(CliCommand::Alert(options)) => alert::run(&cli, options).await,
         Some(CliCommand::Cause(options)) => cause::run(&cli, options).await,
         Some(CliCommand::Find { text, mapping }) => audit::find(&cli, text, mapping.as_deref()).await,
+        Some(CliCommand::Heroku(options)) => heroku_api::run(&cli, options).await,
         Some(CliCommand::Import(options)) => heroku::import(&cli, options),
         Some(CliCommand::Export { what: ExportWhat::HerokuConnect, filter, format, output }) => {
             heroku::export(&cli, filter, format.as_deref(), output.as_deref())
@@ -272,6 +275,7 @@ fn refuse_attached(cli: &Cli) -> Result<(), print::Usage> {
 async fn attached(config: &Config, session: &Session) -> Result<Client, Report> {
     let store = store(config, session).await?;
     let attached = Attached::open(store, &config.name, config.writes).await?;
+    let attached = attached.with_api(HerokuApi::new(heroku_api::client(config, session.read_only)));
     Ok(Client::attached(attached, operator()).meant_for(&config.environment))
 }
 

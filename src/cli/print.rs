@@ -35,6 +35,11 @@ fn out(text: &str) -> io::Result<()> {
     })
 }
 
+/// A time as scripts and people read it.
+pub(super) fn clock(at: chrono::DateTime<chrono::Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// A line, or several, on standard output.
 pub(super) fn line(text: &str) -> io::Result<()> {
     text.split('\n').try_for_each(|line| out(&format!("{}\n", sanitize(line))))

@@ -15,7 +15,9 @@ use super::{DONE, FAILED, UNHEALTHY, client, client_of, explain, print, several}
 /// How things stand.
 pub(super) async fn run(cli: &Cli, fail_on: &[String]) -> Result<u8> {
     let Some(names) = several(cli)? else {
-        let overview = client(cli).await?.overview().await?;
+        let client = client(cli).await?;
+        client.ask_heroku().await;
+        let overview = client.overview().await?;
         if cli.json {
             print::json(&overview, true)?;
         } else {
@@ -52,7 +54,9 @@ pub(super) async fn run(cli: &Cli, fail_on: &[String]) -> Result<u8> {
 async fn overview(cli: &Cli, of: &ConnectionName) -> (Overview, Option<Report>) {
     let asked = async {
         let config = Config::load(cli.config.as_deref(), Some(&of.name))?;
-        Ok::<_, Report>(client_of(cli, &config).await?.overview().await?)
+        let client = client_of(cli, &config).await?;
+        client.ask_heroku().await;
+        Ok::<_, Report>(client.overview().await?)
     };
     match asked.await {
         Ok(overview) => (overview, None),
@@ -112,6 +116,9 @@ fn show_overview(overview: &Overview) -> Result<()> {
         connection.state,
         sanitize(&detail)
     ))?;
+    if let Some(heroku) = &overview.heroku {
+        print::line(&format!("heroku      {}", sanitize(&heroku.text(print::clock))))?;
+    }
     show_alerts(&overview.alerts)?;
     print::line("")?;
     let rows: Vec<Vec<String>> = overview
@@ -127,12 +134,15 @@ fn show_overview(overview: &Overview) -> Result<()> {
     print::table(&["mapping", "access", "state", "errors", "held", "pending", "rows", ""], &rows)?;
     let now = chrono::Utc::now();
     for mapping in &overview.mappings {
+        if let Some(told) = &mapping.heroku {
+            print::line(&sanitize(&format!("{}: {}", mapping.name, super::heroku_api::counts(told))))?;
+        }
         if let Some(events) = &mapping.events {
-            print::line(&sanitize(&format!("{}: {}", mapping.name, events.text(super::verify::clock))))?;
+            print::line(&sanitize(&format!("{}: {}", mapping.name, events.text(print::clock))))?;
         }
         let verify = &mapping.verify;
         if verify.next.is_some() || verify.progress.is_some() || verify.found > 0 {
-            let text = verify.text(super::verify::clock, now);
+            let text = verify.text(print::clock, now);
             print::line(&sanitize(&format!("{}: {text}", mapping.name)))?;
         }
     }

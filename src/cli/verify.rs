@@ -149,14 +149,9 @@ async fn tell_schedule(client: &Client, object: &str) -> Result<()> {
     let overview = client.overview().await?;
     let status = overview.mappings.iter().find(|mapping| mapping.name == object).map(|of| &of.verify);
     if let Some(status) = status.filter(|status| status.next.is_some() || status.progress.is_some()) {
-        print::line(&sanitize(&format!("  by itself: {}", status.text(clock, chrono::Utc::now()))))?;
+        print::line(&sanitize(&format!("  by itself: {}", status.text(print::clock, chrono::Utc::now()))))?;
     }
     Ok(())
-}
-
-/// A time as scripts and people read it.
-pub(super) fn clock(at: chrono::DateTime<chrono::Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn finding_line(finding: &Finding) -> String {

@@ -46,10 +46,9 @@ impl Client {
     /// # Errors
     /// When there is no such mapping, and when there is nothing to pause or to drain.
     pub async fn writes(&self, mapping: Option<&str>, to: Writes) -> Result<String, ClientError> {
-        if self.beside_heroku().is_some() {
-            return Err(beside(
-                "only Heroku Connect can rest its writes, and for all mappings at once: heroku connect:pause",
-            ));
+        if let Some(attached) = self.beside_heroku() {
+            attached.takes_writes(mapping, to)?;
+            return attached.set_writes(to, &self.operation()).await;
         }
         let changed = self.own()?.set_writes(mapping, to, &self.operation_on(mapping).await?).await?;
         let whose = mapping.map_or_else(|| "all mappings".to_owned(), str::to_owned);
@@ -76,10 +75,8 @@ impl Client {
     /// # Errors
     /// When there is no such mapping, when it is not loaded yet, or being read again already.
     pub async fn reload(&self, mapping: Option<&str>) -> Result<String, ClientError> {
-        if self.beside_heroku().is_some() {
-            return Err(beside(
-                "only Heroku Connect reads from Salesforce here; its dashboard reloads a mapping",
-            ));
+        if let Some(attached) = self.beside_heroku() {
+            return attached.reload(mapping, &self.operation()).await;
         }
         let asked = self.own()?.ask_reload(mapping, &self.operation_on(mapping).await?).await?;
         match of_these(&asked) {

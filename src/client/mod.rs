@@ -6,7 +6,8 @@
 //!   `summaries` what their lines say; `export` the same into files; `events` what changed
 //!   meanwhile; `preview` what of a row waits to be sent, as it would be sent; `health` how well it goes.
 //! - `row` what is done to one row, `mapping` what is done to mappings, `operations/` what is done to many rows.
-//! - `attached` answers the same questions on a database that Heroku Connect keeps, and says of the others why not.
+//! - `attached` answers the same questions on a database that Heroku Connect keeps, and says of the others why not;
+//!   `heroku` is what only Heroku Connect's own API tells and does there.
 //! - `ask` is the client's end of a request to the engine; `answers` waits for what becomes of rows that somebody has just
 //!   sent, `tally` looks what became of them so far.
 
@@ -20,6 +21,7 @@ mod error;
 mod events;
 pub mod export;
 pub mod health;
+pub mod heroku;
 pub mod mapping;
 pub mod operations;
 mod preview;

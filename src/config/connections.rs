@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
+use super::heroku_api::HerokuKeys;
 use super::mapping::MappingKeys;
 use super::metrics::MetricsKeys;
 use super::written::{Check, PostgresKeys, SalesforceKeys};
@@ -49,6 +50,8 @@ struct Top {
     #[serde(default)]
     salesforce: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
+    heroku: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
     history: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
     verify: Option<Spanned<IgnoredAny>>,
@@ -66,6 +69,8 @@ struct One {
     postgres: PostgresKeys,
     #[serde(default)]
     salesforce: Option<SalesforceKeys>,
+    #[serde(default)]
+    heroku: Option<Spanned<HerokuKeys>>,
     #[serde(default)]
     history: HistoryKeys,
     #[serde(default)]
@@ -125,6 +130,8 @@ struct Sections {
     #[serde(default)]
     salesforce: Option<SalesforceKeys>,
     #[serde(default)]
+    heroku: Option<Spanned<HerokuKeys>>,
+    #[serde(default)]
     history: HistoryKeys,
     #[serde(default)]
     verify: VerifyKeys,
@@ -146,6 +153,8 @@ pub(super) struct WrittenConnection {
     pub(super) writes: Option<WriteMode>,
     /// None only where Heroku Connect is the engine.
     pub(super) salesforce: Option<SalesforceKeys>,
+    /// How Heroku Connect's API is asked.
+    pub(super) heroku: Option<Spanned<HerokuKeys>>,
     pub(super) history: HistoryKeys,
     pub(super) verify: VerifyKeys,
     pub(super) metrics: Option<MetricsKeys>,
@@ -161,6 +170,7 @@ impl Check<'_> {
             ("connection", &top.connection),
             ("postgres", &top.postgres),
             ("salesforce", &top.salesforce),
+            ("heroku", &top.heroku),
             ("history", &top.history),
             ("verify", &top.verify),
             ("metrics", &top.metrics),
@@ -200,6 +210,7 @@ impl Check<'_> {
             environment: file.connection.environment.unwrap_or_else(|| ENVIRONMENT.to_owned()),
             postgres: file.postgres,
             salesforce: file.salesforce,
+            heroku: file.heroku,
             history: file.history,
             verify: file.verify,
             metrics: file.metrics,
@@ -224,6 +235,7 @@ impl Check<'_> {
             environment: sections.environment.unwrap_or_else(|| ENVIRONMENT.to_owned()),
             postgres: sections.postgres,
             salesforce: sections.salesforce,
+            heroku: sections.heroku,
             history: sections.history,
             verify: sections.verify,
             metrics: sections.metrics,

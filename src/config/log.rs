@@ -12,6 +12,7 @@ use crate::logs::parse::Zone;
 use crate::logs::source::{DrainAt, FileAt, HerokuApp, LogSource, Login, SourceKind};
 
 use super::ConfigError;
+use super::heroku_api::{KEY, is_heroku_name};
 use super::written::Check;
 
 /// The name of the engine's own log among the sources.
@@ -148,11 +149,7 @@ impl Check<'_> {
 
     fn heroku(&self, keys: &SourceKeys) -> Result<HerokuApp, ConfigError> {
         let app = keys.app.as_ref().ok_or_else(|| self.source_lacks(keys, "app", "name the app"))?;
-        // It becomes a part of an address.
-        let is_name = |text: &str| {
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
-        if !is_name(app.get_ref()) {
+        if !is_heroku_name(app.get_ref()) {
             let remedy = "name it as heroku apps does: small letters, digits and dashes";
             return Err(self.refuse(app, "log.source.app", "is no app's name", remedy));
         }
@@ -177,7 +174,7 @@ impl Check<'_> {
             return Err(self.refuse(written, "log.source.renew", "is too long", remedy));
         }
         let text = |value: &Text| value.as_ref().map(|value| value.get_ref().clone());
-        let api_key_env = text(&keys.api_key_env).unwrap_or_else(|| "HEROKU_API_KEY".to_owned());
+        let api_key_env = text(&keys.api_key_env).unwrap_or_else(|| KEY.to_owned());
         let app = app.get_ref().clone();
         Ok(HerokuApp { app, dyno: text(&keys.dyno), from: text(&keys.from), api_url, api_key_env, renew })
     }

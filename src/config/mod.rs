@@ -9,6 +9,7 @@ mod connections;
 pub mod console;
 pub mod edit;
 mod group;
+pub mod heroku_api;
 pub mod heroku_connect;
 pub mod log;
 mod mapping;
@@ -178,6 +179,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// Salesforce.
     pub salesforce: Salesforce,
+    /// How Heroku Connect's API is asked, where it is the engine and somebody said so.
+    pub heroku: Option<heroku_api::HerokuApiSettings>,
     /// How long history is kept.
     pub history: HistorySettings,
     /// What holds for comparisons that go on by themselves.
@@ -462,7 +465,8 @@ impl Config {
         below.iter().chain([&name]).map(|part| (*part).to_owned()).collect()
     }
 
-    /// The configuration of a database that Heroku Connect keeps, named by `DATABASE_URL`: for who has no file.
+    /// The configuration of a database that Heroku Connect keeps, named by `DATABASE_URL`: for who has no file. `HEROKU_APP`
+    /// names the app, as it does for Heroku's own program.
     ///
     /// # Errors
     /// When the variable is not set.
@@ -471,9 +475,11 @@ impl Config {
             return Err(ConfigError::NoDatabase);
         }
         let writes = writes.map(|writes| format!("writes = {}\n", edit::quoted(writes))).unwrap_or_default();
+        let app = std::env::var("HEROKU_APP").ok().filter(|app| !app.is_empty());
+        let app = app.map(|app| format!("[heroku]\napp = {}\n", edit::quoted(&app))).unwrap_or_default();
         let text = format!(
             "[connection]\nname = \"heroku-connect\"\nengine = \"heroku-connect\"\n{writes}\
-             [postgres]\nurl_env = \"DATABASE_URL\"\nschema = {}\n",
+             [postgres]\nurl_env = \"DATABASE_URL\"\nschema = {}\n{app}",
             edit::quoted(schema)
         );
         Config::of(Path::new("--attach-heroku-connect"), &text, None)

@@ -152,6 +152,11 @@ impl<'a> Check<'a> {
         Check { place: place.to_owned(), ..*self }
     }
 
+    /// Whether secrets are looked at.
+    pub(super) fn reads_secrets(&self) -> bool {
+        self.reads_secrets
+    }
+
     pub(super) fn text(&self) -> &str {
         self.text
     }
@@ -225,6 +230,7 @@ impl<'a> Check<'a> {
                 Some(keys) => self.salesforce(keys)?,
                 None => Salesforce::nowhere(),
             },
+            heroku: self.heroku_api(written.heroku, written.engine)?,
             history: self.history(&written.history)?,
             verify,
             metrics: self.metrics(written.metrics.as_ref())?,

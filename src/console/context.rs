@@ -9,6 +9,7 @@ use super::keymap::Keymap;
 use super::pane::Pane;
 use super::settings::Settings;
 use super::theme::Theme;
+use crate::domain::attached::told::HerokuStatus;
 use crate::domain::names::RowRef;
 use crate::domain::operations::operation;
 use crate::domain::reports::overview::{MappingStatus, Overview};
@@ -145,6 +146,11 @@ impl Context {
     /// Whether Heroku Connect keeps the database.
     pub fn is_attached(&self) -> bool {
         self.overview.as_ref().is_some_and(|overview| overview.engine.state == EngineState::Attached)
+    }
+
+    /// What Heroku Connect's API tells, or why it does not, where the connection is attached.
+    pub fn heroku(&self) -> Option<&HerokuStatus> {
+        self.overview.as_ref().and_then(|overview| overview.heroku.as_ref())
     }
 
     /// What of the errors is not listed, and why.

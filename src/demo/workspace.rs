@@ -16,10 +16,13 @@ use crate::postgres::Store;
 use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::app_log::AppLog;
+use super::heroku_connect::api::ConnectApi;
 use super::{Options, heroku_connect, receiver};
 
 /// The demo's database.
 const DATABASE: &str = "app";
+/// The key of the stand-in for Heroku Connect's API.
+const HEROKU_KEY: &str = "HRKU-simulated-key";
 /// The application's log.
 const APP_LOG: &str = "app.log";
 /// The alerts that were told.
@@ -101,6 +104,8 @@ pub struct Workspace {
     pub org: Org,
     /// What the application logs.
     pub(super) app_log: AppLog,
+    /// A stand-in for Heroku Connect's API, where that keeps the database.
+    pub(super) connect_api: Option<ConnectApi>,
     server: PrivateServer,
     stop: CancellationToken,
 }
@@ -146,7 +151,11 @@ impl Workspace {
         let alert_log = dir.join(ALERT_LOG);
         std::fs::write(&alert_log, "").wrap_err_with(|| format!("cannot write {}", alert_log.display()))?;
         tokio::spawn(receiver::serve(hook, alert_log, stop.clone()));
-        let workspace = Workspace { dir, org, app_log, server, stop };
+        let connect_api = match options.heroku_connect {
+            true => Some(ConnectApi::start(HEROKU_KEY, stop.clone()).await.wrap_err("no port for an API")?),
+            false => None,
+        };
+        let workspace = Workspace { dir, org, app_log, connect_api, server, stop };
         let org = format!("http://{address}");
         if options.heroku_connect {
             workspace.write_attached_config(&org)?;
@@ -202,25 +211,32 @@ impl Workspace {
         let url = self.database_url();
         let words = heroku_connect::words(&self.dir, &url, org, &OrgOptions::default().client_id);
         heroku_connect::write(&self.dir.join(heroku_connect::WORDS), &words)?;
+        let key = self.dir.join("heroku.key");
+        write_private(&key, HEROKU_KEY)?;
+        let api = self.connect_api.as_ref().map(|api| {
+            let (app, url) = (heroku_connect::api::APP, api.url());
+            format!("\n[heroku]\napp = \"{app}\"\napi_url = \"{url}\"\napi_key_file = {key:?}\n")
+        });
+        let api = api.unwrap_or_default();
         self.write_secret(&format!(
             "{MARKER} It is made anew by the next demo in this directory.\n\n[connection]\nname = \"acme\"\n\
              environment = \"demo\"\nengine = \"heroku-connect\"\nwrites = \"merged\"\n\n[postgres]\nurl = \"{url}\"\n\n\
-             [[log.source]]\nname = \"heroku\"\nkind = \"file\"\npath = {:?}\n",
+             [[log.source]]\nname = \"heroku\"\nkind = \"file\"\npath = {:?}\n{api}",
             self.dir.join(heroku_connect::LOG)
         ))
     }
 
     fn write_secret(&self, text: &str) -> Result<()> {
-        let path = self.dir.join("syncdeck.toml");
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
-        file.write_all(text.as_bytes()).wrap_err_with(|| format!("cannot write {}", path.display()))
+        write_private(&self.dir.join("syncdeck.toml"), text)
     }
+}
+
+/// Writes a file that its owner alone reads.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    let mut file = opened.wrap_err_with(|| format!("cannot write {}", path.display()))?;
+    file.write_all(text.as_bytes()).wrap_err_with(|| format!("cannot write {}", path.display()))
 }
 
 impl Drop for Workspace {

@@ -26,6 +26,19 @@ fn a_database_that_heroku_connect_keeps_has_errors_to_mend_and_the_words_for_lea
     let own = std::fs::read_to_string(demo.dir.join("own.toml")).unwrap();
     assert!(["Account", "Contact", "Product2"].iter().all(|object| own.contains(object)), "{own}");
 
+    // Its API tells how it stands, and pauses it.
+    let status = demo.run(&["status", "--json"]).json();
+    assert_eq!(status["heroku"]["state"], "IDLE", "{status}");
+    assert!(status["mappings"][1]["heroku"]["records"].as_i64() > Some(0), "{status}");
+    let listed = demo.run(&["heroku", "write-errors", "--json"]).json();
+    assert!(listed["count"].is_number(), "{listed}");
+    let paused = demo.run(&["mapping", "all", "pause"]);
+    assert!(paused.out.contains("it says PAUSED now") && demo.dir.join("paused").exists(), "{paused:?}");
+    let resumed = demo.run(&["mapping", "all", "resume"]);
+    assert!(resumed.status == 0 && !demo.dir.join("paused").exists(), "{resumed:?}");
+    let checks = demo.run(&["heroku", "diagnose"]);
+    assert!(checks.status == 3 && checks.out.contains("Upsert Field"), "{checks:?}");
+
     terminate(&demo.child);
     let mut report = String::new();
     std::io::Read::read_to_string(&mut demo.child.stdout.take().unwrap(), &mut report).unwrap();

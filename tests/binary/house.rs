@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::docs::root;
 
 /// Each folder of `src`, with those that it may know.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     (
         "cli",
         &[
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "simulator",
             "postgres",
             "salesforce",
+            "heroku",
             "config",
             "logs",
             "domain",
@@ -25,11 +26,12 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ),
     ("console", &["client", "config", "logs", "domain"]),
     ("demo", &["engine", "simulator", "postgres", "config", "domain"]),
-    ("client", &["alerts", "postgres", "logs", "domain"]),
+    ("client", &["alerts", "postgres", "heroku", "logs", "domain"]),
     ("engine", &["alerts", "postgres", "salesforce", "config", "logs", "domain"]),
     ("alerts", &["postgres", "config", "logs", "domain"]),
     ("postgres", &["logs", "domain"]),
     ("salesforce", &["domain"]),
+    ("heroku", &["logs", "domain"]),
     ("config", &["logs", "domain"]),
     ("logs", &["domain"]),
     ("simulator", &[]),
@@ -45,6 +47,7 @@ const CIRCLES: [(&str, &[&str]); 7] = [
             "config/channel",
             "config/connections",
             "config/console",
+            "config/heroku_api",
             "config/log",
             "config/mapping",
             "config/metrics",

@@ -7,6 +7,7 @@ mod adopt;
 mod app_log;
 mod attached;
 mod configuration;
+mod connect_api;
 mod docs;
 mod drain;
 mod heroku_api;

@@ -54,14 +54,16 @@ impl Attached {
             detail: Some(details.join("; ")),
             ..ConnectionStatus::default()
         };
+        let heard = self.heroku.heard();
+        let (connection, heroku) = heard.connection(connection);
         let engine = EngineStatus {
             state: EngineState::Attached,
             owner: Some("Heroku Connect".to_owned()),
             seen_at: None,
         };
-        let mappings = mappings(&picture);
+        let mappings = mappings(&picture).into_iter().map(|mapping| heard.mapping(mapping)).collect();
         let gaps = picture.gaps.clone();
-        Ok(Overview { connection, engine, mappings, gaps, ..Overview::default() })
+        Ok(Overview { connection, engine, mappings, gaps, heroku: Some(heroku), ..Overview::default() })
     }
 
     /// A page of the errors that match.
@@ -411,6 +413,8 @@ fn writes(picture: &Picture) -> &'static str {
     match (picture.mode, picture.known) {
         (WriteMode::Merged, ModeKnown::Configured) => "merged writes, as configured",
         (WriteMode::Ordered, ModeKnown::Configured) => "ordered writes, as configured",
+        (WriteMode::Merged, ModeKnown::Told) => "merged writes, as its API tells",
+        (WriteMode::Ordered, ModeKnown::Told) => "ordered writes, as its API tells",
         (WriteMode::Merged, _) => "merged writes, as its log shows",
         (WriteMode::Ordered, _) => {
             "merged or ordered writes: nothing tells which; failed changes are sent again in the way of ordered writes, which is right \

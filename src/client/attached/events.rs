@@ -12,6 +12,7 @@ use crate::domain::errors::sync_error::{ErrorState, SyncError};
 use crate::domain::names::RowRef;
 use crate::postgres::attached::log::WaitingChanges;
 
+use super::heroku::Heard;
 use super::picture::Picture;
 use super::session::Attached;
 
@@ -52,16 +53,32 @@ impl Look {
     }
 }
 
+/// Has Heroku Connect's API asked beside, where it is time and somebody listens: a look does not wait for it.
+fn ask_beside(attached: &Attached, events: &broadcast::WeakSender<Event>) {
+    let listens = events.upgrade().is_some_and(|sender| sender.receiver_count() > 0);
+    if listens && attached.heroku.is_due() {
+        let api = attached.heroku.clone();
+        tokio::spawn(async move { api.ask().await });
+    }
+}
+
 /// Looks what changed until nobody wants to know any more.
 pub(in crate::client) async fn look(attached: Attached, events: broadcast::WeakSender<Event>) {
     let mut before: Option<Look> = None;
+    let mut heard: Option<Heard> = None;
     let mut is_lost = false;
     loop {
+        ask_beside(&attached, &events);
         tokio::time::sleep(LOOK).await;
         let picture = attached.picture().await;
         // Whoever listens holds a sender; without one there is nobody.
         let Some(sender) = events.upgrade() else { return };
         let mut found: Vec<Event> = Vec::new();
+        let now = attached.heroku.heard();
+        if heard.as_ref() != Some(&now) {
+            found.push(Event::Overview);
+            heard = Some(now);
+        }
         match picture {
             Ok(picture) => {
                 let now = Look::of(&picture);

@@ -56,6 +56,8 @@ pub(super) struct Scan {
 pub(super) enum ModeKnown {
     /// Somebody said so.
     Configured,
+    /// Its API says so.
+    Told,
     /// Its log has entries that only merged writes leave.
     Seen,
     /// Nothing tells; the way of ordered writes is right with both.
@@ -80,13 +82,13 @@ impl Picture {
     /// Looks.
     pub(super) async fn take(
         store: &Store,
-        writes: Option<WriteMode>,
+        writes: Option<(WriteMode, ModeKnown)>,
         scan: &Scan,
     ) -> Result<Picture, ClientError> {
         let mut schema = store.attached_schema().await?;
         let archive = schema.archive.is_none();
         let (mode, known) = match (writes, scan.merges) {
-            (Some(mode), _) => (mode, ModeKnown::Configured),
+            (Some(told), _) => told,
             (None, true) => (WriteMode::Merged, ModeKnown::Seen),
             (None, false) => (WriteMode::Ordered, ModeKnown::Assumed),
         };

@@ -16,12 +16,16 @@ use crate::domain::values::nearest::nearest;
 use crate::postgres::Store;
 use crate::postgres::attached::catalog::AttachedTable;
 
-use super::picture::{Picture, Scan};
+use super::heroku::HerokuApi;
+use super::picture::{ModeKnown, Picture, Scan};
 
 /// A picture is at least good for so long.
 const GOOD_FOR: Duration = Duration::from_millis(700);
 /// Looking takes this part of the time at most.
 const SHARE: u32 = 10;
+/// Said where nobody named an app.
+const NOBODY: &str =
+    "no app is named: set [heroku] app and HEROKU_API_KEY, or HEROKU_APP where no configuration is read";
 /// How many rows that were sent again are remembered by their error's number: as many as are listed.
 const REMEMBERED: usize = 20_000;
 
@@ -33,6 +37,8 @@ pub struct Attached {
     pub(super) name: String,
     /// How Heroku Connect writes, where somebody said so.
     writes: Option<WriteMode>,
+    /// Heroku Connect's API, as far as it can be asked.
+    pub(in crate::client) heroku: Arc<HerokuApi>,
     held: Arc<Mutex<Held>>,
     /// Whoever holds it takes the next picture; it stays behind what is held, which nobody waits for.
     looking: Arc<Mutex<()>>,
@@ -87,7 +93,20 @@ impl Attached {
     /// use.
     pub async fn open(store: Store, name: &str, writes: Option<WriteMode>) -> Result<Attached, ClientError> {
         store.attached_schema().await?;
-        Ok(Attached { store, name: name.to_owned(), writes, held: Arc::default(), looking: Arc::default() })
+        let heroku = Arc::new(HerokuApi::new(Err(NOBODY.to_owned())));
+        let name = name.to_owned();
+        Ok(Attached { store, name, writes, heroku, held: Arc::default(), looking: Arc::default() })
+    }
+
+    /// The same, with Heroku Connect's API.
+    pub fn with_api(self, api: HerokuApi) -> Attached {
+        Attached { heroku: Arc::new(api), ..self }
+    }
+
+    /// How Heroku Connect writes, where its configuration here or its API says so, and which of them does.
+    fn told_writes(&self) -> Option<(WriteMode, ModeKnown)> {
+        let configured = self.writes.map(|mode| (mode, ModeKnown::Configured));
+        configured.or_else(|| Some((self.heroku.heard().told?.writes?, ModeKnown::Told)))
     }
 
     /// The database.
@@ -142,11 +161,11 @@ impl Attached {
             held.scan.clone()
         };
         if !scan.is_none() {
-            return Picture::take(&self.store, self.writes, &scan).await;
+            return Picture::take(&self.store, self.told_writes(), &scan).await;
         }
         let scan = Arc::new(scan.again(&self.store, self.writes).await?);
         self.held.lock().await.scan = scan.clone();
-        Picture::take(&self.store, self.writes, &scan).await
+        Picture::take(&self.store, self.told_writes(), &scan).await
     }
 
     /// Looks at whole tables while pictures are taken with what was found before. Where PostgreSQL is away, that is told by

@@ -31,7 +31,8 @@ impl Command {
         if self.mutates && app.ctx.read_only {
             return Some("this console is read-only");
         }
-        if let Some(why) = beside_heroku(self.id).filter(|_| app.ctx.is_attached()) {
+        let by_api = app.ctx.heroku().is_some_and(|heroku| heroku.has_key);
+        if let Some(why) = beside_heroku(self.id, by_api).filter(|_| app.ctx.is_attached()) {
             return Some(why);
         }
         if app.ctx.database.lost.is_some() && self.needs_the_database(app, pane) {
@@ -138,9 +139,13 @@ impl Command {
     }
 }
 
-/// Why a command cannot be used beside Heroku Connect, if so.
-fn beside_heroku(id: Id) -> Option<&'static str> {
+/// Why a command cannot be used beside Heroku Connect, if so; some can where its API may be asked.
+fn beside_heroku(id: Id, by_api: bool) -> Option<&'static str> {
     match id {
+        Id::Writes | Id::PauseAll | Id::ResumeAll | Id::Reload | Id::ReloadAll if by_api => None,
+        Id::Drain | Id::DrainAll if by_api => Some(
+            "Heroku Connect cannot drain: a pause lets what it has begun be finished, and keeps the rest",
+        ),
         Id::Revert | Id::Conflict => Some("Heroku Connect alone knows what Salesforce has"),
         Id::Undo | Id::Audit => {
             Some("attached to Heroku Connect: nothing notes here who did what, so nothing can be undone")
@@ -153,12 +158,12 @@ fn beside_heroku(id: Id) -> Option<&'static str> {
         Id::Strategy | Id::StrategyAll => {
             Some("Heroku Connect has no strategies: what failed waits for a person")
         }
-        Id::Writes | Id::Drain | Id::PauseAll | Id::DrainAll | Id::ResumeAll => {
-            Some("Heroku Connect pauses all of its mappings at once: heroku connect:pause")
-        }
-        Id::Reload | Id::ReloadAll => {
-            Some("only Heroku Connect reads from Salesforce: its dashboard reloads a mapping")
-        }
+        Id::Writes | Id::Drain | Id::PauseAll | Id::DrainAll | Id::ResumeAll => Some(
+            "only Heroku Connect's API does this, and none can be asked: set HEROKU_API_KEY and [heroku] app",
+        ),
+        Id::Reload | Id::ReloadAll => Some(
+            "only Heroku Connect's API does this, and none can be asked: set HEROKU_API_KEY and [heroku] app",
+        ),
         Id::Verify | Id::Test | Id::TestAll => Some(
             "this asks Salesforce itself, and a connection that is attached to Heroku Connect has no login",
         ),

@@ -16,6 +16,7 @@ use crate::console::pane::Pane;
 use crate::console::panes::{self, Slot};
 use crate::console::widgets::cells::{clip, count, wrap};
 use crate::console::{ascii, keys};
+use crate::domain::attached::told::HerokuStatus;
 use crate::domain::operations::operation::is_production;
 use crate::domain::reports::overview::{AlertsStatus, MappingStatus};
 use crate::domain::state::{ConnectionState, EngineState, MappingState};
@@ -144,10 +145,7 @@ fn header(app: &App, width: usize) -> Line<'static> {
             ("▲", "PostgreSQL refuses the engine".to_owned(), theme.bad())
         }
         (_, EngineState::Running, state) => ("▲", format!("Salesforce {state}"), theme.bad()),
-        (_, EngineState::Attached, _) if width >= 100 => {
-            ("●", "attached to Heroku Connect".to_owned(), theme.good())
-        }
-        (_, EngineState::Attached, _) => ("●", "Heroku Connect".to_owned(), theme.good()),
+        (_, EngineState::Attached, state) => heroku_connect(app, state, width),
         (_, state, _) => ("✗", format!("engine {state}"), theme.bad()),
     };
     spans.push(Span::styled(clip(&format!("  {sign} {word}"), 44), style));
@@ -169,7 +167,8 @@ fn header(app: &App, width: usize) -> Line<'static> {
     let (pending, errors, recent) = (sum(|m| m.pending), sum(|m| m.errors), sum(|m| m.errors_last_hour));
     let held = sum(|m| m.held);
     let of_salesforce = connection.detail.as_ref().filter(|_| connection.state != ConnectionState::Ok);
-    let detail = app.ctx.database.lost.as_ref().or(of_salesforce);
+    let of_heroku = overview.heroku.as_ref().and_then(HerokuStatus::failure);
+    let detail = app.ctx.database.lost.as_ref().or(of_salesforce).or(of_heroku.as_ref());
     // Why it does not work comes before what is good to know.
     let failing = failing_sources(app);
     let well = detail.is_none() && failing.is_empty();
@@ -229,6 +228,26 @@ fn header(app: &App, width: usize) -> Line<'static> {
         spans.push(Span::styled(clock, theme.dim()));
     }
     Line::from(spans)
+}
+
+/// How Heroku Connect stands, as far as its API tells: in more words and in fewer.
+fn heroku_connect(app: &App, state: ConnectionState, width: usize) -> (&'static str, String, Style) {
+    let theme = app.ctx.theme;
+    let wide = width >= 100;
+    let told = app.ctx.heroku();
+    let word = told.and_then(|told| told.state.as_deref()).map(str::to_lowercase);
+    match (word, told.and_then(HerokuStatus::failure)) {
+        (None, Some(_)) => ("▲", "Heroku Connect's API fails".to_owned(), theme.warn()),
+        (Some(word), _) if state != ConnectionState::Ok => {
+            ("▲", format!("Heroku Connect {word}"), theme.bad())
+        }
+        (Some(word), _) if told.is_some_and(HerokuStatus::is_paused) => {
+            ("=", format!("Heroku Connect {word}"), theme.warn())
+        }
+        (Some(word), _) if wide => ("●", format!("attached to Heroku Connect · {word}"), theme.good()),
+        (None, None) if wide => ("●", "attached to Heroku Connect".to_owned(), theme.good()),
+        _ => ("●", "Heroku Connect".to_owned(), theme.good()),
+    }
 }
 
 /// What fires and which channels fail, in more words and in fewer, with the key that shows it.

@@ -1,8 +1,9 @@
 //! What is done to a mapping or to all of them, and what is asked before: on production, whatever stops writes.
 
+use crate::domain::attached::told::{EMPTIES, PAUSES};
 use crate::domain::operations::operation::{Confirm, confirm_stop};
 use crate::domain::reports::overview::{MappingStatus, Writes};
-use crate::domain::state::MappingState;
+use crate::domain::state::{ConnectionState, MappingState};
 
 use super::App;
 use crate::console::context::Tone;
@@ -17,6 +18,14 @@ impl App {
     }
 
     pub(super) fn writes(&mut self) -> Vec<Effect> {
+        // Heroku Connect's mappings rest and go on together, whatever becomes of their writes.
+        if let Some(heroku) = self.ctx.heroku() {
+            let works =
+                self.ctx.overview.as_ref().is_some_and(|of| of.connection.state == ConnectionState::Ok);
+            // After an error it is resumed, too.
+            let to = if heroku.is_paused() || !works { Writes::Resume } else { Writes::Pause };
+            return self.ask_all(Effect::Writes { mapping: None, to });
+        }
         let off = self.mapping().is_some_and(|mapping| {
             [MappingState::Paused, MappingState::Stopped, MappingState::Draining].contains(&mapping.state)
         });
@@ -32,7 +41,11 @@ impl App {
     /// Asks before something is done to all mappings.
     pub(super) fn ask_all(&mut self, effect: Effect) -> Vec<Effect> {
         let count = self.ctx.mappings().len();
+        let attached = self.ctx.is_attached();
         let does = match &effect {
+            Effect::Writes { to: Writes::Pause, .. } if attached => PAUSES,
+            Effect::Writes { to: Writes::Resume, .. } if attached => "Heroku Connect goes on",
+            Effect::Reload(_) if attached => EMPTIES,
             Effect::Writes { to: Writes::Pause, .. } => "The writes rest: changes are kept, reads go on.",
             Effect::Writes { to: Writes::Resume, .. } => {
                 "The writes go on, also where somebody let them rest."
@@ -45,7 +58,8 @@ impl App {
             }
             _ => "All records are read again from Salesforce, which takes API requests and a while.",
         };
-        let text = format!("All {count} mappings of this connection. {does}");
+        let end = if does.ends_with('.') { "" } else { "." };
+        let text = format!("All {count} mappings of this connection. {does}{end}");
         self.begin_or_ask(effect, Some(text))
     }
 
@@ -61,10 +75,13 @@ impl App {
 
     pub(super) fn ask_reload(&mut self) -> Vec<Effect> {
         let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
-        let text = format!(
-            "{name}: all its records are read again from Salesforce, which takes API requests and a while. What waits to be \
-             sent stays."
-        );
+        let text = match self.ctx.is_attached() {
+            true => format!("{name}: {EMPTIES}."),
+            false => format!(
+                "{name}: all its records are read again from Salesforce, which takes API requests and a while. What waits to be \
+                 sent stays."
+            ),
+        };
         self.overlays.push(Overlay::confirm(text, Confirm::Yes, Effect::Reload(Some(name))));
         Vec::new()
     }

@@ -11,6 +11,7 @@ use crate::console::panes::Slot;
 use crate::console::widgets::cells::{ago, cell, clip, count, fit, short, wrap};
 use crate::console::widgets::charts::{bar, fold, sparkline};
 use crate::console::widgets::cursor::Cursor;
+use crate::domain::attached::told::ToldMapping;
 use crate::domain::reports::overview::{LoadProgress, MappingStatus};
 use crate::domain::reports::trend::{Minute, Trend};
 use crate::domain::state::MappingState;
@@ -273,6 +274,14 @@ fn line_of(
     (sparkline(&values, width, top), values.iter().sum())
 }
 
+/// What Heroku Connect's API counts of a mapping.
+fn told_counts(told: &ToldMapping) -> String {
+    let counts =
+        [("records", told.records), ("rows", told.rows), ("pending", told.pending), ("errors", told.errors)];
+    let counts = counts.into_iter().filter_map(|(name, of)| Some(format!("{name} {}", count(of?, 0))));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
 /// All that is known of the selected mapping, where the pane has the whole screen.
 fn details(ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus, width: usize) -> Vec<Line<'static>> {
     let theme = ctx.theme;
@@ -301,6 +310,21 @@ fn details(ctx: &Context, pane: &MappingsPane, mapping: &MappingStatus, width: u
     }
     if let Some(detail) = mapping.detail.as_ref().filter(|_| mapping.state != MappingState::Loading) {
         lines.push(Line::from(vec![label("why"), Span::styled(clip(detail, room), theme.warn())]));
+    }
+    if let Some(told) = ctx.heroku() {
+        let text = match (&mapping.heroku, told.told_at) {
+            (Some(of), Some(at)) => {
+                format!("{}, told by its API at {}: {}", of.text(), ctx.clock(at), told_counts(of))
+            }
+            _ => told.text(|at| ctx.clock(at)),
+        };
+        let style = if told.failure().is_some() { theme.warn() } else { theme.text() };
+        let names = ["Heroku", "", ""].into_iter();
+        lines.extend(
+            names
+                .zip(wrap(&text, room, 3))
+                .map(|(name, part)| Line::from(vec![label(name), Span::styled(part, style)])),
+        );
     }
     if let Some(lag) = mapping.lag_seconds.filter(|lag| *lag > 0) {
         let text = format!("{} later than its interval says", ago(lag));

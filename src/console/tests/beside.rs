@@ -1,11 +1,13 @@
 //! The console on a database that Heroku Connect keeps: what it says it is, and keys that cannot do anything there.
 
 use super::screens::text;
-use super::world::{console, full, overview, press};
+use super::world::{console, full, now, overview, press};
 use crate::console::app::update::update;
+use crate::console::effect::Effect;
 use crate::console::msg::Msg;
-use crate::domain::reports::overview::Overview;
-use crate::domain::state::EngineState;
+use crate::domain::attached::told::{HerokuStatus, ToldMapping};
+use crate::domain::reports::overview::{Overview, Writes};
+use crate::domain::state::{ConnectionState, EngineState};
 
 fn attached() -> Overview {
     let mut overview = overview();
@@ -68,5 +70,86 @@ fn a_key_that_needs_an_engine_of_ours_says_why_it_does_nothing() {
         press(&mut app, keys);
         assert!(app.overlays.is_empty(), "{keys}");
         assert!(text(&app).contains(why), "{keys}:\n{}", text(&app));
+    }
+}
+
+/// Attached, with an API that can be asked.
+fn with_api(state: Option<&str>, trouble: Option<&str>) -> Overview {
+    let heroku = HerokuStatus {
+        has_key: true,
+        state: state.map(str::to_owned),
+        told_at: state.map(|_| now()),
+        trouble: trouble.map(str::to_owned),
+        ..HerokuStatus::default()
+    };
+    Overview { heroku: Some(heroku), ..attached() }
+}
+
+#[test]
+fn the_header_says_what_its_api_tells_and_why_it_does_not() {
+    let unwell = |state: &str, of: ConnectionState| {
+        let mut overview = with_api(Some(state), None);
+        overview.connection.state = of;
+        overview.connection.detail = Some("sign in again: heroku connect:sf:auth".to_owned());
+        overview
+    };
+    for (overview, word) in [
+        (with_api(Some("IDLE"), None), "● attached to Heroku Connect · idle"),
+        (with_api(Some("PAUSED"), None), "= Heroku Connect paused"),
+        (with_api(None, None), "● attached to Heroku Connect "),
+        (with_api(None, Some("Heroku refuses the API key\nset it")), "▲ Heroku Connect's API fails"),
+        (with_api(None, Some("Heroku refuses the API key\nset it")), "Heroku refuses the API key"),
+        (unwell("UNAUTHORIZED", ConnectionState::Unauthorized), "▲ Heroku Connect unauthorized"),
+        (unwell("UNAUTHORIZED", ConnectionState::Unauthorized), "sign in again"),
+        (with_api(Some("\u{1b}[31mODD"), None), "attached to Heroku Connect · \\e[31modd"),
+    ] {
+        let mut app = console((140, 40));
+        update(&mut app, Msg::Overview(Ok(overview)));
+        assert!(text(&app).contains(word), "{word}:\n{}", text(&app));
+    }
+}
+
+#[test]
+fn a_mapping_on_the_whole_screen_says_what_its_api_tells_of_it() {
+    let mut told = with_api(Some("IDLE"), None);
+    let of = ToldMapping { state: "RELOAD_TABLE".to_owned(), records: Some(6_000), ..ToldMapping::default() };
+    told.mappings[0].heroku = Some(of);
+    let trouble = with_api(None, Some("it is away\nlook there"));
+    for (overview, words) in [
+        (told, "RELOAD_TABLE: is read again as a whole, told by its API at 14:02"),
+        (trouble, "what the database tells: it is away; look there"),
+    ] {
+        let mut app = full((140, 40));
+        update(&mut app, Msg::Overview(Ok(overview)));
+        press(&mut app, "1 z");
+        let screen = text(&app).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(screen.contains(words), "{words}:\n{}", text(&app));
+    }
+}
+
+#[test]
+fn keys_pause_resume_and_reload_by_its_api_after_a_question_that_says_what_it_does() {
+    let pause = Effect::Writes { mapping: None, to: Writes::Pause };
+    let resume = Effect::Writes { mapping: None, to: Writes::Resume };
+    let contact = Effect::Reload(Some("Account".to_owned()));
+    for (state, key, question, effect) in [
+        (Some("IDLE"), "p", "finishes", pause),
+        (Some("PAUSED"), "p", "goes on.", resume),
+        (Some("IDLE"), "L", "empties", contact),
+    ] {
+        let mut app = full((120, 40));
+        update(&mut app, Msg::Overview(Ok(with_api(state, None))));
+        press(&mut app, &format!("1 {key}"));
+        assert!(text(&app).contains(question), "{key}:\n{}", text(&app));
+        assert_eq!(press(&mut app, "y"), [effect], "{key}");
+    }
+    let mut app = full((120, 40));
+    update(&mut app, Msg::Overview(Ok(with_api(Some("IDLE"), None))));
+    press(&mut app, "1 d");
+    assert!(app.overlays.is_empty() && text(&app).contains("cannot drain"), "{}", text(&app));
+    for key in ["p", "L"] {
+        update(&mut app, Msg::Overview(Ok(attached())));
+        press(&mut app, &format!("1 {key}"));
+        assert!(app.overlays.is_empty() && text(&app).contains("HEROKU_API_KEY"), "{}", text(&app));
     }
 }

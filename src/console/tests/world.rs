@@ -170,6 +170,7 @@ pub fn overview() -> Overview {
         ],
         alerts: AlertsStatus::default(),
         gaps: Vec::new(),
+        heroku: None,
     }
 }
 

@@ -1,9 +1,11 @@
 //! A database as Heroku Connect leaves it, for those who want to look, mend and leave: its tables, triggers and log, a
-//! stand-in for its engine (`stand_in`), and an application that makes mistakes (`shop`). What to try stands in the
+//! stand-in for its engine (`stand_in`) and one for its HTTP API (`api`), and an application that makes mistakes (`shop`). What to try stands in the
 //! workspace, in `README.txt`.
 
+pub mod api;
 mod shop;
 mod stand_in;
+mod telling;
 
 use std::path::Path;
 
@@ -88,7 +90,7 @@ impl HerokuConnectDemo {
     pub async fn start(options: &Options) -> Result<HerokuConnectDemo> {
         let workspace = Workspace::start(options).await?;
         let exported: Vec<Value> = MAPPINGS.iter().map(Mapped::exported).collect();
-        let export = json!({"version": 1, "connection": {"organization_id": "00Dsd0000000001EAA", "app_name": "acme-demo",
+        let export = json!({"version": 1, "connection": {"organization_id": "00Dsd0000000001EAA", "app_name": api::APP,
             "features": {"poll_db_no_merge": false}}, "mappings": exported});
         write(&workspace.dir.join("export.json"), &format!("{export:#}\n"))?;
         let pause = workspace.dir.join("paused");
@@ -99,7 +101,14 @@ impl HerokuConnectDemo {
         sql.batch_execute(SCHEMA).await.wrap_err("the schema cannot be laid out")?;
         let log = workspace.dir.join(LOG);
         let log = std::fs::File::create(&log).wrap_err_with(|| format!("cannot write {}", log.display()))?;
-        let mut stand_in = stand_in::StandIn::new(workspace.org.clone(), pause, log, stop.clone());
+        let told = workspace.connect_api.clone();
+        if let Some(told) = &told {
+            let mut stand = told.stand();
+            stand.mappings = MAPPINGS.iter().map(|mapped| api::MappingStand::new(mapped.object)).collect();
+            stand.diagnosis = api::diagnosis();
+            stand.pause = Some(pause.clone());
+        }
+        let mut stand_in = stand_in::StandIn::new(workspace.org.clone(), pause, log, told, stop.clone());
         stand_in.tell("info", &format!("what to try: {}", workspace.dir.join(WORDS).display()), "");
         stand_in.poll(&sql).await.wrap_err("the records cannot be read")?;
         tasks.spawn(stand_in.run(sql));
@@ -142,7 +151,9 @@ pub(super) fn words(dir: &Path, database: &str, org: &str, client_id: &str) -> S
     let dir = dir.display();
     format!(
         "A database as Heroku Connect leaves it, with a stand-in for its engine at work. `syncdeck demo --heroku-connect`\n\
-         shows its errors: mend one, and watch it go through. Then leave, from a second terminal:\n\n    \
+         shows its errors: mend one, and watch it go through. Its API has a stand-in too, from a second terminal:\n\n    \
+         cd {dir}\n    syncdeck status\n    syncdeck heroku diagnose\n    syncdeck mapping all pause --yes\n    \
+         syncdeck mapping all resume\n\nThen leave:\n\n    \
          cd {dir}\n    export DATABASE_URL='{database}' SALESFORCE_SECRET=simulated-secret\n    \
          syncdeck import heroku-connect export.json --config own.toml --login-url {org} --client-id {client_id}\n    \
          syncdeck plan --config own.toml\n    \

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::simulator::Org;
 
+use super::api::ConnectApi;
 use super::{MAPPINGS, Mapped};
 
 /// Between two looks at the log.
@@ -27,14 +28,16 @@ const ROWS: usize = 500;
 
 /// The stand-in.
 pub(super) struct StandIn {
-    org: Org,
+    pub(super) org: Org,
     /// Where it is switched off.
     pause: PathBuf,
     /// What it tells, as the platform's log has it.
     log: File,
+    /// Its API, which tells how it stands.
+    pub(super) told: Option<ConnectApi>,
     stop: CancellationToken,
     /// Of each mapping, up to when the org was read.
-    read: [String; MAPPINGS.len()],
+    pub(super) read: [String; MAPPINGS.len()],
 }
 
 /// An entry of the log.
@@ -47,8 +50,14 @@ struct Entry {
 }
 
 impl StandIn {
-    pub(super) fn new(org: Org, pause: PathBuf, log: File, stop: CancellationToken) -> StandIn {
-        StandIn { org, pause, log, stop, read: Default::default() }
+    pub(super) fn new(
+        org: Org,
+        pause: PathBuf,
+        log: File,
+        told: Option<ConnectApi>,
+        stop: CancellationToken,
+    ) -> StandIn {
+        StandIn { org, pause, log, told, stop, read: Default::default() }
     }
 
     /// Writes a line of its log; without one it works all the same.
@@ -59,18 +68,28 @@ impl StandIn {
 
     /// Works until the end. What PostgreSQL refuses is tried again with the next look.
     pub(super) async fn run(mut self, mut sql: Client) {
-        let (mut polled, mut paused) = (Instant::now(), false);
+        self.tell_read();
+        let _ = self.tell_counts(&sql).await;
+        let (mut polled, mut counted, mut paused) = (Instant::now(), Instant::now(), false);
         while !self.stop.is_cancelled() {
             let rests = self.pause.exists();
             if rests != std::mem::replace(&mut paused, rests) {
                 self.tell("info", if rests { "paused" } else { "resumed" }, "");
             }
+            self.tell_state();
             if !rests {
                 let _ = self.send(&mut sql).await;
-                if polled.elapsed() >= POLL {
-                    let _ = self.poll(&sql).await;
+                let reloads = self.begin_reloads(&sql).await.unwrap_or(false);
+                if reloads || polled.elapsed() >= POLL {
+                    if self.poll(&sql).await.is_ok() {
+                        self.tell_read();
+                    }
                     polled = Instant::now();
                 }
+            }
+            if counted.elapsed() >= POLL {
+                let _ = self.tell_counts(&sql).await;
+                counted = Instant::now();
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}

@@ -1,6 +1,7 @@
 //! A database that Heroku Connect syncs, as it is seen from beside it: its change log, and what the entries of a row
-//! come to together.
+//! come to together; and what Heroku Connect's own API tells ([`told`]).
 
 pub mod history;
 pub mod mode;
 pub mod select;
+pub mod told;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::attached::told::{HerokuStatus, ToldMapping};
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::records::consistency::VerifyStatus;
 use crate::domain::state::{ConnectionState, EngineState, MappingState};
@@ -25,6 +26,9 @@ pub struct Overview {
     /// What of the errors is not listed, and why, a line each: where they are found by looking, as beside Heroku Connect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<String>,
+    /// Beside Heroku Connect: what its own API tells, or why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heroku: Option<HerokuStatus>,
 }
 
 /// Alerts at a glance.
@@ -160,6 +164,9 @@ pub struct MappingStatus {
     /// How Salesforce's change events stand, where they are asked for.
     #[serde(default)]
     pub events: Option<EventsStatus>,
+    /// What Heroku Connect's API tells of it, beside Heroku Connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heroku: Option<ToldMapping>,
 }
 
 /// How the change events of a mapping stand.

@@ -8,6 +8,8 @@ use url::{Host, Url};
 /// The domains that Salesforce's orgs and logins live under.
 const SALESFORCE: [&str; 6] =
     ["salesforce.com", "force.com", "salesforce.mil", "cloudforce.com", "sfcrmproducts.cn", "sfcrmapps.cn"];
+/// The domain that Heroku Connect's regions live under.
+const HEROKU: [&str; 1] = ["heroku.com"];
 
 /// An address that a secret may be sent to: https, or plain http on this machine alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,20 @@ impl OrgAddress {
     /// # Errors
     /// Why a token must not go there.
     pub fn of_answer(&self, text: &str) -> Result<OrgAddress, String> {
+        self.told(text, &SALESFORCE, "is neither under Salesforce's domains nor where the login is")
+    }
+
+    /// Reads the address that Heroku Connect's API, which is asked here, names for a region: under Heroku's own domain, or
+    /// where it is asked.
+    ///
+    /// # Errors
+    /// Why an API key must not go there.
+    pub fn of_region(&self, text: &str) -> Result<OrgAddress, String> {
+        self.told(text, &HEROKU, "is neither under heroku.com nor where its API is asked")
+    }
+
+    /// An address that an answer names: below one of these domains, or where it was asked.
+    fn told(&self, text: &str, domains: &[&str], elsewhere: &str) -> Result<OrgAddress, String> {
         let told = OrgAddress::parse(text)?;
         if self.0.scheme() == "https" && told.0.scheme() != "https" {
             return Err("is no https URL".to_owned());
@@ -42,10 +58,10 @@ impl OrgAddress {
         if !["", "/"].contains(&told.0.path()) {
             return Err("has more than a host".to_owned());
         }
-        if told.host() == self.host() || told.is_salesforce() {
+        if told.host() == self.host() || told.is_below(domains) {
             return Ok(told);
         }
-        Err("is neither under Salesforce's domains nor where the login is".to_owned())
+        Err(elsewhere.to_owned())
     }
 
     /// Host and port, for messages.
@@ -54,11 +70,11 @@ impl OrgAddress {
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Whether it is one of Salesforce's own, at the usual port.
-    fn is_salesforce(&self) -> bool {
+    /// Whether it is below one of these domains, at the usual port.
+    fn is_below(&self, domains: &[&str]) -> bool {
         let Some(Host::Domain(host)) = self.0.host() else { return false };
         let below = |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
-        self.0.scheme() == "https" && self.0.port().is_none() && SALESFORCE.iter().any(below)
+        self.0.scheme() == "https" && self.0.port().is_none() && domains.iter().any(below)
     }
 }
 
@@ -235,6 +251,27 @@ mod tests {
             ("https://org.inside.example", "https://org.inside.example:8443"),
         ] {
             assert!(of(login, told).is_err(), "{login} {told}");
+        }
+    }
+
+    #[test]
+    fn an_api_key_goes_to_heroku_or_where_its_api_is() {
+        let of = |hub: &str, told: &str| OrgAddress::parse(hub).unwrap().of_region(told).is_ok();
+        let hub = "https://hc-central.heroku.com";
+        assert!(of(hub, "https://connect-3-virginia.heroku.com/") && of(hub, hub));
+        assert!(of("http://127.0.0.1:8080", "http://127.0.0.1:8080"));
+        for told in [
+            "https://evil.example.com",
+            "https://connect-virginia.heroku.com.evil.example.com",
+            "https://evilheroku.com",
+            "https://acme.herokuapp.com",
+            "http://connect-virginia.heroku.com",
+            "http://127.0.0.1",
+            "https://connect-virginia.heroku.com/path",
+            "https://login.salesforce.com",
+            "",
+        ] {
+            assert!(!of(hub, told), "{told}");
         }
     }
 

@@ -4,9 +4,11 @@
 //! - [`catalog`] is what Heroku Connect maps, read from PostgreSQL's catalogue; [`log`] its change log and what rows say.
 //! - [`mend`] changes rows and has failed changes sent again, in the ways that are documented for people; `recipe` chooses
 //!   which of them, by what is [`asked`].
+//! - [`audit`] notes what Heroku Connect was told to do, where something of ours was installed once.
 //! - [`shadow`] is what a comparison with Salesforce reads.
 
 pub mod asked;
+pub mod audit;
 pub mod catalog;
 pub mod log;
 pub mod mend;

@@ -126,6 +126,7 @@ pub(in crate::postgres) const FINAL: &[&str] = &[
     "drained",
     "resumed",
     "reloaded",
+    "recovered",
     "rebound",
     "gave up",
     "silenced",

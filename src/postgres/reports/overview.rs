@@ -247,6 +247,7 @@ fn read_mapping(row: &Row, counted: &[Counted], untaken: &HashMap<String, Untake
         load: row.get::<_, Option<_>>(14).map(progress),
         verify: VerifyStatus::default(),
         events: None,
+        heroku: None,
         lag_seconds: row.get::<_, Option<f64>>(13).filter(|_| !loading).map(|since| lag(since, row.get(12))),
         name,
         table,

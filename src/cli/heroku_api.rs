@@ -1,0 +1,230 @@
+//! `syncdeck heroku`: what Heroku Connect's own API tells of a connection that it keeps, and what only it can do.
+
+use color_eyre::eyre::Result;
+use serde_json::json;
+
+use crate::client::api::Client;
+use crate::config::Config;
+use crate::domain::attached::told::{CheckOutcome, NotificationFilter, ToldCheck, ToldList, ToldMapping};
+use crate::domain::values::size::thousands;
+use crate::heroku::{self, ApiAccess};
+
+use super::args::{Cli, HerokuAction, HerokuOptions};
+use super::print::clock;
+use super::{DONE, FAILED, UNHEALTHY, bulk, client as open, print};
+
+/// Said where nobody named an app.
+const NO_APP: &str =
+    "no app is named\nset [heroku] app (without a configuration: HEROKU_APP), and HEROKU_API_KEY";
+
+/// A client of its API, or why there is none.
+pub(super) fn client(config: &Config, read_only: bool) -> Result<heroku::Client, String> {
+    let Some(settings) = &config.heroku else { return Err(NO_APP.to_owned()) };
+    let Some(key) = settings.key.clone() else {
+        let problem = "is not set";
+        return Err(heroku::Error::NoKey { place: settings.key_place.clone(), problem }.to_string());
+    };
+    let access = ApiAccess {
+        app: settings.app.clone(),
+        resource: settings.resource.clone(),
+        schema: config.postgres.schema.clone(),
+        api_url: settings.api_url.clone(),
+        key_place: settings.key_place.clone(),
+        key,
+        read_only,
+    };
+    heroku::Client::new(access).map_err(|error| error.to_string())
+}
+
+/// Does what is asked.
+pub(super) async fn run(cli: &Cli, options: &HerokuOptions) -> Result<u8> {
+    if let Some((what, of)) = options.foreign() {
+        return Err(print::Usage(format!("{what} is for heroku {of}\nleave it out")).into());
+    }
+    if matches!(options.action, HerokuAction::Acknowledge | HerokuAction::Recover) {
+        bulk::refuse_read_only(cli)?;
+    }
+    let client = open(cli).await?;
+    let mapping = options.mapping.as_deref();
+    match options.action {
+        HerokuAction::State => state(cli, &client).await,
+        HerokuAction::WriteErrors => write_errors(cli, &client, mapping).await,
+        HerokuAction::Notifications => notifications(cli, &client, &filter(options)).await,
+        HerokuAction::Acknowledge => acknowledge(cli, &client, options).await,
+        HerokuAction::Diagnose => diagnose(cli, &client, options).await,
+        HerokuAction::Recover => recover(cli, &client, options.yes).await,
+    }
+}
+
+fn filter(options: &HerokuOptions) -> NotificationFilter {
+    NotificationFilter {
+        after: options.after.clone(),
+        before: options.before.clone(),
+        event_type: options.event_type.clone(),
+    }
+}
+
+/// What the API counts of a mapping, and when it read and wrote last.
+pub(super) fn counts(told: &ToldMapping) -> String {
+    let number = |what: &str, count: Option<i64>| {
+        let count = usize::try_from(count?).ok()?;
+        Some(format!("{what} {}", thousands(count)))
+    };
+    let at = |what: &str, at: Option<chrono::DateTime<chrono::Utc>>| Some(format!("{what} {}", clock(at?)));
+    let parts = [
+        number("records", told.records),
+        number("rows", told.rows),
+        number("pending", told.pending),
+        number("errors", told.errors),
+        at("read", told.last_read),
+        at("wrote", told.last_write),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let counted = if parts.is_empty() { String::new() } else { format!("; it counts {}", parts.join(", ")) };
+    format!("Heroku Connect says {}{counted}", told.text())
+}
+
+async fn state(cli: &Cli, client: &Client) -> Result<u8> {
+    client.heroku_is_there()?;
+    client.ask_heroku().await;
+    let overview = client.overview().await?;
+    let Some(heroku) = overview.heroku else { return Ok(FAILED) };
+    let told: Vec<&ToldMapping> =
+        overview.mappings.iter().filter_map(|mapping| mapping.heroku.as_ref()).collect();
+    if cli.json {
+        print::json(&json!({"connection": heroku, "mappings": told}), true)?;
+    } else if heroku.trouble.is_none() {
+        print::line(&format!("{}: {}", heroku.resource.as_deref().unwrap_or_default(), heroku.text(clock)))?;
+        told.iter().try_for_each(|of| print::line(&format!("{}: {}", of.object, counts(of))))?;
+    }
+    if let Some(trouble) = &heroku.trouble {
+        print::problem(trouble);
+        return Ok(FAILED);
+    }
+    Ok(DONE)
+}
+
+async fn write_errors(cli: &Cli, client: &Client, mapping: Option<&str>) -> Result<u8> {
+    let told = client.heroku_write_errors(mapping).await?;
+    if cli.json {
+        print::json(&told, true)?;
+        return Ok(DONE);
+    }
+    if told.items.is_empty() {
+        print::line("no write errors in the last 24 hours")?;
+        return Ok(DONE);
+    }
+    let row = |error: &crate::domain::attached::told::ToldWriteError| {
+        let at = error.created_at.map(clock).unwrap_or_default();
+        vec![error.id.clone(), error.table.clone(), error.row.clone(), at, error.message.clone()]
+    };
+    let rows: Vec<Vec<String>> = told.items.iter().map(row).collect();
+    print::table(&["error", "table", "row", "captured", "message"], &rows)?;
+    tell_missing(&told, "write errors");
+    Ok(DONE)
+}
+
+async fn notifications(cli: &Cli, client: &Client, filter: &NotificationFilter) -> Result<u8> {
+    let told = client.heroku_notifications(filter).await?;
+    if cli.json {
+        print::json(&told, true)?;
+        return Ok(DONE);
+    }
+    if told.items.is_empty() {
+        print::line("nothing that is not acknowledged")?;
+        return Ok(DONE);
+    }
+    let row = |of: &crate::domain::attached::told::ToldNotification| {
+        let at = of.created_at.map(clock).unwrap_or_default();
+        vec![at, of.event_type.clone(), of.message.clone()]
+    };
+    let rows: Vec<Vec<String>> = told.items.iter().map(row).collect();
+    print::table(&["at", "kind", "message"], &rows)?;
+    tell_missing(&told, "notifications");
+    Ok(DONE)
+}
+
+/// Says that a list is not whole.
+fn tell_missing<T>(told: &ToldList<T>, what: &str) {
+    if told.missing() > 0 {
+        print::note(&format!("Heroku Connect has {} more {what}, which it did not send", told.missing()));
+    }
+}
+
+async fn acknowledge(cli: &Cli, client: &Client, options: &HerokuOptions) -> Result<u8> {
+    let filter = filter(options);
+    let told = client.heroku_notifications(&filter).await?;
+    let count = told.count.unwrap_or_default().max(i64::try_from(told.items.len()).unwrap_or(i64::MAX));
+    if count > 0 && !options.yes {
+        let question = match count {
+            1 => "1 notification is acknowledged, for everybody.".to_owned(),
+            count => format!("{count} notifications are acknowledged, for everybody."),
+        };
+        if !bulk::agreed(&question)? {
+            print::problem("nothing was changed");
+            return Ok(FAILED);
+        }
+    }
+    if count > 0 {
+        client.acknowledge_heroku(&filter).await?;
+    }
+    if cli.json {
+        print::json(&json!({"acknowledged": count}), true)?;
+        return Ok(DONE);
+    }
+    print::line(&match count {
+        0 => "nothing was to be acknowledged".to_owned(),
+        count => format!("acknowledged: {count}"),
+    })?;
+    Ok(DONE)
+}
+
+async fn diagnose(cli: &Cli, client: &Client, options: &HerokuOptions) -> Result<u8> {
+    if options.mapping.is_none() && !cli.json {
+        print::note("Heroku Connect checks the connection and its mappings ...");
+    }
+    let checks = client.diagnose_heroku(options.mapping.as_deref()).await?;
+    let bad = checks.iter().any(|check| check.outcome == CheckOutcome::Error);
+    if cli.json {
+        print::json(&checks, true)?;
+    } else {
+        show_checks(&checks, options.all)?;
+    }
+    Ok(if bad { UNHEALTHY } else { DONE })
+}
+
+fn show_checks(checks: &[ToldCheck], all: bool) -> Result<()> {
+    let shown: Vec<&ToldCheck> =
+        checks.iter().filter(|check| all || check.outcome <= CheckOutcome::Warning).collect();
+    for check in &shown {
+        let of = check.mapping.as_ref().map(|mapping| format!("{mapping}: ")).unwrap_or_default();
+        print::line(&format!("{:<8}  {of}{}", check.outcome.word(), check.name))?;
+        if check.outcome <= CheckOutcome::Warning {
+            let lines = [Some(&check.message), check.doc_url.as_ref()];
+            let mut lines = lines.into_iter().flatten().filter(|line| !line.is_empty());
+            lines.try_for_each(|line| print::line(&format!("          {line}")))?;
+        }
+    }
+    let passed = checks.iter().filter(|check| check.outcome == CheckOutcome::Pass).count();
+    let skipped = checks.iter().filter(|check| check.outcome == CheckOutcome::Skip).count();
+    let rest = format!("{passed} checks passed, {skipped} were skipped");
+    print::line(&if shown.is_empty() { format!("nothing to mend: {rest}") } else { rest })?;
+    Ok(())
+}
+
+async fn recover(cli: &Cli, client: &Client, yes: bool) -> Result<u8> {
+    client.heroku_is_there()?;
+    let environment = client.environment().await?;
+    let question = format!("{environment}: Heroku Connect begins again, as after a new sign-in.");
+    if !yes && !bulk::agreed(&question)? {
+        print::problem("nothing was changed");
+        return Ok(FAILED);
+    }
+    let does = client.recover_heroku().await?;
+    if cli.json {
+        print::json(&json!({"done": does}), true)?;
+    } else {
+        print::line(&does)?;
+    }
+    Ok(DONE)
+}

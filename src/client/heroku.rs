@@ -1,0 +1,113 @@
+//! What only Heroku Connect's own API tells and does, for a database that it keeps: its list of write errors, what it wants people
+//! to know, its checks, and a recovery. On a connection of ours each of them is refused.
+
+use crate::domain::attached::told::{
+    NotificationFilter, ToldCheck, ToldList, ToldNotification, ToldWriteError,
+};
+
+use super::api::{Client, ClientError};
+use super::attached::session::Attached;
+
+/// Said where syncdeck's own engine works.
+const OWN: &str = "an engine of syncdeck keeps this connection: Heroku Connect has nothing to tell of it\n\
+    this is for connections with engine = \"heroku-connect\"";
+
+impl Client {
+    /// Whether Heroku Connect keeps the database.
+    pub fn is_attached(&self) -> bool {
+        self.beside_heroku().is_some()
+    }
+
+    /// Whether Heroku Connect's API can be asked at all.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn heroku_is_there(&self) -> Result<(), ClientError> {
+        self.heroku()?.heroku.client().map(drop)
+    }
+
+    /// Waits for an answer of Heroku Connect's API, where it is to be asked at all; the next overview has it, or why there is none.
+    pub async fn ask_heroku(&self) {
+        if let Some(attached) = self.beside_heroku() {
+            attached.heroku.ask().await;
+        }
+    }
+
+    fn heroku(&self) -> Result<&Attached, ClientError> {
+        self.beside_heroku().ok_or_else(|| ClientError::refused(OWN))
+    }
+
+    /// A mapping's table by its object or table, as Heroku Connect's API is asked for it.
+    async fn heroku_object(&self, mapping: Option<&str>) -> Result<Option<String>, ClientError> {
+        let Some(name) = mapping else { return Ok(None) };
+        Ok(Some(self.heroku()?.mapping(name).await?.table))
+    }
+
+    /// The writes of a day that Salesforce refused, as Heroku Connect lists them.
+    ///
+    /// # Errors
+    /// When its API cannot be asked or does not answer, and when there is no such mapping.
+    pub async fn heroku_write_errors(
+        &self,
+        mapping: Option<&str>,
+    ) -> Result<ToldList<ToldWriteError>, ClientError> {
+        let object = self.heroku_object(mapping).await?;
+        Ok(self.heroku()?.heroku.client()?.write_errors(object.as_deref()).await?)
+    }
+
+    /// What Heroku Connect wants people to know, and nobody acknowledged.
+    ///
+    /// # Errors
+    /// When its API cannot be asked or does not answer.
+    pub async fn heroku_notifications(
+        &self,
+        filter: &NotificationFilter,
+    ) -> Result<ToldList<ToldNotification>, ClientError> {
+        Ok(self.heroku()?.heroku.client()?.notifications(filter).await?)
+    }
+
+    /// Acknowledges that.
+    ///
+    /// # Errors
+    /// When its API cannot be asked or does not answer.
+    pub async fn acknowledge_heroku(&self, filter: &NotificationFilter) -> Result<(), ClientError> {
+        Ok(self.heroku()?.heroku.client()?.acknowledge(filter).await?)
+    }
+
+    /// Heroku Connect's own checks: of one mapping, or of the connection with all of them, which takes a while.
+    ///
+    /// # Errors
+    /// When its API cannot be asked or does not answer, and when there is no such mapping.
+    pub async fn diagnose_heroku(&self, mapping: Option<&str>) -> Result<Vec<ToldCheck>, ClientError> {
+        let object = self.heroku_object(mapping).await?;
+        Ok(self.heroku()?.heroku.client()?.diagnose(object.as_deref()).await?)
+    }
+
+    /// Has Heroku Connect begin again after an error. Returns what was done, in a sentence.
+    ///
+    /// # Errors
+    /// When its API cannot be asked, does not answer, or refuses it.
+    pub async fn recover_heroku(&self) -> Result<String, ClientError> {
+        self.heroku()?.recover(&self.operation()).await
+    }
+
+    /// Whether Heroku Connect can let writes rest or go on like that; a connection of ours can.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn takes_writes(
+        &self,
+        mapping: Option<&str>,
+        to: crate::domain::reports::overview::Writes,
+    ) -> Result<(), ClientError> {
+        self.beside_heroku().map_or(Ok(()), |attached| attached.takes_writes(mapping, to))
+    }
+
+    /// Whether records can be read again at all; on a connection of ours they can.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    pub fn takes_reload(&self) -> Result<(), ClientError> {
+        if self.is_attached() { self.heroku_is_there() } else { Ok(()) }
+    }
+}

@@ -1,0 +1,209 @@
+//! Heroku Connect's own API by the command line, beside a database that it keeps.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use syncdeck::demo::heroku_connect::api::{APP, ConnectApi, MappingStand, Scripted};
+use tokio_postgres::NoTls;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{new_database, server};
+use crate::{Ran, config, directory};
+
+const SCHEMA: &str = include_str!("../sync/attached.sql");
+const KEY: &str = "HRKU-open-sesame";
+/// Where the tests' key is; the one of whoever runs them is nobody's business.
+const VARIABLE: &str = "SYNCDECK_TEST_HEROKU_KEY";
+
+struct Workplace {
+    dir: PathBuf,
+    api: ConnectApi,
+    url: String,
+}
+
+impl Workplace {
+    async fn new(environment: &str) -> Workplace {
+        let (dir, url) = (directory(), server().url(&new_database().await));
+        let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        sql.batch_execute(SCHEMA).await.unwrap();
+        let api = ConnectApi::start(KEY, CancellationToken::new()).await.unwrap();
+        api.stand().mappings = ["Contact", "RecordType", "User"].map(MappingStand::new).to_vec();
+        let text = format!(
+            "[connection]\nname = \"acme\"\nenvironment = \"{environment}\"\nengine = \"heroku-connect\"\n[postgres]\n\
+             url = \"{url}\"\n[heroku]\napp = \"{APP}\"\napi_url = \"{}\"\napi_key_env = \"{VARIABLE}\"\n",
+            api.url()
+        );
+        config(&dir, &text, 0o600);
+        Workplace { dir, api, url }
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        run(&self.dir, Some(KEY), &[], args)
+    }
+}
+
+fn run(dir: &Path, key: Option<&str>, more: &[(&str, &str)], args: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncdeck"));
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        command.env(name, dir);
+    }
+    command.env_remove("HEROKU_API_KEY").env_remove("HEROKU_APP").env("COLUMNS", "80");
+    if let Some(key) = key {
+        command.env(VARIABLE, key);
+    }
+    command.envs(more.iter().copied());
+    let output = command.args(args).current_dir(dir).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let ran =
+        Ran { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
+    assert!(!ran.out.contains("HRKU") && !ran.err.contains("HRKU"), "{args:?}: {ran:?}");
+    assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{args:?}: {ran:?}");
+    ran
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_what_the_api_tells_and_why_where_it_does_not() {
+    let place = Workplace::new("test").await;
+    place.api.stand().mapping("Contact").unwrap().counts = [1, 1_234, 3, 4];
+    let told = place.run(&["status"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    for part in [
+        "heroku      IDLE: it works (told by Heroku Connect's API at 20",
+        "Contact: Heroku Connect says DATA_SYNCED: in step; it counts records 1,234, rows 1, pending 3, errors 4",
+    ] {
+        assert!(told.out.contains(part), "{part}: {told:?}");
+    }
+    let told = place.run(&["status", "--json"]).json();
+    assert_eq!(
+        (told["heroku"]["state"].as_str(), told["heroku"]["has_key"].as_bool()),
+        (Some("IDLE"), Some(true))
+    );
+    let contact = &told["mappings"][0];
+    assert_eq!((contact["records"].as_i64(), contact["heroku"]["pending"].as_i64()), (Some(1_234), Some(3)));
+    "UNAUTHORIZED".clone_into(&mut place.api.stand().state);
+    let ill = place.run(&["status", "--fail-on", "connection"]);
+    assert!(ill.status == 3 && ill.out.contains("acme ⇄ test: unauthorized"), "{ill:?}");
+
+    // Without a key nobody is asked, and it says so; nor is that a failure.
+    let asked = place.api.stand().asked.len();
+    let without = run(&place.dir, None, &[], &["status"]);
+    let said = "heroku      what the database tells: SYNCDECK_TEST_HEROKU_KEY is not set; set it to";
+    assert!(without.status == 0 && without.out.contains(said), "{without:?}");
+    assert_eq!(place.api.stand().asked.len(), asked);
+    for args in [
+        &["heroku"][..],
+        &["heroku", "diagnose"],
+        &["mapping", "all", "pause"],
+        &["mapping", "Contact", "reload"],
+    ] {
+        let refused = run(&place.dir, None, &[], args);
+        assert!(
+            refused.status == 1 && refused.err.contains("SYNCDECK_TEST_HEROKU_KEY is not set"),
+            "{refused:?}"
+        );
+    }
+    let wrong = run(&place.dir, Some("HRKU-wrong"), &[], &["heroku"]);
+    assert!(wrong.status == 1 && wrong.err.contains("Heroku refuses the API key"), "{wrong:?}");
+    place.api.stand().next = [Scripted::Answer(200, Vec::new(), "<html>\u{1b}[2J".to_owned())].into();
+    let html = place.run(&["status"]);
+    assert!(html.status == 0 && html.out.contains("what the database tells: what 127.0.0.1:"), "{html:?}");
+
+    // With nothing but addresses in the environment.
+    let bare = [("DATABASE_URL", place.url.as_str()), ("HEROKU_APP", "no name")];
+    let named = run(&place.dir, None, &bare, &["status", "--attach-heroku-connect"]);
+    assert!(named.status == 2 && named.err.contains("heroku.app: is no app's name"), "{named:?}");
+    let nobody = run(&place.dir, None, &bare[..1], &["status", "--attach-heroku-connect"]);
+    assert!(nobody.status == 0 && nobody.out.contains("no app is named"), "{nobody:?}");
+    std::fs::remove_dir_all(&place.dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stops_or_empties_something_asks_as_on_a_connection_of_ours() {
+    let place = Workplace::new("prod").await;
+    for args in [&["mapping", "all", "pause"][..], &["mapping", "Contact", "reload"], &["heroku", "recover"]]
+    {
+        let asked = place.run(args);
+        assert!(
+            asked.status == 2 && asked.err.contains("nobody is there to be asked: say --yes"),
+            "{asked:?}"
+        );
+        let looked = place.run(&[&["--read-only"], args].concat());
+        assert!(looked.status == 2 && looked.err.contains("--read-only changes nothing"), "{looked:?}");
+    }
+    assert!(place.api.stand().asked.iter().all(|asked| asked.starts_with("GET ")));
+    let one = place.run(&["mapping", "Contact", "pause", "--yes"]);
+    assert!(one.status == 1 && one.err.contains("use: syncdeck mapping all pause"), "{one:?}");
+    let paused = place.run(&["mapping", "all", "pause", "--yes"]);
+    assert!(paused.status == 0 && paused.out.contains("it says PAUSED now"), "{paused:?}");
+    assert!(paused.out.contains("Contact     paused"), "{paused:?}");
+    let again = place.run(&["mapping", "all", "pause", "--yes"]);
+    assert!(again.status == 1 && again.err.contains("Connection must be IDLE"), "{again:?}");
+    assert_eq!(place.run(&["mapping", "all", "resume"]).status, 0);
+    let reloaded = place.run(&["mapping", "contact", "reload", "--yes"]);
+    assert!(
+        reloaded.status == 0 && reloaded.out.contains("RELOAD_TABLE: is read again as a whole"),
+        "{reloaded:?}"
+    );
+    let recovered = place.run(&["heroku", "recover", "--yes"]);
+    assert!(recovered.status == 0 && recovered.out.contains("it says IDLE now"), "{recovered:?}");
+    std::fs::remove_dir_all(&place.dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_lists_and_checks_are_printed_and_have_json() {
+    let place = Workplace::new("test").await;
+    for (args, wanted) in [
+        (&["heroku", "write-errors"][..], "no write errors in the last 24 hours"),
+        (&["heroku", "notifications"], "nothing that is not acknowledged"),
+        (&["heroku", "diagnose"], "nothing to mend: 0 checks passed, 0 were skipped"),
+        (&["heroku", "acknowledge"], "nothing was to be acknowledged"),
+    ] {
+        let empty = place.run(args);
+        assert!(empty.status == 0 && empty.out.contains(wanted), "{empty:?}");
+    }
+    {
+        let mut stand = place.api.stand();
+        stand.write_errors =
+            vec![json!({"id": 4711, "table_name": "contact", "record_id": 7, "message": "\u{1b}[31mbad",
+            "created_at": "2026-11-30T10:00:00Z"})];
+        stand.notifications =
+            vec![json!({"id": "1", "event_type": "mapping-error", "message": "\u{1b}[31mfailed",
+            "created_at": "2026-11-30T10:00:00Z"})];
+        stand.diagnosis = json!({"errors": [{"display_name": "Upsert Field", "message": "none", "doc_url": "https://d"}],
+            "passes": [{"display_name": "Number of Mappings", "message": ""}]});
+    }
+    let errors = place.run(&["heroku", "write-errors"]);
+    assert!(
+        errors.status == 0 && errors.out.contains("4711") && errors.out.contains("\\e[31mbad"),
+        "{errors:?}"
+    );
+    let errors = place.run(&["heroku", "write-errors", "contact", "--json"]).json();
+    assert_eq!((errors["count"].as_i64(), errors["items"][0]["row"].as_str()), (Some(1), Some("7")));
+    let asked = place.run(&["heroku", "acknowledge"]);
+    assert!(asked.status == 2 && asked.err.contains("1 notification is acknowledged"), "{asked:?}");
+    let acknowledged =
+        place.run(&["heroku", "acknowledge", "--event-type", "mapping-error", "--yes", "--json"]);
+    assert_eq!(acknowledged.json()["acknowledged"], 1);
+    assert!(place.api.stand().notifications.is_empty());
+    let checks = place.run(&["heroku", "diagnose"]);
+    assert!(checks.status == 3 && checks.out.contains("error     Upsert Field"), "{checks:?}");
+    assert!(
+        !checks.out.contains("Number of Mappings") && checks.out.contains("1 checks passed"),
+        "{checks:?}"
+    );
+    assert!(place.run(&["heroku", "diagnose", "--all"]).out.contains("pass      Number of Mappings"));
+    let checks: Value = place.run(&["heroku", "diagnose", "--json"]).json();
+    assert_eq!(checks[0]["outcome"], "error");
+    for (args, wanted) in [
+        (&["heroku", "recover", "Contact"][..], "a mapping is for heroku write-errors and diagnose"),
+        (&["heroku", "diagnose", "--after", "2026-01-01"], "is for heroku notifications and acknowledge"),
+        (&["heroku", "state", "--yes"], "--yes is for heroku acknowledge and recover"),
+        (&["heroku", "diagnose", "Contract"], "did you mean Contact?"),
+    ] {
+        let wrong = place.run(args);
+        assert!(wrong.status == 2 && wrong.err.contains(wanted), "{wrong:?}");
+    }
+    std::fs::remove_dir_all(&place.dir).unwrap();
+}
