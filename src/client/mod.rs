@@ -7,6 +7,7 @@
 //!   meanwhile; `preview` what of a row waits to be sent, as it would be sent; `health` how well it goes.
 //! - `row` what is done to one row, `mapping` what is done to mappings, `operations/` what is done to many rows.
 //! - `attached` answers the same questions on a database that Heroku Connect keeps, and says of the others why not.
+//! - `setup` is what a configuration makes of the database: a plan, a takeover, the way back.
 //! - `ask` is the client's end of a request to the engine; `answers` waits for what becomes of rows that somebody has just
 //!   sent, `tally` looks what became of them so far.
 
@@ -25,5 +26,6 @@ pub mod operations;
 mod preview;
 pub mod queries;
 pub mod row;
+pub mod setup;
 mod summaries;
 pub mod tally;

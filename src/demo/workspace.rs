@@ -197,10 +197,21 @@ impl Workspace {
         self.write_secret(&text)
     }
 
-    /// The configuration of a console beside Heroku Connect, and what to try there.
+    /// The configuration of a console beside Heroku Connect, the one that takes over, and what to try there.
     fn write_attached_config(&self, org: &str) -> Result<()> {
         let url = self.database_url();
-        let words = heroku_connect::words(&self.dir, &url, org, &OrgOptions::default().client_id);
+        let app = OrgOptions::default();
+        self.write_private(
+            heroku_connect::TAKEOVER,
+            &format!(
+                "[connection]\nname = \"acme\"\nenvironment = \"demo\"\nengine = \"service\"\n\n[postgres]\nurl = \"{url}\"\n\n\
+                 [salesforce]\nlogin_url = \"{org}\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\n{}",
+                app.client_id,
+                app.client_secret,
+                heroku_connect::mappings()
+            ),
+        )?;
+        let words = heroku_connect::words(&self.dir, &url, org, &app.client_id);
         heroku_connect::write(&self.dir.join(heroku_connect::WORDS), &words)?;
         self.write_secret(&format!(
             "{MARKER} It is made anew by the next demo in this directory.\n\n[connection]\nname = \"acme\"\n\
@@ -211,7 +222,11 @@ impl Workspace {
     }
 
     fn write_secret(&self, text: &str) -> Result<()> {
-        let path = self.dir.join("syncdeck.toml");
+        self.write_private("syncdeck.toml", text)
+    }
+
+    fn write_private(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.dir.join(name);
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create(true)

@@ -20,6 +20,8 @@ const SCHEMA: &str = include_str!("../../../assets/demo/heroku_connect.sql");
 
 /// What to try.
 pub const WORDS: &str = "README.txt";
+/// The configuration that takes over, as `import` would write it, ready to be used.
+pub const TAKEOVER: &str = "takeover.toml";
 /// What the stand-in for Heroku Connect's engine tells.
 pub(super) const LOG: &str = "heroku.log";
 
@@ -133,6 +135,18 @@ async fn connect(workspace: &Workspace) -> Result<Client> {
     Ok(sql)
 }
 
+/// The mappings as an engine of ours has them.
+pub(super) fn mappings() -> String {
+    let mapping = |of: &Mapped| {
+        let fields: Vec<String> = of.fields.split(' ').map(|field| format!("{field:?}")).collect();
+        let access = if of.read_only { "access = \"read_only\"\n" } else { "" };
+        let key =
+            if of.fields.contains("External_Id__c") { "external_id = \"External_Id__c\"\n" } else { "" };
+        format!("\n[[mapping]]\nobject = \"{}\"\nfields = [{}]\n{access}{key}", of.object, fields.join(", "))
+    };
+    MAPPINGS.iter().map(mapping).collect()
+}
+
 pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).wrap_err_with(|| format!("cannot write {}", path.display()))
 }
@@ -142,7 +156,8 @@ pub(super) fn words(dir: &Path, database: &str, org: &str, client_id: &str) -> S
     let dir = dir.display();
     format!(
         "A database as Heroku Connect leaves it, with a stand-in for its engine at work. `syncdeck demo --heroku-connect`\n\
-         shows its errors: mend one, and watch it go through. Then leave, from a second terminal:\n\n    \
+         shows its errors: mend one, and watch it go through; `:plan`, `:adopt` and `:adopt undo` there leave with {TAKEOVER}, and come\n\
+         back. Or leave as it is done elsewhere, from a second terminal:\n\n    \
          cd {dir}\n    export DATABASE_URL='{database}' SALESFORCE_SECRET=simulated-secret\n    \
          syncdeck import heroku-connect export.json --config own.toml --login-url {org} --client-id {client_id}\n    \
          syncdeck plan --config own.toml\n    \
