@@ -226,7 +226,7 @@ impl ConsoleSetup {
         let mut lines = plan_lines(&takeover.planned);
         if setup.is_refused() || !setup.at_work.is_empty() {
             let why = if setup.is_refused() { after_plan(setup) } else { NOT_YET.to_owned() };
-            lines.push(SetupLine::Text(why));
+            lines.splice(0..0, [SetupLine::Text(why), SetupLine::Blank]);
             return Ok(SetupPreview::told(lines));
         }
         let (text, types) = (takeover.question(), self.types(takeover.types()));
@@ -270,7 +270,8 @@ impl ConsoleSetup {
         let rebind = Rebind::plan(&config, store(&config, &session).await?, false, &progress).await?;
         let mut lines = rebind_lines(rebind.preview());
         if !rebind.preview().refused.is_empty() {
-            lines.push(SetupLine::Text("Nothing was changed: what is refused comes first.".to_owned()));
+            let first = "Nothing was changed: what is refused comes first.".to_owned();
+            lines.splice(0..0, [SetupLine::Text(first), SetupLine::Blank]);
             return Ok(SetupPreview::told(lines));
         }
         // Whoever types the org's id means that org, whichever it is.

@@ -54,6 +54,8 @@ pub struct SetupView {
     attached: bool,
     /// The first line that shows.
     top: usize,
+    /// Whether the last line shows, and does so on a screen of another size.
+    at_end: bool,
 }
 
 impl SetupView {
@@ -65,6 +67,7 @@ impl SetupView {
             since: now,
             attached,
             top: 0,
+            at_end: false,
         }
     }
 
@@ -90,16 +93,16 @@ impl SetupView {
 
     /// What was found came.
     pub fn found(&mut self, result: Result<SetupPreview, ClientError>) {
-        self.top = 0;
-        self.stage = match result {
+        self.enter(match result {
             Ok(preview) => SetupStage::Shown(preview),
             Err(refused) => SetupStage::Refused(refused),
-        };
+        });
     }
 
     /// It begins.
     pub fn begin(&mut self, now: DateTime<Utc>) {
-        (self.stage, self.since, self.top) = (SetupStage::Doing { note: String::new() }, now, 0);
+        self.enter(SetupStage::Doing { note: String::new() });
+        self.since = now;
     }
 
     /// What it is at.
@@ -111,11 +114,15 @@ impl SetupView {
 
     /// It is over.
     pub fn done(&mut self, result: SetupOutcome) {
-        self.top = 0;
-        self.stage = match result {
+        self.enter(match result {
             Ok(lines) => SetupStage::Done(lines),
             Err(refused) => SetupStage::Refused(refused),
-        };
+        });
+    }
+
+    /// Something else shows, from its first line.
+    fn enter(&mut self, stage: SetupStage) {
+        (self.stage, self.top, self.at_end) = (stage, 0, false);
     }
 
     /// A key.
@@ -224,6 +231,7 @@ impl SetupView {
     /// Scrolls no further than to the last line, on a screen of that size.
     pub fn settle(&mut self, ctx: &Context) {
         if self.top == 0 {
+            self.at_end = false;
             return;
         }
         let (width, height) = ctx.size;
@@ -231,8 +239,9 @@ impl SetupView {
         let inner =
             Rect { width: area.width.saturating_sub(2), height: area.height.saturating_sub(2), ..area };
         let lines = body_lines(ctx, self, usize::from(inner.width).saturating_sub(2)).len();
-        let room = usize::from(parts(self, inner)[0].height);
-        self.top = self.top.min(lines.saturating_sub(room));
+        let last = lines.saturating_sub(usize::from(parts(self, inner)[0].height));
+        self.at_end = self.top >= last;
+        self.top = self.top.min(last);
     }
 
     fn lines(&self) -> &[SetupLine] {
@@ -332,7 +341,8 @@ pub fn draw(ctx: &Context, view: &SetupView, frame: &mut Frame) {
     let [body, question, keys] = parts(view, inner);
     let lines = body_lines(ctx, view, usize::from(body.width).saturating_sub(2));
     let room = usize::from(body.height);
-    let top = view.top.min(lines.len().saturating_sub(room));
+    let last = lines.len().saturating_sub(room);
+    let top = if view.at_end { last } else { view.top.min(last) };
     let part: Range<usize> = top..(top + room).min(lines.len());
     super::place_in_list(ctx, frame, area, lines.len(), &part);
     frame.render_widget(Paragraph::new(lines[part].to_vec()), body);

@@ -24,7 +24,7 @@ use crate::domain::errors::group::Group;
 use crate::domain::errors::sort::PageKey;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::operations::answer::Answer;
+use crate::domain::operations::answer::{Answer, Tally};
 use crate::domain::records::duplicate::Duplicate;
 use crate::domain::records::record::RecordView;
 use crate::domain::records::verify::VerifyReport;
@@ -142,7 +142,10 @@ impl Engine {
                 Msg::Answers(or(manner, all.collect()))
             }
             Effect::LoadTally { operation, .. } => {
-                Msg::Tallied { operation, result: or(manner, tally(turn)) }
+                let tally = tally(turn);
+                // Whoever waits for all of them is answered at last.
+                let waiting = if turn.is_multiple_of(6) { 0 } else { tally.waiting };
+                Msg::Tallied { operation, result: or(manner, Tally { waiting, ..tally }) }
             }
             Effect::LoadWords(asked) => {
                 let words = asked.iter().map(|error| words(error, HOSTILE)).collect();

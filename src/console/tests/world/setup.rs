@@ -138,7 +138,9 @@ pub fn refused_takeover(text: &str) -> SetupPreview {
     let mut plan = start();
     plan.setup.at_work =
         vec![format!("the session 4711 of the role {text} listens for new entries of _trigger_log")];
-    told(&plan, NOT_YET)
+    let mut lines = plan_lines(&plan);
+    lines.splice(0..0, [SetupLine::Text(NOT_YET.to_owned()), SetupLine::Blank]);
+    SetupPreview::told(lines)
 }
 
 fn run(lines: Vec<SetupLine>) -> SetupRun {
