@@ -76,7 +76,7 @@ impl Left {
             command.env_remove(name);
         }
         let mut terminal = Terminal::start(command, 120, 40);
-        terminal.wait_for("attached to Heroku Connect");
+        terminal.wait_for("● attached to Heroku Connect");
         terminal
     }
 }
@@ -137,7 +137,7 @@ async fn tables_are_taken_over_and_given_back_in_the_console() {
     let undone = "SELECT (undone_by = session_user)::text FROM syncdeck.adoption";
     assert_eq!(left.text(undone).await, "true");
     close(&mut terminal, "Given back to Heroku Connect");
-    terminal.wait_for("attached to Heroku Connect");
+    terminal.wait_for("● attached to Heroku Connect");
     terminal.keys("q");
     assert_eq!(terminal.exit_code(), 0);
 }

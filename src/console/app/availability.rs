@@ -131,7 +131,7 @@ impl Command {
                 "no filter was kept yet; F keeps the one in force",
             ),
             Id::Export => unless(!app.errors.items.is_empty(), no_errors(app)),
-            Id::Adopt | Id::Shadow if app.ctx.overview.is_none() => {
+            Id::Plan | Id::Adopt | Id::Shadow if app.ctx.overview.is_none() => {
                 Some("it is not known yet who keeps these tables")
             }
             Id::Adopt => unless(app.ctx.is_attached(), OWN),
