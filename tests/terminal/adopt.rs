@@ -111,8 +111,8 @@ async fn tables_are_taken_over_and_given_back_in_the_console() {
     terminal.keys(":plan\r");
     terminal.wait_for("Plan with which configuration?");
     terminal.keys("\x15other.toml\r");
-    terminal.wait_for("and not of what this console shows");
-    close(&mut terminal, "and not of what this console shows");
+    terminal.wait_for("name a configuration of what shows");
+    close(&mut terminal, "name a configuration of what shows");
     terminal.keys(":plan\r");
     terminal.wait_for("Plan with which configuration?");
     terminal.keys("\x15own.toml\r");
