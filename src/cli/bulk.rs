@@ -123,6 +123,13 @@ pub(super) fn agreed(question: &str) -> Result<bool> {
     Ok(Dialogue::new().yes(&format!("{} Go on?", sanitize(question)), false)?)
 }
 
+/// The same, by typing a name where one is to be typed.
+pub(super) fn agreed_by_name(question: &str, name: Option<&str>) -> Result<bool> {
+    let Some(name) = name.filter(|_| io::stdin().is_terminal()) else { return agreed(question) };
+    let question = format!("{} Type {name} to do it", sanitize(question));
+    Ok(Dialogue::new().text(&question, Some("no"))? == name)
+}
+
 /// The same, by typing how many it concerns.
 pub(super) fn agreed_by_count(question: &str, count: usize) -> Result<bool> {
     if !io::stdin().is_terminal() {

@@ -20,6 +20,7 @@ use crate::postgres::session::connect::{Session, database_of};
 
 use super::args::Cli;
 use super::engines::Engines;
+use super::setup::ConsoleSetup;
 use super::{DONE, FAILED, attached, config, explain, init, print, store};
 
 /// The console; with `engine = "with-console"` the first one runs the engine too.
@@ -113,7 +114,7 @@ fn other(cli: &Cli, config: &Config, name: &str) -> Result<Config, ConfigError> 
 async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Client> {
     let own = Session::of_console(config.postgres.timeout, cli.read_only);
     if config.engine == EngineMode::HerokuConnect {
-        return attached(config, &own).await;
+        return Ok(attached(config, &own).await?.with_setup(ConsoleSetup::of(config)));
     }
     let own = store(config, &own).await?;
     if config.engine == EngineMode::WithConsole && !cli.read_only {
@@ -126,7 +127,8 @@ async fn open(cli: &Cli, config: &Config, engines: &Engines) -> Result<Client> {
         )
         .into());
     }
-    Ok(Client::new(own, operator()).meant_for(&config.environment))
+    let client = Client::new(own, operator()).meant_for(&config.environment);
+    Ok(client.with_setup(ConsoleSetup::of(config)))
 }
 
 /// How a console of this connection looks, and where it begins.
@@ -152,7 +154,9 @@ fn looks(cli: &Cli, config: &Config) -> Result<Settings, ConfigError> {
         config.refuse_console(&entry, problem, remedy)
     })?;
     let opening = "connecting to PostgreSQL ...".to_owned();
-    Ok(Settings { connection: config.name.clone(), opening, ..settings })
+    // Without a file of its own, it is the one that import writes.
+    let setup_file = cli.attach_heroku_connect.as_ref().map(|_| "syncdeck.toml".to_owned());
+    Ok(Settings { connection: config.name.clone(), opening, setup_file, ..settings })
 }
 
 /// The same without a connection.

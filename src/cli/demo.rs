@@ -13,7 +13,7 @@ use crate::config::console::ConsoleSettings;
 use crate::console::Backend;
 use crate::console::settings::Settings;
 use crate::console::term::hangup;
-use crate::demo::heroku_connect::{HerokuConnectDemo, WORDS};
+use crate::demo::heroku_connect::{HerokuConnectDemo, TAKEOVER, WORDS};
 use crate::demo::private::{install_line, is_installed};
 use crate::demo::{Demo, Options};
 use crate::postgres::session::connect::Session;
@@ -21,6 +21,7 @@ use crate::simulator::{self, Org, OrgOptions, seed};
 
 use super::args::{Cli, DemoOptions, SimulatorOptions};
 use super::dialogue::Dialogue;
+use super::setup::ConsoleSetup;
 use super::{DONE, FAILED, attached, console, print, signals};
 
 /// Everything on this machine.
@@ -47,18 +48,21 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions) -> Result<u8> {
     let settings =
         console::settings(cli, &ConsoleSettings::default()).map_err(|unfit| print::Usage(unfit.problem))?;
     let opening = "starting a private PostgreSQL and a simulated org ...".to_owned();
-    let settings = Settings { connection: "acme".to_owned(), opening, ..settings };
+    let setup_file = options.heroku_connect.then(|| TAKEOVER.to_owned());
+    let settings = Settings { connection: "acme".to_owned(), opening, setup_file, ..settings };
     let (mut started, mut beside) = (None, None);
     let open = async {
         if wanted.heroku_connect {
             let demo = beside.insert(HerokuConnectDemo::start(&wanted).await?);
             let config = demo.workspace.config()?;
             let session = Session::of_console(config.postgres.timeout, cli.read_only);
-            return Ok(Backend { client: attached(&config, &session).await?, sources: config.log_sources });
+            let client = attached(&config, &session).await?.with_setup(ConsoleSetup::of(&config));
+            return Ok(Backend { client, sources: config.log_sources });
         }
         let demo = started.insert(Demo::start(&wanted).await?);
-        let client = Client::new(demo.store.clone(), operator());
-        Ok(Backend { client, sources: demo.workspace.config()?.log_sources })
+        let config = demo.workspace.config()?;
+        let client = Client::new(demo.store.clone(), operator()).with_setup(ConsoleSetup::of(&config));
+        Ok(Backend { client, sources: config.log_sources })
     };
     // Each demo is another one: it begins where everyone begins, and nothing is kept of where it was left.
     let looks = crate::console::Options { settings, ..crate::console::Options::default() };

@@ -24,6 +24,7 @@ mod plan;
 mod print;
 mod rebind;
 mod service;
+mod setup;
 mod shadow;
 mod signals;
 mod sources;

@@ -7,6 +7,7 @@ use color_eyre::eyre::Report;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+use crate::client::setup::line::SetupLine;
 use crate::logs::sanitize::{sanitize, sanitize_json};
 
 /// Wrong usage that only shows once something was looked up.
@@ -43,6 +44,14 @@ pub(super) fn clock(at: chrono::DateTime<chrono::Utc>) -> String {
 /// A line, or several, on standard output.
 pub(super) fn line(text: &str) -> io::Result<()> {
     text.split('\n').try_for_each(|line| out(&format!("{}\n", sanitize(line))))
+}
+
+/// A plan, a takeover or its way back.
+pub(super) fn setup(lines: &[SetupLine]) -> io::Result<()> {
+    lines.iter().try_for_each(|told| match told {
+        SetupLine::Table { head, rows } => table(head, rows),
+        told => line(&told.plain()),
+    })
 }
 
 /// A text that has its line ends.

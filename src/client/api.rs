@@ -1,6 +1,7 @@
 //! The client itself: what console and command line ask of a connection, wherever its engine runs. Reads and an operator's
 //! writes go to PostgreSQL in the caller's own session; what only the engine can do is a request to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -25,6 +26,7 @@ use super::attached::session::{Attached, beside};
 pub use super::error::{ClientError, ErrorKind};
 pub use super::events::Event;
 pub use super::queries::{Count, ErrorPage, ErrorQuery, PendingQuery};
+use super::setup::{Setup, SetupListener, SetupPreview, SetupTask};
 use super::{attached, events, preview, queries};
 pub use crate::postgres::operations::settings::SetTo;
 
@@ -62,6 +64,8 @@ pub struct Client {
     environment: String,
     /// Why the operator does what is done through this client, in his words.
     pub(in crate::client) why: Option<String>,
+    /// Who knows the configuration, where somebody gave it.
+    setup: Option<Arc<dyn Setup>>,
     events: broadcast::Sender<Event>,
 }
 
@@ -71,7 +75,14 @@ impl Client {
     pub fn new(store: Store, operator: Operator) -> Client {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(events::hear(store.clone(), events.clone().downgrade()));
-        Client { backend: DatabaseOwner::Own(store), operator, environment: String::new(), why: None, events }
+        Client {
+            backend: DatabaseOwner::Own(store),
+            operator,
+            environment: String::new(),
+            why: None,
+            setup: None,
+            events,
+        }
     }
 
     /// A client of a database that Heroku Connect keeps, and the task that looks what changes.
@@ -79,7 +90,7 @@ impl Client {
         let (events, _) = broadcast::channel(1024);
         tokio::spawn(attached::events::look(attached.clone(), events.clone().downgrade()));
         let backend = DatabaseOwner::Attached(attached);
-        Client { backend, operator, environment: String::new(), why: None, events }
+        Client { backend, operator, environment: String::new(), why: None, setup: None, events }
     }
 
     /// The database, where it is one that syncdeck keeps.
@@ -133,6 +144,29 @@ impl Client {
     /// The same client, of a connection whose configuration says what it is for.
     pub fn meant_for(self, configured: &str) -> Client {
         Client { environment: configured.to_owned(), ..self }
+    }
+
+    /// The same client, which can look at what a configuration makes of its database, and do it.
+    pub fn with_setup(self, setup: Arc<dyn Setup>) -> Client {
+        Client { setup: Some(setup), ..self }
+    }
+
+    /// Looks at what a configuration makes of this database; nothing is changed. `told` hears how far it is.
+    ///
+    /// # Errors
+    /// When the configuration, the database or the org does not allow it: the text names it and the remedy.
+    pub async fn look_at_setup(
+        &self,
+        task: SetupTask,
+        file: Option<&str>,
+        told: SetupListener,
+    ) -> Result<SetupPreview, ClientError> {
+        match &self.setup {
+            Some(setup) => setup.look(task, file, self.tables(), told).await,
+            None => Err(ClientError::refused(
+                "this console was opened without a configuration\nask a shell for it: syncdeck plan --config FILE",
+            )),
+        }
     }
 
     /// What the connection is for: operations are confirmed by that.

@@ -8,6 +8,7 @@
 //! - `row` what is done to one row, `mapping` what is done to mappings, `operations/` what is done to many rows.
 //! - `attached` answers the same questions on a database that Heroku Connect keeps, and says of the others why not;
 //!   `heroku` is what only Heroku Connect's own API tells and does there.
+//! - `setup` is what a configuration makes of the database: a plan, a takeover, the way back.
 //! - `ask` is the client's end of a request to the engine; `answers` waits for what becomes of rows that somebody has just
 //!   sent, `tally` looks what became of them so far.
 
@@ -27,5 +28,6 @@ pub mod operations;
 mod preview;
 pub mod queries;
 pub mod row;
+pub mod setup;
 mod summaries;
 pub mod tally;

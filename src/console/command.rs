@@ -2,6 +2,7 @@
 //! leaves; `syncdeck keys` prints it. Which keys are in force is [`super::keymap`]'s.
 
 use super::pane::Pane::{self, Errors, Log, Mappings, Pending, Record};
+use crate::client::setup::SetupTask;
 
 /// What an operator can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +31,11 @@ pub enum Id {
     Revert,
     Ignore,
     Export,
+    Plan,
+    Adopt,
+    AdoptUndo,
+    Shadow,
+    Rebind,
     QuickFix,
     Numbered,
     Parent,
@@ -100,6 +106,19 @@ pub enum Id {
     ForceQuit,
     Redraw,
     Suspend,
+}
+
+impl Id {
+    /// The command that looks at what a configuration makes of the database.
+    pub fn of_setup(task: SetupTask) -> Id {
+        match task {
+            SetupTask::Plan => Id::Plan,
+            SetupTask::Adopt => Id::Adopt,
+            SetupTask::UndoAdopt => Id::AdoptUndo,
+            SetupTask::Shadow => Id::Shadow,
+            SetupTask::Rebind => Id::Rebind,
+        }
+    }
 }
 
 /// One command.
@@ -449,6 +468,12 @@ pub static COMMANDS: &[Command] = &[
     command(Id::Silence, "silence-all", "silence alerts", &[], "Tell nothing of any alert for a time; alerts ends that").mutating(),
     command(Id::Export, "export", "export", &["x"], "Write the listed errors into a file, as CSV or JSON lines")
         .only(&[Errors]),
+    command(Id::Plan, "plan", "plan", &[], "Show what the start of an engine with the configuration does to database and org"),
+    command(Id::Adopt, "adopt", "adopt", &[], "Take over the tables that Heroku Connect keeps: shows what it does, and asks").mutating(),
+    command(Id::AdoptUndo, "adopt-undo", "adopt undo", &[], "Give the tables back to Heroku Connect: shows what it does, and asks")
+        .mutating(),
+    command(Id::Shadow, "shadow", "shadow", &[], "Show the command that compares Salesforce with what Heroku Connect keeps"),
+    command(Id::Rebind, "rebind", "rebind", &[], "Put another org behind the same tables: shows what becomes of rows, and asks").mutating(),
     command(Id::NextPane, "next-pane", "next pane", &["Tab"], "Go to the next pane").hinted(),
     command(Id::PreviousPane, "previous-pane", "previous pane", &["S-Tab"], "Go to the previous pane"),
     command(Id::GoMappings, "go-mappings", "mappings", &["1", "A-1"], "Go to the mappings"),

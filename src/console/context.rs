@@ -51,6 +51,8 @@ pub struct Database {
     pub asked_since: bool,
     /// When the overview was read last.
     pub told_at: Option<DateTime<Utc>>,
+    /// Whether what showed here was taken over from Heroku Connect by this console: it is looked for in vain since.
+    pub taken_over: bool,
     /// Since when PostgreSQL owes an answer.
     pub owed_since: Option<DateTime<Utc>>,
 }
@@ -66,6 +68,7 @@ impl Database {
     /// It is back.
     pub fn restore(&mut self) {
         (self.lost, self.lost_since, self.asked_since) = (None, None, false);
+        self.taken_over = false;
     }
 
     /// For how many seconds it has not answered, when that is longer than it ever takes.

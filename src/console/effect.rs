@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::client::api::ErrorQuery;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
+use crate::client::setup::{SetupRun, SetupTask};
 use crate::config::console::CopyTo;
 use crate::config::state::SessionState;
 use crate::domain::changes::merge::Side;
@@ -63,6 +64,17 @@ pub enum CauseChange {
     Mute(Until),
     /// It is muted no more.
     Unmute,
+}
+
+/// What is asked of a configuration: what, of which configuration, and by which number its answer is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetupRequest {
+    /// Its number.
+    pub id: u64,
+    /// What.
+    pub task: SetupTask,
+    /// The configuration, where that is not the connection's own.
+    pub file: Option<String>,
 }
 
 /// An effect.
@@ -249,6 +261,22 @@ pub enum Effect {
     Verify(String),
     /// Try a mapping, or all, with some of its rows.
     Test(Option<String>),
+    /// Write a text into a new file.
+    WriteText {
+        /// The file's name.
+        path: String,
+        /// The text.
+        text: String,
+    },
+    /// Look at what a configuration makes of the database.
+    LookAtSetup(SetupRequest),
+    /// Do what was looked at.
+    RunSetup {
+        /// The number of the look.
+        id: u64,
+        /// What.
+        run: SetupRun,
+    },
     /// Ask how alerts stand.
     LoadAlerts,
     /// Ask for the note of a cause, to be changed.
@@ -386,6 +414,7 @@ impl Effect {
                 | Effect::Repair { .. }
                 | Effect::Alert(_)
                 | Effect::Cause { .. }
+                | Effect::RunSetup { .. }
         )
     }
 }

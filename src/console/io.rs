@@ -26,7 +26,7 @@ use crate::logs::ring::{self, KeptLines, Line};
 use crate::logs::source::{self, Batch, LogSource, LogSources, ReadManner};
 
 use super::copy::{self, at_home};
-use super::effect::{AlertChange, CauseChange, Effect};
+use super::effect::{AlertChange, CauseChange, Effect, SetupRequest};
 use super::msg::{Msg, SendState};
 use super::panes::{log, record};
 use super::term::failpoint;
@@ -123,6 +123,12 @@ impl Io {
                 let sender = self.sender.clone();
                 drop(tokio::task::spawn_blocking(move || {
                     let _ = sender.send(Msg::Kept(keep_lines(&path, &kept)));
+                }));
+            }
+            Effect::WriteText { path, text } => {
+                let sender = self.sender.clone();
+                drop(tokio::task::spawn_blocking(move || {
+                    let _ = sender.send(Msg::Kept(write_text(&path, &text)));
                 }));
             }
             Effect::PreviewLog { filter, lines, parsed } => {
@@ -263,6 +269,12 @@ impl Doing {
                 Msg::Health { span, result: Box::new(client.health(span, None).await) }
             }
             Effect::LoadAlerts => Msg::Alerts(client.alerts().await),
+            Effect::LookAtSetup(SetupRequest { id, task, file }) => {
+                let told = self.sender.clone();
+                let told = move |line| drop(told.send(Msg::SetupTold { id, line }));
+                let result = client.look_at_setup(task, file.as_deref(), Arc::new(told)).await;
+                Msg::SetupFound { id, result }
+            }
             Effect::LoadNote { group, cause } => {
                 let note = client.cause(&group).await.map(|cause| cause.life.note.unwrap_or_default());
                 Msg::CauseNote { group, cause, note }
@@ -337,6 +349,11 @@ impl Doing {
                     ..report
                 });
                 Msg::Reported { text: plan.kind.text(), sent, result }
+            }
+            Effect::RunSetup { id, run } => {
+                let told = self.sender.clone();
+                let told = move |line| drop(told.send(Msg::SetupTold { id, line }));
+                Msg::SetupDone { id, result: run.execute(Arc::new(told)).await }
             }
             Effect::Alert(change) => Msg::AlertsChanged(alert(client, change).await),
             Effect::Cause { group, change } => Msg::CauseChanged(cause(client, &group, change).await),
@@ -470,15 +487,27 @@ fn keep_lines(path: &str, kept: &KeptLines) -> Result<String, ClientError> {
     let path = new_file(path, "w")?;
     let shown = path.display();
     let failed = |error: std::io::Error| ClientError::refused(format!("{shown}: {error}"));
-    // What a log says is the operator's alone.
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-    let mut file = std::io::BufWriter::new(file);
+    let mut file = std::io::BufWriter::new(private_file(&path).map_err(failed)?);
     let json = is_json(&path);
     let write = |line: &Line<'_>| writeln!(file, "{}", if json { line.json() } else { line.logfmt() });
     let count = kept.each(write).map_err(failed)?;
     file.flush().map_err(failed)?;
     Ok(format!("{count} lines written to {shown}"))
+}
+
+/// Writes a text into a new file.
+fn write_text(path: &str, text: &str) -> Result<String, ClientError> {
+    let path = new_file(path, "x")?;
+    let shown = path.display();
+    let failed = |error: std::io::Error| ClientError::refused(format!("{shown}: {error}"));
+    let mut file = private_file(&path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
+    Ok(format!("{} lines written to {shown}", text.lines().count()))
+}
+
+/// A new file: what a log or a plan says is the operator's alone.
+fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn is_json(path: &Path) -> bool {

@@ -132,6 +132,11 @@ mod tests {
                 "strategy-all",
                 "test-all",
                 "silence-all",
+                "plan",
+                "adopt",
+                "adopt-undo",
+                "shadow",
+                "rebind",
                 "theme"
             ]
         );

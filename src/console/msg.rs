@@ -11,6 +11,7 @@ use crate::client::api::{ClientError, Count, ErrorPage, Event};
 use crate::client::mapping::DryRuns;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
+use crate::client::setup::{SetupOutcome, SetupPreview};
 use crate::domain::changes::dry_run::DryRun;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::group::Group;
@@ -292,6 +293,27 @@ pub enum Msg {
         row: RowRef,
         /// What it came to, or why not.
         result: Result<Linked, ClientError>,
+    },
+    /// What a configuration makes of the database.
+    SetupFound {
+        /// By the number of the look.
+        id: u64,
+        /// What was found.
+        result: Result<SetupPreview, ClientError>,
+    },
+    /// What is going on while it is looked at or done.
+    SetupTold {
+        /// By the number of the look.
+        id: u64,
+        /// In a line.
+        line: String,
+    },
+    /// It was done, or not.
+    SetupDone {
+        /// By the number of the look.
+        id: u64,
+        /// What came of it.
+        result: SetupOutcome,
     },
     /// How alerts stand.
     Alerts(Result<AlertsView, ClientError>),

@@ -9,6 +9,7 @@ use super::context::Tone;
 use super::effect::Effect;
 use super::pane::Pane;
 use crate::client::operations::execute::{Plan, Targets};
+use crate::client::setup::{SetupRun, SetupTask};
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::remedy::SuggestedFix;
 use crate::domain::errors::sort::SortBy;
@@ -189,6 +190,19 @@ pub enum Outcome {
         /// Its errors, in words.
         cause: String,
     },
+    /// What a configuration makes of the database is looked at, in the place of what was looked at before.
+    LookAtSetup {
+        /// What.
+        task: SetupTask,
+        /// The configuration, where that is not the connection's own.
+        file: Option<String>,
+    },
+    /// What was looked at is done.
+    RunSetup(SetupRun),
+    /// A text goes to the clipboard.
+    CopyText(String),
+    /// A text goes into a file, whose name is asked for.
+    AskWriteText(String),
     /// The log shows what the receiver of alerts got, which is one of its sources.
     ReadReceived,
 }
@@ -221,6 +235,8 @@ impl Outcome {
             Outcome::AskSilence { .. } | Outcome::AskAcknowledge { .. } => Some(Id::Silence),
             Outcome::AskNote { .. } => Some(Id::NoteCause),
             Outcome::AskMute { .. } => Some(Id::MuteCause),
+            Outcome::LookAtSetup { task, .. } => Some(Id::of_setup(*task)),
+            Outcome::RunSetup(_) => Some(Id::Adopt),
             Outcome::Effect(Effect::Alert(_)) => Some(Id::Silence),
             Outcome::Effect(Effect::Cause { .. }) => Some(Id::OwnCause),
             _ => None,

@@ -45,6 +45,8 @@ pub struct Settings {
     pub opening: String,
     /// What is said when the console comes up: why another connection was not opened.
     pub notice: Option<String>,
+    /// The configuration that a takeover is likely to be made with, where that is known.
+    pub setup_file: Option<String>,
     /// The connections of the configuration, with what each is for.
     pub connections: Vec<Connection>,
 }
@@ -57,6 +59,7 @@ impl Default for Settings {
             clock: true,
             theme: Theme::new(true),
             tmux: false,
+            setup_file: None,
             keymap: Arc::default(),
             read_only: false,
             copy: None,

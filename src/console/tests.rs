@@ -19,6 +19,7 @@ mod loops;
 mod pointer;
 mod scenes;
 mod screens;
+mod setup;
 mod triage;
 mod unfold;
 mod world;

@@ -206,10 +206,21 @@ impl Workspace {
         self.write_secret(&text)
     }
 
-    /// The configuration of a console beside Heroku Connect, and what to try there.
+    /// The configuration of a console beside Heroku Connect, the one that takes over, and what to try there.
     fn write_attached_config(&self, org: &str) -> Result<()> {
         let url = self.database_url();
-        let words = heroku_connect::words(&self.dir, &url, org, &OrgOptions::default().client_id);
+        let app = OrgOptions::default();
+        write_private(
+            &self.dir.join(heroku_connect::TAKEOVER),
+            &format!(
+                "[connection]\nname = \"acme\"\nenvironment = \"demo\"\nengine = \"service\"\n\n[postgres]\nurl = \"{url}\"\n\n\
+                 [salesforce]\nlogin_url = \"{org}\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\n{}",
+                app.client_id,
+                app.client_secret,
+                heroku_connect::mappings()
+            ),
+        )?;
+        let words = heroku_connect::words(&self.dir, &url, org, &app.client_id);
         heroku_connect::write(&self.dir.join(heroku_connect::WORDS), &words)?;
         let key = self.dir.join("heroku.key");
         write_private(&key, HEROKU_KEY)?;

@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::domain::errors::catalogue::login_advice;
+use crate::domain::reports::setup_plan::AT_WORK_REMEDY;
 use crate::logs::sanitize::sanitize;
 use crate::{postgres, salesforce};
 
@@ -39,13 +40,9 @@ pub enum StartError {
 }
 
 fn explain_at_work(seen: &[String]) -> String {
-    format!(
-        "Heroku Connect still works on these tables, as it seems: {}\n\
-         two engines on one table create records twice. Pause it (heroku connect:pause -a APP) or remove the add-on, and try again three \
-         minutes later. A session that stays all the same may be an application's: end it with SELECT pg_terminate_backend(its number), \
-         and see whether it comes back. Where you know that Heroku Connect is off: --allow-two-engines",
-        sanitize(&seen.join("; "))
-    )
+    let seen = seen.join("; ");
+    let text = format!("Heroku Connect still works on these tables, as it seems: {}", sanitize(&seen));
+    format!("{text}\n{AT_WORK_REMEDY}")
 }
 
 fn explain_foreign(tables: &[String], schema: &str) -> String {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_macros, reason = "a test says what it skips")]
 
+mod adopt;
 mod connections;
 mod demo;
 mod engines;

@@ -16,6 +16,8 @@ const READING: &str = "the record is still being read: look at it, then press it
 const UNREAD: &str = "the record could not be read";
 /// Said where no remedy can be done by itself.
 const NO_QUICK_FIX: &str = "nothing here is mended by one key; f shows what helps, e edits";
+/// Said of what is taken over already.
+const OWN: &str = "these tables are syncdeck's already; adopt undo gives them back to Heroku Connect";
 /// Said of what needs the database while that is out of reach.
 pub(super) const AWAY: &str =
     "PostgreSQL is out of reach: what shows is as it was last seen, and stays until it is back";
@@ -130,6 +132,14 @@ impl Command {
                 "no filter was kept yet; F keeps the one in force",
             ),
             Id::Export => unless(!app.errors.items.is_empty(), no_errors(app)),
+            Id::Plan | Id::Adopt | Id::Shadow if app.ctx.overview.is_none() => {
+                Some("it is not known yet who keeps these tables")
+            }
+            Id::Adopt => unless(app.ctx.is_attached(), OWN),
+            Id::Shadow => unless(
+                app.ctx.is_attached(),
+                "an engine of syncdeck keeps these tables: verify compares them",
+            ),
             Id::Connection if app.ctx.settings.connections.len() < 2 => {
                 Some("the configuration has one connection only")
             }
@@ -167,6 +177,9 @@ fn beside_heroku(id: Id, by_api: bool) -> Option<&'static str> {
         Id::Verify | Id::Test | Id::TestAll => Some(
             "this asks Salesforce itself, and a connection that is attached to Heroku Connect has no login",
         ),
+        Id::Rebind => Some(
+            "attached to Heroku Connect, which keeps these tables and knows their org: rebind is for tables of syncdeck",
+        ),
         _ => None,
     }
 }
@@ -191,6 +204,8 @@ impl Command {
             | Id::Trends
             | Id::Health
             | Id::Alerts => true,
+            // They have sessions of their own: what shows may be lost for having been taken over.
+            Id::Adopt | Id::AdoptUndo => false,
             _ => self.mutates,
         }
     }

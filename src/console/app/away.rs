@@ -6,11 +6,15 @@ use super::availability::AWAY;
 use super::update::one_line;
 use crate::console::context::Tone;
 use crate::console::effect::Effect;
+use crate::console::overlays::Overlay;
 
 impl App {
     /// The way to it broke.
     pub(super) fn went_away(&mut self, why: String) -> Vec<Effect> {
-        self.say(Tone::Bad, format!("{}; what shows is as it was last seen, and stays", one_line(&why)));
+        // A takeover that this console makes tells it itself.
+        if !self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Setup(_))) {
+            self.say(Tone::Bad, format!("{}; what shows is as it was last seen, and stays", one_line(&why)));
+        }
         self.ctx.database.lose(why, self.ctx.now);
         self.give_up(AWAY);
         Vec::new()
@@ -18,8 +22,10 @@ impl App {
 
     /// PostgreSQL is back: everything that shows is read again.
     pub(super) fn restored(&mut self) -> Vec<Effect> {
+        let given_back = self.ctx.database.taken_over;
         self.ctx.database.restore();
-        self.say(Tone::Good, "PostgreSQL is back");
+        let said = if given_back { "Heroku Connect keeps these tables again" } else { "PostgreSQL is back" };
+        self.say(Tone::Good, said);
         self.refresh()
     }
 

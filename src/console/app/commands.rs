@@ -2,6 +2,7 @@
 
 use crossterm::event::KeyEvent;
 
+use crate::client::setup::SetupTask;
 use crate::domain::operations::operation::OperationKind;
 use crate::domain::reports::overview::Writes;
 
@@ -148,6 +149,11 @@ impl App {
             Id::Undo => self.look_first(Effect::UndoLast),
             Id::Audit => self.wait_for("reading what operators did", Effect::LoadAudit),
             Id::Find => self.ask_find(),
+            Id::Plan => self.ask_setup(SetupTask::Plan),
+            Id::Adopt => self.ask_setup(SetupTask::Adopt),
+            Id::AdoptUndo => self.ask_setup(SetupTask::UndoAdopt),
+            Id::Shadow => self.ask_setup(SetupTask::Shadow),
+            Id::Rebind => self.ask_setup(SetupTask::Rebind),
             Id::Remedy => self.choose_remedy(),
             Id::Numbered => self.numbered(),
             Id::Parent => self.go_to_parent(),

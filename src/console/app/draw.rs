@@ -123,6 +123,10 @@ fn header(app: &App, width: usize) -> Line<'static> {
         spans.push(Span::raw(clip(environment, 16)));
     }
     let (sign, word, style) = match (&app.ctx.database.lost, overview.engine.state, connection.state) {
+        (Some(_), ..) if app.ctx.database.taken_over => {
+            let what = if width >= 100 { "taken over: its own console shows it now" } else { "taken over" };
+            ("▲", what.to_owned(), theme.warn())
+        }
         (Some(_), ..) => {
             let since = app
                 .ctx

@@ -288,11 +288,26 @@ impl App {
         }
     }
 
+    /// A whole text, for the clipboard: how long it is stands in the last line.
+    pub(super) fn copy_text(&mut self, text: String) -> Vec<Effect> {
+        let shown = match text.lines().count() {
+            1 => "the command".to_owned(),
+            lines => format!("{lines} lines"),
+        };
+        self.copy_as(text, &shown)
+    }
+
     fn copied(&mut self, text: Option<String>, without: &str) -> Vec<Effect> {
         let Some(text) = text else {
             self.say(Tone::Neutral, without);
             return Vec::new();
         };
+        let shown = text.clone();
+        self.copy_as(text, &shown)
+    }
+
+    /// Copies a text; `shown` is what is said of it.
+    fn copy_as(&mut self, text: String, shown: &str) -> Vec<Effect> {
         if let Some(to) = self.ctx.settings.copy.clone() {
             self.say(Tone::Neutral, "copying ...");
             return vec![Effect::CopyTo { to, text }];
@@ -304,7 +319,7 @@ impl App {
         };
         let tmux =
             if self.ctx.settings.tmux { " (tmux passes it on with: set -g set-clipboard on)" } else { "" };
-        self.say(Tone::Good, format!("copied{cut}{tmux}: {text}"));
+        self.say(Tone::Good, format!("copied{cut}{tmux}: {shown}"));
         vec![Effect::Copy(text)]
     }
 }

@@ -23,6 +23,7 @@ mod outcomes;
 mod record;
 mod selection;
 mod session;
+mod setup;
 mod subject;
 mod triage;
 pub mod update;

@@ -79,6 +79,7 @@ impl App {
                     | Overlay::Trends(_)
                     | Overlay::Info { .. }
                     | Overlay::ConfirmPlan(_)
+                    | Overlay::Setup(_)
             )
         );
         if lists { self.overlay_key(code.into()) } else { Vec::new() }

@@ -23,6 +23,10 @@ pub struct Navigation {
     pub to_parent: Option<RowRef>,
     /// The digit that was pressed last, where it was one.
     pub digit: Option<usize>,
+    /// The configuration that was named last where a plan or a takeover needs one.
+    pub setup_file: Option<String>,
+    /// The number of the last look at what a configuration makes of the database.
+    pub setups: u64,
     /// With which command leaving an open record's changes was tried just now.
     pub leaving: Option<Id>,
 }
@@ -59,6 +63,8 @@ impl Default for Navigation {
             from_groups: false,
             to_parent: None,
             digit: None,
+            setup_file: None,
+            setups: 0,
             leaving: None,
         }
     }

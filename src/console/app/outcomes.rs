@@ -70,6 +70,13 @@ impl App {
             Outcome::AskNote { group, cause, note } => return self.ask_note(group, cause, note),
             Outcome::AskMute { group, cause } => return self.ask_mute(group, cause),
             Outcome::ReadReceived => return self.read_received(),
+            Outcome::LookAtSetup { task, file } => return self.look_at_setup(task, file),
+            Outcome::RunSetup(run) => return self.run_setup(run),
+            Outcome::CopyText(text) => return self.copy_text(text),
+            Outcome::AskWriteText(text) => {
+                let about = About::WriteText { text };
+                self.overlays.push(Overlay::Prompt(Prompt::new(about, vec!["plan.txt".to_owned()])));
+            }
             Outcome::Execute { plan, why } => return self.execute(plan, why),
             Outcome::GiveUp => return self.gave_up(),
             Outcome::Repair { table, report, side } => self.ask_repair(table, report, side),

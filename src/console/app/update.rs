@@ -31,7 +31,11 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     // The last word, also where it was learnt only now that nothing may be changed.
     if app.ctx.read_only && effects.iter().any(Effect::changes) {
         effects.retain(|effect| !effect.changes());
-        app.overlays.retain(|overlay| !matches!(overlay, Overlay::Progress(_)));
+        app.overlays.retain(|overlay| match overlay {
+            Overlay::Progress(_) => false,
+            Overlay::Setup(view) => !view.does(),
+            _ => true,
+        });
         if let Some(pane) = &mut app.selection.record {
             pane.saved(false);
         }
@@ -158,6 +162,15 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.say_done(result);
             app.load_overview()
         }
+        Msg::SetupFound { id, result } => {
+            app.setup_found(id, result);
+            Vec::new()
+        }
+        Msg::SetupTold { id, line } => {
+            app.setup_told(id, line);
+            Vec::new()
+        }
+        Msg::SetupDone { id, result } => app.setup_done(id, result),
         Msg::Alerts(result) => app.alerts_came(result),
         Msg::CauseNote { group, cause, note } => app.note_came(group, cause, note),
         Msg::AlertsChanged(result) => app.alerts_changed(result),
@@ -301,7 +314,11 @@ impl App {
             .as_ref()
             .and_then(|pane| pane.view.as_ref()?.error.as_ref())
             .is_some_and(retries);
-        let works = self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Progress(_)));
+        let works = self.overlays.iter().any(|overlay| match overlay {
+            Overlay::Progress(_) => true,
+            Overlay::Setup(view) => view.works(),
+            _ => false,
+        });
         listed || waits || shown || works
     }
 

@@ -16,6 +16,7 @@ mod palette;
 mod patterns;
 mod progress;
 mod prompt;
+mod setup;
 mod sources;
 mod trends;
 
@@ -42,6 +43,7 @@ pub use palette::{Palette, Thing};
 pub use patterns::Patterns;
 pub use progress::{ProgressBar, ReportView};
 pub use prompt::{About, EACH, Prompt, suggestions};
+pub use setup::SetupView;
 pub use sources::SourceList;
 pub use trends::Trends;
 
@@ -129,6 +131,8 @@ pub enum Overlay {
     Health(HealthView),
     /// What fires, what is silenced, how the channels are, what was told.
     Alerts(AlertsOverlay),
+    /// What a configuration makes of the database.
+    Setup(Box<SetupView>),
     /// Commands to choose from.
     Palette(Palette),
 }
@@ -143,6 +147,7 @@ impl Overlay {
     pub fn settle(&mut self, ctx: &Context) {
         match self {
             Overlay::ConfirmPlan(confirm) => confirm.settle(ctx),
+            Overlay::Setup(view) => view.settle(ctx),
             Overlay::Info { text, top, .. } => {
                 let (words, most) = info_words(ctx.size, text);
                 *top = (*top).min(words.len().saturating_sub(most));
@@ -178,6 +183,7 @@ impl Overlay {
             Overlay::Trends(trends) => trends.key(key),
             Overlay::Health(view) => view.key(key),
             Overlay::Alerts(alerts) => alerts.key(key),
+            Overlay::Setup(view) => view.key(key),
             Overlay::Palette(palette) => palette.key(key),
             // Esc gives it up: the answer is dropped when it comes.
             Overlay::Loading { .. } | Overlay::Awaiting { .. } | Overlay::TypeAhead(_)
@@ -214,6 +220,7 @@ impl Overlay {
                 return vec![Outcome::PreviewFilter];
             }
             Overlay::Prompt(prompt) => prompt.input.insert(text),
+            Overlay::Setup(view) => view.paste(text),
             Overlay::Palette(palette) => palette.paste(text),
             _ => {}
         }
@@ -244,6 +251,7 @@ impl Overlay {
             Overlay::Trends(trends) => trends::draw(ctx, trends, frame),
             Overlay::Health(view) => health::draw(ctx, view, frame),
             Overlay::Alerts(list) => alerts::draw(ctx, log, list, frame),
+            Overlay::Setup(view) => setup::draw(ctx, view, frame),
             Overlay::Palette(palette) => palette::draw(ctx, palette, frame),
         }
     }

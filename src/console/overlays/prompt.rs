@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::client::operations::execute::Targets;
+use crate::client::setup::SetupTask;
 use crate::console::context::Context;
 use crate::console::effect::{AlertChange, CauseChange, Effect};
 use crate::console::outcome::Outcome;
@@ -85,6 +86,16 @@ pub enum About {
         cause: String,
         /// The time by which dates are read.
         now: DateTime<Utc>,
+    },
+    /// The configuration of a plan or a takeover, where the connection's own has none.
+    SetupFile {
+        /// What is looked at with it.
+        task: SetupTask,
+    },
+    /// The name of a file for a text.
+    WriteText {
+        /// The text.
+        text: String,
     },
     /// A file's name.
     Export {
@@ -175,6 +186,10 @@ impl Prompt {
             About::Search => Outcome::SearchLog(text),
             About::FilterName { pane, filter } => Outcome::KeepFilter { pane, name: text, filter },
             About::KeepLines { .. } => Outcome::WriteLogLines(text),
+            About::WriteText { text: written } => {
+                Outcome::Effect(Effect::WriteText { path: text, text: written })
+            }
+            About::SetupFile { task } => Outcome::LookAtSetup { task, file: Some(text) },
             About::Export { filter, .. } => Outcome::Effect(Effect::Export { filter, path: text }),
             About::Silence { rule, subject } => {
                 let (length, note) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
@@ -253,6 +268,19 @@ impl Prompt {
                 format!("Write {count} lines of the log"),
                 "a file: log.txt, or log.jsonl for JSON lines",
                 "write it",
+            ),
+            About::WriteText { text } => (
+                format!("Write {} lines", text.lines().count()),
+                "a new file, which only you may read",
+                "write it",
+            ),
+            About::SetupFile { task } => (
+                match task {
+                    SetupTask::Adopt => "Take over with which configuration?".to_owned(),
+                    _ => "Plan with which configuration?".to_owned(),
+                },
+                "a file that syncdeck import heroku-connect wrote: here, or beside this one's",
+                "look at it",
             ),
             About::Silence { rule, subject } => {
                 let what = match (rule, subject) {

@@ -11,6 +11,7 @@ mod look;
 mod operations;
 mod overlays;
 mod panes;
+mod setup;
 mod sight;
 
 use ratatui::buffer::Buffer;
@@ -39,13 +40,14 @@ const RESIZED: [Size; 2] = [(61, 16), (141, 33)];
 const TINY: [Size; 5] = [(59, 40), (120, 14), (40, 10), (20, 5), (1, 1)];
 
 fn all() -> impl Iterator<Item = Scene> {
-    ordinary().chain(hostile::scenes()).chain([health::hostile()]).chain(alerts::hostile())
+    let told = [health::hostile(), setup::hostile()];
+    ordinary().chain(hostile::scenes()).chain(told).chain(alerts::hostile())
 }
 
 /// Those without a hostile text in every place.
 fn ordinary() -> impl Iterator<Item = Scene> {
     let panes = panes::scenes().into_iter().chain(overlays::scenes()).chain(operations::scenes());
-    panes.chain(health::scenes()).chain(alerts::scenes())
+    panes.chain(health::scenes()).chain(alerts::scenes()).chain(setup::scenes())
 }
 
 fn refused() -> ClientError {

@@ -3,6 +3,7 @@
 pub mod alerts;
 mod lists;
 mod operations;
+pub mod setup;
 mod sums;
 mod week;
 

@@ -22,6 +22,8 @@ const SCHEMA: &str = include_str!("../../../assets/demo/heroku_connect.sql");
 
 /// What to try.
 pub const WORDS: &str = "README.txt";
+/// The configuration that takes over, as `import` would write it, ready to be used.
+pub const TAKEOVER: &str = "takeover.toml";
 /// What the stand-in for Heroku Connect's engine tells.
 pub(super) const LOG: &str = "heroku.log";
 
@@ -142,6 +144,18 @@ async fn connect(workspace: &Workspace) -> Result<Client> {
     Ok(sql)
 }
 
+/// The mappings as an engine of ours has them.
+pub(super) fn mappings() -> String {
+    let mapping = |of: &Mapped| {
+        let fields: Vec<String> = of.fields.split(' ').map(|field| format!("{field:?}")).collect();
+        let access = if of.read_only { "access = \"read_only\"\n" } else { "" };
+        let key =
+            if of.fields.contains("External_Id__c") { "external_id = \"External_Id__c\"\n" } else { "" };
+        format!("\n[[mapping]]\nobject = \"{}\"\nfields = [{}]\n{access}{key}", of.object, fields.join(", "))
+    };
+    MAPPINGS.iter().map(mapping).collect()
+}
+
 pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).wrap_err_with(|| format!("cannot write {}", path.display()))
 }
@@ -151,9 +165,10 @@ pub(super) fn words(dir: &Path, database: &str, org: &str, client_id: &str) -> S
     let dir = dir.display();
     format!(
         "A database as Heroku Connect leaves it, with a stand-in for its engine at work. `syncdeck demo --heroku-connect`\n\
-         shows its errors: mend one, and watch it go through. Its API has a stand-in too, from a second terminal:\n\n    \
+         shows its errors: mend one, and watch it go through; `:plan`, `:adopt` and `:adopt undo` there leave with {TAKEOVER}, and come\n\
+         back. Its API has a stand-in too, from a second terminal:\n\n    \
          cd {dir}\n    syncdeck status\n    syncdeck heroku diagnose\n    syncdeck mapping all pause --yes\n    \
-         syncdeck mapping all resume\n\nThen leave:\n\n    \
+         syncdeck mapping all resume\n\nOr leave as it is done elsewhere:\n\n    \
          cd {dir}\n    export DATABASE_URL='{database}' SALESFORCE_SECRET=simulated-secret\n    \
          syncdeck import heroku-connect export.json --config own.toml --login-url {org} --client-id {client_id}\n    \
          syncdeck plan --config own.toml\n    \

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::forecast::{FEW, Forecast, JOB_PAGE, PAGE};
 
+/// What to do where Heroku Connect is seen at work.
+pub const AT_WORK_REMEDY: &str = "two engines on one table create records twice. Pause it (heroku connect:pause -a APP) or remove the add-on, and try again three \
+     minutes later. A session that stays all the same may be an application's: end it with SELECT pg_terminate_backend(its number), \
+     and see whether it comes back. Where you know that Heroku Connect is off: --allow-two-engines";
+
 /// One thing that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "action")]

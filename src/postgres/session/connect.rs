@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::{
     Connect, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
 };
@@ -20,7 +21,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, SimpleQueryMessag
 use crate::postgres::session::stream::IdleTimeoutStream;
 use crate::postgres::session::tls::{self, Tls};
 use crate::postgres::session::url::{Address, ServerAddress, SessionKind};
-use crate::postgres::{CHANNEL, Error, Store, describe, quote};
+use crate::postgres::{CHANNEL, Error, ErrorContext, Store, describe, quote};
 
 /// Questions that a look for a pooler asks at once in each of two sessions.
 const AT_ONCE: usize = 20;
@@ -320,6 +321,23 @@ impl Store {
         let config = self.dial.config();
         let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
         format!("database {database:?} at {}", place(config))
+    }
+
+    /// Whether the other one is the same schema of the same database, however their addresses are written.
+    ///
+    /// # Errors
+    /// When one of both cannot be asked.
+    pub async fn is_same(&self, other: &Store) -> Result<bool, Error> {
+        Ok(self.schema_name == other.schema_name && self.identity().await? == other.identity().await?)
+    }
+
+    /// Which database of which server, as long as that one runs.
+    async fn identity(&self) -> Result<(DateTime<Utc>, u32), Error> {
+        let sql =
+            "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()";
+        let client = self.client().await?;
+        let row = client.query_one(sql, &[]).await.context("tell which database this is")?;
+        Ok((row.get(0), row.get(1)))
     }
 
     async fn wait_until_up(&self) -> Result<(), Error> {

@@ -7,10 +7,12 @@ use crate::client::api::{ClientError, Count, ErrorPage, ErrorQuery};
 use crate::client::operations::execute::Plan;
 use crate::client::queries::PendingQuery;
 use crate::client::row::Linked;
-use crate::console::effect::Effect;
+use crate::client::setup::SetupTask;
+use crate::console::effect::{Effect, SetupRequest};
 use crate::console::msg::{Msg, SendState};
 use crate::console::panes::log;
 use crate::console::tests::world::alerts::{alerts_view, life, muted};
+use crate::console::tests::world::setup::{planned_start, refused_takeover, taken_over, takeover, way_back};
 use crate::console::tests::world::{
     HOSTILE, blocked, contested, dry_run, duplicate, duplicated, errors, failing, groups, health, hits,
     many_lines, operations, overview, page, pending, plan, record, relatives, report, shares, tally, trends,
@@ -22,7 +24,7 @@ use crate::domain::errors::group::Group;
 use crate::domain::errors::sort::PageKey;
 use crate::domain::errors::sync_error::SyncError;
 use crate::domain::names::{RowId, RowRef};
-use crate::domain::operations::answer::Answer;
+use crate::domain::operations::answer::{Answer, Tally};
 use crate::domain::records::duplicate::Duplicate;
 use crate::domain::records::record::RecordView;
 use crate::domain::records::verify::VerifyReport;
@@ -66,6 +68,7 @@ pub fn changes(effect: &Effect) -> bool {
             | Effect::Repair { .. }
             | Effect::Alert(_)
             | Effect::Cause { .. }
+            | Effect::RunSetup { .. }
     )
 }
 
@@ -139,7 +142,10 @@ impl Engine {
                 Msg::Answers(or(manner, all.collect()))
             }
             Effect::LoadTally { operation, .. } => {
-                Msg::Tallied { operation, result: or(manner, tally(turn)) }
+                let tally = tally(turn);
+                // Whoever waits for all of them is answered at last.
+                let waiting = if turn.is_multiple_of(6) { 0 } else { tally.waiting };
+                Msg::Tallied { operation, result: or(manner, Tally { waiting, ..tally }) }
             }
             Effect::LoadWords(asked) => {
                 let words = asked.iter().map(|error| words(error, HOSTILE)).collect();
@@ -171,6 +177,16 @@ impl Engine {
                 let sent = SendState::Rows(Some(12));
                 Msg::Reported { text: HOSTILE.to_owned(), sent, result: or(manner, report(turn % 3)) }
             }
+            Effect::LookAtSetup(SetupRequest { id, task, .. }) => {
+                let found = match task {
+                    SetupTask::Adopt if turn % 3 == 2 => refused_takeover(HOSTILE),
+                    SetupTask::Adopt => takeover((turn % 3 == 1).then_some("x")),
+                    SetupTask::UndoAdopt => way_back(),
+                    _ => planned_start(),
+                };
+                Msg::SetupFound { id, result: or(manner, found) }
+            }
+            Effect::RunSetup { id, .. } => Msg::SetupDone { id, result: or(manner, taken_over()) },
             Effect::LoadAlerts => Msg::Alerts(or(manner, alerts_view())),
             Effect::LoadNote { group, cause } => {
                 Msg::CauseNote { group, cause, note: or(manner, HOSTILE.to_owned()) }
@@ -209,7 +225,9 @@ impl Engine {
             Effect::LoadOlderLog(before) => {
                 Msg::OlderLog(or(manner, many_lines(before - 50, if before > -200 { 50 } else { 0 })))
             }
-            Effect::KeepLines { path, .. } => Msg::Kept(Ok(format!("lines written to {path}"))),
+            Effect::WriteText { path, .. } | Effect::KeepLines { path, .. } => {
+                Msg::Kept(Ok(format!("lines written to {path}")))
+            }
             Effect::PreviewLog { filter, lines, parsed } => {
                 Msg::LogPreviewed { filter, sifted: ring::sift(&lines, &parsed) }
             }

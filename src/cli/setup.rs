@@ -1,0 +1,385 @@
+//! What a configuration makes of a database, as commands and the console's screens ask for it: looked at first, in sessions
+//! that change nothing, then done in one transaction as it was shown.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use color_eyre::eyre::{Report, Result};
+use futures_util::future::BoxFuture;
+
+use crate::client::api::{ClientError, ErrorKind, operator};
+use crate::client::setup::line::SetupLine;
+use crate::client::setup::rebind::{rebind_lines, rebind_question, rebound};
+use crate::client::setup::text::{
+    NOT_YET, NOTHING_TO_ADOPT, adopt_question, adopted_lines, after_plan, plan_lines, undo_question,
+    undone_lines, way_back_lines,
+};
+use crate::client::setup::{Setup, SetupListener, SetupPreview, SetupQuestion, SetupRun, SetupTask};
+use crate::config::{Config, EngineMode};
+use crate::domain::operations::operation::{Operation, is_production};
+use crate::domain::reports::setup_plan::StartPlan;
+use crate::domain::reports::way_back::WayBack;
+use crate::engine::rebind::Rebind;
+use crate::engine::{self, Assumed};
+use crate::postgres::session::connect::Session;
+use crate::postgres::{self, Store};
+
+use super::{WRONG, explain, print, status_of, store};
+
+/// The database, in sessions that PostgreSQL lets change nothing.
+pub(super) async fn looking(config: &Config) -> Result<Store, postgres::Error> {
+    let session =
+        Session { connections: 2, read_only: true, ..Session::new("syncdeck plan", config.postgres.timeout) };
+    store(config, &session).await
+}
+
+/// The database, for what is done to its layout.
+async fn changing(config: &Config) -> Result<Store, postgres::Error> {
+    let session = Session { connections: 2, ..Session::new("syncdeck adopt", config.postgres.timeout) };
+    store(config, &session).await
+}
+
+/// Which schema it is about, as whoever is asked knows it.
+fn of(config: &Config) -> String {
+    format!("the schema {} (connection {}, {})", config.postgres.schema, config.name, config.environment)
+}
+
+/// What is typed to agree: the connection's name, where its data are real.
+fn types(config: &Config) -> Option<&str> {
+    is_production(&config.environment).then_some(config.name.as_str())
+}
+
+/// A takeover that was looked at.
+pub(super) struct Takeover {
+    config: Config,
+    place: String,
+    /// The tables that are somebody else's.
+    pub(super) foreign: Vec<String>,
+    /// What is done.
+    pub(super) planned: StartPlan,
+}
+
+impl Takeover {
+    /// Looks; `None` where no mapped table is anybody else's. `two_engines` says that it goes on where Heroku Connect was seen
+    /// at work.
+    pub(super) async fn look(config: Config, two_engines: bool) -> Result<Option<Takeover>> {
+        let config = Config { adopts: true, allows_two_engines: two_engines, ..config };
+        let looking = looking(&config).await?;
+        let tables: Vec<&str> = config.mappings.iter().map(|mapping| mapping.table.as_str()).collect();
+        let foreign = looking.foreign_tables(&tables).await?;
+        if foreign.is_empty() {
+            return Ok(None);
+        }
+        let planned = engine::plan(&config, &looking, Assumed::default()).await?;
+        Ok(Some(Takeover { place: looking.place(), config, foreign, planned }))
+    }
+
+    /// Which schema it is.
+    pub(super) fn of(&self) -> String {
+        of(&self.config)
+    }
+
+    /// What is agreed to.
+    pub(super) fn question(&self) -> String {
+        adopt_question(&self.of(), &self.place, &self.foreign)
+    }
+
+    /// What is typed to agree, where a yes is not enough.
+    pub(super) fn types(&self) -> Option<&str> {
+        types(&self.config)
+    }
+
+    /// Does it. Returns what was done to things that a predecessor left.
+    pub(super) async fn execute(&self, tell: &(dyn Fn(String) + Sync)) -> Result<Vec<String>> {
+        let store = changing(&self.config).await?;
+        Ok(engine::adopt(&self.config, &store, tell).await?)
+    }
+}
+
+/// The way back from a takeover, that was looked at.
+pub(super) struct Undoing {
+    config: Config,
+    place: String,
+    /// What is done.
+    pub(super) way_back: WayBack,
+}
+
+impl Undoing {
+    /// Looks.
+    pub(super) async fn look(config: Config) -> Result<Undoing> {
+        let looking = looking(&config).await?;
+        let way_back = looking.way_back().await?;
+        Ok(Undoing { place: looking.place(), config, way_back })
+    }
+
+    /// What is agreed to.
+    pub(super) fn question(&self) -> String {
+        undo_question(&of(&self.config), &self.place)
+    }
+
+    /// What is typed to agree, where a yes is not enough.
+    pub(super) fn types(&self) -> Option<&str> {
+        types(&self.config)
+    }
+
+    /// Does it.
+    pub(super) async fn execute(&self) -> Result<WayBack> {
+        Ok(changing(&self.config).await?.undo_adoption().await?)
+    }
+}
+
+/// What a console asks of the configuration that it was opened with.
+pub(super) struct ConsoleSetup {
+    config: Config,
+}
+
+impl ConsoleSetup {
+    /// Of a connection.
+    pub(super) fn of(config: &Config) -> Arc<ConsoleSetup> {
+        Arc::new(ConsoleSetup { config: config.clone() })
+    }
+
+    async fn looked(
+        &self,
+        task: SetupTask,
+        file: Option<&str>,
+        shown: &Store,
+        told: SetupListener,
+    ) -> Result<SetupPreview> {
+        match task {
+            SetupTask::Plan => self.plan(file, shown).await,
+            SetupTask::Adopt => self.adopt(file, shown).await,
+            SetupTask::UndoAdopt => self.undo().await,
+            SetupTask::Shadow => Ok(self.shadow()),
+            SetupTask::Rebind => self.rebind(shown, told).await,
+        }
+    }
+
+    /// The configuration of a start: the connection's own as its file is now, or the one that was named, which must be of the
+    /// database that shows.
+    async fn of_start(&self, file: Option<&str>, shown: &Store) -> Result<Config> {
+        let Some(file) = file else {
+            if self.config.engine == EngineMode::HerokuConnect {
+                return Err(print::Usage(
+                    "a connection that is attached to Heroku Connect has neither mappings nor a login to the org\n\
+                     name a configuration that has: syncdeck import heroku-connect EXPORT.json --config own.toml"
+                        .to_owned(),
+                )
+                .into());
+            }
+            let name = self.config.among_several.then_some(self.config.name.as_str());
+            return Ok(Config::load_engine(Some(&self.config.path), name)?);
+        };
+        let path = self.path_of(file);
+        let names = Config::connections(Some(&path))?;
+        let named = names.iter().find(|of| names.len() > 1 && of.name == self.config.name);
+        let config = Config::load_engine(Some(&path), named.map(|of| of.name.as_str()))?;
+        let shown_path = path.display();
+        if config.engine == EngineMode::HerokuConnect {
+            return Err(print::Usage(format!(
+                "{shown_path} is attached to Heroku Connect (engine = \"heroku-connect\"): it has neither mappings nor a login to the org\n                 make one that has: syncdeck import heroku-connect EXPORT.json --config own.toml"
+            ))
+            .into());
+        }
+        let store = looking(&config).await?;
+        if !store.is_same(shown).await? {
+            return Err(print::Usage(format!(
+                "{shown_path} is of the schema {} of the {}, and not of what this console shows: the schema {} of the {}\n                 name a configuration of what shows",
+                store.schema_name,
+                store.place(),
+                shown.schema_name,
+                shown.place()
+            ))
+            .into());
+        }
+        Ok(config)
+    }
+
+    /// A file as it was typed: from here, or beside the connection's own.
+    fn path_of(&self, file: &str) -> PathBuf {
+        let home = || std::env::var_os("HOME").map(PathBuf::from);
+        let at_home = file.strip_prefix("~/").and_then(|rest| Some(home()?.join(rest)));
+        let path = at_home.unwrap_or_else(|| PathBuf::from(file));
+        let beside = self.config.path.parent().map(|folder| folder.join(&path));
+        match beside {
+            Some(beside) if !path.exists() && beside.exists() => beside,
+            _ => path,
+        }
+    }
+
+    async fn plan(&self, file: Option<&str>, shown: &Store) -> Result<SetupPreview> {
+        let config = self.of_start(file, shown).await?;
+        let plan = engine::plan(&config, &looking(&config).await?, Assumed::default()).await?;
+        let mut lines = plan_lines(&plan);
+        lines.push(SetupLine::Text(after_plan(&plan.setup)));
+        Ok(SetupPreview::told(lines))
+    }
+
+    async fn adopt(&self, file: Option<&str>, shown: &Store) -> Result<SetupPreview> {
+        let config = self.of_start(file, shown).await?;
+        let Some(takeover) = Takeover::look(config.clone(), false).await? else {
+            let mut lines = vec![SetupLine::Text(NOTHING_TO_ADOPT.to_owned())];
+            lines.extend(self.after_adopt(&config));
+            return Ok(SetupPreview::told(lines));
+        };
+        let setup = &takeover.planned.setup;
+        let mut lines = plan_lines(&takeover.planned);
+        if setup.is_refused() || !setup.at_work.is_empty() {
+            let why = if setup.is_refused() { after_plan(setup) } else { NOT_YET.to_owned() };
+            lines.splice(0..0, [SetupLine::Text(why), SetupLine::Blank]);
+            return Ok(SetupPreview::told(lines));
+        }
+        let (text, types) = (takeover.question(), self.types(takeover.types()));
+        let (next, takeover) = (self.after_adopt(&config), Arc::new(takeover));
+        let run = SetupRun::new(move |told| {
+            let (takeover, next) = (takeover.clone(), next.clone());
+            Box::pin(async move {
+                let done = takeover.execute(&|line| told(line)).await.map_err(|report| told_by(&report))?;
+                let mut lines = adopted_lines(&takeover.of(), &takeover.foreign, &done);
+                lines.extend(next);
+                Ok(lines)
+            })
+        });
+        Ok(SetupPreview { lines, question: Some(SetupQuestion { text, types, run }) })
+    }
+
+    /// What is typed to agree: production by either configuration's word is production.
+    fn types(&self, of_takeover: Option<&str>) -> Option<String> {
+        of_takeover.or(types(&self.config)).map(str::to_owned)
+    }
+
+    async fn undo(&self) -> Result<SetupPreview> {
+        let undoing = Undoing::look(self.config.clone()).await?;
+        let (text, types) = (undoing.question(), undoing.types().map(str::to_owned));
+        let (lines, undoing) = (way_back_lines(&undoing.way_back), Arc::new(undoing));
+        let run = SetupRun::new(move |_| {
+            let undoing = undoing.clone();
+            Box::pin(async move {
+                let done = undoing.execute().await.map_err(|report| told_by(&report))?;
+                Ok(undone_lines(&undoing.way_back, &done))
+            })
+        });
+        Ok(SetupPreview { lines, question: Some(SetupQuestion { text, types, run }) })
+    }
+
+    /// Another org behind the same tables: that of the login as the file has it now.
+    async fn rebind(&self, shown: &Store, told: SetupListener) -> Result<SetupPreview> {
+        let config = self.of_start(None, shown).await?;
+        let session = Session { connections: 2, ..Session::new("syncdeck rebind", config.postgres.timeout) };
+        let progress = move |object: &str, records: i64| told(format!("{object}: {records} records read"));
+        let rebind = Rebind::plan(&config, store(&config, &session).await?, false, &progress).await?;
+        let mut lines = rebind_lines(rebind.preview());
+        if !rebind.preview().refused.is_empty() {
+            let first = "Nothing was changed: what is refused comes first.".to_owned();
+            lines.splice(0..0, [SetupLine::Text(first), SetupLine::Blank]);
+            return Ok(SetupPreview::told(lines));
+        }
+        // Whoever types the org's id means that org, whichever it is.
+        let (text, types) = (rebind_question(rebind.preview()), Some(rebind.preview().to.id.clone()));
+        let (start, rebind) = (command("run", &config), Arc::new(rebind));
+        let run = SetupRun::new(move |_| {
+            let (rebind, start) = (rebind.clone(), start.clone());
+            Box::pin(async move {
+                let operation = Operation::single(&operator());
+                let done = rebind.execute(&operation).await.map_err(|error| told_by(&error.into()))?;
+                Ok(vec![SetupLine::Text(rebound(&done)), SetupLine::Command(start)])
+            })
+        });
+        Ok(SetupPreview { lines, question: Some(SetupQuestion { text, types, run }) })
+    }
+
+    /// What comes after a takeover, with the commands.
+    fn after_adopt(&self, config: &Config) -> Vec<SetupLine> {
+        let mut lines = vec![
+            SetupLine::Blank,
+            SetupLine::Heading(
+                "Next: the engine, which sends what waits and reads all records once.".to_owned(),
+            ),
+            SetupLine::Command(command("run", config)),
+            SetupLine::Heading("Its console, where what fails is mended from now on:".to_owned()),
+            SetupLine::Command(command("", config)),
+            SetupLine::Heading(
+                "The way back, once no engine works: adopt undo in this console, or".to_owned(),
+            ),
+            SetupLine::Command(command("adopt --undo", config)),
+        ];
+        let beside = "This console is the one beside Heroku Connect still: what it shows does not go on.";
+        lines.push(SetupLine::Text(beside.to_owned()));
+        if self.config.path.exists() && self.config.engine == EngineMode::HerokuConnect {
+            lines.push(SetupLine::Text(format!(
+                "{} has engine = \"heroku-connect\" still: it is refused from now on, until the takeover is undone",
+                self.config.path.display()
+            )));
+        }
+        lines
+    }
+
+    /// The command that compares beside Heroku Connect: it goes on for hours, or days.
+    fn shadow(&self) -> SetupPreview {
+        let text = "shadow compares Salesforce with the rows that Heroku Connect keeps, round by round, for as long as you say. It \
+                    changes nothing. It outlives a console, so it is a command of the shell:";
+        let name = self.config.among_several.then_some(self.config.name.as_str());
+        let has_org = Config::load_with_org(Some(&self.config.path), name)
+            .is_ok_and(|config| config.salesforce.is_somewhere());
+        let mut lines = vec![SetupLine::Text(text.to_owned())];
+        if has_org {
+            lines.push(SetupLine::Command(command("shadow --for 1d", &self.config)));
+        } else {
+            let without =
+                "This connection has no login to the org; a configuration that import wrote has one:";
+            lines.push(SetupLine::Heading(without.to_owned()));
+            let import = "syncdeck import heroku-connect EXPORT.json --config own.toml";
+            lines.push(SetupLine::Command("syncdeck shadow --for 1d --config own.toml".to_owned()));
+            lines.push(SetupLine::Heading("Where there is none yet:".to_owned()));
+            lines.push(SetupLine::Command(import.to_owned()));
+        }
+        SetupPreview::told(lines)
+    }
+}
+
+impl Setup for ConsoleSetup {
+    fn look<'a>(
+        &'a self,
+        task: SetupTask,
+        file: Option<&'a str>,
+        shown: &'a Store,
+        told: SetupListener,
+    ) -> BoxFuture<'a, Result<SetupPreview, ClientError>> {
+        Box::pin(async move { self.looked(task, file, shown, told).await.map_err(|report| told_by(&report)) })
+    }
+}
+
+/// A command of the shell about a connection.
+fn command(words: &str, config: &Config) -> String {
+    let path = std::path::absolute(&config.path).unwrap_or_else(|_| config.path.clone());
+    let words = if words.is_empty() { String::new() } else { format!(" {words}") };
+    let connection =
+        if config.among_several { format!(" --connection {}", quoted(&config.name)) } else { String::new() };
+    format!("syncdeck{words} --config {}{connection}", quoted_path(&path))
+}
+
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Why a console did not get what it asked for.
+fn told_by(report: &Report) -> ClientError {
+    if let Some(error) = report.downcast_ref::<ClientError>() {
+        return error.clone();
+    }
+    let text = explain(report);
+    if status_of(report) == WRONG {
+        ClientError::invalid(text)
+    } else {
+        ClientError::new(ErrorKind::Refused, text)
+    }
+}
