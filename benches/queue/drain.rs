@@ -98,7 +98,7 @@ CHECKPOINT"
 }
 
 /// Changes a second through our queue.
-async fn drain(store: &Store, mapping: &Mapping, batches: i64, workers: i64) -> f64 {
+pub async fn drain(store: &Store, mapping: &Mapping, batches: i64, workers: i64) -> f64 {
     let begin = Instant::now();
     let tasks: Vec<_> = (0..workers)
         .map(|number| tokio::spawn(work(store.clone(), mapping.clone(), number, batches / workers)))

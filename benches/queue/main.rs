@@ -15,6 +15,7 @@ mod capture;
 mod connected;
 mod drain;
 mod engines;
+mod growth;
 mod idle;
 mod ingest;
 #[path = "../shared/signed_in.rs"]
@@ -146,7 +147,7 @@ async fn main() {
     std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     let server = PrivateServer::start(&Options { dir, remove: true, durable: true }).unwrap();
     let sql = connect(&server.url("postgres")).await;
-    for name in ["capture", "queue", "engines", "idle", "bare", "watched"] {
+    for name in ["capture", "queue", "growth", "engines", "idle", "bare", "watched"] {
         sql.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
     }
     if runs("capture") {
@@ -160,6 +161,10 @@ async fn main() {
         if runs("drain") {
             drain::run(&store, &sql, &server.url("queue")).await;
         }
+    }
+    if runs("growth") {
+        let (store, sql) = queue(&server.url("growth")).await;
+        growth::run(&store, &sql).await;
     }
     if runs("engines") {
         engines::run(&server.url("engines")).await;

@@ -171,6 +171,7 @@ async fn org(ask: &mut Dialogue, path: &Path) -> Result<(Client, String)> {
             lease: PATIENCE * 3,
             look_back: PATIENCE,
             describe_interval: PATIENCE,
+            calls_at_once: 1,
             api_budget: ApiBudget::default(),
         })?;
         match client.org_id().await {

@@ -278,6 +278,8 @@ pub struct Salesforce {
     pub look_back: Duration,
     /// How often describe is read again.
     pub describe_interval: Duration,
+    /// How many calls of the writer are with Salesforce at once, at most.
+    pub calls_at_once: usize,
     /// How much of the org's requests of a day may be used before nothing more is asked.
     pub api_budget: ApiBudget,
 }
@@ -299,6 +301,7 @@ impl Salesforce {
             lease: Duration::ZERO,
             look_back: Duration::ZERO,
             describe_interval: Duration::ZERO,
+            calls_at_once: 1,
             api_budget: ApiBudget::default(),
         }
     }

@@ -24,6 +24,10 @@ use super::{
     MappingConfig, Postgres, Salesforce, Verify,
 };
 
+/// Calls of the writer that are with Salesforce at once, where nothing else is said, and at most.
+const CALLS_AT_ONCE: i64 = 4;
+const MOST_CALLS_AT_ONCE: i64 = 8;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PostgresKeys {
@@ -70,6 +74,8 @@ pub(super) struct SalesforceKeys {
     look_back: Option<Spanned<String>>,
     #[serde(default)]
     describe_interval: Option<Spanned<String>>,
+    #[serde(default)]
+    calls_at_once: Option<Spanned<i64>>,
     #[serde(default)]
     api_budget: Option<Spanned<i64>>,
     #[serde(default)]
@@ -361,6 +367,12 @@ impl<'a> Check<'a> {
                 keys.describe_interval.as_ref(),
                 300,
             )?,
+            calls_at_once: self.number(
+                "salesforce.calls_at_once",
+                &keys.calls_at_once,
+                CALLS_AT_ONCE,
+                MOST_CALLS_AT_ONCE,
+            )? as usize,
             api_budget: ApiBudget::percent(
                 self.number("salesforce.api_budget", &keys.api_budget, 100, 100)? as u32
             ),

@@ -92,6 +92,8 @@ struct Shared {
     flows: read::events::Flows,
     /// Jobs of Bulk API 2.0 that write.
     bulk_writes: write::bulk::BulkWrites,
+    /// How many calls are with Salesforce at once.
+    lanes: write::lanes::Lanes,
     /// Values that could not be kept as they came.
     replaced: read::replaced::Reported,
     /// Tables whose writes are stopped or paused.
@@ -145,6 +147,7 @@ impl Shared {
             trouble,
             flows: read::events::Flows::default(),
             bulk_writes: write::bulk::BulkWrites::default(),
+            lanes: write::lanes::Lanes::new(),
             replaced: read::replaced::Reported::default(),
             store: store.grouped_by(&config.grouping),
             client: Arc::new(client),
@@ -492,6 +495,9 @@ fn work(shared: &Arc<Shared>, parts: &mut Parts, mappings: &[Mapping]) {
     }
     shared.log.info("engine started", serde_json::json!({"mappings": mappings.len(), "owner": shared.owner}));
     parts.spawn("writer", write::writer::run(shared.clone()));
+    for lane in 1..shared.config.salesforce.calls_at_once {
+        parts.spawn(format!("writer {}", lane + 1), write::writer::run_beside(shared.clone(), lane));
+    }
     parts.spawn("watch", write::watch::run(shared.clone()));
     parts.spawn("jobs", write::bulk::run(shared.clone()));
     parts.spawn("answers", answers::run(shared.clone()));

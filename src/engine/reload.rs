@@ -202,6 +202,7 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
     differs("salesforce.client_id", a.client_id.clone(), b.client_id.clone());
     differs("salesforce.auth", word(&a.auth).to_owned(), word(&b.auth).to_owned());
     differs("salesforce.api_version", a.api_version.clone(), b.api_version.clone());
+    differs("salesforce.calls_at_once", a.calls_at_once.to_string(), b.calls_at_once.to_string());
     differs("history.log_rows", old.history.log_rows.to_string(), new.history.log_rows.to_string());
     differs("history.keep", format!("{:?}", old.history.keep), format!("{:?}", new.history.keep));
     for (key, was, is) in [

@@ -26,11 +26,13 @@ use super::batch;
 use super::claim::{Claim, LOST_PAUSE, UNFIT_PAUSE};
 use super::keep::KEEP_PAUSE;
 use super::record::{JobRecord, mistyped, record};
-use super::{dependencies, mask, resend, response_check, turn};
+use super::{dependencies, lanes, mask, resend, response_check, turn};
 use crate::engine::{Shared, connection, schema};
 
 /// A request is started only when the lease outlasts its timeout by this much (I4).
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// What a record is refused with that another request holds.
+const LOCKED_ROW: &str = "UNABLE_TO_LOCK_ROW";
 /// A record that loses its answer this often in a call of its own is parked for a person.
 const LOST_ALONE_LIMIT: i32 = 3;
 
@@ -195,6 +197,7 @@ async fn send_call(
                 settle_call(shared, claim, mapping, &batch, call, results, took).await?;
             }
             Err(error) if connection::concerns_link(&error) => {
+                lanes::narrow(shared, &error.to_string());
                 connection::report(shared, &error).await;
                 let units = call.into_iter().map(|out| out.job.unit).collect();
                 release(shared, claim, units, Duration::ZERO).await?;
@@ -389,6 +392,9 @@ pub(in crate::engine) async fn settle(
         let request = Some(mask::request(mapping, out.record));
         acks.push(Ack { response: Some(response), ..ack(out.job, request, outcome) });
     }
+    if codes.iter().any(|code| code == LOCKED_ROW) {
+        lanes::narrow(shared, LOCKED_ROW);
+    }
     shared.metrics.sent(&mapping.object, accepted, codes);
     shared.metrics.waited(&mapping.object, &waited);
     note_stop(shared, mapping, &acks);
@@ -553,6 +559,7 @@ pub(in crate::engine) async fn lose(
         format!("the answer to {} records was lost", call.len()),
         json!({"mapping": mapping.object, "batch": batch, "cause": cause}),
     );
+    lanes::narrow(shared, "an answer was lost");
     connection::note_unusable(shared, error).await;
     if let salesforce::Error::Api { code, message, .. } = error {
         connection::keep(shared, code, &hidden.hide(message), Some(LOST_PAUSE)).await;

@@ -1,4 +1,5 @@
-//! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement.
+//! The writer: takes changes in, claims units, and sees each claim through to its acknowledgement. Where full claims wait,
+//! others work beside it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::postgres::{Error, failpoint};
 use super::acknowledge::{give_back, release};
 use super::bulk;
 use super::claim::{Claim, UNFIT_PAUSE};
+use super::lanes;
 use super::planning::{CLAIM_BYTES, plan_table};
 use super::send;
 use crate::engine::{Shared, connection, rules, table_check};
@@ -63,6 +65,19 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// One that works beside it, in a lane of its own, until the end of the engine: it claims and sends as long as full claims wait.
+pub(in crate::engine) async fn run_beside(shared: Arc<Shared>, lane: usize) {
+    while shared.lanes.until_open(&shared, lane).await {
+        let turn = shared.turn.read().await;
+        let worked = if shared.link.closed_for().is_none() { work(&shared).await } else { Ok(0) };
+        drop(turn);
+        if let Err(error) = worked {
+            shared.trouble.note(WORK, &error);
+            shared.pause(IDLE_PAUSE).await;
+        }
+    }
+}
+
 /// When changes are taken in: before each claim, but with full claims waiting anyway not more often than need be.
 #[derive(Default)]
 struct Ingest {
@@ -105,13 +120,24 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
     // Many at once go by jobs, before the first 200 of them go by calls.
     let many = ingest.backlog.is_some() || bulk::least(shared).is_some_and(|least| taken >= least as i64);
     let begun = if many { bulk::begin_due(shared).await? } else { 0 };
+    let count = work(shared).await?;
+    ingest.note(count as i64 == CLAIM);
+    if count > 0 || taken > 0 {
+        let ms = begin.elapsed().as_millis() as u64;
+        let fields = json!({"taken_in": taken, "claimed": count, "ms": ms});
+        shared.log.of("writer").debug("a round ended", fields);
+    }
+    Ok(count + begun + taken as usize)
+}
+
+/// One claim and all its calls. Returns how many units it has.
+async fn work(shared: &Shared) -> Result<usize, Error> {
     let claim = Claim::new();
     let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
     let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
     let count = units.len();
-    ingest.note(count as i64 == CLAIM);
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
@@ -146,19 +172,17 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
             release(shared, &claim, units, Duration::ZERO).await?;
             continue;
         }
-        if let Err(error) = send::send_all(shared, &claim, mapping, jobs).await {
+        let in_order = shared.lanes.order(jobs.first().map_or(Call::Update, |job| job.call)).await;
+        let sent = send::send_all(shared, &claim, mapping, jobs).await;
+        drop(in_order);
+        if let Err(error) = sent {
             failed = set_aside(shared, &claim, mapping, Vec::new(), error).await;
         }
     }
-    if count > 0 || taken > 0 {
-        let ms = begin.elapsed().as_millis() as u64;
-        let fields = json!({"taken_in": taken, "claimed": count, "ms": ms});
-        shared.log.of("writer").debug("a round ended", fields);
-    }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(count + begun + taken as usize),
-    }
+    let is_full = count as i64 == CLAIM;
+    let is_heavy = room < CLAIM_BYTES - CLAIM_BYTES / 4;
+    shared.lanes.went_well(is_full && failed.is_none(), lanes::most(shared, is_heavy));
+    failed.map_or(Ok(count), Err)
 }
 
 /// What becomes of one table's units when PostgreSQL fails them: given back unsent. A failure that concerns that

@@ -1,0 +1,146 @@
+//! How many calls are with Salesforce at once: one more after each full claim that went well, half as many where records lock
+//! each other out or Salesforce has had enough. What goes by the first lane is worked whatever waits; the others help where
+//! full claims do.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{Notify, RwLock, RwLockReadGuard};
+use tokio::time::Instant;
+
+use crate::domain::changes::dispatch::Call;
+use crate::domain::mappings::strategy::Strategy;
+use crate::engine::Shared;
+
+/// How long there are no more of them after there were too many.
+const REST: Duration = Duration::from_secs(30);
+
+/// The lanes of one engine.
+pub(in crate::engine) struct Lanes {
+    state: Mutex<LanesState>,
+    wake: Notify,
+    /// Held by each lane while it sends what is no delete.
+    sending: RwLock<()>,
+}
+
+struct LanesState {
+    /// How many are open; the first always is.
+    open: usize,
+    /// Whether full claims wait.
+    waits: bool,
+    /// Until when there are no more of them.
+    rests_until: Option<Instant>,
+}
+
+impl LanesState {
+    fn is_open(&self, lane: usize) -> bool {
+        self.waits && lane < self.open
+    }
+
+    fn widen(&mut self, most: usize, now: Instant) {
+        if self.rests_until.is_none_or(|until| until <= now) {
+            self.rests_until = None;
+            self.open = (self.open + 1).min(most);
+        }
+    }
+
+    /// Returns how many there were and are, where that is news.
+    fn narrow(&mut self, now: Instant) -> Option<(usize, usize)> {
+        let before = self.open;
+        self.open = (before / 2).max(1);
+        self.rests_until = Some(now + REST);
+        (self.open < before).then_some((before, self.open))
+    }
+}
+
+impl Lanes {
+    pub(in crate::engine) fn new() -> Lanes {
+        let state = LanesState { open: 1, waits: false, rests_until: None };
+        Lanes { state: Mutex::new(state), wake: Notify::new(), sending: RwLock::default() }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut LanesState) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A claim went through; `is_full`: more wait.
+    pub(super) fn went_well(&self, is_full: bool, most: usize) {
+        self.change(|state| {
+            state.waits = is_full;
+            state.open = state.open.min(most);
+            if is_full {
+                state.widen(most, Instant::now());
+            }
+        });
+        if is_full {
+            self.wake.notify_waiters();
+        }
+    }
+
+    /// To be held while jobs of one call are sent. Deletes wait until what the other lanes send now is answered, for changes of
+    /// children may be among it: before those, the delete of their parent would take them along, or be refused.
+    pub(super) async fn order(&self, call: Call) -> Option<RwLockReadGuard<'_, ()>> {
+        if call == Call::Delete {
+            drop(self.sending.write().await);
+            return None;
+        }
+        Some(self.sending.read().await)
+    }
+
+    /// Waits until a lane is to work. False when the engine ends.
+    pub(super) async fn until_open(&self, shared: &Shared, lane: usize) -> bool {
+        loop {
+            let mut woken = std::pin::pin!(self.wake.notified());
+            // From here on no wake is missed.
+            woken.as_mut().enable();
+            if shared.stop.is_cancelled() {
+                return false;
+            }
+            if self.change(|state| state.is_open(lane)) {
+                return true;
+            }
+            tokio::select! {
+                () = woken => {}
+                () = shared.stop.cancelled() => return false,
+            }
+        }
+    }
+}
+
+/// How many lanes there may be: one where the order of changes is kept, or a claim takes much memory.
+pub(super) fn most(shared: &Shared, is_heavy: bool) -> usize {
+    let keeps_order = shared.mappings().iter().any(|mapping| mapping.rules.strategy == Strategy::FailFast);
+    if keeps_order || is_heavy { 1 } else { shared.config.salesforce.calls_at_once }
+}
+
+/// There were too many calls at once, it seems.
+pub(in crate::engine) fn narrow(shared: &Shared, why: &str) {
+    let Some((before, now)) = shared.lanes.change(|state| state.narrow(Instant::now())) else { return };
+    shared.log.of("writer").info(
+        format!("{now} calls at once instead of {before} for {} s: {why}", REST.as_secs()),
+        json!({"before": before, "now": now, "cause": why}),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_open_one_by_one_and_close_by_halves() {
+        let now = Instant::now();
+        let mut state = LanesState { open: 1, waits: false, rests_until: None };
+        (0..5).for_each(|_| state.widen(4, now));
+        assert_eq!(state.open, 4);
+        assert!(!state.is_open(0) && !state.is_open(3), "nothing waits");
+        state.waits = true;
+        assert!(state.is_open(3) && !state.is_open(4));
+        assert_eq!(state.narrow(now), Some((4, 2)));
+        state.widen(4, now + REST / 2);
+        assert_eq!(state.open, 2, "it rests");
+        assert_eq!((state.narrow(now), state.narrow(now)), (Some((2, 1)), None));
+        state.widen(4, now + REST);
+        assert_eq!(state.open, 2);
+    }
+}
