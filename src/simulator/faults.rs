@@ -44,6 +44,8 @@ pub struct Faults {
     pub short_answer: u32,
     /// The next this many answers to collections have their results in another order.
     pub reorder_answer: u32,
+    /// Writes by collections wait until this many of them are here at once; then all go on, and it is over.
+    pub gather: usize,
     /// Bulk jobs that did this many records wait there, until it is taken back.
     pub hold_jobs: Option<u64>,
     /// Composite requests that did this many parts wait there, until it is taken back.
@@ -99,6 +101,8 @@ pub struct FaultCounts {
     pub reorder_answer: u64,
     /// Composite requests that had to wait.
     pub hold_composite: u64,
+    /// Writes that went on together.
+    pub gather: u64,
     /// Bulk jobs that failed in the middle.
     pub fail_jobs: u64,
     /// Answers cut that brought events.
@@ -143,6 +147,8 @@ pub(super) enum Telling {
 pub(super) struct FaultState {
     pub(super) faults: Faults,
     pub(super) counts: FaultCounts,
+    /// Writes that wait for others now.
+    gathered: usize,
     dice: StdRng,
 }
 
@@ -151,6 +157,7 @@ impl FaultState {
         FaultState {
             faults: Faults::default(),
             counts: FaultCounts::default(),
+            gathered: 0,
             dice: StdRng::seed_from_u64(seed),
         }
     }
@@ -185,6 +192,15 @@ impl FaultState {
             Some(Early::ApiDisabled)
         } else {
             None
+        }
+    }
+
+    /// A write has come that may have to wait for others.
+    pub(super) fn arrive(&mut self) {
+        self.gathered += 1;
+        if self.gathered >= self.faults.gather {
+            self.counts.gather += if self.faults.gather > 0 { self.gathered as u64 } else { 0 };
+            (self.faults.gather, self.gathered) = (0, 0);
         }
     }
 

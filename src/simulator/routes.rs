@@ -102,6 +102,9 @@ async fn data(org: &Org, mut call: Call, version: &str, rest: &[&str]) -> Respon
         }
         early.or_else(|| no_session(&state, &call.headers))
     };
+    if early.is_none() && call.method != Method::GET && rest.starts_with(&["composite", "sobjects"]) {
+        gather(org).await;
+    }
     let mut response = match early {
         Some(early) => early_answer(early),
         None => rest_api(org, &call, version, rest).await,
@@ -124,6 +127,14 @@ async fn data(org: &Org, mut call: Call, version: &str, rest: &[&str]) -> Respon
         response.headers_mut().insert("Sforce-Limit-Info", value);
     }
     response
+}
+
+/// Waits until enough writes are here.
+async fn gather(org: &Org) {
+    org.lock().faults.arrive();
+    while org.lock().faults.faults.gather > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 fn early_answer(early: Early) -> Response<Body> {

@@ -40,6 +40,7 @@ mod init;
 mod intruder;
 mod keys;
 mod lacking;
+mod lanes;
 mod lookups;
 mod lost;
 mod masked;

@@ -64,18 +64,21 @@ impl Lanes {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A claim went through; `is_full`: more wait.
-    pub(super) fn went_well(&self, is_full: bool, most: usize) {
-        self.change(|state| {
-            state.waits = is_full;
-            state.open = state.open.min(most);
-            if is_full {
-                state.widen(most, Instant::now());
-            }
-        });
+    /// Units were claimed; `is_full`: more wait.
+    pub(super) fn claimed(&self, is_full: bool) {
+        self.change(|state| state.waits = is_full);
         if is_full {
             self.wake.notify_waiters();
         }
+    }
+
+    /// A full claim went through.
+    pub(super) fn went_well(&self, most: usize) {
+        self.change(|state| {
+            state.open = state.open.min(most);
+            state.widen(most, Instant::now());
+        });
+        self.wake.notify_waiters();
     }
 
     /// To be held while jobs of one call are sent. Deletes wait until what the other lanes send now is answered, for changes of

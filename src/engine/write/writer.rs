@@ -68,8 +68,16 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
 /// One that works beside it, in a lane of its own, until the end of the engine: it claims and sends as long as full claims wait.
 pub(in crate::engine) async fn run_beside(shared: Arc<Shared>, lane: usize) {
     while shared.lanes.until_open(&shared, lane).await {
+        // The first lane looks whether Salesforce is there again.
+        if shared.link.closed_for().is_some() || shared.link.is_doubtful() {
+            shared.pause(IDLE_PAUSE).await;
+            continue;
+        }
         let turn = shared.turn.read().await;
-        let worked = if shared.link.closed_for().is_none() { work(&shared).await } else { Ok(0) };
+        if shared.stop.is_cancelled() {
+            return;
+        }
+        let worked = work(&shared).await;
         drop(turn);
         if let Err(error) = worked {
             shared.trouble.note(WORK, &error);
@@ -138,6 +146,8 @@ async fn work(shared: &Shared) -> Result<usize, Error> {
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
     let count = units.len();
+    let is_full = count as i64 == CLAIM;
+    shared.lanes.claimed(is_full);
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
@@ -179,9 +189,10 @@ async fn work(shared: &Shared) -> Result<usize, Error> {
             failed = set_aside(shared, &claim, mapping, Vec::new(), error).await;
         }
     }
-    let is_full = count as i64 == CLAIM;
-    let is_heavy = room < CLAIM_BYTES - CLAIM_BYTES / 4;
-    shared.lanes.went_well(is_full && failed.is_none(), lanes::most(shared, is_heavy));
+    if is_full && failed.is_none() {
+        let is_heavy = room < CLAIM_BYTES - CLAIM_BYTES / 4;
+        shared.lanes.went_well(lanes::most(shared, is_heavy));
+    }
     failed.map_or(Ok(count), Err)
 }
 
