@@ -135,6 +135,11 @@ async fn headless(cli: &Cli, options: &DemoOptions, wanted: &Options) -> Result<
     }
     let report = demo.report(options.time, signals::ended()).await?;
     print::json(&report.document, true)?;
+    if let Some(forgotten @ 1..) = report.document["journal_forgotten"].as_u64() {
+        print::note(&format!(
+            "syncdeck: the simulated org forgot {forgotten} writes, so this run cannot be judged; let it run for less long"
+        ));
+    }
     Ok(if report.holds { DONE } else { FAILED })
 }
 

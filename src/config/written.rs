@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Calls of the writer that are with Salesforce at once, where nothing else is said, and at most.
-const CALLS_AT_ONCE: i64 = 4;
+const CALLS_AT_ONCE: i64 = 1;
 const MOST_CALLS_AT_ONCE: i64 = 8;
 
 #[derive(Deserialize)]

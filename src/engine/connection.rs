@@ -74,6 +74,11 @@ impl Link {
         self.state.lock().is_ok_and(|state| state.word == ConnectionState::Degraded)
     }
 
+    /// Whether nothing is known to be wrong.
+    pub(super) fn is_good(&self) -> bool {
+        self.state.lock().is_ok_and(|state| state.word == ConnectionState::Ok)
+    }
+
     /// For the sign of life, with what the org told besides.
     pub fn status(&self, usage: Option<(i64, i64)>, instance_url: Option<String>) -> ConnectionStatus {
         let (word, detail) = self

@@ -3,13 +3,15 @@
 
 use serde_json::{Map, Number, Value};
 
-/// A record's values by field name. A null is not kept.
+/// Values by field name: those of a record, without nulls, or those that a write names, nulls too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields(Box<str>);
 
 /// One value, where it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held<'a> {
+    /// Of a write only.
+    Null,
     Bool(bool),
     /// With all its digits.
     Number(&'a str),
@@ -28,6 +30,7 @@ impl<'a> Held<'a> {
 
     pub(super) fn value(self) -> Value {
         match self {
+            Held::Null => Value::Null,
             Held::Bool(value) => Value::from(value),
             Held::Number(digits) => digits.parse::<Number>().map_or(Value::Null, Value::Number),
             Held::Text(text) => Value::from(text),
@@ -37,11 +40,21 @@ impl<'a> Held<'a> {
 }
 
 impl Fields {
+    /// Those of a record.
     pub(super) fn of(values: &Map<String, Value>) -> Fields {
+        Fields::packed(values.iter().filter(|(_, value)| !value.is_null()))
+    }
+
+    /// Those that a write names.
+    pub(super) fn written(values: &Map<String, Value>) -> Fields {
+        Fields::packed(values.iter())
+    }
+
+    fn packed<'a>(values: impl Iterator<Item = (&'a String, &'a Value)>) -> Fields {
         let mut text = String::new();
         for (name, value) in values {
             let (kind, value) = match value {
-                Value::Null => continue,
+                Value::Null => ('z', String::new()),
                 Value::Bool(value) => ('b', value.to_string()),
                 Value::Number(number) => ('n', number.to_string()),
                 Value::String(value) => ('t', value.clone()),
@@ -79,6 +92,7 @@ impl Fields {
             let (value, behind) = piece(behind.get(1..)?)?;
             rest = behind;
             let held = match kind {
+                b'z' => Held::Null,
                 b'b' => Held::Bool(value == "true"),
                 b'n' => Held::Number(value),
                 b't' => Held::Text(value),
@@ -131,6 +145,7 @@ mod tests {
         let Value::Object(mut values) = values else { panic!("no object") };
         values
             .insert("Digits".to_owned(), "12345678901234567890.123456789".parse::<Number>().unwrap().into());
+        assert_eq!(Fields::written(&values).map(), values);
         let fields = Fields::of(&values);
         values.shift_remove("Gone");
         assert_eq!(fields.map(), values);

@@ -161,14 +161,16 @@ fn token(org: &Org, call: &Call) -> Response<Body> {
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
     let (id, secret) = basic(&call.headers)
         .unwrap_or_else(|| (field("client_id").to_owned(), field("client_secret").to_owned()));
-    let options = org.lock().options.clone();
+    // Nothing that ends sessions comes between the check and the session.
+    let mut state = org.lock();
+    let options = state.options.clone();
     let checked = match field("grant_type") {
         "client_credentials" | "refresh_token" if id != options.client_id => Err(STRANGER),
         "client_credentials" if secret != options.client_secret => {
             Err(("invalid_client", "invalid client credentials"))
         }
         "client_credentials" => Ok(None),
-        "refresh_token" => refresh(&mut org.lock(), field("refresh_token")),
+        "refresh_token" => refresh(&mut state, field("refresh_token")),
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
             assertion(&options, field("assertion")).map(|()| None)
         }
@@ -181,7 +183,8 @@ fn token(org: &Org, call: &Call) -> Response<Body> {
         }
     };
     let token = format!("00Dsd0000000001!SIM{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-    org.lock().begin_session(token.clone(), SESSIONS);
+    state.begin_session(token.clone(), SESSIONS);
+    drop(state);
     let identity = format!("http://{}/id/{}/{}", call.host, options.organisation, User::Integration.id());
     let mut granted = json!({"access_token": token, "signature": "c2ltdWxhdGVk", "scope": "api", "instance_url": format!("http://{}", call.host),
             "id": identity, "token_type": "Bearer", "issued_at": Utc::now().timestamp_millis().to_string()});

@@ -236,7 +236,7 @@ fn keep(
         object: Box::from(def.name.as_str()),
         id: record.id.clone(),
         external_id: record.lookup("External_Id__c").map(str::to_owned),
-        fields: Fields::of(&written),
+        fields: Fields::written(&written),
         request: writer.request,
         batch_size: writer.batch_size,
         at: Utc::now(),
@@ -267,13 +267,15 @@ pub(super) fn upsert(
     match table.ids_by(field, &value).as_slice() {
         [] => create(state, object, fields, writer).map(|id| (id, true)),
         [id] => update(state, object, id, fields, writer).map(|()| (id.clone(), false)),
-        ids => {
-            let ids = ids.join(", ");
-            let message =
-                format!("{}: more than one record found for external id field: [{ids}]", field.label);
-            Err(vec![Rejection::new("DUPLICATE_EXTERNAL_ID", message, &[])])
-        }
+        ids => Err(vec![several(field, ids)]),
     }
+}
+
+/// A key that several records have names none of them.
+fn several(field: &FieldDef, ids: &[String]) -> Rejection {
+    let message =
+        format!("{}: more than one record found for external id field: [{}]", field.label, ids.join(", "));
+    Rejection::new("DUPLICATE_EXTERNAL_ID", message, &[])
 }
 
 fn upsert_by_id(
@@ -425,11 +427,13 @@ fn parent_id(state: &State, object: &str, key: &Map<String, Value>) -> Saved<Str
         let field = table.def.field(name)?;
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let ids = field.folded(value).map(|key| table.ids_by(field, &key)).unwrap_or_default();
-        Some((ids.into_iter().next(), field.name.clone(), text))
+        Some((ids, field, text))
     });
     match found {
-        Some((Some(id), ..)) => Ok(id),
-        Some((None, field, text)) => {
+        Some((ids, field, _)) if ids.len() > 1 => Err(vec![several(field, &ids)]),
+        Some((ids, ..)) if ids.len() == 1 => Ok(ids[0].clone()),
+        Some((_, field, text)) => {
+            let field = &field.name;
             let message = format!(
                 "Foreign key external ID: {} not found for field {field} in entity {object}",
                 text.to_lowercase()

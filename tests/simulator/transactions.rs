@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use syncdeck::simulator::OrgOptions;
+use syncdeck::simulator::{Org, OrgOptions};
 
 use super::Session;
 
@@ -25,6 +25,7 @@ impl Session {
                 async move { request.json(&body).send().await.unwrap().json::<Value>().await.unwrap() },
             );
         while self.org.fault_counts().hold_composite == 0 {
+            assert!(!sent.is_finished(), "it is answered without having been held");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         sent
@@ -32,6 +33,15 @@ impl Session {
 
     async fn count(&self, soql: &str) -> Value {
         self.query(soql).await.1["totalSize"].clone()
+    }
+}
+
+/// Lets what is held go on, also where the test fails: a runtime that ends waits for it.
+struct Lift<'a>(&'a Org);
+
+impl Drop for Lift<'_> {
+    fn drop(&mut self) {
+        self.0.change_faults(|faults| faults.hold_composite = None);
     }
 }
 
@@ -43,6 +53,7 @@ async fn who_reads_is_served_while_a_transaction_is_open_and_sees_nothing_of_it(
     session.org.select_entity("Contact");
     let seq = session.org.journal_since(0).len();
     session.org.change_faults(|faults| faults.hold_composite = Some(3));
+    let _lift = Lift(&session.org);
     let parts = json!([
         part("POST", "sobjects/Contact", json!({"LastName": "New", "External_Id__c": "N"})),
         part(
@@ -149,4 +160,19 @@ async fn the_journal_keeps_the_newest_and_says_how_many_it_forgot() {
     assert_eq!(entries, [(3, json!("c")), (4, json!("d")), (5, json!("e"))]);
     assert_eq!(ask("?since=4").await.1, [(5, json!("e"))]);
     assert_eq!(session.org.journal_forgotten(), 2);
+}
+
+#[tokio::test]
+async fn the_journal_tells_what_was_emptied_and_an_ambiguous_parent_is_refused() {
+    let session = Session::start().await;
+    let created =
+        session.create("Contact", json!({"LastName": "Doe", "Phone": "1", "Email": "x@acme.com"})).await.1;
+    let path = format!("sobjects/Contact/{}", created["id"].as_str().unwrap());
+    session.call(Method::PATCH, &path, json!({"Phone": null})).await;
+    let journal = session.org.journal_since(0);
+    assert_eq!(journal.last().unwrap().fields, *json!({"Phone": null}).as_object().unwrap());
+    session.create("Contact", json!({"LastName": "Roe", "Email": "x@acme.com"})).await;
+    let (status, answer) =
+        session.create("Case", json!({"Subject": "S", "Contact": {"Email": "x@acme.com"}})).await;
+    assert_eq!((status, &answer[0]["errorCode"]), (400, &json!("DUPLICATE_EXTERNAL_ID")), "{answer}");
 }

@@ -5,6 +5,8 @@ use crate::world::{MAPPINGS, World};
 /// More than four claims.
 const MANY: i64 = 2_000;
 
+const FOUR: &str = "client_secret = \"simulated-secret\"\ncalls_at_once = 4\n";
+
 const INSERT: &str = "INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'A' || n, 'K' || n FROM generate_series(1, 2000) n";
 
 async fn every_row_is(world: &World, lastop: &str) {
@@ -28,7 +30,7 @@ fn written(world: &World, since: usize) -> (i64, i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_go_beside_each_other_where_much_waits() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::signing_in(FOUR, MAPPINGS, |_| {}).await;
     world.run(INSERT).await;
     every_row_is(&world, "INSERTED").await;
     assert_eq!(written(&world, 0), (MANY, 0));
@@ -43,7 +45,7 @@ async fn calls_go_beside_each_other_where_much_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fewer_calls_go_where_records_lock_each_other_out() {
-    let world = World::start(MAPPINGS).await;
+    let world = World::signing_in(FOUR, MAPPINGS, |_| {}).await;
     world.run(INSERT).await;
     every_row_is(&world, "INSERTED").await;
     world.org.change_faults(|faults| faults.row_lock = 0.01);
@@ -56,8 +58,8 @@ async fn fewer_calls_go_where_records_lock_each_other_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_whose_order_is_kept_has_one_call_at_a_time() {
-    let world =
-        World::start(&MAPPINGS.replace("poll_interval", "strategy = \"fail_fast\"\npoll_interval")).await;
+    let mappings = MAPPINGS.replace("poll_interval", "strategy = \"fail_fast\"\npoll_interval");
+    let world = World::signing_in(FOUR, &mappings, |_| {}).await;
     world.run(INSERT).await;
     every_row_is(&world, "INSERTED").await;
     let before = world.org.journal_since(0).len();
@@ -67,4 +69,44 @@ async fn a_mapping_whose_order_is_kept_has_one_call_at_a_time() {
     let requests: Vec<u64> =
         world.org.journal_since(before as u64).iter().map(|entry| entry.request).collect();
     assert!(requests.is_sorted(), "one request after the other");
+}
+
+const FAMILY: &str = r#"
+[[mapping]]
+object = "Invoice_Line__c"
+fields = ["Name", "Quantity__c", "Invoice__r.External_Id__c"]
+external_id = "External_Id__c"
+poll_interval = "1h"
+[[mapping]]
+object = "Invoice__c"
+fields = ["Name"]
+external_id = "External_Id__c"
+poll_interval = "1h"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_waits_for_what_was_claimed_before() {
+    let world = World::signing_in(FOUR, FAMILY, |_| {}).await;
+    world
+        .run(
+            "INSERT INTO salesforce.invoice__c (name, external_id__c) SELECT 'I' || n, 'I' || n FROM generate_series(1, 300) n;
+             INSERT INTO salesforce.invoice_line__c (name, quantity__c, external_id__c, invoice__r__external_id__c)
+             SELECT 'L' || n, n, 'L' || n, 'I1' FROM generate_series(1, 1200) n",
+        )
+        .await;
+    world.until_quiet().await;
+    let before = world.org.journal_since(0).len();
+    world.org.change_faults(|faults| faults.latency_ms = 200);
+    // Lines leave their invoice before it is deleted, which would take them along.
+    world
+        .run("UPDATE salesforce.invoice_line__c SET invoice__r__external_id__c = 'I2', quantity__c = 7")
+        .await;
+    world.until_text("SELECT count(*)::text FROM salesforce._trigger_log WHERE state = 'NEW'", "0").await;
+    world.run("DELETE FROM salesforce.invoice__c WHERE external_id__c <> 'I2'").await;
+    world.until_quiet().await;
+    let journal = world.org.journal_since(before as u64);
+    let updates = journal.iter().filter(|entry| entry.op == "update").map(|entry| entry.seq).max().unwrap();
+    let deletes = journal.iter().filter(|entry| entry.op == "delete").map(|entry| entry.seq).min().unwrap();
+    assert!(updates < deletes, "{updates} {deletes}");
+    assert_eq!((world.org.ids("Invoice_Line__c").len(), world.org.ids("Invoice__c").len()), (1_200, 1));
 }

@@ -1,6 +1,6 @@
 //! A claim: units that one engine has in work, and until when it may send them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,16 +19,26 @@ pub(in crate::engine) struct Claim {
     pub(in crate::engine) since: Instant,
     /// How many batches were named so far.
     batches: AtomicU32,
+    /// Whether Salesforce answered one of them.
+    answered: AtomicBool,
 }
 
 impl Claim {
     pub(in crate::engine) fn new() -> Claim {
-        Claim { token: crate::engine::random_word(), since: Instant::now(), batches: AtomicU32::new(0) }
+        Claim::renewed(&crate::engine::random_word(), Instant::now())
     }
 
     /// The claim of a token whose lease was renewed just now: `since` was taken before.
     pub(in crate::engine) fn renewed(token: &str, since: Instant) -> Claim {
-        Claim { token: token.to_owned(), since, batches: AtomicU32::new(0) }
+        Claim { token: token.to_owned(), since, batches: AtomicU32::new(0), answered: AtomicBool::new(false) }
+    }
+
+    pub(in crate::engine) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::engine) fn was_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// A name for the next batch: the word of the claim, which its units bear while they are in flight, and a number.

@@ -2,14 +2,14 @@
 //! each other out or Salesforce has had enough. What goes by the first lane is worked whatever waits; the others help where
 //! full claims do.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::{Notify, RwLock, RwLockReadGuard};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::domain::changes::dispatch::Call;
 use crate::domain::mappings::strategy::Strategy;
 use crate::engine::Shared;
 
@@ -20,8 +20,10 @@ const REST: Duration = Duration::from_secs(30);
 pub(in crate::engine) struct Lanes {
     state: Mutex<LanesState>,
     wake: Notify,
-    /// Held by each lane while it sends what is no delete.
-    sending: RwLock<()>,
+    /// Held while units are claimed: a later claim has a later ticket.
+    claiming: tokio::sync::Mutex<()>,
+    /// Rung when a claim is worked off.
+    ended: Notify,
 }
 
 struct LanesState {
@@ -31,9 +33,16 @@ struct LanesState {
     waits: bool,
     /// Until when there are no more of them.
     rests_until: Option<Instant>,
+    /// The claims in work.
+    tickets: BTreeSet<u64>,
+    next: u64,
 }
 
 impl LanesState {
+    fn new() -> LanesState {
+        LanesState { open: 1, waits: false, rests_until: None, tickets: BTreeSet::new(), next: 0 }
+    }
+
     fn is_open(&self, lane: usize) -> bool {
         self.waits && lane < self.open
     }
@@ -54,14 +63,46 @@ impl LanesState {
     }
 }
 
+/// The place of a claim among those in work.
+pub(super) struct Ticket<'a> {
+    lanes: &'a Lanes,
+    number: u64,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.lanes.change(|state| state.tickets.remove(&self.number));
+        self.lanes.ended.notify_waiters();
+    }
+}
+
 impl Lanes {
     pub(in crate::engine) fn new() -> Lanes {
-        let state = LanesState { open: 1, waits: false, rests_until: None };
-        Lanes { state: Mutex::new(state), wake: Notify::new(), sending: RwLock::default() }
+        Lanes {
+            state: Mutex::new(LanesState::new()),
+            wake: Notify::new(),
+            claiming: tokio::sync::Mutex::default(),
+            ended: Notify::new(),
+        }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut LanesState) -> T) -> T {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Claims, and gives the claim its place.
+    pub(super) async fn claim<T, E>(
+        &self,
+        claim: impl Future<Output = Result<T, E>>,
+    ) -> Result<(Ticket<'_>, T), E> {
+        let _one_at_a_time = self.claiming.lock().await;
+        let number = self.change(|state| {
+            state.next += 1;
+            state.tickets.insert(state.next);
+            state.next
+        });
+        let ticket = Ticket { lanes: self, number };
+        Ok((ticket, claim.await?))
     }
 
     /// Units were claimed; `is_full`: more wait.
@@ -81,14 +122,22 @@ impl Lanes {
         self.wake.notify_waiters();
     }
 
-    /// To be held while jobs of one call are sent. Deletes wait until what the other lanes send now is answered, for changes of
-    /// children may be among it: before those, the delete of their parent would take them along, or be refused.
-    pub(super) async fn order(&self, call: Call) -> Option<RwLockReadGuard<'_, ()>> {
-        if call == Call::Delete {
-            drop(self.sending.write().await);
-            return None;
+    /// Waits until all that was claimed before is worked off. What is deleted may be the parent of what is changed there: before
+    /// those changes, its delete would take their records along, or be refused. False where it takes until then, or the engine
+    /// ends.
+    pub(super) async fn is_next(&self, shared: &Shared, ticket: &Ticket<'_>, until: Instant) -> bool {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.change(|state| state.tickets.first() == Some(&ticket.number)) {
+                return true;
+            }
+            tokio::select! {
+                () = ended => {}
+                () = tokio::time::sleep_until(until) => return false,
+                () = shared.stop.cancelled() => return false,
+            }
         }
-        Some(self.sending.read().await)
     }
 
     /// Waits until a lane is to work. False when the engine ends.
@@ -100,7 +149,7 @@ impl Lanes {
             if shared.stop.is_cancelled() {
                 return false;
             }
-            if self.change(|state| state.is_open(lane)) {
+            if self.change(|state| state.is_open(lane)) && lane < most(shared, false) {
                 return true;
             }
             tokio::select! {
@@ -133,7 +182,7 @@ mod tests {
     #[test]
     fn lanes_open_one_by_one_and_close_by_halves() {
         let now = Instant::now();
-        let mut state = LanesState { open: 1, waits: false, rests_until: None };
+        let mut state = LanesState::new();
         (0..5).for_each(|_| state.widen(4, now));
         assert_eq!(state.open, 4);
         assert!(!state.is_open(0) && !state.is_open(3), "nothing waits");

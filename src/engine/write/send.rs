@@ -141,7 +141,10 @@ fn wholeness(mapping: &Mapping) -> Whole {
 
 /// Whether a request may start: the engine goes on, the way is open, and the lease outlasts the request (I4).
 fn may_send(shared: &Shared, claim: &Claim) -> bool {
-    !shared.stop.is_cancelled() && shared.link.closed_for().is_none() && lease_outlasts(shared, claim)
+    // What another lane lost is asked for by a probe, not by the next call of this one.
+    let is_doubtful = shared.config.salesforce.calls_at_once > 1 && shared.link.is_doubtful();
+    let link_is_open = shared.link.closed_for().is_none() && !is_doubtful;
+    !shared.stop.is_cancelled() && link_is_open && lease_outlasts(shared, claim)
 }
 
 /// One call with its acknowledgement. A request that Salesforce refused as a whole because of one record is cut in
@@ -252,7 +255,13 @@ async fn is_gone(shared: &Shared, mapping: &Mapping, results: &[SaveResult]) -> 
 }
 
 fn lease_outlasts(shared: &Shared, claim: &Claim) -> bool {
-    claim.since.elapsed() + shared.client.timeout() + LEASE_MARGIN < shared.config.salesforce.lease
+    tokio::time::Instant::now() < last_start(shared, claim)
+}
+
+/// When the last request of a claim may start.
+pub(in crate::engine) fn last_start(shared: &Shared, claim: &Claim) -> tokio::time::Instant {
+    let before_its_end = shared.client.timeout() + LEASE_MARGIN;
+    claim.since + shared.config.salesforce.lease.saturating_sub(before_its_end)
 }
 
 /// Sends a call, and makes sure that the answer is about what was sent.
@@ -316,6 +325,10 @@ async fn settle_call(
     took: u64,
 ) -> Result<(), Error> {
     let total = call.len();
+    claim.note_answer();
+    if results.iter().flat_map(|result| &result.errors).any(|error| error.status_code == LOCKED_ROW) {
+        lanes::narrow(shared, LOCKED_ROW);
+    }
     let Settled { rejected, taken_back, .. } = settle(shared, claim, mapping, batch, call, results).await?;
     let text = match rejected {
         0 => format!("{}: {total} accepted", mapping.object),
@@ -391,9 +404,6 @@ pub(in crate::engine) async fn settle(
         }
         let request = Some(mask::request(mapping, out.record));
         acks.push(Ack { response: Some(response), ..ack(out.job, request, outcome) });
-    }
-    if codes.iter().any(|code| code == LOCKED_ROW) {
-        lanes::narrow(shared, LOCKED_ROW);
     }
     shared.metrics.sent(&mapping.object, accepted, codes);
     shared.metrics.waited(&mapping.object, &waited);

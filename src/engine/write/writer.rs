@@ -69,13 +69,14 @@ pub(in crate::engine) async fn run(shared: Arc<Shared>) {
 pub(in crate::engine) async fn run_beside(shared: Arc<Shared>, lane: usize) {
     while shared.lanes.until_open(&shared, lane).await {
         // The first lane looks whether Salesforce is there again.
-        if shared.link.closed_for().is_some() || shared.link.is_doubtful() {
-            shared.pause(IDLE_PAUSE).await;
-            continue;
-        }
         let turn = shared.turn.read().await;
         if shared.stop.is_cancelled() {
             return;
+        }
+        if !shared.link.is_good() {
+            drop(turn);
+            shared.pause(IDLE_PAUSE).await;
+            continue;
         }
         let worked = work(&shared).await;
         drop(turn);
@@ -126,6 +127,10 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
         return Ok(taken as usize);
     }
     // Many at once go by jobs, before the first 200 of them go by calls.
+    // The other lanes take nothing meanwhile that may go by a job.
+    if bulk::least(shared).is_some() {
+        shared.lanes.claimed(false);
+    }
     let many = ingest.backlog.is_some() || bulk::least(shared).is_some_and(|least| taken >= least as i64);
     let begun = if many { bulk::begin_due(shared).await? } else { 0 };
     let count = work(shared).await?;
@@ -141,13 +146,17 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
 /// One claim and all its calls. Returns how many units it has.
 async fn work(shared: &Shared) -> Result<usize, Error> {
     let claim = Claim::new();
-    let units = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM).await?;
+    let claiming = shared.store.claim(&claim.token, shared.config.salesforce.lease, CLAIM);
+    let (ticket, units) = shared.lanes.claim(claiming).await?;
     let followed = if units.is_empty() { Ok(()) } else { rules::follow(shared).await };
     // A claim that cannot be worked now is given back: nothing of it was sent.
     let mut failed = failpoint::pass(failpoint::AFTER_CLAIM).await.err().or(followed.err());
     let count = units.len();
     let is_full = count as i64 == CLAIM;
-    shared.lanes.claimed(is_full);
+    // Whatever jobs take is no work for other lanes.
+    if bulk::least(shared).is_none() || !is_full {
+        shared.lanes.claimed(is_full);
+    }
     let mut tables: HashMap<&str, Vec<Claimed>> = HashMap::new();
     for unit in &units {
         tables.entry(&unit.table).or_default().push(unit.clone());
@@ -182,14 +191,16 @@ async fn work(shared: &Shared) -> Result<usize, Error> {
             release(shared, &claim, units, Duration::ZERO).await?;
             continue;
         }
-        let in_order = shared.lanes.order(jobs.first().map_or(Call::Update, |job| job.call)).await;
-        let sent = send::send_all(shared, &claim, mapping, jobs).await;
-        drop(in_order);
-        if let Err(error) = sent {
+        let deletes = jobs.first().is_some_and(|job| job.call == Call::Delete);
+        if deletes && !shared.lanes.is_next(shared, &ticket, send::last_start(shared, &claim)).await {
+            release(shared, &claim, units, Duration::ZERO).await?;
+            continue;
+        }
+        if let Err(error) = send::send_all(shared, &claim, mapping, jobs).await {
             failed = set_aside(shared, &claim, mapping, Vec::new(), error).await;
         }
     }
-    if is_full && failed.is_none() {
+    if is_full && failed.is_none() && claim.was_answered() {
         let is_heavy = room < CLAIM_BYTES - CLAIM_BYTES / 4;
         shared.lanes.went_well(lanes::most(shared, is_heavy));
     }

@@ -178,10 +178,12 @@ impl Store {
         let client = self.client().await?;
         client
             .execute(
-                "UPDATE syncdeck.unit child SET state = 'ready', ready_at = clock_timestamp()
-                 WHERE child.state = 'held' AND child.held_record IS NOT NULL AND child.ready_at > clock_timestamp() + interval '4 s' AND NOT EXISTS (
-                     SELECT FROM syncdeck.unit parent
-                     WHERE parent.table_name = child.held_table AND parent.record_id = child.held_record)",
+                "UPDATE syncdeck.unit SET state = 'ready', ready_at = clock_timestamp() WHERE ctid = ANY(ARRAY(
+                     SELECT child.ctid FROM syncdeck.unit child
+                     WHERE child.state = 'held' AND child.held_record IS NOT NULL AND child.ready_at > clock_timestamp() + interval '4 s' AND NOT EXISTS (
+                         SELECT FROM syncdeck.unit parent
+                         WHERE parent.table_name = child.held_table AND parent.record_id = child.held_record)
+                     FOR UPDATE SKIP LOCKED))",
                 &[],
             )
             .await

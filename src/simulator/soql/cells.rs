@@ -89,7 +89,7 @@ impl<'a> Cell<'a> {
                 parse_datetime(text).map_or(Cell::Null, Cell::Instant)
             }
             Held::Text(text) => Cell::Text(text),
-            Held::Json(_) => Cell::Null,
+            Held::Json(_) | Held::Null => Cell::Null,
         }
     }
 
