@@ -165,8 +165,10 @@ async fn the_journal_keeps_the_newest_and_says_how_many_it_forgot() {
 #[tokio::test]
 async fn the_journal_tells_what_was_emptied_and_an_ambiguous_parent_is_refused() {
     let session = Session::start().await;
-    let created =
-        session.create("Contact", json!({"LastName": "Doe", "Phone": "1", "Email": "x@acme.com"})).await.1;
+    let created = session
+        .create("Contact", json!({"LastName": "Doe", "Phone": "+1 415 555 2671", "Email": "x@acme.com"}))
+        .await
+        .1;
     let path = format!("sobjects/Contact/{}", created["id"].as_str().unwrap());
     session.call(Method::PATCH, &path, json!({"Phone": null})).await;
     let journal = session.org.journal_since(0);

@@ -4,19 +4,22 @@ use crate::world::{MAPPINGS, World};
 
 /// More than four claims.
 const MANY: i64 = 2_000;
+/// A full claim and more.
+const FEW: i64 = 300;
 
 const FOUR: &str = "client_secret = \"simulated-secret\"\ncalls_at_once = 4\n";
 
-const INSERT: &str = "INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'A' || n, 'K' || n FROM generate_series(1, 2000) n";
+fn insert(many: i64) -> String {
+    format!(
+        "INSERT INTO salesforce.contact (lastname, external_id__c) SELECT 'A' || n, 'K' || n FROM generate_series(1, {many}) n"
+    )
+}
 
-async fn every_row_is(world: &World, lastop: &str) {
-    world
-        .until_text(
-            &format!("SELECT count(*)::text FROM salesforce.contact WHERE sfid IS NOT NULL AND _hc_lastop = '{lastop}' AND _hc_err IS NULL"),
-            &MANY.to_string(),
-        )
-        .await;
+/// Waits until every row's change is taken.
+async fn all_taken(world: &World, many: i64) {
     world.until_quiet().await;
+    let taken = "SELECT count(*)::text FROM salesforce.contact WHERE sfid IS NOT NULL AND _hc_err IS NULL";
+    world.until_text(taken, &many.to_string()).await;
 }
 
 /// Records that the API wrote, and how many of them twice.
@@ -31,14 +34,14 @@ fn written(world: &World, since: usize) -> (i64, i64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_go_beside_each_other_where_much_waits() {
     let world = World::signing_in(FOUR, MAPPINGS, |_| {}).await;
-    world.run(INSERT).await;
-    every_row_is(&world, "INSERTED").await;
+    world.run(&insert(MANY)).await;
+    all_taken(&world, MANY).await;
     assert_eq!(written(&world, 0), (MANY, 0));
     let before = world.org.journal_since(0).len();
     // As many calls as lanes are open by now: with fewer, none would ever be answered.
     world.org.change_faults(|faults| faults.gather = 4);
     world.run("UPDATE salesforce.contact SET lastname = lastname || ' again'").await;
-    every_row_is(&world, "UPDATED").await;
+    all_taken(&world, MANY).await;
     assert_eq!(world.org.fault_counts().gather, 4);
     assert_eq!(written(&world, before), (MANY, 0));
 }
@@ -46,26 +49,26 @@ async fn calls_go_beside_each_other_where_much_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fewer_calls_go_where_records_lock_each_other_out() {
     let world = World::signing_in(FOUR, MAPPINGS, |_| {}).await;
-    world.run(INSERT).await;
-    every_row_is(&world, "INSERTED").await;
+    world.run(&insert(MANY)).await;
+    all_taken(&world, MANY).await;
     world.org.change_faults(|faults| faults.row_lock = 0.01);
     world.run("UPDATE salesforce.contact SET lastname = lastname || ' again'").await;
     let told = "SELECT (count(*) > 0)::text FROM syncdeck.log WHERE message LIKE '2 calls at once instead of 4 for 30 s: UNABLE_TO_LOCK_ROW'";
     world.until_text(told, "true").await;
     world.org.change_faults(|faults| faults.row_lock = 0.0);
-    every_row_is(&world, "UPDATED").await;
+    all_taken(&world, MANY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_whose_order_is_kept_has_one_call_at_a_time() {
     let mappings = MAPPINGS.replace("poll_interval", "strategy = \"fail_fast\"\npoll_interval");
     let world = World::signing_in(FOUR, &mappings, |_| {}).await;
-    world.run(INSERT).await;
-    every_row_is(&world, "INSERTED").await;
+    world.run(&insert(FEW)).await;
+    all_taken(&world, FEW).await;
     let before = world.org.journal_since(0).len();
     world.run("UPDATE salesforce.contact SET lastname = lastname || ' again'").await;
-    every_row_is(&world, "UPDATED").await;
-    assert_eq!(written(&world, before), (MANY, 0));
+    all_taken(&world, FEW).await;
+    assert_eq!(written(&world, before), (FEW, 0));
     let requests: Vec<u64> =
         world.org.journal_since(before as u64).iter().map(|entry| entry.request).collect();
     assert!(requests.is_sorted(), "one request after the other");
