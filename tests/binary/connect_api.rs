@@ -29,6 +29,7 @@ impl Workplace {
         tokio::spawn(connection);
         sql.batch_execute(SCHEMA).await.unwrap();
         let api = ConnectApi::start(KEY, CancellationToken::new()).await.unwrap();
+        api.stand().org = Some("00DHC0000000001AAA".to_owned());
         api.stand().mappings = ["Contact", "RecordType", "User"].map(MappingStand::new).to_vec();
         let text = format!(
             "[connection]\nname = \"acme\"\nenvironment = \"{environment}\"\nengine = \"heroku-connect\"\n[postgres]\n\
