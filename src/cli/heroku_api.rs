@@ -1,5 +1,6 @@
 //! `syncdeck heroku`: what Heroku Connect's own API tells of a connection that it keeps, and what only it can do.
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat};
 use color_eyre::eyre::Result;
 use serde_json::json;
 
@@ -16,6 +17,10 @@ use super::{DONE, FAILED, UNHEALTHY, bulk, client as open, print};
 /// Said where nobody named an app.
 const NO_APP: &str =
     "no app is named\nset [heroku] app (without a configuration: HEROKU_APP), and HEROKU_API_KEY";
+
+/// Said where notifications cannot be told from those that come meanwhile.
+const NO_TIME: &str = "Heroku Connect does not say when these notifications came: those that come meanwhile would be acknowledged, too\n\
+    say up to when, with --before";
 
 /// A client of its API, or why there is none.
 pub(super) fn client(config: &Config, read_only: bool) -> Result<heroku::Client, String> {
@@ -49,19 +54,34 @@ pub(super) async fn run(cli: &Cli, options: &HerokuOptions) -> Result<u8> {
     match options.action {
         HerokuAction::State => state(cli, &client).await,
         HerokuAction::WriteErrors => write_errors(cli, &client, mapping).await,
-        HerokuAction::Notifications => notifications(cli, &client, &filter(options)).await,
+        HerokuAction::Notifications => notifications(cli, &client, &filter(options)?).await,
         HerokuAction::Acknowledge => acknowledge(cli, &client, options).await,
         HerokuAction::Diagnose => diagnose(cli, &client, options).await,
         HerokuAction::Recover => recover(cli, &client, options.yes).await,
     }
 }
 
-fn filter(options: &HerokuOptions) -> NotificationFilter {
-    NotificationFilter {
+fn filter(options: &HerokuOptions) -> Result<NotificationFilter, print::Usage> {
+    for (option, value) in [("--after", &options.after), ("--before", &options.before)] {
+        if let Some(text) = value.as_ref().filter(|text| !is_time(text)) {
+            let text =
+                format!("{option} {text:?} is no date or time\nwrite 2026-11-30 or 2026-11-30T10:00:00Z");
+            return Err(print::Usage(text));
+        }
+    }
+    Ok(NotificationFilter {
         after: options.after.clone(),
         before: options.before.clone(),
         event_type: options.event_type.clone(),
-    }
+    })
+}
+
+/// Whether it is a date or a time in a form that the API takes.
+fn is_time(text: &str) -> bool {
+    let with_t = text.replacen(' ', "T", 1);
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
+        || DateTime::parse_from_rfc3339(&with_t).is_ok()
+        || NaiveDateTime::parse_from_str(&with_t, "%Y-%m-%dT%H:%M:%S%.f").is_ok()
 }
 
 /// What the API counts of a mapping, and when it read and wrote last.
@@ -94,7 +114,7 @@ async fn state(cli: &Cli, client: &Client) -> Result<u8> {
     if cli.json {
         print::json(&json!({"connection": heroku, "mappings": told}), true)?;
     } else if heroku.trouble.is_none() {
-        print::line(&format!("{}: {}", heroku.resource.as_deref().unwrap_or_default(), heroku.text(clock)))?;
+        print::line(&format!("{}: {}", heroku.whose(), heroku.text(clock)))?;
         told.iter().try_for_each(|of| print::line(&format!("{}: {}", of.object, counts(of))))?;
     }
     if let Some(trouble) = &heroku.trouble {
@@ -152,30 +172,39 @@ fn tell_missing<T>(told: &ToldList<T>, what: &str) {
 }
 
 async fn acknowledge(cli: &Cli, client: &Client, options: &HerokuOptions) -> Result<u8> {
-    let filter = filter(options);
+    let mut filter = filter(options)?;
     let told = client.heroku_notifications(&filter).await?;
     let count = told.count.unwrap_or_default().max(i64::try_from(told.items.len()).unwrap_or(i64::MAX));
-    if count > 0 && !options.yes {
-        let question = match count {
-            1 => "1 notification is acknowledged, for everybody.".to_owned(),
-            count => format!("{count} notifications are acknowledged, for everybody."),
+    if count == 0 {
+        return acknowledged(cli, count, "nothing was to be acknowledged");
+    }
+    // What comes meanwhile was counted for nobody, and stays.
+    if filter.before.is_none() {
+        let newest = told.items.iter().filter_map(|of| of.created_at).max();
+        let newest = newest.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+        filter.before = Some(newest.ok_or_else(|| print::Usage(NO_TIME.to_owned()))?);
+    }
+    if !options.yes {
+        let (environment, whose) = (client.environment().await?, client.heroku_name().await?);
+        let what = match count {
+            1 => format!("1 notification of {whose} is acknowledged"),
+            count => format!("{count} notifications of {whose} are acknowledged"),
         };
-        if !bulk::agreed(&question)? {
+        if !bulk::agreed(&format!("{environment}: {what}, for everybody."))? {
             print::problem("nothing was changed");
             return Ok(FAILED);
         }
     }
-    if count > 0 {
-        client.acknowledge_heroku(&filter).await?;
-    }
+    let does = client.acknowledge_heroku(&filter).await?;
+    acknowledged(cli, count, &format!("{does}: {count}"))
+}
+
+fn acknowledged(cli: &Cli, count: i64, text: &str) -> Result<u8> {
     if cli.json {
         print::json(&json!({"acknowledged": count}), true)?;
-        return Ok(DONE);
+    } else {
+        print::line(text)?;
     }
-    print::line(&match count {
-        0 => "nothing was to be acknowledged".to_owned(),
-        count => format!("acknowledged: {count}"),
-    })?;
     Ok(DONE)
 }
 
@@ -215,7 +244,8 @@ fn show_checks(checks: &[ToldCheck], all: bool) -> Result<()> {
 async fn recover(cli: &Cli, client: &Client, yes: bool) -> Result<u8> {
     client.heroku_is_there()?;
     let environment = client.environment().await?;
-    let question = format!("{environment}: Heroku Connect begins again, as after a new sign-in.");
+    let whose = client.heroku_name().await?;
+    let question = format!("{environment}: {whose}: Heroku Connect begins again, as after a new sign-in.");
     if !yes && !bulk::agreed(&question)? {
         print::problem("nothing was changed");
         return Ok(FAILED);

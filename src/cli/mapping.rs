@@ -20,7 +20,7 @@ const ALL: &str = "all";
 /// All mappings, a line each.
 pub(super) async fn list(cli: &Cli) -> Result<u8> {
     let client = client(cli).await?;
-    client.ask_heroku().await;
+    client.glance_at_heroku().await;
     let overview = client.overview().await?;
     if cli.json {
         print::json(&overview.mappings, true)?;
@@ -101,23 +101,34 @@ pub(super) async fn one(cli: &Cli, name: &str, changes: &[String], yes: bool) ->
     }
 }
 
-/// Whether what stops the writes is wanted indeed: on production somebody is asked, for all mappings by their count.
+/// Whether all of it is wanted indeed: one question of whatever stops writes or empties tables, as strict as the strictest asks.
 async fn agreed(client: &Client, name: Option<&str>, changes: &[Change]) -> Result<bool> {
-    if client.is_attached() && changes.iter().any(|change| matches!(change, Change::Reload)) {
-        let whose = name.map_or_else(|| "all mappings".to_owned(), str::to_owned);
-        let environment = client.environment().await?;
-        return bulk::agreed(&format!("{environment}: {whose}: {EMPTIES}."));
+    let attached = client.is_attached();
+    let empties = attached && changes.iter().any(|change| matches!(change, Change::Reload));
+    let stopped = changes.iter().filter_map(stops).map(|does| if attached { PAUSES } else { does });
+    let mut does: Vec<&str> = stopped.chain(empties.then_some(EMPTIES)).collect();
+    does.dedup();
+    if does.is_empty() {
+        return Ok(true);
     }
-    let Some(does) = changes.iter().find_map(stops) else { return Ok(true) };
-    let does = if client.is_attached() { PAUSES } else { does };
     let environment = client.environment().await?;
     let count = if name.is_some() { 1 } else { client.overview().await?.mappings.len() };
+    let confirm = match confirm_stop(count, &environment) {
+        Confirm::Nothing if empties => Confirm::Yes,
+        confirm => confirm,
+    };
+    if confirm == Confirm::Nothing {
+        return Ok(true);
+    }
     let whose = name.map_or_else(|| format!("all {count} mappings"), str::to_owned);
-    let question = format!("{environment}: the writes of {whose}: {does}.");
-    match confirm_stop(count, &environment) {
-        Confirm::Nothing => Ok(true),
-        Confirm::Yes => bulk::agreed(&question),
+    let whose = match attached {
+        true => format!("{}: {whose}", client.heroku_name().await?),
+        false => format!("the writes of {whose}"),
+    };
+    let question = format!("{environment}: {whose}: {}.", does.join("; "));
+    match confirm {
         Confirm::Count(count) => bulk::agreed_by_count(&question, count),
+        _ => bulk::agreed(&question),
     }
 }
 
@@ -174,7 +185,7 @@ async fn show(cli: &Cli, client: &Client, name: &str) -> Result<u8> {
         true => (client.mapping(name).await?, Vec::new()),
         false => client.rules(name).await?,
     };
-    client.ask_heroku().await;
+    client.glance_at_heroku().await;
     let overview = client.overview().await?;
     let status = overview.mappings.into_iter().find(|status| status.name == mapping.object);
     let status = status.ok_or_else(|| {

@@ -276,7 +276,7 @@ fn refuse_attached(cli: &Cli) -> Result<(), print::Usage> {
 async fn attached(config: &Config, session: &Session) -> Result<Client, Report> {
     let store = store(config, session).await?;
     let attached = Attached::open(store, &config.name, config.writes).await?;
-    let attached = attached.with_api(HerokuApi::new(heroku_api::client(config, session.read_only)));
+    let attached = attached.with_api(HerokuApi::new(heroku_api::client(config, session.read_only))).await?;
     Ok(Client::attached(attached, operator()).meant_for(&config.environment))
 }
 

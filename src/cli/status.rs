@@ -16,7 +16,7 @@ use super::{DONE, FAILED, UNHEALTHY, client, client_of, explain, print, several}
 pub(super) async fn run(cli: &Cli, fail_on: &[String]) -> Result<u8> {
     let Some(names) = several(cli)? else {
         let client = client(cli).await?;
-        client.ask_heroku().await;
+        client.glance_at_heroku().await;
         let overview = client.overview().await?;
         if cli.json {
             print::json(&overview, true)?;
@@ -55,7 +55,7 @@ async fn overview(cli: &Cli, of: &ConnectionName) -> (Overview, Option<Report>) 
     let asked = async {
         let config = Config::load(cli.config.as_deref(), Some(&of.name))?;
         let client = client_of(cli, &config).await?;
-        client.ask_heroku().await;
+        client.glance_at_heroku().await;
         Ok::<_, Report>(client.overview().await?)
     };
     match asked.await {

@@ -33,6 +33,21 @@ impl Client {
         }
     }
 
+    /// Waits like that, but not long: for whoever looks at the database besides.
+    pub async fn glance_at_heroku(&self) {
+        if let Some(attached) = self.beside_heroku() {
+            attached.heroku.glance().await;
+        }
+    }
+
+    /// Which Heroku Connect is told what to do, for whoever is asked before: `herokuconnect-angular-12345 of acme-prod`.
+    ///
+    /// # Errors
+    /// When its API cannot be asked or does not answer, and when it keeps other tables.
+    pub async fn heroku_name(&self) -> Result<String, ClientError> {
+        Ok(self.heroku()?.heroku.client()?.connection().await?.whose())
+    }
+
     fn heroku(&self) -> Result<&Attached, ClientError> {
         self.beside_heroku().ok_or_else(|| ClientError::refused(OWN))
     }
@@ -66,12 +81,12 @@ impl Client {
         Ok(self.heroku()?.heroku.client()?.notifications(filter).await?)
     }
 
-    /// Acknowledges that.
+    /// Acknowledges that. Returns what was done, in a sentence.
     ///
     /// # Errors
-    /// When its API cannot be asked or does not answer.
-    pub async fn acknowledge_heroku(&self, filter: &NotificationFilter) -> Result<(), ClientError> {
-        Ok(self.heroku()?.heroku.client()?.acknowledge(filter).await?)
+    /// When its API cannot be asked, does not answer, or refuses it.
+    pub async fn acknowledge_heroku(&self, filter: &NotificationFilter) -> Result<String, ClientError> {
+        self.heroku()?.acknowledge(filter, &self.operation()).await
     }
 
     /// Heroku Connect's own checks: of one mapping, or of the connection with all of them, which takes a while.

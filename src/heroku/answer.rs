@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::logs::sanitize::sanitize;
@@ -12,6 +13,8 @@ use super::{ApiAccess, Error};
 
 /// The most bytes of an answer: a connection with some hundred mappings of some hundred fields has a few of these.
 const MAX_BYTES: usize = 16 << 20;
+/// What stands for the key where an answer echoes it.
+const HIDDEN: &str = "(the API key)";
 /// How much is shown of a refusal's words, in characters.
 const MESSAGE: usize = 300;
 /// Waits after a refusal for too many requests: where none is told, the shortest and the longest.
@@ -26,22 +29,34 @@ pub(super) struct ApiAnswer {
     pub(super) body: Value,
 }
 
+/// How a request is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    /// How long its answer is waited for.
+    pub(super) timeout: Duration,
+    /// Whether it changes something.
+    pub(super) changes: bool,
+}
+
 /// Sends a request, and tells its answer.
 pub(super) async fn of(
     request: RequestBuilder,
     host: &str,
     access: &ApiAccess,
-    timeout: Duration,
+    sent: Sent,
 ) -> Result<ApiAnswer, Error> {
-    let failed = |error: reqwest::Error| failure(&error, host, timeout);
+    let failed = |error: reqwest::Error| failure(&error, host, sent);
     let response = request.send().await.map_err(failed)?;
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_redirection() {
         let cause = format!("a redirect ({}), which is not followed", status.as_u16());
         return Err(Error::Unusable { host: host.to_owned(), cause });
     }
-    let bytes = body(response, host, timeout).await?;
-    let parsed = parse(&bytes);
+    let bytes = body(response, host, sent).await?;
+    let mut parsed = parse(&bytes);
+    if let Ok(body) = &mut parsed {
+        hide(body, access.key.expose_secret());
+    }
     if !status.is_success() {
         return Err(refusal(status, &headers, parsed.ok(), host, access));
     }
@@ -49,9 +64,9 @@ pub(super) async fn of(
     Ok(ApiAnswer { status, body })
 }
 
-async fn body(mut response: Response, host: &str, timeout: Duration) -> Result<Vec<u8>, Error> {
+async fn body(mut response: Response, host: &str, sent: Sent) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| failure(&error, host, timeout))? {
+    while let Some(piece) = response.chunk().await.map_err(|error| failure(&error, host, sent))? {
         if bytes.len() + piece.len() > MAX_BYTES {
             let cause = format!("the answer is longer than {} MiB", MAX_BYTES >> 20);
             return Err(Error::Unusable { host: host.to_owned(), cause });
@@ -68,6 +83,16 @@ fn parse(bytes: &[u8]) -> Result<Value, String> {
         None => Ok(Value::Null),
         Some(b'<') => Err("it is a page of HTML, not the API's".to_owned()),
         Some(_) => serde_json::from_slice(bytes).map_err(|_| "it is no whole JSON".to_owned()),
+    }
+}
+
+/// Replaces the key wherever an answer echoes it.
+fn hide(value: &mut Value, key: &str) {
+    match value {
+        Value::String(text) if text.contains(key) => *text = text.replace(key, HIDDEN),
+        Value::Array(values) => values.iter_mut().for_each(|value| hide(value, key)),
+        Value::Object(values) => values.values_mut().for_each(|value| hide(value, key)),
+        _ => {}
     }
 }
 
@@ -108,12 +133,16 @@ fn wait(headers: &HeaderMap) -> Duration {
     told.map_or(WAIT, |seconds| Duration::from_secs(seconds.clamp(SHORTEST, LONGEST)))
 }
 
-fn failure(error: &reqwest::Error, host: &str, timeout: Duration) -> Error {
+fn failure(error: &reqwest::Error, host: &str, Sent { timeout, changes }: Sent) -> Error {
     let host = host.to_owned();
     match () {
+        // Without a connection nothing was sent, let alone done.
+        () if error.is_timeout() => {
+            let changes = changes && !error.is_connect();
+            Error::Slow { host, seconds: timeout.as_secs(), changes }
+        }
         () if error.is_connect() => Error::Unreachable { host, cause: root_cause(error) },
-        () if error.is_timeout() => Error::Slow { host, seconds: timeout.as_secs() },
-        () => Error::Lost { host, cause: root_cause(error) },
+        () => Error::Lost { host, cause: root_cause(error), changes },
     }
 }
 
@@ -152,6 +181,15 @@ mod tests {
         assert!(told.starts_with("\\e[2Jx") && told.chars().count() <= MESSAGE + 1, "{told}");
         assert_eq!(message(&serde_json::json!({"error": "busy"})).as_deref(), Some("busy"));
         assert_eq!(message(&serde_json::json!(["busy"])), None);
+    }
+
+    #[test]
+    fn a_key_that_is_echoed_is_replaced() {
+        let mut body =
+            serde_json::json!({"message": "HRKU-1 is bad", "results": [{"state": "HRKU-1"}], "n": 1});
+        hide(&mut body, "HRKU-1");
+        assert_eq!(body["message"], "(the API key) is bad");
+        assert!(!body.to_string().contains("HRKU"), "{body}");
     }
 
     #[test]

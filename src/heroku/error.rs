@@ -82,6 +82,34 @@ pub enum Error {
         /// What is looked at.
         wanted: String,
     },
+    /// The connection keeps another database, or the tables of another org.
+    #[error(
+        "{resource} of {app} keeps the {what} {kept:?}, not {wanted:?}: it is not the Heroku Connect of these tables\ncorrect [heroku] \
+         app or resource, or [postgres] url"
+    )]
+    OtherDatabase {
+        /// The app.
+        app: String,
+        /// The add-on.
+        resource: String,
+        /// What differs: the database or the org.
+        what: &'static str,
+        /// What it keeps.
+        kept: String,
+        /// What is looked at.
+        wanted: String,
+    },
+    /// Whether the connection keeps these tables is not known.
+    #[error(
+        "neither the database nor the org of {resource} of {app} can be compared with these tables: it may keep others, and is told \
+         nothing to do\ndo it in its dashboard: heroku addons:open {resource} -a {app}"
+    )]
+    Unproven {
+        /// The app.
+        app: String,
+        /// The add-on.
+        resource: String,
+    },
     /// It does not map that object.
     #[error("Heroku Connect does not map {object}\nit maps {}", listed(known))]
     NoMapping {
@@ -106,23 +134,25 @@ pub enum Error {
     },
     /// The request was sent, and its answer never came whole.
     #[error(
-        "no whole answer from {host}: {cause}\nlook at status.heroku.com; what was to be done may have been done: see syncdeck status"
+        "no whole answer from {host}: {cause}\nlook at status.heroku.com{}", of_change(*changes)
     )]
     Lost {
         /// Host and port.
         host: String,
         /// What happened instead.
         cause: String,
+        /// Whether something was to be done.
+        changes: bool,
     },
     /// It takes too long.
-    #[error(
-        "{host} did not answer within {seconds} s\nlook at status.heroku.com; what was to be done may have been done: see syncdeck status"
-    )]
+    #[error("{host} did not answer within {seconds} s\nlook at status.heroku.com{}", of_change(*changes))]
     Slow {
         /// Host and port.
         host: String,
         /// How long it was waited for.
         seconds: u64,
+        /// Whether something was to be done.
+        changes: bool,
     },
     /// An answer that is none of the API's.
     #[error(
@@ -153,11 +183,21 @@ impl Error {
         }
     }
 
+    /// Whether what was to be done may have been done: its answer never came whole.
+    pub fn may_be_done(&self) -> bool {
+        matches!(self, Error::Lost { changes: true, .. } | Error::Slow { changes: true, .. })
+    }
+
     /// What happened, without what to do.
     pub fn brief(&self) -> String {
         let text = self.to_string();
         text.split('\n').next().unwrap_or_default().to_owned()
     }
+}
+
+/// Said besides where something was to be done.
+fn of_change(changes: bool) -> &'static str {
+    if changes { "; what was to be done may have been done: see syncdeck status" } else { "" }
 }
 
 fn remedy_of(status: u16) -> &'static str {

@@ -6,10 +6,12 @@
 //! is made harmless for a terminal here, and nothing of an answer that is none of the API's is shown.
 
 mod answer;
+mod changes;
 mod error;
 mod shapes;
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::ACCEPT;
@@ -24,6 +26,8 @@ use crate::domain::attached::told::{
 };
 use crate::domain::values::address::OrgAddress;
 
+use answer::Sent;
+pub use changes::Proven;
 pub use error::Error;
 use shapes::{Details, Found, Search, Ticket};
 
@@ -37,6 +41,20 @@ const DIAGNOSIS: Duration = Duration::from_secs(300);
 const PAGE: &str = "1000";
 /// The longest id that becomes a part of an address.
 const ID: usize = 64;
+
+/// The connections that are meant: those that keep a database and an org in step.
+const SYNC: (&str, &str) = ("addon_type", "1");
+/// What tells orgs apart: an id has these characters, or three more that follow from them.
+const ORG: usize = 15;
+
+/// Whose tables are looked at, as the database tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptDatabase {
+    /// The database's name.
+    pub database: String,
+    /// The id of the org that its tables are of, where that is known.
+    pub org: Option<String>,
+}
 
 /// Which connection, and how it is asked for.
 #[derive(Clone, Debug)]
@@ -91,8 +109,12 @@ pub struct Client {
     http: reqwest::Client,
     access: ApiAccess,
     timeout: Duration,
+    /// Whose tables the connection must keep.
+    kept: Option<KeptDatabase>,
     /// Where the connection was found.
     place: Mutex<Option<Place>>,
+    /// Whether the key's account asked to be let in.
+    asked_in: AtomicBool,
 }
 
 impl Client {
@@ -105,7 +127,11 @@ impl Client {
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::NoKey { place: access.key_place, problem: "holds no API key" });
         }
-        let http = reqwest::Client::builder()
+        let http = reqwest::Client::builder();
+        // Plain http is for this machine alone: a proxy would see the key.
+        let plain = access.api_url.to_string().starts_with("http://");
+        let http = if plain { http.no_proxy() } else { http };
+        let http = http
             .connect_timeout(Duration::from_secs(10))
             .retry(reqwest::retry::never())
             .redirect(reqwest::redirect::Policy::none())
@@ -115,12 +141,23 @@ impl Client {
                 host: access.api_url.host(),
                 cause: answer::root_cause(&error),
             })?;
-        Ok(Client { http, access, timeout: TIMEOUT, place: Mutex::default() })
+        let (kept, place, asked_in) = (None, Mutex::default(), AtomicBool::default());
+        Ok(Client { http, access, timeout: TIMEOUT, kept, place, asked_in })
     }
 
     /// The same client, with another patience.
     pub fn patient_for(self, timeout: Duration) -> Client {
         Client { timeout, ..self }
+    }
+
+    /// The same client, for the connection that keeps these tables: another one is refused.
+    pub fn of_database(self, kept: KeptDatabase) -> Client {
+        Client { kept: Some(kept), ..self }
+    }
+
+    /// Where connections are looked up, for messages.
+    pub fn host(&self) -> String {
+        self.access.api_url.host()
     }
 
     /// The app whose connection it is.
@@ -134,31 +171,7 @@ impl Client {
     /// See [`Error`].
     pub async fn connection(&self) -> Result<ToldConnection, Error> {
         let (place, details) = self.details().await?;
-        Ok(details.told(&place.resource))
-    }
-
-    /// Has the connection do something.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn act(&self, action: ConnectionAction) -> Result<(), Error> {
-        self.may_change()?;
-        let (place, _) = self.details().await?;
-        let path = format!("/api/v3/connections/{}/actions/{}", place.id, action.word());
-        self.send(Method::POST, self.at(&place, &path, &[])?).await.map(drop)
-    }
-
-    /// Has a mapping's table emptied, and loaded again.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn reload(&self, object: &str) -> Result<(), Error> {
-        self.may_change()?;
-        let (place, details) = self.details().await?;
-        let id = mapping_id(&details, &place, object)?;
-        self.send(Method::POST, self.at(&place, &format!("/api/v3/mappings/{id}/actions/reload"), &[])?)
-            .await
-            .map(drop)
+        Ok(details.told(&self.access.app, &place.resource))
     }
 
     /// The writes of a day that Salesforce refused: of one mapping, or of all.
@@ -189,17 +202,6 @@ impl Client {
         Ok(told.told())
     }
 
-    /// Acknowledges them.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn acknowledge(&self, filter: &NotificationFilter) -> Result<(), Error> {
-        self.may_change()?;
-        let (place, _) = self.details().await?;
-        let path = format!("/api/v3/connections/{}/notifications/acknowledge", place.id);
-        self.send(Method::POST, self.at(&place, &path, &asked(filter))?).await.map(drop)
-    }
-
     /// Heroku Connect's own checks: of one mapping, or of the connection with all of them, which takes a while.
     ///
     /// # Errors
@@ -212,28 +214,23 @@ impl Client {
             return Ok(told.told(Some(object)));
         }
         let path = format!("/api/v3/connections/{}/validations", place.id);
-        let begun = self.send(Method::POST, self.at(&place, &path, &[])?).await?;
+        let begun = self.send(Method::POST, self.at(&place, &path, &[])?, false).await?;
         let ticket: Ticket = self.shaped(&place.region, begun.body)?;
         let result = self.within(&place, &ticket.result_url)?;
-        let late = Error::Slow { host: place.region.host(), seconds: DIAGNOSIS.as_secs() };
+        let late = Error::Slow { host: place.region.host(), seconds: DIAGNOSIS.as_secs(), changes: false };
         tokio::time::timeout(DIAGNOSIS, self.diagnosed(&place, result)).await.unwrap_or(Err(late))
     }
 
     /// What a diagnosis found, once it is done.
     async fn diagnosed(&self, place: &Place, result: Url) -> Result<Vec<ToldCheck>, Error> {
         loop {
-            let answer = self.send(Method::GET, result.clone()).await?;
+            let answer = self.send(Method::GET, result.clone(), false).await?;
             if answer.status != StatusCode::ACCEPTED {
                 let told: shapes::Validations = self.shaped(&place.region, answer.body)?;
                 return Ok(told.told(None));
             }
             tokio::time::sleep(PAUSE).await;
         }
-    }
-
-    /// Refuses what changes anything where nothing may be changed.
-    fn may_change(&self) -> Result<(), Error> {
-        if self.access.read_only { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
     /// The connection with its mappings; one that is not where it was is looked up again with the next request.
@@ -250,7 +247,28 @@ impl Client {
             let wanted = self.access.schema.clone();
             return Err(Error::OtherSchema { resource: place.resource, kept, wanted });
         }
+        self.compare(&place, &details)?;
         Ok((place, details))
+    }
+
+    /// Whether the connection can be told apart from that of other tables; one that is another's is refused.
+    fn compare(&self, place: &Place, details: &Details) -> Result<bool, Error> {
+        let Some(here) = &self.kept else { return Ok(false) };
+        let org = |id: String| id.chars().take(ORG).collect::<String>();
+        let both = [
+            ("database", details.database(), Some(here.database.clone())),
+            ("org", details.org().map(org), here.org.clone().map(org)),
+        ];
+        let mut compared = false;
+        for (what, kept, wanted) in both {
+            let (Some(kept), Some(wanted)) = (kept, wanted) else { continue };
+            if kept != wanted {
+                let (app, resource) = (self.access.app.clone(), place.resource.clone());
+                return Err(Error::OtherDatabase { app, resource, what, kept, wanted });
+            }
+            compared = true;
+        }
+        Ok(compared)
     }
 
     /// Where the connection is, looked up once.
@@ -267,29 +285,43 @@ impl Client {
     /// Finds the app's connection. Whoever may see the app, and has never asked here, is let in first, as Heroku's own program
     /// does it.
     async fn look_up(&self) -> Result<Place, Error> {
-        let app = &self.access.app;
-        let mut wanted = vec![("app", app.as_str())];
-        wanted.extend(self.access.resource.as_deref().map(|resource| ("resource_name", resource)));
-        let searched = self.read::<Search>(self.central("connections", &wanted)?).await;
+        let searched = self.search().await;
         let found = match searched {
-            Ok(search) => search.results,
+            Ok(found) => found,
             // Who is not let in may be told so, or that there is nothing.
-            Err(Error::NoAccess { .. }) if !self.access.read_only => Vec::new(),
+            Err(Error::NoAccess { .. }) if self.may_ask_in() => Vec::new(),
             Err(error) => return Err(self.of_app(error)),
         };
-        let found = match found.is_empty() && !self.access.read_only {
-            true => self.let_in().await?,
-            false => found,
-        };
-        self.chosen(found)
+        if !found.is_empty() || !self.may_ask_in() {
+            return self.chosen(found);
+        }
+        self.ask_in().await?;
+        self.chosen(self.search().await.map_err(|error| self.of_app(error))?)
     }
 
-    /// Asks to be let in, which tells the app's connections too.
-    async fn let_in(&self) -> Result<Vec<Found>, Error> {
-        let url = self.central(&format!("auth/{}", self.access.app), &[])?;
-        let answer = self.send(Method::POST, url).await.map_err(|error| self.of_app(error))?;
-        let told: shapes::LetIn = self.shaped(&self.access.api_url, answer.body)?;
-        Ok(told.connections)
+    /// The app's connections, as far as the key's account may see them.
+    async fn search(&self) -> Result<Vec<Found>, Error> {
+        let app = self.access.app.as_str();
+        let mut wanted = vec![("app", app), SYNC];
+        wanted.extend(self.access.resource.as_deref().map(|resource| ("resource_name", resource)));
+        let found = self.read::<Search>(self.central("connections", &wanted)?).await?.results;
+        Ok(found.into_iter().filter(|found| !found.is_of_another(app)).collect())
+    }
+
+    /// Whether it may be asked to be let in: once, for that is noted there.
+    fn may_ask_in(&self) -> bool {
+        !self.access.read_only && !self.asked_in.load(Ordering::Relaxed)
+    }
+
+    /// Asks to be let in. What that tells of connections is of all that the account may see, and nothing is made of it.
+    async fn ask_in(&self) -> Result<(), Error> {
+        let url = self.central(&format!("auth/{}", self.access.app), &[SYNC])?;
+        self.asked_in.store(true, Ordering::Relaxed);
+        let asked = self.send(Method::POST, url, false).await;
+        if matches!(asked, Err(Error::Unreachable { .. } | Error::Limited { .. })) {
+            self.asked_in.store(false, Ordering::Relaxed);
+        }
+        asked.map(drop).map_err(|error| self.of_app(error))
     }
 
     /// What is not found while an app is looked up is the app.
@@ -365,7 +397,7 @@ impl Client {
 
     async fn read<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
         let host = host_of(&url);
-        let answer = self.send(Method::GET, url).await?;
+        let answer = self.send(Method::GET, url, false).await?;
         shapes::shaped(answer.body).map_err(|cause| Error::Unusable { host, cause })
     }
 
@@ -374,7 +406,7 @@ impl Client {
     }
 
     /// Sends a request once; what is not success is an error.
-    async fn send(&self, method: Method, url: Url) -> Result<answer::ApiAnswer, Error> {
+    async fn send(&self, method: Method, url: Url, changes: bool) -> Result<answer::ApiAnswer, Error> {
         let host = host_of(&url);
         let request = self
             .http
@@ -383,13 +415,13 @@ impl Client {
             .bearer_auth(self.access.key.expose_secret())
             .header(ACCEPT, "application/json")
             .header(reqwest::header::CONTENT_TYPE, "application/json");
-        answer::of(request, &host, &self.access, self.timeout).await
+        answer::of(request, &host, &self.access, Sent { timeout: self.timeout, changes }).await
     }
 }
 
 /// The id of an object's mapping, as a part of an address.
 fn mapping_id(details: &Details, place: &Place, object: &str) -> Result<String, Error> {
-    let told = details.told(&place.resource);
+    let told = details.told("", &place.resource);
     let Some(mapping) = told.mapping(object) else {
         let known = told.mappings.into_iter().map(|mapping| mapping.object).collect();
         return Err(Error::NoMapping { object: object.to_owned(), known });

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::Url;
 
@@ -50,19 +50,19 @@ fn time(value: &Value) -> Option<DateTime<Utc>> {
     Some(plain.and_utc())
 }
 
+/// What lacks and what is null is the same: nothing.
+fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
 fn count(value: &Value) -> Option<i64> {
     value.as_i64().filter(|count| *count >= 0)
 }
 
 #[derive(Deserialize)]
 pub(super) struct Search {
+    #[serde(deserialize_with = "or_nothing")]
     pub(super) results: Vec<Found>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct LetIn {
-    #[serde(default)]
-    pub(super) connections: Vec<Found>,
 }
 
 /// A connection, as it is found.
@@ -70,6 +70,8 @@ pub(super) struct LetIn {
 pub(super) struct Found {
     #[serde(default)]
     id: Value,
+    #[serde(default)]
+    app_name: Value,
     #[serde(default)]
     resource_name: Value,
     #[serde(default)]
@@ -79,6 +81,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Whether it says that it is another app's.
+    pub(super) fn is_of_another(&self, app: &str) -> bool {
+        self.app_name.as_str().is_some_and(|name| !name.is_empty() && name != app)
+    }
+
     pub(super) fn resource(&self) -> String {
         some(&self.resource_name).unwrap_or_else(|| "Heroku Connect".to_owned())
     }
@@ -100,12 +107,16 @@ pub(super) struct Details {
     #[serde(default)]
     schema_name: Value,
     #[serde(default)]
+    database: Value,
+    #[serde(default)]
+    organization_id: Value,
+    #[serde(default)]
     resource_name: Value,
     #[serde(default)]
     features: Value,
     #[serde(default)]
     metrics: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     mappings: Vec<Mapped>,
 }
 
@@ -128,9 +139,20 @@ impl Details {
         text(&self.schema_name)
     }
 
-    pub(super) fn told(&self, resource: &str) -> ToldConnection {
+    /// The name of its database, where it is told.
+    pub(super) fn database(&self) -> Option<String> {
+        some(self.database.get("database")?)
+    }
+
+    /// The id of its org, where it is told.
+    pub(super) fn org(&self) -> Option<String> {
+        some(&self.organization_id)
+    }
+
+    pub(super) fn told(&self, app: &str, resource: &str) -> ToldConnection {
         let mode = |ordered| if ordered { WriteMode::Ordered } else { WriteMode::Merged };
         ToldConnection {
+            app: app.to_owned(),
             resource: some(&self.resource_name).unwrap_or_else(|| resource.to_owned()),
             schema: self.schema(),
             state: sanitize(&self.state).into_owned(),
@@ -164,6 +186,7 @@ impl Mapped {
 pub(super) struct WriteErrors {
     #[serde(default)]
     count: Value,
+    #[serde(deserialize_with = "or_nothing")]
     results: Vec<WriteError>,
 }
 
@@ -198,6 +221,7 @@ impl WriteErrors {
 pub(super) struct Notifications {
     #[serde(default)]
     count: Value,
+    #[serde(deserialize_with = "or_nothing")]
     results: Vec<Notification>,
 }
 
@@ -234,15 +258,15 @@ pub(super) struct Ticket {
 /// What a diagnosis found; each of its parts may lack.
 #[derive(Deserialize)]
 pub(super) struct Validations {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     errors: Vec<Check>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     warnings: Vec<Check>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     passes: Vec<Check>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     skips: Vec<Check>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     mappings: BTreeMap<String, Validations>,
 }
 
@@ -303,6 +327,22 @@ mod tests {
         let details = "https://connect-x.heroku.com/api/v3/connections/1234";
         assert_eq!(place(json!({"detail_url": details})), wanted);
         assert_eq!(place(json!({"id": "1234"})), None);
+    }
+
+    #[test]
+    fn lists_that_are_null_are_empty() {
+        let details: Details =
+            serde_json::from_value(json!({"state": "IDLE", "database": null, "mappings": null})).unwrap();
+        let told = details.told("app", "hc");
+        assert!(told.mappings.is_empty() && details.database().is_none() && details.org().is_none());
+        let search: Search = serde_json::from_value(json!({"results": null})).unwrap();
+        assert!(search.results.is_empty() && serde_json::from_value::<Search>(json!({})).is_err());
+        let errors: WriteErrors = serde_json::from_value(json!({"count": null, "results": null})).unwrap();
+        assert!(errors.told().items.is_empty());
+        let checks: Validations =
+            serde_json::from_value(json!({"errors": null, "mappings": {"Account": {"passes": null}}}))
+                .unwrap();
+        assert!(checks.told(None).is_empty());
     }
 
     #[test]

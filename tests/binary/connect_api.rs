@@ -29,6 +29,7 @@ impl Workplace {
         tokio::spawn(connection);
         sql.batch_execute(SCHEMA).await.unwrap();
         let api = ConnectApi::start(KEY, CancellationToken::new()).await.unwrap();
+        api.stand().org = Some("00DHC0000000001AAA".to_owned());
         api.stand().mappings = ["Contact", "RecordType", "User"].map(MappingStand::new).to_vec();
         let text = format!(
             "[connection]\nname = \"acme\"\nenvironment = \"{environment}\"\nengine = \"heroku-connect\"\n[postgres]\n\
@@ -109,6 +110,14 @@ async fn status_says_what_the_api_tells_and_why_where_it_does_not() {
     place.api.stand().next = [Scripted::Answer(200, Vec::new(), "<html>\u{1b}[2J".to_owned())].into();
     let html = place.run(&["status"]);
     assert!(html.status == 0 && html.out.contains("what the database tells: what 127.0.0.1:"), "{html:?}");
+    // One that does not answer keeps nobody waiting who looks at the database.
+    place.api.stand().next = [Scripted::Never].into();
+    let slow = place.run(&["status"]);
+    assert!(slow.status == 0 && slow.out.contains("did not answer within 5 s"), "{slow:?}");
+    // Nothing on this machine is asked by way of a proxy.
+    let proxy = [("HTTP_PROXY", "http://127.0.0.1:9"), ("http_proxy", "http://127.0.0.1:9")];
+    let direct = run(&place.dir, Some(KEY), &proxy, &["status"]);
+    assert!(direct.out.contains("heroku      UNAUTHORIZED"), "{direct:?}");
 
     // With nothing but addresses in the environment.
     let bare = [("DATABASE_URL", place.url.as_str()), ("HEROKU_APP", "no name")];
@@ -132,6 +141,11 @@ async fn what_stops_or_empties_something_asks_as_on_a_connection_of_ours() {
         let looked = place.run(&[&["--read-only"], args].concat());
         assert!(looked.status == 2 && looked.err.contains("--read-only changes nothing"), "{looked:?}");
     }
+    // One question for all of it, on which environment, and which one is told.
+    let both = place.run(&["mapping", "all", "pause", "reload"]);
+    assert_eq!(both.status, 2, "{both:?}");
+    let question = "prod: herokuconnect-angular-12345 of acme-demo: all 4 mappings: Heroku Connect finishes what it has begun";
+    assert!(both.err.contains(question) && both.err.contains("empties the table"), "{both:?}");
     assert!(place.api.stand().asked.iter().all(|asked| asked.starts_with("GET ")));
     let one = place.run(&["mapping", "Contact", "pause", "--yes"]);
     assert!(one.status == 1 && one.err.contains("use: syncdeck mapping all pause"), "{one:?}");
@@ -182,11 +196,13 @@ async fn its_lists_and_checks_are_printed_and_have_json() {
     let errors = place.run(&["heroku", "write-errors", "contact", "--json"]).json();
     assert_eq!((errors["count"].as_i64(), errors["items"][0]["row"].as_str()), (Some(1), Some("7")));
     let asked = place.run(&["heroku", "acknowledge"]);
-    assert!(asked.status == 2 && asked.err.contains("1 notification is acknowledged"), "{asked:?}");
+    assert!(asked.status == 2 && asked.err.contains("test: 1 notification of herokuconnect-angular-12345 of acme-demo is acknowledged, for everybody"), "{asked:?}");
     let acknowledged =
         place.run(&["heroku", "acknowledge", "--event-type", "mapping-error", "--yes", "--json"]);
     assert_eq!(acknowledged.json()["acknowledged"], 1);
     assert!(place.api.stand().notifications.is_empty());
+    // What came after what was counted is not acknowledged.
+    assert_eq!(place.api.stand().acknowledged_before.as_deref(), Some("2026-11-30T10:00:00Z"));
     let checks = place.run(&["heroku", "diagnose"]);
     assert!(checks.status == 3 && checks.out.contains("error     Upsert Field"), "{checks:?}");
     assert!(
@@ -198,6 +214,8 @@ async fn its_lists_and_checks_are_printed_and_have_json() {
     assert_eq!(checks[0]["outcome"], "error");
     for (args, wanted) in [
         (&["heroku", "recover", "Contact"][..], "a mapping is for heroku write-errors and diagnose"),
+        (&["heroku", "acknowledge", "--after", "yesterday"], "--after \"yesterday\" is no date or time"),
+        (&["heroku", "notifications", "--before", "2026-13-01"], "is no date or time"),
         (&["heroku", "diagnose", "--after", "2026-01-01"], "is for heroku notifications and acknowledge"),
         (&["heroku", "state", "--yes"], "--yes is for heroku acknowledge and recover"),
         (&["heroku", "diagnose", "Contract"], "did you mean Contact?"),

@@ -20,21 +20,28 @@ use tokio_util::sync::CancellationToken;
 use crate::beside::{Beside, ROWS, bad_email};
 use crate::support::operator;
 
-const KEY: &str = "HRKU-open-sesame";
+pub const KEY: &str = "HRKU-open-sesame";
+
+/// The audit, as an engine of ours leaves it.
+pub const AUDIT: &str = "CREATE SCHEMA syncdeck; CREATE SEQUENCE syncdeck.act;
+    CREATE TABLE syncdeck.audit (id bigserial PRIMARY KEY, act bigint, at timestamptz DEFAULT clock_timestamp(),
+        actor text, origin text, why text, action text, mapping text, table_name text, record_id integer,
+        error_id bigint, before jsonb, after jsonb, undoes bigint)";
 
 /// A stand-in with the mappings of the tests' schema.
-async fn stand_in() -> ConnectApi {
+pub async fn stand_in() -> ConnectApi {
     let api = ConnectApi::start(KEY, CancellationToken::new()).await.unwrap();
     let contact = MappingStand {
         counts: [20, 21, 3, 4],
         times: [Some("2026-11-30 10:12:43.734321+00:00".to_owned()), Some("2026-11-30T09:00:00Z".to_owned())],
         ..MappingStand::new("Contact")
     };
+    api.stand().org = Some("00DHC0000000001AAA".to_owned());
     api.stand().mappings = vec![contact, MappingStand::new("RecordType"), MappingStand::new("User")];
     api
 }
 
-fn access(api: &ConnectApi) -> heroku::ApiAccess {
+pub fn access(api: &ConnectApi) -> heroku::ApiAccess {
     heroku::ApiAccess {
         app: APP.to_owned(),
         resource: None,
@@ -47,26 +54,31 @@ fn access(api: &ConnectApi) -> heroku::ApiAccess {
 }
 
 /// A client beside the database, with that access to the API.
-async fn client(beside: &Beside, access: heroku::ApiAccess) -> api::Client {
+pub async fn client(beside: &Beside, access: heroku::ApiAccess) -> api::Client {
     with(beside, HerokuApi::new(heroku::Client::new(access).map_err(|error| error.to_string()))).await
 }
 
 async fn with(beside: &Beside, api: HerokuApi) -> api::Client {
-    let session = Session::of_console(Duration::from_secs(15), false);
-    let store = Store::open(&beside.url, "salesforce", &session).await.unwrap();
-    let attached = Attached::open(store, "hc", None).await.unwrap().with_api(api);
+    by(&beside.url, false, api).await
+}
+
+/// A client of that role, or one that only looks.
+pub async fn by(url: &str, read_only: bool, api: HerokuApi) -> api::Client {
+    let session = Session::of_console(Duration::from_secs(15), read_only);
+    let store = Store::open(url, "salesforce", &session).await.unwrap();
+    let attached = Attached::open(store, "hc", None).await.unwrap().with_api(api).await.unwrap();
     api::Client::attached(attached, operator("tester@here")).meant_for("test")
 }
 
 /// How things stand after the API was asked.
-async fn told(client: &api::Client) -> (Overview, HerokuStatus) {
+pub async fn told(client: &api::Client) -> (Overview, HerokuStatus) {
     client.ask_heroku().await;
     let overview = client.overview().await.unwrap();
     let heroku = overview.heroku.clone().unwrap();
     (overview, heroku)
 }
 
-fn mapping<'a>(overview: &'a Overview, name: &str) -> &'a MappingStatus {
+pub fn mapping<'a>(overview: &'a Overview, name: &str) -> &'a MappingStatus {
     overview.mappings.iter().find(|mapping| mapping.name == name).unwrap()
 }
 
@@ -120,13 +132,13 @@ async fn states_counts_and_times_come_from_the_api_beside_what_the_database_tell
 }
 
 /// An access that is wrong in one thing.
-fn wrong(api: &ConnectApi, change: impl Fn(&mut heroku::ApiAccess)) -> heroku::ApiAccess {
+pub fn wrong(api: &ConnectApi, change: impl Fn(&mut heroku::ApiAccess)) -> heroku::ApiAccess {
     let mut access = access(api);
     change(&mut access);
     access
 }
 
-fn answers(status: u16, body: &str) -> Scripted {
+pub fn answers(status: u16, body: &str) -> Scripted {
     Scripted::Answer(status, Vec::new(), body.to_owned())
 }
 
@@ -215,6 +227,13 @@ async fn what_fails_is_named_with_its_remedy_and_the_database_still_tells() {
             "HTTP 500, in words that are not the API's",
         ),
         ("a refusal", vec![answers(503, &refused)], access(&api), "refuses it (HTTP 503): No, \\e]52"),
+        (
+            "an echo of the key",
+            vec![answers(503, &json!({"message": format!("{KEY} is busy")}).to_string())],
+            access(&api),
+            "(HTTP 503): (the API key) is busy",
+        ),
+        ("an answer that breaks off", vec![Scripted::Half], access(&api), "no whole answer from"),
         ("too many requests", vec![limited], access(&api), "limit of requests is used up\nwait 7 s"),
         (
             "details without a state",
@@ -231,6 +250,8 @@ async fn what_fails_is_named_with_its_remedy_and_the_database_still_tells() {
         assert!(trouble.contains(wanted), "{what}: {trouble}");
         assert!(!trouble.contains(['\u{1b}', '\u{7}']) && trouble.len() < 1_500, "{what}: {trouble}");
         assert!(!trouble.contains("HRKU"), "{what}: {trouble}");
+        // Looking does nothing.
+        assert!(!trouble.contains("may have been done"), "{what}: {trouble}");
         assert_eq!((heroku.state, heroku.has_key), (None, true), "{what}");
         let contact = mapping(&overview, "Contact");
         assert_eq!(
@@ -282,13 +303,16 @@ async fn an_answer_that_does_not_come_keeps_nobody_who_looks_waiting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_console_hears_of_a_change_by_itself() {
     let (beside, api) = (Beside::new(None, ROWS).await, stand_in().await);
-    let client = client(&beside, access(&api)).await;
+    let known = HerokuApi::new(heroku::Client::new(access(&api)).map_err(|error| error.to_string()));
+    let client = with(&beside, known.asked_every(Duration::from_millis(50))).await;
     let _events = client.events();
     let state = async || client.overview().await.unwrap().heroku.unwrap().state;
     beside.until("the console knows the state", async || state().await.as_deref() == Some("IDLE")).await;
+    "PAUSED".clone_into(&mut api.stand().state);
+    beside.until("it knows the new state", async || state().await.as_deref() == Some("PAUSED")).await;
     // What is done here is known at once.
-    client.writes(None, Writes::Pause).await.unwrap();
-    assert_eq!(state().await.as_deref(), Some("PAUSED"));
+    client.writes(None, Writes::Resume).await.unwrap();
+    assert_eq!(state().await.as_deref(), Some("IDLE"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,18 +333,14 @@ async fn pausing_resuming_reloading_and_recovering_is_done_there_and_noted_where
         assert!(refused.message.contains(wanted), "{refused}");
     }
 
-    beside
-        .run(
-            "CREATE SCHEMA syncdeck; CREATE SEQUENCE syncdeck.act;
-             CREATE TABLE syncdeck.audit (id bigserial PRIMARY KEY, act bigint, at timestamptz DEFAULT clock_timestamp(),
-                 actor text, origin text, why text, action text, mapping text, table_name text, record_id integer,
-                 error_id bigint, before jsonb, after jsonb, undoes bigint)",
-        )
-        .await;
+    beside.run(AUDIT).await;
     let resumed = client.writes(None, Writes::Resume).await.unwrap();
     assert!(resumed.contains("it says IDLE now") && !resumed.contains("in no audit"), "{resumed}");
     let reloaded = client.reload(Some("contact")).await.unwrap();
-    assert!(reloaded.starts_with("Contact: Heroku Connect is told to empty the table"), "{reloaded}");
+    assert!(
+        reloaded.starts_with("Contact: herokuconnect-angular-12345 of acme-demo is told to empty the table"),
+        "{reloaded}"
+    );
     assert_eq!(mapping(&client.overview().await.unwrap(), "Contact").state, MappingState::Loading);
     "SYSTEM_ERROR".clone_into(&mut api.stand().state);
     client.recover_heroku().await.unwrap();
@@ -332,10 +352,9 @@ async fn pausing_resuming_reloading_and_recovering_is_done_there_and_noted_where
         beside.text(noted).await.unwrap(),
         "1 tester@here the org moves resumed ; 2 tester@here the org moves reloaded Contact; \
          3 tester@here the org moves recovered ; 4 tester@here the org moves reloaded Contact; \
-         5 tester@here the org moves reloaded RecordType; 6 tester@here the org moves reloaded User"
+         4 tester@here the org moves reloaded RecordType; 4 tester@here the org moves reloaded User"
     );
 
-    // One that fails in the middle says how far it came.
     api.stand().mappings.pop();
     let unknown = client.reload(Some("User")).await.unwrap_err();
     assert_eq!(unknown.kind, ErrorKind::Invalid);
@@ -348,7 +367,7 @@ async fn pausing_resuming_reloading_and_recovering_is_done_there_and_noted_where
         looking.writes(None, Writes::Pause).await.map(drop),
         looking.reload(Some("Contact")).await.map(drop),
         looking.recover_heroku().await.map(drop),
-        looking.acknowledge_heroku(&NotificationFilter::default()).await,
+        looking.acknowledge_heroku(&NotificationFilter::default()).await.map(drop),
     ];
     for refused in refusals {
         assert!(refused.unwrap_err().message.contains("read-only"));
@@ -423,7 +442,7 @@ async fn write_errors_notifications_and_checks_are_told_without_what_acts_on_a_t
     let ticket = json!({"result_url": "https://evil.example.com/validations/1"}).to_string();
     let region = client.heroku_write_errors(None).await;
     assert!(region.is_ok());
-    let details = json!({"state": "IDLE", "schema_name": "salesforce", "mappings": []}).to_string();
+    let details = json!({"state": "IDLE", "schema_name": "salesforce", "mappings": null}).to_string();
     api.stand().next = [answers(200, &details), answers(202, &ticket)].into();
     let evil = client.diagnose_heroku(None).await.unwrap_err();
     assert!(evil.message.contains("the API key does not go there"), "{evil}");

@@ -21,6 +21,7 @@ mod causes;
 mod channels;
 mod conditions;
 mod conflicts;
+mod connect_acts;
 mod connect_api;
 mod consistency;
 mod django;

@@ -13,9 +13,12 @@ use crate::domain::attached::told::{HerokuStatus, ToldConnection};
 use crate::domain::reports::overview::{ConnectionStatus, MappingStatus};
 use crate::domain::state::{ConnectionState, MappingState};
 use crate::heroku;
+use crate::heroku::KeptDatabase;
 
 /// Between two answers.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How long somebody who looks once waits for it.
+const GLANCE: Duration = Duration::from_secs(5);
 /// The longest pause after failures, which double it.
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -23,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub struct HerokuApi {
     /// The client, or why there is none.
     client: Result<heroku::Client, String>,
+    /// Between two answers.
+    pause: Duration,
     last: Mutex<Last>,
     /// Whoever holds it asks.
     asking: tokio::sync::Mutex<()>,
@@ -52,7 +57,17 @@ pub(super) struct Heard {
 impl HerokuApi {
     /// An API that can be asked, or why it cannot.
     pub fn new(client: Result<heroku::Client, String>) -> HerokuApi {
-        HerokuApi { client, last: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        HerokuApi { client, pause: PAUSE, last: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+
+    /// The same, asked so often.
+    pub fn asked_every(self, pause: Duration) -> HerokuApi {
+        HerokuApi { pause, ..self }
+    }
+
+    /// The same, for the connection that keeps these tables.
+    pub(super) fn of_database(self, kept: KeptDatabase) -> HerokuApi {
+        HerokuApi { client: self.client.map(|client| client.of_database(kept)), ..self }
     }
 
     fn last<T>(&self, of: impl FnOnce(&mut Last) -> T) -> T {
@@ -71,15 +86,19 @@ impl HerokuApi {
 
     /// What is known.
     pub(super) fn heard(&self) -> Heard {
-        if let Err(why) = &self.client {
-            let status = HerokuStatus { trouble: Some(why.clone()), ..HerokuStatus::default() };
-            return Heard { told: None, status };
-        }
+        let client = match &self.client {
+            Ok(client) => client,
+            Err(why) => {
+                let status = HerokuStatus { trouble: Some(why.clone()), ..HerokuStatus::default() };
+                return Heard { told: None, status };
+            }
+        };
         self.last(|last| {
             let told = last.told.clone().filter(|_| last.failed.is_none());
             let trouble = last.failed.as_ref().map(ToString::to_string);
             let status = HerokuStatus {
                 has_key: true,
+                app: Some(client.app().to_owned()),
                 resource: told.as_ref().map(|told| told.resource.clone()),
                 state: told.as_ref().map(|told| told.state.clone()),
                 meaning: told.as_ref().and_then(|told| told.meaning()).map(str::to_owned),
@@ -99,6 +118,16 @@ impl HerokuApi {
         self.last(|last| last.due.is_none_or(|due| due <= Instant::now()))
     }
 
+    /// Asks like that, and gives up before long; that it did is told like any other failure.
+    pub(in crate::client) async fn glance(&self) {
+        let Ok(client) = &self.client else { return };
+        if tokio::time::timeout(GLANCE, self.ask()).await.is_err() {
+            let (host, seconds) = (client.host(), GLANCE.as_secs());
+            let slow = heroku::Error::Slow { host, seconds, changes: false };
+            self.last(|last| (last.failed, last.due) = (Some(slow), None));
+        }
+    }
+
     /// Asks, where it is time; whoever asks already is waited for.
     pub(in crate::client) async fn ask(&self) {
         let Ok(client) = &self.client else { return };
@@ -112,10 +141,10 @@ impl HerokuApi {
             match told {
                 Ok(told) => {
                     (last.told, last.at, last.failed) = (Some(Arc::new(told)), Some(Utc::now()), None);
-                    last.pause = PAUSE;
+                    last.pause = self.pause;
                 }
                 Err(error) => {
-                    last.pause = error.wait().unwrap_or((last.pause * 2).clamp(PAUSE, LONGEST));
+                    last.pause = error.wait().unwrap_or((last.pause * 2).clamp(self.pause, LONGEST));
                     last.failed = Some(error);
                 }
             }
@@ -184,9 +213,12 @@ impl From<heroku::Error> for ClientError {
             Error::KeyRefused { .. } | Error::NoAccess { .. } | Error::NoKey { .. } => ErrorKind::NoRights,
             Error::NoApp { .. } | Error::NoConnection { .. } => ErrorKind::NotFound,
             Error::Refused { status: 409, .. } => ErrorKind::Conflict,
-            Error::ReadOnly | Error::Several { .. } | Error::OtherSchema { .. } | Error::Refused { .. } => {
-                ErrorKind::Refused
-            }
+            Error::ReadOnly
+            | Error::Several { .. }
+            | Error::OtherSchema { .. }
+            | Error::OtherDatabase { .. }
+            | Error::Unproven { .. }
+            | Error::Refused { .. } => ErrorKind::Refused,
             Error::Limited { .. }
             | Error::Unreachable { .. }
             | Error::Lost { .. }

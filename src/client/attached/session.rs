@@ -13,6 +13,7 @@ use crate::domain::attached::mode::WriteMode;
 use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::RowRef;
 use crate::domain::values::nearest::nearest;
+use crate::heroku::KeptDatabase;
 use crate::postgres::Store;
 use crate::postgres::attached::catalog::AttachedTable;
 
@@ -98,9 +99,14 @@ impl Attached {
         Ok(Attached { store, name, writes, heroku, held: Arc::default(), looking: Arc::default() })
     }
 
-    /// The same, with Heroku Connect's API.
-    pub fn with_api(self, api: HerokuApi) -> Attached {
-        Attached { heroku: Arc::new(api), ..self }
+    /// The same, with Heroku Connect's API, of which only the connection that keeps this database is used.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not tell which database this is.
+    pub async fn with_api(self, api: HerokuApi) -> Result<Attached, ClientError> {
+        let (database, org) = self.store.attached_identity().await?;
+        let heroku = Arc::new(api.of_database(KeptDatabase { database, org }));
+        Ok(Attached { heroku, ..self })
     }
 
     /// How Heroku Connect writes, where its configuration here or its API says so, and which of them does.

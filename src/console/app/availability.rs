@@ -18,6 +18,8 @@ const UNREAD: &str = "the record could not be read";
 const NO_QUICK_FIX: &str = "nothing here is mended by one key; f shows what helps, e edits";
 /// Said of what is taken over already.
 const OWN: &str = "these tables are syncdeck's already; adopt undo gives them back to Heroku Connect";
+/// Said of the key that does one of two things, where it is not known which.
+const UNKNOWN: &str = "it is not known whether Heroku Connect is paused: use :pause-all or :resume-all";
 /// Said of what needs the database while that is out of reach.
 pub(super) const AWAY: &str =
     "PostgreSQL is out of reach: what shows is as it was last seen, and stays until it is back";
@@ -36,6 +38,9 @@ impl Command {
         let by_api = app.ctx.heroku().is_some_and(|heroku| heroku.has_key);
         if let Some(why) = beside_heroku(self.id, by_api).filter(|_| app.ctx.is_attached()) {
             return Some(why);
+        }
+        if self.id == Id::Writes && app.ctx.heroku().is_some_and(|heroku| !heroku.is_known()) {
+            return Some(UNKNOWN);
         }
         if app.ctx.database.lost.is_some() && self.needs_the_database(app, pane) {
             return Some(AWAY);

@@ -240,6 +240,11 @@ fn heroku_connect(app: &App, state: ConnectionState, width: usize) -> (&'static 
     let wide = width >= 100;
     let told = app.ctx.heroku();
     let word = told.and_then(|told| told.state.as_deref()).map(str::to_lowercase);
+    // What was told some time ago may have passed.
+    let old = told.and_then(|told| told.old_since(app.ctx.now));
+    let wide = wide && old.is_none();
+    let at = old.map(|at| app.ctx.local(at).format(" at %H:%M").to_string()).unwrap_or_default();
+    let word = word.map(|word| word + &at);
     match (word, told.and_then(HerokuStatus::failure)) {
         (None, Some(_)) => ("▲", "Heroku Connect's API fails".to_owned(), theme.warn()),
         (Some(word), _) if state != ConnectionState::Ok => {
@@ -249,6 +254,7 @@ fn heroku_connect(app: &App, state: ConnectionState, width: usize) -> (&'static 
             ("=", format!("Heroku Connect {word}"), theme.warn())
         }
         (Some(word), _) if wide => ("●", format!("attached to Heroku Connect · {word}"), theme.good()),
+        (Some(word), _) if old.is_some() => ("●", format!("Heroku Connect {word}"), theme.good()),
         (None, None) if wide => ("●", "attached to Heroku Connect".to_owned(), theme.good()),
         _ => ("●", "Heroku Connect".to_owned(), theme.good()),
     }

@@ -1,6 +1,6 @@
 //! What is done to a mapping or to all of them, and what is asked before: on production, whatever stops writes.
 
-use crate::domain::attached::told::{EMPTIES, PAUSES};
+use crate::domain::attached::told::{EMPTIES, HerokuStatus, PAUSES};
 use crate::domain::operations::operation::{Confirm, confirm_stop};
 use crate::domain::reports::overview::{MappingStatus, Writes};
 use crate::domain::state::{ConnectionState, MappingState};
@@ -59,7 +59,10 @@ impl App {
             _ => "All records are read again from Salesforce, which takes API requests and a while.",
         };
         let end = if does.ends_with('.') { "" } else { "." };
-        let text = format!("All {count} mappings of this connection. {does}{end}");
+        let text = match attached {
+            true => self.of_heroku(&format!("all {count} mappings"), does),
+            false => format!("All {count} mappings of this connection. {does}{end}"),
+        };
         self.begin_or_ask(effect, Some(text))
     }
 
@@ -75,13 +78,12 @@ impl App {
 
     pub(super) fn ask_reload(&mut self) -> Vec<Effect> {
         let Some(name) = self.mapping().map(|mapping| mapping.name.clone()) else { return Vec::new() };
-        let text = match self.ctx.is_attached() {
-            true => format!("{name}: {EMPTIES}."),
-            false => format!(
-                "{name}: all its records are read again from Salesforce, which takes API requests and a while. What waits to be \
-                 sent stays."
-            ),
-        };
+        if self.ctx.is_attached() {
+            return self.begin_or_ask(Effect::Reload(Some(name)), None);
+        }
+        let text = format!(
+            "{name}: all its records are read again from Salesforce, which takes API requests and a while. What waits to be sent stays."
+        );
         self.overlays.push(Overlay::confirm(text, Confirm::Yes, Effect::Reload(Some(name))));
         Vec::new()
     }
@@ -104,14 +106,36 @@ impl App {
         }
     }
 
+    /// What Heroku Connect is told to do: on which environment, which one, and with what.
+    fn of_heroku(&self, whose: &str, does: &str) -> String {
+        let environment = self.ctx.environment().to_uppercase();
+        let heroku = self.ctx.heroku().map(HerokuStatus::whose).unwrap_or_default();
+        format!("{environment}: {heroku}: {whose}. {does}.")
+    }
+
     /// What is asked on production before writes are stopped, and how.
     fn stops(&self, effect: &Effect) -> (Option<String>, Confirm) {
-        let Some((mapping, does)) = effect.stops() else { return (None, Confirm::Yes) };
+        let attached = self.ctx.is_attached();
+        // A table that is emptied stops more than writes.
+        let empties = match effect {
+            Effect::Reload(mapping) if attached => Some((mapping.as_deref(), EMPTIES)),
+            _ => None,
+        };
+        let Some((mapping, does)) = empties.or_else(|| effect.stops()) else { return (None, Confirm::Yes) };
         let all = self.ctx.mappings().len();
         let environment = self.ctx.environment();
         let confirm = confirm_stop(if mapping.is_some() { 1 } else { all }, environment);
         let whose = mapping.map_or_else(|| format!("all {all} mappings"), str::to_owned);
-        let text = format!("{}: the writes of {whose}: {does}.", environment.to_uppercase());
-        if confirm == Confirm::Nothing { (None, Confirm::Yes) } else { (Some(text), confirm) }
+        let text = match attached {
+            true => self.of_heroku(&whose, does),
+            false => format!("{}: the writes of {whose}: {does}.", environment.to_uppercase()),
+        };
+        if confirm == Confirm::Nothing && empties.is_some() {
+            (Some(text), Confirm::Yes)
+        } else if confirm == Confirm::Nothing {
+            (None, Confirm::Yes)
+        } else {
+            (Some(text), confirm)
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The console on a database that Heroku Connect keeps: what it says it is, and keys that cannot do anything there.
 
 use super::screens::text;
-use super::world::{console, full, now, overview, press};
+use super::world::{console, full, now, overview, press, type_in};
 use crate::console::app::update::update;
 use crate::console::effect::Effect;
 use crate::console::msg::Msg;
@@ -77,6 +77,8 @@ fn a_key_that_needs_an_engine_of_ours_says_why_it_does_nothing() {
 fn with_api(state: Option<&str>, trouble: Option<&str>) -> Overview {
     let heroku = HerokuStatus {
         has_key: true,
+        app: Some("acme-prod".to_owned()),
+        resource: state.map(|_| "herokuconnect-1".to_owned()),
         state: state.map(str::to_owned),
         told_at: state.map(|_| now()),
         trouble: trouble.map(str::to_owned),
@@ -87,6 +89,11 @@ fn with_api(state: Option<&str>, trouble: Option<&str>) -> Overview {
 
 #[test]
 fn the_header_says_what_its_api_tells_and_why_it_does_not() {
+    let told_before = |seconds: i64| {
+        let mut overview = with_api(Some("IDLE"), None);
+        overview.heroku.as_mut().unwrap().told_at = Some(now() - chrono::Duration::seconds(seconds));
+        overview
+    };
     let unwell = |state: &str, of: ConnectionState| {
         let mut overview = with_api(Some(state), None);
         overview.connection.state = of;
@@ -99,6 +106,8 @@ fn the_header_says_what_its_api_tells_and_why_it_does_not() {
         (with_api(None, None), "● attached to Heroku Connect "),
         (with_api(None, Some("Heroku refuses the API key\nset it")), "▲ Heroku Connect's API fails"),
         (with_api(None, Some("Heroku refuses the API key\nset it")), "Heroku refuses the API key"),
+        (told_before(30), "● attached to Heroku Connect · idle "),
+        (told_before(31), "● Heroku Connect idle at 14:0"),
         (unwell("UNAUTHORIZED", ConnectionState::Unauthorized), "▲ Heroku Connect unauthorized"),
         (unwell("UNAUTHORIZED", ConnectionState::Unauthorized), "sign in again"),
         (with_api(Some("\u{1b}[31mODD"), None), "attached to Heroku Connect · \\e[31modd"),
@@ -141,6 +150,9 @@ fn keys_pause_resume_and_reload_by_its_api_after_a_question_that_says_what_it_do
         update(&mut app, Msg::Overview(Ok(with_api(state, None))));
         press(&mut app, &format!("1 {key}"));
         assert!(text(&app).contains(question), "{key}:\n{}", text(&app));
+        // Which one is told, and on what environment.
+        let screen = text(&app).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(screen.contains("herokuconnect-1 of acme-prod"), "{key}:\n{}", text(&app));
         assert_eq!(press(&mut app, "y"), [effect], "{key}");
     }
     let mut app = full((120, 40));
@@ -151,5 +163,57 @@ fn keys_pause_resume_and_reload_by_its_api_after_a_question_that_says_what_it_do
         update(&mut app, Msg::Overview(Ok(attached())));
         press(&mut app, &format!("1 {key}"));
         assert!(app.overlays.is_empty() && text(&app).contains("HEROKU_API_KEY"), "{}", text(&app));
+    }
+}
+
+#[test]
+fn a_key_that_does_one_of_two_things_is_not_guessed_where_the_state_is_not_known() {
+    for overview in [
+        with_api(None, Some("Heroku refuses the API key\nset it")),
+        with_api(None, None),
+        with_api(Some("DREAMING"), None),
+    ] {
+        let mut app = full((120, 40));
+        update(&mut app, Msg::Overview(Ok(overview)));
+        press(&mut app, "1 p");
+        assert!(app.overlays.is_empty(), "{}", text(&app));
+        let screen = text(&app);
+        assert!(screen.contains(":pause-all") && screen.contains(":resume-all"), "{screen}");
+    }
+}
+
+#[test]
+fn emptying_tables_on_production_is_asked_about_as_stopping_their_writes() {
+    let reload = |effect: &Effect, environment: &str| {
+        let mut overview = with_api(Some("IDLE"), None);
+        environment.clone_into(&mut overview.connection.environment);
+        let mut app = full((120, 40));
+        update(&mut app, Msg::Overview(Ok(overview)));
+        let count = app.ctx.mappings().len();
+        press(&mut app, "1");
+        let asked = if matches!(effect, Effect::Reload(None)) {
+            press(&mut app, ":");
+            type_in(&mut app, "reload all");
+            press(&mut app, "Enter")
+        } else {
+            press(&mut app, "L")
+        };
+        assert!(asked.is_empty());
+        (app, count)
+    };
+    let (all, one) = (Effect::Reload(None), Effect::Reload(Some("Account".to_owned())));
+    let (mut app, count) = reload(&all, "prod");
+    let screen = text(&app).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        screen.contains("PROD: herokuconnect-1 of acme-prod: all") && screen.contains("empties"),
+        "{screen}"
+    );
+    assert!(press(&mut app, "y").is_empty(), "a yes is not enough for {count}");
+    let (mut app, _) = reload(&one, "prod");
+    assert!(text(&app).contains("PROD: herokuconnect-1 of acme-prod: Account"), "{}", text(&app));
+    assert_eq!(press(&mut app, "y"), std::slice::from_ref(&one));
+    for effect in [all, one] {
+        let (mut app, _) = reload(&effect, "test");
+        assert_eq!(press(&mut app, "y"), [effect], "at least a yes");
     }
 }

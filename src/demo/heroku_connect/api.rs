@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,12 @@ pub struct ApiStand {
     pub state: String,
     /// The schema that it keeps.
     pub schema: String,
+    /// The name of its database, where it tells that.
+    pub database: Option<String>,
+    /// The id of its org, where it tells that.
+    pub org: Option<String>,
+    /// Another app that the key's account may see, which `POST /auth` tells of first, too.
+    pub other_app: Option<String>,
     /// Whether its writes are ordered ones.
     pub ordered: bool,
     /// Its mappings.
@@ -49,6 +56,8 @@ pub struct ApiStand {
     pub region: Option<String>,
     /// Whether the key's account was let in; until then nothing is found.
     pub let_in: bool,
+    /// Up to when notifications were acknowledged last.
+    pub acknowledged_before: Option<String>,
     /// Objects that somebody had loaded again.
     pub reloads: Vec<String>,
     /// Each request, `GET /connections`.
@@ -68,6 +77,10 @@ pub enum Scripted {
     Answer(u16, Vec<(&'static str, String)>, String),
     /// None ever comes.
     Never,
+    /// One that breaks off.
+    Half,
+    /// The stand-in's own.
+    Own,
 }
 
 /// A mapping, as it stands.
@@ -120,6 +133,9 @@ impl ConnectApi {
         let stand = ApiStand {
             state: "IDLE".to_owned(),
             schema: "salesforce".to_owned(),
+            database: None,
+            org: None,
+            other_app: None,
             ordered: false,
             mappings: Vec::new(),
             write_errors: Vec::new(),
@@ -127,6 +143,7 @@ impl ConnectApi {
             diagnosis: json!({"errors": [], "warnings": [], "passes": [], "skips": [], "mappings": {}}),
             region: None,
             let_in: true,
+            acknowledged_before: None,
             reloads: Vec::new(),
             asked: Vec::new(),
             next: VecDeque::new(),
@@ -169,11 +186,24 @@ impl ApiStand {
             "detail_url": format!("{region}/api/v3/connections/{CONNECTION}")})
     }
 
+    /// What the account of the key may see, of every app.
+    fn all_found(&self, url: &str) -> Vec<Value> {
+        let other = self.other_app.iter().map(|app| {
+            let mut other = self.found(url);
+            (other["app_name"], other["resource_name"]) =
+                (json!(app), json!(format!("herokuconnect-of-{app}")));
+            other["id"] = json!("another");
+            other
+        });
+        other.chain([self.found(url)]).collect()
+    }
+
     /// The connection with its mappings.
     fn told(&self) -> Value {
         let mappings: Vec<Value> = self.mappings.iter().map(MappingStand::told).collect();
         json!({"id": CONNECTION, "_id": 654_321, "name": "acme", "app_name": APP, "resource_name": RESOURCE,
-            "schema_name": self.schema, "db_key": "DATABASE_URL", "state": self.state, "mappings_summary_state": "OK",
+            "schema_name": self.schema, "organization_id": self.org,
+            "database": {"host": "127.0.0.1", "port": 5432, "database": self.database}, "db_key": "DATABASE_URL", "state": self.state, "mappings_summary_state": "OK",
             "detail_url": format!("/api/v3/connections/{CONNECTION}"), "plan": "demo", "soap_batch_size": 200,
             "metrics": {"last_write_activity_time": null}, "features": {"poll_db_no_merge": self.ordered},
             "mappings": mappings})
@@ -206,10 +236,12 @@ impl ApiStand {
     /// Notifications that a query asks for.
     fn matching(&self, query: &HashMap<String, String>) -> Vec<Value> {
         let is = |of: &&Value, key: &str| query.get(key).is_none_or(|wanted| of[key] == wanted.as_str());
-        let at = |of: &&Value| of["created_at"].as_str().unwrap_or_default().to_owned();
+        let at = |of: &&Value| of["created_at"].as_str().and_then(time);
+        let bound = |key: &str| query.get(key).and_then(|text| time(text));
+        let (after, before) = (bound("after"), bound("before"));
         let all = self.notifications.iter().filter(|of| is(of, "event_type"));
-        let all = all.filter(|of| query.get("after").is_none_or(|after| at(of) >= *after));
-        all.filter(|of| query.get("before").is_none_or(|before| at(of) <= *before)).cloned().collect()
+        let all = all.filter(|of| after.is_none_or(|after| at(of) >= Some(after)));
+        all.filter(|of| before.is_none_or(|before| at(of) <= Some(before))).cloned().collect()
     }
 
     fn answer(
@@ -224,7 +256,8 @@ impl ApiStand {
         match (method.as_str(), parts.as_slice()) {
             ("GET", ["connections"]) => {
                 let is = |key: &str, wanted: &str| query.get(key).is_none_or(|value| value == wanted);
-                let there = self.let_in && is("app", APP) && is("resource_name", RESOURCE);
+                let sync = query.get("addon_type").is_some_and(|value| value == "1");
+                let there = self.let_in && sync && is("app", APP) && is("resource_name", RESOURCE);
                 let results: Vec<Value> = there.then(|| self.found(url)).into_iter().collect();
                 told(
                     StatusCode::OK,
@@ -237,7 +270,7 @@ impl ApiStand {
                 told(
                     StatusCode::OK,
                     &json!({"user": {"id": "u", "email": "ada@example.com"},
-                    "connections": [self.found(url)], "regions": {}, "cells": {}}),
+                    "connections": self.all_found(url), "regions": {}, "cells": {}}),
                 )
             }
             ("GET", ["api", "v3", "connections", CONNECTION]) => told(StatusCode::OK, &self.told()),
@@ -286,12 +319,19 @@ impl ApiStand {
             }
             ("POST", ["api", "v3", "connections", CONNECTION, "notifications", "acknowledge"]) => {
                 let gone = self.matching(query);
+                self.acknowledged_before = query.get("before").cloned();
                 self.notifications.retain(|of| !gone.contains(of));
                 nothing(StatusCode::NO_CONTENT)
             }
             _ => told(StatusCode::NOT_FOUND, &json!({"message": "Not found"})),
         }
     }
+}
+
+/// A time, or the begin of a day.
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let day = || Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0)?.and_utc());
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc)).or_else(day)
 }
 
 fn told(status: StatusCode, body: &Value) -> Response<Body> {
@@ -318,6 +358,11 @@ fn scripted(status: u16, headers: &[(&'static str, String)], body: String) -> Re
     response
 }
 
+fn half() -> Response<Body> {
+    let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    Response::new(Body::from_stream(futures_util::stream::iter([Ok(Bytes::from("{")), Err(cut)])))
+}
+
 async fn answer(State(api): State<ConnectApi>, request: Request) -> Response<Body> {
     let (method, uri, headers): (Method, _, HeaderMap) =
         (request.method().clone(), request.uri().clone(), request.headers().clone());
@@ -329,7 +374,8 @@ async fn answer(State(api): State<ConnectApi>, request: Request) -> Response<Bod
     match next {
         Some(Scripted::Answer(status, headers, body)) => return scripted(status, &headers, body),
         Some(Scripted::Never) => std::future::pending().await,
-        None => {}
+        Some(Scripted::Half) => return half(),
+        Some(Scripted::Own) | None => {}
     }
     let key = headers.get("authorization").and_then(|value| value.to_str().ok());
     let wanted = format!("Bearer {}", api.key);

@@ -27,6 +27,9 @@ pub const TAKEOVER: &str = "takeover.toml";
 /// What the stand-in for Heroku Connect's engine tells.
 pub(super) const LOG: &str = "heroku.log";
 
+/// The org whose tables these are.
+const ORG: &str = "00Dsd0000000001EAA";
+
 /// What Heroku Connect maps here: object, whether it is read only, and its fields.
 const MAPPINGS: [Mapped; 3] = [
     Mapped {
@@ -92,7 +95,7 @@ impl HerokuConnectDemo {
     pub async fn start(options: &Options) -> Result<HerokuConnectDemo> {
         let workspace = Workspace::start(options).await?;
         let exported: Vec<Value> = MAPPINGS.iter().map(Mapped::exported).collect();
-        let export = json!({"version": 1, "connection": {"organization_id": "00Dsd0000000001EAA", "app_name": api::APP,
+        let export = json!({"version": 1, "connection": {"organization_id": ORG, "app_name": api::APP,
             "features": {"poll_db_no_merge": false}}, "mappings": exported});
         write(&workspace.dir.join("export.json"), &format!("{export:#}\n"))?;
         let pause = workspace.dir.join("paused");
@@ -104,15 +107,21 @@ impl HerokuConnectDemo {
         let log = workspace.dir.join(LOG);
         let log = std::fs::File::create(&log).wrap_err_with(|| format!("cannot write {}", log.display()))?;
         let told = workspace.connect_api.clone();
+        let database = sql.query_one("SELECT current_database()::text", &[]).await?.get(0);
         if let Some(told) = &told {
             let mut stand = told.stand();
             stand.mappings = MAPPINGS.iter().map(|mapped| api::MappingStand::new(mapped.object)).collect();
             stand.diagnosis = api::diagnosis();
+            stand.org = Some(ORG.to_owned());
+            stand.database = Some(database);
             stand.pause = Some(pause.clone());
         }
         let mut stand_in = stand_in::StandIn::new(workspace.org.clone(), pause, log, told, stop.clone());
         stand_in.tell("info", &format!("what to try: {}", workspace.dir.join(WORDS).display()), "");
         stand_in.poll(&sql).await.wrap_err("the records cannot be read")?;
+        // Whoever asks from now on is told something.
+        stand_in.tell_read();
+        stand_in.tell_counts(&sql).await.wrap_err("the records cannot be counted")?;
         tasks.spawn(stand_in.run(sql));
         tasks.spawn(shop::run(connect(&workspace).await?, stop.clone()));
         Ok(HerokuConnectDemo { workspace, tasks, stop })

@@ -68,8 +68,6 @@ impl StandIn {
 
     /// Works until the end. What PostgreSQL refuses is tried again with the next look.
     pub(super) async fn run(mut self, mut sql: Client) {
-        self.tell_read();
-        let _ = self.tell_counts(&sql).await;
         let (mut polled, mut counted, mut paused) = (Instant::now(), Instant::now(), false);
         while !self.stop.is_cancelled() {
             let rests = self.pause.exists();

@@ -15,6 +15,9 @@ pub const PAUSES: &str = "Heroku Connect finishes what it has begun; then nothin
 pub const EMPTIES: &str = "Heroku Connect empties the table and loads all records again: applications find rows missing until that is done, \
     and numbers of rows (id) may change";
 
+/// What was told so many seconds ago is as it is now.
+const FRESH: i64 = 30;
+
 /// The word of a connection that somebody paused.
 const PAUSED: &str = "PAUSED";
 
@@ -86,6 +89,8 @@ const MAPPINGS: [(&str, &str, MappingState); 23] = [
 /// A connection, as the API tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToldConnection {
+    /// The app that has it.
+    pub app: String,
     /// The add-on: `herokuconnect-angular-12345`.
     pub resource: String,
     /// The schema that it keeps.
@@ -115,6 +120,11 @@ impl ToldConnection {
     pub fn standing(&self) -> ConnectionState {
         let found = CONNECTIONS.iter().find(|(word, ..)| *word == self.state);
         found.map_or(ConnectionState::Unknown, |(.., state)| *state)
+    }
+
+    /// Which one it is: `herokuconnect-angular-12345 of acme-prod`.
+    pub fn whose(&self) -> String {
+        format!("{} of {}", self.resource, self.app)
     }
 
     /// The mapping of an object; case does not matter, for tables have small letters only.
@@ -170,6 +180,8 @@ impl ToldMapping {
 pub struct HerokuStatus {
     /// Whether it can be asked, and told what to do: an app is named, and there is a key.
     pub has_key: bool,
+    /// The app whose connection it is; nothing where it cannot be asked.
+    pub app: Option<String>,
     /// The add-on: `herokuconnect-angular-12345`; nothing while the API does not tell.
     pub resource: Option<String>,
     /// The connection's state, in the API's word; nothing while the API does not tell.
@@ -186,6 +198,23 @@ impl HerokuStatus {
     /// Whether somebody paused the connection.
     pub fn is_paused(&self) -> bool {
         self.state.as_deref() == Some(PAUSED)
+    }
+
+    /// Whether its state is known, and what that means.
+    pub fn is_known(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| CONNECTIONS.iter().any(|(word, ..)| word == state))
+    }
+
+    /// Which Heroku Connect it is, as far as that is known: `herokuconnect-angular-12345 of acme-prod`.
+    pub fn whose(&self) -> String {
+        let parts = [self.resource.as_deref(), self.app.as_deref()];
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { "Heroku Connect".to_owned() } else { parts.join(" of ") }
+    }
+
+    /// When its state was told, where that is some time ago.
+    pub fn old_since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.told_at.filter(|at| self.state.is_some() && (now - *at).num_seconds() > FRESH)
     }
 
     /// Why the API that is asked does not answer, on one line.

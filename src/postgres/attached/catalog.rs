@@ -177,6 +177,30 @@ impl Store {
         })
     }
 
+    /// The database's name, and the org that Heroku Connect's tables are of, where that can be read.
+    pub async fn attached_identity(&self) -> Result<(String, Option<String>), Error> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT current_database()::text, EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+                     JOIN pg_namespace n ON n.oid = relnamespace
+                     WHERE nspname = $1 AND relname = '_hcmeta' AND attname = 'org_id' AND NOT attisdropped
+                         AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))",
+                &[&self.schema_name],
+            )
+            .await
+            .context("ask which database this is")?;
+        let (database, is_told): (String, bool) = (row.get(0), row.get(1));
+        if !is_told {
+            return Ok((database, None));
+        }
+        let org =
+            format!("SELECT org_id::text FROM {}._hcmeta ORDER BY id LIMIT 1", quote(&self.schema_name));
+        let org = client.query_opt(&org, &[]).await.context("read _hcmeta")?;
+        let org: Option<String> = org.and_then(|row| row.get(0));
+        Ok((database, org.filter(|id| !id.is_empty())))
+    }
+
     /// Rows of a table by their number, or by their record: 15 or 18 characters.
     pub async fn attached_find(
         &self,
