@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 
-use crate::domain::changes::dispatch::NONE_SENT;
+use crate::domain::changes::dispatch::{NONE_LEFT, NONE_SENT};
 use crate::domain::changes::unit::{self, Unit, UnitEffect, UnitEvent, UnitPhase};
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
@@ -66,6 +66,7 @@ impl Store {
             Rows::Later => writeback::all_deferred(&mine),
         };
         acked.deferred = deferred.len();
+        self.audit_taken_out(&transaction, &mine).await?;
         both(
             settle_units(&transaction, token, &mine, units, &deferred),
             sync_errors::settle_errors(&transaction, &self.grouping, &mine),
@@ -147,6 +148,19 @@ impl Store {
                 .execute_cached(&sql, &[&table, &failed.rows, &failed.upto, &Value::Object(failed.how)])
                 .await
                 .context("mark failed changes")?;
+        }
+        Ok(())
+    }
+
+    /// What somebody set to IGNORED and the claim met first is an operation of his all the same.
+    async fn audit_taken_out(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
+        let mut tables: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for ack in acks.iter().filter(|ack| matches!(ack.outcome, UnitOutcome::Nothing { reason: NONE_LEFT }))
+        {
+            tables.entry(&ack.unit.table).or_default().push(ack.unit.row.0);
+        }
+        for (table, rows) in tables {
+            self.audit_ignored(transaction, table, &rows).await?;
         }
         Ok(())
     }
