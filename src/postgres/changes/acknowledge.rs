@@ -15,7 +15,7 @@ use crate::domain::names::{RowId, RowRef};
 use crate::postgres::changes::keys;
 use crate::postgres::changes::writeback;
 use crate::postgres::errors::sync_errors;
-use crate::postgres::tables::verify::AGAIN;
+use crate::postgres::operations::revert::read_once_more;
 
 use crate::postgres::changes::queue::{
     ARCHIVE_COLUMNS, Ack, Acked, Awaited, STILL_UNSENT, UNITS_BY_KEY, UnitOutcome,
@@ -175,14 +175,12 @@ impl Store {
         }
         for (table, rows) in tables {
             let sql = format!(
-                "INSERT INTO syncdeck.reread (table_name, sfid)
-                 SELECT $1, sfid FROM {} WHERE id = ANY($2) AND sfid IS NOT NULL {AGAIN}",
+                "SELECT sfid::text FROM {} WHERE id = ANY($1) AND sfid IS NOT NULL",
                 self.table(table)
             );
-            transaction
-                .execute_cached(&sql, &[&table, &rows])
-                .await
-                .context("have records read once more")?;
+            let found = transaction.query_cached(&sql, &[&rows]).await.context("look for records of rows")?;
+            let sfids: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+            read_once_more(transaction, table, &sfids).await?;
         }
         Ok(())
     }
