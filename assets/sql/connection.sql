@@ -159,8 +159,7 @@ BEGIN
     END;
 END $function$;
 
--- Captures a row again as an insert, from its current values. Returns the log entry's id, NULL without an id. As Heroku
--- Connect's does, it keeps id and sfid, whoever wants to leave them out.
+-- Captures a row again as an insert, from its current values. Returns the log entry's id, NULL without an id.
 CREATE OR REPLACE FUNCTION {schema}.hc_capture_insert_from_row(
     source_row {hstore}.hstore, table_name varchar, excluded_cols text[] DEFAULT ARRAY[]::text[]
 ) RETURNS integer LANGUAGE plpgsql AS $function$
@@ -171,14 +170,13 @@ BEGIN
         RETURN NULL;
     END IF;
     IF excluded_cols OPERATOR(pg_catalog.&&) ARRAY['id', 'sfid'] THEN
-        RAISE NOTICE 'id and sfid stay in a captured insert';
+        RAISE EXCEPTION 'id and sfid cannot be left out of a captured insert';
     END IF;
     INSERT INTO {schema}._trigger_log (txid, created_at, state, action, table_name, record_id, values)
     VALUES (txid_current(), clock_timestamp(), 'NEW', 'INSERT', hc_capture_insert_from_row.table_name,
         (source_row OPERATOR({hstore}.->) 'id')::integer,
         {hstore}.delete({schema}.hc_printed_one_way(source_row, hc_capture_insert_from_row.table_name),
-            pg_catalog.array_remove(pg_catalog.array_remove(excluded_cols, 'id'), 'sfid')
-                OPERATOR(pg_catalog.||) ARRAY['_hc_lastop', '_hc_err'])::text)
+            excluded_cols OPERATOR(pg_catalog.||) ARRAY['_hc_lastop', '_hc_err'])::text)
     RETURNING id INTO entry_id;
     RETURN entry_id;
 END $function$;

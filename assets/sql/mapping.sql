@@ -73,12 +73,17 @@ BEGIN
         RETURN NEW;
     END IF;
     -- Who writes a whole row back as it once read it (an object mapper does) knows neither the record that it has since, nor
-    -- where it stands since: it takes away neither, and of that alone nothing would be sent.
-    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (NEW.sfid IS NULL AND OLD.sfid IS NOT NULL
-        OR coalesce(NEW._hc_lastop, '') OPERATOR(pg_catalog.<>) coalesce(OLD._hc_lastop, '')
-        OR coalesce(NEW._hc_err, '') OPERATOR(pg_catalog.<>) coalesce(OLD._hc_err, ''))
+    -- where it stands since: it takes away neither, and of that alone nothing would be sent. IS DISTINCT FROM would take
+    -- whatever = the session's search path finds.
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (coalesce(NEW.sfid, '') OPERATOR(pg_catalog.=) ''
+            AND ((NEW.sfid IS NULL) OPERATOR(pg_catalog.<>) (OLD.sfid IS NULL) OR NEW.sfid OPERATOR(pg_catalog.<>) OLD.sfid)
+        OR (NEW._hc_lastop IS NULL) OPERATOR(pg_catalog.<>) (OLD._hc_lastop IS NULL)
+        OR NEW._hc_lastop OPERATOR(pg_catalog.<>) OLD._hc_lastop
+        OR (NEW._hc_err IS NULL) OPERATOR(pg_catalog.<>) (OLD._hc_err IS NULL) OR NEW._hc_err OPERATOR(pg_catalog.<>) OLD._hc_err)
         AND pg_catalog.current_setting('xmlbinary') OPERATOR(pg_catalog.=) 'base64' THEN
-        NEW.sfid := coalesce(NEW.sfid, OLD.sfid);
+        IF coalesce(NEW.sfid, '') OPERATOR(pg_catalog.=) '' THEN
+            NEW.sfid := OLD.sfid;
+        END IF;
         NEW._hc_lastop := OLD._hc_lastop;
         NEW._hc_err := OLD._hc_err;
     END IF;

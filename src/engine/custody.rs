@@ -12,9 +12,10 @@ use crate::domain::changes::dispatch::Content;
 use crate::domain::errors::catalogue::{self, code_and_message};
 use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::names::RowId;
+use crate::domain::names::{RowId, RowRef};
 use crate::postgres::Error;
 use crate::postgres::changes::custody::{RowHint, Unowned};
+use crate::postgres::changes::given_up::FinishedEntries;
 use crate::postgres::errors::sync_errors::NewError;
 
 use super::Shared;
@@ -65,16 +66,9 @@ impl Walk {
             shared.log.of("custody").error(text, json!({"code": "ENTRY_UNREADABLE"}));
         }
         if !found.finished.is_empty() {
-            let (archived, given_up) = shared.store.archive_finished(&found.finished).await?;
-            let text = format!("{archived} entries whose state says that they are done with were archived");
-            shared.log.of("custody").info(text, json!({}));
-            if given_up > 0 {
-                news = true;
-                let text = format!(
-                    "the failed changes of {given_up} rows were given up by their state in _trigger_log; their errors are over"
-                );
-                shared.log.of("custody").warn(text, json!({"rows": given_up}));
-            }
+            let finished = shared.store.archive_finished(&mappings, &found.finished).await?;
+            news |= !finished.given_up.is_empty() || !finished.put_back.is_empty();
+            tell_finished(shared, &finished);
         }
         news |= adopt(shared, &mappings, found.unowned).await?;
         self.strangers.extend(found.strangers);
@@ -93,6 +87,37 @@ impl Walk {
             let _ = shared.store.notify("overview").await;
         }
         Ok(())
+    }
+}
+
+/// Tells what became of entries that are done with.
+fn tell_finished(shared: &Shared, finished: &FinishedEntries) {
+    let log = shared.log.of("custody");
+    let rows = |rows: &[RowRef]| {
+        let rows: Vec<String> = rows.iter().map(|at| format!("{} {}", at.table, at.row)).collect();
+        json!({"rows": rows.join(", ")})
+    };
+    if finished.archived > 0 {
+        let text = format!(
+            "{} entries of _trigger_log whose state says that they are done with were archived",
+            finished.archived
+        );
+        log.info(text, json!({}));
+    }
+    if !finished.given_up.is_empty() {
+        let text = format!(
+            "the changes of {} rows were given up by IGNORED in _trigger_log; their errors are over",
+            finished.given_up.len()
+        );
+        log.warn(text, rows(&finished.given_up));
+    }
+    if !finished.put_back.is_empty() {
+        let text = format!(
+            "the changes of {} rows were set to IGNORED in _trigger_log and are unsent again: Salesforce may have their \
+             records; link, ignore or retry their errors",
+            finished.put_back.len()
+        );
+        log.warn(text, rows(&finished.put_back));
     }
 }
 

@@ -226,24 +226,3 @@ async fn a_record_deleted_while_its_row_changed_goes_by_the_policy_too() {
         })
         .await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_was_captured_again_is_in_conflict_with_nothing_that_was_before() {
-    let (world, id) = resting("conflicts = \"manual\"\n").await;
-    next_second(&world).await;
-    // What the row had before is not known: the change was not captured, and then was, by hand.
-    world
-        .run(
-            "BEGIN; SET LOCAL xmlbinary TO 'hex'; UPDATE salesforce.contact SET title = 'Prof';
-             SELECT salesforce.hc_capture_update_from_row(hstore(c.*), 'contact', '{title}') FROM salesforce.contact c; COMMIT;
-             INSERT INTO syncdeck.reread (table_name, sfid) SELECT 'contact', sfid FROM salesforce.contact",
-        )
-        .await;
-    world.until_text("SELECT count(*)::text FROM syncdeck.reread", "0").await;
-    assert_eq!(world.text("SELECT title FROM salesforce.contact").await.unwrap(), "Prof");
-    assert_eq!(world.text("SELECT count(*)::text FROM syncdeck.conflict").await.unwrap(), "0");
-    world.handle.writes(Some("Contact"), Writes::Resume).await.unwrap();
-    world
-        .until("it arrives", async || world.org.record("Contact", &id).unwrap()["Title"] == json!("Prof"))
-        .await;
-}

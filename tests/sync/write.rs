@@ -73,6 +73,30 @@ async fn a_change_that_needs_no_send_leaves_nothing_pending() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_sfid_that_is_no_id_keeps_no_other_record_from_being_read() {
+    let world = World::start(MAPPINGS).await;
+    world
+        .run("INSERT INTO salesforce.contact (lastname, external_id__c) VALUES ('One', 'K1'), ('Two', 'K2')")
+        .await;
+    world.until_text("SELECT count(*)::text FROM salesforce.contact WHERE _hc_lastop = 'SYNCED'", "2").await;
+    // The application breaks one row, of which nothing is sent then; another one was left to be read by an older program.
+    world
+        .run(
+            "UPDATE salesforce.contact SET sfid = 'x', createddate = '2001-02-03' WHERE external_id__c = 'K1';
+             INSERT INTO syncdeck.reread (table_name, sfid) VALUES ('contact', 'no id')",
+        )
+        .await;
+    world.until_quiet().await;
+    let told = "SELECT fields ->> 'sfids' FROM syncdeck.log WHERE message LIKE '%none of Salesforce''s'";
+    world.until_text(told, "no id").await;
+    world.until_text("SELECT count(*)::text FROM syncdeck.reread", "0").await;
+    let id = world.org.find_by_external_id("Contact", "K2").unwrap();
+    let named = json!({"LastName": "Named"}).as_object().unwrap().clone();
+    world.org.user_update("Contact", &id, named).unwrap();
+    world.until_text("SELECT lastname FROM salesforce.contact WHERE external_id__c = 'K2'", "Named").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_child_is_held_for_its_parent_and_released_by_it() {
     let world = World::start(INVOICES).await;
     world

@@ -237,6 +237,12 @@ fn coalesced(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
         return nothing("the mapping is read-only");
     }
     let sfid = known_record(unit, content);
+    if content.entries.is_empty() {
+        return match unit.lost > 0 && sfid.is_none() {
+            true => Planned::Refused { upto, op: "insert", patch: Hstore::new(), refusal: in_doubt() },
+            false => nothing(NONE_LEFT),
+        };
+    }
     let entries: Vec<Entry> =
         content.entries.iter().map(|entry| without_lost(entry, &content.conflicts)).collect();
     let Coalesced { mut change, .. } = coalesce(&entries, sfid.is_some());
@@ -295,10 +301,19 @@ fn coalesced(mapping: &Mapping, unit: &Claimed, content: &Content) -> Planned {
     }
 }
 
+/// Why nothing is sent of a record whose changes somebody took out of the queue by hand.
+pub const NONE_LEFT: &str = "no change of it is left in _trigger_log";
 /// Why nothing was sent of a change of columns that Salesforce alone sets.
 pub const NONE_SENT: &str = "none of the changed columns is sent to Salesforce";
 /// Why a row's delete was not passed on.
 pub const IGNORED_DELETE: &str = "deletes are ignored";
+
+/// Why a row is not done with whose changes somebody took out of the queue after an answer was lost.
+fn in_doubt() -> FieldRefusal {
+    let message = "its changes are no longer unsent in _trigger_log, but an answer to them was lost: Salesforce may have the \
+        record. Look for it there, and link the row to it";
+    FieldRefusal { code: "OUTCOME_UNKNOWN", message: message.to_owned(), fields: Vec::new() }
+}
 
 /// The record of a unit, as far as anybody knows it; one that is gone counts for nothing.
 fn known_record(unit: &Claimed, content: &Content) -> Option<String> {

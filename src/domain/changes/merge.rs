@@ -72,8 +72,6 @@ impl Side {
 pub struct Local {
     /// Before the first of these changes; `None` where nobody knows, as for a new row.
     pub base: Option<Option<String>>,
-    /// Whether nobody knows because the row was captured again by hand: it holds what is to be sent, whatever was before.
-    pub recaptured: bool,
     /// Every value it had since: one of them may have arrived without an answer.
     pub since: Vec<Option<String>>,
     /// When it changed last.
@@ -105,7 +103,7 @@ pub fn merge(
     if known.into_iter().any(|value| same(field, value.as_deref(), theirs)) {
         return Merged::Keep;
     }
-    if ours.base.is_none() && (theirs.is_none() || ours.recaptured && changed <= ours.at) {
+    if ours.base.is_none() && theirs.is_none() {
         return Merged::Keep;
     }
     match policy {
@@ -215,36 +213,16 @@ mod tests {
 
     #[test]
     fn a_failed_change_is_left_to_a_person_by_default() {
-        let ours = Local {
-            base: Some(Some("a".into())),
-            recaptured: false,
-            since: vec![Some("b".into())],
-            at: at(9),
-            failed: true,
-        };
+        let ours =
+            Local { base: Some(Some("a".into())), since: vec![Some("b".into())], at: at(9), failed: true };
         let merged = |policy| merge(policy, &field(FieldType::String), &ours, Some("c"), at(1));
         assert_eq!(merged(Policy::NewestWins), Merged::Undecided);
         assert_eq!(merged(Policy::PostgresWins), Merged::Decided(Side::Postgres));
     }
 
     #[test]
-    fn a_row_that_was_captured_again_is_contested_by_what_came_since_alone() {
-        let field = field(FieldType::String);
-        let ours =
-            Local { base: None, recaptured: true, since: vec![Some("b".into())], at: at(9), failed: true };
-        assert_eq!(merge(Policy::Manual, &field, &ours, Some("a"), at(9)), Merged::Keep);
-        assert_eq!(merge(Policy::NewestWins, &field, &ours, Some("a"), at(10)), Merged::Undecided);
-        let ours = Local { failed: false, ..ours };
-        assert_eq!(
-            merge(Policy::NewestWins, &field, &ours, Some("a"), at(10)),
-            Merged::Decided(Side::Salesforce)
-        );
-    }
-
-    #[test]
     fn a_new_row_meets_a_record_that_is_there() {
-        let ours =
-            Local { base: None, recaptured: false, since: vec![Some("b".into())], at: at(9), failed: false };
+        let ours = Local { base: None, since: vec![Some("b".into())], at: at(9), failed: false };
         let merged = |theirs| merge(Policy::SalesforceWins, &field(FieldType::String), &ours, theirs, at(1));
         assert_eq!(merged(None), Merged::Keep);
         assert_eq!(merged(Some("b")), Merged::Keep);
@@ -279,7 +257,6 @@ mod tests {
         ) {
             let text = |value: u8| if value == 0 { None } else { Some(value.to_string()) };
             let local = Local {
-                recaptured: false,
                 base: Some(text(base)),
                 since: ours.iter().map(|(value, _)| text(*value)).collect(),
                 at: at(ours.iter().map(|(_, at)| *at).max().unwrap()),

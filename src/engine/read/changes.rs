@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::names::RowId;
+use crate::domain::names::{RowId, Sfid};
 use crate::domain::reports::run::Run;
 use crate::postgres::failpoint;
 use crate::postgres::reports::status::{Lease, ReadCursor};
@@ -196,6 +196,8 @@ pub(super) async fn once_more(
 ) -> Result<Fetched, ReadError> {
     shared.store.release_candidates(mapping).await?;
     let wanted = shared.store.take_rereads(&mapping.table, REREADS).await?;
+    let (wanted, wrong): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(id, _)| Sfid::parse(id).is_some());
+    drop_wrong(shared, mapping, wrong).await?;
     if wanted.is_empty() {
         return Ok(Fetched::default());
     }
@@ -224,6 +226,25 @@ pub(super) async fn once_more(
     let is_left = !left.is_empty();
     shared.store.reread_done(&mapping.table, &done, &left, asked_at).await?;
     Ok(Fetched { changed: applied.changed, written: applied.written + removed.deleted, records, is_left })
+}
+
+/// Drops what is no id of Salesforce's: a query with it is refused as a whole.
+async fn drop_wrong(shared: &Shared, mapping: &Mapping, wrong: Vec<(String, bool)>) -> Result<(), ReadError> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<String> = wrong.into_iter().map(|(id, _)| id).collect();
+    shared.log.of("reader").warn(
+        format!(
+            "{}: {} records cannot be read once more: their ids are none of Salesforce's",
+            mapping.object,
+            ids.len()
+        ),
+        json!({"mapping": mapping.object, "sfids": ids.join(", ")}),
+    );
+    let now = shared.store.now().await?;
+    shared.store.reread_done(&mapping.table, &ids, &[], now).await?;
+    Ok(())
 }
 
 /// What was deleted. Salesforce cuts the span to whole minutes, so it is widened by one on either side.

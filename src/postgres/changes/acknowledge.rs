@@ -8,14 +8,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 
-use crate::domain::changes::dispatch::NONE_SENT;
+use crate::domain::changes::dispatch::{NONE_LEFT, NONE_SENT};
 use crate::domain::changes::unit::{self, Unit, UnitEffect, UnitEvent, UnitPhase};
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
 use crate::postgres::changes::keys;
 use crate::postgres::changes::writeback;
 use crate::postgres::errors::sync_errors;
-use crate::postgres::tables::verify::AGAIN;
+use crate::postgres::operations::revert::read_once_more;
 
 use crate::postgres::changes::queue::{
     ARCHIVE_COLUMNS, Ack, Acked, Awaited, STILL_UNSENT, UNITS_BY_KEY, UnitOutcome,
@@ -66,6 +66,7 @@ impl Store {
             Rows::Later => writeback::all_deferred(&mine),
         };
         acked.deferred = deferred.len();
+        self.audit_taken_out(&transaction, &mine).await?;
         both(
             settle_units(&transaction, token, &mine, units, &deferred),
             sync_errors::settle_errors(&transaction, &self.grouping, &mine),
@@ -151,6 +152,19 @@ impl Store {
         Ok(())
     }
 
+    /// What somebody set to IGNORED and the claim met first is an operation of his all the same.
+    async fn audit_taken_out(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
+        let mut tables: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for ack in acks.iter().filter(|ack| matches!(ack.outcome, UnitOutcome::Nothing { reason: NONE_LEFT }))
+        {
+            tables.entry(&ack.unit.table).or_default().push(ack.unit.row.0);
+        }
+        for (table, rows) in tables {
+            self.audit_ignored(transaction, table, &rows).await?;
+        }
+        Ok(())
+    }
+
     /// What nobody sends is Salesforce's to say: of rows in which such columns alone were changed, the records are read once
     /// more, and what they have comes back into the rows. Object mappers that write old rows back would wipe it out for long.
     async fn read_again(&self, transaction: &Transaction<'_>, acks: &[&Ack]) -> Result<(), Error> {
@@ -161,14 +175,12 @@ impl Store {
         }
         for (table, rows) in tables {
             let sql = format!(
-                "INSERT INTO syncdeck.reread (table_name, sfid)
-                 SELECT $1, sfid FROM {} WHERE id = ANY($2) AND sfid IS NOT NULL {AGAIN}",
+                "SELECT sfid::text FROM {} WHERE id = ANY($1) AND sfid IS NOT NULL",
                 self.table(table)
             );
-            transaction
-                .execute_cached(&sql, &[&table, &rows])
-                .await
-                .context("have records read once more")?;
+            let found = transaction.query_cached(&sql, &[&rows]).await.context("look for records of rows")?;
+            let sfids: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+            read_once_more(transaction, table, &sfids).await?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::domain::operations::operation::{Operation, RowResult, RowStatus};
 use crate::domain::values::hstore::{self, Hstore};
 use crate::postgres::tables::records;
 
-use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, FITS, UNSENT};
+use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, FITS};
 use crate::postgres::errors::sync_errors::{NewError, error_json, keep_row_errors};
 use crate::postgres::operations::audit::audit_entries;
 use crate::postgres::{CHANNEL, Error, ErrorContext, Store, Transaction};
@@ -253,55 +253,6 @@ impl Store {
             .context("list entries that fit nowhere")?;
         transaction.commit().await.context("set entries aside")?;
         Ok(ids.len())
-    }
-
-    /// Archives entries that are done with, and were left in the log. Of a row that failed, and of which nothing is left to
-    /// send now, somebody gave the change up, as Heroku Connect's users do by IGNORED: its error is over. What the row says of
-    /// itself stays. Returns how many entries there were, and how many such rows.
-    pub async fn archive_finished(&self, ids: &[i32]) -> Result<(usize, usize), Error> {
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.context("begin to archive changes")?;
-        let sql = format!(
-            "WITH done AS (
-                 DELETE FROM {schema}._trigger_log log WHERE id = ANY($1)
-                     AND state IN ('SUCCESS', 'MERGED', 'IGNORED', 'REQUEUED') AND NOT EXISTS (
-                         SELECT FROM syncdeck.unit WHERE unit.table_name = log.table_name
-                             AND unit.record_id = log.record_id AND outcome IS NOT NULL OFFSET 0) RETURNING *
-             ), archived AS (
-                 INSERT INTO {schema}._trigger_log_archive {ARCHIVE_COLUMNS}
-                 SELECT id, txid, created_at, updated_at, processed_at, processed_tx, state, action, table_name, record_id,
-                     sfid, old, values, sf_result, sf_message FROM done ON CONFLICT (id) DO NOTHING
-             ) SELECT table_name::text, record_id FROM done",
-            schema = self.schema
-        );
-        let done = transaction.query(&sql, &[&ids]).await.context("archive changes that are done with")?;
-        let about = |row: &tokio_postgres::Row| Some((row.get::<_, Option<String>>(0)?, row.get(1)));
-        let rows: BTreeSet<(String, Option<i32>)> = done.iter().filter_map(about).collect();
-        let (tables, records): (Vec<String>, Vec<Option<i32>>) = rows.into_iter().unzip();
-        let sql = format!(
-            "DELETE FROM syncdeck.unit USING unnest($1::text[], $2::integer[]) AS done (of_table, of_record)
-             WHERE unit.table_name = of_table AND unit.record_id = of_record AND unit.state IN ('failed', 'review')
-                 AND NOT EXISTS (SELECT FROM {}._trigger_log WHERE table_name = of_table AND record_id = of_record AND {UNSENT})
-                 AND NOT EXISTS (SELECT FROM syncdeck.conflict WHERE table_name = of_table AND record_id = of_record
-                     AND winner IS NULL)
-             RETURNING of_table, of_record",
-            self.schema
-        );
-        let given_up = transaction.query(&sql, &[&tables, &records]).await.context("give units up")?;
-        let (tables, records): (Vec<String>, Vec<i32>) =
-            given_up.iter().map(|row| (row.get::<_, String>(0), row.get::<_, i32>(1))).unzip();
-        transaction
-            .execute(
-                "UPDATE syncdeck.error SET state = 'resolved', resolved_at = clock_timestamp(), next_retry_at = NULL,
-                     resolution = 'ignored'
-                 FROM unnest($1::text[], $2::integer[]) AS done (of_table, of_record)
-                 WHERE table_name = of_table AND record_id = of_record AND resolved_at IS NULL AND op <> 'verify'",
-                &[&tables, &records],
-            )
-            .await
-            .context("resolve the errors of changes that were given up")?;
-        transaction.commit().await.context("archive changes that are done with")?;
-        Ok((done.len(), given_up.len()))
     }
 
     /// Resolves the errors of entries that are gone, or were mended, of up to `limit` from `after` on. Returns where the

@@ -4,6 +4,7 @@ pub mod acknowledge;
 pub mod candidates;
 mod contents;
 pub mod custody;
+pub mod given_up;
 pub mod keys;
 pub(super) mod locks;
 pub mod outcomes;

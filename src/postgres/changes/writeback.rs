@@ -11,7 +11,7 @@ use crate::domain::errors::sync_error::ErrorSource;
 use crate::domain::mappings::strategy::RetryDecision;
 use crate::domain::names::{RowId, RowRef};
 
-use crate::domain::changes::dispatch::KEPT_OUT;
+use crate::domain::changes::dispatch::{KEPT_OUT, NONE_LEFT};
 use crate::postgres::changes::custody::{UNREADABLE, UNREADABLE_CHANGES};
 use crate::postgres::changes::queue::{Ack, UNITS_BY_KEY, UnitOutcome};
 use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, failpoint};
@@ -214,6 +214,10 @@ fn row_outcome(ack: &Ack) -> Option<Value> {
         // It waits for nothing, and is in step with nothing.
         UnitOutcome::Nothing { reason: KEPT_OUT } => {
             return Some(json!({"lastop": null, "err": null, "sfid": null, "upto": ack.upto}));
+        }
+        // Nor does one whose changes were taken out of the queue; the record that its unit knows is told to it.
+        UnitOutcome::Nothing { reason: NONE_LEFT } => {
+            return Some(json!({"lastop": null, "err": null, "sfid": ack.unit.sfid, "upto": ack.upto}));
         }
         // Nothing of it concerns Salesforce, so nothing is pending either.
         UnitOutcome::Nothing { .. } => ("SYNCED", None, None),

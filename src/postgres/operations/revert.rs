@@ -1,7 +1,7 @@
 //! Salesforce's side taken: its values back into rows, a rejected insert's row removed, a row whose delete was rejected
 //! brought back. The unsent changes are given up and stay in the archive; the values that went are in the audit.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::changes::merge::same;
 use crate::domain::changes::outgoing::is_in_step;
 use crate::domain::mappings::mapping::Mapping;
-use crate::domain::names::RowId;
+use crate::domain::names::{RowId, Sfid};
 use crate::domain::operations::operation::{Operation, RowResult, RowStatus};
 use crate::domain::records::record::{SalesforceState, SalesforceValues};
 use crate::domain::records::verify::AsFound;
@@ -21,7 +21,7 @@ use crate::postgres::operations::edit::{Locked, announce, plain};
 use crate::postgres::tables::records::json_text;
 use crate::postgres::tables::rows::recently_accepted;
 use crate::postgres::tables::verify::{AGAIN, CHANGED_SINCE, is_still};
-use crate::postgres::{AS_ENGINE, Error, ErrorContext, Store, Transaction, quote};
+use crate::postgres::{AS_ENGINE, Cached, Error, ErrorContext, Store, Transaction, quote};
 
 /// A row to revert.
 #[derive(Clone, Debug)]
@@ -205,10 +205,7 @@ impl Store {
         let settled = transaction.write_rows_returning(&sql, &[&Value::from(settled)]).await;
         let settled = settled.context("settle rows")?;
         let sfids: Vec<String> = settled.iter().filter_map(|row| row.get(0)).collect();
-        let sql = format!(
-            "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $2, sfid FROM unnest($1::text[]) AS settled (sfid) {AGAIN}"
-        );
-        transaction.execute(&sql, &[&sfids, &mapping.table]).await.context("have records read once more")?;
+        read_once_more(transaction, &mapping.table, &sfids).await?;
         let sql = format!("DELETE FROM {table} WHERE id = ANY($1)");
         transaction.write_rows(&sql, &[&removed]).await.context("remove rows")?;
         if !removed.is_empty() {
@@ -341,6 +338,25 @@ impl Store {
             .context("note what was read again")
             .map(drop)
     }
+}
+
+/// Has the records of rows read once more. What a row has that is no id of Salesforce's names no record, and in a query it
+/// would keep all others from being read. In one order, so that no two of these wait for each other.
+pub(in crate::postgres) async fn read_once_more(
+    transaction: &Transaction<'_>,
+    table: &str,
+    sfids: &[String],
+) -> Result<(), Error> {
+    let known: BTreeSet<&str> =
+        sfids.iter().map(String::as_str).filter(|text| Sfid::parse(text).is_some()).collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.into_iter().collect();
+    let sql = format!(
+        "INSERT INTO syncdeck.reread (table_name, sfid) SELECT $2, sfid FROM unnest($1::text[]) AS known (sfid) ORDER BY sfid {AGAIN}"
+    );
+    transaction.execute_cached(&sql, &[&known, &table]).await.context("have records read once more").map(drop)
 }
 
 /// What becomes of a row, given its record.

@@ -392,11 +392,9 @@ impl UnsentChanges {
             if never_sent(mapping, field) || (action == "INSERT" && sent.is_none()) {
                 continue;
             }
-            // One that was captured again by hand holds no old values.
-            let before = old.get(&column).filter(|_| action == "UPDATE");
             let local = self.columns.entry(column.clone()).or_insert_with(|| Local {
-                base: before.map(|before| as_sent(mapping, field, before.as_deref())),
-                recaptured: before.is_none() && action == "UPDATE",
+                base: (action == "UPDATE")
+                    .then(|| as_sent(mapping, field, old.get(&column).cloned().flatten().as_deref())),
                 since: Vec::new(),
                 at,
                 failed: false,

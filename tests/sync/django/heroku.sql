@@ -1,5 +1,5 @@
 -- What Heroku Connect keeps for the application's models, written anew: its tables, types and names, its triggers on read-write
--- and read-only tables, and its functions by which a row is captured again (which take no offence at id or sfid).
+-- and read-only tables, and its functions by which a row is captured again.
 CREATE EXTENSION hstore SCHEMA public;
 CREATE FUNCTION public.get_xmlbinary() RETURNS varchar LANGUAGE sql STABLE AS
     $$ SELECT setting::varchar FROM pg_settings WHERE name = 'xmlbinary' $$;
@@ -99,7 +99,7 @@ BEGIN
     IF source_row -> 'id' IS NULL THEN RETURN NULL; END IF;
     e.id := nextval('salesforce._trigger_log_id_seq'); e.action := 'INSERT'; e.table_name := table_name; e.state := 'NEW';
     e.txid := txid_current(); e.created_at := clock_timestamp(); e.record_id := (source_row -> 'id')::integer;
-    e.values := (source_row - (array_remove(array_remove(excluded_cols, 'id'), 'sfid') || '{_hc_lastop,_hc_err}'))::text;
+    e.values := (source_row - (excluded_cols || '{_hc_lastop,_hc_err}'))::text;
     INSERT INTO salesforce._trigger_log VALUES (e.*);
     RETURN e.id;
 END $$;

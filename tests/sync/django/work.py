@@ -366,7 +366,7 @@ def captures_by_hand():
         same((log.values_as_dict["lastname"], "_hc_err" in log.values_as_dict), ("Unseen", False))
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT salesforce.hc_capture_insert_from_row(hstore(c.*), 'contact'::text, ARRAY['id', 'sfid', 'title'])"
+                "SELECT salesforce.hc_capture_insert_from_row(hstore(c.*), 'contact'::text, ARRAY['title'])"
                 " FROM salesforce.contact c WHERE id = %s",
                 [row.id],
             )
