@@ -96,7 +96,8 @@ BEGIN
         RETURN NEW;
     END IF;
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        IF NEW._hc_lastop IS DISTINCT FROM OLD._hc_lastop
+        IF (NEW._hc_lastop IS NULL) OPERATOR(pg_catalog.<>) (OLD._hc_lastop IS NULL)
+            OR NEW._hc_lastop OPERATOR(pg_catalog.<>) OLD._hc_lastop
             OR OLD._hc_lastop OPERATOR(pg_catalog.=) ANY ('{PENDING,FAILED}'::pg_catalog.text[]) THEN
             RETURN NEW;
         END IF;
