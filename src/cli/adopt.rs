@@ -10,7 +10,7 @@ use crate::client::setup::text::{
 use crate::engine::StartError;
 
 use super::args::Cli;
-use super::setup::{Takeover, Undoing};
+use super::setup::{Takeover, Undoing, looking};
 use super::{DONE, FAILED, bulk, print};
 
 const NEXT: &str = "start the engine with: syncdeck run";
@@ -20,7 +20,8 @@ pub(super) async fn run(cli: &Cli, yes: bool, two_engines: bool) -> Result<u8> {
     bulk::refuse_read_only(cli)?;
     let config = super::config(cli)?;
     super::needs_org(&config)?;
-    let Some(takeover) = Takeover::look(config, two_engines).await? else {
+    let looked_at = looking(&config).await?;
+    let Some(takeover) = Takeover::look(config, looked_at, two_engines).await? else {
         if cli.json {
             print::json(&json!({"adopted": Vec::<String>::new(), "done": Vec::<String>::new()}), true)?;
         } else {
@@ -60,7 +61,8 @@ pub(super) async fn undo(cli: &Cli, yes: bool) -> Result<u8> {
     bulk::refuse_read_only(cli)?;
     let config = super::config(cli)?;
     super::needs_org(&config)?;
-    let undoing = Undoing::look(config).await?;
+    let looked_at = looking(&config).await?;
+    let undoing = Undoing::look(config, looked_at).await?;
     if !cli.json {
         print::setup(&way_back_lines(&undoing.way_back))?;
     }

@@ -108,7 +108,7 @@ fn confirmed(plan: &Plan, asks: Confirm) -> Result<bool> {
     let mut dialogue = Dialogue::new();
     Ok(match asks {
         Confirm::Count(count) => {
-            dialogue.text(&format!("{kind}: type {count} to do it"), Some("no"))? == count.to_string()
+            dialogue.typed(&format!("{kind}: type {count} to do it"), &count.to_string())?
         }
         _ => dialogue.yes(&format!("{kind}: {rows} rows; go on?"), false)?,
     })
@@ -123,11 +123,13 @@ pub(super) fn agreed(question: &str) -> Result<bool> {
     Ok(Dialogue::new().yes(&format!("{} Go on?", sanitize(question)), false)?)
 }
 
-/// The same, by typing a name where one is to be typed.
-pub(super) fn agreed_by_name(question: &str, name: Option<&str>) -> Result<bool> {
-    let Some(name) = name.filter(|_| io::stdin().is_terminal()) else { return agreed(question) };
+/// The same, by typing a name.
+pub(super) fn agreed_by_name(question: &str, name: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return agreed(question);
+    }
     let question = format!("{} Type {name} to do it", sanitize(question));
-    Ok(Dialogue::new().text(&question, Some("no"))? == name)
+    Ok(Dialogue::new().typed(&question, name)?)
 }
 
 /// The same, by typing how many it concerns.
@@ -136,7 +138,7 @@ pub(super) fn agreed_by_count(question: &str, count: usize) -> Result<bool> {
         return agreed(question);
     }
     let question = format!("{} Type {count} to do it", sanitize(question));
-    Ok(Dialogue::new().text(&question, Some("no"))? == count.to_string())
+    Ok(Dialogue::new().typed(&question, &count.to_string())?)
 }
 
 /// What an operation would do.

@@ -31,6 +31,12 @@ impl Dialogue {
         }
     }
 
+    /// Whether exactly this was typed; an empty line is a no, whatever is to be typed.
+    pub(super) fn typed(&mut self, question: &str, wanted: &str) -> Result<bool, Usage> {
+        let answer = self.line(&format!("{question} [no]: "), question)?;
+        Ok(agrees(&answer, wanted))
+    }
+
     /// Yes or no.
     pub(super) fn yes(&mut self, question: &str, default: bool) -> Result<bool, Usage> {
         let shown = if default { "Y/n" } else { "y/N" };
@@ -83,6 +89,11 @@ impl Dialogue {
     }
 }
 
+/// Whether what was typed is what is to be typed, but for blanks around it.
+fn agrees(typed: &str, wanted: &str) -> bool {
+    !typed.trim().is_empty() && typed.trim() == wanted.trim()
+}
+
 /// Typed characters are not shown until it is dropped.
 struct Unseen(termios::Termios);
 
@@ -99,5 +110,24 @@ impl Unseen {
 impl Drop for Unseen {
     fn drop(&mut self) {
         let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_typed_is_never_agreement() {
+        for (typed, wanted, does) in [
+            ("acme", "acme", true),
+            (" acme ", "acme ", true),
+            ("", "no", false),
+            ("no", "no", true),
+            ("", "", false),
+            ("yes", "acme", false),
+        ] {
+            assert_eq!(agrees(typed, wanted), does, "{typed:?} {wanted:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use crate::client::setup::line::SetupLine;
+use crate::console::term::guard;
 use crate::logs::sanitize::{sanitize, sanitize_json};
 
 /// Wrong usage that only shows once something was looked up.
@@ -98,9 +99,9 @@ pub(super) fn is_verbose() -> bool {
     VERBOSE.load(Ordering::Relaxed)
 }
 
-/// What only `-v` says, on standard error.
+/// What only `-v` says, on standard error; nothing while a console shows there.
 pub(super) fn detail(text: &str) {
-    if is_verbose() {
+    if is_verbose() && !guard::is_taken() {
         problem(text);
     }
 }

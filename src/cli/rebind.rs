@@ -33,6 +33,7 @@ pub(super) async fn run(cli: &Cli, options: &RebindOptions) -> Result<u8> {
             print::aside(&format!("\r\x1b[K{object}: {records} records read"));
         }
     };
+    let place = store.place();
     let rebind = Rebind::plan(&config, store, options.give_up_changes, &progress).await;
     clear_line();
     let rebind = rebind?;
@@ -57,7 +58,7 @@ pub(super) async fn run(cli: &Cli, options: &RebindOptions) -> Result<u8> {
             "nothing was changed: with --json nobody is asked\nsay --yes, and which org is meant: --org ID";
         return Err(print::Usage(text.to_owned()).into());
     }
-    if !agreed(plan, options)? {
+    if !agreed(plan, &place, options)? {
         print::problem("nothing was changed");
         return Ok(FAILED);
     }
@@ -72,7 +73,7 @@ pub(super) async fn run(cli: &Cli, options: &RebindOptions) -> Result<u8> {
 }
 
 /// Whether it is wanted. Whoever is not asked names the org that is meant, whichever it is.
-fn agreed(plan: &RebindPlan, options: &RebindOptions) -> Result<bool> {
+fn agreed(plan: &RebindPlan, place: &str, options: &RebindOptions) -> Result<bool> {
     let (to, is_there) = (&plan.to, io::stdin().is_terminal());
     let strangers = strangers(plan);
     if let Some(named) = &options.org {
@@ -98,10 +99,10 @@ fn agreed(plan: &RebindPlan, options: &RebindOptions) -> Result<bool> {
     if options.yes {
         return Ok(true);
     }
-    let question = rebind_question(plan);
+    let question = rebind_question(plan, place);
     if !(to.is_production() || plan.from.is_production()) || !is_there {
         return bulk::agreed(&question);
     }
     let question = format!("{} Type the org's id to do it", sanitize(&question));
-    Ok(Dialogue::new().text(&question, Some("no"))? == to.id)
+    Ok(Dialogue::new().typed(&question, &to.id)?)
 }

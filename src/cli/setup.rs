@@ -15,8 +15,8 @@ use crate::client::setup::text::{
     undone_lines, way_back_lines,
 };
 use crate::client::setup::{Setup, SetupListener, SetupPreview, SetupQuestion, SetupRun, SetupTask};
-use crate::config::{Config, EngineMode};
-use crate::domain::operations::operation::{Operation, is_production};
+use crate::config::{Config, ConnectionName, EngineMode};
+use crate::domain::operations::operation::Operation;
 use crate::domain::reports::setup_plan::StartPlan;
 use crate::domain::reports::way_back::WayBack;
 use crate::engine::rebind::Rebind;
@@ -44,15 +44,23 @@ fn of(config: &Config) -> String {
     format!("the schema {} (connection {}, {})", config.postgres.schema, config.name, config.environment)
 }
 
-/// What is typed to agree: the connection's name, where its data are real.
-fn types(config: &Config) -> Option<&str> {
-    is_production(&config.environment).then_some(config.name.as_str())
+/// Refuses where one address leads to another database than before.
+async fn refuse_other(store: &Store, looked_at: &Store) -> Result<()> {
+    if store.is_same(looked_at).await? {
+        return Ok(());
+    }
+    let text = format!(
+        "the address leads to another database by now than was looked at, and nothing was changed: the schema {} of the {}\nlook again",
+        store.schema_name,
+        store.place()
+    );
+    Err(ClientError::new(ErrorKind::Conflict, text).into())
 }
 
 /// A takeover that was looked at.
 pub(super) struct Takeover {
     config: Config,
-    place: String,
+    looked_at: Store,
     /// The tables that are somebody else's.
     pub(super) foreign: Vec<String>,
     /// What is done.
@@ -62,16 +70,15 @@ pub(super) struct Takeover {
 impl Takeover {
     /// Looks; `None` where no mapped table is anybody else's. `two_engines` says that it goes on where Heroku Connect was seen
     /// at work.
-    pub(super) async fn look(config: Config, two_engines: bool) -> Result<Option<Takeover>> {
+    pub(super) async fn look(config: Config, looking: Store, two_engines: bool) -> Result<Option<Takeover>> {
         let config = Config { adopts: true, allows_two_engines: two_engines, ..config };
-        let looking = looking(&config).await?;
         let tables: Vec<&str> = config.mappings.iter().map(|mapping| mapping.table.as_str()).collect();
         let foreign = looking.foreign_tables(&tables).await?;
         if foreign.is_empty() {
             return Ok(None);
         }
         let planned = engine::plan(&config, &looking, Assumed::default()).await?;
-        Ok(Some(Takeover { place: looking.place(), config, foreign, planned }))
+        Ok(Some(Takeover { looked_at: looking, config, foreign, planned }))
     }
 
     /// Which schema it is.
@@ -81,50 +88,52 @@ impl Takeover {
 
     /// What is agreed to.
     pub(super) fn question(&self) -> String {
-        adopt_question(&self.of(), &self.place, &self.foreign)
+        adopt_question(&self.of(), &self.looked_at.place(), &self.foreign)
     }
 
-    /// What is typed to agree, where a yes is not enough.
-    pub(super) fn types(&self) -> Option<&str> {
-        types(&self.config)
+    /// What is typed to agree.
+    pub(super) fn types(&self) -> &str {
+        &self.config.name
     }
 
     /// Does it. Returns what was done to things that a predecessor left.
     pub(super) async fn execute(&self, tell: &(dyn Fn(String) + Sync)) -> Result<Vec<String>> {
         let store = changing(&self.config).await?;
-        Ok(engine::adopt(&self.config, &store, tell).await?)
+        refuse_other(&store, &self.looked_at).await?;
+        Ok(engine::adopt(&self.config, &store, &self.planned.setup, tell).await?)
     }
 }
 
 /// The way back from a takeover, that was looked at.
 pub(super) struct Undoing {
     config: Config,
-    place: String,
+    looked_at: Store,
     /// What is done.
     pub(super) way_back: WayBack,
 }
 
 impl Undoing {
     /// Looks.
-    pub(super) async fn look(config: Config) -> Result<Undoing> {
-        let looking = looking(&config).await?;
+    pub(super) async fn look(config: Config, looking: Store) -> Result<Undoing> {
         let way_back = looking.way_back().await?;
-        Ok(Undoing { place: looking.place(), config, way_back })
+        Ok(Undoing { looked_at: looking, config, way_back })
     }
 
     /// What is agreed to.
     pub(super) fn question(&self) -> String {
-        undo_question(&of(&self.config), &self.place)
+        undo_question(&of(&self.config), &self.looked_at.place())
     }
 
-    /// What is typed to agree, where a yes is not enough.
-    pub(super) fn types(&self) -> Option<&str> {
-        types(&self.config)
+    /// What is typed to agree.
+    pub(super) fn types(&self) -> &str {
+        &self.config.name
     }
 
     /// Does it.
     pub(super) async fn execute(&self) -> Result<WayBack> {
-        Ok(changing(&self.config).await?.undo_adoption().await?)
+        let store = changing(&self.config).await?;
+        refuse_other(&store, &self.looked_at).await?;
+        Ok(store.undo_adoption(&self.way_back).await?)
     }
 }
 
@@ -149,15 +158,15 @@ impl ConsoleSetup {
         match task {
             SetupTask::Plan => self.plan(file, shown).await,
             SetupTask::Adopt => self.adopt(file, shown).await,
-            SetupTask::UndoAdopt => self.undo().await,
+            SetupTask::UndoAdopt => self.undo(shown).await,
             SetupTask::Shadow => Ok(self.shadow()),
             SetupTask::Rebind => self.rebind(shown, told).await,
         }
     }
 
-    /// The configuration of a start: the connection's own as its file is now, or the one that was named, which must be of the
-    /// database that shows.
-    async fn of_start(&self, file: Option<&str>, shown: &Store) -> Result<Config> {
+    /// The configuration of a start, and the database that it names, which must be the one that shows: the connection's own
+    /// as its file is now, or the one that was named.
+    async fn of_start(&self, file: Option<&str>, shown: &Store) -> Result<(Config, Store)> {
         let Some(file) = file else {
             if self.config.engine == EngineMode::HerokuConnect {
                 return Err(print::Usage(
@@ -167,32 +176,52 @@ impl ConsoleSetup {
                 )
                 .into());
             }
-            let name = self.config.among_several.then_some(self.config.name.as_str());
-            return Ok(Config::load_engine(Some(&self.config.path), name)?);
+            let remedy = "open another console, which shows what the file names now";
+            return that_shows(self.config.load_again()?, shown, remedy).await;
         };
         let path = self.path_of(file);
         let names = Config::connections(Some(&path))?;
-        let named = names.iter().find(|of| names.len() > 1 && of.name == self.config.name);
-        let config = Config::load_engine(Some(&path), named.map(|of| of.name.as_str()))?;
-        let shown_path = path.display();
-        if config.engine == EngineMode::HerokuConnect {
-            return Err(print::Usage(format!(
-                "{shown_path} is attached to Heroku Connect (engine = \"heroku-connect\"): it has neither mappings nor a login to the org\n                 make one that has: syncdeck import heroku-connect EXPORT.json --config own.toml"
-            ))
-            .into());
+        if names.len() > 1 {
+            return self.among(&path, &names, shown).await;
         }
-        let store = looking(&config).await?;
-        if !store.is_same(shown).await? {
-            return Err(print::Usage(format!(
-                "{shown_path} is of the schema {} of the {}, and not of what this console shows: the schema {} of the {}\n                 name a configuration of what shows",
-                store.schema_name,
-                store.place(),
-                shown.schema_name,
-                shown.place()
-            ))
-            .into());
+        let remedy = "name a configuration of what shows";
+        that_shows(Config::load_engine(Some(&path), None)?, shown, remedy).await
+    }
+
+    /// The one of several connections that is of the database that shows and has mappings; of more than one, the one that is
+    /// called as this one.
+    async fn among(&self, path: &Path, names: &[ConnectionName], shown: &Store) -> Result<(Config, Store)> {
+        let (mut fitting, mut others) = (Vec::new(), Vec::new());
+        for of in names {
+            let found = match Config::load_engine(Some(path), Some(&of.name)) {
+                Ok(config) => that_shows(config, shown, "").await,
+                Err(error) => Err(error.into()),
+            };
+            match found {
+                Ok(found) => fitting.push(found),
+                Err(report) => {
+                    let text = explain(&report);
+                    others.push(format!("{}: {}", of.name, text.lines().next().unwrap_or_default()));
+                }
+            }
         }
-        Ok(config)
+        let own = fitting.iter().position(|(config, _)| config.name == self.config.name);
+        match (own, fitting.len()) {
+            (Some(at), _) => Ok(fitting.swap_remove(at)),
+            (None, 1) => Ok(fitting.swap_remove(0)),
+            (None, 0) => Err(print::Usage(format!(
+                "no connection of {} is of what this console shows, with mappings of its own\n{}",
+                path.display(),
+                others.join("\n")
+            ))
+            .into()),
+            (None, _) => Err(print::Usage(format!(
+                "several connections of {} are of what this console shows: {}\nname a file that has one of them",
+                path.display(),
+                fitting.iter().map(|(config, _)| config.name.as_str()).collect::<Vec<_>>().join(", ")
+            ))
+            .into()),
+        }
     }
 
     /// A file as it was typed: from here, or beside the connection's own.
@@ -208,19 +237,18 @@ impl ConsoleSetup {
     }
 
     async fn plan(&self, file: Option<&str>, shown: &Store) -> Result<SetupPreview> {
-        let config = self.of_start(file, shown).await?;
-        let plan = engine::plan(&config, &looking(&config).await?, Assumed::default()).await?;
+        let (config, store) = self.of_start(file, shown).await?;
+        let plan = engine::plan(&config, &store, Assumed::default()).await?;
         let mut lines = plan_lines(&plan);
         lines.push(SetupLine::Text(after_plan(&plan.setup)));
         Ok(SetupPreview::told(lines))
     }
 
     async fn adopt(&self, file: Option<&str>, shown: &Store) -> Result<SetupPreview> {
-        let config = self.of_start(file, shown).await?;
-        let Some(takeover) = Takeover::look(config.clone(), false).await? else {
-            let mut lines = vec![SetupLine::Text(NOTHING_TO_ADOPT.to_owned())];
-            lines.extend(self.after_adopt(&config));
-            return Ok(SetupPreview::told(lines));
+        let (config, store) = self.of_start(file, shown).await?;
+        let Some(takeover) = Takeover::look(config.clone(), store, false).await? else {
+            let nothing = SetupLine::Text(NOTHING_TO_ADOPT.to_owned());
+            return Ok(SetupPreview::told(vec![nothing, SetupLine::Command(command("run", &config))]));
         };
         let setup = &takeover.planned.setup;
         let mut lines = plan_lines(&takeover.planned);
@@ -229,7 +257,7 @@ impl ConsoleSetup {
             lines.splice(0..0, [SetupLine::Text(why), SetupLine::Blank]);
             return Ok(SetupPreview::told(lines));
         }
-        let (text, types) = (takeover.question(), self.types(takeover.types()));
+        let (text, types) = (takeover.question(), takeover.types().to_owned());
         let (next, takeover) = (self.after_adopt(&config), Arc::new(takeover));
         let run = SetupRun::new(move |told| {
             let (takeover, next) = (takeover.clone(), next.clone());
@@ -243,14 +271,11 @@ impl ConsoleSetup {
         Ok(SetupPreview { lines, question: Some(SetupQuestion { text, types, run }) })
     }
 
-    /// What is typed to agree: production by either configuration's word is production.
-    fn types(&self, of_takeover: Option<&str>) -> Option<String> {
-        of_takeover.or(types(&self.config)).map(str::to_owned)
-    }
-
-    async fn undo(&self) -> Result<SetupPreview> {
-        let undoing = Undoing::look(self.config.clone()).await?;
-        let (text, types) = (undoing.question(), undoing.types().map(str::to_owned));
+    async fn undo(&self, shown: &Store) -> Result<SetupPreview> {
+        let store = looking(&self.config).await?;
+        refuse_other(&store, shown).await?;
+        let undoing = Undoing::look(self.config.clone(), store).await?;
+        let (text, types) = (undoing.question(), undoing.types().to_owned());
         let (lines, undoing) = (way_back_lines(&undoing.way_back), Arc::new(undoing));
         let run = SetupRun::new(move |_| {
             let undoing = undoing.clone();
@@ -264,10 +289,21 @@ impl ConsoleSetup {
 
     /// Another org behind the same tables: that of the login as the file has it now.
     async fn rebind(&self, shown: &Store, told: SetupListener) -> Result<SetupPreview> {
-        let config = self.of_start(None, shown).await?;
+        let (config, _) = self.of_start(None, shown).await?;
+        if config.engine == EngineMode::WithConsole {
+            // It would be refused once all records are read.
+            return Err(print::Usage(format!(
+                "this console runs the engine of the connection (engine = \"with-console\"), and a rebind needs it stopped\n\
+                 leave the console, then use: {}",
+                command("rebind", &config)
+            ))
+            .into());
+        }
         let session = Session { connections: 2, ..Session::new("syncdeck rebind", config.postgres.timeout) };
         let progress = move |object: &str, records: i64| told(format!("{object}: {records} records read"));
-        let rebind = Rebind::plan(&config, store(&config, &session).await?, false, &progress).await?;
+        let store = store(&config, &session).await?;
+        refuse_other(&store, shown).await?;
+        let rebind = Rebind::plan(&config, store.clone(), false, &progress).await?;
         let mut lines = rebind_lines(rebind.preview());
         if !rebind.preview().refused.is_empty() {
             let first = "Nothing was changed: what is refused comes first.".to_owned();
@@ -275,11 +311,13 @@ impl ConsoleSetup {
             return Ok(SetupPreview::told(lines));
         }
         // Whoever types the org's id means that org, whichever it is.
-        let (text, types) = (rebind_question(rebind.preview()), Some(rebind.preview().to.id.clone()));
-        let (start, rebind) = (command("run", &config), Arc::new(rebind));
+        let types = rebind.preview().to.id.clone();
+        let text = rebind_question(rebind.preview(), &store.place());
+        let (start, rebind, shown) = (command("run", &config), Arc::new(rebind), shown.clone());
         let run = SetupRun::new(move |_| {
-            let (rebind, start) = (rebind.clone(), start.clone());
+            let (rebind, start, store, shown) = (rebind.clone(), start.clone(), store.clone(), shown.clone());
             Box::pin(async move {
+                refuse_other(&store, &shown).await.map_err(|report| told_by(&report))?;
                 let operation = Operation::single(&operator());
                 let done = rebind.execute(&operation).await.map_err(|error| told_by(&error.into()))?;
                 Ok(vec![SetupLine::Text(rebound(&done)), SetupLine::Command(start)])
@@ -335,6 +373,30 @@ impl ConsoleSetup {
         }
         SetupPreview::told(lines)
     }
+}
+
+/// A configuration of the database that shows, with mappings and a login of its own; else `remedy` is what to do.
+async fn that_shows(config: Config, shown: &Store, remedy: &str) -> Result<(Config, Store)> {
+    let path = config.path.display();
+    if config.engine == EngineMode::HerokuConnect {
+        return Err(print::Usage(format!(
+            "{path} is attached to Heroku Connect (engine = \"heroku-connect\"): it has neither mappings nor a login to the org\n\
+             make one that has: syncdeck import heroku-connect EXPORT.json --config own.toml"
+        ))
+        .into());
+    }
+    let store = looking(&config).await?;
+    if !store.is_same(shown).await? {
+        return Err(print::Usage(format!(
+            "{path} is of the schema {} of the {}, and not of what this console shows: the schema {} of the {}\n{remedy}",
+            store.schema_name,
+            store.place(),
+            shown.schema_name,
+            shown.place()
+        ))
+        .into());
+    }
+    Ok((config, store))
 }
 
 impl Setup for ConsoleSetup {

@@ -220,9 +220,7 @@ fn confirmed(asks: Confirm, mended: usize) -> Result<bool> {
     }
     let mut dialogue = Dialogue::new();
     Ok(match asks {
-        Confirm::Count(count) => {
-            dialogue.text(&format!("type {count} to do it"), Some("no"))? == count.to_string()
-        }
+        Confirm::Count(count) => dialogue.typed(&format!("type {count} to do it"), &count.to_string())?,
         _ => dialogue.yes("go on?", false)?,
     })
 }

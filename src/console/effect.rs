@@ -270,6 +270,8 @@ pub enum Effect {
     },
     /// Look at what a configuration makes of the database.
     LookAtSetup(SetupRequest),
+    /// That look is given up.
+    EndLook,
     /// Do what was looked at.
     RunSetup {
         /// The number of the look.

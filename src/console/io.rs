@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::client::api::{Client, ClientError, ErrorKind, ErrorQuery, Event, SetTo};
 use crate::client::export::ExportFormat;
@@ -58,6 +58,8 @@ pub(super) struct Io {
     sender: mpsc::UnboundedSender<Msg>,
     /// Ends the operation under way between two transactions.
     stop: CancellationToken,
+    /// Ends the look at a configuration that is under way: a newer one takes its place, and leaving drops it.
+    look: Option<DropGuard>,
     /// Other programs' lines; `None` when none come any more.
     sources: Option<LogSources>,
     /// Whether the engine's log was read: other lines stand behind those of it that were there before.
@@ -71,7 +73,7 @@ impl Io {
         let sources = (!sources.is_empty())
             .then(|| source::start(sources, ReadManner { follow: true, lines: BACKLOG }));
         let stop = CancellationToken::new();
-        Io { client, file, events, replies, sender, stop, sources, log_read: false }
+        Io { client, file, events, replies, sender, stop, look: None, sources, log_read: false }
     }
 
     /// What happens next: an event, or what an effect came to; `None` when the connection is closed.
@@ -103,13 +105,18 @@ impl Io {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Stop => return self.stop.cancel(),
+            Effect::EndLook => return self.look = None,
             Effect::Execute { .. } | Effect::Verify(_) | Effect::Repair { .. } | Effect::Test(None) => {
                 self.stop = CancellationToken::new()
             }
             _ => {}
         }
+        let look = CancellationToken::new();
+        if matches!(effect, Effect::LookAtSetup(_)) {
+            self.look = Some(look.clone().drop_guard());
+        }
         let doing =
-            Doing { client: self.client.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
+            Doing { look, client: self.client.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
         match effect {
             Effect::SaveState(state) => {
                 let Some(file) = self.file.clone() else { return };
@@ -173,6 +180,7 @@ struct Doing {
     client: Client,
     sender: mpsc::UnboundedSender<Msg>,
     stop: CancellationToken,
+    look: CancellationToken,
 }
 
 impl Doing {
@@ -272,7 +280,8 @@ impl Doing {
             Effect::LookAtSetup(SetupRequest { id, task, file }) => {
                 let told = self.sender.clone();
                 let told = move |line| drop(told.send(Msg::SetupTold { id, line }));
-                let result = client.look_at_setup(task, file.as_deref(), Arc::new(told)).await;
+                let looked = client.look_at_setup(task, file.as_deref(), Arc::new(told));
+                let result = self.look.run_until_cancelled(looked).await?;
                 Msg::SetupFound { id, result }
             }
             Effect::LoadNote { group, cause } => {

@@ -3,7 +3,7 @@
 //! Keys are the exception: the thread that reads one takes it in and draws what it does. On a machine whose cores are all
 //! busy, each hand-over to another thread waits for that one's turn.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -266,7 +266,7 @@ pub(super) async fn run(
     let mut connection = OpenConnection::Opening { opening, file: options.file, waiting: Vec::new() };
     let shared = SharedScreen { screen: Arc::new(Mutex::new(Screen::new(app)?)), left: Arc::default() };
     loop {
-        let _guard = TerminalGuard::take(options.mouse).wrap_err("cannot take the terminal")?;
+        let guard = TerminalGuard::take(options.mouse).wrap_err("cannot take the terminal")?;
         let Some(entered) = shared.on(Screen::enter) else { return broken().await };
         entered?;
         // A new reader each time: one that is only paused would go on reading the keys meant for the shell.
@@ -281,10 +281,16 @@ pub(super) async fn run(
             io.keep(&state);
         }
         match ended? {
-            Ended::Left(left) => return Ok(left),
+            Ended::Left(left) => {
+                drop(guard);
+                if let Some(text) = shared.on(|screen| screen.app.unfinished()).flatten() {
+                    let _ = writeln!(io::stderr(), "{text}");
+                }
+                return Ok(left);
+            }
             Ended::Suspend => {}
         }
-        drop(_guard);
+        drop(guard);
         // Raw mode keeps the kernel from doing this on Ctrl-Z. The whole job stops, and goes on here with fg.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGTSTP);
         shared.on(|screen| screen.app.ctx.size = crossterm::terminal::size().unwrap_or(screen.app.ctx.size));

@@ -62,8 +62,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Auth, Config};
 use crate::domain::mappings::mapping::Mapping;
+use crate::domain::reports::setup_plan::SetupPlan;
 use crate::logs::log::{Log, record};
 use crate::logs::{Level, LogRecord};
+use crate::postgres::schema::install::Foreign;
 use crate::postgres::{self, Store};
 use crate::salesforce::{Client, Credentials, Grant};
 
@@ -290,14 +292,16 @@ pub async fn start_logging(
     Ok(Engine { stop, task: Some(task) })
 }
 
-/// Takes over what was there before, as a start that may adopt does, and starts nothing. Returns what was done to things that
-/// a predecessor left, a line each.
+/// Takes over what was there before, as it was `shown`, and starts nothing. Returns what was done to things that a predecessor
+/// left, a line each.
 ///
 /// # Errors
-/// As [`start`]; nothing is changed then but for indexes that were made beside. The configuration must say that it adopts.
+/// As [`start`], and where it is not what was shown; nothing is changed then but for indexes that were made beside. The
+/// configuration must say that it adopts.
 pub async fn adopt(
     config: &Config,
     store: &Store,
+    shown: &SetupPlan,
     tell: &(dyn Fn(String) + Sync),
 ) -> Result<Vec<String>, StartError> {
     config.refuse_engine()?;
@@ -309,7 +313,16 @@ pub async fn adopt(
     store.index_large(&org_id, &mappings, tell).await?;
     // That may have taken hours.
     refuse_foreign(config, store).await?;
-    lay_out_telling(config, store, &Log::new(Level::Error).0, &org_id, &mut mappings, true).await
+    let foreign = Foreign::AsShown(shown);
+    let log = Log::new(Level::Error).0;
+    let mut told = lay_out_telling(config, store, &log, &org_id, &mut mappings, foreign).await?;
+    // The tables are taken over by now, whatever becomes of this.
+    if let Err(error) = note_configured(config, store).await {
+        told.push(format!(
+            "the rules of the configuration are not noted yet, the next start does it: {error}"
+        ));
+    }
+    Ok(told)
 }
 
 /// The client of the configured org.
@@ -357,42 +370,48 @@ async fn lay_out(
     mappings: &mut [Mapping],
 ) -> Result<(), StartError> {
     refuse_foreign(config, store).await?;
-    for line in lay_out_telling(config, store, log, org_id, mappings, config.adopts).await? {
+    let foreign = if config.adopts { Foreign::Adopt } else { Foreign::Refuse };
+    let told = lay_out_telling(config, store, log, org_id, mappings, foreign).await?;
+    note_configured(config, store).await?;
+    for line in told {
         log.of("layout").warn(line, serde_json::json!({}));
     }
     Ok(())
 }
 
-/// The same, where `adopts` says whether tables of others may be taken over; what was done to things that a predecessor left is returned, a line each.
+/// The same, where `foreign` says what is done with tables of others; what was done to things that a predecessor left is returned,
+/// a line each.
 async fn lay_out_telling(
     config: &Config,
     store: &Store,
     log: &Log,
     org_id: &str,
     mappings: &mut [Mapping],
-    adopts: bool,
+    foreign: Foreign<'_>,
 ) -> Result<Vec<String>, StartError> {
     if store.is_installed().await? {
         // An older layout may lack the table of settings; it is there after this installation.
         let settings = store.settings().await.unwrap_or_default();
         rules::overlay(config, &settings, mappings, log);
     }
-    let told = match store.install_telling(org_id, mappings, adopts).await {
+    match store.install_telling(org_id, mappings, foreign).await {
         Err(postgres::Error::BadFilter { mapping, problem }) => {
             let written =
                 config.mappings.iter().find(|written| written.object.eq_ignore_ascii_case(&mapping));
             let remedy = "use a condition on the table's columns, such as: email IS NOT NULL".to_owned();
-            return Err(match written.filter(|written| written.rules.filter.is_some()) {
+            Err(match written.filter(|written| written.rules.filter.is_some()) {
                 Some(written) => config.refuse_mapping(written, "where", problem, remedy).into(),
                 None => postgres::Error::BadFilter { mapping, problem }.into(),
-            });
+            })
         }
-        Ok(told) => told,
-        Err(error) => return Err(error.into()),
-    };
+        other => Ok(other?),
+    }
+}
+
+/// Notes the rules that the configuration has.
+async fn note_configured(config: &Config, store: &Store) -> Result<(), postgres::Error> {
     let rules = config.mappings.iter().map(|written| (written.object.as_str(), &written.rules));
-    store.set_configured(rules).await?;
-    Ok(told)
+    store.set_configured(rules).await
 }
 
 /// Runs one generation of parts behind the other: a changed configuration ends one in good order and begins the next,

@@ -4,6 +4,11 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use syncdeck::config::Config;
+use syncdeck::domain::reports::setup_plan::{SetupPlan, StartPlan};
+use syncdeck::engine;
+use syncdeck::postgres::Store;
+use syncdeck::postgres::session::connect::Session;
 use tokio_postgres::{Client, NoTls};
 
 use crate::support::{new_database, server};
@@ -281,5 +286,47 @@ async fn a_schema_beside_one_that_was_taken_over_is_another_one() {
     write_private(&place.file, &other);
     let json = place.done(&["adopt", "--yes", "--json"]).await;
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["adopted"], serde_json::json!(["contact"]));
+    assert_eq!(place.text(CATALOG).await, catalog);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_was_shown_is_taken_over_and_given_back() {
+    let world = World::without_engine(MAPPINGS).await;
+    let place = Place::new(&world, HEROKU).await;
+    let config = Config { adopts: true, ..Config::load_engine(Some(&place.file), None).unwrap() };
+    let session = Session::new("test", config.postgres.timeout);
+    let store = Store::open(config.postgres_url(), &config.postgres.schema, &session).await.unwrap();
+    let plan = async || {
+        let shown = place.ask(&["plan", "--json"]).await;
+        serde_json::from_slice::<StartPlan>(&shown.stdout)
+            .unwrap_or_else(|_| panic!("{}", words(&shown)))
+            .setup
+    };
+    let adopt = async |shown: &SetupPlan| {
+        engine::adopt(&config, &store, shown, &|_| {}).await.map_err(|error| error.to_string())
+    };
+    let conflict = |error: String, part: &str| {
+        assert!(error.contains(part) && error.contains("look again"), "{error}");
+    };
+
+    let shown = plan().await;
+    place.sql.batch_execute("DROP TRIGGER hc_contact_logtrigger ON salesforce.contact").await.unwrap();
+    let catalog = place.text(CATALOG).await;
+    conflict(adopt(&shown).await.unwrap_err(), "other things are done to the table contact by now");
+    let mut shown = plan().await;
+    let tables = std::mem::take(&mut shown.tables);
+    conflict(adopt(&shown).await.unwrap_err(), "other tables are taken over by now than were shown");
+    assert_eq!(place.text(CATALOG).await, catalog);
+    shown.tables = tables;
+    adopt(&shown).await.unwrap();
+
+    let shown = store.way_back().await.unwrap();
+    place.sql.batch_execute("DROP TRIGGER zz_hc_status ON salesforce.contact").await.unwrap();
+    let adopted = place.text(CATALOG).await;
+    let error = store.undo_adoption(&shown).await.unwrap_err();
+    conflict(error.to_string(), "other things are put back or removed by now than were shown");
+    assert_eq!(place.text(CATALOG).await, adopted);
+    let shown = store.way_back().await.unwrap();
+    store.undo_adoption(&shown).await.unwrap();
     assert_eq!(place.text(CATALOG).await, catalog);
 }

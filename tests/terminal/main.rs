@@ -12,6 +12,7 @@ mod foreign;
 mod harm;
 mod keys;
 mod loops;
+mod rebind;
 mod resume;
 mod screen;
 mod ssh;

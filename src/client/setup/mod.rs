@@ -52,8 +52,8 @@ impl SetupPreview {
 pub struct SetupQuestion {
     /// What is agreed to.
     pub text: String,
-    /// What is typed, where a yes weighs more than one letter: the connection's name, on production.
-    pub types: Option<String>,
+    /// What is typed to agree: the name of what it is done to. One letter is too little for it.
+    pub types: String,
     /// Does it.
     pub run: SetupRun,
 }
@@ -75,10 +75,11 @@ impl SetupRun {
         SetupRun(Arc::new(does))
     }
 
-    /// Does it: all of it or nothing.
+    /// Does it: all of it or nothing, but for indexes made beside.
     ///
     /// # Errors
-    /// Where it is refused by now, or broke off. Nothing is changed then.
+    /// Where it is refused by now, or broke off. Nothing is changed then but for indexes made beside, unless the connection broke
+    /// as it was finished: only another look tells.
     pub async fn execute(&self, told: SetupListener) -> SetupOutcome {
         (self.0)(told).await
     }

@@ -1,6 +1,7 @@
 //! Another org behind the same tables, as people read it: what becomes of rows, what is asked, and what was done.
 
 use super::line::SetupLine;
+use super::text::some_of;
 use crate::domain::reports::rebind::{LookupColumn, RebindMapping, RebindPlan, UnsettledChanges};
 use crate::domain::values::size::thousands;
 
@@ -18,7 +19,10 @@ pub fn rebind_lines(plan: &RebindPlan) -> Vec<SetupLine> {
     }));
     if !plan.unsettled.is_empty() {
         let what = if plan.gives_up { "are given up" } else { "are not settled" };
-        lines.push(SetupLine::Text(format!("changes of the org before that {what}: {}", unsettled(plan))));
+        lines.push(SetupLine::Text(format!(
+            "changes of the org before that {what}: {}",
+            unsettled(plan).join("; ")
+        )));
     }
     lines
 }
@@ -77,23 +81,26 @@ pub fn strangers(plan: &RebindPlan) -> Vec<String> {
     plan.strangers().map(|of| format!("{} (none of {})", of.mapping, count(of.keyed))).collect()
 }
 
-/// What is agreed to, in one sentence each.
-pub fn rebind_question(plan: &RebindPlan) -> String {
-    let mut text =
-        format!("The rows of the schema {} become those of the org {}.", plan.schema, plan.to.text());
+/// What is agreed to, in one sentence each: first what is lost. `place` names the database.
+pub fn rebind_question(plan: &RebindPlan, place: &str) -> String {
+    let mut text = String::new();
+    if !plan.unsettled.is_empty() {
+        text += &format!("Given up, and never sent: {}. ", some_of(&unsettled(plan), "; "));
+    }
     let strangers = strangers(plan);
     if !strangers.is_empty() {
-        text += &format!(" No external id is found there of {}.", strangers.join(", "));
+        text += &format!("No external id is found there of {}. ", some_of(&strangers, ", "));
     }
     let unlinked: i64 = plan.mappings.iter().map(|of| of.unlinked).sum();
     let unmapped: i64 = plan.unmapped.iter().map(|of| of.rows).sum();
     if unlinked + unmapped > 0 {
-        text += &format!(" {} rows will name no record.", count(unlinked + unmapped));
+        text += &format!("{} rows will name no record. ", count(unlinked + unmapped));
     }
-    if !plan.unsettled.is_empty() {
-        text += &format!(" Given up, and never sent: {}.", unsettled(plan));
-    }
-    text
+    text + &format!(
+        "The rows of the schema {} of the {place} become those of the org {}.",
+        plan.schema,
+        plan.to.text()
+    )
 }
 
 /// What was done.
@@ -104,8 +111,8 @@ pub fn rebound(done: &RebindPlan) -> String {
     )
 }
 
-fn unsettled(plan: &RebindPlan) -> String {
-    plan.unsettled.iter().map(UnsettledChanges::text).collect::<Vec<_>>().join("; ")
+fn unsettled(plan: &RebindPlan) -> Vec<String> {
+    plan.unsettled.iter().map(UnsettledChanges::text).collect()
 }
 
 fn count(number: i64) -> String {

@@ -11,6 +11,7 @@ use crate::domain::reports::setup_plan::{
 use crate::domain::reports::way_back::WayBack;
 use crate::domain::values::duration::spoken;
 use crate::domain::values::size::{percent, thousands};
+use crate::logs::sanitize::sanitize;
 use crate::postgres::schema::at_work::LOOK_BACK_SECONDS;
 
 /// The plan of a start.
@@ -61,7 +62,8 @@ fn warnings(setup: &SetupPlan) -> Vec<SetupLine> {
     if !setup.at_work.is_empty() {
         lines.push(SetupLine::Warning(format!(
             "Heroku Connect still works here, as it seems: {}\n{AT_WORK_REMEDY}",
-            setup.at_work.join("; ")
+            // A name of another session must not look like a line of ours.
+            setup.at_work.iter().map(|seen| sanitize(seen)).collect::<Vec<_>>().join("; ")
         )));
     }
     if setup.strangers > 0 {
@@ -232,10 +234,20 @@ pub const NOT_YET: &str =
 /// What somebody agrees to who takes these tables over. `of` names schema and connection, `place` the database.
 pub fn adopt_question(of: &str, place: &str, tables: &[String]) -> String {
     format!(
-        "Of {of} of the {place}, these tables were there before syncdeck and are taken over: {}. Heroku Connect must be off: two \
-         programs would send the same changes.",
-        tables.join(", ")
+        "Heroku Connect must be off: two programs would send the same changes. Of {of} of the {place}, these tables were there \
+         before syncdeck and are taken over: {}.",
+        some_of(tables, ", ")
     )
+}
+
+/// A few of many that stand above.
+pub(super) fn some_of(names: &[String], between: &str) -> String {
+    match names {
+        [first, second, _, _, ..] => {
+            format!("{first}{between}{second} and {} others (above)", thousands(names.len() - 2))
+        }
+        _ => names.join(between),
+    }
 }
 
 /// What came of it: `done` are the things that a predecessor left.

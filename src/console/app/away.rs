@@ -12,7 +12,7 @@ impl App {
     /// The way to it broke.
     pub(super) fn went_away(&mut self, why: String) -> Vec<Effect> {
         // A takeover that this console makes tells it itself.
-        if !self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Setup(_))) {
+        if !self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Setup(view) if view.did())) {
             self.say(Tone::Bad, format!("{}; what shows is as it was last seen, and stays", one_line(&why)));
         }
         self.ctx.database.lose(why, self.ctx.now);

@@ -261,6 +261,11 @@ impl App {
             Id::Quit if !self.may_leave(Id::Quit) => Vec::new(),
             Id::Quit | Id::ForceQuit => vec![Effect::Quit],
             Id::Redraw => vec![Effect::Redraw],
+            // The engine's answers would come to a stopped program, and whoever is asked to wait would wait for it.
+            Id::Suspend if self.setup_does() => {
+                self.say(Tone::Neutral, "not while it is done: PostgreSQL would wait for a stopped program");
+                Vec::new()
+            }
             Id::Suspend => vec![Effect::Suspend],
         }
     }

@@ -45,6 +45,19 @@ impl App {
         })
     }
 
+    /// Whether something is being done to the database that must not stand still.
+    pub(super) fn setup_does(&self) -> bool {
+        self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Setup(view) if view.does()))
+    }
+
+    /// What is to be looked at after the console was left now, of what is being done.
+    pub fn unfinished(&self) -> Option<String> {
+        self.overlays.iter().find_map(|overlay| match overlay {
+            Overlay::Setup(view) => view.unfinished(),
+            _ => None,
+        })
+    }
+
     /// What was found came. Whoever gave it up is not told.
     pub(super) fn setup_found(&mut self, id: u64, result: Result<SetupPreview, ClientError>) {
         if let Some(view) = self.setup_view(id).filter(|view| view.looks()) {

@@ -12,15 +12,18 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::client::api::ClientError;
 use crate::client::setup::line::SetupLine;
-use crate::client::setup::{SetupOutcome, SetupPreview, SetupQuestion, SetupRun, SetupTask};
+use crate::client::setup::{SetupOutcome, SetupPreview, SetupQuestion, SetupTask};
 use crate::console::context::{Context, Tone};
-use crate::console::effect::SetupRequest;
+use crate::console::effect::{Effect, SetupRequest};
 use crate::console::outcome::Outcome;
 use crate::console::widgets::cells::{clip, columns, fit, wrap};
 use crate::console::widgets::input::Input;
+use crate::logs::sanitize::sanitize;
 
 /// Lines of a question at most.
 const ASKED: usize = 6;
+/// Columns for what is typed, at least.
+const TYPED: usize = 16;
 /// A column of a table with fewer cells says nothing.
 const NARROWEST: usize = 6;
 /// What lies between two columns of a table.
@@ -91,6 +94,24 @@ impl SetupView {
         matches!(self.stage, SetupStage::Doing { .. })
     }
 
+    /// Whether it tells what was done, or does so soon.
+    pub fn did(&self) -> bool {
+        matches!(self.stage, SetupStage::Doing { .. } | SetupStage::Done(_))
+    }
+
+    /// What is to be looked at by whoever leaves while it is done.
+    pub fn unfinished(&self) -> Option<String> {
+        let look = match self.request.task {
+            SetupTask::Adopt => "whether the tables were taken over, with: syncdeck plan",
+            SetupTask::UndoAdopt => {
+                "whether the tables were given back, with: syncdeck adopt --undo, which shows it and asks"
+            }
+            SetupTask::Rebind => "whether the rows were given their records, with: syncdeck rebind --dry-run",
+            _ => return None,
+        };
+        self.does().then(|| format!("the console was left while PostgreSQL was at it: look {look}"))
+    }
+
     /// What was found came.
     pub fn found(&mut self, result: Result<SetupPreview, ClientError>) {
         self.enter(match result {
@@ -116,7 +137,12 @@ impl SetupView {
     pub fn done(&mut self, result: SetupOutcome) {
         self.enter(match result {
             Ok(lines) => SetupStage::Done(lines),
-            Err(refused) => SetupStage::Refused(refused),
+            // A connection that broke may have done it.
+            Err(mut refused) => {
+                let again = "look again: r shows whether it was done";
+                refused.remedy = Some(refused.remedy.map_or(again.to_owned(), |is| format!("{is}\n{again}")));
+                SetupStage::Refused(refused)
+            }
         });
     }
 
@@ -151,6 +177,9 @@ impl SetupView {
     fn reading_key(&mut self, code: KeyCode) -> Vec<Outcome> {
         let SetupRequest { task, file, .. } = &self.request;
         match code {
+            KeyCode::Esc | KeyCode::Char('q') if self.looks() => {
+                return vec![Outcome::Close, Outcome::Effect(Effect::EndLook)];
+            }
             KeyCode::Esc | KeyCode::Char('q') => return vec![Outcome::Close],
             KeyCode::Enter => return self.ask(),
             KeyCode::Char('j') => self.scroll(1),
@@ -197,18 +226,14 @@ impl SetupView {
             return Vec::new();
         };
         *complaint = None;
-        let decided = |run: &SetupRun| vec![Outcome::RunSetup(run.clone())];
-        match (key.code, &question.types) {
-            (KeyCode::Esc, _) | (KeyCode::Char('n' | 'q'), None) => {
-                self.stage = SetupStage::Shown(preview.clone())
+        let wanted = question.types.trim();
+        match key.code {
+            KeyCode::Esc => self.stage = SetupStage::Shown(preview.clone()),
+            KeyCode::Enter if !wanted.is_empty() && typed.text().trim() == wanted => {
+                return vec![Outcome::RunSetup(question.run.clone())];
             }
-            (KeyCode::Char('y'), None) => return decided(&question.run),
-            (_, None) => {}
-            (KeyCode::Enter, Some(wanted)) if typed.text().trim() == wanted => return decided(&question.run),
-            (KeyCode::Enter, Some(wanted)) => {
-                *complaint = Some(format!("that is not {wanted}; nothing was done"))
-            }
-            (_, Some(_)) => {
+            KeyCode::Enter => *complaint = Some(format!("that is not {wanted}; nothing was done")),
+            _ => {
                 typed.key(key);
             }
         }
@@ -217,9 +242,7 @@ impl SetupView {
 
     /// Text that is pasted where one types.
     pub fn paste(&mut self, text: &str) {
-        if let SetupStage::Asking { question: SetupQuestion { types: Some(_), .. }, typed, .. } =
-            &mut self.stage
-        {
+        if let SetupStage::Asking { typed, .. } = &mut self.stage {
             typed.insert(text);
         }
     }
@@ -254,10 +277,12 @@ impl SetupView {
 
     /// All of it, to be copied.
     fn plain(&self) -> Option<String> {
-        if let SetupStage::Refused(refused) = &self.stage {
-            return Some(refused.to_string());
-        }
-        let lines: Vec<String> = self.lines().iter().map(SetupLine::plain).collect();
+        let text = match &self.stage {
+            SetupStage::Refused(refused) => refused.to_string(),
+            _ => self.lines().iter().map(SetupLine::plain).collect::<Vec<_>>().join("\n"),
+        };
+        // Names of others are in it, and a terminal may show it.
+        let lines: Vec<_> = text.lines().map(sanitize).collect();
         Some(lines.join("\n")).filter(|text| !text.is_empty())
     }
 
@@ -295,9 +320,6 @@ impl SetupView {
                 let keys = does.into_iter().chain(on).chain(copies).chain(reads);
                 keys.chain([("r", "look again"), ("Esc", leave)]).collect()
             }
-            SetupStage::Asking { question: SetupQuestion { types: None, .. }, .. } => {
-                vec![("y", "do it"), ("↑↓", "scroll"), ("Esc", "leave everything as it is")]
-            }
             SetupStage::Asking { .. } => {
                 vec![("Enter", "do it"), ("↑↓", "scroll"), ("Esc", "leave everything as it is")]
             }
@@ -327,7 +349,7 @@ fn area(screen: Rect) -> Rect {
 fn parts(view: &SetupView, inner: Rect) -> [Rect; 3] {
     let room = usize::from(inner.width).saturating_sub(2);
     let asked = match &view.stage {
-        SetupStage::Asking { question, .. } => wrap(&question.text, room, ASKED).len() + 2,
+        SetupStage::Asking { question, .. } => asked_lines(question, room).0.len() + 2,
         _ => 0,
     };
     let asked = u16::try_from(asked).unwrap_or(0).min(inner.height.saturating_sub(2));
@@ -352,6 +374,18 @@ pub fn draw(ctx: &Context, view: &SetupView, frame: &mut Frame) {
     frame.render_widget(Paragraph::new(super::hints(ctx, &view.keys(), keys.width.into())), keys);
 }
 
+/// What is agreed to, and what stands before what is typed. All of the name shows, for all of it is typed.
+fn asked_lines(question: &SetupQuestion, room: usize) -> (Vec<String>, String) {
+    let mut words = wrap(&broken(&sanitize(&question.text), room), room, ASKED);
+    let wanted = sanitize(question.types.trim());
+    let before = format!(" Type {wanted} and Enter: ");
+    if columns(&before) + TYPED <= room {
+        return (words, before);
+    }
+    words.extend(wrapped(&wanted, room, 0));
+    (words, " Type that and Enter: ".to_owned())
+}
+
 /// What is agreed to, and how.
 fn draw_question(
     ctx: &Context,
@@ -363,15 +397,10 @@ fn draw_question(
 ) {
     let theme = ctx.theme;
     let room = usize::from(area.width).saturating_sub(2);
-    let words = wrap(&question.text, room, ASKED);
+    let (words, before) = asked_lines(question, room);
     let mut lines = vec![Line::from(Span::styled("─".repeat(usize::from(area.width)), theme.border(false)))];
     let count = words.len();
     lines.extend(words.into_iter().map(|line| Line::from(Span::styled(format!(" {line}"), theme.strong()))));
-    let Some(wanted) = &question.types else {
-        lines.push(Line::from(" Do it?  y does, n and Esc leave everything as it is."));
-        return frame.render_widget(Paragraph::new(lines), area);
-    };
-    let before = format!(" Type {} and Enter: ", clip(wanted, 24));
     let width = columns(&before);
     let shown = typed.shown(room.saturating_sub(width + 2).max(4));
     lines.push(match complaint {
@@ -412,7 +441,15 @@ fn body_lines(ctx: &Context, view: &SetupView, room: usize) -> Vec<Line<'static>
             let mut lines =
                 said(&format!("{what} ... {seconds} s"), room, |line| Span::styled(line, theme.strong()));
             lines.extend(said(note, room, |line| Span::styled(line, theme.text())));
-            let ends = "Whatever ends it on the way, Ctrl-C, a kill or a lost connection, leaves all of it done or nothing.";
+            let ends = match view.request.task {
+                SetupTask::Adopt => {
+                    "Whatever ends it on the way, Ctrl-C, a kill or a lost connection, leaves all of it done or nothing but for \
+                     indexes made beside."
+                }
+                _ => {
+                    "Whatever ends it on the way, Ctrl-C, a kill or a lost connection, leaves all of it done or nothing."
+                }
+            };
             lines.extend(said(ends, room, |line| Span::styled(line, theme.dim())));
             lines
         }
@@ -443,19 +480,25 @@ fn said(text: &str, room: usize, look: impl Fn(String) -> Span<'static>) -> Vec<
 fn wrapped(text: &str, room: usize, by: usize) -> Vec<String> {
     let width = room.max(8).saturating_sub(by);
     let mut lines: Vec<String> = Vec::new();
-    for line in text.lines().flat_map(|line| wrap(line, width, usize::MAX)) {
-        let mut rest = line.as_str();
-        loop {
-            let (part, more) = rest.split_at(cut_at(rest, width));
-            let blanks = if lines.is_empty() { 0 } else { by };
-            lines.push(format!("{}{part}", " ".repeat(blanks)));
-            rest = more;
-            if rest.is_empty() {
-                break;
-            }
-        }
+    for line in text.lines().flat_map(|line| wrap(&broken(&sanitize(line), width), width, usize::MAX)) {
+        let blanks = if lines.is_empty() { 0 } else { by };
+        lines.push(format!("{}{line}", " ".repeat(blanks)));
     }
     lines
+}
+
+/// A text whose words are no longer than so many columns.
+fn broken(text: &str, width: usize) -> String {
+    let mut parts = Vec::new();
+    for mut word in text.split(' ') {
+        while word.width() > width {
+            let (part, rest) = word.split_at(cut_at(word, width));
+            parts.push(part);
+            word = rest;
+        }
+        parts.push(word);
+    }
+    parts.join(" ")
 }
 
 /// The byte behind which no more fits into so many columns; at least one letter does.

@@ -80,6 +80,11 @@ pub fn let_go() {
     }
 }
 
+/// Whether a console shows on the terminal.
+pub fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
 /// Panics that are not the console's, and do not end it.
 pub fn spare(is_others: fn(&PanicHookInfo<'_>) -> bool) {
     let _ = SPARED.set(is_others);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::mappings::mapping::{Mapping, column_type};
-use crate::domain::reports::setup_plan::SetupAction;
+use crate::domain::reports::setup_plan::{SetupAction, SetupPlan};
 
 use crate::postgres::errors::findings::forget_comparisons;
 use crate::postgres::schema::indexes::index_few;
@@ -34,29 +34,40 @@ pub(super) const SCHEMA: &str = "_schema";
 /// The longest that an upgrade may take, and a look at all that is there.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1_800);
 
+/// What an installation does with mapped tables that are somebody else's.
+#[derive(Clone, Copy, Debug)]
+pub enum Foreign<'a> {
+    /// Refuses them.
+    Refuse,
+    /// Takes them over.
+    Adopt,
+    /// Takes them over as they were shown to whoever agreed, or refuses.
+    AsShown(&'a SetupPlan),
+}
+
 impl Store {
     /// Installs or completes everything the mappings need.
     ///
     /// # Errors
     /// Refuses a table that exists with other columns, by name.
     pub async fn install(&self, org_id: &str, mappings: &[Mapping]) -> Result<(), Error> {
-        self.install_telling(org_id, mappings, true).await.map(drop)
+        self.install_telling(org_id, mappings, Foreign::Adopt).await.map(drop)
     }
 
-    /// As [`Store::install`], where `adopts` says whether tables of others may be taken over; tells what was done to things
-    /// that a predecessor left, a line each.
+    /// As [`Store::install`], where `foreign` says what is done with tables of others; tells what was done to things that a
+    /// predecessor left, a line each.
     ///
     /// # Errors
-    /// Refuses tables of others that may not be taken over, too.
+    /// Refuses tables of others that may not be taken over, too. Nothing is changed where others are there than were shown.
     pub async fn install_telling(
         &self,
         org_id: &str,
         mappings: &[Mapping],
-        adopts: bool,
+        foreign: Foreign<'_>,
     ) -> Result<Vec<String>, Error> {
         self.upgrade().await?;
-        let done = self.lay_out(org_id, mappings, adopts).await;
-        done.map_err(|error| if adopts { told_in_use(error) } else { error })
+        let done = self.lay_out(org_id, mappings, foreign).await;
+        done.map_err(|error| if matches!(foreign, Foreign::Refuse) { error } else { told_in_use(error) })
     }
 
     /// Brings our own schema up to date where there is an older one.
@@ -76,7 +87,12 @@ impl Store {
         transaction.commit().await.context("finish the upgrade")
     }
 
-    async fn lay_out(&self, org_id: &str, mappings: &[Mapping], adopts: bool) -> Result<Vec<String>, Error> {
+    async fn lay_out(
+        &self,
+        org_id: &str,
+        mappings: &[Mapping],
+        wanted: Foreign<'_>,
+    ) -> Result<Vec<String>, Error> {
         let mut client = self.client().await?;
         let mut transaction = alone(&mut client, "syncdeck install").await?;
         let layouts = self.layouts(&transaction).await?;
@@ -86,7 +102,7 @@ impl Store {
         let tables: Vec<&str> = mappings.iter().map(|mapping| mapping.table.as_str()).collect();
         let foreign = self.foreign_among(&transaction, &tables, &layouts).await?;
         // Whoever starts looked before, and may have waited here for a takeover's way back.
-        if !adopts && !foreign.is_empty() {
+        if matches!(wanted, Foreign::Refuse) && !foreign.is_empty() {
             return Err(Error::Refused(format!(
                 "while this engine started, others took these tables of the schema {} back: {}\n\
                  if syncdeck is to have them, take them over again with: syncdeck adopt",
@@ -95,6 +111,9 @@ impl Store {
             )));
         }
         self.refuse_without_rights(&transaction, &foreign).await?;
+        if let Foreign::AsShown(shown) = wanted {
+            self.refuse_unshown(&transaction, mappings, &foreign, &layouts, shown).await?;
+        }
         let hstore = hstore_schema(&transaction).await?;
         if !layouts.contains_key(OWN) {
             lay_out_own(&transaction).await?;

@@ -57,6 +57,13 @@ pub struct Rebinding<'a> {
 const STAGE: &str = "CREATE TEMP TABLE rebind_record (of_table text, sfid varchar(18), folded text) ON COMMIT DROP;
     CREATE TEMP TABLE rebind_row (of_table text, id integer, before varchar(18), after varchar(18), key text, records bigint, \"rows\" bigint) ON COMMIT DROP";
 
+/// What of a rebind cannot be undone by another one: rows that name no record any more, and mappings none of which is there.
+fn does(plan: &RebindPlan) -> (Vec<(&str, i64)>, Vec<&str>) {
+    let unlinked = plan.mappings.iter().map(|of| (of.table.as_str(), of.unlinked));
+    let unmapped = plan.unmapped.iter().map(|of| (of.table.as_str(), of.rows));
+    (unlinked.chain(unmapped).collect(), plan.strangers().map(|of| of.mapping.as_str()).collect())
+}
+
 /// Which row's record an id names, by the 15 characters that all ids have.
 const SHORT: &str = "pg_catalog.left({}, 15) COLLATE \"C\"";
 
@@ -110,8 +117,8 @@ impl Store {
     /// Gives rows the records of another org, and notes that org.
     ///
     /// # Errors
-    /// Where it is refused by now, the noted org is another one than in the plan that was shown, or other changes are not
-    /// settled than were shown. Nothing is changed then.
+    /// Where it is refused by now, the noted org is another one than in the plan that was shown, other changes are not settled
+    /// than were shown, or other rows would name no record. Nothing is changed then.
     pub async fn rebind(
         &self,
         rebinding: Rebinding<'_>,
@@ -148,6 +155,10 @@ impl Store {
         if plan.unsettled != shown.unsettled {
             let text =
                 "other changes are not settled by now than were shown\nlook again with: syncdeck rebind";
+            return Err(Error::Conflict(text.to_owned()));
+        }
+        if does(&plan) != does(shown) {
+            let text = "other rows name no record by now than were shown\nlook again with: syncdeck rebind";
             return Err(Error::Conflict(text.to_owned()));
         }
         self.give_up_all(&transaction).await?;

@@ -8,7 +8,6 @@ use crate::domain::reports::setup_plan::{Entries, SetupAction, SetupPlan, TableO
 
 use crate::postgres::schema::capture::{LOGGER, STATUS, function};
 use crate::postgres::schema::install::{OWN, PATIENCE, found_hstore, own_is_older};
-use crate::postgres::schema::step::SetupStep;
 use crate::postgres::schema::table_steps::{TableSteps, stamp_of};
 use crate::postgres::schema::takeover::is_own;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
@@ -90,6 +89,42 @@ impl Store {
             .await
             .context("look for tables of others")?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Refuses a takeover that would not be the one that was shown.
+    pub(super) async fn refuse_unshown(
+        &self,
+        transaction: &Transaction<'_>,
+        mappings: &[Mapping],
+        foreign: &[String],
+        layouts: &BTreeMap<String, String>,
+        shown: &SetupPlan,
+    ) -> Result<(), Error> {
+        let mut tables: Vec<&str> = shown.foreign().map(|table| table.table.as_str()).collect();
+        tables.sort_unstable();
+        let mut now: Vec<&str> = foreign.iter().map(String::as_str).collect();
+        now.sort_unstable();
+        if tables != now {
+            return Err(Error::Conflict(
+                "other tables are taken over by now than were shown\nlook again".to_owned(),
+            ));
+        }
+        let hstore = found_hstore(transaction).await?.unwrap_or_else(|| crate::postgres::quote("public"));
+        // Indexes are made beside, before this.
+        let beside = |action: &&SetupAction| !matches!(action, SetupAction::CreateIndex { .. });
+        for mapping in mappings.iter().filter(|mapping| foreign.contains(&mapping.table)) {
+            let laid_out = layouts.get(&mapping.table);
+            let steps = self.table_steps(transaction, mapping, &hstore, laid_out).await?;
+            let actions = self.actions_of(transaction, mapping, steps).await?;
+            let then = shown.foreign().filter(|table| table.table == mapping.table);
+            if !then.flat_map(|table| &table.actions).filter(beside).eq(actions.iter().filter(beside)) {
+                return Err(Error::Conflict(format!(
+                    "other things are done to the table {} by now than were shown\nlook again",
+                    mapping.table
+                )));
+            }
+        }
+        Ok(())
     }
 
     async fn is_there(&self, transaction: &Transaction<'_>, relation: &str) -> Result<bool, Error> {
@@ -182,15 +217,11 @@ impl Store {
         };
         let laid_out = layouts.get(&mapping.table);
         match self.table_steps(transaction, mapping, hstore, laid_out).await {
-            Ok(TableSteps { steps, of_log, origin, there, .. }) => {
-                plan.origin = origin;
-                let actions = |steps: Vec<SetupStep>| steps.into_iter().map(|step| step.action);
-                plan.actions = actions(steps).chain(actions(of_log)).collect();
-                if origin == TableOrigin::Foreign {
-                    let names = [function(&mapping.table, LOGGER), function(&mapping.table, STATUS)];
-                    plan.actions.extend(self.replaced_functions(transaction, &names).await?);
-                }
-                plan.adopted = if origin == TableOrigin::Foreign { there } else { Vec::new() };
+            Ok(mut steps) => {
+                plan.origin = steps.origin;
+                let there = std::mem::take(&mut steps.there);
+                plan.adopted = if steps.origin == TableOrigin::Foreign { there } else { Vec::new() };
+                plan.actions = self.actions_of(transaction, mapping, steps).await?;
             }
             Err(Error::Refused(why)) => {
                 plan.origin = if laid_out.is_some() { TableOrigin::Own } else { TableOrigin::Foreign };
@@ -208,6 +239,22 @@ impl Store {
             plan.refused = self.condition_fault(transaction, mapping, &plan.actions).await?;
         }
         Ok(plan)
+    }
+
+    /// What is done to a table by these steps.
+    async fn actions_of(
+        &self,
+        transaction: &Transaction<'_>,
+        mapping: &Mapping,
+        of: TableSteps,
+    ) -> Result<Vec<SetupAction>, Error> {
+        let mut actions: Vec<SetupAction> =
+            of.steps.into_iter().chain(of.of_log).map(|step| step.action).collect();
+        if of.origin == TableOrigin::Foreign {
+            let names = [function(&mapping.table, LOGGER), function(&mapping.table, STATUS)];
+            actions.extend(self.replaced_functions(transaction, &names).await?);
+        }
+        Ok(actions)
     }
 
     /// Why the condition of a mapping is none that its table can answer, once these actions are done.

@@ -126,12 +126,13 @@ impl Store {
     /// Puts back what takeovers replaced and removes what they made, but for columns and data.
     ///
     /// # Errors
-    /// As [`Store::way_back`]; and where something cannot be put back as it was. Nothing is changed then.
-    pub async fn undo_adoption(&self) -> Result<WayBack, Error> {
-        self.put_back().await.map_err(told_in_use)
+    /// As [`Store::way_back`]; where something cannot be put back as it was; and where another takeover is undone by now than
+    /// was `shown`, or other things are put back or removed. Nothing is changed then.
+    pub async fn undo_adoption(&self, shown: &WayBack) -> Result<WayBack, Error> {
+        self.put_back(shown).await.map_err(told_in_use)
     }
 
-    async fn put_back(&self) -> Result<WayBack, Error> {
+    async fn put_back(&self, shown: &WayBack) -> Result<WayBack, Error> {
         // As many changes as there are may be given back.
         let mut client = self.with_patience(PATIENCE)?.client().await?;
         let mut transaction = alone(&mut client, "syncdeck install").await?;
@@ -141,6 +142,13 @@ impl Store {
             .await
             .context("keep engines from starting")?;
         let (mut way_back, changes) = self.look_back(&transaction).await?;
+        if way_back.adopted_at != shown.adopted_at
+            || way_back.restored != shown.restored
+            || way_back.removed != shown.removed
+        {
+            let text = "other things are put back or removed by now than were shown\nlook again";
+            return Err(Error::Conflict(text.to_owned()));
+        }
         empty_path(&transaction).await?;
         // Tables before the log, as whoever writes locks them. From here on writers wait, so each change is captured once.
         for trigger in changes.iter().filter(|change| change.is("trigger") && change.now.is_some()) {

@@ -180,7 +180,7 @@ impl Engine {
             Effect::LookAtSetup(SetupRequest { id, task, .. }) => {
                 let found = match task {
                     SetupTask::Adopt if turn % 3 == 2 => refused_takeover(HOSTILE),
-                    SetupTask::Adopt => takeover((turn % 3 == 1).then_some("x")),
+                    SetupTask::Adopt => takeover(),
                     SetupTask::UndoAdopt => way_back(),
                     _ => planned_start(),
                 };
@@ -235,6 +235,7 @@ impl Engine {
                 Msg::LogFiltered { generation, upto, places: ring::search(&lines, &filter) }
             }
             Effect::Stop
+            | Effect::EndLook
             | Effect::SaveState(_)
             | Effect::Connect(_)
             | Effect::Copy(_)

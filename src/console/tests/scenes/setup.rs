@@ -108,7 +108,7 @@ pub fn scenes() -> Vec<Scene> {
                 (Plain, "take them over ..."),
                 (Plain, "leave everything as it is"),
             ],
-            |size| found(size, "adopt", takeover(Some("acme"))),
+            |size| found(size, "adopt", takeover()),
         ),
         (
             "setup_adopt_at_work",
@@ -124,21 +124,21 @@ pub fn scenes() -> Vec<Scene> {
         (
             "setup_adopt_asked",
             &[
-                (Bold, "Of the schema salesforce (connection acme, prod)"),
+                (Bold, "Heroku Connect must be off: two programs would"),
                 (Plain, "Type acme and Enter: "),
                 (Bold, "acm"),
                 (Key, "Enter"),
                 (Plain, "leave everything as it is"),
             ],
             |size| {
-                let mut app = found(size, "adopt", takeover(Some("acme")));
+                let mut app = found(size, "adopt", takeover());
                 press(&mut app, "Enter");
                 type_in(&mut app, "acm");
                 app
             },
         ),
         ("setup_adopt_not_typed", &[(Bad, "✗ that is not acme; nothing was done")], |size| {
-            let mut app = found(size, "adopt", takeover(Some("acme")));
+            let mut app = found(size, "adopt", takeover());
             press(&mut app, "Enter y Enter");
             app
         }),
@@ -181,7 +181,7 @@ pub fn scenes() -> Vec<Scene> {
                 (Bold, "Put back as it was:"),
                 (Any, "trigger hc_contact_logtrigger ON salesforce.contact"),
                 (Bold, "In the schema salesforce (connection acme, prod)"),
-                (Key, "y"),
+                (Plain, "Type acme and Enter: "),
                 (Key, "Esc"),
             ],
             |size| {

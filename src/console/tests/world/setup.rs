@@ -154,11 +154,11 @@ fn tables() -> Vec<String> {
     vec!["account".to_owned(), "contact".to_owned()]
 }
 
-/// A takeover that is asked about; `types` is to be typed.
-pub fn takeover(types: Option<&str>) -> SetupPreview {
+/// A takeover that is asked about; the name `acme` is to be typed.
+pub fn takeover() -> SetupPreview {
     let question = SetupQuestion {
         text: adopt_question(OF, PLACE, &tables()),
-        types: types.map(str::to_owned),
+        types: "acme".to_owned(),
         run: run(taken_over()),
     };
     SetupPreview { lines: plan_lines(&start()), question: Some(question) }
@@ -189,6 +189,7 @@ pub fn way_back() -> SetupPreview {
         conflicts: 1,
         settings: vec!["Contact.strategy".to_owned()],
     };
-    let question = SetupQuestion { text: undo_question(OF, PLACE), types: None, run: run(Vec::new()) };
+    let types = "acme".to_owned();
+    let question = SetupQuestion { text: undo_question(OF, PLACE), types, run: run(Vec::new()) };
     SetupPreview { lines: way_back_lines(&way_back), question: Some(question) }
 }
