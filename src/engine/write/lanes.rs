@@ -64,12 +64,12 @@ impl LanesState {
 }
 
 /// The place of a claim among those in work.
-pub(super) struct Ticket<'a> {
+pub(super) struct ClaimTicket<'a> {
     lanes: &'a Lanes,
     number: u64,
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for ClaimTicket<'_> {
     fn drop(&mut self) {
         self.lanes.change(|state| state.tickets.remove(&self.number));
         self.lanes.ended.notify_waiters();
@@ -94,14 +94,14 @@ impl Lanes {
     pub(super) async fn claim<T, E>(
         &self,
         claim: impl Future<Output = Result<T, E>>,
-    ) -> Result<(Ticket<'_>, T), E> {
+    ) -> Result<(ClaimTicket<'_>, T), E> {
         let _one_at_a_time = self.claiming.lock().await;
         let number = self.change(|state| {
             state.next += 1;
             state.tickets.insert(state.next);
             state.next
         });
-        let ticket = Ticket { lanes: self, number };
+        let ticket = ClaimTicket { lanes: self, number };
         Ok((ticket, claim.await?))
     }
 
@@ -125,7 +125,7 @@ impl Lanes {
     /// Waits until all that was claimed before is worked off. What is deleted may be the parent of what is changed there: before
     /// those changes, its delete would take their records along, or be refused. False where it takes until then, or the engine
     /// ends.
-    pub(super) async fn is_next(&self, shared: &Shared, ticket: &Ticket<'_>, until: Instant) -> bool {
+    pub(super) async fn is_next(&self, shared: &Shared, ticket: &ClaimTicket<'_>, until: Instant) -> bool {
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
