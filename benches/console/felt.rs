@@ -298,9 +298,18 @@ pub fn quiet(place: &Place, silent: &Path) {
         "bytes",
         0.0,
     );
-    let mut steps: Vec<f64> = (0..20).map(|_| step(&mut session).bytes as f64).collect();
-    counted("bytes of a cursor step, median", percentile(&mut steps, 50), "bytes", 600.0);
-    counted("bytes of a cursor step, most", percentile(&mut steps, 100), "bytes", 600.0);
+    let steps: Vec<Met> = (0..20).map(|_| step(&mut session)).collect();
+    for (which, percent) in [("median", 50), ("most", 100)] {
+        let bytes = percentile(&mut steps.iter().map(|met| met.bytes as f64).collect::<Vec<_>>(), percent);
+        let cells = percentile(&mut steps.iter().map(|met| met.cells as f64).collect::<Vec<_>>(), percent);
+        figure(
+            &format!("bytes of a cursor step, {which}"),
+            bytes,
+            "bytes",
+            ("the cells that change", cells),
+            2.0,
+        );
+    }
     session.leave();
 
     let mut session = Session::start(&console(place), &place.home);

@@ -25,6 +25,8 @@ pub struct Met {
     pub took: Duration,
     /// The frame's bytes.
     pub bytes: usize,
+    /// The cells that are others than before the key.
+    pub cells: usize,
 }
 
 struct Shown {
@@ -37,6 +39,8 @@ struct Shown {
     frames: usize,
     /// What is waited for, and since when.
     watch: Option<(Instant, Holds)>,
+    /// What showed then.
+    before: vt100::Screen,
     met: Option<Met>,
     ended: bool,
 }
@@ -66,10 +70,17 @@ impl Shown {
         let bytes = self.bytes - std::mem::replace(&mut self.framed, self.bytes);
         let Some((since, holds)) = &self.watch else { return };
         if holds(&self.parser.screen().contents()) {
-            self.met = Some(Met { took: at.saturating_duration_since(*since), bytes });
+            let cells = changed(&self.before, self.parser.screen());
+            self.met = Some(Met { took: at.saturating_duration_since(*since), bytes, cells });
             self.watch = None;
         }
     }
+}
+
+/// How many cells show something else, or show it otherwise.
+fn changed(before: &vt100::Screen, after: &vt100::Screen) -> usize {
+    let cells = (0..LINES).flat_map(|line| (0..COLUMNS).map(move |column| (line, column)));
+    cells.filter(|(line, column)| before.cell(*line, *column) != after.cell(*line, *column)).count()
 }
 
 /// A program on a terminal.
@@ -91,8 +102,10 @@ impl Session {
         command.env("TERM", "xterm-256color");
         command.env("XDG_STATE_HOME", home);
         command.env_remove("NO_COLOR");
+        let parser = vt100::Parser::new(LINES, COLUMNS, 0);
         let shown = Shown {
-            parser: vt100::Parser::new(LINES, COLUMNS, 0),
+            before: parser.screen().clone(),
+            parser,
             tail: VecDeque::new(),
             bytes: 0,
             framed: 0,
@@ -150,6 +163,7 @@ impl Session {
     /// Types, and waits for the frame with which this holds.
     pub fn key(&mut self, keys: &str, what: &str, holds: impl Fn(&str) -> bool + Send + 'static) -> Met {
         let mut shown = self.shown.0.lock().unwrap();
+        shown.before = shown.parser.screen().clone();
         shown.watch = Some((Instant::now(), Box::new(holds)));
         drop(shown);
         self.type_in(keys);
