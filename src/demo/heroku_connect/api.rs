@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub const APP: &str = "acme-demo";
 /// Its add-on.
 pub const RESOURCE: &str = "herokuconnect-angular-12345";
+/// The longest body that is read.
+const LONGEST: usize = 1 << 20;
 /// The connection's id.
 pub const CONNECTION: &str = "0f6d6b9e-3c1a-4a51-9d3e-5f3f1c0a7e11";
 
@@ -50,6 +52,8 @@ pub struct ApiStand {
     pub write_errors: Vec<Value>,
     /// What nobody acknowledged, as the API lists it.
     pub notifications: Vec<Value>,
+    /// How many of a list come in one answer; all of them, where nothing is said.
+    pub page: Option<usize>,
     /// What a diagnosis finds.
     pub diagnosis: Value,
     /// The address that the central server names for the region; its own, where nothing is said.
@@ -60,6 +64,8 @@ pub struct ApiStand {
     pub acknowledged_before: Option<String>,
     /// Objects that somebody had loaded again.
     pub reloads: Vec<String>,
+    /// The configuration that was imported last.
+    pub imported: Option<Value>,
     /// Each request, `GET /connections`.
     pub asked: Vec<String>,
     /// Answers to the next requests, whatever they ask.
@@ -140,11 +146,13 @@ impl ConnectApi {
             mappings: Vec::new(),
             write_errors: Vec::new(),
             notifications: Vec::new(),
+            page: None,
             diagnosis: json!({"errors": [], "warnings": [], "passes": [], "skips": [], "mappings": {}}),
             region: None,
             let_in: true,
             acknowledged_before: None,
             reloads: Vec::new(),
+            imported: None,
             asked: Vec::new(),
             next: VecDeque::new(),
             under_way: 1,
@@ -233,6 +241,17 @@ impl ApiStand {
         nothing(StatusCode::ACCEPTED)
     }
 
+    /// Takes a configuration in: it maps these objects from now on.
+    fn import(&mut self, body: Value) -> Response<Body> {
+        let Some(mappings) = body["mappings"].as_array() else {
+            return told(StatusCode::BAD_REQUEST, &json!({"message": "mappings: this field is required"}));
+        };
+        let objects = mappings.iter().filter_map(|mapping| mapping["object_name"].as_str());
+        self.mappings = objects.map(MappingStand::new).collect();
+        self.imported = Some(body);
+        nothing(StatusCode::ACCEPTED)
+    }
+
     /// Notifications that a query asks for.
     fn matching(&self, query: &HashMap<String, String>) -> Vec<Value> {
         let is = |of: &&Value, key: &str| query.get(key).is_none_or(|wanted| of[key] == wanted.as_str());
@@ -244,12 +263,26 @@ impl ApiStand {
         all.filter(|of| before.is_none_or(|before| at(of) <= Some(before))).cloned().collect()
     }
 
+    /// A page of a list, with the address of the next one.
+    fn paged(&self, url: &str, path: &str, query: &HashMap<String, String>, all: &[Value]) -> Response<Body> {
+        let size = self.page.unwrap_or(all.len()).max(1);
+        let page: usize = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1).max(1);
+        let results: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
+        let next = (page * size < all.len()).then(|| {
+            let mut next = url::form_urlencoded::Serializer::new(String::new());
+            next.extend_pairs(query.iter().filter(|(key, _)| *key != "page"));
+            format!("{url}{path}?{}", next.append_pair("page", &(page + 1).to_string()).finish())
+        });
+        told(StatusCode::OK, &json!({"count": all.len(), "next": next, "previous": null, "results": results}))
+    }
+
     fn answer(
         &mut self,
         url: &str,
         method: &Method,
         path: &str,
         query: &HashMap<String, String>,
+        body: Value,
     ) -> Response<Body> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let object = |id: &str| self.mappings.iter().find(|mapping| mapping.id() == id);
@@ -273,17 +306,28 @@ impl ApiStand {
                     "connections": self.all_found(url), "regions": {}, "cells": {}}),
                 )
             }
+            // As clients ask that know of one region only.
+            ("GET", ["api", "v3", "connections"]) => {
+                let there = self.let_in && query.get("app").is_none_or(|app| app == APP);
+                let results: Vec<Value> = there.then(|| self.told()).into_iter().collect();
+                told(StatusCode::OK, &json!({"count": results.len(), "results": results}))
+            }
+            ("POST", ["api", "v3", "users", "me", "apps", app, "auth"]) if *app == APP => {
+                self.let_in = true;
+                nothing(StatusCode::CREATED)
+            }
+            ("POST", ["api", "v3", "connections", CONNECTION, "actions", "import"]) => self.import(body),
             ("GET", ["api", "v3", "connections", CONNECTION]) => told(StatusCode::OK, &self.told()),
             ("POST", ["api", "v3", "connections", CONNECTION, "actions", action]) => self.act(action),
             ("GET", ["api", "v3", "connections", CONNECTION, "errors"]) => {
-                told(StatusCode::OK, &json!({"count": self.write_errors.len(), "results": self.write_errors}))
+                self.paged(url, path, query, &self.write_errors)
             }
             ("GET", ["api", "v3", "mappings", id, "errors"]) => match object(id) {
                 Some(mapping) => {
                     let table = mapping.object.to_lowercase();
                     let of = self.write_errors.iter().filter(|error| error["table_name"] == table.as_str());
-                    let results: Vec<&Value> = of.collect();
-                    told(StatusCode::OK, &json!({"count": results.len(), "results": results}))
+                    let results: Vec<Value> = of.cloned().collect();
+                    self.paged(url, path, query, &results)
                 }
                 None => nothing(StatusCode::NOT_FOUND),
             },
@@ -314,8 +358,7 @@ impl ApiStand {
                 told(StatusCode::OK, &self.diagnosis)
             }
             ("GET", ["api", "v3", "connections", CONNECTION, "notifications"]) => {
-                let results = self.matching(query);
-                told(StatusCode::OK, &json!({"count": results.len(), "results": results}))
+                self.paged(url, path, query, &self.matching(query))
             }
             ("POST", ["api", "v3", "connections", CONNECTION, "notifications", "acknowledge"]) => {
                 let gone = self.matching(query);
@@ -364,8 +407,10 @@ fn half() -> Response<Body> {
 }
 
 async fn answer(State(api): State<ConnectApi>, request: Request) -> Response<Body> {
-    let (method, uri, headers): (Method, _, HeaderMap) =
-        (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let (head, body) = request.into_parts();
+    let (method, uri, headers): (Method, _, HeaderMap) = (head.method, head.uri, head.headers);
+    let body = axum::body::to_bytes(body, LONGEST).await.unwrap_or_default();
+    let body = serde_json::from_slice(&body).unwrap_or_default();
     let next = {
         let mut stand = api.stand();
         stand.asked.push(format!("{method} {}", uri.path()));
@@ -387,7 +432,7 @@ async fn answer(State(api): State<ConnectApi>, request: Request) -> Response<Bod
     }
     let query = uri.query().unwrap_or_default();
     let query: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    api.stand().answer(&api.url(), &method, uri.path(), &query)
+    api.stand().answer(&api.url(), &method, uri.path(), &query, body)
 }
 
 /// What the demo's diagnosis finds: what Heroku Connect's own checks say of such a connection.
