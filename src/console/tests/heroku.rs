@@ -106,7 +106,7 @@ fn notifications_are_acknowledged_up_to_the_newest_that_shows_after_a_question()
 fn heroku_connect_begins_again_after_a_question() {
     let mut app = beside(SIZE, heard());
     assert!(command(&mut app, "heroku recover").is_empty());
-    assert!(text(&app).contains("Heroku Connect begins again"), "{}", text(&app));
+    assert!(text(&app).contains("again, as after a new sign-in"), "{}", text(&app));
     assert_eq!(press(&mut app, "y"), [Effect::RecoverHeroku]);
 }
 

@@ -20,7 +20,8 @@ pub use view::draw;
 /// Said of a write of which the API tells no row.
 const NO_ROW: &str = "Heroku Connect names no row of it: its record cannot be shown";
 /// Said where notifications cannot be told from those that come meanwhile.
-const NO_TIME: &str = "Heroku Connect does not say when these came, so later ones would be acknowledged, too: say up to when with syncdeck heroku acknowledge --before";
+const NO_TIME: &str =
+    "Heroku Connect does not say when these came; say up to when: syncdeck heroku acknowledge --before";
 
 /// In their order.
 const LISTS: [HerokuList; 3] = [HerokuList::WriteErrors, HerokuList::Notifications, HerokuList::Checks];
