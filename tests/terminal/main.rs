@@ -10,7 +10,6 @@ mod demo;
 mod engines;
 mod foreign;
 mod harm;
-mod heroku;
 mod keys;
 mod loops;
 mod rebind;
