@@ -1,4 +1,4 @@
-//! How soon a committed change is with Salesforce, and told in its row: `cargo bench --bench latency`. One JSON line a figure. A
+//! How soon a committed change is with Salesforce, and noted as taken: `cargo bench --bench latency`. One JSON line a figure. A
 //! simulated org behind 2 and 80 ms of network, one change a second and a hundred, and beside the engine a sender written by
 //! hand that a NOTIFY wakes, which sends all that waits in one request and notes that it was taken.
 
@@ -38,6 +38,9 @@ const ROWS: i64 = 200;
 /// Changes a second, and how many.
 const LOADS: [(u64, u64); 2] = [(1, 40), (100, 2_000)];
 
+/// How long nobody may see anything happen.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Where changes are made.
 struct Side {
     table: &'static str,
@@ -73,7 +76,9 @@ async fn run(url: &str, latency: u64) {
     let (org, address) = serve().await;
     let store = Store::connect(url, "salesforce", "syncdeck bench", Duration::from_secs(30)).await.unwrap();
     let engine = engine::start(writing::config(url, address), store.clone()).await.unwrap();
+    let begin = Instant::now();
     while store.overview().await.unwrap().mappings.iter().any(|mapping| mapping.state != MappingState::Ok) {
+        assert!(begin.elapsed() < PATIENCE, "the engine does not begin");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let sql = connect(url).await;
@@ -83,6 +88,7 @@ async fn run(url: &str, latency: u64) {
     sql.batch_execute(&insert).await.unwrap();
     let told = "SELECT count(*) FROM salesforce.contact WHERE _hc_lastop = 'INSERTED'";
     while sql.query_one(told, &[]).await.unwrap().get::<_, i64>(0) < ROWS {
+        assert!(begin.elapsed() < PATIENCE, "the rows are not sent");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let (other_org, other_address) = serve().await;
@@ -98,7 +104,9 @@ async fn run(url: &str, latency: u64) {
         }
         let beside = "a sender by hand that a NOTIFY wakes";
         for (step, what) in ["commit to request", "commit to taken"].into_iter().enumerate() {
-            for (share, limit) in [(50, 1.5), (99, 3.0)] {
+            // The 99th of a hundred of few is the slowest of them.
+            let shares = [(50, 1.5), (99, 3.0)].into_iter().filter(|(share, _)| many >= 100 || *share < 99);
+            for (share, limit) in shares {
                 let name = format!("{what}, {rate} changes/s, {latency} ms of network, p{share}");
                 let [ours, theirs] = [0, 1].map(|side: usize| percentile(&taken[side][step], share));
                 figure(&name, ours, "ms", (beside, theirs), limit);
@@ -129,6 +137,7 @@ async fn measure(sql: &Client, side: &Side, org: &Org, rate: u64, many: u64) -> 
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let first = i64::try_from(rate * 1_000_000).unwrap();
+    let begin = Instant::now();
     for number in first..first + i64::try_from(many).unwrap() {
         ticks.tick().await;
         // At any moment between two looks.
@@ -137,6 +146,8 @@ async fn measure(sql: &Client, side: &Side, org: &Org, rate: u64, many: u64) -> 
         assert_eq!(sql.execute(&change, &[&format!("n{number}"), &key]).await.unwrap(), 1);
         committed.insert(number, Utc::now());
     }
+    let took = begin.elapsed();
+    assert!(took < period * u32::try_from(many).unwrap() * 11 / 10, "{many} changes took {took:?} to make");
     let taken = until_taken(sql, side, first, many).await;
     let since = |number: i64, at: DateTime<Utc>| {
         let committed = committed.get(&number)?;
@@ -162,7 +173,7 @@ async fn until_taken(sql: &Client, side: &Side, first: i64, many: u64) -> Vec<(i
         if taken.len() as u64 >= many {
             return taken;
         }
-        assert!(begin.elapsed() < Duration::from_secs(120), "{} of {many} were taken", taken.len());
+        assert!(begin.elapsed() < PATIENCE, "{} of {many} were taken", taken.len());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

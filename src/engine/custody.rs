@@ -124,7 +124,7 @@ fn tell_finished(shared: &Shared, finished: &FinishedEntries) {
     }
     if !finished.put_back.is_empty() {
         let text = format!(
-            "the changes of {} rows were set to IGNORED in _trigger_log and are unsent again: Salesforce may have their \
+            "the changes of {} rows were given up in _trigger_log and are unsent again: Salesforce may have their \
              records; link, ignore or retry their errors",
             finished.put_back.len()
         );

@@ -188,11 +188,23 @@ async fn a_change_that_is_given_up_before_it_is_taken_in_leaves_its_row_waiting_
     world
         .run(
             "BEGIN; INSERT INTO salesforce.contact (lastname) VALUES ('Old'); UPDATE salesforce._trigger_log SET state = 'IGNORED';
-             UPDATE salesforce.contact SET _hc_lastop = 'SYNCED' WHERE lastname = 'Old'; COMMIT",
+             SET LOCAL xmlbinary TO 'hex'; UPDATE salesforce.contact SET _hc_lastop = 'SYNCED' WHERE lastname = 'Old'; COMMIT",
         )
         .await;
-    world.until_text("SELECT count(*)::text FROM salesforce._trigger_log_archive", "2").await;
-    assert_eq!(world.text(GIVEN_UP).await.unwrap(), "_trigger_log gave up contact 1");
+    let archived = "SELECT count(*)::text FROM salesforce._trigger_log_archive WHERE action = 'INSERT' AND record_id = 2";
+    world.until_text(archived, "1").await;
+    assert_eq!(world.text("SELECT _hc_lastop FROM salesforce.contact WHERE id = 2").await.unwrap(), "SYNCED");
+    // Nor one that is said to be done.
+    world
+        .run(
+            "BEGIN; INSERT INTO salesforce.contact (lastname) VALUES ('Said'); UPDATE salesforce._trigger_log SET state = 'SUCCESS';
+             COMMIT",
+        )
+        .await;
+    world
+        .until_text("SELECT coalesce(_hc_lastop, 'none') FROM salesforce.contact WHERE id = 3", "none")
+        .await;
+    world.until_text(GIVEN_UP, "_trigger_log gave up contact 1; _trigger_log gave up contact 3").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +285,14 @@ async fn a_failed_change_that_is_said_to_be_done_is_no_error_any_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_damaged_keeps_no_other_waiting() {
+    for harm in ["ALTER TABLE salesforce.account RENAME _hc_lastop TO lastop", "LOCK salesforce.account"] {
+        a_table_is_left_and_the_other_looked_after(harm).await;
+    }
+}
+
+async fn a_table_is_left_and_the_other_looked_after(harm: &str) {
     let world = World::without_engine(&format!("{ACCOUNTS}{CONTACTS}")).await;
+    let other = world.another_session().await;
     world
         .run(
             "INSERT INTO salesforce.account (name, external_id__c) VALUES ('Acme', 'A0');
@@ -281,7 +300,9 @@ async fn a_table_that_is_damaged_keeps_no_other_waiting() {
         )
         .await;
     world.store.ingest(&["account".to_owned(), "contact".to_owned()], 10).await.unwrap();
-    world.run(&format!("{IGNORE}; ALTER TABLE salesforce.account RENAME _hc_lastop TO lastop")).await;
+    world.run(IGNORE).await;
+    // Nobody commits it before it was looked at.
+    other.batch_execute(&format!("BEGIN; {harm}")).await.unwrap();
     let finished = archive(&world, &["account", "contact"]).await;
     assert_eq!((finished.archived, finished.given_up.len()), (1, 1));
     let refused: Vec<&str> = finished.refused.iter().map(|(table, _)| table.as_str()).collect();

@@ -153,7 +153,7 @@ impl Store {
     }
 
     /// What the rows of which no change is left were to be told before. What somebody set to IGNORED, and the claim met first,
-    /// is an operation of his: the audit has it, and the outcome of what was sent before it is not the row's any more.
+    /// is an operation of his: the audit has it, and the outcome of what was sent before that change is not the row's any more.
     async fn owed_before(
         &self,
         transaction: &Transaction<'_>,
@@ -174,8 +174,12 @@ impl Store {
                 .query_cached(&sql, &[&table, &rows])
                 .await
                 .context("look what rows were to be told")?;
-            for row in found.iter().filter(|row| !ignored.contains(&row.get(0))) {
-                owed.insert(RowRef { table: table.to_owned(), row: RowId(row.get(0)) }, row.get(1));
+            for row in found {
+                let (record, outcome): (i32, Value) = (row.get(0), row.get(1));
+                let is_newest = |ignored: &i32| outcome["upto"].as_i64() < Some(i64::from(*ignored));
+                if !ignored.get(&record).is_some_and(is_newest) {
+                    owed.insert(RowRef { table: table.to_owned(), row: RowId(record) }, outcome);
+                }
             }
         }
         Ok(owed)

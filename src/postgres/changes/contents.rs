@@ -123,9 +123,11 @@ impl Store {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT DISTINCT ON (record_id) record_id, sfid::text FROM {}._trigger_log
-             WHERE table_name = $1 AND record_id = ANY($2) AND sfid IS NOT NULL ORDER BY record_id, id DESC",
-            self.schema
+            "SELECT DISTINCT ON (record_id) record_id, sfid::text FROM {schema}._trigger_log log
+             WHERE table_name = $1 AND record_id = ANY($2) AND sfid IS NOT NULL AND {}
+             ORDER BY record_id, id DESC",
+            self.not_before_an_insert(),
+            schema = self.schema
         );
         let found = client.query_cached(&sql, &[&table, &rows]).await.context("look for records of rows")?;
         Ok(found.iter().map(|row| (RowId(row.get(0)), row.get(1))).collect())

@@ -2,7 +2,7 @@
 //! setting it to IGNORED, as Heroku Connect's users do. They are archived; what a unit alone knows of its record is not lost
 //! with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::domain::mappings::mapping::Mapping;
 use crate::domain::names::{RowId, RowRef};
 
 use crate::postgres::changes::queue::{ARCHIVE_COLUMNS, STILL_UNSENT, UNSENT};
+use crate::postgres::tables::rows::LIMIT_WAITS;
 use crate::postgres::{Error, ErrorContext, Store, Transaction};
 
 /// Who gave changes up, in the audit: whoever writes to the log by hand signs nowhere.
@@ -74,7 +75,11 @@ impl Store {
                     found.given_up.extend(of_table.given_up);
                     found.put_back.extend(of_table.put_back);
                 }
-                Err(error) if error.is_of_this_table() || error.is_lock_timeout() => {
+                Err(error)
+                    if error.is_of_this_table()
+                        || error.is_lock_timeout()
+                        || error.is_passing() && !error.is_connection() =>
+                {
                     found.refused.push((mapping.table.clone(), error));
                 }
                 Err(error) => return Err(error),
@@ -89,6 +94,8 @@ impl Store {
     async fn archive_finished_of(&self, mapping: &Mapping, ids: &[i32]) -> Result<FinishedEntries, Error> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.context("begin to archive changes")?;
+        // The units that are locked first keep ingestions waiting.
+        transaction.batch_execute(LIMIT_WAITS).await.context("begin to archive changes")?;
         let sql = format!(
             "SELECT id FROM {}._trigger_log WHERE id = ANY($2) AND (table_name || '') = $1",
             self.schema
@@ -109,7 +116,9 @@ impl Store {
             other.into_iter().filter(|unit| unit.is_parked && done.settled.contains(&unit.row)).collect();
         let mut given_up = self.give_units_up(&transaction, table, &ignored, IGNORED).await?;
         given_up.extend(self.give_units_up(&transaction, table, &settled, SAID_TO_BE_DONE).await?);
-        given_up.extend(self.give_up_without_units(&transaction, table, &done.ignored).await?);
+        for (rows, why) in [(&done.ignored, IGNORED), (&done.settled, SAID_TO_BE_DONE)] {
+            given_up.extend(self.give_up_without_units(&transaction, table, rows, why).await?);
+        }
         transaction.commit().await.context("archive changes that are done with")?;
         let rows = |rows: Vec<i32>| rows.into_iter().map(|row| at(table, row)).collect();
         Ok(FinishedEntries {
@@ -143,12 +152,13 @@ impl Store {
         let sql = format!(
             "SELECT unit.record_id, unit.recreate OR unit.lost > 0 AND unit.sfid IS NULL AND t.sfid IS NULL AND NOT EXISTS (
                      SELECT FROM {schema}._trigger_log log WHERE log.table_name::text = $1 AND log.record_id = unit.record_id
-                         AND log.sfid IS NOT NULL OFFSET 0),
+                         AND log.sfid IS NOT NULL AND {same_row} OFFSET 0),
                  unit.state IN ('failed', 'review'),
                  CASE WHEN t.id IS NOT NULL AND unit.sfid IS NOT NULL AND t.sfid IS NULL THEN unit.sfid::text END,
                  t._hc_lastop::text = 'PENDING'
              FROM syncdeck.unit LEFT JOIN {table} t ON t.id = unit.record_id
              WHERE unit.table_name = $1 AND unit.record_id = ANY($2)",
+            same_row = self.not_before_an_insert(),
             schema = self.schema,
             table = self.table(&mapping.table)
         );
@@ -265,8 +275,9 @@ impl Store {
     ) -> Result<Vec<i32>, Error> {
         let sql = format!(
             "SELECT record FROM unnest($2::integer[]) record WHERE NOT EXISTS (
-                     SELECT FROM {}._trigger_log WHERE table_name = $1 AND record_id = record AND {STILL_UNSENT})
-                 AND NOT EXISTS (SELECT FROM syncdeck.conflict WHERE table_name = $1 AND record_id = record AND winner IS NULL)",
+                     SELECT FROM {}._trigger_log WHERE table_name = $1 AND record_id = record AND {STILL_UNSENT} OFFSET 0)
+                 AND NOT EXISTS (
+                     SELECT FROM syncdeck.conflict WHERE table_name = $1 AND record_id = record AND winner IS NULL OFFSET 0)",
             self.schema
         );
         let rows = transaction.query(&sql, &[&table, &rows]).await.context("look what is left to send")?;
@@ -334,9 +345,10 @@ impl Store {
         &self,
         transaction: &Transaction<'_>,
         table: &str,
-        ignored: &BTreeSet<i32>,
+        rows: &BTreeSet<i32>,
+        why: &str,
     ) -> Result<Vec<i32>, Error> {
-        let rows: Vec<i32> = ignored.iter().copied().collect();
+        let rows: Vec<i32> = rows.iter().copied().collect();
         let sql = format!(
             "SELECT t.id FROM {} t WHERE t.id = ANY($2) AND t._hc_lastop::text = 'PENDING' AND NOT EXISTS (
                  SELECT FROM syncdeck.unit WHERE table_name = $1 AND record_id = t.id OFFSET 0)",
@@ -356,26 +368,37 @@ impl Store {
             .await
             .context("have rows told that waited")?;
         let rows: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
-        audit_given_up(transaction, table, &rows, IGNORED).await?;
+        audit_given_up(transaction, table, &rows, why).await?;
         Ok(rows)
     }
 
-    /// Those of these rows whose changes somebody set to IGNORED before the walk along the log met them; the audit tells it.
+    /// Of an entry `log`, that the row of its number was not inserted after it: what it names is that row's record.
+    pub(in crate::postgres) fn not_before_an_insert(&self) -> String {
+        format!(
+            "NOT EXISTS (SELECT FROM {}._trigger_log later WHERE later.table_name = log.table_name
+                 AND later.record_id = log.record_id AND later.id > log.id AND later.action = 'INSERT' OFFSET 0)",
+            self.schema
+        )
+    }
+
+    /// Those of these rows whose changes somebody set to IGNORED before the walk along the log met them, each with the newest
+    /// of them; the audit tells it.
     pub(in crate::postgres) async fn audit_ignored(
         &self,
         transaction: &Transaction<'_>,
         table: &str,
         rows: &[i32],
-    ) -> Result<BTreeSet<i32>, Error> {
+    ) -> Result<BTreeMap<i32, i32>, Error> {
         let sql = format!(
-            "SELECT DISTINCT record_id FROM {}._trigger_log
-             WHERE table_name = $1 AND record_id = ANY($2) AND (state || '') = 'IGNORED'",
+            "SELECT record_id, max(id) FROM {}._trigger_log
+             WHERE table_name = $1 AND record_id = ANY($2) AND (state || '') = 'IGNORED' GROUP BY 1",
             self.schema
         );
         let rows = transaction.query(&sql, &[&table, &rows]).await.context("look for ignored changes")?;
-        let rows: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+        let newest: BTreeMap<i32, i32> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let rows: Vec<i32> = newest.keys().copied().collect();
         audit_given_up(transaction, table, &rows, IGNORED).await?;
-        Ok(rows.into_iter().collect())
+        Ok(newest)
     }
 }
 

@@ -80,8 +80,8 @@ impl Store {
                  SELECT CASE WHEN o.sfid IS NULL OR o.sfid = t.sfid::text OR EXISTS (
                              SELECT FROM {name} other WHERE other.sfid::text = o.sfid AND other.id <> t.id)
                          THEN t.sfid ELSE o.sfid END,
-                     CASE WHEN newer.there OR o.keeps AND t._hc_lastop IS DISTINCT FROM 'PENDING' THEN t._hc_lastop ELSE o.lastop END,
-                     CASE WHEN newer.there OR o.keeps AND t._hc_lastop IS DISTINCT FROM 'PENDING' THEN t._hc_err ELSE o.err END
+                     CASE WHEN newer.there OR o.keeps AND t._hc_lastop::text IS DISTINCT FROM 'PENDING' THEN t._hc_lastop ELSE o.lastop END,
+                     CASE WHEN newer.there OR o.keeps AND t._hc_lastop::text IS DISTINCT FROM 'PENDING' THEN t._hc_err ELSE o.err END
                  FROM (SELECT ($3::text[])[at] AS sfid, ($4::text[])[at] AS lastop, ($5::text[])[at] AS err,
                          ($6::bigint[])[at] AS upto, ($7::boolean[])[at] AS keeps
                      FROM (SELECT pg_catalog.array_position($2::integer[], t.id) AS at OFFSET 0) place OFFSET 0) o,

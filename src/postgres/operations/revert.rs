@@ -330,7 +330,7 @@ impl Store {
         client
             .execute(
                 "WITH mine AS MATERIALIZED (
-                     SELECT sfid FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2 || $3) AND at < $4
+                     SELECT sfid FROM syncdeck.reread WHERE table_name = $1 AND sfid = ANY($2::text[] || $3::text[]) AND at < $4
                      ORDER BY sfid FOR UPDATE
                  ), behind AS (
                      UPDATE syncdeck.reread SET at = clock_timestamp()
