@@ -35,6 +35,17 @@ pub enum HerokuListed {
     Checks(Vec<ToldCheck>),
 }
 
+impl HerokuListed {
+    /// What of it did not come, where something did not.
+    pub fn gap(&self) -> Option<String> {
+        match self {
+            HerokuListed::WriteErrors(told) => told.gap("write errors"),
+            HerokuListed::Notifications(told) => told.gap("notifications"),
+            HerokuListed::Checks(_) => None,
+        }
+    }
+}
+
 impl Client {
     /// One of Heroku Connect's own lists, as it is shown.
     ///

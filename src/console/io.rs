@@ -68,6 +68,13 @@ pub(super) struct Io {
     log_read: bool,
 }
 
+impl Drop for Io {
+    fn drop(&mut self) {
+        // A diagnosis would be asked after for minutes, by nobody's wish.
+        self.heroku.cancel();
+    }
+}
+
 impl Io {
     pub(super) fn new(client: Client, file: Option<Arc<StateFile>>, sources: Vec<LogSource>) -> Io {
         let events = client.events();

@@ -186,7 +186,7 @@ impl Client {
             None => format!("/api/v3/connections/{}/errors", place.id),
         };
         let first = self.at(&place, &path, &[])?;
-        self.listed(first, |error: WriteError| error.told(), |told| &told.id).await
+        self.listed(first, |error: WriteError| error.told(), |told| told.id.clone()).await
     }
 
     /// What nobody has acknowledged yet; where not all came, the list says why.
@@ -200,7 +200,7 @@ impl Client {
         let (place, _) = self.details().await?;
         let path = format!("/api/v3/connections/{}/notifications", place.id);
         let first = self.at(&place, &path, &asked(filter))?;
-        self.listed(first, |notification: Notification| notification.told(), |told| &told.id).await
+        self.listed(first, |notification: Notification| notification.told(), |told| told.id.clone()).await
     }
 
     /// Heroku Connect's own checks: of one mapping, or of the connection with all of them, which takes a while.
@@ -306,12 +306,17 @@ impl Client {
         let mut wanted = vec![("app", app), SYNC];
         wanted.extend(self.access.resource.as_deref().map(|resource| ("resource_name", resource)));
         let first = self.central("connections", &wanted)?;
-        let found = self.listed(first, |found: Found| found, |_| "").await?;
-        // Among those that were not read may be the one that is meant, or another one.
-        if let Some(cause) = found.unread {
-            return Err(Error::Unusable { host: self.host(), cause });
+        let (found, failed) = self.pages(first, |found: Found| found, Found::key).await?;
+        let all: Vec<Found> = found.items.into_iter().filter(|found| !found.is_of_another(app)).collect();
+        let named = self.access.resource.as_deref();
+        let is_named = |found: &Found| named.is_some_and(|named| found.resource() == named);
+        // Among those that were not read may be the one that is meant, or another one; only who is named is known.
+        match (failed, found.unread) {
+            _ if all.iter().any(is_named) => Ok(all),
+            (Some(error), _) => Err(error),
+            (None, Some(cause)) => Err(Error::Unusable { host: self.host(), cause }),
+            (None, None) => Ok(all),
         }
-        Ok(found.items.into_iter().filter(|found| !found.is_of_another(app)).collect())
     }
 
     /// Whether it may be asked to be let in: once, for that is noted there.
@@ -322,10 +327,10 @@ impl Client {
     /// Asks to be let in. What that tells of connections is of all that the account may see, and nothing is made of it.
     async fn ask_in(&self) -> Result<(), Error> {
         let url = self.central(&format!("auth/{}", self.access.app), &[SYNC])?;
-        self.asked_in.store(true, Ordering::Relaxed);
         let asked = self.send(Method::POST, url, false).await;
-        if matches!(asked, Err(Error::Unreachable { .. } | Error::Limited { .. })) {
-            self.asked_in.store(false, Ordering::Relaxed);
+        // Whoever gives up before there is an answer asks again.
+        if !matches!(asked, Err(Error::Unreachable { .. } | Error::Limited { .. })) {
+            self.asked_in.store(true, Ordering::Relaxed);
         }
         asked.map(drop).map_err(|error| self.of_app(error))
     }

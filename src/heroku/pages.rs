@@ -42,15 +42,30 @@ impl Client {
         &self,
         first: Url,
         of: impl Fn(T) -> U,
-        id: impl Fn(&U) -> &str,
+        id: impl Fn(&U) -> String,
     ) -> Result<ToldList<U>, Error> {
+        Ok(self.pages(first, of, id).await?.0)
+    }
+
+    /// The same, with the error of a later page, which the list says in short.
+    pub(super) async fn pages<T: DeserializeOwned, U>(
+        &self,
+        first: Url,
+        of: impl Fn(T) -> U,
+        id: impl Fn(&U) -> String,
+    ) -> Result<(ToldList<U>, Option<Error>), Error> {
         let began = Instant::now();
         let mut page: ListPage<T> = self.read(first.clone()).await?;
-        let (count, mut items, mut unread) = (page.count(), Vec::new(), None);
+        let (count, mut items, mut unread, mut failed) = (page.count(), Vec::new(), None, None);
         let (mut known, mut asked) = (HashSet::new(), HashSet::from([first.clone()]));
         loop {
-            let came = page.results.into_iter().map(&of);
-            items.extend(came.filter(|item| id(item).is_empty() || known.insert(id(item).to_owned())));
+            // What one page has twice is there twice.
+            let came: Vec<(String, U)> =
+                page.results.into_iter().map(&of).map(|item| (id(&item), item)).collect();
+            let ids: Vec<String> =
+                came.iter().map(|(id, _)| id.clone()).filter(|id| !id.is_empty()).collect();
+            items.extend(came.into_iter().filter(|(id, _)| !known.contains(id)).map(|(_, item)| item));
+            known.extend(ids);
             let next = match following(&first, &page.next) {
                 NextPage::None => break,
                 NextPage::Unknown => {
@@ -75,19 +90,23 @@ impl Client {
                 Ok(page) => page,
                 // What came is worth something.
                 Err(error) => {
-                    unread = Some(error.brief());
+                    (unread, failed) = (Some(error.brief()), Some(error));
                     break;
                 }
             };
         }
-        Ok(ToldList { count, items, unread })
+        if items.len() > ITEMS {
+            items.truncate(ITEMS);
+            unread = Some(format!("after {ITEMS} no more are read"));
+        }
+        Ok((ToldList { count, items, unread }, failed))
     }
 }
 
 /// The page that `next` names, as a page of the list that began there.
 fn following(first: &Url, next: &Value) -> NextPage {
     let text = match next {
-        Value::Null => return NextPage::None,
+        Value::Null | Value::Bool(false) => return NextPage::None,
         Value::String(text) if text.is_empty() => return NextPage::None,
         Value::String(text) => text,
         _ => return NextPage::Unknown,
@@ -127,6 +146,7 @@ mod tests {
             (json!("https://evil.example.com/?page=2"), at("page=2")),
             (json!(null), NextPage::None),
             (json!(""), NextPage::None),
+            (json!(false), NextPage::None),
             (json!(2), NextPage::Unknown),
             (json!("https://connect-x.heroku.com/api/v3/2"), NextPage::Unknown),
         ] {

@@ -84,6 +84,11 @@ impl Found {
         some(&self.resource_name).unwrap_or_else(|| "Heroku Connect".to_owned())
     }
 
+    /// What tells it apart; nothing where it does not say where it is.
+    pub(super) fn key(&self) -> String {
+        self.place().map(|(region, id)| format!("{region} {id}")).unwrap_or_default()
+    }
+
     /// The region's address, and the connection's id there; what is not told stands in the address of its details.
     pub(super) fn place(&self) -> Option<(String, String)> {
         let details = self.detail_url.as_str().and_then(|url| Url::parse(url).ok());

@@ -127,6 +127,7 @@ impl Attached {
     ) -> ToldList<RefusedWrite> {
         // What the API tells is worth something without the database, too.
         let picture = self.picture().await.ok();
+        let schema = picture.as_ref().map(|picture| &picture.schema);
         let errors = picture.iter().flat_map(|picture| &picture.errors).map(|listed| &listed.error);
         let listed: HashMap<RowRef, ErrorState> =
             errors.filter_map(|error| Some((error.row()?, error.state))).collect();
@@ -139,7 +140,11 @@ impl Attached {
             None if is_known(&row.table) => RefusedNow::Over,
             None => RefusedNow::Unknown,
         };
-        let items = told.items.into_iter().map(|told| RefusedWrite::beside(told, shows)).collect();
+        let beside = |told: ToldWriteError| {
+            let named = schema.and_then(|schema| schema.table(&told.table));
+            RefusedWrite::beside(told, named.map(|of| of.mapping.table.as_str()), shows)
+        };
+        let items = told.items.into_iter().map(beside).collect();
         ToldList { count: told.count, items, unread: told.unread }
     }
 

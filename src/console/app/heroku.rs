@@ -73,18 +73,21 @@ impl App {
             return Vec::new();
         }
         let others = if is_whole { "" } else { ", and those before them that did not come" };
-        let what = if count == 1 { "1 notification".to_owned() } else { format!("{count} notifications") };
-        let does = format!("It is acknowledged for everybody{others}");
+        let (what, does) = match count {
+            1 => ("1 notification".to_owned(), "It is"),
+            count => (format!("{count} notifications"), "They are"),
+        };
+        let does = format!("{does} acknowledged for everybody{others}");
         let text = self.of_heroku(&what, &does);
         self.begin_or_ask(Effect::AcknowledgeHeroku(filter), Some(text))
     }
 
-    /// It was done, or not; what is left is asked for where it shows.
+    /// It was done, or not, or the answer was lost; what is left is asked for where it shows.
     pub(super) fn heroku_acknowledged(&mut self, result: Result<String, ClientError>) -> Vec<Effect> {
-        let done = result.is_ok();
         self.say_done(result);
-        let shows = self.heroku_view().is_some_and(|view| view.list() == HerokuList::Notifications);
-        if done && shows { self.ask_heroku() } else { Vec::new() }
+        let Some(view) = self.heroku_view() else { return Vec::new() };
+        view.forget(HerokuList::Notifications);
+        if view.list() == HerokuList::Notifications { self.ask_heroku() } else { Vec::new() }
     }
 
     /// Asks before Heroku Connect begins again.

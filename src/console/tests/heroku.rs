@@ -10,7 +10,7 @@ use crate::console::app::App;
 use crate::console::app::update::update;
 use crate::console::effect::Effect;
 use crate::console::msg::Msg;
-use crate::domain::attached::told::{HerokuStatus, NotificationFilter};
+use crate::domain::attached::told::{HerokuStatus, NotificationFilter, ToldList};
 
 const SIZE: (u16, u16) = (120, 40);
 
@@ -89,14 +89,27 @@ fn notifications_are_acknowledged_up_to_the_newest_that_shows_after_a_question()
     let effects = update(&mut app, done);
     assert!(effects.contains(&load(2, HerokuList::Notifications)[0]), "{effects:?}");
     assert!(text(&app).contains("they are acknowledged"), "{}", text(&app));
+    // It is asked for again, too, where another list showed meanwhile and where the answer was lost.
+    came(&mut app, 2, HerokuListed::Notifications(notifications()));
+    press(&mut app, "a y [");
+    update(&mut app, Msg::HerokuAcknowledged(Err(ClientError::unavailable("no whole answer"))));
+    let again = press(&mut app, "Tab");
+    let [Effect::LoadHeroku { id, list: HerokuList::Notifications }] = again[..] else { panic!("{again:?}") };
+    // What did not come is not said to be nothing.
+    let none = ToldList { count: Some(5), items: Vec::new(), unread: None };
+    came(&mut app, id, HerokuListed::Notifications(none));
+    assert!(press(&mut app, "a").is_empty());
+    assert!(text(&app).contains("none of them came"), "{}", text(&app));
+    let again = press(&mut app, "r");
+    let [Effect::LoadHeroku { id, .. }] = again[..] else { panic!("{again:?}") };
     // Where they have no times, and where nothing may be changed, nothing is asked.
     let mut timeless = notifications();
     timeless.items.iter_mut().for_each(|of| of.created_at = None);
-    came(&mut app, 2, HerokuListed::Notifications(timeless));
+    came(&mut app, id, HerokuListed::Notifications(timeless));
     assert!(press(&mut app, "a").is_empty());
     assert!(text(&app).contains("does not say when these came"), "{}", text(&app));
     press(&mut app, "r");
-    came(&mut app, 3, HerokuListed::Notifications(notifications()));
+    came(&mut app, id + 1, HerokuListed::Notifications(notifications()));
     app.ctx.read_only = true;
     assert!(press(&mut app, "a y").iter().all(|effect| matches!(effect, Effect::Copy(_))));
     assert!(!text(&app).contains("acknowledge these"), "{}", text(&app));

@@ -19,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 pub const APP: &str = "acme-demo";
 /// Its add-on.
 pub const RESOURCE: &str = "herokuconnect-angular-12345";
-/// The longest body that is read.
-const LONGEST: usize = 1 << 20;
 /// The connection's id.
 pub const CONNECTION: &str = "0f6d6b9e-3c1a-4a51-9d3e-5f3f1c0a7e11";
 
@@ -64,8 +62,6 @@ pub struct ApiStand {
     pub acknowledged_before: Option<String>,
     /// Objects that somebody had loaded again.
     pub reloads: Vec<String>,
-    /// The configuration that was imported last.
-    pub imported: Option<Value>,
     /// Each request, `GET /connections`.
     pub asked: Vec<String>,
     /// Answers to the next requests, whatever they ask.
@@ -152,7 +148,6 @@ impl ConnectApi {
             let_in: true,
             acknowledged_before: None,
             reloads: Vec::new(),
-            imported: None,
             asked: Vec::new(),
             next: VecDeque::new(),
             under_way: 1,
@@ -241,17 +236,6 @@ impl ApiStand {
         nothing(StatusCode::ACCEPTED)
     }
 
-    /// Takes a configuration in: it maps these objects from now on.
-    fn import(&mut self, body: Value) -> Response<Body> {
-        let Some(mappings) = body["mappings"].as_array() else {
-            return told(StatusCode::BAD_REQUEST, &json!({"message": "mappings: this field is required"}));
-        };
-        let objects = mappings.iter().filter_map(|mapping| mapping["object_name"].as_str());
-        self.mappings = objects.map(MappingStand::new).collect();
-        self.imported = Some(body);
-        nothing(StatusCode::ACCEPTED)
-    }
-
     /// Notifications that a query asks for.
     fn matching(&self, query: &HashMap<String, String>) -> Vec<Value> {
         let is = |of: &&Value, key: &str| query.get(key).is_none_or(|wanted| of[key] == wanted.as_str());
@@ -282,7 +266,6 @@ impl ApiStand {
         method: &Method,
         path: &str,
         query: &HashMap<String, String>,
-        body: Value,
     ) -> Response<Body> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let object = |id: &str| self.mappings.iter().find(|mapping| mapping.id() == id);
@@ -306,17 +289,6 @@ impl ApiStand {
                     "connections": self.all_found(url), "regions": {}, "cells": {}}),
                 )
             }
-            // As clients ask that know of one region only.
-            ("GET", ["api", "v3", "connections"]) => {
-                let there = self.let_in && query.get("app").is_none_or(|app| app == APP);
-                let results: Vec<Value> = there.then(|| self.told()).into_iter().collect();
-                told(StatusCode::OK, &json!({"count": results.len(), "results": results}))
-            }
-            ("POST", ["api", "v3", "users", "me", "apps", app, "auth"]) if *app == APP => {
-                self.let_in = true;
-                nothing(StatusCode::CREATED)
-            }
-            ("POST", ["api", "v3", "connections", CONNECTION, "actions", "import"]) => self.import(body),
             ("GET", ["api", "v3", "connections", CONNECTION]) => told(StatusCode::OK, &self.told()),
             ("POST", ["api", "v3", "connections", CONNECTION, "actions", action]) => self.act(action),
             ("GET", ["api", "v3", "connections", CONNECTION, "errors"]) => {
@@ -407,10 +379,8 @@ fn half() -> Response<Body> {
 }
 
 async fn answer(State(api): State<ConnectApi>, request: Request) -> Response<Body> {
-    let (head, body) = request.into_parts();
-    let (method, uri, headers): (Method, _, HeaderMap) = (head.method, head.uri, head.headers);
-    let body = axum::body::to_bytes(body, LONGEST).await.unwrap_or_default();
-    let body = serde_json::from_slice(&body).unwrap_or_default();
+    let (method, uri, headers): (Method, _, HeaderMap) =
+        (request.method().clone(), request.uri().clone(), request.headers().clone());
     let next = {
         let mut stand = api.stand();
         stand.asked.push(format!("{method} {}", uri.path()));
@@ -432,7 +402,7 @@ async fn answer(State(api): State<ConnectApi>, request: Request) -> Response<Bod
     }
     let query = uri.query().unwrap_or_default();
     let query: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    api.stand().answer(&api.url(), &method, uri.path(), &query, body)
+    api.stand().answer(&api.url(), &method, uri.path(), &query)
 }
 
 /// What the demo's diagnosis finds: what Heroku Connect's own checks say of such a connection.

@@ -40,10 +40,15 @@ pub struct RefusedWrite {
 }
 
 impl RefusedWrite {
-    /// By what the database shows of a row.
-    pub fn beside(told: ToldWriteError, shows: impl FnOnce(&RowRef) -> RefusedNow) -> RefusedWrite {
+    /// By what the database shows of a row. `named` is the table's own name, where the API names the object or has it in capitals.
+    pub fn beside(
+        told: ToldWriteError,
+        named: Option<&str>,
+        shows: impl FnOnce(&RowRef) -> RefusedNow,
+    ) -> RefusedWrite {
         let number = told.row.trim().parse().ok().filter(|_| !told.table.is_empty());
-        let row = number.map(|number| RowRef { table: told.table.clone(), row: RowId(number) });
+        let row = number
+            .map(|number| RowRef { table: named.unwrap_or(&told.table).to_owned(), row: RowId(number) });
         let now = row.as_ref().map_or(RefusedNow::Unknown, shows);
         RefusedWrite { told, row, now }
     }
@@ -63,13 +68,32 @@ mod tests {
                 message: String::new(),
                 created_at: None,
             };
-            let write = RefusedWrite::beside(told, |_| RefusedNow::Over);
+            let write = RefusedWrite::beside(told, None, |_| RefusedNow::Over);
             (write.row.map(|row| row.row.0), write.now)
         };
         assert_eq!(of("contact", "12"), (Some(12), RefusedNow::Over));
         for (table, row) in [("", "12"), ("contact", ""), ("contact", "99999999999"), ("contact", "12; DROP")]
         {
             assert_eq!(of(table, row), (None, RefusedNow::Unknown), "{table} {row}");
+        }
+    }
+    #[test]
+    fn a_row_is_looked_for_by_its_tables_own_name() {
+        for table in ["Contact", "CONTACT"] {
+            let told = ToldWriteError {
+                id: "7".to_owned(),
+                table: table.to_owned(),
+                row: "12".to_owned(),
+                message: String::new(),
+                created_at: None,
+            };
+            let shows = |row: &RowRef| match row.table.as_str() {
+                "contact" => RefusedNow::Listed(ErrorState::Open),
+                _ => RefusedNow::Over,
+            };
+            let write = RefusedWrite::beside(told, Some("contact"), shows);
+            assert_eq!(write.now, RefusedNow::Listed(ErrorState::Open), "{table}");
+            assert_eq!(write.row.map(|row| row.table).as_deref(), Some("contact"));
         }
     }
 }

@@ -23,6 +23,9 @@ const NO_ROW: &str = "Heroku Connect names no row of it: its record cannot be sh
 const NO_TIME: &str =
     "Heroku Connect does not say when these came; say up to when: syncdeck heroku acknowledge --before";
 
+/// Said where there are notifications that nobody saw.
+const NONE_CAME: &str = "none of them came: nobody can say what would be acknowledged";
+
 /// In their order.
 const LISTS: [HerokuList; 3] = [HerokuList::WriteErrors, HerokuList::Notifications, HerokuList::Checks];
 
@@ -76,6 +79,12 @@ impl HerokuView {
         self.states[self.place()] = ListState::Asking { id, since: now };
     }
 
+    /// What was told of a list does not hold any more: it is asked for where it is looked at next.
+    pub fn forget(&mut self, list: HerokuList) {
+        let at = LISTS.iter().position(|of| *of == list).unwrap_or(0);
+        self.states[at] = ListState::Unasked;
+    }
+
     /// Whether an answer is waited for that shows.
     pub fn waits(&self) -> bool {
         matches!(self.state(), ListState::Asking { .. })
@@ -89,8 +98,8 @@ impl HerokuView {
             Ok(listed) => ListState::Told { listed, at: now },
             Err(refused) => ListState::Refused(refused),
         };
-        let len = self.len_of(at);
-        self.cursors[at].step(Step::Lines(0), len);
+        // What stood at its place may be another one now.
+        self.cursors[at] = Cursor::default();
     }
 
     fn len_of(&self, at: usize) -> usize {
@@ -185,7 +194,8 @@ impl HerokuView {
             return None;
         };
         if told.items.is_empty() {
-            return Some(Outcome::Say(Tone::Neutral, "there is nothing to acknowledge".to_owned()));
+            let why = if told.gap("").is_some() { NONE_CAME } else { "there is nothing to acknowledge" };
+            return Some(Outcome::Say(Tone::Neutral, why.to_owned()));
         }
         let newest = told.items.iter().filter_map(|of| of.created_at).max();
         let Some(newest) = newest else { return Some(Outcome::Say(Tone::Neutral, NO_TIME.to_owned())) };

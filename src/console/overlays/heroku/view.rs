@@ -35,15 +35,16 @@ pub fn draw(ctx: &Context, view: &HerokuView, frame: &mut Frame) {
     let title = whose.map_or("Heroku Connect".to_owned(), |whose| format!("Heroku Connect · {whose}"));
     let inner = super::super::panel(ctx, frame, area, &title);
     let (room, height) = (usize::from(inner.width), usize::from(inner.height));
-    let mut lines = vec![tabs(ctx, view, room), note(ctx, view, room)];
+    let mut lines = vec![tabs(ctx, view, room)];
+    lines.extend(note(ctx, view, room, if height >= 14 { 3 } else { 1 }));
     let line = match view.state() {
         ListState::Told { .. } if view.len_of(view.place()) > 0 => {
             rows(ctx, view, (&mut *frame, area), &mut lines, (room, height))
         }
         _ => {
-            let said = said(ctx, view, room.saturating_sub(4));
-            lines.extend(said.into_iter().take(height.saturating_sub(4)));
-            2
+            let (said, above) = (said(ctx, view, room.saturating_sub(4)), lines.len());
+            lines.extend(said.into_iter().take(height.saturating_sub(above + 2)));
+            above
         }
     };
     lines.resize(height.saturating_sub(1), Line::default());
@@ -68,8 +69,9 @@ fn rows(
     };
     let detail = detail(ctx, view, room.saturating_sub(4), most);
     let (len, cursor) = (view.len_of(view.place()), view.cursor());
-    // Tabs, note, head, an empty line before the words and one before the keys.
-    let visible = height.saturating_sub(detail.len() + 6).max(1);
+    // The head, an empty line before the words and one before the keys, and these.
+    let above = lines.len() + 1;
+    let visible = height.saturating_sub(above + detail.len() + 3).max(1);
     let window = cursor.window(len, visible);
     super::super::place_in_list(ctx, frame, area, len, &window);
     lines.push(Line::from(Span::styled(clip(&head(view.list, room), room), ctx.theme.label())));
@@ -78,7 +80,7 @@ fn rows(
     );
     lines.resize(height.saturating_sub(detail.len() + 2).max(lines.len()), Line::default());
     lines.extend(detail);
-    3 + cursor.at.saturating_sub(window.start)
+    above + cursor.at.saturating_sub(window.start)
 }
 
 /// The lists by name, with how many lines each has, and when the one that shows was told.
@@ -127,49 +129,59 @@ fn many<T>(told: &ToldList<T>) -> String {
     format!("{}{more}", count(all, 0))
 }
 
-/// What the list is, or what of it is not here.
-fn note(ctx: &Context, view: &HerokuView, room: usize) -> Line<'static> {
-    let ListState::Told { listed, .. } = view.state() else { return Line::default() };
-    let (gap, text) = match listed {
-        HerokuListed::WriteErrors(told) => {
-            let still = told.items.iter().filter(|write| needs_somebody(write)).count();
-            let text = match (still, told.items.len()) {
-                (_, 0) => String::new(),
-                (0, _) => "of the last 24 hours; none of their rows is an open error here".to_owned(),
-                (1, _) => "of the last 24 hours; 1 is of a row that is an open error here".to_owned(),
-                (still, _) => {
-                    format!(
-                        "of the last 24 hours; {} are of rows that are open errors here",
-                        count(still as i64, 0)
-                    )
-                }
-            };
-            (told.gap("write errors"), text)
-        }
-        HerokuListed::Notifications(told) => {
-            let text = if told.items.is_empty() { "" } else { "that nobody has acknowledged" };
-            (told.gap("notifications"), text.to_owned())
-        }
+/// What the list is, or what of it is not here, which may take so many lines.
+fn note(ctx: &Context, view: &HerokuView, room: usize, most: usize) -> Vec<Line<'static>> {
+    let ListState::Told { listed, .. } = view.state() else { return vec![Line::default()] };
+    if let Some(gap) = listed.gap() {
+        let lines = wrap(&format!("▲ {gap}"), room.saturating_sub(2), most).into_iter();
+        return lines.map(|line| Line::from(Span::styled(format!(" {line}"), ctx.theme.warn()))).collect();
+    }
+    let text = match listed {
+        HerokuListed::WriteErrors(told) => of_rows(&told.items),
+        HerokuListed::Notifications(told) if told.items.is_empty() => String::new(),
+        HerokuListed::Notifications(_) => "that nobody has acknowledged".to_owned(),
         HerokuListed::Checks(checks) => {
-            let of = |outcome| outcomes(checks, outcome);
-            let text = format!(
-                "{} errors, {} warnings, {} passed, {} skipped",
-                of(CheckOutcome::Error),
-                of(CheckOutcome::Warning),
-                of(CheckOutcome::Pass),
-                of(CheckOutcome::Skip)
-            );
-            (None, text)
+            let of = |outcome| outcomes(checks, outcome) as i64;
+            let of = |outcome, one, more| counted(of(outcome), one, more);
+            format!(
+                "{}, {}, {} passed, {} skipped",
+                of(CheckOutcome::Error, "error", "errors"),
+                of(CheckOutcome::Warning, "warning", "warnings"),
+                outcomes(checks, CheckOutcome::Pass),
+                outcomes(checks, CheckOutcome::Skip)
+            )
         }
     };
-    match gap {
-        Some(gap) => Line::from(Span::styled(clip(&format!(" ▲ {gap}"), room), ctx.theme.warn())),
-        None => Line::from(Span::styled(clip(&format!("  {text}"), room), ctx.theme.dim())),
-    }
+    vec![Line::from(Span::styled(clip(&format!("  {text}"), room), ctx.theme.dim()))]
 }
 
-fn needs_somebody(write: &RefusedWrite) -> bool {
-    matches!(write.now, RefusedNow::Listed(state) if state != ErrorState::Ignored)
+fn counted(number: i64, one: &str, more: &str) -> String {
+    format!("{} {}", count(number, 0), if number == 1 { one } else { more })
+}
+
+/// What became of the rows of refused writes. Of one that is not known nothing good is said.
+fn of_rows(writes: &[RefusedWrite]) -> String {
+    let of = |is: fn(&RefusedWrite) -> bool| writes.iter().filter(|write| is(write)).count() as i64;
+    let still = of(|write| matches!(write.now, RefusedNow::Listed(state) if state != ErrorState::Ignored));
+    let unknown = of(|write| write.now == RefusedNow::Unknown);
+    let rows = match (still, unknown) {
+        _ if writes.is_empty() => return String::new(),
+        (0, 0) => "none of their rows is an open error here".to_owned(),
+        (0, unknown) => {
+            format!("of {} it cannot be said whether they are errors here", count(unknown, 0))
+        }
+        (still, unknown) => {
+            let rows = counted(
+                still,
+                "is of a row that is an open error here",
+                "are of rows that are open errors here",
+            );
+            let unknown =
+                if unknown == 0 { String::new() } else { format!(", {} unknown", count(unknown, 0)) };
+            format!("{rows}{unknown}")
+        }
+    };
+    format!("of the last 24 hours; {rows}")
 }
 
 /// What is said where there is nothing to list.
@@ -201,6 +213,10 @@ fn said(ctx: &Context, view: &HerokuView, room: usize) -> Vec<Line<'static>> {
             lines(&format!("{text} ... {seconds} s"), theme.dim()).collect()
         }
         ListState::Unasked => Vec::new(),
+        // Of what did not come nothing good is said.
+        ListState::Told { listed, .. } if listed.gap().is_some() => {
+            lines("None of them came.", theme.text()).collect()
+        }
         ListState::Told { .. } => {
             let text = match view.list {
                 HerokuList::WriteErrors => {
@@ -375,7 +391,7 @@ fn keys(ctx: &Context, view: &HerokuView) -> Vec<(&'static str, &'static str)> {
     } else if let Some(check) = view.check() {
         keys.push(("Enter", "read it"));
         if check.doc_url.is_some() {
-            keys.push(("c", "copy its page's address"));
+            keys.push(("c", "copy address"));
         }
     }
     keys.push(("Tab", "next list"));

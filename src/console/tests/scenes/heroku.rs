@@ -65,6 +65,7 @@ fn lists() -> Vec<Scene> {
             &[
                 (Selected, " write errors 12,345 "),
                 (Warn, "▲ there are 12145 more write errors, which are not here"),
+                (Warn, "no more are read"),
                 (Dim, "? unknown"),
                 (Bold, "it cannot be said whether it is an error here still"),
             ],
@@ -72,6 +73,30 @@ fn lists() -> Vec<Scene> {
                 let mut app = told(size, "heroku write errors", Ok(HerokuListed::WriteErrors(many())));
                 press(&mut app, "PgDn PgDn");
                 app
+            },
+        ),
+        (
+            "heroku_write_errors_unknown",
+            &[
+                (Dim, "of the last 24 hours; of 3 it cannot be said whether they are errors here"),
+                (Selected, "? unknown"),
+            ],
+            |size| {
+                let mut list = write_errors();
+                list.items.iter_mut().for_each(|write| write.now = RefusedNow::Unknown);
+                told(size, "heroku write errors", Ok(HerokuListed::WriteErrors(list)))
+            },
+        ),
+        (
+            "heroku_none_came",
+            &[
+                (Selected, " notifications 5 "),
+                (Warn, "▲ there are 5 more notifications"),
+                (Plain, "None of them came."),
+            ],
+            |size| {
+                let none = ToldList { count: Some(5), items: Vec::new(), unread: None };
+                told(size, "heroku notifications", Ok(HerokuListed::Notifications(none)))
             },
         ),
         (
@@ -101,14 +126,14 @@ fn lists() -> Vec<Scene> {
             "heroku_checks",
             &[
                 (Selected, " checks 2 "),
-                (Dim, "1 errors, 1 warnings, 1 passed, 1 skipped"),
+                (Dim, "1 error, 1 warning, 1 passed, 1 skipped"),
                 (Bad, "✗ error"),
                 (Selected, "▲ warning"),
                 (Good, "✓ pass"),
                 (Bold, "warning: Configured Logging of the connection"),
                 (Plain, "App does not have logging configured."),
                 (Key, "c"),
-                (Plain, "copy its page's address"),
+                (Plain, "copy address"),
             ],
             |size| {
                 let mut app = told(size, "heroku diagnose", Ok(HerokuListed::Checks(checks())));

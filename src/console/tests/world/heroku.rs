@@ -51,7 +51,7 @@ pub fn refused(id: i64, row: &str, message: &str, now_is: RefusedNow) -> Refused
         message: message.to_owned(),
         created_at: Some(now() - TimeDelta::minutes(5_000 - id)),
     };
-    RefusedWrite::beside(told, |_| now_is)
+    RefusedWrite::beside(told, None, |_| now_is)
 }
 
 /// Three writes: one of an error, one that is over, one of which no row is named.
