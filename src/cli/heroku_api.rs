@@ -130,7 +130,7 @@ async fn write_errors(cli: &Cli, client: &Client, mapping: Option<&str>) -> Resu
         print::json(&told, true)?;
         return Ok(DONE);
     }
-    if told.items.is_empty() {
+    if told.items.is_empty() && told.gap("").is_none() {
         print::line("no write errors in the last 24 hours")?;
         return Ok(DONE);
     }
@@ -140,7 +140,7 @@ async fn write_errors(cli: &Cli, client: &Client, mapping: Option<&str>) -> Resu
     };
     let rows: Vec<Vec<String>> = told.items.iter().map(row).collect();
     print::table(&["error", "table", "row", "captured", "message"], &rows)?;
-    tell_missing(&told, "write errors");
+    tell_gap(&told, "write errors");
     Ok(DONE)
 }
 
@@ -150,7 +150,7 @@ async fn notifications(cli: &Cli, client: &Client, filter: &NotificationFilter) 
         print::json(&told, true)?;
         return Ok(DONE);
     }
-    if told.items.is_empty() {
+    if told.items.is_empty() && told.gap("").is_none() {
         print::line("nothing that is not acknowledged")?;
         return Ok(DONE);
     }
@@ -160,24 +160,25 @@ async fn notifications(cli: &Cli, client: &Client, filter: &NotificationFilter) 
     };
     let rows: Vec<Vec<String>> = told.items.iter().map(row).collect();
     print::table(&["at", "kind", "message"], &rows)?;
-    tell_missing(&told, "notifications");
+    tell_gap(&told, "notifications");
     Ok(DONE)
 }
 
 /// Says that a list is not whole.
-fn tell_missing<T>(told: &ToldList<T>, what: &str) {
-    if told.missing() > 0 {
-        print::note(&format!("Heroku Connect has {} more {what}, which it did not send", told.missing()));
+fn tell_gap<T>(told: &ToldList<T>, what: &str) {
+    if let Some(gap) = told.gap(what) {
+        print::note(&gap);
     }
 }
 
 async fn acknowledge(cli: &Cli, client: &Client, options: &HerokuOptions) -> Result<u8> {
     let mut filter = filter(options)?;
     let told = client.heroku_notifications(&filter).await?;
-    let count = told.count.unwrap_or_default().max(i64::try_from(told.items.len()).unwrap_or(i64::MAX));
-    if count == 0 {
+    let (count, gap) = (i64::try_from(told.items.len()).unwrap_or(i64::MAX), told.gap("notifications"));
+    if count == 0 && gap.is_none() {
         return acknowledged(cli, count, "nothing was to be acknowledged");
     }
+    tell_gap(&told, "notifications");
     // What comes meanwhile was counted for nobody, and stays.
     if filter.before.is_none() {
         let newest = told.items.iter().filter_map(|of| of.created_at).max();
@@ -186,9 +187,14 @@ async fn acknowledge(cli: &Cli, client: &Client, options: &HerokuOptions) -> Res
     }
     if !options.yes {
         let (environment, whose) = (client.environment().await?, client.heroku_name().await?);
-        let what = match count {
-            1 => format!("1 notification of {whose} is acknowledged"),
-            count => format!("{count} notifications of {whose} are acknowledged"),
+        let what = match (count, &gap) {
+            (1, None) => format!("1 notification of {whose} is acknowledged"),
+            (count, None) => format!("{count} notifications of {whose} are acknowledged"),
+            (count, Some(_)) => {
+                format!(
+                    "{count} notifications of {whose} are acknowledged, and those before them that did not come"
+                )
+            }
         };
         if !bulk::agreed(&format!("{environment}: {what}, for everybody."))? {
             print::problem("nothing was changed");

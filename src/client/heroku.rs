@@ -1,6 +1,7 @@
 //! What only Heroku Connect's own API tells and does, for a database that it keeps: its list of write errors, what it wants people
 //! to know, its checks, and a recovery. On a connection of ours each of them is refused.
 
+use crate::domain::attached::refused::RefusedWrite;
 use crate::domain::attached::told::{
     NotificationFilter, ToldCheck, ToldList, ToldNotification, ToldWriteError,
 };
@@ -12,7 +13,61 @@ use super::attached::session::Attached;
 const OWN: &str = "an engine of syncdeck keeps this connection: Heroku Connect has nothing to tell of it\n\
     this is for connections with engine = \"heroku-connect\"";
 
+/// A list of Heroku Connect's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HerokuList {
+    /// The writes of a day that Salesforce refused.
+    WriteErrors,
+    /// What it wants people to know, and nobody acknowledged.
+    Notifications,
+    /// Its checks of the connection and its mappings.
+    Checks,
+}
+
+/// What is on one of them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HerokuListed {
+    /// Refused writes, each beside its row.
+    WriteErrors(ToldList<RefusedWrite>),
+    /// Notifications.
+    Notifications(ToldList<ToldNotification>),
+    /// Checks, those that ask for something first.
+    Checks(Vec<ToldCheck>),
+}
+
+impl HerokuListed {
+    /// What of it did not come, where something did not.
+    pub fn gap(&self) -> Option<String> {
+        match self {
+            HerokuListed::WriteErrors(told) => told.gap("write errors"),
+            HerokuListed::Notifications(told) => told.gap("notifications"),
+            HerokuListed::Checks(_) => None,
+        }
+    }
+}
+
 impl Client {
+    /// One of Heroku Connect's own lists, as it is shown.
+    ///
+    /// # Errors
+    /// When its API cannot be asked or does not answer.
+    pub async fn heroku_list(&self, list: HerokuList) -> Result<HerokuListed, ClientError> {
+        Ok(match list {
+            HerokuList::WriteErrors => {
+                let told = self.heroku_write_errors(None).await?;
+                HerokuListed::WriteErrors(self.heroku()?.beside_rows(told).await)
+            }
+            HerokuList::Notifications => {
+                HerokuListed::Notifications(self.heroku_notifications(&NotificationFilter::default()).await?)
+            }
+            HerokuList::Checks => {
+                let mut checks = self.diagnose_heroku(None).await?;
+                checks.sort_by_key(|check| check.outcome);
+                HerokuListed::Checks(checks)
+            }
+        })
+    }
+
     /// Whether Heroku Connect keeps the database.
     pub fn is_attached(&self) -> bool {
         self.beside_heroku().is_some()

@@ -6,11 +6,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::client::api::ErrorQuery;
+use crate::client::heroku::HerokuList;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::queries::PendingQuery;
 use crate::client::setup::{SetupRun, SetupTask};
 use crate::config::console::CopyTo;
 use crate::config::state::SessionState;
+use crate::domain::attached::told::NotificationFilter;
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::cause::Until;
 use crate::domain::errors::remedy::{RemedyAction, SuggestedFix};
@@ -279,6 +281,21 @@ pub enum Effect {
         /// What.
         run: SetupRun,
     },
+    /// Ask Heroku Connect's API for one of its lists.
+    LoadHeroku {
+        /// The number that its answer is known by.
+        id: u64,
+        /// Which.
+        list: HerokuList,
+    },
+    /// Nobody waits for those lists any more.
+    EndHeroku,
+    /// Look whether a row is there, by what another list says of it.
+    LookForRow(RowRef),
+    /// Acknowledge Heroku Connect's notifications.
+    AcknowledgeHeroku(NotificationFilter),
+    /// Have Heroku Connect begin again.
+    RecoverHeroku,
     /// Ask how alerts stand.
     LoadAlerts,
     /// Ask for the note of a cause, to be changed.
@@ -417,6 +434,8 @@ impl Effect {
                 | Effect::Alert(_)
                 | Effect::Cause { .. }
                 | Effect::RunSetup { .. }
+                | Effect::AcknowledgeHeroku(_)
+                | Effect::RecoverHeroku
         )
     }
 }

@@ -60,10 +60,19 @@ pub(super) struct Io {
     stop: CancellationToken,
     /// Ends the look at a configuration that is under way: a newer one takes its place, and leaving drops it.
     look: Option<DropGuard>,
+    /// Ends what is asked of Heroku Connect's API; leaving drops it.
+    heroku: CancellationToken,
     /// Other programs' lines; `None` when none come any more.
     sources: Option<LogSources>,
     /// Whether the engine's log was read: other lines stand behind those of it that were there before.
     log_read: bool,
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        // A diagnosis would be asked after for minutes, by nobody's wish.
+        self.heroku.cancel();
+    }
 }
 
 impl Io {
@@ -73,7 +82,8 @@ impl Io {
         let sources = (!sources.is_empty())
             .then(|| source::start(sources, ReadManner { follow: true, lines: BACKLOG }));
         let stop = CancellationToken::new();
-        Io { client, file, events, replies, sender, stop, look: None, sources, log_read: false }
+        let (heroku, look) = (CancellationToken::new(), None);
+        Io { client, file, events, replies, sender, stop, look, heroku, sources, log_read: false }
     }
 
     /// What happens next: an event, or what an effect came to; `None` when the connection is closed.
@@ -106,6 +116,9 @@ impl Io {
         match effect {
             Effect::Stop => return self.stop.cancel(),
             Effect::EndLook => return self.look = None,
+            Effect::EndHeroku => {
+                return std::mem::replace(&mut self.heroku, CancellationToken::new()).cancel();
+            }
             Effect::Execute { .. } | Effect::Verify(_) | Effect::Repair { .. } | Effect::Test(None) => {
                 self.stop = CancellationToken::new()
             }
@@ -115,8 +128,13 @@ impl Io {
         if matches!(effect, Effect::LookAtSetup(_)) {
             self.look = Some(look.clone().drop_guard());
         }
-        let doing =
-            Doing { look, client: self.client.clone(), sender: self.sender.clone(), stop: self.stop.clone() };
+        let doing = Doing {
+            look,
+            heroku: self.heroku.clone(),
+            client: self.client.clone(),
+            sender: self.sender.clone(),
+            stop: self.stop.clone(),
+        };
         match effect {
             Effect::SaveState(state) => {
                 let Some(file) = self.file.clone() else { return };
@@ -181,6 +199,7 @@ struct Doing {
     sender: mpsc::UnboundedSender<Msg>,
     stop: CancellationToken,
     look: CancellationToken,
+    heroku: CancellationToken,
 }
 
 impl Doing {
@@ -284,6 +303,14 @@ impl Doing {
                 let result = self.look.run_until_cancelled(looked).await?;
                 Msg::SetupFound { id, result }
             }
+            Effect::LoadHeroku { id, list } => {
+                let listed = client.heroku_list(list);
+                Msg::HerokuListed { id, result: self.heroku.run_until_cancelled(listed).await? }
+            }
+            Effect::LookForRow(row) => {
+                let result = client.record(&row).await.map(drop);
+                Msg::RowLookedFor { row, result }
+            }
             Effect::LoadNote { group, cause } => {
                 let note = client.cause(&group).await.map(|cause| cause.life.note.unwrap_or_default());
                 Msg::CauseNote { group, cause, note }
@@ -364,6 +391,10 @@ impl Doing {
                 let told = move |line| drop(told.send(Msg::SetupTold { id, line }));
                 Msg::SetupDone { id, result: run.execute(Arc::new(told)).await }
             }
+            Effect::AcknowledgeHeroku(filter) => {
+                Msg::HerokuAcknowledged(client.acknowledge_heroku(&filter).await)
+            }
+            Effect::RecoverHeroku => Msg::Changed(client.recover_heroku().await),
             Effect::Alert(change) => Msg::AlertsChanged(alert(client, change).await),
             Effect::Cause { group, change } => Msg::CauseChanged(cause(client, &group, change).await),
             Effect::Verify(mapping) => {

@@ -137,6 +137,10 @@ mod tests {
                 "adopt-undo",
                 "shadow",
                 "rebind",
+                "heroku-write-errors",
+                "heroku-notifications",
+                "heroku-diagnose",
+                "heroku-recover",
                 "theme"
             ]
         );

@@ -8,6 +8,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::client::alerts::AlertsView;
 use crate::client::api::{ClientError, Count, ErrorPage, Event};
+use crate::client::heroku::HerokuListed;
 use crate::client::mapping::DryRuns;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::row::Linked;
@@ -315,6 +316,22 @@ pub enum Msg {
         /// What came of it.
         result: SetupOutcome,
     },
+    /// One of the lists of Heroku Connect's API.
+    HerokuListed {
+        /// By the number that it was asked for.
+        id: u64,
+        /// What is on it.
+        result: Result<HerokuListed, ClientError>,
+    },
+    /// A row was looked for that another list names.
+    RowLookedFor {
+        /// Which.
+        row: RowRef,
+        /// Why there is none, if so.
+        result: Result<(), ClientError>,
+    },
+    /// Heroku Connect's notifications were acknowledged, or not.
+    HerokuAcknowledged(Result<String, ClientError>),
     /// How alerts stand.
     Alerts(Result<AlertsView, ClientError>),
     /// The note of a cause, to be changed.

@@ -10,6 +10,7 @@ use super::effect::Effect;
 use super::pane::Pane;
 use crate::client::operations::execute::{Plan, Targets};
 use crate::client::setup::{SetupRun, SetupTask};
+use crate::domain::attached::told::NotificationFilter;
 use crate::domain::changes::merge::Side;
 use crate::domain::errors::remedy::SuggestedFix;
 use crate::domain::errors::sort::SortBy;
@@ -199,6 +200,17 @@ pub enum Outcome {
     },
     /// What was looked at is done.
     RunSetup(SetupRun),
+    /// The list of Heroku Connect's that shows is asked for.
+    AskHeroku,
+    /// Heroku Connect's notifications are to be acknowledged; that is asked about.
+    AcknowledgeHeroku {
+        /// Which.
+        filter: NotificationFilter,
+        /// How many of them show.
+        count: usize,
+        /// Whether all that are meant show.
+        is_whole: bool,
+    },
     /// A text goes to the clipboard.
     CopyText(String),
     /// A text goes into a file, whose name is asked for.

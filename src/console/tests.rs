@@ -11,6 +11,7 @@ mod duplicates;
 mod fuzz;
 mod guarantees;
 mod harm;
+mod heroku;
 mod lines;
 mod lists;
 mod log_sources;

@@ -8,6 +8,7 @@
 mod answer;
 mod changes;
 mod error;
+mod pages;
 mod shapes;
 
 use std::fmt::Display;
@@ -29,7 +30,7 @@ use crate::domain::values::address::OrgAddress;
 use answer::Sent;
 pub use changes::Proven;
 pub use error::Error;
-use shapes::{Details, Found, Search, Ticket};
+use shapes::{Details, Found, Notification, Ticket, WriteError};
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -174,7 +175,7 @@ impl Client {
         Ok(details.told(&self.access.app, &place.resource))
     }
 
-    /// The writes of a day that Salesforce refused: of one mapping, or of all.
+    /// The writes of a day that Salesforce refused: of one mapping, or of all; where not all came, the list says why.
     ///
     /// # Errors
     /// See [`Error`].
@@ -184,11 +185,11 @@ impl Client {
             Some(object) => format!("/api/v3/mappings/{}/errors", mapping_id(&details, &place, object)?),
             None => format!("/api/v3/connections/{}/errors", place.id),
         };
-        let told: shapes::WriteErrors = self.read(self.at(&place, &path, &[])?).await?;
-        Ok(told.told())
+        let first = self.at(&place, &path, &[])?;
+        self.listed(first, |error: WriteError| error.told(), |told| told.id.clone()).await
     }
 
-    /// What nobody has acknowledged yet.
+    /// What nobody has acknowledged yet; where not all came, the list says why.
     ///
     /// # Errors
     /// See [`Error`].
@@ -198,8 +199,8 @@ impl Client {
     ) -> Result<ToldList<ToldNotification>, Error> {
         let (place, _) = self.details().await?;
         let path = format!("/api/v3/connections/{}/notifications", place.id);
-        let told: shapes::Notifications = self.read(self.at(&place, &path, &asked(filter))?).await?;
-        Ok(told.told())
+        let first = self.at(&place, &path, &asked(filter))?;
+        self.listed(first, |notification: Notification| notification.told(), |told| told.id.clone()).await
     }
 
     /// Heroku Connect's own checks: of one mapping, or of the connection with all of them, which takes a while.
@@ -304,8 +305,18 @@ impl Client {
         let app = self.access.app.as_str();
         let mut wanted = vec![("app", app), SYNC];
         wanted.extend(self.access.resource.as_deref().map(|resource| ("resource_name", resource)));
-        let found = self.read::<Search>(self.central("connections", &wanted)?).await?.results;
-        Ok(found.into_iter().filter(|found| !found.is_of_another(app)).collect())
+        let first = self.central("connections", &wanted)?;
+        let (found, failed) = self.pages(first, |found: Found| found, Found::key).await?;
+        let all: Vec<Found> = found.items.into_iter().filter(|found| !found.is_of_another(app)).collect();
+        let named = self.access.resource.as_deref();
+        let is_named = |found: &Found| named.is_some_and(|named| found.resource() == named);
+        // Among those that were not read may be the one that is meant, or another one; only who is named is known.
+        match (failed, found.unread) {
+            _ if all.iter().any(is_named) => Ok(all),
+            (Some(error), _) => Err(error),
+            (None, Some(cause)) => Err(Error::Unusable { host: self.host(), cause }),
+            (None, None) => Ok(all),
+        }
     }
 
     /// Whether it may be asked to be let in: once, for that is noted there.
@@ -316,10 +327,10 @@ impl Client {
     /// Asks to be let in. What that tells of connections is of all that the account may see, and nothing is made of it.
     async fn ask_in(&self) -> Result<(), Error> {
         let url = self.central(&format!("auth/{}", self.access.app), &[SYNC])?;
-        self.asked_in.store(true, Ordering::Relaxed);
         let asked = self.send(Method::POST, url, false).await;
-        if matches!(asked, Err(Error::Unreachable { .. } | Error::Limited { .. })) {
-            self.asked_in.store(false, Ordering::Relaxed);
+        // Whoever gives up before there is an answer asks again.
+        if !matches!(asked, Err(Error::Unreachable { .. } | Error::Limited { .. })) {
+            self.asked_in.store(true, Ordering::Relaxed);
         }
         asked.map(drop).map_err(|error| self.of_app(error))
     }

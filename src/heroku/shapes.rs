@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::domain::attached::mode::WriteMode;
 use crate::domain::attached::told::{
-    CheckOutcome, ToldCheck, ToldConnection, ToldList, ToldMapping, ToldNotification, ToldWriteError,
+    CheckOutcome, ToldCheck, ToldConnection, ToldMapping, ToldNotification, ToldWriteError,
 };
 use crate::logs::sanitize::sanitize;
 
@@ -59,12 +59,6 @@ fn count(value: &Value) -> Option<i64> {
     value.as_i64().filter(|count| *count >= 0)
 }
 
-#[derive(Deserialize)]
-pub(super) struct Search {
-    #[serde(deserialize_with = "or_nothing")]
-    pub(super) results: Vec<Found>,
-}
-
 /// A connection, as it is found.
 #[derive(Deserialize)]
 pub(super) struct Found {
@@ -88,6 +82,11 @@ impl Found {
 
     pub(super) fn resource(&self) -> String {
         some(&self.resource_name).unwrap_or_else(|| "Heroku Connect".to_owned())
+    }
+
+    /// What tells it apart; nothing where it does not say where it is.
+    pub(super) fn key(&self) -> String {
+        self.place().map(|(region, id)| format!("{region} {id}")).unwrap_or_default()
     }
 
     /// The region's address, and the connection's id there; what is not told stands in the address of its details.
@@ -182,16 +181,27 @@ impl Mapped {
     }
 }
 
+/// A page of a list.
 #[derive(Deserialize)]
-pub(super) struct WriteErrors {
+#[serde(bound = "T: DeserializeOwned")]
+pub(super) struct ListPage<T> {
     #[serde(default)]
     count: Value,
     #[serde(deserialize_with = "or_nothing")]
-    results: Vec<WriteError>,
+    pub(super) results: Vec<T>,
+    #[serde(default)]
+    pub(super) next: Value,
+}
+
+impl<T> ListPage<T> {
+    /// How many there are on all pages, where it says so.
+    pub(super) fn count(&self) -> Option<i64> {
+        count(&self.count)
+    }
 }
 
 #[derive(Deserialize)]
-struct WriteError {
+pub(super) struct WriteError {
     #[serde(default)]
     id: Value,
     #[serde(default)]
@@ -204,29 +214,20 @@ struct WriteError {
     created_at: Value,
 }
 
-impl WriteErrors {
-    pub(super) fn told(&self) -> ToldList<ToldWriteError> {
-        let told = |error: &WriteError| ToldWriteError {
-            id: text(&error.id),
-            table: text(&error.table_name),
-            row: text(&error.record_id),
-            message: text(&error.message),
-            created_at: time(&error.created_at),
-        };
-        ToldList { count: count(&self.count), items: self.results.iter().map(told).collect() }
+impl WriteError {
+    pub(super) fn told(&self) -> ToldWriteError {
+        ToldWriteError {
+            id: text(&self.id),
+            table: text(&self.table_name),
+            row: text(&self.record_id),
+            message: text(&self.message),
+            created_at: time(&self.created_at),
+        }
     }
 }
 
 #[derive(Deserialize)]
-pub(super) struct Notifications {
-    #[serde(default)]
-    count: Value,
-    #[serde(deserialize_with = "or_nothing")]
-    results: Vec<Notification>,
-}
-
-#[derive(Deserialize)]
-struct Notification {
+pub(super) struct Notification {
     #[serde(default)]
     id: Value,
     #[serde(default)]
@@ -237,15 +238,14 @@ struct Notification {
     created_at: Value,
 }
 
-impl Notifications {
-    pub(super) fn told(&self) -> ToldList<ToldNotification> {
-        let told = |notification: &Notification| ToldNotification {
-            id: text(&notification.id),
-            event_type: text(&notification.event_type),
-            message: text(&notification.message),
-            created_at: time(&notification.created_at),
-        };
-        ToldList { count: count(&self.count), items: self.results.iter().map(told).collect() }
+impl Notification {
+    pub(super) fn told(&self) -> ToldNotification {
+        ToldNotification {
+            id: text(&self.id),
+            event_type: text(&self.event_type),
+            message: text(&self.message),
+            created_at: time(&self.created_at),
+        }
     }
 }
 
@@ -335,10 +335,10 @@ mod tests {
             serde_json::from_value(json!({"state": "IDLE", "database": null, "mappings": null})).unwrap();
         let told = details.told("app", "hc");
         assert!(told.mappings.is_empty() && details.database().is_none() && details.org().is_none());
-        let search: Search = serde_json::from_value(json!({"results": null})).unwrap();
-        assert!(search.results.is_empty() && serde_json::from_value::<Search>(json!({})).is_err());
-        let errors: WriteErrors = serde_json::from_value(json!({"count": null, "results": null})).unwrap();
-        assert!(errors.told().items.is_empty());
+        let page = |body: Value| serde_json::from_value::<ListPage<WriteError>>(body);
+        let none = page(json!({"count": null, "results": null})).unwrap();
+        assert!(none.results.is_empty() && none.count().is_none() && none.next.is_null());
+        assert!(page(json!({})).is_err());
         let checks: Validations =
             serde_json::from_value(json!({"errors": null, "mappings": {"Account": {"passes": null}}}))
                 .unwrap();

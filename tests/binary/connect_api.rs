@@ -225,3 +225,77 @@ async fn its_lists_and_checks_are_printed_and_have_json() {
     }
     std::fs::remove_dir_all(&place.dir).unwrap();
 }
+
+/// A write error of the API's.
+fn write_error(id: i64) -> Value {
+    json!({"id": id, "table_name": "contact", "record_id": id, "message": "bad", "created_at": "2026-11-30T10:00:00Z"})
+}
+
+/// How often a list was asked for.
+fn asked(place: &Workplace, path: &str) -> usize {
+    place.api.stand().asked.iter().filter(|asked| asked.ends_with(path)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_comes_in_pages_and_says_what_of_it_did_not_come() {
+    let place = Workplace::new("test").await;
+    place.api.stand().write_errors = (1..=5).map(write_error).collect();
+    place.api.stand().page = Some(2);
+    let numbers = |told: &Value| -> Vec<String> {
+        let items = told["items"].as_array().unwrap();
+        items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let told = place.run(&["heroku", "write-errors", "--json"]).json();
+    assert_eq!(
+        (told["count"].as_i64(), numbers(&told)),
+        (Some(5), ["1", "2", "3", "4", "5"].map(str::to_owned).to_vec())
+    );
+    assert!(told["unread"].is_null(), "{told}");
+    assert_eq!(asked(&place, "/errors"), 3);
+    let of_one = place.run(&["heroku", "write-errors", "Contact"]);
+    assert!(of_one.err.is_empty() && of_one.out.lines().count() == 6, "{of_one:?}");
+
+    // Whatever host a page names as the next one's, the key stays where it is; an entry that comes twice is listed once.
+    let page = |next: &str, ids: &[i64]| {
+        let results: Vec<Value> = ids.iter().copied().map(write_error).collect();
+        Scripted::Answer(200, Vec::new(), json!({"count": 5, "results": results, "next": next}).to_string())
+    };
+    let first = || [Scripted::Own, Scripted::Own];
+    place.api.stand().next =
+        first().into_iter().chain([page("https://evil.example.com/?page=2", &[1, 2, 3])]).collect();
+    let told = place.run(&["heroku", "write-errors", "--json"]).json();
+    assert_eq!(numbers(&told), ["1", "2", "3", "4", "5"].map(str::to_owned));
+
+    // What is not whole says so, and what came is shown.
+    for (next, wanted) in [
+        (vec![Scripted::Own, Scripted::Answer(500, Vec::new(), "oops".to_owned())], "HTTP 500"),
+        (vec![Scripted::Own, page("?page=2", &[3])], "it names the same page again"),
+        (
+            vec![page("https://127.0.0.1/api/v3/next", &[1, 2])],
+            "it names the next page in a form that is not known",
+        ),
+    ] {
+        place.api.stand().next = first().into_iter().chain(next).collect();
+        let part = place.run(&["heroku", "write-errors"]);
+        assert!(part.status == 0 && part.out.contains("bad") && part.err.contains(wanted), "{part:?}");
+        assert!(part.err.contains("more write errors, which are not here"), "{part:?}");
+        assert!(place.api.stand().next.is_empty(), "{wanted}");
+    }
+
+    // A list without an end is read to a bound.
+    place.api.stand().write_errors = (1..=150).map(write_error).collect();
+    place.api.stand().page = Some(1);
+    let before = asked(&place, "/errors");
+    let long = place.run(&["heroku", "write-errors", "--json"]).json();
+    assert_eq!((numbers(&long).len(), asked(&place, "/errors") - before), (100, 100));
+    assert_eq!(long["unread"], "after 100 pages no more are read");
+    let notification = |id: i64| json!({"id": id, "event_type": "mapping-error", "message": "m", "created_at": "2026-11-30T10:00:00Z"});
+    place.api.stand().notifications = (1..=150).map(notification).collect();
+    let asked = place.run(&["heroku", "acknowledge"]);
+    assert!(
+        asked.err.contains("there are 50 more notifications, which are not here: after 100 pages"),
+        "{asked:?}"
+    );
+    assert!(asked.err.contains("100 notifications of herokuconnect-angular-12345 of acme-demo are acknowledged, and those before them"), "{asked:?}");
+    std::fs::remove_dir_all(&place.dir).unwrap();
+}

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use crate::client::error::ClientError;
 use crate::domain::attached::history::{EntryState, LogEntry, RowFailure, RowSeen, failure};
 use crate::domain::attached::mode::WriteMode;
+use crate::domain::attached::refused::{RefusedNow, RefusedWrite};
 use crate::domain::attached::select::{groups, matches, page};
+use crate::domain::attached::told::{ToldList, ToldWriteError};
 use crate::domain::changes::dispatch::Content;
 use crate::domain::changes::pending::Pending;
 use crate::domain::errors::filter::Filter;
@@ -116,6 +118,34 @@ impl Attached {
         let ids: HashSet<i64> = ids.iter().copied().collect();
         let errors = picture.errors.iter().map(|listed| &listed.error);
         Ok(errors.filter(|error| ids.contains(&error.id)).cloned().collect())
+    }
+
+    /// Writes that Heroku Connect lists as refused, each with what became of its row.
+    pub(in crate::client) async fn beside_rows(
+        &self,
+        told: ToldList<ToldWriteError>,
+    ) -> ToldList<RefusedWrite> {
+        // What the API tells is worth something without the database, too.
+        let picture = self.picture().await.ok();
+        let schema = picture.as_ref().map(|picture| &picture.schema);
+        let errors = picture.iter().flat_map(|picture| &picture.errors).map(|listed| &listed.error);
+        let listed: HashMap<RowRef, ErrorState> =
+            errors.filter_map(|error| Some((error.row()?, error.state))).collect();
+        let is_known = |table: &str| {
+            let whole = picture.as_ref().filter(|picture| picture.gaps.is_empty());
+            whole.is_some_and(|picture| picture.schema.table(table).is_some())
+        };
+        let shows = |row: &RowRef| match listed.get(row) {
+            Some(state) => RefusedNow::Listed(*state),
+            None if is_known(&row.table) => RefusedNow::Over,
+            None => RefusedNow::Unknown,
+        };
+        let beside = |told: ToldWriteError| {
+            let named = schema.and_then(|schema| schema.table(&told.table));
+            RefusedWrite::beside(told, named.map(|of| of.mapping.table.as_str()), shows)
+        };
+        let items = told.items.into_iter().map(beside).collect();
+        ToldList { count: told.count, items, unread: told.unread }
     }
 
     /// What an operation would be about.

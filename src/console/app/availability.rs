@@ -18,6 +18,9 @@ const UNREAD: &str = "the record could not be read";
 const NO_QUICK_FIX: &str = "nothing here is mended by one key; f shows what helps, e edits";
 /// Said of what is taken over already.
 const OWN: &str = "these tables are syncdeck's already; adopt undo gives them back to Heroku Connect";
+/// Said of what only Heroku Connect tells.
+const NOT_HEROKU: &str =
+    "an engine of syncdeck keeps these tables: Heroku Connect has nothing to tell of them";
 /// Said of the key that does one of two things, where it is not known which.
 const UNKNOWN: &str = "it is not known whether Heroku Connect is paused: use :pause-all or :resume-all";
 /// Said of what needs the database while that is out of reach.
@@ -137,8 +140,19 @@ impl Command {
                 "no filter was kept yet; F keeps the one in force",
             ),
             Id::Export => unless(!app.errors.items.is_empty(), no_errors(app)),
-            Id::Plan | Id::Adopt | Id::Shadow if app.ctx.overview.is_none() => {
+            Id::Plan
+            | Id::Adopt
+            | Id::Shadow
+            | Id::HerokuWriteErrors
+            | Id::HerokuNotifications
+            | Id::HerokuChecks
+            | Id::HerokuRecover
+                if app.ctx.overview.is_none() =>
+            {
                 Some("it is not known yet who keeps these tables")
+            }
+            Id::HerokuWriteErrors | Id::HerokuNotifications | Id::HerokuChecks | Id::HerokuRecover => {
+                unless(app.ctx.is_attached(), NOT_HEROKU)
             }
             Id::Adopt => unless(app.ctx.is_attached(), OWN),
             Id::Shadow => unless(
@@ -157,7 +171,11 @@ impl Command {
 /// Why a command cannot be used beside Heroku Connect, if so; some can where its API may be asked.
 fn beside_heroku(id: Id, by_api: bool) -> Option<&'static str> {
     match id {
-        Id::Writes | Id::PauseAll | Id::ResumeAll | Id::Reload | Id::ReloadAll if by_api => None,
+        Id::Writes | Id::PauseAll | Id::ResumeAll | Id::Reload | Id::ReloadAll | Id::HerokuRecover
+            if by_api =>
+        {
+            None
+        }
         Id::Drain | Id::DrainAll if by_api => Some(
             "Heroku Connect cannot drain: a pause lets what it has begun be finished, and keeps the rest",
         ),
@@ -176,7 +194,7 @@ fn beside_heroku(id: Id, by_api: bool) -> Option<&'static str> {
         Id::Writes | Id::Drain | Id::PauseAll | Id::DrainAll | Id::ResumeAll => Some(
             "only Heroku Connect's API does this, and none can be asked: set HEROKU_API_KEY and [heroku] app",
         ),
-        Id::Reload | Id::ReloadAll => Some(
+        Id::Reload | Id::ReloadAll | Id::HerokuRecover => Some(
             "only Heroku Connect's API does this, and none can be asked: set HEROKU_API_KEY and [heroku] app",
         ),
         Id::Verify | Id::Test | Id::TestAll => Some(

@@ -2,6 +2,7 @@
 
 use crossterm::event::KeyEvent;
 
+use crate::client::heroku::HerokuList;
 use crate::client::setup::SetupTask;
 use crate::domain::operations::operation::OperationKind;
 use crate::domain::reports::overview::Writes;
@@ -154,6 +155,10 @@ impl App {
             Id::AdoptUndo => self.ask_setup(SetupTask::UndoAdopt),
             Id::Shadow => self.ask_setup(SetupTask::Shadow),
             Id::Rebind => self.ask_setup(SetupTask::Rebind),
+            Id::HerokuWriteErrors => self.heroku_list(HerokuList::WriteErrors),
+            Id::HerokuNotifications => self.heroku_list(HerokuList::Notifications),
+            Id::HerokuChecks => self.heroku_list(HerokuList::Checks),
+            Id::HerokuRecover => self.ask_recover(),
             Id::Remedy => self.choose_remedy(),
             Id::Numbered => self.numbered(),
             Id::Parent => self.go_to_parent(),

@@ -80,6 +80,7 @@ impl App {
                     | Overlay::Info { .. }
                     | Overlay::ConfirmPlan(_)
                     | Overlay::Setup(_)
+                    | Overlay::Heroku(_)
             )
         );
         if lists { self.overlay_key(code.into()) } else { Vec::new() }

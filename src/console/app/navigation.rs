@@ -27,6 +27,8 @@ pub struct Navigation {
     pub setup_file: Option<String>,
     /// The number of the last look at what a configuration makes of the database.
     pub setups: u64,
+    /// The number of the last list that Heroku Connect's API was asked for.
+    pub heroku_asks: u64,
     /// With which command leaving an open record's changes was tried just now.
     pub leaving: Option<Id>,
 }
@@ -65,6 +67,7 @@ impl Default for Navigation {
             digit: None,
             setup_file: None,
             setups: 0,
+            heroku_asks: 0,
             leaving: None,
         }
     }

@@ -72,6 +72,10 @@ impl App {
             Outcome::ReadReceived => return self.read_received(),
             Outcome::LookAtSetup { task, file } => return self.look_at_setup(task, file),
             Outcome::RunSetup(run) => return self.run_setup(run),
+            Outcome::AskHeroku => return self.ask_heroku(),
+            Outcome::AcknowledgeHeroku { filter, count, is_whole } => {
+                return self.ask_acknowledge_heroku(filter, count, is_whole);
+            }
             Outcome::CopyText(text) => return self.copy_text(text),
             Outcome::AskWriteText(text) => {
                 let about = About::WriteText { text };

@@ -171,6 +171,12 @@ fn apply(app: &mut App, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::SetupDone { id, result } => app.setup_done(id, result),
+        Msg::HerokuListed { id, result } => {
+            app.heroku_came(id, result);
+            Vec::new()
+        }
+        Msg::RowLookedFor { row, result } => app.row_looked_for(&row, result),
+        Msg::HerokuAcknowledged(result) => app.heroku_acknowledged(result),
         Msg::Alerts(result) => app.alerts_came(result),
         Msg::CauseNote { group, cause, note } => app.note_came(group, cause, note),
         Msg::AlertsChanged(result) => app.alerts_changed(result),
@@ -317,6 +323,7 @@ impl App {
         let works = self.overlays.iter().any(|overlay| match overlay {
             Overlay::Progress(_) => true,
             Overlay::Setup(view) => view.works(),
+            Overlay::Heroku(view) => view.waits(),
             _ => false,
         });
         listed || waits || shown || works

@@ -107,7 +107,7 @@ impl App {
     }
 
     /// What Heroku Connect is told to do: on which environment, which one, and with what.
-    fn of_heroku(&self, whose: &str, does: &str) -> String {
+    pub(super) fn of_heroku(&self, whose: &str, does: &str) -> String {
         let environment = self.ctx.environment().to_uppercase();
         let heroku = self.ctx.heroku().map(HerokuStatus::whose).unwrap_or_default();
         format!("{environment}: {heroku}: {whose}. {does}.")

@@ -10,6 +10,7 @@ mod duplicate;
 mod editor;
 mod filter;
 mod health;
+mod heroku;
 mod menu;
 mod menus;
 mod palette;
@@ -38,6 +39,7 @@ pub use duplicate::DuplicatePicker;
 pub use editor::Editor;
 pub use filter::FilterLine;
 pub use health::HealthView;
+pub use heroku::HerokuView;
 pub use menu::{Menu, group_of};
 pub use palette::{Palette, Thing};
 pub use patterns::Patterns;
@@ -131,6 +133,8 @@ pub enum Overlay {
     Health(HealthView),
     /// What fires, what is silenced, how the channels are, what was told.
     Alerts(AlertsOverlay),
+    /// What Heroku Connect's own API lists.
+    Heroku(Box<HerokuView>),
     /// What a configuration makes of the database.
     Setup(Box<SetupView>),
     /// Commands to choose from.
@@ -183,6 +187,7 @@ impl Overlay {
             Overlay::Trends(trends) => trends.key(key),
             Overlay::Health(view) => view.key(key),
             Overlay::Alerts(alerts) => alerts.key(key),
+            Overlay::Heroku(view) => view.key(key),
             Overlay::Setup(view) => view.key(key),
             Overlay::Palette(palette) => palette.key(key),
             // Esc gives it up: the answer is dropped when it comes.
@@ -251,6 +256,7 @@ impl Overlay {
             Overlay::Trends(trends) => trends::draw(ctx, trends, frame),
             Overlay::Health(view) => health::draw(ctx, view, frame),
             Overlay::Alerts(list) => alerts::draw(ctx, log, list, frame),
+            Overlay::Heroku(view) => heroku::draw(ctx, view, frame),
             Overlay::Setup(view) => setup::draw(ctx, view, frame),
             Overlay::Palette(palette) => palette::draw(ctx, palette, frame),
         }

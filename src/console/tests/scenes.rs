@@ -6,6 +6,7 @@ mod alerts;
 mod colours;
 mod frames;
 mod health;
+mod heroku;
 mod hostile;
 mod look;
 mod operations;
@@ -41,13 +42,13 @@ const TINY: [Size; 5] = [(59, 40), (120, 14), (40, 10), (20, 5), (1, 1)];
 
 fn all() -> impl Iterator<Item = Scene> {
     let told = [health::hostile(), setup::hostile()];
-    ordinary().chain(hostile::scenes()).chain(told).chain(alerts::hostile())
+    ordinary().chain(hostile::scenes()).chain(told).chain(alerts::hostile()).chain(heroku::hostile())
 }
 
 /// Those without a hostile text in every place.
 fn ordinary() -> impl Iterator<Item = Scene> {
     let panes = panes::scenes().into_iter().chain(overlays::scenes()).chain(operations::scenes());
-    panes.chain(health::scenes()).chain(alerts::scenes()).chain(setup::scenes())
+    panes.chain(health::scenes()).chain(alerts::scenes()).chain(setup::scenes()).chain(heroku::scenes())
 }
 
 fn refused() -> ClientError {

@@ -1,6 +1,7 @@
 //! A console with values of the demo in it, at a fixed time.
 
 pub mod alerts;
+pub mod heroku;
 mod lists;
 mod operations;
 pub mod setup;

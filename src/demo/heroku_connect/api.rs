@@ -50,6 +50,8 @@ pub struct ApiStand {
     pub write_errors: Vec<Value>,
     /// What nobody acknowledged, as the API lists it.
     pub notifications: Vec<Value>,
+    /// How many of a list come in one answer; all of them, where nothing is said.
+    pub page: Option<usize>,
     /// What a diagnosis finds.
     pub diagnosis: Value,
     /// The address that the central server names for the region; its own, where nothing is said.
@@ -140,6 +142,7 @@ impl ConnectApi {
             mappings: Vec::new(),
             write_errors: Vec::new(),
             notifications: Vec::new(),
+            page: None,
             diagnosis: json!({"errors": [], "warnings": [], "passes": [], "skips": [], "mappings": {}}),
             region: None,
             let_in: true,
@@ -244,6 +247,19 @@ impl ApiStand {
         all.filter(|of| before.is_none_or(|before| at(of) <= Some(before))).cloned().collect()
     }
 
+    /// A page of a list, with the address of the next one.
+    fn paged(&self, url: &str, path: &str, query: &HashMap<String, String>, all: &[Value]) -> Response<Body> {
+        let size = self.page.unwrap_or(all.len()).max(1);
+        let page: usize = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1).max(1);
+        let results: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
+        let next = (page * size < all.len()).then(|| {
+            let mut next = url::form_urlencoded::Serializer::new(String::new());
+            next.extend_pairs(query.iter().filter(|(key, _)| *key != "page"));
+            format!("{url}{path}?{}", next.append_pair("page", &(page + 1).to_string()).finish())
+        });
+        told(StatusCode::OK, &json!({"count": all.len(), "next": next, "previous": null, "results": results}))
+    }
+
     fn answer(
         &mut self,
         url: &str,
@@ -276,14 +292,14 @@ impl ApiStand {
             ("GET", ["api", "v3", "connections", CONNECTION]) => told(StatusCode::OK, &self.told()),
             ("POST", ["api", "v3", "connections", CONNECTION, "actions", action]) => self.act(action),
             ("GET", ["api", "v3", "connections", CONNECTION, "errors"]) => {
-                told(StatusCode::OK, &json!({"count": self.write_errors.len(), "results": self.write_errors}))
+                self.paged(url, path, query, &self.write_errors)
             }
             ("GET", ["api", "v3", "mappings", id, "errors"]) => match object(id) {
                 Some(mapping) => {
                     let table = mapping.object.to_lowercase();
                     let of = self.write_errors.iter().filter(|error| error["table_name"] == table.as_str());
-                    let results: Vec<&Value> = of.collect();
-                    told(StatusCode::OK, &json!({"count": results.len(), "results": results}))
+                    let results: Vec<Value> = of.cloned().collect();
+                    self.paged(url, path, query, &results)
                 }
                 None => nothing(StatusCode::NOT_FOUND),
             },
@@ -314,8 +330,7 @@ impl ApiStand {
                 told(StatusCode::OK, &self.diagnosis)
             }
             ("GET", ["api", "v3", "connections", CONNECTION, "notifications"]) => {
-                let results = self.matching(query);
-                told(StatusCode::OK, &json!({"count": results.len(), "results": results}))
+                self.paged(url, path, query, &self.matching(query))
             }
             ("POST", ["api", "v3", "connections", CONNECTION, "notifications", "acknowledge"]) => {
                 let gone = self.matching(query);

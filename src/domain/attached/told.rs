@@ -285,6 +285,8 @@ pub struct ToldList<T> {
     pub count: Option<i64>,
     /// Those that it sent.
     pub items: Vec<T>,
+    /// Why the others were not asked for, or did not come; nothing where all pages were read.
+    pub unread: Option<String>,
 }
 
 impl<T> ToldList<T> {
@@ -292,6 +294,18 @@ impl<T> ToldList<T> {
     pub fn missing(&self) -> i64 {
         let sent = i64::try_from(self.items.len()).unwrap_or(i64::MAX);
         self.count.map_or(0, |count| (count - sent).max(0))
+    }
+
+    /// What of it is not here, where something is not: `200 more write errors, which are not here: ...`.
+    pub fn gap(&self, what: &str) -> Option<String> {
+        match (self.missing(), &self.unread) {
+            (0, None) => None,
+            (0, Some(why)) => Some(format!("there are more {what}, which are not here: {why}")),
+            (more, Some(why)) => Some(format!("there are {more} more {what}, which are not here: {why}")),
+            (more, None) => {
+                Some(format!("there are {more} more {what}, which Heroku Connect counts and did not send"))
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::console::effect::{Effect, SetupRequest};
 use crate::console::msg::{Msg, SendState};
 use crate::console::panes::log;
 use crate::console::tests::world::alerts::{alerts_view, life, muted};
+use crate::console::tests::world::heroku::listed;
 use crate::console::tests::world::setup::{planned_start, refused_takeover, taken_over, takeover, way_back};
 use crate::console::tests::world::{
     HOSTILE, blocked, contested, dry_run, duplicate, duplicated, errors, failing, groups, health, hits,
@@ -69,6 +70,8 @@ pub fn changes(effect: &Effect) -> bool {
             | Effect::Alert(_)
             | Effect::Cause { .. }
             | Effect::RunSetup { .. }
+            | Effect::AcknowledgeHeroku(_)
+            | Effect::RecoverHeroku
     )
 }
 
@@ -187,6 +190,12 @@ impl Engine {
                 Msg::SetupFound { id, result: or(manner, found) }
             }
             Effect::RunSetup { id, .. } => Msg::SetupDone { id, result: or(manner, taken_over()) },
+            Effect::LoadHeroku { id, list } => {
+                Msg::HerokuListed { id, result: or(manner, listed(list, HOSTILE)) }
+            }
+            Effect::LookForRow(row) => Msg::RowLookedFor { row, result: or(manner, ()) },
+            Effect::AcknowledgeHeroku(_) => Msg::HerokuAcknowledged(or(manner, HOSTILE.to_owned())),
+            Effect::RecoverHeroku => Msg::Changed(or(manner, HOSTILE.to_owned())),
             Effect::LoadAlerts => Msg::Alerts(or(manner, alerts_view())),
             Effect::LoadNote { group, cause } => {
                 Msg::CauseNote { group, cause, note: or(manner, HOSTILE.to_owned()) }
@@ -236,6 +245,7 @@ impl Engine {
             }
             Effect::Stop
             | Effect::EndLook
+            | Effect::EndHeroku
             | Effect::SaveState(_)
             | Effect::Connect(_)
             | Effect::Copy(_)
