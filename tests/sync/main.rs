@@ -40,6 +40,7 @@ mod import;
 mod ingest;
 mod init;
 mod intruder;
+mod job_trouble;
 mod keys;
 mod lacking;
 mod lanes;

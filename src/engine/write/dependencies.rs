@@ -31,8 +31,8 @@ struct Obstacle {
     column: Option<String>,
 }
 
-/// How long a delete rests for which changes of its children are with Salesforce.
-pub(in crate::engine) const CHILDREN_PAUSE: Duration = Duration::from_millis(1_500);
+/// How long a delete rests for which changes of its children are with Salesforce, unless their job ends before.
+pub(in crate::engine) const CHILDREN_PAUSE: Duration = Duration::from_secs(10);
 
 /// The tables whose rows may name records of a mapping's object.
 pub(in crate::engine) fn naming(mappings: &[Mapping], mapping: &Mapping) -> Vec<String> {
@@ -41,6 +41,23 @@ pub(in crate::engine) fn naming(mappings: &[Mapping], mapping: &Mapping) -> Vec<
         looks_up || other.parents.iter().any(|parent| parent.object == mapping.object)
     };
     mappings.iter().filter(names_it).map(|other| other.table.clone()).collect()
+}
+
+/// The mappings whose records the rows of a table may name, with its own where they may name each other.
+pub(in crate::engine) fn named_by<'a>(
+    mappings: &'a [Mapping],
+    table: &str,
+) -> impl Iterator<Item = &'a Mapping> {
+    mappings.iter().filter(move |of| naming(mappings, of).iter().any(|naming| naming == table))
+}
+
+/// Deletes were given back that wait for jobs: none waits for one that ended before it was there.
+pub(in crate::engine) async fn wake_if_over(shared: &Shared, mapping: &Mapping) -> Result<(), Error> {
+    let children = naming(&shared.mappings(), mapping);
+    if !shared.store.has_write_job(&children).await? {
+        shared.store.ready_now(&[mapping.table.as_str()]).await?;
+    }
+    Ok(())
 }
 
 /// Parts jobs into those that go, and the units of deletes that wait because changes of rows that may name their records are

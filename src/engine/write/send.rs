@@ -50,7 +50,10 @@ pub(in crate::engine) async fn send_all(
     };
     let (jobs, mut acks) = match parted.await {
         Ok((sendable, early)) => {
-            release(shared, claim, early, dependencies::CHILDREN_PAUSE).await?;
+            if !early.is_empty() {
+                release(shared, claim, early, dependencies::CHILDREN_PAUSE).await?;
+                dependencies::wake_if_over(shared, mapping).await?;
+            }
             sendable
         }
         Err(error) => {

@@ -249,18 +249,36 @@ impl Store {
         Ok(rows.iter().map(claimed).collect())
     }
 
-    /// Ends a job. What became of a unit that is still in flight is not known then: it counts as lost with its engine.
-    pub async fn end_write_job(&self, token: &str) -> Result<(), Error> {
+    /// Ends a job. What became of a unit that is still in flight is not known then: it counts as lost with its engine. What
+    /// waits a while in the tables `waited`, as deletes do for a job, is ready.
+    pub async fn end_write_job(&self, token: &str, waited: &[&str]) -> Result<(), Error> {
         let client = self.client().await?;
-        client
+        let ended = client
             .execute_cached(
-                "WITH ended AS (DELETE FROM syncdeck.write_job WHERE token = $1 RETURNING token)
-                 UPDATE syncdeck.unit SET lease_until = clock_timestamp() FROM ended
-                 WHERE state = 'inflight' AND unit.token = ended.token",
+                "WITH ended AS (DELETE FROM syncdeck.write_job WHERE token = $1 RETURNING token),
+                 lost AS (UPDATE syncdeck.unit SET lease_until = clock_timestamp() FROM ended
+                     WHERE state = 'inflight' AND unit.token = ended.token)
+                 SELECT FROM ended",
                 &[&token],
             )
             .await
-            .context("end a job")
+            .context("end a job")?;
+        if ended > 0 && !waited.is_empty() { self.ready_now(waited).await } else { Ok(()) }
+    }
+
+    /// Makes what waits a while in these tables ready, unless it waits to be sent again, or is just being changed. Index
+    /// `unit_waits`.
+    pub async fn ready_now(&self, tables: &[&str]) -> Result<(), Error> {
+        let client = self.client().await?;
+        client
+            .execute_cached(
+                "UPDATE syncdeck.unit SET ready_at = clock_timestamp() WHERE ctid = ANY(ARRAY(
+                     SELECT ctid FROM syncdeck.unit WHERE table_name = ANY($1) AND state = 'ready'
+                         AND ready_at > clock_timestamp() AND attempts = 0 AND lost = 0 FOR UPDATE SKIP LOCKED))",
+                &[&tables],
+            )
+            .await
+            .context("wake deletes that waited for a job")
             .map(drop)
     }
 

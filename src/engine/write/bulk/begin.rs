@@ -7,19 +7,17 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::domain::changes::dispatch::{Call, Claimed, Job};
-use crate::domain::changes::write_job::{JobUnit, operation_of};
+use crate::domain::changes::write_job::{JobUnit, from_how_many, operation_of};
 use crate::domain::mappings::mapping::{Access, Mapping, ranks};
-use crate::domain::mappings::strategy::Strategy;
 use crate::engine::write::acknowledge::{finish, give_back};
-use crate::engine::write::dependencies::naming;
+use crate::engine::write::dependencies::{named_by, naming};
 use crate::engine::write::planning::plan_table;
 use crate::engine::write::send::{sendable, with_records};
-use crate::engine::{Shared, connection, rules, table_check};
+use crate::engine::{Shared, bulk_limits, connection, rules, table_check};
 use crate::postgres::changes::queue::UnitOutcome;
 use crate::postgres::changes::write_jobs::WriteJob;
 use crate::postgres::{Error, failpoint};
 use crate::salesforce;
-use crate::salesforce::collections::MAX_RECORDS;
 
 use super::sheet::{UploadSheet, cells};
 use super::{BACK, Driven, mapping_of, rest};
@@ -33,17 +31,8 @@ const BYTES: i64 = 8 << 20;
 /// Jobs under way at once, at most, of all engines.
 const AT_ONCE: i64 = 10;
 
-/// Objects to which calls apply the org's assignment rules, and jobs do not.
-const ASSIGNED: [&str; 3] = ["Account", "Case", "Lead"];
-
-/// From how many ready units on a mapping's changes go by a job. Where each call is to be small, or all of them in order, they
-/// never do: Salesforce works on the rows of a job 200 at a time, and in any order.
 fn from(mapping: &Mapping) -> Option<usize> {
-    let rules = &mapping.rules;
-    let may = !ASSIGNED.contains(&mapping.object.as_str())
-        && rules.strategy != Strategy::FailFast
-        && rules.batch_size == MAX_RECORDS;
-    rules.bulk_from.filter(|_| may)
+    from_how_many(&mapping.object, &mapping.rules)
 }
 
 /// From how many changes on a look at all is worth it; `None` where no mapping has jobs.
@@ -53,6 +42,10 @@ pub(in crate::engine::write) fn least(shared: &Shared) -> Option<usize> {
 
 /// Begins the jobs that are due, parents first. Returns how many units went.
 pub(in crate::engine::write) async fn begin_due(shared: &Shared) -> Result<usize, Error> {
+    if shared.bulk_limits.short().is_some() {
+        // Whoever follows jobs looks when there are some again.
+        return Ok(0);
+    }
     let mappings = shared.mappings();
     let ranks = ranks(&mappings);
     let mut order: Vec<usize> = (0..mappings.len()).collect();
@@ -97,11 +90,12 @@ async fn claim_if_many(shared: &Shared, mapping: &Mapping, from: usize) -> Resul
     }
     // Two jobs with children of the same parents lock each other out.
     let mappings = shared.mappings();
-    let is_child =
-        |of: &Mapping| of.object != mapping.object && naming(&mappings, of).contains(&mapping.table);
-    if mappings.iter().any(is_child)
+    if named_by(&mappings, &mapping.table).any(|of| of.object != mapping.object)
         && shared.store.has_write_job(std::slice::from_ref(&mapping.table)).await?
     {
+        return Ok(0);
+    }
+    if !bulk_limits::may_write(shared).await || shared.link.closed_for().is_some() {
         return Ok(0);
     }
     claim(shared, mapping).await
@@ -154,7 +148,7 @@ async fn begin(shared: &Shared, mut driven: Driven, units: Vec<Claimed>) -> Resu
         for part in units.chunks(BACK) {
             give_back(shared, &driven.claim, part.to_vec(), UnitOutcome::Stopped).await?;
         }
-        shared.store.end_write_job(&driven.job.token).await?;
+        driven.end(shared).await?;
         return Ok(Begun::Over);
     }
     let Some(from) = from(&mapping).filter(|_| mapping.access != Access::ReadOnly) else {
@@ -320,6 +314,7 @@ async fn send(
         ),
         json!({"mapping": mapping.object, "job": id, "operation": operation, "rows": count, "bytes": bytes}),
     );
+    shared.bulk_limits.take_batch().await;
     let closed = ask(shared, mapping, client.close_ingest_job(&id)).await;
     failpoint::pass(failpoint::AFTER_JOB_CLOSE).await?;
     if let Err(error) = closed {
