@@ -4,6 +4,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -17,19 +18,41 @@ const BATCHES: &str = "DailyBulkApiBatches";
 const QUERY_JOBS: &str = "DailyBulkV2QueryJobs";
 const QUERY_STORAGE: &str = "DailyBulkV2QueryFileStorageMB";
 
+/// What these limits are about.
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// What an engine knows of them.
 #[derive(Default)]
 pub(super) struct BulkLimits {
     known: tokio::sync::Mutex<Option<KnownLimits>>,
     /// Why no jobs are made that write.
     short: Mutex<Option<String>>,
-    /// Whether it was told that the login may not look.
+    /// Whether it was told that they cannot be learnt.
     told: AtomicBool,
 }
 
 struct KnownLimits {
+    /// When it was asked last.
     at: Instant,
+    /// When it was told last.
+    told: Instant,
     limits: Vec<DailyLimit>,
+}
+
+impl KnownLimits {
+    /// With what is told now. What is not told stays as it was, for as long as these limits are about.
+    fn renewed(before: Option<KnownLimits>, mut limits: Vec<DailyLimit>, now: Instant) -> KnownLimits {
+        let mut told = now;
+        if let Some(before) = before.filter(|before| now.duration_since(before.told) < DAY) {
+            let is_new = |limit: &DailyLimit| limits.iter().all(|other| other.name != limit.name);
+            let kept: Vec<DailyLimit> = before.limits.into_iter().filter(is_new).collect();
+            if !kept.is_empty() {
+                told = before.told;
+            }
+            limits.extend(kept);
+        }
+        KnownLimits { at: now, told, limits }
+    }
 }
 
 impl BulkLimits {
@@ -93,6 +116,14 @@ pub(super) async fn no_load(shared: &Shared) -> Option<String> {
     near_its_end(shared, &[QUERY_JOBS, QUERY_STORAGE]).await
 }
 
+/// Tells, until they are told again, that the limits are not: what was known of them holds for a day, and then none does.
+fn tell_unknown(shared: &Shared, cause: &str) {
+    if !shared.bulk_limits.told.swap(true, Ordering::Relaxed) {
+        let text = "how much is left of the org's daily limits of Bulk API 2.0 cannot be learnt; jobs are made without";
+        shared.log.of("link").info(text, json!({"cause": cause}));
+    }
+}
+
 /// Which of these limits is near its end. What nobody tells is not.
 async fn near_its_end(shared: &Shared, names: &[&str]) -> Option<String> {
     let mut known = shared.bulk_limits.known.lock().await;
@@ -102,19 +133,42 @@ async fn near_its_end(shared: &Shared, names: &[&str]) -> Option<String> {
         match shared.client.limits().await {
             Ok(limits) => {
                 connection::works(shared, begun).await;
-                *known = Some(KnownLimits { at: Instant::now(), limits });
+                if limits.iter().any(|limit| limit.name == BATCHES) {
+                    shared.bulk_limits.told.store(false, Ordering::Relaxed);
+                } else {
+                    tell_unknown(shared, &format!("the answer does not tell {BATCHES}"));
+                }
+                *known = Some(KnownLimits::renewed(known.take(), limits, Instant::now()));
             }
             // Nothing goes while nobody can be asked, by whichever way.
             Err(error) if connection::concerns_link(&error) => connection::report(shared, &error).await,
             Err(error) => {
-                if !shared.bulk_limits.told.swap(true, Ordering::Relaxed) {
-                    let text = "how much is left of the org's daily limits of Bulk API 2.0 cannot be learnt; jobs are made without";
-                    shared.log.of("link").info(text, json!({"cause": error.to_string()}));
-                }
-                *known = Some(KnownLimits { at: Instant::now(), limits: Vec::new() });
+                tell_unknown(shared, &error.to_string());
+                *known = Some(KnownLimits::renewed(known.take(), Vec::new(), Instant::now()));
             }
         }
     }
     let limits = &known.as_ref()?.limits;
     limits.iter().filter(|limit| names.contains(&limit.name.as_str())).find_map(DailyLimit::near_its_end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(name: &str, left: i64) -> DailyLimit {
+        DailyLimit { name: name.to_owned(), max: 100, left }
+    }
+
+    #[test]
+    fn what_an_answer_does_not_tell_stays_known_for_a_day() {
+        let now = Instant::now();
+        let first = KnownLimits::renewed(None, vec![limit(BATCHES, 3), limit(QUERY_JOBS, 9)], now);
+        let hour = Duration::from_secs(3_600);
+        let second = KnownLimits::renewed(Some(first), vec![limit(QUERY_JOBS, 8)], now + hour);
+        assert_eq!(second.limits, [limit(QUERY_JOBS, 8), limit(BATCHES, 3)]);
+        assert_eq!((second.at, second.told), (now + hour, now));
+        let third = KnownLimits::renewed(Some(second), Vec::new(), now + DAY);
+        assert!(third.limits.is_empty());
+    }
 }

@@ -31,6 +31,7 @@ mod economy;
 mod errand;
 mod events;
 mod fail_fast;
+mod family_deletes;
 mod given_up;
 mod harm;
 mod health;

@@ -138,16 +138,21 @@ async fn round(shared: &Shared, ingest: &mut Ingest) -> Result<usize, Error> {
         return Ok(taken as usize);
     }
     // Many at once go by jobs, before the first 200 of them go by calls.
-    let begun = if bulk::least(shared).is_some_and(|least| ingest.may_be_many(least)) {
-        ingest.unlooked = 0;
+    let least = bulk::least(shared);
+    let looks = least.is_some_and(|least| ingest.may_be_many(least));
+    let bulk::DueJobs { begun, wait } = if looks {
         // The other lanes take nothing meanwhile that may go by a job.
         shared.lanes.claimed(false);
-        bulk::begin_due(shared).await?
+        let due = bulk::begin_due(shared).await?;
+        // Behind a job that was begun others may be due.
+        ingest.unlooked = if due.begun > 0 { u64::MAX } else { 0 };
+        due
     } else {
-        0
+        bulk::DueJobs::default()
     };
-    // Nor what the next job takes.
-    let count = work(shared, begun == 0).await?;
+    // Nor what the next job takes, or what waits for one, before it was looked for that.
+    let opens = least.is_none() || looks && begun == 0 && !wait;
+    let count = work(shared, opens).await?;
     ingest.note(count as i64 == CLAIM);
     if count > 0 || taken > 0 {
         let ms = begin.elapsed().as_millis() as u64;

@@ -105,6 +105,38 @@ impl Store {
         Ok(rows[0].get(0))
     }
 
+    /// The earliest change up to `last` of a row in the tables `naming` that is in flight under another token, or, in those of
+    /// `sent`, ready within a minute. Not of rows that are deleted by now: their deletes wait for nobody, or two could wait for
+    /// each other. Index `_trigger_log_idx_state_id`.
+    pub async fn earliest_change(
+        &self,
+        naming: &[String],
+        sent: &[&str],
+        last: i64,
+        token: &str,
+    ) -> Result<Option<i64>, Error> {
+        let client = self.client().await?;
+        // Looked up for each change, not joined: the first one that is found is enough.
+        let sql = format!(
+            "SELECT id::bigint FROM {0}._trigger_log log
+             WHERE state >= 'PENDING' AND state <= 'PENDING' AND id < $3::bigint AND table_name = ANY($1)
+                 AND EXISTS (SELECT FROM syncdeck.unit WHERE unit.table_name = log.table_name
+                     AND unit.record_id = log.record_id AND unit.token IS DISTINCT FROM $4
+                     AND (unit.state = 'inflight' OR unit.state = 'ready' AND unit.table_name = ANY($2)
+                         AND unit.ready_at < clock_timestamp() + interval '1 minute') OFFSET 0)
+                 AND NOT EXISTS (SELECT FROM {0}._trigger_log later WHERE later.table_name = log.table_name
+                     AND later.record_id = log.record_id AND later.id >= log.id AND later.action = 'DELETE'
+                     AND (later.state || '') IN ('NEW', 'PENDING') OFFSET 0)
+             ORDER BY state, id LIMIT 1",
+            self.schema
+        );
+        let rows = client
+            .query_cached(&sql, &[&naming, &sent, &last, &token])
+            .await
+            .context("look for earlier changes of children")?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
     /// How many jobs are driven, by whichever engine. One that nobody drives may be of a table that is mapped no more.
     pub async fn write_jobs_under_way(&self) -> Result<i64, Error> {
         let client = self.client().await?;
@@ -267,14 +299,14 @@ impl Store {
     }
 
     /// Makes what waits a while in these tables ready, unless it waits to be sent again, or is just being changed. Index
-    /// `unit_waits`.
+    /// `unit_ready`.
     pub async fn ready_now(&self, tables: &[&str]) -> Result<(), Error> {
         let client = self.client().await?;
         client
             .execute_cached(
                 "UPDATE syncdeck.unit SET ready_at = clock_timestamp() WHERE ctid = ANY(ARRAY(
                      SELECT ctid FROM syncdeck.unit WHERE table_name = ANY($1) AND state = 'ready'
-                         AND ready_at > clock_timestamp() AND attempts = 0 AND lost = 0 FOR UPDATE SKIP LOCKED))",
+                         AND ready_at > statement_timestamp() AND attempts = 0 AND lost = 0 FOR UPDATE SKIP LOCKED))",
                 &[&tables],
             )
             .await

@@ -19,7 +19,7 @@ use super::results::{self, Known};
 use super::{Driven, mapping_of, rest};
 
 /// Between two looks for jobs that nobody drives, and for units whose job is gone. There are some after an engine died: what
-/// is left in good order is told.
+/// is left in good order is told within one process, and found by others with the next look.
 const LOOK: Duration = Duration::from_secs(5);
 const ORPHANS: Duration = Duration::from_secs(60);
 /// So many looks at a job come close upon each other: small jobs are done by then.
@@ -104,7 +104,9 @@ async fn go_on(shared: &Shared, jobs: &mut Vec<Followed>, left: &mut Left) -> Re
     while at < jobs.len() && !shared.stop.is_cancelled() {
         // A look may take as long as several requests, and ends no lease of another job.
         for other in jobs.iter_mut() {
-            let _ = other.driven.renew_if_due(shared).await;
+            if shared.stop.is_cancelled() || other.driven.renew_if_due(shared).await.is_err() {
+                break;
+            }
         }
         match look_if_due(shared, &mut jobs[at]).await {
             Ok(Look::Done) => drop(jobs.remove(at)),

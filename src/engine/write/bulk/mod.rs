@@ -36,7 +36,7 @@ use super::claim::Claim;
 use super::dependencies::named_by;
 use crate::engine::Shared;
 
-pub(super) use begin::{begin_due, least};
+pub(super) use begin::{DueJobs, begin_due, least};
 pub(in crate::engine) use follow::run;
 
 /// How many units are acknowledged in one transaction, and how many are given back in one.
